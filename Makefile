@@ -1,0 +1,28 @@
+# `make serve` and `make test` need Python 3.11+ and nothing else: uv comes into .tools, everything else into .venv.
+.PHONY: serve test check format
+.DEFAULT_GOAL := serve
+
+UV := $(shell command -v uv 2>/dev/null || echo .tools/bin/uv)
+RUN := $(UV) run --no-sync
+
+serve: .venv/ready
+	$(RUN) hua serve
+
+test: .venv/ready
+	$(RUN) pytest
+
+check: .venv/ready
+	$(RUN) ruff check
+	$(RUN) ruff format --check
+	$(RUN) mypy
+
+format: .venv/ready
+	$(RUN) ruff check --fix
+	$(RUN) ruff format
+
+.venv/ready: pyproject.toml uv.lock | $(UV)
+	$(UV) sync --frozen --extra device
+	touch $@
+
+.tools/bin/uv:
+	python3 -m pip install --quiet --target .tools uv || (python3 -m venv .tools/venv && .tools/venv/bin/pip install --quiet --target .tools uv)
