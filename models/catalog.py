@@ -1,0 +1,149 @@
+"""The catalog: which models there are, by name, as `models.yaml` in the models folder says.
+
+Torch-free: the API answers `GET /v1/models` and refuses unknown names from it.
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Annotated, Literal
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError
+
+FILE = "models.yaml"
+PICKLES = frozenset({".ckpt", ".pt", ".pth", ".bin"})
+
+Name = Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9._-]{0,63}$")]
+
+
+class CatalogError(Exception):
+    """`models.yaml` or something it names is missing or wrong; the message says where and what to do."""
+
+
+class UnknownModelError(Exception):
+    """A name that no model has; the message names those that exist, the likeliest first."""
+
+
+class ModelEntry(BaseModel):
+    """One model of `models.yaml`. `path` is absolute once the catalog has been read."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    name: Name
+    path: Path
+    family: Literal["sd1", "sd2", "sdxl"]
+    title: str = ""
+    aliases: tuple[Name, ...] = ()
+    default: bool = False
+    prediction: Literal["epsilon", "v_prediction"] | None = None
+    """What the denoiser was trained to predict; None: what the folder's scheduler config says."""
+    clip_skip: int = Field(default=0, ge=0, le=8)
+    """Text-encoder layers left out when a task does not say how many."""
+    config: Path | None = None
+    """For a single file: a folder of configs (and perhaps tokenizers) to use instead of the family's own."""
+    sha256: Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")] | None = None
+    bytes: int = Field(default=0, exclude=True)
+    """Size of the weights on disk."""
+
+
+class Catalog:
+    """The models there are. One of them is the default, the model that an empty name means."""
+
+    def __init__(self, entries: tuple[ModelEntry, ...]) -> None:
+        self.entries = entries
+        self.default = _default(entries)
+        self._by_name: dict[str, ModelEntry] = {}
+        for entry in entries:
+            for name in (entry.name, *entry.aliases):
+                if name in self._by_name:
+                    raise CatalogError(f"two models are called {name!r} in {FILE}; give each name and alias once")
+                self._by_name[name] = entry
+
+    def __iter__(self) -> Iterator[ModelEntry]:
+        return iter(self.entries)
+
+    def find(self, name: str) -> ModelEntry:
+        """The model of this name or alias; "" is the default. Raises UnknownModelError."""
+        if name == "":
+            return self.default
+        if name in self._by_name:
+            return self._by_name[name]
+        near = difflib.get_close_matches(name, self._by_name, n=3, cutoff=0.5)
+        others = [entry.name for entry in self.entries if entry.name not in near]
+        raise UnknownModelError(f"there is no model {name[:64]!r}; there are: {', '.join([*near, *others])}")
+
+
+def read(folder: Path) -> Catalog:
+    """The catalog of a models folder. Raises CatalogError."""
+    file = folder / FILE
+    try:
+        content = yaml.safe_load(file.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise CatalogError(
+            f"cannot read {file} ({error.strerror}); build the toy models with `python -m models.toy {folder}`, "
+            "or list your own models there"
+        ) from error
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise CatalogError(f"{file} is not valid YAML: {' '.join(str(error).split())}") from error
+    models = content.get("models") if isinstance(content, dict) else None
+    if not isinstance(models, list) or not models:
+        raise CatalogError(f"{file} must hold a list `models:` with at least one model (name, path, family)")
+    return Catalog(tuple(_entry(model, place, folder) for place, model in enumerate(models)))
+
+
+def _entry(model: object, place: int, folder: Path) -> ModelEntry:
+    called = model.get("name") if isinstance(model, dict) else None
+    where = f"{folder / FILE}, model {called!r}" if called else f"{folder / FILE}, model number {place + 1}"
+    try:
+        entry = ModelEntry.model_validate(model)
+        path = _resolve(entry.path, folder)
+        config = _resolve(entry.config, folder) if entry.config else None
+        if entry.family == "sd2" and path.is_file() and entry.prediction is None:
+            raise CatalogError(
+                "a single file does not say what it predicts; add `prediction: v_prediction` (models of 768 pixels) "
+                "or `prediction: epsilon` (those of 512)"
+            )
+        return entry.model_copy(update={"path": path, "config": config, "bytes": _weigh(path)})
+    except ValidationError as error:
+        first = error.errors()[0]
+        field = ".".join(str(part) for part in first["loc"]) or "entry"
+        raise CatalogError(f"{where}: {field}: {first['msg'][0].lower()}{first['msg'][1:]}") from error
+    except CatalogError as error:
+        raise CatalogError(f"{where}: {error}") from error
+
+
+def _resolve(path: Path, folder: Path) -> Path:
+    """Where an entry's path lies: inside the models folder, links followed, unless it is given as absolute."""
+    found = (folder / path).resolve()
+    if not path.is_absolute() and not found.is_relative_to(folder.resolve()):
+        raise CatalogError(f"{path} leads out of the models folder; move it inside, or give an absolute path")
+    if PICKLES & {path.suffix.lower(), found.suffix.lower()}:
+        raise CatalogError(
+            f"{path.name} is a pickle, which can run code when it is opened; convert it to safetensors on a machine "
+            "you can lose: torch.load(…, weights_only=True), then safetensors.torch.save_file"
+        )
+    if not found.exists():
+        raise CatalogError(f"{found} does not exist; put the model there, or correct its path")
+    return found
+
+
+def _weigh(path: Path) -> int:
+    """Bytes of the weights; raises CatalogError if the path is neither a diffusers folder nor a .safetensors file."""
+    if path.is_file():
+        if path.suffix != ".safetensors":
+            raise CatalogError(f"{path.name} is no model; give a diffusers folder or a .safetensors file")
+        return path.stat().st_size
+    if not (path / "model_index.json").is_file():
+        raise CatalogError(f"{path} has no model_index.json; give a diffusers folder or a .safetensors file")
+    return sum(weights.stat().st_size for weights in path.glob("*/*.safetensors"))
+
+
+def _default(entries: tuple[ModelEntry, ...]) -> ModelEntry:
+    marked = [entry for entry in entries if entry.default]
+    if len(marked) > 1:
+        names = " and ".join(entry.name for entry in marked)
+        raise CatalogError(f"{names} are both `default: true` in {FILE}; keep one")
+    return marked[0] if marked else entries[0]

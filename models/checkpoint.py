@@ -1,0 +1,76 @@
+"""The contract between weights and the engine: what a loaded checkpoint can do.
+
+The engine and the recipes see only this. A model family (`sd1.py`, `sdxl.py`) implements it; nothing above `models/`
+asks which family it talks to.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Protocol
+
+if TYPE_CHECKING:
+    import numpy as np
+    import torch
+
+
+class Noise(Protocol):
+    """A stream of standard normal noise that depends on its seed alone."""
+
+    def gaussian(self, shape: Sequence[int]) -> torch.Tensor:
+        """The next draw, float32 on the CPU."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Conditioning:
+    """What the text encoders made of one prompt, for one row of a batch.
+
+    `embeds` is [1, tokens, width] with tokens a multiple of 77; `extras` are further inputs of the denoiser, each
+    [1, …] (SDXL: `text_embeds` [1, 1280] and `time_ids` [1, 6]). Rows whose embeds and extras agree in shape may share
+    a forward pass.
+    """
+
+    embeds: torch.Tensor
+    extras: Mapping[str, torch.Tensor] = field(default_factory=dict)
+
+
+class Checkpoint(Protocol):
+    """A loaded model. Latents are [rows, channels, height / factor, width / factor]."""
+
+    name: str
+    family: str
+    channels: int
+    factor: int
+    device: torch.device
+    dtype: torch.dtype
+    scheduler_config: Mapping[str, Any]
+    """The diffusers scheduler config that the weights were trained for: betas, prediction type, spacing, offset."""
+
+    def encode_prompt(
+        self, text: str, negative: str | None, *, clip_skip: int, width: int, height: int
+    ) -> tuple[Conditioning, Conditioning | None]:
+        """Conditionings of a prompt and its negative (None: no guidance), padded to one token count.
+
+        `clip_skip` counts text-encoder layers left out at the end; -1 is the checkpoint's own default.
+        """
+        ...
+
+    def encode(self, pixels: np.ndarray, noise: Noise, *, circular: bool = False) -> torch.Tensor:
+        """Scaled latents [1, channels, h, w] of uint8 RGB pixels [height, width, 3]; `noise` samples the posterior."""
+        ...
+
+    def predict(
+        self, latents: torch.Tensor, timesteps: torch.Tensor, conditioning: Conditioning, *, circular: bool = False
+    ) -> torch.Tensor:
+        """The denoiser's output for scaled latents; timesteps are one per row; conditioning is stacked over rows."""
+        ...
+
+    def decode(self, latents: torch.Tensor, *, circular: bool = False) -> list[np.ndarray]:
+        """uint8 RGB pixels [height, width, 3], one per row."""
+        ...
+
+    def preview(self, latents: torch.Tensor) -> np.ndarray:
+        """A cheap uint8 RGB guess [h, w, 3], at latent size, of what one row [1, channels, h, w] will become."""
+        ...

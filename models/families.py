@@ -1,0 +1,38 @@
+"""Which file loads which family."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Protocol
+
+import torch
+
+from models import sd1, sdxl
+from models.catalog import ModelEntry
+from models.checkpoint import Checkpoint
+
+
+class Resident(Checkpoint, Protocol):
+    """A checkpoint that can be moved, and weighed."""
+
+    @property
+    def bytes(self) -> int: ...
+
+    def to(self, device: torch.device) -> None: ...
+
+
+_LOADERS: dict[str, Callable[[ModelEntry, torch.device, torch.dtype], Resident]] = {
+    "sd1": sd1.load,
+    "sd2": sd1.load,
+    "sdxl": sdxl.load,
+}
+
+
+def load(entry: ModelEntry, device: torch.device, dtype: torch.dtype) -> Resident:
+    """The checkpoint, on `device`. Raises whatever is wrong with its weights."""
+    return _LOADERS[entry.family](entry, device, dtype)
+
+
+def dtype_for(device: torch.device) -> torch.dtype:
+    """Half precision on CUDA, single elsewhere. Never bfloat16, which Turing only emulates, several times slower."""
+    return torch.float16 if device.type == "cuda" else torch.float32

@@ -1,0 +1,141 @@
+"""What all latent diffusion checkpoints share: a denoiser, an autoencoder, text encoders and a device to be on."""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import torch
+from diffusers import UNet2DConditionModel
+from torch import Tensor, nn
+
+from models import circular as circularly
+from models.autoencoder import Autoencoder
+from models.catalog import ModelEntry
+from models.checkpoint import Conditioning, Noise
+from models.preview import fit_preview, paint
+from models.text import Encoding, TextEncoder
+from models.weights import Weights, WeightsError
+
+ENCODINGS_KEPT = 64
+
+
+class LatentDiffusion:
+    """A loaded checkpoint but for `encode_prompt`, which a family adds. Used by one thread at a time."""
+
+    def __init__(
+        self,
+        entry: ModelEntry,
+        weights: Weights,
+        autoencoder: Autoencoder,
+        encoders: Sequence[TextEncoder],
+        dtype: torch.dtype,
+    ) -> None:
+        self.name = entry.name
+        self.family: str = entry.family
+        self.channels = autoencoder.channels
+        self.factor = autoencoder.factor
+        self.dtype = dtype
+        self.device = torch.device("cpu")
+        self.scheduler_config = _scheduler_config(entry, weights)
+        self._clip_skip = entry.clip_skip
+        self._unet = weights.unet(dtype)
+        self._autoencoder = autoencoder
+        self._encoders = tuple(encoders)
+        self._encodings: OrderedDict[tuple[str, int], tuple[Encoding, ...]] = OrderedDict()
+        self._to_rgb: Tensor | None = None
+        _check_fit(entry, self._unet, autoencoder, self._encoders)
+        for net in self._nets:
+            net.eval().requires_grad_(False)
+
+    @property
+    def bytes(self) -> int:
+        """What the weights take, wherever they are."""
+        return sum(tensor.nbytes for net in self._nets for tensor in (*net.parameters(), *net.buffers()))
+
+    def to(self, device: torch.device) -> None:
+        """Moves the weights; on CUDA in channels-last layout, the one that its tensor cores read without copying."""
+        for net in self._nets:
+            net.to(device)
+        if device.type == "cuda":
+            self._unet.to(memory_format=torch.channels_last)
+            self._autoencoder.net.to(memory_format=torch.channels_last)
+        self.device = device
+        self._encodings.clear()
+        self._to_rgb = (fit_preview(self._autoencoder) if self._to_rgb is None else self._to_rgb).to(device)
+
+    def encode(self, pixels: np.ndarray, noise: Noise, *, circular: bool = False) -> Tensor:
+        return self._autoencoder.encode(pixels, noise, circular=circular)
+
+    @torch.inference_mode()
+    def predict(
+        self, latents: Tensor, timesteps: Tensor, conditioning: Conditioning, *, circular: bool = False
+    ) -> Tensor:
+        """As the contract says; computed in the checkpoint's dtype, returned in that of the latents."""
+        with circularly.padding(self._unet, circular):
+            output: Tensor = self._unet(
+                latents.to(self.dtype),
+                timesteps,
+                conditioning.embeds,
+                added_cond_kwargs=dict(conditioning.extras),
+                return_dict=False,
+            )[0]
+        return output.to(latents.dtype)
+
+    def decode(self, latents: Tensor, *, circular: bool = False) -> list[np.ndarray]:
+        return self._autoencoder.decode(latents, circular=circular)
+
+    def preview(self, latents: Tensor) -> np.ndarray:
+        if self._to_rgb is None:
+            raise RuntimeError("a checkpoint must be moved to its device before it is used; this is a bug")
+        return paint(latents, self._to_rgb)
+
+    @property
+    def _nets(self) -> tuple[nn.Module, ...]:
+        return (self._unet, self._autoencoder.net, *(encoder.model for encoder in self._encoders))
+
+    def _layers_skipped(self, clip_skip: int) -> int:
+        return self._clip_skip if clip_skip == -1 else clip_skip
+
+    @torch.inference_mode()
+    def _encode_text(self, text: str, clip_skip: int) -> tuple[Encoding, ...]:
+        """The text as each encoder sees it; the last ENCODINGS_KEPT are remembered."""
+        key = (text, clip_skip)
+        if key not in self._encodings:
+            self._encodings[key] = tuple(encoder.encode(text, clip_skip) for encoder in self._encoders)
+        self._encodings.move_to_end(key)
+        if len(self._encodings) > ENCODINGS_KEPT:
+            self._encodings.popitem(last=False)
+        return self._encodings[key]
+
+    def _embeds(self, encodings: tuple[Encoding, ...], chunks: int, clip_skip: int) -> Tensor:
+        """[1, chunks · 77, width]: encoders side by side, missing chunks filled with those of an empty prompt."""
+        empty = self._encode_text("", clip_skip)
+        filled = [
+            torch.cat([encoding.states, *[blank.states] * (chunks - len(encoding.states))]).flatten(0, 1)
+            for encoding, blank in zip(encodings, empty, strict=True)
+        ]
+        return torch.cat(filled, dim=-1)[None]
+
+
+def _scheduler_config(entry: ModelEntry, weights: Weights) -> Mapping[str, Any]:
+    config = {"prediction_type": "epsilon", **weights.scheduler_config}
+    return config if entry.prediction is None else {**config, "prediction_type": entry.prediction}
+
+
+def _check_fit(
+    entry: ModelEntry, unet: UNet2DConditionModel, autoencoder: Autoencoder, encoders: Sequence[TextEncoder]
+) -> None:
+    expected, given = unet.config.cross_attention_dim, sum(encoder.width for encoder in encoders)
+    if expected != given:
+        raise WeightsError(
+            f"{entry.name}: its UNet wants text of width {expected}, its text encoders give {given}; "
+            f"is its family really {entry.family}?"
+        )
+    if unet.config.in_channels != autoencoder.channels:
+        raise WeightsError(
+            f"{entry.name}: its UNet takes {unet.config.in_channels} channels, not the {autoencoder.channels} of plain "
+            "latents; give a text-to-image checkpoint, not one for inpainting or depth"
+        )

@@ -1,0 +1,106 @@
+"""Which models are where (on the device, in host memory, on disk), and which must leave for another to come.
+
+Bookkeeping and moves, no threads: `registry.py` says when.
+"""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Callable, Collection
+from dataclasses import dataclass, field
+from typing import Literal
+
+import torch
+
+from models.catalog import Catalog, ModelEntry
+from models.families import Resident
+
+log = logging.getLogger(__name__)
+
+Load = Callable[[ModelEntry, torch.device, torch.dtype], Resident]
+
+
+@dataclass(slots=True)
+class Slot:
+    """The place of one model of the catalog."""
+
+    entry: ModelEntry
+    bytes: int
+    """What it weighs: on disk until it was loaded once, then in memory."""
+    checkpoint: Resident | None = None
+    place: Literal["disk", "moving", "host", "device"] = "disk"
+    used: int = 0
+    """Larger is more recent."""
+    users: set[object] = field(default_factory=set)
+    """Those who rely on its being on the device."""
+
+
+@dataclass(slots=True)
+class Residence:
+    """All models of a catalog, and the two memories they share."""
+
+    catalog: Catalog
+    device: torch.device
+    dtype: torch.dtype
+    device_budget_bytes: int
+    host_budget_bytes: int
+    load: Load
+    slots: dict[str, Slot] = field(init=False)
+    uses: int = 0
+
+    def __post_init__(self) -> None:
+        self.slots = {entry.name: Slot(entry, entry.bytes) for entry in self.catalog}
+
+    def at(self, place: Literal["host", "device"]) -> list[Slot]:
+        """The models there, the least recently used first."""
+        return sorted((slot for slot in self.slots.values() if slot.place == place), key=lambda slot: slot.used)
+
+    def weight(self, place: Literal["host", "device"]) -> int:
+        return sum(slot.bytes for slot in self.at(place))
+
+    def use(self, name: str, user: object) -> None:
+        self.uses += 1
+        self.slots[name].used = self.uses
+        self.slots[name].users.add(user)
+
+    def is_short_of(self, more_bytes: int) -> bool:
+        return self.weight("device") + more_bytes > self.device_budget_bytes
+
+    def free_to_leave(self, staying: Collection[str]) -> Slot | None:
+        """The least recently used model on the device that nobody uses, other than those that are to stay."""
+        return next((slot for slot in self.at("device") if not slot.users and slot.entry.name not in staying), None)
+
+    def bring(self, slot: Slot) -> None:
+        """Puts a model on the device, from host memory or from disk. Raises whatever hinders it."""
+        began, origin = time.monotonic(), slot.place
+        slot.place = "moving"
+        try:
+            if slot.checkpoint is None:
+                slot.checkpoint = self.load(slot.entry, self.device, self.dtype)
+            else:
+                slot.checkpoint.to(self.device)
+        except BaseException:
+            self._drop(slot)
+            raise
+        slot.bytes = slot.checkpoint.bytes
+        slot.place = "device"
+        log.info("%s: from %s in %.1f s, %d MB", slot.entry.name, origin, time.monotonic() - began, slot.bytes >> 20)
+
+    def send_away(self, slot: Slot, coming: Slot) -> None:
+        """Moves a model off the device: to host memory if there is room, once others have left it for the disk."""
+        staying = [other for other in self.at("host") if other is not coming]
+        while staying and sum(other.bytes for other in staying) + slot.bytes > self.host_budget_bytes:
+            self._drop(staying.pop(0))
+        if slot.bytes > self.host_budget_bytes or slot.checkpoint is None:
+            self._drop(slot)
+        else:
+            slot.checkpoint.to(torch.device("cpu"))
+            slot.place = "host"
+        if self.device.type == "cuda":
+            torch.cuda.empty_cache()
+        log.info("%s: to %s", slot.entry.name, slot.place)
+
+    def _drop(self, slot: Slot) -> None:
+        slot.checkpoint = None
+        slot.place = "disk"

@@ -1,0 +1,120 @@
+"""Toy checkpoints: the real architectures at a size that a laptop's CPU runs in tenths of a second.
+
+`python -m models.toy DIR` fills DIR with `toy-sd1`, `toy-sd2` and `toy-sdxl`, diffusers folders that any diffusers
+pipeline loads, and a `models.yaml` that names them. Weights are random but for the last convolutions, which are fitted
+in closed form (`toy_fit.py`), so that pictures show soft coloured shapes instead of grey noise.
+"""
+
+from __future__ import annotations
+
+import json
+import shutil
+import sys
+import tempfile
+from pathlib import Path
+from typing import Any
+
+import torch
+from transformers.utils import logging as transformers_logging
+
+from models import toy_nets
+from models.toy_fit import fit_autoencoder, fit_denoiser
+from models.toy_nets import TOYS, Toy
+from models.toy_tokenizer import clip_tokenizer
+
+SCHEDULER = {
+    "_class_name": "PNDMScheduler",
+    "_diffusers_version": "0.42.1",
+    "beta_start": 0.00085,
+    "beta_end": 0.012,
+    "beta_schedule": "scaled_linear",
+    "num_train_timesteps": 1000,
+    "clip_sample": False,
+    "set_alpha_to_one": False,
+    "skip_prk_steps": True,
+    "steps_offset": 1,
+    "trained_betas": None,
+}
+
+MODELS_YAML = """\
+# Which models this server has. Users say these names, never paths.
+models:
+  - {name: toy-sd1, path: toy-sd1, family: sd1, title: "Toy SD 1", aliases: [v1.5, general, basic], default: true}
+  - {name: toy-sd2, path: toy-sd2, family: sd2, title: "Toy SD 2 (v-prediction)"}
+  - {name: toy-sdxl, path: toy-sdxl, family: sdxl, title: "Toy SDXL"}
+"""
+
+
+def build(folder: Path) -> None:
+    """Fills `folder` with whatever toys it lacks; a kill in the middle leaves nothing half-made.
+
+    A `models.yaml` that is there already is left alone.
+    """
+    transformers_logging.disable_progress_bar()
+    folder.mkdir(parents=True, exist_ok=True)
+    for toy in TOYS:
+        if not (folder / toy.name).exists():
+            _build_whole(toy, folder)
+    if not (folder / "models.yaml").exists():
+        part = folder / ".models.yaml.part"
+        part.write_text(MODELS_YAML, encoding="utf-8")
+        part.rename(folder / "models.yaml")
+
+
+def _build_whole(toy: Toy, folder: Path) -> None:
+    part = Path(tempfile.mkdtemp(prefix=f".{toy.name}-", dir=folder))
+    try:
+        with torch.random.fork_rng(devices=()):
+            torch.manual_seed(toy.seed)
+            _save(toy, part)
+        part.chmod(0o755)
+        part.rename(folder / toy.name)
+    finally:
+        shutil.rmtree(part, ignore_errors=True)
+
+
+def _save(toy: Toy, folder: Path) -> None:
+    """UNet and VAE are saved in half precision; text encoders in full, for transformers loads what was saved."""
+    vae, unet = toy_nets.vae(toy), toy_nets.unet(toy)
+    fit_autoencoder(vae)
+    fit_denoiser(unet, vae, SCHEDULER, toy.prediction)
+    classes = {
+        "unet": ("diffusers", "UNet2DConditionModel"),
+        "vae": ("diffusers", "AutoencoderKL"),
+        "scheduler": ("diffusers", SCHEDULER["_class_name"]),
+    }
+    unet.half().save_pretrained(folder / "unet")
+    vae.half().save_pretrained(folder / "vae")
+    for place, (pad, width) in enumerate(zip(toy.pads, toy.widths, strict=True)):
+        suffix = f"_{place + 1}" if place else ""
+        tokenizer = clip_tokenizer(pad)
+        tokenizer.save_pretrained(folder / f"tokenizer{suffix}")
+        encoder = toy_nets.text_encoder(toy, width, len(tokenizer), projection=place == 1)
+        encoder.save_pretrained(folder / f"text_encoder{suffix}")
+        classes[f"tokenizer{suffix}"] = ("transformers", "CLIPTokenizer")
+        classes[f"text_encoder{suffix}"] = ("transformers", type(encoder).__name__)
+    _write_json(folder / "scheduler" / "scheduler_config.json", {**SCHEDULER, "prediction_type": toy.prediction})
+    _write_json(folder / "model_index.json", _model_index(toy, classes))
+
+
+def _model_index(toy: Toy, classes: dict[str, Any]) -> dict[str, Any]:
+    if toy.family == "sdxl":
+        pipeline, options = "StableDiffusionXLPipeline", {"force_zeros_for_empty_prompt": True}
+    else:
+        pipeline, options = "StableDiffusionPipeline", {"requires_safety_checker": False}
+    absent = (None, None)
+    optional = {"feature_extractor": absent, "image_encoder": absent}
+    if toy.family != "sdxl":
+        optional["safety_checker"] = absent
+    return {"_class_name": pipeline, "_diffusers_version": "0.42.1", **classes, **optional, **options}
+
+
+def _write_json(path: Path, content: dict[str, Any]) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
+
+
+if __name__ == "__main__":
+    if len(sys.argv) != 2:
+        sys.exit("usage: python -m models.toy DIR")
+    build(Path(sys.argv[1]))

@@ -1,0 +1,112 @@
+from pathlib import Path
+
+import pytest
+
+from models import catalog
+from models.catalog import Catalog, CatalogError, UnknownModelError
+
+
+def put(folder: Path, *lines: str) -> Path:
+    (folder / "models.yaml").write_text("models:\n" + "".join(f"  - {line}\n" for line in lines))
+    return folder
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    for name in ("one", "two"):
+        (tmp_path / name / "unet").mkdir(parents=True)
+        (tmp_path / name / "model_index.json").write_text("{}")
+        (tmp_path / name / "unet" / "x.safetensors").write_bytes(b"1234")
+    (tmp_path / "three.safetensors").write_bytes(b"123456")
+    return tmp_path
+
+
+@pytest.fixture
+def three(folder: Path) -> Catalog:
+    return catalog.read(
+        put(
+            folder,
+            "{name: one, path: one, family: sd1, aliases: [v1.5, general]}",
+            "{name: two, path: two, family: sdxl, default: true, title: The second}",
+            f"{{name: three, path: {folder}/three.safetensors, family: sd1, clip_skip: 1}}",
+        )
+    )
+
+
+def test_names_aliases_and_the_default(three: Catalog) -> None:
+    assert three.find("one") is three.find("general")
+    assert three.find("").name == "two"
+    assert [(entry.name, entry.bytes) for entry in three] == [("one", 4), ("two", 4), ("three", 6)]
+
+
+def test_without_a_mark_the_first_is_the_default(folder: Path) -> None:
+    first = "{name: one, path: one, family: sd1}"
+    assert catalog.read(put(folder, first, "{name: two, path: two, family: sd1}")).find("").name == "one"
+
+
+def test_an_unknown_name_is_answered_with_the_likeliest_first(three: Catalog) -> None:
+    with pytest.raises(UnknownModelError, match="no model 'threee'; there are: three, one, two"):
+        three.find("threee")
+
+
+@pytest.mark.parametrize("name", ["../one", "/etc/passwd", "One", "one/", "a" * 100_000])
+def test_paths_are_no_names(three: Catalog, name: str) -> None:
+    with pytest.raises(UnknownModelError) as caught:
+        three.find(name)
+    assert len(str(caught.value)) < 200
+
+
+@pytest.mark.parametrize(
+    ("line", "complaint"),
+    [
+        ("{name: ../x, path: one, family: sd1}", "name: string should match"),
+        ("{name: x, path: one, family: flux}", "family: input should be 'sd1', 'sd2' or 'sdxl'"),
+        ("{name: x, path: one}", "family: field required"),
+        ("{name: x, path: one, family: sd1, colour: red}", "colour: extra inputs are not permitted"),
+        ("{name: x, path: none, family: sd1}", "none does not exist; put the model there"),
+        ("{name: x, path: ../x, family: sd1}", "leads out of the models folder"),
+        ("{name: x, path: out, family: sd1}", "leads out of the models folder"),
+        ("{name: x, path: x.ckpt, family: sd1}", "is a pickle.*convert it to safetensors"),
+        ("{name: x, path: X.CKPT, family: sd1}", "is a pickle.*convert it to safetensors"),
+        ("{name: x, path: sly.safetensors, family: sd1}", "is a pickle"),
+        ("{name: x, path: one/unet, family: sd1}", r"has no model_index\.json"),
+        ("{name: x, path: notes.txt, family: sd1}", "is no model"),
+        ("{name: x, path: three.safetensors, family: sd2}", "add `prediction: v_prediction`"),
+        ("just a word", "input should be a valid dictionary"),
+    ],
+)
+def test_a_wrong_entry_is_named_in_one_line(folder: Path, line: str, complaint: str) -> None:
+    (folder / "out").symlink_to("/")
+    (folder / "notes.txt").touch()
+    for pickle in ("x.ckpt", "X.CKPT", "x.pt"):
+        (folder / pickle).touch()
+    (folder / "sly.safetensors").symlink_to("x.pt")
+    with pytest.raises(CatalogError, match=complaint) as caught:
+        catalog.read(put(folder, line))
+    assert "\n" not in str(caught.value)
+    assert "models.yaml" in str(caught.value)
+
+
+def test_names_are_given_once(folder: Path) -> None:
+    lines = ["{name: one, path: one, family: sd1}", "{name: two, path: two, family: sd1, aliases: [one]}"]
+    with pytest.raises(CatalogError, match="two models are called 'one'"):
+        catalog.read(put(folder, *lines))
+
+
+def test_one_default_only(folder: Path) -> None:
+    lines = [f"{{name: {name}, path: {name}, family: sd1, default: true}}" for name in ("one", "two")]
+    with pytest.raises(CatalogError, match="one and two are both"):
+        catalog.read(put(folder, *lines))
+
+
+@pytest.mark.parametrize("content", ["", "models: 3", "models: []", "[]", "models: {"])
+def test_a_broken_file_is_one_line(tmp_path: Path, content: str) -> None:
+    (tmp_path / "models.yaml").write_text(content)
+    with pytest.raises(CatalogError, match=r"models\.yaml") as caught:
+        catalog.read(tmp_path)
+    assert "\n" not in str(caught.value)
+
+
+def test_no_file_says_how_to_get_one(tmp_path: Path) -> None:
+    with pytest.raises(CatalogError, match=r"python -m models\.toy"):
+        catalog.read(tmp_path)

@@ -1,0 +1,89 @@
+import hashlib
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+from models import catalog, toy
+from models.catalog import Catalog
+
+
+def fingerprint(folder: Path) -> dict[str, str]:
+    files = (file for file in sorted(folder.rglob("*")) if file.is_file())
+    return {str(file.relative_to(folder)): hashlib.sha256(file.read_bytes()).hexdigest() for file in files}
+
+
+def test_the_catalog_of_the_toys(toys: Catalog, models_dir: Path) -> None:
+    assert [(entry.name, entry.family) for entry in toys] == [
+        ("toy-sd1", "sd1"),
+        ("toy-sd2", "sd2"),
+        ("toy-sdxl", "sdxl"),
+    ]
+    assert toys.default is toys.find("v1.5") is toys.find("general") is toys.find("basic")
+    assert sum(file.stat().st_size for file in models_dir.rglob("*") if file.is_file()) < 24 << 20
+
+
+def test_building_again_changes_nothing_and_completes_what_lacks(
+    models_dir: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(toy, "TOYS", toy.TOYS[:1])
+    (tmp_path / "models.yaml").write_text("models: [{name: mine, path: toy-sd1, family: sd1}]\n")
+    state = torch.random.get_rng_state()
+    toy.build(tmp_path)
+    assert torch.equal(torch.random.get_rng_state(), state)
+    assert fingerprint(tmp_path / "toy-sd1") == fingerprint(models_dir / "toy-sd1")
+    toy.build(tmp_path)
+    assert catalog.read(tmp_path).find("").name == "mine"
+    assert sorted(file.name for file in tmp_path.iterdir()) == ["models.yaml", "toy-sd1"]
+
+
+def test_an_interrupted_build_leaves_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def interrupt(*_: Any) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(toy, "fit_autoencoder", interrupt)
+    with pytest.raises(KeyboardInterrupt):
+        toy.build(tmp_path)
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("family", ["sd1", "sd2", "sdxl"])
+def test_reference_pipelines_paint_with_them(family: str, stock: dict[str, Any]) -> None:
+    pipeline = stock[family]
+    pipeline.set_progress_bar_config(disable=True)
+    images = {
+        prompt: pipeline(
+            prompt,
+            num_inference_steps=4,
+            width=128,
+            height=128,
+            output_type="np",
+            generator=torch.Generator().manual_seed(1),
+        ).images[0]
+        for prompt in ("a red apple on a table", "a blue cat, watercolor")
+    }
+    one, other = images.values()
+    assert np.isfinite(one).all()
+    assert one.std(axis=(0, 1)).min() > 0.05
+    assert 0.1 < one.mean() < 0.9
+    assert np.abs(one - other).max() > 0.05
+
+
+def test_sd2_predicts_velocity(toys: Catalog) -> None:
+    config = json.loads((toys.find("toy-sd2").path / "scheduler" / "scheduler_config.json").read_text())
+    assert config["prediction_type"] == "v_prediction"
+
+
+def test_pictures_survive_the_autoencoder(stock: dict[str, Any]) -> None:
+    from models.toy_fit import scenes
+
+    with torch.random.fork_rng(devices=()):
+        torch.manual_seed(5)
+        pictures = scenes(4, 128)
+    vae = stock["sd1"].vae
+    returned = vae.decode(vae.encode(pictures).latent_dist.mean).sample
+    coarse = [torch.nn.functional.avg_pool2d(images, 16).flatten() for images in (pictures, returned)]
+    assert np.corrcoef(*(values.numpy() for values in coarse))[0, 1] > 0.8

@@ -1,0 +1,104 @@
+import json
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+import torch
+from diffusers import AutoencoderKL, UNet2DConditionModel
+from safetensors.torch import load_file, save_file
+from transformers import CLIPTextConfig
+
+from models import families
+from models.catalog import Catalog, ModelEntry
+from models.families import Resident
+from models.weights import CONFIGS, Folder, SingleFile, WeightsError
+
+CPU = torch.device("cpu")
+
+
+@pytest.mark.parametrize("family", ["sd1", "sd2", "sdxl"])
+def test_a_single_file_holds_the_same_model(
+    family: str,
+    toys: Catalog,
+    checkpoints: dict[str, Resident],
+    write_single_file: Callable[[Path, Path], None],
+    tmp_path: Path,
+) -> None:
+    folder = toys.find(f"toy-{family}").path
+    write_single_file(folder, tmp_path / "toy.safetensors")
+    prediction = "v_prediction" if family == "sd2" else None
+    entry = ModelEntry(
+        name="toy", path=tmp_path / "toy.safetensors", family=family, config=folder, prediction=prediction
+    )
+    single, whole = families.load(entry, CPU, torch.float32), checkpoints[family]
+    prompts = {"text": "a (red:1.2) apple", "negative": "", "clip_skip": -1, "width": 64, "height": 64}
+    (ours, _), (expected, _) = single.encode_prompt(**prompts), whole.encode_prompt(**prompts)
+    assert torch.equal(ours.embeds, expected.embeds)
+    latents, timesteps = torch.randn(1, 4, 8, 8), torch.tensor([300])
+    assert torch.equal(single.predict(latents, timesteps, ours), whole.predict(latents, timesteps, expected))
+    assert (single.decode(latents)[0] == whole.decode(latents)[0]).all()
+    assert single.scheduler_config == whole.scheduler_config
+
+
+def test_single_file_without_tokenizer(tmp_path: Path) -> None:
+    entry = ModelEntry(name="lone", path=tmp_path / "lone.safetensors", family="sd1")
+    with pytest.raises(WeightsError, match=r"needs a tokenizer.*copy the `tokenizer` folder"):
+        SingleFile(entry).tokenizer(0)
+
+
+def test_single_file_finds_the_tokenizer_beside_it(toys: Catalog, tmp_path: Path) -> None:
+    shutil.copytree(toys.find("toy-sd1").path / "tokenizer", tmp_path / "tokenizer")
+    entry = ModelEntry(name="toy", path=tmp_path / "toy.safetensors", family="sd1")
+    assert SingleFile(entry).tokenizer(0).model_max_length == 77
+
+
+def test_half_precision_variant(toys: Catalog, tmp_path: Path) -> None:
+    folder = shutil.copytree(toys.find("toy-sd1").path, tmp_path / "toy")
+    weights = folder / "vae" / "diffusion_pytorch_model.safetensors"
+    weights.rename(folder / "vae" / "diffusion_pytorch_model.fp16.safetensors")
+    assert Folder(folder).vae(torch.float32).dtype == torch.float32
+
+
+def test_folder_without_safetensors(toys: Catalog, tmp_path: Path) -> None:
+    folder = shutil.copytree(toys.find("toy-sd1").path, tmp_path / "toy")
+    (folder / "vae" / "diffusion_pytorch_model.safetensors").unlink()
+    with pytest.raises(WeightsError, match=r"vae has no \.safetensors weights"):
+        Folder(folder).vae(torch.float32)
+
+
+def test_broken_scheduler_config(toys: Catalog, tmp_path: Path) -> None:
+    (tmp_path / "scheduler").mkdir()
+    (tmp_path / "scheduler" / "scheduler_config.json").write_text("{")
+    with pytest.raises(WeightsError, match="copy it from the original model"):
+        _ = Folder(tmp_path).scheduler_config
+
+
+def test_wrong_family_is_named(toys: Catalog) -> None:
+    entry = toys.find("toy-sdxl").model_copy(update={"family": "sd1"})
+    with pytest.raises(WeightsError, match="is its family really sd1"):
+        families.load(entry, CPU, torch.float32)
+
+
+def test_inpainting_checkpoint_is_refused(toys: Catalog, tmp_path: Path) -> None:
+    folder = shutil.copytree(toys.find("toy-sd1").path, tmp_path / "toy")
+    config, weights = folder / "unet" / "config.json", folder / "unet" / "diffusion_pytorch_model.safetensors"
+    config.write_text(json.dumps(json.loads(config.read_text()) | {"in_channels": 9}))
+    tensors = load_file(weights)
+    tensors["conv_in.weight"] = torch.zeros(len(tensors["conv_in.weight"]), 9, 3, 3)
+    save_file(tensors, weights)
+    entry = toys.find("toy-sd1").model_copy(update={"path": folder})
+    with pytest.raises(WeightsError, match="takes 9 channels"):
+        families.load(entry, CPU, torch.float32)
+
+
+@pytest.mark.parametrize(("family", "millions"), [("sd1", 859.5), ("sd2", 865.9), ("sdxl", 2567.5)])
+def test_configs_of_single_files_have_the_size_of_the_real_models(family: str, millions: float) -> None:
+    with torch.device("meta"):
+        unet = UNet2DConditionModel.from_config(UNet2DConditionModel.load_config(CONFIGS / family / "unet"))
+        vae = AutoencoderKL.from_config(AutoencoderKL.load_config(CONFIGS / family / "vae"))
+    assert sum(tensor.numel() for tensor in unet.parameters()) / 1e6 == pytest.approx(millions, abs=0.1)
+    assert sum(tensor.numel() for tensor in vae.parameters()) / 1e6 == pytest.approx(83.65, abs=0.01)
+    encoders = sorted((CONFIGS / family).glob("text_encoder*"))
+    widths = [CLIPTextConfig.from_pretrained(folder).hidden_size for folder in encoders]
+    assert sum(widths) == unet.config.cross_attention_dim
