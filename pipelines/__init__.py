@@ -1,0 +1,59 @@
+"""What can be made. Every module beside this one that holds a `Pipeline` is a task type; nothing else lists them."""
+
+from __future__ import annotations
+
+import difflib
+import importlib
+import inspect
+import pkgutil
+
+from pipelines.pipeline import AnyPipeline, Pipeline
+
+
+class UnknownTaskTypeError(Exception):
+    """No task type has this name."""
+
+    def __init__(self, name: str) -> None:
+        close = difflib.get_close_matches(name, _by_name, n=1)
+        hint = f"did you mean {close[0]!r}?" if close else f"there are {', '.join(sorted(all_names()))}"
+        super().__init__(f"unknown task type {name!r}; {hint}")
+
+
+class DuplicateNameError(Exception):
+    """Two task types claim one name."""
+
+
+def _discover() -> dict[str, AnyPipeline]:
+    found: dict[str, AnyPipeline] = {}
+    for module in pkgutil.iter_modules(__path__, __name__ + "."):
+        if module.ispkg:
+            continue
+        for _, kind in inspect.getmembers(importlib.import_module(module.name), inspect.isclass):
+            if not issubclass(kind, Pipeline) or inspect.isabstract(kind) or kind.__module__ != module.name:
+                continue
+            for name in kind.names:
+                if name in found:
+                    raise DuplicateNameError(f"{module.name} and {type(found[name]).__module__} both claim {name!r}")
+            found.update(dict.fromkeys(kind.names, kind()))
+    return found
+
+
+_by_name = _discover()
+
+
+def find(name: str) -> AnyPipeline:
+    """The task type of this name or alias; raises UnknownTaskTypeError."""
+    try:
+        return _by_name[name]
+    except KeyError:
+        raise UnknownTaskTypeError(name) from None
+
+
+def every() -> tuple[AnyPipeline, ...]:
+    """Each task type once, by canonical name."""
+    return tuple(_by_name[name] for name in sorted({pipeline.names[0] for pipeline in _by_name.values()}))
+
+
+def all_names() -> tuple[str, ...]:
+    """Canonical names and aliases."""
+    return tuple(_by_name)

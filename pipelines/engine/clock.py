@@ -1,0 +1,43 @@
+"""How long steps take on the device, without making it wait."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+import torch
+
+Report = Callable[[float], None]
+
+
+class StepClock:
+    """Times steps in seconds.
+
+    CUDA runs behind the launches, so a step's time is reported once the next one is launched; waiting for it then also
+    keeps the launches from running more than a step ahead of progress, aborts and the clock.
+    """
+
+    def __init__(self) -> None:
+        self._pending: tuple[torch.Event, torch.Event, Report] | None = None
+
+    @contextmanager
+    def timed(self, device: torch.device, report: Report) -> Iterator[None]:
+        """Reports how long the body takes on `device`, unless it raises."""
+        if device.type != "cuda":
+            started = time.perf_counter()
+            yield
+            report(time.perf_counter() - started)
+            return
+        start, end = (torch.Event(device, enable_timing=True) for _ in range(2))
+        start.record()
+        yield
+        end.record()
+        self._settle()
+        self._pending = (start, end, report)
+
+    def _settle(self) -> None:
+        if self._pending is not None:
+            start, end, report = self._pending
+            end.synchronize()
+            report(start.elapsed_time(end) / 1000)

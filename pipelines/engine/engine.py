@@ -1,0 +1,197 @@
+"""The engine: takes tasks, denoises whatever their recipes yield in shared batches, one step at a time."""
+
+from __future__ import annotations
+
+import time
+import traceback
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Protocol
+
+import numpy as np
+import torch
+
+from pipelines.engine.batch import Batch, key_of
+from pipelines.engine.capacity import Capacity
+from pipelines.engine.clock import StepClock
+from pipelines.engine.events import Advanced, Event, Finished, failed
+from pipelines.engine.run import Hold, Parked, Run
+from pipelines.engine.trajectory import Trajectory
+from pipelines.pipeline import AnyPipeline, Params
+
+PREVIEW_EVERY_S = 0.2
+
+
+class ModelSource(Protocol):
+    """Where models come from: `acquire` starts to load what is not resident, and keeps it so until released."""
+
+    def acquire(self, names: Iterable[str]) -> Hold: ...
+
+
+class DuplicateTaskError(ValueError):
+    """A task of this id is under way already."""
+
+
+class Engine:
+    """One device's loop. Whoever owns it calls `step` while it is `busy`; nothing here waits or starts a thread.
+
+    Tasks are served in the order they came: the oldest decides what is batched, others join where they fit and where
+    it pays (`Capacity`). Every task ends in one Finished or Failed, unless it is aborted or parked.
+    """
+
+    def __init__(self, registry: ModelSource, capacity: Capacity) -> None:
+        self._registry = registry
+        self._capacity = capacity
+        self._clock = StepClock()
+        self._runs: dict[str, Run] = {}
+        self._stillborn: list[Event] = []
+        self._previewed_at = 0.0
+
+    def add(
+        self,
+        task_id: str,
+        pipeline: AnyPipeline,
+        params: Params,
+        images: Mapping[str, np.ndarray],
+        parked: Parked | None = None,
+    ) -> None:
+        """Takes a task; it starts once its models are resident. `parked` lets it go on where it once stood.
+
+        Raises DuplicateTaskError.
+        """
+        if task_id in self._runs:
+            raise DuplicateTaskError(f"task {task_id} is under way already; abort or park it before adding it again")
+        try:
+            hold = self._registry.acquire(pipeline.needs(params))
+        except Exception as error:
+            self._stillborn.append(failed(task_id, error, traceback.format_exc()))
+            return
+        self._runs[task_id] = Run(task_id, pipeline, params, images, hold, parked)
+
+    def abort(self, task_id: str) -> bool:
+        """Ends a task without a word more about it; False if there is none of this id."""
+        run = self._runs.pop(task_id, None)
+        if run is not None:
+            run.close()
+        return run is not None
+
+    def park(self, task_id: str) -> Parked | None:
+        """Takes a task out, as plain tensors with which it can be added again, here or elsewhere."""
+        run = self._runs.get(task_id)
+        if run is None:
+            return None
+        parked = run.park()
+        self.abort(task_id)
+        return parked
+
+    @property
+    def busy(self) -> bool:
+        """Whether `step` has anything to do; it may only be waiting for models, and then returns at once."""
+        return bool(self._runs or self._stillborn)
+
+    @property
+    def room(self) -> int:
+        """How many more tasks of one guided image would fill a batch like the last one to its capacity."""
+        taken = sum(each.rows for each in self._under_way())
+        taken += sum(run.expected_rows for run in self._runs.values() if not run.started)
+        return max((self._capacity.latest - taken) // 2, int(not self._runs))
+
+    @torch.inference_mode()
+    def step(self) -> list[Event]:
+        """Lets every recipe that can go on do so, then advances one batch by one step.
+
+        Raises torch.AcceleratorError if the device itself has failed: nothing can go on in this process then.
+        """
+        events, self._stillborn = self._stillborn, []
+        for run in list(self._runs.values()):
+            events += self._resume(run)
+        batch = self._compatible()
+        return events + self._advance(batch) if batch else events
+
+    def _resume(self, run: Run) -> list[Event]:
+        try:
+            images = run.resume() if run.ready else None
+        except torch.AcceleratorError:
+            raise
+        except Exception as error:
+            return self._fail(run, error)
+        if images is None:
+            return []
+        load_s, run_s = run.seconds
+        self.abort(run.task_id)
+        return [Finished(run.task_id, images, load_s, run_s)]
+
+    def _under_way(self) -> list[Trajectory]:
+        return [each for run in self._runs.values() for each in run.trajectories if not each.done]
+
+    def _compatible(self) -> list[Trajectory]:
+        """The oldest trajectory and those that may join it, the oldest first, up to the capacity."""
+        waiting = self._under_way()
+        if not waiting:
+            return []
+        key = key_of(waiting[0])
+        room = self._capacity.rows(key)
+        chosen: list[Trajectory] = []
+        for each in waiting:
+            if not chosen or (each.rows <= room and key_of(each) == key):
+                chosen.append(each)
+                room -= each.rows
+        return chosen
+
+    def _advance(self, trajectories: Sequence[Trajectory]) -> list[Event]:
+        """Steps these together; a batch that fails is halved until the culprit is alone."""
+        error = self._attempt(trajectories)
+        if error is None:
+            return self._progress(trajectories)
+        if len(trajectories) == 1:
+            return [event for run in self._owners(trajectories) for event in self._fail(run, error)]
+        del error  # its traceback holds on to the memory that was too little
+        if torch.cuda.is_available():
+            torch.cuda.empty_cache()
+        half = len(trajectories) // 2
+        return self._advance(trajectories[:half]) + self._advance(trajectories[half:])
+
+    def _attempt(self, trajectories: Sequence[Trajectory]) -> Exception | None:
+        batch = Batch(trajectories)
+        device = trajectories[0].denoise.checkpoint.device
+        try:
+            with self._clock.timed(device, lambda seconds: self._capacity.observe(batch.key, batch.rows, seconds)):
+                batch.step()
+        except torch.AcceleratorError:
+            raise
+        except torch.OutOfMemoryError as error:
+            self._capacity.refuse(batch.key, batch.rows)
+            return error
+        except Exception as error:
+            return error
+        return None
+
+    def _progress(self, trajectories: Sequence[Trajectory]) -> list[Event]:
+        runs = self._owners(trajectories)
+        previewed = self._due_for_preview(runs)
+        return [event for run in runs for event in self._tell(run, run is previewed)]
+
+    def _tell(self, run: Run, with_preview: bool) -> list[Event]:
+        try:
+            preview = run.preview() if with_preview else None
+        except torch.AcceleratorError:
+            raise
+        except Exception as error:
+            return self._fail(run, error)
+        return [Advanced(run.task_id, *run.progress, preview=preview)]
+
+    def _due_for_preview(self, runs: Sequence[Run]) -> Run | None:
+        """The one that has gone longest without a preview, a few times a second: each costs a wait for the device."""
+        now = time.monotonic()
+        if not runs or now - self._previewed_at < PREVIEW_EVERY_S:
+            return None
+        run = min(runs, key=lambda run: run.previewed_at)
+        self._previewed_at = run.previewed_at = now
+        return run
+
+    def _owners(self, trajectories: Sequence[Trajectory]) -> list[Run]:
+        return [run for run in self._runs.values() if any(each in trajectories for each in run.trajectories)]
+
+    def _fail(self, run: Run, error: Exception) -> list[Event]:
+        self.abort(run.task_id)
+        trace = "".join(traceback.format_exception(error))
+        return [failed(run.task_id, error, trace)]

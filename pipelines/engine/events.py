@@ -1,0 +1,53 @@
+"""What a step of the engine tells: plain data, fit to leave the process."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+
+
+@dataclass(frozen=True, slots=True)
+class Advanced:
+    """A task has taken `step` of the `steps` model evaluations known so far; `preview` is uint8 RGB at latent size."""
+
+    task_id: str
+    step: int
+    steps: int
+    preview: np.ndarray | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Finished:
+    """A task's images, uint8 [height, width, 3 or 4], and the seconds it waited for its models and then ran."""
+
+    task_id: str
+    images: list[np.ndarray]
+    load_s: float
+    run_s: float
+
+
+@dataclass(frozen=True, slots=True)
+class Failed:
+    """A task that came to nothing: `code` is for programs, `message` for people, `trace` for the log."""
+
+    task_id: str
+    code: str
+    message: str
+    trace: str = ""
+
+
+Event = Advanced | Finished | Failed
+
+
+def failed(task_id: str, error: Exception, trace: str) -> Failed:
+    """An exception in the words of a failed task. Exceptions that know their `code` also know what to say."""
+    if isinstance(error, torch.OutOfMemoryError):
+        message = "the device has too little memory for one image of this size; ask for a smaller width or height"
+        return Failed(task_id, "out_of_memory", message, trace)
+    code = getattr(error, "code", None)
+    if isinstance(code, str):
+        return Failed(task_id, code, str(error), trace)
+    message = f"making the image failed with {type(error).__name__}: {error}; the server's log has the details"
+    return Failed(task_id, "internal", message, trace)

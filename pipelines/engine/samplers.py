@@ -1,0 +1,93 @@
+"""The samplers: which diffusers scheduler each of them is, and its table."""
+
+from __future__ import annotations
+
+import inspect
+import json
+from collections.abc import Mapping
+from functools import lru_cache
+from typing import Any
+
+import diffusers
+
+from pipelines.engine.table import Table, empty, extract
+from pipelines.sampler_names import most_steps_of, sigmas_of
+
+_MULTISTEP = ("DPMSolverMultistepScheduler", {"algorithm_type": "dpmsolver++", "solver_order": 2})
+_SDE = {"algorithm_type": "sde-dpmsolver++"}
+
+_SCHEDULERS: dict[str, tuple[str, dict[str, Any]]] = {
+    "ddim": ("DDIMScheduler", {}),
+    "plms": ("PNDMScheduler", {"skip_prk_steps": True}),
+    "lms": ("LMSDiscreteScheduler", {}),
+    "solver": _MULTISTEP,
+    "euler": ("EulerDiscreteScheduler", {}),
+    "euler_a": ("EulerAncestralDiscreteScheduler", {}),
+    "heun": ("HeunDiscreteScheduler", {}),
+    "dpm2": ("KDPM2DiscreteScheduler", {}),
+    "dpm2_a": ("KDPM2AncestralDiscreteScheduler", {}),
+    "dpmpp_2m": _MULTISTEP,
+    "dpmpp_2m_sde": ("DPMSolverMultistepScheduler", {**_SDE, "solver_order": 2}),
+    "dpmpp_sde": ("DPMSolverSDEScheduler", {}),
+    "dpmpp_3m_sde": ("DPMSolverMultistepScheduler", {**_SDE, "solver_order": 3}),
+    "dpmpp_2s_a": ("DPMSolverSinglestepScheduler", {**_SDE, "solver_order": 2, "lower_order_final": True}),
+    "unipc": ("UniPCMultistepScheduler", {"solver_order": 2}),
+    "deis": ("DEISMultistepScheduler", {"algorithm_type": "deis", "solver_type": "logrho", "solver_order": 2}),
+    "lcm": ("LCMScheduler", {}),
+}
+
+_SIGMA_FLAGS = {
+    "karras": "use_karras_sigmas",
+    "exponential": "use_exponential_sigmas",
+    "beta": "use_beta_sigmas",
+    "lu": "use_lu_lambdas",
+}
+_NON_LINEAR = {"clip_sample": False, "thresholding": False}
+
+
+class SamplerError(ValueError):
+    """A sampler was asked for something that it cannot do."""
+
+    code = "bad_input"
+
+
+def table(
+    config: Mapping[str, Any], sampler: str, sigmas: str | None, steps: int, strength: float | None = None
+) -> Table:
+    """The table of a sampler for a checkpoint's diffusers scheduler config.
+
+    `strength` (0 to 1) starts image to image that far up the noise, on exactly the timesteps that diffusers' image to
+    image pipelines take; too little for one step is a table of no rows. None is text to image. Raises SamplerError.
+    """
+    _check(sampler, sigmas, steps)
+    begin = None if strength is None else steps - min(int(steps * strength), steps)
+    if begin == steps:
+        return empty()
+    return _table(json.dumps(dict(config), sort_keys=True, default=str), sampler, sigmas, steps, begin)
+
+
+def scheduler_for(config: Mapping[str, Any], sampler: str, sigmas: str | None) -> Any:
+    """A fresh diffusers scheduler: the sampler's class with the checkpoint's own betas, spacing and prediction type."""
+    name, overrides = _SCHEDULERS[sampler]
+    kind = getattr(diffusers, name)
+    accepted = inspect.signature(kind.__init__).parameters
+    spacing = {} if sigmas is None else {flag: key == sigmas for key, flag in _SIGMA_FLAGS.items()}
+    unset = config.get("_use_default_values", ())
+    trained = {key: value for key, value in config.items() if key not in unset}
+    wanted = {**trained, **_NON_LINEAR, **overrides, **spacing}
+    return kind(**{key: value for key, value in wanted.items() if key in accepted})
+
+
+def _check(sampler: str, sigmas: str | None, steps: int) -> None:
+    allowed = sigmas_of(sampler)
+    if sigmas is not None and sigmas not in allowed:
+        has = f"it has {', '.join(allowed)}" if allowed else "it has none but its own; leave sigmas out"
+        raise SamplerError(f"sampler {sampler!r} has no sigmas {sigmas!r}; {has}")
+    if not 1 <= steps <= most_steps_of(sampler):
+        raise SamplerError(f"sampler {sampler!r} cannot take {steps} steps; ask for 1 to {most_steps_of(sampler)}")
+
+
+@lru_cache(maxsize=4096)
+def _table(config: str, sampler: str, sigmas: str | None, steps: int, begin: int | None) -> Table:
+    scheduler = scheduler_for(json.loads(config), sampler, sigmas)
+    return extract(scheduler, steps, None if begin is None else begin * scheduler.order)

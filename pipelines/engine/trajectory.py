@@ -1,0 +1,114 @@
+"""One Denoise under way: plain tensors and a step index, nothing that could not be carried to another device."""
+
+from __future__ import annotations
+
+import torch
+
+from pipelines.engine import samplers
+from pipelines.pipeline import Denoise
+
+State = dict[str, torch.Tensor]
+"""A trajectory at rest, on the CPU: `index`, `latents` and `outputs` [deep, channels, h, w], `noise` (uint8)."""
+
+
+class SourceShapeError(ValueError):
+    """The latents to start from are not of the size that was asked for."""
+
+    code = "bad_input"
+
+
+class Trajectory:
+    """Latents on their way from noise to image, float32 on the checkpoint's device.
+
+    `latents` and `outputs` hold the past that the sampler may still ask for, latest first, each [channels, h, w].
+    """
+
+    def __init__(self, denoise: Denoise, state: State | None = None) -> None:
+        checkpoint = denoise.checkpoint
+        self.denoise = denoise
+        self.shape = (checkpoint.channels, denoise.height // checkpoint.factor, denoise.width // checkpoint.factor)
+        strength = None if denoise.source is None else denoise.strength
+        self.table = samplers.table(
+            checkpoint.scheduler_config, denoise.sampler, denoise.sigmas, denoise.steps, strength
+        )
+        self._drawn: torch.Tensor | None = None
+        self._seen: tuple[torch.Tensor, torch.Tensor] | None = None
+        self.index = 0
+        self.outputs: list[torch.Tensor] = []
+        if state is None:
+            self.latents = [self._start()]
+        else:
+            self._restore(state)
+
+    @property
+    def rows(self) -> int:
+        """Rows it takes in a forward pass: two with guidance."""
+        return 1 if self.denoise.negative is None else 2
+
+    @property
+    def done(self) -> bool:
+        return self.index == len(self.table)
+
+    @property
+    def clean(self) -> torch.Tensor:
+        """The latents as they stand, [1, channels, h, w]."""
+        return self.latents[0][None]
+
+    @property
+    def guess(self) -> torch.Tensor:
+        """What the latest step took the clean latents to be, [1, channels, h, w]."""
+        if self._seen is None:
+            return self.clean
+        of_latents, of_output = self.table.G[self.index - 1].tolist()
+        latents, output = self._seen
+        clean: torch.Tensor = of_latents * latents + of_output * output
+        return clean[None]
+
+    def noise(self) -> torch.Tensor | None:
+        """The noise of this step, [channels, h, w] on the CPU, None if it needs none; the same until it is advanced."""
+        draw = self.table.draws[self.index]
+        if draw is not None and self._drawn is None:
+            shape, noise = (1, *self.shape), self.denoise.noise
+            if draw.sigma is None or draw.sigma_next is None:
+                self._drawn = noise.gaussian(shape)[0]
+            else:
+                self._drawn = noise.brownian(shape, self.table.sigma_range, draw.sigma, draw.sigma_next)[0]
+        return self._drawn if self.table.weights[self.index, -1] else None
+
+    def advance(self, latents: torch.Tensor, output: torch.Tensor) -> None:
+        """Takes the step: `output` is what the model made of the present latents, `latents` are the next ones."""
+        self._seen = self.latents[0], output
+        latents_deep, outputs_deep = self.table.reach
+        self.latents = [latents, *self.latents][: max(latents_deep, 1)]
+        self.outputs = [output, *self.outputs][: max(outputs_deep - 1, 0)]
+        self._drawn = None
+        self.index += 1
+
+    def state(self) -> State:
+        """Everything that decides how it goes on; the tables and the conditioning follow from the Denoise."""
+        return {
+            "index": torch.tensor(self.index),
+            "latents": torch.stack(self.latents).cpu().clone(),
+            "outputs": torch.stack(self.outputs).cpu().clone() if self.outputs else torch.zeros(0, *self.shape),
+            "noise": self.denoise.noise.state(),
+        }
+
+    def _start(self) -> torch.Tensor:
+        device, source = self.denoise.checkpoint.device, self.denoise.source
+        if source is not None and source.shape[1:] != self.shape:
+            raise SourceShapeError(
+                f"source latents are {tuple(source.shape[1:])} where {self.denoise.width}×{self.denoise.height} pixels "
+                f"need {self.shape}; resize the source image first"
+            )
+        if source is not None and not len(self.table):
+            return source[0].to(device, torch.float32)
+        noise = self.denoise.noise.initial((1, *self.shape)).to(device)
+        latents = self.table.sigma * noise[0]
+        return latents if source is None else latents + self.table.signal * source[0].to(device, torch.float32)
+
+    def _restore(self, state: State) -> None:
+        device = self.denoise.checkpoint.device
+        self.index = int(state["index"])
+        self.latents = list(state["latents"].to(device).unbind())
+        self.outputs = list(state["outputs"].to(device).unbind())
+        self.denoise.noise.restore(state["noise"])

@@ -1,0 +1,61 @@
+"""Learning the capacity before the first task comes."""
+
+from __future__ import annotations
+
+import time
+
+import torch
+
+from models.checkpoint import Checkpoint
+from pipelines.engine.batch import Batch
+from pipelines.engine.capacity import Capacity
+from pipelines.engine.noise import SeededNoise
+from pipelines.engine.trajectory import Trajectory
+from pipelines.pipeline import Denoise
+
+STEPS = 3
+
+
+@torch.inference_mode()
+def warm_up(
+    checkpoint: Checkpoint, capacity: Capacity, width: int = 512, height: int = 512, seconds: float = 2.0
+) -> None:
+    """Times steps of 2, 4, 8… rows of a resident checkpoint until more rows do not pay or the time is up.
+
+    It overstays `seconds` only by what its very first steps take, which also pay for the device's preparations.
+    """
+    deadline = time.perf_counter() + seconds
+    images = 1
+    while True:
+        batch = Batch(_trajectories(checkpoint, width, height, images))
+        try:
+            slowest = max(_timed_steps(batch, capacity, checkpoint.device))
+        except torch.OutOfMemoryError:
+            capacity.refuse(batch.key, batch.rows)
+            return
+        images *= 2
+        if capacity.rows(batch.key) < 2 * images or time.perf_counter() + 2 * STEPS * slowest > deadline:
+            return
+
+
+def _trajectories(checkpoint: Checkpoint, width: int, height: int, images: int) -> list[Trajectory]:
+    positive, negative = checkpoint.encode_prompt("", "", clip_skip=-1, width=width, height=height)
+    return [
+        Trajectory(
+            Denoise(checkpoint, positive, negative, SeededNoise(seed), width, height, steps=STEPS, sampler="euler")
+        )
+        for seed in range(images)
+    ]
+
+
+def _timed_steps(batch: Batch, capacity: Capacity, device: torch.device) -> list[float]:
+    """Seconds of each step, the first one left out; the capacity hears of all."""
+    times = []
+    for _ in range(STEPS):
+        started = time.perf_counter()
+        batch.step()
+        if device.type == "cuda":
+            torch.cuda.synchronize(device)
+        times.append(time.perf_counter() - started)
+        capacity.observe(batch.key, batch.rows, times[-1])
+    return times[1:]

@@ -1,0 +1,65 @@
+"""Image to image: repaint a picture by a prompt, as closely to it as `fidelity` says."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Self
+
+from pydantic import Field, model_validator
+
+from pipelines.params import ImageParams
+from pipelines.pipeline import ImageRef, Models, Pipeline, Recipe, Work
+
+if TYPE_CHECKING:
+    import numpy as np
+
+
+class Img2ImgParams(ImageParams):
+    url: ImageRef
+    fidelity: float = Field(0.2, ge=0, le=1, description="Closeness to the source: 0 ignores it, 1 returns it.")
+    keep_alpha: bool = Field(True, description="Give the result the source's alpha; false flattens it onto white.")
+    wh: tuple[int, int] = Field((0, 0), description="Resize the source to this width and height first; 0, 0: as it is.")
+
+    @model_validator(mode="after")
+    def _check_size(self) -> Self:
+        if self.wh != (0, 0) and not all(1 <= side <= 8192 for side in self.wh):
+            raise ValueError(f"wh {self.wh} must be two sides from 1 to 8192, or [0, 0] to keep the source's size")
+        return self
+
+
+class Img2Img(Pipeline[Img2ImgParams]):
+    names = ("img2img.sd",)
+    title = "Image to image"
+    Params = Img2ImgParams
+
+    def needs(self, params: Img2ImgParams) -> tuple[str, ...]:
+        return (params.checkpoint,)
+
+    def work(self, params: Img2ImgParams) -> Work:
+        width, height = (min(side, params.max_wh) or params.max_wh for side in params.wh)
+        steps = round(params.num_steps * (1 - params.fidelity))
+        return Work(pixels=width * height, images=params.num_samples, steps=max(steps, 1))
+
+    def resolve(self, params: Img2ImgParams) -> Img2ImgParams:
+        return params.with_seed()
+
+    def run(self, params: Img2ImgParams, models: Models, images: Mapping[str, np.ndarray]) -> Recipe:
+        from models.pixels import flattened, resized, snapped, with_alpha
+
+        checkpoint = models.checkpoint(params.checkpoint)
+        rgb, alpha = flattened(images["url"])
+        asked: tuple[int, int] = params.wh if params.wh != (0, 0) else (rgb.shape[1], rgb.shape[0])
+        width, height = snapped(*asked, params.max_wh)
+        source = resized(rgb, width, height)
+
+        noises = params.noises()
+        sources = [checkpoint.encode(source, noise, circular=params.use_circular) for noise in noises]
+        latents = yield [
+            params.denoise(checkpoint, noise, width, height, source=latent, strength=1 - params.fidelity)
+            for noise, latent in zip(noises, sources, strict=True)
+        ]
+
+        made = [pixels for latent in latents for pixels in checkpoint.decode(latent, circular=params.use_circular)]
+        if max(asked) <= params.max_wh:
+            made = [resized(pixels, *asked) for pixels in made]
+        return [with_alpha(pixels, alpha) for pixels in made] if alpha is not None and params.keep_alpha else made

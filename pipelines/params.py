@@ -1,0 +1,187 @@
+"""The parameters that every diffusion task shares, named and defaulted as in the API that Hua replaces."""
+
+from __future__ import annotations
+
+import secrets
+from typing import TYPE_CHECKING, Annotated, Any, Literal, Self
+
+from pydantic import AliasChoices, BaseModel, ConfigDict, Field, model_validator
+
+from pipelines.pipeline import Denoise, Params
+from pipelines.sampler_names import SAMPLERS, canonical, most_steps_of, sigmas_of
+
+if TYPE_CHECKING:
+    import torch
+
+    from models.checkpoint import Checkpoint
+    from pipelines.engine.noise import SeededNoise
+
+SEEDS = 2**32
+Seed = Annotated[int, Field(ge=0, lt=SEEDS)]
+Unit = Annotated[float, Field(ge=0, le=1)]
+
+
+class Variation(BaseModel):
+    """A second noise, mixed into the seed's own by spherical interpolation."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    seed: Seed
+    strength: Unit
+
+
+class HighRes(BaseModel):
+    """A second pass at a larger size, started from the first one's upscaled latents ("hires fix")."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    fidelity: float = Field(0.3, ge=0, le=0.99, description="How closely the second pass follows the first.")
+    upscale_factor: float = Field(2.0, gt=1, le=4)
+    upscale_method: Literal["nearest-exact", "nearest", "bilinear", "bicubic", "area"] = Field(
+        "nearest-exact", description="How the latents are enlarged."
+    )
+    max_wh: int = Field(1024, ge=64, le=8192, description="Longest side that the second pass may reach.")
+
+    def size(self, width: int, height: int) -> tuple[int, int]:
+        """The size of the second pass, in pixels, for a first pass of `width` × `height`."""
+        return round(width * self.upscale_factor / 8) * 8, round(height * self.upscale_factor / 8) * 8
+
+    def enlarged(self, latents: torch.Tensor, width: int, height: int) -> torch.Tensor:
+        """Latents [1, channels, height, width], in latent pixels, of what the first pass made."""
+        from torch.nn.functional import interpolate
+
+        return interpolate(latents.float(), size=(height, width), mode=self.upscale_method)
+
+    def steps(self, num_steps: int) -> int:
+        """Steps to schedule, so that about `num_steps` are left to run at this fidelity."""
+        return int(num_steps / min(1 - self.fidelity, 0.999))
+
+
+class ImageParams(Params):
+    """What a prompt, a seed and a sampler make of noise."""
+
+    text: str = Field(
+        max_length=20_000,
+        description="The prompt. `(word:1.3)` weighs, `[word]` weakens, `BREAK` starts a new chunk; any length.",
+        examples=["a lighthouse on a cliff, evening light"],
+    )
+    negative_prompt: str = Field("", max_length=20_000, description="What to steer away from.")
+    model: str = Field(
+        "v1.5",
+        validation_alias=AliasChoices("model", "version"),
+        description="A name or alias that GET /v1/models lists. `version` is accepted as well.",
+    )
+    seed: int = Field(-1, ge=-1, lt=SEEDS, description="-1 draws one; the result says which.")
+    num_samples: int = Field(1, ge=1, le=8, description="Images to make; image i has seed + i.")
+    num_steps: int = Field(20, ge=1, le=100, description="Denoising steps.")
+    guidance_scale: float = Field(7.5, ge=0, le=50, description="Pull towards the prompt; up to 1 means no guidance.")
+    sampler: str = Field(
+        "euler",
+        description="A sampler by any of its names: `euler`, `k_euler`, `DPM++ 2M Karras`…",
+        examples=list(SAMPLERS),
+    )
+    sigmas: str | None = Field(
+        None,
+        validation_alias=AliasChoices("sigmas", "sigmas_scheduler"),
+        description="Spacing of noise levels (`karras`, `exponential`…) where the sampler has it.",
+    )
+    is_anime: bool = Field(False, description="Use the model `anime`, unless `model` names one that starts so.")
+    clip_skip: int = Field(-1, ge=-1, le=8, description="Text-encoder layers to leave out; -1: the model's default.")
+    use_circular: bool = Field(False, description="Make the image tile seamlessly.")
+    variation_seed: Seed = Field(0, description="Used if variation_strength is above 0.")
+    variation_strength: Unit = 0.0
+    variations: tuple[Variation, ...] = Field(
+        (), max_length=16, description="Mixed in in order, before variation_seed."
+    )
+    max_wh: int = Field(1024, ge=64, le=8192, description="Longest side, in pixels, at which images are generated.")
+    callback_url: str = Field("", max_length=2048, description="Kept for old clients; the envelope's notify_url wins.")
+
+    @model_validator(mode="before")
+    @classmethod
+    def _name_sampler(cls, values: Any) -> Any:
+        """A label like "DPM++ 2M Karras" says both the sampler and its sigmas."""
+        if not isinstance(values, dict) or not isinstance(values.get("sampler"), str):
+            return values
+        sampler, sigmas = canonical(values["sampler"])
+        implied = {} if sigmas is None or values.get("sigmas") or values.get("sigmas_scheduler") else {"sigmas": sigmas}
+        return {**values, "sampler": sampler, **implied}
+
+    @model_validator(mode="after")
+    def _check_sampler(self) -> Self:
+        most = most_steps_of(self.sampler)
+        if self.num_steps > most:
+            raise ValueError(
+                f"num_steps {self.num_steps} is too many for sampler {self.sampler!r}; it takes {most} at most"
+            )
+        allowed = sigmas_of(self.sampler)
+        if self.sigmas is not None and self.sigmas not in allowed:
+            has = ", ".join(allowed) if allowed else "none but its own: leave sigmas out"
+            raise ValueError(f"sigmas {self.sigmas!r} do not exist for sampler {self.sampler!r}; it has {has}")
+        return self
+
+    @property
+    def checkpoint(self) -> str:
+        """The name of the model that this task runs on."""
+        return "anime" if self.is_anime and not self.model.startswith("anime") else self.model
+
+    @property
+    def seeds(self) -> tuple[int, ...]:
+        return tuple((self.seed + index) % SEEDS for index in range(self.num_samples))
+
+    @property
+    def negative(self) -> str | None:
+        """The negative prompt, or None where guidance is off and nothing is steered away from."""
+        return self.negative_prompt if self.guidance_scale > 1 else None
+
+    def noises(self) -> list[SeededNoise]:
+        """The noise of each image; it depends on the seed and the variations alone."""
+        from pipelines.engine.noise import SeededNoise
+
+        mixed = [(variation.seed, variation.strength) for variation in self.variations]
+        if self.variation_strength > 0:
+            mixed.append((self.variation_seed, self.variation_strength))
+        return [SeededNoise(seed, tuple(mixed)) for seed in self.seeds]
+
+    def denoise(
+        self,
+        checkpoint: Checkpoint,
+        noise: SeededNoise,
+        width: int,
+        height: int,
+        *,
+        source: torch.Tensor | None = None,
+        strength: float = 1.0,
+        steps: int | None = None,
+    ) -> Denoise:
+        """One image of `width` × `height` pixels, as these parameters want it."""
+        positive, negative = checkpoint.encode_prompt(
+            self.text, self.negative, clip_skip=self.clip_skip, width=width, height=height
+        )
+        return Denoise(
+            checkpoint,
+            positive,
+            negative,
+            noise,
+            width,
+            height,
+            steps=steps or self.num_steps,
+            sampler=self.sampler,
+            sigmas=self.sigmas,
+            guidance=self.guidance_scale,
+            source=source,
+            strength=strength,
+            circular=self.use_circular,
+        )
+
+    def with_seed(self) -> Self:
+        """These parameters with a drawn seed in place of -1."""
+        return self if self.seed >= 0 else self.model_copy(update={"seed": secrets.randbelow(SEEDS - self.num_samples)})
+
+
+def refuse_odd_size(name: str, pixels: int, longest: int) -> None:
+    """Raises ValueError unless `pixels` is a side that can be generated as it is, without blurring it up later."""
+    if pixels % 8:
+        below = pixels // 8 * 8
+        raise ValueError(f"{name} {pixels} is not a multiple of 8; try {max(below, 64)} or {below + 8}")
+    if pixels > longest:
+        raise ValueError(f"{name} {pixels} is above max_wh {longest}; ask for {longest} at most, or raise max_wh")

@@ -1,0 +1,86 @@
+"""Text to image, with an optional second pass at a larger size."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Self
+
+from pydantic import Field, model_validator
+
+from pipelines.params import HighRes, ImageParams, refuse_odd_size
+from pipelines.pipeline import Denoise, Models, Pipeline, Recipe, Work
+
+if TYPE_CHECKING:
+    import numpy as np
+    import torch
+
+    from models.checkpoint import Checkpoint
+    from pipelines.engine.noise import SeededNoise
+
+
+class Txt2ImgParams(ImageParams):
+    w: int = Field(512, ge=64, le=8192, description="Width in pixels, a multiple of 8.", examples=[512])
+    h: int = Field(512, ge=64, le=8192, description="Height in pixels, a multiple of 8.", examples=[512])
+    highres_info: HighRes | None = Field(None, description="Enlarge and refine the image in a second pass.")
+
+    @model_validator(mode="after")
+    def _check_size(self) -> Self:
+        refuse_odd_size("w", self.w, self.max_wh)
+        refuse_odd_size("h", self.h, self.max_wh)
+        if self.highres_info is not None and max(self.size) > self.highres_info.max_wh:
+            raise ValueError(
+                f"highres_info would make {self.size[0]}×{self.size[1]}, above its max_wh {self.highres_info.max_wh}; "
+                "lower upscale_factor, or raise max_wh in highres_info"
+            )
+        return self
+
+    @property
+    def size(self) -> tuple[int, int]:
+        """Width and height of the finished images."""
+        return (self.w, self.h) if self.highres_info is None else self.highres_info.size(self.w, self.h)
+
+
+class Txt2Img(Pipeline[Txt2ImgParams]):
+    names = ("txt2img.sd",)
+    title = "Text to image"
+    Params = Txt2ImgParams
+
+    def needs(self, params: Txt2ImgParams) -> tuple[str, ...]:
+        return (params.checkpoint,)
+
+    def work(self, params: Txt2ImgParams) -> Work:
+        width, height = params.size
+        return Work(pixels=width * height, images=params.num_samples, steps=params.num_steps)
+
+    def resolve(self, params: Txt2ImgParams) -> Txt2ImgParams:
+        return params.with_seed()
+
+    def run(self, params: Txt2ImgParams, models: Models, images: Mapping[str, np.ndarray]) -> Recipe:
+        checkpoint = models.checkpoint(params.checkpoint)
+        noises = params.noises()
+        latents = yield [params.denoise(checkpoint, noise, params.w, params.h) for noise in noises]
+        if params.highres_info is not None:
+            latents = yield self._second_pass(params.highres_info, params, checkpoint, noises, latents)
+        return [pixels for latent in latents for pixels in checkpoint.decode(latent, circular=params.use_circular)]
+
+    def _second_pass(
+        self,
+        highres: HighRes,
+        params: Txt2ImgParams,
+        checkpoint: Checkpoint,
+        noises: list[SeededNoise],
+        latents: list[torch.Tensor],
+    ) -> list[Denoise]:
+        width, height = params.size
+        return [
+            params.denoise(
+                checkpoint,
+                noise,
+                width,
+                height,
+                source=highres.enlarged(latent, width // checkpoint.factor, height // checkpoint.factor),
+                strength=1 - highres.fidelity,
+                steps=highres.steps(params.num_steps),
+            )
+            for noise, latent in zip(noises, latents, strict=True)
+        ]

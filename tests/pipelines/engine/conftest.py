@@ -1,0 +1,102 @@
+"""What the engine's tests share: toy checkpoints, a shelf to take them from, and a way to run an engine dry."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from models import catalog, families
+from models.checkpoint import Checkpoint
+from pipelines.engine.capacity import Capacity
+from pipelines.engine.engine import Engine
+from pipelines.engine.events import Event, Failed, Finished
+
+# The toys are too small to share among cores, and waiting threads would slow down every other process of the machine.
+torch.set_num_threads(1)
+
+SD1 = {
+    "num_train_timesteps": 1000,
+    "beta_start": 0.00085,
+    "beta_end": 0.012,
+    "beta_schedule": "scaled_linear",
+    "steps_offset": 1,
+    "clip_sample": False,
+    "set_alpha_to_one": False,
+    "skip_prk_steps": True,
+}
+
+
+@pytest.fixture(params=["epsilon", "v_prediction"])
+def config(request: pytest.FixtureRequest) -> dict[str, object]:
+    """The diffusers scheduler config that SD 1.x ships, for either kind of prediction."""
+    return {**SD1, "prediction_type": request.param}
+
+
+class Shelf:
+    """Checkpoints that are resident already, and a count of who holds them."""
+
+    def __init__(self, *checkpoints: Checkpoint) -> None:
+        self.checkpoints = {each.name: each for each in checkpoints}
+        self.held = 0
+        self.ready = True
+
+    def acquire(self, names: Iterable[str]) -> Held:
+        self.held += 1
+        return Held(self, tuple(names))
+
+
+class Held:
+    def __init__(self, shelf: Shelf, names: tuple[str, ...]) -> None:
+        self._shelf, self._names, self._released = shelf, names, False
+
+    @property
+    def ready(self) -> bool:
+        return self._shelf.ready
+
+    def checkpoint(self, name: str) -> Checkpoint:
+        return self._shelf.checkpoints[name]
+
+    def release(self) -> None:
+        assert not self._released
+        self._released = True
+        self._shelf.held -= 1
+
+
+@pytest.fixture(scope="session")
+def toys(models_dir: Path) -> dict[str, Checkpoint]:
+    shelf = catalog.read(models_dir)
+    return {entry.name: families.load(entry, torch.device("cpu"), torch.float32) for entry in shelf}
+
+
+@pytest.fixture(scope="session")
+def sd1(toys: dict[str, Checkpoint]) -> Checkpoint:
+    return toys["toy-sd1"]
+
+
+@pytest.fixture
+def shelf(toys: dict[str, Checkpoint]) -> Shelf:
+    return Shelf(*toys.values())
+
+
+@pytest.fixture
+def engine(shelf: Shelf) -> Engine:
+    return Engine(shelf, Capacity())
+
+
+def run_dry(engine: Engine) -> list[Event]:
+    """Steps until nothing is left to do; everything that was told."""
+    events: list[Event] = []
+    while engine.busy:
+        events += engine.step()
+    return events
+
+
+def images_of(events: Iterable[Event]) -> dict[str, list[np.ndarray]]:
+    """The images of every task; a failed one is a failed test."""
+    events = list(events)
+    assert not [event for event in events if isinstance(event, Failed)]
+    return {event.task_id: event.images for event in events if isinstance(event, Finished)}

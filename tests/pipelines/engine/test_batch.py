@@ -1,0 +1,159 @@
+"""One step of many: what may share it, and that sharing changes nothing."""
+
+from __future__ import annotations
+
+import warnings
+from pathlib import Path
+from typing import Any
+
+import diffusers
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from models.checkpoint import Checkpoint, Conditioning
+from pipelines.engine import samplers
+from pipelines.engine.batch import Batch, key_of
+from pipelines.engine.noise import SeededNoise
+from pipelines.engine.trajectory import Trajectory
+from pipelines.pipeline import Denoise
+from pipelines.sampler_names import SAMPLERS
+
+pytestmark = [
+    pytest.mark.filterwarnings(r"ignore:__array(_wrap)?__:DeprecationWarning"),
+    pytest.mark.filterwarnings("ignore:Should have ta>=t0:UserWarning"),
+]
+# A stronger guidance also multiplies float32's rounding, of diffusers' arithmetic as much as of ours.
+STRENGTH, STEPS, GUIDANCE = 0.6, 10, 3.0
+
+
+def trajectory(checkpoint: Checkpoint, text: str = "a boat", **changes: Any) -> Trajectory:
+    wanted: dict[str, Any] = {"width": 64, "height": 64, "steps": STEPS, "sampler": "euler"} | changes
+    negative_text = wanted.pop("negative_text", "rain")
+    noise = SeededNoise(wanted.pop("seed", 4))
+    positive, negative = checkpoint.encode_prompt(
+        text, negative_text, clip_skip=-1, width=wanted["width"], height=wanted["height"]
+    )
+    return Trajectory(Denoise(checkpoint, positive, negative, noise, **wanted))
+
+
+@torch.inference_mode()
+def finish(trajectories: list[Trajectory]) -> list[torch.Tensor]:
+    while waiting := [each for each in trajectories if not each.done]:
+        Batch(waiting).step()
+    return [each.clean for each in trajectories]
+
+
+def alone(one: Trajectory) -> torch.Tensor:
+    return finish([one])[0]
+
+
+def test_image_to_image_latents_are_those_of_diffusers(sd1: Checkpoint, models_dir: Path) -> None:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        pipe = diffusers.StableDiffusionImg2ImgPipeline.from_pretrained(
+            models_dir / "toy-sd1", safety_checker=None, local_files_only=True
+        )
+    pipe.set_progress_bar_config(disable=True)
+    config = pipe.scheduler.config
+    pixels = np.linspace(0, 255, 64 * 64 * 3).reshape(64, 64, 3).astype(np.uint8)
+    ours, stock = [], []
+    for seed, sampler in enumerate(SAMPLERS):
+        noise = SeededNoise(seed)
+        source = sd1.encode(pixels, noise)
+        positive, negative = sd1.encode_prompt("a boat", "rain", clip_skip=-1, width=64, height=64)
+        wish = Denoise(
+            sd1, positive, negative, noise, 64, 64, STEPS, sampler, None, GUIDANCE, source=source, strength=STRENGTH
+        )
+        ours.append(Trajectory(wish))
+        pipe.scheduler = samplers.scheduler_for(config, sampler, None)
+        if hasattr(pipe.scheduler, "noise_sampler_seed"):
+            pipe.scheduler.noise_sampler_seed = seed
+        made = pipe(
+            "a boat",
+            Image.fromarray(pixels),
+            STRENGTH,
+            num_inference_steps=STEPS,
+            guidance_scale=GUIDANCE,
+            negative_prompt="rain",
+            generator=torch.Generator().manual_seed(seed),
+            output_type="latent",
+        )
+        stock.append(made.images)
+    errors = {
+        sampler: float((our - reference).norm() / reference.norm())
+        for sampler, our, reference in zip(SAMPLERS, map(alone, ours), stock, strict=True)
+    }
+    assert max(errors.values()) <= 1e-5, errors
+
+
+def test_unlike_trajectories_share_a_step_as_if_alone(sd1: Checkpoint) -> None:
+    def wishes() -> list[Trajectory]:
+        return [
+            trajectory(
+                sd1,
+                f"boat {index}",
+                seed=index,
+                sampler=sampler,
+                steps=2 + index % 4,
+                guidance=2.0 + index,
+                negative_text=None if index % 3 == 0 else "rain",
+            )
+            for index, sampler in enumerate(SAMPLERS)
+        ]
+
+    together = finish(wishes())
+    for one, other in zip(together, map(alone, wishes()), strict=True):
+        assert (one - other).norm() <= 1e-4 * other.norm()
+
+
+def test_guidance_is_each_rows_own(sd1: Checkpoint) -> None:
+    """A scale of 1 is the positive alone, whatever the neighbour's scale."""
+    unguided, guided, strong = (
+        trajectory(sd1, negative_text=None),
+        trajectory(sd1, guidance=1.0),
+        trajectory(sd1, guidance=9.0),
+    )
+    by_none, by_one, by_nine = finish([unguided, guided, strong])
+    assert torch.allclose(by_none, by_one, atol=1e-4)
+    assert not torch.allclose(by_one, by_nine, atol=1e-2)
+
+
+def test_only_what_shapes_the_tensors_parts_trajectories(sd1: Checkpoint, toys: dict[str, Checkpoint]) -> None:
+    key = key_of(trajectory(sd1))
+    same = [
+        trajectory(sd1, "x", seed=9, sampler="heun", steps=3, guidance=2.0),
+        trajectory(sd1, negative_text=None),
+        trajectory(sd1, source=torch.zeros(1, 4, 8, 8), strength=0.5),
+    ]
+    other = [
+        trajectory(sd1, width=72),
+        trajectory(sd1, circular=True),
+        trajectory(sd1, "word " * 100),
+        trajectory(toys["toy-sd2"]),
+        trajectory(toys["toy-sdxl"]),
+    ]
+    assert all(key_of(each) == key for each in same)
+    assert key not in {key_of(each) for each in other}
+    assert len({key_of(each) for each in other}) == len(other)
+
+
+def test_extras_are_stacked_with_their_rows(toys: dict[str, Checkpoint]) -> None:
+    sdxl = toys["toy-sdxl"]
+    first, second = trajectory(sdxl, "one"), trajectory(sdxl, "two", seed=5)
+    together = finish([first, second])
+    expected = alone(trajectory(sdxl, "two", seed=5))
+    assert (together[1] - expected).norm() <= 1e-4 * expected.norm()
+
+
+def test_a_step_that_raises_advances_nobody(sd1: Checkpoint) -> None:
+    sound, broken = trajectory(sd1, sampler="euler_a"), trajectory(sd1, sampler="euler_a", seed=5)
+    crooked = Conditioning(broken.denoise.positive.embeds[..., :-1])
+    spoiled = Trajectory(Denoise(sd1, crooked, None, SeededNoise(5), 64, 64, STEPS, "euler_a"))
+    before = sound.latents[0]
+    with pytest.raises(RuntimeError), torch.inference_mode():
+        Batch([sound, spoiled]).step()
+    assert sound.index == 0
+    assert sound.latents[0] is before
+    assert torch.equal(alone(sound), alone(trajectory(sd1, sampler="euler_a")))

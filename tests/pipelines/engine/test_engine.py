@@ -1,0 +1,375 @@
+"""The engine against diffusers' own pipelines, and against everything that can happen to a task on the way."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import diffusers
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from models.checkpoint import Checkpoint, Conditioning
+from pipelines.engine import samplers
+from pipelines.engine.capacity import Capacity
+from pipelines.engine.engine import DuplicateTaskError, Engine
+from pipelines.engine.events import Advanced, Failed, Finished
+from pipelines.img2img import Img2Img
+from pipelines.pipeline import Models, Params, Pipeline, Recipe, Work
+from pipelines.sampler_names import SAMPLERS
+from pipelines.txt2img import Txt2Img
+from tests.pipelines.engine.conftest import Shelf, images_of, run_dry
+
+# diffusers hands tensors to numpy in a way that numpy 2 frowns on, and rounds noise levels past the end of their range.
+pytestmark = [
+    pytest.mark.filterwarnings(r"ignore:__array(_wrap)?__:DeprecationWarning"),
+    pytest.mark.filterwarnings("ignore:Should have ta>=t0:UserWarning"),
+]
+
+TXT2IMG, IMG2IMG = Txt2Img(), Img2Img()
+SIDE = 64
+
+
+def wish(index: int, model: str = "toy-sd1", **changes: Any) -> Txt2Img.Params:
+    """Requests that agree in nothing but their size."""
+    return Txt2Img.Params(
+        model=model,
+        text=f"a lighthouse, number {index}",
+        negative_prompt="" if index % 2 else "fog",
+        w=SIDE,
+        h=SIDE,
+        seed=100 + index,
+        num_steps=3 + index % 5,
+        guidance_scale=1.0 if index % 4 == 3 else 3.0 + index / 2,
+        **changes,
+    )
+
+
+class Stock:
+    """A diffusers pipeline as it comes, run for one request alone."""
+
+    def __init__(self, kind: Any, folder: Path) -> None:
+        extra = {} if "XL" in kind.__name__ else {"safety_checker": None}
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            self._pipe = kind.from_pretrained(folder, local_files_only=True, **extra)
+        self._pipe.set_progress_bar_config(disable=True)
+        self._config = self._pipe.scheduler.config
+
+    def image(self, params: Any, **changes: Any) -> np.ndarray:
+        scheduler = samplers.scheduler_for(self._config, params.sampler, params.sigmas)
+        if hasattr(scheduler, "noise_sampler_seed"):
+            scheduler.noise_sampler_seed = params.seed
+        self._pipe.scheduler = scheduler
+        made = self._pipe(
+            params.text,
+            negative_prompt=params.negative_prompt,
+            num_inference_steps=params.num_steps,
+            guidance_scale=params.guidance_scale,
+            generator=torch.Generator().manual_seed(params.seed),
+            output_type="pil",
+            **changes,
+        )
+        return np.asarray(made.images[0])
+
+
+def difference(one: np.ndarray, other: np.ndarray) -> int:
+    assert one.shape == other.shape
+    return int(np.abs(one.astype(int) - other.astype(int)).max())
+
+
+@pytest.mark.parametrize(
+    ("model", "kind", "names"),
+    [
+        ("toy-sd1", diffusers.StableDiffusionPipeline, SAMPLERS),
+        ("toy-sd2", diffusers.StableDiffusionPipeline, SAMPLERS),
+        ("toy-sdxl", diffusers.StableDiffusionXLPipeline, ("euler", "dpmpp_2m_sde", "unipc", "heun")),
+    ],
+)
+def test_one_mixed_batch_equals_diffusers_alone(
+    engine: Engine, models_dir: Path, model: str, kind: Any, names: tuple[str, ...]
+) -> None:
+    stock = Stock(kind, models_dir / model)
+    wishes = {name: wish(index, sampler=name, model=model) for index, name in enumerate(names)}
+    for name, params in wishes.items():
+        engine.add(name, TXT2IMG, params, {})
+    made = images_of(run_dry(engine))
+    differences = {
+        name: difference(made[name][0], stock.image(params, width=SIDE, height=SIDE)) for name, params in wishes.items()
+    }
+    assert max(differences.values()) <= 1, differences
+
+
+def test_image_to_image_equals_diffusers_alone(engine: Engine, models_dir: Path) -> None:
+    stock = Stock(diffusers.StableDiffusionImg2ImgPipeline, models_dir / "toy-sd1")
+    ramp = np.linspace(0, 255, SIDE * SIDE * 3).reshape(SIDE, SIDE, 3).astype(np.uint8)
+    wishes = {
+        name: Img2Img.Params(
+            url="http://example.com/a.png",
+            text="a cat",
+            model="toy-sd1",
+            sampler=name,
+            fidelity=0.25,
+            num_steps=8,
+            seed=index,
+        )
+        for index, name in enumerate(SAMPLERS)
+    }
+    for name, params in wishes.items():
+        engine.add(name, IMG2IMG, params, {"url": ramp})
+    made = images_of(run_dry(engine))
+    differences = {
+        name: difference(made[name][0], stock.image(params, image=Image.fromarray(ramp), strength=0.75))
+        for name, params in wishes.items()
+    }
+    assert max(differences.values()) <= 1, differences
+
+
+def test_neighbours_do_not_change_an_image(engine: Engine) -> None:
+    wishes = {str(index): wish(index, sampler=SAMPLERS[index]) for index in range(10)}
+    for name, params in wishes.items():
+        engine.add(name, TXT2IMG, params, {})
+    together = images_of(run_dry(engine))
+    for name, params in wishes.items():
+        engine.add(name, TXT2IMG, params, {})
+        assert difference(images_of(run_dry(engine))[name][0], together[name][0]) <= 1
+
+
+def test_several_images_of_a_task_are_those_of_their_seeds(engine: Engine) -> None:
+    engine.add("both", TXT2IMG, wish(1, num_samples=2), {})
+    both = images_of(run_dry(engine))["both"]
+    engine.add("second", TXT2IMG, wish(1).model_copy(update={"seed": 102}), {})
+    assert difference(images_of(run_dry(engine))["second"][0], both[1]) <= 1
+
+
+@pytest.mark.parametrize("steps_before", [0, 1, 3, 4])
+def test_a_parked_task_ends_in_the_identical_image(shelf: Shelf, steps_before: int) -> None:
+    """Parked before the start, in the first pass, and in the second, when there is a past to answer."""
+    params = wish(0, sampler="dpmpp_2m_sde", highres_info={"upscale_factor": 1.5, "fidelity": 0.2})
+    engine, elsewhere = Engine(shelf, Capacity()), Engine(shelf, Capacity())
+    engine.add("task", TXT2IMG, params, {})
+    expected = images_of(run_dry(engine))["task"]
+
+    engine.add("task", TXT2IMG, params, {})
+    for _ in range(steps_before):
+        engine.step()
+    parked = engine.park("task")
+    assert parked is not None
+    assert not engine.busy
+    assert shelf.held == 0
+    elsewhere.add("task", TXT2IMG, params, {}, parked)
+    assert np.array_equal(images_of(run_dry(elsewhere))["task"][0], expected[0])
+
+
+def test_a_task_is_not_taken_twice(engine: Engine, shelf: Shelf) -> None:
+    engine.add("task", TXT2IMG, wish(0), {})
+    with pytest.raises(DuplicateTaskError, match="under way already"):
+        engine.add("task", TXT2IMG, wish(0), {})
+    assert shelf.held == 1
+
+
+def test_parking_what_is_not_there(engine: Engine) -> None:
+    assert engine.park("nobody") is None
+    assert not engine.abort("nobody")
+
+
+def test_progress_is_told_each_step(engine: Engine) -> None:
+    engine.add("task", TXT2IMG, wish(0, sampler="euler"), {})
+    events = run_dry(engine)
+    told = [event for event in events if isinstance(event, Advanced)]
+    assert [(event.step, event.steps) for event in told] == [(1, 3), (2, 3), (3, 3)]
+    assert told[0].preview is not None
+    assert told[0].preview.shape == (SIDE // 8, SIDE // 8, 3)
+    assert isinstance(events[-1], Finished)
+
+
+def test_abort_takes_effect_at_the_next_step(engine: Engine, shelf: Shelf) -> None:
+    engine.add("stays", TXT2IMG, wish(0), {})
+    engine.add("goes", TXT2IMG, wish(1), {})
+    engine.step()
+    assert engine.abort("goes")
+    assert {event.task_id for event in run_dry(engine)} == {"stays"}
+    assert shelf.held == 0
+
+
+def test_nothing_starts_before_its_models_are_there(engine: Engine, shelf: Shelf) -> None:
+    shelf.ready = False
+    engine.add("task", TXT2IMG, wish(0), {})
+    assert engine.step() == []
+    assert engine.busy
+    shelf.ready = True
+    assert images_of(run_dry(engine))
+
+
+def test_room_is_what_the_batch_can_still_take(engine: Engine) -> None:
+    empty = engine.room
+    assert empty >= 1
+    engine.add("task", TXT2IMG, wish(0), {})
+    assert engine.room == empty - 1
+    engine.step()
+    assert engine.room >= 0
+    run_dry(engine)
+    assert engine.room >= 1
+
+
+class Narrow:
+    """A checkpoint whose device has room for so many rows, and no more."""
+
+    def __init__(self, checkpoint: Checkpoint, rows: int) -> None:
+        self._checkpoint, self._rows = checkpoint, rows
+        self.refused: list[int] = []
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._checkpoint, name)
+
+    def predict(
+        self, latents: torch.Tensor, timesteps: torch.Tensor, conditioning: Conditioning, *, circular: bool = False
+    ) -> torch.Tensor:
+        if len(latents) > self._rows:
+            self.refused.append(len(latents))
+            raise torch.OutOfMemoryError(f"{len(latents)} rows")
+        return self._checkpoint.predict(latents, timesteps, conditioning, circular=circular)
+
+
+def test_a_batch_that_does_not_fit_is_split_and_not_tried_again(sd1: Checkpoint, engine: Engine) -> None:
+    narrow = Narrow(sd1, 2)
+    small = Engine(Shelf(narrow), Capacity())
+    wishes = {str(index): wish(index, sampler="euler_a") for index in range(4)}
+    for name, params in wishes.items():
+        small.add(name, TXT2IMG, params, {})
+        engine.add(name, TXT2IMG, params, {})
+    found, expected = images_of(run_dry(small)), images_of(run_dry(engine))
+    assert all(difference(found[name][0], expected[name][0]) <= 1 for name in wishes)
+    assert narrow.refused == [7, 4, 3]
+
+
+def test_one_image_that_does_not_fit_fails_alone(sd1: Checkpoint) -> None:
+    shelf = Shelf(Narrow(sd1, 1))
+    small = Engine(shelf, Capacity())
+    small.add("guided", TXT2IMG, wish(0), {})
+    small.add("unguided", TXT2IMG, wish(3), {})
+    events = run_dry(small)
+    failure = next(event for event in events if isinstance(event, Failed))
+    assert (failure.task_id, failure.code) == ("guided", "out_of_memory")
+    assert "smaller" in failure.message
+    assert [event.task_id for event in events if isinstance(event, Finished)] == ["unguided"]
+    assert shelf.held == 0
+
+
+class Broken(Pipeline[Params]):
+    """Raises where it is told to."""
+
+    names = ("broken",)
+    title = "Broken"
+    Params = Params
+
+    def __init__(self, where: str) -> None:
+        self._where = where
+
+    def needs(self, params: Params) -> tuple[str, ...]:
+        return ("toy-sd1",)
+
+    def work(self, params: Params) -> Work:
+        return Work(pixels=SIDE * SIDE, images=1, steps=1)
+
+    def run(self, params: Params, models: Models, images: Mapping[str, np.ndarray]) -> Recipe:
+        self._raise("start")
+        checkpoint = models.checkpoint("toy-sd1")
+        request = wish(0)
+        denoise = request.denoise(checkpoint, request.noises()[0], SIDE, SIDE)
+        if self._where == "conditioning":
+            positive = Conditioning(denoise.positive.embeds[..., :7])
+            denoise = type(denoise)(checkpoint, positive, None, denoise.noise, SIDE, SIDE, steps=2, sampler="euler")
+        try:
+            yield [denoise]
+        finally:
+            self._raise("cleanup")
+        self._raise("end")
+        return []
+
+    def _raise(self, where: str) -> None:
+        if where == self._where:
+            raise RuntimeError(f"broken at the {where}")
+
+
+@pytest.mark.parametrize("where", ["start", "conditioning", "end"])
+def test_one_broken_recipe_touches_no_other(engine: Engine, shelf: Shelf, where: str) -> None:
+    engine.add("sound", TXT2IMG, wish(0), {})
+    engine.add("broken", Broken(where), Params(), {})
+    events = run_dry(engine)
+    failure = next(event for event in events if isinstance(event, Failed))
+    assert (failure.task_id, failure.code) == ("broken", "internal")
+    assert "Traceback" in failure.trace
+    assert [event.task_id for event in events if isinstance(event, Finished)] == ["sound"]
+    assert shelf.held == 0
+
+
+def test_a_recipe_that_breaks_while_it_is_closed_is_closed_all_the_same(engine: Engine, shelf: Shelf) -> None:
+    engine.add("broken", Broken("cleanup"), Params(), {})
+    engine.step()
+    assert engine.abort("broken")
+    assert shelf.held == 0
+
+
+def test_a_shape_of_its_own_is_refused_with_advice(engine: Engine) -> None:
+    class Mismatched(Broken):
+        def run(self, params: Params, models: Models, images: Mapping[str, np.ndarray]) -> Recipe:
+            request = wish(0)
+            yield [
+                request.denoise(
+                    models.checkpoint("toy-sd1"), request.noises()[0], SIDE, SIDE, source=torch.zeros(1, 4, 3, 3)
+                )
+            ]
+            return []
+
+    engine.add("task", Mismatched(""), Params(), {})
+    (failure,) = run_dry(engine)
+    assert isinstance(failure, Failed)
+    assert failure.code == "bad_input"
+    assert "resize" in failure.message
+
+
+class Tiles(Broken):
+    """Works by itself, and yields nothing after each tile so that others may go on."""
+
+    def run(self, params: Params, models: Models, images: Mapping[str, np.ndarray]) -> Recipe:
+        for _ in range(3):
+            yield []
+        return [np.zeros((8, 8, 3), np.uint8)]
+
+
+def test_a_recipe_that_yields_nothing_lets_others_step_in_between(engine: Engine) -> None:
+    engine.add("tiles", Tiles(""), Params(), {})
+    engine.add("other", TXT2IMG, wish(0), {})
+    events = run_dry(engine)
+    order = [event.task_id for event in events if isinstance(event, Advanced | Finished)]
+    assert order.index("tiles") == 3
+    assert len(images_of(events)) == 2
+
+
+def test_a_model_that_does_not_exist_is_a_failed_task(sd1: Checkpoint) -> None:
+    class Bare:
+        def acquire(self, names: object) -> Any:
+            raise KeyError("no such model")
+
+    engine = Engine(Bare(), Capacity())
+    engine.add("task", TXT2IMG, wish(0), {})
+    assert engine.busy
+    (failure,) = run_dry(engine)
+    assert isinstance(failure, Failed)
+
+
+def test_where_batching_gains_nothing_the_oldest_is_finished_first(shelf: Shelf) -> None:
+    class One(Capacity):
+        def rows(self, key: object) -> int:
+            return 2
+
+    engine = Engine(shelf, One())
+    for index in (0, 1, 2):
+        engine.add(str(index), TXT2IMG, wish(index, sampler="euler"), {})
+    finished = [event.task_id for event in run_dry(engine) if isinstance(event, Advanced | Finished)]
+    assert finished == sorted(finished)

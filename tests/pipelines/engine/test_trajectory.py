@@ -1,0 +1,101 @@
+"""A trajectory at rest is plain tensors, and goes on from them bit for bit."""
+
+from __future__ import annotations
+
+import io
+from typing import Any
+
+import pytest
+import torch
+
+from models.checkpoint import Checkpoint
+from pipelines.engine.batch import Batch
+from pipelines.engine.noise import SeededNoise
+from pipelines.engine.trajectory import SourceShapeError, Trajectory
+from pipelines.pipeline import Denoise
+from pipelines.sampler_names import SAMPLERS
+
+pytestmark = [
+    pytest.mark.filterwarnings(r"ignore:__array(_wrap)?__:DeprecationWarning"),
+    pytest.mark.filterwarnings("ignore:Should have ta>=t0:UserWarning"),
+]
+
+
+def denoise(checkpoint: Checkpoint, sampler: str = "euler", **changes: Any) -> Denoise:
+    positive, negative = checkpoint.encode_prompt("a boat", "rain", clip_skip=-1, width=64, height=64)
+    wanted: dict[str, Any] = {"width": 64, "height": 64, "steps": 5, "sampler": sampler} | changes
+    return Denoise(checkpoint, positive, negative, SeededNoise(4), **wanted)
+
+
+def finish(trajectory: Trajectory) -> torch.Tensor:
+    with torch.inference_mode():
+        while not trajectory.done:
+            Batch([trajectory]).step()
+    return trajectory.clean
+
+
+@pytest.mark.parametrize("sampler", SAMPLERS)
+@pytest.mark.parametrize("steps_before", [0, 3])
+def test_resumed_from_a_file_it_ends_in_identical_latents(sd1: Checkpoint, sampler: str, steps_before: int) -> None:
+    expected = finish(Trajectory(denoise(sd1, sampler)))
+    trajectory = Trajectory(denoise(sd1, sampler))
+    with torch.inference_mode():
+        for _ in range(steps_before):
+            Batch([trajectory]).step()
+    file = io.BytesIO()
+    torch.save(trajectory.state(), file)
+    file.seek(0)
+    resumed = Trajectory(denoise(sd1, sampler), torch.load(file, weights_only=True))
+    assert resumed.index == steps_before
+    assert torch.equal(finish(resumed), expected)
+
+
+def test_keeps_no_more_of_the_past_than_its_sampler_needs(sd1: Checkpoint) -> None:
+    kept = {}
+    for sampler in ("euler", "lms", "unipc"):
+        trajectory = Trajectory(denoise(sd1, sampler))
+        finish(trajectory)
+        kept[sampler] = len(trajectory.latents), len(trajectory.outputs)
+    assert kept["euler"] == (1, 0)
+    assert kept["lms"] == (1, 3)
+    assert max(max(deep) for deep in kept.values()) <= 4
+
+
+def test_noise_of_a_step_is_drawn_once_however_often_it_is_tried(sd1: Checkpoint) -> None:
+    trajectory = Trajectory(denoise(sd1, "euler_a"))
+    first = trajectory.noise()
+    assert first is not None
+    assert trajectory.noise() is first
+    trajectory.advance(trajectory.latents[0], first)
+    assert not torch.equal(trajectory.noise(), first)  # type: ignore[arg-type]
+
+
+def test_strength_0_answers_the_source(sd1: Checkpoint) -> None:
+    source = torch.randn(1, 4, 8, 8)
+    trajectory = Trajectory(denoise(sd1, source=source, strength=0.0))
+    assert trajectory.done
+    assert torch.equal(trajectory.clean, source)
+
+
+def test_starts_up_the_noise_from_a_source(sd1: Checkpoint) -> None:
+    source = torch.randn(1, 4, 8, 8)
+    near = Trajectory(denoise(sd1, "ddim", source=source, strength=0.2))
+    far = Trajectory(denoise(sd1, "ddim", source=source, strength=1.0))
+    assert (len(near.table), len(far.table)) == (1, 5)
+    assert (near.clean - source).norm() < (far.clean - source).norm()
+
+
+def test_a_source_of_another_size_is_refused(sd1: Checkpoint) -> None:
+    with pytest.raises(SourceShapeError, match="64×64 pixels need"):
+        Trajectory(denoise(sd1, source=torch.zeros(1, 4, 16, 8)))
+
+
+def test_rows(sd1: Checkpoint) -> None:
+    assert Trajectory(denoise(sd1)).rows == 2
+    assert Trajectory(Denoise(sd1, denoise(sd1).positive, None, SeededNoise(1), 64, 64, 2, "euler")).rows == 1
+
+
+def test_the_last_guess_is_nearly_what_comes_out(sd1: Checkpoint) -> None:
+    trajectory = Trajectory(denoise(sd1, "euler", steps=20))
+    assert torch.equal(trajectory.guess, trajectory.clean)
+    assert torch.allclose(finish(trajectory), trajectory.guess, atol=1e-4)

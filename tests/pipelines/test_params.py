@@ -1,0 +1,84 @@
+import pytest
+from pydantic import ValidationError
+
+from pipelines.img2img import Img2ImgParams
+from pipelines.params import SEEDS
+from pipelines.txt2img import Txt2Img, Txt2ImgParams
+
+
+def test_defaults_are_those_of_the_api_we_replace() -> None:
+    params = Txt2ImgParams(text="a cat")
+    assert (params.w, params.h, params.num_steps, params.guidance_scale, params.seed) == (512, 512, 20, 7.5, -1)
+    assert (params.sampler, params.model, params.clip_skip, params.max_wh) == ("euler", "v1.5", -1, 1024)
+    assert Img2ImgParams(text="a cat", url="https://example.com/a.png").fidelity == 0.2
+
+
+@pytest.mark.parametrize(
+    ("wrong", "says"),
+    [
+        ({"w": 515}, "w 515 is not a multiple of 8; try 512 or 520"),
+        ({"h": 2048}, "h 2048 is above max_wh 1024"),
+        ({"w": 8}, "greater than or equal to 64"),
+        ({"num_steps": 0}, "greater than or equal to 1"),
+        ({"num_steps": 101}, "less than or equal to 100"),
+        ({"seed": SEEDS}, "less than 4294967296"),
+        ({"guidance_scale": float("nan")}, "less than or equal to 50"),
+        ({"sampler": "eular"}, "did you mean 'euler'"),
+        ({"sampler": "ddim", "sigmas": "karras"}, "sigmas 'karras' do not exist for sampler 'ddim'"),
+        ({"sampler": "lcm", "num_steps": 60}, "takes 50 at most"),
+        ({"steps": 20}, "Extra inputs are not permitted"),
+        ({"variations": [{"seed": 1, "strength": 2}]}, "less than or equal to 1"),
+        ({"w": 768, "highres_info": {}}, "above its max_wh 1024; lower upscale_factor"),
+    ],
+)
+def test_bad_parameters_are_refused_with_what_to_change(wrong: dict[str, object], says: str) -> None:
+    with pytest.raises(ValidationError) as caught:
+        Txt2ImgParams.model_validate({"text": "a cat", **wrong})
+    assert says in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("given", "sampler", "sigmas"),
+    [
+        ({"sampler": "k_euler"}, "euler", None),
+        ({"sampler": "Euler a"}, "euler_a", None),
+        ({"sampler": "DPM++ 2M Karras"}, "dpmpp_2m", "karras"),
+        ({"sampler": "k_dpmpp_2m", "sigmas_scheduler": "karras"}, "dpmpp_2m", "karras"),
+        ({"sampler": "DPM++ 2M Karras", "sigmas": "exponential"}, "dpmpp_2m", "exponential"),
+    ],
+)
+def test_samplers_answer_to_older_names(given: dict[str, str], sampler: str, sigmas: str | None) -> None:
+    params = Txt2ImgParams.model_validate({"text": "a cat", **given})
+    assert (params.sampler, params.sigmas) == (sampler, sigmas)
+
+
+def test_what_was_validated_validates_again_to_the_same() -> None:
+    params = Txt2ImgParams.model_validate(
+        {"text": "a cat", "sampler": "DPM++ 2M Karras", "version": "anime", "highres_info": {"upscale_factor": 1.5}}
+    )
+    assert Txt2ImgParams.model_validate(params.model_dump(mode="json")) == params
+
+
+def test_is_anime_picks_the_anime_model_unless_one_is_named() -> None:
+    assert Txt2ImgParams(text="a", is_anime=True).checkpoint == "anime"
+    assert Txt2ImgParams(text="a", is_anime=True, model="anime_orange").checkpoint == "anime_orange"
+
+
+def test_a_drawn_seed_is_kept_and_images_count_up_from_it() -> None:
+    params = Txt2Img().resolve(Txt2ImgParams(text="a", num_samples=3))
+    assert params.seed >= 0
+    assert params.seeds == (params.seed, params.seed + 1, params.seed + 2)
+    assert Txt2Img().resolve(params) is params
+    assert Txt2ImgParams(text="a", seed=SEEDS - 1, num_samples=2).seeds == (SEEDS - 1, 0)
+
+
+def test_guidance_of_one_or_less_asks_for_no_negative_row() -> None:
+    assert Txt2ImgParams(text="a", guidance_scale=1).negative is None
+    assert Txt2ImgParams(text="a", guidance_scale=1.1).negative == ""
+
+
+def test_cost_grows_with_pixels_images_and_steps() -> None:
+    pipeline = Txt2Img()
+    assert pipeline.work(Txt2ImgParams(text="a")).cost == pytest.approx(1)
+    assert pipeline.work(Txt2ImgParams(text="a", num_samples=2, num_steps=40)).cost == pytest.approx(4)
+    assert pipeline.work(Txt2ImgParams(text="a", highres_info={})).pixels == 1024 * 1024

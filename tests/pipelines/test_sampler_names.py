@@ -1,0 +1,75 @@
+"""One meaning for every name that a sampler goes by."""
+
+from __future__ import annotations
+
+import pytest
+
+from pipelines.sampler_names import SAMPLERS, UnknownSamplerError, canonical, most_steps_of, sigmas_of
+
+
+@pytest.mark.parametrize("name", SAMPLERS)
+def test_our_names_mean_themselves(name: str) -> None:
+    assert canonical(name) == (name, None)
+    assert canonical(name.upper()) == (name, None)
+    assert most_steps_of(name) >= 50
+
+
+@pytest.mark.parametrize(
+    ("name", "meaning"),
+    [
+        ("k_euler", "euler"),
+        ("k_euler_a", "euler_a"),
+        ("klms", "lms"),
+        ("k_heun", "heun"),
+        ("k_dpmpp_2m", "dpmpp_2m"),
+        ("Euler a", "euler_a"),
+        ("Euler", "euler"),
+        ("LMS", "lms"),
+        ("Heun", "heun"),
+        ("DPM2", "dpm2"),
+        ("DPM2 a", "dpm2_a"),
+        ("DPM++ 2S a", "dpmpp_2s_a"),
+        ("DPM++ 2M", "dpmpp_2m"),
+        ("DPM++ SDE", "dpmpp_sde"),
+        ("DPM++ 2M SDE", "dpmpp_2m_sde"),
+        ("DPM++ 3M SDE", "dpmpp_3m_sde"),
+        ("DDIM", "ddim"),
+        ("PLMS", "plms"),
+        ("UniPC", "unipc"),
+        ("LCM", "lcm"),
+        ("DEIS", "deis"),
+    ],
+)
+def test_other_names(name: str, meaning: str) -> None:
+    assert canonical(name) == (meaning, None)
+
+
+@pytest.mark.parametrize(
+    ("label", "sampler", "sigmas"),
+    [
+        ("DPM++ 2M Karras", "dpmpp_2m", "karras"),
+        ("DPM++ SDE Karras", "dpmpp_sde", "karras"),
+        ("DPM++ 2M SDE Exponential", "dpmpp_2m_sde", "exponential"),
+        ("DPM2 a Karras", "dpm2_a", "karras"),
+        ("lms karras", "lms", "karras"),
+        ("Euler Beta", "euler", "beta"),
+    ],
+)
+def test_labels_that_say_their_sigmas(label: str, sampler: str, sigmas: str) -> None:
+    assert canonical(label) == (sampler, sigmas)
+
+
+def test_a_name_mistyped_is_guessed() -> None:
+    with pytest.raises(UnknownSamplerError, match="did you mean 'dpmpp_2m'"):
+        canonical("dpmpp_2n")
+
+
+@pytest.mark.parametrize("name", ["", "karras", "Euler a Karras", "restart"])
+def test_unknown_names_are_refused_with_the_list(name: str) -> None:
+    with pytest.raises(UnknownSamplerError, match="dpmpp_3m_sde"):
+        canonical(name)
+
+
+def test_sigmas() -> None:
+    assert sigmas_of("ddim") == ()
+    assert "karras" in sigmas_of("dpmpp_2m")
