@@ -1,0 +1,1 @@
+"""What clients see: our own routes, one file per subject, and foreign wire formats under `dialects`."""

@@ -1,0 +1,38 @@
+"""Foreign wire formats. Every module beside this one that holds a `Dialect` is spoken; nothing else lists them."""
+
+from __future__ import annotations
+
+import importlib
+import json
+import pkgutil
+
+from server.api.dialects.dialect import Dialect
+from server.api.replies import task_reply
+from server.links import Links
+from server.record import settled
+from server.task import Manifest
+
+
+def _discover() -> dict[str, Dialect]:
+    modules = [importlib.import_module(module.name) for module in pkgutil.iter_modules(__path__, __name__ + ".")]
+    found = [value for module in modules for value in vars(module).values() if isinstance(value, Dialect)]
+    return {dialect.name: dialect for dialect in found}
+
+
+_by_name = _discover()
+
+
+def every() -> tuple[Dialect, ...]:
+    return tuple(_by_name.values())
+
+
+def callback_bytes(manifest: Manifest, links: Links) -> bytes:
+    """The body of a task's callback, in the dialect that it was submitted in: the same bytes at every try.
+
+    A dialect that this server does not speak any more is answered in our own.
+    """
+    callback = manifest.task.callback
+    dialect = _by_name.get(callback.dialect) if callback else None
+    if dialect is None:
+        return task_reply(settled(manifest), links).model_dump_json().encode()
+    return json.dumps(dialect.callback_body(manifest, links), ensure_ascii=False).encode()

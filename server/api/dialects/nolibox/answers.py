@@ -1,0 +1,104 @@
+"""What has become of a task, in the words of the API that Hua replaces. Times are unix seconds."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from server.api.replies import image_url
+from server.links import Links
+from server.record import Record, settled
+from server.task import Manifest, Status, Task
+
+STATUSES = {
+    Status.QUEUED: "pending",
+    Status.RUNNING: "working",
+    Status.SUCCEEDED: "finished",
+    Status.FAILED: "exception",
+    Status.CANCELED: "interrupted",
+}
+SAMPLERS = {"lms": "klms", **{name: f"k_{name}" for name in ("euler", "euler_a", "heun", "dpmpp_2m")}}
+
+
+def status_data(record: Record, links: Links) -> dict[str, Any]:
+    """The `data` of a status reply."""
+    view, manifest = record.view, record.manifest
+    if manifest is None:
+        started = {} if view.started_at is None else {"start_time": view.started_at}
+        return {"create_time": view.task.created_at, **started}
+    if view.status is Status.SUCCEEDED:
+        return _finished(manifest, links)
+    return _unfinished(manifest)
+
+
+def callback_body(manifest: Manifest, links: Links) -> dict[str, Any]:
+    """Times come under two spellings, for both are printed in its documents."""
+    data = status_data(settled(manifest), links)
+    spelt = {"createtime": data["create_time"], "starttime": data["start_time"]}
+    succeeded = manifest.outcome.status is Status.SUCCEEDED
+    return {"uid": manifest.task.id, "success": succeeded, "data": {**data, **spelt}}
+
+
+def _finished(manifest: Manifest, links: Links) -> dict[str, Any]:
+    urls = [image_url(manifest, index, links) for index in range(len(manifest.outcome.images))]
+    first = urls[0] if urls else ""
+    return {
+        "uid": manifest.task.id,
+        "cdn": first,
+        "cos": first,
+        "img_urls": urls,
+        "safe": True,
+        "reason": "",
+        **_times(manifest),
+        "elapsed_times": _elapsed(manifest),
+        "request": _request(manifest.task),
+    }
+
+
+def _unfinished(manifest: Manifest) -> dict[str, Any]:
+    failure = manifest.outcome.failure
+    reason = f"{manifest.task.type} -> run_algorithm : {failure.message}" if failure else "interrupted"
+    return {
+        "uid": manifest.task.id,
+        "reason": reason,
+        **_times(manifest),
+        "request": _request(manifest.task),
+    }
+
+
+def _times(manifest: Manifest) -> dict[str, float]:
+    created, ended = manifest.task.created_at, manifest.outcome.finished_at
+    return {
+        "create_time": created,
+        "start_time": manifest.outcome.started_at or ended,
+        "end_time": ended,
+        "duration": ended - created,
+    }
+
+
+def _elapsed(manifest: Manifest) -> dict[str, Any]:
+    """Our stages under the names that its clients know."""
+    seconds = manifest.outcome.timings
+    algorithm = {
+        "download": seconds.get("fetch", 0.0),
+        "get_model": seconds.get("load", 0.0),
+        "inference": seconds.get("run", 0.0),
+        "cleanup": seconds.get("encode", 0.0),
+    }
+    total = sum(algorithm.values())
+    return {
+        "pending": max(0.0, (manifest.outcome.started_at or 0.0) - manifest.task.created_at),
+        "run_algorithm": total,
+        "algorithm_latencies": {**algorithm, "__total__": total},
+        "upload": seconds.get("upload", 0.0),
+        "audit": 0.0,
+    }
+
+
+def _request(task: Task) -> dict[str, Any]:
+    """The params as resolved, with the names that have changed since under their old ones as well."""
+    renamed: dict[str, Any] = {"custom_embeddings": {}}
+    if "model" in task.params:
+        renamed["version"] = task.params["model"]
+    if "sampler" in task.params:
+        renamed["sampler"] = SAMPLERS.get(task.params["sampler"], task.params["sampler"])
+    return {"task": task.type, "model": {**task.params, **renamed}}

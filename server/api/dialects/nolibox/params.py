@@ -1,0 +1,44 @@
+"""The params of a push, as its clients send them, in the words of our task types."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from pydantic import AliasChoices
+
+from pipelines.pipeline import AnyPipeline
+
+IGNORED = frozenset({"disable_easy_negative", "use_seed", "tome_info", "promptInfo", "timestamp", "localModels"})
+"""What its gateway knows and has no bearing on the image here; token merging trades likeness for speed."""
+
+NO_TEXT = (None, "")
+
+
+def translated(pipeline: AnyPipeline, params: Mapping[str, Any], beside: Mapping[str, Any]) -> dict[str, Any]:
+    """`params`, with what clients put `beside` them in the envelope (some send everything in both places).
+
+    An empty value where no text is meant asks for the default; unknown names with a value are left to be refused.
+    """
+    fields = pipeline.Params.model_fields
+    names = {*fields, *_aliases(pipeline)}
+    sent = {name: value for name, value in beside.items() if name in names} | dict(params)
+    if sent.get("model") in NO_TEXT and "version" in sent:
+        sent["model"] = sent["version"]
+    if "model" in fields and "model" in sent:
+        sent.pop("version", None)
+    return {
+        name: value for name, value in sent.items() if name not in IGNORED and _says_something(pipeline, name, value)
+    }
+
+
+def _says_something(pipeline: AnyPipeline, name: str, value: Any) -> bool:
+    field = pipeline.Params.model_fields.get(name)
+    if field is None:
+        return bool(value)
+    return value is not None and (value != "" or field.annotation is str)
+
+
+def _aliases(pipeline: AnyPipeline) -> set[str]:
+    choices = [field.validation_alias for field in pipeline.Params.model_fields.values()]
+    return {str(name) for alias in choices if isinstance(alias, AliasChoices) for name in alias.choices}

@@ -1,0 +1,191 @@
+"""Its routes, with and without the prefix /engine."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Response
+from fastapi.responses import JSONResponse
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
+
+import pipelines
+from server.api.dialects.dialect import DialectRoute
+from server.api.dialects.nolibox.answers import STATUSES, status_data
+from server.api.dialects.nolibox.params import translated
+from server.api.errors import Problem
+from server.api.given import CallingTenant, GivenServices
+from server.queue import TaskLimitError
+from server.record import UnknownTaskError, cancel, find_record
+from server.services import Services
+from server.submission import Submission, submit
+from server.task import Status
+
+NAME = "nolibox"
+CANCEL_WAIT_S = 2.0
+LISTED = 100
+
+Uids = Annotated[list[str], Field(max_length=LISTED)]
+
+
+class PushBody(BaseModel):
+    """Params may stand in `params`, beside it, or in both places."""
+
+    model_config = ConfigDict(extra="allow")
+
+    task: str = Field(max_length=64, examples=["txt2img.sd"])
+    params: dict[str, Any] = Field({}, examples=[{"text": "Roses", "w": 512, "h": 512}])
+    notify_url: Annotated[str, BeforeValidator(lambda url: url or ""), Field(max_length=2048)] = ""
+
+
+class PushReply(BaseModel):
+    uid: str
+    msg: str
+    success: bool
+
+
+class RefusedReply(PushReply):
+    """`code` 7001 comes with HTTP 200: too many unfinished tasks."""
+
+    code: int | None = None
+    message: str | None = None
+
+
+class StatusReply(BaseModel):
+    status: str = Field(description="pending, working, finished, exception, interrupted or not_found.")
+    pending: int = Field(description="While pending: tasks ahead, plus one.")
+    data: dict[str, Any] | None
+
+
+class UidList(BaseModel):
+    uid_list: Uids
+
+
+class InterruptBody(UidList):
+    force_interrupt: bool = Field(False, description="Also those that work already.")
+
+
+class InterruptReply(BaseModel):
+    success: bool
+    reason: str
+
+
+class BatchStatusReply(BaseModel):
+    results: list[StatusReply]
+
+
+class InterruptReplies(BaseModel):
+    results: list[InterruptReply]
+
+
+class ServerStatusReply(BaseModel):
+    is_ready: bool
+    num_pending: int = Field(description="Everybody's.")
+    pending_queue: list[str] = Field(description=f"Yours, up to {LISTED}.")
+    details: dict[str, list[str]] = Field(description=f"Yours by status, up to {LISTED} each.")
+
+
+class AliveReply(BaseModel):
+    status: str
+
+
+class NoliboxRoute(DialectRoute):
+    def refuse(self, problem: Problem) -> Response:
+        body: dict[str, Any] = {"uid": "", "success": False, "msg": problem.message}
+        if problem.code == str(TaskLimitError.code):
+            said = "task limit"
+            return JSONResponse(
+                {**body, "code": TaskLimitError.code, "msg": said, "message": said}, 200, dict(problem.headers)
+            )
+        return JSONResponse(body, problem.status, dict(problem.headers))
+
+
+REFUSED: dict[int | str, dict[str, Any]] = {
+    status: {"model": RefusedReply, "description": "Refused; msg says why."}
+    for status in (400, 401, 404, 413, 422, 500, 503)
+}
+
+router = APIRouter(tags=["nolibox"], route_class=NoliboxRoute)
+_routes = APIRouter(route_class=NoliboxRoute, responses=REFUSED)
+
+
+@_routes.post("/push", responses={200: {"model": PushReply | RefusedReply}})
+async def push(body: PushBody, services: GivenServices, tenant: CallingTenant) -> PushReply:
+    """Accepts a task; the result comes by /status, or as a callback to notify_url."""
+    pipeline = pipelines.find(body.task)
+    submission = Submission(
+        type=body.task,
+        params=translated(pipeline, body.params, body.model_extra or {}),
+        tenant=tenant,
+        callback_url=body.notify_url,
+        dialect=NAME,
+    )
+    view = await submit(services, submission)
+    return PushReply(uid=view.task.id, msg="", success=True)
+
+
+@_routes.get("/status/{uid}")
+async def get_status(uid: str, services: GivenServices, tenant: CallingTenant) -> StatusReply:
+    return await _status(services, uid, tenant)
+
+
+@_routes.post("/batch_status")
+async def get_statuses(body: UidList, services: GivenServices, tenant: CallingTenant) -> BatchStatusReply:
+    found = await asyncio.gather(*(_status(services, uid, tenant) for uid in body.uid_list))
+    return BatchStatusReply(results=list(found))
+
+
+@_routes.post("/interrupt")
+async def interrupt(body: InterruptBody, services: GivenServices, tenant: CallingTenant) -> InterruptReplies:
+    """Cancels tasks that are pending, and with force_interrupt those that work."""
+    done = [_interrupt(services, uid, tenant, body.force_interrupt) for uid in body.uid_list]
+    return InterruptReplies(results=list(await asyncio.gather(*done)))
+
+
+@_routes.get("/server_status")
+@_routes.post("/server_status")
+async def get_server_status(services: GivenServices, tenant: CallingTenant) -> ServerStatusReply:
+    overview = await services.queue.overview()
+    details = {
+        STATUSES[status]: [view.task.id for view in (await services.queue.recent(tenant, status, 1, LISTED))[0]]
+        for status in Status
+    }
+    return ServerStatusReply(
+        is_ready=any(worker.state == "ready" for worker in overview.workers),
+        num_pending=overview.queued,
+        pending_queue=details[STATUSES[Status.QUEUED]],
+        details=details,
+    )
+
+
+@_routes.get("/health")
+async def is_alive() -> AliveReply:
+    return AliveReply(status="alive")
+
+
+router.include_router(_routes, prefix="/engine")
+router.include_router(_routes, include_in_schema=False)
+
+
+async def _status(services: Services, uid: str, tenant: str) -> StatusReply:
+    try:
+        record = await find_record(services, uid, tenant)
+    except UnknownTaskError:
+        return StatusReply(status="not_found", pending=0, data=None)
+    data = status_data(record, services.links)
+    return StatusReply(status=STATUSES[record.view.status], pending=record.view.position, data=data)
+
+
+async def _interrupt(services: Services, uid: str, tenant: str, force: bool) -> InterruptReply:
+    try:
+        record = await find_record(services, uid, tenant)
+    except UnknownTaskError:
+        return InterruptReply(success=False, reason="not found")
+    status = record.view.status
+    if status.final or (status is not Status.QUEUED and not force):
+        return InterruptReply(success=False, reason=f"not in pending status ({STATUSES[status]})")
+    ended = await cancel(services, record, CANCEL_WAIT_S)
+    lost = ended.view.status in {Status.SUCCEEDED, Status.FAILED}
+    return InterruptReply(
+        success=not lost, reason=f"not in pending status ({STATUSES[ended.view.status]})" if lost else ""
+    )

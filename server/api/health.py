@@ -1,0 +1,43 @@
+"""For probes and monitors: is the process alive, can work be done, what are the numbers."""
+
+from __future__ import annotations
+
+from fastapi import APIRouter, Response
+from prometheus_client import CONTENT_TYPE_LATEST
+from pydantic import BaseModel
+
+from server.api.errors import documented
+from server.api.given import GivenServices
+from server.metrics import exposition
+
+router = APIRouter(tags=["server"])
+
+
+class NotReadyError(Exception):
+    """No worker is ready."""
+
+
+class HealthReply(BaseModel):
+    status: str
+
+
+@router.get("/healthz", responses=documented())
+async def is_alive() -> HealthReply:
+    """The process answers."""
+    return HealthReply(status="alive")
+
+
+@router.get("/readyz", responses=documented(503))
+async def is_ready(services: GivenServices) -> HealthReply:
+    """The queue can be reached and at least one worker is ready; 503 otherwise."""
+    states = [worker.state for worker in (await services.queue.overview()).workers]
+    if "ready" not in states:
+        known = f"the workers are {', '.join(states)}" if states else "there is none"
+        raise NotReadyError(f"no worker is ready: {known}; wait a moment, or look at the worker's log")
+    return HealthReply(status="ready")
+
+
+@router.get("/metrics", response_class=Response, responses=documented(503))
+async def get_metrics(services: GivenServices) -> Response:
+    """Prometheus text format."""
+    return Response(exposition(await services.queue.overview()), media_type=CONTENT_TYPE_LATEST)

@@ -1,0 +1,39 @@
+"""Which models there are, and what the server is doing with them."""
+
+from __future__ import annotations
+
+from fastapi import APIRouter
+from pydantic import BaseModel, Field
+
+from server.api.errors import documented
+from server.api.given import GivenServices
+
+router = APIRouter(prefix="/v1", tags=["models"])
+
+
+class ModelReply(BaseModel):
+    name: str
+    title: str
+    family: str
+    aliases: list[str]
+    default: bool = Field(description="Whether it is used by tasks that name none.")
+    bytes: int = Field(description="Size of its weights on disk.")
+    resident_on: list[str] = Field(description="Workers that hold it on their device now.")
+
+
+@router.get("/models", responses=documented(401, 503))
+async def list_models(services: GivenServices) -> list[ModelReply]:
+    """Every model that a task may name."""
+    workers = (await services.queue.overview()).workers
+    return [
+        ModelReply(
+            name=entry.name,
+            title=entry.title,
+            family=entry.family,
+            aliases=list(entry.aliases),
+            default=entry is services.catalog.default,
+            bytes=entry.bytes,
+            resident_on=[worker.name for worker in workers if entry.name in worker.resident],
+        )
+        for entry in services.catalog.entries
+    ]

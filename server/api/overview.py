@@ -1,0 +1,51 @@
+"""How busy the server is, for pages and people."""
+
+from __future__ import annotations
+
+from fastapi import APIRouter
+from pydantic import BaseModel, Field
+
+from server.api.errors import documented
+from server.api.given import GivenServices
+
+router = APIRouter(prefix="/v1", tags=["server"])
+
+
+class WorkerReply(BaseModel):
+    name: str
+    device: str
+    state: str = Field(description="starting, ready or draining.")
+    running: int = Field(description="Tasks it works on.")
+    room: int = Field(description="Tasks it could take besides.")
+    resident: list[str] = Field(description="Models on its device.")
+    memory_bytes: int = Field(description="Memory that its models take on the device.")
+
+
+class OverviewReply(BaseModel):
+    queued: int
+    running: int
+    queued_cost: float = Field(description="Work that waits, in units of one 512×512 image at 20 steps.")
+    workers: list[WorkerReply]
+
+
+@router.get("/overview", responses=documented(401, 503))
+async def get_overview(services: GivenServices) -> OverviewReply:
+    """What waits and runs in all, and who works."""
+    overview = await services.queue.overview()
+    return OverviewReply(
+        queued=overview.queued,
+        running=overview.running,
+        queued_cost=overview.queued_cost,
+        workers=[
+            WorkerReply(
+                name=worker.name,
+                device=worker.device,
+                state=worker.state,
+                running=worker.running,
+                room=worker.room,
+                resident=list(worker.resident),
+                memory_bytes=worker.memory_bytes,
+            )
+            for worker in overview.workers
+        ],
+    )

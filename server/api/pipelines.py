@@ -1,0 +1,58 @@
+"""What can be made: each task type with its schema, and a typed route for each."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from fastapi import APIRouter, Response
+from pydantic import BaseModel, Field
+
+import pipelines
+from pipelines.pipeline import AnyPipeline, image_fields
+from server.api.envelope import ACCEPTED, Envelope, SentWishes, accept, typed_envelope
+from server.api.errors import documented
+from server.api.given import CallingTenant, GivenServices
+from server.api.replies import TaskReply
+
+router = APIRouter(prefix="/v1/pipelines", tags=["pipelines"])
+
+
+class PipelineReply(BaseModel):
+    name: str
+    aliases: list[str]
+    title: str
+    images: list[str] = Field(description="The params that are images: a URL, a data: URI, or the id of an upload.")
+    params: dict[str, Any] = Field(description="JSON Schema of the params.")
+
+
+@router.get("", responses=documented(401))
+async def list_pipelines() -> list[PipelineReply]:
+    """Every task type."""
+    return [
+        PipelineReply(
+            name=pipeline.names[0],
+            aliases=list(pipeline.names[1:]),
+            title=pipeline.title,
+            images=list(image_fields(pipeline.Params)),
+            params=pipeline.Params.model_json_schema(),
+        )
+        for pipeline in pipelines.every()
+    ]
+
+
+def _add_typed_route(pipeline: AnyPipeline) -> None:
+    name = pipeline.names[0]
+
+    async def submit_typed_task(
+        body: Envelope, services: GivenServices, tenant: CallingTenant, wishes: SentWishes, response: Response
+    ) -> TaskReply:
+        params = body.params  # type: ignore[attr-defined]
+        return await accept(services, tenant, name, body, params, wishes, response)
+
+    # FastAPI reads the body's model here; it is made at run time, so no annotation in the source could name it.
+    submit_typed_task.__annotations__["body"] = typed_envelope(pipeline)
+    router.post(f"/{name}", status_code=202, summary=pipeline.title, responses=ACCEPTED)(submit_typed_task)
+
+
+for _pipeline in pipelines.every():
+    _add_typed_route(_pipeline)

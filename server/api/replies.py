@@ -1,0 +1,103 @@
+"""A task as our own API tells it."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import Any
+
+from pydantic import BaseModel, Field
+
+from server.links import Links
+from server.record import Record
+from server.task import Failure, Format, Image, Manifest, Priority, Retention, Status
+
+
+class ProgressReply(BaseModel):
+    step: int
+    steps: int
+
+
+class ImageReply(BaseModel):
+    url: str = Field(description="Needs no key; good until `expires_at`.")
+    width: int
+    height: int
+    seed: int | None
+    format: Format
+    bytes: int
+    sha256: str
+    expires_at: datetime
+
+
+class TaskLinks(BaseModel):
+    task: str
+    events: str
+
+
+class TaskReply(BaseModel):
+    """Times are RFC 3339 in UTC."""
+
+    id: str
+    type: str
+    status: Status
+    position: int | None = Field(None, description="While queued: tasks ahead, plus one.")
+    progress: ProgressReply | None = Field(None, description="While running: denoising steps done and to do.")
+    params: dict[str, Any] = Field(description="With every default filled in and the seed drawn.")
+    model: str | None = Field(None, description="The model it runs on.")
+    priority: Priority
+    retention: Retention
+    created_at: datetime
+    started_at: datetime | None = None
+    finished_at: datetime | None = None
+    images: list[ImageReply] = []
+    error: Failure | None = Field(None, description="Why it failed.")
+    timings: dict[str, float] = Field({}, description="Seconds by stage, once it has ended.")
+    links: TaskLinks
+
+
+def task_reply(record: Record, links: Links) -> TaskReply:
+    """A function of the manifest and the server's secret alone, once the task has ended."""
+    view, task, manifest = record.view, record.view.task, record.manifest
+    progress = view.progress if view.status is Status.RUNNING else None
+    return TaskReply(
+        id=task.id,
+        type=task.type,
+        status=view.status,
+        position=view.position if view.status is Status.QUEUED else None,
+        progress=ProgressReply(step=progress.step, steps=progress.steps) if progress else None,
+        params=task.params,
+        model=task.models[0] if task.models else None,
+        priority=task.priority,
+        retention=task.retention,
+        created_at=_moment(task.created_at),
+        started_at=_moment(view.started_at) if view.started_at else None,
+        finished_at=_moment(view.finished_at) if view.finished_at else None,
+        images=[_image_reply(manifest, index, links) for index in range(len(manifest.outcome.images))]
+        if manifest
+        else [],
+        error=manifest.outcome.failure if manifest else None,
+        timings=manifest.outcome.timings if manifest else {},
+        links=TaskLinks(task=links.task(task.id), events=links.events(task.id)),
+    )
+
+
+def image_url(manifest: Manifest, index: int, links: Links) -> str:
+    image = manifest.outcome.images[index]
+    return links.image(manifest.task.id, index, image.format, manifest.expires_at)
+
+
+def _image_reply(manifest: Manifest, index: int, links: Links) -> ImageReply:
+    image: Image = manifest.outcome.images[index]
+    return ImageReply(
+        url=image_url(manifest, index, links),
+        width=image.width,
+        height=image.height,
+        seed=image.seed,
+        format=image.format,
+        bytes=image.bytes,
+        sha256=image.sha256,
+        expires_at=_moment(manifest.expires_at),
+    )
+
+
+def _moment(unix_s: float) -> datetime:
+    return datetime.fromtimestamp(unix_s, UTC)

@@ -1,0 +1,80 @@
+"""Our own routes for tasks: submit, ask, list, cancel."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Annotated
+
+from fastapi import APIRouter, Query, Response
+from pydantic import BaseModel
+
+from server.api.envelope import ACCEPTED, SentWishes, TaskEnvelope, accept
+from server.api.errors import documented
+from server.api.given import CallingTenant, GivenServices, NamedRecord
+from server.api.replies import TaskReply, task_reply
+from server.queue import View
+from server.record import Record, UnknownTaskError, cancel, complete
+from server.services import Services
+from server.task import Status
+
+CANCEL_WAIT_S = 2.0
+
+router = APIRouter(prefix="/v1/tasks", tags=["tasks"])
+
+
+class TaskPage(BaseModel):
+    tasks: list[TaskReply]
+    total: int
+    page: int
+    per_page: int
+
+
+@router.post("", status_code=202, responses=ACCEPTED)
+async def submit_task(
+    body: TaskEnvelope, services: GivenServices, tenant: CallingTenant, wishes: SentWishes, response: Response
+) -> TaskReply:
+    """Accepts a task of any type; it is durable when this answers."""
+    return await accept(services, tenant, body.type, body, body.params, wishes, response)
+
+
+@router.get("/{task_id}", responses=documented(401, 404, 422, 503))
+async def get_task(record: NamedRecord, services: GivenServices) -> TaskReply:
+    """A task as it is now."""
+    return task_reply(record, services.links)
+
+
+@router.get("", responses=documented(401, 422, 503))
+async def list_tasks(
+    services: GivenServices,
+    tenant: CallingTenant,
+    status: Annotated[Status | None, Query(description="Only tasks with this status.")] = None,
+    page: Annotated[int, Query(ge=1, le=1_000_000)] = 1,
+    per_page: Annotated[int, Query(ge=1, le=100)] = 20,
+) -> TaskPage:
+    """Your tasks, newest first."""
+    views, total = await services.queue.recent(tenant, status, page, per_page)
+    records = await asyncio.gather(*(_complete(services, view) for view in views))
+    tasks = [task_reply(record, services.links) for record in records if record]
+    return TaskPage(tasks=tasks, total=total, page=page, per_page=per_page)
+
+
+@router.delete(
+    "/{task_id}",
+    responses={
+        200: {"description": "It has ended: canceled now, or as it ended before."},
+        202: {"model": TaskReply, "description": "Canceled in the log; the worker stops at its next step."},
+        **documented(401, 404, 422, 503),
+    },
+)
+async def cancel_task(record: NamedRecord, services: GivenServices, response: Response) -> TaskReply:
+    """Cancels a task that waits or runs; one that has ended stays as it is."""
+    record = await cancel(services, record, CANCEL_WAIT_S)
+    response.status_code = 200 if record.manifest else 202
+    return task_reply(record, services.links)
+
+
+async def _complete(services: Services, view: View) -> Record | None:
+    try:
+        return await complete(services, view)
+    except UnknownTaskError:
+        return None

@@ -1,0 +1,66 @@
+"""Image files that clients send ahead of the tasks that use them."""
+
+from __future__ import annotations
+
+import time
+from datetime import UTC, datetime
+from typing import Any
+
+from fastapi import APIRouter, Request
+from pydantic import BaseModel, Field
+from starlette.datastructures import UploadFile
+
+from server.api.errors import documented
+from server.api.given import CallingTenant, GivenServices
+from server.inputs import Inputs
+
+UPLOAD_S = 86_400
+
+router = APIRouter(prefix="/v1/files", tags=["files"])
+
+_BINARY: dict[str, Any] = {"schema": {"type": "string", "format": "binary"}}
+_FORM: dict[str, Any] = {
+    "schema": {
+        "type": "object",
+        "required": ["file"],
+        "properties": {"file": {"type": "string", "format": "binary"}},
+    }
+}
+BODY: dict[str, Any] = {
+    "required": True,
+    "content": {
+        "multipart/form-data": _FORM,
+        **dict.fromkeys(("image/png", "image/jpeg", "image/webp"), _BINARY),
+    },
+}
+
+
+class NoFileError(Exception):
+    """The form holds no file."""
+
+
+class UploadReply(BaseModel):
+    id: str = Field(description="Where a task's params want an image, give this.")
+    width: int
+    height: int
+    expires_at: datetime
+
+
+@router.post("", status_code=201, responses=documented(400, 401, 413, 422, 503), openapi_extra={"requestBody": BODY})
+async def upload_file(request: Request, services: GivenServices, tenant: CallingTenant) -> UploadReply:
+    """Keeps a PNG, JPEG or WebP for a day: the bytes alone as the body, or a form with the field `file`."""
+    upload = await Inputs.of(services).keep(await _sent_file(request), tenant)
+    expires_at = datetime.fromtimestamp(time.time() + UPLOAD_S, UTC)
+    return UploadReply(id=upload.id, width=upload.width, height=upload.height, expires_at=expires_at)
+
+
+async def _sent_file(request: Request) -> bytes:
+    if not request.headers.get("content-type", "").startswith("multipart/form-data"):
+        return await request.body()
+    async with request.form(max_files=1, max_fields=10) as form:
+        file = form.get("file")
+        if not isinstance(file, UploadFile):
+            raise NoFileError(
+                "the form has no file; send the image in the field `file`, as curl -F file=@image.png does"
+            )
+        return await file.read()

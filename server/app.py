@@ -1,0 +1,147 @@
+"""The HTTP server: routes in, exceptions → status codes out."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from fastapi import Depends, FastAPI, Request, Response
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import FileResponse
+from fastapi.security import HTTPBasic, HTTPBearer
+from fastapi.staticfiles import StaticFiles
+from fastapi_offline import FastAPIOffline
+from starlette.exceptions import HTTPException
+
+from models.catalog import UnknownModelError
+from pipelines import UnknownTaskTypeError
+from server.api import events, files, health, models, overview, pipelines, tasks, uploads
+from server.api.around import Armor, BodyLimit, Stopwatch
+from server.api.dialects import every
+from server.api.dialects.dialect import DialectRoute
+from server.api.errors import Problem
+from server.api.given import calling_tenant
+from server.auth import Keys, UnauthorizedError
+from server.broker import BrokerUnavailableError
+from server.bucket import BucketUnavailableError
+from server.complaint import complaint
+from server.egress import EgressDeniedError
+from server.images import BadImageError
+from server.inputs import BadInputError
+from server.links import BadSignatureError, LinkExpiredError
+from server.metrics import REQUESTS_REFUSED
+from server.queue import QueueUnavailableError, TaskLimitError
+from server.record import UnknownTaskError
+from server.services import Services
+from server.submission import IdempotencyConflictError, InvalidParamsError, TooManyPixelsError
+
+log = logging.getLogger(__name__)
+PAGE = Path(__file__).parent / "page"
+FORM_OVERHEAD = 64 << 10
+RETRY_AFTER_S = "2"
+
+PROBLEMS: dict[type[Exception], tuple[int, str]] = {
+    UnauthorizedError: (401, "unauthorized"),
+    BadSignatureError: (403, "bad_signature"),
+    UnknownTaskError: (404, "unknown_task"),
+    UnknownTaskTypeError: (404, "unknown_task_type"),
+    IdempotencyConflictError: (409, "idempotency_conflict"),
+    LinkExpiredError: (410, "expired"),
+    BadImageError: (422, "bad_image"),
+    BadInputError: (422, "bad_input"),
+    EgressDeniedError: (422, "url_not_allowed"),
+    InvalidParamsError: (422, "invalid_params"),
+    TooManyPixelsError: (422, "too_many_pixels"),
+    UnknownModelError: (422, "unknown_model"),
+    uploads.NoFileError: (422, "no_file"),
+    TaskLimitError: (429, str(TaskLimitError.code)),
+    BrokerUnavailableError: (503, "unavailable"),
+    BucketUnavailableError: (503, "unavailable"),
+    QueueUnavailableError: (503, "unavailable"),
+    health.NotReadyError: (503, "not_ready"),
+}
+HTTP_WORDS = {
+    400: ("unreadable", "the body cannot be read; send UTF-8 JSON, or a well-formed form"),
+    404: ("not_found", "there is nothing at this address; /docs lists what there is"),
+    405: ("method_not_allowed", "this address does not take this method; the Allow header says which it takes"),
+}
+HEADERS = {
+    401: {"WWW-Authenticate": 'Bearer, Basic realm="hua"'},
+    429: {"Retry-After": RETRY_AFTER_S},
+    503: {"Retry-After": RETRY_AFTER_S},
+}
+
+
+def create_app(services: Services) -> FastAPI:
+    """Raises SettingsError for API keys that cannot be read."""
+    app = FastAPIOffline(
+        title="Hua",
+        summary="Images from words, on your own machines.",
+        docs_url="/docs",
+        redoc_url="/redoc",
+        version=_version(),
+    )
+    app.state.services = services
+    app.state.keys = keys = Keys(services.settings.api_keys)
+    _add_routes(app, guard=_guard(keys))
+    for kind in (*PROBLEMS, RequestValidationError, HTTPException, Exception):
+        app.add_exception_handler(kind, _refuse)
+    app.add_middleware(BodyLimit, most=services.settings.max_upload + FORM_OVERHEAD)
+    app.add_middleware(Armor)
+    app.add_middleware(Stopwatch)
+    return app
+
+
+def _add_routes(app: FastAPI, guard: Sequence[Any]) -> None:
+    for ours in (tasks, events, pipelines, models, uploads, overview):
+        app.include_router(ours.router, dependencies=guard)
+    for dialect in every():
+        app.include_router(dialect.router, dependencies=guard)
+    for open_to_all in (files, health):
+        app.include_router(open_to_all.router)
+    app.mount("/page", StaticFiles(directory=PAGE), name="page")
+
+    @app.get("/", include_in_schema=False)
+    async def show_page() -> FileResponse:
+        return FileResponse(PAGE / "index.html")
+
+
+def _guard(keys: Keys) -> list[Any]:
+    """A key for every route; told to the API's description only where there are keys."""
+    known = [Depends(calling_tenant)]
+    if keys:
+        known += [Depends(HTTPBearer(auto_error=False)), Depends(HTTPBasic(auto_error=False))]
+    return known
+
+
+async def _refuse(request: Request, error: Exception) -> Response:
+    problem = _problem(error)
+    if problem.status == 500:
+        log.error("%s %s failed", request.method, request.url.path, exc_info=error)
+    REQUESTS_REFUSED.labels(problem.code).inc()
+    route = request.scope.get("route")
+    return route.refuse(problem) if isinstance(route, DialectRoute) else problem.reply()
+
+
+def _problem(error: Exception) -> Problem:
+    """What an exception means to a client."""
+    if isinstance(error, RequestValidationError):
+        field, message = complaint(error.errors())
+        return Problem(422, "invalid_request", message, field or None)
+    if isinstance(error, HTTPException):
+        code, message = HTTP_WORDS.get(error.status_code, ("http", error.detail))
+        return Problem(error.status_code, code, message, headers=dict(error.headers or {}))
+    row = next((PROBLEMS[kind] for kind in type(error).__mro__ if kind in PROBLEMS), None)
+    if row is None:
+        return Problem(500, "internal", "this is a fault of the server; its log says more")
+    status, code = row
+    where: str = getattr(error, "field", "")
+    return Problem(status, code, str(error), where or None, HEADERS.get(status, {}))
+
+
+def _version() -> str:
+    from importlib.metadata import version
+
+    return version("hua")

@@ -1,0 +1,142 @@
+"""One attempt at one task: fetch its inputs, have the device run it, store the images, say what came of it."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import logging
+import time
+from collections.abc import Callable
+
+import numpy as np
+
+import pipelines
+from server.bucket import Bucket, BucketUnavailableError, image_key
+from server.device import Device, DeviceDiedError, TaskFailedError
+from server.images import encode, preview_jpeg
+from server.infotext import infotext
+from server.inputs import BadInputError, Inputs
+from server.messages import Advanced, Finished, Run
+from server.queue import Lease, Progress
+from server.task import RETENTION_S, Failure, Image, Outcome, Status
+
+log = logging.getLogger(__name__)
+LONGEST_PAUSE_S = 5.0
+
+
+class Attempt:
+    """State of one lease under way; `lost` once somebody else holds the task or it has ended."""
+
+    def __init__(self, lease: Lease, inputs: Inputs, bucket: Bucket, on_change: Callable[[Attempt], None]) -> None:
+        self.lease = lease
+        self.progress: Progress | None = None
+        self.lost = False
+        self.on_device = True
+        self.told_at = 0.0
+        self._inputs = inputs
+        self._bucket = bucket
+        self._on_change = on_change
+        self._started_at = time.time()
+        self._seconds: dict[str, float] = {}
+
+    async def run(self, device: Device | None) -> Outcome:
+        """What this attempt came to; raises DeviceDiedError, which says nothing about the task yet."""
+        task = self.lease.task
+        try:
+            finished = await self._run_on(device)
+            self._leave_device()
+            return self._outcome(Status.SUCCEEDED, images=await self._store(finished))
+        except BadInputError as error:
+            return self.failed("bad_input", str(error))
+        except TaskFailedError as error:
+            return self.failed(error.code, str(error))
+        except DeviceDiedError:
+            raise
+        except Exception as error:
+            log.exception("task %s failed in a way that is a bug", task.id)
+            return self.failed("internal", f"{type(error).__name__}; the server's log says more")
+        finally:
+            self._leave_device()
+
+    def _leave_device(self) -> None:
+        self.on_device = False
+        self._on_change(self)
+
+    def failed(self, code: str, message: str) -> Outcome:
+        return self._outcome(Status.FAILED, failure=Failure(code=code, message=message))
+
+    async def _run_on(self, device: Device | None) -> Finished:
+        task = self.lease.task
+        began = time.monotonic()
+        params = pipelines.find(task.type).Params.model_validate(task.params)
+        inputs = await self._inputs.fetch(task, params)
+        self._spend("fetch", began)
+        if device is None:
+            raise DeviceDiedError("the device process is being started again")
+        finished = await device.run(Run(self.lease.token, task.type, task.params, inputs), self._note)
+        self._seconds |= finished.seconds
+        return finished
+
+    def _note(self, step: Advanced) -> None:
+        preview = self.progress.preview if self.progress else b""
+        if step.preview is not None:
+            preview = preview_jpeg(step.preview)
+        self.progress = Progress(step.step, step.steps, preview)
+        self._on_change(self)
+
+    async def _store(self, finished: Finished) -> tuple[Image, ...]:
+        task = self.lease.task
+        seeds = pipelines.find(task.type).Params.model_validate(task.params).seeds or [None] * len(finished.images)
+        made = enumerate(zip(finished.images, seeds, strict=True))
+        return tuple([await self._store_one(index, pixels, seed) for index, (pixels, seed) in made])
+
+    async def _store_one(self, index: int, pixels: np.ndarray, seed: int | None) -> Image:
+        task = self.lease.task
+        height, width = pixels.shape[:2]
+        began = time.monotonic()
+        text = infotext(task, seed, width, height) if task.output.metadata else None
+        data = await asyncio.to_thread(encode, pixels, task.output, text)
+        began = self._spend("encode", began)
+        expires_at = time.time() + RETENTION_S[task.retention]
+        key = image_key(task.retention, expires_at, task.id, self.lease.token, f"{index}.{task.output.format}")
+        await self._put(key, data)
+        self._spend("upload", began)
+        return Image(
+            key=key,
+            width=width,
+            height=height,
+            bytes=len(data),
+            sha256=hashlib.sha256(data).hexdigest(),
+            format=task.output.format,
+            seed=seed,
+        )
+
+    async def _put(self, key: str, data: bytes) -> None:
+        """Stores a file, however long the bucket is away; the lease is renewed meanwhile, or lost."""
+        pause_s = 0.1
+        while not self.lost:
+            try:
+                return await self._bucket.put(key, data)
+            except BucketUnavailableError as error:
+                log.warning("image %s waits: %s", key, error)
+                await asyncio.sleep(pause_s)
+                pause_s = min(pause_s * 2, LONGEST_PAUSE_S)
+        return None
+
+    def _outcome(self, status: Status, images: tuple[Image, ...] = (), failure: Failure | None = None) -> Outcome:
+        return Outcome(
+            task=self.lease.task,
+            attempt=self.lease.token,
+            status=status,
+            worker=self.lease.worker,
+            images=images,
+            failure=failure,
+            started_at=self._started_at,
+            finished_at=time.time(),
+            timings=self._seconds,
+        )
+
+    def _spend(self, stage: str, began: float) -> float:
+        now = time.monotonic()
+        self._seconds[stage] = self._seconds.get(stage, 0.0) + now - began
+        return now

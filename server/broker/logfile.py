@@ -1,0 +1,105 @@
+"""Logs in one SQLite file, plain and synchronous; several processes may have it open.
+
+https://sqlite.org/wal.html: writers append to a write-ahead log, so readers are never in their way.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import NamedTuple
+
+KEPT_S = 7 * 86_400
+
+SCHEMA = """
+create table if not exists records (
+    offset integer primary key autoincrement,  -- never used again, not even when the last record is pruned
+    log text not null,
+    key text not null,
+    value text not null,
+    at real not null
+);
+create index if not exists records_by_log on records (log, offset);
+create table if not exists committed (log text primary key, offset integer not null);
+"""
+
+
+class Record(NamedTuple):
+    """One line of a log, as it is stored; `key` is the task's id."""
+
+    offset: int
+    key: str
+    value: str
+
+
+@dataclass(frozen=True, slots=True)
+class Append:
+    log: str
+    key: str
+    value: str
+
+
+@dataclass(frozen=True, slots=True)
+class Commit:
+    """Everything up to `offset` need not be read again."""
+
+    log: str
+    offset: int
+
+
+class LogFile:
+    """One connection; belongs to one thread at a time. Everything may raise sqlite3.Error."""
+
+    def __init__(self, path: Path, patience_s: float) -> None:
+        self._db = sqlite3.connect(path, timeout=patience_s, isolation_level=None, check_same_thread=False)
+        self._db.execute("pragma journal_mode = wal")
+        self._db.executescript(SCHEMA)
+
+    def prune(self) -> None:
+        """Forgets what was committed and is a week old."""
+        self._db.execute(
+            "delete from records "
+            "where at < ? and offset <= (select offset from committed where committed.log = records.log)",
+            (time.time() - KEPT_S,),
+        )
+
+    def write(self, entries: Sequence[Append | Commit]) -> None:
+        """All of them, or none. Records are on the disk when this returns; a commit may still be lost with the power,
+        which costs reading again and nothing else."""
+        durable = any(isinstance(entry, Append) for entry in entries)
+        self._db.execute(f"pragma synchronous = {'full' if durable else 'normal'}")
+        with self._db:
+            self._db.execute("begin immediate")
+            for entry in entries:
+                self._write(entry)
+
+    def _write(self, entry: Append | Commit) -> None:
+        match entry:
+            case Append(log, key, value):
+                self._db.execute(
+                    "insert into records (log, key, value, at) values (?, ?, ?, ?)", (log, key, value, time.time())
+                )
+            case Commit(log, offset):
+                self._db.execute(
+                    "insert into committed values (?, ?) "
+                    "on conflict (log) do update set offset = max(offset, excluded.offset)",
+                    (log, offset),
+                )
+
+    def committed(self, log: str) -> int:
+        """0 if nothing is: offsets begin at 1."""
+        row = self._db.execute("select offset from committed where log = ?", (log,)).fetchone()
+        return int(row[0]) if row else 0
+
+    def read(self, log: str, after: int, count: int) -> list[Record]:
+        rows = self._db.execute(
+            "select offset, key, value from records where log = ? and offset > ? order by offset limit ?",
+            (log, after, count),
+        )
+        return [Record(*row) for row in rows]
+
+    def close(self) -> None:
+        self._db.close()

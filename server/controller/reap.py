@@ -1,0 +1,37 @@
+"""Takes tasks back from workers that fell silent, and fails those that no worker survives."""
+
+from __future__ import annotations
+
+import logging
+import time
+
+from server.broker import Broker
+from server.queue import DEATHS_UNTIL_POISON, Lease, Queue
+from server.task import Failure, Outcome, Status
+
+log = logging.getLogger(__name__)
+REAP_EVERY_S = 1.0
+
+
+class Reaper:
+    def __init__(self, broker: Broker, queue: Queue) -> None:
+        self._broker = broker
+        self._queue = queue
+
+    async def reap(self) -> None:
+        for lease in await self._queue.expired():
+            log.warning("worker %s fell silent over task %s, death %d", lease.worker, lease.task.id, lease.deaths)
+            if lease.deaths >= DEATHS_UNTIL_POISON:
+                await self._broker.publish_outcome(_poisoned(lease))
+
+
+def _poisoned(lease: Lease) -> Outcome:
+    message = f"{lease.deaths} workers were lost over this task; it is not tried again"
+    return Outcome(
+        task=lease.task,
+        attempt=lease.token,
+        status=Status.FAILED,
+        worker=lease.worker,
+        failure=Failure(code="poison", message=message),
+        finished_at=time.time(),
+    )

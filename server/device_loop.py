@@ -1,0 +1,168 @@
+"""The child process that owns a device: `python -m server.device_loop FD DEVICE`.
+
+One thread steps the engine; one reads messages, one writes them, and the registry loads models in another, so that
+nothing but the device's own work is on its path. It ends when its parent does.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import signal
+import sys
+import threading
+import time
+from multiprocessing.connection import Connection
+from queue import Empty, SimpleQueue
+
+import torch
+
+import pipelines
+from models import catalog
+from models.families import dtype_for
+from models.registry import Registry
+from pipelines.engine.capacity import Capacity
+from pipelines.engine.engine import Engine
+from pipelines.engine.events import Advanced, Event, Failed, Finished
+from pipelines.engine.warmup import warm_up
+from server import messages
+from server.messages import Abort, FromDevice, Run, ToDevice, Vitals
+from server.settings import Settings
+
+log = logging.getLogger(__name__)
+VITALS_S = 1.0
+LOADING_S = 0.005
+MODELS_SHARE = 0.7
+"""Of the device's memory; the rest is for activations."""
+AT_HAND = 2
+"""Tasks that the engine is given at least, so that the next one is there when one ends."""
+
+
+class DeviceLoop:
+    """Moves messages into the engine and its events out, one step after another."""
+
+    def __init__(self, connection: Connection, engine: Engine, registry: Registry, device: torch.device) -> None:
+        self._connection = connection
+        self._engine = engine
+        self._registry = registry
+        self._device = device
+        self._inbox: SimpleQueue[ToDevice] = SimpleQueue()
+        self._outbox: SimpleQueue[FromDevice] = SimpleQueue()
+        self._running: set[str] = set()
+        self._told: Vitals | None = None
+        self._told_at = 0.0
+
+    def run(self) -> None:
+        for work in (self._read, self._write):
+            threading.Thread(target=work, name=work.__name__, daemon=True).start()
+        idle = True
+        while True:
+            self._tell_vitals()
+            self._take_messages(wait_s=VITALS_S if not self._engine.busy else LOADING_S if idle else 0)
+            events = self._engine.step() if self._engine.busy else []
+            idle = not events
+            for event in events:
+                self._tell(event)
+
+    def _take_messages(self, wait_s: float) -> None:
+        """Everything that has come; waits for the first message where there is nothing else to do."""
+        try:
+            message = self._inbox.get(timeout=wait_s) if wait_s else self._inbox.get_nowait()
+            while True:
+                self._take(message)
+                message = self._inbox.get_nowait()
+        except Empty:
+            return
+
+    def _take(self, message: ToDevice) -> None:
+        match message:
+            case Run(attempt, kind, params, images):
+                self._running.add(attempt)
+                pipeline = pipelines.find(kind)
+                self._engine.add(attempt, pipeline, pipeline.Params.model_validate(params), images)
+            case Abort(attempt):
+                if self._engine.abort(attempt):
+                    self._tell(Failed(attempt, "aborted", "the task was stopped before it was done"))
+
+    def _tell(self, event: Event) -> None:
+        match event:
+            case Advanced(attempt, step, steps, preview):
+                self._outbox.put(messages.Advanced(attempt, step, steps, preview))
+            case Finished(attempt, images, load_s, run_s):
+                self._running.discard(attempt)
+                self._outbox.put(messages.Finished(attempt, images, {"load": load_s, "run": run_s}))
+            case Failed(attempt, code, message, trace):
+                self._running.discard(attempt)
+                if code == "internal":
+                    log.error("attempt %s: %s\n%s", attempt, message, trace)
+                self._outbox.put(messages.Failed(attempt, code, message))
+
+    def _tell_vitals(self) -> None:
+        vitals = Vitals(
+            device=_title(self._device),
+            resident=tuple(self._registry.resident),
+            capacity=max(len(self._running) + self._engine.room, AT_HAND),
+            memory_bytes=self._registry.bytes,
+        )
+        if vitals != self._told or time.monotonic() - self._told_at > 5 * VITALS_S:
+            self._told, self._told_at = vitals, time.monotonic()
+            self._outbox.put(vitals)
+
+    def _read(self) -> None:
+        try:
+            while True:
+                self._inbox.put(self._connection.recv())
+        except (EOFError, OSError):
+            os._exit(0)  # the parent is gone, and what the engine is at is nobody's any more
+
+    def _write(self) -> None:
+        try:
+            while True:
+                self._connection.send(self._outbox.get())
+        except OSError:
+            os._exit(0)
+
+
+def _title(device: torch.device) -> str:
+    return torch.cuda.get_device_name(device) if device.type == "cuda" else "CPU"
+
+
+def _chosen(name: str) -> torch.device:
+    if name == "auto":
+        name = "cuda:0" if torch.cuda.is_available() else "cpu"
+    return torch.device(name)
+
+
+def _memory_of(device: torch.device) -> int:
+    """Bytes that the device has in all."""
+    if device.type == "cuda":
+        return int(torch.cuda.mem_get_info(device)[1])
+    return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+
+
+def _warm_up(registry: Registry, name: str, capacity: Capacity) -> None:
+    with registry.acquire([name]) as hold:
+        while not hold.wait(60):
+            log.info("loading %s", name)
+        warm_up(hold.checkpoint(name), capacity)
+
+
+def main() -> None:
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s %(message)s")
+    # Ctrl-C reaches the whole process group; the parent decides when the device stops.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    connection = Connection(int(sys.argv[1]))
+    settings = Settings.load()
+    device = _chosen(sys.argv[2])
+    models = catalog.read(settings.models_path)
+    budget = int(settings.device_memory or _memory_of(device) * MODELS_SHARE)
+    registry = Registry(models, device, dtype_for(device), budget, int(settings.host_memory))
+    capacity = Capacity()
+    if settings.warm_up:
+        _warm_up(registry, models.default.name, capacity)
+    DeviceLoop(connection, Engine(registry, capacity), registry, device).run()
+
+
+if __name__ == "__main__":
+    main()

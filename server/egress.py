@@ -1,0 +1,197 @@
+"""The one guarded door for requests that we make on behalf of callers: image URLs and callbacks.
+
+A caller who names a URL could aim us at our own network. So each host is resolved once, every address of it is judged
+(`server/allow.py`), and the connection goes to the judged address itself, with the Host header and the TLS name kept:
+a name that answers differently the second time (DNS rebinding) gains nothing, nor does a redirect, judged anew.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import email.utils
+import socket
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping, Sequence
+from contextlib import asynccontextmanager, suppress
+from dataclasses import dataclass
+
+import httpx
+
+from server.allow import Allow
+from server.target import Address, EgressDeniedError, Target, literal
+
+__all__ = ["Egress", "EgressDeniedError", "EgressFailedError", "Reply"]
+
+REDIRECTS = 3
+CONNECT_S = 3.0
+TOTAL_S = 15.0
+CONNECTIONS = 256
+
+Resolve = Callable[[str, int], Awaitable[Sequence[str]]]
+
+
+class EgressFailedError(Exception):
+    """The other side did not answer as it should. `lasting`: trying again would end the same way."""
+
+    def __init__(self, message: str, *, lasting: bool = False) -> None:
+        super().__init__(message)
+        self.lasting = lasting
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """The answer to a POST. `retry_after_s` is what its Retry-After header asked for."""
+
+    status: int
+    retry_after_s: float | None = None
+
+
+async def resolve(host: str, port: int) -> list[str]:
+    """The addresses of a host, as this machine's resolver knows them; raises OSError."""
+    found = await asyncio.get_running_loop().getaddrinfo(host, port, type=socket.SOCK_STREAM)
+    return [str(entry[4][0]) for entry in found]
+
+
+class Egress:
+    """`allow` lists what may be reached besides public addresses: 10.0.0.0/8, images.corp, .corp:8080, [fd00::/8]:9000.
+
+    Errors never repeat a body, or an address that the caller did not send. Proxies of the environment are ignored.
+    """
+
+    def __init__(self, allow: Iterable[str] = (), resolve: Resolve = resolve, total_s: float = TOTAL_S) -> None:
+        self._allow = Allow(allow)
+        self._resolve = resolve
+        self._total_s = total_s
+        # A kept connection would be found again by its address, and so skip the TLS check of another host's name.
+        limits = httpx.Limits(max_connections=CONNECTIONS, max_keepalive_connections=0)
+        tls = httpx.create_ssl_context(trust_env=False)
+        tls.load_default_certs()
+        self._transport = httpx.AsyncHTTPTransport(verify=tls, limits=limits)
+
+    def check(self, url: str) -> None:
+        """Raises EgressDeniedError for a URL that can be refused without asking DNS."""
+        self._judge_url(Target.read(url))
+
+    async def fetch(self, url: str, max_bytes: int) -> bytes:
+        """The body behind `url`, at most `max_bytes` long; raises EgressDeniedError, EgressFailedError."""
+        target = Target.read(url)
+        async with self._patience(target):
+            for _ in range(1 + REDIRECTS):
+                async with self._exchange("GET", target, {"Accept": "image/*"}) as response:
+                    if response.has_redirect_location:
+                        target = target.redirected(response.headers["location"])
+                        continue
+                    _raise_unless_ok(response, target)
+                    return await _read_body(response, target, max_bytes)
+        raise EgressFailedError(f"{target.origin} redirects over {REDIRECTS} times; give the final URL", lasting=True)
+
+    async def post(self, url: str, body: bytes, headers: Mapping[str, str]) -> Reply:
+        """Sends `body`, follows no redirect, reads nothing but status and headers; raises as `fetch`."""
+        target = Target.read(url)
+        async with self._patience(target), self._exchange("POST", target, headers, body) as response:
+            return Reply(response.status_code, _seconds(response.headers.get("retry-after")))
+
+    @asynccontextmanager
+    async def _patience(self, target: Target) -> AsyncIterator[None]:
+        """Bounds the whole exchange, DNS and redirects included, and gives every failure its sentence."""
+        try:
+            async with asyncio.timeout(self._total_s):
+                yield
+        except TimeoutError:
+            raise EgressFailedError(f"{target.label} took longer than {self._total_s:g} s; try again later") from None
+        except httpx.HTTPError as error:
+            raise EgressFailedError(_fault(target, error)) from error
+
+    @asynccontextmanager
+    async def _exchange(
+        self, method: str, target: Target, headers: Mapping[str, str], body: bytes | None = None
+    ) -> AsyncIterator[httpx.Response]:
+        fixed = {"Host": target.url.netloc.decode(), "Accept-Encoding": "identity", "User-Agent": "Hua"}
+        timeout = {"connect": CONNECT_S, "read": self._total_s, "write": self._total_s, "pool": self._total_s}
+        extensions = {"timeout": timeout} | ({} if target.address else {"sni_hostname": target.host})
+        requests = [
+            httpx.Request(
+                method,
+                target.url.copy_with(host=str(address)),
+                headers={**headers, **fixed},
+                content=body,
+                extensions=extensions,
+            )
+            for address in await self._addresses(target)
+        ]
+        response = await self._connect(requests)
+        try:
+            yield response
+        finally:
+            await response.aclose()
+
+    async def _connect(self, requests: Sequence[httpx.Request]) -> httpx.Response:
+        """The answer of the first address that accepts a connection."""
+        for request in requests[:-1]:
+            with suppress(httpx.ConnectError, httpx.ConnectTimeout):
+                return await self._transport.handle_async_request(request)
+        return await self._transport.handle_async_request(requests[-1])
+
+    async def _addresses(self, target: Target) -> list[Address]:
+        """Every address of the target, at least one, each of them judged."""
+        self._judge_url(target)
+        if target.address is not None:
+            return [target.address]
+        try:
+            found = await self._resolve(target.host, target.port)
+        except OSError:
+            found = []
+        addresses = [address for text in dict.fromkeys(found) if (address := literal(text)) is not None]
+        if not addresses:
+            raise EgressFailedError(
+                f"the name of {target.label} has no address; check its spelling, or try again later"
+            )
+        for address in addresses:
+            self._allow.judge(target, address)
+        return addresses
+
+    def _judge_url(self, target: Target) -> None:
+        if target.address is not None:
+            self._allow.judge(target, target.address)
+        else:
+            self._allow.judge_name(target)
+
+
+def _raise_unless_ok(response: httpx.Response, target: Target) -> None:
+    status = response.status_code
+    if status != 200:
+        lasting = status < 500 and status not in (408, 425, 429)
+        raise EgressFailedError(f"{target.label} answered {status}; give a URL that answers 200", lasting=lasting)
+
+
+async def _read_body(response: httpx.Response, target: Target, max_bytes: int) -> bytes:
+    if response.headers.get("content-encoding", "identity").lower() != "identity":
+        message = f"{target.label} sent a compressed body though asked not to; turn its compression off for this URL"
+        raise EgressFailedError(message, lasting=True)
+    body = bytearray()
+    async for chunk in response.aiter_raw():
+        body += chunk
+        if len(body) > max_bytes:
+            raise EgressFailedError(f"{target.label} sent more than {max_bytes} bytes; give less", lasting=True)
+    return bytes(body)
+
+
+def _fault(target: Target, error: httpx.HTTPError) -> str:
+    """The library's own text may hold an address, so none of it is repeated."""
+    if "CERTIFICATE_VERIFY_FAILED" in str(error):
+        return f"the certificate of {target.label} is not trusted; the operator can install its authority on this host"
+    if isinstance(error, httpx.ConnectError | httpx.ConnectTimeout):
+        return f"{target.label} does not accept connections; check the URL, or try again later"
+    return f"the connection to {target.label} broke before the answer was complete; try again later"
+
+
+def _seconds(retry_after: str | None) -> float | None:
+    """Retry-After as seconds from now (RFC 9110 §10.2.3: a number, or a date)."""
+    if retry_after is None:
+        return None
+    if retry_after.isdecimal():
+        return float(retry_after)
+    try:
+        return max(0.0, email.utils.parsedate_to_datetime(retry_after).timestamp() - time.time())
+    except ValueError:
+        return None

@@ -1,0 +1,137 @@
+"""Image files in and out: hostile bytes to pixels, and pixels to PNG, JPEG or WebP."""
+
+from __future__ import annotations
+
+import io
+import warnings
+from typing import TYPE_CHECKING
+
+from PIL import Image, ImageOps
+
+from server.task import Output
+
+if TYPE_CHECKING:
+    import numpy as np  # in functions only: the API measures images and needs no pixels
+
+LONGEST_SIDE = 8192
+MOST_SCANS = 100
+"""A progressive JPEG holds about ten; thousands of them are a bomb of processor time, not of pixels."""
+
+USER_COMMENT, EXIF_IFD = 0x9286, 0x8769
+LONGEST_COMMENT = 32_000
+"""In characters of two bytes: a JPEG keeps its EXIF in one segment of 64 KiB."""
+
+FULL_COLOUR_QUALITY = 90
+"""From this JPEG quality on, colour is kept at every pixel rather than at every second one."""
+
+warnings.simplefilter("error", Image.DecompressionBombWarning)
+
+
+class BadImageError(Exception):
+    """These bytes are no image that we take; the message says why and what to send instead."""
+
+
+def measure(data: bytes, max_pixels: int) -> tuple[int, int]:
+    """Width and height, no pixel decoded; raises BadImageError for what the header alone gives away."""
+    try:
+        with Image.open(io.BytesIO(data), formats=[_format_of(data)]) as image:
+            _check_header(image, data, max_pixels)
+            return image.size
+    except BadImageError:
+        raise
+    except Exception as error:
+        raise _broken(error) from error
+
+
+def decode(data: bytes, max_pixels: int) -> np.ndarray:
+    """uint8 pixels [height, width, 3], or 4 where there is transparency, upright as EXIF says; raises BadImageError."""
+    import numpy as np
+
+    try:
+        with Image.open(io.BytesIO(data), formats=[_format_of(data)]) as image:
+            _check_header(image, data, max_pixels)
+            image.load()
+            return np.array(_eight_bit(ImageOps.exif_transpose(image)))
+    except BadImageError:
+        raise
+    except Exception as error:  # a hostile file makes Pillow's parsers stumble in any way there is
+        raise _broken(error) from error
+
+
+def encode(pixels: np.ndarray, output: Output, infotext: str | None) -> bytes:
+    """A file of uint8 pixels [height, width, 3 or 4]. JPEG has no transparency: there it becomes white."""
+    if output.format == "png":
+        from server.png import write_png
+
+        return write_png(pixels, {} if infotext is None else {"parameters": infotext})
+    exif = b"" if infotext is None else _exif(infotext)
+    image, file = Image.fromarray(pixels), io.BytesIO()
+    if output.format == "webp":
+        lossless = output.quality == 100
+        image.save(file, "WEBP", quality=output.quality, lossless=lossless, exact=lossless, method=2, exif=exif)
+    else:
+        subsampling = "4:4:4" if output.quality >= FULL_COLOUR_QUALITY else "4:2:0"
+        _over_white(image).save(file, "JPEG", quality=output.quality, subsampling=subsampling, exif=exif)
+    return file.getvalue()
+
+
+def preview_jpeg(pixels: np.ndarray, side: int = 128) -> bytes:
+    """A small JPEG whose longer side is `side` pixels."""
+    image, file = Image.fromarray(pixels), io.BytesIO()
+    scale = side / max(image.size)
+    size = max(1, round(image.width * scale)), max(1, round(image.height * scale))
+    _over_white(image).resize(size, Image.Resampling.BILINEAR).save(file, "JPEG", quality=75)
+    return file.getvalue()
+
+
+def _format_of(data: bytes) -> str:
+    if data.startswith(b"\x89PNG\r\n\x1a\n"):
+        return "PNG"
+    if data.startswith(b"\xff\xd8\xff"):
+        return "JPEG"
+    if data[:4] == b"RIFF" and data[8:12] == b"WEBP":
+        return "WEBP"
+    raise BadImageError(
+        "the data is empty; send an image" if not data else "not a PNG, JPEG or WebP; convert it to one"
+    )
+
+
+def _check_header(image: Image.Image, data: bytes, max_pixels: int) -> None:
+    width, height = image.size
+    if max(width, height) > LONGEST_SIDE:
+        raise BadImageError(f"the image is {width}×{height}; {LONGEST_SIDE} is the longest side, send a smaller one")
+    if width * height > max_pixels:
+        raise BadImageError(f"the image is {width}×{height}; {max_pixels} pixels are the most, send a smaller one")
+    if image.format in ("PNG", "WEBP") and getattr(image, "n_frames", 1) > 1:
+        raise BadImageError("the image is animated; send one frame of it")
+    if image.format in ("JPEG", "MPO") and data.count(b"\xff\xda") > MOST_SCANS:
+        raise BadImageError(f"the JPEG has more than {MOST_SCANS} scans; save it again as an ordinary one")
+
+
+def _eight_bit(image: Image.Image) -> Image.Image:
+    """RGB, or RGBA where there is transparency."""
+    if image.mode.startswith("I"):  # 16 bits of grey
+        import numpy as np
+
+        grey = np.asarray(image).astype(np.uint32)
+        image = Image.fromarray((grey >> 8).astype(np.uint8))
+    return image.convert("RGBA" if image.has_transparency_data else "RGB")
+
+
+def _over_white(image: Image.Image) -> Image.Image:
+    if image.mode == "RGB":
+        return image
+    return Image.alpha_composite(Image.new("RGBA", image.size, "white"), image).convert("RGB")
+
+
+def _exif(comment: str) -> bytes:
+    """EXIF with a UserComment in UTF-16, big-endian as A1111 writes it (CIPA DC-008 §4.6.5, "UNICODE")."""
+    exif = Image.Exif()
+    exif.get_ifd(EXIF_IFD)[USER_COMMENT] = b"UNICODE\0" + comment[:LONGEST_COMMENT].encode("utf-16-be", "replace")
+    return exif.tobytes()
+
+
+def _broken(error: Exception) -> BadImageError:
+    if isinstance(error, Image.DecompressionBombError | Image.DecompressionBombWarning):
+        return BadImageError("the image has far too many pixels; send a smaller one")
+    return BadImageError("the image is broken or incomplete; save it again and send it whole")

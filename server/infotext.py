@@ -1,0 +1,79 @@
+"""The parameters of an image as one text, in the form that A1111 writes and every gallery of its world reads."""
+
+from __future__ import annotations
+
+import json
+import re
+from typing import Any
+
+from server.task import Task
+
+SAMPLERS = {
+    "ddim": "DDIM",
+    "plms": "PLMS",
+    "lms": "LMS",
+    "solver": "DPM++ 2M",
+    "euler": "Euler",
+    "euler_a": "Euler a",
+    "heun": "Heun",
+    "dpm2": "DPM2",
+    "dpm2_a": "DPM2 a",
+    "dpmpp_2m": "DPM++ 2M",
+    "dpmpp_2m_sde": "DPM++ 2M SDE",
+    "dpmpp_3m_sde": "DPM++ 3M SDE",
+    "dpmpp_sde": "DPM++ SDE",
+    "dpmpp_2s_a": "DPM++ 2S a",
+    "unipc": "UniPC",
+    "deis": "DEIS",
+    "lcm": "LCM",
+}
+
+
+def infotext(task: Task, seed: int | None, width: int, height: int) -> str:
+    """The prompt, the negative prompt, and a line of settings; `seed` and size are those of one image of the task."""
+    params = task.params
+    lines = [str(params.get("text", ""))]
+    if params.get("negative_prompt"):
+        lines.append(f"Negative prompt: {params['negative_prompt']}")
+    settings = {**_sampling(params), "Seed": seed, "Size": f"{width}x{height}", "Model": params.get("model")}
+    settings |= _strengths(params) | _extras(params) | {"Version": "Hua"}
+    lines.append(", ".join(f"{name}: {_quoted(value)}" for name, value in settings.items() if value is not None))
+    return "\n".join(lines)
+
+
+def _sampling(params: dict[str, Any]) -> dict[str, Any]:
+    sampler, sigmas = params.get("sampler"), params.get("sigmas")
+    return {
+        "Steps": params.get("num_steps"),
+        "Sampler": SAMPLERS.get(sampler or "", sampler),
+        "Schedule type": sigmas.capitalize() if sigmas else None,
+        "CFG scale": params.get("guidance_scale"),
+    }
+
+
+def _strengths(params: dict[str, Any]) -> dict[str, Any]:
+    """Fidelity is closeness to the source; A1111 speaks of its opposite."""
+    highres = params.get("highres_info") or {}
+    fidelity = params.get("fidelity", highres.get("fidelity"))
+    return {
+        "Denoising strength": None if fidelity is None else round(1 - fidelity, 4),
+        "Hires upscale": highres.get("upscale_factor"),
+        "Hires upscaler": f"Latent ({highres['upscale_method']})" if "upscale_method" in highres else None,
+    }
+
+
+def _extras(params: dict[str, Any]) -> dict[str, Any]:
+    """What A1111 names only where it was used. It counts the last layer, so its clip skip is one more than ours."""
+    clip_skip, strength = params.get("clip_skip", -1), params.get("variation_strength", 0)
+    return {
+        "Clip skip": clip_skip + 1 if clip_skip > 0 else None,
+        "Variation seed": params.get("variation_seed") if strength else None,
+        "Variation seed strength": strength or None,
+        "Tiling": True if params.get("use_circular") else None,
+    }
+
+
+def _quoted(value: Any) -> str:
+    """Values that would confuse a reader of `name: value, name: value` are JSON strings."""
+    text = f"{value:g}" if isinstance(value, float) else str(value)
+    return json.dumps(text, ensure_ascii=False) if re.search(r"[,:\n]", text) else text

@@ -1,0 +1,69 @@
+"""What may travel between a worker and the child process that owns its device."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """To the device: make the images of a task. `attempt` names this try at it in every message that follows."""
+
+    attempt: str
+    type: str
+    params: Mapping[str, Any]
+    images: Mapping[str, np.ndarray]
+
+
+@dataclass(frozen=True, slots=True)
+class Abort:
+    """To the device: stop at the next step boundary and answer `Failed` with code `aborted`."""
+
+    attempt: str
+
+
+@dataclass(frozen=True, slots=True)
+class Vitals:
+    """From the device: it lives. The first one says that it is ready for tasks."""
+
+    device: str
+    resident: tuple[str, ...]
+    capacity: int
+    """Tasks that it makes use of at one time."""
+    memory_bytes: int
+
+
+@dataclass(frozen=True, slots=True)
+class Advanced:
+    """From the device: one more step is done. `preview` is uint8 RGB at latent size, now and then."""
+
+    attempt: str
+    step: int
+    steps: int
+    preview: np.ndarray | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Finished:
+    """From the device: uint8 pixels [height, width, 3 or 4] of each image, and seconds by stage."""
+
+    attempt: str
+    images: list[np.ndarray]
+    seconds: Mapping[str, float]
+
+
+@dataclass(frozen=True, slots=True)
+class Failed:
+    """From the device: why there are no images."""
+
+    attempt: str
+    code: str
+    message: str
+
+
+ToDevice = Run | Abort
+FromDevice = Vitals | Advanced | Finished | Failed

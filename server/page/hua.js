@@ -1,0 +1,104 @@
+// Puts the page together: what may be asked for, the asking, and the cards on which pictures appear.
+import { ask, forgetKey, keepKey, Refusal } from "./client.js";
+import { Card } from "./card.js";
+import { fields, filled, remember } from "./fields.js";
+import { watchServer } from "./live.js";
+
+const KEPT = "hua-pictures";
+const MOST_KEPT = 24;
+const byId = (id) => document.getElementById(id);
+let pipelines = [];
+let models = [];
+
+function chosen() {
+  return pipelines.find((pipeline) => pipeline.name === byId("type").value);
+}
+
+function showFields() {
+  const { often, seldom, images } = fields(chosen(), models);
+  byId("often").replaceChildren(...often);
+  byId("seldom").replaceChildren(...seldom);
+  byId("pictures-in").replaceChildren(...images);
+}
+
+async function load() {
+  [pipelines, models] = await Promise.all([ask("GET", "v1/pipelines"), ask("GET", "v1/models")]);
+  byId("type").replaceChildren(...pipelines.map((pipeline) => new Option(pipeline.title, pipeline.name)));
+  const first = pipelines.find((pipeline) => pipeline.name === "txt2img.sd");
+  if (first) byId("type").value = first.name;
+  showFields();
+  await showKept();
+}
+
+async function showKept() {
+  const kept = JSON.parse(sessionStorage.getItem(KEPT) ?? "[]");
+  for (const id of kept) {
+    const task = await ask("GET", `v1/tasks/${id}`).catch(() => null);
+    if (task && !byId("gallery").querySelector(`[data-id="${id}"]`)) new Card(task, again).show(byId("gallery"), "append");
+  }
+}
+
+function keep(id) {
+  const kept = JSON.parse(sessionStorage.getItem(KEPT) ?? "[]");
+  sessionStorage.setItem(KEPT, JSON.stringify([id, ...kept].slice(0, MOST_KEPT)));
+}
+
+// Fills the form with what made a picture; a file cannot be put back, so its id is remembered in its place.
+function again({ type, params }) {
+  byId("type").value = type;
+  showFields();
+  byId("text").value = params.text ?? "";
+  for (const input of document.querySelectorAll("#wish [data-param]")) {
+    const value = params[input.dataset.param];
+    if (input.type === "checkbox") input.checked = Boolean(value);
+    else if (input.type === "file") remember(input, value);
+    else if (value !== undefined && value !== null) input.value = value;
+  }
+  document.querySelector("#wish details").open = true;
+  byId("text").focus();
+}
+
+async function guarded(work) {
+  byId("notice").textContent = "";
+  try {
+    await work();
+  } catch (error) {
+    if (error instanceof Refusal && error.status === 401) askForKey();
+    else byId("notice").textContent = error.message;
+  }
+}
+
+function askForKey() {
+  byId("refused").hidden = !forgetKey();
+  byId("key").hidden = false;
+  byId("secret").value = "";
+  byId("secret").focus();
+}
+
+byId("type").addEventListener("change", showFields);
+
+byId("wish").addEventListener("submit", (event) => {
+  event.preventDefault();
+  const button = event.submitter;
+  button.disabled = true;
+  guarded(async () => {
+    const params = { text: byId("text").value, ...(await filled(byId("wish"))) };
+    const task = await ask("POST", "v1/tasks", { type: byId("type").value, params });
+    keep(task.id);
+    new Card(task, again).show(byId("gallery"), "prepend");
+  }).finally(() => { button.disabled = false; });
+});
+
+byId("key").addEventListener("submit", (event) => {
+  event.preventDefault();
+  keepKey(byId("secret").value.trim());
+  byId("key").hidden = true;
+  guarded(load);
+});
+
+byId("text").addEventListener("keydown", (event) => {
+  if (event.key === "Enter" && (event.ctrlKey || event.metaKey)) byId("wish").requestSubmit();
+});
+
+guarded(load);
+watchServer(byId("live"));

@@ -1,0 +1,189 @@
+"""The queue is live state: what waits, who holds a lease, limits, progress, due callbacks.
+
+It may be wiped at any moment: it decides who works on what and when, never what became of a task. Whatever it knows
+is read again from the logs and the bucket.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Sequence
+from dataclasses import dataclass, field
+from enum import Enum
+from typing import Protocol
+
+from server.task import Manifest, Status, Task
+
+LEASE_S = 30.0
+HEARTBEAT_S = 5.0
+DEATHS_UNTIL_POISON = 3
+
+
+class TaskLimitError(Exception):
+    """The tenant has as many unfinished tasks as it may have."""
+
+    code = 7001
+
+    def __init__(self, limit: int) -> None:
+        super().__init__(f"task limit: {limit} tasks are unfinished already; wait for one to end, or cancel one")
+        self.limit = limit
+
+
+class QueueUnavailableError(Exception):
+    """The queue cannot be reached now; trying again later is right."""
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """How far a running task is. `preview` is a small JPEG, or empty."""
+
+    step: int
+    steps: int
+    preview: bytes = b""
+
+
+@dataclass(frozen=True, slots=True)
+class View:
+    """What the queue knows of a task right now."""
+
+    task: Task
+    status: Status
+    position: int = 0
+    """Tasks ahead of it, plus one; 0 unless queued."""
+    started_at: float | None = None
+    finished_at: float | None = None
+    progress: Progress | None = None
+    worker: str = ""
+
+    @classmethod
+    def settled(cls, manifest: Manifest) -> View:
+        """The view of a task that has ended."""
+        outcome = manifest.outcome
+        return cls(
+            task=outcome.task,
+            status=outcome.status,
+            started_at=outcome.started_at,
+            finished_at=outcome.finished_at,
+            worker=outcome.worker,
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Lease:
+    """One worker's right to work on one task, until it expires. `token` names the attempt."""
+
+    task: Task
+    token: str
+    worker: str
+    deaths: int = 0
+    """How many devices died while they worked on this task; above 0 it is run alone."""
+
+
+class Verdict(Enum):
+    """What a heartbeat answers."""
+
+    OK = "ok"
+    LOST = "lost"
+    """Somebody else holds the task, or it has ended (also: it was canceled). Stop, and keep nothing."""
+
+
+@dataclass(frozen=True, slots=True)
+class WorkerView:
+    """What a worker says of itself with each heartbeat."""
+
+    name: str
+    device: str
+    resident: tuple[str, ...] = ()
+    running: int = 0
+    room: int = 0
+    state: str = "ready"
+    """starting | ready | draining"""
+    memory_bytes: int = 0
+    seen_at: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class DueCallback:
+    task_id: str
+    due_at: float
+    tries: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Overview:
+    """The state of the whole queue, for pages and metrics."""
+
+    queued: int
+    running: int
+    queued_cost: float
+    workers: tuple[WorkerView, ...] = field(default=())
+
+
+class Queue(Protocol):
+    # --- api
+    async def admit(self, task: Task, limit: int) -> View | None:
+        """Takes one of the tenant's `limit` slots for `task`, before it is published; raises TaskLimitError.
+
+        Answers the View of the task instead if one of this id is known already (an Idempotency-Key used twice).
+        An admitted task is not handed out until it is ingested.
+        """
+
+    async def retract(self, task: Task) -> None:
+        """Gives the slot back: publishing failed."""
+
+    async def find(self, task_id: str) -> View | None:
+        """What is known of a task; settled tasks are forgotten some time after they ended."""
+
+    async def recent(self, tenant: str, status: Status | None, page: int, per_page: int) -> tuple[list[View], int]:
+        """A page (from 1) of the tenant's tasks, newest first, and how many there are in all."""
+
+    def watch(self, task_id: str) -> AsyncIterator[View]:
+        """The task's view now and after each change, until it is final. Slow readers miss views, never the last one."""
+        ...
+
+    async def overview(self) -> Overview: ...
+
+    # --- controller
+    async def ingest(self, task: Task) -> None:
+        """Makes a task from the log ready to be leased. Idempotent; does nothing for a settled one."""
+
+    async def settle(self, manifest: Manifest) -> None:
+        """The task has ended: frees the slot, ends any lease, wakes watchers. Idempotent."""
+
+    async def open(self) -> None:
+        """The logs have been read to their end: leases may be given out from now on."""
+
+    async def expired(self) -> list[Lease]:
+        """Leases that ran out since last asked, this death counted; their tasks wait again, unless it was the last one
+        they had (DEATHS_UNTIL_POISON): then they are the caller's to fail, and told again until somebody has."""
+
+    async def add_callback(self, callback: DueCallback) -> None: ...
+
+    async def next_callbacks(self, now: float, count: int) -> list[DueCallback]:
+        """Up to `count` callbacks that are due, each hidden for a minute, so that two senders do not both send it."""
+
+    async def drop_callback(self, task_id: str) -> None: ...
+
+    # --- worker
+    async def announce(self, worker: WorkerView) -> None:
+        """Says that a worker lives; one that stays silent for a lease's time disappears from the overview."""
+
+    async def lease(self, worker: str, resident: Sequence[str], wait_s: float) -> Lease | None:
+        """The next task for this worker, waiting up to `wait_s`; its status becomes running.
+
+        Fair between tenants by cost, by priority class, tasks whose models are `resident` preferred; every eighth
+        pick ignores residence, so that nobody starves.
+        """
+
+    async def heartbeat(self, lease: Lease, progress: Progress | None) -> Verdict:
+        """Renews the lease for another LEASE_S and records progress."""
+
+    async def give_back(self, lease: Lease) -> None:
+        """Puts the task back at the head of its line, no death counted: the worker is leaving."""
+
+    async def died(self, lease: Lease) -> bool:
+        """The device died under this task. True: it waits again. False: that was one death too many; fail it."""
+
+    async def finishing(self, lease: Lease) -> None:
+        """The outcome is in the log: the lease no longer expires."""
+
+    async def close(self) -> None: ...

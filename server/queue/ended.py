@@ -1,0 +1,41 @@
+"""The tasks that ended lately, kept in memory; the bucket has the rest."""
+
+from __future__ import annotations
+
+from collections import OrderedDict, defaultdict
+from collections.abc import Collection
+
+from server.queue import View
+
+
+class Ended:
+    """At most `room` views, by task and by tenant; those that were put first are forgotten first."""
+
+    def __init__(self, room: int) -> None:
+        self._room = room
+        self._views: OrderedDict[str, View] = OrderedDict()
+        self._by_tenant: defaultdict[str, dict[str, View]] = defaultdict(dict)
+
+    def __contains__(self, task_id: str) -> bool:
+        return task_id in self._views
+
+    def __len__(self) -> int:
+        return len(self._views)
+
+    def put(self, view: View) -> None:
+        self._views[view.task.id] = view
+        self._by_tenant[view.task.tenant][view.task.id] = view
+        if len(self._views) > self._room:
+            self._forget(*self._views.popitem(last=False))
+
+    def get(self, task_id: str) -> View | None:
+        return self._views.get(task_id)
+
+    def of(self, tenant: str) -> Collection[View]:
+        return self._by_tenant[tenant].values() if tenant in self._by_tenant else ()
+
+    def _forget(self, task_id: str, view: View) -> None:
+        same_tenant = self._by_tenant[view.task.tenant]
+        del same_tenant[task_id]
+        if not same_tenant:
+            del self._by_tenant[view.task.tenant]

@@ -1,0 +1,154 @@
+"""The roles of a deployment, each from start to drained end; `serve` is all of them in one process group."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import signal
+import socket
+import subprocess
+import sys
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Iterator
+from typing import Any
+
+import uvicorn
+
+from server.services import Services
+from server.settings import Settings, SettingsError
+
+log = logging.getLogger(__name__)
+Work = Coroutine[Any, Any, None]
+CLOSE_S = 3
+
+
+async def serve(settings: Settings) -> None:
+    """Everything on one machine: SQLite logs, the queue in memory, a folder for images."""
+    ensure_models(settings)
+    async with _services(settings) as services:
+        from server.worker import Worker
+
+        worker = Worker(services, settings.device)
+        await _until_told(_controlling(services), worker.run(), _answering(services), drain=worker.drain)
+
+
+async def api(settings: Settings) -> None:
+    """HTTP alone."""
+    _need_shared_queue(settings, "api")
+    async with _services(settings) as services:
+        await _until_told(_answering(services))
+
+
+async def controller(settings: Settings) -> None:
+    """Intake, settling, callbacks and sweeping alone."""
+    _need_shared_queue(settings, "controller")
+    async with _services(settings) as services:
+        await _until_told(_controlling(services))
+
+
+async def worker(settings: Settings, device: str) -> None:
+    """One device alone."""
+    _need_shared_queue(settings, "worker")
+    async with _services(settings) as services:
+        from server.worker import Worker
+
+        one = Worker(services, device)
+        await _until_told(one.run(), drain=one.drain)
+
+
+def ensure_models(settings: Settings) -> None:
+    """Builds the toy models where the operator has put none, in a process of its own: it needs torch, we do not."""
+    if (settings.models_path / "models.yaml").exists():
+        return
+    if settings.models_dir is not None:
+        raise SettingsError(
+            f"HUA_MODELS_DIR={settings.models_dir} has no models.yaml; write one, or unset it for toy models"
+        )
+    log.info("no models yet: building small toy models in %s", settings.models_path)
+    subprocess.run([sys.executable, "-m", "models.toy", str(settings.models_path)], check=True)
+
+
+def _need_shared_queue(settings: Settings, role: str) -> None:
+    if settings.queue == "memory://":
+        raise SettingsError(
+            f"HUA_QUEUE=memory:// lives inside one process, so `hua {role}` would share it with nobody; "
+            "run `hua serve`, or give all roles one HUA_QUEUE that processes can share"
+        )
+
+
+@contextlib.asynccontextmanager
+async def _services(settings: Settings) -> AsyncIterator[Services]:
+    services = Services.from_settings(settings)
+    try:
+        yield services
+    finally:
+        await services.close()
+
+
+async def _controlling(services: Services) -> None:
+    from server.controller import Controller
+
+    await Controller.of(services).run()
+
+
+async def _answering(services: Services) -> None:
+    from server.app import create_app
+
+    settings = services.settings
+    config = uvicorn.Config(
+        create_app(services),
+        host=settings.host,
+        port=settings.port,
+        log_config=None,
+        access_log=False,
+        timeout_graceful_shutdown=CLOSE_S,
+    )
+    server = _Http(config)
+    serving = asyncio.create_task(server.serve())
+    try:
+        await asyncio.shield(serving)
+    except asyncio.CancelledError:
+        server.should_exit = True
+        await serving
+        raise
+
+
+class _Http(uvicorn.Server):
+    """Uvicorn that leaves signals to its role and says where it listens."""
+
+    @contextlib.contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        yield
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        await super().startup(sockets)
+        if self.started:
+            log.info("listening on http://%s:%s", self.config.host, self.config.port)
+
+
+async def _until_told(*works: Work, drain: Callable[[], Awaitable[None]] | None = None) -> None:
+    """Runs a role until Ctrl-C or SIGTERM, drains it, ends it; a second signal cuts the draining short.
+
+    A work that ends by itself is a fault: it ends the role with its error.
+    """
+    told = asyncio.Queue[signal.Signals]()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        loop.add_signal_handler(number, told.put_nowait, number)
+    running = [asyncio.create_task(work) for work in works]
+    try:
+        await _first(asyncio.create_task(told.get()), *running)
+        if drain is not None:
+            log.info("draining: what runs may end; the same signal again leaves at once")
+            await _first(asyncio.create_task(told.get()), asyncio.ensure_future(drain()))
+    finally:
+        for task in running:
+            task.cancel()
+        await asyncio.gather(*running, return_exceptions=True)
+
+
+async def _first(*tasks: asyncio.Future[Any]) -> None:
+    """Waits until one has ended, and raises what it raised."""
+    done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+    for task in done:
+        task.result()

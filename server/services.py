@@ -1,0 +1,71 @@
+"""The only place that picks implementations: from settings to the broker, queue, bucket and doors that roles share."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from models import catalog
+from models.catalog import Catalog
+from server.broker import Broker
+from server.bucket import Bucket
+from server.egress import Egress
+from server.links import Links
+from server.queue import Queue
+from server.settings import Settings, SettingsError
+
+
+@dataclass(frozen=True, slots=True)
+class Services:
+    """What a role is handed. Built once in `__main__`, or by a test."""
+
+    settings: Settings
+    broker: Broker
+    queue: Queue
+    bucket: Bucket
+    catalog: Catalog
+    egress: Egress
+    links: Links
+
+    @classmethod
+    def from_settings(cls, settings: Settings) -> Services:
+        """Opens everything; raises SettingsError for an address that no implementation answers to."""
+        return cls(
+            settings=settings,
+            broker=_broker(settings),
+            queue=_queue(settings),
+            bucket=_bucket(settings),
+            catalog=catalog.read(settings.models_path),
+            egress=Egress(allow=settings.egress_allow),
+            links=Links(settings.secret_bytes, public_url(settings)),
+        )
+
+    async def close(self) -> None:
+        await self.queue.close()
+        await self.broker.close()
+
+
+def public_url(settings: Settings) -> str:
+    host = f"[{settings.host}]" if ":" in settings.host else settings.host
+    return (settings.public_url or f"http://{host}:{settings.port}").rstrip("/")
+
+
+def _broker(settings: Settings) -> Broker:
+    if settings.broker == "sqlite://":
+        from server.broker.sqlite import SQLiteBroker
+
+        return SQLiteBroker(settings.data_dir / "logs.sqlite")
+    raise SettingsError(f"HUA_BROKER={settings.broker} is not known; use sqlite://")
+
+
+def _queue(settings: Settings) -> Queue:
+    if settings.queue == "memory://":
+        from server.queue.memory import MemoryQueue
+
+        return MemoryQueue()
+    raise SettingsError(f"HUA_QUEUE={settings.queue} is not known; use memory://")
+
+
+def _bucket(settings: Settings) -> Bucket:
+    if settings.bucket == "file://":
+        return Bucket.folder(settings.data_dir / "bucket")
+    raise SettingsError(f"HUA_BUCKET={settings.bucket} is not known; use file://")

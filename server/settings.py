@@ -1,0 +1,154 @@
+"""The only reader of the environment: every setting is a `HUA_*` variable, and this file is the table of them."""
+
+from __future__ import annotations
+
+import difflib
+import os
+import secrets
+from functools import cached_property
+from ipaddress import ip_address
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import ByteSize, Field, ValidationError, field_validator, model_validator
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+
+from server.allow import Allow
+from server.task import Retention
+
+PREFIX = "HUA_"
+Listed = Annotated[tuple[str, ...], NoDecode]
+
+
+class SettingsError(Exception):
+    """A setting is wrong; the message is one line that names it."""
+
+
+class Settings(BaseSettings):
+    """Where Hua listens, keeps its data and may reach. Lists are comma-separated, sizes read `8GiB`."""
+
+    model_config = SettingsConfigDict(env_prefix=PREFIX, frozen=True, extra="forbid", env_ignore_empty=True)
+
+    host: str = Field(
+        "127.0.0.1", description="Address to listen on; not loopback only with keys or HUA_ALLOW_ANONYMOUS."
+    )
+    port: int = Field(8000, ge=1, le=65535, description="Port to listen on.")
+    public_url: str = Field(
+        "", description="How clients reach this server, for result links; default http://HOST:PORT."
+    )
+    data_dir: Path = Field(Path(".data"), description="Logs, images and keys of a single machine live here.")
+    models_dir: Path | None = Field(None, description="Folder with models.yaml; default HUA_DATA_DIR/models.")
+    broker: str = Field("sqlite://", description="Durable logs: sqlite:// (in HUA_DATA_DIR).")
+    queue: str = Field("memory://", description="Live queue: memory:// (one process).")
+    bucket: str = Field("file://", description="Images and manifests: file:// (in HUA_DATA_DIR).")
+    device: str = Field("auto", pattern=r"^(auto|cpu|cuda(:\d+)?)$", description="auto, cpu or cuda:N.")
+    device_memory: ByteSize | None = Field(
+        None, description="Bytes of models to keep on the device; default 70 % of it."
+    )
+    host_memory: ByteSize = Field(ByteSize(8 << 30), description="Bytes of evicted models to keep in host memory.")
+    warm_up: bool = Field(True, description="Load the default model and time its steps before taking tasks.")
+    retention: Retention = Field("24h", description="How long images live unless the task says: 5m, 24h, 7d, 30d.")
+    task_limit: int = Field(64, ge=1, description="Unfinished tasks that one tenant may have.")
+    max_pixels: int = Field(2048 * 2048, ge=64 * 64, description="Largest image that a task may ask for, in pixels.")
+    max_upload: ByteSize = Field(ByteSize(20 << 20), description="Largest image file or request body, in bytes.")
+    egress_allow: Listed = Field(
+        (), description="CIDRs and host suffixes that image URLs and callbacks may reach besides public addresses."
+    )
+    allow_anonymous: bool = Field(False, description="Serve without API keys on addresses other than loopback.")
+    api_keys: Listed = Field((), description="tenant:sha256 pairs, as `hua keys new TENANT` prints them.")
+    secret: str = Field("", description="Signs result links and callbacks; default: made once in HUA_DATA_DIR/secret.")
+    drain_s: float = Field(30.0, ge=0, description="Seconds that running tasks get to finish after Ctrl-C or SIGTERM.")
+    log_format: Literal["text", "json"] = Field("text", description="Log lines for people or for machines.")
+
+    @field_validator("egress_allow", "api_keys", mode="before")
+    @classmethod
+    def _split(cls, value: Any) -> Any:
+        return tuple(part.strip() for part in value.split(",") if part.strip()) if isinstance(value, str) else value
+
+    @field_validator("egress_allow")
+    @classmethod
+    def _read_rules(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        Allow(value)
+        return value
+
+    @model_validator(mode="after")
+    def _guard_anonymous_use(self) -> Settings:
+        if not (self.loopback or self.api_keys or self.allow_anonymous):
+            raise ValueError(
+                f"HUA_HOST={self.host} is not loopback and there are no API keys: set HUA_API_KEYS (make one with "
+                "`hua keys new TENANT`), or HUA_ALLOW_ANONYMOUS=true if everyone who can connect may use it"
+            )
+        return self
+
+    @property
+    def loopback(self) -> bool:
+        if self.host == "localhost":
+            return True
+        try:
+            return ip_address(self.host).is_loopback
+        except ValueError:
+            return False
+
+    @property
+    def models_path(self) -> Path:
+        return self.models_dir or self.data_dir / "models"
+
+    @cached_property
+    def secret_bytes(self) -> bytes:
+        """HUA_SECRET, or one that is made at first use and kept beside the data."""
+        if self.secret:
+            return self.secret.encode()
+        path = self.data_dir / "secret"
+        if not path.exists():
+            path.parent.mkdir(parents=True, exist_ok=True)
+            draft = path.with_suffix(f".{os.getpid()}")
+            draft.touch(mode=0o600)
+            draft.write_text(secrets.token_hex(32))
+            draft.replace(path)
+        return path.read_text().strip().encode()
+
+    @classmethod
+    def load(cls, **overrides: Any) -> Settings:
+        """Settings from the environment; raises SettingsError with one line that names what is wrong."""
+        known = {PREFIX + name.upper() for name in cls.model_fields}
+        for name in os.environ:
+            if name.startswith(PREFIX) and name.upper() not in known:
+                close = difflib.get_close_matches(name, known, n=1)
+                hint = f"; did you mean {close[0]}?" if close else f"; there are {', '.join(sorted(known))}"
+                raise SettingsError(f"{name} is not a setting{hint}")
+        try:
+            return cls(**overrides)
+        except ValidationError as error:
+            raise SettingsError(cls._complaint(error)) from error
+
+    @classmethod
+    def _complaint(cls, error: ValidationError) -> str:
+        first = error.errors(include_url=False)[0]
+        message = first["msg"].removeprefix("Value error, ")
+        if not first["loc"]:
+            return message
+        name = str(first["loc"][0]).lower()
+        where = f"{PREFIX}{name.upper()}"
+        meaning = cls.model_fields[name].description
+        return f"{where} is {first['input']!r}: {message.removeprefix(where + ': ')}. It means: {meaning}"
+
+    @classmethod
+    def table(cls) -> str:
+        """Every setting, its default and its meaning, as a Markdown table."""
+        rows = [
+            f"| `{PREFIX}{name.upper()}` | {_shown(field.default)} | {field.description} |"
+            for name, field in cls.model_fields.items()
+        ]
+        return "\n".join(["| Setting | Default | Meaning |", "|---|---|---|", *rows])
+
+
+def _shown(default: Any) -> str:
+    match default:
+        case None | "" | ():
+            return ""
+        case bool():
+            return f"`{str(default).lower()}`"
+        case ByteSize():
+            return f"`{default.human_readable(separator=' ')}`"
+        case _:
+            return f"`{default}`"

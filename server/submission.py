@@ -1,0 +1,183 @@
+"""From a request to an accepted task: one that can be run, and that is durable before it is answered."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import hashlib
+import json
+import time
+import uuid
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from pydantic import ValidationError
+
+import pipelines
+from pipelines.pipeline import AnyPipeline, Params, Work
+from server.broker import BrokerUnavailableError
+from server.complaint import complaint
+from server.inputs import Inputs
+from server.metrics import TASKS_ACCEPTED
+from server.queue import QueueUnavailableError, View
+from server.record import UnknownTaskError, find_record
+from server.services import Services
+from server.task import Callback, Output, Priority, Retention, Status, Task
+
+PLAIN = Output()
+_NAMESPACE = uuid.UUID("6f1f3c8e-5a0b-4f0e-9d0a-9a1d6c0de5b7")
+
+
+class InvalidParamsError(Exception):
+    """A parameter is unknown, missing or out of its range; `field` says which."""
+
+    def __init__(self, message: str, field: str) -> None:
+        super().__init__(message)
+        self.field = field
+
+
+class TooManyPixelsError(Exception):
+    """The images asked for are larger than this server allows."""
+
+
+class IdempotencyConflictError(Exception):
+    """One Idempotency-Key came with two different requests."""
+
+
+@dataclass(frozen=True, slots=True)
+class Submission:
+    """A task as a client asks for it. `dialect` is the one its callback is to be written in."""
+
+    type: str
+    params: Mapping[str, Any] | Params
+    tenant: str
+    priority: Priority = "normal"
+    retention: Retention | None = None
+    output: Output = PLAIN
+    callback_url: str = ""
+    dialect: str = "hua"
+    idempotency_key: str | None = None
+
+
+async def submit(services: Services, submission: Submission) -> View:
+    """Accepts a task; with an Idempotency-Key that was used before, answers the task of that time.
+
+    Raises UnknownTaskTypeError, InvalidParamsError, TooManyPixelsError, UnknownModelError, BadInputError,
+    EgressDeniedError, IdempotencyConflictError, TaskLimitError, BrokerUnavailableError, QueueUnavailableError.
+    """
+    pipeline = pipelines.find(submission.type)
+    asked = _validated(pipeline, submission.params)
+    task_id, fingerprint = _id(submission), _fingerprint(pipeline, asked, submission)
+    if submission.idempotency_key is not None:
+        with contextlib.suppress(UnknownTaskError):
+            return _same((await find_record(services, task_id, submission.tenant)).view, fingerprint)
+    params = await _accepted(services, pipeline, asked, submission.tenant)
+    task = Task(
+        id=task_id,
+        type=pipeline.names[0],
+        params=params.model_dump(mode="json"),
+        tenant=submission.tenant,
+        created_at=time.time(),
+        priority=submission.priority,
+        retention=submission.retention or services.settings.retention,
+        output=submission.output,
+        callback=_callback(services, submission, params),
+        models=tuple(services.catalog.find(name).name for name in pipeline.needs(params)),
+        cost=pipeline.work(params).cost,
+        fingerprint=fingerprint,
+    )
+    return await _enqueue(services, task)
+
+
+def _validated(pipeline: AnyPipeline, params: Mapping[str, Any] | Params) -> Params:
+    try:
+        validated: Params = pipeline.Params.model_validate(params)
+    except ValidationError as error:
+        field, message = complaint(error.errors(include_url=False), pipeline.Params.model_fields)
+        raise InvalidParamsError(message, field) from error
+    return validated
+
+
+def _id(submission: Submission) -> str:
+    """Random, or a function of the key: the same request is then the same task, even if the queue forgot the first."""
+    if submission.idempotency_key is None:
+        return uuid.uuid4().hex
+    return uuid.uuid5(_NAMESPACE, f"{submission.tenant}:{submission.idempotency_key}").hex
+
+
+def _fingerprint(pipeline: AnyPipeline, params: Params, submission: Submission) -> str:
+    """What was asked for, as hex; of the request as sent, so that new defaults do not make it another one."""
+    asked = [
+        pipeline.names[0],
+        params.model_dump(mode="json", exclude_unset=True),
+        submission.priority,
+        submission.retention,
+        submission.output.model_dump(),
+        submission.callback_url,
+        submission.dialect,
+    ]
+    return hashlib.sha256(json.dumps(asked, sort_keys=True).encode()).hexdigest()
+
+
+def _same(known: View, fingerprint: str) -> View:
+    if known.task.fingerprint != fingerprint:
+        raise IdempotencyConflictError(
+            "this Idempotency-Key was used for another request; use a new key for each task, "
+            "and the same one only to repeat the same request"
+        )
+    return known
+
+
+async def _accepted(services: Services, pipeline: AnyPipeline, asked: Params, tenant: str) -> Params:
+    """The params as they will run: within limits, models by their own names, inline images stored, seeds drawn."""
+    _refuse_too_many_pixels(pipeline.work(asked), services.settings.max_pixels)
+    changed: dict[str, Any] = {}
+    for name in pipeline.needs(asked):
+        entry = services.catalog.find(name)
+        if getattr(asked, "model", None) == name:
+            changed["model"] = entry.name
+    inputs = Inputs.of(services)
+    await inputs.check(asked, tenant)
+    changed |= await inputs.absorb(asked, tenant)
+    resolved: Params = pipeline.resolve(asked.model_copy(update=changed))
+    return resolved
+
+
+def _refuse_too_many_pixels(work: Work, limit: int) -> None:
+    if work.pixels > limit:
+        side = int(limit**0.5)
+        raise TooManyPixelsError(
+            f"images of {work.pixels} pixels are above this server's limit of {limit}; "
+            f"ask for a smaller size, such as {side}×{side}, or have the operator raise HUA_MAX_PIXELS"
+        )
+
+
+def _callback(services: Services, submission: Submission, params: Params) -> Callback | None:
+    url = submission.callback_url or getattr(params, "callback_url", "")
+    if not url:
+        return None
+    services.egress.check(url)
+    return Callback(url=url, dialect=submission.dialect)
+
+
+async def _enqueue(services: Services, task: Task) -> View:
+    """Slot, then log, then queue: a crash in between leaves a task that is either not accepted or not lost."""
+    known = await services.queue.admit(task, services.settings.task_limit)
+    if known is not None:
+        return _same(known, task.fingerprint)
+    try:
+        await services.broker.publish_task(task)
+    except (BrokerUnavailableError, asyncio.CancelledError):
+        await services.queue.retract(task)
+        raise
+    TASKS_ACCEPTED.labels(task.type).inc()
+    with contextlib.suppress(QueueUnavailableError):
+        # Intake would do the same a little later; the task is safe in the log already.
+        await services.queue.ingest(task)
+        return await services.queue.find(task.id) or _waiting(task)
+    return _waiting(task)
+
+
+def _waiting(task: Task) -> View:
+    return View(task=task, status=Status.QUEUED)

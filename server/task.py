@@ -1,0 +1,112 @@
+"""Task, Outcome and Manifest: the plain data that travels, and which status may follow which."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+
+class Status(StrEnum):
+    QUEUED = "queued"
+    RUNNING = "running"
+    SUCCEEDED = "succeeded"
+    FAILED = "failed"
+    CANCELED = "canceled"
+
+    @property
+    def final(self) -> bool:
+        return self in {Status.SUCCEEDED, Status.FAILED, Status.CANCELED}
+
+    def may_become(self, following: Status) -> bool:
+        """A final status never changes; a running task may go back to queued when its worker is lost."""
+        return not self.final and following is not self
+
+
+Priority = Literal["high", "normal", "low"]
+Retention = Literal["5m", "24h", "7d", "30d"]
+RETENTION_S: dict[str, int] = {"5m": 300, "24h": 86_400, "7d": 604_800, "30d": 2_592_000}
+Format = Literal["png", "jpeg", "webp"]
+
+
+class Frozen(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="ignore")
+
+
+class Output(Frozen):
+    """How the images of a task are written."""
+
+    format: Format = "png"
+    quality: int = Field(default=95, ge=1, le=100, description="For jpeg and webp; webp at 100 is lossless.")
+    metadata: bool = Field(default=True, description="Embed the parameters (A1111 infotext) in the file.")
+
+
+class Callback(Frozen):
+    """Where to POST the result, and in whose words (`dialect` names a file of `server/api/dialects`, or "hua")."""
+
+    url: str
+    dialect: str = "hua"
+
+
+class Task(Frozen):
+    """What a user asked for. `params` are validated, with every random choice already made."""
+
+    id: str
+    type: str
+    params: dict[str, Any]
+    tenant: str
+    created_at: float
+    priority: Priority = "normal"
+    retention: Retention = "24h"
+    output: Output = Output()
+    callback: Callback | None = None
+    models: tuple[str, ...] = ()
+    cost: float = 1.0
+    fingerprint: str = ""
+    """Hash of the request as sent, so that one Idempotency-Key with two bodies is noticed."""
+
+
+class Image(Frozen):
+    """One result image, as it lies in the bucket."""
+
+    key: str
+    width: int
+    height: int
+    bytes: int
+    sha256: str
+    format: Format = "png"
+    seed: int | None = None
+
+
+class Failure(Frozen):
+    """Why a task failed: `code` for programs (`out_of_memory`, `bad_input`, `poison`…), `message` for people."""
+
+    code: str
+    message: str
+
+
+class Outcome(Frozen):
+    """What one attempt at a task came to. The first one in the log wins."""
+
+    task: Task
+    attempt: str
+    status: Status
+    worker: str = ""
+    images: tuple[Image, ...] = ()
+    failure: Failure | None = None
+    started_at: float | None = None
+    finished_at: float
+    timings: dict[str, float] = Field(default_factory=dict)
+    """Seconds by stage: fetch, load, run, encode, upload."""
+
+
+class Manifest(Frozen):
+    """The durable record of a settled task. Status, callback and usage are functions of it alone."""
+
+    outcome: Outcome
+    expires_at: float
+
+    @property
+    def task(self) -> Task:
+        return self.outcome.task

@@ -1,0 +1,209 @@
+"""A worker owns one device: it leases tasks, attempts them, renews its leases and reports outcomes."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+import socket
+import time
+from collections.abc import Coroutine
+
+from server.attempt import LONGEST_PAUSE_S, Attempt
+from server.broker import BrokerUnavailableError
+from server.device import Device, DeviceDiedError
+from server.inputs import Inputs
+from server.queue import HEARTBEAT_S, Lease, QueueUnavailableError, Verdict, WorkerView
+from server.services import Services
+from server.task import Outcome
+
+log = logging.getLogger(__name__)
+LEASE_WAIT_S = 5.0
+PROGRESS_EVERY_S = 0.1
+RESTART_S = (0.1, 1.0, 5.0, 15.0)
+
+
+class Worker:
+    """`run` works until it is canceled; `drain` ends it kindly."""
+
+    def __init__(self, services: Services, device: str) -> None:
+        self.name = f"{socket.gethostname()}:{os.getpid()}:{device}"
+        self._services = services
+        self._device_name = device
+        self._device: Device | None = None
+        self._inputs = Inputs.of(services)
+        self._attempts: dict[str, Attempt] = {}
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._moved = asyncio.Event()
+        self._draining = False
+
+    async def run(self) -> None:
+        async with asyncio.TaskGroup() as group:
+            group.create_task(self._keep_device())
+            group.create_task(self._keep_leasing())
+            group.create_task(self._keep_beating())
+
+    async def drain(self) -> None:
+        """Leases nothing more, lets running tasks end for HUA_DRAIN_S, then gives them back for another worker."""
+        self._draining = True
+        if self._tasks:
+            await asyncio.wait(set(self._tasks), timeout=self._services.settings.drain_s)
+        for attempt in self._attempts.values():
+            attempt.lost = True
+            await self._services.queue.give_back(attempt.lease)
+        if self._device is not None:
+            await self._device.stop()
+
+    # --- the device
+
+    async def _keep_device(self) -> None:
+        """Starts the device's process again whenever it dies, ever more slowly while it does not even get ready."""
+        deaths = 0
+        while not self._draining:
+            device = Device(self._services.settings, self._device_name)
+            try:
+                vitals = await device.ready()
+                self._device, deaths = device, 0
+                log.info("ready on %s", vitals.device)
+                self._moved.set()
+                await self._announce()
+            except DeviceDiedError:
+                deaths += 1
+            except asyncio.CancelledError:
+                await device.stop()
+                raise
+            try:
+                code = await device.death()
+            finally:
+                self._device = None
+                await device.stop()
+            if not self._draining:
+                pause_s = RESTART_S[min(deaths, len(RESTART_S) - 1)]
+                log.error("the device process ended with %s; starting another in %g s", code, pause_s)
+                await asyncio.sleep(pause_s)
+
+    def _room(self) -> int:
+        if self._device is None or self._device.vitals is None:
+            return 0
+        return self._device.vitals.capacity - sum(attempt.on_device for attempt in self._attempts.values())
+
+    # --- leases
+
+    async def _keep_leasing(self) -> None:
+        while not self._draining:
+            self._moved.clear()
+            if self._room() <= 0:
+                await self._moved.wait()
+                continue
+            lease = await self._lease()
+            if lease is None:
+                continue
+            if self._draining:
+                await self._services.queue.give_back(lease)
+            elif lease.deaths:
+                await self._work_alone(lease)
+            else:
+                self._spawn(self._work(self._begin(lease)))
+
+    async def _lease(self) -> Lease | None:
+        resident = self._device.vitals.resident if self._device and self._device.vitals else ()
+        try:
+            return await self._services.queue.lease(self.name, resident, LEASE_WAIT_S)
+        except QueueUnavailableError as error:
+            log.warning("no tasks for now: %s", error)
+            await asyncio.sleep(1)
+            return None
+
+    async def _work_alone(self, lease: Lease) -> None:
+        """A task that devices have died under shares its next one with nobody, so that it takes nobody with it."""
+        attempt = self._begin(lease)
+        while self._tasks:
+            await asyncio.wait(set(self._tasks))
+        await self._work(attempt)
+
+    def _begin(self, lease: Lease) -> Attempt:
+        attempt = Attempt(lease, self._inputs, self._services.bucket, self._pass_on)
+        self._attempts[lease.token] = attempt
+        return attempt
+
+    async def _work(self, attempt: Attempt) -> None:
+        task = attempt.lease.task
+        log.info("→ %s %s", task.id, task.type)
+        try:
+            outcome = await self._outcome(attempt)
+            if outcome is not None:
+                await self._report(attempt, outcome)
+        finally:
+            del self._attempts[attempt.lease.token]
+
+    async def _outcome(self, attempt: Attempt) -> Outcome | None:
+        """What is to be reported; None where another attempt will do that."""
+        try:
+            return await attempt.run(self._device)
+        except DeviceDiedError:
+            if attempt.lost or await self._services.queue.died(attempt.lease):
+                return None
+            return attempt.failed("poison", "the device died each time it ran this task; it is not tried again")
+
+    async def _report(self, attempt: Attempt, outcome: Outcome) -> None:
+        """Writes the outcome, however long the log is away; the lease is renewed meanwhile."""
+        pause_s = 0.1
+        while not attempt.lost:
+            try:
+                await self._services.broker.publish_outcome(outcome)
+                await self._services.queue.finishing(attempt.lease)
+                log.info("← %s %s %s", outcome.task.id, outcome.status, outcome.failure or "")
+                return
+            except (BrokerUnavailableError, QueueUnavailableError) as error:
+                log.warning("the outcome of %s waits: %s", outcome.task.id, error)
+                await asyncio.sleep(pause_s)
+                pause_s = min(pause_s * 2, LONGEST_PAUSE_S)
+
+    # --- heartbeats
+
+    def _pass_on(self, attempt: Attempt) -> None:
+        """Tells progress a few times a second, and so learns early of a cancel."""
+        if not attempt.on_device:
+            self._moved.set()
+        now = time.monotonic()
+        if now - attempt.told_at >= PROGRESS_EVERY_S:
+            attempt.told_at = now
+            self._spawn(self._beat(attempt))
+
+    async def _keep_beating(self) -> None:
+        while True:
+            await self._announce()
+            for attempt in list(self._attempts.values()):
+                await self._beat(attempt)
+            await asyncio.sleep(HEARTBEAT_S)
+
+    async def _beat(self, attempt: Attempt) -> None:
+        try:
+            verdict = await self._services.queue.heartbeat(attempt.lease, attempt.progress)
+        except QueueUnavailableError:
+            return  # the log of outcomes judges in the end, so work goes on
+        if verdict is Verdict.LOST and not attempt.lost:
+            attempt.lost = True
+            if self._device is not None:
+                self._device.abort(attempt.lease.token)
+
+    async def _announce(self) -> None:
+        vitals = self._device.vitals if self._device else None
+        view = WorkerView(
+            name=self.name,
+            device=vitals.device if vitals else self._device_name,
+            resident=vitals.resident if vitals else (),
+            running=len(self._attempts),
+            room=max(self._room(), 0),
+            state="draining" if self._draining else "ready" if vitals else "starting",
+            memory_bytes=vitals.memory_bytes if vitals else 0,
+        )
+        try:
+            await self._services.queue.announce(view)
+        except QueueUnavailableError as error:
+            log.warning("the queue does not hear this worker: %s", error)
+
+    def _spawn(self, work: Coroutine[None, None, None]) -> None:
+        task = asyncio.create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)

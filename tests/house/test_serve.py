@@ -1,0 +1,102 @@
+"""The whole path, HTTP to picture, over a running `hua serve`."""
+
+import io
+import json
+
+import numpy as np
+import pytest
+from PIL import Image
+
+
+def test_a_prompt_becomes_a_png_with_its_parameters(house) -> None:
+    reply = house.http.post(
+        "/v1/tasks",
+        json={"type": "txt2img.sd", "params": {"text": "a red house", "w": 64, "h": 96, "num_steps": 3}},
+        headers={"Prefer": "wait=60"},
+    )
+    assert reply.status_code == 200, reply.text
+    view = reply.json()
+    assert view["status"] == "succeeded"
+    assert view["params"]["seed"] >= 0
+    image = house.http.get(view["images"][0]["url"])
+    assert image.headers["content-type"] == "image/png"
+    picture = Image.open(io.BytesIO(image.content))
+    assert picture.size == (64, 96)
+    assert picture.text["parameters"].startswith("a red house\n")
+    assert f"Seed: {view['params']['seed']}" in picture.text["parameters"]
+
+
+def test_the_same_seed_makes_the_same_picture_and_another_does_not(house) -> None:
+    first, again, other = (house.ended(house.submit(seed=seed))["images"][0]["sha256"] for seed in (7, 7, 8))
+    assert first == again != other
+
+
+def test_image_to_image_takes_an_upload_and_keeps_its_alpha(house) -> None:
+    pixels = np.zeros((80, 64, 4), np.uint8)
+    pixels[20:60, :, 3] = 255
+    source = io.BytesIO()
+    Image.fromarray(pixels).save(source, "PNG")
+    upload = house.http.post("/v1/files", files={"file": ("a.png", source.getvalue(), "image/png")})
+    assert upload.status_code in {200, 201}, upload.text
+    body = {"type": "img2img.sd", "params": {"text": "a boat", "url": upload.json()["id"], "num_steps": 4}}
+    view = house.http.post("/v1/tasks", json=body, headers={"Prefer": "wait=60"}).json()
+    assert view["status"] == "succeeded", view
+    made = np.asarray(Image.open(io.BytesIO(house.http.get(view["images"][0]["url"]).content)))
+    assert made.shape == (80, 64, 4)
+    assert np.array_equal(made[:, :, 3], pixels[:, :, 3])
+
+
+@pytest.mark.parametrize("form", ["jpeg", "webp"])
+def test_other_formats(house, form: str) -> None:
+    body = {"type": "txt2img.sd", "params": {"text": "a", "w": 64, "h": 64, "num_steps": 1}, "output": {"format": form}}
+    view = house.http.post("/v1/tasks", json=body, headers={"Prefer": "wait=60"}).json()
+    image = house.http.get(view["images"][0]["url"])
+    assert image.headers["content-type"] == f"image/{form}"
+    assert Image.open(io.BytesIO(image.content)).format == form.upper()
+
+
+def test_events_tell_progress_and_end_with_the_result(house) -> None:
+    task_id = house.submit(num_steps=20, w=256, h=256)
+    events: list[str] = []
+    with house.http.stream("GET", f"/v1/tasks/{task_id}/events") as stream:
+        for line in stream.iter_lines():
+            if line.startswith("event:"):
+                events.append(line.removeprefix("event:").strip())
+            if line.startswith("data:"):
+                last = json.loads(line.removeprefix("data:"))
+    assert "progress" in events
+    assert events[-1] == "succeeded"
+    assert last["images"]
+
+
+def test_a_cancel_stops_a_running_task_and_frees_the_device(house) -> None:
+    task_id = house.submit(num_steps=100, w=512, h=512)
+    house.until(lambda: house.task(task_id)["status"] == "running", 30)
+    assert house.http.delete(f"/v1/tasks/{task_id}").status_code in {200, 202}
+    assert house.ended(task_id)["status"] == "canceled"
+    assert house.ended(house.submit())["status"] == "succeeded"
+
+
+def test_the_origins_own_words_and_its_callback(house, sink) -> None:
+    push = {"task": "txt2img.sd", "params": {"text": "a", "w": 64, "h": 64, "num_steps": 5}, "notify_url": sink.url}
+    reply = house.http.post("/engine/push", json=push).json()
+    assert reply["success"] is True
+    uid = reply["uid"]
+    house.until(lambda: sink.received, 60)
+    _, body, headers = sink.received[0]
+    told = json.loads(body)
+    assert told["uid"] == uid
+    assert told["success"] is True
+    assert told["data"]["request"]["model"]["text"] == "a"
+    assert {"webhook-id", "webhook-timestamp", "webhook-signature"} <= set(headers)
+    assert house.http.get(told["data"]["cdn"]).headers["content-type"] == "image/png"
+    assert house.http.get(f"/engine/status/{uid}").json()["status"] == "finished"
+
+
+def test_a_mixed_crowd_is_served_at_once(house) -> None:
+    samplers = ["euler", "ddim", "dpmpp_2m", "heun", "lcm", "unipc"]
+    ids = [
+        house.submit(sampler=sampler, num_steps=3 + place, guidance_scale=place, seed=place)
+        for place, sampler in enumerate(samplers)
+    ]
+    assert {house.ended(task_id)["status"] for task_id in ids} == {"succeeded"}

@@ -1,0 +1,95 @@
+import pytest
+
+from server.api.dialects.nolibox.answers import callback_body
+from server.links import Links
+from server.task import Failure, Image, Manifest, Outcome, Status, Task
+
+LINKS = Links(b"secret", "http://hua")
+PARAMS = {
+    "callback_url": "",
+    "use_circular": False,
+    "seed": 7,
+    "variation_seed": 0,
+    "variation_strength": 0,
+    "variations": [],
+    "num_steps": 20,
+    "guidance_scale": 7.5,
+    "negative_prompt": "",
+    "is_anime": False,
+    "model": "dreamlike_v1",
+    "sampler": "euler",
+    "clip_skip": -1,
+    "max_wh": 1024,
+    "text": "Roses",
+    "w": 512,
+    "h": 512,
+}
+# The fields of the callback that the API's customers were shown, level by level.
+SHOWN = {"uid", "success", "data"}
+SHOWN_DATA = {
+    *{"uid", "cdn", "cos", "safe", "reason", "end_time", "duration", "elapsed_times", "request"},
+    *{"createtime", "create_time", "starttime", "start_time"},
+}
+SHOWN_TIMES = {"pending", "run_algorithm", "algorithm_latencies", "upload", "audit"}
+SHOWN_LATENCIES = {"get_model", "inference", "cleanup", "__total__"}
+SHOWN_MODEL = {
+    *{"callback_url", "use_circular", "seed", "variation_seed", "variation_strength", "variations", "num_steps"},
+    *{"guidance_scale", "negative_prompt", "is_anime", "version", "sampler", "clip_skip", "custom_embeddings"},
+    *{"max_wh", "text", "w", "h"},
+}
+
+
+def manifest(status: Status, **what: object) -> Manifest:
+    task = Task(id="b" * 32, type="txt2img.sd", params=PARAMS, tenant="t", created_at=100.0)
+    timings = {"fetch": 0.0, "load": 0.5, "run": 2.5, "encode": 0.0, "upload": 0.25}
+    outcome = Outcome(
+        task=task, attempt="a", status=status, started_at=100.5, finished_at=104.0, timings=timings, **what
+    )
+    return Manifest(outcome=outcome, expires_at=9_000_000_000)
+
+
+@pytest.fixture
+def finished() -> Manifest:
+    image = Image(key="k", width=512, height=512, bytes=1, sha256="0" * 64, seed=7)
+    return manifest(Status.SUCCEEDED, images=(image,))
+
+
+def test_a_callback_has_every_field_that_customers_were_shown(finished):
+    body = callback_body(finished, LINKS)
+    data = body["data"]
+    assert set(body) == SHOWN
+    assert set(data) >= SHOWN_DATA
+    assert set(data["elapsed_times"]) == SHOWN_TIMES
+    assert set(data["elapsed_times"]["algorithm_latencies"]) >= SHOWN_LATENCIES
+    assert set(data["request"]) == {"task", "model"}
+    assert set(data["request"]["model"]) >= SHOWN_MODEL
+
+
+def test_a_finished_task_is_told_with_links_times_and_its_request(finished):
+    body = callback_body(finished, LINKS)
+    data = body["data"]
+    assert body["uid"] == data["uid"] == "b" * 32
+    assert body["success"] is True
+    assert data["cdn"] == data["cos"] == data["img_urls"][0] == LINKS.image("b" * 32, 0, "png", 9_000_000_000)
+    assert (data["safe"], data["reason"]) == (True, "")
+    assert data["createtime"] == data["create_time"] == 100.0
+    assert data["starttime"] == data["start_time"] == 100.5
+    assert (data["end_time"], data["duration"]) == (104.0, 4.0)
+    assert data["elapsed_times"]["pending"] == 0.5
+    assert data["elapsed_times"]["run_algorithm"] == data["elapsed_times"]["algorithm_latencies"]["__total__"] == 3.0
+    assert data["elapsed_times"]["upload"] == 0.25
+    model = data["request"]["model"]
+    assert (model["version"], model["sampler"], model["seed"]) == ("dreamlike_v1", "k_euler", 7)
+
+
+def test_a_failed_task_is_told_with_its_reason():
+    body = callback_body(manifest(Status.FAILED, failure=Failure(code="x", message="no memory")), LINKS)
+    assert body["success"] is False
+    assert body["data"]["reason"] == "txt2img.sd -> run_algorithm : no memory"
+    assert body["data"]["request"]["task"] == "txt2img.sd"
+    assert "cdn" not in body["data"]
+
+
+def test_a_canceled_task_is_told_as_interrupted():
+    body = callback_body(manifest(Status.CANCELED), LINKS)
+    assert (body["success"], body["data"]["reason"]) == (False, "interrupted")

@@ -1,0 +1,42 @@
+import pipelines
+from server.api.dialects.nolibox.params import translated
+
+TXT2IMG = pipelines.find("txt2img.sd")
+
+
+def test_params_may_stand_in_both_places():
+    params = {"text": "Roses", "w": 512}
+    assert translated(TXT2IMG, params, {**params, "w": 640, "task": "x"}) == params
+
+
+def test_params_may_stand_in_the_envelope_alone():
+    assert translated(TXT2IMG, {}, {"text": "Roses", "someone_elses": 1}) == {"text": "Roses"}
+
+
+def test_the_gateways_own_words_are_dropped():
+    assert translated(TXT2IMG, {"text": "x", "disable_easy_negative": True, "tome_info": {"enable": True}}, {}) == {
+        "text": "x"
+    }
+
+
+def test_an_empty_value_asks_for_the_default_where_no_text_is_meant():
+    sent = {"text": "", "negative_prompt": "", "use_circular": "", "seed": "", "sigmas": "", "custom_embeddings": {}}
+    assert translated(TXT2IMG, sent, {}) == {"text": "", "negative_prompt": ""}
+
+
+def test_an_unknown_name_with_a_value_is_left_to_be_refused():
+    assert translated(TXT2IMG, {"text": "x", "custom_embeddings": {"a": [[0.1]]}}, {}).keys() == {
+        "text",
+        "custom_embeddings",
+    }
+
+
+def test_model_wins_over_version_and_version_stands_in_for_it():
+    assert translated(TXT2IMG, {"model": "art", "version": "v1.5"}, {}) == {"model": "art"}
+    assert translated(TXT2IMG, {"model": "", "version": "anime"}, {}) == {"model": "anime"}
+    assert translated(TXT2IMG, {"version": "anime"}, {}) == {"model": "anime"}
+
+
+def test_numbers_as_text_are_numbers():
+    params = TXT2IMG.Params.model_validate(translated(TXT2IMG, {"text": "x", "w": "640", "guidance_scale": "7"}, {}))
+    assert (params.w, params.guidance_scale) == (640, 7.0)

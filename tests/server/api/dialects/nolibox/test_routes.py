@@ -1,0 +1,141 @@
+import asyncio
+import json
+import re
+
+import pytest
+
+from server.api.dialects.nolibox.answers import callback_body
+
+PARAMS = {
+    "model": "art",
+    "text": "玫瑰花",
+    "w": 512,
+    "h": 512,
+    "guidance_scale": 7.5,
+    "negative_prompt": "cropped",
+    "sampler": "k_euler",
+    "seed": -1,
+    "num_steps": 20,
+}
+SAMPLE = {"task": "txt2img.sd", "params": PARAMS, **PARAMS, "notify_url": ""}
+
+
+async def push(client, **change: object) -> str:
+    reply = (await client.post("/engine/push", json={**SAMPLE, **change})).json()
+    assert reply["success"] is True
+    return reply["uid"]
+
+
+@pytest.mark.parametrize("prefix", ["/engine", ""])
+async def test_the_customers_sample_is_pushed_and_finished(client, painter, prefix):
+    reply = await client.post(f"{prefix}/push", json=SAMPLE)
+    assert reply.status_code == 200
+    assert reply.json() == {"uid": reply.json()["uid"], "msg": "", "success": True}
+    path = f"{prefix}/status/{reply.json()['uid']}"
+
+    pending = (await client.get(path)).json()
+    assert (pending["status"], pending["pending"], set(pending["data"])) == ("pending", 1, {"create_time"})
+    lease = await painter.take()
+    working = (await client.get(path)).json()
+    assert (working["status"], working["pending"]) == ("working", 0)
+    assert set(working["data"]) == {"create_time", "start_time"}
+    await painter.finish(lease)
+    statuses = await client.post(
+        f"{prefix}/interrupt", json={"uid_list": [reply.json()["uid"]], "force_interrupt": True}
+    )
+    assert statuses.json()["results"] == [{"success": False, "reason": "not in pending status (finished)"}]
+    finished = (await client.get(path)).json()
+    assert finished["status"] == "finished"
+    assert (await client.get(finished["data"]["cdn"])).headers["content-type"] == "image/png"
+    assert finished["data"]["request"]["model"]["text"] == "玫瑰花"
+    assert finished["data"]["request"]["model"]["seed"] >= 0
+
+
+@pytest.mark.parametrize("uid", ["0" * 32, "nonsense"])
+async def test_an_unknown_uid_is_not_found_with_http_200(client, uid):
+    reply = await client.get(f"/engine/status/{uid}")
+    assert (reply.status_code, reply.json()) == (200, {"status": "not_found", "pending": 0, "data": None})
+
+
+async def test_many_are_asked_for_at_once(client):
+    uid = await push(client)
+    reply = await client.post("/engine/batch_status", json={"uid_list": [uid, "x"]})
+    assert [result["status"] for result in reply.json()["results"]] == ["pending", "not_found"]
+
+
+async def test_pending_tasks_are_interrupted_and_working_ones_only_by_force(client, painter):
+    working = await push(client)
+    await painter.take()
+    pending = await push(client)
+    body = {"uid_list": [pending, working, "x"]}
+    assert (await client.post("/engine/interrupt", json=body)).json()["results"] == [
+        {"success": True, "reason": ""},
+        {"success": False, "reason": "not in pending status (working)"},
+        {"success": False, "reason": "not found"},
+    ]
+    assert (await client.get(f"/engine/status/{pending}")).json()["status"] == "interrupted"
+    forced = await client.post("/engine/interrupt", json={"uid_list": [working], "force_interrupt": True})
+    assert forced.json()["results"] == [{"success": True, "reason": ""}]
+
+
+@pytest.mark.parametrize("method", ["GET", "POST"])
+async def test_the_server_tells_its_status(client, painter, method):
+    uid = await push(client)
+    before = (await client.request(method, "/engine/server_status")).json()
+    assert (before["is_ready"], before["num_pending"], before["pending_queue"]) == (False, 1, [uid])
+    await painter.take()
+    after = (await client.request(method, "/engine/server_status")).json()
+    assert (after["is_ready"], after["num_pending"], after["details"]["working"]) == (True, 0, [uid])
+
+
+async def test_it_is_alive(client):
+    assert (await client.get("/engine/health")).json() == (await client.get("/health")).json() == {"status": "alive"}
+
+
+@pytest.mark.parametrize("overrides", [{"task_limit": 1}])
+async def test_over_the_limit_is_http_200_with_code_7001(client, overrides):
+    await push(client)
+    reply = await client.post("/engine/push", json=SAMPLE)
+    assert reply.status_code == 200
+    body = {"uid": "", "success": False, "code": 7001, "msg": "task limit", "message": "task limit"}
+    assert reply.json() == body
+
+
+@pytest.mark.parametrize(
+    ("change", "status", "words"),
+    [
+        ({"task": "txt2img.ds"}, 404, "txt2img.sd"),
+        ({"params": {"text": "x", "w": 515}}, 422, "520"),
+        ({"params": {"text": "x", "magic": 1}}, 422, "magic"),
+        ({"params": {"text": "x", "model": "nobody"}}, 422, "toy"),
+        ({"notify_url": "http://127.0.0.1:1/"}, 422, "HUA_EGRESS_ALLOW"),
+        ({"task": None}, 422, "task"),
+        ({"params": 7}, 422, "params"),
+    ],
+)
+async def test_a_wrong_push_is_refused_in_its_own_shape(client, change, status, words):
+    reply = await client.post("/engine/push", json={**SAMPLE, **change})
+    assert reply.status_code == status
+    body = reply.json()
+    assert (body["uid"], body["success"]) == ("", False)
+    assert words in body["msg"]
+
+
+@pytest.mark.parametrize("overrides", [{"egress_allow": ("127.0.0.1",)}])
+async def test_notify_url_is_called_back_in_this_dialect(client, services, painter, overrides):
+    received: asyncio.Future[bytes] = asyncio.get_running_loop().create_future()
+
+    async def customer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        head = await reader.readuntil(b"\r\n\r\n")
+        length = int(re.search(rb"content-length: (\d+)", head.lower())[1])
+        received.set_result(await reader.readexactly(length))
+        writer.write(b"HTTP/1.1 204 No Content\r\n\r\n")
+        writer.close()
+
+    async with await asyncio.start_server(customer, "127.0.0.1", 0) as server:
+        port = server.sockets[0].getsockname()[1]
+        uid = await push(client, notify_url=f"http://127.0.0.1:{port}/done")
+        await painter.finish(await painter.take())
+        body = await received
+    manifest = await services.bucket.manifest(uid)
+    assert json.loads(body) == callback_body(manifest, services.links)

@@ -1,0 +1,87 @@
+import asyncio
+import base64
+import json
+
+import httpx
+import pytest
+import uvicorn
+
+from server.app import create_app
+
+WISH = {"type": "txt2img.sd", "params": {"text": "x"}}
+
+
+def events_of(text: str) -> list[tuple[str, object]]:
+    lines = [block.split("\n") for block in text.strip().split("\n\n") if block.startswith("event: ")]
+    return [(event.removeprefix("event: "), json.loads(data.removeprefix("data: "))) for event, data in lines]
+
+
+@pytest.fixture
+async def live(services):
+    """A real HTTP server, for only there a reply can be read while it is written."""
+    server = uvicorn.Server(uvicorn.Config(create_app(services), port=0, log_config=None, timeout_graceful_shutdown=1))
+    task = asyncio.create_task(server.serve())
+    while not server.started:
+        await asyncio.sleep(0.01)
+    port = server.servers[0].sockets[0].getsockname()[1]
+    async with httpx.AsyncClient(base_url=f"http://127.0.0.1:{port}", trust_env=False) as client:
+        yield client
+    server.should_exit = True
+    await task
+
+
+async def test_a_task_is_followed_from_the_queue_to_its_picture(live, painter):
+    task_id = (await live.post("/v1/tasks", json=WISH)).json()["id"]
+    seen: asyncio.Queue[str] = asyncio.Queue()
+    text = ""
+
+    async def follow() -> None:
+        nonlocal text
+        async with live.stream("GET", f"/v1/tasks/{task_id}/events") as reply:
+            assert reply.headers["content-type"].startswith("text/event-stream")
+            async for part in reply.aiter_text():
+                text += part
+                for event, _ in events_of(part):
+                    seen.put_nowait(event)
+
+    following = asyncio.create_task(follow())
+    assert await seen.get() == "queued"
+    lease = await painter.take()
+    assert await seen.get() == "running"
+    await painter.advance(lease, 1, 20)
+    assert await seen.get() == "progress"
+    await painter.advance(lease, 2, 20, b"jpeg")
+    assert [await seen.get(), await seen.get()] == ["progress", "preview"]
+    await painter.finish(lease)
+    await following
+
+    events = events_of(text)
+    assert events[0] == ("queued", {"position": 1})
+    assert ("progress", {"step": 2, "steps": 20}) in events
+    assert ("preview", {"jpeg": base64.b64encode(b"jpeg").decode()}) in events
+    last, task = events[-1]
+    assert last == "succeeded"
+    assert task == (await live.get(f"/v1/tasks/{task_id}")).json()
+
+
+async def test_a_task_that_has_ended_is_one_event(client, painting):
+    task = (await client.post("/v1/tasks", json=WISH, headers={"Prefer": "wait=10"})).json()
+    reply = await client.get(f"/v1/tasks/{task['id']}/events")
+    assert events_of(reply.text) == [("succeeded", task)]
+
+
+async def test_a_cancel_ends_the_stream(client, painter):
+    task_id = (await client.post("/v1/tasks", json=WISH)).json()["id"]
+    following = asyncio.create_task(client.get(f"/v1/tasks/{task_id}/events"))
+    await painter.take()
+    await client.delete(f"/v1/tasks/{task_id}")
+    assert events_of((await following).text)[-1][0] == "canceled"
+
+
+async def test_a_follower_who_leaves_disturbs_nobody(live, painter):
+    task_id = (await live.post("/v1/tasks", json=WISH)).json()["id"]
+    async with live.stream("GET", f"/v1/tasks/{task_id}/events") as reply:
+        await anext(reply.aiter_text())
+    await painter.finish(await painter.take())
+    reply = await live.get(f"/v1/tasks/{task_id}/events")
+    assert events_of(reply.text)[-1][0] == "succeeded"

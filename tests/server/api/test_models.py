@@ -1,0 +1,15 @@
+async def test_models_are_listed_with_where_they_are_resident(client, painter):
+    before = {model["name"]: model for model in (await client.get("/v1/models")).json()}
+    assert before["toy"] == {
+        "name": "toy",
+        "title": "A toy",
+        "family": "sd1",
+        "aliases": ["v1.5", "general", "art"],
+        "default": True,
+        "bytes": 7,
+        "resident_on": [],
+    }
+    await client.post("/v1/tasks", json={"type": "txt2img.sd", "params": {"text": "x"}})
+    await painter.take()
+    after = {model["name"]: model["resident_on"] for model in (await client.get("/v1/models")).json()}
+    assert after == {"toy": ["w1"], "anime-toy": []}

@@ -1,0 +1,74 @@
+"""The API against its own description: no fault of the server, no status or shape that it does not have."""
+
+import asyncio
+import threading
+from collections.abc import Iterator
+from contextlib import suppress
+
+import hypothesis
+import pytest
+import schemathesis
+import uvicorn
+from hypothesis import HealthCheck
+from hypothesis.errors import Unsatisfiable
+from schemathesis.checks import CHECKS
+from schemathesis.generation import GenerationMode
+
+from server.app import create_app
+from server.controller import Controller
+from server.queue import WorkerView
+from server.services import Services
+from server.settings import Settings
+
+# Numbers as text are taken, and some rules (a side's limit, a URL that may be reached) no schema can tell;
+# FastAPI's Allow header knows one route at a time.
+OTHERWISE = {"positive_data_acceptance", "negative_data_rejection", "unsupported_method"}
+
+
+async def _serve(settings: Settings, started: threading.Event, servers: list[uvicorn.Server]) -> None:
+    services = Services.from_settings(settings)
+    controller = asyncio.create_task(Controller.of(services).run())
+    await services.queue.announce(WorkerView(name="w1", device="cpu"))
+    servers.append(uvicorn.Server(uvicorn.Config(create_app(services), port=0, log_config=None)))
+    serving = asyncio.create_task(servers[0].serve())
+    while not servers[0].started:
+        await asyncio.sleep(0.01)
+    started.set()
+    await serving
+    controller.cancel()
+    with suppress(asyncio.CancelledError):
+        await controller
+    await services.close()
+
+
+@pytest.fixture(scope="module")
+def described(tmp_path_factory) -> Iterator[schemathesis.BaseSchema]:
+    """A real server in a thread of its own; nobody works on its tasks."""
+    folder = tmp_path_factory.mktemp("described")
+    (folder / "models.yaml").write_text("models: [{name: toy, path: toy.safetensors, family: sd1, aliases: [v1.5]}]")
+    (folder / "toy.safetensors").write_bytes(b"")
+    settings = Settings(data_dir=folder / "data", models_dir=folder, task_limit=10_000)
+    started, servers = threading.Event(), []
+    thread = threading.Thread(target=lambda: asyncio.run(_serve(settings, started, servers)))
+    thread.start()
+    assert started.wait(30)
+    port = servers[0].servers[0].sockets[0].getsockname()[1]
+    yield schemathesis.openapi.from_url(f"http://127.0.0.1:{port}/openapi.json")
+    servers[0].should_exit = True
+    thread.join()
+
+
+@pytest.mark.parametrize("mode", list(GenerationMode))
+def test_the_api_is_as_it_describes_itself(described, mode):
+    for found in described.get_all_operations():
+        operation = found.ok()
+
+        @hypothesis.given(case=operation.as_strategy(generation_mode=mode))
+        @hypothesis.settings(
+            max_examples=25, deadline=None, derandomize=True, database=None, suppress_health_check=list(HealthCheck)
+        )
+        def check(case: schemathesis.Case) -> None:
+            case.call_and_validate(excluded_checks=[CHECKS.get_one(name) for name in OTHERWISE], timeout=30)
+
+        with suppress(Unsatisfiable):  # Nothing can be wrong about some requests.
+            check()

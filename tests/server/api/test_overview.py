@@ -1,0 +1,10 @@
+async def test_the_overview_counts_what_waits_and_runs_and_who_works(client, painter):
+    wish = {"type": "txt2img.sd", "params": {"text": "x"}}
+    for _ in range(2):
+        await client.post("/v1/tasks", json=wish)
+    await painter.take()
+    overview = (await client.get("/v1/overview")).json()
+    assert (overview["queued"], overview["running"]) == (1, 1)
+    assert overview["queued_cost"] == 1.0
+    (worker,) = overview["workers"]
+    assert (worker["name"], worker["state"], worker["resident"]) == ("w1", "ready", ["toy"])

@@ -1,0 +1,30 @@
+import pipelines
+
+
+async def test_every_task_type_is_listed_with_its_schema(client):
+    listed = {pipeline["name"]: pipeline for pipeline in (await client.get("/v1/pipelines")).json()}
+    assert set(listed) == {pipeline.names[0] for pipeline in pipelines.every()}
+    assert listed["txt2img.sd"]["params"]["properties"]["w"]["minimum"] == 64
+    assert listed["img2img.sd"]["images"] == ["url"]
+
+
+async def test_every_task_type_has_a_typed_route_with_its_own_params(client):
+    document = (await client.get("/openapi.json")).json()
+    for pipeline in pipelines.every():
+        body = document["paths"][f"/v1/pipelines/{pipeline.names[0]}"]["post"]["requestBody"]
+        envelope = document["components"]["schemas"][
+            body["content"]["application/json"]["schema"]["$ref"].split("/")[-1]
+        ]
+        assert envelope["properties"]["params"]["$ref"].endswith("/" + pipeline.Params.__name__)
+
+
+async def test_a_typed_route_submits(client):
+    reply = await client.post("/v1/pipelines/txt2img.sd", json={"params": {"text": "x", "version": "anime"}})
+    assert reply.status_code == 202
+    assert reply.json()["model"] == "anime-toy"
+
+
+async def test_a_typed_route_refuses_what_its_schema_does_not_have(client):
+    reply = await client.post("/v1/pipelines/txt2img.sd", json={"params": {"text": "x", "fidelity": 0.5}})
+    assert reply.status_code == 422
+    assert reply.json()["error"]["field"] == "params.fidelity"

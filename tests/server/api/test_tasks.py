@@ -1,0 +1,194 @@
+import asyncio
+import datetime as dt
+
+import pytest
+
+from server.broker import BrokerUnavailableError
+from server.task import Status
+
+WISH = {"type": "txt2img.sd", "params": {"text": "a lighthouse", "w": 64, "h": 64}}
+
+
+async def test_a_task_is_accepted_and_found(client):
+    reply = await client.post("/v1/tasks", json=WISH)
+    task = reply.json()
+    assert reply.status_code == 202
+    assert reply.headers["location"] == f"http://hua/v1/tasks/{task['id']}" == task["links"]["task"]
+    assert (task["status"], task["type"], task["model"], task["position"]) == ("queued", "txt2img.sd", "toy", 1)
+    assert task["params"]["seed"] >= 0
+    assert task["params"]["model"] == "toy"
+    assert dt.datetime.fromisoformat(task["created_at"]).tzinfo is not None
+    assert (await client.get(f"/v1/tasks/{task['id']}")).json() == task
+
+
+async def test_a_task_ends_with_its_pictures(client, painting):
+    task = (await client.post("/v1/tasks", json=WISH, headers={"Prefer": "wait=10"})).json()
+    assert task["status"] == "succeeded"
+    (image,) = task["images"]
+    assert (image["width"], image["height"], image["format"]) == (16, 16, "png")
+    assert image["seed"] == task["params"]["seed"]
+    assert task["timings"]["run"] == 0.4
+    assert task["finished_at"] >= task["started_at"] >= task["created_at"][:10]
+    assert (await client.get(image["url"])).headers["content-type"] == "image/png"
+
+
+async def test_prefer_wait_answers_200_with_the_result(client, painting):
+    reply = await client.post("/v1/tasks", json=WISH, headers={"Prefer": "respond-async, wait=10"})
+    assert reply.status_code == 200
+    assert reply.headers["preference-applied"] == "wait=10"
+
+
+async def test_prefer_wait_answers_202_when_the_time_is_up(client):
+    reply = await client.post("/v1/tasks", json=WISH, headers={"Prefer": "wait=1"})
+    assert reply.status_code == 202
+    assert reply.json()["status"] == "queued"
+
+
+async def test_a_failed_task_says_why(client, painter):
+    task_id = (await client.post("/v1/tasks", json=WISH)).json()["id"]
+    lease = await painter.take()
+    assert (await client.get(f"/v1/tasks/{task_id}")).json()["status"] == "running"
+    await painter.advance(lease, 3, 20)
+    assert (await client.get(f"/v1/tasks/{task_id}")).json()["progress"] == {"step": 3, "steps": 20}
+    await painter.fail(lease)
+    task = (await client.delete(f"/v1/tasks/{task_id}")).json()
+    assert task["status"] == "failed"
+    assert task["error"]["code"] == "out_of_memory"
+
+
+async def test_one_idempotency_key_is_one_task(client, painting):
+    headers = {"Idempotency-Key": "order-1", "Prefer": "wait=10"}
+    first = await client.post("/v1/tasks", json=WISH, headers=headers)
+    second = await client.post("/v1/tasks", json=WISH, headers={"Idempotency-Key": "order-1"})
+    assert (first.status_code, second.status_code) == (200, 200)
+    assert second.json() == first.json()
+    typed = {"params": WISH["params"]}
+    assert (await client.post("/v1/pipelines/txt2img.sd", json=typed, headers=headers)).json() == first.json()
+
+
+async def test_one_idempotency_key_with_two_bodies_is_a_conflict(client):
+    headers = {"Idempotency-Key": "order-1"}
+    await client.post("/v1/tasks", json=WISH, headers=headers)
+    reply = await client.post("/v1/tasks", json={**WISH, "priority": "low"}, headers=headers)
+    assert reply.status_code == 409
+    assert "new key" in reply.json()["error"]["message"]
+
+
+async def test_one_idempotency_key_sent_many_times_at_once_is_one_task(client):
+    sent = [client.post("/v1/tasks", json=WISH, headers={"Idempotency-Key": "k"}) for _ in range(8)]
+    ids = {reply.json()["id"] for reply in await asyncio.gather(*sent)}
+    assert len(ids) == 1
+    assert (await client.get("/v1/tasks")).json()["total"] == 1
+
+
+async def test_a_waiting_task_is_canceled(client, painter):
+    task_id = (await client.post("/v1/tasks", json=WISH)).json()["id"]
+    reply = await client.delete(f"/v1/tasks/{task_id}")
+    assert reply.status_code == 200
+    assert reply.json()["status"] == "canceled"
+    assert (await client.delete(f"/v1/tasks/{task_id}")).json() == reply.json()
+
+
+async def test_a_canceled_task_frees_its_slot(client, settings):
+    task_id = (await client.post("/v1/tasks", json=WISH)).json()["id"]
+    await client.delete(f"/v1/tasks/{task_id}")
+    assert (await client.get("/v1/overview")).json()["queued"] == 0
+
+
+async def test_cancel_loses_against_an_earlier_result(client, painting):
+    task_id = (await client.post("/v1/tasks", json=WISH, headers={"Prefer": "wait=10"})).json()["id"]
+    assert (await client.delete(f"/v1/tasks/{task_id}")).json()["status"] == "succeeded"
+
+
+@pytest.mark.parametrize("overrides", [{"task_limit": 2}])
+async def test_the_limit_of_unfinished_tasks_is_code_7001(client, overrides):
+    for _ in range(2):
+        assert (await client.post("/v1/tasks", json=WISH)).status_code == 202
+    reply = await client.post("/v1/tasks", json=WISH)
+    assert reply.status_code == 429
+    assert reply.json()["error"]["code"] == "7001"
+    assert int(reply.headers["retry-after"]) > 0
+
+
+async def test_tasks_are_listed_by_page_and_status(client, painter):
+    ids = [(await client.post("/v1/tasks", json=WISH)).json()["id"] for _ in range(3)]
+    await painter.finish(await painter.take())
+    first = (await client.delete(f"/v1/tasks/{ids[0]}")).json()
+    page = (await client.get("/v1/tasks", params={"page": 2, "per_page": 2})).json()
+    assert (page["total"], page["page"], page["per_page"]) == (3, 2, 2)
+    assert page["tasks"] == [first]
+    queued = (await client.get("/v1/tasks", params={"status": "queued"})).json()
+    assert [task["id"] for task in queued["tasks"]] == [ids[2], ids[1]]
+
+
+async def test_a_forgotten_task_is_found_in_the_bucket(client, services, painting, monkeypatch):
+    task = (await client.post("/v1/tasks", json=WISH, headers={"Prefer": "wait=10"})).json()
+
+    async def forgotten(task_id: str) -> None:
+        return None
+
+    monkeypatch.setattr(services.queue, "find", forgotten)
+    assert (await client.get(f"/v1/tasks/{task['id']}")).json() == task
+
+
+async def test_nothing_is_half_accepted_while_the_log_is_away(client, services, monkeypatch):
+    async def away(task: object) -> None:
+        raise BrokerUnavailableError("the log cannot be written now; try again")
+
+    monkeypatch.setattr(services.broker, "publish_task", away)
+    reply = await client.post("/v1/tasks", json=WISH)
+    assert reply.status_code == 503
+    assert reply.json()["error"]["code"] == "unavailable"
+    assert "retry-after" in reply.headers
+    assert (await services.queue.recent("anonymous", Status.QUEUED, 1, 10))[1] == 0
+
+
+@pytest.mark.parametrize(
+    ("change", "status", "words"),
+    [
+        ({"type": "txt2img.ds"}, 404, "did you mean 'txt2img.sd'"),
+        ({"params": {}}, 422, "text is missing"),
+        ({"params": {"text": "x", "widht": 3}}, 422, "widht is unknown"),
+        ({"params": {"text": "x", "w": 515}}, 422, "try 512 or 520"),
+        ({"params": {"text": "x", "sampler": "eular"}}, 422, "did you mean 'euler'"),
+        ({"params": {"text": "x", "model": "tyo"}}, 422, "toy"),
+        ({"params": {"text": "x", "w": 4096, "h": 4096, "max_wh": 4096}}, 422, "smaller size"),
+        ({"params": {"text": "x"}, "callback_url": "ftp://x.example/"}, 422, "http"),
+        ({"params": {"text": "x"}, "callback_url": "http://127.0.0.1/"}, 422, "HUA_EGRESS_ALLOW"),
+        ({"priority": "urgent"}, 422, "priority"),
+        ({"output": {"format": "gif"}}, 422, "output.format"),
+        ({"output": {"fromat": "png"}}, 422, "output.fromat is unknown"),
+        ({"retention": "1y"}, 422, "retention"),
+        ({"seed": 1}, 422, "seed is unknown"),
+        ({"type": "img2img.sd", "params": {"text": "x", "url": "not an image!"}}, 422, "url"),
+        ({"type": "img2img.sd", "params": {"text": "x", "url": "file-" + "0" * 32}}, 422, "upload"),
+    ],
+)
+async def test_a_wrong_wish_is_refused_with_what_to_do(client, change, status, words):
+    reply = await client.post("/v1/tasks", json={**WISH, **change})
+    assert reply.status_code == status, reply.text
+    assert words in reply.json()["error"]["message"]
+    assert (await client.get("/v1/tasks")).json()["total"] == 0
+
+
+@pytest.mark.parametrize("body", [b"{", b"\xff", b"[]", b"null", b'{"type": "txt2img.sd"}'])
+async def test_a_body_that_is_no_wish_is_refused(client, body):
+    reply = await client.post("/v1/tasks", content=body, headers={"Content-Type": "application/json"})
+    assert reply.status_code in {400, 422}
+    assert reply.json()["error"]["message"]
+
+
+@pytest.mark.parametrize("task_id", ["0" * 32, "x", "..%2F..%2Fsecret", "%00"])
+async def test_an_unknown_task_is_404(client, task_id):
+    for method, path in (("GET", ""), ("DELETE", ""), ("GET", "/events")):
+        reply = await client.request(method, f"/v1/tasks/{task_id}{path}")
+        assert reply.status_code == 404
+        assert reply.json()["error"]["code"] in {"unknown_task", "not_found"}
+
+
+async def test_an_inline_image_does_not_travel_in_the_log(client, services, png):
+    import base64
+
+    wish = {"type": "img2img.sd", "params": {"text": "x", "url": base64.b64encode(png).decode()}}
+    task = (await client.post("/v1/tasks", json=wish)).json()
+    assert task["params"]["url"].startswith("file-")

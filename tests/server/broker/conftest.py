@@ -1,0 +1,32 @@
+import itertools
+
+import pytest
+
+from server.task import Outcome, Status, Task
+
+
+@pytest.fixture
+def make_task():
+    """Tasks that differ in their ids."""
+    numbers = itertools.count()
+
+    def make(**fields) -> Task:
+        number = next(numbers)
+        plain = {
+            "id": f"{number:032x}",
+            "type": "txt2img.sd",
+            "params": {"text": "画"},
+            "tenant": "t",
+            "created_at": 0.5,
+        }
+        return Task(**plain | fields)
+
+    return make
+
+
+@pytest.fixture
+def make_outcome():
+    def make(task: Task, **fields) -> Outcome:
+        return Outcome(**{"task": task, "attempt": "a", "status": Status.SUCCEEDED, "finished_at": 1.25} | fields)
+
+    return make

@@ -1,0 +1,119 @@
+"""What every broker must do."""
+
+import asyncio
+
+import pytest
+
+from server.broker import Position
+from server.broker.sqlite import SQLiteBroker
+
+
+@pytest.fixture(params=["sqlite"])
+async def open_broker(request, tmp_path):
+    """Opens one more connection to the same logs, as another process would."""
+    opened = []
+
+    def open_one():
+        opened.append(SQLiteBroker(tmp_path / "logs.sqlite"))
+        return opened[-1]
+
+    yield open_one
+    for broker in opened:
+        await broker.close()
+
+
+async def until_caught_up(log) -> list:
+    """The records up to the first (position, None)."""
+    found = []
+    async for position, record in log:
+        if record is None:
+            return found
+        found.append((position, record))
+    return found
+
+
+async def test_both_logs_are_read_in_the_order_of_writing(open_broker, make_task, make_outcome) -> None:
+    broker = open_broker()
+    tasks = [make_task() for _ in range(600)]
+    for task in tasks[:5]:
+        await broker.publish_task(task)
+    await asyncio.gather(*map(broker.publish_task, tasks[5:]))
+    outcome = make_outcome(tasks[0], timings={"run": 0.1 + 0.2})
+    await broker.publish_outcome(outcome)
+    read = await until_caught_up(broker.tasks())
+    assert [task for _, task in read] == tasks
+    assert [position.offset for position, _ in read] == sorted({position.offset for position, _ in read})
+    assert [each for _, each in await until_caught_up(broker.outcomes())] == [outcome]
+
+
+async def test_an_empty_log_is_caught_up_at_once(open_broker) -> None:
+    assert await until_caught_up(open_broker().tasks()) == []
+
+
+async def test_a_reader_hears_of_what_comes_later_and_each_time_that_it_has_caught_up(open_broker, make_task) -> None:
+    broker, first, second = open_broker(), make_task(), make_task()
+    heard = []
+
+    async def listen() -> None:
+        async for _, task in broker.tasks():
+            heard.append(task and task.id)
+
+    listening = asyncio.create_task(listen())
+    for task in (first, second):
+        await broker.publish_task(task)
+        while not (task.id in heard and heard[-1] is None):
+            await asyncio.sleep(0.005)
+    listening.cancel()
+    assert [each for each in heard if each] == [first.id, second.id]
+
+
+async def test_a_reader_hears_of_what_another_process_writes(open_broker, make_task) -> None:
+    reader, writer, task = open_broker(), open_broker(), make_task()
+    log = reader.tasks()
+    assert (await anext(log))[1] is None
+    await writer.publish_task(task)
+    assert (await anext(log))[1] == task
+
+
+async def test_reading_begins_behind_what_was_committed(open_broker, make_task, make_outcome) -> None:
+    broker = open_broker()
+    tasks = [make_task() for _ in range(4)]
+    for task in tasks:
+        await broker.publish_task(task)
+        await broker.publish_outcome(make_outcome(task))
+    positions = [position for position, _ in await until_caught_up(broker.tasks())]
+    await broker.commit_tasks(positions[1])
+    again = open_broker()
+    assert [task for _, task in await until_caught_up(again.tasks())] == tasks[2:]
+    assert len(await until_caught_up(again.outcomes())) == 4
+    outcomes = [position for position, _ in await until_caught_up(broker.outcomes())]
+    await broker.commit_outcomes(outcomes[-1])
+    assert await until_caught_up(again.outcomes()) == []
+
+
+async def test_an_old_commit_takes_nothing_back(open_broker, make_task) -> None:
+    broker = open_broker()
+    for _ in range(3):
+        await broker.publish_task(make_task())
+    positions = [position for position, _ in await until_caught_up(broker.tasks())]
+    for position in (positions[2], positions[0]):
+        await broker.commit_tasks(position)
+    assert await until_caught_up(open_broker().tasks()) == []
+
+
+async def test_a_caught_up_reader_is_told_a_position_that_may_be_committed(open_broker, make_task) -> None:
+    broker = open_broker()
+    await broker.publish_task(make_task())
+    log = broker.tasks()
+    last, _ = await anext(log)
+    assert await anext(log) == (last, None)
+    assert isinstance(last, Position)
+
+
+async def test_two_readers_both_hear_everything(open_broker, make_task) -> None:
+    broker, task = open_broker(), make_task()
+    logs = [broker.tasks(), broker.tasks()]
+    for log in logs:
+        assert (await anext(log))[1] is None
+    await broker.publish_task(task)
+    assert [(await anext(log))[1] for log in logs] == [task, task]

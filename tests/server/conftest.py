@@ -1,0 +1,146 @@
+"""A whole server in one process: real log, queue, bucket and controller; only the worker paints by hand."""
+
+import asyncio
+import hashlib
+import io
+import time
+from collections.abc import AsyncIterator
+from contextlib import suppress
+
+import httpx
+import pytest
+from PIL import Image as Picture
+
+from server.app import create_app
+from server.bucket import image_key
+from server.controller import Controller
+from server.queue import Lease, Progress, WorkerView
+from server.services import Services
+from server.settings import Settings
+from server.task import RETENTION_S, Failure, Image, Outcome, Status
+
+MODELS = """
+models:
+  - {name: toy, path: toy.safetensors, family: sd1, title: A toy, default: true, aliases: [v1.5, general, art]}
+  - {name: anime-toy, path: toy.safetensors, family: sd1, aliases: [anime]}
+"""
+
+
+def _png() -> bytes:
+    file = io.BytesIO()
+    Picture.new("RGB", (16, 16), (180, 50, 30)).save(file, "PNG")
+    return file.getvalue()
+
+
+@pytest.fixture
+def png() -> bytes:
+    """A PNG of 16×16."""
+    return _png()
+
+
+class Painter:
+    """A worker by hand: leases when told, and does with the task what the test says."""
+
+    def __init__(self, services: Services) -> None:
+        self._services = services
+
+    async def take(self) -> Lease:
+        await self._services.queue.announce(WorkerView(name="w1", device="cpu", resident=("toy",), running=1))
+        lease = await self._services.queue.lease("w1", ("toy",), 10.0)
+        assert lease is not None
+        return lease
+
+    async def advance(self, lease: Lease, step: int, steps: int, preview: bytes = b"") -> None:
+        await self._services.queue.heartbeat(lease, Progress(step, steps, preview))
+
+    async def finish(self, lease: Lease) -> None:
+        task, data = lease.task, _png()
+        expires_at = time.time() + RETENTION_S[task.retention]
+        key = image_key(task.retention, expires_at, task.id, lease.token, f"0.{task.output.format}")
+        await self._services.bucket.put(key, data)
+        image = Image(
+            key=key,
+            width=16,
+            height=16,
+            bytes=len(data),
+            sha256=hashlib.sha256(data).hexdigest(),
+            format=task.output.format,
+            seed=task.params["seed"],
+        )
+        await self._publish(lease, Status.SUCCEEDED, images=(image,))
+
+    async def fail(self, lease: Lease) -> None:
+        failure = Failure(code="out_of_memory", message="too large for this device; ask for a smaller size")
+        await self._publish(lease, Status.FAILED, failure=failure)
+
+    async def _publish(self, lease: Lease, status: Status, **what: object) -> None:
+        now = time.time()
+        timings = {"fetch": 0.1, "load": 0.2, "run": 0.4, "encode": 0.1, "upload": 0.05}
+        outcome = Outcome(
+            task=lease.task,
+            attempt=lease.token,
+            status=status,
+            worker="w1",
+            started_at=now - 1,
+            finished_at=now,
+            timings=timings,
+            **what,
+        )
+        await self._services.broker.publish_outcome(outcome)
+
+    async def paint_always(self) -> None:
+        while True:
+            lease = await self.take()
+            await self.advance(lease, 1, 2)
+            await self.finish(lease)
+
+
+@pytest.fixture
+def overrides() -> dict[str, object]:
+    """Settings that a test wants; parametrize it."""
+    return {}
+
+
+@pytest.fixture
+def settings(tmp_path, overrides) -> Settings:
+    models = tmp_path / "models"
+    models.mkdir()
+    (models / "models.yaml").write_text(MODELS)
+    (models / "toy.safetensors").write_bytes(b"weights")
+    return Settings(data_dir=tmp_path / "data", models_dir=models, public_url="http://hua", **overrides)
+
+
+@pytest.fixture
+async def services(settings) -> AsyncIterator[Services]:
+    """With a running controller."""
+    services = Services.from_settings(settings)
+    controller = asyncio.create_task(Controller.of(services).run())
+    try:
+        yield services
+    finally:
+        controller.cancel()
+        with suppress(asyncio.CancelledError):
+            await controller
+        await services.close()
+
+
+@pytest.fixture
+async def client(services) -> AsyncIterator[httpx.AsyncClient]:
+    transport = httpx.ASGITransport(create_app(services), raise_app_exceptions=False)
+    async with httpx.AsyncClient(transport=transport, base_url="http://hua") as client:
+        yield client
+
+
+@pytest.fixture
+def painter(services) -> Painter:
+    return Painter(services)
+
+
+@pytest.fixture
+async def painting(painter) -> AsyncIterator[Painter]:
+    """A painter that finishes whatever comes."""
+    task = asyncio.create_task(painter.paint_always())
+    yield painter
+    task.cancel()
+    with suppress(asyncio.CancelledError):
+        await task

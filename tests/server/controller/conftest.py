@@ -1,0 +1,109 @@
+import inspect
+import itertools
+
+import pytest
+
+from server.broker.sqlite import SQLiteBroker
+from server.bucket import Bucket
+from server.queue.memory import MemoryQueue
+from server.task import Image, Manifest, Outcome, Status, Task
+
+
+@pytest.fixture
+def make_task():
+    """Tasks that differ in their ids."""
+    numbers = itertools.count()
+
+    def make(**fields) -> Task:
+        number = next(numbers)
+        plain = {"id": f"{number:032x}", "type": "txt2img.sd", "params": {}, "tenant": "t", "created_at": float(number)}
+        return Task(**plain | fields)
+
+    return make
+
+
+@pytest.fixture
+def make_outcome():
+    """Outcomes of attempts that differ in their names; `keys` are those of the images."""
+    numbers = itertools.count()
+
+    def make(task: Task, status: Status = Status.SUCCEEDED, keys=(), **fields) -> Outcome:
+        images = tuple(Image(key=key, width=8, height=8, bytes=1, sha256="") for key in keys)
+        attempt = f"attempt-{next(numbers)}"
+        plain = {"task": task, "attempt": attempt, "status": status, "images": images, "finished_at": 1_700_000_000.5}
+        return Outcome(**plain | fields)
+
+    return make
+
+
+@pytest.fixture
+def make_manifest(make_outcome):
+    return lambda task, **fields: Manifest(outcome=make_outcome(task, **fields), expires_at=2_000_000_000.0)
+
+
+@pytest.fixture
+async def broker(tmp_path):
+    broker = SQLiteBroker(tmp_path / "logs.sqlite")
+    yield broker
+    await broker.close()
+
+
+@pytest.fixture
+def bucket(tmp_path) -> Bucket:
+    return Bucket.folder(tmp_path / "bucket")
+
+
+@pytest.fixture
+async def queue() -> MemoryQueue:
+    return MemoryQueue()
+
+
+class Fate:
+    """Counts calls; at the `fatal` one, and at all after it, raises `error` as long as there is one."""
+
+    def __init__(self, error: BaseException | None = None, fatal: float = 0) -> None:
+        self.error = error
+        self.fatal = fatal
+        self.calls = 0
+
+    def meet(self) -> None:
+        self.calls += 1
+        if self.error is not None and self.calls >= self.fatal:
+            raise self.error
+
+
+class Fated:
+    """Any of our services, whose calls may fail: just before they are made, or when they have been."""
+
+    def __init__(self, service, fate: Fate) -> None:
+        self._service = service
+        self._fate = fate
+
+    def __getattr__(self, name: str):
+        method = getattr(self._service, name)
+        if not inspect.iscoroutinefunction(method):
+            return method
+
+        async def call(*arguments):
+            self._fate.meet()
+            answer = await method(*arguments)
+            self._fate.meet()
+            return answer
+
+        return call
+
+
+@pytest.fixture
+def fate_of():
+    """`fate_of(service)`: the service, and the Fate that it is subject to from now on."""
+
+    def make(service, fate: Fate | None = None):
+        fate = fate or Fate()
+        return Fated(service, fate), fate
+
+    return make
+
+
+@pytest.fixture
+def new_fate():
+    return Fate

@@ -1,0 +1,333 @@
+from __future__ import annotations
+
+import asyncio
+import base64
+import hashlib
+import hmac
+import json
+import logging
+from contextlib import asynccontextmanager
+
+import pytest
+
+from server.bucket import Bucket, callback_key, dead_callback_key
+from server.controller import callbacks
+from server.controller.callbacks import PAUSES_S, SAVED, Callbacks, pause_after
+from server.egress import Egress, Reply
+from server.queue import DueCallback, QueueUnavailableError
+from server.queue.memory import MemoryQueue
+from server.task import Callback, Manifest, Outcome, Status, Task
+from server.webhook import tenant_secret
+
+SECRET = b"the server's own"
+HOUR_S = 3600
+
+
+class Clock:
+    def __init__(self):
+        self.now = 1_700_000_000.0
+
+    def __call__(self):
+        return self.now
+
+
+class Receiver:
+    """An HTTP server on loopback; `answers` are status lines with headers, used in turn, the last one for ever."""
+
+    def __init__(self):
+        self.answers = ["200 OK"]
+        self.requests = []
+        self.hold = asyncio.Event()
+        self.hold.set()
+        self.port = 0
+
+    async def serve(self, reader, writer):
+        head = (await reader.readuntil(b"\r\n\r\n")).decode()
+        headers = dict(line.lower().split(": ", 1) for line in head.splitlines()[1:] if line)
+        self.requests.append((headers, await reader.readexactly(int(headers["content-length"]))))
+        await self.hold.wait()
+        answer = self.answers.pop(0) if len(self.answers) > 1 else self.answers[0]
+        writer.write(f"HTTP/1.1 {answer}\r\nContent-Length: 0\r\n\r\n".encode())
+        await writer.drain()
+        writer.close()
+
+    @property
+    def url(self):
+        return f"http://127.0.0.1:{self.port}/hook"
+
+    @property
+    def bodies(self):
+        return {body for _, body in self.requests}
+
+
+@asynccontextmanager
+async def listening():
+    receiver = Receiver()
+    server = await asyncio.start_server(receiver.serve, "127.0.0.1", 0)
+    receiver.port = server.sockets[0].getsockname()[1]
+    async with server:
+        yield receiver
+
+
+@pytest.fixture
+async def receiver():
+    async with listening() as receiver:
+        yield receiver
+
+
+def manifest_of(task_id, url):
+    task = Task(id=task_id, type="txt2img.sd", params={}, tenant="acme", created_at=1.5, callback=Callback(url=url))
+    outcome = Outcome(task=task, attempt="a", status=Status.SUCCEEDED, finished_at=2.5)
+    return Manifest(outcome=outcome, expires_at=9.5)
+
+
+def body_of(manifest):
+    return json.dumps({"uid": manifest.task.id, "at": manifest.outcome.finished_at}).encode()
+
+
+class House:
+    """A bucket that stays, and a queue and a sender that a restart makes anew."""
+
+    def __init__(self, path):
+        self.bucket = Bucket.folder(path)
+        self.clock = Clock()
+        self.queue = MemoryQueue()
+
+    async def settle(self, task_id, url):
+        manifest = manifest_of(task_id, url)
+        due = DueCallback(task_id, self.clock())
+        await self.bucket.put(callback_key(task_id), SAVED.dump_json(due))
+        await self.bucket.put_manifest(manifest)
+        await self.queue.add_callback(due)
+
+    async def restart(self):
+        self.queue = MemoryQueue()
+        for key, _ in await self.bucket.keys("callbacks"):
+            await self.queue.add_callback(SAVED.validate_json(await self.bucket.get(key)))
+
+    async def saved(self, task_id):
+        data = await self.bucket.get(callback_key(task_id))
+        return None if data is None else SAVED.validate_json(data)
+
+    @asynccontextmanager
+    async def running(self):
+        sender = Callbacks(
+            self.queue, self.bucket, Egress(["127.0.0.1"]), body_of, SECRET, clock=self.clock, poll_s=0.005
+        )
+        task = asyncio.create_task(sender.run())
+        try:
+            yield sender
+        finally:
+            task.cancel()
+            await asyncio.gather(task, return_exceptions=True)
+
+
+@pytest.fixture
+def house(tmp_path):
+    return House(tmp_path)
+
+
+async def until(condition):
+    async with asyncio.timeout(20):
+        while not await condition():
+            await asyncio.sleep(0.005)
+
+
+async def until_tries(house, task_id, tries):
+    async def reached():
+        saved = await house.saved(task_id)
+        return saved is not None and saved.tries >= tries
+
+    await until(reached)
+
+
+async def until_gone(house, task_id):
+    async def gone():
+        return await house.saved(task_id) is None
+
+    await until(gone)
+
+
+async def test_delivers_once(house, receiver):
+    async with house.running():
+        await house.settle("one", receiver.url)
+        await until_gone(house, "one")
+        house.clock.now += 24 * HOUR_S
+        await asyncio.sleep(0.05)
+    assert len(receiver.requests) == 1
+    assert receiver.bodies == {body_of(manifest_of("one", receiver.url))}
+
+
+async def test_the_signature_verifies(house, receiver):
+    async with house.running():
+        await house.settle("one", receiver.url)
+        await until_gone(house, "one")
+    [(headers, body)] = receiver.requests
+    signed = b".".join([b"one", headers["webhook-timestamp"].encode(), body])
+    expected = base64.b64encode(hmac.new(tenant_secret(SECRET, "acme"), signed, hashlib.sha256).digest()).decode()
+    assert headers["webhook-id"] == "one"
+    assert headers["webhook-timestamp"] == "1700000000"
+    assert headers["webhook-signature"].lower() == f"v1,{expected}".lower()
+    assert headers["content-type"] == "application/json"
+
+
+@pytest.mark.parametrize("first", ["500 No", "302 Found\r\nLocation: http://127.0.0.1/", "404 Not Found", "199 Odd"])
+async def test_failures_are_tried_again_with_the_same_bytes(house, receiver, first):
+    receiver.answers = [first, first, "204 No Content"]
+    async with house.running():
+        await house.settle("one", receiver.url)
+        for tries in (1, 2):
+            await until_tries(house, "one", tries)
+            house.clock.now += 5
+        await until_gone(house, "one")
+    assert len(receiver.requests) == 3
+    assert len(receiver.bodies) == 1
+    assert {headers["webhook-id"] for headers, _ in receiver.requests} == {"one"}
+    assert len({headers["webhook-timestamp"] for headers, _ in receiver.requests}) == 3
+
+
+async def test_nothing_is_sent_before_its_time(house, receiver):
+    receiver.answers = ["500 No"]
+    async with house.running():
+        await house.settle("one", receiver.url)
+        await until_tries(house, "one", 1)
+        house.clock.now += 2
+        await asyncio.sleep(0.05)
+    assert len(receiver.requests) == 1
+
+
+async def test_a_dead_address_is_a_failure_like_others(house):
+    async with listening() as closed:
+        pass
+    async with house.running():
+        await house.settle("one", closed.url)
+        await until_tries(house, "one", 1)
+
+
+async def test_gone_is_given_up(house, receiver, caplog):
+    receiver.answers = ["410 Gone"]
+    async with house.running():
+        await house.settle("one", receiver.url)
+        await until_gone(house, "one")
+    dead = SAVED.validate_json(await house.bucket.get(dead_callback_key("one")))
+    assert (dead.task_id, dead.tries) == ("one", 1)
+    assert [record.getMessage() for record in caplog.records if record.levelno >= logging.WARNING] == [
+        "gave up the callback of task one after 1 tries: it answered 410"
+    ]
+
+
+async def test_the_schedule_ends(house, receiver):
+    receiver.answers = ["500 No"]
+    async with house.running():
+        await house.settle("one", receiver.url)
+        for tries in range(1, len(PAUSES_S) + 1):
+            await until_tries(house, "one", tries)
+            house.clock.now += PAUSES_S[tries - 1] * 1.11
+        await until_gone(house, "one")
+    assert len(receiver.requests) == len(PAUSES_S) + 1 == 18
+    assert await house.bucket.get(dead_callback_key("one")) is not None
+
+
+async def test_a_restart_goes_on_and_not_over(house, receiver):
+    receiver.answers = ["500 No"]
+    async with house.running():
+        await house.settle("one", receiver.url)
+        for tries in range(1, 11):
+            await until_tries(house, "one", tries)
+            house.clock.now += 4
+    await house.restart()
+    async with house.running():
+        await asyncio.sleep(0.05)
+        assert len(receiver.requests) == 10
+        house.clock.now += 6 * 60
+        await until_tries(house, "one", 11)
+    assert len(receiver.requests) == 11
+    assert (await house.saved("one")).due_at > house.clock.now + 20 * 60
+    assert len(receiver.bodies) == 1
+
+
+async def test_a_callback_that_was_delivered_is_dropped(house, receiver):
+    """We died between the 2xx, written down in the bucket, and telling the queue."""
+    await house.queue.add_callback(DueCallback("one", house.clock()))
+    async with house.running():
+        await asyncio.sleep(0.05)
+    assert receiver.requests == []
+    assert await house.queue.next_callbacks(house.clock() + HOUR_S, 9) == []
+
+
+async def test_a_callback_waits_for_its_manifest(house, receiver):
+    due = DueCallback("one", house.clock())
+    await house.bucket.put(callback_key("one"), SAVED.dump_json(due))
+    await house.queue.add_callback(due)
+    async with house.running():
+        await asyncio.sleep(0.05)
+        assert receiver.requests == []
+        await house.bucket.put_manifest(manifest_of("one", receiver.url))
+        house.clock.now += 61
+        await until_gone(house, "one")
+    assert len(receiver.requests) == 1
+
+
+async def test_retry_after_is_honoured(house, receiver):
+    receiver.answers = ["503 No\r\nRetry-After: 120", "200 OK"]
+    async with house.running():
+        await house.settle("one", receiver.url)
+        await until_tries(house, "one", 1)
+    assert (await house.saved("one")).due_at == pytest.approx(house.clock.now + 120)
+
+
+def test_pauses():
+    assert len(PAUSES_S) == 17
+    assert set(PAUSES_S[:9]) == {3}
+    assert sum(PAUSES_S[:9]) + 300 + 1800 + 75 * HOUR_S == sum(PAUSES_S)
+    assert 2.7 <= pause_after(1, Reply(500)) <= 3.3
+    assert 2.7 <= pause_after(1, Reply(500, retry_after_s=60)) <= 3.3
+    assert pause_after(1, Reply(429, retry_after_s=60)) == 60
+    assert 270 <= pause_after(10, Reply(429, retry_after_s=60)) <= 330
+    assert pause_after(1, Reply(503, retry_after_s=float("inf"))) == 24 * HOUR_S
+
+
+async def test_a_slow_host_delays_nobody(house, receiver):
+    async with listening() as slow, house.running():
+        slow.hold.clear()
+        for index in range(20):
+            await house.settle(f"slow-{index}", slow.url)
+        for index in range(20):
+            await house.settle(f"quick-{index}", receiver.url)
+        for index in range(20):
+            await until_gone(house, f"quick-{index}")
+        assert len(slow.requests) == callbacks.AT_ONCE
+        slow.hold.set()
+        for index in range(20):
+            await until_gone(house, f"slow-{index}")
+    assert len(slow.requests) == 20
+
+
+async def test_trouble_of_ours_stays_with_the_callback_that_has_it(house, receiver, caplog):
+    await house.bucket.put(callback_key("broken"), b"not json")
+    await house.bucket.put_manifest(manifest_of("broken", receiver.url))
+    await house.queue.add_callback(DueCallback("broken", house.clock()))
+    async with house.running():
+        await house.settle("one", receiver.url)
+        await until_gone(house, "one")
+    assert "the callback of task broken stays due" in caplog.text
+
+
+class ShakyQueue(MemoryQueue):
+    """Cannot be reached the first few times it is asked for callbacks."""
+
+    outages = 5
+
+    async def next_callbacks(self, now, count):
+        if self.outages:
+            self.outages -= 1
+            raise QueueUnavailableError("no route")
+        return await super().next_callbacks(now, count)
+
+
+async def test_an_outage_of_the_queue_is_waited_out_and_logged_once(house, receiver, caplog):
+    house.queue = ShakyQueue()
+    async with house.running():
+        await house.settle("one", receiver.url)
+        await until_gone(house, "one")
+    assert caplog.text.count("callbacks wait for the queue: no route") == 1

@@ -1,0 +1,244 @@
+"""The controller as a whole, killed and started again over the same logs and bucket, with a new queue each time."""
+
+import asyncio
+import contextlib
+import sqlite3
+import time
+from collections import Counter
+from types import SimpleNamespace
+
+import pytest
+
+from server.broker.sqlite import SQLiteBroker
+from server.bucket import Bucket, BucketUnavailableError, image_key
+from server.controller import Controller
+from server.controller.callbacks import Callbacks
+from server.egress import Egress
+from server.queue.memory import MemoryQueue
+from server.task import RETENTION_S, Callback, Image, Manifest, Outcome, Status
+
+
+class KilledError(BaseException):
+    """kill -9: nothing catches it, and from then on no call of this process does anything."""
+
+
+@pytest.fixture
+async def sink():
+    """A callback receiver; knows the bodies that came, by path."""
+    received: list[tuple[str, bytes]] = []
+
+    async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        head = (await reader.readuntil(b"\r\n\r\n")).decode()
+        headers = dict(line.lower().split(": ", 1) for line in head.splitlines()[1:] if line)
+        received.append((head.split()[1], await reader.readexactly(int(headers["content-length"]))))
+        writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n")
+        await writer.drain()
+        writer.close()
+
+    server = await asyncio.start_server(answer, "127.0.0.1", 0)
+    async with server:
+        yield SimpleNamespace(url=f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}", received=received)
+
+
+class Wire(Egress):
+    """What is under way when its sender is killed arrives all the same."""
+
+    def __init__(self) -> None:
+        super().__init__(allow=("127.0.0.0/8",))
+        self.under_way: set[asyncio.Future] = set()
+
+    async def post(self, url, body, headers):
+        sending = asyncio.ensure_future(super().post(url, body, headers))
+        self.under_way.add(sending)
+        return await asyncio.shield(sending)
+
+
+class World:
+    """What survives a kill: the logs and the bucket. What does not is made anew by each `living`."""
+
+    def __init__(self, path, broker, fate_of) -> None:
+        self.broker = broker
+        self.bucket = Bucket.folder(path / "bucket")
+        self.runs: Counter[str] = Counter()
+        self._path = path
+        self._fate_of = fate_of
+        self._wire = Wire()
+
+    @contextlib.asynccontextmanager
+    async def living(self, fate=None, worker=True):
+        """A controller and one worker of one process; yields their queue, and a future that is done when they died."""
+        queue = MemoryQueue()
+        broker, bucket = SQLiteBroker(self._path / "logs.sqlite"), self.bucket
+        fated = [self._fate_of(service, fate)[0] if fate else service for service in (broker, queue, bucket)]
+        callbacks = Callbacks(fated[1], fated[2], self._wire, _body, b"secret", poll_s=0.01)
+        works = [Controller(*fated, callbacks).run(), *([self._work(fated)] if worker else [])]
+        running = asyncio.gather(*(_until_killed(work) for work in works))
+        try:
+            yield queue, running
+        finally:
+            running.cancel()
+            await asyncio.gather(running, *self._wire.under_way, return_exceptions=True)
+            await broker.close()
+
+    async def _work(self, services) -> None:
+        broker, queue, bucket = services
+        while True:
+            lease = await queue.lease("w", (), 0.05)
+            if lease is None:
+                continue
+            self.runs[lease.task.id] += 1
+            now = time.time()
+            key = image_key("24h", now + RETENTION_S["24h"], lease.task.id, lease.token, "0.png")
+            await bucket.put(key, b"png")
+            image = Image(key=key, width=8, height=8, bytes=3, sha256="")
+            await broker.publish_outcome(
+                Outcome(task=lease.task, attempt=lease.token, status=Status.SUCCEEDED, images=(image,), finished_at=now)
+            )
+            await queue.finishing(lease)
+
+    async def all_settled(self, tasks) -> None:
+        async with asyncio.timeout(20):
+            for task in tasks:
+                while await self.bucket.manifest(task.id) is None:
+                    await asyncio.sleep(0.002)
+
+    def outcomes(self) -> list[Outcome]:
+        """Everything that the log ever held."""
+        with contextlib.closing(sqlite3.connect(self._path / "logs.sqlite")) as log:
+            rows = log.execute("select value from records where log = 'outcomes' order by offset").fetchall()
+        return [Outcome.model_validate_json(value) for (value,) in rows]
+
+
+def _body(manifest: Manifest) -> bytes:
+    return manifest.model_dump_json().encode()
+
+
+async def _until_killed(work) -> None:
+    """A task group that is killed ends with a group of what its tasks died of."""
+    with contextlib.suppress(KilledError):
+        try:
+            await work
+        except BaseExceptionGroup as group:
+            if group.split(KilledError)[1] is not None:
+                raise
+
+
+@pytest.fixture
+def world(tmp_path, broker, fate_of) -> World:
+    return World(tmp_path, broker, fate_of)
+
+
+async def test_a_task_goes_from_the_log_to_its_manifest_and_its_callback(world, sink, make_task) -> None:
+    task = make_task(callback=Callback(url=f"{sink.url}/x"))
+    async with world.living() as (queue, _):
+        await world.broker.publish_task(task)
+        await world.all_settled([task])
+        views = [view.status async for view in queue.watch(task.id)]
+        async with asyncio.timeout(5):
+            while not sink.received:
+                await asyncio.sleep(0.005)
+    assert views[-1] is Status.SUCCEEDED
+    assert sink.received == [("/x", _body(await world.bucket.manifest(task.id)))]
+    assert await world.bucket.keys("callbacks") == []
+
+
+async def test_nothing_is_run_before_all_that_has_ended_is_known(world, make_task, make_outcome) -> None:
+    """The worker waits from the first moment on; one of the tasks was canceled while everything was down."""
+    tasks = [make_task() for _ in range(30)]
+    for task in tasks:
+        await world.broker.publish_task(task)
+    for task in tasks[::2]:
+        await world.broker.publish_outcome(make_outcome(task, Status.CANCELED))
+    async with world.living():
+        await world.all_settled(tasks)
+    assert world.runs == {task.id: 1 for task in tasks[1::2]}
+
+
+async def test_results_of_long_ago_are_known_after_a_restart(world, make_task, make_manifest) -> None:
+    task = make_task()
+    await world.bucket.put_manifest(make_manifest(task))
+    async with world.living() as (queue, _), asyncio.timeout(5):
+        while await queue.find(task.id) is None:
+            await asyncio.sleep(0.005)
+    assert (await queue.recent("t", None, 1, 9))[1] == 1
+
+
+async def test_trouble_with_a_service_passes(world, make_task, make_outcome, new_fate, caplog) -> None:
+    tasks = [make_task() for _ in range(20)]
+    for task in tasks:
+        await world.broker.publish_task(task)
+        await world.broker.publish_outcome(make_outcome(task))
+    fate = new_fate(BucketUnavailableError("the bucket is away"), 30)
+    async with world.living(fate, worker=False) as (queue, running):
+        while fate.calls < 40:
+            await asyncio.sleep(0.01)
+        assert not running.done()
+        fate.error = None
+        await world.all_settled(tasks)
+        async with asyncio.timeout(5):
+            while not all([await queue.find(task.id) for task in tasks]):
+                await asyncio.sleep(0.005)
+    told = [record.getMessage() for record in caplog.records if record.name.startswith("server.controller")]
+    assert len(told) == len(set(told)), "each trouble is told once"
+
+
+async def check(world, tasks, canceled, sink) -> None:
+    """I1, I3, I6, I13: every task ended once, as the first of its outcomes says, and its callback came."""
+    outcomes = [outcome for outcome in world.outcomes() if outcome.task in tasks]
+    for task in tasks:
+        manifest = await world.bucket.manifest(task.id)
+        first = next(outcome for outcome in outcomes if outcome.task.id == task.id)
+        assert manifest.outcome == first
+        for image in first.images:
+            assert await world.bucket.get(image.key) == b"png"
+    assert (await world.bucket.manifest(canceled.id)).outcome.status is Status.CANCELED
+    assert world.runs[canceled.id] == 0
+    bodies = {body for path, body in sink.received if path == f"/{tasks[0].id}"}
+    assert bodies == {_body(await world.bucket.manifest(tasks[0].id))}
+    kept = {image.key for task in tasks for image in (await world.bucket.manifest(task.id)).outcome.images}
+    losers = {image.key for outcome in outcomes for image in outcome.images} - kept
+    assert losers.isdisjoint({key for key, _ in await world.bucket.keys("images")})
+    assert await world.bucket.keys("callbacks") == []
+
+
+async def fill(world, sink, make_task, make_outcome) -> tuple[list, object]:
+    """A task with a callback, a plain one, and one that is canceled before anybody works."""
+    called = make_task()
+    called = called.model_copy(update={"callback": Callback(url=f"{sink.url}/{called.id}")})
+    tasks = [called, make_task(), make_task()]
+    for task in tasks:
+        await world.broker.publish_task(task)
+    await world.broker.publish_outcome(make_outcome(tasks[2], Status.CANCELED))
+    return tasks, tasks[2]
+
+
+async def settled_and_called(world, tasks, sink) -> None:
+    await world.all_settled(tasks)
+    async with asyncio.timeout(10):
+        while await world.bucket.keys("callbacks") or not any(path[1:] == tasks[0].id for path, _ in sink.received):
+            await asyncio.sleep(0.005)
+        while (await anext(world.broker.outcomes()))[1] is not None:
+            await asyncio.sleep(0.005)
+
+
+@pytest.mark.parametrize("share", range(4))
+async def test_killed_at_any_call_and_started_again_every_task_ends_once(
+    world, sink, make_task, make_outcome, new_fate, share
+) -> None:
+    fatal, survived = 1 + share, False
+    while not survived:
+        tasks, canceled = await fill(world, sink, make_task, make_outcome)
+        async with world.living(new_fate(KilledError(), fatal)) as (_, running):
+            done = asyncio.create_task(settled_and_called(world, tasks, sink))
+            await asyncio.wait({running, done}, return_when=asyncio.FIRST_COMPLETED)
+            survived = not running.done()
+            done.cancel()
+            await asyncio.gather(done, return_exceptions=True)
+        before = {task.id: await world.bucket.manifest(task.id) for task in tasks}
+        async with world.living():
+            await settled_and_called(world, tasks, sink)
+        after = {task.id: await world.bucket.manifest(task.id) for task in tasks}
+        assert all(before[task_id] in (None, after[task_id]) for task_id in after)
+        await check(world, tasks, canceled, sink)
+        fatal += 4
+    assert fatal > 40

@@ -1,0 +1,133 @@
+import asyncio
+
+import pytest
+
+from server.broker.sqlite import SQLiteBroker
+from server.controller.intake import Intake
+from server.task import Status
+
+
+@pytest.fixture
+def intake(broker, queue, bucket) -> Intake:
+    return Intake(broker, queue, bucket)
+
+
+@pytest.fixture
+async def running(intake):
+    """The intake at work, and caught up."""
+    work = asyncio.create_task(intake.run())
+    await asyncio.wait_for(intake.caught_up.wait(), 5)
+    yield intake
+    work.cancel()
+    await asyncio.gather(work, return_exceptions=True)
+
+
+async def uncommitted(path) -> list[str]:
+    """The ids that a new reader of the log would see."""
+    broker, found = SQLiteBroker(path / "logs.sqlite"), []
+    async for _, task in broker.tasks():
+        if task is None:
+            break
+        found.append(task.id)
+    await broker.close()
+    return found
+
+
+async def test_tasks_of_the_log_reach_the_queue(broker, queue, intake, make_task) -> None:
+    before, after = make_task(), make_task()
+    await broker.publish_task(before)
+    work = asyncio.create_task(intake.run())
+    await asyncio.wait_for(intake.caught_up.wait(), 5)
+    assert (await queue.find(before.id)).status is Status.QUEUED
+    await broker.publish_task(after)
+    await queue.open()
+    leased = [await queue.lease("w", (), 5.0) for _ in range(2)]
+    assert [lease.task for lease in leased] == [before, after]
+    work.cancel()
+
+
+async def test_a_task_with_a_manifest_is_not_run_again_but_known(
+    broker, queue, bucket, intake, make_task, make_manifest, tmp_path
+) -> None:
+    """I1, I16"""
+    task = make_task()
+    await broker.publish_task(task)
+    await bucket.put_manifest(make_manifest(task))
+    work = asyncio.create_task(intake.run())
+    await asyncio.wait_for(intake.caught_up.wait(), 5)
+    work.cancel()
+    await queue.open()
+    assert await queue.lease("w", (), 0) is None
+    assert (await queue.find(task.id)).status is Status.SUCCEEDED
+    assert await uncommitted(tmp_path) == []
+
+
+async def test_the_log_is_committed_up_to_the_lowest_unsettled_task(broker, queue, intake, make_task, tmp_path) -> None:
+    """I2"""
+    tasks = [make_task() for _ in range(5)]
+    for task in tasks:
+        await broker.publish_task(task)
+    work = asyncio.create_task(intake.run())
+    await asyncio.wait_for(intake.caught_up.wait(), 5)
+    left = [task.id for task in tasks]
+    for place, remain in ((1, left), (3, left), (0, left[2:]), (2, left[4:]), (4, [])):
+        await intake.settled(tasks[place].id)
+        await intake.settled(tasks[place].id)
+        assert await uncommitted(tmp_path) == remain
+    work.cancel()
+
+
+async def test_a_task_that_is_in_the_log_twice_is_run_once_and_both_records_are_committed(
+    broker, queue, running, make_task, tmp_path
+) -> None:
+    task, other = make_task(), make_task()
+    for each in (task, other, task):
+        await broker.publish_task(each)
+    await queue.open()
+    leased = [await queue.lease("w", (), 5.0) for _ in range(2)]
+    assert [lease.task for lease in leased] == [task, other]
+    assert await queue.lease("w", (), 0.3) is None
+    await running.settled(task.id)
+    assert await uncommitted(tmp_path) == [other.id, task.id]
+    await running.settled(other.id)
+    assert await uncommitted(tmp_path) == []
+
+
+async def test_a_task_that_is_settled_while_it_is_taken_in_does_not_hold_the_log_back(
+    broker, queue, bucket, make_task, make_manifest, tmp_path
+) -> None:
+    """The manifest is written just after the intake looked for it."""
+    task = make_task()
+    await broker.publish_task(task)
+
+    class Late:
+        async def manifest(self, task_id):
+            found = await bucket.manifest(task_id)
+            await bucket.put_manifest(make_manifest(task))
+            await queue.settle(make_manifest(task))
+            await intake.settled(task_id)
+            return found
+
+    intake = Intake(broker, queue, Late())
+    work = asyncio.create_task(intake.run())
+    await asyncio.wait_for(intake.caught_up.wait(), 5)
+    work.cancel()
+    await queue.open()
+    assert await queue.lease("w", (), 0) is None
+    assert await uncommitted(tmp_path) == []
+
+
+async def test_running_again_begins_where_the_log_was_committed(broker, queue, intake, make_task, tmp_path) -> None:
+    tasks = [make_task() for _ in range(3)]
+    for task in tasks:
+        await broker.publish_task(task)
+    for _ in range(3):
+        intake.caught_up.clear()
+        work = asyncio.create_task(intake.run())
+        await asyncio.wait_for(intake.caught_up.wait(), 5)
+        work.cancel()
+        await asyncio.gather(work, return_exceptions=True)
+    assert (await queue.overview()).queued == 3
+    for task in tasks:
+        await intake.settled(task.id)
+    assert await uncommitted(tmp_path) == []

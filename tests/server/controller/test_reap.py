@@ -1,0 +1,68 @@
+import pytest
+
+from server.controller.reap import Reaper
+from server.queue import DEATHS_UNTIL_POISON, LEASE_S
+from server.queue.memory import MemoryQueue
+from server.task import Status
+
+
+class Clock:
+    now = 0.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+@pytest.fixture
+def clock() -> Clock:
+    return Clock()
+
+
+@pytest.fixture
+async def queue(clock) -> MemoryQueue:
+    queue = MemoryQueue(clock)
+    await queue.open()
+    return queue
+
+
+async def outcomes(broker) -> list:
+    found = []
+    async for _, outcome in broker.outcomes():
+        if outcome is None:
+            return found
+        found.append(outcome)
+    return found
+
+
+async def test_a_task_that_no_worker_survives_is_failed_as_poison(broker, queue, clock, make_task) -> None:
+    """I11"""
+    poison, innocent = make_task(), make_task()
+    await queue.ingest(poison)
+    reaper = Reaper(broker, queue)
+    for _ in range(DEATHS_UNTIL_POISON):
+        assert await outcomes(broker) == []
+        assert (await queue.lease("w", (), 0)).task == poison
+        clock.now += LEASE_S
+        await reaper.reap()
+    [outcome] = await outcomes(broker)
+    assert (outcome.task, outcome.status, outcome.failure.code) == (poison, Status.FAILED, "poison")
+    await queue.ingest(innocent)
+    assert (await queue.lease("w", (), 0)).task == innocent
+    await reaper.reap()
+    assert len(await outcomes(broker)) == 1
+
+
+async def test_poison_is_told_again_until_it_is_in_the_log(broker, queue, clock, make_task, fate_of, new_fate) -> None:
+    await queue.ingest(make_task())
+    unlucky, _ = fate_of(broker, new_fate(ConnectionError(), 1))
+    for _ in range(DEATHS_UNTIL_POISON - 1):
+        await queue.lease("w", (), 0)
+        clock.now += LEASE_S
+        await Reaper(broker, queue).reap()
+    await queue.lease("w", (), 0)
+    clock.now += LEASE_S
+    with pytest.raises(ConnectionError):
+        await Reaper(unlucky, queue).reap()
+    clock.now += LEASE_S
+    await Reaper(broker, queue).reap()
+    assert len(await outcomes(broker)) == 1

@@ -1,0 +1,35 @@
+import os
+
+from server.bucket import callback_key
+from server.controller.callbacks import SAVED
+from server.controller.recall import recall_callbacks, recall_ended
+from server.queue import DueCallback
+from server.task import Status
+
+
+async def test_callbacks_are_due_again_as_they_were_and_broken_ones_are_passed_over(bucket, queue) -> None:
+    """I6, I16"""
+    waiting = [DueCallback(f"task-{number}", 100.0 + number, tries=number) for number in range(3)]
+    for due in waiting:
+        await bucket.put(callback_key(due.task_id), SAVED.dump_json(due))
+    await bucket.put(callback_key("broken"), b"{")
+    await bucket.put("callbacks-dead/task-9.json", SAVED.dump_json(DueCallback("task-9", 0.0)))
+    await recall_callbacks(bucket, queue)
+    assert await queue.next_callbacks(1000.0, 9) == waiting
+
+
+async def test_the_newest_results_are_known_again(tmp_path, bucket, queue, make_task, make_manifest) -> None:
+    tasks = [make_task() for _ in range(6)]
+    for place, task in enumerate(tasks):
+        await bucket.put_manifest(make_manifest(task))
+        os.utime(tmp_path / "bucket" / "manifests" / f"{task.id}.json", (place, place))
+    await bucket.put("manifests/broken.json", b"{")
+    await recall_ended(bucket, queue, count=5)
+    assert [await queue.find(task.id) is not None for task in tasks] == [False, False, True, True, True, True]
+    assert (await queue.find(tasks[5].id)).status is Status.SUCCEEDED
+
+
+async def test_an_empty_bucket_has_nothing_to_recall(bucket, queue) -> None:
+    await recall_callbacks(bucket, queue)
+    await recall_ended(bucket, queue)
+    assert await queue.next_callbacks(1e12, 9) == []

@@ -1,0 +1,202 @@
+import asyncio
+
+import pytest
+
+from server.broker.sqlite import SQLiteBroker
+from server.bucket import callback_key, image_key
+from server.controller.callbacks import SAVED
+from server.controller.settle import Settling
+from server.queue import DueCallback
+from server.task import RETENTION_S, Callback, Status
+
+FAR = 1e12
+
+
+@pytest.fixture
+def settled() -> list[str]:
+    """The ids that were told."""
+    return []
+
+
+@pytest.fixture
+def settle_all(broker, queue, bucket, settled):
+    """Runs the settling to the end of the log."""
+
+    async def on_settled(task_id: str) -> None:
+        settled.append(task_id)
+
+    async def run(**services) -> None:
+        used = {"broker": broker, "queue": queue, "bucket": bucket} | services
+        settling = Settling(**used, on_settled=on_settled)
+        work = asyncio.create_task(settling.run())
+        caught_up = asyncio.create_task(settling.caught_up.wait())
+        await asyncio.wait({work, caught_up}, return_when=asyncio.FIRST_COMPLETED, timeout=10)
+        caught_up.cancel()
+        if work.done():
+            work.result()
+        work.cancel()
+        await asyncio.gather(work, return_exceptions=True)
+
+    return run
+
+
+async def test_an_outcome_becomes_a_manifest_and_the_queue_knows(
+    broker, queue, bucket, settle_all, settled, make_task, make_outcome
+) -> None:
+    task = make_task(retention="5m")
+    await queue.ingest(task)
+    outcome = make_outcome(task)
+    await broker.publish_outcome(outcome)
+    await settle_all()
+    manifest = await bucket.manifest(task.id)
+    assert manifest.outcome == outcome
+    assert manifest.expires_at == outcome.finished_at + RETENTION_S["5m"]
+    assert (await queue.find(task.id)).status is Status.SUCCEEDED
+    assert settled == [task.id]
+    assert await queue.next_callbacks(FAR, 9) == []
+
+
+async def test_the_first_outcome_wins_and_later_ones_leave_no_images(
+    broker, queue, bucket, settle_all, make_task, make_outcome
+) -> None:
+    """I3"""
+    task = make_task()
+    keys = [image_key("24h", FAR / 100, task.id, attempt, "0.png") for attempt in ("first", "second")]
+    for key in keys:
+        await bucket.put(key, b"png")
+    first = make_outcome(task, keys=keys[:1])
+    for outcome in (first, make_outcome(task, keys=keys[1:]), make_outcome(task, Status.CANCELED), first):
+        await broker.publish_outcome(outcome)
+    await settle_all()
+    assert (await bucket.manifest(task.id)).outcome == first
+    assert [await bucket.get(key) for key in keys] == [b"png", None]
+    assert (await queue.find(task.id)).status is Status.SUCCEEDED
+
+
+async def test_a_cancel_that_comes_first_wins_over_the_images(
+    broker, bucket, settle_all, make_task, make_outcome
+) -> None:
+    """I13"""
+    task = make_task()
+    key = image_key("24h", FAR / 100, task.id, "late", "0.png")
+    await bucket.put(key, b"png")
+    await broker.publish_outcome(make_outcome(task, Status.CANCELED))
+    await broker.publish_outcome(make_outcome(task, keys=[key]))
+    await settle_all()
+    assert (await bucket.manifest(task.id)).outcome.status is Status.CANCELED
+    assert await bucket.get(key) is None
+
+
+async def test_a_callback_is_put_into_the_bucket_and_is_due_at_once(
+    broker, queue, bucket, settle_all, make_task, make_outcome
+) -> None:
+    task = make_task(callback=Callback(url="http://example.com"))
+    outcome = make_outcome(task)
+    await broker.publish_outcome(outcome)
+    await settle_all()
+    due = DueCallback(task.id, outcome.finished_at)
+    assert SAVED.validate_json(await bucket.get(callback_key(task.id))) == due
+    assert await queue.next_callbacks(outcome.finished_at, 9) == [due]
+
+
+async def test_reading_an_outcome_again_does_not_send_its_callback_again(
+    broker, queue, bucket, settle_all, make_task, make_outcome
+) -> None:
+    """I6"""
+    task = make_task(callback=Callback(url="http://example.com"))
+    outcome = make_outcome(task)
+    await broker.publish_outcome(outcome)
+    await settle_all()
+    await bucket.delete([callback_key(task.id)])
+    await queue.drop_callback(task.id)
+    await broker.publish_outcome(outcome)
+    await broker.publish_outcome(make_outcome(task))
+    await settle_all()
+    assert await queue.next_callbacks(FAR, 9) == []
+
+
+async def test_a_late_outcome_does_not_hurry_a_callback_that_waits_for_its_next_try(
+    broker, queue, bucket, settle_all, make_task, make_outcome
+) -> None:
+    task = make_task(callback=Callback(url="http://example.com"))
+    outcome = make_outcome(task)
+    await broker.publish_outcome(outcome)
+    await settle_all()
+    again = DueCallback(task.id, outcome.finished_at + 500, tries=10)
+    await queue.add_callback(again)
+    await broker.publish_outcome(make_outcome(task))
+    await settle_all()
+    assert await queue.next_callbacks(outcome.finished_at + 400, 9) == []
+    assert await queue.next_callbacks(outcome.finished_at + 500, 9) == [again]
+
+
+async def test_no_image_is_promised_longer_than_it_lives(broker, bucket, settle_all, make_task, make_outcome) -> None:
+    """I14: the image was stored long before the task finished, so its minute comes sooner."""
+    task = make_task()
+    stored_at = 1_700_000_000.0
+    key = image_key("24h", stored_at + RETENTION_S["24h"], task.id, "a", "0.png")
+    await broker.publish_outcome(make_outcome(task, keys=[key], finished_at=stored_at + 600))
+    await settle_all()
+    expires_at = (await bucket.manifest(task.id)).expires_at
+    assert stored_at < expires_at - RETENTION_S["24h"] <= stored_at + 60
+
+
+async def test_what_is_settled_is_committed(broker, bucket, settle_all, settled, make_task, make_outcome) -> None:
+    for _ in range(3):
+        await broker.publish_outcome(make_outcome(make_task()))
+    await settle_all()
+    settled.clear()
+    await settle_all()
+    assert settled == []
+
+
+async def test_a_manifest_that_nobody_can_read_is_written_anew(
+    broker, bucket, settle_all, make_task, make_outcome
+) -> None:
+    task = make_task()
+    await bucket.put(f"manifests/{task.id}.json", b"")
+    outcome = make_outcome(task)
+    await broker.publish_outcome(outcome)
+    await settle_all()
+    assert (await bucket.manifest(task.id)).outcome == outcome
+
+
+class CutOffError(Exception):
+    pass
+
+
+async def test_cut_off_anywhere_and_repeated_it_comes_to_the_same(
+    tmp_path, broker, queue, bucket, settle_all, make_task, make_outcome, fate_of, new_fate
+) -> None:
+    """I3, I6, I16: at each call to log, queue and bucket, just before it and just after it."""
+    fatal = 0
+    while True:
+        fatal += 1
+        task = make_task(callback=Callback(url="http://example.com"))
+        keys = [image_key("24h", FAR / 100, task.id, attempt, "0.png") for attempt in ("first", "second")]
+        for key in keys:
+            await bucket.put(key, b"png")
+        first = make_outcome(task, keys=keys[:1])
+        await broker.publish_outcome(first)
+        await broker.publish_outcome(make_outcome(task, keys=keys[1:]))
+        fate = new_fate(CutOffError(), fatal)
+        services = {"broker": broker, "queue": queue, "bucket": bucket}
+        fated = {name: fate_of(service, fate)[0] for name, service in services.items()}
+        cut_off = False
+        try:
+            await settle_all(**fated)
+        except CutOffError:
+            cut_off = True
+        await settle_all()
+        assert (await bucket.manifest(task.id)).outcome == first
+        assert [await bucket.get(key) for key in keys] == [b"png", None]
+        assert (await queue.find(task.id)).status is Status.SUCCEEDED
+        assert await queue.next_callbacks(FAR, 9) == [DueCallback(task.id, first.finished_at)]
+        await queue.drop_callback(task.id)
+        assert await bucket.get(callback_key(task.id)) is not None
+        again = SQLiteBroker(tmp_path / "logs.sqlite")
+        assert (await anext(again.outcomes()))[1] is None, "all is committed"
+        await again.close()
+        if not cut_off:
+            break
+    assert fatal > 20

@@ -1,0 +1,85 @@
+import os
+import time
+
+import pytest
+
+from server.bucket import image_key
+from server.controller.sweep import DAY_S, Sweeper
+from server.task import RETENTION_S
+
+NOW = 1_700_000_000.0
+
+
+class Clock:
+    now = NOW
+
+    def __call__(self) -> float:
+        return self.now
+
+
+@pytest.fixture
+def clock() -> Clock:
+    return Clock()
+
+
+@pytest.fixture
+def sweeper(bucket, clock) -> Sweeper:
+    return Sweeper(bucket, clock)
+
+
+@pytest.mark.parametrize("retention", RETENTION_S)
+async def test_an_image_goes_within_a_minute_of_its_end_and_never_before(bucket, sweeper, clock, retention) -> None:
+    """I14"""
+    for second in range(0, 60, 7):
+        expires_at = NOW + second + 0.5
+        key = image_key(retention, expires_at, f"task-{second}", "a", "0.png")
+        await bucket.put(key, b"png")
+        clock.now = expires_at
+        await sweeper.sweep_images()
+        assert await bucket.get(key) is not None
+        clock.now = expires_at + 60
+        await sweeper.sweep_images()
+        assert await bucket.get(key) is None
+
+
+async def test_only_minutes_that_are_due_are_touched_and_nothing_is_left_of_them(bucket, sweeper, clock) -> None:
+    due = [image_key(tier, NOW - 90, "t", attempt, "0.png") for tier in RETENTION_S for attempt in "ab"]
+    later = [image_key(tier, NOW + 90, "t", "a", "0.png") for tier in RETENTION_S]
+    for key in [*due, *later]:
+        await bucket.put(key, b"png")
+    await sweeper.sweep_images()
+    assert sorted(key for key, _ in await bucket.keys("images")) == sorted(later)
+    assert len(await bucket.folders("images/24h")) == 1
+    await sweeper.sweep_images()
+
+
+async def test_what_is_not_ours_stays(bucket, sweeper) -> None:
+    await bucket.put("images/24h/a-folder-of-somebody/x.png", b"png")
+    await bucket.put("images/elsewhere/19990101T0000/x.png", b"png")
+    await sweeper.sweep_images()
+    assert len(await bucket.keys("images")) == 2
+
+
+async def test_manifests_and_uploads_go_when_they_are_old(tmp_path, bucket, sweeper, clock) -> None:
+    clock.now = time.time()
+    ages = {
+        "manifests/young.json": 39,
+        "manifests/old.json": 41,
+        "callbacks-dead/old.json": 41,
+        "callbacks/old.json": 41,
+        "uploads/tenant/young": 0.9,
+        "uploads/tenant/old": 1.1,
+    }
+    for key, days in ages.items():
+        await bucket.put(key, b"x")
+        written_at = clock.now - days * DAY_S
+        os.utime(tmp_path / "bucket" / key, (written_at, written_at))
+    await sweeper.sweep_rest()
+    assert {key: await bucket.get(key) is not None for key in ages} == {
+        "manifests/young.json": True,
+        "manifests/old.json": False,
+        "callbacks-dead/old.json": False,
+        "callbacks/old.json": True,
+        "uploads/tenant/young": True,
+        "uploads/tenant/old": False,
+    }

@@ -1,0 +1,602 @@
+"""What every queue must do. The numbers I1–I18 are the invariants of the house."""
+
+import asyncio
+import random
+from collections import Counter
+from contextlib import aclosing
+
+import pytest
+
+from server.queue import (
+    DEATHS_UNTIL_POISON,
+    HEARTBEAT_S,
+    LEASE_S,
+    DueCallback,
+    Progress,
+    TaskLimitError,
+    Verdict,
+    WorkerView,
+)
+from server.queue.memory import MemoryQueue
+from server.task import Status
+
+
+@pytest.fixture(params=["memory"])
+async def closed_queue(request, clock):
+    """One that has not read the logs yet."""
+    queue = MemoryQueue(clock)
+    yield queue
+    await queue.close()
+
+
+@pytest.fixture
+async def queue(closed_queue):
+    await closed_queue.open()
+    return closed_queue
+
+
+async def accept(queue, *tasks, limit=1000) -> None:
+    """As the api and the intake do together."""
+    for task in tasks:
+        assert await queue.admit(task, limit) is None
+        await queue.ingest(task)
+
+
+async def lease(queue, worker="w", resident=()):
+    """A lease that must be there at once."""
+    found = await queue.lease(worker, resident, 1.0)
+    assert found is not None
+    return found
+
+
+async def drained(queue, worker="w", resident=()) -> list:
+    """The ids of all that waits, in the order in which one worker gets them."""
+    found = []
+    while given := await queue.lease(worker, resident, 0):
+        found.append(given.task.id)
+    return found
+
+
+# --- admission
+
+
+async def test_no_more_tasks_are_admitted_than_the_limit_even_at_once(queue, make_task) -> None:
+    """I8"""
+    tasks = [make_task("a") for _ in range(500)]
+    told = await asyncio.gather(*(queue.admit(task, 4) for task in tasks), return_exceptions=True)
+    refused = [each for each in told if isinstance(each, TaskLimitError)]
+    assert len(refused) == 496
+    assert {(error.code, error.limit) for error in refused} == {(7001, 4)}
+    assert (await queue.recent("a", None, 1, 100))[1] == 4
+    assert await queue.admit(make_task("b"), 4) is None, "each tenant has a limit of its own"
+
+
+async def test_a_slot_is_free_again_when_a_task_ends_however_it_does(queue, make_task, make_manifest) -> None:
+    """I8"""
+    for status in (Status.SUCCEEDED, Status.FAILED, Status.CANCELED):
+        task = make_task()
+        await accept(queue, task, limit=1)
+        with pytest.raises(TaskLimitError):
+            await queue.admit(make_task(), 1)
+        for _ in range(3):
+            await queue.settle(make_manifest(task, status))
+    assert await queue.admit(make_task(), 1) is None
+    with pytest.raises(TaskLimitError):
+        await queue.admit(make_task(), 1)
+
+
+async def test_a_retracted_task_leaves_no_slot_and_no_trace(queue, make_task) -> None:
+    """I8"""
+    task = make_task()
+    await queue.admit(task, 1)
+    await queue.retract(task)
+    await queue.retract(task)
+    assert await queue.find(task.id) is None
+    assert await queue.admit(make_task(), 1) is None
+
+
+async def test_a_task_that_the_log_has_after_all_is_not_retracted(queue, make_task) -> None:
+    task = make_task()
+    await accept(queue, task)
+    await queue.retract(task)
+    assert (await lease(queue)).task == task
+
+
+async def test_a_task_is_admitted_once_and_its_repetition_is_shown_the_first(queue, make_task, make_manifest) -> None:
+    task = make_task()
+    told = await asyncio.gather(*(queue.admit(task, 10) for _ in range(100)))
+    assert sum(view is None for view in told) == 1
+    assert (await queue.recent("t", None, 1, 9))[1] == 1
+    await queue.settle(make_manifest(task))
+    assert (await queue.admit(task, 10)).status is Status.SUCCEEDED
+
+
+async def test_an_admitted_task_is_queued_but_not_handed_out_before_it_is_in_the_log(queue, make_task) -> None:
+    task = make_task()
+    await queue.admit(task, 1)
+    assert (await queue.find(task.id)).status is Status.QUEUED
+    assert (await queue.find(task.id)).position == 1
+    assert (await queue.overview()).queued == 1
+    assert await queue.lease("w", (), 0) is None
+    await queue.ingest(task)
+    assert (await lease(queue)).task == task
+
+
+async def test_more_than_the_limit_may_come_from_the_log(queue, make_task) -> None:
+    """The log is the truth; a queue that was wiped must take all of it."""
+    tasks = [make_task() for _ in range(9)]
+    for task in tasks:
+        await queue.ingest(task)
+    with pytest.raises(TaskLimitError):
+        await queue.admit(make_task(), 4)
+    assert await drained(queue) == [task.id for task in tasks]
+
+
+# --- leases
+
+
+async def test_nothing_is_leased_before_the_logs_are_read(closed_queue, make_task) -> None:
+    waiting = asyncio.create_task(closed_queue.lease("w", (), 5.0))
+    task = make_task()
+    await closed_queue.ingest(task)
+    await asyncio.sleep(0.01)
+    assert not waiting.done()
+    await closed_queue.open()
+    assert (await waiting).task == task
+
+
+async def test_a_waiting_worker_gets_the_next_task_and_an_impatient_one_none(queue, make_task) -> None:
+    assert await queue.lease("w", (), 0.01) is None
+    waiting = [asyncio.create_task(queue.lease(f"w{number}", (), 5.0)) for number in range(2)]
+    await asyncio.sleep(0)
+    tasks = [make_task(), make_task()]
+    await accept(queue, *tasks)
+    assert {(await each).task.id for each in waiting} == {task.id for task in tasks}
+
+
+async def test_a_worker_that_goes_away_while_it_waits_takes_nothing_with_it(queue, make_task) -> None:
+    waiting = asyncio.create_task(queue.lease("w", (), 5.0))
+    await asyncio.sleep(0)
+    task = make_task()
+    await accept(queue, task)
+    waiting.cancel()
+    await asyncio.gather(waiting, return_exceptions=True)
+    assert (await lease(queue, "other")).task == task
+
+
+async def test_a_task_is_leased_to_one_worker_at_a_time(queue, make_task, clock) -> None:
+    """I5"""
+    rng = random.Random(0)
+    await accept(queue, *(make_task(f"t{number % 3}") for number in range(20)))
+    held = {}
+    for _ in range(2000):
+        clock.pass_by(rng.uniform(0, 4))
+        for lost in await queue.expired():
+            held.pop(lost.task.id, None)
+        if given := await queue.lease(f"w{rng.randrange(4)}", (), 0):
+            assert given.task.id not in held
+            held[given.task.id] = given
+        for one in list(held.values()):
+            move = rng.random()
+            if move < 0.6:
+                await queue.heartbeat(one, None)
+            elif move < 0.7:
+                await queue.give_back(held.pop(one.task.id))
+    tokens = [one.token for one in held.values()]
+    assert len(tokens) == len(set(tokens))
+
+
+async def test_a_lease_ends_when_its_worker_is_silent_and_not_before(queue, make_task, clock) -> None:
+    task = make_task()
+    await accept(queue, task)
+    first = await lease(queue, "first")
+    for _ in range(20):
+        clock.pass_by(HEARTBEAT_S)
+        assert await queue.heartbeat(first, None) is Verdict.OK
+        assert await queue.expired() == []
+    clock.pass_by(LEASE_S - 0.1)
+    assert await queue.expired() == []
+    clock.pass_by(0.1)
+    [lost] = await queue.expired()
+    assert (lost.task, lost.token, lost.deaths) == (task, first.token, 1)
+    assert await queue.expired() == []
+    assert (await queue.find(task.id)).status is Status.QUEUED
+    again = await lease(queue, "second")
+    assert (again.task, again.deaths) == (task, 1)
+    assert again.token != first.token
+
+
+async def test_who_lost_a_lease_can_do_nothing_with_it(queue, make_task, clock) -> None:
+    """I4"""
+    task = make_task()
+    await accept(queue, task)
+    zombie = await lease(queue, "zombie")
+    clock.pass_by(LEASE_S)
+    await queue.expired()
+    holder = await lease(queue, "holder")
+    assert await queue.heartbeat(zombie, Progress(9, 9)) is Verdict.LOST
+    await queue.give_back(zombie)
+    await queue.finishing(zombie)
+    assert await queue.died(zombie) is True
+    view = await queue.find(task.id)
+    assert (view.status, view.worker, view.progress) == (Status.RUNNING, "holder", None)
+    assert await queue.heartbeat(holder, None) is Verdict.OK
+    clock.pass_by(LEASE_S)
+    [lost] = await queue.expired()
+    assert (lost.token, lost.deaths) == (holder.token, 2), "the zombie's words counted for nothing"
+
+
+async def test_what_was_given_back_is_the_next_and_no_death_is_counted(queue, make_task) -> None:
+    """I12"""
+    tasks = [make_task() for _ in range(4)]
+    await accept(queue, *tasks)
+    held = [await lease(queue) for _ in range(3)]
+    for one in (held[0], held[2], held[1]):
+        await queue.give_back(one)
+        assert await queue.heartbeat(one, None) is Verdict.LOST
+    again = [await lease(queue) for _ in range(4)]
+    assert [one.task for one in again] == tasks
+    assert {one.deaths for one in again} == {0}
+
+
+async def test_what_silent_workers_held_comes_before_what_came_later(queue, make_task, clock) -> None:
+    tasks = [make_task() for _ in range(5)]
+    await accept(queue, *tasks)
+    for _ in range(3):
+        await lease(queue)
+    clock.pass_by(LEASE_S)
+    await queue.expired()
+    assert await drained(queue) == [task.id for task in tasks]
+
+
+async def test_the_lease_of_a_task_whose_outcome_is_in_the_log_does_not_expire(queue, make_task, clock) -> None:
+    await accept(queue, make_task())
+    given = await lease(queue)
+    await queue.finishing(given)
+    assert await queue.heartbeat(given, None) is Verdict.OK
+    clock.pass_by(100 * LEASE_S)
+    assert await queue.expired() == []
+
+
+# --- poison
+
+
+async def test_a_task_that_its_devices_do_not_survive_is_run_three_times(queue, make_task) -> None:
+    """I11"""
+    await accept(queue, make_task())
+    for deaths in range(DEATHS_UNTIL_POISON):
+        given = await lease(queue)
+        assert given.deaths == deaths
+        assert await queue.died(given) is (deaths + 1 < DEATHS_UNTIL_POISON)
+    assert await queue.lease("w", (), 0) is None
+
+
+async def test_a_task_that_silences_its_workers_is_the_callers_to_fail_until_it_has(
+    queue, make_task, make_manifest, clock
+) -> None:
+    """I11"""
+    task = make_task()
+    await accept(queue, task)
+    for deaths in range(1, DEATHS_UNTIL_POISON + 1):
+        given = await lease(queue)
+        clock.pass_by(LEASE_S)
+        [lost] = await queue.expired()
+        assert lost.deaths == deaths
+    assert await queue.heartbeat(given, None) is Verdict.LOST
+    assert await queue.lease("w", (), 0) is None
+    assert await queue.expired() == []
+    clock.pass_by(LEASE_S)
+    [again] = await queue.expired()
+    assert again.task == task
+    assert again.deaths >= DEATHS_UNTIL_POISON
+    await queue.settle(make_manifest(task, Status.FAILED))
+    clock.pass_by(LEASE_S)
+    assert await queue.expired() == []
+
+
+async def test_a_worker_lost_while_it_reports_the_last_death_leaves_no_task_behind(queue, make_task, clock) -> None:
+    await accept(queue, make_task())
+    for _ in range(DEATHS_UNTIL_POISON):
+        await queue.died(await lease(queue))
+    clock.pass_by(LEASE_S)
+    [lost] = await queue.expired()
+    assert lost.deaths >= DEATHS_UNTIL_POISON
+
+
+# --- the end
+
+
+async def test_settling_ends_the_lease_and_a_late_ingest_changes_nothing(queue, make_task, make_manifest) -> None:
+    """I3"""
+    task = make_task()
+    await accept(queue, task)
+    given = await lease(queue)
+    await queue.settle(make_manifest(task, started_at=7.0, worker="w"))
+    assert await queue.heartbeat(given, Progress(1, 2)) is Verdict.LOST
+    await queue.ingest(task)
+    await queue.give_back(given)
+    assert await queue.lease("w", (), 0) is None
+    view = await queue.find(task.id)
+    assert (view.status, view.started_at, view.finished_at, view.worker) == (Status.SUCCEEDED, 7.0, 2000.0, "w")
+
+
+async def test_a_canceled_task_never_runs(queue, make_task, make_manifest) -> None:
+    """I13"""
+    tasks = [make_task(f"t{number % 7}", priority=("high", "normal", "low")[number % 3]) for number in range(200)]
+    await accept(queue, *tasks)
+    canceled = random.Random(1).sample(tasks, 120)
+    for task in canceled:
+        await queue.settle(make_manifest(task, Status.CANCELED))
+    run = await drained(queue)
+    assert sorted(run) == sorted({task.id for task in tasks} - {task.id for task in canceled})
+    assert (await queue.overview()).queued == 0
+
+
+async def test_a_task_that_was_settled_before_the_queue_ever_heard_of_it_is_known(
+    queue, make_task, make_manifest
+) -> None:
+    """I16"""
+    task = make_task()
+    await queue.settle(make_manifest(task))
+    await queue.ingest(task)
+    assert (await queue.find(task.id)).status is Status.SUCCEEDED
+    assert await queue.lease("w", (), 0) is None
+
+
+async def test_a_queue_that_lost_everything_is_whole_after_reading_again(queue, make_task, make_manifest) -> None:
+    """I16"""
+    tasks = [make_task(f"t{number % 2}") for number in range(8)]
+    await accept(queue, *tasks)
+    ended = (await lease(queue)).task
+    await lease(queue)
+    wiped = MemoryQueue()
+    await wiped.settle(make_manifest(ended))
+    for task in tasks * 2:
+        await wiped.ingest(task)
+    await wiped.open()
+    assert sorted(await drained(wiped)) == sorted(task.id for task in tasks if task != ended)
+
+
+# --- who is next
+
+
+async def test_a_light_tenant_hardly_notices_a_heavy_one(queue, make_task) -> None:
+    """I9"""
+    heavy, light = [make_task("heavy") for _ in range(100)], make_task("light")
+    await accept(queue, *heavy, light)
+    assert (await drained(queue)).index(light.id) == 1
+
+
+async def test_tenants_share_by_cost_whatever_their_tasks_cost(queue, make_task) -> None:
+    """I9: |served_a - served_b| ≤ max cost × (workers + 1), here with one worker, at every moment."""
+    rng = random.Random(2)
+    costs = {"small": (0.1, 1.0), "middle": (1.0, 4.0), "large": (2.0, 8.0)}
+    for tenant, (low, high) in costs.items():
+        await accept(queue, *(make_task(tenant, cost=rng.uniform(low, high)) for _ in range(300)))
+    served = dict.fromkeys(costs, 0.0)
+    for _ in range(250):
+        given = await lease(queue)
+        served[given.task.tenant] += given.task.cost
+        assert max(served.values()) - min(served.values()) <= 8.0 * 2
+
+
+async def test_a_tenant_that_rested_saved_nothing_up(queue, make_task) -> None:
+    await accept(queue, *(make_task("busy") for _ in range(200)))
+    for _ in range(100):
+        await lease(queue)
+    await accept(queue, *(make_task("back") for _ in range(50)))
+    tenants = Counter([(await lease(queue)).task.tenant for _ in range(20)])
+    assert tenants == {"busy": 10, "back": 10}
+
+
+async def test_classes_share_by_weight_and_the_lowest_still_gets_a_tenth(queue, make_task) -> None:
+    """I10"""
+    for priority in ("low", "normal", "high"):
+        await accept(queue, *(make_task(priority=priority) for _ in range(100)))
+    shares = Counter([(await lease(queue)).task.priority for _ in range(100)])
+    assert shares == {"high": 60, "normal": 30, "low": 10}
+
+
+async def test_a_class_alone_gets_everything(queue, make_task) -> None:
+    low = [make_task(priority="low") for _ in range(20)]
+    await accept(queue, *low)
+    assert await drained(queue) == [task.id for task in low]
+
+
+async def test_a_worker_gets_tasks_of_its_models_first_but_for_one_in_eight(queue, make_task) -> None:
+    """I10"""
+    cold = [make_task("a", models=("cold",)) for _ in range(40)]
+    warm = [make_task("a", models=("warm", "extra")) for _ in range(40)]
+    await accept(queue, *cold, *warm)
+    given = [(await lease(queue, resident=("warm",))).task.models[0] for _ in range(40)]
+    assert given == (["warm"] * 7 + ["cold"]) * 5
+
+
+async def test_nobody_starves_while_workers_have_other_models_loaded(queue, make_task) -> None:
+    """I10: under a stream of tasks that are preferred, one that is not is still the eighth pick at the latest."""
+    lone = make_task("lone", models=("cold",))
+    await accept(queue, *(make_task("crowd", models=("warm",)) for _ in range(50)), lone)
+    picks = []
+    for _ in range(16):
+        await accept(queue, make_task("crowd", models=("warm",)))
+        picks.append((await lease(queue, resident=("warm",))).task.id)
+    assert picks.index(lone.id) <= 8
+
+
+async def test_a_loaded_model_does_not_let_a_tenant_run_away(queue, make_task) -> None:
+    """I9: what its loaded model wins a tenant over another is bounded."""
+    await accept(queue, *(make_task("warm", models=("m",)) for _ in range(300)))
+    await accept(queue, *(make_task("cold", models=("other",)) for _ in range(300)))
+    served = Counter([(await lease(queue, resident=("m",))).task.tenant for _ in range(200)])
+    assert served["warm"] - served["cold"] <= 12
+
+
+@pytest.mark.parametrize("seed", range(5))
+async def test_positions_tell_the_order_in_which_tasks_run(queue, make_task, seed) -> None:
+    rng = random.Random(seed)
+    tasks = [make_task(f"t{rng.randrange(4)}", cost=2.0) for _ in range(40)]
+    await accept(queue, *tasks)
+    for _ in range(rng.randrange(10)):
+        await lease(queue)
+    waiting = [task.id for task in tasks if (await queue.find(task.id)).status is Status.QUEUED]
+    told = {task_id: (await queue.find(task_id)).position for task_id in waiting}
+    run = await drained(queue)
+    assert {task_id: place + 1 for place, task_id in enumerate(run)} == told
+
+
+async def test_positions_across_classes_and_costs_are_near(queue, make_task) -> None:
+    rng = random.Random(3)
+    tasks = [
+        make_task(f"t{rng.randrange(6)}", cost=rng.uniform(1, 3), priority=rng.choice(["high", "normal", "low"]))
+        for _ in range(150)
+    ]
+    await accept(queue, *tasks)
+    told = {task.id: (await queue.find(task.id)).position for task in tasks}
+    run = await drained(queue)
+    errors = [abs(place + 1 - told[task_id]) for place, task_id in enumerate(run)]
+    assert sum(errors) / len(errors) <= 8
+    assert told[run[0]] <= 3
+
+
+# --- what is known
+
+
+async def test_a_running_task_is_seen_running(queue, make_task) -> None:
+    await accept(queue, make_task())
+    given = await lease(queue, "worker-7")
+    await queue.heartbeat(given, Progress(3, 20, b"jpeg"))
+    await queue.heartbeat(given, None)
+    view = await queue.find(given.task.id)
+    assert (view.status, view.position, view.worker) == (Status.RUNNING, 0, "worker-7")
+    assert view.progress == Progress(3, 20, b"jpeg")
+    assert view.started_at is not None
+
+
+async def test_a_task_that_waits_again_shows_no_progress(queue, make_task) -> None:
+    await accept(queue, make_task())
+    given = await lease(queue)
+    await queue.heartbeat(given, Progress(3, 20))
+    await queue.give_back(given)
+    view = await queue.find(given.task.id)
+    assert (view.status, view.progress, view.started_at, view.worker) == (Status.QUEUED, None, None, "")
+
+
+async def test_history_comes_in_pages_newest_first(queue, make_task, make_manifest) -> None:
+    tasks = [make_task() for _ in range(25)]
+    await accept(queue, *tasks, make_task("other"))
+    for task in tasks[5:15]:
+        await queue.settle(make_manifest(task, Status.FAILED))
+    pages = [await queue.recent("t", None, page, 10) for page in (1, 2, 3, 4)]
+    assert [view.task.id for views, _ in pages for view in views] == [task.id for task in reversed(tasks)]
+    assert {count for _, count in pages} == {25}
+    failed, count = await queue.recent("t", Status.FAILED, 2, 6)
+    assert count == 10
+    assert [view.task.id for view in failed] == [task.id for task in reversed(tasks[5:9])]
+    assert await queue.recent("nobody", None, 1, 10) == ([], 0)
+
+
+async def test_the_overview_counts_what_is_there(queue, make_task, make_manifest, clock) -> None:
+    tasks = [make_task(cost=2.5) for _ in range(4)]
+    await accept(queue, *tasks)
+    await lease(queue)
+    await queue.settle(make_manifest(tasks[3]))
+    await queue.announce(WorkerView(name="b", device="cpu"))
+    clock.pass_by(LEASE_S / 2)
+    await queue.announce(WorkerView(name="a", device="cuda:0", resident=("m",), room=2))
+    seen = await queue.overview()
+    assert (seen.queued, seen.running, seen.queued_cost) == (2, 1, 5.0)
+    assert [worker.name for worker in seen.workers] == ["a", "b"]
+    assert all(worker.seen_at > 0 for worker in seen.workers)
+    clock.pass_by(LEASE_S / 2)
+    assert [worker.name for worker in (await queue.overview()).workers] == ["a"]
+
+
+# --- watching
+
+
+async def test_a_watcher_sees_a_task_through_to_its_end(queue, make_task, make_manifest) -> None:
+    task = make_task()
+
+    async def watch() -> list:
+        return [(view.status, view.progress) async for view in queue.watch(task.id)]
+
+    await queue.admit(task, 1)
+    watching = asyncio.create_task(watch())
+    await asyncio.sleep(0)
+    await queue.ingest(task)
+    given = await lease(queue)
+    await asyncio.sleep(0)
+    await queue.heartbeat(given, Progress(1, 2))
+    await asyncio.sleep(0)
+    await queue.settle(make_manifest(task))
+    assert await asyncio.wait_for(watching, 5) == [
+        (Status.QUEUED, None),
+        (Status.RUNNING, None),
+        (Status.RUNNING, Progress(1, 2)),
+        (Status.SUCCEEDED, None),
+    ]
+
+
+async def test_a_slow_watcher_misses_steps_but_never_the_end(queue, make_task, make_manifest) -> None:
+    task = make_task()
+    await accept(queue, task)
+    given = await lease(queue)
+    async with aclosing(queue.watch(task.id)) as views:
+        assert (await anext(views)).status is Status.RUNNING
+        for step in range(50):
+            await queue.heartbeat(given, Progress(step, 50))
+        await queue.settle(make_manifest(task))
+        assert (await anext(views)).status is Status.SUCCEEDED
+        with pytest.raises(StopAsyncIteration):
+            await anext(views)
+
+
+async def test_watching_what_has_ended_or_never_was_ends_at_once(queue, make_task, make_manifest) -> None:
+    task = make_task()
+    await queue.settle(make_manifest(task))
+    assert [view.status async for view in queue.watch(task.id)] == [Status.SUCCEEDED]
+    assert [view async for view in queue.watch("f" * 32)] == []
+
+
+async def test_watching_what_is_retracted_ends(queue, make_task) -> None:
+    task = make_task()
+    await queue.admit(task, 1)
+    views = queue.watch(task.id)
+    assert (await anext(views)).status is Status.QUEUED
+    await queue.retract(task)
+    with pytest.raises(StopAsyncIteration):
+        await anext(views)
+
+
+async def test_a_watcher_learns_that_its_task_moves_up(queue, make_task) -> None:
+    tasks = [make_task() for _ in range(3)]
+    await accept(queue, *tasks)
+    views = queue.watch(tasks[2].id)
+    assert (await anext(views)).position == 3
+    await lease(queue)
+    assert (await anext(views)).position == 2
+    await views.aclose()
+
+
+# --- callbacks
+
+
+async def test_a_callback_is_handed_out_when_due_and_hidden_for_a_minute(queue) -> None:
+    for place, due_at in enumerate((30.0, 10.0, 20.0, 99.0)):
+        await queue.add_callback(DueCallback(f"task-{place}", due_at, tries=place))
+    assert await queue.next_callbacks(5.0, 10) == []
+    taken = await queue.next_callbacks(50.0, 2)
+    assert taken == [DueCallback("task-1", 10.0, 1), DueCallback("task-2", 20.0, 2)]
+    assert [each.task_id for each in await queue.next_callbacks(50.0, 10)] == ["task-0"]
+    assert await queue.next_callbacks(60.0, 10) == []
+    assert {each.task_id for each in await queue.next_callbacks(110.0, 10)} == {f"task-{place}" for place in range(4)}
+
+
+async def test_a_callback_that_is_added_again_is_due_at_its_new_time_and_a_dropped_one_never(queue) -> None:
+    await queue.add_callback(DueCallback("task", 1.0))
+    await queue.next_callbacks(2.0, 1)
+    await queue.add_callback(DueCallback("task", 5.0, tries=1))
+    assert await queue.next_callbacks(5.0, 9) == [DueCallback("task", 5.0, tries=1)]
+    await queue.drop_callback("task")
+    await queue.drop_callback("task")
+    assert await queue.next_callbacks(1e9, 9) == []

@@ -1,0 +1,74 @@
+"""The parent's end of a real device process."""
+
+import asyncio
+import os
+import signal
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+import pytest_asyncio
+
+from server.device import Device, DeviceDiedError, TaskFailedError
+from server.messages import Advanced, Run
+from server.settings import Settings
+
+pytestmark = pytest.mark.asyncio(loop_scope="module")
+
+LONG = {"text": "a house", "w": 512, "h": 512, "num_steps": 100, "seed": 1}
+SHORT = {"text": "a house", "w": 64, "h": 64, "num_steps": 2, "seed": 1}
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def device(tmp_path_factory: pytest.TempPathFactory, models_dir: Path) -> AsyncIterator[Device]:
+    """One for all tests; the last of them kills it."""
+    one = Device(Settings(data_dir=tmp_path_factory.mktemp("device"), models_dir=models_dir, warm_up=False), "cpu")
+    await one.ready()
+    yield one
+    await one.stop()
+
+
+async def test_runs_are_answered_with_pixels_and_progress(device: Device) -> None:
+    steps: list[Advanced] = []
+    finished = await device.run(Run("first", "txt2img.sd", SHORT, {}), steps.append)
+    assert finished.images[0].shape == (64, 64, 3)
+    assert finished.images[0].dtype == np.uint8
+    assert [(step.step, step.steps) for step in steps] == [(1, 2), (2, 2)]
+
+
+async def test_a_run_that_fails_says_why_and_leaves_the_device_well(device: Device) -> None:
+    source = {"url": np.zeros((64, 64), np.uint8)}
+    with pytest.raises(TaskFailedError) as caught:
+        await device.run(Run("broken", "img2img.sd", {"text": "a", "url": "x", "seed": 1}, source), lambda _: None)
+    assert caught.value.code
+    assert (await device.run(Run("next", "txt2img.sd", SHORT, {}), lambda _: None)).images
+
+
+async def test_an_aborted_run_ends_at_a_step_boundary(device: Device) -> None:
+    started = asyncio.Event()
+    run = asyncio.create_task(device.run(Run("long", "txt2img.sd", LONG, {}), lambda _: started.set()))
+    await started.wait()
+    device.abort("long")
+    with pytest.raises(TaskFailedError) as caught:
+        await run
+    assert caught.value.code == "aborted"
+
+
+async def test_a_process_that_cannot_start_says_so(tmp_path: Path) -> None:
+    one = Device(Settings(data_dir=tmp_path, models_dir=tmp_path / "none", warm_up=False), "cpu")
+    with pytest.raises(DeviceDiedError, match="before it was ready"):
+        await one.ready()
+    await one.stop()
+
+
+async def test_the_death_of_the_process_is_noticed_at_once(device: Device) -> None:
+    started = asyncio.Event()
+    run = asyncio.create_task(device.run(Run("long", "txt2img.sd", LONG, {}), lambda _: started.set()))
+    await started.wait()
+    os.kill(device.pid, signal.SIGKILL)
+    with pytest.raises(DeviceDiedError):
+        await run
+    assert await device.death() == -signal.SIGKILL
+    with pytest.raises(DeviceDiedError):
+        await device.run(Run("after", "txt2img.sd", SHORT, {}), lambda _: None)

@@ -1,0 +1,62 @@
+import asyncio
+
+import pytest
+
+from server.record import UnknownTaskError, cancel, ended, find_record
+from server.submission import Submission, submit
+from server.task import Status
+
+WISH = Submission(type="txt2img.sd", params={"text": "x"}, tenant="red")
+
+
+async def test_a_record_has_a_manifest_once_the_task_has_ended(services, painter):
+    task_id = (await submit(services, WISH)).task.id
+    record = await find_record(services, task_id, "red")
+    assert (record.view.status, record.manifest) == (Status.QUEUED, None)
+    waiting = asyncio.create_task(ended(services, record, 10))
+    await painter.finish(await painter.take())
+    record = await waiting
+    assert record.view.status is Status.SUCCEEDED
+    assert record.manifest is not None
+    assert record.manifest.task.id == task_id
+
+
+async def test_waiting_gives_up_in_time(services):
+    record = await find_record(services, (await submit(services, WISH)).task.id, "red")
+    assert (await ended(services, record, 0.01)).view.status is Status.QUEUED
+
+
+@pytest.mark.parametrize("task_id", ["0" * 32, "", "../manifests/x", "A" * 32, "0" * 33])
+async def test_what_is_no_task_is_unknown(services, task_id):
+    with pytest.raises(UnknownTaskError):
+        await find_record(services, task_id, "red")
+
+
+async def test_the_task_of_another_tenant_is_unknown_before_and_after_its_end(services, painter):
+    record = await find_record(services, (await submit(services, WISH)).task.id, "red")
+    for _ in range(2):
+        with pytest.raises(UnknownTaskError):
+            await find_record(services, record.view.task.id, "blue")
+        if record.manifest is None:
+            await painter.finish(await painter.take())
+            record = await ended(services, record, 10)
+
+
+async def test_of_a_cancel_and_a_result_the_first_in_the_log_wins(services, painter):
+    record = await find_record(services, (await submit(services, WISH)).task.id, "red")
+    lease = await painter.take()
+    canceled = await cancel(services, record, 10)
+    await painter.finish(lease)
+    assert canceled.view.status is Status.CANCELED
+    later = await submit(services, WISH)
+    await painter.finish(await painter.take())
+    await ended(services, await find_record(services, later.task.id, "red"), 10)
+    assert (await find_record(services, record.view.task.id, "red")).view.status is Status.CANCELED
+
+
+async def test_a_task_that_has_ended_is_not_canceled(services, painter):
+    record = await find_record(services, (await submit(services, WISH)).task.id, "red")
+    await painter.fail(await painter.take())
+    record = await ended(services, record, 10)
+    assert await cancel(services, record, 10) is record
+    assert record.view.status is Status.FAILED

@@ -1,0 +1,81 @@
+from pathlib import Path
+
+import pytest
+
+from server.settings import Settings, SettingsError
+
+
+@pytest.fixture(autouse=True)
+def clean(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("HUA_DATA_DIR", str(tmp_path))
+
+
+def test_defaults_serve_loopback_without_keys(tmp_path: Path) -> None:
+    settings = Settings.load()
+    assert (settings.host, settings.port, settings.retention) == ("127.0.0.1", 8000, "24h")
+    assert settings.models_path == tmp_path / "models"
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "says"),
+    [
+        ("HUA_PORT", "eighty", "HUA_PORT"),
+        ("HUA_PORT", "0", "greater than or equal to 1"),
+        ("HUA_RETENTION", "2h", "'5m', '24h', '7d' or '30d'"),
+        ("HUA_DEVICE", "gpu", "HUA_DEVICE"),
+        ("HUA_MAX_UPLOAD", "much", "HUA_MAX_UPLOAD"),
+        ("HUA_EGRESS_ALLOW", "10.0.0.0/33", "HUA_EGRESS_ALLOW"),
+        ("HUA_PROT", "8000", "did you mean HUA_PORT?"),
+    ],
+)
+def test_a_wrong_setting_is_named_in_one_line(
+    monkeypatch: pytest.MonkeyPatch, name: str, value: str, says: str
+) -> None:
+    monkeypatch.setenv(name, value)
+    with pytest.raises(SettingsError) as caught:
+        Settings.load()
+    assert says in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("host", ["0.0.0.0", "::", "192.0.2.7", "hua.example"])
+def test_without_keys_it_refuses_to_leave_loopback(monkeypatch: pytest.MonkeyPatch, host: str) -> None:
+    monkeypatch.setenv("HUA_HOST", host)
+    with pytest.raises(SettingsError, match="HUA_API_KEYS"):
+        Settings.load()
+    monkeypatch.setenv("HUA_ALLOW_ANONYMOUS", "true")
+    assert Settings.load().host == host
+
+
+@pytest.mark.parametrize("host", ["localhost", "127.0.0.2", "::1"])
+def test_loopback_needs_no_keys(monkeypatch: pytest.MonkeyPatch, host: str) -> None:
+    monkeypatch.setenv("HUA_HOST", host)
+    assert Settings.load().loopback
+
+
+def test_keys_allow_any_address(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HUA_HOST", "0.0.0.0")
+    monkeypatch.setenv("HUA_API_KEYS", f"acme:{'0' * 64}")
+    assert Settings.load().api_keys == (f"acme:{'0' * 64}",)
+
+
+def test_lists_are_split_at_commas(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HUA_EGRESS_ALLOW", "10.0.0.0/8, .corp.example ,")
+    assert Settings.load().egress_allow == ("10.0.0.0/8", ".corp.example")
+
+
+def test_the_secret_is_made_once_and_kept_private(tmp_path: Path) -> None:
+    made = Settings.load().secret_bytes
+    assert len(made) == 64
+    assert Settings.load().secret_bytes == made
+    assert (tmp_path / "secret").stat().st_mode & 0o077 == 0
+
+
+def test_a_given_secret_wins(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HUA_SECRET", "mine")
+    assert Settings.load().secret_bytes == b"mine"
+
+
+def test_the_table_of_the_docs_is_the_table_of_the_code() -> None:
+    page = Path(__file__).parent.parent.parent / "docs" / "settings.md"
+    assert Settings.table() in page.read_text(), "docs/settings.md is out of date: paste what `hua settings` prints"

@@ -1,0 +1,82 @@
+import asyncio
+import dataclasses
+
+import pytest
+
+from server.broker import BrokerUnavailableError
+from server.queue import QueueUnavailableError, TaskLimitError
+from server.queue.memory import MemoryQueue
+from server.submission import IdempotencyConflictError, Submission, submit
+from server.task import Output, Status
+
+WISH = Submission(type="txt2img.sd", params={"text": "x"}, tenant="red")
+KEYED = dataclasses.replace(WISH, idempotency_key="order-1")
+
+
+async def test_a_task_is_in_the_log_as_it_will_run(services):
+    task = (await submit(services, WISH)).task
+    async for _, logged in services.broker.tasks():
+        assert logged == task
+        break
+    assert task.params["seed"] >= 0
+    assert task.params["model"] == "toy"
+    assert task.models == ("toy",)
+    assert task.cost == 1.0
+    assert task.retention == services.settings.retention
+
+
+async def test_an_anime_task_runs_on_the_anime_model(services):
+    task = (await submit(services, dataclasses.replace(WISH, params={"text": "anime", "is_anime": True}))).task
+    assert task.models == ("anime-toy",)
+    assert task.params["text"] == "anime"
+
+
+async def test_a_repeated_key_is_known_after_the_queue_was_wiped(services, painter):
+    task_id = (await submit(services, KEYED)).task.id
+    await painter.finish(await painter.take())
+    async for _ in services.queue.watch(task_id):
+        pass
+    wiped = dataclasses.replace(services, queue=MemoryQueue())
+    assert (await submit(wiped, KEYED)).status is Status.SUCCEEDED
+    with pytest.raises(IdempotencyConflictError):
+        await submit(wiped, dataclasses.replace(KEYED, params={"text": "y"}))
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"params": {"text": "y"}},
+        {"priority": "high"},
+        {"retention": "7d"},
+        {"output": Output(format="webp")},
+        {"callback_url": "http://93.184.216.34/"},
+        {"type": "img2img.sd", "params": {"text": "x", "url": "http://93.184.216.34/a.png"}},
+    ],
+)
+async def test_a_key_with_anything_else_is_a_conflict(services, change):
+    await submit(services, KEYED)
+    with pytest.raises(IdempotencyConflictError):
+        await submit(services, dataclasses.replace(KEYED, **change))
+
+
+@pytest.mark.parametrize("overrides", [{"task_limit": 1}])
+@pytest.mark.parametrize("fault", [BrokerUnavailableError("away"), asyncio.CancelledError()])
+async def test_a_task_that_was_not_logged_keeps_no_slot(services, monkeypatch, overrides, fault):
+    async def away(task: object) -> None:
+        raise fault
+
+    with monkeypatch.context() as broken:
+        broken.setattr(services.broker, "publish_task", away)
+        with pytest.raises(type(fault)):
+            await submit(services, WISH)
+    await submit(services, WISH)
+    with pytest.raises(TaskLimitError):
+        await submit(services, WISH)
+
+
+async def test_a_logged_task_is_accepted_though_the_queue_is_away(services, monkeypatch):
+    async def away(task: object) -> None:
+        raise QueueUnavailableError("away")
+
+    monkeypatch.setattr(services.queue, "ingest", away)
+    assert (await submit(services, WISH)).status is Status.QUEUED
