@@ -51,7 +51,7 @@ class Device:
             self._process = subprocess.Popen(
                 [sys.executable, "-m", "server.device_loop", str(theirs.fileno()), device],
                 pass_fds=[theirs.fileno()],
-                env=os.environ | _environment(settings),
+                env=torch_environment(settings),
             )
         self._connection = Connection(ours.detach())
         for work in (self._receive, self._send):
@@ -142,9 +142,12 @@ class Device:
                 done.set_exception(DeviceDiedError("the device process ended while it worked on this task"))
 
 
-def _environment(settings: Settings) -> dict[str, str]:
-    """What the child must know, also where the parent's settings did not come from the environment."""
+def torch_environment(settings: Settings) -> dict[str, str]:
+    """What a child that runs torch must know, also where our settings did not come from the environment."""
     return {
+        # Threads that spin while they wait slow a busy or limited machine down several times over.
+        "OMP_WAIT_POLICY": "PASSIVE",
+        **os.environ,
         "HUA_DATA_DIR": str(settings.data_dir),
         "HUA_MODELS_DIR": str(settings.models_path),
         "HUA_HOST_MEMORY": str(int(settings.host_memory)),

@@ -14,6 +14,7 @@ from typing import Any
 
 import uvicorn
 
+from server.device import torch_environment
 from server.services import Services
 from server.settings import Settings, SettingsError
 
@@ -65,7 +66,8 @@ def ensure_models(settings: Settings) -> None:
             f"HUA_MODELS_DIR={settings.models_dir} has no models.yaml; write one, or unset it for toy models"
         )
     log.info("no models yet: building small toy models in %s", settings.models_path)
-    subprocess.run([sys.executable, "-m", "models.toy", str(settings.models_path)], check=True)
+    command = [sys.executable, "-m", "models.toy", str(settings.models_path)]
+    subprocess.run(command, env=torch_environment(settings), check=True)
 
 
 def _need_shared_queue(settings: Settings, role: str) -> None:

@@ -1,10 +1,14 @@
 """What tests of every house share."""
 
+import os
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
+
+# Before anybody imports torch: threads that spin while they wait slow a busy machine down several times over.
+os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
 
 @pytest.fixture(scope="session")

@@ -40,10 +40,10 @@ class SQLiteBroker:
         self._path = path
         with self._unavailable_if_it_fails():
             path.parent.mkdir(parents=True, exist_ok=True)
-            self._written, self._read = LogFile(path, patience_s), LogFile(path, patience_s)
-            self._written.prune()
-        self._writes = ThreadPoolExecutor(1, "broker-writes")
-        self._reads = ThreadPoolExecutor(1, "broker-reads")
+            self._writer, self._reader = LogFile(path, patience_s), LogFile(path, patience_s)
+            self._writer.prune()
+        self._writer_thread = ThreadPoolExecutor(1, "broker-writes")
+        self._reader_thread = ThreadPoolExecutor(1, "broker-reads")
         self._waiting: list[tuple[Append | Commit, asyncio.Future[None]]] = []
         self._flushing: asyncio.Task[None] | None = None
         self._news = {TASKS: asyncio.Event(), OUTCOMES: asyncio.Event()}
@@ -69,10 +69,10 @@ class SQLiteBroker:
     async def close(self) -> None:
         if self._flushing is not None:
             await self._flushing
-        self._writes.shutdown()
-        self._reads.shutdown()
-        self._written.close()
-        self._read.close()
+        self._writer_thread.shutdown()
+        self._reader_thread.shutdown()
+        self._writer.close()
+        self._reader.close()
 
     # --- writing
 
@@ -92,7 +92,7 @@ class SQLiteBroker:
             batch, self._waiting = self._waiting, []
             failure: Exception | None = None
             try:
-                await self._call(self._writes, partial(self._written.write, [entry for entry, _ in batch]))
+                await self._call(self._writer_thread, partial(self._writer.write, [entry for entry, _ in batch]))
             except Exception as error:  # whoever waits is told, whatever it was
                 failure = error
             for _, done in batch:
@@ -106,11 +106,11 @@ class SQLiteBroker:
     # --- reading
 
     async def _records(self, name: str, model: type[M]) -> AsyncIterator[tuple[Position, M | None]]:
-        after = await self._call(self._reads, partial(self._read.committed, name))
+        after = await self._call(self._reader_thread, partial(self._reader.committed, name))
         news, first = self._news[name], True
         while True:
             news.clear()
-            page = await self._call(self._reads, partial(self._read.read, name, after, PAGE))
+            page = await self._call(self._reader_thread, partial(self._reader.read, name, after, PAGE))
             for record in page:
                 after = record.offset
                 if (read := _parsed(name, record, model)) is not None:

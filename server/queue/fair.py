@@ -97,12 +97,12 @@ class TenantLines:
         return chosen
 
     def _choose(self, resident: Collection[str]) -> Waiting:
-        tenants = self._turns.next(LOOK_AHEAD if resident else 1)
-        patience = self._turns.tag(tenants[0]) + SLACK
-        for tenant in tenants:
+        first, *others = self._turns.next(LOOK_AHEAD)
+        patience = self._turns.tag(first) + SLACK
+        for tenant in (first, *others) if resident else ():
             if self._turns.tag(tenant) <= patience and (warm := self._of[tenant].oldest_of(resident)):
                 return warm
-        return self._of[tenants[0]].oldest()
+        return self._of[first].oldest()
 
     def size(self) -> tuple[int, float]:
         """How many tasks wait, and what one of them costs on the average."""

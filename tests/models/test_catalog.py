@@ -22,13 +22,15 @@ def folder(tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-def three(folder: Path) -> Catalog:
+def three(folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Catalog:
+    elsewhere = tmp_path_factory.mktemp("elsewhere") / "three.safetensors"
+    elsewhere.write_bytes(b"123456")
     return catalog.read(
         put(
             folder,
             "{name: one, path: one, family: sd1, aliases: [v1.5, general]}",
             "{name: two, path: two, family: sdxl, default: true, title: The second}",
-            f"{{name: three, path: {folder}/three.safetensors, family: sd1, clip_skip: 1}}",
+            f"{{name: three, path: {elsewhere}, family: sd1, clip_skip: 1}}",
         )
     )
 

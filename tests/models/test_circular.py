@@ -6,7 +6,8 @@ import pytest
 import torch
 from torch import nn
 
-from models import circular
+from models import circular, families
+from models.catalog import Catalog
 from models.checkpoint import Conditioning
 from models.families import Resident
 
@@ -48,8 +49,8 @@ def test_the_encoder_rolls_too(checkpoints: dict[str, Resident]) -> None:
     torch.testing.assert_close(plain.roll(2, dims=3), rolled, rtol=1e-4, atol=1e-4)
 
 
-def test_no_state_is_left_behind(checkpoints: dict[str, Resident], draws: Callable[[int], Any]) -> None:
-    toy, latents = checkpoints["sd1"], torch.randn(1, 4, 8, 8)
+def test_no_state_is_left_behind(toys: Catalog, draws: Callable[[int], Any]) -> None:
+    toy, latents = families.load(toys.default, torch.device("cpu"), torch.float32), torch.randn(1, 4, 8, 8)
     pixels = np.random.default_rng(0).integers(0, 256, (64, 64, 3), dtype=np.uint8)
     before = toy.decode(latents)[0], toy.encode(pixels, draws(1)).numpy()
     toy.decode(latents, circular=True)

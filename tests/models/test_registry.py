@@ -119,6 +119,17 @@ def test_more_than_the_budget_is_loaded_for_one_alone(registry_of: Callable[...,
     assert registry.resident == ("toy-sdxl",)
 
 
+def test_a_model_that_outgrows_its_file_makes_others_leave(registry_of: Callable[..., Registry], toys: Catalog) -> None:
+    with registry_of(PLENTY).acquire(["toy-sd1"]) as hold:
+        assert hold.wait(LONG_S)
+        in_memory, on_disk = hold.checkpoint("toy-sd1").bytes, toys.find("toy-sd2").bytes
+    assert on_disk < in_memory
+    registry = registry_of(in_memory + on_disk)
+    use(registry, "toy-sd1")
+    use(registry, "toy-sd2")
+    assert registry.resident == ("toy-sd2",)
+
+
 def test_who_waits_for_room_is_not_overtaken_for_ever(registry_of: Callable[..., Registry]) -> None:
     registry = registry_of(ONE_TOY)
     running = registry.acquire(["toy-sd1"])

@@ -79,8 +79,8 @@ async def test_kill_9_loses_nothing_that_was_acknowledged(path) -> None:
 async def test_many_publishes_at_once_share_few_transactions(path, make_task) -> None:
     broker = SQLiteBroker(path)
     batches = []
-    write = broker._written.write
-    broker._written.write = lambda entries: (batches.append(len(entries)), write(entries))
+    write = broker._writer.write
+    broker._writer.write = lambda entries: (batches.append(len(entries)), write(entries))
     await asyncio.gather(*(broker.publish_task(make_task()) for _ in range(200)))
     await broker.close()
     assert sum(batches) == 200

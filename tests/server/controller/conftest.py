@@ -61,7 +61,7 @@ async def queue() -> MemoryQueue:
 class Fate:
     """Counts calls; at the `fatal` one, and at all after it, raises `error` as long as there is one."""
 
-    def __init__(self, error: BaseException | None = None, fatal: float = 0) -> None:
+    def __init__(self, error: BaseException | None, fatal: int) -> None:
         self.error = error
         self.fatal = fatal
         self.calls = 0
@@ -94,14 +94,9 @@ class Fated:
 
 
 @pytest.fixture
-def fate_of():
-    """`fate_of(service)`: the service, and the Fate that it is subject to from now on."""
-
-    def make(service, fate: Fate | None = None):
-        fate = fate or Fate()
-        return Fated(service, fate), fate
-
-    return make
+def fated():
+    """`fated(service, fate)`: the service, subject to a Fate."""
+    return Fated
 
 
 @pytest.fixture

@@ -52,9 +52,9 @@ async def test_a_task_that_no_worker_survives_is_failed_as_poison(broker, queue,
     assert len(await outcomes(broker)) == 1
 
 
-async def test_poison_is_told_again_until_it_is_in_the_log(broker, queue, clock, make_task, fate_of, new_fate) -> None:
+async def test_poison_is_told_again_until_it_is_in_the_log(broker, queue, clock, make_task, fated, new_fate) -> None:
     await queue.ingest(make_task())
-    unlucky, _ = fate_of(broker, new_fate(ConnectionError(), 1))
+    unlucky = fated(broker, new_fate(ConnectionError(), 1))
     for _ in range(DEATHS_UNTIL_POISON - 1):
         await queue.lease("w", (), 0)
         clock.now += LEASE_S

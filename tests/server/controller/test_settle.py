@@ -166,7 +166,7 @@ class CutOffError(Exception):
 
 
 async def test_cut_off_anywhere_and_repeated_it_comes_to_the_same(
-    tmp_path, broker, queue, bucket, settle_all, make_task, make_outcome, fate_of, new_fate
+    tmp_path, broker, queue, bucket, settle_all, make_task, make_outcome, fated, new_fate
 ) -> None:
     """I3, I6, I16: at each call to log, queue and bucket, just before it and just after it."""
     fatal = 0
@@ -181,10 +181,10 @@ async def test_cut_off_anywhere_and_repeated_it_comes_to_the_same(
         await broker.publish_outcome(make_outcome(task, keys=keys[1:]))
         fate = new_fate(CutOffError(), fatal)
         services = {"broker": broker, "queue": queue, "bucket": bucket}
-        fated = {name: fate_of(service, fate)[0] for name, service in services.items()}
+        mortal = {name: fated(service, fate) for name, service in services.items()}
         cut_off = False
         try:
-            await settle_all(**fated)
+            await settle_all(**mortal)
         except CutOffError:
             cut_off = True
         await settle_all()

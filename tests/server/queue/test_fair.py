@@ -54,6 +54,11 @@ def test_a_task_that_needs_no_model_is_at_home_everywhere(line, make_task) -> No
     assert drain(line, ("warm",)) == [tasks[1].id, tasks[2].id, tasks[0].id]
 
 
+def test_a_strictly_fair_pick_does_not_prefer_tasks_without_a_model(line, make_task) -> None:
+    ids = fill(line, [make_task(models=("cold",)), make_task()])
+    assert drain(line) == ids
+
+
 def test_only_the_first_model_of_a_task_decides_where_it_runs_best(line, make_task) -> None:
     tasks = [make_task(models=("cold", "warm")), make_task(models=("warm", "cold"))]
     fill(line, tasks)

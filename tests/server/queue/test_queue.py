@@ -1,4 +1,4 @@
-"""What every queue must do. The numbers I1–I18 are the invariants of the house."""
+"""What every queue must do. Invariants have their numbers from tests/server/controller/test_controller.py."""
 
 import asyncio
 import random

@@ -1,0 +1,115 @@
+import asyncio
+import time
+from datetime import UTC, datetime
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from obstore.store import MemoryStore
+
+from server.bucket import Bucket, BucketUnavailableError, image_key, manifest_key, swept_at
+from server.task import RETENTION_S, Manifest, Outcome, Status, Task
+
+
+@pytest.fixture(params=["folder", "memory"])
+def bucket(request, tmp_path) -> Bucket:
+    """Any store of the library must do; the one in memory stands for those that are not folders."""
+    return Bucket.folder(tmp_path / "bucket") if request.param == "folder" else Bucket(MemoryStore())
+
+
+@pytest.fixture
+def manifest() -> Manifest:
+    task = Task(id="1" * 32, type="t", params={"text": "画"}, tenant="t", created_at=0.1)
+    outcome = Outcome(task=task, attempt="a", status=Status.SUCCEEDED, finished_at=0.1 + 0.2, timings={"run": 1 / 3})
+    return Manifest(outcome=outcome, expires_at=1e9 + 1 / 3)
+
+
+async def test_what_was_put_is_there_and_the_last_put_counts(bucket) -> None:
+    assert await bucket.get("a/b") is None
+    for data in (b"", b"first", b"the second"):
+        await bucket.put("a/b", data)
+        assert await bucket.get("a/b") == data
+
+
+async def test_a_reader_never_sees_half_an_object(bucket) -> None:
+    whole = {bytes([letter]) * 500_000 for letter in b"xyz"}
+    await bucket.put("a", b"x" * 500_000)
+
+    async def write() -> None:
+        for _ in range(10):
+            for data in whole:
+                await bucket.put("a", data)
+
+    writing = asyncio.create_task(write())
+    while not writing.done():
+        assert await bucket.get("a") in whole
+    await writing
+
+
+async def test_deleting_what_is_not_there_is_no_error(bucket) -> None:
+    await bucket.put("a/there", b"x")
+    await bucket.delete(["a/gone", "a/there", "a/there"])
+    assert await bucket.get("a/there") is None
+    await bucket.delete([])
+
+
+async def test_listing_goes_one_level_down_or_all_the_way(bucket) -> None:
+    for key in ("images/24h/2/x/1.png", "images/24h/1/y/1.png", "images/24h/1/y/2.png", "images/5m/3/z/1.png"):
+        await bucket.put(key, b"x")
+    assert await bucket.folders("images") == ["24h", "5m"]
+    assert await bucket.folders("images/24h") == ["1", "2"]
+    assert sorted(key for key, _ in await bucket.keys("images/24h/1")) == [
+        "images/24h/1/y/1.png",
+        "images/24h/1/y/2.png",
+    ]
+    assert all(abs(written_at - time.time()) < 60 for _, written_at in await bucket.keys("images"))
+    assert await bucket.folders("nowhere") == []
+    assert await bucket.keys("nowhere") == []
+    assert await bucket.keys("image") == [], "a prefix is a folder, not the beginning of a name"
+
+
+async def test_a_manifest_comes_back_equal(bucket, manifest) -> None:
+    assert await bucket.manifest(manifest.task.id) is None
+    await bucket.put_manifest(manifest)
+    assert await bucket.manifest(manifest.task.id) == manifest
+
+
+@pytest.mark.parametrize("data", [b"", b"{", b'{"expires_at": 1}', b"\xff\x00"])
+async def test_a_manifest_that_cannot_be_read_counts_as_absent(bucket, data, caplog) -> None:
+    await bucket.put(manifest_key("x"), data)
+    assert await bucket.manifest("x") is None
+    assert "manifests/x.json" in caplog.text
+
+
+async def test_emptied_folders_go_with_their_last_file(tmp_path) -> None:
+    bucket = Bucket.folder(tmp_path / "bucket")
+    await bucket.put("images/24h/1/t/a/0.png", b"x")
+    await bucket.delete(["images/24h/1/t/a/0.png"])
+    assert list((tmp_path / "bucket").iterdir()) == []
+    await bucket.put("images/24h/1/t/a/0.png", b"x")
+
+
+async def test_a_bucket_that_cannot_be_written_says_so_in_one_line(tmp_path) -> None:
+    bucket = Bucket.folder(tmp_path / "bucket")
+    (tmp_path / "bucket" / "images").write_text("a file where a folder should be")
+    with pytest.raises(BucketUnavailableError, match=r"would not write images/24h/x.*has room") as caught:
+        await bucket.put("images/24h/x", b"x")
+    assert "\n" not in str(caught.value)
+
+
+@given(st.sampled_from(sorted(RETENTION_S)), st.floats(0, 4e9))
+def test_an_image_may_be_swept_within_the_minute_after_its_end(retention, expires_at) -> None:
+    """I14"""
+    key = image_key(retention, expires_at, "task", "attempt", "0.png")
+    assert expires_at < swept_at(key) <= expires_at + 60
+    assert swept_at("/".join(key.split("/")[:3])) == swept_at(key)
+
+
+def test_a_key_shows_retention_minute_task_and_attempt() -> None:
+    expires_at = datetime(2026, 11, 20, 23, 59, 30, tzinfo=UTC).timestamp()
+    assert image_key("7d", expires_at, "task", "attempt", "0.webp") == "images/7d/20261121T0000/task/attempt/0.webp"
+
+
+@pytest.mark.parametrize("key", ["", "images", "images/24h", "images/24h/x/t/a/0.png", "a/b/c", "uploads/t/file-1"])
+def test_what_image_key_did_not_make_is_never_swept(key: str) -> None:
+    assert swept_at(key) == float("inf")

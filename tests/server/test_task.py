@@ -1,0 +1,66 @@
+import pytest
+from pydantic import ValidationError
+
+from server.task import RETENTION_S, Callback, Failure, Image, Manifest, Outcome, Output, Status, Task
+
+
+def make_outcome() -> Outcome:
+    task = Task(
+        id="1" * 32,
+        type="txt2img.sd",
+        params={"text": "画 😀", "w": 512, "nested": [1.5]},
+        tenant="t",
+        created_at=1_700_000_000.123456,
+        priority="low",
+        retention="7d",
+        output=Output(format="webp", quality=80, metadata=False),
+        callback=Callback(url="http://example.com", dialect="nolibox"),
+        models=("toy-sd1",),
+        cost=1 / 3,
+        fingerprint="f",
+    )
+    image = Image(key="k", width=8, height=16, bytes=1, sha256="s", seed=2**63)
+    return Outcome(
+        task=task,
+        attempt="a",
+        status=Status.FAILED,
+        images=(image,),
+        failure=Failure(code="c", message="m"),
+        started_at=0.1,
+        finished_at=0.1 + 0.2,
+        timings={"run": 1e-9},
+    )
+
+
+def test_what_travels_as_json_comes_back_equal() -> None:
+    """Settling tells the winner from the losers by equality, so nothing may be lost or rounded on the way."""
+    manifest = Manifest(outcome=make_outcome(), expires_at=1 / 7)
+    assert Manifest.model_validate_json(manifest.model_dump_json()) == manifest
+    assert manifest.task == manifest.outcome.task
+
+
+def test_records_of_a_newer_version_can_be_read() -> None:
+    record = make_outcome().model_dump(mode="json") | {"added_later": {"x": 1}}
+    assert Outcome.model_validate(record) == make_outcome()
+
+
+def test_records_cannot_be_changed() -> None:
+    with pytest.raises(ValidationError):
+        make_outcome().status = Status.SUCCEEDED  # type: ignore[misc]
+
+
+@pytest.mark.parametrize("status", Status)
+def test_a_final_status_never_changes(status: Status) -> None:
+    after = {each for each in Status if status.may_become(each)}
+    if status.final:
+        assert after == set()
+    else:
+        assert after == set(Status) - {status}
+
+
+def test_queued_and_running_are_not_final() -> None:
+    assert {status for status in Status if not status.final} == {Status.QUEUED, Status.RUNNING}
+
+
+def test_every_retention_is_priced_in_seconds_and_none_is_longer_than_a_month() -> None:
+    assert RETENTION_S == {"5m": 5 * 60, "24h": 24 * 3600, "7d": 7 * 24 * 3600, "30d": 30 * 24 * 3600}
