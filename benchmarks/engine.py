@@ -33,7 +33,7 @@ MODEL = "toy-sd1"
 SIDE = 512
 MIXED_SIDES = (128, 256)
 STEPS = 20
-ROUNDS = 5
+ROUNDS = 3
 TXT2IMG = Txt2Img()
 
 

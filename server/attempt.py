@@ -12,7 +12,7 @@ import numpy as np
 
 import pipelines
 from server.bucket import Bucket, BucketUnavailableError, image_key
-from server.device import Device, DeviceDiedError, TaskFailedError
+from server.device import Device, DeviceDiedError, DeviceGoneError, TaskFailedError
 from server.images import encode, preview_jpeg
 from server.infotext import infotext
 from server.inputs import BadInputError, Inputs
@@ -40,7 +40,7 @@ class Attempt:
         self._seconds: dict[str, float] = {}
 
     async def run(self, device: Device | None) -> Outcome:
-        """What this attempt came to; raises DeviceDiedError, which says nothing about the task yet."""
+        """What came of the task; raises DeviceDiedError or DeviceGoneError, which say nothing about it yet."""
         task = self.lease.task
         try:
             finished = await self._run_on(device)
@@ -50,7 +50,7 @@ class Attempt:
             return self.failed("bad_input", str(error))
         except TaskFailedError as error:
             return self.failed(error.code, str(error))
-        except DeviceDiedError:
+        except (DeviceDiedError, DeviceGoneError):
             raise
         except Exception as error:
             log.exception("task %s failed in a way that is a bug", task.id)
@@ -72,7 +72,7 @@ class Attempt:
         inputs = await self._inputs.fetch(task, params)
         self._spend("fetch", began)
         if device is None:
-            raise DeviceDiedError("the device process is being started again")
+            raise DeviceGoneError("the device process is being started again")
         finished = await device.run(Run(self.lease.token, task.type, task.params, inputs), self._note)
         self._seconds |= finished.seconds
         return finished

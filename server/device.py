@@ -27,6 +27,10 @@ class DeviceDiedError(Exception):
     """The process that owns the device ended while it had work."""
 
 
+class DeviceGoneError(Exception):
+    """There is no living device to give work to; the task is as it was."""
+
+
 class TaskFailedError(Exception):
     """The device lives, but this task came to nothing; `code` is `aborted`, `out_of_memory`, …"""
 
@@ -61,6 +65,10 @@ class Device:
     def pid(self) -> int:
         return self._process.pid
 
+    @property
+    def alive(self) -> bool:
+        return not self._died.is_set()
+
     async def ready(self) -> Vitals:
         """Waits for the first vital signs; raises DeviceDiedError if there will be none."""
         await self._ready.wait()
@@ -69,9 +77,9 @@ class Device:
         return self.vitals
 
     async def run(self, message: Run, on_progress: Callable[[Advanced], None]) -> Finished:
-        """The images of a task; raises TaskFailedError or DeviceDiedError."""
+        """The images of a task; raises TaskFailedError, DeviceDiedError or, if it never started, DeviceGoneError."""
         if self._died.is_set():
-            raise DeviceDiedError("the device process has ended")
+            raise DeviceGoneError("the device process has ended")
         done: asyncio.Future[Finished] = self._loop.create_future()
         self._waiting[message.attempt] = done
         self._watching[message.attempt] = on_progress

@@ -8,7 +8,7 @@ import re
 import time
 from dataclasses import dataclass
 
-from server.queue import View
+from server.queue import QueueUnavailableError, View
 from server.services import Services
 from server.task import Manifest, Outcome, Status
 
@@ -43,10 +43,21 @@ async def find_record(services: Services, task_id: str, tenant: str) -> Record:
     if not _ID.fullmatch(task_id):
         raise UnknownTaskError(task_id)
     view = await services.queue.find(task_id)
-    record = await complete(services, view) if view else settled(await _manifest(services, task_id))
+    record = await complete(services, view) if view else await _forgotten(services, task_id)
     if record.view.task.tenant != tenant:
         raise UnknownTaskError(task_id)
     return record
+
+
+async def _forgotten(services: Services, task_id: str) -> Record:
+    """The record of a task that the queue does not know; raises QueueUnavailableError while it may yet learn of it."""
+    knows_all = await services.queue.complete()
+    manifest = await services.bucket.manifest(task_id)
+    if manifest is not None:
+        return settled(manifest)
+    if not knows_all:
+        raise QueueUnavailableError("the logs are still being read after a start; ask again in a moment")
+    raise UnknownTaskError(task_id)
 
 
 async def complete(services: Services, view: View) -> Record:

@@ -11,7 +11,7 @@ from collections.abc import Coroutine
 
 from server.attempt import LONGEST_PAUSE_S, Attempt
 from server.broker import BrokerUnavailableError
-from server.device import Device, DeviceDiedError
+from server.device import Device, DeviceDiedError, DeviceGoneError
 from server.inputs import Inputs
 from server.queue import HEARTBEAT_S, Lease, QueueUnavailableError, Verdict, WorkerView
 from server.services import Services
@@ -83,7 +83,7 @@ class Worker:
                 await asyncio.sleep(pause_s)
 
     def _room(self) -> int:
-        if self._device is None or self._device.vitals is None:
+        if self._device is None or self._device.vitals is None or not self._device.alive:
             return 0
         return self._device.vitals.capacity - sum(attempt.on_device for attempt in self._attempts.values())
 
@@ -140,6 +140,9 @@ class Worker:
         """What is to be reported; None where another attempt will do that."""
         try:
             return await attempt.run(self._device)
+        except DeviceGoneError:
+            await self._services.queue.give_back(attempt.lease)
+            return None
         except DeviceDiedError:
             if attempt.lost or await self._services.queue.died(attempt.lease):
                 return None

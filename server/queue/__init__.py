@@ -133,6 +133,9 @@ class Queue(Protocol):
     async def find(self, task_id: str) -> View | None:
         """What is known of a task; settled tasks are forgotten some time after they ended."""
 
+    async def complete(self) -> bool:
+        """Whether the logs have been read, so that a task it does not know has ended or never was."""
+
     async def recent(self, tenant: str, status: Status | None, page: int, per_page: int) -> tuple[list[View], int]:
         """A page (from 1) of the tenant's tasks, newest first, and how many there are in all."""
 

@@ -74,6 +74,9 @@ class MemoryQueue:
         live = self._unfinished.get(task_id)
         return self._view(live) if live else self._ended.get(task_id)
 
+    async def complete(self) -> bool:
+        return self._open
+
     async def recent(self, tenant: str, status: Status | None, page: int, per_page: int) -> tuple[list[View], int]:
         known: list[Live | View] = [*self._unfinished.of(tenant), *self._ended.of(tenant)]
         wanted = [one for one in known if status is None or one.status is status]

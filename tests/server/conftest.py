@@ -112,9 +112,11 @@ def settings(tmp_path, overrides) -> Settings:
 
 @pytest.fixture
 async def services(settings) -> AsyncIterator[Services]:
-    """With a running controller."""
+    """With a running controller that has read the logs."""
     services = Services.from_settings(settings)
     controller = asyncio.create_task(Controller.of(services).run())
+    while not await services.queue.complete():
+        await asyncio.sleep(0.005)
     try:
         yield services
     finally:

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 import pytest_asyncio
 
-from server.device import Device, DeviceDiedError, TaskFailedError
+from server.device import Device, DeviceDiedError, DeviceGoneError, TaskFailedError
 from server.messages import Advanced, Run
 from server.settings import Settings
 
@@ -70,5 +70,5 @@ async def test_the_death_of_the_process_is_noticed_at_once(device: Device) -> No
     with pytest.raises(DeviceDiedError):
         await run
     assert await device.death() == -signal.SIGKILL
-    with pytest.raises(DeviceDiedError):
+    with pytest.raises(DeviceGoneError):
         await device.run(Run("after", "txt2img.sd", SHORT, {}), lambda _: None)

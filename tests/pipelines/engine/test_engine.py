@@ -363,6 +363,14 @@ def test_a_model_that_does_not_exist_is_a_failed_task(sd1: Checkpoint) -> None:
     assert isinstance(failure, Failed)
 
 
+def test_another_size_waits_until_the_oldest_is_done(engine: Engine) -> None:
+    engine.add("oldest", TXT2IMG, wish(0), {})
+    engine.add("wider", TXT2IMG, wish(1).model_copy(update={"w": SIDE + 8}), {})
+    engine.add("joins", TXT2IMG, wish(5), {})
+    order = [event.task_id for event in run_dry(engine) if isinstance(event, Advanced)]
+    assert order == ["oldest", "joins"] * 3 + ["wider"] * 4
+
+
 def test_where_batching_gains_nothing_the_oldest_is_finished_first(shelf: Shelf) -> None:
     class One(Capacity):
         def rows(self, key: object) -> int:

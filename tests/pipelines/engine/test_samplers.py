@@ -10,6 +10,7 @@ from pipelines.engine import samplers
 from pipelines.engine.noise import SeededNoise
 from pipelines.engine.table import Table
 from pipelines.sampler_names import SAMPLERS, sigmas_of
+from tests.pipelines.engine.conftest import SD1
 
 # diffusers hands tensors to numpy in a way that numpy 2 frowns on.
 pytestmark = pytest.mark.filterwarnings(r"ignore:__array(_wrap)?__:DeprecationWarning")
@@ -87,7 +88,7 @@ def test_table_steps_as_diffusers_does(
 @pytest.mark.parametrize("sampler", [sampler for sampler, sigmas in CASES if sigmas == "beta"])
 def test_two_equal_timesteps_at_the_start_are_no_trouble(sampler: str) -> None:
     """Dense beta sigmas begin so, and diffusers' own search takes the second one for the first."""
-    table = samplers.table({}, sampler, "beta", 50)
+    table = samplers.table(SD1, sampler, "beta", 50)
     assert len(table) >= 50
     assert torch.isfinite(torch.from_numpy(table.weights)).all()
 
