@@ -60,8 +60,8 @@ def test_keys_are_learnt_apart() -> None:
 
 def test_the_first_step_of_a_kind_is_left_out() -> None:
     capacity = Capacity()
-    for rows in (2, 4):
-        capacity.observe(key(64), rows, 1000.0)
+    for rows, first in ((2, launch_bound(2)), (4, 1000.0)):
+        capacity.observe(key(64), rows, first)
         capacity.observe(key(64), rows, launch_bound(rows))
     assert capacity.rows(key(64)) == 8
 
