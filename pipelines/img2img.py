@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Self
 
 from pydantic import Field, model_validator
 
-from pipelines.params import ImageParams
+from pipelines.params import ImageParams, strength_of
 from pipelines.pipeline import ImageRef, Models, Pipeline, Recipe, Work
 
 if TYPE_CHECKING:
@@ -55,7 +55,7 @@ class Img2Img(Pipeline[Img2ImgParams]):
         noises = params.noises()
         sources = [checkpoint.encode(source, noise, circular=params.use_circular) for noise in noises]
         latents = yield [
-            params.denoise(checkpoint, noise, width, height, source=latent, strength=1 - params.fidelity)
+            params.denoise(checkpoint, noise, width, height, source=latent, strength=strength_of(params.fidelity))
             for noise, latent in zip(noises, sources, strict=True)
         ]
 

@@ -178,6 +178,14 @@ class ImageParams(Params):
         return self if self.seed >= 0 else self.model_copy(update={"seed": secrets.randbelow(SEEDS - self.num_samples)})
 
 
+def strength_of(fidelity: float) -> float:
+    """How much of the noise an image gets that is to be followed with `fidelity`.
+
+    Rounded, because 1 - 0.9 is a little less than 0.1, and would lose a step of ten.
+    """
+    return round(1 - fidelity, 6)
+
+
 def refuse_odd_size(name: str, pixels: int, longest: int) -> None:
     """Raises ValueError unless `pixels` is a side that can be generated as it is, without blurring it up later."""
     if pixels % 8:

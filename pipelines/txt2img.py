@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Self
 
 from pydantic import Field, model_validator
 
-from pipelines.params import HighRes, ImageParams, refuse_odd_size
+from pipelines.params import HighRes, ImageParams, refuse_odd_size, strength_of
 from pipelines.pipeline import Denoise, Models, Pipeline, Recipe, Work
 
 if TYPE_CHECKING:
@@ -79,7 +79,7 @@ class Txt2Img(Pipeline[Txt2ImgParams]):
                 width,
                 height,
                 source=highres.enlarged(latent, width // checkpoint.factor, height // checkpoint.factor),
-                strength=1 - highres.fidelity,
+                strength=strength_of(highres.fidelity),
                 steps=highres.steps(params.num_steps),
             )
             for noise, latent in zip(noises, latents, strict=True)

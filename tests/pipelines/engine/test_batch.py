@@ -20,10 +20,7 @@ from pipelines.engine.trajectory import Trajectory
 from pipelines.pipeline import Denoise
 from pipelines.sampler_names import SAMPLERS
 
-pytestmark = [
-    pytest.mark.filterwarnings(r"ignore:__array(_wrap)?__:DeprecationWarning"),
-    pytest.mark.filterwarnings("ignore:Should have ta>=t0:UserWarning"),
-]
+pytestmark = pytest.mark.filterwarnings("ignore:Should have ta>=t0:UserWarning")
 # A stronger guidance also multiplies float32's rounding, of diffusers' arithmetic as much as of ours.
 STRENGTH, STEPS, GUIDANCE = 0.6, 10, 3.0
 

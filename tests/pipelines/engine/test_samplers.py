@@ -10,10 +10,7 @@ from pipelines.engine import samplers
 from pipelines.engine.noise import SeededNoise
 from pipelines.engine.table import Table
 from pipelines.sampler_names import SAMPLERS, sigmas_of
-from tests.pipelines.engine.conftest import SD1
-
-# diffusers hands tensors to numpy in a way that numpy 2 frowns on.
-pytestmark = pytest.mark.filterwarnings(r"ignore:__array(_wrap)?__:DeprecationWarning")
+from tests.pipelines.conftest import SD1
 
 SHAPE = (1, 4, 8, 8)
 CASES = [(sampler, sigmas) for sampler in SAMPLERS for sigmas in (None, *sigmas_of(sampler))]

@@ -15,10 +15,7 @@ from pipelines.engine.trajectory import SourceShapeError, Trajectory
 from pipelines.pipeline import Denoise
 from pipelines.sampler_names import SAMPLERS
 
-pytestmark = [
-    pytest.mark.filterwarnings(r"ignore:__array(_wrap)?__:DeprecationWarning"),
-    pytest.mark.filterwarnings("ignore:Should have ta>=t0:UserWarning"),
-]
+pytestmark = pytest.mark.filterwarnings("ignore:Should have ta>=t0:UserWarning")
 
 
 def denoise(checkpoint: Checkpoint, sampler: str = "euler", **changes: Any) -> Denoise:

@@ -4,15 +4,12 @@ from __future__ import annotations
 
 from typing import Any
 
-import pytest
 import torch
 
 from models.checkpoint import Checkpoint
 from pipelines.engine.batch import Key
 from pipelines.engine.capacity import Capacity
 from pipelines.engine.warmup import warm_up
-
-pytestmark = pytest.mark.filterwarnings(r"ignore:__array(_wrap)?__:DeprecationWarning")
 
 
 class Diary(Capacity):

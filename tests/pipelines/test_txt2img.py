@@ -1,0 +1,80 @@
+"""The recipe of text to image, run by the engine on a toy."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import torch
+
+from models.checkpoint import Checkpoint
+from pipelines.engine.engine import Engine
+from pipelines.engine.trajectory import Trajectory
+from pipelines.txt2img import Txt2Img
+from tests.pipelines.conftest import images_of, run_dry
+
+
+def made(engine: Engine, **changes: Any) -> list[np.ndarray]:
+    params = Txt2Img.Params.model_validate(
+        {"text": "a red house", "model": "toy-sd1", "w": 64, "h": 64, "num_steps": 3, "seed": 5, **changes}
+    )
+    engine.add("one", Txt2Img(), params, {})
+    return images_of(run_dry(engine))["one"]
+
+
+def test_images_have_the_size_that_was_asked_for(engine: Engine) -> None:
+    assert [image.shape for image in made(engine, w=72, h=104, num_samples=2)] == [(104, 72, 3)] * 2
+
+
+def test_another_prompt_or_negative_prompt_is_another_picture(engine: Engine) -> None:
+    first = made(engine)
+    assert np.array_equal(first, made(engine))
+    assert not np.array_equal(first, made(engine, text="a blue boat"))
+    assert not np.array_equal(first, made(engine, negative_prompt="a blue boat"))
+
+
+def test_variations_lead_from_one_seed_to_another(engine: Engine) -> None:
+    start, end = made(engine)[0], made(engine, seed=9)[0]
+    none = made(engine, variation_seed=9, variation_strength=0)[0]
+    whole = made(engine, variation_seed=9, variation_strength=1)[0]
+    half = made(engine, variations=[{"seed": 9, "strength": 0.5}])[0]
+    assert np.array_equal(none, start)
+    assert np.abs(whole.astype(int) - end).max() <= 1
+    assert not np.array_equal(half, start)
+    assert not np.array_equal(half, end)
+
+
+def test_a_circular_picture_tiles(engine: Engine) -> None:
+    """Across the wrapped edge it is as smooth as inside; without `use_circular` there is a seam."""
+
+    def seam(image: np.ndarray) -> float:
+        inside = np.abs(np.diff(image.astype(float), axis=1)).mean()
+        return float(np.abs(image[:, 0].astype(float) - image[:, -1]).mean() / inside)
+
+    plain, tiled = (made(engine, use_circular=circular)[0] for circular in (False, True))
+    assert seam(tiled) < 1.5 < seam(plain)
+
+
+def test_the_second_pass_starts_from_the_enlarged_first(engine: Engine, sd1: Checkpoint) -> None:
+    highres = {"upscale_factor": 1.5, "fidelity": 0.5, "upscale_method": "bilinear"}
+    params = Txt2Img.Params(text="a red house", model="toy-sd1", w=64, h=64, num_steps=4, seed=5, highres_info=highres)
+    recipe = Txt2Img().run(params, OneModel(sd1), {})
+    with torch.inference_mode():
+        first = next(recipe)
+        latents = [torch.randn(1, 4, 8, 8)]
+        second = recipe.send(latents)
+    assert (first[0].width, first[0].height, first[0].source) == (64, 64, None)
+    assert (second[0].width, second[0].height, second[0].strength) == (96, 96, 0.5)
+    assert second[0].source is not None
+    expected = torch.nn.functional.interpolate(latents[0], size=(12, 12), mode="bilinear")
+    assert torch.equal(second[0].source, expected)
+    assert len(Trajectory(second[0]).table) == 4
+    assert made(engine, highres_info=highres)[0].shape == (96, 96, 3)
+
+
+class OneModel:
+    def __init__(self, checkpoint: Checkpoint) -> None:
+        self._checkpoint = checkpoint
+
+    def checkpoint(self, name: str) -> Checkpoint:
+        return self._checkpoint
