@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import fcntl
 import logging
 import signal
 import socket
@@ -15,29 +16,32 @@ from typing import Any
 import uvicorn
 
 from server.device import torch_environment
-from server.services import Services
+from server.services import Services, public_url
 from server.settings import Settings, SettingsError
 
 log = logging.getLogger(__name__)
 Work = Coroutine[Any, Any, None]
 CLOSE_S = 3
+BACKLOG = 2048
 
 
 async def serve(settings: Settings) -> None:
     """Everything on one machine: SQLite logs, the queue in memory, a folder for images."""
-    ensure_models(settings)
-    async with _services(settings) as services:
-        from server.worker import Worker
+    with _listening(settings) as listener, _alone(settings):
+        ensure_models(settings)
+        async with _services(settings) as services:
+            from server.worker import Worker
 
-        worker = Worker(services, settings.device)
-        await _until_told(_controlling(services), worker.run(), _answering(services), drain=worker.drain)
+            worker = Worker(services, settings.device)
+            await _until_told(_controlling(services), worker.run(), _answering(services, listener), drain=worker.drain)
 
 
 async def api(settings: Settings) -> None:
     """HTTP alone."""
     _need_shared_queue(settings, "api")
-    async with _services(settings) as services:
-        await _until_told(_answering(services))
+    with _listening(settings) as listener:
+        async with _services(settings) as services:
+            await _until_told(_answering(services, listener))
 
 
 async def controller(settings: Settings) -> None:
@@ -78,6 +82,32 @@ def _need_shared_queue(settings: Settings, role: str) -> None:
         )
 
 
+def _listening(settings: Settings) -> socket.socket:
+    """Taken before anything else is done, so that a port in use costs nothing but one line."""
+    family = socket.AF_INET6 if ":" in settings.host else socket.AF_INET
+    try:
+        return socket.create_server((settings.host, settings.port), family=family, backlog=BACKLOG)
+    except OSError as error:
+        raise SettingsError(
+            f"cannot listen on {settings.host} port {settings.port} ({error.strerror}); "
+            "stop what listens there, or set HUA_HOST or HUA_PORT"
+        ) from error
+
+
+@contextlib.contextmanager
+def _alone(settings: Settings) -> Iterator[None]:
+    """Holds the data folder: two queues in two memories would each run every task of its logs."""
+    settings.data_dir.mkdir(parents=True, exist_ok=True)
+    with (settings.data_dir / "lock").open("w") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError as error:
+            raise SettingsError(
+                f"another `hua serve` uses HUA_DATA_DIR={settings.data_dir}; stop it, or set another folder"
+            ) from error
+        yield
+
+
 @contextlib.asynccontextmanager
 async def _services(settings: Settings) -> AsyncIterator[Services]:
     services = Services.from_settings(settings)
@@ -93,20 +123,13 @@ async def _controlling(services: Services) -> None:
     await Controller.of(services).run()
 
 
-async def _answering(services: Services) -> None:
+async def _answering(services: Services, listener: socket.socket) -> None:
     from server.app import create_app
 
-    settings = services.settings
-    config = uvicorn.Config(
-        create_app(services),
-        host=settings.host,
-        port=settings.port,
-        log_config=None,
-        access_log=False,
-        timeout_graceful_shutdown=CLOSE_S,
-    )
+    config = uvicorn.Config(create_app(services), log_config=None, access_log=False, timeout_graceful_shutdown=CLOSE_S)
     server = _Http(config)
-    serving = asyncio.create_task(server.serve())
+    serving = asyncio.create_task(server.serve(sockets=[listener]))
+    log.info("listening on %s", public_url(services.settings))
     try:
         await asyncio.shield(serving)
     except asyncio.CancelledError:
@@ -116,16 +139,11 @@ async def _answering(services: Services) -> None:
 
 
 class _Http(uvicorn.Server):
-    """Uvicorn that leaves signals to its role and says where it listens."""
+    """Uvicorn that leaves signals to its role."""
 
     @contextlib.contextmanager
     def capture_signals(self) -> Iterator[None]:
         yield
-
-    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
-        await super().startup(sockets)
-        if self.started:
-            log.info("listening on http://%s:%s", self.config.host, self.config.port)
 
 
 async def _until_told(*works: Work, drain: Callable[[], Awaitable[None]] | None = None) -> None:

@@ -1,0 +1,67 @@
+"""What keeps a role from starting is said in one line, before anything heavy is begun."""
+
+import fcntl
+import os
+import socket
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+
+def refusal(data_dir: Path, role: str = "serve", **environment: str) -> str:
+    done = subprocess.run(
+        [sys.executable, "-m", "server", role],
+        env=os.environ | {"HUA_DATA_DIR": str(data_dir), **environment},
+        capture_output=True,
+        text=True,
+        timeout=30,
+    )
+    assert done.returncode == 1
+    assert done.stderr.count("\n") == 1, done.stderr
+    return done.stderr
+
+
+def test_a_port_in_use(tmp_path: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        assert f"cannot listen on 127.0.0.1 port {port}" in refusal(tmp_path, HUA_PORT=str(port))
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_data_folder_in_use(tmp_path: Path) -> None:
+    with (tmp_path / "lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        assert "another `hua serve` uses" in refusal(tmp_path, HUA_PORT="18472")
+
+
+@pytest.mark.parametrize("role", ["api", "controller", "worker"])
+def test_a_queue_in_memory_is_no_use_to_a_role_of_its_own(tmp_path: Path, role: str) -> None:
+    assert "HUA_QUEUE=memory:// lives inside one process" in refusal(tmp_path, role)
+
+
+def test_a_models_folder_without_models(tmp_path: Path) -> None:
+    said = refusal(tmp_path / "data", HUA_MODELS_DIR=str(tmp_path), HUA_PORT="18473")
+    assert "has no models.yaml; write one" in said
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "says"),
+    [
+        ("HUA_HOST", "0.0.0.0", "HUA_API_KEYS"),
+        ("HUA_BROKER", "amqp://", "use sqlite://"),
+        ("HUA_PORT", "x", "HUA_PORT"),
+    ],
+)
+def test_a_wrong_setting(tmp_path: Path, models_yaml: Path, name: str, value: str, says: str) -> None:
+    environment = {"HUA_PORT": "18474", "HUA_MODELS_DIR": str(models_yaml.parent), name: value}
+    assert says in refusal(tmp_path / "data", **environment)
+
+
+@pytest.fixture
+def models_yaml(tmp_path: Path) -> Path:
+    (tmp_path / "toy.safetensors").write_bytes(b"")
+    file = tmp_path / "models.yaml"
+    file.write_text("models: [{name: toy, path: toy.safetensors, family: sd1}]")
+    return file
