@@ -13,8 +13,13 @@ def outcomes(house) -> Counter:
     return Counter(key for (key,) in rows)
 
 
+def staggered(house) -> list[str]:
+    """A queue that ends one by one, however many tasks share a batch."""
+    return [house.submit(num_steps=4 + 2 * place, w=96, h=96, seed=place) for place in range(16)]
+
+
 def test_killing_the_whole_group_loses_no_task_and_no_result(own_house, sink) -> None:
-    ids = [own_house.submit(num_steps=12, w=128, h=128, seed=seed) for seed in range(24)]
+    ids = staggered(own_house)
     own_house.until(lambda: sum(own_house.task(each)["status"] == "succeeded" for each in ids) >= 3, 60)
     before = {each: own_house.task(each) for each in ids}
     own_house.kill()
@@ -55,7 +60,7 @@ def test_a_task_that_kills_every_device_is_poison_and_takes_nobody_with_it(own_h
 
 
 def test_ctrl_c_lets_running_tasks_end_and_keeps_the_others_for_the_next_start(own_house) -> None:
-    ids = [own_house.submit(num_steps=12, w=128, h=128, seed=seed) for seed in range(24)]
+    ids = staggered(own_house)
     own_house.until(lambda: any(own_house.task(each)["status"] == "succeeded" for each in ids), 60)
     os.killpg(own_house.process.pid, signal.SIGINT)
     assert own_house.process.wait(timeout=60) == 0
