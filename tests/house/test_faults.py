@@ -15,7 +15,7 @@ def outcomes(house) -> Counter:
 
 def staggered(house) -> list[str]:
     """A queue that ends one by one, however many tasks share a batch."""
-    return [house.submit(num_steps=4 + 2 * place, w=96, h=96, seed=place) for place in range(16)]
+    return [house.submit(num_steps=4 + 6 * place, w=128, h=128, seed=place) for place in range(12)]
 
 
 def test_killing_the_whole_group_loses_no_task_and_no_result(own_house, sink) -> None:
