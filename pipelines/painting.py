@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Annotated, Literal, Self
 
 from pydantic import Field, model_validator
 
+from models.catalog import FOR_INPAINTING
 from pipelines.params import ImageParams, refuse_odd_size
-from pipelines.pipeline import Denoise, Kept, Work
+from pipelines.pipeline import Denoise, Kept, Recipe, Work
 
 if TYPE_CHECKING:
     import numpy as np
-    import torch
 
     from models.checkpoint import Checkpoint
     from pipelines.engine.noise import SeededNoise
@@ -86,7 +85,7 @@ class PaintParams(ImageParams):
     @property
     def painter(self) -> str:
         """The name of the model that paints: the one for inpainting, if there is one and it is wanted."""
-        return self.checkpoint if self.use_raw_inpainting else f"{self.checkpoint}/inpainting"
+        return self.checkpoint if self.use_raw_inpainting else self.checkpoint + FOR_INPAINTING
 
     @property
     def painting(self) -> Work:
@@ -107,16 +106,13 @@ class PaintParams(ImageParams):
         return binary(levels, self.threshold, self.inpainting_mask_blur or 0)
 
 
-Painting = Generator[Sequence[Denoise], "list[torch.Tensor]", "list[np.ndarray]"]
-
-
 class ThinMaskError(ValueError):
     """The mask slips between the latents."""
 
     code = "bad_input"
 
 
-def paint(params: PaintParams, checkpoint: Checkpoint, original: np.ndarray, mask: np.ndarray) -> Painting:
+def paint(params: PaintParams, checkpoint: Checkpoint, original: np.ndarray, mask: np.ndarray) -> Recipe:
     """The original, pixels [height, width, 3 or 4], painted where the mask is true; images of the same size."""
     from models.masks import Box, bounds, fitted, grown, pasted
     from models.pixels import flattened, resized, snapped
@@ -139,7 +135,7 @@ def paint(params: PaintParams, checkpoint: Checkpoint, original: np.ndarray, mas
     return results
 
 
-def _painted(params: PaintParams, checkpoint: Checkpoint, picture: np.ndarray, mask: np.ndarray) -> Painting:
+def _painted(params: PaintParams, checkpoint: Checkpoint, picture: np.ndarray, mask: np.ndarray) -> Recipe:
     """The picture, RGB, painted at the size that it has."""
     if not mask[:: checkpoint.factor, :: checkpoint.factor].any():
         raise ThinMaskError(
