@@ -21,10 +21,12 @@ class Autoencoder:
         self.channels = int(net.config.latent_channels)
 
     @torch.inference_mode()
-    def encode(self, pixels: np.ndarray, noise: Noise, *, circular: bool) -> Tensor:
-        """Latents [1, channels, h, w], scaled, float32, of uint8 RGB pixels [height, width, 3]."""
+    def encode(self, pixels: np.ndarray, noise: Noise, *, hole: np.ndarray | None = None, circular: bool) -> Tensor:
+        """Latents [1, channels, h, w], scaled, float32, of uint8 RGB pixels [height, width, 3]; grey in the hole."""
         image = torch.from_numpy(pixels[None].astype(np.float32) / 255.0).permute(0, 3, 1, 2)
         image = (2.0 * image - 1.0).to(self.net.device, self.net.dtype)
+        if hole is not None:
+            image = image.masked_fill(torch.from_numpy(hole).to(image.device), 0.0)
         with circularly.padding(self.net, circular):
             posterior = self.net.encode(image).latent_dist
         drawn = noise.gaussian(posterior.mean.shape).to(posterior.mean)

@@ -14,6 +14,7 @@ import yaml
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError
 
 FILE = "models.yaml"
+FOR_INPAINTING = "/inpainting"
 PICKLES = frozenset({".ckpt", ".pt", ".pth", ".bin"})
 
 Name = Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9._-]{0,63}$")]
@@ -42,6 +43,8 @@ class ModelEntry(BaseModel):
     """What the denoiser was trained to predict; None: what the folder's scheduler config says."""
     clip_skip: int = Field(default=0, ge=0, le=8)
     """Text-encoder layers left out when a task does not say how many."""
+    inpainting: Name | None = None
+    """The model that paints masked areas for this one, if it was trained for that; see `Catalog.find`."""
     config: Path | None = None
     """For a single file: a folder of configs (and perhaps tokenizers) to use instead of the family's own."""
     sha256: Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")] | None = None
@@ -50,7 +53,10 @@ class ModelEntry(BaseModel):
 
 
 class Catalog:
-    """The models there are. One of them is the default, the model that an empty name means."""
+    """The models there are. One of them is the default, the model that an empty name means.
+
+    `NAME/inpainting` is the model that paints masked areas for NAME: the one that its entry says, else NAME itself.
+    """
 
     def __init__(self, entries: tuple[ModelEntry, ...]) -> None:
         self.entries = entries
@@ -61,12 +67,24 @@ class Catalog:
                 if name in self._by_name:
                     raise CatalogError(f"two models are called {name!r} in {FILE}; give each name and alias once")
                 self._by_name[name] = entry
+        for entry in entries:
+            if entry.inpainting is not None and entry.inpainting not in self._by_name:
+                raise CatalogError(
+                    f"{entry.name} has `inpainting: {entry.inpainting}`, but no model of {FILE} is called so; "
+                    "list that model too, or leave the line out"
+                )
 
     def __iter__(self) -> Iterator[ModelEntry]:
         return iter(self.entries)
 
     def find(self, name: str) -> ModelEntry:
         """The model of this name or alias; "" is the default. Raises UnknownModelError."""
+        entry = self._called(name.removesuffix(FOR_INPAINTING))
+        if not name.endswith(FOR_INPAINTING) or entry.inpainting is None:
+            return entry
+        return self._by_name[entry.inpainting]
+
+    def _called(self, name: str) -> ModelEntry:
         if name == "":
             return self.default
         if name in self._by_name:

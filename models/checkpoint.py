@@ -42,6 +42,9 @@ class Checkpoint(Protocol):
     name: str
     family: str
     channels: int
+    inputs: int
+    """Channels that `predict` takes: `channels`, or 2 · `channels` + 1 if it was trained for inpainting, which is also
+    shown the mask (1: paint) and the latents of the picture with the mask cut out."""
     factor: int
     device: torch.device
     dtype: torch.dtype
@@ -57,14 +60,20 @@ class Checkpoint(Protocol):
         """
         ...
 
-    def encode(self, pixels: np.ndarray, noise: Noise, *, circular: bool = False) -> torch.Tensor:
-        """Scaled latents [1, channels, h, w] of uint8 RGB pixels [height, width, 3]; `noise` samples the posterior."""
+    def encode(
+        self, pixels: np.ndarray, noise: Noise, *, hole: np.ndarray | None = None, circular: bool = False
+    ) -> torch.Tensor:
+        """Scaled latents [1, channels, h, w] of uint8 RGB pixels [height, width, 3]; `noise` samples the posterior.
+
+        Where `hole` (bool [height, width]) is true, the pixels are taken for mid-grey.
+        """
         ...
 
     def predict(
         self, latents: torch.Tensor, timesteps: torch.Tensor, conditioning: Conditioning, *, circular: bool = False
     ) -> torch.Tensor:
-        """The denoiser's output for scaled latents; timesteps are one per row; conditioning is stacked over rows."""
+        """The denoiser's output [rows, channels, h, w] for scaled latents [rows, inputs, h, w], of an inpainting
+        checkpoint followed by mask and masked latents; timesteps are one per row; conditioning is stacked over rows."""
         ...
 
     def decode(self, latents: torch.Tensor, *, circular: bool = False) -> list[np.ndarray]:

@@ -42,6 +42,7 @@ class LatentDiffusion:
         self.scheduler_config = _scheduler_config(entry, weights)
         self._clip_skip = entry.clip_skip
         self._unet = weights.unet(dtype)
+        self.inputs = int(self._unet.config.in_channels)
         self._autoencoder = autoencoder
         self._encoders = tuple(encoders)
         self._encodings: OrderedDict[tuple[str, int], tuple[Encoding, ...]] = OrderedDict()
@@ -66,8 +67,10 @@ class LatentDiffusion:
         self._encodings.clear()
         self._to_rgb = (fit_preview(self._autoencoder) if self._to_rgb is None else self._to_rgb).to(device)
 
-    def encode(self, pixels: np.ndarray, noise: Noise, *, circular: bool = False) -> Tensor:
-        return self._autoencoder.encode(pixels, noise, circular=circular)
+    def encode(
+        self, pixels: np.ndarray, noise: Noise, *, hole: np.ndarray | None = None, circular: bool = False
+    ) -> Tensor:
+        return self._autoencoder.encode(pixels, noise, hole=hole, circular=circular)
 
     @torch.inference_mode()
     def predict(
@@ -134,8 +137,9 @@ def _check_fit(
             f"{entry.name}: its UNet wants text of width {expected}, its text encoders give {given}; "
             f"is its family really {entry.family}?"
         )
-    if unet.config.in_channels != autoencoder.channels:
+    plain = autoencoder.channels
+    if unet.config.in_channels not in (plain, 2 * plain + 1):
         raise WeightsError(
-            f"{entry.name}: its UNet takes {unet.config.in_channels} channels, not the {autoencoder.channels} of plain "
-            "latents; give a text-to-image checkpoint, not one for inpainting or depth"
+            f"{entry.name}: its UNet takes {unet.config.in_channels} channels, neither the {plain} of plain latents "
+            f"nor the {2 * plain + 1} of inpainting; give a checkpoint for one of these, not for depth or editing"
         )

@@ -1,8 +1,9 @@
 """Toy checkpoints: the real architectures at a size that a laptop's CPU runs in tenths of a second.
 
-`python -m models.toy DIR` fills DIR with `toy-sd1`, `toy-sd2` and `toy-sdxl`, diffusers folders that any diffusers
-pipeline loads, and a `models.yaml` that names them. Weights are random but for the last convolutions, which are fitted
-in closed form (`toy_fit.py`), so that pictures show soft coloured shapes instead of grey noise.
+`python -m models.toy DIR` fills DIR with `toy-sd1`, `toy-sd2`, `toy-sdxl` and `toy-sd1-inpainting`, diffusers folders
+that any diffusers pipeline loads, and a `models.yaml` that names them. Weights are random but for the last
+convolutions, which are fitted in closed form (`toy_fit.py`), so that pictures show soft coloured shapes instead of grey
+noise.
 """
 
 from __future__ import annotations
@@ -39,9 +40,16 @@ SCHEDULER = {
 MODELS_YAML = """\
 # Which models this server has. Users say these names, never paths.
 models:
-  - {name: toy-sd1, path: toy-sd1, family: sd1, title: "Toy SD 1", aliases: [v1.5, general, basic], default: true}
+  - name: toy-sd1
+    path: toy-sd1
+    family: sd1
+    title: "Toy SD 1"
+    aliases: [v1.5, general, basic]
+    default: true
+    inpainting: toy-sd1-inpainting
   - {name: toy-sd2, path: toy-sd2, family: sd2, title: "Toy SD 2 (v-prediction)"}
   - {name: toy-sdxl, path: toy-sdxl, family: sdxl, title: "Toy SDXL"}
+  - {name: toy-sd1-inpainting, path: toy-sd1-inpainting, family: sd1, title: "Toy SD 1 for inpainting"}
 """
 
 
@@ -101,7 +109,8 @@ def _model_index(toy: Toy, classes: dict[str, Any]) -> dict[str, Any]:
     if toy.family == "sdxl":
         pipeline, options = "StableDiffusionXLPipeline", {"force_zeros_for_empty_prompt": True}
     else:
-        pipeline, options = "StableDiffusionPipeline", {"requires_safety_checker": False}
+        pipeline = "StableDiffusionPipeline" if toy.inputs == 4 else "StableDiffusionInpaintPipeline"
+        options = {"requires_safety_checker": False}
     absent = (None, None)
     optional = {"feature_extractor": absent, "image_encoder": absent}
     if toy.family != "sdxl":

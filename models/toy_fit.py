@@ -104,12 +104,25 @@ def fit_denoiser(
     inputs: list[tuple[Any, ...]] = []
     targets: list[Tensor] = []
     for _ in range(16):
-        clean = vae.encode(scenes(4, 256)).latent_dist.mean * vae.config.scaling_factor
+        pictures = scenes(4, 256)
+        clean = vae.encode(pictures).latent_dist.mean * vae.config.scaling_factor
         noise, timesteps = torch.randn_like(clean), torch.randint(1000, (4,))
         noisy = noising.add_noise(clean, noise, timesteps)
+        if unet.config.in_channels > clean.shape[1]:
+            noisy = torch.cat([noisy, *_masked(pictures, vae)], dim=1)
         inputs.append((noisy, timesteps, torch.randn(4, 77, unet.config.cross_attention_dim), *_extras(unet)))
         targets.append(noise if prediction == "epsilon" else noising.get_velocity(clean, noise, timesteps))
     fit(unet, unet.conv_out, inputs, targets)
+
+
+def _masked(pictures: Tensor, vae: AutoencoderKL) -> tuple[Tensor, Tensor]:
+    """What an inpainting UNet is shown beside the latents: a mask, and the pictures' latents with the mask cut out."""
+    mask = torch.zeros_like(pictures[:, :1])
+    for hole in mask:
+        top, left = torch.randint(128, (2,)).tolist()
+        hole[:, top : top + 128, left : left + 128] = 1
+    cut_out = vae.encode(pictures * (1 - mask)).latent_dist.mean * vae.config.scaling_factor
+    return F.interpolate(mask, size=cut_out.shape[2:]), cut_out
 
 
 def _extras(unet: UNet2DConditionModel) -> tuple[Any, ...]:

@@ -23,18 +23,22 @@ class Toy:
     """The padding token of each tokenizer; OpenCLIP, the text encoder of SD 2 and the second one of SDXL, has "!"."""
     widths: Sequence[int] = (64,)
     """Width of each text encoder; those of SDXL must differ, for single-file loaders tell them apart by it."""
+    inputs: int = 4
+    """Channels that the UNet takes: nine, if it is for inpainting, with the mask and the masked latents."""
 
 
 TOYS = (
     Toy("toy-sd1", "sd1", seed=1),
     Toy("toy-sd2", "sd2", seed=2, prediction="v_prediction", pads=("!",)),
     Toy("toy-sdxl", "sdxl", seed=3, pads=("<|endoftext|>", "!"), widths=(32, 64)),
+    Toy("toy-sd1-inpainting", "sd1", seed=4, inputs=9),
 )
 
 
 def unet(toy: Toy) -> UNet2DConditionModel:
     common: dict[str, Any] = {"sample_size": 64, "layers_per_block": 1, "norm_num_groups": 16}
     common["cross_attention_dim"] = sum(toy.widths)
+    common["in_channels"] = toy.inputs
     if toy.family == "sdxl":
         return UNet2DConditionModel(
             **common,

@@ -21,6 +21,7 @@ from transformers.utils import logging as transformers_logging
 from models.catalog import ModelEntry
 
 CONFIGS = Path(__file__).parent / "configs"
+FIRST_LAYER = "model.diffusion_model.input_blocks.0.0.weight"
 
 TextModel: TypeAlias = CLIPTextModel | CLIPTextModelWithProjection
 
@@ -94,7 +95,10 @@ class SingleFile:
         self._config = entry.config or CONFIGS / entry.family
 
     def unet(self, dtype: torch.dtype) -> UNet2DConditionModel:
-        return UNet2DConditionModel.from_single_file(**self._part("unet", dtype))
+        """Its first layer tells an inpainting checkpoint, of which the family's config does not know."""
+        first = self._tensors.get(FIRST_LAYER)
+        inputs = {} if first is None else {"in_channels": first.shape[1]}
+        return UNet2DConditionModel.from_single_file(**self._part("unet", dtype), **inputs)
 
     def vae(self, dtype: torch.dtype) -> AutoencoderKL:
         return AutoencoderKL.from_single_file(**self._part("vae", dtype))

@@ -55,11 +55,24 @@ P = TypeVar("P", bound=Params)
 
 
 @dataclass(frozen=True, slots=True)
+class Kept:
+    """What a Denoise must not change: after every step, the latents of `picture` [1, channels, h, w], as noisy as the
+    next step wants them, are put back wherever `mask` [1, 1, h, w] is 0. Where it is 1, there is to be painted.
+    """
+
+    picture: torch.Tensor
+    mask: torch.Tensor
+
+
+@dataclass(frozen=True, slots=True)
 class Denoise:
     """What a recipe yields: "bring these latents from noise to image, so". One image each.
 
     Without `source` it starts from pure noise at `width` × `height`; with `source` (latents [1, channels, h, w]) it
     starts `strength` of the way up the noise. `negative=None` means one row a step and no guidance.
+
+    `initial` is the noise to start from, [1, channels, h, w], if the recipe has drawn it from `noise` already.
+    `beside`, [1, inputs - channels, h, w], is what an inpainting checkpoint is shown beside the latents.
     """
 
     checkpoint: Checkpoint
@@ -75,6 +88,9 @@ class Denoise:
     source: torch.Tensor | None = None
     strength: float = 1.0
     circular: bool = False
+    initial: torch.Tensor | None = None
+    beside: torch.Tensor | None = None
+    kept: Kept | None = None
 
 
 Recipe = Generator[Sequence[Denoise], "list[torch.Tensor]", "list[np.ndarray]"]

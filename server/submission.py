@@ -15,6 +15,7 @@ from typing import Any
 from pydantic import ValidationError
 
 import pipelines
+from models.catalog import FOR_INPAINTING
 from pipelines.pipeline import AnyPipeline, Params, Work
 from server.broker import BrokerUnavailableError
 from server.complaint import complaint
@@ -134,9 +135,9 @@ async def _accepted(services: Services, pipeline: AnyPipeline, asked: Params, te
     _refuse_too_many_pixels(pipeline.work(asked), services.settings.max_pixels)
     changed: dict[str, Any] = {}
     for name in pipeline.needs(asked):
-        entry = services.catalog.find(name)
-        if getattr(asked, "model", None) == name:
-            changed["model"] = entry.name
+        named = services.catalog.find(name.removesuffix(FOR_INPAINTING))
+        if getattr(asked, "model", None) == name.removesuffix(FOR_INPAINTING):
+            changed["model"] = named.name
     inputs = Inputs.of(services)
     await inputs.check(asked, tenant)
     changed |= await inputs.absorb(asked, tenant)

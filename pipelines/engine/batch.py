@@ -68,10 +68,11 @@ class Batch:
     def _predict(self, latents: torch.Tensor, timesteps: torch.Tensor) -> torch.Tensor:
         checkpoint, denoises = self._checkpoint, [each.denoise for each in self._trajectories]
         owners = _moved(torch.tensor(self._owners), latents.device)
+        inputs, beside = latents.to(checkpoint.dtype), [each.beside for each in self._trajectories]
+        if shown := [extra for extra in beside if extra is not None]:
+            inputs = torch.cat([inputs, torch.stack(shown)], dim=1)
         circular = denoises[0].circular
-        return checkpoint.predict(
-            latents[owners].to(checkpoint.dtype), timesteps[owners], _conditioning(denoises), circular=circular
-        ).float()
+        return checkpoint.predict(inputs[owners], timesteps[owners], _conditioning(denoises), circular=circular).float()
 
     def _guide(self, predicted: torch.Tensor, guidance: torch.Tensor) -> torch.Tensor:
         """Classifier-free guidance (Ho and Salimans 2022), where there is a negative to be steered away from."""

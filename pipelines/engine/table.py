@@ -43,6 +43,7 @@ class Table:
 
     The latents start as `signal`·source + `sigma`·noise. `weights` is [rows, 9]: A and B, latest first, and C.
     S and T are [rows]. G is [rows, 2]: the clean latents, as they look from row i, are G[i,0]·x[i] + G[i,1]·m[i].
+    N is [rows, 2]: clean latents as noisy as x[i+1] are N[i,0]·clean + N[i,1]·noise, and (1, 0) after the last row.
     `sigma_range` is what a Brownian path spans, (0, 0) if there is none.
     """
 
@@ -52,6 +53,7 @@ class Table:
     S: np.ndarray
     T: np.ndarray
     G: np.ndarray
+    N: np.ndarray
     draws: tuple[Draw | None, ...]
     sigma_range: tuple[float, float]
 
@@ -71,7 +73,8 @@ def _deepest(coefficients: np.ndarray) -> int:
 def empty() -> Table:
     """The table that leaves a source as it is."""
     flat = np.zeros(0)
-    return Table(1.0, 0.0, np.zeros((0, 2 * DEPTH + 1)), flat, flat, np.zeros((0, 2)), (), (0.0, 0.0))
+    pairs = np.zeros((0, 2))
+    return Table(1.0, 0.0, np.zeros((0, 2 * DEPTH + 1)), flat, flat, pairs, pairs, (), (0.0, 0.0))
 
 
 def extract(scheduler: Any, steps: int, begin: int | None) -> Table:
@@ -85,17 +88,19 @@ def extract(scheduler: Any, steps: int, begin: int | None) -> Table:
     signal, sigma = _start(scheduler, timesteps, begin)
     count = len(timesteps)
     units = torch.eye(3 * count, dtype=torch.float64)
-    scales, outcomes = np.zeros(count), np.zeros((count, 3 * count))
+    scales, outcomes, levels = np.zeros(count), np.zeros((count, 3 * count)), np.tile([1.0, 0.0], (count, 1))
     with _unit_noise(scheduler, units[2 * count :]) as drawn:
         for index, timestep in enumerate(timesteps):
             latents, output = units[index : index + 1], units[count + index : count + index + 1]
             drawn.append(None)
             scales[index] = scheduler.scale_model_input(latents, timestep)[0, index]
             outcomes[index] = scheduler.step(output, timestep, latents, return_dict=False)[0][0]
+            if index + 1 < count:
+                levels[index] = _noised(scheduler, timesteps[index + 1 : index + 2])
     weights = np.stack([_within_reach(outcomes, index) for index in range(count)])
     T = timesteps.double().numpy()
     guess = _guess(scheduler, scales, T)
-    return Table(signal, sigma, weights, scales, T, guess, tuple(drawn), _sigma_range(scheduler))
+    return Table(signal, sigma, weights, scales, T, guess, levels, tuple(drawn), _sigma_range(scheduler))
 
 
 def _start(scheduler: Any, timesteps: torch.Tensor, begin: int | None) -> tuple[float, float]:
@@ -105,8 +110,13 @@ def _start(scheduler: Any, timesteps: torch.Tensor, begin: int | None) -> tuple[
         scheduler.set_begin_index(begin or 0)
     if begin is None:
         return 0.0, float(scheduler.init_noise_sigma)
+    return _noised(scheduler, timesteps[:1])
+
+
+def _noised(scheduler: Any, timestep: torch.Tensor) -> tuple[float, float]:
+    """How much of the clean latents and how much noise the scheduler, as it stands, mixes at a timestep [1]."""
     units = torch.eye(2, dtype=torch.float64)
-    signal, sigma = scheduler.add_noise(units[:1], units[1:], timesteps[:1])[0].tolist()
+    signal, sigma = scheduler.add_noise(units[:1], units[1:], timestep)[0].tolist()
     return signal, sigma
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 
 from pipelines.engine import samplers
-from pipelines.pipeline import Denoise
+from pipelines.pipeline import Denoise, Kept
 
 State = dict[str, torch.Tensor]
 """A trajectory at rest, on the CPU: `index`, `latents` and `outputs` [deep, channels, h, w], `noise` (uint8)."""
@@ -13,6 +13,12 @@ State = dict[str, torch.Tensor]
 
 class SourceShapeError(ValueError):
     """The latents to start from are not of the size that was asked for."""
+
+    code = "bad_input"
+
+
+class InpaintingOnlyError(ValueError):
+    """A checkpoint for inpainting was asked for a whole picture, without a mask to look at."""
 
     code = "bad_input"
 
@@ -35,6 +41,10 @@ class Trajectory:
         self._seen: tuple[torch.Tensor, torch.Tensor] | None = None
         self.index = 0
         self.outputs: list[torch.Tensor] = []
+        self.beside = self._beside()
+        noise = denoise.initial if denoise.initial is not None else denoise.noise.initial((1, *self.shape))
+        self._initial = noise[0].to(checkpoint.device)
+        self._kept = None if denoise.kept is None else _on(checkpoint.device, denoise.kept)
         if state is None:
             self.latents = [self._start()]
         else:
@@ -78,6 +88,7 @@ class Trajectory:
     def advance(self, latents: torch.Tensor, output: torch.Tensor) -> None:
         """Takes the step: `output` is what the model made of the present latents, `latents` are the next ones."""
         self._seen = self.latents[0], output
+        latents = self._with_kept(latents)
         latents_deep, outputs_deep = self.table.reach
         self.latents = [latents, *self.latents][: max(latents_deep, 1)]
         self.outputs = [output, *self.outputs][: max(outputs_deep - 1, 0)]
@@ -102,9 +113,27 @@ class Trajectory:
             )
         if source is not None and not len(self.table):
             return source[0].to(device, torch.float32)
-        noise = self.denoise.noise.initial((1, *self.shape)).to(device)
-        latents = self.table.sigma * noise[0]
+        latents = self.table.sigma * self._initial
         return latents if source is None else latents + self.table.signal * source[0].to(device, torch.float32)
+
+    def _beside(self) -> torch.Tensor | None:
+        """What the denoiser is shown beside the latents, [inputs - channels, h, w] in the checkpoint's dtype."""
+        checkpoint, beside = self.denoise.checkpoint, self.denoise.beside
+        if beside is not None:
+            return beside[0].to(checkpoint.device, checkpoint.dtype)
+        if checkpoint.inputs != checkpoint.channels:
+            raise InpaintingOnlyError(
+                f"model {checkpoint.name!r} is for inpainting and paints masked areas only; "
+                "use a plain model here, or one of the inpainting tasks"
+            )
+        return None
+
+    def _with_kept(self, latents: torch.Tensor) -> torch.Tensor:
+        """The next latents, with the picture put back around what is painted."""
+        if self._kept is None:
+            return latents
+        signal, sigma = self.table.N[self.index].tolist()
+        return torch.where(self._kept.mask > 0, latents, signal * self._kept.picture + sigma * self._initial)
 
     def _restore(self, state: State) -> None:
         device = self.denoise.checkpoint.device
@@ -112,3 +141,8 @@ class Trajectory:
         self.latents = list(state["latents"].to(device).unbind())
         self.outputs = list(state["outputs"].to(device).unbind())
         self.denoise.noise.restore(state["noise"])
+
+
+def _on(device: torch.device, kept: Kept) -> Kept:
+    """Of one image, [channels, h, w] and [1, h, w], float32 on the device."""
+    return Kept(kept.picture[0].to(device, torch.float32), kept.mask[0].to(device, torch.float32))

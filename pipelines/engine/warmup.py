@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from dataclasses import replace
 
 import torch
 
@@ -40,12 +41,11 @@ def warm_up(
 
 def _trajectories(checkpoint: Checkpoint, width: int, height: int, images: int) -> list[Trajectory]:
     positive, negative = checkpoint.encode_prompt("", "", clip_skip=-1, width=width, height=height)
-    return [
-        Trajectory(
-            Denoise(checkpoint, positive, negative, SeededNoise(seed), width, height, steps=STEPS, sampler="euler")
-        )
-        for seed in range(images)
-    ]
+    denoise = Denoise(checkpoint, positive, negative, SeededNoise(0), width, height, steps=STEPS, sampler="euler")
+    if more := checkpoint.inputs - checkpoint.channels:
+        shown = torch.zeros(1, more, height // checkpoint.factor, width // checkpoint.factor)
+        denoise = replace(denoise, beside=shown)
+    return [Trajectory(replace(denoise, noise=SeededNoise(seed))) for seed in range(images)]
 
 
 def _timed_steps(batch: Batch, capacity: Capacity, device: torch.device) -> list[float]:

@@ -41,6 +41,18 @@ def test_names_aliases_and_the_default(three: Catalog) -> None:
     assert [(entry.name, entry.bytes) for entry in three] == [("one", 4), ("two", 4), ("three", 6)]
 
 
+def test_the_model_that_paints_masked_areas(folder: Path) -> None:
+    one = "{name: one, path: one, family: sd1, aliases: [v1.5], inpainting: painter, default: true}"
+    two = "{name: two, path: two, family: sd1, aliases: [painter]}"
+    models = catalog.read(put(folder, one, two))
+    for name in ("one", "v1.5", "", "two", "painter"):
+        assert models.find(f"{name}/inpainting").name == "two"
+    with pytest.raises(UnknownModelError, match="no model 'one/inpainting'"):
+        models.find("one/inpainting/inpainting")
+    with pytest.raises(CatalogError, match="one has `inpainting: painter`, but no model"):
+        catalog.read(put(folder, one))
+
+
 def test_without_a_mark_the_first_is_the_default(folder: Path) -> None:
     first = "{name: one, path: one, family: sd1}"
     assert catalog.read(put(folder, first, "{name: two, path: two, family: sd1}")).find("").name == "one"

@@ -80,15 +80,30 @@ def test_wrong_family_is_named(toys: Catalog) -> None:
         families.load(entry, CPU, torch.float32)
 
 
-def test_inpainting_checkpoint_is_refused(toys: Catalog, tmp_path: Path) -> None:
+def test_an_inpainting_checkpoint_tells_by_its_inputs(
+    toys: Catalog, write_single_file: Callable[[Path, Path], None], tmp_path: Path
+) -> None:
+    entry = toys.find("toy-sd1-inpainting")
+    write_single_file(entry.path, tmp_path / "toy.safetensors")
+    alone = entry.model_copy(update={"path": tmp_path / "toy.safetensors", "config": toys.find("toy-sd1").path})
+    single, whole = (families.load(each, CPU, torch.float32) for each in (alone, entry))
+    assert (single.inputs, whole.inputs, whole.channels) == (9, 9, 4)
+    conditioning, _ = whole.encode_prompt("a boat", None, clip_skip=-1, width=64, height=64)
+    latents, timesteps = torch.randn(1, 9, 8, 8), torch.tensor([300])
+    assert torch.equal(
+        single.predict(latents, timesteps, conditioning), whole.predict(latents, timesteps, conditioning)
+    )
+
+
+def test_a_checkpoint_for_depth_is_refused(toys: Catalog, tmp_path: Path) -> None:
     folder = shutil.copytree(toys.find("toy-sd1").path, tmp_path / "toy")
     config, weights = folder / "unet" / "config.json", folder / "unet" / "diffusion_pytorch_model.safetensors"
-    config.write_text(json.dumps(json.loads(config.read_text()) | {"in_channels": 9}))
+    config.write_text(json.dumps(json.loads(config.read_text()) | {"in_channels": 5}))
     tensors = load_file(weights)
-    tensors["conv_in.weight"] = torch.zeros(len(tensors["conv_in.weight"]), 9, 3, 3)
+    tensors["conv_in.weight"] = torch.zeros(len(tensors["conv_in.weight"]), 5, 3, 3)
     save_file(tensors, weights)
     entry = toys.find("toy-sd1").model_copy(update={"path": folder})
-    with pytest.raises(WeightsError, match="takes 9 channels"):
+    with pytest.raises(WeightsError, match="takes 5 channels, neither the 4 of plain latents nor the 9 of inpainting"):
         families.load(entry, CPU, torch.float32)
 
 

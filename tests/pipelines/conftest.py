@@ -37,10 +37,15 @@ def config(request: pytest.FixtureRequest) -> dict[str, object]:
 
 
 class Shelf:
-    """Checkpoints that are resident already, and a count of who holds them."""
+    """Checkpoints that are resident already, and a count of who holds them.
+
+    As in a catalog, NAME/inpainting is NAME-inpainting where there is one.
+    """
 
     def __init__(self, *checkpoints: Checkpoint) -> None:
-        self.checkpoints = {each.name: each for each in checkpoints}
+        named = {each.name: each for each in checkpoints}
+        painters = {f"{name}/inpainting": named.get(f"{name}-inpainting", each) for name, each in named.items()}
+        self.checkpoints = named | painters
         self.held = 0
         self.ready = True
 

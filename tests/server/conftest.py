@@ -22,7 +22,7 @@ from server.task import RETENTION_S, Failure, Image, Outcome, Status
 MODELS = """
 models:
   - {name: toy, path: toy.safetensors, family: sd1, title: A toy, default: true, aliases: [v1.5, general, art]}
-  - {name: anime-toy, path: toy.safetensors, family: sd1, aliases: [anime]}
+  - {name: anime-toy, path: toy.safetensors, family: sd1, aliases: [anime], inpainting: toy}
 """
 
 

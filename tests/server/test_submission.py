@@ -1,4 +1,5 @@
 import asyncio
+import base64
 import dataclasses
 
 import pytest
@@ -29,6 +30,14 @@ async def test_an_anime_task_runs_on_the_anime_model(services):
     task = (await submit(services, dataclasses.replace(WISH, params={"text": "anime", "is_anime": True}))).task
     assert task.models == ("anime-toy",)
     assert task.params["text"] == "anime"
+
+
+async def test_a_painting_task_runs_on_the_inpainting_model_of_the_one_it_names(services, png):
+    inline = base64.b64encode(png).decode()
+    params = {"text": "x", "url": inline, "mask_url": inline, "model": "anime"}
+    task = (await submit(services, dataclasses.replace(WISH, type="txt2img.sd.inpainting", params=params))).task
+    assert task.models == ("toy",)
+    assert task.params["model"] == "anime-toy"
 
 
 async def test_a_repeated_key_is_known_after_the_queue_was_wiped(services, painter):

@@ -28,6 +28,9 @@ class Remembering:
     def scale_model_input(self, latents: torch.Tensor, _: torch.Tensor) -> torch.Tensor:
         return latents / 4
 
+    def add_noise(self, clean: torch.Tensor, noise: torch.Tensor, timesteps: torch.Tensor) -> torch.Tensor:
+        return clean + timesteps[0] * noise
+
     def step(
         self, output: torch.Tensor, _: torch.Tensor, latents: torch.Tensor, return_dict: bool
     ) -> tuple[torch.Tensor]:
@@ -59,6 +62,7 @@ def test_coefficients_are_read_off() -> None:
     assert table.weights[1].tolist() == [1, 0, 0, 0, 1, 1, 0, 0, 0]
     assert table.S.tolist() == [0.25] * 6
     assert (table.signal, table.sigma, table.reach) == (0, 2, (1, 4))
+    assert table.N.tolist() == [[1, 5], [1, 4], [1, 3], [1, 2], [1, 1], [1, 0]]
 
 
 def test_what_looks_further_back_than_four_is_refused() -> None:

@@ -33,6 +33,12 @@ def test_times_ever_larger_batches_of_the_right_size(sd1: Checkpoint) -> None:
     assert all(seconds > 0 for _, seconds in diary.heard)
 
 
+def test_an_inpainting_checkpoint_is_timed_too(toys: dict[str, Checkpoint]) -> None:
+    diary = Diary()
+    warm_up(toys["toy-sd1-inpainting"], diary, 64, 64, seconds=0.0)
+    assert [rows for rows, _ in diary.heard] == [2, 2, 2]
+
+
 def test_without_time_it_makes_one_batch(sd1: Checkpoint) -> None:
     diary = Diary()
     warm_up(sd1, diary, 64, 64, seconds=0.0)

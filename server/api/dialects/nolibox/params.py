@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, get_args
 
 from pydantic import AliasChoices
 
@@ -36,7 +36,9 @@ def _says_something(pipeline: AnyPipeline, name: str, value: Any) -> bool:
     field = pipeline.Params.model_fields.get(name)
     if field is None:
         return bool(value)
-    return value is not None and (value != "" or field.annotation is str)
+    if value is None:  # of a parameter that may be null, and is not so by default, it says something
+        return field.default is not None and type(None) in get_args(field.annotation)
+    return value != "" or field.annotation is str
 
 
 def _aliases(pipeline: AnyPipeline) -> set[str]:

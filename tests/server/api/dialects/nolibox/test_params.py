@@ -24,6 +24,11 @@ def test_an_empty_value_asks_for_the_default_where_no_text_is_meant():
     assert translated(TXT2IMG, sent, {}) == {"text": "", "negative_prompt": ""}
 
 
+def test_null_says_something_where_it_is_a_choice():
+    sent = {"keep_original_num_fade_pixels": None, "inpainting_mask_blur": None, "seed": None}
+    assert translated(pipelines.find("txt2img.sd.inpainting"), sent, {}) == {"keep_original_num_fade_pixels": None}
+
+
 def test_an_unknown_name_with_a_value_is_left_to_be_refused():
     assert translated(TXT2IMG, {"text": "x", "custom_embeddings": {"a": [[0.1]]}}, {}).keys() == {
         "text",

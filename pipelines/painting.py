@@ -1,0 +1,166 @@
+"""Painting a part of a picture: the parameters and the recipe that inpainting and outpainting share."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING, Annotated, Literal, Self
+
+from pydantic import Field, model_validator
+
+from models.catalog import FOR_INPAINTING
+from pipelines.params import ImageParams, refuse_odd_size
+from pipelines.pipeline import Denoise, Kept, Recipe, Work
+
+if TYPE_CHECKING:
+    import numpy as np
+
+    from models.checkpoint import Checkpoint
+    from pipelines.engine.noise import SeededNoise
+
+Side = Annotated[int, Field(ge=64, le=8192)]
+
+NOT_OFFERED: dict[str, object] = {
+    "use_background_guidance": False,
+    "use_reference": False,
+    "use_background_reference": False,
+    "reference_fidelity": 0.0,
+    "inpainting_padding_mode": None,
+}
+"""Parameters of the API that Hua replaces which are taken at their defaults only."""
+
+
+class PaintParams(ImageParams):
+    """How a part of a picture is painted, whatever says which part."""
+
+    fidelity: float = Field(
+        0.0, ge=0, le=0.99, description="Closeness of what is painted to what was there: 0 ignores what was there."
+    )
+    keep_original: bool = Field(
+        False, description="Paste what was painted over the original, whose other pixels stay bit for bit."
+    )
+    keep_original_num_fade_pixels: int | None = Field(
+        50, ge=0, le=1024, description="Width of the band around the mask in which the paste fades; null: a hard edge."
+    )
+    use_raw_inpainting: bool = Field(
+        False, description="Paint with the model itself, even if there is an inpainting model for it."
+    )
+    inpainting_mode: Literal["normal", "masked"] = Field(
+        "normal",
+        description="`masked` paints the surroundings of the mask only, at full size, and pastes them back as "
+        "keep_original does: better where the mask is small.",
+    )
+    inpainting_mask_blur: float | None = Field(
+        None, ge=0, le=256, description="Smooths the mask by a Gaussian of so many pixels before the threshold."
+    )
+    inpainting_mask_padding: int | None = Field(
+        32, ge=0, le=4096, description="Pixels around the mask that are painted along with it in mode `masked`."
+    )
+    inpainting_mask_binary_threshold: int | None = Field(
+        32, ge=0, le=254, description="A pixel is painted if its mark, 0 to 255, is above this; null means 0."
+    )
+    inpainting_target_wh: Side | tuple[Side, Side] | None = Field(
+        None, description="Size at which to paint, multiples of 8; null: that of the picture, up to max_wh."
+    )
+    use_background_guidance: bool = Field(False, description="Not offered; false only.")
+    use_reference: bool = Field(False, description="Not offered; false only.")
+    use_background_reference: bool = Field(False, description="Not offered; false only.")
+    reference_fidelity: float = Field(0.0, description="Not offered, 0 only; see fidelity.")
+    inpainting_padding_mode: str | None = Field(None, max_length=64, description="Not offered; null only.")
+
+    @model_validator(mode="after")
+    def _check_painting(self) -> Self:
+        for name, default in NOT_OFFERED.items():
+            if getattr(self, name) != default:
+                raise ValueError(f"{name} is not offered by this server; leave it out")
+        for side in self.target or ():
+            refuse_odd_size("inpainting_target_wh", side, self.max_wh)
+        return self
+
+    @property
+    def target(self) -> tuple[int, int] | None:
+        """Width and height at which to paint, if the caller says."""
+        wh = self.inpainting_target_wh
+        return (wh, wh) if isinstance(wh, int) else wh
+
+    @property
+    def painter(self) -> str:
+        """The name of the model that paints: the one for inpainting, if there is one and it is wanted."""
+        return self.checkpoint if self.use_raw_inpainting else self.checkpoint + FOR_INPAINTING
+
+    @property
+    def painting(self) -> Work:
+        """How much painting asks of a device, whose size only the picture decides, if the caller does not."""
+        width, height = self.target or (self.max_wh, self.max_wh)
+        steps = round(self.num_steps * (1 - self.fidelity))
+        return Work(pixels=width * height, images=self.num_samples, steps=max(steps, 1))
+
+    @property
+    def threshold(self) -> int:
+        """The mark, 0 to 255, above which a pixel is painted."""
+        return self.inpainting_mask_binary_threshold or 0
+
+    def mask_of(self, levels: np.ndarray) -> np.ndarray:
+        """The mask, bool [height, width], that marks of 0 to 255 mean. Raises EmptyMaskError."""
+        from models.masks import binary
+
+        return binary(levels, self.threshold, self.inpainting_mask_blur or 0)
+
+
+class ThinMaskError(ValueError):
+    """The mask slips between the latents."""
+
+    code = "bad_input"
+
+
+def paint(params: PaintParams, checkpoint: Checkpoint, original: np.ndarray, mask: np.ndarray) -> Recipe:
+    """The original, pixels [height, width, 3 or 4], painted where the mask is true; images of the same size."""
+    from models.masks import Box, bounds, fitted, grown, pasted
+    from models.pixels import flattened, resized, snapped
+
+    picture, _ = flattened(original)
+    full = picture.shape[1], picture.shape[0]
+    width, height = params.target or snapped(*full, params.max_wh)
+    box, fade = Box(0, 0, *full), params.keep_original_num_fade_pixels or 0
+    if masked := params.inpainting_mode == "masked":
+        padding = params.inpainting_mask_padding or 0
+        box, fade = grown(bounds(mask, padding), width / height, *full), min(fade, padding)
+    part = resized(picture[box.pixels], width, height)
+    painted = yield from _painted(params, checkpoint, part, fitted(mask[box.pixels], width, height))
+    images = [resized(pixels, *box.size) for pixels in painted]
+    if not masked and not params.keep_original:
+        return images
+    results = [original.copy() for _ in images]
+    for result, pixels in zip(results, images, strict=True):
+        result[box.pixels] = pasted(pixels, original[box.pixels], mask[box.pixels], fade)
+    return results
+
+
+def _painted(params: PaintParams, checkpoint: Checkpoint, picture: np.ndarray, mask: np.ndarray) -> Recipe:
+    """The picture, RGB, painted at the size that it has."""
+    if not mask[:: checkpoint.factor, :: checkpoint.factor].any():
+        raise ThinMaskError(
+            f"the mask is thinner than the {checkpoint.factor} pixels that can be painted; draw it broader, smooth it "
+            "by inpainting_mask_blur, or enlarge it by inpainting_mode masked"
+        )
+    latents = yield [_denoise(params, checkpoint, noise, picture, mask) for noise in params.noises()]
+    return [pixels for latent in latents for pixels in checkpoint.decode(latent, circular=params.use_circular)]
+
+
+def _denoise(
+    params: PaintParams, checkpoint: Checkpoint, noise: SeededNoise, picture: np.ndarray, mask: np.ndarray
+) -> Denoise:
+    """One image. Everything is drawn from its noise in the order in which diffusers' pipelines draw it."""
+    import torch
+
+    height, width = mask.shape
+    plain, circular = checkpoint.inputs == checkpoint.channels, params.use_circular
+    small = torch.from_numpy(mask[None, None, :: checkpoint.factor, :: checkpoint.factor].astype("float32"))
+    known = checkpoint.encode(picture, noise, circular=circular) if plain or params.fidelity else None
+    initial = noise.initial((1, checkpoint.channels, *small.shape[2:]))
+    source = known if params.fidelity else None
+    wish = params.denoise(checkpoint, noise, width, height, source=source, strength=1 - params.fidelity)
+    if plain and known is not None:
+        noise.gaussian(initial.shape)  # diffusers samples the cut-out picture here as well, and throws it away
+        return replace(wish, initial=initial, kept=Kept(known, small))
+    cut_out = checkpoint.encode(picture, noise, hole=mask, circular=circular)
+    return replace(wish, initial=initial, beside=torch.cat([small.to(cut_out), cut_out], dim=1))
