@@ -29,7 +29,6 @@ from tests.pipelines.engine.test_engine import Stock, difference, wish
 
 # diffusers hands tensors to numpy in a way that numpy 2 frowns on, and rounds noise levels past the end of their range.
 pytestmark = [
-    pytest.mark.filterwarnings(r"ignore:__array(_wrap)?__:DeprecationWarning"),
     pytest.mark.filterwarnings("ignore:Should have ta>=t0:UserWarning"),
 ]
 

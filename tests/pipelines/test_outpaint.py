@@ -16,7 +16,6 @@ from pipelines.outpaint import Outpaint
 from tests.pipelines.conftest import images_of, run_dry
 
 # diffusers hands tensors to numpy in a way that numpy 2 frowns on.
-pytestmark = pytest.mark.filterwarnings(r"ignore:__array(_wrap)?__:DeprecationWarning")
 
 OUTPAINT = Outpaint()
 PICTURE = np.random.default_rng(2).integers(0, 256, (64, 48, 3), np.uint8)
