@@ -12,7 +12,7 @@ from diffusers import DiffusionPipeline
 from safetensors.torch import load_file, save_file
 
 from models import catalog, families
-from models.catalog import Catalog
+from models.catalog import DIFFUSION, Catalog
 from models.families import Resident
 
 CPU = torch.device("cpu")
@@ -35,13 +35,15 @@ def toys(models_dir: Path) -> Catalog:
 
 @pytest.fixture(scope="session")
 def checkpoints(toys: Catalog) -> dict[str, Resident]:
-    return {entry.family: families.load(entry, CPU, torch.float32) for entry in toys}
+    painters = (entry for entry in toys if entry.family in DIFFUSION)
+    return {entry.family: families.load(entry, CPU, torch.float32) for entry in painters}
 
 
 @pytest.fixture(scope="session")
 def stock(toys: Catalog) -> dict[str, Any]:
     """The reference pipelines, by family."""
-    return {entry.family: DiffusionPipeline.from_pretrained(entry.path, local_files_only=True) for entry in toys}
+    painters = (entry for entry in toys if entry.family in DIFFUSION)
+    return {entry.family: DiffusionPipeline.from_pretrained(entry.path, local_files_only=True) for entry in painters}
 
 
 @pytest.fixture

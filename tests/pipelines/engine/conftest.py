@@ -69,7 +69,8 @@ class Held:
 @pytest.fixture(scope="session")
 def toys(models_dir: Path) -> dict[str, Checkpoint]:
     shelf = catalog.read(models_dir)
-    return {entry.name: families.load(entry, torch.device("cpu"), torch.float32) for entry in shelf}
+    painters = (entry for entry in shelf if entry.family in catalog.DIFFUSION)
+    return {entry.name: families.load(entry, torch.device("cpu"), torch.float32) for entry in painters}
 
 
 @pytest.fixture(scope="session")
