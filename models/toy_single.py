@@ -14,6 +14,7 @@ GROWTH = 32
 """Real-ESRGAN of any width has this many channels between its dense layers."""
 BLOCKS = 2
 FAINT = 0.02
+LOUD = 50
 POINT = torch.zeros(3, 3).index_put((torch.tensor(1), torch.tensor(1)), torch.tensor(1.0))
 SOFT = torch.outer(torch.tensor([1.0, 2.0, 1.0]), torch.tensor([1.0, 2.0, 1.0])) / 16
 COLOURS = {
@@ -46,7 +47,9 @@ def esrgan() -> dict[str, Tensor]:
 
 
 def lama() -> dict[str, Tensor]:
+    """Weights of chance, the last ones large enough for a fill to show what is around it."""
     net = LaMa(channels=3, width=8, blocks=2)
+    net.model.model[-2].weight.data *= LOUD
     return {f"generator.{name.removeprefix('model.')}": tensor for name, tensor in net.state_dict().items()}
 
 

@@ -3,7 +3,6 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from safetensors.torch import load_file
 from spandrel import MAIN_REGISTRY
 from spandrel.architectures.LaMa import LaMa as PublishedLaMa
 
@@ -27,7 +26,7 @@ def picture_and_mask(width: int, height: int) -> tuple[np.ndarray, np.ndarray]:
     return np.random.default_rng(0).integers(0, 256, (height, width, 3), dtype=np.uint8), mask
 
 
-@pytest.mark.parametrize("size", [(64, 48), (61, 45), (9, 7)])
+@pytest.mark.parametrize("size", [(64, 48), (61, 45), (29, 21)])
 def test_only_the_hole_changes_and_what_is_in_it_does_not_matter(lama: Eraser, size: tuple[int, int]) -> None:
     pixels, mask = picture_and_mask(*size)
     filled = lama.fill(pixels, mask)
@@ -61,4 +60,3 @@ def test_what_is_no_lama_is_refused(toys: Catalog, tmp_path: Path) -> None:
     entry = toys.find("esr").model_copy(update={"family": "lama"})
     with pytest.raises(NetError, match="no architecture that is known for family lama"):
         eraser.load(entry, CPU, torch.float32)
-    assert load_file(entry.path)

@@ -67,7 +67,7 @@ def test_a_hold_is_ready_once_its_models_are_on_the_device(registry_of: Callable
 
 
 def test_models_of_all_families_share_the_device(registry_of: Callable[..., Registry], loads: Loads) -> None:
-    registry = registry_of(ONE_TOY, host_bytes=PLENTY)
+    registry = registry_of(5 * MB, host_bytes=PLENTY)
     with registry.acquire(["esr", "lama"]) as hold:
         assert hold.wait(LONG_S)
         weight = hold.upscaler("esr").bytes + hold.eraser("toy-lama").bytes

@@ -27,8 +27,8 @@ def entry_of(file: Path) -> ModelEntry:
 
 def vivid(weights: dict[str, Tensor]) -> dict[str, Tensor]:
     """The toy with so much more of its texture that every convolution tells in the picture."""
-    loud = {name: tensor * 4 if name.startswith("body") else tensor for name, tensor in weights.items()}
-    loud["conv_body.weight"] = loud["conv_body.weight"] * 10
+    loud = {name: tensor * 2 if name.startswith("body") else tensor for name, tensor in weights.items()}
+    loud["conv_body.weight"] = loud["conv_body.weight"] * 4
     return loud
 
 
@@ -41,7 +41,7 @@ def files(toys: Catalog, tmp_path_factory: pytest.TempPathFactory) -> dict[str, 
     nets = {
         "toy": toy,
         "vivid": vivid(toy),
-        "compact": Compact(3, 3, num_feat=8, num_conv=2, upscale=4).state_dict(),
+        "compact": Compact(num_in_ch=3, num_out_ch=3, num_feat=8, num_conv=2, upscale=4).state_dict(),
         "unshuffle": ESRGAN(in_nc=12, out_nc=3, num_filters=8, num_blocks=2, scale=4, shuffle_factor=2).state_dict(),
     }
     for name, state in nets.items():
@@ -121,8 +121,8 @@ def test_what_enlarges_no_pictures_is_refused(toys: Catalog, files: dict[str, Pa
         upscaler.load(entry_of(file), CPU, torch.float32)
 
     restorer, grey, short = (tmp_path / f"{name}.safetensors" for name in ("restorer", "grey", "short"))
-    save_file(Compact(3, 3, num_feat=8, num_conv=2, upscale=1).state_dict(), restorer)
-    save_file(Compact(1, 1, num_feat=8, num_conv=2, upscale=4).state_dict(), grey)
+    save_file(Compact(num_in_ch=3, num_out_ch=3, num_feat=8, num_conv=2, upscale=1).state_dict(), restorer)
+    save_file(Compact(num_in_ch=1, num_out_ch=1, num_feat=8, num_conv=2, upscale=4).state_dict(), grey)
     save_file({key: tensor for key, tensor in load_file(files["toy"]).items() if "rdb3" not in key}, short)
     for file in (restorer, grey):
         with pytest.raises(NetError, match="not one that enlarges RGB pictures; give a super-resolution net"):
