@@ -3,8 +3,8 @@
     python benchmarks/upscale.py [SIDE [DEVICE]]
 
 prints one table for a picture of SIDE × SIDE (128 if not said): seconds and peak memory of the whole picture at once
-and of smaller and smaller tiles. The memory is what was taken on top of the weights: on CUDA as torch counts it, elsewhere
-as Linux does, so each row has a process of its own.
+and of smaller and smaller tiles. The memory is what was taken on top of the weights: on CUDA as torch counts it,
+elsewhere as Linux does, so each row has a process of its own.
 """
 
 from __future__ import annotations

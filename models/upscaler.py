@@ -19,8 +19,9 @@ from models.spandrel_net import NetError, SpandrelNet, read_net, to_uint8
 from models.tiles import Tile, tiles
 
 SIDE_ON_CUDA = 512
-"""Tiles this large keep a GPU busy and need about two gigabytes, in half precision, by the largest Real-ESRGAN."""
+"""Tiles this large keep a GPU busy and need one or two gigabytes, in half precision, by the largest Real-ESRGAN."""
 SIDE_ELSEWHERE = 256
+SMALLEST_SIDE = 64
 UNSEEN = 0.5 / 255
 PROBE_HEIGHT = 64
 
@@ -42,9 +43,26 @@ class Upscaler(SpandrelNet):
     def enlarge(self, pixels: np.ndarray, canvas: np.ndarray) -> Iterator[None]:
         """Fills `canvas` with uint8 RGB pixels [height, width, 3] enlarged; yields after each batch of tiles.
 
-        The device holds one batch at a time, however large the picture is. Tiles overlap by what the net looks at, so
-        that the result is that of the whole picture at once to within 1/255.
+        The device holds one batch at a time, however large the picture is; if even that is too much for its memory,
+        tiles are halved, for good. They overlap by what the net looks at, so that the result is that of the whole
+        picture at once to within 1/255.
         """
+        while True:
+            try:
+                yield from self._fill(pixels, canvas)
+                return
+            except torch.OutOfMemoryError:
+                if self._side < 2 * SMALLEST_SIDE or self._net.tiling is ModelTiling.INTERNAL:
+                    raise
+            self._halve()
+
+    def _halve(self) -> None:
+        self._side = self._side // (2 * self._grain) * self._grain
+        self.__dict__.pop("_margin", None)  # it is a share of the side at most
+        if self.device.type == "cuda":
+            torch.cuda.empty_cache()
+
+    def _fill(self, pixels: np.ndarray, canvas: np.ndarray) -> Iterator[None]:
         source = torch.from_numpy(self._padded(pixels))
         height, width, _ = source.shape
         if self._net.tiling is ModelTiling.INTERNAL or max(height, width) <= self._side:

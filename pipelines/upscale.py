@@ -79,6 +79,9 @@ class Upscale(Pipeline[UpscaleParams]):
     def work(self, params: UpscaleParams) -> Work:
         return Work(pixels=(params.max_wh or USUAL_SOURCE) ** 2, images=1, steps=STEPS_WORTH)
 
+    def resolve(self, params: UpscaleParams) -> UpscaleParams:
+        return params.model_copy(update={"model": params.upscaler})
+
     def run(self, params: UpscaleParams, models: Models, images: Mapping[str, np.ndarray]) -> Recipe:
         from models.pixels import fitted, with_alpha
 

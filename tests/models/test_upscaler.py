@@ -110,6 +110,29 @@ def test_a_net_that_must_see_everything_is_not_tiled(files: dict[str, Path]) -> 
     assert enlarged(Upscaler(entry_of(files["compact"]), net, torch.float32, side=32), picture(80, 50))[1] == 1
 
 
+def limited(net: Upscaler, pixels: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A device that has no memory for more than so many pixels at once."""
+    forward = net._forward
+
+    def scarce(planes: Tensor) -> Tensor:
+        if planes.shape[0] * planes.shape[2] * planes.shape[3] > pixels:
+            raise torch.OutOfMemoryError("none left")
+        return forward(planes)
+
+    monkeypatch.setattr(net, "_forward", scarce)
+
+
+def test_tiles_shrink_to_the_memory_there_is(files: dict[str, Path], monkeypatch: pytest.MonkeyPatch) -> None:
+    net = upscaler.load(entry_of(files["compact"]), CPU, torch.float32)
+    limited(net, 64 * 64, monkeypatch)
+    made, goes = enlarged(net, picture(150, 90))
+    assert goes > 1
+    assert difference(made, by_spandrel(files["compact"], picture(150, 90))) <= 1
+    limited(net, 16 * 16, monkeypatch)
+    with pytest.raises(torch.OutOfMemoryError):
+        enlarged(net, picture(150, 90))
+
+
 def test_half_precision_where_the_architecture_has_it(files: dict[str, Path]) -> None:
     whole, half = (upscaler.load(entry_of(files["toy"]), CPU, dtype) for dtype in (torch.float32, torch.float16))
     assert (half.dtype, 2 * half.bytes) == (torch.float16, whole.bytes)

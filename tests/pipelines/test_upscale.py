@@ -39,6 +39,7 @@ def test_the_defaults_and_names_of_the_api_we_replace() -> None:
     assert (params().upscaler, params(is_anime=True).upscaler) == ("esr", "esr_anime")
     assert params(version="ultrasharp", is_anime=True).upscaler == "ultrasharp"
     assert UPSCALE.needs(params(model="ultrasharp")) == ("ultrasharp",)
+    assert UPSCALE.resolve(params(is_anime=True)).model == "esr_anime"
 
 
 def test_four_times_as_large_as_the_net_makes_it(studio: Studio) -> None:
