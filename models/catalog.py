@@ -17,7 +17,11 @@ FILE = "models.yaml"
 FOR_INPAINTING = "/inpainting"
 PICKLES = frozenset({".ckpt", ".pt", ".pth", ".bin"})
 
+DIFFUSION = frozenset({"sd1", "sd2", "sdxl"})
+"""The families that paint from a prompt; the others are single nets, each in one file, with one trade of their own."""
+
 Name = Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9._-]{0,63}$")]
+Family = Literal["sd1", "sd2", "sdxl", "upscaler", "lama"]
 
 
 class CatalogError(Exception):
@@ -35,7 +39,7 @@ class ModelEntry(BaseModel):
 
     name: Name
     path: Path
-    family: Literal["sd1", "sd2", "sdxl"]
+    family: Family
     title: str = ""
     aliases: tuple[Name, ...] = ()
     default: bool = False
@@ -53,7 +57,7 @@ class ModelEntry(BaseModel):
 
 
 class Catalog:
-    """The models there are. One of them is the default, the model that an empty name means.
+    """The models there are. One of those that paint is the default, the model that an empty name means.
 
     `NAME/inpainting` is the model that paints masked areas for NAME: the one that its entry says, else NAME itself.
     """
@@ -124,6 +128,8 @@ def _entry(model: object, place: int, folder: Path) -> ModelEntry:
                 "a single file does not say what it predicts; add `prediction: v_prediction` (models of 768 pixels) "
                 "or `prediction: epsilon` (those of 512)"
             )
+        if entry.family not in DIFFUSION and not path.is_file():
+            raise CatalogError(f"{path} is a folder; a model of family {entry.family} is one .safetensors file")
         return entry.model_copy(update={"path": path, "config": config, "bytes": _weigh(path)})
     except ValidationError as error:
         first = error.errors()[0]
@@ -160,8 +166,16 @@ def _weigh(path: Path) -> int:
 
 
 def _default(entries: tuple[ModelEntry, ...]) -> ModelEntry:
+    painters = [entry for entry in entries if entry.family in DIFFUSION]
+    if not painters:
+        raise CatalogError(f"no model in {FILE} paints; add one of family {', '.join(sorted(DIFFUSION))}")
     marked = [entry for entry in entries if entry.default]
     if len(marked) > 1:
         names = " and ".join(entry.name for entry in marked)
         raise CatalogError(f"{names} are both `default: true` in {FILE}; keep one")
-    return marked[0] if marked else entries[0]
+    if marked and marked[0] not in painters:
+        raise CatalogError(
+            f"{marked[0].name} is `default: true` in {FILE}, but its family {marked[0].family} does not paint; "
+            f"mark one of family {', '.join(sorted(DIFFUSION))}"
+        )
+    return marked[0] if marked else painters[0]

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
 if TYPE_CHECKING:
     import numpy as np
@@ -36,6 +36,7 @@ class Conditioning:
     extras: Mapping[str, torch.Tensor] = field(default_factory=dict)
 
 
+@runtime_checkable
 class Checkpoint(Protocol):
     """A loaded model. Latents are [rows, channels, height / factor, width / factor]."""
 

@@ -7,13 +7,16 @@ from typing import Protocol
 
 import torch
 
-from models import sd1, sdxl
+from models import eraser, sd1, sdxl, upscaler
 from models.catalog import ModelEntry
-from models.checkpoint import Checkpoint
 
 
-class Resident(Checkpoint, Protocol):
-    """A checkpoint that can be moved, and weighed."""
+class Resident(Protocol):
+    """A loaded model of any family, as the registry sees it: something that can be moved, and weighed."""
+
+    name: str
+    family: str
+    device: torch.device
 
     @property
     def bytes(self) -> int: ...
@@ -25,11 +28,13 @@ _LOADERS: dict[str, Callable[[ModelEntry, torch.device, torch.dtype], Resident]]
     "sd1": sd1.load,
     "sd2": sd1.load,
     "sdxl": sdxl.load,
+    "upscaler": upscaler.load,
+    "lama": eraser.load,
 }
 
 
 def load(entry: ModelEntry, device: torch.device, dtype: torch.dtype) -> Resident:
-    """The checkpoint, on `device`. Raises whatever is wrong with its weights."""
+    """The model, on `device`. Raises whatever is wrong with its weights."""
     return _LOADERS[entry.family](entry, device, dtype)
 
 

@@ -23,6 +23,36 @@ def resized(pixels: Pixels, width: int, height: int) -> Pixels:
     return np.asarray(Image.fromarray(pixels).resize((width, height), Image.Resampling.LANCZOS))
 
 
+def fitted(pixels: Pixels, width: int, height: int) -> Pixels:
+    """Enlarged by Lanczos, or reduced to the mean of the area that each new pixel covers, which shows no ringing."""
+    if width > pixels.shape[1] or height > pixels.shape[0]:
+        return resized(pixels, width, height)
+    means = _reduced(_reduced(pixels, height, 0), width, 1)
+    return means if means.dtype == np.uint8 else np.rint(means).astype(np.uint8)
+
+
+def coverage(mask: np.ndarray, width: int, height: int) -> np.ndarray:
+    """Of each pixel of the smaller size, the share that is True in the mask: float32 [height, width]."""
+    return _reduced(_reduced(mask.astype(np.float32), height, 0), width, 1)
+
+
+def _reduced(pixels: np.ndarray, length: int, axis: int) -> np.ndarray:
+    """`length` means along an axis; pixels at the edge of an area count by the share that lies in it."""
+    whole = pixels.shape[axis]
+    if length == whole:
+        return pixels
+    edges = np.arange(length + 1) * whole / length
+    starts, ends = edges[:-1], edges[1:]
+    first = np.floor(starts).astype(np.intp)
+    shape = [-1 if place == axis else 1 for place in range(pixels.ndim)]
+    total = np.zeros([length if place == axis else side for place, side in enumerate(pixels.shape)], np.float32)
+    for tap in range(int(np.ceil(whole / length)) + 1):
+        place = first + tap
+        share = np.clip(np.minimum(ends, place + 1) - np.maximum(starts, place), 0, None) * length / whole
+        total += share.astype(np.float32).reshape(shape) * pixels.take(np.minimum(place, whole - 1), axis)
+    return total
+
+
 def flattened(pixels: Pixels) -> tuple[Pixels, Pixels | None]:
     """RGB over white, and the alpha plane [height, width] if there was one."""
     if pixels.shape[2] == 3:

@@ -13,13 +13,27 @@ from typing import Literal
 import torch
 
 from models import families
-from models.catalog import Catalog
+from models.catalog import DIFFUSION, Catalog
+from models.checkpoint import Checkpoint
+from models.eraser import Eraser
 from models.families import Resident
 from models.residence import Load, Residence, Slot
+from models.upscaler import Upscaler
 
 
 class ModelLoadError(Exception):
     """A model could not be loaded; the message says which and why."""
+
+
+class WrongFamilyError(Exception):
+    """A model was named for what models of its family cannot do; the message says which can."""
+
+    code = "bad_input"
+
+    def __init__(self, model: Resident, deed: str, families: str) -> None:
+        super().__init__(
+            f"model {model.name!r} is of family {model.family}, which cannot {deed}; name one of family {families}"
+        )
 
 
 class Hold:
@@ -48,9 +62,24 @@ class Hold:
             self._registry.changed.wait_for(lambda: self._state != "waiting", timeout_s)
         return self.ready
 
-    def checkpoint(self, name: str) -> Resident:
-        """The model of this name or alias, which must be one of those held."""
-        return self._registry.checkpoint(self, name)
+    def checkpoint(self, name: str) -> Checkpoint:
+        """The model of this name or alias, which must be one of those held. Raises WrongFamilyError, as all three."""
+        model = self._registry.model(self, name)
+        if isinstance(model, Checkpoint):
+            return model
+        raise WrongFamilyError(model, "paint", ", ".join(sorted(DIFFUSION)))
+
+    def upscaler(self, name: str) -> Upscaler:
+        model = self._registry.model(self, name)
+        if isinstance(model, Upscaler):
+            return model
+        raise WrongFamilyError(model, "enlarge a picture", "upscaler")
+
+    def eraser(self, name: str) -> Eraser:
+        model = self._registry.model(self, name)
+        if isinstance(model, Eraser):
+            return model
+        raise WrongFamilyError(model, "erase", "lama")
 
     def release(self) -> None:
         """Lets go; if it is not ready yet, its turn is given up. A second time does nothing."""
@@ -105,11 +134,11 @@ class Registry:
                 self.changed.notify_all()
         return hold
 
-    def checkpoint(self, hold: Hold, name: str) -> Resident:
+    def model(self, hold: Hold, name: str) -> Resident:
         slot = self._residence.slots[self._catalog.find(name).name]
-        if hold not in slot.users or slot.checkpoint is None:
+        if hold not in slot.users or slot.model is None:
             raise KeyError(f"model {name!r} is not held; acquire it by name and wait until the hold is ready")
-        return slot.checkpoint
+        return slot.model
 
     def release(self, hold: Hold) -> None:
         with self.changed:

@@ -28,7 +28,7 @@ class Slot:
     entry: ModelEntry
     bytes: int
     """What it weighs: on disk until it was loaded once, then in memory."""
-    checkpoint: Resident | None = None
+    model: Resident | None = None
     place: Literal["disk", "moving", "host", "device"] = "disk"
     used: int = 0
     """Larger is more recent."""
@@ -76,14 +76,14 @@ class Residence:
         began, origin = time.monotonic(), slot.place
         slot.place = "moving"
         try:
-            if slot.checkpoint is None:
-                slot.checkpoint = self.load(slot.entry, self.device, self.dtype)
+            if slot.model is None:
+                slot.model = self.load(slot.entry, self.device, self.dtype)
             else:
-                slot.checkpoint.to(self.device)
+                slot.model.to(self.device)
         except BaseException:
             self._drop(slot)
             raise
-        slot.bytes = slot.checkpoint.bytes
+        slot.bytes = slot.model.bytes
         slot.place = "device"
         log.info("%s: from %s in %.1f s, %d MB", slot.entry.name, origin, time.monotonic() - began, slot.bytes >> 20)
 
@@ -92,15 +92,15 @@ class Residence:
         staying = [other for other in self.at("host") if other is not coming]
         while staying and sum(other.bytes for other in staying) + slot.bytes > self.host_budget_bytes:
             self._drop(staying.pop(0))
-        if slot.bytes > self.host_budget_bytes or slot.checkpoint is None:
+        if slot.bytes > self.host_budget_bytes or slot.model is None:
             self._drop(slot)
         else:
-            slot.checkpoint.to(torch.device("cpu"))
+            slot.model.to(torch.device("cpu"))
             slot.place = "host"
         if self.device.type == "cuda":
             torch.cuda.empty_cache()
         log.info("%s: to %s", slot.entry.name, slot.place)
 
     def _drop(self, slot: Slot) -> None:
-        slot.checkpoint = None
+        slot.model = None
         slot.place = "disk"

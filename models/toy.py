@@ -1,9 +1,10 @@
 """Toy checkpoints: the real architectures at a size that a laptop's CPU runs in tenths of a second.
 
 `python -m models.toy DIR` fills DIR with `toy-sd1`, `toy-sd2`, `toy-sdxl` and `toy-sd1-inpainting`, diffusers folders
-that any diffusers pipeline loads, and a `models.yaml` that names them. Weights are random but for the last
-convolutions, which are fitted in closed form (`toy_fit.py`), so that pictures show soft coloured shapes instead of grey
-noise.
+that any diffusers pipeline loads, with `toy-esrgan` and `toy-lama`, files that spandrel's architectures fit, and with a
+`models.yaml` that names them. Weights are random but for the last convolutions of diffusion, which are fitted in closed
+form (`toy_fit.py`), so that pictures show soft coloured shapes instead of grey noise, and for a path through the
+upscaler that keeps colours.
 """
 
 from __future__ import annotations
@@ -12,15 +13,18 @@ import json
 import shutil
 import sys
 import tempfile
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import torch
+from safetensors.torch import save_file
 from transformers.utils import logging as transformers_logging
 
 from models import toy_nets
 from models.toy_fit import fit_autoencoder, fit_denoiser
 from models.toy_nets import TOYS, Toy
+from models.toy_single import SINGLE_NETS
 from models.toy_tokenizer import clip_tokenizer
 
 SCHEDULER = {
@@ -44,12 +48,18 @@ models:
     path: toy-sd1
     family: sd1
     title: "Toy SD 1"
-    aliases: [v1.5, general, basic]
+    aliases: [v1.5, general, basic, anime, art, real, 3danime]
     default: true
     inpainting: toy-sd1-inpainting
   - {name: toy-sd2, path: toy-sd2, family: sd2, title: "Toy SD 2 (v-prediction)"}
   - {name: toy-sdxl, path: toy-sdxl, family: sdxl, title: "Toy SDXL"}
   - {name: toy-sd1-inpainting, path: toy-sd1-inpainting, family: sd1, title: "Toy SD 1 for inpainting"}
+  - name: toy-esrgan
+    path: toy-esrgan.safetensors
+    family: upscaler
+    title: "Toy ESRGAN ×4"
+    aliases: [esr, esr_anime, ultrasharp]
+  - {name: toy-lama, path: toy-lama.safetensors, family: lama, title: "Toy LaMa", aliases: [lama]}
 """
 
 
@@ -63,6 +73,9 @@ def build(folder: Path) -> None:
     for toy in TOYS:
         if not (folder / toy.name).exists():
             _build_whole(toy, folder)
+    for name, weights in SINGLE_NETS.items():
+        if not (folder / name).exists():
+            _save_single(weights, folder / name)
     if not (folder / "models.yaml").exists():
         part = folder / ".models.yaml.part"
         part.write_text(MODELS_YAML, encoding="utf-8")
@@ -79,6 +92,15 @@ def _build_whole(toy: Toy, folder: Path) -> None:
         part.rename(folder / toy.name)
     finally:
         shutil.rmtree(part, ignore_errors=True)
+
+
+def _save_single(weights: Callable[[], dict[str, torch.Tensor]], file: Path) -> None:
+    part = file.with_name(f".{file.name}.part")
+    with torch.random.fork_rng(devices=()):
+        torch.manual_seed(0)
+        save_file({name: tensor.contiguous() for name, tensor in weights().items()}, part)
+    part.chmod(0o644)
+    part.rename(file)
 
 
 def _save(toy: Toy, folder: Path) -> None:

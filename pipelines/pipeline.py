@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     import torch
 
     from models.checkpoint import Checkpoint, Conditioning
+    from models.eraser import Eraser
+    from models.upscaler import Upscaler
     from pipelines.engine.noise import SeededNoise
 
 
@@ -94,13 +96,23 @@ class Denoise:
 
 
 Recipe = Generator[Sequence[Denoise], "list[torch.Tensor]", "list[np.ndarray]"]
-"""Yields what is to be denoised, is sent the clean latents in the same order, returns uint8 pixels [h, w, 3 or 4]."""
+"""Yields what is to be denoised, is sent the clean latents in the same order, returns uint8 pixels [h, w, 3 or 4].
+
+One that yields nothing, `[]`, lets others step, and goes on.
+"""
 
 
 class Models(Protocol):
-    """The models a recipe may use; those that `Pipeline.needs` named are resident when it runs."""
+    """The models a recipe may use; those that `Pipeline.needs` named are resident when it runs.
+
+    Each raises WrongFamilyError for a model that cannot do what is asked of it.
+    """
 
     def checkpoint(self, name: str) -> Checkpoint: ...
+
+    def upscaler(self, name: str) -> Upscaler: ...
+
+    def eraser(self, name: str) -> Eraser: ...
 
 
 @dataclass(frozen=True, slots=True)

@@ -75,7 +75,7 @@ def _worker(arguments: argparse.Namespace, settings: Settings) -> None:
 def _models(arguments: argparse.Namespace, settings: Settings) -> None:
     for entry in catalog.read(settings.models_path):
         names = ", ".join(entry.aliases)
-        print(f"{entry.name:20} {entry.family:6} {entry.bytes / 2**20:9.1f} MiB  {names}")  # noqa: T201
+        print(f"{entry.name:20} {entry.family:8} {entry.bytes / 2**20:9.1f} MiB  {names}")  # noqa: T201
 
 
 def _settings(arguments: argparse.Namespace, settings: Settings) -> None:

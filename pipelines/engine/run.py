@@ -10,20 +10,17 @@ from typing import Protocol
 
 import numpy as np
 
-from models.checkpoint import Checkpoint
 from pipelines.engine.trajectory import State, Trajectory
-from pipelines.pipeline import AnyPipeline, Denoise, Params, Recipe
+from pipelines.pipeline import AnyPipeline, Denoise, Models, Params, Recipe
 
 
-class Hold(Protocol):
+class Hold(Models, Protocol):
     """A pin on models that are resident or on their way there."""
 
     @property
     def ready(self) -> bool:
         """Raises ModelLoadError if a model cannot be loaded."""
         ...
-
-    def checkpoint(self, name: str) -> Checkpoint: ...
 
     def release(self) -> None: ...
 

@@ -1,5 +1,6 @@
 """The whole path, HTTP to picture, over a running `hua serve`."""
 
+import base64
 import io
 import json
 
@@ -44,6 +45,31 @@ def test_image_to_image_takes_an_upload_and_keeps_its_alpha(house) -> None:
     made = np.asarray(Image.open(io.BytesIO(house.http.get(view["images"][0]["url"]).content)))
     assert made.shape == (80, 64, 4)
     assert np.array_equal(made[:, :, 3], pixels[:, :, 3])
+
+
+def test_a_picture_is_enlarged_and_something_erased_from_it(house) -> None:
+    pixels = np.random.default_rng(0).integers(0, 256, (30, 40, 3), dtype=np.uint8)
+    mask = np.zeros_like(pixels)
+    mask[10:20, 5:25] = 255
+    urls = {"url": data_uri(pixels), "mask_url": data_uri(mask)}
+    larger = picture_of(house, "img2img.sr", {"url": urls["url"], "target_w": 100})
+    assert larger.shape == (75, 100, 3)
+    erased = picture_of(house, "img2img.inpainting", urls)
+    kept = mask[:, :, 0] == 0
+    assert np.array_equal(erased[kept], pixels[kept])
+    assert not np.array_equal(erased, pixels)
+
+
+def data_uri(pixels: np.ndarray) -> str:
+    file = io.BytesIO()
+    Image.fromarray(pixels).save(file, "PNG")
+    return "data:image/png;base64," + base64.b64encode(file.getvalue()).decode()
+
+
+def picture_of(house, kind: str, params: dict[str, object]) -> np.ndarray:
+    view = house.http.post("/v1/tasks", json={"type": kind, "params": params}, headers={"Prefer": "wait=60"}).json()
+    assert view["status"] == "succeeded", view
+    return np.asarray(Image.open(io.BytesIO(house.http.get(view["images"][0]["url"]).content)))
 
 
 @pytest.mark.parametrize("form", ["jpeg", "webp"])

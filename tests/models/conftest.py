@@ -12,7 +12,7 @@ from diffusers import DiffusionPipeline
 from safetensors.torch import load_file, save_file
 
 from models import catalog, families
-from models.catalog import Catalog, ModelEntry
+from models.catalog import DIFFUSION, Catalog, ModelEntry
 from models.families import Resident
 
 CPU = torch.device("cpu")
@@ -35,7 +35,8 @@ def toys(models_dir: Path) -> Catalog:
 
 def plain(toys: Catalog) -> list[ModelEntry]:
     """The toys that paint from noise alone, one of each family."""
-    return [entry for entry in toys if not entry.name.endswith("-inpainting")]
+    painters = (entry for entry in toys if entry.family in DIFFUSION)
+    return [entry for entry in painters if not entry.name.endswith("-inpainting")]
 
 
 @pytest.fixture(scope="session")

@@ -74,7 +74,7 @@ def test_paths_are_no_names(three: Catalog, name: str) -> None:
     ("line", "complaint"),
     [
         ("{name: ../x, path: one, family: sd1}", "name: string should match"),
-        ("{name: x, path: one, family: flux}", "family: input should be 'sd1', 'sd2' or 'sdxl'"),
+        ("{name: x, path: one, family: flux}", "family: input should be 'sd1', 'sd2', 'sdxl', 'upscaler' or 'lama'"),
         ("{name: x, path: one}", "family: field required"),
         ("{name: x, path: one, family: sd1, colour: red}", "colour: extra inputs are not permitted"),
         ("{name: x, path: none, family: sd1}", "none does not exist; put the model there"),
@@ -86,6 +86,10 @@ def test_paths_are_no_names(three: Catalog, name: str) -> None:
         ("{name: x, path: one/unet, family: sd1}", r"has no model_index\.json"),
         ("{name: x, path: notes.txt, family: sd1}", "is no model"),
         ("{name: x, path: three.safetensors, family: sd2}", "add `prediction: v_prediction`"),
+        (
+            "{name: x, path: one, family: upscaler}",
+            r"is a folder; .* upscaler is one \.safetensors file",
+        ),
         ("just a word", "input should be a valid dictionary"),
     ],
 )
@@ -110,6 +114,26 @@ def test_names_are_given_once(folder: Path) -> None:
 def test_one_default_only(folder: Path) -> None:
     lines = [f"{{name: {name}, path: {name}, family: sd1, default: true}}" for name in ("one", "two")]
     with pytest.raises(CatalogError, match="one and two are both"):
+        catalog.read(put(folder, *lines))
+
+
+ESRGAN = "{name: esr, path: three.safetensors, family: upscaler}"
+
+
+def test_the_default_is_one_that_paints(folder: Path) -> None:
+    read = catalog.read(put(folder, ESRGAN, "{name: one, path: one, family: sd1}"))
+    assert (read.find("").name, read.find("esr").family) == ("one", "upscaler")
+
+
+@pytest.mark.parametrize(
+    ("lines", "complaint"),
+    [
+        ([ESRGAN], "no model in models.yaml paints; add one of family sd1, sd2, sdxl"),
+        (["{name: one, path: one, family: sd1}", ESRGAN.replace("}", ", default: true}")], "esr is `default: true`"),
+    ],
+)
+def test_a_default_that_does_not_paint_is_refused(folder: Path, lines: list[str], complaint: str) -> None:
+    with pytest.raises(CatalogError, match=complaint):
         catalog.read(put(folder, *lines))
 
 

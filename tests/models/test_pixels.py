@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from models.pixels import flattened, resized, snapped, with_alpha
+from models.pixels import coverage, fitted, flattened, resized, snapped, with_alpha
 
 
 @pytest.mark.parametrize(
@@ -37,3 +37,27 @@ def test_opaque_pixels_are_left_alone() -> None:
     assert rgb is pixels
     assert alpha is None
     assert resized(rgb, 4, 4) is pixels
+
+
+def mean_by_area(pixels: np.ndarray, width: int, height: int) -> np.ndarray:
+    """By the book: every pixel is repeated until the new pixels are whole blocks of them."""
+    fine = pixels.repeat(height, axis=0).repeat(width, axis=1).astype(np.float64)
+    return fine.reshape(height, pixels.shape[0], width, pixels.shape[1], -1).mean(axis=(1, 3))
+
+
+@pytest.mark.parametrize("size", [(12, 8), (9, 6), (8, 8), (5, 3), (1, 1), (12, 5)])
+def test_a_smaller_picture_is_the_mean_of_the_area(size: tuple[int, int]) -> None:
+    pixels = np.random.default_rng(0).integers(0, 256, (8, 12, 4), dtype=np.uint8)
+    assert np.abs(fitted(pixels, *size) - mean_by_area(pixels, *size)).max() <= 0.5 + 1e-4
+
+
+def test_a_larger_picture_is_resized_by_lanczos() -> None:
+    pixels = np.random.default_rng(0).integers(0, 256, (8, 12, 3), dtype=np.uint8)
+    assert np.array_equal(fitted(pixels, 24, 9), resized(pixels, 24, 9))
+    assert np.array_equal(fitted(pixels, 24, 4), resized(pixels, 24, 4))
+    assert fitted(pixels, 12, 8) is pixels
+
+
+def test_coverage_is_the_share_of_the_mask() -> None:
+    mask = np.random.default_rng(0).random((8, 12)) > 0.7
+    assert np.allclose(coverage(mask, 5, 3), mean_by_area(mask[:, :, None], 5, 3)[:, :, 0], atol=1e-6)

@@ -10,7 +10,7 @@ import torch
 from models import catalog, families
 from models.catalog import Catalog, ModelEntry, UnknownModelError
 from models.families import Resident
-from models.registry import ModelLoadError, Registry
+from models.registry import ModelLoadError, Registry, WrongFamilyError
 
 CPU = torch.device("cpu")
 MB = 1 << 20
@@ -64,6 +64,31 @@ def test_a_hold_is_ready_once_its_models_are_on_the_device(registry_of: Callable
         with pytest.raises(KeyError, match="not held"):
             hold.checkpoint("toy-sd2")
     assert registry.acquire(["toy-sd1"]).ready
+
+
+def test_models_of_all_families_share_the_device(registry_of: Callable[..., Registry], loads: Loads) -> None:
+    registry = registry_of(5 * MB, host_bytes=PLENTY)
+    with registry.acquire(["esr", "lama"]) as hold:
+        assert hold.wait(LONG_S)
+        weight = hold.upscaler("esr").bytes + hold.eraser("toy-lama").bytes
+        assert registry.bytes == weight > 2 * MB
+    use(registry, "toy-sd1")
+    assert registry.resident == ("toy-sd1",)
+    with registry.acquire(["esr"]) as hold:
+        assert hold.wait(LONG_S)
+        assert hold.upscaler("esr").scale == 4
+    assert loads == ["toy-esrgan", "toy-lama", "toy-sd1"]
+
+
+def test_a_model_is_not_used_for_what_its_family_cannot_do(registry_of: Callable[..., Registry]) -> None:
+    with registry_of(PLENTY).acquire(["esr", "lama", "toy-sd1"]) as hold:
+        assert hold.wait(LONG_S)
+        with pytest.raises(WrongFamilyError, match="'toy-esrgan' is of family upscaler, which cannot paint; name one"):
+            hold.checkpoint("esr")
+        with pytest.raises(WrongFamilyError, match="cannot enlarge a picture; name one of family upscaler"):
+            hold.upscaler("lama")
+        with pytest.raises(WrongFamilyError, match="'toy-sd1' is of family sd1, which cannot erase"):
+            hold.eraser("toy-sd1")
 
 
 def test_unknown_names_are_refused_at_once(registry_of: Callable[..., Registry]) -> None:

@@ -10,6 +10,8 @@ import torch
 from models import catalog, toy
 from models.catalog import Catalog
 
+ESRGAN = "toy-esrgan.safetensors"
+
 
 def fingerprint(folder: Path) -> dict[str, str]:
     files = (file for file in sorted(folder.rglob("*")) if file.is_file())
@@ -22,6 +24,8 @@ def test_the_catalog_of_the_toys(toys: Catalog, models_dir: Path) -> None:
         ("toy-sd2", "sd2"),
         ("toy-sdxl", "sdxl"),
         ("toy-sd1-inpainting", "sd1"),
+        ("toy-esrgan", "upscaler"),
+        ("toy-lama", "lama"),
     ]
     assert toys.find("v1.5/inpainting") is toys.find("toy-sd1-inpainting")
     assert toys.default is toys.find("v1.5") is toys.find("general") is toys.find("basic")
@@ -32,14 +36,16 @@ def test_building_again_changes_nothing_and_completes_what_lacks(
     models_dir: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(toy, "TOYS", toy.TOYS[:1])
+    monkeypatch.setattr(toy, "SINGLE_NETS", {ESRGAN: toy.SINGLE_NETS[ESRGAN]})
     (tmp_path / "models.yaml").write_text("models: [{name: mine, path: toy-sd1, family: sd1}]\n")
     state = torch.random.get_rng_state()
     toy.build(tmp_path)
     assert torch.equal(torch.random.get_rng_state(), state)
     assert fingerprint(tmp_path / "toy-sd1") == fingerprint(models_dir / "toy-sd1")
+    assert (tmp_path / ESRGAN).read_bytes() == (models_dir / ESRGAN).read_bytes()
     toy.build(tmp_path)
     assert catalog.read(tmp_path).find("").name == "mine"
-    assert sorted(file.name for file in tmp_path.iterdir()) == ["models.yaml", "toy-sd1"]
+    assert sorted(file.name for file in tmp_path.iterdir()) == ["models.yaml", ESRGAN, "toy-sd1"]
 
 
 def test_an_interrupted_build_leaves_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 
 import numpy as np
@@ -11,12 +11,16 @@ import torch
 
 from models import catalog, families
 from models.checkpoint import Checkpoint
+from models.registry import Hold, Registry
 from pipelines.engine.capacity import Capacity
 from pipelines.engine.engine import Engine
 from pipelines.engine.events import Event, Failed, Finished
+from pipelines.pipeline import AnyPipeline, Params
 
 # The toys are too small to share among cores, and waiting threads would slow down every other process of the machine.
 torch.set_num_threads(1)
+
+LONG_S = 60.0
 
 SD1 = {
     "num_train_timesteps": 1000,
@@ -73,8 +77,8 @@ class Held:
 
 @pytest.fixture(scope="session")
 def toys(models_dir: Path) -> dict[str, Checkpoint]:
-    shelf = catalog.read(models_dir)
-    return {entry.name: families.load(entry, torch.device("cpu"), torch.float32) for entry in shelf}
+    painters = (entry for entry in catalog.read(models_dir) if entry.family in catalog.DIFFUSION)
+    return {entry.name: families.load(entry, torch.device("cpu"), torch.float32) for entry in painters}
 
 
 @pytest.fixture(scope="session")
@@ -105,3 +109,45 @@ def images_of(events: Iterable[Event]) -> dict[str, list[np.ndarray]]:
     events = list(events)
     assert not [event for event in events if isinstance(event, Failed)]
     return {event.task_id: event.images for event in events if isinstance(event, Finished)}
+
+
+class Studio:
+    """Runs one task at a time to its end."""
+
+    def __init__(self, registry: Registry) -> None:
+        self.registry = registry
+        self.engine = Engine(registry, Capacity())
+
+    def run(self, pipeline: AnyPipeline, params: Params, images: Mapping[str, np.ndarray]) -> Finished | Failed:
+        self.engine.add("task", pipeline, params, images)
+        *_, last = self.events()
+        assert isinstance(last, Finished | Failed)
+        return last
+
+    def image(self, pipeline: AnyPipeline, params: Params, images: Mapping[str, np.ndarray]) -> np.ndarray:
+        """The one image of a task that must not fail."""
+        finished = self.run(pipeline, params, images)
+        assert isinstance(finished, Finished), finished
+        (image,) = finished.images
+        return image
+
+    def events(self) -> Iterator[Event]:
+        while self.engine.busy:
+            yield from self.engine.step()
+
+    def held(self, *names: str) -> Hold:
+        hold = self.registry.acquire(names)
+        assert hold.wait(LONG_S)
+        return hold
+
+
+@pytest.fixture(scope="session")
+def registry(models_dir: Path) -> Iterator[Registry]:
+    registry = Registry(catalog.read(models_dir), torch.device("cpu"), torch.float32, 1 << 40, 0)
+    yield registry
+    registry.close()
+
+
+@pytest.fixture
+def studio(registry: Registry) -> Studio:
+    return Studio(registry)

@@ -23,10 +23,11 @@ def translated(pipeline: AnyPipeline, params: Mapping[str, Any], beside: Mapping
     fields = pipeline.Params.model_fields
     names = {*fields, *_aliases(pipeline)}
     sent = {name: value for name, value in beside.items() if name in names} | dict(params)
-    if sent.get("model") in NO_TEXT and "version" in sent:
-        sent["model"] = sent["version"]
-    if "model" in fields and "model" in sent:
-        sent.pop("version", None)
+    if "version" not in fields:
+        if sent.get("model") in NO_TEXT and "version" in sent:
+            sent["model"] = sent["version"]
+        if "model" in fields and "model" in sent:
+            sent.pop("version", None)
     return {
         name: value for name, value in sent.items() if name not in IGNORED and _says_something(pipeline, name, value)
     }

@@ -42,6 +42,12 @@ def test_model_wins_over_version_and_version_stands_in_for_it():
     assert translated(TXT2IMG, {"version": "anime"}, {}) == {"model": "anime"}
 
 
+def test_a_task_that_has_a_version_besides_its_model_keeps_both():
+    erase = pipelines.find("img2img.inpainting")
+    assert translated(erase, {"version": "v1.5"}, {}) == {"version": "v1.5"}
+    assert translated(erase, {"model": "lama", "version": "v1.5"}, {}) == {"model": "lama", "version": "v1.5"}
+
+
 def test_numbers_as_text_are_numbers():
     params = TXT2IMG.Params.model_validate(translated(TXT2IMG, {"text": "x", "w": "640", "guidance_scale": "7"}, {}))
     assert (params.w, params.guidance_scale) == (640, 7.0)

@@ -1,0 +1,142 @@
+from __future__ import annotations
+
+import re
+from typing import Any
+
+import numpy as np
+import pytest
+from PIL import Image
+from pydantic import ValidationError
+
+from models.pixels import fitted
+from pipelines.engine.events import Advanced, Failed, Finished
+from pipelines.txt2img import Txt2Img
+from pipelines.upscale import Upscale, _source
+from tests.pipelines.conftest import Studio
+
+UPSCALE = Upscale()
+
+
+def params(**changes: Any) -> Upscale.Params:
+    return Upscale.Params.model_validate({"url": "https://example.com/a.png", **changes})
+
+
+def picture(width: int, height: int, channels: int = 3) -> np.ndarray:
+    return np.random.default_rng(0).integers(0, 256, (height, width, channels), dtype=np.uint8)
+
+
+def upscaled(studio: Studio, pixels: np.ndarray) -> np.ndarray:
+    """What the net alone makes of a picture."""
+    with studio.held("esr") as hold:
+        upscaler = hold.upscaler("esr")
+        canvas = upscaler.canvas(pixels)
+        for _ in upscaler.enlarge(pixels, canvas):
+            pass
+    return canvas
+
+
+def test_the_defaults_and_names_of_the_api_we_replace() -> None:
+    assert (params().upscaler, params(is_anime=True).upscaler) == ("esr", "esr_anime")
+    assert params(version="ultrasharp", is_anime=True).upscaler == "ultrasharp"
+    assert UPSCALE.needs(params(model="ultrasharp")) == ("ultrasharp",)
+    assert UPSCALE.resolve(params(is_anime=True)).model == "esr_anime"
+
+
+def test_four_times_as_large_as_the_net_makes_it(studio: Studio) -> None:
+    pixels = picture(24, 20)
+    assert np.array_equal(studio.image(UPSCALE, params(), {"url": pixels}), upscaled(studio, pixels))
+
+
+@pytest.mark.parametrize(
+    ("changes", "size"),
+    [
+        ({"scale": 2}, (48, 40)),
+        ({"scale": 3}, (72, 60)),
+        ({"scale": 4}, (96, 80)),
+        ({"target_w": 72}, (72, 60)),
+        ({"target_h": 120}, (144, 120)),
+        ({"target_w": 100, "target_h": 50}, (100, 50)),
+        ({"max_wh": 24}, (96, 80)),
+        ({"max_wh": 1024}, (96, 80)),
+    ],
+)
+def test_sizes_are_met_after_the_net(studio: Studio, changes: dict[str, int], size: tuple[int, int]) -> None:
+    made = studio.image(UPSCALE, params(**changes), {"url": picture(24, 20)})
+    assert np.array_equal(made, fitted(upscaled(studio, picture(24, 20)), *size))
+    assert made.shape == (size[1], size[0], 3)
+
+
+@pytest.mark.parametrize(("changes", "size"), [({}, (72, 60)), ({"target_w": 96}, (96, 80))])
+def test_max_wh_shrinks_the_source_first(studio: Studio, changes: dict[str, int], size: tuple[int, int]) -> None:
+    made = studio.image(UPSCALE, params(max_wh=18, **changes), {"url": picture(24, 20)})
+    assert np.array_equal(made, fitted(upscaled(studio, fitted(picture(24, 20), 18, 15)), *size))
+
+
+def test_alpha_is_kept_and_does_not_touch_the_colours(studio: Studio) -> None:
+    pixels = picture(24, 20, channels=4)
+    pixels[:, :12, 3], pixels[:, 12:, 3] = 255, 0
+    made = studio.image(UPSCALE, params(scale=2), {"url": pixels})
+    opaque = studio.image(UPSCALE, params(scale=2), {"url": pixels[:, :, :3]})
+    assert np.array_equal(made[:, :, :3], opaque)
+    alpha = Image.fromarray(pixels[:, :, 3]).resize((48, 40), Image.Resampling.LANCZOS)
+    assert np.array_equal(made[:, :, 3], np.asarray(alpha))
+    assert (made[:, :18, 3] == 255).all()
+    assert (made[:, 30:, 3] == 0).all()
+
+
+@pytest.mark.filterwarnings(r"ignore:__array(_wrap)?__:DeprecationWarning")  # diffusers' own
+def test_others_step_between_tiles(studio: Studio) -> None:
+    with studio.held("esr", "toy-sd1"):
+        studio.engine.add("large", UPSCALE, params(), {"url": picture(300, 40)})
+        txt2img = Txt2Img.Params(text="a lighthouse", model="toy-sd1", w=64, h=64, num_steps=4)
+        studio.engine.add("small", Txt2Img(), txt2img, {})
+        events = list(studio.events())
+    finished = {event.task_id: place for place, event in enumerate(events) if isinstance(event, Finished)}
+    advanced = [place for place, event in enumerate(events) if isinstance(event, Advanced)]
+    assert finished.keys() == {"large", "small"}
+    assert advanced[0] < finished["large"]
+
+
+@pytest.mark.parametrize(
+    ("size", "changes", "says"),
+    [
+        ((2049, 2048), {}, r"the picture is 2049×2048, and 4194304 pixels .* send a smaller one, or say with max_wh"),
+        ((8, 1024), {"target_w": 1024}, "the result is 1024×131072, .* ask for a smaller one"),
+    ],
+)
+def test_what_is_too_large_is_refused(
+    studio: Studio, size: tuple[int, int], changes: dict[str, int], says: str
+) -> None:
+    failed = studio.run(UPSCALE, params(**changes), {"url": np.zeros((size[1], size[0], 3), np.uint8)})
+    assert isinstance(failed, Failed)
+    assert failed.code == "bad_input"
+    assert re.search(says, failed.message)
+
+
+@pytest.mark.parametrize("side", [2048, 16])
+def test_up_to_the_limit_it_is_left_as_it_is(side: int) -> None:
+    pixels = np.broadcast_to(np.zeros((1, 1, 3), np.uint8), (side, side, 3))
+    assert _source(pixels, None) is pixels
+    assert _source(pixels, 2048) is pixels
+
+
+def test_a_model_that_does_not_enlarge_is_refused(studio: Studio) -> None:
+    failed = studio.run(UPSCALE, params(model="lama"), {"url": picture(8, 8)})
+    assert isinstance(failed, Failed)
+    assert (failed.code, "cannot enlarge" in failed.message) == ("bad_input", True)
+
+
+@pytest.mark.parametrize(
+    ("wrong", "says"),
+    [
+        ({"scale": 5}, "Input should be 2, 3 or 4"),
+        ({"scale": 2, "target_w": 100}, "two ways to say one thing"),
+        ({"target_w": 9000}, "less than or equal to 8192"),
+        ({"max_wh": 4096}, "less than or equal to 2048"),
+        ({"text": "a cat"}, "Extra inputs are not permitted"),
+    ],
+)
+def test_bad_parameters_are_refused(wrong: dict[str, object], says: str) -> None:
+    with pytest.raises(ValidationError) as caught:
+        params(**wrong)
+    assert says in str(caught.value)
