@@ -78,7 +78,7 @@ def _need_shared_queue(settings: Settings, role: str) -> None:
     if settings.queue == "memory://":
         raise SettingsError(
             f"HUA_QUEUE=memory:// lives inside one process, so `hua {role}` would share it with nobody; "
-            "run `hua serve`, or give all roles one HUA_QUEUE that processes can share"
+            "run `hua serve`, or give all roles the same HUA_QUEUE=redis://HOST:PORT/DB"
         )
 
 

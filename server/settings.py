@@ -39,7 +39,10 @@ class Settings(BaseSettings):
     data_dir: Path = Field(Path(".data"), description="Logs, images and keys of a single machine live here.")
     models_dir: Path | None = Field(None, description="Folder with models.yaml; default HUA_DATA_DIR/models.")
     broker: str = Field("sqlite://", description="Durable logs: sqlite:// (in HUA_DATA_DIR).")
-    queue: str = Field("memory://", description="Live queue: memory:// (one process).")
+    queue: str = Field(
+        "memory://",
+        description="Live queue: memory:// (one process), or redis://[USER:PASSWORD@]HOST:PORT/DB, rediss://… for TLS.",
+    )
     bucket: str = Field("file://", description="Images and manifests: file:// (in HUA_DATA_DIR).")
     device: str = Field("auto", pattern=r"^(auto|cpu|cuda(:\d+)?)$", description="auto, cpu or cuda:N.")
     device_memory: ByteSize | None = Field(
