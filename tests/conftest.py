@@ -30,6 +30,15 @@ def redis_server(running_redis: RedisServer) -> RedisServer:
 
 
 @pytest.fixture
+def own_redis() -> Iterator[RedisServer]:
+    """One that a test may stop and change."""
+    server = RedisServer()
+    server.start()
+    yield server
+    server.stop()
+
+
+@pytest.fixture
 def redis_url(redis_server: RedisServer) -> str:
     return redis_server.url
 

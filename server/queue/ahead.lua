@@ -6,18 +6,19 @@
 local function before(flows, flow, work, size_of)
   local turn = standing(flows, flow) + work
   local others = redis.call('ZRANGEBYSCORE', flows, '-inf', turn, 'WITHSCORES', 'LIMIT', 0, ASKED)
-  local pieces, cost = 0, 0
+  local pieces, cost, heard = 0, 0, 0
   for place = 1, #others, 2 do
     local other, lead = others[place], turn - tonumber(others[place + 1])
     if other ~= flow then
       local size, mean = size_of(other)
       local due = other < flow and math.floor(lead / mean) + 1 or math.ceil(lead / mean)
       due = math.min(due, size)
-      pieces, cost = pieces + due, cost + due * mean
+      pieces, cost, heard = pieces + due, cost + due * mean, heard + 1
     end
   end
-  local share = #others > 0 and redis.call('ZCOUNT', flows, '-inf', turn) / (#others / 2) or 1
-  return pieces * share, cost * share
+  if #others < 2 * ASKED then return pieces, cost end
+  local all = redis.call('ZCOUNT', flows, '-inf', turn) - (redis.call('ZSCORE', flows, flow) and 1 or 0)
+  return pieces * all / heard, cost * all / heard
 end
 
 local function position(task)

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from urllib.parse import urlsplit
 
 import redis
+import redis.retry
 from redis.asyncio import BlockingConnectionPool, Redis
 from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
@@ -54,14 +55,16 @@ def connect(url: str) -> Redis:
 
 
 def check(url: str) -> None:
-    """Raises SettingsError for an address that is none, or a Redis that is too old; only warns of one that is away."""
+    """Raises SettingsError for what is no address, no password or too old; only warns of a Redis that is away."""
     try:
-        with redis.Redis.from_url(url, socket_timeout=CONNECT_S, socket_connect_timeout=CONNECT_S) as client:
+        with redis.Redis.from_url(url, socket_timeout=CONNECT_S, retry=redis.retry.Retry(NoBackoff(), 0)) as client:
             server = client.info()
     except ValueError as error:
         raise SettingsError(
             f"HUA_QUEUE={shown(url)} is no address of Redis: {error}; use redis://[USER:PASSWORD@]HOST:PORT/DB"
         ) from error
+    except AuthenticationError as error:
+        raise SettingsError(trouble(url, error)) from error
     except RedisError as error:
         log.warning("%s", trouble(url, error))
         return
