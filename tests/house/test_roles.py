@@ -2,8 +2,6 @@
 
 import os
 import signal
-import subprocess
-import sys
 from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
@@ -46,10 +44,3 @@ def test_the_roles_serve_together_though_redis_comes_and_goes(roles: House, own_
     for process in reversed(roles.processes):
         os.killpg(process.pid, signal.SIGTERM)
         assert process.wait(timeout=60) == 0
-
-
-@pytest.mark.parametrize("role", ["api", "controller", "worker"])
-def test_a_role_alone_needs_a_queue_that_is_shared(role: str) -> None:
-    done = subprocess.run([sys.executable, "-m", "server", role], capture_output=True, text=True, check=False)
-    assert done.returncode == 1
-    assert "give all roles the same HUA_QUEUE=redis://HOST:PORT/DB" in done.stderr
