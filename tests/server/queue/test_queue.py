@@ -393,6 +393,18 @@ async def test_a_tenant_that_rested_saved_nothing_up(queue, make_task) -> None:
     assert tenants == {"busy": 10, "back": 10}
 
 
+async def test_a_tenant_gains_nothing_by_coming_with_one_task_at_a_time(queue, make_task) -> None:
+    """I9"""
+    await accept(queue, *(make_task("steady") for _ in range(60)), make_task("shy", cost=10.0))
+    picks = []
+    for _ in range(44):
+        given = await lease(queue)
+        picks.append(given.task.tenant)
+        if given.task.tenant == "shy":
+            await accept(queue, make_task("shy", cost=10.0))
+    assert Counter(picks) == {"steady": 40, "shy": 4}
+
+
 async def test_classes_share_by_weight_and_the_lowest_still_gets_a_tenth(queue, make_task) -> None:
     """I10"""
     for priority in ("low", "normal", "high"):

@@ -95,8 +95,10 @@ async def test_two_processes_see_one_queue(queue, redis_url, make_task, make_man
     given = await waiting
     views = queue.watch(task.id)
     assert (await anext(views)).worker == "w"
+    began = time.monotonic()
     await other.settle(make_manifest(given.task))
     assert (await anext(views)).status.final
+    assert time.monotonic() - began < 0.3, "it is told, and need not look"
     await views.aclose()
     await other.close()
 
@@ -117,6 +119,18 @@ async def test_a_task_wakes_a_worker_at_once(queue, make_task) -> None:
     await queue.ingest(make_task())
     assert await waiting is not None
     assert time.monotonic() - began < 0.3
+
+
+async def test_all_workers_wake_when_there_is_something_for_each(closed_queue, make_task) -> None:
+    waiting = [asyncio.create_task(closed_queue.lease(f"w{number}", (), 5.0)) for number in range(4)]
+    await closed_queue.begin()
+    for _ in waiting:
+        await closed_queue.ingest(make_task())
+    await asyncio.sleep(0.1)
+    began = time.monotonic()
+    await closed_queue.open()
+    assert all(await asyncio.gather(*waiting))
+    assert time.monotonic() - began < 0.5
 
 
 async def test_what_a_worker_is_given_while_it_goes_away_is_given_back(queue, client, make_task) -> None:
