@@ -47,8 +47,9 @@ async def api(settings: Settings) -> None:
 async def controller(settings: Settings) -> None:
     """Intake, settling, callbacks and sweeping alone."""
     _need_shared_queue(settings, "controller")
-    async with _services(settings) as services:
-        await _until_told(_controlling(services))
+    with _alone(settings):
+        async with _services(settings) as services:
+            await _until_told(_controlling(services))
 
 
 async def worker(settings: Settings, device: str) -> None:
@@ -78,7 +79,7 @@ def _need_shared_queue(settings: Settings, role: str) -> None:
     if settings.queue == "memory://":
         raise SettingsError(
             f"HUA_QUEUE=memory:// lives inside one process, so `hua {role}` would share it with nobody; "
-            "run `hua serve`, or give all roles one HUA_QUEUE that processes can share"
+            "run `hua serve`, or give all roles the same HUA_QUEUE=redis://HOST:PORT/DB"
         )
 
 
@@ -96,14 +97,15 @@ def _listening(settings: Settings) -> socket.socket:
 
 @contextlib.contextmanager
 def _alone(settings: Settings) -> Iterator[None]:
-    """Holds the data folder: two queues in two memories would each run every task of its logs."""
+    """Holds the data folder: two controllers would each feed every task of its logs to their queues."""
     settings.data_dir.mkdir(parents=True, exist_ok=True)
     with (settings.data_dir / "lock").open("w") as lock:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError as error:
             raise SettingsError(
-                f"another `hua serve` uses HUA_DATA_DIR={settings.data_dir}; stop it, or set another folder"
+                f"another `hua serve` or `hua controller` uses HUA_DATA_DIR={settings.data_dir}; "
+                "stop it, or set another folder"
             ) from error
         yield
 

@@ -62,7 +62,11 @@ def _queue(settings: Settings) -> Queue:
         from server.queue.memory import MemoryQueue
 
         return MemoryQueue()
-    raise SettingsError(f"HUA_QUEUE={settings.queue} is not known; use memory://")
+    if settings.queue.startswith(("redis://", "rediss://")):
+        from server.queue.redis import RedisQueue
+
+        return RedisQueue(settings.queue)
+    raise SettingsError(f"HUA_QUEUE={settings.queue} is not known; use memory://, redis://… or rediss://…")
 
 
 def _bucket(settings: Settings) -> Bucket:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import difflib
 import os
 import secrets
@@ -39,7 +40,10 @@ class Settings(BaseSettings):
     data_dir: Path = Field(Path(".data"), description="Logs, images and keys of a single machine live here.")
     models_dir: Path | None = Field(None, description="Folder with models.yaml; default HUA_DATA_DIR/models.")
     broker: str = Field("sqlite://", description="Durable logs: sqlite:// (in HUA_DATA_DIR).")
-    queue: str = Field("memory://", description="Live queue: memory:// (one process).")
+    queue: str = Field(
+        "memory://",
+        description="Live queue: memory:// (one process), or redis://[USER:PASSWORD@]HOST:PORT/DB, rediss://… for TLS.",
+    )
     bucket: str = Field("file://", description="Images and manifests: file:// (in HUA_DATA_DIR).")
     device: str = Field("auto", pattern=r"^(auto|cpu|cuda(:\d+)?)$", description="auto, cpu or cuda:N.")
     device_memory: ByteSize | None = Field(
@@ -104,7 +108,9 @@ class Settings(BaseSettings):
             draft = path.with_suffix(f".{os.getpid()}")
             draft.touch(mode=0o600)
             draft.write_text(secrets.token_hex(32))
-            draft.replace(path)
+            with contextlib.suppress(FileExistsError):  # roles that start together agree on the first one
+                path.hardlink_to(draft)
+            draft.unlink()
         return path.read_text().strip().encode()
 
     @classmethod

@@ -50,7 +50,7 @@ class Worker:
             await asyncio.wait(set(self._tasks), timeout=self._services.settings.drain_s)
         for attempt in self._attempts.values():
             attempt.lost = True
-            await self._services.queue.give_back(attempt.lease)
+            await self._give_back(attempt.lease)
         if self._device is not None:
             await self._device.stop()
 
@@ -99,7 +99,7 @@ class Worker:
             if lease is None:
                 continue
             if self._draining:
-                await self._services.queue.give_back(lease)
+                await self._give_back(lease)
             elif lease.deaths:
                 await self._work_alone(lease)
             else:
@@ -121,6 +121,20 @@ class Worker:
             await asyncio.wait(set(self._tasks))
         await self._work(attempt)
 
+    async def _give_back(self, lease: Lease) -> None:
+        try:
+            await self._services.queue.give_back(lease)
+        except QueueUnavailableError as error:
+            log.warning("task %s waits until its lease expires: %s", lease.task.id, error)
+
+    async def _may_try_again(self, lease: Lease) -> bool:
+        """A death that the queue does not hear of is counted when the lease expires."""
+        try:
+            return await self._services.queue.died(lease)
+        except QueueUnavailableError as error:
+            log.warning("task %s waits until its lease expires: %s", lease.task.id, error)
+            return True
+
     def _begin(self, lease: Lease) -> Attempt:
         attempt = Attempt(lease, self._inputs, self._services.bucket, self._pass_on)
         self._attempts[lease.token] = attempt
@@ -141,10 +155,10 @@ class Worker:
         try:
             return await attempt.run(self._device)
         except DeviceGoneError:
-            await self._services.queue.give_back(attempt.lease)
+            await self._give_back(attempt.lease)
             return None
         except DeviceDiedError:
-            if attempt.lost or await self._services.queue.died(attempt.lease):
+            if attempt.lost or await self._may_try_again(attempt.lease):
                 return None
             return attempt.failed("poison", "the device died each time it ran this task; it is not tried again")
 

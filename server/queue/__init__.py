@@ -134,7 +134,8 @@ class Queue(Protocol):
         """What is known of a task; settled tasks are forgotten some time after they ended."""
 
     async def complete(self) -> bool:
-        """Whether the logs have been read, so that a task it does not know has ended or never was."""
+        """Whether the logs have been read since it was last emptied, so that a task it does not know has ended or
+        never was."""
 
     async def recent(self, tenant: str, status: Status | None, page: int, per_page: int) -> tuple[list[View], int]:
         """A page (from 1) of the tenant's tasks, newest first, and how many there are in all."""
@@ -146,6 +147,9 @@ class Queue(Protocol):
     async def overview(self) -> Overview: ...
 
     # --- controller
+    async def begin(self) -> None:
+        """The logs are about to be read, from where they were committed."""
+
     async def ingest(self, task: Task) -> None:
         """Makes a task from the log ready to be leased. Idempotent; does nothing for a settled one."""
 
@@ -153,7 +157,10 @@ class Queue(Protocol):
         """The task has ended: frees the slot, ends any lease, wakes watchers. Idempotent."""
 
     async def open(self) -> None:
-        """The logs have been read to their end: leases may be given out from now on."""
+        """The logs have been read to their end: leases may be given out from now on, and the queue is complete.
+
+        Does nothing if the queue was emptied since `begin`: then it is not complete, and the logs are to be read again.
+        """
 
     async def expired(self) -> list[Lease]:
         """Leases that ran out since last asked, this death counted; their tasks wait again, unless it was the last one

@@ -95,6 +95,9 @@ class MemoryQueue:
 
     # --- controller
 
+    async def begin(self) -> None:
+        """It is emptied only when it ends, so one reading is enough."""
+
     async def ingest(self, task: Task) -> None:
         if task.id in self._ended:
             return

@@ -1,4 +1,4 @@
-"""A whole Hua, started as an operator starts it: `hua serve` in a process group of its own."""
+"""A whole Hua, started as an operator starts it: `hua serve`, or its roles, each in a process group of its own."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def free_port() -> int:
 
 
 class House:
-    """One data folder, and the process group that serves it; may be killed and started again."""
+    """One data folder, and the process groups that serve it; may be killed and started again."""
 
     def __init__(self, data_dir: Path, models_dir: Path, **environment: str) -> None:
         self.data_dir = data_dir
@@ -43,13 +43,18 @@ class House:
         }
         self.http = httpx.Client(base_url=f"http://127.0.0.1:{self.port}", timeout=70, trust_env=False)
 
-    def start(self) -> None:
-        command = [sys.executable, "-m", "server", "serve"]
-        with (self.data_dir.parent / "house.log").open("a") as lines:
-            self.process = subprocess.Popen(command, env=self._environment, stderr=lines, start_new_session=True)
-        self.until(self._is_ready, START_S)
+    def start(self, *roles: str) -> None:
+        """`hua serve`, or each of these `roles`; the last one answers."""
+        self.processes = [self._run(role) for role in roles or ("serve",)]
+        self.process = self.processes[-1]
+        self.until(self.is_ready, START_S)
 
-    def _is_ready(self) -> bool:
+    def _run(self, role: str) -> subprocess.Popen[bytes]:
+        command = [sys.executable, "-m", "server", role]
+        with (self.data_dir.parent / "house.log").open("a") as lines:
+            return subprocess.Popen(command, env=self._environment, stderr=lines, start_new_session=True)
+
+    def is_ready(self) -> bool:
         assert self.process.poll() is None, (self.data_dir.parent / "house.log").read_text()
         try:
             return self.http.get("/readyz").status_code == 200
@@ -57,9 +62,11 @@ class House:
             return False
 
     def kill(self) -> None:
-        """kill -9 of the whole group."""
-        os.killpg(self.process.pid, signal.SIGKILL)
-        self.process.wait()
+        """kill -9 of the whole group, or of all."""
+        for process in self.processes:
+            if process.poll() is None:
+                os.killpg(process.pid, signal.SIGKILL)
+                process.wait()
 
     def device_pid(self) -> int | None:
         """The process that owns the device."""
@@ -90,8 +97,7 @@ class House:
             time.sleep(0.02)
 
     def close(self) -> None:
-        if self.process.poll() is None:
-            self.kill()
+        self.kill()
         self.http.close()
 
 

@@ -33,12 +33,16 @@ def test_a_port_in_use(tmp_path: Path) -> None:
 def test_a_data_folder_in_use(tmp_path: Path) -> None:
     with (tmp_path / "lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
-        assert "another `hua serve` uses" in refusal(tmp_path, HUA_PORT="18472")
+        for role, queue in (("serve", "memory://"), ("controller", "redis://127.0.0.1:1")):
+            said = refusal(tmp_path, role, HUA_PORT="18472", HUA_QUEUE=queue)
+            assert "another `hua serve` or `hua controller` uses" in said
 
 
 @pytest.mark.parametrize("role", ["api", "controller", "worker"])
 def test_a_queue_in_memory_is_no_use_to_a_role_of_its_own(tmp_path: Path, role: str) -> None:
-    assert "HUA_QUEUE=memory:// lives inside one process" in refusal(tmp_path, role)
+    said = refusal(tmp_path, role)
+    assert "HUA_QUEUE=memory:// lives inside one process" in said
+    assert "give all roles the same HUA_QUEUE=redis://HOST:PORT/DB" in said
 
 
 def test_a_models_folder_without_models(tmp_path: Path) -> None:
@@ -51,6 +55,8 @@ def test_a_models_folder_without_models(tmp_path: Path) -> None:
     [
         ("HUA_HOST", "0.0.0.0", "HUA_API_KEYS"),
         ("HUA_BROKER", "amqp://", "use sqlite://"),
+        ("HUA_QUEUE", "amqp://", "use memory://, redis://"),
+        ("HUA_QUEUE", "redis://localhost:many", "use redis://[USER:PASSWORD@]HOST:PORT/DB"),
         ("HUA_PORT", "x", "HUA_PORT"),
     ],
 )

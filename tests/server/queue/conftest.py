@@ -1,7 +1,12 @@
 import itertools
+from contextlib import closing
 
 import pytest
+import redis
 
+from server.queue.memory import MemoryQueue
+from server.queue.redis import RedisQueue
+from server.queue.scripts import ROOT
 from server.task import Manifest, Outcome, Status, Task
 
 
@@ -18,9 +23,55 @@ class Clock:
         self.now += seconds
 
 
+class RedisClock:
+    """Time in Redis goes its own way; `seconds` pass by when all that Redis waits for is that much nearer."""
+
+    def __init__(self, url: str) -> None:
+        self._redis = redis.Redis.from_url(url, decode_responses=True)
+
+    def pass_by(self, seconds: float) -> None:
+        for name in ("leases", "heard", "reserved"):
+            for member in self._redis.zrange(f"{ROOT}:{name}", 0, -1):
+                self._redis.zincrby(f"{ROOT}:{name}", -seconds, member)
+
+    def close(self) -> None:
+        self._redis.close()
+
+
+@pytest.fixture(params=["memory", "redis"])
+def kind(request) -> str:
+    """Which queue a test is about."""
+    return request.param
+
+
 @pytest.fixture
-def clock() -> Clock:
-    return Clock()
+def clock(kind, request):
+    if kind == "memory":
+        yield Clock()
+        return
+    with closing(RedisClock(request.getfixturevalue("redis_url"))) as clock:
+        yield clock
+
+
+@pytest.fixture
+async def closed_queue(kind, clock, request):
+    """One that has not read the logs yet."""
+    queue = MemoryQueue(clock) if kind == "memory" else RedisQueue(request.getfixturevalue("redis_url"))
+    yield queue
+    await queue.close()
+
+
+@pytest.fixture
+def empty(kind, request):
+    """`await empty(queue)`: the queue after it has lost everything."""
+
+    async def lose_everything(queue):
+        if kind == "memory":
+            return MemoryQueue()
+        request.getfixturevalue("redis_server").flush()
+        return queue
+
+    return lose_everything
 
 
 @pytest.fixture

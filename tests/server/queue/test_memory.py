@@ -1,7 +1,14 @@
 """What only the queue in memory has to promise: that its memory is bounded. The rest is in test_queue.py."""
 
+import pytest
+
 from server.queue import DueCallback, WorkerView
 from server.queue.memory import MemoryQueue
+
+
+@pytest.fixture
+def kind() -> str:
+    return "memory"
 
 
 async def test_memory_is_bounded_by_what_is_unfinished(clock, make_task, make_manifest) -> None:

@@ -12,25 +12,18 @@ from server.queue import (
     HEARTBEAT_S,
     LEASE_S,
     DueCallback,
+    Lease,
     Progress,
     TaskLimitError,
     Verdict,
     WorkerView,
 )
-from server.queue.memory import MemoryQueue
 from server.task import Status
-
-
-@pytest.fixture(params=["memory"])
-async def closed_queue(request, clock):
-    """One that has not read the logs yet."""
-    queue = MemoryQueue(clock)
-    yield queue
-    await queue.close()
 
 
 @pytest.fixture
 async def queue(closed_queue):
+    await closed_queue.begin()
     await closed_queue.open()
     return closed_queue
 
@@ -138,10 +131,13 @@ async def test_more_than_the_limit_may_come_from_the_log(queue, make_task) -> No
 async def test_nothing_is_leased_before_the_logs_are_read(closed_queue, make_task) -> None:
     waiting = asyncio.create_task(closed_queue.lease("w", (), 5.0))
     task = make_task()
+    await closed_queue.begin()
     await closed_queue.ingest(task)
     await asyncio.sleep(0.01)
     assert not waiting.done()
+    assert not await closed_queue.complete()
     await closed_queue.open()
+    assert await closed_queue.complete()
     assert (await waiting).task == task
 
 
@@ -160,7 +156,9 @@ async def test_a_worker_that_goes_away_while_it_waits_takes_nothing_with_it(queu
     task = make_task()
     await accept(queue, task)
     waiting.cancel()
-    await asyncio.gather(waiting, return_exceptions=True)
+    for given in await asyncio.gather(waiting, return_exceptions=True):
+        if isinstance(given, Lease):  # it was served before it could go
+            await queue.give_back(given)
     assert (await lease(queue, "other")).task == task
 
 
@@ -343,18 +341,24 @@ async def test_a_task_that_was_settled_before_the_queue_ever_heard_of_it_is_know
     assert await queue.lease("w", (), 0) is None
 
 
-async def test_a_queue_that_lost_everything_is_whole_after_reading_again(queue, make_task, make_manifest) -> None:
+async def test_a_queue_that_lost_everything_is_whole_after_reading_again(
+    queue, empty, make_task, make_manifest
+) -> None:
     """I16"""
     tasks = [make_task(f"t{number % 2}") for number in range(8)]
     await accept(queue, *tasks)
     ended = (await lease(queue)).task
-    await lease(queue)
-    wiped = MemoryQueue()
-    await wiped.settle(make_manifest(ended))
+    held = await lease(queue)
+    queue = await empty(queue)
+    assert not await queue.complete()
+    assert await queue.heartbeat(held, None) is Verdict.LOST
+    await queue.begin()
+    await queue.settle(make_manifest(ended))
     for task in tasks * 2:
-        await wiped.ingest(task)
-    await wiped.open()
-    assert sorted(await drained(wiped)) == sorted(task.id for task in tasks if task != ended)
+        await queue.ingest(task)
+    assert await queue.lease("w", (), 0) is None
+    await queue.open()
+    assert sorted(await drained(queue)) == sorted(task.id for task in tasks if task != ended)
 
 
 # --- who is next
@@ -387,6 +391,18 @@ async def test_a_tenant_that_rested_saved_nothing_up(queue, make_task) -> None:
     await accept(queue, *(make_task("back") for _ in range(50)))
     tenants = Counter([(await lease(queue)).task.tenant for _ in range(20)])
     assert tenants == {"busy": 10, "back": 10}
+
+
+async def test_a_tenant_gains_nothing_by_coming_with_one_task_at_a_time(queue, make_task) -> None:
+    """I9"""
+    await accept(queue, *(make_task("steady") for _ in range(60)), make_task("shy", cost=10.0))
+    picks = []
+    for _ in range(44):
+        given = await lease(queue)
+        picks.append(given.task.tenant)
+        if given.task.tenant == "shy":
+            await accept(queue, make_task("shy", cost=10.0))
+    assert Counter(picks) == {"steady": 40, "shy": 4}
 
 
 async def test_classes_share_by_weight_and_the_lowest_still_gets_a_tenth(queue, make_task) -> None:
@@ -517,24 +533,25 @@ async def test_the_overview_counts_what_is_there(queue, make_task, make_manifest
 async def test_a_watcher_sees_a_task_through_to_its_end(queue, make_task, make_manifest) -> None:
     task = make_task()
 
-    async def watch() -> list:
-        return [(view.status, view.progress) async for view in queue.watch(task.id)]
+    news: asyncio.Queue = asyncio.Queue()
+
+    async def watch() -> None:
+        async for view in queue.watch(task.id):
+            news.put_nowait((view.status, view.progress))
 
     await queue.admit(task, 1)
     watching = asyncio.create_task(watch())
-    await asyncio.sleep(0)
-    await queue.ingest(task)
-    given = await lease(queue)
-    await asyncio.sleep(0)
-    await queue.heartbeat(given, Progress(1, 2))
-    await asyncio.sleep(0)
-    await queue.settle(make_manifest(task))
-    assert await asyncio.wait_for(watching, 5) == [
-        (Status.QUEUED, None),
-        (Status.RUNNING, None),
-        (Status.RUNNING, Progress(1, 2)),
-        (Status.SUCCEEDED, None),
-    ]
+    async with asyncio.timeout(5):
+        assert await news.get() == (Status.QUEUED, None)
+        await queue.ingest(task)
+        given = await lease(queue)
+        assert await news.get() == (Status.RUNNING, None)
+        await queue.heartbeat(given, Progress(1, 2))
+        assert await news.get() == (Status.RUNNING, Progress(1, 2))
+        await queue.settle(make_manifest(task))
+        await watching
+        assert await news.get() == (Status.SUCCEEDED, None)
+    assert news.empty()
 
 
 async def test_a_slow_watcher_misses_steps_but_never_the_end(queue, make_task, make_manifest) -> None:

@@ -1,0 +1,102 @@
+"""The way to Redis: how it is reached, what it must be, and what its troubles mean to whoever has to mend them."""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+from collections.abc import Iterator
+from urllib.parse import urlsplit
+
+import redis
+import redis.retry
+from redis.asyncio import BlockingConnectionPool, Redis
+from redis.asyncio.retry import Retry
+from redis.backoff import NoBackoff
+from redis.exceptions import (
+    AuthenticationError,
+    BusyLoadingError,
+    NoPermissionError,
+    OutOfMemoryError,
+    ReadOnlyError,
+    RedisError,
+)
+
+from server.queue import QueueUnavailableError
+from server.settings import SettingsError
+
+log = logging.getLogger(__name__)
+OLDEST = (6, 2)
+CONNECTIONS = 64
+ANSWER_S, CONNECT_S = 5.0, 3.0
+
+ADVICE: tuple[tuple[type[Exception], str], ...] = (
+    (AuthenticationError, "check the user and the password in HUA_QUEUE"),
+    (NoPermissionError, "allow this user to run scripts, INFO, pub/sub and all commands on keys and channels {hua}:*"),
+    (BusyLoadingError, "it reads its data after a start; wait until it has"),
+    (ReadOnlyError, "this is a replica; name the primary in HUA_QUEUE"),
+    (OutOfMemoryError, "raise its maxmemory"),
+    (Exception, "see that Redis runs and that HUA_QUEUE names it"),
+)
+
+
+def connect(url: str) -> Redis:
+    """Nothing is sent yet. A command is never sent twice: a slot taken twice would look like a task known already."""
+    pool: BlockingConnectionPool = BlockingConnectionPool.from_url(
+        url,
+        max_connections=CONNECTIONS,
+        timeout=ANSWER_S,
+        socket_timeout=ANSWER_S,
+        socket_connect_timeout=CONNECT_S,
+        socket_keepalive=True,
+        retry=Retry(NoBackoff(), 0),
+        protocol=2,
+    )
+    return Redis.from_pool(pool)
+
+
+def check(url: str) -> None:
+    """Raises SettingsError for what is no address, no password or too old; only warns of a Redis that is away."""
+    try:
+        with redis.Redis.from_url(url, socket_timeout=CONNECT_S, retry=redis.retry.Retry(NoBackoff(), 0)) as client:
+            server = client.info()
+    except ValueError as error:
+        raise SettingsError(
+            f"HUA_QUEUE={shown(url)} is no address of Redis: {error}; use redis://[USER:PASSWORD@]HOST:PORT/DB"
+        ) from error
+    except AuthenticationError as error:
+        raise SettingsError(trouble(url, error)) from error
+    except RedisError as error:
+        log.warning("%s", trouble(url, error))
+        return
+    version = tuple(int(part) for part in server["redis_version"].split(".")[:2])
+    if version < OLDEST:
+        raise SettingsError(
+            f"HUA_QUEUE={shown(url)} is Redis {server['redis_version']}; it must be {OLDEST[0]}.{OLDEST[1]} or newer"
+        )
+    if (policy := server.get("maxmemory_policy")) != "noeviction":
+        log.warning(
+            "Redis at %s may evict keys (maxmemory-policy %s), and a task with it until the next start; "
+            "set maxmemory-policy noeviction",
+            shown(url),
+            policy,
+        )
+
+
+@contextlib.contextmanager
+def answering(url: str) -> Iterator[None]:
+    """Raises QueueUnavailableError for any trouble with Redis."""
+    try:
+        yield
+    except (RedisError, OSError) as error:
+        raise QueueUnavailableError(trouble(url, error)) from error
+
+
+def trouble(url: str, error: Exception) -> str:
+    advice = next(advice for kind, advice in ADVICE if isinstance(error, kind))
+    return f"the queue at {shown(url)} cannot be used now ({error}); {advice}, then try again"
+
+
+def shown(url: str) -> str:
+    """The address without its password."""
+    parts = urlsplit(url)
+    return parts._replace(netloc=parts.netloc.rpartition("@")[2]).geturl()

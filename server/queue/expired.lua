@@ -1,0 +1,20 @@
+-- Takes back up to a hundred tasks whose lease ran out, a death counted. After the last death nobody works on one, but
+-- somebody must fail it: it is told again, a lease's time later, in case whoever was told died too.
+-- KEYS  the root of all keys
+-- ARGV  a token to hold those that are told again
+-- Answers {{body, token, worker, deaths}, …}.
+
+local lost = {}
+for _, id in ipairs(redis.call('ZRANGEBYSCORE', key('leases'), '-inf', now(), 'LIMIT', 0, 100)) do
+  local found = redis.call('HMGET', key('task', id), 'body', 'token', 'worker')
+  local deaths = redis.call('HINCRBY', key('task', id), 'deaths', 1)
+  if deaths < DEATHS_UNTIL_POISON then
+    take_back(id)
+  else
+    found[2] = ARGV[1] .. id
+    hold(id, found[2], found[3])
+  end
+  found[4] = deaths
+  lost[#lost + 1] = found
+end
+return lost

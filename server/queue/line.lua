@@ -1,0 +1,53 @@
+-- Part of every script: the lines of what waits, one for each class and tenant, and in it one for each model.
+--   line:<class>:<tenant>          sorted set of ids by their order      costs:<class>  hash of the tenants' costs
+--   warm:<class>:<tenant>:<model>  the same, of one model                totals         hash of the classes' counts, costs
+--   turns, turns:<class>           whose turn it is: a class's, a tenant's within one
+
+local ROOT = KEYS[1]
+
+local function key(...)
+  return table.concat({ROOT, ...}, ':')
+end
+
+local function read(id)
+  local found = redis.call('HMGET', key('task', id), 'tenant', 'class', 'model', 'cost', 'order', 'state', 'deaths')
+  return {
+    id = id, tenant = found[1], class = found[2], model = found[3], cost = tonumber(found[4] or 0), order = found[5],
+    state = found[6], deaths = tonumber(found[7] or 0),
+  }
+end
+
+-- One token at most lies in `wake`: who takes it looks for a task, and puts it back if there are more.
+local function ring()
+  if redis.call('LLEN', key('wake')) == 0 then redis.call('RPUSH', key('wake'), 1) end
+end
+
+local function count(task, sign)
+  redis.call('HINCRBYFLOAT', key('costs', task.class), task.tenant, sign * task.cost)
+  redis.call('HINCRBY', key('totals'), task.class .. ':count', sign)
+  redis.call('HINCRBYFLOAT', key('totals'), task.class .. ':cost', sign * task.cost)
+end
+
+-- The order is kept for life, so what comes back takes its old place.
+local function join_line(task)
+  enter(key('turns'), task.class)
+  enter(key('turns', task.class), task.tenant)
+  redis.call('ZADD', key('line', task.class, task.tenant), task.order, task.id)
+  redis.call('ZADD', key('warm', task.class, task.tenant, task.model), task.order, task.id)
+  count(task, 1)
+  ring()
+end
+
+-- Sums of what is no more are deleted, not subtracted to zero: so no rounding is carried along.
+local function leave_line(task)
+  local line, tenants = key('line', task.class, task.tenant), key('turns', task.class)
+  if redis.call('ZREM', line, task.id) == 0 then return end
+  redis.call('ZREM', key('warm', task.class, task.tenant, task.model), task.id)
+  count(task, -1)
+  if redis.call('EXISTS', line) == 1 then return end
+  redis.call('HDEL', key('costs', task.class), task.tenant)
+  leave(tenants, task.tenant)
+  if redis.call('EXISTS', tenants) == 1 then return end
+  redis.call('HDEL', key('totals'), task.class .. ':count', task.class .. ':cost')
+  leave(key('turns'), task.class)
+end

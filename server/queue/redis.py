@@ -1,0 +1,191 @@
+"""The queue in Redis, shared by processes and machines.
+
+Each verb is a script that runs in one piece (`*.lua` beside this file), timed by the clock of Redis. Whatever Redis
+loses is read again from the logs: it counts as open only in the very run of Redis, and with the very keys, that a
+reading of the logs began with.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import time
+import uuid
+from collections.abc import AsyncIterator, Sequence
+from typing import Any
+
+from redis.asyncio import Redis
+
+from server.queue import DueCallback, Lease, Overview, Progress, TaskLimitError, Verdict, View, WorkerView
+from server.queue.changes import Changes
+from server.queue.connection import answering, check, connect
+from server.queue.due import HIDDEN_S
+from server.queue.live import POSITION_S
+from server.queue.packed import STATES, lost_lease, packed_end, packed_task, packed_worker, view, worker_view
+from server.queue.scripts import ROOT, Argument, Scripts
+from server.task import Manifest, Status, Task
+
+ENDED_KEPT = 10_000
+WAKE_S = 1.0
+"""How often a worker that waits looks by itself: the one that was woken may have gone away before it looked."""
+
+
+class RedisQueue:
+    """Raises SettingsError for a Redis that cannot be used; one that is away is waited for."""
+
+    def __init__(self, url: str, ended_kept: int = ENDED_KEPT) -> None:
+        check(url)
+        self._url = url
+        self._ended_kept = ended_kept
+        self._redis: Redis = connect(url)
+        self._scripts = Scripts(self._redis)
+        self._changes = Changes(self._redis, f"{ROOT}:changed")
+        self._reading = ""
+
+    # --- api
+
+    async def admit(self, task: Task, limit: int) -> View | None:
+        reply = await self._run("admit", *packed_task(task), limit)
+        if reply == 0:
+            raise TaskLimitError(limit)
+        return None if reply == 1 else view(reply)
+
+    async def retract(self, task: Task) -> None:
+        await self._run("retract", task.id)
+
+    async def find(self, task_id: str) -> View | None:
+        reply = await self._run("find", task_id)
+        return view(reply) if reply else None
+
+    async def complete(self) -> bool:
+        with answering(self._url):
+            opened = await self._redis.get(f"{ROOT}:open")
+            return opened == (await self._run_of_redis()).encode()
+
+    async def recent(self, tenant: str, status: Status | None, page: int, per_page: int) -> tuple[list[View], int]:
+        states = STATES.get(status, (status.value,)) if status else ()
+        total, *views = await self._run("recent", tenant, (page - 1) * per_page, per_page, *states)
+        return [view(reply) for reply in views], total
+
+    async def watch(self, task_id: str) -> AsyncIterator[View]:
+        shown = None
+        with answering(self._url):
+            async with self._changes.of(task_id) as change:
+                while True:
+                    change.clear()
+                    seen = await self.find(task_id)
+                    if seen is None and await self.complete():
+                        return
+                    if seen is not None and seen != shown:
+                        yield seen
+                    if seen is not None and seen.status.final:
+                        return
+                    shown = seen
+                    with contextlib.suppress(TimeoutError):
+                        async with asyncio.timeout(POSITION_S):
+                            await change.wait()
+
+    async def overview(self) -> Overview:
+        queued, running, cost, *workers = await self._run("overview")
+        pairs = zip(workers[::2], workers[1::2], strict=True)
+        present = sorted((worker_view(*pair) for pair in pairs), key=lambda worker: worker.name)
+        return Overview(queued, running, float(cost), tuple(present))
+
+    # --- controller
+
+    async def begin(self) -> None:
+        self._reading = uuid.uuid4().hex
+        with answering(self._url):
+            await self._run("begin", await self._run_of_redis(), self._reading)
+
+    async def ingest(self, task: Task) -> None:
+        await self._run("ingest", *packed_task(task))
+
+    async def settle(self, manifest: Manifest) -> None:
+        task = manifest.task
+        await self._run("settle", task.id, task.tenant, task.created_at, self._ended_kept, *packed_end(manifest))
+
+    async def open(self) -> None:
+        with answering(self._url):
+            await self._run("open", await self._run_of_redis(), self._reading)
+
+    async def expired(self) -> list[Lease]:
+        return [lost_lease(reply) for reply in await self._run("expired", uuid.uuid4().hex)]
+
+    async def add_callback(self, callback: DueCallback) -> None:
+        with answering(self._url):
+            async with self._redis.pipeline() as together:
+                together.zadd(f"{ROOT}:callbacks", {callback.task_id: callback.due_at})
+                together.hset(f"{ROOT}:tries", callback.task_id, str(callback.tries))
+                await together.execute()
+
+    async def next_callbacks(self, now: float, count: int) -> list[DueCallback]:
+        taken = await self._run("callbacks", now, count, now + HIDDEN_S)
+        each = zip(taken[::3], taken[1::3], taken[2::3], strict=True)
+        return [DueCallback(task_id.decode(), float(due_at), int(tries)) for task_id, due_at, tries in each]
+
+    async def drop_callback(self, task_id: str) -> None:
+        with answering(self._url):
+            async with self._redis.pipeline() as together:
+                together.zrem(f"{ROOT}:callbacks", task_id)
+                together.hdel(f"{ROOT}:tries", task_id)
+                await together.execute()
+
+    # --- worker
+
+    async def announce(self, worker: WorkerView) -> None:
+        await self._run("announce", worker.name, packed_worker(worker))
+
+    async def lease(self, worker: str, resident: Sequence[str], wait_s: float) -> Lease | None:
+        until = time.monotonic() + wait_s
+        while (given := await self._lease_now(worker, resident)) is None:
+            left_s = until - time.monotonic()
+            if left_s <= 0:
+                return None
+            with answering(self._url):
+                await self._redis.blpop([f"{ROOT}:wake"], timeout=min(max(left_s, 0.01), WAKE_S))
+        return given
+
+    async def _lease_now(self, worker: str, resident: Sequence[str]) -> Lease | None:
+        """Who is canceled while Redis answers still hears the answer, and gives back what it was given."""
+        token = uuid.uuid4().hex
+        asking = asyncio.ensure_future(self._run("lease", worker, token, *resident))
+        try:
+            reply = await asyncio.shield(asking)
+        except asyncio.CancelledError:
+            if reply := await asking:
+                await self.give_back(_lease(reply, token, worker))
+            raise
+        return _lease(reply, token, worker) if reply else None
+
+    async def heartbeat(self, lease: Lease, progress: Progress | None) -> Verdict:
+        told = (progress.step, progress.steps, progress.preview) if progress else ()
+        return Verdict.OK if await self._run("heartbeat", lease.task.id, lease.token, *told) else Verdict.LOST
+
+    async def give_back(self, lease: Lease) -> None:
+        await self._run("give_back", lease.task.id, lease.token)
+
+    async def died(self, lease: Lease) -> bool:
+        return bool(await self._run("died", lease.task.id, lease.token))
+
+    async def finishing(self, lease: Lease) -> None:
+        await self._run("finishing", lease.task.id, lease.token)
+
+    async def close(self) -> None:
+        await self._changes.close()
+        await self._redis.aclose()
+
+    # --- Redis
+
+    async def _run(self, verb: str, *arguments: Argument) -> Any:
+        with answering(self._url):
+            return await self._scripts.run(verb, arguments)
+
+    async def _run_of_redis(self) -> str:
+        """Another one after each restart, and on each replica."""
+        return str((await self._redis.info("server"))["run_id"])
+
+
+def _lease(reply: Sequence[bytes], token: str, worker: str) -> Lease:
+    body, deaths = reply
+    return Lease(Task.model_validate_json(body), token, worker, int(deaths))

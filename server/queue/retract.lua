@@ -1,0 +1,5 @@
+-- Gives an admitted task's slot back; does nothing once it is ingested.
+-- KEYS  the root of all keys
+-- ARGV  id
+
+if read(ARGV[1]).state == 'admitted' then drop(ARGV[1]) end
