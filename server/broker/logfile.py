@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 KEPT_S = 7 * 86_400
+RETRY_S = 0.01
 
 SCHEMA = """
 create table if not exists records (
@@ -55,8 +56,19 @@ class LogFile:
 
     def __init__(self, path: Path, patience_s: float) -> None:
         self._db = sqlite3.connect(path, timeout=patience_s, isolation_level=None, check_same_thread=False)
-        self._db.execute("pragma journal_mode = wal")
+        self._begin_wal(time.monotonic() + patience_s)
         self._db.executescript(SCHEMA)
+
+    def _begin_wal(self, until: float) -> None:
+        """Where several processes open a new file together, SQLite refuses all but one at once, whatever its timeout."""
+        while True:
+            try:
+                self._db.execute("pragma journal_mode = wal")
+                return
+            except sqlite3.OperationalError:
+                if time.monotonic() > until:
+                    raise
+                time.sleep(RETRY_S)
 
     def prune(self) -> None:
         """Forgets what was committed and is a week old."""

@@ -1,4 +1,5 @@
 import sqlite3
+import threading
 import time
 
 import pytest
@@ -73,3 +74,26 @@ def test_an_offset_is_never_used_twice(open_file, tmp_path) -> None:
     again.prune()
     again.write([Append("tasks", "b", "{}")])
     assert [record.key for record in again.read("tasks", again.committed("tasks"), 100)] == ["b"]
+
+
+def test_a_new_file_may_be_opened_by_many_at_once(tmp_path) -> None:
+    """As roles do that start together."""
+    failures = []
+    for number in range(40):
+        together = threading.Barrier(6)
+
+        def open_and_write(path=tmp_path / f"logs-{number}.sqlite", together=together) -> None:
+            together.wait()
+            try:
+                file = LogFile(path, patience_s=5)
+                file.write([Append("tasks", "a", "{}")])
+                file.close()
+            except sqlite3.Error as error:
+                failures.append(error)
+
+        threads = [threading.Thread(target=open_and_write) for _ in range(6)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+    assert failures == []
