@@ -60,7 +60,7 @@ class LogFile:
         self._db.executescript(SCHEMA)
 
     def _begin_wal(self, until: float) -> None:
-        """Where several processes open a new file together, SQLite refuses all but one at once, whatever its timeout."""
+        """Where several open a new file together, SQLite refuses some at once, whatever its timeout."""
         while True:
             try:
                 self._db.execute("pragma journal_mode = wal")

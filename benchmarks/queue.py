@@ -1,0 +1,106 @@
+"""How fast the queue on Redis hands out work while a great many tasks of a thousand tenants wait.
+
+    python -m benchmarks.queue redis://127.0.0.1:6379/0 [--tasks 100000] [--workers 4] [--seconds 8]
+
+Needs an empty Redis, and leaves it so. Prints one table; a cycle is a lease, a heartbeat and a settling. Two processes
+ask, since Python is busy before Redis is; the last row is what Redis alone could do, by its own count.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import statistics
+import sys
+import time
+from concurrent.futures import ProcessPoolExecutor
+
+import redis
+
+from server.queue.redis import RedisQueue
+from server.task import Manifest, Outcome, Status, Task
+
+PROCESSES, TENANTS, MODELS, FEEDERS = 2, 1000, 7, 16
+VERBS_IN_A_CYCLE = 3
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("url")
+    parser.add_argument("--tasks", type=int, default=100_000)
+    parser.add_argument("--workers", type=int, default=4, help="in each process")
+    parser.add_argument("--seconds", type=float, default=8.0)
+    given = parser.parse_args()
+    with redis.Redis.from_url(given.url) as client:
+        if client.dbsize():
+            sys.exit(f"{given.url} is not empty; name a Redis, or a database of one, that nobody uses")
+        try:
+            began = time.perf_counter()
+            asyncio.run(_fill(given.url, given.tasks))
+            fed = given.tasks / (time.perf_counter() - began)
+            client.config_resetstat()
+            with ProcessPoolExecutor(PROCESSES) as pool:
+                running = [pool.submit(_work, given.url, given.workers, given.seconds) for _ in range(PROCESSES)]
+                leases = [seconds for each in running for seconds in each.result()]
+            inside_s = client.info("commandstats")["cmdstat_evalsha"]["usec_per_call"] * VERBS_IN_A_CYCLE / 1e6
+        finally:
+            client.flushdb()
+    cuts = statistics.quantiles(leases, n=100)
+    print(f"tasks ingested a second    {fed:8.0f}")
+    print(f"cycles a second            {len(leases) / given.seconds:8.0f}")
+    print(f"lease, median              {cuts[49] * 1e3:8.2f} ms")
+    print(f"lease, 99 of 100 within    {cuts[98] * 1e3:8.2f} ms")
+    print(f"cycles a second in Redis   {1 / inside_s:8.0f}")
+
+
+def _task(number: int) -> Task:
+    return Task(
+        id=f"{number:032x}",
+        type="txt2img.sd",
+        params={"text": "a lighthouse at dusk"},
+        tenant=f"tenant-{number % TENANTS}",
+        created_at=float(number),
+        priority=("high", "normal", "low")[number % 3],
+        models=(f"model-{number % MODELS}",),
+        cost=1.0 + number % 3,
+    )
+
+
+async def _fill(url: str, count: int) -> None:
+    queue = RedisQueue(url)
+    await queue.begin()
+
+    async def feed(first: int) -> None:
+        for number in range(first, count, FEEDERS):
+            await queue.ingest(_task(number))
+
+    await asyncio.gather(*(feed(first) for first in range(FEEDERS)))
+    await queue.open()
+    await queue.close()
+
+
+def _work(url: str, workers: int, seconds: float) -> list[float]:
+    return asyncio.run(_cycles(url, workers, seconds))
+
+
+async def _cycles(url: str, workers: int, seconds: float) -> list[float]:
+    """How long each lease took."""
+    queue, until, took = RedisQueue(url), time.perf_counter() + seconds, list[float]()
+
+    async def work(name: str) -> None:
+        while (began := time.perf_counter()) < until:
+            lease = await queue.lease(name, ("model-1", "model-2"), 1.0)
+            if lease is None:
+                return
+            took.append(time.perf_counter() - began)
+            await queue.heartbeat(lease, None)
+            outcome = Outcome(task=lease.task, attempt=lease.token, status=Status.SUCCEEDED, finished_at=time.time())
+            await queue.settle(Manifest(outcome=outcome, expires_at=time.time()))
+
+    await asyncio.gather(*(work(f"worker-{number}") for number in range(workers)))
+    await queue.close()
+    return took
+
+
+if __name__ == "__main__":
+    main()
