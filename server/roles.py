@@ -15,7 +15,6 @@ from typing import Any
 
 import uvicorn
 
-from server.device import torch_environment
 from server.services import Services, public_url
 from server.settings import Settings, SettingsError
 
@@ -70,6 +69,8 @@ def ensure_models(settings: Settings) -> None:
         raise SettingsError(
             f"HUA_MODELS_DIR={settings.models_dir} has no models.yaml; write one, or unset it for toy models"
         )
+    from server.device import torch_environment
+
     log.info("no models yet: building small toy models in %s", settings.models_path)
     command = [sys.executable, "-m", "models.toy", str(settings.models_path)]
     subprocess.run(command, env=torch_environment(settings), check=True)
