@@ -6,11 +6,14 @@ import asyncio
 import hashlib
 import logging
 import time
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
+from functools import cached_property
+from typing import TypeVar
 
 import numpy as np
 
 import pipelines
+from pipelines.pipeline import Params
 from server.bucket import Bucket, BucketUnavailableError, image_key
 from server.device import Device, DeviceDiedError, DeviceGoneError, TaskFailedError
 from server.images import encode, preview_jpeg
@@ -18,10 +21,11 @@ from server.infotext import infotext
 from server.inputs import BadInputError, Inputs
 from server.messages import Advanced, Finished, Run
 from server.queue import Lease, Progress
-from server.task import RETENTION_S, Failure, Image, Outcome, Status
+from server.task import RETENTION_S, Failure, Image, Outcome, Output, Status
 
 log = logging.getLogger(__name__)
 LONGEST_PAUSE_S = 5.0
+T = TypeVar("T")
 
 
 class Attempt:
@@ -58,6 +62,12 @@ class Attempt:
         finally:
             self._leave_device()
 
+    @cached_property
+    def _params(self) -> Params:
+        """Read where a task of another version, which they do not fit, is a failed task and no fallen worker."""
+        params: Params = pipelines.find(self.lease.task.type).Params.model_validate(self.lease.task.params)
+        return params
+
     def _leave_device(self) -> None:
         self.on_device = False
         self._on_change(self)
@@ -68,8 +78,7 @@ class Attempt:
     async def _run_on(self, device: Device | None) -> Finished:
         task = self.lease.task
         began = time.monotonic()
-        params = pipelines.find(task.type).Params.model_validate(task.params)
-        inputs = await self._inputs.fetch(task, params)
+        inputs = await self._while_bucket_is_away(lambda: self._inputs.fetch(task, self._params))
         self._spend("fetch", began)
         if device is None:
             raise DeviceGoneError("the device process is being started again")
@@ -85,8 +94,7 @@ class Attempt:
         self._on_change(self)
 
     async def _store(self, finished: Finished) -> tuple[Image, ...]:
-        task = self.lease.task
-        seeds = pipelines.find(task.type).Params.model_validate(task.params).seeds or [None] * len(finished.images)
+        seeds = self._params.seeds or [None] * len(finished.images)
         made = enumerate(zip(finished.images, seeds, strict=True))
         return tuple([await self._store_one(index, pixels, seed) for index, (pixels, seed) in made])
 
@@ -95,33 +103,34 @@ class Attempt:
         height, width = pixels.shape[:2]
         began = time.monotonic()
         text = infotext(task, seed, width, height) if task.output.metadata else None
-        data = await asyncio.to_thread(encode, pixels, task.output, text)
+        data, sha256 = await asyncio.to_thread(_encoded, pixels, task.output, text)
         began = self._spend("encode", began)
         expires_at = time.time() + RETENTION_S[task.retention]
         key = image_key(task.retention, expires_at, task.id, self.lease.token, f"{index}.{task.output.format}")
-        await self._put(key, data)
+        await self._while_bucket_is_away(lambda: self._bucket.put(key, data))
         self._spend("upload", began)
         return Image(
             key=key,
             width=width,
             height=height,
             bytes=len(data),
-            sha256=hashlib.sha256(data).hexdigest(),
+            sha256=sha256,
             format=task.output.format,
             seed=seed,
         )
 
-    async def _put(self, key: str, data: bytes) -> None:
-        """Stores a file, however long the bucket is away; the lease is renewed meanwhile, or lost."""
+    async def _while_bucket_is_away(self, work: Callable[[], Awaitable[T]]) -> T:
+        """Does `work`, however long the bucket is away; the lease is renewed meanwhile. Once it is lost, no more."""
         pause_s = 0.1
-        while not self.lost:
+        while True:
             try:
-                return await self._bucket.put(key, data)
+                return await work()
             except BucketUnavailableError as error:
-                log.warning("image %s waits: %s", key, error)
-                await asyncio.sleep(pause_s)
-                pause_s = min(pause_s * 2, LONGEST_PAUSE_S)
-        return None
+                if self.lost:
+                    raise
+                log.warning("task %s waits: %s", self.lease.task.id, error)
+            await asyncio.sleep(pause_s)
+            pause_s = min(pause_s * 2, LONGEST_PAUSE_S)
 
     def _outcome(self, status: Status, images: tuple[Image, ...] = (), failure: Failure | None = None) -> Outcome:
         return Outcome(
@@ -140,3 +149,9 @@ class Attempt:
         now = time.monotonic()
         self._seconds[stage] = self._seconds.get(stage, 0.0) + now - began
         return now
+
+
+def _encoded(pixels: np.ndarray, output: Output, text: str | None) -> tuple[bytes, str]:
+    """The file and its SHA-256: both take a thread's time."""
+    data = encode(pixels, output, text)
+    return data, hashlib.sha256(data).hexdigest()

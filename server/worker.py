@@ -48,7 +48,7 @@ class Worker:
         self._draining = True
         if self._tasks:
             await asyncio.wait(set(self._tasks), timeout=self._services.settings.drain_s)
-        for attempt in self._attempts.values():
+        for attempt in list(self._attempts.values()):
             attempt.lost = True
             await self._give_back(attempt.lease)
         if self._device is not None:

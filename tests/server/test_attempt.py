@@ -1,0 +1,53 @@
+"""An attempt at a task while what it depends on comes and goes."""
+
+import io
+import time
+
+import pytest
+from obstore.store import MemoryStore
+from PIL import Image
+
+from server.attempt import Attempt
+from server.bucket import Bucket, BucketUnavailableError
+from server.device import DeviceGoneError
+from server.egress import Egress
+from server.inputs import Inputs
+from server.queue import Lease
+from server.task import Task
+
+
+class Away(Bucket):
+    """A bucket that cannot be read at first."""
+
+    def __init__(self, times: int) -> None:
+        super().__init__(MemoryStore())
+        self.times = times
+
+    async def get(self, key: str) -> bytes | None:
+        self.times -= 1
+        if self.times >= 0:
+            raise BucketUnavailableError("away")
+        return await super().get(key)
+
+
+async def test_a_bucket_that_is_away_delays_a_task_and_does_not_fail_it() -> None:
+    file = io.BytesIO()
+    Image.new("RGB", (8, 8)).save(file, "PNG")
+    bucket = Away(2)
+    inputs = Inputs(Egress(), bucket, max_upload=1 << 20, max_pixels=1 << 20)
+    upload = await inputs.keep(file.getvalue(), "a")
+    params = {"text": "x", "url": upload.id, "seed": 1}
+    task = Task(id="0" * 32, type="img2img.sd", params=params, tenant="a", created_at=time.time())
+    attempt = Attempt(Lease(task, "token", "worker"), inputs, bucket, lambda _: None)
+    with pytest.raises(DeviceGoneError):  # it got as far as the device, of which there is none
+        await attempt.run(None)
+    assert bucket.times < 0
+
+
+async def test_a_task_that_no_task_type_understands_fails_alone():
+    bucket = Away(0)
+    inputs = Inputs(Egress(), bucket, max_upload=1 << 20, max_pixels=1 << 20)
+    task = Task(id="0" * 32, type="txt2img.sd", params={"of": "yore"}, tenant="a", created_at=time.time())
+    outcome = await Attempt(Lease(task, "token", "worker"), inputs, bucket, lambda _: None).run(None)
+    assert outcome.failure is not None
+    assert outcome.failure.code == "internal"
