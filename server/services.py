@@ -72,4 +72,8 @@ def _queue(settings: Settings) -> Queue:
 def _bucket(settings: Settings) -> Bucket:
     if settings.bucket == "file://":
         return Bucket.folder(settings.data_dir / "bucket")
-    raise SettingsError(f"HUA_BUCKET={settings.bucket} is not known; use file://")
+    if settings.bucket.startswith("s3://"):
+        from server.s3 import open_bucket
+
+        return open_bucket(settings)
+    raise SettingsError(f"HUA_BUCKET={settings.bucket} is not known; use file:// or s3://BUCKET/PREFIX")

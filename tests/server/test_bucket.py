@@ -5,16 +5,19 @@ from datetime import UTC, datetime
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from obstore.store import MemoryStore
 
 from server.bucket import Bucket, BucketUnavailableError, image_key, manifest_key, swept_at
+from server.s3 import open_bucket
+from server.settings import Settings
 from server.task import RETENTION_S, Manifest, Outcome, Status, Task
 
 
-@pytest.fixture(params=["folder", "memory"])
-def bucket(request, tmp_path) -> Bucket:
-    """Any store of the library must do; the one in memory stands for those that are not folders."""
-    return Bucket.folder(tmp_path / "bucket") if request.param == "folder" else Bucket(MemoryStore())
+@pytest.fixture(params=["folder", "s3"])
+def bucket(request, tmp_path, s3_settings) -> Bucket:
+    """One after the other, each that a deployment may have."""
+    if request.param == "folder":
+        return Bucket.folder(tmp_path / "bucket")
+    return open_bucket(Settings(**s3_settings))
 
 
 @pytest.fixture
@@ -66,6 +69,23 @@ async def test_listing_goes_one_level_down_or_all_the_way(bucket) -> None:
     assert await bucket.folders("nowhere") == []
     assert await bucket.keys("nowhere") == []
     assert await bucket.keys("image") == [], "a prefix is a folder, not the beginning of a name"
+
+
+async def test_a_part_is_read_alone(bucket) -> None:
+    await bucket.put("a", bytes(range(100)))
+    assert await bucket.get_part("a", 10, 13) == bytes((10, 11, 12))
+    assert await bucket.get_part("a", 98, 100) == bytes((98, 99))
+    assert await bucket.get_part("b", 0, 1) is None
+
+
+async def test_more_than_a_page_of_keys_is_listed_and_deleted(bucket) -> None:
+    keys = [f"images/24h/1/{number:04}" for number in range(1003)]
+    for first in range(0, len(keys), 100):
+        await asyncio.gather(*(bucket.put(key, b"x") for key in keys[first : first + 100]))
+    assert sorted(key for key, _ in await bucket.keys("images")) == keys
+    assert [len(page) async for page in bucket.pages("images")] == [1000, 3]
+    await bucket.delete([*keys[1:], "images/24h/1/gone"])
+    assert [key for key, _ in await bucket.keys("images")] == keys[:1]
 
 
 async def test_a_manifest_comes_back_equal(bucket, manifest) -> None:
