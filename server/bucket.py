@@ -54,6 +54,12 @@ def swept_at(key: str) -> float:
         return math.inf
 
 
+def minutes_between(past: float, now: float) -> list[str]:
+    """The minutes, as they are in keys, that have become due after `past` and up to `now` (unix seconds)."""
+    first = math.floor(past / 60) + 1
+    return [datetime.fromtimestamp(60 * minute, UTC).strftime(MINUTE) for minute in range(first, int(now // 60) + 1)]
+
+
 def manifest_key(task_id: str) -> str:
     return f"{MANIFESTS}/{task_id}.json"
 

@@ -36,6 +36,7 @@ RETRY: RetryConfig = {
 REREAD = timedelta(minutes=5)
 
 ADVICE = {
+    "169.254.169.254": "no key was found: set HUA_S3_ACCESS_KEY and HUA_S3_SECRET_KEY, or HUA_S3_CREDENTIALS_DIR",
     "NoSuchBucket": "make this bucket, or name another in HUA_BUCKET=s3://BUCKET/PREFIX",
     "InvalidAccessKeyId": "check HUA_S3_ACCESS_KEY",
     "SignatureDoesNotMatch": "check HUA_S3_SECRET_KEY; if it is right, a proxy on the way changes the Host header",

@@ -33,7 +33,7 @@ class Services:
             settings=settings,
             broker=_broker(settings),
             queue=_queue(settings),
-            bucket=_bucket(settings),
+            bucket=bucket_of(settings),
             catalog=catalog.read(settings.models_path),
             egress=Egress(allow=settings.egress_allow),
             links=Links(settings.secret_bytes, public_url(settings)),
@@ -69,7 +69,7 @@ def _queue(settings: Settings) -> Queue:
     raise SettingsError(f"HUA_QUEUE={settings.queue} is not known; use memory://, redis://… or rediss://…")
 
 
-def _bucket(settings: Settings) -> Bucket:
+def bucket_of(settings: Settings) -> Bucket:
     if settings.bucket == "file://":
         return Bucket.folder(settings.data_dir / "bucket")
     if settings.bucket.startswith("s3://"):

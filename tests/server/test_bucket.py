@@ -1,4 +1,5 @@
 import asyncio
+import itertools
 import time
 from datetime import UTC, datetime
 
@@ -6,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from server.bucket import Bucket, BucketUnavailableError, image_key, manifest_key, swept_at
+from server.bucket import Bucket, BucketUnavailableError, image_key, manifest_key, minutes_between, swept_at
 from server.s3 import open_bucket
 from server.settings import Settings
 from server.task import RETENTION_S, Manifest, Outcome, Status, Task
@@ -123,6 +124,15 @@ def test_an_image_may_be_swept_within_the_minute_after_its_end(retention, expire
     key = image_key(retention, expires_at, "task", "attempt", "0.png")
     assert expires_at < swept_at(key) <= expires_at + 60
     assert swept_at("/".join(key.split("/")[:3])) == swept_at(key)
+
+
+@given(st.floats(0, 4e9), st.floats(0, 4000))
+def test_every_minute_that_becomes_due_is_between_two_moments_once(past, elapsed) -> None:
+    now = past + elapsed
+    found = [swept_at(f"images/5m/{minute}") for minute in minutes_between(past, now)]
+    assert all(past < due <= now for due in found)
+    assert all(later - sooner == 60 for sooner, later in itertools.pairwise(found))
+    assert len(found) >= elapsed // 60
 
 
 def test_a_key_shows_retention_minute_task_and_attempt() -> None:
