@@ -81,10 +81,12 @@ def upload_key(tenant: str, file_id: str) -> str:
 class Bucket:
     """Bytes by key. `put` replaces whole objects atomically; a key that is not there reads as None.
 
-    `public` is the same store as clients reach it, if they do. Every method raises BucketUnavailableError.
+    `public` is the same store as clients reach it at `public_origin`, if they do. Every method raises
+    BucketUnavailableError.
     """
 
-    def __init__(self, store: ObjectStore, public: S3Store | None = None) -> None:
+    def __init__(self, store: ObjectStore, public: S3Store | None = None, public_origin: str = "") -> None:
+        self.public_origin = public_origin
         self._store = store
         self._public = public
 

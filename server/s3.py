@@ -12,7 +12,7 @@ from datetime import UTC, datetime, timedelta
 from ipaddress import ip_address
 from pathlib import Path
 from typing import TYPE_CHECKING
-from urllib.parse import urlsplit
+from urllib.parse import SplitResult, urlsplit
 
 import obstore
 from obstore.exceptions import BaseError
@@ -58,12 +58,12 @@ ADVICE = {
 
 def open_bucket(settings: Settings) -> Bucket:
     """Raises SettingsError for what no waiting mends; only warns of a store that is away."""
-    name, prefix = _place(settings)
-    store = _store(settings, name, prefix, settings.s3_endpoint)
-    public = settings.s3_public_endpoint
-    bucket = Bucket(store, _store(settings, name, prefix, public) if public else None)
+    store = _store(settings, settings.s3_endpoint)
     _check(store, settings)
-    return bucket
+    if not settings.s3_public_endpoint:
+        return Bucket(store)
+    origin = _address(settings, settings.s3_public_endpoint)._replace(path="").geturl()
+    return Bucket(store, _store(settings, settings.s3_public_endpoint), origin)
 
 
 def _place(settings: Settings) -> tuple[str, str]:
@@ -74,7 +74,21 @@ def _place(settings: Settings) -> tuple[str, str]:
     return url.netloc, url.path.strip("/")
 
 
-def _store(settings: Settings, name: str, prefix: str, endpoint: str) -> S3Store:
+def _address(settings: Settings, endpoint: str) -> SplitResult:
+    """Where the bucket is at an endpoint; its name is in the host or, later, in the path."""
+    parts = urlsplit(endpoint.rstrip("/"))
+    if parts.scheme not in {"http", "https"} or not parts.netloc:
+        raise SettingsError(f"{endpoint} is no endpoint of S3; write https://HOST or http://HOST:PORT")
+    if settings.s3_addressing != "virtual":
+        return parts
+    if _is_ip(parts.hostname or ""):
+        raise SettingsError(f"HUA_S3_ADDRESSING=virtual needs a host name, not {endpoint}; use path, or a name")
+    name, _ = _place(settings)
+    return parts._replace(netloc=f"{name}.{parts.netloc}")
+
+
+def _store(settings: Settings, endpoint: str) -> S3Store:
+    name, prefix = _place(settings)
     virtual = settings.s3_addressing == "virtual" or (settings.s3_addressing == "auto" and not endpoint)
     config: S3Config = {
         "region": settings.s3_region,
@@ -83,13 +97,7 @@ def _store(settings: Settings, name: str, prefix: str, endpoint: str) -> S3Store
         **_credentials(settings),
     }
     if endpoint:
-        parts = urlsplit(endpoint)
-        if parts.scheme not in {"http", "https"} or not parts.netloc:
-            raise SettingsError(f"{endpoint} is no endpoint of S3; write https://HOST or http://HOST:PORT")
-        if virtual and _is_ip(parts.hostname or ""):
-            raise SettingsError(f"HUA_S3_ADDRESSING=virtual needs a host name, not {endpoint}; use path, or a name")
-        host = f"{name}.{parts.netloc}" if virtual else parts.netloc
-        config["aws_endpoint_url_s3"] = parts._replace(netloc=host).geturl().rstrip("/")
+        config["aws_endpoint_url_s3"] = _address(settings, endpoint).geturl()
     folder = settings.s3_credentials_dir
     if folder is not None:
         read_credentials(folder)
