@@ -18,9 +18,11 @@ def test_a_picture_is_fetched_through_its_link_though_s3_was_away_meanwhile(own_
         body = {
             "type": "txt2img.sd",
             "params": {"w": 64, "h": 64, "num_steps": 2, "text": "a house"},
-            "callback": {"url": sink.url},
+            "callback_url": sink.url,
         }
-        task_id = house.http.post("/v1/tasks", json=body).json()["id"]
+        reply = house.http.post("/v1/tasks", json=body)
+        assert reply.status_code == 202, reply.text
+        task_id = reply.json()["id"]
         house.until(lambda: "waits: the bucket would not write" in (tmp_path / "house.log").read_text(), 30)
         own_s3.start()
         image = house.ended(task_id)["images"][0]
