@@ -10,12 +10,11 @@ import asyncio
 import contextlib
 import logging
 import math
-import mimetypes
 import os
 import re
 from collections.abc import AsyncIterator, Iterator, Sequence
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 import obstore
 from obstore.exceptions import BaseError
@@ -30,6 +29,12 @@ MINUTE = "%Y%m%dT%H%M"
 IMAGES, MANIFESTS, UPLOADS = "images", "manifests", "uploads"
 CALLBACKS, DEAD_CALLBACKS, CHECKS = "callbacks", "callbacks-dead", "checks"
 PAGE = 1000
+CONTENT_TYPES = {
+    ".png": "image/png",
+    ".jpeg": "image/jpeg",
+    ".webp": "image/webp",
+    ".json": "application/json",
+}
 
 
 class BucketUnavailableError(Exception):
@@ -99,7 +104,7 @@ class Bucket:
             await self._write(key, data)
 
     async def _write(self, key: str, data: bytes) -> None:
-        kind = mimetypes.guess_type(key)[0] or "application/octet-stream"
+        kind = CONTENT_TYPES.get(PurePosixPath(key).suffix, "application/octet-stream")
         await obstore.put_async(self._store, key, data, attributes={"Content-Type": kind}, use_multipart=False)
 
     async def get(self, key: str) -> bytes | None:

@@ -1,7 +1,9 @@
 import asyncio
 import itertools
+import os
 import time
 from datetime import UTC, datetime
+from pathlib import Path
 
 import pytest
 from hypothesis import given
@@ -100,6 +102,25 @@ async def test_a_manifest_that_cannot_be_read_counts_as_absent(bucket, data, cap
     await bucket.put(manifest_key("x"), data)
     assert await bucket.manifest("x") is None
     assert "manifests/x.json" in caplog.text
+
+
+async def test_what_a_folder_was_given_is_on_the_disk_with_its_name(tmp_path, monkeypatch) -> None:
+    """Stands in for a power cut: the file, and each folder that leads to it, has been flushed when `put` returns."""
+    flushed: list[Path] = []
+    fsync = os.fsync
+
+    def noted(descriptor: int) -> None:
+        flushed.append(Path(f"/proc/self/fd/{descriptor}").readlink())
+        fsync(descriptor)
+
+    monkeypatch.setattr(os, "fsync", noted)
+    await Bucket.folder(tmp_path).put("manifests/deep/x.json", b"x")
+    assert flushed == [
+        tmp_path / "manifests/deep/x.json",
+        tmp_path / "manifests/deep",
+        tmp_path / "manifests",
+        tmp_path,
+    ]
 
 
 async def test_emptied_folders_go_with_their_last_file(tmp_path) -> None:
