@@ -3,11 +3,13 @@
 import os
 import subprocess
 import sys
+import uuid
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
+from tests.kafka_server import KafkaServer
 from tests.redis_server import RedisServer
 
 # Before anybody imports torch: threads that spin while they wait slow a busy machine down several times over.
@@ -41,6 +43,33 @@ def own_redis() -> Iterator[RedisServer]:
 @pytest.fixture
 def redis_url(redis_server: RedisServer) -> str:
     return redis_server.url
+
+
+@pytest.fixture(scope="session")
+def running_kafka(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """The address of one that all tests share; HUA_TEST_KAFKA names one that is there already."""
+    if address := os.environ.pop("HUA_TEST_KAFKA", ""):
+        yield address
+        return
+    server = KafkaServer(tmp_path_factory.mktemp("kafka"))
+    server.start()
+    yield server.address
+    server.stop()
+
+
+@pytest.fixture
+def kafka_url(running_kafka: str) -> str:
+    """One with nothing in it under this prefix; its topics have one partition, which keeps the order of all records."""
+    return f"kafka://{running_kafka}/hua-{uuid.uuid4().hex}.?partitions=1"
+
+
+@pytest.fixture
+def own_kafka(tmp_path: Path) -> Iterator[KafkaServer]:
+    """One that a test may stop and change."""
+    server = KafkaServer(tmp_path)
+    server.start()
+    yield server
+    server.stop()
 
 
 @pytest.fixture(scope="session")

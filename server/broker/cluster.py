@@ -1,0 +1,146 @@
+"""The way to Kafka: how it is reached, and what its troubles mean to whoever has to mend them."""
+
+from __future__ import annotations
+
+import contextlib
+import ssl
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import SplitResult, parse_qsl, unquote, urlsplit
+
+from kafka.errors import (
+    AuthorizationError,
+    KafkaError,
+    NotEnoughReplicasAfterAppendError,
+    NotEnoughReplicasError,
+    SaslAuthenticationFailedError,
+    UnsupportedSaslMechanismError,
+)
+
+from server.broker import BrokerUnavailableError
+from server.settings import SettingsError
+
+PREFIX, PARTITIONS, AS_THE_CLUSTER = "hua.", 12, -1
+MECHANISMS = ("PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512")
+OPTIONS = ("partitions", "replication", "sasl", "ca", "cert", "key")
+FORM = "kafka://[USER:PASSWORD@]HOST:PORT,HOST:PORT/PREFIX?partitions=12&replication=3&sasl=SCRAM-SHA-512"
+CONNECT_S, ANSWER_S = 4.0, 3.0
+
+ADVICE: tuple[tuple[type[Exception] | tuple[type[Exception], ...], str], ...] = (
+    (
+        (SaslAuthenticationFailedError, UnsupportedSaslMechanismError),
+        "check the user, the password and sasl= in HUA_BROKER",
+    ),
+    (AuthorizationError, "give this user the rights that docs/roles.md lists"),
+    (
+        (NotEnoughReplicasError, NotEnoughReplicasAfterAppendError),
+        "bring back brokers until its topics have min.insync.replicas",
+    ),
+    (ssl.SSLError, "check ca=, cert= and key= in HUA_BROKER"),
+    (Exception, "see that Kafka runs and that HUA_BROKER names it"),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Cluster:
+    """What HUA_BROKER says. Topics and the group of the controllers begin with `prefix`."""
+
+    servers: tuple[str, ...]
+    prefix: str
+    partitions: int
+    replication: int
+    security: Mapping[str, Any]
+
+    @classmethod
+    def at(cls, url: str) -> Cluster:
+        """Reads `kafka://…`, or `kafkas://…` for TLS; raises SettingsError."""
+        parts = urlsplit(url)
+        given = dict(parse_qsl(parts.query))
+        servers = tuple(server for server in parts.netloc.rpartition("@")[2].split(",") if server)
+        try:
+            if not servers:
+                raise ValueError("it names no server")
+            if unknown := sorted(set(given) - set(OPTIONS)):
+                raise ValueError(f"{unknown[0]} is none of {', '.join(OPTIONS)}")
+            return cls(
+                servers=servers,
+                prefix=parts.path.lstrip("/") or PREFIX,
+                partitions=int(given.get("partitions", PARTITIONS)),
+                replication=int(given.get("replication", AS_THE_CLUSTER)),
+                security=_security(parts, given),
+            )
+        except (ValueError, OSError) as error:
+            raise SettingsError(f"HUA_BROKER={shown(parts)} is no address of Kafka: {error}; use {FORM}") from error
+
+    @property
+    def tasks(self) -> str:
+        return f"{self.prefix}tasks"
+
+    @property
+    def outcomes(self) -> str:
+        return f"{self.prefix}outcomes"
+
+    @property
+    def group(self) -> str:
+        return f"{self.prefix}controller"
+
+    @property
+    def options(self) -> dict[str, Any]:
+        """What every client of kafka-python is given."""
+        return {
+            "bootstrap_servers": list(self.servers),
+            "bootstrap_timeout_ms": int(CONNECT_S * 1000),
+            "request_timeout_ms": int(ANSWER_S * 1000),
+            "reconnect_backoff_max_ms": 1000,
+            **self.security,
+        }
+
+    @contextlib.contextmanager
+    def answering(self) -> Iterator[None]:
+        """Raises BrokerUnavailableError for any trouble with Kafka."""
+        try:
+            yield
+        except (KafkaError, OSError) as error:
+            raise self.unavailable(error) from error
+
+    def unavailable(self, error: BaseException | str) -> BrokerUnavailableError:
+        advice = next(advice for kind, advice in ADVICE if isinstance(error, kind) or kind is Exception)
+        said = str(error) or type(error).__name__
+        return BrokerUnavailableError(
+            f"the logs in Kafka at {','.join(self.servers)} cannot be used now ({said}); {advice}, then try again"
+        )
+
+
+def shown(parts: SplitResult) -> str:
+    """The address without its password."""
+    return parts._replace(netloc=parts.netloc.rpartition("@")[2]).geturl()
+
+
+def _security(parts: SplitResult, given: Mapping[str, str]) -> dict[str, Any]:
+    user, _, password = parts.netloc.rpartition("@")[0].partition(":")
+    tls = parts.scheme == "kafkas"
+    options: dict[str, Any] = {"security_protocol": f"{'SASL_' if user else ''}{'SSL' if tls else 'PLAINTEXT'}"}
+    if tls:
+        options["ssl_context"] = _tls(given)
+    elif {"ca", "cert", "key"} & set(given):
+        raise ValueError("ca, cert and key are for TLS, which is kafkas://")
+    if user:
+        mechanism = given.get("sasl", "SCRAM-SHA-512")
+        if mechanism not in MECHANISMS:
+            raise ValueError(f"sasl={mechanism} is none of {', '.join(MECHANISMS)}")
+        options |= {
+            "sasl_mechanism": mechanism,
+            "sasl_plain_username": unquote(user),
+            "sasl_plain_password": unquote(password),
+        }
+    elif "sasl" in given:
+        raise ValueError("sasl= needs USER:PASSWORD@")
+    return options
+
+
+def _tls(given: Mapping[str, str]) -> ssl.SSLContext:
+    context = ssl.create_default_context(cafile=given.get("ca"))
+    if "cert" in given:
+        context.load_cert_chain(given["cert"], given.get("key"))
+    return context
