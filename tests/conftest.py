@@ -63,15 +63,6 @@ def kafka_url(running_kafka: str) -> str:
     return f"kafka://{running_kafka}/hua-{uuid.uuid4().hex}.?partitions=1"
 
 
-@pytest.fixture
-def own_kafka(tmp_path: Path) -> Iterator[KafkaServer]:
-    """One that a test may stop and change."""
-    server = KafkaServer(tmp_path)
-    server.start()
-    yield server
-    server.stop()
-
-
 @pytest.fixture(scope="session")
 def models_dir(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("toys") / "models"

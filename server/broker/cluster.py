@@ -25,7 +25,9 @@ PREFIX, PARTITIONS, AS_THE_CLUSTER = "hua.", 12, -1
 MECHANISMS = ("PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512")
 OPTIONS = ("partitions", "replication", "sasl", "ca", "cert", "key")
 FORM = "kafka://[USER:PASSWORD@]HOST:PORT,HOST:PORT/PREFIX?partitions=12&replication=3&sasl=SCRAM-SHA-512"
-CONNECT_S, ANSWER_S = 4.0, 3.0
+PATIENCE_S = 5.0
+SHARE_CONNECTING, SHARE_DELIVERING, SHARE_ANSWERING = 0.8, 0.9, 0.6
+"""Of the patience: until there is a connection, until a record is acknowledged, until one request is answered."""
 
 ADVICE: tuple[tuple[type[Exception] | tuple[type[Exception], ...], str], ...] = (
     (
@@ -44,16 +46,18 @@ ADVICE: tuple[tuple[type[Exception] | tuple[type[Exception], ...], str], ...] = 
 
 @dataclass(frozen=True, slots=True)
 class Cluster:
-    """What HUA_BROKER says. Topics and the group of the controllers begin with `prefix`."""
+    """What HUA_BROKER says. Topics and the group of the controllers begin with `prefix`; `patience_s` is how long
+    anything may take before Kafka counts as away."""
 
     servers: tuple[str, ...]
     prefix: str
     partitions: int
     replication: int
     security: Mapping[str, Any]
+    patience_s: float = PATIENCE_S
 
     @classmethod
-    def at(cls, url: str) -> Cluster:
+    def at(cls, url: str, patience_s: float = PATIENCE_S) -> Cluster:
         """Reads `kafka://…`, or `kafkas://…` for TLS; raises SettingsError."""
         parts = urlsplit(url)
         given = dict(parse_qsl(parts.query))
@@ -69,6 +73,7 @@ class Cluster:
                 partitions=int(given.get("partitions", PARTITIONS)),
                 replication=int(given.get("replication", AS_THE_CLUSTER)),
                 security=_security(parts, given),
+                patience_s=patience_s,
             )
         except (ValueError, OSError) as error:
             raise SettingsError(f"HUA_BROKER={shown(parts)} is no address of Kafka: {error}; use {FORM}") from error
@@ -90,11 +95,15 @@ class Cluster:
         """What every client of kafka-python is given."""
         return {
             "bootstrap_servers": list(self.servers),
-            "bootstrap_timeout_ms": int(CONNECT_S * 1000),
-            "request_timeout_ms": int(ANSWER_S * 1000),
+            "bootstrap_timeout_ms": self.ms(SHARE_CONNECTING),
+            "request_timeout_ms": self.ms(SHARE_ANSWERING),
             "reconnect_backoff_max_ms": 1000,
             **self.security,
         }
+
+    def ms(self, share: float) -> int:
+        """A share of the patience, in milliseconds."""
+        return int(self.patience_s * share * 1000)
 
     @contextlib.contextmanager
     def answering(self) -> Iterator[None]:

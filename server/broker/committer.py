@@ -8,7 +8,8 @@ from kafka import KafkaConsumer, TopicPartition
 from kafka.structs import OffsetAndMetadata
 
 from server.broker import Position
-from server.broker.cluster import ANSWER_S, Cluster
+from server.broker.client import connected
+from server.broker.cluster import SHARE_ANSWERING, Cluster
 from server.broker.lane import Lane
 
 
@@ -53,9 +54,9 @@ class Committer:
     def _send(self, following: dict[TopicPartition, int]) -> None:
         if self._consumer is None:
             options = {"group_id": self._cluster.group, "enable_auto_commit": False, "metrics_enabled": False}
-            self._consumer = KafkaConsumer(**self._cluster.options, **options)
+            self._consumer = connected(KafkaConsumer, **self._cluster.options, **options)
         offsets = {partition: OffsetAndMetadata(offset, "", -1) for partition, offset in following.items()}
-        self._consumer.commit(offsets, timeout_ms=int(ANSWER_S * 1000))
+        self._consumer.commit(offsets, timeout_ms=self._cluster.ms(SHARE_ANSWERING))
 
     def _close(self) -> None:
         if self._consumer is not None:

@@ -16,7 +16,7 @@ from typing import Any, TypeVar
 from pydantic import BaseModel
 
 from server.broker import Position
-from server.broker.cluster import Cluster
+from server.broker.cluster import PATIENCE_S, Cluster
 from server.broker.committer import Committer
 from server.broker.lane import Lane
 from server.broker.publisher import MOST_BYTES, OUTCOME_BYTES, SCHEMA, Publisher
@@ -31,10 +31,11 @@ logging.getLogger("kafka").setLevel(logging.CRITICAL)
 
 
 class KafkaBroker:
-    """`url` is HUA_BROKER; raises SettingsError. A Kafka that is away is waited for."""
+    """`url` is HUA_BROKER; raises SettingsError. A Kafka that is away longer than `patience_s` is unavailable, and
+    waited for."""
 
-    def __init__(self, url: str) -> None:
-        self._cluster = Cluster.at(url)
+    def __init__(self, url: str, patience_s: float = PATIENCE_S) -> None:
+        self._cluster = Cluster.at(url, patience_s)
         self._publisher = Publisher(self._cluster)
         self._committer = Committer(self._cluster)
 

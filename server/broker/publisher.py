@@ -6,21 +6,16 @@ import asyncio
 import contextlib
 import logging
 from functools import partial
-from typing import Any
 
-from kafka import KafkaProducer
-from kafka.errors import AuthorizationError, KafkaError, KafkaTimeoutError, MessageSizeTooLargeError
+from kafka.errors import KafkaError, KafkaTimeoutError, MessageSizeTooLargeError
 
 from server.broker import RecordTooLargeError
-from server.broker.cluster import ANSWER_S, CONNECT_S, Cluster
+from server.broker.client import Producer, connected
+from server.broker.cluster import SHARE_CONNECTING, SHARE_DELIVERING, Cluster
 from server.broker.lane import Lane
 from server.broker.topics import ensure_topics
 
 log = logging.getLogger(__name__)
-PATIENCE_S = 5.0
-"""How long a publish may take in all; the rest is shares of it."""
-DELIVERY_S = 4.5
-CLOSE_S = 1.0
 SCHEMA = ("hua-schema", b"1")
 MOST_BYTES = 1_000_000
 """Of a record: what Kafka takes unless it is told otherwise, with some room for the envelope."""
@@ -35,7 +30,7 @@ class Publisher:
     def __init__(self, cluster: Cluster) -> None:
         self._cluster = cluster
         self._lane = Lane(cluster, "kafka-writes")
-        self._producer: KafkaProducer | None = None
+        self._producer: Producer | None = None
         self._topics_are_there = False
         self._lane.begin(self._warm_up)
 
@@ -45,11 +40,11 @@ class Publisher:
             raise RecordTooLargeError(f"{len(value)} bytes are too many for one record; send at most {most_bytes}")
         written: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         try:
-            async with asyncio.timeout(PATIENCE_S):
+            async with asyncio.timeout(self._cluster.patience_s):
                 await self._lane.run(partial(self._send, topic, key.encode(), value, written))
                 await written
         except TimeoutError as error:
-            raise self._cluster.unavailable(f"no answer for {PATIENCE_S:g} s") from error
+            raise self._cluster.unavailable(f"no answer for {self._cluster.patience_s:g} s") from error
         except MessageSizeTooLargeError as error:
             raise RecordTooLargeError(
                 f"{len(value)} bytes are too many for the topic {topic}; send less, or have the operator raise its "
@@ -70,17 +65,18 @@ class Publisher:
         except (KafkaError, OSError) as error:
             log.warning("%s", self._cluster.unavailable(error))
 
-    def _ready(self) -> KafkaProducer:
+    def _ready(self) -> Producer:
         if not self._topics_are_there:
             ensure_topics(self._cluster)
             self._topics_are_there = True
         if self._producer is None:
-            self._producer = KafkaProducer(
+            self._producer = connected(
+                Producer,
                 **self._cluster.options,
                 acks="all",
                 enable_idempotence=True,
-                delivery_timeout_ms=int(DELIVERY_S * 1000),
-                max_block_ms=int(CONNECT_S * 1000),
+                delivery_timeout_ms=self._cluster.ms(SHARE_DELIVERING),
+                max_block_ms=self._cluster.ms(SHARE_CONNECTING),
                 allow_auto_create_topics=False,
                 metrics_enabled=False,
             )
@@ -103,19 +99,18 @@ class Publisher:
         """Also of what is still under way."""
         producer, self._producer = self._producer, None
         if producer is not None:
-            with contextlib.suppress(KafkaError):
-                producer.close(timeout=0)
+            producer.give_up()
 
     # --- in the producer's thread
 
-    def _tell(self, producer: KafkaProducer, written: asyncio.Future[None], error: Exception | None) -> None:
-        if error is not None and not isinstance(error, AuthorizationError | MessageSizeTooLargeError):
+    def _tell(self, producer: Producer, written: asyncio.Future[None], error: Exception | None) -> None:
+        if error is not None:
             with contextlib.suppress(RuntimeError):  # closing already
                 self._lane.begin(partial(self._drop_if, producer))
         with contextlib.suppress(RuntimeError):  # the loop is closed: nobody waits
             written.get_loop().call_soon_threadsafe(_conclude, written, error)
 
-    def _drop_if(self, producer: Any) -> None:
+    def _drop_if(self, producer: Producer) -> None:
         if self._producer is producer:
             self._drop()
 

@@ -10,6 +10,7 @@ from typing import Any
 from kafka import KafkaConsumer, TopicPartition
 from kafka.errors import KafkaError
 
+from server.broker.client import connected
 from server.broker.cluster import Cluster
 from server.broker.topics import ensure_topics
 
@@ -35,7 +36,8 @@ class Reader:
     def __init__(self, cluster: Cluster, topic: str) -> None:
         ensure_topics(cluster)
         self._topic = topic
-        self._consumer = KafkaConsumer(
+        self._consumer = connected(
+            KafkaConsumer,
             **cluster.options,
             group_id=cluster.group,
             enable_auto_commit=False,

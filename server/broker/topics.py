@@ -5,6 +5,7 @@ from __future__ import annotations
 from kafka import KafkaAdminClient
 from kafka.errors import AuthorizationError, TopicAlreadyExistsError
 
+from server.broker.client import connected
 from server.broker.cluster import Cluster
 
 KEPT_MS = 7 * 86_400_000
@@ -13,7 +14,7 @@ SAFE_REPLICATION, IN_SYNC = 3, 2
 
 def ensure_topics(cluster: Cluster) -> None:
     """Blocks for as long as Kafka takes; raises KafkaError."""
-    admin = KafkaAdminClient(**cluster.options)
+    admin = connected(KafkaAdminClient, **cluster.options)
     try:
         there = set(admin.list_topics())
         for topic in (cluster.tasks, cluster.outcomes):
