@@ -35,7 +35,7 @@ def connected(kind: Kind[C], **options: Any) -> C:
         raise
 
 
-class Producer(KafkaProducer):
+class Producer(KafkaProducer):  # type: ignore[misc]
     def give_up(self) -> None:
         """Fails what is pending and closes. `close` alone waits for it first, and stays open if that takes too long."""
         self._sender.force_close()

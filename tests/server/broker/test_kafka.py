@@ -50,6 +50,11 @@ async def caught_up(log) -> list:
     return found
 
 
+async def listen_for_ever(log) -> None:
+    async for _ in log:
+        pass
+
+
 def prefix_of(url: str) -> str:
     return url.rpartition("/")[2].partition("?")[0]
 
@@ -176,14 +181,11 @@ async def test_a_reader_reads_a_topic_that_was_given_more_partitions_anew(kafka_
         admin.create_partitions({f"{prefix_of(kafka_url)}tasks": 3})
         admin.close()
         with pytest.raises(BrokerUnavailableError, match="new partitions"):
-            while True:
-                await anext(log)
+            await listen_for_ever(log)
     assert [each.id for _, each in await caught_up(broker.tasks())] == [task.id]
 
 
-async def test_a_record_that_nobody_can_read_is_skipped_and_told_without_its_words(
-    kafka_url, opened, make_task, caplog
-):
+async def test_a_record_that_nobody_can_read_is_skipped_without_telling_its_words(kafka_url, opened, make_task, caplog):
     broker, before, after = opened(kafka_url), make_task(), make_task()
     await broker.publish_task(before)
     other = KafkaProducer(bootstrap_servers=kafka_url.split("/")[2])
