@@ -24,7 +24,7 @@ from server.api.dialects.dialect import DialectRoute
 from server.api.errors import Problem
 from server.api.given import calling_tenant
 from server.auth import Keys, UnauthorizedError
-from server.broker import BrokerUnavailableError
+from server.broker import BrokerUnavailableError, RecordTooLargeError
 from server.bucket import BucketUnavailableError
 from server.complaint import complaint
 from server.egress import EgressDeniedError
@@ -53,6 +53,7 @@ PROBLEMS: dict[type[Exception], tuple[int, str]] = {
     BadInputError: (422, "bad_input"),
     EgressDeniedError: (422, "url_not_allowed"),
     InvalidParamsError: (422, "invalid_params"),
+    RecordTooLargeError: (422, "too_large"),
     TooManyPixelsError: (422, "too_many_pixels"),
     UnknownModelError: (422, "unknown_model"),
     uploads.NoFileError: (422, "no_file"),

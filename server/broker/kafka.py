@@ -1,8 +1,8 @@
 """The broker of a cluster: both logs are topics of Kafka, and a task's records share a partition by its id.
 
 Readers are no members of a consumer group: each reads all partitions, and only how far is kept under the group's name.
-So nothing is rebalanced, and a reader always knows when all of the past is behind it. Who may read is for the
-controllers to settle (`server/controller/turn.py`); two that read at once do some work twice, and no harm.
+So nothing is rebalanced, and a reader always knows when all of the past is behind it. Who
+reads, the controllers settle among themselves (`server/controller/lead.py`).
 """
 
 from __future__ import annotations
