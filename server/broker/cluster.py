@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import re
 import ssl
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -12,6 +13,7 @@ from urllib.parse import SplitResult, parse_qsl, unquote, urlsplit
 from kafka.errors import (
     AuthorizationError,
     KafkaError,
+    KafkaTimeoutError,
     NotEnoughReplicasAfterAppendError,
     NotEnoughReplicasError,
     SaslAuthenticationFailedError,
@@ -42,6 +44,8 @@ ADVICE: tuple[tuple[type[Exception] | tuple[type[Exception], ...], str], ...] = 
     (ssl.SSLError, "check ca=, cert= and key= in HUA_BROKER"),
     (Exception, "see that Kafka runs and that HUA_BROKER names it"),
 )
+GUARDED = ", and that it gives the user, the password and the certificates that Kafka knows"
+"""Said where there are any: a client that is turned away when it connects does not tell why."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,10 +71,15 @@ class Cluster:
                 raise ValueError("it names no server")
             if unknown := sorted(set(given) - set(OPTIONS)):
                 raise ValueError(f"{unknown[0]} is none of {', '.join(OPTIONS)}")
+            prefix, partitions = parts.path.lstrip("/") or PREFIX, int(given.get("partitions", PARTITIONS))
+            if not re.fullmatch(r"[A-Za-z0-9._-]{1,200}", prefix):
+                raise ValueError(f"topics cannot begin with {prefix}")
+            if partitions < 1:
+                raise ValueError(f"partitions={partitions} is too few")
             return cls(
                 servers=servers,
-                prefix=parts.path.lstrip("/") or PREFIX,
-                partitions=int(given.get("partitions", PARTITIONS)),
+                prefix=prefix,
+                partitions=partitions,
                 replication=int(given.get("replication", AS_THE_CLUSTER)),
                 security=_security(parts, given),
                 patience_s=patience_s,
@@ -115,6 +124,8 @@ class Cluster:
 
     def unavailable(self, error: BaseException | str) -> BrokerUnavailableError:
         advice = next(advice for kind, advice in ADVICE if isinstance(error, kind) or kind is Exception)
+        if isinstance(error, KafkaTimeoutError | str) and self.security["security_protocol"] != "PLAINTEXT":
+            advice += GUARDED
         said = str(error) or type(error).__name__
         return BrokerUnavailableError(
             f"the logs in Kafka at {','.join(self.servers)} cannot be used now ({said}); {advice}, then try again"
