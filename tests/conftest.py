@@ -15,6 +15,9 @@ from tests.redis_server import RedisServer
 # Before anybody imports torch: threads that spin while they wait slow a busy machine down several times over.
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
+# Taken out, since it is no setting of Hua.
+KAFKA = os.environ.pop("HUA_TEST_KAFKA", "")
+
 
 @pytest.fixture(scope="session")
 def running_redis() -> Iterator[RedisServer]:
@@ -47,9 +50,9 @@ def redis_url(redis_server: RedisServer) -> str:
 
 @pytest.fixture(scope="session")
 def running_kafka(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """The address of one that all tests share; HUA_TEST_KAFKA names one that is there already."""
-    if address := os.environ.pop("HUA_TEST_KAFKA", ""):
-        yield address
+    """The address of one that all tests share; HUA_TEST_KAFKA=host:port names one that is there already."""
+    if KAFKA:
+        yield KAFKA
         return
     server = KafkaServer(tmp_path_factory.mktemp("kafka"))
     server.start()

@@ -52,6 +52,8 @@ class Publisher:
             ) from error
         except KafkaError as error:
             raise self._cluster.unavailable(error) from error
+        finally:
+            written.cancel()
 
     async def close(self) -> None:
         await self._lane.close(self._drop)
@@ -83,9 +85,9 @@ class Publisher:
         return self._producer
 
     def _send(self, topic: str, key: bytes, value: bytes, written: asyncio.Future[None]) -> None:
-        if written.cancelled():
-            return
         producer = self._ready()
+        if written.cancelled():  # meanwhile the caller was told that it failed
+            return
         try:
             sent = producer.send(topic, value, key, [SCHEMA])
         except KafkaTimeoutError:

@@ -9,10 +9,12 @@ import pytest
 import redis
 
 from server.controller.lead import Lead
+from server.controller.settle import Settling
 from server.queue import LEAD_S
 from server.queue.memory import MemoryQueue
 from server.queue.redis import RedisQueue
 from server.queue.scripts import ROOT
+from server.task import Status
 
 RENEW_S = 0.05
 
@@ -112,6 +114,31 @@ async def test_only_the_leader_can_resign(queue) -> None:
     await queue.resign("b")
     assert not await queue.lead("b")
     assert await queue.lead("a")
+
+
+async def test_two_that_read_at_once_settle_every_task_by_its_first_outcome(
+    broker, bucket, make_task, make_outcome
+) -> None:
+    """The lead saves work; that every task has one end does not rest on it."""
+    firsts = [make_outcome(make_task()) for _ in range(40)]
+    for first in firsts:
+        await broker.publish_outcome(first)
+        await broker.publish_outcome(make_outcome(first.task, status=Status.FAILED))
+
+    async def nothing(task_id: str) -> None:
+        pass
+
+    both = [Settling(broker, MemoryQueue(), bucket, nothing) for _ in range(2)]
+    running = [asyncio.create_task(each.run()) for each in both]
+    for each in both:
+        await each.caught_up.wait()
+    for each in running:
+        each.cancel()
+    await asyncio.gather(*running, return_exceptions=True)
+    for first in firsts:
+        manifest = await bucket.manifest(first.task.id)
+        assert manifest is not None
+        assert manifest.outcome == first
 
 
 async def test_work_that_fails_is_no_secret() -> None:
