@@ -6,6 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from pipelines.pipeline import Made
+
 if TYPE_CHECKING:
     import numpy as np
 
@@ -18,11 +20,20 @@ class Run:
     type: str
     params: Mapping[str, Any]
     images: Mapping[str, np.ndarray]
+    parked: bytes = b""
+    """Where an earlier attempt stood, as `Parked` told it; empty to begin anew."""
 
 
 @dataclass(frozen=True, slots=True)
 class Abort:
     """To the device: stop at the next step boundary and answer `Failed` with code `aborted`."""
+
+    attempt: str
+
+
+@dataclass(frozen=True, slots=True)
+class Park:
+    """To the device: stop at the next step boundary and answer `Parked`."""
 
     attempt: str
 
@@ -50,21 +61,29 @@ class Advanced:
 
 @dataclass(frozen=True, slots=True)
 class Finished:
-    """From the device: uint8 pixels [height, width, 3 or 4] of each image, and seconds by stage."""
+    """From the device: what became of the task, and seconds by stage."""
 
     attempt: str
-    images: list[np.ndarray]
+    made: Made
     seconds: Mapping[str, float]
 
 
 @dataclass(frozen=True, slots=True)
+class Parked:
+    """From the device: where the task stands, fit to be continued by a `Run` on any device."""
+
+    attempt: str
+    state: bytes
+
+
+@dataclass(frozen=True, slots=True)
 class Failed:
-    """From the device: why there are no images."""
+    """From the device: why nothing became of the task."""
 
     attempt: str
     code: str
     message: str
 
 
-ToDevice = Run | Abort
-FromDevice = Vitals | Advanced | Finished | Failed
+ToDevice = Run | Abort | Park
+FromDevice = Vitals | Advanced | Finished | Parked | Failed
