@@ -26,9 +26,9 @@ POM = f"""<project xmlns="http://maven.apache.org/POM/4.0.0">
 PROPERTIES = """
 process.roles=broker,controller
 node.id=1
-listeners=OPEN://127.0.0.1:{port},SASL://127.0.0.1:{sasl_port},CONTROLLER://127.0.0.1:{controller_port}
-advertised.listeners=OPEN://127.0.0.1:{port},SASL://127.0.0.1:{sasl_port}
-listener.security.protocol.map=CONTROLLER:PLAINTEXT,OPEN:PLAINTEXT,SASL:SASL_PLAINTEXT
+advertised.listeners=OPEN://127.0.0.1:{port},SASL://127.0.0.1:{sasl_port},TLS://127.0.0.1:{tls_port}
+listeners=OPEN://127.0.0.1:{port},SASL://127.0.0.1:{sasl_port},TLS://127.0.0.1:{tls_port},CONTROLLER://127.0.0.1:{controller_port}
+listener.security.protocol.map=CONTROLLER:PLAINTEXT,OPEN:PLAINTEXT,SASL:SASL_PLAINTEXT,TLS:SSL
 controller.listener.names=CONTROLLER
 inter.broker.listener.name=OPEN
 controller.quorum.bootstrap.servers=127.0.0.1:{controller_port}
@@ -41,41 +41,56 @@ broker.session.timeout.ms=1000
 broker.heartbeat.interval.ms=200
 auto.create.topics.enable=false
 authorizer.class.name=org.apache.kafka.metadata.authorizer.StandardAuthorizer
-super.users=User:ANONYMOUS
+super.users=User:ANONYMOUS;User:CN=hua
 sasl.enabled.mechanisms=PLAIN,SCRAM-SHA-512
 listener.name.sasl.plain.sasl.jaas.config=org.apache.kafka.common.security.plain.PlainLoginModule required \
   user_hua="{password}" user_guest="{password}";
 listener.name.sasl.scram-sha-512.sasl.jaas.config=\
   org.apache.kafka.common.security.scram.ScramLoginModule required;
+listener.name.tls.ssl.client.auth=required
+listener.name.tls.ssl.keystore.type=PEM
+listener.name.tls.ssl.keystore.location={folder}/both.pem
+listener.name.tls.ssl.truststore.type=PEM
+listener.name.tls.ssl.truststore.location={folder}/cert.pem
 """
+CERTIFICATE = (
+    "req -x509 -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -days 2 -subj /CN=hua "
+    "-addext subjectAltName=IP:127.0.0.1 -keyout key.pem -out cert.pem"
+)
 PASSWORD = "p@ss/word"
 
 
 class KafkaServer:
-    """Keeps its logs when it is killed and started again. `at` is the address of one that is there already.
+    """Keeps its logs when it is killed and started again.
 
-    On `sasl_port` users `hua` and `guest` are known by PLAIN, `hua` also by SCRAM-SHA-512; both need ACLs there.
+    On `sasl_port` users `hua` and `guest` are known by PLAIN, `hua` also by SCRAM-SHA-512; both need ACLs there. On
+    `tls_port` it knows whoever has cert.pem and key.pem of `folder`; it shows the same.
     """
 
     def __init__(self, folder: Path) -> None:
-        self._folder = folder
-        self.port, self.sasl_port, controller_port = _free_ports(3)
+        self.folder = folder
+        self.port, self.sasl_port, self.tls_port, controller_port = _free_ports(4)
         self.address = f"127.0.0.1:{self.port}"
         self._properties = folder / "server.properties"
-        ports = {"port": self.port, "sasl_port": self.sasl_port, "controller_port": controller_port}
-        self._properties.write_text(PROPERTIES.format(folder=folder, password=PASSWORD, **ports))
+        ports = {"port": self.port, "sasl_port": self.sasl_port, "tls_port": self.tls_port}
+        texts = {"folder": folder, "password": PASSWORD, "controller_port": controller_port}
+        self._properties.write_text(PROPERTIES.format(**texts, **ports))
+        subprocess.run(
+            [_executable("openssl", "openssl"), *CERTIFICATE.split()], cwd=folder, check=True, capture_output=True
+        )
+        (folder / "both.pem").write_text((folder / "key.pem").read_text() + (folder / "cert.pem").read_text())
         node = base64.urlsafe_b64encode(uuid.uuid4().bytes).rstrip(b"=").decode()
         user = f"SCRAM-SHA-512=[name=hua,password={PASSWORD}]"
         words = ["format", "--standalone", "-t", node, "-c", str(self._properties), "--add-scram", user]
         subprocess.run(_java("kafka.tools.StorageTool", *words), check=True, capture_output=True)
 
     def start(self) -> None:
-        with (self._folder / "log").open("a") as lines:
+        with (self.folder / "log").open("a") as lines:
             command = _java("kafka.Kafka", str(self._properties))
             self._process = subprocess.Popen(command, stdout=lines, stderr=lines)
         deadline = time.monotonic() + START_S
         while not self._answers():
-            log = (self._folder / "log").read_text()
+            log = (self.folder / "log").read_text()
             assert self._process.poll() is None, f"Kafka ended at once: {log}"
             assert time.monotonic() < deadline, f"Kafka does not answer: {log}"
             time.sleep(0.05)

@@ -1,7 +1,5 @@
 """How HUA_BROKER is read, and how Kafka is reached where it asks who we are."""
 
-import subprocess
-
 import pytest
 from kafka import KafkaAdminClient
 from kafka.admin import ACL, ACLOperation, ACLPermissionType, ACLResourcePatternType, ResourcePattern, ResourceType
@@ -10,7 +8,7 @@ from server.broker import BrokerUnavailableError
 from server.broker.cluster import Cluster
 from server.broker.kafka import KafkaBroker
 from server.settings import SettingsError
-from tests.kafka_server import PASSWORD, KafkaServer
+from tests.kafka_server import PASSWORD
 
 SHORT_S = 2.0
 QUOTED = "p%40ss%2Fword"
@@ -46,15 +44,6 @@ def test_a_user_is_known_by_password_with_and_without_tls() -> None:
     assert secret["ssl_context"].check_hostname
 
 
-def test_tls_takes_a_ca_and_a_certificate_of_ours(tmp_path) -> None:
-    words = "req -x509 -newkey rsa:2048 -nodes -days 1 -subj /CN=hua -keyout key.pem -out cert.pem"
-    subprocess.run(["openssl", *words.split()], cwd=tmp_path, check=True, capture_output=True)
-    at = f"kafkas://a:9092/?ca={tmp_path}/cert.pem&cert={tmp_path}/cert.pem&key={tmp_path}/key.pem"
-    options = Cluster.at(at).options
-    assert options["security_protocol"] == "SSL"
-    assert options["ssl_context"].get_ca_certs()[0]["subject"] == ((("commonName", "hua"),),)
-
-
 @pytest.mark.parametrize(
     ("url", "says"),
     [
@@ -77,11 +66,9 @@ def test_a_wrong_address_is_told_without_its_password(url, says) -> None:
 
 
 @pytest.fixture(scope="module")
-def guarded(tmp_path_factory):
+def guarded(own_kafka):
     """One that asks who we are; user `hua` has the rights that it needs, `guest` has none."""
-    server = KafkaServer(tmp_path_factory.mktemp("kafka"))
-    server.start()
-    admin = KafkaAdminClient(bootstrap_servers=server.address)
+    admin = KafkaAdminClient(bootstrap_servers=own_kafka.address)
     admin.create_acls(
         [
             ACL(
@@ -95,8 +82,7 @@ def guarded(tmp_path_factory):
         ]
     )
     admin.close()
-    yield server
-    server.stop()
+    return own_kafka
 
 
 @pytest.mark.parametrize("mechanism", ["PLAIN", "SCRAM-SHA-512"])
@@ -110,6 +96,22 @@ async def test_the_rights_of_the_docs_are_enough(guarded, make_task, mechanism) 
     await broker.commit_tasks(position)
     await log.aclose()
     await broker.close()
+
+
+async def test_tls_takes_a_ca_and_a_certificate_of_ours(guarded, make_task) -> None:
+    ours = f"cert={guarded.folder}/cert.pem&key={guarded.folder}/key.pem"
+    address, task = f"kafkas://127.0.0.1:{guarded.tls_port}/tls.?partitions=1", make_task()
+    broker = KafkaBroker(f"{address}&ca={guarded.folder}/cert.pem&{ours}", SHORT_S)
+    await broker.publish_task(task)
+    log = broker.tasks()
+    assert (await anext(log))[1] == task
+    await log.aclose()
+    await broker.close()
+    for lacking in (f"ca={guarded.folder}/cert.pem", ours):
+        stranger = KafkaBroker(f"{address}&{lacking}", SHORT_S / 2)
+        with pytest.raises(BrokerUnavailableError, match="the certificates that Kafka knows"):
+            await stranger.publish_task(task)
+        await stranger.close()
 
 
 @pytest.mark.parametrize(

@@ -11,19 +11,9 @@ from kafka import KafkaAdminClient, KafkaProducer
 from server.broker import BrokerUnavailableError, Position, RecordTooLargeError
 from server.broker.cluster import PATIENCE_S
 from server.broker.kafka import KafkaBroker
-from tests.kafka_server import KafkaServer
 
 SHORT_S = 2.0
 BOUND_S = SHORT_S + 1
-
-
-@pytest.fixture(scope="module")
-def own_kafka(tmp_path_factory):
-    """One that a test may stop, if it starts it again."""
-    server = KafkaServer(tmp_path_factory.mktemp("kafka"))
-    server.start()
-    yield server
-    server.stop()
 
 
 @pytest.fixture
