@@ -25,7 +25,7 @@ from server.api.errors import Problem
 from server.api.given import calling_tenant
 from server.api.ranges import UnsatisfiableRangeError
 from server.auth import Keys, UnauthorizedError
-from server.broker import BrokerUnavailableError
+from server.broker import BrokerUnavailableError, RecordTooLargeError
 from server.bucket import BucketUnavailableError
 from server.complaint import complaint
 from server.egress import EgressDeniedError
@@ -54,6 +54,7 @@ PROBLEMS: dict[type[Exception], tuple[int, str]] = {
     BadInputError: (422, "bad_input"),
     EgressDeniedError: (422, "url_not_allowed"),
     InvalidParamsError: (422, "invalid_params"),
+    RecordTooLargeError: (422, "too_large"),
     UnsatisfiableRangeError: (416, "unsatisfiable_range"),
     TooManyPixelsError: (422, "too_many_pixels"),
     UnknownModelError: (422, "unknown_model"),

@@ -54,7 +54,11 @@ def _broker(settings: Settings) -> Broker:
         from server.broker.sqlite import SQLiteBroker
 
         return SQLiteBroker(settings.data_dir / "logs.sqlite")
-    raise SettingsError(f"HUA_BROKER={settings.broker} is not known; use sqlite://")
+    if settings.broker.startswith(("kafka://", "kafkas://")):
+        from server.broker.kafka import KafkaBroker
+
+        return KafkaBroker(settings.broker)
+    raise SettingsError(f"HUA_BROKER={settings.broker} is not known; use sqlite://, kafka://… or kafkas://…")
 
 
 def _queue(settings: Settings) -> Queue:

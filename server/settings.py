@@ -40,7 +40,11 @@ class Settings(BaseSettings):
     )
     data_dir: Path = Field(Path(".data"), description="Logs, images and keys of a single machine live here.")
     models_dir: Path | None = Field(None, description="Folder with models.yaml; default HUA_DATA_DIR/models.")
-    broker: str = Field("sqlite://", description="Durable logs: sqlite:// (in HUA_DATA_DIR).")
+    broker: str = Field(
+        "sqlite://",
+        description="Durable logs: sqlite:// (in HUA_DATA_DIR), or kafka://[USER:PASSWORD@]HOST:PORT,…/PREFIX?…, "
+        "kafkas://… for TLS; docs/roles.md lists the options.",
+    )
     queue: str = Field(
         "memory://",
         description="Live queue: memory:// (one process), or redis://[USER:PASSWORD@]HOST:PORT/DB, rediss://… for TLS, "

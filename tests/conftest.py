@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 import models
+from tests.kafka_server import KafkaServer
 from tests.redis_server import RedisServer
 from tests.s3_server import GivenS3Server, S3Server, executable
 
@@ -63,6 +64,18 @@ def running_s3(tmp_path_factory: pytest.TempPathFactory) -> Iterator[S3Server]:
     server.stop()
 
 
+@pytest.fixture(scope="session")
+def running_kafka(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """The address of one that all tests share; HUA_TEST_KAFKA=host:port names one that is there already."""
+    if given := os.environ.get("HUA_TEST_KAFKA"):
+        yield given
+        return
+    server = KafkaServer(tmp_path_factory.mktemp("kafka"))
+    server.start()
+    yield server.address
+    server.stop()
+
+
 @pytest.fixture
 def s3_settings(running_s3: S3Server) -> dict[str, object]:
     """Settings that lead to a place on S3 where nothing is."""
@@ -77,6 +90,12 @@ def own_s3(tmp_path: Path) -> Iterator[S3Server]:
     server.start()
     yield server
     server.stop()
+
+
+@pytest.fixture
+def kafka_url(running_kafka: str) -> str:
+    """One with nothing in it under this prefix; its topics have one partition, which keeps the order of all records."""
+    return f"kafka://{running_kafka}/hua-{uuid.uuid4().hex}.?partitions=1"
 
 
 @pytest.fixture(scope="session")
