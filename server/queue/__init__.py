@@ -28,6 +28,16 @@ class TaskLimitError(Exception):
         self.limit = limit
 
 
+class RateLimitError(Exception):
+    """The tenant hands in tasks faster than it may."""
+
+    def __init__(self, per_minute: float, wait_s: float) -> None:
+        super().__init__(
+            f"rate limit: {per_minute:g} tasks a minute may be handed in; try again in {wait_s:.1f} seconds"
+        )
+        self.retry_after_s = wait_s
+
+
 class QueueUnavailableError(Exception):
     """The queue cannot be reached now; trying again later is right."""
 
@@ -120,6 +130,9 @@ class Overview:
 
 class Queue(Protocol):
     # --- api
+    async def spend(self, tenant: str, per_minute: float, burst: int) -> None:
+        """Takes a token out of the tenant's bucket of `burst`, which fills at `per_minute`; raises RateLimitError."""
+
     async def admit(self, task: Task, limit: int) -> View | None:
         """Takes one of the tenant's `limit` slots for `task`, before it is published; raises TaskLimitError.
 
@@ -180,8 +193,8 @@ class Queue(Protocol):
     async def lease(self, worker: str, resident: Sequence[str], wait_s: float) -> Lease | None:
         """The next task for this worker, waiting up to `wait_s`; its status becomes running.
 
-        Fair between tenants by cost, by priority class, tasks whose models are `resident` preferred; every eighth
-        pick ignores residence, so that nobody starves.
+        Fair between tenants by cost and weight, by priority class, tasks whose models are `resident` preferred; every
+        eighth pick ignores residence, so that nobody starves.
         """
 
     async def heartbeat(self, lease: Lease, progress: Progress | None) -> Verdict:

@@ -1,6 +1,6 @@
 """Whose turn it is: fair between classes and tenants by cost, loaded models preferred. No clock, no waiting.
 
-Classes share by weight, so that the lowest still gets its part of a busy house; tenants of a class share equally.
+Classes share by weight, so that the lowest still gets its part of a busy house; so do the tenants of a class.
 """
 
 from __future__ import annotations
@@ -35,16 +35,18 @@ class Waiting:
 
 @dataclass(slots=True)
 class Line:
-    """What one tenant has waiting in one class: by model, oldest first."""
+    """What one tenant has waiting in one class: by model, oldest first. `weight` is that of the task that came last."""
 
     by_model: dict[str, list[Waiting]] = field(default_factory=dict)
     count: int = 0
     cost: float = 0.0
+    weight: float = 1.0
 
     def add(self, waiting: Waiting) -> None:
         bisect.insort(self.by_model.setdefault(_model(waiting.task), []), waiting, key=_order)
         self.count += 1
         self.cost += waiting.cost
+        self.weight = waiting.task.weight
 
     def remove(self, waiting: Waiting) -> None:
         same_model = self.by_model[_model(waiting.task)]
@@ -92,7 +94,7 @@ class TenantLines:
     def take(self, resident: Collection[str]) -> Waiting:
         """The next task: the least served tenant's, unless one hardly better served wants a model that is loaded."""
         chosen = self._choose(resident)
-        self._turns.charge(chosen.task.tenant, chosen.cost)
+        self._turns.charge(chosen.task.tenant, chosen.cost / chosen.task.weight)
         self.remove(chosen)
         return chosen
 
@@ -112,9 +114,9 @@ class TenantLines:
     def ahead(self, task: Task, order: float) -> tuple[int, float]:
         """How many tasks of this class come before one, and what they cost together."""
         own = self._of[task.tenant].before(order) if task.tenant in self._of else []
-        sizes = {tenant: (line.count, line.cost / line.count) for tenant, line in self._of.items()}
-        others = self._turns.before(task.tenant, sum(own), sizes)
-        cost = sum(count * sizes[tenant][1] for tenant, count in others.items())
+        sizes = {tenant: (line.count, line.cost / line.count / line.weight) for tenant, line in self._of.items()}
+        others = self._turns.before(task.tenant, sum(own) / task.weight, sizes)
+        cost = sum(count * sizes[tenant][1] * self._of[tenant].weight for tenant, count in others.items())
         return len(own) + sum(others.values()), sum(own) + cost
 
 

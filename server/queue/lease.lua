@@ -36,7 +36,7 @@ local class = redis.call('ZRANGE', key('turns'), 0, 0)[1]
 if not class or redis.call('EXISTS', key('open')) == 0 then return false end
 local id = choose(class)
 local task = read(id)
-charge(key('turns', class), task.tenant, task.cost)
+charge(key('turns', class), task.tenant, task.cost / task.weight)
 charge(key('turns'), class, task.cost / WEIGHTS[class])
 leave_line(task)
 redis.call('HSET', key('task', id), 'started_at', now())
