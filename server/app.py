@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import math
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -14,6 +15,7 @@ from fastapi.security import HTTPBasic, HTTPBearer
 from fastapi.staticfiles import StaticFiles
 from fastapi_offline import FastAPIOffline
 from starlette.exceptions import HTTPException
+from starlette.middleware.cors import CORSMiddleware
 
 from models.catalog import UnknownModelError
 from pipelines import UnknownTaskTypeError
@@ -22,8 +24,8 @@ from server.api.around import Armor, BodyLimit, Stopwatch
 from server.api.dialects import every
 from server.api.dialects.dialect import DialectRoute
 from server.api.errors import Problem
-from server.api.given import calling_tenant
-from server.auth import Keys, UnauthorizedError
+from server.api.given import caller
+from server.auth import Keys, MissingScopeError, UnauthorizedError
 from server.broker import BrokerUnavailableError
 from server.bucket import BucketUnavailableError
 from server.complaint import complaint
@@ -32,10 +34,10 @@ from server.images import BadImageError
 from server.inputs import BadInputError
 from server.links import BadSignatureError, LinkExpiredError
 from server.metrics import REQUESTS_REFUSED
-from server.queue import QueueUnavailableError, TaskLimitError
+from server.queue import QueueUnavailableError, RateLimitError, TaskLimitError
 from server.record import UnknownTaskError
 from server.services import Services
-from server.submission import IdempotencyConflictError, InvalidParamsError, TooManyPixelsError
+from server.submission import IdempotencyConflictError, InvalidParamsError, NotAllowedError, TooManyPixelsError
 
 log = logging.getLogger(__name__)
 PAGE = Path(__file__).parent / "page"
@@ -44,6 +46,8 @@ RETRY_AFTER_S = "2"
 
 PROBLEMS: dict[type[Exception], tuple[int, str]] = {
     UnauthorizedError: (401, "unauthorized"),
+    MissingScopeError: (403, "missing_scope"),
+    NotAllowedError: (403, "not_allowed"),
     BadSignatureError: (403, "bad_signature"),
     UnknownTaskError: (404, "unknown_task"),
     UnknownTaskTypeError: (404, "unknown_task_type"),
@@ -56,6 +60,7 @@ PROBLEMS: dict[type[Exception], tuple[int, str]] = {
     TooManyPixelsError: (422, "too_many_pixels"),
     UnknownModelError: (422, "unknown_model"),
     uploads.NoFileError: (422, "no_file"),
+    RateLimitError: (429, "rate_limit"),
     TaskLimitError: (429, str(TaskLimitError.code)),
     BrokerUnavailableError: (503, "unavailable"),
     BucketUnavailableError: (503, "unavailable"),
@@ -75,7 +80,7 @@ HEADERS = {
 
 
 def create_app(services: Services) -> FastAPI:
-    """Raises SettingsError for API keys that cannot be read."""
+    """Raises SettingsError for API keys, or a tenants file, that cannot be read."""
     app = FastAPIOffline(
         title="Hua",
         summary="Images from words, on your own machines.",
@@ -84,13 +89,20 @@ def create_app(services: Services) -> FastAPI:
         version=_version(),
     )
     app.state.services = services
-    app.state.keys = keys = Keys(services.settings.api_keys)
-    _add_routes(app, guard=_guard(keys))
+    _add_routes(app, guard=_guard(services.tenants.keys))
     for kind in (*PROBLEMS, RequestValidationError, HTTPException, Exception):
         app.add_exception_handler(kind, _refuse)
     app.add_middleware(BodyLimit, most=services.settings.max_upload + FORM_OVERHEAD)
     app.add_middleware(Armor)
     app.add_middleware(Stopwatch)
+    if services.settings.cors:
+        app.add_middleware(
+            CORSMiddleware,
+            allow_origins=services.settings.cors,
+            allow_methods=("GET", "POST", "DELETE"),
+            allow_headers=("Authorization", "Content-Type", "Idempotency-Key", "Prefer"),
+            expose_headers=("Location", "Preference-Applied", "Retry-After"),
+        )
     return app
 
 
@@ -110,8 +122,8 @@ def _add_routes(app: FastAPI, guard: Sequence[Any]) -> None:
 
 def _guard(keys: Keys) -> list[Any]:
     """A key for every route; told to the API's description only where there are keys."""
-    known = [Depends(calling_tenant)]
-    if keys:
+    known = [Depends(caller)]
+    if not keys.anonymous:
         known += [Depends(HTTPBearer(auto_error=False)), Depends(HTTPBasic(auto_error=False))]
     return known
 
@@ -138,7 +150,10 @@ def _problem(error: Exception) -> Problem:
         return Problem(500, "internal", "this is a fault of the server; its log says more")
     status, code = row
     where: str = getattr(error, "field", "")
-    return Problem(status, code, str(error), where or None, HEADERS.get(status, {}))
+    headers = HEADERS.get(status, {})
+    if isinstance(error, RateLimitError):
+        headers = {"Retry-After": str(math.ceil(error.retry_after_s))}
+    return Problem(status, code, str(error), where or None, headers)
 
 
 def _version() -> str:
