@@ -19,7 +19,7 @@ from starlette.middleware.cors import CORSMiddleware
 
 from models.catalog import UnknownModelError
 from pipelines import UnknownTaskTypeError
-from server.api import events, files, health, models, overview, pipelines, tasks, uploads
+from server.api import events, files, health, models, overview, pipelines, tasks, uploads, usage
 from server.api.around import Armor, BodyLimit, Stopwatch
 from server.api.dialects import every
 from server.api.dialects.dialect import DialectRoute
@@ -37,6 +37,7 @@ from server.metrics import REQUESTS_REFUSED
 from server.queue import QueueUnavailableError, RateLimitError, TaskLimitError
 from server.record import UnknownTaskError
 from server.services import Services
+from server.statements import Statements
 from server.submission import IdempotencyConflictError, InvalidParamsError, NotAllowedError, TooManyPixelsError
 
 log = logging.getLogger(__name__)
@@ -60,6 +61,7 @@ PROBLEMS: dict[type[Exception], tuple[int, str]] = {
     TooManyPixelsError: (422, "too_many_pixels"),
     UnknownModelError: (422, "unknown_model"),
     uploads.NoFileError: (422, "no_file"),
+    usage.PeriodError: (422, "bad_period"),
     RateLimitError: (429, "rate_limit"),
     TaskLimitError: (429, str(TaskLimitError.code)),
     BrokerUnavailableError: (503, "unavailable"),
@@ -89,6 +91,7 @@ def create_app(services: Services) -> FastAPI:
         version=_version(),
     )
     app.state.services = services
+    app.state.statements = Statements(services.bucket)
     _add_routes(app, guard=_guard(services.tenants.keys))
     for kind in (*PROBLEMS, RequestValidationError, HTTPException, Exception):
         app.add_exception_handler(kind, _refuse)
@@ -107,7 +110,7 @@ def create_app(services: Services) -> FastAPI:
 
 
 def _add_routes(app: FastAPI, guard: Sequence[Any]) -> None:
-    for ours in (tasks, events, pipelines, models, uploads, overview):
+    for ours in (tasks, events, pipelines, models, uploads, usage, overview):
         app.include_router(ours.router, dependencies=guard)
     for dialect in every():
         app.include_router(dialect.router, dependencies=guard)
@@ -132,8 +135,8 @@ async def _refuse(request: Request, error: Exception) -> Response:
     problem = _problem(error)
     if problem.status == 500:
         log.error("%s %s failed", request.method, request.url.path, exc_info=error)
-    REQUESTS_REFUSED.labels(problem.code).inc()
     route = request.scope.get("route")
+    REQUESTS_REFUSED.labels(getattr(route, "path", "other"), problem.code).inc()
     return route.refuse(problem) if isinstance(route, DialectRoute) else problem.reply()
 
 

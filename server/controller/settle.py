@@ -13,8 +13,10 @@ from collections.abc import Awaitable, Callable
 from server.broker import Broker
 from server.bucket import Bucket, callback_key, swept_at
 from server.controller.callbacks import SAVED
+from server.metrics import TASKS_ENDED
 from server.queue import DueCallback, Queue
 from server.task import RETENTION_S, Manifest, Outcome
+from server.usage import record_usage
 
 
 class Settling:
@@ -46,6 +48,7 @@ class Settling:
             await self._save(manifest)
         await self._queue.settle(manifest)
         if manifest.outcome == outcome:
+            await record_usage(manifest, self._bucket, self._broker)
             await self._make_due(manifest)
         else:
             await self._discard(outcome, manifest)
@@ -56,6 +59,7 @@ class Settling:
             due = DueCallback(manifest.task.id, manifest.outcome.finished_at)
             await self._bucket.put(callback_key(manifest.task.id), SAVED.dump_json(due))
         await self._bucket.put_manifest(manifest)
+        TASKS_ENDED.labels(manifest.task.type, manifest.outcome.status.value).inc()
 
     async def _make_due(self, manifest: Manifest) -> None:
         """Without an object in the bucket there is no callback, or it has been delivered."""

@@ -5,8 +5,9 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Callable
+from datetime import UTC, datetime
 
-from server.bucket import DEAD_CALLBACKS, IMAGES, MANIFESTS, UPLOADS, Bucket, swept_at
+from server.bucket import DEAD_CALLBACKS, IMAGES, MANIFESTS, UPLOADS, USAGE, Bucket, swept_at
 from server.task import RETENTION_S
 
 log = logging.getLogger(__name__)
@@ -14,6 +15,7 @@ SWEEP_IMAGES_EVERY_S, SWEEP_REST_EVERY_S = 10.0, 3600.0
 DAY_S = 86_400.0
 KEPT_S = {MANIFESTS: 40 * DAY_S, DEAD_CALLBACKS: 40 * DAY_S, UPLOADS: DAY_S}
 """Longer than the longest retention, so that an expired image is known to have expired; uploads only until they run."""
+USAGE_KEPT_S = 400 * DAY_S
 
 
 class Sweeper:
@@ -38,3 +40,11 @@ class Sweeper:
             before = self._clock() - kept_s
             old = [key for key, written_at in await self._bucket.keys(prefix) if written_at < before]
             await self._bucket.delete(old)
+        await self._sweep_usage()
+
+    async def _sweep_usage(self) -> None:
+        """Whole days at a time, by their names."""
+        first_kept = datetime.fromtimestamp(self._clock() - USAGE_KEPT_S, UTC).date().isoformat()
+        for day in await self._bucket.folders(USAGE):
+            if day < first_kept:
+                await self._bucket.delete([key for key, _ in await self._bucket.keys(f"{USAGE}/{day}")])

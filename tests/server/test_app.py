@@ -5,6 +5,7 @@ import pytest
 import yaml
 
 from server.auth import new_key
+from server.metrics import REGISTRY
 from server.terms import SCOPES
 
 KEY, SETTING = new_key("red")
@@ -90,6 +91,8 @@ async def test_a_key_opens_the_routes_of_its_scopes_alone(scoped_key, client):
         ("read", "GET", f"/engine/status/{task_id}", None),
         ("read", "POST", "/engine/batch_status", uids),
         ("read", "GET", "/engine/server_status", None),
+        ("read", "GET", "/v1/usage", None),
+        ("admin", "GET", "/v1/usage?tenant=*", None),
         ("upload", "POST", "/v1/files", None),
     ]
     for needed, method, path, body in routes:
@@ -139,6 +142,16 @@ async def test_a_fault_of_ours_is_500_and_tells_no_secrets(client, services, mon
     assert reply.status_code == 500
     assert "secret detail" not in reply.text
     assert "secret detail" in caplog.text
+
+
+async def test_refusals_are_counted_by_route_and_reason(client):
+    def refused() -> float:
+        labels = {"route": "/v1/tasks", "code": "invalid_params"}
+        return REGISTRY.get_sample_value("hua_requests_refused_total", labels) or 0.0
+
+    before = refused()
+    await client.post("/v1/tasks", json={"type": "txt2img.sd", "params": {}})
+    assert refused() == before + 1
 
 
 @pytest.mark.parametrize("overrides", [{"cors": ("https://app.example",)}])
