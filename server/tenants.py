@@ -50,10 +50,7 @@ class Tenants:
 
     def _now(self) -> Known:
         if self._known is None:
-            try:
-                self._known = self._read()
-            except TermsError as error:
-                raise SettingsError(str(error)) from error
+            self._known = self._read()
         elif self._path is not None and self._clock() - self._looked_at >= LOOK_EVERY_S:
             self._looked_at = self._clock()
             if _version(self._path) != self._version:
@@ -65,7 +62,7 @@ class Tenants:
         if self._path is not None:
             self._version = _version(self._path)  # before the content: a change in between is then seen later
             terms = read(self._path)
-        owned = [*_listed(self._listed), *((tenant, key) for tenant in terms for key in terms[tenant].keys)]
+        owned = [*listed(self._listed), *((tenant, key) for tenant in terms for key in terms[tenant].keys)]
         return Known(Keys(owned, anonymous=self._path is None and not self._listed), terms)
 
     def _read_again(self, before: Known) -> Known:
@@ -86,7 +83,7 @@ def _version(path: Path) -> Version:
     return status.st_mtime_ns, status.st_ino, status.st_size
 
 
-def _listed(settings: tuple[str, ...]) -> Iterator[tuple[str, Key]]:
+def listed(settings: tuple[str, ...]) -> Iterator[tuple[str, Key]]:
     """The `tenant:sha256` of HUA_API_KEYS; raises SettingsError for what is none."""
     for setting in settings:
         tenant, _, digest = setting.partition(":")

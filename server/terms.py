@@ -12,6 +12,7 @@ from typing import Annotated, Any, Literal, get_args
 import yaml
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints, ValidationError
 
+from server.settings import SettingsError
 from server.task import Priority, Retention
 
 Scope = Literal["submit", "read", "upload", "admin"]
@@ -29,7 +30,7 @@ Nullable = BeforeValidator(lambda value: () if value is None else value)
 """A list whose last item was taken out reads as null in YAML."""
 
 
-class TermsError(Exception):
+class TermsError(SettingsError):
     """The tenants file is missing or wrong; the message says in which line, and what to do."""
 
 
@@ -52,7 +53,7 @@ class Key(Said):
     sha256: Hash
     scopes: tuple[Scope, ...] = Field(USUAL_SCOPES, min_length=1)
     expires: Instant | None = None
-    note: str = Field("", max_length=200)
+    note: str = Field("", max_length=200, pattern=r"^[^\p{Cc}\p{Zl}\p{Zp}]*$")
 
 
 class Terms(Said):
