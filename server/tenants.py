@@ -41,6 +41,10 @@ class Tenants:
         self._version: Version = None
         self._known: Known | None = None
 
+    def check(self) -> None:
+        """Raises SettingsError."""
+        self._now()
+
     @property
     def keys(self) -> Keys:
         return self._now().keys

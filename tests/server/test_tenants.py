@@ -110,10 +110,10 @@ def test_a_broken_version_is_logged_once_and_the_one_before_stays(tenants, file,
 def test_a_file_that_is_broken_at_the_start_is_refused(file):
     file.write_text("tenants: {acme: {task_limt: 4}}")
     with pytest.raises(SettingsError, match="did you mean task_limit"):
-        _ = Tenants(Settings(tenants=file)).keys
+        Tenants(Settings(tenants=file)).check()
 
 
 @pytest.mark.parametrize("setting", ["red", "red:abc", ":" + "0" * 64, "Red:" + "0" * 64, "../x:" + "0" * 64])
 def test_a_wrong_setting_is_named(setting):
     with pytest.raises(SettingsError, match=r"HUA_API_KEYS.*hua keys new"):
-        _ = Tenants(Settings(api_keys=setting)).keys
+        Tenants(Settings(api_keys=setting)).check()
