@@ -9,8 +9,10 @@ from collections.abc import Callable
 
 from models import catalog
 from models.catalog import CatalogError
+from server import keys
 from server.logs import set_up_logs
 from server.settings import Settings, SettingsError
+from server.terms import SCOPES
 
 Command = Callable[[argparse.Namespace, Settings], None]
 
@@ -42,10 +44,25 @@ def _parser() -> argparse.ArgumentParser:
     worker.add_argument("--device", help="auto, cpu or cuda:N; default HUA_DEVICE")
     command("models", _models, "list the models that models.yaml names")
     command("settings", _settings, "print the table of settings")
-    keys = command("keys", _keys, "make an API key, or show a tenant's callback secret")
-    keys.add_argument("action", choices=["new", "callback-secret"])
-    keys.add_argument("tenant")
+    _add_keys(commands.add_parser("keys", help="make, list and revoke API keys"))
     return parser
+
+
+def _add_keys(parser: argparse.ArgumentParser) -> None:
+    deeds = parser.add_subparsers(required=True, metavar="DEED")
+    new = deeds.add_parser("new", help="make a key; it is shown once, and its hash kept")
+    new.set_defaults(run=_new_key)
+    new.add_argument("tenant")
+    new.add_argument("--scope", action="append", choices=SCOPES, default=[], help="default: submit, read and upload")
+    new.add_argument("--days", type=float, help="how long it is good; default: for ever")
+    new.add_argument("--note", default="", help="what it is for")
+    deeds.add_parser("list", help="the keys there are, by their hashes").set_defaults(run=_list_keys)
+    revoke = deeds.add_parser("revoke", help="take a key out of the tenants file")
+    revoke.set_defaults(run=_revoke_key)
+    revoke.add_argument("prefix", help="the first digits of its hash")
+    secret = deeds.add_parser("callback-secret", help="show what a tenant's callbacks are signed with")
+    secret.set_defaults(run=_callback_secret)
+    secret.add_argument("tenant")
 
 
 def _serve(arguments: argparse.Namespace, settings: Settings) -> None:
@@ -82,15 +99,22 @@ def _settings(arguments: argparse.Namespace, settings: Settings) -> None:
     print(Settings.table())  # noqa: T201
 
 
-def _keys(arguments: argparse.Namespace, settings: Settings) -> None:
-    from server.auth import new_key
+def _new_key(arguments: argparse.Namespace, settings: Settings) -> None:
+    print(keys.make(settings, arguments.tenant, arguments.scope, arguments.days, arguments.note))  # noqa: T201
+
+
+def _list_keys(arguments: argparse.Namespace, settings: Settings) -> None:
+    print(keys.table(settings))  # noqa: T201
+
+
+def _revoke_key(arguments: argparse.Namespace, settings: Settings) -> None:
+    print(keys.revoke(settings, arguments.prefix))  # noqa: T201
+
+
+def _callback_secret(arguments: argparse.Namespace, settings: Settings) -> None:
     from server.webhook import shown, tenant_secret
 
-    if arguments.action == "callback-secret":
-        print(shown(tenant_secret(settings.secret_bytes, arguments.tenant)))  # noqa: T201
-        return
-    key, setting = new_key(arguments.tenant)
-    print(f"The key, shown this once: {key}\nAdd to HUA_API_KEYS:      {setting}")  # noqa: T201
+    print(shown(tenant_secret(settings.secret_bytes, arguments.tenant)))  # noqa: T201
 
 
 if __name__ == "__main__":

@@ -14,17 +14,18 @@ from fastapi.security import HTTPBasic, HTTPBearer
 from fastapi.staticfiles import StaticFiles
 from fastapi_offline import FastAPIOffline
 from starlette.exceptions import HTTPException
+from starlette.middleware.cors import CORSMiddleware
 
 from models.catalog import UnknownModelError
 from pipelines import UnknownTaskTypeError
-from server.api import events, files, health, models, overview, pipelines, tasks, uploads
+from server.api import events, files, health, models, overview, pipelines, tasks, uploads, usage
 from server.api.around import Armor, BodyLimit, Stopwatch
 from server.api.dialects import every
 from server.api.dialects.dialect import DialectRoute
 from server.api.errors import Problem
-from server.api.given import calling_tenant
+from server.api.given import caller
 from server.api.ranges import UnsatisfiableRangeError
-from server.auth import Keys, UnauthorizedError
+from server.auth import Keys, MissingScopeError, UnauthorizedError
 from server.broker import BrokerUnavailableError, RecordTooLargeError
 from server.bucket import BucketUnavailableError
 from server.complaint import complaint
@@ -33,10 +34,11 @@ from server.images import BadImageError
 from server.inputs import BadInputError
 from server.links import BadSignatureError, LinkExpiredError
 from server.metrics import REQUESTS_REFUSED
-from server.queue import QueueUnavailableError, TaskLimitError
+from server.queue import QueueUnavailableError, RateLimitError, TaskLimitError
 from server.record import UnknownTaskError
 from server.services import Services
-from server.submission import IdempotencyConflictError, InvalidParamsError, TooManyPixelsError
+from server.statements import Statements
+from server.submission import IdempotencyConflictError, InvalidParamsError, NotAllowedError, TooManyPixelsError
 
 log = logging.getLogger(__name__)
 PAGE = Path(__file__).parent / "page"
@@ -45,6 +47,8 @@ RETRY_AFTER_S = "2"
 
 PROBLEMS: dict[type[Exception], tuple[int, str]] = {
     UnauthorizedError: (401, "unauthorized"),
+    MissingScopeError: (403, "missing_scope"),
+    NotAllowedError: (403, "not_allowed"),
     BadSignatureError: (403, "bad_signature"),
     UnknownTaskError: (404, "unknown_task"),
     UnknownTaskTypeError: (404, "unknown_task_type"),
@@ -59,6 +63,8 @@ PROBLEMS: dict[type[Exception], tuple[int, str]] = {
     TooManyPixelsError: (422, "too_many_pixels"),
     UnknownModelError: (422, "unknown_model"),
     uploads.NoFileError: (422, "no_file"),
+    usage.PeriodError: (422, "bad_period"),
+    RateLimitError: (429, "rate_limit"),
     TaskLimitError: (429, str(TaskLimitError.code)),
     BrokerUnavailableError: (503, "unavailable"),
     BucketUnavailableError: (503, "unavailable"),
@@ -78,7 +84,7 @@ HEADERS = {
 
 
 def create_app(services: Services) -> FastAPI:
-    """Raises SettingsError for API keys that cannot be read."""
+    """Raises SettingsError for API keys, or a tenants file, that cannot be read."""
     app = FastAPIOffline(
         title="Hua",
         summary="Images from words, on your own machines.",
@@ -87,18 +93,26 @@ def create_app(services: Services) -> FastAPI:
         version=_version(),
     )
     app.state.services = services
-    app.state.keys = keys = Keys(services.settings.api_keys)
-    _add_routes(app, guard=_guard(keys))
+    app.state.statements = Statements(services.bucket)
+    _add_routes(app, guard=_guard(services.tenants.keys))
     for kind in (*PROBLEMS, RequestValidationError, HTTPException, Exception):
         app.add_exception_handler(kind, _refuse)
     app.add_middleware(BodyLimit, most=services.settings.max_upload + FORM_OVERHEAD)
     app.add_middleware(Armor, images_from=services.bucket.public_origin)
     app.add_middleware(Stopwatch)
+    if services.settings.cors:
+        app.add_middleware(
+            CORSMiddleware,
+            allow_origins=services.settings.cors,
+            allow_methods=("GET", "POST", "DELETE"),
+            allow_headers=("Authorization", "Content-Type", "Idempotency-Key", "Prefer"),
+            expose_headers=("Location", "Preference-Applied", "Retry-After"),
+        )
     return app
 
 
 def _add_routes(app: FastAPI, guard: Sequence[Any]) -> None:
-    for ours in (tasks, events, pipelines, models, uploads, overview):
+    for ours in (tasks, events, pipelines, models, uploads, usage, overview):
         app.include_router(ours.router, dependencies=guard)
     for dialect in every():
         app.include_router(dialect.router, dependencies=guard)
@@ -113,8 +127,8 @@ def _add_routes(app: FastAPI, guard: Sequence[Any]) -> None:
 
 def _guard(keys: Keys) -> list[Any]:
     """A key for every route; told to the API's description only where there are keys."""
-    known = [Depends(calling_tenant)]
-    if keys:
+    known = [Depends(caller)]
+    if not keys.anonymous:
         known += [Depends(HTTPBearer(auto_error=False)), Depends(HTTPBasic(auto_error=False))]
     return known
 
@@ -123,8 +137,8 @@ async def _refuse(request: Request, error: Exception) -> Response:
     problem = _problem(error)
     if problem.status == 500:
         log.error("%s %s failed", request.method, request.url.path, exc_info=error)
-    REQUESTS_REFUSED.labels(problem.code).inc()
     route = request.scope.get("route")
+    REQUESTS_REFUSED.labels(getattr(route, "path", "other"), problem.code).inc()
     return route.refuse(problem) if isinstance(route, DialectRoute) else problem.reply()
 
 

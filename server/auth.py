@@ -1,64 +1,90 @@
-"""Who is asking: API keys, of which only hashes are kept, and the tenant that each belongs to."""
+"""Who is asking: API keys, of which only hashes are kept, whose each is, and what it may be used for."""
 
 from __future__ import annotations
 
 import base64
 import binascii
 import hashlib
-import hmac
-import re
 import secrets
-from collections.abc import Iterable
+import time
+from collections import defaultdict
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
 
 from server.settings import SettingsError
+from server.terms import TENANT, USUAL_SCOPES, Key, Scope
 
 ANONYMOUS = "anonymous"
-_TENANT = re.compile(r"[a-z0-9][a-z0-9._-]{0,63}")
-_HASH = re.compile(r"[0-9a-f]{64}")
 
 
 class UnauthorizedError(Exception):
-    """No key was sent, or none of ours."""
+    """No key was sent, none of ours, or one that has expired."""
+
+
+class MissingScopeError(Exception):
+    """The key is good, but not for this."""
 
 
 def new_key(tenant: str) -> tuple[str, str]:
-    """A key for its owner, shown this once, and the `tenant:sha256` that HUA_API_KEYS keeps of it."""
-    if not _TENANT.fullmatch(tenant):
+    """A key for its owner, shown this once, and the `tenant:sha256` that is kept of it."""
+    if not TENANT.fullmatch(tenant):
         raise SettingsError(f"tenant {tenant!r} must be 1 to 64 of a-z 0-9 . _ - and begin with a letter or digit")
     key = "hua_" + secrets.token_urlsafe(32)
     return key, f"{tenant}:{_hash(key)}"
 
 
+@dataclass(frozen=True, slots=True)
+class Caller:
+    """A tenant, and what the key that it came with is good for."""
+
+    tenant: str
+    scopes: tuple[Scope, ...] = USUAL_SCOPES
+
+    def need(self, scope: Scope) -> None:
+        """Raises MissingScopeError."""
+        if scope not in self.scopes:
+            raise MissingScopeError(
+                f"this API key has no scope {scope!r}, only {', '.join(self.scopes)}; "
+                "use another key, or ask the operator for one that has it"
+            )
+
+
 class Keys:
-    """The keys of HUA_API_KEYS. Without any, everyone is the tenant "anonymous"."""
+    """Every key there is, with its tenant. `anonymous`: there are to be none, and everyone is the tenant of this name.
 
-    def __init__(self, settings: Iterable[str]) -> None:
-        """Raises SettingsError for what is no `tenant:sha256`."""
-        self._owners: list[tuple[str, str]] = []
-        for setting in settings:
-            tenant, _, digest = setting.partition(":")
-            if not (_TENANT.fullmatch(tenant) and _HASH.fullmatch(digest)):
-                raise SettingsError(
-                    f"HUA_API_KEYS: {setting[:12]!r}… is not tenant:sha256; make one with `hua keys new TENANT`"
-                )
-            self._owners.append((tenant, digest))
+    `clock` is unix time. A key is looked up by its hash: how long that takes tells nothing about any key.
+    """
 
-    def __bool__(self) -> bool:
-        return bool(self._owners)
+    def __init__(
+        self, owned: Iterable[tuple[str, Key]], anonymous: bool = False, clock: Callable[[], float] = time.time
+    ) -> None:
+        self.anonymous = anonymous
+        self._clock = clock
+        self._by_hash: defaultdict[str, dict[str, Key]] = defaultdict(dict)
+        for tenant, key in owned:
+            self._by_hash[key.sha256][tenant] = key
+        self._tenants = {tenant for owners in self._by_hash.values() for tenant in owners}
 
-    def tenant(self, authorization: str | None) -> str:
+    def caller(self, authorization: str | None) -> Caller:
         """Whose key an Authorization header holds: `Bearer KEY`, or `Basic base64(ANY:KEY)`.
 
         A user name in Basic that is a tenant's name must be the key's own tenant. Raises UnauthorizedError.
         """
-        if not self._owners:
-            return ANONYMOUS
+        if self.anonymous:
+            return Caller(ANONYMOUS)
         user, key = _credentials(authorization)
-        digest = _hash(key)
-        matching = [tenant for tenant, known in self._owners if hmac.compare_digest(known, digest)]
-        if not matching or (user in {tenant for tenant, _ in self._owners} and user not in matching):
+        owners = self._by_hash.get(_hash(key), {})
+        if not owners or (user in self._tenants and user not in owners):
             raise UnauthorizedError("this API key is not known here; check it, or ask the operator for a new one")
-        return user if user in matching else matching[0]
+        tenant = user if user in owners else next(iter(owners))
+        self._refuse_expired(owners[tenant])
+        return Caller(tenant, owners[tenant].scopes)
+
+    def _refuse_expired(self, key: Key) -> None:
+        if key.expires is not None and key.expires.timestamp() <= self._clock():
+            raise UnauthorizedError(
+                f"this API key expired at {key.expires:%Y-%m-%d %H:%M %Z}; ask the operator for a new one"
+            )
 
 
 def _credentials(authorization: str | None) -> tuple[str, str]:

@@ -28,6 +28,7 @@ log = logging.getLogger(__name__)
 MINUTE = "%Y%m%dT%H%M"
 IMAGES, MANIFESTS, UPLOADS = "images", "manifests", "uploads"
 CALLBACKS, DEAD_CALLBACKS, CHECKS = "callbacks", "callbacks-dead", "checks"
+USAGE = "usage"
 PAGE = 1000
 CONTENT_TYPES = {
     ".png": "image/png",
@@ -81,6 +82,15 @@ def dead_callback_key(task_id: str) -> str:
 
 def upload_key(tenant: str, file_id: str) -> str:
     return f"{UPLOADS}/{tenant}/{file_id}"
+
+
+def usage_prefix(day: str, tenant: str) -> str:
+    """Where the records lie of what a tenant's tasks cost that ended on a day, YYYY-MM-DD in UTC."""
+    return f"{USAGE}/{day}/{tenant}"
+
+
+def usage_key(day: str, tenant: str, task_id: str) -> str:
+    return f"{usage_prefix(day, tenant)}/{task_id}.json"
 
 
 class Bucket:

@@ -17,8 +17,9 @@ REQUEST_SECONDS = Histogram(
     registry=REGISTRY,
 )
 TASKS_ACCEPTED = Counter("hua_tasks_accepted", "Tasks written to the log.", ["type"], registry=REGISTRY)
+TASKS_ENDED = Counter("hua_tasks_ended", "Tasks settled, by how they ended.", ["type", "status"], registry=REGISTRY)
 REQUESTS_REFUSED = Counter(
-    "hua_requests_refused", "Requests refused, by the error's code.", ["code"], registry=REGISTRY
+    "hua_requests_refused", "Requests refused, by route and the error's code.", ["route", "code"], registry=REGISTRY
 )
 TASKS_QUEUED = Gauge("hua_tasks_queued", "Tasks that wait for a worker.", registry=REGISTRY)
 TASKS_RUNNING = Gauge("hua_tasks_running", "Tasks that a worker has leased.", registry=REGISTRY)

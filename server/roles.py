@@ -17,6 +17,7 @@ import uvicorn
 
 from server.services import Services, public_url
 from server.settings import Settings, SettingsError
+from server.tenants import Tenants
 
 log = logging.getLogger(__name__)
 Work = Coroutine[Any, Any, None]
@@ -26,6 +27,7 @@ BACKLOG = 2048
 
 async def serve(settings: Settings) -> None:
     """Everything on one machine: SQLite logs, the queue in memory, a folder for images."""
+    Tenants(settings).check()  # before models are built, which takes its time
     with _listening(settings) as listener, _alone(settings):
         ensure_models(settings)
         async with _services(settings) as services:

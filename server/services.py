@@ -12,6 +12,7 @@ from server.egress import Egress
 from server.links import Links
 from server.queue import Queue
 from server.settings import Settings, SettingsError
+from server.tenants import Tenants
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,6 +26,7 @@ class Services:
     catalog: Catalog
     egress: Egress
     links: Links
+    tenants: Tenants
 
     @classmethod
     def from_settings(cls, settings: Settings) -> Services:
@@ -37,6 +39,7 @@ class Services:
             catalog=catalog.read(settings.models_path),
             egress=Egress(allow=settings.egress_allow),
             links=Links(settings.secret_bytes, public_url(settings)),
+            tenants=Tenants(settings),
         )
 
     async def close(self) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import difflib
 import os
+import re
 import secrets
 from functools import cached_property
 from ipaddress import ip_address
@@ -19,6 +20,7 @@ from server.task import Retention
 
 PREFIX = "HUA_"
 TESTS_PREFIX = "HUA_TEST_"
+_ORIGIN = re.compile(r"https?://[a-z0-9.-]+(:\d+)?|https?://\[[0-9a-f:]+\](:\d+)?")
 Listed = Annotated[tuple[str, ...], NoDecode]
 
 
@@ -91,11 +93,13 @@ class Settings(BaseSettings):
     )
     allow_anonymous: bool = Field(False, description="Serve without API keys on addresses other than loopback.")
     api_keys: Listed = Field((), description="tenant:sha256 pairs, as `hua keys new TENANT` prints them.")
+    tenants: Path | None = Field(None, description="YAML file of tenants: keys, scopes, limits; docs/tenants.md.")
+    cors: Listed = Field((), description="Origins whose pages may use the API with a key, such as https://app.example.")
     secret: str = Field("", description="Signs result links and callbacks; default: made once in HUA_DATA_DIR/secret.")
     drain_s: float = Field(30.0, ge=0, description="Seconds that running tasks get to finish after Ctrl-C or SIGTERM.")
     log_format: Literal["text", "json"] = Field("text", description="Log lines for people or for machines.")
 
-    @field_validator("egress_allow", "api_keys", mode="before")
+    @field_validator("egress_allow", "api_keys", "cors", mode="before")
     @classmethod
     def _split(cls, value: Any) -> Any:
         return tuple(part.strip() for part in value.split(",") if part.strip()) if isinstance(value, str) else value
@@ -106,12 +110,21 @@ class Settings(BaseSettings):
         Allow(value)
         return value
 
+    @field_validator("cors")
+    @classmethod
+    def _check_origins(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        for origin in value:
+            if not _ORIGIN.fullmatch(origin):
+                raise ValueError(f"{origin!r} is no origin; write https://HOST or https://HOST:PORT, nothing behind it")
+        return value
+
     @model_validator(mode="after")
     def _guard_anonymous_use(self) -> Settings:
-        if not (self.loopback or self.api_keys or self.allow_anonymous):
+        if not (self.loopback or self.api_keys or self.tenants or self.allow_anonymous):
             raise ValueError(
-                f"HUA_HOST={self.host} is not loopback and there are no API keys: set HUA_API_KEYS (make one with "
-                "`hua keys new TENANT`), or HUA_ALLOW_ANONYMOUS=true if everyone who can connect may use it"
+                f"HUA_HOST={self.host} is not loopback and there are no API keys: set HUA_TENANTS or HUA_API_KEYS "
+                "(make one with `hua keys new TENANT`), "
+                "or HUA_ALLOW_ANONYMOUS=true if everyone who can connect may use it"
             )
         return self
 

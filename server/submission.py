@@ -8,7 +8,7 @@ import hashlib
 import json
 import time
 import uuid
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -26,6 +26,7 @@ from server.queue import QueueUnavailableError, View
 from server.record import UnknownTaskError, find_record
 from server.services import Services
 from server.task import Callback, Output, Priority, Retention, Status, Task
+from server.terms import Terms
 
 PLAIN = Output()
 _NAMESPACE = uuid.UUID("6f1f3c8e-5a0b-4f0e-9d0a-9a1d6c0de5b7")
@@ -41,6 +42,16 @@ class InvalidParamsError(Exception):
 
 class TooManyPixelsError(Exception):
     """The images asked for are larger than this server allows."""
+
+
+class NotAllowedError(Exception):
+    """The tenant may not ask for this; `field` says which part of the request is meant."""
+
+    def __init__(self, field: str, asked: str, allowed: Sequence[str]) -> None:
+        super().__init__(
+            f"{field} {asked!r} is not open to you; use {' or '.join(allowed)}, or ask the operator for more"
+        )
+        self.field = field
 
 
 class IdempotencyConflictError(Exception):
@@ -66,8 +77,8 @@ async def submit(services: Services, submission: Submission) -> View:
     """Accepts a task; with an Idempotency-Key that was used before, answers the task of that time.
 
     Raises UnknownTaskTypeError, InvalidParamsError, TooManyPixelsError, UnknownModelError, BadInputError,
-    EgressDeniedError, IdempotencyConflictError, TaskLimitError, RecordTooLargeError, BrokerUnavailableError,
-    QueueUnavailableError.
+    EgressDeniedError, IdempotencyConflictError, NotAllowedError, RateLimitError, TaskLimitError, RecordTooLargeError,
+    BrokerUnavailableError, QueueUnavailableError.
     """
     pipeline = pipelines.find(submission.type)
     asked = _validated(pipeline, submission.params)
@@ -75,6 +86,10 @@ async def submit(services: Services, submission: Submission) -> View:
     if submission.idempotency_key is not None:
         with contextlib.suppress(UnknownTaskError):
             return _same((await find_record(services, task_id, submission.tenant)).view, fingerprint)
+    terms = services.tenants.terms(submission.tenant)
+    retention = _within(terms, submission, services.settings.retention)
+    if terms.rate is not None:
+        await services.queue.spend(submission.tenant, terms.rate.per_minute, terms.rate.burst)
     params = await _accepted(services, pipeline, asked, submission.tenant)
     task = Task(
         id=task_id,
@@ -83,14 +98,15 @@ async def submit(services: Services, submission: Submission) -> View:
         tenant=submission.tenant,
         created_at=time.time(),
         priority=submission.priority,
-        retention=submission.retention or services.settings.retention,
+        retention=retention,
         output=submission.output,
         callback=_callback(services, submission, params),
         models=tuple(services.catalog.find(name).name for name in pipeline.needs(params)),
         cost=pipeline.work(params).cost,
+        weight=terms.weight,
         fingerprint=fingerprint,
     )
-    return await _enqueue(services, task)
+    return await _enqueue(services, task, terms.task_limit or services.settings.task_limit)
 
 
 def _validated(pipeline: AnyPipeline, params: Mapping[str, Any] | Params) -> Params:
@@ -132,6 +148,17 @@ def _same(known: View, fingerprint: str) -> View:
     return known
 
 
+def _within(terms: Terms, submission: Submission, usual: Retention) -> Retention:
+    """How long the images are kept; raises NotAllowedError. Who may not have the usual retention has its own first."""
+    if submission.priority not in terms.priorities:
+        raise NotAllowedError("priority", submission.priority, terms.priorities)
+    if submission.retention is None:
+        return usual if usual in terms.retentions else terms.retentions[0]
+    if submission.retention not in terms.retentions:
+        raise NotAllowedError("retention", submission.retention, terms.retentions)
+    return submission.retention
+
+
 async def _accepted(services: Services, pipeline: AnyPipeline, asked: Params, tenant: str) -> Params:
     """The params as they will run: within limits, models by their own names, inline images stored, seeds drawn."""
     _refuse_too_many_pixels(pipeline.work(asked), services.settings.max_pixels)
@@ -164,9 +191,9 @@ def _callback(services: Services, submission: Submission, params: Params) -> Cal
     return Callback(url=url, dialect=submission.dialect)
 
 
-async def _enqueue(services: Services, task: Task) -> View:
+async def _enqueue(services: Services, task: Task, limit: int) -> View:
     """Slot, then log, then queue: a crash in between leaves a task that is either not accepted or not lost."""
-    known = await services.queue.admit(task, services.settings.task_limit)
+    known = await services.queue.admit(task, limit)
     if known is not None:
         return _same(known, task.fingerprint)
     try:

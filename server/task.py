@@ -65,6 +65,8 @@ class Task(Frozen):
     callback: Callback | None = None
     models: tuple[str, ...] = ()
     cost: float = 1.0
+    weight: float = 1.0
+    """The tenant's part of the devices beside the others', as it was when the task was accepted."""
     fingerprint: str = ""
     """Hash of the request as sent, so that one Idempotency-Key with two bodies is noticed."""
 

@@ -11,15 +11,15 @@ from pydantic import BaseModel, Field
 
 _MEANINGS = {
     400: "The request could not be read.",
-    401: "No API key, or an unknown one.",
-    403: "The link's signature is wrong.",
+    401: "No API key, an unknown one, or one that has expired.",
+    403: "The key may not be used for this, or the link's signature is wrong.",
     404: "There is no such thing.",
     409: "The Idempotency-Key was used for another request.",
     410: "It was here and has expired.",
     413: "The body is too large.",
     416: "The part that was asked for begins beyond the end.",
     422: "Something in the request is wrong; the message says what, and what to do.",
-    429: "Too many unfinished tasks (code 7001); Retry-After says when to try again.",
+    429: "Too many unfinished tasks (code 7001), or too many a minute; Retry-After says when to try again.",
     500: "A fault of the server.",
     503: "Not now; trying again later is right.",
 }
@@ -55,9 +55,11 @@ class Problem:
 
 
 def documented(*statuses: int, stream: bool = False) -> dict[int | str, dict[str, Any]]:
-    """These errors, and the one that any route may answer, for a route's `responses`.
+    """These errors, and those that come with them, for a route's `responses`: any route may answer 500, and one that
+    asks for a key may find it not good enough.
 
     `stream`: the route itself answers no JSON, so that its errors have to say that they are.
     """
+    all_statuses = {*statuses, 500} | ({403} if 401 in statuses else set())
     body = {"content": _JSON} if stream else {"model": ErrorReply}
-    return {status: {"description": _MEANINGS[status], **body} for status in sorted({*statuses, 500})}
+    return {status: {"description": _MEANINGS[status], **body} for status in sorted(all_statuses)}

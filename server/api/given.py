@@ -2,32 +2,56 @@
 
 from __future__ import annotations
 
+from collections.abc import Awaitable, Callable
 from typing import Annotated, cast
 
 from fastapi import Depends, Path, Request
 
-from server.auth import Keys
+from server.auth import Caller
 from server.record import Record, find_record
 from server.services import Services
+from server.terms import Scope
 
 
 async def _services(request: Request) -> Services:
     return cast(Services, request.app.state.services)
 
 
-async def calling_tenant(request: Request) -> str:
-    """Raises UnauthorizedError."""
-    keys: Keys = request.app.state.keys
-    return keys.tenant(request.headers.get("authorization"))
-
-
 GivenServices = Annotated[Services, Depends(_services)]
-CallingTenant = Annotated[str, Depends(calling_tenant)]
+
+
+async def caller(request: Request, services: GivenServices) -> Caller:
+    """Raises UnauthorizedError."""
+    return services.tenants.keys.caller(request.headers.get("authorization"))
+
+
+GivenCaller = Annotated[Caller, Depends(caller)]
+
+
+def _tenant_with(scope: Scope) -> Callable[[Caller], Awaitable[str]]:
+    async def tenant(caller: GivenCaller) -> str:
+        """Raises MissingScopeError."""
+        caller.need(scope)
+        return caller.tenant
+
+    return tenant
+
+
+Submitter = Annotated[str, Depends(_tenant_with("submit"))]
+"""The calling tenant, whose key may hand in tasks, and cancel them."""
+Reader = Annotated[str, Depends(_tenant_with("read"))]
+Uploader = Annotated[str, Depends(_tenant_with("upload"))]
+
 TaskId = Annotated[str, Path(description="As the task's submission answered it.", examples=["0" * 32])]
 
 
-async def _record(task_id: TaskId, services: GivenServices, tenant: CallingTenant) -> Record:
+async def _record_to_read(task_id: TaskId, services: GivenServices, tenant: Reader) -> Record:
     return await find_record(services, task_id, tenant)
 
 
-NamedRecord = Annotated[Record, Depends(_record)]
+async def _record_to_cancel(task_id: TaskId, services: GivenServices, tenant: Submitter) -> Record:
+    return await find_record(services, task_id, tenant)
+
+
+NamedRecord = Annotated[Record, Depends(_record_to_read)]
+RecordToCancel = Annotated[Record, Depends(_record_to_cancel)]

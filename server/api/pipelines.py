@@ -12,7 +12,7 @@ from pipelines.pipeline import AnyPipeline
 from pipelines.references import image_fields
 from server.api.envelope import ACCEPTED, Envelope, SentWishes, accept, typed_envelope
 from server.api.errors import documented
-from server.api.given import CallingTenant, GivenServices
+from server.api.given import GivenServices, Submitter
 from server.api.replies import TaskReply
 
 router = APIRouter(prefix="/v1/pipelines", tags=["pipelines"])
@@ -45,7 +45,7 @@ def _add_typed_route(pipeline: AnyPipeline) -> None:
     name = pipeline.names[0]
 
     async def submit_typed_task(
-        body: Envelope, services: GivenServices, tenant: CallingTenant, wishes: SentWishes, response: Response
+        body: Envelope, services: GivenServices, tenant: Submitter, wishes: SentWishes, response: Response
     ) -> TaskReply:
         params = body.params  # type: ignore[attr-defined]
         return await accept(services, tenant, name, body, params, wishes, response)

@@ -10,7 +10,7 @@ from pydantic import BaseModel
 
 from server.api.envelope import ACCEPTED, SentWishes, TaskEnvelope, accept
 from server.api.errors import documented
-from server.api.given import CallingTenant, GivenServices, NamedRecord
+from server.api.given import GivenServices, NamedRecord, Reader, RecordToCancel, Submitter
 from server.api.replies import TaskReply, task_reply
 from server.queue import View
 from server.record import Record, UnknownTaskError, cancel, complete
@@ -31,7 +31,7 @@ class TaskPage(BaseModel):
 
 @router.post("", status_code=202, responses=ACCEPTED)
 async def submit_task(
-    body: TaskEnvelope, services: GivenServices, tenant: CallingTenant, wishes: SentWishes, response: Response
+    body: TaskEnvelope, services: GivenServices, tenant: Submitter, wishes: SentWishes, response: Response
 ) -> TaskReply:
     """Accepts a task of any type; it is durable when this answers."""
     return await accept(services, tenant, body.type, body, body.params, wishes, response)
@@ -46,7 +46,7 @@ async def get_task(record: NamedRecord, services: GivenServices) -> TaskReply:
 @router.get("", responses=documented(401, 422, 503))
 async def list_tasks(
     services: GivenServices,
-    tenant: CallingTenant,
+    tenant: Reader,
     status: Annotated[Status | None, Query(description="Only tasks with this status.")] = None,
     page: Annotated[int, Query(ge=1, le=1_000_000)] = 1,
     per_page: Annotated[int, Query(ge=1, le=100)] = 20,
@@ -66,7 +66,7 @@ async def list_tasks(
         **documented(401, 404, 422, 503),
     },
 )
-async def cancel_task(record: NamedRecord, services: GivenServices, response: Response) -> TaskReply:
+async def cancel_task(record: RecordToCancel, services: GivenServices, response: Response) -> TaskReply:
     """Cancels a task that waits or runs; one that has ended stays as it is."""
     record = await cancel(services, record, CANCEL_WAIT_S)
     response.status_code = 200 if record.manifest else 202

@@ -11,7 +11,7 @@ from pydantic import BaseModel, Field
 from starlette.datastructures import UploadFile
 
 from server.api.errors import documented
-from server.api.given import CallingTenant, GivenServices
+from server.api.given import GivenServices, Uploader
 from server.inputs import Inputs
 
 UPLOAD_S = 86_400
@@ -47,7 +47,7 @@ class UploadReply(BaseModel):
 
 
 @router.post("", status_code=201, responses=documented(400, 401, 413, 422, 503), openapi_extra={"requestBody": BODY})
-async def upload_file(request: Request, services: GivenServices, tenant: CallingTenant) -> UploadReply:
+async def upload_file(request: Request, services: GivenServices, tenant: Uploader) -> UploadReply:
     """Keeps a PNG, JPEG or WebP for a day: the bytes alone as the body, or a form with the field `file`."""
     upload = await Inputs.of(services).keep(await _sent_file(request), tenant)
     expires_at = datetime.fromtimestamp(time.time() + UPLOAD_S, UTC)

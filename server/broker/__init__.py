@@ -1,4 +1,4 @@
-"""The broker carries two durable logs, `tasks` and `outcomes`.
+"""The broker carries two durable logs, `tasks` and `outcomes`, and beside them `usage`, for whoever writes bills.
 
 Both sides of a crash agree on what the logs say: a task is accepted once it is in `tasks`, and ended by its first
 record in `outcomes`. Everything else may be forgotten and read again.
@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from server.task import Outcome, Task
+from server.usage import Usage
 
 
 class BrokerUnavailableError(Exception):
@@ -39,6 +40,9 @@ class Broker(Protocol):
 
     async def publish_outcome(self, outcome: Outcome) -> None:
         """As `publish_task`."""
+
+    async def publish_usage(self, usage: Usage) -> None:
+        """As `publish_task`. A task may come more than once, with its id as key; nobody here reads this log."""
 
     def tasks(self) -> AsyncIterator[tuple[Position, Task | None]]:
         """Every task from the first uncommitted one on, then those to come; for ever.

@@ -96,6 +96,10 @@ class Cluster:
         return f"{self.prefix}outcomes"
 
     @property
+    def usage(self) -> str:
+        return f"{self.prefix}usage"
+
+    @property
     def group(self) -> str:
         return f"{self.prefix}controller"
 

@@ -23,6 +23,7 @@ from server.broker.publisher import MOST_BYTES, OUTCOME_BYTES, SCHEMA, Publisher
 from server.broker.reader import Reader
 from server.broker.record import parsed, skipped
 from server.task import Outcome, Task
+from server.usage import Usage
 
 M = TypeVar("M", bound=BaseModel)
 
@@ -46,6 +47,10 @@ class KafkaBroker:
     async def publish_outcome(self, outcome: Outcome) -> None:
         value = outcome.model_dump_json().encode()
         await self._publisher.publish(self._cluster.outcomes, outcome.task.id, value, MOST_BYTES)
+
+    async def publish_usage(self, usage: Usage) -> None:
+        value = usage.model_dump_json().encode()
+        await self._publisher.publish(self._cluster.usage, usage.task, value, MOST_BYTES)
 
     def tasks(self) -> AsyncIterator[tuple[Position, Task | None]]:
         return self._records(self._cluster.tasks, Task)

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
 
+TASKS, OUTCOMES, USAGE = "tasks", "outcomes", "usage"
 KEPT_S = 7 * 86_400
 RETRY_S = 0.01
 
@@ -71,11 +72,11 @@ class LogFile:
                 time.sleep(RETRY_S)
 
     def prune(self) -> None:
-        """Forgets what was committed and is a week old."""
+        """Forgets what is a week old and was committed, or is read by nobody here."""
         self._db.execute(
-            "delete from records "
-            "where at < ? and offset <= (select offset from committed where committed.log = records.log)",
-            (time.time() - KEPT_S,),
+            "delete from records where at < ? and "
+            "(log = ? or offset <= (select offset from committed where committed.log = records.log))",
+            (time.time() - KEPT_S, USAGE),
         )
 
     def write(self, entries: Sequence[Append | Commit]) -> None:

@@ -1,4 +1,4 @@
-"""The broker of a single machine: both logs in one SQLite file."""
+"""The broker of a single machine: all logs in one SQLite file."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ from typing import TypeVar
 from pydantic import BaseModel
 
 from server.broker import BrokerUnavailableError, Position
-from server.broker.logfile import Append, Commit, LogFile
+from server.broker.logfile import OUTCOMES, TASKS, USAGE, Append, Commit, LogFile
 from server.broker.record import parsed
 from server.task import Outcome, Task
+from server.usage import Usage
 
 M = TypeVar("M", bound=BaseModel)
 T = TypeVar("T")
 
-TASKS, OUTCOMES = "tasks", "outcomes"
 PARTITION = 0
 POLL_S = 0.2
 """How soon a record that another process wrote is noticed; one of our own is noticed at once."""
@@ -45,13 +45,16 @@ class SQLiteBroker:
         self._reader_thread = ThreadPoolExecutor(1, "broker-reads")
         self._waiting: list[tuple[Append | Commit, asyncio.Future[None]]] = []
         self._flushing: asyncio.Task[None] | None = None
-        self._news = {TASKS: asyncio.Event(), OUTCOMES: asyncio.Event()}
+        self._news = {name: asyncio.Event() for name in (TASKS, OUTCOMES, USAGE)}
 
     async def publish_task(self, task: Task) -> None:
         await self._publish(TASKS, task.id, task)
 
     async def publish_outcome(self, outcome: Outcome) -> None:
         await self._publish(OUTCOMES, outcome.task.id, outcome)
+
+    async def publish_usage(self, usage: Usage) -> None:
+        await self._publish(USAGE, usage.task, usage)
 
     def tasks(self) -> AsyncIterator[tuple[Position, Task | None]]:
         return self._records(TASKS, Task)

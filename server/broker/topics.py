@@ -1,4 +1,4 @@
-"""The two topics, made where they are not there yet; those that are there are used as they are."""
+"""The topics, made where they are not there yet; those that are there are used as they are."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ def ensure_topics(cluster: Cluster) -> None:
     admin = connected(KafkaAdminClient, **cluster.options)
     try:
         there = set(admin.list_topics())
-        for topic in (cluster.tasks, cluster.outcomes):
+        for topic in (cluster.tasks, cluster.outcomes, cluster.usage):
             if topic not in there:
                 _create(admin, topic, cluster)
     finally:

@@ -17,8 +17,10 @@ from server.bucket import Bucket, callback_key, swept_at
 from server.controller.callbacks import SAVED
 from server.controller.watermark import Commits
 from server.controller.window import Turn, window
+from server.metrics import TASKS_ENDED
 from server.queue import DueCallback, Queue
 from server.task import RETENTION_S, Manifest, Outcome
+from server.usage import record_usage
 
 
 class Settling:
@@ -61,7 +63,9 @@ class Settling:
         await self._queue.settle(manifest)
         if due is not None:
             await self._queue.add_callback(due)
-        if manifest.outcome != outcome:
+        if manifest.outcome == outcome:
+            await record_usage(manifest, self._bucket, self._broker)
+        else:
             await self._discard(outcome, manifest)
         await self._on_settled(outcome.task.id)
 
@@ -72,6 +76,7 @@ class Settling:
             due = DueCallback(manifest.task.id, manifest.outcome.finished_at)
             await self._bucket.put(callback_key(manifest.task.id), SAVED.dump_json(due))
         await self._bucket.put_manifest(manifest)
+        TASKS_ENDED.labels(manifest.task.type, manifest.outcome.status.value).inc()
         return due
 
     async def _saved_callback(self, manifest: Manifest) -> DueCallback | None:

@@ -6,8 +6,9 @@ import logging
 import math
 import time
 from collections.abc import Callable
+from datetime import UTC, datetime
 
-from server.bucket import CHECKS, DEAD_CALLBACKS, IMAGES, MANIFESTS, UPLOADS, Bucket, minutes_between, swept_at
+from server.bucket import CHECKS, DEAD_CALLBACKS, IMAGES, MANIFESTS, UPLOADS, USAGE, Bucket, minutes_between, swept_at
 from server.task import RETENTION_S
 
 log = logging.getLogger(__name__)
@@ -16,6 +17,7 @@ LOOK_ROUND_EVERY_S = 3600.0
 DAY_S = 86_400.0
 KEPT_S = {MANIFESTS: 40 * DAY_S, DEAD_CALLBACKS: 40 * DAY_S, UPLOADS: DAY_S, CHECKS: DAY_S}
 """Longer than the longest retention, so that an expired image is known to have expired; uploads only until they run."""
+USAGE_KEPT_S = 400 * DAY_S
 
 
 class Sweeper:
@@ -52,3 +54,12 @@ class Sweeper:
             before = self._clock() - kept_s
             async for page in self._bucket.pages(prefix):
                 await self._bucket.delete([key for key, written_at in page if written_at < before])
+        await self._sweep_usage()
+
+    async def _sweep_usage(self) -> None:
+        """Whole days at a time, by their names."""
+        first_kept = datetime.fromtimestamp(self._clock() - USAGE_KEPT_S, UTC).date().isoformat()
+        for day in await self._bucket.folders(USAGE):
+            if day < first_kept:
+                async for page in self._bucket.pages(f"{USAGE}/{day}"):
+                    await self._bucket.delete([key for key, _ in page])

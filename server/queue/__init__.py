@@ -6,6 +6,7 @@ is read again from the logs and the bucket.
 
 from __future__ import annotations
 
+import math
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass, field
 from enum import Enum
@@ -30,6 +31,17 @@ class TaskLimitError(Exception):
     def __init__(self, limit: int) -> None:
         super().__init__(f"task limit: {limit} tasks are unfinished already; wait for one to end, or cancel one")
         self.limit = limit
+
+
+class RateLimitError(Exception):
+    """The tenant hands in tasks faster than it may."""
+
+    def __init__(self, per_minute: float, wait_s: float) -> None:
+        super().__init__(
+            f"rate limit: {per_minute:g} tasks a minute may be handed in; try again in {wait_s:.1f} seconds"
+        )
+        self.retry_after_s = wait_s
+        self.headers = {"Retry-After": str(math.ceil(wait_s))}
 
 
 class QueueUnavailableError(Exception):
@@ -126,6 +138,9 @@ class Overview:
 
 class Queue(Protocol):
     # --- api
+    async def spend(self, tenant: str, per_minute: float, burst: int) -> None:
+        """Takes a token out of the tenant's bucket of `burst`, which fills at `per_minute`; raises RateLimitError."""
+
     async def admit(self, task: Task, limit: int) -> View | None:
         """Takes one of the tenant's `limit` slots for `task`, before it is published; raises TaskLimitError.
 
@@ -192,9 +207,9 @@ class Queue(Protocol):
     async def lease(self, worker: str, resident: Sequence[str], wait_s: float) -> Lease | None:
         """The next task for this worker, waiting up to `wait_s`; its status becomes running.
 
-        Fair between tenants by cost, by priority class, tasks whose models are `resident` preferred; every eighth
-        pick ignores residence, so that nobody starves. A worker that has models, but not the one of its task, lets
-        others go first until the task has waited for COURTESY_S.
+        Fair between tenants by cost and weight, by priority class, tasks whose models are `resident` preferred; every
+        eighth pick ignores residence, so that nobody starves. A worker that has models, but not the one of its task,
+        lets others go first until the task has waited for COURTESY_S.
         """
 
     async def heartbeat(self, lease: Lease, progress: Progress | None) -> Verdict:

@@ -1,8 +1,8 @@
 -- Part of every script: what is known of a task, and how many come before it.
 
 -- How many pieces the others get done before `flow` has done `work` and has its turn again, and what they cost; exact
--- where each flow's pieces cost the same. `size_of` says how many a flow has, and what one costs on the average. Of more
--- than ASKED flows the least served speak for all, so that it takes the same time however many there are.
+-- where each flow's pieces cost the same. `size_of` says how many a flow has, how far one brings it on the average, and
+-- the flow's weight, by which that was divided. Of more than ASKED flows the least served speak for all, so that it takes the same time however many there are.
 local function before(flows, flow, work, size_of)
   local turn = standing(flows, flow) + work
   local others = redis.call('ZRANGEBYSCORE', flows, '-inf', turn, 'WITHSCORES', 'LIMIT', 0, ASKED)
@@ -10,10 +10,10 @@ local function before(flows, flow, work, size_of)
   for place = 1, #others, 2 do
     local other, lead = others[place], turn - tonumber(others[place + 1])
     if other ~= flow then
-      local size, mean = size_of(other)
+      local size, mean, weight = size_of(other)
       local due = other < flow and math.floor(lead / mean) + 1 or math.ceil(lead / mean)
       due = math.min(due, size)
-      pieces, cost, heard = pieces + due, cost + due * mean, heard + 1
+      pieces, cost, heard = pieces + due, cost + due * mean * weight, heard + 1
     end
   end
   if #others < 2 * ASKED then return pieces, cost end
@@ -22,22 +22,23 @@ local function before(flows, flow, work, size_of)
 end
 
 local function position(task)
-  local line, weight = key('line', task.class, task.tenant), WEIGHTS[task.class]
+  local line = key('line', task.class, task.tenant)
   local function line_of(tenant)
     local size = redis.call('ZCARD', key('line', task.class, tenant))
-    return size, tonumber(redis.call('HGET', key('costs', task.class), tenant)) / size
+    local weight = tonumber(redis.call('HGET', key('weights', task.class), tenant) or 1)
+    return size, redis.call('HGET', key('costs', task.class), tenant) / size / weight, weight
   end
   local function lines_of(class)
     local found = redis.call('HMGET', key('totals'), class .. ':count', class .. ':cost')
-    return tonumber(found[1]), found[2] / found[1] / WEIGHTS[class]
+    return tonumber(found[1]), found[2] / found[1] / WEIGHTS[class], WEIGHTS[class]
   end
   local own, work = redis.call('ZCOUNT', line, '-inf', '(' .. task.order), 0
   if own > 0 then
-    local _, mean = line_of(task.tenant)
-    work = own * mean
+    local _, mean, weight = line_of(task.tenant)
+    work = own * mean * weight
   end
-  local same_class, cost = before(key('turns', task.class), task.tenant, work, line_of)
-  local others = before(key('turns'), task.class, (work + cost) / weight, lines_of)
+  local same_class, cost = before(key('turns', task.class), task.tenant, work / task.weight, line_of)
+  local others = before(key('turns'), task.class, (work + cost) / WEIGHTS[task.class], lines_of)
   return math.floor(own + same_class + others + 0.5) + 1
 end
 

@@ -1,6 +1,6 @@
 """Whose turn it is: fair between classes and tenants by cost, loaded models preferred. No clock, no waiting.
 
-Classes share by weight, so that the lowest still gets its part of a busy house; tenants of a class share equally.
+Classes share by weight, so that the lowest still gets its part of a busy house; so do the tenants of a class.
 """
 
 from __future__ import annotations
@@ -35,16 +35,18 @@ class Waiting:
 
 @dataclass(slots=True)
 class Line:
-    """What one tenant has waiting in one class: by model, oldest first."""
+    """What one tenant has waiting in one class: by model, oldest first. `weight` is that of the task that came last."""
 
     by_model: dict[str, list[Waiting]] = field(default_factory=dict)
     count: int = 0
     cost: float = 0.0
+    weight: float = 1.0
 
     def add(self, waiting: Waiting) -> None:
         bisect.insort(self.by_model.setdefault(model_of(waiting.task), []), waiting, key=_order)
         self.count += 1
         self.cost += waiting.cost
+        self.weight = waiting.task.weight
 
     def remove(self, waiting: Waiting) -> None:
         same_model = self.by_model[model_of(waiting.task)]
@@ -90,7 +92,7 @@ class TenantLines:
             self._turns.leave(tenant)
 
     def take(self, waiting: Waiting) -> None:
-        self._turns.charge(waiting.task.tenant, waiting.cost)
+        self._turns.charge(waiting.task.tenant, waiting.cost / waiting.task.weight)
         self.remove(waiting)
 
     def choose(self, resident: Collection[str]) -> Waiting:
@@ -110,9 +112,9 @@ class TenantLines:
     def ahead(self, task: Task, order: float) -> tuple[int, float]:
         """How many tasks of this class come before one, and what they cost together."""
         own = self._of[task.tenant].before(order) if task.tenant in self._of else []
-        sizes = {tenant: (line.count, line.cost / line.count) for tenant, line in self._of.items()}
-        others = self._turns.before(task.tenant, sum(own), sizes)
-        cost = sum(count * sizes[tenant][1] for tenant, count in others.items())
+        sizes = {tenant: (line.count, line.cost / line.count / line.weight) for tenant, line in self._of.items()}
+        others = self._turns.before(task.tenant, sum(own) / task.weight, sizes)
+        cost = sum(count * sizes[tenant][1] * self._of[tenant].weight for tenant, count in others.items())
         return len(own) + sum(others.values()), sum(own) + cost
 
 

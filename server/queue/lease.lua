@@ -54,7 +54,7 @@ if courtesy > 0 then
   return courtesy
 end
 picked()
-charge(key('turns', class), task.tenant, task.cost)
+charge(key('turns', class), task.tenant, task.cost / task.weight)
 charge(key('turns'), class, task.cost / WEIGHTS[class])
 leave_line(task)
 redis.call('HSET', key('task', id), 'started_at', now())

@@ -1,6 +1,7 @@
 -- Part of every script: the lines of what waits, one for each class and tenant, and in it one for each model.
 --   line:<class>:<tenant>          sorted set of ids by their order      costs:<class>  hash of the tenants' costs
 --   warm:<class>:<tenant>:<model>  the same, of one model                totals         hash of the classes' counts, costs
+--   weights:<class>                hash of the tenants' weights, as the task that came last has them
 --   turns, turns:<class>           whose turn it is: a class's, a tenant's within one
 
 local ROOT = KEYS[1]
@@ -10,10 +11,11 @@ local function key(...)
 end
 
 local function read(id)
-  local found = redis.call('HMGET', key('task', id), 'tenant', 'class', 'model', 'cost', 'order', 'state', 'deaths')
+  local names = {'tenant', 'class', 'model', 'order', 'state', 'cost', 'deaths', 'weight'}
+  local found = redis.call('HMGET', key('task', id), unpack(names))
   return {
-    id = id, tenant = found[1], class = found[2], model = found[3], cost = tonumber(found[4] or 0), order = found[5],
-    state = found[6], deaths = tonumber(found[7] or 0),
+    id = id, tenant = found[1], class = found[2], model = found[3], order = found[4], state = found[5],
+    cost = tonumber(found[6] or 0), deaths = tonumber(found[7] or 0), weight = tonumber(found[8] or 1),
   }
 end
 
@@ -34,6 +36,7 @@ local function join_line(task)
   enter(key('turns', task.class), task.tenant)
   redis.call('ZADD', key('line', task.class, task.tenant), task.order, task.id)
   redis.call('ZADD', key('warm', task.class, task.tenant, task.model), task.order, task.id)
+  redis.call('HSET', key('weights', task.class), task.tenant, task.weight)
   count(task, 1)
   ring()
 end
@@ -46,6 +49,7 @@ local function leave_line(task)
   count(task, -1)
   if redis.call('EXISTS', line) == 1 then return end
   redis.call('HDEL', key('costs', task.class), task.tenant)
+  redis.call('HDEL', key('weights', task.class), task.tenant)
   leave(tenants, task.tenant)
   if redis.call('EXISTS', tenants) == 1 then return end
   redis.call('HDEL', key('totals'), task.class .. ':count', task.class .. ':cost')

@@ -32,6 +32,7 @@ from server.queue.due import Due
 from server.queue.ended import Ended
 from server.queue.fair import FairLine, model_of
 from server.queue.live import Live
+from server.queue.rates import Rates
 from server.queue.roster import Roster
 from server.task import Manifest, Status, Task
 
@@ -50,12 +51,16 @@ class MemoryQueue:
         self._unfinished = Roster()
         self._ended = Ended(ended_kept)
         self._line = FairLine()
+        self._rates = Rates(clock)
         self._crew = Crew(clock, wall)
         self._due = Due()
         self._open = False
         self._leasable = asyncio.Event()
 
     # --- api
+
+    async def spend(self, tenant: str, per_minute: float, burst: int) -> None:
+        self._rates.spend(tenant, per_minute, burst)
 
     async def admit(self, task: Task, limit: int) -> View | None:
         if known := await self.find(task.id):

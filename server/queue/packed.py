@@ -19,7 +19,7 @@ def packed_task(task: Task) -> tuple[Argument, ...]:
     """As admit.lua and ingest.lua take it."""
     model = task.models[0] if task.models else ""
     cost = max(task.cost, LEAST_COST)
-    return task.id, task.tenant, task.priority, model, cost, task.created_at, task.model_dump_json()
+    return task.id, task.tenant, task.priority, model, cost, task.weight, task.created_at, task.model_dump_json()
 
 
 def packed_end(manifest: Manifest) -> Iterator[Argument]:

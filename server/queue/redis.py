@@ -16,7 +16,17 @@ from typing import Any
 
 from redis.asyncio import Redis
 
-from server.queue import DueCallback, Lease, Overview, Progress, TaskLimitError, Verdict, View, WorkerView
+from server.queue import (
+    DueCallback,
+    Lease,
+    Overview,
+    Progress,
+    RateLimitError,
+    TaskLimitError,
+    Verdict,
+    View,
+    WorkerView,
+)
 from server.queue.changes import Changes
 from server.queue.connection import answering, check, connect, disconnect
 from server.queue.due import HIDDEN_S
@@ -43,6 +53,11 @@ class RedisQueue:
         self._reading = ""
 
     # --- api
+
+    async def spend(self, tenant: str, per_minute: float, burst: int) -> None:
+        wait_s = await self._run("spend", tenant, 60.0 / per_minute, burst)
+        if wait_s is not None:
+            raise RateLimitError(per_minute, float(wait_s))
 
     async def admit(self, task: Task, limit: int) -> View | None:
         reply = await self._run("admit", *packed_task(task), limit)

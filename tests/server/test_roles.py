@@ -58,6 +58,7 @@ def test_a_models_folder_without_models(tmp_path: Path) -> None:
         ("HUA_QUEUE", "amqp://", "use memory://, redis[s]://"),
         ("HUA_QUEUE", "redis://localhost:many", "use redis://[USER:PASSWORD@]HOST:PORT/DB"),
         ("HUA_PORT", "x", "HUA_PORT"),
+        ("HUA_TENANTS", "/nowhere.yaml", "/nowhere.yaml cannot be read"),
     ],
 )
 def test_a_wrong_setting(tmp_path: Path, models_yaml: Path, name: str, value: str, says: str) -> None:

@@ -25,6 +25,8 @@ def test_defaults_serve_loopback_without_keys(tmp_path: Path) -> None:
         ("HUA_DEVICE", "gpu", "HUA_DEVICE"),
         ("HUA_MAX_UPLOAD", "much", "HUA_MAX_UPLOAD"),
         ("HUA_EGRESS_ALLOW", "10.0.0.0/33", "HUA_EGRESS_ALLOW"),
+        ("HUA_CORS", "https://app.example/", "'https://app.example/' is no origin"),
+        ("HUA_CORS", "*", "'*' is no origin"),
         ("HUA_PROT", "8000", "did you mean HUA_PORT?"),
     ],
 )
@@ -57,6 +59,12 @@ def test_keys_allow_any_address(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("HUA_HOST", "0.0.0.0")
     monkeypatch.setenv("HUA_API_KEYS", f"acme:{'0' * 64}")
     assert Settings.load().api_keys == (f"acme:{'0' * 64}",)
+
+
+def test_a_tenants_file_allows_any_address(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HUA_HOST", "0.0.0.0")
+    monkeypatch.setenv("HUA_TENANTS", "tenants.yaml")
+    assert Settings.load().tenants == Path("tenants.yaml")
 
 
 def test_lists_are_split_at_commas(monkeypatch: pytest.MonkeyPatch) -> None:

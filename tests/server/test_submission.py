@@ -9,9 +9,9 @@ from kafka import KafkaAdminClient
 from server.broker import BrokerUnavailableError, RecordTooLargeError
 from server.broker.cluster import Cluster
 from server.broker.kafka import KafkaBroker
-from server.queue import QueueUnavailableError, TaskLimitError
+from server.queue import QueueUnavailableError, RateLimitError, TaskLimitError
 from server.queue.memory import MemoryQueue
-from server.submission import IdempotencyConflictError, Submission, submit
+from server.submission import IdempotencyConflictError, NotAllowedError, Submission, submit
 from server.task import Output, Status
 
 WISH = Submission(type="txt2img.sd", params={"text": "x"}, tenant="red")
@@ -104,3 +104,52 @@ async def test_a_logged_task_is_accepted_though_the_queue_is_away(services, monk
 
     monkeypatch.setattr(services.queue, "ingest", away)
     assert (await submit(services, WISH)).status is Status.QUEUED
+
+
+@pytest.fixture
+def terms(tmp_path, overrides):
+    """`terms(text)` writes what the tenants file says of the tenant red."""
+    overrides["tenants"] = tmp_path / "tenants.yaml"
+
+    def write(text: str) -> None:
+        overrides["tenants"].write_text(f"tenants: {{red: {{{text}}}}}")
+
+    write("")
+    return write
+
+
+async def test_a_tenant_has_the_limit_and_the_weight_of_its_terms(terms, services):
+    terms("task_limit: 2, weight: 2.5")
+    tasks = [(await submit(services, WISH)).task for _ in range(2)]
+    assert [task.weight for task in tasks] == [2.5, 2.5]
+    with pytest.raises(TaskLimitError, match="2 tasks"):
+        await submit(services, WISH)
+    assert (await submit(services, dataclasses.replace(WISH, tenant="blue"))).task.weight == 1.0
+
+
+async def test_a_tenant_submits_no_faster_than_its_rate_and_repetitions_are_free(terms, services):
+    terms("rate: {per_minute: 0.1, burst: 2}")
+    await submit(services, KEYED)
+    for _ in range(3):
+        await submit(services, KEYED)
+    await submit(services, WISH)
+    with pytest.raises(RateLimitError) as refused:
+        await submit(services, WISH)
+    assert 0 < refused.value.retry_after_s <= 600
+    assert (await services.queue.recent("red", None, 1, 9))[1] == 2
+
+
+@pytest.mark.parametrize("change", [{"priority": "high"}, {"retention": "30d"}])
+async def test_a_tenant_asks_for_no_more_than_its_terms_allow(terms, services, change):
+    terms("retentions: [5m, 24h]")
+    with pytest.raises(NotAllowedError, match="is not open to you") as refused:
+        await submit(services, dataclasses.replace(WISH, **change))
+    assert [refused.value.field] == list(change)
+    assert (await services.queue.recent("red", None, 1, 9))[1] == 0
+
+
+async def test_a_tenant_that_may_not_have_the_usual_retention_has_its_own_first(terms, services):
+    terms("retentions: [7d, 30d], priorities: [high]")
+    asked = dataclasses.replace(WISH, priority="high")
+    assert (await submit(services, asked)).task.retention == "7d"
+    assert (await submit(services, dataclasses.replace(asked, retention="30d"))).task.retention == "30d"

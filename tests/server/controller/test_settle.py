@@ -1,15 +1,26 @@
 import asyncio
+from contextlib import closing
 
 import pytest
 
+from server.broker.logfile import LogFile, Record
 from server.broker.sqlite import SQLiteBroker
-from server.bucket import callback_key, image_key
+from server.bucket import callback_key, image_key, usage_key
 from server.controller.callbacks import SAVED
 from server.controller.settle import Settling
+from server.metrics import REGISTRY
 from server.queue import DueCallback
 from server.task import RETENTION_S, Callback, Status
+from server.usage import Usage, usage_of
 
 FAR = 1e12
+
+
+def read_usage(folder) -> list[Record]:
+    """What the log of usage has."""
+    file = LogFile(folder / "logs.sqlite", 5.0)
+    with closing(file):
+        return file.read("usage", 0, 1000)
 
 
 @pytest.fixture
@@ -54,6 +65,36 @@ async def test_an_outcome_becomes_a_manifest_and_the_queue_knows(
     assert (await queue.find(task.id)).status is Status.SUCCEEDED
     assert settled == [task.id]
     assert await queue.next_callbacks(FAR, 9) == []
+
+
+async def test_what_a_task_cost_is_recorded_once_however_often_it_is_settled(
+    tmp_path, broker, queue, bucket, settle_all, make_task, make_outcome
+) -> None:
+    """I7: one object in the bucket; in the log, once for each time that the first outcome was read."""
+    done, failed = make_task(tenant="red", cost=2.0), make_task(tenant="red", cost=3.0)
+    first = make_outcome(done)
+    outcomes = [first, make_outcome(failed, Status.FAILED), make_outcome(done, Status.FAILED), make_outcome(failed)]
+    for outcome in [*outcomes, first]:
+        await broker.publish_outcome(outcome)
+    await settle_all()
+    keys = [key for key, _ in await bucket.keys("usage/2023-11-14/red")]
+    assert sorted(keys) == [f"usage/2023-11-14/red/{task.id}.json" for task in (done, failed)]
+    charges = {usage.task: usage.charge for usage in [Usage.model_validate_json(await bucket.get(key)) for key in keys]}
+    assert charges == {done.id: 2.0, failed.id: 0.0}
+    logged = [(each.key, Usage.model_validate_json(each.value).charge) for each in read_usage(tmp_path)]
+    assert logged == [(done.id, 2.0), (failed.id, 0.0), (done.id, 2.0)]
+
+
+async def test_a_task_that_ends_is_counted_once(broker, settle_all, make_task, make_outcome) -> None:
+    def ended(status: str) -> float:
+        return REGISTRY.get_sample_value("hua_tasks_ended_total", {"type": "txt2img.sd", "status": status}) or 0.0
+
+    before = ended("succeeded"), ended("failed")
+    task = make_task()
+    for status in (Status.SUCCEEDED, Status.FAILED, Status.SUCCEEDED):
+        await broker.publish_outcome(make_outcome(task, status))
+    await settle_all()
+    assert (ended("succeeded"), ended("failed")) == (before[0] + 1, before[1])
 
 
 async def test_the_first_outcome_wins_and_later_ones_leave_no_images(
@@ -251,6 +292,8 @@ async def test_cut_off_anywhere_and_repeated_it_comes_to_the_same(
         assert await queue.next_callbacks(FAR, 9) == [DueCallback(task.id, first.finished_at)]
         await queue.drop_callback(task.id)
         assert await bucket.get(callback_key(task.id)) is not None
+        assert task.id in {record.key for record in read_usage(tmp_path)}
+        assert await bucket.get(usage_key(usage_of(await bucket.manifest(task.id)).day, "t", task.id)) is not None
         again = SQLiteBroker(tmp_path / "logs.sqlite")
         assert (await anext(again.outcomes()))[1] is None, "all is committed"
         await again.close()

@@ -5,8 +5,8 @@ import time
 
 import pytest
 
-from server.bucket import BucketUnavailableError, image_key, swept_at
-from server.controller.sweep import DAY_S, LOOK_ROUND_EVERY_S, Sweeper
+from server.bucket import BucketUnavailableError, image_key, swept_at, usage_key
+from server.controller.sweep import DAY_S, LOOK_ROUND_EVERY_S, USAGE_KEPT_S, Sweeper
 from server.s3 import open_bucket
 from server.settings import Settings
 from server.task import RETENTION_S
@@ -135,3 +135,15 @@ async def test_manifests_and_uploads_go_when_they_are_old(tmp_path, bucket, swee
         "uploads/tenant/young": True,
         "uploads/tenant/old": False,
     }
+
+
+async def test_usage_goes_a_day_at_a_time_after_more_than_a_year(bucket, sweeper, clock) -> None:
+    keys = [usage_key(day, tenant, "task") for day in ("2023-11-14", "2023-11-15") for tenant in ("red", "blue")]
+    for key in keys:
+        await bucket.put(key, b"{}")
+    clock.now = NOW + USAGE_KEPT_S
+    await sweeper.sweep_rest()
+    assert [key for key, _ in sorted(await bucket.keys("usage"))] == sorted(keys)
+    clock.now += DAY_S
+    await sweeper.sweep_rest()
+    assert [key for key, _ in sorted(await bucket.keys("usage"))] == sorted(keys[2:])

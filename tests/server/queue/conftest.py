@@ -30,7 +30,7 @@ class RedisClock:
         self._redis = redis.Redis.from_url(url, decode_responses=True)
 
     def pass_by(self, seconds: float) -> None:
-        for name in ("leases", "heard", "reserved"):
+        for name in ("leases", "heard", "reserved", "rates"):
             for member in self._redis.zrange(f"{ROOT}:{name}", 0, -1):
                 self._redis.zincrby(f"{ROOT}:{name}", -seconds, member)
         for task_id in self._redis.smembers(f"{ROOT}:unfinished"):

@@ -15,6 +15,7 @@ from server.queue import (
     DueCallback,
     Lease,
     Progress,
+    RateLimitError,
     TaskLimitError,
     Verdict,
     WorkerView,
@@ -124,6 +125,38 @@ async def test_more_than_the_limit_may_come_from_the_log(queue, make_task) -> No
     with pytest.raises(TaskLimitError):
         await queue.admit(make_task(), 4)
     assert await drained(queue) == [task.id for task in tasks]
+
+
+# --- rates
+
+
+async def test_a_tenant_hands_in_no_faster_than_it_may_even_at_once(queue, clock) -> None:
+    told = await asyncio.gather(*(queue.spend("a", 60, 5) for _ in range(50)), return_exceptions=True)
+    refused = [each for each in told if isinstance(each, RateLimitError)]
+    assert len(refused) == 45
+    assert all(0 < error.retry_after_s <= 1 for error in refused)
+    await queue.spend("b", 60, 5)
+    clock.pass_by(refused[-1].retry_after_s)
+    await queue.spend("a", 60, 5)
+    with pytest.raises(RateLimitError, match="60 tasks a minute"):
+        await queue.spend("a", 60, 5)
+
+
+async def test_a_bucket_holds_no_more_than_its_burst_however_long_it_fills(queue, clock) -> None:
+    for _ in range(2):
+        for _ in range(3):
+            await queue.spend("a", 6, 3)
+        with pytest.raises(RateLimitError) as caught:
+            await queue.spend("a", 6, 3)
+        assert 9 < caught.value.retry_after_s <= 10
+        clock.pass_by(3600)
+
+
+async def test_a_bucket_that_is_made_larger_counts_at_once(queue) -> None:
+    await queue.spend("a", 1, 1)
+    with pytest.raises(RateLimitError):
+        await queue.spend("a", 1, 1)
+    await queue.spend("a", 1, 2)
 
 
 # --- leases
@@ -404,6 +437,33 @@ async def test_a_tenant_gains_nothing_by_coming_with_one_task_at_a_time(queue, m
         if given.task.tenant == "shy":
             await accept(queue, make_task("shy", cost=10.0))
     assert Counter(picks) == {"steady": 40, "shy": 4}
+
+
+async def test_tenants_share_by_weight(queue, make_task) -> None:
+    tasks = [make_task(tenant, weight=weight, cost=2.0) for tenant, weight in (("a", 1), ("b", 3)) for _ in range(80)]
+    await accept(queue, *tasks)
+    shares = Counter([(await lease(queue)).task.tenant for _ in range(80)])
+    assert shares == {"a": 20, "b": 60}
+
+
+async def test_a_weight_moves_no_class(queue, make_task) -> None:
+    heavy = [make_task("a", weight=100, priority="low") for _ in range(40)]
+    await accept(queue, *heavy, *(make_task("b", priority="normal") for _ in range(40)))
+    shares = Counter([(await lease(queue)).task.tenant for _ in range(40)])
+    assert shares == {"a": 10, "b": 30}
+
+
+async def test_a_position_knows_the_weights(queue, make_task) -> None:
+    tasks = [make_task(tenant, weight=weight) for _ in range(24) for tenant, weight in (("a", 1), ("b", 2), ("c", 4))]
+    random.Random(7).shuffle(tasks)
+    await accept(queue, *tasks)
+    for _ in range(10):
+        await lease(queue)
+    waiting = [task.id for task in tasks if (await queue.find(task.id)).status is Status.QUEUED]
+    told = {task_id: (await queue.find(task_id)).position for task_id in waiting}
+    order = await drained(queue)
+    wrong = [abs(told[task_id] - place) for place, task_id in enumerate(order, 1)]
+    assert max(wrong) <= 1
 
 
 async def test_classes_share_by_weight_and_the_lowest_still_gets_a_tenth(queue, make_task) -> None:

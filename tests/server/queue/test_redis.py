@@ -6,7 +6,7 @@ import time
 import pytest
 import redis
 
-from server.queue import DueCallback, QueueUnavailableError, TaskLimitError, WorkerView
+from server.queue import DueCallback, QueueUnavailableError, RateLimitError, TaskLimitError, WorkerView
 from server.queue.redis import RedisQueue
 from server.queue.scripts import RESERVED_S, ROOT
 from server.task import Status
@@ -39,6 +39,16 @@ async def own_queue(own_redis):
     await queue.close()
 
 
+async def test_processes_share_a_tenants_rate(queue, redis_url) -> None:
+    other = RedisQueue(redis_url)
+    await queue.spend("a", 1, 2)
+    await other.spend("a", 1, 2)
+    for each in (queue, other):
+        with pytest.raises(RateLimitError):
+            await each.spend("a", 1, 2)
+    await other.close()
+
+
 async def test_what_is_kept_is_bounded(redis_url, clock, client, make_task, make_manifest) -> None:
     """I17"""
     queue = RedisQueue(redis_url, ended_kept=10)
@@ -46,6 +56,7 @@ async def test_what_is_kept_is_bounded(redis_url, clock, client, make_task, make
     await queue.open()
     for number in range(100):
         task, worker = make_task(f"tenant-{number}", models=("m",)), f"worker-{number}"
+        await queue.spend(task.tenant, 60, 5)
         await queue.admit(task, 5)
         await queue.ingest(task)
         await queue.announce(WorkerView(worker, "cpu"))
@@ -64,7 +75,8 @@ async def test_what_is_kept_is_bounded(redis_url, clock, client, make_task, make
     lasting = [key.removeprefix(f"{ROOT}:") for key in client.scan_iter() if client.ttl(key) == -1]
     of_ended = [key for key in lasting if key.startswith(("task:", "history:"))]
     assert len(of_ended) == 20
-    assert set(lasting) - set(of_ended) <= {"orders", "open", "reading", "ended", "heard", "workers", "wake"}
+    assert set(lasting) - set(of_ended) <= {"orders", "open", "reading", "ended", "heard", "workers", "wake", "rates"}
+    assert client.zcard(f"{ROOT}:rates") <= 1
     assert client.hlen(f"{ROOT}:workers") == client.zcard(f"{ROOT}:heard") == 1
 
 

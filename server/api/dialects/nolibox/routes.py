@@ -14,7 +14,7 @@ from server.api.dialects.dialect import DialectRoute
 from server.api.dialects.nolibox.answers import STATUSES, status_data
 from server.api.dialects.nolibox.params import translated
 from server.api.errors import Problem
-from server.api.given import CallingTenant, GivenServices
+from server.api.given import GivenServices, Reader, Submitter
 from server.queue import TaskLimitError
 from server.record import UnknownTaskError, cancel, find_record
 from server.services import Services
@@ -102,7 +102,7 @@ class NoliboxRoute(DialectRoute):
 
 REFUSED: dict[int | str, dict[str, Any]] = {
     status: {"model": RefusedReply, "description": "Refused; msg says why."}
-    for status in (400, 401, 404, 413, 422, 500, 503)
+    for status in (400, 401, 403, 404, 413, 422, 429, 500, 503)
 }
 
 router = APIRouter(tags=["nolibox"], route_class=NoliboxRoute)
@@ -110,7 +110,7 @@ _routes = APIRouter(route_class=NoliboxRoute, responses=REFUSED)
 
 
 @_routes.post("/push", responses={200: {"model": PushReply | RefusedReply}})
-async def push(body: PushBody, services: GivenServices, tenant: CallingTenant) -> PushReply:
+async def push(body: PushBody, services: GivenServices, tenant: Submitter) -> PushReply:
     """Accepts a task; the result comes by /status, or as a callback to notify_url."""
     pipeline = pipelines.find(body.task)
     submission = Submission(
@@ -125,18 +125,18 @@ async def push(body: PushBody, services: GivenServices, tenant: CallingTenant) -
 
 
 @_routes.get("/status/{uid}")
-async def get_status(uid: str, services: GivenServices, tenant: CallingTenant) -> StatusReply:
+async def get_status(uid: str, services: GivenServices, tenant: Reader) -> StatusReply:
     return await _status(services, uid, tenant)
 
 
 @_routes.post("/batch_status")
-async def get_statuses(body: UidList, services: GivenServices, tenant: CallingTenant) -> BatchStatusReply:
+async def get_statuses(body: UidList, services: GivenServices, tenant: Reader) -> BatchStatusReply:
     found = await asyncio.gather(*(_status(services, uid, tenant) for uid in body.uid_list))
     return BatchStatusReply(results=list(found))
 
 
 @_routes.post("/interrupt")
-async def interrupt(body: InterruptBody, services: GivenServices, tenant: CallingTenant) -> InterruptReplies:
+async def interrupt(body: InterruptBody, services: GivenServices, tenant: Submitter) -> InterruptReplies:
     """Cancels tasks that are pending, and with force_interrupt those that work."""
     done = [_interrupt(services, uid, tenant, body.force_interrupt) for uid in body.uid_list]
     return InterruptReplies(results=list(await asyncio.gather(*done)))
@@ -144,7 +144,7 @@ async def interrupt(body: InterruptBody, services: GivenServices, tenant: Callin
 
 @_routes.get("/server_status")
 @_routes.post("/server_status")
-async def get_server_status(services: GivenServices, tenant: CallingTenant) -> ServerStatusReply:
+async def get_server_status(services: GivenServices, tenant: Reader) -> ServerStatusReply:
     overview = await services.queue.overview()
     details = {
         STATUSES[status]: [view.task.id for view in (await services.queue.recent(tenant, status, 1, LISTED))[0]]

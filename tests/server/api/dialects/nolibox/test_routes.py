@@ -5,6 +5,7 @@ import re
 import pytest
 
 from server.api.dialects.nolibox.answers import callback_body
+from server.auth import new_key
 
 PARAMS = {
     "model": "art",
@@ -17,6 +18,7 @@ PARAMS = {
     "seed": -1,
     "num_steps": 20,
 }
+KEY, SETTING = new_key("red")
 SAMPLE = {"task": "txt2img.sd", "params": PARAMS, **PARAMS, "notify_url": ""}
 
 
@@ -99,6 +101,24 @@ async def test_over_the_limit_is_http_200_with_code_7001(client, overrides):
     assert reply.status_code == 200
     body = {"uid": "", "success": False, "code": 7001, "msg": "task limit", "message": "task limit"}
     assert reply.json() == body
+
+
+@pytest.fixture
+def slowly(tmp_path, overrides) -> None:
+    """Everybody here may hand in one task in ten minutes."""
+    overrides["tenants"] = tmp_path / "tenants.yaml"
+    overrides["tenants"].write_text("tenants: {red: {rate: {per_minute: 0.1, burst: 1}}}")
+    overrides["api_keys"] = SETTING
+
+
+async def test_over_the_rate_is_429_in_its_own_envelope(slowly, client):
+    headers = {"Authorization": f"Bearer {KEY}"}
+    assert (await client.post("/engine/push", json=SAMPLE, headers=headers)).status_code == 200
+    reply = await client.post("/engine/push", json=SAMPLE, headers=headers)
+    assert reply.status_code == 429
+    assert 590 < int(reply.headers["retry-after"]) <= 600
+    assert reply.json()["success"] is False
+    assert "rate limit" in reply.json()["msg"]
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,35 @@
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from server.queue import RateLimitError
+from server.queue.rates import Rates
+
+
+@given(st.lists(st.floats(0.0, 30.0), max_size=60), st.integers(1, 9), st.floats(0.5, 120.0))
+def test_it_is_a_bucket_of_tokens(pauses: list[float], burst: int, per_minute: float) -> None:
+    """Against the plain thing, a number of tokens that grows with time and never over the burst."""
+    now, tokens = [0.0], float(burst)
+    rates = Rates(lambda: now[0])
+    for pause in pauses:
+        now[0] += pause
+        tokens = min(tokens + pause * per_minute / 60, burst)
+        if abs(tokens - round(tokens)) < 1e-6:
+            return  # whether a token is there just now, rounding decides
+        if tokens >= 1:
+            rates.spend("t", per_minute, burst)
+            tokens -= 1
+        else:
+            with pytest.raises(RateLimitError) as refused:
+                rates.spend("t", per_minute, burst)
+            assert refused.value.retry_after_s == pytest.approx((1 - tokens) * 60 / per_minute)
+
+
+def test_full_buckets_are_not_remembered() -> None:
+    """I17"""
+    now = [0.0]
+    rates = Rates(lambda: now[0])
+    for number in range(1000):
+        now[0] += 1.0
+        rates.spend(f"tenant-{number}", 60.0, 5)
+    assert len(rates._full_at) <= 2

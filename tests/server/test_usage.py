@@ -1,0 +1,59 @@
+import pytest
+
+from server.task import Image, Manifest, Outcome, Status, Task
+from server.usage import usage_of
+
+TASK = Task(
+    id="0" * 32, type="txt2img.sd", params={"num_steps": 30}, tenant="red", created_at=1.0, models=("m", "n"), cost=2.5
+)
+
+
+def manifest(task: Task = TASK, **fields) -> Manifest:
+    plain = {"task": task, "attempt": "a", "status": Status.SUCCEEDED, "finished_at": 86_399.5}
+    return Manifest(outcome=Outcome(**plain | fields), expires_at=9e9)
+
+
+def image(width: int, height: int, **fields) -> Image:
+    return Image(key="k", width=width, height=height, bytes=1, sha256="", **fields)
+
+
+def test_a_task_that_succeeded_is_charged_what_it_cost():
+    images = (image(512, 384), image(640, 640), image(8, 8, kind="hint"))
+    timings = {"fetch": 8.0, "load": 1.0, "run": 2.5, "encode": 4.0}
+    usage = usage_of(manifest(images=images, timings=timings, started_at=5.0))
+    assert usage.model_dump() == {
+        "task": "0" * 32,
+        "tenant": "red",
+        "type": "txt2img.sd",
+        "model": "m",
+        "status": "succeeded",
+        "images": 2,
+        "width": 512,
+        "height": 384,
+        "steps": 30,
+        "cost": 2.5,
+        "charge": 2.5,
+        "device_s": 3.5,
+        "created_at": 1.0,
+        "started_at": 5.0,
+        "finished_at": 86_399.5,
+    }
+
+
+@pytest.mark.parametrize("status", [Status.FAILED, Status.CANCELED])
+def test_a_task_that_came_to_nothing_is_told_and_not_charged(status):
+    """I7"""
+    usage = usage_of(manifest(status=status, timings={"run": 2.0}))
+    assert (usage.charge, usage.cost, usage.device_s, usage.images) == (0.0, 2.5, 2.0, 0)
+
+
+def test_the_day_is_that_of_its_end_in_utc():
+    assert usage_of(manifest()).day == "1970-01-01"
+    assert usage_of(manifest(finished_at=86_400.0)).day == "1970-01-02"
+
+
+@pytest.mark.parametrize("params", [{}, {"num_steps": None}, {"num_steps": {"a": 1}}])
+def test_a_task_without_steps_models_or_images_has_none(params):
+    bare = TASK.model_copy(update={"params": params, "models": ()})
+    usage = usage_of(manifest(bare))
+    assert (usage.steps, usage.model, usage.width, usage.height) == (0, "", 0, 0)
