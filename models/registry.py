@@ -15,6 +15,7 @@ import torch
 from models import families
 from models.catalog import DIFFUSION, Catalog
 from models.checkpoint import Checkpoint
+from models.controlnet import ControlNet
 from models.eraser import Eraser
 from models.families import Resident
 from models.residence import Load, Residence, Slot
@@ -63,7 +64,7 @@ class Hold:
         return self.ready
 
     def checkpoint(self, name: str) -> Checkpoint:
-        """The model of this name or alias, which must be one of those held. Raises WrongFamilyError, as all three."""
+        """The model of this name or alias, which must be one of those held. Raises WrongFamilyError, as all of them."""
         model = self._registry.model(self, name)
         if isinstance(model, Checkpoint):
             return model
@@ -80,6 +81,12 @@ class Hold:
         if isinstance(model, Eraser):
             return model
         raise WrongFamilyError(model, "erase", "lama")
+
+    def controlnet(self, name: str) -> ControlNet:
+        model = self._registry.model(self, name)
+        if isinstance(model, ControlNet):
+            return model
+        raise WrongFamilyError(model, "guide by a control map", "controlnet")
 
     def release(self) -> None:
         """Lets go; if it is not ready yet, its turn is given up. A second time does nothing."""

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     import torch
 
     from models.checkpoint import Checkpoint, Conditioning
+    from models.controlnet import ControlNet
     from models.eraser import Eraser
     from models.upscaler import Upscaler
     from pipelines.engine.noise import SeededNoise
@@ -67,6 +68,23 @@ class Kept:
 
 
 @dataclass(frozen=True, slots=True)
+class Control:
+    """A ControlNet's share in a Denoise: it follows `hint`, [1, 3, height, width] in 0..1, as strongly as `strength`
+    says, from `start` to `end` of its steps, in shares of them as diffusers counts (`control_guidance_start`, `_end`).
+
+    `guess` shows the hint to the prompt alone, and ever more faintly towards the outer layers, so that the net guesses
+    what the hint means where the prompt does not say (the authors' guess mode).
+    """
+
+    net: ControlNet
+    hint: torch.Tensor
+    strength: float = 1.0
+    start: float = 0.0
+    end: float = 1.0
+    guess: bool = False
+
+
+@dataclass(frozen=True, slots=True)
 class Denoise:
     """What a recipe yields: "bring these latents from noise to image, so". One image each.
 
@@ -93,6 +111,7 @@ class Denoise:
     initial: torch.Tensor | None = None
     beside: torch.Tensor | None = None
     kept: Kept | None = None
+    controls: tuple[Control, ...] = ()
 
 
 Recipe = Generator[Sequence[Denoise], "list[torch.Tensor]", "list[np.ndarray]"]
@@ -113,6 +132,8 @@ class Models(Protocol):
     def upscaler(self, name: str) -> Upscaler: ...
 
     def eraser(self, name: str) -> Eraser: ...
+
+    def controlnet(self, name: str) -> ControlNet: ...
 
 
 @dataclass(frozen=True, slots=True)
