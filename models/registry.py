@@ -13,6 +13,7 @@ from typing import Literal
 import torch
 
 from models import families
+from models.annotators import Annotator
 from models.catalog import DIFFUSION, Catalog
 from models.checkpoint import Checkpoint
 from models.controlnet import ControlNet
@@ -87,6 +88,12 @@ class Hold:
         if isinstance(model, ControlNet):
             return model
         raise WrongFamilyError(model, "guide by a control map", "controlnet")
+
+    def annotator(self, name: str) -> Annotator:
+        model = self._registry.model(self, name)
+        if isinstance(model, Annotator):
+            return model
+        raise WrongFamilyError(model, "draw a control map", "annotator")
 
     def release(self) -> None:
         """Lets go; if it is not ready yet, its turn is given up. A second time does nothing."""

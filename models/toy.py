@@ -2,9 +2,9 @@
 
 `python -m models.toy DIR` fills DIR with `toy-sd1`, `toy-sd2`, `toy-sdxl` and `toy-sd1-inpainting`, diffusers folders
 that any diffusers pipeline loads, with ControlNets for them (`toy_control.py`), with `toy-esrgan` and `toy-lama`, files
-that spandrel's architectures fit, and with a `models.yaml` that names them. Weights are random but for the last convolutions of diffusion, which are fitted in closed
-form (`toy_fit.py`), so that pictures show soft coloured shapes instead of grey noise, and for a path through the
-upscaler that keeps colours.
+that spandrel's architectures fit, and with a `models.yaml` that names them. Weights are random but for the last
+convolutions of diffusion, which are fitted in closed form (`toy_fit.py`), so that pictures show soft coloured shapes
+instead of grey noise, and for a path through the upscaler that keeps colours.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from safetensors.torch import save_file
 from transformers.utils import logging as transformers_logging
 
 from models import toy_nets
-from models.toy_control import TOY_CONTROLS, save_control
+from models.toy_control import TOY_CONTROLS, save_control, save_depth
 from models.toy_fit import fit_autoencoder, fit_denoiser
 from models.toy_nets import TOYS, Toy
 from models.toy_single import SINGLE_NETS
@@ -62,6 +62,7 @@ models:
     title: "Toy ESRGAN ×4"
     aliases: [esr, esr_anime, ultrasharp]
   - {name: toy-sd1-canny, path: toy-sd1-canny, family: controlnet, for: sd1, hint: canny}
+  - {name: toy-depth, path: toy-depth, family: annotator, hint: depth}
   - {name: toy-sd1-depth, path: toy-sd1-depth, family: controlnet, for: sd1, hint: depth}
   - {name: toy-sd1-tile, path: toy-sd1-tile, family: controlnet, for: sd1, hint: tile}
   - {name: toy-sdxl-canny, path: toy-sdxl-canny, family: controlnet, for: sdxl, hint: canny}
@@ -80,6 +81,7 @@ def build(folder: Path) -> None:
         _build_whole(toy.name, toy.seed, partial(_save, toy), folder)
     for control in TOY_CONTROLS:
         _build_whole(control.name, control.seed, partial(save_control, control), folder)
+    _build_whole("toy-depth", 15, save_depth, folder)
     for name, weights in SINGLE_NETS.items():
         if not (folder / name).exists():
             _save_single(weights, folder / name)

@@ -8,6 +8,7 @@ from typing import Literal
 
 import torch
 from diffusers import ControlNetModel
+from transformers import DPTConfig, DPTForDepthEstimation, DPTImageProcessor
 
 from models import toy_nets
 from models.toy_nets import TOYS
@@ -49,3 +50,26 @@ def save_control(toy: ToyControl, folder: Path) -> None:
             layer.weight.normal_(std=LOUD)
         net.controlnet_cond_embedding.conv_out.weight.normal_(std=1)
     net.half().save_pretrained(folder)
+
+
+def save_depth(folder: Path) -> None:
+    """A DPT of random weights, whose last layer is loud enough for its maps to show shapes."""
+    config = DPTConfig(
+        hidden_size=16,
+        num_hidden_layers=4,
+        num_attention_heads=2,
+        intermediate_size=32,
+        image_size=64,
+        backbone_out_indices=[0, 1, 2, 3],
+        neck_hidden_sizes=[8, 8, 8, 8],
+        fusion_hidden_size=8,
+        reassemble_factors=[4, 2, 1, 0.5],
+    )
+    net = DPTForDepthEstimation(config)
+    with torch.no_grad():
+        for parameter in net.parameters():
+            if parameter.ndim > 1:
+                parameter.normal_(std=0.2)
+        net.head.head[-2].bias.fill_(10)  # above the ReLU that follows
+    net.save_pretrained(folder)
+    DPTImageProcessor(size={"height": 64, "width": 64}).save_pretrained(folder)

@@ -8,7 +8,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Generator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, ClassVar, Generic, Protocol, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeVar
 
 from pydantic import BaseModel, ConfigDict
 
@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     import numpy as np
     import torch
 
+    from models.annotators import Annotator
     from models.checkpoint import Checkpoint, Conditioning
     from models.controlnet import ControlNet
     from models.eraser import Eraser
@@ -128,6 +129,8 @@ class Models(Protocol):
 
     def controlnet(self, name: str) -> ControlNet: ...
 
+    def annotator(self, name: str) -> Annotator: ...
+
 
 @dataclass(frozen=True, slots=True)
 class Work:
@@ -146,9 +149,9 @@ class Work:
 class Pipeline(ABC, Generic[P]):
     """A task type. One file beside this one holds one subclass; `pipelines` finds it by itself."""
 
-    names: ClassVar[tuple[str, ...]]
+    names: tuple[str, ...]
     """The canonical name first, then its aliases."""
-    title: ClassVar[str]
+    title: str
     Params: type[P]
 
     @abstractmethod
