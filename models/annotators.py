@@ -69,12 +69,13 @@ class Annotator:
 
 def load(entry: ModelEntry, device: torch.device, dtype: torch.dtype) -> Annotator:
     """Raises WeightsError for a hint that no net is known for, or weights that do not fit it."""
-    if entry.hint not in _READERS:
+    read = _READERS.get(entry.hint or "")
+    if read is None:
         raise WeightsError(
             f"{entry.name}: no annotator for {entry.hint!r} maps is known, only for {', '.join(_READERS)}; take the "
             "entry out, and let callers send finished maps with bypass_annotator"
         )
-    annotator = Annotator(entry, _READERS[entry.hint](entry))
+    annotator = Annotator(entry, read(entry))
     annotator.to(device)
     return annotator
 

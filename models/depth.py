@@ -1,6 +1,6 @@
 """Depth from one picture, by any depth estimator that transformers reads: Depth Anything, DPT (MiDaS), ZoeDepth…
 
-Ranftl, Bochkovskiy and Koltun, "Vision Transformers for Dense Prediction", 2021; Yang et al., "Depth Anything V2", 2024.
+Ranftl et al., "Vision Transformers for Dense Prediction", 2021; Yang et al., "Depth Anything V2", 2024.
 """
 
 from __future__ import annotations

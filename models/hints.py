@@ -1,4 +1,4 @@
-"""Control maps that need no weights, and what is done to a map whoever drew it. All are uint8 RGB [height, width, 3]."""
+"""Control maps that need no weights, and what is done to a map whoever drew it. Maps are uint8 RGB [h, w, 3]."""
 
 from __future__ import annotations
 

@@ -61,8 +61,8 @@ models:
     family: upscaler
     title: "Toy ESRGAN ×4"
     aliases: [esr, esr_anime, ultrasharp]
-  - {name: toy-sd1-canny, path: toy-sd1-canny, family: controlnet, for: sd1, hint: canny}
   - {name: toy-depth, path: toy-depth, family: annotator, hint: depth}
+  - {name: toy-sd1-canny, path: toy-sd1-canny, family: controlnet, for: sd1, hint: canny}
   - {name: toy-sd1-depth, path: toy-sd1-depth, family: controlnet, for: sd1, hint: depth}
   - {name: toy-sd1-tile, path: toy-sd1-tile, family: controlnet, for: sd1, hint: tile}
   - {name: toy-sdxl-canny, path: toy-sdxl-canny, family: controlnet, for: sdxl, hint: canny}

@@ -9,7 +9,18 @@ from typing import TYPE_CHECKING, Any, Self, TypeVar
 
 from pydantic import AliasChoices, Field, model_validator
 
-from pipelines.guidance import HINTS, DrawParams, Guide, Hint, Share, Strength, followed, needs, refuse_empty_span
+from pipelines.guidance import (
+    HINTS,
+    DrawParams,
+    Guide,
+    Hint,
+    Share,
+    Strength,
+    followed,
+    needs,
+    prefer_base_model,
+    refuse_empty_span,
+)
 from pipelines.guided import painted, repainted
 from pipelines.params import ImageParams
 from pipelines.pipeline import Made, Models, Pipeline, Recipe, Work
@@ -27,8 +38,8 @@ class GuidedParams(ImageParams):
     url: ImageRef = Field(description="The picture, given by URL, data: URI, base64 or id; the result has its size.")
     hint_url: OptionalImage = Field(
         None,
-        description="What the map is drawn of, or the map itself (bypass_annotator); not given: `url`. Stretched to the "
-        "size of `url` if it has its shape, refused if not.",
+        description="What the map is drawn of, or the map itself (bypass_annotator); not given: `url`. Stretched to "
+        "the size of `url` if it has its shape, refused if not.",
     )
     text: str = Field(
         max_length=20_000,
@@ -56,10 +67,7 @@ class GuidedParams(ImageParams):
     @model_validator(mode="before")
     @classmethod
     def _prefer_base_model(cls, values: Any) -> Any:
-        """As the API that Hua replaces did."""
-        if not isinstance(values, dict) or "base_model" not in values:
-            return values
-        return {name: value for name, value in values.items() if name != "version"}
+        return prefer_base_model(values)
 
     @model_validator(mode="after")
     def _check_offer(self) -> Self:
@@ -120,7 +128,9 @@ class ControlMultiParams(GuidedParams):
             raise ValueError("types names a hint twice; name each at most once")
         for hint in HINTS:
             if self.of(hint) is not None and hint not in self.types:
-                raise ValueError(f"{hint}_params is given, but types does not name {hint}; add it there, or leave it out")
+                raise ValueError(
+                    f"{hint}_params is given, but types does not name {hint}; add it there, or leave it out"
+                )
         return self
 
     def of(self, hint: Hint) -> HintParams | None:
@@ -164,7 +174,9 @@ class Guided(Pipeline[G]):
         checkpoint = models.checkpoint(params.checkpoint)
         guided = followed(self.guides(params), params.checkpoint, models, images, asked)
         if params.use_img2img:
-            made = yield from repainted(params, checkpoint, resized(picture, *size), params.fidelity, guided.controls(*size))
+            made = yield from repainted(
+                params, checkpoint, resized(picture, *size), params.fidelity, guided.controls(*size)
+            )
         else:
             made = yield from painted(params, checkpoint, *size, guided.controls(*size))
         return Made(made if max(asked) > params.max_wh else [resized(each, *asked) for each in made], guided.maps)

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Annotated, Literal, Self
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, ConfigDict, Field
 
 from models.catalog import ANNOTATOR, CONTROL
 from pipelines.pipeline import Control, Models
@@ -65,8 +65,8 @@ class DrawParams(BaseModel):
         None,
         ge=128,
         le=1024,
-        description=f"Shorter side at which the picture is looked at; {USUAL_RESOLUTION}, for depth {DEPTH_RESOLUTION}. "
-        "Depth nets say their own.",
+        description=f"Shorter side at which the picture is looked at: {USUAL_RESOLUTION}, "
+        f"for depth {DEPTH_RESOLUTION}. Some nets know only one of their own.",
     )
     low_threshold: Level = Field(100, description="Canny: weaker gradients are no edges.")
     high_threshold: Level = Field(200, description="Canny: stronger gradients are edges even if nothing leads there.")
@@ -114,23 +114,6 @@ class Guide:
         if self.annotator is not None:
             pixels = draw_map(self.annotator, self.draw, models, pixels)
         return pixels if self.binarize is None else binarized(pixels, self.binarize)
-
-
-class GuideTimes(BaseModel):
-    """From which to which share of the steps a map is followed."""
-
-    hint_start: Share | None = Field(None, description="Share of the steps after which the map is followed; null: 0.")
-    hint_end: Share | None = Field(None, description="Share of the steps up to which it is followed; null: 1.")
-
-    @model_validator(mode="after")
-    def _check_times(self) -> Self:
-        start, end = self.times
-        refuse_empty_span("hint_start", start, "hint_end", end)
-        return self
-
-    @property
-    def times(self) -> tuple[float, float]:
-        return self.hint_start or 0.0, 1.0 if self.hint_end is None else self.hint_end
 
 
 @dataclass(frozen=True, slots=True)
@@ -195,12 +178,24 @@ def refuse_empty_span(start_name: str, start: float, end_name: str, end: float) 
         raise ValueError(f"{start_name} {start:g} is not before {end_name} {end:g}; lower it, or raise {end_name}")
 
 
-def _laid(pixels: np.ndarray, image: str, size: tuple[int, int]) -> np.ndarray:
-    from models.pixels import resized
+def prefer_base_model(values: Any) -> Any:
+    """Of parameters as they were sent, `base_model` is the one that counts, as in the API that Hua replaces."""
+    if not isinstance(values, dict) or "base_model" not in values:
+        return values
+    return {name: value for name, value in values.items() if name != "version"}
 
+
+def refuse_other_shape(name: str, pixels: np.ndarray, size: tuple[int, int]) -> None:
+    """Raises SizeMismatchError for an image that cannot be laid on one of this width and height without bending it."""
     height, width = pixels.shape[:2]
     if abs(width / height * size[1] / size[0] - 1) > SAME_SHAPE:
         raise SizeMismatchError(
-            f"{image} is {width}×{height}, the picture {size[0]}×{size[1]}; send all images in one size"
+            f"{name} is {width}×{height}, where the picture is {size[0]}×{size[1]}; send all images in one size"
         )
+
+
+def _laid(pixels: np.ndarray, name: str, size: tuple[int, int]) -> np.ndarray:
+    from models.pixels import resized
+
+    refuse_other_shape(name, pixels, size)
     return resized(pixels, *size)

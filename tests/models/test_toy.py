@@ -25,6 +25,11 @@ def test_the_catalog_of_the_toys(toys: Catalog, models_dir: Path) -> None:
         ("toy-sdxl", "sdxl"),
         ("toy-sd1-inpainting", "sd1"),
         ("toy-esrgan", "upscaler"),
+        ("toy-depth", "annotator"),
+        ("toy-sd1-canny", "controlnet"),
+        ("toy-sd1-depth", "controlnet"),
+        ("toy-sd1-tile", "controlnet"),
+        ("toy-sdxl-canny", "controlnet"),
         ("toy-lama", "lama"),
     ]
     assert toys.find("v1.5/inpainting") is toys.find("toy-sd1-inpainting")

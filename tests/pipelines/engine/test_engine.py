@@ -49,8 +49,8 @@ def wish(index: int, model: str = "toy-sd1", **changes: Any) -> Txt2Img.Params:
 class Stock:
     """A diffusers pipeline as it comes, run for one request alone."""
 
-    def __init__(self, kind: Any, folder: Path) -> None:
-        extra = {} if "XL" in kind.__name__ else {"safety_checker": None}
+    def __init__(self, kind: Any, folder: Path, **parts: Any) -> None:
+        extra = parts if "XL" in kind.__name__ else {**parts, "safety_checker": None}
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             self._pipe = kind.from_pretrained(folder, local_files_only=True, **extra)
