@@ -38,7 +38,7 @@ class ControlNet:
         """Of the text that it wants to be shown, which is what its checkpoints' denoisers are shown."""
         self.pooled = bool(net.config.global_pool_conditions)
         """Whether it says one thing of the whole picture; it then guides only what has a prompt (diffusers)."""
-        self._net = net.to(dtype).eval().requires_grad_(False)
+        self._net = net.eval().requires_grad_(False)
 
     @property
     def bytes(self) -> int:
@@ -80,12 +80,12 @@ class ControlNet:
 
 def load(entry: ModelEntry, device: torch.device, dtype: torch.dtype) -> ControlNet:
     """A diffusers folder, or a single file in the lay-out of diffusers or of the authors. Raises WeightsError."""
-    net = ControlNet(entry, _read(entry), dtype)
+    net = ControlNet(entry, _read(entry, dtype), dtype)
     net.to(device)
     return net
 
 
-def _read(entry: ModelEntry) -> ControlNetModel:
+def _read(entry: ModelEntry, dtype: torch.dtype) -> ControlNetModel:
     file = entry.path if entry.path.is_file() else weights_in(entry.path)
     with torch.device("meta"):
         net = ControlNetModel.from_config(_config(entry))
@@ -96,7 +96,7 @@ def _read(entry: ModelEntry) -> ControlNetModel:
             "diffusers or of its authors"
         )
     converted: dict[str, Tensor | None] = convert_controlnet_checkpoint(given, net.config)
-    tensors = {name: tensor for name, tensor in converted.items() if tensor is not None}
+    tensors = {name: tensor.to(dtype) for name, tensor in converted.items() if tensor is not None}
     try:
         net.load_state_dict(tensors, assign=True)
     except RuntimeError as error:

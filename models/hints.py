@@ -51,13 +51,12 @@ def binarized(pixels: np.ndarray, threshold: int) -> np.ndarray:
 
 
 def scaled(pixels: np.ndarray, resolution: int) -> np.ndarray:
-    """The picture with `resolution` pixels along its shorter side."""
+    """The picture with `resolution` pixels along its shorter side; as it is if it has fewer: enlarging dulls edges."""
     height, width = pixels.shape[:2]
     factor = resolution / min(height, width)
-    if factor == 1:
+    if factor >= 1:
         return pixels
-    how = cv2.INTER_LANCZOS4 if factor > 1 else cv2.INTER_AREA
-    return cv2.resize(pixels, (max(round(width * factor), 1), max(round(height * factor), 1)), interpolation=how)
+    return cv2.resize(pixels, (round(width * factor), round(height * factor)), interpolation=cv2.INTER_AREA)
 
 
 def _at_size(plane: np.ndarray, pixels: np.ndarray) -> np.ndarray:

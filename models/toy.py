@@ -23,7 +23,7 @@ from safetensors.torch import save_file
 from transformers.utils import logging as transformers_logging
 
 from models import toy_nets
-from models.toy_control import TOY_CONTROLS, save_control, save_depth
+from models.toy_control import TOY_GUIDES
 from models.toy_fit import fit_autoencoder, fit_denoiser
 from models.toy_nets import TOYS, Toy
 from models.toy_single import SINGLE_NETS
@@ -79,9 +79,8 @@ def build(folder: Path) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     for toy in TOYS:
         _build_whole(toy.name, toy.seed, partial(_save, toy), folder)
-    for control in TOY_CONTROLS:
-        _build_whole(control.name, control.seed, partial(save_control, control), folder)
-    _build_whole("toy-depth", 15, save_depth, folder)
+    for name, (seed, save) in TOY_GUIDES.items():
+        _build_whole(name, seed, save, folder)
     for name, weights in SINGLE_NETS.items():
         if not (folder / name).exists():
             _save_single(weights, folder / name)

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from functools import partial
 from pathlib import Path
-from typing import Literal
 
 import torch
 from diffusers import ControlNetModel
@@ -17,30 +17,9 @@ LOUD = 0.02
 """Width of the weights that are zero before training; so wide that a hint changes colours and keeps shapes."""
 
 
-@dataclass(frozen=True, slots=True)
-class ToyControl:
-    """What sets one toy ControlNet apart from the others."""
-
-    hint: str
-    family: Literal["sd1", "sdxl"]
-    seed: int
-
-    @property
-    def name(self) -> str:
-        return f"toy-{self.family}-{self.hint}"
-
-
-TOY_CONTROLS = (
-    ToyControl("canny", "sd1", seed=11),
-    ToyControl("depth", "sd1", seed=12),
-    ToyControl("tile", "sd1", seed=13),
-    ToyControl("canny", "sdxl", seed=14),
-)
-
-
-def save_control(toy: ToyControl, folder: Path) -> None:
+def save_control(family: str, folder: Path) -> None:
     """A diffusers folder of random weights, the last layers too, which would be zero before training."""
-    denoiser = toy_nets.unet(next(each for each in TOYS if each.family == toy.family))
+    denoiser = toy_nets.unet(next(each for each in TOYS if each.family == family))
     net = ControlNetModel.from_unet(
         denoiser, conditioning_embedding_out_channels=(8, 8, 16, 16), load_weights_from_unet=False
     )
@@ -73,3 +52,13 @@ def save_depth(folder: Path) -> None:
         net.head.head[-2].bias.fill_(10)  # above the ReLU that follows
     net.save_pretrained(folder)
     DPTImageProcessor(size={"height": 64, "width": 64}).save_pretrained(folder)
+
+
+TOY_GUIDES: Mapping[str, tuple[int, Callable[[Path], None]]] = {
+    "toy-sd1-canny": (11, partial(save_control, "sd1")),
+    "toy-sd1-depth": (12, partial(save_control, "sd1")),
+    "toy-sd1-tile": (13, partial(save_control, "sd1")),
+    "toy-sdxl-canny": (14, partial(save_control, "sdxl")),
+    "toy-depth": (15, save_depth),
+}
+"""Seed and maker of each folder."""

@@ -23,7 +23,7 @@ class Key(NamedTuple):
     embeds: tuple[int, ...]
     extras: tuple[tuple[str, tuple[int, ...]], ...]
     circular: bool
-    nets: tuple[str, ...]
+    nets: tuple[str, ...] = ()
     """The ControlNets that act on the present step; one whose turn is over, or to come, sets nobody apart."""
 
 
