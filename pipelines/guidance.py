@@ -182,7 +182,7 @@ def prefer_base_model(values: Any) -> Any:
     """Of parameters as they were sent, `base_model` is the one that counts, as in the API that Hua replaces."""
     if not isinstance(values, dict) or "base_model" not in values:
         return values
-    return {name: value for name, value in values.items() if name != "version"}
+    return {name: value for name, value in values.items() if name not in ("model", "version")}
 
 
 def refuse_other_shape(name: str, pixels: np.ndarray, size: tuple[int, int]) -> None:

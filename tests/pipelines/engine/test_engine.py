@@ -224,12 +224,12 @@ class Narrow:
         return getattr(self._checkpoint, name)
 
     def predict(
-        self, latents: torch.Tensor, timesteps: torch.Tensor, conditioning: Conditioning, *, circular: bool = False
+        self, latents: torch.Tensor, timesteps: torch.Tensor, conditioning: Conditioning, **more: Any
     ) -> torch.Tensor:
         if len(latents) > self._rows:
             self.refused.append(len(latents))
             raise torch.OutOfMemoryError(f"{len(latents)} rows")
-        return self._checkpoint.predict(latents, timesteps, conditioning, circular=circular)
+        return self._checkpoint.predict(latents, timesteps, conditioning, **more)
 
 
 def test_a_batch_that_does_not_fit_is_split_and_not_tried_again(sd1: Checkpoint, engine: Engine) -> None:

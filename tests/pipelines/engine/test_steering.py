@@ -100,9 +100,7 @@ def test_each_row_has_its_own_hint_strength_and_span(sd1: Checkpoint, canny: Con
 
 
 def test_a_net_for_another_family_is_refused(sd1: Checkpoint, nets: dict[str, ControlNet]) -> None:
-    with pytest.raises(
-        ControlMismatchError, match="'toy-sdxl-canny' reads text of width 96, model 'toy-sd1' of family"
-    ):
+    with pytest.raises(ControlMismatchError, match="'toy-sdxl-canny' reads text of width 96, model 'toy-sd1'"):
         Trajectory(denoise(sd1, Control(nets["toy-sdxl-canny"], HINT)))
 
 
