@@ -33,7 +33,7 @@ class Services:
             settings=settings,
             broker=_broker(settings),
             queue=_queue(settings),
-            bucket=_bucket(settings),
+            bucket=bucket_of(settings),
             catalog=catalog.read(settings.models_path),
             egress=Egress(allow=settings.egress_allow),
             links=Links(settings.secret_bytes, public_url(settings)),
@@ -62,14 +62,20 @@ def _queue(settings: Settings) -> Queue:
         from server.queue.memory import MemoryQueue
 
         return MemoryQueue()
-    if settings.queue.startswith(("redis://", "rediss://")):
+    if settings.queue.startswith(("redis://", "rediss://", "redis+sentinel://", "rediss+sentinel://")):
         from server.queue.redis import RedisQueue
 
         return RedisQueue(settings.queue)
-    raise SettingsError(f"HUA_QUEUE={settings.queue} is not known; use memory://, redis://… or rediss://…")
+    raise SettingsError(
+        f"HUA_QUEUE={settings.queue} is not known; use memory://, redis[s]://… or redis[s]+sentinel://…"
+    )
 
 
-def _bucket(settings: Settings) -> Bucket:
+def bucket_of(settings: Settings) -> Bucket:
     if settings.bucket == "file://":
         return Bucket.folder(settings.data_dir / "bucket")
-    raise SettingsError(f"HUA_BUCKET={settings.bucket} is not known; use file://")
+    if settings.bucket.startswith("s3://"):
+        from server.s3 import open_bucket
+
+        return open_bucket(settings)
+    raise SettingsError(f"HUA_BUCKET={settings.bucket} is not known; use file:// or s3://BUCKET/PREFIX")

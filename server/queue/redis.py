@@ -18,7 +18,7 @@ from redis.asyncio import Redis
 
 from server.queue import DueCallback, Lease, Overview, Progress, TaskLimitError, Verdict, View, WorkerView
 from server.queue.changes import Changes
-from server.queue.connection import answering, check, connect
+from server.queue.connection import answering, check, connect, disconnect
 from server.queue.due import HIDDEN_S
 from server.queue.live import POSITION_S
 from server.queue.packed import STATES, lost_lease, packed_end, packed_task, packed_worker, view, worker_view
@@ -180,7 +180,7 @@ class RedisQueue:
 
     async def close(self) -> None:
         await self._changes.close()
-        await self._redis.aclose()
+        await disconnect(self._redis)
 
     # --- Redis
 
