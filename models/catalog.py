@@ -15,13 +15,18 @@ from pydantic import BaseModel, ConfigDict, Field, StringConstraints, Validation
 
 FILE = "models.yaml"
 FOR_INPAINTING = "/inpainting"
+CONTROL = "/control/"
+ANNOTATOR = "annotator/"
 PICKLES = frozenset({".ckpt", ".pt", ".pth", ".bin"})
 
 DIFFUSION = frozenset({"sd1", "sd2", "sdxl"})
 """The families that paint from a prompt; the others are single nets, each in one file, with one trade of their own."""
 
+GUIDES = frozenset({"controlnet", "annotator"})
+"""The families around control maps: one net each, in a file or in a folder with its `config.json`."""
+
 Name = Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9._-]{0,63}$")]
-Family = Literal["sd1", "sd2", "sdxl", "upscaler", "lama"]
+Family = Literal["sd1", "sd2", "sdxl", "upscaler", "lama", "controlnet", "annotator"]
 
 
 class CatalogError(Exception):
@@ -35,7 +40,7 @@ class UnknownModelError(Exception):
 class ModelEntry(BaseModel):
     """One model of `models.yaml`. `path` is absolute once the catalog has been read."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, populate_by_name=True)
 
     name: Name
     path: Path
@@ -51,6 +56,10 @@ class ModelEntry(BaseModel):
     """The model that paints masked areas for this one, if it was trained for that; see `Catalog.find`."""
     config: Path | None = None
     """For a single file: a folder of configs (and perhaps tokenizers) to use instead of the family's own."""
+    hint: Name | None = None
+    """What kind of map guides a ControlNet, or is drawn by an annotator: `canny`, `depth`…"""
+    base: Literal["sd1", "sd2", "sdxl"] | None = Field(default=None, alias="for")
+    """The family of the checkpoints that a ControlNet guides."""
     sha256: Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")] | None = None
     bytes: int = Field(default=0, exclude=True)
     """Size of the weights on disk."""
@@ -60,6 +69,8 @@ class Catalog:
     """The models there are. One of those that paint is the default, the model that an empty name means.
 
     `NAME/inpainting` is the model that paints masked areas for NAME: the one that its entry says, else NAME itself.
+    `NAME/control/HINT` is the ControlNet that makes NAME follow a map: the first one for its family with this `hint`,
+    else the one of this name. `annotator/HINT` is the first annotator that draws such maps.
     """
 
     def __init__(self, entries: tuple[ModelEntry, ...]) -> None:
@@ -83,10 +94,36 @@ class Catalog:
 
     def find(self, name: str) -> ModelEntry:
         """The model of this name or alias; "" is the default. Raises UnknownModelError."""
+        if CONTROL in name:
+            return self._guiding(*name.split(CONTROL, 1))
+        if name.startswith(ANNOTATOR):
+            return self._drawing(name.removeprefix(ANNOTATOR))
         entry = self._called(name.removesuffix(FOR_INPAINTING))
         if not name.endswith(FOR_INPAINTING) or entry.inpainting is None:
             return entry
         return self._by_name[entry.inpainting]
+
+    def _guiding(self, name: str, hint: str) -> ModelEntry:
+        painter = self._called(name.removesuffix(FOR_INPAINTING))
+        nets = [entry for entry in self.entries if entry.family == "controlnet" and entry.base == painter.family]
+        fitting = [entry for entry in nets if entry.hint == hint]
+        fitting += [entry for entry in nets if hint in (entry.name, *entry.aliases)]
+        if fitting:
+            return fitting[0]
+        known = sorted({entry.hint or entry.name for entry in nets})
+        raise UnknownModelError(
+            f"there is no ControlNet {hint[:64]!r} for {painter.name!r}, a model of family {painter.family}; "
+            + (f"there are: {', '.join(known)}" if known else f"have the operator add one with `for: {painter.family}`")
+        )
+
+    def _drawing(self, hint: str) -> ModelEntry:
+        for entry in self.entries:
+            if entry.family == "annotator" and entry.hint == hint:
+                return entry
+        raise UnknownModelError(
+            f"no model of this server draws {hint[:64]!r} maps; send a finished one with bypass_annotator, or have the "
+            f"operator add a model of family annotator with `hint: {hint[:64]}`"
+        )
 
     def _called(self, name: str) -> ModelEntry:
         if name == "":
@@ -128,7 +165,9 @@ def _entry(model: object, place: int, folder: Path) -> ModelEntry:
                 "a single file does not say what it predicts; add `prediction: v_prediction` (models of 768 pixels) "
                 "or `prediction: epsilon` (those of 512)"
             )
-        if entry.family not in DIFFUSION and not path.is_file():
+        if entry.family in GUIDES:
+            _check_guide(entry)
+        elif entry.family not in DIFFUSION and not path.is_file():
             raise CatalogError(f"{path} is a folder; a model of family {entry.family} is one .safetensors file")
         return entry.model_copy(update={"path": path, "config": config, "bytes": _weigh(path)})
     except ValidationError as error:
@@ -137,6 +176,13 @@ def _entry(model: object, place: int, folder: Path) -> ModelEntry:
         raise CatalogError(f"{where}: {field}: {first['msg'][0].lower()}{first['msg'][1:]}") from error
     except CatalogError as error:
         raise CatalogError(f"{where}: {error}") from error
+
+
+def _check_guide(entry: ModelEntry) -> None:
+    if entry.family == "controlnet" and entry.base is None:
+        raise CatalogError("a ControlNet guides checkpoints of one family; say which, such as `for: sd1`")
+    if entry.family == "annotator" and entry.hint is None:
+        raise CatalogError("an annotator draws maps of one kind; say which, such as `hint: depth`")
 
 
 def _resolve(path: Path, folder: Path) -> Path:
@@ -160,9 +206,9 @@ def _weigh(path: Path) -> int:
         if path.suffix != ".safetensors":
             raise CatalogError(f"{path.name} is no model; give a diffusers folder or a .safetensors file")
         return path.stat().st_size
-    if not (path / "model_index.json").is_file():
+    if not any((path / name).is_file() for name in ("model_index.json", "config.json")):
         raise CatalogError(f"{path} has no model_index.json; give a diffusers folder or a .safetensors file")
-    return sum(weights.stat().st_size for weights in path.glob("*/*.safetensors"))
+    return sum(weights.stat().st_size for weights in path.glob("**/*.safetensors"))
 
 
 def _default(entries: tuple[ModelEntry, ...]) -> ModelEntry:

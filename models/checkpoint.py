@@ -35,6 +35,10 @@ class Conditioning:
     embeds: torch.Tensor
     extras: Mapping[str, torch.Tensor] = field(default_factory=dict)
 
+    def rows(self, place: torch.Tensor) -> Conditioning:
+        """Of a conditioning that is stacked over rows, those at these places."""
+        return Conditioning(self.embeds[place], {name: extra[place] for name, extra in self.extras.items()})
+
 
 @runtime_checkable
 class Checkpoint(Protocol):
@@ -71,10 +75,17 @@ class Checkpoint(Protocol):
         ...
 
     def predict(
-        self, latents: torch.Tensor, timesteps: torch.Tensor, conditioning: Conditioning, *, circular: bool = False
+        self,
+        latents: torch.Tensor,
+        timesteps: torch.Tensor,
+        conditioning: Conditioning,
+        *,
+        circular: bool = False,
+        residuals: Sequence[torch.Tensor] = (),
     ) -> torch.Tensor:
         """The denoiser's output [rows, channels, h, w] for scaled latents [rows, inputs, h, w], of an inpainting
-        checkpoint followed by mask and masked latents; timesteps are one per row; conditioning is stacked over rows."""
+        checkpoint followed by mask and masked latents; timesteps are one per row; conditioning is stacked over rows.
+        `residuals` are what ControlNets add to its skip connections and, last, to its middle block."""
         ...
 
     def decode(self, latents: torch.Tensor, *, circular: bool = False) -> list[np.ndarray]:

@@ -7,7 +7,7 @@ from typing import Protocol
 
 import torch
 
-from models import eraser, sd1, sdxl, upscaler
+from models import annotators, controlnet, eraser, sd1, sdxl, upscaler
 from models.catalog import ModelEntry
 
 
@@ -30,6 +30,8 @@ _LOADERS: dict[str, Callable[[ModelEntry, torch.device, torch.dtype], Resident]]
     "sdxl": sdxl.load,
     "upscaler": upscaler.load,
     "lama": eraser.load,
+    "controlnet": controlnet.load,
+    "annotator": annotators.load,
 }
 
 

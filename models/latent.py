@@ -74,7 +74,13 @@ class LatentDiffusion:
 
     @torch.inference_mode()
     def predict(
-        self, latents: Tensor, timesteps: Tensor, conditioning: Conditioning, *, circular: bool = False
+        self,
+        latents: Tensor,
+        timesteps: Tensor,
+        conditioning: Conditioning,
+        *,
+        circular: bool = False,
+        residuals: Sequence[Tensor] = (),
     ) -> Tensor:
         """As the contract says; computed in the checkpoint's dtype, returned in that of the latents."""
         with circularly.padding(self._unet, circular):
@@ -83,6 +89,8 @@ class LatentDiffusion:
                 timesteps,
                 conditioning.embeds,
                 added_cond_kwargs=dict(conditioning.extras),
+                down_block_additional_residuals=tuple(residuals[:-1]) or None,
+                mid_block_additional_residual=residuals[-1] if residuals else None,
                 return_dict=False,
             )[0]
         return output.to(latents.dtype)

@@ -13,8 +13,10 @@ from typing import Literal
 import torch
 
 from models import families
+from models.annotators import Annotator
 from models.catalog import DIFFUSION, Catalog
 from models.checkpoint import Checkpoint
+from models.controlnet import ControlNet
 from models.eraser import Eraser
 from models.families import Resident
 from models.residence import Load, Residence, Slot
@@ -63,7 +65,7 @@ class Hold:
         return self.ready
 
     def checkpoint(self, name: str) -> Checkpoint:
-        """The model of this name or alias, which must be one of those held. Raises WrongFamilyError, as all three."""
+        """The model of this name or alias, which must be one of those held. Raises WrongFamilyError, as all of them."""
         model = self._registry.model(self, name)
         if isinstance(model, Checkpoint):
             return model
@@ -80,6 +82,18 @@ class Hold:
         if isinstance(model, Eraser):
             return model
         raise WrongFamilyError(model, "erase", "lama")
+
+    def controlnet(self, name: str) -> ControlNet:
+        model = self._registry.model(self, name)
+        if isinstance(model, ControlNet):
+            return model
+        raise WrongFamilyError(model, "guide by a control map", "controlnet")
+
+    def annotator(self, name: str) -> Annotator:
+        model = self._registry.model(self, name)
+        if isinstance(model, Annotator):
+            return model
+        raise WrongFamilyError(model, "draw a control map", "annotator")
 
     def release(self) -> None:
         """Lets go; if it is not ready yet, its turn is given up. A second time does nothing."""

@@ -6,6 +6,8 @@ import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+import numpy as np
+
 
 @dataclass(frozen=True, slots=True)
 class Span:
@@ -43,3 +45,32 @@ def spans(length: int, side: int, margin: int) -> list[Span]:
         first = cut[-1].last if cut else 0
         cut.append(Span(begin, begin + side, first, length if index == count - 1 else begin + side - margin))
     return cut
+
+
+class Canvas:
+    """Room for tiles that are painted over what they overlap with: towards its ends, over `fade` pixels, each weighs
+    less and less, so that no seam shows.
+    """
+
+    def __init__(self, width: int, height: int, fade: int) -> None:
+        self._sum = np.zeros((height, width, 3), np.float32)
+        self._weight = np.zeros((height, width, 1), np.float32)
+        self._fade = fade
+
+    def lay(self, tile: Tile, pixels: np.ndarray) -> None:
+        """uint8 RGB pixels of all that the tile shows."""
+        weight = np.outer(*(self._weights(span) for span in (tile.rows, tile.columns)))[:, :, None]
+        place = slice(tile.rows.begin, tile.rows.end), slice(tile.columns.begin, tile.columns.end)
+        self._sum[place] += weight * pixels
+        self._weight[place] += weight
+
+    @property
+    def pixels(self) -> np.ndarray:
+        """uint8 RGB [height, width, 3], once every pixel lies in some tile."""
+        means: np.ndarray = np.rint(self._sum / self._weight).astype(np.uint8)
+        return means
+
+    def _weights(self, span: Span) -> np.ndarray:
+        place = np.arange(span.end - span.begin, dtype=np.float32)
+        weights: np.ndarray = np.minimum(np.minimum(place, place[::-1]) + 1, self._fade + 1) / (self._fade + 1)
+        return weights

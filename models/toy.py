@@ -1,10 +1,10 @@
 """Toy checkpoints: the real architectures at a size that a laptop's CPU runs in tenths of a second.
 
 `python -m models.toy DIR` fills DIR with `toy-sd1`, `toy-sd2`, `toy-sdxl` and `toy-sd1-inpainting`, diffusers folders
-that any diffusers pipeline loads, with `toy-esrgan` and `toy-lama`, files that spandrel's architectures fit, and with a
-`models.yaml` that names them. Weights are random but for the last convolutions of diffusion, which are fitted in closed
-form (`toy_fit.py`), so that pictures show soft coloured shapes instead of grey noise, and for a path through the
-upscaler that keeps colours.
+that any diffusers pipeline loads, with ControlNets for them (`toy_control.py`), with `toy-esrgan` and `toy-lama`, files
+that spandrel's architectures fit, and with a `models.yaml` that names them. Weights are random but for the last
+convolutions of diffusion, which are fitted in closed form (`toy_fit.py`), so that pictures show soft coloured shapes
+instead of grey noise, and for a path through the upscaler that keeps colours.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ import shutil
 import sys
 import tempfile
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +23,7 @@ from safetensors.torch import save_file
 from transformers.utils import logging as transformers_logging
 
 from models import toy_nets
+from models.toy_control import TOY_GUIDES
 from models.toy_fit import fit_autoencoder, fit_denoiser
 from models.toy_nets import TOYS, Toy
 from models.toy_single import SINGLE_NETS
@@ -59,6 +61,11 @@ models:
     family: upscaler
     title: "Toy ESRGAN ×4"
     aliases: [esr, esr_anime, ultrasharp]
+  - {name: toy-depth, path: toy-depth, family: annotator, hint: depth}
+  - {name: toy-sd1-canny, path: toy-sd1-canny, family: controlnet, for: sd1, hint: canny}
+  - {name: toy-sd1-depth, path: toy-sd1-depth, family: controlnet, for: sd1, hint: depth}
+  - {name: toy-sd1-tile, path: toy-sd1-tile, family: controlnet, for: sd1, hint: tile}
+  - {name: toy-sdxl-canny, path: toy-sdxl-canny, family: controlnet, for: sdxl, hint: canny}
   - {name: toy-lama, path: toy-lama.safetensors, family: lama, title: "Toy LaMa", aliases: [lama]}
 """
 
@@ -71,8 +78,9 @@ def build(folder: Path) -> None:
     transformers_logging.disable_progress_bar()
     folder.mkdir(parents=True, exist_ok=True)
     for toy in TOYS:
-        if not (folder / toy.name).exists():
-            _build_whole(toy, folder)
+        _build_whole(toy.name, toy.seed, partial(_save, toy), folder)
+    for name, (seed, save) in TOY_GUIDES.items():
+        _build_whole(name, seed, save, folder)
     for name, weights in SINGLE_NETS.items():
         if not (folder / name).exists():
             _save_single(weights, folder / name)
@@ -82,14 +90,17 @@ def build(folder: Path) -> None:
         part.rename(folder / "models.yaml")
 
 
-def _build_whole(toy: Toy, folder: Path) -> None:
-    part = Path(tempfile.mkdtemp(prefix=f".{toy.name}-", dir=folder))
+def _build_whole(name: str, seed: int, save: Callable[[Path], None], folder: Path) -> None:
+    """A toy that is a folder, unless it is there already."""
+    if (folder / name).exists():
+        return
+    part = Path(tempfile.mkdtemp(prefix=f".{name}-", dir=folder))
     try:
         with torch.random.fork_rng(devices=()):
-            torch.manual_seed(toy.seed)
-            _save(toy, part)
+            torch.manual_seed(seed)
+            save(part)
         part.chmod(0o755)
-        part.rename(folder / toy.name)
+        part.rename(folder / name)
     finally:
         shutil.rmtree(part, ignore_errors=True)
 

@@ -1,4 +1,7 @@
-"""What can be made. Every module beside this one that holds a `Pipeline` is a task type; nothing else lists them."""
+"""What can be made. Every module beside this one that holds a `Pipeline` is a task type; nothing else lists them.
+
+A module may hold several that differ in a word: it lists them, ready made, as `TASKS`.
+"""
 
 from __future__ import annotations
 
@@ -6,6 +9,8 @@ import difflib
 import importlib
 import inspect
 import pkgutil
+from collections.abc import Iterable
+from types import ModuleType
 
 from pipelines.pipeline import AnyPipeline, Pipeline
 
@@ -28,14 +33,20 @@ def _discover() -> dict[str, AnyPipeline]:
     for module in pkgutil.iter_modules(__path__, __name__ + "."):
         if module.ispkg:
             continue
-        for _, kind in inspect.getmembers(importlib.import_module(module.name), inspect.isclass):
-            if not issubclass(kind, Pipeline) or inspect.isabstract(kind) or kind.__module__ != module.name:
-                continue
-            for name in kind.names:
+        for pipeline in _tasks_of(importlib.import_module(module.name)):
+            for name in pipeline.names:
                 if name in found:
                     raise DuplicateNameError(f"{module.name} and {type(found[name]).__module__} both claim {name!r}")
-            found.update(dict.fromkeys(kind.names, kind()))
+            found.update(dict.fromkeys(pipeline.names, pipeline))
     return found
+
+
+def _tasks_of(module: ModuleType) -> Iterable[AnyPipeline]:
+    if hasattr(module, "TASKS"):
+        tasks: Iterable[AnyPipeline] = module.TASKS
+        return tasks
+    kinds = [kind for _, kind in inspect.getmembers(module, inspect.isclass) if kind.__module__ == module.__name__]
+    return [kind() for kind in kinds if issubclass(kind, Pipeline) and not inspect.isabstract(kind)]
 
 
 _by_name = _discover()

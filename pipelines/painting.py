@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 from typing import TYPE_CHECKING, Annotated, Literal, Self
 
@@ -9,12 +10,13 @@ from pydantic import Field, model_validator
 
 from models.catalog import FOR_INPAINTING
 from pipelines.params import ImageParams, refuse_odd_size, strength_of
-from pipelines.pipeline import Denoise, Kept, Steps, Work
+from pipelines.pipeline import Control, Denoise, Kept, Steps, Work
 
 if TYPE_CHECKING:
     import numpy as np
 
     from models.checkpoint import Checkpoint
+    from models.masks import Box
     from pipelines.engine.noise import SeededNoise
 
 Side = Annotated[int, Field(ge=64, le=8192)]
@@ -115,10 +117,22 @@ class ThinMaskError(ValueError):
     code = "bad_input"
 
 
+def _freely(width: int, height: int, box: Box) -> tuple[Control, ...]:
+    """The controls of an image of this size that shows this box of the picture: none."""
+    return ()
+
+
 def paint(
-    params: PaintParams, checkpoint: Checkpoint, original: np.ndarray, mask: np.ndarray
+    params: PaintParams,
+    checkpoint: Checkpoint,
+    original: np.ndarray,
+    mask: np.ndarray,
+    controls: Callable[[int, int, Box], tuple[Control, ...]] = _freely,
 ) -> Steps[list[np.ndarray]]:
-    """The original, pixels [height, width, 3 or 4], painted where the mask is true; images of the same size."""
+    """The original, pixels [height, width, 3 or 4], painted where the mask is true; images of the same size.
+
+    `controls` are told the width and height at which it is painted, and the box of the picture that is.
+    """
     from models.masks import Box, bounds, fitted, grown, pasted
     from models.pixels import flattened, resized, snapped
 
@@ -130,7 +144,8 @@ def paint(
         padding = params.inpainting_mask_padding or 0
         box, fade = grown(bounds(mask, padding), width / height, *full), min(fade, padding)
     part = resized(picture[box.pixels], width, height)
-    painted = yield from _painted(params, checkpoint, part, fitted(mask[box.pixels], width, height))
+    guided = controls(width, height, box)
+    painted = yield from _painted(params, checkpoint, part, fitted(mask[box.pixels], width, height), guided)
     images = [resized(pixels, *box.size) for pixels in painted]
     if not masked and not params.keep_original:
         return images
@@ -141,7 +156,7 @@ def paint(
 
 
 def _painted(
-    params: PaintParams, checkpoint: Checkpoint, picture: np.ndarray, mask: np.ndarray
+    params: PaintParams, checkpoint: Checkpoint, picture: np.ndarray, mask: np.ndarray, controls: tuple[Control, ...]
 ) -> Steps[list[np.ndarray]]:
     """The picture, RGB, painted at the size that it has."""
     if not mask[:: checkpoint.factor, :: checkpoint.factor].any():
@@ -149,7 +164,8 @@ def _painted(
             f"the mask is thinner than the {checkpoint.factor} pixels that can be painted; draw it broader, smooth it "
             "by inpainting_mask_blur, or enlarge it by inpainting_mode masked"
         )
-    latents = yield [_denoise(params, checkpoint, noise, picture, mask) for noise in params.noises()]
+    wishes = [_denoise(params, checkpoint, noise, picture, mask) for noise in params.noises()]
+    latents = yield [replace(wish, controls=controls) for wish in wishes]
     return [pixels for latent in latents for pixels in checkpoint.decode(latent, circular=params.use_circular)]
 
 

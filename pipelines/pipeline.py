@@ -8,7 +8,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Generator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, ClassVar, Generic, Protocol, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeVar
 
 from pydantic import BaseModel, ConfigDict
 
@@ -16,7 +16,9 @@ if TYPE_CHECKING:
     import numpy as np
     import torch
 
+    from models.annotators import Annotator
     from models.checkpoint import Checkpoint, Conditioning
+    from models.controlnet import ControlNet
     from models.eraser import Eraser
     from models.upscaler import Upscaler
     from pipelines.engine.noise import SeededNoise
@@ -47,6 +49,23 @@ class Kept:
 
 
 @dataclass(frozen=True, slots=True)
+class Control:
+    """A ControlNet's share in a Denoise: it follows `hint`, [1, 3, height, width] in 0..1, as strongly as `strength`
+    says, from `start` to `end` of its steps, in shares of them as diffusers counts (`control_guidance_start`, `_end`).
+
+    `guess` shows the hint to the prompt alone, and ever more faintly towards the outer layers, so that the net guesses
+    what the hint means where the prompt does not say (the authors' guess mode).
+    """
+
+    net: ControlNet
+    hint: torch.Tensor
+    strength: float = 1.0
+    start: float = 0.0
+    end: float = 1.0
+    guess: bool = False
+
+
+@dataclass(frozen=True, slots=True)
 class Denoise:
     """What a recipe yields: "bring these latents from noise to image, so". One image each.
 
@@ -73,6 +92,7 @@ class Denoise:
     initial: torch.Tensor | None = None
     beside: torch.Tensor | None = None
     kept: Kept | None = None
+    controls: tuple[Control, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,6 +127,10 @@ class Models(Protocol):
 
     def eraser(self, name: str) -> Eraser: ...
 
+    def controlnet(self, name: str) -> ControlNet: ...
+
+    def annotator(self, name: str) -> Annotator: ...
+
 
 @dataclass(frozen=True, slots=True)
 class Work:
@@ -125,9 +149,9 @@ class Work:
 class Pipeline(ABC, Generic[P]):
     """A task type. One file beside this one holds one subclass; `pipelines` finds it by itself."""
 
-    names: ClassVar[tuple[str, ...]]
+    names: tuple[str, ...]
     """The canonical name first, then its aliases."""
-    title: ClassVar[str]
+    title: str
     Params: type[P]
 
     @abstractmethod

@@ -9,6 +9,7 @@ import numpy as np
 import torch
 
 from models.checkpoint import Conditioning
+from pipelines.engine.steering import residuals
 from pipelines.engine.table import DEPTH
 from pipelines.engine.trajectory import Trajectory
 from pipelines.pipeline import Denoise
@@ -22,13 +23,16 @@ class Key(NamedTuple):
     embeds: tuple[int, ...]
     extras: tuple[tuple[str, tuple[int, ...]], ...]
     circular: bool
+    nets: tuple[str, ...] = ()
+    """The ControlNets that act on the present step; one whose turn is over, or to come, sets nobody apart."""
 
 
 def key_of(trajectory: Trajectory) -> Key:
     denoise = trajectory.denoise
     extras = tuple((name, tuple(extra.shape[1:])) for name, extra in sorted(denoise.positive.extras.items()))
     embeds = tuple(denoise.positive.embeds.shape[1:])
-    return Key(denoise.checkpoint.name, trajectory.shape, embeds, extras, denoise.circular)
+    nets = tuple(control.net.name for control in trajectory.controls)
+    return Key(denoise.checkpoint.name, trajectory.shape, embeds, extras, denoise.circular, nets)
 
 
 class Batch:
@@ -39,10 +43,7 @@ class Batch:
         self._checkpoint = trajectories[0].denoise.checkpoint
         self._guided = [index for index, each in enumerate(trajectories) if each.denoise.negative is not None]
         self._owners = [*self._guided, *range(len(trajectories))]
-
-    @property
-    def key(self) -> Key:
-        return key_of(self._trajectories[0])
+        self.key = key_of(trajectories[0])
 
     @property
     def rows(self) -> int:
@@ -69,10 +70,13 @@ class Batch:
         checkpoint, denoises = self._checkpoint, [each.denoise for each in self._trajectories]
         owners = _moved(torch.tensor(self._owners), latents.device)
         inputs, beside = latents.to(checkpoint.dtype), [each.beside for each in self._trajectories]
+        conditioning, times, circular = _conditioning(denoises), timesteps[owners], self.key.circular
+        added: list[torch.Tensor] = []
+        if self.key.nets:
+            added = residuals(self._trajectories, self._owners, inputs[owners], times, conditioning, circular=circular)
         if shown := [extra for extra in beside if extra is not None]:
             inputs = torch.cat([inputs, torch.stack(shown)], dim=1)
-        circular = denoises[0].circular
-        return checkpoint.predict(inputs[owners], timesteps[owners], _conditioning(denoises), circular=circular).float()
+        return checkpoint.predict(inputs[owners], times, conditioning, circular=circular, residuals=added).float()
 
     def _guide(self, predicted: torch.Tensor, guidance: torch.Tensor) -> torch.Tensor:
         """Classifier-free guidance (Ho and Salimans 2022), where there is a negative to be steered away from."""

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import torch
 
 from pipelines.engine import samplers
-from pipelines.pipeline import Denoise, Kept
+from pipelines.pipeline import Control, Denoise, Kept
 
 State = dict[str, torch.Tensor]
 """A trajectory at rest, on the CPU: `index`, `latents` and `outputs` [deep, channels, h, w], `noise` (uint8)."""
@@ -19,6 +21,12 @@ class SourceShapeError(ValueError):
 
 class InpaintingOnlyError(ValueError):
     """A checkpoint for inpainting was asked for a whole picture, without a mask to look at."""
+
+    code = "bad_input"
+
+
+class ControlMismatchError(ValueError):
+    """A ControlNet was made for checkpoints of another kind, or a hint is of another size than the image."""
 
     code = "bad_input"
 
@@ -42,6 +50,7 @@ class Trajectory:
         self.index = 0
         self.outputs: list[torch.Tensor] = []
         self.beside = self._beside()
+        self._controls = sorted((_usable(each, denoise) for each in denoise.controls), key=lambda each: each.net.name)
         noise = denoise.initial if denoise.initial is not None else denoise.noise.initial((1, *self.shape))
         self._initial = noise[0].to(checkpoint.device)
         self._kept = None if denoise.kept is None else _on(checkpoint.device, denoise.kept)
@@ -49,6 +58,12 @@ class Trajectory:
             self.latents = [self._start()]
         else:
             self._restore(state)
+
+    @property
+    def controls(self) -> list[Control]:
+        """Those that act on the present step, by the name of their net; hints are on the device."""
+        begin, end = self.index / len(self.table), (self.index + 1) / len(self.table)
+        return [each for each in self._controls if each.strength and begin >= each.start and end <= each.end]
 
     @property
     def rows(self) -> int:
@@ -146,3 +161,19 @@ class Trajectory:
 def _on(device: torch.device, kept: Kept) -> Kept:
     """Of one image, [channels, h, w] and [1, h, w], float32 on the device."""
     return Kept(kept.picture[0].to(device, torch.float32), kept.mask[0].to(device, torch.float32))
+
+
+def _usable(control: Control, denoise: Denoise) -> Control:
+    """The control with its hint on the device. Raises ControlMismatchError."""
+    net, checkpoint = control.net, denoise.checkpoint
+    width, (height, across) = denoise.positive.embeds.shape[-1], control.hint.shape[2:]
+    if net.width != width:
+        raise ControlMismatchError(
+            f"ControlNet {net.name!r} reads text of width {net.width}, model {checkpoint.name!r} of family "
+            f"{checkpoint.family} gives {width}; use a ControlNet that was made for this family"
+        )
+    if (across, height) != (denoise.width, denoise.height):
+        raise ControlMismatchError(
+            f"a hint is {across}×{height} where {denoise.width}×{denoise.height} is painted; send one of that size"
+        )
+    return replace(control, hint=control.hint.to(checkpoint.device, checkpoint.dtype))

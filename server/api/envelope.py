@@ -54,7 +54,7 @@ class TaskEnvelope(Envelope):
 
 def typed_envelope(pipeline: AnyPipeline) -> type[Envelope]:
     """The envelope of one task type, with its params spelt out for the API's description."""
-    name = pipeline.Params.__name__.removesuffix("Params") + "Task"
+    name = "".join(word.capitalize() for word in re.split(r"[._]", pipeline.names[0])) + "Task"
     params: Any = (pipeline.Params, ...)
     return create_model(name, __base__=Envelope, __doc__=pipeline.title, params=params)
 

@@ -74,7 +74,10 @@ def test_paths_are_no_names(three: Catalog, name: str) -> None:
     ("line", "complaint"),
     [
         ("{name: ../x, path: one, family: sd1}", "name: string should match"),
-        ("{name: x, path: one, family: flux}", "family: input should be 'sd1', 'sd2', 'sdxl', 'upscaler' or 'lama'"),
+        (
+            "{name: x, path: one, family: flux}",
+            "family: input should be 'sd1', 'sd2', 'sdxl', 'upscaler', 'lama', 'controlnet' or 'annotator'",
+        ),
         ("{name: x, path: one}", "family: field required"),
         ("{name: x, path: one, family: sd1, colour: red}", "colour: extra inputs are not permitted"),
         ("{name: x, path: none, family: sd1}", "none does not exist; put the model there"),

@@ -2,7 +2,7 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from models.tiles import spans, tiles
+from models.tiles import Canvas, Tile, spans, tiles
 
 
 @given(length=st.integers(1, 400), side=st.integers(4, 64), share=st.floats(0, 0.49))
@@ -28,3 +28,15 @@ def test_tiles_paint_every_pixel_once() -> None:
 def test_a_picture_of_one_tile_is_not_cut() -> None:
     (tile,) = tiles(30, 20, side=32, margin=8)
     assert (tile.columns.begin, tile.columns.end, tile.rows.begin, tile.rows.end) == (0, 30, 0, 20)
+
+
+def test_a_canvas_fades_from_tile_to_tile() -> None:
+    left, right = spans(24, 16, 4)
+    canvas = Canvas(24, 16, fade=8)
+    for span, level in ((left, 0), (right, 90)):
+        canvas.lay(Tile(spans(16, 16, 4)[0], span), np.full((16, 16, 3), level, np.uint8))
+    row = canvas.pixels[8, :, 0].astype(int)
+    assert row[:8].tolist() == [0] * 8
+    assert row[16:].tolist() == [90] * 8
+    assert np.diff(row).min() >= 0
+    assert np.diff(row).max() <= 10

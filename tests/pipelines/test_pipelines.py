@@ -6,8 +6,10 @@ import pipelines
 from pipelines import UnknownTaskTypeError
 
 
-def test_every_task_type_has_a_file_of_its_own() -> None:
-    homes = [inspect.getmodule(type(pipeline)) for pipeline in pipelines.every()]
+def test_every_kind_of_task_has_a_file_of_its_own() -> None:
+    """But for those that a module lists, which differ in a word."""
+    kinds = {type(pipeline): inspect.getmodule(type(pipeline)) for pipeline in pipelines.every()}
+    homes = [home for home in kinds.values() if not hasattr(home, "TASKS")]
     assert len(homes) == len(set(homes)) >= 2
 
 

@@ -49,8 +49,8 @@ def wish(index: int, model: str = "toy-sd1", **changes: Any) -> Txt2Img.Params:
 class Stock:
     """A diffusers pipeline as it comes, run for one request alone."""
 
-    def __init__(self, kind: Any, folder: Path) -> None:
-        extra = {} if "XL" in kind.__name__ else {"safety_checker": None}
+    def __init__(self, kind: Any, folder: Path, **parts: Any) -> None:
+        extra = parts if "XL" in kind.__name__ else {**parts, "safety_checker": None}
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             self._pipe = kind.from_pretrained(folder, local_files_only=True, **extra)
@@ -224,12 +224,12 @@ class Narrow:
         return getattr(self._checkpoint, name)
 
     def predict(
-        self, latents: torch.Tensor, timesteps: torch.Tensor, conditioning: Conditioning, *, circular: bool = False
+        self, latents: torch.Tensor, timesteps: torch.Tensor, conditioning: Conditioning, **more: Any
     ) -> torch.Tensor:
         if len(latents) > self._rows:
             self.refused.append(len(latents))
             raise torch.OutOfMemoryError(f"{len(latents)} rows")
-        return self._checkpoint.predict(latents, timesteps, conditioning, circular=circular)
+        return self._checkpoint.predict(latents, timesteps, conditioning, **more)
 
 
 def test_a_batch_that_does_not_fit_is_split_and_not_tried_again(sd1: Checkpoint, engine: Engine) -> None:

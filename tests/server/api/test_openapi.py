@@ -14,6 +14,7 @@ from hypothesis.errors import Unsatisfiable
 from schemathesis.checks import CHECKS
 from schemathesis.generation import GenerationMode
 
+import pipelines
 from server.app import create_app
 from server.controller import Controller
 from server.queue import WorkerView
@@ -58,10 +59,22 @@ def described(tmp_path_factory) -> Iterator[schemathesis.BaseSchema]:
     thread.join()
 
 
+def twins() -> set[str]:
+    """Routes of task types whose parameters are those of another one."""
+    seen, paths = set(), set()
+    for pipeline in pipelines.every():
+        if pipeline.Params in seen:
+            paths.add(f"/v1/pipelines/{pipeline.names[0]}")
+        seen.add(pipeline.Params)
+    return paths
+
+
 @pytest.mark.parametrize("mode", list(GenerationMode))
 def test_the_api_is_as_it_describes_itself(described, mode):
     for found in described.get_all_operations():
         operation = found.ok()
+        if operation.path in twins():
+            continue
 
         @hypothesis.given(case=operation.as_strategy(generation_mode=mode))
         @hypothesis.settings(

@@ -1,0 +1,109 @@
+"""Enlarging by repainting tiles."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import diffusers
+import numpy as np
+import pytest
+from PIL import Image
+from pydantic import ValidationError
+
+from models.pixels import resized
+from pipelines.engine.batch import key_of
+from pipelines.engine.events import Failed
+from pipelines.engine.noise import SeededNoise
+from pipelines.upscale_tile import UpscaleTile
+from tests.pipelines.conftest import Studio
+from tests.pipelines.engine.test_engine import difference
+from tests.pipelines.test_control import PICTURE, stock
+
+TILE = UpscaleTile()
+GIVEN = {"url": PICTURE}
+
+
+def params(**changes: Any) -> Any:
+    wanted = {"url": "http://example.com/a.png", "text": "a house", "model": "toy-sd1", "seed": 3, "highres_steps": 6}
+    return TILE.Params(**wanted | changes)
+
+
+def test_a_single_tile_equals_diffusers(studio: Studio, models_dir: Path) -> None:
+    """Given the same latents to start from, which are drawn in another order here."""
+    reference = stock(diffusers.StableDiffusionControlNetImg2ImgPipeline, models_dir, "toy-sd1", "toy-sd1-tile")
+    wanted = params(fidelity=0.5, strength=0.7, num_steps=6)
+    enlarged = resized(PICTURE, 128, 128)
+    with studio.held("toy-sd1") as hold:
+        source = hold.checkpoint("toy-sd1").encode(enlarged, SeededNoise(wanted.seed + 1))
+    initial = SeededNoise(wanted.seed).gaussian(source.shape)
+    pipe = reference._pipe
+    pipe.prepare_latents = lambda _, timestep, *__: pipe.scheduler.add_noise(source, initial, timestep)
+    hint = Image.fromarray(enlarged)
+    expected = reference.image(wanted, image=hint, control_image=hint, strength=0.5, controlnet_conditioning_scale=0.7)
+    assert difference(studio.image(TILE, wanted, GIVEN), expected) <= 1
+
+
+def test_all_tiles_share_their_batches(studio: Studio) -> None:
+    studio.engine.add("task", TILE, params(grid_wh=64, padding=8), GIVEN)
+    studio.engine.step()
+    tiles = studio.engine._under_way()
+    assert len(tiles) == 9
+    assert len({key_of(tile) for tile in tiles}) == 1
+    assert tiles[0].controls[0].net.name == "toy-sd1-tile"
+    studio.engine.abort("task")
+
+
+def test_tiles_show_no_seams(studio: Studio) -> None:
+    """Of a flat picture: the step from one pixel to the next is no larger at the tiles' edges than within them."""
+    flat = {"url": np.full((64, 64, 3), 128, np.uint8)}
+    made = studio.image(TILE, params(grid_wh=64, padding=8, fidelity=0.8), flat).astype(int)
+    steps = np.abs(np.diff(made, axis=1)).mean(axis=(0, 2))
+    edges = [begin + offset for begin in (32, 48, 96, 112) for offset in (-1, 0)]
+    assert steps[edges].max() <= 1.5 * steps.max()
+    assert made.shape == (128, 128, 3)
+
+
+def test_sizes_and_transparency(studio: Studio) -> None:
+    picture = np.dstack([PICTURE, np.full((64, 64), 90, np.uint8)])
+    made = studio.image(TILE, params(upscale_factor=[1.5, 1.3]), {"url": picture})
+    assert made.shape == (83, 96, 4)
+    assert (made[:, :, 3] == 90).all()
+    shrunk = studio.image(TILE, params(upscale_factor=1, max_wh=64), {"url": np.zeros((100, 200, 3), np.uint8)})
+    assert shrunk.shape == (32, 64, 3)
+
+
+def test_more_fidelity_leaves_less_to_chance(studio: Studio) -> None:
+    def spread(fidelity: float) -> float:
+        one, other = (studio.image(TILE, params(fidelity=fidelity, seed=seed), GIVEN).astype(int) for seed in (1, 2))
+        return float(np.abs(one - other).mean())
+
+    assert spread(1) < spread(0.6) < spread(0)
+
+
+def test_too_large_a_result_is_refused(studio: Studio) -> None:
+    failure = studio.run(TILE, params(upscale_factor=8, max_wh=8192), {"url": np.zeros((2048, 2048, 3), np.uint8)})
+    assert isinstance(failure, Failed)
+    assert failure.code == "bad_input"
+    assert "16384×16384" in failure.message
+
+
+@pytest.mark.parametrize(
+    ("wrong", "says"),
+    [
+        ({"grid_wh": 100}, "grid_wh 100 is not a multiple of 8"),
+        ({"grid_wh": 64, "padding": 32}, "padding 32 leaves nothing of a tile of 64"),
+        ({"controls": []}, "controls"),
+        ({"num_samples": 2}, "num_samples"),
+    ],
+)
+def test_what_makes_no_sense_is_refused(wrong: dict[str, Any], says: str) -> None:
+    with pytest.raises(ValidationError) as caught:
+        params(**wrong)
+    assert says in str(caught.value)
+
+
+def test_the_work_is_that_of_the_tiles() -> None:
+    assert TILE.needs(params()) == ("toy-sd1", "toy-sd1/control/tile")
+    work = TILE.work(params(highres_steps=36))
+    assert (work.pixels, work.images, work.steps) == (512 * 512, 16, 20)
