@@ -6,7 +6,7 @@ Torch-free: the API answers `GET /v1/models` and refuses unknown names from it.
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -15,13 +15,14 @@ from pydantic import BaseModel, ConfigDict, Field, StringConstraints, Validation
 
 FILE = "models.yaml"
 FOR_INPAINTING = "/inpainting"
+LORA = "lora/"
 PICKLES = frozenset({".ckpt", ".pt", ".pth", ".bin"})
 
 DIFFUSION = frozenset({"sd1", "sd2", "sdxl"})
 """The families that paint from a prompt; the others are single nets, each in one file, with one trade of their own."""
 
 Name = Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9._-]{0,63}$")]
-Family = Literal["sd1", "sd2", "sdxl", "upscaler", "lama"]
+Family = Literal["sd1", "sd2", "sdxl", "upscaler", "lama", "lora"]
 
 
 class CatalogError(Exception):
@@ -30,6 +31,10 @@ class CatalogError(Exception):
 
 class UnknownModelError(Exception):
     """A name that no model has; the message names those that exist, the likeliest first."""
+
+
+class MisfitError(Exception):
+    """A model was asked for together with one of a family that it is not for."""
 
 
 class ModelEntry(BaseModel):
@@ -49,6 +54,8 @@ class ModelEntry(BaseModel):
     """Text-encoder layers left out when a task does not say how many."""
     inpainting: Name | None = None
     """The model that paints masked areas for this one, if it was trained for that; see `Catalog.find`."""
+    base: Annotated[Literal["sd1", "sd2", "sdxl"] | None, Field(alias="for")] = None
+    """The family whose checkpoints a LoRA changes; None: whichever it fits."""
     config: Path | None = None
     """For a single file: a folder of configs (and perhaps tokenizers) to use instead of the family's own."""
     sha256: Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")] | None = None
@@ -60,6 +67,7 @@ class Catalog:
     """The models there are. One of those that paint is the default, the model that an empty name means.
 
     `NAME/inpainting` is the model that paints masked areas for NAME: the one that its entry says, else NAME itself.
+    `lora/NAME` is the LoRA NAME, and nothing else of that name.
     """
 
     def __init__(self, entries: tuple[ModelEntry, ...]) -> None:
@@ -83,10 +91,30 @@ class Catalog:
 
     def find(self, name: str) -> ModelEntry:
         """The model of this name or alias; "" is the default. Raises UnknownModelError."""
+        if name.startswith(LORA):
+            return self._of("lora", name.removeprefix(LORA))
         entry = self._called(name.removesuffix(FOR_INPAINTING))
         if not name.endswith(FOR_INPAINTING) or entry.inpainting is None:
             return entry
         return self._by_name[entry.inpainting]
+
+    def refuse_misfits(self, names: Iterable[str]) -> None:
+        """Raises MisfitError if any of these is for another family than that of the first, UnknownModelError."""
+        entries = [self.find(name) for name in names]
+        for entry in entries:
+            if entry.base is not None and entry.base != entries[0].family:
+                raise MisfitError(
+                    f"{entry.family} {entry.name!r} is for models of family {entry.base}, but {entries[0].name!r} is "
+                    f"of family {entries[0].family}; leave it out, or name another model"
+                )
+
+    def _of(self, family: Family, name: str) -> ModelEntry:
+        found = self._by_name.get(name)
+        if found is not None and found.family == family:
+            return found
+        others = [entry.name for entry in self.entries if entry.family == family]
+        listed = ", ".join(others) or f"none; list some of family {family} in {FILE}"
+        raise UnknownModelError(f"there is no {family} {name[:64]!r}; there are: {listed}")
 
     def _called(self, name: str) -> ModelEntry:
         if name == "":

@@ -8,11 +8,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
+from typing import TYPE_CHECKING, Any, Protocol, Self, runtime_checkable
 
 if TYPE_CHECKING:
     import numpy as np
     import torch
+
+    from models.merging import Adapter
 
 
 class Noise(Protocol):
@@ -51,6 +53,16 @@ class Checkpoint(Protocol):
     dtype: torch.dtype
     scheduler_config: Mapping[str, Any]
     """The diffusers scheduler config that the weights were trained for: betas, prediction type, spacing, offset."""
+
+    @property
+    def adapters(self) -> tuple[tuple[str, float], ...]:
+        """Names and scales of the LoRAs that `predict` merges into the denoiser. Those that differ in them can share
+        no forward pass."""
+        ...
+
+    def adapted(self, adapters: Sequence[Adapter]) -> Self:
+        """The same weights, with these LoRAs merged into them whenever this one is used, and none otherwise."""
+        ...
 
     def encode_prompt(
         self, text: str, negative: str | None, *, clip_skip: int, width: int, height: int

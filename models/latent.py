@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import copy
 from collections import OrderedDict
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Hashable, Mapping, Sequence
+from typing import Any, Self
 
 import numpy as np
 import torch
@@ -15,6 +16,7 @@ from models import circular as circularly
 from models.autoencoder import Autoencoder
 from models.catalog import ModelEntry
 from models.checkpoint import Conditioning, Noise
+from models.merging import Adapter, MergedNet
 from models.preview import fit_preview, paint
 from models.text import Encoding, TextEncoder
 from models.weights import Weights, WeightsError
@@ -45,7 +47,13 @@ class LatentDiffusion:
         self.inputs = int(self._unet.config.in_channels)
         self._autoencoder = autoencoder
         self._encoders = tuple(encoders)
-        self._encodings: OrderedDict[tuple[str, int], tuple[Encoding, ...]] = OrderedDict()
+        self._encodings: OrderedDict[Hashable, tuple[Encoding, ...]] = OrderedDict()
+        self._adapters: tuple[Adapter, ...] = ()
+        self._merged_unet = MergedNet(self._unet, "unet")
+        self._merged_encoders = tuple(
+            MergedNet(encoder.model, f"text_encoder_{place}" if place > 1 else "text_encoder")
+            for place, encoder in enumerate(self._encoders, start=1)
+        )
         self._to_rgb: Tensor | None = None
         _check_fit(entry, self._unet, autoencoder, self._encoders)
         for net in self._nets:
@@ -58,6 +66,8 @@ class LatentDiffusion:
 
     def to(self, device: torch.device) -> None:
         """Moves the weights; on CUDA in channels-last layout, the one that its tensor cores read without copying."""
+        for merged in (self._merged_unet, *self._merged_encoders):
+            merged.forget()
         for net in self._nets:
             net.to(device)
         if device.type == "cuda":
@@ -66,6 +76,16 @@ class LatentDiffusion:
         self.device = device
         self._encodings.clear()
         self._to_rgb = (fit_preview(self._autoencoder) if self._to_rgb is None else self._to_rgb).to(device)
+
+    @property
+    def adapters(self) -> tuple[tuple[str, float], ...]:
+        return self._merged_unet.felt((adapter.lora, adapter.unet) for adapter in self._adapters)
+
+    def adapted(self, adapters: Sequence[Adapter]) -> Self:
+        """As the contract says. The two share everything but this wish, which each use of a net brings to it."""
+        other = copy.copy(self)
+        other._adapters = tuple(adapters)
+        return other
 
     def encode(
         self, pixels: np.ndarray, noise: Noise, *, hole: np.ndarray | None = None, circular: bool = False
@@ -77,6 +97,7 @@ class LatentDiffusion:
         self, latents: Tensor, timesteps: Tensor, conditioning: Conditioning, *, circular: bool = False
     ) -> Tensor:
         """As the contract says; computed in the checkpoint's dtype, returned in that of the latents."""
+        self._merged_unet.switch((adapter.lora, adapter.unet) for adapter in self._adapters)
         with circularly.padding(self._unet, circular):
             output: Tensor = self._unet(
                 latents.to(self.dtype),
@@ -105,8 +126,11 @@ class LatentDiffusion:
     @torch.inference_mode()
     def _encode_text(self, text: str, clip_skip: int) -> tuple[Encoding, ...]:
         """The text as each encoder sees it; the last ENCODINGS_KEPT are remembered."""
-        key = (text, clip_skip)
+        scales = [(adapter.lora, adapter.text) for adapter in self._adapters]
+        key = (text, clip_skip, *(merged.felt(scales) for merged in self._merged_encoders))
         if key not in self._encodings:
+            for merged in self._merged_encoders:
+                merged.switch(scales)
             self._encodings[key] = tuple(encoder.encode(text, clip_skip) for encoder in self._encoders)
         self._encodings.move_to_end(key)
         if len(self._encodings) > ENCODINGS_KEPT:

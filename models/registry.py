@@ -17,6 +17,7 @@ from models.catalog import DIFFUSION, Catalog
 from models.checkpoint import Checkpoint
 from models.eraser import Eraser
 from models.families import Resident
+from models.lora import Lora
 from models.residence import Load, Residence, Slot
 from models.upscaler import Upscaler
 
@@ -63,7 +64,7 @@ class Hold:
         return self.ready
 
     def checkpoint(self, name: str) -> Checkpoint:
-        """The model of this name or alias, which must be one of those held. Raises WrongFamilyError, as all three."""
+        """The model of this name or alias, which must be held. Raises WrongFamilyError, as all of these."""
         model = self._registry.model(self, name)
         if isinstance(model, Checkpoint):
             return model
@@ -80,6 +81,12 @@ class Hold:
         if isinstance(model, Eraser):
             return model
         raise WrongFamilyError(model, "erase", "lama")
+
+    def lora(self, name: str) -> Lora:
+        model = self._registry.model(self, name)
+        if isinstance(model, Lora):
+            return model
+        raise WrongFamilyError(model, "be merged into another", "lora")
 
     def release(self) -> None:
         """Lets go; if it is not ready yet, its turn is given up. A second time does nothing."""

@@ -1,10 +1,10 @@
 """Toy checkpoints: the real architectures at a size that a laptop's CPU runs in tenths of a second.
 
 `python -m models.toy DIR` fills DIR with `toy-sd1`, `toy-sd2`, `toy-sdxl` and `toy-sd1-inpainting`, diffusers folders
-that any diffusers pipeline loads, with `toy-esrgan` and `toy-lama`, files that spandrel's architectures fit, and with a
-`models.yaml` that names them. Weights are random but for the last convolutions of diffusion, which are fitted in closed
-form (`toy_fit.py`), so that pictures show soft coloured shapes instead of grey noise, and for a path through the
-upscaler that keeps colours.
+that any diffusers pipeline loads, with `toy-esrgan` and `toy-lama`, files that spandrel's architectures fit, with the
+LoRAs of `toy_lora.py`, and with a `models.yaml` that names them. Weights are random but for the last convolutions of
+diffusion, which are fitted in closed form (`toy_fit.py`), so that pictures show soft coloured shapes instead of grey
+noise, and for a path through the upscaler that keeps colours.
 """
 
 from __future__ import annotations
@@ -23,6 +23,7 @@ from transformers.utils import logging as transformers_logging
 
 from models import toy_nets
 from models.toy_fit import fit_autoencoder, fit_denoiser
+from models.toy_lora import LORAS
 from models.toy_nets import TOYS, Toy
 from models.toy_single import SINGLE_NETS
 from models.toy_tokenizer import clip_tokenizer
@@ -60,6 +61,9 @@ models:
     title: "Toy ESRGAN ×4"
     aliases: [esr, esr_anime, ultrasharp]
   - {name: toy-lama, path: toy-lama.safetensors, family: lama, title: "Toy LaMa", aliases: [lama]}
+  - {name: toy-lora, path: toy-lora.safetensors, family: lora, for: sd1, title: "Toy LoRA"}
+  - {name: toy-lora-peft, path: toy-lora-peft.safetensors, family: lora, for: sd1, title: "Toy LoRA, UNet only"}
+  - {name: toy-lora-xl, path: toy-lora-xl.safetensors, family: lora, for: sdxl, title: "Toy LoRA for SDXL"}
 """
 
 
@@ -73,7 +77,7 @@ def build(folder: Path) -> None:
     for toy in TOYS:
         if not (folder / toy.name).exists():
             _build_whole(toy, folder)
-    for name, weights in SINGLE_NETS.items():
+    for name, weights in {**SINGLE_NETS, **LORAS}.items():
         if not (folder / name).exists():
             _save_single(weights, folder / name)
     if not (folder / "models.yaml").exists():

@@ -28,7 +28,7 @@ class Inpaint(Pipeline[InpaintParams]):
     Params = InpaintParams
 
     def needs(self, params: InpaintParams) -> tuple[str, ...]:
-        return (params.painter,)
+        return (params.painter, *params.additions)
 
     def work(self, params: InpaintParams) -> Work:
         return params.painting
@@ -41,4 +41,4 @@ class Inpaint(Pipeline[InpaintParams]):
 
         picture = images["url"]
         mask = fitted(params.mask_of(marked(images["mask_url"])), picture.shape[1], picture.shape[0])
-        return (yield from paint(params, models.checkpoint(params.painter), picture, mask))
+        return (yield from paint(params, params.painter_among(models, params.painter), picture, mask))

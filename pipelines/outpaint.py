@@ -44,7 +44,7 @@ class Outpaint(Pipeline[OutpaintParams]):
     Params = OutpaintParams
 
     def needs(self, params: OutpaintParams) -> tuple[str, ...]:
-        return (params.painter,)
+        return (params.painter, *params.additions)
 
     def work(self, params: OutpaintParams) -> Work:
         return params.painting
@@ -63,7 +63,9 @@ class Outpaint(Pipeline[OutpaintParams]):
                 "be painted, or say by left, right, top or bottom how many pixels to add"
             )
         mask = params.mask_of(absence)
-        return (yield from paint(params, models.checkpoint(params.painter), filled(canvas[:, :, :3], mask), mask))
+        return (
+            yield from paint(params, params.painter_among(models, params.painter), filled(canvas[:, :, :3], mask), mask)
+        )
 
 
 def _canvas(params: OutpaintParams, picture: np.ndarray) -> np.ndarray:

@@ -7,7 +7,9 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal, Self
 
 from pydantic import AliasChoices, BaseModel, ConfigDict, Field, model_validator
 
-from pipelines.pipeline import Denoise, Params
+from models.catalog import LORA
+from models.lora_tags import MOST, Scales, parted
+from pipelines.pipeline import Denoise, Models, Params
 from pipelines.sampler_names import SAMPLERS, canonical, most_steps_of, sigmas_of
 
 if TYPE_CHECKING:
@@ -19,6 +21,8 @@ if TYPE_CHECKING:
 SEEDS = 2**32
 Seed = Annotated[int, Field(ge=0, lt=SEEDS)]
 Unit = Annotated[float, Field(ge=0, le=1)]
+Scale = Annotated[float, Field(ge=-MOST, le=MOST)]
+MOST_LORAS = 8
 
 
 class Variation(BaseModel):
@@ -62,7 +66,8 @@ class ImageParams(Params):
 
     text: str = Field(
         max_length=20_000,
-        description="The prompt. `(word:1.3)` weighs, `[word]` weakens, `BREAK` starts a new chunk; any length.",
+        description="The prompt. `(word:1.3)` weighs, `[word]` weakens, `BREAK` starts a new chunk, "
+        "`<lora:name:0.8>` brings in a LoRA; any length.",
         examples=["a lighthouse on a cliff, evening light"],
     )
     negative_prompt: str = Field("", max_length=20_000, description="What to steer away from.")
@@ -93,6 +98,13 @@ class ImageParams(Params):
     variations: tuple[Variation, ...] = Field(
         (), max_length=16, description="Mixed in in order, before variation_seed."
     )
+    lora_scales: dict[str, Scale] | None = Field(
+        None,
+        description="LoRAs by name or alias, as GET /v1/models lists them, and how strongly they are felt; those of "
+        f"`<lora:…>` in text are added. {MOST_LORAS} at most.",
+        examples=[{"toy-lora": 0.8}],
+    )
+    lora_paths: tuple[str, ...] | None = Field(None, description="Not offered; null only. See lora_scales.")
     max_wh: int = Field(1024, ge=64, le=8192, description="Longest side, in pixels, at which images are generated.")
     callback_url: str = Field("", max_length=2048, description="Kept for old clients; the envelope's notify_url wins.")
 
@@ -118,6 +130,40 @@ class ImageParams(Params):
             has = ", ".join(allowed) if allowed else "none but its own: leave sigmas out"
             raise ValueError(f"sigmas {self.sigmas!r} do not exist for sampler {self.sampler!r}; it has {has}")
         return self
+
+    @model_validator(mode="after")
+    def _check_loras(self) -> Self:
+        if self.lora_paths:
+            raise ValueError(
+                "lora_paths is not offered: callers name LoRAs, never files; have the file listed in models.yaml as "
+                "family lora, and give its name in lora_scales"
+            )
+        if len(self.loras) > MOST_LORAS:
+            raise ValueError(f"{len(self.loras)} LoRAs are too many; {MOST_LORAS} may work together")
+        if parted(self.negative_prompt)[1]:
+            raise ValueError("<lora:…> has no meaning in negative_prompt; write it in text")
+        return self
+
+    @property
+    def loras(self) -> dict[str, Scales]:
+        """The LoRAs of lora_scales and of the prompt, by name; the scales of one that is named twice add up."""
+        named = [(name.lower(), Scales(scale, scale)) for name, scale in (self.lora_scales or {}).items()]
+        loras: dict[str, Scales] = {}
+        for name, scales in (*named, *parted(self.text)[1]):
+            loras[name] = loras.get(name, Scales(0, 0)) + scales
+        return loras
+
+    @property
+    def additions(self) -> tuple[str, ...]:
+        """Names of the models that this task needs besides its checkpoint."""
+        return tuple(LORA + name for name in self.loras)
+
+    def painter_among(self, models: Models, name: str) -> Checkpoint:
+        """The checkpoint of this name with the task's LoRAs."""
+        from models.merging import Adapter
+
+        adapters = [Adapter(models.lora(LORA + lora), *scales) for lora, scales in self.loras.items()]
+        return models.checkpoint(name).adapted(adapters)
 
     @property
     def checkpoint(self) -> str:
@@ -155,7 +201,7 @@ class ImageParams(Params):
     ) -> Denoise:
         """One image of `width` × `height` pixels, as these parameters want it."""
         positive, negative = checkpoint.encode_prompt(
-            self.text, self.negative, clip_skip=self.clip_skip, width=width, height=height
+            parted(self.text)[0], self.negative, clip_skip=self.clip_skip, width=width, height=height
         )
         return Denoise(
             checkpoint,

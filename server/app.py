@@ -15,7 +15,7 @@ from fastapi.staticfiles import StaticFiles
 from fastapi_offline import FastAPIOffline
 from starlette.exceptions import HTTPException
 
-from models.catalog import UnknownModelError
+from models.catalog import MisfitError, UnknownModelError
 from pipelines import UnknownTaskTypeError
 from server.api import events, files, health, models, overview, pipelines, tasks, uploads
 from server.api.around import Armor, BodyLimit, Stopwatch
@@ -55,6 +55,7 @@ PROBLEMS: dict[type[Exception], tuple[int, str]] = {
     InvalidParamsError: (422, "invalid_params"),
     TooManyPixelsError: (422, "too_many_pixels"),
     UnknownModelError: (422, "unknown_model"),
+    MisfitError: (422, "model_mismatch"),
     uploads.NoFileError: (422, "no_file"),
     TaskLimitError: (429, str(TaskLimitError.code)),
     BrokerUnavailableError: (503, "unavailable"),

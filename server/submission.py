@@ -64,8 +64,9 @@ class Submission:
 async def submit(services: Services, submission: Submission) -> View:
     """Accepts a task; with an Idempotency-Key that was used before, answers the task of that time.
 
-    Raises UnknownTaskTypeError, InvalidParamsError, TooManyPixelsError, UnknownModelError, BadInputError,
-    EgressDeniedError, IdempotencyConflictError, TaskLimitError, BrokerUnavailableError, QueueUnavailableError.
+    Raises UnknownTaskTypeError, InvalidParamsError, TooManyPixelsError, UnknownModelError, MisfitError,
+    BadInputError, EgressDeniedError, IdempotencyConflictError, TaskLimitError, BrokerUnavailableError,
+    QueueUnavailableError.
     """
     pipeline = pipelines.find(submission.type)
     asked = _validated(pipeline, submission.params)
@@ -138,6 +139,7 @@ async def _accepted(services: Services, pipeline: AnyPipeline, asked: Params, te
         named = services.catalog.find(name.removesuffix(FOR_INPAINTING))
         if getattr(asked, "model", None) == name.removesuffix(FOR_INPAINTING):
             changed["model"] = named.name
+    services.catalog.refuse_misfits(pipeline.needs(asked))
     inputs = Inputs.of(services)
     await inputs.check(asked, tenant)
     changed |= await inputs.absorb(asked, tenant)

@@ -22,13 +22,20 @@ class Key(NamedTuple):
     embeds: tuple[int, ...]
     extras: tuple[tuple[str, tuple[int, ...]], ...]
     circular: bool
+    adapters: tuple[tuple[str, float], ...] = ()
+
+    @property
+    def pace(self) -> Key:
+        """What decides how long a step takes: merged weights are as fast as plain ones."""
+        return self._replace(adapters=())
 
 
 def key_of(trajectory: Trajectory) -> Key:
     denoise = trajectory.denoise
     extras = tuple((name, tuple(extra.shape[1:])) for name, extra in sorted(denoise.positive.extras.items()))
     embeds = tuple(denoise.positive.embeds.shape[1:])
-    return Key(denoise.checkpoint.name, trajectory.shape, embeds, extras, denoise.circular)
+    adapters = denoise.checkpoint.adapters
+    return Key(denoise.checkpoint.name, trajectory.shape, embeds, extras, denoise.circular, adapters)
 
 
 class Batch:
