@@ -99,14 +99,15 @@ class Catalog:
         return self._by_name[entry.inpainting]
 
     def refuse_misfits(self, names: Iterable[str]) -> None:
-        """Raises MisfitError if any of these is for another family than that of the first, UnknownModelError."""
+        """Raises MisfitError if any of these models is not for the one among them that paints, UnknownModelError."""
         entries = [self.find(name) for name in names]
-        for entry in entries:
-            if entry.base is not None and entry.base != entries[0].family:
-                raise MisfitError(
-                    f"{entry.family} {entry.name!r} is for models of family {entry.base}, but {entries[0].name!r} is "
-                    f"of family {entries[0].family}; leave it out, or name another model"
-                )
+        for painter in (entry for entry in entries if entry.family in DIFFUSION):
+            for entry in entries:
+                if entry.base not in (None, painter.family):
+                    raise MisfitError(
+                        f"{entry.family} {entry.name!r} is for models of family {entry.base}, but {painter.name!r} is "
+                        f"of family {painter.family}; leave it out, or name another model"
+                    )
 
     def _of(self, family: Family, name: str) -> ModelEntry:
         found = self._by_name.get(name)

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 from pydantic import Field
 
 from pipelines.painting import PaintParams, paint
-from pipelines.pipeline import ImageRef, Models, Pipeline, Recipe, Work
+from pipelines.pipeline import Made, Models, Pipeline, Recipe, Work
+from pipelines.references import ImageRef
 
 if TYPE_CHECKING:
     import numpy as np
@@ -63,9 +64,8 @@ class Outpaint(Pipeline[OutpaintParams]):
                 "be painted, or say by left, right, top or bottom how many pixels to add"
             )
         mask = params.mask_of(absence)
-        return (
-            yield from paint(params, params.painter_among(models, params.painter), filled(canvas[:, :, :3], mask), mask)
-        )
+        checkpoint = params.painter_among(models, params.painter)
+        return Made((yield from paint(params, checkpoint, filled(canvas[:, :, :3], mask), mask)))
 
 
 def _canvas(params: OutpaintParams, picture: np.ndarray) -> np.ndarray:

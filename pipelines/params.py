@@ -163,7 +163,8 @@ class ImageParams(Params):
         from models.merging import Adapter
 
         adapters = [Adapter(models.lora(LORA + lora), *scales) for lora, scales in self.loras.items()]
-        return models.checkpoint(name).adapted(adapters)
+        checkpoint = models.checkpoint(name)
+        return checkpoint.adapted(adapters) if adapters else checkpoint
 
     @property
     def checkpoint(self) -> str:

@@ -23,6 +23,8 @@ MODELS = """
 models:
   - {name: toy, path: toy.safetensors, family: sd1, title: A toy, default: true, aliases: [v1.5, general, art]}
   - {name: anime-toy, path: toy.safetensors, family: sd1, aliases: [anime], inpainting: toy}
+  - {name: ink, path: toy.safetensors, family: lora, for: sd1, title: Ink drawings}
+  - {name: oil, path: toy.safetensors, family: lora, for: sdxl}
 """
 
 
