@@ -16,13 +16,14 @@ from pydantic import BaseModel, ConfigDict, Field, StringConstraints, Validation
 FILE = "models.yaml"
 FOR_INPAINTING = "/inpainting"
 LORA = "lora/"
+EMBEDDING = "embedding/"
 PICKLES = frozenset({".ckpt", ".pt", ".pth", ".bin"})
 
 DIFFUSION = frozenset({"sd1", "sd2", "sdxl"})
 """The families that paint from a prompt; the others are single nets, each in one file, with one trade of their own."""
 
 Name = Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9._-]{0,63}$")]
-Family = Literal["sd1", "sd2", "sdxl", "upscaler", "lama", "lora"]
+Family = Literal["sd1", "sd2", "sdxl", "upscaler", "lama", "lora", "embedding"]
 
 
 class CatalogError(Exception):
@@ -55,7 +56,9 @@ class ModelEntry(BaseModel):
     inpainting: Name | None = None
     """The model that paints masked areas for this one, if it was trained for that; see `Catalog.find`."""
     base: Annotated[Literal["sd1", "sd2", "sdxl"] | None, Field(alias="for")] = None
-    """The family whose checkpoints a LoRA changes; None: whichever it fits."""
+    """The family whose checkpoints a LoRA changes or an embedding is for; None: whichever it fits."""
+    negative: bool = False
+    """Whether an embedding is added to every negative prompt, unless a task says `disable_easy_negative`."""
     config: Path | None = None
     """For a single file: a folder of configs (and perhaps tokenizers) to use instead of the family's own."""
     sha256: Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")] | None = None
@@ -67,7 +70,7 @@ class Catalog:
     """The models there are. One of those that paint is the default, the model that an empty name means.
 
     `NAME/inpainting` is the model that paints masked areas for NAME: the one that its entry says, else NAME itself.
-    `lora/NAME` is the LoRA NAME, and nothing else of that name.
+    `lora/NAME` is the LoRA NAME and nothing else of that name; so is `embedding/NAME`.
     """
 
     def __init__(self, entries: tuple[ModelEntry, ...]) -> None:
@@ -93,10 +96,18 @@ class Catalog:
         """The model of this name or alias; "" is the default. Raises UnknownModelError."""
         if name.startswith(LORA):
             return self._of("lora", name.removeprefix(LORA))
+        if name.startswith(EMBEDDING):
+            return self._of("embedding", name.removeprefix(EMBEDDING))
         entry = self._called(name.removesuffix(FOR_INPAINTING))
         if not name.endswith(FOR_INPAINTING) or entry.inpainting is None:
             return entry
         return self._by_name[entry.inpainting]
+
+    def embeddings(self, names: Iterable[str]) -> tuple[ModelEntry, ...]:
+        """Those that are for the one among these models that paints; none where none of them does."""
+        painters = {entry.family for entry in map(self.find, names) if entry.family in DIFFUSION}
+        fitting = (None, *painters) if painters else ()
+        return tuple(entry for entry in self.entries if entry.family == "embedding" and entry.base in fitting)
 
     def refuse_misfits(self, names: Iterable[str]) -> None:
         """Raises MisfitError if any of these models is not for the one among them that paints, UnknownModelError."""

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     import numpy as np
     import torch
 
+    from models.embedding import Inversion
     from models.merging import Adapter
 
 
@@ -60,8 +61,9 @@ class Checkpoint(Protocol):
         no forward pass."""
         ...
 
-    def adapted(self, adapters: Sequence[Adapter]) -> Self:
-        """The same weights, with these LoRAs merged into them whenever this one is used, and none otherwise."""
+    def adapted(self, adapters: Sequence[Adapter] = (), inversions: Sequence[Inversion] = ()) -> Self:
+        """The same weights, with these LoRAs merged into them whenever this one is used, and none otherwise; in its
+        prompts, inversions stand in for their words."""
         ...
 
     def encode_prompt(

@@ -7,7 +7,7 @@ from typing import Protocol
 
 import torch
 
-from models import eraser, lora, sd1, sdxl, upscaler
+from models import embedding, eraser, lora, sd1, sdxl, upscaler
 from models.catalog import ModelEntry
 
 
@@ -31,6 +31,7 @@ _LOADERS: dict[str, Callable[[ModelEntry, torch.device, torch.dtype], Resident]]
     "upscaler": upscaler.load,
     "lama": eraser.load,
     "lora": lora.load,
+    "embedding": embedding.load,
 }
 
 

@@ -16,10 +16,12 @@ from models import circular as circularly
 from models.autoencoder import Autoencoder
 from models.catalog import ModelEntry
 from models.checkpoint import Conditioning, Noise
+from models.embedding import Inversion
 from models.merging import Adapter, MergedNet
 from models.preview import fit_preview, paint
 from models.text import Encoding, TextEncoder
 from models.weights import Weights, WeightsError
+from models.words import any_of
 
 ENCODINGS_KEPT = 64
 
@@ -49,6 +51,7 @@ class LatentDiffusion:
         self._encoders = tuple(encoders)
         self._encodings: OrderedDict[Hashable, tuple[Encoding, ...]] = OrderedDict()
         self._adapters: tuple[Adapter, ...] = ()
+        self._inversions: tuple[Inversion, ...] = ()
         self._merged_unet = MergedNet(self._unet, "unet")
         self._merged_encoders = tuple(
             MergedNet(encoder.model, f"text_encoder_{place}" if place > 1 else "text_encoder")
@@ -81,10 +84,10 @@ class LatentDiffusion:
     def adapters(self) -> tuple[tuple[str, float], ...]:
         return self._merged_unet.felt((adapter.lora, adapter.unet) for adapter in self._adapters)
 
-    def adapted(self, adapters: Sequence[Adapter]) -> Self:
+    def adapted(self, adapters: Sequence[Adapter] = (), inversions: Sequence[Inversion] = ()) -> Self:
         """As the contract says. The two share everything but this wish, which each use of a net brings to it."""
         other = copy.copy(self)
-        other._adapters = tuple(adapters)
+        other._adapters, other._inversions = tuple(adapters), tuple(inversions)
         return other
 
     def encode(
@@ -127,11 +130,13 @@ class LatentDiffusion:
     def _encode_text(self, text: str, clip_skip: int) -> tuple[Encoding, ...]:
         """The text as each encoder sees it; the last ENCODINGS_KEPT are remembered."""
         scales = [(adapter.lora, adapter.text) for adapter in self._adapters]
-        key = (text, clip_skip, *(merged.felt(scales) for merged in self._merged_encoders))
+        inversions = [each for each in self._inversions if any_of([each.word]).search(text)]
+        said = tuple((each.word, each.digest) for each in inversions)
+        key = (text, clip_skip, said, *(merged.felt(scales) for merged in self._merged_encoders))
         if key not in self._encodings:
             for merged in self._merged_encoders:
                 merged.switch(scales)
-            self._encodings[key] = tuple(encoder.encode(text, clip_skip) for encoder in self._encoders)
+            self._encodings[key] = tuple(encoder.encode(text, clip_skip, inversions) for encoder in self._encoders)
         self._encodings.move_to_end(key)
         if len(self._encodings) > ENCODINGS_KEPT:
             self._encodings.popitem(last=False)

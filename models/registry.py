@@ -15,6 +15,7 @@ import torch
 from models import families
 from models.catalog import DIFFUSION, Catalog
 from models.checkpoint import Checkpoint
+from models.embedding import Embedding
 from models.eraser import Eraser
 from models.families import Resident
 from models.lora import Lora
@@ -87,6 +88,12 @@ class Hold:
         if isinstance(model, Lora):
             return model
         raise WrongFamilyError(model, "be merged into another", "lora")
+
+    def embedding(self, name: str) -> Embedding:
+        model = self._registry.model(self, name)
+        if isinstance(model, Embedding):
+            return model
+        raise WrongFamilyError(model, "stand in for a word", "embedding")
 
     def release(self) -> None:
         """Lets go; if it is not ready yet, its turn is given up. A second time does nothing."""

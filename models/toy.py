@@ -2,9 +2,9 @@
 
 `python -m models.toy DIR` fills DIR with `toy-sd1`, `toy-sd2`, `toy-sdxl` and `toy-sd1-inpainting`, diffusers folders
 that any diffusers pipeline loads, with `toy-esrgan` and `toy-lama`, files that spandrel's architectures fit, with the
-LoRAs of `toy_lora.py`, and with a `models.yaml` that names them. Weights are random but for the last convolutions of
-diffusion, which are fitted in closed form (`toy_fit.py`), so that pictures show soft coloured shapes instead of grey
-noise, and for a path through the upscaler that keeps colours.
+LoRAs and embeddings of `toy_additions.py`, and with a `models.yaml` that names them. Weights are random but for the
+last convolutions of diffusion, which are fitted in closed form (`toy_fit.py`), so that pictures show soft coloured
+shapes instead of grey noise, and for a path through the upscaler that keeps colours.
 """
 
 from __future__ import annotations
@@ -22,8 +22,8 @@ from safetensors.torch import save_file
 from transformers.utils import logging as transformers_logging
 
 from models import toy_nets
+from models.toy_additions import ADDITIONS
 from models.toy_fit import fit_autoencoder, fit_denoiser
-from models.toy_lora import LORAS
 from models.toy_nets import TOYS, Toy
 from models.toy_single import SINGLE_NETS
 from models.toy_tokenizer import clip_tokenizer
@@ -64,6 +64,13 @@ models:
   - {name: toy-lora, path: toy-lora.safetensors, family: lora, for: sd1, title: "Toy LoRA"}
   - {name: toy-lora-peft, path: toy-lora-peft.safetensors, family: lora, for: sd1, title: "Toy LoRA, UNet only"}
   - {name: toy-lora-xl, path: toy-lora-xl.safetensors, family: lora, for: sdxl, title: "Toy LoRA for SDXL"}
+  - name: toy-embedding
+    path: toy-embedding.safetensors
+    family: embedding
+    for: sd1
+    title: "Toy embedding"
+    aliases: [easynegative]
+  - {name: toy-embedding-xl, path: toy-embedding-xl.safetensors, family: embedding, for: sdxl}
 """
 
 
@@ -77,7 +84,7 @@ def build(folder: Path) -> None:
     for toy in TOYS:
         if not (folder / toy.name).exists():
             _build_whole(toy, folder)
-    for name, weights in {**SINGLE_NETS, **LORAS}.items():
+    for name, weights in {**SINGLE_NETS, **ADDITIONS}.items():
         if not (folder / name).exists():
             _save_single(weights, folder / name)
     if not (folder / "models.yaml").exists():

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     import torch
 
     from models.checkpoint import Checkpoint, Conditioning
+    from models.embedding import Embedding
     from models.eraser import Eraser
     from models.lora import Lora
     from models.upscaler import Upscaler
@@ -109,6 +110,8 @@ class Models(Protocol):
     def eraser(self, name: str) -> Eraser: ...
 
     def lora(self, name: str) -> Lora: ...
+
+    def embedding(self, name: str) -> Embedding: ...
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,6 +16,7 @@ from pydantic import ValidationError
 
 import pipelines
 from models.catalog import FOR_INPAINTING
+from pipelines.params import ImageParams
 from pipelines.pipeline import AnyPipeline, Params, Work
 from pipelines.references import with_references
 from server.broker import BrokerUnavailableError
@@ -140,6 +141,8 @@ async def _accepted(services: Services, pipeline: AnyPipeline, asked: Params, te
         named = services.catalog.find(name.removesuffix(FOR_INPAINTING))
         if getattr(asked, "model", None) == name.removesuffix(FOR_INPAINTING):
             changed["model"] = named.name
+    if isinstance(asked, ImageParams):
+        asked = asked.mentioning(services.catalog.embeddings(pipeline.needs(asked)))
     services.catalog.refuse_misfits(pipeline.needs(asked))
     inputs = Inputs.of(services)
     await inputs.check(asked, tenant)

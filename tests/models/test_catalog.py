@@ -178,3 +178,22 @@ def test_without_a_lora_the_message_says_where_to_list_one(folder: Path) -> None
     models = catalog.read(put(folder, "{name: one, path: one, family: sd1}"))
     with pytest.raises(UnknownModelError, match=r"there are: none; list some of family lora in models\.yaml"):
         models.find("lora/ink")
+
+
+def test_embeddings_are_those_for_the_model_that_paints(folder: Path) -> None:
+    models = catalog.read(
+        put(
+            folder,
+            "{name: one, path: one, family: sd1}",
+            "{name: two, path: two, family: sdxl}",
+            "{name: esr, path: three.safetensors, family: upscaler}",
+            "{name: easynegative, path: three.safetensors, family: embedding, for: sd1, negative: true}",
+            "{name: other, path: three.safetensors, family: embedding}",
+        )
+    )
+    assert [entry.name for entry in models.embeddings(["one"])] == ["easynegative", "other"]
+    assert [entry.name for entry in models.embeddings(["esr", "two"])] == ["other"]
+    assert models.embeddings(["esr"]) == ()
+    assert models.find("embedding/other").name == "other"
+    with pytest.raises(UnknownModelError, match="no embedding 'one'"):
+        models.find("embedding/one")

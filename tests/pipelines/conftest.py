@@ -11,6 +11,7 @@ import torch
 
 from models import catalog, families, lora
 from models.checkpoint import Checkpoint
+from models.embedding import Embedding
 from models.lora import Lora
 from models.registry import Hold, Registry
 from pipelines.engine.capacity import Capacity
@@ -52,6 +53,7 @@ class Shelf:
         painters = {f"{name}/inpainting": named.get(f"{name}-inpainting", each) for name, each in named.items()}
         self.checkpoints = named | painters
         self.loras: dict[str, Lora] = {}
+        self.embeddings: dict[str, Embedding] = {}
         self.held = 0
         self.ready = True
 
@@ -73,6 +75,9 @@ class Held:
 
     def lora(self, name: str) -> Lora:
         return self._shelf.loras[name]
+
+    def embedding(self, name: str) -> Embedding:
+        return self._shelf.embeddings[name]
 
     def release(self) -> None:
         assert not self._released

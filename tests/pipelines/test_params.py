@@ -33,6 +33,11 @@ def test_defaults_are_those_of_the_api_we_replace() -> None:
         ({"lora_paths": ["/etc/passwd"]}, "callers name LoRAs, never files"),
         ({"text": "<lora:ink:strong>"}, "give a number from -10 to 10"),
         ({"negative_prompt": "<lora:ink:1>"}, "write it in text"),
+        ({"custom_embeddings": {"a(b)": [[0.1]]}}, "String should match pattern"),
+        ({"custom_embeddings": {"<a>": [[0.1], [0.1, 0.2]]}}, "the vectors of '<a>' differ in length"),
+        ({"custom_embeddings": {"<a>": [[float("nan")]]}}, "finite number"),
+        ({"custom_embeddings": {"<a>": "/etc/passwd"}}, "Input should be a valid list"),
+        ({"custom_embeddings": {"<a>": [[0.1]] * 33}}, "at most 32 items"),
         ({"w": 768, "highres_info": {}}, "above its max_wh 1024; lower upscale_factor"),
     ],
 )

@@ -4,7 +4,7 @@ import dataclasses
 
 import pytest
 
-from models.catalog import MisfitError, UnknownModelError
+from models.catalog import Catalog, MisfitError, UnknownModelError
 from server.broker import BrokerUnavailableError
 from server.queue import QueueUnavailableError, TaskLimitError
 from server.queue.memory import MemoryQueue
@@ -60,6 +60,26 @@ async def test_loras_are_models_of_the_task(services):
 async def test_loras_that_are_not_there_or_do_not_fit_are_refused(services, params, error, says):
     with pytest.raises(error, match=says):
         await submit(services, dataclasses.replace(WISH, params=params))
+
+
+@pytest.mark.parametrize(
+    ("params", "negative", "embeddings"),
+    [
+        ({"text": "x"}, "bad-hands", ["bad-hands"]),
+        ({"text": "in Style", "negative_prompt": "fog"}, "fog, bad-hands", ["bad-hands", "style"]),
+        ({"text": "x", "negative_prompt": "EasyNegative"}, "EasyNegative", ["bad-hands"]),
+        ({"text": "stylish", "disable_easy_negative": True}, "", []),
+        ({"text": "style", "embeddings": [], "disable_easy_negative": True}, "", []),
+    ],
+)
+async def test_embeddings_that_prompts_mention_are_models_of_the_task(services, params, negative, embeddings):
+    entries = services.catalog.entries
+    marked = tuple(entry.model_copy(update={"negative": entry.name == "bad-hands"}) for entry in entries)
+    services = dataclasses.replace(services, catalog=Catalog(marked))
+    task = (await submit(services, dataclasses.replace(WISH, params=params))).task
+    assert task.params["negative_prompt"] == negative
+    assert task.params["embeddings"] == embeddings
+    assert task.models == ("toy", *embeddings)
 
 
 async def test_a_repeated_key_is_known_after_the_queue_was_wiped(services, painter):

@@ -1,4 +1,4 @@
-"""The LoRAs of the toys: small random updates in each lay-out that there is, so that each is read in every test run."""
+"""What changes the toys: LoRAs and embeddings of chance, in each lay-out that there is, for all to be read in tests."""
 
 from __future__ import annotations
 
@@ -52,10 +52,22 @@ def original() -> dict[str, Tensor]:
     return weights
 
 
-LORAS: Mapping[str, Callable[[], dict[str, Tensor]]] = {
+def easy_negative() -> dict[str, Tensor]:
+    """Two vectors for toy-sd1, in the lay-out of A1111's web UI."""
+    return {"emb_params": torch.randn(2, 64).half()}
+
+
+def for_sdxl() -> dict[str, Tensor]:
+    """Two vectors for each text encoder of toy-sdxl."""
+    return {"clip_l": torch.randn(2, 32).half(), "clip_g": torch.randn(2, 64).half()}
+
+
+ADDITIONS: Mapping[str, Callable[[], dict[str, Tensor]]] = {
     "toy-lora.safetensors": kohya,
     "toy-lora-peft.safetensors": peft,
     "toy-lora-xl.safetensors": original,
+    "toy-embedding.safetensors": easy_negative,
+    "toy-embedding-xl.safetensors": for_sdxl,
 }
 
 
