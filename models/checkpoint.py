@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
     from models.embedding import Inversion
     from models.merging import Adapter
+    from models.tome import TokenMerging
 
 
 class Noise(Protocol):
@@ -50,6 +51,8 @@ class Checkpoint(Protocol):
     """Channels that `predict` takes: `channels`, or 2 · `channels` + 1 if it was trained for inpainting, which is also
     shown the mask (1: paint) and the latents of the picture with the mask cut out."""
     factor: int
+    merging: TokenMerging | None
+    """How `predict` merges tokens, which sets it apart from others as `adapters` do."""
     device: torch.device
     dtype: torch.dtype
     scheduler_config: Mapping[str, Any]
@@ -61,9 +64,14 @@ class Checkpoint(Protocol):
         no forward pass."""
         ...
 
-    def adapted(self, adapters: Sequence[Adapter] = (), inversions: Sequence[Inversion] = ()) -> Self:
+    def adapted(
+        self,
+        adapters: Sequence[Adapter] = (),
+        inversions: Sequence[Inversion] = (),
+        merging: TokenMerging | None = None,
+    ) -> Self:
         """The same weights, with these LoRAs merged into them whenever this one is used, and none otherwise; in its
-        prompts, inversions stand in for their words."""
+        prompts, inversions stand in for their words; its denoiser merges tokens, if it is said how."""
         ...
 
     def encode_prompt(

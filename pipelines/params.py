@@ -13,6 +13,7 @@ from models.lora_tags import MOST, Scales, parted
 from models.words import any_of
 from pipelines.pipeline import Denoise, Models, Params
 from pipelines.sampler_names import SAMPLERS, canonical, most_steps_of, sigmas_of
+from pipelines.tome import TomeInfo
 
 if TYPE_CHECKING:
     import torch
@@ -119,6 +120,7 @@ class ImageParams(Params):
         None,
         description="Embeddings by name, as GET /v1/models lists them, that prompts may mention; null: all there are.",
     )
+    tome_info: TomeInfo | None = Field(None, description="Merge tokens that are alike: faster, and a little unlike.")
     disable_easy_negative: bool = Field(
         False, description="Leave out the embeddings that this server adds to every negative prompt, if it does."
     )
@@ -202,7 +204,9 @@ class ImageParams(Params):
         checkpoint = models.checkpoint(name)
         installed = [each for name in self.embeddings or () for each in models.embedding(EMBEDDING + name).inversions]
         own = [inversion(*each) for each in self.custom_embeddings.items()]
-        return checkpoint.adapted(adapters, [*installed, *own]) if adapters or installed or own else checkpoint
+        inversions, merging = [*installed, *own], self.tome_info.merging if self.tome_info else None
+        plain = not adapters and not inversions and merging is None
+        return checkpoint if plain else checkpoint.adapted(adapters, inversions, merging)
 
     @property
     def checkpoint(self) -> str:

@@ -9,6 +9,7 @@ import numpy as np
 import torch
 
 from models.checkpoint import Conditioning
+from models.tome import TokenMerging
 from pipelines.engine.table import DEPTH
 from pipelines.engine.trajectory import Trajectory
 from pipelines.pipeline import Denoise
@@ -23,19 +24,22 @@ class Key(NamedTuple):
     extras: tuple[tuple[str, tuple[int, ...]], ...]
     circular: bool
     adapters: tuple[tuple[str, float], ...] = ()
+    merging: TokenMerging | None = None
 
     @property
     def pace(self) -> Key:
-        """What decides how long a step takes: merged weights are as fast as plain ones."""
-        return self._replace(adapters=())
+        """What decides how long a step takes: merged weights are as fast as plain ones, and merged tokens as fast
+        as others of about as many."""
+        merging = self.merging and self.merging._replace(seed=None, ratio=round(self.merging.ratio, 1))
+        return self._replace(adapters=(), merging=merging)
 
 
 def key_of(trajectory: Trajectory) -> Key:
     denoise = trajectory.denoise
     extras = tuple((name, tuple(extra.shape[1:])) for name, extra in sorted(denoise.positive.extras.items()))
     embeds = tuple(denoise.positive.embeds.shape[1:])
-    adapters = denoise.checkpoint.adapters
-    return Key(denoise.checkpoint.name, trajectory.shape, embeds, extras, denoise.circular, adapters)
+    adapters, merging = denoise.checkpoint.adapters, denoise.checkpoint.merging
+    return Key(denoise.checkpoint.name, trajectory.shape, embeds, extras, denoise.circular, adapters, merging)
 
 
 class Batch:
