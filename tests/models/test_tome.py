@@ -15,10 +15,8 @@ STEPS = torch.tensor([900, 20])
 
 def predicted(toy: Any, how: TokenMerging | None, rows: int = 2, channels: int = 4) -> Tensor:
     torch.manual_seed(0)
-    noise, given = (
-        torch.randn(2, channels, 16, 12),
-        toy.encode_prompt("a cat", None, clip_skip=-1, width=64, height=64)[0],
-    )
+    noise = torch.randn(2, channels, 16, 12)
+    given, _ = toy.encode_prompt("a cat", None, clip_skip=-1, width=64, height=64)
     embeds = type(given)(given.embeds.expand(rows, -1, -1))
     output: Tensor = toy.adapted(merging=how).predict(noise[:rows], STEPS[:rows], embeds)
     return output

@@ -15,6 +15,7 @@ from PIL import Image
 from models.checkpoint import Checkpoint, Conditioning
 from models.lora import Lora
 from models.merging import Adapter
+from models.tome import TokenMerging
 from pipelines.engine import samplers
 from pipelines.engine.batch import Batch, key_of
 from pipelines.engine.noise import SeededNoise
@@ -135,6 +136,8 @@ def test_only_what_shapes_the_tensors_parts_trajectories(
         trajectory(sd1, "word " * 100),
         trajectory(sd1.adapted([Adapter(loras["lora/toy-lora"], 0.8)])),
         trajectory(sd1.adapted([Adapter(loras["lora/toy-lora"], 0.7)])),
+        trajectory(sd1.adapted(merging=TokenMerging())),
+        trajectory(sd1.adapted(merging=TokenMerging(seed=1))),
         trajectory(toys["toy-sd2"]),
         trajectory(toys["toy-sdxl"]),
     ]
