@@ -51,7 +51,7 @@ class Checkpoint(Protocol):
     """Channels that `predict` takes: `channels`, or 2 · `channels` + 1 if it was trained for inpainting, which is also
     shown the mask (1: paint) and the latents of the picture with the mask cut out."""
     factor: int
-    merging: TokenMerging | None
+    tome: TokenMerging | None
     """How `predict` merges tokens, which sets it apart from others as `adapters` do."""
     device: torch.device
     dtype: torch.dtype
@@ -68,7 +68,7 @@ class Checkpoint(Protocol):
         self,
         adapters: Sequence[Adapter] = (),
         inversions: Sequence[Inversion] = (),
-        merging: TokenMerging | None = None,
+        tome: TokenMerging | None = None,
     ) -> Self:
         """The same weights, with these LoRAs merged into them whenever this one is used, and none otherwise; in its
         prompts, inversions stand in for their words; its denoiser merges tokens, if it is said how."""

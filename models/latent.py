@@ -13,7 +13,7 @@ from diffusers import UNet2DConditionModel
 from torch import Tensor, nn
 
 from models import circular as circularly
-from models import tome
+from models import tome as token_merging
 from models.autoencoder import Autoencoder
 from models.catalog import ModelEntry
 from models.checkpoint import Conditioning, Noise
@@ -53,7 +53,7 @@ class LatentDiffusion:
         self._encodings: OrderedDict[Hashable, tuple[Encoding, ...]] = OrderedDict()
         self._adapters: tuple[Adapter, ...] = ()
         self._inversions: tuple[Inversion, ...] = ()
-        self.merging: tome.TokenMerging | None = None
+        self.tome: token_merging.TokenMerging | None = None
         self._merged_unet = MergedNet(self._unet, "unet")
         self._merged_encoders = tuple(
             MergedNet(encoder.model, f"text_encoder_{place}" if place > 1 else "text_encoder")
@@ -90,12 +90,12 @@ class LatentDiffusion:
         self,
         adapters: Sequence[Adapter] = (),
         inversions: Sequence[Inversion] = (),
-        merging: tome.TokenMerging | None = None,
+        tome: token_merging.TokenMerging | None = None,
     ) -> Self:
         """As the contract says. The two share everything but this wish, which each use of a net brings to it."""
         other = copy.copy(self)
         other._adapters, other._inversions = tuple(adapters), tuple(inversions)
-        other.merging = merging
+        other.tome = tome
         return other
 
     def encode(
@@ -110,7 +110,7 @@ class LatentDiffusion:
         """As the contract says; computed in the checkpoint's dtype, returned in that of the latents."""
         self._merged_unet.switch((adapter.lora, adapter.unet) for adapter in self._adapters)
         size = latents.shape[2], latents.shape[3]
-        with circularly.padding(self._unet, circular), tome.merging(self._unet, self.merging, size, timesteps):
+        with circularly.padding(self._unet, circular), token_merging.merging(self._unet, self.tome, size, timesteps):
             output: Tensor = self._unet(
                 latents.to(self.dtype),
                 timesteps,

@@ -204,9 +204,9 @@ class ImageParams(Params):
         checkpoint = models.checkpoint(name)
         installed = [each for name in self.embeddings or () for each in models.embedding(EMBEDDING + name).inversions]
         own = [inversion(*each) for each in self.custom_embeddings.items()]
-        inversions, merging = [*installed, *own], self.tome_info.merging if self.tome_info else None
-        plain = not adapters and not inversions and merging is None
-        return checkpoint if plain else checkpoint.adapted(adapters, inversions, merging)
+        inversions, tome = [*installed, *own], self.tome_info.tome if self.tome_info else None
+        plain = not adapters and not inversions and tome is None
+        return checkpoint if plain else checkpoint.adapted(adapters, inversions, tome)
 
     @property
     def checkpoint(self) -> str:

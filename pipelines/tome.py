@@ -31,7 +31,7 @@ class TomeInfo(BaseModel):
     merge_mlp: bool = False
 
     @property
-    def merging(self) -> TokenMerging | None:
+    def tome(self) -> TokenMerging | None:
         from models.tome import TokenMerging
 
         if not self.enable:

@@ -24,22 +24,22 @@ class Key(NamedTuple):
     extras: tuple[tuple[str, tuple[int, ...]], ...]
     circular: bool
     adapters: tuple[tuple[str, float], ...] = ()
-    merging: TokenMerging | None = None
+    tome: TokenMerging | None = None
 
     @property
     def pace(self) -> Key:
         """What decides how long a step takes: merged weights are as fast as plain ones, and merged tokens as fast
         as others of about as many."""
-        merging = self.merging and self.merging._replace(seed=None, ratio=round(self.merging.ratio, 1))
-        return self._replace(adapters=(), merging=merging)
+        tome = self.tome and self.tome._replace(seed=None, ratio=round(self.tome.ratio, 1))
+        return self._replace(adapters=(), tome=tome)
 
 
 def key_of(trajectory: Trajectory) -> Key:
     denoise = trajectory.denoise
     extras = tuple((name, tuple(extra.shape[1:])) for name, extra in sorted(denoise.positive.extras.items()))
     embeds = tuple(denoise.positive.embeds.shape[1:])
-    adapters, merging = denoise.checkpoint.adapters, denoise.checkpoint.merging
-    return Key(denoise.checkpoint.name, trajectory.shape, embeds, extras, denoise.circular, adapters, merging)
+    adapters, tome = denoise.checkpoint.adapters, denoise.checkpoint.tome
+    return Key(denoise.checkpoint.name, trajectory.shape, embeds, extras, denoise.circular, adapters, tome)
 
 
 class Batch:

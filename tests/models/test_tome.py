@@ -18,7 +18,7 @@ def predicted(toy: Any, how: TokenMerging | None, rows: int = 2, channels: int =
     noise = torch.randn(2, channels, 16, 12)
     given, _ = toy.encode_prompt("a cat", None, clip_skip=-1, width=64, height=64)
     embeds = type(given)(given.embeds.expand(rows, -1, -1))
-    output: Tensor = toy.adapted(merging=how).predict(noise[:rows], STEPS[:rows], embeds)
+    output: Tensor = toy.adapted(tome=how).predict(noise[:rows], STEPS[:rows], embeds)
     return output
 
 
@@ -102,9 +102,7 @@ def test_no_hook_stays_after_an_exception(checkpoints: dict[str, Resident]) -> N
     toy: Any = checkpoints["sd1"]
     before = [hooks(module) for module in toy._unet.modules()]
     with pytest.raises(RuntimeError):
-        toy.adapted(merging=HOW).predict(
-            torch.randn(1, 3, 8, 8), STEPS[:1], type("Given", (), {"embeds": None, "extras": {}})
-        )
+        predicted(toy, HOW, rows=1, channels=3)
     assert [hooks(module) for module in toy._unet.modules()] == before
 
 

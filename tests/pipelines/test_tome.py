@@ -13,10 +13,10 @@ from tests.pipelines.test_txt2img import made
 
 
 def test_what_is_asked_for_is_what_is_done() -> None:
-    assert TomeInfo().merging is None
-    assert TomeInfo(enable=True).merging == TokenMerging(0.5, 1, 2, 2, 0, True, False, False)
+    assert TomeInfo().tome is None
+    assert TomeInfo(enable=True).tome == TokenMerging(0.5, 1, 2, 2, 0, True, False, False)
     asked: dict[str, Any] = {"enable": True, "ratio": 0.2, "sx": 4, "use_rand": False, "merge_mlp": True}
-    assert TomeInfo(**asked).merging == TokenMerging(0.2, 1, 4, 2, None, True, False, True)
+    assert TomeInfo(**asked).tome == TokenMerging(0.2, 1, 4, 2, None, True, False, True)
 
 
 def test_a_task_that_merges_differs_a_little(engine: Engine) -> None:
