@@ -6,7 +6,7 @@ Torch-free: the API answers `GET /v1/models` and refuses unknown names from it.
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -17,6 +17,8 @@ FILE = "models.yaml"
 FOR_INPAINTING = "/inpainting"
 CONTROL = "/control/"
 ANNOTATOR = "annotator/"
+LORA = "lora/"
+EMBEDDING = "embedding/"
 PICKLES = frozenset({".ckpt", ".pt", ".pth", ".bin"})
 
 DIFFUSION = frozenset({"sd1", "sd2", "sdxl"})
@@ -26,7 +28,7 @@ GUIDES = frozenset({"controlnet", "annotator"})
 """The families around control maps: one net each, in a file or in a folder with its `config.json`."""
 
 Name = Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9._-]{0,63}$")]
-Family = Literal["sd1", "sd2", "sdxl", "upscaler", "lama", "controlnet", "annotator"]
+Family = Literal["sd1", "sd2", "sdxl", "upscaler", "lama", "controlnet", "annotator", "lora", "embedding"]
 
 
 class CatalogError(Exception):
@@ -35,6 +37,10 @@ class CatalogError(Exception):
 
 class UnknownModelError(Exception):
     """A name that no model has; the message names those that exist, the likeliest first."""
+
+
+class MisfitError(Exception):
+    """A model was asked for together with one of a family that it is not for."""
 
 
 class ModelEntry(BaseModel):
@@ -54,12 +60,14 @@ class ModelEntry(BaseModel):
     """Text-encoder layers left out when a task does not say how many."""
     inpainting: Name | None = None
     """The model that paints masked areas for this one, if it was trained for that; see `Catalog.find`."""
+    base: Annotated[Literal["sd1", "sd2", "sdxl"] | None, Field(alias="for")] = None
+    """The family of the checkpoints that a LoRA changes, a ControlNet guides, an embedding is for; None: any it fits."""
+    negative: bool = False
+    """Whether an embedding is added to every negative prompt, unless a task says `disable_easy_negative`."""
     config: Path | None = None
     """For a single file: a folder of configs (and perhaps tokenizers) to use instead of the family's own."""
     hint: Name | None = None
     """What kind of map guides a ControlNet, or is drawn by an annotator: `canny`, `depth`…"""
-    base: Literal["sd1", "sd2", "sdxl"] | None = Field(default=None, alias="for")
-    """The family of the checkpoints that a ControlNet guides."""
     sha256: Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")] | None = None
     bytes: int = Field(default=0, exclude=True)
     """Size of the weights on disk."""
@@ -71,6 +79,7 @@ class Catalog:
     `NAME/inpainting` is the model that paints masked areas for NAME: the one that its entry says, else NAME itself.
     `NAME/control/HINT` is the ControlNet that makes NAME follow a map: the first one for its family with this `hint`,
     else the one of this name. `annotator/HINT` is the first annotator that draws such maps.
+    `lora/NAME` is the LoRA NAME and nothing else of that name; so is `embedding/NAME`.
     """
 
     def __init__(self, entries: tuple[ModelEntry, ...]) -> None:
@@ -98,6 +107,10 @@ class Catalog:
             return self._guiding(*name.split(CONTROL, 1))
         if name.startswith(ANNOTATOR):
             return self._drawing(name.removeprefix(ANNOTATOR))
+        if name.startswith(LORA):
+            return self._of("lora", name.removeprefix(LORA))
+        if name.startswith(EMBEDDING):
+            return self._of("embedding", name.removeprefix(EMBEDDING))
         entry = self._called(name.removesuffix(FOR_INPAINTING))
         if not name.endswith(FOR_INPAINTING) or entry.inpainting is None:
             return entry
@@ -124,6 +137,31 @@ class Catalog:
             f"no model of this server draws {hint[:64]!r} maps; send a finished one with bypass_annotator, or have the "
             f"operator add a model of family annotator with `hint: {hint[:64]}`"
         )
+
+    def embeddings(self, names: Iterable[str]) -> tuple[ModelEntry, ...]:
+        """Those that are for the one among these models that paints; none where none of them does."""
+        painters = {entry.family for entry in map(self.find, names) if entry.family in DIFFUSION}
+        fitting = (None, *painters) if painters else ()
+        return tuple(entry for entry in self.entries if entry.family == "embedding" and entry.base in fitting)
+
+    def refuse_misfits(self, names: Iterable[str]) -> None:
+        """Raises MisfitError if any of these models is not for the one among them that paints, UnknownModelError."""
+        entries = [self.find(name) for name in names]
+        for painter in (entry for entry in entries if entry.family in DIFFUSION):
+            for entry in entries:
+                if entry.base not in (None, painter.family):
+                    raise MisfitError(
+                        f"{entry.family} {entry.name!r} is for models of family {entry.base}, but {painter.name!r} is "
+                        f"of family {painter.family}; leave it out, or name another model"
+                    )
+
+    def _of(self, family: Family, name: str) -> ModelEntry:
+        found = self._by_name.get(name)
+        if found is not None and found.family == family:
+            return found
+        others = [entry.name for entry in self.entries if entry.family == family]
+        listed = ", ".join(others) or f"none; list some of family {family} in {FILE}"
+        raise UnknownModelError(f"there is no {family} {name[:64]!r}; there are: {listed}")
 
     def _called(self, name: str) -> ModelEntry:
         if name == "":

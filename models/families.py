@@ -7,7 +7,7 @@ from typing import Protocol
 
 import torch
 
-from models import annotators, controlnet, eraser, sd1, sdxl, upscaler
+from models import annotators, controlnet, embedding, eraser, lora, sd1, sdxl, upscaler
 from models.catalog import ModelEntry
 
 
@@ -32,6 +32,8 @@ _LOADERS: dict[str, Callable[[ModelEntry, torch.device, torch.dtype], Resident]]
     "lama": eraser.load,
     "controlnet": controlnet.load,
     "annotator": annotators.load,
+    "lora": lora.load,
+    "embedding": embedding.load,
 }
 
 

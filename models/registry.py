@@ -17,8 +17,10 @@ from models.annotators import Annotator
 from models.catalog import DIFFUSION, Catalog
 from models.checkpoint import Checkpoint
 from models.controlnet import ControlNet
+from models.embedding import Embedding
 from models.eraser import Eraser
 from models.families import Resident
+from models.lora import Lora
 from models.residence import Load, Residence, Slot
 from models.upscaler import Upscaler
 
@@ -65,7 +67,7 @@ class Hold:
         return self.ready
 
     def checkpoint(self, name: str) -> Checkpoint:
-        """The model of this name or alias, which must be one of those held. Raises WrongFamilyError, as all of them."""
+        """The model of this name or alias, which must be held. Raises WrongFamilyError, as all of these."""
         model = self._registry.model(self, name)
         if isinstance(model, Checkpoint):
             return model
@@ -94,6 +96,18 @@ class Hold:
         if isinstance(model, Annotator):
             return model
         raise WrongFamilyError(model, "draw a control map", "annotator")
+
+    def lora(self, name: str) -> Lora:
+        model = self._registry.model(self, name)
+        if isinstance(model, Lora):
+            return model
+        raise WrongFamilyError(model, "be merged into another", "lora")
+
+    def embedding(self, name: str) -> Embedding:
+        model = self._registry.model(self, name)
+        if isinstance(model, Embedding):
+            return model
+        raise WrongFamilyError(model, "stand in for a word", "embedding")
 
     def release(self) -> None:
         """Lets go; if it is not ready yet, its turn is given up. A second time does nothing."""

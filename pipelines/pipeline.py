@@ -19,7 +19,9 @@ if TYPE_CHECKING:
     from models.annotators import Annotator
     from models.checkpoint import Checkpoint, Conditioning
     from models.controlnet import ControlNet
+    from models.embedding import Embedding
     from models.eraser import Eraser
+    from models.lora import Lora
     from models.upscaler import Upscaler
     from pipelines.engine.noise import SeededNoise
 
@@ -130,6 +132,10 @@ class Models(Protocol):
     def controlnet(self, name: str) -> ControlNet: ...
 
     def annotator(self, name: str) -> Annotator: ...
+
+    def lora(self, name: str) -> Lora: ...
+
+    def embedding(self, name: str) -> Embedding: ...
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,7 +16,7 @@ from fastapi_offline import FastAPIOffline
 from starlette.exceptions import HTTPException
 from starlette.middleware.cors import CORSMiddleware
 
-from models.catalog import UnknownModelError
+from models.catalog import MisfitError, UnknownModelError
 from pipelines import UnknownTaskTypeError
 from server.api import events, files, health, models, overview, pipelines, tasks, uploads, usage
 from server.api.around import Armor, BodyLimit, Stopwatch
@@ -62,6 +62,7 @@ PROBLEMS: dict[type[Exception], tuple[int, str]] = {
     UnsatisfiableRangeError: (416, "unsatisfiable_range"),
     TooManyPixelsError: (422, "too_many_pixels"),
     UnknownModelError: (422, "unknown_model"),
+    MisfitError: (422, "model_mismatch"),
     uploads.NoFileError: (422, "no_file"),
     usage.PeriodError: (422, "bad_period"),
     RateLimitError: (429, "rate_limit"),

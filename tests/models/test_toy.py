@@ -31,6 +31,11 @@ def test_the_catalog_of_the_toys(toys: Catalog, models_dir: Path) -> None:
         ("toy-sd1-tile", "controlnet"),
         ("toy-sdxl-canny", "controlnet"),
         ("toy-lama", "lama"),
+        ("toy-lora", "lora"),
+        ("toy-lora-peft", "lora"),
+        ("toy-lora-xl", "lora"),
+        ("toy-embedding", "embedding"),
+        ("toy-embedding-xl", "embedding"),
     ]
     assert toys.find("v1.5/inpainting") is toys.find("toy-sd1-inpainting")
     assert toys.default is toys.find("v1.5") is toys.find("general") is toys.find("basic")
@@ -42,6 +47,7 @@ def test_building_again_changes_nothing_and_completes_what_lacks(
 ) -> None:
     monkeypatch.setattr(toy, "TOYS", toy.TOYS[:1])
     monkeypatch.setattr(toy, "TOY_GUIDES", {})
+    monkeypatch.setattr(toy, "ADDITIONS", {})
     monkeypatch.setattr(toy, "SINGLE_NETS", {ESRGAN: toy.SINGLE_NETS[ESRGAN]})
     (tmp_path / "models.yaml").write_text("models: [{name: mine, path: toy-sd1, family: sd1}]\n")
     state = torch.random.get_rng_state()

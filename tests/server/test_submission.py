@@ -6,6 +6,7 @@ from contextlib import closing
 import pytest
 from kafka import KafkaAdminClient
 
+from models.catalog import Catalog, MisfitError, UnknownModelError
 from server.broker import BrokerUnavailableError, RecordTooLargeError
 from server.broker.cluster import Cluster
 from server.broker.kafka import KafkaBroker
@@ -53,6 +54,47 @@ async def test_a_painting_task_runs_on_the_inpainting_model_of_the_one_it_names(
     task = (await submit(services, dataclasses.replace(WISH, type="txt2img.sd.inpainting", params=params))).task
     assert task.models == ("toy",)
     assert task.params["model"] == "anime-toy"
+
+
+async def test_loras_are_models_of_the_task(services):
+    params = {"text": "a cat <lora:Ink:0.5>", "lora_scales": {"ink": 0.25}}
+    task = (await submit(services, dataclasses.replace(WISH, params=params))).task
+    assert task.models == ("toy", "ink")
+    assert task.params["text"] == params["text"]
+    assert task.params["lora_scales"] == {"ink": 0.25}
+
+
+@pytest.mark.parametrize(
+    ("params", "error", "says"),
+    [
+        ({"text": "<lora:pencil>"}, UnknownModelError, "no lora 'pencil'; there are: ink, oil"),
+        ({"text": "x", "lora_scales": {"toy": 1}}, UnknownModelError, "no lora 'toy'"),
+        ({"text": "x", "lora_scales": {"oil": 1}}, MisfitError, "'oil' is for models of family sdxl, but 'toy' is of"),
+    ],
+)
+async def test_loras_that_are_not_there_or_do_not_fit_are_refused(services, params, error, says):
+    with pytest.raises(error, match=says):
+        await submit(services, dataclasses.replace(WISH, params=params))
+
+
+@pytest.mark.parametrize(
+    ("params", "negative", "embeddings"),
+    [
+        ({"text": "x"}, "bad-hands", ["bad-hands"]),
+        ({"text": "in Style", "negative_prompt": "fog"}, "fog, bad-hands", ["bad-hands", "style"]),
+        ({"text": "x", "negative_prompt": "EasyNegative"}, "EasyNegative", ["bad-hands"]),
+        ({"text": "stylish", "disable_easy_negative": True}, "", []),
+        ({"text": "style", "embeddings": [], "disable_easy_negative": True}, "", []),
+    ],
+)
+async def test_embeddings_that_prompts_mention_are_models_of_the_task(services, params, negative, embeddings):
+    entries = services.catalog.entries
+    marked = tuple(entry.model_copy(update={"negative": entry.name == "bad-hands"}) for entry in entries)
+    services = dataclasses.replace(services, catalog=Catalog(marked))
+    task = (await submit(services, dataclasses.replace(WISH, params=params))).task
+    assert task.params["negative_prompt"] == negative
+    assert task.params["embeddings"] == embeddings
+    assert task.models == ("toy", *embeddings)
 
 
 async def test_a_repeated_key_is_known_after_the_queue_was_wiped(services, painter):
