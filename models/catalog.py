@@ -61,7 +61,7 @@ class ModelEntry(BaseModel):
     inpainting: Name | None = None
     """The model that paints masked areas for this one, if it was trained for that; see `Catalog.find`."""
     base: Annotated[Literal["sd1", "sd2", "sdxl"] | None, Field(alias="for")] = None
-    """The family of the checkpoints that a LoRA changes, a ControlNet guides, an embedding is for; None: any it fits."""
+    """The family of the checkpoints that a LoRA, a ControlNet or an embedding is for; None: any that it fits."""
     negative: bool = False
     """Whether an embedding is added to every negative prompt, unless a task says `disable_easy_negative`."""
     config: Path | None = None
