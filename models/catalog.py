@@ -18,10 +18,13 @@ FOR_INPAINTING = "/inpainting"
 PICKLES = frozenset({".ckpt", ".pt", ".pth", ".bin"})
 
 DIFFUSION = frozenset({"sd1", "sd2", "sdxl"})
-"""The families that paint from a prompt; the others are single nets, each in one file, with one trade of their own."""
+"""The families that paint from a prompt; the others have one trade of their own, and most are a single file."""
 
 Name = Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9._-]{0,63}$")]
-Family = Literal["sd1", "sd2", "sdxl", "upscaler", "lama"]
+Family = Literal["sd1", "sd2", "sdxl", "upscaler", "lama", "matting", "captioner", "enhancer"]
+
+SPEAKING = frozenset({"captioner", "enhancer"})
+"""The families that answer in words; each model is a folder as transformers saves it."""
 
 
 class CatalogError(Exception):
@@ -51,6 +54,8 @@ class ModelEntry(BaseModel):
     """The model that paints masked areas for this one, if it was trained for that; see `Catalog.find`."""
     config: Path | None = None
     """For a single file: a folder of configs (and perhaps tokenizers) to use instead of the family's own."""
+    normalize: Literal["imagenet", "centred"] | None = None
+    """For a matting net: how it wants its pixels; None: as nets of its input size mostly do, see `matting.py`."""
     sha256: Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")] | None = None
     bytes: int = Field(default=0, exclude=True)
     """Size of the weights on disk."""
@@ -128,9 +133,9 @@ def _entry(model: object, place: int, folder: Path) -> ModelEntry:
                 "a single file does not say what it predicts; add `prediction: v_prediction` (models of 768 pixels) "
                 "or `prediction: epsilon` (those of 512)"
             )
-        if entry.family not in DIFFUSION and not path.is_file():
-            raise CatalogError(f"{path} is a folder; a model of family {entry.family} is one .safetensors file")
-        return entry.model_copy(update={"path": path, "config": config, "bytes": _weigh(path)})
+        if entry.family not in DIFFUSION | SPEAKING and not path.is_file():
+            raise CatalogError(f"{path} is a folder; a model of family {entry.family} is one {_suffix(entry)} file")
+        return entry.model_copy(update={"path": path, "config": config, "bytes": _weigh(path, entry)})
     except ValidationError as error:
         first = error.errors()[0]
         field = ".".join(str(part) for part in first["loc"]) or "entry"
@@ -154,15 +159,33 @@ def _resolve(path: Path, folder: Path) -> Path:
     return found
 
 
-def _weigh(path: Path) -> int:
-    """Bytes of the weights; raises CatalogError if the path is neither a diffusers folder nor a .safetensors file."""
+def _weigh(path: Path, entry: ModelEntry) -> int:
+    """Bytes of the weights; raises CatalogError if there lies nothing that the entry's family is loaded from."""
+    if entry.family in SPEAKING:
+        return _weigh_speaking(path)
+    suffix = _suffix(entry)
+    advice = f"a diffusers folder or a {suffix} file" if entry.family in DIFFUSION else f"a {suffix} file"
     if path.is_file():
-        if path.suffix != ".safetensors":
-            raise CatalogError(f"{path.name} is no model; give a diffusers folder or a .safetensors file")
+        if path.suffix != suffix:
+            raise CatalogError(f"{path.name} is no model; give {advice}")
         return path.stat().st_size
     if not (path / "model_index.json").is_file():
-        raise CatalogError(f"{path} has no model_index.json; give a diffusers folder or a .safetensors file")
+        raise CatalogError(f"{path} has no model_index.json; give {advice}")
     return sum(weights.stat().st_size for weights in path.glob("*/*.safetensors"))
+
+
+def _weigh_speaking(path: Path) -> int:
+    weights = [file.stat().st_size for file in path.glob("*.safetensors")]
+    if not weights or not (path / "config.json").is_file():
+        raise CatalogError(
+            f"{path} is no folder with a config.json and .safetensors weights; give one as transformers saves it, "
+            "by save_pretrained of the model and of its tokenizer"
+        )
+    return sum(weights)
+
+
+def _suffix(entry: ModelEntry) -> str:
+    return ".onnx" if entry.family == "matting" else ".safetensors"
 
 
 def _default(entries: tuple[ModelEntry, ...]) -> ModelEntry:

@@ -7,7 +7,7 @@ from typing import Protocol
 
 import torch
 
-from models import eraser, sd1, sdxl, upscaler
+from models import eraser, matting, sd1, sdxl, upscaler
 from models.catalog import ModelEntry
 
 
@@ -30,6 +30,7 @@ _LOADERS: dict[str, Callable[[ModelEntry, torch.device, torch.dtype], Resident]]
     "sdxl": sdxl.load,
     "upscaler": upscaler.load,
     "lama": eraser.load,
+    "matting": matting.load,
 }
 
 

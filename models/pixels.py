@@ -55,12 +55,16 @@ def _reduced(pixels: np.ndarray, length: int, axis: int) -> np.ndarray:
 
 def flattened(pixels: Pixels) -> tuple[Pixels, Pixels | None]:
     """RGB over white, and the alpha plane [height, width] if there was one."""
+    return over(pixels, (255, 255, 255)), pixels[:, :, 3] if pixels.shape[2] == 4 else None
+
+
+def over(pixels: Pixels, colour: tuple[int, int, int]) -> Pixels:
+    """RGB over a plain colour; the very same array if there is no alpha."""
     if pixels.shape[2] == 3:
-        return pixels, None
-    alpha = pixels[:, :, 3]
-    weight = alpha[:, :, None].astype(np.uint16)
-    over_white = (pixels[:, :, :3] * weight + 255 * (255 - weight) + 127) // 255
-    return over_white.astype(np.uint8), alpha
+        return pixels
+    weight = pixels[:, :, 3:].astype(np.uint16)
+    laid = (pixels[:, :, :3] * weight + np.array(colour, np.uint16) * (255 - weight) + 127) // 255
+    return laid.astype(np.uint8)
 
 
 def with_alpha(pixels: Pixels, alpha: Pixels) -> Pixels:

@@ -17,6 +17,7 @@ from models.catalog import DIFFUSION, Catalog
 from models.checkpoint import Checkpoint
 from models.eraser import Eraser
 from models.families import Resident
+from models.matting import Matting
 from models.residence import Load, Residence, Slot
 from models.upscaler import Upscaler
 
@@ -63,7 +64,7 @@ class Hold:
         return self.ready
 
     def checkpoint(self, name: str) -> Checkpoint:
-        """The model of this name or alias, which must be one of those held. Raises WrongFamilyError, as all three."""
+        """The model of this name or alias, which must be one of those held. Raises WrongFamilyError, as all do."""
         model = self._registry.model(self, name)
         if isinstance(model, Checkpoint):
             return model
@@ -80,6 +81,12 @@ class Hold:
         if isinstance(model, Eraser):
             return model
         raise WrongFamilyError(model, "erase", "lama")
+
+    def matting(self, name: str) -> Matting:
+        model = self._registry.model(self, name)
+        if isinstance(model, Matting):
+            return model
+        raise WrongFamilyError(model, "cut out", "matting")
 
     def release(self) -> None:
         """Lets go; if it is not ready yet, its turn is given up. A second time does nothing."""

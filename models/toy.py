@@ -1,10 +1,10 @@
 """Toy checkpoints: the real architectures at a size that a laptop's CPU runs in tenths of a second.
 
 `python -m models.toy DIR` fills DIR with `toy-sd1`, `toy-sd2`, `toy-sdxl` and `toy-sd1-inpainting`, diffusers folders
-that any diffusers pipeline loads, with `toy-esrgan` and `toy-lama`, files that spandrel's architectures fit, and with a
-`models.yaml` that names them. Weights are random but for the last convolutions of diffusion, which are fitted in closed
-form (`toy_fit.py`), so that pictures show soft coloured shapes instead of grey noise, and for a path through the
-upscaler that keeps colours.
+that any diffusers pipeline loads, with `toy-esrgan` and `toy-lama`, files that spandrel's architectures fit, with
+`toy-matting`, a net in ONNX, and with a `models.yaml` that names them. Weights are random but for the last convolutions
+of diffusion, which are fitted in closed form (`toy_fit.py`), so that pictures show soft coloured shapes instead of grey
+noise, for a path through the upscaler that keeps colours, and for the matting net, which finds what is bright.
 """
 
 from __future__ import annotations
@@ -23,6 +23,7 @@ from transformers.utils import logging as transformers_logging
 
 from models import toy_nets
 from models.toy_fit import fit_autoencoder, fit_denoiser
+from models.toy_matting import matting
 from models.toy_nets import TOYS, Toy
 from models.toy_single import SINGLE_NETS
 from models.toy_tokenizer import clip_tokenizer
@@ -60,6 +61,7 @@ models:
     title: "Toy ESRGAN ×4"
     aliases: [esr, esr_anime, ultrasharp]
   - {name: toy-lama, path: toy-lama.safetensors, family: lama, title: "Toy LaMa", aliases: [lama]}
+  - {name: toy-matting, path: toy-matting.onnx, family: matting, title: "Toy matting", aliases: [matting]}
 """
 
 
@@ -76,10 +78,11 @@ def build(folder: Path) -> None:
     for name, weights in SINGLE_NETS.items():
         if not (folder / name).exists():
             _save_single(weights, folder / name)
-    if not (folder / "models.yaml").exists():
-        part = folder / ".models.yaml.part"
-        part.write_text(MODELS_YAML, encoding="utf-8")
-        part.rename(folder / "models.yaml")
+    for name, content in (("toy-matting.onnx", matting()), ("models.yaml", MODELS_YAML.encode())):
+        if not (folder / name).exists():
+            part = folder / f".{name}.part"
+            part.write_bytes(content)
+            part.rename(folder / name)
 
 
 def _build_whole(toy: Toy, folder: Path) -> None:

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
     from models.checkpoint import Checkpoint, Conditioning
     from models.eraser import Eraser
+    from models.matting import Matting
     from models.upscaler import Upscaler
     from pipelines.engine.noise import SeededNoise
 
@@ -113,6 +114,8 @@ class Models(Protocol):
     def upscaler(self, name: str) -> Upscaler: ...
 
     def eraser(self, name: str) -> Eraser: ...
+
+    def matting(self, name: str) -> Matting: ...
 
 
 @dataclass(frozen=True, slots=True)

@@ -26,6 +26,7 @@ def test_the_catalog_of_the_toys(toys: Catalog, models_dir: Path) -> None:
         ("toy-sd1-inpainting", "sd1"),
         ("toy-esrgan", "upscaler"),
         ("toy-lama", "lama"),
+        ("toy-matting", "matting"),
     ]
     assert toys.find("v1.5/inpainting") is toys.find("toy-sd1-inpainting")
     assert toys.default is toys.find("v1.5") is toys.find("general") is toys.find("basic")
@@ -45,7 +46,7 @@ def test_building_again_changes_nothing_and_completes_what_lacks(
     assert (tmp_path / ESRGAN).read_bytes() == (models_dir / ESRGAN).read_bytes()
     toy.build(tmp_path)
     assert catalog.read(tmp_path).find("").name == "mine"
-    assert sorted(file.name for file in tmp_path.iterdir()) == ["models.yaml", ESRGAN, "toy-sd1"]
+    assert sorted(file.name for file in tmp_path.iterdir()) == ["models.yaml", ESRGAN, "toy-matting.onnx", "toy-sd1"]
 
 
 def test_an_interrupted_build_leaves_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
