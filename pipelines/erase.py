@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Self
 from pydantic import Field, model_validator
 
 from pipelines.params import ImageParams, Unit
-from pipelines.pipeline import ImageRef, Models, Pipeline, Recipe, Work
+from pipelines.pipeline import Made, Models, Pipeline, Recipe, Work
+from pipelines.references import ImageRef
 
 if TYPE_CHECKING:
     import numpy as np
@@ -84,7 +85,7 @@ class Erase(Pipeline[EraseParams]):
         small, hole = _shrunk(rgb, mask, params.max_wh)
         result = picture.copy()
         result[mask, :3] = resized(eraser.fill(small, hole), mask.shape[1], mask.shape[0])[mask]
-        return [result]
+        return Made([result])
 
 
 def _mask(marks: np.ndarray, height: int, width: int) -> np.ndarray:

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Self
 from pydantic import Field, model_validator
 
 from pipelines.params import ImageParams, strength_of
-from pipelines.pipeline import ImageRef, Models, Pipeline, Recipe, Work
+from pipelines.pipeline import Made, Models, Pipeline, Recipe, Work
+from pipelines.references import ImageRef
 
 if TYPE_CHECKING:
     import numpy as np
@@ -62,4 +63,6 @@ class Img2Img(Pipeline[Img2ImgParams]):
         made = [pixels for latent in latents for pixels in checkpoint.decode(latent, circular=params.use_circular)]
         if max(asked) <= params.max_wh:
             made = [resized(pixels, *asked) for pixels in made]
-        return [with_alpha(pixels, alpha) for pixels in made] if alpha is not None and params.keep_alpha else made
+        if alpha is not None and params.keep_alpha:
+            made = [with_alpha(pixels, alpha) for pixels in made]
+        return Made(made)

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 from pydantic import Field
 
 from pipelines.painting import PaintParams, paint
-from pipelines.pipeline import ImageRef, Models, Pipeline, Recipe, Work
+from pipelines.pipeline import Made, Models, Pipeline, Recipe, Work
+from pipelines.references import ImageRef
 
 if TYPE_CHECKING:
     import numpy as np
@@ -41,4 +42,4 @@ class Inpaint(Pipeline[InpaintParams]):
 
         picture = images["url"]
         mask = fitted(params.mask_of(marked(images["mask_url"])), picture.shape[1], picture.shape[0])
-        return (yield from paint(params, models.checkpoint(params.painter), picture, mask))
+        return Made((yield from paint(params, models.checkpoint(params.painter), picture, mask)))

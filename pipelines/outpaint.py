@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 from pydantic import Field
 
 from pipelines.painting import PaintParams, paint
-from pipelines.pipeline import ImageRef, Models, Pipeline, Recipe, Work
+from pipelines.pipeline import Made, Models, Pipeline, Recipe, Work
+from pipelines.references import ImageRef
 
 if TYPE_CHECKING:
     import numpy as np
@@ -63,7 +64,8 @@ class Outpaint(Pipeline[OutpaintParams]):
                 "be painted, or say by left, right, top or bottom how many pixels to add"
             )
         mask = params.mask_of(absence)
-        return (yield from paint(params, models.checkpoint(params.painter), filled(canvas[:, :, :3], mask), mask))
+        filled_canvas = filled(canvas[:, :, :3], mask)
+        return Made((yield from paint(params, models.checkpoint(params.painter), filled_canvas, mask)))
 
 
 def _canvas(params: OutpaintParams, picture: np.ndarray) -> np.ndarray:

@@ -9,7 +9,7 @@ from pydantic import Field, model_validator
 
 from models.catalog import FOR_INPAINTING
 from pipelines.params import ImageParams, refuse_odd_size
-from pipelines.pipeline import Denoise, Kept, Recipe, Work
+from pipelines.pipeline import Denoise, Kept, Steps, Work
 
 if TYPE_CHECKING:
     import numpy as np
@@ -112,7 +112,9 @@ class ThinMaskError(ValueError):
     code = "bad_input"
 
 
-def paint(params: PaintParams, checkpoint: Checkpoint, original: np.ndarray, mask: np.ndarray) -> Recipe:
+def paint(
+    params: PaintParams, checkpoint: Checkpoint, original: np.ndarray, mask: np.ndarray
+) -> Steps[list[np.ndarray]]:
     """The original, pixels [height, width, 3 or 4], painted where the mask is true; images of the same size."""
     from models.masks import Box, bounds, fitted, grown, pasted
     from models.pixels import flattened, resized, snapped
@@ -135,7 +137,9 @@ def paint(params: PaintParams, checkpoint: Checkpoint, original: np.ndarray, mas
     return results
 
 
-def _painted(params: PaintParams, checkpoint: Checkpoint, picture: np.ndarray, mask: np.ndarray) -> Recipe:
+def _painted(
+    params: PaintParams, checkpoint: Checkpoint, picture: np.ndarray, mask: np.ndarray
+) -> Steps[list[np.ndarray]]:
     """The picture, RGB, painted at the size that it has."""
     if not mask[:: checkpoint.factor, :: checkpoint.factor].any():
         raise ThinMaskError(

@@ -8,9 +8,9 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Generator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Generic, Protocol, TypeVar
+from typing import TYPE_CHECKING, Any, ClassVar, Generic, Protocol, TypeVar
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict
 
 if TYPE_CHECKING:
     import numpy as np
@@ -32,26 +32,6 @@ class Params(BaseModel):
     def seeds(self) -> tuple[int, ...]:
         """The seed of each image, where images have seeds."""
         return ()
-
-
-class ImageInput:
-    """Marks a parameter that names an image; the worker fetches and decodes it before the recipe runs."""
-
-
-ImageRef = Annotated[
-    str,
-    ImageInput(),
-    Field(min_length=1, description="An http(s) URL, a data: URI, base64, or an id that POST /v1/files answered."),
-]
-
-
-def image_fields(params: type[Params]) -> tuple[str, ...]:
-    """The names of the parameters that are images."""
-    return tuple(
-        name
-        for name, field in params.model_fields.items()
-        if any(isinstance(mark, ImageInput) for mark in field.metadata)
-    )
 
 
 P = TypeVar("P", bound=Params)
@@ -96,11 +76,24 @@ class Denoise:
     kept: Kept | None = None
 
 
-Recipe = Generator[Sequence[Denoise], "list[torch.Tensor]", "list[np.ndarray]"]
-"""Yields what is to be denoised, is sent the clean latents in the same order, returns uint8 pixels [h, w, 3 or 4].
+@dataclass(frozen=True, slots=True)
+class Made:
+    """What a recipe returns, and a task comes to. Pixels are uint8, [h, w, 3 or 4], or [h, w] for a single plane."""
+
+    images: Sequence[np.ndarray] = ()
+    hints: Sequence[np.ndarray] = ()
+    """The control maps that the images follow."""
+    answer: Mapping[str, Any] | None = None
+    """What a task says rather than draws, as plain JSON."""
+
+
+T = TypeVar("T")
+Steps = Generator[Sequence[Denoise], "list[torch.Tensor]", T]
+"""Yields what is to be denoised, is sent the clean latents in the same order, returns what became of them.
 
 One that yields nothing, `[]`, lets others step, and goes on.
 """
+Recipe = Steps[Made]
 
 
 class Models(Protocol):
@@ -150,7 +143,7 @@ class Pipeline(ABC, Generic[P]):
 
     @abstractmethod
     def run(self, params: P, models: Models, images: Mapping[str, np.ndarray]) -> Recipe:
-        """The recipe. `images` holds, by parameter name, the decoded uint8 inputs [h, w, 3 or 4]."""
+        """The recipe. `images` holds the decoded uint8 inputs [h, w, 3 or 4], by path: `url`, `controls.0.hint_url`."""
 
     def resolve(self, params: P) -> P:
         """`params` with everything random decided (seeds), so that a second run makes the same images."""

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Literal, Self
 
 from pydantic import AliasChoices, Field, model_validator
 
-from pipelines.pipeline import ImageRef, Models, Params, Pipeline, Recipe, Work
+from pipelines.pipeline import Made, Models, Params, Pipeline, Recipe, Work
+from pipelines.references import ImageRef
 
 if TYPE_CHECKING:
     import numpy as np
@@ -100,7 +101,7 @@ class Upscale(Pipeline[UpscaleParams]):
         for _ in upscaler.enlarge(rgb, canvas):
             yield []
         enlarged = fitted(canvas, *size)
-        return [with_alpha(enlarged, source[:, :, 3]) if source.shape[2] == 4 else enlarged]
+        return Made([with_alpha(enlarged, source[:, :, 3]) if source.shape[2] == 4 else enlarged])
 
 
 def _source(picture: np.ndarray, longest: int | None) -> np.ndarray:

@@ -6,14 +6,14 @@ import asyncio
 import hashlib
 import logging
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from functools import cached_property
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import numpy as np
 
 import pipelines
-from pipelines.pipeline import Params
+from pipelines.pipeline import Made, Params
 from server.bucket import Bucket, BucketUnavailableError, image_key
 from server.device import Device, DeviceDiedError, DeviceGoneError, TaskFailedError
 from server.images import encode, preview_jpeg
@@ -21,7 +21,7 @@ from server.infotext import infotext
 from server.inputs import BadInputError, Inputs
 from server.messages import Advanced, Finished, Run
 from server.queue import Lease, Progress
-from server.task import RETENTION_S, Failure, Image, Outcome, Output, Status
+from server.task import RETENTION_S, Failure, Image, Kind, Outcome, Output, Status
 
 log = logging.getLogger(__name__)
 LONGEST_PAUSE_S = 5.0
@@ -49,7 +49,8 @@ class Attempt:
         try:
             finished = await self._run_on(device)
             self._leave_device()
-            return self._outcome(Status.SUCCEEDED, images=await self._store(finished))
+            images = await self._store(finished.made)
+            return self._outcome(Status.SUCCEEDED, images=images, answer=finished.made.answer)
         except BadInputError as error:
             return self.failed("bad_input", str(error))
         except TaskFailedError as error:
@@ -93,12 +94,15 @@ class Attempt:
         self.progress = Progress(step.step, step.steps, preview)
         self._on_change(self)
 
-    async def _store(self, finished: Finished) -> tuple[Image, ...]:
-        seeds = self._params.seeds or [None] * len(finished.images)
-        made = enumerate(zip(finished.images, seeds, strict=True))
-        return tuple([await self._store_one(index, pixels, seed) for index, (pixels, seed) in made])
+    async def _store(self, made: Made) -> tuple[Image, ...]:
+        seeds = self._params.seeds or [None] * len(made.images)
+        every: list[tuple[np.ndarray, int | None, Kind]] = [
+            *((pixels, seed, "image") for pixels, seed in zip(made.images, seeds, strict=True)),
+            *((pixels, None, "hint") for pixels in made.hints),
+        ]
+        return tuple([await self._store_one(index, *one) for index, one in enumerate(every)])
 
-    async def _store_one(self, index: int, pixels: np.ndarray, seed: int | None) -> Image:
+    async def _store_one(self, index: int, pixels: np.ndarray, seed: int | None, kind: Kind) -> Image:
         task = self.lease.task
         height, width = pixels.shape[:2]
         began = time.monotonic()
@@ -117,6 +121,7 @@ class Attempt:
             sha256=sha256,
             format=task.output.format,
             seed=seed,
+            kind=kind,
         )
 
     async def _while_bucket_is_away(self, work: Callable[[], Awaitable[T]]) -> T:
@@ -132,13 +137,20 @@ class Attempt:
             await asyncio.sleep(pause_s)
             pause_s = min(pause_s * 2, LONGEST_PAUSE_S)
 
-    def _outcome(self, status: Status, images: tuple[Image, ...] = (), failure: Failure | None = None) -> Outcome:
+    def _outcome(
+        self,
+        status: Status,
+        images: tuple[Image, ...] = (),
+        answer: Mapping[str, Any] | None = None,
+        failure: Failure | None = None,
+    ) -> Outcome:
         return Outcome(
             task=self.lease.task,
             attempt=self.lease.token,
             status=status,
             worker=self.lease.worker,
             images=images,
+            answer=None if answer is None else dict(answer),
             failure=failure,
             started_at=self._started_at,
             finished_at=time.time(),

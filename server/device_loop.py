@@ -88,9 +88,9 @@ class DeviceLoop:
         match event:
             case Advanced(attempt, step, steps, preview):
                 self._outbox.put(messages.Advanced(attempt, step, steps, preview))
-            case Finished(attempt, images, load_s, run_s):
+            case Finished(attempt, made, load_s, run_s):
                 self._running.discard(attempt)
-                self._outbox.put(messages.Finished(attempt, images, {"load": load_s, "run": run_s}))
+                self._outbox.put(messages.Finished(attempt, made, {"load": load_s, "run": run_s}))
             case Failed(attempt, code, message, trace):
                 self._running.discard(attempt)
                 if code == "internal":

@@ -9,7 +9,8 @@ import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from pipelines.pipeline import Params, image_fields
+from pipelines.pipeline import Params
+from pipelines.references import image_references
 from server.bucket import Bucket, upload_key
 from server.egress import Egress, EgressDeniedError, EgressFailedError
 from server.images import BadImageError, decode, measure
@@ -31,7 +32,7 @@ _UPLOAD_ID = re.compile(r"file-[0-9a-f]{32}")
 
 
 class BadInputError(Exception):
-    """An image that a task names cannot be used; `field` is the parameter that names it."""
+    """An image that a task names cannot be used; `field` is the path of the parameter that names it."""
 
     def __init__(self, field: str, message: str) -> None:
         super().__init__(f"{field}: {message}")
@@ -65,16 +66,16 @@ class Inputs:
 
     async def check(self, params: Params, tenant: str) -> None:
         """Raises BadInputError for what can be refused without fetching: no network, no pixels decoded."""
-        for field, reference in _references(params).items():
+        for field, reference in image_references(params).items():
             await self._check(field, reference, tenant)
 
     async def absorb(self, params: Params, tenant: str) -> dict[str, str]:
-        """Checks as `check`, keeps what is inline, and answers the parameters that name it by id: records stay small.
+        """Checks as `check`, keeps what is inline, and answers, by path, the ids that name it: records stay small.
 
         Uploads that are named are kept anew, so that they do not expire while the task waits.
         """
         kept = {}
-        for field, reference in _references(params).items():
+        for field, reference in image_references(params).items():
             data = await self._check(field, reference, tenant)
             if data is not None:
                 kept[field] = (await self.keep(data, tenant)).id
@@ -90,8 +91,8 @@ class Inputs:
         return upload
 
     async def fetch(self, task: Task, params: Params) -> dict[str, np.ndarray]:
-        """uint8 pixels [height, width, 3 or 4] by parameter name; raises BadInputError."""
-        references = _references(params)
+        """uint8 pixels [height, width, 3 or 4] by path; raises BadInputError."""
+        references = image_references(params)
         pixels = await asyncio.gather(*(self._pixels(*item, task.tenant) for item in references.items()))
         return dict(zip(references, pixels, strict=True))
 
@@ -133,11 +134,6 @@ class Inputs:
                     raise
             await asyncio.sleep(pause_s)
         return await self._egress.fetch(url, self._max_upload)
-
-
-def _references(params: Params) -> dict[str, str]:
-    """The image parameters that are set."""
-    return {field: value for field in image_fields(type(params)) if (value := getattr(params, field))}
 
 
 def _inline(reference: str, max_bytes: int) -> bytes:

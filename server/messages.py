@@ -6,6 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from pipelines.pipeline import Made
+
 if TYPE_CHECKING:
     import numpy as np
 
@@ -50,16 +52,16 @@ class Advanced:
 
 @dataclass(frozen=True, slots=True)
 class Finished:
-    """From the device: uint8 pixels [height, width, 3 or 4] of each image, and seconds by stage."""
+    """From the device: what became of the task, and seconds by stage."""
 
     attempt: str
-    images: list[np.ndarray]
+    made: Made
     seconds: Mapping[str, float]
 
 
 @dataclass(frozen=True, slots=True)
 class Failed:
-    """From the device: why there are no images."""
+    """From the device: why nothing became of the task."""
 
     attempt: str
     code: str

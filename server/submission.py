@@ -17,6 +17,7 @@ from pydantic import ValidationError
 import pipelines
 from models.catalog import FOR_INPAINTING
 from pipelines.pipeline import AnyPipeline, Params, Work
+from pipelines.references import with_references
 from server.broker import BrokerUnavailableError
 from server.complaint import complaint
 from server.inputs import Inputs
@@ -140,8 +141,8 @@ async def _accepted(services: Services, pipeline: AnyPipeline, asked: Params, te
             changed["model"] = named.name
     inputs = Inputs.of(services)
     await inputs.check(asked, tenant)
-    changed |= await inputs.absorb(asked, tenant)
-    resolved: Params = pipeline.resolve(asked.model_copy(update=changed))
+    kept: Params = with_references(asked, await inputs.absorb(asked, tenant))
+    resolved: Params = pipeline.resolve(kept.model_copy(update=changed))
     return resolved
 
 

@@ -28,6 +28,8 @@ Priority = Literal["high", "normal", "low"]
 Retention = Literal["5m", "24h", "7d", "30d"]
 RETENTION_S: dict[str, int] = {"5m": 300, "24h": 86_400, "7d": 604_800, "30d": 2_592_000}
 Format = Literal["png", "jpeg", "webp"]
+Kind = Literal["image", "hint"]
+KINDS: tuple[Kind, ...] = ("image", "hint")
 
 
 class Frozen(BaseModel):
@@ -77,6 +79,8 @@ class Image(Frozen):
     sha256: str
     format: Format = "png"
     seed: int | None = None
+    kind: Kind = "image"
+    """A hint is a control map that the images follow."""
 
 
 class Failure(Frozen):
@@ -94,6 +98,9 @@ class Outcome(Frozen):
     status: Status
     worker: str = ""
     images: tuple[Image, ...] = ()
+    """Hints come last."""
+    answer: dict[str, Any] | None = None
+    """What a task says rather than draws."""
     failure: Failure | None = None
     started_at: float | None = None
     finished_at: float

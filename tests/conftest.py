@@ -1,5 +1,6 @@
 """What tests of every house share."""
 
+import hashlib
 import os
 import subprocess
 import sys
@@ -8,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+import models
 from tests.redis_server import RedisServer
 
 # Before anybody imports torch: threads that spin while they wait slow a busy machine down several times over.
@@ -44,7 +46,11 @@ def redis_url(redis_server: RedisServer) -> str:
 
 
 @pytest.fixture(scope="session")
-def models_dir(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("toys") / "models"
-    subprocess.run([sys.executable, "-m", "models.toy", str(folder)], check=True)
+def models_dir(pytestconfig: pytest.Config) -> Path:
+    """The toys, built anew when what builds them has changed."""
+    sources = sorted(Path(models.__path__[0]).glob("*.py"))
+    made_by = hashlib.sha256(b"".join(source.read_bytes() for source in sources)).hexdigest()[:16]
+    folder = pytestconfig.cache.mkdir("toys") / made_by
+    if not (folder / "models.yaml").exists():
+        subprocess.run([sys.executable, "-m", "models.toy", str(folder)], check=True)
     return folder

@@ -109,16 +109,16 @@ class Engine:
 
     def _resume(self, run: Run) -> list[Event]:
         try:
-            images = run.resume() if run.ready else None
+            made = run.resume() if run.ready else None
         except torch.AcceleratorError:
             raise
         except Exception as error:
             return self._fail(run, error)
-        if images is None:
+        if made is None:
             return []
         load_s, run_s = run.seconds
         self.abort(run.task_id)
-        return [Finished(run.task_id, images, load_s, run_s)]
+        return [Finished(run.task_id, made, load_s, run_s)]
 
     def _under_way(self) -> list[Trajectory]:
         return [each for run in self._runs.values() for each in run.trajectories if not each.done]

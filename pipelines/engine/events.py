@@ -7,6 +7,8 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 
+from pipelines.pipeline import Made
+
 
 @dataclass(frozen=True, slots=True)
 class Advanced:
@@ -20,10 +22,10 @@ class Advanced:
 
 @dataclass(frozen=True, slots=True)
 class Finished:
-    """A task's images, uint8 [height, width, 3 or 4], and the seconds it waited for its models and then ran."""
+    """What a task made, and the seconds it waited for its models and then ran."""
 
     task_id: str
-    images: list[np.ndarray]
+    made: Made
     load_s: float
     run_s: float
 

@@ -11,7 +11,7 @@ from typing import Protocol
 import numpy as np
 
 from pipelines.engine.trajectory import State, Trajectory
-from pipelines.pipeline import AnyPipeline, Denoise, Models, Params, Recipe
+from pipelines.pipeline import AnyPipeline, Denoise, Made, Models, Params, Recipe
 
 
 class Hold(Models, Protocol):
@@ -81,13 +81,13 @@ class Run:
         """How long it waited for its models, and how long it has run since."""
         return self._started_at - self._added_at, time.monotonic() - self._started_at
 
-    def resume(self) -> list[np.ndarray] | None:
-        """Runs the recipe to its next yield; answers the images if it returned them instead."""
+    def resume(self) -> Made | None:
+        """Runs the recipe to its next yield; answers what it made if it returned instead."""
         try:
             wishes = self._start() if self._recipe is None else self._send(self._recipe)
         except StopIteration as finished:
-            images: list[np.ndarray] = finished.value
-            return images
+            made: Made = finished.value
+            return made
         self.trajectories = _trajectories(wishes, *self._parked.yields[-1:])
         self._parked = Parked()
         return None

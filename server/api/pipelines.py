@@ -8,7 +8,8 @@ from fastapi import APIRouter, Response
 from pydantic import BaseModel, Field
 
 import pipelines
-from pipelines.pipeline import AnyPipeline, image_fields
+from pipelines.pipeline import AnyPipeline
+from pipelines.references import image_fields
 from server.api.envelope import ACCEPTED, Envelope, SentWishes, accept, typed_envelope
 from server.api.errors import documented
 from server.api.given import CallingTenant, GivenServices

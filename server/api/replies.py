@@ -9,7 +9,7 @@ from pydantic import BaseModel, Field
 
 from server.links import Links
 from server.record import Record
-from server.task import Failure, Format, Image, Manifest, Priority, Retention, Status
+from server.task import Failure, Format, Image, Kind, Manifest, Priority, Retention, Status
 
 
 class ProgressReply(BaseModel):
@@ -49,6 +49,8 @@ class TaskReply(BaseModel):
     started_at: datetime | None = None
     finished_at: datetime | None = None
     images: list[ImageReply] = []
+    hints: list[ImageReply] = Field([], description="The control maps that the images follow, where there are any.")
+    answer: dict[str, Any] | None = Field(None, description="What a task says rather than draws: a caption, a size…")
     error: Failure | None = Field(None, description="Why it failed.")
     timings: dict[str, float] = Field({}, description="Seconds by stage, once it has ended.")
     links: TaskLinks
@@ -71,24 +73,33 @@ def task_reply(record: Record, links: Links) -> TaskReply:
         created_at=_moment(task.created_at),
         started_at=_moment(view.started_at) if view.started_at else None,
         finished_at=_moment(view.finished_at) if view.finished_at else None,
-        images=[_image_reply(manifest, index, links) for index in range(len(manifest.outcome.images))]
-        if manifest
-        else [],
+        images=_image_replies(manifest, "image", links),
+        hints=_image_replies(manifest, "hint", links),
+        answer=manifest.outcome.answer if manifest else None,
         error=manifest.outcome.failure if manifest else None,
         timings=manifest.outcome.timings if manifest else {},
         links=TaskLinks(task=links.task(task.id), events=links.events(task.id)),
     )
 
 
-def image_url(manifest: Manifest, index: int, links: Links) -> str:
-    image = manifest.outcome.images[index]
-    return links.image(manifest.task.id, index, image.format, manifest.expires_at)
+def image_urls(manifest: Manifest, kind: Kind, links: Links) -> dict[str, Image]:
+    """The images of this kind, by their links."""
+    return {
+        links.image(manifest.task.id, index, image.format, manifest.expires_at): image
+        for index, image in enumerate(manifest.outcome.images)
+        if image.kind == kind
+    }
 
 
-def _image_reply(manifest: Manifest, index: int, links: Links) -> ImageReply:
-    image: Image = manifest.outcome.images[index]
+def _image_replies(manifest: Manifest | None, kind: Kind, links: Links) -> list[ImageReply]:
+    if manifest is None:
+        return []
+    return [_image_reply(url, image, manifest) for url, image in image_urls(manifest, kind, links).items()]
+
+
+def _image_reply(url: str, image: Image, manifest: Manifest) -> ImageReply:
     return ImageReply(
-        url=image_url(manifest, index, links),
+        url=url,
         width=image.width,
         height=image.height,
         seed=image.seed,

@@ -32,8 +32,8 @@ async def device(tmp_path_factory: pytest.TempPathFactory, models_dir: Path) -> 
 async def test_runs_are_answered_with_pixels_and_progress(device: Device) -> None:
     steps: list[Advanced] = []
     finished = await device.run(Run("first", "txt2img.sd", SHORT, {}), steps.append)
-    assert finished.images[0].shape == (64, 64, 3)
-    assert finished.images[0].dtype == np.uint8
+    assert finished.made.images[0].shape == (64, 64, 3)
+    assert finished.made.images[0].dtype == np.uint8
     assert [(step.step, step.steps) for step in steps] == [(1, 2), (2, 2)]
 
 
@@ -42,7 +42,7 @@ async def test_a_run_that_fails_says_why_and_leaves_the_device_well(device: Devi
     with pytest.raises(TaskFailedError) as caught:
         await device.run(Run("broken", "img2img.sd", {"text": "a", "url": "x", "seed": 1}, source), lambda _: None)
     assert caught.value.code
-    assert (await device.run(Run("next", "txt2img.sd", SHORT, {}), lambda _: None)).images
+    assert (await device.run(Run("next", "txt2img.sd", SHORT, {}), lambda _: None)).made.images
 
 
 async def test_an_aborted_run_ends_at_a_step_boundary(device: Device) -> None:

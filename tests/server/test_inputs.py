@@ -5,13 +5,13 @@ import base64
 import hashlib
 import io
 from contextlib import asynccontextmanager
-from typing import Annotated
 
 import numpy as np
 import pytest
 from PIL import Image
 
-from pipelines.pipeline import ImageInput, ImageRef, Params
+from pipelines.pipeline import Params
+from pipelines.references import ImageRef, OptionalImage
 from server.bucket import Bucket, upload_key
 from server.egress import Egress
 from server.images import BadImageError
@@ -22,7 +22,7 @@ from server.task import Task
 class TwoImages(Params):
     text: str = ""
     url: ImageRef
-    mask_url: Annotated[ImageRef | None, ImageInput()] = None
+    mask_url: OptionalImage = None
 
 
 PIXELS = np.random.default_rng(0).integers(0, 256, (24, 32, 3), dtype=np.uint8)

@@ -19,7 +19,7 @@ from pipelines.engine.capacity import Capacity
 from pipelines.engine.engine import DuplicateTaskError, Engine
 from pipelines.engine.events import Advanced, Failed, Finished
 from pipelines.img2img import Img2Img
-from pipelines.pipeline import Models, Params, Pipeline, Recipe, Work
+from pipelines.pipeline import Made, Models, Params, Pipeline, Recipe, Work
 from pipelines.sampler_names import SAMPLERS
 from pipelines.txt2img import Txt2Img
 from tests.pipelines.conftest import Shelf, images_of, run_dry
@@ -286,7 +286,7 @@ class Broken(Pipeline[Params]):
         finally:
             self._raise("cleanup")
         self._raise("end")
-        return []
+        return Made()
 
     def _raise(self, where: str) -> None:
         if where == self._where:
@@ -321,7 +321,7 @@ def test_a_shape_of_its_own_is_refused_with_advice(engine: Engine) -> None:
                     models.checkpoint("toy-sd1"), request.noises()[0], SIDE, SIDE, source=torch.zeros(1, 4, 3, 3)
                 )
             ]
-            return []
+            return Made()
 
     engine.add("task", Mismatched(""), Params(), {})
     (failure,) = run_dry(engine)
@@ -336,7 +336,7 @@ class Tiles(Broken):
     def run(self, params: Params, models: Models, images: Mapping[str, np.ndarray]) -> Recipe:
         for _ in range(3):
             yield []
-        return [np.zeros((8, 8, 3), np.uint8)]
+        return Made([np.zeros((8, 8, 3), np.uint8)])
 
 
 def test_a_recipe_that_yields_nothing_lets_others_step_in_between(engine: Engine) -> None:

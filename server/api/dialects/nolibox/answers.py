@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
-from server.api.replies import image_url
+from server.api.replies import image_urls
 from server.links import Links
 from server.record import Record, settled
-from server.task import Manifest, Status, Task
+from server.task import KINDS, Manifest, Status, Task
 
 STATUSES = {
     Status.QUEUED: "pending",
@@ -39,19 +39,33 @@ def callback_body(manifest: Manifest, links: Links) -> dict[str, Any]:
 
 
 def _finished(manifest: Manifest, links: Links) -> dict[str, Any]:
-    urls = [image_url(manifest, index, links) for index in range(len(manifest.outcome.images))]
-    first = urls[0] if urls else ""
     return {
         "uid": manifest.task.id,
-        "cdn": first,
-        "cos": first,
-        "img_urls": urls,
-        "safe": True,
-        "reason": "",
+        **_made(manifest, links),
         **_times(manifest),
         "elapsed_times": _elapsed(manifest),
         "request": _request(manifest.task),
     }
+
+
+def _made(manifest: Manifest, links: Links) -> dict[str, Any]:
+    """A picture, control maps and the pictures that follow them, or what was said, each in its own shape."""
+    urls, hints = (list(image_urls(manifest, kind, links)) for kind in KINDS)
+    answer = manifest.outcome.answer
+    if answer is not None:
+        return {"response": answer, "img_urls": urls}
+    if manifest.task.type.startswith("control"):
+        return {"response": _control(hints, urls), "img_urls": urls}
+    first = urls[0] if urls else ""
+    return {"cdn": first, "cos": first, "img_urls": urls, "safe": True, "reason": ""}
+
+
+def _control(hints: list[str], results: list[str]) -> dict[str, list[str]]:
+    """A task that makes nothing but a control map calls it a hint here."""
+    if not hints:
+        hints, results = results, []
+    reasons = {"hint_reasons": [""] * len(hints), "result_reasons": [""] * len(results)}
+    return {"hint_urls": hints, "result_urls": results, **reasons}
 
 
 def _unfinished(manifest: Manifest) -> dict[str, Any]:
