@@ -7,7 +7,7 @@ from typing import Protocol
 
 import torch
 
-from models import eraser, matting, sd1, sdxl, upscaler
+from models import captioner, enhancer, eraser, matting, sd1, sdxl, upscaler
 from models.catalog import ModelEntry
 
 
@@ -31,6 +31,8 @@ _LOADERS: dict[str, Callable[[ModelEntry, torch.device, torch.dtype], Resident]]
     "upscaler": upscaler.load,
     "lama": eraser.load,
     "matting": matting.load,
+    "captioner": captioner.load,
+    "enhancer": enhancer.load,
 }
 
 

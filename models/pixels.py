@@ -31,6 +31,13 @@ def fitted(pixels: Pixels, width: int, height: int) -> Pixels:
     return means if means.dtype == np.uint8 else np.rint(means).astype(np.uint8)
 
 
+def shrunk(pixels: Pixels, longest: int) -> Pixels:
+    """The pixels as they are, or reduced so that no side is above `longest`."""
+    height, width = pixels.shape[:2]
+    scale = min(1.0, longest / max(width, height))
+    return fitted(pixels, max(round(width * scale), 1), max(round(height * scale), 1))
+
+
 def coverage(mask: np.ndarray, width: int, height: int) -> np.ndarray:
     """Of each pixel of the smaller size, the share that is True in the mask: float32 [height, width]."""
     return _reduced(_reduced(mask.astype(np.float32), height, 0), width, 1)

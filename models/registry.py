@@ -13,8 +13,10 @@ from typing import Literal
 import torch
 
 from models import families
+from models.captioner import Captioner
 from models.catalog import DIFFUSION, Catalog
 from models.checkpoint import Checkpoint
+from models.enhancer import Enhancer
 from models.eraser import Eraser
 from models.families import Resident
 from models.matting import Matting
@@ -87,6 +89,18 @@ class Hold:
         if isinstance(model, Matting):
             return model
         raise WrongFamilyError(model, "cut out", "matting")
+
+    def captioner(self, name: str) -> Captioner:
+        model = self._registry.model(self, name)
+        if isinstance(model, Captioner):
+            return model
+        raise WrongFamilyError(model, "describe a picture", "captioner")
+
+    def enhancer(self, name: str) -> Enhancer:
+        model = self._registry.model(self, name)
+        if isinstance(model, Enhancer):
+            return model
+        raise WrongFamilyError(model, "write prompts", "enhancer")
 
     def release(self) -> None:
         """Lets go; if it is not ready yet, its turn is given up. A second time does nothing."""

@@ -2,9 +2,10 @@
 
 `python -m models.toy DIR` fills DIR with `toy-sd1`, `toy-sd2`, `toy-sdxl` and `toy-sd1-inpainting`, diffusers folders
 that any diffusers pipeline loads, with `toy-esrgan` and `toy-lama`, files that spandrel's architectures fit, with
-`toy-matting`, a net in ONNX, and with a `models.yaml` that names them. Weights are random but for the last convolutions
-of diffusion, which are fitted in closed form (`toy_fit.py`), so that pictures show soft coloured shapes instead of grey
-noise, for a path through the upscaler that keeps colours, and for the matting net, which finds what is bright.
+`toy-matting`, a net in ONNX, with `toy-blip` and `toy-gpt2`, folders that transformers loads, and with a `models.yaml`
+that names them. Weights are random but for the last convolutions of diffusion, which are fitted in closed form
+(`toy_fit.py`), so that pictures show soft coloured shapes instead of grey noise, for a path through the upscaler that
+keeps colours, and for the matting net, which finds what is bright.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ import shutil
 import sys
 import tempfile
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +28,7 @@ from models.toy_fit import fit_autoencoder, fit_denoiser
 from models.toy_matting import matting
 from models.toy_nets import TOYS, Toy
 from models.toy_single import SINGLE_NETS
+from models.toy_speakers import SPEAKERS
 from models.toy_tokenizer import clip_tokenizer
 
 SCHEDULER = {
@@ -62,6 +65,8 @@ models:
     aliases: [esr, esr_anime, ultrasharp]
   - {name: toy-lama, path: toy-lama.safetensors, family: lama, title: "Toy LaMa", aliases: [lama]}
   - {name: toy-matting, path: toy-matting.onnx, family: matting, title: "Toy matting", aliases: [matting]}
+  - {name: toy-blip, path: toy-blip, family: captioner, title: "Toy BLIP", aliases: [captioner]}
+  - {name: toy-gpt2, path: toy-gpt2, family: enhancer, title: "Toy GPT-2", aliases: [enhancer]}
 """
 
 
@@ -74,7 +79,10 @@ def build(folder: Path) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     for toy in TOYS:
         if not (folder / toy.name).exists():
-            _build_whole(toy, folder)
+            _build_whole(toy.name, toy.seed, partial(_save, toy), folder)
+    for name, save in SPEAKERS.items():
+        if not (folder / name).exists():
+            _build_whole(name, 0, save, folder)
     for name, weights in SINGLE_NETS.items():
         if not (folder / name).exists():
             _save_single(weights, folder / name)
@@ -85,14 +93,14 @@ def build(folder: Path) -> None:
             part.rename(folder / name)
 
 
-def _build_whole(toy: Toy, folder: Path) -> None:
-    part = Path(tempfile.mkdtemp(prefix=f".{toy.name}-", dir=folder))
+def _build_whole(name: str, seed: int, save: Callable[[Path], None], folder: Path) -> None:
+    part = Path(tempfile.mkdtemp(prefix=f".{name}-", dir=folder))
     try:
         with torch.random.fork_rng(devices=()):
-            torch.manual_seed(toy.seed)
-            _save(toy, part)
+            torch.manual_seed(seed)
+            save(part)
         part.chmod(0o755)
-        part.rename(folder / toy.name)
+        part.rename(folder / name)
     finally:
         shutil.rmtree(part, ignore_errors=True)
 

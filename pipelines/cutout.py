@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 from pydantic import AliasChoices, Field, StringConstraints
 
-from pipelines.pipeline import ImageRef, Models, Params, Pipeline, Recipe, Work
+from pipelines.pipeline import Made, Models, Params, Pipeline, Recipe, Work
+from pipelines.references import ImageRef
 
 if TYPE_CHECKING:
     import numpy as np
@@ -59,7 +60,7 @@ class CutOut(Pipeline[CutOutParams]):
             alpha = _hard(alpha, params.threshold)
         if was_opaque is not None:
             alpha = _times(alpha, was_opaque)
-        return [_shown(params, picture[:, :, :3], alpha)]
+        return Made([_shown(params, picture[:, :, :3], alpha)])
 
 
 def _shown(params: CutOutParams, colours: np.ndarray, alpha: np.ndarray) -> np.ndarray:

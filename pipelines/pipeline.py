@@ -16,7 +16,9 @@ if TYPE_CHECKING:
     import numpy as np
     import torch
 
+    from models.captioner import Captioner
     from models.checkpoint import Checkpoint, Conditioning
+    from models.enhancer import Enhancer
     from models.eraser import Eraser
     from models.matting import Matting
     from models.upscaler import Upscaler
@@ -109,6 +111,10 @@ class Models(Protocol):
     def eraser(self, name: str) -> Eraser: ...
 
     def matting(self, name: str) -> Matting: ...
+
+    def captioner(self, name: str) -> Captioner: ...
+
+    def enhancer(self, name: str) -> Enhancer: ...
 
 
 @dataclass(frozen=True, slots=True)

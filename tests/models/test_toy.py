@@ -27,6 +27,8 @@ def test_the_catalog_of_the_toys(toys: Catalog, models_dir: Path) -> None:
         ("toy-esrgan", "upscaler"),
         ("toy-lama", "lama"),
         ("toy-matting", "matting"),
+        ("toy-blip", "captioner"),
+        ("toy-gpt2", "enhancer"),
     ]
     assert toys.find("v1.5/inpainting") is toys.find("toy-sd1-inpainting")
     assert toys.default is toys.find("v1.5") is toys.find("general") is toys.find("basic")
@@ -37,6 +39,7 @@ def test_building_again_changes_nothing_and_completes_what_lacks(
     models_dir: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(toy, "TOYS", toy.TOYS[:1])
+    monkeypatch.setattr(toy, "SPEAKERS", {})
     monkeypatch.setattr(toy, "SINGLE_NETS", {ESRGAN: toy.SINGLE_NETS[ESRGAN]})
     (tmp_path / "models.yaml").write_text("models: [{name: mine, path: toy-sd1, family: sd1}]\n")
     state = torch.random.get_rng_state()
