@@ -38,11 +38,11 @@ class Box(NamedTuple):
 def marked(pixels: np.ndarray) -> np.ndarray:
     """How strongly each pixel of a mask picture [height, width, 3 or 4] is marked, uint8 [height, width].
 
-    If it has alpha, all that is not wholly transparent is marked, whatever its colour; else what is bright.
+    If any of it is transparent, all that is not wholly so is marked, whatever its colour; else what is bright.
     """
-    if pixels.shape[2] == 4:
+    if pixels.shape[2] == 4 and bool((pixels[:, :, 3] < OPAQUE).any()):
         return np.where(pixels[:, :, 3] > 0, np.uint8(OPAQUE), np.uint8(0))
-    return np.asarray(Image.fromarray(pixels).convert("L"))
+    return np.asarray(Image.fromarray(pixels[:, :, :3]).convert("L"))
 
 
 def binary(levels: np.ndarray, threshold: int, blur: float = 0) -> Mask:
@@ -56,7 +56,7 @@ def binary(levels: np.ndarray, threshold: int, blur: float = 0) -> Mask:
     if not mask.any():
         raise EmptyMaskError(
             "the mask is empty: none of its pixels is marked for painting; mark them in white or, in a mask with "
-            "transparency, by not being transparent, or lower inpainting_mask_binary_threshold"
+            "transparency, by not being transparent, or lower the threshold"
         )
     return mask
 

@@ -1,12 +1,13 @@
-"""Erase what a mask covers and fill the hole from what is around it, without a prompt."""
+"""Erase what a mask covers and fill the hole from what is around it, by LaMa or by Stable Diffusion, or both."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING
 
-from pydantic import Field, model_validator
+from pydantic import Field
 
+from pipelines.painting import PaintParams, paint
 from pipelines.params import ImageParams, Unit
 from pipelines.pipeline import Made, Models, Pipeline, Recipe, Work
 from pipelines.references import ImageRef
@@ -14,17 +15,16 @@ from pipelines.references import ImageRef
 if TYPE_CHECKING:
     import numpy as np
 
-NO_BEARING = "Accepted as every task of this API does; LaMa has no use for it."
+    from models.eraser import Eraser
 
-
-class EmptyMaskError(ValueError):
-    """The mask covers nothing."""
-
-    code = "bad_input"
+DIFFUSION = "sd"
+"""The `model` that stands for a fill by diffusion."""
+MARKED = 127
+"""The mark, 0 to 255, above which a pixel of the mask is erased."""
 
 
 class EraseParams(ImageParams):
-    """What all diffusion tasks share is accepted and checked, but has no bearing: LaMa needs no prompt, seed, steps."""
+    """What all diffusion tasks share has a bearing where Stable Diffusion takes part; LaMa knows nothing of it."""
 
     url: ImageRef
     mask_url: ImageRef = Field(
@@ -32,11 +32,17 @@ class EraseParams(ImageParams):
         "white. A mask of another size is stretched to that of the picture."
     )
     model: str = Field(
-        "lama", max_length=64, description="A model of family `lama` that GET /v1/models lists. `sd` is not offered."
+        "lama",
+        max_length=64,
+        description="What fills the hole: a model of family `lama` that GET /v1/models lists, or `sd`: the Stable "
+        "Diffusion model that `version` names.",
     )
-    use_refine: bool = Field(False, description="A second pass by Stable Diffusion; not offered.")
-    use_pipeline: bool = Field(False, description="Erase and refine in one; not offered.")
-    refine_fidelity: Unit = Field(0.2, description="Closeness of the second pass, which is not offered.")
+    version: str = Field(
+        "", max_length=64, description="The model for `sd` and for the refining; empty: the server's default."
+    )
+    use_refine: bool = Field(False, description="Have Stable Diffusion go over what was filled.")
+    use_pipeline: bool = Field(False, description="The same as use_refine.")
+    refine_fidelity: Unit = Field(0.2, lt=1, description="How closely the refining follows what was filled.")
     max_wh: int = Field(
         832,
         ge=64,
@@ -44,21 +50,28 @@ class EraseParams(ImageParams):
         description="Longest side at which the hole is filled. The result has the size of the picture at any rate, "
         "and its very pixels outside the mask.",
     )
-    text: str = Field("", max_length=20_000, description=NO_BEARING)
-    version: str = Field("", max_length=64, description=NO_BEARING)
-    num_samples: int = Field(1, ge=1, le=1, description="LaMa fills a hole in one way only.")
+    text: str = Field("", max_length=20_000, description="What Stable Diffusion may be told; nothing is usual.")
+    num_samples: int = Field(1, ge=1, le=1, description="A hole is filled in one way only.")
 
-    @model_validator(mode="after")
-    def _refuse_diffusion(self) -> Self:
-        if self.model == "sd":
-            raise ValueError("model 'sd' (a fill by diffusion) is not offered; leave it out, or say 'lama'")
-        for name in ("use_refine", "use_pipeline"):
-            if getattr(self, name):
-                raise ValueError(
-                    f"{name} (a second pass by Stable Diffusion) is not offered; leave it out, and refine the result "
-                    "with img2img.sd if need be"
-                )
-        return self
+    @property
+    def eraser(self) -> str | None:
+        """The model of family `lama` that is needed, if any."""
+        return None if self.model == DIFFUSION else self.model
+
+    @property
+    def painting(self) -> PaintParams | None:
+        """How Stable Diffusion paints, if it does."""
+        refines = self.use_refine or self.use_pipeline
+        if self.eraser is not None and not refines:
+            return None
+        shared = self.model_dump(include=ImageParams.model_fields.keys() - {"model"})
+        return PaintParams(
+            **shared,
+            model=self.version,
+            fidelity=0.0 if self.eraser is None else self.refine_fidelity,
+            keep_original=True,
+            keep_original_num_fade_pixels=None,
+        )
 
 
 class Erase(Pipeline[EraseParams]):
@@ -67,41 +80,37 @@ class Erase(Pipeline[EraseParams]):
     Params = EraseParams
 
     def needs(self, params: EraseParams) -> tuple[str, ...]:
-        return (params.model,)
+        painter = params.painting.painter if params.painting else None
+        return tuple(name for name in (params.eraser, painter) if name is not None)
 
     def work(self, params: EraseParams) -> Work:
-        return Work(pixels=params.max_wh**2, images=1, steps=1)
+        return params.painting.painting if params.painting else Work(pixels=params.max_wh**2, images=1, steps=1)
 
     def resolve(self, params: EraseParams) -> EraseParams:
         return params.with_seed()
 
     def run(self, params: EraseParams, models: Models, images: Mapping[str, np.ndarray]) -> Recipe:
-        from models.pixels import flattened, resized
+        from models.masks import binary, fitted, marked
 
-        eraser = models.eraser(params.model)
-        picture, mask = images["url"], _mask(images["mask_url"], *images["url"].shape[:2])
-        rgb, _ = flattened(picture)
+        picture = images["url"]
+        mask = fitted(binary(marked(images["mask_url"]), MARKED), picture.shape[1], picture.shape[0])
         yield []
-        small, hole = _shrunk(rgb, mask, params.max_wh)
-        result = picture.copy()
-        result[mask, :3] = resized(eraser.fill(small, hole), mask.shape[1], mask.shape[0])[mask]
-        return Made([result])
+        if params.eraser is not None:
+            picture = _filled(models.eraser(params.eraser), picture, mask, params.max_wh)
+        if (painting := params.painting) is None:
+            return Made([picture])
+        return Made((yield from paint(painting, models.checkpoint(painting.painter), picture, mask)))
 
 
-def _mask(marks: np.ndarray, height: int, width: int) -> np.ndarray:
-    """Where to erase, bool [height, width]. Raises EmptyMaskError."""
-    import numpy as np
-    from PIL import Image
+def _filled(eraser: Eraser, picture: np.ndarray, mask: np.ndarray, longest: int) -> np.ndarray:
+    """The picture, [height, width, 3 or 4], with what is masked filled at a size of no side above `longest`."""
+    from models.pixels import flattened, resized
 
-    see_through = marks.shape[2] == 4 and bool((marks[:, :, 3] < 255).any())
-    mask = marks[:, :, 3] > 0 if see_through else marks[:, :, :3].mean(axis=2) >= 128
-    if mask.shape != (height, width):
-        mask = np.asarray(Image.fromarray(mask).resize((width, height), Image.Resampling.NEAREST))
-    if not mask.any():
-        raise EmptyMaskError(
-            "the mask covers nothing; make it opaque on a transparent ground, or white on black, where to erase"
-        )
-    return mask
+    rgb, _ = flattened(picture)
+    small, hole = _shrunk(rgb, mask, longest)
+    result = picture.copy()
+    result[mask, :3] = resized(eraser.fill(small, hole), mask.shape[1], mask.shape[0])[mask]
+    return result
 
 
 def _shrunk(rgb: np.ndarray, mask: np.ndarray, longest: int) -> tuple[np.ndarray, np.ndarray]:

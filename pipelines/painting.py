@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Literal, Self
 from pydantic import Field, model_validator
 
 from models.catalog import FOR_INPAINTING
-from pipelines.params import ImageParams, refuse_odd_size
+from pipelines.params import ImageParams, refuse_odd_size, strength_of
 from pipelines.pipeline import Denoise, Kept, Steps, Work
 
 if TYPE_CHECKING:
@@ -18,15 +18,6 @@ if TYPE_CHECKING:
     from pipelines.engine.noise import SeededNoise
 
 Side = Annotated[int, Field(ge=64, le=8192)]
-
-NOT_OFFERED: dict[str, object] = {
-    "use_background_guidance": False,
-    "use_reference": False,
-    "use_background_reference": False,
-    "reference_fidelity": 0.0,
-    "inpainting_padding_mode": None,
-}
-"""Parameters of the API that Hua replaces which are taken at their defaults only."""
 
 
 class PaintParams(ImageParams):
@@ -61,20 +52,32 @@ class PaintParams(ImageParams):
     inpainting_target_wh: Side | tuple[Side, Side] | None = Field(
         None, description="Size at which to paint, multiples of 8; null: that of the picture, up to max_wh."
     )
-    use_background_guidance: bool = Field(False, description="Not offered; false only.")
-    use_reference: bool = Field(False, description="Not offered; false only.")
-    use_background_reference: bool = Field(False, description="Not offered; false only.")
-    reference_fidelity: float = Field(0.0, description="Not offered, 0 only; see fidelity.")
-    inpainting_padding_mode: str | None = Field(None, max_length=64, description="Not offered; null only.")
+    use_background_guidance: bool = Field(
+        False,
+        description="Hold what is around the mask to the picture at every step, which a plain model does at any rate.",
+    )
+    use_reference: bool = Field(False, description="Start from the picture, with reference_fidelity.")
+    use_background_reference: bool = Field(
+        False,
+        description="Start from the picture with what is masked filled from around it, with reference_fidelity.",
+    )
+    reference_fidelity: float = Field(
+        0.0, ge=0, le=0.99, description="Closeness to what use_reference or use_background_reference start from."
+    )
+    inpainting_padding_mode: None = Field(None, description="Not offered; null only.")
 
     @model_validator(mode="after")
     def _check_painting(self) -> Self:
-        for name, default in NOT_OFFERED.items():
-            if getattr(self, name) != default:
-                raise ValueError(f"{name} is not offered by this server; leave it out")
+        if self.use_reference and self.use_background_reference:
+            raise ValueError("use_reference and use_background_reference are two starts; choose one")
         for side in self.target or ():
             refuse_odd_size("inpainting_target_wh", side, self.max_wh)
         return self
+
+    @property
+    def closeness(self) -> float:
+        """How closely what is painted follows what it starts from."""
+        return self.reference_fidelity if self.use_reference or self.use_background_reference else self.fidelity
 
     @property
     def target(self) -> tuple[int, int] | None:
@@ -91,7 +94,7 @@ class PaintParams(ImageParams):
     def painting(self) -> Work:
         """How much painting asks of a device, whose size only the picture decides, if the caller does not."""
         width, height = self.target or (self.max_wh, self.max_wh)
-        steps = round(self.num_steps * (1 - self.fidelity))
+        steps = round(self.num_steps * (1 - self.closeness))
         return Work(pixels=width * height, images=self.num_samples, steps=max(steps, 1))
 
     @property
@@ -156,15 +159,20 @@ def _denoise(
     """One image. Everything is drawn from its noise in the order in which diffusers' pipelines draw it."""
     import torch
 
+    from models.masks import filled
+
     height, width = mask.shape
     plain, circular = checkpoint.inputs == checkpoint.channels, params.use_circular
+    holds = plain or params.use_background_guidance
+    start = filled(picture, mask) if params.use_background_reference else picture
     small = torch.from_numpy(mask[None, None, :: checkpoint.factor, :: checkpoint.factor].astype("float32"))
-    known = checkpoint.encode(picture, noise, circular=circular) if plain or params.fidelity else None
+    known = checkpoint.encode(start, noise, circular=circular) if holds or params.closeness else None
     initial = noise.initial((1, checkpoint.channels, *small.shape[2:]))
-    source = known if params.fidelity else None
-    wish = params.denoise(checkpoint, noise, width, height, source=source, strength=1 - params.fidelity)
-    if plain and known is not None:
+    source = known if params.closeness else None
+    wish = params.denoise(checkpoint, noise, width, height, source=source, strength=strength_of(params.closeness))
+    kept = Kept(known, small) if holds and known is not None else None
+    if plain:
         noise.gaussian(initial.shape)  # diffusers samples the cut-out picture here as well, and throws it away
-        return replace(wish, initial=initial, kept=Kept(known, small))
+        return replace(wish, initial=initial, kept=kept)
     cut_out = checkpoint.encode(picture, noise, hole=mask, circular=circular)
-    return replace(wish, initial=initial, beside=torch.cat([small.to(cut_out), cut_out], dim=1))
+    return replace(wish, initial=initial, kept=kept, beside=torch.cat([small.to(cut_out), cut_out], dim=1))

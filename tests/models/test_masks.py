@@ -20,6 +20,11 @@ def test_alpha_marks_whatever_its_colour_and_brightness_marks_without() -> None:
     assert marked(pixels[:, :, :3]).tolist() == [[0, 255]]
 
 
+def test_alpha_that_hides_nothing_marks_nothing() -> None:
+    pixels = np.array([[[0, 0, 0, 255], [255, 255, 255, 255]]], np.uint8)
+    assert marked(pixels).tolist() == [[0, 255]]
+
+
 def test_the_threshold_is_not_marked_itself() -> None:
     levels = np.array([[31, 32, 33]], np.uint8)
     assert binary(levels, 32).tolist() == [[False, False, True]]

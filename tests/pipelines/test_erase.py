@@ -9,6 +9,7 @@ from pydantic import ValidationError
 from models.pixels import coverage, fitted, flattened, resized
 from pipelines.engine.events import Failed
 from pipelines.erase import Erase
+from pipelines.inpaint import Inpaint
 from tests.pipelines.conftest import Studio
 
 ERASE = Erase()
@@ -109,7 +110,7 @@ def test_an_empty_mask_is_refused(studio: Studio) -> None:
     for mask in (np.zeros((48, 64, 3), np.uint8), np.zeros((48, 64, 4), np.uint8)):
         failed = studio.run(ERASE, params(), {"url": picture(), "mask_url": mask})
         assert isinstance(failed, Failed)
-        assert (failed.code, "the mask covers nothing; make it" in failed.message) == ("bad_input", True)
+        assert (failed.code, "the mask is empty" in failed.message) == ("bad_input", True)
 
 
 def test_a_model_that_does_not_erase_is_refused(studio: Studio) -> None:
@@ -118,12 +119,40 @@ def test_a_model_that_does_not_erase_is_refused(studio: Studio) -> None:
     assert (failed.code, "cannot erase" in failed.message) == ("bad_input", True)
 
 
+def test_stable_diffusion_fills_the_hole_as_inpainting_without_a_prompt(studio: Studio) -> None:
+    given = {"url": picture(), "mask_url": white_on_black(HOLE)}
+    made = studio.image(ERASE, params(model="sd", seed=5, num_steps=3), given)
+    painting = {"text": "", "seed": 5, "num_steps": 3, "keep_original": True, "keep_original_num_fade_pixels": None}
+    asked = Inpaint.Params.model_validate({"url": "x", "mask_url": "x", "model": "", **painting})
+    assert np.array_equal(made, studio.image(Inpaint(), asked, given))
+    assert np.array_equal(made[~HOLE], picture()[~HOLE])
+    assert (made[HOLE] != picture()[HOLE]).any(axis=1).mean() > 0.9
+
+
+@pytest.mark.parametrize("asked", [{"use_refine": True}, {"use_pipeline": True}])
+def test_what_lama_filled_is_gone_over_more_or_less_closely(studio: Studio, asked: dict[str, object]) -> None:
+    given = {"url": picture(), "mask_url": white_on_black(HOLE)}
+    plain = studio.image(ERASE, params(), given).astype(int)
+
+    def distance(fidelity: float) -> float:
+        wanted = params(**asked, seed=5, num_steps=20, refine_fidelity=fidelity)
+        made = studio.image(ERASE, wanted, given)
+        assert np.array_equal(made[~HOLE], picture()[~HOLE])
+        return float(np.abs(made.astype(int) - plain)[HOLE].mean())
+
+    assert 0 < distance(0.95) < distance(0.0)
+
+
+def test_the_models_that_are_needed() -> None:
+    assert ERASE.needs(params(model="sd", version="art")) == ("art/inpainting",)
+    assert ERASE.needs(params(use_refine=True)) == ("lama", "/inpainting")
+    assert ERASE.work(params(model="sd", num_steps=30)).steps == 30
+
+
 @pytest.mark.parametrize(
     ("wrong", "says"),
     [
-        ({"model": "sd"}, "model 'sd' (a fill by diffusion) is not offered"),
-        ({"use_refine": True}, "use_refine (a second pass by Stable Diffusion) is not offered"),
-        ({"use_pipeline": True}, "use_pipeline (a second pass"),
+        ({"refine_fidelity": 1}, "less than 1"),
         ({"num_samples": 2}, "less than or equal to 1"),
         ({"max_wh": 4096}, "less than or equal to 2048"),
         ({"mask_url": ""}, "at least 1 character"),

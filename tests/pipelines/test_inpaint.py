@@ -189,7 +189,7 @@ def test_white_and_whatever_is_not_transparent_is_painted(engine: Engine) -> Non
     ("mask", "says"),
     [
         (np.zeros((SIDE, SIDE, 3), np.uint8), "the mask is empty"),
-        (np.full((SIDE, SIDE, 3), 32, np.uint8), "lower inpainting_mask_binary_threshold"),
+        (np.full((SIDE, SIDE, 3), 32, np.uint8), "lower the threshold"),
         (np.full((SIDE, SIDE, 4), (255, 255, 255, 0), np.uint8), "the mask is empty"),
         (np.pad(np.full((1, 1, 3), 255, np.uint8), ((13, 50), (13, 50), (0, 0))), "thinner than the 8 pixels"),
     ],
@@ -200,6 +200,28 @@ def test_a_mask_that_marks_nothing_is_refused(engine: Engine, mask: np.ndarray, 
     assert isinstance(failure, Failed)
     assert failure.code == "bad_input"
     assert says in failure.message
+
+
+def test_a_reference_to_start_from(engine: Engine) -> None:
+    """The picture itself, which is what fidelity means; or what is around the mask, whatever is under it."""
+    close = {"reference_fidelity": 0.6}
+    by_fidelity = painted(engine, params(fidelity=0.6))
+    assert np.array_equal(painted(engine, params(use_reference=True, **close)), by_fidelity)
+    changed = np.where(MASK > 0, 255 - PICTURE, PICTURE)
+    results = [painted(engine, params(use_background_reference=True, **close), one) for one in (PICTURE, changed)]
+    assert np.array_equal(*results)
+    assert not np.array_equal(results[0], by_fidelity)
+    assert np.array_equal(painted(engine, params(**close)), painted(engine, params()))
+
+
+def test_background_guidance_holds_an_inpainting_model_to_the_picture(engine: Engine) -> None:
+    outside = MASK[:, :, 0] == 0
+
+    def strays(**changes: Any) -> float:
+        made = painted(engine, params(num_steps=4, **changes)).astype(int)
+        return float(np.abs(made - PICTURE)[outside].mean())
+
+    assert strays(use_background_guidance=True) < strays()
 
 
 def test_a_model_for_inpainting_does_not_paint_whole_pictures(engine: Engine) -> None:
@@ -213,11 +235,8 @@ def test_a_model_for_inpainting_does_not_paint_whole_pictures(engine: Engine) ->
 @pytest.mark.parametrize(
     ("wrong", "says"),
     [
-        ({"use_reference": True}, "use_reference is not offered"),
-        ({"use_background_guidance": True}, "use_background_guidance is not offered"),
-        ({"use_background_reference": True}, "use_background_reference is not offered"),
-        ({"reference_fidelity": 0.2}, "reference_fidelity is not offered"),
-        ({"inpainting_padding_mode": "reflect"}, "inpainting_padding_mode is not offered"),
+        ({"use_reference": True, "use_background_reference": True}, "choose one"),
+        ({"inpainting_padding_mode": "reflect"}, "Input should be None"),
         ({"inpainting_target_wh": 515}, "inpainting_target_wh 515 is not a multiple of 8"),
         ({"inpainting_target_wh": [64, 2048]}, "above max_wh 1024"),
         ({"mask_url": ""}, "at least 1 character"),

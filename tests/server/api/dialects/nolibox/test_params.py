@@ -1,5 +1,8 @@
 import pipelines
+from server.api.dialects.nolibox.answers import callback_body
 from server.api.dialects.nolibox.params import translated
+from server.links import Links
+from server.task import Manifest, Outcome, Status, Task
 
 TXT2IMG = pipelines.find("txt2img.sd")
 
@@ -51,3 +54,41 @@ def test_a_task_that_has_a_version_besides_its_model_keeps_both():
 def test_numbers_as_text_are_numbers():
     params = TXT2IMG.Params.model_validate(translated(TXT2IMG, {"text": "x", "w": "640", "guidance_scale": "7"}, {}))
     assert (params.w, params.guidance_scale) == (640, 7.0)
+
+
+# What the API's customers were shown as the request that a callback echoes; "" stands for false there.
+ECHO = {
+    "callback_url": "",
+    "use_circular": "",
+    "seed": -1,
+    "variation_seed": 0,
+    "variation_strength": 0,
+    "variations": [],
+    "num_steps": 20,
+    "guidance_scale": 7.5,
+    "negative_prompt": "",
+    "is_anime": "",
+    "version": "dreamlike_v1",
+    "sampler": "k_euler",
+    "clip_skip": -1,
+    "custom_embeddings": {},
+    "max_wh": 1024,
+    "text": "Roses",
+    "w": 512,
+    "h": 512,
+}
+
+
+def test_the_request_that_a_callback_echoed_can_be_sent_again():
+    params = TXT2IMG.Params.model_validate(translated(TXT2IMG, ECHO, {}))
+    assert params == TXT2IMG.Params(text="Roses", model="dreamlike_v1")
+
+
+def test_what_our_own_callback_echoes_can_be_sent_again():
+    params = TXT2IMG.Params(text="Roses", seed=7, sampler="k_euler_a", variations=[{"seed": 1, "strength": 0.5}])
+    task = Task(id="b" * 32, type="txt2img.sd", params=params.model_dump(mode="json"), tenant="t", created_at=0)
+    manifest = Manifest(
+        outcome=Outcome(task=task, attempt="a", status=Status.SUCCEEDED, finished_at=1), expires_at=9_000_000_000
+    )
+    echo = callback_body(manifest, Links(b"secret", "http://hua"))["data"]["request"]["model"]
+    assert TXT2IMG.Params.model_validate(translated(TXT2IMG, echo, {})) == params
