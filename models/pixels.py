@@ -74,6 +74,13 @@ def over(pixels: Pixels, colour: tuple[int, int, int]) -> Pixels:
     return laid.astype(np.uint8)
 
 
+def opaque(pixels: Pixels) -> Pixels:
+    """RGBA: with an alpha of 255 where there was none."""
+    if pixels.shape[2] == 4:
+        return pixels
+    return np.dstack([pixels, np.full(pixels.shape[:2], 255, np.uint8)])
+
+
 def with_alpha(pixels: Pixels, alpha: Pixels) -> Pixels:
     """RGBA of RGB pixels and an alpha plane, which is resized to fit."""
     height, width = pixels.shape[:2]

@@ -57,6 +57,8 @@ def _made(manifest: Manifest, links: Links) -> dict[str, Any]:
     if manifest.task.type.startswith("control"):
         return {"response": _control(hints, urls), "img_urls": urls}
     first = urls[0] if urls else ""
+    if manifest.task.type == "pipeline.paste":
+        return {"response": {"url": first, "reason": ""}, "img_urls": urls}
     return {"cdn": first, "cos": first, "img_urls": urls, "safe": True, "reason": ""}
 
 
