@@ -138,6 +138,8 @@ class Pipeline(ABC, Generic[P]):
     """The canonical name first, then its aliases."""
     title: ClassVar[str]
     Params: type[P]
+    answers: ClassVar[tuple[Any, ...]] = ()
+    """If it says rather than draws: what its answer's one value may hold, which tells what it can be used for."""
 
     @abstractmethod
     def needs(self, params: P) -> tuple[str, ...]:

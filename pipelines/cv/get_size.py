@@ -18,6 +18,7 @@ class GetSize(Retouch[Retouched]):
     names = ("cv.get_size",)
     title = "Size of a picture"
     Params = Retouched
+    answers = (1, 1)
 
     def made(self, params: Retouched, images: Mapping[str, np.ndarray]) -> Made:
         height, width = images["url"].shape[:2]

@@ -23,11 +23,12 @@ class ModifyBoxParams(Drawn):
 
 
 class ModifyBox(Retouch[ModifyBoxParams]):
-    """Answers `{box: [left, top, right, bottom]}`."""
+    """Answers `{boxes: [[left, top, right, bottom]]}`."""
 
     names = ("cv.modify_box",)
     title = "Modify a box"
     Params = ModifyBoxParams
+    answers = ([0, 0, 1, 1],)
 
     def made(self, params: ModifyBoxParams, images: Mapping[str, np.ndarray]) -> Made:
         left, top, right, bottom = params.lt_rb
@@ -36,7 +37,7 @@ class ModifyBox(Retouch[ModifyBoxParams]):
         if params.to_square:
             side = max(across[1] - across[0], down[1] - down[0])
             across, down = _grown(*across, side, params.w), _grown(*down, side, params.h)
-        return Made(answer={"box": [across[0], down[0], across[1], down[1]]})
+        return Made(answer={"boxes": [[across[0], down[0], across[1], down[1]]]})
 
 
 def _within(start: int, end: int, limit: int | None) -> tuple[int, int]:

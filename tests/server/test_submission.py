@@ -4,7 +4,9 @@ import dataclasses
 
 import pytest
 
+from models.catalog import UnknownModelError
 from server.broker import BrokerUnavailableError
+from server.inputs import BadInputError
 from server.queue import QueueUnavailableError, TaskLimitError
 from server.queue.memory import MemoryQueue
 from server.submission import IdempotencyConflictError, Submission, submit
@@ -89,3 +91,36 @@ async def test_a_logged_task_is_accepted_though_the_queue_is_away(services, monk
 
     monkeypatch.setattr(services.queue, "ingest", away)
     assert (await submit(services, WISH)).status is Status.QUEUED
+
+
+async def test_a_task_without_a_model_is_accepted_and_leased(services, painter):
+    params = {"lt_rb": [1, 2, 3, 4]}
+    task = (await submit(services, dataclasses.replace(WISH, type="cv.modify_box", params=params))).task
+    assert task.models == ()
+    assert 0 < task.cost < 1
+    assert (await painter.take()).task == task
+
+
+async def test_a_workflow_keeps_the_images_and_seeds_of_its_nodes(services, png):
+    inline = base64.b64encode(png).decode()
+    nodes = [
+        {"key": "a", "endpoint": "/img2img/sd", "data": {"text": "x", "url": inline, "version": "anime"}},
+        {"key": "b", "endpoint": "cv.grayscale", "injections": {"a": {"index": 0, "field": "url"}}},
+    ]
+    params = {"nodes": nodes, "target": "b", "intermediate": ["a"]}
+    task = (await submit(services, dataclasses.replace(WISH, type="workflow", params=params))).task
+    data = task.params["nodes"][0]["data"]
+    assert data["url"].startswith("file-")
+    assert data["seed"] >= 0
+    assert task.models == ("anime-toy",)
+
+
+async def test_a_workflow_with_an_unknown_model_or_a_lost_image_is_refused(services):
+    for data, error, says in [
+        ({"text": "x", "model": "nobody"}, UnknownModelError, "no model 'nobody'"),
+        ({"text": "x", "url": "file-" + "0" * 32}, BadInputError, r"nodes\.0\.data\.url: there is no upload"),
+    ]:
+        endpoint = "img2img.sd" if "url" in data else "txt2img.sd"
+        params = {"nodes": [{"key": "a", "endpoint": endpoint, "data": data}], "target": "a"}
+        with pytest.raises(error, match=says):
+            await submit(services, dataclasses.replace(WISH, type="workflow", params=params))

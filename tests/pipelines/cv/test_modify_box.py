@@ -13,4 +13,4 @@ import pytest
     ],
 )
 def test_a_box_is_widened_as_far_as_the_picture_goes(make, params: dict[str, object], box: list[int]) -> None:
-    assert make("cv.modify_box", lt_rb=[10, 20, 30, 60], **params).answer == {"box": box}
+    assert make("cv.modify_box", lt_rb=[10, 20, 30, 60], **params).answer == {"boxes": [box]}
