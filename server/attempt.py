@@ -15,7 +15,7 @@ import numpy as np
 import pipelines
 from pipelines.pipeline import Made, Params
 from server.bucket import Bucket, BucketUnavailableError, image_key
-from server.device import Device, DeviceDiedError, DeviceGoneError, TaskFailedError
+from server.device import Device, DeviceDiedError, DeviceGoneError, TaskFailedError, TaskParkedError
 from server.images import encode, preview_jpeg
 from server.infotext import infotext
 from server.inputs import BadInputError, Inputs
@@ -44,7 +44,8 @@ class Attempt:
         self._seconds: dict[str, float] = {}
 
     async def run(self, device: Device | None) -> Outcome:
-        """What came of the task; raises DeviceDiedError or DeviceGoneError, which say nothing about it yet."""
+        """What came of the task; raises DeviceDiedError, DeviceGoneError or TaskParkedError, which say nothing
+        about it yet."""
         task = self.lease.task
         try:
             finished = await self._run_on(device)
@@ -55,7 +56,7 @@ class Attempt:
             return self.failed("bad_input", str(error))
         except TaskFailedError as error:
             return self.failed(error.code, str(error))
-        except (DeviceDiedError, DeviceGoneError):
+        except (DeviceDiedError, DeviceGoneError, TaskParkedError):
             raise
         except Exception as error:
             log.exception("task %s failed in a way that is a bug", task.id)
@@ -81,11 +82,29 @@ class Attempt:
         began = time.monotonic()
         inputs = await self._while_bucket_is_away(lambda: self._inputs.fetch(task, self._params))
         self._spend("fetch", began)
+        parked = await self._parked()
         if device is None:
             raise DeviceGoneError("the device process is being started again")
-        finished = await device.run(Run(self.lease.token, task.type, task.params, inputs), self._note)
+        finished = await device.run(Run(self.lease.token, task.type, task.params, inputs, parked), self._note)
         self._seconds |= finished.seconds
         return finished
+
+    async def _parked(self) -> bytes:
+        """Where an earlier attempt stood; empty if that is nowhere, or not to be had any more."""
+        key = self.lease.parked
+        if not key:
+            return b""
+        return await self._while_bucket_is_away(lambda: self._bucket.get(key)) or b""
+
+    async def park(self, state: bytes) -> str:
+        """Keeps where this attempt stands for another one; answers the key, or nothing if the bucket is away."""
+        key = image_key("24h", time.time() + RETENTION_S["24h"], self.lease.task.id, self.lease.token, "parked")
+        try:
+            await self._bucket.put(key, state)
+        except BucketUnavailableError as error:
+            log.warning("task %s begins anew elsewhere: %s", self.lease.task.id, error)
+            return ""
+        return key
 
     def _note(self, step: Advanced) -> None:
         preview = self.progress.preview if self.progress else b""

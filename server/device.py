@@ -17,7 +17,7 @@ from collections.abc import Callable
 from multiprocessing.connection import Connection
 from queue import SimpleQueue
 
-from server.messages import Abort, Advanced, Failed, Finished, FromDevice, Run, ToDevice, Vitals
+from server.messages import Abort, Advanced, Failed, Finished, FromDevice, Park, Parked, Run, ToDevice, Vitals
 from server.settings import Settings
 
 STOP_S = 5.0
@@ -37,6 +37,14 @@ class TaskFailedError(Exception):
     def __init__(self, code: str, message: str) -> None:
         super().__init__(message)
         self.code = code
+
+
+class TaskParkedError(Exception):
+    """This task was stopped to be continued elsewhere, from `state`."""
+
+    def __init__(self, state: bytes) -> None:
+        super().__init__("the task was stopped, to be continued elsewhere")
+        self.state = state
 
 
 class Device:
@@ -77,7 +85,8 @@ class Device:
         return self.vitals
 
     async def run(self, message: Run, on_progress: Callable[[Advanced], None]) -> Finished:
-        """The images of a task; raises TaskFailedError, DeviceDiedError or, if it never started, DeviceGoneError."""
+        """The images of a task; raises TaskFailedError, TaskParkedError, DeviceDiedError or, if it never
+        started, DeviceGoneError."""
         if self._died.is_set():
             raise DeviceGoneError("the device process has ended")
         done: asyncio.Future[Finished] = self._loop.create_future()
@@ -94,6 +103,11 @@ class Device:
         """Stops a run at the next step boundary; its `run` raises TaskFailedError with code `aborted`."""
         if attempt in self._waiting:
             self._outbox.put(Abort(attempt))
+
+    def park(self, attempt: str) -> None:
+        """Stops a run at the next step boundary; its `run` raises TaskParkedError."""
+        if attempt in self._waiting:
+            self._outbox.put(Park(attempt))
 
     async def death(self) -> int | None:
         """Waits until the process has ended; answers its exit code, negative for a signal."""
@@ -138,6 +152,9 @@ class Device:
             case Finished(attempt):
                 if (done := self._waiting.get(attempt)) and not done.done():
                     done.set_result(message)
+            case Parked(attempt, state):
+                if (done := self._waiting.get(attempt)) and not done.done():
+                    done.set_exception(TaskParkedError(state))
             case Failed(attempt, code, reason):
                 if (done := self._waiting.get(attempt)) and not done.done():
                     done.set_exception(TaskFailedError(code, reason))

@@ -24,9 +24,11 @@ from models.registry import Registry
 from pipelines.engine.capacity import Capacity
 from pipelines.engine.engine import Engine
 from pipelines.engine.events import Advanced, Event, Failed, Finished
+from pipelines.engine.parking import ParkedFormError, packed, unpacked
+from pipelines.engine.run import Parked
 from pipelines.engine.warmup import warm_up
 from server import messages
-from server.messages import Abort, FromDevice, Run, ToDevice, Vitals
+from server.messages import Abort, FromDevice, Park, Run, ToDevice, Vitals
 from server.settings import Settings
 
 log = logging.getLogger(__name__)
@@ -76,13 +78,17 @@ class DeviceLoop:
 
     def _take(self, message: ToDevice) -> None:
         match message:
-            case Run(attempt, kind, params, images):
+            case Run(attempt, kind, params, images, state):
                 self._running.add(attempt)
                 pipeline = pipelines.find(kind)
-                self._engine.add(attempt, pipeline, pipeline.Params.model_validate(params), images)
+                self._engine.add(attempt, pipeline, pipeline.Params.model_validate(params), images, _continued(state))
             case Abort(attempt):
                 if self._engine.abort(attempt):
                     self._tell(Failed(attempt, "aborted", "the task was stopped before it was done"))
+            case Park(attempt):
+                if (parked := self._engine.park(attempt)) is not None:
+                    self._running.discard(attempt)
+                    self._outbox.put(messages.Parked(attempt, packed(parked)))
 
     def _tell(self, event: Event) -> None:
         match event:
@@ -121,6 +127,15 @@ class DeviceLoop:
                 self._connection.send(self._outbox.get())
         except OSError:
             os._exit(0)
+
+
+def _continued(state: bytes) -> Parked | None:
+    """Where the task once stood; None, to begin anew, if that cannot be read."""
+    try:
+        return unpacked(state) if state else None
+    except ParkedFormError as error:
+        log.warning("a parked task begins anew: %s", error)
+        return None
 
 
 def _title(device: torch.device) -> str:

@@ -20,11 +20,20 @@ class Run:
     type: str
     params: Mapping[str, Any]
     images: Mapping[str, np.ndarray]
+    parked: bytes = b""
+    """Where an earlier attempt stood, as `Parked` told it; empty to begin anew."""
 
 
 @dataclass(frozen=True, slots=True)
 class Abort:
     """To the device: stop at the next step boundary and answer `Failed` with code `aborted`."""
+
+    attempt: str
+
+
+@dataclass(frozen=True, slots=True)
+class Park:
+    """To the device: stop at the next step boundary and answer `Parked`."""
 
     attempt: str
 
@@ -60,6 +69,14 @@ class Finished:
 
 
 @dataclass(frozen=True, slots=True)
+class Parked:
+    """From the device: where the task stands, fit to be continued by a `Run` on any device."""
+
+    attempt: str
+    state: bytes
+
+
+@dataclass(frozen=True, slots=True)
 class Failed:
     """From the device: why nothing became of the task."""
 
@@ -68,5 +85,5 @@ class Failed:
     message: str
 
 
-ToDevice = Run | Abort
-FromDevice = Vitals | Advanced | Finished | Failed
+ToDevice = Run | Abort | Park
+FromDevice = Vitals | Advanced | Finished | Parked | Failed

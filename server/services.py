@@ -62,11 +62,13 @@ def _queue(settings: Settings) -> Queue:
         from server.queue.memory import MemoryQueue
 
         return MemoryQueue()
-    if settings.queue.startswith(("redis://", "rediss://")):
+    if settings.queue.startswith(("redis://", "rediss://", "redis+sentinel://", "rediss+sentinel://")):
         from server.queue.redis import RedisQueue
 
         return RedisQueue(settings.queue)
-    raise SettingsError(f"HUA_QUEUE={settings.queue} is not known; use memory://, redis://… or rediss://…")
+    raise SettingsError(
+        f"HUA_QUEUE={settings.queue} is not known; use memory://, redis[s]://… or redis[s]+sentinel://…"
+    )
 
 
 def _bucket(settings: Settings) -> Bucket:

@@ -42,7 +42,8 @@ class Settings(BaseSettings):
     broker: str = Field("sqlite://", description="Durable logs: sqlite:// (in HUA_DATA_DIR).")
     queue: str = Field(
         "memory://",
-        description="Live queue: memory:// (one process), or redis://[USER:PASSWORD@]HOST:PORT/DB, rediss://… for TLS.",
+        description="Live queue: memory:// (one process), or redis://[USER:PASSWORD@]HOST:PORT/DB, rediss://… for TLS, "
+        "redis+sentinel://HOST:PORT,…/SERVICE/DB.",
     )
     bucket: str = Field("file://", description="Images and manifests: file:// (in HUA_DATA_DIR).")
     device: str = Field("auto", pattern=r"^(auto|cpu|cuda(:\d+)?)$", description="auto, cpu or cuda:N.")

@@ -11,7 +11,7 @@ from collections.abc import Coroutine
 
 from server.attempt import LONGEST_PAUSE_S, Attempt
 from server.broker import BrokerUnavailableError
-from server.device import Device, DeviceDiedError, DeviceGoneError
+from server.device import Device, DeviceDiedError, DeviceGoneError, TaskParkedError
 from server.inputs import Inputs
 from server.queue import HEARTBEAT_S, Lease, QueueUnavailableError, Verdict, WorkerView
 from server.services import Services
@@ -20,6 +20,8 @@ from server.task import Outcome
 log = logging.getLogger(__name__)
 LEASE_WAIT_S = 5.0
 PROGRESS_EVERY_S = 0.1
+PARK_S = 10.0
+"""For the tasks that are parked to reach the bucket; a step takes less than a second of it."""
 RESTART_S = (0.1, 1.0, 5.0, 15.0)
 
 
@@ -44,15 +46,23 @@ class Worker:
             group.create_task(self._keep_beating())
 
     async def drain(self) -> None:
-        """Leases nothing more, lets running tasks end for HUA_DRAIN_S, then gives them back for another worker."""
+        """Leases nothing more, lets running tasks end for HUA_DRAIN_S, then gives them back for another worker, which
+        goes on from the very step at which they stood."""
         self._draining = True
-        if self._tasks:
-            await asyncio.wait(set(self._tasks), timeout=self._services.settings.drain_s)
+        await self._wait_for_tasks(self._services.settings.drain_s)
+        if self._device is not None:
+            for token in self._attempts:
+                self._device.park(token)
+            await self._wait_for_tasks(PARK_S)
         for attempt in list(self._attempts.values()):
             attempt.lost = True
             await self._give_back(attempt.lease)
         if self._device is not None:
             await self._device.stop()
+
+    async def _wait_for_tasks(self, timeout_s: float) -> None:
+        if self._tasks:
+            await asyncio.wait(set(self._tasks), timeout=timeout_s)
 
     # --- the device
 
@@ -121,9 +131,9 @@ class Worker:
             await asyncio.wait(set(self._tasks))
         await self._work(attempt)
 
-    async def _give_back(self, lease: Lease) -> None:
+    async def _give_back(self, lease: Lease, parked: str = "") -> None:
         try:
-            await self._services.queue.give_back(lease)
+            await self._services.queue.give_back(lease, parked)
         except QueueUnavailableError as error:
             log.warning("task %s waits until its lease expires: %s", lease.task.id, error)
 
@@ -156,6 +166,9 @@ class Worker:
             return await attempt.run(self._device)
         except DeviceGoneError:
             await self._give_back(attempt.lease)
+            return None
+        except TaskParkedError as parked:
+            await self._give_back(attempt.lease, await attempt.park(parked.state))
             return None
         except DeviceDiedError:
             if attempt.lost or await self._may_try_again(attempt.lease):

@@ -14,18 +14,22 @@ import redis
 START_S = 10
 
 
+def free_port() -> int:
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        return int(listener.getsockname()[1])
+
+
 class RedisServer:
     """May be stopped, started again with nothing in it, and emptied."""
 
     def __init__(self) -> None:
-        with socket.socket() as listener:
-            listener.bind(("127.0.0.1", 0))
-            self.port = int(listener.getsockname()[1])
+        self.port = free_port()
         self.url = f"redis://127.0.0.1:{self.port}/0"
 
     def start(self) -> None:
         options = ["--port", str(self.port), "--bind", "127.0.0.1", "--save", "", "--appendonly", "no"]
-        command = [_executable(), *options, "--maxmemory-policy", "noeviction"]
+        command = [executable(), *options, "--maxmemory-policy", "noeviction"]
         self._process = subprocess.Popen(command, stdout=subprocess.DEVNULL)
         deadline = time.monotonic() + START_S
         while not self._answers():
@@ -49,7 +53,7 @@ class RedisServer:
             return False
 
 
-def _executable() -> str:
+def executable() -> str:
     """Installed where that is ours to do: tests of the queue on Redis are never left out."""
     if found := shutil.which("redis-server"):
         return found

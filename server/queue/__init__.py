@@ -16,6 +16,9 @@ from server.task import Manifest, Status, Task
 LEASE_S = 30.0
 HEARTBEAT_S = 5.0
 DEATHS_UNTIL_POISON = 3
+COURTESY_S = 0.03
+"""Longer than an idle worker that has the model takes to be first, and nothing beside loading it (Zaharia et al.,
+"Delay Scheduling", 2010)."""
 
 
 class TaskLimitError(Exception):
@@ -76,6 +79,8 @@ class Lease:
     worker: str
     deaths: int = 0
     """How many devices died while they worked on this task; above 0 it is run alone."""
+    parked: str = ""
+    """The key in the bucket of where an earlier attempt stood, if it was given back so."""
 
 
 class Verdict(Enum):
@@ -181,14 +186,16 @@ class Queue(Protocol):
         """The next task for this worker, waiting up to `wait_s`; its status becomes running.
 
         Fair between tenants by cost, by priority class, tasks whose models are `resident` preferred; every eighth
-        pick ignores residence, so that nobody starves.
+        pick ignores residence, so that nobody starves. A worker that has models, but not the one of its task, lets
+        others go first until the task has waited for COURTESY_S.
         """
 
     async def heartbeat(self, lease: Lease, progress: Progress | None) -> Verdict:
         """Renews the lease for another LEASE_S and records progress."""
 
-    async def give_back(self, lease: Lease) -> None:
-        """Puts the task back at the head of its line, no death counted: the worker is leaving."""
+    async def give_back(self, lease: Lease, parked: str = "") -> None:
+        """Puts the task back at the head of its line, no death counted: the worker is leaving. The next lease tells
+        where it stood, unless a device dies of it meanwhile."""
 
     async def died(self, lease: Lease) -> bool:
         """The device died under this task. True: it waits again. False: that was one death too many; fail it."""

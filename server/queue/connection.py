@@ -5,12 +5,15 @@ from __future__ import annotations
 import contextlib
 import logging
 from collections.abc import Iterator
+from typing import Any
 from urllib.parse import urlsplit
 
 import redis
 import redis.retry
+import redis.sentinel
 from redis.asyncio import BlockingConnectionPool, Redis
 from redis.asyncio.retry import Retry
+from redis.asyncio.sentinel import MasterNotFoundError, Sentinel, SentinelConnectionPool
 from redis.backoff import NoBackoff
 from redis.exceptions import (
     AuthenticationError,
@@ -22,18 +25,27 @@ from redis.exceptions import (
 )
 
 from server.queue import QueueUnavailableError
+from server.queue.sentinel import Sentinels
 from server.settings import SettingsError
 
 log = logging.getLogger(__name__)
 OLDEST = (6, 2)
 CONNECTIONS = 64
 ANSWER_S, CONNECT_S = 5.0, 3.0
+TIMES: dict[str, Any] = {
+    "socket_timeout": ANSWER_S,
+    "socket_connect_timeout": CONNECT_S,
+    "socket_keepalive": True,
+}
 
+NO_PRIMARY = "see that the Sentinels run and watch a service of this name"
 ADVICE: tuple[tuple[type[Exception], str], ...] = (
     (AuthenticationError, "check the user and the password in HUA_QUEUE"),
     (NoPermissionError, "allow this user to run scripts, INFO, pub/sub and all commands on keys and channels {hua}:*"),
     (BusyLoadingError, "it reads its data after a start; wait until it has"),
-    (ReadOnlyError, "this is a replica; name the primary in HUA_QUEUE"),
+    (ReadOnlyError, "this is a replica; name the primary in HUA_QUEUE, or the Sentinels"),
+    (redis.sentinel.MasterNotFoundError, NO_PRIMARY),
+    (MasterNotFoundError, NO_PRIMARY),
     (OutOfMemoryError, "raise its maxmemory"),
     (Exception, "see that Redis runs and that HUA_QUEUE names it"),
 )
@@ -41,27 +53,36 @@ ADVICE: tuple[tuple[type[Exception], str], ...] = (
 
 def connect(url: str) -> Redis:
     """Nothing is sent yet. A command is never sent twice: a slot taken twice would look like a task known already."""
+    once: dict[str, Any] = {"retry": Retry(NoBackoff(), 0), "protocol": 2, **TIMES}
+    if sentinels := Sentinels.of(url):
+        asked: Any = Sentinel(  # type: ignore[no-untyped-call]
+            sentinels.hosts, sentinel_kwargs=TIMES | sentinels.own, **sentinels.redis, **once
+        )
+        client: Redis = asked.master_for(sentinels.service)
+        return client
     pool: BlockingConnectionPool = BlockingConnectionPool.from_url(
-        url,
-        max_connections=CONNECTIONS,
-        timeout=ANSWER_S,
-        socket_timeout=ANSWER_S,
-        socket_connect_timeout=CONNECT_S,
-        socket_keepalive=True,
-        retry=Retry(NoBackoff(), 0),
-        protocol=2,
+        url, max_connections=CONNECTIONS, timeout=ANSWER_S, **once
     )
     return Redis.from_pool(pool)
+
+
+async def disconnect(client: Redis) -> None:
+    """Closes what `connect` opened, the lines to the Sentinels too."""
+    await client.aclose()
+    if isinstance(client.connection_pool, SentinelConnectionPool):
+        for each in client.connection_pool.sentinel_manager.sentinels:
+            await each.aclose()
 
 
 def check(url: str) -> None:
     """Raises SettingsError for what is no address, no password or too old; only warns of a Redis that is away."""
     try:
-        with redis.Redis.from_url(url, socket_timeout=CONNECT_S, retry=redis.retry.Retry(NoBackoff(), 0)) as client:
+        with _client(url) as client:
             server = client.info()
     except ValueError as error:
         raise SettingsError(
-            f"HUA_QUEUE={shown(url)} is no address of Redis: {error}; use redis://[USER:PASSWORD@]HOST:PORT/DB"
+            f"HUA_QUEUE={shown(url)} is no address of Redis: {error}; use redis://[USER:PASSWORD@]HOST:PORT/DB "
+            "or redis+sentinel://[USER:PASSWORD@]HOST:PORT,…/SERVICE/DB"
         ) from error
     except AuthenticationError as error:
         raise SettingsError(trouble(url, error)) from error
@@ -83,6 +104,22 @@ def check(url: str) -> None:
 
 
 @contextlib.contextmanager
+def _client(url: str) -> Iterator[redis.Redis]:
+    once: dict[str, Any] = {"retry": redis.retry.Retry(NoBackoff(), 0), **TIMES, "socket_timeout": CONNECT_S}
+    if sentinels := Sentinels.of(url):
+        asked: Any = redis.sentinel.Sentinel(  # type: ignore[no-untyped-call]
+            sentinels.hosts, sentinel_kwargs=TIMES | sentinels.own, **sentinels.redis, **once
+        )
+        clients = [asked.master_for(sentinels.service), *asked.sentinels]
+    else:
+        clients = [redis.Redis.from_url(url, **once)]
+    with contextlib.ExitStack() as stack:
+        for client in clients:
+            stack.enter_context(client)
+        yield clients[0]
+
+
+@contextlib.contextmanager
 def answering(url: str) -> Iterator[None]:
     """Raises QueueUnavailableError for any trouble with Redis."""
     try:
@@ -93,7 +130,9 @@ def answering(url: str) -> Iterator[None]:
 
 def trouble(url: str, error: Exception) -> str:
     advice = next(advice for kind, advice in ADVICE if isinstance(error, kind))
-    return f"the queue at {shown(url)} cannot be used now ({error}); {advice}, then try again"
+    # The library shows the Sentinels it has asked, each with all that it knows of it.
+    said = str(error).partition(" : <")[0]
+    return f"the queue at {shown(url)} cannot be used now ({said}); {advice}, then try again"
 
 
 def shown(url: str) -> str:

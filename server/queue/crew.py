@@ -32,6 +32,8 @@ class Crew:
         return tuple(view for _, view in self._heard.values())
 
     def owes_fairness(self, name: str) -> bool:
-        """Whether the pick that this worker makes now is one that must ignore which models it has loaded."""
+        """Whether the next pick of this worker must ignore which models it has loaded."""
+        return (self._picks[name] + 1) % STRICTLY_FAIR_EVERY == 0
+
+    def picked(self, name: str) -> None:
         self._picks[name] += 1
-        return self._picks[name] % STRICTLY_FAIR_EVERY == 0

@@ -8,6 +8,7 @@ local lost = {}
 for _, id in ipairs(redis.call('ZRANGEBYSCORE', key('leases'), '-inf', now(), 'LIMIT', 0, 100)) do
   local found = redis.call('HMGET', key('task', id), 'body', 'token', 'worker')
   local deaths = redis.call('HINCRBY', key('task', id), 'deaths', 1)
+  redis.call('HDEL', key('task', id), 'parked')
   if deaths < DEATHS_UNTIL_POISON then
     take_back(id)
   else

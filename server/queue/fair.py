@@ -42,15 +42,15 @@ class Line:
     cost: float = 0.0
 
     def add(self, waiting: Waiting) -> None:
-        bisect.insort(self.by_model.setdefault(_model(waiting.task), []), waiting, key=_order)
+        bisect.insort(self.by_model.setdefault(model_of(waiting.task), []), waiting, key=_order)
         self.count += 1
         self.cost += waiting.cost
 
     def remove(self, waiting: Waiting) -> None:
-        same_model = self.by_model[_model(waiting.task)]
+        same_model = self.by_model[model_of(waiting.task)]
         del same_model[bisect.bisect_left(same_model, waiting.order, key=_order)]
         if not same_model:
-            del self.by_model[_model(waiting.task)]
+            del self.by_model[model_of(waiting.task)]
         self.count -= 1
         self.cost -= waiting.cost
 
@@ -89,14 +89,12 @@ class TenantLines:
             del self._of[tenant]
             self._turns.leave(tenant)
 
-    def take(self, resident: Collection[str]) -> Waiting:
-        """The next task: the least served tenant's, unless one hardly better served wants a model that is loaded."""
-        chosen = self._choose(resident)
-        self._turns.charge(chosen.task.tenant, chosen.cost)
-        self.remove(chosen)
-        return chosen
+    def take(self, waiting: Waiting) -> None:
+        self._turns.charge(waiting.task.tenant, waiting.cost)
+        self.remove(waiting)
 
-    def _choose(self, resident: Collection[str]) -> Waiting:
+    def choose(self, resident: Collection[str]) -> Waiting:
+        """The next task: the least served tenant's, unless one hardly better served wants a model that is loaded."""
         first, *others = self._turns.next(LOOK_AHEAD)
         patience = self._turns.tag(first) + SLACK
         for tenant in (first, *others) if resident else ():
@@ -142,16 +140,16 @@ class FairLine:
             self._classes[waiting.task.priority].remove(waiting)
             self._rest_if_empty(waiting.task.priority)
 
-    def pick(self, resident: Collection[str] = ()) -> Task | None:
-        """Takes the next task out; without `resident` models the choice is strictly fair."""
-        if not self._waiting:
-            return None
-        priority = self._turns.next(1)[0]
-        chosen = self._classes[priority].take(resident)
-        del self._waiting[chosen.task.id]
-        self._turns.charge(priority, chosen.cost / WEIGHTS[chosen.task.priority])
-        self._rest_if_empty(priority)
-        return chosen.task
+    def choose(self, resident: Collection[str] = ()) -> Task | None:
+        """The next task, which stays where it is; without `resident` models the choice is strictly fair."""
+        return self._classes[self._turns.next(1)[0]].choose(resident).task if self._waiting else None
+
+    def take(self, task: Task) -> None:
+        """Takes out a task that waits; its class and its tenant have had their turn."""
+        waiting = self._waiting.pop(task.id)
+        self._classes[task.priority].take(waiting)
+        self._turns.charge(task.priority, waiting.cost / WEIGHTS[task.priority])
+        self._rest_if_empty(task.priority)
 
     def ahead(self, task: Task, order: float = math.inf) -> int:
         """How many strictly fair picks come before this task's; exact where costs are equal, else near enough.
@@ -172,7 +170,7 @@ class FairLine:
             self._turns.leave(priority)
 
 
-def _model(task: Task) -> str:
+def model_of(task: Task) -> str:
     """Where a task runs best is where its first model is loaded."""
     return task.models[0] if task.models else ""
 

@@ -1,5 +1,7 @@
 -- Puts a task back at the head of its line, no death counted; does nothing if the lease is lost.
 -- KEYS  the root of all keys
--- ARGV  id, token
+-- ARGV  id, token, where it stood (may be empty)
 
-if held(ARGV[1], ARGV[2]) then take_back(ARGV[1]) end
+if not held(ARGV[1], ARGV[2]) then return end
+if ARGV[3] ~= '' then redis.call('HSET', key('task', ARGV[1]), 'parked', ARGV[3]) end
+take_back(ARGV[1])

@@ -7,6 +7,6 @@ if redis.call('EXISTS', key('task', id)) == 0 then begin(unpack(ARGV, 1, 7)) end
 local task = read(id)
 if task.state ~= 'admitted' then return end
 redis.call('ZREM', key('reserved'), id)
-redis.call('HSET', key('task', id), 'state', 'waiting')
+redis.call('HSET', key('task', id), 'state', 'waiting', 'since', now())
 join_line(task)
 changed(id)

@@ -1,14 +1,26 @@
 -- Gives the next task to a worker, as server/queue/fair.py picks it.
 -- KEYS  the root of all keys
 -- ARGV  worker, token; then the models that are loaded there
--- Answers {body, deaths}, or nothing while nothing waits or the logs have not been read.
+-- Answers {body, deaths, parked}; or the milliseconds for which others may go first, that have the model loaded;
+-- or nothing while nothing waits or the logs have not been read.
 
 local worker, token, resident = ARGV[1], ARGV[2], {unpack(ARGV, 3)}
 
 local function owes_fairness()
-  local picks = redis.call('INCR', key('picks', worker))
+  return (tonumber(redis.call('GET', key('picks', worker)) or 0) + 1) % STRICTLY_FAIR_EVERY == 0
+end
+
+local function picked()
+  redis.call('INCR', key('picks', worker))
   redis.call('EXPIRE', key('picks', worker), 3600)
-  return picks % STRICTLY_FAIR_EVERY == 0
+end
+
+local function courtesy_ms(task)
+  if #resident == 0 or task.model == '' then return 0 end
+  for _, model in ipairs(resident) do
+    if model == task.model then return 0 end
+  end
+  return math.ceil((tonumber(redis.call('HGET', key('task', task.id), 'since') or 0) + COURTESY_S - now()) * 1000)
 end
 
 -- The oldest of a line that runs well where these models are loaded; what needs none runs well everywhere.
@@ -36,6 +48,12 @@ local class = redis.call('ZRANGE', key('turns'), 0, 0)[1]
 if not class or redis.call('EXISTS', key('open')) == 0 then return false end
 local id = choose(class)
 local task = read(id)
+local courtesy = courtesy_ms(task)
+if courtesy > 0 then
+  ring()
+  return courtesy
+end
+picked()
 charge(key('turns', class), task.tenant, task.cost)
 charge(key('turns'), class, task.cost / WEIGHTS[class])
 leave_line(task)
@@ -43,4 +61,4 @@ redis.call('HSET', key('task', id), 'started_at', now())
 hold(id, token, worker)
 changed(id)
 if redis.call('EXISTS', key('turns')) == 1 then ring() end
-return {redis.call('HGET', key('task', id), 'body'), task.deaths}
+return {redis.call('HGET', key('task', id), 'body'), task.deaths, redis.call('HGET', key('task', id), 'parked') or ''}

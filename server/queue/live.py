@@ -23,7 +23,9 @@ class Live:
     order: int
     """Its place among all tasks that ever came."""
     ingested: bool = False
+    waits_since: float = 0.0
     deaths: int = 0
+    parked: str = ""
     lease: Lease | None = None
     lease_ends: float = math.inf
     started_at: float | None = None

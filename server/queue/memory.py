@@ -15,6 +15,7 @@ from collections.abc import AsyncIterator, Callable, Sequence
 from dataclasses import replace
 
 from server.queue import (
+    COURTESY_S,
     DEATHS_UNTIL_POISON,
     LEASE_S,
     DueCallback,
@@ -29,7 +30,7 @@ from server.queue import (
 from server.queue.crew import Crew
 from server.queue.due import Due
 from server.queue.ended import Ended
-from server.queue.fair import FairLine
+from server.queue.fair import FairLine, model_of
 from server.queue.live import Live
 from server.queue.roster import Roster
 from server.task import Manifest, Status, Task
@@ -140,9 +141,13 @@ class MemoryQueue:
             async with asyncio.timeout(wait_s):
                 while True:
                     await self._leasable.wait()
-                    task = self._line.pick(() if self._crew.owes_fairness(worker) else resident)
-                    if task is not None and (live := self._unfinished.get(task.id)):
-                        return self._grant(live, worker)
+                    task = self._line.choose(() if self._crew.owes_fairness(worker) else resident)
+                    if task is None or (live := self._unfinished.get(task.id)) is None:
+                        continue
+                    if (courtesy_s := self._courtesy(live, resident)) > 0:
+                        await asyncio.sleep(courtesy_s)
+                        continue
+                    return self._grant(live, worker)
         return None
 
     async def heartbeat(self, lease: Lease, progress: Progress | None) -> Verdict:
@@ -156,8 +161,9 @@ class MemoryQueue:
             live.changed()
         return Verdict.OK
 
-    async def give_back(self, lease: Lease) -> None:
+    async def give_back(self, lease: Lease, parked: str = "") -> None:
         if live := self._unfinished.held_by(lease):
+            live.parked = parked or live.parked
             self._take_back(live)
 
     async def died(self, lease: Lease) -> bool:
@@ -165,6 +171,7 @@ class MemoryQueue:
         if live is None:
             return True
         live.deaths += 1
+        live.parked = ""
         if live.deaths >= DEATHS_UNTIL_POISON:
             return False
         self._take_back(live)
@@ -180,11 +187,21 @@ class MemoryQueue:
     # --- the life of a task
 
     def _wait(self, live: Live) -> None:
+        live.waits_since = self._clock()
         self._line.add(live.task, live.order)
         self._ring()
 
+    def _courtesy(self, live: Live, resident: Sequence[str]) -> float:
+        """How many more seconds a worker waits for another to take this task."""
+        model = model_of(live.task)
+        if not resident or not model or model in resident:
+            return 0
+        return live.waits_since + COURTESY_S - self._clock()
+
     def _grant(self, live: Live, worker: str) -> Lease:
-        lease = Lease(live.task, uuid.uuid4().hex, worker, live.deaths)
+        self._line.take(live.task)
+        self._crew.picked(worker)
+        lease = Lease(live.task, uuid.uuid4().hex, worker, live.deaths, live.parked)
         self._unfinished.hold(live, lease, self._clock() + LEASE_S, self._wall())
         self._ring()
         return lease
@@ -197,6 +214,7 @@ class MemoryQueue:
         """What `expired` tells of a lease. After the last death nobody works on the task, but somebody must fail it:
         it is told again, a lease's time later, in case whoever was told died too."""
         live.deaths += 1
+        live.parked = ""
         lease = replace(lease, deaths=live.deaths)
         if live.deaths < DEATHS_UNTIL_POISON:
             self._take_back(live)

@@ -18,7 +18,7 @@ from redis.asyncio import Redis
 
 from server.queue import DueCallback, Lease, Overview, Progress, TaskLimitError, Verdict, View, WorkerView
 from server.queue.changes import Changes
-from server.queue.connection import answering, check, connect
+from server.queue.connection import answering, check, connect, disconnect
 from server.queue.due import HIDDEN_S
 from server.queue.live import POSITION_S
 from server.queue.packed import STATES, lost_lease, packed_end, packed_task, packed_worker, view, worker_view
@@ -138,32 +138,39 @@ class RedisQueue:
 
     async def lease(self, worker: str, resident: Sequence[str], wait_s: float) -> Lease | None:
         until = time.monotonic() + wait_s
-        while (given := await self._lease_now(worker, resident)) is None:
+        while True:
+            given = await self._lease_now(worker, resident)
+            if isinstance(given, Lease):
+                return given
             left_s = until - time.monotonic()
             if left_s <= 0:
                 return None
+            if given:
+                await asyncio.sleep(min(given, left_s))
+                continue
             with answering(self._url):
                 await self._redis.blpop([f"{ROOT}:wake"], timeout=min(max(left_s, 0.01), WAKE_S))
-        return given
 
-    async def _lease_now(self, worker: str, resident: Sequence[str]) -> Lease | None:
-        """Who is canceled while Redis answers still hears the answer, and gives back what it was given."""
+    async def _lease_now(self, worker: str, resident: Sequence[str]) -> Lease | float:
+        """A lease, or for how many seconds others go first; 0 if nothing waits.
+
+        Who is canceled while Redis answers still hears the answer, and gives back what it was given."""
         token = uuid.uuid4().hex
         asking = asyncio.ensure_future(self._run("lease", worker, token, *resident))
         try:
             reply = await asyncio.shield(asking)
         except asyncio.CancelledError:
-            if reply := await asking:
-                await self.give_back(_lease(reply, token, worker))
+            if isinstance(given := _granted(await asking, token, worker), Lease):
+                await self.give_back(given)
             raise
-        return _lease(reply, token, worker) if reply else None
+        return _granted(reply, token, worker)
 
     async def heartbeat(self, lease: Lease, progress: Progress | None) -> Verdict:
         told = (progress.step, progress.steps, progress.preview) if progress else ()
         return Verdict.OK if await self._run("heartbeat", lease.task.id, lease.token, *told) else Verdict.LOST
 
-    async def give_back(self, lease: Lease) -> None:
-        await self._run("give_back", lease.task.id, lease.token)
+    async def give_back(self, lease: Lease, parked: str = "") -> None:
+        await self._run("give_back", lease.task.id, lease.token, parked)
 
     async def died(self, lease: Lease) -> bool:
         return bool(await self._run("died", lease.task.id, lease.token))
@@ -173,7 +180,7 @@ class RedisQueue:
 
     async def close(self) -> None:
         await self._changes.close()
-        await self._redis.aclose()
+        await disconnect(self._redis)
 
     # --- Redis
 
@@ -186,6 +193,9 @@ class RedisQueue:
         return str((await self._redis.info("server"))["run_id"])
 
 
-def _lease(reply: Sequence[bytes], token: str, worker: str) -> Lease:
-    body, deaths = reply
-    return Lease(Task.model_validate_json(body), token, worker, int(deaths))
+def _granted(reply: Sequence[bytes] | int | None, token: str, worker: str) -> Lease | float:
+    """As lease.lua answers."""
+    if reply is None or isinstance(reply, int):
+        return (reply or 0) / 1000
+    body, deaths, parked = reply
+    return Lease(Task.model_validate_json(body), token, worker, int(deaths), parked.decode())

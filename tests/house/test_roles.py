@@ -44,3 +44,32 @@ def test_the_roles_serve_together_though_redis_comes_and_goes(roles: House, own_
     for process in reversed(roles.processes):
         os.killpg(process.pid, signal.SIGTERM)
         assert process.wait(timeout=60) == 0
+
+
+def test_a_worker_that_leaves_hands_its_image_over_mid_way(tmp_path: Path, models_dir: Path, redis_url: str) -> None:
+    """Another one goes on from the very step, and ends in the identical picture."""
+    wanted = {"num_steps": 60, "w": 256, "h": 256, "seed": 3, "sampler": "dpmpp_2m_sde"}
+    with closing(House(tmp_path / "data", models_dir, HUA_QUEUE=redis_url, HUA_DRAIN_S="0")) as house:
+        house.start("controller", "worker", "api")
+        first = house.processes[1]
+        task_id = house.submit(**wanted)
+
+        def step() -> int:
+            return (house.task(task_id)["progress"] or {"step": 0})["step"]
+
+        house.until(lambda: step() >= 10, 60)
+        os.killpg(first.pid, signal.SIGTERM)
+        house.processes.append(house._run("worker"))
+        seen = []
+
+        def ended() -> bool:
+            task = house.task(task_id)
+            seen.append((task["progress"] or {"step": 99})["step"])
+            return task["status"] == "succeeded"
+
+        assert first.wait(timeout=30) == 0
+        house.until(ended, 60)
+        handed_over = house.task(task_id)
+        assert min(step for step in seen if step) >= 10
+        undisturbed = house.ended(house.submit(**wanted))
+        assert handed_over["images"][0]["sha256"] == undisturbed["images"][0]["sha256"]

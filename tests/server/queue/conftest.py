@@ -33,6 +33,9 @@ class RedisClock:
         for name in ("leases", "heard", "reserved"):
             for member in self._redis.zrange(f"{ROOT}:{name}", 0, -1):
                 self._redis.zincrby(f"{ROOT}:{name}", -seconds, member)
+        for task_id in self._redis.smembers(f"{ROOT}:unfinished"):
+            if self._redis.hexists(f"{ROOT}:task:{task_id}", "since"):
+                self._redis.hincrbyfloat(f"{ROOT}:task:{task_id}", "since", -seconds)
 
     def close(self) -> None:
         self._redis.close()
