@@ -183,3 +183,25 @@ def test_a_result_that_was_not_made_or_does_not_fit_is_told(studio: Studio) -> N
 def test_bad_parameters_are_refused(wrong: dict[str, Any], says: str) -> None:
     with pytest.raises(ValidationError, match=says):
         WORKFLOW.Params.model_validate({"nodes": [node("a", "cv.blur", {"url": PICTURE})], **wrong})
+
+
+@pytest.mark.parametrize("steps", [1, 4, 8])
+def test_a_parked_workflow_goes_on_where_it_stood(studio: Studio, steps: int) -> None:
+    asked = params(
+        node("said", "txt2txt.prompt_enhance", {"text": "a house", "max_length": 5, "seed": 1}),
+        node("a", "txt2img.sd", {**SMALL, "num_steps": 3}, said={"index": 0, "field": "text"}),
+        node("b", "img2img.sd", {"text": "x", "num_steps": 3, "seed": 9, "model": "toy-sd1"}, a={"field": "url"}),
+        target="b",
+        intermediate=["a"],
+    )
+    whole = made(studio, asked)
+    studio.engine.add("task", WORKFLOW, asked, {})
+    for _ in range(steps):
+        studio.engine.step()
+    parked = studio.engine.park("task")
+    assert parked is not None
+    studio.engine.add("task", WORKFLOW, asked, {}, parked)
+    *_, last = studio.events()
+    assert isinstance(last, Finished), last
+    assert np.array_equal(last.made.images[0], whole.images[0])
+    assert np.array_equal(last.made.hints[0], whole.hints[0])
