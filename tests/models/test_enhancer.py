@@ -8,7 +8,7 @@ from transformers import GPT2LMHeadModel
 
 from models import enhancer
 from models.catalog import Catalog
-from models.enhancer import Enhancer, LongTextError, Style
+from models.enhancer import Enhancer, LongTextError, Style, _chosen
 
 CPU = torch.device("cpu")
 TEXT = "a photo of a red apple"
@@ -86,3 +86,9 @@ def test_a_finished_prompt_waits_for_the_others(gpt2: Enhancer, monkeypatch: pyt
 def test_a_beginning_that_leaves_no_room_is_refused(gpt2: Enhancer) -> None:
     with pytest.raises(LongTextError, match="has 6 tokens and may become 6 long; shorten it"):
         written(gpt2, [1], length=6)
+
+
+@pytest.mark.parametrize("scores", [[-1.0, -1.5], [3.0, 2.0]])
+def test_the_penalty_lowers_scores_of_either_sign(scores: list[float]) -> None:
+    chosen = [_chosen(torch.tensor(scores), [0], style(top_k=1, penalty=p), torch.Generator()) for p in (1.0, 2.0)]
+    assert chosen == [0, 1]
