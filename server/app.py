@@ -24,8 +24,9 @@ from server.api.dialects import every
 from server.api.dialects.dialect import DialectRoute
 from server.api.errors import Problem
 from server.api.given import calling_tenant
+from server.api.ranges import UnsatisfiableRangeError
 from server.auth import Keys, UnauthorizedError
-from server.broker import BrokerUnavailableError
+from server.broker import BrokerUnavailableError, RecordTooLargeError
 from server.bucket import BucketUnavailableError
 from server.complaint import complaint
 from server.egress import EgressDeniedError
@@ -55,6 +56,8 @@ PROBLEMS: dict[type[Exception], tuple[int, str]] = {
     BadInputError: (422, "bad_input"),
     EgressDeniedError: (422, "url_not_allowed"),
     InvalidParamsError: (422, "invalid_params"),
+    RecordTooLargeError: (422, "too_large"),
+    UnsatisfiableRangeError: (416, "unsatisfiable_range"),
     TooManyPixelsError: (422, "too_many_pixels"),
     UnknownModelError: (422, "unknown_model"),
     uploads.NoFileError: (422, "no_file"),
@@ -91,7 +94,7 @@ def create_app(services: Services) -> FastAPI:
     for kind in (*PROBLEMS, RequestValidationError, HTTPException, Exception):
         app.add_exception_handler(kind, _refuse)
     app.add_middleware(BodyLimit, most=services.settings.max_upload + FORM_OVERHEAD)
-    app.add_middleware(Armor)
+    app.add_middleware(Armor, images_from=services.bucket.public_origin)
     app.add_middleware(Stopwatch)
     return app
 
@@ -140,7 +143,8 @@ def _problem(error: Exception) -> Problem:
         return Problem(500, "internal", "this is a fault of the server; its log says more")
     status, code = row
     where: str = getattr(error, "field", "")
-    return Problem(status, code, str(error), where or None, HEADERS.get(status, {}))
+    headers: dict[str, str] = getattr(error, "headers", HEADERS.get(status, {}))
+    return Problem(status, code, str(error), where or None, headers)
 
 
 def _version() -> str:

@@ -6,16 +6,19 @@ what is due by listing, and keeps no index that could be lost.
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import logging
 import math
-from collections.abc import Iterator, Sequence
-from datetime import UTC, datetime
-from pathlib import Path
+import os
+import re
+from collections.abc import AsyncIterator, Iterator, Sequence
+from datetime import UTC, datetime, timedelta
+from pathlib import Path, PurePosixPath
 
 import obstore
 from obstore.exceptions import BaseError
-from obstore.store import LocalStore, ObjectStore
+from obstore.store import LocalStore, ObjectStore, S3Store
 from pydantic import ValidationError
 
 from server.task import Manifest, Retention
@@ -24,7 +27,14 @@ log = logging.getLogger(__name__)
 
 MINUTE = "%Y%m%dT%H%M"
 IMAGES, MANIFESTS, UPLOADS = "images", "manifests", "uploads"
-CALLBACKS, DEAD_CALLBACKS = "callbacks", "callbacks-dead"
+CALLBACKS, DEAD_CALLBACKS, CHECKS = "callbacks", "callbacks-dead", "checks"
+PAGE = 1000
+CONTENT_TYPES = {
+    ".png": "image/png",
+    ".jpeg": "image/jpeg",
+    ".webp": "image/webp",
+    ".json": "application/json",
+}
 
 
 class BucketUnavailableError(Exception):
@@ -49,6 +59,12 @@ def swept_at(key: str) -> float:
         return math.inf
 
 
+def minutes_between(past: float, now: float) -> list[str]:
+    """The minutes, as they are in keys, that have become due after `past` and up to `now` (unix seconds)."""
+    first = math.floor(past / 60) + 1
+    return [datetime.fromtimestamp(60 * minute, UTC).strftime(MINUTE) for minute in range(first, int(now // 60) + 1)]
+
+
 def manifest_key(task_id: str) -> str:
     return f"{MANIFESTS}/{task_id}.json"
 
@@ -70,34 +86,51 @@ def upload_key(tenant: str, file_id: str) -> str:
 class Bucket:
     """Bytes by key. `put` replaces whole objects atomically; a key that is not there reads as None.
 
-    Every method raises BucketUnavailableError.
+    `public` is the same store as clients reach it at `public_origin`, if they do. Every method raises
+    BucketUnavailableError.
     """
 
-    def __init__(self, store: ObjectStore) -> None:
+    def __init__(self, store: ObjectStore, public: S3Store | None = None, public_origin: str = "") -> None:
+        self.public_origin = public_origin
         self._store = store
+        self._public = public
 
     @classmethod
     def folder(cls, path: Path) -> Bucket:
-        """A folder of this machine; folders inside it go when their last file does."""
-        return cls(LocalStore(path.resolve(), mkdir=True, automatic_cleanup=True))
+        return Folder(path)
 
     async def put(self, key: str, data: bytes) -> None:
         with _told_plainly(f"write {key}"):
-            await obstore.put_async(self._store, key, data)
+            await self._write(key, data)
+
+    async def _write(self, key: str, data: bytes) -> None:
+        kind = CONTENT_TYPES.get(PurePosixPath(key).suffix, "application/octet-stream")
+        await obstore.put_async(self._store, key, data, attributes={"Content-Type": kind}, use_multipart=False)
 
     async def get(self, key: str) -> bytes | None:
-        with _told_plainly(f"read {key}"):
-            try:
-                response = await obstore.get_async(self._store, key)
-                return bytes(await response.bytes_async())
-            except FileNotFoundError:
-                return None
+        with _told_plainly(f"read {key}"), _absent_is_none():
+            response = await obstore.get_async(self._store, key)
+            return bytes(await response.bytes_async())
+        return None
+
+    async def get_part(self, key: str, start: int, end: int) -> bytes | None:
+        """The bytes from `start` up to, and not with, `end`."""
+        with _told_plainly(f"read {key}"), _absent_is_none():
+            return bytes(await obstore.get_range_async(self._store, key, start=start, end=end))
+        return None
+
+    async def link(self, key: str, life_s: int) -> str | None:
+        """A URL by which anybody may GET the object for `life_s` seconds; None if clients do not reach this store."""
+        if self._public is None:
+            return None
+        with _told_plainly(f"sign a link to {key}"):
+            return await obstore.sign_async(self._public, "GET", key, timedelta(seconds=life_s))
 
     async def delete(self, keys: Sequence[str]) -> None:
         """Deletes what is there; keys that are not there are no error."""
-        for key in keys:
-            with _told_plainly(f"delete {key}"), contextlib.suppress(FileNotFoundError):
-                await obstore.delete_async(self._store, key)
+        if keys:
+            with _told_plainly(f"delete {keys[0]}"), _absent_is_none():
+                await obstore.delete_async(self._store, list(keys))
 
     async def folders(self, prefix: str) -> list[str]:
         """The names one level below `prefix`, sorted."""
@@ -107,11 +140,13 @@ class Bucket:
 
     async def keys(self, prefix: str) -> list[tuple[str, float]]:
         """Every key below `prefix` with the unix time it was written."""
-        found: list[tuple[str, float]] = []
+        return [found async for chunk in self.pages(prefix) for found in chunk]
+
+    async def pages(self, prefix: str) -> AsyncIterator[list[tuple[str, float]]]:
+        """As `keys`, up to PAGE of them at a time, for prefixes that hold too many."""
         with _told_plainly(f"list {prefix}"):
-            async for chunk in obstore.list(self._store, prefix + "/"):
-                found += [(entry["path"], entry["last_modified"].timestamp()) for entry in chunk]
-        return found
+            async for chunk in obstore.list(self._store, prefix + "/", chunk_size=PAGE):
+                yield [(entry["path"], entry["last_modified"].timestamp()) for entry in chunk]
 
     async def put_manifest(self, manifest: Manifest) -> None:
         await self.put(manifest_key(manifest.task.id), manifest.model_dump_json().encode())
@@ -128,15 +163,56 @@ class Bucket:
             return None
 
 
+class Folder(Bucket):
+    """A folder of this machine. What `put` has written survives a power cut; folders go with their last file."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path.resolve()
+        super().__init__(LocalStore(self._path, mkdir=True, automatic_cleanup=True))
+
+    async def _write(self, key: str, data: bytes) -> None:
+        await obstore.put_async(self._store, key, data, use_multipart=False)
+        await asyncio.to_thread(self._flush, self._path / key)
+
+    def _flush(self, file: Path) -> None:
+        """A new file is there for good once it is on the disk, and so is its name in each folder above it."""
+        with contextlib.suppress(FileNotFoundError):  # deleted again already
+            for path in (file, *file.relative_to(self._path).parents):
+                descriptor = os.open(self._path / path, os.O_RDONLY)
+                try:
+                    os.fsync(descriptor)
+                finally:
+                    os.close(descriptor)
+
+    async def delete(self, keys: Sequence[str]) -> None:
+        for key in keys:  # the first that is not there would end a deletion of many
+            await super().delete([key])
+
+
 @contextlib.contextmanager
-def _told_plainly(deed: str) -> Iterator[None]:
-    """Absence stays FileNotFoundError; everything else that a store may raise becomes BucketUnavailableError."""
+def _absent_is_none() -> Iterator[None]:
+    """Passes over an object that is not there; a whole bucket that is not there is another matter."""
     try:
         yield
-    except FileNotFoundError:
-        raise
+    except FileNotFoundError as error:
+        if "NoSuchBucket" in str(error):
+            raise
+
+
+@contextlib.contextmanager
+def _told_plainly(deed: str) -> Iterator[None]:
+    """Whatever a store may raise becomes BucketUnavailableError."""
+    try:
+        yield
     except (BaseError, OSError) as error:
-        reason = str(error).partition("\n")[0]
         raise BucketUnavailableError(
-            f"the bucket would not {deed} ({reason}); see that it can be reached, is writable and has room"
+            f"the bucket would not {deed} ({reason(error)}); see that it can be reached, is writable and has room"
         ) from error
+
+
+def reason(error: Exception) -> str:
+    """What a store says in many lines, in one, without the addresses of our own network."""
+    text = str(error).partition("\n\nDebug source")[0]
+    if told := re.search(r"<Code>(.*?)</Code>(?:.*?<Message>(.*?)</Message>)?", text, re.DOTALL):
+        return ": ".join(part for part in told.groups() if part)
+    return re.sub(r"https?://\S+", "its address", text.partition("\n")[0])

@@ -46,7 +46,8 @@ async def api(settings: Settings) -> None:
 async def controller(settings: Settings) -> None:
     """Intake, settling, callbacks and sweeping alone."""
     _need_shared_queue(settings, "controller")
-    with _alone(settings):
+    in_a_folder = settings.broker == "sqlite://"
+    with _alone(settings) if in_a_folder else contextlib.nullcontext():
         async with _services(settings) as services:
             await _until_told(_controlling(services))
 

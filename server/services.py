@@ -33,7 +33,7 @@ class Services:
             settings=settings,
             broker=_broker(settings),
             queue=_queue(settings),
-            bucket=_bucket(settings),
+            bucket=bucket_of(settings),
             catalog=catalog.read(settings.models_path),
             egress=Egress(allow=settings.egress_allow),
             links=Links(settings.secret_bytes, public_url(settings)),
@@ -54,7 +54,11 @@ def _broker(settings: Settings) -> Broker:
         from server.broker.sqlite import SQLiteBroker
 
         return SQLiteBroker(settings.data_dir / "logs.sqlite")
-    raise SettingsError(f"HUA_BROKER={settings.broker} is not known; use sqlite://")
+    if settings.broker.startswith(("kafka://", "kafkas://")):
+        from server.broker.kafka import KafkaBroker
+
+        return KafkaBroker(settings.broker)
+    raise SettingsError(f"HUA_BROKER={settings.broker} is not known; use sqlite://, kafka://… or kafkas://…")
 
 
 def _queue(settings: Settings) -> Queue:
@@ -71,7 +75,11 @@ def _queue(settings: Settings) -> Queue:
     )
 
 
-def _bucket(settings: Settings) -> Bucket:
+def bucket_of(settings: Settings) -> Bucket:
     if settings.bucket == "file://":
         return Bucket.folder(settings.data_dir / "bucket")
-    raise SettingsError(f"HUA_BUCKET={settings.bucket} is not known; use file://")
+    if settings.bucket.startswith("s3://"):
+        from server.s3 import open_bucket
+
+        return open_bucket(settings)
+    raise SettingsError(f"HUA_BUCKET={settings.bucket} is not known; use file:// or s3://BUCKET/PREFIX")

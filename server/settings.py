@@ -18,6 +18,7 @@ from server.allow import Allow
 from server.task import Retention
 
 PREFIX = "HUA_"
+TESTS_PREFIX = "HUA_TEST_"
 Listed = Annotated[tuple[str, ...], NoDecode]
 
 
@@ -39,13 +40,42 @@ class Settings(BaseSettings):
     )
     data_dir: Path = Field(Path(".data"), description="Logs, images and keys of a single machine live here.")
     models_dir: Path | None = Field(None, description="Folder with models.yaml; default HUA_DATA_DIR/models.")
-    broker: str = Field("sqlite://", description="Durable logs: sqlite:// (in HUA_DATA_DIR).")
+    broker: str = Field(
+        "sqlite://",
+        description="Durable logs: sqlite:// (in HUA_DATA_DIR), or kafka://[USER:PASSWORD@]HOST:PORT,…/PREFIX?…, "
+        "kafkas://… for TLS; docs/roles.md lists the options.",
+    )
     queue: str = Field(
         "memory://",
         description="Live queue: memory:// (one process), or redis://[USER:PASSWORD@]HOST:PORT/DB, rediss://… for TLS, "
         "redis+sentinel://HOST:PORT,…/SERVICE/DB.",
     )
-    bucket: str = Field("file://", description="Images and manifests: file:// (in HUA_DATA_DIR).")
+    bucket: str = Field(
+        "file://",
+        description="Images and manifests: file:// (in HUA_DATA_DIR), or s3://BUCKET/PREFIX; see storage.md.",
+    )
+    s3_endpoint: str = Field("", description="Where S3 is, as http(s)://HOST:PORT; default AWS, by HUA_S3_REGION.")
+    s3_public_endpoint: str = Field(
+        "", description="Where clients reach S3; if set, result links redirect there, else images are passed on."
+    )
+    s3_region: str = Field("us-east-1", description="Region of the bucket; stores other than AWS rarely care.")
+    s3_addressing: Literal["auto", "path", "virtual"] = Field(
+        "auto", description="path: HOST/BUCKET; virtual: BUCKET.HOST; auto: virtual for AWS, path with an endpoint."
+    )
+    s3_access_key: str = Field(
+        "", description="Access key; default the AWS_* variables, or the role of the pod or the machine."
+    )
+    s3_secret_key: str = Field("", description="Secret key that goes with HUA_S3_ACCESS_KEY.")
+    s3_session_token: str = Field("", description="Session token, where the keys are temporary.")
+    s3_credentials_dir: Path | None = Field(
+        None, description="Folder with files access_key, secret_key, session_token instead, read every five minutes."
+    )
+    s3_ca: Path | None = Field(None, description="PEM file of an authority to trust besides those of the system.")
+    s3_verify_tls: bool = Field(True, description="Whether the certificate of S3 must be right; false is for trials.")
+    s3_bulk_delete: bool = Field(True, description="Delete up to 1000 objects a request; false for stores that cannot.")
+    s3_timeout_s: float = Field(
+        20.0, gt=0, description="Seconds that one request to S3 may take; an image must go up in that time."
+    )
     device: str = Field("auto", pattern=r"^(auto|cpu|cuda(:\d+)?)$", description="auto, cpu or cuda:N.")
     device_memory: ByteSize | None = Field(
         None, description="Bytes of models to keep on the device; default 70 % of it."
@@ -119,7 +149,7 @@ class Settings(BaseSettings):
         """Settings from the environment; raises SettingsError with one line that names what is wrong."""
         known = {PREFIX + name.upper() for name in cls.model_fields}
         for name in os.environ:
-            if name.startswith(PREFIX) and name.upper() not in known:
+            if name.startswith(PREFIX) and not name.startswith(TESTS_PREFIX) and name.upper() not in known:
                 close = difflib.get_close_matches(name, known, n=1)
                 hint = f"; did you mean {close[0]}?" if close else f"; there are {', '.join(sorted(known))}"
                 raise SettingsError(f"{name} is not a setting{hint}")

@@ -18,7 +18,7 @@ import pipelines
 from models.catalog import FOR_INPAINTING
 from pipelines.pipeline import AnyPipeline, Params, Work
 from pipelines.references import with_references
-from server.broker import BrokerUnavailableError
+from server.broker import BrokerUnavailableError, RecordTooLargeError
 from server.complaint import complaint
 from server.inputs import Inputs
 from server.metrics import TASKS_ACCEPTED
@@ -66,7 +66,8 @@ async def submit(services: Services, submission: Submission) -> View:
     """Accepts a task; with an Idempotency-Key that was used before, answers the task of that time.
 
     Raises UnknownTaskTypeError, InvalidParamsError, TooManyPixelsError, UnknownModelError, BadInputError,
-    EgressDeniedError, IdempotencyConflictError, TaskLimitError, BrokerUnavailableError, QueueUnavailableError.
+    EgressDeniedError, IdempotencyConflictError, TaskLimitError, RecordTooLargeError, BrokerUnavailableError,
+    QueueUnavailableError.
     """
     pipeline = pipelines.find(submission.type)
     asked = _validated(pipeline, submission.params)
@@ -170,7 +171,7 @@ async def _enqueue(services: Services, task: Task) -> View:
         return _same(known, task.fingerprint)
     try:
         await services.broker.publish_task(task)
-    except (BrokerUnavailableError, asyncio.CancelledError):
+    except (BrokerUnavailableError, RecordTooLargeError, asyncio.CancelledError):
         await services.queue.retract(task)
         raise
     TASKS_ACCEPTED.labels(task.type).inc()

@@ -4,16 +4,25 @@ import hashlib
 import os
 import subprocess
 import sys
+import uuid
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 import models
+from tests.kafka_server import KafkaServer
 from tests.redis_server import RedisServer
+from tests.s3_server import GivenS3Server, S3Server, executable
 
 # Before anybody imports torch: threads that spin while they wait slow a busy machine down several times over.
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+
+
+def pytest_collection_finish(session: pytest.Session) -> None:
+    """Builds the S3 server before the first test: it may take longer than a test may."""
+    if any({"running_s3", "own_s3"} & set(getattr(item, "fixturenames", ())) for item in session.items):
+        executable()
 
 
 @pytest.fixture(scope="session")
@@ -43,6 +52,50 @@ def own_redis() -> Iterator[RedisServer]:
 @pytest.fixture
 def redis_url(redis_server: RedisServer) -> str:
     return redis_server.url
+
+
+@pytest.fixture(scope="session")
+def running_s3(tmp_path_factory: pytest.TempPathFactory) -> Iterator[S3Server]:
+    """The one that HUA_TEST_S3 names, or one of our own."""
+    given = os.environ.get("HUA_TEST_S3")
+    server = GivenS3Server(given) if given else S3Server(tmp_path_factory.mktemp("s3"))
+    server.start()
+    yield server
+    server.stop()
+
+
+@pytest.fixture(scope="session")
+def running_kafka(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """The address of one that all tests share; HUA_TEST_KAFKA=host:port names one that is there already."""
+    if given := os.environ.get("HUA_TEST_KAFKA"):
+        yield given
+        return
+    server = KafkaServer(tmp_path_factory.mktemp("kafka"))
+    server.start()
+    yield server.address
+    server.stop()
+
+
+@pytest.fixture
+def s3_settings(running_s3: S3Server) -> dict[str, object]:
+    """Settings that lead to a place on S3 where nothing is."""
+    settings = running_s3.settings
+    return settings | {"bucket": f"{settings['bucket']}/test-{uuid.uuid4().hex}"}
+
+
+@pytest.fixture
+def own_s3(tmp_path: Path) -> Iterator[S3Server]:
+    """One that a test may stop, and whose requests it may count."""
+    server = S3Server(tmp_path / "s3")
+    server.start()
+    yield server
+    server.stop()
+
+
+@pytest.fixture
+def kafka_url(running_kafka: str) -> str:
+    """One with nothing in it under this prefix; its topics have one partition, which keeps the order of all records."""
+    return f"kafka://{running_kafka}/hua-{uuid.uuid4().hex}.?partitions=1"
 
 
 @pytest.fixture(scope="session")

@@ -12,7 +12,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from server.metrics import REQUEST_SECONDS
 
 _PAGE_POLICY = (
-    "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data: blob:; connect-src 'self'; "
+    "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data: blob: {images}; connect-src 'self'; "
     "base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
 )
 _DOCS_POLICY = (
@@ -45,12 +45,17 @@ class BodyLimit:
 
 @dataclass(frozen=True, slots=True)
 class Armor:
-    """Tells browsers to load nothing from outside this server, and to take no file for what it does not claim to be."""
+    """Tells browsers to load nothing from outside this server, and to take no file for what it does not claim to be.
+
+    `images_from` is where our links to images may redirect to.
+    """
 
     app: ASGIApp
+    images_from: str = ""
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        policy = _DOCS_POLICY if scope.get("path", "").startswith(_DOCS) else _PAGE_POLICY
+        page = _PAGE_POLICY.replace(" {images}", f" {self.images_from}" if self.images_from else "")
+        policy = _DOCS_POLICY if scope.get("path", "").startswith(_DOCS) else page
 
         async def armored(message: Message) -> None:
             if message["type"] == "http.response.start":

@@ -17,6 +17,7 @@ _MEANINGS = {
     409: "The Idempotency-Key was used for another request.",
     410: "It was here and has expired.",
     413: "The body is too large.",
+    416: "The part that was asked for begins beyond the end.",
     422: "Something in the request is wrong; the message says what, and what to do.",
     429: "Too many unfinished tasks (code 7001); Retry-After says when to try again.",
     500: "A fault of the server.",

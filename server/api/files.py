@@ -1,20 +1,31 @@
-"""Result images, for whoever holds a link that we signed."""
+"""Result images, for whoever holds a link that we signed: handed on from the bucket, or by a redirect to it."""
 
 from __future__ import annotations
 
 import time
-from typing import Annotated
+from collections.abc import AsyncIterator
+from typing import Annotated, Any
 
-from fastapi import APIRouter, Header, Path, Query, Response
+from fastapi import APIRouter, Header, Path, Query, Request, Response
+from fastapi.responses import RedirectResponse, StreamingResponse
 
 from server.api.errors import documented
 from server.api.given import GivenServices
+from server.api.ranges import part_of
+from server.bucket import Bucket
 from server.links import LinkExpiredError
+from server.services import Services
 from server.task import Format, Image, Manifest
 
 router = APIRouter(tags=["files"])
 PATH = "/files/{task_id}/{index}.{extension}"
 MEDIA_TYPES: dict[Format, str] = {"png": "image/png", "jpeg": "image/jpeg", "webp": "image/webp"}
+MEDIA: dict[str, Any] = {"content": {media: {} for media in MEDIA_TYPES.values()}}
+
+CHUNK = 4 << 20
+"""Read from the bucket at once. Most images are one; a client who takes long over a large one keeps no request open."""
+REDIRECT_S = 3600
+"""How long the bucket honours a redirect at most: its own signatures may last a week, ours as long as the image."""
 
 
 @router.head(PATH, include_in_schema=False)
@@ -22,12 +33,15 @@ MEDIA_TYPES: dict[Format, str] = {"png": "image/png", "jpeg": "image/jpeg", "web
     PATH,
     response_class=Response,
     responses={
-        200: {"content": {media: {} for media in MEDIA_TYPES.values()}, "description": "The image."},
+        200: {**MEDIA, "description": "The image."},
+        206: {**MEDIA, "description": "The part of it that was asked for (Range)."},
         304: {"description": "You have it already (If-None-Match)."},
-        **documented(403, 410, 422, 503),
+        307: {"description": "It is at this address of the bucket, for an hour at most."},
+        **documented(403, 410, 416, 422, 503),
     },
 )
 async def get_image(
+    request: Request,
     services: GivenServices,
     task_id: Annotated[str, Path(pattern=r"^[0-9a-f]{32}$")],
     index: Annotated[int, Path(ge=0, le=999)],
@@ -35,6 +49,8 @@ async def get_image(
     expires: Annotated[int, Query(ge=0, lt=2**53, description="Unix seconds.")],
     signature: Annotated[str, Query(max_length=128)],
     if_none_match: Annotated[str | None, Header()] = None,
+    range_: Annotated[str | None, Header(alias="range")] = None,
+    if_range: Annotated[str | None, Header()] = None,
 ) -> Response:
     """One image of a task, by the link that the task gives."""
     services.links.check_image(task_id, index, extension, expires, signature)
@@ -45,16 +61,49 @@ async def get_image(
     headers = _headers(manifest, image, index)
     if if_none_match is not None and headers["ETag"] in if_none_match:
         return Response(status_code=304, headers=headers)
-    data = await services.bucket.get(image.key)
-    if data is None:
+    if request.method == "GET" and (redirect := await _redirect(services, image, expires)):
+        return redirect
+    part = part_of(range_, image.bytes) if if_range in {None, headers["ETag"]} else None
+    return await _streamed(services.bucket, image, part, headers)
+
+
+async def _redirect(services: Services, image: Image, expires: int) -> Response | None:
+    life_s = min(REDIRECT_S, expires - int(time.time()))
+    url = await services.bucket.link(image.key, life_s) if life_s > 0 else None
+    if url is None:
+        return None
+    # kept for half its life, so that a browser which shows the image again does not load it again
+    return RedirectResponse(url, 307, {"Cache-Control": f"private, max-age={life_s // 2}"})
+
+
+async def _streamed(bucket: Bucket, image: Image, part: range | None, headers: dict[str, str]) -> Response:
+    """Raises LinkExpiredError before anything is sent, if the image is not there."""
+    wanted = range(image.bytes) if part is None else part
+    first = await bucket.get_part(image.key, wanted.start, min(wanted.start + CHUNK, wanted.stop))
+    if first is None:
         raise LinkExpiredError("this image is deleted; make it again")
-    return Response(data, headers=headers, media_type=MEDIA_TYPES[image.format])
+    headers["Content-Length"] = str(len(wanted))
+    if part is not None:
+        headers["Content-Range"] = f"bytes {part.start}-{part.stop - 1}/{image.bytes}"
+    body = _chunks(bucket, image.key, first, wanted)
+    return StreamingResponse(body, 200 if part is None else 206, headers, MEDIA_TYPES[image.format])
+
+
+async def _chunks(bucket: Bucket, key: str, first: bytes, wanted: range) -> AsyncIterator[bytes]:
+    """What is swept in the middle is cut off: the client sees that it is shorter than it was said to be."""
+    yield first
+    for start in wanted[CHUNK::CHUNK]:
+        chunk = await bucket.get_part(key, start, min(start + CHUNK, wanted.stop))
+        if chunk is None:
+            raise LinkExpiredError("this image was deleted while it was read")
+        yield chunk
 
 
 def _headers(manifest: Manifest, image: Image, index: int) -> dict[str, str]:
     age_s = max(0, int(manifest.expires_at - time.time()))
     return {
         "ETag": f'"{image.sha256}"',
+        "Accept-Ranges": "bytes",
         "Cache-Control": f"private, max-age={age_s}, immutable",
         "Content-Disposition": f'inline; filename="{manifest.task.id}-{index}.{image.format}"',
     }

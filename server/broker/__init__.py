@@ -17,6 +17,10 @@ class BrokerUnavailableError(Exception):
     """The log could not be written or read now; nothing was accepted, and trying again later is right."""
 
 
+class RecordTooLargeError(Exception):
+    """The log takes no record of this size, and never will; nothing was accepted."""
+
+
 @dataclass(frozen=True, slots=True, order=True)
 class Position:
     """Where a record stands. Offsets are ordered within a partition only."""
@@ -27,7 +31,11 @@ class Position:
 
 class Broker(Protocol):
     async def publish_task(self, task: Task) -> None:
-        """Returns once the record survives a crash of this machine; raises BrokerUnavailableError otherwise."""
+        """Returns once the record survives a crash of this machine.
+
+        Raises BrokerUnavailableError within seconds otherwise (the record may have reached the log all the same), or
+        RecordTooLargeError.
+        """
 
     async def publish_outcome(self, outcome: Outcome) -> None:
         """As `publish_task`."""

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import logging
 import sqlite3
 from collections.abc import AsyncIterator, Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -12,13 +11,13 @@ from functools import partial
 from pathlib import Path
 from typing import TypeVar
 
-from pydantic import BaseModel, ValidationError
+from pydantic import BaseModel
 
 from server.broker import BrokerUnavailableError, Position
-from server.broker.logfile import Append, Commit, LogFile, Record
+from server.broker.logfile import Append, Commit, LogFile
+from server.broker.record import parsed
 from server.task import Outcome, Task
 
-log = logging.getLogger(__name__)
 M = TypeVar("M", bound=BaseModel)
 T = TypeVar("T")
 
@@ -113,7 +112,7 @@ class SQLiteBroker:
             page = await self._call(self._reader_thread, partial(self._reader.read, name, after, PAGE))
             for record in page:
                 after = record.offset
-                if (read := _parsed(name, record, model)) is not None:
+                if (read := parsed(name, str(after), record.key, record.value, model)) is not None:
                     yield Position(PARTITION, after), read
             if len(page) == PAGE:
                 continue
@@ -139,20 +138,3 @@ class SQLiteBroker:
                 f"the logs in {self._path} cannot be used now ({error}); see that the disk has room, that the file is "
                 "writable and that nothing keeps it locked, then try again"
             ) from error
-
-
-def _parsed(name: str, record: Record, model: type[M]) -> M | None:
-    """None, and a line in our log without what the user said, for a record that nobody could read."""
-    try:
-        return model.model_validate_json(record.value)
-    except ValidationError as error:
-        first = error.errors(include_url=False, include_input=False, include_context=False)[0]
-        log.error(
-            "record %d of %s (task %s) cannot be read and is skipped: %s at %s",
-            record.offset,
-            name,
-            record.key,
-            first["msg"],
-            ".".join(map(str, first["loc"])) or "its root",
-        )
-        return None

@@ -1,6 +1,7 @@
 """The controller feeds the queue, settles outcomes, sends callbacks, reaps lost leases and sweeps the bucket.
 
-The queue may forget everything at any moment; then all of it is read again.
+The queue may forget everything at any moment; then all of it is read again. Several may run: one leads and reads the
+logs, all do the rest.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ from server.broker import Broker
 from server.bucket import Bucket
 from server.controller.callbacks import Callbacks
 from server.controller.keeping import every, keep
+from server.controller.lead import Lead
 from server.controller.reading import Reading
 from server.controller.reap import REAP_EVERY_S, Reaper
 from server.controller.sweep import SWEEP_IMAGES_EVERY_S, SWEEP_REST_EVERY_S, Sweeper
@@ -25,6 +27,7 @@ class Controller:
     """`run` works until it is canceled, and may be killed at any point."""
 
     def __init__(self, broker: Broker, queue: Queue, bucket: Bucket, callbacks: Callbacks) -> None:
+        self._lead = Lead(queue)
         self._reading = Reading(broker, queue, bucket)
         self._reaper = Reaper(broker, queue)
         self._sweeper = Sweeper(bucket)
@@ -39,7 +42,7 @@ class Controller:
 
     async def run(self) -> None:
         works: dict[str, Callable[[], Awaitable[None]]] = {
-            "reading": self._reading.run,
+            "reading": partial(self._lead.run, self._reading.run),
             "callbacks": self._callbacks.run,
             "reaping": partial(every, REAP_EVERY_S, self._reaper.reap),
             "sweeping images": partial(every, SWEEP_IMAGES_EVERY_S, self._sweeper.sweep_images),

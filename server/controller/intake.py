@@ -6,12 +6,16 @@ So the queue may forget everything at any moment: what it must know is read agai
 from __future__ import annotations
 
 import asyncio
+from functools import partial
 
 from server.broker import Broker, Position
 from server.bucket import Bucket
-from server.controller.watermark import Watermark
+from server.controller.watermark import Commits
+from server.controller.window import Turn, window
 from server.queue import Queue
 from server.task import Task
+
+ALL = "all"
 
 
 class Intake:
@@ -22,23 +26,27 @@ class Intake:
         self._broker = broker
         self._queue = queue
         self._bucket = bucket
-        self._watermark = Watermark()
+        self._commits = Commits(broker.commit_tasks)
         self._unsettled: dict[str, list[Position]] = {}
 
     async def run(self) -> None:
         """Reads for ever. When called again, begins again where the log was committed."""
-        self._watermark, self._unsettled = Watermark(), {}
-        async for position, task in self._broker.tasks():
-            if task is None:
-                self.caught_up.set()
-            else:
-                await self._take_in(position, task)
+        self._commits, self._unsettled = Commits(self._broker.commit_tasks), {}
+        async with window() as intake:
+            async for position, task in self._broker.tasks():
+                if task is not None:
+                    # noted before the bucket is asked, so that a settling at this very moment is not missed
+                    self._commits.add(position)
+                    self._unsettled.setdefault(task.id, []).append(position)
+                    await intake.begin(ALL, partial(self._take_in, task))
+                elif not self.caught_up.is_set():
+                    await intake.emptied()
+                    self.caught_up.set()
 
-    async def _take_in(self, position: Position, task: Task) -> None:
-        # noted before the bucket is asked, so that a settling at this very moment is not missed
-        self._watermark.add(position)
-        self._unsettled.setdefault(task.id, []).append(position)
+    async def _take_in(self, task: Task, turn: Turn) -> None:
+        """The bucket is asked about several tasks at once; the queue is told of them in the order of the log."""
         manifest = await self._bucket.manifest(task.id)
+        await turn()
         if manifest is None:
             await self._queue.ingest(task)
         else:
@@ -47,6 +55,4 @@ class Intake:
 
     async def settled(self, task_id: str) -> None:
         """The manifest of this task is written, so its record need not be read again."""
-        for position in self._unsettled.pop(task_id, ()):
-            if reached := self._watermark.done(position):
-                await self._broker.commit_tasks(reached)
+        await self._commits.done(self._unsettled.pop(task_id, ()))

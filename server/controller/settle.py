@@ -1,5 +1,6 @@
 """Makes the first outcome of each task its result; later ones leave no trace.
 
+Several are settled at once, for each waits for the bucket; those of one task one after the other, as the log has them.
 The manifest is the moment of truth: whatever is derived from it can be derived again, so each step may be cut off and
 repeated. The callback is put into the bucket before it, and is not due while there is no manifest, so that no crash
 between the two can lose it.
@@ -9,10 +10,13 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from functools import partial
 
-from server.broker import Broker
+from server.broker import Broker, Position
 from server.bucket import Bucket, callback_key, swept_at
 from server.controller.callbacks import SAVED
+from server.controller.watermark import Commits
+from server.controller.window import Turn, window
 from server.queue import DueCallback, Queue
 from server.task import RETENTION_S, Manifest, Outcome
 
@@ -32,38 +36,50 @@ class Settling:
 
     async def run(self) -> None:
         """Reads for ever. When called again, begins again where the log was committed."""
-        async for position, outcome in self._broker.outcomes():
-            if outcome is None:
-                self.caught_up.set()
-            else:
-                await self._settle(outcome)
-                await self._broker.commit_outcomes(position)
+        commits = Commits(self._broker.commit_outcomes)
+        async with window() as settling:
+            async for position, outcome in self._broker.outcomes():
+                if outcome is not None:
+                    commits.add(position)
+                    await settling.begin(outcome.task.id, partial(self._settle_in_turn, commits, position, outcome))
+                elif not self.caught_up.is_set():
+                    await settling.emptied()
+                    self.caught_up.set()
+
+    async def _settle_in_turn(self, commits: Commits, position: Position, outcome: Outcome, turn: Turn) -> None:
+        await turn()
+        await self._settle(outcome)
+        await commits.done([position])
 
     async def _settle(self, outcome: Outcome) -> None:
         manifest = await self._bucket.manifest(outcome.task.id)
         if manifest is None:
             manifest = Manifest(outcome=outcome, expires_at=_expiry(outcome))
-            await self._save(manifest)
-        await self._queue.settle(manifest)
-        if manifest.outcome == outcome:
-            await self._make_due(manifest)
+            due = await self._save(manifest)
         else:
+            due = await self._saved_callback(manifest) if manifest.outcome == outcome else None
+        await self._queue.settle(manifest)
+        if due is not None:
+            await self._queue.add_callback(due)
+        if manifest.outcome != outcome:
             await self._discard(outcome, manifest)
         await self._on_settled(outcome.task.id)
 
-    async def _save(self, manifest: Manifest) -> None:
+    async def _save(self, manifest: Manifest) -> DueCallback | None:
+        """Writes the manifest, and before it the callback, if there is one to make."""
+        due = None
         if manifest.task.callback is not None:
             due = DueCallback(manifest.task.id, manifest.outcome.finished_at)
             await self._bucket.put(callback_key(manifest.task.id), SAVED.dump_json(due))
         await self._bucket.put_manifest(manifest)
+        return due
 
-    async def _make_due(self, manifest: Manifest) -> None:
+    async def _saved_callback(self, manifest: Manifest) -> DueCallback | None:
         """Without an object in the bucket there is no callback, or it has been delivered."""
         if manifest.task.callback is None:
-            return
+            return None
         saved = await self._bucket.get(callback_key(manifest.task.id))
-        if saved is not None:
-            await self._queue.add_callback(SAVED.validate_json(saved))
+        return SAVED.validate_json(saved) if saved is not None else None
 
     async def _discard(self, late: Outcome, manifest: Manifest) -> None:
         kept = {image.key for image in manifest.outcome.images}

@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import logging
+import math
 import time
 from collections.abc import Callable
 
-from server.bucket import DEAD_CALLBACKS, IMAGES, MANIFESTS, UPLOADS, Bucket, swept_at
+from server.bucket import CHECKS, DEAD_CALLBACKS, IMAGES, MANIFESTS, UPLOADS, Bucket, minutes_between, swept_at
 from server.task import RETENTION_S
 
 log = logging.getLogger(__name__)
 SWEEP_IMAGES_EVERY_S, SWEEP_REST_EVERY_S = 10.0, 3600.0
+LOOK_ROUND_EVERY_S = 3600.0
 DAY_S = 86_400.0
-KEPT_S = {MANIFESTS: 40 * DAY_S, DEAD_CALLBACKS: 40 * DAY_S, UPLOADS: DAY_S}
+KEPT_S = {MANIFESTS: 40 * DAY_S, DEAD_CALLBACKS: 40 * DAY_S, UPLOADS: DAY_S, CHECKS: DAY_S}
 """Longer than the longest retention, so that an expired image is known to have expired; uploads only until they run."""
 
 
@@ -22,19 +24,31 @@ class Sweeper:
     def __init__(self, bucket: Bucket, clock: Callable[[], float] = time.time) -> None:
         self._bucket = bucket
         self._clock = clock
+        self._swept = self._looked_round = -math.inf
 
     async def sweep_images(self) -> None:
-        """Whole minutes at a time, also of attempts that came to nothing: no manifest knows those images."""
+        """Whole minutes at a time, also of attempts that came to nothing: no manifest knows those images.
+
+        A month has 43,200 minutes, too many to be listed every time: only those are looked at that have passed since.
+        Now and then all are, for an image that was held up may come when its minute is over.
+        """
+        now = self._clock()
+        look_round = now - self._looked_round >= LOOK_ROUND_EVERY_S
+        passed = [] if look_round else minutes_between(self._swept, now)
         for retention in RETENTION_S:
-            for minute in await self._bucket.folders(f"{IMAGES}/{retention}"):
-                due = f"{IMAGES}/{retention}/{minute}"
-                if swept_at(due) <= self._clock():
-                    keys = [key for key, _ in await self._bucket.keys(due)]
-                    await self._bucket.delete(keys)
-                    log.info("deleted %d expired images of %s", len(keys), due)
+            tier = f"{IMAGES}/{retention}"
+            for minute in await self._bucket.folders(tier) if look_round else passed:
+                if swept_at(f"{tier}/{minute}") <= now:
+                    await self._sweep_minute(f"{tier}/{minute}")
+        self._swept, self._looked_round = now, now if look_round else self._looked_round
+
+    async def _sweep_minute(self, due: str) -> None:
+        async for page in self._bucket.pages(due):
+            await self._bucket.delete([key for key, _ in page])
+            log.info("deleted %d expired images of %s", len(page), due)
 
     async def sweep_rest(self) -> None:
         for prefix, kept_s in KEPT_S.items():
             before = self._clock() - kept_s
-            old = [key for key, written_at in await self._bucket.keys(prefix) if written_at < before]
-            await self._bucket.delete(old)
+            async for page in self._bucket.pages(prefix):
+                await self._bucket.delete([key for key, written_at in page if written_at < before])

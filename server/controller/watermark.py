@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections import defaultdict, deque
+from collections.abc import Awaitable, Callable, Iterable
 
 from server.broker import Position
 
@@ -25,3 +27,28 @@ class Watermark:
             reached = pending.popleft()
             self._done.remove(reached)
         return reached
+
+
+class Commits:
+    """Commits a log up to its watermark: never backwards, though records are done by many at once, and no more often
+    than the broker keeps up with."""
+
+    def __init__(self, commit: Callable[[Position], Awaitable[None]]) -> None:
+        self._commit = commit
+        self._watermark = Watermark()
+        self._reached: dict[int, Position] = {}
+        self._committing = asyncio.Lock()
+
+    def add(self, position: Position) -> None:
+        self._watermark.add(position)
+
+    async def done(self, positions: Iterable[Position]) -> None:
+        """Returns once all that may be committed is. Cut off, it has noted what is done, and the next call commits."""
+        for position in positions:
+            if reached := self._watermark.done(position):
+                self._reached[reached.partition] = reached
+        async with self._committing:
+            for partition, newest in list(self._reached.items()):
+                await self._commit(newest)
+                if self._reached[partition] == newest:
+                    del self._reached[partition]

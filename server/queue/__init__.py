@@ -15,6 +15,7 @@ from server.task import Manifest, Status, Task
 
 LEASE_S = 30.0
 HEARTBEAT_S = 5.0
+LEAD_S = 10.0
 DEATHS_UNTIL_POISON = 3
 COURTESY_S = 0.03
 """Longer than an idle worker that has the model takes to be first, and nothing beside loading it (Zaharia et al.,
@@ -152,6 +153,12 @@ class Queue(Protocol):
     async def overview(self) -> Overview: ...
 
     # --- controller
+    async def lead(self, controller: str) -> bool:
+        """Takes or renews, for LEAD_S, the right to read the logs into this queue; False while another has it."""
+
+    async def resign(self, controller: str) -> None:
+        """Leaves the lead, if it has it, to whoever asks next."""
+
     async def begin(self) -> None:
         """The logs are about to be read, from where they were committed."""
 

@@ -96,6 +96,13 @@ class MemoryQueue:
 
     # --- controller
 
+    async def lead(self, controller: str) -> bool:
+        """There is no other in this process."""
+        return True
+
+    async def resign(self, controller: str) -> None:
+        """See `lead`."""
+
     async def begin(self) -> None:
         """It is emptied only when it ends, so one reading is enough."""
 

@@ -93,6 +93,12 @@ class RedisQueue:
 
     # --- controller
 
+    async def lead(self, controller: str) -> bool:
+        return bool(await self._run("lead", controller))
+
+    async def resign(self, controller: str) -> None:
+        await self._run("resign", controller)
+
     async def begin(self) -> None:
         self._reading = uuid.uuid4().hex
         with answering(self._url):

@@ -9,7 +9,7 @@ from typing import Any
 from redis.asyncio import Redis
 from redis.commands.core import AsyncScript
 
-from server.queue import COURTESY_S, DEATHS_UNTIL_POISON, LEASE_S
+from server.queue import COURTESY_S, DEATHS_UNTIL_POISON, LEAD_S, LEASE_S
 from server.queue.crew import STRICTLY_FAIR_EVERY
 from server.queue.fair import LOOK_AHEAD, SLACK, WEIGHTS
 
@@ -41,6 +41,7 @@ def _constants() -> str:
     """The numbers that every queue shares, in Lua."""
     numbers = {
         "LEASE_S": LEASE_S,
+        "LEAD_S": LEAD_S,
         "COURTESY_S": COURTESY_S,
         "DEATHS_UNTIL_POISON": DEATHS_UNTIL_POISON,
         "STRICTLY_FAIR_EVERY": STRICTLY_FAIR_EVERY,

@@ -45,11 +45,11 @@ class House:
 
     def start(self, *roles: str) -> None:
         """`hua serve`, or each of these `roles`; the last one answers."""
-        self.processes = [self._run(role) for role in roles or ("serve",)]
+        self.processes = [self.run(role) for role in roles or ("serve",)]
         self.process = self.processes[-1]
         self.until(self.is_ready, START_S)
 
-    def _run(self, role: str) -> subprocess.Popen[bytes]:
+    def run(self, role: str) -> subprocess.Popen[bytes]:
         command = [sys.executable, "-m", "server", role]
         with (self.data_dir.parent / "house.log").open("a") as lines:
             return subprocess.Popen(command, env=self._environment, stderr=lines, start_new_session=True)

@@ -59,7 +59,7 @@ def test_a_worker_that_leaves_hands_its_image_over_mid_way(tmp_path: Path, model
 
         house.until(lambda: step() >= 10, 60)
         os.killpg(first.pid, signal.SIGTERM)
-        house.processes.append(house._run("worker"))
+        house.processes.append(house.run("worker"))
         seen = []
 
         def ended() -> bool:

@@ -1,20 +1,26 @@
 import asyncio
+import itertools
+import os
 import time
 from datetime import UTC, datetime
+from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from obstore.store import MemoryStore
 
-from server.bucket import Bucket, BucketUnavailableError, image_key, manifest_key, swept_at
+from server.bucket import Bucket, BucketUnavailableError, image_key, manifest_key, minutes_between, swept_at
+from server.s3 import open_bucket
+from server.settings import Settings
 from server.task import RETENTION_S, Manifest, Outcome, Status, Task
 
 
-@pytest.fixture(params=["folder", "memory"])
-def bucket(request, tmp_path) -> Bucket:
-    """Any store of the library must do; the one in memory stands for those that are not folders."""
-    return Bucket.folder(tmp_path / "bucket") if request.param == "folder" else Bucket(MemoryStore())
+@pytest.fixture(params=["folder", "s3"])
+def bucket(request, tmp_path, s3_settings) -> Bucket:
+    """One after the other, each that a deployment may have."""
+    if request.param == "folder":
+        return Bucket.folder(tmp_path / "bucket")
+    return open_bucket(Settings(**s3_settings))
 
 
 @pytest.fixture
@@ -68,6 +74,23 @@ async def test_listing_goes_one_level_down_or_all_the_way(bucket) -> None:
     assert await bucket.keys("image") == [], "a prefix is a folder, not the beginning of a name"
 
 
+async def test_a_part_is_read_alone(bucket) -> None:
+    await bucket.put("a", bytes(range(100)))
+    assert await bucket.get_part("a", 10, 13) == bytes((10, 11, 12))
+    assert await bucket.get_part("a", 98, 100) == bytes((98, 99))
+    assert await bucket.get_part("b", 0, 1) is None
+
+
+async def test_more_than_a_page_of_keys_is_listed_and_deleted(bucket) -> None:
+    keys = [f"images/24h/1/{number:04}" for number in range(1003)]
+    for first in range(0, len(keys), 100):
+        await asyncio.gather(*(bucket.put(key, b"x") for key in keys[first : first + 100]))
+    assert sorted(key for key, _ in await bucket.keys("images")) == keys
+    assert [len(page) async for page in bucket.pages("images")] == [1000, 3]
+    await bucket.delete([*keys[1:], "images/24h/1/gone"])
+    assert [key for key, _ in await bucket.keys("images")] == keys[:1]
+
+
 async def test_a_manifest_comes_back_equal(bucket, manifest) -> None:
     assert await bucket.manifest(manifest.task.id) is None
     await bucket.put_manifest(manifest)
@@ -79,6 +102,25 @@ async def test_a_manifest_that_cannot_be_read_counts_as_absent(bucket, data, cap
     await bucket.put(manifest_key("x"), data)
     assert await bucket.manifest("x") is None
     assert "manifests/x.json" in caplog.text
+
+
+async def test_what_a_folder_was_given_is_on_the_disk_with_its_name(tmp_path, monkeypatch) -> None:
+    """Stands in for a power cut: the file, and each folder that leads to it, has been flushed when `put` returns."""
+    flushed: list[Path] = []
+    fsync = os.fsync
+
+    def noted(descriptor: int) -> None:
+        flushed.append(Path(f"/proc/self/fd/{descriptor}").readlink())
+        fsync(descriptor)
+
+    monkeypatch.setattr(os, "fsync", noted)
+    await Bucket.folder(tmp_path).put("manifests/deep/x.json", b"x")
+    assert flushed == [
+        tmp_path / "manifests/deep/x.json",
+        tmp_path / "manifests/deep",
+        tmp_path / "manifests",
+        tmp_path,
+    ]
 
 
 async def test_emptied_folders_go_with_their_last_file(tmp_path) -> None:
@@ -103,6 +145,15 @@ def test_an_image_may_be_swept_within_the_minute_after_its_end(retention, expire
     key = image_key(retention, expires_at, "task", "attempt", "0.png")
     assert expires_at < swept_at(key) <= expires_at + 60
     assert swept_at("/".join(key.split("/")[:3])) == swept_at(key)
+
+
+@given(st.floats(0, 4e9), st.floats(0, 4000))
+def test_every_minute_that_becomes_due_is_between_two_moments_once(past, elapsed) -> None:
+    now = past + elapsed
+    found = [swept_at(f"images/5m/{minute}") for minute in minutes_between(past, now)]
+    assert all(past < due <= now for due in found)
+    assert all(later - sooner == 60 for sooner, later in itertools.pairwise(found))
+    assert len(found) >= elapsed // 60
 
 
 def test_a_key_shows_retention_minute_task_and_attempt() -> None:

@@ -55,7 +55,7 @@ def test_a_models_folder_without_models(tmp_path: Path) -> None:
     [
         ("HUA_HOST", "0.0.0.0", "HUA_API_KEYS"),
         ("HUA_BROKER", "amqp://", "use sqlite://"),
-        ("HUA_QUEUE", "amqp://", "use memory://, redis://"),
+        ("HUA_QUEUE", "amqp://", "use memory://, redis[s]://"),
         ("HUA_QUEUE", "redis://localhost:many", "use redis://[USER:PASSWORD@]HOST:PORT/DB"),
         ("HUA_PORT", "x", "HUA_PORT"),
     ],

@@ -1,11 +1,15 @@
 import asyncio
 import base64
 import dataclasses
+from contextlib import closing
 
 import pytest
+from kafka import KafkaAdminClient
 
 from models.catalog import UnknownModelError
-from server.broker import BrokerUnavailableError
+from server.broker import BrokerUnavailableError, RecordTooLargeError
+from server.broker.cluster import Cluster
+from server.broker.kafka import KafkaBroker
 from server.inputs import BadInputError
 from server.queue import QueueUnavailableError, TaskLimitError
 from server.queue.memory import MemoryQueue
@@ -26,6 +30,17 @@ async def test_a_task_is_in_the_log_as_it_will_run(services):
     assert task.models == ("toy",)
     assert task.cost == 1.0
     assert task.retention == services.settings.retention
+
+
+async def test_a_task_that_the_log_does_not_take_leaves_its_slot_free(services, kafka_url):
+    small = {"num_partitions": 1, "replication_factor": 1, "configs": {"max.message.bytes": "500"}}
+    with closing(KafkaAdminClient(bootstrap_servers=kafka_url.split("/")[2])) as admin:
+        admin.create_topics({Cluster.at(kafka_url).tasks: small})
+    broker = KafkaBroker(kafka_url)
+    with pytest.raises(RecordTooLargeError):
+        await submit(dataclasses.replace(services, broker=broker), WISH)
+    await broker.close()
+    assert (await services.queue.overview()).queued == 0
 
 
 async def test_an_anime_task_runs_on_the_anime_model(services):

@@ -1,8 +1,19 @@
 import hashlib
+import re
+import time
 
+import httpx
 import pytest
 
+from server.api import files
+
 WISH = {"type": "txt2img.sd", "params": {"text": "x"}}
+
+
+@pytest.fixture(params=["folder", "s3"])
+def overrides(request, s3_settings):
+    """Whatever holds the images, they come in the same way."""
+    return s3_settings if request.param == "s3" else {}
 
 
 @pytest.fixture
@@ -52,3 +63,49 @@ async def test_a_link_to_an_image_that_never_was_is_410(client, services, image)
 @pytest.mark.parametrize("path", ["/files/x/0.png", "/files/" + "0" * 32 + "/0.gif", "/files/" + "0" * 32 + "/-1.png"])
 async def test_a_malformed_link_is_422(client, path):
     assert (await client.get(path, params={"expires": 1, "signature": "x"})).status_code == 422
+
+
+async def test_a_part_of_an_image_may_be_asked_for(client, image, monkeypatch):
+    whole = (await client.get(image["url"])).content
+    reply = await client.get(image["url"], headers={"Range": "bytes=10-19"})
+    assert (reply.status_code, reply.content) == (206, whole[10:20])
+    assert reply.headers["content-range"] == f"bytes 10-19/{len(whole)}"
+    assert (reply.headers["content-length"], reply.headers["content-type"]) == ("10", "image/png")
+    changed = {"Range": "bytes=10-19", "If-Range": '"of another image"'}
+    assert (await client.get(image["url"], headers=changed)).status_code == 200
+    beyond = await client.get(image["url"], headers={"Range": f"bytes={len(whole)}-"})
+    assert beyond.status_code == 416
+    assert beyond.headers["content-range"] == f"bytes */{len(whole)}"
+    monkeypatch.setattr(files, "CHUNK", 7)
+    assert (await client.get(image["url"])).content == whole
+    assert (await client.get(image["url"], headers={"Range": "bytes=3-41"})).content == whole[3:42]
+    head = await client.head(image["url"])
+    assert (head.headers["content-length"], head.headers["accept-ranges"]) == (str(len(whole)), "bytes")
+
+
+class TestWithAPublicEndpoint:
+    @pytest.fixture
+    def overrides(self, s3_settings):
+        return s3_settings | {"s3_public_endpoint": s3_settings["s3_endpoint"]}
+
+    async def test_a_link_redirects_to_the_bucket_for_an_hour_at_most(self, client, image):
+        reply = await client.get(image["url"])
+        assert reply.status_code == 307
+        assert "X-Amz-Expires=3600&" in reply.headers["location"]
+        assert reply.headers["cache-control"] == "private, max-age=1800"
+        stored = httpx.get(reply.headers["location"], trust_env=False)
+        assert hashlib.sha256(stored.content).hexdigest() == image["sha256"]
+        assert stored.headers["content-type"] == "image/png"
+        assert (await client.head(image["url"])).status_code == 200
+
+    async def test_no_redirect_outlives_its_image(self, client, services, image):
+        """I14"""
+        task_id = image["url"].split("/files/")[1].split("/")[0]
+        reply = await client.get(services.links.image(task_id, 0, "png", time.time() + 90))
+        life_s = int(re.search(r"X-Amz-Expires=(\d+)", reply.headers["location"])[1])
+        assert 60 < life_s <= 90
+        assert (await client.get(services.links.image(task_id, 0, "png", 1_000_000))).status_code == 410
+
+    async def test_the_page_may_show_what_lies_there_and_nothing_else(self, client, s3_settings):
+        policy = (await client.get("/")).headers["content-security-policy"]
+        assert f"img-src 'self' data: blob: {s3_settings['s3_endpoint']};" in policy

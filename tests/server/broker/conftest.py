@@ -3,6 +3,16 @@ import itertools
 import pytest
 
 from server.task import Outcome, Status, Task
+from tests.kafka_server import KafkaServer
+
+
+@pytest.fixture(scope="session")
+def own_kafka(tmp_path_factory):
+    """One that a test may stop, if it starts it again."""
+    server = KafkaServer(tmp_path_factory.mktemp("kafka"))
+    server.start()
+    yield server
+    server.stop()
 
 
 @pytest.fixture

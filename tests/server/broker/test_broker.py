@@ -5,16 +5,18 @@ import asyncio
 import pytest
 
 from server.broker import Position
+from server.broker.kafka import KafkaBroker
 from server.broker.sqlite import SQLiteBroker
 
 
-@pytest.fixture(params=["sqlite"])
+@pytest.fixture(params=["sqlite", "kafka"])
 async def open_broker(request, tmp_path):
     """Opens one more connection to the same logs, as another process would."""
     opened = []
+    url = request.getfixturevalue("kafka_url") if request.param == "kafka" else ""
 
     def open_one():
-        opened.append(SQLiteBroker(tmp_path / "logs.sqlite"))
+        opened.append(KafkaBroker(url) if url else SQLiteBroker(tmp_path / "logs.sqlite"))
         return opened[-1]
 
     yield open_one

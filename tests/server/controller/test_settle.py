@@ -161,6 +161,63 @@ async def test_a_manifest_that_nobody_can_read_is_written_anew(
     assert (await bucket.manifest(task.id)).outcome == outcome
 
 
+class Uneven:
+    """A bucket that takes long over what it is asked first."""
+
+    def __init__(self, bucket) -> None:
+        self._bucket = bucket
+        self.asked = 0
+
+    def __getattr__(self, name: str):
+        return getattr(self._bucket, name)
+
+    async def manifest(self, task_id: str):
+        self.asked += 1
+        if self.asked == 1:
+            await asyncio.sleep(0.3)
+        return await self._bucket.manifest(task_id)
+
+
+async def test_of_two_outcomes_in_hand_at_once_the_first_in_the_log_wins(
+    broker, queue, bucket, settle_all, make_task, make_outcome
+) -> None:
+    """I3: though the second could be settled long before it."""
+    task, other = make_task(), make_task()
+    first = make_outcome(task)
+    for outcome in (first, make_outcome(task, Status.CANCELED), make_outcome(other), make_outcome(task)):
+        await broker.publish_outcome(outcome)
+    settling = asyncio.create_task(settle_all(bucket=Uneven(bucket)))
+    while await bucket.manifest(other.id) is None:
+        await asyncio.sleep(0.005)
+    assert await bucket.manifest(task.id) is None, "another task's does not wait for it"
+    await settling
+    assert (await bucket.manifest(task.id)).outcome == first
+    assert (await queue.find(task.id)).status is Status.SUCCEEDED
+
+
+async def test_no_outcome_is_committed_before_those_ahead_of_it(
+    tmp_path, broker, bucket, settle_all, make_task, make_outcome, new_fate, fated
+) -> None:
+    """I2"""
+    tasks = [make_task() for _ in range(5)]
+    for task in tasks:
+        await broker.publish_outcome(make_outcome(task))
+
+    class Stuck(Uneven):
+        async def manifest(self, task_id: str):
+            if task_id == tasks[1].id:
+                while await self._bucket.manifest(tasks[4].id) is None:
+                    await asyncio.sleep(0.005)
+                raise CutOffError
+            return await self._bucket.manifest(task_id)
+
+    with pytest.raises(CutOffError):
+        await settle_all(bucket=Stuck(bucket))
+    again = SQLiteBroker(tmp_path / "logs.sqlite")
+    assert (await anext(again.outcomes()))[1].task in tasks[:2]
+    await again.close()
+
+
 class CutOffError(Exception):
     pass
 

@@ -1,10 +1,14 @@
+import asyncio
 import os
+import re
 import time
 
 import pytest
 
-from server.bucket import image_key
-from server.controller.sweep import DAY_S, Sweeper
+from server.bucket import BucketUnavailableError, image_key, swept_at
+from server.controller.sweep import DAY_S, LOOK_ROUND_EVERY_S, Sweeper
+from server.s3 import open_bucket
+from server.settings import Settings
 from server.task import RETENTION_S
 
 NOW = 1_700_000_000.0
@@ -51,6 +55,54 @@ async def test_only_minutes_that_are_due_are_touched_and_nothing_is_left_of_them
     assert sorted(key for key, _ in await bucket.keys("images")) == sorted(later)
     assert len(await bucket.folders("images/24h")) == 1
     await sweeper.sweep_images()
+
+
+async def test_on_s3_only_minutes_that_have_passed_are_asked_for(own_s3) -> None:
+    """However many wait: a sweep in between costs nothing, and one a minute a request for each retention."""
+    bucket, clock = open_bucket(Settings(**own_s3.settings)), Clock()
+    sweeper = Sweeper(bucket, clock)
+    await sweeper.sweep_images()
+    keys = [image_key("5m", NOW + 60 * minute, "t", "a", "0.png") for minute in range(30)]
+    await asyncio.gather(*(bucket.put(key, b"png") for key in keys))
+    asked = len(own_s3.requests())
+    for _ in range(12):
+        clock.now += 10
+        await sweeper.sweep_images()
+    requests = own_s3.requests()[asked:]
+    listed = [line for line in requests if "s3_ListObjectsV2" in line]
+    assert len(listed) == 2 * len(RETENTION_S)
+    assert all(re.search(r"prefix=images%2F\w+%2F\d{8}T\d{4}", line) for line in listed)
+    gone = [key for key in keys if await bucket.get(key) is None]
+    assert gone == [key for key in keys if swept_at(key) <= clock.now]
+    assert len([line for line in requests if "s3_DeleteObjects" in line]) == len(gone) == 2
+
+
+async def test_an_image_that_came_when_its_minute_was_over_goes_within_the_hour(bucket, sweeper, clock) -> None:
+    await sweeper.sweep_images()
+    late = image_key("5m", NOW - 600, "t", "a", "0.png")
+    await bucket.put(late, b"png")
+    clock.now += 60
+    await sweeper.sweep_images()
+    assert await bucket.get(late) is not None
+    clock.now += LOOK_ROUND_EVERY_S
+    await sweeper.sweep_images()
+    assert await bucket.get(late) is None
+
+
+async def test_a_minute_whose_sweep_failed_is_swept_the_next_time(bucket, clock, fated, new_fate) -> None:
+    fate = new_fate(None, 1)
+    sweeper = Sweeper(fated(bucket, fate), clock)
+    await sweeper.sweep_images()
+    key = image_key("5m", NOW, "t", "a", "0.png")
+    await bucket.put(key, b"png")
+    clock.now += 90
+    fate.error = BucketUnavailableError("away")
+    with pytest.raises(BucketUnavailableError):
+        await sweeper.sweep_images()
+    fate.error = None
+    clock.now += 90
+    await sweeper.sweep_images()
+    assert await bucket.get(key) is None
 
 
 async def test_what_is_not_ours_stays(bucket, sweeper) -> None:

@@ -1,8 +1,10 @@
+import asyncio
+
 from hypothesis import given
 from hypothesis import strategies as st
 
 from server.broker import Position
-from server.controller.watermark import Watermark
+from server.controller.watermark import Commits, Watermark
 
 
 @given(st.data())
@@ -37,3 +39,39 @@ def test_records_may_come_while_others_are_settled(moves: list[bool]) -> None:
         else:
             assert watermark.done(waiting.pop(0)) is not None
     assert not watermark._done
+
+
+async def test_commits_never_go_backwards_and_are_not_more_than_the_broker_keeps_up_with() -> None:
+    committed: list[int] = []
+    free = asyncio.Event()
+
+    async def commit(position: Position) -> None:
+        await free.wait()
+        committed.append(position.offset)
+
+    commits, positions = Commits(commit), [Position(0, offset) for offset in range(10)]
+    for position in positions:
+        commits.add(position)
+    under_way = [asyncio.create_task(commits.done([position])) for position in positions]
+    await asyncio.sleep(0)
+    free.set()
+    await asyncio.gather(*under_way)
+    assert committed == [0, 9]
+
+
+async def test_a_commit_that_was_cut_off_is_made_by_the_next() -> None:
+    committed: list[int] = []
+
+    async def commit(position: Position) -> None:
+        await asyncio.sleep(0)
+        committed.append(position.offset)
+
+    commits = Commits(commit)
+    commits.add(Position(0, 7))
+    cut_off = asyncio.create_task(commits.done([Position(0, 7)]))
+    await asyncio.sleep(0)
+    cut_off.cancel()
+    await asyncio.gather(cut_off, return_exceptions=True)
+    assert committed == []
+    await commits.done([])
+    assert committed == [7]

@@ -1,0 +1,96 @@
+"""How many outcomes a second the controller settles into a bucket, and takes tasks in that have ended already.
+
+    HUA_BUCKET=s3://… HUA_S3_ENDPOINT=… python -m benchmarks.settle [--tasks 1000] [--latency-ms 10]
+
+Without settings the bucket is a folder. `--latency-ms` is added to every call to the bucket: a store on loopback
+answers sooner than one in another rack. Half of the tasks have a callback. Leaves its manifests in the bucket.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import inspect
+import tempfile
+import time
+import uuid
+from pathlib import Path
+from typing import Any
+
+from server.broker.sqlite import SQLiteBroker
+from server.bucket import Bucket
+from server.controller.intake import Intake
+from server.controller.settle import Settling
+from server.queue.memory import MemoryQueue
+from server.services import bucket_of
+from server.settings import Settings
+from server.task import Callback, Outcome, Status, Task
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--tasks", type=int, default=1000)
+    parser.add_argument("--latency-ms", type=float, default=0.0)
+    given = parser.parse_args()
+    with tempfile.TemporaryDirectory() as folder:
+        settings = Settings.load(data_dir=Path(folder))
+        asyncio.run(_run(settings, given.tasks, given.latency_ms / 1000))
+
+
+async def _run(settings: Settings, count: int, latency_s: float) -> None:
+    broker = SQLiteBroker(settings.data_dir / "logs.sqlite")
+    bucket: Any = Distant(bucket_of(settings), latency_s)
+    tasks = [_task(number) for number in range(count)]
+    await asyncio.gather(*(broker.publish_task(task) for task in tasks))
+    await asyncio.gather(*(broker.publish_outcome(_outcome(task)) for task in tasks))
+    settling = Settling(broker, MemoryQueue(), bucket, _nothing)
+    print(f"outcomes settled a second  {count / await _seconds(settling):8.0f}")
+    print(f"tasks taken in a second    {count / await _seconds(Intake(broker, MemoryQueue(), bucket)):8.0f}")
+    await broker.close()
+
+
+async def _seconds(reader: Settling | Intake) -> float:
+    """Until it has caught up."""
+    began = time.perf_counter()
+    work = asyncio.create_task(reader.run())
+    await reader.caught_up.wait()
+    took = time.perf_counter() - began
+    work.cancel()
+    await asyncio.gather(work, return_exceptions=True)
+    return took
+
+
+class Distant:
+    """A bucket, each of whose calls takes longer."""
+
+    def __init__(self, bucket: Bucket, latency_s: float) -> None:
+        self._bucket = bucket
+        self._latency_s = latency_s
+
+    def __getattr__(self, name: str) -> Any:
+        method = getattr(self._bucket, name)
+        assert inspect.iscoroutinefunction(method)
+
+        async def call(*arguments: Any) -> Any:
+            await asyncio.sleep(self._latency_s)
+            return await method(*arguments)
+
+        return call
+
+
+def _task(number: int) -> Task:
+    callback = Callback(url="http://example.com/done") if number % 2 else None
+    params = {"text": "a lighthouse at dusk"}
+    return Task(id=uuid.uuid4().hex, type="t", params=params, tenant="t", created_at=float(number), callback=callback)
+
+
+def _outcome(task: Task) -> Outcome:
+    return Outcome(task=task, attempt="a", status=Status.SUCCEEDED, finished_at=time.time())
+
+
+async def _nothing(task_id: str) -> None:
+    pass
+
+
+if __name__ == "__main__":
+    main()

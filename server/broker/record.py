@@ -1,0 +1,26 @@
+"""Records as they stand in a log: JSON of a Task or an Outcome."""
+
+from __future__ import annotations
+
+import logging
+from typing import TypeVar
+
+from pydantic import BaseModel, ValidationError
+
+log = logging.getLogger(__name__)
+M = TypeVar("M", bound=BaseModel)
+
+
+def parsed(name: str, place: str, key: str, value: bytes | str, model: type[M]) -> M | None:
+    """None, and a line in our log without what the user said, for a record that nobody could read."""
+    try:
+        return model.model_validate_json(value)
+    except ValidationError as error:
+        first = error.errors(include_url=False, include_input=False, include_context=False)[0]
+        where = ".".join(map(str, first["loc"])) or "its root"
+        skipped(name, place, key, f"{first['msg']} at {where}")
+        return None
+
+
+def skipped(name: str, place: str, key: str, reason: str) -> None:
+    log.error("record %s of %s (task %s) cannot be read and is skipped: %s", place, name, key, reason)

@@ -1,0 +1,39 @@
+"""The two topics, made where they are not there yet; those that are there are used as they are."""
+
+from __future__ import annotations
+
+from kafka import KafkaAdminClient
+from kafka.errors import AuthorizationError, TopicAlreadyExistsError
+
+from server.broker.client import connected
+from server.broker.cluster import Cluster
+
+KEPT_MS = 7 * 86_400_000
+SAFE_REPLICATION, IN_SYNC = 3, 2
+
+
+def ensure_topics(cluster: Cluster) -> None:
+    """Blocks for as long as Kafka takes; raises KafkaError."""
+    admin = connected(KafkaAdminClient, **cluster.options)
+    try:
+        there = set(admin.list_topics())
+        for topic in (cluster.tasks, cluster.outcomes):
+            if topic not in there:
+                _create(admin, topic, cluster)
+    finally:
+        admin.close()
+
+
+def _create(admin: KafkaAdminClient, topic: str, cluster: Cluster) -> None:
+    configs = {"retention.ms": str(KEPT_MS)}
+    if cluster.replication >= SAFE_REPLICATION:
+        configs["min.insync.replicas"] = str(IN_SYNC)
+    shape = {"num_partitions": cluster.partitions, "replication_factor": cluster.replication, "configs": configs}
+    try:
+        admin.create_topics({topic: shape}, wait_for_metadata=True)
+    except TopicAlreadyExistsError:
+        return  # another role was faster
+    except AuthorizationError as error:
+        raise AuthorizationError(
+            f"the topic {topic} is not there, or not for this user to see, and this user may not create it"
+        ) from error

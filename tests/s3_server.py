@@ -1,0 +1,122 @@
+"""A real S3 server on a loopback port, for tests: versitygw over a folder, or the one that HUA_TEST_S3 names."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import time
+from pathlib import Path
+
+import httpx
+
+VERSION = "v1.8.0"
+MODULE = f"github.com/versity/versitygw/cmd/versitygw@{VERSION}"
+TOOLS = Path("~/.cache/hua-test").expanduser()
+START_S = 10
+HELP = (
+    "tests of the bucket need an S3 server: install Go 1.24 or newer, so that they can build versitygw, or put a "
+    "versitygw on the PATH, or set HUA_TEST_S3=ENDPOINT,ACCESS_KEY,SECRET_KEY,BUCKET"
+)
+
+
+class S3Server:
+    """May be stopped, started again with all it had, and held still. Keeps a line for each request it got."""
+
+    access_key, secret_key, bucket = "hua-test", "not-much-of-a-secret", "hua"
+
+    def __init__(self, folder: Path) -> None:
+        with socket.socket() as listener:
+            listener.bind(("127.0.0.1", 0))
+            self.port = int(listener.getsockname()[1])
+        self.endpoint = f"http://127.0.0.1:{self.port}"
+        self._folder = folder
+        self._log = folder / "requests.log"
+        (folder / "buckets" / self.bucket).mkdir(parents=True)
+        (folder / "metadata").mkdir()
+
+    def start(self) -> None:
+        secrets = {"ROOT_ACCESS_KEY": self.access_key, "ROOT_SECRET_KEY": self.secret_key}
+        options = ["--quiet", "--port", f"127.0.0.1:{self.port}", "--access-log", str(self._log)]
+        # objects' metadata in a folder of its own: not every file system that tests run on has extended attributes
+        store = ["posix", "--sidecar", str(self._folder / "metadata"), str(self._folder / "buckets")]
+        command = [executable(), *options, *store]
+        self._process = subprocess.Popen(command, env=os.environ | secrets, stdout=subprocess.DEVNULL)
+        deadline = time.monotonic() + START_S
+        while not self._answers():
+            assert self._process.poll() is None, "versitygw ended at once; run it by hand to see why"
+            assert time.monotonic() < deadline, "versitygw does not answer"
+            time.sleep(0.02)
+
+    def stop(self) -> None:
+        self._process.send_signal(signal.SIGCONT)
+        self._process.kill()
+        self._process.wait()
+
+    def pause(self) -> None:
+        """From now on it takes connections and says nothing."""
+        self._process.send_signal(signal.SIGSTOP)
+
+    def resume(self) -> None:
+        self._process.send_signal(signal.SIGCONT)
+
+    def requests(self) -> list[str]:
+        """One line each, oldest first."""
+        return self._log.read_text().splitlines()
+
+    @property
+    def settings(self) -> dict[str, object]:
+        """Those of `Settings` that lead here."""
+        return {
+            "bucket": f"s3://{self.bucket}",
+            "s3_endpoint": self.endpoint,
+            "s3_access_key": self.access_key,
+            "s3_secret_key": self.secret_key,
+        }
+
+    def _answers(self) -> bool:
+        try:
+            return httpx.get(self.endpoint, trust_env=False).status_code < 500
+        except httpx.TransportError:
+            return False
+
+
+class GivenS3Server(S3Server):
+    """Somebody else's, which is neither started nor stopped."""
+
+    def __init__(self, given: str) -> None:
+        self.endpoint, self.access_key, self.secret_key, self.bucket = given.split(",")
+
+    def start(self) -> None:
+        assert self._answers(), f"HUA_TEST_S3: nothing answers at {self.endpoint}"
+
+    def stop(self) -> None:
+        pass
+
+
+def executable() -> str:
+    """Built, and Go installed, where that is ours to do: tests of the bucket on S3 are never left out."""
+    built = TOOLS / f"versitygw-{VERSION}"
+    if built.exists():
+        return str(built)
+    if found := shutil.which("versitygw"):
+        return found
+    go = shutil.which("go") or _installed_go()
+    assert go, HELP
+    draft = TOOLS / f"versitygw-{os.getpid()}"
+    done = subprocess.run(
+        [go, "install", MODULE], env=os.environ | {"GOBIN": str(draft)}, capture_output=True, text=True
+    )
+    assert done.returncode == 0, f"{HELP}\n{done.stderr}"
+    (draft / "versitygw").rename(built)
+    draft.rmdir()
+    return str(built)
+
+
+def _installed_go() -> str | None:
+    if os.geteuid() == 0 and Path("/etc/debian_version").exists():
+        for words in ("update", "install --yes --no-install-recommends golang-go"):
+            subprocess.run(["apt-get", *words.split()], check=True, capture_output=True)
+    return shutil.which("go")
