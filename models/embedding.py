@@ -12,7 +12,7 @@ import torch
 from safetensors.torch import load_file
 from torch import Tensor
 
-from models.catalog import ModelEntry
+from models.entry import ModelEntry
 
 FOR_SDXL = ("clip_l", "clip_g")
 

@@ -7,8 +7,20 @@ from typing import Protocol
 
 import torch
 
-from models import annotators, controlnet, embedding, eraser, lora, sd1, sdxl, upscaler
-from models.catalog import ModelEntry
+from models import (
+    annotators,
+    captioner,
+    controlnet,
+    embedding,
+    enhancer,
+    eraser,
+    lora,
+    matting,
+    sd1,
+    sdxl,
+    upscaler,
+)
+from models.entry import ModelEntry
 
 
 class Resident(Protocol):
@@ -34,6 +46,9 @@ _LOADERS: dict[str, Callable[[ModelEntry, torch.device, torch.dtype], Resident]]
     "annotator": annotators.load,
     "lora": lora.load,
     "embedding": embedding.load,
+    "matting": matting.load,
+    "captioner": captioner.load,
+    "enhancer": enhancer.load,
 }
 
 

@@ -15,9 +15,9 @@ from torch import Tensor, nn
 from models import circular as circularly
 from models import tome as token_merging
 from models.autoencoder import Autoencoder
-from models.catalog import ModelEntry
 from models.checkpoint import Conditioning, Noise
 from models.embedding import Inversion
+from models.entry import ModelEntry
 from models.merging import Adapter, MergedNet
 from models.preview import fit_preview, paint
 from models.text import Encoding, TextEncoder

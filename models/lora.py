@@ -16,8 +16,8 @@ import torch
 from safetensors import safe_open
 from torch import Tensor
 
-from models.catalog import ModelEntry
 from models.deltas import Factors
+from models.entry import ModelEntry
 
 PARTS: Mapping[str, str] = {
     "lora_unet_": "unet",

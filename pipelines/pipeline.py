@@ -17,11 +17,14 @@ if TYPE_CHECKING:
     import torch
 
     from models.annotators import Annotator
+    from models.captioner import Captioner
     from models.checkpoint import Checkpoint, Conditioning
     from models.controlnet import ControlNet
     from models.embedding import Embedding
+    from models.enhancer import Enhancer
     from models.eraser import Eraser
     from models.lora import Lora
+    from models.matting import Matting
     from models.upscaler import Upscaler
     from pipelines.engine.noise import SeededNoise
 
@@ -137,6 +140,12 @@ class Models(Protocol):
 
     def embedding(self, name: str) -> Embedding: ...
 
+    def matting(self, name: str) -> Matting: ...
+
+    def captioner(self, name: str) -> Captioner: ...
+
+    def enhancer(self, name: str) -> Enhancer: ...
+
 
 @dataclass(frozen=True, slots=True)
 class Work:
@@ -159,6 +168,8 @@ class Pipeline(ABC, Generic[P]):
     """The canonical name first, then its aliases."""
     title: str
     Params: type[P]
+    answers: tuple[Any, ...] = ()
+    """If it says rather than draws: what its answer's one value may hold, which tells what it can be used for."""
 
     @abstractmethod
     def needs(self, params: P) -> tuple[str, ...]:

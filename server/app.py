@@ -18,6 +18,7 @@ from starlette.middleware.cors import CORSMiddleware
 
 from models.catalog import MisfitError, UnknownModelError
 from pipelines import UnknownTaskTypeError
+from pipelines.refused import RefusedTaskTypeError
 from server.api import events, files, health, models, overview, pipelines, tasks, uploads, usage
 from server.api.around import Armor, BodyLimit, Stopwatch
 from server.api.dialects import every
@@ -52,6 +53,7 @@ PROBLEMS: dict[type[Exception], tuple[int, str]] = {
     BadSignatureError: (403, "bad_signature"),
     UnknownTaskError: (404, "unknown_task"),
     UnknownTaskTypeError: (404, "unknown_task_type"),
+    RefusedTaskTypeError: (422, "not_offered"),
     IdempotencyConflictError: (409, "idempotency_conflict"),
     LinkExpiredError: (410, "expired"),
     BadImageError: (422, "bad_image"),

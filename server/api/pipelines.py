@@ -57,3 +57,10 @@ def _add_typed_route(pipeline: AnyPipeline) -> None:
 
 for _pipeline in pipelines.every():
     _add_typed_route(_pipeline)
+
+
+@router.post("/{name}", include_in_schema=False)
+async def refuse_unknown_type(name: str, tenant: Submitter) -> None:
+    """No task type has a route of this name."""
+    pipelines.find(name)
+    raise pipelines.UnknownTaskTypeError(name)

@@ -3,7 +3,8 @@ from pathlib import Path
 import pytest
 
 from models import catalog
-from models.catalog import Catalog, CatalogError, MisfitError, UnknownModelError
+from models.catalog import Catalog, MisfitError, UnknownModelError
+from models.entry import CatalogError
 
 
 def put(folder: Path, *lines: str) -> Path:
@@ -74,10 +75,7 @@ def test_paths_are_no_names(three: Catalog, name: str) -> None:
     ("line", "complaint"),
     [
         ("{name: ../x, path: one, family: sd1}", "name: string should match"),
-        (
-            "{name: x, path: one, family: flux}",
-            "family: input should be 'sd1', 'sd2', 'sdxl', ",
-        ),
+        ("{name: x, path: one, family: flux}", "family: input should be 'sd1', 'sd2', 'sdxl', "),
         ("{name: x, path: one}", "family: field required"),
         ("{name: x, path: one, family: sd1, colour: red}", "colour: extra inputs are not permitted"),
         ("{name: x, path: none, family: sd1}", "none does not exist; put the model there"),
@@ -93,6 +91,9 @@ def test_paths_are_no_names(three: Catalog, name: str) -> None:
             "{name: x, path: one, family: upscaler}",
             r"is a folder; .* upscaler is one \.safetensors file",
         ),
+        ("{name: x, path: three.safetensors, family: matting}", r"is no model; give a \.onnx file"),
+        ("{name: x, path: one, family: matting}", r"is a folder; .* matting is one \.onnx file"),
+        ("{name: x, path: one, family: captioner}", r"no folder with a config\.json and \.safetensors weights"),
         ("just a word", "input should be a valid dictionary"),
     ],
 )

@@ -12,8 +12,10 @@ import torch
 from models import catalog, families, lora
 from models.checkpoint import Checkpoint
 from models.embedding import Embedding
+from models.entry import DIFFUSION
+from models.hold import Hold
 from models.lora import Lora
-from models.registry import Hold, Registry
+from models.registry import Registry
 from pipelines.engine.capacity import Capacity
 from pipelines.engine.engine import Engine
 from pipelines.engine.events import Event, Failed, Finished
@@ -87,7 +89,7 @@ class Held:
 
 @pytest.fixture(scope="session")
 def toys(models_dir: Path) -> dict[str, Checkpoint]:
-    painters = (entry for entry in catalog.read(models_dir) if entry.family in catalog.DIFFUSION)
+    painters = (entry for entry in catalog.read(models_dir) if entry.family in DIFFUSION)
     return {entry.name: families.load(entry, torch.device("cpu"), torch.float32) for entry in painters}
 
 

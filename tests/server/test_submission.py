@@ -10,6 +10,7 @@ from models.catalog import Catalog, MisfitError, UnknownModelError
 from server.broker import BrokerUnavailableError, RecordTooLargeError
 from server.broker.cluster import Cluster
 from server.broker.kafka import KafkaBroker
+from server.inputs import BadInputError
 from server.queue import QueueUnavailableError, RateLimitError, TaskLimitError
 from server.queue.memory import MemoryQueue
 from server.submission import IdempotencyConflictError, NotAllowedError, Submission, submit
@@ -195,3 +196,36 @@ async def test_a_tenant_that_may_not_have_the_usual_retention_has_its_own_first(
     asked = dataclasses.replace(WISH, priority="high")
     assert (await submit(services, asked)).task.retention == "7d"
     assert (await submit(services, dataclasses.replace(asked, retention="30d"))).task.retention == "30d"
+
+
+async def test_a_task_without_a_model_is_accepted_and_leased(services, painter):
+    params = {"lt_rb": [1, 2, 3, 4]}
+    task = (await submit(services, dataclasses.replace(WISH, type="cv.modify_box", params=params))).task
+    assert task.models == ()
+    assert 0 < task.cost < 1
+    assert (await painter.take()).task == task
+
+
+async def test_a_workflow_keeps_the_images_and_seeds_of_its_nodes(services, png):
+    inline = base64.b64encode(png).decode()
+    nodes = [
+        {"key": "a", "endpoint": "/img2img/sd", "data": {"text": "x", "url": inline, "version": "anime"}},
+        {"key": "b", "endpoint": "cv.grayscale", "injections": {"a": {"index": 0, "field": "url"}}},
+    ]
+    params = {"nodes": nodes, "target": "b", "intermediate": ["a"]}
+    task = (await submit(services, dataclasses.replace(WISH, type="workflow", params=params))).task
+    data = task.params["nodes"][0]["data"]
+    assert data["url"].startswith("file-")
+    assert data["seed"] >= 0
+    assert task.models == ("anime-toy",)
+
+
+async def test_a_workflow_with_an_unknown_model_or_a_lost_image_is_refused(services):
+    for data, error, says in [
+        ({"text": "x", "model": "nobody"}, UnknownModelError, "no model 'nobody'"),
+        ({"text": "x", "url": "file-" + "0" * 32}, BadInputError, r"nodes\.0\.data\.url: there is no upload"),
+    ]:
+        endpoint = "img2img.sd" if "url" in data else "txt2img.sd"
+        params = {"nodes": [{"key": "a", "endpoint": endpoint, "data": data}], "target": "a"}
+        with pytest.raises(error, match=says):
+            await submit(services, dataclasses.replace(WISH, type="workflow", params=params))
