@@ -15,6 +15,7 @@ from models.entry import DIFFUSION, FILE, CatalogError, Family, ModelEntry, read
 
 FOR_INPAINTING = "/inpainting"
 CONTROL = "/control/"
+IP_ADAPTER = "/ip_adapter/"
 ANNOTATOR = "annotator/"
 LORA = "lora/"
 EMBEDDING = "embedding/"
@@ -34,6 +35,7 @@ class Catalog:
     `NAME/inpainting` is the model that paints masked areas for NAME: the one that its entry says, else NAME itself.
     `NAME/control/HINT` is the ControlNet that makes NAME follow a map: the first one for its family with this `hint`,
     else the one of this name. `annotator/HINT` is the first annotator that draws such maps.
+    `NAME/ip_adapter/` is the first IP-Adapter for NAME's family, `NAME/ip_adapter/OTHER` the one called OTHER.
     `lora/NAME` is the LoRA NAME and nothing else of that name; so is `embedding/NAME`.
     """
 
@@ -60,6 +62,8 @@ class Catalog:
         """The model of this name or alias; "" is the default. Raises UnknownModelError."""
         if CONTROL in name:
             return self._guiding(*name.split(CONTROL, 1))
+        if IP_ADAPTER in name:
+            return self._seeing(*name.split(IP_ADAPTER, 1))
         if name.startswith(ANNOTATOR):
             return self._drawing(name.removeprefix(ANNOTATOR))
         if name.startswith(LORA):
@@ -82,6 +86,18 @@ class Catalog:
         raise UnknownModelError(
             f"there is no ControlNet {hint[:64]!r} for {painter.name!r}, a model of family {painter.family}; "
             + (f"there are: {', '.join(known)}" if known else f"have the operator add one with `for: {painter.family}`")
+        )
+
+    def _seeing(self, name: str, adapter: str) -> ModelEntry:
+        if adapter:
+            return self._of("ip_adapter", adapter)
+        painter = self._called(name.removesuffix(FOR_INPAINTING))
+        for entry in self.entries:
+            if entry.family == "ip_adapter" and entry.base == painter.family:
+                return entry
+        raise UnknownModelError(
+            f"there is no IP-Adapter for {painter.name!r}, a model of family {painter.family}; use another model, or "
+            f"have the operator add one of family ip_adapter with `for: {painter.family}`"
         )
 
     def _drawing(self, hint: str) -> ModelEntry:

@@ -15,7 +15,9 @@ if TYPE_CHECKING:
     import torch
 
     from models.embedding import Inversion
+    from models.ip_adapter import ImagePrompt
     from models.merging import Adapter
+    from models.reference import References, Style
     from models.tome import TokenMerging
 
 
@@ -32,8 +34,8 @@ class Conditioning:
     """What the text encoders made of one prompt, for one row of a batch.
 
     `embeds` is [1, tokens, width] with tokens a multiple of 77; `extras` are further inputs of the denoiser, each
-    [1, …] (SDXL: `text_embeds` [1, 1280] and `time_ids` [1, 6]). Rows whose embeds and extras agree in shape may share
-    a forward pass.
+    [1, …] (SDXL: `text_embeds` [1, 1280] and `time_ids` [1, 6]; with an IP-Adapter, what it sees and how strongly).
+    Rows whose embeds and extras agree in shape may share a forward pass.
     """
 
     embeds: torch.Tensor
@@ -57,6 +59,10 @@ class Checkpoint(Protocol):
     factor: int
     tome: TokenMerging | None
     """How `predict` merges tokens, which sets it apart from others as `adapters` do."""
+    image_prompt: ImagePrompt | None
+    """What prompts see beside their text; only those with the same IP-Adapter can share a forward pass."""
+    style: Style | None
+    """The picture that those who denoise with this one are to look at, by `References`."""
     device: torch.device
     dtype: torch.dtype
     scheduler_config: Mapping[str, Any]
@@ -73,9 +79,12 @@ class Checkpoint(Protocol):
         adapters: Sequence[Adapter] = (),
         inversions: Sequence[Inversion] = (),
         tome: TokenMerging | None = None,
+        image_prompt: ImagePrompt | None = None,
+        style: Style | None = None,
     ) -> Self:
         """The same weights, with these LoRAs merged into them whenever this one is used, and none otherwise; in its
-        prompts, inversions stand in for their words; its denoiser merges tokens, if it is said how."""
+        prompts, inversions stand in for their words, and the image prompt is seen; its denoiser merges tokens, if it
+        is said how, and looks at the style. Raises IPAdapterMisfitError."""
         ...
 
     def encode_prompt(
@@ -104,10 +113,12 @@ class Checkpoint(Protocol):
         *,
         circular: bool = False,
         residuals: Sequence[torch.Tensor] = (),
+        references: References | None = None,
     ) -> torch.Tensor:
         """The denoiser's output [rows, channels, h, w] for scaled latents [rows, inputs, h, w], of an inpainting
         checkpoint followed by mask and masked latents; timesteps are one per row; conditioning is stacked over rows.
-        `residuals` are what ControlNets add to its skip connections and, last, to its middle block."""
+        `residuals` are what ControlNets add to its skip connections and, last, to its middle block; `references`
+        are the pictures that its rows look at."""
         ...
 
     def decode(self, latents: torch.Tensor, *, circular: bool = False) -> list[np.ndarray]:

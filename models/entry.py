@@ -13,7 +13,17 @@ PICKLES = frozenset({".ckpt", ".pt", ".pth", ".bin"})
 Name = Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9._-]{0,63}$")]
 Painting = Literal["sd1", "sd2", "sdxl"]
 Family = Literal[
-    Painting, "upscaler", "lama", "matting", "controlnet", "annotator", "lora", "embedding", "captioner", "enhancer"
+    Painting,
+    "upscaler",
+    "lama",
+    "matting",
+    "controlnet",
+    "ip_adapter",
+    "annotator",
+    "lora",
+    "embedding",
+    "captioner",
+    "enhancer",
 ]
 
 DIFFUSION: frozenset[str] = frozenset(get_args(Painting))
@@ -48,11 +58,14 @@ class ModelEntry(BaseModel):
     inpainting: Name | None = None
     """The model that paints masked areas for this one, if it was trained for that; see `Catalog.find`."""
     base: Annotated[Painting | None, Field(alias="for")] = None
-    """The family of the checkpoints that a LoRA, a ControlNet or an embedding is for; None: any that it fits."""
+    """The family of the checkpoints that a LoRA, a ControlNet, an IP-Adapter or an embedding is for; None: any that it
+    fits."""
     negative: bool = False
     """Whether an embedding is added to every negative prompt, unless a task says `disable_easy_negative`."""
     config: Path | None = None
     """For a single file: a folder of configs (and perhaps tokenizers) to use instead of the family's own."""
+    encoder: Path | None = None
+    """For an IP-Adapter: the folder of the CLIP vision encoder by which it sees, as transformers saves it."""
     hint: Name | None = None
     """What kind of map guides a ControlNet, or is drawn by an annotator: `canny`, `depth`…"""
     normalize: Literal["imagenet", "centred"] | None = None
@@ -70,6 +83,7 @@ def read_entry(model: object, place: int, folder: Path) -> ModelEntry:
         entry = ModelEntry.model_validate(model)
         path = _resolve(entry.path, folder)
         config = _resolve(entry.config, folder) if entry.config else None
+        encoder = _resolve(entry.encoder, folder) if entry.encoder else None
         if entry.family == "sd2" and path.is_file() and entry.prediction is None:
             raise CatalogError(
                 "a single file does not say what it predicts; add `prediction: v_prediction` (models of 768 pixels) "
@@ -77,9 +91,15 @@ def read_entry(model: object, place: int, folder: Path) -> ModelEntry:
             )
         if entry.family in GUIDES:
             _check_guide(entry)
+        elif entry.family == "ip_adapter" and (entry.base is None or entry.encoder is None):
+            raise CatalogError(
+                "an IP-Adapter is for checkpoints of one family and sees by a CLIP vision encoder; say which, such as "
+                "`for: sd1` and `encoder: clip-vit-h`"
+            )
         elif entry.family not in DIFFUSION | SPEAKING and not path.is_file():
             raise CatalogError(f"{path} is a folder; a model of family {entry.family} is one {_suffix(entry)} file")
-        return entry.model_copy(update={"path": path, "config": config, "bytes": _weigh(path, entry)})
+        weight = _weigh(path, entry) + (_weigh_folder(encoder) if encoder else 0)
+        return entry.model_copy(update={"path": path, "config": config, "encoder": encoder, "bytes": weight})
     except ValidationError as error:
         first = error.errors()[0]
         field = ".".join(str(part) for part in first["loc"]) or "entry"
@@ -113,7 +133,7 @@ def _resolve(path: Path, folder: Path) -> Path:
 def _weigh(path: Path, entry: ModelEntry) -> int:
     """Bytes of the weights; raises CatalogError if there lies nothing that the entry's family is loaded from."""
     if entry.family in SPEAKING:
-        return _weigh_speaking(path)
+        return _weigh_folder(path)
     suffix = _suffix(entry)
     advice = f"a diffusers folder or a {suffix} file" if entry.family in DIFFUSION else f"a {suffix} file"
     if path.is_file():
@@ -125,12 +145,12 @@ def _weigh(path: Path, entry: ModelEntry) -> int:
     return sum(weights.stat().st_size for weights in path.glob("**/*.safetensors"))
 
 
-def _weigh_speaking(path: Path) -> int:
+def _weigh_folder(path: Path) -> int:
     weights = [file.stat().st_size for file in path.glob("*.safetensors")]
     if not weights or not (path / "config.json").is_file():
         raise CatalogError(
             f"{path} is no folder with a config.json and .safetensors weights; give one as transformers saves it, "
-            "by save_pretrained of the model and of its tokenizer"
+            "by save_pretrained of the model and of what prepares its inputs"
         )
     return sum(weights)
 

@@ -13,6 +13,7 @@ from models.enhancer import Enhancer
 from models.entry import DIFFUSION
 from models.eraser import Eraser
 from models.families import Resident
+from models.ip_adapter import IPAdapter
 from models.lora import Lora
 from models.matting import Matting
 from models.upscaler import Upscaler
@@ -79,6 +80,9 @@ class Hold:
 
     def controlnet(self, name: str) -> ControlNet:
         return self._a(ControlNet, name, "guide by a control map", "controlnet")
+
+    def ip_adapter(self, name: str) -> IPAdapter:
+        return self._a(IPAdapter, name, "see a picture for another", "ip_adapter")
 
     def annotator(self, name: str) -> Annotator:
         return self._a(Annotator, name, "draw a control map", "annotator")

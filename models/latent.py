@@ -13,13 +13,16 @@ from diffusers import UNet2DConditionModel
 from torch import Tensor, nn
 
 from models import circular as circularly
+from models import ip_adapter
 from models import tome as token_merging
 from models.autoencoder import Autoencoder
 from models.checkpoint import Conditioning, Noise
 from models.embedding import Inversion
 from models.entry import ModelEntry
+from models.ip_adapter import ImagePrompt
 from models.merging import Adapter, MergedNet
 from models.preview import fit_preview, paint
+from models.reference import References, Style, looking
 from models.text import Encoding, TextEncoder
 from models.weights import Weights, WeightsError
 from models.words import any_of
@@ -54,6 +57,8 @@ class LatentDiffusion:
         self._adapters: tuple[Adapter, ...] = ()
         self._inversions: tuple[Inversion, ...] = ()
         self.tome: token_merging.TokenMerging | None = None
+        self.image_prompt: ImagePrompt | None = None
+        self.style: Style | None = None
         self._merged_unet = MergedNet(self._unet, "unet")
         self._merged_encoders = tuple(
             MergedNet(encoder.model, f"text_encoder_{place}" if place > 1 else "text_encoder")
@@ -91,11 +96,15 @@ class LatentDiffusion:
         adapters: Sequence[Adapter] = (),
         inversions: Sequence[Inversion] = (),
         tome: token_merging.TokenMerging | None = None,
+        image_prompt: ImagePrompt | None = None,
+        style: Style | None = None,
     ) -> Self:
         """As the contract says. The two share everything but this wish, which each use of a net brings to it."""
+        if image_prompt is not None:
+            image_prompt.adapter.layers(self._unet)
         other = copy.copy(self)
         other._adapters, other._inversions = tuple(adapters), tuple(inversions)
-        other.tome = tome
+        other.tome, other.image_prompt, other.style = tome, image_prompt, style
         return other
 
     def encode(
@@ -112,21 +121,32 @@ class LatentDiffusion:
         *,
         circular: bool = False,
         residuals: Sequence[Tensor] = (),
+        references: References | None = None,
     ) -> Tensor:
         """As the contract says; computed in the checkpoint's dtype, returned in that of the latents."""
         self._merged_unet.switch((adapter.lora, adapter.unet) for adapter in self._adapters)
-        size = latents.shape[2], latents.shape[3]
-        with circularly.padding(self._unet, circular), token_merging.merging(self._unet, self.tome, size, timesteps):
-            output: Tensor = self._unet(
-                latents.to(self.dtype),
+        unet, size, extras = self._unet, (latents.shape[2], latents.shape[3]), dict(conditioning.extras)
+        seen_by = self.image_prompt and self.image_prompt.adapter
+
+        def through(given: Tensor, added: Sequence[Tensor] = ()) -> Tensor:
+            output: Tensor = unet(
+                given.to(self.dtype),
                 timesteps,
                 conditioning.embeds,
-                added_cond_kwargs=dict(conditioning.extras),
-                down_block_additional_residuals=tuple(residuals[:-1]) or None,
-                mid_block_additional_residual=residuals[-1] if residuals else None,
+                added_cond_kwargs=extras,
+                down_block_additional_residuals=tuple(added[:-1]) or None,
+                mid_block_additional_residual=added[-1] if added else None,
                 return_dict=False,
             )[0]
-        return output.to(latents.dtype)
+            return output
+
+        with (
+            circularly.padding(unet, circular),
+            token_merging.merging(unet, self.tome, size, timesteps),
+            ip_adapter.seeing(unet, seen_by, extras),
+            looking(unet, references, show=through),
+        ):
+            return through(latents, residuals).to(latents.dtype)
 
     def decode(self, latents: Tensor, *, circular: bool = False) -> list[np.ndarray]:
         return self._autoencoder.decode(latents, circular=circular)
@@ -139,6 +159,10 @@ class LatentDiffusion:
     @property
     def _nets(self) -> tuple[nn.Module, ...]:
         return (self._unet, self._autoencoder.net, *(encoder.model for encoder in self._encoders))
+
+    def _shown(self, positive: Conditioning, negative: Conditioning | None) -> tuple[Conditioning, Conditioning | None]:
+        """The conditionings of a prompt and its negative, with the image prompt beside them if there is one."""
+        return (positive, negative) if self.image_prompt is None else self.image_prompt.shown(positive, negative)
 
     def _layers_skipped(self, clip_skip: int) -> int:
         return self._clip_skip if clip_skip == -1 else clip_skip

@@ -85,3 +85,11 @@ def with_alpha(pixels: Pixels, alpha: Pixels) -> Pixels:
     """RGBA of RGB pixels and an alpha plane, which is resized to fit."""
     height, width = pixels.shape[:2]
     return np.dstack([pixels, resized(alpha, width, height)])
+
+
+def cropped(pixels: Pixels, width: int, height: int) -> Pixels:
+    """The largest part around the middle that has the shape of `width` × `height`."""
+    rows, columns = pixels.shape[:2]
+    tall, wide = min(rows, round(columns * height / width)), min(columns, round(rows * width / height))
+    top, left = (rows - tall) // 2, (columns - wide) // 2
+    return pixels[top : top + max(tall, 1), left : left + max(wide, 1)]

@@ -1,12 +1,12 @@
 """Toy checkpoints: the real architectures at a size that a laptop's CPU runs in tenths of a second.
 
 `python -m models.toy DIR` fills DIR with `toy-sd1`, `toy-sd2`, `toy-sdxl` and `toy-sd1-inpainting`, diffusers folders
-that any diffusers pipeline loads, with ControlNets for them (`toy_control.py`), with `toy-esrgan` and `toy-lama`, files
-that spandrel's architectures fit, with the LoRAs and embeddings of `toy_additions.py`, with `toy-matting`, an ONNX net,
-with `toy-blip` and `toy-gpt2`, folders that transformers loads, and with a `models.yaml` that names them. Weights are
-random but for the last convolutions of diffusion, which are fitted in closed form (`toy_fit.py`), so that pictures show
-soft coloured shapes instead of grey noise, for a path through the upscaler that keeps colours, and for the matting net,
-which finds what is bright.
+that any diffusers pipeline loads, with ControlNets (`toy_control.py`) and IP-Adapters (`toy_ip_adapter.py`) for them,
+with `toy-esrgan` and `toy-lama`, files that spandrel's architectures fit, with the LoRAs and embeddings of
+`toy_additions.py`, with `toy-matting`, an ONNX net, with `toy-blip` and `toy-gpt2`, folders that transformers loads,
+and with a `models.yaml` that names them. Weights are random but for the last convolutions of diffusion, which are fitted in
+closed form (`toy_fit.py`), so that pictures show soft coloured shapes instead of grey noise, for a path through the
+upscaler that keeps colours, and for the matting net, which finds what is bright.
 """
 
 from __future__ import annotations
@@ -28,6 +28,7 @@ from models import toy_nets
 from models.toy_additions import ADDITIONS
 from models.toy_control import TOY_GUIDES
 from models.toy_fit import fit_autoencoder, fit_denoiser
+from models.toy_ip_adapter import ENCODERS, IP_ADAPTERS
 from models.toy_matting import matting
 from models.toy_nets import TOYS, Toy
 from models.toy_single import SINGLE_NETS
@@ -71,6 +72,9 @@ models:
   - {name: toy-sd1-depth, path: toy-sd1-depth, family: controlnet, for: sd1, hint: depth}
   - {name: toy-sd1-tile, path: toy-sd1-tile, family: controlnet, for: sd1, hint: tile}
   - {name: toy-sdxl-canny, path: toy-sdxl-canny, family: controlnet, for: sdxl, hint: canny}
+  - {name: toy-ip, path: toy-ip.safetensors, family: ip_adapter, for: sd1, encoder: toy-clip-vision}
+  - {name: toy-ip-plus, path: toy-ip-plus.safetensors, family: ip_adapter, for: sd1, encoder: toy-clip-vision}
+  - {name: toy-ip-xl, path: toy-ip-xl.safetensors, family: ip_adapter, for: sdxl, encoder: toy-clip-vision}
   - {name: toy-lama, path: toy-lama.safetensors, family: lama, title: "Toy LaMa", aliases: [lama]}
   - {name: toy-lora, path: toy-lora.safetensors, family: lora, for: sd1, title: "Toy LoRA"}
   - {name: toy-lora-peft, path: toy-lora-peft.safetensors, family: lora, for: sd1, title: "Toy LoRA, UNet only"}
@@ -99,9 +103,9 @@ def build(folder: Path) -> None:
         _build_whole(toy.name, toy.seed, partial(_save, toy), folder)
     for name, (seed, save) in TOY_GUIDES.items():
         _build_whole(name, seed, save, folder)
-    for name, save in SPEAKERS.items():
+    for name, save in {**SPEAKERS, **ENCODERS}.items():
         _build_whole(name, 0, save, folder)
-    for name, weights in {**SINGLE_NETS, **ADDITIONS}.items():
+    for name, weights in {**SINGLE_NETS, **ADDITIONS, **IP_ADAPTERS}.items():
         if not (folder / name).exists():
             _save_single(weights, folder / name)
     for name, content in (("toy-matting.onnx", matting()), ("models.yaml", MODELS_YAML.encode())):

@@ -1,8 +1,9 @@
-"""What a task adds to its checkpoint: LoRAs, embeddings and the merging of tokens."""
+"""What a task adds to its checkpoint: LoRAs, embeddings, pictures to be seen and the merging of tokens."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from abc import abstractmethod
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Annotated, Self
 
 from pydantic import Field, model_validator
@@ -11,10 +12,14 @@ from models.catalog import EMBEDDING, LORA
 from models.entry import ModelEntry
 from models.lora_tags import MOST, Scales, parted
 from models.words import any_of
+from pipelines.ip_adapter import IPAdapterInfo
 from pipelines.pipeline import Models, Params
+from pipelines.style_reference import StyleReference
 from pipelines.tome import TomeInfo
 
 if TYPE_CHECKING:
+    import numpy as np
+
     from models.checkpoint import Checkpoint
 
 Scale = Annotated[float, Field(ge=-MOST, le=MOST)]
@@ -47,6 +52,8 @@ class AdditionParams(Params):
         description="Embeddings by name, as GET /v1/models lists them, that prompts may mention; null: all there are.",
     )
     tome_info: TomeInfo | None = Field(None, description="Merge tokens that are alike: faster, and a little unlike.")
+    ip_adapter: IPAdapterInfo | None = Field(None, description="A picture to be seen beside the prompt (IP-Adapter).")
+    style_reference: StyleReference | None = Field(None, description="A picture to be painted like.")
     disable_easy_negative: bool = Field(
         False, description="Leave out the embeddings that this server adds to every negative prompt, if it does."
     )
@@ -71,6 +78,15 @@ class AdditionParams(Params):
                 raise ValueError(f"custom_embeddings: the vectors of {word!r} differ in length; make them equal")
         return self
 
+    @model_validator(mode="after")
+    def _check_style(self) -> Self:
+        merged, style = self.tome_info and self.tome_info.enable, self.style_reference and self.style_reference.url
+        if merged and style:
+            raise ValueError(
+                "style_reference compares tokens that tome_info would have merged; leave one of the two out"
+            )
+        return self
+
     def mentioning(self, embeddings: Sequence[ModelEntry]) -> Self:
         """These parameters with the embeddings that their prompts mention, of those that may be mentioned; those that
         every negative prompt gets are mentioned there."""
@@ -81,6 +97,11 @@ class AdditionParams(Params):
         mentioned = [entry.name for entry in embeddings if _mentions(entry, self.text) or _mentions(entry, negative)]
         allowed = mentioned if self.embeddings is None else self.embeddings
         return self.model_copy(update={"embeddings": tuple(allowed), "negative_prompt": negative})
+
+    @property
+    @abstractmethod
+    def checkpoint(self) -> str:
+        """The name of the model that this task runs on."""
 
     @property
     def loras(self) -> dict[str, Scales]:
@@ -94,10 +115,11 @@ class AdditionParams(Params):
     @property
     def additions(self) -> tuple[str, ...]:
         """Names of the models that this task needs besides its checkpoint."""
-        return (*(LORA + name for name in self.loras), *(EMBEDDING + name for name in self.embeddings or ()))
+        seeing = () if self.ip_adapter is None else (self.ip_adapter.needed(self.checkpoint),)
+        return (*(LORA + name for name in self.loras), *(EMBEDDING + name for name in self.embeddings or ()), *seeing)
 
-    def painter_among(self, models: Models, name: str) -> Checkpoint:
-        """The checkpoint of this name with the task's LoRAs and embeddings, of which its own win."""
+    def painter_among(self, models: Models, name: str, images: Mapping[str, np.ndarray]) -> Checkpoint:
+        """The checkpoint of this name with the task's LoRAs and embeddings, of which its own win, and its pictures."""
         from models.embedding import inversion
         from models.merging import Adapter
 
@@ -106,8 +128,10 @@ class AdditionParams(Params):
         installed = [each for name in self.embeddings or () for each in models.embedding(EMBEDDING + name).inversions]
         own = [inversion(*each) for each in self.custom_embeddings.items()]
         inversions, tome = [*installed, *own], self.tome_info.tome if self.tome_info else None
-        plain = not adapters and not inversions and tome is None
-        return checkpoint if plain else checkpoint.adapted(adapters, inversions, tome)
+        image_prompt = self.ip_adapter and self.ip_adapter.prompt(self.checkpoint, models, images)
+        style = self.style_reference and self.style_reference.style(images)
+        plain = not adapters and not inversions and tome is None and image_prompt is None and style is None
+        return checkpoint if plain else checkpoint.adapted(adapters, inversions, tome, image_prompt, style)
 
 
 def _mentions(entry: ModelEntry, prompt: str) -> bool:

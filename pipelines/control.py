@@ -171,7 +171,7 @@ class Guided(Pipeline[G]):
         picture, _ = flattened(images["url"])
         asked = picture.shape[1], picture.shape[0]
         size = snapped(*asked, params.max_wh)
-        checkpoint = params.painter_among(models, params.checkpoint)
+        checkpoint = params.painter_among(models, params.checkpoint, images)
         guided = followed(self.guides(params), params.checkpoint, models, images, asked)
         if params.use_img2img:
             made = yield from repainted(

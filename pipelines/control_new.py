@@ -176,7 +176,7 @@ class GuidedStart(Pipeline[S]):
     def run(self, params: S, models: Models, images: Mapping[str, np.ndarray]) -> Recipe:
         from models.pixels import flattened, resized, snapped
 
-        guides, checkpoint = self.guides(params), params.painter_among(models, params.painter)
+        guides, checkpoint = self.guides(params), params.painter_among(models, params.painter, images)
         first = images["url"] if params.url is not None else images[guides[0].image]
         asked = first.shape[1], first.shape[0]
         size = snapped(*asked, params.max_wh)

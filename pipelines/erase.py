@@ -100,7 +100,7 @@ class Erase(Pipeline[EraseParams]):
             picture = _filled(models.eraser(params.eraser), picture, mask, params.max_wh)
         if (painting := params.painting) is None:
             return Made([picture])
-        checkpoint = painting.painter_among(models, painting.painter)
+        checkpoint = painting.painter_among(models, painting.painter, images)
         return Made((yield from paint(painting, checkpoint, picture, mask)))
 
 

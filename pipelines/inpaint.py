@@ -42,5 +42,5 @@ class Inpaint(Pipeline[InpaintParams]):
 
         picture = images["url"]
         mask = fitted(params.mask_of(marked(images["mask_url"])), picture.shape[1], picture.shape[0])
-        checkpoint = params.painter_among(models, params.painter)
+        checkpoint = params.painter_among(models, params.painter, images)
         return Made((yield from paint(params, checkpoint, picture, mask)))

@@ -64,7 +64,7 @@ class Outpaint(Pipeline[OutpaintParams]):
                 "be painted, or say by left, right, top or bottom how many pixels to add"
             )
         mask = params.mask_of(absence)
-        checkpoint = params.painter_among(models, params.painter)
+        checkpoint = params.painter_among(models, params.painter, images)
         return Made((yield from paint(params, checkpoint, filled(canvas[:, :, :3], mask), mask)))
 
 

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from models.embedding import Embedding
     from models.enhancer import Enhancer
     from models.eraser import Eraser
+    from models.ip_adapter import IPAdapter
     from models.lora import Lora
     from models.matting import Matting
     from models.upscaler import Upscaler
@@ -133,6 +134,8 @@ class Models(Protocol):
     def eraser(self, name: str) -> Eraser: ...
 
     def controlnet(self, name: str) -> ControlNet: ...
+
+    def ip_adapter(self, name: str) -> IPAdapter: ...
 
     def annotator(self, name: str) -> Annotator: ...
 

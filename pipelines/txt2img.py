@@ -56,7 +56,7 @@ class Txt2Img(Pipeline[Txt2ImgParams]):
         return params.with_seed()
 
     def run(self, params: Txt2ImgParams, models: Models, images: Mapping[str, np.ndarray]) -> Recipe:
-        checkpoint = params.painter_among(models, params.checkpoint)
+        checkpoint = params.painter_among(models, params.checkpoint, images)
         noises = params.noises()
         latents = yield [params.denoise(checkpoint, noise, params.w, params.h) for noise in noises]
         if params.highres_info is not None:

@@ -99,7 +99,7 @@ class UpscaleTile(Pipeline[UpscaleTileParams]):
     def run(self, params: UpscaleTileParams, models: Models, images: Mapping[str, np.ndarray]) -> Recipe:
         from models.pixels import flattened, resized, with_alpha
 
-        checkpoint = params.painter_among(models, params.checkpoint)
+        checkpoint = params.painter_among(models, params.checkpoint, images)
         picture, alpha = flattened(images["url"])
         size = _target(params, picture)
         enlarged = resized(picture, *(ceil(side / GRAIN) * GRAIN for side in size))

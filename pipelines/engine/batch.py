@@ -10,7 +10,7 @@ import torch
 
 from models.checkpoint import Conditioning
 from models.tome import TokenMerging
-from pipelines.engine.steering import residuals
+from pipelines.engine.steering import references, residuals
 from pipelines.engine.table import DEPTH
 from pipelines.engine.trajectory import Trajectory
 from pipelines.pipeline import Denoise
@@ -28,13 +28,16 @@ class Key(NamedTuple):
     """The ControlNets that act on the present step; one whose turn is over, or to come, sets nobody apart."""
     adapters: tuple[tuple[str, float], ...] = ()
     tome: TokenMerging | None = None
+    image_prompt: str = ""
+    """The IP-Adapter that sees for it."""
+    style: bool = False
 
     @property
     def pace(self) -> Key:
         """What decides how long a step takes: merged weights are as fast as plain ones, and merged tokens as fast
         as others of about as many."""
         tome = self.tome and self.tome._replace(seed=None, ratio=round(self.tome.ratio, 1))
-        return self._replace(adapters=(), tome=tome)
+        return self._replace(adapters=(), tome=tome, image_prompt="")
 
 
 def key_of(trajectory: Trajectory) -> Key:
@@ -43,8 +46,9 @@ def key_of(trajectory: Trajectory) -> Key:
     embeds = tuple(denoise.positive.embeds.shape[1:])
     nets = tuple(control.net.name for control in trajectory.controls)
     checkpoint = denoise.checkpoint
-    adapters, tome = checkpoint.adapters, checkpoint.tome
-    return Key(checkpoint.name, trajectory.shape, embeds, extras, denoise.circular, nets, adapters, tome)
+    seen_by = checkpoint.image_prompt.adapter.name if checkpoint.image_prompt else ""
+    apart = nets, checkpoint.adapters, checkpoint.tome, seen_by, checkpoint.style is not None
+    return Key(checkpoint.name, trajectory.shape, embeds, extras, denoise.circular, *apart)
 
 
 class Batch:
@@ -88,7 +92,10 @@ class Batch:
             added = residuals(self._trajectories, self._owners, inputs[owners], times, conditioning, circular=circular)
         if shown := [extra for extra in beside if extra is not None]:
             inputs = torch.cat([inputs, torch.stack(shown)], dim=1)
-        return checkpoint.predict(inputs[owners], times, conditioning, circular=circular, residuals=added).float()
+        looked_at = references(self._trajectories, self._owners) if self.key.style else None
+        return checkpoint.predict(
+            inputs[owners], times, conditioning, circular=circular, residuals=added, references=looked_at
+        ).float()
 
     def _guide(self, predicted: torch.Tensor, guidance: torch.Tensor) -> torch.Tensor:
         """Classifier-free guidance (Ho and Salimans 2022), where there is a negative to be steered away from."""

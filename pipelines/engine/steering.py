@@ -1,4 +1,4 @@
-"""What the ControlNets of a batch add to its denoiser, each row as strongly as its own task wants."""
+"""What the denoiser of a batch is steered by, ControlNets and references, each row as strongly as its task wants."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from collections.abc import Sequence
 import torch
 
 from models.checkpoint import Conditioning
+from models.reference import References
 from pipelines.engine.trajectory import Trajectory
 from pipelines.pipeline import Control
 
@@ -38,6 +39,16 @@ def residuals(
         added = [_spread(part, place, len(owners)) for part in _weighed(added, chosen)]
         total = [one + other for one, other in zip(total, added, strict=True)] if total else added
     return total
+
+
+def references(trajectories: Sequence[Trajectory], owners: Sequence[int]) -> References:
+    """What each row looks at; rows are as in `residuals`, and every trajectory has a style."""
+    negatives = len(owners) - len(trajectories)
+    latents = torch.stack([each.reference for each in trajectories if each.reference is not None])
+    styles = [each.denoise.checkpoint.style for each in trajectories]
+    looks = [(styles[owner], row >= negatives) for row, owner in enumerate(owners)]
+    place = torch.tensor(owners).to(latents.device, non_blocking=True)
+    return References(latents[place], [style.regard(prompted=prompted) for style, prompted in looks if style])
 
 
 def _prompt_only(control: Control) -> bool:

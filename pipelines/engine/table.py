@@ -43,6 +43,7 @@ class Table:
 
     The latents start as `signal`·source + `sigma`·noise. `weights` is [rows, 9]: A and B, latest first, and C.
     S and T are [rows]. G is [rows, 2]: the clean latents, as they look from row i, are G[i,0]·x[i] + G[i,1]·m[i].
+    V is [rows, 2]: what the model is shown in row i, S[i]·x[i], is V[i,0]·clean + V[i,1]·noise, of unit variance.
     N is [rows, 2]: clean latents as noisy as x[i+1] are N[i,0]·clean + N[i,1]·noise, and (1, 0) after the last row.
     `sigma_range` is what a Brownian path spans, (0, 0) if there is none.
     """
@@ -53,6 +54,7 @@ class Table:
     S: np.ndarray
     T: np.ndarray
     G: np.ndarray
+    V: np.ndarray
     N: np.ndarray
     draws: tuple[Draw | None, ...]
     sigma_range: tuple[float, float]
@@ -74,7 +76,7 @@ def empty() -> Table:
     """The table that leaves a source as it is."""
     flat = np.zeros(0)
     pairs = np.zeros((0, 2))
-    return Table(1.0, 0.0, np.zeros((0, 2 * DEPTH + 1)), flat, flat, pairs, pairs, (), (0.0, 0.0))
+    return Table(1.0, 0.0, np.zeros((0, 2 * DEPTH + 1)), flat, flat, pairs, pairs, pairs, (), (0.0, 0.0))
 
 
 def extract(scheduler: Any, steps: int, begin: int | None) -> Table:
@@ -99,8 +101,9 @@ def extract(scheduler: Any, steps: int, begin: int | None) -> Table:
                 levels[index] = _noised(scheduler, timesteps[index + 1 : index + 2])
     weights = np.stack([_within_reach(outcomes, index) for index in range(count)])
     T = timesteps.double().numpy()
-    guess = _guess(scheduler, scales, T)
-    return Table(signal, sigma, weights, scales, T, guess, levels, tuple(drawn), _sigma_range(scheduler))
+    shown = _shown(scheduler, T)
+    guess = _guess(scheduler, scales, shown)
+    return Table(signal, sigma, weights, scales, T, guess, shown, levels, tuple(drawn), _sigma_range(scheduler))
 
 
 def _start(scheduler: Any, timesteps: torch.Tensor, begin: int | None) -> tuple[float, float]:
@@ -181,12 +184,16 @@ def _latest(coefficients: np.ndarray, index: int) -> np.ndarray:
     return np.pad(recent, (0, DEPTH - len(recent)))
 
 
-def _guess(scheduler: Any, S: np.ndarray, T: np.ndarray) -> np.ndarray:
-    """G. The model always sees latents of unit variance, √ᾱ·clean + √(1-ᾱ)·noise (Ho et al. 2020, eq. 4), at S·x;
-    v-prediction is √ᾱ·noise - √(1-ᾱ)·clean (Salimans and Ho 2022)."""
+def _shown(scheduler: Any, T: np.ndarray) -> np.ndarray:
+    """V. The model always sees latents of unit variance, √ᾱ·clean + √(1-ᾱ)·noise (Ho et al. 2020, eq. 4)."""
     alphas = scheduler.alphas_cumprod.double().numpy()
     alpha: np.ndarray = np.interp(T, np.arange(len(alphas)), alphas)
-    signal, noise = np.sqrt(alpha), np.sqrt(1 - alpha)
+    return np.sqrt(np.stack([alpha, 1 - alpha], axis=1))
+
+
+def _guess(scheduler: Any, S: np.ndarray, V: np.ndarray) -> np.ndarray:
+    """G; v-prediction is √ᾱ·noise - √(1-ᾱ)·clean (Salimans and Ho 2022)."""
+    signal, noise = V.T
     if scheduler.config.prediction_type == "v_prediction":
         return np.stack([signal * S, -noise], axis=1)
     return np.stack([S / signal, -noise / signal], axis=1)

@@ -53,6 +53,7 @@ class Trajectory:
         self._controls = sorted((_usable(each, denoise) for each in denoise.controls), key=lambda each: each.net.name)
         noise = denoise.initial if denoise.initial is not None else denoise.noise.initial((1, *self.shape))
         self._initial = noise[0].to(checkpoint.device)
+        self._style = self._styled()
         self._kept = None if denoise.kept is None else _on(checkpoint.device, denoise.kept)
         if state is None:
             self.latents = [self._start()]
@@ -88,6 +89,21 @@ class Trajectory:
         latents, output = self._seen
         clean: torch.Tensor = of_latents * latents + of_output * output
         return clean[None]
+
+    @property
+    def reference(self) -> torch.Tensor | None:
+        """What the denoiser is to look at beside the present latents, [inputs, h, w], as noisy and scaled as they are.
+
+        Its noise is that of the image turned around: the same noise would tie each place to the same of the reference.
+        """
+        if self._style is None:
+            return None
+        signal, sigma = self.table.V[self.index].tolist()
+        noisy = signal * self._style + sigma * self._initial.flip(1, 2)
+        if self.beside is None:
+            return noisy
+        nothing_to_paint = torch.zeros_like(self._style[:1])
+        return torch.cat([noisy, nothing_to_paint, self._style])
 
     def noise(self) -> torch.Tensor | None:
         """The noise of this step, [channels, h, w] on the CPU, None if it needs none; the same until it is advanced."""
@@ -142,6 +158,10 @@ class Trajectory:
                 "use a plain model here, or one of the inpainting tasks"
             )
         return None
+
+    def _styled(self) -> torch.Tensor | None:
+        checkpoint, style = self.denoise.checkpoint, self.denoise.checkpoint.style
+        return None if style is None else style.latents(checkpoint, self.denoise.width, self.denoise.height)[0]
 
     def _with_kept(self, latents: torch.Tensor) -> torch.Tensor:
         """The next latents, with the picture put back around what is painted."""

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from models.pixels import coverage, fitted, flattened, opaque, over, resized, shrunk, snapped, with_alpha
+from models.pixels import coverage, cropped, fitted, flattened, opaque, over, resized, shrunk, snapped, with_alpha
 
 
 @pytest.mark.parametrize(
@@ -82,3 +82,13 @@ def test_shrunk_keeps_the_shape_and_what_is_small_already() -> None:
     assert shrunk(pixels, 60).shape == (45, 60, 3)
     assert shrunk(pixels, 120) is pixels
     assert shrunk(np.zeros((1, 500, 3), np.uint8), 50).shape == (1, 50, 3)
+
+
+@pytest.mark.parametrize(
+    ("asked", "left"), [((10, 10), (2, 6)), ((30, 15), (0, 8)), ((20, 10), (0, 8)), ((5, 20), (3, 4))]
+)
+def test_the_middle_of_a_shape_is_as_large_as_can_be(asked: tuple[int, int], left: tuple[int, int]) -> None:
+    pixels = np.tile(np.arange(8, dtype=np.uint8)[None, :, None], (4, 1, 3))
+    middle = cropped(pixels, *asked)
+    assert (int(middle[0, 0, 0]), int(middle[0, -1, 0]) + 1) == left
+    assert middle.shape[0] == 4

@@ -30,6 +30,9 @@ def test_the_catalog_of_the_toys(toys: Catalog, models_dir: Path) -> None:
         ("toy-sd1-depth", "controlnet"),
         ("toy-sd1-tile", "controlnet"),
         ("toy-sdxl-canny", "controlnet"),
+        ("toy-ip", "ip_adapter"),
+        ("toy-ip-plus", "ip_adapter"),
+        ("toy-ip-xl", "ip_adapter"),
         ("toy-lama", "lama"),
         ("toy-lora", "lora"),
         ("toy-lora-peft", "lora"),
@@ -52,6 +55,8 @@ def test_building_again_changes_nothing_and_completes_what_lacks(
     monkeypatch.setattr(toy, "TOY_GUIDES", {})
     monkeypatch.setattr(toy, "ADDITIONS", {})
     monkeypatch.setattr(toy, "SPEAKERS", {})
+    monkeypatch.setattr(toy, "ENCODERS", {})
+    monkeypatch.setattr(toy, "IP_ADAPTERS", {})
     monkeypatch.setattr(toy, "SINGLE_NETS", {ESRGAN: toy.SINGLE_NETS[ESRGAN]})
     (tmp_path / "models.yaml").write_text("models: [{name: mine, path: toy-sd1, family: sd1}]\n")
     state = torch.random.get_rng_state()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import diffusers
+import numpy as np
 import pytest
 import torch
 
@@ -123,3 +124,12 @@ def test_what_would_not_be_linear_is_switched_off() -> None:
     scheduler = samplers.scheduler_for({"clip_sample": True, "thresholding": True}, "ddim", None)
     assert not scheduler.config.clip_sample
     assert not scheduler.config.thresholding
+
+
+@pytest.mark.parametrize("sampler", ["euler", "ddim", "dpmpp_2m", "heun"])
+def test_what_the_model_is_shown_has_unit_variance_and_is_what_steps_are_scaled_to(
+    config: dict[str, object], sampler: str
+) -> None:
+    table = samplers.table(config, sampler, None, 10)
+    assert np.square(table.V).sum(axis=1) == pytest.approx(1)
+    assert table.N[:-1] * table.S[1:, None] == pytest.approx(table.V[1:], abs=2e-3)
