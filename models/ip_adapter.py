@@ -150,7 +150,7 @@ def _hook(attention: Attention, keys: Tensor, values: Tensor, scales: Tensor, ho
 
 def _by_head(tokens: Tensor, heads: int) -> Tensor:
     """[rows, heads, tokens, width of a head] of [rows, tokens, width]."""
-    return tokens.unflatten(2, (heads, -1)).transpose(1, 2)
+    return tokens.view(*tokens.shape[:2], heads, -1).transpose(1, 2)
 
 
 def load(entry: ModelEntry, device: torch.device, dtype: torch.dtype) -> IPAdapter:

@@ -126,7 +126,7 @@ class LatentDiffusion:
         """As the contract says; computed in the checkpoint's dtype, returned in that of the latents."""
         self._merged_unet.switch((adapter.lora, adapter.unet) for adapter in self._adapters)
         unet, size, extras = self._unet, (latents.shape[2], latents.shape[3]), dict(conditioning.extras)
-        seen_by = self.image_prompt and self.image_prompt.adapter
+        seen_by = self.image_prompt.adapter if self.image_prompt else None
 
         def through(given: Tensor, added: Sequence[Tensor] = ()) -> Tensor:
             output: Tensor = unet(

@@ -4,9 +4,9 @@
 that any diffusers pipeline loads, with ControlNets (`toy_control.py`) and IP-Adapters (`toy_ip_adapter.py`) for them,
 with `toy-esrgan` and `toy-lama`, files that spandrel's architectures fit, with the LoRAs and embeddings of
 `toy_additions.py`, with `toy-matting`, an ONNX net, with `toy-blip` and `toy-gpt2`, folders that transformers loads,
-and with a `models.yaml` that names them. Weights are random but for the last convolutions of diffusion, which are fitted in
-closed form (`toy_fit.py`), so that pictures show soft coloured shapes instead of grey noise, for a path through the
-upscaler that keeps colours, and for the matting net, which finds what is bright.
+and with a `models.yaml` that names them. Weights are random but for the last convolutions of diffusion, which are
+fitted in closed form (`toy_fit.py`), so that pictures show soft coloured shapes instead of grey noise, for a path
+through the upscaler that keeps colours, and for the matting net, which finds what is bright.
 """
 
 from __future__ import annotations

@@ -128,8 +128,8 @@ class AdditionParams(Params):
         installed = [each for name in self.embeddings or () for each in models.embedding(EMBEDDING + name).inversions]
         own = [inversion(*each) for each in self.custom_embeddings.items()]
         inversions, tome = [*installed, *own], self.tome_info.tome if self.tome_info else None
-        image_prompt = self.ip_adapter and self.ip_adapter.prompt(self.checkpoint, models, images)
-        style = self.style_reference and self.style_reference.style(images)
+        image_prompt = self.ip_adapter.prompt(self.checkpoint, models, images) if self.ip_adapter else None
+        style = self.style_reference.style(images) if self.style_reference else None
         plain = not adapters and not inversions and tome is None and image_prompt is None and style is None
         return checkpoint if plain else checkpoint.adapted(adapters, inversions, tome, image_prompt, style)
 

@@ -25,7 +25,7 @@ class StyleReference(BaseModel):
         0.5, ge=0, le=1, description="Higher: the picture counts for the prompt alone, and guidance brings it out more."
     )
     reference_weight: float = Field(
-        1.0, ge=0, le=1, description="In how many of the denoiser's layers it is looked at, the deepest first; 0: none."
+        1.0, ge=0, le=1, description="In how many of the denoiser's layers it is looked at, the widest first; 0: none."
     )
 
     def style(self, images: Mapping[str, np.ndarray]) -> Style | None:

@@ -188,7 +188,8 @@ def _shown(scheduler: Any, T: np.ndarray) -> np.ndarray:
     """V. The model always sees latents of unit variance, √ᾱ·clean + √(1-ᾱ)·noise (Ho et al. 2020, eq. 4)."""
     alphas = scheduler.alphas_cumprod.double().numpy()
     alpha: np.ndarray = np.interp(T, np.arange(len(alphas)), alphas)
-    return np.sqrt(np.stack([alpha, 1 - alpha], axis=1))
+    levels: np.ndarray = np.sqrt(np.stack([alpha, 1 - alpha], axis=1))
+    return levels
 
 
 def _guess(scheduler: Any, S: np.ndarray, V: np.ndarray) -> np.ndarray:

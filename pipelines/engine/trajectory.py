@@ -99,7 +99,7 @@ class Trajectory:
         if self._style is None:
             return None
         signal, sigma = self.table.V[self.index].tolist()
-        noisy = signal * self._style + sigma * self._initial.flip(1, 2)
+        noisy: torch.Tensor = signal * self._style + sigma * self._initial.flip(1, 2)
         if self.beside is None:
             return noisy
         nothing_to_paint = torch.zeros_like(self._style[:1])

@@ -62,9 +62,10 @@ def test_rows_look_at_their_references_as_each_wants(checkpoints: dict[str, Resi
         for name, layer in own.items():
             layer.processor = processors[name]
 
-    torch.testing.assert_close(found, expected, rtol=1e-4, atol=1e-4)
-    distances = [float((one - other).norm() / other.norm()) for one, other in zip(found, plain, strict=True)]
-    assert min(distances) > 1e-3, distances
+    for row in range(3):
+        felt, wanted = found[row] - plain[row], expected[row] - plain[row]
+        assert wanted.norm() > 1e-4 * plain[row].norm()
+        assert (felt - wanted).norm() < 0.02 * wanted.norm()
 
 
 def test_nothing_to_look_at_is_as_without_and_nothing_stays(checkpoints: dict[str, Resident]) -> None:
