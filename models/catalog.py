@@ -6,7 +6,7 @@ Torch-free: the API answers `GET /v1/models` and refuses unknown names from it.
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from pathlib import Path
 
 import yaml
@@ -26,7 +26,7 @@ class UnknownModelError(Exception):
 
 
 class MisfitError(Exception):
-    """A model was asked for together with one of a family that it is not for."""
+    """A model was asked for what those of its family do not do, or together with one that it is not for."""
 
 
 class Catalog:
@@ -114,6 +114,15 @@ class Catalog:
         painters = {entry.family for entry in map(self.find, names) if entry.family in DIFFUSION}
         fitting = (None, *painters) if painters else ()
         return tuple(entry for entry in self.entries if entry.family == "embedding" and entry.base in fitting)
+
+    def refuse_unless(self, entry: ModelEntry, families: Collection[str]) -> None:
+        """Raises MisfitError for a model that is of none of these families."""
+        if entry.family not in families:
+            fitting = [other.name for other in self.entries if other.family in families]
+            raise MisfitError(
+                f"model {entry.name!r} is of family {entry.family}, which is of no use here; name one of family "
+                f"{', '.join(sorted(families))}: {', '.join(fitting) or 'there is none yet, have the operator add one'}"
+            )
 
     def refuse_misfits(self, names: Iterable[str]) -> None:
         """Raises MisfitError if any of these models is not for the one among them that paints, UnknownModelError."""

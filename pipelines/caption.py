@@ -32,6 +32,7 @@ class Caption(Pipeline[CaptionParams]):
     names = ("img2txt.caption",)
     title = "Caption"
     Params = CaptionParams
+    families = frozenset({"captioner"})
     answers = ("a house",)
 
     def needs(self, params: CaptionParams) -> tuple[str, ...]:

@@ -42,6 +42,7 @@ class CutOut(Pipeline[CutOutParams]):
     names = ("img2img.sod",)
     title = "Cut out"
     Params = CutOutParams
+    families = frozenset({"matting"})
 
     def needs(self, params: CutOutParams) -> tuple[str, ...]:
         return (params.model,)

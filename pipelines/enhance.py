@@ -42,6 +42,7 @@ class Enhance(Pipeline[EnhanceParams]):
     names = ("txt2txt.prompt_enhance",)
     title = "Prompt enhancement"
     Params = EnhanceParams
+    families = frozenset({"enhancer"})
     answers = ("a house",) * 8
 
     def needs(self, params: EnhanceParams) -> tuple[str, ...]:

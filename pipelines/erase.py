@@ -78,6 +78,7 @@ class Erase(Pipeline[EraseParams]):
     names = ("img2img.inpainting",)
     title = "Erase"
     Params = EraseParams
+    families = frozenset({"lama"})
 
     def needs(self, params: EraseParams) -> tuple[str, ...]:
         painting = params.painting

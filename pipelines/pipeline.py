@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeVar
 
 from pydantic import BaseModel, ConfigDict
 
+from models.entry import DIFFUSION
+
 if TYPE_CHECKING:
     import numpy as np
     import torch
@@ -171,6 +173,8 @@ class Pipeline(ABC, Generic[P]):
     """The canonical name first, then its aliases."""
     title: str
     Params: type[P]
+    families: frozenset[str] = DIFFUSION
+    """What the model that a task names may be."""
     answers: tuple[Any, ...] = ()
     """If it says rather than draws: what its answer's one value may hold, which tells what it can be used for."""
 

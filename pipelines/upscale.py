@@ -73,6 +73,7 @@ class Upscale(Pipeline[UpscaleParams]):
     names = ("img2img.sr",)
     title = "Super-resolution"
     Params = UpscaleParams
+    families = frozenset({"upscaler"})
 
     def needs(self, params: UpscaleParams) -> tuple[str, ...]:
         return (params.upscaler,)

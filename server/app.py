@@ -37,6 +37,7 @@ from server.links import BadSignatureError, LinkExpiredError
 from server.metrics import REQUESTS_REFUSED
 from server.queue import QueueUnavailableError, RateLimitError, TaskLimitError
 from server.record import UnknownTaskError
+from server.replay import NoCallbackError
 from server.services import Services
 from server.statements import Statements
 from server.submission import IdempotencyConflictError, InvalidParamsError, NotAllowedError, TooManyPixelsError
@@ -55,6 +56,7 @@ PROBLEMS: dict[type[Exception], tuple[int, str]] = {
     UnknownTaskTypeError: (404, "unknown_task_type"),
     RefusedTaskTypeError: (422, "not_offered"),
     IdempotencyConflictError: (409, "idempotency_conflict"),
+    NoCallbackError: (409, "no_callback"),
     LinkExpiredError: (410, "expired"),
     BadImageError: (422, "bad_image"),
     BadInputError: (422, "bad_input"),

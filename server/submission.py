@@ -165,8 +165,10 @@ async def _accepted(services: Services, pipeline: AnyPipeline, asked: Params, te
     _refuse_too_many_pixels(pipeline.work(asked), services.settings.max_pixels)
     changed: dict[str, Any] = {}
     for name in pipeline.needs(asked):
-        named = services.catalog.find(name.removesuffix(FOR_INPAINTING))
-        if getattr(asked, "model", None) == name.removesuffix(FOR_INPAINTING):
+        plain = name.removesuffix(FOR_INPAINTING)
+        named = services.catalog.find(plain)
+        if getattr(asked, "model", None) == plain:
+            services.catalog.refuse_unless(named, pipeline.families)
             changed["model"] = named.name
     if isinstance(asked, ImageParams):
         asked = asked.mentioning(services.catalog.embeddings(pipeline.needs(asked)))

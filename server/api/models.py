@@ -18,7 +18,8 @@ class ModelReply(BaseModel):
     title: str
     family: str
     aliases: list[str]
-    base: str | None = Field(alias="for", description="The family of models that a LoRA changes, if it was said.")
+    base: str | None = Field(alias="for", description="The family of models that it is an addition to, if it is one.")
+    hint: str | None = Field(description="The kind of map that a ControlNet follows, or an annotator draws.")
     default: bool = Field(description="Whether it is used by tasks that name none.")
     bytes: int = Field(description="Size of its weights on disk.")
     resident_on: list[str] = Field(description="Workers that hold it on their device now.")
@@ -34,6 +35,7 @@ async def list_models(services: GivenServices) -> list[ModelReply]:
             title=entry.title,
             family=entry.family,
             base=entry.base,
+            hint=entry.hint,
             aliases=list(entry.aliases),
             default=entry is services.catalog.default,
             bytes=entry.bytes,

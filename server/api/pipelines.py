@@ -22,6 +22,7 @@ class PipelineReply(BaseModel):
     name: str
     aliases: list[str]
     title: str
+    families: list[str] = Field(description="The families of which `model` may be, where it has that parameter.")
     images: list[str] = Field(description="The params that are images: a URL, a data: URI, or the id of an upload.")
     params: dict[str, Any] = Field(description="JSON Schema of the params.")
 
@@ -34,6 +35,7 @@ async def list_pipelines() -> list[PipelineReply]:
             name=pipeline.names[0],
             aliases=list(pipeline.names[1:]),
             title=pipeline.title,
+            families=sorted(pipeline.families),
             images=list(image_fields(pipeline.Params)),
             params=pipeline.Params.model_json_schema(),
         )

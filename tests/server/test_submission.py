@@ -229,3 +229,15 @@ async def test_a_workflow_with_an_unknown_model_or_a_lost_image_is_refused(servi
         params = {"nodes": [{"key": "a", "endpoint": endpoint, "data": data}], "target": "a"}
         with pytest.raises(error, match=says):
             await submit(services, dataclasses.replace(WISH, type="workflow", params=params))
+
+
+@pytest.mark.parametrize(("kind", "family"), [("txt2img.sd", "sd1, sd2, sdxl: toy"), ("img2img.sr", "upscaler: there")])
+async def test_a_model_of_no_use_to_the_task_is_refused_with_those_that_are(services, png, kind, family):
+    name = {"txt2img.sd": "ink", "img2img.sr": "toy"}[kind]
+    params = {"text": "x", "model": name} if kind == "txt2img.sd" else {"url": picture_of(png), "model": name}
+    with pytest.raises(MisfitError, match=f"model '{name}' is of family .* name one of family {family}"):
+        await submit(services, dataclasses.replace(WISH, type=kind, params=params))
+
+
+def picture_of(png: bytes) -> str:
+    return base64.b64encode(png).decode()

@@ -5,6 +5,7 @@ async def test_models_are_listed_with_where_they_are_resident(client, painter):
         "title": "A toy",
         "family": "sd1",
         "for": None,
+        "hint": None,
         "aliases": ["v1.5", "general", "art"],
         "default": True,
         "bytes": 7,
