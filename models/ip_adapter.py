@@ -5,10 +5,10 @@ Ye et al., "IP-Adapter: Text Compatible Image Prompt Adapter for Text-to-Image D
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -29,6 +29,14 @@ TOKENS, SCALE = "image_tokens", "image_scale"
 """Where a conditioning has them: [rows, tokens, width], and [rows], how strongly each row feels its own."""
 FACES = "image_proj.proj.0.weight", "image_proj.norm.weight"
 """Only adapters have both that see a face by another net's idea of it."""
+
+
+class Sight(NamedTuple):
+    """A layer of attention to the text, and the weights that make keys and values of image tokens for it."""
+
+    attention: Attention
+    to_k: Tensor
+    to_v: Tensor
 
 
 class IPAdapterMisfitError(ValueError):
@@ -101,9 +109,8 @@ class IPAdapter:
             )
         return ImagePrompt(self, self._projection(seen), self._projection(blank), scale)
 
-    def layers(self, unet: nn.Module) -> list[tuple[Attention, Tensor, Tensor]]:
-        """The attention to the text, in the order in which adapters count, each with the weights that make keys and
-        values of image tokens for it. Raises IPAdapterMisfitError."""
+    def sights(self, unet: nn.Module) -> tuple[Sight, ...]:
+        """One for each such layer of a denoiser, in the order in which adapters count. Raises IPAdapterMisfitError."""
         places = [module for name, module in unet.named_modules() if name.endswith(".attn2")]
         found = [(place.to_k.weight.shape, place.to_v.weight.shape) for place in places]
         given = [(key.shape, value.shape) for key, value in zip(self._keys, self._values, strict=True)]
@@ -113,22 +120,20 @@ class IPAdapter:
                 f"{given[0][0][1]}, the model {len(found)} of width {found[0][0][1]}; use one that was made for its "
                 "family"
             )
-        return list(zip(places, self._keys, self._values, strict=True))
+        return tuple(Sight(*each) for each in zip(places, self._keys, self._values, strict=True))
 
 
 @contextmanager
-def seeing(unet: nn.Module, adapter: IPAdapter | None, extras: Mapping[str, Tensor]) -> Iterator[None]:
-    """Within this block `unet` attends to each row's image tokens as well, and adds what it sees by the row's scale
-    (equation 5 of the paper).
+def seeing(sights: Sequence[Sight], extras: Mapping[str, Tensor]) -> Iterator[None]:
+    """Within this block these layers attend to each row's image tokens as well, and add what they see by the row's
+    scale (equation 5 of the paper).
 
-    The net is as before when the block ends, however it ends.
+    They are as before when the block ends, however it ends.
     """
     with ExitStack() as hooks:
-        if adapter is not None:
-            scales = extras[SCALE][:, None, None]
-            for attention, key, value in adapter.layers(unet):
-                tokens = extras[TOKENS]
-                _hook(attention, functional.linear(tokens, key), functional.linear(tokens, value), scales, hooks)
+        for attention, to_k, to_v in sights:
+            keys, values = (functional.linear(extras[TOKENS], weight) for weight in (to_k, to_v))
+            _hook(attention, keys, values, extras[SCALE][:, None, None], hooks)
         yield
 
 

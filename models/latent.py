@@ -13,13 +13,12 @@ from diffusers import UNet2DConditionModel
 from torch import Tensor, nn
 
 from models import circular as circularly
-from models import ip_adapter
 from models import tome as token_merging
 from models.autoencoder import Autoencoder
 from models.checkpoint import Conditioning, Noise
 from models.embedding import Inversion
 from models.entry import ModelEntry
-from models.ip_adapter import ImagePrompt
+from models.ip_adapter import ImagePrompt, Sight, seeing
 from models.merging import Adapter, MergedNet
 from models.preview import fit_preview, paint
 from models.reference import References, Style, looking
@@ -58,6 +57,7 @@ class LatentDiffusion:
         self._inversions: tuple[Inversion, ...] = ()
         self.tome: token_merging.TokenMerging | None = None
         self.image_prompt: ImagePrompt | None = None
+        self._sights: tuple[Sight, ...] = ()
         self.style: Style | None = None
         self._merged_unet = MergedNet(self._unet, "unet")
         self._merged_encoders = tuple(
@@ -100,11 +100,10 @@ class LatentDiffusion:
         style: Style | None = None,
     ) -> Self:
         """As the contract says. The two share everything but this wish, which each use of a net brings to it."""
-        if image_prompt is not None:
-            image_prompt.adapter.layers(self._unet)
         other = copy.copy(self)
         other._adapters, other._inversions = tuple(adapters), tuple(inversions)
         other.tome, other.image_prompt, other.style = tome, image_prompt, style
+        other._sights = image_prompt.adapter.sights(self._unet) if image_prompt else ()
         return other
 
     def encode(
@@ -126,7 +125,6 @@ class LatentDiffusion:
         """As the contract says; computed in the checkpoint's dtype, returned in that of the latents."""
         self._merged_unet.switch((adapter.lora, adapter.unet) for adapter in self._adapters)
         unet, size, extras = self._unet, (latents.shape[2], latents.shape[3]), dict(conditioning.extras)
-        seen_by = self.image_prompt.adapter if self.image_prompt else None
 
         def through(given: Tensor, added: Sequence[Tensor] = ()) -> Tensor:
             output: Tensor = unet(
@@ -143,7 +141,7 @@ class LatentDiffusion:
         with (
             circularly.padding(unet, circular),
             token_merging.merging(unet, self.tome, size, timesteps),
-            ip_adapter.seeing(unet, seen_by, extras),
+            seeing(self._sights, extras),
             looking(unet, references, show=through),
         ):
             return through(latents, residuals).to(latents.dtype)
