@@ -1,6 +1,6 @@
 """What the engine costs and what its batching gains, on the toy checkpoint and this machine's processor.
 
-    python benchmarks/engine.py [MODELS_DIR]
+    python -m benchmarks.engine [MODELS_DIR]
 
 prints one table: an image by the engine against a bare loop over the same calls, and sixteen unlike requests by the
 engine against the same sixteen by diffusers, one after another. The two sides of a row take turns and the best round

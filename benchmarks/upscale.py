@@ -1,6 +1,6 @@
 """What tiles cost and what memory they save, on a Real-ESRGAN ×4 of full size with weights of chance.
 
-    python benchmarks/upscale.py [SIDE [DEVICE]]
+    python -m benchmarks.upscale [SIDE [DEVICE]]
 
 prints one table for a picture of SIDE × SIDE (128 if not said): seconds and peak memory of the whole picture at once
 and of smaller and smaller tiles. The memory is what was taken on top of the weights: on CUDA as torch counts it,
