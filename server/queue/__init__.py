@@ -69,6 +69,8 @@ class View:
     finished_at: float | None = None
     progress: Progress | None = None
     worker: str = ""
+    stale: bool = False
+    """The queue came back with less than it knew, and reads the logs again: the task may have ended since."""
 
     @classmethod
     def settled(cls, manifest: Manifest) -> View:
@@ -177,6 +179,9 @@ class Queue(Protocol):
     async def begin(self) -> None:
         """The logs are about to be read, from where they were committed."""
 
+    async def unfinished(self) -> list[str]:
+        """The ids of all tasks that have not ended, as far as it knows."""
+
     async def ingest(self, task: Task) -> None:
         """Makes a task from the log ready to be leased. Idempotent; does nothing for a settled one."""
 
@@ -184,7 +189,8 @@ class Queue(Protocol):
         """The task has ended: frees the slot, ends any lease, wakes watchers. Idempotent."""
 
     async def open(self) -> None:
-        """The logs have been read to their end: leases may be given out from now on, and the queue is complete.
+        """The logs have been read to their end: leases may be given out from now on, and the queue is complete. Those
+        that are held get a lease's time: who holds them may not have been heard for a while.
 
         Does nothing if the queue was emptied since `begin`: then it is not complete, and the logs are to be read again.
         """

@@ -111,6 +111,9 @@ class MemoryQueue:
     async def begin(self) -> None:
         """It is emptied only when it ends, so one reading is enough."""
 
+    async def unfinished(self) -> list[str]:
+        return [live.task.id for live in self._unfinished]
+
     async def ingest(self, task: Task) -> None:
         if task.id in self._ended:
             return

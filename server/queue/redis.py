@@ -119,6 +119,10 @@ class RedisQueue:
         with answering(self._url):
             await self._run("begin", await self._run_of_redis(), self._reading)
 
+    async def unfinished(self) -> list[str]:
+        with answering(self._url):
+            return [task_id.decode() for task_id in await self._redis.smembers(f"{ROOT}:unfinished")]
+
     async def ingest(self, task: Task) -> None:
         await self._run("ingest", *packed_task(task))
 
