@@ -11,12 +11,14 @@ from dataclasses import dataclass, replace
 
 from server import record
 from server.api import tasks
-from server.controller import callbacks, reap, settle
+from server.controller import callbacks, reading, reap, settle
 from server.controller.intake import Intake
 from server.controller.settle import Settling
 from server.queue import DueCallback, scripts
 from server.queue.redis import RedisQueue
 from server.task import Manifest, Outcome
+from tests.chaos.faults import Counts
+from tests.chaos.run import Plan
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,8 +45,13 @@ def last_outcome_wins() -> None:
 
 
 def redis_is_the_judge() -> None:
-    """Asks the queue, not the bucket, whether a task has ended."""
+    """Asks the queue, not the bucket, whether a task has ended; nobody tells the queue after it was emptied."""
     as_it_is = Settling._settle
+
+    async def forget(*_: object) -> None:
+        pass
+
+    reading.recall_ended = forget
 
     async def settle_by_queue(self: Settling, outcome: Outcome) -> None:
         view = await self._queue.find(outcome.task.id)
@@ -155,3 +162,22 @@ MUTANTS = {
         (cancel_is_only_said, "I3", {}),
     )
 }
+
+
+def plan(name: str, seed: int) -> Plan:
+    """A short run under which the mutant goes wrong."""
+    return Plan(
+        seed=seed,
+        tasks=24,
+        horizon_s=5,
+        counts=Counts(**MUTANTS[name].faults),
+        workers=2,
+        controllers=1,
+        tenants=2,
+        limit=6,
+        poison=1,
+        cluster=False,
+        failing=0.6,
+        patience_s=6,
+        mutant=name,
+    )
