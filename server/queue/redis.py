@@ -121,7 +121,8 @@ class RedisQueue:
 
     async def unfinished(self) -> list[str]:
         with answering(self._url):
-            return [task_id.decode() for task_id in await self._redis.smembers(f"{ROOT}:unfinished")]
+            ids: set[Any] = await self._redis.smembers(f"{ROOT}:unfinished")
+        return [task_id.decode() for task_id in ids]
 
     async def ingest(self, task: Task) -> None:
         await self._run("ingest", *packed_task(task))

@@ -90,7 +90,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--tasks", type=int, default=1500, metavar="N")
     parser.add_argument("--poison", type=int, default=10, metavar="N", help="how many of the tasks kill every device")
     parser.add_argument("--workers", type=int, default=6, metavar="N")
-    parser.add_argument("--seconds", type=float, default=360, metavar="S", help="over which faults and tasks are spread")
+    parser.add_argument("--seconds", type=float, default=360, metavar="S", help="over which all is spread")
     parser.add_argument("--seed", type=int, default=secrets.randbelow(10**6))
     parser.add_argument("--out", type=Path, default=Path("chaos.json"))
     parser.add_argument("--mutants", action="store_true", help="instead see that every wrong version of Hua is caught")

@@ -67,7 +67,10 @@ def check(history: History, counts: Counts, workers: int) -> list[Broken]:
         for number, task_id in history.ids().items()
     ]
     broken = [
-        Broken(name, case.number, message) for case in cases for name, judge in JUDGES.items() for message in judge(case)
+        Broken(name, case.number, message)
+        for case in cases
+        for name, judge in JUDGES.items()
+        for message in judge(case)
     ]
     known = history.ids()
     broken += [Broken("I1", one.number, "it was never accepted") for one in history.wanted if one.number not in known]
@@ -76,7 +79,9 @@ def check(history: History, counts: Counts, workers: int) -> list[Broken]:
     if history.found.uncommitted:
         broken.append(Broken("I2", -1, f"{history.found.uncommitted} records are not committed though all is settled"))
     if reruns(history) > allowed(counts, history, workers):
-        message = f"{reruns(history)} runs were repeated, and the faults account for {allowed(counts, history, workers)}"
+        message = (
+            f"{reruns(history)} runs were repeated, and the faults account for {allowed(counts, history, workers)}"
+        )
         broken.append(Broken("I16", -1, message))
     return sorted(broken, key=lambda one: (one.invariant, one.task))
 

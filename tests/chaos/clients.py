@@ -1,4 +1,4 @@
-"""Clients that never give up: they hand in, ask again and again, cancel, fetch pictures, and write down what they see."""
+"""Clients that never give up: they hand in, ask, cancel, fetch pictures, and write down what they see."""
 
 from __future__ import annotations
 

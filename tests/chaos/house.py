@@ -49,7 +49,9 @@ class House:
             "task_limit": str(limit),
             "api_keys": ",".join(keys),
             "drain_s": "0",
-            **({"broker": f"kafka://{self.kafka.address}/hua.?partitions=3", "s3_timeout_s": "2"} if self.kafka else {}),
+            **(
+                {"broker": f"kafka://{self.kafka.address}/hua.?partitions=3", "s3_timeout_s": "2"} if self.kafka else {}
+            ),
             **({name: str(value) for name, value in self.s3.settings.items()} if self.s3 else {}),
         }
         self._mutant = [mutant] if mutant else []

@@ -75,6 +75,7 @@ def commits_at_intake() -> None:
 
 def callbacks_live_in_redis() -> None:
     """Does not keep in the bucket what is still to be delivered."""
+
     async def save(self: Settling, manifest: Manifest) -> DueCallback | None:
         await self._bucket.put_manifest(manifest)
         if manifest.task.callback is None:
@@ -83,7 +84,7 @@ def callbacks_live_in_redis() -> None:
 
     async def deliver(self: callbacks.Callbacks, task_id: str) -> None:
         manifest = await self._bucket.manifest(task_id)
-        reply, news = await self._post(manifest, manifest.task.callback.url)
+        reply, _ = await self._post(manifest, manifest.task.callback.url)
         due = DueCallback(task_id, self._clock())
         if 200 <= reply.status < 300:
             await self._queue.drop_callback(task_id)
@@ -169,12 +170,12 @@ def plan(name: str, seed: int) -> Plan:
     return Plan(
         seed=seed,
         tasks=24,
-        horizon_s=5,
+        horizon_s=4,
         counts=Counts(**MUTANTS[name].faults),
         workers=2,
         controllers=1,
         tenants=2,
-        limit=6,
+        limit=2,
         poison=1,
         cluster=False,
         failing=0.6,

@@ -61,7 +61,9 @@ class Verdict:
         lines = [f"seed {self.plan.seed}: {len(self.broken)} broken promises"]
         for invariant, each in by_invariant.items():
             lines += [f"{invariant} × {len(each)}: task {each[0].task}, {each[0].message}"]
-            lines += [f"    {line}" for line in self.history.told(each[0].task).splitlines()] if each[0].task >= 0 else []
+            lines += (
+                [f"    {line}" for line in self.history.told(each[0].task).splitlines()] if each[0].task >= 0 else []
+            )
         return "\n".join(lines)
 
     def save(self, file: Path) -> None:
@@ -104,10 +106,12 @@ async def _carried_out(plan: Plan, house: House) -> Verdict:
     return Verdict(plan, history, broken, *took, _numbers(history))
 
 
-async def _storm(plan: Plan, wanted: list[Wanted], clients: Clients, faults: Faults, planned: list[tuple[float, str]]) -> None:
+async def _storm(
+    plan: Plan, tasks: list[Wanted], clients: Clients, faults: Faults, planned: list[tuple[float, str]]
+) -> None:
     """Until all tasks have ended and all faults are over, or patience has."""
     looking_back = asyncio.create_task(clients.look_back())
-    following = asyncio.gather(*(clients.follow(one) for one in wanted))
+    following = asyncio.gather(*(clients.follow(one) for one in tasks))
     with contextlib.suppress(TimeoutError):
         async with asyncio.timeout(plan.horizon_s + plan.patience_s):
             await asyncio.gather(following, faults.run(planned))
