@@ -20,7 +20,7 @@ import torch
 from spandrel import MAIN_REGISTRY
 from spandrel.architectures.ESRGAN import ESRGAN
 
-from models.catalog import ModelEntry
+from models.entry import ModelEntry
 from models.families import dtype_for
 from models.upscaler import Upscaler
 

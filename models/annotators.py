@@ -19,8 +19,8 @@ import torch
 from safetensors.torch import load_file
 from torch import Tensor, nn
 
-from models.catalog import ModelEntry
 from models.depth import depth_map, normal_map, read_depth_net
+from models.entry import ModelEntry
 from models.hints import Drawing
 from models.weights import WeightsError
 

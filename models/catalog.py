@@ -6,63 +6,26 @@ Torch-free: the API answers `GET /v1/models` and refuses unknown names from it.
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterator
+from collections.abc import Collection, Iterable, Iterator
 from pathlib import Path
-from typing import Annotated, Literal
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError
 
-FILE = "models.yaml"
+from models.entry import DIFFUSION, FILE, CatalogError, Family, ModelEntry, read_entry
+
 FOR_INPAINTING = "/inpainting"
 CONTROL = "/control/"
 ANNOTATOR = "annotator/"
-PICKLES = frozenset({".ckpt", ".pt", ".pth", ".bin"})
-
-DIFFUSION = frozenset({"sd1", "sd2", "sdxl"})
-"""The families that paint from a prompt; the others are single nets, each in one file, with one trade of their own."""
-
-GUIDES = frozenset({"controlnet", "annotator"})
-"""The families around control maps: one net each, in a file or in a folder with its `config.json`."""
-
-Name = Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9._-]{0,63}$")]
-Family = Literal["sd1", "sd2", "sdxl", "upscaler", "lama", "controlnet", "annotator"]
-
-
-class CatalogError(Exception):
-    """`models.yaml` or something it names is missing or wrong; the message says where and what to do."""
+LORA = "lora/"
+EMBEDDING = "embedding/"
 
 
 class UnknownModelError(Exception):
     """A name that no model has; the message names those that exist, the likeliest first."""
 
 
-class ModelEntry(BaseModel):
-    """One model of `models.yaml`. `path` is absolute once the catalog has been read."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True, populate_by_name=True)
-
-    name: Name
-    path: Path
-    family: Family
-    title: str = ""
-    aliases: tuple[Name, ...] = ()
-    default: bool = False
-    prediction: Literal["epsilon", "v_prediction"] | None = None
-    """What the denoiser was trained to predict; None: what the folder's scheduler config says."""
-    clip_skip: int = Field(default=0, ge=0, le=8)
-    """Text-encoder layers left out when a task does not say how many."""
-    inpainting: Name | None = None
-    """The model that paints masked areas for this one, if it was trained for that; see `Catalog.find`."""
-    config: Path | None = None
-    """For a single file: a folder of configs (and perhaps tokenizers) to use instead of the family's own."""
-    hint: Name | None = None
-    """What kind of map guides a ControlNet, or is drawn by an annotator: `canny`, `depth`…"""
-    base: Literal["sd1", "sd2", "sdxl"] | None = Field(default=None, alias="for")
-    """The family of the checkpoints that a ControlNet guides."""
-    sha256: Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")] | None = None
-    bytes: int = Field(default=0, exclude=True)
-    """Size of the weights on disk."""
+class MisfitError(Exception):
+    """A model was asked for what those of its family do not do, or together with one that it is not for."""
 
 
 class Catalog:
@@ -71,6 +34,7 @@ class Catalog:
     `NAME/inpainting` is the model that paints masked areas for NAME: the one that its entry says, else NAME itself.
     `NAME/control/HINT` is the ControlNet that makes NAME follow a map: the first one for its family with this `hint`,
     else the one of this name. `annotator/HINT` is the first annotator that draws such maps.
+    `lora/NAME` is the LoRA NAME and nothing else of that name; so is `embedding/NAME`.
     """
 
     def __init__(self, entries: tuple[ModelEntry, ...]) -> None:
@@ -98,6 +62,10 @@ class Catalog:
             return self._guiding(*name.split(CONTROL, 1))
         if name.startswith(ANNOTATOR):
             return self._drawing(name.removeprefix(ANNOTATOR))
+        if name.startswith(LORA):
+            return self._of("lora", name.removeprefix(LORA))
+        if name.startswith(EMBEDDING):
+            return self._of("embedding", name.removeprefix(EMBEDDING))
         entry = self._called(name.removesuffix(FOR_INPAINTING))
         if not name.endswith(FOR_INPAINTING) or entry.inpainting is None:
             return entry
@@ -125,6 +93,40 @@ class Catalog:
             f"operator add a model of family annotator with `hint: {hint[:64]}`"
         )
 
+    def embeddings(self, names: Iterable[str]) -> tuple[ModelEntry, ...]:
+        """Those that are for the one among these models that paints; none where none of them does."""
+        painters = {entry.family for entry in map(self.find, names) if entry.family in DIFFUSION}
+        fitting = (None, *painters) if painters else ()
+        return tuple(entry for entry in self.entries if entry.family == "embedding" and entry.base in fitting)
+
+    def refuse_unless(self, entry: ModelEntry, families: Collection[str]) -> None:
+        """Raises MisfitError for a model that is of none of these families."""
+        if entry.family not in families:
+            fitting = [other.name for other in self.entries if other.family in families]
+            raise MisfitError(
+                f"model {entry.name!r} is of family {entry.family}, which is of no use here; name one of family "
+                f"{', '.join(sorted(families))}: {', '.join(fitting) or 'there is none yet, have the operator add one'}"
+            )
+
+    def refuse_misfits(self, names: Iterable[str]) -> None:
+        """Raises MisfitError if any of these models is not for the one among them that paints, UnknownModelError."""
+        entries = [self.find(name) for name in names]
+        for painter in (entry for entry in entries if entry.family in DIFFUSION):
+            for entry in entries:
+                if entry.base not in (None, painter.family):
+                    raise MisfitError(
+                        f"{entry.family} {entry.name!r} is for models of family {entry.base}, but {painter.name!r} is "
+                        f"of family {painter.family}; leave it out, or name another model"
+                    )
+
+    def _of(self, family: Family, name: str) -> ModelEntry:
+        found = self._by_name.get(name)
+        if found is not None and found.family == family:
+            return found
+        others = [entry.name for entry in self.entries if entry.family == family]
+        listed = ", ".join(others) or f"none; list some of family {family} in {FILE}"
+        raise UnknownModelError(f"there is no {family} {name[:64]!r}; there are: {listed}")
+
     def _called(self, name: str) -> ModelEntry:
         if name == "":
             return self.default
@@ -150,65 +152,7 @@ def read(folder: Path) -> Catalog:
     models = content.get("models") if isinstance(content, dict) else None
     if not isinstance(models, list) or not models:
         raise CatalogError(f"{file} must hold a list `models:` with at least one model (name, path, family)")
-    return Catalog(tuple(_entry(model, place, folder) for place, model in enumerate(models)))
-
-
-def _entry(model: object, place: int, folder: Path) -> ModelEntry:
-    called = model.get("name") if isinstance(model, dict) else None
-    where = f"{folder / FILE}, model {called!r}" if called else f"{folder / FILE}, model number {place + 1}"
-    try:
-        entry = ModelEntry.model_validate(model)
-        path = _resolve(entry.path, folder)
-        config = _resolve(entry.config, folder) if entry.config else None
-        if entry.family == "sd2" and path.is_file() and entry.prediction is None:
-            raise CatalogError(
-                "a single file does not say what it predicts; add `prediction: v_prediction` (models of 768 pixels) "
-                "or `prediction: epsilon` (those of 512)"
-            )
-        if entry.family in GUIDES:
-            _check_guide(entry)
-        elif entry.family not in DIFFUSION and not path.is_file():
-            raise CatalogError(f"{path} is a folder; a model of family {entry.family} is one .safetensors file")
-        return entry.model_copy(update={"path": path, "config": config, "bytes": _weigh(path)})
-    except ValidationError as error:
-        first = error.errors()[0]
-        field = ".".join(str(part) for part in first["loc"]) or "entry"
-        raise CatalogError(f"{where}: {field}: {first['msg'][0].lower()}{first['msg'][1:]}") from error
-    except CatalogError as error:
-        raise CatalogError(f"{where}: {error}") from error
-
-
-def _check_guide(entry: ModelEntry) -> None:
-    if entry.family == "controlnet" and entry.base is None:
-        raise CatalogError("a ControlNet guides checkpoints of one family; say which, such as `for: sd1`")
-    if entry.family == "annotator" and entry.hint is None:
-        raise CatalogError("an annotator draws maps of one kind; say which, such as `hint: depth`")
-
-
-def _resolve(path: Path, folder: Path) -> Path:
-    """Where an entry's path lies: inside the models folder, links followed, unless it is given as absolute."""
-    found = (folder / path).resolve()
-    if not path.is_absolute() and not found.is_relative_to(folder.resolve()):
-        raise CatalogError(f"{path} leads out of the models folder; move it inside, or give an absolute path")
-    if PICKLES & {path.suffix.lower(), found.suffix.lower()}:
-        raise CatalogError(
-            f"{path.name} is a pickle, which can run code when it is opened; convert it to safetensors on a machine "
-            "you can lose: torch.load(…, weights_only=True), then safetensors.torch.save_file"
-        )
-    if not found.exists():
-        raise CatalogError(f"{found} does not exist; put the model there, or correct its path")
-    return found
-
-
-def _weigh(path: Path) -> int:
-    """Bytes of the weights; raises CatalogError if the path is neither a diffusers folder nor a .safetensors file."""
-    if path.is_file():
-        if path.suffix != ".safetensors":
-            raise CatalogError(f"{path.name} is no model; give a diffusers folder or a .safetensors file")
-        return path.stat().st_size
-    if not any((path / name).is_file() for name in ("model_index.json", "config.json")):
-        raise CatalogError(f"{path} has no model_index.json; give a diffusers folder or a .safetensors file")
-    return sum(weights.stat().st_size for weights in path.glob("**/*.safetensors"))
+    return Catalog(tuple(read_entry(model, place, folder) for place, model in enumerate(models)))
 
 
 def _default(entries: tuple[ModelEntry, ...]) -> ModelEntry:

@@ -8,11 +8,15 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
+from typing import TYPE_CHECKING, Any, Protocol, Self, runtime_checkable
 
 if TYPE_CHECKING:
     import numpy as np
     import torch
+
+    from models.embedding import Inversion
+    from models.merging import Adapter
+    from models.tome import TokenMerging
 
 
 class Noise(Protocol):
@@ -51,10 +55,28 @@ class Checkpoint(Protocol):
     """Channels that `predict` takes: `channels`, or 2 · `channels` + 1 if it was trained for inpainting, which is also
     shown the mask (1: paint) and the latents of the picture with the mask cut out."""
     factor: int
+    tome: TokenMerging | None
+    """How `predict` merges tokens, which sets it apart from others as `adapters` do."""
     device: torch.device
     dtype: torch.dtype
     scheduler_config: Mapping[str, Any]
     """The diffusers scheduler config that the weights were trained for: betas, prediction type, spacing, offset."""
+
+    @property
+    def adapters(self) -> tuple[tuple[str, float], ...]:
+        """Names and scales of the LoRAs that `predict` merges into the denoiser. Those that differ in them can share
+        no forward pass."""
+        ...
+
+    def adapted(
+        self,
+        adapters: Sequence[Adapter] = (),
+        inversions: Sequence[Inversion] = (),
+        tome: TokenMerging | None = None,
+    ) -> Self:
+        """The same weights, with these LoRAs merged into them whenever this one is used, and none otherwise; in its
+        prompts, inversions stand in for their words; its denoiser merges tokens, if it is said how."""
+        ...
 
     def encode_prompt(
         self, text: str, negative: str | None, *, clip_skip: int, width: int, height: int

@@ -17,8 +17,8 @@ from safetensors.torch import load_file
 from torch import Tensor
 
 from models import circular as circularly
-from models.catalog import ModelEntry
 from models.checkpoint import Conditioning
+from models.entry import ModelEntry
 from models.weights import CONFIGS, WeightsError
 
 CLASS = "ControlNetModel"

@@ -8,7 +8,7 @@ from __future__ import annotations
 import numpy as np
 import torch
 
-from models.catalog import ModelEntry
+from models.entry import ModelEntry
 from models.lama import read_lama
 from models.spandrel_net import SpandrelNet, read_net, to_uint8
 

@@ -7,8 +7,20 @@ from typing import Protocol
 
 import torch
 
-from models import annotators, controlnet, eraser, sd1, sdxl, upscaler
-from models.catalog import ModelEntry
+from models import (
+    annotators,
+    captioner,
+    controlnet,
+    embedding,
+    enhancer,
+    eraser,
+    lora,
+    matting,
+    sd1,
+    sdxl,
+    upscaler,
+)
+from models.entry import ModelEntry
 
 
 class Resident(Protocol):
@@ -32,6 +44,11 @@ _LOADERS: dict[str, Callable[[ModelEntry, torch.device, torch.dtype], Resident]]
     "lama": eraser.load,
     "controlnet": controlnet.load,
     "annotator": annotators.load,
+    "lora": lora.load,
+    "embedding": embedding.load,
+    "matting": matting.load,
+    "captioner": captioner.load,
+    "enhancer": enhancer.load,
 }
 
 

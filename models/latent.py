@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import copy
 from collections import OrderedDict
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Hashable, Mapping, Sequence
+from typing import Any, Self
 
 import numpy as np
 import torch
@@ -12,12 +13,16 @@ from diffusers import UNet2DConditionModel
 from torch import Tensor, nn
 
 from models import circular as circularly
+from models import tome as token_merging
 from models.autoencoder import Autoencoder
-from models.catalog import ModelEntry
 from models.checkpoint import Conditioning, Noise
+from models.embedding import Inversion
+from models.entry import ModelEntry
+from models.merging import Adapter, MergedNet
 from models.preview import fit_preview, paint
 from models.text import Encoding, TextEncoder
 from models.weights import Weights, WeightsError
+from models.words import any_of
 
 ENCODINGS_KEPT = 64
 
@@ -45,7 +50,15 @@ class LatentDiffusion:
         self.inputs = int(self._unet.config.in_channels)
         self._autoencoder = autoencoder
         self._encoders = tuple(encoders)
-        self._encodings: OrderedDict[tuple[str, int], tuple[Encoding, ...]] = OrderedDict()
+        self._encodings: OrderedDict[Hashable, tuple[Encoding, ...]] = OrderedDict()
+        self._adapters: tuple[Adapter, ...] = ()
+        self._inversions: tuple[Inversion, ...] = ()
+        self.tome: token_merging.TokenMerging | None = None
+        self._merged_unet = MergedNet(self._unet, "unet")
+        self._merged_encoders = tuple(
+            MergedNet(encoder.model, f"text_encoder_{place}" if place > 1 else "text_encoder")
+            for place, encoder in enumerate(self._encoders, start=1)
+        )
         self._to_rgb: Tensor | None = None
         _check_fit(entry, self._unet, autoencoder, self._encoders)
         for net in self._nets:
@@ -58,6 +71,8 @@ class LatentDiffusion:
 
     def to(self, device: torch.device) -> None:
         """Moves the weights; on CUDA in channels-last layout, the one that its tensor cores read without copying."""
+        for merged in (self._merged_unet, *self._merged_encoders):
+            merged.forget()
         for net in self._nets:
             net.to(device)
         if device.type == "cuda":
@@ -66,6 +81,22 @@ class LatentDiffusion:
         self.device = device
         self._encodings.clear()
         self._to_rgb = (fit_preview(self._autoencoder) if self._to_rgb is None else self._to_rgb).to(device)
+
+    @property
+    def adapters(self) -> tuple[tuple[str, float], ...]:
+        return self._merged_unet.felt((adapter.lora, adapter.unet) for adapter in self._adapters)
+
+    def adapted(
+        self,
+        adapters: Sequence[Adapter] = (),
+        inversions: Sequence[Inversion] = (),
+        tome: token_merging.TokenMerging | None = None,
+    ) -> Self:
+        """As the contract says. The two share everything but this wish, which each use of a net brings to it."""
+        other = copy.copy(self)
+        other._adapters, other._inversions = tuple(adapters), tuple(inversions)
+        other.tome = tome
+        return other
 
     def encode(
         self, pixels: np.ndarray, noise: Noise, *, hole: np.ndarray | None = None, circular: bool = False
@@ -83,7 +114,9 @@ class LatentDiffusion:
         residuals: Sequence[Tensor] = (),
     ) -> Tensor:
         """As the contract says; computed in the checkpoint's dtype, returned in that of the latents."""
-        with circularly.padding(self._unet, circular):
+        self._merged_unet.switch((adapter.lora, adapter.unet) for adapter in self._adapters)
+        size = latents.shape[2], latents.shape[3]
+        with circularly.padding(self._unet, circular), token_merging.merging(self._unet, self.tome, size, timesteps):
             output: Tensor = self._unet(
                 latents.to(self.dtype),
                 timesteps,
@@ -113,9 +146,14 @@ class LatentDiffusion:
     @torch.inference_mode()
     def _encode_text(self, text: str, clip_skip: int) -> tuple[Encoding, ...]:
         """The text as each encoder sees it; the last ENCODINGS_KEPT are remembered."""
-        key = (text, clip_skip)
+        scales = [(adapter.lora, adapter.text) for adapter in self._adapters]
+        inversions = [each for each in self._inversions if any_of([each.word]).search(text)]
+        said = tuple((each.word, each.digest) for each in inversions)
+        key = (text, clip_skip, said, *(merged.felt(scales) for merged in self._merged_encoders))
         if key not in self._encodings:
-            self._encodings[key] = tuple(encoder.encode(text, clip_skip) for encoder in self._encoders)
+            for merged in self._merged_encoders:
+                merged.switch(scales)
+            self._encodings[key] = tuple(encoder.encode(text, clip_skip, inversions) for encoder in self._encoders)
         self._encodings.move_to_end(key)
         if len(self._encodings) > ENCODINGS_KEPT:
             self._encodings.popitem(last=False)

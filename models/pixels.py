@@ -31,6 +31,13 @@ def fitted(pixels: Pixels, width: int, height: int) -> Pixels:
     return means if means.dtype == np.uint8 else np.rint(means).astype(np.uint8)
 
 
+def shrunk(pixels: Pixels, longest: int) -> Pixels:
+    """The pixels as they are, or reduced so that no side is above `longest`."""
+    height, width = pixels.shape[:2]
+    scale = min(1.0, longest / max(width, height))
+    return fitted(pixels, max(round(width * scale), 1), max(round(height * scale), 1))
+
+
 def coverage(mask: np.ndarray, width: int, height: int) -> np.ndarray:
     """Of each pixel of the smaller size, the share that is True in the mask: float32 [height, width]."""
     return _reduced(_reduced(mask.astype(np.float32), height, 0), width, 1)
@@ -55,12 +62,23 @@ def _reduced(pixels: np.ndarray, length: int, axis: int) -> np.ndarray:
 
 def flattened(pixels: Pixels) -> tuple[Pixels, Pixels | None]:
     """RGB over white, and the alpha plane [height, width] if there was one."""
+    return over(pixels, (255, 255, 255)), pixels[:, :, 3] if pixels.shape[2] == 4 else None
+
+
+def over(pixels: Pixels, colour: tuple[int, int, int]) -> Pixels:
+    """RGB over a plain colour; the very same array if there is no alpha."""
     if pixels.shape[2] == 3:
-        return pixels, None
-    alpha = pixels[:, :, 3]
-    weight = alpha[:, :, None].astype(np.uint16)
-    over_white = (pixels[:, :, :3] * weight + 255 * (255 - weight) + 127) // 255
-    return over_white.astype(np.uint8), alpha
+        return pixels
+    weight = pixels[:, :, 3:].astype(np.uint16)
+    laid = (pixels[:, :, :3] * weight + np.array(colour, np.uint16) * (255 - weight) + 127) // 255
+    return laid.astype(np.uint8)
+
+
+def opaque(pixels: Pixels) -> Pixels:
+    """RGBA: with an alpha of 255 where there was none."""
+    if pixels.shape[2] == 4:
+        return pixels
+    return np.dstack([pixels, np.full(pixels.shape[:2], 255, np.uint8)])
 
 
 def with_alpha(pixels: Pixels, alpha: Pixels) -> Pixels:

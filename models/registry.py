@@ -8,105 +8,14 @@ from __future__ import annotations
 import threading
 from collections import deque
 from collections.abc import Iterable
-from typing import Literal
 
 import torch
 
 from models import families
-from models.annotators import Annotator
-from models.catalog import DIFFUSION, Catalog
-from models.checkpoint import Checkpoint
-from models.controlnet import ControlNet
-from models.eraser import Eraser
+from models.catalog import Catalog
 from models.families import Resident
+from models.hold import Hold
 from models.residence import Load, Residence, Slot
-from models.upscaler import Upscaler
-
-
-class ModelLoadError(Exception):
-    """A model could not be loaded; the message says which and why."""
-
-
-class WrongFamilyError(Exception):
-    """A model was named for what models of its family cannot do; the message says which can."""
-
-    code = "bad_input"
-
-    def __init__(self, model: Resident, deed: str, families: str) -> None:
-        super().__init__(
-            f"model {model.name!r} is of family {model.family}, which cannot {deed}; name one of family {families}"
-        )
-
-
-class Hold:
-    """Somebody's wish to use some models and, once it is ready, their right to: none is evicted until it is released.
-
-    A context manager that releases at its end.
-    """
-
-    def __init__(self, registry: Registry, names: tuple[str, ...]) -> None:
-        self.names = names
-        self._registry = registry
-        self._state: Literal["waiting", "ready", "failed", "released"] = "waiting"
-        self._error = ""
-        self._cause: Exception | None = None
-
-    @property
-    def ready(self) -> bool:
-        """Whether all models are on the device. Raises ModelLoadError if one of them could not be brought there."""
-        if self._state == "failed":
-            raise ModelLoadError(self._error) from self._cause
-        return self._state == "ready"
-
-    def wait(self, timeout_s: float) -> bool:
-        """Waits until ready, for so long at most. Raises as `ready` does."""
-        with self._registry.changed:
-            self._registry.changed.wait_for(lambda: self._state != "waiting", timeout_s)
-        return self.ready
-
-    def checkpoint(self, name: str) -> Checkpoint:
-        """The model of this name or alias, which must be one of those held. Raises WrongFamilyError, as all of them."""
-        model = self._registry.model(self, name)
-        if isinstance(model, Checkpoint):
-            return model
-        raise WrongFamilyError(model, "paint", ", ".join(sorted(DIFFUSION)))
-
-    def upscaler(self, name: str) -> Upscaler:
-        model = self._registry.model(self, name)
-        if isinstance(model, Upscaler):
-            return model
-        raise WrongFamilyError(model, "enlarge a picture", "upscaler")
-
-    def eraser(self, name: str) -> Eraser:
-        model = self._registry.model(self, name)
-        if isinstance(model, Eraser):
-            return model
-        raise WrongFamilyError(model, "erase", "lama")
-
-    def controlnet(self, name: str) -> ControlNet:
-        model = self._registry.model(self, name)
-        if isinstance(model, ControlNet):
-            return model
-        raise WrongFamilyError(model, "guide by a control map", "controlnet")
-
-    def annotator(self, name: str) -> Annotator:
-        model = self._registry.model(self, name)
-        if isinstance(model, Annotator):
-            return model
-        raise WrongFamilyError(model, "draw a control map", "annotator")
-
-    def release(self) -> None:
-        """Lets go; if it is not ready yet, its turn is given up. A second time does nothing."""
-        self._registry.release(self)
-
-    def fail(self, message: str, cause: Exception) -> None:
-        self._error, self._cause, self._state = message, cause, "failed"
-
-    def __enter__(self) -> Hold:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.release()
 
 
 class Registry:

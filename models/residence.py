@@ -13,7 +13,8 @@ from typing import Literal
 
 import torch
 
-from models.catalog import Catalog, ModelEntry
+from models.catalog import Catalog
+from models.entry import ModelEntry
 from models.families import Resident
 
 log = logging.getLogger(__name__)

@@ -8,8 +8,8 @@ from __future__ import annotations
 import torch
 
 from models.autoencoder import Autoencoder
-from models.catalog import ModelEntry
 from models.checkpoint import Conditioning
+from models.entry import ModelEntry
 from models.latent import LatentDiffusion
 from models.text import TextEncoder
 from models.weights import open_weights

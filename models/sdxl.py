@@ -9,8 +9,8 @@ import torch
 from torch import Tensor
 
 from models.autoencoder import Autoencoder
-from models.catalog import ModelEntry
 from models.checkpoint import Conditioning
+from models.entry import ModelEntry
 from models.latent import LatentDiffusion
 from models.text import TextEncoder
 from models.weights import open_weights

@@ -9,7 +9,7 @@ from safetensors.torch import load_file
 from spandrel import MAIN_REGISTRY, ModelDescriptor, StateDict, UnsupportedModelError
 from torch import Tensor
 
-from models.catalog import ModelEntry
+from models.entry import ModelEntry
 
 
 class NetError(Exception):

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from transformers import CLIPTextModel, CLIPTextModelWithProjection, CLIPTokenizer
 
+from models.embedding import Inversion
 from models.prompt import CHUNK, Chunk, chunks
+from models.words import any_of
 
 
 class ClipSkipError(ValueError):
@@ -47,10 +50,14 @@ class TextEncoder:
         self._left_out = left_out
         self._comma = tokenizer.convert_tokens_to_ids(",</w>")
 
-    def encode(self, prompt: str, clip_skip: int) -> Encoding:
-        """Raises ClipSkipError. `clip_skip` counts layers left out besides those that always are."""
-        parts = chunks(prompt, self._tokenize, self._comma)
-        output = self.model(self._ids(parts), output_hidden_states=True)
+    def encode(self, prompt: str, clip_skip: int, inversions: Sequence[Inversion] = ()) -> Encoding:
+        """Raises ClipSkipError, EmbeddingError. `clip_skip` counts layers left out besides those that always are;
+        `inversions` stand in for their words."""
+        vectors = {each.word: each.for_width(self.width) for each in inversions}
+        parts = chunks(prompt, self._with_stand_ins(vectors), self._comma)
+        ids = self._ids(parts)
+        with self._standing_in(ids, vectors):
+            output = self.model(ids.clamp(min=0), output_hidden_states=True)
         states = output.hidden_states
         depth = clip_skip + self._left_out + 1
         if depth >= len(states):
@@ -64,6 +71,44 @@ class TextEncoder:
             chosen = inner.final_layer_norm(chosen)
         pooled = output.text_embeds if isinstance(self.model, CLIPTextModelWithProjection) else output.pooler_output
         return Encoding(_emphasise(chosen, parts), pooled[:1])
+
+    def _with_stand_ins(self, vectors: dict[str, Tensor]) -> Callable[[str], list[int]]:
+        """A tokenizer that makes -1, -2… of the vectors, counted through all words."""
+        if not vectors:
+            return self._tokenize
+        pattern, numbers, first = any_of(vectors), {}, 0
+        for word, rows in vectors.items():
+            numbers[word] = [-1 - first - row for row in range(len(rows))]
+            first += len(rows)
+
+        def tokenize(text: str) -> list[int]:
+            ids: list[int] = []
+            end = 0
+            for match in pattern.finditer(text):
+                word = next(word for word in vectors if any_of([word]).fullmatch(match.group()))
+                ids += self._tokenize(text[end : match.start()]) + numbers[word]
+                end = match.end()
+            return ids + self._tokenize(text[end:])
+
+        return tokenize
+
+    @contextmanager
+    def _standing_in(self, ids: Tensor, vectors: dict[str, Tensor]) -> Iterator[None]:
+        """Within this block, tokens below 0 are embedded as the vectors that they count. The model is not changed."""
+        if not vectors:
+            yield
+            return
+        table = torch.cat(list(vectors.values())).to(self.model.device, self.model.dtype)
+
+        def put(_: nn.Module, __: object, embedded: Tensor) -> Tensor:
+            chosen = table[(-1 - ids).clamp(min=0)]
+            return torch.where((ids < 0)[..., None], chosen, embedded)
+
+        hook = self.model.get_input_embeddings().register_forward_hook(put)
+        try:
+            yield
+        finally:
+            hook.remove()
 
     def _tokenize(self, text: str) -> list[int]:
         ids: list[int] = self._tokenizer(text, add_special_tokens=False, verbose=False).input_ids

@@ -2,9 +2,11 @@
 
 `python -m models.toy DIR` fills DIR with `toy-sd1`, `toy-sd2`, `toy-sdxl` and `toy-sd1-inpainting`, diffusers folders
 that any diffusers pipeline loads, with ControlNets for them (`toy_control.py`), with `toy-esrgan` and `toy-lama`, files
-that spandrel's architectures fit, and with a `models.yaml` that names them. Weights are random but for the last
-convolutions of diffusion, which are fitted in closed form (`toy_fit.py`), so that pictures show soft coloured shapes
-instead of grey noise, and for a path through the upscaler that keeps colours.
+that spandrel's architectures fit, with the LoRAs and embeddings of `toy_additions.py`, with `toy-matting`, an ONNX net,
+with `toy-blip` and `toy-gpt2`, folders that transformers loads, and with a `models.yaml` that names them. Weights are
+random but for the last convolutions of diffusion, which are fitted in closed form (`toy_fit.py`), so that pictures show
+soft coloured shapes instead of grey noise, for a path through the upscaler that keeps colours, and for the matting net,
+which finds what is bright.
 """
 
 from __future__ import annotations
@@ -23,10 +25,13 @@ from safetensors.torch import save_file
 from transformers.utils import logging as transformers_logging
 
 from models import toy_nets
+from models.toy_additions import ADDITIONS
 from models.toy_control import TOY_GUIDES
 from models.toy_fit import fit_autoencoder, fit_denoiser
+from models.toy_matting import matting
 from models.toy_nets import TOYS, Toy
 from models.toy_single import SINGLE_NETS
+from models.toy_speakers import SPEAKERS
 from models.toy_tokenizer import clip_tokenizer
 
 SCHEDULER = {
@@ -67,6 +72,19 @@ models:
   - {name: toy-sd1-tile, path: toy-sd1-tile, family: controlnet, for: sd1, hint: tile}
   - {name: toy-sdxl-canny, path: toy-sdxl-canny, family: controlnet, for: sdxl, hint: canny}
   - {name: toy-lama, path: toy-lama.safetensors, family: lama, title: "Toy LaMa", aliases: [lama]}
+  - {name: toy-lora, path: toy-lora.safetensors, family: lora, for: sd1, title: "Toy LoRA"}
+  - {name: toy-lora-peft, path: toy-lora-peft.safetensors, family: lora, for: sd1, title: "Toy LoRA, UNet only"}
+  - {name: toy-lora-xl, path: toy-lora-xl.safetensors, family: lora, for: sdxl, title: "Toy LoRA for SDXL"}
+  - name: toy-embedding
+    path: toy-embedding.safetensors
+    family: embedding
+    for: sd1
+    title: "Toy embedding"
+    aliases: [easynegative]
+  - {name: toy-embedding-xl, path: toy-embedding-xl.safetensors, family: embedding, for: sdxl}
+  - {name: toy-matting, path: toy-matting.onnx, family: matting, title: "Toy matting", aliases: [matting]}
+  - {name: toy-blip, path: toy-blip, family: captioner, title: "Toy BLIP", aliases: [captioner]}
+  - {name: toy-gpt2, path: toy-gpt2, family: enhancer, title: "Toy GPT-2", aliases: [enhancer]}
 """
 
 
@@ -81,13 +99,16 @@ def build(folder: Path) -> None:
         _build_whole(toy.name, toy.seed, partial(_save, toy), folder)
     for name, (seed, save) in TOY_GUIDES.items():
         _build_whole(name, seed, save, folder)
-    for name, weights in SINGLE_NETS.items():
+    for name, save in SPEAKERS.items():
+        _build_whole(name, 0, save, folder)
+    for name, weights in {**SINGLE_NETS, **ADDITIONS}.items():
         if not (folder / name).exists():
             _save_single(weights, folder / name)
-    if not (folder / "models.yaml").exists():
-        part = folder / ".models.yaml.part"
-        part.write_text(MODELS_YAML, encoding="utf-8")
-        part.rename(folder / "models.yaml")
+    for name, content in (("toy-matting.onnx", matting()), ("models.yaml", MODELS_YAML.encode())):
+        if not (folder / name).exists():
+            part = folder / f".{name}.part"
+            part.write_bytes(content)
+            part.rename(folder / name)
 
 
 def _build_whole(name: str, seed: int, save: Callable[[Path], None], folder: Path) -> None:

@@ -14,7 +14,7 @@ import torch
 from spandrel import ImageModelDescriptor, ModelTiling
 from torch import Tensor, nn
 
-from models.catalog import ModelEntry
+from models.entry import ModelEntry
 from models.spandrel_net import NetError, SpandrelNet, read_net, to_uint8
 from models.tiles import Tile, tiles
 

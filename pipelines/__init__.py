@@ -1,4 +1,5 @@
-"""What can be made. Every module beside this one that holds a `Pipeline` is a task type; nothing else lists them.
+"""What can be made. Every module beside this one, or in `cv`, that holds a `Pipeline` is a task type; nothing else
+lists them.
 
 A module may hold several that differ in a word: it lists them, ready made, as `TASKS`.
 """
@@ -12,7 +13,9 @@ import pkgutil
 from collections.abc import Iterable
 from types import ModuleType
 
+from pipelines import cv
 from pipelines.pipeline import AnyPipeline, Pipeline
+from pipelines.refused import REFUSED, RefusedTaskTypeError
 
 
 class UnknownTaskTypeError(Exception):
@@ -30,7 +33,8 @@ class DuplicateNameError(Exception):
 
 def _discover() -> dict[str, AnyPipeline]:
     found: dict[str, AnyPipeline] = {}
-    for module in pkgutil.iter_modules(__path__, __name__ + "."):
+    beside = pkgutil.iter_modules(__path__, f"{__name__}.")
+    for module in (*beside, *pkgutil.iter_modules(cv.__path__, f"{cv.__name__}.")):
         if module.ispkg:
             continue
         for pipeline in _tasks_of(importlib.import_module(module.name)):
@@ -53,7 +57,9 @@ _by_name = _discover()
 
 
 def find(name: str) -> AnyPipeline:
-    """The task type of this name or alias; raises UnknownTaskTypeError."""
+    """The task type of this name or alias; raises UnknownTaskTypeError, RefusedTaskTypeError."""
+    if name in REFUSED:
+        raise RefusedTaskTypeError(name)
     try:
         return _by_name[name]
     except KeyError:

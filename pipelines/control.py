@@ -156,7 +156,7 @@ class Guided(Pipeline[G]):
         """The maps to follow."""
 
     def needs(self, params: G) -> tuple[str, ...]:
-        return needs(params.checkpoint, params.checkpoint, self.guides(params))
+        return (*needs(params.checkpoint, params.checkpoint, self.guides(params)), *params.additions)
 
     def work(self, params: G) -> Work:
         steps = params.num_steps * (1 - params.fidelity if params.use_img2img else 1)
@@ -171,7 +171,7 @@ class Guided(Pipeline[G]):
         picture, _ = flattened(images["url"])
         asked = picture.shape[1], picture.shape[0]
         size = snapped(*asked, params.max_wh)
-        checkpoint = models.checkpoint(params.checkpoint)
+        checkpoint = params.painter_among(models, params.checkpoint)
         guided = followed(self.guides(params), params.checkpoint, models, images, asked)
         if params.use_img2img:
             made = yield from repainted(

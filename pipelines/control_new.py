@@ -164,7 +164,7 @@ class GuidedStart(Pipeline[S]):
         """The maps to follow."""
 
     def needs(self, params: S) -> tuple[str, ...]:
-        return needs(params.checkpoint, params.painter, self.guides(params))
+        return (*needs(params.checkpoint, params.painter, self.guides(params)), *params.additions)
 
     def work(self, params: S) -> Work:
         whole = Work(pixels=params.max_wh**2, images=params.num_samples, steps=params.num_steps)
@@ -176,7 +176,7 @@ class GuidedStart(Pipeline[S]):
     def run(self, params: S, models: Models, images: Mapping[str, np.ndarray]) -> Recipe:
         from models.pixels import flattened, resized, snapped
 
-        guides, checkpoint = self.guides(params), models.checkpoint(params.painter)
+        guides, checkpoint = self.guides(params), params.painter_among(models, params.painter)
         first = images["url"] if params.url is not None else images[guides[0].image]
         asked = first.shape[1], first.shape[0]
         size = snapped(*asked, params.max_wh)

@@ -78,10 +78,12 @@ class Erase(Pipeline[EraseParams]):
     names = ("img2img.inpainting",)
     title = "Erase"
     Params = EraseParams
+    families = frozenset({"lama"})
 
     def needs(self, params: EraseParams) -> tuple[str, ...]:
-        painter = params.painting.painter if params.painting else None
-        return tuple(name for name in (params.eraser, painter) if name is not None)
+        painting = params.painting
+        painters = (painting.painter, *painting.additions) if painting else ()
+        return painters if params.eraser is None else (params.eraser, *painters)
 
     def work(self, params: EraseParams) -> Work:
         return params.painting.painting if params.painting else Work(pixels=params.max_wh**2, images=1, steps=1)
@@ -99,7 +101,8 @@ class Erase(Pipeline[EraseParams]):
             picture = _filled(models.eraser(params.eraser), picture, mask, params.max_wh)
         if (painting := params.painting) is None:
             return Made([picture])
-        return Made((yield from paint(painting, models.checkpoint(painting.painter), picture, mask)))
+        checkpoint = painting.painter_among(models, painting.painter)
+        return Made((yield from paint(painting, checkpoint, picture, mask)))
 
 
 def _filled(eraser: Eraser, picture: np.ndarray, mask: np.ndarray, longest: int) -> np.ndarray:

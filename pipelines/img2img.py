@@ -34,7 +34,7 @@ class Img2Img(Pipeline[Img2ImgParams]):
     Params = Img2ImgParams
 
     def needs(self, params: Img2ImgParams) -> tuple[str, ...]:
-        return (params.checkpoint,)
+        return (params.checkpoint, *params.additions)
 
     def work(self, params: Img2ImgParams) -> Work:
         width, height = (min(side, params.max_wh) or params.max_wh for side in params.wh)
@@ -47,7 +47,7 @@ class Img2Img(Pipeline[Img2ImgParams]):
     def run(self, params: Img2ImgParams, models: Models, images: Mapping[str, np.ndarray]) -> Recipe:
         from models.pixels import flattened, resized, snapped, with_alpha
 
-        checkpoint = models.checkpoint(params.checkpoint)
+        checkpoint = params.painter_among(models, params.checkpoint)
         rgb, alpha = flattened(images["url"])
         asked: tuple[int, int] = params.wh if params.wh != (0, 0) else (rgb.shape[1], rgb.shape[0])
         width, height = snapped(*asked, params.max_wh)

@@ -29,7 +29,7 @@ class Inpaint(Pipeline[InpaintParams]):
     Params = InpaintParams
 
     def needs(self, params: InpaintParams) -> tuple[str, ...]:
-        return (params.painter,)
+        return (params.painter, *params.additions)
 
     def work(self, params: InpaintParams) -> Work:
         return params.painting
@@ -42,4 +42,5 @@ class Inpaint(Pipeline[InpaintParams]):
 
         picture = images["url"]
         mask = fitted(params.mask_of(marked(images["mask_url"])), picture.shape[1], picture.shape[0])
-        return Made((yield from paint(params, models.checkpoint(params.painter), picture, mask)))
+        checkpoint = params.painter_among(models, params.painter)
+        return Made((yield from paint(params, checkpoint, picture, mask)))

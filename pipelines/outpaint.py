@@ -45,7 +45,7 @@ class Outpaint(Pipeline[OutpaintParams]):
     Params = OutpaintParams
 
     def needs(self, params: OutpaintParams) -> tuple[str, ...]:
-        return (params.painter,)
+        return (params.painter, *params.additions)
 
     def work(self, params: OutpaintParams) -> Work:
         return params.painting
@@ -64,8 +64,8 @@ class Outpaint(Pipeline[OutpaintParams]):
                 "be painted, or say by left, right, top or bottom how many pixels to add"
             )
         mask = params.mask_of(absence)
-        filled_canvas = filled(canvas[:, :, :3], mask)
-        return Made((yield from paint(params, models.checkpoint(params.painter), filled_canvas, mask)))
+        checkpoint = params.painter_among(models, params.painter)
+        return Made((yield from paint(params, checkpoint, filled(canvas[:, :, :3], mask), mask)))
 
 
 def _canvas(params: OutpaintParams, picture: np.ndarray) -> np.ndarray:

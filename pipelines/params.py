@@ -7,7 +7,9 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal, Self
 
 from pydantic import AliasChoices, BaseModel, ConfigDict, Field, model_validator
 
-from pipelines.pipeline import Denoise, Params
+from models.lora_tags import parted
+from pipelines.additions import AdditionParams
+from pipelines.pipeline import Denoise
 from pipelines.sampler_names import SAMPLERS, canonical, most_steps_of, sigmas_of
 
 if TYPE_CHECKING:
@@ -57,12 +59,13 @@ class HighRes(BaseModel):
         return int(num_steps / min(1 - self.fidelity, 0.999))
 
 
-class ImageParams(Params):
+class ImageParams(AdditionParams):
     """What a prompt, a seed and a sampler make of noise."""
 
     text: str = Field(
         max_length=20_000,
-        description="The prompt. `(word:1.3)` weighs, `[word]` weakens, `BREAK` starts a new chunk; any length.",
+        description="The prompt. `(word:1.3)` weighs, `[word]` weakens, `BREAK` starts a new chunk, "
+        "`<lora:name:0.8>` brings in a LoRA; any length.",
         examples=["a lighthouse on a cliff, evening light"],
     )
     negative_prompt: str = Field("", max_length=20_000, description="What to steer away from.")
@@ -155,7 +158,7 @@ class ImageParams(Params):
     ) -> Denoise:
         """One image of `width` × `height` pixels, as these parameters want it."""
         positive, negative = checkpoint.encode_prompt(
-            self.text, self.negative, clip_skip=self.clip_skip, width=width, height=height
+            parted(self.text)[0], self.negative, clip_skip=self.clip_skip, width=width, height=height
         )
         return Denoise(
             checkpoint,

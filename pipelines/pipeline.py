@@ -12,14 +12,21 @@ from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeVar
 
 from pydantic import BaseModel, ConfigDict
 
+from models.entry import DIFFUSION
+
 if TYPE_CHECKING:
     import numpy as np
     import torch
 
     from models.annotators import Annotator
+    from models.captioner import Captioner
     from models.checkpoint import Checkpoint, Conditioning
     from models.controlnet import ControlNet
+    from models.embedding import Embedding
+    from models.enhancer import Enhancer
     from models.eraser import Eraser
+    from models.lora import Lora
+    from models.matting import Matting
     from models.upscaler import Upscaler
     from pipelines.engine.noise import SeededNoise
 
@@ -131,6 +138,16 @@ class Models(Protocol):
 
     def annotator(self, name: str) -> Annotator: ...
 
+    def lora(self, name: str) -> Lora: ...
+
+    def embedding(self, name: str) -> Embedding: ...
+
+    def matting(self, name: str) -> Matting: ...
+
+    def captioner(self, name: str) -> Captioner: ...
+
+    def enhancer(self, name: str) -> Enhancer: ...
+
 
 @dataclass(frozen=True, slots=True)
 class Work:
@@ -153,6 +170,10 @@ class Pipeline(ABC, Generic[P]):
     """The canonical name first, then its aliases."""
     title: str
     Params: type[P]
+    families: frozenset[str] = DIFFUSION
+    """What the model that a task names may be."""
+    answers: tuple[Any, ...] = ()
+    """If it says rather than draws: what its answer's one value may hold, which tells what it can be used for."""
 
     @abstractmethod
     def needs(self, params: P) -> tuple[str, ...]:

@@ -46,7 +46,7 @@ class Txt2Img(Pipeline[Txt2ImgParams]):
     Params = Txt2ImgParams
 
     def needs(self, params: Txt2ImgParams) -> tuple[str, ...]:
-        return (params.checkpoint,)
+        return (params.checkpoint, *params.additions)
 
     def work(self, params: Txt2ImgParams) -> Work:
         width, height = params.size
@@ -56,7 +56,7 @@ class Txt2Img(Pipeline[Txt2ImgParams]):
         return params.with_seed()
 
     def run(self, params: Txt2ImgParams, models: Models, images: Mapping[str, np.ndarray]) -> Recipe:
-        checkpoint = models.checkpoint(params.checkpoint)
+        checkpoint = params.painter_among(models, params.checkpoint)
         noises = params.noises()
         latents = yield [params.denoise(checkpoint, noise, params.w, params.h) for noise in noises]
         if params.highres_info is not None:

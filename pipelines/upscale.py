@@ -73,6 +73,7 @@ class Upscale(Pipeline[UpscaleParams]):
     names = ("img2img.sr",)
     title = "Super-resolution"
     Params = UpscaleParams
+    families = frozenset({"upscaler"})
 
     def needs(self, params: UpscaleParams) -> tuple[str, ...]:
         return (params.upscaler,)
@@ -106,15 +107,14 @@ class Upscale(Pipeline[UpscaleParams]):
 
 def _source(picture: np.ndarray, longest: int | None) -> np.ndarray:
     """The picture as it is, or shrunk so that no side is above `longest`. Raises TooLargeError."""
-    from models.pixels import fitted
+    from models.pixels import shrunk
 
     height, width = picture.shape[:2]
     if longest is None:
         advice = "send a smaller one, or say with max_wh to which longest side it is to be shrunk first"
         _refuse_too_large("the picture", (width, height), LONGEST_SOURCE, advice)
         return picture
-    shrink = min(1.0, longest / max(width, height))
-    return fitted(picture, max(round(width * shrink), 1), max(round(height * shrink), 1))
+    return shrunk(picture, longest)
 
 
 def _refuse_too_large(what: str, size: tuple[int, int], side: int, advice: str) -> None:

@@ -84,7 +84,7 @@ class UpscaleTile(Pipeline[UpscaleTileParams]):
     Params = UpscaleTileParams
 
     def needs(self, params: UpscaleTileParams) -> tuple[str, ...]:
-        return (params.checkpoint, f"{params.checkpoint}{CONTROL}tile")
+        return (params.checkpoint, f"{params.checkpoint}{CONTROL}tile", *params.additions)
 
     def work(self, params: UpscaleTileParams) -> Work:
         """Of a picture as large as may be, for the picture is not known yet."""
@@ -99,7 +99,7 @@ class UpscaleTile(Pipeline[UpscaleTileParams]):
     def run(self, params: UpscaleTileParams, models: Models, images: Mapping[str, np.ndarray]) -> Recipe:
         from models.pixels import flattened, resized, with_alpha
 
-        checkpoint = models.checkpoint(params.checkpoint)
+        checkpoint = params.painter_among(models, params.checkpoint)
         picture, alpha = flattened(images["url"])
         size = _target(params, picture)
         enlarged = resized(picture, *(ceil(side / GRAIN) * GRAIN for side in size))

@@ -8,7 +8,7 @@ import sys
 from collections.abc import Callable
 
 from models import catalog
-from models.catalog import CatalogError
+from models.entry import CatalogError
 from server import keys
 from server.logs import set_up_logs
 from server.settings import Settings, SettingsError

@@ -16,8 +16,9 @@ from fastapi_offline import FastAPIOffline
 from starlette.exceptions import HTTPException
 from starlette.middleware.cors import CORSMiddleware
 
-from models.catalog import UnknownModelError
+from models.catalog import MisfitError, UnknownModelError
 from pipelines import UnknownTaskTypeError
+from pipelines.refused import RefusedTaskTypeError
 from server.api import events, files, health, models, overview, pipelines, tasks, uploads, usage
 from server.api.around import Armor, BodyLimit, Stopwatch
 from server.api.dialects import every
@@ -36,6 +37,7 @@ from server.links import BadSignatureError, LinkExpiredError
 from server.metrics import REQUESTS_REFUSED
 from server.queue import QueueUnavailableError, RateLimitError, TaskLimitError
 from server.record import UnknownTaskError
+from server.replay import NoCallbackError
 from server.services import Services
 from server.statements import Statements
 from server.submission import IdempotencyConflictError, InvalidParamsError, NotAllowedError, TooManyPixelsError
@@ -52,7 +54,9 @@ PROBLEMS: dict[type[Exception], tuple[int, str]] = {
     BadSignatureError: (403, "bad_signature"),
     UnknownTaskError: (404, "unknown_task"),
     UnknownTaskTypeError: (404, "unknown_task_type"),
+    RefusedTaskTypeError: (422, "not_offered"),
     IdempotencyConflictError: (409, "idempotency_conflict"),
+    NoCallbackError: (409, "no_callback"),
     LinkExpiredError: (410, "expired"),
     BadImageError: (422, "bad_image"),
     BadInputError: (422, "bad_input"),
@@ -62,6 +66,7 @@ PROBLEMS: dict[type[Exception], tuple[int, str]] = {
     UnsatisfiableRangeError: (416, "unsatisfiable_range"),
     TooManyPixelsError: (422, "too_many_pixels"),
     UnknownModelError: (422, "unknown_model"),
+    MisfitError: (422, "model_mismatch"),
     uploads.NoFileError: (422, "no_file"),
     usage.PeriodError: (422, "bad_period"),
     RateLimitError: (429, "rate_limit"),

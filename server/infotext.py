@@ -32,13 +32,19 @@ SAMPLERS = {
 def infotext(task: Task, seed: int | None, width: int, height: int) -> str:
     """The prompt, the negative prompt, and a line of settings; `seed` and size are those of one image of the task."""
     params = task.params
-    lines = [str(params.get("text", ""))]
+    lines = [_prompt(params)]
     if params.get("negative_prompt"):
         lines.append(f"Negative prompt: {params['negative_prompt']}")
     settings = {**_sampling(params), "Seed": seed, "Size": f"{width}x{height}", "Model": params.get("model")}
     settings |= _strengths(params) | _extras(params) | {"Version": "Hua"}
     lines.append(", ".join(f"{name}: {_quoted(value)}" for name, value in settings.items() if value is not None))
     return "\n".join(lines)
+
+
+def _prompt(params: dict[str, Any]) -> str:
+    """With a tag for each LoRA that was named beside it."""
+    tags = (f"<lora:{name}:{scale:g}>" for name, scale in (params.get("lora_scales") or {}).items())
+    return " ".join(filter(None, (str(params.get("text", "")), *tags)))
 
 
 def _sampling(params: dict[str, Any]) -> dict[str, Any]:

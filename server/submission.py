@@ -16,6 +16,7 @@ from pydantic import ValidationError
 
 import pipelines
 from models.catalog import FOR_INPAINTING
+from pipelines.params import ImageParams
 from pipelines.pipeline import AnyPipeline, Params, Work
 from pipelines.references import with_references
 from server.broker import BrokerUnavailableError, RecordTooLargeError
@@ -76,7 +77,7 @@ class Submission:
 async def submit(services: Services, submission: Submission) -> View:
     """Accepts a task; with an Idempotency-Key that was used before, answers the task of that time.
 
-    Raises UnknownTaskTypeError, InvalidParamsError, TooManyPixelsError, UnknownModelError, BadInputError,
+    Raises UnknownTaskTypeError, InvalidParamsError, TooManyPixelsError, UnknownModelError, MisfitError, BadInputError,
     EgressDeniedError, IdempotencyConflictError, NotAllowedError, RateLimitError, TaskLimitError, RecordTooLargeError,
     BrokerUnavailableError, QueueUnavailableError.
     """
@@ -164,9 +165,14 @@ async def _accepted(services: Services, pipeline: AnyPipeline, asked: Params, te
     _refuse_too_many_pixels(pipeline.work(asked), services.settings.max_pixels)
     changed: dict[str, Any] = {}
     for name in pipeline.needs(asked):
-        named = services.catalog.find(name.removesuffix(FOR_INPAINTING))
-        if getattr(asked, "model", None) == name.removesuffix(FOR_INPAINTING):
+        plain = name.removesuffix(FOR_INPAINTING)
+        named = services.catalog.find(plain)
+        if getattr(asked, "model", None) == plain:
+            services.catalog.refuse_unless(named, pipeline.families)
             changed["model"] = named.name
+    if isinstance(asked, ImageParams):
+        asked = asked.mentioning(services.catalog.embeddings(pipeline.needs(asked)))
+    services.catalog.refuse_misfits(pipeline.needs(asked))
     inputs = Inputs.of(services)
     await inputs.check(asked, tenant)
     kept: Params = with_references(asked, await inputs.absorb(asked, tenant))

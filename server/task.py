@@ -85,6 +85,9 @@ class Image(Frozen):
     """A hint is a control map that the images follow."""
 
 
+POISON = "poison"
+
+
 class Failure(Frozen):
     """Why a task failed: `code` for programs (`out_of_memory`, `bad_input`, `poison`…), `message` for people."""
 

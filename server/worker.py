@@ -15,7 +15,7 @@ from server.device import CHILD, Device, DeviceDiedError, DeviceGoneError, TaskP
 from server.inputs import Inputs
 from server.queue import HEARTBEAT_S, Lease, QueueUnavailableError, Verdict, WorkerView
 from server.services import Services
-from server.task import Outcome
+from server.task import POISON, Outcome
 
 log = logging.getLogger(__name__)
 LEASE_WAIT_S = 5.0
@@ -174,7 +174,7 @@ class Worker:
         except DeviceDiedError:
             if attempt.lost or await self._may_try_again(attempt.lease):
                 return None
-            return attempt.failed("poison", "the device died each time it ran this task; it is not tried again")
+            return attempt.failed(POISON, "the device died each time it ran this task; it is not tried again")
 
     async def _report(self, attempt: Attempt, outcome: Outcome) -> None:
         """Writes the outcome, however long the log is away; the lease is renewed meanwhile."""

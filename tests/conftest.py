@@ -14,6 +14,7 @@ import models
 from tests.kafka_server import KafkaServer
 from tests.redis_server import RedisServer
 from tests.s3_server import GivenS3Server, S3Server, executable
+from tests.tools import alone
 
 # Before anybody imports torch: threads that spin while they wait slow a busy machine down several times over.
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
@@ -104,6 +105,7 @@ def models_dir(pytestconfig: pytest.Config) -> Path:
     sources = sorted(Path(models.__path__[0]).glob("*.py"))
     made_by = hashlib.sha256(b"".join(source.read_bytes() for source in sources)).hexdigest()[:16]
     folder = pytestconfig.cache.mkdir("toys") / made_by
-    if not (folder / "models.yaml").exists():
-        subprocess.run([sys.executable, "-m", "models.toy", str(folder)], check=True)
+    with alone():
+        if not (folder / "models.yaml").exists():
+            subprocess.run([sys.executable, "-m", "models.toy", str(folder)], check=True)
     return folder

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import base64
-import os
 import shutil
 import signal
 import socket
@@ -12,8 +11,10 @@ import time
 import uuid
 from pathlib import Path
 
+from tests.tools import TOOLS, alone, free_ports, installed
+
 VERSION = "4.1.1"
-JARS = Path.home() / ".cache" / "hua-test" / f"kafka-{VERSION}"
+JARS = TOOLS / f"kafka-{VERSION}"
 START_S = 60
 HEAP = ["-Xmx512m", "-XX:TieredStopAtLevel=1", "-XX:+UseSerialGC"]
 
@@ -69,14 +70,14 @@ class KafkaServer:
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
-        self.port, self.sasl_port, self.tls_port, controller_port = _free_ports(4)
+        self.port, self.sasl_port, self.tls_port, controller_port = free_ports(4)
         self.address = f"127.0.0.1:{self.port}"
         self._properties = folder / "server.properties"
         ports = {"port": self.port, "sasl_port": self.sasl_port, "tls_port": self.tls_port}
         texts = {"folder": folder, "password": PASSWORD, "controller_port": controller_port}
         self._properties.write_text(PROPERTIES.format(**texts, **ports))
         subprocess.run(
-            [_executable("openssl", "openssl"), *CERTIFICATE.split()], cwd=folder, check=True, capture_output=True
+            [installed("openssl", "openssl"), *CERTIFICATE.split()], cwd=folder, check=True, capture_output=True
         )
         (folder / "both.pem").write_text((folder / "key.pem").read_text() + (folder / "cert.pem").read_text())
         node = base64.urlsafe_b64encode(uuid.uuid4().bytes).rstrip(b"=").decode()
@@ -115,43 +116,27 @@ class KafkaServer:
 
 
 def _java(main: str, *words: str) -> list[str]:
-    return [_executable("java", "default-jre-headless"), *HEAP, "-cp", f"{_jars()}/*", main, *words]
+    return [installed("java", "default-jre-headless"), *HEAP, "-cp", f"{_jars()}/*", main, *words]
 
 
 def _jars() -> Path:
-    """Fetched whole or not at all, so that whoever comes first, or is killed meanwhile, leaves nothing half done."""
-    if not JARS.exists():
-        draft = JARS.with_suffix(f".{os.getpid()}")
-        draft.mkdir(parents=True)
-        (draft / "pom.xml").write_text(POM)
-        mvn = [_executable("mvn", "maven"), "-q", "-B", "-f", str(draft / "pom.xml"), "dependency:copy-dependencies"]
-        done = subprocess.run([*mvn, "-DincludeScope=runtime", f"-DoutputDirectory={draft}"], capture_output=True)
-        assert done.returncode == 0, (
-            f"Kafka {VERSION} cannot be fetched from Maven Central; put its jars into {JARS}, or name a running Kafka "
-            f"in HUA_TEST_KAFKA=host:port, then test again: {done.stdout.decode()[-500:]}"
-        )
-        try:
-            draft.rename(JARS)
-        except OSError:  # somebody else was faster
-            shutil.rmtree(draft)
+    """Fetched whole or not at all, so that whoever is killed meanwhile leaves nothing half done."""
+    mvn = installed("mvn", "maven")
+    with alone():
+        if not JARS.exists():
+            _fetch_jars(mvn)
     return JARS
 
 
-def _executable(name: str, package: str) -> str:
-    """Installed where that is ours to do: tests of the broker on Kafka are never left out."""
-    if found := shutil.which(name):
-        return found
-    if os.geteuid() == 0 and Path("/etc/debian_version").exists():
-        for words in ("update", f"install --yes --no-install-recommends {package}"):
-            subprocess.run(["apt-get", *words.split()], check=True, capture_output=True)
-    found = shutil.which(name)
-    assert found, f"there is no {name}; install it (Debian: apt-get install {package}), then test again"
-    return found
-
-
-def _free_ports(count: int) -> list[int]:
-    listeners = [socket.create_server(("127.0.0.1", 0)) for _ in range(count)]
-    ports = [int(listener.getsockname()[1]) for listener in listeners]
-    for listener in listeners:
-        listener.close()
-    return ports
+def _fetch_jars(mvn: str) -> None:
+    draft = JARS.with_suffix(".draft")
+    shutil.rmtree(draft, ignore_errors=True)
+    draft.mkdir()
+    (draft / "pom.xml").write_text(POM)
+    words = ["-q", "-B", "-f", str(draft / "pom.xml"), "dependency:copy-dependencies", "-DincludeScope=runtime"]
+    done = subprocess.run([mvn, *words, f"-DoutputDirectory={draft}"], capture_output=True)
+    assert done.returncode == 0, (
+        f"Kafka {VERSION} cannot be fetched from Maven Central; put its jars into {JARS}, or name a running Kafka "
+        f"in HUA_TEST_KAFKA=host:port, then test again: {done.stdout.decode()[-500:]}"
+    )
+    draft.rename(JARS)

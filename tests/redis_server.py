@@ -2,23 +2,15 @@
 
 from __future__ import annotations
 
-import os
-import shutil
-import socket
 import subprocess
 import tempfile
 import time
-from pathlib import Path
 
 import redis
 
+from tests.tools import free_port, installed
+
 START_S = 10
-
-
-def free_port() -> int:
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        return int(listener.getsockname()[1])
 
 
 class RedisServer:
@@ -59,12 +51,4 @@ class RedisServer:
 
 
 def executable() -> str:
-    """Installed where that is ours to do: tests of the queue on Redis are never left out."""
-    if found := shutil.which("redis-server"):
-        return found
-    if os.geteuid() == 0 and Path("/etc/debian_version").exists():
-        for words in ("update", "install --yes --no-install-recommends redis-server"):
-            subprocess.run(["apt-get", *words.split()], check=True, capture_output=True)
-    found = shutil.which("redis-server")
-    assert found, "there is no redis-server; install it (Debian: apt-get install redis-server), then test again"
-    return found
+    return installed("redis-server", "redis-server")

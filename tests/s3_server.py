@@ -5,16 +5,16 @@ from __future__ import annotations
 import os
 import shutil
 import signal
-import socket
 import subprocess
 import time
 from pathlib import Path
 
 import httpx
 
+from tests.tools import TOOLS, alone, free_port, installed
+
 VERSION = "v1.8.0"
 MODULE = f"github.com/versity/versitygw/cmd/versitygw@{VERSION}"
-TOOLS = Path("~/.cache/hua-test").expanduser()
 START_S = 10
 HELP = (
     "tests of the bucket need an S3 server: install Go 1.24 or newer, so that they can build versitygw, or put a "
@@ -28,9 +28,7 @@ class S3Server:
     access_key, secret_key, bucket = "hua-test", "not-much-of-a-secret", "hua"
 
     def __init__(self, folder: Path) -> None:
-        with socket.socket() as listener:
-            listener.bind(("127.0.0.1", 0))
-            self.port = int(listener.getsockname()[1])
+        self.port = free_port()
         self.endpoint = f"http://127.0.0.1:{self.port}"
         self._folder = folder
         self._log = folder / "requests.log"
@@ -97,26 +95,21 @@ class GivenS3Server(S3Server):
 
 
 def executable() -> str:
-    """Built, and Go installed, where that is ours to do: tests of the bucket on S3 are never left out."""
+    """Built where it is not there: tests of the bucket on S3 are never left out."""
     built = TOOLS / f"versitygw-{VERSION}"
-    if built.exists():
-        return str(built)
-    if found := shutil.which("versitygw"):
+    if not built.exists() and (found := shutil.which("versitygw")):
         return found
-    go = shutil.which("go") or _installed_go()
-    assert go, HELP
-    draft = TOOLS / f"versitygw-{os.getpid()}"
+    go = "" if built.exists() else installed("go", "golang-go")
+    with alone():
+        if not built.exists():
+            _build(go, built)
+    return str(built)
+
+
+def _build(go: str, built: Path) -> None:
+    draft = TOOLS / "versitygw.draft"
     done = subprocess.run(
         [go, "install", MODULE], env=os.environ | {"GOBIN": str(draft)}, capture_output=True, text=True
     )
     assert done.returncode == 0, f"{HELP}\n{done.stderr}"
     (draft / "versitygw").rename(built)
-    draft.rmdir()
-    return str(built)
-
-
-def _installed_go() -> str | None:
-    if os.geteuid() == 0 and Path("/etc/debian_version").exists():
-        for words in ("update", "install --yes --no-install-recommends golang-go"):
-            subprocess.run(["apt-get", *words.split()], check=True, capture_output=True)
-    return shutil.which("go")

@@ -9,6 +9,7 @@ import numpy as np
 import torch
 
 from models.checkpoint import Conditioning
+from models.tome import TokenMerging
 from pipelines.engine.steering import residuals
 from pipelines.engine.table import DEPTH
 from pipelines.engine.trajectory import Trajectory
@@ -25,6 +26,15 @@ class Key(NamedTuple):
     circular: bool
     nets: tuple[str, ...] = ()
     """The ControlNets that act on the present step; one whose turn is over, or to come, sets nobody apart."""
+    adapters: tuple[tuple[str, float], ...] = ()
+    tome: TokenMerging | None = None
+
+    @property
+    def pace(self) -> Key:
+        """What decides how long a step takes: merged weights are as fast as plain ones, and merged tokens as fast
+        as others of about as many."""
+        tome = self.tome and self.tome._replace(seed=None, ratio=round(self.tome.ratio, 1))
+        return self._replace(adapters=(), tome=tome)
 
 
 def key_of(trajectory: Trajectory) -> Key:
@@ -32,7 +42,9 @@ def key_of(trajectory: Trajectory) -> Key:
     extras = tuple((name, tuple(extra.shape[1:])) for name, extra in sorted(denoise.positive.extras.items()))
     embeds = tuple(denoise.positive.embeds.shape[1:])
     nets = tuple(control.net.name for control in trajectory.controls)
-    return Key(denoise.checkpoint.name, trajectory.shape, embeds, extras, denoise.circular, nets)
+    checkpoint = denoise.checkpoint
+    adapters, tome = checkpoint.adapters, checkpoint.tome
+    return Key(checkpoint.name, trajectory.shape, embeds, extras, denoise.circular, nets, adapters, tome)
 
 
 class Batch:

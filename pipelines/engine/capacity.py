@@ -41,6 +41,7 @@ class Capacity:
 
     def rows(self, key: Key) -> int:
         """How many rows a batch of this key may have."""
+        key = key.pace
         allowed = min(self._refused.get(key, MOST_ROWS + 1) - 1, MOST_ROWS)
         times = {rows: median(samples) for rows, samples in self._times[key].items()}
         if len(times) < 2:
@@ -52,7 +53,7 @@ class Capacity:
 
     def observe(self, key: Key, rows: int, seconds: float) -> None:
         """A step of so many rows took so long. The first of its kind is left out: it also paid for the preparations."""
-        self._latest = key
+        self._latest = key = key.pace
         if (key, rows) not in self._met:
             self._met.add((key, rows))
             return
@@ -63,6 +64,7 @@ class Capacity:
 
     def refuse(self, key: Key, rows: int) -> None:
         """So many rows do not fit the device's memory."""
+        key = key.pace
         self._refused[key] = min(rows, self._refused.get(key, rows))
 
     def _reconsider(self, key: Key) -> None:

@@ -14,7 +14,7 @@ _MEANINGS = {
     401: "No API key, an unknown one, or one that has expired.",
     403: "The key may not be used for this, or the link's signature is wrong.",
     404: "There is no such thing.",
-    409: "The Idempotency-Key was used for another request.",
+    409: "The Idempotency-Key was used for another request, or there is no callback to send.",
     410: "It was here and has expired.",
     413: "The body is too large.",
     416: "The part that was asked for begins beyond the end.",

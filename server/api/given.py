@@ -49,9 +49,9 @@ async def _record_to_read(task_id: TaskId, services: GivenServices, tenant: Read
     return await find_record(services, task_id, tenant)
 
 
-async def _record_to_cancel(task_id: TaskId, services: GivenServices, tenant: Submitter) -> Record:
+async def _record_to_change(task_id: TaskId, services: GivenServices, tenant: Submitter) -> Record:
     return await find_record(services, task_id, tenant)
 
 
 NamedRecord = Annotated[Record, Depends(_record_to_read)]
-RecordToCancel = Annotated[Record, Depends(_record_to_cancel)]
+RecordToChange = Annotated[Record, Depends(_record_to_change)]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from fastapi import APIRouter
-from pydantic import BaseModel, Field
+from pydantic import BaseModel, ConfigDict, Field
 
 from server.api.errors import documented
 from server.api.given import GivenServices
@@ -12,10 +12,14 @@ router = APIRouter(prefix="/v1", tags=["models"])
 
 
 class ModelReply(BaseModel):
+    model_config = ConfigDict(populate_by_name=True)
+
     name: str
     title: str
     family: str
     aliases: list[str]
+    base: str | None = Field(alias="for", description="The family of models that it is an addition to, if it is one.")
+    hint: str | None = Field(description="The kind of map that a ControlNet follows, or an annotator draws.")
     default: bool = Field(description="Whether it is used by tasks that name none.")
     bytes: int = Field(description="Size of its weights on disk.")
     resident_on: list[str] = Field(description="Workers that hold it on their device now.")
@@ -30,6 +34,8 @@ async def list_models(services: GivenServices) -> list[ModelReply]:
             name=entry.name,
             title=entry.title,
             family=entry.family,
+            base=entry.base,
+            hint=entry.hint,
             aliases=list(entry.aliases),
             default=entry is services.catalog.default,
             bytes=entry.bytes,

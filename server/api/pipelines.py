@@ -22,6 +22,7 @@ class PipelineReply(BaseModel):
     name: str
     aliases: list[str]
     title: str
+    families: list[str] = Field(description="The families of which `model` may be, where it has that parameter.")
     images: list[str] = Field(description="The params that are images: a URL, a data: URI, or the id of an upload.")
     params: dict[str, Any] = Field(description="JSON Schema of the params.")
 
@@ -34,6 +35,7 @@ async def list_pipelines() -> list[PipelineReply]:
             name=pipeline.names[0],
             aliases=list(pipeline.names[1:]),
             title=pipeline.title,
+            families=sorted(pipeline.families),
             images=list(image_fields(pipeline.Params)),
             params=pipeline.Params.model_json_schema(),
         )
@@ -57,3 +59,10 @@ def _add_typed_route(pipeline: AnyPipeline) -> None:
 
 for _pipeline in pipelines.every():
     _add_typed_route(_pipeline)
+
+
+@router.post("/{name}", include_in_schema=False)
+async def refuse_unknown_type(name: str, tenant: Submitter) -> None:
+    """No task type has a route of this name."""
+    pipelines.find(name)
+    raise pipelines.UnknownTaskTypeError(name)

@@ -1,4 +1,4 @@
-"""Our own routes for tasks: submit, ask, list, cancel."""
+"""Our own routes for tasks: submit, ask, list, cancel, call back again."""
 
 from __future__ import annotations
 
@@ -10,10 +10,11 @@ from pydantic import BaseModel
 
 from server.api.envelope import ACCEPTED, SentWishes, TaskEnvelope, accept
 from server.api.errors import documented
-from server.api.given import GivenServices, NamedRecord, Reader, RecordToCancel, Submitter
+from server.api.given import GivenServices, NamedRecord, Reader, RecordToChange, Submitter
 from server.api.replies import TaskReply, task_reply
 from server.queue import View
 from server.record import Record, UnknownTaskError, cancel, complete
+from server.replay import replay
 from server.services import Services
 from server.task import Status
 
@@ -66,10 +67,17 @@ async def list_tasks(
         **documented(401, 404, 422, 503),
     },
 )
-async def cancel_task(record: RecordToCancel, services: GivenServices, response: Response) -> TaskReply:
+async def cancel_task(record: RecordToChange, services: GivenServices, response: Response) -> TaskReply:
     """Cancels a task that waits or runs; one that has ended stays as it is."""
     record = await cancel(services, record, CANCEL_WAIT_S)
     response.status_code = 200 if record.manifest else 202
+    return task_reply(record, services.links)
+
+
+@router.post("/{task_id}/callback", status_code=202, responses=documented(401, 403, 404, 409, 422, 503))
+async def replay_callback(record: RecordToChange, services: GivenServices) -> TaskReply:
+    """Sends the callback of a task that has ended once more, with the same body and the same `webhook-id`."""
+    await replay(services, record)
     return task_reply(record, services.links)
 
 

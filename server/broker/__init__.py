@@ -1,4 +1,5 @@
-"""The broker carries two durable logs, `tasks` and `outcomes`, and beside them `usage`, for whoever writes bills.
+"""The broker carries two durable logs, `tasks` and `outcomes`, and beside them two that others read: `usage`, for
+whoever writes bills, and `poison`, for whoever looks into tasks that killed every device they ran on.
 
 Both sides of a crash agree on what the logs say: a task is accepted once it is in `tasks`, and ended by its first
 record in `outcomes`. Everything else may be forgotten and read again.
@@ -43,6 +44,9 @@ class Broker(Protocol):
 
     async def publish_usage(self, usage: Usage) -> None:
         """As `publish_task`. A task may come more than once, with its id as key; nobody here reads this log."""
+
+    async def publish_poison(self, outcome: Outcome) -> None:
+        """As `publish_usage`."""
 
     def tasks(self) -> AsyncIterator[tuple[Position, Task | None]]:
         """Every task from the first uncommitted one on, then those to come; for ever.

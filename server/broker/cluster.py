@@ -100,6 +100,10 @@ class Cluster:
         return f"{self.prefix}usage"
 
     @property
+    def poison(self) -> str:
+        return f"{self.prefix}poison"
+
+    @property
     def group(self) -> str:
         return f"{self.prefix}controller"
 

@@ -52,6 +52,10 @@ class KafkaBroker:
         value = usage.model_dump_json().encode()
         await self._publisher.publish(self._cluster.usage, usage.task, value, MOST_BYTES)
 
+    async def publish_poison(self, outcome: Outcome) -> None:
+        value = outcome.model_dump_json().encode()
+        await self._publisher.publish(self._cluster.poison, outcome.task.id, value, MOST_BYTES)
+
     def tasks(self) -> AsyncIterator[tuple[Position, Task | None]]:
         return self._records(self._cluster.tasks, Task)
 

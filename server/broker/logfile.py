@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
 
-TASKS, OUTCOMES, USAGE = "tasks", "outcomes", "usage"
+TASKS, OUTCOMES, USAGE, POISON = "tasks", "outcomes", "usage", "poison"
 KEPT_S = 7 * 86_400
 RETRY_S = 0.01
 
@@ -75,8 +75,8 @@ class LogFile:
         """Forgets what is a week old and was committed, or is read by nobody here."""
         self._db.execute(
             "delete from records where at < ? and "
-            "(log = ? or offset <= (select offset from committed where committed.log = records.log))",
-            (time.time() - KEPT_S, USAGE),
+            "(log in (?, ?) or offset <= (select offset from committed where committed.log = records.log))",
+            (time.time() - KEPT_S, USAGE, POISON),
         )
 
     def write(self, entries: Sequence[Append | Commit]) -> None:

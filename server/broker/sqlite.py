@@ -14,7 +14,7 @@ from typing import TypeVar
 from pydantic import BaseModel
 
 from server.broker import BrokerUnavailableError, Position
-from server.broker.logfile import OUTCOMES, TASKS, USAGE, Append, Commit, LogFile
+from server.broker.logfile import OUTCOMES, POISON, TASKS, USAGE, Append, Commit, LogFile
 from server.broker.record import parsed
 from server.task import Outcome, Task
 from server.usage import Usage
@@ -45,7 +45,7 @@ class SQLiteBroker:
         self._reader_thread = ThreadPoolExecutor(1, "broker-reads")
         self._waiting: list[tuple[Append | Commit, asyncio.Future[None]]] = []
         self._flushing: asyncio.Task[None] | None = None
-        self._news = {name: asyncio.Event() for name in (TASKS, OUTCOMES, USAGE)}
+        self._news = {name: asyncio.Event() for name in (TASKS, OUTCOMES, USAGE, POISON)}
 
     async def publish_task(self, task: Task) -> None:
         await self._publish(TASKS, task.id, task)
@@ -55,6 +55,9 @@ class SQLiteBroker:
 
     async def publish_usage(self, usage: Usage) -> None:
         await self._publish(USAGE, usage.task, usage)
+
+    async def publish_poison(self, outcome: Outcome) -> None:
+        await self._publish(POISON, outcome.task.id, outcome)
 
     def tasks(self) -> AsyncIterator[tuple[Position, Task | None]]:
         return self._records(TASKS, Task)

@@ -17,7 +17,7 @@ def ensure_topics(cluster: Cluster) -> None:
     admin = connected(KafkaAdminClient, **cluster.options)
     try:
         there = set(admin.list_topics())
-        for topic in (cluster.tasks, cluster.outcomes, cluster.usage):
+        for topic in (cluster.tasks, cluster.outcomes, cluster.usage, cluster.poison):
             if topic not in there:
                 _create(admin, topic, cluster)
     finally:

@@ -7,7 +7,7 @@ import time
 
 from server.broker import Broker
 from server.queue import DEATHS_UNTIL_POISON, Lease, Queue
-from server.task import Failure, Outcome, Status
+from server.task import POISON, Failure, Outcome, Status
 
 log = logging.getLogger(__name__)
 REAP_EVERY_S = 1.0
@@ -32,6 +32,6 @@ def _poisoned(lease: Lease) -> Outcome:
         attempt=lease.token,
         status=Status.FAILED,
         worker=lease.worker,
-        failure=Failure(code="poison", message=message),
+        failure=Failure(code=POISON, message=message),
         finished_at=time.time(),
     )

@@ -19,7 +19,7 @@ from server.controller.watermark import Commits
 from server.controller.window import Turn, window
 from server.metrics import TASKS_ENDED
 from server.queue import DueCallback, Queue
-from server.task import RETENTION_S, Manifest, Outcome
+from server.task import POISON, RETENTION_S, Manifest, Outcome
 from server.usage import record_usage
 
 
@@ -65,9 +65,14 @@ class Settling:
             await self._queue.add_callback(due)
         if manifest.outcome == outcome:
             await record_usage(manifest, self._bucket, self._broker)
+            await self._tell_of_poison(outcome)
         else:
             await self._discard(outcome, manifest)
         await self._on_settled(outcome.task.id)
+
+    async def _tell_of_poison(self, outcome: Outcome) -> None:
+        if outcome.failure is not None and outcome.failure.code == POISON:
+            await self._broker.publish_poison(outcome)
 
     async def _save(self, manifest: Manifest) -> DueCallback | None:
         """Writes the manifest, and before it the callback, if there is one to make."""

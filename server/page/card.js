@@ -65,7 +65,9 @@ export class Card {
     this.element.classList.add(task.status);
     this.say(task.status === "canceled" ? "canceled" : task.error?.message ?? "");
     this.part(".state").hidden = task.status === "succeeded";
-    frame.append(...task.images.map((image, index) => picture(image, `${task.params.text ?? task.type} (${index + 1})`)));
+    const pictures = [...task.images, ...task.hints];
+    frame.append(...pictures.map((image, index) => picture(image, `${task.params.text ?? task.type} (${index + 1})`)));
+    if (task.answer) frame.append(words(task.answer));
     this.part(".facts").textContent = facts(task);
     this.doings(
       ...task.images.map((image, index) => download(image, task.images.length > 1 ? `Download ${index + 1}` : "Download")),
@@ -95,6 +97,14 @@ function picture(image, words) {
   element.alt = words;
   element.src = local(image.url);
   element.addEventListener("error", () => element.replaceWith("This picture has expired."));
+  return element;
+}
+
+// What a task says rather than draws: a text as it stands, anything else as JSON.
+function words(answer) {
+  const element = document.createElement("p");
+  const [only, ...more] = Object.values(answer);
+  element.textContent = more.length === 0 && typeof only === "string" ? only : JSON.stringify(answer, null, 1);
   return element;
 }
 

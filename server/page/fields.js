@@ -6,14 +6,15 @@ const WORDS = { w: "width", h: "height", num_steps: "steps", guidance_scale: "gu
 const ELSEWHERE = ["text", "callback_url"];
 
 export function fields(pipeline, models) {
-  const { properties, $defs = {} } = pipeline.params;
+  const { properties, required = [], $defs = {} } = pipeline.params;
   const made = new Map();
   for (const [name, schema] of Object.entries(properties)) {
     if (ELSEWHERE.includes(name) || pipeline.images.includes(name)) continue;
-    const input = name === "model" ? modelChoice(models) : inputFor(resolved(schema, $defs));
+    const fitting = models.filter(({ family }) => pipeline.families.includes(family));
+    const input = name === "model" ? modelChoice(fitting) : inputFor(resolved(schema, $defs));
     if (input) made.set(name, labelled(name, schema, input));
   }
-  const images = pipeline.images.map((name) => labelled(name, properties[name], fileInput()));
+  const images = pipeline.images.map((name) => labelled(name, properties[name], fileInput(required.includes(name))));
   const often = OFTEN.filter((name) => made.has(name)).map((name) => made.get(name));
   const seldom = [...made].filter(([name]) => !OFTEN.includes(name)).map(([, field]) => field);
   return { often, seldom, images };
@@ -39,7 +40,13 @@ export async function filled(form) {
 
 export function remember(input, known) {
   input.dataset.known = known ?? "";
-  input.required = !known;
+  if (known) input.required = false;
+}
+
+// Whether a form can ask for all that a task type must be told; lists and objects are for programs to write.
+export function fillable({ params: { properties, required = [], $defs = {} }, images }) {
+  const asked = (name) => images.includes(name) || name === "text" || inputFor(resolved(properties[name], $defs));
+  return required.every(asked);
 }
 
 // An optional value is described as its type or null; only the type has an input.
@@ -74,8 +81,8 @@ function suggestions(input, examples) {
   return list;
 }
 
-function fileInput() {
-  return Object.assign(document.createElement("input"), { type: "file", accept: "image/png,image/jpeg,image/webp", required: true });
+function fileInput(required) {
+  return Object.assign(document.createElement("input"), { type: "file", accept: "image/png,image/jpeg,image/webp", required });
 }
 
 function modelChoice(models) {

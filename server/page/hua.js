@@ -1,11 +1,12 @@
 // Puts the page together: what may be asked for, the asking, and the cards on which pictures appear.
 import { ask, forgetKey, keepKey, Refusal } from "./client.js";
 import { Card } from "./card.js";
-import { fields, filled, remember } from "./fields.js";
+import { fields, fillable, filled, remember } from "./fields.js";
 import { watchServer } from "./live.js";
 
 const KEPT = "hua-pictures";
 const MOST_KEPT = 24;
+const GROUPS = ["txt2img", "img2img", "upscale", "control", "control_new", "img2txt", "txt2txt"];
 const byId = (id) => document.getElementById(id);
 let pipelines = [];
 let models = [];
@@ -19,11 +20,33 @@ function showFields() {
   byId("often").replaceChildren(...often);
   byId("seldom").replaceChildren(...seldom);
   byId("pictures-in").replaceChildren(...images);
+  for (const part of document.querySelectorAll("#text, [for=text]")) part.hidden = !takesText();
+  byId("text").required = chosen().params.required?.includes("text") ?? false;
+}
+
+// By the first word of their names, what paints before what retouches.
+function grouped(pipelines) {
+  const groups = new Map(GROUPS.map((words) => [words, []]));
+  for (const pipeline of pipelines) {
+    const kind = pipeline.name.split(".")[0];
+    if (!groups.has(kind)) groups.set(kind, []);
+    groups.get(kind).push(new Option(pipeline.title, pipeline.name));
+  }
+  return [...groups].filter(([, options]) => options.length).map(([label, options]) => {
+    const group = Object.assign(document.createElement("optgroup"), { label });
+    group.append(...options);
+    return group;
+  });
+}
+
+function takesText() {
+  return "text" in chosen().params.properties;
 }
 
 async function load() {
   [pipelines, models] = await Promise.all([ask("GET", "v1/pipelines"), ask("GET", "v1/models")]);
-  byId("type").replaceChildren(...pipelines.map((pipeline) => new Option(pipeline.title, pipeline.name)));
+  pipelines = pipelines.filter(fillable);
+  byId("type").replaceChildren(...grouped(pipelines));
   const first = pipelines.find((pipeline) => pipeline.name === "txt2img.sd");
   if (first) byId("type").value = first.name;
   showFields();
@@ -82,7 +105,8 @@ byId("wish").addEventListener("submit", (event) => {
   const button = event.submitter;
   button.disabled = true;
   guarded(async () => {
-    const params = { text: byId("text").value, ...(await filled(byId("wish"))) };
+    const text = takesText() ? { text: byId("text").value } : {};
+    const params = { ...text, ...(await filled(byId("wish"))) };
     const task = await ask("POST", "v1/tasks", { type: byId("type").value, params });
     keep(task.id);
     new Card(task, again).show(byId("gallery"), "prepend");

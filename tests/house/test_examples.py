@@ -23,4 +23,4 @@ def test_an_example_of_the_docs_succeeds(house, example: str, tmp_path: Path) ->
     done = subprocess.run(["bash", "-c", script], cwd=tmp_path, capture_output=True, text=True, check=True)
     view = json.loads(done.stdout)
     assert view["status"] == "succeeded", view
-    assert house.http.get(view["images"][0]["url"]).status_code == 200
+    assert view["answer"] or house.http.get(view["images"][0]["url"]).status_code == 200

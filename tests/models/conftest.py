@@ -12,7 +12,8 @@ from diffusers import DiffusionPipeline
 from safetensors.torch import load_file, save_file
 
 from models import catalog, families
-from models.catalog import DIFFUSION, Catalog, ModelEntry
+from models.catalog import Catalog
+from models.entry import DIFFUSION, ModelEntry
 from models.families import Resident
 
 CPU = torch.device("cpu")

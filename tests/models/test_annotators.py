@@ -11,7 +11,8 @@ import torch
 from safetensors.torch import save_file
 
 from models import annotators
-from models.catalog import Catalog, ModelEntry
+from models.catalog import Catalog
+from models.entry import ModelEntry
 from models.hints import Drawing
 from models.weights import WeightsError
 from tests.models.conftest import CPU

@@ -3,7 +3,8 @@ from pathlib import Path
 import pytest
 
 from models import catalog
-from models.catalog import Catalog, CatalogError, UnknownModelError
+from models.catalog import Catalog, MisfitError, UnknownModelError
+from models.entry import CatalogError
 
 
 def put(folder: Path, *lines: str) -> Path:
@@ -74,10 +75,7 @@ def test_paths_are_no_names(three: Catalog, name: str) -> None:
     ("line", "complaint"),
     [
         ("{name: ../x, path: one, family: sd1}", "name: string should match"),
-        (
-            "{name: x, path: one, family: flux}",
-            "family: input should be 'sd1', 'sd2', 'sdxl', 'upscaler', 'lama', 'controlnet' or 'annotator'",
-        ),
+        ("{name: x, path: one, family: flux}", "family: input should be 'sd1', 'sd2', 'sdxl', "),
         ("{name: x, path: one}", "family: field required"),
         ("{name: x, path: one, family: sd1, colour: red}", "colour: extra inputs are not permitted"),
         ("{name: x, path: none, family: sd1}", "none does not exist; put the model there"),
@@ -93,6 +91,9 @@ def test_paths_are_no_names(three: Catalog, name: str) -> None:
             "{name: x, path: one, family: upscaler}",
             r"is a folder; .* upscaler is one \.safetensors file",
         ),
+        ("{name: x, path: three.safetensors, family: matting}", r"is no model; give a \.onnx file"),
+        ("{name: x, path: one, family: matting}", r"is a folder; .* matting is one \.onnx file"),
+        ("{name: x, path: one, family: captioner}", r"no folder with a config\.json and \.safetensors weights"),
         ("just a word", "input should be a valid dictionary"),
     ],
 )
@@ -151,3 +152,49 @@ def test_a_broken_file_is_one_line(tmp_path: Path, content: str) -> None:
 def test_no_file_says_how_to_get_one(tmp_path: Path) -> None:
     with pytest.raises(CatalogError, match=r"python -m models\.toy"):
         catalog.read(tmp_path)
+
+
+def test_loras_are_found_as_such_alone(folder: Path) -> None:
+    models = catalog.read(
+        put(
+            folder,
+            "{name: one, path: one, family: sd1}",
+            "{name: two, path: two, family: sdxl}",
+            "{name: ink, path: three.safetensors, family: lora, for: sd1, aliases: [ink-drawing]}",
+            "{name: oil, path: three.safetensors, family: lora}",
+        )
+    )
+    assert models.find("lora/ink") is models.find("lora/ink-drawing") is models.find("ink")
+    for name in ("one", "pencil"):
+        with pytest.raises(UnknownModelError, match=f"no lora '{name}'; there are: ink, oil"):
+            models.find(f"lora/{name}")
+    models.refuse_misfits(["one", "lora/ink", "lora/oil"])
+    models.refuse_misfits(["two", "lora/oil"])
+    models.refuse_misfits([])
+    with pytest.raises(MisfitError, match="lora 'ink' is for models of family sd1, but 'two' is of family sdxl"):
+        models.refuse_misfits(["two", "lora/oil", "lora/ink"])
+
+
+def test_without_a_lora_the_message_says_where_to_list_one(folder: Path) -> None:
+    models = catalog.read(put(folder, "{name: one, path: one, family: sd1}"))
+    with pytest.raises(UnknownModelError, match=r"there are: none; list some of family lora in models\.yaml"):
+        models.find("lora/ink")
+
+
+def test_embeddings_are_those_for_the_model_that_paints(folder: Path) -> None:
+    models = catalog.read(
+        put(
+            folder,
+            "{name: one, path: one, family: sd1}",
+            "{name: two, path: two, family: sdxl}",
+            "{name: esr, path: three.safetensors, family: upscaler}",
+            "{name: easynegative, path: three.safetensors, family: embedding, for: sd1, negative: true}",
+            "{name: other, path: three.safetensors, family: embedding}",
+        )
+    )
+    assert [entry.name for entry in models.embeddings(["one"])] == ["easynegative", "other"]
+    assert [entry.name for entry in models.embeddings(["esr", "two"])] == ["other"]
+    assert models.embeddings(["esr"]) == ()
+    assert models.find("embedding/other").name == "other"
+    with pytest.raises(UnknownModelError, match="no embedding 'one'"):
+        models.find("embedding/one")

@@ -12,8 +12,9 @@ from diffusers import ControlNetModel
 from safetensors.torch import load_file, save_file
 
 from models import catalog, controlnet
-from models.catalog import Catalog, CatalogError, ModelEntry, UnknownModelError
+from models.catalog import Catalog, UnknownModelError
 from models.checkpoint import Conditioning
+from models.entry import CatalogError, ModelEntry
 from models.weights import WeightsError
 from tests.models.conftest import CPU, UNET_RESNET, _renamed, _replaced
 

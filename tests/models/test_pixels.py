@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from models.pixels import coverage, fitted, flattened, resized, snapped, with_alpha
+from models.pixels import coverage, fitted, flattened, opaque, over, resized, shrunk, snapped, with_alpha
 
 
 @pytest.mark.parametrize(
@@ -61,3 +61,24 @@ def test_a_larger_picture_is_resized_by_lanczos() -> None:
 def test_coverage_is_the_share_of_the_mask() -> None:
     mask = np.random.default_rng(0).random((8, 12)) > 0.7
     assert np.allclose(coverage(mask, 5, 3), mean_by_area(mask[:, :, None], 5, 3)[:, :, 0], atol=1e-6)
+
+
+def test_over_a_colour_as_much_as_alpha_lets_through() -> None:
+    pixels = np.array([[[200, 100, 0, 255], [200, 100, 0, 0], [200, 100, 0, 51]]], np.uint8)
+    assert over(pixels, (0, 50, 100)).tolist() == [[[200, 100, 0], [0, 50, 100], [40, 60, 80]]]
+    rgb = pixels[:, :, :3]
+    assert over(rgb, (0, 0, 0)) is rgb
+
+
+def test_opaque_adds_alpha_where_there_is_none() -> None:
+    rgb = np.full((2, 3, 3), 7, np.uint8)
+    assert np.array_equal(opaque(rgb), with_alpha(rgb, np.full((2, 3), 255, np.uint8)))
+    clear = np.zeros((2, 3, 4), np.uint8)
+    assert opaque(clear) is clear
+
+
+def test_shrunk_keeps_the_shape_and_what_is_small_already() -> None:
+    pixels = np.zeros((90, 120, 3), np.uint8)
+    assert shrunk(pixels, 60).shape == (45, 60, 3)
+    assert shrunk(pixels, 120) is pixels
+    assert shrunk(np.zeros((1, 500, 3), np.uint8), 50).shape == (1, 50, 3)

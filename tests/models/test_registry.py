@@ -8,9 +8,11 @@ import pytest
 import torch
 
 from models import catalog, families
-from models.catalog import Catalog, ModelEntry, UnknownModelError
+from models.catalog import Catalog, UnknownModelError
+from models.entry import ModelEntry
 from models.families import Resident
-from models.registry import ModelLoadError, Registry, WrongFamilyError
+from models.hold import ModelLoadError, WrongFamilyError
+from models.registry import Registry
 
 CPU = torch.device("cpu")
 MB = 1 << 20

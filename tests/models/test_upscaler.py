@@ -13,7 +13,8 @@ from spandrel.architectures.ESRGAN import ESRGAN
 from torch import Tensor
 
 from models import upscaler
-from models.catalog import Catalog, ModelEntry
+from models.catalog import Catalog
+from models.entry import ModelEntry
 from models.spandrel_net import NetError, read_net
 from models.upscaler import Upscaler
 

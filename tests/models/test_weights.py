@@ -10,7 +10,8 @@ from safetensors.torch import load_file, save_file
 from transformers import CLIPTextConfig
 
 from models import families
-from models.catalog import Catalog, ModelEntry
+from models.catalog import Catalog
+from models.entry import ModelEntry
 from models.families import Resident
 from models.weights import CONFIGS, Folder, SingleFile, WeightsError
 

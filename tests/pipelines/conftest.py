@@ -9,9 +9,13 @@ import numpy as np
 import pytest
 import torch
 
-from models import catalog, families
+from models import catalog, families, lora
 from models.checkpoint import Checkpoint
-from models.registry import Hold, Registry
+from models.embedding import Embedding
+from models.entry import DIFFUSION
+from models.hold import Hold
+from models.lora import Lora
+from models.registry import Registry
 from pipelines.engine.capacity import Capacity
 from pipelines.engine.engine import Engine
 from pipelines.engine.events import Event, Failed, Finished
@@ -50,6 +54,8 @@ class Shelf:
         named = {each.name: each for each in checkpoints}
         painters = {f"{name}/inpainting": named.get(f"{name}-inpainting", each) for name, each in named.items()}
         self.checkpoints = named | painters
+        self.loras: dict[str, Lora] = {}
+        self.embeddings: dict[str, Embedding] = {}
         self.held = 0
         self.ready = True
 
@@ -69,6 +75,12 @@ class Held:
     def checkpoint(self, name: str) -> Checkpoint:
         return self._shelf.checkpoints[name]
 
+    def lora(self, name: str) -> Lora:
+        return self._shelf.loras[name]
+
+    def embedding(self, name: str) -> Embedding:
+        return self._shelf.embeddings[name]
+
     def release(self) -> None:
         assert not self._released
         self._released = True
@@ -77,8 +89,14 @@ class Held:
 
 @pytest.fixture(scope="session")
 def toys(models_dir: Path) -> dict[str, Checkpoint]:
-    painters = (entry for entry in catalog.read(models_dir) if entry.family in catalog.DIFFUSION)
+    painters = (entry for entry in catalog.read(models_dir) if entry.family in DIFFUSION)
     return {entry.name: families.load(entry, torch.device("cpu"), torch.float32) for entry in painters}
+
+
+@pytest.fixture(scope="session")
+def loras(models_dir: Path) -> dict[str, Lora]:
+    entries = (entry for entry in catalog.read(models_dir) if entry.family == "lora")
+    return {f"lora/{entry.name}": lora.load(entry, torch.device("cpu"), torch.float32) for entry in entries}
 
 
 @pytest.fixture(scope="session")
@@ -87,8 +105,10 @@ def sd1(toys: dict[str, Checkpoint]) -> Checkpoint:
 
 
 @pytest.fixture
-def shelf(toys: dict[str, Checkpoint]) -> Shelf:
-    return Shelf(*toys.values())
+def shelf(toys: dict[str, Checkpoint], loras: dict[str, Lora]) -> Shelf:
+    shelf = Shelf(*toys.values())
+    shelf.loras = loras
+    return shelf
 
 
 @pytest.fixture

@@ -16,7 +16,7 @@ from pydantic import ValidationError
 from safetensors.torch import load_file, save_file
 
 from models import families
-from models.catalog import ModelEntry
+from models.entry import ModelEntry
 from pipelines.engine.batch import key_of
 from pipelines.engine.capacity import Capacity
 from pipelines.engine.engine import Engine

@@ -28,6 +28,16 @@ def test_defaults_are_those_of_the_api_we_replace() -> None:
         ({"sampler": "lcm", "num_steps": 60}, "takes 50 at most"),
         ({"steps": 20}, "Extra inputs are not permitted"),
         ({"variations": [{"seed": 1, "strength": 2}]}, "less than or equal to 1"),
+        ({"lora_scales": {"ink": 11}}, "less than or equal to 10"),
+        ({"lora_scales": {str(name): 1 for name in range(9)}}, "9 LoRAs are too many; 8 may work together"),
+        ({"lora_paths": ["/etc/passwd"]}, "callers name LoRAs, never files"),
+        ({"text": "<lora:ink:strong>"}, "give a number from -10 to 10"),
+        ({"negative_prompt": "<lora:ink:1>"}, "write it in text"),
+        ({"custom_embeddings": {"a(b)": [[0.1]]}}, "String should match pattern"),
+        ({"custom_embeddings": {"<a>": [[0.1], [0.1, 0.2]]}}, "the vectors of '<a>' differ in length"),
+        ({"custom_embeddings": {"<a>": [[float("nan")]]}}, "finite number"),
+        ({"custom_embeddings": {"<a>": "/etc/passwd"}}, "Input should be a valid list"),
+        ({"custom_embeddings": {"<a>": [[0.1]] * 33}}, "at most 32 items"),
         ({"w": 768, "highres_info": {}}, "above its max_wh 1024; lower upscale_factor"),
     ],
 )
@@ -82,3 +92,11 @@ def test_cost_grows_with_pixels_images_and_steps() -> None:
     assert pipeline.work(Txt2ImgParams(text="a")).cost == pytest.approx(1)
     assert pipeline.work(Txt2ImgParams(text="a", num_samples=2, num_steps=40)).cost == pytest.approx(4)
     assert pipeline.work(Txt2ImgParams(text="a", highres_info={})).pixels == 1024 * 1024
+
+
+def test_loras_come_from_the_prompt_and_from_beside_it() -> None:
+    text = "a cat <lora:Ink:0.5:0.75> <lora:oil>"
+    params = Txt2ImgParams(text=text, lora_scales={"INK": 0.25, "pastel": -1})
+    assert params.loras == {"ink": (1.0, 0.75), "pastel": (-1, -1), "oil": (1, 1)}
+    assert Txt2Img().needs(params) == ("v1.5", "lora/ink", "lora/pastel", "lora/oil")
+    assert Txt2ImgParams(text="a cat", lora_scales=None, lora_paths=None).loras == {}

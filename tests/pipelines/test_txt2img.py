@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+from itertools import permutations
 from typing import Any
 
 import numpy as np
 import torch
 
 from models.checkpoint import Checkpoint
+from models.merging import MergedNet
 from pipelines.engine.engine import Engine
 from pipelines.engine.trajectory import Trajectory
 from pipelines.txt2img import Txt2Img
-from tests.pipelines.conftest import images_of, run_dry
+from tests.pipelines.conftest import Studio, images_of, run_dry
 
 
 def made(engine: Engine, **changes: Any) -> list[np.ndarray]:
@@ -78,3 +80,51 @@ class OneModel:
 
     def checkpoint(self, name: str) -> Checkpoint:
         return self._checkpoint
+
+
+def test_a_lora_changes_its_own_task_and_no_other(engine: Engine) -> None:
+    plain = made(engine)
+    worn = made(engine, text="a red house<lora:toy-lora:0.8>")
+    assert np.array_equal(made(engine), plain)
+    assert np.abs(worn[0].astype(int) - plain[0]).max() > 8
+    assert np.array_equal(made(engine, lora_scales={"toy-lora": 0.8}), worn)
+    assert np.array_equal(made(engine, lora_scales={"toy-lora": 0.0}), plain)
+
+
+def test_loras_side_by_side_are_as_alone_and_switch_once_each(engine: Engine, monkeypatch: Any) -> None:
+    sets = [None, {"toy-lora": 0.8}, {"toy-lora-peft": 1.0}, {"toy-lora": 0.8}]
+    alone = [made(engine, lora_scales=scales, seed=seed)[0] for seed, scales in enumerate(sets)]
+    switches: list[Any] = []
+    changes = MergedNet._changes
+    monkeypatch.setattr(
+        MergedNet,
+        "_changes",
+        lambda net, scales: switches.append((net._part, net.felt(scales))) or changes(net, scales),
+    )
+    for seed, scales in enumerate(sets):
+        params = Txt2Img.Params(
+            text="a red house", model="toy-sd1", w=64, h=64, num_steps=3, seed=seed, lora_scales=scales
+        )
+        engine.add(str(seed), Txt2Img(), params, {})
+    together = images_of(run_dry(engine))
+    assert all(np.abs(together[str(seed)][0].astype(int) - image).max() <= 1 for seed, image in enumerate(alone))
+    unet = [names for part, names in switches if part == "unet"]
+    assert unet in ([(), *others] for others in permutations([(("toy-lora", 0.8),), (("toy-lora-peft", 1.0),)]))
+
+
+def test_vectors_of_a_task_stand_in_for_a_word_of_its_prompts(engine: Engine) -> None:
+    plain = made(engine, text="a sks house", negative_prompt="sks")
+    vectors = torch.randn(2, 64, generator=torch.Generator().manual_seed(1)).tolist()
+    assert not np.array_equal(made(engine, text="a sks house", custom_embeddings={"sks": vectors}), plain)
+    assert not np.array_equal(made(engine, negative_prompt="sks", custom_embeddings={"sks": vectors}), made(engine))
+    assert np.array_equal(made(engine, custom_embeddings={"sks": vectors}), made(engine))
+    assert np.array_equal(made(engine, text="a sks house", negative_prompt="sks"), plain)
+
+
+def test_an_installed_embedding_is_used_by_name(studio: Studio) -> None:
+    params = {"text": "a toy-embedding", "model": "toy-sd1", "w": 64, "h": 64, "num_steps": 2, "seed": 5}
+    without, used = (
+        studio.image(Txt2Img(), Txt2Img.Params.model_validate({**params, "embeddings": names}), {})
+        for names in ([], ["toy-embedding"])
+    )
+    assert not np.array_equal(without, used)

@@ -23,6 +23,10 @@ MODELS = """
 models:
   - {name: toy, path: toy.safetensors, family: sd1, title: A toy, default: true, aliases: [v1.5, general, art]}
   - {name: anime-toy, path: toy.safetensors, family: sd1, aliases: [anime], inpainting: toy}
+  - {name: ink, path: toy.safetensors, family: lora, for: sd1, title: Ink drawings}
+  - {name: bad-hands, path: toy.safetensors, family: embedding, for: sd1, aliases: [easynegative]}
+  - {name: style, path: toy.safetensors, family: embedding}
+  - {name: oil, path: toy.safetensors, family: lora, for: sdxl}
 """
 
 

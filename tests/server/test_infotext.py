@@ -33,6 +33,11 @@ def test_plain():
     )
 
 
+def test_loras_are_tags_of_the_prompt_wherever_they_were_named():
+    said = text_of(text="a cat <lora:ink:1>", lora_scales={"oil": 0.5, "b": 1.0})
+    assert said.splitlines()[0] == "a cat <lora:ink:1> <lora:oil:0.5> <lora:b:1>"
+
+
 def test_without_a_negative_prompt_there_is_no_such_line():
     assert text_of(negative_prompt="").splitlines()[2].startswith("Steps: 20, ")
 

@@ -2,7 +2,7 @@ from datetime import date
 
 import pytest
 
-from server.bucket import Bucket, usage_key
+from server.bucket import Folder, usage_key
 from server.statements import Statements
 from server.task import Status
 from server.usage import Usage
@@ -10,7 +10,7 @@ from server.usage import Usage
 MONDAY, TUESDAY, SUNDAY = date(2027, 1, 4), date(2027, 1, 5), date(2027, 1, 10)
 
 
-class Counted(Bucket):
+class Counted(Folder):
     """Counts what is read."""
 
     reads = 0
@@ -22,7 +22,7 @@ class Counted(Bucket):
 
 @pytest.fixture
 def bucket(tmp_path) -> Counted:
-    return Counted.folder(tmp_path / "bucket")
+    return Counted(tmp_path / "bucket")
 
 
 @pytest.fixture

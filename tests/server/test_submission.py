@@ -6,9 +6,11 @@ from contextlib import closing
 import pytest
 from kafka import KafkaAdminClient
 
+from models.catalog import Catalog, MisfitError, UnknownModelError
 from server.broker import BrokerUnavailableError, RecordTooLargeError
 from server.broker.cluster import Cluster
 from server.broker.kafka import KafkaBroker
+from server.inputs import BadInputError
 from server.queue import QueueUnavailableError, RateLimitError, TaskLimitError
 from server.queue.memory import MemoryQueue
 from server.submission import IdempotencyConflictError, NotAllowedError, Submission, submit
@@ -53,6 +55,47 @@ async def test_a_painting_task_runs_on_the_inpainting_model_of_the_one_it_names(
     task = (await submit(services, dataclasses.replace(WISH, type="txt2img.sd.inpainting", params=params))).task
     assert task.models == ("toy",)
     assert task.params["model"] == "anime-toy"
+
+
+async def test_loras_are_models_of_the_task(services):
+    params = {"text": "a cat <lora:Ink:0.5>", "lora_scales": {"ink": 0.25}}
+    task = (await submit(services, dataclasses.replace(WISH, params=params))).task
+    assert task.models == ("toy", "ink")
+    assert task.params["text"] == params["text"]
+    assert task.params["lora_scales"] == {"ink": 0.25}
+
+
+@pytest.mark.parametrize(
+    ("params", "error", "says"),
+    [
+        ({"text": "<lora:pencil>"}, UnknownModelError, "no lora 'pencil'; there are: ink, oil"),
+        ({"text": "x", "lora_scales": {"toy": 1}}, UnknownModelError, "no lora 'toy'"),
+        ({"text": "x", "lora_scales": {"oil": 1}}, MisfitError, "'oil' is for models of family sdxl, but 'toy' is of"),
+    ],
+)
+async def test_loras_that_are_not_there_or_do_not_fit_are_refused(services, params, error, says):
+    with pytest.raises(error, match=says):
+        await submit(services, dataclasses.replace(WISH, params=params))
+
+
+@pytest.mark.parametrize(
+    ("params", "negative", "embeddings"),
+    [
+        ({"text": "x"}, "bad-hands", ["bad-hands"]),
+        ({"text": "in Style", "negative_prompt": "fog"}, "fog, bad-hands", ["bad-hands", "style"]),
+        ({"text": "x", "negative_prompt": "EasyNegative"}, "EasyNegative", ["bad-hands"]),
+        ({"text": "stylish", "disable_easy_negative": True}, "", []),
+        ({"text": "style", "embeddings": [], "disable_easy_negative": True}, "", []),
+    ],
+)
+async def test_embeddings_that_prompts_mention_are_models_of_the_task(services, params, negative, embeddings):
+    entries = services.catalog.entries
+    marked = tuple(entry.model_copy(update={"negative": entry.name == "bad-hands"}) for entry in entries)
+    services = dataclasses.replace(services, catalog=Catalog(marked))
+    task = (await submit(services, dataclasses.replace(WISH, params=params))).task
+    assert task.params["negative_prompt"] == negative
+    assert task.params["embeddings"] == embeddings
+    assert task.models == ("toy", *embeddings)
 
 
 async def test_a_repeated_key_is_known_after_the_queue_was_wiped(services, painter):
@@ -153,3 +196,48 @@ async def test_a_tenant_that_may_not_have_the_usual_retention_has_its_own_first(
     asked = dataclasses.replace(WISH, priority="high")
     assert (await submit(services, asked)).task.retention == "7d"
     assert (await submit(services, dataclasses.replace(asked, retention="30d"))).task.retention == "30d"
+
+
+async def test_a_task_without_a_model_is_accepted_and_leased(services, painter):
+    params = {"lt_rb": [1, 2, 3, 4]}
+    task = (await submit(services, dataclasses.replace(WISH, type="cv.modify_box", params=params))).task
+    assert task.models == ()
+    assert 0 < task.cost < 1
+    assert (await painter.take()).task == task
+
+
+async def test_a_workflow_keeps_the_images_and_seeds_of_its_nodes(services, png):
+    inline = base64.b64encode(png).decode()
+    nodes = [
+        {"key": "a", "endpoint": "/img2img/sd", "data": {"text": "x", "url": inline, "version": "anime"}},
+        {"key": "b", "endpoint": "cv.grayscale", "injections": {"a": {"index": 0, "field": "url"}}},
+    ]
+    params = {"nodes": nodes, "target": "b", "intermediate": ["a"]}
+    task = (await submit(services, dataclasses.replace(WISH, type="workflow", params=params))).task
+    data = task.params["nodes"][0]["data"]
+    assert data["url"].startswith("file-")
+    assert data["seed"] >= 0
+    assert task.models == ("anime-toy",)
+
+
+async def test_a_workflow_with_an_unknown_model_or_a_lost_image_is_refused(services):
+    for data, error, says in [
+        ({"text": "x", "model": "nobody"}, UnknownModelError, "no model 'nobody'"),
+        ({"text": "x", "url": "file-" + "0" * 32}, BadInputError, r"nodes\.0\.data\.url: there is no upload"),
+    ]:
+        endpoint = "img2img.sd" if "url" in data else "txt2img.sd"
+        params = {"nodes": [{"key": "a", "endpoint": endpoint, "data": data}], "target": "a"}
+        with pytest.raises(error, match=says):
+            await submit(services, dataclasses.replace(WISH, type="workflow", params=params))
+
+
+@pytest.mark.parametrize(("kind", "family"), [("txt2img.sd", "sd1, sd2, sdxl: toy"), ("img2img.sr", "upscaler: there")])
+async def test_a_model_of_no_use_to_the_task_is_refused_with_those_that_are(services, png, kind, family):
+    name = {"txt2img.sd": "ink", "img2img.sr": "toy"}[kind]
+    params = {"text": "x", "model": name} if kind == "txt2img.sd" else {"url": picture_of(png), "model": name}
+    with pytest.raises(MisfitError, match=f"model '{name}' is of family .* name one of family {family}"):
+        await submit(services, dataclasses.replace(WISH, type=kind, params=params))
+
+
+def picture_of(png: bytes) -> str:
+    return base64.b64encode(png).decode()

@@ -13,6 +13,9 @@ import torch
 from PIL import Image
 
 from models.checkpoint import Checkpoint, Conditioning
+from models.lora import Lora
+from models.merging import Adapter
+from models.tome import TokenMerging
 from pipelines.engine import samplers
 from pipelines.engine.batch import Batch, key_of
 from pipelines.engine.noise import SeededNoise
@@ -117,17 +120,24 @@ def test_guidance_is_each_rows_own(sd1: Checkpoint) -> None:
     assert not torch.allclose(by_one, by_nine, atol=1e-2)
 
 
-def test_only_what_shapes_the_tensors_parts_trajectories(sd1: Checkpoint, toys: dict[str, Checkpoint]) -> None:
+def test_only_what_shapes_the_tensors_parts_trajectories(
+    sd1: Checkpoint, toys: dict[str, Checkpoint], loras: dict[str, Lora]
+) -> None:
     key = key_of(trajectory(sd1))
     same = [
         trajectory(sd1, "x", seed=9, sampler="heun", steps=3, guidance=2.0),
         trajectory(sd1, negative_text=None),
+        trajectory(sd1.adapted([Adapter(loras["lora/toy-lora"], 0, 1)])),
         trajectory(sd1, source=torch.zeros(1, 4, 8, 8), strength=0.5),
     ]
     other = [
         trajectory(sd1, width=72),
         trajectory(sd1, circular=True),
         trajectory(sd1, "word " * 100),
+        trajectory(sd1.adapted([Adapter(loras["lora/toy-lora"], 0.8)])),
+        trajectory(sd1.adapted([Adapter(loras["lora/toy-lora"], 0.7)])),
+        trajectory(sd1.adapted(tome=TokenMerging())),
+        trajectory(sd1.adapted(tome=TokenMerging(seed=1))),
         trajectory(toys["toy-sd2"]),
         trajectory(toys["toy-sdxl"]),
     ]

@@ -108,3 +108,9 @@ def test_a_verdict_against_larger_batches_is_looked_at_again() -> None:
 )
 def test_knee(times: dict[int, float], best: int) -> None:
     assert knee(times) == best
+
+
+def test_loras_are_as_fast_as_none() -> None:
+    capacity = Capacity()
+    worn = key(64)._replace(adapters=(("ink", 0.8),))
+    assert learn(capacity, worn, launch_bound) == capacity.rows(key(64)) == 16

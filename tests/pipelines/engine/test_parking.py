@@ -18,7 +18,7 @@ TXT2IMG = Txt2Img()
 @pytest.mark.parametrize("steps_before", [0, 2, 6])
 def test_it_goes_on_elsewhere_bit_for_bit(shelf: Shelf, steps_before: int) -> None:
     """Two images, in the first or in the second pass."""
-    wanted = wish(0, sampler="dpmpp_2m", num_steps=4, num_samples=2, highres_info={"upscale_factor": 1.5})
+    wanted = wish(1, sampler="dpmpp_2m", num_samples=2, highres_info={"upscale_factor": 1.5})
     here, elsewhere = Engine(shelf, Capacity()), Engine(shelf, Capacity())
     here.add("whole", TXT2IMG, wanted, {})
     whole = images_of(run_dry(here))["whole"]

@@ -62,14 +62,15 @@ def test_only_what_is_old_and_committed_is_forgotten(open_file, tmp_path) -> Non
     assert keys(file, "outcomes") == ["a", "b", "c"]
 
 
-def test_what_nobody_here_reads_goes_after_a_week(open_file, tmp_path) -> None:
+@pytest.mark.parametrize("log", ["usage", "poison"])
+def test_what_nobody_here_reads_goes_after_a_week(open_file, tmp_path, log) -> None:
     file = open_file()
-    file.write([Append("usage", "old", "{}"), Append("usage", "young", "{}")])
+    file.write([Append(log, "old", "{}"), Append(log, "young", "{}")])
     with sqlite3.connect(tmp_path / "logs.sqlite") as other:
         other.execute("update records set at = ? where key = 'old'", (time.time() - KEPT_S - 1,))
     other.close()
     file.prune()
-    assert keys(file, "usage") == ["young"]
+    assert keys(file, log) == ["young"]
 
 
 def test_an_offset_is_never_used_twice(open_file, tmp_path) -> None:

@@ -10,17 +10,17 @@ from server.controller.callbacks import SAVED
 from server.controller.settle import Settling
 from server.metrics import REGISTRY
 from server.queue import DueCallback
-from server.task import RETENTION_S, Callback, Status
+from server.task import POISON, RETENTION_S, Callback, Failure, Outcome, Status
 from server.usage import Usage, usage_of
 
 FAR = 1e12
 
 
-def read_usage(folder) -> list[Record]:
-    """What the log of usage has."""
+def read_log(folder, name: str) -> list[Record]:
+    """What a log has that nobody here reads."""
     file = LogFile(folder / "logs.sqlite", 5.0)
     with closing(file):
-        return file.read("usage", 0, 1000)
+        return file.read(name, 0, 1000)
 
 
 @pytest.fixture
@@ -81,8 +81,19 @@ async def test_what_a_task_cost_is_recorded_once_however_often_it_is_settled(
     assert sorted(keys) == [f"usage/2023-11-14/red/{task.id}.json" for task in (done, failed)]
     charges = {usage.task: usage.charge for usage in [Usage.model_validate_json(await bucket.get(key)) for key in keys]}
     assert charges == {done.id: 2.0, failed.id: 0.0}
-    logged = [(each.key, Usage.model_validate_json(each.value).charge) for each in read_usage(tmp_path)]
-    assert logged == [(done.id, 2.0), (failed.id, 0.0), (done.id, 2.0)]
+    logged = [(each.key, Usage.model_validate_json(each.value).charge) for each in read_log(tmp_path, "usage")]
+    assert sorted(logged) == sorted([(done.id, 2.0), (failed.id, 0.0), (done.id, 2.0)])
+
+
+async def test_poison_is_told_of_and_other_failures_are_not(
+    tmp_path, broker, settle_all, make_task, make_outcome
+) -> None:
+    poison, bad = make_task(), make_task()
+    for task, code in ((poison, POISON), (bad, "bad_input")):
+        await broker.publish_outcome(make_outcome(task, Status.FAILED, failure=Failure(code=code, message="no")))
+    await settle_all()
+    (record,) = read_log(tmp_path, "poison")
+    assert Outcome.model_validate_json(record.value).task == poison
 
 
 async def test_a_task_that_ends_is_counted_once(broker, settle_all, make_task, make_outcome) -> None:
@@ -292,7 +303,7 @@ async def test_cut_off_anywhere_and_repeated_it_comes_to_the_same(
         assert await queue.next_callbacks(FAR, 9) == [DueCallback(task.id, first.finished_at)]
         await queue.drop_callback(task.id)
         assert await bucket.get(callback_key(task.id)) is not None
-        assert task.id in {record.key for record in read_usage(tmp_path)}
+        assert task.id in {record.key for record in read_log(tmp_path, "usage")}
         assert await bucket.get(usage_key(usage_of(await bucket.manifest(task.id)).day, "t", task.id)) is not None
         again = SQLiteBroker(tmp_path / "logs.sqlite")
         assert (await anext(again.outcomes()))[1] is None, "all is committed"

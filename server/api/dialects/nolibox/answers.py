@@ -52,11 +52,15 @@ def _made(manifest: Manifest, links: Links) -> dict[str, Any]:
     """A picture, control maps and the pictures that follow them, or what was said, each in its own shape."""
     urls, hints = (list(image_urls(manifest, kind, links)) for kind in KINDS)
     answer = manifest.outcome.answer
+    if manifest.task.type == "workflow" and answer is not None:
+        return {"response": _workflow(answer, hints, urls), "img_urls": urls}
     if answer is not None:
         return {"response": answer, "img_urls": urls}
     if manifest.task.type.startswith("control"):
         return {"response": _control(hints, urls), "img_urls": urls}
     first = urls[0] if urls else ""
+    if manifest.task.type == "pipeline.paste":
+        return {"response": {"url": first, "reason": ""}, "img_urls": urls}
     return {"cdn": first, "cos": first, "img_urls": urls, "safe": True, "reason": ""}
 
 
@@ -66,6 +70,22 @@ def _control(hints: list[str], results: list[str]) -> dict[str, list[str]]:
         hints, results = results, []
     reasons = {"hint_reasons": [""] * len(hints), "result_reasons": [""] * len(results)}
     return {"hint_urls": hints, "result_urls": results, **reasons}
+
+
+def _workflow(answer: dict[str, Any], hints: list[str], results: list[str]) -> dict[str, Any]:
+    """What nodes said rather than drew stands beside their pictures, as `answer`."""
+    between = {
+        key: _told([hints[place] for place in one["hints"]], one["answer"])
+        for key, one in answer["intermediate"].items()
+    }
+    target = _told(results, answer["target"])
+    if answer["is_exception"]:
+        target["reasons"] = [answer["reason"]]
+    return {"is_exception": answer["is_exception"], **target, "intermediate": between}
+
+
+def _told(urls: list[str], said: dict[str, Any] | None) -> dict[str, Any]:
+    return {"urls": urls, "reasons": [""] * len(urls)} | ({} if said is None else {"answer": said})
 
 
 def _unfinished(manifest: Manifest) -> dict[str, Any]:

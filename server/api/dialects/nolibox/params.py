@@ -10,7 +10,7 @@ from pydantic import AliasChoices
 from pipelines.pipeline import AnyPipeline
 
 IGNORED = frozenset({"disable_easy_negative", "use_seed", "tome_info", "promptInfo", "timestamp", "localModels"})
-"""What its gateway knows and has no bearing on the image here; token merging trades likeness for speed."""
+"""What its gateway knows, and tasks that do not know it may do without."""
 
 NO_TEXT = (None, "")
 
@@ -29,7 +29,9 @@ def translated(pipeline: AnyPipeline, params: Mapping[str, Any], beside: Mapping
         if "model" in fields and "model" in sent:
             sent.pop("version", None)
     return {
-        name: value for name, value in sent.items() if name not in IGNORED and _says_something(pipeline, name, value)
+        name: value
+        for name, value in sent.items()
+        if (name in fields or name not in IGNORED) and _says_something(pipeline, name, value)
     }
 
 

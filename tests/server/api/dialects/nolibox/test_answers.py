@@ -93,3 +93,42 @@ def test_a_failed_task_is_told_with_its_reason():
 def test_a_canceled_task_is_told_as_interrupted():
     body = callback_body(manifest(Status.CANCELED), LINKS)
     assert (body["success"], body["data"]["reason"]) == (False, "interrupted")
+
+
+def image(kind: str = "image") -> Image:
+    return Image(key="k", width=8, height=8, bytes=1, sha256="0" * 64, kind=kind)
+
+
+def answered(kind: str, **what: object) -> dict[str, object]:
+    made = manifest(Status.SUCCEEDED, **what)
+    task = made.task.model_copy(update={"type": kind})
+    outcome = made.outcome.model_copy(update={"task": task})
+    return callback_body(made.model_copy(update={"outcome": outcome}), LINKS)["data"]
+
+
+def test_a_paste_answers_its_picture_and_a_reason():
+    data = answered("pipeline.paste", images=(image(),))
+    assert data["response"] == {"url": data["img_urls"][0], "reason": ""}
+
+
+def test_a_workflow_answers_its_target_and_what_was_made_on_the_way():
+    between = {"cut": {"hints": [1], "answer": None}, "words": {"hints": [], "answer": {"text": "x"}}}
+    answer = {"is_exception": False, "reason": "", "target": None, "intermediate": between}
+    images = (image(), image("hint"), image("hint"))
+    response = answered("workflow", images=images, answer=answer)["response"]
+    (url,) = response["urls"]
+    assert response == {
+        "is_exception": False,
+        "urls": [url],
+        "reasons": [""],
+        "intermediate": {
+            "cut": {"urls": [LINKS.image("b" * 32, 2, "png", 9_000_000_000)], "reasons": [""]},
+            "words": {"urls": [], "reasons": [], "answer": {"text": "x"}},
+        },
+    }
+
+
+def test_a_workflow_that_failed_on_the_way_says_why():
+    answer = {"is_exception": True, "reason": "node 'a': no", "target": None, "intermediate": {}}
+    response = answered("workflow", images=(), answer=answer)["response"]
+    assert (response["is_exception"], response["urls"], response["reasons"]) == (True, [], ["node 'a': no"])

@@ -17,13 +17,13 @@ def test_params_may_stand_in_the_envelope_alone():
 
 
 def test_the_gateways_own_words_are_dropped():
-    assert translated(TXT2IMG, {"text": "x", "disable_easy_negative": True, "tome_info": {"enable": True}}, {}) == {
-        "text": "x"
-    }
+    sent = {"text": "x", "use_seed": True, "promptInfo": {"a": 1}, "disable_easy_negative": True}
+    assert translated(TXT2IMG, sent, {}) == {"text": "x", "disable_easy_negative": True}
+    assert translated(pipelines.find("img2img.sr"), {"url": "x", "disable_easy_negative": True}, {}) == {"url": "x"}
 
 
 def test_an_empty_value_asks_for_the_default_where_no_text_is_meant():
-    sent = {"text": "", "negative_prompt": "", "use_circular": "", "seed": "", "sigmas": "", "custom_embeddings": {}}
+    sent = {"text": "", "negative_prompt": "", "use_circular": "", "seed": "", "sigmas": "", "someones": {}}
     assert translated(TXT2IMG, sent, {}) == {"text": "", "negative_prompt": ""}
 
 
@@ -33,9 +33,9 @@ def test_null_says_something_where_it_is_a_choice():
 
 
 def test_an_unknown_name_with_a_value_is_left_to_be_refused():
-    assert translated(TXT2IMG, {"text": "x", "custom_embeddings": {"a": [[0.1]]}}, {}).keys() == {
+    assert translated(TXT2IMG, {"text": "x", "someones": {"a": [[0.1]]}}, {}).keys() == {
         "text",
-        "custom_embeddings",
+        "someones",
     }
 
 

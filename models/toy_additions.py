@@ -1,0 +1,97 @@
+"""What changes the toys: LoRAs and embeddings of chance, in each lay-out that there is, for all to be read in tests."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+
+import torch
+from torch import Tensor, nn
+
+from models import toy_nets
+from models.module_names import originals
+from models.toy_nets import TOYS
+from models.toy_tokenizer import clip_tokenizer
+
+RANK = 4
+FELT = 0.5
+"""How large an update is beside the weight that it changes."""
+
+
+def kohya() -> dict[str, Tensor]:
+    """For toy-sd1: attention and convolutions of the UNet, and the text encoder."""
+    weights: dict[str, Tensor] = {}
+    for path, module in _nets("toy-sd1")["unet"]:
+        if ".attn" in path or path.endswith(("conv1", "proj_in")):
+            weights |= _trained(f"lora_unet_{path.replace('.', '_')}", module, ("lora_down", "lora_up"))
+    for path, module in _nets("toy-sd1")["text_encoder"]:
+        weights |= _trained(f"lora_te_text_model_{path.replace('.', '_')}", module, ("lora_down", "lora_up"))
+    return weights
+
+
+def peft() -> dict[str, Tensor]:
+    """For toy-sd1: attention of the UNet alone, as diffusers saves it; without alphas, which then are the rank."""
+    nets = _nets("toy-sd1")["unet"]
+    attention = [(path, module) for path, module in nets if path.endswith(("to_q", "to_v", "to_out.0"))]
+    trained = [_trained(f"unet.{path}", module, ("lora_A", "lora_B")) for path, module in attention]
+    return {key: tensor for one in trained for key, tensor in one.items() if not key.endswith("alpha")}
+
+
+def original() -> dict[str, Tensor]:
+    """For toy-sdxl: UNet by the names of its original, and both text encoders."""
+    weights: dict[str, Tensor] = {}
+    nets, names = _nets("toy-sdxl"), originals(toy_nets.unet(TOYS[2]))
+    for path, module in nets["unet"]:
+        if ".attn" in path or ".resnets." in path:
+            weights |= _trained(f"lora_unet_{names[path].replace('.', '_')}", module, ("lora_down", "lora_up"))
+    for place, part in enumerate(("text_encoder", "text_encoder_2"), start=1):
+        for path, module in nets[part]:
+            if path == "text_projection":
+                continue  # nobody trains it
+            name = path.removeprefix("text_model.").replace(".", "_")
+            weights |= _trained(f"lora_te{place}_text_model_{name}", module, ("lora_down", "lora_up"))
+    return weights
+
+
+def easy_negative() -> dict[str, Tensor]:
+    """Two vectors for toy-sd1, in the lay-out of A1111's web UI."""
+    return {"emb_params": torch.randn(2, 64).half()}
+
+
+def for_sdxl() -> dict[str, Tensor]:
+    """Two vectors for each text encoder of toy-sdxl."""
+    return {"clip_l": torch.randn(2, 32).half(), "clip_g": torch.randn(2, 64).half()}
+
+
+ADDITIONS: Mapping[str, Callable[[], dict[str, Tensor]]] = {
+    "toy-lora.safetensors": kohya,
+    "toy-lora-peft.safetensors": peft,
+    "toy-lora-xl.safetensors": original,
+    "toy-embedding.safetensors": easy_negative,
+    "toy-embedding-xl.safetensors": for_sdxl,
+}
+
+
+def _nets(name: str) -> dict[str, list[tuple[str, nn.Linear | nn.Conv2d]]]:
+    """Path and shape of each module of a toy that a LoRA may change, by part; their weights are of no interest."""
+    (toy,) = (toy for toy in TOYS if toy.name == name)
+    parts: dict[str, nn.Module] = {"unet": toy_nets.unet(toy)}
+    for place, width in enumerate(toy.widths):
+        vocabulary = len(clip_tokenizer(toy.pads[place]))
+        part = f"text_encoder_{place + 1}" if place else "text_encoder"
+        parts[part] = toy_nets.text_encoder(toy, width, vocabulary, projection=place == 1)
+    return {
+        part: [(path, each) for path, each in net.named_modules() if isinstance(each, nn.Linear | nn.Conv2d)]
+        for part, net in parts.items()
+    }
+
+
+def _trained(name: str, module: nn.Linear | nn.Conv2d, halves: tuple[str, str]) -> dict[str, Tensor]:
+    """A down and an up of RANK, as if training had moved them from zero; alpha is half the rank, as is common."""
+    out, into, *kernel = module.weight.shape
+    width = into * torch.Size(kernel).numel()
+    down, up = torch.randn(RANK, into, *kernel) / width**0.5, torch.randn(out, RANK, *[1] * len(kernel))
+    return {
+        f"{name}.{halves[0]}.weight": down.half(),
+        f"{name}.{halves[1]}.weight": (up * FELT / RANK**0.5).half(),
+        f"{name}.alpha": torch.tensor(RANK / 2),
+    }

@@ -1,0 +1,114 @@
+"""What a task adds to its checkpoint: LoRAs, embeddings and the merging of tokens."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Annotated, Self
+
+from pydantic import Field, model_validator
+
+from models.catalog import EMBEDDING, LORA
+from models.entry import ModelEntry
+from models.lora_tags import MOST, Scales, parted
+from models.words import any_of
+from pipelines.pipeline import Models, Params
+from pipelines.tome import TomeInfo
+
+if TYPE_CHECKING:
+    from models.checkpoint import Checkpoint
+
+Scale = Annotated[float, Field(ge=-MOST, le=MOST)]
+MOST_LORAS = 8
+Word = Annotated[str, Field(min_length=1, max_length=64, pattern=r"^[^()\[\]\\\s][^()\[\]\\]*$")]
+Vector = Annotated[list[Annotated[float, Field(allow_inf_nan=False)]], Field(min_length=1, max_length=4096)]
+
+
+class AdditionParams(Params):
+    """A prompt, and what may be called in by it or beside it."""
+
+    text: str
+    negative_prompt: str
+
+    lora_scales: dict[str, Scale] | None = Field(
+        None,
+        description="LoRAs by name or alias, as GET /v1/models lists them, and how strongly they are felt; those of "
+        f"`<lora:…>` in text are added. {MOST_LORAS} at most.",
+        examples=[{"toy-lora": 0.8}],
+    )
+    lora_paths: tuple[str, ...] | None = Field(None, description="Not offered; null only. See lora_scales.")
+    custom_embeddings: dict[Word, Annotated[list[Vector], Field(min_length=1, max_length=32)]] = Field(
+        {},
+        max_length=16,
+        description="Words, and the vectors that stand in for them in prompts (textual inversion), each as many "
+        "numbers as the model's text encoder is wide.",
+    )
+    embeddings: tuple[str, ...] | None = Field(
+        None,
+        description="Embeddings by name, as GET /v1/models lists them, that prompts may mention; null: all there are.",
+    )
+    tome_info: TomeInfo | None = Field(None, description="Merge tokens that are alike: faster, and a little unlike.")
+    disable_easy_negative: bool = Field(
+        False, description="Leave out the embeddings that this server adds to every negative prompt, if it does."
+    )
+
+    @model_validator(mode="after")
+    def _check_loras(self) -> Self:
+        if self.lora_paths:
+            raise ValueError(
+                "lora_paths is not offered: callers name LoRAs, never files; have the file listed in models.yaml as "
+                "family lora, and give its name in lora_scales"
+            )
+        if len(self.loras) > MOST_LORAS:
+            raise ValueError(f"{len(self.loras)} LoRAs are too many; {MOST_LORAS} may work together")
+        if parted(self.negative_prompt)[1]:
+            raise ValueError("<lora:…> has no meaning in negative_prompt; write it in text")
+        return self
+
+    @model_validator(mode="after")
+    def _check_embeddings(self) -> Self:
+        for word, vectors in self.custom_embeddings.items():
+            if len({len(vector) for vector in vectors}) > 1:
+                raise ValueError(f"custom_embeddings: the vectors of {word!r} differ in length; make them equal")
+        return self
+
+    def mentioning(self, embeddings: Sequence[ModelEntry]) -> Self:
+        """These parameters with the embeddings that their prompts mention, of those that may be mentioned; those that
+        every negative prompt gets are mentioned there."""
+        negative = self.negative_prompt
+        for entry in embeddings:
+            if entry.negative and not self.disable_easy_negative and not _mentions(entry, negative):
+                negative = ", ".join(filter(None, (negative, entry.name)))
+        mentioned = [entry.name for entry in embeddings if _mentions(entry, self.text) or _mentions(entry, negative)]
+        allowed = mentioned if self.embeddings is None else self.embeddings
+        return self.model_copy(update={"embeddings": tuple(allowed), "negative_prompt": negative})
+
+    @property
+    def loras(self) -> dict[str, Scales]:
+        """The LoRAs of lora_scales and of the prompt, by name; the scales of one that is named twice add up."""
+        named = [(name.lower(), Scales(scale, scale)) for name, scale in (self.lora_scales or {}).items()]
+        loras: dict[str, Scales] = {}
+        for name, scales in (*named, *parted(self.text)[1]):
+            loras[name] = loras.get(name, Scales(0, 0)) + scales
+        return loras
+
+    @property
+    def additions(self) -> tuple[str, ...]:
+        """Names of the models that this task needs besides its checkpoint."""
+        return (*(LORA + name for name in self.loras), *(EMBEDDING + name for name in self.embeddings or ()))
+
+    def painter_among(self, models: Models, name: str) -> Checkpoint:
+        """The checkpoint of this name with the task's LoRAs and embeddings, of which its own win."""
+        from models.embedding import inversion
+        from models.merging import Adapter
+
+        adapters = [Adapter(models.lora(LORA + lora), *scales) for lora, scales in self.loras.items()]
+        checkpoint = models.checkpoint(name)
+        installed = [each for name in self.embeddings or () for each in models.embedding(EMBEDDING + name).inversions]
+        own = [inversion(*each) for each in self.custom_embeddings.items()]
+        inversions, tome = [*installed, *own], self.tome_info.tome if self.tome_info else None
+        plain = not adapters and not inversions and tome is None
+        return checkpoint if plain else checkpoint.adapted(adapters, inversions, tome)
+
+
+def _mentions(entry: ModelEntry, prompt: str) -> bool:
+    return any_of([entry.name, *entry.aliases]).search(prompt) is not None

@@ -1,0 +1,53 @@
+"""Say in words what is in a picture."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING
+
+from pydantic import AliasChoices, Field
+
+from pipelines.pipeline import Made, Models, Params, Pipeline, Recipe, Work
+from pipelines.references import ImageRef
+
+if TYPE_CHECKING:
+    import numpy as np
+
+
+class CaptionParams(Params):
+    url: ImageRef
+    model: str = Field(
+        "captioner",
+        max_length=64,
+        validation_alias=AliasChoices("model", "version"),
+        description="A model of family `captioner` that GET /v1/models lists. Also called `version`.",
+    )
+    max_wh: int = Field(1024, ge=64, le=8192, description="Shrink the picture to this longest side first.")
+    callback_url: str = Field("", max_length=2048, description="Kept for old clients; the envelope's notify_url wins.")
+
+
+class Caption(Pipeline[CaptionParams]):
+    """Answers `{text}`."""
+
+    names = ("img2txt.caption",)
+    title = "Caption"
+    Params = CaptionParams
+    families = frozenset({"captioner"})
+    answers = ("a house",)
+
+    def needs(self, params: CaptionParams) -> tuple[str, ...]:
+        return (params.model,)
+
+    def work(self, params: CaptionParams) -> Work:
+        return Work(pixels=512 * 512, images=1, steps=1)
+
+    def run(self, params: CaptionParams, models: Models, images: Mapping[str, np.ndarray]) -> Recipe:
+        from models.pixels import flattened, shrunk
+
+        captioner = models.captioner(params.model)
+        picture, _ = flattened(shrunk(images["url"], params.max_wh))
+        tokens = []
+        for token in captioner.tokens(picture):
+            tokens.append(token)
+            yield []
+        return Made(answer={"text": captioner.text(tokens)})

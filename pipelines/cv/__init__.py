@@ -1,0 +1,1 @@
+"""Small steps on pictures and masks, for workflows above all; a task type each."""

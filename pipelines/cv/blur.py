@@ -1,0 +1,33 @@
+"""Smooth a picture."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING
+
+from pydantic import Field
+
+from pipelines.pipeline import Made
+from pipelines.retouch import Retouch, Retouched
+
+if TYPE_CHECKING:
+    import numpy as np
+
+
+class BlurParams(Retouched):
+    radius: float = Field(2, ge=0, le=256, description="Deviation of the Gaussian, in pixels.")
+
+
+class Blur(Retouch[BlurParams]):
+    names = ("cv.blur",)
+    title = "Blur"
+    Params = BlurParams
+
+    def made(self, params: BlurParams, images: Mapping[str, np.ndarray]) -> Made:
+        import numpy as np
+        from PIL import Image, ImageFilter
+
+        picture = Image.fromarray(images["url"])
+        weighted = picture.convert("RGBa") if picture.mode == "RGBA" else picture
+        blurred = weighted.filter(ImageFilter.GaussianBlur(params.radius))
+        return Made([np.asarray(blurred.convert(picture.mode))])

@@ -1,0 +1,33 @@
+"""Cut a box out of a picture."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING
+
+from pipelines.pipeline import Made
+from pipelines.retouch import BadBoxError, LtRb, Retouch, Retouched
+
+if TYPE_CHECKING:
+    import numpy as np
+
+
+class CropImageParams(Retouched):
+    lt_rb: LtRb
+
+
+class CropImage(Retouch[CropImageParams]):
+    names = ("cv.crop_image",)
+    title = "Crop"
+    Params = CropImageParams
+
+    def made(self, params: CropImageParams, images: Mapping[str, np.ndarray]) -> Made:
+        height, width = images["url"].shape[:2]
+        left, top, right, bottom = params.lt_rb
+        left, top, right, bottom = max(left, 0), max(top, 0), min(right, width), min(bottom, height)
+        if left >= right or top >= bottom:
+            raise BadBoxError(
+                f"lt_rb {list(params.lt_rb)} holds no pixel of the picture, which is {width}×{height}; "
+                "give left, top, right, bottom, with right above left and bottom above top"
+            )
+        return Made([images["url"][top:bottom, left:right].copy()])

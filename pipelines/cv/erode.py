@@ -1,0 +1,41 @@
+"""Make what is opaque in a picture smaller."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING
+
+from pydantic import Field
+
+from pipelines.pipeline import Made
+from pipelines.retouch import Retouch, Retouched
+
+if TYPE_CHECKING:
+    import numpy as np
+
+
+class ErodeParams(Retouched):
+    n_iter: int = Field(1, ge=1, le=64, description="How often.")
+    kernel_size: int = Field(3, ge=1, le=63, description="Side of the square that must be opaque around a pixel.")
+    threshold: int = Field(0, ge=0, le=254, description="What is more opaque than this counts as opaque.")
+    padding: int = Field(8, ge=0, le=256, description="0: the edge of the picture is no edge; else it erodes as well.")
+
+
+class Erode(Retouch[ErodeParams]):
+    names = ("cv.erode",)
+    title = "Erode"
+    Params = ErodeParams
+
+    def made(self, params: ErodeParams, images: Mapping[str, np.ndarray]) -> Made:
+        import numpy as np
+        from scipy.ndimage import minimum_filter1d
+
+        from models.pixels import opaque
+
+        picture = opaque(images["url"]).copy()
+        alpha = np.where(picture[:, :, 3] > params.threshold, np.uint8(255), np.uint8(0))
+        side = params.n_iter * (params.kernel_size - 1) + 1  # one square does what many smaller ones do in turn
+        for axis in (0, 1):
+            alpha = minimum_filter1d(alpha, side, axis, mode="constant", cval=0 if params.padding else 255)
+        picture[:, :, 3] = alpha
+        return Made([picture])

@@ -1,0 +1,53 @@
+"""Draw masks of boxes."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Self
+
+from pydantic import Field, model_validator
+
+from pipelines.pipeline import Made
+from pipelines.retouch import Drawn, LtRb, Retouch, Side
+
+if TYPE_CHECKING:
+    import numpy as np
+
+
+MOST_PIXELS = 64 << 20
+
+
+class GenerateMasksParams(Drawn):
+    w: Side
+    h: Side
+    lt_rb_list: tuple[LtRb, ...] = Field(min_length=1, max_length=64, description="The boxes, white on black.")
+    merge: bool = Field(False, description="All of them in one mask, rather than a mask each.")
+
+    @model_validator(mode="after")
+    def _refuse_too_many_pixels(self) -> Self:
+        count = 1 if self.merge else len(self.lt_rb_list)
+        if count * self.pixels > MOST_PIXELS:
+            raise ValueError(
+                f"{count} masks of {self.w}×{self.h} have more than {MOST_PIXELS} pixels together; merge them, or ask "
+                "for fewer"
+            )
+        return self
+
+    @property
+    def pixels(self) -> int:
+        return self.w * self.h
+
+
+class GenerateMasks(Retouch[GenerateMasksParams]):
+    names = ("cv.generate_masks",)
+    title = "Masks of boxes"
+    Params = GenerateMasksParams
+
+    def made(self, params: GenerateMasksParams, images: Mapping[str, np.ndarray]) -> Made:
+        import numpy as np
+
+        masks = [np.zeros((params.h, params.w, 3), np.uint8) for _ in params.lt_rb_list[: 1 if params.merge else None]]
+        for place, (left, top, right, bottom) in enumerate(params.lt_rb_list):
+            mask = masks[0 if params.merge else place]
+            mask[max(top, 0) : max(bottom, 0), max(left, 0) : max(right, 0)] = 255
+        return Made(masks)

@@ -1,0 +1,37 @@
+"""Take the mask out of a picture: its alpha, or its brightness if it has none."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING
+
+from pydantic import Field
+
+from pipelines.pipeline import Made
+from pipelines.retouch import Retouch, Retouched
+
+if TYPE_CHECKING:
+    import numpy as np
+
+
+class GetMaskParams(Retouched):
+    get_inverse: bool = Field(False, description="White where nothing is.")
+    binarize_threshold: int | None = Field(
+        None, ge=0, le=254, description="What is above becomes white, and all else black."
+    )
+
+
+class GetMask(Retouch[GetMaskParams]):
+    names = ("cv.get_mask",)
+    title = "Mask of a picture"
+    Params = GetMaskParams
+
+    def made(self, params: GetMaskParams, images: Mapping[str, np.ndarray]) -> Made:
+        import numpy as np
+        from PIL import Image
+
+        picture = images["url"]
+        mask = picture[:, :, 3] if picture.shape[2] == 4 else np.asarray(Image.fromarray(picture).convert("L"))
+        if params.binarize_threshold is not None:
+            mask = np.where(mask > params.binarize_threshold, np.uint8(255), np.uint8(0))
+        return Made([np.dstack([255 - mask if params.get_inverse else mask] * 3)])

@@ -1,0 +1,78 @@
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+from pydantic import ValidationError
+
+from pipelines.cutout import CutOut
+from pipelines.engine.events import Failed
+from tests.pipelines.conftest import Studio
+
+CUT_OUT = CutOut()
+OBJECT = np.zeros((48, 64), bool)
+OBJECT[12:36, 16:48] = True
+
+
+def params(**changes: Any) -> CutOut.Params:
+    return CutOut.Params.model_validate({"url": "https://example.com/a.png", **changes})
+
+
+def picture() -> np.ndarray:
+    pixels = np.random.default_rng(0).integers(0, 60, (48, 64, 3), dtype=np.uint8)
+    pixels[OBJECT] += 180
+    return pixels
+
+
+def alpha(studio: Studio) -> np.ndarray:
+    with studio.held("matting") as hold:
+        return hold.matting("matting").alpha(picture())
+
+
+def test_the_object_stays_and_the_ground_becomes_transparent(studio: Studio) -> None:
+    made = studio.image(CUT_OUT, params(), {"url": picture()})
+    assert np.array_equal(made[:, :, :3], picture())
+    assert np.array_equal(made[:, :, 3], alpha(studio))
+    assert ((made[:, :, 3] > 127) == OBJECT).mean() > 0.95
+
+
+def test_the_mask_alone(studio: Studio) -> None:
+    made = studio.image(CUT_OUT, params(output="alpha"), {"url": picture()})
+    assert np.array_equal(made, np.dstack([alpha(studio)] * 3))
+
+
+def test_a_hard_mask(studio: Studio) -> None:
+    made = studio.image(CUT_OUT, params(output="alpha", threshold=200), {"url": picture()})
+    assert np.array_equal(made[:, :, 0], np.where(alpha(studio) >= 200, 255, 0))
+
+
+def test_on_a_coloured_ground(studio: Studio) -> None:
+    made = studio.image(CUT_OUT, params(background="#ff8000", threshold=128), {"url": picture()})
+    opaque = alpha(studio) >= 128
+    assert (made[~opaque] == (255, 128, 0)).all()
+    assert np.array_equal(made[opaque], picture()[opaque])
+
+
+def test_what_was_transparent_stays_so(studio: Studio) -> None:
+    given = np.full((48, 64), 255, np.uint8)
+    given[:, 32:] = 0
+    white = picture()
+    white[:, 32:] = 255  # what is seen of the transparent half
+    with studio.held("matting") as hold:
+        seen = hold.matting("matting").alpha(white)
+    made = studio.image(CUT_OUT, params(), {"url": np.dstack([picture(), given])})
+    assert not made[:, 32:, 3].any()
+    assert np.array_equal(made[:, :32, 3], seen[:, :32])
+
+
+def test_a_model_that_does_not_cut_out_is_refused(studio: Studio) -> None:
+    failed = studio.run(CUT_OUT, params(model="toy-sd1"), {"url": picture()})
+    assert isinstance(failed, Failed)
+    assert (failed.code, "cannot cut out" in failed.message) == ("bad_input", True)
+
+
+@pytest.mark.parametrize("wrong", [{"output": "both"}, {"background": "red"}, {"threshold": 0}, {"url": ""}])
+def test_bad_parameters_are_refused(wrong: dict[str, object]) -> None:
+    with pytest.raises(ValidationError):
+        params(**wrong)

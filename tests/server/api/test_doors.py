@@ -1,0 +1,116 @@
+"""Each task type is taken at each door: our own, its typed route, and that of the API which Hua replaces."""
+
+import base64
+
+import pytest
+
+import pipelines
+from pipelines.guidance import HINTS
+
+MATRIX = {"a": 1, "b": 0, "c": 0, "d": 1, "e": 4, "f": 4}
+BOX = [0, 0, 8, 8]
+# As clients of the replaced API send them, `PNG` standing for a picture.
+SENT = {
+    "txt2img.sd": {"text": "roses", "version": "v1.5", "sampler": "k_euler", "num_steps": 20},
+    "txt2img.sd.inpainting": {"text": "roses", "url": "PNG", "mask_url": "PNG", "keep_original": True},
+    "txt2img.sd.outpainting": {"text": "roses", "url": "PNG", "inpainting_mask_padding": 32},
+    "img2img.sd": {"text": "roses", "url": "PNG", "fidelity": 0.2, "wh": [0, 0]},
+    "img2img.sr": {"url": "PNG", "is_anime": False, "target_w": 0, "target_h": 0},
+    "img2img.inpainting": {"url": "PNG", "mask_url": "PNG", "model": "lama", "use_refine": False},
+    "img2img.sod": {"url": "PNG"},
+    "img2txt.caption": {"url": "PNG", "max_wh": 1024},
+    "txt2txt.prompt_enhance": {"text": "roses", "repitition_penalty": 1.2, "num_return_sequences": 1},
+    **{f"control.{hint}": {"url": "PNG", "hint_url": "", "prompt": "roses", "base_model": "v1.5"} for hint in HINTS},
+    **{f"control.{hint}_hint": {"url": "PNG", "binarize_threshold": 128} for hint in HINTS},
+    **{f"control_new.{hint}": {"hint_url": "PNG", "prompt": "roses", "hint_start": 0.1} for hint in HINTS},
+    "control.multi": {
+        "url": "PNG",
+        "prompt": "roses",
+        "types": ["canny", "depth"],
+        "canny_params": {"control_strength": 0.5},
+    },
+    "control_new.multi": {"prompt": "roses", "controls": [{"type": "canny", "data": {"hint_url": "PNG"}}]},
+    "upscale.tile": {"url": "PNG", "text": "roses", "upscale_factor": 2, "grid_wh": 512, "padding": 32},
+    "pipeline.paste": {"url": "PNG", "bg_url": "PNG", **MATRIX, "resampling": "bilinear"},
+    "cv.affine": {"url": "PNG", **MATRIX, "w": 32, "h": 32},
+    "cv.blur": {"url": "PNG", "radius": 2},
+    "cv.crop_image": {"url": "PNG", "lt_rb": BOX},
+    "cv.erode": {"url": "PNG", "n_iter": 1, "kernel_size": 3, "threshold": 0, "padding": 8},
+    "cv.fill_bg": {"url": "PNG", "bg": [255, 0, 0]},
+    "cv.generate_masks": {"w": 32, "h": 32, "lt_rb_list": [BOX], "merge": False},
+    "cv.get_mask": {"url": "PNG", "get_inverse": False},
+    "cv.get_size": {"url": "PNG"},
+    "cv.grayscale": {"url": "PNG"},
+    "cv.hist_match": {"url": "PNG", "bg_url": "PNG", "use_hsv": False, "strength": 1.0},
+    "cv.inverse": {"url": "PNG"},
+    "cv.modify_box": {"lt_rb": BOX, "w": 32, "h": 32, "padding": 0, "to_square": False},
+    "cv.op": {"url": "PNG", "url2": "PNG", "op": "add"},
+    "cv.resize": {"url": "PNG", "w": 32, "h": 32, "mode": "fill"},
+    "workflow": {
+        "nodes": [
+            {"key": "a", "endpoint": "/txt2img/sd", "injections": {}, "data": {"text": "roses"}},
+            {"key": "b", "endpoint": "cv.blur", "injections": {"a": {"index": 0, "field": "url"}}, "data": {}},
+        ],
+        "target": "b",
+    },
+}
+MODELS = """
+models:
+  - {name: v1.5, path: net.safetensors, family: sd1}
+  - {name: esr, path: net.safetensors, family: upscaler}
+  - {name: lama, path: net.safetensors, family: lama}
+  - {name: matting, path: net.onnx, family: matting}
+  - {name: captioner, path: speaker, family: captioner}
+  - {name: enhancer, path: speaker, family: enhancer}
+"""
+
+
+@pytest.fixture
+def settings(settings):
+    folder = settings.models_path
+    guides = "".join(
+        f"  - {{name: {hint}-net, path: net.safetensors, family: controlnet, for: sd1, hint: {hint}}}\n"
+        f"  - {{name: {hint}-maps, path: net.safetensors, family: annotator, hint: {hint}}}\n"
+        for hint in HINTS
+    )
+    (folder / "models.yaml").write_text(MODELS + guides)
+    (folder / "speaker").mkdir()
+    for file in ("net.safetensors", "net.onnx", "speaker/model.safetensors", "speaker/config.json"):
+        (folder / file).write_bytes(b"weights")
+    return settings.model_copy(update={"task_limit": 1000})
+
+
+def sent(kind: str, picture: str):
+    def filled(value):
+        match value:
+            case "PNG":
+                return picture
+            case dict():
+                return {name: filled(each) for name, each in value.items()}
+            case list():
+                return [filled(each) for each in value]
+        return value
+
+    return filled(SENT[kind])
+
+
+def test_every_task_type_is_tried() -> None:
+    assert set(SENT) == {pipeline.names[0] for pipeline in pipelines.every()}
+
+
+async def test_every_task_is_taken_as_the_replaced_api_takes_it(client, png) -> None:
+    picture = base64.b64encode(png).decode()
+    for name in pipelines.all_names():
+        kind = pipelines.find(name).names[0]
+        reply = await client.post("/engine/push", json={"task": name, "params": sent(kind, picture)})
+        assert (reply.status_code, reply.json()["success"]) == (200, True), (name, reply.text)
+
+
+@pytest.mark.parametrize("typed", [False, True])
+async def test_every_task_is_taken_at_our_own_doors(client, png, typed: bool) -> None:
+    picture = base64.b64encode(png).decode()
+    for kind in SENT:
+        params = sent(kind, picture)
+        path, body = (f"/v1/pipelines/{kind}", {}) if typed else ("/v1/tasks", {"type": kind})
+        reply = await client.post(path, json=body | {"params": params})
+        assert (reply.status_code, reply.json().get("type")) == (202, kind), (kind, reply.text)

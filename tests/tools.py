@@ -1,0 +1,49 @@
+"""What the servers that tests run have in common: programs, ports, and one builder at a time."""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import os
+import shutil
+import socket
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+
+TOOLS = Path.home() / ".cache" / "hua-test"
+
+
+@contextlib.contextmanager
+def alone() -> Iterator[None]:
+    """Of all processes that run tests, one at a time is in such a block: what it fetches or builds, the others find."""
+    TOOLS.mkdir(parents=True, exist_ok=True)
+    with (TOOLS / "lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
+
+
+def installed(name: str, package: str) -> str:
+    """A program, installed where that is ours to do: tests that need it are never left out."""
+    if found := shutil.which(name):
+        return found
+    if os.geteuid() == 0 and Path("/etc/debian_version").exists():
+        with alone():
+            for words in ("update", f"install --yes --no-install-recommends {package}"):
+                subprocess.run(["apt-get", *words.split()], check=True, capture_output=True)
+    found = shutil.which(name)
+    assert found, f"there is no {name}; install it (Debian: apt-get install {package}), then test again"
+    return found
+
+
+def free_port() -> int:
+    return free_ports(1)[0]
+
+
+def free_ports(count: int) -> list[int]:
+    """Different ones: all are held until the last is found."""
+    listeners = [socket.create_server(("127.0.0.1", 0)) for _ in range(count)]
+    ports = [int(listener.getsockname()[1]) for listener in listeners]
+    for listener in listeners:
+        listener.close()
+    return ports
