@@ -210,7 +210,7 @@ class Worker:
 
     async def _beat(self, attempt: Attempt) -> None:
         try:
-            verdict = await self._services.queue.heartbeat(attempt.lease, attempt.progress)
+            verdict = await self._services.queue.heartbeat(attempt.lease, attempt.progress, attempt.on_device)
         except QueueUnavailableError:
             return  # the log of outcomes judges in the end, so work goes on
         if verdict is Verdict.LOST and not attempt.lost:

@@ -196,8 +196,9 @@ class Queue(Protocol):
         """
 
     async def expired(self) -> list[Lease]:
-        """Leases that ran out since last asked, this death counted; their tasks wait again, unless it was the last one
-        they had (DEATHS_UNTIL_POISON): then they are the caller's to fail, and told again until somebody has."""
+        """Leases that ran out since last asked, a death counted if the device still had the task. Their tasks wait
+        again, unless it was the last one they had (DEATHS_UNTIL_POISON): then they are the caller's to fail, and told
+        again until somebody has."""
 
     async def add_callback(self, callback: DueCallback) -> None: ...
 
@@ -218,8 +219,9 @@ class Queue(Protocol):
         lets others go first until the task has waited for COURTESY_S.
         """
 
-    async def heartbeat(self, lease: Lease, progress: Progress | None) -> Verdict:
-        """Renews the lease for another LEASE_S and records progress."""
+    async def heartbeat(self, lease: Lease, progress: Progress | None, on_device: bool = True) -> Verdict:
+        """Renews the lease for another LEASE_S and records progress. A task that is not `on_device` any more is not
+        what its worker dies of, and no death is counted."""
 
     async def give_back(self, lease: Lease, parked: str = "") -> None:
         """Puts the task back at the head of its line, no death counted: the worker is leaving. The next lease tells

@@ -57,7 +57,7 @@ local function held(id, token)
 end
 
 local function take_back(id)
-  redis.call('HDEL', key('task', id), 'token', 'worker', 'started_at', 'step', 'steps', 'preview')
+  redis.call('HDEL', key('task', id), 'token', 'worker', 'started_at', 'made', 'step', 'steps', 'preview')
   redis.call('HSET', key('task', id), 'state', 'waiting', 'since', now())
   redis.call('ZREM', key('leases'), id)
   join_line(read(id))

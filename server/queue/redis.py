@@ -191,9 +191,10 @@ class RedisQueue:
             raise
         return _granted(reply, token, worker)
 
-    async def heartbeat(self, lease: Lease, progress: Progress | None) -> Verdict:
+    async def heartbeat(self, lease: Lease, progress: Progress | None, on_device: bool = True) -> Verdict:
         told = (progress.step, progress.steps, progress.preview) if progress else ()
-        return Verdict.OK if await self._run("heartbeat", lease.task.id, lease.token, *told) else Verdict.LOST
+        held = await self._run("heartbeat", lease.task.id, lease.token, int(on_device), *told)
+        return Verdict.OK if held else Verdict.LOST
 
     async def give_back(self, lease: Lease, parked: str = "") -> None:
         await self._run("give_back", lease.task.id, lease.token, parked)

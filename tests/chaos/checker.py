@@ -25,6 +25,9 @@ REREAD_S = 10.0
 LATE_S = 6.0
 """Until a worker that was paused learns that what it is about to begin was canceled."""
 
+BEFORE_IT_BEGAN = 1
+"""Deaths that no device wrote down: a worker may be lost between the lease and the first step."""
+
 
 @dataclass(frozen=True, slots=True)
 class Broken:
@@ -203,15 +206,15 @@ def _poison(cases: list[Case], counts: Counts) -> Iterator[tuple[int, str]]:
     most = DEATHS_UNTIL_POISON * (1 + counts.redis_losses)
     for case in cases:
         begun = sum(run["what"] == "began" for run in case.runs)
-        ended = sum(run["what"] != "began" for run in case.runs)
+        cut_off = begun - sum(run["what"] == "ended" for run in case.runs)
         failure = case.outcome.get("failure") or {}
         if case.history.wanted[case.number].poison:
             if begun > most:
                 yield case.number, f"it is poison and was begun {begun} times, of {most}"
             if case.outcome.get("status") not in {"failed", None}:
                 yield case.number, f"it is poison and {case.outcome['status']}"
-        elif case.outcome.get("status") == "failed" and begun - ended < DEATHS_UNTIL_POISON:
-            yield case.number, f"it failed ({failure.get('code')}) though {begun - ended} of its runs were cut off"
+        elif case.outcome.get("status") == "failed" and cut_off < DEATHS_UNTIL_POISON - BEFORE_IT_BEGAN:
+            yield case.number, f"it failed ({failure.get('code')}) though only {cut_off} of its runs were cut off"
 
 
 def executions(history: History) -> Counter[str]:
