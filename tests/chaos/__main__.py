@@ -38,8 +38,8 @@ INVARIANTS = ("I1", "I2", "I3", "I6", "I7", "I8", "I11", "I13", "I16")
 def main() -> None:
     arguments = _parser().parse_args()
     say = sys.stdout.write
-    if arguments.mutants:
-        escaped = [name for name in MUTANTS if not _caught(name)]
+    if arguments.mutants is not None:
+        escaped = [name for name in arguments.mutants or MUTANTS if not _caught(name)]
         sys.exit(f"not caught: {', '.join(escaped)}" if escaped else None)
     counts = Counts(**{name: getattr(arguments, name) for name in Counts.names()})
     one = Plan(
@@ -53,6 +53,7 @@ def main() -> None:
     )
     say(f"seed {one.seed}: --seed {one.seed} with the same counts plans the same faults\n")
     verdict = carry_out(one, Path(tempfile.mkdtemp(prefix="hua-chaos-")))
+    arguments.out.parent.mkdir(parents=True, exist_ok=True)
     verdict.save(arguments.out)
     say(table(verdict))
     if verdict.broken:
@@ -92,8 +93,8 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--workers", type=int, default=6, metavar="N")
     parser.add_argument("--seconds", type=float, default=360, metavar="S", help="over which all is spread")
     parser.add_argument("--seed", type=int, default=secrets.randbelow(10**6))
-    parser.add_argument("--out", type=Path, default=Path("chaos.json"))
-    parser.add_argument("--mutants", action="store_true", help="instead see that every wrong version of Hua is caught")
+    parser.add_argument("--out", type=Path, default=Path(".data/chaos.json"))
+    parser.add_argument("--mutants", nargs="*", choices=MUTANTS, help="instead see that wrong versions are caught")
     return parser
 
 

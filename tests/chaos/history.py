@@ -9,6 +9,8 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
+SHORTLY_S = 2.0
+
 
 @dataclass(frozen=True, slots=True)
 class Wanted:
@@ -77,11 +79,14 @@ class History:
         return {event.task: event.said["id"] for event in self.events if event.kind == "accepted"}
 
     def told(self, number: int) -> str:
-        """All that is known of one task, a line each."""
+        """All that is known of one task, a line each, and the faults that came shortly before."""
+        seen_at = [event.at for event in self.events if event.task == number]
         lines = [f"{event.at:.3f} {event.kind} {event.said}" for event in self.events if event.task == number]
         text = self.wanted[number].params["text"]
         lines += [f"{run['at']:.3f} {run['what']} {run['attempt']}" for run in self.runs if run["text"] == text]
-        lines += [f"{event.at:.3f} {event.said}" for event in self.events if event.kind == "fault"]
+        faults = [event for event in self.events if event.kind == "fault"]
+        near = [fault for fault in faults if any(fault.at < at < fault.at + SHORTLY_S for at in seen_at)]
+        lines += [f"{fault.at:.3f} {fault.said}" for fault in near]
         outcomes = self.found.outcomes.get(self.ids().get(number, ""), [])
         logged = [f"outcome {outcome['attempt']} {outcome['status']}" for outcome in outcomes]
         return "\n".join([*sorted(lines), *logged])

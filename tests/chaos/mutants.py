@@ -23,11 +23,13 @@ from tests.chaos.run import Plan
 
 @dataclass(frozen=True, slots=True)
 class Mutant:
-    """`caught` is the invariant that must be seen broken; `faults` how many of each kind it needs."""
+    """`caught` is the invariant that must be seen broken; `faults` how many of each kind it needs, and `limit` how many
+    tasks a tenant may have."""
 
     change: Callable[[], None]
     caught: str
     faults: dict[str, int]
+    limit: int = 6
 
 
 def last_outcome_wins() -> None:
@@ -150,8 +152,8 @@ def cancel_is_only_said() -> None:
 
 
 MUTANTS = {
-    change.__name__: Mutant(change, caught, faults)
-    for change, caught, faults in (
+    change.__name__: Mutant(change, caught, *needs)
+    for change, caught, *needs in (
         (last_outcome_wins, "I3", {"repeats": 12}),
         (redis_is_the_judge, "I3", {"repeats": 12, "flushes": 2}),
         (commits_at_intake, "I1", {"flushes": 3}),
@@ -159,7 +161,7 @@ MUTANTS = {
         (callbacks_live_in_redis, "I6", {"flushes": 3}),
         (callbacks_tell_the_time, "I6", {"controller_kills": 1}),
         (poison_is_never_told, "I11", {}),
-        (no_limit, "I8", {}),
+        (no_limit, "I8", {}, 1),
         (cancel_is_only_said, "I3", {}),
     )
 }
@@ -175,7 +177,7 @@ def plan(name: str, seed: int) -> Plan:
         workers=2,
         controllers=1,
         tenants=2,
-        limit=2,
+        limit=MUTANTS[name].limit,
         poison=1,
         cluster=False,
         failing=0.6,
