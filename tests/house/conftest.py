@@ -19,7 +19,7 @@ import pytest
 
 from tests.tools import free_port
 
-START_S = 90
+START_S = 150
 
 
 class House:
