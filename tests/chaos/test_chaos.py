@@ -8,8 +8,8 @@ from tests.chaos.run import Plan, carry_out
 
 SHORT = Plan(
     seed=7,
-    tasks=150,
-    horizon_s=24,
+    tasks=120,
+    horizon_s=18,
     poison=2,
     counts=Counts(
         worker_kills=10,
