@@ -1,5 +1,5 @@
 # `make serve` and `make test` need Python 3.11+ and nothing else: uv comes into .tools, everything else into .venv.
-.PHONY: serve test check format
+.PHONY: serve test chaos chaos-mutants check format
 .DEFAULT_GOAL := serve
 
 UV := $(shell command -v uv 2>/dev/null || echo .tools/bin/uv)
@@ -10,6 +10,13 @@ serve: .venv/ready
 
 test: .venv/ready
 	$(RUN) pytest
+
+# Ten minutes of faults; `make chaos CHAOS="--worker-kills 20 --seed 7"` changes them.
+chaos: .venv/ready
+	$(RUN) python -m tests.chaos $(CHAOS)
+
+chaos-mutants: .venv/ready
+	$(RUN) python -m tests.chaos --mutants
 
 check: .venv/ready
 	$(RUN) ruff check

@@ -83,6 +83,8 @@ class Attempt:
         inputs = await self._while_bucket_is_away(lambda: self._inputs.fetch(task, self._params))
         self._spend("fetch", began)
         parked = await self._parked()
+        if self.lost:
+            raise TaskFailedError("aborted", "the task was stopped before it began")
         if device is None:
             raise DeviceGoneError("the device process is being started again")
         finished = await device.run(Run(self.lease.token, task.type, task.params, inputs, parked), self._note)

@@ -21,6 +21,7 @@ from server.messages import Abort, Advanced, Failed, Finished, FromDevice, Park,
 from server.settings import Settings
 
 STOP_S = 5.0
+CHILD = "server.device_loop"
 
 
 class DeviceDiedError(Exception):
@@ -48,9 +49,12 @@ class TaskParkedError(Exception):
 
 
 class Device:
-    """One child process. Not started again: a worker makes a new one."""
+    """One child process. Not started again: a worker makes a new one.
 
-    def __init__(self, settings: Settings, device: str) -> None:
+    `child` is the module that it runs; it must speak `server/messages.py`.
+    """
+
+    def __init__(self, settings: Settings, device: str, child: str = CHILD) -> None:
         self.vitals: Vitals | None = None
         self._ready = asyncio.Event()
         self._died = asyncio.Event()
@@ -61,7 +65,7 @@ class Device:
         ours, theirs = socket.socketpair()
         with theirs:
             self._process = subprocess.Popen(
-                [sys.executable, "-m", "server.device_loop", str(theirs.fileno()), device],
+                [sys.executable, "-m", child, str(theirs.fileno()), device],
                 pass_fds=[theirs.fileno()],
                 env=torch_environment(settings),
             )

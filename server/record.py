@@ -43,10 +43,16 @@ async def find_record(services: Services, task_id: str, tenant: str) -> Record:
     if not _ID.fullmatch(task_id):
         raise UnknownTaskError(task_id)
     view = await services.queue.find(task_id)
-    record = await complete(services, view) if view else await _forgotten(services, task_id)
+    record = await _known(services, view) if view else await _forgotten(services, task_id)
     if record.view.task.tenant != tenant:
         raise UnknownTaskError(task_id)
     return record
+
+
+async def _known(services: Services, view: View) -> Record:
+    """The record of a task that the queue knows; what has ended has ended, even if the queue lost sight of that."""
+    manifest = await services.bucket.manifest(view.task.id) if view.stale else None
+    return settled(manifest) if manifest is not None else await complete(services, view)
 
 
 async def _forgotten(services: Services, task_id: str) -> Record:

@@ -11,7 +11,7 @@ from collections.abc import Coroutine
 
 from server.attempt import LONGEST_PAUSE_S, Attempt
 from server.broker import BrokerUnavailableError
-from server.device import Device, DeviceDiedError, DeviceGoneError, TaskParkedError
+from server.device import CHILD, Device, DeviceDiedError, DeviceGoneError, TaskParkedError
 from server.inputs import Inputs
 from server.queue import HEARTBEAT_S, Lease, QueueUnavailableError, Verdict, WorkerView
 from server.services import Services
@@ -26,12 +26,13 @@ RESTART_S = (0.1, 1.0, 5.0, 15.0)
 
 
 class Worker:
-    """`run` works until it is canceled; `drain` ends it kindly."""
+    """`run` works until it is canceled; `drain` ends it kindly. `child` is the module that owns the device."""
 
-    def __init__(self, services: Services, device: str) -> None:
+    def __init__(self, services: Services, device: str, child: str = CHILD) -> None:
         self.name = f"{socket.gethostname()}:{os.getpid()}:{device}"
         self._services = services
         self._device_name = device
+        self._child = child
         self._device: Device | None = None
         self._inputs = Inputs.of(services)
         self._attempts: dict[str, Attempt] = {}
@@ -70,7 +71,7 @@ class Worker:
         """Starts the device's process again whenever it dies, ever more slowly while it does not even get ready."""
         deaths = 0
         while not self._draining:
-            device = Device(self._services.settings, self._device_name)
+            device = Device(self._services.settings, self._device_name, self._child)
             try:
                 vitals = await device.ready()
                 self._device, deaths = device, 0
@@ -209,7 +210,7 @@ class Worker:
 
     async def _beat(self, attempt: Attempt) -> None:
         try:
-            verdict = await self._services.queue.heartbeat(attempt.lease, attempt.progress)
+            verdict = await self._services.queue.heartbeat(attempt.lease, attempt.progress, attempt.on_device)
         except QueueUnavailableError:
             return  # the log of outcomes judges in the end, so work goes on
         if verdict is Verdict.LOST and not attempt.lost:

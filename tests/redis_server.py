@@ -5,6 +5,7 @@ from __future__ import annotations
 import subprocess
 import tempfile
 import time
+from pathlib import Path
 
 import redis
 
@@ -14,16 +15,18 @@ START_S = 10
 
 
 class RedisServer:
-    """May be stopped, started again with nothing in it, and emptied."""
+    """May be stopped, started again with nothing in it, and emptied. With a `folder` of its own it is started with
+    what it was told to SAVE there, if that file is still there."""
 
-    def __init__(self) -> None:
+    def __init__(self, folder: Path | None = None) -> None:
+        self.folder = folder or Path(tempfile.gettempdir())
         self.port = free_port()
         self.url = f"redis://127.0.0.1:{self.port}/0"
 
     def start(self) -> None:
         options = ["--port", str(self.port), "--bind", "127.0.0.1", "--save", "", "--appendonly", "no"]
         # What a replica is sent passes through a file there.
-        options += ["--dir", tempfile.gettempdir(), "--rdb-del-sync-files", "yes"]
+        options += ["--dir", str(self.folder), "--rdb-del-sync-files", "yes"]
         command = [executable(), *options, "--maxmemory-policy", "noeviction"]
         self._process = subprocess.Popen(command, stdout=subprocess.DEVNULL)
         deadline = time.monotonic() + START_S

@@ -53,6 +53,10 @@ class Intake:
             await self._queue.settle(manifest)
             await self.settled(task.id)
 
+    def has_read(self, task_id: str) -> bool:
+        """Whether this reading of the log came by a record of this task, which is not settled yet."""
+        return task_id in self._unsettled
+
     async def settled(self, task_id: str) -> None:
         """The manifest of this task is written, so its record need not be read again."""
         await self._commits.done(self._unsettled.pop(task_id, ()))

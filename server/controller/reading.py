@@ -10,7 +10,7 @@ from server.broker import Broker
 from server.bucket import Bucket
 from server.controller.intake import Intake
 from server.controller.keeping import keep
-from server.controller.recall import recall_callbacks, recall_ended
+from server.controller.recall import recall_callbacks, recall_ended, recall_settled
 from server.controller.settle import Settling
 from server.queue import Queue, QueueUnavailableError
 
@@ -44,6 +44,7 @@ class Reading:
 
         async def start() -> None:
             await intake.caught_up.wait()
+            await recall_settled(self._bucket, self._queue, intake.has_read)
             await recall_callbacks(self._bucket, self._queue)
             await self._queue.open()
             await recall_ended(self._bucket, self._queue)

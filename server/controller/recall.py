@@ -1,8 +1,9 @@
-"""What a queue that was just started is told from the bucket: callbacks to deliver, and how recent tasks ended."""
+"""What a queue that was just started is told from the bucket: callbacks to deliver, and how tasks ended."""
 
 from __future__ import annotations
 
 import logging
+from collections.abc import Callable
 from functools import partial
 from pathlib import PurePosixPath
 
@@ -15,6 +16,20 @@ from server.queue import Queue
 
 log = logging.getLogger(__name__)
 ENDED_RECALLED = 1000
+
+
+async def recall_settled(bucket: Bucket, queue: Queue, has_read: Callable[[str], bool]) -> None:
+    """Of tasks that the queue still holds, though the logs tell nothing of them any more: it came back older than it
+    was, and would have them run again."""
+
+    async def recall(task_id: str, turn: Turn) -> None:
+        if (manifest := await bucket.manifest(task_id)) is not None:
+            await queue.settle(manifest)
+
+    async with window() as recalling:
+        for task_id in await queue.unfinished():
+            if not has_read(task_id):
+                await recalling.begin(task_id, partial(recall, task_id))
 
 
 async def recall_callbacks(bucket: Bucket, queue: Queue) -> None:

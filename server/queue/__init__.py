@@ -69,6 +69,8 @@ class View:
     finished_at: float | None = None
     progress: Progress | None = None
     worker: str = ""
+    stale: bool = False
+    """The queue came back with less than it knew, and reads the logs again: the task may have ended since."""
 
     @classmethod
     def settled(cls, manifest: Manifest) -> View:
@@ -177,6 +179,9 @@ class Queue(Protocol):
     async def begin(self) -> None:
         """The logs are about to be read, from where they were committed."""
 
+    async def unfinished(self) -> list[str]:
+        """The ids of all tasks that have not ended, as far as it knows."""
+
     async def ingest(self, task: Task) -> None:
         """Makes a task from the log ready to be leased. Idempotent; does nothing for a settled one."""
 
@@ -184,14 +189,16 @@ class Queue(Protocol):
         """The task has ended: frees the slot, ends any lease, wakes watchers. Idempotent."""
 
     async def open(self) -> None:
-        """The logs have been read to their end: leases may be given out from now on, and the queue is complete.
+        """The logs have been read to their end: leases may be given out from now on, and the queue is complete. Those
+        that are held get a lease's time: who holds them may not have been heard for a while.
 
         Does nothing if the queue was emptied since `begin`: then it is not complete, and the logs are to be read again.
         """
 
     async def expired(self) -> list[Lease]:
-        """Leases that ran out since last asked, this death counted; their tasks wait again, unless it was the last one
-        they had (DEATHS_UNTIL_POISON): then they are the caller's to fail, and told again until somebody has."""
+        """Leases that ran out since last asked, a death counted if the device still had the task. Their tasks wait
+        again, unless it was the last one they had (DEATHS_UNTIL_POISON): then they are the caller's to fail, and told
+        again until somebody has."""
 
     async def add_callback(self, callback: DueCallback) -> None: ...
 
@@ -212,8 +219,9 @@ class Queue(Protocol):
         lets others go first until the task has waited for COURTESY_S.
         """
 
-    async def heartbeat(self, lease: Lease, progress: Progress | None) -> Verdict:
-        """Renews the lease for another LEASE_S and records progress."""
+    async def heartbeat(self, lease: Lease, progress: Progress | None, on_device: bool = True) -> Verdict:
+        """Renews the lease for another LEASE_S and records progress. A task that is not `on_device` any more is not
+        what its worker dies of, and no death is counted."""
 
     async def give_back(self, lease: Lease, parked: str = "") -> None:
         """Puts the task back at the head of its line, no death counted: the worker is leaving. The next lease tells

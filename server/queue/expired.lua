@@ -1,13 +1,16 @@
--- Takes back up to a hundred tasks whose lease ran out, a death counted. After the last death nobody works on one, but
--- somebody must fail it: it is told again, a lease's time later, in case whoever was told died too.
+-- Takes back up to a hundred tasks whose lease ran out, a death counted if the device still had it. After the last
+-- death nobody works on one, but somebody must fail it: it is told again, a lease's time later, in case whoever was
+-- told died too. Nobody is lost while the logs are read: a Redis that was away has not heard those that live.
 -- KEYS  the root of all keys
 -- ARGV  a token to hold those that are told again
 -- Answers {{body, token, worker, deaths}, …}.
 
 local lost = {}
+if not opened() then return lost end
 for _, id in ipairs(redis.call('ZRANGEBYSCORE', key('leases'), '-inf', now(), 'LIMIT', 0, 100)) do
   local found = redis.call('HMGET', key('task', id), 'body', 'token', 'worker')
-  local deaths = redis.call('HINCRBY', key('task', id), 'deaths', 1)
+  local made = redis.call('HEXISTS', key('task', id), 'made')
+  local deaths = redis.call('HINCRBY', key('task', id), 'deaths', 1 - made)
   redis.call('HDEL', key('task', id), 'parked')
   if deaths < DEATHS_UNTIL_POISON then
     take_back(id)

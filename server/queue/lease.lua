@@ -45,7 +45,7 @@ local function choose(class)
 end
 
 local class = redis.call('ZRANGE', key('turns'), 0, 0)[1]
-if not class or redis.call('EXISTS', key('open')) == 0 then return false end
+if not class or not opened() then return false end
 local id = choose(class)
 local task = read(id)
 local courtesy = courtesy_ms(task)

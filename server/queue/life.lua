@@ -8,6 +8,11 @@ local function now()
   return time[1] + time[2] / 1e6
 end
 
+-- Whether the logs have been read in this very run of Redis: one that came back with old keys is not open by them.
+local function opened()
+  return redis.call('GET', key('open')) == redis.call('INFO', 'server'):match('run_id:(%w+)')
+end
+
 local function changed(id)
   redis.call('PUBLISH', key('changed', id), '')
 end
@@ -52,7 +57,7 @@ local function held(id, token)
 end
 
 local function take_back(id)
-  redis.call('HDEL', key('task', id), 'token', 'worker', 'started_at', 'step', 'steps', 'preview')
+  redis.call('HDEL', key('task', id), 'token', 'worker', 'started_at', 'made', 'step', 'steps', 'preview')
   redis.call('HSET', key('task', id), 'state', 'waiting', 'since', now())
   redis.call('ZREM', key('leases'), id)
   join_line(read(id))

@@ -27,6 +27,8 @@ class Live:
     deaths: int = 0
     parked: str = ""
     lease: Lease | None = None
+    made: bool = False
+    """The device is done with it."""
     lease_ends: float = math.inf
     started_at: float | None = None
     progress: Progress | None = None
@@ -44,7 +46,7 @@ class Live:
         self.changed()
 
     def free(self) -> None:
-        self.lease, self.lease_ends, self.started_at, self.progress = None, math.inf, None, None
+        self.lease, self.lease_ends, self.started_at, self.progress, self.made = None, math.inf, None, None, False
         self.changed()
 
     def end(self, last: View) -> None:

@@ -111,6 +111,9 @@ class MemoryQueue:
     async def begin(self) -> None:
         """It is emptied only when it ends, so one reading is enough."""
 
+    async def unfinished(self) -> list[str]:
+        return [live.task.id for live in self._unfinished]
+
     async def ingest(self, task: Task) -> None:
         if task.id in self._ended:
             return
@@ -162,12 +165,13 @@ class MemoryQueue:
                     return self._grant(live, worker)
         return None
 
-    async def heartbeat(self, lease: Lease, progress: Progress | None) -> Verdict:
+    async def heartbeat(self, lease: Lease, progress: Progress | None, on_device: bool = True) -> Verdict:
         live = self._unfinished.held_by(lease)
         if live is None:
             return Verdict.LOST
         if live.lease_ends < math.inf:
             live.lease_ends = self._clock() + LEASE_S
+        live.made = live.made or not on_device
         if progress is not None:
             live.progress = progress
             live.changed()
@@ -225,7 +229,7 @@ class MemoryQueue:
     def _bury(self, live: Live, lease: Lease) -> Lease:
         """What `expired` tells of a lease. After the last death nobody works on the task, but somebody must fail it:
         it is told again, a lease's time later, in case whoever was told died too."""
-        live.deaths += 1
+        live.deaths += not live.made
         live.parked = ""
         lease = replace(lease, deaths=live.deaths)
         if live.deaths < DEATHS_UNTIL_POISON:

@@ -4,4 +4,7 @@
 
 if redis.call('GET', key('reading')) ~= ARGV[1] .. ':' .. ARGV[2] then return end
 redis.call('SET', key('open'), ARGV[1])
+for _, id in ipairs(redis.call('ZRANGEBYSCORE', key('leases'), '-inf', now() + LEASE_S)) do
+  redis.call('ZADD', key('leases'), now() + LEASE_S, id)
+end
 ring()

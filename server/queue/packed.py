@@ -50,6 +50,7 @@ def view(reply: Sequence[bytes]) -> View:
         finished_at=_time(fields.get("finished_at")),
         progress=_progress(fields),
         worker=fields.get("worker", b"").decode(),
+        stale="stale" in fields,
     )
 
 

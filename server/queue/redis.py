@@ -119,6 +119,11 @@ class RedisQueue:
         with answering(self._url):
             await self._run("begin", await self._run_of_redis(), self._reading)
 
+    async def unfinished(self) -> list[str]:
+        with answering(self._url):
+            ids: set[Any] = await self._redis.smembers(f"{ROOT}:unfinished")
+        return [task_id.decode() for task_id in ids]
+
     async def ingest(self, task: Task) -> None:
         await self._run("ingest", *packed_task(task))
 
@@ -186,9 +191,10 @@ class RedisQueue:
             raise
         return _granted(reply, token, worker)
 
-    async def heartbeat(self, lease: Lease, progress: Progress | None) -> Verdict:
+    async def heartbeat(self, lease: Lease, progress: Progress | None, on_device: bool = True) -> Verdict:
         told = (progress.step, progress.steps, progress.preview) if progress else ()
-        return Verdict.OK if await self._run("heartbeat", lease.task.id, lease.token, *told) else Verdict.LOST
+        held = await self._run("heartbeat", lease.task.id, lease.token, int(on_device), *told)
+        return Verdict.OK if held else Verdict.LOST
 
     async def give_back(self, lease: Lease, parked: str = "") -> None:
         await self._run("give_back", lease.task.id, lease.token, parked)

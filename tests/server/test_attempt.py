@@ -51,3 +51,16 @@ async def test_a_task_that_no_task_type_understands_fails_alone():
     outcome = await Attempt(Lease(task, "token", "worker"), inputs, bucket, lambda _: None).run(None)
     assert outcome.failure is not None
     assert outcome.failure.code == "internal"
+
+
+async def test_what_is_lost_before_it_reached_the_device_does_not_run_there():
+    """I13: of a task that is canceled while its images are fetched, the device has nothing to abort yet."""
+    bucket = Away(0)
+    inputs = Inputs(Egress(), bucket, max_upload=1 << 20, max_pixels=1 << 20)
+    params = {"text": "x", "seed": 1}
+    task = Task(id="0" * 32, type="txt2img.sd", params=params, tenant="a", created_at=time.time())
+    attempt = Attempt(Lease(task, "token", "worker"), inputs, bucket, lambda _: None)
+    attempt.lost = True
+    outcome = await attempt.run(None)  # a device, of which there is none, would have been an error
+    assert outcome.failure is not None
+    assert outcome.failure.code == "aborted"

@@ -1,7 +1,9 @@
 import asyncio
+from dataclasses import replace
 
 import pytest
 
+from server.queue.redis import RedisQueue
 from server.record import UnknownTaskError, cancel, ended, find_record
 from server.submission import Submission, submit
 from server.task import Status
@@ -60,3 +62,16 @@ async def test_a_task_that_has_ended_is_not_canceled(services, painter):
     record = await ended(services, record, 10)
     assert await cancel(services, record, 10) is record
     assert record.view.status is Status.FAILED
+
+
+async def test_a_queue_that_came_back_older_does_not_make_a_result_undone(services, painter, redis_server):
+    """I1: it holds as queued, until it has read the logs, what has ended meanwhile."""
+    task = (await submit(services, WISH)).task
+    await painter.finish(await painter.take())
+    await ended(services, await find_record(services, task.id, "red"), 10)
+    older = RedisQueue(redis_server.url)
+    await older.ingest(task)
+    assert (await older.find(task.id)).status is Status.QUEUED
+    found = await find_record(replace(services, queue=older), task.id, "red")
+    await older.close()
+    assert found.view.status is Status.SUCCEEDED

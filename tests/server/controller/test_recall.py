@@ -2,7 +2,7 @@ import os
 
 from server.bucket import callback_key
 from server.controller.callbacks import SAVED
-from server.controller.recall import recall_callbacks, recall_ended
+from server.controller.recall import recall_callbacks, recall_ended, recall_settled
 from server.queue import DueCallback
 from server.task import Status
 
@@ -27,6 +27,20 @@ async def test_the_newest_results_are_known_again(tmp_path, bucket, queue, make_
     await recall_ended(bucket, queue, count=5)
     assert [await queue.find(task.id) is not None for task in tasks] == [False, False, True, True, True, True]
     assert (await queue.find(tasks[5].id)).status is Status.SUCCEEDED
+
+
+async def test_what_has_ended_is_not_run_again_by_a_queue_that_came_back_older(
+    bucket, queue, make_task, make_manifest
+) -> None:
+    """I1, I16: the logs tell of the second one only, for of the first all was committed."""
+    ended, ended_and_read, waiting = [make_task() for _ in range(3)]
+    for task in (ended, ended_and_read, waiting):
+        await queue.ingest(task)
+    for task in (ended, ended_and_read):
+        await bucket.put_manifest(make_manifest(task))
+    await recall_settled(bucket, queue, {ended_and_read.id}.__contains__)
+    assert set(await queue.unfinished()) == {ended_and_read.id, waiting.id}
+    assert (await queue.find(ended.id)).status is Status.SUCCEEDED
 
 
 async def test_an_empty_bucket_has_nothing_to_recall(bucket, queue) -> None:

@@ -326,6 +326,19 @@ async def test_a_task_that_silences_its_workers_is_the_callers_to_fail_until_it_
     assert await queue.expired() == []
 
 
+async def test_a_worker_that_is_lost_when_the_device_is_done_is_no_death_of_the_task(queue, make_task, clock) -> None:
+    """It may have waited long for the bucket or the log, and much may happen to a worker meanwhile."""
+    await accept(queue, make_task())
+    for _ in range(DEATHS_UNTIL_POISON):
+        given = await lease(queue)
+        await queue.heartbeat(given, Progress(9, 9), on_device=False)
+        clock.pass_by(LEASE_S)
+        assert [lost.deaths for lost in await queue.expired()] == [0]
+    await lease(queue)
+    clock.pass_by(LEASE_S)
+    assert [lost.deaths for lost in await queue.expired()] == [1]
+
+
 async def test_a_worker_lost_while_it_reports_the_last_death_leaves_no_task_behind(queue, make_task, clock) -> None:
     await accept(queue, make_task())
     for _ in range(DEATHS_UNTIL_POISON):

@@ -6,7 +6,14 @@ import time
 import pytest
 import redis
 
-from server.queue import DueCallback, QueueUnavailableError, RateLimitError, TaskLimitError, WorkerView
+from server.queue import (
+    DueCallback,
+    QueueUnavailableError,
+    RateLimitError,
+    TaskLimitError,
+    Verdict,
+    WorkerView,
+)
 from server.queue.redis import RedisQueue
 from server.queue.scripts import RESERVED_S, ROOT
 from server.task import Status
@@ -173,21 +180,28 @@ async def test_what_is_emptied_while_the_logs_are_read_does_not_open(closed_queu
     assert await closed_queue.complete()
 
 
+def come_back(server) -> None:
+    """It ends, and is started again with what it knows now."""
+    with redis.Redis.from_url(server.url) as client:
+        known = {key: client.dump(key) for key in client.scan_iter()}
+    server.stop()
+    server.start()
+    with redis.Redis.from_url(server.url) as client:
+        for key, value in known.items():
+            client.restore(key, 0, value)
+
+
 async def test_a_redis_that_was_started_again_leases_nothing_until_the_logs_are_read(
     own_redis, own_queue, make_task
 ) -> None:
     """I16: it may have come back with what it knew some time ago, so what it says of itself is not believed."""
     queue, task = own_queue, make_task()
     await queue.ingest(task)
-    with redis.Redis.from_url(own_redis.url) as client:
-        stale = {key: client.dump(key) for key in client.scan_iter()}
-    own_redis.stop()
-    own_redis.start()
-    with redis.Redis.from_url(own_redis.url) as client:
-        for key, value in stale.items():
-            client.restore(key, 0, value)
+    come_back(own_redis)
     await asyncio.sleep(0.05)  # so that we hear that our connections are gone
     assert not await queue.complete()
+    assert await queue.lease("w", (), 0) is None
+    assert (await queue.find(task.id)).stale
     await queue.open()
     assert not await queue.complete(), "that reading was of another run"
     await queue.begin()
@@ -195,6 +209,28 @@ async def test_a_redis_that_was_started_again_leases_nothing_until_the_logs_are_
     await queue.ingest(task)
     await queue.open()
     assert (await queue.lease("w", (), 0)).task == task
+    assert not (await queue.find(task.id)).stale
+
+
+async def test_nobody_is_lost_to_a_redis_that_was_away(own_redis, own_queue, make_task) -> None:
+    """Those that live had no chance to say so; after the logs were read they have a lease's time for it."""
+    queue = own_queue
+    for _ in range(2):
+        await queue.ingest(make_task())
+    living, dead = [await queue.lease(name, (), 0) for name in ("living", "dead")]
+    with redis.Redis.from_url(own_redis.url) as client:
+        for lease in (living, dead):
+            client.zadd(f"{ROOT}:leases", {lease.task.id: 1})
+    come_back(own_redis)
+    await asyncio.sleep(0.05)
+    assert await queue.expired() == []
+    await queue.begin()
+    await queue.open()
+    assert await queue.expired() == []
+    assert await queue.heartbeat(living, None) is Verdict.OK
+    with redis.Redis.from_url(own_redis.url) as client:
+        client.zadd(f"{ROOT}:leases", {dead.task.id: 1})
+    assert [(lease.task, lease.deaths) for lease in await queue.expired()] == [(dead.task, 1)]
 
 
 async def test_a_watcher_outlives_the_connection(own_redis, own_queue, make_task, make_manifest) -> None:

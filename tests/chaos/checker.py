@@ -1,0 +1,234 @@
+"""Judges a history, after the fact and from nothing else: which promises were broken, of which task.
+
+I1 every accepted task ends, and stays known   I2 what is settled is committed, and nothing else
+I3 it ends once: the first outcome in the log is its manifest, and what everybody saw of it, picture included
+I6 its callback is delivered, always with the same body   I7 it is counted once, and charged if it succeeded
+I8 no tenant has more unfinished tasks than it may   I11 poison is tried three times, and spoils no other task
+I13 what was seen to be canceled is not begun any more   I16 faults cause no more work than they destroyed
+"""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+from server.queue import DEATHS_UNTIL_POISON
+from tests.chaos.clients import FINAL
+from tests.chaos.device import CAPACITY, digest, picture
+from tests.chaos.faults import Counts
+from tests.chaos.history import Event, History
+
+REREAD_S = 10.0
+"""After Redis was emptied: until the queue knows again what every tenant has."""
+LATE_S = 6.0
+"""Until a worker that was paused learns that what it is about to begin was canceled."""
+
+BEFORE_IT_BEGAN = 1
+"""Deaths that no device wrote down: a worker may be lost between the lease and the first step."""
+
+
+@dataclass(frozen=True, slots=True)
+class Broken:
+    invariant: str
+    task: int
+    message: str
+
+
+@dataclass(frozen=True, slots=True)
+class Case:
+    """One accepted task, and all there is to judge it by."""
+
+    number: int
+    id: str
+    events: list[Event]
+    manifest: dict[str, Any] | None
+    history: History
+
+    def of(self, kind: str) -> list[Event]:
+        return [event for event in self.events if event.kind == kind]
+
+    @property
+    def outcome(self) -> dict[str, Any]:
+        """What it came to; {} if that is nothing yet."""
+        outcome: dict[str, Any] = (self.manifest or {}).get("outcome", {})
+        return outcome
+
+    @property
+    def runs(self) -> list[dict[str, Any]]:
+        text = self.history.wanted[self.number].params["text"]
+        return [run for run in self.history.runs if run["text"] == text]
+
+
+def check(history: History, counts: Counts, workers: int) -> list[Broken]:
+    """All that is broken, by invariant."""
+    by_task = history.by_task()
+    manifests = history.found.manifests
+    cases = [
+        Case(number, task_id, by_task[number], manifests.get(task_id), history)
+        for number, task_id in history.ids().items()
+    ]
+    broken = [
+        Broken(name, case.number, message)
+        for case in cases
+        for name, judge in JUDGES.items()
+        for message in judge(case)
+    ]
+    known = history.ids()
+    broken += [Broken("I1", one.number, "it was never accepted") for one in history.wanted if one.number not in known]
+    broken += [Broken("I8", number, message) for number, message in _over_limit(history, cases)]
+    broken += [Broken("I11", number, message) for number, message in _poison(cases, counts)]
+    if history.found.uncommitted:
+        broken.append(Broken("I2", -1, f"{history.found.uncommitted} records are not committed though all is settled"))
+    if reruns(history) > allowed(counts, history, workers):
+        message = (
+            f"{reruns(history)} runs were repeated, and the faults account for {allowed(counts, history, workers)}"
+        )
+        broken.append(Broken("I16", -1, message))
+    return sorted(broken, key=lambda one: (one.invariant, one.task))
+
+
+def _ends(case: Case) -> Iterator[str]:
+    if case.manifest is None:
+        yield "it was accepted and has no manifest"
+    if case.id not in case.history.found.accepted:
+        yield "it was accepted and is not in the log"
+    if missing := case.of("missing"):
+        yield f"it was accepted, and then answered {missing[0].said['status']}"
+
+
+def _ends_once(case: Case) -> Iterator[str]:
+    if case.manifest is None:
+        return
+    first = case.history.found.outcomes.get(case.id, [{}])[0]
+    if case.outcome != first:
+        yield "its manifest is not the first outcome in the log"
+    final = [event for event in case.of("seen") if event.said["status"] in FINAL]
+    told = {str(event.said) for event in final}
+    if len(told) > 1:
+        yield f"it was seen to end in {len(told)} ways: {sorted(told)}"
+    if any(event.said["status"] != case.outcome["status"] for event in final):
+        yield f"it was seen to end otherwise than as {case.outcome['status']}"
+    known_at = min((event.at for event in final), default=float("inf"))
+    later = [event for event in case.of("seen") if event.since > known_at and event.said["status"] not in FINAL]
+    if later:
+        yield f"it was seen {later[0].said['status']} after it had ended"
+    yield from _pictures(case)
+
+
+def _pictures(case: Case) -> Iterator[str]:
+    right = digest(picture(case.history.wanted[case.number].params))
+    files = {image["sha256"] for image in case.outcome["images"]}
+    for event in case.of("fetched"):
+        if event.said["status"] != 200:
+            yield f"its picture was answered {event.said['status']}"
+        elif event.said["pixels"] != right or event.said["sha256"] not in files:
+            yield "its picture is not the one that was asked for"
+    if case.outcome["status"] == "succeeded" and not case.outcome["images"]:
+        yield "it succeeded without a picture"
+    for image in case.outcome["images"]:
+        if case.outcome["attempt"] not in image["key"]:
+            yield "it links to the picture of another attempt"
+        if image["key"] not in case.history.found.images:
+            yield "its picture is not in the bucket"
+
+
+def _callback(case: Case) -> Iterator[str]:
+    received = case.of("callback")
+    if not case.history.wanted[case.number].callback:
+        if received:
+            yield "it has a callback that nobody asked for"
+        return
+    if case.manifest is not None and not any(event.said["taken"] for event in received):
+        yield f"its callback was not delivered, {len(received)} tries"
+    if len({(event.said["sha256"], event.said["event"]) for event in received}) > 1:
+        yield "its callback came with different bodies"
+    if any(event.said["status"] != case.outcome.get("status") for event in received):
+        yield f"its callback did not say {case.outcome.get('status')}"
+    if case.id in case.history.found.callbacks and any(event.said["taken"] for event in received):
+        yield "its callback was taken and is still to be sent"
+
+
+def _charge(case: Case) -> Iterator[str]:
+    if case.manifest is None:
+        return
+    usage, log = case.history.found.usage.get(case.id, []), case.history.found.usage_log.get(case.id, [])
+    if len(usage) != 1 or not log:
+        yield f"it has {len(usage)} records of usage in the bucket and {len(log)} in the log"
+        return
+    if any(record != usage[0] for record in log):
+        yield "its records of usage differ"
+    due = case.outcome["task"]["cost"] if case.outcome["status"] == "succeeded" else 0
+    if usage[0]["charge"] != due:
+        yield f"it was charged {usage[0]['charge']} and not {due}"
+
+
+def _cancel(case: Case) -> Iterator[str]:
+    canceled = [event.at for event in case.of("seen") if event.said["status"] == "canceled"]
+    began = [run["at"] for run in case.runs if run["what"] == "began"]
+    if canceled and any(at > min(canceled) + LATE_S for at in began):
+        yield "it was begun after it was seen to be canceled"
+
+
+JUDGES: dict[str, Callable[[Case], Iterator[str]]] = {
+    "I1": _ends,
+    "I3": _ends_once,
+    "I6": _callback,
+    "I7": _charge,
+    "I13": _cancel,
+}
+
+
+def _over_limit(history: History, cases: list[Case]) -> Iterator[tuple[int, str]]:
+    """Counts only what surely was unfinished when a task was admitted, and leaves out the time in which a Redis that
+    was emptied has not yet been told again."""
+    losses = [event.at for event in history.events if event.kind == "fault" and event.said["what"] in LOSES_REDIS]
+    held: defaultdict[str, list[tuple[float, float, int]]] = defaultdict(list)
+    for case in cases:
+        accepted = case.of("accepted")[0]
+        tenant = history.wanted[case.number].tenant
+        ended_at = case.outcome.get("finished_at", float("inf"))
+        held[tenant].append((accepted.at, ended_at, case.number))
+    for case in cases:
+        accepted, tenant = case.of("accepted")[0], history.wanted[case.number].tenant
+        if any(at - REREAD_S < accepted.at and accepted.since < at + REREAD_S for at in losses):
+            continue
+        before = sum(at < accepted.since and ended > accepted.at for at, ended, _ in held[tenant])
+        if before >= history.limit:
+            yield case.number, f"{tenant} had {before} unfinished tasks when it was admitted, of {history.limit}"
+
+
+LOSES_REDIS = {"redis_kills", "redis_stale", "flushes"}
+
+
+def _poison(cases: list[Case], counts: Counts) -> Iterator[tuple[int, str]]:
+    most = DEATHS_UNTIL_POISON * (1 + counts.redis_losses)
+    for case in cases:
+        begun = sum(run["what"] == "began" for run in case.runs)
+        cut_off = begun - sum(run["what"] == "ended" for run in case.runs)
+        failure = case.outcome.get("failure") or {}
+        if case.history.wanted[case.number].poison:
+            if begun > most:
+                yield case.number, f"it is poison and was begun {begun} times, of {most}"
+            if case.outcome.get("status") not in {"failed", None}:
+                yield case.number, f"it is poison and {case.outcome['status']}"
+        elif case.outcome.get("status") == "failed" and cut_off < DEATHS_UNTIL_POISON - BEFORE_IT_BEGAN:
+            yield case.number, f"it failed ({failure.get('code')}) though only {cut_off} of its runs were cut off"
+
+
+def executions(history: History) -> Counter[str]:
+    """How often each task was begun from nothing, without poison."""
+    begun = [run["text"] for run in history.runs if run["what"] == "began" and not run["from"]]
+    return Counter(text for text in begun if not text.startswith("poison"))
+
+
+def reruns(history: History) -> int:
+    return sum(times - 1 for times in executions(history).values())
+
+
+def allowed(counts: Counts, history: History, workers: int) -> int:
+    """What was under way where a fault struck: all that a worker or its device had; with Redis, every lease."""
+    poison = DEATHS_UNTIL_POISON * sum(one.poison for one in history.wanted)
+    devices = counts.worker_kills + counts.worker_pauses + counts.worker_drains + counts.device_kills + poison
+    return CAPACITY * (devices + workers * counts.redis_losses)

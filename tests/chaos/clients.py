@@ -1,0 +1,149 @@
+"""Clients that never give up: they hand in, ask, cancel, fetch pictures, and write down what they see."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import io
+import time
+from random import Random
+from typing import Any
+
+import httpx
+import numpy as np
+from PIL import Image
+
+from tests.chaos.device import digest
+from tests.chaos.history import History, Wanted
+
+FINAL = {"succeeded", "failed", "canceled"}
+ASK_S = 0.6
+AGAIN_S = 0.3
+LOOK_BACK_S = 0.25
+LATE = 3
+
+
+def wanted(rng: Random, tasks: int, tenants: list[str], poison: int, horizon_s: float) -> list[Wanted]:
+    """The tasks of a run, spread over the time in which there are faults."""
+    poisoned = set(rng.sample(range(tasks), poison))
+
+    def one(number: int) -> Wanted:
+        steps = rng.choice((5, 10, 20, 40))
+        text = f"{'poison' if number in poisoned else 'chaos'} {number}"
+        return Wanted(
+            number=number,
+            tenant=rng.choice(tenants),
+            params={"text": text, "seed": number, "num_steps": steps, "w": 64, "h": 64},
+            begins_s=rng.uniform(0, 0.9 * horizon_s),
+            callback=rng.random() < 0.6,
+            cancel_after_s=rng.uniform(0, 1) if rng.random() < 0.1 and number not in poisoned else None,
+        )
+
+    return [one(number) for number in range(tasks)]
+
+
+class Clients:
+    """One for each task, all over one HTTP client. `sink` is where callbacks go."""
+
+    def __init__(self, url: str, sink: str, history: History, rng: Random) -> None:
+        limits = httpx.Limits(max_connections=64)
+        self._http = httpx.AsyncClient(base_url=url, timeout=15, trust_env=False, limits=limits)
+        self._sink = sink
+        self._history = history
+        self._rng = rng
+        self.ended: dict[int, str] = {}
+        """The ids of tasks that were seen to have ended."""
+        self.known: dict[int, str] = {}
+
+    async def close(self) -> None:
+        await self._http.aclose()
+
+    async def follow(self, one: Wanted) -> None:
+        """From its submission until its picture is fetched."""
+        await asyncio.sleep(one.begins_s)
+        self.known[one.number] = task_id = await self._submit(one)
+        if one.cancel_after_s is not None:
+            await asyncio.sleep(one.cancel_after_s)
+            await self._cancel(one)
+        while (view := await self._look(one)) is None or view["status"] not in FINAL:
+            await asyncio.sleep(ASK_S)
+        self.ended[one.number] = task_id
+        await self._fetch(one, view)
+
+    async def look_back(self) -> None:
+        """What has ended must stay as it ended; for ever."""
+        while True:
+            await asyncio.sleep(LOOK_BACK_S)
+            if self.ended:
+                await self._look(self._history.wanted[self._rng.choice(list(self.ended))])
+
+    async def look_at_last(self) -> None:
+        """At every task once more, when all is calm, and at its picture."""
+        for number in self.known:
+            one = self._history.wanted[number]
+            view = await self._look(one)
+            if view is not None and view["status"] in FINAL:
+                await self._fetch(one, view)
+
+    async def _submit(self, one: Wanted) -> str:
+        body = {"type": "txt2img.sd", "params": one.params}
+        if one.callback:
+            body["callback_url"] = f"{self._sink}/{one.number}"
+        headers = {"Idempotency-Key": f"task-{one.number}"}
+        began = time.time()
+        while True:
+            reply = await self._ask(one, "POST", "/v1/tasks", json=body, headers=headers)
+            if reply is not None and reply.status_code in {200, 202}:
+                task_id = str(reply.json()["id"])
+                self._history.add("accepted", one.number, began, id=task_id)
+                return task_id
+            status = reply.status_code if reply is not None else 0
+            self._history.add("refused", one.number, status=status)
+            await asyncio.sleep(AGAIN_S)
+
+    async def _cancel(self, one: Wanted) -> None:
+        for _ in range(LATE):
+            began = time.time()
+            reply = await self._ask(one, "DELETE", f"/v1/tasks/{self.known[one.number]}")
+            if reply is not None and reply.status_code in {200, 202}:
+                self._saw(one, began, reply.json())
+                return
+            await asyncio.sleep(AGAIN_S)
+
+    async def _look(self, one: Wanted) -> dict[str, Any] | None:
+        began = time.time()
+        reply = await self._ask(one, "GET", f"/v1/tasks/{self.known[one.number]}")
+        if reply is None or reply.status_code == 503:
+            return None
+        if reply.status_code != 200:
+            self._history.add("missing", one.number, began, status=reply.status_code)
+            return None
+        return self._saw(one, began, reply.json())
+
+    def _saw(self, one: Wanted, began: float, view: dict[str, Any]) -> dict[str, Any]:
+        result = {
+            "status": view["status"],
+            "images": [image["sha256"] for image in view["images"]],
+            "finished_at": view["finished_at"] if view["status"] in FINAL else None,
+            "error": view["error"]["code"] if view["error"] else None,
+        }
+        self._history.add("seen", one.number, began, **result)
+        return view
+
+    async def _fetch(self, one: Wanted, view: dict[str, Any]) -> None:
+        for image in view["images"]:
+            while (reply := await self._ask(one, "GET", image["url"])) is None or reply.status_code == 503:
+                await asyncio.sleep(AGAIN_S)
+            said: dict[str, Any] = {"status": reply.status_code}
+            if reply.status_code == 200:
+                pixels = np.asarray(Image.open(io.BytesIO(reply.content)))
+                said |= {"sha256": hashlib.sha256(reply.content).hexdigest(), "pixels": digest(pixels)}
+            self._history.add("fetched", one.number, **said)
+
+    async def _ask(self, one: Wanted, method: str, path: str, **more: Any) -> httpx.Response | None:
+        """None while the api is away."""
+        headers = {"Authorization": f"Bearer {one.tenant}"} | more.pop("headers", {})
+        try:
+            return await self._http.request(method, path, headers=headers, **more)
+        except httpx.TransportError:
+            return None

@@ -1,0 +1,103 @@
+"""A device that paints without a GPU: `python -m tests.chaos.device FD DEVICE`, as `server.device_loop` is started.
+
+Each picture is a function of what was asked, each step takes a few milliseconds, and every run is written down in the
+file that CHAOS_RUNS names. A task whose text begins with "poison" kills the process half way.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import signal
+import sys
+import threading
+import time
+from collections.abc import Mapping
+from multiprocessing.connection import Connection
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from pipelines.pipeline import Made
+from server.messages import Abort, Advanced, Failed, Finished, FromDevice, Park, Parked, Run, Vitals
+
+CAPACITY = 2
+STEP_S = 0.02
+MODEL = "toy"
+
+
+def picture(params: Mapping[str, Any]) -> np.ndarray:
+    """What these params come to: uint8 [h, w, 3], the same on every device."""
+    asked = f"{params['text']} {params['seed']} {params['num_steps']}".encode()
+    shape = (params["h"], params["w"], 3)
+    return np.frombuffer(hashlib.shake_256(asked).digest(int(np.prod(shape))), np.uint8).reshape(shape)
+
+
+def digest(pixels: np.ndarray) -> str:
+    return hashlib.sha256(np.ascontiguousarray(pixels).tobytes()).hexdigest()
+
+
+class Painter:
+    """One thread for each run; whoever sends to the parent holds `_line`."""
+
+    def __init__(self, connection: Connection, runs: Path) -> None:
+        self._connection = connection
+        self._line = threading.Lock()
+        self._runs = runs
+        self._told: dict[str, Abort | Park] = {}
+
+    def serve(self) -> None:
+        self._send(Vitals("pretended", (MODEL,), CAPACITY, 0))
+        while True:
+            try:
+                message = self._connection.recv()
+            except (EOFError, OSError):
+                os._exit(0)
+            if isinstance(message, Run):
+                threading.Thread(target=self._run, args=(message,), daemon=True).start()
+            else:
+                self._told[message.attempt] = message
+
+    def _run(self, run: Run) -> None:
+        steps, first = int(run.params["num_steps"]), int(run.parked or b"0")
+        self._note("began", run)
+        for step in range(first + 1, steps + 1):
+            time.sleep(STEP_S)
+            match self._told.pop(run.attempt, None):
+                case Abort():
+                    self._note("aborted", run)
+                    return self._send(Failed(run.attempt, "aborted", "the task was stopped before it was done"))
+                case Park():
+                    self._note("parked", run)
+                    return self._send(Parked(run.attempt, str(step - 1).encode()))
+            if run.params["text"].startswith("poison") and step * 2 >= steps:
+                os.kill(os.getpid(), signal.SIGKILL)
+            self._send(Advanced(run.attempt, step, steps))
+        self._note("ended", run)
+        return self._send(Finished(run.attempt, Made([picture(run.params)]), {"load": 0.0, "run": steps * STEP_S}))
+
+    def _send(self, message: FromDevice) -> None:
+        with self._line:
+            try:
+                self._connection.send(message)
+            except OSError:
+                os._exit(0)
+
+    def _note(self, what: str, run: Run) -> None:
+        """One short line, appended whole."""
+        told = {"at": time.time(), "what": what, "text": run.params["text"], "attempt": run.attempt}
+        line = json.dumps(told | {"from": int(run.parked or b"0")})
+        with self._runs.open("a") as lines:
+            lines.write(line + "\n")
+
+
+def main() -> None:
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    Painter(Connection(int(sys.argv[1])), Path(os.environ["CHAOS_RUNS"])).serve()
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,102 @@
+"""What happened in a run, as it can be known from outside: what clients saw, and what was found when all was over."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections import defaultdict
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+SHORTLY_S = 2.0
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """A task as its client means to ask for it; `number` names it throughout the run."""
+
+    number: int
+    tenant: str
+    params: dict[str, Any]
+    begins_s: float
+    callback: bool = False
+    cancel_after_s: float | None = None
+
+    @property
+    def poison(self) -> bool:
+        return bool(self.params["text"].startswith("poison"))
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """`at` is unix time, and `since` when the request began that was answered then.
+
+    Kinds: accepted, refused, seen (a view of the task), missing, fetched, callback; of no task: fault, settled_down.
+    """
+
+    at: float
+    kind: str
+    task: int = -1
+    since: float = 0.0
+    said: dict[str, Any] = field(default_factory=dict)
+
+
+@dataclass(slots=True)
+class Found:
+    """What lay in the bucket and the logs when all was over; by task id, outcomes and usage in the order of the log."""
+
+    manifests: dict[str, dict[str, Any]] = field(default_factory=dict)
+    outcomes: dict[str, list[dict[str, Any]]] = field(default_factory=dict)
+    accepted: list[str] = field(default_factory=list)
+    usage_log: dict[str, list[dict[str, Any]]] = field(default_factory=dict)
+    usage: dict[str, list[dict[str, Any]]] = field(default_factory=dict)
+    images: list[str] = field(default_factory=list)
+    callbacks: list[str] = field(default_factory=list)
+    uncommitted: int = 0
+
+
+class History:
+    def __init__(self, wanted: list[Wanted], limit: int) -> None:
+        self.wanted, self.limit = wanted, limit
+        self.events: list[Event] = []
+        self.runs: list[dict[str, Any]] = []
+        """What devices wrote down: when they began and ended which text."""
+        self.found = Found()
+
+    def add(self, kind: str, task: int = -1, since: float = 0.0, **said: Any) -> None:
+        now = time.time()
+        self.events.append(Event(now, kind, task, since or now, said))
+
+    def by_task(self) -> dict[int, list[Event]]:
+        sorted_out: defaultdict[int, list[Event]] = defaultdict(list)
+        for event in self.events:
+            sorted_out[event.task].append(event)
+        return sorted_out
+
+    def ids(self) -> dict[int, str]:
+        """The id that each accepted task was given."""
+        return {event.task: event.said["id"] for event in self.events if event.kind == "accepted"}
+
+    def told(self, number: int) -> str:
+        """All that is known of one task, a line each, and the faults that came shortly before."""
+        seen_at = [event.at for event in self.events if event.task == number]
+        lines = [f"{event.at:.3f} {event.kind} {event.said}" for event in self.events if event.task == number]
+        text = self.wanted[number].params["text"]
+        lines += [f"{run['at']:.3f} {run['what']} {run['attempt']}" for run in self.runs if run["text"] == text]
+        faults = [event for event in self.events if event.kind == "fault"]
+        near = [fault for fault in faults if any(fault.at < at < fault.at + SHORTLY_S for at in seen_at)]
+        lines += [f"{fault.at:.3f} {fault.said}" for fault in near]
+        outcomes = self.found.outcomes.get(self.ids().get(number, ""), [])
+        logged = [f"outcome {outcome['attempt']} {outcome['status']}" for outcome in outcomes]
+        return "\n".join([*sorted(lines), *logged])
+
+    def save(self, file: Path) -> None:
+        content = {
+            "limit": self.limit,
+            "wanted": [asdict(each) for each in self.wanted],
+            "events": [asdict(each) for each in self.events],
+            "runs": self.runs,
+            "found": asdict(self.found),
+        }
+        file.write_text(json.dumps(content))

@@ -1,0 +1,150 @@
+"""A whole Hua that may be hurt: its roles as processes, and the Redis, Kafka and S3 (or SQLite and a folder) below."""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import httpx
+
+from server.settings import Settings
+from tests.kafka_server import KafkaServer
+from tests.redis_server import RedisServer, free_port
+from tests.s3_server import S3Server
+
+START_S = 90
+MODELS = "models: [{name: toy, path: toy.safetensors, family: sd1, default: true, aliases: [v1.5, general]}]\n"
+
+
+class House:
+    """`tenants` may each have `limit` unfinished tasks; the key of one is its name. Without `cluster` the logs are in
+    SQLite and the images in a folder, which one controller alone may use."""
+
+    def __init__(self, folder: Path, tenants: list[str], limit: int, cluster: bool, mutant: str = "") -> None:
+        self.folder, self.cluster = folder, cluster
+        for name in ("models", "redis", "kafka", "s3"):
+            (folder / name).mkdir()
+        (folder / "models" / "models.yaml").write_text(MODELS)
+        (folder / "models" / "toy.safetensors").write_bytes(b"weights")
+        (folder / "runs").touch()
+        self.redis = RedisServer(folder / "redis")
+        self.kafka = KafkaServer(folder / "kafka") if cluster else None
+        self.s3 = S3Server(folder / "s3" / "server") if cluster else None
+        self.url = f"http://127.0.0.1:{free_port()}"
+        keys = [f"{name}:{hashlib.sha256(name.encode()).hexdigest()}" for name in tenants]
+        self.given = {
+            "data_dir": str(folder / "data"),
+            "models_dir": str(folder / "models"),
+            "port": self.url.rpartition(":")[2],
+            "device": "cpu",
+            "egress_allow": "127.0.0.0/8",
+            "queue": self.redis.url,
+            "task_limit": str(limit),
+            "api_keys": ",".join(keys),
+            "drain_s": "0",
+            **(
+                {"broker": f"kafka://{self.kafka.address}/hua.?partitions=3", "s3_timeout_s": "2"} if self.kafka else {}
+            ),
+            **({name: str(value) for name, value in self.s3.settings.items()} if self.s3 else {}),
+        }
+        self._mutant = [mutant] if mutant else []
+        self._pids: dict[str, int] = {}
+
+    @property
+    def settings(self) -> Settings:
+        """As its roles have them."""
+        return Settings.load(**self.given)
+
+    def start(self, workers: int, controllers: int) -> None:
+        self.redis.start()
+        if self.kafka and self.s3:
+            self.kafka.start()
+            self.s3.start()
+        environment = os.environ | {f"HUA_{name.upper()}": value for name, value in self.given.items()}
+        environment |= {"CHAOS_RUNS": str(self.folder / "runs"), "OMP_NUM_THREADS": "1"}
+        with (self.folder / "house.log").open("a") as lines:
+            self._nursery = subprocess.Popen(
+                [sys.executable, "-m", "tests.chaos.nursery", *self._mutant],
+                env=environment,
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=lines,
+                text=True,
+                bufsize=1,
+            )
+        assert self._answer() == "ready"
+        names = [f"controller-{number}" for number in range(controllers)]
+        for name in [*names, *(f"worker-{number}" for number in range(workers)), "api"]:
+            self.begin(name)
+        self._until_ready()
+
+    def of(self, role: str) -> list[str]:
+        """The names of the processes of this role."""
+        return sorted(name for name in self._pids if name.startswith(role))
+
+    def begin(self, name: str) -> None:
+        self._nursery.stdin.write(name.partition("-")[0] + "\n")
+        self._pids[name] = int(self._answer())
+
+    def send(self, name: str, number: signal.Signals) -> None:
+        """To the whole group, the device of a worker included."""
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(self._pids[name], number)
+
+    def kill(self, name: str) -> None:
+        self.send(name, signal.SIGKILL)
+        while self.lives(name):
+            time.sleep(0.005)
+
+    def lives(self, name: str) -> bool:
+        return Path(f"/proc/{self._pids[name]}").exists()
+
+    def devices(self) -> list[int]:
+        """The processes that own a device."""
+        found = []
+        for name in self.of("worker"):
+            with contextlib.suppress(OSError):
+                children = Path(f"/proc/{self._pids[name]}/task/{self._pids[name]}/children").read_text()
+                found += [int(child) for child in children.split()]
+        return found
+
+    def close(self) -> None:
+        for name in list(self._pids):
+            self.send(name, signal.SIGKILL)
+        if hasattr(self, "_nursery"):
+            self._nursery.stdin.close()
+            self._nursery.stdout.close()
+            self._nursery.wait()
+        for server in (self.redis, self.kafka, self.s3):
+            if hasattr(server, "_process"):
+                server.stop()
+
+    def _answer(self) -> str:
+        line = self._nursery.stdout.readline()
+        assert line, f"the nursery ended: {(self.folder / 'house.log').read_text()[-2000:]}"
+        return line.strip()
+
+    def _until_ready(self) -> None:
+        deadline = time.monotonic() + START_S
+        while True:
+            with contextlib.suppress(httpx.TransportError):
+                if httpx.get(f"{self.url}/readyz", trust_env=False).status_code == 200:
+                    return
+            assert time.monotonic() < deadline, (self.folder / "house.log").read_text()[-4000:]
+            time.sleep(0.05)
+
+
+@contextlib.contextmanager
+def running(house: House, workers: int, controllers: int) -> Iterator[House]:
+    try:
+        house.start(workers, controllers)
+        yield house
+    finally:
+        house.close()

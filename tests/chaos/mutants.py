@@ -1,0 +1,186 @@
+"""Wrong versions of Hua, each of which the checker must catch: a checker that never complains shows nothing.
+
+A mutant is a change made to the modules before the roles are forked, and the faults under which it goes wrong.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+
+from server import record
+from server.api import tasks
+from server.controller import callbacks, reading, reap, settle
+from server.controller.intake import Intake
+from server.controller.settle import Settling
+from server.queue import DueCallback, scripts
+from server.queue.redis import RedisQueue
+from server.task import Manifest, Outcome
+from tests.chaos.faults import Counts
+from tests.chaos.run import Plan
+
+
+@dataclass(frozen=True, slots=True)
+class Mutant:
+    """`caught` is the invariant that must be seen broken; `faults` how many of each kind it needs, and `limit` how many
+    tasks a tenant may have."""
+
+    change: Callable[[], None]
+    caught: str
+    faults: dict[str, int]
+    limit: int = 6
+
+
+def last_outcome_wins() -> None:
+    """Settles without looking whether there is a manifest."""
+
+    async def settle_anyway(self: Settling, outcome: Outcome) -> None:
+        manifest = Manifest(outcome=outcome, expires_at=settle._expiry(outcome))
+        due = await self._save(manifest)
+        await self._queue.settle(manifest)
+        if due is not None:
+            await self._queue.add_callback(due)
+        await self._on_settled(outcome.task.id)
+
+    Settling._settle = settle_anyway
+
+
+def redis_is_the_judge() -> None:
+    """Asks the queue, not the bucket, whether a task has ended; nobody tells the queue after it was emptied."""
+    as_it_is = Settling._settle
+
+    async def forget(*_: object) -> None:
+        pass
+
+    reading.recall_ended = forget
+
+    async def settle_by_queue(self: Settling, outcome: Outcome) -> None:
+        view = await self._queue.find(outcome.task.id)
+        if view is None or not view.status.final:
+            await self._save(Manifest(outcome=outcome, expires_at=settle._expiry(outcome)))
+        await as_it_is(self, outcome)
+
+    Settling._settle = settle_by_queue
+
+
+def commits_at_intake() -> None:
+    """Counts a task as done with once the queue has it."""
+    as_it_is = Intake._take_in
+
+    async def take_in_and_commit(self: Intake, task: object, turn: object) -> None:
+        await as_it_is(self, task, turn)
+        await self.settled(task.id)
+
+    Intake._take_in = take_in_and_commit
+
+
+def callbacks_live_in_redis() -> None:
+    """Does not keep in the bucket what is still to be delivered."""
+
+    async def save(self: Settling, manifest: Manifest) -> DueCallback | None:
+        await self._bucket.put_manifest(manifest)
+        if manifest.task.callback is None:
+            return None
+        return DueCallback(manifest.task.id, manifest.outcome.finished_at)
+
+    async def deliver(self: callbacks.Callbacks, task_id: str) -> None:
+        manifest = await self._bucket.manifest(task_id)
+        reply, _ = await self._post(manifest, manifest.task.callback.url)
+        due = DueCallback(task_id, self._clock())
+        if 200 <= reply.status < 300:
+            await self._queue.drop_callback(task_id)
+        else:
+            await self._queue.add_callback(replace(due, due_at=self._clock() + 0.3))
+
+    Settling._save, callbacks.Callbacks._deliver = save, deliver
+
+
+def callbacks_tell_the_time() -> None:
+    """The body is not a function of the manifest."""
+    as_it_is = callbacks.Callbacks._post
+
+    async def post(self: callbacks.Callbacks, manifest: Manifest, url: str) -> object:
+        body_of = self._body_of
+        self._body_of = lambda manifest: body_of(manifest) + str(time.time()).encode()
+        try:
+            return await as_it_is(self, manifest, url)
+        finally:
+            self._body_of = body_of
+
+    callbacks.Callbacks._post = post
+
+
+def every_outcome_is_discarded() -> None:
+    """Deletes the images of a repeated outcome, though they are the winner's own."""
+    as_it_is = Settling._settle
+
+    async def settle_and_discard(self: Settling, outcome: Outcome) -> None:
+        repeated = await self._bucket.manifest(outcome.task.id)
+        await as_it_is(self, outcome)
+        if repeated is not None:
+            await self._bucket.delete([image.key for image in outcome.images])
+
+    Settling._settle = settle_and_discard
+
+
+def poison_is_never_told() -> None:
+    """Tries again for ever what kills every device."""
+    scripts.DEATHS_UNTIL_POISON = reap.DEATHS_UNTIL_POISON = 1000
+
+
+def no_limit() -> None:
+    """Admits whoever comes."""
+    as_it_is = RedisQueue.admit
+
+    async def admit(self: RedisQueue, task: object, limit: int) -> object:
+        return await as_it_is(self, task, 1_000_000)
+
+    RedisQueue.admit = admit
+
+
+def cancel_is_only_said() -> None:
+    """Answers that a task is canceled, and writes it nowhere."""
+
+    async def cancel(services: object, found: record.Record, wait_s: float) -> record.Record:
+        if found.view.status.final:
+            return found
+        outcome = Outcome(task=found.view.task, attempt="", status="canceled", finished_at=time.time())
+        return record.settled(Manifest(outcome=outcome, expires_at=time.time()))
+
+    tasks.cancel = cancel
+
+
+MUTANTS = {
+    change.__name__: Mutant(change, caught, *needs)
+    for change, caught, *needs in (
+        (last_outcome_wins, "I3", {"repeats": 12}),
+        (redis_is_the_judge, "I3", {"repeats": 12, "flushes": 2}),
+        (commits_at_intake, "I1", {"flushes": 8}),
+        (every_outcome_is_discarded, "I3", {"repeats": 12}),
+        (callbacks_live_in_redis, "I6", {"flushes": 3}),
+        (callbacks_tell_the_time, "I6", {"controller_kills": 1}),
+        (poison_is_never_told, "I11", {}),
+        (no_limit, "I8", {}, 1),
+        (cancel_is_only_said, "I3", {}),
+    )
+}
+
+
+def plan(name: str, seed: int) -> Plan:
+    """A short run under which the mutant goes wrong."""
+    return Plan(
+        seed=seed,
+        tasks=24,
+        horizon_s=4,
+        counts=Counts(**MUTANTS[name].faults),
+        workers=2,
+        controllers=1,
+        tenants=2,
+        limit=MUTANTS[name].limit,
+        poison=1,
+        cluster=False,
+        failing=0.6,
+        patience_s=6,
+        mutant=name,
+    )

@@ -1,0 +1,76 @@
+"""Starts roles in no time: `python -m tests.chaos.nursery [MUTANT]` imports everything once, and forks at each line.
+
+Each line on standard input names a role; the answer is the id of its process, which leads a group of its own.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+import os
+import signal
+import sys
+from collections.abc import Callable, Coroutine
+from pathlib import Path
+from typing import Any
+
+from tests.chaos import hurry
+
+Role = Callable[..., Coroutine[Any, Any, None]]
+
+
+def roles_of(mutants: list[str]) -> dict[str, Role]:
+    """The roles as operators start them, hurried, and wrong where a mutant is asked for."""
+    hurry.up()
+    import server.broker.kafka
+    import server.broker.sqlite
+    import server.controller
+    import server.queue.redis
+    import server.s3  # noqa: F401
+    from server import app, roles, worker  # noqa: F401
+    from tests.chaos.mutants import MUTANTS
+
+    for name in mutants:
+        MUTANTS[name].change()
+
+    async def one_worker(settings: Any) -> None:
+        async with roles._services(settings) as services:
+            one = worker.Worker(services, "cpu", child="tests.chaos.device")
+            await roles._until_told(one.run(), drain=one.drain)
+
+    return {"api": roles.api, "controller": roles.controller, "worker": one_worker}
+
+
+def live(role: Role) -> None:
+    """The life of a forked process."""
+    from server.logs import set_up_logs
+    from server.settings import Settings
+
+    os.setsid()
+    signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+    with Path(os.devnull).open() as nothing:
+        os.dup2(nothing.fileno(), 0)
+    os.dup2(2, 1)
+    settings = Settings.load()
+    set_up_logs(settings)
+    asyncio.run(role(settings))
+
+
+def main() -> None:
+    roles = roles_of(sys.argv[1:])
+    signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # nobody has to bury the dead
+    gc.freeze()
+    answers = os.fdopen(os.dup(1), "w", buffering=1)
+    answers.write("ready\n")
+    for line in sys.stdin:
+        if pid := os.fork():
+            answers.write(f"{pid}\n")
+            continue
+        try:
+            live(roles[line.strip()])
+        finally:
+            os._exit(0)
+
+
+if __name__ == "__main__":
+    main()

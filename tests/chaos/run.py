@@ -1,0 +1,148 @@
+"""One run: a house, its clients, its faults; then the verdict."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+import time
+from collections import Counter
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from random import Random
+from typing import Any
+
+from server.services import Services, bucket_of
+from tests.chaos import checker, logs
+from tests.chaos.checker import Broken
+from tests.chaos.clients import Clients, wanted
+from tests.chaos.faults import Counts, Faults, schedule
+from tests.chaos.history import History, Wanted
+from tests.chaos.house import House, running
+from tests.chaos.sink import Sink
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What a seed makes a run of. `patience_s` is how long the rest may take when the last fault is over."""
+
+    seed: int
+    tasks: int
+    horizon_s: float
+    counts: Counts
+    workers: int = 3
+    controllers: int = 2
+    tenants: int = 4
+    limit: int = 12
+    poison: int = 0
+    cluster: bool = True
+    failing: float = 0.2
+    patience_s: float = 60.0
+    mutant: str = ""
+
+    @property
+    def names(self) -> list[str]:
+        return [f"tenant-{number}" for number in range(self.tenants)]
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    plan: Plan
+    history: History
+    broken: list[Broken]
+    took_s: float
+    settled_s: float
+    numbers: dict[str, Any] = field(default_factory=dict)
+
+    def __str__(self) -> str:
+        by_invariant: dict[str, list[Broken]] = {}
+        for one in self.broken:
+            by_invariant.setdefault(one.invariant, []).append(one)
+        lines = [f"seed {self.plan.seed}: {len(self.broken)} broken promises"]
+        for invariant, each in by_invariant.items():
+            lines += [f"{invariant} × {len(each)}: task {each[0].task}, {each[0].message}"]
+            lines += (
+                [f"    {line}" for line in self.history.told(each[0].task).splitlines()] if each[0].task >= 0 else []
+            )
+        return "\n".join(lines)
+
+    def save(self, file: Path) -> None:
+        """The plan, the numbers and what was broken; the whole history beside it."""
+        told = {"plan": asdict(self.plan), "numbers": self.numbers, "broken": [asdict(one) for one in self.broken]}
+        file.write_text(json.dumps(told, indent=1))
+        self.history.save(file.with_suffix(".history.json"))
+
+
+def carry_out(plan: Plan, folder: Path) -> Verdict:
+    """Runs it for real; `folder` is empty, and keeps the logs of the house."""
+    house = House(folder, plan.names, plan.limit, plan.cluster, plan.mutant)
+    with running(house, plan.workers, plan.controllers):
+        return asyncio.run(_carried_out(plan, house))
+
+
+async def _carried_out(plan: Plan, house: House) -> Verdict:
+    rng = Random(plan.seed)
+    tasks = wanted(rng, plan.tasks, plan.names, plan.poison, plan.horizon_s)
+    faults = schedule(plan.counts, rng, plan.horizon_s)
+    history = History(tasks, plan.limit)
+    sink = Sink(history, Random(plan.seed), plan.failing)
+    services, bucket = Services.from_settings(house.settings), bucket_of(house.settings)
+    clients = Clients(house.url, await sink.start(), history, Random(plan.seed))
+    began = time.monotonic()
+    try:
+        hurting = Faults(house, services.broker, bucket, history, rng, clients.ended)
+        await _storm(plan, tasks, clients, hurting, faults)
+        calm = time.monotonic()
+        await _calm(plan, house, history, clients, sink)
+        took = (time.monotonic() - began, time.monotonic() - calm)
+        await clients.look_at_last()
+        history.runs = [json.loads(line) for line in (house.folder / "runs").read_text().splitlines()]
+        history.found = await logs.found(house, bucket)
+    finally:
+        await clients.close()
+        await sink.close()
+        await services.close()
+    broken = checker.check(history, plan.counts, plan.workers)
+    return Verdict(plan, history, broken, *took, _numbers(history))
+
+
+async def _storm(
+    plan: Plan, tasks: list[Wanted], clients: Clients, faults: Faults, planned: list[tuple[float, str]]
+) -> None:
+    """Until all tasks have ended and all faults are over, or patience has."""
+    looking_back = asyncio.create_task(clients.look_back())
+    following = asyncio.gather(*(clients.follow(one) for one in tasks))
+    with contextlib.suppress(TimeoutError):
+        async with asyncio.timeout(plan.horizon_s + plan.patience_s):
+            await asyncio.gather(following, faults.run(planned))
+    for work in (looking_back, following):
+        work.cancel()
+    await asyncio.gather(looking_back, following, return_exceptions=True)
+
+
+async def _calm(plan: Plan, house: House, history: History, clients: Clients, sink: Sink) -> None:
+    """Until what is accepted is delivered, and what is settled is committed."""
+    deadline = time.monotonic() + plan.patience_s
+    due = {one.number for one in history.wanted if one.callback} & set(clients.ended)
+    while time.monotonic() < deadline:
+        if due <= sink.delivered and await asyncio.to_thread(logs.uncommitted, house) == 0:
+            return
+        await asyncio.sleep(0.2)
+
+
+def _numbers(history: History) -> dict[str, Any]:
+    """What there is to tell of a run besides what it broke."""
+    kinds = Counter(event.kind for event in history.events)
+    executions = checker.executions(history)
+    outcomes = history.found.outcomes
+    return {
+        "tasks": len(history.ids()),
+        "ended": Counter(manifest["outcome"]["status"] for manifest in history.found.manifests.values()),
+        "views": kinds["seen"],
+        "refused": Counter(str(event.said["status"]) for event in history.events if event.kind == "refused"),
+        "runs": sum(executions.values()),
+        "runs a task": round(sum(executions.values()) / max(len(executions), 1), 3),
+        "outcomes": sum(map(len, outcomes.values())),
+        "callbacks": kinds["callback"],
+        "pictures fetched": kinds["fetched"],
+    }

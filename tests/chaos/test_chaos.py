@@ -1,0 +1,45 @@
+"""Under every fault at once nothing is lost and nothing ends twice; and the checker sees it where that is not so."""
+
+import pytest
+
+from tests.chaos.faults import Counts
+from tests.chaos.mutants import MUTANTS, plan
+from tests.chaos.run import Plan, carry_out
+
+SHORT = Plan(
+    seed=7,
+    tasks=120,
+    horizon_s=18,
+    poison=2,
+    counts=Counts(
+        worker_kills=10,
+        worker_pauses=3,
+        worker_drains=2,
+        device_kills=2,
+        controller_kills=3,
+        controller_pauses=1,
+        api_kills=1,
+        redis_kills=1,
+        redis_stale=1,
+        flushes=1,
+        broker_kills=1,
+        s3_outages=1,
+        repeats=6,
+    ),
+)
+QUICK = ("last_outcome_wins", "commits_at_intake")
+"""The others: `make chaos-mutants`."""
+
+
+@pytest.mark.timeout(240)
+def test_every_promise_is_kept_under_every_fault(tmp_path) -> None:
+    verdict = carry_out(SHORT, tmp_path)
+    assert not verdict.broken, str(verdict)
+    assert verdict.numbers["tasks"] == SHORT.tasks
+    assert verdict.numbers["ended"]["succeeded"] > SHORT.tasks / 2
+
+
+@pytest.mark.parametrize("name", QUICK)
+def test_a_wrong_version_is_caught(name: str, tmp_path) -> None:
+    verdict = carry_out(plan(name, seed=1), tmp_path)
+    assert MUTANTS[name].caught in {one.invariant for one in verdict.broken}
