@@ -38,7 +38,11 @@ def test_a_yield_of_nothing_keeps_its_place() -> None:
     assert again.yields[1][0]["index"] == 3
 
 
-@pytest.mark.parametrize("data", [b"", b"nonsense", packed(Parked()).replace(b'"form":"1"', b'"form":"0"')])
+@pytest.mark.parametrize(
+    "data",
+    [b"", b"nonsense", packed(Parked()).replace(b'"form":"1"', b'"form":"0"')],
+    ids=["nothing", "nonsense", "another form"],
+)
 def test_what_cannot_be_continued_is_told_apart(data: bytes) -> None:
     with pytest.raises(ParkedFormError):
         unpacked(data)
