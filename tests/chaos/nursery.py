@@ -59,6 +59,7 @@ def live(role: Role) -> None:
 def main() -> None:
     roles = roles_of(sys.argv[1:])
     signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # nobody has to bury the dead
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # whoever asked for roles ends them
     gc.freeze()
     answers = os.fdopen(os.dup(1), "w", buffering=1)
     answers.write("ready\n")
@@ -70,6 +71,8 @@ def main() -> None:
             live(roles[line.strip()])
         finally:
             os._exit(0)
+    for child in Path(f"/proc/{os.getpid()}/task/{os.getpid()}/children").read_text().split():
+        os.killpg(int(child), signal.SIGKILL)  # whoever asked for them is gone
 
 
 if __name__ == "__main__":
