@@ -16,7 +16,7 @@ class NoCallbackError(Exception):
 
 
 async def replay(services: Services, record: Record) -> None:
-    """The callback is due now, with all its tries before it. Raises NoCallbackError.
+    """The callback is due now, and is retried as if it were new. Raises NoCallbackError.
 
     It goes into the bucket first, as when a task is settled, so that no crash loses it.
     """
