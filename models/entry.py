@@ -53,6 +53,8 @@ class ModelEntry(BaseModel):
     default: bool = False
     prediction: Literal["epsilon", "v_prediction"] | None = None
     """What the denoiser was trained to predict; None: what the folder's scheduler config says."""
+    side: int | None = Field(default=None, ge=64, le=2048, multiple_of=8)
+    """Width and height, in pixels, that a painter was trained at: the size of a picture that names none."""
     clip_skip: int = Field(default=0, ge=0, le=8)
     """Text-encoder layers left out when a task does not say how many."""
     inpainting: Name | None = None

@@ -18,9 +18,12 @@ if TYPE_CHECKING:
     from pipelines.engine.noise import SeededNoise
 
 
+SIZE = "in pixels, a multiple of 8. Who names neither has what the model was trained at, where its entry tells that."
+
+
 class Txt2ImgParams(ImageParams):
-    w: int = Field(512, ge=64, le=8192, description="Width in pixels, a multiple of 8.", examples=[512])
-    h: int = Field(512, ge=64, le=8192, description="Height in pixels, a multiple of 8.", examples=[512])
+    w: int = Field(512, ge=64, le=8192, description=f"Width {SIZE}", examples=[512])
+    h: int = Field(512, ge=64, le=8192, description=f"Height {SIZE}", examples=[512])
     highres_info: HighRes | None = Field(None, description="Enlarge and refine the image in a second pass.")
 
     @model_validator(mode="after")

@@ -15,10 +15,11 @@ from typing import Any
 from pydantic import ValidationError
 
 import pipelines
-from models.catalog import FOR_INPAINTING
+from models.catalog import FOR_INPAINTING, Catalog
 from pipelines.params import ImageParams
 from pipelines.pipeline import AnyPipeline, Params, Work
 from pipelines.references import with_references
+from pipelines.txt2img import Txt2ImgParams
 from server.broker import BrokerUnavailableError, RecordTooLargeError
 from server.complaint import complaint
 from server.inputs import Inputs
@@ -91,7 +92,7 @@ async def submit(services: Services, submission: Submission) -> View:
     retention = _within(terms, submission, services.settings.retention)
     if terms.rate is not None:
         await services.queue.spend(submission.tenant, terms.rate.per_minute, terms.rate.burst)
-    params = await _accepted(services, pipeline, asked, submission.tenant)
+    params = await _accepted(services, pipeline, _sized(services.catalog, pipeline, asked), submission.tenant)
     task = Task(
         id=task_id,
         type=pipeline.names[0],
@@ -158,6 +159,14 @@ def _within(terms: Terms, submission: Submission, usual: Retention) -> Retention
     if submission.retention not in terms.retentions:
         raise NotAllowedError("retention", submission.retention, terms.retentions)
     return submission.retention
+
+
+def _sized(catalog: Catalog, pipeline: AnyPipeline, asked: Params) -> Params:
+    """Who names no size has that which the model was trained at, if its entry tells it."""
+    if not isinstance(asked, Txt2ImgParams) or asked.model_fields_set & {"w", "h"}:
+        return asked
+    side = catalog.find(asked.checkpoint).side
+    return _validated(pipeline, {**asked.model_dump(exclude_unset=True), "w": side, "h": side}) if side else asked
 
 
 async def _accepted(services: Services, pipeline: AnyPipeline, asked: Params, tenant: str) -> Params:

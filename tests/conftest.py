@@ -102,7 +102,8 @@ def kafka_url(running_kafka: str) -> str:
 @pytest.fixture(scope="session")
 def models_dir(pytestconfig: pytest.Config) -> Path:
     """The toys, built anew when what builds them has changed."""
-    sources = sorted(Path(models.__path__[0]).glob("*.py"))
+    toys = Path(models.__path__[0])
+    sources = [*sorted(toys.glob("*.py")), *sorted(toys.glob("toy/*.py")), *sorted(toys.glob("toy/weights/*"))]
     made_by = hashlib.sha256(b"".join(source.read_bytes() for source in sources)).hexdigest()[:16]
     folder = pytestconfig.cache.mkdir("toys") / made_by
     with alone():

@@ -20,6 +20,7 @@ class ModelReply(BaseModel):
     aliases: list[str]
     base: str | None = Field(alias="for", description="The family of models that it is an addition to, if it is one.")
     hint: str | None = Field(description="The kind of map that a ControlNet follows, or an annotator draws.")
+    side: int | None = Field(description="Width and height, in pixels, of a picture that names no size; null: 512.")
     default: bool = Field(description="Whether it is used by tasks that name none.")
     bytes: int = Field(description="Size of its weights on disk.")
     resident_on: list[str] = Field(description="Workers that hold it on their device now.")
@@ -37,6 +38,7 @@ async def list_models(services: GivenServices) -> list[ModelReply]:
             base=entry.base,
             hint=entry.hint,
             aliases=list(entry.aliases),
+            side=entry.side,
             default=entry is services.catalog.default,
             bytes=entry.bytes,
             resident_on=[worker.name for worker in workers if entry.name in worker.resident],

@@ -10,14 +10,29 @@ export function fields(pipeline, models) {
   const made = new Map();
   for (const [name, schema] of Object.entries(properties)) {
     if (ELSEWHERE.includes(name) || pipeline.images.includes(name)) continue;
-    const fitting = models.filter(({ family }) => pipeline.families.includes(family));
-    const input = name === "model" ? modelChoice(fitting) : inputFor(resolved(schema, $defs));
+    const input = name === "model" ? modelChoice(fitting(pipeline, models)) : inputFor(resolved(schema, $defs));
     if (input) made.set(name, labelled(name, schema, input));
   }
+  followSide(made, fitting(pipeline, models));
   const images = pipeline.images.map((name) => labelled(name, properties[name], fileInput(required.includes(name))));
   const often = OFTEN.filter((name) => made.has(name)).map((name) => made.get(name));
   const seldom = [...made].filter(([name]) => !OFTEN.includes(name)).map(([, field]) => field);
   return { often, seldom, images };
+}
+
+const fitting = (pipeline, models) => models.filter(({ family }) => pipeline.families.includes(family));
+
+// A picture that names no size is as large as what its model was trained on.
+function followSide(made, models) {
+  const select = made.get("model")?.querySelector("select");
+  const sizes = ["w", "h"].flatMap((name) => made.get(name)?.querySelector("input") ?? []);
+  if (!select || !sizes.length) return;
+  const show = () => {
+    const model = models.find(({ name, default: usual }) => (select.value ? name === select.value : usual));
+    for (const input of sizes) input.placeholder = model?.side ?? 512;
+  };
+  select.addEventListener("change", show);
+  show();
 }
 
 // The parameters that were filled in; files are sent ahead and named by their ids.

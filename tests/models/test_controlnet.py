@@ -25,7 +25,7 @@ def entry(path: Path, config: Path | None = None, base: str = "sd1") -> ModelEnt
     return ModelEntry(name="net", path=path, family="controlnet", base=base, hint="canny", config=config)
 
 
-def given(width: int = 64, **extras: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor, Conditioning, torch.Tensor]:
+def given(width: int = 128, **extras: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor, Conditioning, torch.Tensor]:
     """Two rows of everything, which agree in nothing."""
     conditioning = Conditioning(torch.randn(2, 77, width), extras)
     return torch.randn(2, 4, 8, 8), torch.tensor([981.0, 401.0]), conditioning, torch.rand(2, 3, 64, 64)
@@ -59,7 +59,7 @@ def ldm(folder: Path) -> dict[str, torch.Tensor]:
     return {f"control_model.{name}": tensor.contiguous() for name, tensor in renamed.items()}
 
 
-@pytest.mark.parametrize(("name", "width"), [("toy-sd1-canny", 64), ("toy-sdxl-canny", 96)])
+@pytest.mark.parametrize(("name", "width"), [("toy-sd1-canny", 128), ("toy-sdxl-canny", 96)])
 def test_residuals_are_those_of_diffusers(toys: Catalog, name: str, width: int) -> None:
     found = toys.find(name)
     net = controlnet.load(found, CPU, torch.float32)

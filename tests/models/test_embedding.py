@@ -77,7 +77,7 @@ def test_nothing_stays_and_others_are_remembered(checkpoints: dict[str, Resident
     text = "a cat, toy-embedding"
     plain, tokens = states(toy, text), len(toy._encoders[0]._tokenizer)
     worn = toy.adapted(inversions=embedding(toys, "toy-embedding").inversions)
-    other = toy.adapted(inversions=[inversion("toy-embedding", torch.randn(1, 64).tolist())])
+    other = toy.adapted(inversions=[inversion("toy-embedding", torch.randn(1, 128).tolist())])
     assert len({float(states(each, text)[0, -1, 0]) for each in (toy, worn, other)}) == 3
     toy._encodings.clear()
     assert torch.equal(states(toy, text), plain)
@@ -87,7 +87,7 @@ def test_nothing_stays_and_others_are_remembered(checkpoints: dict[str, Resident
 
 def test_vectors_count_towards_a_chunk_and_can_be_weighed(checkpoints: dict[str, Resident]) -> None:
     toy: Any = checkpoints["sd1"]
-    worn = toy.adapted(inversions=[inversion("sks", torch.randn(40, 64).tolist())])
+    worn = toy.adapted(inversions=[inversion("sks", torch.randn(40, 128).tolist())])
     assert states(worn, "sks").shape[1] == 77
     assert states(worn, "sks, sks").shape[1] == 2 * 77
     weighed, plain = states(worn, "a (sks:1.5)")[0], states(worn, "a sks")[0]
@@ -98,7 +98,7 @@ def test_vectors_count_towards_a_chunk_and_can_be_weighed(checkpoints: dict[str,
 def test_vectors_of_another_width_are_refused_and_leave_nothing(checkpoints: dict[str, Resident]) -> None:
     toy: Any = checkpoints["sd1"]
     plain = states(toy, "sks")
-    with pytest.raises(EmbeddingError, match="'sks' have 768 numbers each, but a text encoder of this model takes 64"):
+    with pytest.raises(EmbeddingError, match="'sks' have 768 numbers each, but a text encoder of this model takes 128"):
         states(toy.adapted(inversions=[inversion("sks", [[0.0] * 768])]), "sks")
     toy._encodings.clear()
     assert torch.equal(states(toy, "sks"), plain)

@@ -143,7 +143,7 @@ def test_files_that_are_no_such_adapter_are_refused(toys: Catalog, tmp_path: Pat
     good = load_file(toys.find("toy-ip").path)
     face = good | {"ip_adapter.0.to_k_lora.down.weight": torch.zeros(4, 32)}
     rest = {name: tensor for name, tensor in good.items() if name.startswith("image_proj.")}
-    wide = good | {"image_proj.proj.weight": torch.zeros(4 * 64, 25)}
+    wide = good | {"image_proj.proj.weight": torch.zeros(4 * 128, 25)}
     for weights, said in (
         (face, "needs a net for face recognition that this server does not have; use a plain, a plus"),
         (rest, "is no IP-Adapter in the lay-out of its authors"),

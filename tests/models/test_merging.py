@@ -21,7 +21,7 @@ from models import families
 from models.catalog import Catalog
 from models.lora import Lora, LoraError
 from models.merging import Adapter, MergedNet
-from models.toy_additions import RANK
+from models.toy.additions import RANK
 
 CPU = torch.device("cpu")
 SIZE = {"clip_skip": -1, "width": 64, "height": 64}

@@ -3,15 +3,15 @@
 import pytest
 import torch
 
-from models import toy_nets
 from models.module_names import modules_by_name, originals
-from models.toy_nets import TOYS
+from models.toy import nets
+from models.toy.nets import TOYS
 from tests.models.conftest import _unet as original_lay_out
 
 
 @pytest.mark.parametrize("toy", TOYS[:3], ids=lambda toy: toy.name)
-def test_the_original_names_are_those_of_single_files(toy: toy_nets.Toy) -> None:
-    unet = toy_nets.unet(toy)
+def test_the_original_names_are_those_of_single_files(toy: nets.Toy) -> None:
+    unet = nets.unet(toy)
     names = originals(unet)
     paths = [path for path, module in unet.named_modules() if isinstance(module, torch.nn.Linear | torch.nn.Conv2d)]
     numbered = {f"{path}.weight": torch.tensor(place) for place, path in enumerate(paths)}
@@ -20,7 +20,7 @@ def test_the_original_names_are_those_of_single_files(toy: toy_nets.Toy) -> None
 
 
 def test_a_module_goes_by_every_name() -> None:
-    unet = toy_nets.unet(TOYS[2])
+    unet = nets.unet(TOYS[2])
     names = modules_by_name(unet)
     inside = unet.get_submodule("down_blocks.1.attentions.0.transformer_blocks.0.attn1.to_out.0")
     for block in ("down_blocks_1_attentions_0", "input_blocks_3_1"):
@@ -31,7 +31,7 @@ def test_a_module_goes_by_every_name() -> None:
 
 
 def test_text_encoders_are_alike_whatever_transformers_wraps_them_in() -> None:
-    with_projection = toy_nets.text_encoder(TOYS[2], 64, 600, projection=True)
-    plain = toy_nets.text_encoder(TOYS[2], 64, 600, projection=False)
+    with_projection = nets.text_encoder(TOYS[2], 64, 600, projection=True)
+    plain = nets.text_encoder(TOYS[2], 64, 600, projection=False)
     assert modules_by_name(with_projection).keys() - {"text_projection"} == modules_by_name(plain).keys()
     assert "encoder_layers_0_self_attn_q_proj" in modules_by_name(plain)

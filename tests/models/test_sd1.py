@@ -61,8 +61,8 @@ def test_clip_skip_reaches_the_negative_prompt_too(checkpoints: dict[str, Reside
 
 
 def test_too_much_clip_skip_says_how_much_is_possible(checkpoints: dict[str, Resident]) -> None:
-    with pytest.raises(ClipSkipError, match="give at most 11"):
-        checkpoints["sd1"].encode_prompt("a cat", None, clip_skip=12, width=64, height=64)
+    with pytest.raises(ClipSkipError, match="give at most 3"):
+        checkpoints["sd1"].encode_prompt("a cat", None, clip_skip=4, width=64, height=64)
 
 
 def test_the_entry_may_have_a_clip_skip_of_its_own(toys: Any, checkpoints: dict[str, Resident]) -> None:
@@ -77,7 +77,7 @@ def test_the_entry_may_have_a_clip_skip_of_its_own(toys: Any, checkpoints: dict[
 def test_prompt_and_negative_have_one_token_count(checkpoints: dict[str, Resident], stock: dict[str, Any]) -> None:
     positive, negative = checkpoints["sd1"].encode_prompt("red apple " * 60, "blurry", **SIZE)
     assert negative is not None
-    assert positive.embeds.shape == negative.embeds.shape == (1, 2 * 77, 64)
+    assert positive.embeds.shape == negative.embeds.shape == (1, 2 * 77, 128)
     blank = stock["sd1"].encode_prompt("", "cpu", 1, False)[0]
     assert torch.equal(negative.embeds[:, 77:], blank)
 

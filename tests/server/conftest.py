@@ -50,7 +50,7 @@ class Painter:
 
     async def take(self) -> Lease:
         await self._services.queue.announce(WorkerView(name="w1", device="cpu", resident=("toy",), running=1))
-        lease = await self._services.queue.lease("w1", ("toy",), 10.0)
+        lease = await self._services.queue.lease("w1", ("toy",), 120.0)
         assert lease is not None
         return lease
 

@@ -28,7 +28,7 @@ OTHERWISE = {"positive_data_acceptance", "negative_data_rejection", "unsupported
 
 async def _serve(settings: Settings, started: threading.Event, servers: list[uvicorn.Server]) -> None:
     services = Services.from_settings(settings)
-    controller = asyncio.create_task(Controller.of(services).run())
+    beside = [asyncio.create_task(Controller.of(services).run()), asyncio.create_task(_stay(services))]
     await services.queue.announce(WorkerView(name="w1", device="cpu"))
     servers.append(uvicorn.Server(uvicorn.Config(create_app(services), port=0, log_config=None)))
     serving = asyncio.create_task(servers[0].serve())
@@ -36,10 +36,17 @@ async def _serve(settings: Settings, started: threading.Event, servers: list[uvi
         await asyncio.sleep(0.01)
     started.set()
     await serving
-    controller.cancel()
-    with suppress(asyncio.CancelledError):
-        await controller
+    for task in beside:
+        task.cancel()
+    await asyncio.gather(*beside, return_exceptions=True)
     await services.close()
+
+
+async def _stay(services: Services) -> None:
+    """A worker that is forgotten would make the server unready."""
+    while True:
+        await asyncio.sleep(1)
+        await services.queue.announce(WorkerView(name="w1", device="cpu"))
 
 
 @pytest.fixture(scope="module")

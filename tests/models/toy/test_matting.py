@@ -1,6 +1,6 @@
 from pathlib import Path
 
-from models.toy_matting import matting
+from models.toy.matting import matting
 
 
 def test_every_build_makes_the_same_small_file(models_dir: Path) -> None:

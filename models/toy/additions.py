@@ -7,10 +7,10 @@ from collections.abc import Callable, Mapping
 import torch
 from torch import Tensor, nn
 
-from models import toy_nets
 from models.module_names import originals
-from models.toy_nets import TOYS
-from models.toy_tokenizer import clip_tokenizer
+from models.toy import nets
+from models.toy.nets import TOYS
+from models.toy.tokenizer import clip_tokenizer
 
 RANK = 4
 FELT = 0.5
@@ -20,18 +20,18 @@ FELT = 0.5
 def kohya() -> dict[str, Tensor]:
     """For toy-sd1: attention and convolutions of the UNet, and the text encoder."""
     weights: dict[str, Tensor] = {}
-    for path, module in _nets("toy-sd1")["unet"]:
+    for path, module in _modules("toy-sd1")["unet"]:
         if ".attn" in path or path.endswith(("conv1", "proj_in")):
             weights |= _trained(f"lora_unet_{path.replace('.', '_')}", module, ("lora_down", "lora_up"))
-    for path, module in _nets("toy-sd1")["text_encoder"]:
+    for path, module in _modules("toy-sd1")["text_encoder"]:
         weights |= _trained(f"lora_te_text_model_{path.replace('.', '_')}", module, ("lora_down", "lora_up"))
     return weights
 
 
 def peft() -> dict[str, Tensor]:
     """For toy-sd1: attention of the UNet alone, as diffusers saves it; without alphas, which then are the rank."""
-    nets = _nets("toy-sd1")["unet"]
-    attention = [(path, module) for path, module in nets if path.endswith(("to_q", "to_v", "to_out.0"))]
+    modules = _modules("toy-sd1")["unet"]
+    attention = [(path, module) for path, module in modules if path.endswith(("to_q", "to_v", "to_out.0"))]
     trained = [_trained(f"unet.{path}", module, ("lora_A", "lora_B")) for path, module in attention]
     return {key: tensor for one in trained for key, tensor in one.items() if not key.endswith("alpha")}
 
@@ -39,12 +39,12 @@ def peft() -> dict[str, Tensor]:
 def original() -> dict[str, Tensor]:
     """For toy-sdxl: UNet by the names of its original, and both text encoders."""
     weights: dict[str, Tensor] = {}
-    nets, names = _nets("toy-sdxl"), originals(toy_nets.unet(TOYS[2]))
-    for path, module in nets["unet"]:
+    modules, names = _modules("toy-sdxl"), originals(nets.unet(TOYS[2]))
+    for path, module in modules["unet"]:
         if ".attn" in path or ".resnets." in path:
             weights |= _trained(f"lora_unet_{names[path].replace('.', '_')}", module, ("lora_down", "lora_up"))
     for place, part in enumerate(("text_encoder", "text_encoder_2"), start=1):
-        for path, module in nets[part]:
+        for path, module in modules[part]:
             if path == "text_projection":
                 continue  # nobody trains it
             name = path.removeprefix("text_model.").replace(".", "_")
@@ -54,7 +54,7 @@ def original() -> dict[str, Tensor]:
 
 def easy_negative() -> dict[str, Tensor]:
     """Two vectors for toy-sd1, in the lay-out of A1111's web UI."""
-    return {"emb_params": torch.randn(2, 64).half()}
+    return {"emb_params": torch.randn(2, TOYS[0].widths[0]).half()}
 
 
 def for_sdxl() -> dict[str, Tensor]:
@@ -71,14 +71,14 @@ ADDITIONS: Mapping[str, Callable[[], dict[str, Tensor]]] = {
 }
 
 
-def _nets(name: str) -> dict[str, list[tuple[str, nn.Linear | nn.Conv2d]]]:
+def _modules(name: str) -> dict[str, list[tuple[str, nn.Linear | nn.Conv2d]]]:
     """Path and shape of each module of a toy that a LoRA may change, by part; their weights are of no interest."""
     (toy,) = (toy for toy in TOYS if toy.name == name)
-    parts: dict[str, nn.Module] = {"unet": toy_nets.unet(toy)}
+    parts: dict[str, nn.Module] = {"unet": nets.unet(toy)}
     for place, width in enumerate(toy.widths):
         vocabulary = len(clip_tokenizer(toy.pads[place]))
         part = f"text_encoder_{place + 1}" if place else "text_encoder"
-        parts[part] = toy_nets.text_encoder(toy, width, vocabulary, projection=place == 1)
+        parts[part] = nets.text_encoder(toy, width, vocabulary, projection=place == 1)
     return {
         part: [(path, each) for path, each in net.named_modules() if isinstance(each, nn.Linear | nn.Conv2d)]
         for part, net in parts.items()

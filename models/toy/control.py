@@ -10,16 +10,28 @@ import torch
 from diffusers import ControlNetModel
 from transformers import DPTConfig, DPTForDepthEstimation, DPTImageProcessor
 
-from models import toy_nets
-from models.toy_nets import TOYS
+from models.toy import nets
+from models.toy.nets import TOYS
+from models.toy.trained import fill
 
+EMBEDDING = (8, 8, 16, 32)
+"""Channels of the layers that bring an edge map down to the latents."""
 LOUD = 0.02
 """Width of the weights that are zero before training; so wide that a hint changes colours and keeps shapes."""
 
 
+def save_canny(folder: Path) -> None:
+    """A diffusers folder: the net that `training` taught to follow edges."""
+    net = ControlNetModel.from_unet(
+        nets.unet(TOYS[0]), conditioning_embedding_out_channels=EMBEDDING, load_weights_from_unet=False
+    )
+    fill(net, "canny")
+    net.half().save_pretrained(folder)
+
+
 def save_control(family: str, folder: Path) -> None:
     """A diffusers folder of random weights, the last layers too, which would be zero before training."""
-    denoiser = toy_nets.unet(next(each for each in TOYS if each.family == family))
+    denoiser = nets.unet(next(each for each in TOYS if each.family == family))
     net = ControlNetModel.from_unet(
         denoiser, conditioning_embedding_out_channels=(8, 8, 16, 16), load_weights_from_unet=False
     )
@@ -55,7 +67,7 @@ def save_depth(folder: Path) -> None:
 
 
 TOY_GUIDES: Mapping[str, tuple[int, Callable[[Path], None]]] = {
-    "toy-sd1-canny": (11, partial(save_control, "sd1")),
+    "toy-sd1-canny": (11, save_canny),
     "toy-sd1-depth": (12, partial(save_control, "sd1")),
     "toy-sd1-tile": (13, partial(save_control, "sd1")),
     "toy-sdxl-canny": (14, partial(save_control, "sdxl")),

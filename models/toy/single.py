@@ -1,4 +1,4 @@
-"""The single nets of the toys, in the lay-outs that their authors published: a Real-ESRGAN ×4 and a LaMa."""
+"""The single nets of the toys, in the lay-outs that their authors published: a Real-ESRGAN ×4 and a LaMa of chance."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from models.lama import LaMa
+from models.toy.trained import weights
 
 FEATURES = 16
 GROWTH = 32
@@ -28,22 +29,22 @@ COLOURS = {
 """What each convolution does to the first three channels, besides a faint share of all others."""
 
 
-def esrgan() -> dict[str, Tensor]:
-    """Weights that enlarge by nearest neighbours, softened, under a faint texture of chance."""
-    weights = _convolution("conv_first", 3, FEATURES) | _convolution("conv_body", FEATURES, FEATURES)
+def enlarging_softly() -> dict[str, Tensor]:
+    """Weights that enlarge by nearest neighbours, softened, under a faint texture of chance: where training begins."""
+    made_up = _convolution("conv_first", 3, FEATURES) | _convolution("conv_body", FEATURES, FEATURES)
     for block in range(BLOCKS):
         for dense in (1, 2, 3):
             for layer in range(5):
                 made = FEATURES if layer == 4 else GROWTH
                 name = f"body.{block}.rdb{dense}.conv{layer + 1}"
-                weights |= _convolution(name, FEATURES + layer * GROWTH, made)
+                made_up |= _convolution(name, FEATURES + layer * GROWTH, made)
     for name, made in (("conv_up1", FEATURES), ("conv_up2", FEATURES), ("conv_hr", FEATURES), ("conv_last", 3)):
-        weights |= _convolution(name, FEATURES, made)
+        made_up |= _convolution(name, FEATURES, made)
     for name, kernel in COLOURS.items():
         for colour in range(3):
-            weights[f"{name}.weight"][colour] *= FAINT
-            weights[f"{name}.weight"][colour, colour] += kernel
-    return {name: tensor.half() for name, tensor in weights.items()}
+            made_up[f"{name}.weight"][colour] *= FAINT
+            made_up[f"{name}.weight"][colour, colour] += kernel
+    return {name: tensor.half() for name, tensor in made_up.items()}
 
 
 def lama() -> dict[str, Tensor]:
@@ -54,7 +55,7 @@ def lama() -> dict[str, Tensor]:
 
 
 SINGLE_NETS: Mapping[str, Callable[[], dict[str, Tensor]]] = {
-    "toy-esrgan.safetensors": esrgan,
+    "toy-esrgan.safetensors": lambda: weights("esrgan"),
     "toy-lama.safetensors": lama,
 }
 

@@ -14,7 +14,7 @@ from transformers import (
     GPT2LMHeadModel,
 )
 
-from models.toy_tokenizer import TEXT, clip_tokenizer
+from models.toy.tokenizer import TEXT, clip_tokenizer
 
 MARKS = ("[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]")
 WIDTH = 32

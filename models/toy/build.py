@@ -1,11 +1,11 @@
 """Toy checkpoints: the real architectures at a size that a laptop's CPU runs in tenths of a second.
 
-`python -m models.toy DIR` fills DIR with `toy-sd1`, `toy-sd2`, `toy-sdxl` and `toy-sd1-inpainting`, diffusers folders
-that any diffusers pipeline loads, with ControlNets (`toy_control.py`) and IP-Adapters (`toy_ip_adapter.py`) for them,
+`build` fills a folder with `toy-sd1`, `toy-sd2`, `toy-sdxl` and `toy-sd1-inpainting`, diffusers folders
+that any diffusers pipeline loads, with ControlNets (`control.py`) and IP-Adapters (`ip_adapter.py`) for them,
 with `toy-esrgan` and `toy-lama`, files that spandrel's architectures fit, with the LoRAs and embeddings of
-`toy_additions.py`, with `toy-matting`, an ONNX net, with `toy-blip` and `toy-gpt2`, folders that transformers loads,
+`additions.py`, with `toy-matting`, an ONNX net, with `toy-blip` and `toy-gpt2`, folders that transformers loads,
 and with a `models.yaml` that names them. Weights are random but for the last convolutions of diffusion, which are
-fitted in closed form (`toy_fit.py`), so that pictures show soft coloured shapes instead of grey noise, for a path
+fitted in closed form (`fit.py`), so that pictures show soft coloured shapes instead of grey noise, for a path
 through the upscaler that keeps colours, and for the matting net, which finds what is bright.
 """
 
@@ -13,7 +13,6 @@ from __future__ import annotations
 
 import json
 import shutil
-import sys
 import tempfile
 from collections.abc import Callable
 from functools import partial
@@ -24,16 +23,17 @@ import torch
 from safetensors.torch import save_file
 from transformers.utils import logging as transformers_logging
 
-from models import toy_nets
-from models.toy_additions import ADDITIONS
-from models.toy_control import TOY_GUIDES
-from models.toy_fit import fit_autoencoder, fit_denoiser
-from models.toy_ip_adapter import ENCODERS, IP_ADAPTERS
-from models.toy_matting import matting
-from models.toy_nets import TOYS, Toy
-from models.toy_single import SINGLE_NETS
-from models.toy_speakers import SPEAKERS
-from models.toy_tokenizer import clip_tokenizer
+from models.toy import nets
+from models.toy.additions import ADDITIONS
+from models.toy.control import TOY_GUIDES
+from models.toy.fit import fit_autoencoder, fit_denoiser
+from models.toy.ip_adapter import ENCODERS, IP_ADAPTERS
+from models.toy.matting import matting
+from models.toy.nets import TOYS, Toy
+from models.toy.single import SINGLE_NETS
+from models.toy.speakers import SPEAKERS
+from models.toy.tokenizer import clip_tokenizer
+from models.toy.trained import fill, weights
 
 SCHEDULER = {
     "_class_name": "PNDMScheduler",
@@ -57,11 +57,12 @@ models:
     family: sd1
     title: "Toy SD 1"
     aliases: [v1.5, general, basic, anime, art, real, 3danime]
+    side: 128
     default: true
     inpainting: toy-sd1-inpainting
   - {name: toy-sd2, path: toy-sd2, family: sd2, title: "Toy SD 2 (v-prediction)"}
   - {name: toy-sdxl, path: toy-sdxl, family: sdxl, title: "Toy SDXL"}
-  - {name: toy-sd1-inpainting, path: toy-sd1-inpainting, family: sd1, title: "Toy SD 1 for inpainting"}
+  - {name: toy-sd1-inpainting, path: toy-sd1-inpainting, family: sd1, side: 128, title: "Toy SD 1 for inpainting"}
   - name: toy-esrgan
     path: toy-esrgan.safetensors
     family: upscaler
@@ -105,10 +106,10 @@ def build(folder: Path) -> None:
         _build_whole(name, seed, save, folder)
     for name, save in {**SPEAKERS, **ENCODERS}.items():
         _build_whole(name, 0, save, folder)
-    for name, weights in {**SINGLE_NETS, **ADDITIONS, **IP_ADAPTERS}.items():
+    for name, made in {**SINGLE_NETS, **ADDITIONS, **IP_ADAPTERS}.items():
         if not (folder / name).exists():
-            _save_single(weights, folder / name)
-    for name, content in (("toy-matting.onnx", matting()), ("models.yaml", MODELS_YAML.encode())):
+            _save_single(made, folder / name)
+    for name, content in (("toy-matting.onnx", matting(weights("matting"))), ("models.yaml", MODELS_YAML.encode())):
         if not (folder / name).exists():
             part = folder / f".{name}.part"
             part.write_bytes(content)
@@ -130,20 +131,24 @@ def _build_whole(name: str, seed: int, save: Callable[[Path], None], folder: Pat
         shutil.rmtree(part, ignore_errors=True)
 
 
-def _save_single(weights: Callable[[], dict[str, torch.Tensor]], file: Path) -> None:
+def _save_single(made: Callable[[], dict[str, torch.Tensor]], file: Path) -> None:
     part = file.with_name(f".{file.name}.part")
     with torch.random.fork_rng(devices=()):
         torch.manual_seed(0)
-        save_file({name: tensor.contiguous() for name, tensor in weights().items()}, part)
+        save_file({name: tensor.contiguous() for name, tensor in made().items()}, part)
     part.chmod(0o644)
     part.rename(file)
 
 
 def _save(toy: Toy, folder: Path) -> None:
     """UNet and VAE are saved in half precision; text encoders in full, for transformers loads what was saved."""
-    vae, unet = toy_nets.vae(toy), toy_nets.unet(toy)
-    fit_autoencoder(vae)
-    fit_denoiser(unet, vae, SCHEDULER, toy.prediction)
+    vae, unet = nets.vae(toy), nets.unet(toy)
+    if toy.trained:
+        fill(vae, "autoencoder")
+        fill(unet, "unet" if toy.inputs == 4 else "unet-inpainting")
+    else:
+        fit_autoencoder(vae)
+        fit_denoiser(unet, vae, SCHEDULER, toy.prediction)
     classes = {
         "unet": ("diffusers", "UNet2DConditionModel"),
         "vae": ("diffusers", "AutoencoderKL"),
@@ -155,7 +160,9 @@ def _save(toy: Toy, folder: Path) -> None:
         suffix = f"_{place + 1}" if place else ""
         tokenizer = clip_tokenizer(pad)
         tokenizer.save_pretrained(folder / f"tokenizer{suffix}")
-        encoder = toy_nets.text_encoder(toy, width, len(tokenizer), projection=place == 1)
+        encoder = nets.text_encoder(toy, width, len(tokenizer), projection=place == 1)
+        if toy.trained:
+            fill(encoder, "text")
         encoder.save_pretrained(folder / f"text_encoder{suffix}")
         classes[f"tokenizer{suffix}"] = ("transformers", "CLIPTokenizer")
         classes[f"text_encoder{suffix}"] = ("transformers", type(encoder).__name__)
@@ -179,10 +186,3 @@ def _model_index(toy: Toy, classes: dict[str, Any]) -> dict[str, Any]:
 def _write_json(path: Path, content: dict[str, Any]) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
-
-
-if __name__ == "__main__":
-    if len(sys.argv) != 2:
-        sys.exit("usage: python -m models.toy DIR")
-    torch.set_num_threads(1)  # as fast as many for tensors this small, and on a busy machine much faster
-    build(Path(sys.argv[1]))

@@ -10,8 +10,8 @@ import torch
 from torch import Tensor
 from transformers import CLIPVisionConfig, CLIPVisionModelWithProjection
 
-from models import toy_nets
-from models.toy_nets import TOYS
+from models.toy import nets
+from models.toy.nets import TOYS
 
 WIDTH, PROJECTED, SIDE = 32, 24, 32
 TOKENS = 4
@@ -77,7 +77,7 @@ IP_ADAPTERS: Mapping[str, Callable[[], dict[str, Tensor]]] = {
 def _layers(name: str) -> tuple[dict[str, Tensor], int]:
     """What makes keys and values for each attention to the text in a toy's denoiser, and the width of the text."""
     (toy,) = (toy for toy in TOYS if toy.name == name)
-    unet = toy_nets.unet(toy)
+    unet = nets.unet(toy)
     weights: dict[str, Tensor] = {}
     for number, path in enumerate(unet.attn_processors):
         if ".attn2." in path:

@@ -3,7 +3,7 @@ from pathlib import Path
 import pytest
 from transformers import CLIPTokenizer
 
-from models.toy_tokenizer import clip_tokenizer
+from models.toy.tokenizer import clip_tokenizer
 
 
 @pytest.fixture(scope="module")

@@ -1,4 +1,4 @@
-"""The networks of the toys: real block types, few channels, random weights."""
+"""The networks of the toys: real block types, few channels, not yet any weights that mean something."""
 
 from __future__ import annotations
 
@@ -25,18 +25,21 @@ class Toy:
     """Width of each text encoder; those of SDXL must differ, for single-file loaders tell them apart by it."""
     inputs: int = 4
     """Channels that the UNet takes: nine, if it is for inpainting, with the mask and the masked latents."""
+    trained: bool = False
+    """Whether `training` has taught it the toy world; its nets are wider then, and its text encoder is less deep."""
 
 
 TOYS = (
-    Toy("toy-sd1", "sd1", seed=1),
+    Toy("toy-sd1", "sd1", seed=1, prediction="v_prediction", widths=(128,), trained=True),
     Toy("toy-sd2", "sd2", seed=2, prediction="v_prediction", pads=("!",)),
     Toy("toy-sdxl", "sdxl", seed=3, pads=("<|endoftext|>", "!"), widths=(32, 64)),
-    Toy("toy-sd1-inpainting", "sd1", seed=4, inputs=9),
+    Toy("toy-sd1-inpainting", "sd1", seed=4, prediction="v_prediction", widths=(128,), inputs=9, trained=True),
 )
 
 
 def unet(toy: Toy) -> UNet2DConditionModel:
-    common: dict[str, Any] = {"sample_size": 64, "layers_per_block": 1, "norm_num_groups": 16}
+    side = 16 if toy.trained else 64
+    common: dict[str, Any] = {"sample_size": side, "layers_per_block": 1, "norm_num_groups": 16}
     common["cross_attention_dim"] = sum(toy.widths)
     common["in_channels"] = toy.inputs
     if toy.family == "sdxl":
@@ -54,10 +57,10 @@ def unet(toy: Toy) -> UNet2DConditionModel:
         )
     return UNet2DConditionModel(
         **common,
-        block_out_channels=(32, 32, 64, 64),
+        block_out_channels=(32, 64, 96, 128) if toy.trained else (32, 32, 64, 64),
         down_block_types=("CrossAttnDownBlock2D",) * 3 + ("DownBlock2D",),
         up_block_types=("UpBlock2D",) + ("CrossAttnUpBlock2D",) * 3,
-        attention_head_dim=2 if toy.family == "sd1" else (1, 1, 2, 2),
+        attention_head_dim=4 if toy.trained else 2 if toy.family == "sd1" else (1, 1, 2, 2),
         use_linear_projection=toy.family == "sd2",
     )
 
@@ -66,7 +69,7 @@ def vae(toy: Toy) -> AutoencoderKL:
     return AutoencoderKL(
         down_block_types=("DownEncoderBlock2D",) * 4,
         up_block_types=("UpDecoderBlock2D",) * 4,
-        block_out_channels=(16, 16, 32, 32),
+        block_out_channels=(16, 16, 32, 64) if toy.trained else (16, 16, 32, 32),
         layers_per_block=1,
         norm_num_groups=8,
         latent_channels=4,
@@ -84,8 +87,8 @@ def text_encoder(
         hidden_size=width,
         intermediate_size=2 * width,
         projection_dim=width,
-        num_hidden_layers=12,
-        num_attention_heads=2,
+        num_hidden_layers=4 if toy.trained else 12,
+        num_attention_heads=4 if toy.trained else 2,
         hidden_act="gelu" if toy.family == "sd2" or projection else "quick_gelu",
         bos_token_id=vocabulary - 2,
         eos_token_id=vocabulary - 1,

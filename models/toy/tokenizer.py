@@ -30,6 +30,8 @@ a girl with brown hair and a straw hat, smiling, looking at the viewer, anime st
 a boy holding a balloon, illustration for a children's book, simple shapes, flat colors
 a mountain river in autumn, birds in the sky, snow on the peaks, panorama
 red circle, blue square, green triangle, yellow star, pink heart, orange moon, purple ring, black cross
+a big fish by the sea, a small flower on the grass, an orange boat in the sky, a person on a gray background
+a picture of a sun and a cloud, a drawing of a balloon at the top and a mountain at the bottom, line drawing of a moon
 lowres, bad anatomy, bad hands, text, error, missing fingers, extra digit, fewer digits, cropped, worst quality
 low quality, normal quality, jpeg artifacts, signature, watermark, username, blurry, deformed, ugly, duplicate
 """

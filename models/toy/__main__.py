@@ -1,0 +1,16 @@
+"""`python -m models.toy DIR` fills DIR with the toys."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import torch
+
+from models.toy.build import build
+
+if __name__ == "__main__":
+    if len(sys.argv) != 2:
+        sys.exit("usage: python -m models.toy DIR")
+    torch.set_num_threads(1)  # as fast as many for tensors this small, and on a busy machine much faster
+    build(Path(sys.argv[1]))

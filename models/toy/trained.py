@@ -1,0 +1,32 @@
+"""The weights that `training` made: they travel with the code, in half precision, one file for each net."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from safetensors.torch import load_file, save_file
+from torch import Tensor, nn
+
+FOLDER = Path(__file__).parent / "weights"
+
+
+def fill(net: nn.Module, name: str) -> None:
+    """Gives `net` the trained weights of this name, in its own precision.
+
+    Raises RuntimeError if they are of another shape: whoever changes a net has to train it again.
+    """
+    net.load_state_dict(weights(name))
+
+
+def weights(name: str) -> dict[str, Tensor]:
+    return load_file(FOLDER / f"{name}.safetensors")
+
+
+def keep(net: nn.Module, name: str) -> None:
+    """Makes the weights of `net` those of this name from now on."""
+    FOLDER.mkdir(exist_ok=True)
+    halves = {
+        key: (tensor.half() if tensor.is_floating_point() else tensor).detach().contiguous()
+        for key, tensor in net.state_dict().items()
+    }
+    save_file(halves, FOLDER / f"{name}.safetensors")

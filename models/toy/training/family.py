@@ -1,0 +1,226 @@
+"""The toy family, part by part: what each learns from, for how long, and where its weights go."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from functools import cached_property
+from pathlib import Path
+from random import Random
+from typing import TypeVar
+
+import torch
+import torch.nn.functional as F
+from diffusers import AutoencoderKL, UNet2DConditionModel
+from diffusers.models.attention_processor import AttnProcessor
+from torch import Tensor, nn
+from transformers import CLIPTextModel
+
+from models.toy import nets, trained
+from models.toy.build import SCHEDULER
+from models.toy.matting import SIDE
+from models.toy.nets import TOYS
+from models.toy.single import BLOCKS, FEATURES, GROWTH, enlarging_softly
+from models.toy.tokenizer import clip_tokenizer
+from models.toy.training import autoencoder, judge, pictures, text, upscaler, variants
+from models.toy.training.denoiser import WEIGHT, Lessons, train_denoiser
+from models.toy.training.matting import Matting, train_matting
+from models.toy.world import Scene, caption_of
+
+SCENES = 20_000
+"""Drawings that the painters learn from; twice as many captions."""
+CAPTIONS = 2
+FEW = 6_000
+"""Drawings for nets that look at crops or at small pictures."""
+SEEDS = {"autoencoder": 1, "text": 2, "painter": 11, "captions": 5, "judge": 21, "matting": 31, "upscaler": 41}
+STEPS = {
+    "autoencoder": 2500,
+    "text": 1000,
+    "unet": 5000,
+    "decoder": 1500,
+    "inpainting": 700,
+    "canny": 700,
+    "upscaler": 1500,
+    "matting": 1500,
+    "judge": 1000,
+}
+
+
+Net = TypeVar("Net", bound=nn.Module)
+
+
+class Family:
+    """The nets under training. `folder` keeps drawings, encodings and half-done courses."""
+
+    def __init__(self, folder: Path, scale: float = 1.0) -> None:
+        folder.mkdir(parents=True, exist_ok=True)
+        self.folder, self._scale = folder, scale
+
+    def steps(self, part: str) -> int:
+        return max(2, round(STEPS[part] * self._scale))
+
+    def state(self, part: str) -> Path:
+        return self.folder / f"{part}.pt"
+
+    @cached_property
+    def scenes(self) -> list[Scene]:
+        return pictures.scenes(SCENES, SEEDS["painter"])
+
+    @cached_property
+    def drawings(self) -> Tensor:
+        return self._kept("drawings", lambda: pictures.drawn(self.scenes))
+
+    @cached_property
+    def autoencoder(self) -> AutoencoderKL:
+        return _frozen(nets.vae(TOYS[0]), "autoencoder")
+
+    @cached_property
+    def text(self) -> CLIPTextModel:
+        return _frozen(nets.text_encoder(TOYS[0], TOYS[0].widths[0], len(clip_tokenizer()), projection=False), "text")
+
+    def unet(self) -> UNet2DConditionModel:
+        """The trained one, with the attention that is fastest to train."""
+        unet = _frozen(nets.unet(TOYS[0]), "unet")
+        unet.set_attn_processor(AttnProcessor())
+        return unet
+
+    @cached_property
+    def lessons(self) -> Lessons:
+        latents = self._kept("latents", lambda: encoded_pictures(self.autoencoder, self.drawings))
+        shares = F.avg_pool2d(self._kept("shapes", lambda: pictures.silhouettes(self.scenes)).float() / 255, 8)
+        weights = 1 + (WEIGHT - 1) * F.max_pool2d(shares, 3, 1, 1)
+        captions = self._kept("captions", self._captions)
+        return Lessons(latents, weights, captions, self._encoded([""])[0].float())
+
+    def _captions(self) -> Tensor:
+        chance = Random(SEEDS["captions"])
+        kinds = [
+            torch.cat(
+                [
+                    self._encoded([caption_of(scene, chance) for scene in self.scenes[first : first + 250]])
+                    for first in range(0, SCENES, 250)
+                ]
+            )
+            for _ in range(CAPTIONS)
+        ]
+        return torch.stack(kinds)
+
+    @torch.no_grad()
+    def _encoded(self, captions: list[str]) -> Tensor:
+        states: Tensor = self.text(text.tokenized(clip_tokenizer(), captions)).last_hidden_state
+        return states.bfloat16()
+
+    def _kept(self, name: str, made: Callable[[], Tensor]) -> Tensor:
+        file = self.folder / f"{name}.tensor"
+        if not file.exists():
+            part = file.with_suffix(".part")
+            torch.save(made(), part)
+            part.rename(file)
+        kept: Tensor = torch.load(file, weights_only=True)
+        return kept
+
+
+def train_autoencoder(family: Family) -> None:
+    torch.manual_seed(0)
+    vae = nets.vae(TOYS[0])
+    few = pictures.drawn(pictures.scenes(FEW, SEEDS["autoencoder"]))
+    autoencoder.train_autoencoder(vae, few, steps=family.steps("autoencoder"), state=family.state("autoencoder"))
+    trained.keep(vae, "autoencoder")
+
+
+def train_text(family: Family) -> None:
+    torch.manual_seed(0)
+    tokenizer = clip_tokenizer()
+    encoder = nets.text_encoder(TOYS[0], TOYS[0].widths[0], len(tokenizer), projection=False)
+    scenes = pictures.scenes(SCENES, SEEDS["text"])
+    text.train_text_encoder(encoder, tokenizer, scenes, steps=family.steps("text"), state=family.state("text"))
+    trained.keep(encoder, "text")
+
+
+def train_unet(family: Family) -> None:
+    torch.manual_seed(0)
+    unet = nets.unet(TOYS[0])
+    unet.set_attn_processor(AttnProcessor())
+    train_denoiser(unet, family.lessons, SCHEDULER, steps=family.steps("unet"), state=family.state("unet"))
+    trained.keep(unet, "unet")
+
+
+def train_decoder(family: Family) -> None:
+    vae = family.autoencoder
+    autoencoder.train_decoder(vae, family.drawings, steps=family.steps("decoder"), state=family.state("decoder"))
+    trained.keep(vae, "autoencoder")
+
+
+def train_inpainting(family: Family) -> None:
+    torch.manual_seed(0)
+    toy = next(toy for toy in TOYS if toy.inputs == 9)
+    unet = nets.unet(toy)
+    unet.set_attn_processor(AttnProcessor())
+    masks = variants.holes(family.scenes, pictures.SIDE, SEEDS["painter"])
+    seen = family._kept("masked", lambda: variants.masked_latents(family.autoencoder, family.drawings, masks))
+    course = {"steps": family.steps("inpainting"), "state": family.state("inpainting")}
+    variants.train_inpainting(unet, family.unet(), family.lessons, seen, SCHEDULER, **course)
+    trained.keep(unet, "unet-inpainting")
+
+
+def train_canny(family: Family) -> None:
+    torch.manual_seed(0)
+    hints = family._kept("edges", lambda: variants.edges(family.drawings))
+    course = {"steps": family.steps("canny"), "state": family.state("canny")}
+    trained.keep(variants.train_control(family.unet(), family.lessons, hints, SCHEDULER, **course), "canny")
+
+
+def train_upscaler(family: Family) -> None:
+    torch.manual_seed(0)
+    net = upscaler.Enlarger(FEATURES, GROWTH, BLOCKS)
+    net.load_state_dict({name: tensor.float() for name, tensor in enlarging_softly().items()})
+    few = pictures.drawn(pictures.scenes(FEW, SEEDS["upscaler"]))
+    upscaler.train_upscaler(net, few, steps=family.steps("upscaler"), state=family.state("upscaler"))
+    trained.keep(net, "esrgan")
+
+
+def train_matting_net(family: Family) -> None:
+    torch.manual_seed(0)
+    net, scenes = Matting(), pictures.scenes(FEW, SEEDS["matting"])
+    shown = (pictures.drawn(scenes, SIDE), pictures.silhouettes(scenes, SIDE))
+    train_matting(net, *shown, steps=family.steps("matting"), state=family.state("matting"))
+    trained.keep(net, "matting")
+
+
+def train_judge(family: Family) -> None:
+    torch.manual_seed(0)
+    scenes = judge.scenes(FEW, SEEDS["judge"])
+    net = judge.Judge()
+    drawings = pictures.drawn(scenes)
+    judge.train_judge(net, drawings, scenes, steps=family.steps("judge"), state=family.state("judge"))
+    trained.keep(net, "judge")
+
+
+PARTS: Mapping[str, Callable[[Family], None]] = {
+    "autoencoder": train_autoencoder,
+    "text": train_text,
+    "unet": train_unet,
+    "decoder": train_decoder,
+    "inpainting": train_inpainting,
+    "canny": train_canny,
+    "upscaler": train_upscaler,
+    "matting": train_matting_net,
+    "judge": train_judge,
+}
+"""In the order in which they need each other."""
+
+
+@torch.no_grad()
+def encoded_pictures(vae: AutoencoderKL, drawings: Tensor) -> Tensor:
+    """Latents of unit deviation [N, 4, h, w] of drawings [N, 3, H, W], bytes."""
+    latents = []
+    for part in drawings.split(50):
+        with torch.autocast("cpu", torch.bfloat16):
+            moments = vae.encode(pictures.signal(part)).latent_dist
+        latents.append(moments.mean.float() * vae.config.scaling_factor)
+    return torch.cat(latents)
+
+
+def _frozen(net: Net, name: str) -> Net:
+    trained.fill(net, name)
+    net.eval().requires_grad_(False)
+    return net

@@ -1,0 +1,192 @@
+"""`python -m models.toy.training.measure FOLDER`: how well the toy family does what it was trained for, as a table.
+
+Pictures are made by stock diffusers pipelines from the toys as they are built, so that nothing of this server's own
+flatters them. The judge is `judge.py`, whose own accuracy stands in the first lines.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator, Sequence
+from functools import partial
+from pathlib import Path
+from random import Random
+from typing import Any
+
+import numpy as np
+import torch
+from diffusers import (
+    ControlNetModel,
+    StableDiffusionControlNetPipeline,
+    StableDiffusionImg2ImgPipeline,
+    StableDiffusionInpaintPipeline,
+    StableDiffusionPipeline,
+)
+from PIL import Image
+from torch import Tensor
+
+from models.toy import nets, trained
+from models.toy.nets import TOYS
+from models.toy.training import autoencoder, judge, pictures, upscaler, variants
+from models.toy.training.matting import Matting, overlap
+from models.toy.world import HELD_OUT, Scene, caption_of, scene_of
+
+SIDE = pictures.SIDE
+ASKED = 200
+SOME = 40
+ROW = 25
+STEPS, GUIDANCE = 25, 5.0
+UNSEEN = 1000
+"""Seeds of drawings that nothing was trained on begin here."""
+
+
+def main(built: Path) -> Iterator[str]:
+    """Lines of a Markdown table: what was measured, its goal, and the figure. `built` is a folder of toys."""
+    yield "| measure | goal | figure |\n|---|---|---|"
+    seen, colours = judge.verdict(_judge(), *_drawings_to_judge())
+    yield f"| the judge itself, on {ASKED} drawings: noun, colour | | {seen:.1%}, {colours:.1%} |"
+    whole, without = autoencoder.fidelity(_filled(nets.vae(TOYS[0]), "autoencoder"), _drawings(64))
+    yield f"| autoencoder, PSNR; and without each of its channels | | {whole:.1f} dB; {_listed(without)} dB |"
+    paint = _pipeline(StableDiffusionPipeline, built / "toy-sd1")
+    for kind, held_out in (("held-out pairs of colour and noun", True), ("pairs seen in training", False)):
+        asked = _asked(held_out=held_out)
+        noun, colour = judge.verdict(_judge(), _painted(paint, [caption_of(scene) for scene in asked]), asked)
+        yield f"| {ASKED} prompts, {kind}: colour right | ≥ 90 % | {colour:.1%} |"
+        yield f"| the same: thing right | ≥ 85 % | {noun:.1%} |"
+    yield from _variants(built)
+    net = upscaler.Enlarger(16, 32, 2)
+    better, bicubic = upscaler.gain(_filled(net, "esrgan"), _drawings(64))
+    yield f"| upscaler ×4, PSNR, beside bicubic | above | {better:.1f} dB, {bicubic:.1f} dB |"
+    scenes = pictures.scenes(ASKED, UNSEEN)
+    shares = overlap(_filled(Matting(), "matting"), pictures.drawn(scenes, 64), pictures.silhouettes(scenes, 64))
+    yield f"| matting, intersection over union | ≥ 0.9 | {shares:.3f} |"
+
+
+def _variants(built: Path) -> Iterator[str]:
+    """What is given a picture too: img2img, inpainting and ControlNet."""
+    scenes = _asked(held_out=False)[:SOME]
+    drawn = pictures.drawn(scenes)
+    captions = [caption_of(scene) for scene in scenes]
+    redrawn = _painted(
+        _pipeline(StableDiffusionImg2ImgPipeline, built / "toy-sd1"),
+        captions,
+        lambda rows: {"image": pictures.signal(drawn[rows]), "strength": 0.4},
+        sized=False,
+    )
+    yield f"| img2img at strength 0.4: correlation of layouts | | {_alike(drawn, redrawn):.3f} |"
+    masks = variants.holes(scenes, SIDE, UNSEEN)
+    others = [_instead(scene, place) for place, scene in enumerate(scenes)]
+    filled = _painted(
+        _pipeline(StableDiffusionInpaintPipeline, built / "toy-sd1-inpainting"),
+        [caption_of(scene) for scene in others],
+        lambda rows: {"image": pictures.signal(drawn[rows]), "mask_image": masks[rows], "strength": 1.0},
+    )
+    noun, colour = judge.verdict(_judge(), filled, others)
+    kept = ((filled.float() - drawn.float()).abs() * (1 - masks)).sum() / (1 - masks).sum() / 3
+    yield f"| inpainting: the asked thing, the asked colour | | {noun:.1%}, {colour:.1%} |"
+    yield f"| inpainting: mean change outside of the mask | | {kept:.1f}/255 |"
+    hints = variants.edges(drawn)
+    net = ControlNetModel.from_pretrained(built / "toy-sd1-canny", torch_dtype=torch.float32)
+    guided = _painted(
+        _pipeline(StableDiffusionControlNetPipeline, built / "toy-sd1", controlnet=net),
+        captions,
+        lambda rows: {"image": hints[rows].expand(-1, 3, -1, -1).float() / 255},
+    )
+    yield f"| ControlNet: F1 of its edges and the hint's, within 2 pixels | ≥ 0.6 | {edge_f1(guided, hints):.3f} |"
+
+
+def _painted(pipeline: Any, captions: Sequence[str], further: Any = None, *, sized: bool = True) -> Tensor:
+    """Pictures [N, 3, SIDE, SIDE], bytes; each is made from a seed of its own."""
+    parts = []
+    for first in range(0, len(captions), ROW):
+        rows = slice(first, first + ROW)
+        words = list(captions[rows])
+        made = pipeline(
+            words,
+            num_inference_steps=STEPS,
+            guidance_scale=GUIDANCE,
+            output_type="pt",
+            generator=[torch.Generator().manual_seed(first + place) for place in range(len(words))],
+            **({"width": SIDE, "height": SIDE} if sized else {}),
+            **(further(rows) if further else {}),
+        ).images
+        parts.append((made * 255).round().to(torch.uint8))
+    return torch.cat(parts)
+
+
+def _asked(*, held_out: bool) -> list[Scene]:
+    """Scenes of one filled thing in the middle or where the caption says."""
+    chance = Random(UNSEEN + held_out)
+    scenes: list[Scene] = []
+    while len(scenes) < ASKED:
+        scene = scene_of(chance, held_out=held_out, alone=True)
+        if scene.style == "flat" and (scene.pairs <= HELD_OUT) == held_out:
+            scenes.append(scene)
+    return scenes
+
+
+def _instead(scene: Scene, place: int) -> Scene:
+    """The same scene with another thing in its place."""
+    other = _asked(held_out=False)[-1 - place].things[0]
+    thing = scene.things[0]
+    kept = {name: getattr(thing, name) for name in ("place", "size", "x", "y", "extent")}
+    return Scene([type(thing)(other.noun, other.colour, **kept)], scene.background, scene.style, scene.seed)
+
+
+def _alike(drawn: Tensor, redrawn: Tensor) -> float:
+    coarse = [torch.nn.functional.avg_pool2d(each.float(), 8).flatten(1) for each in (drawn, redrawn)]
+    rows = [float(torch.corrcoef(torch.stack(pair))[0, 1]) for pair in zip(*coarse, strict=True)]
+    return float(np.mean(rows))
+
+
+def edge_f1(made: Tensor, hints: Tensor) -> float:
+    """Of edges of the pictures made and those asked for, each found if the other has one within two pixels."""
+    near = partial(torch.nn.functional.max_pool2d, kernel_size=5, stride=1, padding=2)
+    found, asked = (variants.edges(made) > 127).float(), (hints > 127).float()
+    precision = (found * near(asked)).sum() / found.sum().clamp_min(1)
+    recall = (asked * near(found)).sum() / asked.sum()
+    return float(2 * precision * recall / (precision + recall))
+
+
+def _drawings(count: int) -> Tensor:
+    return pictures.drawn(pictures.scenes(count, UNSEEN))
+
+
+def _drawings_to_judge() -> tuple[Tensor, list[Scene]]:
+    scenes = judge.scenes(ASKED, UNSEEN)
+    return pictures.drawn(scenes), scenes
+
+
+def _judge() -> judge.Judge:
+    return _filled(judge.Judge(), "judge")
+
+
+def _filled(net: Any, name: str) -> Any:
+    trained.fill(net, name)
+    return net.float().eval()
+
+
+def _pipeline(kind: Any, folder: Path, **parts: Any) -> Any:
+    pipeline = kind.from_pretrained(folder, torch_dtype=torch.float32, local_files_only=True, **parts)
+    pipeline.set_progress_bar_config(disable=True)
+    return pipeline
+
+
+def _listed(figures: Sequence[float]) -> str:
+    return ", ".join(f"{figure:.1f}" for figure in figures)
+
+
+def sheet(pipeline: Any, captions: Sequence[str], columns: int) -> Image.Image:
+    """A grid of what the toy paints for each caption."""
+    made = _painted(pipeline, captions).permute(0, 2, 3, 1).numpy()
+    rows = -(-len(captions) // columns)
+    grid = Image.new("RGB", (columns * SIDE, rows * SIDE), "white")
+    for place, picture in enumerate(made):
+        grid.paste(Image.fromarray(picture), (place % columns * SIDE, place // columns * SIDE))
+    return grid
+
+
+if __name__ == "__main__":
+    torch.set_grad_enabled(False)
+    for line in main(Path(sys.argv[1])):
+        print(line, flush=True)  # noqa: T201

@@ -1,0 +1,117 @@
+"""What the trained toys paint is what they were asked for; `training.measure` has the figures of more pictures."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from diffusers import ControlNetModel, StableDiffusionControlNetPipeline, StableDiffusionInpaintPipeline
+
+from models.toy import trained
+from models.toy.single import BLOCKS, FEATURES, GROWTH
+from models.toy.training import judge, pictures, upscaler, variants
+from models.toy.training.matting import Matting, overlap
+from models.toy.training.measure import edge_f1
+from models.toy.world import COLOURS, NOUNS, Scene, Thing, caption_of
+
+FRESH = 5000
+"""Drawings from this seed on are of no training."""
+SIZE = {"width": 128, "height": 128, "num_inference_steps": 12, "guidance_scale": 5.0, "output_type": "pt"}
+ASKED = (
+    ("house", "red"),
+    ("car", "blue"),
+    ("star", "yellow"),
+    ("tree", "purple"),
+    ("fish", "orange"),
+    ("cat", "black"),
+)
+
+
+def scene(noun: str, colour: str, background: str = "on the grass") -> Scene:
+    return Scene([Thing(noun, colour, "", "", 0.5, 0.5, 0.62)], background, "flat", 1)
+
+
+def painted(pipeline: Any, scenes: Sequence[Scene], **given: Any) -> torch.Tensor:
+    """Bytes [N, 3, 128, 128], each from a seed of its own."""
+    pipeline.set_progress_bar_config(disable=True)
+    seeds = [torch.Generator().manual_seed(seed) for seed in range(len(scenes))]
+    made = pipeline([caption_of(one) for one in scenes], generator=seeds, **SIZE | given).images
+    return (made * 255).round().to(torch.uint8)
+
+
+def right(made: torch.Tensor, scenes: Sequence[Scene]) -> tuple[list[bool], list[bool]]:
+    """Whether the judge sees the thing asked for in each picture, and whether its colour."""
+    net = judge.Judge()
+    trained.fill(net, "judge")
+    nouns, colours = net.float().eval()(made)
+    asked = [(list(NOUNS).index(one.things[0].noun), list(COLOURS).index(one.things[0].colour)) for one in scenes]
+    return (
+        [int(seen) == noun for seen, (noun, _) in zip(nouns.argmax(1), asked, strict=True)],
+        [int(seen) == colour for seen, (_, colour) in zip(colours.argmax(1), asked, strict=True)],
+    )
+
+
+def test_the_judge_knows_drawings() -> None:
+    scenes = judge.scenes(40, FRESH)
+    nouns, colours = right(pictures.drawn(scenes), scenes)
+    assert sum(nouns) >= 38
+    assert sum(colours) >= 38
+
+
+def test_it_paints_what_it_was_asked_for(stock: dict[str, Any]) -> None:
+    scenes = [scene(noun, colour) for noun, colour in ASKED]
+    nouns, colours = right(painted(stock["sd1"], scenes), scenes)
+    assert sum(nouns) >= 5
+    assert sum(colours) >= 5
+
+
+def test_it_fills_a_hole_with_what_it_was_asked_for(models_dir: Path) -> None:
+    pipeline = StableDiffusionInpaintPipeline.from_pretrained(models_dir / "toy-sd1-inpainting")
+    there = pictures.drawn([scene("moon", "white")] * len(ASKED))
+    scenes = [scene(noun, colour) for noun, colour in ASKED]
+    hole = torch.zeros(len(ASKED), 1, 128, 128)
+    hole[:, :, 16:112, 16:112] = 1
+    made = painted(pipeline, scenes, image=pictures.signal(there), mask_image=hole, strength=1.0)
+    nouns, colours = right(made, scenes)
+    assert sum(nouns) >= 4
+    assert sum(colours) >= 5
+    change = (made.float() - there.float()).abs()[:, :, :8].mean()
+    assert change < 12
+
+
+def test_it_follows_edges(models_dir: Path) -> None:
+    net = ControlNetModel.from_pretrained(models_dir / "toy-sd1-canny")
+    pipeline = StableDiffusionControlNetPipeline.from_pretrained(models_dir / "toy-sd1", controlnet=net)
+    scenes = [scene(noun, colour) for noun, colour in ASKED]
+    elsewhere = [
+        Scene([Thing(noun, colour, "", "", 0.35, 0.6, 0.5)], "on the grass", "flat", 1) for noun, colour in ASKED
+    ]
+    hints = variants.edges(pictures.drawn(elsewhere))
+    shown = hints.expand(-1, 3, -1, -1).float() / 255
+    free, guided = painted(pipeline, scenes, image=0 * shown), painted(pipeline, scenes, image=shown)
+    assert edge_f1(guided, hints) > 0.5
+    assert edge_f1(guided, hints) > edge_f1(free, hints) + 0.2
+
+
+def test_it_enlarges_better_than_bicubic() -> None:
+    net = upscaler.Enlarger(FEATURES, GROWTH, BLOCKS)
+    trained.fill(net, "esrgan")
+    better, bicubic = upscaler.gain(net.float().eval(), pictures.drawn(pictures.scenes(8, FRESH)))
+    assert better > bicubic + 1
+
+
+def test_it_finds_what_stands_out() -> None:
+    net = Matting()
+    trained.fill(net, "matting")
+    scenes = pictures.scenes(40, FRESH)
+    assert overlap(net.float().eval(), pictures.drawn(scenes, 64), pictures.silhouettes(scenes, 64)) > 0.85
+
+
+@pytest.mark.parametrize(
+    "name", ["judge", "matting", "esrgan", "autoencoder", "text", "unet", "unet-inpainting", "canny"]
+)
+def test_weights_are_halves(name: str) -> None:
+    assert {tensor.dtype for tensor in trained.weights(name).values()} <= {torch.float16, torch.int64}
