@@ -42,21 +42,21 @@ async def receiver() -> AsyncIterator[Receiver]:
 
 async def test_the_same_callback_is_sent_again(client, painting, receiver) -> None:
     task = (await client.post("/v1/tasks", json=WISH | {"callback_url": receiver.url})).json()
-    first = await asyncio.wait_for(receiver.received.get(), 10)
+    first = await asyncio.wait_for(receiver.received.get(), 60)
     reply = await client.post(f"/v1/tasks/{task['id']}/callback")
     assert (reply.status_code, reply.json()["status"]) == (202, "succeeded")
-    assert await asyncio.wait_for(receiver.received.get(), 10) == first
+    assert await asyncio.wait_for(receiver.received.get(), 60) == first
 
 
 async def test_one_that_was_given_up_is_sent_after_all(client, painting, receiver, services) -> None:
     receiver.status = "410 Gone"
     task = (await client.post("/v1/tasks", json=WISH | {"callback_url": receiver.url})).json()
-    await asyncio.wait_for(receiver.received.get(), 10)
+    await asyncio.wait_for(receiver.received.get(), 60)
     while await services.bucket.get(dead_callback_key(task["id"])) is None:
         await asyncio.sleep(0.01)
     receiver.status = "200 OK"
     await client.post(f"/v1/tasks/{task['id']}/callback")
-    await asyncio.wait_for(receiver.received.get(), 10)
+    await asyncio.wait_for(receiver.received.get(), 60)
 
 
 async def test_what_cannot_be_sent_again_says_why(client, painter, receiver) -> None:

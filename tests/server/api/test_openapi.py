@@ -59,7 +59,7 @@ def described(tmp_path_factory) -> Iterator[schemathesis.BaseSchema]:
     started, servers = threading.Event(), []
     thread = threading.Thread(target=lambda: asyncio.run(_serve(settings, started, servers)))
     thread.start()
-    assert started.wait(30)
+    assert started.wait(120)
     port = servers[0].servers[0].sockets[0].getsockname()[1]
     yield schemathesis.openapi.from_url(f"http://127.0.0.1:{port}/openapi.json")
     servers[0].should_exit = True

@@ -16,7 +16,7 @@ def intake(broker, queue, bucket) -> Intake:
 async def running(intake):
     """The intake at work, and caught up."""
     work = asyncio.create_task(intake.run())
-    await asyncio.wait_for(intake.caught_up.wait(), 5)
+    await asyncio.wait_for(intake.caught_up.wait(), 60)
     yield intake
     work.cancel()
     await asyncio.gather(work, return_exceptions=True)
@@ -37,7 +37,7 @@ async def test_tasks_of_the_log_reach_the_queue(broker, queue, intake, make_task
     before, after = make_task(), make_task()
     await broker.publish_task(before)
     work = asyncio.create_task(intake.run())
-    await asyncio.wait_for(intake.caught_up.wait(), 5)
+    await asyncio.wait_for(intake.caught_up.wait(), 60)
     assert (await queue.find(before.id)).status is Status.QUEUED
     await broker.publish_task(after)
     await queue.open()
@@ -54,7 +54,7 @@ async def test_a_task_with_a_manifest_is_not_run_again_but_known(
     await broker.publish_task(task)
     await bucket.put_manifest(make_manifest(task))
     work = asyncio.create_task(intake.run())
-    await asyncio.wait_for(intake.caught_up.wait(), 5)
+    await asyncio.wait_for(intake.caught_up.wait(), 60)
     work.cancel()
     await queue.open()
     assert await queue.lease("w", (), 0) is None
@@ -68,7 +68,7 @@ async def test_the_log_is_committed_up_to_the_lowest_unsettled_task(broker, queu
     for task in tasks:
         await broker.publish_task(task)
     work = asyncio.create_task(intake.run())
-    await asyncio.wait_for(intake.caught_up.wait(), 5)
+    await asyncio.wait_for(intake.caught_up.wait(), 60)
     left = [task.id for task in tasks]
     for place, remain in ((1, left), (3, left), (0, left[2:]), (2, left[4:]), (4, [])):
         await intake.settled(tasks[place].id)
@@ -110,7 +110,7 @@ async def test_a_task_that_is_settled_while_it_is_taken_in_does_not_hold_the_log
 
     intake = Intake(broker, queue, Late())
     work = asyncio.create_task(intake.run())
-    await asyncio.wait_for(intake.caught_up.wait(), 5)
+    await asyncio.wait_for(intake.caught_up.wait(), 60)
     work.cancel()
     await queue.open()
     assert await queue.lease("w", (), 0) is None
@@ -124,7 +124,7 @@ async def test_running_again_begins_where_the_log_was_committed(broker, queue, i
     for _ in range(3):
         intake.caught_up.clear()
         work = asyncio.create_task(intake.run())
-        await asyncio.wait_for(intake.caught_up.wait(), 5)
+        await asyncio.wait_for(intake.caught_up.wait(), 60)
         work.cancel()
         await asyncio.gather(work, return_exceptions=True)
     assert (await queue.overview()).queued == 3

@@ -41,7 +41,7 @@ def settle_all(broker, queue, bucket, settled):
         settling = Settling(**used, on_settled=on_settled)
         work = asyncio.create_task(settling.run())
         caught_up = asyncio.create_task(settling.caught_up.wait())
-        await asyncio.wait({work, caught_up}, return_when=asyncio.FIRST_COMPLETED, timeout=10)
+        await asyncio.wait({work, caught_up}, return_when=asyncio.FIRST_COMPLETED, timeout=60)
         caught_up.cancel()
         if work.done():
             work.result()

@@ -60,7 +60,7 @@ async def test_different_keys_do_not_wait_for_each_other() -> None:
         await turn()
         second.set()
 
-    async with asyncio.timeout(5), window() as works:
+    async with asyncio.timeout(60), window() as works:
         await works.begin("a", first)
         await works.begin("b", other)
 
@@ -80,7 +80,7 @@ async def test_a_failure_ends_all_as_itself_and_lets_nobody_behind_it_pass() -> 
         await asyncio.Event().wait()
 
     async def block() -> None:
-        async with asyncio.timeout(5), window() as works:
+        async with asyncio.timeout(60), window() as works:
             await works.begin("a", linger)
             await works.begin("b", fail)
             await works.begin("b", follow)

@@ -241,7 +241,7 @@ async def test_a_watcher_outlives_the_connection(own_redis, own_queue, make_task
     with redis.Redis.from_url(own_redis.url) as client:
         client.execute_command("CLIENT", "KILL", "TYPE", "pubsub")
     await queue.settle(make_manifest(task))
-    assert (await asyncio.wait_for(anext(views), 5)).status.final
+    assert (await asyncio.wait_for(anext(views), 60)).status.final
     await views.aclose()
 
 
