@@ -39,9 +39,9 @@ STEPS = {
     "decoder": 1500,
     "inpainting": 700,
     "canny": 700,
-    "upscaler": 1500,
-    "matting": 1500,
-    "judge": 1000,
+    "upscaler": 800,
+    "matting": 700,
+    "judge": 800,
 }
 
 
@@ -86,8 +86,8 @@ class Family:
     @cached_property
     def lessons(self) -> Lessons:
         latents = self._kept("latents", lambda: encoded_pictures(self.autoencoder, self.drawings))
-        shares = F.avg_pool2d(self._kept("shapes", lambda: pictures.silhouettes(self.scenes)).float() / 255, 8)
-        weights = 1 + (WEIGHT - 1) * F.max_pool2d(shares, 3, 1, 1)
+        shares = self._kept("shares", lambda: F.avg_pool2d(pictures.silhouettes(self.scenes).float() / 255, 8).half())
+        weights = 1 + (WEIGHT - 1) * F.max_pool2d(shares.float(), 3, 1, 1)
         captions = self._kept("captions", self._captions)
         return Lessons(latents, weights, captions, self._encoded([""])[0].float())
 

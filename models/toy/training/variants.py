@@ -42,7 +42,9 @@ def masked_latents(vae: AutoencoderKL, pictures: Tensor, masks: Tensor) -> Tenso
     """What an inpainting UNet sees beside the noisy latents: mask and latents of the rest [N, 5, h, w]."""
     seen = []
     for part, mask in zip(pictures.split(50), masks.split(50), strict=True):
-        rest = vae.encode(signal(part) * (1 - mask)).latent_dist.mean * vae.config.scaling_factor
+        with torch.autocast("cpu", torch.bfloat16):
+            encoded = vae.encode(signal(part) * (1 - mask)).latent_dist
+        rest = encoded.mean.float() * vae.config.scaling_factor
         seen.append(torch.cat([F.interpolate(mask, size=rest.shape[2:]), rest], dim=1))
     return torch.cat(seen)
 
