@@ -1,8 +1,10 @@
-"""What changes the toys: LoRAs and embeddings of chance, in each lay-out that there is, for all to be read in tests."""
+"""What changes the toys: a LoRA that was trained, and LoRAs and embeddings of chance, in each lay-out that there is, for
+all to be read in tests."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from functools import partial
 
 import torch
 from torch import Tensor, nn
@@ -11,6 +13,7 @@ from models.module_names import originals
 from models.toy import nets
 from models.toy.nets import TOYS
 from models.toy.tokenizer import clip_tokenizer
+from models.toy.trained import weights
 
 RANK = 4
 FELT = 0.5
@@ -19,13 +22,13 @@ FELT = 0.5
 
 def kohya() -> dict[str, Tensor]:
     """For toy-sd1: attention and convolutions of the UNet, and the text encoder."""
-    weights: dict[str, Tensor] = {}
+    made: dict[str, Tensor] = {}
     for path, module in _modules("toy-sd1")["unet"]:
         if ".attn" in path or path.endswith(("conv1", "proj_in")):
-            weights |= _trained(f"lora_unet_{path.replace('.', '_')}", module, ("lora_down", "lora_up"))
+            made |= _trained(f"lora_unet_{path.replace('.', '_')}", module, ("lora_down", "lora_up"))
     for path, module in _modules("toy-sd1")["text_encoder"]:
-        weights |= _trained(f"lora_te_text_model_{path.replace('.', '_')}", module, ("lora_down", "lora_up"))
-    return weights
+        made |= _trained(f"lora_te_text_model_{path.replace('.', '_')}", module, ("lora_down", "lora_up"))
+    return made
 
 
 def peft() -> dict[str, Tensor]:
@@ -38,18 +41,18 @@ def peft() -> dict[str, Tensor]:
 
 def original() -> dict[str, Tensor]:
     """For toy-sdxl: UNet by the names of its original, and both text encoders."""
-    weights: dict[str, Tensor] = {}
+    made: dict[str, Tensor] = {}
     modules, names = _modules("toy-sdxl"), originals(nets.unet(TOYS[2]))
     for path, module in modules["unet"]:
         if ".attn" in path or ".resnets." in path:
-            weights |= _trained(f"lora_unet_{names[path].replace('.', '_')}", module, ("lora_down", "lora_up"))
+            made |= _trained(f"lora_unet_{names[path].replace('.', '_')}", module, ("lora_down", "lora_up"))
     for place, part in enumerate(("text_encoder", "text_encoder_2"), start=1):
         for path, module in modules[part]:
             if path == "text_projection":
                 continue  # nobody trains it
             name = path.removeprefix("text_model.").replace(".", "_")
-            weights |= _trained(f"lora_te{place}_text_model_{name}", module, ("lora_down", "lora_up"))
-    return weights
+            made |= _trained(f"lora_te{place}_text_model_{name}", module, ("lora_down", "lora_up"))
+    return made
 
 
 def easy_negative() -> dict[str, Tensor]:
@@ -63,6 +66,7 @@ def for_sdxl() -> dict[str, Tensor]:
 
 
 ADDITIONS: Mapping[str, Callable[[], dict[str, Tensor]]] = {
+    "toy-neon.safetensors": partial(weights, "neon"),
     "toy-lora.safetensors": kohya,
     "toy-lora-peft.safetensors": peft,
     "toy-lora-xl.safetensors": original,

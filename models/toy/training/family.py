@@ -21,7 +21,7 @@ from models.toy.matting import SIDE
 from models.toy.nets import TOYS
 from models.toy.single import BLOCKS, FEATURES, GROWTH, enlarging_softly
 from models.toy.tokenizer import clip_tokenizer
-from models.toy.training import autoencoder, judge, pictures, text, upscaler, variants
+from models.toy.training import autoencoder, judge, pictures, style, text, upscaler, variants
 from models.toy.training.denoiser import WEIGHT, Lessons, train_denoiser
 from models.toy.training.matting import Matting, train_matting
 from models.toy.world import Scene, caption_of
@@ -31,7 +31,16 @@ SCENES = 20_000
 CAPTIONS = 2
 FEW = 6_000
 """Drawings for nets that look at crops or at small pictures."""
-SEEDS = {"autoencoder": 1, "text": 2, "painter": 11, "captions": 5, "judge": 21, "matting": 31, "upscaler": 41}
+SEEDS = {
+    "autoencoder": 1,
+    "text": 2,
+    "painter": 11,
+    "captions": 5,
+    "judge": 21,
+    "matting": 31,
+    "upscaler": 41,
+    "neon": 51,
+}
 STEPS = {
     "autoencoder": 2500,
     "text": 1000,
@@ -39,6 +48,7 @@ STEPS = {
     "decoder": 1500,
     "inpainting": 700,
     "canny": 700,
+    "neon": 300,
     "upscaler": 800,
     "matting": 700,
     "judge": 800,
@@ -67,7 +77,7 @@ class Family:
 
     @cached_property
     def drawings(self) -> Tensor:
-        return self._kept("drawings", lambda: pictures.drawn(self.scenes))
+        return self.kept("drawings", lambda: pictures.drawn(self.scenes))
 
     @cached_property
     def autoencoder(self) -> AutoencoderKL:
@@ -85,18 +95,18 @@ class Family:
 
     @cached_property
     def lessons(self) -> Lessons:
-        latents = self._kept("latents", lambda: encoded_pictures(self.autoencoder, self.drawings))
-        shares = self._kept("shares", lambda: F.avg_pool2d(pictures.silhouettes(self.scenes).float() / 255, 8).half())
+        latents = self.kept("latents", lambda: encoded_pictures(self.autoencoder, self.drawings))
+        shares = self.kept("shares", lambda: F.avg_pool2d(pictures.silhouettes(self.scenes).float() / 255, 8).half())
         weights = 1 + (WEIGHT - 1) * F.max_pool2d(shares.float(), 3, 1, 1)
-        captions = self._kept("captions", self._captions)
-        return Lessons(latents, weights, captions, self._encoded([""])[0].float())
+        captions = self.kept("captions", self._captions)
+        return Lessons(latents, weights, captions, self.encoded([""])[0].float())
 
     def _captions(self) -> Tensor:
         chance = Random(SEEDS["captions"])
         kinds = [
             torch.cat(
                 [
-                    self._encoded([caption_of(scene, chance) for scene in self.scenes[first : first + 250]])
+                    self.encoded([caption_of(scene, chance) for scene in self.scenes[first : first + 250]])
                     for first in range(0, SCENES, 250)
                 ]
             )
@@ -105,11 +115,11 @@ class Family:
         return torch.stack(kinds)
 
     @torch.no_grad()
-    def _encoded(self, captions: list[str]) -> Tensor:
+    def encoded(self, captions: list[str]) -> Tensor:
         states: Tensor = self.text(text.tokenized(clip_tokenizer(), captions)).last_hidden_state
         return states.bfloat16()
 
-    def _kept(self, name: str, made: Callable[[], Tensor]) -> Tensor:
+    def kept(self, name: str, made: Callable[[], Tensor]) -> Tensor:
         file = self.folder / f"{name}.tensor"
         if not file.exists():
             part = file.with_suffix(".part")
@@ -156,7 +166,7 @@ def train_inpainting(family: Family) -> None:
     unet = nets.unet(toy)
     unet.set_attn_processor(AttnProcessor())
     masks = variants.holes(family.scenes, pictures.SIDE, SEEDS["painter"])
-    seen = family._kept("masked", lambda: variants.masked_latents(family.autoencoder, family.drawings, masks))
+    seen = family.kept("masked", lambda: variants.masked_latents(family.autoencoder, family.drawings, masks))
     course = {"steps": family.steps("inpainting"), "state": family.state("inpainting")}
     variants.train_inpainting(unet, family.unet(), family.lessons, seen, SCHEDULER, **course)
     trained.keep(unet, "unet-inpainting")
@@ -164,9 +174,20 @@ def train_inpainting(family: Family) -> None:
 
 def train_canny(family: Family) -> None:
     torch.manual_seed(0)
-    hints = family._kept("edges", lambda: variants.edges(family.drawings))
+    hints = family.kept("edges", lambda: variants.edges(family.drawings))
     course = {"steps": family.steps("canny"), "state": family.state("canny")}
     trained.keep(variants.train_control(family.unet(), family.lessons, hints, SCHEDULER, **course), "canny")
+
+
+def train_neon(family: Family) -> None:
+    torch.manual_seed(0)
+    scenes = style.neon(FEW // 2, SEEDS["neon"])
+    latents = encoded_pictures(family.autoencoder, pictures.drawn(scenes))
+    chance = Random(SEEDS["captions"])
+    captions = torch.cat([family.encoded([caption_of(scene, chance)]) for scene in scenes])
+    lessons = Lessons(latents, torch.ones_like(latents[:, :1]), captions[None], family.encoded([""])[0].float())
+    course = {"steps": family.steps("neon"), "state": family.state("neon")}
+    trained.keep_weights(style.train_style(family.unet(), lessons, SCHEDULER, **course), "neon")
 
 
 def train_upscaler(family: Family) -> None:
@@ -202,6 +223,7 @@ PARTS: Mapping[str, Callable[[Family], None]] = {
     "decoder": train_decoder,
     "inpainting": train_inpainting,
     "canny": train_canny,
+    "neon": train_neon,
     "upscaler": train_upscaler,
     "matting": train_matting_net,
     "judge": train_judge,
