@@ -45,7 +45,7 @@ class GuidedParams(ImageParams):
         max_length=20_000,
         validation_alias=AliasChoices("text", "prompt"),
         description="The prompt, as in txt2img.sd. `prompt` is accepted as well.",
-        examples=["a lighthouse on a cliff, evening light"],
+        examples=["a red house on the grass"],
     )
     model: str = Field(
         "v1.5",

@@ -66,7 +66,7 @@ class ImageParams(AdditionParams):
         max_length=20_000,
         description="The prompt. `(word:1.3)` weighs, `[word]` weakens, `BREAK` starts a new chunk, "
         "`<lora:name:0.8>` brings in a LoRA; any length.",
-        examples=["a lighthouse on a cliff, evening light"],
+        examples=["a red house on the grass"],
     )
     negative_prompt: str = Field("", max_length=20_000, description="What to steer away from.")
     model: str = Field(

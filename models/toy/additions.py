@@ -1,5 +1,4 @@
-"""What changes the toys: a LoRA that was trained, and LoRAs and embeddings of chance, in each lay-out that there is, for
-all to be read in tests."""
+"""What changes the toys: a LoRA that was trained; LoRAs and embeddings of chance, to read every lay-out in tests."""
 
 from __future__ import annotations
 

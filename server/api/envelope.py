@@ -48,7 +48,7 @@ class TaskEnvelope(Envelope):
         max_length=64, description="A name or alias that GET /v1/pipelines lists.", examples=["txt2img.sd"]
     )
     params: dict[str, Any] = Field(
-        description="As the schema of the type says.", examples=[{"text": "a lighthouse on a cliff, evening light"}]
+        description="As the schema of the type says.", examples=[{"text": "a red house on the grass"}]
     )
 
 
