@@ -1,4 +1,4 @@
-"""Whether the files of a models folder are those that the operator listed in its SHA256SUMS, as `sha256sum` writes it."""
+"""Whether the files of a models folder are those of its SHA256SUMS, the list that `sha256sum` writes."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def verify(folder: Path, seen: Callable[[str], None] = lambda name: None) -> int
         found = _digest(folder / name, folder)
         if found != expected:
             raise ChecksumError(
-                f"{name} has the SHA-256 {found}, but {FILE} says {expected}; copy the file anew, or list it anew if it "
+                f"{name} has the SHA-256 {found}, but {FILE} says {expected}; copy it anew, or list it anew if it "
                 "was meant to change"
             )
         seen(name)
