@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 import subprocess
@@ -18,7 +19,10 @@ CHART = ROOT / "helm" / "hua"
 PLAIN = ROOT / "k8s" / "hua.yaml"
 VALUES = Path(__file__).parent / "values"
 SCHEMAS = Path(__file__).parent / "schemas"
-PROGRAMS = {"helm": "helm.sh/helm/v4/cmd/helm@v4.3.1", "kubeconform": "github.com/yannh/kubeconform/cmd/kubeconform@v0.8.0"}
+PROGRAMS = {
+    "helm": "helm.sh/helm/v4/cmd/helm@v4.3.1",
+    "kubeconform": "github.com/yannh/kubeconform/cmd/kubeconform@v0.8.0",
+}
 HELP = "tests of the chart need helm and kubeconform: install Go 1.26 or newer, so that they can build them"
 HEAD = """\
 # The chart with its default values, for those who would rather not use Helm; `make k8s` writes it.
@@ -64,7 +68,12 @@ def helm(*words: str, values: object = None) -> str:
 
 
 def template(values: object = None, *more: str) -> str:
-    return helm("template", "hua", str(CHART), "--namespace", "hua", *more, values=values)
+    return _template(json.dumps(values), *more)
+
+
+@cache
+def _template(values: str, *more: str) -> str:
+    return helm("template", "hua", str(CHART), "--namespace", "hua", *more, values=json.loads(values))
 
 
 def render(values: object = None, *more: str) -> list[Thing]:
@@ -72,7 +81,7 @@ def render(values: object = None, *more: str) -> list[Thing]:
 
 
 def things(text: str) -> list[Thing]:
-    return [thing for thing in yaml.safe_load_all(text) if thing]
+    return [thing for thing in yaml.load_all(text, yaml.CSafeLoader) if thing]
 
 
 def plain() -> str:

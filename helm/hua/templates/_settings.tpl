@@ -76,12 +76,10 @@ http://{{ include "hua.fullname" . }}-api.{{ .Release.Namespace }}.svc:{{ .Value
     {{- fail (printf "settings: %s is on one machine, and pods share nothing; use Kafka, Redis and S3" .) -}}
   {{- end -}}
 {{- end -}}
-{{- with .Values.secrets -}}
-  {{- if and .kafka.passwordKey (not .kafka.name) -}}
-    {{- fail "secrets.kafka.passwordKey is a key of no Secret; set secrets.kafka.name" -}}
-  {{- end -}}
-  {{- if and .redis.passwordKey (not .redis.name) -}}
-    {{- fail "secrets.redis.passwordKey is a key of no Secret; set secrets.redis.name" -}}
+{{- range $name := tuple "kafka" "redis" -}}
+  {{- $secret := index $.Values.secrets $name -}}
+  {{- if and (or $secret.userKey $secret.passwordKey) (not $secret.name) -}}
+    {{- fail (printf "secrets.%s has keys of no Secret; set secrets.%s.name" $name $name) -}}
   {{- end -}}
 {{- end -}}
 {{- end }}
