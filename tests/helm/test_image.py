@@ -1,4 +1,4 @@
-"""Dockerfile.cuda, by its words: no test reaches a registry. The commands that need none are run as they stand there."""
+"""Dockerfile.cuda by its words, for no test reaches a registry; the commands that need none are run as they stand."""
 
 import fnmatch
 import json
