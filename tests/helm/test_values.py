@@ -1,6 +1,7 @@
 """Which values the chart takes, and which it refuses, saying where."""
 
 import json
+import re
 from typing import Any
 
 import pytest
@@ -8,7 +9,7 @@ import yaml
 
 from helm import schema
 from server.settings import PREFIX, Settings
-from tests.helm.chart import CHART, RefusedError, Thing, render
+from tests.helm.chart import CHART, ROOT, RefusedError, Thing, render
 from tests.helm.test_templates import CASES, values
 
 FULL = {"broker": "kafka://k:9092", "queue": "redis://r:6379", "bucket": "s3://b"}
@@ -175,6 +176,15 @@ def test_the_server_takes_what_every_role_is_given(case: str, monkeypatch: pytes
         if case == "strimzi":
             assert "//hua:x%40y@kafka-bootstrap" in settings.broker
             assert "//x%40y:x%40y@sentinel-0" in settings.queue
+
+
+def test_the_values_of_the_page_are_taken() -> None:
+    page = (ROOT / "docs" / "kubernetes.md").read_text()
+    examples = [yaml.safe_load(block) for block in re.findall(r"```yaml\n(.*?)```", page, re.DOTALL)]
+    assert examples
+    for example in examples:
+        names = {thing["metadata"]["name"] for thing in render(example)}
+        assert f"hua-worker-{example['workerPools'][0]['name']}" in names
 
 
 def test_links_begin_with_where_the_api_is_reached() -> None:
