@@ -42,6 +42,7 @@ class Attempt:
         self._on_change = on_change
         self._started_at = time.time()
         self._seconds: dict[str, float] = {}
+        self._parts: Mapping[str, float] = {}
 
     async def run(self, device: Device | None) -> Outcome:
         """What came of the task; raises DeviceDiedError, DeviceGoneError or TaskParkedError, which say nothing
@@ -70,6 +71,11 @@ class Attempt:
         params: Params = pipelines.find(self.lease.task.type).Params.model_validate(self.lease.task.params)
         return params
 
+    @property
+    def stages(self) -> dict[str, float]:
+        """Seconds by stage; what the device did is told in its parts."""
+        return {stage: seconds for stage, seconds in self._seconds.items() if stage != "run"} | dict(self._parts)
+
     def _leave_device(self) -> None:
         self.on_device = False
         self._on_change(self)
@@ -89,6 +95,7 @@ class Attempt:
             raise DeviceGoneError("the device process is being started again")
         finished = await device.run(Run(self.lease.token, task.type, task.params, inputs, parked), self._note)
         self._seconds |= finished.seconds
+        self._parts = finished.parts
         return finished
 
     async def _parked(self) -> bytes:

@@ -13,11 +13,12 @@ import socket
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Callable
 from multiprocessing.connection import Connection
 from queue import SimpleQueue
 
-from server.messages import Abort, Advanced, Failed, Finished, FromDevice, Park, Parked, Run, ToDevice, Vitals
+from server.messages import Abort, Advanced, Failed, Finished, FromDevice, Park, Parked, Run, Tally, ToDevice, Vitals
 from server.settings import Settings
 
 STOP_S = 5.0
@@ -54,8 +55,12 @@ class Device:
     `child` is the module that it runs; it must speak `server/messages.py`.
     """
 
-    def __init__(self, settings: Settings, device: str, child: str = CHILD) -> None:
+    def __init__(
+        self, settings: Settings, device: str, child: str = CHILD, on_tally: Callable[[Tally], None] = lambda _: None
+    ) -> None:
         self.vitals: Vitals | None = None
+        self.heard_at = time.monotonic()
+        self._on_tally = on_tally
         self._ready = asyncio.Event()
         self._died = asyncio.Event()
         self._waiting: dict[str, asyncio.Future[Finished]] = {}
@@ -146,7 +151,10 @@ class Device:
             self._loop.call_soon_threadsafe(function, *args)
 
     def _take(self, message: FromDevice) -> None:
+        self.heard_at = time.monotonic()
         match message:
+            case Tally():
+                self._on_tally(message)
             case Vitals():
                 self.vitals = message
                 self._ready.set()

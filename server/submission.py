@@ -207,7 +207,7 @@ async def _enqueue(services: Services, task: Task, limit: int) -> View:
     except (BrokerUnavailableError, RecordTooLargeError, asyncio.CancelledError):
         await services.queue.retract(task)
         raise
-    TASKS_ACCEPTED.labels(task.type).inc()
+    TASKS_ACCEPTED.labels(task.type, task.priority).inc()
     with contextlib.suppress(QueueUnavailableError):
         # Intake would do the same a little later; the task is safe in the log already.
         await services.queue.ingest(task)

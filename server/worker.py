@@ -13,9 +13,11 @@ from server.attempt import LONGEST_PAUSE_S, Attempt
 from server.broker import BrokerUnavailableError
 from server.device import CHILD, Device, DeviceDiedError, DeviceGoneError, TaskParkedError
 from server.inputs import Inputs
+from server.meter import Meter
+from server.metrics import DEVICE_DEATHS, STAGE_SECONDS, WORKER_READY, WORKER_TASKS
 from server.queue import HEARTBEAT_S, Lease, QueueUnavailableError, Verdict, WorkerView
 from server.services import Services
-from server.task import POISON, Outcome
+from server.task import POISON, Outcome, Status
 
 log = logging.getLogger(__name__)
 LEASE_WAIT_S = 5.0
@@ -39,6 +41,7 @@ class Worker:
         self._tasks: set[asyncio.Task[None]] = set()
         self._moved = asyncio.Event()
         self._draining = False
+        self._meter = Meter()
 
     async def run(self) -> None:
         async with asyncio.TaskGroup() as group:
@@ -71,7 +74,8 @@ class Worker:
         """Starts the device's process again whenever it dies, ever more slowly while it does not even get ready."""
         deaths = 0
         while not self._draining:
-            device = Device(self._services.settings, self._device_name, self._child)
+            device = Device(self._services.settings, self._device_name, self._child, self._meter.read)
+            self._meter.begin()
             try:
                 vitals = await device.ready()
                 self._device, deaths = device, 0
@@ -89,6 +93,7 @@ class Worker:
                 self._device = None
                 await device.stop()
             if not self._draining:
+                DEVICE_DEATHS.inc()
                 pause_s = RESTART_S[min(deaths, len(RESTART_S) - 1)]
                 log.error("the device process ended with %s; starting another in %g s", code, pause_s)
                 await asyncio.sleep(pause_s)
@@ -147,6 +152,8 @@ class Worker:
             return True
 
     def _begin(self, lease: Lease) -> Attempt:
+        if not (lease.deaths or lease.parked):
+            STAGE_SECONDS.labels("wait").observe(max(time.time() - lease.task.created_at, 0.0))
         attempt = Attempt(lease, self._inputs, self._services.bucket, self._pass_on)
         self._attempts[lease.token] = attempt
         return attempt
@@ -157,9 +164,16 @@ class Worker:
         try:
             outcome = await self._outcome(attempt)
             if outcome is not None:
+                self._observe(attempt, outcome)
                 await self._report(attempt, outcome)
         finally:
             del self._attempts[attempt.lease.token]
+
+    def _observe(self, attempt: Attempt, outcome: Outcome) -> None:
+        if outcome.status is Status.SUCCEEDED:
+            self._meter.done(outcome.task.cost)
+            for stage, seconds in attempt.stages.items():
+                STAGE_SECONDS.labels(stage).observe(seconds)
 
     async def _outcome(self, attempt: Attempt) -> Outcome | None:
         """What is to be reported; None where another attempt will do that."""
@@ -228,7 +242,10 @@ class Worker:
             room=max(self._room(), 0),
             state="draining" if self._draining else "ready" if vitals else "starting",
             memory_bytes=vitals.memory_bytes if vitals else 0,
+            pace_s=self._meter.pace_s,
         )
+        WORKER_READY.set(view.state == "ready")
+        WORKER_TASKS.set(view.running)
         try:
             await self._services.queue.announce(view)
         except QueueUnavailableError as error:

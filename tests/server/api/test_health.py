@@ -18,6 +18,6 @@ async def test_ready_means_a_worker_is_ready(client, services):
 async def test_metrics_name_the_queue_and_the_requests(client, services):
     await client.post("/v1/tasks", json={"type": "txt2img.sd", "params": {"text": "x"}})
     text = (await client.get("/metrics")).text
-    assert "hua_tasks_queued 1.0" in text
-    assert 'hua_tasks_accepted_total{type="txt2img.sd"}' in text
+    assert 'hua_tasks_queued{class="normal"} 1.0' in text
+    assert 'hua_tasks_accepted_total{class="normal",type="txt2img.sd"}' in text
     assert 'hua_http_request_seconds_count{method="POST",route="/v1/tasks",status="202"}' in text
