@@ -8,10 +8,14 @@ from __future__ import annotations
 
 import platform
 import time
+from collections.abc import Iterable
 from importlib.metadata import version
 from typing import TYPE_CHECKING, NamedTuple
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, ProcessCollector, generate_latest
+from prometheus_client.core import GaugeMetricFamily
+from prometheus_client.core import Metric as Family
+from prometheus_client.registry import Collector
 
 if TYPE_CHECKING:
     from server.queue import Overview
@@ -54,12 +58,28 @@ def _histogram(roles: str, name: str, meaning: str, *labels: str, buckets: tuple
     return Histogram(name, meaning, labels, buckets=buckets, registry=REGISTRY)
 
 
-class Age:
-    """A gauge of how many seconds ago the unix time `at` was; 0 while there is none."""
+class Age(Collector):
+    """A gauge of the seconds since some unix time. Roles that were never told one do not tell it: 0 would say that all
+    is well."""
 
     def __init__(self, roles: str, name: str, meaning: str) -> None:
-        self.at: float | None = None
-        _gauge(roles, name, meaning).set_function(lambda: 0.0 if self.at is None else max(time.time() - self.at, 0.0))
+        METRICS.append(Metric(name, "gauge", (), roles, meaning))
+        self._name, self._meaning = name, meaning
+        self._told = False
+        self._at: float | None = None
+        REGISTRY.register(self)
+
+    def since(self, at: float | None) -> None:
+        """None: there is nothing now whose age could be told, and it is 0."""
+        self._told, self._at = True, at
+
+    def describe(self) -> Iterable[Family]:
+        return [GaugeMetricFamily(self._name, self._meaning)]
+
+    def collect(self) -> Iterable[Family]:
+        if self._told:
+            age_s = max(time.time() - self._at, 0.0) if self._at is not None else 0.0
+            yield GaugeMetricFamily(self._name, self._meaning, age_s)
 
 
 # --- http
@@ -110,11 +130,16 @@ TASKS_RUNNING = _gauge("api", "hua_tasks_running", "Tasks that a worker has leas
 QUEUED_COST = _gauge(
     "api", "hua_queued_cost", "Work that waits, in units of one 512x512 image at 20 steps.", "class", of_queue=True
 )
+PACE = _gauge(
+    "api",
+    "hua_pace_seconds",
+    "Seconds of a device that a unit of cost takes, as workers measure it; 2 until they have.",
+    of_queue=True,
+)
 QUEUED_GPU_SECONDS = _gauge(
     "api",
     "hua_queued_gpu_seconds",
-    "Work that waits, in seconds of one device at the pace that workers measure; 2 s a unit until they do.",
-    "class",
+    "Work that waits, in seconds of one device; that of a class is its cost times the pace.",
     of_queue=True,
 )
 OLDEST_WAITING = _gauge(
@@ -206,7 +231,8 @@ def _show(overview: Overview) -> None:
     for line in overview.lines:
         TASKS_QUEUED.labels(line.priority).set(line.count)
         QUEUED_COST.labels(line.priority).set(line.cost)
-        QUEUED_GPU_SECONDS.labels(line.priority).set(line.cost * pace_s)
+    PACE.set(pace_s)
+    QUEUED_GPU_SECONDS.set(sum(line.cost for line in overview.lines) * pace_s)
     TASKS_RUNNING.set(overview.running)
     OLDEST_WAITING.set(max(time.time() - overview.oldest_at, 0.0) if overview.oldest_at else 0.0)
     CALLBACKS_WAITING.set(overview.callbacks)

@@ -97,6 +97,13 @@ class Settings(BaseSettings):
     cors: Listed = Field((), description="Origins whose pages may use the API with a key, such as https://app.example.")
     secret: str = Field("", description="Signs result links and callbacks; default: made once in HUA_DATA_DIR/secret.")
     drain_s: float = Field(30.0, ge=0, description="Seconds that running tasks get to finish after Ctrl-C or SIGTERM.")
+    metrics_port: int = Field(
+        9090,
+        ge=0,
+        le=65535,
+        description="Port of a controller's or a worker's /metrics, /healthz, /readyz, or the next free one; 0: none.",
+    )
+    metrics_host: str = Field("", description="Address that HUA_METRICS_PORT is on; default HUA_HOST.")
     log_format: Literal["text", "json"] = Field("text", description="Log lines for people or for machines.")
 
     @field_validator("egress_allow", "api_keys", "cors", mode="before")

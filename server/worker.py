@@ -15,6 +15,7 @@ from server.device import CHILD, Device, DeviceDiedError, DeviceGoneError, TaskP
 from server.inputs import Inputs
 from server.meter import Meter
 from server.metrics import DEVICE_DEATHS, STAGE_SECONDS, WORKER_READY, WORKER_TASKS
+from server.monitor import Health
 from server.queue import HEARTBEAT_S, Lease, QueueUnavailableError, Verdict, WorkerView
 from server.services import Services
 from server.task import POISON, Outcome, Status
@@ -22,6 +23,8 @@ from server.task import POISON, Outcome, Status
 log = logging.getLogger(__name__)
 LEASE_WAIT_S = 5.0
 PROGRESS_EVERY_S = 0.1
+STALE_S = 120.0
+"""A device says every few seconds that it lives, but not in the middle of a step."""
 PARK_S = 10.0
 """For the tasks that are parked to reach the bucket; a step takes less than a second of it."""
 RESTART_S = (0.1, 1.0, 5.0, 15.0)
@@ -48,6 +51,16 @@ class Worker:
             group.create_task(self._keep_device())
             group.create_task(self._keep_leasing())
             group.create_task(self._keep_beating())
+
+    def health(self) -> Health:
+        """Not alive once a device that was ready has been silent for STALE_S: its process hangs."""
+        device = self._device
+        if device is None or device.vitals is None:
+            return Health(False, "the device is not ready")
+        silent_s = time.monotonic() - device.heard_at
+        if silent_s > STALE_S:
+            return Health(False, f"the device has not been heard of for {silent_s:.0f} s", alive=False)
+        return Health(not self._draining, "draining" if self._draining else "ready")
 
     async def drain(self) -> None:
         """Leases nothing more, lets running tasks end for HUA_DRAIN_S, then gives them back for another worker, which

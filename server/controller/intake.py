@@ -33,6 +33,12 @@ class Intake:
 
     async def run(self) -> None:
         """Reads for ever. When called again, begins again where the log was committed."""
+        try:
+            await self._read()
+        finally:
+            UNSETTLED_AGE.since(None)  # whoever reads now tells it
+
+    async def _read(self) -> None:
         self._commits, self._unsettled, self._accepted_at = Commits(self._broker.commit_tasks), {}, {}
         async with window() as intake:
             async for position, task in self._broker.tasks():
@@ -69,4 +75,4 @@ class Intake:
 
     def _tell_age(self) -> None:
         """Of the first that is not settled: the offset waits for it."""
-        UNSETTLED_AGE.at = next(iter(self._accepted_at.values()), None)
+        UNSETTLED_AGE.since(next(iter(self._accepted_at.values()), None))

@@ -28,7 +28,7 @@ class Sweeper:
         self._bucket = bucket
         self._clock = clock
         self._swept = self._looked_round = -math.inf
-        SWEEPER_LAG.at = clock()
+        SWEEPER_LAG.since(clock())
 
     async def sweep_images(self) -> None:
         """Whole minutes at a time, also of attempts that came to nothing: no manifest knows those images.
@@ -44,7 +44,7 @@ class Sweeper:
             for minute in await self._bucket.folders(tier) if look_round else passed:
                 if swept_at(f"{tier}/{minute}") <= now:
                     await self._sweep_minute(f"{tier}/{minute}")
-        SWEEPER_LAG.at = now
+        SWEEPER_LAG.since(now)
         self._swept, self._looked_round = now, now if look_round else self._looked_round
 
     async def _sweep_minute(self, due: str) -> None:

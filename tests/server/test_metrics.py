@@ -21,7 +21,7 @@ def test_the_queue_is_told_as_it_is_now():
     assert (told["hua_tasks_queued", "high"], told["hua_tasks_queued", "normal"]) == (1, 2)
     assert told["hua_tasks_running", ""] == 2
     assert told["hua_queued_cost", "normal"] == 2.5
-    assert told["hua_queued_gpu_seconds", "normal"] == 2.5 * PRESUMED_PACE_S
+    assert told["hua_queued_gpu_seconds", ""] == 4.5 * PRESUMED_PACE_S
     assert 60 <= told["hua_oldest_waiting_seconds", ""] < 120
     assert (told["hua_callbacks_waiting", ""], told["hua_callbacks_due", ""]) == (7, 4)
     assert told["hua_workers", "ready"] == told["hua_workers", "draining"] == 1
@@ -31,7 +31,7 @@ def test_the_queue_is_told_as_it_is_now():
 
 def test_work_that_waits_is_told_at_the_pace_that_workers_measure():
     workers = (WorkerView("a", "cuda:0", pace_s=1.0), WorkerView("b", "cuda:0", pace_s=3.0), WorkerView("new", "cpu"))
-    assert samples(Overview(1, 0, 2.0, workers, LINES))["hua_queued_gpu_seconds", "high"] == 2.0 * 2.0
+    assert samples(Overview(1, 0, 2.0, workers, LINES))["hua_queued_gpu_seconds", ""] == 4.5 * 2.0
 
 
 def test_nothing_is_told_of_a_queue_that_does_not_answer():
@@ -43,8 +43,10 @@ def test_nothing_is_told_of_a_queue_that_does_not_answer():
 def test_an_age_grows_by_itself():
     age = Age("worker", "hua_test_age_seconds", "For this test.")
     METRICS.pop()
+    assert REGISTRY.get_sample_value("hua_test_age_seconds") is None
+    age.since(None)
     assert REGISTRY.get_sample_value("hua_test_age_seconds") == 0
-    age.at = time.time() - 100
+    age.since(time.time() - 100)
     assert 100 <= REGISTRY.get_sample_value("hua_test_age_seconds") < 200
 
 
