@@ -188,6 +188,7 @@ def torch_environment(settings: Settings) -> dict[str, str]:
         "HUA_DATA_DIR": str(settings.data_dir),
         "HUA_MODELS_DIR": str(settings.models_path),
         "HUA_HOST_MEMORY": str(int(settings.host_memory)),
+        "HUA_LOG_FORMAT": settings.log_format,
         "HUA_WARM_UP": str(settings.warm_up).lower(),
         "HF_HUB_OFFLINE": "1",
         "TOKENIZERS_PARALLELISM": "false",

@@ -29,6 +29,7 @@ from pipelines.engine.parking import ParkedFormError, packed, unpacked
 from pipelines.engine.run import Parked
 from pipelines.engine.warmup import warm_up
 from server import messages
+from server.logs import about, set_up_logs
 from server.messages import Abort, FromDevice, Park, Run, Tally, ToDevice, Vitals
 from server.settings import Settings
 
@@ -112,7 +113,8 @@ class DeviceLoop:
             case Failed(attempt, code, message, trace):
                 self._running.discard(attempt)
                 if code == "internal":
-                    log.error("attempt %s: %s\n%s", attempt, message, trace)
+                    with about(attempt=attempt):
+                        log.error("attempt %s: %s\n%s", attempt, message, trace)
                 self._outbox.put(messages.Failed(attempt, code, message))
 
     def _tell_vitals(self) -> None:
@@ -192,12 +194,12 @@ def _warm_up(registry: Registry, name: str, capacity: Capacity) -> None:
 
 
 def main() -> None:
-    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s %(message)s")
     # Ctrl-C reaches the whole process group; the parent decides when the device stops.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
     connection = Connection(int(sys.argv[1]))
     settings = Settings.load()
+    set_up_logs(settings)
     device = _chosen(sys.argv[2])
     models = catalog.read(settings.models_path)
     budget = int(settings.device_memory or _memory_of(device) * MODELS_SHARE)

@@ -105,6 +105,7 @@ class Settings(BaseSettings):
     )
     metrics_host: str = Field("", description="Address that HUA_METRICS_PORT is on; default HUA_HOST.")
     log_format: Literal["text", "json"] = Field("text", description="Log lines for people or for machines.")
+    log_prompts: bool = Field(False, description="Log the parameters of each task, and what its user wrote with them.")
 
     @field_validator("egress_allow", "api_keys", "cors", mode="before")
     @classmethod

@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import hashlib
 import json
+import logging
 import time
 import uuid
 from collections.abc import Mapping, Sequence
@@ -22,6 +23,7 @@ from pipelines.references import with_references
 from server.broker import BrokerUnavailableError, RecordTooLargeError
 from server.complaint import complaint
 from server.inputs import Inputs
+from server.logs import about
 from server.metrics import TASKS_ACCEPTED
 from server.queue import QueueUnavailableError, View
 from server.record import UnknownTaskError, find_record
@@ -29,6 +31,7 @@ from server.services import Services
 from server.task import Callback, Output, Priority, Retention, Status, Task
 from server.terms import Terms
 
+log = logging.getLogger(__name__)
 PLAIN = Output()
 _NAMESPACE = uuid.UUID("6f1f3c8e-5a0b-4f0e-9d0a-9a1d6c0de5b7")
 
@@ -207,6 +210,9 @@ async def _enqueue(services: Services, task: Task, limit: int) -> View:
     except (BrokerUnavailableError, RecordTooLargeError, asyncio.CancelledError):
         await services.queue.retract(task)
         raise
+    said = f": {json.dumps(task.params, ensure_ascii=False)}" if services.settings.log_prompts else ""
+    with about(task=task.id, tenant=task.tenant):
+        log.info("accepted %s %s%s", task.id, task.type, said)
     TASKS_ACCEPTED.labels(task.type, task.priority).inc()
     with contextlib.suppress(QueueUnavailableError):
         # Intake would do the same a little later; the task is safe in the log already.

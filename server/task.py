@@ -33,7 +33,7 @@ KINDS: tuple[Kind, ...] = ("image", "hint")
 
 
 class Frozen(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="ignore")
+    model_config = ConfigDict(frozen=True, extra="ignore", hide_input_in_errors=True)
 
 
 class Output(Frozen):

@@ -13,6 +13,7 @@ from server.attempt import LONGEST_PAUSE_S, Attempt
 from server.broker import BrokerUnavailableError
 from server.device import CHILD, Device, DeviceDiedError, DeviceGoneError, TaskParkedError
 from server.inputs import Inputs
+from server.logs import about
 from server.meter import Meter
 from server.metrics import DEVICE_DEATHS, STAGE_SECONDS, WORKER_READY, WORKER_TASKS
 from server.monitor import Health
@@ -172,15 +173,16 @@ class Worker:
         return attempt
 
     async def _work(self, attempt: Attempt) -> None:
-        task = attempt.lease.task
-        log.info("→ %s %s", task.id, task.type)
-        try:
-            outcome = await self._outcome(attempt)
-            if outcome is not None:
-                self._observe(attempt, outcome)
-                await self._report(attempt, outcome)
-        finally:
-            del self._attempts[attempt.lease.token]
+        task, token = attempt.lease.task, attempt.lease.token
+        with about(task=task.id, tenant=task.tenant, attempt=token, worker=self.name):
+            log.info("→ %s %s", task.id, task.type)
+            try:
+                outcome = await self._outcome(attempt)
+                if outcome is not None:
+                    self._observe(attempt, outcome)
+                    await self._report(attempt, outcome)
+            finally:
+                del self._attempts[token]
 
     def _observe(self, attempt: Attempt, outcome: Outcome) -> None:
         if outcome.status is Status.SUCCEEDED:
@@ -210,7 +212,7 @@ class Worker:
             try:
                 await self._services.broker.publish_outcome(outcome)
                 await self._services.queue.finishing(attempt.lease)
-                log.info("← %s %s %s", outcome.task.id, outcome.status, outcome.failure or "")
+                log.info("← %s %s %s", outcome.task.id, outcome.status, outcome.failure.code if outcome.failure else "")
                 return
             except (BrokerUnavailableError, QueueUnavailableError) as error:
                 log.warning("the outcome of %s waits: %s", outcome.task.id, error)

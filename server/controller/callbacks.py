@@ -19,6 +19,7 @@ from pydantic import TypeAdapter
 from server.bucket import Bucket, BucketUnavailableError, callback_key, dead_callback_key
 from server.controller.lines import CrowdedError, Lines
 from server.egress import Egress, EgressDeniedError, EgressFailedError, Reply
+from server.logs import about
 from server.metrics import CALLBACK_TRIES, STAGE_SECONDS
 from server.queue import DueCallback, Queue, QueueUnavailableError
 from server.task import Manifest
@@ -93,7 +94,8 @@ class Callbacks:
     async def _handle(self, due: DueCallback) -> None:
         """Keeps the trouble of one callback from the others; one that is left alone falls due again in a minute."""
         try:
-            await self._deliver(due.task_id)
+            with about(task=due.task_id):
+                await self._deliver(due.task_id)
         except (BucketUnavailableError, QueueUnavailableError) as error:
             log.warning("the callback of task %s stays due: %s", due.task_id, error)
         except Exception:

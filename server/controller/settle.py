@@ -9,6 +9,7 @@ between the two can lose it.
 from __future__ import annotations
 
 import asyncio
+import logging
 import time
 from collections.abc import Awaitable, Callable
 from functools import partial
@@ -18,10 +19,13 @@ from server.bucket import Bucket, callback_key, swept_at
 from server.controller.callbacks import SAVED
 from server.controller.watermark import Commits
 from server.controller.window import Turn, window
+from server.logs import about
 from server.metrics import FAILURES, IMAGES_MADE, STAGE_SECONDS, TASK_SECONDS, TASKS_ENDED
 from server.queue import DueCallback, Queue
 from server.task import POISON, RETENTION_S, Manifest, Outcome, Status
 from server.usage import record_usage
+
+log = logging.getLogger(__name__)
 
 
 class Settling:
@@ -51,7 +55,8 @@ class Settling:
 
     async def _settle_in_turn(self, commits: Commits, position: Position, outcome: Outcome, turn: Turn) -> None:
         await turn()
-        await self._settle(outcome)
+        with about(task=outcome.task.id, tenant=outcome.task.tenant, attempt=outcome.attempt, worker=outcome.worker):
+            await self._settle(outcome)
         await commits.done([position])
 
     async def _settle(self, outcome: Outcome) -> None:
@@ -83,6 +88,7 @@ class Settling:
             await self._bucket.put(callback_key(manifest.task.id), SAVED.dump_json(due))
         await self._bucket.put_manifest(manifest)
         _count(manifest)
+        log.info("settled %s %s", manifest.task.id, manifest.outcome.status)
         return due
 
     async def _saved_callback(self, manifest: Manifest) -> DueCallback | None:

@@ -136,3 +136,12 @@ def test_every_alert_says_what_to_do() -> None:
     for rule in _rules():
         assert rule["annotations"]["summary"]
         assert rule["annotations"]["runbook"] == f"docs/alerts.md#{rule['alert'].lower()}"
+
+
+def test_the_logs_follow_a_task_and_keep_its_words_to_themselves(watched: Watched) -> None:
+    log = _log(watched.house)
+    lines = [json.loads(line) for line in log.splitlines()]
+    told = [line["message"].split()[0] for line in lines if line.get("task") == watched.task["id"]]
+    assert sorted(told) == sorted(["accepted", "→", "←", "settled"])  # the last two race
+    assert {line["tenant"] for line in lines if line.get("task") == watched.task["id"]} == {TENANT}
+    assert PROMPT not in log
