@@ -22,6 +22,7 @@ from server.inputs import BadInputError, Inputs
 from server.messages import Advanced, Finished, Run
 from server.queue import Lease, Progress
 from server.task import RETENTION_S, Failure, Image, Kind, Outcome, Output, Status
+from server.traces import past
 
 log = logging.getLogger(__name__)
 LONGEST_PAUSE_S = 5.0
@@ -96,7 +97,17 @@ class Attempt:
         finished = await device.run(Run(self.lease.token, task.type, task.params, inputs, parked), self._note)
         self._seconds |= finished.seconds
         self._parts = finished.parts
+        self._trace(finished)
         return finished
+
+    def _trace(self, finished: Finished) -> None:
+        """The device is asked nothing while it works, so what it did is traced from its end backwards."""
+        ended_at = time.time()
+        for part in ("decode", "denoise", "prepare", "load"):
+            seconds = finished.parts.get(part, 0.0) or finished.seconds.get(part, 0.0)
+            if seconds:
+                past(part, ended_at - seconds, ended_at)
+                ended_at -= seconds
 
     async def _parked(self) -> bytes:
         """Where an earlier attempt stood; empty if that is nowhere, or not to be had any more."""
@@ -188,6 +199,7 @@ class Attempt:
     def _spend(self, stage: str, began: float) -> float:
         now = time.monotonic()
         self._seconds[stage] = self._seconds.get(stage, 0.0) + now - began
+        past(stage, time.time() - (now - began), time.time())
         return now
 
 

@@ -19,6 +19,7 @@ from server.monitor import Health, create_monitor, listen_nearby
 from server.services import Services, public_url
 from server.settings import Settings, SettingsError
 from server.tenants import Tenants
+from server.traces import set_up_traces
 
 if TYPE_CHECKING:
     from server.controller import Controller
@@ -32,7 +33,7 @@ async def serve(settings: Settings) -> None:
     Tenants(settings).check()  # before models are built, which takes its time
     with _listening(settings) as listener, _alone(settings):
         ensure_models(settings)
-        async with _services(settings) as services:
+        async with _services(settings, "serve") as services:
             from server.worker import Worker
 
             worker, controller = Worker(services, settings.device), _controller(services)
@@ -43,7 +44,7 @@ async def api(settings: Settings) -> None:
     """HTTP alone."""
     _need_shared_queue(settings, "api")
     with _listening(settings) as listener:
-        async with _services(settings) as services:
+        async with _services(settings, "api") as services:
             await _until_told(_answering(services, listener))
 
 
@@ -52,7 +53,7 @@ async def controller(settings: Settings) -> None:
     _need_shared_queue(settings, "controller")
     in_a_folder = settings.broker == "sqlite://"
     with _alone(settings) if in_a_folder else contextlib.nullcontext():
-        async with _services(settings) as services:
+        async with _services(settings, "controller") as services:
             one = _controller(services)
             await _until_told(one.run(), _watched(settings, one.health))
 
@@ -60,7 +61,7 @@ async def controller(settings: Settings) -> None:
 async def worker(settings: Settings, device: str, child: str = CHILD) -> None:
     """One device alone, owned by the module `child`."""
     _need_shared_queue(settings, "worker")
-    async with _services(settings) as services:
+    async with _services(settings, "worker") as services:
         from server.worker import Worker
 
         one = Worker(services, device, child)
@@ -115,12 +116,14 @@ def _alone(settings: Settings) -> Iterator[None]:
 
 
 @contextlib.asynccontextmanager
-async def _services(settings: Settings) -> AsyncIterator[Services]:
+async def _services(settings: Settings, role: str) -> AsyncIterator[Services]:
+    end_traces = set_up_traces(settings, role)
     services = Services.from_settings(settings)
     try:
         yield services
     finally:
         await services.close()
+        await asyncio.to_thread(end_traces)
 
 
 def _controller(services: Services) -> Controller:

@@ -105,6 +105,9 @@ class Settings(BaseSettings):
     )
     metrics_host: str = Field("", description="Address that HUA_METRICS_PORT is on; default HUA_HOST.")
     log_format: Literal["text", "json"] = Field("text", description="Log lines for people or for machines.")
+    traces: str = Field(
+        "", description="Collector of OpenTelemetry (OTLP over HTTP), as http://HOST:4318; needs hua[traces]."
+    )
     log_prompts: bool = Field(False, description="Log the parameters of each task, and what its user wrote with them.")
 
     @field_validator("egress_allow", "api_keys", "cors", mode="before")
@@ -116,6 +119,13 @@ class Settings(BaseSettings):
     @classmethod
     def _read_rules(cls, value: tuple[str, ...]) -> tuple[str, ...]:
         Allow(value)
+        return value
+
+    @field_validator("traces")
+    @classmethod
+    def _check_collector(cls, value: str) -> str:
+        if value and not value.startswith(("http://", "https://")):
+            raise ValueError(f"{value!r} is no collector; write http://HOST:4318, without a path")
         return value
 
     @field_validator("cors")

@@ -30,6 +30,7 @@ from server.record import UnknownTaskError, find_record
 from server.services import Services
 from server.task import Callback, Output, Priority, Retention, Status, Task
 from server.terms import Terms
+from server.traces import span, traceparent
 
 log = logging.getLogger(__name__)
 PLAIN = Output()
@@ -109,6 +110,7 @@ async def submit(services: Services, submission: Submission) -> View:
         cost=pipeline.work(params).cost,
         weight=terms.weight,
         fingerprint=fingerprint,
+        traceparent=traceparent(),
     )
     return await _enqueue(services, task, terms.task_limit or services.settings.task_limit)
 
@@ -206,7 +208,8 @@ async def _enqueue(services: Services, task: Task, limit: int) -> View:
     if known is not None:
         return _same(known, task.fingerprint)
     try:
-        await services.broker.publish_task(task)
+        with span("publish", side="producer", task=task.id):
+            await services.broker.publish_task(task)
     except (BrokerUnavailableError, RecordTooLargeError, asyncio.CancelledError):
         await services.queue.retract(task)
         raise

@@ -20,6 +20,7 @@ from server.monitor import Health
 from server.queue import HEARTBEAT_S, Lease, QueueUnavailableError, Verdict, WorkerView
 from server.services import Services
 from server.task import POISON, Outcome, Status
+from server.traces import past, span
 
 log = logging.getLogger(__name__)
 LEASE_WAIT_S = 5.0
@@ -167,14 +168,17 @@ class Worker:
 
     def _begin(self, lease: Lease) -> Attempt:
         if not (lease.deaths or lease.parked):
-            STAGE_SECONDS.labels("wait").observe(max(time.time() - lease.task.created_at, 0.0))
+            now, accepted_at = time.time(), lease.task.created_at
+            STAGE_SECONDS.labels("wait").observe(max(now - accepted_at, 0.0))
+            past("wait", accepted_at, now, lease.task.traceparent)
         attempt = Attempt(lease, self._inputs, self._services.bucket, self._pass_on)
         self._attempts[lease.token] = attempt
         return attempt
 
     async def _work(self, attempt: Attempt) -> None:
         task, token = attempt.lease.task, attempt.lease.token
-        with about(task=task.id, tenant=task.tenant, attempt=token, worker=self.name):
+        facts = {"task": task.id, "tenant": task.tenant, "attempt": token, "worker": self.name}
+        with about(**facts), span("attempt", task.traceparent, "consumer", type=task.type, **facts):
             log.info("→ %s %s", task.id, task.type)
             try:
                 outcome = await self._outcome(attempt)
@@ -210,7 +214,8 @@ class Worker:
         pause_s = 0.1
         while not attempt.lost:
             try:
-                await self._services.broker.publish_outcome(outcome)
+                with span("report", side="producer", status=outcome.status.value):
+                    await self._services.broker.publish_outcome(outcome)
                 await self._services.queue.finishing(attempt.lease)
                 log.info("← %s %s %s", outcome.task.id, outcome.status, outcome.failure.code if outcome.failure else "")
                 return

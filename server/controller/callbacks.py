@@ -23,6 +23,7 @@ from server.logs import about
 from server.metrics import CALLBACK_TRIES, STAGE_SECONDS
 from server.queue import DueCallback, Queue, QueueUnavailableError
 from server.task import Manifest
+from server.traces import span
 from server.webhook import sign, tenant_secret
 
 log = logging.getLogger(__name__)
@@ -121,15 +122,19 @@ class Callbacks:
 
     async def _post(self, manifest: Manifest, url: str) -> tuple[Reply, str]:
         """One try: the reply (status 0 if there was none), and what to say of it."""
-        began = time.monotonic()
-        body, secret = self._body_of(manifest), tenant_secret(self._secret, manifest.task.tenant)
-        headers = sign(secret, manifest.task.id, int(self._clock()), body)
-        try:
-            reply = await self._egress.post(url, body, {"Content-Type": "application/json", **headers})
-        except (EgressDeniedError, EgressFailedError) as error:
-            return Reply(0), str(error)
-        finally:
-            STAGE_SECONDS.labels("callback").observe(time.monotonic() - began)
+        began, task = time.monotonic(), manifest.task
+        body, secret = self._body_of(manifest), tenant_secret(self._secret, task.tenant)
+        headers = {"Content-Type": "application/json"} | sign(secret, task.id, int(self._clock()), body)
+        with span("callback", task.traceparent, "client", task=task.id) as here:
+            if part_of := here.traceparent or task.traceparent:
+                headers["traceparent"] = part_of
+            try:
+                reply = await self._egress.post(url, body, headers)
+            except (EgressDeniedError, EgressFailedError) as error:
+                return Reply(0), str(error)
+            finally:
+                STAGE_SECONDS.labels("callback").observe(time.monotonic() - began)
+            here.say(status=reply.status)
         return reply, f"it answered {reply.status}"
 
     async def _conclude(self, tried: DueCallback, reply: Reply, news: str) -> None:

@@ -23,6 +23,7 @@ from server.logs import about
 from server.metrics import FAILURES, IMAGES_MADE, STAGE_SECONDS, TASK_SECONDS, TASKS_ENDED
 from server.queue import DueCallback, Queue
 from server.task import POISON, RETENTION_S, Manifest, Outcome, Status
+from server.traces import span
 from server.usage import record_usage
 
 log = logging.getLogger(__name__)
@@ -55,7 +56,9 @@ class Settling:
 
     async def _settle_in_turn(self, commits: Commits, position: Position, outcome: Outcome, turn: Turn) -> None:
         await turn()
-        with about(task=outcome.task.id, tenant=outcome.task.tenant, attempt=outcome.attempt, worker=outcome.worker):
+        task = outcome.task
+        facts = {"task": task.id, "tenant": task.tenant, "attempt": outcome.attempt, "worker": outcome.worker}
+        with about(**facts), span("settle", task.traceparent, "consumer", status=outcome.status.value, **facts):
             await self._settle(outcome)
         await commits.done([position])
 

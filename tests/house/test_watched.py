@@ -13,6 +13,8 @@ from typing import Any
 import httpx
 import pytest
 import yaml
+from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
+from opentelemetry.proto.trace.v1.trace_pb2 import Span
 from prometheus_client.parser import text_string_to_metric_families
 
 from tests.chaos.house import House, running
@@ -44,7 +46,7 @@ def watched(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Watched]:
     first = free_ports(1)[0]
     with closing(Sink()) as sink:
         house = House(tmp_path_factory.mktemp("watched"), [TENANT], limit=8, cluster=False)
-        house.given |= {"metrics_port": str(first), "log_format": "json"}
+        house.given |= {"metrics_port": str(first), "log_format": "json", "traces": sink.url}
         with running(house, workers=1, controllers=1):
             addresses = set(re.findall(r"metrics and probes at (http://[\d.:]+)", _log(house)))
             roles = {"api": house.url} | {_role(url): url for url in addresses}
@@ -136,6 +138,41 @@ def test_every_alert_says_what_to_do() -> None:
     for rule in _rules():
         assert rule["annotations"]["summary"]
         assert rule["annotations"]["runbook"] == f"docs/alerts.md#{rule['alert'].lower()}"
+
+
+def _spans(sink: Sink) -> list[tuple[str, Span]]:
+    """All that came, each with the name of its role."""
+    requests = [ExportTraceServiceRequest.FromString(body) for path, body, _ in sink.received if path == "/v1/traces"]
+    return [
+        (next(fact.value.string_value for fact in one.resource.attributes if fact.key == "service.name"), span)
+        for request in requests
+        for one in request.resource_spans
+        for scope in one.scope_spans
+        for span in scope.spans
+    ]
+
+
+def test_one_trace_leads_from_the_request_to_the_callback(watched: Watched) -> None:
+    """Through the log, the queue and the processes of all roles."""
+
+    def of_task() -> list[tuple[str, Span]]:
+        headers = next(headers for path, _, headers in watched.sink.received if path == "/done")
+        trace_id = bytes.fromhex(headers["traceparent"].split("-")[1])
+        return [(role, span) for role, span in _spans(watched.sink) if span.trace_id == trace_id]
+
+    stages = {("hua-worker", stage) for stage in ("wait", "fetch", "denoise", "encode", "upload", "attempt", "report")}
+    expected = stages | {("hua-api", "POST /v1/tasks"), ("hua-api", "publish")}
+    expected |= {("hua-controller", "settle"), ("hua-controller", "callback")}
+    until(lambda: expected <= {(role, span.name) for role, span in of_task()}, within_s=20)
+    spans = [span for _, span in of_task()]
+    known = {span.span_id for span in spans}
+    roots = [span for span in spans if span.parent_span_id not in known]
+    assert [span.name for span in roots] == ["POST /v1/tasks"]
+    assert all(span.end_time_unix_nano >= span.start_time_unix_nano for span in spans)
+    callback = next(span for span in spans if span.name == "callback")
+    received = next(headers["traceparent"] for path, _, headers in watched.sink.received if path == "/done")
+    assert received.split("-")[2] == callback.span_id.hex()
+    assert PROMPT.encode() not in b"".join(body for path, body, _ in watched.sink.received if path == "/v1/traces")
 
 
 def test_the_logs_follow_a_task_and_keep_its_words_to_themselves(watched: Watched) -> None:
