@@ -2,20 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import logging
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from importlib.metadata import version
 
 from opentelemetry.context import Context
 from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
 from opentelemetry.sdk.resources import Resource
-from opentelemetry.sdk.trace import TracerProvider
-from opentelemetry.sdk.trace.export import BatchSpanProcessor
+from opentelemetry.sdk.trace import ReadableSpan, TracerProvider
+from opentelemetry.sdk.trace.export import BatchSpanProcessor, SpanExportResult
 from opentelemetry.trace import Span, SpanKind, StatusCode, set_span_in_context
 from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
 
 from server.traces import Fact, Side
 
+log = logging.getLogger(__name__)
+logging.getLogger("opentelemetry").setLevel(logging.CRITICAL)
 EXPORT_S = 3.0
 EVERY_MS = 1000
 SIDES: dict[Side, SpanKind] = {
@@ -28,12 +31,28 @@ SIDES: dict[Side, SpanKind] = {
 _W3C = TraceContextTextMapPropagator()
 
 
+class Exporter(OTLPSpanExporter):
+    """Says once that the collector is away, and once that it is back; the library would say it of every batch."""
+
+    _taken = True
+
+    def export(self, spans: Sequence[ReadableSpan]) -> SpanExportResult:
+        result = super().export(spans)
+        taken = result is SpanExportResult.SUCCESS
+        if taken and not self._taken:
+            log.info("the collector takes traces again")
+        elif self._taken and not taken:
+            log.warning("the collector takes no traces, and they are dropped; see that it runs where HUA_TRACES says")
+        self._taken = taken
+        return result
+
+
 class OpenTelemetry:
     """`collector` is http(s)://HOST:PORT. What it does not take is dropped: a trace is never worth a task."""
 
     def __init__(self, collector: str, role: str) -> None:
         resource = Resource.create({"service.name": f"hua-{role}", "service.version": version("hua")})
-        exporter = OTLPSpanExporter(f"{collector.rstrip('/')}/v1/traces", timeout=EXPORT_S)
+        exporter = Exporter(f"{collector.rstrip('/')}/v1/traces", timeout=EXPORT_S)
         self._provider = TracerProvider(resource=resource, shutdown_on_exit=False)
         self._provider.add_span_processor(BatchSpanProcessor(exporter, schedule_delay_millis=EVERY_MS))
         self._tracer = self._provider.get_tracer("hua")

@@ -1,5 +1,5 @@
-"""Traces of a task through all roles, for whoever collects them at HUA_TRACES. Off, no SDK is imported, and a span costs
-the call.
+"""Traces of a task through all roles, for whoever collects them at HUA_TRACES. Off, no SDK is imported, and a span
+costs the call.
 
 The context travels as a `traceparent` in the task's record, and so through the logs, the queue and any role's death.
 https://www.w3.org/TR/trace-context/

@@ -4,22 +4,17 @@
 --   {class, how many wait, what they cost, …}, {worker, when it was heard of, …}}.
 
 local running = redis.call('ZCARD', key('leases'))
-local oldest, lines = nil, {}
+local oldest, lines = redis.call('ZRANGE', key('waiting'), 0, 0, 'WITHSCORES')[2] or '', {}
 for class in pairs(WEIGHTS) do
   lines[#lines + 1] = class
   lines[#lines + 1] = redis.call('HGET', key('totals'), class .. ':count') or '0'
   lines[#lines + 1] = redis.call('HGET', key('totals'), class .. ':cost') or '0'
-  for _, tenant in ipairs(redis.call('ZRANGE', key('turns', class), 0, -1)) do
-    local head = redis.call('ZRANGE', key('line', class, tenant), 0, 0)[1]
-    local accepted = head and tonumber(redis.call('ZSCORE', key('history', tenant), head) or nil)
-    if accepted and (not oldest or accepted < oldest) then oldest = accepted end
-  end
 end
 local workers = redis.call('ZRANGEBYSCORE', key('heard'), '(' .. now() - LEASE_S, 'inf', 'WITHSCORES')
 for place = 1, #workers, 2 do
   workers[place] = redis.call('HGET', key('workers'), workers[place])
 end
 return {
-  redis.call('SCARD', key('unfinished')) - running, running, oldest and string.format('%.6f', oldest) or '',
+  redis.call('SCARD', key('unfinished')) - running, running, oldest,
   redis.call('ZCARD', key('callbacks')), redis.call('ZCOUNT', key('callbacks'), '-inf', now()), lines, workers,
 }
