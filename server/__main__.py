@@ -46,6 +46,7 @@ def _parser() -> argparse.ArgumentParser:
     worker.add_argument("--device", help="auto, cpu or cuda:N; default HUA_DEVICE")
     _add_models(command("models", _models, "list the models that models.yaml names"))
     command("settings", _settings, "print the table of settings")
+    command("metrics", _metrics, "print the table of metrics")
     _add_keys(commands.add_parser("keys", help="make, list and revoke API keys"))
     return parser
 
@@ -120,6 +121,12 @@ def _verify_models(arguments: argparse.Namespace, settings: Settings) -> None:
 
 def _settings(arguments: argparse.Namespace, settings: Settings) -> None:
     print(Settings.table())  # noqa: T201
+
+
+def _metrics(arguments: argparse.Namespace, settings: Settings) -> None:
+    from server.metrics import table
+
+    print(table())  # noqa: T201
 
 
 def _new_key(arguments: argparse.Namespace, settings: Settings) -> None:

@@ -103,7 +103,18 @@ class Settings(BaseSettings):
     cors: Listed = Field((), description="Origins whose pages may use the API with a key, such as https://app.example.")
     secret: str = Field("", description="Signs result links and callbacks; default: made once in HUA_DATA_DIR/secret.")
     drain_s: float = Field(30.0, ge=0, description="Seconds that running tasks get to finish after Ctrl-C or SIGTERM.")
+    metrics_port: int = Field(
+        9090,
+        ge=0,
+        le=65535,
+        description="Port of a controller's or a worker's /metrics, /healthz, /readyz, or the next free one; 0: none.",
+    )
+    metrics_host: str = Field("", description="Address that HUA_METRICS_PORT is on; default HUA_HOST.")
     log_format: Literal["text", "json"] = Field("text", description="Log lines for people or for machines.")
+    traces: str = Field(
+        "", description="Collector of OpenTelemetry (OTLP over HTTP), as http://HOST:4318; needs hua[traces]."
+    )
+    log_prompts: bool = Field(False, description="Log the parameters of each task, and what its user wrote with them.")
 
     @field_validator("broker", "queue")
     @classmethod
@@ -128,6 +139,13 @@ class Settings(BaseSettings):
     @classmethod
     def _read_rules(cls, value: tuple[str, ...]) -> tuple[str, ...]:
         Allow(value)
+        return value
+
+    @field_validator("traces")
+    @classmethod
+    def _check_collector(cls, value: str) -> str:
+        if value and not value.startswith(("http://", "https://")):
+            raise ValueError(f"{value!r} is no collector; write http://HOST:4318, without a path")
         return value
 
     @field_validator("cors")
