@@ -19,6 +19,7 @@ SET_BY_THE_CHART = {
     "models_dir": "models",
     "tenants": "secrets.tenants",
     "drain_s": "worker.maxTaskSeconds",
+    "metrics_host": "api.host",
     "s3_ca": "secrets.s3Ca",
     "s3_credentials_dir": "secrets.s3",
 }

@@ -93,6 +93,7 @@ def test_the_lists_are_made_of_the_lock_as_it_is(tmp_path: Path) -> None:
     slim, cuda = ((tmp_path / f"{name}.txt").read_text() for name in ("slim", "cuda"))
     assert "\ntorch==" in cuda
     assert "torch==" not in slim
+    assert "\nopentelemetry-sdk==" in slim
     assert slim.count("==") <= slim.count("--hash=sha256:")
     bill = json.loads((tmp_path / "cuda.cdx.json").read_text())
     assert (bill["bomFormat"], "torch" in {part["name"] for part in bill["components"]}) == ("CycloneDX", True)

@@ -1,5 +1,7 @@
 """The chart over a matrix of values: helm takes them, and Kubernetes' schemas take what comes of them."""
 
+import json
+import re
 import subprocess
 from pathlib import Path
 
@@ -80,3 +82,19 @@ def test_the_try_out_runs_the_images_of_the_chart() -> None:
     toys = things((ROOT / "k8s" / "dev" / "toys.yaml").read_text())[0]
     image = toys["spec"]["template"]["spec"]["containers"][0]["image"]
     assert f"image: {image}\n" in PLAIN.read_text()
+
+
+def test_alerts_and_dashboard_come_as_they_were_written() -> None:
+    watched = render(values("watched"))
+    rule = next(thing for thing in watched if thing["kind"] == "PrometheusRule")
+    assert rule["spec"] == yaml.safe_load((CHART / "files" / "alerts.yaml").read_text())
+    assert rule["metadata"]["labels"]["release"] == "prometheus"
+    dashboard = next(thing for thing in watched if thing["metadata"]["name"] == "hua-dashboard")
+    assert json.loads(dashboard["data"]["hua.json"]) == json.loads((CHART / "files" / "dashboard.json").read_text())
+    assert dashboard["metadata"]["labels"]["grafana_dashboard"] == "1"
+
+
+def test_what_scales_workers_is_measured() -> None:
+    scaler = next(thing for thing in render(values("scaled")) if thing["kind"] == "ScaledObject")
+    asked = re.findall(r"hua_\w+", scaler["spec"]["triggers"][0]["metadata"]["query"])
+    assert [f"`{name}`" in (ROOT / "docs" / "metrics.md").read_text() for name in asked] == [True]

@@ -99,6 +99,7 @@ def test_the_schema_says_where_it_is_wrong(given: dict[str, Any], says: str) -> 
         ({"settings": {"queue": ""}, "secrets": {"settings": ""}}, "settings.queue is empty"),
         ({"settings": {"queue": "memory://"}}, "pods share nothing"),
         ({"settings": {"bucket": "file://"}}, "pods share nothing"),
+        ({"settings": {"metrics_port": 0}}, "nobody to ask"),
         ({"secrets": {"kafka": {"passwordKey": "password"}}}, "set secrets.kafka.name"),
         ({"secrets": {"redis": {"userKey": "user"}}}, "set secrets.redis.name"),
     ],
@@ -171,6 +172,7 @@ def test_the_server_takes_what_every_role_is_given(case: str, monkeypatch: pytes
             settings = Settings.load()
         role = deployment["metadata"]["labels"]["app.kubernetes.io/component"]
         assert settings.loopback == (role != "api")
+        assert settings.host == "0.0.0.0" or settings.metrics_host == "0.0.0.0" or case == "gateway"
         assert settings.broker.startswith("kafka")
         assert settings.queue.startswith("redis")
         if case == "strimzi":

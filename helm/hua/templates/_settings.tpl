@@ -71,6 +71,9 @@ http://{{ include "hua.fullname" . }}-api.{{ .Release.Namespace }}.svc:{{ .Value
 {{- if and (not .Values.settings.queue) (not .Values.secrets.settings) -}}
   {{- fail "settings.queue is empty, and there is no secrets.settings to have HUA_QUEUE; set one of them" -}}
 {{- end -}}
+{{- if and (hasKey .Values.settings "metrics_port") (not .Values.settings.metrics_port) -}}
+  {{- fail "settings.metrics_port: 0 leaves Kubernetes nobody to ask how a worker is; give a port, or leave it out" -}}
+{{- end -}}
 {{- range tuple "sqlite://" "memory://" "file://" -}}
   {{- if has . (list $.Values.settings.broker $.Values.settings.queue $.Values.settings.bucket) -}}
     {{- fail (printf "settings: %s is on one machine, and pods share nothing; use Kafka, Redis and S3" .) -}}
