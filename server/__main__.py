@@ -10,6 +10,7 @@ from collections.abc import Callable
 from models import catalog
 from models.entry import CatalogError
 from server import keys
+from server.bench.arguments import add_arguments as add_bench_arguments
 from server.logs import set_up_logs
 from server.settings import Settings, SettingsError
 from server.terms import SCOPES
@@ -44,6 +45,7 @@ def _parser() -> argparse.ArgumentParser:
     worker.add_argument("--device", help="auto, cpu or cuda:N; default HUA_DEVICE")
     command("models", _models, "list the models that models.yaml names")
     command("settings", _settings, "print the table of settings")
+    add_bench_arguments(command("bench", _bench, "measure this machine beside bare diffusers, and write a report"))
     _add_keys(commands.add_parser("keys", help="make, list and revoke API keys"))
     return parser
 
@@ -97,6 +99,12 @@ def _models(arguments: argparse.Namespace, settings: Settings) -> None:
 
 def _settings(arguments: argparse.Namespace, settings: Settings) -> None:
     print(Settings.table())  # noqa: T201
+
+
+def _bench(arguments: argparse.Namespace, settings: Settings) -> None:
+    from server.bench.run import bench
+
+    print(bench(arguments, settings) / "report.md")  # noqa: T201
 
 
 def _new_key(arguments: argparse.Namespace, settings: Settings) -> None:
