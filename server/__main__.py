@@ -46,8 +46,15 @@ def _parser() -> argparse.ArgumentParser:
     command("models", _models, "list the models that models.yaml names")
     command("settings", _settings, "print the table of settings")
     add_bench_arguments(command("bench", _bench, "measure this machine beside bare diffusers, and write a report"))
+    _add_preflight(command("preflight", _preflight, "check device, models, Kafka, Redis and S3, and say what to do"))
     _add_keys(commands.add_parser("keys", help="make, list and revoke API keys"))
     return parser
+
+
+def _add_preflight(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--json", action="store_true", help="for programs: a list of objects")
+    parser.add_argument("--no-device", action="store_true", help="leave the GPU out, as for an api or a controller")
+    parser.add_argument("--no-sums", action="store_true", help="do not read the models to check their sha256")
 
 
 def _add_keys(parser: argparse.ArgumentParser) -> None:
@@ -105,6 +112,15 @@ def _bench(arguments: argparse.Namespace, settings: Settings) -> None:
     from server.bench.run import bench
 
     print(bench(arguments, settings) / "report.md")  # noqa: T201
+
+
+def _preflight(arguments: argparse.Namespace, settings: Settings) -> None:
+    from server import preflight
+
+    found = list(preflight.findings(settings, device=not arguments.no_device, sums=not arguments.no_sums))
+    print(preflight.as_json(found) if arguments.json else preflight.table(found))  # noqa: T201
+    if any(finding.result == "fail" for finding in found):
+        sys.exit(1)
 
 
 def _new_key(arguments: argparse.Namespace, settings: Settings) -> None:

@@ -50,6 +50,7 @@ def test_arrows_run_one_way(house: str, forbidden: tuple[str, ...]) -> None:
         "server.controller",
         "server.roles",
         "server.bench.run",
+        "server.preflight",
         "pipelines",
         "models.catalog",
     ],

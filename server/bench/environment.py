@@ -28,6 +28,7 @@ import json, sys, torch
 name = sys.argv[1]
 if name == "auto":
     name = "cuda:0" if torch.cuda.is_available() else "cpu"
+torch.ones(8, 8, device=name).matmul(torch.ones(8, 8, device=name)).sum().item()  # is there a kernel for it?
 facts = {"device": name, "torch_threads": torch.get_num_threads(), "cuda": torch.version.cuda, "gpus": 0}
 if name.startswith("cuda"):
     chosen = torch.cuda.get_device_properties(torch.device(name))

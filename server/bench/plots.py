@@ -83,6 +83,8 @@ def _crowd(axes: Axes, figures: Sequence[Figure]) -> bool:
 
 def _steady(axes: Axes, figures: Sequence[Figure]) -> bool:
     """Each sample in its order: a machine that warms up or is disturbed shows it."""
+    from matplotlib.ticker import MaxNLocator
+
     first = [(side, figure) for side, figure in _sides(figures, "single")]
     titles = [figure.title.rpartition(":")[0] for _, figure in first]
     chosen = [(side, figure) for (side, figure), title in zip(first, titles, strict=True) if title == titles[0]]
@@ -94,7 +96,7 @@ def _steady(axes: Axes, figures: Sequence[Figure]) -> bool:
     axes.set_ylim(0)
     if chosen:
         axes.axvline(len(chosen[0][1].samples) / 2 + 0.5, color="#cccccc", linestyle=":")
-        axes.xaxis.get_major_locator().set_params(integer=True)
+        axes.xaxis.set_major_locator(MaxNLocator(integer=True))
         axes.legend()
     return bool(chosen)
 
