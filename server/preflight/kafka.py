@@ -64,33 +64,47 @@ def _missing(admin: Any, topic: str, cluster: Cluster) -> Finding:
         admin.create_topics({topic: shape}, validate_only=True)
     except KafkaError as error:
         advice = "create it, or allow this user CREATE on topics that begin with the prefix"
-        return Finding(f"topic {topic}", "fail", f"it is not there, and may not be made: {error}", advice)
+        return Finding(
+            f"topic {topic}", "fail", f"it is not there, and may not be made ({type(error).__name__})", advice
+        )
     return Finding(f"topic {topic}", "ok", "it is not there yet; it is made when it is first needed")
 
 
 def _topic(admin: Any, topic: str) -> Iterator[Finding]:
-    told = admin.describe_topics([topic])[0]
+    told, configs = admin.describe_topics([topic])[0], _configs(admin, topic)
     copies = min(len(partition["replica_nodes"]) for partition in told["partitions"])
-    configs = _configs(admin, topic)
-    in_sync, most = int(configs.get("min.insync.replicas", 1)), int(configs.get("max.message.bytes", MOST_BYTES))
-    said = f"{len(told['partitions'])} partitions, replication {copies}, min.insync.replicas {in_sync}"
-    lacking = [right.name for right in RIGHTS if right.name not in _rights(told)]
+    said = f"{len(told['partitions'])} partitions, replication {copies}"
+    rights = _rights(told)
+    lacking = [right.name for right in RIGHTS if rights and right.name not in rights]
     if lacking:
         yield Finding(f"topic {topic}", "fail", f"{said}; this user lacks {', '.join(lacking)}", WHAT)
-    elif copies < in_sync:
-        advice = "nothing can be written while min.insync.replicas is above the replication; lower it"
-        yield Finding(f"topic {topic}", "fail", said, advice)
-    elif copies >= SAFE_REPLICATION and in_sync < IN_SYNC:
-        advice = f"set min.insync.replicas={IN_SYNC}, or a task that was accepted may be lost with one broker"
-        yield Finding(f"topic {topic}", "warn", said, advice)
-    elif copies < IN_SYNC:
-        yield Finding(f"topic {topic}", "warn", said, "its records are lost with a single disk; replicate it thrice")
+    elif not configs:
+        seen = f"{said}; how it is configured may not be seen"
+        advice = "to have that checked as well, allow this user DESCRIBE_CONFIGS on topics"
+        yield Finding(f"topic {topic}", "warn" if copies < IN_SYNC else "ok", seen, advice)
     else:
-        yield Finding(f"topic {topic}", "ok", said)
-    if "compact" in configs.get("cleanup.policy", "delete"):
+        in_sync = int(configs["min.insync.replicas"])
+        yield _copies(topic, f"{said}, min.insync.replicas {in_sync}", copies, in_sync)
+        yield from _configured(topic, configs)
+
+
+def _copies(topic: str, said: str, copies: int, in_sync: int) -> Finding:
+    if copies < in_sync:
+        advice = "nothing can be written while min.insync.replicas is above the replication; lower it"
+        return Finding(f"topic {topic}", "fail", said, advice)
+    if copies >= SAFE_REPLICATION and in_sync < IN_SYNC:
+        advice = f"set min.insync.replicas={IN_SYNC}, or a task that was accepted may be lost with one broker"
+        return Finding(f"topic {topic}", "warn", said, advice)
+    if copies < IN_SYNC:
+        return Finding(f"topic {topic}", "warn", said, "its records are lost with a single disk; replicate it thrice")
+    return Finding(f"topic {topic}", "ok", said)
+
+
+def _configured(topic: str, configs: Mapping[str, str]) -> Iterator[Finding]:
+    if "compact" in configs["cleanup.policy"]:
         advice = "set cleanup.policy=delete: compacting takes records away that are still needed"
         yield Finding(f"topic {topic}", "fail", "it is compacted", advice)
-    kept = int(configs.get("retention.ms", 7 * DAY_MS))
+    kept, most = int(configs["retention.ms"]), int(configs["max.message.bytes"])
     if not DAY_MS <= kept <= LONGEST_MS:
         advice = "set retention.ms to days that no task waits longer than, and below 40: seven is usual"
         yield Finding(f"topic {topic}", "warn", f"records are kept for {kept / DAY_MS:.2f} days", advice)
@@ -110,7 +124,7 @@ def _configs(admin: Any, topic: str) -> Mapping[str, str]:
 
 
 def _rights(told: Mapping[str, Any]) -> set[str]:
-    """Names of the operations that this user may do on the topic."""
+    """Names of the operations that this user may do on the topic; empty where Kafka does not tell."""
     given = told.get("authorized_operations") or []
     return {str(right).rpartition(".")[2].upper() for right in given}
 
