@@ -68,7 +68,7 @@ def _text_encoder(config: Mapping[str, Any], tokenizer: CLIPTokenizer) -> Any:
 
 
 def _save_controlnet(folder: Path) -> None:
-    with torch.device("cpu"):
+    with torch.device("meta"):
         denoiser = UNet2DConditionModel.from_config(_config("sd1", "unet"))
     net = ControlNetModel.from_unet(denoiser, load_weights_from_unet=False)
     for weights in net.parameters():

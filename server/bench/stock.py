@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -11,7 +12,7 @@ from typing import Any, Literal
 import yaml
 
 from models import catalog
-from models.catalog import Catalog
+from models.catalog import Catalog, UnknownModelError
 from models.entry import DIFFUSION, CatalogError, ModelEntry
 from server.bench.plan import CANNY, LARGE, OTHER, PAINTER, UPSCALER
 from server.device import torch_environment
@@ -19,6 +20,7 @@ from server.settings import Settings, SettingsError
 
 log = logging.getLogger(__name__)
 Weights = Literal["toy", "random", "installed"]
+FULL_SIZE_BYTES = 12 << 30
 TOYS = {PAINTER: "toy-sd1", LARGE: "toy-sdxl", CANNY: "toy-sd1-canny", UPSCALER: "toy-esrgan"}
 
 
@@ -51,6 +53,12 @@ def _toys(folder: Path, settings: Settings) -> Catalog:
 
 
 def _random(folder: Path, settings: Settings, device: str) -> list[dict[str, Any]]:
+    free = shutil.disk_usage(folder).free
+    if free < FULL_SIZE_BYTES:
+        raise SettingsError(
+            f"nets of full size take {FULL_SIZE_BYTES >> 30} GiB, and {folder} has {free >> 30}; "
+            "give --out a larger disk, or measure an installed model with --model"
+        )
     log.info("building nets of full size with weights of chance, about 10 GB, in %s", folder)
     _build("models.full_size", settings, str(folder), device)
     return [
@@ -63,7 +71,10 @@ def _random(folder: Path, settings: Settings, device: str) -> list[dict[str, Any
 
 def _installed(models: Catalog, name: str) -> list[dict[str, Any]]:
     """The one that is named, and what there is to go with it."""
-    painter = models.find(name)
+    try:
+        painter = models.find(name)
+    except UnknownModelError as error:
+        raise SettingsError(f"--model: {error}") from error
     if painter.family not in DIFFUSION:
         raise SettingsError(f"--model {name} is of family {painter.family}, which does not paint; name one that does")
     chosen = {PAINTER: painter.name}
@@ -88,4 +99,6 @@ def _said(entry: ModelEntry) -> dict[str, Any]:
 
 
 def _build(module: str, settings: Settings, *words: str) -> None:
-    subprocess.run([sys.executable, "-m", module, *words], env=torch_environment(settings), check=True)
+    done = subprocess.run([sys.executable, "-m", module, *words], env=torch_environment(settings), check=False)
+    if done.returncode:
+        raise SettingsError(f"models could not be built: {module} ended with {done.returncode}, and said why above")

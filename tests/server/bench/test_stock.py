@@ -35,6 +35,10 @@ def test_an_installed_model_is_measured_with_what_goes_with_it(settings: Setting
     assert models.find("other").clip_skip == models.find("painter").clip_skip == 1
 
 
-def test_what_does_not_paint_is_refused(settings: Settings, tmp_path: Path) -> None:
-    with pytest.raises(SettingsError, match="--model esr is of family upscaler, which does not paint"):
-        stock(tmp_path / "run", "installed", "esr", settings, "cpu")
+@pytest.mark.parametrize(
+    ("model", "says"),
+    [("esr", "--model esr is of family upscaler, which does not paint"), ("dreem", "--model: .*dream")],
+)
+def test_what_does_not_paint_is_refused(settings: Settings, tmp_path: Path, model: str, says: str) -> None:
+    with pytest.raises(SettingsError, match=says):
+        stock(tmp_path / "run", "installed", model, settings, "cpu")
