@@ -93,8 +93,8 @@ def _steady(axes: Axes, figures: Sequence[Figure]) -> bool:
     axes.set(
         title=titles[0] if titles else "", xlabel="in the order measured; the line parts the blocks", ylabel="seconds"
     )
-    axes.set_ylim(0)
     if chosen:
+        axes.set_ylim(0, 1.1 * max(max(figure.samples) for _, figure in chosen))
         axes.axvline(len(chosen[0][1].samples) / 2 + 0.5, color="#cccccc", linestyle=":")
         axes.xaxis.set_major_locator(MaxNLocator(integer=True))
         axes.legend()
@@ -148,9 +148,9 @@ def _stages(axes: Axes, figures: Sequence[Figure]) -> bool:
 
 def _lanes(axes: Axes, figures: Sequence[Figure]) -> bool:
     chosen = [figure for figure in figures if figure.name in {"lanes.one", "lanes.all"} and figure.value is not None]
-    axes.bar(
-        [figure.title for figure in chosen], [figure.value or 0 for figure in chosen], color=COLOURS["hua"], width=0.5
-    )
+    rates = [figure.value or 0 for figure in chosen]
+    bars = axes.bar([figure.title for figure in chosen], rates, color=COLOURS["hua"], width=0.5)
+    axes.bar_label(bars, fmt="%.3g")
     axes.set(title="one lane, and all at once", ylabel="images/min")
     axes.spines[["top", "right"]].set_visible(False)
     return bool(chosen)

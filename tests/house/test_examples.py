@@ -88,5 +88,6 @@ def test_bench_writes_its_report(house: House, pictures: Path) -> None:
     shown = re.findall(r"!\[.*?\]\((.*?)\)", page)
     assert {"single.times.png", "curve.images.png", "house.stages.png"} <= set(shown)
     for name in shown:
-        assert Image.open(folder / name).width > 500
+        with Image.open(folder / name) as picture:
+            assert picture.width > 500
     assert not (folder / "models").exists()
