@@ -83,7 +83,7 @@ def of_driver() -> Facts:
 @contextlib.contextmanager
 def watched(facts: Facts) -> Iterator[None]:
     """Adds the medians of clocks and power, as nvidia-smi saw them meanwhile, to the facts."""
-    command = [SMI, f"--query-gpu={','.join(ASKED)}", "--format=csv,noheader,nounits", f"-lms={EVERY_MS}"]
+    command = [SMI, f"--query-gpu={','.join(ASKED)}", "--format=csv,noheader,nounits", f"--loop-ms={EVERY_MS}"]
     try:
         watching = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
     except OSError:

@@ -186,6 +186,8 @@ def _until_first_step(engine: Engine, model: str, wish: Wish) -> float:
             if isinstance(event, Failed):
                 raise BenchError(f"{event.message}\n{event.trace}")
             if isinstance(event, Advanced):
+                if torch.cuda.is_available():
+                    torch.cuda.synchronize()  # the step is only launched
                 seconds = time.perf_counter() - began
                 engine.abort(model)
                 return seconds
