@@ -123,7 +123,7 @@ def idle(plan: Plan, device: torch.device) -> Iterator[Figure]:
         yield Figure.none("idle.hua", title, "skipped: only CUDA tells when its kernels run")
         return
     models, wishes = catalog.read(plan.models), equal(plan, plan.crowd)
-    ours = Ours(models, device, (PAINTER, wishes[0].width, wishes[0].height))
+    ours = Ours(models, device, wishes[0], plan.learning_s)
     ours.bring()
     ours.paint_all(wishes)
     with torch.profiler.profile(activities=[torch.profiler.ProfilerActivity.CUDA]) as profile:

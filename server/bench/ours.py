@@ -24,16 +24,16 @@ from server.bench.wishes import GUIDANCE, NEGATIVE, STRENGTH, Wish
 from server.png import write_png
 
 PAUSE_S = 0.001
-LEARNING_S = 5.0
 
 
 class Ours:
-    """One engine over the models of a catalog. As in a worker, PNGs are written while the device goes on."""
+    """One engine over the models of a catalog. As in a worker, PNGs are written while the device goes on, and before
+    it begins it learns, for `learning_s` at most, how large batches of pictures like `warm` should be."""
 
     name = "hua"
 
-    def __init__(self, catalog: Catalog, device: torch.device, warm: tuple[str, int, int] | None = None) -> None:
-        self._catalog, self._device, self._warm = catalog, device, warm
+    def __init__(self, catalog: Catalog, device: torch.device, warm: Wish, learning_s: float) -> None:
+        self._catalog, self._device, self._warm, self._learning_s = catalog, device, warm, learning_s
         self._registry: Registry | None = None
         self._engine: Engine | None = None
 
@@ -44,12 +44,11 @@ class Ours:
         weight = 2 * sum(entry.bytes for entry in self._catalog) + (1 << 30)
         self._registry = Registry(self._catalog, self._device, dtype_for(self._device), weight, weight)
         capacity = Capacity()
-        if self._warm is not None:
-            model, width, height = self._warm
-            with self._registry.acquire([model]) as hold:
-                while not hold.wait(60):
-                    pass
-                warm_up(hold.checkpoint(model), capacity, width, height, LEARNING_S)
+        wish = self._warm
+        with self._registry.acquire([wish.model]) as hold:
+            while not hold.wait(60):
+                pass
+            warm_up(hold.checkpoint(wish.model), capacity, wish.width, wish.height, self._learning_s)
         self._engine = Engine(self._registry, capacity)
 
     def leave(self) -> None:

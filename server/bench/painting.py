@@ -55,7 +55,7 @@ def single(plan: Plan, device: torch.device) -> Iterator[Figure]:
         entry, wish = models.find(subject.wish.model), subject.wish
         sides: list[Side] = [
             Bare(entry, device, models.find(CANNY) if wish.control else None),
-            Ours(models, device, (wish.model, wish.width, wish.height)),
+            Ours(models, device, wish, plan.learning_s),
         ]
         if not plan.no_compile and subject.by == models.find(PAINTER).family:
             sides.append(Bare(entry, device, compiled=True))
@@ -71,7 +71,7 @@ def crowd(plan: Plan, device: torch.device) -> Iterator[Figure]:
     models, wishes = catalog.read(plan.models), mixed(plan)
     first = wishes[0]
     entry = models.find(PAINTER)
-    bare, ours = Bare(entry, device), Ours(models, device, (PAINTER, first.width, first.height))
+    bare, ours = Bare(entry, device), Ours(models, device, first, plan.learning_s)
     waits: dict[str, list[float]] = {bare.name: [], ours.name: []}
 
     def work(side: Side) -> None:
@@ -93,7 +93,7 @@ def crowd(plan: Plan, device: torch.device) -> Iterator[Figure]:
 def _alone_and_together(plan: Plan, models: Catalog, device: torch.device) -> Iterator[Figure]:
     """Equal tasks at once, and whether each comes out as it does alone."""
     wishes = equal(plan, plan.crowd)
-    ours = Ours(models, device, (PAINTER, wishes[0].width, wishes[0].height))
+    ours = Ours(models, device, wishes[0], plan.learning_s)
     ours.bring()
     alone = [ours.paint(wish) for wish in wishes]
     seconds, together = [], []

@@ -42,6 +42,11 @@ class Plan(BaseModel):
     url: str = ""
     """A Hua that runs already, to be measured instead of one of our own."""
 
+    @property
+    def learning_s(self) -> float:
+        """How long an engine may learn how large its batches should be."""
+        return 5.0 / self.hurry
+
     def side(self, pixels: int) -> int:
         return max(pixels // self.scale // 8 * 8, 64)
 
