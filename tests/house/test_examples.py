@@ -64,6 +64,7 @@ def test_a_call_of_the_docs_is_one_that_there_is(house: House, call: str, pictur
         assert wrong not in said.replace('"status":"not_found"', ""), said
 
 
+@pytest.mark.timeout(600)
 def test_bench_writes_its_report(house: House, pictures: Path) -> None:
     """The service is measured at the house that runs: starting another takes as long as all the rest."""
     run(house, BENCH.rstrip() + f" --url http://127.0.0.1:{house.port}", pictures)
