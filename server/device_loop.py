@@ -12,6 +12,7 @@ import signal
 import sys
 import threading
 import time
+from collections.abc import Callable
 from multiprocessing.connection import Connection
 from queue import Empty, SimpleQueue
 
@@ -24,6 +25,8 @@ from models.registry import Registry
 from pipelines.engine.capacity import Capacity
 from pipelines.engine.engine import Engine
 from pipelines.engine.events import Advanced, Event, Failed, Finished
+from pipelines.engine.graphs import Graphs, capture_on
+from pipelines.engine.memory import Memory
 from pipelines.engine.parking import ParkedFormError, packed, unpacked
 from pipelines.engine.run import Parked
 from pipelines.engine.warmup import warm_up
@@ -36,6 +39,8 @@ VITALS_S = 1.0
 LOADING_S = 0.005
 MODELS_SHARE = 0.7
 """Of the device's memory; the rest is for activations."""
+STEPS_SHARE = 0.9
+"""Of the device's memory, for models and steps together; the rest is for decoding and for what CUDA keeps."""
 AT_HAND = 2
 """Tasks that the engine is given at least, so that the next one is there when one ends."""
 
@@ -78,10 +83,11 @@ class DeviceLoop:
 
     def _take(self, message: ToDevice) -> None:
         match message:
-            case Run(attempt, kind, params, images, state):
+            case Run(attempt, kind, params, images, state, priority):
                 self._running.add(attempt)
                 pipeline = pipelines.find(kind)
-                self._engine.add(attempt, pipeline, pipeline.Params.model_validate(params), images, _continued(state))
+                wanted = pipeline.Params.model_validate(params)
+                self._engine.add(attempt, pipeline, wanted, images, _continued(state), priority)
             case Abort(attempt):
                 if self._engine.abort(attempt):
                     self._tell(Failed(attempt, "aborted", "the task was stopped before it was done"))
@@ -155,11 +161,19 @@ def _memory_of(device: torch.device) -> int:
     return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
 
 
-def _warm_up(registry: Registry, name: str, capacity: Capacity) -> None:
+def _free_for(registry: Registry, device: torch.device) -> Callable[[], int] | None:
+    """What steps may take beside the models that are on the device; None on a CPU, whose memory is not ours alone."""
+    if device.type != "cuda":
+        return None
+    total = int(_memory_of(device) * STEPS_SHARE)
+    return lambda: total - registry.bytes
+
+
+def _warm_up(registry: Registry, name: str, capacity: Capacity, memory: Memory) -> None:
     with registry.acquire([name]) as hold:
         while not hold.wait(60):
             log.info("loading %s", name)
-        warm_up(hold.checkpoint(name), capacity)
+        warm_up(hold.checkpoint(name), capacity, memory=memory)
 
 
 def main() -> None:
@@ -173,10 +187,11 @@ def main() -> None:
     models = catalog.read(settings.models_path)
     budget = int(settings.device_memory or _memory_of(device) * MODELS_SHARE)
     registry = Registry(models, device, dtype_for(device), budget, int(settings.host_memory))
-    capacity = Capacity()
+    capacity, memory = Capacity(), Memory(_free_for(registry, device))
     if settings.warm_up:
-        _warm_up(registry, models.default.name, capacity)
-    DeviceLoop(connection, Engine(registry, capacity), registry, device).run()
+        _warm_up(registry, models.default.name, capacity, memory)
+    engine = Engine(registry, capacity, memory, Graphs(capture_on(device)))
+    DeviceLoop(connection, engine, registry, device).run()
 
 
 if __name__ == "__main__":

@@ -7,8 +7,8 @@ from typing import Any
 import torch
 
 from models.checkpoint import Checkpoint
-from pipelines.engine.batch import Key
 from pipelines.engine.capacity import Capacity
+from pipelines.engine.key import Key
 from pipelines.engine.warmup import warm_up
 
 
