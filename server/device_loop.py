@@ -161,19 +161,19 @@ def _memory_of(device: torch.device) -> int:
     return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
 
 
-def _free_for(registry: Registry, device: torch.device) -> Callable[[], int] | None:
-    """What steps may take beside the models that are on the device; None on a CPU, whose memory is not ours alone."""
+def _free_for(registry: Registry, graphs: Graphs, device: torch.device) -> Callable[[], int] | None:
+    """What steps may take beside models and graphs; None on a CPU, whose memory is not ours alone."""
     if device.type != "cuda":
         return None
     total = int(_memory_of(device) * STEPS_SHARE)
-    return lambda: total - registry.bytes
+    return lambda: total - registry.bytes - graphs.bytes
 
 
-def _warm_up(registry: Registry, name: str, capacity: Capacity, memory: Memory) -> None:
+def _warm_up(registry: Registry, name: str, capacity: Capacity, memory: Memory, graphs: Graphs) -> None:
     with registry.acquire([name]) as hold:
         while not hold.wait(60):
             log.info("loading %s", name)
-        warm_up(hold.checkpoint(name), capacity, memory=memory)
+        warm_up(hold.checkpoint(name), capacity, memory=memory, graphs=graphs)
 
 
 def main() -> None:
@@ -187,11 +187,11 @@ def main() -> None:
     models = catalog.read(settings.models_path)
     budget = int(settings.device_memory or _memory_of(device) * MODELS_SHARE)
     registry = Registry(models, device, dtype_for(device), budget, int(settings.host_memory))
-    capacity, memory = Capacity(), Memory(_free_for(registry, device))
+    capacity, graphs = Capacity(), Graphs(capture_on(device))
+    memory = Memory(_free_for(registry, graphs, device))
     if settings.warm_up:
-        _warm_up(registry, models.default.name, capacity, memory)
-    engine = Engine(registry, capacity, memory, Graphs(capture_on(device)))
-    DeviceLoop(connection, engine, registry, device).run()
+        _warm_up(registry, models.default.name, capacity, memory, graphs)
+    DeviceLoop(connection, Engine(registry, capacity, memory, graphs), registry, device).run()
 
 
 if __name__ == "__main__":

@@ -112,6 +112,16 @@ class Graphs:
     """How many graphs were captured so far."""
     _kept: OrderedDict[tuple[object, ...], Kept] = field(default_factory=OrderedDict)
 
+    @property
+    def bytes(self) -> int:
+        """What steps and graphs take of the device while nobody uses them."""
+        return sum(kept.bytes for kept in self._kept.values())
+
+    @property
+    def warm(self) -> int:
+        """How many steps of a kind go by before it runs as it will from then on."""
+        return WARM if self.capture else 0
+
     def run(self, key: Key, rows: Rows) -> Taken:
         """One step of these rows; the answer is the caller's to keep."""
         first = rows.trajectories[0]
@@ -173,4 +183,4 @@ class Graphs:
     def _too_many(self) -> bool:
         if self.capture is None:
             return len(self._kept) > STEPS_KEPT
-        return sum(kept.bytes for kept in self._kept.values()) > self.most_bytes
+        return self.bytes > self.most_bytes

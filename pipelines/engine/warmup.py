@@ -10,6 +10,7 @@ import torch
 from models.checkpoint import Checkpoint
 from pipelines.engine.batch import Batch
 from pipelines.engine.capacity import Capacity
+from pipelines.engine.graphs import Graphs
 from pipelines.engine.memory import Memory
 from pipelines.engine.noise import SeededNoise
 from pipelines.engine.trajectory import Trajectory
@@ -26,16 +27,21 @@ def warm_up(
     height: int = 512,
     seconds: float = 2.0,
     memory: Memory | None = None,
+    graphs: Graphs | None = None,
 ) -> None:
     """Times steps of 2, 4, 8… rows of a resident checkpoint until more rows do not pay, do not fit, or time is up.
 
     It overstays `seconds` only by what its very first steps take, which also pay for the device's preparations.
     """
     deadline, memory = time.perf_counter() + seconds, memory or Memory()
+    graphs = graphs or Graphs()
     images = 1
     while True:
-        batch = Batch(_trajectories(checkpoint, width, height, images))
+        batch = Batch(_trajectories(checkpoint, width, height, images, STEPS + graphs.warm), graphs)
         try:
+            for _ in range(graphs.warm):
+                with memory.watched(batch.key, batch.rows, checkpoint.device):
+                    batch.step()
             slowest = max(_timed_steps(batch, capacity, memory, checkpoint.device))
         except torch.OutOfMemoryError:
             capacity.refuse(batch.key, batch.rows)
@@ -46,9 +52,9 @@ def warm_up(
             return
 
 
-def _trajectories(checkpoint: Checkpoint, width: int, height: int, images: int) -> list[Trajectory]:
+def _trajectories(checkpoint: Checkpoint, width: int, height: int, images: int, steps: int) -> list[Trajectory]:
     positive, negative = checkpoint.encode_prompt("", "", clip_skip=-1, width=width, height=height)
-    denoise = Denoise(checkpoint, positive, negative, SeededNoise(0), width, height, steps=STEPS, sampler="euler")
+    denoise = Denoise(checkpoint, positive, negative, SeededNoise(0), width, height, steps=steps, sampler="euler")
     if more := checkpoint.inputs - checkpoint.channels:
         shown = torch.zeros(1, more, height // checkpoint.factor, width // checkpoint.factor)
         denoise = replace(denoise, beside=shown)
