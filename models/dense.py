@@ -21,7 +21,8 @@ SHARE = 0.2
 
 def without_concatenation(net: nn.Module) -> int:
     """Lets the dense blocks of a net run on one buffer each; answers how many there were. Their numbers stay the same,
-    bit for bit. Blocks with anything more to them than convolutions and leaky rectifiers run as they are."""
+    bit for bit; what is spared is spared for one picture at a time. Blocks with anything more to them than convolutions
+    and leaky rectifiers run as they are."""
     blocks = [module for module in net.modules() if isinstance(module, ResidualDenseBlock_5C)]
     plain = [block for block in blocks if _is_plain(block)]
     for block in plain:
@@ -48,9 +49,15 @@ def _forward(block: ResidualDenseBlock_5C, given: Tensor) -> Tensor:
     room = given.new_empty([rows, width + sum(layer[0].out_channels for layer in growing), *size])
     room[:, :width] = given
     for convolution, rectifier in growing:
-        made = convolution(room[:, :width])
+        made = convolution(_first(room, width))
         beside = room[:, width : width + made.shape[1]]
         torch.ops.aten.leaky_relu.out(made, rectifier.negative_slope, out=beside)
         width += made.shape[1]
     added: Tensor = last(room)
     return added.mul_(SHARE).add_(given)
+
+
+def _first(room: Tensor, channels: int) -> Tensor:
+    """The first channels, laid as if there were no others, so that the same kernels run on them: of one picture without
+    a copy, of several with the one that concatenating them would have made."""
+    return room[0, :channels][None] if len(room) == 1 else room[:, :channels].contiguous()
