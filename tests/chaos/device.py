@@ -21,7 +21,7 @@ from typing import Any
 import numpy as np
 
 from pipelines.pipeline import Made
-from server.messages import Abort, Advanced, Failed, Finished, FromDevice, Park, Parked, Run, Vitals
+from server.messages import Abort, Advanced, Failed, Finished, FromDevice, Park, Parked, Run, Tally, Vitals
 
 CAPACITY = 2
 STEP_S = 0.02
@@ -46,10 +46,12 @@ class Painter:
         self._connection = connection
         self._line = threading.Lock()
         self._runs = runs
+        self._busy_s, self._steps = 0.0, 0
         self._told: dict[str, Abort | Park] = {}
 
     def serve(self) -> None:
         self._send(Vitals("pretended", (MODEL,), CAPACITY, 0))
+        self._send(Tally(loads={"disk": 1}, memory={"models": 1 << 20, "used": 2 << 20, "total": 16 << 20}))
         while True:
             try:
                 message = self._connection.recv()
@@ -76,7 +78,11 @@ class Painter:
                 os.kill(os.getpid(), signal.SIGKILL)
             self._send(Advanced(run.attempt, step, steps))
         self._note("ended", run)
-        return self._send(Finished(run.attempt, Made([picture(run.params)]), {"load": 0.0, "run": steps * STEP_S}))
+        self._busy_s += steps * STEP_S
+        self._steps += steps
+        self._send(Tally(self._busy_s, {2: self._steps}, {"disk": 1}))
+        seconds, parts = {"load": 0.0, "run": steps * STEP_S}, {"denoise": steps * STEP_S}
+        return self._send(Finished(run.attempt, Made([picture(run.params)]), seconds, parts))
 
     def _send(self, message: FromDevice) -> None:
         with self._line:

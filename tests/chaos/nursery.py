@@ -11,6 +11,7 @@ import os
 import signal
 import sys
 from collections.abc import Callable, Coroutine
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -33,11 +34,7 @@ def roles_of(mutants: list[str]) -> dict[str, Role]:
     for name in mutants:
         MUTANTS[name].change()
 
-    async def one_worker(settings: Any) -> None:
-        async with roles._services(settings) as services:
-            one = worker.Worker(services, "cpu", child="tests.chaos.device")
-            await roles._until_told(one.run(), drain=one.drain)
-
+    one_worker = partial(roles.worker, device="cpu", child="tests.chaos.device")
     return {"api": roles.api, "controller": roles.controller, "worker": one_worker}
 
 
