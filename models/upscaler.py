@@ -14,7 +14,6 @@ import torch
 from spandrel import ImageModelDescriptor, ModelTiling
 from torch import Tensor, nn
 
-from models.dense import without_concatenation
 from models.entry import ModelEntry
 from models.spandrel_net import NetError, SpandrelNet, read_net, to_uint8
 from models.tiles import Tile, tiles
@@ -131,7 +130,6 @@ def load(entry: ModelEntry, device: torch.device, dtype: torch.dtype) -> Upscale
             f"{entry.path.name} is a net of {net.architecture.name} for {net.purpose}, not one that enlarges RGB "
             "pictures; give a super-resolution net such as Real-ESRGAN, or correct its family"
         )
-    without_concatenation(net.model)
     upscaler = Upscaler(entry, net, dtype, SIDE_ON_CUDA if device.type == "cuda" else SIDE_ELSEWHERE)
     upscaler.to(device)
     return upscaler
