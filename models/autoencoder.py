@@ -2,16 +2,27 @@
 
 from __future__ import annotations
 
+import logging
+
 import numpy as np
 import torch
 from diffusers import AutoencoderKL
 from torch import Tensor
+from torch.nn.functional import pad
 
 from models import circular as circularly
 from models.checkpoint import Noise
+from models.tiles import Canvas, tiles
+
+log = logging.getLogger(__name__)
 
 PIXELS_AT_ONCE = 1024 * 1024
 """Images are decoded together up to this many pixels: a decoder needs one to three kilobytes for each."""
+TILED_ABOVE = 2048 * 2048
+"""Larger ones are decoded by tiles, as are those that the device has no room for: all at once is truer, for the decoder
+looks at the whole picture to find its contrast."""
+TILE, MARGIN = 96, 16
+"""Side of a tile, and by how much of each it overlaps with the next one, in latents."""
 
 
 class Autoencoder:
@@ -39,9 +50,42 @@ class Autoencoder:
         """uint8 RGB pixels [height, width, 3], one per row of scaled latents."""
         mean, scale = self._affine(latents)
         raw = (latents / scale + mean).to(self.net.device, self.net.dtype)
-        rows = max(1, PIXELS_AT_ONCE // (raw.shape[2] * raw.shape[3] * self.factor**2))
-        with circularly.padding(self.net, circular):
-            return [image for part in torch.split(raw, rows) for image in _to_uint8(self.net.decode(part).sample)]
+        pixels = raw.shape[2] * raw.shape[3] * self.factor**2
+        if pixels <= TILED_ABOVE:
+            try:
+                with circularly.padding(self.net, circular):
+                    parts = torch.split(raw, max(1, PIXELS_AT_ONCE // pixels))
+                    return [image for part in parts for image in self._decoded(part)]
+            except torch.OutOfMemoryError:
+                log.warning("decoding %d pixels at once does not fit the device; it goes on by tiles", pixels)
+        return [self._by_tiles(one, circular) for one in torch.split(raw, 1)]
+
+    def _decoded(self, raw: Tensor) -> np.ndarray:
+        """uint8 [rows, height, width, 3]. Half precision that overflowed, as it does in some decoders, is redone in
+        single."""
+        images = self.net.decode(raw).sample
+        pixels, finite = _to_uint8(images), bool(images.isfinite().all())
+        if finite or self.net.dtype == torch.float32:
+            return pixels
+        log.warning("the decoder overflows in half precision; this picture is decoded in single")
+        dtype = self.net.dtype
+        try:
+            return _to_uint8(self.net.float().decode(raw.float()).sample)
+        finally:
+            self.net.to(dtype)
+
+    def _by_tiles(self, raw: Tensor, circular: bool) -> np.ndarray:
+        """uint8 [height, width, 3] of latents [1, channels, h, w]; a circular picture goes on beyond its edges."""
+        height, width = (side * self.factor for side in raw.shape[2:])
+        beyond = min(MARGIN, *raw.shape[2:]) if circular else 0
+        padded = pad(raw, (beyond,) * 4, mode="circular") if circular else raw
+        canvas = Canvas(padded.shape[3] * self.factor, padded.shape[2] * self.factor, MARGIN * self.factor)
+        for tile in tiles(padded.shape[3], padded.shape[2], TILE, MARGIN):
+            rows, columns = tile.rows, tile.columns
+            seen = padded[:, :, rows.begin : rows.end, columns.begin : columns.end]
+            canvas.lay(tile.times(self.factor), self._decoded(seen)[0])
+        edge = beyond * self.factor
+        return canvas.pixels[edge : edge + height, edge : edge + width]
 
     def _affine(self, like: Tensor) -> tuple[Tensor | float, Tensor | float]:
         """(mean, scale) such that scaled = (raw - mean) · scale; per channel where the config says so."""

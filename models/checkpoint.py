@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from models.ip_adapter import ImagePrompt
     from models.merging import Adapter
     from models.reference import References, Style
+    from models.static_weights import StaticWeights
     from models.tome import TokenMerging
 
 
@@ -40,10 +41,8 @@ class Conditioning:
 
     embeds: torch.Tensor
     extras: Mapping[str, torch.Tensor] = field(default_factory=dict)
-
-    def rows(self, place: torch.Tensor) -> Conditioning:
-        """Of a conditioning that is stacked over rows, those at these places."""
-        return Conditioning(self.embeds[place], {name: extra[place] for name, extra in self.extras.items()})
+    known: tuple[torch.Tensor, ...] = ()
+    """Keys and values that one net's attention to all this would compute at every step, if `attended` by that net."""
 
 
 @runtime_checkable
@@ -65,6 +64,8 @@ class Checkpoint(Protocol):
     """The picture that those who denoise with this one are to look at, by `References`."""
     device: torch.device
     dtype: torch.dtype
+    static: StaticWeights
+    """The memory that the denoiser's weights lie in: what was captured over it serves whoever lies there."""
     scheduler_config: Mapping[str, Any]
     """The diffusers scheduler config that the weights were trained for: betas, prediction type, spacing, offset."""
 
@@ -103,6 +104,15 @@ class Checkpoint(Protocol):
 
         Where `hole` (bool [height, width]) is true, the pixels are taken for mid-grey.
         """
+        ...
+
+    def merge(self) -> None:
+        """Makes the denoiser's weights those that `adapters` asks for. `predict` does so by itself; a graph captured of
+        it cannot."""
+        ...
+
+    def attended(self, conditioning: Conditioning) -> Conditioning:
+        """The same, stacked over rows, with what is `known` of it at every step, for as long as `adapters` stay."""
         ...
 
     def predict(

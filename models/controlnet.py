@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import inspect
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +20,8 @@ from torch import Tensor
 from models import circular as circularly
 from models.checkpoint import Conditioning
 from models.entry import ModelEntry
+from models.recall import keys_and_values, recalling, text_layers
+from models.static_weights import StaticWeights
 from models.weights import CONFIGS, WeightsError
 
 CLASS = "ControlNetModel"
@@ -38,7 +41,11 @@ class ControlNet:
         """Of the text that it wants to be shown, which is what its checkpoints' denoisers are shown."""
         self.pooled = bool(net.config.global_pool_conditions)
         """Whether it says one thing of the whole picture; it then guides only what has a prompt (diffusers)."""
+        self.parts = len(net.controlnet_down_blocks) + 1
+        """How many tensors `residuals` answers."""
         self._net = net.eval().requires_grad_(False)
+        self._text_layers = text_layers(net)
+        self.static = StaticWeights(net)
 
     @property
     def bytes(self) -> int:
@@ -46,10 +53,17 @@ class ControlNet:
         return sum(tensor.nbytes for tensor in (*self._net.parameters(), *self._net.buffers()))
 
     def to(self, device: torch.device) -> None:
+        if device != self.device:
+            self.static = StaticWeights(self._net)
         self._net.to(device)
         if device.type == "cuda":
             self._net.to(memory_format=torch.channels_last)
         self.device = device
+
+    @torch.inference_mode()
+    def attended(self, conditioning: Conditioning) -> Conditioning:
+        """The same, stacked over rows, with what this net knows of it at every step."""
+        return replace(conditioning, known=tuple(keys_and_values(self._text_layers, conditioning.embeds)))
 
     @torch.inference_mode()
     def residuals(
@@ -66,7 +80,7 @@ class ControlNet:
         `latents` [rows, channels, h, w] are scaled as the denoiser gets them, `hints` [rows, 3, height, width] are in
         0..1; timesteps are one per row, conditioning is stacked over rows.
         """
-        with circularly.padding(self._net, circular):
+        with circularly.padding(self._net, circular), recalling(self._text_layers, conditioning.known):
             down, middle = self._net(
                 latents.to(self.dtype),
                 timesteps,

@@ -123,17 +123,22 @@ class IPAdapter:
         return tuple(Sight(*each) for each in zip(places, self._keys, self._values, strict=True))
 
 
+def shown_to(sights: Sequence[Sight], extras: Mapping[str, Tensor]) -> list[Tensor]:
+    """Keys and values of each row's image tokens, by layer: key, value, key, value…"""
+    return [functional.linear(extras[TOKENS], weight) for sight in sights for weight in (sight.to_k, sight.to_v)]
+
+
 @contextmanager
-def seeing(sights: Sequence[Sight], extras: Mapping[str, Tensor]) -> Iterator[None]:
+def seeing(sights: Sequence[Sight], extras: Mapping[str, Tensor], known: Sequence[Tensor] = ()) -> Iterator[None]:
     """Within this block these layers attend to each row's image tokens as well, and add what they see by the row's
-    scale (equation 5 of the paper).
+    scale (equation 5 of the paper). `known` is what `shown_to` made of the same rows before, if anything.
 
     They are as before when the block ends, however it ends.
     """
+    halves = known or shown_to(sights, extras)
     with ExitStack() as hooks:
-        for attention, to_k, to_v in sights:
-            keys, values = (functional.linear(extras[TOKENS], weight) for weight in (to_k, to_v))
-            _hook(attention, keys, values, extras[SCALE][:, None, None], hooks)
+        for sight, keys, values in zip(sights, halves[::2], halves[1::2], strict=True):
+            _hook(sight.attention, keys, values, extras[SCALE][:, None, None], hooks)
         yield
 
 

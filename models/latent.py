@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 from collections import OrderedDict
 from collections.abc import Hashable, Mapping, Sequence
+from dataclasses import replace
 from typing import Any, Self
 
 import numpy as np
@@ -18,10 +19,12 @@ from models.autoencoder import Autoencoder
 from models.checkpoint import Conditioning, Noise
 from models.embedding import Inversion
 from models.entry import ModelEntry
-from models.ip_adapter import ImagePrompt, Sight, seeing
+from models.ip_adapter import ImagePrompt, Sight, seeing, shown_to
 from models.merging import Adapter, MergedNet
 from models.preview import fit_preview, paint
+from models.recall import keys_and_values, recalling, text_layers
 from models.reference import References, Style, looking
+from models.static_weights import StaticWeights
 from models.text import Encoding, TextEncoder
 from models.weights import Weights, WeightsError
 from models.words import any_of
@@ -49,6 +52,8 @@ class LatentDiffusion:
         self.scheduler_config = _scheduler_config(entry, weights)
         self._clip_skip = entry.clip_skip
         self._unet = weights.unet(dtype)
+        self._text_layers = text_layers(self._unet)
+        self.static = StaticWeights(self._unet)
         self.inputs = int(self._unet.config.in_channels)
         self._autoencoder = autoencoder
         self._encoders = tuple(encoders)
@@ -74,14 +79,34 @@ class LatentDiffusion:
         """What the weights take, wherever they are."""
         return sum(tensor.nbytes for net in self._nets for tensor in (*net.parameters(), *net.buffers()))
 
-    def to(self, device: torch.device) -> None:
-        """Moves the weights; on CUDA in channels-last layout, the one that its tensor cores read without copying."""
+    def leave(self, *, for_good: bool) -> StaticWeights:
+        """Moves the weights to host memory, unless this one is never used again, and leaves behind where those of the
+        denoiser were, for another of its layout."""
+        self._merged_unet.forget()
+        behind = self.static
+        behind.keep(self._unet)
+        if not for_good:
+            self.static = StaticWeights.elsewhere(self._unet)
+            self.to(torch.device("cpu"))
+        return behind
+
+    def to(self, device: torch.device, static: StaticWeights | None = None) -> None:
+        """Moves the weights; on CUDA in channels-last layout, the one that its tensor cores read without copying.
+
+        The denoiser's go into the memory that another left behind there, if it has the right layout.
+        """
         for merged in (self._merged_unet, *self._merged_encoders):
             merged.forget()
+        settled = False
+        if static is not None and static.settled(self._unet):
+            self.static, settled = static, True
+        elif device != self.device:
+            self.static = StaticWeights(self._unet)
         for net in self._nets:
             net.to(device)
         if device.type == "cuda":
-            self._unet.to(memory_format=torch.channels_last)
+            if not settled:  # what has settled has the layout already, and must not be laid out anew
+                self._unet.to(memory_format=torch.channels_last)
             self._autoencoder.net.to(memory_format=torch.channels_last)
         self.device = device
         self._encodings.clear()
@@ -111,6 +136,15 @@ class LatentDiffusion:
     ) -> Tensor:
         return self._autoencoder.encode(pixels, noise, hole=hole, circular=circular)
 
+    def merge(self) -> None:
+        self._merged_unet.switch((adapter.lora, adapter.unet) for adapter in self._adapters)
+
+    @torch.inference_mode()
+    def attended(self, conditioning: Conditioning) -> Conditioning:
+        self.merge()
+        text = keys_and_values(self._text_layers, conditioning.embeds)
+        return replace(conditioning, known=(*text, *shown_to(self._sights, conditioning.extras)))
+
     @torch.inference_mode()
     def predict(
         self,
@@ -123,8 +157,10 @@ class LatentDiffusion:
         references: References | None = None,
     ) -> Tensor:
         """As the contract says; computed in the checkpoint's dtype, returned in that of the latents."""
-        self._merged_unet.switch((adapter.lora, adapter.unet) for adapter in self._adapters)
+        self.merge()
         unet, size, extras = self._unet, (latents.shape[2], latents.shape[3]), dict(conditioning.extras)
+        halves = 2 * len(self._text_layers)
+        text, images = conditioning.known[:halves], conditioning.known[halves:]
 
         def through(given: Tensor, added: Sequence[Tensor] = ()) -> Tensor:
             output: Tensor = unet(
@@ -141,7 +177,8 @@ class LatentDiffusion:
         with (
             circularly.padding(unet, circular),
             token_merging.merging(unet, self.tome, size, timesteps),
-            seeing(self._sights, extras),
+            recalling(self._text_layers, text),
+            seeing(self._sights, extras, images),
             looking(unet, references, show=through),
         ):
             return through(latents, residuals).to(latents.dtype)

@@ -15,8 +15,10 @@ from typing import Literal
 import torch
 
 from models.catalog import Catalog
-from models.entry import ModelEntry
+from models.entry import DIFFUSION, ModelEntry
 from models.families import Resident
+from models.latent import LatentDiffusion
+from models.static_weights import StaticWeights
 
 log = logging.getLogger(__name__)
 
@@ -54,6 +56,8 @@ class Residence:
     """Models brought to the device, by where they came from."""
     evictions: Counter[str] = field(default_factory=Counter)
     """Models sent away from it, by where they went."""
+    _behind: StaticWeights | None = None
+    """What the last one to leave for another left on the device, until that one has come."""
 
     def __post_init__(self) -> None:
         self.slots = {entry.name: Slot(entry, entry.bytes) for entry in self.catalog}
@@ -82,10 +86,7 @@ class Residence:
         began, origin = time.monotonic(), slot.place
         slot.place = "moving"
         try:
-            if slot.model is None:
-                slot.model = self.load(slot.entry, self.device, self.dtype)
-            else:
-                slot.model.to(self.device)
+            slot.model = self._brought(slot)
         except BaseException:
             self._drop(slot)
             raise
@@ -99,15 +100,33 @@ class Residence:
         staying = [other for other in self.at("host") if other is not coming]
         while staying and sum(other.bytes for other in staying) + slot.bytes > self.host_budget_bytes:
             self._drop(staying.pop(0))
-        if slot.bytes > self.host_budget_bytes or slot.model is None:
+        for_good = slot.bytes > self.host_budget_bytes
+        replaced = coming.place != "device" and coming.entry.family == slot.entry.family
+        if replaced and isinstance(slot.model, LatentDiffusion):
+            self._behind = slot.model.leave(for_good=for_good)
+            slot.place = "host"
+        if for_good or slot.model is None:
             self._drop(slot)
-        else:
+        elif slot.place != "host":
             slot.model.to(torch.device("cpu"))
             slot.place = "host"
         if self.device.type == "cuda":
             torch.cuda.empty_cache()
         self.evictions[slot.place] += 1
         log.info("%s: to %s", slot.entry.name, slot.place)
+
+    def _brought(self, slot: Slot) -> Resident:
+        """The model, on the device; where another of its family has just left, in the memory of that one."""
+        behind, self._behind = self._behind, None
+        if behind is None or slot.entry.family not in DIFFUSION:
+            behind = None  # before anything else comes to the device
+            model = slot.model or self.load(slot.entry, self.device, self.dtype)
+            model.to(self.device)
+            return model
+        model = slot.model or self.load(slot.entry, torch.device("cpu"), self.dtype)
+        if isinstance(model, LatentDiffusion):
+            model.to(self.device, behind)
+        return model
 
     def _drop(self, slot: Slot) -> None:
         slot.model = None

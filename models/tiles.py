@@ -18,11 +18,18 @@ class Span:
     first: int
     last: int
 
+    def times(self, factor: int) -> Span:
+        return Span(self.begin * factor, self.end * factor, self.first * factor, self.last * factor)
+
 
 @dataclass(frozen=True, slots=True)
 class Tile:
     rows: Span
     columns: Span
+
+    def times(self, factor: int) -> Tile:
+        """The same tile of a picture that is `factor` times larger."""
+        return Tile(self.rows.times(factor), self.columns.times(factor))
 
 
 def tiles(width: int, height: int, side: int, margin: int) -> Iterator[Tile]:

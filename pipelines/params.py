@@ -9,6 +9,7 @@ from pydantic import AliasChoices, BaseModel, ConfigDict, Field, model_validator
 
 from models.lora_tags import parted
 from pipelines.additions import AdditionParams
+from pipelines.levers import LeverParams
 from pipelines.pipeline import Denoise
 from pipelines.sampler_names import SAMPLERS, canonical, most_steps_of, sigmas_of
 
@@ -59,7 +60,7 @@ class HighRes(BaseModel):
         return int(num_steps / min(1 - self.fidelity, 0.999))
 
 
-class ImageParams(AdditionParams):
+class ImageParams(AdditionParams, LeverParams):
     """What a prompt, a seed and a sampler make of noise."""
 
     text: str = Field(
@@ -174,6 +175,8 @@ class ImageParams(AdditionParams):
             source=source,
             strength=strength,
             circular=self.use_circular,
+            guidance_interval=self.guidance_interval,
+            strict=self.determinism == "strict",
         )
 
     def with_seed(self) -> Self:

@@ -82,6 +82,7 @@ class Denoise:
 
     `initial` is the noise to start from, [1, channels, h, w], if the recipe has drawn it from `noise` already.
     `beside`, [1, inputs - channels, h, w], is what an inpainting checkpoint is shown beside the latents.
+    `guidance_interval` is where it is guided, in shares of its steps. `strict`: it shares no forward pass.
     """
 
     checkpoint: Checkpoint
@@ -94,6 +95,7 @@ class Denoise:
     sampler: str
     sigmas: str | None = None
     guidance: float = 7.5
+    guidance_interval: tuple[float, float] = (0.0, 1.0)
     source: torch.Tensor | None = None
     strength: float = 1.0
     circular: bool = False
@@ -101,6 +103,7 @@ class Denoise:
     beside: torch.Tensor | None = None
     kept: Kept | None = None
     controls: tuple[Control, ...] = ()
+    strict: bool = False
 
 
 @dataclass(frozen=True, slots=True)

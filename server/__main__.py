@@ -12,6 +12,7 @@ from models import catalog, checksums
 from models.checksums import ChecksumError
 from models.entry import CatalogError
 from server import keys
+from server.bench.arguments import add_arguments as add_bench_arguments
 from server.logs import set_up_logs
 from server.settings import Settings, SettingsError
 from server.terms import SCOPES
@@ -46,9 +47,17 @@ def _parser() -> argparse.ArgumentParser:
     worker.add_argument("--device", help="auto, cpu or cuda:N; default HUA_DEVICE")
     _add_models(command("models", _models, "list the models that models.yaml names"))
     command("settings", _settings, "print the table of settings")
+    add_bench_arguments(command("bench", _bench, "measure this machine beside bare diffusers, and write a report"))
+    _add_preflight(command("preflight", _preflight, "check device, models, Kafka, Redis and S3, and say what to do"))
     command("metrics", _metrics, "print the table of metrics")
     _add_keys(commands.add_parser("keys", help="make, list and revoke API keys"))
     return parser
+
+
+def _add_preflight(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--json", action="store_true", help="for programs: a list of objects")
+    parser.add_argument("--no-device", action="store_true", help="leave the GPU out, as for an api or a controller")
+    parser.add_argument("--no-sums", action="store_true", help="do not read the models to check their sha256")
 
 
 def _add_models(parser: argparse.ArgumentParser) -> None:
@@ -121,6 +130,21 @@ def _verify_models(arguments: argparse.Namespace, settings: Settings) -> None:
 
 def _settings(arguments: argparse.Namespace, settings: Settings) -> None:
     print(Settings.table())  # noqa: T201
+
+
+def _bench(arguments: argparse.Namespace, settings: Settings) -> None:
+    from server.bench.run import bench
+
+    print(bench(arguments, settings) / "report.md")  # noqa: T201
+
+
+def _preflight(arguments: argparse.Namespace, settings: Settings) -> None:
+    from server import preflight
+
+    found = list(preflight.findings(settings, device=not arguments.no_device, sums=not arguments.no_sums))
+    print(preflight.as_json(found) if arguments.json else preflight.table(found))  # noqa: T201
+    if any(finding.result == "fail" for finding in found):
+        sys.exit(1)
 
 
 def _metrics(arguments: argparse.Namespace, settings: Settings) -> None:

@@ -94,7 +94,8 @@ class Attempt:
             raise TaskFailedError("aborted", "the task was stopped before it began")
         if device is None:
             raise DeviceGoneError("the device process is being started again")
-        finished = await device.run(Run(self.lease.token, task.type, task.params, inputs, parked), self._note)
+        run = Run(self.lease.token, task.type, task.params, inputs, parked, task.priority)
+        finished = await device.run(run, self._note)
         self._seconds |= finished.seconds
         self._parts = finished.parts
         self._trace(finished)

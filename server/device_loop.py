@@ -12,6 +12,7 @@ import signal
 import sys
 import threading
 import time
+from collections.abc import Callable
 from multiprocessing.connection import Connection
 from pathlib import Path
 from queue import Empty, SimpleQueue
@@ -25,6 +26,8 @@ from models.registry import Registry
 from pipelines.engine.capacity import Capacity
 from pipelines.engine.engine import Engine
 from pipelines.engine.events import Advanced, Event, Failed, Finished
+from pipelines.engine.graphs import Graphs, capture_on
+from pipelines.engine.memory import Memory
 from pipelines.engine.parking import ParkedFormError, packed, unpacked
 from pipelines.engine.run import Parked
 from pipelines.engine.warmup import warm_up
@@ -38,6 +41,8 @@ VITALS_S = 1.0
 LOADING_S = 0.005
 MODELS_SHARE = 0.7
 """Of the device's memory; the rest is for activations."""
+STEPS_SHARE = 0.9
+"""Of the device's memory, for models and steps together; the rest is for decoding and for what CUDA keeps."""
 AT_HAND = 2
 """Tasks that the engine is given at least, so that the next one is there when one ends."""
 
@@ -91,10 +96,11 @@ class DeviceLoop:
 
     def _take(self, message: ToDevice) -> None:
         match message:
-            case Run(attempt, kind, params, images, state):
+            case Run(attempt, kind, params, images, state, priority):
                 self._running.add(attempt)
                 pipeline = pipelines.find(kind)
-                self._engine.add(attempt, pipeline, pipeline.Params.model_validate(params), images, _continued(state))
+                wanted = pipeline.Params.model_validate(params)
+                self._engine.add(attempt, pipeline, wanted, images, _continued(state), priority)
             case Abort(attempt):
                 if self._engine.abort(attempt):
                     self._tell(Failed(attempt, "aborted", "the task was stopped before it was done"))
@@ -178,6 +184,14 @@ def _memory_of(device: torch.device) -> int:
     return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
 
 
+def _free_for(registry: Registry, graphs: Graphs, device: torch.device) -> Callable[[], int] | None:
+    """What steps may take beside models and graphs; None on a CPU, whose memory is not ours alone."""
+    if device.type != "cuda":
+        return None
+    total = int(_memory_of(device) * STEPS_SHARE)
+    return lambda: total - registry.bytes - graphs.bytes
+
+
 def _used(device: torch.device) -> int:
     """Bytes of the device that are taken: on a GPU by whomever, elsewhere by this process."""
     if device.type == "cuda":
@@ -186,11 +200,11 @@ def _used(device: torch.device) -> int:
     return int(Path("/proc/self/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE")
 
 
-def _warm_up(registry: Registry, name: str, capacity: Capacity) -> None:
+def _warm_up(registry: Registry, name: str, capacity: Capacity, memory: Memory, graphs: Graphs) -> None:
     with registry.acquire([name]) as hold:
         while not hold.wait(60):
             log.info("loading %s", name)
-        warm_up(hold.checkpoint(name), capacity)
+        warm_up(hold.checkpoint(name), capacity, memory=memory, graphs=graphs)
 
 
 def main() -> None:
@@ -204,10 +218,11 @@ def main() -> None:
     models = catalog.read(settings.models_path)
     budget = int(settings.device_memory or _memory_of(device) * MODELS_SHARE)
     registry = Registry(models, device, dtype_for(device), budget, int(settings.host_memory))
-    capacity = Capacity()
+    capacity, graphs = Capacity(), Graphs(capture_on(device))
+    memory = Memory(_free_for(registry, graphs, device))
     if settings.warm_up:
-        _warm_up(registry, models.default.name, capacity)
-    DeviceLoop(connection, Engine(registry, capacity), registry, device).run()
+        _warm_up(registry, models.default.name, capacity, memory, graphs)
+    DeviceLoop(connection, Engine(registry, capacity, memory, graphs), registry, device).run()
 
 
 if __name__ == "__main__":

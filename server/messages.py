@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from pipelines.pipeline import Made
+from server.task import Priority
 
 if TYPE_CHECKING:
     import numpy as np
@@ -22,6 +23,7 @@ class Run:
     images: Mapping[str, np.ndarray]
     parked: bytes = b""
     """Where an earlier attempt stood, as `Parked` told it; empty to begin anew."""
+    priority: Priority = "normal"
 
 
 @dataclass(frozen=True, slots=True)

@@ -43,7 +43,17 @@ def test_arrows_run_one_way(house: str, forbidden: tuple[str, ...]) -> None:
 
 
 @pytest.mark.parametrize(
-    "module", ["server.app", "server.worker", "server.controller", "server.roles", "pipelines", "models.catalog"]
+    "module",
+    [
+        "server.app",
+        "server.worker",
+        "server.controller",
+        "server.roles",
+        "server.bench.run",
+        "server.preflight",
+        "pipelines",
+        "models.catalog",
+    ],
 )
 def test_parents_do_not_import_torch(module: str) -> None:
     code = f"import sys, {module}; print(*(set(sys.modules) & set({HEAVY!r})))"

@@ -10,7 +10,7 @@ from collections import defaultdict, deque
 from collections.abc import Mapping
 from statistics import median
 
-from pipelines.engine.batch import Key
+from pipelines.engine.key import Key
 
 MOST_ROWS = 64
 PRESUMED_ROWS = 8
@@ -43,13 +43,26 @@ class Capacity:
         """How many rows a batch of this key may have."""
         key = key.pace
         allowed = min(self._refused.get(key, MOST_ROWS + 1) - 1, MOST_ROWS)
-        times = {rows: median(samples) for rows, samples in self._times[key].items()}
+        times = self._medians(key)
         if len(times) < 2:
             _, height, width = key.latents
             presumed = PRESUMED_ROWS * PRESUMED_AT // (height * width)
             return max(min(max(presumed, 2 * max(times, default=1)), allowed), 1)
         best = knee(times)
         return max(min(2 * best if best == max(times) else best, allowed), 1)
+
+    def seconds(self, key: Key, rows: int) -> float | None:
+        """What a step of so many rows takes, of such as were measured; None if none was."""
+        times = self._medians(key.pace)
+        if not times:
+            return None
+        nearest = min(times, key=lambda measured: abs(measured - rows))
+        return times[nearest] * rows / nearest
+
+    def gains(self, key: Key) -> bool:
+        """Whether more rows make more images per second, as far as is known."""
+        times = self._medians(key.pace)
+        return len(times) < 2 or knee(times) > min(times)
 
     def observe(self, key: Key, rows: int, seconds: float) -> None:
         """A step of so many rows took so long. The first of its kind is left out: it also paid for the preparations."""
@@ -67,9 +80,12 @@ class Capacity:
         key = key.pace
         self._refused[key] = min(rows, self._refused.get(key, rows))
 
+    def _medians(self, key: Key) -> dict[int, float]:
+        return {rows: median(samples) for rows, samples in self._times[key].items()} if key in self._times else {}
+
     def _reconsider(self, key: Key) -> None:
         """Forgets what spoke against larger batches: it may have been a passing disturbance."""
-        best = knee({rows: median(samples) for rows, samples in self._times[key].items()})
+        best = knee(self._medians(key))
         self._times[key] = {rows: samples for rows, samples in self._times[key].items() if rows <= best}
 
 

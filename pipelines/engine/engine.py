@@ -11,10 +11,14 @@ from typing import Protocol
 import numpy as np
 import torch
 
-from pipelines.engine.batch import Batch, key_of
+from pipelines.engine.batch import Batch
 from pipelines.engine.capacity import Capacity
 from pipelines.engine.clock import StepClock
 from pipelines.engine.events import Advanced, Event, Finished, failed
+from pipelines.engine.graphs import Graphs
+from pipelines.engine.key import key_of
+from pipelines.engine.memory import Memory
+from pipelines.engine.order import Priority
 from pipelines.engine.run import Hold, Parked, Run
 from pipelines.engine.trajectory import Trajectory
 from pipelines.pipeline import AnyPipeline, Params
@@ -35,13 +39,18 @@ class DuplicateTaskError(ValueError):
 class Engine:
     """One device's loop. Whoever owns it calls `step` while it is `busy`; nothing here waits or starts a thread.
 
-    Tasks are served in the order they came: the oldest decides what is batched, others join where they fit and where
-    it pays (`Capacity`). Every task ends in one Finished or Failed, unless it is aborted or parked.
+    The task whose turn it is (`Turn`: its class, then its age) decides what is batched, others join where they fit
+    (`Memory`) and where it pays (`Capacity`). Every task ends in one Finished or Failed, unless it is aborted or
+    parked.
     """
 
-    def __init__(self, registry: ModelSource, capacity: Capacity) -> None:
+    def __init__(
+        self, registry: ModelSource, capacity: Capacity, memory: Memory | None = None, graphs: Graphs | None = None
+    ) -> None:
         self._registry = registry
         self._capacity = capacity
+        self._memory = memory or Memory()
+        self._graphs = graphs or Graphs()
         self._clock = StepClock()
         self.steps: Counter[int] = Counter()
         """How many were taken, by the rows of their batch."""
@@ -56,8 +65,10 @@ class Engine:
         params: Params,
         images: Mapping[str, np.ndarray],
         parked: Parked | None = None,
+        priority: Priority = "normal",
     ) -> None:
-        """Takes a task; it starts once its models are resident. `parked` lets it go on where it once stood.
+        """Takes a task; it starts once its models are resident. `parked` lets it go on where it once stood; one of a
+        higher `priority` takes the device from others at the next step.
 
         Raises DuplicateTaskError.
         """
@@ -68,7 +79,7 @@ class Engine:
         except Exception as error:
             self._stillborn.append(failed(task_id, error, traceback.format_exc()))
             return
-        self._runs[task_id] = Run(task_id, pipeline, params, images, hold, parked)
+        self._runs[task_id] = Run(task_id, pipeline, params, images, hold, parked, priority)
 
     def abort(self, task_id: str) -> bool:
         """Ends a task without a word more about it; False if there is none of this id."""
@@ -124,20 +135,23 @@ class Engine:
         return [Finished(run.task_id, made, load_s, run_s, run.parts)]
 
     def _under_way(self) -> list[Trajectory]:
-        return [each for run in self._runs.values() for each in run.trajectories if not each.done]
+        """Whatever is to be stepped, in the order in which it is their turn (`Turn`)."""
+        runs = sorted(self._runs.values(), key=lambda run: run.turn(self._capacity))
+        return [each for run in runs for each in run.trajectories if not each.done]
 
     def _compatible(self) -> list[Trajectory]:
-        """The oldest trajectory and those that may join it, the oldest first, up to the capacity."""
+        """The trajectory whose turn it is and those that may join it, in their order, up to the capacity."""
         waiting = self._under_way()
         if not waiting:
             return []
         key = key_of(waiting[0])
-        room = self._capacity.rows(key)
-        chosen: list[Trajectory] = []
-        for each in waiting:
-            if not chosen or (each.rows <= room and key_of(each) == key):
+        room = 0 if key.strict else self._capacity.rows(key)
+        chosen, taken = [waiting[0]], waiting[0].rows
+        for each in waiting[1:]:
+            rows = taken + each.rows
+            if rows <= room and key_of(each) == key and self._memory.fits(key, rows):
                 chosen.append(each)
-                room -= each.rows
+                taken = rows
         return chosen
 
     def _advance(self, trajectories: Sequence[Trajectory]) -> list[Event]:
@@ -154,10 +168,13 @@ class Engine:
         return self._advance(trajectories[:half]) + self._advance(trajectories[half:])
 
     def _attempt(self, trajectories: Sequence[Trajectory]) -> Exception | None:
-        batch = Batch(trajectories)
+        batch = Batch(trajectories, self._graphs)
         device = trajectories[0].denoise.checkpoint.device
         try:
-            with self._clock.timed(device, lambda seconds: self._capacity.observe(batch.key, batch.rows, seconds)):
+            with (
+                self._memory.watched(batch.key, batch.rows, device),
+                self._clock.timed(device, lambda seconds: self._capacity.observe(batch.key, batch.rows, seconds)),
+            ):
                 batch.step()
             self.steps[batch.rows] += 1
         except torch.AcceleratorError:

@@ -11,6 +11,9 @@ from typing import Protocol
 
 import numpy as np
 
+from pipelines.engine.capacity import Capacity
+from pipelines.engine.key import key_of
+from pipelines.engine.order import Priority, Turn
 from pipelines.engine.trajectory import State, Trajectory
 from pipelines.pipeline import AnyPipeline, Denoise, Made, Models, Params, Recipe
 
@@ -48,8 +51,10 @@ class Run:
         images: Mapping[str, np.ndarray],
         hold: Hold,
         parked: Parked | None,
+        priority: Priority = "normal",
     ) -> None:
         self.task_id = task_id
+        self.priority = priority
         self.trajectories: list[Trajectory] = []
         self.previewed_at = 0.0
         self.expected_rows = 2 * pipeline.work(params).images
@@ -71,6 +76,14 @@ class Run:
     def ready(self) -> bool:
         """Whether the recipe can go on: its models are resident, and what it yielded is denoised."""
         return self._hold.ready if self._recipe is None else all(each.done for each in self.trajectories)
+
+    def turn(self, capacity: Capacity) -> Turn:
+        """When it is its turn to step, beside others that wait as well."""
+        remaining_s = 0.0
+        for each in self.trajectories:
+            if not each.done and not capacity.gains(key := key_of(each)):
+                remaining_s += (len(each.table) - each.index) * (capacity.seconds(key, each.rows) or 0.0)
+        return Turn.of(self.priority, self._added_at, remaining_s)
 
     @property
     def progress(self) -> tuple[int, int]:

@@ -5,64 +5,39 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import torch
+from torch import Tensor
 
-from models.checkpoint import Conditioning
-from models.reference import References
-from pipelines.engine.trajectory import Trajectory
+from models.reference import Regard
+from pipelines.engine.rows import Rows
 from pipelines.pipeline import Control
 
 
-def residuals(
-    trajectories: Sequence[Trajectory],
-    owners: Sequence[int],
-    latents: torch.Tensor,
-    timesteps: torch.Tensor,
-    conditioning: Conditioning,
-    *,
-    circular: bool,
-) -> list[torch.Tensor]:
-    """The sum over all nets that act on this step, for `ControlNet.residuals`' places.
+def strengths(rows: Rows, controls: Sequence[Control]) -> Tensor:
+    """How strongly each row feels each part of what a net adds, [rows, parts] on the CPU in the net's dtype.
 
-    Row i belongs to trajectory `owners[i]`; rows are the guided ones' negatives, then every positive. Trajectories
-    agree in their nets; latents are scaled, without what inpainting checkpoints are shown beside them.
+    `controls` has one of the same net for every trajectory. A negative's row feels nothing of what is meant for the
+    prompt only; in guess mode strength falls to a tenth from the middle to the outermost layer (the authors').
     """
-    negatives = len(owners) - len(trajectories)
-    total: list[torch.Tensor] = []
-    for controls in zip(*(each.controls for each in trajectories), strict=True):
-        rows = [row for row, owner in enumerate(owners) if row >= negatives or not _prompt_only(controls[owner])]
-        chosen = [controls[owners[row]] for row in rows]
-        place = torch.tensor(rows).to(latents.device, non_blocking=True)
-        seen = conditioning if len(rows) == len(owners) else conditioning.rows(place)
-        added = chosen[0].net.residuals(
-            latents[place], timesteps[place], seen, torch.cat([each.hint for each in chosen]), circular=circular
-        )
-        added = [_spread(part, place, len(owners)) for part in _weighed(added, chosen)]
-        total = [one + other for one, other in zip(total, added, strict=True)] if total else added
-    return total
+    net = controls[0].net
+    falling, level, nothing = torch.logspace(-1, 0, net.parts), torch.ones(net.parts), torch.zeros(net.parts)
+    felt = []
+    for row, owner in enumerate(rows.owners):
+        control = controls[owner]
+        share = falling if control.guess and not net.pooled else level
+        spared = (control.guess or net.pooled) and not rows.prompted(row)
+        felt.append(nothing if spared else control.strength * share)
+    return torch.stack(felt).to(net.dtype)
 
 
-def references(trajectories: Sequence[Trajectory], owners: Sequence[int]) -> References:
-    """What each row looks at; rows are as in `residuals`, and every trajectory has a style."""
-    negatives = len(owners) - len(trajectories)
-    latents = torch.stack([each.reference for each in trajectories if each.reference is not None])
-    styles = [each.denoise.checkpoint.style for each in trajectories]
-    looks = [(styles[owner], row >= negatives) for row, owner in enumerate(owners)]
-    place = torch.tensor(owners).to(latents.device, non_blocking=True)
-    return References(latents[place], [style.regard(prompted=prompted) for style, prompted in looks if style])
+def joined(total: Sequence[Tensor], parts: Sequence[Tensor], felt: Tensor) -> list[Tensor]:
+    """What several nets add, together: `parts` of one more, weighed by `felt` [rows, parts]."""
+    weighed = [part * share[:, None, None, None] for part, share in zip(parts, felt.unbind(1), strict=True)]
+    return [one + other for one, other in zip(total, weighed, strict=True)] if total else weighed
 
 
-def _prompt_only(control: Control) -> bool:
-    return control.guess or control.net.pooled
-
-
-def _weighed(parts: list[torch.Tensor], controls: Sequence[Control]) -> list[torch.Tensor]:
-    """Each row times its strength; in guess mode times 0.1 at the outermost layer, rising to 1 at the middle."""
-    falling, level = torch.logspace(-1, 0, len(parts)), torch.ones(len(parts))
-    strengths = [each.strength * (falling if each.guess and not each.net.pooled else level) for each in controls]
-    factors = torch.stack(strengths, dim=1).to(parts[0].device, parts[0].dtype, non_blocking=True)
-    return [part * factor[:, None, None, None] for part, factor in zip(parts, factors, strict=True)]
-
-
-def _spread(part: torch.Tensor, place: torch.Tensor, rows: int) -> torch.Tensor:
-    """The rows of `part` at their places among `rows`, of which the others are 0."""
-    return part if len(place) == rows else part.new_zeros(rows, *part.shape[1:]).index_copy(0, place, part)
+def regards(rows: Rows, room: int) -> list[Regard]:
+    """How each row looks at its reference; those that nobody has, up to `room`, do not."""
+    styles = [each.denoise.checkpoint.style for each in rows.trajectories]
+    looks = [(styles[owner], rows.prompted(row)) for row, owner in enumerate(rows.owners)]
+    given = [style.regard(prompted=prompted) for style, prompted in looks if style]
+    return given + [Regard(0.0, 0.0)] * (room - len(given))

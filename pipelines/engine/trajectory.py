@@ -6,7 +6,10 @@ from dataclasses import replace
 
 import torch
 
+from models.checkpoint import Conditioning
 from pipelines.engine import samplers
+from pipelines.engine.moving import moved
+from pipelines.engine.table import Draw
 from pipelines.pipeline import Control, Denoise, Kept
 
 State = dict[str, torch.Tensor]
@@ -46,6 +49,7 @@ class Trajectory:
             checkpoint.scheduler_config, denoise.sampler, denoise.sigmas, denoise.steps, strength
         )
         self._drawn: torch.Tensor | None = None
+        self._noise_before = denoise.noise.state()
         self._seen: tuple[torch.Tensor, torch.Tensor] | None = None
         self.index = 0
         self.outputs: list[torch.Tensor] = []
@@ -63,13 +67,17 @@ class Trajectory:
     @property
     def controls(self) -> list[Control]:
         """Those that act on the present step, by the name of their net; hints are on the device."""
-        begin, end = self.index / len(self.table), (self.index + 1) / len(self.table)
-        return [each for each in self._controls if each.strength and begin >= each.start and end <= each.end]
+        return [each for each in self._controls if each.strength and self._within(each.start, each.end)]
+
+    @property
+    def negative(self) -> Conditioning | None:
+        """What the present step is steered away from, if anything."""
+        return self.denoise.negative if self._within(*self.denoise.guidance_interval) else None
 
     @property
     def rows(self) -> int:
         """Rows it takes in a forward pass: two with guidance."""
-        return 1 if self.denoise.negative is None else 2
+        return 1 if self.negative is None else 2
 
     @property
     def done(self) -> bool:
@@ -106,15 +114,17 @@ class Trajectory:
         return torch.cat([noisy, nothing_to_paint, self._style])
 
     def noise(self) -> torch.Tensor | None:
-        """The noise of this step, [channels, h, w] on the CPU, None if it needs none; the same until it is advanced."""
+        """The noise of this step, [channels, h, w], None if it needs none; the same until it is advanced."""
         draw = self.table.draws[self.index]
         if draw is not None and self._drawn is None:
-            shape, noise = (1, *self.shape), self.denoise.noise
-            if draw.sigma is None or draw.sigma_next is None:
-                self._drawn = noise.gaussian(shape)[0]
-            else:
-                self._drawn = noise.brownian(shape, self.table.sigma_range, draw.sigma, draw.sigma_next)[0]
+            self._noise_before = self.denoise.noise.state()
+            self._drawn = moved(self._draw(draw), self.denoise.checkpoint.device)
         return self._drawn if self.table.weights[self.index, -1] else None
+
+    def draw_ahead(self) -> None:
+        """Draws what the next step needs and sends it on its way to the device, which is at work meanwhile."""
+        if not self.done:
+            self.noise()
 
     def advance(self, latents: torch.Tensor, output: torch.Tensor) -> None:
         """Takes the step: `output` is what the model made of the present latents, `latents` are the next ones."""
@@ -132,8 +142,19 @@ class Trajectory:
             "index": torch.tensor(self.index),
             "latents": torch.stack(self.latents).cpu().clone(),
             "outputs": torch.stack(self.outputs).cpu().clone() if self.outputs else torch.zeros(0, *self.shape),
-            "noise": self.denoise.noise.state(),
+            "noise": self.denoise.noise.state() if self._drawn is None else self._noise_before,
         }
+
+    def _draw(self, draw: Draw) -> torch.Tensor:
+        shape, noise = (1, *self.shape), self.denoise.noise
+        if draw.sigma is None or draw.sigma_next is None:
+            return noise.gaussian(shape)[0]
+        return noise.brownian(shape, self.table.sigma_range, draw.sigma, draw.sigma_next)[0]
+
+    def _within(self, begin: float, end: float) -> bool:
+        """Whether the present step lies in these shares of them all."""
+        steps = max(len(self.table), 1)
+        return self.index / steps >= begin and (self.index + 1) / steps <= end
 
     def _start(self) -> torch.Tensor:
         device, source = self.denoise.checkpoint.device, self.denoise.source

@@ -10,6 +10,8 @@ import torch
 from models.checkpoint import Checkpoint
 from pipelines.engine.batch import Batch
 from pipelines.engine.capacity import Capacity
+from pipelines.engine.graphs import Graphs
+from pipelines.engine.memory import Memory
 from pipelines.engine.noise import SeededNoise
 from pipelines.engine.trajectory import Trajectory
 from pipelines.pipeline import Denoise
@@ -19,41 +21,53 @@ STEPS = 3
 
 @torch.inference_mode()
 def warm_up(
-    checkpoint: Checkpoint, capacity: Capacity, width: int = 512, height: int = 512, seconds: float = 2.0
+    checkpoint: Checkpoint,
+    capacity: Capacity,
+    width: int = 512,
+    height: int = 512,
+    seconds: float = 2.0,
+    memory: Memory | None = None,
+    graphs: Graphs | None = None,
 ) -> None:
-    """Times steps of 2, 4, 8… rows of a resident checkpoint until more rows do not pay or the time is up.
+    """Times steps of 2, 4, 8… rows of a resident checkpoint until more rows do not pay, do not fit, or time is up.
 
     It overstays `seconds` only by what its very first steps take, which also pay for the device's preparations.
     """
-    deadline = time.perf_counter() + seconds
+    deadline, memory = time.perf_counter() + seconds, memory or Memory()
+    graphs = graphs or Graphs()
     images = 1
     while True:
-        batch = Batch(_trajectories(checkpoint, width, height, images))
+        batch = Batch(_trajectories(checkpoint, width, height, images, STEPS + graphs.warm), graphs)
         try:
-            slowest = max(_timed_steps(batch, capacity, checkpoint.device))
+            for _ in range(graphs.warm):
+                with memory.watched(batch.key, batch.rows, checkpoint.device):
+                    batch.step()
+            slowest = max(_timed_steps(batch, capacity, memory, checkpoint.device))
         except torch.OutOfMemoryError:
             capacity.refuse(batch.key, batch.rows)
             return
         images *= 2
-        if capacity.rows(batch.key) < 2 * images or time.perf_counter() + 2 * STEPS * slowest > deadline:
+        late = time.perf_counter() + 2 * STEPS * slowest > deadline
+        if late or capacity.rows(batch.key) < 2 * images or not memory.fits(batch.key, 2 * images):
             return
 
 
-def _trajectories(checkpoint: Checkpoint, width: int, height: int, images: int) -> list[Trajectory]:
+def _trajectories(checkpoint: Checkpoint, width: int, height: int, images: int, steps: int) -> list[Trajectory]:
     positive, negative = checkpoint.encode_prompt("", "", clip_skip=-1, width=width, height=height)
-    denoise = Denoise(checkpoint, positive, negative, SeededNoise(0), width, height, steps=STEPS, sampler="euler")
+    denoise = Denoise(checkpoint, positive, negative, SeededNoise(0), width, height, steps=steps, sampler="euler")
     if more := checkpoint.inputs - checkpoint.channels:
         shown = torch.zeros(1, more, height // checkpoint.factor, width // checkpoint.factor)
         denoise = replace(denoise, beside=shown)
     return [Trajectory(replace(denoise, noise=SeededNoise(seed))) for seed in range(images)]
 
 
-def _timed_steps(batch: Batch, capacity: Capacity, device: torch.device) -> list[float]:
-    """Seconds of each step, the first one left out; the capacity hears of all."""
+def _timed_steps(batch: Batch, capacity: Capacity, memory: Memory, device: torch.device) -> list[float]:
+    """Seconds of each step, the first one left out; the capacity hears of all, the memory of the first."""
     times = []
     for _ in range(STEPS):
         started = time.perf_counter()
-        batch.step()
+        with memory.watched(batch.key, batch.rows, device):
+            batch.step()
         if device.type == "cuda":
             torch.cuda.synchronize(device)
         times.append(time.perf_counter() - started)

@@ -40,6 +40,7 @@ class Intake:
 
     async def _read(self) -> None:
         self._commits, self._unsettled, self._accepted_at = Commits(self._broker.commit_tasks), {}, {}
+        self._tell_age()
         async with window() as intake:
             async for position, task in self._broker.tasks():
                 if task is not None:

@@ -78,8 +78,8 @@ async def disconnect(client: Redis) -> None:
 def check(url: str) -> None:
     """Raises SettingsError for what is no address, no password or too old; only warns of a Redis that is away."""
     try:
-        with _client(url) as client:
-            server = client.info()
+        with client(url) as redis_client:
+            server = redis_client.info()
     except ValueError as error:
         raise SettingsError(
             f"HUA_QUEUE={shown(url)} is no address of Redis: {error}; use redis://[USER:PASSWORD@]HOST:PORT/DB "
@@ -105,7 +105,8 @@ def check(url: str) -> None:
 
 
 @contextlib.contextmanager
-def _client(url: str) -> Iterator[redis.Redis]:
+def client(url: str) -> Iterator[redis.Redis]:
+    """One that blocks, for checks. Raises ValueError for what is no address."""
     once: dict[str, Any] = {"retry": redis.retry.Retry(NoBackoff(), 0), **TIMES, "socket_timeout": CONNECT_S}
     if sentinels := Sentinels.of(url):
         asked: Any = redis.sentinel.Sentinel(  # type: ignore[no-untyped-call]
@@ -115,8 +116,8 @@ def _client(url: str) -> Iterator[redis.Redis]:
     else:
         clients = [redis.Redis.from_url(url, **once)]
     with contextlib.ExitStack() as stack:
-        for client in clients:
-            stack.enter_context(client)
+        for each in clients:
+            stack.enter_context(each)
         yield clients[0]
 
 

@@ -26,7 +26,7 @@ class House:
     """One data folder, and the process groups that serve it; may be killed and started again."""
 
     def __init__(self, data_dir: Path, models_dir: Path, **environment: str) -> None:
-        self.data_dir = data_dir
+        self.data_dir, self.models_dir = data_dir, models_dir
         self.port = free_port()
         self._environment = os.environ | {
             "HUA_DATA_DIR": str(data_dir),

@@ -63,3 +63,62 @@ def test_latents_may_have_a_mean_and_deviation_by_channel(toys: Any, draws: Call
     (before,) = Autoencoder(plain).decode(raw, circular=False)
     (after,) = Autoencoder(shifted).decode(ours, circular=False)
     assert np.abs(before.astype(int) - after).max() <= 1
+
+
+def differing(one: np.ndarray, other: np.ndarray) -> float:
+    return float(np.abs(one.astype(int) - other).mean())
+
+
+@pytest.mark.parametrize("circular", [False, True])
+def test_a_large_picture_is_decoded_by_tiles(
+    checkpoints: dict[str, Resident], monkeypatch: pytest.MonkeyPatch, circular: bool
+) -> None:
+    """Nearly as at once; and a circular one is as seamless: turned by half, it is turned by half."""
+    latents = torch.randn(1, 4, 24, 40)
+    (whole,) = checkpoints["sd1"].decode(latents, circular=circular)
+    for name, value in {"TILED_ABOVE": 0, "TILE": 16, "MARGIN": 4}.items():
+        monkeypatch.setattr(autoencoder, name, value)
+    (tiled,) = checkpoints["sd1"].decode(latents, circular=circular)
+    (other,) = checkpoints["sd1"].decode(torch.randn(1, 4, 24, 40), circular=circular)
+    assert tiled.shape == whole.shape == (192, 320, 3)
+    assert 0 < differing(tiled, whole) < 0.5 * differing(other, whole)
+    edge = np.s_[:, :8]
+    if circular:
+        assert differing(tiled[edge], whole[edge]) < 0.5 * differing(other[edge], whole[edge])
+
+
+def test_tiles_are_for_what_does_not_fit_too(
+    checkpoints: dict[str, Resident], monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    net, largest = checkpoints["sd1"]._autoencoder.net, 16 * 16  # type: ignore[attr-defined]
+    decode = net.decode
+
+    def narrow(raw: torch.Tensor) -> Any:
+        if raw.shape[2] * raw.shape[3] > largest:
+            raise torch.OutOfMemoryError("full")
+        return decode(raw)
+
+    monkeypatch.setattr(net, "decode", narrow)
+    monkeypatch.setattr(autoencoder, "TILE", 16)
+    monkeypatch.setattr(autoencoder, "MARGIN", 4)
+    (image,) = checkpoints["sd1"].decode(torch.randn(1, 4, 24, 16))
+    assert image.shape == (192, 128, 3)
+    assert "does not fit" in caplog.text
+
+
+def test_what_overflows_in_half_precision_is_redone_in_single(toys: Any, caplog: pytest.LogCaptureFixture) -> None:
+    from models.autoencoder import Autoencoder
+    from models.weights import open_weights
+
+    half, single = (open_weights(toys.find("toy-sd1")).vae(torch.float16) for _ in range(2))
+    for net in (half, single):
+        for weight in net.decoder.conv_in.parameters():
+            weight.data.mul_(2e4 / weight.data.abs().max())  # norms bring it down again, if it is finite
+    latents = 20 * torch.randn(1, 4, 8, 8)
+    (found,) = Autoencoder(half).decode(latents, circular=False)
+    scale = half.config.scaling_factor
+    images = single.float().decode((latents / scale).half().float()).sample
+    expected = ((images / 2 + 0.5).clamp(0, 1) * 255).round().to(torch.uint8)[0].permute(1, 2, 0)
+    assert np.array_equal(found, expected.numpy())
+    assert half.dtype == torch.float16
+    assert "overflows" in caplog.text

@@ -17,10 +17,10 @@ from safetensors.torch import load_file, save_file
 
 from models import families
 from models.entry import ModelEntry
-from pipelines.engine.batch import key_of
 from pipelines.engine.capacity import Capacity
 from pipelines.engine.engine import Engine
 from pipelines.engine.events import Failed
+from pipelines.engine.key import key_of
 from pipelines.inpaint import Inpaint
 from pipelines.sampler_names import SAMPLERS
 from pipelines.txt2img import Txt2Img

@@ -11,7 +11,8 @@ from pydantic import ValidationError
 
 from models.checkpoint import Checkpoint
 from models.reference import Style
-from pipelines.engine.batch import Batch, key_of
+from pipelines.engine.batch import Batch
+from pipelines.engine.key import key_of
 from pipelines.txt2img import Txt2Img
 from tests.pipelines.conftest import Studio, images_of
 from tests.pipelines.engine.test_batch import trajectory

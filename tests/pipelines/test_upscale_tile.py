@@ -12,8 +12,8 @@ from PIL import Image
 from pydantic import ValidationError
 
 from models.pixels import resized
-from pipelines.engine.batch import key_of
 from pipelines.engine.events import Failed
+from pipelines.engine.key import key_of
 from pipelines.engine.noise import SeededNoise
 from pipelines.upscale_tile import UpscaleTile
 from tests.pipelines.conftest import Studio

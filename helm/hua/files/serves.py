@@ -20,6 +20,8 @@ def ask(path: str, body: bytes | None = None) -> tuple[int, str]:
             return reply.status, reply.read().decode()
     except urllib.error.HTTPError as refused:
         return refused.code, refused.read().decode()
+    except OSError as away:
+        return 0, str(away)
 
 
 def until_ok(path: str) -> str:

@@ -17,7 +17,8 @@ from models.lora import Lora
 from models.merging import Adapter
 from models.tome import TokenMerging
 from pipelines.engine import samplers
-from pipelines.engine.batch import Batch, key_of
+from pipelines.engine.batch import Batch
+from pipelines.engine.key import key_of
 from pipelines.engine.noise import SeededNoise
 from pipelines.engine.trajectory import Trajectory
 from pipelines.pipeline import Denoise

@@ -6,8 +6,8 @@ from collections.abc import Callable
 
 import pytest
 
-from pipelines.engine.batch import Key
 from pipelines.engine.capacity import MOST_ROWS, RECONSIDER_AFTER, Capacity, knee
+from pipelines.engine.key import Key
 
 
 def key(side: int) -> Key:

@@ -18,6 +18,8 @@ from pipelines.engine import samplers
 from pipelines.engine.capacity import Capacity
 from pipelines.engine.engine import DuplicateTaskError, Engine
 from pipelines.engine.events import Advanced, Failed, Finished
+from pipelines.engine.key import key_of
+from pipelines.engine.trajectory import Trajectory
 from pipelines.img2img import Img2Img
 from pipelines.pipeline import Made, Models, Params, Pipeline, Recipe, Work
 from pipelines.sampler_names import SAMPLERS
@@ -378,3 +380,51 @@ def test_where_batching_gains_nothing_the_oldest_is_finished_first(shelf: Shelf)
         engine.add(str(index), TXT2IMG, wish(index, sampler="euler"), {})
     finished = [event.task_id for event in run_dry(engine) if isinstance(event, Advanced | Finished)]
     assert finished == sorted(finished)
+
+
+def test_a_higher_class_takes_the_device_at_the_next_step_and_gives_it_back(engine: Engine) -> None:
+    engine.add("alone", TXT2IMG, wish(1, sampler="euler_a"), {})
+    expected = images_of(run_dry(engine))["alone"][0]
+
+    engine.add("low", TXT2IMG, wish(1, sampler="euler_a"), {}, priority="low")
+    engine.step()
+    engine.add("high", TXT2IMG, wish(0).model_copy(update={"w": SIDE + 8}), {}, priority="high")
+    events = run_dry(engine)
+    order = [event.task_id for event in events if isinstance(event, Advanced)]
+    assert order == ["high"] * 3 + ["low"] * 3
+    assert np.array_equal(images_of(events)["low"][0], expected)
+
+
+def test_where_sharing_gains_nothing_the_shortest_is_finished_first(shelf: Shelf, sd1: Checkpoint) -> None:
+    capacity = Capacity()
+    denoise = wish(0).denoise(sd1, wish(0).noises()[0], SIDE, SIDE)
+    for rows, seconds in ((2, 5.0), (4, 10.0)) * 2:
+        capacity.observe(key_of(Trajectory(denoise)), rows, seconds)
+    engine = Engine(shelf, capacity)
+    engine.add("long", TXT2IMG, wish(0, sampler="euler").model_copy(update={"num_steps": 8}), {})
+    engine.step()
+    engine.add("short", TXT2IMG, wish(0, sampler="euler"), {})
+    finished = [event.task_id for event in run_dry(engine) if isinstance(event, Finished)]
+    assert finished == ["short", "long"]
+
+
+def test_strict_is_bit_for_bit_the_same_alone_and_under_load(engine: Engine) -> None:
+    strict = [wish(index, sampler=SAMPLERS[index], determinism="strict") for index in (4, 7)]
+    alone = []
+    for params in strict:
+        engine.add("task", TXT2IMG, params, {})
+        alone.append(images_of(run_dry(engine))["task"][0])
+    for index in range(5):
+        engine.add(f"load {index}", TXT2IMG, wish(index, sampler="dpmpp_2m"), {})
+        if index in (2, 4):
+            engine.add(f"strict {index}", TXT2IMG, strict[index // 4], {})
+    together = images_of(run_dry(engine))
+    assert np.array_equal(together["strict 2"][0], alone[0])
+    assert np.array_equal(together["strict 4"][0], alone[1])
+
+
+def test_strict_shares_no_step(engine: Engine) -> None:
+    for name in ("one", "other"):
+        engine.add(name, TXT2IMG, wish(0, sampler="euler", determinism="strict"), {})
+    assert len([event for event in engine.step() if isinstance(event, Advanced)]) == 1
+    assert len(images_of(run_dry(engine))) == 2

@@ -11,7 +11,8 @@ import torch
 from models import catalog, controlnet
 from models.checkpoint import Checkpoint
 from models.controlnet import ControlNet
-from pipelines.engine.batch import Batch, key_of
+from pipelines.engine.batch import Batch
+from pipelines.engine.key import key_of
 from pipelines.engine.noise import SeededNoise
 from pipelines.engine.trajectory import ControlMismatchError, Trajectory
 from pipelines.pipeline import Control, Denoise

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -96,3 +97,19 @@ def test_the_last_guess_is_nearly_what_comes_out(sd1: Checkpoint) -> None:
     trajectory = Trajectory(denoise(sd1, "euler", steps=20))
     assert torch.equal(trajectory.guess, trajectory.clean)
     assert torch.allclose(finish(trajectory), trajectory.guess, atol=1e-4)
+
+
+def test_outside_its_interval_it_goes_on_unguided(sd1: Checkpoint) -> None:
+    """Two of four steps guided, which is a guided one that was stopped and went on without its negative."""
+    wish = denoise(sd1, steps=4, guidance=5.0)
+    whole, some = Trajectory(wish), Trajectory(replace(wish, guidance_interval=(0.0, 0.5), noise=SeededNoise(4)))
+    rows = []
+    with torch.inference_mode():
+        for _ in range(2):
+            Batch([whole]).step()
+        while not some.done:
+            rows.append(Batch([some]).rows)
+            Batch([some]).step()
+    rest = Trajectory(replace(wish, negative=None), whole.state())
+    assert rows == [2, 2, 1, 1]
+    assert torch.equal(some.clean, finish(rest))

@@ -7,9 +7,11 @@ from typing import Any
 import torch
 
 from models.checkpoint import Checkpoint
-from pipelines.engine.batch import Key
 from pipelines.engine.capacity import Capacity
+from pipelines.engine.graphs import Graphs
+from pipelines.engine.key import Key
 from pipelines.engine.warmup import warm_up
+from tests.pipelines.engine.tape import Tape
 
 
 class Diary(Capacity):
@@ -59,3 +61,12 @@ def test_memory_that_runs_out_is_a_lesson_too(sd1: Checkpoint) -> None:
     warm_up(Small(), capacity, 64, 64, seconds=5.0)
     ((key, _),) = capacity._refused.items()
     assert capacity.rows(key) == 3
+
+
+def test_what_is_captured_is_timed_as_a_replay(sd1: Checkpoint) -> None:
+    """Steps before a graph is there are not what later ones will take; and the graph is there for the first task."""
+    diary, graphs = Diary(), Graphs(Tape)
+    warm_up(sd1, diary, 64, 64, seconds=0.0, graphs=graphs)
+    assert [rows for rows, _ in diary.heard] == [2, 2, 2]
+    assert graphs.captured == 1
+    assert graphs.bytes > 0

@@ -7,7 +7,8 @@ from kafka.admin import ACL, ACLOperation, ACLPermissionType, ACLResourcePattern
 from server.broker import BrokerUnavailableError
 from server.broker.cluster import Cluster
 from server.broker.kafka import KafkaBroker
-from server.settings import SettingsError
+from server.preflight.kafka import check_kafka
+from server.settings import Settings, SettingsError
 from tests.kafka_server import PASSWORD
 
 SHORT_S = 2.0
@@ -128,3 +129,29 @@ async def test_who_may_not_is_told_what_is_missing(guarded, make_task, user, pre
         with pytest.raises(BrokerUnavailableError, match=says):
             await refused
     await broker.close()
+
+
+def found(url: str) -> dict[str, tuple[str, str]]:
+    """What `hua preflight` finds."""
+    return {finding.check: (finding.result, finding.said) for finding in check_kafka(Settings(broker=url))}
+
+
+async def test_preflight_tells_what_a_kafka_is_like_and_what_is_allowed(guarded, make_task) -> None:
+    place = f"127.0.0.1:{guarded.sasl_port}/acme.pre.?sasl=PLAIN&partitions=2"
+    fresh = found(f"kafka://hua:{QUOTED}@{place}")
+    assert fresh["topic acme.pre.tasks"] == ("ok", "it is not there yet; it is made when it is first needed")
+    broker = KafkaBroker(f"kafka://hua:{QUOTED}@{place}", SHORT_S)
+    await broker.publish_task(make_task())
+    await broker.close()
+    made = found(f"kafka://hua:{QUOTED}@{place}")
+    blind = "2 partitions, replication 1; how it is configured may not be seen"
+    assert made["topic acme.pre.tasks"] == ("warn", blind)
+    seen = found(f"kafka://{guarded.address}/acme.pre.?partitions=2")
+    assert seen["topic acme.pre.tasks"] == ("warn", "2 partitions, replication 1, min.insync.replicas 1")
+    assert made["kafka reading"] == ("ok", "group acme.pre.controller: 1 records of tasks are not settled")
+    assert made["kafka brokers"][0] == "warn"
+    guest = found(f"kafka://guest:{QUOTED}@{place}")
+    assert guest["topic acme.pre.tasks"][0] == "fail"
+    wrong = found(f"kafka://hua:wr0ng@{place}")
+    assert wrong["kafka"][0] == "fail"
+    assert "wr0ng" not in str(wrong)

@@ -1,9 +1,11 @@
 import asyncio
+import time
 
 import pytest
 
 from server.broker.sqlite import SQLiteBroker
 from server.controller.intake import Intake
+from server.metrics import REGISTRY
 from server.task import Status
 
 
@@ -131,3 +133,20 @@ async def test_running_again_begins_where_the_log_was_committed(broker, queue, i
     for task in tasks:
         await intake.settled(task.id)
     assert await uncommitted(tmp_path) == []
+
+
+async def test_the_age_of_what_holds_the_offset_back_is_told(broker, running, make_task) -> None:
+    def age() -> float:
+        return REGISTRY.get_sample_value("hua_oldest_unsettled_seconds")
+
+    first, second = make_task(created_at=time.time() - 500), make_task(created_at=time.time() - 100)
+    assert age() == 0
+    for task in (first, second):
+        await broker.publish_task(task)
+    while not running.has_read(second.id):
+        await asyncio.sleep(0.01)
+    assert 500 <= age() < 600
+    await running.settled(first.id)
+    assert 100 <= age() < 200
+    await running.settled(second.id)
+    assert age() == 0

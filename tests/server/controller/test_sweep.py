@@ -7,6 +7,7 @@ import pytest
 
 from server.bucket import BucketUnavailableError, image_key, swept_at, usage_key
 from server.controller.sweep import DAY_S, LOOK_ROUND_EVERY_S, USAGE_KEPT_S, Sweeper
+from server.metrics import REGISTRY
 from server.s3 import open_bucket
 from server.settings import Settings
 from server.task import RETENTION_S
@@ -147,3 +148,16 @@ async def test_usage_goes_a_day_at_a_time_after_more_than_a_year(bucket, sweeper
     clock.now += DAY_S
     await sweeper.sweep_rest()
     assert [key for key, _ in sorted(await bucket.keys("usage"))] == sorted(keys[2:])
+
+
+async def test_the_lag_is_told_and_grows_while_sweeping_fails(bucket, fated, new_fate) -> None:
+    now = time.time()
+    fate = new_fate(None, 1)
+    sweeper = Sweeper(fated(bucket, fate), lambda: now - 900)
+    fate.error = BucketUnavailableError("away")
+    with pytest.raises(BucketUnavailableError):
+        await sweeper.sweep_images()
+    assert REGISTRY.get_sample_value("hua_sweeper_lag_seconds") >= 900
+    fate.error = None
+    await Sweeper(fated(bucket, fate)).sweep_images()
+    assert REGISTRY.get_sample_value("hua_sweeper_lag_seconds") < 900

@@ -1,0 +1,148 @@
+"""What one guided step of SD 1.5 at 512×512 launches and moves, counted from the operations themselves: no GPU needed.
+
+    python -m benchmarks.traffic
+
+runs a step of full size on the meta device, where tensors have shapes and no numbers, as a bare diffusers loop takes it
+and as the engine does, and counts each operation that is no view as one launch, and the bytes of what it reads and
+writes. Fused attention is one operation, so what it keeps on the chip is not counted. Traffic is not time.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+
+import diffusers
+import torch
+from diffusers import EulerDiscreteScheduler, UNet2DConditionModel
+from torch import Tensor
+from torch.utils._python_dispatch import TorchDispatchMode
+from torch.utils._pytree import tree_leaves
+
+from models.checkpoint import Conditioning
+from models.recall import keys_and_values, recalling, text_layers
+from models.static_weights import StaticWeights
+from models.weights import CONFIGS
+from pipelines.engine.noise import SeededNoise
+from pipelines.engine.rows import Rows
+from pipelines.engine.step import Step
+from pipelines.engine.trajectory import Trajectory
+from pipelines.pipeline import Denoise
+
+META = torch.device("meta")
+SIDE, STEPS = 512, 20
+GB = 1e9
+
+
+class Traffic(TorchDispatchMode):
+    """Operations that are no views, and the bytes that they read and write."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.launches = self.bytes = 0
+
+    def __torch_dispatch__(
+        self, function: Any, types: Any, args: tuple[Any, ...] = (), kwargs: Mapping[str, Any] | None = None
+    ) -> Any:
+        made = function(*args, **(kwargs or {}))
+        given = [each for each in tree_leaves((args, kwargs)) if isinstance(each, Tensor)]
+        results = [each for each in tree_leaves(made) if isinstance(each, Tensor)]
+        storages = {each.untyped_storage()._cdata for each in given}
+        writes = any(each.alias_info and each.alias_info.is_write for each in function._schema.arguments)
+        if writes or any(each.untyped_storage()._cdata not in storages for each in results):
+            self.launches += 1
+            self.bytes += sum(each.nbytes for each in given + results if each.device == META)
+        return made
+
+
+@dataclass
+class Full:
+    """A checkpoint of the size of SD 1.5 without its numbers: what the engine asks of one while it steps."""
+
+    unet: UNet2DConditionModel
+    name, family, device, dtype = "full", "sd1", META, torch.float16
+    channels, inputs, factor = 4, 4, 8
+    tome = image_prompt = style = None
+    adapters = ()
+
+    def __post_init__(self) -> None:
+        self.static = StaticWeights(self.unet)
+        self.layers = text_layers(self.unet)
+        self.scheduler_config = scheduler().config
+
+    def merge(self) -> None: ...
+
+    def attended(self, conditioning: Conditioning) -> Conditioning:
+        return replace(conditioning, known=tuple(keys_and_values(self.layers, conditioning.embeds)))
+
+    def predict(self, latents: Tensor, timesteps: Tensor, conditioning: Conditioning, **_: Any) -> Tensor:
+        with recalling(self.layers, conditioning.known):
+            output: Tensor = self.unet(latents, timesteps, conditioning.embeds, return_dict=False)[0]
+        return output
+
+
+def scheduler() -> EulerDiscreteScheduler:
+    return EulerDiscreteScheduler(beta_start=0.00085, beta_end=0.012, beta_schedule="scaled_linear")
+
+
+def embeds(rows: int) -> Tensor:
+    return torch.zeros(rows, 77, 768, dtype=torch.float16, device=META)
+
+
+def counted(body: Callable[[], object]) -> Traffic:
+    with Traffic() as traffic:
+        body()
+    return traffic
+
+
+def bare(unet: UNet2DConditionModel, images: int) -> Traffic:
+    """A step as the pipelines of diffusers take it."""
+    euler, text = scheduler(), embeds(2 * images)
+    euler.set_timesteps(STEPS)
+    latents = torch.zeros(images, 4, SIDE // 8, SIDE // 8, dtype=torch.float16, device=META)
+
+    def step() -> None:
+        timestep = euler.timesteps[0]
+        given = euler.scale_model_input(torch.cat([latents] * 2), timestep)
+        negative, positive = unet(given, timestep, text, return_dict=False)[0].chunk(2)
+        euler.step(negative + 7.5 * (positive - negative), timestep, latents, return_dict=False)
+
+    return counted(step)
+
+
+def ours(checkpoint: Full, images: int) -> tuple[Traffic, Traffic]:
+    """The step itself, which a graph holds, and what is launched around it at each step."""
+    wish = Denoise(
+        checkpoint, Conditioning(embeds(1)), Conditioning(embeds(1)), SeededNoise(0), SIDE, SIDE, STEPS, "euler"
+    )
+    rows = Rows.of([Trajectory(replace(wish, noise=SeededNoise(seed))) for seed in range(images)])
+    step = Step(len(rows), len(rows))
+    step.load(rows)
+    around = counted(lambda: step.load(rows))
+    return counted(lambda: step.run(checkpoint, (), circular=False)), around  # type: ignore[arg-type]
+
+
+@torch.inference_mode()
+def main() -> None:
+    config = json.loads((CONFIGS / "sd1" / "unet" / "config.json").read_text())
+    with META:
+        unet = UNet2DConditionModel.from_config(config).half().eval()
+    checkpoint = Full(unet)
+    print(f"torch {torch.__version__}, diffusers {diffusers.__version__}; SD 1.5, {SIDE}², float16, one guided step")
+    print("| images | | operations | GB |\n|---|---|---|---|")
+    for images in (1, 4, 8):
+        eager, (step, around) = bare(unet, images), ours(checkpoint, images)
+        print(f"| {images} | diffusers | {eager.launches} | {eager.bytes / GB:.2f} |")
+        print(f"| {images} | engine, not captured | {step.launches + around.launches} | {_sum(step, around):.2f} |")
+        # Beside the graph itself: what `load` launches, and two copies of its answer.
+        print(f"| {images} | engine, captured | {around.launches + 3} | {_sum(step, around):.2f} |")
+
+
+def _sum(*parts: Traffic) -> float:
+    return sum(part.bytes for part in parts) / GB
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,1 @@
+"""`hua bench`: how fast this machine paints, beside bare diffusers, written down as a report."""

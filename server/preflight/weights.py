@@ -1,0 +1,73 @@
+"""The models: whether all that `models.yaml` names is there, and is what it was when its sums were written."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator
+from pathlib import Path
+
+from models import catalog
+from models.catalog import Catalog
+from models.entry import FILE, CatalogError
+from server.preflight.finding import Finding
+from server.settings import Settings
+
+SUMS = "SHA256SUMS"
+ADVICE = "copy it anew from where it came from"
+
+
+def check_models(settings: Settings, *, sums: bool = True) -> Iterator[Finding]:
+    folder = settings.models_path
+    if not (folder / FILE).exists() and settings.models_dir is None:
+        yield Finding("models", "warn", f"no {FILE} in {folder}", "toy models are built at the first `hua serve`")
+        return
+    try:
+        models = catalog.read(folder)
+    except CatalogError as error:
+        yield Finding("models", "fail", str(error), "docs/models.md shows how the file is written")
+        return
+    weight = sum(entry.bytes for entry in models) / 2**30
+    said = f"{len(models.entries)} models, {weight:.1f} GiB; {models.default.name} is the default"
+    yield Finding("models", "ok", said)
+    yield from _sums(folder, models, sums)
+
+
+def _sums(folder: Path, models: Catalog, wanted: bool) -> Iterator[Finding]:
+    """Against SHA256SUMS, as sha256sum writes it, and the `sha256` of entries."""
+    try:
+        known = dict(_listed(folder))
+    except (OSError, ValueError) as error:
+        yield Finding(
+            "sha256", "fail", f"{SUMS} cannot be read: {error}", "write it anew: sha256sum FILES > SHA256SUMS"
+        )
+        return
+    known |= {entry.path: entry.sha256 for entry in models if entry.sha256 is not None}
+    if not known:
+        advice = f"where the files are known to be good: (cd {folder} && find . -type f | xargs sha256sum > {SUMS})"
+        yield Finding("sha256", "skipped", f"no {SUMS} beside {FILE}, and no `sha256` in it", advice)
+        return
+    if not wanted:
+        yield Finding("sha256", "skipped", f"--no-sums leaves {len(known)} files unread")
+        return
+    missing = [path for path in known if not path.is_file()]
+    for path in missing:
+        yield Finding("sha256", "fail", f"{path} is not there, but its sum is", ADVICE)
+    wrong = [path for path, digest in known.items() if path not in missing and _digest(path) != digest]
+    for path in wrong:
+        yield Finding("sha256", "fail", f"{path} is not what it was", ADVICE)
+    if not missing and not wrong:
+        yield Finding("sha256", "ok", f"{len(known)} files are what they should be")
+
+
+def _listed(folder: Path) -> Iterator[tuple[Path, str]]:
+    file = folder / SUMS
+    if file.exists():
+        for line in file.read_text(encoding="utf-8").splitlines():
+            if line.strip():
+                digest, name = line.split(maxsplit=1)
+                yield (folder / name.removeprefix("*")).resolve(), digest
+
+
+def _digest(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()

@@ -1,0 +1,67 @@
+"""What the pages for operators say to type, where it needs no running house."""
+
+import os
+import re
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from server.preflight.weights import check_models
+from server.settings import Settings
+
+ROOT = Path(__file__).parents[1]
+DOCS = ROOT / "docs"
+COMMANDS = re.compile(r"```sh\n(.*?)```", re.DOTALL)
+
+
+def commands(page: str, word: str) -> list[str]:
+    """The lines of a page's commands that begin with this."""
+    blocks = COMMANDS.findall((DOCS / page).read_text(encoding="utf-8"))
+    return [line for block in blocks for line in block.splitlines() if line.startswith(word)]
+
+
+def test_the_readme_lists_every_page() -> None:
+    readme = (ROOT / "README.md").read_text(encoding="utf-8")
+    assert not [page.name for page in DOCS.glob("*.md") if f"(docs/{page.name})" not in readme]
+
+
+def test_what_an_installation_needs_is_exported_from_the_lock(tmp_path: Path) -> None:
+    for name in ("pyproject.toml", "uv.lock", "README.md"):
+        shutil.copy(ROOT / name, tmp_path)
+    uv = os.environ.get("UV") or shutil.which("uv")
+    assert uv, "uv is needed; `make test` brings it"
+    for command in commands("install.md", "uv export"):
+        subprocess.run(
+            [uv, *command.split()[1:]],
+            cwd=tmp_path,
+            env=os.environ | {"UV_OFFLINE": "1"},
+            check=True,
+            capture_output=True,
+        )
+    wanted = (tmp_path / "requirements.txt").read_text()
+    assert all(f"\n{package}==" in wanted for package in ("torch", "matplotlib", "fastapi"))
+    assert "--hash=sha256:" in wanted
+    assert "pytest==" not in wanted
+    assert '"CycloneDX"' in (tmp_path / "sbom.json").read_text()
+
+
+def test_sums_as_the_docs_write_them_are_those_that_preflight_reads(tmp_path: Path) -> None:
+    (tmp_path / "toy.safetensors").write_bytes(b"weights")
+    (tmp_path / "models.yaml").write_text("models: [{name: toy, path: toy.safetensors, family: sd1}]")
+    [command] = commands("install.md", "(cd")
+    subprocess.run(["bash", "-ec", command], env=os.environ | {"HUA_MODELS_DIR": str(tmp_path)}, check=True)
+    settings = Settings(data_dir=tmp_path / "data", models_dir=tmp_path)
+    assert [finding.result for finding in check_models(settings)] == ["ok", "ok"]
+
+
+@pytest.mark.parametrize("page", sorted(page.name for page in DOCS.glob("*.md")))
+def test_commands_of_hua_are_ones_that_there_are(page: str) -> None:
+    from server.__main__ import _parser
+
+    for command in commands(page, "hua "):
+        words = command.partition("#")[0].replace("'", "").split()[1:]
+        plain = [word for word in words if word != "\\"]
+        if "note" not in command:
+            _parser().parse_args(plain)
