@@ -1,7 +1,8 @@
 """A device that paints without a GPU: `python -m tests.chaos.device FD DEVICE`, as `server.device_loop` is started.
 
 Each picture is a function of what was asked, each step takes a few milliseconds, and every run is written down in the
-file that CHAOS_RUNS names. A task whose text begins with "poison" kills the process half way.
+file that CHAOS_RUNS names. CHAOS_CAPACITY and CHAOS_STEP_S make it larger or slower. A task whose text begins with
+"poison" kills the process half way.
 """
 
 from __future__ import annotations
@@ -47,9 +48,10 @@ class Painter:
         self._line = threading.Lock()
         self._runs = runs
         self._told: dict[str, Abort | Park] = {}
+        self._step_s = float(os.environ.get("CHAOS_STEP_S", STEP_S))
 
     def serve(self) -> None:
-        self._send(Vitals("pretended", (MODEL,), CAPACITY, 0))
+        self._send(Vitals("pretended", (MODEL,), int(os.environ.get("CHAOS_CAPACITY", CAPACITY)), 0))
         while True:
             try:
                 message = self._connection.recv()
@@ -64,7 +66,7 @@ class Painter:
         steps, first = int(run.params["num_steps"]), int(run.parked or b"0")
         self._note("began", run)
         for step in range(first + 1, steps + 1):
-            time.sleep(STEP_S)
+            time.sleep(self._step_s)
             match self._told.pop(run.attempt, None):
                 case Abort():
                     self._note("aborted", run)
@@ -76,7 +78,9 @@ class Painter:
                 os.kill(os.getpid(), signal.SIGKILL)
             self._send(Advanced(run.attempt, step, steps))
         self._note("ended", run)
-        return self._send(Finished(run.attempt, Made([picture(run.params)]), {"load": 0.0, "run": steps * STEP_S}))
+        return self._send(
+            Finished(run.attempt, Made([picture(run.params)]), {"load": 0.0, "run": steps * self._step_s})
+        )
 
     def _send(self, message: FromDevice) -> None:
         with self._line:

@@ -9,7 +9,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 import httpx
@@ -25,9 +25,18 @@ MODELS = "models: [{name: toy, path: toy.safetensors, family: sd1, default: true
 
 class House:
     """`tenants` may each have `limit` unfinished tasks; the key of one is its name. Without `cluster` the logs are in
-    SQLite and the images in a folder, which one controller alone may use."""
+    SQLite and the images in a folder, which one controller alone may use. `environment` is what the roles and their
+    devices find there besides."""
 
-    def __init__(self, folder: Path, tenants: list[str], limit: int, cluster: bool, mutant: str = "") -> None:
+    def __init__(
+        self,
+        folder: Path,
+        tenants: list[str],
+        limit: int,
+        cluster: bool,
+        mutant: str = "",
+        environment: Mapping[str, str] | None = None,
+    ) -> None:
         self.folder, self.cluster = folder, cluster
         for name in ("models", "redis", "kafka", "s3"):
             (folder / name).mkdir()
@@ -55,6 +64,7 @@ class House:
             **({name: str(value) for name, value in self.s3.settings.items()} if self.s3 else {}),
         }
         self._mutant = [mutant] if mutant else []
+        self._environment = dict(environment or {})
         self._pids: dict[str, int] = {}
 
     @property
@@ -68,7 +78,7 @@ class House:
             self.kafka.start()
             self.s3.start()
         environment = os.environ | {f"HUA_{name.upper()}": value for name, value in self.given.items()}
-        environment |= {"CHAOS_RUNS": str(self.folder / "runs"), "OMP_NUM_THREADS": "1"}
+        environment |= {"CHAOS_RUNS": str(self.folder / "runs"), "OMP_NUM_THREADS": "1", **self._environment}
         with (self.folder / "house.log").open("a") as lines:
             self._nursery = subprocess.Popen(
                 [sys.executable, "-m", "tests.chaos.nursery", *self._mutant],
@@ -106,14 +116,19 @@ class House:
     def lives(self, name: str) -> bool:
         return Path(f"/proc/{self._pids[name]}").exists()
 
+    def pid(self, name: str) -> int:
+        return self._pids[name]
+
     def devices(self) -> list[int]:
         """The processes that own a device."""
-        found = []
-        for name in self.of("worker"):
-            with contextlib.suppress(OSError):
-                children = Path(f"/proc/{self._pids[name]}/task/{self._pids[name]}/children").read_text()
-                found += [int(child) for child in children.split()]
-        return found
+        return [device for name in self.of("worker") for device in self.devices_of(name)]
+
+    def devices_of(self, worker: str) -> list[int]:
+        """One, or none while it is started again."""
+        with contextlib.suppress(OSError):
+            children = Path(f"/proc/{self._pids[worker]}/task/{self._pids[worker]}/children").read_text()
+            return [int(child) for child in children.split()]
+        return []
 
     def close(self) -> None:
         for name in list(self._pids):

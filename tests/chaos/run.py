@@ -37,6 +37,7 @@ class Plan:
     poison: int = 0
     cluster: bool = True
     failing: float = 0.2
+    canceling: float = 0.1
     patience_s: float = 60.0
     mutant: str = ""
 
@@ -82,7 +83,7 @@ def carry_out(plan: Plan, folder: Path) -> Verdict:
 
 async def _carried_out(plan: Plan, house: House) -> Verdict:
     rng = Random(plan.seed)
-    tasks = wanted(rng, plan.tasks, plan.names, plan.poison, plan.horizon_s)
+    tasks = wanted(rng, plan.tasks, plan.names, plan.poison, plan.horizon_s, plan.canceling)
     faults = schedule(plan.counts, rng, plan.horizon_s)
     history = History(tasks, plan.limit)
     sink = Sink(history, Random(plan.seed), plan.failing)
