@@ -29,7 +29,7 @@ class Worker:
     """`run` works until it is canceled; `drain` ends it kindly. `child` is the module that owns the device."""
 
     def __init__(self, services: Services, device: str, child: str = CHILD) -> None:
-        self.name = f"{socket.gethostname()}:{os.getpid()}:{device}"
+        self.name = f"{socket.gethostname()}:{device}:{os.getpid()}"
         self._services = services
         self._device_name = device
         self._child = child

@@ -11,8 +11,8 @@ from server.queue import TaskLimitError
 
 LIMIT, TENANTS, EACH = 4, 50, 10
 TOGETHER = 100
-STEPS_UNTIL_ALL_ASKED = 1500
-"""At 20 ms each, half a minute: longer than it takes to answer all."""
+STEPS_UNTIL_ALL_ASKED, STEP_S = 100, 0.4
+"""Together 40 s: longer than it takes to answer all."""
 PASSER_BY = "passer-by"
 SETTLED_S = 120.0
 API_KILLS = 3
@@ -21,7 +21,7 @@ API_KILLS = 3
 async def bound(scale: float) -> Figure:
     """500 at once of 50 tenants that may have four; then again while the api is killed and Redis is emptied."""
     tenants = [f"tenant-{number}" for number in range(max(round(TENANTS * scale), 2))]
-    async with trial(tenants=[*tenants, PASSER_BY], limit=LIMIT, capacity=64) as one:
+    async with trial(tenants=[*tenants, PASSER_BY], limit=LIMIT, capacity=64, step_s=STEP_S) as one:
         watching = asyncio.create_task(_most(one))
         together = [one.submit(tenant, STEPS_UNTIL_ALL_ASKED) for tenant in tenants for _ in range(EACH)]
         answers = await asyncio.gather(*together)
@@ -52,7 +52,7 @@ async def _most(one: Trial) -> int:
 
 async def _storm(one: Trial, tenants: list[str]) -> int:
     """Submissions under faults that may leave a slot behind; returns how many when all slots should be free."""
-    asking = asyncio.gather(*(one.submit(tenant, 5) for _ in range(EACH) for tenant in tenants))
+    asking = asyncio.gather(*(one.submit(tenant, 2) for _ in range(EACH) for tenant in tenants))
     for _ in range(API_KILLS):
         await asyncio.sleep(0.3)
         one.house.kill("api")

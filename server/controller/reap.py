@@ -6,7 +6,7 @@ import logging
 import time
 
 from server.broker import Broker
-from server.queue import DEATHS_UNTIL_POISON, Lease, Queue
+from server.queue import Lease, Queue
 from server.task import POISON, Failure, Outcome, Status
 
 log = logging.getLogger(__name__)
@@ -21,7 +21,7 @@ class Reaper:
     async def reap(self) -> None:
         for lease in await self._queue.expired():
             log.warning("worker %s fell silent over task %s, death %d", lease.worker, lease.task.id, lease.deaths)
-            if lease.deaths >= DEATHS_UNTIL_POISON:
+            if lease.poison:
                 await self._broker.publish_outcome(_poisoned(lease))
 
 

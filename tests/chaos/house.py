@@ -100,7 +100,7 @@ class House:
         return sorted(name for name in self._pids if name.startswith(role))
 
     def begin(self, name: str) -> None:
-        self._nursery.stdin.write(name.partition("-")[0] + "\n")
+        self._nursery.stdin.write(name + "\n")
         self._pids[name] = int(self._answer())
 
     def send(self, name: str, number: signal.Signals) -> None:

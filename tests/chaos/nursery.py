@@ -1,6 +1,7 @@
 """Starts roles in no time: `python -m tests.chaos.nursery [MUTANT]` imports everything once, and forks at each line.
 
-Each line on standard input names a role; the answer is the id of its process, which leads a group of its own.
+Each line on standard input names a role, perhaps with a number (worker-3); the answer is the id of its process, which
+leads a group of its own.
 """
 
 from __future__ import annotations
@@ -33,15 +34,18 @@ def roles_of(mutants: list[str]) -> dict[str, Role]:
     for name in mutants:
         MUTANTS[name].change()
 
-    async def one_worker(settings: Any) -> None:
+    async def one_worker(settings: Any, number: str) -> None:
         async with roles._services(settings) as services:
-            one = worker.Worker(services, "cpu", child="tests.chaos.device")
+            one = worker.Worker(services, f"pretended:{number}", child="tests.chaos.device")
             await roles._until_told(one.run(), drain=one.drain)
 
-    return {"api": roles.api, "controller": roles.controller, "worker": one_worker}
+    def unnumbered(role: Role) -> Role:
+        return lambda settings, number: role(settings)
+
+    return {"api": unnumbered(roles.api), "controller": unnumbered(roles.controller), "worker": one_worker}
 
 
-def live(role: Role) -> None:
+def live(role: Role, number: str) -> None:
     """The life of a forked process."""
     from server.logs import set_up_logs
     from server.settings import Settings
@@ -53,7 +57,7 @@ def live(role: Role) -> None:
     os.dup2(2, 1)
     settings = Settings.load()
     set_up_logs(settings)
-    asyncio.run(role(settings))
+    asyncio.run(role(settings, number))
 
 
 def main() -> None:
@@ -68,7 +72,8 @@ def main() -> None:
             answers.write(f"{pid}\n")
             continue
         try:
-            live(roles[line.strip()])
+            role, _, number = line.strip().partition("-")
+            live(roles[role], number)
         finally:
             os._exit(0)
     for child in Path(f"/proc/{os.getpid()}/task/{os.getpid()}/children").read_text().split():
