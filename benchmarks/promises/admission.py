@@ -60,7 +60,7 @@ async def _storm(one: Trial, tenants: list[str]) -> int:
     await asyncio.sleep(1)
     one.house.redis.flush()
     answers: list[Answer] = await asking
-    await asyncio.sleep(1)
+    await one.opened()
     await _none_active(one)
     return len(answers)
 

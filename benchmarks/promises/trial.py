@@ -121,6 +121,20 @@ class Trial:
             await asyncio.sleep(0.02)
         raise TimeoutError(f"{text} was not begun in {within_s:g} s")
 
+    async def opened(self, within_s: float = 60.0) -> None:
+        """Until the logs have been read into the queue."""
+        await until(lambda: self.queue.exists(f"{ROOT}:open"), within_s)
+
+    async def all_ready(self, within_s: float = 60.0) -> None:
+        """Until every worker says that its device is ready."""
+
+        async def ready() -> bool:
+            said = [json.loads(worker) for worker in await self.queue.hvals(f"{ROOT}:workers")]
+            pids = {worker["name"].rpartition(":")[2] for worker in said if worker["state"] == "ready"}
+            return {str(self.house.pid(name)) for name in self.house.of("worker")} <= pids
+
+        await until(ready, within_s)
+
     async def active(self) -> dict[str, int]:
         """How many slots each tenant holds, as the queue has them."""
         keys = [key async for key in self.queue.scan_iter(f"{ROOT}:active:*", count=1000)]
@@ -155,7 +169,7 @@ async def trial(
             await asyncio.to_thread(house.close)
 
 
-async def until(true: Callable[[], Awaitable[bool]], within_s: float) -> float:
+async def until(true: Callable[[], Awaitable[object]], within_s: float) -> float:
     """Seconds until it was; raises TimeoutError."""
     began = time.monotonic()
     while not await true():

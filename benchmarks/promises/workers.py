@@ -74,6 +74,7 @@ async def recovery(scale: float) -> Figure:
 
 async def _again(one: Trial, text: str, whole: bool) -> float:
     """Seconds from the kill until the task is begun again."""
+    await one.all_ready()
     answer = await one.submit(text=text, steps=100)
     await one.begun(text)
     await asyncio.sleep(0.1)
@@ -92,7 +93,8 @@ async def _again(one: Trial, text: str, whole: bool) -> float:
     await one.cancel(answer.id)
     if whole:
         one.house.begin(name)
-        await asyncio.sleep(1.5)  # until its device is up
+    await asyncio.sleep(1)  # until what it said when it lived is said no more
+    await one.all_ready()
     return took_s
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 import os
 import shutil
 import signal
@@ -15,6 +16,7 @@ import redis
 from server.broker import Broker, BrokerUnavailableError
 from server.bucket import Bucket, BucketUnavailableError
 from server.task import Failure, Outcome, Status
+from tests.chaos.crash import POINTS, armed
 from tests.chaos.history import History
 from tests.chaos.house import House
 from tests.chaos.hurry import LEAD_S, LEASE_S
@@ -41,6 +43,8 @@ class Counts:
     broker_kills: int = 0
     s3_outages: int = 0
     repeats: int = 0
+    crashes: int = 0
+    """At named points (tests/chaos/crash.py), in turn."""
 
     @classmethod
     def names(cls) -> list[str]:
@@ -48,7 +52,7 @@ class Counts:
 
     @property
     def redis_losses(self) -> int:
-        return self.redis_kills + self.redis_stale + self.flushes
+        return self.redis_kills + self.redis_stale + self.flushes + self.crashes // len(POINTS)
 
 
 def schedule(counts: Counts, rng: Random, horizon_s: float) -> list[tuple[float, str]]:
@@ -66,6 +70,7 @@ class Faults:
         self._house, self._broker, self._bucket = house, broker, bucket
         self._history, self._rng, self._settled = history, rng, settled
         self._busy: set[str] = set()
+        self._crashing = {point: asyncio.Lock() for point in POINTS}
         self._below = {"redis": asyncio.Lock(), "kafka": asyncio.Lock(), "s3": asyncio.Lock()}
         self._deeds: dict[str, Callable[[], Awaitable[None]]] = {
             "worker_kills": lambda: self._kill("worker"),
@@ -81,7 +86,9 @@ class Faults:
             "broker_kills": lambda: self._restart("kafka", self._house.kafka),
             "s3_outages": lambda: self._restart("s3", self._house.s3),
             "repeats": self._repeat,
+            "crashes": self._crash,
         }
+        self._points = itertools.cycle(POINTS)
 
     async def run(self, plan: list[tuple[float, str]]) -> None:
         """Until the last fault is over and everything runs again."""
@@ -114,6 +121,28 @@ class Faults:
         await asyncio.sleep(self._rng.uniform(0, 0.5))
         self._house.begin(name)
         self._busy.remove(name)
+
+    async def _crash(self) -> None:
+        """Arms the next point, and sees to it that somebody gets there; those who died there are started again."""
+        point = next(self._points)
+        file = armed(self._house.crashes, point)
+        async with self._crashing[point]:
+            file.touch()
+            if point == "T12":
+                self._history.add("fault", what="flushes")
+                await self._flush()
+            for tries in range(300):
+                if not file.exists():
+                    self._history.add("crashed", what=point)
+                    break
+                if point == "T13" and tries % 50 == 0:
+                    await self._kill("controller")
+                await asyncio.sleep(0.1)
+            file.unlink(missing_ok=True)
+        await asyncio.sleep(self._rng.uniform(0.1, 0.5))
+        for name in self._house.fallen():
+            if name not in self._busy:
+                self._house.begin(name)
 
     async def _pause(self, role: str, longer_than_s: float) -> None:
         name = await self._chosen(role)

@@ -38,7 +38,7 @@ class House:
         environment: Mapping[str, str] | None = None,
     ) -> None:
         self.folder, self.cluster = folder, cluster
-        for name in ("models", "redis", "kafka", "s3"):
+        for name in ("models", "redis", "kafka", "s3", "crashes"):
             (folder / name).mkdir()
         (folder / "models" / "models.yaml").write_text(MODELS)
         (folder / "models" / "toy.safetensors").write_bytes(b"weights")
@@ -63,6 +63,7 @@ class House:
             ),
             **({name: str(value) for name, value in self.s3.settings.items()} if self.s3 else {}),
         }
+        self.crashes = folder / "crashes"
         self._mutant = [mutant] if mutant else []
         self._environment = dict(environment or {})
         self._pids: dict[str, int] = {}
@@ -115,6 +116,10 @@ class House:
 
     def lives(self, name: str) -> bool:
         return Path(f"/proc/{self._pids[name]}").exists()
+
+    def fallen(self) -> list[str]:
+        """Those that were begun and do not live."""
+        return [name for name in self._pids if not self.lives(name)]
 
     def pid(self, name: str) -> int:
         return self._pids[name]

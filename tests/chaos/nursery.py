@@ -15,7 +15,7 @@ from collections.abc import Callable, Coroutine
 from pathlib import Path
 from typing import Any
 
-from tests.chaos import hurry
+from tests.chaos import crash, hurry
 
 Role = Callable[..., Coroutine[Any, Any, None]]
 
@@ -33,6 +33,8 @@ def roles_of(mutants: list[str]) -> dict[str, Role]:
 
     for name in mutants:
         MUTANTS[name].change()
+    if folder := os.environ.get("CHAOS_CRASHES"):
+        crash.install(Path(folder))
 
     async def one_worker(settings: Any, number: str) -> None:
         async with roles._services(settings) as services:

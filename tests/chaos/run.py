@@ -76,7 +76,8 @@ class Verdict:
 
 def carry_out(plan: Plan, folder: Path) -> Verdict:
     """Runs it for real; `folder` is empty, and keeps the logs of the house."""
-    house = House(folder, plan.names, plan.limit, plan.cluster, plan.mutant)
+    crashes = {"CHAOS_CRASHES": str(folder / "crashes")} if plan.counts.crashes else None
+    house = House(folder, plan.names, plan.limit, plan.cluster, plan.mutant, crashes)
     with running(house, plan.workers, plan.controllers):
         return asyncio.run(_carried_out(plan, house))
 
@@ -146,4 +147,5 @@ def _numbers(history: History) -> dict[str, Any]:
         "outcomes": sum(map(len, outcomes.values())),
         "callbacks": kinds["callback"],
         "pictures fetched": kinds["fetched"],
+        "crashed at": Counter(event.said["what"] for event in history.events if event.kind == "crashed"),
     }
