@@ -11,6 +11,7 @@ import httpx
 
 from benchmarks.promises.trial import Figure, Trial, accepted, trial
 from server.bucket import IMAGES, Bucket, BucketUnavailableError
+from server.controller.keeping import keep
 from server.controller.sweep import Sweeper
 from server.services import bucket_of
 from server.task import RETENTION_S
@@ -23,7 +24,7 @@ OTHERS = ("24h", "7d", "30d")
 async def deletion(scale: float) -> Figure:
     """Watches the shortest tier in real time, and sweeps the others by a clock that is set forward."""
     count = max(round(IMAGES_EACH * scale), 20)
-    async with trial(workers=4) as one:
+    async with trial(workers=4, s3_timeout_s="20") as one:
         bucket = bucket_of(one.house.settings)
         answers = await one.steadily(20, count / 20, retention="5m")
         views = (await one.ended(accepted(answers))).values()
@@ -78,7 +79,7 @@ async def _wrongly_swept(bucket: Bucket, tier: str, views: list[dict[str, Any]])
     """Sweeps just before the first of them expires, and when the last one must be gone."""
     life_s = RETENTION_S[tier]
     assert all(abs(_expires(view) - time.time() - life_s) < life_s for view in views)
-    await Sweeper(bucket, lambda: min(map(_expires, views)) - 1).sweep_images()
+    await keep(Sweeper(bucket, lambda: min(map(_expires, views)) - 1).sweep_images, "sweeping early")
     there = len(await bucket.keys(f"{IMAGES}/{tier}"))
-    await Sweeper(bucket, lambda: max(map(_expires, views)) + GONE_S).sweep_images()
+    await keep(Sweeper(bucket, lambda: max(map(_expires, views)) + GONE_S).sweep_images, "sweeping late")
     return len(views) - there + len(await bucket.keys(f"{IMAGES}/{tier}"))

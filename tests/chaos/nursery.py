@@ -53,7 +53,8 @@ def live(role: Role, number: str) -> None:
     from server.settings import Settings
 
     os.setsid()
-    signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+    for changed in (signal.SIGCHLD, signal.SIGTERM):
+        signal.signal(changed, signal.SIG_DFL)
     with Path(os.devnull).open() as nothing:
         os.dup2(nothing.fileno(), 0)
     os.dup2(2, 1)
@@ -65,7 +66,8 @@ def live(role: Role, number: str) -> None:
 def main() -> None:
     roles = roles_of(sys.argv[1:])
     signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # nobody has to bury the dead
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # whoever asked for roles ends them
+    for told in (signal.SIGINT, signal.SIGTERM):  # whoever asked for roles ends them
+        signal.signal(told, signal.SIG_IGN)
     gc.freeze()
     answers = os.fdopen(os.dup(1), "w", buffering=1)
     answers.write("ready\n")
