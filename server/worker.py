@@ -23,6 +23,8 @@ PROGRESS_EVERY_S = 0.1
 PARK_S = 10.0
 """For the tasks that are parked to reach the bucket; a step takes less than a second of it."""
 RESTART_S = (0.1, 1.0, 5.0, 15.0)
+IN_HAND = 16
+"""Results that may wait for the bucket or the log, some of them 12 MB of pixels an image; then no more are made."""
 
 
 class Worker:
@@ -96,7 +98,10 @@ class Worker:
     def _room(self) -> int:
         if self._device is None or self._device.vitals is None or not self._device.alive:
             return 0
-        return self._device.vitals.capacity - sum(attempt.on_device for attempt in self._attempts.values())
+        on_device = sum(attempt.on_device for attempt in self._attempts.values())
+        if len(self._attempts) - on_device >= IN_HAND:
+            return 0
+        return self._device.vitals.capacity - on_device
 
     # --- leases
 
@@ -160,6 +165,7 @@ class Worker:
                 await self._report(attempt, outcome)
         finally:
             del self._attempts[attempt.lease.token]
+            self._moved.set()
 
     async def _outcome(self, attempt: Attempt) -> Outcome | None:
         """What is to be reported; None where another attempt will do that."""

@@ -91,20 +91,17 @@ class Trial:
     async def ended(
         self, ids: Iterable[str], within_s: float = 180.0, tenant: str = TENANT
     ) -> dict[str, dict[str, Any]]:
-        """Those that end in time, as they end."""
-        left, found = set(ids), dict[str, dict[str, Any]]()
-        deadline, few = time.monotonic() + within_s, asyncio.Semaphore(ASK_AT_ONCE)
-
-        async def ask(task_id: str) -> None:
-            async with few:
-                view = await self.look(task_id, tenant)
-            if view.get("status") in FINAL:
-                found[task_id] = view
-                left.discard(task_id)
-
+        """Those that end in time, as they end; a few are asked for at a time, for asking is work too."""
+        left, found = list(dict.fromkeys(ids)), dict[str, dict[str, Any]]()
+        deadline = time.monotonic() + within_s
         while left and time.monotonic() < deadline:
-            await asyncio.gather(*map(ask, list(left)))
-            await asyncio.sleep(0.25 if left else 0)
+            asked = left[:ASK_AT_ONCE]
+            views = await asyncio.gather(*(self.look(task_id, tenant) for task_id in asked))
+            ended = {task_id: view for task_id, view in zip(asked, views, strict=True) if view.get("status") in FINAL}
+            found |= ended
+            left = [task_id for task_id in left if task_id not in ended]
+            if len(ended) < len(asked):
+                await asyncio.sleep(0.25)
         return found
 
     def runs(self, what: str = "began") -> list[dict[str, Any]]:
