@@ -53,8 +53,8 @@ async def recall_callbacks(bucket: Bucket, queue: Queue) -> None:
 async def recall_ended(bucket: Bucket, queue: Queue, count: int = ENDED_RECALLED) -> None:
     """The last `count` results, the oldest first; the logs have long forgotten most of them.
 
-    They are found by the records of usage, which lie in a folder for each day: a month has millions of manifests, and no
-    order in which the newest come first.
+    They are found by the records of usage, which lie in a folder for each day: a month has millions of manifests, and
+    no order in which the newest come first.
     """
     newest: list[str] = []
     for day in reversed(await bucket.folders(USAGE)):
