@@ -15,7 +15,7 @@ from tests.tools import TOOLS, alone, free_ports, installed
 
 VERSION = "4.1.1"
 JARS = TOOLS / f"kafka-{VERSION}"
-START_S = 60
+START_S = 150
 HEAP = ["-Xmx512m", "-XX:TieredStopAtLevel=1", "-XX:+UseSerialGC"]
 
 POM = f"""<project xmlns="http://maven.apache.org/POM/4.0.0">

@@ -93,10 +93,15 @@ class Faults:
     async def run(self, plan: list[tuple[float, str]]) -> None:
         """Until the last fault is over and everything runs again."""
         began = asyncio.get_running_loop().time()
+        crashes = any(kind == "crashes" for _, kind in plan)
+        keeping = asyncio.create_task(self._keep_alive()) if crashes else None
         async with asyncio.TaskGroup() as group:
             for at_s, kind in plan:
                 await asyncio.sleep(max(0.0, began + at_s - asyncio.get_running_loop().time()))
                 group.create_task(self._do(kind))
+        if keeping is not None:
+            await asyncio.sleep(1)  # who died last is started too
+            keeping.cancel()
 
     async def _do(self, kind: str) -> None:
         self._history.add("fault", what=kind)
@@ -139,10 +144,15 @@ class Faults:
                     await self._kill("controller")
                 await asyncio.sleep(0.1)
             file.unlink(missing_ok=True)
-        await asyncio.sleep(self._rng.uniform(0.1, 0.5))
-        for name in self._house.fallen():
-            if name not in self._busy:
-                self._house.begin(name)
+
+    async def _keep_alive(self) -> None:
+        """Starts again, for ever, who died at a point; those that another fault has in hand are its own to start."""
+        while True:
+            await asyncio.sleep(self._rng.uniform(0.1, 0.5))
+            for name in self._house.fallen():
+                if name not in self._busy:
+                    self._history.add("fault", what=f"{name} is started again")
+                    self._house.begin(name)
 
     async def _pause(self, role: str, longer_than_s: float) -> None:
         name = await self._chosen(role)

@@ -19,7 +19,7 @@ from tests.kafka_server import KafkaServer
 from tests.redis_server import RedisServer, free_port
 from tests.s3_server import S3Server
 
-START_S = 90
+START_S = 180
 MODELS = "models: [{name: toy, path: toy.safetensors, family: sd1, default: true, aliases: [v1.5, general]}]\n"
 
 
