@@ -32,6 +32,8 @@ LONG = Counts(
     broker_kills=4,
     s3_outages=4,
     repeats=50,
+    network_delays=10,
+    network_cuts=6,
 )
 EACH_POINT = 20
 INVARIANTS = ("I1", "I2", "I3", "I6", "I7", "I8", "I11", "I13", "I16")

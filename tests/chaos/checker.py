@@ -231,5 +231,5 @@ def allowed(counts: Counts, history: History, workers: int) -> int:
     """What was under way where a fault struck: all that a worker or its device had; with Redis, every lease."""
     poison = DEATHS_AT_MOST * sum(one.poison for one in history.wanted)
     killed = counts.worker_kills + counts.worker_pauses + counts.worker_drains + counts.device_kills + counts.crashes
-    devices = killed + poison
-    return CAPACITY * (devices + workers * counts.redis_losses)
+    cut = counts.network_cuts + counts.network_delays
+    return CAPACITY * (killed + poison + workers * (counts.redis_losses + cut))

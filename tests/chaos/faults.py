@@ -23,6 +23,7 @@ from tests.chaos.hurry import LEAD_S, LEASE_S
 
 DOWN_S = (0.5, 3.0)
 """How long something that was stopped stays away."""
+LATE_S, CUT_S = (0.1, 0.5), (2.0, 8.0)
 CALM_S = 1.0
 
 
@@ -43,12 +44,18 @@ class Counts:
     broker_kills: int = 0
     s3_outages: int = 0
     repeats: int = 0
+    network_delays: int = 0
+    network_cuts: int = 0
     crashes: int = 0
     """At named points (tests/chaos/crash.py), in turn."""
 
     @classmethod
     def names(cls) -> list[str]:
         return [field.name for field in fields(cls)]
+
+    @property
+    def hurts_network(self) -> bool:
+        return bool(self.network_delays + self.network_cuts)
 
     @property
     def redis_losses(self) -> int:
@@ -86,6 +93,8 @@ class Faults:
             "broker_kills": lambda: self._restart("kafka", self._house.kafka),
             "s3_outages": lambda: self._restart("s3", self._house.s3),
             "repeats": self._repeat,
+            "network_delays": self._delay_network,
+            "network_cuts": self._cut_network,
             "crashes": self._crash,
         }
         self._points = itertools.cycle(POINTS)
@@ -194,6 +203,22 @@ class Faults:
             server.stop()
             await asyncio.sleep(self._rng.uniform(*DOWN_S))
             await asyncio.to_thread(server.start)
+
+    async def _delay_network(self) -> None:
+        """Every piece that passes is late; answers still come in time."""
+        name = self._rng.choice(sorted(self._house.network))
+        async with self._below[name]:
+            self._house.network[name].delay_s = self._rng.uniform(*LATE_S)
+            await asyncio.sleep(self._rng.uniform(*DOWN_S))
+            self._house.network[name].delay_s = 0.0
+
+    async def _cut_network(self) -> None:
+        """Nobody is told: who waits for an answer waits until it has no patience any more."""
+        name = self._rng.choice(sorted(self._house.network))
+        async with self._below[name]:
+            self._house.network[name].cut()
+            await asyncio.sleep(self._rng.uniform(*CUT_S))
+            self._house.network[name].mend()
 
     async def _repeat(self) -> None:
         """Records that come twice, and a late outcome of somebody who had lost the task."""

@@ -15,6 +15,7 @@ from pathlib import Path
 import httpx
 
 from server.settings import Settings
+from tests.chaos.proxy import Proxy
 from tests.kafka_server import KafkaServer
 from tests.redis_server import RedisServer, free_port
 from tests.s3_server import S3Server
@@ -26,7 +27,7 @@ MODELS = "models: [{name: toy, path: toy.safetensors, family: sd1, default: true
 class House:
     """`tenants` may each have `limit` unfinished tasks; the key of one is its name. Without `cluster` the logs are in
     SQLite and the images in a folder, which one controller alone may use. `environment` is what the roles and their
-    devices find there besides."""
+    devices find there besides. With a `network`, Redis and S3 are reached through one that can be hurt."""
 
     def __init__(
         self,
@@ -36,6 +37,7 @@ class House:
         cluster: bool,
         mutant: str = "",
         environment: Mapping[str, str] | None = None,
+        network: bool = False,
     ) -> None:
         self.folder, self.cluster = folder, cluster
         for name in ("models", "redis", "kafka", "s3", "crashes"):
@@ -63,10 +65,19 @@ class House:
             ),
             **({name: str(value) for name, value in self.s3.settings.items()} if self.s3 else {}),
         }
+        self.network = self._put_network_between() if network else {}
         self.crashes = folder / "crashes"
         self._mutant = [mutant] if mutant else []
         self._environment = dict(environment or {})
         self._pids: dict[str, int] = {}
+
+    def _put_network_between(self) -> dict[str, Proxy]:
+        proxies = {name: Proxy(server.port) for name, server in (("redis", self.redis), ("s3", self.s3)) if server}
+        places = {"redis": "queue", "s3": "s3_endpoint"}
+        for name, proxy in proxies.items():
+            server = getattr(self, name)
+            self.given[places[name]] = self.given[places[name]].replace(f":{server.port}", f":{proxy.port}")
+        return proxies
 
     @property
     def settings(self) -> Settings:
@@ -78,6 +89,8 @@ class House:
         if self.kafka and self.s3:
             self.kafka.start()
             self.s3.start()
+        for proxy in self.network.values():
+            proxy.start()
         environment = os.environ | {f"HUA_{name.upper()}": value for name, value in self.given.items()}
         environment |= {"CHAOS_RUNS": str(self.folder / "runs"), "OMP_NUM_THREADS": "1", **self._environment}
         with (self.folder / "house.log").open("a") as lines:
@@ -142,6 +155,8 @@ class House:
             self._nursery.stdin.close()
             self._nursery.stdout.close()
             self._nursery.wait()
+        for proxy in self.network.values():
+            proxy.stop()
         for server in (self.redis, self.kafka, self.s3):
             if hasattr(server, "_process"):
                 server.stop()

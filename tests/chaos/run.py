@@ -77,7 +77,7 @@ class Verdict:
 def carry_out(plan: Plan, folder: Path) -> Verdict:
     """Runs it for real; `folder` is empty, and keeps the logs of the house."""
     crashes = {"CHAOS_CRASHES": str(folder / "crashes")} if plan.counts.crashes else None
-    house = House(folder, plan.names, plan.limit, plan.cluster, plan.mutant, crashes)
+    house = House(folder, plan.names, plan.limit, plan.cluster, plan.mutant, crashes, plan.counts.hurts_network)
     with running(house, plan.workers, plan.controllers):
         return asyncio.run(_carried_out(plan, house))
 
