@@ -70,6 +70,8 @@ class View:
     worker: str = ""
     stale: bool = False
     """The queue came back with less than it knew, and reads the logs again: the task may have ended since."""
+    accepted: bool = True
+    """False while nobody has said that it is in the log: whoever was about to write it there may have died."""
 
     @classmethod
     def settled(cls, manifest: Manifest) -> View:
@@ -147,7 +149,8 @@ class Queue(Protocol):
     async def admit(self, task: Task, limit: int) -> View | None:
         """Takes one of the tenant's `limit` slots for `task`, before it is published; raises TaskLimitError.
 
-        Answers the View of the task instead if one of this id is known already (an Idempotency-Key used twice).
+        Answers the View of the task instead if one of this id is known already (an Idempotency-Key used twice); unless
+        that says that it is accepted, the caller has to publish it too.
         An admitted task is not handed out until it is ingested.
         """
 

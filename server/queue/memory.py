@@ -260,6 +260,7 @@ class MemoryQueue:
             started_at=live.started_at,
             progress=live.progress,
             worker=live.lease.worker if live.lease else "",
+            accepted=live.ingested,
         )
 
 

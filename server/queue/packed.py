@@ -51,6 +51,7 @@ def view(reply: Sequence[bytes]) -> View:
         progress=_progress(fields),
         worker=fields.get("worker", b"").decode(),
         stale="stale" in fields,
+        accepted=state != "admitted",
     )
 
 

@@ -90,9 +90,11 @@ async def test_an_admitted_task_is_queued_but_not_handed_out_before_it_is_in_the
     await queue.admit(task, 1)
     assert (await queue.find(task.id)).status is Status.QUEUED
     assert (await queue.find(task.id)).position == 1
+    assert not (await queue.admit(task, 1)).accepted
     assert (await queue.overview()).queued == 1
     assert await queue.lease("w", (), 0) is None
     await queue.ingest(task)
+    assert (await queue.admit(task, 1)).accepted
     assert (await lease(queue)).task == task
 
 
