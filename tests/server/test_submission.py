@@ -119,9 +119,10 @@ async def test_a_repeated_key_is_accepted_only_with_the_task_in_the_log(services
     async def killed(task):
         raise KilledError
 
-    with monkeypatch.context() as patch, pytest.raises(KilledError):
+    with monkeypatch.context() as patch:
         patch.setattr(services.broker, "publish_task", killed)
-        await submit(services, KEYED)
+        with pytest.raises(KilledError):
+            await submit(services, KEYED)
     view = await submit(services, KEYED)
     async for _, logged in services.broker.tasks():
         assert logged == view.task
