@@ -1,5 +1,5 @@
 # `make serve` and `make test` need Python 3.11+ and nothing else: uv comes into .tools, everything else into .venv.
-.PHONY: serve test chaos chaos-mutants check format
+.PHONY: serve test chaos chaos-mutants check format k8s
 .DEFAULT_GOAL := serve
 
 UV := $(shell command -v uv 2>/dev/null || echo .tools/bin/uv)
@@ -27,6 +27,11 @@ check: .venv/ready
 format: .venv/ready
 	$(RUN) ruff check --fix
 	$(RUN) ruff format
+
+# What is made from settings.py and the chart: the schema of its values, and the plain manifests.
+k8s: .venv/ready
+	$(RUN) python -m helm.schema
+	$(RUN) python -m tests.helm.chart
 
 .venv/ready: pyproject.toml uv.lock | $(UV)
 	$(UV) sync --frozen --extra device

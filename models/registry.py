@@ -82,6 +82,16 @@ class Registry:
         with self.changed:
             return self._residence.weight("device")
 
+    @property
+    def loads(self) -> dict[str, int]:
+        """Models brought to the device so far, by where they came from: disk or host."""
+        return dict(self._residence.loads)
+
+    @property
+    def evictions(self) -> dict[str, int]:
+        """Models sent away so far for others to come, by where they went: host or disk."""
+        return dict(self._residence.evictions)
+
     def close(self) -> None:
         """Ends the background thread; holds that wait never become ready."""
         with self.changed:

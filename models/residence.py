@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import logging
 import time
+from collections import Counter
 from collections.abc import Callable, Collection
 from dataclasses import dataclass, field
 from typing import Literal
@@ -49,6 +50,10 @@ class Residence:
     load: Load
     slots: dict[str, Slot] = field(init=False)
     uses: int = 0
+    loads: Counter[str] = field(default_factory=Counter)
+    """Models brought to the device, by where they came from."""
+    evictions: Counter[str] = field(default_factory=Counter)
+    """Models sent away from it, by where they went."""
 
     def __post_init__(self) -> None:
         self.slots = {entry.name: Slot(entry, entry.bytes) for entry in self.catalog}
@@ -86,6 +91,7 @@ class Residence:
             raise
         slot.bytes = slot.model.bytes
         slot.place = "device"
+        self.loads[origin] += 1
         log.info("%s: from %s in %.1f s, %d MB", slot.entry.name, origin, time.monotonic() - began, slot.bytes >> 20)
 
     def send_away(self, slot: Slot, coming: Slot) -> None:
@@ -100,6 +106,7 @@ class Residence:
             slot.place = "host"
         if self.device.type == "cuda":
             torch.cuda.empty_cache()
+        self.evictions[slot.place] += 1
         log.info("%s: to %s", slot.entry.name, slot.place)
 
     def _drop(self, slot: Slot) -> None:

@@ -35,7 +35,7 @@ if TYPE_CHECKING:
 class Params(BaseModel):
     """What a caller may say to a task type; unknown names are refused, so that a typing error is never ignored."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True, populate_by_name=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, populate_by_name=True, hide_input_in_errors=True)
 
     @property
     def seeds(self) -> tuple[int, ...]:

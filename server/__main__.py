@@ -6,8 +6,10 @@ import argparse
 import asyncio
 import sys
 from collections.abc import Callable
+from pathlib import Path
 
-from models import catalog
+from models import catalog, checksums
+from models.checksums import ChecksumError
 from models.entry import CatalogError
 from server import keys
 from server.logs import set_up_logs
@@ -24,7 +26,7 @@ def main() -> None:
         settings = Settings.load()
         set_up_logs(settings)
         run(arguments, settings)
-    except (SettingsError, CatalogError) as error:
+    except (SettingsError, CatalogError, ChecksumError) as error:
         sys.exit(f"hua: {error}")
 
 
@@ -42,10 +44,21 @@ def _parser() -> argparse.ArgumentParser:
     command("controller", _controller, "feed the queue from the log, settle outcomes, send callbacks, sweep")
     worker = command("worker", _worker, "run tasks on one device")
     worker.add_argument("--device", help="auto, cpu or cuda:N; default HUA_DEVICE")
-    command("models", _models, "list the models that models.yaml names")
+    _add_models(command("models", _models, "list the models that models.yaml names"))
     command("settings", _settings, "print the table of settings")
+    command("metrics", _metrics, "print the table of metrics")
     _add_keys(commands.add_parser("keys", help="make, list and revoke API keys"))
     return parser
+
+
+def _add_models(parser: argparse.ArgumentParser) -> None:
+    deeds = parser.add_subparsers(metavar="DEED")
+    verify = deeds.add_parser("verify", help=f"compare the files of a folder with its {checksums.FILE}")
+    verify.set_defaults(run=_verify_models)
+    verify.add_argument("folder", type=Path, nargs="?", help="default HUA_MODELS_DIR")
+    then = verify.add_mutually_exclusive_group()
+    then.add_argument("--mark", action="store_true", help="leave word in the folder that it was verified")
+    then.add_argument("--wait", type=float, metavar="SECONDS", help="read nothing; wait until it was verified")
 
 
 def _add_keys(parser: argparse.ArgumentParser) -> None:
@@ -95,8 +108,25 @@ def _models(arguments: argparse.Namespace, settings: Settings) -> None:
         print(f"{entry.name:20} {entry.family:8} {entry.bytes / 2**20:9.1f} MiB  {names}")  # noqa: T201
 
 
+def _verify_models(arguments: argparse.Namespace, settings: Settings) -> None:
+    folder: Path = arguments.folder or settings.models_path
+    if arguments.wait is not None:
+        checksums.wait(folder, arguments.wait)
+        return
+    count = checksums.verify(folder, lambda name: print(f"{name}: as listed", flush=True))  # noqa: T201
+    if arguments.mark:
+        checksums.mark(folder)
+    print(f"{count} files are as {folder / checksums.FILE} lists them")  # noqa: T201
+
+
 def _settings(arguments: argparse.Namespace, settings: Settings) -> None:
     print(Settings.table())  # noqa: T201
+
+
+def _metrics(arguments: argparse.Namespace, settings: Settings) -> None:
+    from server.metrics import table
+
+    print(table())  # noqa: T201
 
 
 def _new_key(arguments: argparse.Namespace, settings: Settings) -> None:

@@ -20,7 +20,7 @@ from models.catalog import MisfitError, UnknownModelError
 from pipelines import UnknownTaskTypeError
 from pipelines.refused import RefusedTaskTypeError
 from server.api import events, files, health, models, overview, pipelines, tasks, uploads, usage
-from server.api.around import Armor, BodyLimit, Stopwatch
+from server.api.around import Armor, BodyLimit, Stopwatch, Traced
 from server.api.dialects import every
 from server.api.dialects.dialect import DialectRoute
 from server.api.errors import Problem
@@ -41,6 +41,7 @@ from server.replay import NoCallbackError
 from server.services import Services
 from server.statements import Statements
 from server.submission import IdempotencyConflictError, InvalidParamsError, NotAllowedError, TooManyPixelsError
+from server.traces import tracing
 
 log = logging.getLogger(__name__)
 PAGE = Path(__file__).parent / "page"
@@ -105,6 +106,8 @@ def create_app(services: Services) -> FastAPI:
     app.add_middleware(BodyLimit, most=services.settings.max_upload + FORM_OVERHEAD)
     app.add_middleware(Armor, images_from=services.bucket.public_origin)
     app.add_middleware(Stopwatch)
+    if tracing():
+        app.add_middleware(Traced)
     if services.settings.cors:
         app.add_middleware(
             CORSMiddleware,

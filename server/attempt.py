@@ -22,6 +22,7 @@ from server.inputs import BadInputError, Inputs
 from server.messages import Advanced, Finished, Run
 from server.queue import Lease, Progress
 from server.task import RETENTION_S, Failure, Image, Kind, Outcome, Output, Status
+from server.traces import past
 
 log = logging.getLogger(__name__)
 LONGEST_PAUSE_S = 5.0
@@ -42,6 +43,7 @@ class Attempt:
         self._on_change = on_change
         self._started_at = time.time()
         self._seconds: dict[str, float] = {}
+        self._parts: Mapping[str, float] = {}
 
     async def run(self, device: Device | None) -> Outcome:
         """What came of the task; raises DeviceDiedError, DeviceGoneError or TaskParkedError, which say nothing
@@ -70,6 +72,11 @@ class Attempt:
         params: Params = pipelines.find(self.lease.task.type).Params.model_validate(self.lease.task.params)
         return params
 
+    @property
+    def stages(self) -> dict[str, float]:
+        """Seconds by stage; what the device did is told in its parts."""
+        return {stage: seconds for stage, seconds in self._seconds.items() if stage != "run"} | dict(self._parts)
+
     def _leave_device(self) -> None:
         self.on_device = False
         self._on_change(self)
@@ -89,7 +96,18 @@ class Attempt:
             raise DeviceGoneError("the device process is being started again")
         finished = await device.run(Run(self.lease.token, task.type, task.params, inputs, parked), self._note)
         self._seconds |= finished.seconds
+        self._parts = finished.parts
+        self._trace(finished)
         return finished
+
+    def _trace(self, finished: Finished) -> None:
+        """The device is asked nothing while it works, so what it did is traced from its end backwards."""
+        ended_at = time.time()
+        for part in ("decode", "denoise", "prepare", "load"):
+            seconds = finished.parts.get(part, 0.0) or finished.seconds.get(part, 0.0)
+            if seconds:
+                past(part, ended_at - seconds, ended_at)
+                ended_at -= seconds
 
     async def _parked(self) -> bytes:
         """Where an earlier attempt stood; empty if that is nowhere, or not to be had any more."""
@@ -181,6 +199,7 @@ class Attempt:
     def _spend(self, stage: str, began: float) -> float:
         now = time.monotonic()
         self._seconds[stage] = self._seconds.get(stage, 0.0) + now - began
+        past(stage, time.time() - (now - began), time.time())
         return now
 
 

@@ -21,6 +21,7 @@ from obstore.exceptions import BaseError
 from obstore.store import LocalStore, ObjectStore, S3Store
 from pydantic import ValidationError
 
+from server import metrics
 from server.task import Manifest, Retention
 
 log = logging.getLogger(__name__)
@@ -215,9 +216,11 @@ def _told_plainly(deed: str) -> Iterator[None]:
     try:
         yield
     except (BaseError, OSError) as error:
+        metrics.BUCKET.failed()
         raise BucketUnavailableError(
             f"the bucket would not {deed} ({reason(error)}); see that it can be reached, is writable and has room"
         ) from error
+    metrics.BUCKET.answered()
 
 
 def reason(error: Exception) -> str:

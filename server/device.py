@@ -13,11 +13,12 @@ import socket
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Callable
 from multiprocessing.connection import Connection
 from queue import SimpleQueue
 
-from server.messages import Abort, Advanced, Failed, Finished, FromDevice, Park, Parked, Run, ToDevice, Vitals
+from server.messages import Abort, Advanced, Failed, Finished, FromDevice, Park, Parked, Run, Tally, ToDevice, Vitals
 from server.settings import Settings
 
 STOP_S = 5.0
@@ -54,8 +55,12 @@ class Device:
     `child` is the module that it runs; it must speak `server/messages.py`.
     """
 
-    def __init__(self, settings: Settings, device: str, child: str = CHILD) -> None:
+    def __init__(
+        self, settings: Settings, device: str, child: str = CHILD, on_tally: Callable[[Tally], None] = lambda _: None
+    ) -> None:
         self.vitals: Vitals | None = None
+        self.heard_at = time.monotonic()
+        self._on_tally = on_tally
         self._ready = asyncio.Event()
         self._died = asyncio.Event()
         self._waiting: dict[str, asyncio.Future[Finished]] = {}
@@ -146,7 +151,10 @@ class Device:
             self._loop.call_soon_threadsafe(function, *args)
 
     def _take(self, message: FromDevice) -> None:
+        self.heard_at = time.monotonic()
         match message:
+            case Tally():
+                self._on_tally(message)
             case Vitals():
                 self.vitals = message
                 self._ready.set()
@@ -180,6 +188,7 @@ def torch_environment(settings: Settings) -> dict[str, str]:
         "HUA_DATA_DIR": str(settings.data_dir),
         "HUA_MODELS_DIR": str(settings.models_path),
         "HUA_HOST_MEMORY": str(int(settings.host_memory)),
+        "HUA_LOG_FORMAT": settings.log_format,
         "HUA_WARM_UP": str(settings.warm_up).lower(),
         "HF_HUB_OFFLINE": "1",
         "TOKENIZERS_PARALLELISM": "false",

@@ -13,6 +13,7 @@ import sys
 import threading
 import time
 from multiprocessing.connection import Connection
+from pathlib import Path
 from queue import Empty, SimpleQueue
 
 import torch
@@ -28,7 +29,8 @@ from pipelines.engine.parking import ParkedFormError, packed, unpacked
 from pipelines.engine.run import Parked
 from pipelines.engine.warmup import warm_up
 from server import messages
-from server.messages import Abort, FromDevice, Park, Run, ToDevice, Vitals
+from server.logs import about, set_up_logs
+from server.messages import Abort, FromDevice, Park, Run, Tally, ToDevice, Vitals
 from server.settings import Settings
 
 log = logging.getLogger(__name__)
@@ -53,6 +55,8 @@ class DeviceLoop:
         self._running: set[str] = set()
         self._told: Vitals | None = None
         self._told_at = 0.0
+        self._busy_s = 0.0
+        self._tallied_at = 0.0
 
     def run(self) -> None:
         for work in (self._read, self._write):
@@ -60,11 +64,20 @@ class DeviceLoop:
         idle = True
         while True:
             self._tell_vitals()
+            self._tell_tally()
             self._take_messages(wait_s=VITALS_S if not self._engine.busy else LOADING_S if idle else 0)
-            events = self._engine.step() if self._engine.busy else []
+            events = self._step()
             idle = not events
             for event in events:
                 self._tell(event)
+
+    def _step(self) -> list[Event]:
+        if not self._engine.busy:
+            return []
+        began = time.monotonic()
+        events = self._engine.step()
+        self._busy_s += time.monotonic() - began
+        return events
 
     def _take_messages(self, wait_s: float) -> None:
         """Everything that has come; waits for the first message where there is nothing else to do."""
@@ -94,13 +107,14 @@ class DeviceLoop:
         match event:
             case Advanced(attempt, step, steps, preview):
                 self._outbox.put(messages.Advanced(attempt, step, steps, preview))
-            case Finished(attempt, made, load_s, run_s):
+            case Finished(attempt, made, load_s, run_s, parts):
                 self._running.discard(attempt)
-                self._outbox.put(messages.Finished(attempt, made, {"load": load_s, "run": run_s}))
+                self._outbox.put(messages.Finished(attempt, made, {"load": load_s, "run": run_s}, parts))
             case Failed(attempt, code, message, trace):
                 self._running.discard(attempt)
                 if code == "internal":
-                    log.error("attempt %s: %s\n%s", attempt, message, trace)
+                    with about(attempt=attempt):
+                        log.error("attempt %s: %s\n%s", attempt, message, trace)
                 self._outbox.put(messages.Failed(attempt, code, message))
 
     def _tell_vitals(self) -> None:
@@ -113,6 +127,15 @@ class DeviceLoop:
         if vitals != self._told or time.monotonic() - self._told_at > 5 * VITALS_S:
             self._told, self._told_at = vitals, time.monotonic()
             self._outbox.put(vitals)
+
+    def _tell_tally(self) -> None:
+        """Once a second, for nobody waits for it."""
+        if time.monotonic() - self._tallied_at < VITALS_S:
+            return
+        self._tallied_at = time.monotonic()
+        memory = {"models": self._registry.bytes, "used": _used(self._device), "total": _memory_of(self._device)}
+        registry = self._registry
+        self._outbox.put(Tally(self._busy_s, dict(self._engine.steps), registry.loads, registry.evictions, memory))
 
     def _read(self) -> None:
         try:
@@ -155,6 +178,14 @@ def _memory_of(device: torch.device) -> int:
     return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
 
 
+def _used(device: torch.device) -> int:
+    """Bytes of the device that are taken: on a GPU by whomever, elsewhere by this process."""
+    if device.type == "cuda":
+        free, total = torch.cuda.mem_get_info(device)
+        return int(total - free)
+    return int(Path("/proc/self/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE")
+
+
 def _warm_up(registry: Registry, name: str, capacity: Capacity) -> None:
     with registry.acquire([name]) as hold:
         while not hold.wait(60):
@@ -163,12 +194,12 @@ def _warm_up(registry: Registry, name: str, capacity: Capacity) -> None:
 
 
 def main() -> None:
-    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s %(message)s")
     # Ctrl-C reaches the whole process group; the parent decides when the device stops.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
     connection = Connection(int(sys.argv[1]))
     settings = Settings.load()
+    set_up_logs(settings)
     device = _chosen(sys.argv[2])
     models = catalog.read(settings.models_path)
     budget = int(settings.device_memory or _memory_of(device) * MODELS_SHARE)

@@ -1,17 +1,33 @@
-"""Log lines: one a fact, for people or for machines."""
+"""Log lines: one a fact, for people or for machines. What users say is in none of them."""
 
 from __future__ import annotations
 
 import json
 import logging
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
 from datetime import UTC, datetime
 
 from server.settings import Settings
 
+_ABOUT: ContextVar[dict[str, str]] = ContextVar("about", default={})  # noqa: B039 - it is replaced, never changed
+
+
+@contextmanager
+def about(**facts: str) -> Iterator[None]:
+    """Lines that are logged in this block, and in asyncio tasks that begin in it, have these fields: `task`, `attempt`,
+    `worker`, `tenant`."""
+    token = _ABOUT.set(_ABOUT.get() | facts)
+    try:
+        yield
+    finally:
+        _ABOUT.reset(token)
+
 
 class JsonLines(logging.Formatter):
-    """One JSON object a line: time, level, logger, message, and the traceback if there is one."""
+    """One JSON object a line: time, level, logger, message, what it is `about`, and the traceback if there is one."""
 
     def format(self, record: logging.LogRecord) -> str:
         line = {
@@ -19,6 +35,7 @@ class JsonLines(logging.Formatter):
             "level": record.levelname.lower(),
             "logger": record.name,
             "message": record.getMessage(),
+            **_ABOUT.get(),
         }
         if record.exc_info:
             line["traceback"] = self.formatException(record.exc_info)
@@ -31,5 +48,6 @@ def set_up_logs(settings: Settings) -> None:
     text = logging.Formatter("%(asctime)s %(levelname)-7s %(name)s: %(message)s", "%H:%M:%S")
     lines.setFormatter(JsonLines() if settings.log_format == "json" else text)
     logging.basicConfig(level=logging.INFO, handlers=[lines], force=True)
+    logging.captureWarnings(True)
     for narrator in ("httpx", "httpcore", "uvicorn.error"):
         logging.getLogger(narrator).setLevel(logging.WARNING)

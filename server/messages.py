@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from pipelines.pipeline import Made
@@ -50,6 +50,21 @@ class Vitals:
 
 
 @dataclass(frozen=True, slots=True)
+class Tally:
+    """From the device: what it has counted since it began."""
+
+    busy_s: float = 0.0
+    steps: Mapping[int, int] = field(default_factory=dict)
+    """How many, by the rows of their batch."""
+    loads: Mapping[str, int] = field(default_factory=dict)
+    """Models brought to the device, by where they came from: disk, host."""
+    evictions: Mapping[str, int] = field(default_factory=dict)
+    """Models sent away, by where they went: host, disk."""
+    memory: Mapping[str, int] = field(default_factory=dict)
+    """Bytes of the device now, by kind: models, used, total."""
+
+
+@dataclass(frozen=True, slots=True)
 class Advanced:
     """From the device: one more step is done. `preview` is uint8 RGB at latent size, now and then."""
 
@@ -61,11 +76,13 @@ class Advanced:
 
 @dataclass(frozen=True, slots=True)
 class Finished:
-    """From the device: what became of the task, and seconds by stage."""
+    """From the device: what became of the task, and seconds by stage: load, run."""
 
     attempt: str
     made: Made
     seconds: Mapping[str, float]
+    parts: Mapping[str, float] = field(default_factory=dict)
+    """What the seconds of `run` went into: prepare, denoise, decode."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,4 +103,4 @@ class Failed:
 
 
 ToDevice = Run | Abort | Park
-FromDevice = Vitals | Advanced | Finished | Parked | Failed
+FromDevice = Vitals | Tally | Advanced | Finished | Parked | Failed

@@ -1,37 +1,255 @@
-"""Every metric that Hua exposes, by name. Labels are few and bounded: no tenants, prompts or task ids."""
+"""Every metric that Hua exposes, by name; docs/metrics.md is made from this file.
+
+Labels are few and bounded: no tenants, prompts or task ids. A role tells of its own deeds; what the queue knows, every
+api tells alike, and none while the queue does not answer.
+"""
 
 from __future__ import annotations
 
+import platform
+import time
+from collections.abc import Iterable
+from importlib.metadata import version
+from typing import TYPE_CHECKING, NamedTuple
+
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, ProcessCollector, generate_latest
+from prometheus_client.core import GaugeMetricFamily
+from prometheus_client.core import Metric as Family
+from prometheus_client.registry import Collector
 
-from server.queue import Overview
+if TYPE_CHECKING:
+    from server.queue import Overview
 
-REGISTRY = CollectorRegistry()
+REGISTRY, QUEUE_REGISTRY = CollectorRegistry(), CollectorRegistry()
 ProcessCollector(registry=REGISTRY)
 
-REQUEST_SECONDS = Histogram(
+SHORT_S = (0.002, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60)
+LONG_S = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300, 1800)
+ROWS = (1, 2, 4, 8, 16, 32, 64)
+PRESUMED_PACE_S = 2.0
+"""Seconds of a device for one unit of cost, until a worker has measured it: about what a T4 takes."""
+
+
+class Metric(NamedTuple):
+    """A row of the table."""
+
+    name: str
+    kind: str
+    labels: tuple[str, ...]
+    roles: str
+    meaning: str
+
+
+METRICS: list[Metric] = []
+
+
+def _counter(roles: str, name: str, meaning: str, *labels: str) -> Counter:
+    METRICS.append(Metric(f"{name}_total", "counter", labels, roles, meaning))
+    return Counter(name, meaning, labels, registry=REGISTRY)
+
+
+def _gauge(roles: str, name: str, meaning: str, *labels: str, of_queue: bool = False) -> Gauge:
+    METRICS.append(Metric(name, "gauge", labels, roles, meaning))
+    return Gauge(name, meaning, labels, registry=QUEUE_REGISTRY if of_queue else REGISTRY)
+
+
+def _histogram(roles: str, name: str, meaning: str, *labels: str, buckets: tuple[float, ...]) -> Histogram:
+    METRICS.append(Metric(name, "histogram", labels, roles, meaning))
+    return Histogram(name, meaning, labels, buckets=buckets, registry=REGISTRY)
+
+
+class Age(Collector):
+    """A gauge of the seconds since some unix time. Roles that were never told one do not tell it: 0 would say that all
+    is well."""
+
+    def __init__(self, roles: str, name: str, meaning: str) -> None:
+        METRICS.append(Metric(name, "gauge", (), roles, meaning))
+        self._name, self._meaning = name, meaning
+        self._told = False
+        self._at: float | None = None
+        REGISTRY.register(self)
+
+    def since(self, at: float | None) -> None:
+        """None: there is nothing now whose age could be told, and it is 0."""
+        self._told, self._at = True, at
+
+    def describe(self) -> Iterable[Family]:
+        return [GaugeMetricFamily(self._name, self._meaning)]
+
+    def collect(self) -> Iterable[Family]:
+        if self._told:
+            age_s = max(time.time() - self._at, 0.0) if self._at is not None else 0.0
+            yield GaugeMetricFamily(self._name, self._meaning, age_s)
+
+
+# --- http
+
+REQUEST_SECONDS = _histogram(
+    "api",
     "hua_http_request_seconds",
     "Time from a request's first byte to its answer's last one.",
-    ["method", "route", "status"],
-    buckets=(0.002, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60),
-    registry=REGISTRY,
+    "method",
+    "route",
+    "status",
+    buckets=SHORT_S,
 )
-TASKS_ACCEPTED = Counter("hua_tasks_accepted", "Tasks written to the log.", ["type"], registry=REGISTRY)
-TASKS_ENDED = Counter("hua_tasks_ended", "Tasks settled, by how they ended.", ["type", "status"], registry=REGISTRY)
-REQUESTS_REFUSED = Counter(
-    "hua_requests_refused", "Requests refused, by route and the error's code.", ["route", "code"], registry=REGISTRY
+REQUESTS_REFUSED = _counter(
+    "api", "hua_requests_refused", "Requests refused, by route and the error's code.", "route", "code"
 )
-TASKS_QUEUED = Gauge("hua_tasks_queued", "Tasks that wait for a worker.", registry=REGISTRY)
-TASKS_RUNNING = Gauge("hua_tasks_running", "Tasks that a worker has leased.", registry=REGISTRY)
-QUEUED_COST = Gauge("hua_queued_cost", "Work that waits, in units of one 512x512 image at 20 steps.", registry=REGISTRY)
-WORKERS = Gauge("hua_workers", "Workers that live, by state.", ["state"], registry=REGISTRY)
+
+# --- tasks
+
+TASKS_ACCEPTED = _counter("api", "hua_tasks_accepted", "Tasks written to the log.", "type", "class")
+TASKS_ENDED = _counter("controller", "hua_tasks_ended", "Tasks settled, by how they ended.", "type", "class", "status")
+FAILURES = _counter(
+    "controller", "hua_failures", "Tasks settled as failed, by the failure's code; poison is one.", "code"
+)
+IMAGES_MADE = _counter("controller", "hua_images_made", "Images of tasks that succeeded, hints not counted.", "type")
+TASK_SECONDS = _histogram(
+    "controller",
+    "hua_task_seconds",
+    "Time from accepting a task to the end of its work, of those that succeeded.",
+    "type",
+    "class",
+    buckets=LONG_S,
+)
+STAGE_SECONDS = _histogram(
+    "worker, controller",
+    "hua_stage_seconds",
+    "Time a task spends in each stage: wait (for a worker), fetch, load (waiting for models), prepare (prompt and "
+    "source encoded), denoise (steps or tiles), decode, encode (PNG, JPEG, WebP), upload, settle (from the end of "
+    "the work to its manifest), callback (one try).",
+    "stage",
+    buckets=LONG_S,
+)
+
+# --- the queue, as every api tells it
+
+TASKS_QUEUED = _gauge("api", "hua_tasks_queued", "Tasks that wait for a worker.", "class", of_queue=True)
+TASKS_RUNNING = _gauge("api", "hua_tasks_running", "Tasks that a worker has leased.", of_queue=True)
+QUEUED_COST = _gauge(
+    "api", "hua_queued_cost", "Work that waits, in units of one 512x512 image at 20 steps.", "class", of_queue=True
+)
+PACE = _gauge(
+    "api",
+    "hua_pace_seconds",
+    "Seconds of a device that a unit of cost takes, as workers measure it; 2 until they have.",
+    of_queue=True,
+)
+QUEUED_GPU_SECONDS = _gauge(
+    "api",
+    "hua_queued_gpu_seconds",
+    "Work that waits, in seconds of one device; that of a class is its cost times the pace.",
+    of_queue=True,
+)
+OLDEST_WAITING = _gauge(
+    "api", "hua_oldest_waiting_seconds", "How long ago the task was accepted that waits longest; 0 if none waits.",
+    of_queue=True,
+)  # fmt: skip
+CALLBACKS_WAITING = _gauge(
+    "api", "hua_callbacks_waiting", "Callbacks not delivered yet, those that are retried among them.", of_queue=True
+)
+CALLBACKS_DUE = _gauge("api", "hua_callbacks_due", "Callbacks whose time has come, not sent yet.", of_queue=True)
+WORKERS = _gauge("api", "hua_workers", "Workers that live, by state.", "state", of_queue=True)
+
+# --- what all depend on
+
+DEPENDENCY_UP = _gauge(
+    "all", "hua_dependency_up", "1 if the queue, the broker or the bucket answered when last asked, else 0.",
+    "dependency",
+)  # fmt: skip
+DEPENDENCY_ERRORS = _counter(
+    "all", "hua_dependency_errors", "Times that the queue, the broker or the bucket could not be used.", "dependency"
+)
+BUILD = _gauge("all", "hua_build_info", "1, with the version that runs.", "version", "python")
+BUILD.labels(version("hua"), platform.python_version()).set(1)
+
+# --- the worker and its device
+
+WORKER_READY = _gauge("worker", "hua_worker_ready", "1 while this worker takes tasks, else 0.")
+WORKER_TASKS = _gauge("worker", "hua_worker_tasks", "Tasks that this worker has in hand.")
+DEVICE_BUSY = _counter("worker", "hua_device_busy_seconds", "Seconds that the device worked; its rate is the share.")
+DEVICE_MEMORY = _gauge(
+    "worker",
+    "hua_device_memory_bytes",
+    "Memory of the device: models (what they take), used (by whomever), total.",
+    "kind",
+)
+DEVICE_DEATHS = _counter("worker", "hua_device_deaths", "Ends of the process that owns the device, none asked for.")
+BATCH_ROWS = _histogram(
+    "worker", "hua_batch_rows", "Rows of each step's batch; a guided image takes two.", buckets=ROWS
+)
+MODEL_LOADS = _counter("worker", "hua_model_loads", "Models brought to the device, from disk or host memory.", "origin")
+MODEL_EVICTIONS = _counter(
+    "worker", "hua_model_evictions", "Models sent away for others to come: to host memory or disk.", "target"
+)
+
+# --- the controller
+
+LEADING = _gauge("controller", "hua_controller_leading", "1 if this controller reads the logs, 0 if it stands by.")
+WORK_ERRORS = _counter("controller", "hua_controller_errors", "Times a work of it failed and was begun again.", "work")
+LEASES_EXPIRED = _counter("controller", "hua_leases_expired", "Leases whose worker fell silent.")
+CALLBACK_TRIES = _counter(
+    "controller", "hua_callback_tries", "Callbacks sent: delivered, again (to be retried), parked (given up).", "result"
+)
+UNSETTLED_AGE = Age(
+    "controller",
+    "hua_oldest_unsettled_seconds",
+    "How long ago the task was accepted that holds back the committed offset; 0 if none does.",
+)
+SWEEPER_LAG = Age("controller", "hua_sweeper_lag_seconds", "How long ago expired images were last swept to the end.")
+OBJECTS_SWEPT = _counter("controller", "hua_objects_swept", "Objects deleted because their time was over.")
 
 
-def exposition(overview: Overview) -> bytes:
-    """All metrics in the Prometheus text format, those of the queue as `overview` says they are now."""
-    TASKS_QUEUED.set(overview.queued)
+class Dependency:
+    """Notes whether something that we depend on answers."""
+
+    def __init__(self, name: str) -> None:
+        self._name = name
+
+    def answered(self) -> None:
+        DEPENDENCY_UP.labels(self._name).set(1)
+
+    def failed(self) -> None:
+        DEPENDENCY_UP.labels(self._name).set(0)
+        DEPENDENCY_ERRORS.labels(self._name).inc()
+
+
+QUEUE, BROKER, BUCKET = Dependency("queue"), Dependency("broker"), Dependency("bucket")
+
+
+def exposition(overview: Overview | None = None) -> bytes:
+    """All metrics in the Prometheus text format; those of the queue only with an `overview` of what it is like now."""
+    if overview is None:
+        return generate_latest(REGISTRY)
+    _show(overview)
+    return generate_latest(REGISTRY) + generate_latest(QUEUE_REGISTRY)
+
+
+def _show(overview: Overview) -> None:
+    pace_s = _pace(overview)
+    for line in overview.lines:
+        TASKS_QUEUED.labels(line.priority).set(line.count)
+        QUEUED_COST.labels(line.priority).set(line.cost)
+    PACE.set(pace_s)
+    QUEUED_GPU_SECONDS.set(sum(line.cost for line in overview.lines) * pace_s)
     TASKS_RUNNING.set(overview.running)
-    QUEUED_COST.set(overview.queued_cost)
+    OLDEST_WAITING.set(max(time.time() - overview.oldest_at, 0.0) if overview.oldest_at else 0.0)
+    CALLBACKS_WAITING.set(overview.callbacks)
+    CALLBACKS_DUE.set(overview.callbacks_due)
     for state in ("starting", "ready", "draining"):
         WORKERS.labels(state).set(sum(worker.state == state for worker in overview.workers))
-    return generate_latest(REGISTRY)
+
+
+def _pace(overview: Overview) -> float:
+    measured = [worker.pace_s for worker in overview.workers if worker.pace_s]
+    return sum(measured) / len(measured) if measured else PRESUMED_PACE_S
+
+
+def table() -> str:
+    """Every metric, its labels and its meaning, as a Markdown table."""
+    rows = []
+    for name, kind, labels, roles, meaning in METRICS:
+        shown = ", ".join(f"`{label}`" for label in labels)
+        rows.append(f"| `{name}` | {kind} | {shown} | {roles} | {meaning} |")
+    return "\n".join(["| Metric | Kind | Labels | Told by | Meaning |", "|---|---|---|---|---|", *rows])

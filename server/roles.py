@@ -11,18 +11,21 @@ import socket
 import subprocess
 import sys
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Iterator
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import uvicorn
-
+from server.device import CHILD, torch_environment
+from server.listener import answer, listen
+from server.monitor import Health, create_monitor, listen_nearby
 from server.services import Services, public_url
 from server.settings import Settings, SettingsError
 from server.tenants import Tenants
+from server.traces import set_up_traces
+
+if TYPE_CHECKING:
+    from server.controller import Controller
 
 log = logging.getLogger(__name__)
 Work = Coroutine[Any, Any, None]
-CLOSE_S = 3
-BACKLOG = 2048
 
 
 async def serve(settings: Settings) -> None:
@@ -30,18 +33,18 @@ async def serve(settings: Settings) -> None:
     Tenants(settings).check()  # before models are built, which takes its time
     with _listening(settings) as listener, _alone(settings):
         ensure_models(settings)
-        async with _services(settings) as services:
+        async with _services(settings, "serve") as services:
             from server.worker import Worker
 
-            worker = Worker(services, settings.device)
-            await _until_told(_controlling(services), worker.run(), _answering(services, listener), drain=worker.drain)
+            worker, controller = Worker(services, settings.device), _controller(services)
+            await _until_told(controller.run(), worker.run(), _answering(services, listener), drain=worker.drain)
 
 
 async def api(settings: Settings) -> None:
     """HTTP alone."""
     _need_shared_queue(settings, "api")
     with _listening(settings) as listener:
-        async with _services(settings) as services:
+        async with _services(settings, "api") as services:
             await _until_told(_answering(services, listener))
 
 
@@ -50,18 +53,19 @@ async def controller(settings: Settings) -> None:
     _need_shared_queue(settings, "controller")
     in_a_folder = settings.broker == "sqlite://"
     with _alone(settings) if in_a_folder else contextlib.nullcontext():
-        async with _services(settings) as services:
-            await _until_told(_controlling(services))
+        async with _services(settings, "controller") as services:
+            one = _controller(services)
+            await _until_told(one.run(), _watched(settings, one.health))
 
 
-async def worker(settings: Settings, device: str) -> None:
-    """One device alone."""
+async def worker(settings: Settings, device: str, child: str = CHILD) -> None:
+    """One device alone, owned by the module `child`."""
     _need_shared_queue(settings, "worker")
-    async with _services(settings) as services:
+    async with _services(settings, "worker") as services:
         from server.worker import Worker
 
-        one = Worker(services, device)
-        await _until_told(one.run(), drain=one.drain)
+        one = Worker(services, device, child)
+        await _until_told(one.run(), _watched(settings, one.health), drain=one.drain)
 
 
 def ensure_models(settings: Settings) -> None:
@@ -72,8 +76,6 @@ def ensure_models(settings: Settings) -> None:
         raise SettingsError(
             f"HUA_MODELS_DIR={settings.models_dir} has no models.yaml; write one, or unset it for toy models"
         )
-    from server.device import torch_environment
-
     log.info("no models yet: building small toy models in %s", settings.models_path)
     command = [sys.executable, "-m", "models.toy", str(settings.models_path)]
     subprocess.run(command, env=torch_environment(settings), check=True)
@@ -89,17 +91,13 @@ def _need_shared_queue(settings: Settings, role: str) -> None:
 
 def _listening(settings: Settings) -> socket.socket:
     """Taken before anything else is done, so that a port in use costs nothing but one line."""
-    family = socket.AF_INET6 if ":" in settings.host else socket.AF_INET
     try:
-        listener = socket.create_server((settings.host, settings.port), family=family, backlog=BACKLOG)
+        return listen(settings.host, settings.port)
     except OSError as error:
         raise SettingsError(
             f"cannot listen on {settings.host} port {settings.port} ({error.strerror}); "
             "stop what listens there, or set HUA_HOST or HUA_PORT"
         ) from error
-    # Connections inherit it; without, an answer in two parts waits 40 ms for the client to acknowledge the first.
-    listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-    return listener
 
 
 @contextlib.contextmanager
@@ -118,41 +116,38 @@ def _alone(settings: Settings) -> Iterator[None]:
 
 
 @contextlib.asynccontextmanager
-async def _services(settings: Settings) -> AsyncIterator[Services]:
+async def _services(settings: Settings, role: str) -> AsyncIterator[Services]:
+    end_traces = set_up_traces(settings, role)
     services = Services.from_settings(settings)
     try:
         yield services
     finally:
         await services.close()
+        await asyncio.to_thread(end_traces)
 
 
-async def _controlling(services: Services) -> None:
+def _controller(services: Services) -> Controller:
     from server.controller import Controller
 
-    await Controller.of(services).run()
+    return Controller.of(services)
 
 
 async def _answering(services: Services, listener: socket.socket) -> None:
     from server.app import create_app
 
-    config = uvicorn.Config(create_app(services), log_config=None, access_log=False, timeout_graceful_shutdown=CLOSE_S)
-    server = _Http(config)
-    serving = asyncio.create_task(server.serve(sockets=[listener]))
+    app = create_app(services)
     log.info("listening on %s", public_url(services.settings))
-    try:
-        await asyncio.shield(serving)
-    except asyncio.CancelledError:
-        server.should_exit = True
-        await serving
-        raise
+    await answer(app, listener)
 
 
-class _Http(uvicorn.Server):
-    """Uvicorn that leaves signals to its role."""
-
-    @contextlib.contextmanager
-    def capture_signals(self) -> Iterator[None]:
-        yield
+async def _watched(settings: Settings, health: Callable[[], Health]) -> None:
+    """Tells how a role without an API is."""
+    listener = listen_nearby(settings)
+    if listener is None:
+        await asyncio.Event().wait()
+        return
+    with listener:
+        await answer(create_monitor(health), listener)
 
 
 async def _until_told(*works: Work, drain: Callable[[], Awaitable[None]] | None = None) -> None:

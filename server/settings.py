@@ -11,8 +11,9 @@ from functools import cached_property
 from ipaddress import ip_address
 from pathlib import Path
 from typing import Annotated, Any, Literal
+from urllib.parse import quote
 
-from pydantic import ByteSize, Field, ValidationError, field_validator, model_validator
+from pydantic import ByteSize, Field, ValidationError, ValidationInfo, field_validator, model_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from server.allow import Allow
@@ -21,6 +22,7 @@ from server.task import Retention
 PREFIX = "HUA_"
 TESTS_PREFIX = "HUA_TEST_"
 _ORIGIN = re.compile(r"https?://[a-z0-9.-]+(:\d+)?|https?://\[[0-9a-f:]+\](:\d+)?")
+_LOGIN = re.compile(r"//[^@/?]*@")
 Listed = Annotated[tuple[str, ...], NoDecode]
 
 
@@ -42,11 +44,15 @@ class Settings(BaseSettings):
     )
     data_dir: Path = Field(Path(".data"), description="Logs, images and keys of a single machine live here.")
     models_dir: Path | None = Field(None, description="Folder with models.yaml; default HUA_DATA_DIR/models.")
+    broker_user: str = Field("", description="User for Kafka, if HUA_BROKER names none.")
+    broker_password: str = Field("", description="Password of HUA_BROKER_USER as it is, nothing escaped.")
     broker: str = Field(
         "sqlite://",
         description="Durable logs: sqlite:// (in HUA_DATA_DIR), or kafka://[USER:PASSWORD@]HOST:PORT,…/PREFIX?…, "
         "kafkas://… for TLS; docs/roles.md lists the options.",
     )
+    queue_user: str = Field("", description="User for Redis, if it has any and HUA_QUEUE names none.")
+    queue_password: str = Field("", description="Password for Redis as it is, nothing escaped.")
     queue: str = Field(
         "memory://",
         description="Live queue: memory:// (one process), or redis://[USER:PASSWORD@]HOST:PORT/DB, rediss://… for TLS, "
@@ -97,7 +103,32 @@ class Settings(BaseSettings):
     cors: Listed = Field((), description="Origins whose pages may use the API with a key, such as https://app.example.")
     secret: str = Field("", description="Signs result links and callbacks; default: made once in HUA_DATA_DIR/secret.")
     drain_s: float = Field(30.0, ge=0, description="Seconds that running tasks get to finish after Ctrl-C or SIGTERM.")
+    metrics_port: int = Field(
+        9090,
+        ge=0,
+        le=65535,
+        description="Port of a controller's or a worker's /metrics, /healthz, /readyz, or the next free one; 0: none.",
+    )
+    metrics_host: str = Field("", description="Address that HUA_METRICS_PORT is on; default HUA_HOST.")
     log_format: Literal["text", "json"] = Field("text", description="Log lines for people or for machines.")
+    traces: str = Field(
+        "", description="Collector of OpenTelemetry (OTLP over HTTP), as http://HOST:4318; needs hua[traces]."
+    )
+    log_prompts: bool = Field(False, description="Log the parameters of each task, and what its user wrote with them.")
+
+    @field_validator("broker", "queue")
+    @classmethod
+    def _log_in(cls, value: str, info: ValidationInfo) -> str:
+        """The address with its login, which may be told apart from it, as secrets are mounted."""
+        user, password = (info.data.get(f"{info.field_name}_{part}", "") for part in ("user", "password"))
+        if not (user or password):
+            return value
+        scheme, _, rest = value.partition("://")
+        if not rest:
+            raise ValueError("it has nobody to log in to; leave out its user and password")
+        if "@" in re.split(r"[/?]", rest, maxsplit=1)[0]:
+            raise ValueError("the address has a user or a password already; give them there or apart, not both")
+        return f"{scheme}://{quote(user, safe='')}:{quote(password, safe='')}@{rest}"
 
     @field_validator("egress_allow", "api_keys", "cors", mode="before")
     @classmethod
@@ -108,6 +139,13 @@ class Settings(BaseSettings):
     @classmethod
     def _read_rules(cls, value: tuple[str, ...]) -> tuple[str, ...]:
         Allow(value)
+        return value
+
+    @field_validator("traces")
+    @classmethod
+    def _check_collector(cls, value: str) -> str:
+        if value and not value.startswith(("http://", "https://")):
+            raise ValueError(f"{value!r} is no collector; write http://HOST:4318, without a path")
         return value
 
     @field_validator("cors")
@@ -180,7 +218,8 @@ class Settings(BaseSettings):
         name = str(first["loc"][0]).lower()
         where = f"{PREFIX}{name.upper()}"
         meaning = cls.model_fields[name].description
-        return f"{where} is {first['input']!r}: {message.removeprefix(where + ': ')}. It means: {meaning}"
+        said = _LOGIN.sub("//…@", f"{first['input']!r}")
+        return f"{where} is {said}: {message.removeprefix(where + ': ')}. It means: {meaning}"
 
     @classmethod
     def table(cls) -> str:

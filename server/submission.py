@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import hashlib
 import json
+import logging
 import time
 import uuid
 from collections.abc import Mapping, Sequence
@@ -22,13 +23,16 @@ from pipelines.references import with_references
 from server.broker import BrokerUnavailableError, RecordTooLargeError
 from server.complaint import complaint
 from server.inputs import Inputs
+from server.logs import about
 from server.metrics import TASKS_ACCEPTED
 from server.queue import QueueUnavailableError, View
 from server.record import UnknownTaskError, find_record
 from server.services import Services
 from server.task import Callback, Output, Priority, Retention, Status, Task
 from server.terms import Terms
+from server.traces import span, traceparent
 
+log = logging.getLogger(__name__)
 PLAIN = Output()
 _NAMESPACE = uuid.UUID("6f1f3c8e-5a0b-4f0e-9d0a-9a1d6c0de5b7")
 
@@ -108,6 +112,7 @@ async def submit(services: Services, submission: Submission) -> View:
         cost=pipeline.work(params).cost,
         weight=terms.weight,
         fingerprint=fingerprint,
+        traceparent=traceparent(),
     )
     return await _enqueue(services, task, terms.task_limit or services.settings.task_limit)
 
@@ -210,11 +215,15 @@ async def _enqueue(services: Services, task: Task, limit: int) -> View:
             return known
         task = known.task
     try:
-        await services.broker.publish_task(task)
+        with span("publish", side="producer", task=task.id):
+            await services.broker.publish_task(task)
     except (BrokerUnavailableError, RecordTooLargeError, asyncio.CancelledError):
         await services.queue.retract(task)
         raise
-    TASKS_ACCEPTED.labels(task.type).inc()
+    said = f": {json.dumps(task.params, ensure_ascii=False)}" if services.settings.log_prompts else ""
+    with about(task=task.id, tenant=task.tenant):
+        log.info("accepted %s %s%s", task.id, task.type, said)
+    TASKS_ACCEPTED.labels(task.type, task.priority).inc()
     with contextlib.suppress(QueueUnavailableError):
         # Intake would do the same a little later; the task is safe in the log already.
         await services.queue.ingest(task)

@@ -33,7 +33,7 @@ KINDS: tuple[Kind, ...] = ("image", "hint")
 
 
 class Frozen(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="ignore")
+    model_config = ConfigDict(frozen=True, extra="ignore", hide_input_in_errors=True)
 
 
 class Output(Frozen):
@@ -69,6 +69,8 @@ class Task(Frozen):
     """The tenant's part of the devices beside the others', as it was when the task was accepted."""
     fingerprint: str = ""
     """Hash of the request as sent, so that one Idempotency-Key with two bodies is noticed."""
+    traceparent: str = ""
+    """What every role's work on it is traced as a part of, if traces were on when it was accepted."""
 
 
 class Image(Frozen):

@@ -13,13 +13,20 @@ from server.attempt import LONGEST_PAUSE_S, Attempt
 from server.broker import BrokerUnavailableError
 from server.device import CHILD, Device, DeviceDiedError, DeviceGoneError, TaskParkedError
 from server.inputs import Inputs
+from server.logs import about
+from server.meter import Meter
+from server.metrics import DEVICE_DEATHS, STAGE_SECONDS, WORKER_READY, WORKER_TASKS
+from server.monitor import Health
 from server.queue import HEARTBEAT_S, Lease, QueueUnavailableError, Verdict, WorkerView
 from server.services import Services
-from server.task import POISON, Outcome
+from server.task import POISON, Outcome, Status
+from server.traces import past, span
 
 log = logging.getLogger(__name__)
 LEASE_WAIT_S = 5.0
 PROGRESS_EVERY_S = 0.1
+STALE_S = 120.0
+"""A device says every few seconds that it lives, but not in the middle of a step."""
 PARK_S = 10.0
 """For the tasks that are parked to reach the bucket; a step takes less than a second of it."""
 RESTART_S = (0.1, 1.0, 5.0, 15.0)
@@ -41,12 +48,23 @@ class Worker:
         self._tasks: set[asyncio.Task[None]] = set()
         self._moved = asyncio.Event()
         self._draining = False
+        self._meter = Meter()
 
     async def run(self) -> None:
         async with asyncio.TaskGroup() as group:
             group.create_task(self._keep_device())
             group.create_task(self._keep_leasing())
             group.create_task(self._keep_beating())
+
+    def health(self) -> Health:
+        """Not alive once a device that was ready has been silent for STALE_S: its process hangs."""
+        device = self._device
+        if device is None or device.vitals is None:
+            return Health(False, "the device is not ready")
+        silent_s = time.monotonic() - device.heard_at
+        if silent_s > STALE_S:
+            return Health(False, f"the device has not been heard of for {silent_s:.0f} s", alive=False)
+        return Health(not self._draining, "draining" if self._draining else "ready")
 
     async def drain(self) -> None:
         """Leases nothing more, lets running tasks end for HUA_DRAIN_S, then gives them back for another worker, which
@@ -73,7 +91,8 @@ class Worker:
         """Starts the device's process again whenever it dies, ever more slowly while it does not even get ready."""
         deaths = 0
         while not self._draining:
-            device = Device(self._services.settings, self._device_name, self._child)
+            device = Device(self._services.settings, self._device_name, self._child, self._meter.read)
+            self._meter.begin()
             try:
                 vitals = await device.ready()
                 self._device, deaths = device, 0
@@ -91,6 +110,7 @@ class Worker:
                 self._device = None
                 await device.stop()
             if not self._draining:
+                DEVICE_DEATHS.inc()
                 pause_s = RESTART_S[min(deaths, len(RESTART_S) - 1)]
                 log.error("the device process ended with %s; starting another in %g s", code, pause_s)
                 await asyncio.sleep(pause_s)
@@ -152,20 +172,33 @@ class Worker:
             return True
 
     def _begin(self, lease: Lease) -> Attempt:
+        if not (lease.deaths or lease.parked):
+            now, accepted_at = time.time(), lease.task.created_at
+            STAGE_SECONDS.labels("wait").observe(max(now - accepted_at, 0.0))
+            past("wait", accepted_at, now, lease.task.traceparent)
         attempt = Attempt(lease, self._inputs, self._services.bucket, self._pass_on)
         self._attempts[lease.token] = attempt
         return attempt
 
     async def _work(self, attempt: Attempt) -> None:
-        task = attempt.lease.task
-        log.info("→ %s %s", task.id, task.type)
-        try:
-            outcome = await self._outcome(attempt)
-            if outcome is not None:
-                await self._report(attempt, outcome)
-        finally:
-            del self._attempts[attempt.lease.token]
-            self._moved.set()
+        task, token = attempt.lease.task, attempt.lease.token
+        facts = {"task": task.id, "tenant": task.tenant, "attempt": token, "worker": self.name}
+        with about(**facts), span("attempt", task.traceparent, "consumer", type=task.type, **facts):
+            log.info("→ %s %s", task.id, task.type)
+            try:
+                outcome = await self._outcome(attempt)
+                if outcome is not None:
+                    self._observe(attempt, outcome)
+                    await self._report(attempt, outcome)
+            finally:
+                del self._attempts[token]
+                self._moved.set()
+
+    def _observe(self, attempt: Attempt, outcome: Outcome) -> None:
+        if outcome.status is Status.SUCCEEDED:
+            self._meter.done(outcome.task.cost)
+            for stage, seconds in attempt.stages.items():
+                STAGE_SECONDS.labels(stage).observe(seconds)
 
     async def _outcome(self, attempt: Attempt) -> Outcome | None:
         """What is to be reported; None where another attempt will do that."""
@@ -187,9 +220,10 @@ class Worker:
         pause_s = 0.1
         while not attempt.lost:
             try:
-                await self._services.broker.publish_outcome(outcome)
+                with span("report", side="producer", status=outcome.status.value):
+                    await self._services.broker.publish_outcome(outcome)
                 await self._services.queue.finishing(attempt.lease)
-                log.info("← %s %s %s", outcome.task.id, outcome.status, outcome.failure or "")
+                log.info("← %s %s %s", outcome.task.id, outcome.status, outcome.failure.code if outcome.failure else "")
                 return
             except (BrokerUnavailableError, QueueUnavailableError) as error:
                 log.warning("the outcome of %s waits: %s", outcome.task.id, error)
@@ -234,7 +268,10 @@ class Worker:
             room=max(self._room(), 0),
             state="draining" if self._draining else "ready" if vitals else "starting",
             memory_bytes=vitals.memory_bytes if vitals else 0,
+            pace_s=self._meter.pace_s,
         )
+        WORKER_READY.set(view.state == "ready")
+        WORKER_TASKS.set(view.running)
         try:
             await self._services.queue.announce(view)
         except QueueUnavailableError as error:

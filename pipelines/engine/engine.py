@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 import traceback
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Protocol
 
@@ -42,6 +43,8 @@ class Engine:
         self._registry = registry
         self._capacity = capacity
         self._clock = StepClock()
+        self.steps: Counter[int] = Counter()
+        """How many were taken, by the rows of their batch."""
         self._runs: dict[str, Run] = {}
         self._stillborn: list[Event] = []
         self._previewed_at = 0.0
@@ -118,7 +121,7 @@ class Engine:
             return []
         load_s, run_s = run.seconds
         self.abort(run.task_id)
-        return [Finished(run.task_id, made, load_s, run_s)]
+        return [Finished(run.task_id, made, load_s, run_s, run.parts)]
 
     def _under_way(self) -> list[Trajectory]:
         return [each for run in self._runs.values() for each in run.trajectories if not each.done]
@@ -156,6 +159,7 @@ class Engine:
         try:
             with self._clock.timed(device, lambda seconds: self._capacity.observe(batch.key, batch.rows, seconds)):
                 batch.step()
+            self.steps[batch.rows] += 1
         except torch.AcceleratorError:
             raise
         except torch.OutOfMemoryError as error:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 
 import numpy as np
 import torch
@@ -22,12 +23,14 @@ class Advanced:
 
 @dataclass(frozen=True, slots=True)
 class Finished:
-    """What a task made, and the seconds it waited for its models and then ran."""
+    """What a task made, the seconds it waited for its models and then ran, and what it ran for: prepare, denoise,
+    decode."""
 
     task_id: str
     made: Made
     load_s: float
     run_s: float
+    parts: Mapping[str, float] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import time
+from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
@@ -58,7 +59,9 @@ class Run:
         self._recipe: Recipe | None = None
         self._past: list[tuple[State, ...]] = []
         self._earlier_steps = 0
-        self._added_at = self._started_at = time.monotonic()
+        self._spent: defaultdict[str, float] = defaultdict(float)
+        self._denoised = False
+        self._added_at = self._started_at = self._spent_until = time.monotonic()
 
     @property
     def started(self) -> bool:
@@ -81,13 +84,23 @@ class Run:
         """How long it waited for its models, and how long it has run since."""
         return self._started_at - self._added_at, time.monotonic() - self._started_at
 
+    @property
+    def parts(self) -> dict[str, float]:
+        """What the seconds since its start went into: prepare (the recipe up to what is to be denoised), denoise
+        (steps, or tiles where nothing is), decode (the recipe after it)."""
+        return dict(self._spent)
+
     def resume(self) -> Made | None:
         """Runs the recipe to its next yield; answers what it made if it returned instead."""
+        self._spend("denoise")
         try:
             wishes = self._start() if self._recipe is None else self._send(self._recipe)
         except StopIteration as finished:
+            self._spend("decode" if self._denoised else "denoise")
             made: Made = finished.value
             return made
+        self._spend("prepare" if wishes else "denoise")
+        self._denoised = self._denoised or bool(wishes)
         self.trajectories = _trajectories(wishes, *self._parked.yields[-1:])
         self._parked = Parked()
         return None
@@ -111,6 +124,13 @@ class Run:
                     self._recipe.close()
         finally:
             self._hold.release()
+
+    def _spend(self, part: str) -> None:
+        """The time since it was last called went into this; before the recipe has started, into nothing."""
+        now = time.monotonic()
+        if self._recipe is not None:
+            self._spent[part] += now - self._spent_until
+        self._spent_until = now
 
     def _start(self) -> Sequence[Denoise]:
         self._started_at = time.monotonic()

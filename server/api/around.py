@@ -1,15 +1,16 @@
-"""What surrounds every request: a limit on its body, headers on its answer, a measurement of its time."""
+"""What surrounds every request: a limit on its body, headers on its answer, a measurement of its time, a span."""
 
 from __future__ import annotations
 
 import time
 from dataclasses import dataclass
 
-from starlette.datastructures import MutableHeaders
+from starlette.datastructures import Headers, MutableHeaders
 from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from server.metrics import REQUEST_SECONDS
+from server.traces import span
 
 _PAGE_POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data: blob: {images}; connect-src 'self'; "
@@ -19,6 +20,7 @@ _DOCS_POLICY = (
     "default-src 'none'; script-src 'self' 'unsafe-inline'; style-src 'self' 'unsafe-inline'; "
     "img-src 'self' data:; connect-src 'self'; worker-src blob:; base-uri 'none'; frame-ancestors 'none'"
 )
+_UNTRACED = ("/healthz", "/readyz", "/metrics")
 _DOCS = ("/docs", "/redoc")
 
 
@@ -66,6 +68,29 @@ class Armor:
             await send(message)
 
         await self.app(scope, receive, armored)
+
+
+@dataclass(frozen=True, slots=True)
+class Traced:
+    """Makes each request a span, and a part of what its sender says that it is; probes and scrapes are none."""
+
+    app: ASGIApp
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http" or scope["path"] in _UNTRACED:
+            await self.app(scope, receive, send)
+            return
+        method, sender = scope["method"], Headers(scope=scope).get("traceparent", "")
+        with span(method, sender, "server", **{"http.request.method": method}) as here:
+
+            async def noted(message: Message) -> None:
+                if "status" in message:
+                    route = getattr(scope.get("route"), "path", "other")
+                    facts = {"http.route": route, "http.response.status_code": message["status"]}
+                    here.say(f"{method} {route}", **facts)
+                await send(message)
+
+            await self.app(scope, receive, noted)
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,7 +8,8 @@ from pydantic import BaseModel
 
 from server.api.errors import documented
 from server.api.given import GivenServices
-from server.metrics import exposition
+from server.metrics import QUEUE, exposition
+from server.queue import QueueUnavailableError
 
 router = APIRouter(tags=["server"])
 
@@ -37,7 +38,12 @@ async def is_ready(services: GivenServices) -> HealthReply:
     return HealthReply(status="ready")
 
 
-@router.get("/metrics", response_class=Response, responses=documented(503))
+@router.get("/metrics", response_class=Response, responses=documented())
 async def get_metrics(services: GivenServices) -> Response:
-    """Prometheus text format."""
-    return Response(exposition(await services.queue.overview()), media_type=CONTENT_TYPE_LATEST)
+    """Prometheus text format; without what the queue knows while that cannot be reached."""
+    try:
+        overview = await services.queue.overview()
+    except QueueUnavailableError:
+        return Response(exposition(), media_type=CONTENT_TYPE_LATEST)
+    QUEUE.answered()
+    return Response(exposition(overview), media_type=CONTENT_TYPE_LATEST)

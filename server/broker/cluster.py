@@ -20,6 +20,7 @@ from kafka.errors import (
     UnsupportedSaslMechanismError,
 )
 
+from server import metrics
 from server.broker import BrokerUnavailableError
 from server.settings import SettingsError
 
@@ -129,8 +130,10 @@ class Cluster:
             yield
         except (KafkaError, OSError) as error:
             raise self.unavailable(error) from error
+        metrics.BROKER.answered()
 
     def unavailable(self, error: BaseException | str) -> BrokerUnavailableError:
+        metrics.BROKER.failed()
         advice = next(advice for kind, advice in ADVICE if isinstance(error, kind) or kind is Exception)
         if isinstance(error, KafkaTimeoutError | str) and self.security["security_protocol"] != "PLAINTEXT":
             advice += GUARDED

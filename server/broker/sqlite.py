@@ -13,6 +13,7 @@ from typing import TypeVar
 
 from pydantic import BaseModel
 
+from server import metrics
 from server.broker import BrokerUnavailableError, Position
 from server.broker.logfile import OUTCOMES, POISON, TASKS, USAGE, Append, Commit, LogFile
 from server.broker.record import parsed
@@ -140,7 +141,9 @@ class SQLiteBroker:
         try:
             yield
         except (sqlite3.Error, OSError) as error:
+            metrics.BROKER.failed()
             raise BrokerUnavailableError(
                 f"the logs in {self._path} cannot be used now ({error}); see that the disk has room, that the file is "
                 "writable and that nothing keeps it locked, then try again"
             ) from error
+        metrics.BROKER.answered()

@@ -19,6 +19,7 @@ from server.controller.lead import Lead
 from server.controller.reading import Reading
 from server.controller.reap import REAP_EVERY_S, Reaper
 from server.controller.sweep import SWEEP_IMAGES_EVERY_S, SWEEP_REST_EVERY_S, Sweeper
+from server.monitor import Health
 from server.queue import Queue
 from server.services import Services
 
@@ -39,6 +40,12 @@ class Controller:
         secret = services.settings.secret_bytes
         callbacks = Callbacks(services.queue, services.bucket, services.egress, body_of, secret)
         return cls(services.broker, services.queue, services.bucket, callbacks)
+
+    def health(self) -> Health:
+        """Standing by is ready too: it is what all controllers but one do."""
+        if self._lead.leads is None:
+            return Health(False, "the queue has not answered yet")
+        return Health(True, "reads the logs" if self._lead.leads else "stands by")
 
     async def run(self) -> None:
         works: dict[str, Callable[[], Awaitable[None]]] = {

@@ -19,8 +19,11 @@ from pydantic import TypeAdapter
 from server.bucket import Bucket, BucketUnavailableError, callback_key, dead_callback_key
 from server.controller.lines import CrowdedError, Lines
 from server.egress import Egress, EgressDeniedError, EgressFailedError, Reply
+from server.logs import about
+from server.metrics import CALLBACK_TRIES, STAGE_SECONDS
 from server.queue import DueCallback, Queue, QueueUnavailableError
 from server.task import Manifest
+from server.traces import span
 from server.webhook import sign, tenant_secret
 
 log = logging.getLogger(__name__)
@@ -92,7 +95,8 @@ class Callbacks:
     async def _handle(self, due: DueCallback) -> None:
         """Keeps the trouble of one callback from the others; one that is left alone falls due again in a minute."""
         try:
-            await self._deliver(due.task_id)
+            with about(task=due.task_id):
+                await self._deliver(due.task_id)
         except (BucketUnavailableError, QueueUnavailableError) as error:
             log.warning("the callback of task %s stays due: %s", due.task_id, error)
         except Exception:
@@ -118,23 +122,33 @@ class Callbacks:
 
     async def _post(self, manifest: Manifest, url: str) -> tuple[Reply, str]:
         """One try: the reply (status 0 if there was none), and what to say of it."""
-        body, secret = self._body_of(manifest), tenant_secret(self._secret, manifest.task.tenant)
-        headers = sign(secret, manifest.task.id, int(self._clock()), body)
-        try:
-            reply = await self._egress.post(url, body, {"Content-Type": "application/json", **headers})
-        except (EgressDeniedError, EgressFailedError) as error:
-            return Reply(0), str(error)
+        began, task = time.monotonic(), manifest.task
+        body, secret = self._body_of(manifest), tenant_secret(self._secret, task.tenant)
+        headers = {"Content-Type": "application/json"} | sign(secret, task.id, int(self._clock()), body)
+        with span("callback", task.traceparent, "client", task=task.id) as here:
+            if part_of := here.traceparent or task.traceparent:
+                headers["traceparent"] = part_of
+            try:
+                reply = await self._egress.post(url, body, headers)
+            except (EgressDeniedError, EgressFailedError) as error:
+                return Reply(0), str(error)
+            finally:
+                STAGE_SECONDS.labels("callback").observe(time.monotonic() - began)
+            here.say(status=reply.status)
         return reply, f"it answered {reply.status}"
 
     async def _conclude(self, tried: DueCallback, reply: Reply, news: str) -> None:
         """Writes down in the bucket first what the try came to, then in the queue."""
         if 200 <= reply.status < 300:
+            CALLBACK_TRIES.labels("delivered").inc()
             await self._forget(tried.task_id)
         elif reply.status == GONE or tried.tries > len(PAUSES_S):
+            CALLBACK_TRIES.labels("parked").inc()
             log.warning("gave up the callback of task %s after %s tries: %s", tried.task_id, tried.tries, news)
             await self._bucket.put(dead_callback_key(tried.task_id), SAVED.dump_json(tried))
             await self._forget(tried.task_id)
         else:
+            CALLBACK_TRIES.labels("again").inc()
             again = replace(tried, due_at=self._clock() + pause_after(tried.tries, reply))
             await self._bucket.put(callback_key(tried.task_id), SAVED.dump_json(again))
             await self._queue.add_callback(again)

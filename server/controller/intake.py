@@ -12,6 +12,7 @@ from server.broker import Broker, Position
 from server.bucket import Bucket
 from server.controller.watermark import Commits
 from server.controller.window import Turn, window
+from server.metrics import UNSETTLED_AGE
 from server.queue import Queue
 from server.task import Task
 
@@ -28,16 +29,25 @@ class Intake:
         self._bucket = bucket
         self._commits = Commits(broker.commit_tasks)
         self._unsettled: dict[str, list[Position]] = {}
+        self._accepted_at: dict[str, float] = {}
 
     async def run(self) -> None:
         """Reads for ever. When called again, begins again where the log was committed."""
-        self._commits, self._unsettled = Commits(self._broker.commit_tasks), {}
+        try:
+            await self._read()
+        finally:
+            UNSETTLED_AGE.since(None)  # whoever reads now tells it
+
+    async def _read(self) -> None:
+        self._commits, self._unsettled, self._accepted_at = Commits(self._broker.commit_tasks), {}, {}
         async with window() as intake:
             async for position, task in self._broker.tasks():
                 if task is not None:
                     # noted before the bucket is asked, so that a settling at this very moment is not missed
                     self._commits.add(position)
                     self._unsettled.setdefault(task.id, []).append(position)
+                    self._accepted_at.setdefault(task.id, task.created_at)
+                    self._tell_age()
                     await intake.begin(ALL, partial(self._take_in, task))
                 elif not self.caught_up.is_set():
                     await intake.emptied()
@@ -60,3 +70,9 @@ class Intake:
     async def settled(self, task_id: str) -> None:
         """The manifest of this task is written, so its record need not be read again."""
         await self._commits.done(self._unsettled.pop(task_id, ()))
+        self._accepted_at.pop(task_id, None)
+        self._tell_age()
+
+    def _tell_age(self) -> None:
+        """Of the first that is not settled: the offset waits for it."""
+        UNSETTLED_AGE.since(next(iter(self._accepted_at.values()), None))

@@ -9,6 +9,7 @@ from collections.abc import Awaitable, Callable
 
 from server.broker import BrokerUnavailableError
 from server.bucket import BucketUnavailableError
+from server.metrics import WORK_ERRORS
 from server.queue import QueueUnavailableError
 
 log = logging.getLogger(__name__)
@@ -27,6 +28,7 @@ async def keep(work: Callable[[], Awaitable[None]], name: str) -> None:
         try:
             return await work()
         except Exception as error:
+            WORK_ERRORS.labels(name).inc()
             if time.monotonic() - began > LONGEST_PAUSE_S:
                 pause_s, told = PAUSE_S, ""
             if str(error) != told:

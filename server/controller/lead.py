@@ -13,6 +13,7 @@ import uuid
 from collections.abc import Callable, Coroutine
 from typing import Any
 
+from server.metrics import LEADING
 from server.queue import LEAD_S, Queue, QueueUnavailableError
 
 log = logging.getLogger(__name__)
@@ -26,6 +27,8 @@ class Lead:
         self._queue = queue
         self._renew_s = renew_s
         self._who = uuid.uuid4().hex
+        self.leads: bool | None = None
+        """None until the queue has answered."""
 
     async def run(self, work: Callable[[], Coroutine[Any, Any, None]]) -> None:
         """Does `work`, which never ends by itself, whenever we lead, until canceled."""
@@ -53,6 +56,8 @@ class Lead:
         """A queue that is away changes nothing: nobody else can take the lead meanwhile."""
         while True:
             with contextlib.suppress(QueueUnavailableError):
-                if await self._queue.lead(self._who) is leading:
+                self.leads = await self._queue.lead(self._who)
+                LEADING.set(self.leads)
+                if self.leads is leading:
                     return
             await asyncio.sleep(self._renew_s)

@@ -6,6 +6,8 @@ import logging
 import time
 
 from server.broker import Broker
+from server.logs import about
+from server.metrics import LEASES_EXPIRED
 from server.queue import Lease, Queue
 from server.task import POISON, Failure, Outcome, Status
 
@@ -20,7 +22,9 @@ class Reaper:
 
     async def reap(self) -> None:
         for lease in await self._queue.expired():
-            log.warning("worker %s fell silent over task %s, death %d", lease.worker, lease.task.id, lease.deaths)
+            LEASES_EXPIRED.inc()
+            with about(task=lease.task.id, tenant=lease.task.tenant, attempt=lease.token, worker=lease.worker):
+                log.warning("worker %s fell silent over task %s, death %d", lease.worker, lease.task.id, lease.deaths)
             if lease.poison:
                 await self._broker.publish_outcome(_poisoned(lease))
 

@@ -9,6 +9,8 @@ between the two can lose it.
 from __future__ import annotations
 
 import asyncio
+import logging
+import time
 from collections.abc import Awaitable, Callable
 from functools import partial
 
@@ -17,10 +19,14 @@ from server.bucket import Bucket, callback_key, swept_at
 from server.controller.callbacks import SAVED
 from server.controller.watermark import Commits
 from server.controller.window import Turn, window
-from server.metrics import TASKS_ENDED
+from server.logs import about
+from server.metrics import FAILURES, IMAGES_MADE, STAGE_SECONDS, TASK_SECONDS, TASKS_ENDED
 from server.queue import DueCallback, Queue
-from server.task import POISON, RETENTION_S, Manifest, Outcome
+from server.task import POISON, RETENTION_S, Manifest, Outcome, Status
+from server.traces import span
 from server.usage import record_usage
+
+log = logging.getLogger(__name__)
 
 
 class Settling:
@@ -50,7 +56,10 @@ class Settling:
 
     async def _settle_in_turn(self, commits: Commits, position: Position, outcome: Outcome, turn: Turn) -> None:
         await turn()
-        await self._settle(outcome)
+        task = outcome.task
+        facts = {"task": task.id, "tenant": task.tenant, "attempt": outcome.attempt, "worker": outcome.worker}
+        with about(**facts), span("settle", task.traceparent, "consumer", status=outcome.status.value, **facts):
+            await self._settle(outcome)
         await commits.done([position])
 
     async def _settle(self, outcome: Outcome) -> None:
@@ -81,7 +90,8 @@ class Settling:
             due = DueCallback(manifest.task.id, manifest.outcome.finished_at)
             await self._bucket.put(callback_key(manifest.task.id), SAVED.dump_json(due))
         await self._bucket.put_manifest(manifest)
-        TASKS_ENDED.labels(manifest.task.type, manifest.outcome.status.value).inc()
+        _count(manifest)
+        log.info("settled %s %s", manifest.task.id, manifest.outcome.status)
         return due
 
     async def _saved_callback(self, manifest: Manifest) -> DueCallback | None:
@@ -94,6 +104,17 @@ class Settling:
     async def _discard(self, late: Outcome, manifest: Manifest) -> None:
         kept = {image.key for image in manifest.outcome.images}
         await self._bucket.delete([image.key for image in late.images if image.key not in kept])
+
+
+def _count(manifest: Manifest) -> None:
+    task, outcome = manifest.task, manifest.outcome
+    TASKS_ENDED.labels(task.type, task.priority, outcome.status.value).inc()
+    STAGE_SECONDS.labels("settle").observe(max(time.time() - outcome.finished_at, 0.0))
+    if outcome.failure is not None:
+        FAILURES.labels(outcome.failure.code).inc()
+    if outcome.status is Status.SUCCEEDED:
+        IMAGES_MADE.labels(task.type).inc(sum(image.kind == "image" for image in outcome.images))
+        TASK_SECONDS.labels(task.type, task.priority).observe(max(outcome.finished_at - task.created_at, 0.0))
 
 
 def _expiry(outcome: Outcome) -> float:

@@ -9,6 +9,7 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 
 from server.bucket import CHECKS, DEAD_CALLBACKS, IMAGES, MANIFESTS, UPLOADS, USAGE, Bucket, minutes_between, swept_at
+from server.metrics import OBJECTS_SWEPT, SWEEPER_LAG
 from server.task import RETENTION_S
 
 log = logging.getLogger(__name__)
@@ -27,6 +28,7 @@ class Sweeper:
         self._bucket = bucket
         self._clock = clock
         self._swept = self._looked_round = -math.inf
+        SWEEPER_LAG.since(clock())
 
     async def sweep_images(self) -> None:
         """Whole minutes at a time, also of attempts that came to nothing: no manifest knows those images.
@@ -42,11 +44,13 @@ class Sweeper:
             for minute in await self._bucket.folders(tier) if look_round else passed:
                 if swept_at(f"{tier}/{minute}") <= now:
                     await self._sweep_minute(f"{tier}/{minute}")
+        SWEEPER_LAG.since(now)
         self._swept, self._looked_round = now, now if look_round else self._looked_round
 
     async def _sweep_minute(self, due: str) -> None:
         async for page in self._bucket.pages(due):
             await self._bucket.delete([key for key, _ in page])
+            OBJECTS_SWEPT.inc(len(page))
             log.info("deleted %d expired images of %s", len(page), due)
 
     async def sweep_rest(self) -> None:

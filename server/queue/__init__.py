@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from enum import Enum
 from typing import Protocol
 
-from server.task import Manifest, Status, Task
+from server.task import Manifest, Priority, Status, Task
 
 LEASE_S = 30.0
 HEARTBEAT_S = 5.0
@@ -121,6 +121,8 @@ class WorkerView:
     state: str = "ready"
     """starting | ready | draining"""
     memory_bytes: int = 0
+    pace_s: float = 0.0
+    """Seconds of its device that a unit of cost takes; 0 until it has measured that."""
     seen_at: float = 0.0
 
 
@@ -132,6 +134,15 @@ class DueCallback:
 
 
 @dataclass(frozen=True, slots=True)
+class LineView:
+    """What waits in one priority class."""
+
+    priority: Priority
+    count: int
+    cost: float
+
+
+@dataclass(frozen=True, slots=True)
 class Overview:
     """The state of the whole queue, for pages and metrics."""
 
@@ -139,6 +150,12 @@ class Overview:
     running: int
     queued_cost: float
     workers: tuple[WorkerView, ...] = field(default=())
+    lines: tuple[LineView, ...] = field(default=())
+    """Every class, also one in which nothing waits. What is not in the log yet is queued and in no line."""
+    oldest_at: float | None = None
+    """When the task was accepted, unix time, that waits longest."""
+    callbacks: int = 0
+    callbacks_due: int = 0
 
 
 class Queue(Protocol):

@@ -24,6 +24,7 @@ from redis.exceptions import (
     RedisError,
 )
 
+from server import metrics
 from server.queue import QueueUnavailableError
 from server.queue.sentinel import Sentinels
 from server.settings import SettingsError
@@ -125,7 +126,9 @@ def answering(url: str) -> Iterator[None]:
     try:
         yield
     except (RedisError, OSError) as error:
+        metrics.QUEUE.failed()
         raise QueueUnavailableError(trouble(url, error)) from error
+    metrics.QUEUE.answered()
 
 
 def trouble(url: str, error: Exception) -> str:

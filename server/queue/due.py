@@ -26,5 +26,12 @@ class Due:
             self.put(replace(callback, due_at=now + HIDDEN_S))
         return taken
 
+    def __len__(self) -> int:
+        return len(self._callbacks)
+
+    def count(self, now: float) -> int:
+        """How many are due."""
+        return sum(callback.due_at <= now for callback in self._callbacks.values())
+
     def drop(self, task_id: str) -> None:
         self._callbacks.pop(task_id, None)

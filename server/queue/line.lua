@@ -1,6 +1,7 @@
 -- Part of every script: the lines of what waits, one for each class and tenant, and in it one for each model.
 --   line:<class>:<tenant>          sorted set of ids by their order      costs:<class>  hash of the tenants' costs
 --   warm:<class>:<tenant>:<model>  the same, of one model                totals         hash of the classes' counts, costs
+--   waiting                        sorted set of all these ids by when they were accepted
 --   weights:<class>                hash of the tenants' weights, as the task that came last has them
 --   turns, turns:<class>           whose turn it is: a class's, a tenant's within one
 
@@ -36,6 +37,7 @@ local function join_line(task)
   enter(key('turns', task.class), task.tenant)
   redis.call('ZADD', key('line', task.class, task.tenant), task.order, task.id)
   redis.call('ZADD', key('warm', task.class, task.tenant, task.model), task.order, task.id)
+  redis.call('ZADD', key('waiting'), redis.call('ZSCORE', key('history', task.tenant), task.id) or now(), task.id)
   redis.call('HSET', key('weights', task.class), task.tenant, task.weight)
   count(task, 1)
   ring()
@@ -46,6 +48,7 @@ local function leave_line(task)
   local line, tenants = key('line', task.class, task.tenant), key('turns', task.class)
   if redis.call('ZREM', line, task.id) == 0 then return end
   redis.call('ZREM', key('warm', task.class, task.tenant, task.model), task.id)
+  redis.call('ZREM', key('waiting'), task.id)
   count(task, -1)
   if redis.call('EXISTS', line) == 1 then return end
   redis.call('HDEL', key('costs', task.class), task.tenant)

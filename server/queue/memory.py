@@ -19,6 +19,7 @@ from server.queue import (
     LEASE_S,
     DueCallback,
     Lease,
+    LineView,
     Overview,
     Progress,
     TaskLimitError,
@@ -30,11 +31,11 @@ from server.queue.crew import Crew
 from server.queue.deaths import machine_of, place_of
 from server.queue.due import Due
 from server.queue.ended import Ended
-from server.queue.fair import FairLine, model_of
+from server.queue.fair import WEIGHTS, FairLine, model_of
 from server.queue.live import Live
 from server.queue.rates import Rates
 from server.queue.roster import Roster
-from server.task import Manifest, Status, Task
+from server.task import Manifest, Priority, Status, Task
 
 ENDED_KEPT = 10_000
 
@@ -95,9 +96,18 @@ class MemoryQueue:
         return live.views(self._view) if live else _only(self._ended.get(task_id))
 
     async def overview(self) -> Overview:
-        costs = [live.task.cost for live in self._unfinished if live.status is Status.QUEUED]
-        running = len(self._unfinished) - len(costs)
-        return Overview(len(costs), running, sum(costs), self._crew.present())
+        queued = [live for live in self._unfinished if live.status is Status.QUEUED]
+        waiting = [live.task for live in queued if live.ingested]
+        return Overview(
+            queued=len(queued),
+            running=len(self._unfinished) - len(queued),
+            queued_cost=sum(live.task.cost for live in queued),
+            workers=self._crew.present(),
+            lines=tuple(_line(priority, waiting) for priority in WEIGHTS),
+            oldest_at=min((task.created_at for task in waiting), default=None),
+            callbacks=len(self._due),
+            callbacks_due=self._due.count(self._wall()),
+        )
 
     # --- controller
 
@@ -262,6 +272,11 @@ class MemoryQueue:
             worker=live.lease.worker if live.lease else "",
             accepted=live.ingested,
         )
+
+
+def _line(priority: Priority, waiting: Sequence[Task]) -> LineView:
+    costs = [task.cost for task in waiting if task.priority == priority]
+    return LineView(priority, len(costs), sum(costs))
 
 
 async def _only(view: View | None) -> AsyncIterator[View]:

@@ -1,16 +1,20 @@
 -- The state of the whole queue.
 -- KEYS  the root of all keys
--- Answers {queued, running, cost of what waits, worker, when it was heard of, …}.
+-- Answers {queued, running, when the oldest was accepted that waits or '', callbacks, of these due,
+--   {class, how many wait, what they cost, …}, {worker, when it was heard of, …}}.
 
 local running = redis.call('ZCARD', key('leases'))
-local cost = 0
+local oldest, lines = redis.call('ZRANGE', key('waiting'), 0, 0, 'WITHSCORES')[2] or '', {}
 for class in pairs(WEIGHTS) do
-  cost = cost + (redis.call('HGET', key('totals'), class .. ':cost') or 0)
+  lines[#lines + 1] = class
+  lines[#lines + 1] = redis.call('HGET', key('totals'), class .. ':count') or '0'
+  lines[#lines + 1] = redis.call('HGET', key('totals'), class .. ':cost') or '0'
 end
-local answer = {redis.call('SCARD', key('unfinished')) - running, running, tostring(cost)}
-local heard = redis.call('ZRANGEBYSCORE', key('heard'), '(' .. now() - LEASE_S, 'inf', 'WITHSCORES')
-for place = 1, #heard, 2 do
-  answer[#answer + 1] = redis.call('HGET', key('workers'), heard[place])
-  answer[#answer + 1] = heard[place + 1]
+local workers = redis.call('ZRANGEBYSCORE', key('heard'), '(' .. now() - LEASE_S, 'inf', 'WITHSCORES')
+for place = 1, #workers, 2 do
+  workers[place] = redis.call('HGET', key('workers'), workers[place])
 end
-return answer
+return {
+  redis.call('SCARD', key('unfinished')) - running, running, oldest,
+  redis.call('ZCARD', key('callbacks')), redis.call('ZCOUNT', key('callbacks'), '-inf', now()), lines, workers,
+}

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Sequence
-from dataclasses import asdict, replace
+from dataclasses import asdict, fields, replace
+from typing import Any
 
-from server.queue import Lease, Progress, View, WorkerView
-from server.queue.fair import LEAST_COST
+from server.queue import Lease, LineView, Overview, Progress, View, WorkerView
+from server.queue.fair import LEAST_COST, WEIGHTS
 from server.queue.scripts import Argument
 from server.task import Manifest, Status, Task
 
@@ -67,8 +68,30 @@ def packed_worker(worker: WorkerView) -> str:
 
 
 def worker_view(said: bytes, seen_at: bytes) -> WorkerView:
-    worker = WorkerView(**json.loads(said))
+    """What a worker of a later version says besides is passed over."""
+    known = {field.name for field in fields(WorkerView)}
+    worker = WorkerView(**{name: value for name, value in json.loads(said).items() if name in known})
     return replace(worker, resident=tuple(worker.resident), seen_at=float(seen_at))
+
+
+def overview(reply: Sequence[Any]) -> Overview:
+    """As overview.lua answers."""
+    queued, running, oldest_at, callbacks, callbacks_due, lines, workers = reply
+    waiting = {name.decode(): (int(count), float(cost)) for name, count, cost in _chunks(lines, 3)}
+    return Overview(
+        queued=queued,
+        running=running,
+        queued_cost=sum(cost for _, cost in waiting.values()),
+        workers=tuple(sorted((worker_view(*pair) for pair in _chunks(workers, 2)), key=lambda worker: worker.name)),
+        lines=tuple(LineView(priority, *waiting[priority]) for priority in WEIGHTS),
+        oldest_at=float(oldest_at) if oldest_at else None,
+        callbacks=callbacks,
+        callbacks_due=callbacks_due,
+    )
+
+
+def _chunks(flat: Sequence[Any], size: int) -> Iterator[Sequence[Any]]:
+    return (flat[start : start + size] for start in range(0, len(flat), size))
 
 
 def _time(value: bytes | None) -> float | None:

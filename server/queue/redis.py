@@ -32,7 +32,7 @@ from server.queue.connection import answering, check, connect, disconnect
 from server.queue.deaths import place_of
 from server.queue.due import HIDDEN_S
 from server.queue.live import POSITION_S
-from server.queue.packed import STATES, lost_lease, packed_end, packed_task, packed_worker, view, worker_view
+from server.queue.packed import STATES, lost_lease, overview, packed_end, packed_task, packed_worker, view
 from server.queue.scripts import ROOT, Argument, Scripts
 from server.task import Manifest, Status, Task
 
@@ -102,10 +102,7 @@ class RedisQueue:
                             await change.wait()
 
     async def overview(self) -> Overview:
-        queued, running, cost, *workers = await self._run("overview")
-        pairs = zip(workers[::2], workers[1::2], strict=True)
-        present = sorted((worker_view(*pair) for pair in pairs), key=lambda worker: worker.name)
-        return Overview(queued, running, float(cost), tuple(present))
+        return overview(await self._run("overview"))
 
     # --- controller
 

@@ -22,7 +22,7 @@ from typing import Any
 import numpy as np
 
 from pipelines.pipeline import Made
-from server.messages import Abort, Advanced, Failed, Finished, FromDevice, Park, Parked, Run, Vitals
+from server.messages import Abort, Advanced, Failed, Finished, FromDevice, Park, Parked, Run, Tally, Vitals
 
 CAPACITY = 2
 STEP_S = 0.02
@@ -47,11 +47,13 @@ class Painter:
         self._connection = connection
         self._line = threading.Lock()
         self._runs = runs
+        self._busy_s, self._steps = 0.0, 0
         self._told: dict[str, Abort | Park] = {}
         self._step_s = float(os.environ.get("CHAOS_STEP_S", STEP_S))
 
     def serve(self) -> None:
         self._send(Vitals("pretended", (MODEL,), int(os.environ.get("CHAOS_CAPACITY", CAPACITY)), 0))
+        self._send(Tally(loads={"disk": 1}, memory={"models": 1 << 20, "used": 2 << 20, "total": 16 << 20}))
         while True:
             try:
                 message = self._connection.recv()
@@ -78,9 +80,12 @@ class Painter:
                 os.kill(os.getpid(), signal.SIGKILL)
             self._send(Advanced(run.attempt, step, steps))
         self._note("ended", run)
-        return self._send(
-            Finished(run.attempt, Made([picture(run.params)]), {"load": 0.0, "run": steps * self._step_s})
-        )
+        busy_s = steps * self._step_s
+        self._busy_s += busy_s
+        self._steps += steps
+        self._send(Tally(self._busy_s, {2: self._steps}, {"disk": 1}))
+        seconds, parts = {"load": 0.0, "run": busy_s}, {"denoise": busy_s}
+        return self._send(Finished(run.attempt, Made([picture(run.params)]), seconds, parts))
 
     def _send(self, message: FromDevice) -> None:
         with self._line:

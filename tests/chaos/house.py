@@ -60,6 +60,7 @@ class House:
             "task_limit": str(limit),
             "api_keys": ",".join(keys),
             "drain_s": "0",
+            "metrics_port": "0",
             **(
                 {"broker": f"kafka://{self.kafka.address}/hua.?partitions=3", "s3_timeout_s": "2"} if self.kafka else {}
             ),

@@ -37,11 +37,9 @@ def roles_of(mutants: list[str]) -> dict[str, Role]:
         crash.install(Path(folder))
 
     async def one_worker(settings: Any, number: str) -> None:
-        async with roles._services(settings) as services:
-            one = worker.Worker(services, f"pretended:{number}", child="tests.chaos.device")
-            await roles._until_told(one.run(), drain=one.drain)
+        await roles.worker(settings, device=f"pretended:{number}", child="tests.chaos.device")
 
-    def unnumbered(role: Role) -> Role:
+    def unnumbered(role: Callable[[Any], Coroutine[Any, Any, None]]) -> Role:
         return lambda settings, number: role(settings)
 
     return {"api": unnumbered(roles.api), "controller": unnumbered(roles.controller), "worker": one_worker}

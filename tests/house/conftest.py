@@ -34,6 +34,7 @@ class House:
             "HUA_PORT": str(self.port),
             "HUA_DEVICE": "cpu",
             "HUA_EGRESS_ALLOW": "127.0.0.0/8",
+            "HUA_METRICS_PORT": "0",
             **environment,
         }
         self.http = httpx.Client(base_url=f"http://127.0.0.1:{self.port}", timeout=70, trust_env=False)

@@ -3,6 +3,9 @@
 import base64
 import io
 import json
+import subprocess
+import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -126,3 +129,18 @@ def test_a_mixed_crowd_is_served_at_once(house) -> None:
         for place, sampler in enumerate(samplers)
     ]
     assert {house.ended(task_id)["status"] for task_id in ids} == {"succeeded"}
+
+
+def test_helm_test_runs_a_task(house) -> None:
+    """The very script of the chart's test pod."""
+    script = Path(__file__).parents[2] / "helm" / "hua" / "files" / "serves.py"
+
+    def end(params: dict[str, object]) -> subprocess.CompletedProcess[str]:
+        task = json.dumps({"type": "txt2img.sd", "params": {"w": 64, "h": 64, "num_steps": 2} | params})
+        environment = {"URL": str(house.http.base_url).rstrip("/"), "TASK": task, "TIMEOUT_S": "60"}
+        return subprocess.run([sys.executable, script], env=environment, capture_output=True, text=True, check=False)
+
+    good, bad = end({"text": "a lighthouse"}), end({})
+    assert good.returncode == 0, good.stderr
+    assert '"status":"succeeded"' in good.stdout.replace(" ", "")
+    assert (bad.returncode, bad.stderr.startswith("/v1/tasks: 422")) == (1, True)

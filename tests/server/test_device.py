@@ -11,19 +11,21 @@ import pytest
 import pytest_asyncio
 
 from server.device import Device, DeviceDiedError, DeviceGoneError, TaskFailedError
-from server.messages import Advanced, Run
+from server.messages import Advanced, Run, Tally
 from server.settings import Settings
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
 LONG = {"text": "a house", "w": 512, "h": 512, "num_steps": 100, "seed": 1}
+TALLIES: list[Tally] = []
 SHORT = {"text": "a house", "w": 64, "h": 64, "num_steps": 2, "seed": 1}
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
 async def device(tmp_path_factory: pytest.TempPathFactory, models_dir: Path) -> AsyncIterator[Device]:
     """One for all tests; the last of them kills it."""
-    one = Device(Settings(data_dir=tmp_path_factory.mktemp("device"), models_dir=models_dir, warm_up=False), "cpu")
+    settings = Settings(data_dir=tmp_path_factory.mktemp("device"), models_dir=models_dir, warm_up=False)
+    one = Device(settings, "cpu", on_tally=TALLIES.append)
     await one.ready()
     yield one
     await one.stop()
@@ -35,6 +37,19 @@ async def test_runs_are_answered_with_pixels_and_progress(device: Device) -> Non
     assert finished.made.images[0].shape == (64, 64, 3)
     assert finished.made.images[0].dtype == np.uint8
     assert [(step.step, step.steps) for step in steps] == [(1, 2), (2, 2)]
+    assert list(finished.parts) == ["prepare", "denoise", "decode"]
+    assert sum(finished.parts.values()) == pytest.approx(finished.seconds["run"], rel=0.1, abs=0.01)
+
+
+async def test_the_device_tells_every_second_what_it_has_counted(device: Device) -> None:
+    silent_since = device.heard_at
+    while not (TALLIES and TALLIES[-1].steps):
+        await asyncio.sleep(0.05)
+    tally = TALLIES[-1]
+    assert (tally.steps, tally.loads, tally.evictions) == ({2: 2}, {"disk": 1}, {})
+    assert tally.busy_s > 0
+    assert 0 < tally.memory["models"] < tally.memory["used"] < tally.memory["total"]
+    assert device.heard_at > silent_since
 
 
 async def test_a_run_that_fails_says_why_and_leaves_the_device_well(device: Device) -> None:

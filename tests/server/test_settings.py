@@ -87,3 +87,27 @@ def test_a_given_secret_wins(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_the_table_of_the_docs_is_the_table_of_the_code() -> None:
     page = Path(__file__).parent.parent.parent / "docs" / "settings.md"
     assert Settings.table() in page.read_text(), "docs/settings.md is out of date: paste what `hua settings` prints"
+
+
+def test_logins_may_be_told_apart_from_their_addresses(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HUA_BROKER", "kafkas://a:9093,b:9093/hua.?ca=x@y")
+    monkeypatch.setenv("HUA_BROKER_USER", "hua")
+    monkeypatch.setenv("HUA_BROKER_PASSWORD", "p@ss/w:rd")
+    monkeypatch.setenv("HUA_QUEUE", "redis://c:6379/0")
+    monkeypatch.setenv("HUA_QUEUE_PASSWORD", "ü")
+    settings = Settings.load()
+    assert settings.broker == "kafkas://hua:p%40ss%2Fw%3Ard@a:9093,b:9093/hua.?ca=x@y"
+    assert settings.queue == "redis://:%C3%BC@c:6379/0"
+
+
+@pytest.mark.parametrize(
+    ("broker", "says"),
+    [("kafka://u:hidden@a:9092", "has a user or a password already"), ("sqlite://", "nobody to log in")],
+)
+def test_a_login_that_goes_nowhere_is_refused(monkeypatch: pytest.MonkeyPatch, broker: str, says: str) -> None:
+    monkeypatch.setenv("HUA_BROKER", broker)
+    monkeypatch.setenv("HUA_BROKER_PASSWORD", "hush")
+    with pytest.raises(SettingsError, match=says) as caught:
+        Settings.load()
+    assert "hush" not in str(caught.value)
+    assert "hidden" not in str(caught.value)

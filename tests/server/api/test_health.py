@@ -1,4 +1,10 @@
+import httpx
+import pytest
+
+from server.app import create_app
 from server.queue import WorkerView
+from server.services import Services
+from tests.tools import free_port
 
 
 async def test_the_process_is_alive_without_any_worker(client):
@@ -15,9 +21,21 @@ async def test_ready_means_a_worker_is_ready(client, services):
     assert (await client.get("/readyz")).status_code == 200
 
 
+@pytest.mark.parametrize("overrides", [{"queue": f"redis://127.0.0.1:{free_port()}/0"}])
+async def test_metrics_are_told_though_the_queue_is_away(settings):
+    services = Services.from_settings(settings)
+    transport = httpx.ASGITransport(create_app(services))
+    async with httpx.AsyncClient(transport=transport, base_url="http://hua") as client:
+        reply = await client.get("/metrics")
+    assert reply.status_code == 200
+    assert 'hua_dependency_up{dependency="queue"} 0.0' in reply.text
+    assert "hua_tasks_queued" not in reply.text
+    await services.close()
+
+
 async def test_metrics_name_the_queue_and_the_requests(client, services):
     await client.post("/v1/tasks", json={"type": "txt2img.sd", "params": {"text": "x"}})
     text = (await client.get("/metrics")).text
-    assert "hua_tasks_queued 1.0" in text
-    assert 'hua_tasks_accepted_total{type="txt2img.sd"}' in text
+    assert 'hua_tasks_queued{class="normal"} 1.0' in text
+    assert 'hua_tasks_accepted_total{class="normal",type="txt2img.sd"}' in text
     assert 'hua_http_request_seconds_count{method="POST",route="/v1/tasks",status="202"}' in text

@@ -98,7 +98,8 @@ async def test_poison_is_told_of_and_other_failures_are_not(
 
 async def test_a_task_that_ends_is_counted_once(broker, settle_all, make_task, make_outcome) -> None:
     def ended(status: str) -> float:
-        return REGISTRY.get_sample_value("hua_tasks_ended_total", {"type": "txt2img.sd", "status": status}) or 0.0
+        labels = {"type": "txt2img.sd", "class": "normal", "status": status}
+        return REGISTRY.get_sample_value("hua_tasks_ended_total", labels) or 0.0
 
     before = ended("succeeded"), ended("failed")
     task = make_task()

@@ -555,6 +555,13 @@ async def test_history_comes_in_pages_newest_first(queue, make_task, make_manife
 
 
 async def test_the_overview_counts_what_is_there(queue, make_task, make_manifest, clock) -> None:
+    empty = await queue.overview()
+    assert [(line.priority, line.count, line.cost) for line in empty.lines] == [
+        ("high", 0, 0),
+        ("normal", 0, 0),
+        ("low", 0, 0),
+    ]
+    assert (empty.oldest_at, empty.callbacks, empty.callbacks_due) == (None, 0, 0)
     tasks = [make_task(cost=2.5) for _ in range(4)]
     await accept(queue, *tasks)
     await lease(queue)
@@ -564,10 +571,23 @@ async def test_the_overview_counts_what_is_there(queue, make_task, make_manifest
     await queue.announce(WorkerView(name="a", device="cuda:0", resident=("m",), room=2))
     seen = await queue.overview()
     assert (seen.queued, seen.running, seen.queued_cost) == (2, 1, 5.0)
+    assert [(line.priority, line.count, line.cost) for line in seen.lines][1] == ("normal", 2, 5.0)
+    assert seen.oldest_at == tasks[1].created_at
     assert [worker.name for worker in seen.workers] == ["a", "b"]
     assert all(worker.seen_at > 0 for worker in seen.workers)
     clock.pass_by(LEASE_S / 2)
     assert [worker.name for worker in (await queue.overview()).workers] == ["a"]
+
+
+async def test_the_overview_knows_the_oldest_of_all_lines_and_the_callbacks(queue, make_task) -> None:
+    first, second, third = make_task("a", priority="low"), make_task("b", priority="high"), make_task("b")
+    await accept(queue, second, third, first)
+    for number, due_at in enumerate((1.0, 2.0, 4e9)):
+        await queue.add_callback(DueCallback(f"{number:032x}", due_at))
+    seen = await queue.overview()
+    assert [line.count for line in seen.lines] == [1, 1, 1]
+    assert seen.oldest_at == first.created_at
+    assert (seen.callbacks, seen.callbacks_due) == (3, 2)
 
 
 # --- watching

@@ -1,0 +1,14 @@
+"""What tests of the chart share."""
+
+from pathlib import Path
+
+import pytest
+
+from tests.helm.chart import PROGRAMS, program
+
+
+def pytest_collection_finish(session: pytest.Session) -> None:
+    """Builds helm and kubeconform before the first test: it may take longer than a test may."""
+    if any(Path(__file__).parent in item.path.parents for item in session.items):
+        for name in PROGRAMS:
+            program(name)

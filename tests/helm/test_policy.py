@@ -1,0 +1,240 @@
+"""What every pod of the chart promises, whatever the values: how it runs, how it is watched, how it leaves."""
+
+import re
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from tests.helm.chart import CHART, Thing, render
+from tests.helm.test_templates import CASES, OPERATOR, values
+
+ALLOWED_BY_RESTRICTED = {
+    "configMap",
+    "csi",
+    "downwardAPI",
+    "emptyDir",
+    "ephemeral",
+    "persistentVolumeClaim",
+    "projected",
+    "secret",
+}
+"""Kinds of volumes: https://kubernetes.io/docs/concepts/security/pod-security-standards/"""
+
+
+@pytest.fixture(params=CASES)
+def chart(request: pytest.FixtureRequest) -> list[Thing]:
+    return render(values(request.param), *OPERATOR)
+
+
+def pods(chart: list[Thing]) -> Iterator[tuple[str, Thing]]:
+    """Every pod that the chart makes, that of its test too: whose it is, and its template."""
+    for thing in chart:
+        whose = f"{thing['kind']} {thing['metadata']['name']}"
+        if thing["kind"] == "Pod":
+            yield whose, thing
+        elif thing["kind"] in {"Deployment", "Job"}:
+            yield whose, thing["spec"]["template"]
+
+
+def containers(chart: list[Thing]) -> Iterator[tuple[str, Thing]]:
+    for whose, pod in pods(chart):
+        for container in pod["spec"].get("initContainers", []) + pod["spec"]["containers"]:
+            yield f"{whose}, {container['name']}", container
+
+
+def test_pods_are_restricted(chart: list[Thing]) -> None:
+    """As namespaces with pod-security.kubernetes.io/enforce: restricted demand it, and a read-only root besides."""
+    for whose, pod in pods(chart):
+        spec = pod["spec"]
+        assert spec["securityContext"]["runAsNonRoot"] is True, whose
+        assert spec["securityContext"]["seccompProfile"] == {"type": "RuntimeDefault"}, whose
+        assert spec["automountServiceAccountToken"] is False, whose
+        assert not {"hostNetwork", "hostPID", "hostIPC"} & set(spec), whose
+        for volume in spec.get("volumes", []):
+            assert set(volume) - {"name"} <= ALLOWED_BY_RESTRICTED, f"{whose}, {volume['name']}"
+    for whose, container in containers(chart):
+        security = container["securityContext"]
+        assert security["allowPrivilegeEscalation"] is False, whose
+        assert security["readOnlyRootFilesystem"] is True, whose
+        assert security["capabilities"] == {"drop": ["ALL"]}, whose
+        assert not any("hostPort" in port for port in container.get("ports", [])), whose
+
+
+def test_no_service_becomes_a_setting(chart: list[Thing]) -> None:
+    """A Service hua-api would come as HUA_API_PORT, with which no role starts."""
+    for whose, pod in pods(chart):
+        assert pod["spec"]["enableServiceLinks"] is False, whose
+
+
+def test_containers_say_what_they_need(chart: list[Thing]) -> None:
+    for whose, container in containers(chart):
+        assert {"cpu", "memory"} <= set(container["resources"]["requests"]), whose
+        if container["name"] not in {"first", "copy"}:  # those of the operator
+            assert "memory" in container["resources"]["limits"], whose
+
+
+def test_images_have_a_tag_or_a_digest_and_never_latest(chart: list[Thing]) -> None:
+    for whose, container in containers(chart):
+        assert re.search(r":\w[\w.-]*$|@sha256:[0-9a-f]{64}$", container["image"]), whose
+        assert not container["image"].endswith(":latest"), whose
+
+
+def test_roles_have_three_probes_and_liveness_asks_no_dependency(chart: list[Thing]) -> None:
+    for whose, pod in pods(chart):
+        if not whose.startswith("Deployment"):
+            continue
+        container = pod["spec"]["containers"][0]
+        named = {port["name"] for port in container["ports"]}
+        for probe in ("startupProbe", "readinessProbe", "livenessProbe"):
+            assert container[probe]["httpGet"]["port"] in named, f"{whose}, {probe}"
+        assert container["livenessProbe"]["httpGet"]["path"] == "/healthz", whose
+        worker = "worker" in whose
+        assert container["readinessProbe"]["httpGet"]["path"] == (
+            "/healthz" if container["name"] == "api" else "/readyz"
+        )
+        warm_up_s = container["startupProbe"]["periodSeconds"] * container["startupProbe"]["failureThreshold"]
+        assert warm_up_s >= (600 if worker else 60), whose
+
+
+def test_pods_may_finish_what_they_run(chart: list[Thing]) -> None:
+    for whose, pod in pods(chart):
+        if not whose.startswith("Deployment"):
+            continue
+        container = pod["spec"]["containers"][0]
+        drain_s = next((float(one["value"]) for one in container.get("env", []) if one["name"] == "HUA_DRAIN_S"), 0)
+        assert ("worker" in whose) == (drain_s > 0)
+        assert pod["spec"]["terminationGracePeriodSeconds"] >= drain_s + 30, whose
+
+
+def test_the_root_is_read_only_and_what_is_written_has_a_place(chart: list[Thing]) -> None:
+    for whose, pod in pods(chart):
+        there = {volume["name"] for volume in pod["spec"].get("volumes", [])}
+        for container in pod["spec"].get("initContainers", []) + pod["spec"]["containers"]:
+            mounts = {mount["name"] for mount in container.get("volumeMounts", [])}
+            assert mounts <= there, f"{whose}, {container['name']}"
+        main = pod["spec"]["containers"][0]["volumeMounts"]
+        assert {"name": "tmp", "mountPath": "/tmp"} in main, whose
+
+
+def test_disruption_budgets_are_of_pods_that_there_are(chart: list[Thing]) -> None:
+    deployed = [thing["spec"]["template"]["metadata"]["labels"] for thing in chart if thing["kind"] == "Deployment"]
+    for budget in (thing for thing in chart if thing["kind"] == "PodDisruptionBudget"):
+        assert sum(_selects(budget["spec"]["selector"], labels) for labels in deployed) == 1, budget["metadata"]["name"]
+
+
+def test_selectors_find_the_pods_of_their_own(chart: list[Thing]) -> None:
+    deployed = [thing for thing in chart if thing["kind"] == "Deployment"]
+    for one in deployed:
+        found = [
+            other["metadata"]["name"]
+            for other in deployed
+            if _selects(one["spec"]["selector"], other["spec"]["template"]["metadata"]["labels"])
+        ]
+        assert found == [one["metadata"]["name"]]
+    api = next(thing for thing in chart if thing["kind"] == "Service")
+    selected = [one for one in deployed if _selects({"matchLabels": api["spec"]["selector"]}, _labels(one))]
+    assert [one["metadata"]["labels"]["app.kubernetes.io/component"] for one in selected] == ["api"]
+
+
+def test_every_pod_is_denied_what_it_is_not_allowed(chart: list[Thing]) -> None:
+    policies = [thing["spec"] for thing in chart if thing["kind"] == "NetworkPolicy"]
+    if not policies:  # switched off
+        return
+    for whose, pod in pods(chart):
+        mine = [one for one in policies if _selects(one["podSelector"], pod["metadata"]["labels"])]
+        denied = {kind for one in mine for kind in one["policyTypes"] if not one.get(kind.lower())}
+        assert denied == {"Ingress", "Egress"}, whose
+        if "worker" in whose:
+            way_in = [port["port"] for one in mine for rule in one.get("ingress", []) for port in rule["ports"]]
+            assert way_in == ["metrics"]
+
+
+def test_the_chart_makes_no_secret_and_no_right(chart: list[Thing]) -> None:
+    kinds = {thing["kind"] for thing in chart}
+    assert not kinds & {"Secret", "Role", "RoleBinding", "ClusterRole", "ClusterRoleBinding", "Namespace"}
+
+
+def test_names_are_short_and_no_two_objects_share_one(chart: list[Thing]) -> None:
+    named = [(thing["kind"], thing["metadata"]["name"]) for thing in chart]
+    assert len(named) == len(set(named))
+    assert all(len(name) <= 63 for _, name in named)
+
+
+def test_one_registry_for_every_image() -> None:
+    mirrored = render(values("air-gapped"), *OPERATOR)
+    images = {container["image"] for _, container in containers(mirrored)}
+    assert all(image.startswith("registry.corp.example:5000/mirror/") for image in images)
+    assert {image.partition("@")[2] for image in images} >= {f"sha256:{'a' * 64}", f"sha256:{'b' * 64}"}
+    for whose, pod in pods(mirrored):
+        assert pod["spec"]["imagePullSecrets"] == [{"name": "mirror"}], whose
+
+
+def test_images_are_named_in_one_template_alone() -> None:
+    """So that the registry is that of the values everywhere, in whatever is added."""
+    for file in CHART.glob("templates/**/*"):
+        if file.is_file():
+            for line in re.findall(r"^\s*(?:- )?image:.*$", file.read_text(), re.MULTILINE):
+                assert 'include "hua.image"' in line, f"{file.name}: {line}"
+
+
+def test_workers_have_one_gpu_each_and_leave_before_others_come() -> None:
+    workers = [thing for thing in render(values("pools")) if "worker" in thing["metadata"]["name"]]
+    deployed = {
+        thing["metadata"]["labels"]["hua/pool"]: thing["spec"] for thing in workers if thing["kind"] == "Deployment"
+    }
+    resources = {"h200": "nvidia.com/gpu", "mig": "nvidia.com/mig-1g.18gb", "shared": "nvidia.com/gpu.shared"}
+    for pool, resource in resources.items():
+        container = deployed[pool]["template"]["spec"]["containers"][0]
+        assert container["resources"]["limits"] == {"memory": "24Gi", resource: 1}
+        assert container["resources"]["requests"] == {"cpu": "2", "memory": "10Gi", resource: 1}
+        assert deployed[pool]["strategy"]["rollingUpdate"] == {"maxSurge": 0, "maxUnavailable": 1}
+    h200 = deployed["h200"]["template"]["spec"]
+    assert (h200["runtimeClassName"], h200["priorityClassName"]) == ("nvidia", "production")
+    claims = [volume for volume in h200["volumes"] if volume["name"] == "models"]
+    assert claims == [{"name": "models", "persistentVolumeClaim": {"claimName": "local-models"}}]
+    verified = [pod["spec"]["volumes"][0] for whose, pod in pods(render(values("pools"))) if whose.startswith("Job")]
+    assert [one["persistentVolumeClaim"]["claimName"] for one in verified] == ["hua-models", "local-models"]
+
+
+def test_four_machines_of_four_gpus_are_sixteen_pods_spread_evenly() -> None:
+    [rtx] = [
+        thing
+        for thing in render(values("four-lanes"))
+        if thing["metadata"]["name"] == "hua-worker-rtx" and thing["kind"] == "Deployment"
+    ]
+    assert rtx["spec"]["replicas"] == 16
+    pod = rtx["spec"]["template"]["spec"]
+    assert pod["nodeSelector"] == {"nvidia.com/gpu.product": "Quadro-RTX-5000"}
+    assert pod["topologySpreadConstraints"][0]["whenUnsatisfiable"] == "DoNotSchedule"
+    assert pod["terminationGracePeriodSeconds"] == 330
+
+
+def test_a_scaler_has_the_replicas_and_keeps_them_without_prometheus() -> None:
+    scaled = render(values("scaled"))
+    for deployment in (thing for thing in scaled if thing["kind"] == "Deployment"):
+        assert ("replicas" in deployment["spec"]) == (deployment["metadata"]["name"] == "hua-controller")
+    day, night = (thing["spec"] for thing in scaled if thing["kind"] == "ScaledObject")
+    assert day["fallback"]["replicas"] == 4
+    assert day["triggers"][0]["metadata"]["query"] == 'max(hua_queued_gpu_seconds{namespace="hua"})'
+    assert night["triggers"][0]["metadata"]["query"] == "max(hua_queued_gpu_seconds) / 2"
+    assert (day["maxReplicaCount"], night["maxReplicaCount"]) == (8, 2)
+
+
+@pytest.mark.parametrize(
+    ("case", "ports"),
+    [("defaults", {9092, 6379, 7070}), ("aws", {9096, 6379, 443}), ("strimzi", {9093, 26379, 6379, 9000})],
+)
+def test_ways_out_are_those_of_the_settings(case: str, ports: set[int]) -> None:
+    [policy] = [thing for thing in render(values(case)) if thing["metadata"]["name"] == "hua-dependencies"]
+    assert {port["port"] for port in policy["spec"]["egress"][0]["ports"]} == ports
+
+
+def _labels(deployment: Thing) -> dict[str, str]:
+    return deployment["spec"]["template"]["metadata"]["labels"]
+
+
+def _selects(selector: dict[str, Any], labels: dict[str, str]) -> bool:
+    return all(labels.get(key) == value for key, value in selector.get("matchLabels", {}).items()) and all(
+        labels.get(one["key"]) in one["values"] for one in selector.get("matchExpressions", [])
+    )

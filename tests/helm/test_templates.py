@@ -1,0 +1,100 @@
+"""The chart over a matrix of values: helm takes them, and Kubernetes' schemas take what comes of them."""
+
+import json
+import re
+import subprocess
+from pathlib import Path
+
+import pytest
+import yaml
+
+from tests.helm.chart import CHART, PLAIN, ROOT, SCHEMAS, VALUES, helm, plain, program, render, template, things
+
+CASES = sorted(path.stem for path in VALUES.glob("*.yaml"))
+OPERATOR = ("--api-versions", "monitoring.coreos.com/v1")
+
+
+def values(case: str) -> object:
+    return yaml.safe_load((VALUES / f"{case}.yaml").read_text())
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_helm_has_nothing_to_say_against_it(case: str) -> None:
+    assert "0 chart(s) failed" in helm("lint", "--strict", str(CHART), values=values(case))
+
+
+def test_every_object_is_one_of_kubernetes(tmp_path: Path) -> None:
+    for case in CASES:
+        (tmp_path / f"{case}.yaml").write_text(template(values(case)))
+        (tmp_path / f"{case}-operator.yaml").write_text(template(values(case), *OPERATOR))
+    for file in (PLAIN, *PLAIN.parent.glob("dev/*.yaml")):
+        (tmp_path / f"plain-{file.name}").write_text(file.read_text())
+    where = f"{SCHEMAS}/{{{{ .ResourceKind }}}}{{{{ .KindSuffix }}}}.json"
+    command = [program("kubeconform"), "-strict", "-n", "2", "-schema-location", where, str(tmp_path)]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+def test_a_key_that_kubernetes_does_not_know_is_seen() -> None:
+    """Else the test above would prove nothing."""
+    where = f"{SCHEMAS}/{{{{ .ResourceKind }}}}{{{{ .KindSuffix }}}}.json"
+    text = template(values("scaled")).replace("pollingInterval", "polingInterval")
+    command = [program("kubeconform"), "-strict", "-schema-location", where]
+    done = subprocess.run(command, input=text, capture_output=True, text=True, check=False)
+    assert done.returncode == 1
+    assert done.stdout.count("polingInterval") == 2
+
+
+def test_monitors_come_with_the_operator_unless_told_outright() -> None:
+    def monitors(case: str, *more: str) -> set[str]:
+        return {thing["kind"] for thing in render(values(case), *more)} & {"ServiceMonitor", "PodMonitor"}
+
+    both = {"ServiceMonitor", "PodMonitor"}
+    assert monitors("defaults") == set()
+    assert monitors("defaults", *OPERATOR) == both
+    assert monitors("watched") == both
+    assert monitors("bare", *OPERATOR) == set()
+
+
+@pytest.mark.parametrize("version", ["1.27.0", "1.31.4-eks-7f9249a", "1.37.0"])
+def test_kubernetes_may_be_old_or_new(version: str) -> None:
+    assert render(values("scaled"), "--kube-version", version)
+
+
+def test_the_plain_manifests_are_the_chart() -> None:
+    assert PLAIN.read_text() == plain(), "k8s/hua.yaml is out of date: run `make k8s`"
+
+
+def test_a_try_out_has_what_the_plain_manifests_expect() -> None:
+    dev = [thing for file in (ROOT / "k8s" / "dev").glob("*.yaml") for thing in things(file.read_text())]
+    listening = {
+        f"{thing['metadata']['name']}:{thing['spec']['ports'][0]['port']}"
+        for thing in dev
+        if thing["kind"] == "Service"
+    }
+    settings = next(thing for thing in render() if thing["kind"] == "ConfigMap")["data"]
+    for setting in ("HUA_BROKER", "HUA_QUEUE", "HUA_S3_ENDPOINT"):
+        assert settings[setting].split("://")[1].split("/")[0] in listening
+    assert any(thing["kind"] == "Secret" and thing["metadata"]["name"] == "hua" for thing in dev)
+
+
+def test_the_try_out_runs_the_images_of_the_chart() -> None:
+    toys = things((ROOT / "k8s" / "dev" / "toys.yaml").read_text())[0]
+    image = toys["spec"]["template"]["spec"]["containers"][0]["image"]
+    assert f"image: {image}\n" in PLAIN.read_text()
+
+
+def test_alerts_and_dashboard_come_as_they_were_written() -> None:
+    watched = render(values("watched"))
+    rule = next(thing for thing in watched if thing["kind"] == "PrometheusRule")
+    assert rule["spec"] == yaml.safe_load((CHART / "files" / "alerts.yaml").read_text())
+    assert rule["metadata"]["labels"]["release"] == "prometheus"
+    dashboard = next(thing for thing in watched if thing["metadata"]["name"] == "hua-dashboard")
+    assert json.loads(dashboard["data"]["hua.json"]) == json.loads((CHART / "files" / "dashboard.json").read_text())
+    assert dashboard["metadata"]["labels"]["grafana_dashboard"] == "1"
+
+
+def test_what_scales_workers_is_measured() -> None:
+    scaler = next(thing for thing in render(values("scaled")) if thing["kind"] == "ScaledObject")
+    asked = re.findall(r"hua_\w+", scaler["spec"]["triggers"][0]["metadata"]["query"])
+    assert [f"`{name}`" in (ROOT / "docs" / "metrics.md").read_text() for name in asked] == [True]
