@@ -105,13 +105,19 @@ async def cancel(scale: float) -> Figure:
         running = [f"running {number}" for number in range(count)]
         ids = dict(zip(running, await _submitted(one, running), strict=True))
         while len(one.runs()) < count:
-            await asyncio.sleep(0.1)
+            await asyncio.sleep(0.5)
         waiting = await _submitted(one, [f"waiting {number}" for number in range(count)])
-        asked = time.time()
-        await asyncio.gather(*map(one.cancel, [*waiting, *ids.values()]))
+        await asyncio.gather(*map(one.cancel, waiting))  # first: else they begin where others have stopped
+        asked = {}
+
+        async def stop(text: str) -> None:
+            asked[text] = time.time()
+            await one.cancel(ids[text])
+
+        await asyncio.gather(*map(stop, running))
         canceled = await one.ended([*waiting, *ids.values()], 60)
         await asyncio.sleep(5)
-        stopped = {run["text"]: run["at"] - asked for run in one.runs("aborted")}
+        stopped = {run["text"]: run["at"] - asked[run["text"]] for run in one.runs("aborted") if run["text"] in asked}
         begun = sum(run["text"].startswith("waiting") for run in one.runs())
     slowest = quantile(list(stopped.values()), 0.99) if len(stopped) > 1 else float("inf")
     all_canceled = sum(view["status"] == "canceled" for view in canceled.values())
