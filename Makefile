@@ -11,7 +11,8 @@ serve: .venv/ready
 test: .venv/ready
 	$(RUN) pytest
 
-# Ten minutes of faults; `make chaos CHAOS="--worker-kills 20 --seed 7"` changes them.
+# Ten minutes of faults; `make chaos CHAOS="--worker-kills 20 --seed 7"` changes them, CHAOS=--crash-points has roles
+# kill themselves at named steps instead.
 chaos: .venv/ready
 	$(RUN) python -m tests.chaos $(CHAOS)
 

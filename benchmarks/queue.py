@@ -14,6 +14,7 @@ import statistics
 import sys
 import time
 from concurrent.futures import ProcessPoolExecutor
+from dataclasses import dataclass
 
 import redis
 
@@ -31,26 +32,43 @@ def main() -> None:
     parser.add_argument("--workers", type=int, default=4, help="in each process")
     parser.add_argument("--seconds", type=float, default=8.0)
     given = parser.parse_args()
-    with redis.Redis.from_url(given.url) as client:
+    rates = measured(given.url, given.tasks, given.workers, given.seconds)
+    print(f"tasks ingested a second    {rates.ingested:8.0f}")
+    print(f"cycles a second            {rates.cycles:8.0f}")
+    print(f"lease, median              {rates.p50_s * 1e3:8.2f} ms")
+    print(f"lease, 99 of 100 within    {rates.p99_s * 1e3:8.2f} ms")
+    print(f"cycles a second in Redis   {rates.cycles_inside:8.0f}")
+
+
+@dataclass(frozen=True, slots=True)
+class Rates:
+    """Each a second, and how long a lease takes."""
+
+    ingested: float
+    cycles: float
+    cycles_inside: float
+    p50_s: float
+    p99_s: float
+
+
+def measured(url: str, tasks: int, workers: int, seconds: float) -> Rates:
+    """`workers` in each process; ends the program if Redis is not empty."""
+    with redis.Redis.from_url(url) as client:
         if client.dbsize():
-            sys.exit(f"{given.url} is not empty; name a Redis, or a database of one, that nobody uses")
+            sys.exit(f"{url} is not empty; name a Redis, or a database of one, that nobody uses")
         try:
             began = time.perf_counter()
-            asyncio.run(_fill(given.url, given.tasks))
-            fed = given.tasks / (time.perf_counter() - began)
+            asyncio.run(_fill(url, tasks))
+            fed = tasks / (time.perf_counter() - began)
             client.config_resetstat()
             with ProcessPoolExecutor(PROCESSES) as pool:
-                running = [pool.submit(_work, given.url, given.workers, given.seconds) for _ in range(PROCESSES)]
+                running = [pool.submit(_work, url, workers, seconds) for _ in range(PROCESSES)]
                 leases = [seconds for each in running for seconds in each.result()]
             inside_s = client.info("commandstats")["cmdstat_evalsha"]["usec_per_call"] * VERBS_IN_A_CYCLE / 1e6
         finally:
             client.flushdb()
     cuts = statistics.quantiles(leases, n=100)
-    print(f"tasks ingested a second    {fed:8.0f}")
-    print(f"cycles a second            {len(leases) / given.seconds:8.0f}")
-    print(f"lease, median              {cuts[49] * 1e3:8.2f} ms")
-    print(f"lease, 99 of 100 within    {cuts[98] * 1e3:8.2f} ms")
-    print(f"cycles a second in Redis   {1 / inside_s:8.0f}")
+    return Rates(fed, len(leases) / seconds, 1 / inside_s, cuts[49], cuts[98])
 
 
 def _task(number: int) -> Task:

@@ -21,7 +21,7 @@ from spandrel.architectures.ESRGAN import ESRGAN
 from torch import nn
 from transformers import CLIPTextConfig, CLIPTextModel, CLIPTextModelWithProjection, CLIPTokenizer
 
-from models.toy_tokenizer import clip_tokenizer
+from models.toy.tokenizer import clip_tokenizer
 from models.weights import CONFIGS
 
 FAINT = 0.02

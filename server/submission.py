@@ -91,7 +91,9 @@ async def submit(services: Services, submission: Submission) -> View:
     task_id, fingerprint = _id(submission), _fingerprint(pipeline, asked, submission)
     if submission.idempotency_key is not None:
         with contextlib.suppress(UnknownTaskError):
-            return _same((await find_record(services, task_id, submission.tenant)).view, fingerprint)
+            known = _same((await find_record(services, task_id, submission.tenant)).view, fingerprint)
+            if known.accepted:
+                return known
     terms = services.tenants.terms(submission.tenant)
     retention = _within(terms, submission, services.settings.retention)
     if terms.rate is not None:
@@ -212,10 +214,15 @@ def _callback(services: Services, submission: Submission, params: Params) -> Cal
 
 
 async def _enqueue(services: Services, task: Task, limit: int) -> View:
-    """Slot, then log, then queue: a crash in between leaves a task that is either not accepted or not lost."""
+    """Slot, then log, then queue: a crash in between leaves a task that is either not accepted or not lost.
+
+    A repeated request for a task that is not in the log yet writes it there itself: whoever took the slot may be gone.
+    """
     known = await services.queue.admit(task, limit)
     if known is not None:
-        return _same(known, task.fingerprint)
+        if _same(known, task.fingerprint).accepted:
+            return known
+        task = known.task
     try:
         with span("publish", side="producer", task=task.id):
             await services.broker.publish_task(task)

@@ -30,13 +30,15 @@ STALE_S = 120.0
 PARK_S = 10.0
 """For the tasks that are parked to reach the bucket; a step takes less than a second of it."""
 RESTART_S = (0.1, 1.0, 5.0, 15.0)
+IN_HAND = 16
+"""Results that may wait for the bucket or the log, some of them 12 MB of pixels an image; then no more are made."""
 
 
 class Worker:
     """`run` works until it is canceled; `drain` ends it kindly. `child` is the module that owns the device."""
 
     def __init__(self, services: Services, device: str, child: str = CHILD) -> None:
-        self.name = f"{socket.gethostname()}:{os.getpid()}:{device}"
+        self.name = f"{socket.gethostname()}:{device}:{os.getpid()}"
         self._services = services
         self._device_name = device
         self._child = child
@@ -116,7 +118,10 @@ class Worker:
     def _room(self) -> int:
         if self._device is None or self._device.vitals is None or not self._device.alive:
             return 0
-        return self._device.vitals.capacity - sum(attempt.on_device for attempt in self._attempts.values())
+        on_device = sum(attempt.on_device for attempt in self._attempts.values())
+        if len(self._attempts) - on_device >= IN_HAND:
+            return 0
+        return self._device.vitals.capacity - on_device
 
     # --- leases
 
@@ -187,6 +192,7 @@ class Worker:
                     await self._report(attempt, outcome)
             finally:
                 del self._attempts[token]
+                self._moved.set()
 
     def _observe(self, attempt: Attempt, outcome: Outcome) -> None:
         if outcome.status is Status.SUCCEEDED:

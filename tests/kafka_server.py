@@ -15,7 +15,7 @@ from tests.tools import TOOLS, alone, free_ports, installed
 
 VERSION = "4.1.1"
 JARS = TOOLS / f"kafka-{VERSION}"
-START_S = 60
+START_S = 90
 HEAP = ["-Xmx512m", "-XX:TieredStopAtLevel=1", "-XX:+UseSerialGC"]
 
 POM = f"""<project xmlns="http://maven.apache.org/POM/4.0.0">
@@ -121,6 +121,8 @@ def _java(main: str, *words: str) -> list[str]:
 
 def _jars() -> Path:
     """Fetched whole or not at all, so that whoever is killed meanwhile leaves nothing half done."""
+    if JARS.exists():  # else all would wait for whoever builds something else
+        return JARS
     mvn = installed("mvn", "maven")
     with alone():
         if not JARS.exists():

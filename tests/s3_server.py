@@ -99,7 +99,9 @@ def executable() -> str:
     built = TOOLS / f"versitygw-{VERSION}"
     if not built.exists() and (found := shutil.which("versitygw")):
         return found
-    go = "" if built.exists() else installed("go", "golang-go")
+    if built.exists():  # else all would wait for whoever builds something else
+        return str(built)
+    go = installed("go", "golang-go")
     with alone():
         if not built.exists():
             _build(go, built)

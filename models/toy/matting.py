@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 import numpy as np
-from onnx import ModelProto, TensorProto, checker, helper, numpy_helper
+from onnx import ModelProto, NodeProto, TensorProto, checker, helper, numpy_helper
 from torch import Tensor
 
 SIDE = 64
@@ -48,7 +48,7 @@ def matting(weights: Mapping[str, Tensor]) -> bytes:
     return bytes(net.SerializeToString(deterministic=True))
 
 
-def _convolution(name: str, taken: str, *, dilation: int = 1) -> list[object]:
+def _convolution(name: str, taken: str, *, dilation: int = 1) -> list[NodeProto]:
     pads = [dilation] * 4
     given = [taken, f"{name}.weight", f"{name}.bias"]
     return [
@@ -57,7 +57,7 @@ def _convolution(name: str, taken: str, *, dilation: int = 1) -> list[object]:
     ]
 
 
-def _joined(coarse: str, fine: str) -> list[object]:
+def _joined(coarse: str, fine: str) -> list[NodeProto]:
     """`coarse` at twice its size, with the channels of `fine` behind its own."""
     nearest = {"mode": "nearest", "coordinate_transformation_mode": "asymmetric", "nearest_mode": "floor"}
     return [

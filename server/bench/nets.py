@@ -16,10 +16,10 @@ from models.checkpoint import Checkpoint
 from models.families import dtype_for
 from models.hold import Hold
 from models.registry import Registry
-from pipelines.engine.batch import Key
 from pipelines.engine.capacity import Capacity
 from pipelines.engine.engine import Engine
 from pipelines.engine.events import Advanced, Failed
+from pipelines.engine.key import Key
 from pipelines.engine.warmup import warm_up
 from server.bench.bare import Bare
 from server.bench.figures import BenchError, Figure, idle_share, joined, ratio
@@ -38,7 +38,7 @@ class Recorder(Capacity):
 
     def __init__(self) -> None:
         super().__init__()
-        self.seconds: dict[int, list[float]] = {}
+        self.timed: dict[int, list[float]] = {}
         self.full = False
 
     def rows(self, key: Key) -> int:
@@ -46,7 +46,7 @@ class Recorder(Capacity):
 
     def observe(self, key: Key, rows: int, seconds: float) -> None:
         super().observe(key, rows, seconds)
-        self.seconds.setdefault(rows, []).append(seconds)
+        self.timed.setdefault(rows, []).append(seconds)
 
     def refuse(self, key: Key, rows: int) -> None:
         self.full = True
@@ -62,7 +62,7 @@ def curve(plan: Plan, device: torch.device) -> Iterator[Figure]:
         with held(models, device, name) as hold:
             warm_up(hold.checkpoint(name), recorder, side, side, CURVE_S / plan.hurry / plan.scale)
         family = models.find(name).family
-        for rows, (_, *samples) in recorder.seconds.items():
+        for rows, (_, *samples) in recorder.timed.items():
             title = f"{family}, {side}×{side}, a step of {rows} rows"
             yield Figure.of(f"curve.{family}.step.{rows}", title, "ms", [1000 * each for each in samples])
             rate = rows / 2 / steps / median(samples)

@@ -8,7 +8,7 @@ import time
 from server.broker import Broker
 from server.logs import about
 from server.metrics import LEASES_EXPIRED
-from server.queue import DEATHS_UNTIL_POISON, Lease, Queue
+from server.queue import Lease, Queue
 from server.task import POISON, Failure, Outcome, Status
 
 log = logging.getLogger(__name__)
@@ -25,7 +25,7 @@ class Reaper:
             LEASES_EXPIRED.inc()
             with about(task=lease.task.id, tenant=lease.task.tenant, attempt=lease.token, worker=lease.worker):
                 log.warning("worker %s fell silent over task %s, death %d", lease.worker, lease.task.id, lease.deaths)
-            if lease.deaths >= DEATHS_UNTIL_POISON:
+            if lease.poison:
                 await self._broker.publish_outcome(_poisoned(lease))
 
 

@@ -9,7 +9,7 @@ from pathlib import PurePosixPath
 
 from pydantic import ValidationError
 
-from server.bucket import CALLBACKS, MANIFESTS, Bucket
+from server.bucket import CALLBACKS, USAGE, Bucket
 from server.controller.callbacks import SAVED
 from server.controller.window import Turn, window
 from server.queue import Queue
@@ -51,10 +51,16 @@ async def recall_callbacks(bucket: Bucket, queue: Queue) -> None:
 
 
 async def recall_ended(bucket: Bucket, queue: Queue, count: int = ENDED_RECALLED) -> None:
-    """The last `count` results, the oldest first; the logs have long forgotten most of them."""
-    newest: list[tuple[str, float]] = []
-    async for page in bucket.pages(MANIFESTS):  # there may be millions, and none but the newest are held on to
-        newest = sorted([*newest, *page], key=lambda found: found[1])[-count:]
+    """The last `count` results, the oldest first; the logs have long forgotten most of them.
+
+    They are found by the records of usage, which lie in a folder for each day: a month has millions of manifests, and
+    no order in which the newest come first.
+    """
+    newest: list[str] = []
+    for day in reversed(await bucket.folders(USAGE)):
+        newest = [*await _last_of(bucket, day, count - len(newest)), *newest]
+        if len(newest) >= count:
+            break
 
     async def recall(key: str, turn: Turn) -> None:
         manifest = await bucket.manifest(PurePosixPath(key).stem)
@@ -63,5 +69,13 @@ async def recall_ended(bucket: Bucket, queue: Queue, count: int = ENDED_RECALLED
             await queue.settle(manifest)
 
     async with window() as recalling:
-        for key, _ in newest:
-            await recalling.begin(MANIFESTS, partial(recall, key))
+        for key in newest:
+            await recalling.begin(USAGE, partial(recall, key))
+
+
+async def _last_of(bucket: Bucket, day: str, count: int) -> list[str]:
+    """The keys of the last records of usage of one day, in order; no more are held on to."""
+    last: list[tuple[str, float]] = []
+    async for page in bucket.pages(f"{USAGE}/{day}"):
+        last = sorted([*last, *page], key=lambda found: found[1])[-count:]
+    return [key for key, _ in last]

@@ -17,7 +17,6 @@ from server.task import Manifest, Priority, Status, Task
 LEASE_S = 30.0
 HEARTBEAT_S = 5.0
 LEAD_S = 10.0
-DEATHS_UNTIL_POISON = 3
 COURTESY_S = 0.03
 """Longer than an idle worker that has the model takes to be first, and nothing beside loading it (Zaharia et al.,
 "Delay Scheduling", 2010)."""
@@ -71,6 +70,8 @@ class View:
     worker: str = ""
     stale: bool = False
     """The queue came back with less than it knew, and reads the logs again: the task may have ended since."""
+    accepted: bool = True
+    """False while nobody has said that it is in the log: whoever was about to write it there may have died."""
 
     @classmethod
     def settled(cls, manifest: Manifest) -> View:
@@ -96,6 +97,8 @@ class Lease:
     """How many devices died while they worked on this task; above 0 it is run alone."""
     parked: str = ""
     """The key in the bucket of where an earlier attempt stood, if it was given back so."""
+    poison: bool = False
+    """Of one that ran out: that was one death too many (server/queue/deaths.py)."""
 
 
 class Verdict(Enum):
@@ -163,7 +166,8 @@ class Queue(Protocol):
     async def admit(self, task: Task, limit: int) -> View | None:
         """Takes one of the tenant's `limit` slots for `task`, before it is published; raises TaskLimitError.
 
-        Answers the View of the task instead if one of this id is known already (an Idempotency-Key used twice).
+        Answers the View of the task instead if one of this id is known already (an Idempotency-Key used twice); unless
+        that says that it is accepted, the caller has to publish it too.
         An admitted task is not handed out until it is ingested.
         """
 
@@ -214,8 +218,7 @@ class Queue(Protocol):
 
     async def expired(self) -> list[Lease]:
         """Leases that ran out since last asked, a death counted if the device still had the task. Their tasks wait
-        again, unless it was the last one they had (DEATHS_UNTIL_POISON): then they are the caller's to fail, and told
-        again until somebody has."""
+        again, unless they are `poison`: then they are the caller's to fail, and told again until somebody has."""
 
     async def add_callback(self, callback: DueCallback) -> None: ...
 

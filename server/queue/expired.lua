@@ -3,22 +3,22 @@
 -- told died too. Nobody is lost while the logs are read: a Redis that was away has not heard those that live.
 -- KEYS  the root of all keys
 -- ARGV  a token to hold those that are told again
--- Answers {{body, token, worker, deaths}, …}.
+-- Answers {{body, token, worker, deaths, 1 if it is poison}, …}.
 
 local lost = {}
 if not opened() then return lost end
 for _, id in ipairs(redis.call('ZRANGEBYSCORE', key('leases'), '-inf', now(), 'LIMIT', 0, 100)) do
   local found = redis.call('HMGET', key('task', id), 'body', 'token', 'worker')
-  local made = redis.call('HEXISTS', key('task', id), 'made')
-  local deaths = redis.call('HINCRBY', key('task', id), 'deaths', 1 - made)
+  if redis.call('HEXISTS', key('task', id), 'made') == 0 then count_death(id, found[3]:match('^[^:]*')) end
   redis.call('HDEL', key('task', id), 'parked')
-  if deaths < DEATHS_UNTIL_POISON then
-    take_back(id)
-  else
+  local poison = is_poison(id)
+  if poison then
     found[2] = ARGV[1] .. id
     hold(id, found[2], found[3])
+  else
+    take_back(id)
   end
-  found[4] = deaths
+  found[4], found[5] = redis.call('HGET', key('task', id), 'deaths'), poison and 1 or 0
   lost[#lost + 1] = found
 end
 return lost

@@ -56,6 +56,22 @@ local function held(id, token)
   return redis.call('HGET', key('task', id), 'token') == token
 end
 
+-- As server/queue/deaths.py reckons; the places stand in lines.
+local function count_death(id, place)
+  local places = redis.call('HGET', key('task', id), 'places') or '\n'
+  if not places:find('\n' .. place .. '\n', 1, true) then places = places .. place .. '\n' end
+  redis.call('HSET', key('task', id), 'places', places)
+  redis.call('HINCRBY', key('task', id), 'deaths', 1)
+  redis.call('HDEL', key('task', id), 'parked')
+end
+
+local function is_poison(id)
+  local deaths, places = unpack(redis.call('HMGET', key('task', id), 'deaths', 'places'))
+  local _, lines = (places or '\n'):gsub('\n', '')
+  deaths = tonumber(deaths)
+  return deaths >= DEATHS_AT_MOST or (deaths >= DEATHS_UNTIL_POISON and lines > PLACES_UNTIL_POISON)
+end
+
 local function take_back(id)
   redis.call('HDEL', key('task', id), 'token', 'worker', 'started_at', 'made', 'step', 'steps', 'preview')
   redis.call('HSET', key('task', id), 'state', 'waiting', 'since', now())

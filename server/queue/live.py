@@ -9,6 +9,7 @@ from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass, field
 
 from server.queue import Lease, Progress, View
+from server.queue.deaths import Deaths
 from server.task import Status, Task
 
 POSITION_S = 1.0
@@ -24,7 +25,7 @@ class Live:
     """Its place among all tasks that ever came."""
     ingested: bool = False
     waits_since: float = 0.0
-    deaths: int = 0
+    deaths: Deaths = field(default_factory=Deaths)
     parked: str = ""
     lease: Lease | None = None
     made: bool = False

@@ -16,7 +16,6 @@ from dataclasses import replace
 
 from server.queue import (
     COURTESY_S,
-    DEATHS_UNTIL_POISON,
     LEASE_S,
     DueCallback,
     Lease,
@@ -29,6 +28,7 @@ from server.queue import (
     WorkerView,
 )
 from server.queue.crew import Crew
+from server.queue.deaths import machine_of, place_of
 from server.queue.due import Due
 from server.queue.ended import Ended
 from server.queue.fair import WEIGHTS, FairLine, model_of
@@ -196,9 +196,9 @@ class MemoryQueue:
         live = self._unfinished.held_by(lease)
         if live is None:
             return True
-        live.deaths += 1
+        live.deaths.add(place_of(lease.worker))
         live.parked = ""
-        if live.deaths >= DEATHS_UNTIL_POISON:
+        if live.deaths.poison:
             return False
         self._take_back(live)
         return True
@@ -227,7 +227,7 @@ class MemoryQueue:
     def _grant(self, live: Live, worker: str) -> Lease:
         self._line.take(live.task)
         self._crew.picked(worker)
-        lease = Lease(live.task, uuid.uuid4().hex, worker, live.deaths, live.parked)
+        lease = Lease(live.task, uuid.uuid4().hex, worker, live.deaths.count, live.parked)
         self._unfinished.hold(live, lease, self._clock() + LEASE_S, self._wall())
         self._ring()
         return lease
@@ -239,14 +239,15 @@ class MemoryQueue:
     def _bury(self, live: Live, lease: Lease) -> Lease:
         """What `expired` tells of a lease. After the last death nobody works on the task, but somebody must fail it:
         it is told again, a lease's time later, in case whoever was told died too."""
-        live.deaths += not live.made
+        if not live.made:
+            live.deaths.add(machine_of(lease.worker))
         live.parked = ""
-        lease = replace(lease, deaths=live.deaths)
-        if live.deaths < DEATHS_UNTIL_POISON:
-            self._take_back(live)
-        else:
+        lease = replace(lease, deaths=live.deaths.count, poison=live.deaths.poison)
+        if lease.poison:
             lease = replace(lease, token=uuid.uuid4().hex)
             self._unfinished.hold(live, lease, self._clock() + LEASE_S, live.started_at)
+        else:
+            self._take_back(live)
         return lease
 
     def _remove(self, live: Live) -> None:
@@ -269,6 +270,7 @@ class MemoryQueue:
             started_at=live.started_at,
             progress=live.progress,
             worker=live.lease.worker if live.lease else "",
+            accepted=live.ingested,
         )
 
 

@@ -52,13 +52,15 @@ def view(reply: Sequence[bytes]) -> View:
         progress=_progress(fields),
         worker=fields.get("worker", b"").decode(),
         stale="stale" in fields,
+        accepted=state != "admitted",
     )
 
 
 def lost_lease(reply: Sequence[bytes]) -> Lease:
-    """Of {body, token, worker, deaths}."""
-    body, token, worker, deaths = reply
-    return Lease(Task.model_validate_json(body), token.decode(), worker.decode(), int(deaths))
+    """Of {body, token, worker, deaths, whether it is poison}."""
+    body, token, worker, deaths, poison = reply
+    task = Task.model_validate_json(body)
+    return Lease(task, token.decode(), worker.decode(), int(deaths), poison=bool(int(poison)))
 
 
 def packed_worker(worker: WorkerView) -> str:

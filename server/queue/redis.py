@@ -29,6 +29,7 @@ from server.queue import (
 )
 from server.queue.changes import Changes
 from server.queue.connection import answering, check, connect, disconnect
+from server.queue.deaths import place_of
 from server.queue.due import HIDDEN_S
 from server.queue.live import POSITION_S
 from server.queue.packed import STATES, lost_lease, overview, packed_end, packed_task, packed_worker, view
@@ -197,7 +198,7 @@ class RedisQueue:
         await self._run("give_back", lease.task.id, lease.token, parked)
 
     async def died(self, lease: Lease) -> bool:
-        return bool(await self._run("died", lease.task.id, lease.token))
+        return bool(await self._run("died", lease.task.id, lease.token, place_of(lease.worker)))
 
     async def finishing(self, lease: Lease) -> None:
         await self._run("finishing", lease.task.id, lease.token)

@@ -9,8 +9,9 @@ from typing import Any
 from redis.asyncio import Redis
 from redis.commands.core import AsyncScript
 
-from server.queue import COURTESY_S, DEATHS_UNTIL_POISON, LEAD_S, LEASE_S
+from server.queue import COURTESY_S, LEAD_S, LEASE_S
 from server.queue.crew import STRICTLY_FAIR_EVERY
+from server.queue.deaths import DEATHS_AT_MOST, DEATHS_UNTIL_POISON, PLACES_UNTIL_POISON
 from server.queue.fair import LOOK_AHEAD, SLACK, WEIGHTS
 
 ROOT = "{hua}"
@@ -44,6 +45,8 @@ def _constants() -> str:
         "LEAD_S": LEAD_S,
         "COURTESY_S": COURTESY_S,
         "DEATHS_UNTIL_POISON": DEATHS_UNTIL_POISON,
+        "PLACES_UNTIL_POISON": PLACES_UNTIL_POISON,
+        "DEATHS_AT_MOST": DEATHS_AT_MOST,
         "STRICTLY_FAIR_EVERY": STRICTLY_FAIR_EVERY,
         "LOOK_AHEAD": LOOK_AHEAD,
         "SLACK": SLACK,

@@ -13,6 +13,7 @@ import sys
 import tempfile
 from pathlib import Path
 
+from tests.chaos.crash import POINTS
 from tests.chaos.faults import Counts
 from tests.chaos.mutants import MUTANTS, plan
 from tests.chaos.run import Plan, Verdict, carry_out
@@ -31,7 +32,10 @@ LONG = Counts(
     broker_kills=4,
     s3_outages=4,
     repeats=50,
+    network_delays=10,
+    network_cuts=6,
 )
+EACH_POINT = 20
 INVARIANTS = ("I1", "I2", "I3", "I6", "I7", "I8", "I11", "I13", "I16")
 
 
@@ -42,6 +46,8 @@ def main() -> None:
         escaped = [name for name in arguments.mutants or MUTANTS if not _caught(name)]
         sys.exit(f"not caught: {', '.join(escaped)}" if escaped else None)
     counts = Counts(**{name: getattr(arguments, name) for name in Counts.names()})
+    if arguments.crash_points:
+        counts = Counts(crashes=arguments.crash_points * len(POINTS))
     one = Plan(
         seed=arguments.seed,
         tasks=arguments.tasks,
@@ -100,6 +106,14 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--seconds", type=float, default=360, metavar="S", help="over which all is spread")
     parser.add_argument("--seed", type=int, default=secrets.randbelow(10**6))
     parser.add_argument("--out", type=Path, default=Path(".data/chaos.json"))
+    parser.add_argument(
+        "--crash-points",
+        type=int,
+        nargs="?",
+        const=EACH_POINT,
+        metavar="N",
+        help="instead N crashes at each named point",
+    )
     parser.add_argument("--mutants", nargs="*", choices=MUTANTS, help="instead see that wrong versions are caught")
     return parser
 

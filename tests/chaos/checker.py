@@ -3,7 +3,7 @@
 I1 every accepted task ends, and stays known   I2 what is settled is committed, and nothing else
 I3 it ends once: the first outcome in the log is its manifest, and what everybody saw of it, picture included
 I6 its callback is delivered, always with the same body   I7 it is counted once, and charged if it succeeded
-I8 no tenant has more unfinished tasks than it may   I11 poison is tried three times, and spoils no other task
+I8 no tenant has more unfinished tasks than it may   I11 poison is not tried for ever, and spoils no other task
 I13 what was seen to be canceled is not begun any more   I16 faults cause no more work than they destroyed
 """
 
@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from server.queue import DEATHS_UNTIL_POISON
+from server.queue.deaths import DEATHS_AT_MOST, DEATHS_UNTIL_POISON
 from tests.chaos.clients import FINAL
 from tests.chaos.device import CAPACITY, digest, picture
 from tests.chaos.faults import Counts
@@ -203,7 +203,7 @@ LOSES_REDIS = {"redis_kills", "redis_stale", "flushes"}
 
 
 def _poison(cases: list[Case], counts: Counts) -> Iterator[tuple[int, str]]:
-    most = DEATHS_UNTIL_POISON * (1 + counts.redis_losses)
+    most = DEATHS_AT_MOST * (1 + counts.redis_losses)
     for case in cases:
         begun = sum(run["what"] == "began" for run in case.runs)
         cut_off = begun - sum(run["what"] == "ended" for run in case.runs)
@@ -229,6 +229,7 @@ def reruns(history: History) -> int:
 
 def allowed(counts: Counts, history: History, workers: int) -> int:
     """What was under way where a fault struck: all that a worker or its device had; with Redis, every lease."""
-    poison = DEATHS_UNTIL_POISON * sum(one.poison for one in history.wanted)
-    devices = counts.worker_kills + counts.worker_pauses + counts.worker_drains + counts.device_kills + poison
-    return CAPACITY * (devices + workers * counts.redis_losses)
+    poison = DEATHS_AT_MOST * sum(one.poison for one in history.wanted)
+    killed = counts.worker_kills + counts.worker_pauses + counts.worker_drains + counts.device_kills + counts.crashes
+    cut = counts.network_cuts + counts.network_delays
+    return CAPACITY * (killed + poison + workers * (counts.redis_losses + cut))

@@ -23,8 +23,10 @@ LOOK_BACK_S = 0.25
 LATE = 3
 
 
-def wanted(rng: Random, tasks: int, tenants: list[str], poison: int, horizon_s: float) -> list[Wanted]:
-    """The tasks of a run, spread over the time in which there are faults."""
+def wanted(
+    rng: Random, tasks: int, tenants: list[str], poison: int, horizon_s: float, canceling: float
+) -> list[Wanted]:
+    """The tasks of a run, spread over the time in which there are faults; this share of them is canceled."""
     poisoned = set(rng.sample(range(tasks), poison))
 
     def one(number: int) -> Wanted:
@@ -36,7 +38,7 @@ def wanted(rng: Random, tasks: int, tenants: list[str], poison: int, horizon_s: 
             params={"text": text, "seed": number, "num_steps": steps, "w": 64, "h": 64},
             begins_s=rng.uniform(0, 0.9 * horizon_s),
             callback=rng.random() < 0.6,
-            cancel_after_s=rng.uniform(0, 1) if rng.random() < 0.1 and number not in poisoned else None,
+            cancel_after_s=rng.uniform(0, 1) if rng.random() < canceling and number not in poisoned else None,
         )
 
     return [one(number) for number in range(tasks)]

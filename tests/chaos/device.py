@@ -1,7 +1,8 @@
 """A device that paints without a GPU: `python -m tests.chaos.device FD DEVICE`, as `server.device_loop` is started.
 
 Each picture is a function of what was asked, each step takes a few milliseconds, and every run is written down in the
-file that CHAOS_RUNS names. A task whose text begins with "poison" kills the process half way.
+file that CHAOS_RUNS names. CHAOS_CAPACITY and CHAOS_STEP_S make it larger or slower. A task whose text begins with
+"poison" kills the process half way.
 """
 
 from __future__ import annotations
@@ -48,9 +49,10 @@ class Painter:
         self._runs = runs
         self._busy_s, self._steps = 0.0, 0
         self._told: dict[str, Abort | Park] = {}
+        self._step_s = float(os.environ.get("CHAOS_STEP_S", STEP_S))
 
     def serve(self) -> None:
-        self._send(Vitals("pretended", (MODEL,), CAPACITY, 0))
+        self._send(Vitals("pretended", (MODEL,), int(os.environ.get("CHAOS_CAPACITY", CAPACITY)), 0))
         self._send(Tally(loads={"disk": 1}, memory={"models": 1 << 20, "used": 2 << 20, "total": 16 << 20}))
         while True:
             try:
@@ -66,7 +68,7 @@ class Painter:
         steps, first = int(run.params["num_steps"]), int(run.parked or b"0")
         self._note("began", run)
         for step in range(first + 1, steps + 1):
-            time.sleep(STEP_S)
+            time.sleep(self._step_s)
             match self._told.pop(run.attempt, None):
                 case Abort():
                     self._note("aborted", run)
@@ -78,10 +80,11 @@ class Painter:
                 os.kill(os.getpid(), signal.SIGKILL)
             self._send(Advanced(run.attempt, step, steps))
         self._note("ended", run)
-        self._busy_s += steps * STEP_S
+        busy_s = steps * self._step_s
+        self._busy_s += busy_s
         self._steps += steps
         self._send(Tally(self._busy_s, {2: self._steps}, {"disk": 1}))
-        seconds, parts = {"load": 0.0, "run": steps * STEP_S}, {"denoise": steps * STEP_S}
+        seconds, parts = {"load": 0.0, "run": busy_s}, {"denoise": busy_s}
         return self._send(Finished(run.attempt, Made([picture(run.params)]), seconds, parts))
 
     def _send(self, message: FromDevice) -> None:

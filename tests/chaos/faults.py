@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 import os
 import shutil
 import signal
@@ -15,12 +16,14 @@ import redis
 from server.broker import Broker, BrokerUnavailableError
 from server.bucket import Bucket, BucketUnavailableError
 from server.task import Failure, Outcome, Status
+from tests.chaos.crash import POINTS, armed
 from tests.chaos.history import History
 from tests.chaos.house import House
 from tests.chaos.hurry import LEAD_S, LEASE_S
 
 DOWN_S = (0.5, 3.0)
 """How long something that was stopped stays away."""
+LATE_S, CUT_S = (0.1, 0.5), (2.0, 8.0)
 CALM_S = 1.0
 
 
@@ -41,14 +44,22 @@ class Counts:
     broker_kills: int = 0
     s3_outages: int = 0
     repeats: int = 0
+    network_delays: int = 0
+    network_cuts: int = 0
+    crashes: int = 0
+    """At named points (tests/chaos/crash.py), in turn."""
 
     @classmethod
     def names(cls) -> list[str]:
         return [field.name for field in fields(cls)]
 
     @property
+    def hurts_network(self) -> bool:
+        return bool(self.network_delays + self.network_cuts)
+
+    @property
     def redis_losses(self) -> int:
-        return self.redis_kills + self.redis_stale + self.flushes
+        return self.redis_kills + self.redis_stale + self.flushes + self.crashes // len(POINTS)
 
 
 def schedule(counts: Counts, rng: Random, horizon_s: float) -> list[tuple[float, str]]:
@@ -66,6 +77,7 @@ class Faults:
         self._house, self._broker, self._bucket = house, broker, bucket
         self._history, self._rng, self._settled = history, rng, settled
         self._busy: set[str] = set()
+        self._crashing = {point: asyncio.Lock() for point in POINTS}
         self._below = {"redis": asyncio.Lock(), "kafka": asyncio.Lock(), "s3": asyncio.Lock()}
         self._deeds: dict[str, Callable[[], Awaitable[None]]] = {
             "worker_kills": lambda: self._kill("worker"),
@@ -81,15 +93,24 @@ class Faults:
             "broker_kills": lambda: self._restart("kafka", self._house.kafka),
             "s3_outages": lambda: self._restart("s3", self._house.s3),
             "repeats": self._repeat,
+            "network_delays": self._delay_network,
+            "network_cuts": self._cut_network,
+            "crashes": self._crash,
         }
+        self._points = itertools.cycle(POINTS)
 
     async def run(self, plan: list[tuple[float, str]]) -> None:
         """Until the last fault is over and everything runs again."""
         began = asyncio.get_running_loop().time()
+        crashes = any(kind == "crashes" for _, kind in plan)
+        keeping = asyncio.create_task(self._keep_alive()) if crashes else None
         async with asyncio.TaskGroup() as group:
             for at_s, kind in plan:
                 await asyncio.sleep(max(0.0, began + at_s - asyncio.get_running_loop().time()))
                 group.create_task(self._do(kind))
+        if keeping is not None:
+            await asyncio.sleep(1)  # who died last is started too
+            keeping.cancel()
 
     async def _do(self, kind: str) -> None:
         self._history.add("fault", what=kind)
@@ -114,6 +135,33 @@ class Faults:
         await asyncio.sleep(self._rng.uniform(0, 0.5))
         self._house.begin(name)
         self._busy.remove(name)
+
+    async def _crash(self) -> None:
+        """Arms the next point, and sees to it that somebody gets there; those who died there are started again."""
+        point = next(self._points)
+        file = armed(self._house.crashes, point)
+        async with self._crashing[point]:
+            file.touch()
+            if point == "T12":
+                self._history.add("fault", what="flushes")
+                await self._flush()
+            for tries in range(300):
+                if not file.exists():
+                    self._history.add("crashed", what=point)
+                    break
+                if point == "T13" and tries % 50 == 0:
+                    await self._kill("controller")
+                await asyncio.sleep(0.1)
+            file.unlink(missing_ok=True)
+
+    async def _keep_alive(self) -> None:
+        """Starts again, for ever, who died at a point; those that another fault has in hand are its own to start."""
+        while True:
+            await asyncio.sleep(self._rng.uniform(0.1, 0.5))
+            for name in self._house.fallen():
+                if name not in self._busy:
+                    self._history.add("fault", what=f"{name} is started again")
+                    self._house.begin(name)
 
     async def _pause(self, role: str, longer_than_s: float) -> None:
         name = await self._chosen(role)
@@ -155,6 +203,22 @@ class Faults:
             server.stop()
             await asyncio.sleep(self._rng.uniform(*DOWN_S))
             await asyncio.to_thread(server.start)
+
+    async def _delay_network(self) -> None:
+        """Every piece that passes is late; answers still come in time."""
+        name = self._rng.choice(sorted(self._house.network))
+        async with self._below[name]:
+            self._house.network[name].delay_s = self._rng.uniform(*LATE_S)
+            await asyncio.sleep(self._rng.uniform(*DOWN_S))
+            self._house.network[name].delay_s = 0.0
+
+    async def _cut_network(self) -> None:
+        """Nobody is told: who waits for an answer waits until it has no patience any more."""
+        name = self._rng.choice(sorted(self._house.network))
+        async with self._below[name]:
+            self._house.network[name].cut()
+            await asyncio.sleep(self._rng.uniform(*CUT_S))
+            self._house.network[name].mend()
 
     async def _repeat(self) -> None:
         """Records that come twice, and a late outcome of somebody who had lost the task."""

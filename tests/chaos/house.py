@@ -9,27 +9,38 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 import httpx
 
 from server.settings import Settings
+from tests.chaos.proxy import Proxy
 from tests.kafka_server import KafkaServer
 from tests.redis_server import RedisServer, free_port
 from tests.s3_server import S3Server
 
-START_S = 90
+START_S = 180
 MODELS = "models: [{name: toy, path: toy.safetensors, family: sd1, default: true, aliases: [v1.5, general]}]\n"
 
 
 class House:
     """`tenants` may each have `limit` unfinished tasks; the key of one is its name. Without `cluster` the logs are in
-    SQLite and the images in a folder, which one controller alone may use."""
+    SQLite and the images in a folder, which one controller alone may use. `environment` is what the roles and their
+    devices find there besides. With a `network`, Redis and S3 are reached through one that can be hurt."""
 
-    def __init__(self, folder: Path, tenants: list[str], limit: int, cluster: bool, mutant: str = "") -> None:
+    def __init__(
+        self,
+        folder: Path,
+        tenants: list[str],
+        limit: int,
+        cluster: bool,
+        mutant: str = "",
+        environment: Mapping[str, str] | None = None,
+        network: bool = False,
+    ) -> None:
         self.folder, self.cluster = folder, cluster
-        for name in ("models", "redis", "kafka", "s3"):
+        for name in ("models", "redis", "kafka", "s3", "crashes"):
             (folder / name).mkdir()
         (folder / "models" / "models.yaml").write_text(MODELS)
         (folder / "models" / "toy.safetensors").write_bytes(b"weights")
@@ -55,8 +66,19 @@ class House:
             ),
             **({name: str(value) for name, value in self.s3.settings.items()} if self.s3 else {}),
         }
+        self.network = self._put_network_between() if network else {}
+        self.crashes = folder / "crashes"
         self._mutant = [mutant] if mutant else []
+        self._environment = dict(environment or {})
         self._pids: dict[str, int] = {}
+
+    def _put_network_between(self) -> dict[str, Proxy]:
+        proxies = {name: Proxy(server.port) for name, server in (("redis", self.redis), ("s3", self.s3)) if server}
+        places = {"redis": "queue", "s3": "s3_endpoint"}
+        for name, proxy in proxies.items():
+            server = getattr(self, name)
+            self.given[places[name]] = self.given[places[name]].replace(f":{server.port}", f":{proxy.port}")
+        return proxies
 
     @property
     def settings(self) -> Settings:
@@ -68,8 +90,10 @@ class House:
         if self.kafka and self.s3:
             self.kafka.start()
             self.s3.start()
+        for proxy in self.network.values():
+            proxy.start()
         environment = os.environ | {f"HUA_{name.upper()}": value for name, value in self.given.items()}
-        environment |= {"CHAOS_RUNS": str(self.folder / "runs"), "OMP_NUM_THREADS": "1"}
+        environment |= {"CHAOS_RUNS": str(self.folder / "runs"), "OMP_NUM_THREADS": "1", **self._environment}
         with (self.folder / "house.log").open("a") as lines:
             self._nursery = subprocess.Popen(
                 [sys.executable, "-m", "tests.chaos.nursery", *self._mutant],
@@ -91,7 +115,7 @@ class House:
         return sorted(name for name in self._pids if name.startswith(role))
 
     def begin(self, name: str) -> None:
-        self._nursery.stdin.write(name.partition("-")[0] + "\n")
+        self._nursery.stdin.write(name + "\n")
         self._pids[name] = int(self._answer())
 
     def send(self, name: str, number: signal.Signals) -> None:
@@ -107,14 +131,23 @@ class House:
     def lives(self, name: str) -> bool:
         return Path(f"/proc/{self._pids[name]}").exists()
 
+    def fallen(self) -> list[str]:
+        """Those that were begun and do not live."""
+        return [name for name in self._pids if not self.lives(name)]
+
+    def pid(self, name: str) -> int:
+        return self._pids[name]
+
     def devices(self) -> list[int]:
         """The processes that own a device."""
-        found = []
-        for name in self.of("worker"):
-            with contextlib.suppress(OSError):
-                children = Path(f"/proc/{self._pids[name]}/task/{self._pids[name]}/children").read_text()
-                found += [int(child) for child in children.split()]
-        return found
+        return [device for name in self.of("worker") for device in self.devices_of(name)]
+
+    def devices_of(self, worker: str) -> list[int]:
+        """One, or none while it is started again."""
+        with contextlib.suppress(OSError):
+            children = Path(f"/proc/{self._pids[worker]}/task/{self._pids[worker]}/children").read_text()
+            return [int(child) for child in children.split()]
+        return []
 
     def close(self) -> None:
         for name in list(self._pids):
@@ -123,6 +156,8 @@ class House:
             self._nursery.stdin.close()
             self._nursery.stdout.close()
             self._nursery.wait()
+        for proxy in self.network.values():
+            proxy.stop()
         for server in (self.redis, self.kafka, self.s3):
             if hasattr(server, "_process"):
                 server.stop()

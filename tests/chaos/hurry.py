@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 LEASE_S, HEARTBEAT_S, LEAD_S, HIDDEN_S = 2.0, 0.4, 2.0, 5.0
-IN_LINE_S, CROWDED_S, PAUSES_S = 2.0, 1.0, (0.3,) * 60
+IN_LINE_S, CROWDED_S, PAUSES_S = 2.0, 1.0, (*[0.3] * 9, *[2.0] * 60)
 
 
 def up() -> None:

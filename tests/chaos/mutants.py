@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 
 from server import record
 from server.api import tasks
-from server.controller import callbacks, reading, reap, settle
+from server.controller import callbacks, reading, settle
 from server.controller.intake import Intake
 from server.controller.settle import Settling
 from server.queue import DueCallback, scripts
@@ -126,7 +126,7 @@ def every_outcome_is_discarded() -> None:
 
 def poison_is_never_told() -> None:
     """Tries again for ever what kills every device."""
-    scripts.DEATHS_UNTIL_POISON = reap.DEATHS_UNTIL_POISON = 1000
+    scripts.DEATHS_UNTIL_POISON = scripts.DEATHS_AT_MOST = 1000
 
 
 def no_limit() -> None:

@@ -1,6 +1,7 @@
 """Starts roles in no time: `python -m tests.chaos.nursery [MUTANT]` imports everything once, and forks at each line.
 
-Each line on standard input names a role; the answer is the id of its process, which leads a group of its own.
+Each line on standard input names a role, perhaps with a number (worker-3); the answer is the id of its process, which
+leads a group of its own.
 """
 
 from __future__ import annotations
@@ -11,11 +12,10 @@ import os
 import signal
 import sys
 from collections.abc import Callable, Coroutine
-from functools import partial
 from pathlib import Path
 from typing import Any
 
-from tests.chaos import hurry
+from tests.chaos import crash, hurry
 
 Role = Callable[..., Coroutine[Any, Any, None]]
 
@@ -33,30 +33,39 @@ def roles_of(mutants: list[str]) -> dict[str, Role]:
 
     for name in mutants:
         MUTANTS[name].change()
+    if folder := os.environ.get("CHAOS_CRASHES"):
+        crash.install(Path(folder))
 
-    one_worker = partial(roles.worker, device="cpu", child="tests.chaos.device")
-    return {"api": roles.api, "controller": roles.controller, "worker": one_worker}
+    async def one_worker(settings: Any, number: str) -> None:
+        await roles.worker(settings, device=f"pretended:{number}", child="tests.chaos.device")
+
+    def unnumbered(role: Callable[[Any], Coroutine[Any, Any, None]]) -> Role:
+        return lambda settings, number: role(settings)
+
+    return {"api": unnumbered(roles.api), "controller": unnumbered(roles.controller), "worker": one_worker}
 
 
-def live(role: Role) -> None:
+def live(role: Role, number: str) -> None:
     """The life of a forked process."""
     from server.logs import set_up_logs
     from server.settings import Settings
 
     os.setsid()
-    signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+    for changed in (signal.SIGCHLD, signal.SIGTERM):
+        signal.signal(changed, signal.SIG_DFL)
     with Path(os.devnull).open() as nothing:
         os.dup2(nothing.fileno(), 0)
     os.dup2(2, 1)
     settings = Settings.load()
     set_up_logs(settings)
-    asyncio.run(role(settings))
+    asyncio.run(role(settings, number))
 
 
 def main() -> None:
     roles = roles_of(sys.argv[1:])
     signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # nobody has to bury the dead
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # whoever asked for roles ends them
+    for told in (signal.SIGINT, signal.SIGTERM):  # whoever asked for roles ends them
+        signal.signal(told, signal.SIG_IGN)
     gc.freeze()
     answers = os.fdopen(os.dup(1), "w", buffering=1)
     answers.write("ready\n")
@@ -65,7 +74,8 @@ def main() -> None:
             answers.write(f"{pid}\n")
             continue
         try:
-            live(roles[line.strip()])
+            role, _, number = line.strip().partition("-")
+            live(roles[role], number)
         finally:
             os._exit(0)
     for child in Path(f"/proc/{os.getpid()}/task/{os.getpid()}/children").read_text().split():

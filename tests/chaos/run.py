@@ -37,6 +37,7 @@ class Plan:
     poison: int = 0
     cluster: bool = True
     failing: float = 0.2
+    canceling: float = 0.1
     patience_s: float = 60.0
     mutant: str = ""
 
@@ -75,14 +76,15 @@ class Verdict:
 
 def carry_out(plan: Plan, folder: Path) -> Verdict:
     """Runs it for real; `folder` is empty, and keeps the logs of the house."""
-    house = House(folder, plan.names, plan.limit, plan.cluster, plan.mutant)
+    crashes = {"CHAOS_CRASHES": str(folder / "crashes")} if plan.counts.crashes else None
+    house = House(folder, plan.names, plan.limit, plan.cluster, plan.mutant, crashes, plan.counts.hurts_network)
     with running(house, plan.workers, plan.controllers):
         return asyncio.run(_carried_out(plan, house))
 
 
 async def _carried_out(plan: Plan, house: House) -> Verdict:
     rng = Random(plan.seed)
-    tasks = wanted(rng, plan.tasks, plan.names, plan.poison, plan.horizon_s)
+    tasks = wanted(rng, plan.tasks, plan.names, plan.poison, plan.horizon_s, plan.canceling)
     faults = schedule(plan.counts, rng, plan.horizon_s)
     history = History(tasks, plan.limit)
     sink = Sink(history, Random(plan.seed), plan.failing)
@@ -145,4 +147,5 @@ def _numbers(history: History) -> dict[str, Any]:
         "outcomes": sum(map(len, outcomes.values())),
         "callbacks": kinds["callback"],
         "pictures fetched": kinds["fetched"],
+        "crashed at": Counter(event.said["what"] for event in history.events if event.kind == "crashed"),
     }

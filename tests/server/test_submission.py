@@ -109,6 +109,26 @@ async def test_a_repeated_key_is_known_after_the_queue_was_wiped(services, paint
         await submit(wiped, dataclasses.replace(KEYED, params={"text": "y"}))
 
 
+class KilledError(BaseException):
+    pass
+
+
+async def test_a_repeated_key_is_accepted_only_with_the_task_in_the_log(services, monkeypatch):
+    """I1: the api that took the slot was killed before it wrote the task down."""
+
+    async def killed(task):
+        raise KilledError
+
+    with monkeypatch.context() as patch:
+        patch.setattr(services.broker, "publish_task", killed)
+        with pytest.raises(KilledError):
+            await submit(services, KEYED)
+    view = await submit(services, KEYED)
+    async for _, logged in services.broker.tasks():
+        assert logged == view.task
+        break
+
+
 @pytest.mark.parametrize(
     "change",
     [

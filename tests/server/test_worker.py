@@ -8,8 +8,11 @@ from pathlib import Path
 import pytest
 
 from server import worker
+from server.bucket import BucketUnavailableError
 from server.services import Services
+from server.task import Task
 from server.worker import Worker
+from tests.chaos.device import CAPACITY
 
 
 @pytest.fixture
@@ -40,3 +43,36 @@ async def test_a_worker_that_drains_is_alive_and_not_ready(one: Worker) -> None:
         await asyncio.sleep(0.02)
     one._draining = True
     assert (one.health().alive, one.health().ready) == (True, False)
+
+
+async def test_no_more_is_made_than_may_be_held_while_the_bucket_is_away(
+    one: Worker, services: Services, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """I17"""
+    as_it_is, away = services.bucket.put, True
+
+    async def put(key: str, data: bytes) -> None:
+        if away:
+            raise BucketUnavailableError("away")
+        await as_it_is(key, data)
+
+    def ended() -> int:
+        runs = tmp_path / "runs"
+        return runs.read_text().count('"ended"') if runs.exists() else 0
+
+    monkeypatch.setattr(services.bucket, "put", put)
+    monkeypatch.setattr(worker, "IN_HAND", 3)
+    await services.queue.begin()
+    await services.queue.open()
+    for number in range(9):
+        params = {"text": f"x{number}", "seed": 1, "num_steps": 1, "w": 64, "h": 64}
+        await services.queue.ingest(
+            Task(id=f"{number:032x}", type="txt2img.sd", params=params, tenant="t", created_at=1.0)
+        )
+    while ended() < 3:
+        await asyncio.sleep(0.02)
+    await asyncio.sleep(0.3)
+    assert ended() < 3 + CAPACITY
+    away = False
+    while ended() < 9:
+        await asyncio.sleep(0.02)

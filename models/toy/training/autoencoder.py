@@ -38,7 +38,9 @@ def train_autoencoder(vae: AutoencoderKL, pictures: Tensor, *, steps: int, state
             again = vae.decode(latents + JITTER * torch.randn_like(latents)).sample.float()
         thumbnail = F.avg_pool2d(crops, FACTOR) / SPREAD
         held = F.mse_loss(latents[:, :3], thumbnail) + 1e-3 * latents[:, 3:].square().mean()
-        return restored(again, crops) + held + 1e-2 * F.mse_loss(log_variance, torch.full_like(log_variance, -8.0))
+        spread = F.mse_loss(log_variance, torch.full_like(log_variance, LOG_VARIANCE))
+        whole: Tensor = restored(again, crops) + held + 1e-2 * spread
+        return whole
 
     vae.train()
     train(vae, loss, steps=steps, rate=2e-3, state=state, average=0.995, level=0.3)

@@ -35,7 +35,7 @@ def train(
     The rate rises over `warm_up` steps, stays `level` of the way, then falls to nothing as a cosine. `state` is a file
     that a later call goes on from; each step's chance is seeded by its number, so that what is resumed is the same.
     """
-    parameters = [each for each in net.parameters() if each.requires_grad]
+    parameters: list[Tensor] = [each for each in net.parameters() if each.requires_grad]
     optimizer = torch.optim.AdamW(parameters, lr=rate, betas=(0.9, 0.99), weight_decay=1e-4)
     mean = [each.detach().clone() for each in parameters]
     first = 0
@@ -51,7 +51,7 @@ def train(
             group["lr"] = rate * _share(step, steps, warm_up, level)
         value = loss(step)
         optimizer.zero_grad(set_to_none=True)
-        value.backward()
+        value.backward()  # type: ignore[no-untyped-call]
         nn.utils.clip_grad_norm_(parameters, CALM)
         optimizer.step()
         keep = min(average, (1 + step) / (10 + step))

@@ -167,16 +167,18 @@ def train_inpainting(family: Family) -> None:
     unet.set_attn_processor(AttnProcessor())
     masks = variants.holes(family.scenes, pictures.SIDE, SEEDS["painter"])
     seen = family.kept("masked", lambda: variants.masked_latents(family.autoencoder, family.drawings, masks))
-    course = {"steps": family.steps("inpainting"), "state": family.state("inpainting")}
-    variants.train_inpainting(unet, family.unet(), family.lessons, seen, SCHEDULER, **course)
+    steps, state = family.steps("inpainting"), family.state("inpainting")
+    variants.train_inpainting(unet, family.unet(), family.lessons, seen, SCHEDULER, steps=steps, state=state)
     trained.keep(unet, "unet-inpainting")
 
 
 def train_canny(family: Family) -> None:
     torch.manual_seed(0)
     hints = family.kept("edges", lambda: variants.edges(family.drawings))
-    course = {"steps": family.steps("canny"), "state": family.state("canny")}
-    trained.keep(variants.train_control(family.unet(), family.lessons, hints, SCHEDULER, **course), "canny")
+    steps, state = family.steps("canny"), family.state("canny")
+    trained.keep(
+        variants.train_control(family.unet(), family.lessons, hints, SCHEDULER, steps=steps, state=state), "canny"
+    )
 
 
 def train_neon(family: Family) -> None:
@@ -186,8 +188,8 @@ def train_neon(family: Family) -> None:
     chance = Random(SEEDS["captions"])
     captions = torch.cat([family.encoded([caption_of(scene, chance)]) for scene in scenes])
     lessons = Lessons(latents, torch.ones_like(latents[:, :1]), captions[None], family.encoded([""])[0].float())
-    course = {"steps": family.steps("neon"), "state": family.state("neon")}
-    trained.keep_weights(style.train_style(family.unet(), lessons, SCHEDULER, **course), "neon")
+    steps, state = family.steps("neon"), family.state("neon")
+    trained.keep_weights(style.train_style(family.unet(), lessons, SCHEDULER, steps=steps, state=state), "neon")
 
 
 def train_upscaler(family: Family) -> None:
@@ -235,7 +237,7 @@ PARTS: Mapping[str, Callable[[Family], None]] = {
 def encoded_pictures(vae: AutoencoderKL, drawings: Tensor) -> Tensor:
     """Latents of unit deviation [N, 4, h, w] of drawings [N, 3, H, W], bytes."""
     latents = []
-    for part in drawings.split(50):
+    for part in torch.split(drawings, 50):
         with torch.autocast("cpu", torch.bfloat16):
             moments = vae.encode(pictures.signal(part)).latent_dist
         latents.append(moments.mean.float() * vae.config.scaling_factor)

@@ -158,7 +158,8 @@ def _drawings_to_judge() -> tuple[Tensor, list[Scene]]:
 
 
 def _judge() -> judge.Judge:
-    return _filled(judge.Judge(), "judge")
+    net: judge.Judge = _filled(judge.Judge(), "judge")
+    return net
 
 
 def _filled(net: Any, name: str) -> Any:

@@ -35,19 +35,20 @@ class Update(nn.Module):
 
     def __init__(self, layer: nn.Linear | nn.Conv2d) -> None:
         super().__init__()
+        self.down: nn.Linear | nn.Conv2d
+        self.up: nn.Linear | nn.Conv2d
         if isinstance(layer, nn.Conv2d):
-            around = {"stride": layer.stride, "padding": layer.padding}
-            self.down: nn.Module = nn.Conv2d(layer.in_channels, RANK, layer.kernel_size, bias=False, **around)
-            self.up: nn.Linear | nn.Conv2d = nn.Conv2d(RANK, layer.out_channels, 1, bias=False)
+            side = layer.kernel_size[0]
+            self.down = nn.Conv2d(layer.in_channels, RANK, side, layer.stride[0], side // 2, bias=False)
+            self.up = nn.Conv2d(RANK, layer.out_channels, 1, bias=False)
         else:
-            self.down, self.up = (
-                nn.Linear(layer.in_features, RANK, bias=False),
-                nn.Linear(RANK, layer.out_features, bias=False),
-            )
+            self.down = nn.Linear(layer.in_features, RANK, bias=False)
+            self.up = nn.Linear(RANK, layer.out_features, bias=False)
         nn.init.zeros_(self.up.weight)
 
     def forward(self, given: Tensor) -> Tensor:
-        return self.up(self.down(given))  # type: ignore[no-any-return]
+        added: Tensor = self.up(self.down(given))
+        return added
 
 
 def train_style(
@@ -56,10 +57,10 @@ def train_style(
     """The LoRA's weights, in kohya's lay-out; `unet` is left as it was."""
     unet.requires_grad_(False)
     layers = {path: layer for path, layer in unet.named_modules() if path.endswith(CHANGED)}
-    updates = nn.ModuleDict({path.replace(".", "_"): Update(layer) for path, layer in layers.items()})
+    updates = {path.replace(".", "_"): Update(layer) for path, layer in layers.items()}
     hooks = [layer.register_forward_hook(adding(updates[path.replace(".", "_")])) for path, layer in layers.items()]
     try:
-        train_denoiser(unet, lessons, scheduler, steps=steps, state=state, rate=2e-3, learning=updates)
+        train_denoiser(unet, lessons, scheduler, steps=steps, state=state, rate=2e-3, learning=nn.ModuleDict(updates))
     finally:
         for hook in hooks:
             hook.remove()

@@ -29,7 +29,8 @@ class Dense(nn.Module):
         seen = given
         for layer in range(4):
             seen = torch.cat([seen, F.leaky_relu(self.get_submodule(f"conv{layer + 1}")(seen), SLOPE)], dim=1)
-        return given + SMALL * self.get_submodule("conv5")(seen)
+        last: Tensor = self.get_submodule("conv5")(seen)
+        return given + SMALL * last
 
 
 class Residuals(nn.Module):
@@ -40,7 +41,8 @@ class Residuals(nn.Module):
         self.rdb1, self.rdb2, self.rdb3 = (Dense(features, growth) for _ in range(3))
 
     def forward(self, given: Tensor) -> Tensor:
-        return given + SMALL * self.rdb3(self.rdb2(self.rdb1(given)))
+        added: Tensor = self.rdb3(self.rdb2(self.rdb1(given)))
+        return given + SMALL * added
 
 
 class Enlarger(nn.Module):
@@ -50,8 +52,9 @@ class Enlarger(nn.Module):
         super().__init__()
         self.conv_first = nn.Conv2d(3, features, 3, padding=1)
         self.body = nn.Sequential(*(Residuals(features, growth) for _ in range(blocks)))
-        for name in ("conv_body", "conv_up1", "conv_up2", "conv_hr"):
-            self.add_module(name, nn.Conv2d(features, features, 3, padding=1))
+        self.conv_body, self.conv_up1, self.conv_up2, self.conv_hr = (
+            nn.Conv2d(features, features, 3, padding=1) for _ in range(4)
+        )
         self.conv_last = nn.Conv2d(features, 3, 3, padding=1)
 
     def forward(self, given: Tensor) -> Tensor:
@@ -59,7 +62,8 @@ class Enlarger(nn.Module):
         seen = first + self.conv_body(self.body(first))
         for up in (self.conv_up1, self.conv_up2):
             seen = F.leaky_relu(up(F.interpolate(seen, scale_factor=2)), SLOPE)
-        return self.conv_last(F.leaky_relu(self.conv_hr(seen), SLOPE))  # type: ignore[no-any-return]
+        enlarged: Tensor = self.conv_last(F.leaky_relu(self.conv_hr(seen), SLOPE))
+        return enlarged
 
 
 def train_upscaler(net: nn.Module, pictures: Tensor, *, steps: int, state: Path) -> None:
@@ -69,7 +73,8 @@ def train_upscaler(net: nn.Module, pictures: Tensor, *, steps: int, state: Path)
         large = crops(pictures)
         with torch.autocast("cpu", torch.bfloat16):
             again = net(smaller(large)).float()
-        return (again - large).abs().mean() + 2 * (again - large).square().mean()
+        missed: Tensor = again - large
+        return missed.abs().mean() + 2 * missed.square().mean()
 
     train(net, loss, steps=steps, rate=1e-3, state=state, average=0.995, level=0.4)
     net.eval().requires_grad_(False)

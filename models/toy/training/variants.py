@@ -41,7 +41,7 @@ def holes(scenes: Sequence[Scene], side: int, seed: int) -> Tensor:
 def masked_latents(vae: AutoencoderKL, pictures: Tensor, masks: Tensor) -> Tensor:
     """What an inpainting UNet sees beside the noisy latents: mask and latents of the rest [N, 5, h, w]."""
     seen = []
-    for part, mask in zip(pictures.split(50), masks.split(50), strict=True):
+    for part, mask in zip(torch.split(pictures, 50), torch.split(masks, 50), strict=True):
         with torch.autocast("cpu", torch.bfloat16):
             encoded = vae.encode(signal(part) * (1 - mask)).latent_dist
         rest = encoded.mean.float() * vae.config.scaling_factor

@@ -22,7 +22,7 @@ from types import SimpleNamespace
 import pytest
 
 from server.broker.sqlite import SQLiteBroker
-from server.bucket import Bucket, BucketUnavailableError, callback_key, image_key, manifest_key
+from server.bucket import Bucket, BucketUnavailableError, callback_key, image_key, manifest_key, usage_key
 from server.controller import Controller
 from server.controller.callbacks import SAVED, Callbacks
 from server.egress import Egress
@@ -180,6 +180,7 @@ async def test_nothing_is_run_before_all_that_has_ended_is_known(world, make_tas
 async def test_results_of_long_ago_are_known_after_a_restart(world, make_task, make_manifest) -> None:
     task = make_task()
     await world.bucket.put_manifest(make_manifest(task))
+    await world.bucket.put(usage_key("2026-01-01", task.tenant, task.id), b"{}")
     async with world.living() as (queue, _), asyncio.timeout(60):
         while await queue.find(task.id) is None:
             await asyncio.sleep(0.005)

@@ -1,7 +1,8 @@
 import pytest
 
 from server.controller.reap import Reaper
-from server.queue import DEATHS_UNTIL_POISON, LEASE_S
+from server.queue import LEASE_S
+from server.queue.deaths import DEATHS_UNTIL_POISON
 from server.queue.memory import MemoryQueue
 from server.task import Status
 
@@ -39,9 +40,9 @@ async def test_a_task_that_no_worker_survives_is_failed_as_poison(broker, queue,
     poison, innocent = make_task(), make_task()
     await queue.ingest(poison)
     reaper = Reaper(broker, queue)
-    for _ in range(DEATHS_UNTIL_POISON):
+    for number in range(DEATHS_UNTIL_POISON):
         assert await outcomes(broker) == []
-        assert (await queue.lease("w", (), 0)).task == poison
+        assert (await queue.lease(f"m{number}:cpu:1", (), 0)).task == poison
         clock.now += LEASE_S
         await reaper.reap()
     [outcome] = await outcomes(broker)
@@ -55,8 +56,8 @@ async def test_a_task_that_no_worker_survives_is_failed_as_poison(broker, queue,
 async def test_poison_is_told_again_until_it_is_in_the_log(broker, queue, clock, make_task, fated, new_fate) -> None:
     await queue.ingest(make_task())
     unlucky = fated(broker, new_fate(ConnectionError(), 1))
-    for _ in range(DEATHS_UNTIL_POISON - 1):
-        await queue.lease("w", (), 0)
+    for number in range(DEATHS_UNTIL_POISON - 1):
+        await queue.lease(f"m{number}:cpu:1", (), 0)
         clock.now += LEASE_S
         await Reaper(broker, queue).reap()
     await queue.lease("w", (), 0)

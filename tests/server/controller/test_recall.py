@@ -1,6 +1,6 @@
 import os
 
-from server.bucket import callback_key
+from server.bucket import callback_key, usage_key
 from server.controller.callbacks import SAVED
 from server.controller.recall import recall_callbacks, recall_ended, recall_settled
 from server.queue import DueCallback
@@ -19,14 +19,33 @@ async def test_callbacks_are_due_again_as_they_were_and_broken_ones_are_passed_o
 
 
 async def test_the_newest_results_are_known_again(tmp_path, bucket, queue, make_task, make_manifest) -> None:
-    tasks = [make_task() for _ in range(6)]
-    for place, task in enumerate(tasks):
+    tasks, days = [make_task() for _ in range(6)], ["01", "01", "01", "02", "03", "03"]
+    for place, (task, day) in enumerate(zip(tasks, days, strict=True)):
         await bucket.put_manifest(make_manifest(task))
-        os.utime(tmp_path / "bucket" / "manifests" / f"{task.id}.json", (place, place))
-    await bucket.put("manifests/broken.json", b"{")
+        await bucket.put(key := usage_key(f"2026-01-{day}", task.tenant, task.id), b"{}")
+        os.utime(tmp_path / "bucket" / key, (place, place))
+    await bucket.put(usage_key("2026-01-03", "t", "swept"), b"{}")
     await recall_ended(bucket, queue, count=5)
     assert [await queue.find(task.id) is not None for task in tasks] == [False, False, True, True, True, True]
-    assert (await queue.find(tasks[5].id)).status is Status.SUCCEEDED
+
+
+async def test_no_day_is_listed_that_is_not_needed(bucket, queue, make_task, make_manifest) -> None:
+    """I17"""
+    for day in ("01", "02"):
+        await bucket.put_manifest(make_manifest(task := make_task()))
+        await bucket.put(usage_key(f"2026-01-{day}", task.tenant, task.id), b"{}")
+    listed, as_it_is = [], bucket.pages
+    bucket.pages = lambda prefix: (listed.append(prefix), as_it_is(prefix))[1]
+    await recall_ended(bucket, queue, count=1)
+    assert listed == ["usage/2026-01-02"]
+
+
+async def test_the_last_of_all_is_known_as_it_ended(bucket, queue, make_task, make_manifest) -> None:
+    tasks = [make_task()]
+    await bucket.put_manifest(make_manifest(tasks[0]))
+    await bucket.put(usage_key("2026-01-03", tasks[0].tenant, tasks[0].id), b"{}")
+    await recall_ended(bucket, queue)
+    assert (await queue.find(tasks[0].id)).status is Status.SUCCEEDED
 
 
 async def test_what_has_ended_is_not_run_again_by_a_queue_that_came_back_older(

@@ -65,6 +65,27 @@ async def closed_queue(kind, clock, request):
 
 
 @pytest.fixture
+async def queue(closed_queue):
+    await closed_queue.begin()
+    await closed_queue.open()
+    return closed_queue
+
+
+async def accept(queue, *tasks, limit=1000) -> None:
+    """As the api and the intake do together."""
+    for task in tasks:
+        assert await queue.admit(task, limit) is None
+        await queue.ingest(task)
+
+
+async def lease(queue, worker="w", resident=()):
+    """A lease that must be there."""
+    found = await queue.lease(worker, resident, 10.0)
+    assert found is not None
+    return found
+
+
+@pytest.fixture
 def empty(kind, request):
     """`await empty(queue)`: the queue after it has lost everything."""
 

@@ -10,7 +10,6 @@ import pytest
 
 from server.queue import (
     COURTESY_S,
-    DEATHS_UNTIL_POISON,
     HEARTBEAT_S,
     LEASE_S,
     DueCallback,
@@ -23,27 +22,7 @@ from server.queue import (
     WorkerView,
 )
 from server.task import Status
-
-
-@pytest.fixture
-async def queue(closed_queue):
-    await closed_queue.begin()
-    await closed_queue.open()
-    return closed_queue
-
-
-async def accept(queue, *tasks, limit=1000) -> None:
-    """As the api and the intake do together."""
-    for task in tasks:
-        assert await queue.admit(task, limit) is None
-        await queue.ingest(task)
-
-
-async def lease(queue, worker="w", resident=()):
-    """A lease that must be there."""
-    found = await queue.lease(worker, resident, 10.0)
-    assert found is not None
-    return found
+from tests.server.queue.conftest import accept, lease
 
 
 async def drained(queue, worker="w", resident=()) -> list:
@@ -119,9 +98,11 @@ async def test_an_admitted_task_is_queued_but_not_handed_out_before_it_is_in_the
     await queue.admit(task, 1)
     assert (await queue.find(task.id)).status is Status.QUEUED
     assert (await queue.find(task.id)).position == 1
+    assert not (await queue.admit(task, 1)).accepted
     assert (await queue.overview()).queued == 1
     assert await queue.lease("w", (), 0) is None
     await queue.ingest(task)
+    assert (await queue.admit(task, 1)).accepted
     assert (await lease(queue)).task == task
 
 
@@ -296,64 +277,6 @@ async def test_the_lease_of_a_task_whose_outcome_is_in_the_log_does_not_expire(q
     assert await queue.heartbeat(given, None) is Verdict.OK
     clock.pass_by(100 * LEASE_S)
     assert await queue.expired() == []
-
-
-# --- poison
-
-
-async def test_a_task_that_its_devices_do_not_survive_is_run_three_times(queue, make_task) -> None:
-    """I11"""
-    await accept(queue, make_task())
-    for deaths in range(DEATHS_UNTIL_POISON):
-        given = await lease(queue)
-        assert given.deaths == deaths
-        assert await queue.died(given) is (deaths + 1 < DEATHS_UNTIL_POISON)
-    assert await queue.lease("w", (), 0) is None
-
-
-async def test_a_task_that_silences_its_workers_is_the_callers_to_fail_until_it_has(
-    queue, make_task, make_manifest, clock
-) -> None:
-    """I11"""
-    task = make_task()
-    await accept(queue, task)
-    for deaths in range(1, DEATHS_UNTIL_POISON + 1):
-        given = await lease(queue)
-        clock.pass_by(LEASE_S)
-        [lost] = await queue.expired()
-        assert lost.deaths == deaths
-    assert await queue.heartbeat(given, None) is Verdict.LOST
-    assert await queue.lease("w", (), 0) is None
-    assert await queue.expired() == []
-    clock.pass_by(LEASE_S)
-    [again] = await queue.expired()
-    assert again.task == task
-    assert again.deaths >= DEATHS_UNTIL_POISON
-    await queue.settle(make_manifest(task, Status.FAILED))
-    clock.pass_by(LEASE_S)
-    assert await queue.expired() == []
-
-
-async def test_a_worker_that_is_lost_when_the_device_is_done_is_no_death_of_the_task(queue, make_task, clock) -> None:
-    """It may have waited long for the bucket or the log, and much may happen to a worker meanwhile."""
-    await accept(queue, make_task())
-    for _ in range(DEATHS_UNTIL_POISON):
-        given = await lease(queue)
-        await queue.heartbeat(given, Progress(9, 9), on_device=False)
-        clock.pass_by(LEASE_S)
-        assert [lost.deaths for lost in await queue.expired()] == [0]
-    await lease(queue)
-    clock.pass_by(LEASE_S)
-    assert [lost.deaths for lost in await queue.expired()] == [1]
-
-
-async def test_a_worker_lost_while_it_reports_the_last_death_leaves_no_task_behind(queue, make_task, clock) -> None:
-    await accept(queue, make_task())
-    for _ in range(DEATHS_UNTIL_POISON):
-        await queue.died(await lease(queue))
-    clock.pass_by(LEASE_S)
-    [lost] = await queue.expired()
-    assert lost.deaths >= DEATHS_UNTIL_POISON
 
 
 # --- the end

@@ -1,0 +1,111 @@
+"""Named points at which a role kills itself: what is armed is the next to be reached, by whichever process gets there.
+
+The points are put around the roles' own functions before the roles are forked, so that nothing in them knows of it. A
+point is armed by a file of its name; who removes that file is who dies, with its whole process group.
+"""
+
+from __future__ import annotations
+
+import functools
+import os
+import signal
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+Reached = Callable[[], None]
+
+POINTS = {
+    "T1": "api: a slot is taken, the task is not in the log",
+    "T2": "api: the task is in the log, its client does not know",
+    "T3": "controller: the queue has the task, its record is not committed",
+    "T4": "worker: it has a lease, and has done nothing",
+    "T5": "worker: in the middle of a picture",
+    "T6": "worker: the picture is in the bucket, the outcome is not in the log",
+    "T7": "worker: the outcome is in the log, the lease still runs",
+    "T8": "controller: the manifest is written, the queue does not know",
+    "T9": "controller: the queue knows of the end, and not of the callback",
+    "T10": "controller: the callback is sent, its answer is not read",
+    "T11": "controller: the answer is read, and written down nowhere",
+    "T12": "controller: the logs are read again after a FLUSHALL, the queue is not open yet",
+    "T13": "controller: it has just taken the lead from one that was killed",
+    "T14": "controller: a delivered callback is out of the bucket, and not out of the queue",
+    "T15": "api: what came with a request is stored, no slot is taken",
+}
+
+
+def armed(folder: Path, point: str) -> Path:
+    """The file that arms a point."""
+    return folder / point
+
+
+def install(folder: Path) -> None:
+    """Puts the points around the functions of this process and all that it forks."""
+    from server.attempt import Attempt
+    from server.broker.kafka import KafkaBroker
+    from server.controller import reading
+    from server.controller.callbacks import Callbacks
+    from server.controller.intake import Intake
+    from server.controller.lead import Lead
+    from server.controller.settle import Settling
+    from server.egress import Egress
+    from server.inputs import Inputs
+    from server.queue.redis import RedisQueue
+
+    def point(name: str) -> Reached:
+        return functools.partial(_reached, armed(folder, name))
+
+    _after(RedisQueue, "admit", point("T1"))
+    _after(KafkaBroker, "publish_task", point("T2"))
+    _after(Intake, "_take_in", point("T3"))
+    _after(RedisQueue, "lease", point("T4"), lambda lease: lease is not None)
+    _after(Attempt, "_store", point("T6"))
+    _before(RedisQueue, "finishing", point("T7"))
+    _after(Settling, "_save", point("T8"))
+    _before(RedisQueue, "add_callback", point("T9"))
+    _after(Egress, "_connect", point("T10"))
+    _before(Callbacks, "_conclude", point("T11"))
+    _before(reading, "recall_callbacks", point("T12"))
+    _before(Lead, "_lead", point("T13"))
+    _before(RedisQueue, "drop_callback", point("T14"))
+    _after(Inputs, "absorb", point("T15"))
+    note, reached = Attempt._note, point("T5")
+
+    def note_and_die(self: Attempt, step: Any) -> None:
+        note(self, step)
+        if step.step * 2 > step.steps:
+            reached()
+
+    Attempt._note = note_and_die
+
+
+def _reached(file: Path) -> None:
+    try:
+        file.unlink()
+    except FileNotFoundError:
+        return
+    os.killpg(0, signal.SIGKILL)
+
+
+def _before(owner: Any, name: str, reached: Reached) -> None:
+    as_it_is = getattr(owner, name)
+
+    @functools.wraps(as_it_is)
+    async def first_reached(*given: Any, **named: Any) -> Any:
+        reached()
+        return await as_it_is(*given, **named)
+
+    setattr(owner, name, first_reached)
+
+
+def _after(owner: Any, name: str, reached: Reached, counts: Callable[[Any], bool] = lambda answer: True) -> None:
+    as_it_is = getattr(owner, name)
+
+    @functools.wraps(as_it_is)
+    async def then_reached(*given: Any, **named: Any) -> Any:
+        answer = await as_it_is(*given, **named)
+        if counts(answer):
+            reached()
+        return answer
+
+    setattr(owner, name, then_reached)

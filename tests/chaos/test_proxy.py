@@ -1,0 +1,37 @@
+"""What the chaos run calls a network does what it says: it is slow, it is cut, it comes back."""
+
+from collections.abc import Iterator
+
+import pytest
+import redis
+
+from tests.chaos.proxy import Proxy
+from tests.redis_server import RedisServer
+
+
+@pytest.fixture
+def proxy(running_redis: RedisServer) -> Iterator[Proxy]:
+    one = Proxy(running_redis.port)
+    one.start()
+    yield one
+    one.stop()
+
+
+def test_what_is_cut_is_silent_and_goes_on_where_it_was(proxy: Proxy) -> None:
+    with redis.Redis(port=proxy.port, socket_timeout=0.3, retry=None) as client:
+        assert client.ping()
+        proxy.cut()
+        with pytest.raises(redis.TimeoutError):
+            client.ping()
+        proxy.mend()
+        assert client.ping()
+
+
+def test_what_is_slow_answers_later(proxy: Proxy) -> None:
+    with redis.Redis(port=proxy.port, socket_timeout=0.3, retry=None) as client:
+        assert client.ping()
+        proxy.delay_s = 0.5
+        with pytest.raises(redis.TimeoutError):
+            client.ping()
+        proxy.delay_s = 0.0
+        assert client.ping()
