@@ -88,12 +88,17 @@ def wait(folder: Path, timeout_s: float) -> None:
         time.sleep(min(_LOOK_S, timeout_s))
 
 
+def digest(file: Path) -> str:
+    """The SHA-256 of a file, as hex."""
+    with file.open("rb") as content:
+        return hashlib.file_digest(content, "sha256").hexdigest()
+
+
 def _digest(file: Path, folder: Path) -> str:
     if not file.resolve().is_relative_to(folder.resolve()):
         raise ChecksumError(f"{file} leads out of the models folder; list files of that folder alone")
     try:
-        with file.open("rb") as content:
-            return hashlib.file_digest(content, "sha256").hexdigest()
+        return digest(file)
     except OSError as error:
         raise ChecksumError(f"cannot read {file} ({error.strerror}); {FILE} lists it: copy it there") from error
 

@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Iterator
 from pathlib import Path
 
-from models import catalog
+from models import catalog, checksums
 from models.catalog import Catalog
+from models.checksums import FILE as SUMS
+from models.checksums import ChecksumError
 from models.entry import FILE, CatalogError
 from server.preflight.finding import Finding
 from server.settings import Settings
 
-SUMS = "SHA256SUMS"
 ADVICE = "copy it anew from where it came from"
 
 
@@ -35,12 +35,11 @@ def check_models(settings: Settings, *, sums: bool = True) -> Iterator[Finding]:
 def _sums(folder: Path, models: Catalog, wanted: bool) -> Iterator[Finding]:
     """Against SHA256SUMS, as sha256sum writes it, and the `sha256` of entries."""
     try:
-        known = dict(_listed(folder))
-    except (OSError, ValueError) as error:
-        yield Finding(
-            "sha256", "fail", f"{SUMS} cannot be read: {error}", "write it anew: sha256sum FILES > SHA256SUMS"
-        )
+        listed = checksums.read(folder) if (folder / SUMS).exists() else {}
+    except ChecksumError as error:
+        yield Finding("sha256", "fail", str(error), "write it anew: sha256sum FILES > SHA256SUMS")
         return
+    known = {(folder / name).resolve(): digest for name, digest in listed.items()}
     known |= {entry.path: entry.sha256 for entry in models if entry.sha256 is not None}
     if not known:
         advice = f"where the files are known to be good: (cd {folder} && find . -type f | xargs sha256sum > {SUMS})"
@@ -52,22 +51,8 @@ def _sums(folder: Path, models: Catalog, wanted: bool) -> Iterator[Finding]:
     missing = [path for path in known if not path.is_file()]
     for path in missing:
         yield Finding("sha256", "fail", f"{path} is not there, but its sum is", ADVICE)
-    wrong = [path for path, digest in known.items() if path not in missing and _digest(path) != digest]
+    wrong = [path for path, digest in known.items() if path not in missing and checksums.digest(path) != digest]
     for path in wrong:
         yield Finding("sha256", "fail", f"{path} is not what it was", ADVICE)
     if not missing and not wrong:
         yield Finding("sha256", "ok", f"{len(known)} files are what they should be")
-
-
-def _listed(folder: Path) -> Iterator[tuple[Path, str]]:
-    file = folder / SUMS
-    if file.exists():
-        for line in file.read_text(encoding="utf-8").splitlines():
-            if line.strip():
-                digest, name = line.split(maxsplit=1)
-                yield (folder / name.removeprefix("*")).resolve(), digest
-
-
-def _digest(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
