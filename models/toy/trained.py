@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from pathlib import Path
 
 from safetensors.torch import load_file, save_file
@@ -25,10 +24,6 @@ def weights(name: str) -> dict[str, Tensor]:
 
 def keep(net: nn.Module, name: str) -> None:
     """Makes the weights of `net` those of this name from now on."""
-    keep_weights(net.state_dict(), name)
-
-
-def keep_weights(tensors: Mapping[str, Tensor], name: str) -> None:
     FOLDER.mkdir(exist_ok=True)
-    halves = {key: tensor.half() if tensor.is_floating_point() else tensor for key, tensor in tensors.items()}
-    save_file({key: tensor.detach().contiguous() for key, tensor in halves.items()}, FOLDER / f"{name}.safetensors")
+    halves = {key: each.half() if each.is_floating_point() else each for key, each in net.state_dict().items()}
+    save_file({key: each.detach().contiguous() for key, each in halves.items()}, FOLDER / f"{name}.safetensors")

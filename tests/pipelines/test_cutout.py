@@ -6,13 +6,15 @@ import numpy as np
 import pytest
 from pydantic import ValidationError
 
+from models.toy.drawing import draw, silhouette
+from models.toy.world import Scene, Thing
 from pipelines.cutout import CutOut
 from pipelines.engine.events import Failed
 from tests.pipelines.conftest import Studio
 
 CUT_OUT = CutOut()
-OBJECT = np.zeros((48, 64), bool)
-OBJECT[12:36, 16:48] = True
+SCENE = Scene([Thing("balloon", "red", "", "", 0.5, 0.5, 0.7)], "on the grass", "flat", 1)
+OBJECT = np.asarray(silhouette(SCENE, 64)) > 127
 
 
 def params(**changes: Any) -> CutOut.Params:
@@ -20,9 +22,7 @@ def params(**changes: Any) -> CutOut.Params:
 
 
 def picture() -> np.ndarray:
-    pixels = np.random.default_rng(0).integers(0, 60, (48, 64, 3), dtype=np.uint8)
-    pixels[OBJECT] += 180
-    return pixels
+    return np.array(draw(SCENE, 64))
 
 
 def alpha(studio: Studio) -> np.ndarray:
@@ -55,7 +55,7 @@ def test_on_a_coloured_ground(studio: Studio) -> None:
 
 
 def test_what_was_transparent_stays_so(studio: Studio) -> None:
-    given = np.full((48, 64), 255, np.uint8)
+    given = np.full((64, 64), 255, np.uint8)
     given[:, 32:] = 0
     white = picture()
     white[:, 32:] = 255  # what is seen of the transparent half

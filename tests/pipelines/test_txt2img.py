@@ -114,7 +114,7 @@ def test_loras_side_by_side_are_as_alone_and_switch_once_each(engine: Engine, mo
 
 def test_vectors_of_a_task_stand_in_for_a_word_of_its_prompts(engine: Engine) -> None:
     plain = made(engine, text="a sks house", negative_prompt="sks")
-    vectors = torch.randn(2, 64, generator=torch.Generator().manual_seed(1)).tolist()
+    vectors = torch.randn(2, 128, generator=torch.Generator().manual_seed(1)).tolist()
     assert not np.array_equal(made(engine, text="a sks house", custom_embeddings={"sks": vectors}), plain)
     assert not np.array_equal(made(engine, negative_prompt="sks", custom_embeddings={"sks": vectors}), made(engine))
     assert np.array_equal(made(engine, custom_embeddings={"sks": vectors}), made(engine))

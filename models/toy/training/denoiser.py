@@ -20,6 +20,8 @@ from models.toy.training.course import train
 BATCH = 32
 UNTOLD = 0.1
 """Share of samples without a caption, for guidance needs them."""
+MOSTLY_UNTOLD = 0.6
+"""The same while a ControlNet learns: what a caption tells, it need not look for in the hint."""
 NOISY = 0.6
 """Share of samples from the noisier part of the schedule."""
 NOISIER = 400
@@ -34,13 +36,14 @@ class Lessons:
     def __init__(self, latents: Tensor, weights: Tensor, captions: Tensor, untold: Tensor) -> None:
         self.latents, self.captions, self.untold = latents, captions, untold
         self.weights = weights / weights.mean()
+        self.share = UNTOLD
 
     def pick(self) -> tuple[Tensor, Tensor, Tensor, Tensor]:
         """Which, clean latents, their weights and the encoded captions of one batch."""
         chosen = torch.randint(len(self.latents), (BATCH,))
         kind = int(torch.randint(len(self.captions), ()))
         text = self.captions[kind, chosen].float()
-        text[torch.rand(BATCH) < UNTOLD] = self.untold
+        text[torch.rand(BATCH) < self.share] = self.untold
         return chosen, self.latents[chosen], self.weights[chosen], text
 
 

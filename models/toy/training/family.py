@@ -21,7 +21,7 @@ from models.toy.matting import SIDE
 from models.toy.nets import TOYS
 from models.toy.single import BLOCKS, FEATURES, GROWTH, enlarging_softly
 from models.toy.tokenizer import clip_tokenizer
-from models.toy.training import autoencoder, judge, pictures, style, text, upscaler, variants
+from models.toy.training import autoencoder, judge, pictures, text, upscaler, variants
 from models.toy.training.denoiser import WEIGHT, Lessons, train_denoiser
 from models.toy.training.matting import Matting, train_matting
 from models.toy.world import Scene, caption_of
@@ -39,7 +39,6 @@ SEEDS = {
     "judge": 21,
     "matting": 31,
     "upscaler": 41,
-    "neon": 51,
 }
 STEPS = {
     "autoencoder": 2500,
@@ -47,8 +46,7 @@ STEPS = {
     "unet": 5000,
     "decoder": 1500,
     "inpainting": 700,
-    "canny": 700,
-    "neon": 300,
+    "canny": 1200,
     "upscaler": 800,
     "matting": 700,
     "judge": 800,
@@ -181,17 +179,6 @@ def train_canny(family: Family) -> None:
     )
 
 
-def train_neon(family: Family) -> None:
-    torch.manual_seed(0)
-    scenes = style.neon(FEW // 2, SEEDS["neon"])
-    latents = encoded_pictures(family.autoencoder, pictures.drawn(scenes))
-    chance = Random(SEEDS["captions"])
-    captions = torch.cat([family.encoded([caption_of(scene, chance)]) for scene in scenes])
-    lessons = Lessons(latents, torch.ones_like(latents[:, :1]), captions[None], family.encoded([""])[0].float())
-    steps, state = family.steps("neon"), family.state("neon")
-    trained.keep_weights(style.train_style(family.unet(), lessons, SCHEDULER, steps=steps, state=state), "neon")
-
-
 def train_upscaler(family: Family) -> None:
     torch.manual_seed(0)
     net = upscaler.Enlarger(FEATURES, GROWTH, BLOCKS)
@@ -225,7 +212,6 @@ PARTS: Mapping[str, Callable[[Family], None]] = {
     "decoder": train_decoder,
     "inpainting": train_inpainting,
     "canny": train_canny,
-    "neon": train_neon,
     "upscaler": train_upscaler,
     "matting": train_matting_net,
     "judge": train_judge,

@@ -1,7 +1,7 @@
-"""`python -m models.toy.training.measure FOLDER`: how well the toy family does what it was trained for, as a table.
+"""`python -m models.toy.training.measure FOLDER [SHEET.png]`: how well the toys do what they were trained for.
 
-Pictures are made by stock diffusers pipelines from the toys as they are built, so that nothing of this server's own
-flatters them. The judge is `judge.py`, whose own accuracy stands in the first lines.
+It prints a table and paints a sheet of samples. Pictures are made by stock diffusers pipelines (DPM++ 2M) of the toys
+as they are built, so that nothing of this server's own flatters them. The judge is `judge.py`, whose own accuracy comes first.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ import numpy as np
 import torch
 from diffusers import (
     ControlNetModel,
+    DPMSolverMultistepScheduler,
     StableDiffusionControlNetPipeline,
     StableDiffusionImg2ImgPipeline,
     StableDiffusionInpaintPipeline,
@@ -36,6 +37,32 @@ ASKED = 200
 SOME = 40
 ROW = 25
 STEPS, GUIDANCE = 25, 5.0
+SHEET = (
+    "a red house on the grass",
+    "a blue car on a white background",
+    "a yellow star at night",
+    "a green cat on a pink background",
+    "a purple fish by the sea",
+    "an orange balloon in the sky",
+    "a pink flower on the grass",
+    "a white boat by the sea",
+    "a brown tree on a gray background",
+    "a black person on the grass",
+    "a yellow moon at night",
+    "a red mountain in the sky",
+    "a blue cloud on a pink background",
+    "an orange sun by the sea",
+    "a big green house at night",
+    "a small red boat by the sea",
+    "a red car on the left and a blue house on the right, on the grass",
+    "a yellow sun at the top and a white boat at the bottom, by the sea",
+    "a purple cat and a green tree on a gray background",
+    "a blue star on the left at night",
+    "a pink balloon at the top in the sky",
+    "a line drawing of a red cat",
+    "a blue house on the grass, line drawing",
+    "a flower",
+)
 UNSEEN = 1000
 """Seeds of drawings that nothing was trained on begin here."""
 
@@ -70,7 +97,7 @@ def _variants(built: Path) -> Iterator[str]:
     redrawn = _painted(
         _pipeline(StableDiffusionImg2ImgPipeline, built / "toy-sd1"),
         captions,
-        lambda rows: {"image": pictures.signal(drawn[rows]), "strength": 0.4},
+        lambda rows: {"image": drawn[rows].float() / 255, "strength": 0.4},
         sized=False,
     )
     yield f"| img2img at strength 0.4: correlation of layouts | | {_alike(drawn, redrawn):.3f} |"
@@ -79,14 +106,14 @@ def _variants(built: Path) -> Iterator[str]:
     filled = _painted(
         _pipeline(StableDiffusionInpaintPipeline, built / "toy-sd1-inpainting"),
         [caption_of(scene) for scene in others],
-        lambda rows: {"image": pictures.signal(drawn[rows]), "mask_image": masks[rows], "strength": 1.0},
+        lambda rows: {"image": drawn[rows].float() / 255, "mask_image": masks[rows], "strength": 1.0},
     )
     noun, colour = judge.verdict(_judge(), filled, others)
     kept = ((filled.float() - drawn.float()).abs() * (1 - masks)).sum() / (1 - masks).sum() / 3
     yield f"| inpainting: the asked thing, the asked colour | | {noun:.1%}, {colour:.1%} |"
     yield f"| inpainting: mean change outside of the mask | | {kept:.1f}/255 |"
     hints = variants.edges(drawn)
-    net = ControlNetModel.from_pretrained(built / "toy-sd1-canny", torch_dtype=torch.float32)
+    net = ControlNetModel.from_pretrained(built / "toy-sd1-canny")
     guided = _painted(
         _pipeline(StableDiffusionControlNetPipeline, built / "toy-sd1", controlnet=net),
         captions,
@@ -168,7 +195,8 @@ def _filled(net: Any, name: str) -> Any:
 
 
 def _pipeline(kind: Any, folder: Path, **parts: Any) -> Any:
-    pipeline = kind.from_pretrained(folder, torch_dtype=torch.float32, local_files_only=True, **parts)
+    pipeline = kind.from_pretrained(folder, local_files_only=True, **parts)
+    pipeline.scheduler = DPMSolverMultistepScheduler.from_config(pipeline.scheduler.config)
     pipeline.set_progress_bar_config(disable=True)
     return pipeline
 
@@ -177,9 +205,10 @@ def _listed(figures: Sequence[float]) -> str:
     return ", ".join(f"{figure:.1f}" for figure in figures)
 
 
-def sheet(pipeline: Any, captions: Sequence[str], columns: int) -> Image.Image:
-    """A grid of what the toy paints for each caption."""
-    made = _painted(pipeline, captions).permute(0, 2, 3, 1).numpy()
+def sheet(built: Path) -> Image.Image:
+    """A grid of what toy-sd1 paints for each caption of SHEET."""
+    captions, columns = SHEET, 8
+    made = _painted(_pipeline(StableDiffusionPipeline, built / "toy-sd1"), captions).permute(0, 2, 3, 1).numpy()
     rows = -(-len(captions) // columns)
     grid = Image.new("RGB", (columns * SIDE, rows * SIDE), "white")
     for place, picture in enumerate(made):
@@ -191,3 +220,5 @@ if __name__ == "__main__":
     torch.set_grad_enabled(False)
     for line in main(Path(sys.argv[1])):
         print(line, flush=True)  # noqa: T201
+    for file in sys.argv[2:]:
+        sheet(Path(sys.argv[1])).save(file)

@@ -15,7 +15,7 @@ from torch import Tensor
 
 from models.hints import Drawing, canny
 from models.toy.control import EMBEDDING
-from models.toy.training.denoiser import Lessons, train_denoiser
+from models.toy.training.denoiser import MOSTLY_UNTOLD, Lessons, train_denoiser
 from models.toy.training.pictures import signal
 from models.toy.world import Scene, Thing
 
@@ -86,10 +86,16 @@ def train_control(
     steps: int,
     state: Path,
 ) -> ControlNetModel:
-    """A ControlNet (Zhang et al., 2023) for `hints`, bytes [N, 1, side, side], beside a UNet that stays as it is."""
+    """A ControlNet (Zhang et al., 2023) for `hints`, bytes [N, 1, side, side], beside a UNet that stays as it is.
+
+    It sees the hints from its first step on: were the last layer before its blocks zero too, as its authors have it,
+    thousands of steps would pass before it noticed them.
+    """
     net = ControlNetModel.from_unet(unet, conditioning_embedding_out_channels=EMBEDDING)
+    torch.nn.init.kaiming_normal_(net.controlnet_cond_embedding.conv_out.weight)
     net.set_attn_processor(next(iter(unet.attn_processors.values())))
     unet.requires_grad_(False)
+    lessons.share = MOSTLY_UNTOLD
 
     def beside(chosen: Tensor, noisy: Tensor, times: Tensor, text: Tensor) -> tuple[Tensor, dict[str, Any]]:
         hint = hints[chosen].expand(-1, 3, -1, -1).float() / 255
@@ -97,7 +103,7 @@ def train_control(
             down, middle = net(noisy, times, text, controlnet_cond=hint, return_dict=False)
         return noisy, {"down_block_additional_residuals": down, "mid_block_additional_residual": middle}
 
-    train_denoiser(unet, lessons, scheduler, steps=steps, state=state, rate=1e-3, beside=beside, learning=net)
+    train_denoiser(unet, lessons, scheduler, steps=steps, state=state, rate=2e-3, beside=beside, learning=net)
     return net
 
 

@@ -106,7 +106,7 @@ def test_unlike_trajectories_share_a_step_as_if_alone(sd1: Checkpoint) -> None:
 
     together = finish(wishes())
     for one, other in zip(together, map(alone, wishes()), strict=True):
-        assert (one - other).norm() <= 1e-4 * other.norm()
+        assert (one - other).norm() <= 3e-4 * other.norm()
 
 
 def test_guidance_is_each_rows_own(sd1: Checkpoint) -> None:
