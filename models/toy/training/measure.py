@@ -1,7 +1,7 @@
 """`python -m models.toy.training.measure FOLDER [SHEET.png]`: how well the toys do what they were trained for.
 
-It prints a table and paints a sheet of samples. Pictures are made by stock diffusers pipelines (DPM++ 2M) of the toys, so
-that nothing of this server's own flatters them. The judge is `judge.py`, whose own accuracy comes first.
+It prints a table and paints a sheet of samples. Pictures are made by stock diffusers pipelines (DPM++ 2M) of the toys,
+so that nothing of this server's own flatters them. The judge is `judge.py`, whose own accuracy comes first.
 """
 
 from __future__ import annotations
