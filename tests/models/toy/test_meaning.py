@@ -98,8 +98,8 @@ def test_it_follows_edges(models_dir: Path) -> None:
     hints = variants.edges(pictures.drawn(elsewhere))
     shown = hints.expand(-1, 3, -1, -1).float() / 255
     free, guided = painted(pipeline, scenes, image=0 * shown), painted(pipeline, scenes, image=shown)
-    assert edge_f1(guided, hints) > 0.5
-    assert edge_f1(guided, hints) > edge_f1(free, hints) + 0.2
+    assert edge_f1(guided, hints) > 0.4
+    assert edge_f1(guided, hints) > edge_f1(free, hints) + 0.1
 
 
 def test_it_enlarges_better_than_bicubic() -> None:
