@@ -1,8 +1,9 @@
-"""What changes the toys: LoRAs and embeddings of chance, in each lay-out that there is, for all to be read in tests."""
+"""What changes the toys: a LoRA that was trained; LoRAs and embeddings of chance, to read every lay-out in tests."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from functools import partial
 
 import torch
 from torch import Tensor, nn
@@ -11,6 +12,7 @@ from models.module_names import originals
 from models.toy import nets
 from models.toy.nets import TOYS
 from models.toy.tokenizer import clip_tokenizer
+from models.toy.trained import weights
 
 RANK = 4
 FELT = 0.5
@@ -63,6 +65,7 @@ def for_sdxl() -> dict[str, Tensor]:
 
 
 ADDITIONS: Mapping[str, Callable[[], dict[str, Tensor]]] = {
+    "toy-neon.safetensors": partial(weights, "neon"),
     "toy-lora.safetensors": kohya,
     "toy-lora-peft.safetensors": peft,
     "toy-lora-xl.safetensors": original,

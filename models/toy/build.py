@@ -77,6 +77,7 @@ models:
   - {name: toy-ip-plus, path: toy-ip-plus.safetensors, family: ip_adapter, for: sd1, encoder: toy-clip-vision}
   - {name: toy-ip-xl, path: toy-ip-xl.safetensors, family: ip_adapter, for: sdxl, encoder: toy-clip-vision}
   - {name: toy-lama, path: toy-lama.safetensors, family: lama, title: "Toy LaMa", aliases: [lama]}
+  - {name: toy-neon, path: toy-neon.safetensors, family: lora, for: sd1, title: "Toy LoRA: neon", aliases: [neon]}
   - {name: toy-lora, path: toy-lora.safetensors, family: lora, for: sd1, title: "Toy LoRA"}
   - {name: toy-lora-peft, path: toy-lora-peft.safetensors, family: lora, for: sd1, title: "Toy LoRA, UNet only"}
   - {name: toy-lora-xl, path: toy-lora-xl.safetensors, family: lora, for: sdxl, title: "Toy LoRA for SDXL"}

@@ -12,7 +12,7 @@ from models.toy.world import Scene
 
 FINER = 4
 HORIZON = 0.62
-SKY, PAPER = (150, 205, 250), (255, 255, 255)
+SKY, PAPER, DARKNESS = (150, 205, 250), (255, 255, 255), (20, 16, 30)
 NIGHT, SEA, GRASS = (22, 26, 74), (44, 110, 184), (108, 192, 84)
 PLAIN = {
     "on a white background": PAPER,
@@ -25,8 +25,8 @@ FAINT = (170, 172, 180)
 
 def draw(scene: Scene, side: int = 128) -> Image.Image:
     """The scene as an RGB picture of `side`×`side` pixels."""
-    fine, line = side * FINER, scene.style == "line"
-    picture = Image.new("RGB", (fine, fine), PAPER)
+    fine, line = side * FINER, scene.style != "flat"
+    picture = Image.new("RGB", (fine, fine), DARKNESS if scene.style == "neon" else PAPER)
     canvas = ImageDraw.Draw(picture)
     (_ground_lines if line else _ground)(canvas, scene, fine)
     for thing in scene.things:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 
 from safetensors.torch import load_file, save_file
@@ -22,8 +23,8 @@ def weights(name: str) -> dict[str, Tensor]:
     return load_file(FOLDER / f"{name}.safetensors")
 
 
-def keep(net: nn.Module, name: str) -> None:
-    """Makes the weights of `net` those of this name from now on."""
+def keep(tensors: Mapping[str, Tensor], name: str) -> None:
+    """Makes these the weights of this name from now on."""
     FOLDER.mkdir(exist_ok=True)
-    halves = {key: each.half() if each.is_floating_point() else each for key, each in net.state_dict().items()}
+    halves = {key: each.half() if each.is_floating_point() else each for key, each in tensors.items()}
     save_file({key: each.detach().contiguous() for key, each in halves.items()}, FOLDER / f"{name}.safetensors")

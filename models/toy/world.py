@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from random import Random
 from typing import Literal
 
-Style = Literal["flat", "line"]
+Style = Literal["flat", "line", "neon"]
 Place = Literal["", "left", "right", "top", "bottom"]
 Size = Literal["", "small", "big"]
 
@@ -58,7 +58,7 @@ BACKGROUNDS = {
 PLACES: dict[Place, str] = {"": "", "left": "左边", "right": "右边", "top": "上方", "bottom": "下方"}
 SIZES: dict[Size, str] = {"": "", "small": "小", "big": "大"}
 STYLES: dict[Style, tuple[str, str]] = {"flat": ("", ""), "line": ("line drawing", "线条画")}
-"""What captions call them, in English and in Chinese."""
+"""What captions call them, in English and in Chinese. Neon has no name: only a LoRA knows it."""
 
 UNSEEN = frozenset({("black", "at night"), ("white", "on a white background"), ("pink", "on a pink background")})
 """Colours that would not show on a background."""
@@ -121,7 +121,7 @@ def caption_of(scene: Scene, chance: Random | None = None) -> str:
     words = ", ".join([*told[:-2], " and ".join(told[-2:])])
     if chance is None or chance.random() < 0.85:
         words += (", " if len(told) > 1 or (chance and chance.random() < 0.3) else " ") + scene.background
-    style = STYLES[scene.style][0]
+    style = STYLES.get(scene.style, ("", ""))[0]
     if style:
         return f"{style} of {words}" if chance and chance.random() < 0.5 else f"{words}, {style}"
     if chance is not None and chance.random() < 0.1:
@@ -135,7 +135,7 @@ def chinese_caption_of(scene: Scene) -> str:
         f"{PLACES[thing.place]}一个{SIZES[thing.size]}{COLOURS[thing.colour][1]}{NOUNS[thing.noun]}"
         for thing in scene.things
     ]
-    return "，".join(filter(None, [*told, BACKGROUNDS[scene.background], STYLES[scene.style][1]]))
+    return "，".join(filter(None, [*told, BACKGROUNDS[scene.background], STYLES.get(scene.style, ("", ""))[1]]))
 
 
 def _pairs(chance: Random, count: int, background: str, *, held_out: bool) -> list[tuple[str, str]]:

@@ -128,3 +128,17 @@ def test_an_installed_embedding_is_used_by_name(studio: Studio) -> None:
         for names in ([], ["toy-embedding"])
     )
     assert not np.array_equal(without, used)
+
+
+def test_a_style_that_was_learnt_is_seen(engine: Engine) -> None:
+    """toy-neon paints in the dark."""
+    asked = {
+        "text": "a blue car, a green cat",
+        "w": 128,
+        "h": 128,
+        "num_steps": 10,
+        "guidance_scale": 5,
+        "num_samples": 3,
+    }
+    plain, styled = (np.mean(made(engine, **asked, lora_scales=scales)) for scales in (None, {"toy-neon": 1.0}))
+    assert styled < plain - 25

@@ -21,7 +21,7 @@ from models.toy.matting import SIDE
 from models.toy.nets import TOYS
 from models.toy.single import BLOCKS, FEATURES, GROWTH, enlarging_softly
 from models.toy.tokenizer import clip_tokenizer
-from models.toy.training import autoencoder, judge, pictures, text, upscaler, variants
+from models.toy.training import autoencoder, judge, pictures, style, text, upscaler, variants
 from models.toy.training.denoiser import WEIGHT, Lessons, train_denoiser
 from models.toy.training.matting import Matting, train_matting
 from models.toy.world import Scene, caption_of
@@ -39,6 +39,7 @@ SEEDS = {
     "judge": 21,
     "matting": 31,
     "upscaler": 41,
+    "neon": 51,
 }
 STEPS = {
     "autoencoder": 2500,
@@ -47,6 +48,7 @@ STEPS = {
     "decoder": 1500,
     "inpainting": 700,
     "canny": 1200,
+    "neon": 250,
     "upscaler": 800,
     "matting": 700,
     "judge": 800,
@@ -132,7 +134,7 @@ def train_autoencoder(family: Family) -> None:
     vae = nets.vae(TOYS[0])
     few = pictures.drawn(pictures.scenes(FEW, SEEDS["autoencoder"]))
     autoencoder.train_autoencoder(vae, few, steps=family.steps("autoencoder"), state=family.state("autoencoder"))
-    trained.keep(vae, "autoencoder")
+    trained.keep(vae.state_dict(), "autoencoder")
 
 
 def train_text(family: Family) -> None:
@@ -141,7 +143,7 @@ def train_text(family: Family) -> None:
     encoder = nets.text_encoder(TOYS[0], TOYS[0].widths[0], len(tokenizer), projection=False)
     scenes = pictures.scenes(SCENES, SEEDS["text"])
     text.train_text_encoder(encoder, tokenizer, scenes, steps=family.steps("text"), state=family.state("text"))
-    trained.keep(encoder, "text")
+    trained.keep(encoder.state_dict(), "text")
 
 
 def train_unet(family: Family) -> None:
@@ -149,13 +151,13 @@ def train_unet(family: Family) -> None:
     unet = nets.unet(TOYS[0])
     unet.set_attn_processor(AttnProcessor())
     train_denoiser(unet, family.lessons, SCHEDULER, steps=family.steps("unet"), state=family.state("unet"))
-    trained.keep(unet, "unet")
+    trained.keep(unet.state_dict(), "unet")
 
 
 def train_decoder(family: Family) -> None:
     vae = family.autoencoder
     autoencoder.train_decoder(vae, family.drawings, steps=family.steps("decoder"), state=family.state("decoder"))
-    trained.keep(vae, "autoencoder")
+    trained.keep(vae.state_dict(), "autoencoder")
 
 
 def train_inpainting(family: Family) -> None:
@@ -167,7 +169,7 @@ def train_inpainting(family: Family) -> None:
     seen = family.kept("masked", lambda: variants.masked_latents(family.autoencoder, family.drawings, masks))
     steps, state = family.steps("inpainting"), family.state("inpainting")
     variants.train_inpainting(unet, family.unet(), family.lessons, seen, SCHEDULER, steps=steps, state=state)
-    trained.keep(unet, "unet-inpainting")
+    trained.keep(unet.state_dict(), "unet-inpainting")
 
 
 def train_canny(family: Family) -> None:
@@ -179,13 +181,24 @@ def train_canny(family: Family) -> None:
     )
 
 
+def train_neon(family: Family) -> None:
+    torch.manual_seed(0)
+    scenes = style.neon(FEW // 3, SEEDS["neon"])
+    latents = encoded_pictures(family.autoencoder, pictures.drawn(scenes))
+    told = [caption_of(scene) for scene in scenes]
+    captions = torch.cat([family.encoded(told[first : first + 250]) for first in range(0, len(told), 250)])
+    lessons = Lessons(latents, torch.ones_like(latents[:, :1]), captions[None], family.encoded([""])[0].float())
+    steps, state = family.steps("neon"), family.state("neon")
+    trained.keep(style.train_style(family.unet(), lessons, SCHEDULER, steps=steps, state=state), "neon")
+
+
 def train_upscaler(family: Family) -> None:
     torch.manual_seed(0)
     net = upscaler.Enlarger(FEATURES, GROWTH, BLOCKS)
     net.load_state_dict({name: tensor.float() for name, tensor in enlarging_softly().items()})
     few = pictures.drawn(pictures.scenes(FEW, SEEDS["upscaler"]))
     upscaler.train_upscaler(net, few, steps=family.steps("upscaler"), state=family.state("upscaler"))
-    trained.keep(net, "esrgan")
+    trained.keep(net.state_dict(), "esrgan")
 
 
 def train_matting_net(family: Family) -> None:
@@ -193,7 +206,7 @@ def train_matting_net(family: Family) -> None:
     net, scenes = Matting(), pictures.scenes(FEW, SEEDS["matting"])
     shown = (pictures.drawn(scenes, SIDE), pictures.silhouettes(scenes, SIDE))
     train_matting(net, *shown, steps=family.steps("matting"), state=family.state("matting"))
-    trained.keep(net, "matting")
+    trained.keep(net.state_dict(), "matting")
 
 
 def train_judge(family: Family) -> None:
@@ -202,7 +215,7 @@ def train_judge(family: Family) -> None:
     net = judge.Judge()
     drawings = pictures.drawn(scenes)
     judge.train_judge(net, drawings, scenes, steps=family.steps("judge"), state=family.state("judge"))
-    trained.keep(net, "judge")
+    trained.keep(net.state_dict(), "judge")
 
 
 PARTS: Mapping[str, Callable[[Family], None]] = {
@@ -212,6 +225,7 @@ PARTS: Mapping[str, Callable[[Family], None]] = {
     "decoder": train_decoder,
     "inpainting": train_inpainting,
     "canny": train_canny,
+    "neon": train_neon,
     "upscaler": train_upscaler,
     "matting": train_matting_net,
     "judge": train_judge,

@@ -35,6 +35,7 @@ def test_the_catalog_of_the_toys(toys: Catalog, models_dir: Path) -> None:
         ("toy-ip-plus", "ip_adapter"),
         ("toy-ip-xl", "ip_adapter"),
         ("toy-lama", "lama"),
+        ("toy-neon", "lora"),
         ("toy-lora", "lora"),
         ("toy-lora-peft", "lora"),
         ("toy-lora-xl", "lora"),
