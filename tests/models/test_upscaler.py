@@ -16,6 +16,7 @@ from models import upscaler
 from models.catalog import Catalog
 from models.entry import ModelEntry
 from models.spandrel_net import NetError, read_net
+from models.toy.single import enlarging_softly
 from models.upscaler import Upscaler
 
 CPU = torch.device("cpu")
@@ -27,7 +28,7 @@ def entry_of(file: Path) -> ModelEntry:
 
 
 def vivid(weights: dict[str, Tensor]) -> dict[str, Tensor]:
-    """The toy with so much more of its texture that every convolution tells in the picture."""
+    """The toy before its training, with so much more of its texture that every convolution tells in the picture."""
     loud = {name: tensor * 2 if name.startswith("body") else tensor for name, tensor in weights.items()}
     loud["conv_body.weight"] = loud["conv_body.weight"] * 4
     return loud
@@ -41,7 +42,7 @@ def files(toys: Catalog, tmp_path_factory: pytest.TempPathFactory) -> dict[str, 
     toy = load_file(toys.find("esr").path)
     nets = {
         "toy": toy,
-        "vivid": vivid(toy),
+        "vivid": vivid(enlarging_softly()),
         "compact": Compact(num_in_ch=3, num_out_ch=3, num_feat=8, num_conv=2, upscale=4).state_dict(),
         "unshuffle": ESRGAN(in_nc=12, out_nc=3, num_filters=8, num_blocks=2, scale=4, shuffle_factor=2).state_dict(),
     }

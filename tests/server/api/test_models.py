@@ -6,6 +6,7 @@ async def test_models_are_listed_with_where_they_are_resident(client, painter):
         "family": "sd1",
         "for": None,
         "hint": None,
+        "side": None,
         "aliases": ["v1.5", "general", "art"],
         "default": True,
         "bytes": 7,
