@@ -60,12 +60,4 @@ class Lead:
                 LEADING.set(self.leads)
                 if self.leads is leading:
                     return
-            _heed_cancel()
             await asyncio.sleep(self._renew_s)
-
-
-def _heed_cancel() -> None:
-    """A client that was canceled while it connected may tell so as a connection that failed."""
-    task = asyncio.current_task()
-    if task is not None and task.cancelling():
-        raise asyncio.CancelledError

@@ -36,14 +36,13 @@ class Lessons:
     def __init__(self, latents: Tensor, weights: Tensor, captions: Tensor, untold: Tensor) -> None:
         self.latents, self.captions, self.untold = latents, captions, untold
         self.weights = weights / weights.mean()
-        self.share = UNTOLD
 
-    def pick(self) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-        """Which, clean latents, their weights and the encoded captions of one batch."""
+    def pick(self, share: float) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+        """Which, clean latents, their weights and the encoded captions of one batch; `share` of them are not told."""
         chosen = torch.randint(len(self.latents), (BATCH,))
         kind = int(torch.randint(len(self.captions), ()))
         text = self.captions[kind, chosen].float()
-        text[torch.rand(BATCH) < self.share] = self.untold
+        text[torch.rand(BATCH) < share] = self.untold
         return chosen, self.latents[chosen], self.weights[chosen], text
 
 
@@ -60,15 +59,16 @@ def train_denoiser(
     steps: int,
     state: Path,
     rate: float = 1e-3,
+    share: float = UNTOLD,
     beside: Callable[[Tensor, Tensor, Tensor, Tensor], tuple[Tensor, dict[str, Any]]] | None = None,
     learning: nn.Module | None = None,
 ) -> None:
     """`beside(chosen, noisy, timesteps, text)` gives the UNet's sample and further arguments: masks, residuals of a
-    ControlNet. `learning` is what is trained, the UNet itself unless told."""
+    ControlNet. `share` of the samples have no caption. `learning` is what is trained, the UNet itself unless told."""
     noising = DDPMScheduler.from_config({**scheduler, "prediction_type": "v_prediction"})
 
     def loss(step: int) -> Tensor:
-        chosen, clean, weights, text = lessons.pick()
+        chosen, clean, weights, text = lessons.pick(share)
         noise, times = torch.randn_like(clean), timesteps()
         noisy = noising.add_noise(clean, noise, times)
         sample, further = beside(chosen, noisy, times, text) if beside else (noisy, {})

@@ -95,7 +95,6 @@ def train_control(
     torch.nn.init.kaiming_normal_(net.controlnet_cond_embedding.conv_out.weight)
     net.set_attn_processor(next(iter(unet.attn_processors.values())))
     unet.requires_grad_(False)
-    lessons.share = MOSTLY_UNTOLD
 
     def beside(chosen: Tensor, noisy: Tensor, times: Tensor, text: Tensor) -> tuple[Tensor, dict[str, Any]]:
         hint = hints[chosen].expand(-1, 3, -1, -1).float() / 255
@@ -103,7 +102,9 @@ def train_control(
             down, middle = net(noisy, times, text, controlnet_cond=hint, return_dict=False)
         return noisy, {"down_block_additional_residuals": down, "mid_block_additional_residual": middle}
 
-    train_denoiser(unet, lessons, scheduler, steps=steps, state=state, rate=2e-3, beside=beside, learning=net)
+    train_denoiser(
+        unet, lessons, scheduler, steps=steps, state=state, rate=2e-3, share=MOSTLY_UNTOLD, beside=beside, learning=net
+    )
     return net
 
 
