@@ -173,10 +173,10 @@ class Worker:
 
     def _begin(self, lease: Lease) -> Attempt:
         if not (lease.deaths or lease.parked):
-            now, accepted_at = time.time(), lease.task.created_at
+            now, accepted_at = self._services.clock(), lease.task.created_at
             STAGE_SECONDS.labels("wait").observe(max(now - accepted_at, 0.0))
             past("wait", accepted_at, now, lease.task.traceparent)
-        attempt = Attempt(lease, self._inputs, self._services.bucket, self._pass_on)
+        attempt = Attempt(lease, self._inputs, self._services.bucket, self._pass_on, self._services.clock)
         self._attempts[lease.token] = attempt
         return attempt
 

@@ -28,7 +28,7 @@ class Sweeper:
         self._bucket = bucket
         self._clock = clock
         self._swept = self._looked_round = -math.inf
-        SWEEPER_LAG.since(clock())
+        SWEEPER_LAG.since(time.time())
 
     async def sweep_images(self) -> None:
         """Whole minutes at a time, also of attempts that came to nothing: no manifest knows those images.
@@ -37,14 +37,14 @@ class Sweeper:
         Now and then all are, for an image that was held up may come when its minute is over.
         """
         now = self._clock()
-        look_round = now - self._looked_round >= LOOK_ROUND_EVERY_S
+        look_round = not self._looked_round <= self._swept <= now < self._looked_round + LOOK_ROUND_EVERY_S
         passed = [] if look_round else minutes_between(self._swept, now)
         for retention in RETENTION_S:
             tier = f"{IMAGES}/{retention}"
             for minute in await self._bucket.folders(tier) if look_round else passed:
                 if swept_at(f"{tier}/{minute}") <= now:
                     await self._sweep_minute(f"{tier}/{minute}")
-        SWEEPER_LAG.since(now)
+        SWEEPER_LAG.since(time.time())
         self._swept, self._looked_round = now, now if look_round else self._looked_round
 
     async def _sweep_minute(self, due: str) -> None:

@@ -31,7 +31,7 @@ def file(tmp_path):
 
 @pytest.fixture
 def tenants(file, clock) -> Tenants:
-    return Tenants(Settings(tenants=file), clock)
+    return Tenants(Settings(tenants=file), monotonic=clock)
 
 
 def knows(tenants: Tenants, key: str = KEY) -> bool:
