@@ -56,7 +56,7 @@ class Settings(BaseSettings):
     queue: str = Field(
         "memory://",
         description="Live queue: memory:// (one process), or redis://[USER:PASSWORD@]HOST:PORT/DB, rediss://… for TLS, "
-        "redis+sentinel://HOST:PORT,…/SERVICE/DB.",
+        "redis+sentinel://HOST:PORT,…/SERVICE/DB, redis+cluster://HOST:PORT,….",
     )
     bucket: str = Field(
         "file://",
