@@ -30,7 +30,8 @@ T = TypeVar("T")
 
 
 class Attempt:
-    """State of one lease under way; `lost` once somebody else holds the task or it has ended. `clock` is unix time."""
+    """State of one lease under way; `lost` once somebody else holds the task or it has ended. `clock` is unix time;
+    `put` stores images, if not the bucket does so itself."""
 
     def __init__(
         self,
@@ -39,6 +40,7 @@ class Attempt:
         bucket: Bucket,
         on_change: Callable[[Attempt], None],
         clock: Callable[[], float] = time.time,
+        put: Callable[[str, bytes], Awaitable[None]] | None = None,
     ) -> None:
         self.lease = lease
         self.progress: Progress | None = None
@@ -49,6 +51,7 @@ class Attempt:
         self._bucket = bucket
         self._on_change = on_change
         self._clock = clock
+        self._put = put or bucket.put
         self._started_at = clock()
         self._seconds: dict[str, float] = {}
         self._parts: Mapping[str, float] = {}
@@ -159,7 +162,7 @@ class Attempt:
         began = self._spend("encode", began)
         expires_at = self._clock() + RETENTION_S[task.retention]
         key = image_key(task.retention, expires_at, task.id, self.lease.token, f"{index}.{task.output.format}")
-        await self._while_bucket_is_away(lambda: self._bucket.put(key, data))
+        await self._while_bucket_is_away(lambda: self._put(key, data))
         self._spend("upload", began)
         return Image(
             key=key,

@@ -103,6 +103,10 @@ class Settings(BaseSettings):
     cors: Listed = Field((), description="Origins whose pages may use the API with a key, such as https://app.example.")
     secret: str = Field("", description="Signs result links and callbacks; default: made once in HUA_DATA_DIR/secret.")
     drain_s: float = Field(30.0, ge=0, description="Seconds that running tasks get to finish after Ctrl-C or SIGTERM.")
+    spool: ByteSize = Field(
+        ByteSize(256 << 20),
+        description="Bytes of images that a worker keeps in HUA_DATA_DIR while bucket or log is away; 0: none.",
+    )
     metrics_port: int = Field(
         9090,
         ge=0,
