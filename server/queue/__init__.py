@@ -51,7 +51,9 @@ class QueueIncompleteError(QueueUnavailableError):
     """It was emptied, or has just been started, and knows too little to say yes or no."""
 
     def __init__(self) -> None:
-        super().__init__("the logs are still being read after a start; ask again in a moment")
+        super().__init__(
+            "the logs are still being read after a start; ask again in a moment, or see that a controller runs"
+        )
 
 
 @dataclass(frozen=True, slots=True)
