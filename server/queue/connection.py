@@ -136,18 +136,25 @@ def client(url: str) -> Iterator[redis.Redis]:
 def answering(url: str) -> Iterator[None]:
     """Raises QueueUnavailableError for any trouble with Redis.
 
-    A client that is canceled while it connects may say that the connection failed: whoever tries again after that would
-    never end, so a task that is to end is told so here.
+    A client that is canceled may say that the connection failed, or that all went well (Python 3.11 forgets a cancel
+    that comes as what was waited for is done): whoever goes on after that would never end, so a task that is to end is
+    told so here.
     """
     try:
         yield
     except (RedisError, OSError) as error:
-        task = asyncio.current_task()
-        if task is not None and task.cancelling():
+        if _is_to_end():
             raise asyncio.CancelledError from error
         metrics.QUEUE.failed()
         raise QueueUnavailableError(trouble(url, error)) from error
     metrics.QUEUE.answered()
+    if _is_to_end():
+        raise asyncio.CancelledError
+
+
+def _is_to_end() -> bool:
+    task = asyncio.current_task()
+    return task is not None and bool(task.cancelling())
 
 
 def trouble(url: str, error: Exception) -> str:

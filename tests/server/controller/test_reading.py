@@ -98,6 +98,9 @@ async def test_a_queue_that_is_emptied_in_the_middle_of_a_crowd_loses_no_task(
         seen = await queue.overview()
         assert seen.queued, "the crowd is gone before it was disturbed"
         redis_server.flush()
+        async with asyncio.timeout(60):
+            while not await queue.complete():
+                await asyncio.sleep(0.02)
     await until_settled(bucket, tasks, len(tasks))
     first = {outcome.task.id: outcome for outcome in reversed(outcomes(tmp_path))}
     assert {task.id: (await bucket.manifest(task.id)).outcome for task in tasks} == first
