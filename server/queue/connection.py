@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
 import logging
 from collections.abc import Iterator
@@ -29,6 +28,7 @@ from redis.exceptions import (
 
 from server import metrics
 from server.queue import QueueUnavailableError
+from server.queue.cancel import heeding_cancel
 from server.queue.cluster import Nodes, NoOwnerError, owner, owner_pool
 from server.queue.sentinel import Sentinels
 from server.settings import SettingsError
@@ -134,27 +134,14 @@ def client(url: str) -> Iterator[redis.Redis]:
 
 @contextlib.contextmanager
 def answering(url: str) -> Iterator[None]:
-    """Raises QueueUnavailableError for any trouble with Redis.
-
-    A client that is canceled may say that the connection failed, or that all went well (Python 3.11 forgets a cancel
-    that comes as what was waited for is done): whoever goes on after that would never end, so a task that is to end is
-    told so here.
-    """
+    """Raises QueueUnavailableError for any trouble with Redis."""
     try:
-        yield
+        with heeding_cancel():
+            yield
     except (RedisError, OSError) as error:
-        if _is_to_end():
-            raise asyncio.CancelledError from error
         metrics.QUEUE.failed()
         raise QueueUnavailableError(trouble(url, error)) from error
     metrics.QUEUE.answered()
-    if _is_to_end():
-        raise asyncio.CancelledError
-
-
-def _is_to_end() -> bool:
-    task = asyncio.current_task()
-    return task is not None and bool(task.cancelling())
 
 
 def trouble(url: str, error: Exception) -> str:

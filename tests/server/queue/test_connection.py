@@ -1,12 +1,10 @@
-import asyncio
-import contextlib
 import logging
 
 import pytest
 import redis
 
 from server.queue import connection
-from server.queue.connection import answering, check, shown
+from server.queue.connection import check, shown
 from server.settings import SettingsError
 
 
@@ -50,21 +48,3 @@ def test_one_that_is_away_is_waited_for(caplog) -> None:
 
 def test_no_message_shows_a_password() -> None:
     assert shown("rediss://me:hush@redis.example:6380/3") == "rediss://redis.example:6380/3"
-
-
-@pytest.mark.parametrize("said", [None, redis.ConnectionError("closed")])
-async def test_a_cancel_that_the_client_keeps_to_itself_is_heeded(said) -> None:
-    """Else who asks again and again never ends."""
-
-    async def ask() -> None:
-        with answering("redis://127.0.0.1:1/0"):
-            with contextlib.suppress(asyncio.CancelledError):
-                await asyncio.Event().wait()
-            if said:
-                raise said
-
-    asking = asyncio.create_task(ask())
-    await asyncio.sleep(0)
-    asking.cancel()
-    with pytest.raises(asyncio.CancelledError):
-        await asking
