@@ -5,10 +5,10 @@ from __future__ import annotations
 import contextlib
 import fcntl
 import logging
+import os
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
-from typing import IO
 
 from pydantic import ValidationError
 
@@ -21,18 +21,18 @@ LOCK, OUTCOME = "lock", ".outcome"
 class Shelf:
     """Images by their keys, and outcomes by their attempts."""
 
-    def __init__(self, folder: Path, lock: IO[str]) -> None:
+    def __init__(self, folder: Path, lock: int) -> None:
         self._folder = folder
         self._lock = lock
 
     @classmethod
     def taken(cls, folder: Path) -> Shelf | None:
         """The shelf in this folder; None if a worker that lives has it."""
-        lock = (folder / LOCK).open("w")
+        lock = os.open(folder / LOCK, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC)
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
-            lock.close()
+            os.close(lock)
             return None
         return cls(folder, lock)
 
@@ -66,4 +66,4 @@ class Shelf:
 
     def let_go(self) -> None:
         """As it is, to whoever takes it next."""
-        self._lock.close()
+        os.close(self._lock)

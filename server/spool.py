@@ -13,14 +13,14 @@ import logging
 import time
 import uuid
 from collections.abc import Callable
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 from server.broker import Broker, BrokerUnavailableError
-from server.bucket import Bucket, BucketUnavailableError, swept_at
+from server.bucket import Bucket, BucketUnavailableError, image_key
 from server.logs import about
 from server.services import Services
 from server.shelf import LOCK, OUTCOME, Shelf
-from server.task import Outcome
+from server.task import RETENTION_S, Image, Outcome
 
 log = logging.getLogger(__name__)
 PAUSE_S = 1.0
@@ -37,7 +37,7 @@ class Spool:
         self._bucket = bucket
         self._broker = broker
         self._folder = folder
-        self._room = most_bytes
+        self._most_bytes = most_bytes
         self._clock = clock
         self._shelf: Shelf | None = None
         self._waiting: dict[str, int] = {}
@@ -54,21 +54,21 @@ class Spool:
         try:
             await self._bucket.put(key, data)
         except BucketUnavailableError as error:
-            if len(data) > self._room or not await asyncio.to_thread(self._keep, key, data):
+            if sum(self._waiting.values()) + len(data) > self._most_bytes:
+                raise
+            self._waiting[key] = len(data)
+            if not await asyncio.to_thread(self._keep, key, data):
+                del self._waiting[key]
                 raise
             log.warning("%s waits on the disk: %s", key, error)
-            self._waiting[key] = len(data)
-            self._room -= len(data)
 
     async def publish(self, outcome: Outcome) -> None:
         """Hands over the images that wait, then the outcome; raises BucketUnavailableError or BrokerUnavailableError,
         and then keeps it for whoever comes after us."""
         try:
-            for key in [image.key for image in outcome.images if image.key in self._waiting]:
-                await self._hand_over(self._shelf, key)
-            await self._broker.publish_outcome(outcome)
+            await self._broker.publish_outcome(await self._brought(self._shelf, outcome))
         except AWAY:
-            if self._room > 0:
+            if self._most_bytes:
                 await asyncio.to_thread(self._keep, _name(outcome), outcome.model_dump_json().encode())
             raise
         self.drop(outcome)
@@ -79,8 +79,8 @@ class Spool:
             return
         self._shelf.drop(_name(outcome))
         for image in outcome.images:
-            self._shelf.drop(image.key)
-            self._room += self._waiting.pop(image.key, 0)
+            if self._waiting.pop(image.key, None) is not None:
+                self._shelf.drop(image.key)
 
     async def hand_over_left(self) -> None:
         """What workers of this machine left that are no more, however long the bucket or the log is away."""
@@ -92,34 +92,35 @@ class Spool:
 
     def close(self) -> None:
         """What waits is left to whoever comes next."""
-        if self._shelf is not None and any(self._shelf.outcomes()):
-            self._shelf.let_go()
-        elif self._shelf is not None:
-            self._shelf.clear()
+        shelf, self._shelf = self._shelf, None
+        if shelf is not None:
+            (shelf.let_go if any(shelf.outcomes()) else shelf.clear)()
 
     async def _until_told(self, shelf: Shelf, outcome: Outcome) -> None:
         while True:
             try:
-                if await self._is_wanted(outcome):
-                    for image in outcome.images:
-                        await self._hand_over(shelf, image.key)
-                    await self._broker.publish_outcome(outcome)
+                if await self._bucket.manifest(outcome.task.id) is None:
+                    await self._broker.publish_outcome(await self._brought(shelf, outcome))
                     log.info("← %s %s, which was left here", outcome.task.id, outcome.status)
-                return
+                return None
             except AWAY as error:
                 log.warning("the outcome of %s, which was left here, waits: %s", outcome.task.id, error)
                 await asyncio.sleep(PAUSE_S)
+            except Exception:
+                return log.exception("the outcome of %s, which was left here, is lost, and made again", outcome.task.id)
 
-    async def _is_wanted(self, outcome: Outcome) -> bool:
-        """Not if the task has ended since; nor if its images would be swept as they come, for then it runs again."""
-        if any(swept_at(image.key) <= self._clock() for image in outcome.images):
-            return False
-        return await self._bucket.manifest(outcome.task.id) is None
-
-    async def _hand_over(self, shelf: Shelf | None, key: str) -> None:
-        data = await asyncio.to_thread(shelf.get, key) if shelf is not None and key else None
-        if data is not None:
-            await self._bucket.put(key, data)
+    async def _brought(self, shelf: Shelf | None, outcome: Outcome) -> Outcome:
+        """The outcome with its images in the bucket. Those that waited come under keys of now, for their life begins
+        now: else one of five minutes would be swept as it came."""
+        now, images = self._clock(), list(outcome.images)
+        for place, image in enumerate(images):
+            data = await asyncio.to_thread(shelf.get, image.key) if shelf is not None and image.key else None
+            if data is not None:
+                images[place] = image.model_copy(update={"key": _key(outcome, image, now)})
+                await self._bucket.put(images[place].key, data)
+        if tuple(images) == outcome.images:
+            return outcome
+        return outcome.model_copy(update={"images": tuple(images), "finished_at": now})
 
     def _keep(self, name: str, data: bytes) -> bool:
         """Whether it could be written: the disk may be full, or for reading alone."""
@@ -141,6 +142,12 @@ class Spool:
             with contextlib.suppress(OSError):  # its worker has just put it away
                 left.append(Shelf.taken(lock.parent))
         return [shelf for shelf in left if shelf is not None]
+
+
+def _key(outcome: Outcome, image: Image, now: float) -> str:
+    task = outcome.task
+    name = PurePosixPath(image.key).name
+    return image_key(task.retention, now + RETENTION_S[task.retention], task.id, outcome.attempt, name)
 
 
 def _name(outcome: Outcome) -> str:

@@ -8,7 +8,7 @@ from obstore.store import MemoryStore
 
 from server.broker import BrokerUnavailableError
 from server.broker.sqlite import SQLiteBroker
-from server.bucket import Bucket, BucketUnavailableError, image_key
+from server.bucket import Bucket, BucketUnavailableError, image_key, swept_at
 from server.spool import Spool
 from server.task import Image, Manifest, Outcome, Status, Task
 
@@ -59,8 +59,8 @@ def new_spool(bucket, broker, tmp_path):
     """A worker's; `killed` lets go of it as the end of its process does."""
     made = []
 
-    def new(most_bytes: int = 100) -> Spool:
-        made.append(Spool(bucket, broker, tmp_path / "spool", most_bytes, clock=lambda: NOW))
+    def new(most_bytes: int = 100, now: float = NOW) -> Spool:
+        made.append(Spool(bucket, broker, tmp_path / "spool", most_bytes, clock=lambda: now))
         return made[-1]
 
     yield new
@@ -134,20 +134,35 @@ async def test_who_is_killed_leaves_it_to_the_next(new_spool, bucket, broker, tm
     assert list((tmp_path / "spool").iterdir()) == []
 
 
-@pytest.mark.parametrize("why", ["it has ended", "it is too old"])
-async def test_what_nobody_wants_is_not_handed_over(new_spool, bucket, broker, tmp_path, why) -> None:
-    first, outcome = new_spool(), made(NOW - 2 * DAY_S if why == "it is too old" else NOW)
+async def test_of_a_task_that_has_ended_nothing_is_handed_over(new_spool, bucket, broker, tmp_path) -> None:
+    first, outcome = new_spool(), made()
     bucket.away = True
     await first.put(key_of(outcome), b"png")
     with pytest.raises(BucketUnavailableError):
         await first.publish(outcome)
     bucket.away = False
-    if why == "it has ended":
-        await bucket.put_manifest(Manifest(outcome=made(attempt="b"), expires_at=NOW + DAY_S))
+    await bucket.put_manifest(Manifest(outcome=made(attempt="b"), expires_at=NOW + DAY_S))
     killed(first)
     await new_spool().hand_over_left()
     assert (await bucket.get(key_of(outcome)), broker.told) == (None, [])
     assert list((tmp_path / "spool").iterdir()) == []
+
+
+async def test_the_life_of_what_waited_begins_when_it_comes(new_spool, bucket, broker) -> None:
+    """However long that took, and whoever brings it."""
+    first, outcome = new_spool(), made()
+    bucket.away = True
+    await first.put(key_of(outcome), b"png")
+    with pytest.raises(BucketUnavailableError):
+        await first.publish(outcome)
+    bucket.away = False
+    killed(first)
+    await new_spool(now=NOW + 2 * DAY_S).hand_over_left()
+    (told,) = broker.told
+    assert await bucket.get(key_of(told)) == b"png"
+    assert told.finished_at == NOW + 2 * DAY_S
+    assert swept_at(key_of(told)) > NOW + 3 * DAY_S
+    assert key_of(told).endswith("/a/0.png")
 
 
 async def test_what_waits_is_bounded_and_makes_room_again(new_spool, bucket, tmp_path) -> None:
