@@ -11,7 +11,7 @@ from models.lora_tags import parted
 from pipelines.additions import AdditionParams
 from pipelines.levers import LeverParams
 from pipelines.pipeline import Denoise
-from pipelines.sampler_names import SAMPLERS, canonical, most_steps_of, sigmas_of
+from pipelines.sampler_names import SAMPLERS, Spacing, canonical, most_steps_of, sigmas_of, spacings_of
 
 if TYPE_CHECKING:
     import torch
@@ -89,6 +89,11 @@ class ImageParams(AdditionParams, LeverParams):
         validation_alias=AliasChoices("sigmas", "sigmas_scheduler"),
         description="Spacing of noise levels (`karras`, `exponential`…) where the sampler has it.",
     )
+    timestep_spacing: Spacing | None = Field(
+        None,
+        description="How the steps spread over the noise: models made for few steps mostly want `trailing`, which begins "
+        "at pure noise; null: as the model's own configuration says.",
+    )
     is_anime: bool = Field(False, description="Use the model `anime`, unless `model` names one that starts so.")
     clip_skip: int = Field(-1, ge=-1, le=8, description="Text-encoder layers to leave out; -1: the model's default.")
     use_circular: bool = Field(False, description="Make the image tile seamlessly.")
@@ -121,6 +126,11 @@ class ImageParams(AdditionParams, LeverParams):
         if self.sigmas is not None and self.sigmas not in allowed:
             has = ", ".join(allowed) if allowed else "none but its own: leave sigmas out"
             raise ValueError(f"sigmas {self.sigmas!r} do not exist for sampler {self.sampler!r}; it has {has}")
+        if self.timestep_spacing is not None and self.timestep_spacing not in spacings_of(self.sampler):
+            raise ValueError(
+                f"timestep_spacing {self.timestep_spacing!r} does not exist for sampler {self.sampler!r}, which has its "
+                "own: leave it out"
+            )
         return self
 
     @property
@@ -171,6 +181,7 @@ class ImageParams(AdditionParams, LeverParams):
             steps=steps or self.num_steps,
             sampler=self.sampler,
             sigmas=self.sigmas,
+            spacing=self.timestep_spacing,
             guidance=self.guidance_scale,
             source=source,
             strength=strength,

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeVar
 from pydantic import BaseModel, ConfigDict
 
 from models.entry import DIFFUSION
+from pipelines.sampler_names import Spacing
 
 if TYPE_CHECKING:
     import numpy as np
@@ -80,6 +81,7 @@ class Denoise:
     Without `source` it starts from pure noise at `width` × `height`; with `source` (latents [1, channels, h, w]) it
     starts `strength` of the way up the noise. `negative=None` means one row a step and no guidance.
 
+    `spacing` is how the steps spread over the timesteps; None: as the checkpoint was trained.
     `initial` is the noise to start from, [1, channels, h, w], if the recipe has drawn it from `noise` already.
     `beside`, [1, inputs - channels, h, w], is what an inpainting checkpoint is shown beside the latents.
     `guidance_interval` is where it is guided, in shares of its steps. `strict`: it shares no forward pass.
@@ -94,6 +96,7 @@ class Denoise:
     steps: int
     sampler: str
     sigmas: str | None = None
+    spacing: Spacing | None = None
     guidance: float = 7.5
     guidance_interval: tuple[float, float] = (0.0, 1.0)
     source: torch.Tensor | None = None

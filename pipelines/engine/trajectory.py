@@ -46,7 +46,7 @@ class Trajectory:
         self.shape = (checkpoint.channels, denoise.height // checkpoint.factor, denoise.width // checkpoint.factor)
         strength = None if denoise.source is None else denoise.strength
         self.table = samplers.table(
-            checkpoint.scheduler_config, denoise.sampler, denoise.sigmas, denoise.steps, strength
+            checkpoint.scheduler_config, denoise.sampler, denoise.sigmas, denoise.steps, strength, denoise.spacing
         )
         self._drawn: torch.Tensor | None = None
         self._noise_before = denoise.noise.state()

@@ -26,6 +26,7 @@ def test_defaults_are_those_of_the_api_we_replace() -> None:
         ({"sampler": "eular"}, "did you mean 'euler'"),
         ({"sampler": "ddim", "sigmas": "karras"}, "sigmas 'karras' do not exist for sampler 'ddim'"),
         ({"sampler": "lcm", "num_steps": 60}, "takes 50 at most"),
+        ({"sampler": "tcd", "timestep_spacing": "trailing"}, "'trailing' does not exist for sampler 'tcd'"),
         ({"steps": 20}, "Extra inputs are not permitted"),
         ({"variations": [{"seed": 1, "strength": 2}]}, "less than or equal to 1"),
         ({"lora_scales": {"ink": 11}}, "less than or equal to 10"),
