@@ -91,8 +91,8 @@ class ImageParams(AdditionParams, LeverParams):
     )
     timestep_spacing: Spacing | None = Field(
         None,
-        description="How the steps spread over the noise: models made for few steps mostly want `trailing`, which begins "
-        "at pure noise; null: as the model's own configuration says.",
+        description="How the steps spread over the noise: models made for few steps mostly want `trailing`, which "
+        "begins at pure noise; null: as the model's own configuration says.",
     )
     is_anime: bool = Field(False, description="Use the model `anime`, unless `model` names one that starts so.")
     clip_skip: int = Field(-1, ge=-1, le=8, description="Text-encoder layers to leave out; -1: the model's default.")
@@ -128,8 +128,16 @@ class ImageParams(AdditionParams, LeverParams):
             raise ValueError(f"sigmas {self.sigmas!r} do not exist for sampler {self.sampler!r}; it has {has}")
         if self.timestep_spacing is not None and self.timestep_spacing not in spacings_of(self.sampler):
             raise ValueError(
-                f"timestep_spacing {self.timestep_spacing!r} does not exist for sampler {self.sampler!r}, which has its "
-                "own: leave it out"
+                f"timestep_spacing {self.timestep_spacing!r} does not exist for sampler {self.sampler!r}, which has "
+                "its own: leave it out"
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _check_depth(self) -> Self:
+        if self.deep_cache > 1 and self.style_reference and self.style_reference.url:
+            raise ValueError(
+                "style_reference looks at a picture in the layers that deep_cache leaves out; leave one of the two out"
             )
         return self
 
@@ -187,6 +195,7 @@ class ImageParams(AdditionParams, LeverParams):
             strength=strength,
             circular=self.use_circular,
             guidance_interval=self.guidance_interval,
+            deep_cache=self.deep_cache,
             strict=self.determinism == "strict",
         )
 

@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from models.ip_adapter import IPAdapter
     from models.lora import Lora
     from models.matting import Matting
+    from models.tiny_decoder import TinyDecoder
     from models.upscaler import Upscaler
     from pipelines.engine.noise import SeededNoise
 
@@ -85,6 +86,7 @@ class Denoise:
     `initial` is the noise to start from, [1, channels, h, w], if the recipe has drawn it from `noise` already.
     `beside`, [1, inputs - channels, h, w], is what an inpainting checkpoint is shown beside the latents.
     `guidance_interval` is where it is guided, in shares of its steps. `strict`: it shares no forward pass.
+    `deep_cache`: at every so manyth step the denoiser's deep features are computed, and kept for those between.
     """
 
     checkpoint: Checkpoint
@@ -107,6 +109,7 @@ class Denoise:
     kept: Kept | None = None
     controls: tuple[Control, ...] = ()
     strict: bool = False
+    deep_cache: int = 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,6 +147,8 @@ class Models(Protocol):
     def controlnet(self, name: str) -> ControlNet: ...
 
     def ip_adapter(self, name: str) -> IPAdapter: ...
+
+    def decoder(self, name: str) -> TinyDecoder: ...
 
     def annotator(self, name: str) -> Annotator: ...
 

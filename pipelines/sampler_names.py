@@ -32,8 +32,8 @@ _SIGMAS: dict[str, tuple[str, ...]] = {
 SAMPLERS: tuple[str, ...] = tuple(_SIGMAS)
 
 Spacing = Literal["leading", "linspace", "trailing"]
-"""How steps are spread over the timesteps of training: only `trailing` begins at the very last one, pure noise, and ends
-a step above none; `linspace` has both ends, `leading` the first (Lin et al. 2024, table 2)."""
+"""How steps are spread over the timesteps of training: `trailing` begins at the very last one, pure noise, `leading`
+ends at the very first one, and `linspace` has both (Lin et al. 2024, table 2)."""
 
 _DISTILLED = frozenset({"lcm", "tcd"})
 """Their weights were distilled on a ladder of timesteps, from which they choose."""

@@ -73,9 +73,7 @@ def table(
     return _table(json.dumps(dict(config), sort_keys=True, default=str), sampler, sigmas, steps, begin, spacing)
 
 
-def scheduler_for(
-    config: Mapping[str, Any], sampler: str, sigmas: str | None, spacing: Spacing | None = None
-) -> Any:
+def scheduler_for(config: Mapping[str, Any], sampler: str, sigmas: str | None, spacing: Spacing | None = None) -> Any:
     """A fresh diffusers scheduler: the sampler's class with the checkpoint's own betas and prediction type, and its
     spacing too if no other is asked for."""
     name, overrides = _SCHEDULERS[sampler]

@@ -83,7 +83,9 @@ def test_table_steps_as_diffusers_does(
     assert (found - expected).norm() <= 1e-5 * expected.norm()
 
 
-@pytest.mark.parametrize(("spacing", "steps", "strength"), [("linspace", 4, None), ("trailing", 4, None), ("trailing", 9, 0.6)])
+@pytest.mark.parametrize(
+    ("spacing", "steps", "strength"), [("linspace", 4, None), ("trailing", 4, None), ("trailing", 9, 0.6)]
+)
 @pytest.mark.parametrize("sampler", [sampler for sampler in SAMPLERS if spacings_of(sampler)])
 @pytest.mark.filterwarnings("ignore:Should have ta>=t0:UserWarning")
 def test_steps_spread_as_diffusers_spreads_them(
