@@ -1,4 +1,4 @@
-"""Tiny decoders: latents to pixels with a seventeenth of the arithmetic, and a little less of the detail.
+"""Tiny decoders: latents to pixels with an eighteenth of the arithmetic, and a little less of the detail.
 
 An AutoencoderTiny of diffusers, such as TAESD (Boer Bohan, "Tiny AutoEncoder for Stable Diffusion", 2023), which was
 distilled from the autoencoder of one family of checkpoints and reads the latents of all of them.

@@ -57,7 +57,7 @@ class AdditionParams(Params):
     decoder: Literal["full", "tiny"] = Field(
         "full",
         description="`tiny`: the latents become pixels by a small net that was distilled from the model's own decoder "
-        "(TAESD), with about a seventeenth of its arithmetic; fine detail is a little unlike.",
+        "(TAESD), with an eighteenth of its arithmetic; fine detail is a little unlike.",
     )
     disable_easy_negative: bool = Field(
         False, description="Leave out the embeddings that this server adds to every negative prompt, if it does."

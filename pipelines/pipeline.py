@@ -98,7 +98,6 @@ class Denoise:
     steps: int
     sampler: str
     sigmas: str | None = None
-    spacing: Spacing | None = None
     guidance: float = 7.5
     guidance_interval: tuple[float, float] = (0.0, 1.0)
     source: torch.Tensor | None = None
@@ -110,6 +109,7 @@ class Denoise:
     controls: tuple[Control, ...] = ()
     strict: bool = False
     deep_cache: int = 1
+    spacing: Spacing | None = None
 
 
 @dataclass(frozen=True, slots=True)

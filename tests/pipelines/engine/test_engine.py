@@ -24,15 +24,13 @@ from pipelines.img2img import Img2Img
 from pipelines.pipeline import Made, Models, Params, Pipeline, Recipe, Work
 from pipelines.sampler_names import SAMPLERS
 from pipelines.txt2img import Txt2Img
-from tests.pipelines.conftest import Shelf, images_of, run_dry
+from tests.pipelines.conftest import TCD_GAMMA, Shelf, images_of, run_dry
 
 # diffusers rounds noise levels past the end of their range.
 pytestmark = pytest.mark.filterwarnings("ignore:Should have ta>=t0:UserWarning")
 
 TXT2IMG, IMG2IMG = Txt2Img(), Img2Img()
 SIDE = 64
-TCD_GAMMA = 0.3
-"""What its authors advise; the pipelines of diffusers have 0 for every sampler unless told."""
 
 
 def wish(index: int, model: str = "toy-sd1", **changes: Any) -> Txt2Img.Params:
