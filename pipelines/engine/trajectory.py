@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import replace
 from typing import Literal
 
@@ -92,6 +93,14 @@ class Trajectory:
             return "whole"
         known = len(self.deep) >= self.rows
         return "shallow" if known and self.index % self.denoise.deep_cache else "kept"
+
+    @property
+    def ahead(self) -> Counter[Depth]:
+        """How many steps there still are, by how deep they go, if guidance does not set in on the way."""
+        every, steps = self.denoise.deep_cache, range(self.index, len(self.table))
+        if every == 1:
+            return Counter({"whole": len(steps)})
+        return Counter("shallow" if index % every else "kept" for index in steps)
 
     @property
     def done(self) -> bool:

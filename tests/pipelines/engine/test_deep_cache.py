@@ -12,13 +12,15 @@ from DeepCache import DeepCacheSDHelper
 
 from models.checkpoint import Checkpoint
 from pipelines.engine.batch import Batch
+from pipelines.engine.capacity import Capacity
 from pipelines.engine.engine import Engine
+from pipelines.engine.events import Finished
 from pipelines.engine.graphs import Graphs
 from pipelines.engine.key import key_of
 from pipelines.engine.parking import packed, unpacked
 from pipelines.engine.run import Parked
 from pipelines.engine.trajectory import Trajectory
-from tests.pipelines.conftest import images_of, run_dry
+from tests.pipelines.conftest import Shelf, images_of, run_dry
 from tests.pipelines.engine.tape import Tape
 from tests.pipelines.engine.test_engine import SIDE, TXT2IMG, Stock, difference, wish
 from tests.pipelines.engine.test_trajectory import denoise, finish
@@ -68,6 +70,21 @@ def test_steps_of_unlike_depth_are_not_shared(sd1: Checkpoint) -> None:
     Batch([one]).step()
     assert [each.depth for each in (plain, one, other)] == ["whole", "shallow", "kept"]
     assert len({key_of(each) for each in (plain, one, other)}) == 3
+
+
+def test_shallow_steps_are_known_to_be_short(shelf: Shelf, sd1: Checkpoint) -> None:
+    """Where sharing gains nothing, eight steps of which one is whole are overtaken by no three whole ones."""
+    capacity = Capacity()
+    key = key_of(Trajectory(wish(0).denoise(sd1, wish(0).noises()[0], SIDE, SIDE)))
+    for depth, seconds in (("whole", 5.0), ("kept", 5.0), ("shallow", 0.05)):
+        for rows in (2, 4) * 4:
+            capacity.observe(key._replace(depth=depth), rows, seconds * rows / 2)
+    engine = Engine(shelf, capacity)
+    engine.add("whole", TXT2IMG, wish(0, sampler="euler"), {})
+    engine.step()
+    short = wish(0, sampler="euler", deep_cache=10).model_copy(update={"num_steps": 8})
+    engine.add("shallow", TXT2IMG, short, {})
+    assert [event.task_id for event in run_dry(engine) if isinstance(event, Finished)] == ["shallow", "whole"]
 
 
 def test_where_guidance_sets_in_the_denoiser_goes_all_the_way(sd1: Checkpoint) -> None:
