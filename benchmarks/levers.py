@@ -2,9 +2,10 @@
 
     python -m benchmarks.levers [MODELS_DIR]
 
-counts the floating-point operations of one guided picture of SD 1.5, 512×512 in 20 steps, on the meta device, with each
-lever and without; and paints eight pictures with toy-sd1, with each lever and without, to tell by PSNR (peak signal to
-noise ratio) how unlike it makes them. Operations are not time, and toys are no photographs.
+counts the floating-point operations and the launches (`benchmarks.traffic`) of one guided picture of SD 1.5, 512×512 in
+20 steps, on the meta device, with each lever and without; and paints eight pictures with toy-sd1, with each lever and
+without, to tell by PSNR (peak signal to noise ratio) how unlike it makes them. Neither count is time, and toys are no
+photographs.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ import sys
 import tempfile
 from collections.abc import Callable, Mapping
 from contextlib import nullcontext
+from dataclasses import dataclass
 from pathlib import Path
 from statistics import median
 from typing import Any
@@ -24,6 +26,7 @@ from diffusers import AutoencoderKL, AutoencoderTiny, UNet2DConditionModel
 from torch.utils.flop_counter import FlopCounterMode
 
 from benchmarks.determinism import made, psnr
+from benchmarks.traffic import Traffic
 from models import catalog
 from models.deep_cache import Deep, keeping, shallow
 from models.registry import Registry
@@ -58,40 +61,65 @@ PROMPTS = (
 )
 
 
+@dataclass(frozen=True, slots=True)
+class Cost:
+    """Of one picture, or of a part of it."""
+
+    tera: float = 0.0
+    """Floating-point operations, in TFLOP."""
+    launches: int = 0
+
+    def __add__(self, other: Cost) -> Cost:
+        return Cost(self.tera + other.tera, self.launches + other.launches)
+
+
 class FullSize:
-    """Operations of the parts of SD 1.5 at 512×512, in TFLOP; a step is of one row."""
+    """The parts of SD 1.5 at 512×512, a step's with guidance (two rows) and without (one)."""
 
     def __init__(self) -> None:
         with META:
-            unet = UNet2DConditionModel.from_config(_config("unet")).eval()
+            self._unet = UNet2DConditionModel.from_config(_config("unet")).eval()
             decoder, tiny = AutoencoderKL.from_config(_config("vae")).decoder, AutoencoderTiny().decoder
-            latents, time, text = torch.empty(1, 4, 64, 64), torch.empty(1), torch.empty(1, 77, 768)
-        deep = Deep()
-        self.step = counted(lambda: unet(latents, time, text))
+            latents = torch.empty(1, 4, 64, 64)
+        self.parts: dict[str, Cost] = {}
+        for rows, kind in ((2, "guided"), (1, "unguided")):
+            self.parts |= {f"{kind} {name}": cost for name, cost in self._steps(rows).items()}
+        self.parts |= {
+            "decoder full": counted(lambda: decoder(latents)),
+            "decoder tiny": counted(lambda: tiny(latents)),
+        }
+
+    def _steps(self, rows: int) -> dict[str, Cost]:
+        with META:
+            latents, time, text = torch.empty(rows, 4, 64, 64), torch.empty(rows), torch.empty(rows, 77, 768)
+        unet, deep = self._unet, Deep()
+        costs = {"step": counted(lambda: unet(latents, time, text))}
         with keeping(unet, deep):
             unet(latents, time, text)
         features = deep.features
         assert features is not None
-        self.shallow = counted(lambda: shallow(unet, latents, time, text, {}, features, ()))
+        costs["shallow step"] = counted(lambda: shallow(unet, latents, time, text, {}, features, ()))
         with merging(unet, TokenMerging(), (64, 64), time):
-            self.merged = counted(lambda: unet(latents, time, text))
-        self.decode, self.tiny = counted(lambda: decoder(latents)), counted(lambda: tiny(latents))
+            costs["merged step"] = counted(lambda: unet(latents, time, text))
+        return costs
 
-    def picture(self, params: Txt2ImgParams) -> float:
-        """TFLOP of one: two rows a step, one where it is not guided."""
+    def picture(self, params: Txt2ImgParams) -> Cost:
         begin, end = params.guidance_interval
-        whole = self.merged if params.tome_info else self.step
-        total = self.tiny if params.decoder == "tiny" else self.decode
+        whole = "merged step" if params.tome_info else "step"
+        total = self.parts[f"decoder {params.decoder}"]
         for index in range(params.num_steps):
             guided = begin <= index / params.num_steps and (index + 1) / params.num_steps <= end
-            total += (2 if guided else 1) * (self.shallow if index % params.deep_cache else whole)
+            kind = "shallow step" if index % params.deep_cache else whole
+            total += self.parts[f"{'guided' if guided else 'unguided'} {kind}"]
         return total
 
 
-def counted(body: Callable[[], object]) -> float:
+def counted(body: Callable[[], object]) -> Cost:
     with FlopCounterMode(display=False) as counter:
         body()
-    return counter.get_total_flops() / TERA
+    with Traffic() as traffic:
+        body()
+    return Cost(counter.get_total_flops() / TERA, traffic.launches)
 
 
 def wishes(**lever: Any) -> list[Txt2ImgParams]:
@@ -104,17 +132,19 @@ def measure(folder: Path) -> None:
     build(folder)
     registry = Registry(catalog.read(folder), torch.device("cpu"), torch.float32, 1 << 40, 0)
     size, engine = FullSize(), Engine(registry, Capacity())
-    parts = ", ".join(f"{name} {getattr(size, name):.3f}" for name in ("step", "shallow", "merged", "decode", "tiny"))
-    print(
-        f"torch {torch.__version__}, diffusers {diffusers.__version__}; TFLOP at full size, steps of one row: {parts}"
-    )
+    versions = f"torch {torch.__version__}, diffusers {diffusers.__version__}"
+    print(f"{versions}; SD 1.5, 512×512; toy-sd1, 128×128; {STEPS} steps")
+    print("| part | TFLOP | launches |\n|---|---|---|")
+    for name, cost in size.parts.items():
+        print(f"| {name} | {cost.tera:.3f} | {cost.launches} |")
     plain, without = made(engine, wishes()), size.picture(wishes()[0])
-    print("| lever | operations | PSNR, dB: least | median |\n|---|---|---|---|")
-    print(f"| none | 100 % ({without:.1f} TFLOP) | | |")
+    print("\n| lever | operations | launches | PSNR, dB: least | median |\n|---|---|---|---|---|")
+    print(f"| none | {without.tera:.1f} TFLOP | {without.launches} | | |")
     for name, lever in LEVERS.items():
-        share = size.picture(wishes(**lever)[0]) / without
+        cost = size.picture(wishes(**lever)[0])
+        shares = f"{cost.tera / without.tera:.0%} | {cost.launches / without.launches:.0%}"
         values = list(map(psnr, plain, made(engine, wishes(**lever))))
-        print(f"| {name} | {share:.0%} | {min(values):.1f} | {median(values):.1f} |", flush=True)
+        print(f"| {name} | {shares} | {min(values):.1f} | {median(values):.1f} |", flush=True)
     registry.close()
 
 
