@@ -19,6 +19,7 @@ from models import (
     matting,
     sd1,
     sdxl,
+    tiny_decoder,
     upscaler,
 )
 from models.entry import ModelEntry
@@ -45,6 +46,7 @@ _LOADERS: dict[str, Callable[[ModelEntry, torch.device, torch.dtype], Resident]]
     "lama": eraser.load,
     "controlnet": controlnet.load,
     "ip_adapter": ip_adapter.load,
+    "decoder": tiny_decoder.load,
     "annotator": annotators.load,
     "lora": lora.load,
     "embedding": embedding.load,
