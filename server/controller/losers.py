@@ -14,7 +14,7 @@ from collections import defaultdict
 from collections.abc import Callable, Mapping, Set
 from functools import partial
 
-from server.bucket import IMAGES, Bucket, minutes_between, swept_at
+from server.bucket import IMAGES, Bucket, moments_between, swept_at
 from server.controller.window import Turn, window
 from server.metrics import OBJECTS_SWEPT
 from server.task import RETENTION_S
@@ -29,7 +29,7 @@ LOOK_BACK_S = 7200.0
 
 
 class Losers:
-    """Looks once at each image, by the minute in its key, and again until its task has ended. `clock` is unix time."""
+    """Looks once at each image, by the moment in its key, and again until its task has ended. `clock` is unix time."""
 
     def __init__(self, bucket: Bucket, clock: Callable[[], float] = time.time) -> None:
         self._bucket = bucket
@@ -43,13 +43,13 @@ class Losers:
         since = now - LOOK_BACK_S if self._looked is None else self._looked
         for retention, life_s in RETENTION_S.items():
             ahead_s = life_s - min(QUIET_S, life_s / 2)
-            for minute in minutes_between(since + ahead_s, now + ahead_s):
-                await self._judge(await self._found(f"{IMAGES}/{retention}/{minute}"))
+            for moment in moments_between(since + ahead_s, now + ahead_s):
+                await self._judge(await self._found(f"{IMAGES}/{retention}/{moment}"))
         self._looked = now
         await self._judge(dict(self._unended))
 
     async def _found(self, folder: str) -> Mapping[str, Set[str]]:
-        """The keys of the images that are kept until some minute, by task."""
+        """The keys of the images that are kept until some moment, by task."""
         found: defaultdict[str, set[str]] = defaultdict(set)
         async for page in self._bucket.pages(folder):
             for key, _ in page:
