@@ -24,6 +24,7 @@ Family = Literal[
     "embedding",
     "captioner",
     "enhancer",
+    "safety",
 ]
 
 DIFFUSION: frozenset[str] = frozenset(get_args(Painting))
@@ -34,6 +35,9 @@ GUIDES = frozenset({"controlnet", "annotator"})
 
 SPEAKING = frozenset({"captioner", "enhancer"})
 """The families that answer in words; each model is a folder as transformers saves it."""
+
+FOLDERS = SPEAKING | {"safety"}
+"""The families whose models are folders with a `config.json` and weights beside it."""
 
 
 class CatalogError(Exception):
@@ -98,7 +102,7 @@ def read_entry(model: object, place: int, folder: Path) -> ModelEntry:
                 "an IP-Adapter is for checkpoints of one family and sees by a CLIP vision encoder; say which, such as "
                 "`for: sd1` and `encoder: clip-vit-h`"
             )
-        elif entry.family not in DIFFUSION | SPEAKING and not path.is_file():
+        elif entry.family not in DIFFUSION | FOLDERS and not path.is_file():
             raise CatalogError(f"{path} is a folder; a model of family {entry.family} is one {_suffix(entry)} file")
         weight = _weigh(path, entry) + (_weigh_folder(encoder) if encoder else 0)
         return entry.model_copy(update={"path": path, "config": config, "encoder": encoder, "bytes": weight})
@@ -134,7 +138,7 @@ def _resolve(path: Path, folder: Path) -> Path:
 
 def _weigh(path: Path, entry: ModelEntry) -> int:
     """Bytes of the weights; raises CatalogError if there lies nothing that the entry's family is loaded from."""
-    if entry.family in SPEAKING:
+    if entry.family in FOLDERS:
         return _weigh_folder(path)
     suffix = _suffix(entry)
     advice = f"a diffusers folder or a {suffix} file" if entry.family in DIFFUSION else f"a {suffix} file"

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from models import catalog
-from models.catalog import Catalog
+from models.catalog import Catalog, MisfitError, UnknownModelError
 from server.broker import Broker
 from server.bucket import Bucket
 from server.egress import Egress
@@ -31,12 +31,14 @@ class Services:
     @classmethod
     def from_settings(cls, settings: Settings) -> Services:
         """Opens everything; raises SettingsError for an address that no implementation answers to."""
+        models = catalog.read(settings.models_path)
+        check_audit(settings, models)
         return cls(
             settings=settings,
             broker=_broker(settings),
             queue=_queue(settings),
             bucket=bucket_of(settings),
-            catalog=catalog.read(settings.models_path),
+            catalog=models,
             egress=Egress(allow=settings.egress_allow),
             links=Links(settings.secret_bytes, public_url(settings)),
             tenants=Tenants(settings),
@@ -45,6 +47,15 @@ class Services:
     async def close(self) -> None:
         await self.queue.close()
         await self.broker.close()
+
+
+def check_audit(settings: Settings, models: Catalog) -> None:
+    """Raises SettingsError if HUA_AUDIT names no model that can judge: without one nothing could be handed out."""
+    try:
+        if settings.audit:
+            models.refuse_unless(models.find(settings.audit), {"safety"})
+    except (UnknownModelError, MisfitError) as error:
+        raise SettingsError(f"HUA_AUDIT={settings.audit}: {error}") from error
 
 
 def public_url(settings: Settings) -> str:
