@@ -4,6 +4,8 @@
 
 UV := $(shell command -v uv 2>/dev/null || echo .tools/bin/uv)
 RUN := $(UV) run --no-sync
+# Where a shell forbids it to be kept, each process would compile torch and diffusers anew, for ten seconds.
+export PYTHONDONTWRITEBYTECODE :=
 
 serve: .venv/ready
 	$(RUN) hua serve

@@ -17,7 +17,8 @@ import numpy as np
 import torch
 
 from benchmarks.engine import MODEL, TXT2IMG, Resident, mixed
-from models import catalog, families, toy
+from models import catalog, families
+from models.toy.build import build
 from pipelines.engine.capacity import Capacity
 from pipelines.engine.engine import Engine
 from pipelines.engine.events import Failed, Finished
@@ -47,7 +48,7 @@ def psnr(one: np.ndarray, other: np.ndarray) -> float:
 
 
 def measure(folder: Path) -> None:
-    toy.build(folder)
+    build(folder)
     checkpoint = families.load(catalog.read(folder).find(MODEL), torch.device("cpu"), torch.float32)
     print(f"{MODEL}, {SIDE}², torch {torch.__version__}, {torch.get_num_threads()} threads; alone against 16 together")
     for determinism in ("throughput", "strict"):

@@ -12,28 +12,20 @@ from __future__ import annotations
 import argparse
 import asyncio
 import contextlib
-import os
 import statistics
-import subprocess
-import sys
 import tempfile
 import time
 import uuid
-from collections.abc import Iterator
 from pathlib import Path
 
 import httpx
 
+from benchmarks.cluster import BODY, roles, servers
 from server.broker.kafka import KafkaBroker
 from server.queue import Lease
 from server.queue.redis import RedisQueue
 from server.task import Outcome, Status
-from tests.kafka_server import KafkaServer
-from tests.redis_server import RedisServer
-from tests.tools import free_port
 
-MODELS = "models: [{name: toy, path: toy.safetensors, family: sd1, aliases: [v1.5]}]"
-BODY = {"type": "txt2img.sd", "params": {"text": "a lighthouse"}}
 PAUSE_S = 0.05
 WARM = 10
 
@@ -48,57 +40,14 @@ def main() -> None:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
         kafka, redis = given.kafka, given.redis
         if redis is None:
-            kafka, redis = stack.enter_context(_servers(folder))
+            kafka, redis = stack.enter_context(servers(folder))
         kafka = f"{kafka.rstrip('/')}/benchmark-{uuid.uuid4().hex}."
-        port = stack.enter_context(_roles(folder, kafka, redis))
-        samples = asyncio.run(_measure(f"http://127.0.0.1:{port}", kafka, redis, given.requests + WARM))[WARM:]
+        running = stack.enter_context(roles(folder, kafka, redis))
+        samples = asyncio.run(_measure(f"http://127.0.0.1:{running.port}", kafka, redis, given.requests + WARM))[WARM:]
     print("| ms | p50 | p95 | p99 |\n|---|---|---|---|")
     for name, values in zip(("POST answered", "leased"), zip(*samples, strict=True), strict=True):
         cuts = statistics.quantiles((1000 * value for value in values), n=100)
         print(f"| {name} | {cuts[49]:.1f} | {cuts[94]:.1f} | {cuts[98]:.1f} |")
-
-
-@contextlib.contextmanager
-def _servers(folder: Path) -> Iterator[tuple[str, str]]:
-    (folder / "kafka").mkdir()
-    kafka, redis = KafkaServer(folder / "kafka"), RedisServer()
-    kafka.start()
-    redis.start()
-    try:
-        yield f"kafka://{kafka.address}", redis.url
-    finally:
-        redis.stop()
-        kafka.stop()
-
-
-@contextlib.contextmanager
-def _roles(folder: Path, kafka: str, redis: str) -> Iterator[int]:
-    """The port of an api that answers, with a controller beside it."""
-    models = folder / "models"
-    models.mkdir()
-    (models / "models.yaml").write_text(MODELS)
-    (models / "toy.safetensors").write_bytes(b"weights")
-    port = free_port()
-    settings = {
-        "HUA_DATA_DIR": str(folder / "data"),
-        "HUA_MODELS_DIR": str(models),
-        "HUA_PORT": str(port),
-        "HUA_BROKER": kafka,
-        "HUA_QUEUE": redis,
-        "HUA_TASK_LIMIT": "1000000",
-    }
-    running = [
-        subprocess.Popen([sys.executable, "-m", "server", role], env=os.environ | settings, stderr=subprocess.DEVNULL)
-        for role in ("controller", "api")
-    ]
-    try:
-        while not _is_ready(port):
-            time.sleep(0.2)
-        yield port
-    finally:
-        for process in running:
-            process.terminate()
-            process.wait()
 
 
 async def _measure(url: str, kafka: str, redis: str, requests: int) -> list[tuple[float, float]]:
@@ -120,13 +69,6 @@ async def _measure(url: str, kafka: str, redis: str, requests: int) -> list[tupl
     await queue.close()
     await broker.close()
     return samples
-
-
-def _is_ready(port: int) -> bool:
-    try:
-        return httpx.get(f"http://127.0.0.1:{port}/healthz", trust_env=False).status_code == 200
-    except httpx.TransportError:
-        return False
 
 
 async def _leased(queue: RedisQueue) -> tuple[Lease, float]:

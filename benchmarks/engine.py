@@ -19,8 +19,9 @@ from pathlib import Path
 import torch
 from diffusers import StableDiffusionPipeline
 
-from models import catalog, families, toy
+from models import catalog, families
 from models.checkpoint import Checkpoint, Conditioning
+from models.toy.build import build
 from pipelines.engine import samplers
 from pipelines.engine.capacity import Capacity
 from pipelines.engine.engine import Engine
@@ -127,7 +128,7 @@ def in_turns(*sides: Callable[[], None]) -> list[float]:
 
 
 def measure(folder: Path) -> None:
-    toy.build(folder)
+    build(folder)
     checkpoint = families.load(catalog.read(folder).find(MODEL), torch.device("cpu"), torch.float32)
     pipe = StableDiffusionPipeline.from_pretrained(folder / MODEL, safety_checker=None, local_files_only=True)
     pipe.set_progress_bar_config(disable=True)

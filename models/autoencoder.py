@@ -6,7 +6,7 @@ import logging
 
 import numpy as np
 import torch
-from diffusers import AutoencoderKL
+from diffusers import AutoencoderKL, AutoencoderTiny
 from torch import Tensor
 from torch.nn.functional import pad
 
@@ -26,7 +26,9 @@ TILE, MARGIN = 96, 16
 
 
 class Autoencoder:
-    def __init__(self, net: AutoencoderKL) -> None:
+    """Of a tiny one, only the decoder is of use: its encoder says nothing of how sure it is."""
+
+    def __init__(self, net: AutoencoderKL | AutoencoderTiny) -> None:
         self.net = net
         self.factor = int(2 ** (len(net.config.block_out_channels) - 1))
         self.channels = int(net.config.latent_channels)
@@ -90,11 +92,11 @@ class Autoencoder:
     def _affine(self, like: Tensor) -> tuple[Tensor | float, Tensor | float]:
         """(mean, scale) such that scaled = (raw - mean) · scale; per channel where the config says so."""
         config = self.net.config
-        if config.latents_mean is None or config.latents_std is None:
+        by_channel = config.get("latents_mean"), config.get("latents_std")
+        if None in by_channel:
             return config.shift_factor or 0.0, config.scaling_factor
         mean, deviation = (
-            torch.tensor(values, device=like.device, dtype=like.dtype).view(1, -1, 1, 1)
-            for values in (config.latents_mean, config.latents_std)
+            torch.tensor(values, device=like.device, dtype=like.dtype).view(1, -1, 1, 1) for values in by_channel
         )
         return mean, config.scaling_factor / deviation
 

@@ -19,6 +19,7 @@ IP_ADAPTER = "/ip_adapter/"
 ANNOTATOR = "annotator/"
 LORA = "lora/"
 EMBEDDING = "embedding/"
+DECODER = "/decoder"
 
 
 class UnknownModelError(Exception):
@@ -36,6 +37,7 @@ class Catalog:
     `NAME/control/HINT` is the ControlNet that makes NAME follow a map: the first one for its family with this `hint`,
     else the one of this name. `annotator/HINT` is the first annotator that draws such maps.
     `NAME/ip_adapter/` is the first IP-Adapter for NAME's family, `NAME/ip_adapter/OTHER` the one called OTHER.
+    `NAME/decoder` is the first tiny decoder for NAME's family.
     `lora/NAME` is the LoRA NAME and nothing else of that name; so is `embedding/NAME`.
     """
 
@@ -64,6 +66,8 @@ class Catalog:
             return self._guiding(*name.split(CONTROL, 1))
         if IP_ADAPTER in name:
             return self._seeing(*name.split(IP_ADAPTER, 1))
+        if name.endswith(DECODER):
+            return self._decoding(name.removesuffix(DECODER))
         if name.startswith(ANNOTATOR):
             return self._drawing(name.removeprefix(ANNOTATOR))
         if name.startswith(LORA):
@@ -98,6 +102,16 @@ class Catalog:
         raise UnknownModelError(
             f"there is no IP-Adapter for {painter.name!r}, a model of family {painter.family}; use another model, or "
             f"have the operator add one of family ip_adapter with `for: {painter.family}`"
+        )
+
+    def _decoding(self, name: str) -> ModelEntry:
+        painter = self._called(name.removesuffix(FOR_INPAINTING))
+        for entry in self.entries:
+            if entry.family == "decoder" and entry.base == painter.family:
+                return entry
+        raise UnknownModelError(
+            f"there is no tiny decoder for {painter.name!r}, a model of family {painter.family}; leave decoder out, or "
+            f"have the operator add one of family decoder with `for: {painter.family}`"
         )
 
     def _drawing(self, hint: str) -> ModelEntry:

@@ -14,11 +14,13 @@ if TYPE_CHECKING:
     import numpy as np
     import torch
 
+    from models.deep_cache import Deep
     from models.embedding import Inversion
     from models.ip_adapter import ImagePrompt
     from models.merging import Adapter
     from models.reference import References, Style
     from models.static_weights import StaticWeights
+    from models.tiny_decoder import TinyDecoder
     from models.tome import TokenMerging
 
 
@@ -82,10 +84,13 @@ class Checkpoint(Protocol):
         tome: TokenMerging | None = None,
         image_prompt: ImagePrompt | None = None,
         style: Style | None = None,
+        decoder: TinyDecoder | None = None,
     ) -> Self:
         """The same weights, with these LoRAs merged into them whenever this one is used, and none otherwise; in its
         prompts, inversions stand in for their words, and the image prompt is seen; its denoiser merges tokens, if it
-        is said how, and looks at the style. Raises IPAdapterMisfitError."""
+        is said how, and looks at the style; `decode` is by the decoder, if there is one.
+
+        Raises IPAdapterMisfitError."""
         ...
 
     def encode_prompt(
@@ -124,11 +129,13 @@ class Checkpoint(Protocol):
         circular: bool = False,
         residuals: Sequence[torch.Tensor] = (),
         references: References | None = None,
+        deep: Deep | None = None,
     ) -> torch.Tensor:
         """The denoiser's output [rows, channels, h, w] for scaled latents [rows, inputs, h, w], of an inpainting
         checkpoint followed by mask and masked latents; timesteps are one per row; conditioning is stacked over rows.
         `residuals` are what ControlNets add to its skip connections and, last, to its middle block; `references`
-        are the pictures that its rows look at."""
+        are the pictures that its rows look at. `deep` is left the deep features of this pass; if it has some of an
+        earlier one, they stand in for those of this pass, of which only the outermost layers are computed."""
         ...
 
     def decode(self, latents: torch.Tensor, *, circular: bool = False) -> list[np.ndarray]:

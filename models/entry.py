@@ -19,6 +19,7 @@ Family = Literal[
     "matting",
     "controlnet",
     "ip_adapter",
+    "decoder",
     "annotator",
     "lora",
     "embedding",
@@ -36,8 +37,8 @@ GUIDES = frozenset({"controlnet", "annotator"})
 SPEAKING = frozenset({"captioner", "enhancer"})
 """The families that answer in words; each model is a folder as transformers saves it."""
 
-FOLDERS = SPEAKING | {"safety"}
-"""The families whose models are folders with a `config.json` and weights beside it."""
+FOLDERS = SPEAKING | {"decoder", "safety"}
+"""The families whose models are folders with a `config.json`, as `save_pretrained` writes them."""
 
 
 class CatalogError(Exception):
@@ -64,8 +65,8 @@ class ModelEntry(BaseModel):
     inpainting: Name | None = None
     """The model that paints masked areas for this one, if it was trained for that; see `Catalog.find`."""
     base: Annotated[Painting | None, Field(alias="for")] = None
-    """The family of the checkpoints that a LoRA, a ControlNet, an IP-Adapter or an embedding is for; None: any that it
-    fits."""
+    """The family of the checkpoints that a LoRA, a ControlNet, an IP-Adapter, an embedding or a decoder is for; None:
+    any that it fits."""
     negative: bool = False
     """Whether an embedding is added to every negative prompt, unless a task says `disable_easy_negative`."""
     config: Path | None = None
@@ -102,6 +103,8 @@ def read_entry(model: object, place: int, folder: Path) -> ModelEntry:
                 "an IP-Adapter is for checkpoints of one family and sees by a CLIP vision encoder; say which, such as "
                 "`for: sd1` and `encoder: clip-vit-h`"
             )
+        elif entry.family == "decoder" and entry.base is None:
+            raise CatalogError("a decoder reads the latents of one family of models; say which, such as `for: sd1`")
         elif entry.family not in DIFFUSION | FOLDERS and not path.is_file():
             raise CatalogError(f"{path} is a folder; a model of family {entry.family} is one {_suffix(entry)} file")
         weight = _weigh(path, entry) + (_weigh_folder(encoder) if encoder else 0)
@@ -155,8 +158,8 @@ def _weigh_folder(path: Path) -> int:
     weights = [file.stat().st_size for file in path.glob("*.safetensors")]
     if not weights or not (path / "config.json").is_file():
         raise CatalogError(
-            f"{path} is no folder with a config.json and .safetensors weights; give one as transformers saves it, "
-            "by save_pretrained of the model and of what prepares its inputs"
+            f"{path} is no folder with a config.json and .safetensors weights; give one as "
+            "save_pretrained of the model, and of what prepares its inputs, writes it"
         )
     return sum(weights)
 

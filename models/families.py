@@ -20,6 +20,7 @@ from models import (
     safety,
     sd1,
     sdxl,
+    tiny_decoder,
     upscaler,
 )
 from models.entry import ModelEntry
@@ -46,6 +47,7 @@ _LOADERS: dict[str, Callable[[ModelEntry, torch.device, torch.dtype], Resident]]
     "lama": eraser.load,
     "controlnet": controlnet.load,
     "ip_adapter": ip_adapter.load,
+    "decoder": tiny_decoder.load,
     "annotator": annotators.load,
     "lora": lora.load,
     "embedding": embedding.load,

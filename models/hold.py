@@ -17,6 +17,7 @@ from models.ip_adapter import IPAdapter
 from models.lora import Lora
 from models.matting import Matting
 from models.safety import Safety
+from models.tiny_decoder import TinyDecoder
 from models.upscaler import Upscaler
 
 if TYPE_CHECKING:
@@ -84,6 +85,9 @@ class Hold:
 
     def ip_adapter(self, name: str) -> IPAdapter:
         return self._a(IPAdapter, name, "see a picture for another", "ip_adapter")
+
+    def decoder(self, name: str) -> TinyDecoder:
+        return self._a(TinyDecoder, name, "decode latents", "decoder")
 
     def annotator(self, name: str) -> Annotator:
         return self._a(Annotator, name, "draw a control map", "annotator")

@@ -17,6 +17,7 @@ from models import circular as circularly
 from models import tome as token_merging
 from models.autoencoder import Autoencoder
 from models.checkpoint import Conditioning, Noise
+from models.deep_cache import Deep, keeping, shallow
 from models.embedding import Inversion
 from models.entry import ModelEntry
 from models.ip_adapter import ImagePrompt, Sight, seeing, shown_to
@@ -26,6 +27,7 @@ from models.recall import keys_and_values, recalling, text_layers
 from models.reference import References, Style, looking
 from models.static_weights import StaticWeights
 from models.text import Encoding, TextEncoder
+from models.tiny_decoder import TinyDecoder
 from models.weights import Weights, WeightsError
 from models.words import any_of
 
@@ -56,6 +58,7 @@ class LatentDiffusion:
         self.static = StaticWeights(self._unet)
         self.inputs = int(self._unet.config.in_channels)
         self._autoencoder = autoencoder
+        self._decoder: Autoencoder | TinyDecoder = autoencoder
         self._encoders = tuple(encoders)
         self._encodings: OrderedDict[Hashable, tuple[Encoding, ...]] = OrderedDict()
         self._adapters: tuple[Adapter, ...] = ()
@@ -123,11 +126,13 @@ class LatentDiffusion:
         tome: token_merging.TokenMerging | None = None,
         image_prompt: ImagePrompt | None = None,
         style: Style | None = None,
+        decoder: TinyDecoder | None = None,
     ) -> Self:
         """As the contract says. The two share everything but this wish, which each use of a net brings to it."""
         other = copy.copy(self)
         other._adapters, other._inversions = tuple(adapters), tuple(inversions)
         other.tome, other.image_prompt, other.style = tome, image_prompt, style
+        other._decoder = decoder or self._autoencoder
         other._sights = image_prompt.adapter.sights(self._unet) if image_prompt else ()
         return other
 
@@ -155,6 +160,7 @@ class LatentDiffusion:
         circular: bool = False,
         residuals: Sequence[Tensor] = (),
         references: References | None = None,
+        deep: Deep | None = None,
     ) -> Tensor:
         """As the contract says; computed in the checkpoint's dtype, returned in that of the latents."""
         self.merge()
@@ -180,11 +186,15 @@ class LatentDiffusion:
             recalling(self._text_layers, text),
             seeing(self._sights, extras, images),
             looking(unet, references, show=through),
+            keeping(unet, deep),
         ):
-            return through(latents, residuals).to(latents.dtype)
+            if deep is None or deep.features is None:
+                return through(latents, residuals).to(latents.dtype)
+            given, embeds = latents.to(self.dtype), conditioning.embeds
+            return shallow(unet, given, timesteps, embeds, extras, deep.features, residuals).to(latents.dtype)
 
     def decode(self, latents: Tensor, *, circular: bool = False) -> list[np.ndarray]:
-        return self._autoencoder.decode(latents, circular=circular)
+        return self._decoder.decode(latents, circular=circular)
 
     def preview(self, latents: Tensor) -> np.ndarray:
         if self._to_rgb is None:

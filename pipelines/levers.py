@@ -20,6 +20,13 @@ class LeverParams(Params):
         "picture is a little unlike (0.1 to 0.8, say; Kynkäänniemi et al., 2024).",
         examples=[(0.0, 1.0)],
     )
+    deep_cache: int = Field(
+        1,
+        ge=1,
+        le=10,
+        description="Go through the whole denoiser at every second, third… step only; the others take over its deep "
+        "features, need a fraction of the time, and the picture is a little unlike (DeepCache; Ma et al., 2024).",
+    )
     determinism: Literal["throughput", "strict"] = Field(
         "throughput",
         description="`strict`: the same bits on the same server whatever else it does, for steps are not shared with "

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import secrets
-from typing import TYPE_CHECKING, Annotated, Any, Literal, Self
+from typing import TYPE_CHECKING, Annotated, Literal, Self
 
 from pydantic import AliasChoices, BaseModel, ConfigDict, Field, model_validator
 
@@ -11,7 +11,7 @@ from models.lora_tags import parted
 from pipelines.additions import AdditionParams
 from pipelines.levers import LeverParams
 from pipelines.pipeline import Denoise
-from pipelines.sampler_names import SAMPLERS, canonical, most_steps_of, sigmas_of
+from pipelines.sampling import SamplerParams
 
 if TYPE_CHECKING:
     import torch
@@ -60,7 +60,7 @@ class HighRes(BaseModel):
         return int(num_steps / min(1 - self.fidelity, 0.999))
 
 
-class ImageParams(AdditionParams, LeverParams):
+class ImageParams(AdditionParams, SamplerParams, LeverParams):
     """What a prompt, a seed and a sampler make of noise."""
 
     text: str = Field(
@@ -77,18 +77,7 @@ class ImageParams(AdditionParams, LeverParams):
     )
     seed: int = Field(-1, ge=-1, lt=SEEDS, description="-1 draws one; the result says which.")
     num_samples: int = Field(1, ge=1, le=8, description="Images to make; image i has seed + i.")
-    num_steps: int = Field(20, ge=1, le=100, description="Denoising steps.")
     guidance_scale: float = Field(7.5, ge=0, le=50, description="Pull towards the prompt; up to 1 means no guidance.")
-    sampler: str = Field(
-        "euler",
-        description="A sampler by any of its names: `euler`, `k_euler`, `DPM++ 2M Karras`…",
-        examples=list(SAMPLERS),
-    )
-    sigmas: str | None = Field(
-        None,
-        validation_alias=AliasChoices("sigmas", "sigmas_scheduler"),
-        description="Spacing of noise levels (`karras`, `exponential`…) where the sampler has it.",
-    )
     is_anime: bool = Field(False, description="Use the model `anime`, unless `model` names one that starts so.")
     clip_skip: int = Field(-1, ge=-1, le=8, description="Text-encoder layers to leave out; -1: the model's default.")
     use_circular: bool = Field(False, description="Make the image tile seamlessly.")
@@ -100,27 +89,12 @@ class ImageParams(AdditionParams, LeverParams):
     max_wh: int = Field(1024, ge=64, le=8192, description="Longest side, in pixels, at which images are generated.")
     callback_url: str = Field("", max_length=2048, description="Kept for old clients; the envelope's notify_url wins.")
 
-    @model_validator(mode="before")
-    @classmethod
-    def _name_sampler(cls, values: Any) -> Any:
-        """A label like "DPM++ 2M Karras" says both the sampler and its sigmas."""
-        if not isinstance(values, dict) or not isinstance(values.get("sampler"), str):
-            return values
-        sampler, sigmas = canonical(values["sampler"])
-        implied = {} if sigmas is None or values.get("sigmas") or values.get("sigmas_scheduler") else {"sigmas": sigmas}
-        return {**values, "sampler": sampler, **implied}
-
     @model_validator(mode="after")
-    def _check_sampler(self) -> Self:
-        most = most_steps_of(self.sampler)
-        if self.num_steps > most:
+    def _check_depth(self) -> Self:
+        if self.deep_cache > 1 and self.style_reference and self.style_reference.url:
             raise ValueError(
-                f"num_steps {self.num_steps} is too many for sampler {self.sampler!r}; it takes {most} at most"
+                "style_reference looks at a picture in the layers that deep_cache leaves out; leave one of the two out"
             )
-        allowed = sigmas_of(self.sampler)
-        if self.sigmas is not None and self.sigmas not in allowed:
-            has = ", ".join(allowed) if allowed else "none but its own: leave sigmas out"
-            raise ValueError(f"sigmas {self.sigmas!r} do not exist for sampler {self.sampler!r}; it has {has}")
         return self
 
     @property
@@ -171,11 +145,13 @@ class ImageParams(AdditionParams, LeverParams):
             steps=steps or self.num_steps,
             sampler=self.sampler,
             sigmas=self.sigmas,
+            spacing=self.timestep_spacing,
             guidance=self.guidance_scale,
             source=source,
             strength=strength,
             circular=self.use_circular,
             guidance_interval=self.guidance_interval,
+            deep_cache=self.deep_cache,
             strict=self.determinism == "strict",
         )
 

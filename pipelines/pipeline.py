@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Generic, Literal, Protocol, TypeVar
 from pydantic import BaseModel, ConfigDict
 
 from models.entry import DIFFUSION
+from pipelines.sampler_names import Spacing
 
 if TYPE_CHECKING:
     import numpy as np
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
     from models.ip_adapter import IPAdapter
     from models.lora import Lora
     from models.matting import Matting
+    from models.tiny_decoder import TinyDecoder
     from models.upscaler import Upscaler
     from pipelines.engine.noise import SeededNoise
 
@@ -80,9 +82,11 @@ class Denoise:
     Without `source` it starts from pure noise at `width` × `height`; with `source` (latents [1, channels, h, w]) it
     starts `strength` of the way up the noise. `negative=None` means one row a step and no guidance.
 
+    `spacing` is how the steps spread over the timesteps; None: as the checkpoint was trained.
     `initial` is the noise to start from, [1, channels, h, w], if the recipe has drawn it from `noise` already.
     `beside`, [1, inputs - channels, h, w], is what an inpainting checkpoint is shown beside the latents.
     `guidance_interval` is where it is guided, in shares of its steps. `strict`: it shares no forward pass.
+    `deep_cache`: at every so manyth step the denoiser's deep features are computed, and kept for those between.
     """
 
     checkpoint: Checkpoint
@@ -104,6 +108,8 @@ class Denoise:
     kept: Kept | None = None
     controls: tuple[Control, ...] = ()
     strict: bool = False
+    deep_cache: int = 1
+    spacing: Spacing | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,6 +149,8 @@ class Models(Protocol):
     def controlnet(self, name: str) -> ControlNet: ...
 
     def ip_adapter(self, name: str) -> IPAdapter: ...
+
+    def decoder(self, name: str) -> TinyDecoder: ...
 
     def annotator(self, name: str) -> Annotator: ...
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 import re
+from typing import Literal, get_args
 
 _SPACED = ("karras", "exponential", "beta")
 
@@ -25,12 +26,20 @@ _SIGMAS: dict[str, tuple[str, ...]] = {
     "unipc": _SPACED,
     "deis": _SPACED,
     "lcm": (),
+    "tcd": (),
 }
 
 SAMPLERS: tuple[str, ...] = tuple(_SIGMAS)
 
-_LCM_DISTILLED_STEPS = 50
+Spacing = Literal["leading", "linspace", "trailing"]
+"""How steps are spread over the timesteps of training: `trailing` begins at the very last one, pure noise, `leading`
+ends at the very first one, and `linspace` has both (Lin et al. 2024, table 2)."""
+
+_DISTILLED = frozenset({"lcm", "tcd"})
+"""Their weights were distilled on a ladder of timesteps, from which they choose."""
+_DISTILLED_STEPS = 50
 _MOST_STEPS = 1000
+_UNSPACED = _DISTILLED | {"dpmpp_2s_a"}
 
 
 class UnknownSamplerError(ValueError):
@@ -79,6 +88,11 @@ def sigmas_of(sampler: str) -> tuple[str, ...]:
     return _SIGMAS[sampler]
 
 
+def spacings_of(sampler: str) -> tuple[Spacing, ...]:
+    """The spacings of timesteps that a sampler may be asked for."""
+    return () if sampler in _UNSPACED else get_args(Spacing)
+
+
 def most_steps_of(sampler: str) -> int:
-    """How many steps a sampler can take; LCM's weights were distilled on a fixed ladder of noise levels."""
-    return _LCM_DISTILLED_STEPS if sampler == "lcm" else _MOST_STEPS
+    """How many steps a sampler can take."""
+    return _DISTILLED_STEPS if sampler in _DISTILLED else _MOST_STEPS

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import logging
+import os
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from typing import NoReturn
 
 from models import catalog, checksums
 from models.checksums import ChecksumError
@@ -17,7 +20,7 @@ from server.logs import set_up_logs
 from server.settings import Settings, SettingsError
 from server.terms import SCOPES
 
-Command = Callable[[argparse.Namespace, Settings], None]
+Command = Callable[[argparse.Namespace, Settings], int | None]
 
 
 def main() -> None:
@@ -26,9 +29,20 @@ def main() -> None:
     try:
         settings = Settings.load()
         set_up_logs(settings)
-        run(arguments, settings)
+        code = run(arguments, settings) or 0
     except (SettingsError, CatalogError, ChecksumError) as error:
-        sys.exit(f"hua: {error}")
+        print(f"hua: {error}", file=sys.stderr)  # noqa: T201
+        code = 1
+    _leave(code)
+
+
+def _leave(code: int) -> NoReturn:
+    """Ends the process while the interpreter is whole: threads of the bucket's library that still want it while it is
+    being taken down abort the process (PyO3/pyo3-async-runtimes, issue 40), which would look like a crash."""
+    logging.shutdown()
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(code)
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -138,13 +152,12 @@ def _bench(arguments: argparse.Namespace, settings: Settings) -> None:
     print(bench(arguments, settings) / "report.md")  # noqa: T201
 
 
-def _preflight(arguments: argparse.Namespace, settings: Settings) -> None:
+def _preflight(arguments: argparse.Namespace, settings: Settings) -> int:
     from server import preflight
 
     found = list(preflight.findings(settings, device=not arguments.no_device, sums=not arguments.no_sums))
     print(preflight.as_json(found) if arguments.json else preflight.table(found))  # noqa: T201
-    if any(finding.result == "fail" for finding in found):
-        sys.exit(1)
+    return int(any(finding.result == "fail" for finding in found))
 
 
 def _metrics(arguments: argparse.Namespace, settings: Settings) -> None:

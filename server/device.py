@@ -127,7 +127,8 @@ class Device:
         """Ends the process; work that is under way there is lost."""
         self._outbox.put(None)
         with contextlib.suppress(TimeoutError):
-            await asyncio.wait_for(self._died.wait(), STOP_S)
+            async with asyncio.timeout(STOP_S):
+                await self._died.wait()
         if self._process.poll() is None:
             self._process.kill()
         await asyncio.to_thread(self._process.wait)

@@ -26,6 +26,7 @@ SAMPLERS = {
     "unipc": "UniPC",
     "deis": "DEIS",
     "lcm": "LCM",
+    "tcd": "TCD",
 }
 
 

@@ -82,7 +82,7 @@ class KafkaServer:
         (folder / "both.pem").write_text((folder / "key.pem").read_text() + (folder / "cert.pem").read_text())
         node = base64.urlsafe_b64encode(uuid.uuid4().bytes).rstrip(b"=").decode()
         user = f"SCRAM-SHA-512=[name=hua,password={PASSWORD}]"
-        words = ["format", "--standalone", "-t", node, "-c", str(self._properties), "--add-scram", user]
+        words = ["format", "--standalone", f"--cluster-id={node}", "-c", str(self._properties), "--add-scram", user]
         subprocess.run(_java("kafka.tools.StorageTool", *words), check=True, capture_output=True)
 
     def start(self) -> None:

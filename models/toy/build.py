@@ -1,11 +1,11 @@
 """Toy checkpoints: the real architectures at a size that a laptop's CPU runs in tenths of a second.
 
 `build` fills a folder with `toy-sd1`, `toy-sd2`, `toy-sdxl` and `toy-sd1-inpainting`, diffusers folders
-that any diffusers pipeline loads, with ControlNets (`control.py`) and IP-Adapters (`ip_adapter.py`) for them,
-with `toy-esrgan` and `toy-lama`, files that spandrel's architectures fit, with the LoRAs and embeddings of
-`additions.py`, with `toy-matting`, an ONNX net, with `toy-blip` and `toy-gpt2`, folders that transformers loads, with
-`toy-safety`, which minds fish, and with a `models.yaml` that names them. Weights are random but for the last
-convolutions of diffusion, which are fitted in closed form (`fit.py`), so that pictures show soft coloured shapes
+that any diffusers pipeline loads, with ControlNets (`control.py`), IP-Adapters (`ip_adapter.py`) and a tiny decoder
+(`toy-taesd`) for them, with `toy-esrgan` and `toy-lama`, files that spandrel's architectures fit, with the LoRAs and
+embeddings of `additions.py`, with `toy-matting`, an ONNX net, with `toy-blip` and `toy-gpt2`, folders that transformers
+loads, with `toy-safety`, which minds fish, and with a `models.yaml` that names them. Weights are random but for the
+last convolutions of diffusion, which are fitted in closed form (`fit.py`), so that pictures show soft coloured shapes
 instead of grey noise, and for the nets that `training` taught.
 """
 
@@ -77,6 +77,7 @@ models:
   - {name: toy-ip, path: toy-ip.safetensors, family: ip_adapter, for: sd1, encoder: toy-clip-vision}
   - {name: toy-ip-plus, path: toy-ip-plus.safetensors, family: ip_adapter, for: sd1, encoder: toy-clip-vision}
   - {name: toy-ip-xl, path: toy-ip-xl.safetensors, family: ip_adapter, for: sdxl, encoder: toy-clip-vision}
+  - {name: toy-taesd, path: toy-taesd, family: decoder, for: sd1, title: "Toy tiny decoder"}
   - {name: toy-lama, path: toy-lama.safetensors, family: lama, title: "Toy LaMa", aliases: [lama]}
   - {name: toy-neon, path: toy-neon.safetensors, family: lora, for: sd1, title: "Toy LoRA: neon", aliases: [neon]}
   - {name: toy-lora, path: toy-lora.safetensors, family: lora, for: sd1, title: "Toy LoRA"}
@@ -96,6 +97,15 @@ models:
 """
 
 
+def tiny_decoder(folder: Path) -> None:
+    net = nets.tiny_autoencoder()
+    fill(net.decoder, "tiny-decoder")
+    net.half().save_pretrained(folder)
+
+
+DECODERS = {"toy-taesd": tiny_decoder}
+
+
 def build(folder: Path) -> None:
     """Fills `folder` with whatever toys it lacks; a kill in the middle leaves nothing half-made.
 
@@ -107,7 +117,7 @@ def build(folder: Path) -> None:
         _build_whole(toy.name, toy.seed, partial(_save, toy), folder)
     for name, (seed, save) in TOY_GUIDES.items():
         _build_whole(name, seed, save, folder)
-    for name, save in {**SPEAKERS, **ENCODERS, **CHECKERS}.items():
+    for name, save in {**SPEAKERS, **ENCODERS, **DECODERS, **CHECKERS}.items():
         _build_whole(name, 0, save, folder)
     for name, made in {**SINGLE_NETS, **ADDITIONS, **IP_ADAPTERS}.items():
         if not (folder / name).exists():

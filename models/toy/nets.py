@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 import torch
-from diffusers import AutoencoderKL, UNet2DConditionModel
+from diffusers import AutoencoderKL, AutoencoderTiny, UNet2DConditionModel
 from transformers import CLIPTextConfig, CLIPTextModel, CLIPTextModelWithProjection
 
 
@@ -76,6 +76,16 @@ def vae(toy: Toy) -> AutoencoderKL:
         sample_size=512,
         scaling_factor=0.13025 if toy.family == "sdxl" else 0.18215,
         force_upcast=toy.family == "sdxl",
+    )
+
+
+def tiny_autoencoder() -> AutoencoderTiny:
+    """For the latents of toy-sd1. Its decoder has the layers of the real one; nobody uses its encoder."""
+    return AutoencoderTiny(
+        encoder_block_out_channels=(4,) * 4,
+        num_encoder_blocks=(1,) * 4,
+        decoder_block_out_channels=(16,) * 4,
+        num_decoder_blocks=(3, 3, 3, 1),
     )
 
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from torch import Tensor
+
 from pipelines.engine.graphs import Graphs
 from pipelines.engine.key import key_of
 from pipelines.engine.rows import Rows
@@ -26,8 +28,10 @@ class Batch:
     def step(self) -> None:
         """Advances every trajectory by one step, or none of them if it raises; then draws the noise of their next one
         while the device is at work."""
-        latents, outputs = self._graphs.run(self.key, self._rows)
-        for each, latent, output in zip(self._trajectories, latents, outputs, strict=False):
-            each.advance(latent, output)
+        latents, outputs, features = self._graphs.run(self.key, self._rows)
+        kept: list[tuple[Tensor, ...]] = [()] * len(self._trajectories)
+        deep = kept if features is None else self._rows.of_each(features)
+        for each, latent, output, own in zip(self._trajectories, latents, outputs, deep, strict=False):
+            each.advance(latent, output, own)
         for each in self._trajectories:
             each.draw_ahead()

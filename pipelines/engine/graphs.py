@@ -27,8 +27,8 @@ BUCKETS = (1, 2, 4, 6, 8, 12, 16, 24, 32, 48, 64)
 WARM = 2
 """Steps that run as they are before one is captured: the first one also prepares the device."""
 STEPS_KEPT = 8
-Taken = tuple[Tensor, Tensor]
-"""Latents and outputs of a step, as `Step.run` answers them."""
+Taken = tuple[Tensor, Tensor, Tensor | None]
+"""Latents and outputs of a step, and deep features if they are kept, as `Step.run` answers them."""
 
 
 class Graph(Protocol):
@@ -129,9 +129,9 @@ class Graphs:
         kept = self._of(key, rows, checkpoint.static, nets)
         kept.step.load(rows)
         if kept.graph is not None:
-            latents, outputs = kept.graph.replay()
-            return latents.clone(), outputs.clone()
-        step = partial(kept.step.run, checkpoint, nets, circular=key.circular)
+            latents, outputs, features = kept.graph.replay()
+            return latents.clone(), outputs.clone(), None if features is None else features.clone()
+        step = partial(kept.step.run, checkpoint, nets, circular=key.circular, depth=key.depth)
         taken = step()
         kept.runs += 1
         if self.capture is not None and kept.runs >= WARM and not kept.hopeless and not key.style:

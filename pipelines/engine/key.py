@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import NamedTuple
 
 from models.tome import TokenMerging
-from pipelines.engine.trajectory import Trajectory
+from pipelines.engine.trajectory import Depth, Trajectory
 
 
 class Key(NamedTuple):
@@ -23,6 +23,8 @@ class Key(NamedTuple):
     image_prompt: str = ""
     """The IP-Adapter that sees for it."""
     style: bool = False
+    depth: Depth = "whole"
+    """A pass that stops short of the deep layers can be shared with none that does not."""
     strict: bool = False
     """Such a one agrees with none, not even of its own kind."""
 
@@ -41,5 +43,6 @@ def key_of(trajectory: Trajectory) -> Key:
     nets = tuple(control.net.name for control in trajectory.controls)
     checkpoint = denoise.checkpoint
     seen_by = checkpoint.image_prompt.adapter.name if checkpoint.image_prompt else ""
-    apart = nets, checkpoint.adapters, checkpoint.tome, seen_by, checkpoint.style is not None, denoise.strict
-    return Key(checkpoint.name, trajectory.shape, embeds, extras, denoise.circular, *apart)
+    apart = nets, checkpoint.adapters, checkpoint.tome, seen_by, checkpoint.style is not None
+    shape = checkpoint.name, trajectory.shape, embeds, extras, denoise.circular
+    return Key(*shape, *apart, trajectory.depth, denoise.strict)

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from torch import Tensor
+
 from models.checkpoint import Conditioning
 from pipelines.engine.trajectory import Trajectory
 
@@ -36,6 +38,17 @@ class Rows:
     def conditionings(self) -> list[Conditioning]:
         negatives = [each.negative for each in self.trajectories if each.negative is not None]
         return negatives + [each.denoise.positive for each in self.trajectories]
+
+    @property
+    def deep(self) -> list[Tensor]:
+        """The deep features that each row has kept, [channels, h, w]."""
+        negatives = [each.deep[0] for each in self.trajectories if each.negative is not None]
+        return negatives + [each.deep[-1] for each in self.trajectories]
+
+    def of_each(self, values: Tensor) -> list[tuple[Tensor, ...]]:
+        """Of values [rows, …] those of each trajectory: the negative's row, if it has one, and the prompt's."""
+        pairs = zip(self.negatives, self.positives, strict=True)
+        return [tuple(values[row] for row in dict.fromkeys(pair)) for pair in pairs]
 
     def prompted(self, row: int) -> bool:
         """Whether a row is that of a prompt."""

@@ -91,7 +91,8 @@ class Run:
         remaining_s = 0.0
         for each in self.trajectories:
             if not each.done and not capacity.gains(key := key_of(each)):
-                remaining_s += (len(each.table) - each.index) * (capacity.seconds(key, each.rows) or 0.0)
+                for depth, steps in each.ahead.items():
+                    remaining_s += steps * (capacity.seconds(key._replace(depth=depth), each.rows) or 0.0)
         return Turn.of(self.priority, self._added_at, remaining_s)
 
     @property

@@ -11,7 +11,7 @@ from typing import Any
 import diffusers
 
 from pipelines.engine.table import Table, empty, extract
-from pipelines.sampler_names import most_steps_of, sigmas_of
+from pipelines.sampler_names import Spacing, most_steps_of, sigmas_of, spacings_of
 
 _MULTISTEP = ("DPMSolverMultistepScheduler", {"algorithm_type": "dpmsolver++", "solver_order": 2})
 _SDE = {"algorithm_type": "sde-dpmsolver++"}
@@ -34,6 +34,7 @@ _SCHEDULERS: dict[str, tuple[str, dict[str, Any]]] = {
     "unipc": ("UniPCMultistepScheduler", {"solver_order": 2}),
     "deis": ("DEISMultistepScheduler", {"algorithm_type": "deis", "solver_type": "logrho", "solver_order": 2}),
     "lcm": ("LCMScheduler", {}),
+    "tcd": ("TCDScheduler", {}),  # as random as its authors advise, γ = 0.3 (Zheng et al. 2024)
 }
 
 _SIGMA_FLAGS = {
@@ -52,42 +53,54 @@ class SamplerError(ValueError):
 
 
 def table(
-    config: Mapping[str, Any], sampler: str, sigmas: str | None, steps: int, strength: float | None = None
+    config: Mapping[str, Any],
+    sampler: str,
+    sigmas: str | None,
+    steps: int,
+    strength: float | None = None,
+    spacing: Spacing | None = None,
 ) -> Table:
-    """The table of a sampler for a checkpoint's diffusers scheduler config.
+    """The table of a sampler for a checkpoint's diffusers scheduler config, which also says the spacing of timesteps
+    unless `spacing` does.
 
     `strength` (0 to 1) starts image to image that far up the noise, on exactly the timesteps that diffusers' image to
     image pipelines take; too little for one step is a table of no rows. None is text to image. Raises SamplerError.
     """
-    _check(sampler, sigmas, steps)
+    _check(sampler, sigmas, steps, spacing)
     begin = None if strength is None else steps - min(int(steps * strength), steps)
     if begin == steps:
         return empty()
-    return _table(json.dumps(dict(config), sort_keys=True, default=str), sampler, sigmas, steps, begin)
+    return _table(json.dumps(dict(config), sort_keys=True, default=str), sampler, sigmas, steps, begin, spacing)
 
 
-def scheduler_for(config: Mapping[str, Any], sampler: str, sigmas: str | None) -> Any:
-    """A fresh diffusers scheduler: the sampler's class with the checkpoint's own betas, spacing and prediction type."""
+def scheduler_for(config: Mapping[str, Any], sampler: str, sigmas: str | None, spacing: Spacing | None = None) -> Any:
+    """A fresh diffusers scheduler: the sampler's class with the checkpoint's own betas and prediction type, and its
+    spacing too if no other is asked for."""
     name, overrides = _SCHEDULERS[sampler]
     kind = getattr(diffusers, name)
     accepted = inspect.signature(kind.__init__).parameters
-    spacing = {} if sigmas is None else {flag: key == sigmas for key, flag in _SIGMA_FLAGS.items()}
+    flags = {} if sigmas is None else {flag: key == sigmas for key, flag in _SIGMA_FLAGS.items()}
     unset = config.get("_use_default_values", ())
     trained = {key: value for key, value in config.items() if key not in unset}
-    wanted = {**trained, **_NON_LINEAR, **overrides, **spacing}
+    spread = {} if spacing is None else {"timestep_spacing": spacing}
+    wanted = {**trained, **_NON_LINEAR, **overrides, **flags, **spread}
     return kind(**{key: value for key, value in wanted.items() if key in accepted})
 
 
-def _check(sampler: str, sigmas: str | None, steps: int) -> None:
+def _check(sampler: str, sigmas: str | None, steps: int, spacing: Spacing | None) -> None:
     allowed = sigmas_of(sampler)
     if sigmas is not None and sigmas not in allowed:
         has = f"it has {', '.join(allowed)}" if allowed else "it has none but its own; leave sigmas out"
         raise SamplerError(f"sampler {sampler!r} has no sigmas {sigmas!r}; {has}")
+    if spacing is not None and spacing not in spacings_of(sampler):
+        raise SamplerError(f"sampler {sampler!r} has no timestep_spacing {spacing!r}; leave it out")
     if not 1 <= steps <= most_steps_of(sampler):
         raise SamplerError(f"sampler {sampler!r} cannot take {steps} steps; ask for 1 to {most_steps_of(sampler)}")
 
 
 @lru_cache(maxsize=4096)
-def _table(config: str, sampler: str, sigmas: str | None, steps: int, begin: int | None) -> Table:
-    scheduler = scheduler_for(json.loads(config), sampler, sigmas)
+def _table(
+    config: str, sampler: str, sigmas: str | None, steps: int, begin: int | None, spacing: Spacing | None
+) -> Table:
+    scheduler = scheduler_for(json.loads(config), sampler, sigmas, spacing)
     return extract(scheduler, steps, None if begin is None else begin * scheduler.order)

@@ -12,12 +12,13 @@ from torch import Tensor
 
 from models.checkpoint import Checkpoint, Conditioning
 from models.controlnet import ControlNet
+from models.deep_cache import Deep
 from models.reference import References, Regard
 from pipelines.engine import steering
 from pipelines.engine.moving import moved
 from pipelines.engine.rows import Rows
 from pipelines.engine.table import DEPTH
-from pipelines.engine.trajectory import Trajectory
+from pipelines.engine.trajectory import Depth, Trajectory
 
 PAST = 2 * DEPTH
 """x[i] … x[i-3], m[i-1] … m[i-3] and z[i]: what a step looks at. m[i] it makes itself."""
@@ -60,12 +61,17 @@ class Step:
         pasts = [tensor for each in trajectories for tensor in _past(each)]
         self._put("past", torch.stack(pasts).view(len(trajectories), PAST, *pasts[0].shape), self._slots)
         self._put("scalars", moved(_scalars(trajectories), device), self._slots)
+        if trajectories[0].depth == "shallow":
+            self._put("deep", torch.stack(rows.deep), self._rows)
         if checkpoint.style is not None:
             looked_at = [each.reference for each in trajectories if each.reference is not None]
             self._put("looked_at", torch.stack(looked_at), self._slots)
 
-    def run(self, checkpoint: Checkpoint, nets: Sequence[ControlNet], *, circular: bool) -> tuple[Tensor, Tensor]:
-        """The latents after this step and what the model put out, each [slots, channels, h, w] in float32.
+    def run(
+        self, checkpoint: Checkpoint, nets: Sequence[ControlNet], *, circular: bool, depth: Depth = "whole"
+    ) -> tuple[Tensor, Tensor, Tensor | None]:
+        """The latents after this step and what the model put out, each [slots, channels, h, w] in float32; and the deep
+        features that are to be kept, [rows, …] in the model's dtype.
 
         The model runs in its own dtype; guidance and the sampler's arithmetic are float32.
         """
@@ -73,14 +79,23 @@ class Step:
         past, (scales, timesteps, guidance) = memory["past"], memory["scalars"][:, :3].unbind(1)
         owners, positives, negatives = memory["owners"], memory["positives"], memory["negatives"]
         latents = (past[:, 0] * _per_row(scales)).to(checkpoint.dtype)
-        predicted = self._predict(checkpoint, nets, latents[owners], timesteps[owners], circular=circular)
+        deep = None if depth == "whole" else Deep(memory.get("deep"))
+        predicted = self._predict(checkpoint, nets, latents[owners], timesteps[owners], deep, circular=circular)
         prompted, steered = predicted[positives], predicted[negatives]
         outputs = steered + _per_row(guidance) * (prompted - steered)
         weights = memory["scalars"][:, 3:, None, None, None]
-        return (torch.cat([past, outputs[:, None]], dim=1) * weights).sum(1), outputs
+        stepped = (torch.cat([past, outputs[:, None]], dim=1) * weights).sum(1)
+        return stepped, outputs, deep.features if deep and depth == "kept" else None
 
     def _predict(
-        self, checkpoint: Checkpoint, nets: Sequence[ControlNet], latents: Tensor, times: Tensor, *, circular: bool
+        self,
+        checkpoint: Checkpoint,
+        nets: Sequence[ControlNet],
+        latents: Tensor,
+        times: Tensor,
+        deep: Deep | None,
+        *,
+        circular: bool,
     ) -> Tensor:
         """The denoiser's output for every row: the first half of classifier-free guidance (Ho and Salimans 2022)."""
         memory, conditioning = self._memory, self._conditioning
@@ -96,7 +111,7 @@ class Step:
         if "beside" in memory:
             latents = torch.cat([latents, memory["beside"][memory["owners"]]], dim=1)
         return checkpoint.predict(
-            latents, times, conditioning, circular=circular, residuals=added, references=looked_at
+            latents, times, conditioning, circular=circular, residuals=added, references=looked_at, deep=deep
         ).float()
 
     def _in_hands_of(self, rows: Rows) -> bool:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import replace
+from typing import Literal
 
 import torch
 
@@ -13,7 +15,10 @@ from pipelines.engine.table import Draw
 from pipelines.pipeline import Control, Denoise, Kept
 
 State = dict[str, torch.Tensor]
-"""A trajectory at rest, on the CPU: `index`, `latents` and `outputs` [deep, channels, h, w], `noise` (uint8)."""
+"""A trajectory at rest, on the CPU: `index`, `latents` and `outputs` [deep, channels, h, w], `noise` (uint8), and
+`deep`, if the next step needs it."""
+Depth = Literal["whole", "kept", "shallow"]
+"""How deep the denoiser goes in a step: all the way; so that its deep features are kept; or only where they are not."""
 
 
 class SourceShapeError(ValueError):
@@ -46,13 +51,15 @@ class Trajectory:
         self.shape = (checkpoint.channels, denoise.height // checkpoint.factor, denoise.width // checkpoint.factor)
         strength = None if denoise.source is None else denoise.strength
         self.table = samplers.table(
-            checkpoint.scheduler_config, denoise.sampler, denoise.sigmas, denoise.steps, strength
+            checkpoint.scheduler_config, denoise.sampler, denoise.sigmas, denoise.steps, strength, denoise.spacing
         )
         self._drawn: torch.Tensor | None = None
         self._noise_before = denoise.noise.state()
         self._seen: tuple[torch.Tensor, torch.Tensor] | None = None
         self.index = 0
         self.outputs: list[torch.Tensor] = []
+        self.deep: tuple[torch.Tensor, ...] = ()
+        """Deep features of the latest whole pass, of the negative's row, if there was one, and of the prompt's."""
         self.beside = self._beside()
         self._controls = sorted((_usable(each, denoise) for each in denoise.controls), key=lambda each: each.net.name)
         noise = denoise.initial if denoise.initial is not None else denoise.noise.initial((1, *self.shape))
@@ -78,6 +85,22 @@ class Trajectory:
     def rows(self) -> int:
         """Rows it takes in a forward pass: two with guidance."""
         return 1 if self.negative is None else 2
+
+    @property
+    def depth(self) -> Depth:
+        """How deep the present step goes; all the way too where guidance sets in, for the negative has nothing yet."""
+        if self.denoise.deep_cache == 1:
+            return "whole"
+        known = len(self.deep) >= self.rows
+        return "shallow" if known and self.index % self.denoise.deep_cache else "kept"
+
+    @property
+    def ahead(self) -> Counter[Depth]:
+        """How many steps there still are, by how deep they go, if guidance does not set in on the way."""
+        every, steps = self.denoise.deep_cache, range(self.index, len(self.table))
+        if every == 1:
+            return Counter({"whole": len(steps)})
+        return Counter("shallow" if index % every else "kept" for index in steps)
 
     @property
     def done(self) -> bool:
@@ -126,19 +149,23 @@ class Trajectory:
         if not self.done:
             self.noise()
 
-    def advance(self, latents: torch.Tensor, output: torch.Tensor) -> None:
-        """Takes the step: `output` is what the model made of the present latents, `latents` are the next ones."""
+    def advance(self, latents: torch.Tensor, output: torch.Tensor, deep: tuple[torch.Tensor, ...] = ()) -> None:
+        """Takes the step: `output` is what the model made of the present latents, `latents` are the next ones, `deep`
+        are the deep features that are to be kept, if any are."""
         self._seen = self.latents[0], output
         latents = self._with_kept(latents)
         latents_deep, outputs_deep = self.table.reach
         self.latents = [latents, *self.latents][: max(latents_deep, 1)]
         self.outputs = [output, *self.outputs][: max(outputs_deep - 1, 0)]
+        self.deep = deep or self.deep
         self._drawn = None
         self.index += 1
 
     def state(self) -> State:
         """Everything that decides how it goes on; the tables and the conditioning follow from the Denoise."""
+        deep = {"deep": torch.stack(self.deep).cpu()} if not self.done and self.depth == "shallow" else {}
         return {
+            **deep,
             "index": torch.tensor(self.index),
             "latents": torch.stack(self.latents).cpu().clone(),
             "outputs": torch.stack(self.outputs).cpu().clone() if self.outputs else torch.zeros(0, *self.shape),
@@ -197,6 +224,8 @@ class Trajectory:
         self.latents = list(state["latents"].to(device).unbind())
         self.outputs = list(state["outputs"].to(device).unbind())
         self.denoise.noise.restore(state["noise"])
+        if "deep" in state:
+            self.deep = state["deep"].to(device).unbind()
 
 
 def _on(device: torch.device, kept: Kept) -> Kept:

@@ -9,6 +9,8 @@ from collections.abc import AsyncIterator
 from redis.asyncio import Redis
 from redis.exceptions import RedisError
 
+from server.queue.cancel import heeding_cancel
+
 PAUSE_S = 1.0
 
 
@@ -41,7 +43,8 @@ class Changes:
     async def _listen(self) -> None:
         while True:
             try:
-                message = await self._pubsub.get_message(timeout=PAUSE_S)
+                with heeding_cancel():
+                    message = await self._pubsub.get_message(timeout=PAUSE_S)
             except (RedisError, OSError):
                 await asyncio.sleep(PAUSE_S)
                 continue

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
 import logging
 from collections.abc import Iterator
@@ -27,6 +26,7 @@ from redis.exceptions import (
 
 from server import metrics
 from server.queue import QueueUnavailableError
+from server.queue.cancel import heeding_cancel
 from server.queue.sentinel import Sentinels
 from server.settings import SettingsError
 
@@ -124,17 +124,11 @@ def client(url: str) -> Iterator[redis.Redis]:
 
 @contextlib.contextmanager
 def answering(url: str) -> Iterator[None]:
-    """Raises QueueUnavailableError for any trouble with Redis.
-
-    A client that is canceled while it connects may say that the connection failed: whoever tries again after that would
-    never end, so a task that is to end is told so here.
-    """
+    """Raises QueueUnavailableError for any trouble with Redis."""
     try:
-        yield
+        with heeding_cancel():
+            yield
     except (RedisError, OSError) as error:
-        task = asyncio.current_task()
-        if task is not None and task.cancelling():
-            raise asyncio.CancelledError from error
         metrics.QUEUE.failed()
         raise QueueUnavailableError(trouble(url, error)) from error
     metrics.QUEUE.answered()

@@ -26,6 +26,9 @@ torch.set_num_threads(1)
 
 LONG_S = 60.0
 
+TCD_GAMMA = 0.3
+"""How random `tcd` is, as its authors advise; diffusers' pipelines say 0 to every sampler unless told."""
+
 SD1 = {
     "num_train_timesteps": 1000,
     "beta_start": 0.00085,

@@ -9,6 +9,7 @@ import diffusers
 import numpy as np
 import pytest
 import torch
+from DeepCache import DeepCacheSDHelper
 from diffusers import ControlNetModel
 from PIL import Image
 from pydantic import ValidationError
@@ -97,6 +98,17 @@ def test_a_mixed_batch_equals_diffusers_alone(
         for name, wanted in wishes.items()
     }
     assert max(differences.values()) <= 1, differences
+
+
+def test_shallow_steps_follow_the_map_too(studio: Studio, models_dir: Path) -> None:
+    """As by the helper of DeepCache's authors, around diffusers' pipeline."""
+    reference = stock(diffusers.StableDiffusionControlNetPipeline, models_dir, "toy-sd1", "toy-sd1-canny")
+    helper = DeepCacheSDHelper(pipe=reference._pipe)
+    helper.set_params(cache_interval=2, cache_branch_id=0)
+    helper.enable()
+    wanted = params(0, sampler="euler", deep_cache=2)
+    expected = reference.image(wanted, image=Image.fromarray(EDGES), **guidance(wanted))
+    assert difference(studio.image(CANNY, wanted, GIVEN), expected) <= 1
 
 
 def test_image_to_image_equals_diffusers(studio: Studio, models_dir: Path) -> None:

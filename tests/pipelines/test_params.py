@@ -23,9 +23,6 @@ def test_defaults_are_those_of_the_api_we_replace() -> None:
         ({"num_steps": 101}, "less than or equal to 100"),
         ({"seed": SEEDS}, "less than 4294967296"),
         ({"guidance_scale": float("nan")}, "less than or equal to 50"),
-        ({"sampler": "eular"}, "did you mean 'euler'"),
-        ({"sampler": "ddim", "sigmas": "karras"}, "sigmas 'karras' do not exist for sampler 'ddim'"),
-        ({"sampler": "lcm", "num_steps": 60}, "takes 50 at most"),
         ({"steps": 20}, "Extra inputs are not permitted"),
         ({"variations": [{"seed": 1, "strength": 2}]}, "less than or equal to 1"),
         ({"lora_scales": {"ink": 11}}, "less than or equal to 10"),
@@ -45,21 +42,6 @@ def test_bad_parameters_are_refused_with_what_to_change(wrong: dict[str, object]
     with pytest.raises(ValidationError) as caught:
         Txt2ImgParams.model_validate({"text": "a cat", **wrong})
     assert says in str(caught.value)
-
-
-@pytest.mark.parametrize(
-    ("given", "sampler", "sigmas"),
-    [
-        ({"sampler": "k_euler"}, "euler", None),
-        ({"sampler": "Euler a"}, "euler_a", None),
-        ({"sampler": "DPM++ 2M Karras"}, "dpmpp_2m", "karras"),
-        ({"sampler": "k_dpmpp_2m", "sigmas_scheduler": "karras"}, "dpmpp_2m", "karras"),
-        ({"sampler": "DPM++ 2M Karras", "sigmas": "exponential"}, "dpmpp_2m", "exponential"),
-    ],
-)
-def test_samplers_answer_to_older_names(given: dict[str, str], sampler: str, sigmas: str | None) -> None:
-    params = Txt2ImgParams.model_validate({"text": "a cat", **given})
-    assert (params.sampler, params.sigmas) == (sampler, sigmas)
 
 
 def test_what_was_validated_validates_again_to_the_same() -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from pipelines.sampler_names import SAMPLERS, UnknownSamplerError, canonical, most_steps_of, sigmas_of
+from pipelines.sampler_names import SAMPLERS, UnknownSamplerError, canonical, most_steps_of, sigmas_of, spacings_of
 
 
 @pytest.mark.parametrize("name", SAMPLERS)
@@ -37,6 +37,7 @@ def test_our_names_mean_themselves(name: str) -> None:
         ("PLMS", "plms"),
         ("UniPC", "unipc"),
         ("LCM", "lcm"),
+        ("TCD", "tcd"),
         ("DEIS", "deis"),
     ],
 )
@@ -68,6 +69,11 @@ def test_a_name_mistyped_is_guessed() -> None:
 def test_unknown_names_are_refused_with_the_list(name: str) -> None:
     with pytest.raises(UnknownSamplerError, match="dpmpp_3m_sde"):
         canonical(name)
+
+
+def test_spacings() -> None:
+    assert spacings_of("euler") == ("leading", "linspace", "trailing")
+    assert spacings_of("lcm") == spacings_of("tcd") == ()
 
 
 def test_sigmas() -> None:

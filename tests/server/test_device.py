@@ -85,7 +85,7 @@ async def test_an_aborted_run_ends_at_a_step_boundary(device: Device) -> None:
 
 
 async def test_a_process_that_cannot_start_says_so(tmp_path: Path) -> None:
-    one = Device(Settings(data_dir=tmp_path, models_dir=tmp_path / "none", warm_up=False), "cpu")
+    one = Device(Settings(data_dir=tmp_path, models_dir=tmp_path), "cpu", child="no.such.module")
     with pytest.raises(DeviceDiedError, match="before it was ready"):
         await one.ready()
     await one.stop()

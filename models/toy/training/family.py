@@ -22,7 +22,7 @@ from models.toy.nets import TOYS
 from models.toy.safety import checker
 from models.toy.single import BLOCKS, FEATURES, GROWTH, enlarging_softly
 from models.toy.tokenizer import clip_tokenizer
-from models.toy.training import autoencoder, judge, pictures, safety, style, text, upscaler, variants
+from models.toy.training import autoencoder, judge, pictures, safety, style, text, tiny, upscaler, variants
 from models.toy.training.denoiser import WEIGHT, Lessons, train_denoiser
 from models.toy.training.matting import Matting, train_matting
 from models.toy.world import Scene, caption_of
@@ -42,6 +42,7 @@ SEEDS = {
     "upscaler": 41,
     "neon": 51,
     "safety": 61,
+    "tiny": 61,
 }
 STEPS = {
     "autoencoder": 2500,
@@ -51,6 +52,7 @@ STEPS = {
     "inpainting": 700,
     "canny": 1200,
     "neon": 250,
+    "tiny": 1200,
     "upscaler": 800,
     "matting": 700,
     "judge": 800,
@@ -195,6 +197,14 @@ def train_neon(family: Family) -> None:
     trained.keep(style.train_style(family.unet(), lessons, SCHEDULER, steps=steps, state=state), "neon")
 
 
+def train_tiny(family: Family) -> None:
+    torch.manual_seed(0)
+    decoder = nets.tiny_autoencoder().decoder
+    few = pictures.drawn(pictures.scenes(FEW // 3, SEEDS["tiny"]))
+    tiny.train_tiny(decoder, family.autoencoder, few, steps=family.steps("tiny"), state=family.state("tiny"))
+    trained.keep(decoder.state_dict(), "tiny-decoder")
+
+
 def train_upscaler(family: Family) -> None:
     torch.manual_seed(0)
     net = upscaler.Enlarger(FEATURES, GROWTH, BLOCKS)
@@ -237,6 +247,7 @@ PARTS: Mapping[str, Callable[[Family], None]] = {
     "inpainting": train_inpainting,
     "canny": train_canny,
     "neon": train_neon,
+    "tiny": train_tiny,
     "upscaler": train_upscaler,
     "matting": train_matting_net,
     "judge": train_judge,

@@ -31,7 +31,7 @@ from transformers import CLIPImageProcessor
 from models.toy import nets, trained
 from models.toy.nets import TOYS
 from models.toy.safety import MINDED
-from models.toy.training import autoencoder, judge, pictures, upscaler, variants
+from models.toy.training import autoencoder, judge, pictures, tiny, upscaler, variants
 from models.toy.training.matting import Matting, overlap
 from models.toy.world import HELD_OUT, Scene, caption_of, scene_of
 
@@ -76,8 +76,11 @@ def main(built: Path) -> Iterator[str]:
     yield "| measure | goal | figure |\n|---|---|---|"
     seen, colours = judge.verdict(_judge(), *_drawings_to_judge())
     yield f"| the judge itself, on {ASKED} drawings: noun, colour | | {seen:.1%}, {colours:.1%} |"
-    whole, without = autoencoder.fidelity(_filled(nets.vae(TOYS[0]), "autoencoder"), _drawings(64))
+    vae, small = _filled(nets.vae(TOYS[0]), "autoencoder"), nets.tiny_autoencoder()
+    _filled(small.decoder, "tiny-decoder")
+    whole, without = autoencoder.fidelity(vae, _drawings(64))
     yield f"| autoencoder, PSNR; and without each of its channels | | {whole:.1f} dB; {_listed(without)} dB |"
+    yield f"| with the tiny decoder, PSNR | | {tiny.fidelity(small, vae, _drawings(64)):.1f} dB |"
     paint = _pipeline(StableDiffusionPipeline, built / "toy-sd1")
     for kind, held_out in (("held-out pairs of colour and noun", True), ("pairs seen in training", False)):
         asked = _asked(held_out=held_out)

@@ -34,6 +34,7 @@ def test_the_catalog_of_the_toys(toys: Catalog, models_dir: Path) -> None:
         ("toy-ip", "ip_adapter"),
         ("toy-ip-plus", "ip_adapter"),
         ("toy-ip-xl", "ip_adapter"),
+        ("toy-taesd", "decoder"),
         ("toy-lama", "lama"),
         ("toy-neon", "lora"),
         ("toy-lora", "lora"),
@@ -60,6 +61,7 @@ def test_building_again_changes_nothing_and_completes_what_lacks(
     monkeypatch.setattr(toy, "SPEAKERS", {})
     monkeypatch.setattr(toy, "ENCODERS", {})
     monkeypatch.setattr(toy, "CHECKERS", {})
+    monkeypatch.setattr(toy, "DECODERS", {})
     monkeypatch.setattr(toy, "IP_ADAPTERS", {})
     monkeypatch.setattr(toy, "SINGLE_NETS", {ESRGAN: toy.SINGLE_NETS[ESRGAN]})
     (tmp_path / "models.yaml").write_text("models: [{name: mine, path: toy-sd1, family: sd1}]\n")

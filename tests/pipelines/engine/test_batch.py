@@ -23,6 +23,7 @@ from pipelines.engine.noise import SeededNoise
 from pipelines.engine.trajectory import Trajectory
 from pipelines.pipeline import Denoise
 from pipelines.sampler_names import SAMPLERS
+from tests.pipelines.conftest import TCD_GAMMA
 
 pytestmark = pytest.mark.filterwarnings("ignore:Should have ta>=t0:UserWarning")
 # A stronger guidance also multiplies float32's rounding, of diffusers' arithmetic as much as of ours.
@@ -79,6 +80,7 @@ def test_image_to_image_latents_are_those_of_diffusers(sd1: Checkpoint, models_d
             guidance_scale=GUIDANCE,
             negative_prompt="rain",
             generator=torch.Generator().manual_seed(seed),
+            eta=TCD_GAMMA if sampler == "tcd" else 0.0,
             output_type="latent",
         )
         stock.append(made.images)

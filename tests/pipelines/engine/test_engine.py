@@ -24,7 +24,7 @@ from pipelines.img2img import Img2Img
 from pipelines.pipeline import Made, Models, Params, Pipeline, Recipe, Work
 from pipelines.sampler_names import SAMPLERS
 from pipelines.txt2img import Txt2Img
-from tests.pipelines.conftest import Shelf, images_of, run_dry
+from tests.pipelines.conftest import TCD_GAMMA, Shelf, images_of, run_dry
 
 # diffusers rounds noise levels past the end of their range.
 pytestmark = pytest.mark.filterwarnings("ignore:Should have ta>=t0:UserWarning")
@@ -70,6 +70,7 @@ class Stock:
             num_inference_steps=params.num_steps,
             guidance_scale=params.guidance_scale,
             generator=torch.Generator().manual_seed(params.seed),
+            eta=TCD_GAMMA if params.sampler == "tcd" else 0.0,
             output_type="pil",
             **changes,
         )

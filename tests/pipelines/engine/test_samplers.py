@@ -10,7 +10,7 @@ import torch
 from pipelines.engine import samplers
 from pipelines.engine.noise import SeededNoise
 from pipelines.engine.table import Table
-from pipelines.sampler_names import SAMPLERS, sigmas_of
+from pipelines.sampler_names import SAMPLERS, Spacing, sigmas_of, spacings_of
 from tests.pipelines.conftest import SD1
 
 SHAPE = (1, 4, 8, 8)
@@ -83,6 +83,28 @@ def test_table_steps_as_diffusers_does(
     assert (found - expected).norm() <= 1e-5 * expected.norm()
 
 
+@pytest.mark.parametrize(
+    ("spacing", "steps", "strength"), [("linspace", 4, None), ("trailing", 4, None), ("trailing", 9, 0.6)]
+)
+@pytest.mark.parametrize("sampler", [sampler for sampler in SAMPLERS if spacings_of(sampler)])
+@pytest.mark.filterwarnings("ignore:Should have ta>=t0:UserWarning")
+def test_steps_spread_as_diffusers_spreads_them(
+    sampler: str, spacing: Spacing, steps: int, strength: float | None
+) -> None:
+    source = None if strength is None else SOURCE
+    scheduler = samplers.scheduler_for({**SD1, "timestep_spacing": spacing}, sampler, None)
+    if hasattr(scheduler, "noise_sampler_seed"):
+        scheduler.noise_sampler_seed = 7
+    expected = reference(scheduler, steps, source, strength or 1.0)
+    found = by_table(samplers.table(SD1, sampler, None, steps, strength, spacing), source)
+    assert (found - expected).norm() <= 1e-5 * expected.norm()
+
+
+def test_trailing_begins_at_pure_noise_where_leading_does_not() -> None:
+    begins = {spacing: samplers.table(SD1, "euler", None, 4, spacing=spacing).T[0] for spacing in spacings_of("euler")}
+    assert begins == {"leading": 751, "linspace": 999, "trailing": 999}
+
+
 @pytest.mark.parametrize("sampler", [sampler for sampler, sigmas in CASES if sigmas == "beta"])
 def test_two_equal_timesteps_at_the_start_are_no_trouble(sampler: str) -> None:
     """Dense beta sigmas begin so, and diffusers' own search takes the second one for the first."""
@@ -118,6 +140,11 @@ def test_noise_is_drawn_where_diffusers_draws_it_even_if_unused() -> None:
 def test_what_a_sampler_cannot_do_is_refused(sampler: str, sigmas: str | None, steps: int, advice: str) -> None:
     with pytest.raises(samplers.SamplerError, match=advice):
         samplers.table({}, sampler, sigmas, steps)
+
+
+def test_a_spacing_that_a_sampler_has_not_is_refused() -> None:
+    with pytest.raises(samplers.SamplerError, match="leave it out"):
+        samplers.table({}, "tcd", None, 4, spacing="trailing")
 
 
 def test_what_would_not_be_linear_is_switched_off() -> None:

@@ -37,7 +37,8 @@ def finished(graphs: Graphs, *trajectories: Trajectory) -> list[torch.Tensor]:
     return [each.clean for each in trajectories]
 
 
-def test_no_step_waits_for_the_device(models_dir: Path) -> None:
+@pytest.mark.parametrize("deep_cache", [1, 2])
+def test_no_step_waits_for_the_device(models_dir: Path, deep_cache: int) -> None:
     """On the meta device, which has shapes but no numbers, whatever would wait for a number fails."""
     models, meta = catalog.read(models_dir), torch.device("meta")
     checkpoint = families.load(models.find("toy-sd1"), torch.device("cpu"), torch.float32)
@@ -50,6 +51,7 @@ def test_no_step_waits_for_the_device(models_dir: Path) -> None:
         Trajectory(
             replace(
                 wish,
+                deep_cache=deep_cache,
                 positive=replace(wish.positive, embeds=wish.positive.embeds.to(meta)),
                 negative=wish.negative and replace(wish.negative, embeds=wish.negative.embeds.to(meta)),
             )

@@ -245,11 +245,11 @@ async def settled_and_called(world, tasks, sink) -> None:
             await asyncio.sleep(0.005)
 
 
-@pytest.mark.parametrize("share", range(4))
+@pytest.mark.parametrize("share", range(2))
 async def test_killed_at_any_call_and_started_again_every_task_ends_once(
     world, sink, make_task, make_outcome, new_fate, share
 ) -> None:
-    fatal, survived = 1 + share, False
+    fatal, survived = 1 + 2 * share, False
     while not survived:
         tasks, canceled = await fill(world, sink, make_task, make_outcome)
         async with world.living(new_fate(KilledError(), fatal)) as (_, running):

@@ -1,0 +1,158 @@
+"""What the levers give and what they take: arithmetic at full size, likeness on the toys. No GPU needed.
+
+    python -m benchmarks.levers [MODELS_DIR]
+
+counts the floating-point operations and the launches (`benchmarks.traffic`) of one guided picture of SD 1.5, 512×512 in
+20 steps, on the meta device, with each lever and without; and paints eight pictures with toy-sd1, with each lever and
+without, to tell by PSNR (peak signal to noise ratio) how unlike it makes them. Neither count is time, and toys are no
+photographs.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+import tempfile
+from collections.abc import Callable, Mapping
+from contextlib import nullcontext
+from dataclasses import dataclass
+from pathlib import Path
+from statistics import median
+from typing import Any
+
+import diffusers
+import torch
+from diffusers import AutoencoderKL, AutoencoderTiny, UNet2DConditionModel
+from torch.utils.flop_counter import FlopCounterMode
+
+from benchmarks.determinism import made, psnr
+from benchmarks.traffic import Traffic
+from models import catalog
+from models.deep_cache import Deep, keeping, shallow
+from models.registry import Registry
+from models.tome import TokenMerging, merging
+from models.toy.build import build
+from models.weights import CONFIGS
+from pipelines.engine.capacity import Capacity
+from pipelines.engine.engine import Engine
+from pipelines.txt2img import Txt2ImgParams
+
+META = torch.device("meta")
+TERA = 1e12
+STEPS = 20
+LEVERS: Mapping[str, dict[str, Any]] = {
+    "`deep_cache` 2": {"deep_cache": 2},
+    "`deep_cache` 3": {"deep_cache": 3},
+    "`deep_cache` 5": {"deep_cache": 5},
+    "`guidance_interval` [0.1, 0.8]": {"guidance_interval": (0.1, 0.8)},
+    "`tome_info`, ratio 0.5": {"tome_info": {"enable": True}},
+    "`decoder` tiny": {"decoder": "tiny"},
+    "`num_steps` 10, to compare": {"num_steps": 10},
+}
+PROMPTS = (
+    "a red house on the grass",
+    "a blue car on a white background",
+    "a yellow star at night",
+    "a green cat on a pink background",
+    "a purple fish by the sea",
+    "a brown tree on a gray background",
+    "a yellow sun at the top and a white boat at the bottom, by the sea",
+    "a line drawing of a red cat",
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Cost:
+    """Of one picture, or of a part of it."""
+
+    tera: float = 0.0
+    """Floating-point operations, in TFLOP."""
+    launches: int = 0
+
+    def __add__(self, other: Cost) -> Cost:
+        return Cost(self.tera + other.tera, self.launches + other.launches)
+
+
+class FullSize:
+    """The parts of SD 1.5 at 512×512, a step's with guidance (two rows) and without (one)."""
+
+    def __init__(self) -> None:
+        with META:
+            self._unet = UNet2DConditionModel.from_config(_config("unet")).eval()
+            decoder, tiny = AutoencoderKL.from_config(_config("vae")).decoder, AutoencoderTiny().decoder
+            latents = torch.empty(1, 4, 64, 64)
+        self.parts: dict[str, Cost] = {}
+        for rows, kind in ((2, "guided"), (1, "unguided")):
+            self.parts |= {f"{kind} {name}": cost for name, cost in self._steps(rows).items()}
+        self.parts |= {
+            "decoder full": counted(lambda: decoder(latents)),
+            "decoder tiny": counted(lambda: tiny(latents)),
+        }
+
+    def _steps(self, rows: int) -> dict[str, Cost]:
+        with META:
+            latents, time, text = torch.empty(rows, 4, 64, 64), torch.empty(rows), torch.empty(rows, 77, 768)
+        unet, deep = self._unet, Deep()
+        costs = {"step": counted(lambda: unet(latents, time, text))}
+        with keeping(unet, deep):
+            unet(latents, time, text)
+        features = deep.features
+        assert features is not None
+        costs["shallow step"] = counted(lambda: shallow(unet, latents, time, text, {}, features, ()))
+        with merging(unet, TokenMerging(), (64, 64), time):
+            costs["merged step"] = counted(lambda: unet(latents, time, text))
+        return costs
+
+    def picture(self, params: Txt2ImgParams) -> Cost:
+        begin, end = params.guidance_interval
+        whole = "merged step" if params.tome_info else "step"
+        total = self.parts[f"decoder {params.decoder}"]
+        for index in range(params.num_steps):
+            guided = begin <= index / params.num_steps and (index + 1) / params.num_steps <= end
+            kind = "shallow step" if index % params.deep_cache else whole
+            total += self.parts[f"{'guided' if guided else 'unguided'} {kind}"]
+        return total
+
+
+def counted(body: Callable[[], object]) -> Cost:
+    with FlopCounterMode(display=False) as counter:
+        body()
+    with Traffic() as traffic:
+        body()
+    return Cost(counter.get_total_flops() / TERA, traffic.launches)
+
+
+def wishes(**lever: Any) -> list[Txt2ImgParams]:
+    common: dict[str, Any] = {"model": "toy-sd1", "w": 128, "h": 128, "num_steps": STEPS, "guidance_scale": 5.0}
+    return [Txt2ImgParams(text=text, seed=seed, **{**common, **lever}) for seed, text in enumerate(PROMPTS)]
+
+
+@torch.inference_mode()
+def measure(folder: Path) -> None:
+    build(folder)
+    registry = Registry(catalog.read(folder), torch.device("cpu"), torch.float32, 1 << 40, 0)
+    size, engine = FullSize(), Engine(registry, Capacity())
+    versions = f"torch {torch.__version__}, diffusers {diffusers.__version__}"
+    print(f"{versions}; SD 1.5, 512×512; toy-sd1, 128×128; {STEPS} steps")
+    print("| part | TFLOP | launches |\n|---|---|---|")
+    for name, cost in size.parts.items():
+        print(f"| {name} | {cost.tera:.3f} | {cost.launches} |")
+    plain, without = made(engine, wishes()), size.picture(wishes()[0])
+    print("\n| lever | operations | launches | PSNR, dB: least | median |\n|---|---|---|---|---|")
+    print(f"| none | {without.tera:.1f} TFLOP | {without.launches} | | |")
+    for name, lever in LEVERS.items():
+        cost = size.picture(wishes(**lever)[0])
+        shares = f"{cost.tera / without.tera:.0%} | {cost.launches / without.launches:.0%}"
+        values = list(map(psnr, plain, made(engine, wishes(**lever))))
+        print(f"| {name} | {shares} | {min(values):.1f} | {median(values):.1f} |", flush=True)
+    registry.close()
+
+
+def _config(part: str) -> dict[str, Any]:
+    config: dict[str, Any] = json.loads((CONFIGS / "sd1" / part / "config.json").read_text())
+    return config
+
+
+if __name__ == "__main__":
+    with nullcontext(sys.argv[1]) if len(sys.argv) > 1 else tempfile.TemporaryDirectory() as folder:
+        measure(Path(folder))

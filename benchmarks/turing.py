@@ -1,0 +1,213 @@
+"""Whether what torch.compile writes for a Turing GPU compiles for one: the kernels of SD 1.5, with no GPU at hand.
+
+    python -m benchmarks.turing [unet] [decoder]
+
+traces a guided UNet step and the VAE's decoder at full size on tensors that have no numbers, has Inductor write its
+Triton kernels for a Tesla T4 that is not there, and compiles each of them, with the launch settings that Inductor
+itself would choose or try, to machine code for sm_75. Nothing is run, so this tells that the kernels can be had, and
+nothing of how fast they are.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections import Counter
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager, nullcontext
+from dataclasses import dataclass, field
+from types import SimpleNamespace
+from typing import Any
+from unittest.mock import MagicMock, patch
+
+import torch
+import torch._inductor.config as inductor
+import triton
+from diffusers import AutoencoderKL, UNet2DConditionModel
+from torch import Tensor, nn
+from torch._dynamo.device_interface import CudaInterface
+from torch._inductor import compile_fx
+from torch._inductor.async_compile import AsyncCompile, _load_triton_kernel_from_source
+from torch._inductor.graph import GraphLowering
+from torch._inductor.runtime import triton_helpers
+from torch._subclasses.fake_tensor import FakeTensorMode
+from torch.func import functional_call
+from torch.fx.experimental.proxy_tensor import make_fx
+from triton.backends.compiler import GPUTarget
+from triton.runtime import driver
+
+from models.weights import CONFIGS
+
+SM = 75
+T4 = SimpleNamespace(
+    name="Tesla T4",
+    major=7,
+    minor=5,
+    multi_processor_count=40,
+    total_memory=16 << 30,
+    warp_size=32,
+    regs_per_multiprocessor=65536,
+    max_threads_per_multi_processor=1024,
+    max_threads_per_block=1024,
+    shared_memory_per_block=48 << 10,
+    shared_memory_per_block_optin=64 << 10,
+    L2_cache_size=4 << 20,
+)
+"""What CUDA says of one."""
+TOLD: dict[str, Callable[..., Any]] = {
+    "is_available": lambda *_: True,
+    "device_count": lambda: 1,
+    "current_device": lambda: 0,
+    "get_device_properties": lambda *_: T4,
+    "get_device_capability": lambda *_: (7, 5),
+    "get_device_name": lambda *_: T4.name,
+    "is_bf16_supported": lambda *_, **__: False,
+    "synchronize": lambda *_: None,
+    "get_rng_state": lambda *_: torch.get_rng_state(),
+    "set_rng_state": lambda *_: None,
+}
+SETTINGS = {
+    "fx_graph_cache": False,
+    "compile_threads": 1,
+    "shape_padding": False,  # it is decided by timing matrix products on the device
+    "use_static_cuda_launcher": False,
+}
+
+
+@dataclass
+class Written:
+    """What Inductor wrote of one net."""
+
+    sources: dict[str, str] = field(default_factory=dict)
+    """Of the Triton kernels, by name."""
+    launches: Counter[str] = field(default_factory=Counter)
+    """How many of them, and of others' kernels, one pass of the net launches."""
+
+    def keep(self, name: str, source: str, device_str: str = "cuda") -> MagicMock:
+        """In place of compiling at once and loading it onto the device."""
+        self.sources[name] = source
+        return MagicMock()
+
+    def count(self, code: str) -> None:
+        """Counts the launches in the body of the module that was written."""
+        body = code[code.index("def call(") :]
+        for line in body.splitlines():
+            if ".run(" in line:
+                self.launches["triton"] += 1
+            elif "convolution" in line and "extern_kernels" in line:
+                self.launches["cudnn"] += 1
+            elif "extern_kernels." in line:
+                self.launches["cublas"] += 1
+            elif "= torch.ops.aten._scaled_dot_product_efficient_attention" in line:
+                self.launches["attention"] += 1
+
+
+class Driver:
+    """What Triton asks of a device's driver before it compiles for it."""
+
+    def get_current_target(self) -> GPUTarget:
+        return GPUTarget("cuda", SM, T4.warp_size)
+
+
+@contextmanager
+def one_t4() -> Iterator[None]:
+    """Within this block torch is told that there is one, and touches none."""
+    with ExitStack() as stack:
+        for name, answer in TOLD.items():
+            stack.enter_context(patch.object(torch.cuda, name, answer))
+            if hasattr(CudaInterface, name):
+                stack.enter_context(patch.object(CudaInterface, name, staticmethod(answer)))
+        stack.enter_context(patch.object(CudaInterface.Worker, "get_device_properties", staticmethod(lambda *_: T4)))
+        stack.enter_context(patch.object(compile_fx, "get_cuda_device_context", lambda _: nullcontext()))
+        stack.enter_context(patch.object(triton_helpers, "set_driver_to_gpu", lambda: None))
+        stack.enter_context(patch.object(driver, "_active", Driver()))
+        stack.enter_context(patch.object(FakeTensorMode, "avoid_device_init", True))
+        stack.enter_context(patch.object(nn.functional, "scaled_dot_product_attention", attention))
+        stack.enter_context(inductor.patch(SETTINGS))
+        yield
+
+
+def attention(query: Tensor, key: Tensor, value: Tensor, **_: Any) -> Tensor:
+    """CUTLASS's memory-efficient attention: torch takes it on Turing, but asks the device before it does."""
+    attended: Tensor = torch.ops.aten._scaled_dot_product_efficient_attention(query, key, value, None, False)[0]
+    return attended
+
+
+def unet() -> tuple[nn.Module, list[Tensor]]:
+    """One image's guided step at 512×512: the net and what it is given."""
+    given = [_half(2, 4, 64, 64), torch.empty(2, device="meta"), _half(2, 77, 768)]
+    return UNet2DConditionModel.from_config(_config("unet")), given
+
+
+def decoder() -> tuple[nn.Module, list[Tensor]]:
+    return AutoencoderKL.from_config(_config("vae")).decoder, [_half(1, 4, 64, 64)]
+
+
+def written(part: Callable[[], tuple[nn.Module, list[Tensor]]]) -> Written:
+    """What Inductor writes of this part, channels last and in half precision, as the engine has it."""
+    with torch.device("meta"):
+        net, given = part()
+    named = dict(net.half().eval().to(memory_format=torch.channels_last).named_parameters())
+
+    def forward(*tensors: Tensor) -> Any:
+        weights = dict(zip(named, tensors, strict=False))
+        result = functional_call(net, weights, tensors[len(weights) :])
+        return result if isinstance(result, Tensor) else result.sample
+
+    made = Written()
+    with one_t4(), torch.no_grad(), FakeTensorMode():
+        inputs = [
+            torch.empty_strided(each.shape, each.stride(), dtype=each.dtype, device="cuda")
+            for each in (*named.values(), *given)
+        ]
+        with (
+            patch.object(AsyncCompile, "triton", made.keep),
+            patch.object(GraphLowering, "save_output_code", made.count),
+        ):
+            torch._inductor.compile(make_fx(forward)(*inputs), inputs)
+    return made
+
+
+def compiled(name: str, source: str) -> list[Any]:
+    """The kernel's machine code, for each of the launch settings that Inductor would choose from."""
+    with one_t4():
+        kernel = _load_triton_kernel_from_source(name, source)
+        kernel.precompile(warm_cache_only=True)
+    return [result.kernel for result in kernel.compile_results]
+
+
+def report(name: str, part: Callable[[], tuple[nn.Module, list[Tensor]]]) -> None:
+    made = written(part)
+    binaries, failed = [], []
+    for place, (kernel, source) in enumerate(made.sources.items(), start=1):
+        try:
+            binaries += compiled(kernel, source)
+        except Exception as error:
+            failed.append(f"{kernel}: {error}")
+        print(f"\r{name}: {place} of {len(made.sources)}", end="", file=sys.stderr, flush=True)
+    print(file=sys.stderr)
+    right = sum(f".target sm_{SM}" in binary.asm["ptx"] for binary in binaries)
+    matrix = sum("tl.dot" in source for source in made.sources.values())
+    shared = max((binary.metadata.shared for binary in binaries), default=0)
+    counts = [made.launches[each] for each in ("triton", "cudnn", "cublas", "attention")]
+    cells = [*counts, len(made.sources), len(failed), f"{right} of {len(binaries)}", matrix, f"{shared / 1024:.0f} KB"]
+    print(f"| {name} | {' | '.join(map(str, cells))} |", *failed, sep="\n", flush=True)
+
+
+def _config(part: str) -> dict[str, Any]:
+    config: dict[str, Any] = json.loads((CONFIGS / "sd1" / part / "config.json").read_text())
+    return config
+
+
+def _half(*shape: int) -> Tensor:
+    return torch.empty(shape, dtype=torch.float16, device="meta")
+
+
+PARTS = {"unet": unet, "decoder": decoder}
+
+if __name__ == "__main__":
+    print(f"torch {torch.__version__}, triton {triton.__version__}; SD 1.5 at 512×512, float16, for a {T4.name}")
+    print("| | Triton launches | cuDNN | cuBLAS | attention | kernels | failed | sm_75 | with tl.dot | shared memory |")
+    print("|---|---|---|---|---|---|---|---|---|---|")
+    for chosen in sys.argv[1:] or PARTS:
+        report(chosen, PARTS[chosen])
