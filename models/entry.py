@@ -25,6 +25,7 @@ Family = Literal[
     "embedding",
     "captioner",
     "enhancer",
+    "safety",
 ]
 
 DIFFUSION: frozenset[str] = frozenset(get_args(Painting))
@@ -36,8 +37,7 @@ GUIDES = frozenset({"controlnet", "annotator"})
 SPEAKING = frozenset({"captioner", "enhancer"})
 """The families that answer in words; each model is a folder as transformers saves it."""
 
-
-FOLDERS = SPEAKING | {"decoder"}
+FOLDERS = SPEAKING | {"decoder", "safety"}
 """The families whose models are folders with a `config.json`, as `save_pretrained` writes them."""
 
 

@@ -17,6 +17,7 @@ from models import (
     ip_adapter,
     lora,
     matting,
+    safety,
     sd1,
     sdxl,
     tiny_decoder,
@@ -53,6 +54,7 @@ _LOADERS: dict[str, Callable[[ModelEntry, torch.device, torch.dtype], Resident]]
     "matting": matting.load,
     "captioner": captioner.load,
     "enhancer": enhancer.load,
+    "safety": safety.load,
 }
 
 

@@ -16,6 +16,7 @@ from models.families import Resident
 from models.ip_adapter import IPAdapter
 from models.lora import Lora
 from models.matting import Matting
+from models.safety import Safety
 from models.tiny_decoder import TinyDecoder
 from models.upscaler import Upscaler
 
@@ -105,6 +106,9 @@ class Hold:
 
     def enhancer(self, name: str) -> Enhancer:
         return self._a(Enhancer, name, "write prompts", "enhancer")
+
+    def safety(self, name: str) -> Safety:
+        return self._a(Safety, name, "judge a picture", "safety")
 
     def _a(self, kind: type[M], name: str, deed: str, family: str) -> M:
         model = self._registry.model(self, name)

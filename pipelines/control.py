@@ -23,7 +23,7 @@ from pipelines.guidance import (
 )
 from pipelines.guided import painted, repainted
 from pipelines.params import ImageParams
-from pipelines.pipeline import Made, Models, Pipeline, Recipe, Work
+from pipelines.pipeline import USE_AUDIT, Made, Models, Pipeline, Recipe, Work
 from pipelines.references import ImageRef, OptionalImage
 
 if TYPE_CHECKING:
@@ -60,7 +60,7 @@ class GuidedParams(ImageParams):
     hint_starts: dict[Hint, Share] = Field({}, description="By hint: share of the steps after which it is followed.")
     hint_ends: dict[Hint, Share] = Field({}, description="By hint: share of the steps up to which it is followed.")
     no_switch: bool = Field(False, description="Accepted for old clients; has no bearing.")
-    use_audit: bool = Field(False, description="Accepted for old clients; has no bearing.")
+    use_audit: bool = Field(False, description=USE_AUDIT)
     use_latent_guidance: bool = Field(False, description="Not offered; false only.")
     reference_fidelity: float = Field(0.0, description="Not offered; 0 only.")
 
@@ -150,6 +150,8 @@ G = TypeVar("G", bound=GuidedParams)
 
 class Guided(Pipeline[G]):
     """A picture painted anew, or painted over, so that it follows maps."""
+
+    audited = "on_request"
 
     @abstractmethod
     def guides(self, params: G) -> tuple[Guide, ...]:

@@ -27,7 +27,7 @@ from pipelines.guidance import (
 )
 from pipelines.guided import painted, repainted
 from pipelines.painting import PaintParams, paint
-from pipelines.pipeline import Made, Models, Pipeline, Recipe, Work
+from pipelines.pipeline import USE_AUDIT, Made, Models, Pipeline, Recipe, Work
 from pipelines.references import OptionalImage
 
 if TYPE_CHECKING:
@@ -98,7 +98,7 @@ class StartParams(PaintParams):
     )
     fidelity: float = Field(0.05, ge=0, le=0.99, description="Closeness to `url`, where that is given.")
     use_inpainting: bool = Field(False, description="With a mask: use the inpainting model of `model`.")
-    use_audit: bool = Field(False, description="Accepted for old clients; has no bearing.")
+    use_audit: bool = Field(False, description=USE_AUDIT)
 
     @model_validator(mode="before")
     @classmethod
@@ -158,6 +158,8 @@ S = TypeVar("S", bound=StartParams)
 
 class GuidedStart(Pipeline[S]):
     """Whatever is given, painted so that it follows maps."""
+
+    audited = "on_request"
 
     @abstractmethod
     def guides(self, params: S) -> tuple[Guide, ...]:

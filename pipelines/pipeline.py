@@ -8,7 +8,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Generator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, Literal, Protocol, TypeVar
 
 from pydantic import BaseModel, ConfigDict
 
@@ -121,6 +121,8 @@ class Made:
     """The control maps that the images follow."""
     answer: Mapping[str, Any] | None = None
     """What a task says rather than draws, as plain JSON."""
+    reasons: Sequence[str] = ()
+    """Of the images and then the hints: why the audit withholds it, or nothing; empty if all may be handed out."""
 
 
 T = TypeVar("T")
@@ -177,6 +179,10 @@ class Work:
         return self.images * (self.pixels / (512 * 512)) * (self.steps / 20)
 
 
+Audited = Literal["always", "on_request", "never"]
+USE_AUDIT = "Have what is drawn judged before it is handed out, where the operator has set up an audit."
+
+
 class Pipeline(ABC, Generic[P]):
     """A task type. One file beside this one holds one subclass; `pipelines` finds it by itself."""
 
@@ -186,6 +192,8 @@ class Pipeline(ABC, Generic[P]):
     Params: type[P]
     families: frozenset[str] = DIFFUSION
     """What the model that a task names may be."""
+    audited: Audited = "always"
+    """Whether what it draws is judged, where the operator has pictures judged at all; on request: by `use_audit`."""
     answers: tuple[Any, ...] = ()
     """If it says rather than draws: what its answer's one value may hold, which tells what it can be used for."""
 

@@ -74,6 +74,7 @@ class Upscale(Pipeline[UpscaleParams]):
     title = "Super-resolution"
     Params = UpscaleParams
     families = frozenset({"upscaler"})
+    audited = "never"
 
     def needs(self, params: UpscaleParams) -> tuple[str, ...]:
         return (params.upscaler,)

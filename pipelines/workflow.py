@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Self
 from pydantic import Field, ValidationError, field_validator, model_validator
 
 from pipelines.nodes import TO_COME, Injection, Key, Node, checked, provisional
-from pipelines.pipeline import Made, Models, Params, Pipeline, Recipe, Steps, Work
+from pipelines.pipeline import USE_AUDIT, Made, Models, Params, Pipeline, Recipe, Steps, Work
 from pipelines.together import together
 
 if TYPE_CHECKING:
@@ -30,7 +30,7 @@ class WorkflowParams(Params):
     )
     caches: None = Field(None, description="Not offered; null only.")
     save_intermediate_to_private: bool = Field(True, description="Of no bearing: all results are private here.")
-    use_audit: bool = Field(False, description="Of no bearing.")
+    use_audit: bool = Field(False, description=f"{USE_AUDIT} That of a node is of no bearing.")
     callback_url: str = Field("", max_length=2048, description="Kept for old clients; the envelope's notify_url wins.")
 
     @field_validator("nodes")
@@ -94,6 +94,7 @@ class Workflow(Pipeline[WorkflowParams]):
     names = ("workflow",)
     title = "Workflow"
     Params = WorkflowParams
+    audited = "on_request"
 
     def needs(self, params: WorkflowParams) -> tuple[str, ...]:
         asked = params.provisional

@@ -115,7 +115,7 @@ class Attempt:
     def _trace(self, finished: Finished) -> None:
         """The device is asked nothing while it works, so what it did is traced from its end backwards."""
         ended_at = time.time()
-        for part in ("decode", "denoise", "prepare", "load"):
+        for part in ("audit", "decode", "denoise", "prepare", "load"):
             seconds = finished.parts.get(part, 0.0) or finished.seconds.get(part, 0.0)
             if seconds:
                 past(part, ended_at - seconds, ended_at)
@@ -151,7 +151,13 @@ class Attempt:
             *((pixels, seed, "image") for pixels, seed in zip(made.images, seeds, strict=True)),
             *((pixels, None, "hint") for pixels in made.hints),
         ]
-        return tuple([await self._store_one(index, *one) for index, one in enumerate(every)])
+        reasons = made.reasons or [""] * len(every)
+        return tuple(
+            [
+                self._withheld(*one, reason) if reason else await self._store_one(index, *one)
+                for index, (one, reason) in enumerate(zip(every, reasons, strict=True))
+            ]
+        )
 
     async def _store_one(self, index: int, pixels: np.ndarray, seed: int | None, kind: Kind) -> Image:
         task = self.lease.task
@@ -173,6 +179,14 @@ class Attempt:
             format=task.output.format,
             seed=seed,
             kind=kind,
+        )
+
+    def _withheld(self, pixels: np.ndarray, seed: int | None, kind: Kind, reason: str) -> Image:
+        """No file: nothing of it is stored anywhere."""
+        height, width = pixels.shape[:2]
+        written = self.lease.task.output.format
+        return Image(
+            key="", width=width, height=height, bytes=0, sha256="", format=written, seed=seed, kind=kind, reason=reason
         )
 
     async def _while_bucket_is_away(self, work: Callable[[], Awaitable[T]]) -> T:

@@ -12,7 +12,7 @@ import signal
 import sys
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from multiprocessing.connection import Connection
 from pathlib import Path
 from queue import Empty, SimpleQueue
@@ -23,6 +23,7 @@ import pipelines
 from models import catalog
 from models.families import dtype_for
 from models.registry import Registry
+from pipelines.engine.audit import Audit, AuditError
 from pipelines.engine.capacity import Capacity
 from pipelines.engine.engine import Engine
 from pipelines.engine.events import Advanced, Event, Failed, Finished
@@ -43,6 +44,8 @@ MODELS_SHARE = 0.7
 """Of the device's memory; the rest is for activations."""
 STEPS_SHARE = 0.9
 """Of the device's memory, for models and steps together; the rest is for decoding and for what CUDA keeps."""
+TOLD = ("internal", AuditError.code)
+"""Failures that the log tells of: they are no user's fault."""
 AT_HAND = 2
 """Tasks that the engine is given at least, so that the next one is there when one ends."""
 
@@ -115,10 +118,10 @@ class DeviceLoop:
                 self._outbox.put(messages.Advanced(attempt, step, steps, preview))
             case Finished(attempt, made, load_s, run_s, parts):
                 self._running.discard(attempt)
-                self._outbox.put(messages.Finished(attempt, made, {"load": load_s, "run": run_s}, parts))
+                self._outbox.put(messages.Finished(attempt, made, *_stages(load_s, run_s, parts)))
             case Failed(attempt, code, message, trace):
                 self._running.discard(attempt)
-                if code == "internal":
+                if code in TOLD:
                     with about(attempt=attempt):
                         log.error("attempt %s: %s\n%s", attempt, message, trace)
                 self._outbox.put(messages.Failed(attempt, code, message))
@@ -156,6 +159,14 @@ class DeviceLoop:
                 self._connection.send(self._outbox.get())
         except OSError:
             os._exit(0)
+
+
+def _stages(load_s: float, run_s: float, parts: Mapping[str, float]) -> tuple[dict[str, float], dict[str, float]]:
+    """Seconds by stage, of which the audit is one, and what those of `run` went into."""
+    working = {part: seconds for part, seconds in parts.items() if part != "audit"}
+    if "audit" not in parts:
+        return {"load": load_s, "run": run_s}, working
+    return {"load": load_s, "run": run_s - parts["audit"], "audit": parts["audit"]}, working
 
 
 def _continued(state: bytes) -> Parked | None:
@@ -200,8 +211,8 @@ def _used(device: torch.device) -> int:
     return int(Path("/proc/self/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE")
 
 
-def _warm_up(registry: Registry, name: str, capacity: Capacity, memory: Memory, graphs: Graphs) -> None:
-    with registry.acquire([name]) as hold:
+def _warm_up(registry: Registry, name: str, judge: str, capacity: Capacity, memory: Memory, graphs: Graphs) -> None:
+    with registry.acquire([name, judge] if judge else [name]) as hold:
         while not hold.wait(60):
             log.info("loading %s", name)
         warm_up(hold.checkpoint(name), capacity, memory=memory, graphs=graphs)
@@ -221,8 +232,9 @@ def main() -> None:
     capacity, graphs = Capacity(), Graphs(capture_on(device))
     memory = Memory(_free_for(registry, graphs, device))
     if settings.warm_up:
-        _warm_up(registry, models.default.name, capacity, memory, graphs)
-    DeviceLoop(connection, Engine(registry, capacity, memory, graphs), registry, device).run()
+        _warm_up(registry, models.default.name, settings.audit, capacity, memory, graphs)
+    audit = Audit(settings.audit, settings.audit_all)
+    DeviceLoop(connection, Engine(registry, capacity, memory, graphs, audit), registry, device).run()
 
 
 if __name__ == "__main__":

@@ -78,7 +78,7 @@ class Advanced:
 
 @dataclass(frozen=True, slots=True)
 class Finished:
-    """From the device: what became of the task, and seconds by stage: load, run."""
+    """From the device: what became of the task, and seconds by stage: load, run, audit."""
 
     attempt: str
     made: Made

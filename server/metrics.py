@@ -104,7 +104,10 @@ TASKS_ENDED = _counter("controller", "hua_tasks_ended", "Tasks settled, by how t
 FAILURES = _counter(
     "controller", "hua_failures", "Tasks settled as failed, by the failure's code; poison is one.", "code"
 )
-IMAGES_MADE = _counter("controller", "hua_images_made", "Images of tasks that succeeded, hints not counted.", "type")
+IMAGES_MADE = _counter(
+    "controller", "hua_images_made", "Images of tasks that succeeded; no hints, nothing withheld.", "type"
+)
+IMAGES_WITHHELD = _counter("controller", "hua_images_withheld", "Images and hints that the audit withholds.", "type")
 TASK_SECONDS = _histogram(
     "controller",
     "hua_task_seconds",
@@ -117,8 +120,8 @@ STAGE_SECONDS = _histogram(
     "worker, controller",
     "hua_stage_seconds",
     "Time a task spends in each stage: wait (for a worker), fetch, load (waiting for models), prepare (prompt and "
-    "source encoded), denoise (steps or tiles), decode, encode (PNG, JPEG, WebP), upload, settle (from the end of "
-    "the work to its manifest), callback (one try).",
+    "source encoded), denoise (steps or tiles), decode, audit, encode (PNG, JPEG, WebP), upload, settle (from the end "
+    "of the work to its manifest), callback (one try).",
     "stage",
     buckets=LONG_S,
 )

@@ -6,7 +6,7 @@ import re
 from dataclasses import dataclass
 
 from models import catalog
-from models.catalog import Catalog
+from models.catalog import Catalog, MisfitError, UnknownModelError
 from server.broker import Broker
 from server.bucket import Bucket
 from server.clock import Clock
@@ -34,6 +34,8 @@ class Services:
     @classmethod
     def from_settings(cls, settings: Settings) -> Services:
         """Opens everything; raises SettingsError for an address that no implementation answers to."""
+        models = catalog.read(settings.models_path)
+        check_audit(settings, models)
         queue = _queue(settings)
         clock = Clock(queue)
         return cls(
@@ -42,7 +44,7 @@ class Services:
             queue=queue,
             clock=clock,
             bucket=bucket_of(settings),
-            catalog=catalog.read(settings.models_path),
+            catalog=models,
             egress=Egress(allow=settings.egress_allow),
             links=Links(settings.secret_bytes, public_url(settings), clock),
             tenants=Tenants(settings, clock),
@@ -51,6 +53,15 @@ class Services:
     async def close(self) -> None:
         await self.queue.close()
         await self.broker.close()
+
+
+def check_audit(settings: Settings, models: Catalog) -> None:
+    """Raises SettingsError if HUA_AUDIT names no model that can judge: without one nothing could be handed out."""
+    try:
+        if settings.audit:
+            models.refuse_unless(models.find(settings.audit), {"safety"})
+    except (UnknownModelError, MisfitError) as error:
+        raise SettingsError(f"HUA_AUDIT={settings.audit}: {error}") from error
 
 
 def public_url(settings: Settings) -> str:

@@ -90,6 +90,12 @@ class Settings(BaseSettings):
     )
     host_memory: ByteSize = Field(ByteSize(8 << 30), description="Bytes of evicted models to keep in host memory.")
     warm_up: bool = Field(True, description="Load the default model and time its steps before taking tasks.")
+    audit: str = Field(
+        "", description="Model of family safety that judges what is drawn before it is handed out; empty: no audit."
+    )
+    audit_all: bool = Field(
+        False, description="Audit img2img.sr too, and control tasks and workflows that do not ask by use_audit."
+    )
     retention: Retention = Field("24h", description="How long images live unless the task says: 5m, 24h, 7d, 30d.")
     task_limit: int = Field(64, ge=1, description="Unfinished tasks that one tenant may have.")
     max_pixels: int = Field(2048 * 2048, ge=64 * 64, description="Largest image that a task may ask for, in pixels.")

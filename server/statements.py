@@ -31,7 +31,7 @@ class Sum(BaseModel):
     canceled: int = 0
     images: int = 0
     cost: float = Field(0.0, description="Work asked for, in units of one 512×512 image at 20 steps.")
-    charge: float = Field(0.0, description="The work of tasks that succeeded.")
+    charge: float = Field(0.0, description="The work of tasks that succeeded, but for images that the audit withholds.")
     device_s: float = Field(0.0, description="Seconds spent with a device.")
 
     def add(self, usage: Usage) -> None:

@@ -74,7 +74,7 @@ class Task(Frozen):
 
 
 class Image(Frozen):
-    """One result image, as it lies in the bucket."""
+    """One result image, as it lies in the bucket; one that the audit withholds is no file, and its key is empty."""
 
     key: str
     width: int
@@ -85,6 +85,12 @@ class Image(Frozen):
     seed: int | None = None
     kind: Kind = "image"
     """A hint is a control map that the images follow."""
+    reason: str = ""
+    """Why the audit withholds it; empty if it does not."""
+
+    @property
+    def safe(self) -> bool:
+        return not self.reason
 
 
 POISON = "poison"
@@ -112,7 +118,7 @@ class Outcome(Frozen):
     started_at: float | None = None
     finished_at: float
     timings: dict[str, float] = Field(default_factory=dict)
-    """Seconds by stage: fetch, load, run, encode, upload."""
+    """Seconds by stage: fetch, load, run, audit, encode, upload."""
 
 
 class Manifest(Frozen):

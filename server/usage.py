@@ -2,22 +2,24 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from server.bucket import usage_key
-from server.task import Frozen, Manifest, Status
+from server.task import Frozen, Image, Manifest, Status
 
 if TYPE_CHECKING:
     from server.broker import Broker
     from server.bucket import Bucket
 
-ON_DEVICE = ("load", "run")
+ON_DEVICE = ("load", "run", "audit")
 """The stages of an attempt that a device is held for."""
 
 
 class Usage(Frozen):
-    """`cost` is the work asked for, in units of one 512×512 image at 20 steps; `charge` is 0 unless it was done.
+    """`cost` is the work asked for, in units of one 512×512 image at 20 steps; `charge` is 0 unless it was done, and
+    less where the audit withholds some of its images.
 
     `width` and `height` are those of the first image. Times are unix seconds.
     """
@@ -45,7 +47,7 @@ class Usage(Frozen):
 
 
 def usage_of(manifest: Manifest) -> Usage:
-    """What has failed or was canceled is told, but not charged; hints are no images."""
+    """What has failed, was canceled or is withheld is told, but not charged; hints are no images."""
     task, outcome = manifest.task, manifest.outcome
     images = [image for image in outcome.images if image.kind == "image"]
     first = images[0] if images else None
@@ -56,17 +58,22 @@ def usage_of(manifest: Manifest) -> Usage:
         type=task.type,
         model=task.models[0] if task.models else "",
         status=outcome.status,
-        images=len(images),
+        images=sum(image.safe for image in images),
         width=first.width if first else 0,
         height=first.height if first else 0,
         steps=steps if isinstance(steps, int) else 0,
         cost=task.cost,
-        charge=task.cost if outcome.status is Status.SUCCEEDED else 0.0,
+        charge=task.cost * _handed_out(images) if outcome.status is Status.SUCCEEDED else 0.0,
         device_s=sum(outcome.timings.get(stage, 0.0) for stage in ON_DEVICE),
         created_at=task.created_at,
         started_at=outcome.started_at,
         finished_at=outcome.finished_at,
     )
+
+
+def _handed_out(images: Sequence[Image]) -> float:
+    """The share of the images that the audit does not withhold; all, where there are none."""
+    return sum(image.safe for image in images) / len(images) if images else 1.0
 
 
 async def record_usage(manifest: Manifest, bucket: Bucket, broker: Broker) -> None:

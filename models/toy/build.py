@@ -4,9 +4,9 @@
 that any diffusers pipeline loads, with ControlNets (`control.py`), IP-Adapters (`ip_adapter.py`) and a tiny decoder
 (`toy-taesd`) for them, with `toy-esrgan` and `toy-lama`, files that spandrel's architectures fit, with the LoRAs and
 embeddings of `additions.py`, with `toy-matting`, an ONNX net, with `toy-blip` and `toy-gpt2`, folders that transformers
-loads, and with a `models.yaml` that names them. Weights are random but for the last convolutions of diffusion, which
-are fitted in closed form (`fit.py`), so that pictures show soft coloured shapes instead of grey noise, for a path
-through the upscaler that keeps colours, and for the matting net, which finds what is bright.
+loads, with `toy-safety`, which minds fish, and with a `models.yaml` that names them. Weights are random but for the
+last convolutions of diffusion, which are fitted in closed form (`fit.py`), so that pictures show soft coloured shapes
+instead of grey noise, and for the nets that `training` taught.
 """
 
 from __future__ import annotations
@@ -30,6 +30,7 @@ from models.toy.fit import fit_autoencoder, fit_denoiser
 from models.toy.ip_adapter import ENCODERS, IP_ADAPTERS
 from models.toy.matting import matting
 from models.toy.nets import TOYS, Toy
+from models.toy.safety import CHECKERS
 from models.toy.single import SINGLE_NETS
 from models.toy.speakers import SPEAKERS
 from models.toy.tokenizer import clip_tokenizer
@@ -92,6 +93,7 @@ models:
   - {name: toy-matting, path: toy-matting.onnx, family: matting, title: "Toy matting", aliases: [matting]}
   - {name: toy-blip, path: toy-blip, family: captioner, title: "Toy BLIP", aliases: [captioner]}
   - {name: toy-gpt2, path: toy-gpt2, family: enhancer, title: "Toy GPT-2", aliases: [enhancer]}
+  - {name: toy-safety, path: toy-safety, family: safety, title: "Toy safety checker: it minds fish"}
 """
 
 
@@ -115,7 +117,7 @@ def build(folder: Path) -> None:
         _build_whole(toy.name, toy.seed, partial(_save, toy), folder)
     for name, (seed, save) in TOY_GUIDES.items():
         _build_whole(name, seed, save, folder)
-    for name, save in {**SPEAKERS, **ENCODERS, **DECODERS}.items():
+    for name, save in {**SPEAKERS, **ENCODERS, **DECODERS, **CHECKERS}.items():
         _build_whole(name, 0, save, folder)
     for name, made in {**SINGLE_NETS, **ADDITIONS, **IP_ADAPTERS}.items():
         if not (folder / name).exists():

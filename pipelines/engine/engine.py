@@ -11,6 +11,7 @@ from typing import Protocol
 import numpy as np
 import torch
 
+from pipelines.engine.audit import Audit
 from pipelines.engine.batch import Batch
 from pipelines.engine.capacity import Capacity
 from pipelines.engine.clock import StepClock
@@ -45,9 +46,15 @@ class Engine:
     """
 
     def __init__(
-        self, registry: ModelSource, capacity: Capacity, memory: Memory | None = None, graphs: Graphs | None = None
+        self,
+        registry: ModelSource,
+        capacity: Capacity,
+        memory: Memory | None = None,
+        graphs: Graphs | None = None,
+        audit: Audit | None = None,
     ) -> None:
         self._registry = registry
+        self._audit = audit or Audit()
         self._capacity = capacity
         self._memory = memory or Memory()
         self._graphs = graphs or Graphs()
@@ -74,12 +81,13 @@ class Engine:
         """
         if task_id in self._runs:
             raise DuplicateTaskError(f"task {task_id} is under way already; abort or park it before adding it again")
+        judge = self._audit.judge_of(pipeline, params)
         try:
-            hold = self._registry.acquire(pipeline.needs(params))
+            hold = self._registry.acquire((*pipeline.needs(params), *([judge] if judge else [])))
         except Exception as error:
             self._stillborn.append(failed(task_id, error, traceback.format_exc()))
             return
-        self._runs[task_id] = Run(task_id, pipeline, params, images, hold, parked, priority)
+        self._runs[task_id] = Run(task_id, pipeline, params, images, hold, parked, priority, judge)
 
     def abort(self, task_id: str) -> bool:
         """Ends a task without a word more about it; False if there is none of this id."""
@@ -201,8 +209,12 @@ class Engine:
         return [Advanced(run.task_id, *run.progress, preview=preview)]
 
     def _due_for_preview(self, runs: Sequence[Run]) -> Run | None:
-        """The one that has gone longest without a preview, a few times a second: each costs a wait for the device."""
+        """The one that has gone longest without a preview, a few times a second: each costs a wait for the device.
+
+        What is to be judged is shown to nobody before.
+        """
         now = time.monotonic()
+        runs = [run for run in runs if not run.judge]
         if not runs or now - self._previewed_at < PREVIEW_EVERY_S:
             return None
         run = min(runs, key=lambda run: run.previewed_at)

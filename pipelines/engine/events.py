@@ -24,7 +24,7 @@ class Advanced:
 @dataclass(frozen=True, slots=True)
 class Finished:
     """What a task made, the seconds it waited for its models and then ran, and what it ran for: prepare, denoise,
-    decode."""
+    decode, audit."""
 
     task_id: str
     made: Made

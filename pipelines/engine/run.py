@@ -7,15 +7,19 @@ import time
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 
+from pipelines.engine.audit import judged
 from pipelines.engine.capacity import Capacity
 from pipelines.engine.key import key_of
 from pipelines.engine.order import Priority, Turn
 from pipelines.engine.trajectory import State, Trajectory
 from pipelines.pipeline import AnyPipeline, Denoise, Made, Models, Params, Recipe
+
+if TYPE_CHECKING:
+    from models.safety import Safety
 
 
 class Hold(Models, Protocol):
@@ -25,6 +29,8 @@ class Hold(Models, Protocol):
     def ready(self) -> bool:
         """Raises ModelLoadError if a model cannot be loaded."""
         ...
+
+    def safety(self, name: str) -> Safety: ...
 
     def release(self) -> None: ...
 
@@ -52,9 +58,12 @@ class Run:
         hold: Hold,
         parked: Parked | None,
         priority: Priority = "normal",
+        judge: str = "",
     ) -> None:
+        """`judge` names the model that its pictures have to pass, if any; it must be held too."""
         self.task_id = task_id
         self.priority = priority
+        self.judge = judge
         self.trajectories: list[Trajectory] = []
         self.previewed_at = 0.0
         self.expected_rows = 2 * pipeline.work(params).images
@@ -101,7 +110,7 @@ class Run:
     @property
     def parts(self) -> dict[str, float]:
         """What the seconds since its start went into: prepare (the recipe up to what is to be denoised), denoise
-        (steps, or tiles where nothing is), decode (the recipe after it)."""
+        (steps, or tiles where nothing is), decode (the recipe after it), audit."""
         return dict(self._spent)
 
     def resume(self) -> Made | None:
@@ -110,14 +119,15 @@ class Run:
         try:
             wishes = self._start() if self._recipe is None else self._send(self._recipe)
         except StopIteration as finished:
-            self._spend("decode" if self._denoised else "denoise")
             made: Made = finished.value
-            return made
-        self._spend("prepare" if wishes else "denoise")
-        self._denoised = self._denoised or bool(wishes)
-        self.trajectories = _trajectories(wishes, *self._parked.yields[-1:])
-        self._parked = Parked()
-        return None
+        else:
+            self._spend("prepare" if wishes else "denoise")
+            self._denoised = self._denoised or bool(wishes)
+            self.trajectories = _trajectories(wishes, *self._parked.yields[-1:])
+            self._parked = Parked()
+            return None
+        self._spend("decode" if self._denoised else "denoise")
+        return self._audited(made)
 
     def preview(self) -> np.ndarray:
         """A small guess, uint8 RGB, of the image that is being worked on."""
@@ -138,6 +148,12 @@ class Run:
                     self._recipe.close()
         finally:
             self._hold.release()
+
+    def _audited(self, made: Made) -> Made:
+        if self.judge:
+            made = judged(made, self._hold.safety(self.judge))
+            self._spend("audit")
+        return made
 
     def _spend(self, part: str) -> None:
         """The time since it was last called went into this; before the recipe has started, into nothing."""

@@ -57,6 +57,8 @@ async def get_image(
     if manifest is None or index >= len(manifest.outcome.images):
         raise LinkExpiredError("this image is deleted; make it again")
     image = manifest.outcome.images[index]
+    if not image.safe:
+        raise LinkExpiredError("this image is withheld; the task says why")
     headers = _headers(manifest, image, index, services.clock())
     if if_none_match is not None and headers["ETag"] in if_none_match:
         return Response(status_code=304, headers=headers)

@@ -18,7 +18,7 @@ class ProgressReply(BaseModel):
 
 
 class ImageReply(BaseModel):
-    url: str = Field(description="Needs no key; good until `expires_at`.")
+    url: str = Field(description="Needs no key; good until `expires_at`. Empty if the image is withheld.")
     width: int
     height: int
     seed: int | None
@@ -26,6 +26,8 @@ class ImageReply(BaseModel):
     bytes: int
     sha256: str
     expires_at: datetime
+    safe: bool = Field(True, description="False if the audit withholds it.")
+    reason: str = Field("", description="Why it is withheld.")
 
 
 class TaskLinks(BaseModel):
@@ -82,19 +84,19 @@ def task_reply(record: Record, links: Links) -> TaskReply:
     )
 
 
-def image_urls(manifest: Manifest, kind: Kind, links: Links) -> dict[str, Image]:
-    """The images of this kind, by their links."""
-    return {
-        links.image(manifest.task.id, index, image.format, manifest.expires_at): image
+def linked_images(manifest: Manifest, kind: Kind, links: Links) -> list[tuple[str, Image]]:
+    """The images of this kind, each with its link; that of one that is withheld is empty."""
+    return [
+        (links.image(manifest.task.id, index, image.format, manifest.expires_at) if image.safe else "", image)
         for index, image in enumerate(manifest.outcome.images)
         if image.kind == kind
-    }
+    ]
 
 
 def _image_replies(manifest: Manifest | None, kind: Kind, links: Links) -> list[ImageReply]:
     if manifest is None:
         return []
-    return [_image_reply(url, image, manifest) for url, image in image_urls(manifest, kind, links).items()]
+    return [_image_reply(url, image, manifest) for url, image in linked_images(manifest, kind, links)]
 
 
 def _image_reply(url: str, image: Image, manifest: Manifest) -> ImageReply:
@@ -107,6 +109,8 @@ def _image_reply(url: str, image: Image, manifest: Manifest) -> ImageReply:
         bytes=image.bytes,
         sha256=image.sha256,
         expires_at=_moment(manifest.expires_at),
+        safe=image.safe,
+        reason=image.reason,
     )
 
 

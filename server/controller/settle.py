@@ -20,7 +20,7 @@ from server.controller.callbacks import SAVED
 from server.controller.watermark import Commits
 from server.controller.window import Turn, window
 from server.logs import about
-from server.metrics import FAILURES, IMAGES_MADE, STAGE_SECONDS, TASK_SECONDS, TASKS_ENDED
+from server.metrics import FAILURES, IMAGES_MADE, IMAGES_WITHHELD, STAGE_SECONDS, TASK_SECONDS, TASKS_ENDED
 from server.queue import DueCallback, Queue
 from server.task import POISON, RETENTION_S, Manifest, Outcome, Status
 from server.traces import span
@@ -103,7 +103,7 @@ class Settling:
 
     async def _discard(self, late: Outcome, manifest: Manifest) -> None:
         kept = {image.key for image in manifest.outcome.images}
-        await self._bucket.delete([image.key for image in late.images if image.key not in kept])
+        await self._bucket.delete([image.key for image in late.images if image.safe and image.key not in kept])
 
 
 def _count(manifest: Manifest) -> None:
@@ -113,7 +113,8 @@ def _count(manifest: Manifest) -> None:
     if outcome.failure is not None:
         FAILURES.labels(outcome.failure.code).inc()
     if outcome.status is Status.SUCCEEDED:
-        IMAGES_MADE.labels(task.type).inc(sum(image.kind == "image" for image in outcome.images))
+        IMAGES_MADE.labels(task.type).inc(sum(image.kind == "image" and image.safe for image in outcome.images))
+        IMAGES_WITHHELD.labels(task.type).inc(sum(not image.safe for image in outcome.images))
         TASK_SECONDS.labels(task.type, task.priority).observe(max(outcome.finished_at - task.created_at, 0.0))
 
 

@@ -70,7 +70,7 @@ export class Card {
     if (task.answer) frame.append(words(task.answer));
     this.part(".facts").textContent = facts(task);
     this.doings(
-      ...task.images.map((image, index) => download(image, task.images.length > 1 ? `Download ${index + 1}` : "Download")),
+      ...task.images.filter(({ safe }) => safe).map((image, index) => download(image, task.images.length > 1 ? `Download ${index + 1}` : "Download")),
       button("Again, changed", () => this.again(task)),
     );
     this.part("pre").textContent = JSON.stringify({ type: task.type, params: task.params }, null, 2);
@@ -93,6 +93,7 @@ function facts(task) {
 }
 
 function picture(image, words) {
+  if (!image.safe) return withheld(image);
   const element = new Image(image.width, image.height);
   element.alt = words;
   element.src = local(image.url);
@@ -105,6 +106,12 @@ function words(answer) {
   const element = document.createElement("p");
   const [only, ...more] = Object.values(answer);
   element.textContent = more.length === 0 && typeof only === "string" ? only : JSON.stringify(answer, null, 1);
+  return element;
+}
+
+function withheld(image) {
+  const element = document.createElement("p");
+  element.textContent = `This picture is withheld: ${image.reason}`;
   return element;
 }
 

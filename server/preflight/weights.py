@@ -11,7 +11,8 @@ from models.checksums import FILE as SUMS
 from models.checksums import ChecksumError
 from models.entry import FILE, CatalogError
 from server.preflight.finding import Finding
-from server.settings import Settings
+from server.services import check_audit
+from server.settings import Settings, SettingsError
 
 ADVICE = "copy it anew from where it came from"
 
@@ -29,7 +30,17 @@ def check_models(settings: Settings, *, sums: bool = True) -> Iterator[Finding]:
     weight = sum(entry.bytes for entry in models) / 2**30
     said = f"{len(models.entries)} models, {weight:.1f} GiB; {models.default.name} is the default"
     yield Finding("models", "ok", said)
+    if settings.audit:
+        yield _audit(settings, models)
     yield from _sums(folder, models, sums)
+
+
+def _audit(settings: Settings, models: Catalog) -> Finding:
+    try:
+        check_audit(settings, models)
+    except SettingsError as error:
+        return Finding("audit", "fail", str(error), "docs/models.md says what judges; without HUA_AUDIT nothing does")
+    return Finding("audit", "ok", f"{settings.audit} judges what is drawn")
 
 
 def _sums(folder: Path, models: Catalog, wanted: bool) -> Iterator[Finding]:

@@ -94,6 +94,7 @@ def test_paths_are_no_names(three: Catalog, name: str) -> None:
         ("{name: x, path: three.safetensors, family: matting}", r"is no model; give a \.onnx file"),
         ("{name: x, path: one, family: matting}", r"is a folder; .* matting is one \.onnx file"),
         ("{name: x, path: one, family: captioner}", r"no folder with a config\.json and \.safetensors weights"),
+        ("{name: x, path: three.safetensors, family: safety}", r"no folder with a config\.json"),
         ("{name: x, path: one, family: decoder}", "reads the latents of one family.*`for: sd1`"),
         ("{name: x, path: three.safetensors, family: decoder, for: sd1}", r"no folder with a config\.json"),
         ("just a word", "input should be a valid dictionary"),

@@ -73,6 +73,10 @@ class Painter:
         )
         await self._publish(lease, Status.SUCCEEDED, images=(image,))
 
+    async def withhold(self, lease: Lease) -> None:
+        image = Image(key="", width=16, height=16, bytes=0, sha256="", seed=1, reason="unsafe/concept 9")
+        await self._publish(lease, Status.SUCCEEDED, images=(image,))
+
     async def fail(self, lease: Lease) -> None:
         failure = Failure(code="out_of_memory", message="too large for this device; ask for a smaller size")
         await self._publish(lease, Status.FAILED, failure=failure)

@@ -15,7 +15,7 @@ from server.device import DeviceGoneError
 from server.egress import Egress
 from server.inputs import Inputs
 from server.queue import Lease
-from server.task import RETENTION_S, Task
+from server.task import RETENTION_S, Output, Task
 
 
 class Away(Bucket):
@@ -44,6 +44,26 @@ async def test_a_bucket_that_is_away_delays_a_task_and_does_not_fail_it() -> Non
     with pytest.raises(DeviceGoneError):  # it got as far as the device, of which there is none
         await attempt.run(None)
     assert bucket.times < 0
+
+
+async def test_nothing_is_stored_of_a_picture_that_is_withheld():
+    bucket = Away(0)
+    inputs = Inputs(Egress(), bucket, max_upload=1 << 20, max_pixels=1 << 20)
+    params = {"text": "x", "seed": 5, "num_samples": 2}
+    task = Task(
+        id="0" * 32, type="txt2img.sd", params=params, tenant="a", created_at=time.time(), output=Output(format="webp")
+    )
+    attempt = Attempt(Lease(task, "token", "worker"), inputs, bucket, lambda _: None)
+    picture = np.zeros((8, 16, 3), np.uint8)
+    stored = await attempt._store(Made([picture, picture], [picture], reasons=["unsafe", "", "unsafe"]))
+    assert [(image.safe, image.kind, image.seed, image.bytes > 0) for image in stored] == [
+        (False, "image", 5, False),
+        (True, "image", 6, True),
+        (False, "hint", None, False),
+    ]
+    assert {(image.width, image.height, image.format) for image in stored} == {(16, 8, "webp")}
+    assert [key for key, _ in await bucket.keys("images")] == [stored[1].key]
+    assert {image.key for image in stored} == {"", stored[1].key}
 
 
 async def test_a_task_that_no_task_type_understands_fails_alone():

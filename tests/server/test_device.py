@@ -18,13 +18,19 @@ pytestmark = pytest.mark.asyncio(loop_scope="module")
 
 LONG = {"text": "a house", "w": 512, "h": 512, "num_steps": 100, "seed": 1}
 TALLIES: list[Tally] = []
+FISH = {
+    **{"text": "an orange fish on the grass", "w": 128, "h": 128},
+    **{"num_steps": 12, "guidance_scale": 5, "seed": 1},
+}
 SHORT = {"text": "a house", "w": 64, "h": 64, "num_steps": 2, "seed": 1}
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
 async def device(tmp_path_factory: pytest.TempPathFactory, models_dir: Path) -> AsyncIterator[Device]:
-    """One for all tests; the last of them kills it."""
-    settings = Settings(data_dir=tmp_path_factory.mktemp("device"), models_dir=models_dir, warm_up=False)
+    """One for all tests, which judges what it draws; the last of them kills it."""
+    settings = Settings(
+        data_dir=tmp_path_factory.mktemp("device"), models_dir=models_dir, warm_up=False, audit="toy-safety"
+    )
     one = Device(settings, "cpu", on_tally=TALLIES.append)
     await one.ready()
     yield one
@@ -38,6 +44,7 @@ async def test_runs_are_answered_with_pixels_and_progress(device: Device) -> Non
     assert finished.made.images[0].dtype == np.uint8
     assert [(step.step, step.steps) for step in steps] == [(1, 2), (2, 2)]
     assert list(finished.parts) == ["prepare", "denoise", "decode"]
+    assert list(finished.seconds) == ["load", "run", "audit"]
     assert sum(finished.parts.values()) == pytest.approx(finished.seconds["run"], rel=0.1, abs=0.01)
 
 
@@ -46,10 +53,17 @@ async def test_the_device_tells_every_second_what_it_has_counted(device: Device)
     while not (len(TALLIES) > told and TALLIES[-1].steps == {2: 2}):  # two steps of a guided image have been taken
         await asyncio.sleep(0.05)
     tally = TALLIES[-1]
-    assert (tally.loads, tally.evictions) == ({"disk": 1}, {})
+    assert (tally.loads, tally.evictions) == ({"disk": 2}, {})
     assert tally.busy_s > 0
     assert 0 < tally.memory["models"] < tally.memory["used"] < tally.memory["total"]
     assert device.heard_at > silent_since
+
+
+async def test_a_picture_that_is_minded_does_not_leave_the_device(device: Device) -> None:
+    finished = await device.run(Run("fish", "txt2img.sd", FISH, {}), lambda _: None)
+    assert len(finished.made.reasons) == 1
+    assert finished.made.reasons[0].startswith("unsafe/")
+    assert not finished.made.images[0].any()
 
 
 async def test_a_run_that_fails_says_why_and_leaves_the_device_well(device: Device) -> None:

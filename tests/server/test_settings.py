@@ -2,6 +2,7 @@ from pathlib import Path
 
 import pytest
 
+from server.device import torch_environment
 from server.settings import Settings, SettingsError
 
 
@@ -87,6 +88,12 @@ def test_a_given_secret_wins(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_the_table_of_the_docs_is_the_table_of_the_code() -> None:
     page = Path(__file__).parent.parent.parent / "docs" / "settings.md"
     assert Settings.table() in page.read_text(), "docs/settings.md is out of date: paste what `hua settings` prints"
+
+
+def test_the_device_is_told_who_judges() -> None:
+    told = torch_environment(Settings(audit="checker", audit_all=True))
+    assert (told["HUA_AUDIT"], told["HUA_AUDIT_ALL"]) == ("checker", "true")
+    assert torch_environment(Settings())["HUA_AUDIT"] == ""
 
 
 def test_logins_may_be_told_apart_from_their_addresses(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -40,6 +40,17 @@ def test_a_task_that_succeeded_is_charged_what_it_cost():
     }
 
 
+def test_what_is_withheld_is_not_charged():
+    shown, withheld = image(8, 8), image(8, 8, reason="unsafe")
+    for images, handed_out, charge in (
+        ((withheld, withheld), 0, 0.0),
+        ((withheld, shown), 1, 1.25),
+        ((shown, image(8, 8, kind="hint", reason="unsafe")), 1, 2.5),
+    ):
+        usage = usage_of(manifest(images=images, timings={"run": 1.0, "audit": 0.5}))
+        assert (usage.images, usage.charge, usage.cost, usage.device_s) == (handed_out, charge, 2.5, 1.5)
+
+
 @pytest.mark.parametrize("status", [Status.FAILED, Status.CANCELED])
 def test_a_task_that_came_to_nothing_is_told_and_not_charged(status):
     """I7"""

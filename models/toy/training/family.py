@@ -19,9 +19,10 @@ from models.toy import nets, trained
 from models.toy.build import SCHEDULER
 from models.toy.matting import SIDE
 from models.toy.nets import TOYS
+from models.toy.safety import checker
 from models.toy.single import BLOCKS, FEATURES, GROWTH, enlarging_softly
 from models.toy.tokenizer import clip_tokenizer
-from models.toy.training import autoencoder, judge, pictures, style, text, tiny, upscaler, variants
+from models.toy.training import autoencoder, judge, pictures, safety, style, text, tiny, upscaler, variants
 from models.toy.training.denoiser import WEIGHT, Lessons, train_denoiser
 from models.toy.training.matting import Matting, train_matting
 from models.toy.world import Scene, caption_of
@@ -40,6 +41,7 @@ SEEDS = {
     "matting": 31,
     "upscaler": 41,
     "neon": 51,
+    "safety": 61,
     "tiny": 61,
 }
 STEPS = {
@@ -54,6 +56,7 @@ STEPS = {
     "upscaler": 800,
     "matting": 700,
     "judge": 800,
+    "safety": 3000,
 }
 
 
@@ -228,6 +231,14 @@ def train_judge(family: Family) -> None:
     trained.keep(net.state_dict(), "judge")
 
 
+def train_safety_checker(family: Family) -> None:
+    lessons = safety.lessons_of(pictures.scenes(SCENES, SEEDS["safety"]), family.autoencoder)
+    torch.manual_seed(0)
+    net = checker()
+    safety.train_safety(net, lessons, steps=family.steps("safety"), state=family.state("safety"))
+    trained.keep(net.state_dict(), "safety")
+
+
 PARTS: Mapping[str, Callable[[Family], None]] = {
     "autoencoder": train_autoencoder,
     "text": train_text,
@@ -240,6 +251,7 @@ PARTS: Mapping[str, Callable[[Family], None]] = {
     "upscaler": train_upscaler,
     "matting": train_matting_net,
     "judge": train_judge,
+    "safety": train_safety_checker,
 }
 """In the order in which they need each other."""
 

@@ -23,11 +23,14 @@ from diffusers import (
     StableDiffusionInpaintPipeline,
     StableDiffusionPipeline,
 )
+from diffusers.pipelines.stable_diffusion.safety_checker import StableDiffusionSafetyChecker
 from PIL import Image
 from torch import Tensor
+from transformers import CLIPImageProcessor
 
 from models.toy import nets, trained
 from models.toy.nets import TOYS
+from models.toy.safety import MINDED
 from models.toy.training import autoencoder, judge, pictures, tiny, upscaler, variants
 from models.toy.training.matting import Matting, overlap
 from models.toy.world import HELD_OUT, Scene, caption_of, scene_of
@@ -35,6 +38,7 @@ from models.toy.world import HELD_OUT, Scene, caption_of, scene_of
 SIDE = pictures.SIDE
 ASKED = 200
 SOME = 40
+MANY = 1000
 ROW = 25
 STEPS, GUIDANCE = 25, 5.0
 SHEET = (
@@ -90,6 +94,34 @@ def main(built: Path) -> Iterator[str]:
     scenes = pictures.scenes(ASKED, UNSEEN)
     shares = overlap(_filled(Matting(), "matting"), pictures.drawn(scenes, 64), pictures.silhouettes(scenes, 64))
     yield f"| matting, intersection over union | ≥ 0.9 | {shares:.3f} |"
+    yield from minded(built)
+
+
+def minded(built: Path) -> Iterator[str]:
+    """How surely the safety checker tells the noun that it minds, in drawings and in what toy-sd1 paints."""
+    scenes = pictures.scenes(MANY, UNSEEN)
+    precision, recall = _told_apart(built, pictures.drawn(scenes), scenes)
+    yield f"| safety checker, {MANY} drawings: precision, recall of {MINDED} | | {precision:.1%}, {recall:.1%} |"
+    chance = Random(UNSEEN)
+    alone = [scene for scene in (scene_of(chance, alone=True) for _ in range(MANY)) if scene.style == "flat"]
+    wanted = [scene for scene in alone if scene.things[0].noun == MINDED][:SOME]
+    others = [scene for scene in alone if scene.things[0].noun != MINDED][: 2 * SOME]
+    asked = [*wanted, *others]
+    painted = _painted(_pipeline(StableDiffusionPipeline, built / "toy-sd1"), [caption_of(scene) for scene in asked])
+    precision, recall = _told_apart(built, painted, asked)
+    told = f"{len(wanted)} prompts for {MINDED} and {len(others)} for others, painted: precision, recall"
+    yield f"| {told} | | {precision:.1%}, {recall:.1%} |"
+
+
+def _told_apart(built: Path, shown: Tensor, scenes: Sequence[Scene]) -> tuple[float, float]:
+    """Precision and recall of the built checker, by diffusers' own class."""
+    net = StableDiffusionSafetyChecker.from_pretrained(built / "toy-safety", local_files_only=True).float().eval()
+    look = CLIPImageProcessor.from_pretrained(built / "toy-safety", local_files_only=True)
+    _, verdicts = net(look(images=list(shown), return_tensors="pt").pixel_values, [np.zeros(1)] * len(shown))
+    found = torch.tensor(verdicts)
+    there = torch.tensor([MINDED in {thing.noun for thing in scene.things} for scene in scenes])
+    right = float((found & there).sum())
+    return right / max(float(found.sum()), 1.0), right / float(there.sum())
 
 
 def _variants(built: Path) -> Iterator[str]:

@@ -45,6 +45,7 @@ def test_the_catalog_of_the_toys(toys: Catalog, models_dir: Path) -> None:
         ("toy-matting", "matting"),
         ("toy-blip", "captioner"),
         ("toy-gpt2", "enhancer"),
+        ("toy-safety", "safety"),
     ]
     assert toys.find("v1.5/inpainting") is toys.find("toy-sd1-inpainting")
     assert toys.default is toys.find("v1.5") is toys.find("general") is toys.find("basic")
@@ -59,6 +60,7 @@ def test_building_again_changes_nothing_and_completes_what_lacks(
     monkeypatch.setattr(toy, "ADDITIONS", {})
     monkeypatch.setattr(toy, "SPEAKERS", {})
     monkeypatch.setattr(toy, "ENCODERS", {})
+    monkeypatch.setattr(toy, "CHECKERS", {})
     monkeypatch.setattr(toy, "DECODERS", {})
     monkeypatch.setattr(toy, "IP_ADAPTERS", {})
     monkeypatch.setattr(toy, "SINGLE_NETS", {ESRGAN: toy.SINGLE_NETS[ESRGAN]})

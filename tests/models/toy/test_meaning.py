@@ -117,7 +117,7 @@ def test_it_finds_what_stands_out() -> None:
 
 
 @pytest.mark.parametrize(
-    "name", ["judge", "matting", "esrgan", "autoencoder", "text", "unet", "unet-inpainting", "canny"]
+    "name", ["judge", "matting", "esrgan", "autoencoder", "text", "unet", "unet-inpainting", "canny", "safety"]
 )
 def test_weights_are_halves(name: str) -> None:
     assert {tensor.dtype for tensor in trained.weights(name).values()} <= {torch.float16, torch.int64}

@@ -56,6 +56,17 @@ async def test_a_failed_task_says_why(client, painter):
     assert task["error"]["code"] == "out_of_memory"
 
 
+async def test_a_picture_that_is_withheld_has_a_reason_and_no_url(client, painter, services):
+    task_id = (await client.post("/v1/tasks", json=WISH)).json()["id"]
+    await painter.withhold(await painter.take())
+    task = (await client.delete(f"/v1/tasks/{task_id}")).json()
+    (image,) = task["images"]
+    assert (image["safe"], image["reason"], image["url"]) == (False, "unsafe/concept 9", "")
+    assert (image["width"], image["seed"], image["bytes"]) == (16, 1, 0)
+    reply = await client.get(services.links.image(task_id, 0, "png", 2**40))
+    assert (reply.status_code, "withheld" in reply.json()["error"]["message"]) == (410, True)
+
+
 async def test_one_idempotency_key_is_one_task(client, painting):
     headers = {"Idempotency-Key": "order-1", "Prefer": "wait=10"}
     first = await client.post("/v1/tasks", json=WISH, headers=headers)

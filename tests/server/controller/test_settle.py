@@ -10,7 +10,7 @@ from server.controller.callbacks import SAVED
 from server.controller.settle import Settling
 from server.metrics import REGISTRY
 from server.queue import DueCallback
-from server.task import POISON, RETENTION_S, Callback, Failure, Outcome, Status
+from server.task import POISON, RETENTION_S, Callback, Failure, Image, Outcome, Status
 from server.usage import Usage, usage_of
 
 FAR = 1e12
@@ -124,6 +124,23 @@ async def test_the_first_outcome_wins_and_later_ones_leave_no_images(
     assert (await bucket.manifest(task.id)).outcome == first
     assert [await bucket.get(key) for key in keys] == [b"png", None]
     assert (await queue.find(task.id)).status is Status.SUCCEEDED
+
+
+async def test_what_is_withheld_is_counted_and_is_no_file(broker, bucket, settle_all, make_task, make_outcome) -> None:
+    def counted(name: str) -> float:
+        return REGISTRY.get_sample_value(f"hua_images_{name}_total", {"type": "txt2img.sd"}) or 0.0
+
+    before = counted("made"), counted("withheld")
+    task, shown = make_task(), Image(key="k", width=8, height=8, bytes=1, sha256="")
+    withheld = shown.model_copy(update={"key": "", "reason": "unsafe"})
+    hint = withheld.model_copy(update={"kind": "hint"})
+    first, late = make_outcome(task, images=(shown, withheld, hint)), make_outcome(task, images=(withheld,))
+    other = make_task()
+    for outcome in (first, late, make_outcome(other, Status.CANCELED), make_outcome(other, images=(withheld,))):
+        await broker.publish_outcome(outcome)
+    await settle_all()
+    assert (await bucket.manifest(task.id)).expires_at == first.finished_at + RETENTION_S["24h"]
+    assert (counted("made"), counted("withheld")) == (before[0] + 1, before[1] + 2)
 
 
 async def test_a_cancel_that_comes_first_wins_over_the_images(

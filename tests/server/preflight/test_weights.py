@@ -30,6 +30,13 @@ def test_files_are_what_their_sums_say(settings: Settings, tmp_path: Path) -> No
     assert (gone.result, "gone.safetensors is not there" in gone.said) == ("fail", True)
 
 
+@pytest.mark.parametrize(("audit", "says"), [("toy", "is of family sd1"), ("gone", "there is no model 'gone'")])
+def test_a_judge_that_cannot_judge_is_told_of(settings: Settings, audit: str, says: str) -> None:
+    _, finding, _ = check_models(settings.model_copy(update={"audit": audit}))
+    assert (finding.check, finding.result) == ("audit", "fail")
+    assert says in finding.said
+
+
 def test_a_model_that_is_missing_is_named(settings: Settings, tmp_path: Path) -> None:
     (tmp_path / "toy.safetensors").unlink()
     [finding] = check_models(settings)

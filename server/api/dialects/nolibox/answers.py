@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Sequence
+from typing import Any, NamedTuple, Self
 
-from server.api.replies import image_urls
+from server.api.replies import linked_images
 from server.links import Links
 from server.record import Record, settled
-from server.task import KINDS, Manifest, Status, Task
+from server.task import KINDS, Image, Manifest, Status, Task
 
 STATUSES = {
     Status.QUEUED: "pending",
@@ -49,43 +50,60 @@ def _finished(manifest: Manifest, links: Links) -> dict[str, Any]:
 
 
 def _made(manifest: Manifest, links: Links) -> dict[str, Any]:
-    """A picture, control maps and the pictures that follow them, or what was said, each in its own shape."""
-    urls, hints = (list(image_urls(manifest, kind, links)) for kind in KINDS)
+    """A picture, control maps and the pictures that follow them, or what was said, each in its own shape.
+
+    The link of a picture that the audit withholds is empty, and the reason stands where that of the link would.
+    """
+    images, hints = (_Pictures.of(linked_images(manifest, kind, links)) for kind in KINDS)
     answer = manifest.outcome.answer
     if manifest.task.type == "workflow" and answer is not None:
-        return {"response": _workflow(answer, hints, urls), "img_urls": urls}
+        return {"response": _workflow(answer, hints, images), "img_urls": images.urls}
     if answer is not None:
-        return {"response": answer, "img_urls": urls}
+        return {"response": answer, "img_urls": images.urls}
     if manifest.task.type.startswith("control"):
-        return {"response": _control(hints, urls), "img_urls": urls}
-    first = urls[0] if urls else ""
+        return {"response": _control(hints, images), "img_urls": images.urls}
+    first = images.urls[0] if images.urls else ""
+    reason = next(filter(None, images.reasons), "")
     if manifest.task.type == "pipeline.paste":
-        return {"response": {"url": first, "reason": ""}, "img_urls": urls}
-    return {"cdn": first, "cos": first, "img_urls": urls, "safe": True, "reason": ""}
+        return {"response": {"url": first, "reason": reason}, "img_urls": images.urls}
+    return {"cdn": first, "cos": first, "img_urls": images.urls, "safe": not reason, "reason": reason}
 
 
-def _control(hints: list[str], results: list[str]) -> dict[str, list[str]]:
+class _Pictures(NamedTuple):
+    urls: list[str]
+    reasons: list[str]
+
+    @classmethod
+    def of(cls, linked: Sequence[tuple[str, Image]]) -> Self:
+        return cls([url for url, _ in linked], [image.reason for _, image in linked])
+
+    def at(self, places: Sequence[int]) -> _Pictures:
+        return _Pictures([self.urls[place] for place in places], [self.reasons[place] for place in places])
+
+
+def _control(hints: _Pictures, results: _Pictures) -> dict[str, list[str]]:
     """A task that makes nothing but a control map calls it a hint here."""
-    if not hints:
-        hints, results = results, []
-    reasons = {"hint_reasons": [""] * len(hints), "result_reasons": [""] * len(results)}
-    return {"hint_urls": hints, "result_urls": results, **reasons}
-
-
-def _workflow(answer: dict[str, Any], hints: list[str], results: list[str]) -> dict[str, Any]:
-    """What nodes said rather than drew stands beside their pictures, as `answer`."""
-    between = {
-        key: _told([hints[place] for place in one["hints"]], one["answer"])
-        for key, one in answer["intermediate"].items()
+    if not hints.urls:
+        hints, results = results, hints
+    return {
+        "hint_urls": hints.urls,
+        "result_urls": results.urls,
+        "hint_reasons": hints.reasons,
+        "result_reasons": results.reasons,
     }
+
+
+def _workflow(answer: dict[str, Any], hints: _Pictures, results: _Pictures) -> dict[str, Any]:
+    """What nodes said rather than drew stands beside their pictures, as `answer`."""
+    between = {key: _told(hints.at(one["hints"]), one["answer"]) for key, one in answer["intermediate"].items()}
     target = _told(results, answer["target"])
     if answer["is_exception"]:
         target["reasons"] = [answer["reason"]]
     return {"is_exception": answer["is_exception"], **target, "intermediate": between}
 
 
-def _told(urls: list[str], said: dict[str, Any] | None) -> dict[str, Any]:
-    return {"urls": urls, "reasons": [""] * len(urls)} | ({} if said is None else {"answer": said})
+def _told(pictures: _Pictures, said: dict[str, Any] | None) -> dict[str, Any]:
+    return {"urls": pictures.urls, "reasons": pictures.reasons} | ({} if said is None else {"answer": said})
 
 
 def _unfinished(manifest: Manifest) -> dict[str, Any]:
@@ -124,7 +142,7 @@ def _elapsed(manifest: Manifest) -> dict[str, Any]:
         "run_algorithm": total,
         "algorithm_latencies": {**algorithm, "__total__": total},
         "upload": seconds.get("upload", 0.0),
-        "audit": 0.0,
+        "audit": seconds.get("audit", 0.0),
     }
 
 

@@ -95,8 +95,8 @@ def test_a_canceled_task_is_told_as_interrupted():
     assert (body["success"], body["data"]["reason"]) == (False, "interrupted")
 
 
-def image(kind: str = "image") -> Image:
-    return Image(key="k", width=8, height=8, bytes=1, sha256="0" * 64, kind=kind)
+def image(kind: str = "image", reason: str = "") -> Image:
+    return Image(key="k", width=8, height=8, bytes=1, sha256="0" * 64, kind=kind, reason=reason)
 
 
 def answered(kind: str, **what: object) -> dict[str, object]:
@@ -109,6 +109,36 @@ def answered(kind: str, **what: object) -> dict[str, object]:
 def test_a_paste_answers_its_picture_and_a_reason():
     data = answered("pipeline.paste", images=(image(),))
     assert data["response"] == {"url": data["img_urls"][0], "reason": ""}
+
+
+def test_a_picture_that_is_withheld_has_a_reason_and_no_link():
+    body = callback_body(manifest(Status.SUCCEEDED, images=(image(reason="unsafe/concept 9"),)), LINKS)
+    assert body["success"] is True
+    told = [body["data"][field] for field in ("cdn", "cos", "img_urls", "safe", "reason")]
+    assert told == ["", "", [""], False, "unsafe/concept 9"]
+
+
+def test_of_several_pictures_each_is_withheld_for_itself():
+    data = answered("txt2img.sd", images=(image(), image(reason="unsafe/concept 9")))
+    assert data["img_urls"] == [LINKS.image("b" * 32, 0, "png", 9_000_000_000), ""]
+    assert (data["cdn"], data["safe"], data["reason"]) == (data["img_urls"][0], False, "unsafe/concept 9")
+
+
+def test_tasks_with_a_response_of_their_own_tell_there_what_is_withheld():
+    data = answered("pipeline.paste", images=(image(reason="unsafe"),))
+    assert data["response"] == {"url": "", "reason": "unsafe"}
+    response = answered("control.canny", images=(image(reason="unsafe"), image(), image("hint")))["response"]
+    assert [bool(url) for url in response["result_urls"]] == [False, True]
+    assert [bool(url) for url in response["hint_urls"]] == [True]
+    assert (response["result_reasons"], response["hint_reasons"]) == (["unsafe", ""], [""])
+    response = answered("control.canny_hint", images=(image(reason="unsafe"),))["response"]
+    assert (response["hint_urls"], response["hint_reasons"], response["result_urls"]) == ([""], ["unsafe"], [])
+    between = {"cut": {"hints": [1], "answer": None}}
+    answer = {"is_exception": False, "reason": "", "target": None, "intermediate": between}
+    images = (image(reason="unsafe"), image("hint"), image("hint", reason="worse"))
+    response = answered("workflow", images=images, answer=answer)["response"]
+    assert (response["urls"], response["reasons"]) == ([""], ["unsafe"])
+    assert response["intermediate"] == {"cut": {"urls": [""], "reasons": ["worse"]}}
 
 
 def test_a_workflow_answers_its_target_and_what_was_made_on_the_way():
