@@ -36,7 +36,7 @@ async def scheduler(scale: float) -> Figure:
     finally:
         server.stop()
     return Figure(
-        f"{waiting} of {queue.TENANTS} tenants waiting: {rates.cycles:.0f} a second, "
-        f"lease p99 {1000 * rates.p99_s:.1f} ms",
+        f"{waiting} of {queue.TENANTS} tenants waiting: {rates.cycles:.0f} a second by two clients beside Redis on its "
+        f"cores, lease p99 {1000 * rates.p99_s:.1f} ms; in Redis alone {rates.cycles_inside:.0f} a second",
         rates.cycles >= 2000 and rates.p99_s <= 0.005,
     )
