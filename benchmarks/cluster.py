@@ -81,7 +81,8 @@ def roles(folder: Path, kafka: str, redis: str) -> Iterator[Roles]:
 
 
 def _is_ready(port: int) -> bool:
+    """It takes tasks in once it knows what is in the logs, and only then says of a task that there is none."""
     try:
-        return httpx.get(f"http://127.0.0.1:{port}/healthz", trust_env=False).status_code == 200
+        return httpx.get(f"http://127.0.0.1:{port}/v1/tasks/{'0' * 32}", trust_env=False).status_code == 404
     except httpx.TransportError:
         return False

@@ -30,9 +30,18 @@ T = TypeVar("T")
 
 
 class Attempt:
-    """State of one lease under way; `lost` once somebody else holds the task or it has ended."""
+    """State of one lease under way; `lost` once somebody else holds the task or it has ended. `clock` is unix time;
+    `put` stores images, if not the bucket does so itself."""
 
-    def __init__(self, lease: Lease, inputs: Inputs, bucket: Bucket, on_change: Callable[[Attempt], None]) -> None:
+    def __init__(
+        self,
+        lease: Lease,
+        inputs: Inputs,
+        bucket: Bucket,
+        on_change: Callable[[Attempt], None],
+        clock: Callable[[], float] = time.time,
+        put: Callable[[str, bytes], Awaitable[None]] | None = None,
+    ) -> None:
         self.lease = lease
         self.progress: Progress | None = None
         self.lost = False
@@ -41,7 +50,9 @@ class Attempt:
         self._inputs = inputs
         self._bucket = bucket
         self._on_change = on_change
-        self._started_at = time.time()
+        self._clock = clock
+        self._put = put or bucket.put
+        self._started_at = clock()
         self._seconds: dict[str, float] = {}
         self._parts: Mapping[str, float] = {}
 
@@ -119,7 +130,7 @@ class Attempt:
 
     async def park(self, state: bytes) -> str:
         """Keeps where this attempt stands for another one; answers the key, or nothing if the bucket is away."""
-        key = image_key("24h", time.time() + RETENTION_S["24h"], self.lease.task.id, self.lease.token, "parked")
+        key = image_key("24h", self._clock() + RETENTION_S["24h"], self.lease.task.id, self.lease.token, "parked")
         try:
             await self._bucket.put(key, state)
         except BucketUnavailableError as error:
@@ -155,9 +166,9 @@ class Attempt:
         text = infotext(task, seed, width, height) if task.output.metadata else None
         data, sha256 = await asyncio.to_thread(_encoded, pixels, task.output, text)
         began = self._spend("encode", began)
-        expires_at = time.time() + RETENTION_S[task.retention]
+        expires_at = self._clock() + RETENTION_S[task.retention]
         key = image_key(task.retention, expires_at, task.id, self.lease.token, f"{index}.{task.output.format}")
-        await self._while_bucket_is_away(lambda: self._bucket.put(key, data))
+        await self._while_bucket_is_away(lambda: self._put(key, data))
         self._spend("upload", began)
         return Image(
             key=key,
@@ -207,7 +218,7 @@ class Attempt:
             answer=None if answer is None else dict(answer),
             failure=failure,
             started_at=self._started_at,
-            finished_at=time.time(),
+            finished_at=self._clock(),
             timings=self._seconds,
         )
 

@@ -1,7 +1,7 @@
 """Image bytes and manifests: a folder, or an S3 bucket, behind one object-store library.
 
-Every key of the store is made here. Image keys begin with the minute in which they expire, so that the sweeper finds
-what is due by listing, and keeps no index that could be lost.
+Every key of the store is made here. Image keys begin with the half minute in which they expire, so that the sweeper
+finds what is due by listing, and keeps no index that could be lost.
 """
 
 from __future__ import annotations
@@ -26,7 +26,8 @@ from server.task import Manifest, Retention
 
 log = logging.getLogger(__name__)
 
-MINUTE = "%Y%m%dT%H%M"
+MOMENT, MOMENT_S = "%Y%m%dT%H%M%S", 30
+"""Images go at full and half minutes, so that each is gone within a minute of its end, however long a sweep takes."""
 IMAGES, MANIFESTS, UPLOADS = "images", "manifests", "uploads"
 CALLBACKS, DEAD_CALLBACKS, CHECKS = "callbacks", "callbacks-dead", "checks"
 USAGE = "usage"
@@ -45,26 +46,30 @@ class BucketUnavailableError(Exception):
 
 def image_key(retention: Retention, expires_at: float, task_id: str, attempt: str, name: str) -> str:
     """The key of one file of one attempt; attempts never share keys, so that a late one overwrites nothing."""
-    minute = datetime.fromtimestamp(expires_at + 60, UTC).strftime(MINUTE)
-    return f"{IMAGES}/{retention}/{minute}/{task_id}/{attempt}/{name}"
+    return f"{IMAGES}/{retention}/{_moment(math.floor(expires_at / MOMENT_S) + 1)}/{task_id}/{attempt}/{name}"
 
 
 def swept_at(key: str) -> float:
-    """From when on (unix seconds) an image, or all of an `images/<retention>/<minute>`, may be deleted.
+    """From when on (unix seconds) an image, or all of an `images/<retention>/<moment>`, may be deleted.
 
     Infinite for a key that `image_key` did not make: it is not ours to delete.
     """
     try:
-        _, _, minute, *_ = key.split("/")
-        return datetime.strptime(minute, MINUTE).replace(tzinfo=UTC).timestamp()
+        _, _, moment, *_ = key.split("/")
+        at = datetime.strptime(moment, MOMENT).replace(tzinfo=UTC)
     except ValueError:
         return math.inf
+    return at.timestamp() if at.strftime(MOMENT) == moment else math.inf  # strptime also takes digits that are lacking
 
 
-def minutes_between(past: float, now: float) -> list[str]:
-    """The minutes, as they are in keys, that have become due after `past` and up to `now` (unix seconds)."""
-    first = math.floor(past / 60) + 1
-    return [datetime.fromtimestamp(60 * minute, UTC).strftime(MINUTE) for minute in range(first, int(now // 60) + 1)]
+def moments_between(past: float, now: float) -> list[str]:
+    """The moments, as they are in keys, that have come after `past` and up to `now` (unix seconds)."""
+    first = math.floor(past / MOMENT_S) + 1
+    return [_moment(number) for number in range(first, int(now // MOMENT_S) + 1)]
+
+
+def _moment(number: int) -> str:
+    return datetime.fromtimestamp(MOMENT_S * number, UTC).strftime(MOMENT)
 
 
 def manifest_key(task_id: str) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import hmac
 import time
+from collections.abc import Callable
 
 
 class BadSignatureError(Exception):
@@ -18,12 +19,13 @@ class LinkExpiredError(Exception):
 class Links:
     """Whoever holds an image link may read the image until it expires: links go to people who have no API key.
 
-    Two links to one image are equal, so that a callback sent twice is the same callback.
+    Two links to one image are equal, so that a callback sent twice is the same callback. `clock` is unix time.
     """
 
-    def __init__(self, secret: bytes, public_url: str) -> None:
+    def __init__(self, secret: bytes, public_url: str, clock: Callable[[], float] = time.time) -> None:
         self._secret = hmac.digest(secret, b"image links", "sha256")
         self._public_url = public_url
+        self._clock = clock
 
     def task(self, task_id: str) -> str:
         return f"{self._public_url}/v1/tasks/{task_id}"
@@ -41,7 +43,7 @@ class Links:
         right = self._sign(f"{task_id}/{index}.{extension}", expires)
         if not hmac.compare_digest(right.encode(), signature.encode()):
             raise BadSignatureError("this link's signature is wrong; use the url as the task gives it, unchanged")
-        if expires <= time.time():
+        if expires <= self._clock():
             raise LinkExpiredError(
                 "this image has expired and is deleted; make it again with the task's params, "
                 "and choose a longer retention if it should stay"

@@ -5,10 +5,9 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import re
-import time
 from dataclasses import dataclass
 
-from server.queue import QueueUnavailableError, View
+from server.queue import QueueIncompleteError, View
 from server.services import Services
 from server.task import Manifest, Outcome, Status
 
@@ -56,13 +55,13 @@ async def _known(services: Services, view: View) -> Record:
 
 
 async def _forgotten(services: Services, task_id: str) -> Record:
-    """The record of a task that the queue does not know; raises QueueUnavailableError while it may yet learn of it."""
+    """The record of a task that the queue does not know; raises QueueIncompleteError while it may yet learn of it."""
     knows_all = await services.queue.complete()
     manifest = await services.bucket.manifest(task_id)
     if manifest is not None:
         return settled(manifest)
     if not knows_all:
-        raise QueueUnavailableError("the logs are still being read after a start; ask again in a moment")
+        raise QueueIncompleteError
     raise UnknownTaskError(task_id)
 
 
@@ -102,7 +101,7 @@ async def cancel(services: Services, record: Record, wait_s: float) -> Record:
         attempt="",
         status=Status.CANCELED,
         started_at=record.view.started_at,
-        finished_at=time.time(),
+        finished_at=services.clock(),
     )
     await services.broker.publish_outcome(outcome)
     return await ended(services, record, wait_s)

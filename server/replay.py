@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import time
-
 from server.bucket import callback_key
 from server.controller.callbacks import SAVED
 from server.queue import DueCallback
@@ -25,6 +23,6 @@ async def replay(services: Services, record: Record) -> None:
         raise NoCallbackError("this task was handed in without an address for a callback; ask for the task instead")
     if record.manifest is None:
         raise NoCallbackError("this task has not ended; its callback is sent when it does")
-    due = DueCallback(task.id, time.time())
+    due = DueCallback(task.id, services.clock())
     await services.bucket.put(callback_key(task.id), SAVED.dump_json(due))
     await services.queue.add_callback(due)

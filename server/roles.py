@@ -119,9 +119,13 @@ def _alone(settings: Settings) -> Iterator[None]:
 async def _services(settings: Settings, role: str) -> AsyncIterator[Services]:
     end_traces = set_up_traces(settings, role)
     services = Services.from_settings(settings)
+    await services.clock.ask()
+    telling = asyncio.create_task(services.clock.keep())
     try:
         yield services
     finally:
+        telling.cancel()
+        await asyncio.gather(telling, return_exceptions=True)
         await services.close()
         await asyncio.to_thread(end_traces)
 

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 
 from models import catalog
 from models.catalog import Catalog, MisfitError, UnknownModelError
 from server.broker import Broker
 from server.bucket import Bucket
+from server.clock import Clock
 from server.egress import Egress
 from server.links import Links
 from server.queue import Queue
@@ -22,6 +24,7 @@ class Services:
     settings: Settings
     broker: Broker
     queue: Queue
+    clock: Clock
     bucket: Bucket
     catalog: Catalog
     egress: Egress
@@ -33,15 +36,18 @@ class Services:
         """Opens everything; raises SettingsError for an address that no implementation answers to."""
         models = catalog.read(settings.models_path)
         check_audit(settings, models)
+        queue = _queue(settings)
+        clock = Clock(queue)
         return cls(
             settings=settings,
             broker=_broker(settings),
-            queue=_queue(settings),
+            queue=queue,
+            clock=clock,
             bucket=bucket_of(settings),
             catalog=models,
             egress=Egress(allow=settings.egress_allow),
-            links=Links(settings.secret_bytes, public_url(settings)),
-            tenants=Tenants(settings),
+            links=Links(settings.secret_bytes, public_url(settings), clock),
+            tenants=Tenants(settings, clock),
         )
 
     async def close(self) -> None:
@@ -80,12 +86,13 @@ def _queue(settings: Settings) -> Queue:
         from server.queue.memory import MemoryQueue
 
         return MemoryQueue()
-    if settings.queue.startswith(("redis://", "rediss://", "redis+sentinel://", "rediss+sentinel://")):
+    if re.match(r"rediss?(\+sentinel|\+cluster)?://", settings.queue):
         from server.queue.redis import RedisQueue
 
         return RedisQueue(settings.queue)
     raise SettingsError(
-        f"HUA_QUEUE={settings.queue} is not known; use memory://, redis[s]://… or redis[s]+sentinel://…"
+        f"HUA_QUEUE={settings.queue} is not known; use memory://, redis[s]://…, redis[s]+sentinel://… or "
+        "redis[s]+cluster://…"
     )
 
 

@@ -56,7 +56,7 @@ class Settings(BaseSettings):
     queue: str = Field(
         "memory://",
         description="Live queue: memory:// (one process), or redis://[USER:PASSWORD@]HOST:PORT/DB, rediss://… for TLS, "
-        "redis+sentinel://HOST:PORT,…/SERVICE/DB.",
+        "redis+sentinel://HOST:PORT,…/SERVICE/DB, redis+cluster://HOST:PORT,….",
     )
     bucket: str = Field(
         "file://",
@@ -109,6 +109,10 @@ class Settings(BaseSettings):
     cors: Listed = Field((), description="Origins whose pages may use the API with a key, such as https://app.example.")
     secret: str = Field("", description="Signs result links and callbacks; default: made once in HUA_DATA_DIR/secret.")
     drain_s: float = Field(30.0, ge=0, description="Seconds that running tasks get to finish after Ctrl-C or SIGTERM.")
+    spool: ByteSize = Field(
+        ByteSize(256 << 20),
+        description="Bytes of images that a worker keeps in HUA_DATA_DIR while bucket or log is away; 0: none.",
+    )
     metrics_port: int = Field(
         9090,
         ge=0,

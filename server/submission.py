@@ -7,7 +7,6 @@ import contextlib
 import hashlib
 import json
 import logging
-import time
 import uuid
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -104,7 +103,7 @@ async def submit(services: Services, submission: Submission) -> View:
         type=pipeline.names[0],
         params=params.model_dump(mode="json"),
         tenant=submission.tenant,
-        created_at=time.time(),
+        created_at=services.clock(),
         priority=submission.priority,
         retention=retention,
         output=submission.output,

@@ -28,16 +28,22 @@ class Known:
 
 
 class Tenants:
-    """Nothing is read before it is asked for, since only the api asks. `clock` is monotonic.
+    """Nothing is read before it is asked for, since only the api asks. Keys expire by `clock`, unix time.
 
     The first reading raises SettingsError; a broken version that comes later is logged, and the one before it stays.
     """
 
-    def __init__(self, settings: Settings, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(
+        self,
+        settings: Settings,
+        clock: Callable[[], float] = time.time,
+        monotonic: Callable[[], float] = time.monotonic,
+    ) -> None:
         self._path = settings.tenants
         self._listed = settings.api_keys
         self._clock = clock
-        self._looked_at = clock()
+        self._monotonic = monotonic
+        self._looked_at = monotonic()
         self._version: Version = None
         self._known: Known | None = None
 
@@ -55,8 +61,8 @@ class Tenants:
     def _now(self) -> Known:
         if self._known is None:
             self._known = self._read()
-        elif self._path is not None and self._clock() - self._looked_at >= LOOK_EVERY_S:
-            self._looked_at = self._clock()
+        elif self._path is not None and self._monotonic() - self._looked_at >= LOOK_EVERY_S:
+            self._looked_at = self._monotonic()
             if _version(self._path) != self._version:
                 self._known = self._read_again(self._known)
         return self._known
@@ -67,7 +73,8 @@ class Tenants:
             self._version = _version(self._path)  # before the content: a change in between is then seen later
             terms = read(self._path)
         owned = [*listed(self._listed), *((tenant, key) for tenant in terms for key in terms[tenant].keys)]
-        return Known(Keys(owned, anonymous=self._path is None and not self._listed), terms)
+        anonymous = self._path is None and not self._listed
+        return Known(Keys(owned, anonymous, self._clock), terms)
 
     def _read_again(self, before: Known) -> Known:
         try:

@@ -9,8 +9,7 @@ import socket
 import time
 from collections.abc import Coroutine
 
-from server.attempt import LONGEST_PAUSE_S, Attempt
-from server.broker import BrokerUnavailableError
+from server.attempt import Attempt
 from server.device import CHILD, Device, DeviceDiedError, DeviceGoneError, TaskParkedError
 from server.inputs import Inputs
 from server.logs import about
@@ -18,6 +17,7 @@ from server.meter import Meter
 from server.metrics import DEVICE_DEATHS, STAGE_SECONDS, WORKER_READY, WORKER_TASKS
 from server.monitor import Health
 from server.queue import HEARTBEAT_S, Lease, QueueUnavailableError, Verdict, WorkerView
+from server.reports import Reports
 from server.services import Services
 from server.task import POISON, Outcome, Status
 from server.traces import past, span
@@ -44,6 +44,7 @@ class Worker:
         self._child = child
         self._device: Device | None = None
         self._inputs = Inputs.of(services)
+        self._reports = Reports(services)
         self._attempts: dict[str, Attempt] = {}
         self._tasks: set[asyncio.Task[None]] = set()
         self._moved = asyncio.Event()
@@ -51,10 +52,17 @@ class Worker:
         self._meter = Meter()
 
     async def run(self) -> None:
-        async with asyncio.TaskGroup() as group:
-            group.create_task(self._keep_device())
-            group.create_task(self._keep_leasing())
-            group.create_task(self._keep_beating())
+        try:
+            async with asyncio.TaskGroup() as group:
+                for work in (
+                    self._keep_device,
+                    self._keep_leasing,
+                    self._keep_beating,
+                    self._reports.spool.hand_over_left,
+                ):
+                    group.create_task(work())
+        finally:
+            self._reports.spool.close()
 
     def health(self) -> Health:
         """Not alive once a device that was ready has been silent for STALE_S: its process hangs."""
@@ -173,10 +181,12 @@ class Worker:
 
     def _begin(self, lease: Lease) -> Attempt:
         if not (lease.deaths or lease.parked):
-            now, accepted_at = time.time(), lease.task.created_at
+            now, accepted_at = self._services.clock(), lease.task.created_at
             STAGE_SECONDS.labels("wait").observe(max(now - accepted_at, 0.0))
             past("wait", accepted_at, now, lease.task.traceparent)
-        attempt = Attempt(lease, self._inputs, self._services.bucket, self._pass_on)
+        attempt = Attempt(
+            lease, self._inputs, self._services.bucket, self._pass_on, self._services.clock, self._reports.spool.put
+        )
         self._attempts[lease.token] = attempt
         return attempt
 
@@ -189,7 +199,7 @@ class Worker:
                 outcome = await self._outcome(attempt)
                 if outcome is not None:
                     self._observe(attempt, outcome)
-                    await self._report(attempt, outcome)
+                    await self._reports.report(attempt, outcome)
             finally:
                 del self._attempts[token]
                 self._moved.set()
@@ -214,21 +224,6 @@ class Worker:
             if attempt.lost or await self._may_try_again(attempt.lease):
                 return None
             return attempt.failed(POISON, "the device died each time it ran this task; it is not tried again")
-
-    async def _report(self, attempt: Attempt, outcome: Outcome) -> None:
-        """Writes the outcome, however long the log is away; the lease is renewed meanwhile."""
-        pause_s = 0.1
-        while not attempt.lost:
-            try:
-                with span("report", side="producer", status=outcome.status.value):
-                    await self._services.broker.publish_outcome(outcome)
-                await self._services.queue.finishing(attempt.lease)
-                log.info("← %s %s %s", outcome.task.id, outcome.status, outcome.failure.code if outcome.failure else "")
-                return
-            except (BrokerUnavailableError, QueueUnavailableError) as error:
-                log.warning("the outcome of %s waits: %s", outcome.task.id, error)
-                await asyncio.sleep(pause_s)
-                pause_s = min(pause_s * 2, LONGEST_PAUSE_S)
 
     # --- heartbeats
 

@@ -27,9 +27,9 @@ POM = f"""<project xmlns="http://maven.apache.org/POM/4.0.0">
 PROPERTIES = """
 process.roles=broker,controller
 node.id=1
-advertised.listeners=OPEN://127.0.0.1:{port},SASL://127.0.0.1:{sasl_port},TLS://127.0.0.1:{tls_port}
-listeners=OPEN://127.0.0.1:{port},SASL://127.0.0.1:{sasl_port},TLS://127.0.0.1:{tls_port},CONTROLLER://127.0.0.1:{controller_port}
-listener.security.protocol.map=CONTROLLER:PLAINTEXT,OPEN:PLAINTEXT,SASL:SASL_PLAINTEXT,TLS:SSL
+advertised.listeners=OPEN://127.0.0.1:{port},SASL://127.0.0.1:{sasl_port},TLS://127.0.0.1:{tls_port},FAR://127.0.0.1:{far_port}
+listeners=OPEN://127.0.0.1:{port},SASL://127.0.0.1:{sasl_port},TLS://127.0.0.1:{tls_port},FAR://127.0.0.1:{near_port},CONTROLLER://127.0.0.1:{controller_port}
+listener.security.protocol.map=CONTROLLER:PLAINTEXT,OPEN:PLAINTEXT,SASL:SASL_PLAINTEXT,TLS:SSL,FAR:PLAINTEXT
 controller.listener.names=CONTROLLER
 inter.broker.listener.name=OPEN
 controller.quorum.bootstrap.servers=127.0.0.1:{controller_port}
@@ -65,15 +65,17 @@ class KafkaServer:
     """Keeps its logs when it is killed and started again.
 
     On `sasl_port` users `hua` and `guest` are known by PLAIN, `hua` also by SCRAM-SHA-512; both need ACLs there. On
-    `tls_port` it knows whoever has cert.pem and key.pem of `folder`; it shows the same.
+    `tls_port` it knows whoever has cert.pem and key.pem of `folder`; it shows the same. Who comes by way of `near_port`
+    is told that it is at `far_port`: somebody may stand in between.
     """
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
-        self.port, self.sasl_port, self.tls_port, controller_port = free_ports(4)
+        self.port, self.sasl_port, self.tls_port, self.near_port, self.far_port, controller_port = free_ports(6)
         self.address = f"127.0.0.1:{self.port}"
         self._properties = folder / "server.properties"
         ports = {"port": self.port, "sasl_port": self.sasl_port, "tls_port": self.tls_port}
+        ports |= {"near_port": self.near_port, "far_port": self.far_port}
         texts = {"folder": folder, "password": PASSWORD, "controller_port": controller_port}
         self._properties.write_text(PROPERTIES.format(**texts, **ports))
         subprocess.run(

@@ -23,11 +23,12 @@ class RedisServer:
         self.port = free_port()
         self.url = f"redis://127.0.0.1:{self.port}/0"
 
-    def start(self) -> None:
+    def start(self, *more: str) -> None:
+        """`more` options go to the server."""
         options = ["--port", str(self.port), "--bind", "127.0.0.1", "--save", "", "--appendonly", "no"]
         # What a replica is sent passes through a file there.
         options += ["--dir", str(self.folder), "--rdb-del-sync-files", "yes"]
-        command = [executable(), *options, "--maxmemory-policy", "noeviction"]
+        command = [executable(), *options, "--maxmemory-policy", "noeviction", *more]
         self._process = subprocess.Popen(command, stdout=subprocess.DEVNULL)
         deadline = time.monotonic() + START_S
         while not self._answers():

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Annotated, Any
 
 from fastapi import Depends, Header, Response
@@ -59,26 +60,30 @@ def typed_envelope(pipeline: AnyPipeline) -> type[Envelope]:
     return create_model(name, __base__=Envelope, __doc__=pipeline.title, params=params)
 
 
+@dataclass(frozen=True, slots=True)
 class Wishes:
     """The headers of a submission."""
 
-    def __init__(
-        self,
-        idempotency_key: Annotated[
-            str | None,
-            Header(min_length=1, max_length=255, description="The same key with the same body is the same task."),
-        ] = None,
-        prefer: Annotated[
-            str | None,
-            Header(description=f"`wait=N` answers when the task ends, in N ≤ {LONGEST_WAIT_S} seconds at most."),
-        ] = None,
-    ) -> None:
-        self.idempotency_key = idempotency_key
-        found = re.search(r"\bwait=(\d{1,9})\b", prefer or "")
-        self.wait_s = min(int(found[1]), LONGEST_WAIT_S) if found else 0
+    idempotency_key: str | None
+    wait_s: int
 
 
-SentWishes = Annotated[Wishes, Depends()]
+async def wishes(
+    idempotency_key: Annotated[
+        str | None,
+        Header(min_length=1, max_length=255, description="The same key with the same body is the same task."),
+    ] = None,
+    prefer: Annotated[
+        str | None,
+        Header(description=f"`wait=N` answers when the task ends, in N ≤ {LONGEST_WAIT_S} seconds at most."),
+    ] = None,
+) -> Wishes:
+    found = re.search(r"\bwait=(\d{1,9})\b", prefer or "")
+    return Wishes(idempotency_key, min(int(found[1]), LONGEST_WAIT_S) if found else 0)
+
+
+# Made by a coroutine: what is not one runs in a thread, at every request.
+SentWishes = Annotated[Wishes, Depends(wishes)]
 
 
 async def accept(

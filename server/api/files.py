@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import AsyncIterator
 from typing import Annotated, Any
 
@@ -60,7 +59,7 @@ async def get_image(
     image = manifest.outcome.images[index]
     if not image.safe:
         raise LinkExpiredError("this image is withheld; the task says why")
-    headers = _headers(manifest, image, index)
+    headers = _headers(manifest, image, index, services.clock())
     if if_none_match is not None and headers["ETag"] in if_none_match:
         return Response(status_code=304, headers=headers)
     if request.method == "GET" and (redirect := await _redirect(services, image, expires)):
@@ -70,7 +69,7 @@ async def get_image(
 
 
 async def _redirect(services: Services, image: Image, expires: int) -> Response | None:
-    life_s = min(REDIRECT_S, expires - int(time.time()))
+    life_s = min(REDIRECT_S, expires - int(services.clock()))
     url = await services.bucket.link(image.key, life_s) if life_s > 0 else None
     if url is None:
         return None
@@ -101,8 +100,8 @@ async def _chunks(bucket: Bucket, key: str, first: bytes, wanted: range) -> Asyn
         yield chunk
 
 
-def _headers(manifest: Manifest, image: Image, index: int) -> dict[str, str]:
-    age_s = max(0, int(manifest.expires_at - time.time()))
+def _headers(manifest: Manifest, image: Image, index: int, now: float) -> dict[str, str]:
+    age_s = max(0, int(manifest.expires_at - now))
     return {
         "ETag": f'"{image.sha256}"',
         "Accept-Ranges": "bytes",

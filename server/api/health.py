@@ -9,7 +9,7 @@ from pydantic import BaseModel
 from server.api.errors import documented
 from server.api.given import GivenServices
 from server.metrics import QUEUE, exposition
-from server.queue import QueueUnavailableError
+from server.queue import QueueIncompleteError, QueueUnavailableError
 
 router = APIRouter(tags=["server"])
 
@@ -30,7 +30,9 @@ async def is_alive() -> HealthReply:
 
 @router.get("/readyz", responses=documented(503))
 async def is_ready(services: GivenServices) -> HealthReply:
-    """The queue can be reached and at least one worker is ready; 503 otherwise."""
+    """The queue can be reached and knows what is in the logs, and at least one worker is ready; 503 otherwise."""
+    if not await services.queue.complete():
+        raise QueueIncompleteError
     states = [worker.state for worker in (await services.queue.overview()).workers]
     if "ready" not in states:
         known = f"the workers are {', '.join(states)}" if states else "there is none"

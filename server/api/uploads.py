@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from datetime import UTC, datetime
 from typing import Any
 
@@ -50,7 +49,7 @@ class UploadReply(BaseModel):
 async def upload_file(request: Request, services: GivenServices, tenant: Uploader) -> UploadReply:
     """Keeps a PNG, JPEG or WebP for a day: the bytes alone as the body, or a form with the field `file`."""
     upload = await Inputs.of(services).keep(await _sent_file(request), tenant)
-    expires_at = datetime.fromtimestamp(time.time() + UPLOAD_S, UTC)
+    expires_at = datetime.fromtimestamp(services.clock() + UPLOAD_S, UTC)
     return UploadReply(id=upload.id, width=upload.width, height=upload.height, expires_at=expires_at)
 
 

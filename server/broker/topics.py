@@ -10,6 +10,8 @@ from server.broker.cluster import Cluster
 
 KEPT_MS = 7 * 86_400_000
 SAFE_REPLICATION, IN_SYNC = 3, 2
+BY_KAFKA = "LogAppendTime"
+"""By whose clock records are dated: those that come more than an hour from the future would else be refused."""
 
 
 def ensure_topics(cluster: Cluster) -> None:
@@ -25,7 +27,7 @@ def ensure_topics(cluster: Cluster) -> None:
 
 
 def _create(admin: KafkaAdminClient, topic: str, cluster: Cluster) -> None:
-    configs = {"retention.ms": str(KEPT_MS)}
+    configs = {"retention.ms": str(KEPT_MS), "message.timestamp.type": BY_KAFKA}
     if cluster.replication >= SAFE_REPLICATION:
         configs["min.insync.replicas"] = str(IN_SYNC)
     shape = {"num_partitions": cluster.partitions, "replication_factor": cluster.replication, "configs": configs}

@@ -7,6 +7,7 @@ logs, all do the rest.
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Awaitable, Callable
 from functools import partial
 
@@ -16,6 +17,7 @@ from server.bucket import Bucket
 from server.controller.callbacks import Callbacks
 from server.controller.keeping import every, keep
 from server.controller.lead import Lead
+from server.controller.losers import SWEEP_LOSERS_EVERY_S, Losers
 from server.controller.reading import Reading
 from server.controller.reap import REAP_EVERY_S, Reaper
 from server.controller.sweep import SWEEP_IMAGES_EVERY_S, SWEEP_REST_EVERY_S, Sweeper
@@ -25,21 +27,30 @@ from server.services import Services
 
 
 class Controller:
-    """`run` works until it is canceled, and may be killed at any point."""
+    """`run` works until it is canceled, and may be killed at any point. `clock` is unix time."""
 
-    def __init__(self, broker: Broker, queue: Queue, bucket: Bucket, callbacks: Callbacks) -> None:
+    def __init__(
+        self,
+        broker: Broker,
+        queue: Queue,
+        bucket: Bucket,
+        callbacks: Callbacks,
+        clock: Callable[[], float] = time.time,
+    ) -> None:
         self._lead = Lead(queue)
         self._reading = Reading(broker, queue, bucket)
-        self._reaper = Reaper(broker, queue)
-        self._sweeper = Sweeper(bucket)
+        self._reaper = Reaper(broker, queue, clock)
+        self._sweeper = Sweeper(bucket, clock)
+        self._losers = Losers(bucket, clock)
         self._callbacks = callbacks
 
     @classmethod
     def of(cls, services: Services) -> Controller:
         body_of = partial(callback_bytes, links=services.links)
         secret = services.settings.secret_bytes
-        callbacks = Callbacks(services.queue, services.bucket, services.egress, body_of, secret)
-        return cls(services.broker, services.queue, services.bucket, callbacks)
+        clock = services.clock
+        callbacks = Callbacks(services.queue, services.bucket, services.egress, body_of, secret, clock)
+        return cls(services.broker, services.queue, services.bucket, callbacks, clock.sure)
 
     def health(self) -> Health:
         """Standing by is ready too: it is what all controllers but one do."""
@@ -53,6 +64,7 @@ class Controller:
             "callbacks": self._callbacks.run,
             "reaping": partial(every, REAP_EVERY_S, self._reaper.reap),
             "sweeping images": partial(every, SWEEP_IMAGES_EVERY_S, self._sweeper.sweep_images),
+            "sweeping losers": partial(every, SWEEP_LOSERS_EVERY_S, self._losers.sweep),
             "sweeping the rest": partial(every, SWEEP_REST_EVERY_S, self._sweeper.sweep_rest),
         }
         async with asyncio.TaskGroup() as group:

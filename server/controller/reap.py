@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import time
+from collections.abc import Callable
 
 from server.broker import Broker
 from server.logs import about
@@ -16,9 +17,12 @@ REAP_EVERY_S = 1.0
 
 
 class Reaper:
-    def __init__(self, broker: Broker, queue: Queue) -> None:
+    """`clock` is unix time; whether a lease has run out, the queue knows by itself."""
+
+    def __init__(self, broker: Broker, queue: Queue, clock: Callable[[], float] = time.time) -> None:
         self._broker = broker
         self._queue = queue
+        self._clock = clock
 
     async def reap(self) -> None:
         for lease in await self._queue.expired():
@@ -26,10 +30,10 @@ class Reaper:
             with about(task=lease.task.id, tenant=lease.task.tenant, attempt=lease.token, worker=lease.worker):
                 log.warning("worker %s fell silent over task %s, death %d", lease.worker, lease.task.id, lease.deaths)
             if lease.poison:
-                await self._broker.publish_outcome(_poisoned(lease))
+                await self._broker.publish_outcome(_poisoned(lease, self._clock()))
 
 
-def _poisoned(lease: Lease) -> Outcome:
+def _poisoned(lease: Lease, now: float) -> Outcome:
     message = f"{lease.deaths} workers were lost over this task; it is not tried again"
     return Outcome(
         task=lease.task,
@@ -37,5 +41,5 @@ def _poisoned(lease: Lease) -> Outcome:
         status=Status.FAILED,
         worker=lease.worker,
         failure=Failure(code=POISON, message=message),
-        finished_at=time.time(),
+        finished_at=now,
     )

@@ -1,4 +1,4 @@
-"""Deletes what has outlived its retention: images within a minute and a bit, everything else once it is old."""
+"""Deletes what has outlived its retention: images within a minute, everything else once it is old."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import time
 from collections.abc import Callable
 from datetime import UTC, datetime
 
-from server.bucket import CHECKS, DEAD_CALLBACKS, IMAGES, MANIFESTS, UPLOADS, USAGE, Bucket, minutes_between, swept_at
+from server.bucket import CHECKS, DEAD_CALLBACKS, IMAGES, MANIFESTS, UPLOADS, USAGE, Bucket, moments_between, swept_at
 from server.metrics import OBJECTS_SWEPT, SWEEPER_LAG
 from server.task import RETENTION_S
 
@@ -28,26 +28,26 @@ class Sweeper:
         self._bucket = bucket
         self._clock = clock
         self._swept = self._looked_round = -math.inf
-        SWEEPER_LAG.since(clock())
+        SWEEPER_LAG.since(time.time())
 
     async def sweep_images(self) -> None:
-        """Whole minutes at a time, also of attempts that came to nothing: no manifest knows those images.
+        """All of a moment at a time, also of attempts that came to nothing: no manifest knows those images.
 
-        A month has 43,200 minutes, too many to be listed every time: only those are looked at that have passed since.
-        Now and then all are, for an image that was held up may come when its minute is over.
+        A month has 86,400 moments, too many to be listed every time: only those are looked at that have come since.
+        Now and then all are, for an image that was held up may come when its moment is over.
         """
         now = self._clock()
-        look_round = now - self._looked_round >= LOOK_ROUND_EVERY_S
-        passed = [] if look_round else minutes_between(self._swept, now)
+        look_round = not self._looked_round <= self._swept <= now < self._looked_round + LOOK_ROUND_EVERY_S
+        passed = [] if look_round else moments_between(self._swept, now)
         for retention in RETENTION_S:
             tier = f"{IMAGES}/{retention}"
-            for minute in await self._bucket.folders(tier) if look_round else passed:
-                if swept_at(f"{tier}/{minute}") <= now:
-                    await self._sweep_minute(f"{tier}/{minute}")
-        SWEEPER_LAG.since(now)
+            for moment in await self._bucket.folders(tier) if look_round else passed:
+                if swept_at(f"{tier}/{moment}") <= now:
+                    await self._sweep_moment(f"{tier}/{moment}")
+        SWEEPER_LAG.since(time.time())
         self._swept, self._looked_round = now, now if look_round else self._looked_round
 
-    async def _sweep_minute(self, due: str) -> None:
+    async def _sweep_moment(self, due: str) -> None:
         async for page in self._bucket.pages(due):
             await self._bucket.delete([key for key, _ in page])
             OBJECTS_SWEPT.inc(len(page))

@@ -41,9 +41,10 @@ class Window:
                 del self._last[key]
 
     async def emptied(self) -> None:
-        """Waits for all that was begun."""
+        """Waits for all that was begun, and is cut off if any of it fails."""
         while self._last:
             await asyncio.wait(list(self._last.values()))
+        await asyncio.sleep(0)  # what failed just now cuts off before this returns
 
 
 @asynccontextmanager
@@ -52,7 +53,9 @@ async def window(width: int = WIDTH) -> AsyncIterator[Window]:
     raised as if the works had been done one by one."""
     try:
         async with asyncio.TaskGroup() as group:
-            yield Window(group, width)
+            yield (works := Window(group, width))
+            # In here: a group that is left already forgets to take back that it canceled us (Python 3.11).
+            await works.emptied()
     except BaseExceptionGroup as failures:
         if (task := asyncio.current_task()) and task.cancelling():
             # from outside, which counts for more than what a work said while it was cut off

@@ -45,7 +45,7 @@ def check_queue(settings: Settings) -> Iterator[Finding]:
         )
     except ValueError as error:
         shown = connection.shown(settings.queue)
-        advice = "use redis://[USER:PASSWORD@]HOST:PORT/DB, or redis+sentinel://…; docs/roles.md has both"
+        advice = "use redis://[USER:PASSWORD@]HOST:PORT/DB, redis+sentinel://… or redis+cluster://…; see docs/roles.md"
         yield Finding("redis", "fail", f"HUA_QUEUE={shown} is no address of Redis: {error}", advice)
 
 

@@ -47,6 +47,15 @@ class QueueUnavailableError(Exception):
     """The queue cannot be reached now; trying again later is right."""
 
 
+class QueueIncompleteError(QueueUnavailableError):
+    """It was emptied, or has just been started, and knows too little to say yes or no."""
+
+    def __init__(self) -> None:
+        super().__init__(
+            "the logs are still being read after a start; ask again in a moment, or see that a controller runs"
+        )
+
+
 @dataclass(frozen=True, slots=True)
 class Progress:
     """How far a running task is. `preview` is a small JPEG, or empty."""
@@ -159,12 +168,16 @@ class Overview:
 
 
 class Queue(Protocol):
+    async def time(self) -> float:
+        """Unix seconds, by the clock that all who share this queue go by."""
+
     # --- api
     async def spend(self, tenant: str, per_minute: float, burst: int) -> None:
         """Takes a token out of the tenant's bucket of `burst`, which fills at `per_minute`; raises RateLimitError."""
 
     async def admit(self, task: Task, limit: int) -> View | None:
-        """Takes one of the tenant's `limit` slots for `task`, before it is published; raises TaskLimitError.
+        """Takes one of the tenant's `limit` slots for `task`, before it is published; raises TaskLimitError, and
+        QueueIncompleteError until the logs have been read: how many slots are taken, only they know.
 
         Answers the View of the task instead if one of this id is known already (an Idempotency-Key used twice); unless
         that says that it is accepted, the caller has to publish it too.

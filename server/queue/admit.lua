@@ -1,7 +1,8 @@
 -- Takes one of a tenant's slots for a task that is about to be published.
 -- KEYS  the root of all keys
 -- ARGV  id, tenant, class, model, cost, weight, created_at, body, limit
--- Answers the view of a task of this id that is known already, 0 over the limit, 1 if it is admitted.
+-- Answers the view of a task of this id that is known already, 0 over the limit, 1 if it is admitted; nothing while the
+-- logs are read, for until then nobody knows how many slots are taken.
 
 local id, tenant = ARGV[1], ARGV[2]
 for _, stale in ipairs(redis.call('ZRANGEBYSCORE', key('reserved'), '-inf', now(), 'LIMIT', 0, 100)) do
@@ -9,6 +10,7 @@ for _, stale in ipairs(redis.call('ZRANGEBYSCORE', key('reserved'), '-inf', now(
 end
 local known = view(id)
 if known then return known end
+if not opened() then return false end
 if redis.call('SCARD', key('active', tenant)) >= tonumber(ARGV[9]) then return 0 end
 begin(unpack(ARGV, 1, 8))
 redis.call('ZADD', key('reserved'), now() + RESERVED_S, id)

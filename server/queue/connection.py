@@ -18,6 +18,8 @@ from redis.backoff import NoBackoff
 from redis.exceptions import (
     AuthenticationError,
     BusyLoadingError,
+    ClusterDownError,
+    MovedError,
     NoPermissionError,
     OutOfMemoryError,
     ReadOnlyError,
@@ -27,6 +29,7 @@ from redis.exceptions import (
 from server import metrics
 from server.queue import QueueUnavailableError
 from server.queue.cancel import heeding_cancel
+from server.queue.cluster import Nodes, NoOwnerError, owner, owner_pool
 from server.queue.sentinel import Sentinels
 from server.settings import SettingsError
 
@@ -49,6 +52,9 @@ ADVICE: tuple[tuple[type[Exception], str], ...] = (
     (redis.sentinel.MasterNotFoundError, NO_PRIMARY),
     (MasterNotFoundError, NO_PRIMARY),
     (OutOfMemoryError, "raise its maxmemory"),
+    (MovedError, "this is one node of a cluster; name it, or some of them, as redis+cluster://HOST:PORT,…"),
+    (NoOwnerError, "see that the nodes of the cluster run and that all slots are given to one of them"),
+    (ClusterDownError, "see that the cluster is whole: all slots given to nodes that run"),
     (Exception, "see that Redis runs and that HUA_QUEUE names it"),
 )
 
@@ -56,6 +62,8 @@ ADVICE: tuple[tuple[type[Exception], str], ...] = (
 def connect(url: str) -> Redis:
     """Nothing is sent yet. A command is never sent twice: a slot taken twice would look like a task known already."""
     once: dict[str, Any] = {"retry": Retry(NoBackoff(), 0), "protocol": 2, **TIMES}
+    if nodes := Nodes.of(url):
+        return Redis.from_pool(owner_pool(nodes, **once))
     if sentinels := Sentinels.of(url):
         asked: Any = Sentinel(  # type: ignore[no-untyped-call]
             sentinels.hosts, sentinel_kwargs=TIMES | sentinels.own, **sentinels.redis, **once
@@ -69,7 +77,7 @@ def connect(url: str) -> Redis:
 
 
 async def disconnect(client: Redis) -> None:
-    """Closes what `connect` opened, the lines to the Sentinels too."""
+    """Closes what `connect` opened, the lines to the Sentinels too, or to the nodes of a cluster."""
     await client.aclose()
     if isinstance(client.connection_pool, SentinelConnectionPool):
         for each in client.connection_pool.sentinel_manager.sentinels:
@@ -83,8 +91,8 @@ def check(url: str) -> None:
             server = redis_client.info()
     except ValueError as error:
         raise SettingsError(
-            f"HUA_QUEUE={shown(url)} is no address of Redis: {error}; use redis://[USER:PASSWORD@]HOST:PORT/DB "
-            "or redis+sentinel://[USER:PASSWORD@]HOST:PORT,…/SERVICE/DB"
+            f"HUA_QUEUE={shown(url)} is no address of Redis: {error}; use redis://[USER:PASSWORD@]HOST:PORT/DB, "
+            "redis+sentinel://[USER:PASSWORD@]HOST:PORT,…/SERVICE/DB or redis+cluster://[USER:PASSWORD@]HOST:PORT,…"
         ) from error
     except AuthenticationError as error:
         raise SettingsError(trouble(url, error)) from error
@@ -114,6 +122,8 @@ def client(url: str) -> Iterator[redis.Redis]:
             sentinels.hosts, sentinel_kwargs=TIMES | sentinels.own, **sentinels.redis, **once
         )
         clients = [asked.master_for(sentinels.service), *asked.sentinels]
+    elif nodes := Nodes.of(url):
+        clients = [owner(nodes, **once)]
     else:
         clients = [redis.Redis.from_url(url, **once)]
     with contextlib.ExitStack() as stack:

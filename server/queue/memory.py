@@ -22,6 +22,7 @@ from server.queue import (
     LineView,
     Overview,
     Progress,
+    QueueIncompleteError,
     TaskLimitError,
     Verdict,
     View,
@@ -58,6 +59,9 @@ class MemoryQueue:
         self._open = False
         self._leasable = asyncio.Event()
 
+    async def time(self) -> float:
+        return self._wall()
+
     # --- api
 
     async def spend(self, tenant: str, per_minute: float, burst: int) -> None:
@@ -66,6 +70,8 @@ class MemoryQueue:
     async def admit(self, task: Task, limit: int) -> View | None:
         if known := await self.find(task.id):
             return known
+        if not self._open:
+            raise QueueIncompleteError
         if len(self._unfinished.of(task.tenant)) >= limit:
             raise TaskLimitError(limit)
         self._unfinished.begin(task)

@@ -21,6 +21,7 @@ from server.queue import (
     Lease,
     Overview,
     Progress,
+    QueueIncompleteError,
     RateLimitError,
     TaskLimitError,
     Verdict,
@@ -53,6 +54,11 @@ class RedisQueue:
         self._changes = Changes(self._redis, f"{ROOT}:changed")
         self._reading = ""
 
+    async def time(self) -> float:
+        with answering(self._url):
+            seconds, micros = await self._redis.time()
+        return float(seconds) + micros / 1e6
+
     # --- api
 
     async def spend(self, tenant: str, per_minute: float, burst: int) -> None:
@@ -62,6 +68,8 @@ class RedisQueue:
 
     async def admit(self, task: Task, limit: int) -> View | None:
         reply = await self._run("admit", *packed_task(task), limit)
+        if reply is None:
+            raise QueueIncompleteError
         if reply == 0:
             raise TaskLimitError(limit)
         return None if reply == 1 else view(reply)

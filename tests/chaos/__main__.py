@@ -34,9 +34,10 @@ LONG = Counts(
     repeats=50,
     network_delays=10,
     network_cuts=6,
+    clock_jumps=20,
 )
 EACH_POINT = 20
-INVARIANTS = ("I1", "I2", "I3", "I6", "I7", "I8", "I11", "I13", "I16")
+INVARIANTS = ("I1", "I2", "I3", "I4", "I6", "I7", "I8", "I11", "I13", "I16", "I18")
 
 
 def main() -> None:

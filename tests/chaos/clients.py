@@ -14,9 +14,8 @@ import numpy as np
 from PIL import Image
 
 from tests.chaos.device import digest
-from tests.chaos.history import History, Wanted
+from tests.chaos.history import FINAL, History, Wanted
 
-FINAL = {"succeeded", "failed", "canceled"}
 ASK_S = 0.6
 AGAIN_S = 0.3
 LOOK_BACK_S = 0.25
@@ -38,6 +37,7 @@ def wanted(
             params={"text": text, "seed": number, "num_steps": steps, "w": 64, "h": 64},
             begins_s=rng.uniform(0, 0.9 * horizon_s),
             callback=rng.random() < 0.6,
+            retention=rng.choice(("5m", "24h")),
             cancel_after_s=rng.uniform(0, 1) if rng.random() < canceling and number not in poisoned else None,
         )
 
@@ -88,7 +88,7 @@ class Clients:
                 await self._fetch(one, view)
 
     async def _submit(self, one: Wanted) -> str:
-        body = {"type": "txt2img.sd", "params": one.params}
+        body = {"type": "txt2img.sd", "params": one.params, "retention": one.retention}
         if one.callback:
             body["callback_url"] = f"{self._sink}/{one.number}"
         headers = {"Idempotency-Key": f"task-{one.number}"}

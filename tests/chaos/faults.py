@@ -16,6 +16,7 @@ import redis
 from server.broker import Broker, BrokerUnavailableError
 from server.bucket import Bucket, BucketUnavailableError
 from server.task import Failure, Outcome, Status
+from tests.chaos.clocks import OFF_S
 from tests.chaos.crash import POINTS, armed
 from tests.chaos.history import History
 from tests.chaos.house import House
@@ -24,6 +25,7 @@ from tests.chaos.hurry import LEAD_S, LEASE_S
 DOWN_S = (0.5, 3.0)
 """How long something that was stopped stays away."""
 LATE_S, CUT_S = (0.1, 0.5), (2.0, 8.0)
+OFF_FOR_S = (1.0, 8.0)
 CALM_S = 1.0
 
 
@@ -46,6 +48,7 @@ class Counts:
     repeats: int = 0
     network_delays: int = 0
     network_cuts: int = 0
+    clock_jumps: int = 0
     crashes: int = 0
     """At named points (tests/chaos/crash.py), in turn."""
 
@@ -95,6 +98,7 @@ class Faults:
             "repeats": self._repeat,
             "network_delays": self._delay_network,
             "network_cuts": self._cut_network,
+            "clock_jumps": self._set_clock,
             "crashes": self._crash,
         }
         self._points = itertools.cycle(POINTS)
@@ -145,6 +149,7 @@ class Faults:
             if point == "T12":
                 self._history.add("fault", what="flushes")
                 await self._flush()
+                self._history.add("fault", what="flushes", over=True)
             for tries in range(300):
                 if not file.exists():
                     self._history.add("crashed", what=point)
@@ -219,6 +224,13 @@ class Faults:
             self._house.network[name].cut()
             await asyncio.sleep(self._rng.uniform(*CUT_S))
             self._house.network[name].mend()
+
+    async def _set_clock(self) -> None:
+        """That of one role, while it runs: more than an hour forward or back, and right again a little later."""
+        name = self._rng.choice(self._house.of(""))
+        self._house.put_off_clock(name, self._rng.choice((-OFF_S, OFF_S)))
+        await asyncio.sleep(self._rng.uniform(*OFF_FOR_S))
+        self._house.put_off_clock(name, 0.0)
 
     async def _repeat(self) -> None:
         """Records that come twice, and a late outcome of somebody who had lost the task."""

@@ -9,6 +9,9 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
+from server.task import Retention
+
+FINAL = {"succeeded", "failed", "canceled"}
 SHORTLY_S = 2.0
 
 
@@ -21,6 +24,7 @@ class Wanted:
     params: dict[str, Any]
     begins_s: float
     callback: bool = False
+    retention: Retention = "24h"
     cancel_after_s: float | None = None
 
     @property
@@ -41,6 +45,11 @@ class Event:
     since: float = 0.0
     said: dict[str, Any] = field(default_factory=dict)
 
+    @property
+    def final(self) -> bool:
+        """Of a view: whether the task has ended."""
+        return self.said["status"] in FINAL
+
 
 @dataclass(slots=True)
 class Found:
@@ -54,6 +63,7 @@ class Found:
     images: list[str] = field(default_factory=list)
     callbacks: list[str] = field(default_factory=list)
     uncommitted: int = 0
+    at: float = field(default_factory=time.time)
 
 
 class History:
@@ -100,3 +110,28 @@ class History:
             "found": asdict(self.found),
         }
         file.write_text(json.dumps(content))
+
+
+@dataclass(frozen=True, slots=True)
+class Case:
+    """One accepted task, and all there is to judge it by."""
+
+    number: int
+    id: str
+    events: list[Event]
+    manifest: dict[str, Any] | None
+    history: History
+
+    def of(self, kind: str) -> list[Event]:
+        return [event for event in self.events if event.kind == kind]
+
+    @property
+    def outcome(self) -> dict[str, Any]:
+        """What it came to; {} if that is nothing yet."""
+        outcome: dict[str, Any] = (self.manifest or {}).get("outcome", {})
+        return outcome
+
+    @property
+    def runs(self) -> list[dict[str, Any]]:
+        text = self.history.wanted[self.number].params["text"]
+        return [run for run in self.history.runs if run["text"] == text]

@@ -15,6 +15,7 @@ from pathlib import Path
 import httpx
 
 from server.settings import Settings
+from tests.chaos.clocks import put_off
 from tests.chaos.proxy import Proxy
 from tests.kafka_server import KafkaServer
 from tests.redis_server import RedisServer, free_port
@@ -27,7 +28,7 @@ MODELS = "models: [{name: toy, path: toy.safetensors, family: sd1, default: true
 class House:
     """`tenants` may each have `limit` unfinished tasks; the key of one is its name. Without `cluster` the logs are in
     SQLite and the images in a folder, which one controller alone may use. `environment` is what the roles and their
-    devices find there besides. With a `network`, Redis and S3 are reached through one that can be hurt."""
+    devices find there besides. With a `network`, Redis, Kafka and S3 are reached through one that can be hurt."""
 
     def __init__(
         self,
@@ -40,7 +41,7 @@ class House:
         network: bool = False,
     ) -> None:
         self.folder, self.cluster = folder, cluster
-        for name in ("models", "redis", "kafka", "s3", "crashes"):
+        for name in ("models", "redis", "kafka", "s3", "crashes", "clocks"):
             (folder / name).mkdir()
         (folder / "models" / "models.yaml").write_text(MODELS)
         (folder / "models" / "toy.safetensors").write_bytes(b"weights")
@@ -73,8 +74,10 @@ class House:
         self._pids: dict[str, int] = {}
 
     def _put_network_between(self) -> dict[str, Proxy]:
-        proxies = {name: Proxy(server.port) for name, server in (("redis", self.redis), ("s3", self.s3)) if server}
-        places = {"redis": "queue", "s3": "s3_endpoint"}
+        proxies = {"redis": Proxy(self.redis.port)}
+        if self.kafka and self.s3:
+            proxies |= {"s3": Proxy(self.s3.port), "kafka": Proxy(self.kafka.near_port, self.kafka.far_port)}
+        places = {"redis": "queue", "s3": "s3_endpoint", "kafka": "broker"}
         for name, proxy in proxies.items():
             server = getattr(self, name)
             self.given[places[name]] = self.given[places[name]].replace(f":{server.port}", f":{proxy.port}")
@@ -93,7 +96,8 @@ class House:
         for proxy in self.network.values():
             proxy.start()
         environment = os.environ | {f"HUA_{name.upper()}": value for name, value in self.given.items()}
-        environment |= {"CHAOS_RUNS": str(self.folder / "runs"), "OMP_NUM_THREADS": "1", **self._environment}
+        environment |= {"CHAOS_RUNS": str(self.folder / "runs"), "CHAOS_CLOCKS": str(self.folder / "clocks")}
+        environment |= {"OMP_NUM_THREADS": "1", **self._environment}
         with (self.folder / "house.log").open("a") as lines:
             self._nursery = subprocess.Popen(
                 [sys.executable, "-m", "tests.chaos.nursery", *self._mutant],
@@ -134,6 +138,10 @@ class House:
     def fallen(self) -> list[str]:
         """Those that were begun and do not live."""
         return [name for name in self._pids if not self.lives(name)]
+
+    def put_off_clock(self, name: str, seconds: float) -> None:
+        """Sets the wall clock of this process, now and when it is started again."""
+        put_off(self.folder / "clocks" / name, seconds)
 
     def pid(self, name: str) -> int:
         return self._pids[name]

@@ -9,12 +9,13 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 
-from server import record
+from server import queue, record
 from server.api import tasks
+from server.clock import Clock
 from server.controller import callbacks, reading, settle
 from server.controller.intake import Intake
 from server.controller.settle import Settling
-from server.queue import DueCallback, scripts
+from server.queue import DueCallback, Lease, Verdict, scripts
 from server.queue.redis import RedisQueue
 from server.task import Manifest, Outcome
 from tests.chaos.faults import Counts
@@ -151,6 +152,31 @@ def cancel_is_only_said() -> None:
     tasks.cancel = cancel
 
 
+def leases_go_by_the_wall_clock() -> None:
+    """A worker takes a lease for lost when its own clock says that it was not renewed in time."""
+    lease_as_it_is, heartbeat_as_it_is = RedisQueue.lease, RedisQueue.heartbeat
+    good_until: dict[str, float] = {}
+
+    async def lease(self: RedisQueue, *asked: object) -> Lease | None:
+        given = await lease_as_it_is(self, *asked)
+        if given is not None:
+            good_until[given.token] = time.time() + queue.LEASE_S
+        return given
+
+    async def heartbeat(self: RedisQueue, lease: Lease, *said: object) -> Verdict:
+        if time.time() > good_until[lease.token]:
+            return Verdict.LOST
+        good_until[lease.token] = time.time() + queue.LEASE_S
+        return await heartbeat_as_it_is(self, lease, *said)
+
+    RedisQueue.lease, RedisQueue.heartbeat = lease, heartbeat
+
+
+def results_go_by_the_wall_clock() -> None:
+    """Writes down when things happened, and until when pictures live, by the clock of whoever writes."""
+    Clock.__call__ = lambda self: time.time()
+
+
 MUTANTS = {
     change.__name__: Mutant(change, caught, *needs)
     for change, caught, *needs in (
@@ -163,6 +189,8 @@ MUTANTS = {
         (poison_is_never_told, "I11", {}),
         (no_limit, "I8", {}, 1),
         (cancel_is_only_said, "I3", {}),
+        (leases_go_by_the_wall_clock, "I16", {"clock_jumps": 30}),
+        (results_go_by_the_wall_clock, "I18", {"clock_jumps": 6}),
     )
 }
 

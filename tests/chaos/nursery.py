@@ -15,7 +15,7 @@ from collections.abc import Callable, Coroutine
 from pathlib import Path
 from typing import Any
 
-from tests.chaos import crash, hurry
+from tests.chaos import clocks, crash, hurry
 
 Role = Callable[..., Coroutine[Any, Any, None]]
 
@@ -62,6 +62,7 @@ def live(role: Role, number: str) -> None:
 
 
 def main() -> None:
+    clock = clocks.install()
     roles = roles_of(sys.argv[1:])
     signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # nobody has to bury the dead
     for told in (signal.SIGINT, signal.SIGTERM):  # whoever asked for roles ends them
@@ -74,6 +75,7 @@ def main() -> None:
             answers.write(f"{pid}\n")
             continue
         try:
+            clock.follow(Path(os.environ["CHAOS_CLOCKS"]) / line.strip())
             role, _, number = line.strip().partition("-")
             live(roles[role], number)
         finally:

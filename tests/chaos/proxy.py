@@ -18,8 +18,8 @@ class Proxy:
     """Passes on what comes to `port`, each piece `delay_s` later. While it is `cut`, connections stand and nothing
     passes, as when a cable is pulled: nobody is told."""
 
-    def __init__(self, target: int) -> None:
-        self.port = free_port()
+    def __init__(self, target: int, port: int | None = None) -> None:
+        self.port = port or free_port()
         self.delay_s = 0.0
         self._target = target
         self._loop = asyncio.new_event_loop()

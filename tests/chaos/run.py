@@ -12,6 +12,7 @@ from pathlib import Path
 from random import Random
 from typing import Any
 
+from server.controller.losers import Losers
 from server.services import Services, bucket_of
 from tests.chaos import checker, logs
 from tests.chaos.checker import Broken
@@ -20,6 +21,8 @@ from tests.chaos.faults import Counts, Faults, schedule
 from tests.chaos.history import History, Wanted
 from tests.chaos.house import House, running
 from tests.chaos.sink import Sink
+
+HOUR_S = 3600.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,6 +102,7 @@ async def _carried_out(plan: Plan, house: House) -> Verdict:
         took = (time.monotonic() - began, time.monotonic() - calm)
         await clients.look_at_last()
         history.runs = [json.loads(line) for line in (house.folder / "runs").read_text().splitlines()]
+        await Losers(bucket, lambda: time.time() + HOUR_S).sweep()
         history.found = await logs.found(house, bucket)
     finally:
         await clients.close()

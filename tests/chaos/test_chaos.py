@@ -25,6 +25,7 @@ SHORT = Plan(
         broker_kills=1,
         s3_outages=1,
         repeats=6,
+        clock_jumps=6,
     ),
 )
 QUICK = ("last_outcome_wins",)

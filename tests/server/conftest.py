@@ -122,6 +122,7 @@ def settings(tmp_path, overrides) -> Settings:
 async def services(settings) -> AsyncIterator[Services]:
     """With a running controller that has read the logs."""
     services = Services.from_settings(settings)
+    await services.clock.ask()
     controller = asyncio.create_task(Controller.of(services).run())
     while not await services.queue.complete():
         await asyncio.sleep(0.005)

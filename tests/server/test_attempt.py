@@ -10,12 +10,12 @@ from PIL import Image
 
 from pipelines.pipeline import Made
 from server.attempt import Attempt
-from server.bucket import Bucket, BucketUnavailableError
+from server.bucket import MOMENT_S, Bucket, BucketUnavailableError, swept_at
 from server.device import DeviceGoneError
 from server.egress import Egress
 from server.inputs import Inputs
 from server.queue import Lease
-from server.task import Output, Task
+from server.task import RETENTION_S, Output, Task
 
 
 class Away(Bucket):
@@ -86,3 +86,15 @@ async def test_what_is_lost_before_it_reached_the_device_does_not_run_there():
     outcome = await attempt.run(None)  # a device, of which there is none, would have been an error
     assert outcome.failure is not None
     assert outcome.failure.code == "aborted"
+
+
+async def test_a_result_is_dated_and_kept_by_the_time_that_all_roles_share():
+    """I18: a machine whose clock is behind would have its images swept at once."""
+    bucket, now = Away(0), 1_700_000_000.0
+    inputs = Inputs(Egress(), bucket, max_upload=1 << 20, max_pixels=1 << 20)
+    params = {"text": "x", "seed": 1}
+    task = Task(id="0" * 32, type="txt2img.sd", params=params, tenant="a", created_at=now, retention="5m")
+    attempt = Attempt(Lease(task, "token", "worker"), inputs, bucket, lambda _: None, clock=lambda: now)
+    [image] = await attempt._store(Made([np.zeros((8, 8, 3), np.uint8)]))
+    assert now + RETENTION_S["5m"] < swept_at(image.key) <= now + RETENTION_S["5m"] + MOMENT_S
+    assert attempt.failed("code", "message").finished_at == now

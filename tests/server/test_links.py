@@ -51,3 +51,14 @@ def test_an_old_link_says_that_the_image_has_expired():
     url = LINKS.image(TASK, 0, "png", time.time() - 1)
     with pytest.raises(LinkExpiredError, match="expired"):
         LINKS.check_image(TASK, 0, "png", *parts(url))
+
+
+def test_a_link_expires_by_the_time_that_all_roles_share():
+    """I18: not by the clock of the machine."""
+    now = [1000.0]
+    links = Links(b"secret", "", clock=lambda: now[0])
+    image = (TASK, 0, "png", *parts(links.image(TASK, 0, "png", 1060)))
+    links.check_image(*image)
+    now[0] = 1060.0
+    with pytest.raises(LinkExpiredError):
+        links.check_image(*image)

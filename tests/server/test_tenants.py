@@ -31,7 +31,7 @@ def file(tmp_path):
 
 @pytest.fixture
 def tenants(file, clock) -> Tenants:
-    return Tenants(Settings(tenants=file), clock)
+    return Tenants(Settings(tenants=file), monotonic=clock)
 
 
 def knows(tenants: Tenants, key: str = KEY) -> bool:
@@ -117,3 +117,11 @@ def test_a_file_that_is_broken_at_the_start_is_refused(file):
 def test_a_wrong_setting_is_named(setting):
     with pytest.raises(SettingsError, match=r"HUA_API_KEYS.*hua keys new"):
         Tenants(Settings(api_keys=setting)).check()
+
+
+def test_keys_expire_by_the_time_that_all_roles_share(tmp_path):
+    """I18: not by the clock of the machine."""
+    file, noon = tmp_path / "expiring.yaml", 1_798_804_800.0
+    file.write_text(f"tenants: {{acme: {{keys: [{{sha256: {HASH}, expires: 2027-01-01T12:00:00Z}}]}}}}")
+    assert knows(Tenants(Settings(tenants=file), clock=lambda: noon - 1))
+    assert not knows(Tenants(Settings(tenants=file), clock=lambda: noon))

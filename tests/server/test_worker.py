@@ -76,3 +76,33 @@ async def test_no_more_is_made_than_may_be_held_while_the_bucket_is_away(
     away = False
     while ended() < 9:
         await asyncio.sleep(0.02)
+
+
+async def test_what_a_killed_worker_could_not_hand_over_the_next_one_does(
+    services: Services, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The device's work is not lost with it."""
+    monkeypatch.setenv("CHAOS_RUNS", str(tmp_path / "runs"))
+    params = {"text": "x", "seed": 1, "num_steps": 1, "w": 64, "h": 64}
+    task = Task(id="0" * 32, type="txt2img.sd", params=params, tenant="t", created_at=1.0)
+    await services.queue.ingest(task)
+
+    async def away(*_: object) -> None:
+        raise BucketUnavailableError("away")
+
+    first, second = (Worker(services, "cpu", child="tests.chaos.device") for _ in range(2))
+    with monkeypatch.context() as outage:
+        outage.setattr(services.bucket, "put", away)
+        running = asyncio.create_task(first.run())
+        while not list((services.settings.data_dir / "spool").glob("*/*.outcome")):
+            await asyncio.sleep(0.02)
+        for work in (running, *first._tasks):
+            work.cancel()
+        await asyncio.gather(running, *first._tasks, return_exceptions=True)
+    running = asyncio.create_task(second.run())
+    while (manifest := await services.bucket.manifest(task.id)) is None:
+        await asyncio.sleep(0.02)
+    assert (tmp_path / "runs").read_text().count('"began"') == 1
+    assert await services.bucket.get(manifest.outcome.images[0].key) is not None
+    running.cancel()
+    await asyncio.gather(running, return_exceptions=True)

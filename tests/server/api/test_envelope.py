@@ -1,6 +1,6 @@
 import pytest
 
-from server.api.envelope import LONGEST_WAIT_S, Wishes
+from server.api.envelope import LONGEST_WAIT_S, wishes
 
 
 @pytest.mark.parametrize(
@@ -19,5 +19,5 @@ from server.api.envelope import LONGEST_WAIT_S, Wishes
         ("wait=" + "9" * 99, 0),
     ],
 )
-def test_a_preference_is_honoured_in_bounds_and_otherwise_ignored(prefer, wait_s):
-    assert Wishes(prefer=prefer).wait_s == wait_s
+async def test_a_preference_is_honoured_in_bounds_and_otherwise_ignored(prefer, wait_s):
+    assert (await wishes(prefer=prefer)).wait_s == wait_s

@@ -39,3 +39,19 @@ async def test_metrics_name_the_queue_and_the_requests(client, services):
     assert 'hua_tasks_queued{class="normal"} 1.0' in text
     assert 'hua_tasks_accepted_total{class="normal",type="txt2img.sd"}' in text
     assert 'hua_http_request_seconds_count{method="POST",route="/v1/tasks",status="202"}' in text
+
+
+@pytest.mark.parametrize("overrides", [{"queue": "memory://"}])
+async def test_before_the_logs_are_read_it_is_not_ready_and_takes_nothing_in(settings):
+    services = Services.from_settings(settings)
+    await services.queue.announce(WorkerView(name="w1", device="cpu", state="ready"))
+    transport = httpx.ASGITransport(create_app(services))
+    async with httpx.AsyncClient(transport=transport, base_url="http://hua") as client:
+        task = {"type": "txt2img.sd", "params": {"text": "x"}}
+        for reply in (await client.get("/readyz"), await client.post("/v1/tasks", json=task)):
+            assert (reply.status_code, "Retry-After" in reply.headers) == (503, True)
+            assert "still being read" in reply.json()["error"]["message"]
+        await services.queue.open()
+        assert (await client.get("/readyz")).status_code == 200
+        assert (await client.post("/v1/tasks", json=task)).status_code == 202
+    await services.close()

@@ -28,6 +28,7 @@ OTHERWISE = {"positive_data_acceptance", "negative_data_rejection", "unsupported
 
 async def _serve(settings: Settings, started: threading.Event, servers: list[uvicorn.Server]) -> None:
     services = Services.from_settings(settings)
+    await services.clock.ask()
     beside = [asyncio.create_task(Controller.of(services).run()), asyncio.create_task(_stay(services))]
     await services.queue.announce(WorkerView(name="w1", device="cpu"))
     servers.append(uvicorn.Server(uvicorn.Config(create_app(services), port=0, log_config=None)))

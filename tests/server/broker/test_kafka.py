@@ -216,6 +216,17 @@ async def test_a_record_that_is_too_large_is_refused_and_harms_no_other(kafka_ur
         assert [each for _, each in await caught_up(one.tasks())] == [task]
 
 
+async def test_a_machine_whose_clock_is_ahead_may_write(kafka_url, opened, make_task):
+    """I18: Kafka refuses what comes more than an hour from the future, where it does not date records itself."""
+    broker = opened(kafka_url)
+    await broker.publish_task(make_task())
+    in_two_hours = int(1000 * (time.time() + 7200))
+    producer = KafkaProducer(bootstrap_servers=kafka_url.split("/")[2])
+    written = producer.send(f"{prefix_of(kafka_url)}tasks", b"{}", timestamp_ms=in_two_hours)
+    assert written.get(10).offset == 1
+    producer.close()
+
+
 async def test_a_publish_after_closing_fails_instead_of_waiting(kafka_url, make_task):
     broker = KafkaBroker(kafka_url)
     await broker.close()

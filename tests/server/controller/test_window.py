@@ -91,6 +91,23 @@ async def test_a_failure_ends_all_as_itself_and_lets_nobody_behind_it_pass() -> 
     assert passed == []
 
 
+async def test_a_failure_is_itself_also_when_nothing_more_is_begun() -> None:
+    """Who waits for the end is not canceled by it: nobody would try again."""
+
+    async def fail(turn) -> None:
+        await asyncio.sleep(0.01)
+        raise OopsError
+
+    async def block() -> None:
+        async with window() as works:
+            for key in "ab":
+                await works.begin(key, fail)
+
+    with pytest.raises(OopsError):
+        await block()
+    assert asyncio.current_task().cancelling() == 0
+
+
 async def test_who_is_canceled_is_canceled_whatever_its_works_say_to_that() -> None:
     """Else what is kept going would begin again instead of ending."""
     begun = asyncio.Event()

@@ -15,6 +15,7 @@ from server.queue import (
     DueCallback,
     Lease,
     Progress,
+    QueueIncompleteError,
     QueueUnavailableError,
     RateLimitError,
     TaskLimitError,
@@ -149,6 +150,24 @@ async def test_a_bucket_that_is_made_larger_counts_at_once(queue) -> None:
 
 
 # --- leases
+
+
+async def test_nobody_is_admitted_before_the_logs_are_read(closed_queue, make_task) -> None:
+    """I8: the tasks that a tenant has are in there."""
+    mine, others = make_task("a"), make_task("a")
+    with pytest.raises(QueueIncompleteError, match="still being read"):
+        await closed_queue.admit(mine, 1)
+    await closed_queue.begin()
+    await closed_queue.ingest(others)
+    with pytest.raises(QueueIncompleteError):
+        await closed_queue.admit(mine, 1)
+    known = await closed_queue.admit(others, 1)
+    assert known is not None
+    assert known.task == others
+    await closed_queue.open()
+    with pytest.raises(TaskLimitError):
+        await closed_queue.admit(mine, 1)
+    assert await closed_queue.find(mine.id) is None
 
 
 async def test_nothing_is_leased_before_the_logs_are_read(closed_queue, make_task) -> None:

@@ -258,6 +258,8 @@ async def test_a_redis_that_is_away_is_unavailable_until_it_is_back(own_redis, o
             await call
     own_redis.start()
     assert await queue.find(task.id) is None
+    await queue.begin()
+    await queue.open()
     assert await queue.admit(task, 1) is None
 
 
