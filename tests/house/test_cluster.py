@@ -39,7 +39,7 @@ def test_a_picture_lies_in_s3_and_a_worker_that_leaves_hands_its_own_over_mid_wa
     assert picture.headers["content-type"] == "image/png"
     assert not (roles.data_dir / "bucket").exists()
 
-    wanted = {"num_steps": 60, "w": 256, "h": 256, "seed": 3, "sampler": "dpmpp_2m_sde"}
+    wanted = {"num_steps": 50, "w": 192, "h": 192, "seed": 3, "sampler": "dpmpp_2m_sde"}
     task_id = roles.submit(**wanted)
     roles.until(lambda: step_of(roles.task(task_id)) >= 10, 60)
     leaves(roles.processes.pop(1))
@@ -55,7 +55,7 @@ def test_a_picture_lies_in_s3_and_a_worker_that_leaves_hands_its_own_over_mid_wa
     roles.until(ended, 90)
     assert min(step for step in seen if step) >= 10, "begun anew"
     leaves(roles.processes.pop(0))  # the leading controller; the other one goes on
-    undisturbed = roles.ended(roles.submit(**wanted))
+    undisturbed = roles.ended(roles.submit(**wanted), 90)
     assert roles.task(task_id)["images"][0]["sha256"] == undisturbed["images"][0]["sha256"]
     for process in reversed(roles.processes):
         leaves(process)
