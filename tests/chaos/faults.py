@@ -233,7 +233,7 @@ class Faults:
         self._house.put_off_clock(name, 0.0)
 
     async def _repeat(self) -> None:
-        """Records that come twice, and a late outcome of somebody who had lost the task."""
+        """Records that come twice, and before or after them a late outcome of somebody who had lost the task."""
         while not self._settled:
             await asyncio.sleep(0.1)
         task_id = self._rng.choice(sorted(self._settled.values()))
@@ -243,7 +243,7 @@ class Faults:
                 if manifest is None:
                     return
                 await self._broker.publish_task(manifest.task)
-                for outcome in (_late(manifest.outcome), manifest.outcome):
+                for outcome in self._rng.sample((manifest.outcome, _late(manifest.outcome)), 2):
                     await self._broker.publish_outcome(outcome)
                 return
             except (BrokerUnavailableError, BucketUnavailableError):
