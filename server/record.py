@@ -7,7 +7,7 @@ import contextlib
 import re
 from dataclasses import dataclass
 
-from server.queue import QueueIncompleteError, View
+from server.queue import QueueIncompleteError, QueueUnavailableError, View
 from server.services import Services
 from server.task import Manifest, Outcome, Status
 
@@ -104,4 +104,6 @@ async def cancel(services: Services, record: Record, wait_s: float) -> Record:
         finished_at=services.clock(),
     )
     await services.broker.publish_outcome(outcome)
+    with contextlib.suppress(QueueUnavailableError):  # a worker that is not told now is told when this is settled
+        await services.queue.stop(outcome.task.id)
     return await ended(services, record, wait_s)

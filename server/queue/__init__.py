@@ -187,6 +187,9 @@ class Queue(Protocol):
     async def retract(self, task: Task) -> None:
         """Gives the slot back: publishing failed."""
 
+    async def stop(self, task_id: str) -> None:
+        """Tells whoever works on a task to stop: how it ended is in the log, and only has to be settled."""
+
     async def find(self, task_id: str) -> View | None:
         """What is known of a task; settled tasks are forgotten some time after they ended."""
 

@@ -83,6 +83,12 @@ class MemoryQueue:
             self._remove(live)
             live.drop()
 
+    async def stop(self, task_id: str) -> None:
+        live = self._unfinished.get(task_id)
+        if live is not None and live.lease is not None:
+            nobodys = replace(live.lease, token=uuid.uuid4().hex)
+            self._unfinished.hold(live, nobodys, math.inf, live.started_at)
+
     async def find(self, task_id: str) -> View | None:
         live = self._unfinished.get(task_id)
         return self._view(live) if live else self._ended.get(task_id)

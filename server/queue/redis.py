@@ -77,6 +77,9 @@ class RedisQueue:
     async def retract(self, task: Task) -> None:
         await self._run("retract", task.id)
 
+    async def stop(self, task_id: str) -> None:
+        await self._run("stop", task_id, uuid.uuid4().hex)
+
     async def find(self, task_id: str) -> View | None:
         reply = await self._run("find", task_id)
         return view(reply) if reply else None

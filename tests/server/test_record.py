@@ -3,6 +3,7 @@ from dataclasses import replace
 
 import pytest
 
+from server.queue import Verdict
 from server.queue.redis import RedisQueue
 from server.record import UnknownTaskError, cancel, ended, find_record
 from server.submission import Submission, submit
@@ -54,6 +55,15 @@ async def test_of_a_cancel_and_a_result_the_first_in_the_log_wins(services, pain
     await painter.finish(await painter.take())
     await ended(services, await find_record(services, later.task.id, "red"), 10)
     assert (await find_record(services, record.view.task.id, "red")).view.status is Status.CANCELED
+
+
+async def test_a_worker_is_told_of_a_cancel_before_that_is_settled(services, painter):
+    record = await find_record(services, (await submit(services, WISH)).task.id, "red")
+    lease = await painter.take()
+    unsettled = await cancel(services, record, 0)
+    assert await services.queue.heartbeat(lease, None) is Verdict.LOST
+    assert unsettled.view.status is Status.RUNNING
+    assert (await ended(services, unsettled, 10)).view.status is Status.CANCELED
 
 
 async def test_a_task_that_has_ended_is_not_canceled(services, painter):

@@ -289,6 +289,22 @@ async def test_what_silent_workers_held_comes_before_what_came_later(queue, make
     assert await drained(queue) == [task.id for task in tasks]
 
 
+async def test_who_works_on_a_task_that_is_stopped_has_lost_it_and_nobody_else_gets_it(queue, make_task, clock) -> None:
+    running, waiting = make_task(), make_task()
+    await accept(queue, running, waiting)
+    given = await lease(queue)
+    for task in (running, waiting, make_task()):
+        await queue.stop(task.id)
+    assert await queue.heartbeat(given, Progress(3, 9)) is Verdict.LOST
+    await queue.give_back(given)
+    view = await queue.find(running.id)
+    assert (view.status, view.started_at, view.progress) == (Status.RUNNING, view.started_at, None)
+    assert (await queue.find(waiting.id)).status is Status.QUEUED
+    assert (await lease(queue)).task == waiting
+    clock.pass_by(100 * LEASE_S)
+    assert [lost.task for lost in await queue.expired()] == [waiting]
+
+
 async def test_the_lease_of_a_task_whose_outcome_is_in_the_log_does_not_expire(queue, make_task, clock) -> None:
     await accept(queue, make_task())
     given = await lease(queue)
