@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
+import threading
 import time
 import uuid
 from collections.abc import Callable
@@ -27,6 +28,10 @@ PAUSE_S = 1.0
 AWAY = (BucketUnavailableError, BrokerUnavailableError)
 
 
+class VanishedError(Exception):
+    """Somebody has taken an image from the shelf; the task has to be run again."""
+
+
 class Spool:
     """`most_bytes` of images may wait in `folder`; with 0 nothing does, and who calls waits with them in memory.
     `clock` is unix time."""
@@ -40,6 +45,7 @@ class Spool:
         self._most_bytes = most_bytes
         self._clock = clock
         self._shelf: Shelf | None = None
+        self._taking = threading.Lock()
         self._waiting: dict[str, int] = {}
         """How large each image is that waits on our own shelf, by its key."""
 
@@ -63,8 +69,8 @@ class Spool:
             log.warning("%s waits on the disk: %s", key, error)
 
     async def publish(self, outcome: Outcome) -> None:
-        """Hands over the images that wait, then the outcome; raises BucketUnavailableError or BrokerUnavailableError,
-        and then keeps it for whoever comes after us."""
+        """Hands over the images that wait, then the outcome; raises VanishedError if one is not there, or
+        BucketUnavailableError or BrokerUnavailableError, and then keeps it for whoever comes after us."""
         try:
             await self._broker.publish_outcome(await self._brought(self._shelf, outcome))
         except AWAY:
@@ -115,6 +121,8 @@ class Spool:
         now, images = self._clock(), list(outcome.images)
         for place, image in enumerate(images):
             data = await asyncio.to_thread(shelf.get, image.key) if shelf is not None and image.key else None
+            if data is None and image.key in self._waiting:
+                raise VanishedError(f"{image.key} is gone from the spool; the task is run again")
             if data is not None:
                 images[place] = image.model_copy(update={"key": _key(outcome, image, now)})
                 await self._bucket.put(images[place].key, data)
@@ -125,10 +133,11 @@ class Spool:
     def _keep(self, name: str, data: bytes) -> bool:
         """Whether it could be written: the disk may be full, or for reading alone."""
         try:
-            if self._shelf is None:
-                own = self._folder / uuid.uuid4().hex
-                own.mkdir(parents=True)
-                self._shelf = Shelf.taken(own)
+            with self._taking:  # several keep something at once, and must not each take a shelf
+                if self._shelf is None:
+                    own = self._folder / uuid.uuid4().hex
+                    own.mkdir(parents=True)
+                    self._shelf = Shelf.taken(own)
             if self._shelf is not None:
                 self._shelf.put(name, data)
             return self._shelf is not None

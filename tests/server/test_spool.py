@@ -9,7 +9,7 @@ from obstore.store import MemoryStore
 from server.broker import BrokerUnavailableError
 from server.broker.sqlite import SQLiteBroker
 from server.bucket import Bucket, BucketUnavailableError, image_key, swept_at
-from server.spool import Spool
+from server.spool import Spool, VanishedError
 from server.task import Image, Manifest, Outcome, Status, Task
 
 NOW, DAY_S = 1_700_000_000.0, 86_400.0
@@ -113,6 +113,29 @@ async def test_an_image_waits_for_the_bucket_and_its_outcome_for_the_image(new_s
     assert on_disk(tmp_path) == []
     spool.close()
     assert list((tmp_path / "spool").iterdir()) == []
+
+
+async def test_what_comes_at_once_lies_on_one_shelf(new_spool, bucket, broker, tmp_path) -> None:
+    for number in range(20):
+        spool, outcomes = new_spool(), [made(attempt=f"{number}-{place}") for place in range(8)]
+        bucket.away = True
+        await asyncio.gather(*(spool.put(key_of(outcome), b"png") for outcome in outcomes))
+        bucket.away = False
+        for outcome in outcomes:
+            await spool.publish(outcome)
+            assert await bucket.get(key_of(outcome)) == b"png"
+        spool.close()
+
+
+async def test_an_outcome_whose_image_is_gone_from_the_disk_is_not_told(new_spool, bucket, broker, tmp_path) -> None:
+    spool, outcome = new_spool(), made()
+    bucket.away = True
+    await spool.put(key_of(outcome), b"png")
+    bucket.away = False
+    next((tmp_path / "spool").rglob("0.png")).unlink()
+    with pytest.raises(VanishedError):
+        await spool.publish(outcome)
+    assert broker.told == []
 
 
 async def test_who_is_killed_leaves_it_to_the_next(new_spool, bucket, broker, tmp_path) -> None:
