@@ -1,3 +1,7 @@
+"""How fast a tenant may hand in: the buckets by themselves, and in every queue."""
+
+import asyncio
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -33,3 +37,32 @@ def test_full_buckets_are_not_remembered() -> None:
         now[0] += 1.0
         rates.spend(f"tenant-{number}", 60.0, 5)
     assert len(rates._full_at) <= 2
+
+
+async def test_a_tenant_hands_in_no_faster_than_it_may_even_at_once(queue, clock) -> None:
+    told = await asyncio.gather(*(queue.spend("a", 60, 5) for _ in range(50)), return_exceptions=True)
+    refused = [each for each in told if isinstance(each, RateLimitError)]
+    assert len(refused) == 45
+    assert all(0 < error.retry_after_s <= 1 for error in refused)
+    await queue.spend("b", 60, 5)
+    clock.pass_by(refused[-1].retry_after_s)
+    await queue.spend("a", 60, 5)
+    with pytest.raises(RateLimitError, match="60 tasks a minute"):
+        await queue.spend("a", 60, 5)
+
+
+async def test_a_bucket_holds_no_more_than_its_burst_however_long_it_fills(queue, clock) -> None:
+    for _ in range(2):
+        for _ in range(3):
+            await queue.spend("a", 6, 3)
+        with pytest.raises(RateLimitError) as caught:
+            await queue.spend("a", 6, 3)
+        assert 9 < caught.value.retry_after_s <= 10
+        clock.pass_by(3600)
+
+
+async def test_a_bucket_that_is_made_larger_counts_at_once(queue) -> None:
+    await queue.spend("a", 1, 1)
+    with pytest.raises(RateLimitError):
+        await queue.spend("a", 1, 1)
+    await queue.spend("a", 1, 2)
