@@ -17,6 +17,7 @@ from tests.chaos.crash import POINTS
 from tests.chaos.faults import Counts
 from tests.chaos.mutants import MUTANTS, plan
 from tests.chaos.run import Plan, Verdict, carry_out
+from tests.chaos.toll import tolls
 
 LONG = Counts(
     worker_kills=100,
@@ -47,21 +48,22 @@ def main() -> None:
         escaped = [name for name in arguments.mutants or MUTANTS if not _caught(name)]
         sys.exit(f"not caught: {', '.join(escaped)}" if escaped else None)
     counts = Counts(**{name: getattr(arguments, name) for name in Counts.names()})
-    if arguments.crash_points:
-        counts = Counts(crashes=arguments.crash_points * len(POINTS))
+    rounds = arguments.crash_points
     one = Plan(
         seed=arguments.seed,
-        tasks=arguments.tasks,
+        tasks=0 if rounds else arguments.tasks,
         horizon_s=arguments.seconds,
-        counts=counts,
+        counts=Counts() if rounds else counts,
         workers=arguments.workers,
-        poison=arguments.poison,
+        poison=0 if rounds else arguments.poison,
         patience_s=180,
+        rounds=rounds,
     )
     say(f"seed {one.seed}: --seed {one.seed} with the same counts plans the same faults\n")
     verdict = carry_out(one, Path(tempfile.mkdtemp(prefix="hua-chaos-")))
     arguments.out.parent.mkdir(parents=True, exist_ok=True)
     verdict.save(arguments.out)
+    say(points_table(verdict) if rounds else "")
     say(table(verdict))
     if verdict.broken:
         sys.exit(str(verdict))
@@ -82,6 +84,17 @@ def table(verdict: Verdict) -> str:
         "\n".join([f"| {title} | |", "|---|---|", *(f"| {name} | {value} |" for name, value in section.items()), ""])
         for title, section in sections.items()
     )
+
+
+def points_table(verdict: Verdict) -> str:
+    """What crashes at each point cost, as benchmarks/results has it."""
+    rows = [
+        f"| {each.point} {POINTS.get(each.point, '')} | {each.reached} | {each.under_way} | "
+        f"{each.lost} | {each.twice} | {each.other} |"
+        for each in tolls(verdict.history, verdict.broken)
+    ]
+    head = ["| crash | times | tasks under way | lost | twice | broken else |", "|---|---|---|---|---|---|"]
+    return "\n".join([*head, *rows, "", ""])
 
 
 def _caught(name: str) -> bool:
@@ -112,8 +125,9 @@ def _parser() -> argparse.ArgumentParser:
         type=int,
         nargs="?",
         const=EACH_POINT,
+        default=0,
         metavar="N",
-        help="instead N crashes at each named point",
+        help="instead N rounds of a crash at each named point",
     )
     parser.add_argument("--mutants", nargs="*", choices=MUTANTS, help="instead see that wrong versions are caught")
     return parser

@@ -28,6 +28,11 @@ class Wanted:
     cancel_after_s: float | None = None
 
     @property
+    def type(self) -> str:
+        """That of its task: those with an image begin from it."""
+        return "img2img.sd" if "url" in self.params else "txt2img.sd"
+
+    @property
     def poison(self) -> bool:
         return bool(self.params["text"].startswith("poison"))
 
@@ -36,7 +41,7 @@ class Wanted:
 class Event:
     """`at` is unix time, and `since` when the request began that was answered then.
 
-    Kinds: accepted, refused, seen (a view of the task), missing, fetched, callback; of no task: fault, crashed.
+    Kinds: accepted, refused, seen (a view of the task), missing, fetched, callback; of no task: fault, crashed, still.
     """
 
     at: float

@@ -7,27 +7,34 @@ import contextlib
 import json
 import time
 from collections import Counter
-from dataclasses import asdict, dataclass, field
+from collections.abc import Awaitable, Callable
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from random import Random
-from typing import Any
+from typing import Any, TypeVar
 
+from server.bucket import BucketUnavailableError
 from server.controller.losers import Losers
 from server.services import Services, bucket_of
 from tests.chaos import checker, logs
 from tests.chaos.checker import Broken
-from tests.chaos.clients import Clients, wanted
+from tests.chaos.clients import Clients, endless, wanted
 from tests.chaos.faults import Counts, Faults, schedule
 from tests.chaos.history import History, Wanted
 from tests.chaos.house import House, running
+from tests.chaos.rounds import Rounds, amounts_to, reached, weather
 from tests.chaos.sink import Sink
 
 HOUR_S = 3600.0
+TRIES = 5
+LOOK_S, STILL_S = 0.1, 1.0
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """What a seed makes a run of. `patience_s` is how long the rest may take when the last fault is over."""
+    """What a seed makes a run of. `patience_s` is how long the rest may take when the last fault is over. With `rounds`
+    there are crashes at named points instead of faults, and tasks for as long as they take."""
 
     seed: int
     tasks: int
@@ -43,6 +50,7 @@ class Plan:
     canceling: float = 0.1
     patience_s: float = 60.0
     mutant: str = ""
+    rounds: int = 0
 
     @property
     def names(self) -> list[str]:
@@ -79,7 +87,7 @@ class Verdict:
 
 def carry_out(plan: Plan, folder: Path) -> Verdict:
     """Runs it for real; `folder` is empty, and keeps the logs of the house."""
-    crashes = {"CHAOS_CRASHES": str(folder / "crashes")} if plan.counts.crashes else None
+    crashes = {"CHAOS_CRASHES": str(folder / "crashes")} if plan.rounds else None
     house = House(folder, plan.names, plan.limit, plan.cluster, plan.mutant, crashes, plan.counts.hurts_network)
     with running(house, plan.workers, plan.controllers):
         return asyncio.run(_carried_out(plan, house))
@@ -88,27 +96,33 @@ def carry_out(plan: Plan, folder: Path) -> Verdict:
 async def _carried_out(plan: Plan, house: House) -> Verdict:
     rng = Random(plan.seed)
     tasks = wanted(rng, plan.tasks, plan.names, plan.poison, plan.horizon_s, plan.canceling)
-    faults = schedule(plan.counts, rng, plan.horizon_s)
     history = History(tasks, plan.limit)
     sink = Sink(history, Random(plan.seed), plan.failing)
     services, bucket = Services.from_settings(house.settings), bucket_of(house.settings)
     clients = Clients(house.url, await sink.start(), history, Random(plan.seed))
+    watching = asyncio.create_task(_note_stillness(history))
     began = time.monotonic()
     try:
-        hurting = Faults(house, services.broker, bucket, history, rng, clients.ended)
-        await _storm(plan, tasks, clients, hurting, faults)
+        if plan.rounds:
+            endlessly = endless(rng, plan.names, plan.canceling)
+            await weather(Rounds(house, history, rng, plan.rounds), clients, endlessly, plan.patience_s)
+        else:
+            faults = schedule(plan.counts, rng, plan.horizon_s)
+            hurting = Faults(house, services.broker, bucket, history, rng, clients.ended)
+            await _storm(plan, tasks, clients, hurting, faults)
         calm = time.monotonic()
         await _calm(plan, house, history, clients, sink)
         took = (time.monotonic() - began, time.monotonic() - calm)
         await clients.look_at_last()
         history.runs = [json.loads(line) for line in (house.folder / "runs").read_text().splitlines()]
-        await Losers(bucket, lambda: time.time() + HOUR_S).sweep()
-        history.found = await logs.found(house, bucket)
+        await _patiently(Losers(bucket, lambda: time.time() + HOUR_S).sweep)
+        history.found = await _patiently(lambda: logs.found(house, bucket))
     finally:
+        watching.cancel()
         await clients.close()
         await sink.close()
         await services.close()
-    broken = checker.check(history, plan.counts, plan.workers)
+    broken = checker.check(history, _struck(plan, history), plan.workers)
     return Verdict(plan, history, broken, *took, _numbers(history))
 
 
@@ -124,6 +138,30 @@ async def _storm(
     for work in (looking_back, following):
         work.cancel()
     await asyncio.gather(looking_back, following, return_exceptions=True)
+
+
+def _struck(plan: Plan, history: History) -> Counts:
+    """The faults that there were: those that were planned, or crashes; and each worker, whenever nothing ran at all."""
+    counts = amounts_to(history) if plan.rounds else plan.counts
+    still = sum(event.kind == "still" for event in history.events)
+    return replace(counts, worker_pauses=counts.worker_pauses + still * plan.workers)
+
+
+async def _patiently(look: Callable[[], Awaitable[T]]) -> T:
+    """On a machine that is busy with something else the bucket may be slow to answer."""
+    for _ in range(TRIES):
+        with contextlib.suppress(BucketUnavailableError):
+            return await look()
+    return await look()
+
+
+async def _note_stillness(history: History) -> None:
+    """Writes down when the whole machine slept or had no time for us, which no fault of ours is."""
+    while True:
+        began = time.monotonic()
+        await asyncio.sleep(LOOK_S)
+        if (still_s := time.monotonic() - began) > STILL_S:
+            history.add("still", seconds=still_s)
 
 
 async def _calm(plan: Plan, house: House, history: History, clients: Clients, sink: Sink) -> None:
@@ -151,5 +189,8 @@ def _numbers(history: History) -> dict[str, Any]:
         "outcomes": sum(map(len, outcomes.values())),
         "callbacks": kinds["callback"],
         "pictures fetched": kinds["fetched"],
-        "crashed at": Counter(event.said["what"] for event in history.events if event.kind == "crashed"),
+        "crashed at": reached(history),
+        "seconds in which nothing of it ran": round(
+            sum(event.said["seconds"] for event in history.events if event.kind == "still")
+        ),
     }
