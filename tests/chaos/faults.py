@@ -193,7 +193,8 @@ class Faults:
         self._house.put_off_clock(name, 0.0)
 
     async def _repeat(self) -> None:
-        """Records that come twice, and before or after them a late outcome of somebody who had lost the task."""
+        """An outcome that comes twice, and before or after it a late one of somebody who had lost the task; of every
+        second the task comes twice, too."""
         while not self._settled:
             await asyncio.sleep(0.1)
         task_id = self._rng.choice(sorted(self._settled.values()))
@@ -202,7 +203,8 @@ class Faults:
                 manifest = await self._bucket.manifest(task_id)
                 if manifest is None:
                     return
-                await self._broker.publish_task(manifest.task)
+                if self._rng.random() < 0.5:
+                    await self._broker.publish_task(manifest.task)
                 for outcome in self._rng.sample((manifest.outcome, _late(manifest.outcome)), 2):
                     await self._broker.publish_outcome(outcome)
                 return

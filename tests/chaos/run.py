@@ -86,8 +86,9 @@ class Verdict:
 
 
 def carry_out(plan: Plan, folder: Path) -> Verdict:
-    """Runs it for real; `folder` is empty, and keeps the logs of the house."""
-    crashes = {"CHAOS_CRASHES": str(folder / "crashes")} if plan.rounds else None
+    """Runs it for real; `folder` is empty, and keeps the logs of the house. The named points are there in any case, so
+    that it is seen at once when they do not fit the house any more."""
+    crashes = {"CHAOS_CRASHES": str(folder / "crashes")}
     house = House(folder, plan.names, plan.limit, plan.cluster, plan.mutant, crashes, plan.counts.hurts_network)
     with running(house, plan.workers, plan.controllers):
         return asyncio.run(_carried_out(plan, house))
