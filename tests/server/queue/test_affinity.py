@@ -21,13 +21,15 @@ async def test_a_worker_gets_tasks_of_its_models_first_but_for_one_in_eight(queu
 
 async def test_an_idle_worker_lets_one_go_first_that_has_the_model(queue, make_task) -> None:
     task = make_task(models=("m",))
-    cold = asyncio.create_task(queue.lease("cold", ("other",), 0.5))
+    cold = asyncio.create_task(queue.lease("cold", ("other",), 60.0))
     await asyncio.sleep(0.01)
-    warm = asyncio.create_task(queue.lease("warm", ("m",), 0.5))
+    warm = asyncio.create_task(queue.lease("warm", ("m",), 60.0))
     await asyncio.sleep(0.01)
     await accept(queue, task)
     assert (await warm).task == task
-    assert await cold is None
+    assert not cold.done()
+    cold.cancel()
+    await asyncio.gather(cold, return_exceptions=True)
 
 
 async def test_courtesy_ends_soon(queue, clock, make_task) -> None:

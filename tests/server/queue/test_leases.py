@@ -59,9 +59,9 @@ async def test_a_lease_ends_when_its_worker_is_silent_and_not_before(queue, make
         clock.pass_by(HEARTBEAT_S)
         assert await queue.heartbeat(first, None) is Verdict.OK
         assert await queue.expired() == []
-    clock.pass_by(LEASE_S - 0.1)
+    clock.pass_by(LEASE_S - HEARTBEAT_S)
     assert await queue.expired() == []
-    clock.pass_by(0.1)
+    clock.pass_by(HEARTBEAT_S)
     [lost] = await queue.expired()
     assert (lost.task, lost.token, lost.deaths) == (task, first.token, 1)
     assert await queue.expired() == []
