@@ -148,9 +148,11 @@ def _charge(case: Case) -> Iterator[str]:
 
 
 def _cancel(case: Case) -> Iterator[str]:
-    canceled = [event.at for event in case.of("seen") if event.said["status"] == "canceled"]
+    canceled_at = min((event.at for event in case.of("seen") if event.said["status"] == "canceled"), default=None)
+    if canceled_at is None:
+        return
     began = [run["at"] for run in case.runs if run["what"] == "began"]
-    if canceled and any(at > min(canceled) + LATE_S for at in began):
+    if any(at > canceled_at + LATE_S + case.history.still_s(canceled_at, at) for at in began):
         yield "it was begun after it was seen to be canceled"
 
 

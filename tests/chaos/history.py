@@ -93,6 +93,12 @@ class History:
         """The id that each accepted task was given."""
         return {event.task: event.said["id"] for event in self.events if event.kind == "accepted"}
 
+    def still_s(self, since: float, until: float) -> float:
+        """For how many seconds nothing ran that ended in this time."""
+        return sum(
+            event.said["seconds"] for event in self.events if event.kind == "still" and since < event.at <= until
+        )
+
     def told(self, number: int) -> str:
         """All that is known of one task, a line each, and the faults that came shortly before."""
         seen_at = [event.at for event in self.events if event.task == number]

@@ -7,9 +7,9 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import time
 from collections import Counter
 from collections.abc import Iterator
+from pathlib import Path
 from random import Random
 
 from tests.chaos.clients import Clients
@@ -18,6 +18,7 @@ from tests.chaos.faults import Counts
 from tests.chaos.history import History, Wanted
 from tests.chaos.house import House
 from tests.chaos.hurry import LEAD_S
+from tests.chaos.patience import wait_for
 
 CLIENTS = 12
 REACHED_S = 60.0
@@ -51,9 +52,7 @@ class Rounds:
         file = armed(self._house.crashes, point)
         file.touch()
         leading = asyncio.create_task(self._lead_on(point))
-        deadline = time.monotonic() + REACHED_S
-        while file.exists() and time.monotonic() < deadline:
-            await asyncio.sleep(LOOK_S)
+        await wait_for(_gone(file), REACHED_S)
         leading.cancel()
         await asyncio.gather(leading, return_exceptions=True)
         with contextlib.suppress(FileNotFoundError):
@@ -82,6 +81,11 @@ class Rounds:
                 self._house.begin(name)
 
 
+async def _gone(file: Path) -> None:
+    while file.exists():
+        await asyncio.sleep(LOOK_S)
+
+
 async def weather(rounds: Rounds, clients: Clients, tasks: Iterator[Wanted], patience_s: float) -> None:
     """All rounds, and what was handed in meanwhile to its end, or until patience has one."""
     over = asyncio.Event()
@@ -89,11 +93,9 @@ async def weather(rounds: Rounds, clients: Clients, tasks: Iterator[Wanted], pat
     busy = asyncio.gather(*(clients.follow_on(tasks, over) for _ in range(CLIENTS)))
     await rounds.run()
     over.set()
-    with contextlib.suppress(TimeoutError):
-        async with asyncio.timeout(patience_s):
-            await busy
+    await wait_for(busy, patience_s)
     looking_back.cancel()
-    await asyncio.gather(looking_back, busy, return_exceptions=True)
+    await asyncio.gather(looking_back, return_exceptions=True)
 
 
 def reached(history: History) -> Counter[str]:

@@ -3,17 +3,14 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import json
 import time
 from collections import Counter
-from collections.abc import Awaitable, Callable
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from random import Random
-from typing import Any, TypeVar
+from typing import Any
 
-from server.bucket import BucketUnavailableError
 from server.controller.losers import Losers
 from server.services import Services, bucket_of
 from tests.chaos import checker, logs
@@ -22,13 +19,11 @@ from tests.chaos.clients import Clients, endless, wanted
 from tests.chaos.faults import Counts, Faults, schedule
 from tests.chaos.history import History, Wanted
 from tests.chaos.house import House, running
+from tests.chaos.patience import again, note_stillness, wait_for
 from tests.chaos.rounds import Rounds, amounts_to, reached, weather
 from tests.chaos.sink import Sink
 
 HOUR_S = 3600.0
-TRIES = 5
-LOOK_S, STILL_S = 0.1, 1.0
-T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,7 +96,7 @@ async def _carried_out(plan: Plan, house: House) -> Verdict:
     sink = Sink(history, Random(plan.seed), plan.failing)
     services, bucket = Services.from_settings(house.settings), bucket_of(house.settings)
     clients = Clients(house.url, await sink.start(), history, Random(plan.seed))
-    watching = asyncio.create_task(_note_stillness(history))
+    watching = asyncio.create_task(note_stillness(history))
     began = time.monotonic()
     try:
         if plan.rounds:
@@ -112,12 +107,12 @@ async def _carried_out(plan: Plan, house: House) -> Verdict:
             hurting = Faults(house, services.broker, bucket, history, rng, clients.ended)
             await _storm(plan, tasks, clients, hurting, faults)
         calm = time.monotonic()
-        await _calm(plan, house, history, clients, sink)
+        await wait_for(_calm(house, history, clients, sink), plan.patience_s)
         took = (time.monotonic() - began, time.monotonic() - calm)
         await clients.look_at_last()
         history.runs = [json.loads(line) for line in (house.folder / "runs").read_text().splitlines()]
-        await _patiently(Losers(bucket, lambda: time.time() + HOUR_S).sweep)
-        history.found = await _patiently(lambda: logs.found(house, bucket))
+        await again(Losers(bucket, lambda: time.time() + HOUR_S).sweep)
+        history.found = await again(lambda: logs.found(house, bucket))
     finally:
         watching.cancel()
         await clients.close()
@@ -133,12 +128,9 @@ async def _storm(
     """Until all tasks have ended and all faults are over, or patience has."""
     looking_back = asyncio.create_task(clients.look_back())
     following = asyncio.gather(*(clients.follow(one) for one in tasks))
-    with contextlib.suppress(TimeoutError):
-        async with asyncio.timeout(plan.horizon_s + plan.patience_s):
-            await asyncio.gather(following, faults.run(planned))
-    for work in (looking_back, following):
-        work.cancel()
-    await asyncio.gather(looking_back, following, return_exceptions=True)
+    await wait_for(asyncio.gather(following, faults.run(planned)), plan.horizon_s + plan.patience_s)
+    looking_back.cancel()
+    await asyncio.gather(looking_back, return_exceptions=True)
 
 
 def _struck(plan: Plan, history: History) -> Counts:
@@ -148,30 +140,10 @@ def _struck(plan: Plan, history: History) -> Counts:
     return replace(counts, worker_pauses=counts.worker_pauses + still * plan.workers)
 
 
-async def _patiently(look: Callable[[], Awaitable[T]]) -> T:
-    """On a machine that is busy with something else the bucket may be slow to answer."""
-    for _ in range(TRIES):
-        with contextlib.suppress(BucketUnavailableError):
-            return await look()
-    return await look()
-
-
-async def _note_stillness(history: History) -> None:
-    """Writes down when the whole machine slept or had no time for us, which no fault of ours is."""
-    while True:
-        began = time.monotonic()
-        await asyncio.sleep(LOOK_S)
-        if (still_s := time.monotonic() - began) > STILL_S:
-            history.add("still", seconds=still_s)
-
-
-async def _calm(plan: Plan, house: House, history: History, clients: Clients, sink: Sink) -> None:
+async def _calm(house: House, history: History, clients: Clients, sink: Sink) -> None:
     """Until what is accepted is delivered, and what is settled is committed."""
-    deadline = time.monotonic() + plan.patience_s
     due = {one.number for one in history.wanted if one.callback} & set(clients.ended)
-    while time.monotonic() < deadline:
-        if due <= sink.delivered and await asyncio.to_thread(logs.uncommitted, house) == 0:
-            return
+    while not due <= sink.delivered or await asyncio.to_thread(logs.uncommitted, house):
         await asyncio.sleep(0.2)
 
 
@@ -191,7 +163,5 @@ def _numbers(history: History) -> dict[str, Any]:
         "callbacks": kinds["callback"],
         "pictures fetched": kinds["fetched"],
         "crashed at": reached(history),
-        "seconds in which nothing of it ran": round(
-            sum(event.said["seconds"] for event in history.events if event.kind == "still")
-        ),
+        "seconds in which nothing ran": round(history.still_s(0.0, float("inf"))),
     }

@@ -10,7 +10,9 @@ from tests.tools import until
 SMI = """#!/bin/sh
 case "$1" in
   *driver_version*) echo '580.95.05, 16384 MiB, 230.00 W, 2100 MHz, Enabled, P0' ;;
-  *) while :; do echo '1500, 7000, 100.5, 60, [N/A]'; echo '1600, 7000, 200.5, 61, 99'; : > "$0.said"; sleep 0.05; done ;;
+  *) while :; do
+       echo '1500, 7000, 100.5, 60, [N/A]'; echo '1600, 7000, 200.5, 61, 99'; : > "$0.said"; sleep 0.05
+     done ;;
 esac
 """
 
