@@ -186,7 +186,7 @@ MUTANTS = {
         (every_outcome_is_discarded, "I3", {"repeats": 12}),
         (callbacks_live_in_redis, "I6", {"flushes": 3}),
         (callbacks_tell_the_time, "I6", {"controller_kills": 1}),
-        (poison_is_never_told, "I11", {}, {"patience_s": 12.0}),
+        (poison_is_never_told, "I11", {}),
         (no_limit, "I8", {}, {"limit": 1}),
         (cancel_is_only_said, "I3", {}, {"canceling": 0.8, "workers": 1}),
         (leases_go_by_the_wall_clock, "I16", {"clock_jumps": 30}, {"workers": 1}),
@@ -209,7 +209,7 @@ def plan(name: str, seed: int) -> Plan:
         poison=1,
         cluster=False,
         failing=0.6,
-        patience_s=6,
+        patience_s=20,
         mutant=name,
     )
     return replace(usual, **MUTANTS[name].plan)
