@@ -133,8 +133,9 @@ class RedisQueue:
             ids: set[Any] = await self._redis.smembers(f"{ROOT}:unfinished")
         return [task_id.decode() for task_id in ids]
 
-    async def ingest(self, task: Task) -> None:
-        await self._run("ingest", *packed_task(task))
+    async def ingest(self, task: Task) -> int | None:
+        position: int | None = await self._run("ingest", *packed_task(task))
+        return position
 
     async def settle(self, manifest: Manifest) -> None:
         task = manifest.task
