@@ -222,7 +222,7 @@ class Queue(Protocol):
     async def ingest(self, task: Task) -> int | None:
         """Makes a task from the log ready to be leased. Idempotent; does nothing for a settled one.
 
-        Answers its position, or None if it was ready before, or while the logs are read: then `find` knows more.
+        Answers its position, or None if it waits no more, or while the logs are read: then `find` knows more.
         """
 
     async def settle(self, manifest: Manifest) -> None:

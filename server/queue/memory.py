@@ -140,11 +140,10 @@ class MemoryQueue:
         if task.id in self._ended:
             return None
         live = self._unfinished.get(task.id) or self._unfinished.begin(task)
-        if live.ingested:
-            return None
-        live.ingested = True
-        self._wait(live)
-        return self._view(live).position if self._open else None
+        if not live.ingested:
+            live.ingested = True
+            self._wait(live)
+        return (self._view(live).position or None) if self._open else None
 
     async def settle(self, manifest: Manifest) -> None:
         view = View.settled(manifest)
