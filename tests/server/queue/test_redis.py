@@ -303,7 +303,7 @@ async def test_a_redis_that_stands_still_is_not_waited_for_and_no_answer_is_take
         client.client_pause(1000, all=True)
     with monkeypatch.context() as hurried:
         hurried.setattr("server.queue.connection.ANSWER_S", 0.2)
-        with pytest.raises(QueueUnavailableError, match="no answer for 0.2 s"):
+        with pytest.raises(QueueUnavailableError, match="no answer"):
             await own_queue.lease("w", (), 0)
     await own_queue.announce(WorkerView("w", "cpu"))
     assert (await own_queue.find(task.id)).task == task
