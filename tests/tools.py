@@ -50,6 +50,21 @@ def free_ports(count: int) -> list[int]:
     return ports
 
 
+def until_it_answers(
+    name: str, process: subprocess.Popen[bytes], answers: Callable[[], bool], within_s: float, log: Path | None = None
+) -> None:
+    """Waits for a server that was just started; one that fails is told of with its `log`, if it keeps one."""
+
+    def hint() -> str:
+        return log.read_text() if log else "run it by hand to see why"
+
+    deadline = time.monotonic() + within_s
+    while not answers():
+        assert process.poll() is None, f"{name} ended at once: {hint()}"
+        assert time.monotonic() < deadline, f"{name} does not answer: {hint()}"
+        time.sleep(0.02)
+
+
 def until(true: Callable[[], bool], within_s: float = 60) -> None:
     deadline = time.monotonic() + within_s
     while not true():
