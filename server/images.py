@@ -18,8 +18,8 @@ MOST_SCANS = 100
 """A progressive JPEG holds about ten; thousands of them are a bomb of processor time, not of pixels."""
 
 USER_COMMENT, EXIF_IFD = 0x9286, 0x8769
-LONGEST_COMMENT = 32_000
-"""In characters of two bytes: a JPEG keeps its EXIF in one segment of 64 KiB."""
+LONGEST_COMMENT = 64_000
+"""In bytes: a JPEG keeps its EXIF in one segment of 64 KiB."""
 
 FULL_COLOUR_QUALITY = 90
 """From this JPEG quality on, colour is kept at every pixel rather than at every second one."""
@@ -126,8 +126,9 @@ def _over_white(image: Image.Image) -> Image.Image:
 
 def _exif(comment: str) -> bytes:
     """EXIF with a UserComment in UTF-16, big-endian as A1111 writes it (CIPA DC-008 §4.6.5, "UNICODE")."""
-    exif = Image.Exif()
-    exif.get_ifd(EXIF_IFD)[USER_COMMENT] = b"UNICODE\0" + comment[:LONGEST_COMMENT].encode("utf-16-be", "replace")
+    exif, text = Image.Exif(), comment.encode("utf-16-be", "replace")[:LONGEST_COMMENT]
+    whole = text.decode("utf-16-be", "ignore")  # without half of a character that takes four bytes
+    exif.get_ifd(EXIF_IFD)[USER_COMMENT] = b"UNICODE\0" + whole.encode("utf-16-be")
     return exif.tobytes()
 
 

@@ -281,9 +281,10 @@ def test_jpeg_turns_transparency_white():
     assert np.asarray(opened(encode(pixels, Output(format="jpeg"), None))).min() == 255
 
 
-def test_long_texts_do_not_break_a_jpeg():
-    image = opened(encode(SMOOTH, Output(format="jpeg"), "猫" * 100_000))
-    assert set(user_comment(image)) == {"猫"}
+@pytest.mark.parametrize(("text", "letters"), [("猫" * 100_000, "猫"), ("a" + "😀" * 20_000, "a😀")])
+def test_long_texts_do_not_break_a_jpeg(text, letters):
+    image = opened(encode(SMOOTH, Output(format="jpeg"), text))
+    assert set(user_comment(image)) == set(letters)
 
 
 @pytest.mark.parametrize(
