@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import io
 import warnings
 from typing import TYPE_CHECKING
 
-from PIL import Image, ImageOps
+from PIL import ExifTags, Image, ImageOps
 
 from server.task import Output
 
@@ -32,11 +33,13 @@ class BadImageError(Exception):
 
 
 def measure(data: bytes, max_pixels: int) -> tuple[int, int]:
-    """Width and height, no pixel decoded; raises BadImageError for what the header alone gives away."""
+    """Width and height as `decode` answers them, no pixel decoded; raises BadImageError for what the header alone gives
+    away."""
     try:
         with Image.open(io.BytesIO(data), formats=[_format_of(data)]) as image:
             _check_header(image, data, max_pixels)
-            return image.size
+            width, height = image.size
+            return (height, width) if _lies_on_its_side(image) else (width, height)
     except BadImageError:
         raise
     except Exception as error:
@@ -51,7 +54,7 @@ def decode(data: bytes, max_pixels: int) -> np.ndarray:
         with Image.open(io.BytesIO(data), formats=[_format_of(data)]) as image:
             _check_header(image, data, max_pixels)
             image.load()
-            return np.array(_eight_bit(ImageOps.exif_transpose(image)))
+            return np.array(_eight_bit(_upright(image)))
     except BadImageError:
         raise
     except Exception as error:  # a hostile file makes Pillow's parsers stumble in any way there is
@@ -106,6 +109,21 @@ def _check_header(image: Image.Image, data: bytes, max_pixels: int) -> None:
         raise BadImageError("the image is animated; send one frame of it")
     if image.format in ("JPEG", "MPO") and data.count(b"\xff\xda") > MOST_SCANS:
         raise BadImageError(f"the JPEG has more than {MOST_SCANS} scans; save it again as an ordinary one")
+
+
+def _lies_on_its_side(image: Image.Image) -> bool:
+    """Whether EXIF has width and height change places. Asked of the base class: that of PNGs would read the pixels."""
+    with contextlib.suppress(Exception):  # as below
+        return Image.Image.getexif(image).get(ExifTags.Base.Orientation) in (5, 6, 7, 8)
+    return False
+
+
+def _upright(image: Image.Image) -> Image.Image:
+    """Turned as EXIF says; as it is if that is broken, which says nothing of the pixels."""
+    try:
+        return ImageOps.exif_transpose(image)
+    except Exception:
+        return image
 
 
 def _eight_bit(image: Image.Image) -> Image.Image:

@@ -206,8 +206,10 @@ def test_exif_orientation(orientation, kind):
     image, exif = picture(64, 48), Image.Exif()
     exif[ORIENTATION] = orientation
     upright = image.transpose(turn[orientation]) if orientation in turn else image
-    pixels = decode(saved(image, kind, quality=95, exif=exif), MOST).astype(int)
+    data = saved(image, kind, quality=95, exif=exif)
+    pixels = decode(data, MOST).astype(int)
     assert pixels.shape == np.asarray(upright).shape
+    assert measure(data, MOST) == upright.size
     assert np.abs(pixels - np.asarray(upright)).mean() < 5
 
 
@@ -221,8 +223,11 @@ def test_sixteen_bits_are_turned_too():
 @pytest.mark.parametrize(
     "exif", [b"Exif\0\0garbage", b"Exif\0\0II*\0\xff\xff\xff\xff", b"Exif\0\0II*\0\x08\0\0\0\xff\xff"]
 )
-def test_broken_exif_does_not_spoil_the_picture(exif):
-    assert decode(saved(picture(), "JPEG", exif=exif), MOST).shape == (16, 24, 3)
+@pytest.mark.parametrize("kind", ["PNG", "JPEG", "WEBP"])
+def test_broken_exif_does_not_spoil_the_picture(exif, kind):
+    data = saved(picture(), kind, exif=exif)
+    assert decode(data, MOST).shape == (16, 24, 3)
+    assert measure(data, MOST) == (24, 16)
 
 
 def test_profiles_and_texts_are_no_trouble():
