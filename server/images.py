@@ -28,8 +28,19 @@ FULL_COLOUR_QUALITY = 90
 warnings.simplefilter("error", Image.DecompressionBombWarning)
 
 
+PEEK = 64
+"""How far into a file that is no picture its first sign is looked for."""
+
+LONGEST_WRITTEN = {"jpeg": 65_500, "webp": 16_383}
+"""The longest side that libjpeg and libwebp write, in pixels; that of a PNG is beyond anything here."""
+
+
 class BadImageError(Exception):
     """These bytes are no image that we take; the message says why and what to send instead."""
+
+
+class TooLongToWriteError(Exception):
+    """A picture that was made has a longer side than files of the wanted format have."""
 
 
 def measure(data: bytes, max_pixels: int) -> tuple[int, int]:
@@ -62,7 +73,17 @@ def decode(data: bytes, max_pixels: int) -> np.ndarray:
 
 
 def encode(pixels: np.ndarray, output: Output, infotext: str | None) -> bytes:
-    """A file of uint8 pixels [height, width, 3 or 4]. JPEG has no transparency: there it becomes white."""
+    """A file of uint8 pixels [height, width, 3 or 4]. JPEG has no transparency: there it becomes white.
+
+    Raises TooLongToWriteError.
+    """
+    height, width = pixels.shape[:2]
+    if max(width, height) > LONGEST_WRITTEN.get(output.format, width + height):
+        most = LONGEST_WRITTEN[output.format]
+        raise TooLongToWriteError(
+            f"the result is {width}×{height}, and a {output.format} has sides of {most} pixels at most; "
+            "ask for output format png, or for a smaller result"
+        )
     if output.format == "png":
         from server.png import write_png
 
@@ -94,9 +115,11 @@ def _format_of(data: bytes) -> str:
         return "JPEG"
     if data[:4] == b"RIFF" and data[8:12] == b"WEBP":
         return "WEBP"
-    raise BadImageError(
-        "the data is empty; send an image" if not data else "not a PNG, JPEG or WebP; convert it to one"
-    )
+    if not data:
+        raise BadImageError("the data is empty; send an image")
+    if data[:PEEK].lstrip().startswith(b"<"):
+        raise BadImageError("this is a page, or an SVG, not a PNG, JPEG or WebP; give the picture's own address")
+    raise BadImageError("not a PNG, JPEG or WebP; convert it to one")
 
 
 def _check_header(image: Image.Image, data: bytes, max_pixels: int) -> None:

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from PIL import Image, ImageCms, PngImagePlugin
 
-from server.images import BadImageError, decode, encode, measure, preview_jpeg
+from server.images import LONGEST_WRITTEN, BadImageError, TooLongToWriteError, decode, encode, measure, preview_jpeg
 from server.task import Output
 
 MOST = 1 << 20
@@ -74,8 +74,8 @@ GOOD_PNG, GOOD_JPEG, GOOD_WEBP = (saved(picture(256, 256), kind) for kind in ("P
 BAD = {
     "empty": (b"", "empty"),
     "text": (b"hello", "not a PNG"),
-    "html": (b"<html><body>Not found</body></html>", "not a PNG"),
-    "svg": (b"<svg xmlns='http://www.w3.org/2000/svg'/>", "not a PNG"),
+    "html": (b"<html><body>Not found</body></html>", "is a page"),
+    "svg": (b"<svg xmlns='http://www.w3.org/2000/svg'/>", "an SVG, not a PNG"),
     "gif": (saved(picture(), "GIF"), "not a PNG"),
     "bmp": (saved(picture(), "BMP"), "not a PNG"),
     "tiff": (saved(picture(), "TIFF"), "not a PNG"),
@@ -297,3 +297,15 @@ def test_long_texts_do_not_break_a_jpeg():
 def test_preview(shape, size):
     image = opened(preview_jpeg(np.zeros(shape, np.uint8)))
     assert (image.format, image.size) == ("JPEG", size)
+
+
+@pytest.mark.parametrize("format_", ["webp", "jpeg", "png"])
+def test_a_picture_longer_than_files_of_its_format_says_which_format_takes_it(format_):
+    most = LONGEST_WRITTEN.get(format_, 65_501)
+    for side in (most, most + 1):
+        pixels = np.zeros((1, side, 3), np.uint8)
+        if side == most or format_ == "png":
+            assert Image.open(io.BytesIO(encode(pixels, Output(format=format_), None))).size == (side, 1)
+        else:
+            with pytest.raises(TooLongToWriteError, match=f"sides of {most} pixels at most; ask for output format png"):
+                encode(pixels, Output(format=format_), None)
