@@ -40,6 +40,8 @@ def translated(pipeline: AnyPipeline, params: Mapping[str, Any], beside: Mapping
             sent["model"] = sent["version"]
         if "model" in fields and "model" in sent:
             sent.pop("version", None)
+    if "prompt" in names and "prompt" in sent:
+        sent.pop("text", None)
     if "model" not in fields or not pipeline.families <= DIFFUSION:
         sent = {name: value for name, value in sent.items() if name != "model" or value not in PAINTERS}
     return {

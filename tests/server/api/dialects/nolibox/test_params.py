@@ -66,6 +66,12 @@ def test_one_class_of_parameters_fits_every_task(task, pictures, kept):
     assert {name: getattr(params, name) for name in kept} == kept
 
 
+def test_prompt_is_the_word_of_control_tasks_whatever_text_says():
+    sent = {"url": "file-1", "prompt": "a house", "text": ""}
+    assert translated(pipelines.find("control.canny"), sent, {}) == {"url": "file-1", "prompt": "a house"}
+    assert translated(TXT2IMG, {"text": "a house"}, {}) == {"text": "a house"}
+
+
 def test_a_picture_that_a_task_has_no_use_for_is_left_to_be_refused():
     sent = {"text": "x", "url": "file-1", "mask_url": "file-2"}
     assert translated(pipelines.find("img2img.sd"), sent, {}) == sent
