@@ -18,9 +18,9 @@ export class Card {
 
   show(gallery, where) {
     gallery[where](this.element);
-    if (where === "prepend") this.element.scrollIntoView({ block: "nearest", behavior: "smooth" });
     if (FINAL.includes(this.task.status)) this.finish(this.task);
     else this.live();
+    if (where === "prepend") this.element.scrollIntoView({ block: "nearest", behavior: "smooth" });
   }
 
   async live() {
