@@ -42,6 +42,8 @@ def translated(pipeline: AnyPipeline, params: Mapping[str, Any], beside: Mapping
             sent.pop("version", None)
     if "prompt" in names and "prompt" in sent:
         sent.pop("text", None)
+    if "use_raw_inpainting" in fields:
+        sent = _of_spring(sent)
     if "model" not in fields or not pipeline.families <= DIFFUSION:
         sent = {name: value for name, value in sent.items() if name != "model" or value not in PAINTERS}
     return {
@@ -49,6 +51,17 @@ def translated(pipeline: AnyPipeline, params: Mapping[str, Any], beside: Mapping
         for name, value in sent.items()
         if (name in fields or name not in IGNORED) and _says_something(pipeline, name, value)
     }
+
+
+def _of_spring(sent: Mapping[str, Any]) -> dict[str, Any]:
+    """Painting had other names in spring 2023: `raw_inpainting_fidelity` is `fidelity`, but for the inpainting model,
+    which did not know it; of `ref_fidelity` nothing is felt without a `ref_url`."""
+    renamed = {name: value for name, value in sent.items() if name != "raw_inpainting_fidelity"}
+    if sent.get("use_raw_inpainting") and "raw_inpainting_fidelity" in sent:
+        renamed.setdefault("fidelity", sent["raw_inpainting_fidelity"])
+    if not renamed.get("ref_url"):
+        renamed.pop("ref_fidelity", None)
+    return renamed
 
 
 def _says_something(pipeline: AnyPipeline, name: str, value: Any) -> bool:

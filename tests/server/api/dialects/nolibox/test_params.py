@@ -72,6 +72,15 @@ def test_prompt_is_the_word_of_control_tasks_whatever_text_says():
     assert translated(TXT2IMG, {"text": "a house"}, {}) == {"text": "a house"}
 
 
+@pytest.mark.parametrize(("raw", "kept"), [(True, {"fidelity": 0.2}), (False, {})])
+def test_what_painting_was_told_in_spring_2023_is_understood(raw, kept):
+    inpainting = pipelines.find("txt2img.sd.inpainting")
+    sent = {"use_raw_inpainting": raw, "raw_inpainting_fidelity": 0.2, "ref_url": "", "ref_fidelity": 0.2}
+    assert translated(inpainting, sent, {}) == {"use_raw_inpainting": raw, **kept}
+    refused = translated(inpainting, {"ref_url": "file-1", "ref_fidelity": 0.5}, {})
+    assert refused == {"ref_url": "file-1", "ref_fidelity": 0.5}
+
+
 def test_a_picture_that_a_task_has_no_use_for_is_left_to_be_refused():
     sent = {"text": "x", "url": "file-1", "mask_url": "file-2"}
     assert translated(pipelines.find("img2img.sd"), sent, {}) == sent
