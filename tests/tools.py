@@ -75,6 +75,6 @@ def until(true: Callable[[], bool], within_s: float = 60) -> None:
 
 
 def hold_still(child: subprocess.Popen[Any]) -> None:
-    """Returns once all its threads stand still: one that runs on another core when the signal is sent may yet answer."""
+    """Returns once all its threads stand still: one that runs on another core meanwhile may yet answer."""
     child.send_signal(signal.SIGSTOP)
     os.waitid(os.P_PID, child.pid, os.WSTOPPED)
