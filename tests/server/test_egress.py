@@ -361,7 +361,10 @@ async def test_a_post_is_not_redirected(connected):
     assert len(connected) == 1
 
 
-@pytest.mark.parametrize(("header", "low", "high"), [("7", 7, 7), (None, 50, 61), ("soon", None, None)])
+@pytest.mark.parametrize(
+    ("header", "low", "high"),
+    [("7", 7, 7), (None, 50, 61), ("soon", None, None), (f"1 Jan {'9' * 20} 00:00:00 GMT", None, None)],
+)
 async def test_retry_after(header, low, high):
     header = header or formatdate(time.time() + 60, usegmt=True)
     answer = f"HTTP/1.1 503 No\r\nRetry-After: {header}\r\nContent-Length: 0\r\n\r\n".encode()

@@ -196,6 +196,16 @@ async def test_what_waits_is_bounded_and_makes_room_again(new_spool, bucket, tmp
     assert on_disk(tmp_path) == ["0.png"]
 
 
+async def test_of_an_attempt_that_came_to_nothing_no_image_waits_on(new_spool, bucket, tmp_path) -> None:
+    """Its outcome names none of them, and they would take their room until the worker ends."""
+    spool, first = new_spool(most_bytes=5), made(attempt="a")
+    bucket.away = True
+    await spool.put(key_of(first), b"png")
+    spool.drop(first.model_copy(update={"status": Status.FAILED, "images": ()}))
+    assert on_disk(tmp_path) == []
+    await spool.put(key_of(made(attempt="b")), b"png")
+
+
 async def test_a_disk_that_cannot_be_written_is_none(new_spool, bucket, broker, tmp_path) -> None:
     (tmp_path / "spool").write_text("in the way")
     spool, outcome = new_spool(), made()

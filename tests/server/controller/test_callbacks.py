@@ -78,13 +78,25 @@ def body_of(manifest):
     return json.dumps({"uid": manifest.task.id, "at": manifest.outcome.finished_at}).encode()
 
 
+class TalkativeQueue(MemoryQueue):
+    """Tells the tries that each callback has had."""
+
+    def __init__(self):
+        super().__init__()
+        self.tries = {}
+
+    async def add_callback(self, callback):
+        self.tries[callback.task_id] = callback.tries
+        await super().add_callback(callback)
+
+
 class House:
     """A bucket that stays, and a queue and a sender that a restart makes anew."""
 
     def __init__(self, path):
         self.bucket = Bucket.folder(path)
         self.clock = Clock()
-        self.queue = MemoryQueue()
+        self.queue = TalkativeQueue()
 
     async def settle(self, task_id, url):
         manifest = manifest_of(task_id, url)
@@ -94,7 +106,7 @@ class House:
         await self.queue.add_callback(due)
 
     async def restart(self):
-        self.queue = MemoryQueue()
+        self.queue = TalkativeQueue()
         for key, _ in await self.bucket.keys("callbacks"):
             await self.queue.add_callback(SAVED.validate_json(await self.bucket.get(key)))
 
@@ -128,8 +140,7 @@ async def until(condition):
 
 async def until_tries(house, task_id, tries):
     async def reached():
-        saved = await house.saved(task_id)
-        return saved is not None and saved.tries >= tries
+        return house.queue.tries.get(task_id, 0) >= tries
 
     await until(reached)
 
@@ -239,6 +250,32 @@ async def test_a_restart_goes_on_and_not_over(house, receiver):
     assert len(receiver.bodies) == 1
 
 
+async def test_the_tries_that_the_bucket_has_not_heard_of_count(house, receiver):
+    """Another controller goes on where one was killed; the queue is the same."""
+    receiver.answers = ["500 No"]
+    for tries in range(1, 11):
+        async with house.running():
+            await (house.settle("one", receiver.url) if tries == 1 else asyncio.sleep(0))
+            await until_tries(house, "one", tries)
+            house.clock.now += 4
+    assert (await house.saved("one")).due_at > house.clock.now + 4 * 60
+
+
+async def test_a_try_asks_the_bucket_only_if_the_queue_says_something_new(house, receiver, monkeypatch):
+    receiver.answers = ["500 No"]
+    async with house.running():
+        await house.settle("one", receiver.url)
+        await until_tries(house, "one", 1)
+        with monkeypatch.context() as away:
+            away.setattr(house.bucket, "get", None)
+            house.clock.now += 4
+            await until_tries(house, "one", 2)
+        receiver.answers = ["200 Yes"]
+        await house.queue.add_callback(DueCallback("one", house.clock()))
+        await until_gone(house, "one")
+    assert len(receiver.requests) == 3
+
+
 async def test_a_callback_that_was_delivered_is_dropped(house, receiver):
     """We died between the 2xx, written down in the bucket, and telling the queue."""
     await house.queue.add_callback(DueCallback("one", house.clock()))
@@ -310,7 +347,7 @@ async def test_trouble_of_ours_stays_with_the_callback_that_has_it(house, receiv
     assert "the callback of task broken stays due" in caplog.text
 
 
-class ShakyQueue(MemoryQueue):
+class ShakyQueue(TalkativeQueue):
     """Cannot be reached the first few times it is asked for callbacks."""
 
     outages = 5

@@ -297,3 +297,18 @@ async def test_positions_take_no_longer_for_a_thousand_tenants(queue, make_task)
     last = make_task("u")
     await queue.ingest(last)
     assert 900 <= (await queue.find(last.id)).position <= 1001
+
+
+async def test_a_redis_that_stands_still_is_not_waited_for_and_no_answer_is_taken_for_another(
+    own_redis, own_queue, make_task, monkeypatch
+) -> None:
+    task = make_task()
+    await own_queue.ingest(task)
+    with redis.Redis.from_url(own_redis.url) as client:
+        client.client_pause(1000, all=True)
+    with monkeypatch.context() as hurried:
+        hurried.setattr("server.queue.connection.ANSWER_S", 0.2)
+        with pytest.raises(QueueUnavailableError, match="no answer"):
+            await own_queue.lease("w", (), 0)
+    await own_queue.announce(WorkerView("w", "cpu"))
+    assert (await own_queue.find(task.id)).task == task
