@@ -85,12 +85,11 @@ def callbacks_live_in_redis() -> None:
             return None
         return DueCallback(manifest.task.id, manifest.outcome.finished_at)
 
-    async def deliver(self: callbacks.Callbacks, task_id: str) -> None:
-        manifest = await self._bucket.manifest(task_id)
+    async def deliver(self: callbacks.Callbacks, due: DueCallback) -> None:
+        manifest = await self._bucket.manifest(due.task_id)
         reply, _ = await self._post(manifest, manifest.task.callback.url)
-        due = DueCallback(task_id, self._clock())
         if 200 <= reply.status < 300:
-            await self._queue.drop_callback(task_id)
+            await self._queue.drop_callback(due.task_id)
         else:
             await self._queue.add_callback(replace(due, due_at=self._clock() + 0.3))
 
