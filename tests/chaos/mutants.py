@@ -181,7 +181,7 @@ MUTANTS = {
     for change, caught, *needs in (
         (last_outcome_wins, "I3", {"repeats": 12}),
         (redis_is_the_judge, "I3", {"repeats": 24, "flushes": 2}),
-        (commits_at_intake, "I1", {"flushes": 8}, {"workers": 1}),
+        (commits_at_intake, "I2", {}),
         (every_outcome_is_discarded, "I3", {"repeats": 12}),
         (callbacks_live_in_redis, "I6", {"flushes": 3}),
         (callbacks_tell_the_time, "I6", {"controller_kills": 1}),
