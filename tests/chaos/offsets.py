@@ -20,10 +20,9 @@ LOOK_S, PATIENCE_MS = 0.25, 2000
 TOPIC, GROUP = "hua.tasks", "hua.controller"
 
 
-async def watch_offsets(house: House, bucket: Bucket, history: History, over: asyncio.Event) -> None:
+async def watch_offsets(log: Log, bucket: Bucket, history: History, over: asyncio.Event) -> None:
     """Until it is over. First reads how far the log is committed, and then looks for the manifests of all up to there:
     one that is missing then was missing when its task was committed."""
-    log: Log = KafkaLog(house.kafka.address) if house.kafka else SQLiteLog(house.folder / "data" / "logs.sqlite")
     unseen: list[str] = []
     with contextlib.closing(log):
         while not over.is_set():
@@ -34,6 +33,11 @@ async def watch_offsets(house: House, bucket: Bucket, history: History, over: as
                         history.add("premature", id=unseen[-1])
                     unseen.pop()
             await asyncio.sleep(LOOK_S)
+
+
+def log_of(house: House) -> Log:
+    """The tasks of a house, read past it."""
+    return KafkaLog(house.kafka.address) if house.kafka else SQLiteLog(house.folder / "data" / "logs.sqlite")
 
 
 class Log(Protocol):

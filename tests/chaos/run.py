@@ -19,7 +19,7 @@ from tests.chaos.clients import Clients, endless, wanted
 from tests.chaos.faults import Counts, Faults, schedule
 from tests.chaos.history import History, Wanted
 from tests.chaos.house import House, running
-from tests.chaos.offsets import watch_offsets
+from tests.chaos.offsets import log_of, watch_offsets
 from tests.chaos.patience import again, note_stillness, wait_for
 from tests.chaos.rounds import Rounds, amounts_to, reached, weather
 from tests.chaos.sink import Sink
@@ -98,7 +98,7 @@ async def _carried_out(plan: Plan, house: House) -> Verdict:
     services, bucket = Services.from_settings(house.settings), bucket_of(house.settings)
     clients = Clients(house.url, await sink.start(), history, Random(plan.seed))
     over = asyncio.Event()
-    watching = asyncio.gather(note_stillness(history, over), watch_offsets(house, bucket, history, over))
+    watching = asyncio.gather(note_stillness(history, over), watch_offsets(log_of(house), bucket, history, over))
     began = time.monotonic()
     try:
         if plan.rounds:
