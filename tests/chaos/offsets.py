@@ -16,7 +16,7 @@ from server.bucket import Bucket, BucketUnavailableError
 from tests.chaos.history import History
 from tests.chaos.house import House
 
-LOOK_S, PATIENCE_MS = 0.25, 2000
+LOOK_S, POLL_MS, PATIENCE_MS = 0.25, 50, 2000
 TOPIC, GROUP = "hua.tasks", "hua.controller"
 
 
@@ -57,7 +57,7 @@ class KafkaLog:
             places = [TopicPartition(TOPIC, number) for number in self._reader.partitions_for_topic(TOPIC) or ()]
             self._reader.assign(places)
             self._reader.seek_to_beginning(*places)
-        for place, page in self._reader.poll(PATIENCE_MS).items():
+        for place, page in self._reader.poll(POLL_MS).items():
             self._open[place] += [(record.offset, record.key.decode()) for record in page]
         return [task_id for place in self._open for task_id in self._done(place)]
 
