@@ -80,6 +80,7 @@ PROBLEMS: dict[type[Exception], tuple[int, str]] = {
 HTTP_WORDS = {
     400: ("unreadable", "the body cannot be read; send UTF-8 JSON, or a well-formed form"),
     404: ("not_found", "there is nothing at this address; /docs lists what there is"),
+    413: ("body_too_large", ""),
     405: ("method_not_allowed", "this address does not take this method; the Allow header says which it takes"),
 }
 HEADERS = {
@@ -157,7 +158,7 @@ def _problem(error: Exception) -> Problem:
         return Problem(422, "invalid_request", message, field or None)
     if isinstance(error, HTTPException):
         code, message = HTTP_WORDS.get(error.status_code, ("http", error.detail))
-        return Problem(error.status_code, code, message, headers=dict(error.headers or {}))
+        return Problem(error.status_code, code, message or error.detail, headers=dict(error.headers or {}))
     row = next((PROBLEMS[kind] for kind in type(error).__mro__ if kind in PROBLEMS), None)
     if row is None:
         return Problem(500, "internal", "this is a fault of the server; its log says more")
