@@ -28,8 +28,8 @@ _DOCS = ("/docs", "/redoc")
 
 @dataclass(frozen=True, slots=True)
 class BodyLimit:
-    """Refuses bodies over `most` bytes, counted as they come: a Content-Length may lie. Also JSON of too many values, for
-    it unfolds to thirty times its size, and nobody else is answered meanwhile."""
+    """Refuses bodies over `most` bytes, counted as they come: a Content-Length may lie. Also JSON of too many values,
+    for it unfolds to thirty times its size, and nobody else is answered meanwhile."""
 
     app: ASGIApp
     most: int
