@@ -168,7 +168,7 @@ class Guided(Pipeline[G]):
         return params.with_seed()
 
     def run(self, params: G, models: Models, images: Mapping[str, np.ndarray]) -> Recipe:
-        from models.pixels import flattened, resized, snapped
+        from models.pixels import flattened, resized, snapped, within
 
         picture, _ = flattened(images["url"])
         asked = picture.shape[1], picture.shape[0]
@@ -181,7 +181,7 @@ class Guided(Pipeline[G]):
             )
         else:
             made = yield from painted(params, checkpoint, *size, guided.controls(*size))
-        return Made(made if max(asked) > params.max_wh else [resized(each, *asked) for each in made], guided.maps)
+        return Made([resized(each, *within(*asked, params.max_wh)) for each in made], guided.maps)
 
 
 class Control(Guided[ControlParams]):

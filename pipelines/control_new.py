@@ -176,7 +176,7 @@ class GuidedStart(Pipeline[S]):
         return params.with_seed()
 
     def run(self, params: S, models: Models, images: Mapping[str, np.ndarray]) -> Recipe:
-        from models.pixels import flattened, resized, snapped
+        from models.pixels import flattened, resized, snapped, within
 
         guides, checkpoint = self.guides(params), params.painter_among(models, params.painter, images)
         first = images["url"] if params.url is not None else images[guides[0].image]
@@ -191,7 +191,7 @@ class GuidedStart(Pipeline[S]):
             made = yield from repainted(params, checkpoint, picture, params.fidelity, guided.controls(*size))
         else:
             made = yield from painted(params, checkpoint, *size, guided.controls(*size))
-        return Made(made if max(asked) > params.max_wh else [resized(each, *asked) for each in made], guided.maps)
+        return Made([resized(each, *within(*asked, params.max_wh)) for each in made], guided.maps)
 
 
 def mask_for(params: StartParams, images: Mapping[str, np.ndarray]) -> np.ndarray:

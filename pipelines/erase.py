@@ -118,9 +118,7 @@ def _filled(eraser: Eraser, picture: np.ndarray, mask: np.ndarray, longest: int)
 
 def _shrunk(rgb: np.ndarray, mask: np.ndarray, longest: int) -> tuple[np.ndarray, np.ndarray]:
     """Picture and mask with no side above `longest`; a pixel into which anything masked was averaged is masked."""
-    from models.pixels import coverage, fitted
+    from models.pixels import coverage, fitted, within
 
-    height, width = mask.shape
-    shrink = min(1.0, longest / max(width, height))
-    size = max(round(width * shrink), 1), max(round(height * shrink), 1)
+    size = within(mask.shape[1], mask.shape[0], longest)
     return fitted(rgb, *size), coverage(mask, *size) > 0

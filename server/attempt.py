@@ -16,7 +16,7 @@ import pipelines
 from pipelines.pipeline import Made, Params
 from server.bucket import Bucket, BucketUnavailableError, image_key
 from server.device import Device, DeviceDiedError, DeviceGoneError, TaskFailedError, TaskParkedError
-from server.images import encode, preview_jpeg
+from server.images import TooLongToWriteError, encode, preview_jpeg
 from server.infotext import infotext
 from server.inputs import BadInputError, Inputs
 from server.messages import Advanced, Finished, Run
@@ -68,7 +68,7 @@ class Attempt:
             self._leave_device()
             images = await self._store(finished.made)
             return self._outcome(Status.SUCCEEDED, images=images, answer=finished.made.answer)
-        except BadInputError as error:
+        except (BadInputError, TooLongToWriteError) as error:
             return self.failed("bad_input", str(error))
         except TaskFailedError as error:
             return self.failed(error.code, str(error))

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import io
 import warnings
 from typing import TYPE_CHECKING
 
-from PIL import Image, ImageOps
+from PIL import ExifTags, Image, ImageOps
 
 from server.task import Output
 
@@ -27,16 +28,29 @@ FULL_COLOUR_QUALITY = 90
 warnings.simplefilter("error", Image.DecompressionBombWarning)
 
 
+PEEK = 64
+"""How far into a file that is no picture its first sign is looked for."""
+
+LONGEST_WRITTEN = {"jpeg": 65_500, "webp": 16_383}
+"""The longest side that libjpeg and libwebp write, in pixels; that of a PNG is beyond anything here."""
+
+
 class BadImageError(Exception):
     """These bytes are no image that we take; the message says why and what to send instead."""
 
 
+class TooLongToWriteError(Exception):
+    """A picture that was made has a longer side than files of the wanted format have."""
+
+
 def measure(data: bytes, max_pixels: int) -> tuple[int, int]:
-    """Width and height, no pixel decoded; raises BadImageError for what the header alone gives away."""
+    """Width and height as `decode` answers them, no pixel decoded; raises BadImageError for what the header alone gives
+    away."""
     try:
         with Image.open(io.BytesIO(data), formats=[_format_of(data)]) as image:
             _check_header(image, data, max_pixels)
-            return image.size
+            width, height = image.size
+            return (height, width) if _lies_on_its_side(image) else (width, height)
     except BadImageError:
         raise
     except Exception as error:
@@ -51,7 +65,7 @@ def decode(data: bytes, max_pixels: int) -> np.ndarray:
         with Image.open(io.BytesIO(data), formats=[_format_of(data)]) as image:
             _check_header(image, data, max_pixels)
             image.load()
-            return np.array(_eight_bit(ImageOps.exif_transpose(image)))
+            return np.array(_eight_bit(_upright(image)))
     except BadImageError:
         raise
     except Exception as error:  # a hostile file makes Pillow's parsers stumble in any way there is
@@ -59,7 +73,17 @@ def decode(data: bytes, max_pixels: int) -> np.ndarray:
 
 
 def encode(pixels: np.ndarray, output: Output, infotext: str | None) -> bytes:
-    """A file of uint8 pixels [height, width, 3 or 4]. JPEG has no transparency: there it becomes white."""
+    """A file of uint8 pixels [height, width, 3 or 4]. JPEG has no transparency: there it becomes white.
+
+    Raises TooLongToWriteError.
+    """
+    height, width = pixels.shape[:2]
+    if max(width, height) > LONGEST_WRITTEN.get(output.format, width + height):
+        most = LONGEST_WRITTEN[output.format]
+        raise TooLongToWriteError(
+            f"the result is {width}×{height}, and a {output.format} has sides of {most} pixels at most; "
+            "ask for output format png, or for a smaller result"
+        )
     if output.format == "png":
         from server.png import write_png
 
@@ -91,9 +115,11 @@ def _format_of(data: bytes) -> str:
         return "JPEG"
     if data[:4] == b"RIFF" and data[8:12] == b"WEBP":
         return "WEBP"
-    raise BadImageError(
-        "the data is empty; send an image" if not data else "not a PNG, JPEG or WebP; convert it to one"
-    )
+    if not data:
+        raise BadImageError("the data is empty; send an image")
+    if data[:PEEK].lstrip().startswith(b"<"):
+        raise BadImageError("this is a page, or an SVG, not a PNG, JPEG or WebP; give the picture's own address")
+    raise BadImageError("not a PNG, JPEG or WebP; convert it to one")
 
 
 def _check_header(image: Image.Image, data: bytes, max_pixels: int) -> None:
@@ -106,6 +132,21 @@ def _check_header(image: Image.Image, data: bytes, max_pixels: int) -> None:
         raise BadImageError("the image is animated; send one frame of it")
     if image.format in ("JPEG", "MPO") and data.count(b"\xff\xda") > MOST_SCANS:
         raise BadImageError(f"the JPEG has more than {MOST_SCANS} scans; save it again as an ordinary one")
+
+
+def _lies_on_its_side(image: Image.Image) -> bool:
+    """Whether EXIF has width and height change places. Asked of the base class: that of PNGs would read the pixels."""
+    with contextlib.suppress(Exception):  # as below
+        return Image.Image.getexif(image).get(ExifTags.Base.Orientation) in (5, 6, 7, 8)
+    return False
+
+
+def _upright(image: Image.Image) -> Image.Image:
+    """Turned as EXIF says; as it is if that is broken, which says nothing of the pixels."""
+    try:
+        return ImageOps.exif_transpose(image)
+    except Exception:
+        return image
 
 
 def _eight_bit(image: Image.Image) -> Image.Image:

@@ -234,10 +234,7 @@ async def _enqueue(services: Services, task: Task, limit: int) -> View:
     TASKS_ACCEPTED.labels(task.type, task.priority).inc()
     with contextlib.suppress(QueueUnavailableError):
         # Intake would do the same a little later; the task is safe in the log already.
-        await services.queue.ingest(task)
-        return await services.queue.find(task.id) or _waiting(task)
-    return _waiting(task)
-
-
-def _waiting(task: Task) -> View:
-    return View(task=task, status=Status.QUEUED)
+        if (position := await services.queue.ingest(task)) is not None:
+            return View(task, Status.QUEUED, position)
+        return await services.queue.find(task.id) or View(task, Status.QUEUED)
+    return View(task, Status.QUEUED)

@@ -16,9 +16,10 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 from server.queue.deaths import DEATHS_AT_MOST, DEATHS_UNTIL_POISON
-from tests.chaos.device import CAPACITY, digest, picture
+from tests.chaos.device import CAPACITY
 from tests.chaos.faults import Counts
 from tests.chaos.history import Case, History
+from tests.chaos.painting import digest, picture, sent
 from tests.chaos.times import judge_times, lives
 
 UNDER_WAY_S = 1.0
@@ -90,7 +91,8 @@ def _ends_once(case: Case) -> Iterator[str]:
 
 
 def _pictures(case: Case) -> Iterator[str]:
-    right = digest(picture(case.history.wanted[case.number].params))
+    params = case.history.wanted[case.number].params
+    right = digest(picture(params, sent(params)))
     files = {image["sha256"] for image in case.outcome["images"]}
     for event in case.of("fetched"):
         if event.said["status"] == 410 and not lives(case, event.at):
@@ -146,9 +148,11 @@ def _charge(case: Case) -> Iterator[str]:
 
 
 def _cancel(case: Case) -> Iterator[str]:
-    canceled = [event.at for event in case.of("seen") if event.said["status"] == "canceled"]
+    canceled_at = min((event.at for event in case.of("seen") if event.said["status"] == "canceled"), default=None)
+    if canceled_at is None:
+        return
     began = [run["at"] for run in case.runs if run["what"] == "began"]
-    if canceled and any(at > min(canceled) + LATE_S for at in began):
+    if any(at > canceled_at + LATE_S + case.history.still_s(canceled_at, at) for at in began):
         yield "it was begun after it was seen to be canceled"
 
 
@@ -230,6 +234,6 @@ def _wasted(history: History, cases: list[Case], counts: Counts, workers: int) -
 
 def _struck(counts: Counts, workers: int) -> int:
     """What was under way where a fault struck: all that a worker or its device had; with Redis, every lease."""
-    killed = counts.worker_kills + counts.worker_pauses + counts.worker_drains + counts.device_kills + counts.crashes
+    killed = counts.worker_kills + counts.worker_pauses + counts.worker_drains + counts.device_kills
     cut = counts.network_cuts + counts.network_delays
     return CAPACITY * (killed + workers * (counts.redis_losses + cut))

@@ -6,7 +6,6 @@ leads a group of its own.
 
 from __future__ import annotations
 
-import asyncio
 import gc
 import os
 import signal
@@ -48,6 +47,7 @@ def roles_of(mutants: list[str]) -> dict[str, Role]:
 def live(role: Role, number: str) -> None:
     """The life of a forked process."""
     from server.logs import set_up_logs
+    from server.runtime import run
     from server.settings import Settings
 
     os.setsid()
@@ -58,7 +58,7 @@ def live(role: Role, number: str) -> None:
     os.dup2(2, 1)
     settings = Settings.load()
     set_up_logs(settings)
-    asyncio.run(role(settings, number))
+    run(role(settings, number))
 
 
 def main() -> None:

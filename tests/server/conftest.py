@@ -18,6 +18,7 @@ from server.queue import Lease, Progress, WorkerView
 from server.services import Services
 from server.settings import Settings
 from server.task import RETENTION_S, Failure, Image, Outcome, Status
+from tests.clock import Clock
 
 MODELS = """
 models:
@@ -28,6 +29,11 @@ models:
   - {name: style, path: toy.safetensors, family: embedding}
   - {name: oil, path: toy.safetensors, family: lora, for: sdxl}
 """
+
+
+@pytest.fixture
+def clock() -> Clock:
+    return Clock()
 
 
 def _png() -> bytes:

@@ -138,7 +138,7 @@ async def test_a_lasting_refusal_is_not(inputs):
 
 async def test_what_a_url_holds_is_judged_like_anything_else(inputs):
     async with serving((200, b"<html>")) as (url, _):
-        with pytest.raises(BadInputError, match="url: not a PNG"):
+        with pytest.raises(BadInputError, match="url: this is a page"):
             await inputs.fetch(task_of(), TwoImages(url=url))
     async with serving((200, bytes(20_001))) as (url, _):
         with pytest.raises(BadInputError, match="more than 20000 bytes"):
