@@ -4,13 +4,14 @@ import asyncio
 import gzip
 import socket
 import sys
+import threading
 import time
 from contextlib import asynccontextmanager
 from email.utils import formatdate
 
 import pytest
 
-from server.egress import Egress, EgressDeniedError, EgressFailedError, Reply
+from server.egress import Egress, EgressDeniedError, EgressFailedError, Reply, resolve
 
 CONNECTED: list[tuple] = []
 sys.addaudithook(lambda event, args: CONNECTED.append(args[1]) if event == "socket.connect" else None)
@@ -300,6 +301,17 @@ async def test_a_resolver_that_hangs_is_left():
 
     with pytest.raises(EgressFailedError, match="longer than"):
         await Egress(resolve=resolve, total_s=0.05).fetch("http://a.example/", 9)
+
+
+async def test_resolvers_that_hang_keep_nobody_else_from_working(monkeypatch):
+    answered = threading.Event()
+    monkeypatch.setattr(socket, "getaddrinfo", lambda *_, **__: answered.wait() and [])
+    asking = [asyncio.create_task(resolve(f"{number}.example", 80)) for number in range(40)]
+    try:
+        assert await asyncio.wait_for(asyncio.to_thread(lambda: "encoded"), 10) == "encoded"
+    finally:
+        answered.set()
+        await asyncio.gather(*asking)
 
 
 @pytest.mark.parametrize(
