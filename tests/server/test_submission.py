@@ -240,6 +240,25 @@ async def test_a_workflow_keeps_the_images_and_seeds_of_its_nodes(services, png)
     assert task.models == ("anime-toy",)
 
 
+async def test_each_task_of_a_workflow_means_what_it_would_alone(services):
+    """Of two families, which one task must not mix; sized by its own model, with the embeddings of its own prompt."""
+    nodes = [
+        {"key": "ink", "endpoint": "txt2img.sd", "data": {"text": "in style <lora:ink>", "model": "general"}},
+        {"key": "oil", "endpoint": "txt2img.sd", "data": {"text": "<lora:oil>", "model": "canvas"}},
+        {"key": "paste", "endpoint": "pipeline.paste", "data": dict.fromkeys("abcdef", 1) | {"d": 2}},
+    ]
+    nodes[2]["injections"] = {"ink": {"field": "url"}, "oil": {"field": "bg_url"}}
+    params = {"nodes": nodes, "target": "paste"}
+    task = (await submit(services, dataclasses.replace(WISH, type="workflow", params=params))).task
+    ink, oil, _ = (node["data"] for node in task.params["nodes"])
+    assert (ink["model"], ink["embeddings"], "w" in ink) == ("toy", ["style"], False)
+    assert (oil["model"], oil["w"], oil["h"]) == ("canvas", 1024, 1024)
+    assert set(task.models) == {"toy", "ink", "style", "canvas", "oil"}
+    nodes[0]["data"]["model"] = "canvas"
+    with pytest.raises(MisfitError, match="'ink' is for models of family sd1, but 'canvas' is of family sdxl"):
+        await submit(services, dataclasses.replace(WISH, type="workflow", params=params))
+
+
 async def test_a_workflow_with_an_unknown_model_or_a_lost_image_is_refused(services):
     for data, error, says in [
         ({"text": "x", "model": "nobody"}, UnknownModelError, "no model 'nobody'"),
