@@ -211,9 +211,10 @@ async def _accepted(services: Services, pipeline: AnyPipeline, asked: Params, te
 def _refuse_too_many_pixels(work: Work, limit: int) -> None:
     if work.pixels > limit:
         side = int(limit**0.5)
+        smaller = f"a max_wh of {side} at most" if work.bound else f"a smaller size, such as {side}×{side}"
         raise TooManyPixelsError(
-            f"images of {work.pixels} pixels are above this server's limit of {limit}; "
-            f"ask for a smaller size, such as {side}×{side}, or have the operator raise HUA_MAX_PIXELS"
+            f"images of {work.pixels} pixels are above this server's limit of {limit}; ask for {smaller}, "
+            "or have the operator raise HUA_MAX_PIXELS"
         )
 
 

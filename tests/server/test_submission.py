@@ -13,7 +13,7 @@ from server.broker.kafka import KafkaBroker
 from server.inputs import BadInputError
 from server.queue import QueueUnavailableError, RateLimitError, TaskLimitError
 from server.queue.memory import MemoryQueue
-from server.submission import IdempotencyConflictError, NotAllowedError, Submission, submit
+from server.submission import IdempotencyConflictError, NotAllowedError, Submission, TooManyPixelsError, submit
 from server.task import Output, Status
 
 WISH = Submission(type="txt2img.sd", params={"text": "x"}, tenant="red")
@@ -224,6 +224,20 @@ async def test_a_task_without_a_model_is_accepted_and_leased(services, painter):
     assert task.models == ()
     assert 0 < task.cost < 1
     assert (await painter.take()).task == task
+
+
+@pytest.mark.parametrize("overrides", [{"max_pixels": 512 * 512}])
+@pytest.mark.parametrize(
+    ("type_", "params", "advice"),
+    [
+        ("txt2img.sd", {"text": "x", "w": 640}, "ask for a smaller size, such as 512×512"),
+        ("img2img.sd", {"text": "x", "url": "file-1", "wh": [640, 512]}, "ask for a smaller size, such as 512×512"),
+        ("img2img.sd", {"text": "x", "url": "file-1"}, "ask for a max_wh of 512 at most"),
+    ],
+)
+async def test_who_asks_for_too_many_pixels_is_told_what_to_lower(services, type_, params, advice):
+    with pytest.raises(TooManyPixelsError, match=advice):
+        await submit(services, dataclasses.replace(WISH, type=type_, params=params))
 
 
 async def test_a_workflow_keeps_the_images_and_seeds_of_its_nodes(services, png):
