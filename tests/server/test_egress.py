@@ -4,6 +4,7 @@ import asyncio
 import gzip
 import socket
 import sys
+import threading
 import time
 from contextlib import asynccontextmanager
 from email.utils import formatdate
@@ -11,7 +12,7 @@ from http.server import BaseHTTPRequestHandler
 
 import pytest
 
-from server.egress import Egress, EgressDeniedError, EgressFailedError, Reply
+from server.egress import Egress, EgressDeniedError, EgressFailedError, Reply, resolve
 from tests.tls import certified, listening
 
 CONNECTED: list[tuple] = []
@@ -304,6 +305,17 @@ async def test_a_resolver_that_hangs_is_left():
         await Egress(resolve=resolve, total_s=0.05).fetch("http://a.example/", 9)
 
 
+async def test_resolvers_that_hang_keep_nobody_else_from_working(monkeypatch):
+    answered = threading.Event()
+    monkeypatch.setattr(socket, "getaddrinfo", lambda *_, **__: answered.wait() and [])
+    asking = [asyncio.create_task(resolve(f"{number}.example", 80)) for number in range(40)]
+    try:
+        assert await asyncio.wait_for(asyncio.to_thread(lambda: "encoded"), 10) == "encoded"
+    finally:
+        answered.set()
+        await asyncio.gather(*asking)
+
+
 @pytest.mark.parametrize(
     ("answer", "message", "lasting"),
     [
@@ -363,7 +375,10 @@ async def test_a_post_is_not_redirected(connected):
     assert len(connected) == 1
 
 
-@pytest.mark.parametrize(("header", "low", "high"), [("7", 7, 7), (None, 50, 61), ("soon", None, None)])
+@pytest.mark.parametrize(
+    ("header", "low", "high"),
+    [("7", 7, 7), (None, 50, 61), ("soon", None, None), (f"1 Jan {'9' * 20} 00:00:00 GMT", None, None)],
+)
 async def test_retry_after(header, low, high):
     header = header or formatdate(time.time() + 60, usegmt=True)
     answer = f"HTTP/1.1 503 No\r\nRetry-After: {header}\r\nContent-Length: 0\r\n\r\n".encode()
