@@ -224,7 +224,12 @@ def test_a_scaler_has_the_replicas_and_keeps_them_without_prometheus() -> None:
 
 @pytest.mark.parametrize(
     ("case", "ports"),
-    [("defaults", {9092, 6379, 7070}), ("aws", {9096, 6379, 443}), ("strimzi", {9093, 26379, 6379, 9000})],
+    [
+        ("defaults", {9092, 6379, 7070}),
+        ("aws", {9096, 6379, 443}),
+        ("strimzi", {9093, 26379, 6379, 9000}),
+        ("air-gapped", {9092, 6379, 7070, 3128}),
+    ],
 )
 def test_ways_out_are_those_of_the_settings(case: str, ports: set[int]) -> None:
     [policy] = [thing for thing in render(values(case)) if thing["metadata"]["name"] == "hua-dependencies"]
