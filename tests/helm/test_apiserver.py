@@ -14,7 +14,7 @@ from tests.helm.test_policy import pods
 from tests.helm.test_templates import CASES, OPERATOR, values
 from tests.tools import until
 
-pytestmark = pytest.mark.skipif(not built().exists(), reason=f"{BUILD} builds what this needs, for five minutes")
+pytestmark = pytest.mark.skipif(not built().exists(), reason=f"{BUILD} builds what this needs, in some minutes")
 
 
 @pytest.fixture(scope="module")
