@@ -91,6 +91,14 @@ def with_alpha(pixels: Pixels, alpha: Pixels) -> Pixels:
     return np.dstack([pixels, resized(alpha, width, height)])
 
 
+def broadened(pixels: Pixels, most: int) -> Pixels:
+    """Stretched where one side is more than `most` times the other, which is as far as nets are shown a picture that
+    they resize by its shorter side; the very same array if it is not."""
+    height, width = pixels.shape[:2]
+    least = -(-max(width, height) // most)
+    return resized(pixels, max(width, least), max(height, least))
+
+
 def cropped(pixels: Pixels, width: int, height: int) -> Pixels:
     """The largest part around the middle that has the shape of `width` × `height`."""
     rows, columns = pixels.shape[:2]

@@ -86,7 +86,7 @@ class Erase(Pipeline[EraseParams]):
         return painters if params.eraser is None else (params.eraser, *painters)
 
     def work(self, params: EraseParams) -> Work:
-        return params.painting.painting if params.painting else Work(pixels=params.max_wh**2, images=1, steps=1)
+        return params.painting.painting if params.painting else Work(params.max_wh**2, images=1, steps=1, bound=True)
 
     def resolve(self, params: EraseParams) -> EraseParams:
         return params.with_seed()

@@ -31,6 +31,9 @@ warnings.simplefilter("error", Image.DecompressionBombWarning)
 PEEK = 64
 """How far into a file that is no picture its first sign is looked for."""
 
+LONGEST_PROFILE = 64 << 10
+"""In bytes. Profiles of cameras and screens have some hundreds; larger ones are tables for printers."""
+
 LONGEST_WRITTEN = {"jpeg": 65_500, "webp": 16_383}
 """The longest side that libjpeg and libwebp write, in pixels; that of a PNG is beyond anything here."""
 
@@ -150,13 +153,30 @@ def _upright(image: Image.Image) -> Image.Image:
 
 
 def _eight_bit(image: Image.Image) -> Image.Image:
-    """RGB, or RGBA where there is transparency."""
+    """RGB in the colours of sRGB, or RGBA where there is transparency."""
     if image.mode.startswith("I"):  # 16 bits of grey
         import numpy as np
 
         grey = np.asarray(image).astype(np.uint32)
         image = Image.fromarray((grey >> 8).astype(np.uint8))
-    return image.convert("RGBA" if image.has_transparency_data else "RGB")
+    return _in_srgb(image.convert("RGBA" if image.has_transparency_data else "RGB"))
+
+
+def _in_srgb(image: Image.Image) -> Image.Image:
+    """Colours as files without a profile mean them, and nets have learnt them: phones write those of wider screens."""
+    profile = image.info.get("icc_profile") or b""
+    if not 0 < len(profile) <= LONGEST_PROFILE:
+        return image
+    from PIL import ImageCms  # the API measures images and needs no colours
+
+    try:
+        given = ImageCms.ImageCmsProfile(io.BytesIO(profile))
+        if "sRGB" in ImageCms.getProfileDescription(given):
+            return image
+        meant = ImageCms.createProfile("sRGB")
+        return ImageCms.profileToProfile(image, given, meant, outputMode=image.mode) or image
+    except Exception:  # a broken profile, or one for grey or for print, says nothing of these colours
+        return image
 
 
 def _over_white(image: Image.Image) -> Image.Image:

@@ -28,6 +28,7 @@ models:
   - {name: bad-hands, path: toy.safetensors, family: embedding, for: sd1, aliases: [easynegative]}
   - {name: style, path: toy.safetensors, family: embedding}
   - {name: oil, path: toy.safetensors, family: lora, for: sdxl}
+  - {name: canvas, path: toy.safetensors, family: sdxl, side: 1024}
 """
 
 

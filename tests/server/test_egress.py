@@ -8,10 +8,12 @@ import threading
 import time
 from contextlib import asynccontextmanager
 from email.utils import formatdate
+from http.server import BaseHTTPRequestHandler
 
 import pytest
 
 from server.egress import Egress, EgressDeniedError, EgressFailedError, Reply, resolve
+from tests.tls import certified, listening
 
 CONNECTED: list[tuple] = []
 sys.addaudithook(lambda event, args: CONNECTED.append(args[1]) if event == "socket.connect" else None)
@@ -387,3 +389,20 @@ async def test_retry_after(header, low, high):
         assert reply.retry_after_s is None
     else:
         assert low <= reply.retry_after_s <= high
+
+
+class Here(BaseHTTPRequestHandler):
+    def do_GET(self) -> None:
+        self.send_error(404)
+
+    def log_message(self, *words: object) -> None: ...
+
+
+async def test_an_authority_of_ours_is_trusted_by_the_variable_that_the_docs_name(tmp_path, monkeypatch):
+    given = certified(tmp_path)
+    with listening(Here, given) as url:
+        with pytest.raises(EgressFailedError, match="is not trusted; the operator"):
+            await Egress(["localhost"]).fetch(url, 9)
+        monkeypatch.setenv("SSL_CERT_FILE", str(given.bundle))
+        with pytest.raises(EgressFailedError, match="answered 404"):
+            await Egress(["localhost"]).fetch(url, 9)

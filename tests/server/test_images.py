@@ -237,6 +237,31 @@ def test_profiles_and_texts_are_no_trouble():
     assert decode(saved(picture(), "PNG", icc_profile=profile, pnginfo=texts), MOST).shape == (16, 24, 3)
 
 
+def swapped_profile():
+    """That of a screen like sRGB's whose red shines blue and whose blue shines red."""
+    profile = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
+    profile = profile.replace("sRGB".encode("utf-16-be"), "Swap".encode("utf-16-be"))
+    return profile.replace(b"rXYZ", b"????").replace(b"bXYZ", b"rXYZ").replace(b"????", b"bXYZ")
+
+
+@pytest.mark.parametrize("kind", ["PNG", "JPEG", "WEBP"])
+@pytest.mark.parametrize("mode", ["RGB", "RGBA", "P", "L"])
+def test_colours_are_those_that_the_profile_means(kind, mode):
+    if (kind, mode) in {("JPEG", "RGBA"), ("JPEG", "P")}:
+        return
+    image = Image.new("RGB", (8, 8), (230, 30, 20)).convert(mode)
+    plain = decode(saved(image, kind, quality=100), MOST).astype(int)
+    shown = decode(saved(image, kind, quality=100, icc_profile=swapped_profile()), MOST).astype(int)
+    meant = plain if mode == "L" else np.dstack([plain[:, :, 2::-1], plain[:, :, 3:]])
+    assert np.abs(shown - meant).max() <= 3
+
+
+@pytest.mark.parametrize("profile", [b"garbage", swapped_profile()[:200], bytes(1 << 17)])
+def test_a_broken_profile_does_not_spoil_the_picture(profile):
+    data = saved(picture(), "PNG", icc_profile=profile)
+    assert (decode(data, MOST) == np.asarray(picture())).all()
+
+
 # --- out
 
 SMOOTH = np.asarray(picture(96, 64))
