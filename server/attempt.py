@@ -30,8 +30,8 @@ T = TypeVar("T")
 
 
 class Attempt:
-    """State of one lease under way; `lost` once somebody else holds the task or it has ended, `made` once the device has
-    done its part. `clock` is unix time; `put` stores images, if not the bucket does so itself."""
+    """State of one lease under way; `lost` once somebody else holds the task or it has ended, `made` once the device
+    has done its part. `clock` is unix time; `put` stores images, if not the bucket does so itself."""
 
     def __init__(
         self,

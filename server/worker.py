@@ -240,10 +240,10 @@ class Worker:
             self._spawn(self._beat(attempt))
 
     async def _keep_beating(self) -> None:
+        """All leases at once: one after another, a queue that is slow would let the last ones expire."""
         while True:
             await self._announce()
-            for attempt in list(self._attempts.values()):
-                await self._beat(attempt)
+            await asyncio.gather(*map(self._beat, self._attempts.values()))
             await asyncio.sleep(HEARTBEAT_S)
 
     async def _beat(self, attempt: Attempt) -> None:

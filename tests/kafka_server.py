@@ -10,7 +10,7 @@ import subprocess
 import uuid
 from pathlib import Path
 
-from tests.tools import TOOLS, alone, free_ports, installed, until_it_answers
+from tests.tools import TOOLS, alone, free_ports, hold_still, installed, until_it_answers
 
 VERSION = "4.1.1"
 JARS = TOOLS / f"kafka-{VERSION}"
@@ -98,7 +98,7 @@ class KafkaServer:
 
     def pause(self) -> None:
         """It still holds its connections, and answers nothing."""
-        self._process.send_signal(signal.SIGSTOP)
+        hold_still(self._process)
 
     def resume(self) -> None:
         self._process.send_signal(signal.SIGCONT)

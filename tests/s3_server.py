@@ -10,7 +10,7 @@ from pathlib import Path
 
 import httpx
 
-from tests.tools import TOOLS, alone, free_port, installed, until_it_answers
+from tests.tools import TOOLS, alone, free_port, hold_still, installed, until_it_answers
 
 VERSION = "v1.8.0"
 MODULE = f"github.com/versity/versitygw/cmd/versitygw@{VERSION}"
@@ -50,7 +50,7 @@ class S3Server:
 
     def pause(self) -> None:
         """From now on it takes connections and says nothing."""
-        self._process.send_signal(signal.SIGSTOP)
+        hold_still(self._process)
 
     def resume(self) -> None:
         self._process.send_signal(signal.SIGCONT)

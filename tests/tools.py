@@ -6,11 +6,13 @@ import contextlib
 import fcntl
 import os
 import shutil
+import signal
 import socket
 import subprocess
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 TOOLS = Path.home() / ".cache" / "hua-test"
 
@@ -70,3 +72,9 @@ def until(true: Callable[[], bool], within_s: float = 60) -> None:
     while not true():
         assert time.monotonic() < deadline, "waited in vain"
         time.sleep(0.02)
+
+
+def hold_still(child: subprocess.Popen[Any]) -> None:
+    """Returns once all its threads stand still: one that runs on another core meanwhile may yet answer."""
+    child.send_signal(signal.SIGSTOP)
+    os.waitid(os.P_PID, child.pid, os.WSTOPPED)

@@ -1,6 +1,6 @@
 """Judges a history, after the fact and from nothing else: which promises were broken, of which task.
 
-I1 every accepted task ends, and stays known   I2 what is settled is committed, and nothing else
+I1 every accepted task ends, and stays known   I2 what is settled is committed, at no moment anything else
 I3 it ends once: the first outcome in the log is its manifest, and what everybody saw of it, picture included
 I4 of attempts that lost, nothing is left an hour later
 I6 its callback is delivered, always with the same body   I7 it is counted once, and charged if it succeeded
@@ -56,6 +56,9 @@ def check(history: History, counts: Counts, workers: int) -> list[Broken]:
     broken += [Broken("I1", one.number, "it was never accepted") for one in history.wanted if one.number not in known]
     broken += [Broken("I8", number, message) for number, message in _over_limit(history, cases)]
     broken += [Broken("I11", number, message) for number, message in _poison(cases, counts)]
+    numbers = {task_id: number for number, task_id in known.items()}
+    soon = [str(event.said["id"]) for event in history.events if event.kind == "premature"]
+    broken += [Broken("I2", numbers.get(each, -1), "it was committed before it was settled") for each in soon]
     if history.found.uncommitted:
         broken.append(Broken("I2", -1, f"{history.found.uncommitted} records are not committed though all is settled"))
     broken += [Broken("I16", -1, message) for message in _wasted(history, cases, counts, workers)]

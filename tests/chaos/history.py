@@ -41,7 +41,8 @@ class Wanted:
 class Event:
     """`at` is unix time, and `since` when the request began that was answered then.
 
-    Kinds: accepted, refused, seen (a view of the task), missing, fetched, callback; of no task: fault, crashed, still.
+    Kinds: accepted, refused, seen (a view of the task), missing, fetched, callback; of no task: fault, crashed, still,
+    premature.
     """
 
     at: float

@@ -85,12 +85,11 @@ def callbacks_live_in_redis() -> None:
             return None
         return DueCallback(manifest.task.id, manifest.outcome.finished_at)
 
-    async def deliver(self: callbacks.Callbacks, task_id: str) -> None:
-        manifest = await self._bucket.manifest(task_id)
+    async def deliver(self: callbacks.Callbacks, due: DueCallback) -> None:
+        manifest = await self._bucket.manifest(due.task_id)
         reply, _ = await self._post(manifest, manifest.task.callback.url)
-        due = DueCallback(task_id, self._clock())
         if 200 <= reply.status < 300:
-            await self._queue.drop_callback(task_id)
+            await self._queue.drop_callback(due.task_id)
         else:
             await self._queue.add_callback(replace(due, due_at=self._clock() + 0.3))
 
@@ -182,11 +181,11 @@ MUTANTS = {
     for change, caught, *needs in (
         (last_outcome_wins, "I3", {"repeats": 12}),
         (redis_is_the_judge, "I3", {"repeats": 24, "flushes": 2}),
-        (commits_at_intake, "I1", {"flushes": 8}, {"workers": 1}),
+        (commits_at_intake, "I2", {}),
         (every_outcome_is_discarded, "I3", {"repeats": 12}),
         (callbacks_live_in_redis, "I6", {"flushes": 3}),
         (callbacks_tell_the_time, "I6", {"controller_kills": 1}),
-        (poison_is_never_told, "I11", {}, {"patience_s": 12.0}),
+        (poison_is_never_told, "I11", {}),
         (no_limit, "I8", {}, {"limit": 1}),
         (cancel_is_only_said, "I3", {}, {"canceling": 0.8, "workers": 1}),
         (leases_go_by_the_wall_clock, "I16", {"clock_jumps": 30}, {"workers": 1}),
@@ -209,7 +208,7 @@ def plan(name: str, seed: int) -> Plan:
         poison=1,
         cluster=False,
         failing=0.6,
-        patience_s=6,
+        patience_s=20,
         mutant=name,
     )
     return replace(usual, **MUTANTS[name].plan)

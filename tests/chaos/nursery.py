@@ -6,6 +6,7 @@ leads a group of its own.
 
 from __future__ import annotations
 
+import contextlib
 import gc
 import os
 import signal
@@ -50,7 +51,6 @@ def live(role: Role, number: str) -> None:
     from server.runtime import run
     from server.settings import Settings
 
-    os.setsid()
     for changed in (signal.SIGCHLD, signal.SIGTERM):
         signal.signal(changed, signal.SIG_DFL)
     with Path(os.devnull).open() as nothing:
@@ -72,9 +72,12 @@ def main() -> None:
     answers.write("ready\n")
     for line in sys.stdin:
         if pid := os.fork():
+            with contextlib.suppress(ProcessLookupError):
+                os.setpgid(pid, pid)  # before anybody is told of it, who may kill it at once
             answers.write(f"{pid}\n")
             continue
         try:
+            os.setpgid(0, 0)
             clock.follow(Path(os.environ["CHAOS_CLOCKS"]) / line.strip())
             role, _, number = line.strip().partition("-")
             live(roles[role], number)

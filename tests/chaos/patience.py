@@ -29,9 +29,9 @@ async def wait_for(work: Awaitable[object], patience_s: float) -> None:
         await doing
 
 
-async def note_stillness(history: History) -> None:
-    """Writes down, for ever, when nothing ran."""
-    while True:
+async def note_stillness(history: History, over: asyncio.Event) -> None:
+    """Writes down, until it is over, when nothing ran."""
+    while not over.is_set():
         began = time.monotonic()
         await asyncio.sleep(LOOK_S)
         if (still_s := time.monotonic() - began) > STILL_S:

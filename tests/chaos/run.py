@@ -19,6 +19,7 @@ from tests.chaos.clients import Clients, endless, wanted
 from tests.chaos.faults import Counts, Faults, schedule
 from tests.chaos.history import History, Wanted
 from tests.chaos.house import House, running
+from tests.chaos.offsets import log_of, watch_offsets
 from tests.chaos.patience import again, note_stillness, wait_for
 from tests.chaos.rounds import Rounds, amounts_to, reached, weather
 from tests.chaos.sink import Sink
@@ -96,7 +97,8 @@ async def _carried_out(plan: Plan, house: House) -> Verdict:
     sink = Sink(history, Random(plan.seed), plan.failing)
     services, bucket = Services.from_settings(house.settings), bucket_of(house.settings)
     clients = Clients(house.url, await sink.start(), history, Random(plan.seed))
-    watching = asyncio.create_task(note_stillness(history))
+    over = asyncio.Event()
+    watching = asyncio.gather(note_stillness(history, over), watch_offsets(log_of(house), bucket, history, over))
     began = time.monotonic()
     try:
         if plan.rounds:
@@ -114,7 +116,8 @@ async def _carried_out(plan: Plan, house: House) -> Verdict:
         await again(Losers(bucket, lambda: time.time() + HOUR_S).sweep)
         history.found = await again(lambda: logs.found(house, bucket))
     finally:
-        watching.cancel()
+        over.set()
+        await watching
         await clients.close()
         await sink.close()
         await services.close()

@@ -9,6 +9,7 @@ import pytest
 
 from server import worker
 from server.bucket import BucketUnavailableError
+from server.queue import Lease, Verdict
 from server.services import Services
 from server.task import Status, Task
 from server.worker import Worker
@@ -106,6 +107,22 @@ async def test_what_a_killed_worker_could_not_hand_over_the_next_one_does(
     assert await services.bucket.get(manifest.outcome.images[0].key) is not None
     running.cancel()
     await asyncio.gather(running, return_exceptions=True)
+
+
+async def test_all_leases_are_renewed_at_once(services: Services, monkeypatch: pytest.MonkeyPatch) -> None:
+    one, together, renewed = Worker(services, "cpu"), asyncio.Barrier(3), asyncio.Event()
+
+    async def heartbeat(*_: object) -> Verdict:
+        await together.wait()
+        renewed.set()
+        return Verdict.OK
+
+    monkeypatch.setattr(services.queue, "heartbeat", heartbeat)
+    for number in "123":
+        one._begin(Lease(Task(id=number * 32, type="t", params={}, tenant="t", created_at=1.0), number, one.name))
+    beating = asyncio.create_task(one._keep_beating())
+    await asyncio.wait_for(renewed.wait(), 10)
+    beating.cancel()
 
 
 LONG = {"text": "x", "seed": 1, "num_steps": 100, "w": 64, "h": 64}

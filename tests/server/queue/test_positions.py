@@ -21,6 +21,18 @@ async def test_a_position_knows_the_weights(queue, make_task) -> None:
     assert max(wrong) <= 1
 
 
+async def test_ingesting_tells_the_position_of_what_waits_and_of_nothing_else(closed_queue, make_task) -> None:
+    first, second = make_task("a"), make_task("a")
+    await closed_queue.begin()
+    assert await closed_queue.ingest(first) is None
+    await closed_queue.open()
+    assert await closed_queue.ingest(first) == 1
+    assert await closed_queue.ingest(second) == 2
+    assert (await lease(closed_queue)).task == first
+    assert await closed_queue.ingest(first) is None
+    assert await closed_queue.ingest(second) == 1
+
+
 @pytest.mark.parametrize("seed", range(5))
 async def test_positions_tell_the_order_in_which_tasks_run(queue, make_task, seed) -> None:
     rng = random.Random(seed)
