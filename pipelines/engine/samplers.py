@@ -47,7 +47,7 @@ _SIGMA_FLAGS = {
 _NON_LINEAR = {"clip_sample": False, "thresholding": False}
 
 
-class EulerAncestral(diffusers.EulerAncestralDiscreteScheduler):
+class EulerAncestral(diffusers.EulerAncestralDiscreteScheduler):  # type: ignore[misc]
     """With the noise levels of `spaced`, where it has one: diffusers' own class has no others than those of training,
     but its step takes any."""
 
