@@ -91,7 +91,8 @@ class UpscaleTile(Pipeline[UpscaleTileParams]):
         width, height = params.grid(OTHERWISE_SIDE)
         across, down = params.factors
         tiles = ceil(params.max_wh * across / width) * ceil(params.max_wh * down / height)
-        return Work(width * height, tiles, max(round(params.highres_steps * (1 - params.fidelity)), 1))
+        steps = max(round(params.highres_steps * (1 - params.fidelity)), 1)
+        return Work(width * height, tiles, steps, params.share)
 
     def resolve(self, params: UpscaleTileParams) -> UpscaleTileParams:
         return params.with_seed()
