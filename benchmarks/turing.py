@@ -36,6 +36,7 @@ from torch.fx.experimental.proxy_tensor import make_fx
 from triton.backends.compiler import GPUTarget
 from triton.runtime import driver
 
+from models.compiling import OPTIONS
 from models.weights import CONFIGS
 
 SM = 75
@@ -67,9 +68,9 @@ TOLD: dict[str, Callable[..., Any]] = {
     "set_rng_state": lambda *_: None,
 }
 SETTINGS = {
+    **OPTIONS,  # as the engine has its passes compiled
     "fx_graph_cache": False,
     "compile_threads": 1,
-    "shape_padding": False,  # it is decided by timing matrix products on the device
     "use_static_cuda_launcher": False,
 }
 
