@@ -8,17 +8,14 @@ for bit, and the distribution of PSNR (peak signal to noise ratio) over the othe
 
 from __future__ import annotations
 
-import sys
-import tempfile
 from collections.abc import Iterable
 from pathlib import Path
 
 import numpy as np
 import torch
 
-from benchmarks.engine import MODEL, TXT2IMG, Resident, mixed
+from benchmarks.engine import MODEL, TXT2IMG, Resident, among_toys, mixed
 from models import catalog, families
-from models.toy.build import build
 from pipelines.engine.capacity import Capacity
 from pipelines.engine.engine import Engine
 from pipelines.engine.events import Failed, Finished
@@ -48,7 +45,6 @@ def psnr(one: np.ndarray, other: np.ndarray) -> float:
 
 
 def measure(folder: Path) -> None:
-    build(folder)
     checkpoint = families.load(catalog.read(folder).find(MODEL), torch.device("cpu"), torch.float32)
     print(f"{MODEL}, {SIDE}², torch {torch.__version__}, {torch.get_num_threads()} threads; alone against 16 together")
     for determinism in ("throughput", "strict"):
@@ -63,8 +59,4 @@ def measure(folder: Path) -> None:
 
 
 if __name__ == "__main__":
-    if len(sys.argv) > 1:
-        measure(Path(sys.argv[1]))
-    else:
-        with tempfile.TemporaryDirectory() as temporary:
-            measure(Path(temporary))
+    among_toys(measure)

@@ -13,6 +13,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterable
+from contextlib import nullcontext
 from functools import partial
 from pathlib import Path
 
@@ -127,8 +128,14 @@ def in_turns(*sides: Callable[[], None]) -> list[float]:
     return best
 
 
+def among_toys(measure: Callable[[Path], None]) -> None:
+    """Measures in the folder of models that the command line names, or in one that is gone afterwards."""
+    with nullcontext(sys.argv[1]) if len(sys.argv) > 1 else tempfile.TemporaryDirectory() as folder:
+        build(Path(folder))
+        measure(Path(folder))
+
+
 def measure(folder: Path) -> None:
-    build(folder)
     checkpoint = families.load(catalog.read(folder).find(MODEL), torch.device("cpu"), torch.float32)
     pipe = StableDiffusionPipeline.from_pretrained(folder / MODEL, safety_checker=None, local_files_only=True)
     pipe.set_progress_bar_config(disable=True)
@@ -151,8 +158,4 @@ def measure(folder: Path) -> None:
 
 
 if __name__ == "__main__":
-    if len(sys.argv) > 1:
-        measure(Path(sys.argv[1]))
-    else:
-        with tempfile.TemporaryDirectory() as temporary:
-            measure(Path(temporary))
+    among_toys(measure)

@@ -11,10 +11,7 @@ photographs.
 from __future__ import annotations
 
 import json
-import sys
-import tempfile
 from collections.abc import Callable, Mapping
-from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from statistics import median
@@ -26,12 +23,12 @@ from diffusers import AutoencoderKL, AutoencoderTiny, UNet2DConditionModel
 from torch.utils.flop_counter import FlopCounterMode
 
 from benchmarks.determinism import made, psnr
+from benchmarks.engine import among_toys
 from benchmarks.traffic import Traffic
 from models import catalog
 from models.deep_cache import Deep, keeping, shallow
 from models.registry import Registry
 from models.tome import TokenMerging, merging
-from models.toy.build import build
 from models.weights import CONFIGS
 from pipelines.engine.capacity import Capacity
 from pipelines.engine.engine import Engine
@@ -129,7 +126,6 @@ def wishes(**lever: Any) -> list[Txt2ImgParams]:
 
 @torch.inference_mode()
 def measure(folder: Path) -> None:
-    build(folder)
     registry = Registry(catalog.read(folder), torch.device("cpu"), torch.float32, 1 << 40, 0)
     size, engine = FullSize(), Engine(registry, Capacity())
     versions = f"torch {torch.__version__}, diffusers {diffusers.__version__}"
@@ -154,5 +150,4 @@ def _config(part: str) -> dict[str, Any]:
 
 
 if __name__ == "__main__":
-    with nullcontext(sys.argv[1]) if len(sys.argv) > 1 else tempfile.TemporaryDirectory() as folder:
-        measure(Path(folder))
+    among_toys(measure)

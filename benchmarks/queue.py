@@ -17,8 +17,10 @@ from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 
 import redis
+import uvloop
 
 from server.queue.redis import RedisQueue
+from server.runtime import spare_what_is_built
 from server.task import Manifest, Outcome, Status, Task
 
 PROCESSES, TENANTS, MODELS, FEEDERS = 2, 1000, 7, 16
@@ -58,7 +60,7 @@ def measured(url: str, tasks: int, workers: int, seconds: float) -> Rates:
             sys.exit(f"{url} is not empty; name a Redis, or a database of one, that nobody uses")
         try:
             began = time.perf_counter()
-            asyncio.run(_fill(url, tasks))
+            uvloop.run(_fill(url, tasks))
             fed = tasks / (time.perf_counter() - began)
             client.config_resetstat()
             with ProcessPoolExecutor(PROCESSES) as pool:
@@ -98,7 +100,8 @@ async def _fill(url: str, count: int) -> None:
 
 
 def _work(url: str, workers: int, seconds: float) -> list[float]:
-    return asyncio.run(_cycles(url, workers, seconds))
+    spare_what_is_built()
+    return uvloop.run(_cycles(url, workers, seconds))
 
 
 async def _cycles(url: str, workers: int, seconds: float) -> list[float]:

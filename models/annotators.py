@@ -22,7 +22,12 @@ from torch import Tensor, nn
 from models.depth import depth_map, normal_map, read_depth_net
 from models.entry import ModelEntry
 from models.hints import Drawing
+from models.pixels import broadened
 from models.weights import WeightsError
+
+LONGEST = 8
+"""How much longer than wide a picture is looked at: nets enlarge its shorter side, and of a line a few pixels wide they
+would make more than any device has room for."""
 
 Draw = Callable[[np.ndarray, Drawing], np.ndarray]
 """Draws the map of uint8 RGB pixels [height, width, 3], as uint8 RGB of any size."""
@@ -60,7 +65,7 @@ class Annotator:
     @torch.inference_mode()
     def annotate(self, pixels: np.ndarray, drawing: Drawing) -> np.ndarray:
         """The map of uint8 RGB pixels [height, width, 3], uint8 RGB of the same size."""
-        made = self._trade.draw(pixels, drawing)
+        made = self._trade.draw(broadened(pixels, LONGEST), drawing)
         if made.shape == pixels.shape:
             return made
         height, width = pixels.shape[:2]

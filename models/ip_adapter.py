@@ -23,12 +23,17 @@ from transformers.utils import logging as transformers_logging
 
 from models.checkpoint import Conditioning
 from models.entry import ModelEntry
+from models.pixels import cropped
 from models.weights import WeightsError
 
 TOKENS, SCALE = "image_tokens", "image_scale"
 """Where a conditioning has them: [rows, tokens, width], and [rows], how strongly each row feels its own."""
 FACES = "image_proj.proj.0.weight", "image_proj.norm.weight"
 """Only adapters have both that see a face by another net's idea of it."""
+
+
+LONGEST = 8
+"""How much longer than wide a picture is enlarged, before all but its middle is cut off."""
 
 
 class Sight(NamedTuple):
@@ -97,7 +102,9 @@ class IPAdapter:
     @torch.inference_mode()
     def prompt(self, pixels: np.ndarray, scale: float) -> ImagePrompt:
         """RGB pixels [height, width, 3] as a prompt; of a picture that is not square, its middle is seen."""
-        look = self._look(images=torch.from_numpy(pixels.copy()).permute(2, 0, 1), return_tensors="pt").pixel_values
+        height, width = pixels.shape[:2]
+        middle = cropped(pixels, min(width, LONGEST * height), min(height, LONGEST * width))
+        look = self._look(images=torch.from_numpy(middle.copy()).permute(2, 0, 1), return_tensors="pt").pixel_values
         look = look.to(self.device, self.dtype)
         if isinstance(self._projection, ImageProjection):
             seen = self._encoder(look).image_embeds

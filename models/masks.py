@@ -7,6 +7,8 @@ from typing import NamedTuple
 import numpy as np
 from PIL import Image, ImageFilter
 
+from models.pixels import coverage
+
 Mask = np.ndarray
 OPAQUE = 255
 
@@ -62,11 +64,14 @@ def binary(levels: np.ndarray, threshold: int, blur: float = 0) -> Mask:
 
 
 def fitted(mask: Mask, width: int, height: int) -> Mask:
-    """The mask at another size, each pixel that of the nearest one."""
+    """The mask at another size: where it is enlarged, each pixel that of the nearest one; where it is reduced, true if
+    any that lies in it is, so that nothing thin is lost."""
     if mask.shape == (height, width):
         return mask
+    between = max(width, mask.shape[1]), max(height, mask.shape[0])
     image = Image.fromarray(mask.astype(np.uint8) * OPAQUE)
-    return np.asarray(image.resize((width, height), Image.Resampling.NEAREST)) > 0
+    large = np.asarray(image.resize(between, Image.Resampling.NEAREST)) > 0
+    return large if large.shape == (height, width) else coverage(large, width, height) > 0
 
 
 def bounds(mask: Mask, padding: int) -> Box:

@@ -16,6 +16,12 @@ def snapped(width: int, height: int, longest: int) -> tuple[int, int]:
     return tuple(min(max(round(side * scale / 8) * 8, SHORTEST), max(limit, SHORTEST)) for side in (width, height))  # type: ignore[return-value]
 
 
+def within(width: int, height: int, longest: int) -> tuple[int, int]:
+    """The size as it is, or one of the same shape with no side above `longest`."""
+    scale = min(1.0, longest / max(width, height))
+    return max(round(width * scale), 1), max(round(height * scale), 1)
+
+
 def resized(pixels: Pixels, width: int, height: int) -> Pixels:
     """Lanczos, and the very same array if the size is right already."""
     if pixels.shape[:2] == (height, width):
@@ -33,9 +39,7 @@ def fitted(pixels: Pixels, width: int, height: int) -> Pixels:
 
 def shrunk(pixels: Pixels, longest: int) -> Pixels:
     """The pixels as they are, or reduced so that no side is above `longest`."""
-    height, width = pixels.shape[:2]
-    scale = min(1.0, longest / max(width, height))
-    return fitted(pixels, max(round(width * scale), 1), max(round(height * scale), 1))
+    return fitted(pixels, *within(pixels.shape[1], pixels.shape[0], longest))
 
 
 def coverage(mask: np.ndarray, width: int, height: int) -> np.ndarray:
@@ -85,6 +89,14 @@ def with_alpha(pixels: Pixels, alpha: Pixels) -> Pixels:
     """RGBA of RGB pixels and an alpha plane, which is resized to fit."""
     height, width = pixels.shape[:2]
     return np.dstack([pixels, resized(alpha, width, height)])
+
+
+def broadened(pixels: Pixels, most: int) -> Pixels:
+    """Stretched where one side is more than `most` times the other, which is as far as nets are shown a picture that
+    they resize by its shorter side; the very same array if it is not."""
+    height, width = pixels.shape[:2]
+    least = -(-max(width, height) // most)
+    return resized(pixels, max(width, least), max(height, least))
 
 
 def cropped(pixels: Pixels, width: int, height: int) -> Pixels:

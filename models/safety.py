@@ -18,7 +18,7 @@ from transformers import CLIPImageProcessor
 from transformers.utils import logging as transformers_logging
 
 from models.entry import ModelEntry
-from models.pixels import flattened, resized
+from models.pixels import broadened, flattened
 
 LOWERED = 0.01
 """By how much a concept of special care lowers the thresholds of the others."""
@@ -104,10 +104,9 @@ def _views(picture: np.ndarray) -> list[np.ndarray]:
 
 def _squares(pixels: np.ndarray) -> list[np.ndarray]:
     """As few squares of the shorter side as cover the picture, at even distances."""
+    pixels = broadened(pixels, LONGEST)
     height, width = pixels.shape[:2]
-    longer = max(height, width)
-    side = max(min(height, width), -(-longer // LONGEST))
-    pixels, axis = resized(pixels, max(width, side), max(height, side)), int(width > height)
+    side, longer, axis = min(height, width), max(height, width), int(width > height)
     starts = np.linspace(0, longer - side, -(-longer // side)).round().astype(int)
     squares = [pixels.take(range(start, start + side), axis) for start in starts]
     return [np.ascontiguousarray(square) for square in squares]

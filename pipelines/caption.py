@@ -7,17 +7,22 @@ from typing import TYPE_CHECKING
 
 from pydantic import AliasChoices, Field
 
-from pipelines.pipeline import Made, Models, Params, Pipeline, Recipe, Work
+from pipelines.pipeline import Made, Models, Params, Pipeline, Recipe, Steps, Work
 from pipelines.references import ImageRef
 
 if TYPE_CHECKING:
     import numpy as np
 
+    from models.captioner import Captioner
+
+CAPTIONER = "captioner"
+"""The name of the model that describes if none is named."""
+
 
 class CaptionParams(Params):
     url: ImageRef
     model: str = Field(
-        "captioner",
+        CAPTIONER,
         max_length=64,
         validation_alias=AliasChoices("model", "version"),
         description="A model of family `captioner` that GET /v1/models lists. Also called `version`.",
@@ -44,10 +49,14 @@ class Caption(Pipeline[CaptionParams]):
     def run(self, params: CaptionParams, models: Models, images: Mapping[str, np.ndarray]) -> Recipe:
         from models.pixels import flattened, shrunk
 
-        captioner = models.captioner(params.model)
         picture, _ = flattened(shrunk(images["url"], params.max_wh))
-        tokens = []
-        for token in captioner.tokens(picture):
-            tokens.append(token)
-            yield []
-        return Made(answer={"text": captioner.text(tokens)})
+        return Made(answer={"text": (yield from described(models.captioner(params.model), picture))})
+
+
+def described(captioner: Captioner, picture: np.ndarray) -> Steps[str]:
+    """The caption of RGB pixels [height, width, 3]; others step between its words."""
+    tokens = []
+    for token in captioner.tokens(picture):
+        tokens.append(token)
+        yield []
+    return captioner.text(tokens)

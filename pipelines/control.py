@@ -162,13 +162,13 @@ class Guided(Pipeline[G]):
 
     def work(self, params: G) -> Work:
         steps = params.num_steps * (1 - params.fidelity if params.use_img2img else 1)
-        return Work(params.max_wh**2, params.num_samples, max(round(steps), 1), params.share)
+        return Work(params.max_wh**2, params.num_samples, max(round(steps), 1), params.share, bound=True)
 
     def resolve(self, params: G) -> G:
         return params.with_seed()
 
     def run(self, params: G, models: Models, images: Mapping[str, np.ndarray]) -> Recipe:
-        from models.pixels import flattened, resized, snapped
+        from models.pixels import flattened, resized, snapped, within
 
         picture, _ = flattened(images["url"])
         asked = picture.shape[1], picture.shape[0]
@@ -181,7 +181,7 @@ class Guided(Pipeline[G]):
             )
         else:
             made = yield from painted(params, checkpoint, *size, guided.controls(*size))
-        return Made(made if max(asked) > params.max_wh else [resized(each, *asked) for each in made], guided.maps)
+        return Made([resized(each, *within(*asked, params.max_wh)) for each in made], guided.maps)
 
 
 class Control(Guided[ControlParams]):

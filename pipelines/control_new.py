@@ -169,14 +169,14 @@ class GuidedStart(Pipeline[S]):
         return (*needs(params.checkpoint, params.painter, self.guides(params)), *params.additions)
 
     def work(self, params: S) -> Work:
-        whole = Work(params.max_wh**2, params.num_samples, params.num_steps, params.share)
+        whole = Work(params.max_wh**2, params.num_samples, params.num_steps, params.share, bound=True)
         return whole if params.url is None else params.painting
 
     def resolve(self, params: S) -> S:
         return params.with_seed()
 
     def run(self, params: S, models: Models, images: Mapping[str, np.ndarray]) -> Recipe:
-        from models.pixels import flattened, resized, snapped
+        from models.pixels import flattened, resized, snapped, within
 
         guides, checkpoint = self.guides(params), params.painter_among(models, params.painter, images)
         first = images["url"] if params.url is not None else images[guides[0].image]
@@ -191,7 +191,7 @@ class GuidedStart(Pipeline[S]):
             made = yield from repainted(params, checkpoint, picture, params.fidelity, guided.controls(*size))
         else:
             made = yield from painted(params, checkpoint, *size, guided.controls(*size))
-        return Made(made if max(asked) > params.max_wh else [resized(each, *asked) for each in made], guided.maps)
+        return Made([resized(each, *within(*asked, params.max_wh)) for each in made], guided.maps)
 
 
 def mask_for(params: StartParams, images: Mapping[str, np.ndarray]) -> np.ndarray:

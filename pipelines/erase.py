@@ -86,7 +86,7 @@ class Erase(Pipeline[EraseParams]):
         return painters if params.eraser is None else (params.eraser, *painters)
 
     def work(self, params: EraseParams) -> Work:
-        return params.painting.painting if params.painting else Work(pixels=params.max_wh**2, images=1, steps=1)
+        return params.painting.painting if params.painting else Work(params.max_wh**2, images=1, steps=1, bound=True)
 
     def resolve(self, params: EraseParams) -> EraseParams:
         return params.with_seed()
@@ -118,9 +118,7 @@ def _filled(eraser: Eraser, picture: np.ndarray, mask: np.ndarray, longest: int)
 
 def _shrunk(rgb: np.ndarray, mask: np.ndarray, longest: int) -> tuple[np.ndarray, np.ndarray]:
     """Picture and mask with no side above `longest`; a pixel into which anything masked was averaged is masked."""
-    from models.pixels import coverage, fitted
+    from models.pixels import coverage, fitted, within
 
-    height, width = mask.shape
-    shrink = min(1.0, longest / max(width, height))
-    size = max(round(width * shrink), 1), max(round(height * shrink), 1)
+    size = within(mask.shape[1], mask.shape[0], longest)
     return fitted(rgb, *size), coverage(mask, *size) > 0

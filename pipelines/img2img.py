@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Self
 
 from pydantic import Field, model_validator
 
+from pipelines.caption import CAPTIONER, described
 from pipelines.params import ImageParams, strength_of
 from pipelines.pipeline import Made, Models, Pipeline, Recipe, Work
 from pipelines.references import ImageRef
@@ -17,9 +18,24 @@ if TYPE_CHECKING:
 
 class Img2ImgParams(ImageParams):
     url: ImageRef
+    text: str = Field(
+        "",
+        max_length=20_000,
+        description="The prompt, as in txt2img.sd; it may be left out if auto_prompt is set.",
+        examples=["a red house on the grass"],
+    )
+    auto_prompt: bool = Field(
+        False, description="Have the picture described by the model `captioner`, and paint that, after `text`."
+    )
     fidelity: float = Field(0.2, ge=0, le=1, description="Closeness to the source: 0 ignores it, 1 returns it.")
     keep_alpha: bool = Field(True, description="Give the result the source's alpha; false flattens it onto white.")
     wh: tuple[int, int] = Field((0, 0), description="Resize the source to this width and height first; 0, 0: as it is.")
+
+    @model_validator(mode="after")
+    def _check_text(self) -> Self:
+        if not self.auto_prompt and "text" not in self.model_fields_set:
+            raise ValueError("text is missing; add it, or have the picture described by auto_prompt")
+        return self
 
     @model_validator(mode="after")
     def _check_size(self) -> Self:
@@ -34,21 +50,26 @@ class Img2Img(Pipeline[Img2ImgParams]):
     Params = Img2ImgParams
 
     def needs(self, params: Img2ImgParams) -> tuple[str, ...]:
-        return (params.checkpoint, *params.additions)
+        describing = (CAPTIONER,) if params.auto_prompt else ()
+        return (params.checkpoint, *params.additions, *describing)
 
     def work(self, params: Img2ImgParams) -> Work:
         width, height = (min(side, params.max_wh) or params.max_wh for side in params.wh)
         steps = round(params.num_steps * (1 - params.fidelity))
-        return Work(width * height, params.num_samples, max(steps, 1), params.share)
+        unsized = params.wh == (0, 0)
+        return Work(width * height, params.num_samples, max(steps, 1), params.share, bound=unsized)
 
     def resolve(self, params: Img2ImgParams) -> Img2ImgParams:
         return params.with_seed()
 
     def run(self, params: Img2ImgParams, models: Models, images: Mapping[str, np.ndarray]) -> Recipe:
-        from models.pixels import flattened, resized, snapped, with_alpha
+        from models.pixels import flattened, resized, snapped, with_alpha, within
 
         checkpoint = params.painter_among(models, params.checkpoint, images)
         rgb, alpha = flattened(images["url"])
+        if params.auto_prompt:
+            caption = yield from described(models.captioner(CAPTIONER), rgb)
+            params = params.model_copy(update={"text": ", ".join(filter(None, (params.text, caption)))})
         asked: tuple[int, int] = params.wh if params.wh != (0, 0) else (rgb.shape[1], rgb.shape[0])
         width, height = snapped(*asked, params.max_wh)
         source = resized(rgb, width, height)
@@ -61,8 +82,7 @@ class Img2Img(Pipeline[Img2ImgParams]):
         ]
 
         made = [pixels for latent in latents for pixels in checkpoint.decode(latent, circular=params.use_circular)]
-        if max(asked) <= params.max_wh:
-            made = [resized(pixels, *asked) for pixels in made]
+        made = [resized(pixels, *within(*asked, params.max_wh)) for pixels in made]
         if alpha is not None and params.keep_alpha:
             made = [with_alpha(pixels, alpha) for pixels in made]
         return Made(made)

@@ -167,13 +167,17 @@ class Models(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Work:
-    """How much a task asks of a device: what limits, prices and fairness are reckoned by."""
+    """How much a task asks of a device: what limits, prices and fairness are reckoned by.
+
+    `bound`: `pixels` is the most that an image may have, for the picture that decides is not known yet.
+    """
 
     pixels: int
     images: int
     steps: int
     share: float = 1.0
     """Of what so many steps compute with guidance, by the whole denoiser: levers leave some of it out."""
+    bound: bool = False
 
     @property
     def cost(self) -> float:

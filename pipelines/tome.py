@@ -16,7 +16,9 @@ class TomeInfo(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     enable: bool = False
-    ratio: float = Field(0.5, ge=0, le=0.75, description="Share of the tokens that is merged into others.")
+    ratio: float = Field(
+        0.5, ge=0, le=1, description="Share of the tokens merged into others; all but one of each window at most."
+    )
     max_downsample: Literal[1, 2, 4, 8] = Field(
         1, description="Merge where the denoiser works at 1 / this of the latents' size, or larger."
     )

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import graphlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Self
 
 from pydantic import Field, ValidationError, field_validator, model_validator
 
 from pipelines.nodes import TO_COME, Injection, Key, Node, checked, provisional
-from pipelines.pipeline import USE_AUDIT, Made, Models, Params, Pipeline, Recipe, Steps, Work
+from pipelines.pipeline import USE_AUDIT, AnyPipeline, Made, Models, Params, Pipeline, Recipe, Steps, Work
 from pipelines.together import together
 
 if TYPE_CHECKING:
@@ -67,6 +67,15 @@ class WorkflowParams(Params):
         """The parameters of each task that is needed, as far as they are known."""
         return {key: provisional(node, self.by_key) for key, node in self.needed.items()}
 
+    def changed(self, change: Callable[[AnyPipeline, Params], Params]) -> Self:
+        """These, with what is made of the parameters of each task that is needed."""
+        asked = self.provisional
+        nodes = (
+            _with(node, asked[node.key], change(node.pipeline, asked[node.key])) if node.key in asked else node
+            for node in self.nodes
+        )
+        return self.model_copy(update={"nodes": tuple(nodes)})
+
     @property
     def seeds(self) -> tuple[int, ...]:
         """Those of the target; not said where it may end without its images."""
@@ -110,10 +119,7 @@ class Workflow(Pipeline[WorkflowParams]):
 
     def resolve(self, params: WorkflowParams) -> WorkflowParams:
         """Draws the seeds of every node."""
-        asked = params.provisional
-        drawn = {key: node.pipeline.resolve(asked[key]) for key, node in params.needed.items()}
-        changed = (_with_seed(node, drawn[node.key]) if node.key in drawn else node for node in params.nodes)
-        return params.model_copy(update={"nodes": tuple(changed)})
+        return params.changed(lambda pipeline, asked: pipeline.resolve(asked))
 
     def run(self, params: WorkflowParams, models: Models, images: Mapping[str, np.ndarray]) -> Recipe:
         made: dict[str, Made] = {}
@@ -133,9 +139,12 @@ class Workflow(Pipeline[WorkflowParams]):
         return _collected(params, made, "")
 
 
-def _with_seed(node: Node, drawn: Params) -> Node:
-    seed = getattr(drawn, "seed", None)
-    return node if seed is None else node.model_copy(update={"data": {**node.data, "seed": seed}})
+def _with(node: Node, before: Params, after: Params) -> Node:
+    """The node with those of its parameters that are not as before; what is put in by others is theirs to say."""
+    injected = {each.field.partition(".")[0] for _, each in node.wiring}
+    names = (name for name in type(after).model_fields if name not in injected)
+    new = {name: value for name in names if (value := getattr(after, name)) != getattr(before, name)}
+    return node.model_copy(update={"data": {**node.data, **new}})
 
 
 def _under(prefix: str, images: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import asyncio
 import logging
 import os
 import sys
@@ -14,7 +13,7 @@ from typing import NoReturn
 from models import catalog, checksums
 from models.checksums import ChecksumError
 from models.entry import CatalogError
-from server import keys
+from server import keys, runtime
 from server.ahead import add_arguments as add_compile_arguments
 from server.bench.arguments import add_arguments as add_bench_arguments
 from server.logs import set_up_logs
@@ -106,25 +105,25 @@ def _add_keys(parser: argparse.ArgumentParser) -> None:
 def _serve(arguments: argparse.Namespace, settings: Settings) -> None:
     from server.roles import serve
 
-    asyncio.run(serve(settings))
+    runtime.run(serve(settings))
 
 
 def _api(arguments: argparse.Namespace, settings: Settings) -> None:
     from server.roles import api
 
-    asyncio.run(api(settings))
+    runtime.run(api(settings))
 
 
 def _controller(arguments: argparse.Namespace, settings: Settings) -> None:
     from server.roles import controller
 
-    asyncio.run(controller(settings))
+    runtime.run(controller(settings))
 
 
 def _worker(arguments: argparse.Namespace, settings: Settings) -> None:
     from server.roles import worker
 
-    asyncio.run(worker(settings, arguments.device or settings.device))
+    runtime.run(worker(settings, arguments.device or settings.device))
 
 
 def _models(arguments: argparse.Namespace, settings: Settings) -> None:

@@ -6,6 +6,7 @@ import logging
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 from fastapi import Depends, FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
@@ -25,6 +26,7 @@ from server.api.dialects import every
 from server.api.dialects.dialect import DialectRoute
 from server.api.errors import Problem
 from server.api.given import caller
+from server.api.hosts import KnownHosts
 from server.api.ranges import UnsatisfiableRangeError
 from server.auth import Keys, MissingScopeError, UnauthorizedError
 from server.broker import BrokerUnavailableError, RecordTooLargeError
@@ -38,7 +40,7 @@ from server.metrics import REQUESTS_REFUSED
 from server.queue import QueueUnavailableError, RateLimitError, TaskLimitError
 from server.record import UnknownTaskError
 from server.replay import NoCallbackError
-from server.services import Services
+from server.services import Services, public_url
 from server.statements import Statements
 from server.submission import IdempotencyConflictError, InvalidParamsError, NotAllowedError, TooManyPixelsError
 from server.traces import tracing
@@ -80,6 +82,7 @@ PROBLEMS: dict[type[Exception], tuple[int, str]] = {
 HTTP_WORDS = {
     400: ("unreadable", "the body cannot be read; send UTF-8 JSON, or a well-formed form"),
     404: ("not_found", "there is nothing at this address; /docs lists what there is"),
+    413: ("body_too_large", ""),
     405: ("method_not_allowed", "this address does not take this method; the Allow header says which it takes"),
 }
 HEADERS = {
@@ -104,6 +107,8 @@ def create_app(services: Services) -> FastAPI:
     for kind in (*PROBLEMS, RequestValidationError, HTTPException, Exception):
         app.add_exception_handler(kind, _refuse)
     app.add_middleware(BodyLimit, most=services.settings.max_upload + FORM_OVERHEAD)
+    if _open_to_this_machine(services):
+        app.add_middleware(KnownHosts, own=urlsplit(public_url(services.settings)).hostname or "")
     app.add_middleware(Armor, images_from=services.bucket.public_origin)
     app.add_middleware(Stopwatch)
     if tracing():
@@ -117,6 +122,12 @@ def create_app(services: Services) -> FastAPI:
             expose_headers=("Location", "Preference-Applied", "Retry-After"),
         )
     return app
+
+
+def _open_to_this_machine(services: Services) -> bool:
+    """Whether it needs no key because nobody else can connect."""
+    settings = services.settings
+    return services.tenants.keys.anonymous and settings.loopback and not settings.allow_anonymous
 
 
 def _add_routes(app: FastAPI, guard: Sequence[Any]) -> None:
@@ -157,7 +168,7 @@ def _problem(error: Exception) -> Problem:
         return Problem(422, "invalid_request", message, field or None)
     if isinstance(error, HTTPException):
         code, message = HTTP_WORDS.get(error.status_code, ("http", error.detail))
-        return Problem(error.status_code, code, message, headers=dict(error.headers or {}))
+        return Problem(error.status_code, code, message or error.detail, headers=dict(error.headers or {}))
     row = next((PROBLEMS[kind] for kind in type(error).__mro__ if kind in PROBLEMS), None)
     if row is None:
         return Problem(500, "internal", "this is a fault of the server; its log says more")

@@ -16,7 +16,7 @@ import pipelines
 from pipelines.pipeline import Made, Params
 from server.bucket import Bucket, BucketUnavailableError, image_key
 from server.device import Device, DeviceDiedError, DeviceGoneError, TaskFailedError, TaskParkedError
-from server.images import encode, preview_jpeg
+from server.images import TooLongToWriteError, encode, preview_jpeg
 from server.infotext import infotext
 from server.inputs import BadInputError, Inputs
 from server.messages import Advanced, Finished, Run
@@ -30,8 +30,8 @@ T = TypeVar("T")
 
 
 class Attempt:
-    """State of one lease under way; `lost` once somebody else holds the task or it has ended. `clock` is unix time;
-    `put` stores images, if not the bucket does so itself."""
+    """State of one lease under way; `lost` once somebody else holds the task or it has ended, `made` once the device
+    has done its part. `clock` is unix time; `put` stores images, if not the bucket does so itself."""
 
     def __init__(
         self,
@@ -45,6 +45,7 @@ class Attempt:
         self.lease = lease
         self.progress: Progress | None = None
         self.lost = False
+        self.made = False
         self.on_device = True
         self.told_at = 0.0
         self._inputs = inputs
@@ -52,6 +53,7 @@ class Attempt:
         self._on_change = on_change
         self._clock = clock
         self._put = put or bucket.put
+        self._fetching: asyncio.Timeout | None = None
         self._started_at = clock()
         self._seconds: dict[str, float] = {}
         self._parts: Mapping[str, float] = {}
@@ -62,10 +64,11 @@ class Attempt:
         task = self.lease.task
         try:
             finished = await self._run_on(device)
+            self.made = True
             self._leave_device()
             images = await self._store(finished.made)
             return self._outcome(Status.SUCCEEDED, images=images, answer=finished.made.answer)
-        except BadInputError as error:
+        except (BadInputError, TooLongToWriteError) as error:
             return self.failed("bad_input", str(error))
         except TaskFailedError as error:
             return self.failed(error.code, str(error))
@@ -76,6 +79,12 @@ class Attempt:
             return self.failed("internal", f"{type(error).__name__}; the server's log says more")
         finally:
             self._leave_device()
+
+    def lose(self) -> None:
+        """What is still fetched is not waited for: a host that is slow would keep a place at the device."""
+        self.lost = True
+        if self._fetching is not None:
+            self._fetching.reschedule(0)
 
     @cached_property
     def _params(self) -> Params:
@@ -98,11 +107,11 @@ class Attempt:
     async def _run_on(self, device: Device | None) -> Finished:
         task = self.lease.task
         began = time.monotonic()
-        inputs = await self._while_bucket_is_away(lambda: self._inputs.fetch(task, self._params))
+        inputs = await self._fetch()
         self._spend("fetch", began)
         parked = await self._parked()
         if self.lost:
-            raise TaskFailedError("aborted", "the task was stopped before it began")
+            raise _aborted()
         if device is None:
             raise DeviceGoneError("the device process is being started again")
         run = Run(self.lease.token, task.type, task.params, inputs, parked, task.priority)
@@ -111,6 +120,17 @@ class Attempt:
         self._parts = finished.parts
         self._trace(finished)
         return finished
+
+    async def _fetch(self) -> dict[str, np.ndarray]:
+        """Pixels by path; raises BadInputError, or TaskFailedError if the attempt is lost meanwhile."""
+        task = self.lease.task
+        try:
+            async with asyncio.timeout(None) as self._fetching:
+                return await self._while_bucket_is_away(lambda: self._inputs.fetch(task, self._params))
+        except TimeoutError:
+            raise _aborted() from None
+        finally:
+            self._fetching = None
 
     def _trace(self, finished: Finished) -> None:
         """The device is asked nothing while it works, so what it did is traced from its end backwards."""
@@ -190,14 +210,15 @@ class Attempt:
         )
 
     async def _while_bucket_is_away(self, work: Callable[[], Awaitable[T]]) -> T:
-        """Does `work`, however long the bucket is away; the lease is renewed meanwhile. Once it is lost, no more."""
+        """Does `work`, however long the bucket is away; the lease is renewed meanwhile. Raises TaskFailedError once it
+        is lost."""
         pause_s = 0.1
         while True:
             try:
                 return await work()
             except BucketUnavailableError as error:
                 if self.lost:
-                    raise
+                    raise _aborted() from error
                 log.warning("task %s waits: %s", self.lease.task.id, error)
             await asyncio.sleep(pause_s)
             pause_s = min(pause_s * 2, LONGEST_PAUSE_S)
@@ -227,6 +248,10 @@ class Attempt:
         self._seconds[stage] = self._seconds.get(stage, 0.0) + now - began
         past(stage, time.time() - (now - began), time.time())
         return now
+
+
+def _aborted() -> TaskFailedError:
+    return TaskFailedError("aborted", "the task was stopped before it was done")
 
 
 def _encoded(pixels: np.ndarray, output: Output, text: str | None) -> tuple[bytes, str]:

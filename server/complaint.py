@@ -27,6 +27,8 @@ def _sentence(error: Mapping[str, Any], known: Sequence[str]) -> str:
     match error["type"]:
         case "json_invalid":
             return f"the body is not valid JSON ({error['ctx']['error']}); send Content-Type: application/json"
+        case "model_attributes_type" if not field:
+            return "the body is no JSON object; send one, with Content-Type: application/json"
         case "extra_forbidden":
             name = str(error["loc"][-1])
             close = difflib.get_close_matches(name, known, n=1, cutoff=0.5)

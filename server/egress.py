@@ -12,8 +12,10 @@ import email.utils
 import socket
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
+from functools import partial
 
 import httpx
 
@@ -26,6 +28,10 @@ REDIRECTS = 3
 CONNECT_S = 3.0
 TOTAL_S = 15.0
 CONNECTIONS = 256
+
+RESOLVERS = ThreadPoolExecutor(64, "dns")
+"""Of their own: a name server that never answers holds its thread for long after we have left it, and whoever names a
+few such hosts would else keep everybody's pictures from being encoded."""
 
 Resolve = Callable[[str, int], Awaitable[Sequence[str]]]
 
@@ -48,7 +54,8 @@ class Reply:
 
 async def resolve(host: str, port: int) -> list[str]:
     """The addresses of a host, as this machine's resolver knows them; raises OSError."""
-    found = await asyncio.get_running_loop().getaddrinfo(host, port, type=socket.SOCK_STREAM)
+    asking = partial(socket.getaddrinfo, host, port, type=socket.SOCK_STREAM)
+    found = await asyncio.get_running_loop().run_in_executor(RESOLVERS, asking)
     return [str(entry[4][0]) for entry in found]
 
 
@@ -193,5 +200,5 @@ def _seconds(retry_after: str | None) -> float | None:
         return float(retry_after)
     try:
         return max(0.0, email.utils.parsedate_to_datetime(retry_after).timestamp() - time.time())
-    except ValueError:
+    except (ValueError, OverflowError):  # years that no calendar has
         return None

@@ -27,6 +27,10 @@ PAUSES_S = (0.5, 1.0)
 PHOTO_PIXELS = 6000 * 4000
 """What cameras make: an image may come in larger than any that we generate, and is shrunk by its recipe."""
 
+PHOTOS, AT_ONCE = 4, 4
+"""So many of the largest images may a task name, or more smaller ones: they lie in memory together, unfolded, before it
+begins. So many files are read at once meanwhile."""
+
 _URL = re.compile(r"[a-z][a-z0-9+.-]*://", re.IGNORECASE)
 _UPLOAD_ID = re.compile(r"file-[0-9a-f]{32}")
 
@@ -49,6 +53,19 @@ class Upload:
     height: int
 
 
+class Room:
+    """How many pixels the images of one task may have in all."""
+
+    def __init__(self, pixels: int) -> None:
+        self._most = self._left = pixels
+
+    def take(self, size: tuple[int, int]) -> None:
+        """Raises BadImageError."""
+        self._left -= size[0] * size[1]
+        if self._left < 0:
+            raise BadImageError(f"the images of this task have over {self._most} pixels in all; send smaller ones")
+
+
 class Inputs:
     """`max_upload` bounds a file in bytes, `max_pixels` what it unfolds to."""
 
@@ -66,17 +83,18 @@ class Inputs:
 
     async def check(self, params: Params, tenant: str) -> None:
         """Raises BadInputError for what can be refused without fetching: no network, no pixels decoded."""
+        room = self._room()
         for field, reference in image_references(params).items():
-            await self._check(field, reference, tenant)
+            await self._check(field, reference, tenant, room)
 
     async def absorb(self, params: Params, tenant: str) -> dict[str, str]:
         """Checks as `check`, keeps what is inline, and answers, by path, the ids that name it: records stay small.
 
         Uploads that are named are kept anew, so that they do not expire while the task waits.
         """
-        kept = {}
+        kept, room = {}, self._room()
         for field, reference in image_references(params).items():
-            data = await self._check(field, reference, tenant)
+            data = await self._check(field, reference, tenant, room)
             if data is not None:
                 kept[field] = (await self.keep(data, tenant)).id
         return kept
@@ -92,26 +110,39 @@ class Inputs:
 
     async def fetch(self, task: Task, params: Params) -> dict[str, np.ndarray]:
         """uint8 pixels [height, width, 3 or 4] by path; raises BadInputError."""
-        references = image_references(params)
-        pixels = await asyncio.gather(*(self._pixels(*item, task.tenant) for item in references.items()))
-        return dict(zip(references, pixels, strict=True))
+        room, hands = self._room(), asyncio.Semaphore(AT_ONCE)
 
-    async def _check(self, field: str, reference: str, tenant: str) -> bytes | None:
+        async def pixels(field: str, reference: str) -> np.ndarray:
+            async with hands:
+                return await self._pixels(field, reference, task.tenant, room)
+
+        try:
+            async with asyncio.TaskGroup() as group:
+                found = {item[0]: group.create_task(pixels(*item)) for item in image_references(params).items()}
+        except ExceptionGroup as failed:
+            raise failed.exceptions[0] from None
+        return {field: fetched.result() for field, fetched in found.items()}
+
+    def _room(self) -> Room:
+        return Room(PHOTOS * self._max_pixels)
+
+    async def _check(self, field: str, reference: str, tenant: str, room: Room) -> bytes | None:
         """The bytes of the image, or None for a URL, whose turn comes later."""
         try:
             if _URL.match(reference):
                 self._egress.check(reference)
                 return None
             data = await self._local(reference, tenant)
-            await asyncio.to_thread(measure, data, self._max_pixels)
+            room.take(await asyncio.to_thread(measure, data, self._max_pixels))
             return data
         except (EgressDeniedError, BadImageError) as error:
             raise BadInputError(field, str(error)) from error
 
-    async def _pixels(self, field: str, reference: str, tenant: str) -> np.ndarray:
+    async def _pixels(self, field: str, reference: str, tenant: str, room: Room) -> np.ndarray:
         try:
             remote = _URL.match(reference)
             data = await (self._download(reference) if remote else self._local(reference, tenant))
+            room.take(await asyncio.to_thread(measure, data, self._max_pixels))
             return await asyncio.to_thread(decode, data, self._max_pixels)
         except (EgressDeniedError, EgressFailedError, BadImageError) as error:
             raise BadInputError(field, str(error)) from error

@@ -17,6 +17,8 @@ from prometheus_client.core import GaugeMetricFamily
 from prometheus_client.core import Metric as Family
 from prometheus_client.registry import Collector
 
+from server.task import POISON
+
 if TYPE_CHECKING:
     from server.queue import Overview
 
@@ -104,6 +106,8 @@ TASKS_ENDED = _counter("controller", "hua_tasks_ended", "Tasks settled, by how t
 FAILURES = _counter(
     "controller", "hua_failures", "Tasks settled as failed, by the failure's code; poison is one.", "code"
 )
+for code in (POISON, "internal", "out_of_memory"):  # what begins with 1 has not increased, as an alert sees it
+    FAILURES.labels(code)
 IMAGES_MADE = _counter(
     "controller", "hua_images_made", "Images of tasks that succeeded; no hints, nothing withheld.", "type"
 )
@@ -195,6 +199,8 @@ LEASES_EXPIRED = _counter("controller", "hua_leases_expired", "Leases whose work
 CALLBACK_TRIES = _counter(
     "controller", "hua_callback_tries", "Callbacks sent: delivered, again (to be retried), parked (given up).", "result"
 )
+for result in ("delivered", "again", "parked"):
+    CALLBACK_TRIES.labels(result)
 UNSETTLED_AGE = Age(
     "controller",
     "hua_oldest_unsettled_seconds",
@@ -209,6 +215,7 @@ class Dependency:
 
     def __init__(self, name: str) -> None:
         self._name = name
+        DEPENDENCY_ERRORS.labels(name)
 
     def answered(self) -> None:
         DEPENDENCY_UP.labels(self._name).set(1)

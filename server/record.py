@@ -7,6 +7,7 @@ import contextlib
 import re
 from dataclasses import dataclass
 
+from server.bucket import BucketUnavailableError
 from server.queue import QueueIncompleteError, QueueUnavailableError, View
 from server.services import Services
 from server.task import Manifest, Outcome, Status
@@ -78,15 +79,21 @@ async def _manifest(services: Services, task_id: str) -> Manifest:
 
 
 async def ended(services: Services, record: Record, wait_s: float) -> Record:
-    """The record once the task has ended, or as it is after `wait_s` seconds."""
+    """The record once the task has ended, or as it is after `wait_s` seconds; as it was, if nobody can tell.
+
+    Who waits has handed something in or canceled it, and that is done: were it answered with an error, it would be done
+    a second time.
+    """
     if record.view.status.final:
         return record
     task = record.view.task
-    with contextlib.suppress(TimeoutError):
+    with contextlib.suppress(TimeoutError, QueueUnavailableError):
         async with asyncio.timeout(wait_s):
             async for _ in services.queue.watch(task.id):
                 pass
-    return await find_record(services, task.id, task.tenant)
+    with contextlib.suppress(QueueUnavailableError, BucketUnavailableError):
+        return await find_record(services, task.id, task.tenant)
+    return record
 
 
 async def cancel(services: Services, record: Record, wait_s: float) -> Record:

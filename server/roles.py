@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 from server.device import CHILD, torch_environment
 from server.listener import answer, listen
 from server.monitor import Health, create_monitor, listen_nearby
+from server.runtime import spare_what_is_built
 from server.services import Services, public_url
 from server.settings import Settings, SettingsError
 from server.tenants import Tenants
@@ -140,6 +141,7 @@ async def _answering(services: Services, listener: socket.socket) -> None:
     from server.app import create_app
 
     app = create_app(services)
+    spare_what_is_built()
     log.info("listening on %s", public_url(services.settings))
     await answer(app, listener)
 
@@ -161,6 +163,7 @@ async def _until_told(*works: Work, drain: Callable[[], Awaitable[None]] | None 
     """
     told = asyncio.Queue[signal.Signals]()
     loop = asyncio.get_running_loop()
+    spare_what_is_built()
     for number in (signal.SIGINT, signal.SIGTERM):
         loop.add_signal_handler(number, told.put_nowait, number)
     running = [asyncio.create_task(work) for work in works]

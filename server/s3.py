@@ -52,7 +52,7 @@ ADVICE = {
     "403 Forbidden": "check HUA_S3_ACCESS_KEY and HUA_S3_SECRET_KEY, and what they are allowed to do",
     "501 Not Implemented": "set HUA_S3_BULK_DELETE=false, if it is the POST of a deletion that it refuses",
     "status code: 4": "check the bucket's name, HUA_S3_ACCESS_KEY, HUA_S3_REGION and HUA_S3_ADDRESSING",
-    "certificate": "name the authority that signed its certificate in HUA_S3_CA",
+    "InvalidCertificate": "name the authority that signed its certificate in HUA_S3_CA",
 }
 
 

@@ -80,13 +80,14 @@ class Spool:
         self.drop(outcome)
 
     def drop(self, outcome: Outcome) -> None:
-        """It is in the log, or somebody else's by now."""
+        """It is in the log, or somebody else's by now. So go all images of its attempt, also those that it does not
+        name: an attempt that came to nothing may have put some here before."""
         if self._shelf is None:
             return
         self._shelf.drop(_name(outcome))
-        for image in outcome.images:
-            if self._waiting.pop(image.key, None) is not None:
-                self._shelf.drop(image.key)
+        for key in [key for key in self._waiting if PurePosixPath(key).parent.name == outcome.attempt]:
+            del self._waiting[key]
+            self._shelf.drop(key)
 
     async def hand_over_left(self) -> None:
         """What workers of this machine left that are no more, however long the bucket or the log is away."""

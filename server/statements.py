@@ -5,9 +5,9 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections import OrderedDict
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
-from datetime import date, timedelta
+from datetime import UTC, date, datetime, timedelta
 
 from pydantic import BaseModel, Field, ValidationError
 
@@ -18,6 +18,8 @@ from server.usage import Usage
 log = logging.getLogger(__name__)
 AT_ONCE = 32
 DAYS_REMEMBERED = 2048
+LATE_DAYS = 8
+"""After these no record comes to a day any more: the logs have forgotten what ended then."""
 
 
 class Sum(BaseModel):
@@ -50,15 +52,21 @@ class Day:
 
     seen: set[str] = field(default_factory=set)
     sums: dict[str, Sum] = field(default_factory=dict)
+    over: bool = False
+    """All that there will ever be has been read, and `seen` is not needed any more."""
     reading: asyncio.Lock = field(default_factory=asyncio.Lock)
 
 
 class Statements:
-    """Records never change, so each is read once, as long as its day is remembered; then a statement only lists."""
+    """Records never change, so each is read once, as long as its day is remembered; then a statement only lists, and of
+    days long past not even that. `today` is the day in UTC."""
 
-    def __init__(self, bucket: Bucket, remembered: int = DAYS_REMEMBERED) -> None:
+    def __init__(
+        self, bucket: Bucket, remembered: int = DAYS_REMEMBERED, today: Callable[[], date] | None = None
+    ) -> None:
         self._bucket = bucket
         self._remembered = remembered
+        self._today = today or _today
         self._days: OrderedDict[tuple[date, str], Day] = OrderedDict()
         self._reads = asyncio.Semaphore(AT_ONCE)
 
@@ -72,17 +80,28 @@ class Statements:
         return found
 
     async def _sums(self, day: date, tenant: str) -> list[Sum]:
+        known = self._days.get((day, tenant))
+        if known is None or not known.over:
+            known = await self._read_up(day, tenant)
+        else:
+            self._days.move_to_end((day, tenant))
+        return [known.sums[name].model_copy() for name in sorted(known.sums)]
+
+    async def _read_up(self, day: date, tenant: str) -> Day:
+        """The day with whatever has come to it since it was last read."""
+        over = (self._today() - day).days > LATE_DAYS
         keys = {key for key, _ in await self._bucket.keys(usage_prefix(day.isoformat(), tenant))}
         if not keys:
-            return []
+            return Day()
         known = self._day(day, tenant)
         async with known.reading:
-            new = keys - known.seen
+            new = keys - known.seen if not known.over else set()
             for usage in await asyncio.gather(*(self._read(key) for key in new)):
                 if usage is not None:
                     known.sums.setdefault(usage.type, Sum(day=day, tenant=tenant, type=usage.type)).add(usage)
-            known.seen |= new
-        return [known.sums[name].model_copy() for name in sorted(known.sums)]
+            known.over = known.over or over
+            known.seen = set() if known.over else known.seen | new
+        return known
 
     def _day(self, day: date, tenant: str) -> Day:
         known = self._days.setdefault((day, tenant), Day())
@@ -99,6 +118,10 @@ class Statements:
         except ValidationError:
             log.error("%s is no record of usage and is not counted", key)
             return None
+
+
+def _today() -> date:
+    return datetime.now(UTC).date()
 
 
 def _days(first: date, last: date) -> Iterator[date]:

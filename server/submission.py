@@ -10,6 +10,7 @@ import logging
 import uuid
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 from pydantic import ValidationError
@@ -20,6 +21,7 @@ from pipelines.params import ImageParams
 from pipelines.pipeline import AnyPipeline, Params, Work
 from pipelines.references import with_references
 from pipelines.txt2img import Txt2ImgParams
+from pipelines.workflow import WorkflowParams
 from server.broker import BrokerUnavailableError, RecordTooLargeError
 from server.complaint import complaint
 from server.inputs import Inputs
@@ -97,7 +99,8 @@ async def submit(services: Services, submission: Submission) -> View:
     retention = _within(terms, submission, services.settings.retention)
     if terms.rate is not None:
         await services.queue.spend(submission.tenant, terms.rate.per_minute, terms.rate.burst)
-    params = await _accepted(services, pipeline, _sized(services.catalog, pipeline, asked), submission.tenant)
+    params = await _accepted(services, pipeline, _meant(services.catalog, pipeline, asked), submission.tenant)
+    work = pipeline.work(params)
     task = Task(
         id=task_id,
         type=pipeline.names[0],
@@ -109,7 +112,8 @@ async def submit(services: Services, submission: Submission) -> View:
         output=submission.output,
         callback=_callback(services, submission, params),
         models=tuple(services.catalog.find(name).name for name in pipeline.needs(params)),
-        cost=pipeline.work(params).cost,
+        cost=work.cost,
+        most_pixels=work.pixels if work.bound else 0,
         weight=terms.weight,
         fingerprint=fingerprint,
         traceparent=traceparent(),
@@ -167,6 +171,25 @@ def _within(terms: Terms, submission: Submission, usual: Retention) -> Retention
     return submission.retention
 
 
+def _meant(catalog: Catalog, pipeline: AnyPipeline, asked: Params) -> Params:
+    """What the params mean on this server: models by their own names, a size for who names none, the embeddings that
+    prompts mention. Of a workflow, what each of its tasks means by itself, for one may use other models than the next.
+    """
+    if isinstance(asked, WorkflowParams):
+        return asked.changed(partial(_meant, catalog))
+    asked = _sized(catalog, pipeline, asked)
+    for name in pipeline.needs(asked):
+        plain = name.removesuffix(FOR_INPAINTING)
+        named = catalog.find(plain)
+        if getattr(asked, "model", None) == plain:
+            catalog.refuse_unless(named, pipeline.families)
+            asked = asked.model_copy(update={"model": named.name})
+    if isinstance(asked, ImageParams):
+        asked = asked.mentioning(catalog.embeddings(pipeline.needs(asked)))
+    catalog.refuse_misfits(pipeline.needs(asked))
+    return asked
+
+
 def _sized(catalog: Catalog, pipeline: AnyPipeline, asked: Params) -> Params:
     """Who names no size has that which the model was trained at, if its entry tells it."""
     if not isinstance(asked, Txt2ImgParams) or asked.model_fields_set & {"w", "h"}:
@@ -176,31 +199,22 @@ def _sized(catalog: Catalog, pipeline: AnyPipeline, asked: Params) -> Params:
 
 
 async def _accepted(services: Services, pipeline: AnyPipeline, asked: Params, tenant: str) -> Params:
-    """The params as they will run: within limits, models by their own names, inline images stored, seeds drawn."""
+    """The params as they will run: within limits, inline images stored, seeds drawn."""
     _refuse_too_many_pixels(pipeline.work(asked), services.settings.max_pixels)
-    changed: dict[str, Any] = {}
-    for name in pipeline.needs(asked):
-        plain = name.removesuffix(FOR_INPAINTING)
-        named = services.catalog.find(plain)
-        if getattr(asked, "model", None) == plain:
-            services.catalog.refuse_unless(named, pipeline.families)
-            changed["model"] = named.name
-    if isinstance(asked, ImageParams):
-        asked = asked.mentioning(services.catalog.embeddings(pipeline.needs(asked)))
-    services.catalog.refuse_misfits(pipeline.needs(asked))
     inputs = Inputs.of(services)
     await inputs.check(asked, tenant)
     kept: Params = with_references(asked, await inputs.absorb(asked, tenant))
-    resolved: Params = pipeline.resolve(kept.model_copy(update=changed))
+    resolved: Params = pipeline.resolve(kept)
     return resolved
 
 
 def _refuse_too_many_pixels(work: Work, limit: int) -> None:
     if work.pixels > limit:
         side = int(limit**0.5)
+        smaller = f"a max_wh of {side} at most" if work.bound else f"a smaller size, such as {side}×{side}"
         raise TooManyPixelsError(
-            f"images of {work.pixels} pixels are above this server's limit of {limit}; "
-            f"ask for a smaller size, such as {side}×{side}, or have the operator raise HUA_MAX_PIXELS"
+            f"images of {work.pixels} pixels are above this server's limit of {limit}; ask for {smaller}, "
+            "or have the operator raise HUA_MAX_PIXELS"
         )
 
 
@@ -234,10 +248,7 @@ async def _enqueue(services: Services, task: Task, limit: int) -> View:
     TASKS_ACCEPTED.labels(task.type, task.priority).inc()
     with contextlib.suppress(QueueUnavailableError):
         # Intake would do the same a little later; the task is safe in the log already.
-        await services.queue.ingest(task)
-        return await services.queue.find(task.id) or _waiting(task)
-    return _waiting(task)
-
-
-def _waiting(task: Task) -> View:
-    return View(task=task, status=Status.QUEUED)
+        if (position := await services.queue.ingest(task)) is not None:
+            return View(task, Status.QUEUED, position)
+        return await services.queue.find(task.id) or View(task, Status.QUEUED)
+    return View(task, Status.QUEUED)

@@ -65,6 +65,9 @@ class Task(Frozen):
     callback: Callback | None = None
     models: tuple[str, ...] = ()
     cost: float = 1.0
+    most_pixels: int = 0
+    """Of an image, as `cost` was reckoned, where that depends on a picture that was not known yet; 0 where it does not.
+    """
     weight: float = 1.0
     """The tenant's part of the devices beside the others', as it was when the task was accepted."""
     fingerprint: str = ""

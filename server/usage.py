@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from server.bucket import usage_key
-from server.task import Frozen, Image, Manifest, Status
+from server.task import Frozen, Image, Manifest, Status, Task
 
 if TYPE_CHECKING:
     from server.broker import Broker
@@ -19,7 +19,7 @@ ON_DEVICE = ("load", "run", "audit")
 
 class Usage(Frozen):
     """`cost` is the work asked for, in units of one 512×512 image at 20 steps; `charge` is 0 unless it was done, and
-    less where the audit withholds some of its images.
+    less where the audit withholds some of its images, or where they are smaller than they might have become.
 
     `width` and `height` are those of the first image. Times are unix seconds.
     """
@@ -63,12 +63,19 @@ def usage_of(manifest: Manifest) -> Usage:
         height=first.height if first else 0,
         steps=steps if isinstance(steps, int) else 0,
         cost=task.cost,
-        charge=task.cost * _handed_out(images) if outcome.status is Status.SUCCEEDED else 0.0,
+        charge=_done(task, images) * _handed_out(images) if outcome.status is Status.SUCCEEDED else 0.0,
         device_s=sum(outcome.timings.get(stage, 0.0) for stage in ON_DEVICE),
         created_at=task.created_at,
         started_at=outcome.started_at,
         finished_at=outcome.finished_at,
     )
+
+
+def _done(task: Task, images: Sequence[Image]) -> float:
+    """The cost, of which a task that started from a picture of unknown size has its part by the size that this had."""
+    if not (task.most_pixels and images):
+        return task.cost
+    return task.cost * min(1.0, images[0].width * images[0].height / task.most_pixels)
 
 
 def _handed_out(images: Sequence[Image]) -> float:

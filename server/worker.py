@@ -7,7 +7,7 @@ import logging
 import os
 import socket
 import time
-from collections.abc import Coroutine
+from collections.abc import Coroutine, Set
 
 from server.attempt import Attempt
 from server.device import CHILD, Device, DeviceDiedError, DeviceGoneError, TaskParkedError
@@ -76,15 +76,16 @@ class Worker:
 
     async def drain(self) -> None:
         """Leases nothing more, lets running tasks end for HUA_DRAIN_S, then gives them back for another worker, which
-        goes on from the very step at which they stood."""
+        goes on from the very step at which they stood. Results that wait for bucket or log stay: whoever comes next
+        hands over what lies on the disk, and what does not is made again when the lease expires."""
         self._draining = True
         await self._wait_for_tasks(self._services.settings.drain_s)
         if self._device is not None:
             for token in self._attempts:
                 self._device.park(token)
             await self._wait_for_tasks(PARK_S)
-        for attempt in list(self._attempts.values()):
-            attempt.lost = True
+        for attempt in [attempt for attempt in self._attempts.values() if not attempt.made]:
+            attempt.lose()
             await self._give_back(attempt.lease)
         if self._device is not None:
             await self._device.stop()
@@ -160,9 +161,11 @@ class Worker:
 
     async def _work_alone(self, lease: Lease) -> None:
         """A task that devices have died under shares its next one with nobody, so that it takes nobody with it."""
-        attempt = self._begin(lease)
-        while self._tasks:
-            await asyncio.wait(set(self._tasks))
+        await asyncio.wait([self._spawn(self._work_after(set(self._tasks), self._begin(lease)))])
+
+    async def _work_after(self, others: Set[asyncio.Task[None]], attempt: Attempt) -> None:
+        if others:
+            await asyncio.wait(others)
         await self._work(attempt)
 
     async def _give_back(self, lease: Lease, parked: str = "") -> None:
@@ -237,10 +240,10 @@ class Worker:
             self._spawn(self._beat(attempt))
 
     async def _keep_beating(self) -> None:
+        """All leases at once: one after another, a queue that is slow would let the last ones expire."""
         while True:
             await self._announce()
-            for attempt in list(self._attempts.values()):
-                await self._beat(attempt)
+            await asyncio.gather(*map(self._beat, self._attempts.values()))
             await asyncio.sleep(HEARTBEAT_S)
 
     async def _beat(self, attempt: Attempt) -> None:
@@ -249,7 +252,7 @@ class Worker:
         except QueueUnavailableError:
             return  # the log of outcomes judges in the end, so work goes on
         if verdict is Verdict.LOST and not attempt.lost:
-            attempt.lost = True
+            attempt.lose()
             if self._device is not None:
                 self._device.abort(attempt.lease.token)
 
@@ -272,7 +275,13 @@ class Worker:
         except QueueUnavailableError as error:
             log.warning("the queue does not hear this worker: %s", error)
 
-    def _spawn(self, work: Coroutine[None, None, None]) -> None:
+    def _spawn(self, work: Coroutine[None, None, None]) -> asyncio.Task[None]:
         task = asyncio.create_task(work)
         self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
+        task.add_done_callback(self._ended)
+        return task
+
+    def _ended(self, task: asyncio.Task[None]) -> None:
+        self._tasks.discard(task)
+        if not task.cancelled() and (error := task.exception()) is not None:
+            log.error("an attempt broke off; its task is run again once the lease has expired", exc_info=error)

@@ -8,6 +8,7 @@ import uuid
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
+import hypothesis
 import pytest
 
 import models
@@ -18,6 +19,10 @@ from tests.tools import alone
 
 # Before anybody imports torch: threads that spin while they wait slow a busy machine down several times over.
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+
+# How long an example takes says only how busy the machine is.
+hypothesis.settings.register_profile("hua", deadline=None)
+hypothesis.settings.load_profile("hua")
 
 
 def pytest_collection_finish(session: pytest.Session) -> None:

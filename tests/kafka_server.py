@@ -7,11 +7,10 @@ import shutil
 import signal
 import socket
 import subprocess
-import time
 import uuid
 from pathlib import Path
 
-from tests.tools import TOOLS, alone, free_ports, installed
+from tests.tools import TOOLS, alone, free_ports, hold_still, installed, until_it_answers
 
 VERSION = "4.1.1"
 JARS = TOOLS / f"kafka-{VERSION}"
@@ -91,12 +90,7 @@ class KafkaServer:
         with (self.folder / "log").open("a") as lines:
             command = _java("kafka.Kafka", str(self._properties))
             self._process = subprocess.Popen(command, stdout=lines, stderr=lines)
-        deadline = time.monotonic() + START_S
-        while not self._answers():
-            log = (self.folder / "log").read_text()
-            assert self._process.poll() is None, f"Kafka ended at once: {log}"
-            assert time.monotonic() < deadline, f"Kafka does not answer: {log}"
-            time.sleep(0.05)
+        until_it_answers("Kafka", self._process, self._answers, START_S, self.folder / "log")
 
     def stop(self) -> None:
         self._process.kill()
@@ -104,7 +98,7 @@ class KafkaServer:
 
     def pause(self) -> None:
         """It still holds its connections, and answers nothing."""
-        self._process.send_signal(signal.SIGSTOP)
+        hold_still(self._process)
 
     def resume(self) -> None:
         self._process.send_signal(signal.SIGCONT)

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import subprocess
 import tempfile
-import time
 from pathlib import Path
 
 import redis
 
-from tests.tools import free_port, installed
+from tests.tools import free_port, installed, until_it_answers
 
 START_S = 10
 
@@ -30,11 +29,7 @@ class RedisServer:
         options += ["--dir", str(self.folder), "--rdb-del-sync-files", "yes"]
         command = [executable(), *options, "--maxmemory-policy", "noeviction", *more]
         self._process = subprocess.Popen(command, stdout=subprocess.DEVNULL)
-        deadline = time.monotonic() + START_S
-        while not self._answers():
-            assert self._process.poll() is None, "redis-server ended at once; run it by hand to see why"
-            assert time.monotonic() < deadline, "redis-server does not answer"
-            time.sleep(0.02)
+        until_it_answers("redis-server", self._process, self._answers, START_S)
 
     def stop(self) -> None:
         self._process.kill()

@@ -6,12 +6,11 @@ import os
 import shutil
 import signal
 import subprocess
-import time
 from pathlib import Path
 
 import httpx
 
-from tests.tools import TOOLS, alone, free_port, installed
+from tests.tools import TOOLS, alone, free_port, hold_still, installed, until_it_answers
 
 VERSION = "v1.8.0"
 MODULE = f"github.com/versity/versitygw/cmd/versitygw@{VERSION}"
@@ -42,11 +41,7 @@ class S3Server:
         store = ["posix", "--sidecar", str(self._folder / "metadata"), str(self._folder / "buckets")]
         command = [executable(), *options, *store]
         self._process = subprocess.Popen(command, env=os.environ | secrets, stdout=subprocess.DEVNULL)
-        deadline = time.monotonic() + START_S
-        while not self._answers():
-            assert self._process.poll() is None, "versitygw ended at once; run it by hand to see why"
-            assert time.monotonic() < deadline, "versitygw does not answer"
-            time.sleep(0.02)
+        until_it_answers("versitygw", self._process, self._answers, START_S)
 
     def stop(self) -> None:
         self._process.send_signal(signal.SIGCONT)
@@ -55,7 +50,7 @@ class S3Server:
 
     def pause(self) -> None:
         """From now on it takes connections and says nothing."""
-        self._process.send_signal(signal.SIGSTOP)
+        hold_still(self._process)
 
     def resume(self) -> None:
         self._process.send_signal(signal.SIGCONT)

@@ -6,11 +6,13 @@ import contextlib
 import fcntl
 import os
 import shutil
+import signal
 import socket
 import subprocess
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 TOOLS = Path.home() / ".cache" / "hua-test"
 
@@ -50,8 +52,29 @@ def free_ports(count: int) -> list[int]:
     return ports
 
 
+def until_it_answers(
+    name: str, process: subprocess.Popen[bytes], answers: Callable[[], bool], within_s: float, log: Path | None = None
+) -> None:
+    """Waits for a server that was just started; one that fails is told of with its `log`, if it keeps one."""
+
+    def hint() -> str:
+        return log.read_text() if log else "run it by hand to see why"
+
+    deadline = time.monotonic() + within_s
+    while not answers():
+        assert process.poll() is None, f"{name} ended at once: {hint()}"
+        assert time.monotonic() < deadline, f"{name} does not answer: {hint()}"
+        time.sleep(0.02)
+
+
 def until(true: Callable[[], bool], within_s: float = 60) -> None:
     deadline = time.monotonic() + within_s
     while not true():
         assert time.monotonic() < deadline, "waited in vain"
         time.sleep(0.02)
+
+
+def hold_still(child: subprocess.Popen[Any]) -> None:
+    """Returns once all its threads stand still: one that runs on another core meanwhile may yet answer."""
+    child.send_signal(signal.SIGSTOP)
+    os.waitid(os.P_PID, child.pid, os.WSTOPPED)

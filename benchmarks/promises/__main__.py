@@ -59,6 +59,9 @@ PROMISES = {
         "all delivered after; p95 at other hosts ≤ 1.1 × as without",
         callbacks.isolation,
     ),
+    "R9": Promise(
+        "a role kills itself at each of fifteen named steps, 20 times", "0 lost, 0 twice", chaos.crash_points
+    ),
     "R10": Promise("10 tasks that kill every device, 200 that do not", "poison ≤ 3 runs; 200 of 200", chaos.poison),
     "R11": Promise(
         "SIGTERM to each worker in turn, 20 times", "0 lost, 0 attempts burned, exit < grace", workers.drain

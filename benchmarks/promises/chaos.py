@@ -13,6 +13,7 @@ from tests.chaos.clients import FINAL
 from tests.chaos.faults import Counts
 from tests.chaos.history import Event, History
 from tests.chaos.run import Plan, Verdict, carry_out
+from tests.chaos.toll import tolls
 
 PLAN = Plan(seed=1, tasks=300, horizon_s=90, counts=Counts(), workers=6, failing=0.1, patience_s=120)
 MOST_RUNS, MOST_STALL_S, RECOVERED_S, MOST_POISON_RUNS = 1.25, 15.0, 60.0, 3
@@ -49,6 +50,19 @@ async def redis_lost(scale: float) -> Figure:
     return Figure(
         f"{_told(verdict)}; a task was begun at most {recovered_s:.1f} s after Redis was back",
         not verdict.broken and recovered_s <= RECOVERED_S,
+    )
+
+
+async def crash_points(scale: float) -> Figure:
+    rounds = _of(20, scale)
+    verdict = await _run(replace(PLAN, tasks=0, rounds=rounds, workers=3))
+    *points, whole = tolls(verdict.history, verdict.broken)
+    least, most = (choose(each.reached for each in points) for choose in (min, max))
+    return Figure(
+        f"{verdict.numbers['tasks']} tasks, {whole.reached} crashes, {least} to {most} at each of {len(points)} steps, "
+        f"{whole.under_way / max(whole.reached, 1):.0f} tasks under way at each: {whole.lost} lost, "
+        f"{whole.twice} with two results or charges, {whole.other} broken else",
+        not verdict.broken and least >= rounds,
     )
 
 

@@ -156,7 +156,8 @@ async def trial(
         house.given |= settings
         try:
             await asyncio.to_thread(house.start, workers, controllers)
-            limits = httpx.Limits(max_connections=1000, max_keepalive_connections=64)
+            # A connection for each request: idle ones are looked through at every event, which took half of both cores.
+            limits = httpx.Limits(max_connections=1000, max_keepalive_connections=0)
             async with (
                 httpx.AsyncClient(base_url=house.url, timeout=60, trust_env=False, limits=limits) as http,
                 redis.Redis.from_url(house.redis.url) as queue,

@@ -14,9 +14,10 @@ from pipelines.references import image_fields
 from server.api.envelope import ACCEPTED, Envelope, SentWishes, accept, typed_envelope
 from server.api.errors import documented
 from server.api.given import GivenServices, Submitter
+from server.api.keyed import KeyedRoute
 from server.api.replies import TaskReply
 
-router = APIRouter(prefix="/v1/pipelines", tags=["pipelines"])
+router = APIRouter(prefix="/v1/pipelines", tags=["pipelines"], route_class=KeyedRoute)
 
 
 class PipelineReply(BaseModel):

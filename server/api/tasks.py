@@ -11,6 +11,7 @@ from pydantic import BaseModel
 from server.api.envelope import ACCEPTED, SentWishes, TaskEnvelope, accept
 from server.api.errors import documented
 from server.api.given import GivenServices, NamedRecord, Reader, RecordToChange, Submitter
+from server.api.keyed import KeyedRoute
 from server.api.replies import TaskReply, task_reply
 from server.queue import View
 from server.record import Record, UnknownTaskError, cancel, complete
@@ -20,7 +21,7 @@ from server.task import Status
 
 CANCEL_WAIT_S = 2.0
 
-router = APIRouter(prefix="/v1/tasks", tags=["tasks"])
+router = APIRouter(prefix="/v1/tasks", tags=["tasks"], route_class=KeyedRoute)
 
 
 class TaskPage(BaseModel):

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import logging
 import sqlite3
+import time
 from collections.abc import AsyncIterator, Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
@@ -20,6 +22,7 @@ from server.broker.record import parsed
 from server.task import Outcome, Task
 from server.usage import Usage
 
+log = logging.getLogger(__name__)
 M = TypeVar("M", bound=BaseModel)
 T = TypeVar("T")
 
@@ -28,6 +31,7 @@ POLL_S = 0.2
 """How soon a record that another process wrote is noticed; one of our own is noticed at once."""
 PATIENCE_S = 5.0
 PAGE = 256
+PRUNE_EVERY_S = 600.0
 
 
 class SQLiteBroker:
@@ -42,6 +46,7 @@ class SQLiteBroker:
             path.parent.mkdir(parents=True, exist_ok=True)
             self._writer, self._reader = LogFile(path, patience_s), LogFile(path, patience_s)
             self._writer.prune()
+        self._pruned_at = time.monotonic()
         self._writer_thread = ThreadPoolExecutor(1, "broker-writes")
         self._reader_thread = ThreadPoolExecutor(1, "broker-reads")
         self._waiting: list[tuple[Append | Commit, asyncio.Future[None]]] = []
@@ -108,6 +113,17 @@ class SQLiteBroker:
                     done.set_result(None)
                 else:
                     done.set_exception(failure)
+            await self._prune_now_and_then()
+
+    async def _prune_now_and_then(self) -> None:
+        """A server that runs for months would else fill the disk."""
+        if time.monotonic() - self._pruned_at < PRUNE_EVERY_S:
+            return
+        self._pruned_at = time.monotonic()
+        try:
+            await self._call(self._writer_thread, self._writer.prune)
+        except BrokerUnavailableError as error:
+            log.warning("old records stay for now: %s", error)
 
     # --- reading
 

@@ -1,6 +1,7 @@
 """Delivers callbacks: signed, retried for three days, the same bytes at every try.
 
-What is still to be delivered lies in the bucket, with the tries it has had; the queue only knows when each falls due.
+What is still to be delivered lies in the bucket; the queue knows when each falls due, and the tries it has had. A queue
+that forgot them hears from the bucket of those before the last long pause, so some of the first may be made again.
 A callback may arrive twice (we die between its 2xx and writing that down), but never in two versions, and always with
 the same `webhook-id`.
 """
@@ -13,6 +14,7 @@ import random
 import time
 from collections.abc import Callable
 from dataclasses import replace
+from operator import attrgetter
 
 from pydantic import TypeAdapter
 
@@ -44,6 +46,10 @@ IN_LINE_S = 20.0
 CROWDED_S = 20.0
 POLL_S = 0.2
 
+WRITTEN_FROM_S = 60.0
+"""A pause that is shorter is not written into the bucket: should the queue forget it, the callback is due at once."""
+TRIED_KEPT = 1024
+
 SAVED = TypeAdapter(DueCallback)
 
 
@@ -68,6 +74,9 @@ class Callbacks:
         self._clock = clock
         self._poll_s = poll_s
         self._in_hand: set[str] = set()
+        self._tried: dict[DueCallback, Manifest] = {}
+        """Of callbacks that are to be tried again; what the queue says of one must still be true of it word for word,
+        or the bucket is asked."""
         self._lines = Lines(AT_ONCE, IN_LINE, IN_LINE_S)
         self._queue_answers = True
 
@@ -96,7 +105,7 @@ class Callbacks:
         """Keeps the trouble of one callback from the others; one that is left alone falls due again in a minute."""
         try:
             with about(task=due.task_id):
-                await self._deliver(due.task_id)
+                await self._deliver(due)
         except (BucketUnavailableError, QueueUnavailableError) as error:
             log.warning("the callback of task %s stays due: %s", due.task_id, error)
         except Exception:
@@ -104,21 +113,24 @@ class Callbacks:
         finally:
             self._in_hand.discard(due.task_id)
 
-    async def _deliver(self, task_id: str) -> None:
-        saved = await self._bucket.get(callback_key(task_id))
-        if saved is None:  # delivered before, only the queue did not hear of it
-            return await self._queue.drop_callback(task_id)
-        manifest = await self._bucket.manifest(task_id)
+    async def _deliver(self, due: DueCallback) -> None:
+        manifest = self._tried.pop(due, None)
+        if manifest is None:
+            saved = await self._bucket.get(callback_key(due.task_id))
+            if saved is None:  # delivered before, only the queue did not hear of it
+                return await self._queue.drop_callback(due.task_id)
+            due = max(due, SAVED.validate_json(saved), key=attrgetter("tries"))
+            manifest = await self._bucket.manifest(due.task_id)
         if manifest is None or manifest.task.callback is None:
             return None  # about to be settled
-        due, url = SAVED.validate_json(saved), manifest.task.callback.url
+        url = manifest.task.callback.url
         try:
             async with self._lines.at(url.partition("//")[2].partition("/")[0]):
                 reply, news = await self._post(manifest, url)
         except CrowdedError:
             pause_s = CROWDED_S * random.uniform(0.5, 1.5)
-            return await self._queue.add_callback(replace(due, due_at=self._clock() + pause_s))
-        return await self._conclude(replace(due, tries=due.tries + 1), reply, news)
+            return await self._again(replace(due, due_at=self._clock() + pause_s), manifest)
+        return await self._conclude(replace(due, tries=due.tries + 1), manifest, reply, news)
 
     async def _post(self, manifest: Manifest, url: str) -> tuple[Reply, str]:
         """One try: the reply (status 0 if there was none), and what to say of it."""
@@ -137,7 +149,7 @@ class Callbacks:
             here.say(status=reply.status)
         return reply, f"it answered {reply.status}"
 
-    async def _conclude(self, tried: DueCallback, reply: Reply, news: str) -> None:
+    async def _conclude(self, tried: DueCallback, manifest: Manifest, reply: Reply, news: str) -> None:
         """Writes down in the bucket first what the try came to, then in the queue."""
         if 200 <= reply.status < 300:
             CALLBACK_TRIES.labels("delivered").inc()
@@ -149,9 +161,17 @@ class Callbacks:
             await self._forget(tried.task_id)
         else:
             CALLBACK_TRIES.labels("again").inc()
-            again = replace(tried, due_at=self._clock() + pause_after(tried.tries, reply))
-            await self._bucket.put(callback_key(tried.task_id), SAVED.dump_json(again))
-            await self._queue.add_callback(again)
+            pause_s = pause_after(tried.tries, reply)
+            again = replace(tried, due_at=self._clock() + pause_s)
+            if pause_s >= WRITTEN_FROM_S:
+                await self._bucket.put(callback_key(tried.task_id), SAVED.dump_json(again))
+            await self._again(again, manifest)
+
+    async def _again(self, due: DueCallback, manifest: Manifest) -> None:
+        self._tried[due] = manifest
+        if len(self._tried) > TRIED_KEPT:
+            del self._tried[next(iter(self._tried))]
+        await self._queue.add_callback(due)
 
     async def _forget(self, task_id: str) -> None:
         await self._bucket.delete([callback_key(task_id)])

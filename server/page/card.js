@@ -20,6 +20,7 @@ export class Card {
     gallery[where](this.element);
     if (FINAL.includes(this.task.status)) this.finish(this.task);
     else this.live();
+    if (where === "prepend") this.element.scrollIntoView({ block: "nearest", behavior: "smooth" });
   }
 
   async live() {

@@ -2,7 +2,10 @@
 import { ask } from "./client.js";
 
 const OFTEN = ["negative_prompt", "model", "w", "h", "num_steps", "guidance_scale", "sampler", "seed", "num_samples", "fidelity"];
-const WORDS = { w: "width", h: "height", num_steps: "steps", guidance_scale: "guidance", num_samples: "images", url: "image" };
+const WORDS = {
+  w: "width", h: "height", num_steps: "steps", guidance_scale: "guidance", num_samples: "images",
+  url: "image", url2: "second image", mask_url: "mask", hint_url: "hint", bg_url: "ground",
+};
 const ELSEWHERE = ["text", "callback_url"];
 
 export function fields(pipeline, models) {
@@ -15,9 +18,11 @@ export function fields(pipeline, models) {
   }
   followSide(made, fitting(pipeline, models));
   const images = pipeline.images.map((name) => labelled(name, properties[name], fileInput(required.includes(name))));
-  const often = OFTEN.filter((name) => made.has(name)).map((name) => made.get(name));
-  const seldom = [...made].filter(([name]) => !OFTEN.includes(name)).map(([, field]) => field);
-  return { often, seldom, images };
+  const needed = [...made.keys()].filter((name) => required.includes(name) && !OFTEN.includes(name));
+  const first = [...OFTEN.filter((name) => made.has(name)), ...needed];
+  const often = first.map((name) => made.get(name));
+  const seldom = [...made].filter(([name]) => !first.includes(name)).map(([, field]) => field);
+  return { often, seldom, images, asks: required.some((name) => made.has(name)) };
 }
 
 const fitting = (pipeline, models) => models.filter(({ family }) => pipeline.families.includes(family));
@@ -106,7 +111,7 @@ function modelChoice(models) {
 
 function choice(options, chosen) {
   const select = document.createElement("select");
-  select.append(new Option(chosen === undefined ? "default" : `default (${chosen})`, ""), ...options);
+  select.append(new Option(chosen == null ? "default" : `default (${chosen})`, ""), ...options);
   return select;
 }
 

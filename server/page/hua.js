@@ -16,10 +16,11 @@ function chosen() {
 }
 
 function showFields() {
-  const { often, seldom, images } = fields(chosen(), models);
+  const { often, seldom, images, asks } = fields(chosen(), models);
   byId("often").replaceChildren(...often);
   byId("seldom").replaceChildren(...seldom);
   byId("pictures-in").replaceChildren(...images);
+  if (asks) document.querySelector("#wish details").open = true;
   for (const part of document.querySelectorAll("#text, [for=text]")) part.hidden = !takesText();
   byId("text").required = chosen().params.required?.includes("text") ?? false;
 }

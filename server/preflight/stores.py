@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import ssl
 import time
 import uuid
 from collections.abc import AsyncIterator, Iterator
@@ -124,7 +125,7 @@ async def _bucket(settings: Settings, bucket: Bucket) -> AsyncIterator[Finding]:
         found = sorted(key for key, _ in await bucket.keys(folder))
         yield _same("bucket list", found == keys, f"{len(found)} of {len(keys)} objects")
         if settings.s3_public_endpoint:
-            yield await _public(await bucket.link(keys[0], LINK_S), image)
+            yield await _public(settings, await bucket.link(keys[0], LINK_S), image)
         else:
             yield Finding(
                 "bucket link", "skipped", "HUA_S3_PUBLIC_ENDPOINT is not set: images are passed on by the api"
@@ -149,13 +150,23 @@ def _same(check: str, good: bool, what: str) -> Finding:
     return Finding(check, "ok", what) if good else Finding(check, "fail", f"{what}: not as it was written", advice)
 
 
-async def _public(link: str | None, image: bytes) -> Finding:
+def _tls(settings: Settings) -> ssl.SSLContext:
+    """Trusts whom the bucket trusts."""
+    context = ssl.create_default_context()
+    if settings.s3_ca is not None:
+        context.load_verify_locations(settings.s3_ca)
+    if not settings.s3_verify_tls:
+        context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
+    return context
+
+
+async def _public(settings: Settings, link: str | None, image: bytes) -> Finding:
     """As a client would, from here."""
     assert link is not None, "there is a public endpoint; this is a bug"  # noqa: S101
     host = httpx.URL(link).host
     advice = "HUA_S3_PUBLIC_ENDPOINT must be the address that clients use, and no proxy on the way may change Host"
     try:
-        async with httpx.AsyncClient(trust_env=False, timeout=10) as http:
+        async with httpx.AsyncClient(trust_env=False, timeout=10, verify=_tls(settings)) as http:
             reply = await http.get(link)
     except httpx.TransportError as error:
         return Finding("bucket link", "warn", f"{host} cannot be reached from here: {error}", advice)
@@ -167,7 +178,7 @@ async def _public(link: str | None, image: bytes) -> Finding:
 async def _s3_clock(settings: Settings) -> Finding:
     endpoint = settings.s3_endpoint or f"https://s3.{settings.s3_region}.amazonaws.com"
     try:
-        async with httpx.AsyncClient(trust_env=False, timeout=10, verify=settings.s3_ca is None) as http:
+        async with httpx.AsyncClient(trust_env=False, timeout=10, verify=_tls(settings)) as http:
             told = (await http.get(endpoint)).headers.get("date")
     except httpx.TransportError as error:
         return Finding("bucket clock", "skipped", f"{endpoint} does not tell the time: {error}")

@@ -219,8 +219,11 @@ class Queue(Protocol):
     async def unfinished(self) -> list[str]:
         """The ids of all tasks that have not ended, as far as it knows."""
 
-    async def ingest(self, task: Task) -> None:
-        """Makes a task from the log ready to be leased. Idempotent; does nothing for a settled one."""
+    async def ingest(self, task: Task) -> int | None:
+        """Makes a task from the log ready to be leased. Idempotent; does nothing for a settled one.
+
+        Answers its position, or None if it waits no more, or while the logs are read: then `find` knows more.
+        """
 
     async def settle(self, manifest: Manifest) -> None:
         """The task has ended: frees the slot, ends any lease, wakes watchers. Idempotent."""

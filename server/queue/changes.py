@@ -10,6 +10,7 @@ from redis.asyncio import Redis
 from redis.exceptions import RedisError
 
 from server.queue.cancel import heeding_cancel
+from server.queue.connection import ANSWER_S
 
 PAUSE_S = 1.0
 
@@ -29,7 +30,8 @@ class Changes:
         channel, event = f"{self._prefix}:{task_id}", asyncio.Event()
         self._watchers.setdefault(channel, set()).add(event)
         try:
-            await self._pubsub.subscribe(channel)
+            async with asyncio.timeout(ANSWER_S):
+                await self._pubsub.subscribe(channel)
             if self._listening is None:
                 self._listening = asyncio.create_task(self._listen())
             yield event
@@ -38,13 +40,15 @@ class Changes:
             if not self._watchers[channel]:
                 del self._watchers[channel]
                 with contextlib.suppress(RedisError, OSError):
-                    await self._pubsub.unsubscribe(channel)
+                    async with asyncio.timeout(ANSWER_S):
+                        await self._pubsub.unsubscribe(channel)
 
     async def _listen(self) -> None:
         while True:
             try:
                 with heeding_cancel():
-                    message = await self._pubsub.get_message(timeout=PAUSE_S)
+                    async with asyncio.timeout(ANSWER_S):
+                        message = await self._pubsub.get_message(timeout=PAUSE_S)
             except (RedisError, OSError):
                 await asyncio.sleep(PAUSE_S)
                 continue

@@ -77,11 +77,12 @@ def owner_of(slots: Any, asked: str) -> Host | None:
     return None
 
 
-def owner_pool(nodes: Nodes, **options: Any) -> SentinelConnectionPool:
-    """Connections to the node that has our slot: the library's own for Sentinel, which ask before each that is new."""
+def owner_pool(nodes: Nodes, asking: dict[str, Any], **options: Any) -> SentinelConnectionPool:
+    """Connections to the node that has our slot: the library's own for Sentinel, which ask before each that is new;
+    `asking` are the options of those that are made to ask."""
     kind = _SafeConnection if nodes.redis["ssl"] else _Connection
     plain = {name: value for name, value in nodes.redis.items() if name != "ssl"}
-    guide = _Guide(nodes, **options)
+    guide = _Guide(nodes, **options | asking)
     return SentinelConnectionPool("", guide, connection_class=kind, **plain, **options)  # type: ignore[no-untyped-call]
 
 

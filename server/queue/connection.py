@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import logging
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -42,6 +43,8 @@ TIMES: dict[str, Any] = {
     "socket_connect_timeout": CONNECT_S,
     "socket_keepalive": True,
 }
+SHORT: dict[str, Any] = {**TIMES, "socket_timeout": 1.0, "socket_connect_timeout": 1.0}
+"""For who is only asked for the way: if the first is away, there must be time for the others."""
 
 NO_PRIMARY = "see that the Sentinels run and watch a service of this name"
 ADVICE: tuple[tuple[type[Exception], str], ...] = (
@@ -61,12 +64,13 @@ ADVICE: tuple[tuple[type[Exception], str], ...] = (
 
 def connect(url: str) -> Redis:
     """Nothing is sent yet. A command is never sent twice: a slot taken twice would look like a task known already."""
-    once: dict[str, Any] = {"retry": Retry(NoBackoff(), 0), "protocol": 2, **TIMES}
+    # `answering` bounds what is asked; the library's own bound makes a task of each command on Python 3.11.
+    once: dict[str, Any] = {"retry": Retry(NoBackoff(), 0), "protocol": 2, **TIMES, "socket_timeout": None}
     if nodes := Nodes.of(url):
-        return Redis.from_pool(owner_pool(nodes, **once))
+        return Redis.from_pool(owner_pool(nodes, SHORT, **once))
     if sentinels := Sentinels.of(url):
         asked: Any = Sentinel(  # type: ignore[no-untyped-call]
-            sentinels.hosts, sentinel_kwargs=TIMES | sentinels.own, **sentinels.redis, **once
+            sentinels.hosts, sentinel_kwargs=SHORT | sentinels.own, **sentinels.redis, **once
         )
         client: Redis = asked.master_for(sentinels.service)
         return client
@@ -132,8 +136,19 @@ def client(url: str) -> Iterator[redis.Redis]:
         yield clients[0]
 
 
+@contextlib.asynccontextmanager
+async def answering(url: str) -> AsyncIterator[None]:
+    """Raises QueueUnavailableError for any trouble with Redis, and if it does not answer in time."""
+    with spoken_plainly(url):
+        try:
+            async with asyncio.timeout(ANSWER_S):
+                yield
+        except TimeoutError:
+            raise TimeoutError(f"no answer for {ANSWER_S:g} s") from None
+
+
 @contextlib.contextmanager
-def answering(url: str) -> Iterator[None]:
+def spoken_plainly(url: str) -> Iterator[None]:
     """Raises QueueUnavailableError for any trouble with Redis."""
     try:
         with heeding_cancel():

@@ -1,12 +1,15 @@
 -- Makes a task from the log ready to be leased; does nothing if it was ready before.
 -- KEYS  the root of all keys
 -- ARGV  id, tenant, class, model, cost, weight, created_at, body
+-- Answers its position; nothing if it waits no more, or while the logs are read.
 
 local id = ARGV[1]
 if redis.call('EXISTS', key('task', id)) == 0 then begin(unpack(ARGV, 1, 8)) end
 local task = read(id)
-if task.state ~= 'admitted' then return end
-redis.call('ZREM', key('reserved'), id)
-redis.call('HSET', key('task', id), 'state', 'waiting', 'since', now())
-join_line(task)
-changed(id)
+if task.state == 'admitted' then
+  redis.call('ZREM', key('reserved'), id)
+  redis.call('HSET', key('task', id), 'state', 'waiting', 'since', now())
+  join_line(task)
+  changed(id)
+end
+return (task.state == 'admitted' or task.state == 'waiting') and opened() and position(task)

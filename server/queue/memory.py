@@ -136,13 +136,14 @@ class MemoryQueue:
     async def unfinished(self) -> list[str]:
         return [live.task.id for live in self._unfinished]
 
-    async def ingest(self, task: Task) -> None:
+    async def ingest(self, task: Task) -> int | None:
         if task.id in self._ended:
-            return
+            return None
         live = self._unfinished.get(task.id) or self._unfinished.begin(task)
         if not live.ingested:
             live.ingested = True
             self._wait(live)
+        return (self._view(live).position or None) if self._open else None
 
     async def settle(self, manifest: Manifest) -> None:
         view = View.settled(manifest)

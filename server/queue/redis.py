@@ -29,7 +29,7 @@ from server.queue import (
     WorkerView,
 )
 from server.queue.changes import Changes
-from server.queue.connection import answering, check, connect, disconnect
+from server.queue.connection import answering, check, connect, disconnect, spoken_plainly
 from server.queue.deaths import place_of
 from server.queue.due import HIDDEN_S
 from server.queue.live import POSITION_S
@@ -55,7 +55,7 @@ class RedisQueue:
         self._reading = ""
 
     async def time(self) -> float:
-        with answering(self._url):
+        async with answering(self._url):
             seconds, micros = await self._redis.time()
         return float(seconds) + micros / 1e6
 
@@ -85,7 +85,7 @@ class RedisQueue:
         return view(reply) if reply else None
 
     async def complete(self) -> bool:
-        with answering(self._url):
+        async with answering(self._url):
             opened = await self._redis.get(f"{ROOT}:open")
             return opened == (await self._run_of_redis()).encode()
 
@@ -96,7 +96,7 @@ class RedisQueue:
 
     async def watch(self, task_id: str) -> AsyncIterator[View]:
         shown = None
-        with answering(self._url):
+        with spoken_plainly(self._url):
             async with self._changes.of(task_id) as change:
                 while True:
                     change.clear()
@@ -125,34 +125,34 @@ class RedisQueue:
 
     async def begin(self) -> None:
         self._reading = uuid.uuid4().hex
-        with answering(self._url):
+        async with answering(self._url):
             await self._run("begin", await self._run_of_redis(), self._reading)
 
     async def unfinished(self) -> list[str]:
-        with answering(self._url):
+        async with answering(self._url):
             ids: set[Any] = await self._redis.smembers(f"{ROOT}:unfinished")
         return [task_id.decode() for task_id in ids]
 
-    async def ingest(self, task: Task) -> None:
-        await self._run("ingest", *packed_task(task))
+    async def ingest(self, task: Task) -> int | None:
+        position: int | None = await self._run("ingest", *packed_task(task))
+        return position
 
     async def settle(self, manifest: Manifest) -> None:
         task = manifest.task
         await self._run("settle", task.id, task.tenant, task.created_at, self._ended_kept, *packed_end(manifest))
 
     async def open(self) -> None:
-        with answering(self._url):
+        async with answering(self._url):
             await self._run("open", await self._run_of_redis(), self._reading)
 
     async def expired(self) -> list[Lease]:
         return [lost_lease(reply) for reply in await self._run("expired", uuid.uuid4().hex)]
 
     async def add_callback(self, callback: DueCallback) -> None:
-        with answering(self._url):
-            async with self._redis.pipeline() as together:
-                together.zadd(f"{ROOT}:callbacks", {callback.task_id: callback.due_at})
-                together.hset(f"{ROOT}:tries", callback.task_id, str(callback.tries))
-                await together.execute()
+        async with answering(self._url), self._redis.pipeline() as together:
+            together.zadd(f"{ROOT}:callbacks", {callback.task_id: callback.due_at})
+            together.hset(f"{ROOT}:tries", callback.task_id, str(callback.tries))
+            await together.execute()
 
     async def next_callbacks(self, now: float, count: int) -> list[DueCallback]:
         taken = await self._run("callbacks", now, count, now + HIDDEN_S)
@@ -160,11 +160,10 @@ class RedisQueue:
         return [DueCallback(task_id.decode(), float(due_at), int(tries)) for task_id, due_at, tries in each]
 
     async def drop_callback(self, task_id: str) -> None:
-        with answering(self._url):
-            async with self._redis.pipeline() as together:
-                together.zrem(f"{ROOT}:callbacks", task_id)
-                together.hdel(f"{ROOT}:tries", task_id)
-                await together.execute()
+        async with answering(self._url), self._redis.pipeline() as together:
+            together.zrem(f"{ROOT}:callbacks", task_id)
+            together.hdel(f"{ROOT}:tries", task_id)
+            await together.execute()
 
     # --- worker
 
@@ -183,7 +182,7 @@ class RedisQueue:
             if given:
                 await asyncio.sleep(min(given, left_s))
                 continue
-            with answering(self._url):
+            async with answering(self._url):
                 await self._redis.blpop([f"{ROOT}:wake"], timeout=min(max(left_s, 0.01), WAKE_S))
 
     async def _lease_now(self, worker: str, resident: Sequence[str]) -> Lease | float:
@@ -221,7 +220,7 @@ class RedisQueue:
     # --- Redis
 
     async def _run(self, verb: str, *arguments: Argument) -> Any:
-        with answering(self._url):
+        async with answering(self._url):
             return await self._scripts.run(verb, arguments)
 
     async def _run_of_redis(self) -> str:

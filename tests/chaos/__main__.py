@@ -15,8 +15,10 @@ from pathlib import Path
 
 from tests.chaos.crash import POINTS
 from tests.chaos.faults import Counts
-from tests.chaos.mutants import MUTANTS, plan
+from tests.chaos.mutants import MUTANTS
 from tests.chaos.run import Plan, Verdict, carry_out
+from tests.chaos.toll import tolls
+from tests.chaos.trials import trials, until_caught
 
 LONG = Counts(
     worker_kills=100,
@@ -36,41 +38,41 @@ LONG = Counts(
     network_cuts=6,
     clock_jumps=20,
 )
-EACH_POINT = 20
+EACH_POINT, PATIENCE_S = 20, 180.0
 INVARIANTS = ("I1", "I2", "I3", "I4", "I6", "I7", "I8", "I11", "I13", "I16", "I18")
 
 
 def main() -> None:
     arguments = _parser().parse_args()
+    sys.stdout.reconfigure(line_buffering=True)  # one run may take minutes
     say = sys.stdout.write
     if arguments.mutants is not None:
-        escaped = [name for name in arguments.mutants or MUTANTS if not _caught(name)]
-        sys.exit(f"not caught: {', '.join(escaped)}" if escaped else None)
-    counts = Counts(**{name: getattr(arguments, name) for name in Counts.names()})
-    if arguments.crash_points:
-        counts = Counts(crashes=arguments.crash_points * len(POINTS))
-    one = Plan(
-        seed=arguments.seed,
-        tasks=arguments.tasks,
-        horizon_s=arguments.seconds,
-        counts=counts,
-        workers=arguments.workers,
-        poison=arguments.poison,
-        patience_s=180,
-    )
+        wrong = [name for name in arguments.mutants or MUTANTS if not _judged_well(name, arguments.times)]
+        sys.exit(f"not judged as they should be: {', '.join(wrong)}" if wrong else None)
+    one = _planned(arguments)
     say(f"seed {one.seed}: --seed {one.seed} with the same counts plans the same faults\n")
     verdict = carry_out(one, Path(tempfile.mkdtemp(prefix="hua-chaos-")))
     arguments.out.parent.mkdir(parents=True, exist_ok=True)
     verdict.save(arguments.out)
+    say(points_table(verdict) if one.rounds else "")
     say(table(verdict))
     if verdict.broken:
         sys.exit(str(verdict))
 
 
+def _planned(given: argparse.Namespace) -> Plan:
+    if given.crash_points:
+        return Plan(given.seed, 0, 0.0, Counts(), given.workers, patience_s=PATIENCE_S, rounds=given.crash_points)
+    counts = Counts(**{name: getattr(given, name) for name in Counts.names()})
+    return Plan(
+        given.seed, given.tasks, given.seconds, counts, given.workers, poison=given.poison, patience_s=PATIENCE_S
+    )
+
+
 def table(verdict: Verdict) -> str:
     """As benchmarks/results has it."""
     faults = dataclasses.asdict(verdict.plan.counts)
-    rows = {name.replace("_", " "): count for name, count in faults.items()}
+    rows = {name.replace("_", " "): count for name, count in faults.items() if not verdict.plan.rounds}
     broken = {name: sum(one.invariant == name for one in verdict.broken) for name in INVARIANTS}
     numbers = {
         name: ", ".join(f"{count} {each}" for each, count in number.items()) if isinstance(number, dict) else number
@@ -81,20 +83,30 @@ def table(verdict: Verdict) -> str:
     return "\n".join(
         "\n".join([f"| {title} | |", "|---|---|", *(f"| {name} | {value} |" for name, value in section.items()), ""])
         for title, section in sections.items()
+        if section
     )
 
 
-def _caught(name: str) -> bool:
-    """Whether the checker accuses this version, and not Hua as it is under the same faults."""
-    wrong = plan(name, seed=1)
-    found, unjustly = (_accused(each) for each in (wrong, dataclasses.replace(wrong, mutant="")))
-    sys.stdout.write(f"{name}: {MUTANTS[name].caught} in {found}; the right version: {unjustly}\n")
-    return MUTANTS[name].caught in found and not unjustly
+def points_table(verdict: Verdict) -> str:
+    """What crashes at each point cost, as benchmarks/results has it."""
+    rows = [
+        f"| {each.point} {POINTS.get(each.point, '')} | {each.reached} | {each.under_way} | "
+        f"{each.lost} | {each.twice} | {each.other} |"
+        for each in tolls(verdict.history, verdict.broken)
+    ]
+    head = ["| crash | times | tasks under way | lost | twice | broken else |", "|---|---|---|---|---|---|"]
+    return "\n".join([*head, *rows, "", ""])
 
 
-def _accused(one: Plan) -> list[str]:
-    verdict = carry_out(one, Path(tempfile.mkdtemp(prefix="hua-mutant-")))
-    return sorted({each.invariant for each in verdict.broken})
+def _judged_well(name: str, times: int) -> bool:
+    """Whether the checker accuses this version, and never Hua as it is under the same faults."""
+    tried = []
+    for trial in trials(name, range(1, times + 1)) if times else until_caught(name):
+        sys.stdout.write(f"{trial}\n")
+        tried.append(trial)
+    caught = sum(trial.caught for trial in tried)
+    sys.stdout.write(f"{name}: caught in {caught} of {len(tried)}\n")
+    return caught > 0 and not any(trial.unjustly for trial in tried)
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -112,10 +124,12 @@ def _parser() -> argparse.ArgumentParser:
         type=int,
         nargs="?",
         const=EACH_POINT,
+        default=0,
         metavar="N",
-        help="instead N crashes at each named point",
+        help="instead N rounds of a crash at each named point",
     )
     parser.add_argument("--mutants", nargs="*", choices=MUTANTS, help="instead see that wrong versions are caught")
+    parser.add_argument("--times", type=int, default=0, metavar="N", help="try each of them N times, caught or not")
     return parser
 
 

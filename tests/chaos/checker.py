@@ -1,6 +1,6 @@
 """Judges a history, after the fact and from nothing else: which promises were broken, of which task.
 
-I1 every accepted task ends, and stays known   I2 what is settled is committed, and nothing else
+I1 every accepted task ends, and stays known   I2 what is settled is committed, at no moment anything else
 I3 it ends once: the first outcome in the log is its manifest, and what everybody saw of it, picture included
 I4 of attempts that lost, nothing is left an hour later
 I6 its callback is delivered, always with the same body   I7 it is counted once, and charged if it succeeded
@@ -16,9 +16,10 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 from server.queue.deaths import DEATHS_AT_MOST, DEATHS_UNTIL_POISON
-from tests.chaos.device import CAPACITY, digest, picture
+from tests.chaos.device import CAPACITY
 from tests.chaos.faults import Counts
 from tests.chaos.history import Case, History
+from tests.chaos.painting import digest, picture, sent
 from tests.chaos.times import judge_times, lives
 
 UNDER_WAY_S = 1.0
@@ -55,6 +56,9 @@ def check(history: History, counts: Counts, workers: int) -> list[Broken]:
     broken += [Broken("I1", one.number, "it was never accepted") for one in history.wanted if one.number not in known]
     broken += [Broken("I8", number, message) for number, message in _over_limit(history, cases)]
     broken += [Broken("I11", number, message) for number, message in _poison(cases, counts)]
+    numbers = {task_id: number for number, task_id in known.items()}
+    soon = [str(event.said["id"]) for event in history.events if event.kind == "premature"]
+    broken += [Broken("I2", numbers.get(each, -1), "it was committed before it was settled") for each in soon]
     if history.found.uncommitted:
         broken.append(Broken("I2", -1, f"{history.found.uncommitted} records are not committed though all is settled"))
     broken += [Broken("I16", -1, message) for message in _wasted(history, cases, counts, workers)]
@@ -90,7 +94,8 @@ def _ends_once(case: Case) -> Iterator[str]:
 
 
 def _pictures(case: Case) -> Iterator[str]:
-    right = digest(picture(case.history.wanted[case.number].params))
+    params = case.history.wanted[case.number].params
+    right = digest(picture(params, sent(params)))
     files = {image["sha256"] for image in case.outcome["images"]}
     for event in case.of("fetched"):
         if event.said["status"] == 410 and not lives(case, event.at):
@@ -146,9 +151,11 @@ def _charge(case: Case) -> Iterator[str]:
 
 
 def _cancel(case: Case) -> Iterator[str]:
-    canceled = [event.at for event in case.of("seen") if event.said["status"] == "canceled"]
+    canceled_at = min((event.at for event in case.of("seen") if event.said["status"] == "canceled"), default=None)
+    if canceled_at is None:
+        return
     began = [run["at"] for run in case.runs if run["what"] == "began"]
-    if canceled and any(at > min(canceled) + LATE_S for at in began):
+    if any(at > canceled_at + LATE_S + case.history.still_s(canceled_at, at) for at in began):
         yield "it was begun after it was seen to be canceled"
 
 
@@ -230,6 +237,6 @@ def _wasted(history: History, cases: list[Case], counts: Counts, workers: int) -
 
 def _struck(counts: Counts, workers: int) -> int:
     """What was under way where a fault struck: all that a worker or its device had; with Redis, every lease."""
-    killed = counts.worker_kills + counts.worker_pauses + counts.worker_drains + counts.device_kills + counts.crashes
+    killed = counts.worker_kills + counts.worker_pauses + counts.worker_drains + counts.device_kills
     cut = counts.network_cuts + counts.network_delays
     return CAPACITY * (killed + workers * (counts.redis_losses + cut))

@@ -5,7 +5,9 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import io
+import itertools
 import time
+from collections.abc import Iterator
 from random import Random
 from typing import Any
 
@@ -13,13 +15,15 @@ import httpx
 import numpy as np
 from PIL import Image
 
-from tests.chaos.device import digest
 from tests.chaos.history import FINAL, History, Wanted
+from tests.chaos.painting import digest, sketch
 
 ASK_S = 0.6
 AGAIN_S = 0.3
 LOOK_BACK_S = 0.25
 LATE = 3
+WITH_IMAGE = 4
+"""One task in so many comes with an image."""
 
 
 def wanted(
@@ -27,21 +31,31 @@ def wanted(
 ) -> list[Wanted]:
     """The tasks of a run, spread over the time in which there are faults; this share of them is canceled."""
     poisoned = set(rng.sample(range(tasks), poison))
+    return [
+        _one(rng, number, tenants, 0.0 if number in poisoned else canceling, horizon_s, number in poisoned)
+        for number in range(tasks)
+    ]
 
-    def one(number: int) -> Wanted:
-        steps = rng.choice((5, 10, 20, 40))
-        text = f"{'poison' if number in poisoned else 'chaos'} {number}"
-        return Wanted(
-            number=number,
-            tenant=rng.choice(tenants),
-            params={"text": text, "seed": number, "num_steps": steps, "w": 64, "h": 64},
-            begins_s=rng.uniform(0, 0.9 * horizon_s),
-            callback=rng.random() < 0.6,
-            retention=rng.choice(("5m", "24h")),
-            cancel_after_s=rng.uniform(0, 1) if rng.random() < canceling and number not in poisoned else None,
-        )
 
-    return [one(number) for number in range(tasks)]
+def endless(rng: Random, tenants: list[str], canceling: float) -> Iterator[Wanted]:
+    """Tasks for as long as somebody hands them in, each at once."""
+    return (_one(rng, number, tenants, canceling) for number in itertools.count())
+
+
+def _one(
+    rng: Random, number: int, tenants: list[str], canceling: float, horizon_s: float = 0.0, poison: bool = False
+) -> Wanted:
+    image = {"url": sketch(number), "wh": (64, 64)} if number % WITH_IMAGE == 0 else {"w": 64, "h": 64}
+    text, steps = f"{'poison' if poison else 'chaos'} {number}", rng.choice((5, 10, 20, 40))
+    return Wanted(
+        number=number,
+        tenant=rng.choice(tenants),
+        params={"text": text, "seed": number, "num_steps": steps, **image},
+        begins_s=rng.uniform(0, 0.9 * horizon_s),
+        callback=rng.random() < 0.6,
+        retention=rng.choice(("5m", "24h")),
+        cancel_after_s=rng.uniform(0, 1) if rng.random() < canceling else None,
+    )
 
 
 class Clients:
@@ -72,6 +86,13 @@ class Clients:
         self.ended[one.number] = task_id
         await self._fetch(one, view)
 
+    async def follow_on(self, tasks: Iterator[Wanted], over: asyncio.Event) -> None:
+        """One task after the other, until it is over; what is handed in is wanted from then on."""
+        while not over.is_set():
+            one = next(tasks)
+            self._history.wanted.append(one)
+            await self.follow(one)
+
     async def look_back(self) -> None:
         """What has ended must stay as it ended; for ever."""
         while True:
@@ -88,7 +109,7 @@ class Clients:
                 await self._fetch(one, view)
 
     async def _submit(self, one: Wanted) -> str:
-        body = {"type": "txt2img.sd", "params": one.params, "retention": one.retention}
+        body = {"type": one.type, "params": one.params, "retention": one.retention}
         if one.callback:
             body["callback_url"] = f"{self._sink}/{one.number}"
         headers = {"Idempotency-Key": f"task-{one.number}"}
@@ -100,7 +121,7 @@ class Clients:
                 self._history.add("accepted", one.number, began, id=task_id)
                 return task_id
             status = reply.status_code if reply is not None else 0
-            self._history.add("refused", one.number, status=status)
+            self._history.add("refused", one.number, began, status=status)
             await asyncio.sleep(AGAIN_S)
 
     async def _cancel(self, one: Wanted) -> None:

@@ -43,6 +43,7 @@ def install(folder: Path) -> None:
     """Puts the points around the functions of this process and all that it forks."""
     from server.attempt import Attempt
     from server.broker.kafka import KafkaBroker
+    from server.broker.sqlite import SQLiteBroker
     from server.controller import reading
     from server.controller.callbacks import Callbacks
     from server.controller.intake import Intake
@@ -55,20 +56,21 @@ def install(folder: Path) -> None:
     def point(name: str) -> Reached:
         return functools.partial(_reached, armed(folder, name))
 
-    _after(RedisQueue, "admit", point("T1"))
-    _after(KafkaBroker, "publish_task", point("T2"))
+    _after(RedisQueue, "admit", point("T1"), lambda known, *_: known is None)
+    for broker in (KafkaBroker, SQLiteBroker):
+        _after(broker, "publish_task", point("T2"))
     _after(Intake, "_take_in", point("T3"))
-    _after(RedisQueue, "lease", point("T4"), lambda lease: lease is not None)
+    _after(RedisQueue, "lease", point("T4"), lambda lease, *_: lease is not None)
     _after(Attempt, "_store", point("T6"))
     _before(RedisQueue, "finishing", point("T7"))
     _after(Settling, "_save", point("T8"))
-    _before(RedisQueue, "add_callback", point("T9"))
+    _before(RedisQueue, "add_callback", point("T9"), lambda _, due: not due.tries)
     _after(Egress, "_connect", point("T10"))
     _before(Callbacks, "_conclude", point("T11"))
     _before(reading, "recall_callbacks", point("T12"))
     _before(Lead, "_lead", point("T13"))
     _before(RedisQueue, "drop_callback", point("T14"))
-    _after(Inputs, "absorb", point("T15"))
+    _after(Inputs, "absorb", point("T15"), lambda stored, *_: stored)
     note, reached = Attempt._note, point("T5")
 
     def note_and_die(self: Attempt, step: Any) -> None:
@@ -87,24 +89,27 @@ def _reached(file: Path) -> None:
     os.killpg(0, signal.SIGKILL)
 
 
-def _before(owner: Any, name: str, reached: Reached) -> None:
+def _before(owner: Any, name: str, reached: Reached, counts: Callable[..., Any] = lambda *_: True) -> None:
+    """`counts` is asked whether a call with these arguments is meant."""
     as_it_is = getattr(owner, name)
 
     @functools.wraps(as_it_is)
-    async def first_reached(*given: Any, **named: Any) -> Any:
-        reached()
-        return await as_it_is(*given, **named)
+    async def first_reached(*given: Any) -> Any:
+        if counts(*given):
+            reached()
+        return await as_it_is(*given)
 
     setattr(owner, name, first_reached)
 
 
-def _after(owner: Any, name: str, reached: Reached, counts: Callable[[Any], bool] = lambda answer: True) -> None:
+def _after(owner: Any, name: str, reached: Reached, counts: Callable[..., Any] = lambda *_: True) -> None:
+    """`counts` is asked whether a call with this answer and these arguments is meant."""
     as_it_is = getattr(owner, name)
 
     @functools.wraps(as_it_is)
-    async def then_reached(*given: Any, **named: Any) -> Any:
-        answer = await as_it_is(*given, **named)
-        if counts(answer):
+    async def then_reached(*given: Any) -> Any:
+        answer = await as_it_is(*given)
+        if counts(answer, *given):
             reached()
         return answer
 

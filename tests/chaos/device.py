@@ -1,43 +1,28 @@
 """A device that paints without a GPU: `python -m tests.chaos.device FD DEVICE`, as `server.device_loop` is started.
 
-Each picture is a function of what was asked, each step takes a few milliseconds, and every run is written down in the
-file that CHAOS_RUNS names. CHAOS_CAPACITY and CHAOS_STEP_S make it larger or slower. A task whose text begins with
-"poison" kills the process half way.
+Each picture is a function of what was asked (tests/chaos/painting.py), each step takes a few milliseconds, and every
+run is written down in the file that CHAOS_RUNS names. CHAOS_CAPACITY and CHAOS_STEP_S make it larger or slower. A task
+whose text begins with "poison" kills the process half way.
 """
 
 from __future__ import annotations
 
-import hashlib
 import json
 import os
 import signal
 import sys
 import threading
 import time
-from collections.abc import Mapping
 from multiprocessing.connection import Connection
 from pathlib import Path
-from typing import Any
-
-import numpy as np
 
 from pipelines.pipeline import Made
 from server.messages import Abort, Advanced, Failed, Finished, FromDevice, Park, Parked, Run, Tally, Vitals
+from tests.chaos.painting import picture
 
 CAPACITY = 2
 STEP_S = 0.02
 MODEL = "toy"
-
-
-def picture(params: Mapping[str, Any]) -> np.ndarray:
-    """What these params come to: uint8 [h, w, 3], the same on every device."""
-    asked = f"{params['text']} {params['seed']} {params['num_steps']}".encode()
-    shape = (params["h"], params["w"], 3)
-    return np.frombuffer(hashlib.shake_256(asked).digest(int(np.prod(shape))), np.uint8).reshape(shape)
-
-
-def digest(pixels: np.ndarray) -> str:
-    return hashlib.sha256(np.ascontiguousarray(pixels).tobytes()).hexdigest()
 
 
 class Painter:
@@ -85,7 +70,7 @@ class Painter:
         self._steps += steps
         self._send(Tally(self._busy_s, {2: self._steps}, {"disk": 1}))
         seconds, parts = {"load": 0.0, "run": busy_s}, {"denoise": busy_s}
-        return self._send(Finished(run.attempt, Made([picture(run.params)]), seconds, parts))
+        return self._send(Finished(run.attempt, Made([picture(run.params, run.images)]), seconds, parts))
 
     def _send(self, message: FromDevice) -> None:
         with self._line:

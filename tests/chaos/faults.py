@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import itertools
 import os
 import shutil
 import signal
@@ -17,7 +16,6 @@ from server.broker import Broker, BrokerUnavailableError
 from server.bucket import Bucket, BucketUnavailableError
 from server.task import Failure, Outcome, Status
 from tests.chaos.clocks import OFF_S
-from tests.chaos.crash import POINTS, armed
 from tests.chaos.history import History
 from tests.chaos.house import House
 from tests.chaos.hurry import LEAD_S, LEASE_S
@@ -49,8 +47,6 @@ class Counts:
     network_delays: int = 0
     network_cuts: int = 0
     clock_jumps: int = 0
-    crashes: int = 0
-    """At named points (tests/chaos/crash.py), in turn."""
 
     @classmethod
     def names(cls) -> list[str]:
@@ -62,7 +58,7 @@ class Counts:
 
     @property
     def redis_losses(self) -> int:
-        return self.redis_kills + self.redis_stale + self.flushes + self.crashes // len(POINTS)
+        return self.redis_kills + self.redis_stale + self.flushes
 
 
 def schedule(counts: Counts, rng: Random, horizon_s: float) -> list[tuple[float, str]]:
@@ -80,7 +76,6 @@ class Faults:
         self._house, self._broker, self._bucket = house, broker, bucket
         self._history, self._rng, self._settled = history, rng, settled
         self._busy: set[str] = set()
-        self._crashing = {point: asyncio.Lock() for point in POINTS}
         self._below = {"redis": asyncio.Lock(), "kafka": asyncio.Lock(), "s3": asyncio.Lock()}
         self._deeds: dict[str, Callable[[], Awaitable[None]]] = {
             "worker_kills": lambda: self._kill("worker"),
@@ -99,22 +94,15 @@ class Faults:
             "network_delays": self._delay_network,
             "network_cuts": self._cut_network,
             "clock_jumps": self._set_clock,
-            "crashes": self._crash,
         }
-        self._points = itertools.cycle(POINTS)
 
     async def run(self, plan: list[tuple[float, str]]) -> None:
         """Until the last fault is over and everything runs again."""
         began = asyncio.get_running_loop().time()
-        crashes = any(kind == "crashes" for _, kind in plan)
-        keeping = asyncio.create_task(self._keep_alive()) if crashes else None
         async with asyncio.TaskGroup() as group:
             for at_s, kind in plan:
                 await asyncio.sleep(max(0.0, began + at_s - asyncio.get_running_loop().time()))
                 group.create_task(self._do(kind))
-        if keeping is not None:
-            await asyncio.sleep(1)  # who died last is started too
-            keeping.cancel()
 
     async def _do(self, kind: str) -> None:
         self._history.add("fault", what=kind)
@@ -139,34 +127,6 @@ class Faults:
         await asyncio.sleep(self._rng.uniform(0, 0.5))
         self._house.begin(name)
         self._busy.remove(name)
-
-    async def _crash(self) -> None:
-        """Arms the next point, and sees to it that somebody gets there; those who died there are started again."""
-        point = next(self._points)
-        file = armed(self._house.crashes, point)
-        async with self._crashing[point]:
-            file.touch()
-            if point == "T12":
-                self._history.add("fault", what="flushes")
-                await self._flush()
-                self._history.add("fault", what="flushes", over=True)
-            for tries in range(300):
-                if not file.exists():
-                    self._history.add("crashed", what=point)
-                    break
-                if point == "T13" and tries % 50 == 0:
-                    await self._kill("controller")
-                await asyncio.sleep(0.1)
-            file.unlink(missing_ok=True)
-
-    async def _keep_alive(self) -> None:
-        """Starts again, for ever, who died at a point; those that another fault has in hand are its own to start."""
-        while True:
-            await asyncio.sleep(self._rng.uniform(0.1, 0.5))
-            for name in self._house.fallen():
-                if name not in self._busy:
-                    self._history.add("fault", what=f"{name} is started again")
-                    self._house.begin(name)
 
     async def _pause(self, role: str, longer_than_s: float) -> None:
         name = await self._chosen(role)
@@ -233,7 +193,8 @@ class Faults:
         self._house.put_off_clock(name, 0.0)
 
     async def _repeat(self) -> None:
-        """Records that come twice, and before or after them a late outcome of somebody who had lost the task."""
+        """An outcome that comes twice, and before or after it a late one of somebody who had lost the task; of every
+        second the task comes twice, too."""
         while not self._settled:
             await asyncio.sleep(0.1)
         task_id = self._rng.choice(sorted(self._settled.values()))
@@ -242,7 +203,8 @@ class Faults:
                 manifest = await self._bucket.manifest(task_id)
                 if manifest is None:
                     return
-                await self._broker.publish_task(manifest.task)
+                if self._rng.random() < 0.5:
+                    await self._broker.publish_task(manifest.task)
                 for outcome in self._rng.sample((manifest.outcome, _late(manifest.outcome)), 2):
                     await self._broker.publish_outcome(outcome)
                 return

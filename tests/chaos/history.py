@@ -28,6 +28,11 @@ class Wanted:
     cancel_after_s: float | None = None
 
     @property
+    def type(self) -> str:
+        """That of its task: those with an image begin from it."""
+        return "img2img.sd" if "url" in self.params else "txt2img.sd"
+
+    @property
     def poison(self) -> bool:
         return bool(self.params["text"].startswith("poison"))
 
@@ -36,7 +41,8 @@ class Wanted:
 class Event:
     """`at` is unix time, and `since` when the request began that was answered then.
 
-    Kinds: accepted, refused, seen (a view of the task), missing, fetched, callback; of no task: fault, crashed.
+    Kinds: accepted, refused, seen (a view of the task), missing, fetched, callback; of no task: fault, crashed, still,
+    premature.
     """
 
     at: float
@@ -87,6 +93,12 @@ class History:
     def ids(self) -> dict[int, str]:
         """The id that each accepted task was given."""
         return {event.task: event.said["id"] for event in self.events if event.kind == "accepted"}
+
+    def still_s(self, since: float, until: float) -> float:
+        """For how many seconds nothing ran that ended in this time."""
+        return sum(
+            event.said["seconds"] for event in self.events if event.kind == "still" and since < event.at <= until
+        )
 
     def told(self, number: int) -> str:
         """All that is known of one task, a line each, and the faults that came shortly before."""

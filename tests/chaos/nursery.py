@@ -6,7 +6,7 @@ leads a group of its own.
 
 from __future__ import annotations
 
-import asyncio
+import contextlib
 import gc
 import os
 import signal
@@ -48,9 +48,9 @@ def roles_of(mutants: list[str]) -> dict[str, Role]:
 def live(role: Role, number: str) -> None:
     """The life of a forked process."""
     from server.logs import set_up_logs
+    from server.runtime import run
     from server.settings import Settings
 
-    os.setsid()
     for changed in (signal.SIGCHLD, signal.SIGTERM):
         signal.signal(changed, signal.SIG_DFL)
     with Path(os.devnull).open() as nothing:
@@ -58,7 +58,7 @@ def live(role: Role, number: str) -> None:
     os.dup2(2, 1)
     settings = Settings.load()
     set_up_logs(settings)
-    asyncio.run(role(settings, number))
+    run(role(settings, number))
 
 
 def main() -> None:
@@ -72,9 +72,12 @@ def main() -> None:
     answers.write("ready\n")
     for line in sys.stdin:
         if pid := os.fork():
+            with contextlib.suppress(ProcessLookupError):
+                os.setpgid(pid, pid)  # before anybody is told of it, who may kill it at once
             answers.write(f"{pid}\n")
             continue
         try:
+            os.setpgid(0, 0)
             clock.follow(Path(os.environ["CHAOS_CLOCKS"]) / line.strip())
             role, _, number = line.strip().partition("-")
             live(roles[role], number)

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import json
 import time
 from collections import Counter
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from random import Random
 from typing import Any
@@ -16,10 +15,13 @@ from server.controller.losers import Losers
 from server.services import Services, bucket_of
 from tests.chaos import checker, logs
 from tests.chaos.checker import Broken
-from tests.chaos.clients import Clients, wanted
+from tests.chaos.clients import Clients, endless, wanted
 from tests.chaos.faults import Counts, Faults, schedule
 from tests.chaos.history import History, Wanted
 from tests.chaos.house import House, running
+from tests.chaos.offsets import log_of, watch_offsets
+from tests.chaos.patience import again, note_stillness, wait_for
+from tests.chaos.rounds import Rounds, amounts_to, reached, weather
 from tests.chaos.sink import Sink
 
 HOUR_S = 3600.0
@@ -27,7 +29,8 @@ HOUR_S = 3600.0
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """What a seed makes a run of. `patience_s` is how long the rest may take when the last fault is over."""
+    """What a seed makes a run of. `patience_s` is how long the rest may take when the last fault is over. With `rounds`
+    there are crashes at named points instead of faults, and tasks for as long as they take."""
 
     seed: int
     tasks: int
@@ -43,6 +46,7 @@ class Plan:
     canceling: float = 0.1
     patience_s: float = 60.0
     mutant: str = ""
+    rounds: int = 0
 
     @property
     def names(self) -> list[str]:
@@ -78,8 +82,9 @@ class Verdict:
 
 
 def carry_out(plan: Plan, folder: Path) -> Verdict:
-    """Runs it for real; `folder` is empty, and keeps the logs of the house."""
-    crashes = {"CHAOS_CRASHES": str(folder / "crashes")} if plan.counts.crashes else None
+    """Runs it for real; `folder` is empty, and keeps the logs of the house. The named points are there in any case, so
+    that it is seen at once when they do not fit the house any more."""
+    crashes = {"CHAOS_CRASHES": str(folder / "crashes")}
     house = House(folder, plan.names, plan.limit, plan.cluster, plan.mutant, crashes, plan.counts.hurts_network)
     with running(house, plan.workers, plan.controllers):
         return asyncio.run(_carried_out(plan, house))
@@ -88,27 +93,35 @@ def carry_out(plan: Plan, folder: Path) -> Verdict:
 async def _carried_out(plan: Plan, house: House) -> Verdict:
     rng = Random(plan.seed)
     tasks = wanted(rng, plan.tasks, plan.names, plan.poison, plan.horizon_s, plan.canceling)
-    faults = schedule(plan.counts, rng, plan.horizon_s)
     history = History(tasks, plan.limit)
     sink = Sink(history, Random(plan.seed), plan.failing)
     services, bucket = Services.from_settings(house.settings), bucket_of(house.settings)
     clients = Clients(house.url, await sink.start(), history, Random(plan.seed))
+    over = asyncio.Event()
+    watching = asyncio.gather(note_stillness(history, over), watch_offsets(log_of(house), bucket, history, over))
     began = time.monotonic()
     try:
-        hurting = Faults(house, services.broker, bucket, history, rng, clients.ended)
-        await _storm(plan, tasks, clients, hurting, faults)
+        if plan.rounds:
+            endlessly = endless(rng, plan.names, plan.canceling)
+            await weather(Rounds(house, history, rng, plan.rounds), clients, endlessly, plan.patience_s)
+        else:
+            faults = schedule(plan.counts, rng, plan.horizon_s)
+            hurting = Faults(house, services.broker, bucket, history, rng, clients.ended)
+            await _storm(plan, tasks, clients, hurting, faults)
         calm = time.monotonic()
-        await _calm(plan, house, history, clients, sink)
+        await wait_for(_calm(house, history, clients, sink), plan.patience_s)
         took = (time.monotonic() - began, time.monotonic() - calm)
         await clients.look_at_last()
         history.runs = [json.loads(line) for line in (house.folder / "runs").read_text().splitlines()]
-        await Losers(bucket, lambda: time.time() + HOUR_S).sweep()
-        history.found = await logs.found(house, bucket)
+        await again(Losers(bucket, lambda: time.time() + HOUR_S).sweep)
+        history.found = await again(lambda: logs.found(house, bucket))
     finally:
+        over.set()
+        await watching
         await clients.close()
         await sink.close()
         await services.close()
-    broken = checker.check(history, plan.counts, plan.workers)
+    broken = checker.check(history, _struck(plan, history), plan.workers)
     return Verdict(plan, history, broken, *took, _numbers(history))
 
 
@@ -118,21 +131,22 @@ async def _storm(
     """Until all tasks have ended and all faults are over, or patience has."""
     looking_back = asyncio.create_task(clients.look_back())
     following = asyncio.gather(*(clients.follow(one) for one in tasks))
-    with contextlib.suppress(TimeoutError):
-        async with asyncio.timeout(plan.horizon_s + plan.patience_s):
-            await asyncio.gather(following, faults.run(planned))
-    for work in (looking_back, following):
-        work.cancel()
-    await asyncio.gather(looking_back, following, return_exceptions=True)
+    await wait_for(asyncio.gather(following, faults.run(planned)), plan.horizon_s + plan.patience_s)
+    looking_back.cancel()
+    await asyncio.gather(looking_back, return_exceptions=True)
 
 
-async def _calm(plan: Plan, house: House, history: History, clients: Clients, sink: Sink) -> None:
+def _struck(plan: Plan, history: History) -> Counts:
+    """The faults that there were: those that were planned, or crashes; and each worker, whenever nothing ran at all."""
+    counts = amounts_to(history) if plan.rounds else plan.counts
+    still = sum(event.kind == "still" for event in history.events)
+    return replace(counts, worker_pauses=counts.worker_pauses + still * plan.workers)
+
+
+async def _calm(house: House, history: History, clients: Clients, sink: Sink) -> None:
     """Until what is accepted is delivered, and what is settled is committed."""
-    deadline = time.monotonic() + plan.patience_s
     due = {one.number for one in history.wanted if one.callback} & set(clients.ended)
-    while time.monotonic() < deadline:
-        if due <= sink.delivered and await asyncio.to_thread(logs.uncommitted, house) == 0:
-            return
+    while not due <= sink.delivered or await asyncio.to_thread(logs.uncommitted, house):
         await asyncio.sleep(0.2)
 
 
@@ -151,5 +165,6 @@ def _numbers(history: History) -> dict[str, Any]:
         "outcomes": sum(map(len, outcomes.values())),
         "callbacks": kinds["callback"],
         "pictures fetched": kinds["fetched"],
-        "crashed at": Counter(event.said["what"] for event in history.events if event.kind == "crashed"),
+        "crashed at": reached(history),
+        "seconds in which nothing ran": round(history.still_s(0.0, float("inf"))),
     }

@@ -5,6 +5,7 @@ import pytest
 from tests.chaos.faults import Counts
 from tests.chaos.mutants import MUTANTS, plan
 from tests.chaos.run import Plan, carry_out
+from tests.chaos.trials import TRIES, accused
 
 SHORT = Plan(
     seed=7,
@@ -41,6 +42,5 @@ def test_every_promise_is_kept_under_every_fault(tmp_path) -> None:
 
 
 @pytest.mark.parametrize("name", QUICK)
-def test_a_wrong_version_is_caught(name: str, tmp_path) -> None:
-    verdict = carry_out(plan(name, seed=1), tmp_path)
-    assert MUTANTS[name].caught in {one.invariant for one in verdict.broken}
+def test_a_wrong_version_is_caught(name: str) -> None:
+    assert any(MUTANTS[name].caught in accused(plan(name, seed)) for seed in range(1, TRIES + 1))

@@ -17,6 +17,7 @@ from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTrace
 from opentelemetry.proto.trace.v1.trace_pb2 import Span
 from prometheus_client.parser import text_string_to_metric_families
 
+from server.metrics import METRICS
 from tests.chaos.house import House, running
 from tests.house.conftest import Sink
 from tests.tools import free_ports, until
@@ -100,6 +101,17 @@ def test_every_metric_of_the_dashboard_and_the_alerts_is_told(watched: Watched) 
     used = {name for expression in _expressions() for name in re.findall(r"hua_\w+", expression)}
     assert len(used) > 25
     assert used <= told, f"nobody tells {sorted(used - told)}"
+
+
+def test_every_label_of_the_dashboard_and_the_alerts_is_one_of_its_metric() -> None:
+    labels = {metric.name: set(metric.labels) for metric in METRICS}
+    for expression in _expressions():
+        for name, selected in re.findall(r"(hua_\w+)\{([^}]*)\}", expression):
+            told = labels[re.sub("_(bucket|sum|count)$", "", name)]
+            assert set(re.findall(r"(\w+)=", selected)) <= told | {"namespace"}, expression
+        used = re.findall(r"hua_[a-z_]+", expression)
+        grouped = {label for group in re.findall(r"by \(([^)]*)\)", expression) for label in group.split(", ")}
+        assert grouped <= {"le"}.union(*(labels[re.sub("_(bucket|sum|count)$", "", name)] for name in used)), expression
 
 
 def test_each_role_counts_what_it_did(watched: Watched) -> None:

@@ -51,6 +51,20 @@ def test_soft_edges_are_those_of_the_detector(tmp_path: Path) -> None:
         annotators.load(entry(file, "softedge"), CPU, torch.float32)
 
 
+def test_of_a_thin_line_no_huge_picture_is_made(tmp_path: Path) -> None:
+    """Enlarged until its shorter side has the resolution, a picture of 8000×4 would have a million pixels on a side."""
+    seen: list[tuple[int, ...]] = []
+
+    def draw(pixels: np.ndarray, _: Drawing) -> np.ndarray:
+        seen.append(pixels.shape)
+        return pixels
+
+    annotator = annotators.Annotator(entry(tmp_path, "pose"), annotators.Trade(torch.nn.Identity(), draw))
+    for shape in ((4, 800, 3), (800, 4, 3), (100, 100, 3)):
+        assert annotator.annotate(np.zeros(shape, np.uint8), Drawing()).shape == shape
+    assert seen == [(100, 800, 3), (800, 100, 3), (100, 100, 3)]
+
+
 def test_what_no_net_draws_is_refused(tmp_path: Path) -> None:
     with pytest.raises(WeightsError, match="no annotator for 'seg' maps is known, only for softedge"):
         annotators.load(entry(tmp_path, "seg"), CPU, torch.float32)

@@ -45,6 +45,13 @@ def test_another_size_stays_hard() -> None:
     assert fitted(mask, 2, 2) is mask
 
 
+@pytest.mark.parametrize("size", [(4, 4), (40, 4), (4, 40)])
+def test_nothing_thin_is_lost_of_a_mask_that_is_reduced(size: tuple[int, int]) -> None:
+    """A mask larger than its picture, of which one pixel is marked, is no empty one."""
+    for column in range(19):
+        assert fitted(one_pixel(19, 19, 0, column), *size).any()
+
+
 def test_bounds_stop_at_the_edge() -> None:
     assert bounds(one_pixel(10, 20, 1, 5), 3) == Box(left=2, top=0, right=9, bottom=5)
 

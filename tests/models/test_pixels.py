@@ -1,7 +1,19 @@
 import numpy as np
 import pytest
 
-from models.pixels import coverage, cropped, fitted, flattened, opaque, over, resized, shrunk, snapped, with_alpha
+from models.pixels import (
+    coverage,
+    cropped,
+    fitted,
+    flattened,
+    opaque,
+    over,
+    resized,
+    shrunk,
+    snapped,
+    with_alpha,
+    within,
+)
 
 
 @pytest.mark.parametrize(
@@ -92,3 +104,16 @@ def test_the_middle_of_a_shape_is_as_large_as_can_be(asked: tuple[int, int], lef
     middle = cropped(pixels, *asked)
     assert (int(middle[0, 0, 0]), int(middle[0, -1, 0]) + 1) == left
     assert middle.shape[0] == 4
+
+
+@pytest.mark.parametrize(
+    ("size", "longest", "expected"),
+    [
+        ((100, 50), 100, (100, 50)),
+        ((200, 50), 100, (100, 25)),
+        ((5000, 20), 1024, (1024, 4)),
+        ((1, 900), 100, (1, 100)),
+    ],
+)
+def test_a_size_within_bounds_keeps_its_shape(size, longest, expected):
+    assert within(*size, longest) == expected

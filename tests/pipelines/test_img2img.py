@@ -6,10 +6,11 @@ from typing import Any
 
 import numpy as np
 import pytest
+from pydantic import ValidationError
 
 from pipelines.engine.engine import Engine
 from pipelines.img2img import Img2Img
-from tests.pipelines.conftest import images_of, run_dry
+from tests.pipelines.conftest import Studio, images_of, run_dry
 
 
 def picture(width: int, height: int, channels: int = 3) -> np.ndarray:
@@ -29,7 +30,8 @@ def made(engine: Engine, source: np.ndarray, **changes: Any) -> np.ndarray:
     [
         ((72, 80), {}, (80, 72)),
         ((70, 83), {}, (83, 70)),
-        ((128, 64), {"max_wh": 96}, (64, 96)),
+        ((128, 64), {"max_wh": 96}, (48, 96)),
+        ((300, 8), {"max_wh": 96}, (3, 96)),
         ((64, 64), {"wh": [96, 72]}, (72, 96)),
     ],
 )
@@ -58,3 +60,30 @@ def test_full_fidelity_returns_the_source_as_the_autoencoder_sees_it(engine: Eng
     source = picture(64, 64)
     whole = [made(engine, source, fidelity=1.0, text=text) for text in ("a boat", "a cat")]
     assert np.array_equal(*whole)
+
+
+def test_a_picture_may_be_painted_by_its_own_description(studio: Studio) -> None:
+    source = picture(64, 64)
+    with studio.held("captioner") as hold:
+        captioner = hold.captioner("captioner")
+        caption = captioner.text(list(captioner.tokens(source)))
+    given = {"model": "toy-sd1", "num_steps": 2, "seed": 5, "url": "x", "fidelity": 0.0}
+
+    def painted(**said: Any) -> np.ndarray:
+        return studio.image(Img2Img(), Img2Img.Params.model_validate({**given, **said}), {"url": source})
+
+    assert np.array_equal(painted(auto_prompt=True), painted(text=caption))
+    assert np.array_equal(painted(auto_prompt=True, text="a boat"), painted(text=f"a boat, {caption}"))
+
+
+def test_text_may_only_be_left_out_where_the_picture_is_described() -> None:
+    assert Img2Img.Params(url="x", auto_prompt=True).text == ""
+    assert Img2Img.Params(url="x", text="").text == ""
+    with pytest.raises(ValidationError, match="text is missing; add it, or"):
+        Img2Img.Params(url="x")
+
+
+def test_what_it_costs_is_a_bound_where_the_picture_decides() -> None:
+    known, unknown = (Img2Img().work(Img2Img.Params(url="x", text="a", wh=wh)) for wh in ((512, 512), (0, 0)))
+    assert (known.pixels, known.bound) == (512 * 512, False)
+    assert (unknown.pixels, unknown.bound) == (1024 * 1024, True)

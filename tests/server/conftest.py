@@ -18,6 +18,7 @@ from server.queue import Lease, Progress, WorkerView
 from server.services import Services
 from server.settings import Settings
 from server.task import RETENTION_S, Failure, Image, Outcome, Status
+from tests.clock import Clock
 
 MODELS = """
 models:
@@ -27,7 +28,13 @@ models:
   - {name: bad-hands, path: toy.safetensors, family: embedding, for: sd1, aliases: [easynegative]}
   - {name: style, path: toy.safetensors, family: embedding}
   - {name: oil, path: toy.safetensors, family: lora, for: sdxl}
+  - {name: canvas, path: toy.safetensors, family: sdxl, side: 1024}
 """
+
+
+@pytest.fixture
+def clock() -> Clock:
+    return Clock()
 
 
 def _png() -> bytes:

@@ -1,5 +1,6 @@
 """An attempt at a task while what it depends on comes and goes."""
 
+import asyncio
 import io
 import time
 
@@ -98,3 +99,41 @@ async def test_a_result_is_dated_and_kept_by_the_time_that_all_roles_share():
     [image] = await attempt._store(Made([np.zeros((8, 8, 3), np.uint8)]))
     assert now + RETENTION_S["5m"] < swept_at(image.key) <= now + RETENTION_S["5m"] + MOMENT_S
     assert attempt.failed("code", "message").finished_at == now
+
+
+async def test_what_is_lost_does_not_wait_for_a_slow_host():
+    """I13: its place at the device is free at once, and nobody reads of a bug."""
+
+    async def never(host: str, port: int) -> list[str]:
+        await asyncio.Event().wait()
+        return []
+
+    inputs = Inputs(Egress(resolve=never), Away(0), max_upload=1 << 20, max_pixels=1 << 20)
+    params = {"text": "x", "seed": 1, "url": "http://slow.example/a.png"}
+    task = Task(id="0" * 32, type="img2img.sd", params=params, tenant="a", created_at=time.time())
+    attempt = Attempt(Lease(task, "token", "worker"), inputs, Away(0), lambda _: None)
+    running = asyncio.create_task(attempt.run(None))
+    await asyncio.sleep(0)
+    attempt.lose()
+    outcome = await asyncio.wait_for(running, 10)
+    assert outcome.failure is not None
+    assert outcome.failure.code == "aborted"
+    attempt.lose()  # once more, when nothing is fetched
+
+
+async def test_what_is_lost_while_the_bucket_is_away_is_no_bug(caplog):
+    upload = "file-" + "0" * 32
+    inputs = Inputs(Egress(), Away(1), max_upload=1 << 20, max_pixels=1 << 20)
+    task = Task(
+        id="0" * 32,
+        type="img2img.sd",
+        params={"text": "x", "seed": 1, "url": upload},
+        tenant="a",
+        created_at=time.time(),
+    )
+    attempt = Attempt(Lease(task, "token", "worker"), inputs, Away(0), lambda _: None)
+    attempt.lost = True
+    outcome = await attempt.run(None)
+    assert outcome.failure is not None
+    assert outcome.failure.code == "aborted"
+    assert "bug" not in caplog.text

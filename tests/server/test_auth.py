@@ -68,6 +68,8 @@ def test_basic_with_another_tenants_name_is_refused(two_tenants):
         "Basic",
         "Basic !!!",
         "Basic /w==",
+        "Basic é",
+        "Bearer é",
         "Digest x",
         basic("red", ""),
     ],

@@ -4,13 +4,16 @@ import asyncio
 import gzip
 import socket
 import sys
+import threading
 import time
 from contextlib import asynccontextmanager
 from email.utils import formatdate
+from http.server import BaseHTTPRequestHandler
 
 import pytest
 
-from server.egress import Egress, EgressDeniedError, EgressFailedError, Reply
+from server.egress import Egress, EgressDeniedError, EgressFailedError, Reply, resolve
+from tests.tls import certified, listening
 
 CONNECTED: list[tuple] = []
 sys.addaudithook(lambda event, args: CONNECTED.append(args[1]) if event == "socket.connect" else None)
@@ -302,6 +305,17 @@ async def test_a_resolver_that_hangs_is_left():
         await Egress(resolve=resolve, total_s=0.05).fetch("http://a.example/", 9)
 
 
+async def test_resolvers_that_hang_keep_nobody_else_from_working(monkeypatch):
+    answered = threading.Event()
+    monkeypatch.setattr(socket, "getaddrinfo", lambda *_, **__: answered.wait() and [])
+    asking = [asyncio.create_task(resolve(f"{number}.example", 80)) for number in range(40)]
+    try:
+        assert await asyncio.wait_for(asyncio.to_thread(lambda: "encoded"), 10) == "encoded"
+    finally:
+        answered.set()
+        await asyncio.gather(*asking)
+
+
 @pytest.mark.parametrize(
     ("answer", "message", "lasting"),
     [
@@ -361,7 +375,10 @@ async def test_a_post_is_not_redirected(connected):
     assert len(connected) == 1
 
 
-@pytest.mark.parametrize(("header", "low", "high"), [("7", 7, 7), (None, 50, 61), ("soon", None, None)])
+@pytest.mark.parametrize(
+    ("header", "low", "high"),
+    [("7", 7, 7), (None, 50, 61), ("soon", None, None), (f"1 Jan {'9' * 20} 00:00:00 GMT", None, None)],
+)
 async def test_retry_after(header, low, high):
     header = header or formatdate(time.time() + 60, usegmt=True)
     answer = f"HTTP/1.1 503 No\r\nRetry-After: {header}\r\nContent-Length: 0\r\n\r\n".encode()
@@ -372,3 +389,20 @@ async def test_retry_after(header, low, high):
         assert reply.retry_after_s is None
     else:
         assert low <= reply.retry_after_s <= high
+
+
+class Here(BaseHTTPRequestHandler):
+    def do_GET(self) -> None:
+        self.send_error(404)
+
+    def log_message(self, *words: object) -> None: ...
+
+
+async def test_an_authority_of_ours_is_trusted_by_the_variable_that_the_docs_name(tmp_path, monkeypatch):
+    given = certified(tmp_path)
+    with listening(Here, given) as url:
+        with pytest.raises(EgressFailedError, match="is not trusted; the operator"):
+            await Egress(["localhost"]).fetch(url, 9)
+        monkeypatch.setenv("SSL_CERT_FILE", str(given.bundle))
+        with pytest.raises(EgressFailedError, match="answered 404"):
+            await Egress(["localhost"]).fetch(url, 9)

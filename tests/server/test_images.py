@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from PIL import Image, ImageCms, PngImagePlugin
 
-from server.images import BadImageError, decode, encode, measure, preview_jpeg
+from server.images import LONGEST_WRITTEN, BadImageError, TooLongToWriteError, decode, encode, measure, preview_jpeg
 from server.task import Output
 
 MOST = 1 << 20
@@ -74,8 +74,8 @@ GOOD_PNG, GOOD_JPEG, GOOD_WEBP = (saved(picture(256, 256), kind) for kind in ("P
 BAD = {
     "empty": (b"", "empty"),
     "text": (b"hello", "not a PNG"),
-    "html": (b"<html><body>Not found</body></html>", "not a PNG"),
-    "svg": (b"<svg xmlns='http://www.w3.org/2000/svg'/>", "not a PNG"),
+    "html": (b"<html><body>Not found</body></html>", "is a page"),
+    "svg": (b"<svg xmlns='http://www.w3.org/2000/svg'/>", "an SVG, not a PNG"),
     "gif": (saved(picture(), "GIF"), "not a PNG"),
     "bmp": (saved(picture(), "BMP"), "not a PNG"),
     "tiff": (saved(picture(), "TIFF"), "not a PNG"),
@@ -206,8 +206,10 @@ def test_exif_orientation(orientation, kind):
     image, exif = picture(64, 48), Image.Exif()
     exif[ORIENTATION] = orientation
     upright = image.transpose(turn[orientation]) if orientation in turn else image
-    pixels = decode(saved(image, kind, quality=95, exif=exif), MOST).astype(int)
+    data = saved(image, kind, quality=95, exif=exif)
+    pixels = decode(data, MOST).astype(int)
     assert pixels.shape == np.asarray(upright).shape
+    assert measure(data, MOST) == upright.size
     assert np.abs(pixels - np.asarray(upright)).mean() < 5
 
 
@@ -221,8 +223,11 @@ def test_sixteen_bits_are_turned_too():
 @pytest.mark.parametrize(
     "exif", [b"Exif\0\0garbage", b"Exif\0\0II*\0\xff\xff\xff\xff", b"Exif\0\0II*\0\x08\0\0\0\xff\xff"]
 )
-def test_broken_exif_does_not_spoil_the_picture(exif):
-    assert decode(saved(picture(), "JPEG", exif=exif), MOST).shape == (16, 24, 3)
+@pytest.mark.parametrize("kind", ["PNG", "JPEG", "WEBP"])
+def test_broken_exif_does_not_spoil_the_picture(exif, kind):
+    data = saved(picture(), kind, exif=exif)
+    assert decode(data, MOST).shape == (16, 24, 3)
+    assert measure(data, MOST) == (24, 16)
 
 
 def test_profiles_and_texts_are_no_trouble():
@@ -230,6 +235,31 @@ def test_profiles_and_texts_are_no_trouble():
     texts = PngImagePlugin.PngInfo()
     texts.add_itxt("parameters", "一只猫", zip=True)
     assert decode(saved(picture(), "PNG", icc_profile=profile, pnginfo=texts), MOST).shape == (16, 24, 3)
+
+
+def swapped_profile():
+    """That of a screen like sRGB's whose red shines blue and whose blue shines red."""
+    profile = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
+    profile = profile.replace("sRGB".encode("utf-16-be"), "Swap".encode("utf-16-be"))
+    return profile.replace(b"rXYZ", b"????").replace(b"bXYZ", b"rXYZ").replace(b"????", b"bXYZ")
+
+
+@pytest.mark.parametrize("kind", ["PNG", "JPEG", "WEBP"])
+@pytest.mark.parametrize("mode", ["RGB", "RGBA", "P", "L"])
+def test_colours_are_those_that_the_profile_means(kind, mode):
+    if (kind, mode) in {("JPEG", "RGBA"), ("JPEG", "P")}:
+        return
+    image = Image.new("RGB", (8, 8), (230, 30, 20)).convert(mode)
+    plain = decode(saved(image, kind, quality=100), MOST).astype(int)
+    shown = decode(saved(image, kind, quality=100, icc_profile=swapped_profile()), MOST).astype(int)
+    meant = plain if mode == "L" else np.dstack([plain[:, :, 2::-1], plain[:, :, 3:]])
+    assert np.abs(shown - meant).max() <= 3
+
+
+@pytest.mark.parametrize("profile", [b"garbage", swapped_profile()[:200], bytes(1 << 17)])
+def test_a_broken_profile_does_not_spoil_the_picture(profile):
+    data = saved(picture(), "PNG", icc_profile=profile)
+    assert (decode(data, MOST) == np.asarray(picture())).all()
 
 
 # --- out
@@ -281,9 +311,10 @@ def test_jpeg_turns_transparency_white():
     assert np.asarray(opened(encode(pixels, Output(format="jpeg"), None))).min() == 255
 
 
-def test_long_texts_do_not_break_a_jpeg():
-    image = opened(encode(SMOOTH, Output(format="jpeg"), "猫" * 100_000))
-    assert set(user_comment(image)) == {"猫"}
+@pytest.mark.parametrize(("text", "letters"), [("猫" * 100_000, "猫"), ("a" + "😀" * 20_000, "a😀")])
+def test_long_texts_do_not_break_a_jpeg(text, letters):
+    image = opened(encode(SMOOTH, Output(format="jpeg"), text))
+    assert set(user_comment(image)) == set(letters)
 
 
 @pytest.mark.parametrize(
@@ -292,3 +323,15 @@ def test_long_texts_do_not_break_a_jpeg():
 def test_preview(shape, size):
     image = opened(preview_jpeg(np.zeros(shape, np.uint8)))
     assert (image.format, image.size) == ("JPEG", size)
+
+
+@pytest.mark.parametrize("format_", ["webp", "jpeg", "png"])
+def test_a_picture_longer_than_files_of_its_format_says_which_format_takes_it(format_):
+    most = LONGEST_WRITTEN.get(format_, 65_501)
+    for side in (most, most + 1):
+        pixels = np.zeros((1, side, 3), np.uint8)
+        if side == most or format_ == "png":
+            assert Image.open(io.BytesIO(encode(pixels, Output(format=format_), None))).size == (side, 1)
+        else:
+            with pytest.raises(TooLongToWriteError, match=f"sides of {most} pixels at most; ask for output format png"):
+                encode(pixels, Output(format=format_), None)

@@ -92,6 +92,37 @@ async def test_urls_are_fetched_together(inputs):
     assert all((images[field] == PIXELS).all() for field in ("url", "mask_url"))
 
 
+class ManyImages(Params):
+    urls: tuple[ImageRef, ...]
+
+
+async def test_the_images_of_one_task_are_bounded_together(inputs):
+    """One upload, named often enough, would else take all the memory there is."""
+    large = (await inputs.keep(png(np.zeros((64, 64, 3), np.uint8)), "one")).id
+    enough, too_many = ManyImages(urls=(large,) * 4), ManyImages(urls=(large,) * 5)
+    await inputs.check(enough, "one")
+    assert len(await inputs.fetch(task_of(), enough)) == 4
+    with pytest.raises(BadInputError, match=r"urls\.4: .* over 16384 pixels in all; send smaller"):
+        await inputs.check(too_many, "one")
+    with pytest.raises(BadInputError, match="over 16384 pixels in all"):
+        await inputs.fetch(task_of(), too_many)
+
+
+async def test_when_one_fails_the_others_are_cut_off(bucket):
+    cut_off = []
+
+    async def resolve(host, port):
+        try:
+            await asyncio.Event().wait()
+        finally:
+            cut_off.append(host)
+
+    inputs = Inputs(Egress(resolve=resolve), bucket, max_upload=20_000, max_pixels=64 * 64)
+    with pytest.raises(BadInputError, match="mask_url: there is no upload"):
+        await inputs.fetch(task_of(), TwoImages(url="http://slow.example/a.png", mask_url="file-" + "0" * 32))
+    assert cut_off == ["slow.example"]
+
+
 async def test_a_stumbling_server_is_asked_again(inputs):
     async with serving((503, b""), (200, PNG)) as (url, requests):
         assert (await inputs.fetch(task_of(), TwoImages(url=url)))["url"].shape == (24, 32, 3)
@@ -107,7 +138,7 @@ async def test_a_lasting_refusal_is_not(inputs):
 
 async def test_what_a_url_holds_is_judged_like_anything_else(inputs):
     async with serving((200, b"<html>")) as (url, _):
-        with pytest.raises(BadInputError, match="url: not a PNG"):
+        with pytest.raises(BadInputError, match="url: this is a page"):
             await inputs.fetch(task_of(), TwoImages(url=url))
     async with serving((200, bytes(20_001))) as (url, _):
         with pytest.raises(BadInputError, match="more than 20000 bytes"):

@@ -1,6 +1,7 @@
 import time
 from pathlib import Path
 
+import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
 from server.metrics import METRICS, PRESUMED_PACE_S, REGISTRY, Age, exposition, table
@@ -48,6 +49,20 @@ def test_an_age_grows_by_itself():
     assert REGISTRY.get_sample_value("hua_test_age_seconds") == 0
     age.since(time.time() - 100)
     assert 100 <= REGISTRY.get_sample_value("hua_test_age_seconds") < 200
+
+
+@pytest.mark.parametrize(
+    ("name", "label"),
+    [
+        ("hua_failures_total", {"code": "poison"}),
+        ("hua_failures_total", {"code": "out_of_memory"}),
+        ("hua_callback_tries_total", {"result": "parked"}),
+        ("hua_dependency_errors_total", {"dependency": "broker"}),
+    ],
+)
+def test_what_alerts_wait_for_is_told_before_it_happens(name: str, label: dict[str, str]):
+    """A series that begins with 1 has not increased, as Prometheus sees it."""
+    assert REGISTRY.get_sample_value(name, label) is not None
 
 
 def test_the_page_has_the_table():

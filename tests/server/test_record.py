@@ -1,9 +1,10 @@
 import asyncio
+from collections.abc import AsyncIterator
 from dataclasses import replace
 
 import pytest
 
-from server.queue import Verdict
+from server.queue import QueueUnavailableError, Verdict, View
 from server.queue.redis import RedisQueue
 from server.record import UnknownTaskError, cancel, ended, find_record
 from server.submission import Submission, submit
@@ -27,6 +28,20 @@ async def test_a_record_has_a_manifest_once_the_task_has_ended(services, painter
 async def test_waiting_gives_up_in_time(services):
     record = await find_record(services, (await submit(services, WISH)).task.id, "red")
     assert (await ended(services, record, 0.01)).view.status is Status.QUEUED
+
+
+async def test_what_was_accepted_stays_so_though_the_queue_goes_away_meanwhile(services, monkeypatch):
+    async def away(*_: object) -> None:
+        raise QueueUnavailableError("away")
+
+    async def watch(task_id: str) -> AsyncIterator[View]:
+        monkeypatch.setattr(services.queue, "find", away)
+        raise QueueUnavailableError("away")
+        yield
+
+    record = await find_record(services, (await submit(services, WISH)).task.id, "red")
+    monkeypatch.setattr(services.queue, "watch", watch)
+    assert await ended(services, record, 10) == record
 
 
 @pytest.mark.parametrize("task_id", ["0" * 32, "", "../manifests/x", "A" * 32, "0" * 33])

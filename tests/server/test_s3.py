@@ -5,6 +5,7 @@ import threading
 import time
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 from types import SimpleNamespace
 
 import httpx
@@ -13,6 +14,7 @@ import pytest
 from server.bucket import Bucket, BucketUnavailableError
 from server.s3 import open_bucket, read_credentials
 from server.settings import Settings, SettingsError
+from tests.tls import certified, listening
 
 EMPTY_LIST = b"<ListBucketResult><IsTruncated>false</IsTruncated></ListBucketResult>"
 
@@ -46,6 +48,26 @@ def test_what_no_waiting_mends_is_said_at_start_in_one_line(s3_settings, changes
         bucket_of(s3_settings, **changes)
     assert "\n" not in str(caught.value)
     assert "a-wrong-key" not in str(caught.value)
+
+
+class Strict(BaseHTTPRequestHandler):
+    """Whoever comes so far that it answers has trusted it."""
+
+    def do_PUT(self) -> None:
+        self.send_error(403)
+
+    def log_message(self, *words: object) -> None: ...
+
+
+def test_the_authority_of_its_certificate_may_be_one_of_ours(tmp_path: Path) -> None:
+    given = certified(tmp_path)
+    with listening(Strict, given) as url:
+        settings = {"bucket": "s3://hua", "s3_endpoint": url, "s3_access_key": "a", "s3_secret_key": "b"}
+        with pytest.raises(SettingsError, match="HUA_S3_CA"):
+            bucket_of(settings)
+        for trusting in ({"s3_ca": given.authority}, {"s3_ca": given.bundle}, {"s3_verify_tls": False}):
+            with pytest.raises(SettingsError, match="what they are allowed to do"):
+                bucket_of(settings, **trusting)
 
 
 def test_the_start_leaves_nothing_in_the_bucket(own_s3) -> None:

@@ -84,6 +84,14 @@ def key_of(outcome: Outcome) -> str:
     return outcome.images[0].key
 
 
+async def publish_in_vain(spool: Spool, bucket: Away, outcome: Outcome) -> None:
+    """The bucket is away and stays so: image and outcome are left on the disk."""
+    bucket.away = True
+    await spool.put(key_of(outcome), b"png")
+    with pytest.raises(BucketUnavailableError):
+        await spool.publish(outcome)
+
+
 def on_disk(tmp_path: Path) -> list[str]:
     return sorted(file.name for file in (tmp_path / "spool").rglob("*") if file.is_file() and file.name != "lock")
 
@@ -98,10 +106,7 @@ async def test_what_can_be_handed_over_touches_no_disk(new_spool, bucket, broker
 
 async def test_an_image_waits_for_the_bucket_and_its_outcome_for_the_image(new_spool, bucket, broker, tmp_path) -> None:
     spool, outcome = new_spool(), made()
-    bucket.away = True
-    await spool.put(key_of(outcome), b"png")
-    with pytest.raises(BucketUnavailableError):
-        await spool.publish(outcome)
+    await publish_in_vain(spool, bucket, outcome)
     assert broker.told == []
     bucket.away, broker.away = False, True
     with pytest.raises(BrokerUnavailableError):
@@ -140,10 +145,7 @@ async def test_an_outcome_whose_image_is_gone_from_the_disk_is_not_told(new_spoo
 
 async def test_who_is_killed_leaves_it_to_the_next(new_spool, bucket, broker, tmp_path) -> None:
     first, outcome = new_spool(), made()
-    bucket.away = True
-    await first.put(key_of(outcome), b"png")
-    with pytest.raises(BucketUnavailableError):
-        await first.publish(outcome)
+    await publish_in_vain(first, bucket, outcome)
     alive = new_spool()
     await alive.hand_over_left()  # it is not for the living
     assert broker.told == []
@@ -159,10 +161,7 @@ async def test_who_is_killed_leaves_it_to_the_next(new_spool, bucket, broker, tm
 
 async def test_of_a_task_that_has_ended_nothing_is_handed_over(new_spool, bucket, broker, tmp_path) -> None:
     first, outcome = new_spool(), made()
-    bucket.away = True
-    await first.put(key_of(outcome), b"png")
-    with pytest.raises(BucketUnavailableError):
-        await first.publish(outcome)
+    await publish_in_vain(first, bucket, outcome)
     bucket.away = False
     await bucket.put_manifest(Manifest(outcome=made(attempt="b"), expires_at=NOW + DAY_S))
     killed(first)
@@ -174,10 +173,7 @@ async def test_of_a_task_that_has_ended_nothing_is_handed_over(new_spool, bucket
 async def test_the_life_of_what_waited_begins_when_it_comes(new_spool, bucket, broker) -> None:
     """However long that took, and whoever brings it."""
     first, outcome = new_spool(), made()
-    bucket.away = True
-    await first.put(key_of(outcome), b"png")
-    with pytest.raises(BucketUnavailableError):
-        await first.publish(outcome)
+    await publish_in_vain(first, bucket, outcome)
     bucket.away = False
     killed(first)
     await new_spool(now=NOW + 2 * DAY_S).hand_over_left()
@@ -198,6 +194,16 @@ async def test_what_waits_is_bounded_and_makes_room_again(new_spool, bucket, tmp
     spool.drop(first)
     await spool.put(key_of(second), b"png")
     assert on_disk(tmp_path) == ["0.png"]
+
+
+async def test_of_an_attempt_that_came_to_nothing_no_image_waits_on(new_spool, bucket, tmp_path) -> None:
+    """Its outcome names none of them, and they would take their room until the worker ends."""
+    spool, first = new_spool(most_bytes=5), made(attempt="a")
+    bucket.away = True
+    await spool.put(key_of(first), b"png")
+    spool.drop(first.model_copy(update={"status": Status.FAILED, "images": ()}))
+    assert on_disk(tmp_path) == []
+    await spool.put(key_of(made(attempt="b")), b"png")
 
 
 async def test_a_disk_that_cannot_be_written_is_none(new_spool, bucket, broker, tmp_path) -> None:

@@ -1,4 +1,4 @@
-from datetime import date
+from datetime import date, timedelta
 
 import pytest
 
@@ -13,11 +13,15 @@ MONDAY, TUESDAY, SUNDAY = date(2027, 1, 4), date(2027, 1, 5), date(2027, 1, 10)
 class Counted(Folder):
     """Counts what is read."""
 
-    reads = 0
+    reads = lists = 0
 
     async def get(self, key: str) -> bytes | None:
         self.reads += 1
         return await super().get(key)
+
+    async def keys(self, prefix: str) -> list[tuple[str, float]]:
+        self.lists += 1
+        return await super().keys(prefix)
 
 
 @pytest.fixture
@@ -92,3 +96,16 @@ async def test_what_is_no_record_is_named_and_not_counted(bucket, put, caplog):
     await bucket.put(usage_key(MONDAY.isoformat(), "red", "2"), b"{")
     assert (await Statements(bucket).of("red", MONDAY, MONDAY))[0].succeeded == 1
     assert "usage/2027-01-04/red/2.json is no record" in caplog.text
+
+
+async def test_days_long_past_are_summed_once_and_their_records_forgotten(bucket, put):
+    """Memory is taken for the records of a week, not for those of years."""
+    statements = Statements(bucket, today=lambda: MONDAY + timedelta(9))
+    for day in (MONDAY, TUESDAY):
+        await put("1", day=day)
+        await put("2", day=day)
+    first = await statements.of("red", MONDAY, TUESDAY)
+    assert (bucket.lists, bucket.reads) == (2, 4)
+    assert await statements.of("red", MONDAY, TUESDAY) == first
+    assert (bucket.lists, bucket.reads) == (3, 4), "Tuesday's may still come"
+    assert {day: len(one.seen) for (day, _), one in statements._days.items()} == {MONDAY: 0, TUESDAY: 2}

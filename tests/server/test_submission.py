@@ -13,7 +13,7 @@ from server.broker.kafka import KafkaBroker
 from server.inputs import BadInputError
 from server.queue import QueueUnavailableError, RateLimitError, TaskLimitError
 from server.queue.memory import MemoryQueue
-from server.submission import IdempotencyConflictError, NotAllowedError, Submission, submit
+from server.submission import IdempotencyConflictError, NotAllowedError, Submission, TooManyPixelsError, submit
 from server.task import Output, Status
 
 WISH = Submission(type="txt2img.sd", params={"text": "x"}, tenant="red")
@@ -226,6 +226,20 @@ async def test_a_task_without_a_model_is_accepted_and_leased(services, painter):
     assert (await painter.take()).task == task
 
 
+@pytest.mark.parametrize("overrides", [{"max_pixels": 512 * 512}])
+@pytest.mark.parametrize(
+    ("type_", "params", "advice"),
+    [
+        ("txt2img.sd", {"text": "x", "w": 640}, "ask for a smaller size, such as 512×512"),
+        ("img2img.sd", {"text": "x", "url": "file-1", "wh": [640, 512]}, "ask for a smaller size, such as 512×512"),
+        ("img2img.sd", {"text": "x", "url": "file-1"}, "ask for a max_wh of 512 at most"),
+    ],
+)
+async def test_who_asks_for_too_many_pixels_is_told_what_to_lower(services, type_, params, advice):
+    with pytest.raises(TooManyPixelsError, match=advice):
+        await submit(services, dataclasses.replace(WISH, type=type_, params=params))
+
+
 async def test_a_workflow_keeps_the_images_and_seeds_of_its_nodes(services, png):
     inline = base64.b64encode(png).decode()
     nodes = [
@@ -238,6 +252,25 @@ async def test_a_workflow_keeps_the_images_and_seeds_of_its_nodes(services, png)
     assert data["url"].startswith("file-")
     assert data["seed"] >= 0
     assert task.models == ("anime-toy",)
+
+
+async def test_each_task_of_a_workflow_means_what_it_would_alone(services):
+    """Of two families, which one task must not mix; sized by its own model, with the embeddings of its own prompt."""
+    nodes = [
+        {"key": "ink", "endpoint": "txt2img.sd", "data": {"text": "in style <lora:ink>", "model": "general"}},
+        {"key": "oil", "endpoint": "txt2img.sd", "data": {"text": "<lora:oil>", "model": "canvas"}},
+        {"key": "paste", "endpoint": "pipeline.paste", "data": dict.fromkeys("abcdef", 1) | {"d": 2}},
+    ]
+    nodes[2]["injections"] = {"ink": {"field": "url"}, "oil": {"field": "bg_url"}}
+    params = {"nodes": nodes, "target": "paste"}
+    task = (await submit(services, dataclasses.replace(WISH, type="workflow", params=params))).task
+    ink, oil, _ = (node["data"] for node in task.params["nodes"])
+    assert (ink["model"], ink["embeddings"], "w" in ink) == ("toy", ["style"], False)
+    assert (oil["model"], oil["w"], oil["h"]) == ("canvas", 1024, 1024)
+    assert set(task.models) == {"toy", "ink", "style", "canvas", "oil"}
+    nodes[0]["data"]["model"] = "canvas"
+    with pytest.raises(MisfitError, match="'ink' is for models of family sd1, but 'canvas' is of family sdxl"):
+        await submit(services, dataclasses.replace(WISH, type="workflow", params=params))
 
 
 async def test_a_workflow_with_an_unknown_model_or_a_lost_image_is_refused(services):

@@ -10,18 +10,6 @@ KEY, SETTING = new_key("acme")
 HASH = SETTING.partition(":")[2]
 
 
-class Clock:
-    now = 0.0
-
-    def __call__(self) -> float:
-        return self.now
-
-
-@pytest.fixture
-def clock() -> Clock:
-    return Clock()
-
-
 @pytest.fixture
 def file(tmp_path):
     file = tmp_path / "tenants.yaml"
@@ -71,7 +59,7 @@ def test_a_change_counts_within_a_second(tenants, file, clock):
     assert knows(tenants)
     file.write_text("tenants: {acme: {task_limit: 4}}")
     assert knows(tenants), "it is not looked at for every request"
-    clock.now += LOOK_EVERY_S
+    clock.pass_by(LOOK_EVERY_S)
     assert not knows(tenants)
     assert tenants.terms("acme").task_limit == 4
 
@@ -86,7 +74,7 @@ def test_a_file_that_is_swapped_for_another_of_the_same_time_and_size_is_noticed
     link = tmp_path / "link"
     link.symlink_to(other)
     link.replace(file)
-    clock.now += LOOK_EVERY_S
+    clock.pass_by(LOOK_EVERY_S)
     assert tenants.terms("acme").task_limit == 5
 
 
@@ -98,12 +86,12 @@ def test_a_broken_version_is_logged_once_and_the_one_before_stays(tenants, file,
     if broken is not None:
         file.write_text(broken)
     for _ in range(3):
-        clock.now += LOOK_EVERY_S
+        clock.pass_by(LOOK_EVERY_S)
         assert knows(tenants)
         assert tenants.terms("acme").task_limit == 3
     assert [record.getMessage().partition(":")[0] for record in caplog.records] == ["the tenants stay as they were"]
     file.write_text(good.replace("task_limit: 3", "task_limit: 12"))
-    clock.now += LOOK_EVERY_S
+    clock.pass_by(LOOK_EVERY_S)
     assert tenants.terms("acme").task_limit == 12
 
 

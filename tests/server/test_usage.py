@@ -51,6 +51,14 @@ def test_what_is_withheld_is_not_charged():
         assert (usage.images, usage.charge, usage.cost, usage.device_s) == (handed_out, charge, 2.5, 1.5)
 
 
+@pytest.mark.parametrize(("side", "charge"), [(512, 0.625), (1024, 2.5), (2048, 2.5)])
+def test_a_task_whose_picture_was_not_known_is_charged_by_the_size_that_it_had(side, charge):
+    """A 512×512 that is repainted is charged as one that is painted, not as the 1024×1024 that it might have been."""
+    task = TASK.model_copy(update={"most_pixels": 1024 * 1024})
+    usage = usage_of(manifest(task, images=(image(side, side), image(9, 9, kind="hint"))))
+    assert (usage.charge, usage.cost) == (charge, 2.5)
+
+
 @pytest.mark.parametrize("status", [Status.FAILED, Status.CANCELED])
 def test_a_task_that_came_to_nothing_is_told_and_not_charged(status):
     """I7"""

@@ -9,8 +9,9 @@ import pytest
 
 from server import worker
 from server.bucket import BucketUnavailableError
+from server.queue import Lease, Verdict
 from server.services import Services
-from server.task import Task
+from server.task import Status, Task
 from server.worker import Worker
 from tests.chaos.device import CAPACITY
 
@@ -106,3 +107,63 @@ async def test_what_a_killed_worker_could_not_hand_over_the_next_one_does(
     assert await services.bucket.get(manifest.outcome.images[0].key) is not None
     running.cancel()
     await asyncio.gather(running, return_exceptions=True)
+
+
+async def test_all_leases_are_renewed_at_once(services: Services, monkeypatch: pytest.MonkeyPatch) -> None:
+    one, together, renewed = Worker(services, "cpu"), asyncio.Barrier(3), asyncio.Event()
+
+    async def heartbeat(*_: object) -> Verdict:
+        await together.wait()
+        renewed.set()
+        return Verdict.OK
+
+    monkeypatch.setattr(services.queue, "heartbeat", heartbeat)
+    for number in "123":
+        one._begin(Lease(Task(id=number * 32, type="t", params={}, tenant="t", created_at=1.0), number, one.name))
+    beating = asyncio.create_task(one._keep_beating())
+    await asyncio.wait_for(renewed.wait(), 10)
+    beating.cancel()
+
+
+LONG = {"text": "x", "seed": 1, "num_steps": 100, "w": 64, "h": 64}
+
+
+@pytest.mark.parametrize("overrides", [{"drain_s": 0.0}])
+async def test_a_task_that_runs_alone_is_parked_as_any_other(one: Worker, services: Services, tmp_path: Path) -> None:
+    task = Task(id="0" * 32, type="txt2img.sd", params=LONG, tenant="t", created_at=1.0)
+    await services.queue.ingest(task)
+    first = await services.queue.lease("elsewhere:cpu:1", (), 5.0)
+    assert first is not None
+    assert await services.queue.died(first)
+    runs = tmp_path / "runs"
+    while not runs.exists():
+        await asyncio.sleep(0.02)
+    await one.drain()
+    assert '"parked"' in runs.read_text()
+    second = await services.queue.lease("elsewhere:cpu:1", (), 5.0)
+    assert second is not None
+    assert second.parked
+
+
+@pytest.mark.parametrize("overrides", [{"drain_s": 0.0}])
+async def test_a_worker_that_drains_leaves_what_could_not_be_handed_over_on_the_disk(
+    one: Worker, services: Services, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def away(*_: object) -> None:
+        raise BucketUnavailableError("away")
+
+    monkeypatch.setattr(services.bucket, "put", away)
+    monkeypatch.setattr(worker, "PARK_S", 0.0)
+    task = Task(id="0" * 32, type="txt2img.sd", params=LONG | {"num_steps": 1}, tenant="t", created_at=1.0)
+    await services.queue.ingest(task)
+    spool = services.settings.data_dir / "spool"
+    while not list(spool.glob("*/*.outcome")):
+        await asyncio.sleep(0.02)
+    await one.drain()
+    assert list(spool.glob("*/*.outcome"))
+    view = await services.queue.find(task.id)
+    assert view is not None
+    assert view.status is Status.RUNNING, "given back, it would be made a second time"
+    for work in list(one._tasks):
+        work.cancel()
+    await asyncio.gather(*one._tasks, return_exceptions=True)

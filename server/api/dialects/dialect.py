@@ -8,14 +8,14 @@ from dataclasses import dataclass
 from typing import Any
 
 from fastapi import APIRouter, Response
-from fastapi.routing import APIRoute
 
 from server.api.errors import Problem
+from server.api.keyed import KeyedRoute
 from server.links import Links
 from server.task import Manifest
 
 
-class DialectRoute(APIRoute):
+class DialectRoute(KeyedRoute):
     """A route that says no in its dialect's own words."""
 
     @abstractmethod

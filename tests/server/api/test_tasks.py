@@ -189,6 +189,14 @@ async def test_a_body_that_is_no_wish_is_refused(client, body):
     assert reply.json()["error"]["message"]
 
 
+async def test_a_body_that_is_not_said_to_be_json_is_told_to_say_so(client):
+    """As curl and many a library send it."""
+    for headers in ({}, {"Content-Type": "application/x-www-form-urlencoded"}):
+        reply = await client.post("/v1/tasks", content=b'{"type": "txt2img.sd", "params": {}}', headers=headers)
+        assert reply.status_code == 422
+        assert "send one, with Content-Type: application/json" in reply.json()["error"]["message"]
+
+
 @pytest.mark.parametrize("task_id", ["0" * 32, "x", "..%2F..%2Fsecret", "%00"])
 async def test_an_unknown_task_is_404(client, task_id):
     for method, path in (("GET", ""), ("DELETE", ""), ("GET", "/events")):

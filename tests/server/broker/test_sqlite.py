@@ -9,7 +9,7 @@ import sys
 
 import pytest
 
-from server.broker import BrokerUnavailableError
+from server.broker import BrokerUnavailableError, Position, logfile, sqlite
 from server.broker.sqlite import SQLiteBroker
 
 
@@ -104,7 +104,7 @@ async def test_a_locked_file_is_unavailable_and_works_again_when_unlocked(path, 
 FILLING = """
 import asyncio, resource, sys
 from pathlib import Path
-from server.broker import BrokerUnavailableError
+from server.broker import BrokerUnavailableError, Position, logfile, sqlite
 from server.broker.sqlite import SQLiteBroker
 from server.task import Task
 
@@ -172,3 +172,16 @@ async def test_a_caller_that_goes_away_does_not_stop_the_others(path, make_task)
     found = [task.id for task in await caught_up(broker.tasks())]
     await broker.close()
     assert {tasks[place].id for place in (1, 2, 4, 5)} <= set(found)
+
+
+async def test_old_records_are_forgotten_while_it_runs(path, make_task, monkeypatch) -> None:
+    monkeypatch.setattr(sqlite, "PRUNE_EVERY_S", 0.0)
+    broker = SQLiteBroker(path)
+    await broker.publish_task(make_task(id="old"))
+    monkeypatch.setattr(logfile, "KEPT_S", -60.0)
+    await broker.commit_tasks(Position(0, 1))
+    await broker.publish_task(make_task(id="young"))
+    await broker.close()
+    with sqlite3.connect(path) as other:
+        assert other.execute("select key from records").fetchall() == [("young",)]
+    other.close()

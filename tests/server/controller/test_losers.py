@@ -5,20 +5,7 @@ import pytest
 from server.bucket import BucketUnavailableError, image_key
 from server.controller.losers import QUIET_S, SWEEP_LOSERS_EVERY_S, Losers
 from server.task import RETENTION_S, Manifest, Task
-
-NOW = 1_700_000_000.0
-
-
-class Clock:
-    now = NOW
-
-    def __call__(self) -> float:
-        return self.now
-
-
-@pytest.fixture
-def clock() -> Clock:
-    return Clock()
+from tests.clock import NOW
 
 
 @pytest.fixture
@@ -52,7 +39,7 @@ async def test_what_lost_goes_within_the_hour_and_what_won_stays(
     won = [await put(bucket, task, "won", NOW + 40), await put(bucket, task, "won", NOW + 70, "1.png")]
     await end(bucket, make_outcome, task, won)
     while clock.now < NOW + 3600:
-        clock.now += SWEEP_LOSERS_EVERY_S
+        clock.pass_by(SWEEP_LOSERS_EVERY_S)
         await losers.sweep()
         if clock.now < NOW + QUIET_S:
             assert await left(bucket) == sorted([*lost, *won])
@@ -64,11 +51,11 @@ async def test_while_a_task_goes_on_all_that_it_has_stays(bucket, losers, clock,
     task = make_task()
     keys = [await put(bucket, task, attempt, NOW) for attempt in ("one", "other")]
     for _ in range(3):
-        clock.now += 2 * QUIET_S
+        clock.pass_by(2 * QUIET_S)
         await losers.sweep()
         assert await left(bucket) == sorted(keys)
     await end(bucket, make_outcome, task, keys[:1])
-    clock.now += SWEEP_LOSERS_EVERY_S
+    clock.pass_by(SWEEP_LOSERS_EVERY_S)
     await losers.sweep()
     assert await left(bucket) == keys[:1]
 
@@ -77,7 +64,7 @@ async def test_a_task_that_was_canceled_keeps_nothing(bucket, losers, clock, mak
     task = make_task()
     await put(bucket, task, "late", NOW)
     await end(bucket, make_outcome, task)
-    clock.now += QUIET_S + 60
+    clock.pass_by(QUIET_S + 60)
     await losers.sweep()
     assert await left(bucket) == []
 
@@ -89,7 +76,7 @@ async def test_what_a_sweep_could_not_do_the_next_one_does(
     losers = Losers(fated(bucket, fate), clock)
     await put(bucket, task, "lost", NOW)
     await end(bucket, make_outcome, task)
-    clock.now += QUIET_S + 60
+    clock.pass_by(QUIET_S + 60)
     fate.error = BucketUnavailableError("away")
     with pytest.raises(BucketUnavailableError):
         await losers.sweep()

@@ -7,18 +7,6 @@ from server.queue.memory import MemoryQueue
 from server.task import Status
 
 
-class Clock:
-    now = 0.0
-
-    def __call__(self) -> float:
-        return self.now
-
-
-@pytest.fixture
-def clock() -> Clock:
-    return Clock()
-
-
 @pytest.fixture
 async def queue(clock) -> MemoryQueue:
     queue = MemoryQueue(clock)
@@ -43,7 +31,7 @@ async def test_a_task_that_no_worker_survives_is_failed_as_poison(broker, queue,
     for number in range(DEATHS_UNTIL_POISON):
         assert await outcomes(broker) == []
         assert (await queue.lease(f"m{number}:cpu:1", (), 0)).task == poison
-        clock.now += LEASE_S
+        clock.pass_by(LEASE_S)
         await reaper.reap()
     [outcome] = await outcomes(broker)
     assert (outcome.task, outcome.status, outcome.failure.code) == (poison, Status.FAILED, "poison")
@@ -58,12 +46,12 @@ async def test_poison_is_told_again_until_it_is_in_the_log(broker, queue, clock,
     unlucky = fated(broker, new_fate(ConnectionError(), 1))
     for number in range(DEATHS_UNTIL_POISON - 1):
         await queue.lease(f"m{number}:cpu:1", (), 0)
-        clock.now += LEASE_S
+        clock.pass_by(LEASE_S)
         await Reaper(broker, queue).reap()
     await queue.lease("w", (), 0)
-    clock.now += LEASE_S
+    clock.pass_by(LEASE_S)
     with pytest.raises(ConnectionError):
         await Reaper(unlucky, queue).reap()
-    clock.now += LEASE_S
+    clock.pass_by(LEASE_S)
     await Reaper(broker, queue).reap()
     assert len(await outcomes(broker)) == 1

@@ -157,47 +157,45 @@ async def test_a_cancel_that_comes_first_wins_over_the_images(
     assert await bucket.get(key) is None
 
 
-async def test_a_callback_is_put_into_the_bucket_and_is_due_at_once(
-    broker, queue, bucket, settle_all, make_task, make_outcome
-) -> None:
-    task = make_task(callback=Callback(url="http://example.com"))
-    outcome = make_outcome(task)
+@pytest.fixture
+async def calling_back(broker, settle_all, make_task, make_outcome) -> Outcome:
+    """That of a task with a callback, which has just been settled."""
+    outcome = make_outcome(make_task(callback=Callback(url="http://example.com")))
     await broker.publish_outcome(outcome)
     await settle_all()
-    due = DueCallback(task.id, outcome.finished_at)
-    assert SAVED.validate_json(await bucket.get(callback_key(task.id))) == due
-    assert await queue.next_callbacks(outcome.finished_at, 9) == [due]
+    return outcome
+
+
+async def test_a_callback_is_put_into_the_bucket_and_is_due_at_once(queue, bucket, calling_back) -> None:
+    task_id, finished_at = calling_back.task.id, calling_back.finished_at
+    due = DueCallback(task_id, finished_at)
+    assert SAVED.validate_json(await bucket.get(callback_key(task_id))) == due
+    assert await queue.next_callbacks(finished_at, 9) == [due]
 
 
 async def test_reading_an_outcome_again_does_not_send_its_callback_again(
-    broker, queue, bucket, settle_all, make_task, make_outcome
+    broker, queue, bucket, settle_all, make_outcome, calling_back
 ) -> None:
     """I6"""
-    task = make_task(callback=Callback(url="http://example.com"))
-    outcome = make_outcome(task)
-    await broker.publish_outcome(outcome)
-    await settle_all()
+    task = calling_back.task
     await bucket.delete([callback_key(task.id)])
     await queue.drop_callback(task.id)
-    await broker.publish_outcome(outcome)
+    await broker.publish_outcome(calling_back)
     await broker.publish_outcome(make_outcome(task))
     await settle_all()
     assert await queue.next_callbacks(FAR, 9) == []
 
 
 async def test_a_late_outcome_does_not_hurry_a_callback_that_waits_for_its_next_try(
-    broker, queue, bucket, settle_all, make_task, make_outcome
+    broker, queue, settle_all, make_outcome, calling_back
 ) -> None:
-    task = make_task(callback=Callback(url="http://example.com"))
-    outcome = make_outcome(task)
-    await broker.publish_outcome(outcome)
-    await settle_all()
-    again = DueCallback(task.id, outcome.finished_at + 500, tries=10)
+    task, finished_at = calling_back.task, calling_back.finished_at
+    again = DueCallback(task.id, finished_at + 500, tries=10)
     await queue.add_callback(again)
     await broker.publish_outcome(make_outcome(task))
     await settle_all()
-    assert await queue.next_callbacks(outcome.finished_at + 400, 9) == []
-    assert await queue.next_callbacks(outcome.finished_at + 500, 9) == [again]
+    assert await queue.next_callbacks(finished_at + 400, 9) == []
+    assert await queue.next_callbacks(finished_at + 500, 9) == [again]
 
 
 async def test_no_image_is_promised_longer_than_it_lives(broker, bucket, settle_all, make_task, make_outcome) -> None:

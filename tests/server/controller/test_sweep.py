@@ -11,20 +11,7 @@ from server.metrics import REGISTRY
 from server.s3 import open_bucket
 from server.settings import Settings
 from server.task import RETENTION_S
-
-NOW = 1_700_000_000.0
-
-
-class Clock:
-    now = NOW
-
-    def __call__(self) -> float:
-        return self.now
-
-
-@pytest.fixture
-def clock() -> Clock:
-    return Clock()
+from tests.clock import NOW, Clock
 
 
 @pytest.fixture
@@ -69,7 +56,7 @@ async def test_on_s3_only_moments_that_have_come_are_asked_for(own_s3) -> None:
     await asyncio.gather(*(bucket.put(key, b"png") for key in keys))
     asked = len(own_s3.requests())
     for _ in range(12):
-        clock.now += 10
+        clock.pass_by(10)
         await sweeper.sweep_images()
     requests = own_s3.requests()[asked:]
     listed = [line for line in requests if "s3_ListObjectsV2" in line]
@@ -84,10 +71,10 @@ async def test_an_image_that_came_when_its_moment_was_over_goes_within_the_hour(
     await sweeper.sweep_images()
     late = image_key("5m", NOW - 600, "t", "a", "0.png")
     await bucket.put(late, b"png")
-    clock.now += 60
+    clock.pass_by(60)
     await sweeper.sweep_images()
     assert await bucket.get(late) is not None
-    clock.now += LOOK_ROUND_EVERY_S
+    clock.pass_by(LOOK_ROUND_EVERY_S)
     await sweeper.sweep_images()
     assert await bucket.get(late) is None
 
@@ -98,12 +85,12 @@ async def test_a_moment_whose_sweep_failed_is_swept_the_next_time(bucket, clock,
     await sweeper.sweep_images()
     key = image_key("5m", NOW, "t", "a", "0.png")
     await bucket.put(key, b"png")
-    clock.now += 90
+    clock.pass_by(90)
     fate.error = BucketUnavailableError("away")
     with pytest.raises(BucketUnavailableError):
         await sweeper.sweep_images()
     fate.error = None
-    clock.now += 90
+    clock.pass_by(90)
     await sweeper.sweep_images()
     assert await bucket.get(key) is None
 
@@ -147,7 +134,7 @@ async def test_usage_goes_a_day_at_a_time_after_more_than_a_year(bucket, sweeper
     clock.now = NOW + USAGE_KEPT_S
     await sweeper.sweep_rest()
     assert [key for key, _ in sorted(await bucket.keys("usage"))] == sorted(keys)
-    clock.now += DAY_S
+    clock.pass_by(DAY_S)
     await sweeper.sweep_rest()
     assert [key for key, _ in sorted(await bucket.keys("usage"))] == sorted(keys[2:])
 

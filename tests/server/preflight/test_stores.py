@@ -1,14 +1,16 @@
 """Against a real Redis and a real S3, and with what may be wrong with them."""
 
+from http.server import BaseHTTPRequestHandler
 from pathlib import Path
 
 import pytest
 import redis
 
-from server.preflight.stores import check_bucket, check_queue
+from server.preflight.stores import _s3_clock, check_bucket, check_queue
 from server.settings import Settings
 from tests.redis_server import RedisServer
 from tests.s3_server import S3Server
+from tests.tls import certified, listening
 
 
 def results(check, **settings: object) -> dict[str, str]:
@@ -72,6 +74,23 @@ def test_a_public_endpoint_where_nobody_is_is_told(s3_settings) -> None:
     found = results(check_bucket, **s3_settings, s3_public_endpoint="http://127.0.0.1:1")
     assert found["bucket link"] == "warn"
     assert found["bucket delete"] == "ok"
+
+
+class Tells(BaseHTTPRequestHandler):
+    """What time it is, with every answer."""
+
+    def do_GET(self) -> None:
+        self.send_error(403)
+
+    def log_message(self, *words: object) -> None: ...
+
+
+async def test_the_clock_is_asked_of_whom_the_bucket_trusts(tmp_path: Path) -> None:
+    given = certified(tmp_path)
+    with listening(Tells, given) as url:
+        assert (await _s3_clock(Settings(s3_endpoint=url, s3_ca=given.bundle))).result == "ok"
+        assert (await _s3_clock(Settings(s3_endpoint=url, s3_verify_tls=False))).result == "ok"
+        assert (await _s3_clock(Settings(s3_endpoint=url))).result == "skipped"
 
 
 def test_a_folder_is_checked_as_well(tmp_path: Path) -> None:

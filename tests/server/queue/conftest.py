@@ -1,3 +1,5 @@
+"""What tests of every queue share. Invariants have their numbers from tests/server/controller/test_controller.py."""
+
 import itertools
 from contextlib import closing
 
@@ -8,19 +10,7 @@ from server.queue.memory import MemoryQueue
 from server.queue.redis import RedisQueue
 from server.queue.scripts import ROOT
 from server.task import Manifest, Outcome, Status, Task
-
-
-class Clock:
-    """Time that passes when a test says so."""
-
-    def __init__(self) -> None:
-        self.now = 1000.0
-
-    def __call__(self) -> float:
-        return self.now
-
-    def pass_by(self, seconds: float) -> None:
-        self.now += seconds
+from tests.clock import Clock
 
 
 class RedisClock:
@@ -50,7 +40,7 @@ def kind(request) -> str:
 @pytest.fixture
 def clock(kind, request):
     if kind == "memory":
-        yield Clock()
+        yield Clock(1000.0)
         return
     with closing(RedisClock(request.getfixturevalue("redis_url"))) as clock:
         yield clock
@@ -82,6 +72,14 @@ async def lease(queue, worker="w", resident=()):
     """A lease that must be there."""
     found = await queue.lease(worker, resident, 10.0)
     assert found is not None
+    return found
+
+
+async def drained(queue, worker="w", resident=()) -> list:
+    """The ids of all that waits, in the order in which one worker gets them."""
+    found = []
+    while given := await queue.lease(worker, resident, 0):
+        found.append(given.task.id)
     return found
 
 

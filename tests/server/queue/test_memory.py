@@ -1,4 +1,4 @@
-"""What only the queue in memory has to promise: that its memory is bounded. The rest is in test_queue.py."""
+"""What only the queue in memory has to promise: that its memory is bounded. What all promise is tried beside."""
 
 import pytest
 

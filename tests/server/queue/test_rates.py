@@ -1,9 +1,16 @@
+"""How fast a tenant may hand in: the buckets by themselves, and in every queue."""
+
+import asyncio
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from server.queue import RateLimitError
 from server.queue.rates import Rates
+
+SELDOM = 0.06
+"""Tasks a minute: on a busy machine a minute may pass, but not the quarter of an hour to the next."""
 
 
 @given(st.lists(st.floats(0.0, 30.0), max_size=60), st.integers(1, 9), st.floats(0.5, 120.0))
@@ -33,3 +40,32 @@ def test_full_buckets_are_not_remembered() -> None:
         now[0] += 1.0
         rates.spend(f"tenant-{number}", 60.0, 5)
     assert len(rates._full_at) <= 2
+
+
+async def test_a_tenant_hands_in_no_faster_than_it_may_even_at_once(queue, clock) -> None:
+    told = await asyncio.gather(*(queue.spend("a", SELDOM, 5) for _ in range(50)), return_exceptions=True)
+    refused = [each for each in told if isinstance(each, RateLimitError)]
+    assert len(refused) == 45
+    assert all(0 < error.retry_after_s <= 60 / SELDOM for error in refused)
+    await queue.spend("b", SELDOM, 5)
+    clock.pass_by(refused[-1].retry_after_s)
+    await queue.spend("a", SELDOM, 5)
+    with pytest.raises(RateLimitError, match=r"0\.06 tasks a minute"):
+        await queue.spend("a", SELDOM, 5)
+
+
+async def test_a_bucket_holds_no_more_than_its_burst_however_long_it_fills(queue, clock) -> None:
+    for _ in range(2):
+        for _ in range(3):
+            await queue.spend("a", SELDOM, 3)
+        with pytest.raises(RateLimitError) as caught:
+            await queue.spend("a", SELDOM, 3)
+        assert 900 < caught.value.retry_after_s <= 1000
+        clock.pass_by(3600)
+
+
+async def test_a_bucket_that_is_made_larger_counts_at_once(queue) -> None:
+    await queue.spend("a", 1, 1)
+    with pytest.raises(RateLimitError):
+        await queue.spend("a", 1, 1)
+    await queue.spend("a", 1, 2)

@@ -1,7 +1,6 @@
 """What only the queue in Redis has to promise: it is shared, it comes and goes, and is told what it cannot be."""
 
 import asyncio
-import time
 
 import pytest
 import redis
@@ -17,6 +16,8 @@ from server.queue import (
 from server.queue.redis import RedisQueue
 from server.queue.scripts import RESERVED_S, ROOT
 from server.task import Status
+
+LOOK_S = 3600.0
 
 
 @pytest.fixture
@@ -35,6 +36,13 @@ async def queue(closed_queue) -> RedisQueue:
 def client(redis_url):
     with redis.Redis.from_url(redis_url, decode_responses=True) as client:
         yield client
+
+
+@pytest.fixture
+def only_told(monkeypatch) -> None:
+    """Nobody looks by itself, so that whoever is not told waits in vain."""
+    for name in ("WAKE_S", "POSITION_S"):
+        monkeypatch.setattr(f"server.queue.redis.{name}", LOOK_S)
 
 
 @pytest.fixture
@@ -107,6 +115,7 @@ async def test_a_slot_whose_api_went_away_before_it_published_is_free_again(queu
     assert (await queue.find(task.id)).status is Status.QUEUED, "it was published after all"
 
 
+@pytest.mark.usefixtures("only_told")
 async def test_two_processes_see_one_queue(queue, redis_url, make_task, make_manifest) -> None:
     other, task = RedisQueue(redis_url), make_task()
     waiting = asyncio.create_task(other.lease("w", (), 5.0))
@@ -114,10 +123,8 @@ async def test_two_processes_see_one_queue(queue, redis_url, make_task, make_man
     given = await waiting
     views = queue.watch(task.id)
     assert (await anext(views)).worker == "w"
-    began = time.monotonic()
     await other.settle(make_manifest(given.task))
     assert (await anext(views)).status.final
-    assert time.monotonic() - began < 0.3, "it is told, and need not look"
     await views.aclose()
     await other.close()
 
@@ -131,25 +138,23 @@ async def test_workers_that_wait_leave_redis_alone(queue, client) -> None:
     assert client.info("commandstats")["cmdstat_evalsha"]["calls"] <= 4 * 4
 
 
+@pytest.mark.usefixtures("only_told")
 async def test_a_task_wakes_a_worker_at_once(queue, make_task) -> None:
-    waiting = asyncio.create_task(queue.lease("w", (), 5.0))
+    waiting = asyncio.create_task(queue.lease("w", (), LOOK_S))
     await asyncio.sleep(0.1)
-    began = time.monotonic()
     await queue.ingest(make_task())
     assert await waiting is not None
-    assert time.monotonic() - began < 0.3
 
 
+@pytest.mark.usefixtures("only_told")
 async def test_all_workers_wake_when_there_is_something_for_each(closed_queue, make_task) -> None:
-    waiting = [asyncio.create_task(closed_queue.lease(f"w{number}", (), 5.0)) for number in range(4)]
+    waiting = [asyncio.create_task(closed_queue.lease(f"w{number}", (), LOOK_S)) for number in range(4)]
     await closed_queue.begin()
     for _ in waiting:
         await closed_queue.ingest(make_task())
     await asyncio.sleep(0.1)
-    began = time.monotonic()
     await closed_queue.open()
     assert all(await asyncio.gather(*waiting))
-    assert time.monotonic() - began < 0.5
 
 
 async def test_what_a_worker_is_given_while_it_goes_away_is_given_back(queue, client, make_task) -> None:
@@ -292,3 +297,18 @@ async def test_positions_take_no_longer_for_a_thousand_tenants(queue, make_task)
     last = make_task("u")
     await queue.ingest(last)
     assert 900 <= (await queue.find(last.id)).position <= 1001
+
+
+async def test_a_redis_that_stands_still_is_not_waited_for_and_no_answer_is_taken_for_another(
+    own_redis, own_queue, make_task, monkeypatch
+) -> None:
+    task = make_task()
+    await own_queue.ingest(task)
+    with redis.Redis.from_url(own_redis.url) as client:
+        client.client_pause(1000, all=True)
+    with monkeypatch.context() as hurried:
+        hurried.setattr("server.queue.connection.ANSWER_S", 0.2)
+        with pytest.raises(QueueUnavailableError, match="no answer"):
+            await own_queue.lease("w", (), 0)
+    await own_queue.announce(WorkerView("w", "cpu"))
+    assert (await own_queue.find(task.id)).task == task

@@ -7,10 +7,22 @@ from typing import Any, get_args
 
 from pydantic import AliasChoices
 
+from models.entry import DIFFUSION
 from pipelines.pipeline import AnyPipeline
 
-IGNORED = frozenset({"disable_easy_negative", "use_seed", "tome_info", "promptInfo", "timestamp", "localModels"})
-"""What its gateway knows, and tasks that do not know it may do without."""
+COMMON = frozenset(
+    {"text", "negative_prompt", "auto_prompt", "w", "h", "max_wh", "seed", "variations", "fidelity", "strength"}
+    | {"sampler", "num_steps", "guidance_scale", "clip_skip", "is_anime", "use_circular", "keep_alpha"}
+    | {"disable_easy_negative", "tome_info", "return_arrays"}
+)
+"""Its documents have one table of parameters for all tasks, and many clients one class for it, sent whole: a task
+passes over what it has no use for. Not so a picture or a mask, which nobody sends who does not mean it."""
+
+IGNORED = COMMON | {"use_seed", "promptInfo", "timestamp", "localModels"}
+"""With what its gateway alone knows."""
+
+PAINTERS = frozenset({"general", "anime", "art", "real", "3danime", "basic"})
+"""The names of its models, all of which paint."""
 
 NO_TEXT = (None, "")
 
@@ -28,11 +40,28 @@ def translated(pipeline: AnyPipeline, params: Mapping[str, Any], beside: Mapping
             sent["model"] = sent["version"]
         if "model" in fields and "model" in sent:
             sent.pop("version", None)
+    if "prompt" in names and "prompt" in sent:
+        sent.pop("text", None)
+    if "use_raw_inpainting" in fields:
+        sent = _of_spring(sent)
+    if "model" not in fields or not pipeline.families <= DIFFUSION:
+        sent = {name: value for name, value in sent.items() if name != "model" or value not in PAINTERS}
     return {
         name: value
         for name, value in sent.items()
         if (name in fields or name not in IGNORED) and _says_something(pipeline, name, value)
     }
+
+
+def _of_spring(sent: Mapping[str, Any]) -> dict[str, Any]:
+    """Painting had other names in spring 2023: `raw_inpainting_fidelity` is `fidelity`, but for the inpainting model,
+    which did not know it; of `ref_fidelity` nothing is felt without a `ref_url`."""
+    renamed = {name: value for name, value in sent.items() if name != "raw_inpainting_fidelity"}
+    if sent.get("use_raw_inpainting") and "raw_inpainting_fidelity" in sent:
+        renamed.setdefault("fidelity", sent["raw_inpainting_fidelity"])
+    if not renamed.get("ref_url"):
+        renamed.pop("ref_fidelity", None)
+    return renamed
 
 
 def _says_something(pipeline: AnyPipeline, name: str, value: Any) -> bool:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Response
@@ -24,6 +25,12 @@ from server.task import Status
 NAME = "nolibox"
 CANCEL_WAIT_S = 2.0
 LISTED = 100
+
+FOREIGN = re.compile(r"[\u3040-\u30ff\u3400-\u9fff\uac00-\ud7af]+")
+"""Kana, Han and Hangul, of which models that were taught in English make nothing."""
+NO_TRANSLATOR = (
+    "this server does not translate: write English, or send need_translate false if the model is one that reads this"
+)
 
 Uids = Annotated[list[str], Field(max_length=LISTED)]
 
@@ -83,6 +90,17 @@ class ServerStatusReply(BaseModel):
     num_pending: int = Field(description="Everybody's.")
     pending_queue: list[str] = Field(description=f"Yours, up to {LISTED}.")
     details: dict[str, list[str]] = Field(description=f"Yours by status, up to {LISTED} each.")
+
+
+class PromptBody(BaseModel):
+    text: str = Field(max_length=20_000)
+    need_translate: bool = Field(True, description="Whether it may have to be translated into English.")
+
+
+class PromptReply(BaseModel):
+    text: str
+    success: bool
+    reason: str
 
 
 class AliveReply(BaseModel):
@@ -156,6 +174,16 @@ async def get_server_status(services: GivenServices, tenant: Reader) -> ServerSt
         pending_queue=details[STATUSES[Status.QUEUED]],
         details=details,
     )
+
+
+@_routes.post("/get_prompt")
+@_routes.post("/translate", include_in_schema=False)
+async def prepare_prompt(body: PromptBody, tenant: Submitter) -> PromptReply:
+    """A prompt as a task takes it. None is translated here: one that would have to be is answered `success` false."""
+    text = body.text.strip()
+    if body.need_translate and (foreign := FOREIGN.search(text)):
+        return PromptReply(text=text, success=False, reason=f"{foreign[0]!r} is not English, and {NO_TRANSLATOR}")
+    return PromptReply(text=text, success=True, reason="")
 
 
 @_routes.get("/health")

@@ -1,3 +1,5 @@
+import pytest
+
 import pipelines
 from server.api.dialects.nolibox.answers import callback_body
 from server.api.dialects.nolibox.params import translated
@@ -20,6 +22,68 @@ def test_the_gateways_own_words_are_dropped():
     sent = {"text": "x", "use_seed": True, "promptInfo": {"a": 1}, "disable_easy_negative": True}
     assert translated(TXT2IMG, sent, {}) == {"text": "x", "disable_easy_negative": True}
     assert translated(pipelines.find("img2img.sr"), {"url": "x", "disable_easy_negative": True}, {}) == {"url": "x"}
+
+
+# One class of a client for all tasks, as the one table of the API's documents suggests.
+EVERYTHING = {
+    "model": "general",
+    "text": "a house",
+    "w": 640,
+    "h": 512,
+    "fidelity": 0.3,
+    "seed": 7,
+    "sampler": "k_euler",
+    "num_steps": 25,
+    "guidance_scale": 7.5,
+    "negative_prompt": "fog",
+    "variations": [],
+    "strength": 1,
+    "auto_prompt": False,
+    "tome_info": {"enable": False, "ratio": 0.5},
+    "disable_easy_negative": False,
+}
+PICTURES = {"url": "file-1", "mask_url": "file-2"}
+
+
+@pytest.mark.parametrize(
+    ("task", "pictures", "kept"),
+    [
+        ("txt2img.sd", (), {"w": 640, "seed": 7, "model": "general"}),
+        ("img2img.sd", ("url",), {"fidelity": 0.3, "seed": 7, "model": "general"}),
+        ("txt2img.sd.inpainting", ("url", "mask_url"), {"text": "a house", "seed": 7, "model": "general"}),
+        ("img2img.inpainting", ("url", "mask_url"), {"seed": 7, "model": "lama"}),
+        ("img2img.sr", ("url",), {"model": ""}),
+        ("img2img.sod", ("url",), {"model": "matting"}),
+        ("img2txt.caption", ("url",), {"model": "captioner"}),
+        ("control.canny", ("url",), {"text": "a house", "fidelity": 0.3, "model": "general"}),
+        ("cv.blur", ("url",), {"radius": 2}),
+    ],
+)
+def test_one_class_of_parameters_fits_every_task(task, pictures, kept):
+    pipeline = pipelines.find(task)
+    sent = {**EVERYTHING, **{name: PICTURES[name] for name in pictures}}
+    params = pipeline.Params.model_validate(translated(pipeline, sent, {}))
+    assert {name: getattr(params, name) for name in kept} == kept
+
+
+def test_prompt_is_the_word_of_control_tasks_whatever_text_says():
+    sent = {"url": "file-1", "prompt": "a house", "text": ""}
+    assert translated(pipelines.find("control.canny"), sent, {}) == {"url": "file-1", "prompt": "a house"}
+    assert translated(TXT2IMG, {"text": "a house"}, {}) == {"text": "a house"}
+
+
+@pytest.mark.parametrize(("raw", "kept"), [(True, {"fidelity": 0.2}), (False, {})])
+def test_what_painting_was_told_in_spring_2023_is_understood(raw, kept):
+    inpainting = pipelines.find("txt2img.sd.inpainting")
+    sent = {"use_raw_inpainting": raw, "raw_inpainting_fidelity": 0.2, "ref_url": "", "ref_fidelity": 0.2}
+    assert translated(inpainting, sent, {}) == {"use_raw_inpainting": raw, **kept}
+    refused = translated(inpainting, {"ref_url": "file-1", "ref_fidelity": 0.5}, {})
+    assert refused == {"ref_url": "file-1", "ref_fidelity": 0.5}
+
+
+def test_a_picture_that_a_task_has_no_use_for_is_left_to_be_refused():
+    sent = {"text": "x", "url": "file-1", "mask_url": "file-2"}
+    assert translated(pipelines.find("img2img.sd"), sent, {}) == sent
 
 
 def test_an_empty_value_asks_for_the_default_where_no_text_is_meant():

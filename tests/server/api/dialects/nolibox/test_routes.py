@@ -90,6 +90,22 @@ async def test_the_server_tells_its_status(client, painter, method):
     assert (after["is_ready"], after["num_pending"], after["details"]["working"]) == (True, 0, [uid])
 
 
+@pytest.mark.parametrize(
+    ("sent", "success"),
+    [
+        ({"text": " a red house "}, True),
+        ({"text": "ein Haus, (rot:1.2)", "need_translate": True}, True),
+        ({"text": "一朵玫瑰花", "need_translate": False}, True),
+        ({"text": "a 玫瑰花"}, False),
+    ],
+)
+async def test_a_prompt_that_needs_no_translation_comes_back_and_another_says_why_not(client, sent, success):
+    for path in ("/engine/get_prompt", "/engine/translate", "/get_prompt"):
+        reply = (await client.post(path, json=sent)).json()
+        assert (reply["text"], reply["success"]) == (sent["text"].strip(), success)
+        assert ("玫瑰花" in reply["reason"] and "need_translate" in reply["reason"]) == (not success)
+
+
 async def test_it_is_alive(client):
     assert (await client.get("/engine/health")).json() == (await client.get("/health")).json() == {"status": "alive"}
 

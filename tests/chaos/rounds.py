@@ -1,0 +1,111 @@
+"""Every named point, again and again: whoever reaches it next dies there, while clients hand in one task after another.
+
+One house bears it all. What died is started again at once, so that a crash often meets the traces of the one before.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections import Counter
+from collections.abc import Iterator
+from pathlib import Path
+from random import Random
+
+from tests.chaos.clients import Clients
+from tests.chaos.crash import POINTS, armed
+from tests.chaos.faults import Counts
+from tests.chaos.history import History, Wanted
+from tests.chaos.house import House
+from tests.chaos.hurry import LEAD_S
+from tests.chaos.patience import wait_for
+
+CLIENTS = 12
+REACHED_S = 60.0
+"""Until a point that nobody reaches is given up."""
+LOOK_S, AGAIN_S, BETWEEN_S = 0.02, (0.05, 0.4), (0.0, 0.6)
+LED_S = LEAD_S + 1.0
+"""Until somebody else has the lead of a controller that was killed."""
+
+
+class Rounds:
+    """Each point so many times, in another order in each round."""
+
+    def __init__(self, house: House, history: History, rng: Random, rounds: int) -> None:
+        self._house, self._history, self._rng, self._rounds = house, history, rng, rounds
+
+    async def run(self) -> None:
+        """Until everybody who died in the last one lives again."""
+        keeping = asyncio.create_task(self._keep_alive())
+        try:
+            for _ in range(self._rounds):
+                for point in self._rng.sample(list(POINTS), len(POINTS)):
+                    await self._reach(point)
+                    await asyncio.sleep(self._rng.uniform(*BETWEEN_S))
+            while self._house.fallen():
+                await asyncio.sleep(LOOK_S)
+        finally:
+            keeping.cancel()
+
+    async def _reach(self, point: str) -> None:
+        """Arms it, and sees to it that somebody gets there; one that stays armed is disarmed."""
+        file = armed(self._house.crashes, point)
+        file.touch()
+        leading = asyncio.create_task(self._lead_on(point))
+        await wait_for(_gone(file), REACHED_S)
+        leading.cancel()
+        await asyncio.gather(leading, return_exceptions=True)
+        with contextlib.suppress(FileNotFoundError):
+            file.unlink()
+            self._history.add("fault", what=f"{point} is not reached")
+            return
+        self._history.add("crashed", what=point)
+
+    async def _lead_on(self, point: str) -> None:
+        """Most points lie on everybody's way; these two are come by only after a fault."""
+        if point == "T12":
+            self._history.add("fault", what="flushes")
+            await asyncio.to_thread(self._house.redis.flush)
+            self._history.add("fault", what="flushes", over=True)
+        while point == "T13":
+            for name in self._house.of("controller"):
+                self._history.add("fault", what=f"{name} is killed")
+                self._house.kill(name)
+                await asyncio.sleep(LED_S)
+
+    async def _keep_alive(self) -> None:
+        while True:
+            await asyncio.sleep(self._rng.uniform(*AGAIN_S))
+            for name in self._house.fallen():
+                self._history.add("fault", what=f"{name} is started again")
+                self._house.begin(name)
+
+
+async def _gone(file: Path) -> None:
+    while file.exists():
+        await asyncio.sleep(LOOK_S)
+
+
+async def weather(rounds: Rounds, clients: Clients, tasks: Iterator[Wanted], patience_s: float) -> None:
+    """All rounds, and what was handed in meanwhile to its end, or until patience has one."""
+    over = asyncio.Event()
+    looking_back = asyncio.create_task(clients.look_back())
+    busy = asyncio.gather(*(clients.follow_on(tasks, over) for _ in range(CLIENTS)))
+    await rounds.run()
+    over.set()
+    await wait_for(busy, patience_s)
+    looking_back.cancel()
+    await asyncio.gather(looking_back, return_exceptions=True)
+
+
+def reached(history: History) -> Counter[str]:
+    """How often somebody died at each point."""
+    return Counter(event.said["what"] for event in history.events if event.kind == "crashed")
+
+
+def amounts_to(history: History) -> Counts:
+    """The faults that the crashes were, for who judges how much work they may have cost."""
+    times = reached(history)
+    by_worker = sum(times[point] for point, says in POINTS.items() if says.startswith("worker"))
+    flushes = sum(event.said == {"what": "flushes"} for event in history.events if event.kind == "fault")
+    return Counts(worker_kills=by_worker, flushes=flushes)

@@ -1,0 +1,58 @@
+"""Puts the checker to the test: wrong versions must be accused, and Hua as it is, under the same faults, must not.
+
+When a fault strikes is a matter of luck beside the seed, so a wrong version may behave well for once; it is tried again
+with the next seed, a few times at most.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import tempfile
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from tests.chaos.mutants import MUTANTS, plan
+from tests.chaos.run import Plan, carry_out
+
+TRIES = 5
+
+
+@dataclass(frozen=True, slots=True)
+class Trial:
+    """Of one wrong version under the faults of one seed: what it is accused of, and what Hua as it is."""
+
+    name: str
+    seed: int
+    found: set[str]
+    unjustly: set[str]
+
+    @property
+    def caught(self) -> bool:
+        return MUTANTS[self.name].caught in self.found
+
+    def __str__(self) -> str:
+        told = "caught" if self.caught else "escaped"
+        found, unjustly = (", ".join(sorted(each)) or "nothing" for each in (self.found, self.unjustly))
+        return f"{self.name}, seed {self.seed}: {told}, accused of {found}; the right version of {unjustly}"
+
+
+def trials(name: str, seeds: Iterable[int]) -> Iterator[Trial]:
+    """One for each seed."""
+    for seed in seeds:
+        wrong = plan(name, seed)
+        yield Trial(name, seed, accused(wrong), accused(dataclasses.replace(wrong, mutant="")))
+
+
+def until_caught(name: str) -> Iterator[Trial]:
+    """The last one is that in which it was caught, unless it escaped in all."""
+    for trial in trials(name, range(1, TRIES + 1)):
+        yield trial
+        if trial.caught:
+            return
+
+
+def accused(one: Plan) -> set[str]:
+    """The invariants that a run is seen to break."""
+    with tempfile.TemporaryDirectory(prefix="hua-trial-", ignore_cleanup_errors=True) as folder:
+        return {each.invariant for each in carry_out(one, Path(folder)).broken}

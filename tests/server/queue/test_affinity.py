@@ -1,0 +1,71 @@
+"""Workers get tasks of the models that they have loaded, within bounds, in every queue."""
+
+import asyncio
+from collections import Counter
+
+import pytest
+
+from server.queue import COURTESY_S
+from tests.server.queue.conftest import accept, lease
+
+
+async def test_a_worker_gets_tasks_of_its_models_first_but_for_one_in_eight(queue, clock, make_task) -> None:
+    """I10"""
+    cold = [make_task("a", models=("cold",)) for _ in range(40)]
+    warm = [make_task("a", models=("warm", "extra")) for _ in range(40)]
+    await accept(queue, *cold, *warm)
+    clock.pass_by(COURTESY_S)
+    given = [(await lease(queue, resident=("warm",))).task.models[0] for _ in range(40)]
+    assert given == (["warm"] * 7 + ["cold"]) * 5
+
+
+async def test_an_idle_worker_lets_one_go_first_that_has_the_model(queue, make_task) -> None:
+    task = make_task(models=("m",))
+    cold = asyncio.create_task(queue.lease("cold", ("other",), 60.0))
+    await asyncio.sleep(0.01)
+    warm = asyncio.create_task(queue.lease("warm", ("m",), 60.0))
+    await asyncio.sleep(0.01)
+    await accept(queue, task)
+    assert (await warm).task == task
+    assert not cold.done()
+    cold.cancel()
+    await asyncio.gather(cold, return_exceptions=True)
+
+
+async def test_courtesy_ends_soon(queue, clock, make_task) -> None:
+    task = make_task(models=("m",))
+    await accept(queue, task)
+    assert await queue.lease("cold", ("other",), 0) is None
+    clock.pass_by(COURTESY_S)
+    assert (await lease(queue, "cold", ("other",))).task == task
+
+
+@pytest.mark.parametrize(("models", "resident"), [(("m",), ()), ((), ("other",))])
+async def test_who_has_nothing_to_lose_waits_for_nobody(queue, make_task, models, resident) -> None:
+    """A worker without models, and any worker where the task needs none."""
+    task = make_task(models=models)
+    await accept(queue, task)
+    given = await queue.lease("w", resident, 0.02)
+    assert given is not None
+    assert given.task == task
+
+
+async def test_nobody_starves_while_workers_have_other_models_loaded(queue, clock, make_task) -> None:
+    """I10: under a stream of tasks that are preferred, one that is not is still the eighth pick at the latest."""
+    lone = make_task("lone", models=("cold",))
+    await accept(queue, *(make_task("crowd", models=("warm",)) for _ in range(50)), lone)
+    picks = []
+    for _ in range(16):
+        await accept(queue, make_task("crowd", models=("warm",)))
+        clock.pass_by(COURTESY_S)
+        picks.append((await lease(queue, resident=("warm",))).task.id)
+    assert picks.index(lone.id) <= 8
+
+
+async def test_a_loaded_model_does_not_let_a_tenant_run_away(queue, clock, make_task) -> None:
+    """I9: what its loaded model wins a tenant over another is bounded."""
+    await accept(queue, *(make_task("warm", models=("m",)) for _ in range(300)))
+    await accept(queue, *(make_task("cold", models=("other",)) for _ in range(300)))
+    clock.pass_by(COURTESY_S)
+    served = Counter([(await lease(queue, resident=("m",))).task.tenant for _ in range(200)])
+    assert served["warm"] - served["cold"] <= 12

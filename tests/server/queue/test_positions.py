@@ -1,0 +1,60 @@
+"""How many tasks are said to come first, in every queue."""
+
+import random
+
+import pytest
+
+from server.task import Status
+from tests.server.queue.conftest import accept, drained, lease
+
+
+async def test_a_position_knows_the_weights(queue, make_task) -> None:
+    tasks = [make_task(tenant, weight=weight) for _ in range(24) for tenant, weight in (("a", 1), ("b", 2), ("c", 4))]
+    random.Random(7).shuffle(tasks)
+    await accept(queue, *tasks)
+    for _ in range(10):
+        await lease(queue)
+    waiting = [task.id for task in tasks if (await queue.find(task.id)).status is Status.QUEUED]
+    told = {task_id: (await queue.find(task_id)).position for task_id in waiting}
+    order = await drained(queue)
+    wrong = [abs(told[task_id] - place) for place, task_id in enumerate(order, 1)]
+    assert max(wrong) <= 1
+
+
+async def test_ingesting_tells_the_position_of_what_waits_and_of_nothing_else(closed_queue, make_task) -> None:
+    first, second = make_task("a"), make_task("a")
+    await closed_queue.begin()
+    assert await closed_queue.ingest(first) is None
+    await closed_queue.open()
+    assert await closed_queue.ingest(first) == 1
+    assert await closed_queue.ingest(second) == 2
+    assert (await lease(closed_queue)).task == first
+    assert await closed_queue.ingest(first) is None
+    assert await closed_queue.ingest(second) == 1
+
+
+@pytest.mark.parametrize("seed", range(5))
+async def test_positions_tell_the_order_in_which_tasks_run(queue, make_task, seed) -> None:
+    rng = random.Random(seed)
+    tasks = [make_task(f"t{rng.randrange(4)}", cost=2.0) for _ in range(40)]
+    await accept(queue, *tasks)
+    for _ in range(rng.randrange(10)):
+        await lease(queue)
+    waiting = [task.id for task in tasks if (await queue.find(task.id)).status is Status.QUEUED]
+    told = {task_id: (await queue.find(task_id)).position for task_id in waiting}
+    run = await drained(queue)
+    assert {task_id: place + 1 for place, task_id in enumerate(run)} == told
+
+
+async def test_positions_across_classes_and_costs_are_near(queue, make_task) -> None:
+    rng = random.Random(3)
+    tasks = [
+        make_task(f"t{rng.randrange(6)}", cost=rng.uniform(1, 3), priority=rng.choice(["high", "normal", "low"]))
+        for _ in range(150)
+    ]
+    await accept(queue, *tasks)
+    told = {task.id: (await queue.find(task.id)).position for task in tasks}
+    run = await drained(queue)
+    errors = [abs(place + 1 - told[task_id]) for place, task_id in enumerate(run)]
+    assert sum(errors) / len(errors) <= 8
+    assert told[run[0]] <= 3

@@ -1,0 +1,81 @@
+"""A queue that knows nothing reads the logs before it is of use, whichever it is."""
+
+import asyncio
+
+import pytest
+
+from server.queue import QueueIncompleteError, TaskLimitError, Verdict
+from server.task import Status
+from tests.server.queue.conftest import accept, drained, lease
+
+
+async def test_nobody_is_admitted_before_the_logs_are_read(closed_queue, make_task) -> None:
+    """I8: the tasks that a tenant has are in there."""
+    mine, others = make_task("a"), make_task("a")
+    with pytest.raises(QueueIncompleteError, match="still being read"):
+        await closed_queue.admit(mine, 1)
+    await closed_queue.begin()
+    await closed_queue.ingest(others)
+    with pytest.raises(QueueIncompleteError):
+        await closed_queue.admit(mine, 1)
+    known = await closed_queue.admit(others, 1)
+    assert known is not None
+    assert known.task == others
+    await closed_queue.open()
+    with pytest.raises(TaskLimitError):
+        await closed_queue.admit(mine, 1)
+    assert await closed_queue.find(mine.id) is None
+
+
+async def test_nothing_is_leased_before_the_logs_are_read(closed_queue, make_task) -> None:
+    waiting = asyncio.create_task(closed_queue.lease("w", (), 5.0))
+    task = make_task()
+    await closed_queue.begin()
+    await closed_queue.ingest(task)
+    await asyncio.sleep(0.01)
+    assert not waiting.done()
+    assert not await closed_queue.complete()
+    await closed_queue.open()
+    assert await closed_queue.complete()
+    assert (await waiting).task == task
+
+
+async def test_more_than_the_limit_may_come_from_the_log(queue, make_task) -> None:
+    """The log is the truth; a queue that was wiped must take all of it."""
+    tasks = [make_task() for _ in range(9)]
+    for task in tasks:
+        await queue.ingest(task)
+    with pytest.raises(TaskLimitError):
+        await queue.admit(make_task(), 4)
+    assert await drained(queue) == [task.id for task in tasks]
+
+
+async def test_a_task_that_was_settled_before_the_queue_ever_heard_of_it_is_known(
+    queue, make_task, make_manifest
+) -> None:
+    """I16"""
+    task = make_task()
+    await queue.settle(make_manifest(task))
+    await queue.ingest(task)
+    assert (await queue.find(task.id)).status is Status.SUCCEEDED
+    assert await queue.lease("w", (), 0) is None
+
+
+async def test_a_queue_that_lost_everything_is_whole_after_reading_again(
+    queue, empty, make_task, make_manifest
+) -> None:
+    """I16"""
+    tasks = [make_task(f"t{number % 2}") for number in range(8)]
+    await accept(queue, *tasks)
+    ended = (await lease(queue)).task
+    held = await lease(queue)
+    queue = await empty(queue)
+    assert not await queue.complete()
+    assert await queue.heartbeat(held, None) is Verdict.LOST
+    await queue.begin()
+    await queue.settle(make_manifest(ended))
+    for task in tasks * 2:
+        await queue.ingest(task)
+    assert await queue.lease("w", (), 0) is None
+    await queue.open()
+    assert sorted(await drained(queue)) == sorted(task.id for task in tasks if task != ended)
