@@ -38,6 +38,8 @@ class Package:
         index = -1 if device.type == "cpu" else device.index or 0
         try:
             loaded = torch._inductor.aoti_load_package(file, run_single_threaded=True, device_index=index)
+        except torch.AcceleratorError:
+            raise
         except Exception as error:
             raise PackageError(f"it cannot be loaded ({_first_line(error)})") from error
         if loaded.get_metadata().get("pass") != wanted.digest:
