@@ -60,7 +60,7 @@ async def _post(port: int, tasks: int, at_once: int) -> list[float]:
 async def _connection(port: int, left: Iterator[int]) -> list[float]:
     body = json.dumps(BODY).encode()
     request = (
-        b"POST /v1/tasks HTTP/1.1\r\nHost: hua\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n%s"
+        b"POST /v1/tasks HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n%s"
         % (len(body), body)
     )
     reader, writer = await asyncio.open_connection("127.0.0.1", port)

@@ -149,6 +149,7 @@ def worker() -> dict[str, Schema]:
         "gpu": record(resource=matching(r"^([a-z0-9.-]+/[A-Za-z0-9._-]+)?$"), product=KEY),
         "settings": {"$ref": "#/properties/settings"},
         "maxTaskSeconds": whole(1, 86400),
+        "maxUnavailable": {"anyOf": [whole(1), matching(r"^([1-9]\d?|100)%$")]},
         "warmUpSeconds": whole(10, 7200),
         "sharedMemory": QUANTITY,
         "scratch": QUANTITY,

@@ -35,9 +35,15 @@ if TYPE_CHECKING:
 
 
 class Params(BaseModel):
-    """What a caller may say to a task type; unknown names are refused, so that a typing error is never ignored."""
+    """What a caller may say to a task type; unknown names are refused, so that a typing error is never ignored.
 
-    model_config = ConfigDict(extra="forbid", frozen=True, populate_by_name=True, hide_input_in_errors=True)
+    A bound on texts, be it none, has each of them read: else half a surrogate pair, which JSON may hold and no UTF-8,
+    would be noticed only when the task is written down.
+    """
+
+    model_config = ConfigDict(
+        extra="forbid", frozen=True, populate_by_name=True, hide_input_in_errors=True, str_min_length=0
+    )
 
     @property
     def seeds(self) -> tuple[int, ...]:

@@ -14,7 +14,7 @@ _SIGMAS: dict[str, tuple[str, ...]] = {
     "lms": _SPACED,
     "solver": (),
     "euler": _SPACED,
-    "euler_a": (),
+    "euler_a": _SPACED,
     "heun": _SPACED,
     "dpm2": _SPACED,
     "dpm2_a": _SPACED,

@@ -27,6 +27,8 @@ AT_ONCE = 16
 """Tiles that are yielded together, so that they share batches and the device does not have to hold them all."""
 USUAL_SIDE: Mapping[str, int] = {"sdxl": 1024}
 OTHERWISE_SIDE = 512
+MOST_TILES = 1024
+"""Those of the usual size and padding that make up the largest result are a third of this."""
 GRAIN = 8
 """Tiles begin and end at pixels where latents do."""
 
@@ -89,10 +91,10 @@ class UpscaleTile(Pipeline[UpscaleTileParams]):
     def work(self, params: UpscaleTileParams) -> Work:
         """Of a picture as large as may be, for the picture is not known yet."""
         width, height = params.grid(OTHERWISE_SIDE)
-        across, down = params.factors
-        tiles = ceil(params.max_wh * across / width) * ceil(params.max_wh * down / height)
+        sides = zip(params.factors, (width, height), strict=True)
+        across, down = (_count(params.max_wh * factor, side, params.margin) for factor, side in sides)
         steps = max(round(params.highres_steps * (1 - params.fidelity)), 1)
-        return Work(width * height, tiles, steps, params.share)
+        return Work(width * height, across * down, steps, params.share)
 
     def resolve(self, params: UpscaleTileParams) -> UpscaleTileParams:
         return params.with_seed()
@@ -106,6 +108,7 @@ class UpscaleTile(Pipeline[UpscaleTileParams]):
         enlarged = resized(picture, *(ceil(side / GRAIN) * GRAIN for side in size))
         painter = _Painter(params, checkpoint, models, enlarged)
         pending = _tiles(params, checkpoint, enlarged)
+        _refuse_too_many(pending, size)
         for begin in range(0, len(pending), AT_ONCE):
             some = pending[begin : begin + AT_ONCE]
             latents = yield [painter.wish(begin + place, tile) for place, tile in enumerate(some)]
@@ -172,6 +175,20 @@ def _target(params: UpscaleTileParams, picture: np.ndarray) -> tuple[int, int]:
             f"{LONGEST_RESULT}) are the most; lower upscale_factor or max_wh"
         )
     return size
+
+
+def _count(length: float, side: int, margin: int) -> int:
+    """Of tiles of this side that overlap by twice the margin, how many it takes (`models.tiles.spans`)."""
+    return max(ceil((length - 2 * margin) / (side - 2 * margin)), 1)
+
+
+def _refuse_too_many(tiles: Sequence[Tile], size: tuple[int, int]) -> None:
+    """Raises TooLargeError. Small tiles that hardly leave their paddings would be painted for days."""
+    if len(tiles) > MOST_TILES:
+        raise TooLargeError(
+            f"the result, {size[0]}×{size[1]}, would be painted in {len(tiles)} tiles, and {MOST_TILES} are the most; "
+            "ask for a larger grid_wh, less padding, or a lower upscale_factor or max_wh"
+        )
 
 
 def _tiles(params: UpscaleTileParams, checkpoint: Checkpoint, enlarged: np.ndarray) -> Sequence[Tile]:

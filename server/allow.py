@@ -76,6 +76,11 @@ class Allow:
     def __init__(self, entries: Iterable[str] = ()) -> None:
         self._rules = tuple(Rule.parse(entry) for entry in entries)
 
+    def lists(self, target: Target) -> bool:
+        """Whether the operator named this host, or the address that the URL spells out."""
+        rules = [rule for rule in self._rules if rule.opens(target.port)]
+        return any(rule.names(target.host) or (target.address and rule.holds(target.address)) for rule in rules)
+
     def judge_name(self, target: Target) -> None:
         """Raises EgressDeniedError if no address that the target's host may have can be reached. Asks no DNS."""
         if target.host.rstrip(".") in METADATA_HOSTS:

@@ -3,6 +3,8 @@
 A caller who names a URL could aim us at our own network. So each host is resolved once, every address of it is judged
 (`server/allow.py`), and the connection goes to the judged address itself, with the Host header and the TLS name kept:
 a name that answers differently the second time (DNS rebinding) gains nothing, nor does a redirect, judged anew.
+
+Where only a proxy leads outside, it is told the name, and it is the proxy that resolves and has to judge.
 """
 
 from __future__ import annotations
@@ -62,10 +64,13 @@ async def resolve(host: str, port: int) -> list[str]:
 class Egress:
     """`allow` lists what may be reached besides public addresses: 10.0.0.0/8, images.corp, .corp:8080, [fd00::/8]:9000.
 
+    What it lists is reached directly, all else through `proxy` (http://[USER:PASSWORD@]HOST:PORT), if there is one.
     Errors never repeat a body, or an address that the caller did not send. Proxies of the environment are ignored.
     """
 
-    def __init__(self, allow: Iterable[str] = (), resolve: Resolve = resolve, total_s: float = TOTAL_S) -> None:
+    def __init__(
+        self, allow: Iterable[str] = (), resolve: Resolve = resolve, total_s: float = TOTAL_S, proxy: str = ""
+    ) -> None:
         self._allow = Allow(allow)
         self._resolve = resolve
         self._total_s = total_s
@@ -74,6 +79,7 @@ class Egress:
         tls = httpx.create_ssl_context(trust_env=False)
         tls.load_default_certs()
         self._transport = httpx.AsyncHTTPTransport(verify=tls, limits=limits)
+        self._proxy = httpx.AsyncHTTPTransport(verify=tls, limits=limits, proxy=proxy) if proxy else None
 
     def check(self, url: str) -> None:
         """Raises EgressDeniedError for a URL that can be refused without asking DNS."""
@@ -116,28 +122,29 @@ class Egress:
         fixed = {"Host": target.url.netloc.decode(), "Accept-Encoding": "identity", "User-Agent": "Hua"}
         timeout = {"connect": CONNECT_S, "read": self._total_s, "write": self._total_s, "pool": self._total_s}
         extensions = {"timeout": timeout} | ({} if target.address else {"sni_hostname": target.host})
+        transport, hosts = await self._way(target)
         requests = [
             httpx.Request(
                 method,
-                target.url.copy_with(host=str(address)),
+                target.url.copy_with(host=host),
                 headers={**headers, **fixed},
                 content=body,
                 extensions=extensions,
             )
-            for address in await self._addresses(target)
+            for host in hosts
         ]
-        response = await self._connect(requests)
+        response = await _connect(transport, requests)
         try:
             yield response
         finally:
             await response.aclose()
 
-    async def _connect(self, requests: Sequence[httpx.Request]) -> httpx.Response:
-        """The answer of the first address that accepts a connection."""
-        for request in requests[:-1]:
-            with suppress(httpx.ConnectError, httpx.ConnectTimeout):
-                return await self._transport.handle_async_request(request)
-        return await self._transport.handle_async_request(requests[-1])
+    async def _way(self, target: Target) -> tuple[httpx.AsyncHTTPTransport, list[str]]:
+        """How it is reached, and by which hosts, in the order in which they are tried."""
+        if self._proxy is None or self._allow.lists(target):
+            return self._transport, [str(address) for address in await self._addresses(target)]
+        self._judge_url(target)
+        return self._proxy, [target.host]
 
     async def _addresses(self, target: Target) -> list[Address]:
         """Every address of the target, at least one, each of them judged."""
@@ -164,6 +171,14 @@ class Egress:
             self._allow.judge_name(target)
 
 
+async def _connect(transport: httpx.AsyncHTTPTransport, requests: Sequence[httpx.Request]) -> httpx.Response:
+    """The answer of the first host that accepts a connection."""
+    for request in requests[:-1]:
+        with suppress(httpx.ConnectError, httpx.ConnectTimeout):
+            return await transport.handle_async_request(request)
+    return await transport.handle_async_request(requests[-1])
+
+
 def _raise_unless_ok(response: httpx.Response, target: Target) -> None:
     status = response.status_code
     if status != 200:
@@ -187,6 +202,8 @@ def _fault(target: Target, error: httpx.HTTPError) -> str:
     """The library's own text may hold an address, so none of it is repeated."""
     if "CERTIFICATE_VERIFY_FAILED" in str(error):
         return f"the certificate of {target.label} is not trusted; the operator can install its authority on this host"
+    if isinstance(error, httpx.ProxyError):
+        return f"the proxy of this server does not let {target.label} be reached; use another URL, or ask the operator"
     if isinstance(error, httpx.ConnectError | httpx.ConnectTimeout):
         return f"{target.label} does not accept connections; check the URL, or try again later"
     return f"the connection to {target.label} broke before the answer was complete; try again later"

@@ -45,7 +45,7 @@ class Services:
             clock=clock,
             bucket=bucket_of(settings),
             catalog=models,
-            egress=Egress(allow=settings.egress_allow),
+            egress=Egress(allow=settings.egress_allow, proxy=settings.egress_proxy),
             links=Links(settings.secret_bytes, public_url(settings), clock),
             tenants=Tenants(settings, clock),
         )

@@ -108,6 +108,9 @@ class Settings(BaseSettings):
     egress_allow: Listed = Field(
         (), description="CIDRs and host suffixes that image URLs and callbacks may reach besides public addresses."
     )
+    egress_proxy: str = Field(
+        "", description="Proxy through which all that HUA_EGRESS_ALLOW does not list is reached, as http://HOST:PORT."
+    )
     allow_anonymous: bool = Field(False, description="Serve without API keys on addresses other than loopback.")
     api_keys: Listed = Field((), description="tenant:sha256 pairs, as `hua keys new TENANT` prints them.")
     tenants: Path | None = Field(None, description="YAML file of tenants: keys, scopes, limits; docs/tenants.md.")
@@ -161,6 +164,13 @@ class Settings(BaseSettings):
     def _check_collector(cls, value: str) -> str:
         if value and not value.startswith(("http://", "https://")):
             raise ValueError(f"{value!r} is no collector; write http://HOST:4318, without a path")
+        return value
+
+    @field_validator("egress_proxy")
+    @classmethod
+    def _check_proxy(cls, value: str) -> str:
+        if value and not re.fullmatch(r"https?://([^@/]+@)?[^@/]+/?", value):
+            raise ValueError("it is no proxy; write http://HOST:PORT, or http://USER:PASSWORD@HOST:PORT")
         return value
 
     @field_validator("cors")

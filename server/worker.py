@@ -9,6 +9,8 @@ import socket
 import time
 from collections.abc import Coroutine, Set
 
+from pydantic import ValidationError
+
 from server.attempt import Attempt
 from server.device import CHILD, Device, DeviceDiedError, DeviceGoneError, TaskParkedError
 from server.inputs import Inputs
@@ -156,8 +158,10 @@ class Worker:
             return await self._services.queue.lease(self.name, resident, LEASE_WAIT_S)
         except QueueUnavailableError as error:
             log.warning("no tasks for now: %s", error)
-            await asyncio.sleep(1)
-            return None
+        except ValidationError as error:  # handed in by a later version; it would end one worker after another
+            log.error("a task cannot be read by this version, and is left alone: %s", error.errors()[0]["loc"])
+        await asyncio.sleep(1)
+        return None
 
     async def _work_alone(self, lease: Lease) -> None:
         """A task that devices have died under shares its next one with nobody, so that it takes nobody with it."""

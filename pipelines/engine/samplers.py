@@ -9,6 +9,7 @@ from functools import lru_cache
 from typing import Any
 
 import diffusers
+import torch
 
 from pipelines.engine.table import Table, empty, extract
 from pipelines.sampler_names import Spacing, most_steps_of, sigmas_of, spacings_of
@@ -46,6 +47,19 @@ _SIGMA_FLAGS = {
 _NON_LINEAR = {"clip_sample": False, "thresholding": False}
 
 
+class EulerAncestral(diffusers.EulerAncestralDiscreteScheduler):  # type: ignore[misc]
+    """With the noise levels of `spaced`, where it has one: diffusers' own class has no others than those of training,
+    but its step takes any."""
+
+    spaced: diffusers.EulerDiscreteScheduler | None = None
+
+    def set_timesteps(self, num_inference_steps: int, device: str | torch.device | None = None) -> None:
+        super().set_timesteps(num_inference_steps, device)
+        if self.spaced is not None:
+            self.spaced.set_timesteps(num_inference_steps, device)
+            self.sigmas, self.timesteps = self.spaced.sigmas, self.spaced.timesteps
+
+
 class SamplerError(ValueError):
     """A sampler was asked for something that it cannot do."""
 
@@ -77,14 +91,17 @@ def scheduler_for(config: Mapping[str, Any], sampler: str, sigmas: str | None, s
     """A fresh diffusers scheduler: the sampler's class with the checkpoint's own betas and prediction type, and its
     spacing too if no other is asked for."""
     name, overrides = _SCHEDULERS[sampler]
-    kind = getattr(diffusers, name)
+    kind = EulerAncestral if sampler == "euler_a" else getattr(diffusers, name)
     accepted = inspect.signature(kind.__init__).parameters
     flags = {} if sigmas is None else {flag: key == sigmas for key, flag in _SIGMA_FLAGS.items()}
     unset = config.get("_use_default_values", ())
     trained = {key: value for key, value in config.items() if key not in unset}
     spread = {} if spacing is None else {"timestep_spacing": spacing}
     wanted = {**trained, **_NON_LINEAR, **overrides, **flags, **spread}
-    return kind(**{key: value for key, value in wanted.items() if key in accepted})
+    scheduler = kind(**{key: value for key, value in wanted.items() if key in accepted})
+    if isinstance(scheduler, EulerAncestral) and sigmas is not None:
+        scheduler.spaced = scheduler_for(config, "euler", sigmas, spacing)
+    return scheduler
 
 
 def _check(sampler: str, sigmas: str | None, steps: int, spacing: Spacing | None) -> None:

@@ -136,7 +136,7 @@ def _unit_noise(scheduler: Any, units: torch.Tensor) -> Iterator[list[Draw | Non
         drawn[-1] = Draw(float(sigma), float(sigma_next))
         return units[len(drawn) - 1 : len(drawn)]
 
-    module = sys.modules[type(scheduler).__module__]
+    module = sys.modules[scheduler.step.__module__]
     original = getattr(module, "randn_tensor", None)
     if hasattr(scheduler, "noise_sampler"):
         scheduler.noise_sampler = brownian

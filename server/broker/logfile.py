@@ -25,6 +25,7 @@ create table if not exists records (
     at real not null
 );
 create index if not exists records_by_log on records (log, offset);
+create index if not exists records_by_age on records (at);
 create table if not exists committed (log text primary key, offset integer not null);
 """
 
@@ -72,11 +73,9 @@ class LogFile:
                 time.sleep(RETRY_S)
 
     def prune(self) -> None:
-        """Forgets what is a week old and was committed, or is read by nobody here. Looks no further than at the first
-        record that is younger, and so takes no longer than there is to forget."""
+        """Forgets what is a week old and was committed, or is read by nobody here."""
         self._db.execute(
-            "delete from records where offset < "
-            "ifnull((select offset from records where at >= ? order by offset limit 1), 9e18) and "
+            "delete from records where at < ? and "
             "(log in (?, ?) or offset <= (select offset from committed where committed.log = records.log))",
             (time.time() - KEPT_S, USAGE, POISON),
         )

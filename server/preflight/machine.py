@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import importlib.util
+import math
 import os
 import shutil
 import socket
 import tempfile
 from collections.abc import Iterator
 from datetime import UTC, datetime
+from pathlib import Path
 
 from server.bench import environment
 from server.bench.environment import DeviceError
@@ -22,6 +24,7 @@ PROCESS_BYTES = 4 * GIB
 """What torch, its libraries and a worker take beside models."""
 TIGHT_BYTES, FULL_BYTES = 10 * GIB, GIB
 SHORTEST_SECRET = 16
+CGROUP = Path("/sys/fs/cgroup")
 
 
 def check_device(settings: Settings) -> Iterator[Finding]:
@@ -52,17 +55,27 @@ def check_device(settings: Settings) -> Iterator[Finding]:
 
 
 def check_memory(settings: Settings) -> Iterator[Finding]:
-    free = os.sysconf("SC_AVPHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+    free: float = os.sysconf("SC_AVPHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
     with open("/proc/meminfo", encoding="ascii") as lines:  # noqa: PTH123 - no file of ours
         for line in lines:
             if line.startswith("MemAvailable:"):
                 free = int(line.split()[1]) * 1024
+    free = min(free, _limit())
     wanted = int(settings.host_memory) + PROCESS_BYTES
     said = f"{free / GIB:.1f} GiB free; a worker may take {wanted / GIB:.1f} (HUA_HOST_MEMORY and its processes)"
     if free < wanted:
         yield Finding("memory", "warn", said, "lower HUA_HOST_MEMORY, or give a worker more memory")
     else:
         yield Finding("memory", "ok", said)
+
+
+def _limit() -> float:
+    """Bytes that our container may have (cgroup v2). What it has taken is no measure: by and by, files fill it."""
+    try:
+        most = (CGROUP / "memory.max").read_text().strip()
+    except OSError:
+        return math.inf
+    return math.inf if most == "max" else int(most)
 
 
 def check_data_dir(settings: Settings) -> Iterator[Finding]:

@@ -180,7 +180,7 @@ MUTANTS = {
     change.__name__: Mutant(change, caught, *needs)
     for change, caught, *needs in (
         (last_outcome_wins, "I3", {"repeats": 12}),
-        (redis_is_the_judge, "I3", {"repeats": 24, "flushes": 2}),
+        (redis_is_the_judge, "I3", {"repeats": 36, "flushes": 4}, {"horizon_s": 12.0}),
         (commits_at_intake, "I2", {}),
         (every_outcome_is_discarded, "I3", {"repeats": 12}),
         (callbacks_live_in_redis, "I6", {"flushes": 3}),

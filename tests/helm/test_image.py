@@ -42,6 +42,12 @@ def stages() -> dict[str, list[tuple[str, str]]]:
     return found
 
 
+def test_hadolint_has_nothing_to_say() -> None:
+    linter = Path(sys.executable).parent / "hadolint"
+    done = subprocess.run([linter, FILE], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
 def test_the_base_has_a_version_and_may_be_held_to_a_digest() -> None:
     arguments = dict(rest.split("=", 1) for rest in words("ARG") if "=" in rest)
     assert re.fullmatch(r"docker\.io/library/python:\d+\.\d+\.\d+-slim-\w+", arguments["PYTHON_IMAGE"])

@@ -70,7 +70,7 @@ def test_no_service_becomes_a_setting(chart: list[Thing]) -> None:
 def test_containers_say_what_they_need(chart: list[Thing]) -> None:
     for whose, container in containers(chart):
         assert {"cpu", "memory"} <= set(container["resources"]["requests"]), whose
-        if container["name"] not in {"first", "copy"}:  # those of the operator
+        if container["name"] not in {"first", "beside", "copy"}:  # those of the operator
             assert "memory" in container["resources"]["limits"], whose
 
 
@@ -204,6 +204,7 @@ def test_four_machines_of_four_gpus_are_sixteen_pods_spread_evenly() -> None:
         if thing["metadata"]["name"] == "hua-worker-rtx" and thing["kind"] == "Deployment"
     ]
     assert rtx["spec"]["replicas"] == 16
+    assert rtx["spec"]["strategy"]["rollingUpdate"] == {"maxSurge": 0, "maxUnavailable": "25%"}
     pod = rtx["spec"]["template"]["spec"]
     assert pod["nodeSelector"] == {"nvidia.com/gpu.product": "Quadro-RTX-5000"}
     assert pod["topologySpreadConstraints"][0]["whenUnsatisfiable"] == "DoNotSchedule"
@@ -223,7 +224,12 @@ def test_a_scaler_has_the_replicas_and_keeps_them_without_prometheus() -> None:
 
 @pytest.mark.parametrize(
     ("case", "ports"),
-    [("defaults", {9092, 6379, 7070}), ("aws", {9096, 6379, 443}), ("strimzi", {9093, 26379, 6379, 9000})],
+    [
+        ("defaults", {9092, 6379, 7070}),
+        ("aws", {9096, 6379, 443}),
+        ("strimzi", {9093, 26379, 6379, 9000}),
+        ("air-gapped", {9092, 6379, 7070, 3128}),
+    ],
 )
 def test_ways_out_are_those_of_the_settings(case: str, ports: set[int]) -> None:
     [policy] = [thing for thing in render(values(case)) if thing["metadata"]["name"] == "hua-dependencies"]

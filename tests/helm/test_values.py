@@ -68,6 +68,7 @@ def wrong(path: str, value: object) -> tuple[dict[str, Any], str]:
         wrong("worker.gpu.resource", "gpu"),
         wrong("worker.gpu.count", 4),
         wrong("worker.maxTaskSeconds", 0),
+        wrong("worker.maxUnavailable", 0),
         wrong("worker.resources.requests.memory", "lots"),
         wrong("worker.podDisruptionBudget.maxUnavailable", "a few"),
         wrong("workerPools", []),

@@ -30,6 +30,8 @@ def test_defaults_are_those_of_the_api_we_replace() -> None:
         ({"variations": [{"seed": 1, "strength": 2}]}, "less than or equal to 1"),
         ({"lora_scales": {"ink": 11}}, "less than or equal to 10"),
         ({"lora_scales": {str(name): 1 for name in range(9)}}, "9 LoRAs are too many; 8 may work together"),
+        ({"model": "\ud800"}, "unable to parse raw data as a unicode string"),
+        ({"lora_scales": {"\ud800": 1}}, "unable to parse raw data as a unicode string"),
         ({"lora_paths": ["/etc/passwd"]}, "callers name LoRAs, never files"),
         ({"text": "<lora:ink:strong>"}, "give a number from -10 to 10"),
         ({"negative_prompt": "<lora:ink:1>"}, "write it in text"),

@@ -54,6 +54,7 @@ def test_other_names(name: str, meaning: str) -> None:
         ("DPM2 a Karras", "dpm2_a", "karras"),
         ("lms karras", "lms", "karras"),
         ("Euler Beta", "euler", "beta"),
+        ("Euler a Karras", "euler_a", "karras"),
     ],
 )
 def test_labels_that_say_their_sigmas(label: str, sampler: str, sigmas: str) -> None:
@@ -65,7 +66,7 @@ def test_a_name_mistyped_is_guessed() -> None:
         canonical("dpmpp_2n")
 
 
-@pytest.mark.parametrize("name", ["", "karras", "Euler a Karras", "restart"])
+@pytest.mark.parametrize("name", ["", "karras", "DDIM Karras", "restart"])
 def test_unknown_names_are_refused_with_the_list(name: str) -> None:
     with pytest.raises(UnknownSamplerError, match="dpmpp_3m_sde"):
         canonical(name)

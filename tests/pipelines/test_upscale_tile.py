@@ -12,6 +12,7 @@ from PIL import Image
 from pydantic import ValidationError
 
 from models.pixels import resized
+from models.tiles import spans
 from pipelines.engine.events import Failed
 from pipelines.engine.key import key_of
 from pipelines.engine.noise import SeededNoise
@@ -106,4 +107,15 @@ def test_what_makes_no_sense_is_refused(wrong: dict[str, Any], says: str) -> Non
 def test_the_work_is_that_of_the_tiles() -> None:
     assert TILE.needs(params()) == ("toy-sd1", "toy-sd1/control/tile")
     work = TILE.work(params(highres_steps=36))
-    assert (work.pixels, work.images, work.steps) == (512 * 512, 16, 20)
+    assert (work.pixels, work.images, work.steps) == (512 * 512, 25, 20)
+    for length in (500, 512, 513, 2048, 4096):
+        work = TILE.work(params(max_wh=length, upscale_factor=1, padding=40))
+        assert work.images == len(spans(length, 512, 40)) ** 2
+
+
+def test_more_tiles_than_anybody_needs_are_refused(studio: Studio) -> None:
+    asked = params(max_wh=1024, upscale_factor=1, grid_wh=64, padding=24)
+    failed = studio.run(TILE, asked, {"url": np.zeros((1024, 1024, 3), np.uint8)})
+    assert isinstance(failed, Failed)
+    assert failed.code == "bad_input"
+    assert "1024×1024, would be painted in 3721 tiles, and 1024 are the most" in failed.message

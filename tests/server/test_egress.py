@@ -406,3 +406,33 @@ async def test_an_authority_of_ours_is_trusted_by_the_variable_that_the_docs_nam
         monkeypatch.setenv("SSL_CERT_FILE", str(given.bundle))
         with pytest.raises(EgressFailedError, match="answered 404"):
             await Egress(["localhost"]).fetch(url, 9)
+
+
+async def test_what_is_not_listed_goes_by_the_proxy_which_is_told_the_name(connected):
+    heads = []
+
+    async def proxy(head, writer):
+        heads.append(head.decode())
+        writer.write(b"HTTP/1.1 403 No\r\nContent-Length: 0\r\n\r\n" if b"CONNECT" in head else ok(b"cat"))
+
+    async with serving(proxy) as port, serving(answering(ok(b"dog"))) as near:
+        egress = Egress(["127.0.0.1"], resolve=private_names, proxy=f"http://me:secret@127.0.0.1:{port}")
+        assert await egress.fetch("http://images.example/cat.png", 9) == b"cat"
+        with pytest.raises(EgressFailedError, match="the proxy of this server does not let images"):
+            await egress.post("https://images.example/", b"{}", {})
+        assert await egress.fetch(f"http://127.0.0.1:{near}/", 9) == b"dog"
+    assert [head.partition("\r\n")[0] for head in heads] == [
+        "GET http://images.example/cat.png HTTP/1.1",
+        "CONNECT images.example:443 HTTP/1.1",
+    ]
+    assert all("Proxy-Authorization: Basic " in head for head in heads)
+    assert {address[1] for address in connected} == {port, near}
+
+
+@pytest.mark.parametrize(
+    "url", [url for url in FORBIDDEN_URLS if url not in {f"http://{name}/" for name in PRIVATE_NAMES}]
+)
+async def test_addresses_that_are_spelt_out_are_judged_before_a_proxy_is_asked(url, connected):
+    with pytest.raises(EgressDeniedError):
+        await Egress(proxy="http://127.0.0.1:9").fetch(url, 9)
+    assert connected == []

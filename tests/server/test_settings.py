@@ -28,6 +28,7 @@ def test_defaults_serve_loopback_without_keys(tmp_path: Path) -> None:
         ("HUA_EGRESS_ALLOW", "10.0.0.0/33", "HUA_EGRESS_ALLOW"),
         ("HUA_CORS", "https://app.example/", "'https://app.example/' is no origin"),
         ("HUA_CORS", "*", "'*' is no origin"),
+        ("HUA_EGRESS_PROXY", "proxy:3128", "it is no proxy; write http://HOST:PORT"),
         ("HUA_PROT", "8000", "did you mean HUA_PORT?"),
     ],
 )

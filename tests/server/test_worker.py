@@ -125,6 +125,18 @@ async def test_all_leases_are_renewed_at_once(services: Services, monkeypatch: p
     beating.cancel()
 
 
+async def test_a_task_of_a_later_version_does_not_end_the_worker(
+    services: Services, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    async def lease(*_: object) -> Lease:
+        body = {"id": "0", "type": "t", "params": {}, "tenant": "t", "created_at": 1.0, "retention": "90d"}
+        return Lease(Task.model_validate(body), "token", "worker")
+
+    monkeypatch.setattr(services.queue, "lease", lease)
+    assert await Worker(services, "cpu")._lease() is None
+    assert "retention" in caplog.text
+
+
 LONG = {"text": "x", "seed": 1, "num_steps": 100, "w": 64, "h": 64}
 
 

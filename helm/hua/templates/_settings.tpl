@@ -32,10 +32,10 @@ http://{{ include "hua.fullname" . }}-api.{{ .Release.Namespace }}.svc:{{ .Value
 {{ default 9090 .Values.settings.metrics_port | int64 }}
 {{- end }}
 
-{{/* Where Kafka, Redis, S3 and the collector of traces listen, as a JSON list: what their addresses say. */}}
+{{/* Where Kafka, Redis, S3, the collector of traces and a proxy listen, as a JSON list: what their addresses say. */}}
 {{- define "hua.dependencyPorts" -}}
 {{- $ports := list -}}
-{{- range $setting, $default := dict "broker" "9092" "queue" "6379" "s3_endpoint" "" "traces" "" -}}
+{{- range $setting, $default := dict "broker" "9092" "queue" "6379" "s3_endpoint" "" "traces" "" "egress_proxy" "" -}}
   {{- $address := default "" (index $.Values.settings $setting) -}}
   {{- if regexMatch "^(kafka|redis|http)" $address -}}
     {{- $usual := default (ternary "443" "80" (hasPrefix "https" $address)) $default -}}

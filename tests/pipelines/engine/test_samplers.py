@@ -105,6 +105,19 @@ def test_what_a_sampler_costs_is_known_without_its_table(sampler: str) -> None:
     assert abs(len(samplers.table(SD1, sampler, None, 4)) - passes_of(sampler, 4)) <= 1
 
 
+@pytest.mark.parametrize("sigmas", sigmas_of("euler_a"))
+def test_euler_a_steps_over_the_noise_levels_of_euler(sigmas: str) -> None:
+    """Each step down to σ_down and up again by σ_up, as k-diffusion's sample_euler_ancestral has them, with η = 1."""
+    euler, ancestral = (samplers.table(SD1, name, sigmas, 8) for name in ("euler", "euler_a"))
+    assert (ancestral.T == euler.T).all()
+    levels = np.sqrt(1 / ancestral.S**2 - 1)
+    now, then = levels[:-1], levels[1:]
+    up = np.sqrt(then**2 * (now**2 - then**2) / now**2)
+    down = np.sqrt(then**2 - up**2)
+    assert ancestral.weights[:-1, -1] == pytest.approx(up, rel=1e-4)
+    assert ancestral.weights[:-1, 4] == pytest.approx(down - now, rel=1e-4)
+
+
 def test_trailing_begins_at_pure_noise_where_leading_does_not() -> None:
     begins = {spacing: samplers.table(SD1, "euler", None, 4, spacing=spacing).T[0] for spacing in spacings_of("euler")}
     assert begins == {"leading": 751, "linspace": 999, "trailing": 999}

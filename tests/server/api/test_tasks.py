@@ -1,5 +1,6 @@
 import asyncio
 import datetime as dt
+import json
 
 import pytest
 
@@ -42,6 +43,17 @@ async def test_prefer_wait_answers_202_when_the_time_is_up(client):
     reply = await client.post("/v1/tasks", json=WISH, headers={"Prefer": "wait=1"})
     assert reply.status_code == 202
     assert reply.json()["status"] == "queued"
+
+
+async def test_half_a_surrogate_pair_is_refused_wherever_it_stands(client):
+    node = {"key": "a", "endpoint": "txt2img.sd", "data": {"text": "x", "lora_scales": {"\ud800": 1}}}
+    wishes = [
+        {"type": "workflow", "params": {"nodes": [node], "target": "a"}},
+        {"type": "txt2img.sd", "params": {"text": "x", "model": "\ud800"}},
+    ]
+    headers = {"Content-Type": "application/json"}
+    replies = [await client.post("/v1/tasks", content=json.dumps(wish), headers=headers) for wish in wishes]
+    assert [(reply.status_code, reply.json()["error"]["code"]) for reply in replies] == [(422, "invalid_params")] * 2
 
 
 async def test_a_failed_task_says_why(client, painter):

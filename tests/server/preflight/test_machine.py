@@ -3,6 +3,7 @@ from pathlib import Path
 
 import pytest
 
+from server.preflight import machine
 from server.preflight.machine import check_data_dir, check_memory, check_port, check_secret, check_tenants
 from server.settings import Settings
 
@@ -33,6 +34,15 @@ def test_a_data_folder_must_be_writable(tmp_path: Path) -> None:
 def test_more_host_memory_than_there_is_is_told() -> None:
     verdict, said = result(check_memory, host_memory=1 << 50)
     assert (verdict, "lower HUA_HOST_MEMORY" in said) == ("warn", True)
+
+
+def test_a_container_has_its_limit_and_not_the_whole_machine(tmp_path: Path, monkeypatch) -> None:
+    monkeypatch.setattr(machine, "CGROUP", tmp_path)
+    (tmp_path / "memory.max").write_text("max\n")
+    assert "1.0 GiB free" not in result(check_memory, host_memory=0)[1]
+    (tmp_path / "memory.max").write_text(f"{1 << 30}\n")
+    verdict, said = result(check_memory, host_memory=0)
+    assert (verdict, said.startswith("1.0 GiB free")) == ("warn", True)
 
 
 @pytest.mark.parametrize(

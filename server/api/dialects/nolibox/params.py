@@ -45,7 +45,7 @@ def translated(pipeline: AnyPipeline, params: Mapping[str, Any], beside: Mapping
     if "use_raw_inpainting" in fields:
         sent = _of_spring(sent)
     if "model" not in fields or not pipeline.families <= DIFFUSION:
-        sent = {name: value for name, value in sent.items() if name != "model" or value not in PAINTERS}
+        sent = {name: value for name, value in sent.items() if name != "model" or str(value) not in PAINTERS}
     return {
         name: value
         for name, value in sent.items()

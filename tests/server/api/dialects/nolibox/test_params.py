@@ -18,6 +18,11 @@ def test_params_may_stand_in_the_envelope_alone():
     assert translated(TXT2IMG, {}, {"text": "Roses", "someone_elses": 1}) == {"text": "Roses"}
 
 
+@pytest.mark.parametrize("model", [["general"], {"general": 1}])
+def test_a_model_that_is_no_text_is_left_to_be_refused(model):
+    assert translated(pipelines.find("img2img.sr"), {"url": "x", "model": model}, {})["model"] == model
+
+
 def test_the_gateways_own_words_are_dropped():
     sent = {"text": "x", "use_seed": True, "promptInfo": {"a": 1}, "disable_easy_negative": True}
     assert translated(TXT2IMG, sent, {}) == {"text": "x", "disable_easy_negative": True}
