@@ -1,11 +1,11 @@
 """Whether what torch.compile writes for a Turing GPU compiles for one: the kernels of SD 1.5, with no GPU at hand.
 
-    python -m benchmarks.turing [unet] [decoder]
+    python -m benchmarks.turing [unet] [decoder] [package]
 
-traces a guided UNet step and the VAE's decoder at full size on tensors that have no numbers, has Inductor write its
-Triton kernels for a Tesla T4 that is not there, and compiles each of them, with the launch settings that Inductor
-itself would choose or try, to machine code for sm_75. Nothing is run, so this tells that the kernels can be had, and
-nothing of how fast they are.
+traces a guided UNet step, the VAE's decoder, and the step as the engine has it compiled (`models.compiling`), at full
+size on tensors that have no numbers, has Inductor write its Triton kernels for a Tesla T4 that is not there, and
+compiles each of them, with the launch settings that Inductor itself would choose or try, to machine code for sm_75.
+Nothing is run, so this tells that the kernels can be had, and nothing of how fast they are.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ import sys
 from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager, nullcontext
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from types import SimpleNamespace
 from typing import Any
 from unittest.mock import MagicMock, patch
@@ -26,6 +26,7 @@ import triton
 from diffusers import AutoencoderKL, UNet2DConditionModel
 from torch import Tensor, nn
 from torch._dynamo.device_interface import CudaInterface
+from torch._guards import detect_fake_mode
 from torch._inductor import compile_fx
 from torch._inductor.async_compile import AsyncCompile, _load_triton_kernel_from_source
 from torch._inductor.graph import GraphLowering
@@ -36,8 +37,13 @@ from torch.fx.experimental.proxy_tensor import make_fx
 from triton.backends.compiler import GPUTarget
 from triton.runtime import driver
 
+from models.compiling import OPTIONS, exported
+from models.passes import Pass, named
+from models.recall import keys_and_values, text_layers
 from models.weights import CONFIGS
 
+Traced = tuple[Any, list[Tensor]]
+"""A graph, and inputs without numbers for it."""
 SM = 75
 T4 = SimpleNamespace(
     name="Tesla T4",
@@ -67,9 +73,9 @@ TOLD: dict[str, Callable[..., Any]] = {
     "set_rng_state": lambda *_: None,
 }
 SETTINGS = {
+    **OPTIONS,  # as the engine has its passes compiled
     "fx_graph_cache": False,
     "compile_threads": 1,
-    "shape_padding": False,  # it is decided by timing matrix products on the device
     "use_static_cuda_launcher": False,
 }
 
@@ -133,38 +139,37 @@ def attention(query: Tensor, key: Tensor, value: Tensor, **_: Any) -> Tensor:
     return attended
 
 
-def unet() -> tuple[nn.Module, list[Tensor]]:
-    """One image's guided step at 512×512: the net and what it is given."""
-    given = [_half(2, 4, 64, 64), torch.empty(2, device="meta"), _half(2, 77, 768)]
-    return UNet2DConditionModel.from_config(_config("unet")), given
+def unet() -> Traced:
+    """One image's guided step at 512×512."""
+    return _traced(_laid_out(UNet2DConditionModel, "unet"), *_step())
 
 
-def decoder() -> tuple[nn.Module, list[Tensor]]:
-    return AutoencoderKL.from_config(_config("vae")).decoder, [_half(1, 4, 64, 64)]
+def decoder() -> Traced:
+    """That of one image of 512×512."""
+    return _traced(_laid_out(AutoencoderKL, "vae").decoder, _half(1, 4, 64, 64))
 
 
-def written(part: Callable[[], tuple[nn.Module, list[Tensor]]]) -> Written:
-    """What Inductor writes of this part, channels last and in half precision, as the engine has it."""
-    with torch.device("meta"):
-        net, given = part()
-    named = dict(net.half().eval().to(memory_format=torch.channels_last).named_parameters())
+def package() -> Traced:
+    """The step as the engine has it compiled: keys and values of its text are among what it is given."""
+    net, (latents, timesteps, embeds) = _laid_out(UNet2DConditionModel, "unet"), _step()
+    known = keys_and_values(text_layers(net), embeds)
+    given = named(latents=latents, timesteps=timesteps, embeds=embeds, known=known)
+    program = exported(replace(Pass.of(net, given), device="cuda"))
+    return program.module(check_guards=False), list(program.example_inputs[0])
 
-    def forward(*tensors: Tensor) -> Any:
-        weights = dict(zip(named, tensors, strict=False))
-        result = functional_call(net, weights, tensors[len(weights) :])
-        return result if isinstance(result, Tensor) else result.sample
 
+def written(part: Callable[[], Traced]) -> Written:
+    """What Inductor writes of this part."""
     made = Written()
-    with one_t4(), torch.no_grad(), FakeTensorMode():
-        inputs = [
-            torch.empty_strided(each.shape, each.stride(), dtype=each.dtype, device="cuda")
-            for each in (*named.values(), *given)
-        ]
-        with (
-            patch.object(AsyncCompile, "triton", made.keep),
-            patch.object(GraphLowering, "save_output_code", made.count),
-        ):
-            torch._inductor.compile(make_fx(forward)(*inputs), inputs)
+    with (
+        one_t4(),
+        torch.no_grad(),
+        patch.object(AsyncCompile, "triton", made.keep),
+        patch.object(GraphLowering, "save_output_code", made.count),
+    ):
+        graph, inputs = part()
+        with detect_fake_mode(inputs):
+            torch._inductor.compile(graph, inputs)
     return made
 
 
@@ -176,7 +181,7 @@ def compiled(name: str, source: str) -> list[Any]:
     return [result.kernel for result in kernel.compile_results]
 
 
-def report(name: str, part: Callable[[], tuple[nn.Module, list[Tensor]]]) -> None:
+def report(name: str, part: Callable[[], Traced]) -> None:
     made = written(part)
     binaries, failed = [], []
     for place, (kernel, source) in enumerate(made.sources.items(), start=1):
@@ -194,16 +199,38 @@ def report(name: str, part: Callable[[], tuple[nn.Module, list[Tensor]]]) -> Non
     print(f"| {name} | {' | '.join(map(str, cells))} |", *failed, sep="\n", flush=True)
 
 
-def _config(part: str) -> dict[str, Any]:
+def _traced(net: nn.Module, *given: Tensor) -> Traced:
+    weights = dict(net.named_parameters())
+
+    def forward(*tensors: Tensor) -> Any:
+        result = functional_call(net, dict(zip(weights, tensors, strict=False)), tensors[len(weights) :])
+        return result if isinstance(result, Tensor) else result.sample
+
+    with FakeTensorMode():
+        inputs = [
+            torch.empty_strided(each.shape, each.stride(), dtype=each.dtype, device="cuda")
+            for each in (*weights.values(), *given)
+        ]
+        return make_fx(forward)(*inputs), inputs
+
+
+def _laid_out(kind: Any, part: str) -> Any:
+    """A net of SD 1.5 without numbers, channels last and in half precision, as the engine has it."""
     config: dict[str, Any] = json.loads((CONFIGS / "sd1" / part / "config.json").read_text())
-    return config
+    with torch.device("meta"):
+        return kind.from_config(config).half().eval().to(memory_format=torch.channels_last)
+
+
+def _step() -> tuple[Tensor, Tensor, Tensor]:
+    """Latents, timesteps and text of two rows."""
+    return _half(2, 4, 64, 64), torch.empty(2, device="meta"), _half(2, 77, 768)
 
 
 def _half(*shape: int) -> Tensor:
     return torch.empty(shape, dtype=torch.float16, device="meta")
 
 
-PARTS = {"unet": unet, "decoder": decoder}
+PARTS = {"unet": unet, "decoder": decoder, "package": package}
 
 if __name__ == "__main__":
     print(f"torch {torch.__version__}, triton {triton.__version__}; SD 1.5 at 512×512, float16, for a {T4.name}")

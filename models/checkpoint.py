@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from models.embedding import Inversion
     from models.ip_adapter import ImagePrompt
     from models.merging import Adapter
+    from models.passes import By
     from models.reference import References, Style
     from models.static_weights import StaticWeights
     from models.tiny_decoder import TinyDecoder
@@ -130,12 +131,14 @@ class Checkpoint(Protocol):
         residuals: Sequence[torch.Tensor] = (),
         references: References | None = None,
         deep: Deep | None = None,
+        by: By | None = None,
     ) -> torch.Tensor:
         """The denoiser's output [rows, channels, h, w] for scaled latents [rows, inputs, h, w], of an inpainting
         checkpoint followed by mask and masked latents; timesteps are one per row; conditioning is stacked over rows.
         `residuals` are what ControlNets add to its skip connections and, last, to its middle block; `references`
         are the pictures that its rows look at. `deep` is left the deep features of this pass; if it has some of an
-        earlier one, they stand in for those of this pass, of which only the outermost layers are computed."""
+        earlier one, they stand in for those of this pass, of which only the outermost layers are computed. `by` decides
+        how a pass is run that nothing of all this touches between the layers."""
         ...
 
     def decode(self, latents: torch.Tensor, *, circular: bool = False) -> list[np.ndarray]:

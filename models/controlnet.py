@@ -20,6 +20,7 @@ from torch import Tensor
 from models import circular as circularly
 from models.checkpoint import Conditioning
 from models.entry import ModelEntry
+from models.passes import By, named, put_through
 from models.recall import keys_and_values, recalling, text_layers
 from models.static_weights import StaticWeights
 from models.weights import CONFIGS, WeightsError
@@ -74,22 +75,32 @@ class ControlNet:
         hints: Tensor,
         *,
         circular: bool = False,
+        by: By | None = None,
     ) -> list[Tensor]:
         """What is to be added to the denoiser's skip connections, in their order, and last to its middle block.
 
         `latents` [rows, channels, h, w] are scaled as the denoiser gets them, `hints` [rows, 3, height, width] are in
-        0..1; timesteps are one per row, conditioning is stacked over rows.
+        0..1; timesteps are one per row, conditioning is stacked over rows. `by` decides how the pass is run, unless it
+        is circular.
         """
+        shown = {"latents": latents.to(self.dtype), "timesteps": timesteps, "hints": hints.to(self.dtype)}
+        given = named(**shown, embeds=conditioning.embeds, extras=conditioning.extras, known=conditioning.known)
         with circularly.padding(self._net, circular), recalling(self._text_layers, conditioning.known):
-            down, middle = self._net(
-                latents.to(self.dtype),
-                timesteps,
-                conditioning.embeds,
-                controlnet_cond=hints.to(self.dtype),
-                added_cond_kwargs=dict(conditioning.extras),
-                return_dict=False,
-            )
-        return [*down, middle]
+            if by is not None:
+                return list(by(self._net, given, lambda: put_through(self._net, given)))
+            return list(put_through(self._net, given))
+
+    @torch.inference_mode()
+    def outermost(self, latents: Tensor, hints: Tensor, *, circular: bool = False) -> Tensor:
+        """The first of the `residuals`, for the skip connection nearest to the latents: it comes before all the layers
+        of the net, and a pass that stops short of the denoiser's deep ones feels no other."""
+        net, hints = self._net, hints.to(self.dtype)
+        if net.config.controlnet_conditioning_channel_order == "bgr":
+            hints = hints.flip(1)
+        with circularly.padding(net, circular):
+            seen = net.conv_in(latents.to(self.dtype)) + net.controlnet_cond_embedding(hints)
+            residual: Tensor = net.controlnet_down_blocks[0](seen)
+        return residual.mean((2, 3), keepdim=True) if self.pooled else residual
 
 
 def load(entry: ModelEntry, device: torch.device, dtype: torch.dtype) -> ControlNet:

@@ -22,6 +22,7 @@ from models.embedding import Inversion
 from models.entry import ModelEntry
 from models.ip_adapter import ImagePrompt, Sight, seeing, shown_to
 from models.merging import Adapter, MergedNet
+from models.passes import By, Outputs, named, put_through
 from models.preview import fit_preview, paint
 from models.recall import keys_and_values, recalling, text_layers
 from models.reference import References, Style, looking
@@ -161,24 +162,17 @@ class LatentDiffusion:
         residuals: Sequence[Tensor] = (),
         references: References | None = None,
         deep: Deep | None = None,
+        by: By | None = None,
     ) -> Tensor:
         """As the contract says; computed in the checkpoint's dtype, returned in that of the latents."""
         self.merge()
         unet, size, extras = self._unet, (latents.shape[2], latents.shape[3]), dict(conditioning.extras)
         halves = 2 * len(self._text_layers)
         text, images = conditioning.known[:halves], conditioning.known[halves:]
+        common: dict[str, Any] = {"timesteps": timesteps, "embeds": conditioning.embeds, "extras": extras}
 
-        def through(given: Tensor, added: Sequence[Tensor] = ()) -> Tensor:
-            output: Tensor = unet(
-                given.to(self.dtype),
-                timesteps,
-                conditioning.embeds,
-                added_cond_kwargs=extras,
-                down_block_additional_residuals=tuple(added[:-1]) or None,
-                mid_block_additional_residual=added[-1] if added else None,
-                return_dict=False,
-            )[0]
-            return output
+        def through(shown: Tensor, added: Sequence[Tensor] = ()) -> Outputs:
+            return put_through(unet, named(latents=shown.to(self.dtype), residuals=added, **common))
 
         with (
             circularly.padding(unet, circular),
@@ -188,8 +182,11 @@ class LatentDiffusion:
             looking(unet, references, show=through),
             keeping(unet, deep),
         ):
+            if by is not None:
+                told = named(latents=latents.to(self.dtype), **common, known=text, residuals=residuals)
+                return by(unet, told, lambda: put_through(unet, told))[0].to(latents.dtype)
             if deep is None or deep.features is None:
-                return through(latents, residuals).to(latents.dtype)
+                return through(latents, residuals)[0].to(latents.dtype)
             given, embeds = latents.to(self.dtype), conditioning.embeds
             return shallow(unet, given, timesteps, embeds, extras, deep.features, residuals).to(latents.dtype)
 

@@ -25,13 +25,13 @@ class StaticWeights:
     @torch.no_grad()
     def elsewhere(cls, net: nn.Module) -> StaticWeights:
         """Gives the net host memory of its own, with the same weights."""
-        for weight in _weights(net).values():
+        for weight in weights_of(net).values():
             weight.data = _in_host_memory(weight.data)
         return cls(net)
 
     def keep(self, net: nn.Module) -> None:
         """Holds on to this memory, in which the net lies now, until another has settled."""
-        self._behind = {name: weight.data for name, weight in _weights(net).items()}
+        self._behind = {name: weight.data for name, weight in weights_of(net).items()}
 
     @torch.no_grad()
     def settled(self, net: nn.Module) -> bool:
@@ -40,7 +40,7 @@ class StaticWeights:
         behind, self._behind = self._behind, {}
         if not behind or layout(net) != self._layout:
             return False
-        for name, weight in _weights(net).items():
+        for name, weight in weights_of(net).items():
             weight.data = behind[name].copy_(weight.data, non_blocking=True)
         return True
 
@@ -49,11 +49,12 @@ def layout(net: nn.Module) -> str:
     """A digest of what a net is but for the numbers: its configuration, and name, shape and type of every weight."""
     config: Any = getattr(net, "config", {})
     said = {name: value for name, value in dict(config).items() if not name.startswith("_")}
-    shapes = [(name, list(weight.shape), str(weight.dtype)) for name, weight in _weights(net).items()]
+    shapes = [(name, list(weight.shape), str(weight.dtype)) for name, weight in weights_of(net).items()]
     return hashlib.sha256(json.dumps([said, shapes], default=str, sort_keys=True).encode()).hexdigest()
 
 
-def _weights(net: nn.Module) -> dict[str, Tensor]:
+def weights_of(net: nn.Module) -> dict[str, Tensor]:
+    """Every parameter and buffer, by name."""
     return {**dict(net.named_parameters()), **dict(net.named_buffers())}
 
 

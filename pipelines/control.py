@@ -162,7 +162,7 @@ class Guided(Pipeline[G]):
 
     def work(self, params: G) -> Work:
         steps = params.num_steps * (1 - params.fidelity if params.use_img2img else 1)
-        return Work(params.max_wh**2, params.num_samples, max(round(steps), 1), bound=True)
+        return Work(params.max_wh**2, params.num_samples, max(round(steps), 1), params.share, bound=True)
 
     def resolve(self, params: G) -> G:
         return params.with_seed()

@@ -169,7 +169,7 @@ class GuidedStart(Pipeline[S]):
         return (*needs(params.checkpoint, params.painter, self.guides(params)), *params.additions)
 
     def work(self, params: S) -> Work:
-        whole = Work(params.max_wh**2, params.num_samples, params.num_steps, bound=True)
+        whole = Work(params.max_wh**2, params.num_samples, params.num_steps, params.share, bound=True)
         return whole if params.url is None else params.painting
 
     def resolve(self, params: S) -> S:

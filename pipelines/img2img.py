@@ -56,7 +56,8 @@ class Img2Img(Pipeline[Img2ImgParams]):
     def work(self, params: Img2ImgParams) -> Work:
         width, height = (min(side, params.max_wh) or params.max_wh for side in params.wh)
         steps = round(params.num_steps * (1 - params.fidelity))
-        return Work(width * height, params.num_samples, max(steps, 1), bound=params.wh == (0, 0))
+        unsized = params.wh == (0, 0)
+        return Work(width * height, params.num_samples, max(steps, 1), params.share, bound=unsized)
 
     def resolve(self, params: Img2ImgParams) -> Img2ImgParams:
         return params.with_seed()

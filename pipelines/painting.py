@@ -97,7 +97,7 @@ class PaintParams(ImageParams):
         """How much painting asks of a device, whose size only the picture decides, if the caller does not."""
         width, height = self.target or (self.max_wh, self.max_wh)
         steps = round(self.num_steps * (1 - self.closeness))
-        return Work(width * height, self.num_samples, max(steps, 1), bound=self.target is None)
+        return Work(width * height, self.num_samples, max(steps, 1), self.share, bound=self.target is None)
 
     @property
     def threshold(self) -> int:

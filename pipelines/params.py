@@ -11,6 +11,7 @@ from models.lora_tags import parted
 from pipelines.additions import AdditionParams
 from pipelines.levers import LeverParams
 from pipelines.pipeline import Denoise
+from pipelines.sampler_names import passes_of
 from pipelines.sampling import SamplerParams
 
 if TYPE_CHECKING:
@@ -20,6 +21,8 @@ if TYPE_CHECKING:
     from pipelines.engine.noise import SeededNoise
 
 SEEDS = 2**32
+SHALLOW = 0.08
+"""Of a pass through SD 1.5's denoiser, what one computes that stops short of the deep layers (benchmarks.levers)."""
 Seed = Annotated[int, Field(ge=0, lt=SEEDS)]
 Unit = Annotated[float, Field(ge=0, le=1)]
 
@@ -110,6 +113,17 @@ class ImageParams(AdditionParams, SamplerParams, LeverParams):
     def negative(self) -> str | None:
         """The negative prompt, or None where guidance is off and nothing is steered away from."""
         return self.negative_prompt if self.guidance_scale > 1 else None
+
+    @property
+    def share(self) -> float:
+        """Of what its steps would compute with guidance, by the whole denoiser, what they do: without guidance half of
+        it, little at the steps between whole ones of `deep_cache`, twice as much with samplers that ask twice."""
+        (begin, end), steps = self.guidance_interval, self.num_steps
+        computed = 0.0
+        for step in range(steps):
+            guided = self.negative is not None and begin <= step / steps and (step + 1) / steps <= end
+            computed += (1.0 if guided else 0.5) * (SHALLOW if step % self.deep_cache else 1.0)
+        return computed / steps * passes_of(self.sampler, steps) / steps
 
     def noises(self) -> list[SeededNoise]:
         """The noise of each image; it depends on the seed and the variations alone."""

@@ -181,12 +181,14 @@ class Work:
     pixels: int
     images: int
     steps: int
+    share: float = 1.0
+    """Of what so many steps compute with guidance, by the whole denoiser: levers leave some of it out."""
     bound: bool = False
 
     @property
     def cost(self) -> float:
-        """Work in units of one 512×512 image at 20 steps."""
-        return self.images * (self.pixels / (512 * 512)) * (self.steps / 20)
+        """Work in units of one 512×512 image at 20 steps, guided."""
+        return self.images * (self.pixels / (512 * 512)) * (self.steps / 20) * self.share
 
 
 Audited = Literal["always", "on_request", "never"]

@@ -39,6 +39,8 @@ _DISTILLED = frozenset({"lcm", "tcd"})
 """Their weights were distilled on a ladder of timesteps, from which they choose."""
 _DISTILLED_STEPS = 50
 _MOST_STEPS = 1000
+_SECOND_ORDER = frozenset({"heun", "dpm2", "dpm2_a", "dpmpp_sde"})
+"""They ask the denoiser twice at each step but the last."""
 _UNSPACED = _DISTILLED | {"dpmpp_2s_a"}
 
 
@@ -96,3 +98,8 @@ def spacings_of(sampler: str) -> tuple[Spacing, ...]:
 def most_steps_of(sampler: str) -> int:
     """How many steps a sampler can take."""
     return _DISTILLED_STEPS if sampler in _DISTILLED else _MOST_STEPS
+
+
+def passes_of(sampler: str, steps: int) -> int:
+    """How often about the denoiser is asked in so many steps."""
+    return 2 * steps - 1 if sampler in _SECOND_ORDER else steps

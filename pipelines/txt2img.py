@@ -53,7 +53,7 @@ class Txt2Img(Pipeline[Txt2ImgParams]):
 
     def work(self, params: Txt2ImgParams) -> Work:
         width, height = params.size
-        return Work(pixels=width * height, images=params.num_samples, steps=params.num_steps)
+        return Work(pixels=width * height, images=params.num_samples, steps=params.num_steps, share=params.share)
 
     def resolve(self, params: Txt2ImgParams) -> Txt2ImgParams:
         return params.with_seed()

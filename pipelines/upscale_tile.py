@@ -93,7 +93,8 @@ class UpscaleTile(Pipeline[UpscaleTileParams]):
         width, height = params.grid(OTHERWISE_SIDE)
         sides = zip(params.factors, (width, height), strict=True)
         across, down = (_count(params.max_wh * factor, side, params.margin) for factor, side in sides)
-        return Work(width * height, across * down, max(round(params.highres_steps * (1 - params.fidelity)), 1))
+        steps = max(round(params.highres_steps * (1 - params.fidelity)), 1)
+        return Work(width * height, across * down, steps, params.share)
 
     def resolve(self, params: UpscaleTileParams) -> UpscaleTileParams:
         return params.with_seed()

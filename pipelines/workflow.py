@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import graphlib
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Self
 
 from pydantic import Field, ValidationError, field_validator, model_validator
@@ -114,8 +114,8 @@ class Workflow(Pipeline[WorkflowParams]):
         asked = params.provisional
         parts = [node.pipeline.work(asked[key]) for key, node in params.needed.items()]
         pixels, images = max(part.pixels for part in parts), max(part.images for part in parts)
-        steps = sum(part.cost for part in parts) / Work(pixels, images, 1).cost
-        return Work(pixels, images, max(round(steps), 1))
+        whole = Work(pixels, images, sum(part.steps for part in parts))
+        return replace(whole, share=sum(part.cost for part in parts) / whole.cost)
 
     def resolve(self, params: WorkflowParams) -> WorkflowParams:
         """Draws the seeds of every node."""

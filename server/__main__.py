@@ -14,6 +14,7 @@ from models import catalog, checksums
 from models.checksums import ChecksumError
 from models.entry import CatalogError
 from server import keys, runtime
+from server.ahead import add_arguments as add_compile_arguments
 from server.bench.arguments import add_arguments as add_bench_arguments
 from server.logs import set_up_logs
 from server.settings import Settings, SettingsError
@@ -60,6 +61,7 @@ def _parser() -> argparse.ArgumentParser:
     worker.add_argument("--device", help="auto, cpu or cuda:N; default HUA_DEVICE")
     _add_models(command("models", _models, "list the models that models.yaml names"))
     command("settings", _settings, "print the table of settings")
+    add_compile_arguments(command("compile", _compile, "fill the folder of compiled passes, HUA_COMPILE"))
     add_bench_arguments(command("bench", _bench, "measure this machine beside bare diffusers, and write a report"))
     _add_preflight(command("preflight", _preflight, "check device, models, Kafka, Redis and S3, and say what to do"))
     command("metrics", _metrics, "print the table of metrics")
@@ -143,6 +145,16 @@ def _verify_models(arguments: argparse.Namespace, settings: Settings) -> None:
 
 def _settings(arguments: argparse.Namespace, settings: Settings) -> None:
     print(Settings.table())  # noqa: T201
+
+
+def _compile(arguments: argparse.Namespace, settings: Settings) -> int:
+    from server.ahead import compile_ahead
+
+    failed = 0
+    for package, made in compile_ahead(settings, arguments.models, arguments.size, arguments.images):
+        print(f"{package}{'' if made else ' could not be made'}", flush=True)  # noqa: T201
+        failed |= not made
+    return failed
 
 
 def _bench(arguments: argparse.Namespace, settings: Settings) -> None:

@@ -191,6 +191,7 @@ def torch_environment(settings: Settings) -> dict[str, str]:
         "HUA_HOST_MEMORY": str(int(settings.host_memory)),
         "HUA_LOG_FORMAT": settings.log_format,
         "HUA_WARM_UP": str(settings.warm_up).lower(),
+        "HUA_COMPILE": str(settings.compile or ""),
         "HUA_AUDIT": settings.audit,
         "HUA_AUDIT_ALL": str(settings.audit_all).lower(),
         "HF_HUB_OFFLINE": "1",

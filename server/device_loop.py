@@ -25,6 +25,7 @@ from models.families import dtype_for
 from models.registry import Registry
 from pipelines.engine.audit import Audit, AuditError
 from pipelines.engine.capacity import Capacity
+from pipelines.engine.compilation import Compilation
 from pipelines.engine.engine import Engine
 from pipelines.engine.events import Advanced, Event, Failed, Finished
 from pipelines.engine.graphs import Graphs, capture_on
@@ -182,7 +183,8 @@ def _title(device: torch.device) -> str:
     return torch.cuda.get_device_name(device) if device.type == "cuda" else "CPU"
 
 
-def _chosen(name: str) -> torch.device:
+def chosen(name: str) -> torch.device:
+    """The device of this name: auto, cpu or cuda:N."""
     if name == "auto":
         name = "cuda:0" if torch.cuda.is_available() else "cpu"
     return torch.device(name)
@@ -211,6 +213,15 @@ def _used(device: torch.device) -> int:
     return int(Path("/proc/self/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE")
 
 
+def _compilation(folder: Path | None) -> Compilation | None:
+    """That of this folder, if there is to be one and it can be had."""
+    try:
+        return Compilation(folder) if folder else None
+    except OSError as error:
+        log.warning("HUA_COMPILE names a folder that is not there and cannot be made; nothing is compiled: %s", error)
+        return None
+
+
 def _warm_up(registry: Registry, name: str, judge: str, capacity: Capacity, memory: Memory, graphs: Graphs) -> None:
     with registry.acquire([name, judge] if judge else [name]) as hold:
         while not hold.wait(60):
@@ -225,11 +236,11 @@ def main() -> None:
     connection = Connection(int(sys.argv[1]))
     settings = Settings.load()
     set_up_logs(settings)
-    device = _chosen(sys.argv[2])
+    device = chosen(sys.argv[2])
     models = catalog.read(settings.models_path)
     budget = int(settings.device_memory or _memory_of(device) * MODELS_SHARE)
     registry = Registry(models, device, dtype_for(device), budget, int(settings.host_memory))
-    capacity, graphs = Capacity(), Graphs(capture_on(device))
+    capacity, graphs = Capacity(), Graphs(capture_on(device), compilation=_compilation(settings.compile))
     memory = Memory(_free_for(registry, graphs, device))
     if settings.warm_up:
         _warm_up(registry, models.default.name, settings.audit, capacity, memory, graphs)

@@ -90,6 +90,11 @@ class Settings(BaseSettings):
     )
     host_memory: ByteSize = Field(ByteSize(8 << 30), description="Bytes of evicted models to keep in host memory.")
     warm_up: bool = Field(True, description="Load the default model and time its steps before taking tasks.")
+    compile: Path | None = Field(
+        None,
+        description="Folder of compiled forward passes, which workers fill and share; empty: nothing is compiled. "
+        "docs/tuning.md.",
+    )
     audit: str = Field(
         "", description="Model of family safety that judges what is drawn before it is handed out; empty: no audit."
     )

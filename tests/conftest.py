@@ -5,7 +5,7 @@ import os
 import subprocess
 import sys
 import uuid
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 import hypothesis
@@ -26,9 +26,12 @@ hypothesis.settings.load_profile("hua")
 
 
 def pytest_collection_finish(session: pytest.Session) -> None:
-    """Builds the S3 server before the first test: it may take longer than a test may."""
-    if any({"running_s3", "own_s3"} & set(getattr(item, "fixturenames", ())) for item in session.items):
+    """Builds the S3 server and what is compiled before the first test: they may take longer than a test may."""
+    wanted = {name for item in session.items for name in getattr(item, "fixturenames", ())}
+    if {"running_s3", "own_s3"} & wanted:
         executable()
+    if "compiled_dir" in wanted:
+        compiled(session.config)
 
 
 @pytest.fixture(scope="session")
@@ -107,11 +110,44 @@ def kafka_url(running_kafka: str) -> str:
 @pytest.fixture(scope="session")
 def models_dir(pytestconfig: pytest.Config) -> Path:
     """The toys, built anew when what builds them has changed."""
-    toys = Path(models.__path__[0])
-    sources = [*sorted(toys.glob("*.py")), *sorted(toys.glob("toy/*.py")), *sorted(toys.glob("toy/weights/*"))]
-    made_by = hashlib.sha256(b"".join(source.read_bytes() for source in sources)).hexdigest()[:16]
-    folder = pytestconfig.cache.mkdir("toys") / made_by
+    return toys(pytestconfig)
+
+
+@pytest.fixture(scope="session")
+def compiled_dir(pytestconfig: pytest.Config) -> Path:
+    """A folder with the checkpoint `tiny` and, in `packages`, what `hua compile` made of it."""
+    return compiled(pytestconfig)
+
+
+@pytest.fixture(scope="session")
+def package(compiled_dir: Path) -> Path:
+    """The file of the guided step of one image of `tiny`."""
+    [file] = (compiled_dir / "packages").glob("*.pt2")
+    return file
+
+
+def toys(config: pytest.Config) -> Path:
+    house = Path(models.__path__[0])
+    sources = [*sorted(house.glob("*.py")), *sorted(house.glob("toy/*.py")), *sorted(house.glob("toy/weights/*"))]
+    folder = config.cache.mkdir("toys") / _digest(sources)
     with alone():
         if not (folder / "models.yaml").exists():
             subprocess.run([sys.executable, "-m", "models.toy", str(folder)], check=True)
     return folder
+
+
+def compiled(config: pytest.Config) -> Path:
+    from tests import tiny
+
+    house, made_of = Path(models.__path__[0]), toys(config)
+    sources = [*(house / f"{name}.py" for name in ("passes", "compiling", "recall")), Path(tiny.__file__)]
+    folder = config.cache.mkdir("compiled") / _digest(sources)
+    with alone():
+        if not (folder / "made").exists():
+            tiny.build(folder, made_of)
+            (folder / "made").touch()
+    return folder
+
+
+def _digest(sources: Iterable[Path]) -> str:
+    return hashlib.sha256(b"".join(source.read_bytes() for source in sources)).hexdigest()[:16]

@@ -16,6 +16,7 @@ from torch import Tensor
 
 from models.controlnet import ControlNet
 from models.static_weights import StaticWeights
+from pipelines.engine.compilation import Compilation, Forward, plain
 from pipelines.engine.key import Key
 from pipelines.engine.rows import Rows
 from pipelines.engine.step import Step
@@ -26,6 +27,9 @@ BUCKETS = (1, 2, 4, 6, 8, 12, 16, 24, 32, 48, 64)
 """Rows that a captured step is padded to, less than half as many again as were asked for."""
 WARM = 2
 """Steps that run as they are before one is captured: the first one also prepares the device."""
+TRIAL = 2
+"""Steps after which a pass runs by its package, if there was one: the first tells what pass it is, on the second the
+package is tried."""
 STEPS_KEPT = 8
 Taken = tuple[Tensor, Tensor, Tensor | None]
 """Latents and outputs of a step, and deep features if they are kept, as `Step.run` answers them."""
@@ -84,6 +88,8 @@ class Kept:
 
     step: Step
     weights: tuple[ref[StaticWeights], ...]
+    forwards: Sequence[Forward] = ()
+    """Of the denoiser and of each ControlNet, where passes are compiled."""
     graph: Graph | None = None
     runs: int = 0
     hopeless: bool = False
@@ -108,6 +114,7 @@ class Graphs:
 
     capture: Capture | None = None
     most_bytes: int = 4 << 30
+    compilation: Compilation | None = None
     captured: int = 0
     """How many graphs were captured so far."""
     _kept: OrderedDict[tuple[object, ...], Kept] = field(default_factory=OrderedDict)
@@ -119,8 +126,8 @@ class Graphs:
 
     @property
     def warm(self) -> int:
-        """How many steps of a kind go by before it runs as it will from then on."""
-        return WARM if self.capture else 0
+        """How many steps of a kind go by before it runs as it will from then on, by a package if that is there."""
+        return (WARM if self.capture else 0) + (TRIAL if self.compilation else 0)
 
     def run(self, key: Key, rows: Rows) -> Taken:
         """One step of these rows; the answer is the caller's to keep."""
@@ -128,10 +135,12 @@ class Graphs:
         checkpoint, nets = first.denoise.checkpoint, [control.net for control in first.controls]
         kept = self._of(key, rows, checkpoint.static, nets)
         kept.step.load(rows)
+        if [each for each in kept.forwards if each.changes()]:
+            kept.graph, kept.runs = None, 0
         if kept.graph is not None:
             latents, outputs, features = kept.graph.replay()
             return latents.clone(), outputs.clone(), None if features is None else features.clone()
-        step = partial(kept.step.run, checkpoint, nets, circular=key.circular, depth=key.depth)
+        step = partial(kept.step.run, checkpoint, nets, circular=key.circular, depth=key.depth, by=kept.forwards)
         taken = step()
         kept.runs += 1
         if self.capture is not None and kept.runs >= WARM and not kept.hopeless and not key.style:
@@ -158,7 +167,8 @@ class Graphs:
         wanted = (work, room, slots, *(id(each) for each in weights))
         self._sweep()
         if wanted not in self._kept:
-            self._kept[wanted] = Kept(Step(room, slots), tuple(ref(each) for each in weights))
+            compiled = [Forward(self.compilation) for _ in weights] if self.compilation and plain(key) else []
+            self._kept[wanted] = Kept(Step(room, slots), tuple(ref(each) for each in weights), compiled)
         self._kept.move_to_end(wanted)
         self._evict()
         return self._kept[wanted]

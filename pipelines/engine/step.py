@@ -13,6 +13,7 @@ from torch import Tensor
 from models.checkpoint import Checkpoint, Conditioning
 from models.controlnet import ControlNet
 from models.deep_cache import Deep
+from models.passes import By
 from models.reference import References, Regard
 from pipelines.engine import steering
 from pipelines.engine.moving import moved
@@ -68,19 +69,27 @@ class Step:
             self._put("looked_at", torch.stack(looked_at), self._slots)
 
     def run(
-        self, checkpoint: Checkpoint, nets: Sequence[ControlNet], *, circular: bool, depth: Depth = "whole"
+        self,
+        checkpoint: Checkpoint,
+        nets: Sequence[ControlNet],
+        *,
+        circular: bool,
+        depth: Depth = "whole",
+        by: Sequence[By | None] = (),
     ) -> tuple[Tensor, Tensor, Tensor | None]:
         """The latents after this step and what the model put out, each [slots, channels, h, w] in float32; and the deep
         features that are to be kept, [rows, …] in the model's dtype.
 
-        The model runs in its own dtype; guidance and the sampler's arithmetic are float32.
+        The model runs in its own dtype; guidance and the sampler's arithmetic are float32. `by` decides how the passes
+        of the denoiser and of each net are run.
         """
         memory = self._memory
         past, (scales, timesteps, guidance) = memory["past"], memory["scalars"][:, :3].unbind(1)
         owners, positives, negatives = memory["owners"], memory["positives"], memory["negatives"]
         latents = (past[:, 0] * _per_row(scales)).to(checkpoint.dtype)
         deep = None if depth == "whole" else Deep(memory.get("deep"))
-        predicted = self._predict(checkpoint, nets, latents[owners], timesteps[owners], deep, circular=circular)
+        shown = latents[owners], timesteps[owners]
+        predicted = self._predict(checkpoint, nets, *shown, deep, circular=circular, by=by or [None] * (1 + len(nets)))
         prompted, steered = predicted[positives], predicted[negatives]
         outputs = steered + _per_row(guidance) * (prompted - steered)
         weights = memory["scalars"][:, 3:, None, None, None]
@@ -96,23 +105,28 @@ class Step:
         deep: Deep | None,
         *,
         circular: bool,
+        by: Sequence[By | None],
     ) -> Tensor:
         """The denoiser's output for every row: the first half of classifier-free guidance (Ho and Salimans 2022)."""
         memory, conditioning = self._memory, self._conditioning
         assert conditioning is not None, "a step runs after it was loaded"  # noqa: S101
         added: list[Tensor] = []
+        shallow = deep is not None and deep.features is not None
         for place, net in enumerate(nets):
             hints, strengths = memory[f"hints.{place}"][memory["owners"]], memory[f"strengths.{place}"]
-            parts = net.residuals(latents, times, self._seen_by[place], hints, circular=circular)
+            if shallow:
+                parts, strengths = [net.outermost(latents, hints, circular=circular)], strengths[:, :1]
+            else:
+                seen = self._seen_by[place]
+                parts = net.residuals(latents, times, seen, hints, circular=circular, by=by[1 + place])
             added = steering.joined(added, parts, strengths)
         looked_at = None
         if "looked_at" in memory:
             looked_at = References(memory["looked_at"][memory["owners"]], self._regards)
         if "beside" in memory:
             latents = torch.cat([latents, memory["beside"][memory["owners"]]], dim=1)
-        return checkpoint.predict(
-            latents, times, conditioning, circular=circular, residuals=added, references=looked_at, deep=deep
-        ).float()
+        touched: dict[str, Any] = {"circular": circular, "references": looked_at, "deep": deep}
+        return checkpoint.predict(latents, times, conditioning, residuals=added, by=by[0], **touched).float()
 
     def _in_hands_of(self, rows: Rows) -> bool:
         owners, *known = self._hands

@@ -37,7 +37,7 @@ def warm_up(
     graphs = graphs or Graphs()
     images = 1
     while True:
-        batch = Batch(_trajectories(checkpoint, width, height, images, STEPS + graphs.warm), graphs)
+        batch = Batch(trajectories(checkpoint, width, height, images, STEPS + graphs.warm), graphs)
         try:
             for _ in range(graphs.warm):
                 with memory.watched(batch.key, batch.rows, checkpoint.device):
@@ -52,7 +52,8 @@ def warm_up(
             return
 
 
-def _trajectories(checkpoint: Checkpoint, width: int, height: int, images: int, steps: int) -> list[Trajectory]:
+def trajectories(checkpoint: Checkpoint, width: int, height: int, images: int, steps: int) -> list[Trajectory]:
+    """Guided images of nothing in particular."""
     positive, negative = checkpoint.encode_prompt("", "", clip_skip=-1, width=width, height=height)
     denoise = Denoise(checkpoint, positive, negative, SeededNoise(0), width, height, steps=steps, sampler="euler")
     if more := checkpoint.inputs - checkpoint.channels:

@@ -15,6 +15,7 @@ import time
 from collections.abc import Callable
 from dataclasses import replace
 from operator import attrgetter
+from urllib.parse import urlsplit
 
 from pydantic import TypeAdapter
 
@@ -125,7 +126,7 @@ class Callbacks:
             return None  # about to be settled
         url = manifest.task.callback.url
         try:
-            async with self._lines.at(url.partition("//")[2].partition("/")[0]):
+            async with self._lines.at(_host(url)):
                 reply, news = await self._post(manifest, url)
         except CrowdedError:
             pause_s = CROWDED_S * random.uniform(0.5, 1.5)
@@ -176,6 +177,12 @@ class Callbacks:
     async def _forget(self, task_id: str) -> None:
         await self._bucket.delete([callback_key(task_id)])
         await self._queue.drop_callback(task_id)
+
+
+def _host(url: str) -> str:
+    """Whatever follows it: else one host would have as many lines as callers have questions for it."""
+    parts = urlsplit(url)
+    return f"{parts.hostname}:{parts.port or parts.scheme.lower()}"
 
 
 def pause_after(tries: int, reply: Reply) -> float:

@@ -77,6 +77,7 @@ def test_residuals_are_those_of_diffusers(toys: Catalog, name: str, width: int) 
     ours = net.residuals(latents, timesteps, conditioning, hints)
     for one, other in zip(ours, [*down, middle], strict=True):
         assert torch.allclose(one, other, atol=1e-5)
+    assert torch.equal(net.outermost(latents, hints), ours[0])
     assert (net.width, net.pooled) == (width, False)
     assert net.bytes > 1_000_000
 

@@ -1,8 +1,11 @@
+from typing import Any
+
 import pytest
 from pydantic import ValidationError
 
+import pipelines
 from pipelines.img2img import Img2ImgParams
-from pipelines.params import SEEDS
+from pipelines.params import SEEDS, SHALLOW
 from pipelines.txt2img import Txt2Img, Txt2ImgParams
 
 
@@ -76,6 +79,31 @@ def test_cost_grows_with_pixels_images_and_steps() -> None:
     assert pipeline.work(Txt2ImgParams(text="a")).cost == pytest.approx(1)
     assert pipeline.work(Txt2ImgParams(text="a", num_samples=2, num_steps=40)).cost == pytest.approx(4)
     assert pipeline.work(Txt2ImgParams(text="a", highres_info={})).pixels == 1024 * 1024
+
+
+@pytest.mark.parametrize(
+    ("asked", "cost"),
+    [
+        ({"guidance_scale": 1}, 0.5),
+        ({"guidance_scale": 0, "num_steps": 4, "sampler": "lcm"}, 0.1),
+        ({"guidance_interval": (0.25, 0.75)}, 0.75),
+        ({"deep_cache": 2}, (1 + SHALLOW) / 2),
+        ({"deep_cache": 3, "guidance_scale": 1}, (7 + 13 * SHALLOW) / 40),
+        ({"sampler": "heun"}, 39 / 20),
+    ],
+)
+def test_cost_follows_what_is_left_out(asked: dict[str, Any], cost: float) -> None:
+    assert Txt2Img().work(Txt2ImgParams(text="a", **asked)).cost == pytest.approx(cost)
+
+
+@pytest.mark.parametrize("task", ["img2img.sd", "control.canny", "upscale.tile"])
+def test_other_tasks_cost_as_much_less(task: str) -> None:
+    pipeline = pipelines.find(task)
+    picture = {"text": "a", "url": "http://example.com/a.png", "model": "sd"}
+    plain, short = (
+        pipeline.work(pipeline.Params.model_validate({**picture, **lever})).cost for lever in ({}, {"deep_cache": 2})
+    )
+    assert short / plain == pytest.approx((1 + SHALLOW) / 2)
 
 
 def test_loras_come_from_the_prompt_and_from_beside_it() -> None:

@@ -97,6 +97,13 @@ def test_the_device_is_told_who_judges() -> None:
     assert torch_environment(Settings())["HUA_AUDIT"] == ""
 
 
+def test_the_device_is_told_where_compiled_steps_are() -> None:
+    told = torch_environment(Settings(compile=Path("/srv/compiled")))
+    assert told["HUA_COMPILE"] == "/srv/compiled"
+    assert torch_environment(Settings())["HUA_COMPILE"] == ""
+    assert Settings().compile is None
+
+
 def test_logins_may_be_told_apart_from_their_addresses(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("HUA_BROKER", "kafkas://a:9093,b:9093/hua.?ca=x@y")
     monkeypatch.setenv("HUA_BROKER_USER", "hua")

@@ -10,6 +10,7 @@ import pytest
 import torch
 from DeepCache import DeepCacheSDHelper
 
+from models import catalog, controlnet
 from models.checkpoint import Checkpoint
 from pipelines.engine.batch import Batch
 from pipelines.engine.capacity import Capacity
@@ -20,9 +21,11 @@ from pipelines.engine.key import key_of
 from pipelines.engine.parking import packed, unpacked
 from pipelines.engine.run import Parked
 from pipelines.engine.trajectory import Trajectory
+from pipelines.pipeline import Control
 from tests.pipelines.conftest import Shelf, images_of, run_dry
 from tests.pipelines.engine.tape import Tape
 from tests.pipelines.engine.test_engine import SIDE, TXT2IMG, Stock, difference, wish
+from tests.pipelines.engine.test_step import HINT
 from tests.pipelines.engine.test_trajectory import denoise, finish
 
 
@@ -97,6 +100,16 @@ def test_where_guidance_sets_in_the_denoiser_goes_all_the_way(sd1: Checkpoint) -
             Batch([trajectory]).step()
     guided = [("kept", 2), ("shallow", 2)]
     assert seen == [("kept", 1), ("shallow", 1), *guided, ("kept", 2), ("shallow", 2), ("shallow", 1), ("shallow", 1)]
+
+
+def test_a_controlnet_goes_no_deeper_than_its_denoiser(sd1: Checkpoint, models_dir: Path) -> None:
+    """Of what it adds, shallow steps feel only what comes before its layers."""
+    net = controlnet.load(catalog.read(models_dir).find("toy-sd1-canny"), torch.device("cpu"), torch.float32)
+    whole: list[object] = []
+    net._net.mid_block.register_forward_hook(lambda *_: whole.append(None))
+    felt = finish(Trajectory(denoise(sd1, steps=4, deep_cache=2, controls=(Control(net, HINT),))))
+    assert len(whole) == 2
+    assert not torch.equal(felt, finish(Trajectory(denoise(sd1, steps=4, deep_cache=2))))
 
 
 @pytest.mark.parametrize("steps_before", [1, 3])

@@ -10,7 +10,7 @@ import torch
 from pipelines.engine import samplers
 from pipelines.engine.noise import SeededNoise
 from pipelines.engine.table import Table
-from pipelines.sampler_names import SAMPLERS, Spacing, sigmas_of, spacings_of
+from pipelines.sampler_names import SAMPLERS, Spacing, passes_of, sigmas_of, spacings_of
 from tests.pipelines.conftest import SD1
 
 SHAPE = (1, 4, 8, 8)
@@ -98,6 +98,11 @@ def test_steps_spread_as_diffusers_spreads_them(
     expected = reference(scheduler, steps, source, strength or 1.0)
     found = by_table(samplers.table(SD1, sampler, None, steps, strength, spacing), source)
     assert (found - expected).norm() <= 1e-5 * expected.norm()
+
+
+@pytest.mark.parametrize("sampler", SAMPLERS)
+def test_what_a_sampler_costs_is_known_without_its_table(sampler: str) -> None:
+    assert abs(len(samplers.table(SD1, sampler, None, 4)) - passes_of(sampler, 4)) <= 1
 
 
 @pytest.mark.parametrize("sigmas", sigmas_of("euler_a"))

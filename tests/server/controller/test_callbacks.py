@@ -321,6 +321,16 @@ def test_pauses():
     assert pause_after(1, Reply(503, retry_after_s=float("inf"))) == 24 * HOUR_S
 
 
+async def test_a_host_has_one_line_whatever_follows_its_name(house):
+    async with listening() as slow, house.running():
+        slow.hold.clear()
+        for index in range(20):
+            await house.settle(f"slow-{index}", f"{slow.url.removesuffix('/hook')}?{index}")
+        await asyncio.sleep(0.3)
+        assert len(slow.requests) == callbacks.AT_ONCE
+        slow.hold.set()
+
+
 async def test_a_slow_host_delays_nobody(house, receiver):
     async with listening() as slow, house.running():
         slow.hold.clear()
