@@ -41,6 +41,7 @@ def armed(folder: Path, point: str) -> Path:
 
 def install(folder: Path) -> None:
     """Puts the points around the functions of this process and all that it forks."""
+    from server import egress
     from server.attempt import Attempt
     from server.broker.kafka import KafkaBroker
     from server.broker.sqlite import SQLiteBroker
@@ -49,7 +50,6 @@ def install(folder: Path) -> None:
     from server.controller.intake import Intake
     from server.controller.lead import Lead
     from server.controller.settle import Settling
-    from server.egress import Egress
     from server.inputs import Inputs
     from server.queue.redis import RedisQueue
 
@@ -65,7 +65,7 @@ def install(folder: Path) -> None:
     _before(RedisQueue, "finishing", point("T7"))
     _after(Settling, "_save", point("T8"))
     _before(RedisQueue, "add_callback", point("T9"), lambda _, due: not due.tries)
-    _after(Egress, "_connect", point("T10"))
+    _after(egress, "_connect", point("T10"))
     _before(Callbacks, "_conclude", point("T11"))
     _before(reading, "recall_callbacks", point("T12"))
     _before(Lead, "_lead", point("T13"))

@@ -15,4 +15,4 @@ async def test_models_are_listed_with_where_they_are_resident(client, painter):
     await client.post("/v1/tasks", json={"type": "txt2img.sd", "params": {"text": "x"}})
     await painter.take()
     after = {model["name"]: model["resident_on"] for model in (await client.get("/v1/models")).json()}
-    assert after == {"toy": ["w1"], "anime-toy": [], "ink": [], "bad-hands": [], "style": [], "oil": []}
+    assert {name: workers for name, workers in after.items() if workers} == {"toy": ["w1"]}
