@@ -25,13 +25,20 @@ hypothesis.settings.register_profile("hua", deadline=None)
 hypothesis.settings.load_profile("hua")
 
 
+COMPILED_S = 900
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Whoever is the first to need what is compiled has it compiled, which may take longer than a test may."""
+    for item in items:
+        if "compiled_dir" in getattr(item, "fixturenames", ()):
+            item.add_marker(pytest.mark.timeout(COMPILED_S))
+
+
 def pytest_collection_finish(session: pytest.Session) -> None:
-    """Builds the S3 server and what is compiled before the first test: they may take longer than a test may."""
-    wanted = {name for item in session.items for name in getattr(item, "fixturenames", ())}
-    if {"running_s3", "own_s3"} & wanted:
+    """Builds the S3 server before the first test: it may take longer than a test may."""
+    if any({"running_s3", "own_s3"} & set(getattr(item, "fixturenames", ())) for item in session.items):
         executable()
-    if "compiled_dir" in wanted:
-        compiled(session.config)
 
 
 @pytest.fixture(scope="session")
