@@ -141,7 +141,8 @@ class Apiserver:
     def knows(self, version: str, kind: str) -> bool:
         """Whether it serves such objects; it asks anew until it does."""
         if (version, kind) not in self._kinds:
-            for one in self._http.get(_group(version)).json().get("resources", []):
+            reply = self._http.get(_group(version))
+            for one in reply.json().get("resources", []) if reply.is_success else []:
                 if "/" not in one["name"]:
                     self._kinds[version, one["kind"]] = (one["name"], one["namespaced"])
         return (version, kind) in self._kinds

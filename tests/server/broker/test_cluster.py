@@ -89,7 +89,7 @@ def guarded(own_kafka):
 @pytest.mark.parametrize("mechanism", ["PLAIN", "SCRAM-SHA-512"])
 async def test_the_rights_of_the_docs_are_enough(guarded, make_task, mechanism) -> None:
     url = f"kafka://hua:{QUOTED}@127.0.0.1:{guarded.sasl_port}/acme.{mechanism}.?sasl={mechanism}&partitions=1"
-    broker, task = KafkaBroker(url, SHORT_S), make_task()
+    broker, task = KafkaBroker(url), make_task()
     await broker.publish_task(task)
     log = broker.tasks()
     position, read = await anext(log)
@@ -102,7 +102,7 @@ async def test_the_rights_of_the_docs_are_enough(guarded, make_task, mechanism) 
 async def test_tls_takes_a_ca_and_a_certificate_of_ours(guarded, make_task) -> None:
     ours = f"cert={guarded.folder}/cert.pem&key={guarded.folder}/key.pem"
     address, task = f"kafkas://127.0.0.1:{guarded.tls_port}/tls.?partitions=1", make_task()
-    broker = KafkaBroker(f"{address}&ca={guarded.folder}/cert.pem&{ours}", SHORT_S)
+    broker = KafkaBroker(f"{address}&ca={guarded.folder}/cert.pem&{ours}")
     await broker.publish_task(task)
     log = broker.tasks()
     assert (await anext(log))[1] == task
@@ -140,7 +140,7 @@ async def test_preflight_tells_what_a_kafka_is_like_and_what_is_allowed(guarded,
     place = f"127.0.0.1:{guarded.sasl_port}/acme.pre.?sasl=PLAIN&partitions=2"
     fresh = found(f"kafka://hua:{QUOTED}@{place}")
     assert fresh["topic acme.pre.tasks"] == ("ok", "it is not there yet; it is made when it is first needed")
-    broker = KafkaBroker(f"kafka://hua:{QUOTED}@{place}", SHORT_S)
+    broker = KafkaBroker(f"kafka://hua:{QUOTED}@{place}")
     await broker.publish_task(make_task())
     await broker.close()
     made = found(f"kafka://hua:{QUOTED}@{place}")
