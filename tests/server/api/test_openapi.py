@@ -86,7 +86,7 @@ def test_the_api_is_as_it_describes_itself(described, mode):
 
         @hypothesis.given(case=operation.as_strategy(generation_mode=mode))
         @hypothesis.settings(
-            max_examples=12, deadline=None, derandomize=True, database=None, suppress_health_check=list(HealthCheck)
+            max_examples=8, deadline=None, derandomize=True, database=None, suppress_health_check=list(HealthCheck)
         )
         def check(case: schemathesis.Case) -> None:
             case.call_and_validate(excluded_checks=[CHECKS.get_one(name) for name in OTHERWISE], timeout=30)
