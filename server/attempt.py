@@ -82,9 +82,9 @@ class Attempt:
 
     def lose(self) -> None:
         """What is still fetched is not waited for: a host that is slow would keep a place at the device."""
-        self.lost = True
-        if self._fetching is not None:
+        if self._fetching is not None and not self.lost:  # a timeout that is under way takes no second one
             self._fetching.reschedule(0)
+        self.lost = True
 
     @cached_property
     def _params(self) -> Params:

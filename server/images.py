@@ -25,9 +25,6 @@ LONGEST_COMMENT = 64_000
 FULL_COLOUR_QUALITY = 90
 """From this JPEG quality on, colour is kept at every pixel rather than at every second one."""
 
-warnings.simplefilter("error", Image.DecompressionBombWarning)
-
-
 PEEK = 64
 """How far into a file that is no picture its first sign is looked for."""
 
@@ -36,6 +33,8 @@ LONGEST_PROFILE = 64 << 10
 
 LONGEST_WRITTEN = {"jpeg": 65_500, "webp": 16_383}
 """The longest side that libjpeg and libwebp write, in pixels; that of a PNG is beyond anything here."""
+
+warnings.simplefilter("error", Image.DecompressionBombWarning)
 
 
 class BadImageError(Exception):

@@ -10,7 +10,7 @@ from redis.asyncio import Redis
 from redis.exceptions import RedisError
 
 from server.queue.cancel import heeding_cancel
-from server.queue.connection import ANSWER_S
+from server.queue.connection import in_time
 
 PAUSE_S = 1.0
 
@@ -30,7 +30,7 @@ class Changes:
         channel, event = f"{self._prefix}:{task_id}", asyncio.Event()
         self._watchers.setdefault(channel, set()).add(event)
         try:
-            async with asyncio.timeout(ANSWER_S):
+            async with in_time():
                 await self._pubsub.subscribe(channel)
             if self._listening is None:
                 self._listening = asyncio.create_task(self._listen())
@@ -40,14 +40,14 @@ class Changes:
             if not self._watchers[channel]:
                 del self._watchers[channel]
                 with contextlib.suppress(RedisError, OSError):
-                    async with asyncio.timeout(ANSWER_S):
+                    async with in_time():
                         await self._pubsub.unsubscribe(channel)
 
     async def _listen(self) -> None:
         while True:
             try:
                 with heeding_cancel():
-                    async with asyncio.timeout(ANSWER_S):
+                    async with in_time():
                         message = await self._pubsub.get_message(timeout=PAUSE_S)
             except (RedisError, OSError):
                 await asyncio.sleep(PAUSE_S)

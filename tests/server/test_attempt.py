@@ -115,6 +115,8 @@ async def test_what_is_lost_does_not_wait_for_a_slow_host():
     running = asyncio.create_task(attempt.run(None))
     await asyncio.sleep(0)
     attempt.lose()
+    await asyncio.sleep(0)
+    attempt.lose()  # again, before it has heard of the first
     outcome = await asyncio.wait_for(running, 10)
     assert outcome.failure is not None
     assert outcome.failure.code == "aborted"
