@@ -16,8 +16,8 @@ from urllib.parse import urlsplit
 
 from kafka import KafkaAdminClient
 
-from server.broker.cluster import Cluster
-from server.broker.kafka import KafkaBroker
+from server.broker.kafka.broker import KafkaBroker
+from server.broker.kafka.cluster import Cluster
 from server.task import Task
 
 ONE_BY_ONE, PAUSE_S = 300, 0.01

@@ -13,9 +13,9 @@ from pathlib import Path
 
 import httpx
 
-from tests.kafka_server import KafkaServer
-from tests.redis_server import RedisServer
-from tests.tools import free_port
+from tests.support.kafka_server import KafkaServer
+from tests.support.redis_server import RedisServer
+from tests.support.tools import free_port
 
 MODELS = "models: [{name: toy, path: toy.safetensors, family: sd1, aliases: [v1.5]}]"
 BODY = {"type": "txt2img.sd", "params": {"text": "a lighthouse"}}

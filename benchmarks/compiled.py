@@ -24,12 +24,12 @@ import diffusers
 import torch
 from diffusers import UNet2DConditionModel
 
-from models.package import Package
-from models.passes import Given, Pass, named, put_through
-from models.recall import keys_and_values, recalling, text_layers
+from models.compiled.forward_pass import Given, Pass, named, put_through
+from models.compiled.package import Package
+from models.patches.cross_attention_cache import keys_and_values, recalling, text_layers
 from models.toy.nets import TOYS, unet
 from models.weights import CONFIGS
-from pipelines.engine.compiler import Compiler
+from pipelines.engine.execution.compile_process import Compiler
 
 TURNS = 30
 WARM = 3

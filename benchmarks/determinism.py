@@ -15,10 +15,11 @@ import numpy as np
 import torch
 
 from benchmarks.engine import MODEL, TXT2IMG, Resident, among_toys, mixed
-from models import catalog, families
-from pipelines.engine.capacity import Capacity
+from models import catalog
+from models.registry import loaders
 from pipelines.engine.engine import Engine
 from pipelines.engine.events import Failed, Finished
+from pipelines.engine.scheduling.batch_size import Capacity
 from pipelines.txt2img import Txt2ImgParams
 
 SIDE = 128
@@ -45,7 +46,7 @@ def psnr(one: np.ndarray, other: np.ndarray) -> float:
 
 
 def measure(folder: Path) -> None:
-    checkpoint = families.load(catalog.read(folder).find(MODEL), torch.device("cpu"), torch.float32)
+    checkpoint = loaders.load(catalog.read(folder).find(MODEL), torch.device("cpu"), torch.float32)
     print(f"{MODEL}, {SIDE}², torch {torch.__version__}, {torch.get_num_threads()} threads; alone against 16 together")
     for determinism in ("throughput", "strict"):
         wishes = [params.model_copy(update={"determinism": determinism}) for params in mixed(SIDE)]

@@ -21,9 +21,9 @@ from pathlib import Path
 import httpx
 
 from benchmarks.cluster import BODY, roles, servers
-from server.broker.kafka import KafkaBroker
+from server.broker.kafka.broker import KafkaBroker
 from server.queue import Lease
-from server.queue.redis import RedisQueue
+from server.queue.redis.queue import RedisQueue
 from server.task import Outcome, Status
 
 PAUSE_S = 0.05

@@ -20,13 +20,14 @@ from pathlib import Path
 import torch
 from diffusers import StableDiffusionPipeline
 
-from models import catalog, families
-from models.checkpoint import Checkpoint, Conditioning
+from models import catalog
+from models.diffusion.checkpoint import Checkpoint, Conditioning
+from models.registry import loaders
 from models.toy.build import build
-from pipelines.engine import samplers
-from pipelines.engine.capacity import Capacity
 from pipelines.engine.engine import Engine
 from pipelines.engine.events import Failed
+from pipelines.engine.sampling import samplers
+from pipelines.engine.scheduling.batch_size import Capacity
 from pipelines.engine.warmup import warm_up
 from pipelines.sampler_names import SAMPLERS
 from pipelines.txt2img import Txt2Img, Txt2ImgParams
@@ -136,7 +137,7 @@ def among_toys(measure: Callable[[Path], None]) -> None:
 
 
 def measure(folder: Path) -> None:
-    checkpoint = families.load(catalog.read(folder).find(MODEL), torch.device("cpu"), torch.float32)
+    checkpoint = loaders.load(catalog.read(folder).find(MODEL), torch.device("cpu"), torch.float32)
     pipe = StableDiffusionPipeline.from_pretrained(folder / MODEL, safety_checker=None, local_files_only=True)
     pipe.set_progress_bar_config(disable=True)
     config, capacity = dict(pipe.scheduler.config), Capacity()

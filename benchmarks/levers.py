@@ -26,12 +26,12 @@ from benchmarks.determinism import made, psnr
 from benchmarks.engine import among_toys
 from benchmarks.traffic import Traffic
 from models import catalog
-from models.deep_cache import Deep, keeping, shallow
-from models.registry import Registry
-from models.tome import TokenMerging, merging
+from models.patches.deep_cache import Deep, keeping, shallow
+from models.patches.token_merging import TokenMerging, merging
+from models.registry.registry import Registry
 from models.weights import CONFIGS
-from pipelines.engine.capacity import Capacity
 from pipelines.engine.engine import Engine
+from pipelines.engine.scheduling.batch_size import Capacity
 from pipelines.txt2img import Txt2ImgParams
 
 META = torch.device("meta")

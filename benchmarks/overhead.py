@@ -44,7 +44,7 @@ def main() -> None:
             serving.terminate()
             serving.wait()
     print_table(samples)
-    print(f"\n`import server.app`: {cpu_seconds_of_import():.2f} s of CPU time")
+    print(f"\n`import server.api.app`: {cpu_seconds_of_import():.2f} s of CPU time")
 
 
 def wait_until_ready(http: httpx.Client) -> None:
@@ -76,7 +76,7 @@ def print_table(samples: list[dict[str, float]]) -> None:
 
 def cpu_seconds_of_import() -> float:
     before = resource.getrusage(resource.RUSAGE_CHILDREN)
-    subprocess.run([sys.executable, "-c", "import server.app"], check=True)
+    subprocess.run([sys.executable, "-c", "import server.api.app"], check=True)
     after = resource.getrusage(resource.RUSAGE_CHILDREN)
     return after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
 

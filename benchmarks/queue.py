@@ -19,8 +19,8 @@ from dataclasses import dataclass
 import redis
 import uvloop
 
-from server.queue.redis import RedisQueue
-from server.runtime import spare_what_is_built
+from server.process.event_loop import spare_what_is_built
+from server.queue.redis.queue import RedisQueue
 from server.task import Manifest, Outcome, Status, Task
 
 PROCESSES, TENANTS, MODELS, FEEDERS = 2, 1000, 7, 16

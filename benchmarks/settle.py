@@ -17,13 +17,13 @@ import uuid
 from pathlib import Path
 from typing import Any
 
-from server.broker.sqlite import SQLiteBroker
-from server.bucket import Bucket
+from server.broker.sqlite.broker import SQLiteBroker
 from server.controller.intake import Intake
-from server.controller.settle import Settling
-from server.queue.memory import MemoryQueue
+from server.controller.settlement import Settling
+from server.queue.memory.queue import MemoryQueue
 from server.services import bucket_of
 from server.settings import Settings
+from server.storage.bucket import Bucket
 from server.task import Callback, Outcome, Status, Task
 
 

@@ -28,7 +28,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from server.queue import COURTESY_S
-from server.queue.memory import MemoryQueue
+from server.queue.memory.queue import MemoryQueue
 from server.task import Manifest, Outcome, Priority, Status, Task
 
 SECONDS_A_COST = 5.0

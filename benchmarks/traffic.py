@@ -21,13 +21,13 @@ from torch import Tensor
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
-from models.checkpoint import Conditioning
-from models.recall import keys_and_values, recalling, text_layers
-from models.static_weights import StaticWeights
+from models.compiled.static_weights import StaticWeights
+from models.diffusion.checkpoint import Conditioning
+from models.noise import SeededNoise
+from models.patches.cross_attention_cache import keys_and_values, recalling, text_layers
 from models.weights import CONFIGS
-from pipelines.engine.noise import SeededNoise
-from pipelines.engine.rows import Rows
-from pipelines.engine.step import Step
+from pipelines.engine.execution.batch_rows import Rows
+from pipelines.engine.execution.step import Step
 from pipelines.engine.trajectory import Trajectory
 from pipelines.pipeline import Denoise
 

@@ -2,8 +2,8 @@
 
     python -m benchmarks.turing [unet] [decoder] [package]
 
-traces a guided UNet step, the VAE's decoder, and the step as the engine has it compiled (`models.compiling`), at full
-size on tensors that have no numbers, has Inductor write its Triton kernels for a Tesla T4 that is not there, and
+traces a guided UNet step, the VAE's decoder, and the compiled step (`models.compiled.compile_worker`), at
+full size on tensors that have no numbers, has Inductor write its Triton kernels for a Tesla T4 that is not there, and
 compiles each of them, with the launch settings that Inductor itself would choose or try, to machine code for sm_75.
 Nothing is run, so this tells that the kernels can be had, and nothing of how fast they are.
 """
@@ -37,9 +37,9 @@ from torch.fx.experimental.proxy_tensor import make_fx
 from triton.backends.compiler import GPUTarget
 from triton.runtime import driver
 
-from models.compiling import OPTIONS, exported
-from models.passes import Pass, named
-from models.recall import keys_and_values, text_layers
+from models.compiled.compile_worker import OPTIONS, exported
+from models.compiled.forward_pass import Pass, named
+from models.patches.cross_attention_cache import keys_and_values, text_layers
 from models.weights import CONFIGS
 
 Traced = tuple[Any, list[Tensor]]

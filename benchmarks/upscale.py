@@ -20,9 +20,9 @@ import torch
 from spandrel import MAIN_REGISTRY
 from spandrel.architectures.ESRGAN import ESRGAN
 
-from models.entry import ModelEntry
-from models.families import dtype_for
-from models.upscaler import Upscaler
+from models.catalog.entry import ModelEntry
+from models.registry.loaders import dtype_for
+from models.vision.upscaler import Upscaler
 
 SIDE = 128
 MB = 2**20

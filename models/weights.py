@@ -18,7 +18,7 @@ from safetensors.torch import load_file
 from transformers import CLIPTextModel, CLIPTextModelWithProjection, CLIPTokenizer
 from transformers.utils import logging as transformers_logging
 
-from models.entry import ModelEntry
+from models.catalog.entry import ModelEntry
 
 CONFIGS = Path(__file__).parent / "configs"
 FIRST_LAYER = "model.diffusion_model.input_blocks.0.0.weight"

@@ -15,7 +15,7 @@ from types import ModuleType
 
 from pipelines import cv
 from pipelines.pipeline import AnyPipeline, Pipeline
-from pipelines.refused import REFUSED, RefusedTaskTypeError
+from pipelines.unsupported import REFUSED, RefusedTaskTypeError
 
 
 class UnknownTaskTypeError(Exception):

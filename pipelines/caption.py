@@ -7,13 +7,13 @@ from typing import TYPE_CHECKING
 
 from pydantic import AliasChoices, Field
 
+from pipelines.params.image_refs import ImageRef
 from pipelines.pipeline import Made, Models, Params, Pipeline, Recipe, Steps, Work
-from pipelines.references import ImageRef
 
 if TYPE_CHECKING:
     import numpy as np
 
-    from models.captioner import Captioner
+    from models.language.captioner import Captioner
 
 CAPTIONER = "captioner"
 """The name of the model that describes if none is named."""
@@ -47,7 +47,7 @@ class Caption(Pipeline[CaptionParams]):
         return Work(pixels=512 * 512, images=1, steps=1)
 
     def run(self, params: CaptionParams, models: Models, images: Mapping[str, np.ndarray]) -> Recipe:
-        from models.pixels import flattened, shrunk
+        from models.imaging.pixels import flattened, shrunk
 
         picture, _ = flattened(shrunk(images["url"], params.max_wh))
         return Made(answer={"text": (yield from described(models.captioner(params.model), picture))})

@@ -9,7 +9,10 @@ from typing import TYPE_CHECKING, Any, Self, TypeVar
 
 from pydantic import AliasChoices, Field, model_validator
 
-from pipelines.guidance import (
+from pipelines.params.image import ImageParams
+from pipelines.params.image_refs import ImageRef, OptionalImage
+from pipelines.pipeline import USE_AUDIT, Made, Models, Pipeline, Recipe, Work
+from pipelines.recipes.control_guidance import (
     HINTS,
     DrawParams,
     Guide,
@@ -21,10 +24,7 @@ from pipelines.guidance import (
     prefer_base_model,
     refuse_empty_span,
 )
-from pipelines.guided import painted, repainted
-from pipelines.params import ImageParams
-from pipelines.pipeline import USE_AUDIT, Made, Models, Pipeline, Recipe, Work
-from pipelines.references import ImageRef, OptionalImage
+from pipelines.recipes.controlled_generation import painted, repainted
 
 if TYPE_CHECKING:
     import numpy as np
@@ -168,7 +168,7 @@ class Guided(Pipeline[G]):
         return params.with_seed()
 
     def run(self, params: G, models: Models, images: Mapping[str, np.ndarray]) -> Recipe:
-        from models.pixels import flattened, resized, snapped, within
+        from models.imaging.pixels import flattened, resized, snapped, within
 
         picture, _ = flattened(images["url"])
         asked = picture.shape[1], picture.shape[0]

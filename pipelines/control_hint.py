@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING
 
 from pydantic import Field
 
-from pipelines.guidance import HINTS, DrawParams, Guide, Hint, annotators
+from pipelines.params.image_refs import ImageRef
 from pipelines.pipeline import Made, Models, Params, Pipeline, Recipe, Work
-from pipelines.references import ImageRef
+from pipelines.recipes.control_guidance import HINTS, DrawParams, Guide, Hint, annotators
 
 if TYPE_CHECKING:
     import numpy as np

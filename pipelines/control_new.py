@@ -10,8 +10,10 @@ from typing import TYPE_CHECKING, Annotated, Any, Self, TypeVar
 
 from pydantic import AliasChoices, BaseModel, ConfigDict, Field, StringConstraints, model_validator
 
-from models.catalog import FOR_INPAINTING
-from pipelines.guidance import (
+from models.catalog.catalog import FOR_INPAINTING
+from pipelines.params.image_refs import OptionalImage
+from pipelines.pipeline import USE_AUDIT, Made, Models, Pipeline, Recipe, Work
+from pipelines.recipes.control_guidance import (
     HINTS,
     DrawParams,
     Guide,
@@ -25,10 +27,8 @@ from pipelines.guidance import (
     refuse_empty_span,
     refuse_other_shape,
 )
-from pipelines.guided import painted, repainted
-from pipelines.painting import PaintParams, paint
-from pipelines.pipeline import USE_AUDIT, Made, Models, Pipeline, Recipe, Work
-from pipelines.references import OptionalImage
+from pipelines.recipes.controlled_generation import painted, repainted
+from pipelines.recipes.masked_generation import PaintParams, paint
 
 if TYPE_CHECKING:
     import numpy as np
@@ -176,7 +176,7 @@ class GuidedStart(Pipeline[S]):
         return params.with_seed()
 
     def run(self, params: S, models: Models, images: Mapping[str, np.ndarray]) -> Recipe:
-        from models.pixels import flattened, resized, snapped, within
+        from models.imaging.pixels import flattened, resized, snapped, within
 
         guides, checkpoint = self.guides(params), params.painter_among(models, params.painter, images)
         first = images["url"] if params.url is not None else images[guides[0].image]
@@ -196,7 +196,7 @@ class GuidedStart(Pipeline[S]):
 
 def mask_for(params: StartParams, images: Mapping[str, np.ndarray]) -> np.ndarray:
     """What to paint of the picture, bool [height, width] as large as it. Raises SizeMismatchError, EmptyMaskError."""
-    from models.masks import fitted, marked
+    from models.imaging.masks import fitted, marked
 
     height, width = images["url"].shape[:2]
     refuse_other_shape("mask_url", images["mask_url"], (width, height))

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 from pydantic import AliasChoices, Field, StringConstraints
 
+from pipelines.params.image_refs import ImageRef
 from pipelines.pipeline import Made, Models, Params, Pipeline, Recipe, Work
-from pipelines.references import ImageRef
 
 if TYPE_CHECKING:
     import numpy as np
@@ -51,7 +51,7 @@ class CutOut(Pipeline[CutOutParams]):
         return Work(pixels=512 * 512, images=1, steps=STEPS_WORTH)
 
     def run(self, params: CutOutParams, models: Models, images: Mapping[str, np.ndarray]) -> Recipe:
-        from models.pixels import flattened
+        from models.imaging.pixels import flattened
 
         matting, picture = models.matting(params.model), images["url"]
         rgb, was_opaque = flattened(picture)
@@ -67,7 +67,7 @@ class CutOut(Pipeline[CutOutParams]):
 def _shown(params: CutOutParams, colours: np.ndarray, alpha: np.ndarray) -> np.ndarray:
     import numpy as np
 
-    from models.pixels import over, with_alpha
+    from models.imaging.pixels import over, with_alpha
 
     if params.output == "alpha":
         return np.dstack([alpha] * 3)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from pydantic import AliasChoices, Field
 
-from pipelines.params import SEEDS
+from pipelines.params.image import SEEDS
 from pipelines.pipeline import Made, Models, Params, Pipeline, Recipe, Work
 
 if TYPE_CHECKING:
@@ -56,7 +56,7 @@ class Enhance(Pipeline[EnhanceParams]):
         return params if params.seed >= 0 else params.model_copy(update={"seed": drawn})
 
     def run(self, params: EnhanceParams, models: Models, images: Mapping[str, np.ndarray]) -> Recipe:
-        from models.enhancer import Style
+        from models.language.prompt_enhancer import Style
 
         enhancer = models.enhancer(params.model)
         seeds = [(params.seed + index) % SEEDS for index in range(params.num_return_sequences)]

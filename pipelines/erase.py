@@ -7,15 +7,15 @@ from typing import TYPE_CHECKING
 
 from pydantic import Field
 
-from pipelines.painting import PaintParams, paint
-from pipelines.params import ImageParams, Unit
+from pipelines.params.image import ImageParams, Unit
+from pipelines.params.image_refs import ImageRef
 from pipelines.pipeline import Made, Models, Pipeline, Recipe, Work
-from pipelines.references import ImageRef
+from pipelines.recipes.masked_generation import PaintParams, paint
 
 if TYPE_CHECKING:
     import numpy as np
 
-    from models.eraser import Eraser
+    from models.vision.eraser import Eraser
 
 DIFFUSION = "sd"
 """The `model` that stands for a fill by diffusion."""
@@ -92,7 +92,7 @@ class Erase(Pipeline[EraseParams]):
         return params.with_seed()
 
     def run(self, params: EraseParams, models: Models, images: Mapping[str, np.ndarray]) -> Recipe:
-        from models.masks import binary, fitted, marked
+        from models.imaging.masks import binary, fitted, marked
 
         picture = images["url"]
         mask = fitted(binary(marked(images["mask_url"]), MARKED), picture.shape[1], picture.shape[0])
@@ -107,7 +107,7 @@ class Erase(Pipeline[EraseParams]):
 
 def _filled(eraser: Eraser, picture: np.ndarray, mask: np.ndarray, longest: int) -> np.ndarray:
     """The picture, [height, width, 3 or 4], with what is masked filled at a size of no side above `longest`."""
-    from models.pixels import flattened, resized
+    from models.imaging.pixels import flattened, resized
 
     rgb, _ = flattened(picture)
     small, hole = _shrunk(rgb, mask, longest)
@@ -118,7 +118,7 @@ def _filled(eraser: Eraser, picture: np.ndarray, mask: np.ndarray, longest: int)
 
 def _shrunk(rgb: np.ndarray, mask: np.ndarray, longest: int) -> tuple[np.ndarray, np.ndarray]:
     """Picture and mask with no side above `longest`; a pixel into which anything masked was averaged is masked."""
-    from models.pixels import coverage, fitted, within
+    from models.imaging.pixels import coverage, fitted, within
 
     size = within(mask.shape[1], mask.shape[0], longest)
     return fitted(rgb, *size), coverage(mask, *size) > 0

@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Self
 from pydantic import Field, model_validator
 
 from pipelines.caption import CAPTIONER, described
-from pipelines.params import ImageParams, strength_of
+from pipelines.params.image import ImageParams, strength_of
+from pipelines.params.image_refs import ImageRef
 from pipelines.pipeline import Made, Models, Pipeline, Recipe, Work
-from pipelines.references import ImageRef
 
 if TYPE_CHECKING:
     import numpy as np
@@ -63,7 +63,7 @@ class Img2Img(Pipeline[Img2ImgParams]):
         return params.with_seed()
 
     def run(self, params: Img2ImgParams, models: Models, images: Mapping[str, np.ndarray]) -> Recipe:
-        from models.pixels import flattened, resized, snapped, with_alpha, within
+        from models.imaging.pixels import flattened, resized, snapped, with_alpha, within
 
         checkpoint = params.painter_among(models, params.checkpoint, images)
         rgb, alpha = flattened(images["url"])

@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING
 
 from pydantic import Field
 
-from pipelines.painting import PaintParams, paint
+from pipelines.params.image_refs import ImageRef
 from pipelines.pipeline import Made, Models, Pipeline, Recipe, Work
-from pipelines.references import ImageRef
+from pipelines.recipes.masked_generation import PaintParams, paint
 
 if TYPE_CHECKING:
     import numpy as np
@@ -38,7 +38,7 @@ class Inpaint(Pipeline[InpaintParams]):
         return params.with_seed()
 
     def run(self, params: InpaintParams, models: Models, images: Mapping[str, np.ndarray]) -> Recipe:
-        from models.masks import fitted, marked
+        from models.imaging.masks import fitted, marked
 
         picture = images["url"]
         mask = fitted(params.mask_of(marked(images["mask_url"])), picture.shape[1], picture.shape[0])

@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING
 
 from pydantic import Field
 
-from pipelines.painting import PaintParams, paint
+from pipelines.params.image_refs import ImageRef
 from pipelines.pipeline import Made, Models, Pipeline, Recipe, Work
-from pipelines.references import ImageRef
+from pipelines.recipes.masked_generation import PaintParams, paint
 
 if TYPE_CHECKING:
     import numpy as np
@@ -54,7 +54,7 @@ class Outpaint(Pipeline[OutpaintParams]):
         return params.with_seed()
 
     def run(self, params: OutpaintParams, models: Models, images: Mapping[str, np.ndarray]) -> Recipe:
-        from models.masks import filled
+        from models.imaging.masks import filled
 
         canvas = _canvas(params, images["url"])
         absence = 255 - canvas[:, :, 3]

@@ -7,14 +7,14 @@ from typing import TYPE_CHECKING
 
 from pydantic import Field
 
+from pipelines.params.image_refs import ImageRef
 from pipelines.pipeline import Made
-from pipelines.references import ImageRef
-from pipelines.retouch import Filter, Retouch, Retouched
+from pipelines.recipes.image_operation import Filter, Retouch, Retouched
 
 if TYPE_CHECKING:
     import numpy as np
 
-    from models.warp import Matrix
+    from models.imaging.affine import Matrix
 
 
 class Placed(Retouched):
@@ -31,7 +31,7 @@ class Placed(Retouched):
 
     @property
     def matrix(self) -> Matrix:
-        from models.warp import Matrix
+        from models.imaging.affine import Matrix
 
         return Matrix(self.a, self.b, self.c, self.d, self.e, self.f)
 
@@ -51,8 +51,8 @@ class Paste(Retouch[PasteParams]):
         import numpy as np
         from PIL import Image
 
-        from models.pixels import flattened, opaque
-        from models.warp import warped
+        from models.imaging.affine import warped
+        from models.imaging.pixels import flattened, opaque
 
         ground = flattened(images["bg_url"])[0] if params.force_rgb else images["bg_url"]
         height, width = ground.shape[:2]

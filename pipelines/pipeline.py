@@ -12,26 +12,26 @@ from typing import TYPE_CHECKING, Any, Generic, Literal, Protocol, TypeVar
 
 from pydantic import BaseModel, ConfigDict
 
-from models.entry import DIFFUSION
+from models.catalog.entry import DIFFUSION
 from pipelines.sampler_names import Spacing
 
 if TYPE_CHECKING:
     import numpy as np
     import torch
 
-    from models.annotators import Annotator
-    from models.captioner import Captioner
-    from models.checkpoint import Checkpoint, Conditioning
-    from models.controlnet import ControlNet
-    from models.embedding import Embedding
-    from models.enhancer import Enhancer
-    from models.eraser import Eraser
-    from models.ip_adapter import IPAdapter
-    from models.lora import Lora
-    from models.matting import Matting
-    from models.tiny_decoder import TinyDecoder
-    from models.upscaler import Upscaler
-    from pipelines.engine.noise import SeededNoise
+    from models.adapters.controlnet import ControlNet
+    from models.adapters.ip_adapter import IPAdapter
+    from models.adapters.lora import Lora
+    from models.adapters.textual_inversion import Embedding
+    from models.diffusion.checkpoint import Checkpoint, Conditioning
+    from models.diffusion.tiny_decoder import TinyDecoder
+    from models.language.captioner import Captioner
+    from models.language.prompt_enhancer import Enhancer
+    from models.noise import SeededNoise
+    from models.vision.annotators import Annotator
+    from models.vision.eraser import Eraser
+    from models.vision.matting import Matting
+    from models.vision.upscaler import Upscaler
 
 
 class Params(BaseModel):

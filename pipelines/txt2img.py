@@ -7,15 +7,15 @@ from typing import TYPE_CHECKING, Self
 
 from pydantic import Field, model_validator
 
-from pipelines.params import HighRes, ImageParams, refuse_odd_size, strength_of
+from pipelines.params.image import HighRes, ImageParams, refuse_odd_size, strength_of
 from pipelines.pipeline import Denoise, Made, Models, Pipeline, Recipe, Work
 
 if TYPE_CHECKING:
     import numpy as np
     import torch
 
-    from models.checkpoint import Checkpoint
-    from pipelines.engine.noise import SeededNoise
+    from models.diffusion.checkpoint import Checkpoint
+    from models.noise import SeededNoise
 
 
 SIZE = "in pixels, a multiple of 8. Who names neither has what the model was trained at, where its entry tells that."

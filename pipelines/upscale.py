@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Literal, Self
 
 from pydantic import AliasChoices, Field, model_validator
 
+from pipelines.params.image_refs import ImageRef
 from pipelines.pipeline import Made, Models, Params, Pipeline, Recipe, Work
-from pipelines.references import ImageRef
 
 if TYPE_CHECKING:
     import numpy as np
@@ -86,7 +86,7 @@ class Upscale(Pipeline[UpscaleParams]):
         return params.model_copy(update={"model": params.upscaler})
 
     def run(self, params: UpscaleParams, models: Models, images: Mapping[str, np.ndarray]) -> Recipe:
-        from models.pixels import fitted, with_alpha
+        from models.imaging.pixels import fitted, with_alpha
 
         upscaler = models.upscaler(params.upscaler)
         picture = images["url"]
@@ -108,7 +108,7 @@ class Upscale(Pipeline[UpscaleParams]):
 
 def _source(picture: np.ndarray, longest: int | None) -> np.ndarray:
     """The picture as it is, or shrunk so that no side is above `longest`. Raises TooLargeError."""
-    from models.pixels import shrunk
+    from models.imaging.pixels import shrunk
 
     height, width = picture.shape[:2]
     if longest is None:

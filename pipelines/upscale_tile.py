@@ -9,18 +9,18 @@ from typing import TYPE_CHECKING, Annotated, Self
 
 from pydantic import Field, model_validator
 
-from models.catalog import CONTROL
-from pipelines.guidance import Strength
-from pipelines.params import SEEDS, ImageParams, refuse_odd_size, strength_of
+from models.catalog.catalog import CONTROL
+from pipelines.params.image import SEEDS, ImageParams, refuse_odd_size, strength_of
+from pipelines.params.image_refs import ImageRef
 from pipelines.pipeline import Control, Denoise, Made, Models, Pipeline, Recipe, Work
-from pipelines.references import ImageRef
+from pipelines.recipes.control_guidance import Strength
 
 if TYPE_CHECKING:
     import numpy as np
     import torch
 
-    from models.checkpoint import Checkpoint
-    from models.tiles import Tile
+    from models.diffusion.checkpoint import Checkpoint
+    from models.imaging.tiles import Tile
 
 LONGEST_RESULT = 8192
 AT_ONCE = 16
@@ -100,7 +100,7 @@ class UpscaleTile(Pipeline[UpscaleTileParams]):
         return params.with_seed()
 
     def run(self, params: UpscaleTileParams, models: Models, images: Mapping[str, np.ndarray]) -> Recipe:
-        from models.pixels import flattened, resized, with_alpha
+        from models.imaging.pixels import flattened, resized, with_alpha
 
         checkpoint = params.painter_among(models, params.checkpoint, images)
         picture, alpha = flattened(images["url"])
@@ -122,7 +122,7 @@ class _Painter:
     """A canvas that tiles are painted on. They share one noise, so that neighbours agree where they overlap."""
 
     def __init__(self, params: UpscaleTileParams, checkpoint: Checkpoint, models: Models, enlarged: np.ndarray) -> None:
-        from models.tiles import Canvas
+        from models.imaging.tiles import Canvas
 
         self._params, self._checkpoint, self._enlarged = params, checkpoint, enlarged
         self._net = models.controlnet(f"{params.checkpoint}{CONTROL}tile")
@@ -137,7 +137,7 @@ class _Painter:
     def wish(self, number: int, tile: Tile) -> Denoise:
         import torch
 
-        from pipelines.engine.noise import SeededNoise
+        from models.noise import SeededNoise
 
         params, checkpoint, factor = self._params, self._checkpoint, self._checkpoint.factor
         pixels = self._enlarged[tile.rows.begin : tile.rows.end, tile.columns.begin : tile.columns.end]
@@ -178,7 +178,7 @@ def _target(params: UpscaleTileParams, picture: np.ndarray) -> tuple[int, int]:
 
 
 def _count(length: float, side: int, margin: int) -> int:
-    """Of tiles of this side that overlap by twice the margin, how many it takes (`models.tiles.spans`)."""
+    """Of tiles of this side that overlap by twice the margin, how many it takes (`models.imaging.tiles.spans`)."""
     return max(ceil((length - 2 * margin) / (side - 2 * margin)), 1)
 
 
@@ -192,7 +192,7 @@ def _refuse_too_many(tiles: Sequence[Tile], size: tuple[int, int]) -> None:
 
 
 def _tiles(params: UpscaleTileParams, checkpoint: Checkpoint, enlarged: np.ndarray) -> Sequence[Tile]:
-    from models.tiles import Tile, spans
+    from models.imaging.tiles import Tile, spans
 
     across, down = params.grid(USUAL_SIDE.get(checkpoint.family, OTHERWISE_SIDE))
     columns = spans(enlarged.shape[1], across, params.margin)

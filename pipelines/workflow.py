@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Any, Self
 
 from pydantic import Field, ValidationError, field_validator, model_validator
 
-from pipelines.nodes import TO_COME, Injection, Key, Node, checked, provisional
 from pipelines.pipeline import USE_AUDIT, AnyPipeline, Made, Models, Params, Pipeline, Recipe, Steps, Work
-from pipelines.together import together
+from pipelines.recipes.concurrent import together
+from pipelines.recipes.workflow_graph import TO_COME, Injection, Key, Node, checked, provisional
 
 if TYPE_CHECKING:
     import numpy as np

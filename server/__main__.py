@@ -10,15 +10,17 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import NoReturn
 
-from models import catalog, checksums
-from models.checksums import ChecksumError
-from models.entry import CatalogError
-from server import keys, runtime
-from server.ahead import add_arguments as add_compile_arguments
-from server.bench.arguments import add_arguments as add_bench_arguments
-from server.logs import set_up_logs
+from models import catalog
+from models.catalog import checksums
+from models.catalog.checksums import ChecksumError
+from models.catalog.entry import CatalogError
+from server.commands import api_keys
+from server.commands.bench.arguments import add_arguments as add_bench_arguments
+from server.commands.compile_ahead import add_arguments as add_compile_arguments
+from server.observability.logs import set_up_logs
+from server.process import event_loop
 from server.settings import Settings, SettingsError
-from server.terms import SCOPES
+from server.tenancy.policy import SCOPES
 
 Command = Callable[[argparse.Namespace, Settings], int | None]
 
@@ -105,25 +107,25 @@ def _add_keys(parser: argparse.ArgumentParser) -> None:
 def _serve(arguments: argparse.Namespace, settings: Settings) -> None:
     from server.roles import serve
 
-    runtime.run(serve(settings))
+    event_loop.run(serve(settings))
 
 
 def _api(arguments: argparse.Namespace, settings: Settings) -> None:
     from server.roles import api
 
-    runtime.run(api(settings))
+    event_loop.run(api(settings))
 
 
 def _controller(arguments: argparse.Namespace, settings: Settings) -> None:
     from server.roles import controller
 
-    runtime.run(controller(settings))
+    event_loop.run(controller(settings))
 
 
 def _worker(arguments: argparse.Namespace, settings: Settings) -> None:
     from server.roles import worker
 
-    runtime.run(worker(settings, arguments.device or settings.device))
+    event_loop.run(worker(settings, arguments.device or settings.device))
 
 
 def _models(arguments: argparse.Namespace, settings: Settings) -> None:
@@ -148,7 +150,7 @@ def _settings(arguments: argparse.Namespace, settings: Settings) -> None:
 
 
 def _compile(arguments: argparse.Namespace, settings: Settings) -> int:
-    from server.ahead import compile_ahead
+    from server.commands.compile_ahead import compile_ahead
 
     failed = 0
     for package, made in compile_ahead(settings, arguments.models, arguments.size, arguments.images):
@@ -158,13 +160,13 @@ def _compile(arguments: argparse.Namespace, settings: Settings) -> int:
 
 
 def _bench(arguments: argparse.Namespace, settings: Settings) -> None:
-    from server.bench.run import bench
+    from server.commands.bench.run import bench
 
     print(bench(arguments, settings) / "report.md")  # noqa: T201
 
 
 def _preflight(arguments: argparse.Namespace, settings: Settings) -> int:
-    from server import preflight
+    from server.commands import preflight
 
     found = list(preflight.findings(settings, device=not arguments.no_device, sums=not arguments.no_sums))
     print(preflight.as_json(found) if arguments.json else preflight.table(found))  # noqa: T201
@@ -172,25 +174,25 @@ def _preflight(arguments: argparse.Namespace, settings: Settings) -> int:
 
 
 def _metrics(arguments: argparse.Namespace, settings: Settings) -> None:
-    from server.metrics import table
+    from server.observability.metrics import table
 
     print(table())  # noqa: T201
 
 
 def _new_key(arguments: argparse.Namespace, settings: Settings) -> None:
-    print(keys.make(settings, arguments.tenant, arguments.scope, arguments.days, arguments.note))  # noqa: T201
+    print(api_keys.make(settings, arguments.tenant, arguments.scope, arguments.days, arguments.note))  # noqa: T201
 
 
 def _list_keys(arguments: argparse.Namespace, settings: Settings) -> None:
-    print(keys.table(settings))  # noqa: T201
+    print(api_keys.table(settings))  # noqa: T201
 
 
 def _revoke_key(arguments: argparse.Namespace, settings: Settings) -> None:
-    print(keys.revoke(settings, arguments.prefix))  # noqa: T201
+    print(api_keys.revoke(settings, arguments.prefix))  # noqa: T201
 
 
 def _callback_secret(arguments: argparse.Namespace, settings: Settings) -> None:
-    from server.webhook import shown, tenant_secret
+    from server.egress.webhook_signature import shown, tenant_secret
 
     print(shown(tenant_secret(settings.secret_bytes, arguments.tenant)))  # noqa: T201
 

@@ -13,14 +13,14 @@ import sys
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Iterator
 from typing import TYPE_CHECKING, Any
 
-from server.device import CHILD, torch_environment
-from server.listener import answer, listen
-from server.monitor import Health, create_monitor, listen_nearby
-from server.runtime import spare_what_is_built
+from server.observability.tracing import set_up_traces
+from server.process.event_loop import spare_what_is_built
+from server.process.health_server import Health, create_monitor, listen_nearby
+from server.process.http_listener import answer, listen
 from server.services import Services, public_url
 from server.settings import Settings, SettingsError
-from server.tenants import Tenants
-from server.traces import set_up_traces
+from server.tenancy.tenants import Tenants
+from server.worker.device_process import CHILD, torch_environment
 
 if TYPE_CHECKING:
     from server.controller import Controller
@@ -35,7 +35,7 @@ async def serve(settings: Settings) -> None:
     with _listening(settings) as listener, _alone(settings):
         ensure_models(settings)
         async with _services(settings, "serve") as services:
-            from server.worker import Worker
+            from server.worker.worker import Worker
 
             worker, controller = Worker(services, settings.device), _controller(services)
             await _until_told(controller.run(), worker.run(), _answering(services, listener), drain=worker.drain)
@@ -63,7 +63,7 @@ async def worker(settings: Settings, device: str, child: str = CHILD) -> None:
     """One device alone, owned by the module `child`."""
     _need_shared_queue(settings, "worker")
     async with _services(settings, "worker") as services:
-        from server.worker import Worker
+        from server.worker.worker import Worker
 
         one = Worker(services, device, child)
         await _until_told(one.run(), _watched(settings, one.health), drain=one.drain)
@@ -138,7 +138,7 @@ def _controller(services: Services) -> Controller:
 
 
 async def _answering(services: Services, listener: socket.socket) -> None:
-    from server.app import create_app
+    from server.api.app import create_app
 
     app = create_app(services)
     spare_what_is_built()

@@ -6,15 +6,15 @@ import re
 from dataclasses import dataclass
 
 from models import catalog
-from models.catalog import Catalog, MisfitError, UnknownModelError
+from models.catalog.catalog import Catalog, MisfitError, UnknownModelError
 from server.broker import Broker
-from server.bucket import Bucket
-from server.clock import Clock
-from server.egress import Egress
-from server.links import Links
+from server.egress.client import Egress
 from server.queue import Queue
+from server.queue.clock import Clock
 from server.settings import Settings, SettingsError
-from server.tenants import Tenants
+from server.storage.bucket import Bucket
+from server.storage.signed_links import Links
+from server.tenancy.tenants import Tenants
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,11 +71,11 @@ def public_url(settings: Settings) -> str:
 
 def _broker(settings: Settings) -> Broker:
     if settings.broker == "sqlite://":
-        from server.broker.sqlite import SQLiteBroker
+        from server.broker.sqlite.broker import SQLiteBroker
 
         return SQLiteBroker(settings.data_dir / "logs.sqlite")
     if settings.broker.startswith(("kafka://", "kafkas://")):
-        from server.broker.kafka import KafkaBroker
+        from server.broker.kafka.broker import KafkaBroker
 
         return KafkaBroker(settings.broker)
     raise SettingsError(f"HUA_BROKER={settings.broker} is not known; use sqlite://, kafka://… or kafkas://…")
@@ -83,11 +83,11 @@ def _broker(settings: Settings) -> Broker:
 
 def _queue(settings: Settings) -> Queue:
     if settings.queue == "memory://":
-        from server.queue.memory import MemoryQueue
+        from server.queue.memory.queue import MemoryQueue
 
         return MemoryQueue()
     if re.match(r"rediss?(\+sentinel|\+cluster)?://", settings.queue):
-        from server.queue.redis import RedisQueue
+        from server.queue.redis.queue import RedisQueue
 
         return RedisQueue(settings.queue)
     raise SettingsError(
@@ -100,7 +100,7 @@ def bucket_of(settings: Settings) -> Bucket:
     if settings.bucket == "file://":
         return Bucket.folder(settings.data_dir / "bucket")
     if settings.bucket.startswith("s3://"):
-        from server.s3 import open_bucket
+        from server.storage.s3 import open_bucket
 
         return open_bucket(settings)
     raise SettingsError(f"HUA_BUCKET={settings.bucket} is not known; use file:// or s3://BUCKET/PREFIX")

@@ -16,7 +16,7 @@ from urllib.parse import quote
 from pydantic import ByteSize, Field, ValidationError, ValidationInfo, field_validator, model_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
-from server.allow import Allow
+from server.egress.allowlist import Allow
 from server.task import Retention
 
 PREFIX = "HUA_"

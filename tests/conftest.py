@@ -12,10 +12,10 @@ import hypothesis
 import pytest
 
 import models
-from tests.kafka_server import KafkaServer
-from tests.redis_server import RedisServer
-from tests.s3_server import GivenS3Server, S3Server, executable
-from tests.tools import alone
+from tests.support.kafka_server import KafkaServer
+from tests.support.redis_server import RedisServer
+from tests.support.s3_server import GivenS3Server, S3Server, executable
+from tests.support.tools import alone
 
 # Before anybody imports torch: threads that spin while they wait slow a busy machine down several times over.
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
@@ -26,6 +26,7 @@ hypothesis.settings.load_profile("hua")
 
 
 COMPILED_S = 900
+COMPILED_FROM = ("compiled/forward_pass.py", "compiled/compile_worker.py", "patches/cross_attention_cache.py")
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -135,7 +136,7 @@ def package(compiled_dir: Path) -> Path:
 
 def toys(config: pytest.Config) -> Path:
     house = Path(models.__path__[0])
-    sources = [*sorted(house.glob("*.py")), *sorted(house.glob("toy/*.py")), *sorted(house.glob("toy/weights/*"))]
+    sources = [*sorted(house.rglob("*.py")), *sorted(house.glob("toy/weights/*"))]
     folder = config.cache.mkdir("toys") / _digest(sources)
     with alone():
         if not (folder / "models.yaml").exists():
@@ -144,10 +145,10 @@ def toys(config: pytest.Config) -> Path:
 
 
 def compiled(config: pytest.Config) -> Path:
-    from tests import tiny
+    from tests.support import tiny
 
     house, made_of = Path(models.__path__[0]), toys(config)
-    sources = [*(house / f"{name}.py" for name in ("passes", "compiling", "recall")), Path(tiny.__file__)]
+    sources = [*(house / name for name in COMPILED_FROM), Path(tiny.__file__)]
     folder = config.cache.mkdir("compiled") / _digest(sources)
     with alone():
         if not (folder / "made").exists():

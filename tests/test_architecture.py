@@ -45,14 +45,14 @@ def test_arrows_run_one_way(house: str, forbidden: tuple[str, ...]) -> None:
 @pytest.mark.parametrize(
     "module",
     [
-        "server.app",
-        "server.worker",
+        "server.api.app",
+        "server.worker.worker",
         "server.controller",
         "server.roles",
-        "server.bench.run",
-        "server.preflight",
+        "server.commands.bench.run",
+        "server.commands.preflight",
         "pipelines",
-        "models.catalog",
+        "models.catalog.catalog",
     ],
 )
 def test_parents_do_not_import_torch(module: str) -> None:
@@ -67,6 +67,6 @@ def test_only_services_picks_implementations(name: str) -> None:
         str(file.relative_to(ROOT))
         for file in (ROOT / "server").rglob("*.py")
         for module in imported(file)
-        if module.startswith(("server.broker.", "server.queue.", "server.s3")) and module.endswith(f".{name}")
+        if module.startswith(("server.broker.", "server.queue.", "server.storage.s3")) and module.endswith(f".{name}")
     ]
     assert set(importers) <= {"server/services.py"}

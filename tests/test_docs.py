@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from server.preflight.weights import check_models
+from server.commands.preflight.weights import check_models
 from server.settings import Settings
 
 ROOT = Path(__file__).parents[1]

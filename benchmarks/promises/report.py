@@ -11,8 +11,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from benchmarks.promises.trial import Figure
-from tests.kafka_server import VERSION as KAFKA
-from tests.s3_server import VERSION as S3
+from tests.support.kafka_server import VERSION as KAFKA
+from tests.support.s3_server import VERSION as S3
 
 HEAD = """# Promises
 

@@ -10,10 +10,10 @@ from typing import Any
 import httpx
 
 from benchmarks.promises.trial import Figure, Trial, accepted, trial
-from server.bucket import IMAGES, Bucket, BucketUnavailableError
-from server.controller.keeping import keep
-from server.controller.sweep import Sweeper
+from server.controller.retention_sweep import Sweeper
+from server.controller.retry import keep
 from server.services import bucket_of
+from server.storage.bucket import IMAGES, Bucket, BucketUnavailableError
 from server.task import RETENTION_S
 
 IMAGES_EACH, OTHERS_EACH = 1000, 30

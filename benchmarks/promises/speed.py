@@ -7,7 +7,7 @@ import statistics
 
 from benchmarks import queue
 from benchmarks.promises.trial import Figure, quantile, trial
-from tests.redis_server import RedisServer
+from tests.support.redis_server import RedisServer
 
 ASKED, WARM = 200, 10
 WAITING, WORKERS, SECONDS = 100_000, 4, 8.0

@@ -18,9 +18,9 @@ from typing import Any
 import httpx
 import redis.asyncio as redis
 
-from server.queue.scripts import ROOT
+from server.queue.redis.scripts import ROOT
 from tests.chaos.clients import FINAL
-from tests.chaos.house import House
+from tests.chaos.deployment import House
 
 TENANT = "tenant-0"
 NO_LIMIT = 1_000_000

@@ -9,8 +9,8 @@ import signal
 import time
 
 from benchmarks.promises.trial import NO_LIMIT, Figure, Trial, accepted, quantile, trial
-from server.queue.cancel import heeding_cancel
-from server.queue.scripts import ROOT
+from server.queue.redis.cancellation import heeding_cancel
+from server.queue.redis.scripts import ROOT
 from tests.chaos.hurry import LEASE_S
 
 GRACE_S = 30.0

@@ -8,7 +8,7 @@ from functools import partial
 import torch
 from torch import Tensor, nn
 
-from models.module_names import originals
+from models.adapters.lora_keys import originals
 from models.toy import nets
 from models.toy.nets import TOYS
 from models.toy.tokenizer import clip_tokenizer

@@ -7,8 +7,8 @@ from collections.abc import Callable, Mapping
 import torch
 from torch import Tensor
 
-from models.lama import LaMa
 from models.toy.trained import weights
+from models.vision.lama import LaMa
 
 FEATURES = 16
 GROWTH = 32

@@ -9,7 +9,7 @@ from pydantic import Field
 
 from pipelines.paste import Placed
 from pipelines.pipeline import Made
-from pipelines.retouch import Retouch, Side
+from pipelines.recipes.image_operation import Retouch, Side
 
 if TYPE_CHECKING:
     import numpy as np
@@ -31,8 +31,8 @@ class Affine(Retouch[AffineParams]):
     Params = AffineParams
 
     def made(self, params: AffineParams, images: Mapping[str, np.ndarray]) -> Made:
-        from models.pixels import opaque
-        from models.warp import warped
+        from models.imaging.affine import warped
+        from models.imaging.pixels import opaque
 
         picture = opaque(images["url"]) if params.force_rgba else images["url"]
         return Made([warped(picture, params.matrix, params.w, params.h, params.resampling, params.wh_limit)])

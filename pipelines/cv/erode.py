@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from pydantic import Field
 
 from pipelines.pipeline import Made
-from pipelines.retouch import Retouch, Retouched
+from pipelines.recipes.image_operation import Retouch, Retouched
 
 if TYPE_CHECKING:
     import numpy as np
@@ -30,7 +30,7 @@ class Erode(Retouch[ErodeParams]):
         import numpy as np
         from scipy.ndimage import minimum_filter1d
 
-        from models.pixels import opaque
+        from models.imaging.pixels import opaque
 
         picture = opaque(images["url"]).copy()
         alpha = np.where(picture[:, :, 3] > params.threshold, np.uint8(255), np.uint8(0))

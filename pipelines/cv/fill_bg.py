@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 from pydantic import Field
 
 from pipelines.pipeline import Made
-from pipelines.retouch import Retouch, Retouched
+from pipelines.recipes.image_operation import Retouch, Retouched
 
 if TYPE_CHECKING:
     import numpy as np
@@ -29,7 +29,7 @@ class FillBg(Retouch[FillBgParams]):
     Params = FillBgParams
 
     def made(self, params: FillBgParams, images: Mapping[str, np.ndarray]) -> Made:
-        from models.pixels import over
+        from models.imaging.pixels import over
 
         picture = images["url"]
         ground = _contrast(picture) if params.bg is None else params.bg

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from pydantic import Field
 
 from pipelines.pipeline import Made
-from pipelines.retouch import Retouch, Retouched
+from pipelines.recipes.image_operation import Retouch, Retouched
 
 if TYPE_CHECKING:
     import numpy as np

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 from pipelines.pipeline import Made
-from pipelines.retouch import Retouch, Retouched
+from pipelines.recipes.image_operation import Retouch, Retouched
 
 if TYPE_CHECKING:
     import numpy as np

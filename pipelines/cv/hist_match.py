@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING
 
 from pydantic import Field
 
+from pipelines.params.image_refs import ImageRef
 from pipelines.pipeline import Made
-from pipelines.references import ImageRef
-from pipelines.retouch import Retouch, Retouched
+from pipelines.recipes.image_operation import Retouch, Retouched
 
 if TYPE_CHECKING:
     import numpy as np
@@ -31,8 +31,8 @@ class HistMatch(Retouch[HistMatchParams]):
         import numpy as np
         from PIL import Image
 
-        from models.histogram import matched
-        from models.pixels import flattened, opaque, resized
+        from models.imaging.histogram import matched
+        from models.imaging.pixels import flattened, opaque, resized
 
         picture, model = images["url"], flattened(images["bg_url"])[0]
         there = opaque(picture)[:, :, 3:]

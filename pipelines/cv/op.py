@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Literal
 
 from pydantic import Field
 
+from pipelines.params.image_refs import ImageRef
 from pipelines.pipeline import Made
-from pipelines.references import ImageRef
-from pipelines.retouch import Retouch, Retouched, SizeMismatchError
+from pipelines.recipes.image_operation import Retouch, Retouched, SizeMismatchError
 
 if TYPE_CHECKING:
     import numpy as np
@@ -43,7 +43,7 @@ class Op(Retouch[OpParams]):
     Params = OpParams
 
     def made(self, params: OpParams, images: Mapping[str, np.ndarray]) -> Made:
-        from models.pixels import opaque
+        from models.imaging.pixels import opaque
 
         one, other = images["url"], images["url2"]
         if one.shape[:2] != other.shape[:2]:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Literal
 from pydantic import Field
 
 from pipelines.pipeline import Made
-from pipelines.retouch import Filter, Retouch, Retouched, Side
+from pipelines.recipes.image_operation import Filter, Retouch, Retouched, Side
 
 if TYPE_CHECKING:
     import numpy as np
@@ -45,7 +45,7 @@ class Resize(Retouch[ResizeParams]):
         import numpy as np
         from PIL import Image
 
-        from models.warp import FILTERS
+        from models.imaging.affine import FILTERS
 
         picture = Image.fromarray(images["url"])
         width, height = params.scaled(*picture.size)

@@ -11,7 +11,7 @@ import torch
 from pipelines.pipeline import AnyPipeline, Made, Params
 
 if TYPE_CHECKING:
-    from models.safety import Safety
+    from models.vision.safety_checker import Safety
 
 UNSAFE = "unsafe"
 

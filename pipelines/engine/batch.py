@@ -6,9 +6,9 @@ from collections.abc import Sequence
 
 from torch import Tensor
 
-from pipelines.engine.graphs import Graphs
-from pipelines.engine.key import key_of
-from pipelines.engine.rows import Rows
+from pipelines.engine.execution.batch_rows import Rows
+from pipelines.engine.execution.cuda_graphs import Graphs
+from pipelines.engine.scheduling.batch_key import key_of
 from pipelines.engine.trajectory import Trajectory
 
 

@@ -13,14 +13,14 @@ import torch
 
 from pipelines.engine.audit import Audit
 from pipelines.engine.batch import Batch
-from pipelines.engine.capacity import Capacity
-from pipelines.engine.clock import StepClock
 from pipelines.engine.events import Advanced, Event, Finished, failed
-from pipelines.engine.graphs import Graphs
-from pipelines.engine.key import key_of
-from pipelines.engine.memory import Memory
-from pipelines.engine.order import Priority
-from pipelines.engine.run import Hold, Parked, Run
+from pipelines.engine.execution.cuda_graphs import Graphs
+from pipelines.engine.recipe_run import Hold, Parked, Run
+from pipelines.engine.scheduling.batch_key import key_of
+from pipelines.engine.scheduling.batch_size import Capacity
+from pipelines.engine.scheduling.memory_model import Memory
+from pipelines.engine.scheduling.priority import Priority
+from pipelines.engine.scheduling.step_timer import StepClock
 from pipelines.engine.trajectory import Trajectory
 from pipelines.pipeline import AnyPipeline, Params
 

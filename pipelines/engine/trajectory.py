@@ -8,10 +8,10 @@ from typing import Literal
 
 import torch
 
-from models.checkpoint import Conditioning
-from pipelines.engine import samplers
-from pipelines.engine.moving import moved
-from pipelines.engine.table import Draw
+from models.diffusion.checkpoint import Conditioning
+from pipelines.engine.device_transfer import moved
+from pipelines.engine.sampling import samplers
+from pipelines.engine.sampling.sampler_table import Draw
 from pipelines.pipeline import Control, Denoise, Kept
 
 State = dict[str, torch.Tensor]

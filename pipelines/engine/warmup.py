@@ -7,12 +7,12 @@ from dataclasses import replace
 
 import torch
 
-from models.checkpoint import Checkpoint
+from models.diffusion.checkpoint import Checkpoint
+from models.noise import SeededNoise
 from pipelines.engine.batch import Batch
-from pipelines.engine.capacity import Capacity
-from pipelines.engine.graphs import Graphs
-from pipelines.engine.memory import Memory
-from pipelines.engine.noise import SeededNoise
+from pipelines.engine.execution.cuda_graphs import Graphs
+from pipelines.engine.scheduling.batch_size import Capacity
+from pipelines.engine.scheduling.memory_model import Memory
 from pipelines.engine.trajectory import Trajectory
 from pipelines.pipeline import Denoise
 

@@ -8,12 +8,12 @@ from collections.abc import AsyncIterator, Iterator
 from fastapi import APIRouter
 from fastapi.sse import EventSourceResponse, ServerSentEvent
 
+from server.api.dependencies import GivenServices, NamedRecord
 from server.api.errors import documented
-from server.api.given import GivenServices, NamedRecord
-from server.api.replies import task_reply
+from server.api.task_response import task_reply
 from server.queue import Progress, View
-from server.record import find_record
 from server.task import Status
+from server.tasks.lookup import find_record
 
 router = APIRouter(prefix="/v1/tasks", tags=["tasks"])
 

@@ -8,12 +8,12 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Header, Path, Query, Request, Response
 from fastapi.responses import RedirectResponse, StreamingResponse
 
+from server.api.byte_ranges import part_of
+from server.api.dependencies import GivenServices
 from server.api.errors import documented
-from server.api.given import GivenServices
-from server.api.ranges import part_of
-from server.bucket import Bucket
-from server.links import LinkExpiredError
 from server.services import Services
+from server.storage.bucket import Bucket
+from server.storage.signed_links import LinkExpiredError
 from server.task import Format, Image, Manifest
 
 router = APIRouter(tags=["files"])

@@ -6,9 +6,9 @@ from fastapi import APIRouter, Response
 from prometheus_client import CONTENT_TYPE_LATEST
 from pydantic import BaseModel
 
+from server.api.dependencies import GivenServices
 from server.api.errors import documented
-from server.api.given import GivenServices
-from server.metrics import QUEUE, exposition
+from server.observability.metrics import QUEUE, exposition
 from server.queue import QueueIncompleteError, QueueUnavailableError
 
 router = APIRouter(tags=["server"])

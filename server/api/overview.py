@@ -5,8 +5,8 @@ from __future__ import annotations
 from fastapi import APIRouter
 from pydantic import BaseModel, Field
 
+from server.api.dependencies import GivenServices
 from server.api.errors import documented
-from server.api.given import GivenServices
 
 router = APIRouter(prefix="/v1", tags=["server"])
 

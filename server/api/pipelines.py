@@ -9,13 +9,13 @@ from fastapi import APIRouter, Response
 from pydantic import BaseModel, Field
 
 import pipelines
+from pipelines.params.image_refs import image_fields
 from pipelines.pipeline import AnyPipeline
-from pipelines.references import image_fields
-from server.api.envelope import ACCEPTED, Envelope, SentWishes, accept, typed_envelope
+from server.api.authenticated_route import KeyedRoute
+from server.api.dependencies import GivenServices, Submitter
 from server.api.errors import documented
-from server.api.given import GivenServices, Submitter
-from server.api.keyed import KeyedRoute
-from server.api.replies import TaskReply
+from server.api.task_request import ACCEPTED, Envelope, SentWishes, accept, typed_envelope
+from server.api.task_response import TaskReply
 
 router = APIRouter(prefix="/v1/pipelines", tags=["pipelines"], route_class=KeyedRoute)
 

@@ -8,16 +8,16 @@ from typing import Annotated
 from fastapi import APIRouter, Query, Response
 from pydantic import BaseModel
 
-from server.api.envelope import ACCEPTED, SentWishes, TaskEnvelope, accept
+from server.api.authenticated_route import KeyedRoute
+from server.api.dependencies import GivenServices, NamedRecord, Reader, RecordToChange, Submitter
 from server.api.errors import documented
-from server.api.given import GivenServices, NamedRecord, Reader, RecordToChange, Submitter
-from server.api.keyed import KeyedRoute
-from server.api.replies import TaskReply, task_reply
+from server.api.task_request import ACCEPTED, SentWishes, TaskEnvelope, accept
+from server.api.task_response import TaskReply, task_reply
 from server.queue import View
-from server.record import Record, UnknownTaskError, cancel, complete
-from server.replay import replay
 from server.services import Services
 from server.task import Status
+from server.tasks.callback_replay import replay
+from server.tasks.lookup import Record, UnknownTaskError, cancel, complete
 
 CANCEL_WAIT_S = 2.0
 

@@ -9,9 +9,9 @@ from fastapi import APIRouter, Request
 from pydantic import BaseModel, Field
 from starlette.datastructures import UploadFile
 
+from server.api.dependencies import GivenServices, Uploader
 from server.api.errors import documented
-from server.api.given import GivenServices, Uploader
-from server.inputs import Inputs
+from server.tasks.input_images import Inputs
 
 UPLOAD_S = 86_400
 

@@ -11,9 +11,9 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Depends, Header, Query, Request, Response
 from pydantic import BaseModel, Field
 
+from server.api.dependencies import GivenCaller
 from server.api.errors import documented
-from server.api.given import GivenCaller
-from server.statements import Statements, Sum
+from server.tenancy.usage_summary import Statements, Sum
 
 LONGEST_DAYS = 92
 USUAL_DAYS = 31

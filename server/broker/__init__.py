@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from server.task import Outcome, Task
-from server.usage import Usage
+from server.tenancy.usage import Usage
 
 
 class BrokerUnavailableError(Exception):

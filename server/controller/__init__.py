@@ -13,17 +13,17 @@ from functools import partial
 
 from server.api.dialects import callback_bytes
 from server.broker import Broker
-from server.bucket import Bucket
 from server.controller.callbacks import Callbacks
-from server.controller.keeping import every, keep
-from server.controller.lead import Lead
-from server.controller.losers import SWEEP_LOSERS_EVERY_S, Losers
-from server.controller.reading import Reading
-from server.controller.reap import REAP_EVERY_S, Reaper
-from server.controller.sweep import SWEEP_IMAGES_EVERY_S, SWEEP_REST_EVERY_S, Sweeper
-from server.monitor import Health
+from server.controller.leader_election import Lead
+from server.controller.lease_reaper import REAP_EVERY_S, Reaper
+from server.controller.log_replay import Reading
+from server.controller.orphan_sweep import SWEEP_LOSERS_EVERY_S, Losers
+from server.controller.retention_sweep import SWEEP_IMAGES_EVERY_S, SWEEP_REST_EVERY_S, Sweeper
+from server.controller.retry import every, keep
+from server.process.health_server import Health
 from server.queue import Queue
 from server.services import Services
+from server.storage.bucket import Bucket
 
 
 class Controller:

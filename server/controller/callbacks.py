@@ -19,15 +19,15 @@ from urllib.parse import urlsplit
 
 from pydantic import TypeAdapter
 
-from server.bucket import Bucket, BucketUnavailableError, callback_key, dead_callback_key
-from server.controller.lines import CrowdedError, Lines
-from server.egress import Egress, EgressDeniedError, EgressFailedError, Reply
-from server.logs import about
-from server.metrics import CALLBACK_TRIES, STAGE_SECONDS
+from server.controller.per_host_limit import CrowdedError, Lines
+from server.egress.client import Egress, EgressDeniedError, EgressFailedError, Reply
+from server.egress.webhook_signature import sign, tenant_secret
+from server.observability.logs import about
+from server.observability.metrics import CALLBACK_TRIES, STAGE_SECONDS
+from server.observability.tracing import span
 from server.queue import DueCallback, Queue, QueueUnavailableError
+from server.storage.bucket import Bucket, BucketUnavailableError, callback_key, dead_callback_key
 from server.task import Manifest
-from server.traces import span
-from server.webhook import sign, tenant_secret
 
 log = logging.getLogger(__name__)
 

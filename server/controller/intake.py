@@ -9,11 +9,11 @@ import asyncio
 from functools import partial
 
 from server.broker import Broker, Position
-from server.bucket import Bucket
-from server.controller.watermark import Commits
-from server.controller.window import Turn, window
-from server.metrics import UNSETTLED_AGE
+from server.controller.commit_watermark import Commits
+from server.controller.ordered_window import Turn, window
+from server.observability.metrics import UNSETTLED_AGE
 from server.queue import Queue
+from server.storage.bucket import Bucket
 from server.task import Task
 
 ALL = "all"

@@ -107,7 +107,7 @@ class Lease:
     parked: str = ""
     """The key in the bucket of where an earlier attempt stood, if it was given back so."""
     poison: bool = False
-    """Of one that ran out: that was one death too many (server/queue/deaths.py)."""
+    """Of one that ran out: that was one death too many (server/queue/poison.py)."""
 
 
 class Verdict(Enum):

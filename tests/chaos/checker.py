@@ -15,7 +15,7 @@ from collections import Counter, defaultdict
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
-from server.queue.deaths import DEATHS_AT_MOST, DEATHS_UNTIL_POISON
+from server.queue.poison import DEATHS_AT_MOST, DEATHS_UNTIL_POISON
 from tests.chaos.device import CAPACITY
 from tests.chaos.faults import Counts
 from tests.chaos.history import Case, History

@@ -41,17 +41,17 @@ def armed(folder: Path, point: str) -> Path:
 
 def install(folder: Path) -> None:
     """Puts the points around the functions of this process and all that it forks."""
-    from server import egress
-    from server.attempt import Attempt
-    from server.broker.kafka import KafkaBroker
-    from server.broker.sqlite import SQLiteBroker
-    from server.controller import reading
+    from server.broker.kafka.broker import KafkaBroker
+    from server.broker.sqlite.broker import SQLiteBroker
+    from server.controller import log_replay
     from server.controller.callbacks import Callbacks
     from server.controller.intake import Intake
-    from server.controller.lead import Lead
-    from server.controller.settle import Settling
-    from server.inputs import Inputs
-    from server.queue.redis import RedisQueue
+    from server.controller.leader_election import Lead
+    from server.controller.settlement import Settling
+    from server.egress import client
+    from server.queue.redis.queue import RedisQueue
+    from server.tasks.input_images import Inputs
+    from server.worker.attempt import Attempt
 
     def point(name: str) -> Reached:
         return functools.partial(_reached, armed(folder, name))
@@ -65,9 +65,9 @@ def install(folder: Path) -> None:
     _before(RedisQueue, "finishing", point("T7"))
     _after(Settling, "_save", point("T8"))
     _before(RedisQueue, "add_callback", point("T9"), lambda _, due: not due.tries)
-    _after(egress, "_connect", point("T10"))
+    _after(client, "_connect", point("T10"))
     _before(Callbacks, "_conclude", point("T11"))
-    _before(reading, "recall_callbacks", point("T12"))
+    _before(log_replay, "recall_callbacks", point("T12"))
     _before(Lead, "_lead", point("T13"))
     _before(RedisQueue, "drop_callback", point("T14"))
     _after(Inputs, "absorb", point("T15"), lambda stored, *_: stored)

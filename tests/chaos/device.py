@@ -1,4 +1,6 @@
-"""A device that paints without a GPU: `python -m tests.chaos.device FD DEVICE`, as `server.device_loop` is started.
+"""A device that paints without a GPU.
+
+`python -m tests.chaos.device FD DEVICE` is started as `server.worker.device_main` is.
 
 Each picture is a function of what was asked (tests/chaos/painting.py), each step takes a few milliseconds, and every
 run is written down in the file that CHAOS_RUNS names. CHAOS_CAPACITY and CHAOS_STEP_S make it larger or slower. A task
@@ -17,7 +19,7 @@ from multiprocessing.connection import Connection
 from pathlib import Path
 
 from pipelines.pipeline import Made
-from server.messages import Abort, Advanced, Failed, Finished, FromDevice, Park, Parked, Run, Tally, Vitals
+from server.worker.messages import Abort, Advanced, Failed, Finished, FromDevice, Park, Parked, Run, Tally, Vitals
 from tests.chaos.painting import picture
 
 CAPACITY = 2

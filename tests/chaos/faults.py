@@ -13,11 +13,11 @@ from random import Random
 import redis
 
 from server.broker import Broker, BrokerUnavailableError
-from server.bucket import Bucket, BucketUnavailableError
+from server.storage.bucket import Bucket, BucketUnavailableError
 from server.task import Failure, Outcome, Status
 from tests.chaos.clocks import OFF_S
+from tests.chaos.deployment import House
 from tests.chaos.history import History
-from tests.chaos.house import House
 from tests.chaos.hurry import LEAD_S, LEASE_S
 
 DOWN_S = (0.5, 3.0)

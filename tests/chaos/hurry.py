@@ -14,9 +14,9 @@ def up() -> None:
 
     server.queue.LEASE_S, server.queue.HEARTBEAT_S, server.queue.LEAD_S = LEASE_S, HEARTBEAT_S, LEAD_S
 
-    import server.queue.due
+    import server.queue.memory.callbacks
 
-    server.queue.due.HIDDEN_S = HIDDEN_S
+    server.queue.memory.callbacks.HIDDEN_S = HIDDEN_S
 
     from server.controller import callbacks
 

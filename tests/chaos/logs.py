@@ -12,9 +12,9 @@ from typing import Any
 
 from kafka import KafkaConsumer, TopicPartition
 
-from server.bucket import CALLBACKS, IMAGES, MANIFESTS, USAGE, Bucket
+from server.storage.bucket import CALLBACKS, IMAGES, MANIFESTS, USAGE, Bucket
+from tests.chaos.deployment import House
 from tests.chaos.history import Found
-from tests.chaos.house import House
 
 READ_BY_US = ("tasks", "outcomes")
 Records = list[tuple[str, dict[str, Any]]]

@@ -9,15 +9,17 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 
-from server import queue, record
+from server import queue
 from server.api import tasks
-from server.clock import Clock
-from server.controller import callbacks, reading, settle
+from server.controller import callbacks, log_replay, settlement
 from server.controller.intake import Intake
-from server.controller.settle import Settling
-from server.queue import DueCallback, Lease, Verdict, scripts
-from server.queue.redis import RedisQueue
+from server.controller.settlement import Settling
+from server.queue import DueCallback, Lease, Verdict
+from server.queue.clock import Clock
+from server.queue.redis import scripts
+from server.queue.redis.queue import RedisQueue
 from server.task import Manifest, Outcome
+from server.tasks import lookup
 from tests.chaos.faults import Counts
 from tests.chaos.run import Plan
 
@@ -37,7 +39,7 @@ def last_outcome_wins() -> None:
     """Settles without looking whether there is a manifest."""
 
     async def settle_anyway(self: Settling, outcome: Outcome) -> None:
-        manifest = Manifest(outcome=outcome, expires_at=settle._expiry(outcome))
+        manifest = Manifest(outcome=outcome, expires_at=settlement._expiry(outcome))
         due = await self._save(manifest)
         await self._queue.settle(manifest)
         if due is not None:
@@ -54,12 +56,12 @@ def redis_is_the_judge() -> None:
     async def forget(*_: object) -> None:
         pass
 
-    reading.recall_ended = forget
+    log_replay.recall_ended = forget
 
     async def settle_by_queue(self: Settling, outcome: Outcome) -> None:
         view = await self._queue.find(outcome.task.id)
         if view is None or not view.status.final:
-            await self._save(Manifest(outcome=outcome, expires_at=settle._expiry(outcome)))
+            await self._save(Manifest(outcome=outcome, expires_at=settlement._expiry(outcome)))
         await as_it_is(self, outcome)
 
     Settling._settle = settle_by_queue
@@ -142,11 +144,11 @@ def no_limit() -> None:
 def cancel_is_only_said() -> None:
     """Answers that a task is canceled, and writes it nowhere."""
 
-    async def cancel(services: object, found: record.Record, wait_s: float) -> record.Record:
+    async def cancel(services: object, found: lookup.Record, wait_s: float) -> lookup.Record:
         if found.view.status.final:
             return found
         outcome = Outcome(task=found.view.task, attempt="", status="canceled", finished_at=time.time())
-        return record.settled(Manifest(outcome=outcome, expires_at=time.time()))
+        return lookup.settled(Manifest(outcome=outcome, expires_at=time.time()))
 
     tasks.cancel = cancel
 

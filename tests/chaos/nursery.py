@@ -23,12 +23,13 @@ Role = Callable[..., Coroutine[Any, Any, None]]
 def roles_of(mutants: list[str]) -> dict[str, Role]:
     """The roles as operators start them, hurried, and wrong where a mutant is asked for."""
     hurry.up()
-    import server.broker.kafka
-    import server.broker.sqlite
+    import server.broker.kafka.broker
+    import server.broker.sqlite.broker
     import server.controller
-    import server.queue.redis
-    import server.s3  # noqa: F401
-    from server import app, roles, worker  # noqa: F401
+    import server.queue.redis.queue
+    import server.storage.s3  # noqa: F401
+    from server import roles
+    from server.worker import worker  # noqa: F401
     from tests.chaos.mutants import MUTANTS
 
     for name in mutants:
@@ -47,8 +48,8 @@ def roles_of(mutants: list[str]) -> dict[str, Role]:
 
 def live(role: Role, number: str) -> None:
     """The life of a forked process."""
-    from server.logs import set_up_logs
-    from server.runtime import run
+    from server.observability.logs import set_up_logs
+    from server.process.event_loop import run
     from server.settings import Settings
 
     for changed in (signal.SIGCHLD, signal.SIGTERM):

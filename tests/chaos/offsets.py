@@ -12,9 +12,9 @@ from typing import Protocol
 from kafka import KafkaConsumer, TopicPartition
 from kafka.errors import KafkaError
 
-from server.bucket import Bucket, BucketUnavailableError
+from server.storage.bucket import Bucket, BucketUnavailableError
+from tests.chaos.deployment import House
 from tests.chaos.history import History
-from tests.chaos.house import House
 
 LOOK_S, POLL_MS, PATIENCE_MS = 0.25, 50, 2000
 TOPIC, GROUP = "hua.tasks", "hua.controller"

@@ -8,7 +8,7 @@ import time
 from collections.abc import Awaitable, Callable
 from typing import TypeVar
 
-from server.bucket import BucketUnavailableError
+from server.storage.bucket import BucketUnavailableError
 from tests.chaos.history import History
 
 LOOK_S, STILL_S = 0.1, 1.0

@@ -8,7 +8,7 @@ import threading
 from collections.abc import Coroutine
 from typing import Any
 
-from tests.tools import free_port
+from tests.support.tools import free_port
 
 CHUNK = 1 << 16
 JOIN_S = 5.0

@@ -14,9 +14,9 @@ from random import Random
 
 from tests.chaos.clients import Clients
 from tests.chaos.crash import POINTS, armed
+from tests.chaos.deployment import House
 from tests.chaos.faults import Counts
 from tests.chaos.history import History, Wanted
-from tests.chaos.house import House
 from tests.chaos.hurry import LEAD_S
 from tests.chaos.patience import wait_for
 

@@ -11,14 +11,14 @@ from pathlib import Path
 from random import Random
 from typing import Any
 
-from server.controller.losers import Losers
+from server.controller.orphan_sweep import Losers
 from server.services import Services, bucket_of
 from tests.chaos import checker, logs
 from tests.chaos.checker import Broken
 from tests.chaos.clients import Clients, endless, wanted
+from tests.chaos.deployment import House, running
 from tests.chaos.faults import Counts, Faults, schedule
 from tests.chaos.history import History, Wanted
-from tests.chaos.house import House, running
 from tests.chaos.offsets import log_of, watch_offsets
 from tests.chaos.patience import again, note_stillness, wait_for
 from tests.chaos.rounds import Rounds, amounts_to, reached, weather

@@ -2,12 +2,12 @@
 
 import asyncio
 
-from server.broker.sqlite import SQLiteBroker
-from server.bucket import Bucket
+from server.broker.sqlite.broker import SQLiteBroker
+from server.storage.bucket import Bucket
 from server.task import Manifest, Outcome, Status, Task
 from tests.chaos.history import History
 from tests.chaos.offsets import SQLiteLog, watch_offsets
-from tests.clock import NOW
+from tests.support.clock import NOW
 
 
 async def test_a_task_that_is_committed_before_it_is_settled_is_told_of(tmp_path) -> None:

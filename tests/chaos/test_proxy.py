@@ -6,7 +6,7 @@ import pytest
 import redis
 
 from tests.chaos.proxy import Proxy
-from tests.redis_server import RedisServer
+from tests.support.redis_server import RedisServer
 
 
 @pytest.fixture

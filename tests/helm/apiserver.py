@@ -17,7 +17,7 @@ import httpx
 import yaml
 
 from tests.helm.chart import Thing
-from tests.tools import TOOLS, alone, free_port, installed, until
+from tests.support.tools import TOOLS, alone, free_port, installed, until
 
 SOURCE = Path(__file__).parent / "kubernetes"
 TOKEN = "whoever-has-it-may-do-anything"

@@ -12,7 +12,7 @@ from typing import Any
 
 import yaml
 
-from tests.tools import TOOLS, alone, installed
+from tests.support.tools import TOOLS, alone, installed
 
 ROOT = Path(__file__).parents[2]
 CHART = ROOT / "helm" / "hua"

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from tests.helm.chart import PROGRAMS, program
-from tests.tools import installed
+from tests.support.tools import installed
 
 
 def pytest_collection_finish(session: pytest.Session) -> None:

@@ -8,7 +8,7 @@ import yaml
 
 from tests.helm.chart import CHART, Thing, render
 from tests.helm.test_templates import values
-from tests.tools import installed
+from tests.support.tools import installed
 
 WELL = {'hua_workers{state="ready"}': "1x180", "hua_controller_leading": "1x180"}
 """What a house tells that does its work, a sample a minute for three hours; the second is the leader's."""

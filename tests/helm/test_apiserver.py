@@ -12,7 +12,7 @@ from tests.helm.chart import CHART, PLAIN, Thing, program, render, things
 from tests.helm.resources import CUSTOM, IN_PLACE, definitions
 from tests.helm.test_policy import pods
 from tests.helm.test_templates import CASES, OPERATOR, values
-from tests.tools import until
+from tests.support.tools import until
 
 pytestmark = pytest.mark.skipif(not built().exists(), reason=f"{BUILD} builds what this needs, in some minutes")
 

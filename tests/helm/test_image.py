@@ -14,7 +14,7 @@ import pytest
 import yaml
 
 from tests.helm.chart import CHART, ROOT
-from tests.tools import free_port
+from tests.support.tools import free_port
 
 FILE = ROOT / "Dockerfile.cuda"
 

@@ -11,10 +11,11 @@ import torch
 from diffusers import DiffusionPipeline
 from safetensors.torch import load_file, save_file
 
-from models import catalog, families
-from models.catalog import Catalog
-from models.entry import DIFFUSION, ModelEntry
-from models.families import Resident
+from models import catalog
+from models.catalog.catalog import Catalog
+from models.catalog.entry import DIFFUSION, ModelEntry
+from models.registry import loaders
+from models.registry.loaders import Resident
 
 CPU = torch.device("cpu")
 
@@ -42,7 +43,7 @@ def plain(toys: Catalog) -> list[ModelEntry]:
 
 @pytest.fixture(scope="session")
 def checkpoints(toys: Catalog) -> dict[str, Resident]:
-    return {entry.family: families.load(entry, CPU, torch.float32) for entry in plain(toys)}
+    return {entry.family: loaders.load(entry, CPU, torch.float32) for entry in plain(toys)}
 
 
 @pytest.fixture(scope="session")

@@ -9,10 +9,10 @@ from diffusers import AutoencoderKL, UNet2DConditionModel
 from safetensors.torch import load_file, save_file
 from transformers import CLIPTextConfig
 
-from models import families
-from models.catalog import Catalog
-from models.entry import ModelEntry
-from models.families import Resident
+from models.catalog.catalog import Catalog
+from models.catalog.entry import ModelEntry
+from models.registry import loaders
+from models.registry.loaders import Resident
 from models.weights import CONFIGS, Folder, SingleFile, WeightsError
 
 CPU = torch.device("cpu")
@@ -32,7 +32,7 @@ def test_a_single_file_holds_the_same_model(
     entry = ModelEntry(
         name="toy", path=tmp_path / "toy.safetensors", family=family, config=folder, prediction=prediction
     )
-    single, whole = families.load(entry, CPU, torch.float32), checkpoints[family]
+    single, whole = loaders.load(entry, CPU, torch.float32), checkpoints[family]
     prompts = {"text": "a (red:1.2) apple", "negative": "", "clip_skip": -1, "width": 64, "height": 64}
     (ours, _), (expected, _) = single.encode_prompt(**prompts), whole.encode_prompt(**prompts)
     assert torch.equal(ours.embeds, expected.embeds)
@@ -78,7 +78,7 @@ def test_broken_scheduler_config(toys: Catalog, tmp_path: Path) -> None:
 def test_wrong_family_is_named(toys: Catalog) -> None:
     entry = toys.find("toy-sdxl").model_copy(update={"family": "sd1"})
     with pytest.raises(WeightsError, match="is its family really sd1"):
-        families.load(entry, CPU, torch.float32)
+        loaders.load(entry, CPU, torch.float32)
 
 
 def test_an_inpainting_checkpoint_tells_by_its_inputs(
@@ -87,7 +87,7 @@ def test_an_inpainting_checkpoint_tells_by_its_inputs(
     entry = toys.find("toy-sd1-inpainting")
     write_single_file(entry.path, tmp_path / "toy.safetensors")
     alone = entry.model_copy(update={"path": tmp_path / "toy.safetensors", "config": toys.find("toy-sd1").path})
-    single, whole = (families.load(each, CPU, torch.float32) for each in (alone, entry))
+    single, whole = (loaders.load(each, CPU, torch.float32) for each in (alone, entry))
     assert (single.inputs, whole.inputs, whole.channels) == (9, 9, 4)
     conditioning, _ = whole.encode_prompt("a boat", None, clip_skip=-1, width=64, height=64)
     latents, timesteps = torch.randn(1, 9, 8, 8), torch.tensor([300])
@@ -105,7 +105,7 @@ def test_a_checkpoint_for_depth_is_refused(toys: Catalog, tmp_path: Path) -> Non
     save_file(tensors, weights)
     entry = toys.find("toy-sd1").model_copy(update={"path": folder})
     with pytest.raises(WeightsError, match="takes 5 channels, neither the 4 of plain latents nor the 9 of inpainting"):
-        families.load(entry, CPU, torch.float32)
+        loaders.load(entry, CPU, torch.float32)
 
 
 @pytest.mark.parametrize(("family", "millions"), [("sd1", 859.5), ("sd2", 865.9), ("sdxl", 2567.5)])

@@ -9,16 +9,18 @@ import numpy as np
 import pytest
 import torch
 
-from models import catalog, families, lora
-from models.checkpoint import Checkpoint
-from models.embedding import Embedding
-from models.entry import DIFFUSION
-from models.hold import Hold
-from models.lora import Lora
-from models.registry import Registry
-from pipelines.engine.capacity import Capacity
+from models import catalog
+from models.adapters import lora
+from models.adapters.lora import Lora
+from models.adapters.textual_inversion import Embedding
+from models.catalog.entry import DIFFUSION
+from models.diffusion.checkpoint import Checkpoint
+from models.registry import loaders
+from models.registry.handle import Hold
+from models.registry.registry import Registry
 from pipelines.engine.engine import Engine
 from pipelines.engine.events import Event, Failed, Finished
+from pipelines.engine.scheduling.batch_size import Capacity
 from pipelines.pipeline import AnyPipeline, Params
 
 # The toys are too small to share among cores, and waiting threads would slow down every other process of the machine.
@@ -93,7 +95,7 @@ class Held:
 @pytest.fixture(scope="session")
 def toys(models_dir: Path) -> dict[str, Checkpoint]:
     painters = (entry for entry in catalog.read(models_dir) if entry.family in DIFFUSION)
-    return {entry.name: families.load(entry, torch.device("cpu"), torch.float32) for entry in painters}
+    return {entry.name: loaders.load(entry, torch.device("cpu"), torch.float32) for entry in painters}
 
 
 @pytest.fixture(scope="session")

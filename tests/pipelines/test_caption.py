@@ -3,7 +3,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from models.pixels import shrunk
+from models.imaging.pixels import shrunk
 from pipelines.caption import Caption
 from pipelines.engine.events import Failed, Finished
 from tests.pipelines.conftest import Studio

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 import pipelines
-from models.catalog import UnknownModelError
-from models.hints import Drawing, canny
+from models.catalog.catalog import UnknownModelError
+from models.vision.control_maps import Drawing, canny
 from tests.pipelines.conftest import Studio
 from tests.pipelines.test_control import PICTURE
 

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
-from models.enhancer import Style
+from models.language.prompt_enhancer import Style
 from pipelines.engine.events import Failed, Finished
 from pipelines.enhance import Enhance
 from tests.pipelines.conftest import Studio

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from pydantic import ValidationError
 
-from models.pixels import coverage, fitted, flattened, resized
+from models.imaging.pixels import coverage, fitted, flattened, resized
 from pipelines.engine.events import Failed
 from pipelines.erase import Erase
 from pipelines.inpaint import Inpaint

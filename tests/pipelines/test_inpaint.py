@@ -15,12 +15,12 @@ from PIL import Image
 from pydantic import ValidationError
 from safetensors.torch import load_file, save_file
 
-from models import families
-from models.entry import ModelEntry
-from pipelines.engine.capacity import Capacity
+from models.catalog.entry import ModelEntry
+from models.registry import loaders
 from pipelines.engine.engine import Engine
 from pipelines.engine.events import Failed
-from pipelines.engine.key import key_of
+from pipelines.engine.scheduling.batch_key import key_of
+from pipelines.engine.scheduling.batch_size import Capacity
 from pipelines.inpaint import Inpaint
 from pipelines.sampler_names import SAMPLERS
 from pipelines.txt2img import Txt2Img
@@ -109,7 +109,7 @@ def test_an_sdxl_checkpoint_for_inpainting(models_dir: Path, tmp_path: Path) -> 
     tensors["conv_in.weight"] = torch.cat([first, first.flip(1), first.mean(1, keepdim=True)], dim=1)
     save_file(tensors, weights)
     entry = ModelEntry(name="toy", path=folder, family="sdxl")
-    shelf = Shelf(families.load(entry, torch.device("cpu"), torch.float32))
+    shelf = Shelf(loaders.load(entry, torch.device("cpu"), torch.float32))
     stock = Stock(diffusers.StableDiffusionXLInpaintPipeline, folder)
     wanted = params(1, model="toy", sampler="dpmpp_2m")
     assert difference(painted(Engine(shelf, Capacity()), wanted), expected(stock, wanted)) <= 1

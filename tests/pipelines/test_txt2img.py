@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 import torch
 
-from models.checkpoint import Checkpoint
-from models.merging import MergedNet
+from models.adapters.lora_merge import MergedNet
+from models.diffusion.checkpoint import Checkpoint
 from pipelines.engine.engine import Engine
 from pipelines.engine.trajectory import Trajectory
 from pipelines.txt2img import Txt2Img

@@ -8,7 +8,7 @@ import pytest
 from PIL import Image
 from pydantic import ValidationError
 
-from models.pixels import fitted
+from models.imaging.pixels import fitted
 from pipelines.engine.events import Advanced, Failed, Finished
 from pipelines.txt2img import Txt2Img
 from pipelines.upscale import Upscale, _source

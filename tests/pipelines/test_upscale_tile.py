@@ -11,11 +11,11 @@ import pytest
 from PIL import Image
 from pydantic import ValidationError
 
-from models.pixels import resized
-from models.tiles import spans
+from models.imaging.pixels import resized
+from models.imaging.tiles import spans
+from models.noise import SeededNoise
 from pipelines.engine.events import Failed
-from pipelines.engine.key import key_of
-from pipelines.engine.noise import SeededNoise
+from pipelines.engine.scheduling.batch_key import key_of
 from pipelines.upscale_tile import UpscaleTile
 from tests.pipelines.conftest import Studio
 from tests.pipelines.engine.test_engine import difference

@@ -11,14 +11,14 @@ import httpx
 import pytest
 from PIL import Image as Picture
 
-from server.app import create_app
-from server.bucket import image_key
+from server.api.app import create_app
 from server.controller import Controller
 from server.queue import Lease, Progress, WorkerView
 from server.services import Services
 from server.settings import Settings
+from server.storage.bucket import image_key
 from server.task import RETENTION_S, Failure, Image, Outcome, Status
-from tests.clock import Clock
+from tests.support.clock import Clock
 
 MODELS = """
 models:

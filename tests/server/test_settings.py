@@ -2,8 +2,8 @@ from pathlib import Path
 
 import pytest
 
-from server.device import torch_environment
 from server.settings import Settings, SettingsError
+from server.worker.device_process import torch_environment
 
 
 @pytest.fixture(autouse=True)

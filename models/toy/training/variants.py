@@ -13,11 +13,11 @@ import torch.nn.functional as F
 from diffusers import AutoencoderKL, ControlNetModel, UNet2DConditionModel
 from torch import Tensor
 
-from models.hints import Drawing, canny
 from models.toy.control import EMBEDDING
 from models.toy.training.denoiser import MOSTLY_UNTOLD, Lessons, train_denoiser
 from models.toy.training.pictures import signal
 from models.toy.world import Scene, Thing
+from models.vision.control_maps import Drawing, canny
 
 ROOM = 0.62
 """Half a mask's side, of the thing's extent: the thing and a little more."""

@@ -7,10 +7,10 @@ import json
 import pkgutil
 
 from server.api.dialects.dialect import Dialect
-from server.api.replies import task_reply
-from server.links import Links
-from server.record import settled
+from server.api.task_response import task_reply
+from server.storage.signed_links import Links
 from server.task import Manifest
+from server.tasks.lookup import settled
 
 
 def _discover() -> dict[str, Dialect]:

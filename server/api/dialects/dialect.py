@@ -9,9 +9,9 @@ from typing import Any
 
 from fastapi import APIRouter, Response
 
+from server.api.authenticated_route import KeyedRoute
 from server.api.errors import Problem
-from server.api.keyed import KeyedRoute
-from server.links import Links
+from server.storage.signed_links import Links
 from server.task import Manifest
 
 

@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from models import catalog
-from models.catalog import Catalog
+from models.catalog.catalog import Catalog
 from models.toy import build as toy
 
 ESRGAN = "toy-esrgan.safetensors"

@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 
 import pipelines
-from pipelines.engine.capacity import Capacity
 from pipelines.engine.engine import Engine
 from pipelines.engine.events import Failed, Finished
+from pipelines.engine.scheduling.batch_size import Capacity
 from pipelines.pipeline import Made
 from tests.pipelines.conftest import Shelf
 

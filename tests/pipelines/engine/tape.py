@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves, tree_map_only
 
-from pipelines.engine.graphs import Taken
+from pipelines.engine.execution.cuda_graphs import Taken
 
 
 class Tape(TorchDispatchMode):

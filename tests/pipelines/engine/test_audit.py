@@ -10,16 +10,16 @@ import pytest
 import torch
 
 import pipelines
-from models.registry import Registry
-from models.safety import Safety
+from models.registry.registry import Registry
 from models.toy.safety import MINDED
 from models.toy.training import pictures
 from models.toy.world import NOUNS, Scene, Thing
+from models.vision.safety_checker import Safety
 from pipelines.engine import engine as engine_module
 from pipelines.engine.audit import Audit, AuditError, judged
-from pipelines.engine.capacity import Capacity
 from pipelines.engine.engine import Engine
 from pipelines.engine.events import Advanced, Event, Failed, Finished
+from pipelines.engine.scheduling.batch_size import Capacity
 from pipelines.pipeline import Made, Models, Params, Pipeline, Recipe, Work
 from tests.pipelines.conftest import LONG_S, run_dry
 

@@ -12,14 +12,14 @@ import pytest
 import torch
 from PIL import Image
 
-from models.checkpoint import Checkpoint, Conditioning
-from models.lora import Lora
-from models.merging import Adapter
-from models.tome import TokenMerging
-from pipelines.engine import samplers
+from models.adapters.lora import Lora
+from models.adapters.lora_merge import Adapter
+from models.diffusion.checkpoint import Checkpoint, Conditioning
+from models.noise import SeededNoise
+from models.patches.token_merging import TokenMerging
 from pipelines.engine.batch import Batch
-from pipelines.engine.key import key_of
-from pipelines.engine.noise import SeededNoise
+from pipelines.engine.sampling import samplers
+from pipelines.engine.scheduling.batch_key import key_of
 from pipelines.engine.trajectory import Trajectory
 from pipelines.pipeline import Denoise
 from pipelines.sampler_names import SAMPLERS

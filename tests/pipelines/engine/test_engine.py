@@ -13,12 +13,12 @@ import pytest
 import torch
 from PIL import Image
 
-from models.checkpoint import Checkpoint, Conditioning
-from pipelines.engine import samplers
-from pipelines.engine.capacity import Capacity
+from models.diffusion.checkpoint import Checkpoint, Conditioning
 from pipelines.engine.engine import DuplicateTaskError, Engine
 from pipelines.engine.events import Advanced, Failed, Finished
-from pipelines.engine.key import key_of
+from pipelines.engine.sampling import samplers
+from pipelines.engine.scheduling.batch_key import key_of
+from pipelines.engine.scheduling.batch_size import Capacity
 from pipelines.engine.trajectory import Trajectory
 from pipelines.img2img import Img2Img
 from pipelines.pipeline import Made, Models, Params, Pipeline, Recipe, Work

@@ -8,7 +8,7 @@ import numpy as np
 import torch
 
 from pipelines.engine.events import Advanced, failed
-from pipelines.engine.samplers import SamplerError
+from pipelines.engine.sampling.samplers import SamplerError
 
 
 class OverloadedError(Exception):

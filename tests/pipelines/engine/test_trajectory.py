@@ -9,9 +9,9 @@ from typing import Any
 import pytest
 import torch
 
-from models.checkpoint import Checkpoint
+from models.diffusion.checkpoint import Checkpoint
+from models.noise import SeededNoise
 from pipelines.engine.batch import Batch
-from pipelines.engine.noise import SeededNoise
 from pipelines.engine.trajectory import SourceShapeError, Trajectory
 from pipelines.pipeline import Denoise
 from pipelines.sampler_names import SAMPLERS

@@ -6,10 +6,10 @@ from typing import Any
 
 import torch
 
-from models.checkpoint import Checkpoint
-from pipelines.engine.capacity import Capacity
-from pipelines.engine.graphs import Graphs
-from pipelines.engine.key import Key
+from models.diffusion.checkpoint import Checkpoint
+from pipelines.engine.execution.cuda_graphs import Graphs
+from pipelines.engine.scheduling.batch_key import Key
+from pipelines.engine.scheduling.batch_size import Capacity
 from pipelines.engine.warmup import warm_up
 from tests.pipelines.engine.tape import Tape
 

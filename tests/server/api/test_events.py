@@ -6,7 +6,7 @@ import httpx
 import pytest
 import uvicorn
 
-from server.app import create_app
+from server.api.app import create_app
 
 WISH = {"type": "txt2img.sd", "params": {"text": "x"}}
 

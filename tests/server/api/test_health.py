@@ -1,10 +1,10 @@
 import httpx
 import pytest
 
-from server.app import create_app
+from server.api.app import create_app
 from server.queue import WorkerView
 from server.services import Services
-from tests.tools import free_port
+from tests.support.tools import free_port
 
 
 async def test_the_process_is_alive_without_any_worker(client):

@@ -15,7 +15,7 @@ from schemathesis.checks import CHECKS
 from schemathesis.generation import GenerationMode
 
 import pipelines
-from server.app import create_app
+from server.api.app import create_app
 from server.controller import Controller
 from server.queue import WorkerView
 from server.services import Services

@@ -1,7 +1,7 @@
 import pytest
 
 import pipelines
-from pipelines.refused import REFUSED
+from pipelines.unsupported import REFUSED
 
 
 async def test_every_task_type_is_listed_with_its_schema(client):

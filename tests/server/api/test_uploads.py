@@ -3,8 +3,8 @@ import datetime as dt
 import pytest
 
 from server.api.uploads import UPLOAD_S
-from server.bucket import UPLOADS
-from server.controller.sweep import KEPT_S
+from server.controller.retention_sweep import KEPT_S
+from server.storage.bucket import UPLOADS
 
 
 async def test_an_image_is_sent_as_the_body_and_used(client, png):

@@ -6,8 +6,8 @@ from datetime import UTC, datetime, timedelta
 import pytest
 import yaml
 
-from server.auth import new_key
-from server.terms import SCOPES
+from server.tenancy.auth import new_key
+from server.tenancy.policy import SCOPES
 
 WISH = {"type": "txt2img.sd", "params": {"text": "x"}}
 TODAY = datetime.now(UTC).date().isoformat()

@@ -3,7 +3,7 @@ import itertools
 import pytest
 
 from server.task import Outcome, Status, Task
-from tests.kafka_server import KafkaServer
+from tests.support.kafka_server import KafkaServer
 
 
 @pytest.fixture(scope="session")

@@ -5,8 +5,8 @@ import asyncio
 import pytest
 
 from server.broker import Position
-from server.broker.kafka import KafkaBroker
-from server.broker.sqlite import SQLiteBroker
+from server.broker.kafka.broker import KafkaBroker
+from server.broker.sqlite.broker import SQLiteBroker
 
 
 @pytest.fixture(params=["sqlite", "kafka"])

@@ -3,9 +3,9 @@ import itertools
 
 import pytest
 
-from server.broker.sqlite import SQLiteBroker
-from server.bucket import Bucket
-from server.queue.memory import MemoryQueue
+from server.broker.sqlite.broker import SQLiteBroker
+from server.queue.memory.queue import MemoryQueue
+from server.storage.bucket import Bucket
 from server.task import Image, Manifest, Outcome, Status, Task
 
 

@@ -10,15 +10,15 @@ from contextlib import asynccontextmanager
 
 import pytest
 
-from server.bucket import Bucket, callback_key, dead_callback_key
 from server.controller import callbacks
 from server.controller.callbacks import PAUSES_S, SAVED, Callbacks, pause_after
-from server.egress import Egress, Reply
+from server.egress.client import Egress, Reply
+from server.egress.webhook_signature import tenant_secret
 from server.queue import DueCallback, QueueUnavailableError
-from server.queue.memory import MemoryQueue
+from server.queue.memory.queue import MemoryQueue
+from server.storage.bucket import Bucket, callback_key, dead_callback_key
 from server.task import Callback, Manifest, Outcome, Status, Task
-from server.webhook import tenant_secret
-from tests.clock import Clock
+from tests.support.clock import Clock
 
 SECRET = b"the server's own"
 HOUR_S = 3600

@@ -21,13 +21,13 @@ from types import SimpleNamespace
 
 import pytest
 
-from server.broker.sqlite import SQLiteBroker
-from server.bucket import Bucket, BucketUnavailableError, callback_key, image_key, manifest_key, usage_key
+from server.broker.sqlite.broker import SQLiteBroker
 from server.controller import Controller
 from server.controller.callbacks import SAVED, Callbacks
-from server.egress import Egress
+from server.egress.client import Egress
 from server.queue import DueCallback
-from server.queue.memory import MemoryQueue
+from server.queue.memory.queue import MemoryQueue
+from server.storage.bucket import Bucket, BucketUnavailableError, callback_key, image_key, manifest_key, usage_key
 from server.task import RETENTION_S, Callback, Image, Manifest, Outcome, Status
 
 

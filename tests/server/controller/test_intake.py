@@ -3,9 +3,9 @@ import time
 
 import pytest
 
-from server.broker.sqlite import SQLiteBroker
+from server.broker.sqlite.broker import SQLiteBroker
 from server.controller.intake import Intake
-from server.metrics import REGISTRY
+from server.observability.metrics import REGISTRY
 from server.task import Status
 
 

@@ -6,11 +6,11 @@ from contextlib import closing
 import pytest
 import redis
 
-from server.queue.memory import MemoryQueue
-from server.queue.redis import RedisQueue
-from server.queue.scripts import ROOT
+from server.queue.memory.queue import MemoryQueue
+from server.queue.redis.queue import RedisQueue
+from server.queue.redis.scripts import ROOT
 from server.task import Manifest, Outcome, Status, Task
-from tests.clock import Clock
+from tests.support.clock import Clock
 
 
 class RedisClock:

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any, NamedTuple, Self
 
-from server.api.replies import linked_images
-from server.links import Links
-from server.record import Record, settled
+from server.api.task_response import linked_images
+from server.storage.signed_links import Links
 from server.task import KINDS, Image, Manifest, Status, Task
+from server.tasks.lookup import Record, settled
 
 STATUSES = {
     Status.QUEUED: "pending",

@@ -7,7 +7,7 @@ from typing import Any, get_args
 
 from pydantic import AliasChoices
 
-from models.entry import DIFFUSION
+from models.catalog.entry import DIFFUSION
 from pipelines.pipeline import AnyPipeline
 
 COMMON = frozenset(

@@ -11,16 +11,16 @@ from fastapi.responses import JSONResponse
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
 import pipelines
+from server.api.dependencies import GivenServices, Reader, Submitter
 from server.api.dialects.dialect import DialectRoute
 from server.api.dialects.nolibox.answers import STATUSES, status_data
 from server.api.dialects.nolibox.params import translated
 from server.api.errors import Problem
-from server.api.given import GivenServices, Reader, Submitter
 from server.queue import TaskLimitError
-from server.record import UnknownTaskError, cancel, find_record
 from server.services import Services
-from server.submission import Submission, submit
 from server.task import Status
+from server.tasks.lookup import UnknownTaskError, cancel, find_record
+from server.tasks.submission import Submission, submit
 
 NAME = "nolibox"
 CANCEL_WAIT_S = 2.0

@@ -3,7 +3,7 @@ import json
 import pytest
 
 from server.api.dialects import callback_bytes, every
-from server.links import Links
+from server.storage.signed_links import Links
 from server.task import Callback, Manifest, Outcome, Status, Task
 
 LINKS = Links(b"secret", "http://hua")

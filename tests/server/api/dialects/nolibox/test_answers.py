@@ -1,7 +1,7 @@
 import pytest
 
 from server.api.dialects.nolibox.answers import callback_body
-from server.links import Links
+from server.storage.signed_links import Links
 from server.task import Failure, Image, Manifest, Outcome, Status, Task
 
 LINKS = Links(b"secret", "http://hua")

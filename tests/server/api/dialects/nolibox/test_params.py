@@ -3,7 +3,7 @@ import pytest
 import pipelines
 from server.api.dialects.nolibox.answers import callback_body
 from server.api.dialects.nolibox.params import translated
-from server.links import Links
+from server.storage.signed_links import Links
 from server.task import Manifest, Outcome, Status, Task
 
 TXT2IMG = pipelines.find("txt2img.sd")

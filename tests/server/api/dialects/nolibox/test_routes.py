@@ -5,7 +5,7 @@ import re
 import pytest
 
 from server.api.dialects.nolibox.answers import callback_body
-from server.auth import new_key
+from server.tenancy.auth import new_key
 
 PARAMS = {
     "model": "art",

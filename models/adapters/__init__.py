@@ -1,0 +1,1 @@
+"""What is laid over a checkpoint: LoRA, ControlNet, textual inversion, IP-Adapter."""

@@ -1,0 +1,163 @@
+"""The child process that compiles one forward pass.
+
+`python -m models.compiled.compile_worker PACKAGE` reads the pass from its stdin.
+
+It ends when its parent does, at the latest, and must lead a process group of its own. It needs a C++ compiler, but of
+the device next to nothing: weights and inputs are traced as tensors without numbers.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import shutil
+import signal
+import sys
+import tempfile
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from torch import Tensor, nn
+    from torch.export import ExportedProgram
+
+    from models.compiled.forward_pass import Lie, Pass
+
+NICE = 19
+"""Whoever serves comes first."""
+OPTIONS: dict[str, Any] = {
+    # Triton multiplies no matrices: before sm_80 it has no tensor cores to do it on, so cuBLAS and cuDNN keep that.
+    "max_autotune": False,
+    "max_autotune_gemm_backends": "ATEN",
+    "max_autotune_conv_backends": "ATEN",
+    # It would be decided by timing products on a device that has other work.
+    "shape_padding": False,
+    "aot_inductor.autotune_per_kernel_alloc": True,
+    "cpp.dynamic_threads": True,
+    "aot_inductor.precompile_headers": False,
+    "aot_inductor.enable_line_tables": False,
+}
+MATRIX = "tl.dot"
+"""How a kernel of Triton multiplies matrices."""
+LOOK_S = 1.0
+"""Between two looks whether the parent is still there."""
+
+
+class CompilingError(Exception):
+    """A pass cannot be compiled here; the message says what to do."""
+
+
+def compile_pass(wanted: Pass, package: Path) -> None:
+    """Writes the package, all at once. Raises CompilingError, or whatever torch says of what it cannot compile."""
+    import torch
+    from torch._inductor.cpp_builder import get_cpp_compiler
+    from torch._inductor.exc import InvalidCxxCompiler
+    from torch._inductor.utils import fresh_cache
+
+    try:
+        get_cpp_compiler()
+    except InvalidCxxCompiler as error:
+        raise CompilingError(
+            "there is no C++ compiler; install g++, or have the folder filled where there is one (`hua compile`)"
+        ) from error
+    options = {**OPTIONS, "aot_inductor.metadata": {"pass": wanted.digest}}
+    with tempfile.TemporaryDirectory(prefix="hua-compiling-") as place:
+        made = str(Path(place) / package.name)
+        with fresh_cache(dir=place, delete=False):
+            torch._inductor.aoti_compile_and_package(exported(wanted), package_path=made, inductor_configs=options)
+        refuse_matrix_products(Path(place))
+        draft = package.with_name(f".{package.stem}.{os.getpid()}")
+        shutil.copyfile(made, draft)
+        draft.replace(package)
+
+
+def exported(wanted: Pass) -> ExportedProgram:
+    """The pass as a graph whose inputs are all the weights, and then what the net is given."""
+    import diffusers
+    import torch
+    from torch._subclasses.fake_tensor import FakeTensorMode
+
+    with torch.device("meta"):
+        net = getattr(diffusers, wanted.net).from_config(wanted.config).eval().requires_grad_(False)
+    with FakeTensorMode(), torch.no_grad():
+        inputs = tuple(_lying(each, wanted.device) for each in (*wanted.weights, *wanted.given))
+        return torch.export.export(_traceable(net, wanted), inputs, strict=False)
+
+
+def _traceable(net: nn.Module, wanted: Pass) -> nn.Module:
+    """The pass as a function of tensors alone."""
+    from torch import nn
+    from torch.func import functional_call
+
+    from models.compiled.forward_pass import Outputs, listed, put_through
+    from models.patches.cross_attention_cache import recalling, text_layers
+
+    def through(*args: Any, **kwargs: Any) -> Any:
+        return functional_call(net, lent, args, kwargs)
+
+    lent: dict[str, Tensor] = {}
+    weights, given = [name for name, *_ in wanted.weights], [name for name, *_ in wanted.given]
+    layers = text_layers(net)
+
+    class Traceable(nn.Module):
+        """It has the net without owning it, whose weights are nowhere."""
+
+        def forward(self, *tensors: Tensor) -> Outputs:
+            told = dict(zip(given, tensors[len(weights) :], strict=True))
+            lent.update(zip(weights, tensors, strict=False))
+            with recalling(layers, listed(told, "known")):
+                return put_through(through, told)
+
+    return Traceable()
+
+
+def refuse_matrix_products(cache: Path) -> None:
+    """Raises CompilingError if any of the kernels that were written multiplies matrices by itself."""
+    for source in cache.rglob("*.py"):
+        if MATRIX in source.read_text(encoding="utf-8"):
+            raise CompilingError(f"torch wrote a kernel that multiplies matrices ({source.name}); this is a bug")
+
+
+def _lying(lie: Lie, device: str) -> Tensor:
+    import torch
+
+    _, shape, strides, kind = lie
+    return torch.empty_strided(shape, strides, dtype=getattr(torch, kind), device=device)
+
+
+@contextmanager
+def alone(package: Path) -> Iterator[None]:
+    """Waits for whoever else compiles the same for this folder; where files cannot be locked, for nobody."""
+    with package.with_suffix(".lock").open("w") as lock:
+        with suppress(OSError):
+            fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
+
+
+def _end_with(parent: int) -> None:
+    while os.getppid() == parent:
+        time.sleep(LOOK_S)
+    os.killpg(os.getpgrp(), signal.SIGKILL)  # the compilers that it has started, too
+
+
+def main() -> None:
+    os.nice(NICE)
+    threading.Thread(target=_end_with, args=[os.getppid()], daemon=True).start()
+    package = Path(sys.argv[1])
+    with alone(package):
+        if package.exists():
+            return
+        from models.compiled.forward_pass import Pass
+
+        try:
+            compile_pass(Pass.from_json(sys.stdin.read()), package)
+        except CompilingError as error:
+            sys.exit(str(error))
+
+
+if __name__ == "__main__":
+    main()

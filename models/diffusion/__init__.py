@@ -1,0 +1,1 @@
+"""Checkpoints: text encoder, denoiser and autoencoder of Stable Diffusion 1, 2 and XL."""

@@ -1,0 +1,257 @@
+"""What all latent diffusion checkpoints share: a denoiser, an autoencoder, text encoders and a device to be on."""
+
+from __future__ import annotations
+
+import copy
+from collections import OrderedDict
+from collections.abc import Hashable, Mapping, Sequence
+from dataclasses import replace
+from typing import Any, Self
+
+import numpy as np
+import torch
+from diffusers import UNet2DConditionModel
+from torch import Tensor, nn
+
+from models.adapters.ip_adapter import ImagePrompt, Sight, seeing, shown_to
+from models.adapters.lora_merge import Adapter, MergedNet
+from models.adapters.textual_inversion import Inversion
+from models.catalog.entry import ModelEntry
+from models.compiled.forward_pass import By, Outputs, named, put_through
+from models.compiled.static_weights import StaticWeights
+from models.diffusion.autoencoder import Autoencoder
+from models.diffusion.checkpoint import Conditioning, Noise
+from models.diffusion.latent_preview import fit_preview, paint
+from models.diffusion.text_encoder import Encoding, TextEncoder
+from models.diffusion.tiny_decoder import TinyDecoder
+from models.diffusion.word_match import any_of
+from models.patches import circular_padding as circularly
+from models.patches import token_merging as token_merging
+from models.patches.cross_attention_cache import keys_and_values, recalling, text_layers
+from models.patches.deep_cache import Deep, keeping, shallow
+from models.patches.reference_attention import References, Style, looking
+from models.weights import Weights, WeightsError
+
+ENCODINGS_KEPT = 64
+
+
+class LatentDiffusion:
+    """A loaded checkpoint but for `encode_prompt`, which a family adds. Used by one thread at a time."""
+
+    def __init__(
+        self,
+        entry: ModelEntry,
+        weights: Weights,
+        autoencoder: Autoencoder,
+        encoders: Sequence[TextEncoder],
+        dtype: torch.dtype,
+    ) -> None:
+        self.name = entry.name
+        self.family: str = entry.family
+        self.channels = autoencoder.channels
+        self.factor = autoencoder.factor
+        self.dtype = dtype
+        self.device = torch.device("cpu")
+        self.scheduler_config = _scheduler_config(entry, weights)
+        self._clip_skip = entry.clip_skip
+        self._unet = weights.unet(dtype)
+        self._text_layers = text_layers(self._unet)
+        self.static = StaticWeights(self._unet)
+        self.inputs = int(self._unet.config.in_channels)
+        self._autoencoder = autoencoder
+        self._decoder: Autoencoder | TinyDecoder = autoencoder
+        self._encoders = tuple(encoders)
+        self._encodings: OrderedDict[Hashable, tuple[Encoding, ...]] = OrderedDict()
+        self._adapters: tuple[Adapter, ...] = ()
+        self._inversions: tuple[Inversion, ...] = ()
+        self.tome: token_merging.TokenMerging | None = None
+        self.image_prompt: ImagePrompt | None = None
+        self._sights: tuple[Sight, ...] = ()
+        self.style: Style | None = None
+        self._merged_unet = MergedNet(self._unet, "unet")
+        self._merged_encoders = tuple(
+            MergedNet(encoder.model, f"text_encoder_{place}" if place > 1 else "text_encoder")
+            for place, encoder in enumerate(self._encoders, start=1)
+        )
+        self._to_rgb: Tensor | None = None
+        _check_fit(entry, self._unet, autoencoder, self._encoders)
+        for net in self._nets:
+            net.eval().requires_grad_(False)
+
+    @property
+    def bytes(self) -> int:
+        """What the weights take, wherever they are."""
+        return sum(tensor.nbytes for net in self._nets for tensor in (*net.parameters(), *net.buffers()))
+
+    def leave(self, *, for_good: bool) -> StaticWeights:
+        """Moves the weights to host memory, unless this one is never used again, and leaves behind where those of the
+        denoiser were, for another of its layout."""
+        self._merged_unet.forget()
+        behind = self.static
+        behind.keep(self._unet)
+        if not for_good:
+            self.static = StaticWeights.elsewhere(self._unet)
+            self.to(torch.device("cpu"))
+        return behind
+
+    def to(self, device: torch.device, static: StaticWeights | None = None) -> None:
+        """Moves the weights; on CUDA in channels-last layout, the one that its tensor cores read without copying.
+
+        The denoiser's go into the memory that another left behind there, if it has the right layout.
+        """
+        for merged in (self._merged_unet, *self._merged_encoders):
+            merged.forget()
+        settled = False
+        if static is not None and static.settled(self._unet):
+            self.static, settled = static, True
+        elif device != self.device:
+            self.static = StaticWeights(self._unet)
+        for net in self._nets:
+            net.to(device)
+        if device.type == "cuda":
+            if not settled:  # what has settled has the layout already, and must not be laid out anew
+                self._unet.to(memory_format=torch.channels_last)
+            self._autoencoder.net.to(memory_format=torch.channels_last)
+        self.device = device
+        self._encodings.clear()
+        self._to_rgb = (fit_preview(self._autoencoder) if self._to_rgb is None else self._to_rgb).to(device)
+
+    @property
+    def adapters(self) -> tuple[tuple[str, float], ...]:
+        return self._merged_unet.felt((adapter.lora, adapter.unet) for adapter in self._adapters)
+
+    def adapted(
+        self,
+        adapters: Sequence[Adapter] = (),
+        inversions: Sequence[Inversion] = (),
+        tome: token_merging.TokenMerging | None = None,
+        image_prompt: ImagePrompt | None = None,
+        style: Style | None = None,
+        decoder: TinyDecoder | None = None,
+    ) -> Self:
+        """As the contract says. The two share everything but this wish, which each use of a net brings to it."""
+        other = copy.copy(self)
+        other._adapters, other._inversions = tuple(adapters), tuple(inversions)
+        other.tome, other.image_prompt, other.style = tome, image_prompt, style
+        other._decoder = decoder or self._autoencoder
+        other._sights = image_prompt.adapter.sights(self._unet) if image_prompt else ()
+        return other
+
+    def encode(
+        self, pixels: np.ndarray, noise: Noise, *, hole: np.ndarray | None = None, circular: bool = False
+    ) -> Tensor:
+        return self._autoencoder.encode(pixels, noise, hole=hole, circular=circular)
+
+    def merge(self) -> None:
+        self._merged_unet.switch((adapter.lora, adapter.unet) for adapter in self._adapters)
+
+    @torch.inference_mode()
+    def attended(self, conditioning: Conditioning) -> Conditioning:
+        self.merge()
+        text = keys_and_values(self._text_layers, conditioning.embeds)
+        return replace(conditioning, known=(*text, *shown_to(self._sights, conditioning.extras)))
+
+    @torch.inference_mode()
+    def predict(
+        self,
+        latents: Tensor,
+        timesteps: Tensor,
+        conditioning: Conditioning,
+        *,
+        circular: bool = False,
+        residuals: Sequence[Tensor] = (),
+        references: References | None = None,
+        deep: Deep | None = None,
+        by: By | None = None,
+    ) -> Tensor:
+        """As the contract says; computed in the checkpoint's dtype, returned in that of the latents."""
+        self.merge()
+        unet, size, extras = self._unet, (latents.shape[2], latents.shape[3]), dict(conditioning.extras)
+        halves = 2 * len(self._text_layers)
+        text, images = conditioning.known[:halves], conditioning.known[halves:]
+        common: dict[str, Any] = {"timesteps": timesteps, "embeds": conditioning.embeds, "extras": extras}
+
+        def through(shown: Tensor, added: Sequence[Tensor] = ()) -> Outputs:
+            return put_through(unet, named(latents=shown.to(self.dtype), residuals=added, **common))
+
+        with (
+            circularly.padding(unet, circular),
+            token_merging.merging(unet, self.tome, size, timesteps),
+            recalling(self._text_layers, text),
+            seeing(self._sights, extras, images),
+            looking(unet, references, show=through),
+            keeping(unet, deep),
+        ):
+            if by is not None:
+                told = named(latents=latents.to(self.dtype), **common, known=text, residuals=residuals)
+                return by(unet, told, lambda: put_through(unet, told))[0].to(latents.dtype)
+            if deep is None or deep.features is None:
+                return through(latents, residuals)[0].to(latents.dtype)
+            given, embeds = latents.to(self.dtype), conditioning.embeds
+            return shallow(unet, given, timesteps, embeds, extras, deep.features, residuals).to(latents.dtype)
+
+    def decode(self, latents: Tensor, *, circular: bool = False) -> list[np.ndarray]:
+        return self._decoder.decode(latents, circular=circular)
+
+    def preview(self, latents: Tensor) -> np.ndarray:
+        if self._to_rgb is None:
+            raise RuntimeError("a checkpoint must be moved to its device before it is used; this is a bug")
+        return paint(latents, self._to_rgb)
+
+    @property
+    def _nets(self) -> tuple[nn.Module, ...]:
+        return (self._unet, self._autoencoder.net, *(encoder.model for encoder in self._encoders))
+
+    def _shown(self, positive: Conditioning, negative: Conditioning | None) -> tuple[Conditioning, Conditioning | None]:
+        """The conditionings of a prompt and its negative, with the image prompt beside them if there is one."""
+        return (positive, negative) if self.image_prompt is None else self.image_prompt.shown(positive, negative)
+
+    def _layers_skipped(self, clip_skip: int) -> int:
+        return self._clip_skip if clip_skip == -1 else clip_skip
+
+    @torch.inference_mode()
+    def _encode_text(self, text: str, clip_skip: int) -> tuple[Encoding, ...]:
+        """The text as each encoder sees it; the last ENCODINGS_KEPT are remembered."""
+        scales = [(adapter.lora, adapter.text) for adapter in self._adapters]
+        inversions = [each for each in self._inversions if any_of([each.word]).search(text)]
+        said = tuple((each.word, each.digest) for each in inversions)
+        key = (text, clip_skip, said, *(merged.felt(scales) for merged in self._merged_encoders))
+        if key not in self._encodings:
+            for merged in self._merged_encoders:
+                merged.switch(scales)
+            self._encodings[key] = tuple(encoder.encode(text, clip_skip, inversions) for encoder in self._encoders)
+        self._encodings.move_to_end(key)
+        if len(self._encodings) > ENCODINGS_KEPT:
+            self._encodings.popitem(last=False)
+        return self._encodings[key]
+
+    def _embeds(self, encodings: tuple[Encoding, ...], chunks: int, clip_skip: int) -> Tensor:
+        """[1, chunks · 77, width]: encoders side by side, missing chunks filled with those of an empty prompt."""
+        empty = self._encode_text("", clip_skip)
+        filled = [
+            torch.cat([encoding.states, *[blank.states] * (chunks - len(encoding.states))]).flatten(0, 1)
+            for encoding, blank in zip(encodings, empty, strict=True)
+        ]
+        return torch.cat(filled, dim=-1)[None]
+
+
+def _scheduler_config(entry: ModelEntry, weights: Weights) -> Mapping[str, Any]:
+    config = {"prediction_type": "epsilon", **weights.scheduler_config}
+    return config if entry.prediction is None else {**config, "prediction_type": entry.prediction}
+
+
+def _check_fit(
+    entry: ModelEntry, unet: UNet2DConditionModel, autoencoder: Autoencoder, encoders: Sequence[TextEncoder]
+) -> None:
+    expected, given = unet.config.cross_attention_dim, sum(encoder.width for encoder in encoders)
+    if expected != given:
+        raise WeightsError(
+            f"{entry.name}: its UNet wants text of width {expected}, its text encoders give {given}; "
+            f"is its family really {entry.family}?"
+        )
+    plain = autoencoder.channels
+    if unet.config.in_channels not in (plain, 2 * plain + 1):
+        raise WeightsError(
+            f"{entry.name}: its UNet takes {unet.config.in_channels} channels, neither the {plain} of plain latents "
+            f"nor the {2 * plain + 1} of inpainting; give a checkpoint for one of these, not for depth or editing"
+        )

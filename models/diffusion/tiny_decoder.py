@@ -1,0 +1,67 @@
+"""Tiny decoders: latents to pixels with an eighteenth of the arithmetic, and a little less of the detail.
+
+An AutoencoderTiny of diffusers, such as TAESD (Boer Bohan, "Tiny AutoEncoder for Stable Diffusion", 2023), which was
+distilled from the autoencoder of one family of checkpoints and reads the latents of all of them.
+"""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import torch
+from diffusers import AutoencoderTiny
+from torch import Tensor
+
+from models.catalog.entry import ModelEntry
+from models.diffusion.autoencoder import Autoencoder
+from models.weights import WeightsError
+
+CLASS = "AutoencoderTiny"
+CHANNELS = 4
+"""Of the latents of every family that paints here."""
+
+
+class TinyDecoder:
+    """A loaded one. Tasks that ask for it decode with it, whichever of its family's checkpoints has painted."""
+
+    def __init__(self, entry: ModelEntry, net: AutoencoderTiny) -> None:
+        self.name = entry.name
+        self.family: str = entry.family
+        self.device = torch.device("cpu")
+        self._autoencoder = Autoencoder(net.eval().requires_grad_(False))
+
+    @property
+    def bytes(self) -> int:
+        """What the weights take, wherever they are."""
+        return sum(tensor.nbytes for tensor in self._autoencoder.net.parameters())
+
+    def to(self, device: torch.device) -> None:
+        self._autoencoder.net.to(device)
+        if device.type == "cuda":
+            self._autoencoder.net.to(memory_format=torch.channels_last)
+        self.device = device
+
+    def decode(self, latents: Tensor, *, circular: bool = False) -> list[np.ndarray]:
+        """uint8 RGB pixels [height, width, 3], one per row of latents as the denoiser leaves them."""
+        return self._autoencoder.decode(latents, circular=circular)
+
+
+def load(entry: ModelEntry, device: torch.device, dtype: torch.dtype) -> TinyDecoder:
+    """A diffusers folder. Raises WeightsError."""
+    _check(entry.path)
+    net = AutoencoderTiny.from_pretrained(entry.path, torch_dtype=dtype, use_safetensors=True, local_files_only=True)
+    decoder = TinyDecoder(entry, net)
+    decoder.to(device)
+    return decoder
+
+
+def _check(folder: Path) -> None:
+    config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
+    kind, channels = config.get("_class_name"), config.get("latent_channels", CHANNELS)
+    if (kind, channels) != (CLASS, CHANNELS):
+        raise WeightsError(
+            f"{folder} holds a {kind} of {channels} channels, where an {CLASS} of {CHANNELS} is needed; give TAESD for "
+            "sd1 and sd2, TAESDXL for sdxl"
+        )

@@ -1,0 +1,1 @@
+"""Pixel arithmetic that needs no net: masks, tiles, affine warps, histograms."""

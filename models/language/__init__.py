@@ -1,0 +1,1 @@
+"""Models that write text: captions and longer prompts."""

@@ -1,0 +1,1 @@
+"""Which models are loaded: loaders, the cache of loaded models, and handles that pin them."""

@@ -1,0 +1,1 @@
+"""Nets that read or repair pixels: upscalers, erasers, matting, control maps, safety."""

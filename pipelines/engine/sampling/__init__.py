@@ -1,0 +1,1 @@
+"""Samplers, extracted from diffusers into tables of coefficients."""

@@ -1,0 +1,1 @@
+"""What decides which steps run together, and how many."""

@@ -1,0 +1,37 @@
+"""A picture to be painted like, as tasks ask for it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from pipelines.params.image_refs import OptionalImage
+
+if TYPE_CHECKING:
+    import numpy as np
+
+    from models.patches.reference_attention import Style
+
+
+class StyleReference(BaseModel):
+    """A picture that the denoiser looks at while it paints, and takes manner and colours from (reference-only)."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    url: OptionalImage = Field(None, description="The picture; none: no reference.")
+    style_fidelity: float = Field(
+        0.5, ge=0, le=1, description="Higher: the picture counts for the prompt alone, and guidance brings it out more."
+    )
+    reference_weight: float = Field(
+        1.0, ge=0, le=1, description="In how many of the denoiser's layers it is looked at, the widest first; 0: none."
+    )
+
+    def style(self, images: Mapping[str, np.ndarray]) -> Style | None:
+        from models.imaging.pixels import flattened
+        from models.patches.reference_attention import Style
+
+        if self.url is None or not self.reference_weight:
+            return None
+        return Style(flattened(images["style_reference.url"])[0], self.style_fidelity, self.reference_weight)

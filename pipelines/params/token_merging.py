@@ -1,0 +1,43 @@
+"""Token merging, as tasks ask for it: faster steps for a little likeness."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+if TYPE_CHECKING:
+    from models.patches.token_merging import TokenMerging
+
+
+class TomeInfo(BaseModel):
+    """Merges tokens of the denoiser that are much alike before its attention (ToMe)."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    enable: bool = False
+    ratio: float = Field(
+        0.5, ge=0, le=1, description="Share of the tokens merged into others; all but one of each window at most."
+    )
+    max_downsample: Literal[1, 2, 4, 8] = Field(
+        1, description="Merge where the denoiser works at 1 / this of the latents' size, or larger."
+    )
+    sx: int = Field(2, ge=1, le=8, description="Width of the windows of which one token is kept.")
+    sy: int = Field(2, ge=1, le=8, description="Their height.")
+    seed: int = Field(
+        -1, ge=-1, lt=2**32, description="Decides which token of a window is kept; -1 lets tasks share their steps."
+    )
+    use_rand: bool = Field(True, description="Keep another token in each window; false: always the first.")
+    merge_attn: bool = True
+    merge_crossattn: bool = False
+    merge_mlp: bool = False
+
+    @property
+    def tome(self) -> TokenMerging | None:
+        from models.patches.token_merging import TokenMerging
+
+        if not self.enable:
+            return None
+        seed = max(self.seed, 0) if self.use_rand else None
+        layers = self.merge_attn, self.merge_crossattn, self.merge_mlp
+        return TokenMerging(self.ratio, self.max_downsample, self.sx, self.sy, seed, *layers)

@@ -1,0 +1,118 @@
+"""A task as our own API tells it."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import Any
+
+from pydantic import BaseModel, Field
+
+from server.storage.signed_links import Links
+from server.task import Failure, Format, Image, Kind, Manifest, Priority, Retention, Status
+from server.tasks.lookup import Record
+
+
+class ProgressReply(BaseModel):
+    step: int
+    steps: int
+
+
+class ImageReply(BaseModel):
+    url: str = Field(description="Needs no key; good until `expires_at`. Empty if the image is withheld.")
+    width: int
+    height: int
+    seed: int | None
+    format: Format
+    bytes: int
+    sha256: str
+    expires_at: datetime
+    safe: bool = Field(True, description="False if the audit withholds it.")
+    reason: str = Field("", description="Why it is withheld.")
+
+
+class TaskLinks(BaseModel):
+    task: str
+    events: str
+
+
+class TaskReply(BaseModel):
+    """Times are RFC 3339 in UTC."""
+
+    id: str
+    type: str
+    status: Status
+    position: int | None = Field(None, description="While queued: tasks ahead, plus one.")
+    progress: ProgressReply | None = Field(None, description="While running: denoising steps done and to do.")
+    params: dict[str, Any] = Field(description="With every default filled in and the seed drawn.")
+    model: str | None = Field(None, description="The model it runs on.")
+    priority: Priority
+    retention: Retention
+    created_at: datetime
+    started_at: datetime | None = None
+    finished_at: datetime | None = None
+    images: list[ImageReply] = []
+    hints: list[ImageReply] = Field([], description="The control maps that the images follow, where there are any.")
+    answer: dict[str, Any] | None = Field(None, description="What a task says rather than draws: a caption, a size…")
+    error: Failure | None = Field(None, description="Why it failed.")
+    timings: dict[str, float] = Field({}, description="Seconds by stage, once it has ended.")
+    links: TaskLinks
+
+
+def task_reply(record: Record, links: Links) -> TaskReply:
+    """A function of the manifest and the server's secret alone, once the task has ended."""
+    view, task, manifest = record.view, record.view.task, record.manifest
+    progress = view.progress if view.status is Status.RUNNING else None
+    return TaskReply(
+        id=task.id,
+        type=task.type,
+        status=view.status,
+        position=view.position if view.status is Status.QUEUED else None,
+        progress=ProgressReply(step=progress.step, steps=progress.steps) if progress else None,
+        params=task.params,
+        model=task.models[0] if task.models else None,
+        priority=task.priority,
+        retention=task.retention,
+        created_at=_moment(task.created_at),
+        started_at=_moment(view.started_at) if view.started_at else None,
+        finished_at=_moment(view.finished_at) if view.finished_at else None,
+        images=_image_replies(manifest, "image", links),
+        hints=_image_replies(manifest, "hint", links),
+        answer=manifest.outcome.answer if manifest else None,
+        error=manifest.outcome.failure if manifest else None,
+        timings=manifest.outcome.timings if manifest else {},
+        links=TaskLinks(task=links.task(task.id), events=links.events(task.id)),
+    )
+
+
+def linked_images(manifest: Manifest, kind: Kind, links: Links) -> list[tuple[str, Image]]:
+    """The images of this kind, each with its link; that of one that is withheld is empty."""
+    return [
+        (links.image(manifest.task.id, index, image.format, manifest.expires_at) if image.safe else "", image)
+        for index, image in enumerate(manifest.outcome.images)
+        if image.kind == kind
+    ]
+
+
+def _image_replies(manifest: Manifest | None, kind: Kind, links: Links) -> list[ImageReply]:
+    if manifest is None:
+        return []
+    return [_image_reply(url, image, manifest) for url, image in linked_images(manifest, kind, links)]
+
+
+def _image_reply(url: str, image: Image, manifest: Manifest) -> ImageReply:
+    return ImageReply(
+        url=url,
+        width=image.width,
+        height=image.height,
+        seed=image.seed,
+        format=image.format,
+        bytes=image.bytes,
+        sha256=image.sha256,
+        expires_at=_moment(manifest.expires_at),
+        safe=image.safe,
+        reason=image.reason,
+    )
+
+
+def _moment(unix_s: float) -> datetime:
+    return datetime.fromtimestamp(unix_s, UTC)

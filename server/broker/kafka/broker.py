@@ -1,0 +1,100 @@
+"""The broker of a cluster: both logs are topics of Kafka, and a task's records share a partition by its id.
+
+Readers are no members of a consumer group: each reads all partitions, and only how far is kept under the group's name.
+So nothing is rebalanced, and a reader always knows when all of the past is behind it. Who
+reads, the controllers settle among themselves (`server/controller/leader_election.py`).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import AsyncIterator
+from functools import partial
+from typing import Any, TypeVar
+
+from pydantic import BaseModel
+
+from server.broker import Position
+from server.broker.kafka.client_thread import Lane
+from server.broker.kafka.cluster import PATIENCE_S, Cluster
+from server.broker.kafka.committer import Committer
+from server.broker.kafka.publisher import MOST_BYTES, OUTCOME_BYTES, SCHEMA, Publisher
+from server.broker.kafka.reader import Reader
+from server.broker.record_codec import parsed, skipped
+from server.task import Outcome, Task
+from server.tenancy.usage import Usage
+
+M = TypeVar("M", bound=BaseModel)
+
+# Its troubles reach us as exceptions; what it narrates of each lost connection would bury our own lines.
+logging.getLogger("kafka").setLevel(logging.CRITICAL)
+
+
+class KafkaBroker:
+    """`url` is HUA_BROKER; raises SettingsError. A Kafka that is away longer than `patience_s` is unavailable, and
+    waited for."""
+
+    def __init__(self, url: str, patience_s: float = PATIENCE_S) -> None:
+        self._cluster = Cluster.at(url, patience_s)
+        self._publisher = Publisher(self._cluster)
+        self._committer = Committer(self._cluster)
+
+    async def publish_task(self, task: Task) -> None:
+        value = task.model_dump_json().encode()
+        await self._publisher.publish(self._cluster.tasks, task.id, value, MOST_BYTES - OUTCOME_BYTES)
+
+    async def publish_outcome(self, outcome: Outcome) -> None:
+        value = outcome.model_dump_json().encode()
+        await self._publisher.publish(self._cluster.outcomes, outcome.task.id, value, MOST_BYTES)
+
+    async def publish_usage(self, usage: Usage) -> None:
+        value = usage.model_dump_json().encode()
+        await self._publisher.publish(self._cluster.usage, usage.task, value, MOST_BYTES)
+
+    async def publish_poison(self, outcome: Outcome) -> None:
+        value = outcome.model_dump_json().encode()
+        await self._publisher.publish(self._cluster.poison, outcome.task.id, value, MOST_BYTES)
+
+    def tasks(self) -> AsyncIterator[tuple[Position, Task | None]]:
+        return self._records(self._cluster.tasks, Task)
+
+    def outcomes(self) -> AsyncIterator[tuple[Position, Outcome | None]]:
+        return self._records(self._cluster.outcomes, Outcome)
+
+    async def commit_tasks(self, position: Position) -> None:
+        await self._committer.commit(self._cluster.tasks, position)
+
+    async def commit_outcomes(self, position: Position) -> None:
+        await self._committer.commit(self._cluster.outcomes, position)
+
+    async def close(self) -> None:
+        await asyncio.gather(self._publisher.close(), self._committer.close())
+
+    async def _records(self, topic: str, model: type[M]) -> AsyncIterator[tuple[Position, M | None]]:
+        lane = Lane(self._cluster, f"kafka-reads-{topic}")
+        reader: Reader | None = None
+        try:
+            reader = await lane.run(partial(Reader, self._cluster, topic))
+            page = await lane.run(partial(reader.read, wait_s=0))
+            last, first = Position(0, -1), True
+            while True:
+                for record in page.records:
+                    last = Position(record.partition, record.offset)
+                    if (read := _read(record, model)) is not None:
+                        yield last, read
+                if page.caught_up and (page.records or first):
+                    first = False
+                    yield last, None
+                page = await lane.run(reader.read)
+        finally:
+            await lane.close(reader.close if reader else lambda: None)
+
+
+def _read(record: Any, model: type[M]) -> M | None:
+    place, key = f"{record.partition}:{record.offset}", (record.key or b"").decode(errors="replace")
+    schema = dict(record.headers).get(SCHEMA[0])
+    if schema != SCHEMA[1]:
+        skipped(record.topic, place, key, f"its schema is {schema!r}, and this version reads {SCHEMA[1]!r}")
+        return None
+    return parsed(record.topic, place, key, record.value or b"", model)

@@ -1,0 +1,1 @@
+"""The logs in SQLite files."""

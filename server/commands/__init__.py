@@ -1,0 +1,1 @@
+"""What `hua` does beside running a role."""

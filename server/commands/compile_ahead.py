@@ -1,0 +1,95 @@
+"""`hua compile`: fills the folder of compiled passes before anybody asks, so that it can be shipped to the workers."""
+
+from __future__ import annotations
+
+import re
+from argparse import ArgumentParser, ArgumentTypeError
+from collections.abc import Iterator, Sequence
+from itertools import product
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from server.settings import Settings, SettingsError
+
+if TYPE_CHECKING:
+    from models.diffusion.checkpoint import Checkpoint
+    from pipelines.engine.execution.compile_policy import Compilation
+    from pipelines.engine.execution.cuda_graphs import Graphs
+
+USUAL_SIDE = 512
+SIZE = re.compile(r"(\d+)x(\d+)")
+
+
+def add_arguments(parser: ArgumentParser) -> None:
+    parser.add_argument("models", nargs="*", metavar="MODEL", help="default: every checkpoint of models.yaml")
+    parser.add_argument(
+        "--size", action="append", default=[], type=_size, metavar="WxH", help="default: what each was trained at"
+    )
+    parser.add_argument(
+        "--images",
+        action="append",
+        default=[],
+        type=int,
+        metavar="N",
+        help="guided images sharing a step; default 1",
+    )
+
+
+def compile_ahead(
+    settings: Settings, names: Sequence[str], sizes: Sequence[tuple[int, int]], images: Sequence[int]
+) -> Iterator[tuple[Path, bool]]:
+    """Compiles the guided steps of these checkpoints that are not compiled yet: each one's file, and whether it came
+    to be. Raises SettingsError."""
+    if settings.compile is None:
+        raise SettingsError("HUA_COMPILE names no folder to fill; set it here and for the workers")
+    from models import catalog
+    from models.catalog.entry import DIFFUSION
+    from models.registry import loaders
+    from pipelines.engine.execution.compile_policy import Compilation
+    from pipelines.engine.execution.cuda_graphs import Graphs, capture_on
+    from server.worker.device_main import chosen
+
+    device, models = chosen(settings.device), catalog.read(settings.models_path)
+    graphs = Graphs(capture_on(device), compilation=_writable(Compilation(settings.compile, worth=1)))
+    entries = [models.find(name) for name in names] or [each for each in models if each.family in DIFFUSION]
+    for entry in entries:
+        if entry.family not in DIFFUSION:
+            raise SettingsError(f"{entry.name} is of family {entry.family}; only steps of checkpoints are compiled")
+        side = entry.side or USUAL_SIDE
+        checkpoint: Any = loaders.load(entry, device, loaders.dtype_for(device))
+        for (width, height), count in product(sizes or [(side, side)], images or [1]):
+            yield from _compiled(checkpoint, graphs, width, height, count)
+
+
+def _writable(compilation: Compilation) -> Compilation:
+    if compilation.compiler.read_only:
+        raise SettingsError("HUA_COMPILE names a folder that cannot be written to; fill one that can, and ship it")
+    return compilation
+
+
+def _compiled(
+    checkpoint: Checkpoint, graphs: Graphs, width: int, height: int, images: int
+) -> Iterator[tuple[Path, bool]]:
+    """Takes steps until it is known what they are, waits, and takes one more, which tries what was made of them."""
+    import torch
+
+    from pipelines.engine.batch import Batch
+    from pipelines.engine.execution.cuda_graphs import TRIAL
+    from pipelines.engine.warmup import trajectories
+
+    batch = Batch(trajectories(checkpoint, width, height, images, TRIAL + 1), graphs)
+    with torch.inference_mode():
+        for _ in range(TRIAL):
+            batch.step()
+    if graphs.compilation is not None:
+        yield from graphs.compilation.finish()
+    with torch.inference_mode():
+        batch.step()
+
+
+def _size(said: str) -> tuple[int, int]:
+    found = SIZE.fullmatch(said)
+    if found is None or any(int(side) % 8 for side in found.groups()):
+        raise ArgumentTypeError(f"{said!r} is no size; write WIDTHxHEIGHT, both multiples of 8, such as 512x768")
+    width, height = map(int, found.groups())
+    return width, height

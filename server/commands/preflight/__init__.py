@@ -1,0 +1,51 @@
+"""`hua preflight`: whether everything is as Hua needs it, before it is started, and what to do where it is not."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from functools import partial
+
+from server.commands.preflight import machine, stores, weights
+from server.commands.preflight.finding import Finding
+from server.settings import Settings
+
+Check = Callable[[Settings], Iterable[Finding]]
+
+
+def findings(settings: Settings, *, device: bool = True, sums: bool = True) -> Iterator[Finding]:
+    """One check after another. None raises: what cannot be told is a finding too."""
+    from server.commands.preflight.kafka import check_kafka
+
+    checks: list[tuple[str, Check]] = [
+        *([("device", machine.check_device)] if device else []),
+        ("memory", machine.check_memory),
+        ("data folder", machine.check_data_dir),
+        ("port", machine.check_port),
+        ("models", partial(weights.check_models, sums=sums)),
+        ("secret", machine.check_secret),
+        ("tenants", machine.check_tenants),
+        ("kafka", check_kafka),
+        ("redis", stores.check_queue),
+        ("bucket", stores.check_bucket),
+    ]
+    for name, check in checks:
+        try:
+            yield from check(settings)
+        except Exception as error:
+            yield Finding(name, "fail", f"{type(error).__name__}: {error}", "this check itself failed; report it")
+
+
+def table(found: Sequence[Finding]) -> str:
+    """A line for each finding, and beneath it what to do."""
+    width = max(len(finding.check) for finding in found)
+    lines = []
+    for finding in found:
+        lines.append(f"{finding.check:{width}}  {finding.result:7}  {finding.said}")
+        if finding.advice:
+            lines.append(f"{'':{width}}  {'':7}  → {finding.advice}")
+    return "\n".join(lines)
+
+
+def as_json(found: Sequence[Finding]) -> str:
+    return json.dumps([finding.plain for finding in found], indent=1, ensure_ascii=False)

@@ -1,0 +1,70 @@
+"""The models: whether all that `models.yaml` names is there, and is what it was when its sums were written."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+from models import catalog
+from models.catalog import checksums
+from models.catalog.catalog import Catalog
+from models.catalog.checksums import FILE as SUMS
+from models.catalog.checksums import ChecksumError
+from models.catalog.entry import FILE, CatalogError
+from server.commands.preflight.finding import Finding
+from server.services import check_audit
+from server.settings import Settings, SettingsError
+
+ADVICE = "copy it anew from where it came from"
+
+
+def check_models(settings: Settings, *, sums: bool = True) -> Iterator[Finding]:
+    folder = settings.models_path
+    if not (folder / FILE).exists() and settings.models_dir is None:
+        yield Finding("models", "warn", f"no {FILE} in {folder}", "toy models are built at the first `hua serve`")
+        return
+    try:
+        models = catalog.read(folder)
+    except CatalogError as error:
+        yield Finding("models", "fail", str(error), "docs/models.md shows how the file is written")
+        return
+    weight = sum(entry.bytes for entry in models) / 2**30
+    said = f"{len(models.entries)} models, {weight:.1f} GiB; {models.default.name} is the default"
+    yield Finding("models", "ok", said)
+    if settings.audit:
+        yield _audit(settings, models)
+    yield from _sums(folder, models, sums)
+
+
+def _audit(settings: Settings, models: Catalog) -> Finding:
+    try:
+        check_audit(settings, models)
+    except SettingsError as error:
+        return Finding("audit", "fail", str(error), "docs/models.md says what judges; without HUA_AUDIT nothing does")
+    return Finding("audit", "ok", f"{settings.audit} judges what is drawn")
+
+
+def _sums(folder: Path, models: Catalog, wanted: bool) -> Iterator[Finding]:
+    """Against SHA256SUMS, as sha256sum writes it, and the `sha256` of entries."""
+    try:
+        listed = checksums.read(folder) if (folder / SUMS).exists() else {}
+    except ChecksumError as error:
+        yield Finding("sha256", "fail", str(error), "write it anew: sha256sum FILES > SHA256SUMS")
+        return
+    known = {(folder / name).resolve(): digest for name, digest in listed.items()}
+    known |= {entry.path: entry.sha256 for entry in models if entry.sha256 is not None}
+    if not known:
+        advice = f"where the files are known to be good: (cd {folder} && find . -type f | xargs sha256sum > {SUMS})"
+        yield Finding("sha256", "skipped", f"no {SUMS} beside {FILE}, and no `sha256` in it", advice)
+        return
+    if not wanted:
+        yield Finding("sha256", "skipped", f"--no-sums leaves {len(known)} files unread")
+        return
+    missing = [path for path in known if not path.is_file()]
+    for path in missing:
+        yield Finding("sha256", "fail", f"{path} is not there, but its sum is", ADVICE)
+    wrong = [path for path, digest in known.items() if path not in missing and checksums.digest(path) != digest]
+    for path in wrong:
+        yield Finding("sha256", "fail", f"{path} is not what it was", ADVICE)
+    if not missing and not wrong:
+        yield Finding("sha256", "ok", f"{len(known)} files are what they should be")

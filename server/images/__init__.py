@@ -1,0 +1,1 @@
+"""Image files: decoding, encoding and the text inside them."""

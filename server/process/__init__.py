@@ -1,0 +1,1 @@
+"""What every role's process has: event loop, HTTP listener, health server."""

@@ -1,0 +1,1 @@
+"""The queue in the memory of one process."""

@@ -1,0 +1,13 @@
+-- Takes a token out of a tenant's bucket, as server/queue/memory/rate_limit.py does.
+-- KEYS  the root of all keys
+-- ARGV  tenant, seconds in which one token comes, how many the bucket holds
+-- Answers how long to wait, as text: nothing was taken then; or nothing.
+
+local tenant, token_s, burst = ARGV[1], tonumber(ARGV[2]), tonumber(ARGV[3])
+local at = now()
+redis.call('ZREMRANGEBYSCORE', key('rates'), '-inf', at)
+local full_at = (tonumber(redis.call('ZSCORE', key('rates'), tenant)) or at) + token_s
+local wait_s = full_at - at - burst * token_s
+if wait_s > 0 then return tostring(wait_s) end
+redis.call('ZADD', key('rates'), string.format('%.17g', full_at), tenant)
+return false

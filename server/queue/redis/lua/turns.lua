@@ -1,0 +1,31 @@
+-- Part of every script: turns between flows, fair by work, as server/queue/start_time_fair_queueing.py has them.
+-- A flow's tag is its score in the sorted set `flows`; flows that rest keep theirs in `flows:rest`. Ties go by name.
+
+local function least(flows)
+  return tonumber(redis.call('ZRANGE', flows, 0, 0, 'WITHSCORES')[2])
+end
+
+-- Where a flow stands, or would stand if it entered now.
+local function standing(flows, flow)
+  local tag = redis.call('ZSCORE', flows, flow)
+  if tag then return tonumber(tag) end
+  local rested = tonumber(redis.call('ZSCORE', flows .. ':rest', flow) or 0)
+  return math.max(rested, least(flows) or 0)
+end
+
+local function enter(flows, flow)
+  redis.call('ZADD', flows, 'NX', standing(flows, flow), flow)
+  redis.call('ZREM', flows .. ':rest', flow)
+end
+
+-- Remembers a flow only while it has had more than those that stay, so what rests is bounded by what works.
+local function leave(flows, flow)
+  local tag = redis.call('ZSCORE', flows, flow)
+  redis.call('ZREM', flows, flow)
+  redis.call('ZADD', flows .. ':rest', tag, flow)
+  redis.call('ZREMRANGEBYSCORE', flows .. ':rest', '-inf', least(flows) or 'inf')
+end
+
+local function charge(flows, flow, work)
+  redis.call('ZINCRBY', flows, work, flow)
+end

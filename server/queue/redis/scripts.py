@@ -1,0 +1,58 @@
+"""The verbs of the queue as they run inside Redis: each file `*.lua` here is one, and each is atomic."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+from redis.asyncio import Redis
+from redis.commands.core import AsyncScript
+
+from server.queue import COURTESY_S, LEAD_S, LEASE_S
+from server.queue.fair_queue import LOOK_AHEAD, SLACK, WEIGHTS
+from server.queue.memory.workers import STRICTLY_FAIR_EVERY
+from server.queue.poison import DEATHS_AT_MOST, DEATHS_UNTIL_POISON, PLACES_UNTIL_POISON
+
+ROOT = "{hua}"
+"""All keys begin so: its braces keep them on one node of a cluster."""
+RESERVED_S = 15.0
+"""How long a slot is kept for a task whose api went away while it was published: longer than publishing may take."""
+ASKED = 100
+"""How many tenants a position is reckoned from."""
+PARTS = ("turns", "line", "life", "ahead")
+Argument = str | bytes | int | float
+
+
+class Scripts:
+    def __init__(self, client: Redis) -> None:
+        folder = Path(__file__).parent / "lua"
+        common = "\n".join([_constants(), *((folder / f"{part}.lua").read_text() for part in PARTS)])
+        self._scripts: dict[str, AsyncScript] = {
+            file.stem: client.register_script(f"{common}\n{file.read_text()}")
+            for file in folder.glob("*.lua")
+            if file.stem not in PARTS
+        }
+
+    async def run(self, verb: str, arguments: Iterable[Argument]) -> Any:
+        return await self._scripts[verb](keys=[ROOT], args=list(arguments))
+
+
+def _constants() -> str:
+    """The numbers that every queue shares, in Lua."""
+    numbers = {
+        "LEASE_S": LEASE_S,
+        "LEAD_S": LEAD_S,
+        "COURTESY_S": COURTESY_S,
+        "DEATHS_UNTIL_POISON": DEATHS_UNTIL_POISON,
+        "PLACES_UNTIL_POISON": PLACES_UNTIL_POISON,
+        "DEATHS_AT_MOST": DEATHS_AT_MOST,
+        "STRICTLY_FAIR_EVERY": STRICTLY_FAIR_EVERY,
+        "LOOK_AHEAD": LOOK_AHEAD,
+        "SLACK": SLACK,
+        "RESERVED_S": RESERVED_S,
+        "ASKED": ASKED,
+    }
+    weights = ", ".join(f"{name} = {weight}" for name, weight in WEIGHTS.items())
+    named = numbers | {"WEIGHTS": f"{{{weights}}}"}
+    return "\n".join(f"local {name} = {value}" for name, value in named.items())

@@ -1,0 +1,176 @@
+"""The bucket on S3: how it is reached, what it must allow, and what its refusals mean to whoever has to mend them.
+
+Every request and link is signed with Signature Version 4. Nothing is asked of the store that some do without: no
+conditional writes, no checksums but SHA-256 of the request and MD5 where S3 demands it, no multipart uploads.
+"""
+
+from __future__ import annotations
+
+import logging
+import uuid
+from datetime import UTC, datetime, timedelta
+from ipaddress import ip_address
+from pathlib import Path
+from typing import TYPE_CHECKING
+from urllib.parse import SplitResult, urlsplit
+
+import obstore
+from obstore.exceptions import BaseError
+from obstore.store import S3Store
+
+from server.settings import Settings, SettingsError
+from server.storage.bucket import CHECKS, Bucket, reason
+
+if TYPE_CHECKING:
+    from obstore.store import ClientConfig, RetryConfig, S3Config, S3Credential
+
+log = logging.getLogger(__name__)
+
+CONNECT = timedelta(seconds=3)
+RETRY: RetryConfig = {
+    "max_retries": 2,
+    "retry_timeout": timedelta(seconds=5),
+    "backoff": {"init_backoff": timedelta(milliseconds=100), "max_backoff": timedelta(seconds=1), "base": 2},
+}
+"""Short: whoever asks tries again by itself, and says what it waits for."""
+REREAD = timedelta(minutes=5)
+
+ADVICE = {
+    "169.254.169.254": "no key was found: set HUA_S3_ACCESS_KEY and HUA_S3_SECRET_KEY, or HUA_S3_CREDENTIALS_DIR",
+    "NoSuchBucket": "make this bucket, or name another in HUA_BUCKET=s3://BUCKET/PREFIX",
+    "InvalidAccessKeyId": "check HUA_S3_ACCESS_KEY",
+    "SignatureDoesNotMatch": "check HUA_S3_SECRET_KEY; if it is right, a proxy on the way changes the Host header",
+    "AccessDenied": "allow this key s3:ListBucket on the bucket, s3:GetObject, s3:PutObject and s3:DeleteObject in it",
+    "AuthorizationHeaderMalformed": "set HUA_S3_REGION to the region of the bucket",
+    "AuthorizationQueryParametersError": "set HUA_S3_REGION to the region of the bucket",
+    "PermanentRedirect": "set HUA_S3_REGION and HUA_S3_ENDPOINT to those of the bucket",
+    "RequestTimeTooSkewed": "set this machine's clock",
+    "ExpiredToken": "give a new HUA_S3_SESSION_TOKEN, or keep fresh ones in HUA_S3_CREDENTIALS_DIR",
+    "InvalidToken": "give a new HUA_S3_SESSION_TOKEN, or keep fresh ones in HUA_S3_CREDENTIALS_DIR",
+    "SecondLevelDomainForbidden": "set HUA_S3_ADDRESSING=virtual",
+    "PathStyleDomainForbidden": "set HUA_S3_ADDRESSING=virtual",
+    "403 Forbidden": "check HUA_S3_ACCESS_KEY and HUA_S3_SECRET_KEY, and what they are allowed to do",
+    "501 Not Implemented": "set HUA_S3_BULK_DELETE=false, if it is the POST of a deletion that it refuses",
+    "status code: 4": "check the bucket's name, HUA_S3_ACCESS_KEY, HUA_S3_REGION and HUA_S3_ADDRESSING",
+    "InvalidCertificate": "name the authority that signed its certificate in HUA_S3_CA",
+}
+
+
+def open_bucket(settings: Settings) -> Bucket:
+    """Raises SettingsError for what no waiting mends; only warns of a store that is away."""
+    store = _store(settings, settings.s3_endpoint)
+    _check(store, settings)
+    if not settings.s3_public_endpoint:
+        return Bucket(store)
+    origin = _address(settings, settings.s3_public_endpoint)._replace(path="").geturl()
+    return Bucket(store, _store(settings, settings.s3_public_endpoint), origin)
+
+
+def _place(settings: Settings) -> tuple[str, str]:
+    """The bucket's name, and the folder in it that is ours."""
+    url = urlsplit(settings.bucket)
+    if not url.netloc or url.query or url.fragment or "@" in url.netloc:
+        raise SettingsError(f"HUA_BUCKET={settings.bucket} is no place on S3; write s3://BUCKET or s3://BUCKET/PREFIX")
+    return url.netloc, url.path.strip("/")
+
+
+def _address(settings: Settings, endpoint: str) -> SplitResult:
+    """Where the bucket is at an endpoint; its name is in the host or, later, in the path."""
+    parts = urlsplit(endpoint.rstrip("/"))
+    if parts.scheme not in {"http", "https"} or not parts.netloc:
+        raise SettingsError(f"{endpoint} is no endpoint of S3; write https://HOST or http://HOST:PORT")
+    if settings.s3_addressing != "virtual":
+        return parts
+    if _is_ip(parts.hostname or ""):
+        raise SettingsError(f"HUA_S3_ADDRESSING=virtual needs a host name, not {endpoint}; use path, or a name")
+    name, _ = _place(settings)
+    return parts._replace(netloc=f"{name}.{parts.netloc}")
+
+
+def _store(settings: Settings, endpoint: str) -> S3Store:
+    name, prefix = _place(settings)
+    virtual = settings.s3_addressing == "virtual" or (settings.s3_addressing == "auto" and not endpoint)
+    config: S3Config = {
+        "region": settings.s3_region,
+        "virtual_hosted_style_request": virtual,
+        "disable_bulk_delete": not settings.s3_bulk_delete,
+        **_credentials(settings),
+    }
+    if endpoint:
+        config["aws_endpoint_url_s3"] = _address(settings, endpoint).geturl()
+    folder = settings.s3_credentials_dir
+    if folder is not None:
+        read_credentials(folder)
+    return S3Store(
+        name,
+        prefix=prefix or None,
+        config=config,
+        client_options=_client(settings),
+        retry_config=RETRY,
+        credential_provider=(lambda: read_credentials(folder)) if folder else None,
+    )
+
+
+def _is_ip(host: str) -> bool:
+    try:
+        return bool(ip_address(host))
+    except ValueError:
+        return False
+
+
+def _credentials(settings: Settings) -> S3Config:
+    """Without any of ours, the store's library looks for AWS_* variables and for roles of the machine or the pod."""
+    if not settings.s3_access_key:
+        return {}
+    if not settings.s3_secret_key:
+        raise SettingsError("HUA_S3_ACCESS_KEY is set and HUA_S3_SECRET_KEY is not; give both, or neither")
+    keys: S3Config = {"access_key_id": settings.s3_access_key, "secret_access_key": settings.s3_secret_key}
+    return {**keys, "session_token": settings.s3_session_token} if settings.s3_session_token else keys
+
+
+def read_credentials(folder: Path) -> S3Credential:
+    """What its files say now; they are read again every few minutes, so that keys may change while we run."""
+    try:
+        token = folder / "session_token"
+        return {
+            "access_key_id": (folder / "access_key").read_text().strip(),
+            "secret_access_key": (folder / "secret_key").read_text().strip(),
+            "token": token.read_text().strip() if token.exists() else None,
+            "expires_at": datetime.now(UTC) + REREAD,
+        }
+    except OSError as error:
+        raise SettingsError(
+            f"HUA_S3_CREDENTIALS_DIR={folder} must hold the files access_key and secret_key ({error.strerror})"
+        ) from error
+
+
+def _client(settings: Settings) -> ClientConfig:
+    client: ClientConfig = {
+        "allow_http": True,
+        "allow_invalid_certificates": not settings.s3_verify_tls,
+        "connect_timeout": CONNECT,
+        "timeout": timedelta(seconds=settings.s3_timeout_s),
+    }
+    if settings.s3_ca is not None:
+        try:
+            client["root_certificate"] = settings.s3_ca.read_bytes()
+        except OSError as error:
+            raise SettingsError(f"HUA_S3_CA={settings.s3_ca} cannot be read ({error.strerror})") from error
+    return client
+
+
+def _check(store: S3Store, settings: Settings) -> None:
+    """Does once what will be done all the time."""
+    key = f"{CHECKS}/{uuid.uuid4().hex}"
+    try:
+        obstore.put(store, key, b"may we write?", use_multipart=False)
+        obstore.get(store, key)
+        next(obstore.list(store, CHECKS, chunk_size=1), None)
+        obstore.delete(store, [key])
+    except (BaseError, OSError) as error:
+        text = str(error)
+        where = f"HUA_BUCKET={settings.bucket} cannot be used ({reason(error)})"
+        for word, advice in ADVICE.items():
+            if word in text:
+                raise SettingsError(f"{where}; {advice}") from error
+        log.warning("%s; see that S3 runs and that HUA_S3_ENDPOINT names it, trying until it answers", where)

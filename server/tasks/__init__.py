@@ -1,0 +1,1 @@
+"""A task's way through the server: submission, lookup, input images, callback replay."""

@@ -1,0 +1,1 @@
+"""One worker: leases tasks, runs them on its device, stores and publishes what came of them."""

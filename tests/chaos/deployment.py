@@ -1,0 +1,194 @@
+"""A whole Hua that may be hurt: its roles as processes, and the Redis, Kafka and S3 (or SQLite and a folder) below."""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+
+import httpx
+
+from server.settings import Settings
+from tests.chaos.clocks import put_off
+from tests.chaos.proxy import Proxy
+from tests.support.kafka_server import KafkaServer
+from tests.support.redis_server import RedisServer, free_port
+from tests.support.s3_server import S3Server
+
+START_S = 180
+MODELS = "models: [{name: toy, path: toy.safetensors, family: sd1, default: true, aliases: [v1.5, general]}]\n"
+
+
+class House:
+    """`tenants` may each have `limit` unfinished tasks; the key of one is its name. Without `cluster` the logs are in
+    SQLite and the images in a folder, which one controller alone may use. `environment` is what the roles and their
+    devices find there besides. With a `network`, Redis, Kafka and S3 are reached through one that can be hurt."""
+
+    def __init__(
+        self,
+        folder: Path,
+        tenants: list[str],
+        limit: int,
+        cluster: bool,
+        mutant: str = "",
+        environment: Mapping[str, str] | None = None,
+        network: bool = False,
+    ) -> None:
+        self.folder, self.cluster = folder, cluster
+        for name in ("models", "redis", "kafka", "s3", "crashes", "clocks"):
+            (folder / name).mkdir()
+        (folder / "models" / "models.yaml").write_text(MODELS)
+        (folder / "models" / "toy.safetensors").write_bytes(b"weights")
+        (folder / "runs").touch()
+        self.redis = RedisServer(folder / "redis")
+        self.kafka = KafkaServer(folder / "kafka") if cluster else None
+        self.s3 = S3Server(folder / "s3" / "server") if cluster else None
+        self.url = f"http://127.0.0.1:{free_port()}"
+        keys = [f"{name}:{hashlib.sha256(name.encode()).hexdigest()}" for name in tenants]
+        self.given = {
+            "data_dir": str(folder / "data"),
+            "models_dir": str(folder / "models"),
+            "port": self.url.rpartition(":")[2],
+            "device": "cpu",
+            "egress_allow": "127.0.0.0/8",
+            "queue": self.redis.url,
+            "task_limit": str(limit),
+            "api_keys": ",".join(keys),
+            "drain_s": "0",
+            "metrics_port": "0",
+            **(
+                {"broker": f"kafka://{self.kafka.address}/hua.?partitions=3", "s3_timeout_s": "2"} if self.kafka else {}
+            ),
+            **({name: str(value) for name, value in self.s3.settings.items()} if self.s3 else {}),
+        }
+        self.network = self._put_network_between() if network else {}
+        self.crashes = folder / "crashes"
+        self._mutant = [mutant] if mutant else []
+        self._environment = dict(environment or {})
+        self._pids: dict[str, int] = {}
+
+    def _put_network_between(self) -> dict[str, Proxy]:
+        proxies = {"redis": Proxy(self.redis.port)}
+        if self.kafka and self.s3:
+            proxies |= {"s3": Proxy(self.s3.port), "kafka": Proxy(self.kafka.near_port, self.kafka.far_port)}
+        places = {"redis": "queue", "s3": "s3_endpoint", "kafka": "broker"}
+        for name, proxy in proxies.items():
+            server = getattr(self, name)
+            self.given[places[name]] = self.given[places[name]].replace(f":{server.port}", f":{proxy.port}")
+        return proxies
+
+    @property
+    def settings(self) -> Settings:
+        """As its roles have them."""
+        return Settings.load(**self.given)
+
+    def start(self, workers: int, controllers: int) -> None:
+        self.redis.start()
+        if self.kafka and self.s3:
+            self.kafka.start()
+            self.s3.start()
+        for proxy in self.network.values():
+            proxy.start()
+        environment = os.environ | {f"HUA_{name.upper()}": value for name, value in self.given.items()}
+        environment |= {"CHAOS_RUNS": str(self.folder / "runs"), "CHAOS_CLOCKS": str(self.folder / "clocks")}
+        environment |= {"OMP_NUM_THREADS": "1", **self._environment}
+        with (self.folder / "house.log").open("a") as lines:
+            self._nursery = subprocess.Popen(
+                [sys.executable, "-m", "tests.chaos.nursery", *self._mutant],
+                env=environment,
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=lines,
+                text=True,
+                bufsize=1,
+            )
+        assert self._answer() == "ready"
+        names = [f"controller-{number}" for number in range(controllers)]
+        for name in [*names, *(f"worker-{number}" for number in range(workers)), "api"]:
+            self.begin(name)
+        self._until_ready()
+
+    def of(self, role: str) -> list[str]:
+        """The names of the processes of this role."""
+        return sorted(name for name in self._pids if name.startswith(role))
+
+    def begin(self, name: str) -> None:
+        self._nursery.stdin.write(name + "\n")
+        self._pids[name] = int(self._answer())
+
+    def send(self, name: str, number: signal.Signals) -> None:
+        """To the whole group, the device of a worker included."""
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(self._pids[name], number)
+
+    def kill(self, name: str) -> None:
+        self.send(name, signal.SIGKILL)
+        while self.lives(name):
+            time.sleep(0.005)
+
+    def lives(self, name: str) -> bool:
+        return Path(f"/proc/{self._pids[name]}").exists()
+
+    def fallen(self) -> list[str]:
+        """Those that were begun and do not live."""
+        return [name for name in self._pids if not self.lives(name)]
+
+    def put_off_clock(self, name: str, seconds: float) -> None:
+        """Sets the wall clock of this process, now and when it is started again."""
+        put_off(self.folder / "clocks" / name, seconds)
+
+    def pid(self, name: str) -> int:
+        return self._pids[name]
+
+    def devices(self) -> list[int]:
+        """The processes that own a device."""
+        return [device for name in self.of("worker") for device in self.devices_of(name)]
+
+    def devices_of(self, worker: str) -> list[int]:
+        """One, or none while it is started again."""
+        with contextlib.suppress(OSError):
+            children = Path(f"/proc/{self._pids[worker]}/task/{self._pids[worker]}/children").read_text()
+            return [int(child) for child in children.split()]
+        return []
+
+    def close(self) -> None:
+        for name in list(self._pids):
+            self.send(name, signal.SIGKILL)
+        if hasattr(self, "_nursery"):
+            self._nursery.stdin.close()
+            self._nursery.stdout.close()
+            self._nursery.wait()
+        for proxy in self.network.values():
+            proxy.stop()
+        for server in (self.redis, self.kafka, self.s3):
+            if hasattr(server, "_process"):
+                server.stop()
+
+    def _answer(self) -> str:
+        line = self._nursery.stdout.readline()
+        assert line, f"the nursery ended: {(self.folder / 'house.log').read_text()[-2000:]}"
+        return line.strip()
+
+    def _until_ready(self) -> None:
+        deadline = time.monotonic() + START_S
+        while True:
+            with contextlib.suppress(httpx.TransportError):
+                if httpx.get(f"{self.url}/readyz", trust_env=False).status_code == 200:
+                    return
+            assert time.monotonic() < deadline, (self.folder / "house.log").read_text()[-4000:]
+            time.sleep(0.05)
+
+
+@contextlib.contextmanager
+def running(house: House, workers: int, controllers: int) -> Iterator[House]:
+    try:
+        house.start(workers, controllers)
+        yield house
+    finally:
+        house.close()

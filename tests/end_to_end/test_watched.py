@@ -1,0 +1,196 @@
+"""What operators see of a house while it runs: its roles are processes of their own, only the device is pretended."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator
+from contextlib import closing
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+import yaml
+from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
+from opentelemetry.proto.trace.v1.trace_pb2 import Span
+from prometheus_client.parser import text_string_to_metric_families
+
+from server.observability.metrics import METRICS
+from tests.chaos.deployment import House, running
+from tests.end_to_end.conftest import Sink
+from tests.support.tools import free_ports, until
+
+FILES = Path(__file__).parent.parent.parent / "helm" / "hua" / "files"
+ALERTS = Path(__file__).parent.parent.parent / "docs" / "alerts.md"
+TENANT, PROMPT = "acme", "a lighthouse that nobody may read of"
+ENDINGS = {"counter": ("_total",), "histogram": ("_bucket", "_sum", "_count"), "gauge": ("",)}
+
+
+@dataclass(frozen=True)
+class Watched:
+    """A house in which one task was done and called back for."""
+
+    house: House
+    task: dict[str, Any]
+    roles: dict[str, str]
+    """The address at which each role tells how it is."""
+    sink: Sink
+
+    def metrics(self) -> str:
+        return "".join(httpx.get(f"{url}/metrics", trust_env=False).text for url in self.roles.values())
+
+
+@pytest.fixture(scope="module")
+def watched(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Watched]:
+    first = free_ports(1)[0]
+    with closing(Sink()) as sink:
+        house = House(tmp_path_factory.mktemp("watched"), [TENANT], limit=8, cluster=False)
+        house.given |= {"metrics_port": str(first), "log_format": "json", "traces": sink.url}
+        with running(house, workers=1, controllers=1):
+            addresses = set(re.findall(r"metrics and probes at (http://[\d.:]+)", _log(house)))
+            roles = {"api": house.url} | {_role(url): url for url in addresses}
+            yield Watched(house, _one_task(house, sink), roles, sink)
+
+
+def _one_task(house: House, sink: Sink) -> dict[str, Any]:
+    params = {"text": PROMPT, "w": 64, "h": 64, "num_steps": 4}
+    headers = {"Authorization": f"Bearer {TENANT}", "Prefer": "wait=60"}
+    asked = {"type": "txt2img.sd", "params": params, "callback_url": f"{sink.url}/done"}
+    with httpx.Client(base_url=house.url, headers=headers, timeout=70, trust_env=False) as client:
+        refused = client.post("/v1/tasks", json={"type": "txt2img.sd", "params": {"text": PROMPT, "w": PROMPT}})
+        assert refused.status_code == 422
+        reply = client.post("/v1/tasks", json=asked)
+        assert reply.status_code in (200, 201, 202), reply.text
+        task_id = reply.json()["id"]
+        until(lambda: client.get(f"/v1/tasks/{task_id}").json()["status"] == "succeeded")
+        until(lambda: any(path == "/done" for path, *_ in sink.received))
+        task: dict[str, Any] = client.get(f"/v1/tasks/{task_id}").json()
+    return task
+
+
+def _role(url: str) -> str:
+    """Only a worker has a device, whose memory it tells."""
+    return "worker" if "hua_device_memory_bytes{" in httpx.get(f"{url}/metrics", trust_env=False).text else "controller"
+
+
+def _log(house: House) -> str:
+    return (house.folder / "house.log").read_text()
+
+
+def _names(text: str) -> set[str]:
+    """Every name that a query may use of these metrics."""
+    families = text_string_to_metric_families(text)
+    return {family.name + ending for family in families for ending in ENDINGS.get(family.type, ())}
+
+
+def _expressions() -> list[str]:
+    panels = json.loads((FILES / "dashboard.json").read_text())["panels"]
+    drawn = [target["expr"] for panel in panels for target in panel.get("targets", ())]
+    return [*drawn, *(rule["expr"] for rule in _rules())]
+
+
+def _rules() -> list[dict[str, Any]]:
+    groups = yaml.safe_load((FILES / "alerts.yaml").read_text())["groups"]
+    return [rule for group in groups for rule in group["rules"]]
+
+
+def test_every_metric_of_the_dashboard_and_the_alerts_is_told(watched: Watched) -> None:
+    told = _names(watched.metrics())
+    used = {name for expression in _expressions() for name in re.findall(r"hua_\w+", expression)}
+    assert len(used) > 25
+    assert used <= told, f"nobody tells {sorted(used - told)}"
+
+
+def test_every_label_of_the_dashboard_and_the_alerts_is_one_of_its_metric() -> None:
+    labels = {metric.name: set(metric.labels) for metric in METRICS}
+    for expression in _expressions():
+        for name, selected in re.findall(r"(hua_\w+)\{([^}]*)\}", expression):
+            told = labels[re.sub("_(bucket|sum|count)$", "", name)]
+            assert set(re.findall(r"(\w+)=", selected)) <= told | {"namespace"}, expression
+        used = re.findall(r"hua_[a-z_]+", expression)
+        grouped = {label for group in re.findall(r"by \(([^)]*)\)", expression) for label in group.split(", ")}
+        assert grouped <= {"le"}.union(*(labels[re.sub("_(bucket|sum|count)$", "", name)] for name in used)), expression
+
+
+def test_each_role_counts_what_it_did(watched: Watched) -> None:
+    text = watched.metrics()
+    for sample in (
+        'hua_tasks_accepted_total{class="normal",type="txt2img.sd"} 1.0',
+        'hua_tasks_ended_total{class="normal",status="succeeded",type="txt2img.sd"} 1.0',
+        'hua_images_made_total{type="txt2img.sd"} 1.0',
+        'hua_callback_tries_total{result="delivered"} 1.0',
+        *(
+            f'hua_stage_seconds_count{{stage="{stage}"}} 1.0'
+            for stage in ("wait", "fetch", "load", "denoise", "encode", "upload", "settle", "callback")
+        ),
+        "hua_batch_rows_count 4.0",
+        'hua_model_loads_total{origin="disk"} 1.0',
+        'hua_workers{state="ready"} 1.0',
+        "hua_controller_leading 1.0",
+        'hua_dependency_up{dependency="queue"} 1.0',
+        'hua_dependency_up{dependency="bucket"} 1.0',
+        'hua_dependency_up{dependency="broker"} 1.0',
+    ):
+        assert sample in text
+
+
+@pytest.mark.parametrize(("role", "says"), [("worker", "ready"), ("controller", "reads the logs")])
+def test_roles_without_an_api_have_probes(watched: Watched, role: str, says: str) -> None:
+    url = watched.roles[role]
+    assert httpx.get(f"{url}/healthz", trust_env=False).json() == {"status": "alive"}
+    ready = httpx.get(f"{url}/readyz", trust_env=False)
+    assert (ready.status_code, ready.json()) == (200, {"status": says})
+
+
+def test_every_alert_says_what_to_do() -> None:
+    sections = re.findall(r"^## (\w+)$", ALERTS.read_text(), re.MULTILINE)
+    assert [rule["alert"] for rule in _rules()] == sections
+    for rule in _rules():
+        assert rule["annotations"]["summary"]
+        assert rule["annotations"]["runbook"] == f"docs/alerts.md#{rule['alert'].lower()}"
+
+
+def _spans(sink: Sink) -> list[tuple[str, Span]]:
+    """All that came, each with the name of its role."""
+    requests = [ExportTraceServiceRequest.FromString(body) for path, body, _ in sink.received if path == "/v1/traces"]
+    return [
+        (next(fact.value.string_value for fact in one.resource.attributes if fact.key == "service.name"), span)
+        for request in requests
+        for one in request.resource_spans
+        for scope in one.scope_spans
+        for span in scope.spans
+    ]
+
+
+def test_one_trace_leads_from_the_request_to_the_callback(watched: Watched) -> None:
+    """Through the log, the queue and the processes of all roles."""
+
+    def of_task() -> list[tuple[str, Span]]:
+        headers = next(headers for path, _, headers in watched.sink.received if path == "/done")
+        trace_id = bytes.fromhex(headers["traceparent"].split("-")[1])
+        return [(role, span) for role, span in _spans(watched.sink) if span.trace_id == trace_id]
+
+    stages = {("hua-worker", stage) for stage in ("wait", "fetch", "denoise", "encode", "upload", "attempt", "report")}
+    expected = stages | {("hua-api", "POST /v1/tasks"), ("hua-api", "publish")}
+    expected |= {("hua-controller", "settle"), ("hua-controller", "callback")}
+    until(lambda: expected <= {(role, span.name) for role, span in of_task()}, within_s=20)
+    spans = [span for _, span in of_task()]
+    known = {span.span_id for span in spans}
+    roots = [span for span in spans if span.parent_span_id not in known]
+    assert [span.name for span in roots] == ["POST /v1/tasks"]
+    assert all(span.end_time_unix_nano >= span.start_time_unix_nano for span in spans)
+    callback = next(span for span in spans if span.name == "callback")
+    received = next(headers["traceparent"] for path, _, headers in watched.sink.received if path == "/done")
+    assert received.split("-")[2] == callback.span_id.hex()
+    assert PROMPT.encode() not in b"".join(body for path, body, _ in watched.sink.received if path == "/v1/traces")
+
+
+def test_the_logs_follow_a_task_and_keep_its_words_to_themselves(watched: Watched) -> None:
+    log = _log(watched.house)
+    lines = [json.loads(line) for line in log.splitlines()]
+    told = [line["message"].split()[0] for line in lines if line.get("task") == watched.task["id"]]
+    assert sorted(told) == sorted(["accepted", "→", "←", "settled"])  # the last two race
+    assert {line["tenant"] for line in lines if line.get("task") == watched.task["id"]} == {TENANT}
+    assert PROMPT not in log

@@ -1,0 +1,162 @@
+"""IP-Adapters beside those of diffusers."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from diffusers import DiffusionPipeline
+from PIL import Image
+from safetensors.torch import load_file, save_file
+from torch import Tensor
+
+from models import catalog
+from models.adapters import ip_adapter
+from models.adapters.ip_adapter import IPAdapter, IPAdapterMisfitError
+from models.catalog.catalog import Catalog, MisfitError, UnknownModelError
+from models.catalog.entry import CatalogError, ModelEntry
+from models.diffusion.checkpoint import Conditioning
+from models.registry.loaders import Resident
+from models.weights import WeightsError
+from tests.models.conftest import CPU
+from tests.models.patches.test_token_merging import hooks
+
+SCALES = (0.3, 0.9)
+
+
+def picture(seed: int = 0) -> np.ndarray:
+    small = np.random.default_rng(seed).integers(0, 256, (5, 7, 3), np.uint8)
+    return np.asarray(Image.fromarray(small).resize((70, 50), Image.Resampling.NEAREST))
+
+
+def loaded(toys: Catalog, name: str) -> IPAdapter:
+    return ip_adapter.load(toys.find(name), CPU, torch.float32)
+
+
+def stock(toys: Catalog, checkpoint: str, adapter: str) -> Any:
+    pipe = DiffusionPipeline.from_pretrained(toys.find(checkpoint).path, local_files_only=True)
+    folder = toys.find(adapter).path.parent
+    pipe.load_ip_adapter(
+        str(folder), subfolder="", weight_name=f"{adapter}.safetensors", image_encoder_folder="./toy-clip-vision"
+    )
+    pipe.set_progress_bar_config(disable=True)
+    return pipe
+
+
+@pytest.mark.parametrize(
+    ("checkpoint", "name"), [("toy-sd1", "toy-ip"), ("toy-sd1", "toy-ip-plus"), ("toy-sdxl", "toy-ip-xl")]
+)
+def test_rows_of_different_scales_see_what_those_of_diffusers_see(
+    toys: Catalog, checkpoints: dict[str, Resident], checkpoint: str, name: str
+) -> None:
+    """Each row with a picture of its own, and the last one without."""
+    toy: Any = checkpoints[toys.find(checkpoint).family]
+    adapter, pipe = loaded(toys, name), stock(toys, checkpoint, name)
+    latents, steps = torch.randn(3, 4, 8, 8), torch.tensor([981.0, 401.0, 21.0])
+    rows: list[Conditioning] = []
+    expected: list[Tensor] = []
+    for row, scale in enumerate((*SCALES, 0.6)):
+        prompt = adapter.prompt(picture(row), scale)
+        positive, negative = toy.adapted(image_prompt=prompt).encode_prompt(
+            "a cat", "rain", clip_skip=-1, width=64, height=64
+        )
+        rows.append(positive if row < 2 else negative)
+        pipe.set_ip_adapter_scale(scale)
+        (both,) = pipe.prepare_ip_adapter_image_embeds(Image.fromarray(picture(row)), None, CPU, 1, True)
+        extras = {key: value for key, value in rows[-1].extras.items() if not key.startswith("image_")}
+        seen = {"image_embeds": [both[1:] if row < 2 else both[:1]], **extras}
+        embeds = rows[-1].embeds
+        expected.append(
+            pipe.unet(latents[row : row + 1], steps[row], embeds, added_cond_kwargs=seen, return_dict=False)[0]
+        )
+    extras = {key: torch.cat([each.extras[key] for each in rows]) for key in rows[0].extras}
+    together = toy.adapted(image_prompt=prompt).predict(
+        latents, steps, Conditioning(torch.cat([each.embeds for each in rows]), extras)
+    )
+    torch.testing.assert_close(together, torch.cat(expected), rtol=1e-4, atol=1e-4)
+
+
+def test_pictures_that_differ_are_seen_to_differ(toys: Catalog) -> None:
+    adapter = loaded(toys, "toy-ip")
+    one, same, other = (adapter.prompt(picture(seed), 0.5) for seed in (1, 1, 2))
+    assert torch.equal(one.tokens, same.tokens)
+    assert float((one.tokens - other.tokens).abs().mean()) > 0.05
+    assert torch.equal(one.blank, other.blank)
+    assert adapter.bytes > 4 * 64 * 32
+
+
+def test_a_scale_of_nothing_is_no_picture_and_nothing_stays(toys: Catalog, checkpoints: dict[str, Resident]) -> None:
+    toy: Any = checkpoints["sd1"]
+    latents, steps = torch.randn(1, 4, 8, 8), torch.tensor([401.0])
+    before = [hooks(module) for module in toy._unet.modules()]
+
+    def predicted(scale: float | None, channels: int = 4) -> Tensor:
+        seen = None if scale is None else loaded(toys, "toy-ip").prompt(picture(), scale)
+        checkpoint = toy.adapted(image_prompt=seen)
+        conditioning, _ = checkpoint.encode_prompt("a cat", None, clip_skip=-1, width=64, height=64)
+        output: Tensor = checkpoint.predict(latents[:, :channels], steps, conditioning)
+        return output
+
+    plain = predicted(None)
+    assert torch.equal(predicted(0), plain)
+    assert float((predicted(1) - plain).norm() / plain.norm()) > 0.01
+    with pytest.raises(RuntimeError):
+        predicted(1, channels=3)
+    assert [hooks(module) for module in toy._unet.modules()] == before
+    assert torch.equal(predicted(None), plain)
+
+
+def test_one_that_was_made_for_another_family_is_refused(toys: Catalog, checkpoints: dict[str, Resident]) -> None:
+    prompt = loaded(toys, "toy-ip-xl").prompt(picture(), 0.5)
+    toy: Any = checkpoints["sd1"]
+    with pytest.raises(IPAdapterMisfitError, match=r"'toy-ip-xl' does not fit this model: it has .* width 96"):
+        toy.adapted(image_prompt=prompt)
+
+
+def test_the_catalog_knows_which_adapter_is_whose(toys: Catalog) -> None:
+    assert toys.find("v1.5/ip_adapter/").name == "toy-ip"
+    assert toys.find("v1.5/inpainting/ip_adapter/").name == "toy-ip"
+    assert toys.find("toy-sdxl/ip_adapter/").name == "toy-ip-xl"
+    assert toys.find("v1.5/ip_adapter/toy-ip-plus").name == "toy-ip-plus"
+    toys.refuse_misfits(["v1.5", "v1.5/ip_adapter/"])
+    with pytest.raises(MisfitError, match="'toy-ip-xl' is for models of family sdxl, but 'toy-sd1' is of family sd1"):
+        toys.refuse_misfits(["v1.5", "v1.5/ip_adapter/toy-ip-xl"])
+    with pytest.raises(UnknownModelError, match=r"no IP-Adapter for 'toy-sd2'.* with `for: sd2`"):
+        toys.find("toy-sd2/ip_adapter/")
+    with pytest.raises(UnknownModelError, match="no ip_adapter 'toy-lora'; there are: toy-ip, toy-ip-plus, toy-ip-xl"):
+        toys.find("v1.5/ip_adapter/toy-lora")
+
+
+@pytest.mark.parametrize("line", ["for: sd1", "encoder: toy-clip-vision"])
+def test_an_entry_says_whom_it_is_for_and_what_it_sees_by(toys: Catalog, tmp_path: Path, line: str) -> None:
+    file = toys.find("toy-ip").path
+    (tmp_path / "toy-clip-vision").symlink_to(file.parent / "toy-clip-vision")
+    text = f"models: [{{name: ip, path: {file}, family: ip_adapter, {line}}}]"
+    (tmp_path / "models.yaml").write_text(text.replace("toy-clip-vision", str(file.parent / "toy-clip-vision")))
+    with pytest.raises(CatalogError, match="such as `for: sd1` and `encoder: clip-vit-h`"):
+        catalog.read(tmp_path)
+
+
+def test_files_that_are_no_such_adapter_are_refused(toys: Catalog, tmp_path: Path) -> None:
+    good = load_file(toys.find("toy-ip").path)
+    face = good | {"ip_adapter.0.to_k_lora.down.weight": torch.zeros(4, 32)}
+    rest = {name: tensor for name, tensor in good.items() if name.startswith("image_proj.")}
+    wide = good | {"image_proj.proj.weight": torch.zeros(4 * 128, 25)}
+    for weights, said in (
+        (face, "needs a net for face recognition that this server does not have; use a plain, a plus"),
+        (rest, "is no IP-Adapter in the lay-out of its authors"),
+        (wide, "an encoder of width 25, that of .* gives 24; correct its `encoder`: ViT-H for most"),
+    ):
+        save_file(weights, tmp_path / "net.safetensors")
+        with pytest.raises(WeightsError, match=said):
+            ip_adapter.load(entry(tmp_path / "net.safetensors", toys), CPU, torch.float32)
+    with pytest.raises(WeightsError, match="cannot read the CLIP vision encoder of net"):
+        ip_adapter.load(entry(toys.find("toy-ip").path, toys, tmp_path), CPU, torch.float32)
+
+
+def entry(path: Path, toys: Catalog, encoder: Path | None = None) -> ModelEntry:
+    folder = encoder or toys.find("toy-ip").encoder
+    return ModelEntry(name="net", path=path, family="ip_adapter", base="sd1", encoder=folder)

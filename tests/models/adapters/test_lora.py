@@ -1,0 +1,83 @@
+"""LoRA files against what diffusers' own reader makes of them."""
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+import torch
+from safetensors.torch import load_file, save_file
+
+from models.adapters.lora import Lora, LoraError, read
+from models.catalog.catalog import Catalog
+from models.registry import loaders
+
+CPU = torch.device("cpu")
+
+
+def test_a_toy_in_kohyas_lay_out(models_dir: Path) -> None:
+    updates = read(models_dir / "toy-lora.safetensors")
+    assert updates.keys() == {"unet", "text_encoder"}
+    query = updates["unet"]["down_blocks_0_attentions_0_transformer_blocks_0_attn1_to_q"]
+    assert {role: tuple(tensor.shape) for role, tensor in query.items()} == {
+        "down": (4, 32),
+        "up": (32, 4),
+        "alpha": (),
+    }
+    assert "encoder_layers_0_self_attn_q_proj" in updates["text_encoder"]
+
+
+def renamed(file: Path, folder: Path, change: Callable[[str], str], metadata: dict[str, str] | None = None) -> Path:
+    save_file({change(key): tensor for key, tensor in load_file(file).items()}, folder / "x.safetensors", metadata)
+    return folder / "x.safetensors"
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda key: key.replace(".lora_A.weight", ".lora_A.default.weight"),
+        lambda key: key.replace(".lora_A.", ".lora.down.").replace(".lora_B.", ".lora.up."),
+        lambda key: (
+            key.replace(".to_out.0.lora_", ".processor.to_out_lora.")
+            .replace(".to_q.lora_", ".processor.to_q_lora.")
+            .replace(".to_v.lora_", ".processor.to_v_lora.")
+            .replace("A.", "down.")
+            .replace("B.", "up.")
+        ),
+    ],
+)
+def test_every_spelling_of_diffusers_is_one(change: Callable[[str], str], models_dir: Path, tmp_path: Path) -> None:
+    plain = read(models_dir / "toy-lora-peft.safetensors")["unet"]
+    other = read(renamed(models_dir / "toy-lora-peft.safetensors", tmp_path, change))["unet"]
+    assert {name.removesuffix("_0") for name in plain} == {name.removesuffix("_0") for name in other}
+    for name, factors in other.items():
+        expected = plain.get(name) or plain[name + "_0"]
+        assert factors.keys() == expected.keys()
+        assert all(torch.equal(factors[role], expected[role]) for role in factors)
+
+
+def test_alphas_may_stand_in_the_metadata(models_dir: Path, tmp_path: Path) -> None:
+    pattern = {"down_blocks.0.attentions.0.transformer_blocks.0.attn1.to_q": 7}
+    config = {"unet.lora_alpha": 3, "unet.alpha_pattern": pattern}
+    metadata = {"lora_adapter_metadata": json.dumps(config)}
+    updates = read(renamed(models_dir / "toy-lora-peft.safetensors", tmp_path, str, metadata))["unet"]
+    alphas = {name: float(factors["alpha"]) for name, factors in updates.items()}
+    assert alphas.pop("down_blocks_0_attentions_0_transformer_blocks_0_attn1_to_q") == 7
+    assert set(alphas.values()) == {3}
+
+
+def test_a_file_that_is_no_lora_is_refused(models_dir: Path, tmp_path: Path) -> None:
+    with pytest.raises(LoraError, match="belongs to no LoRA"):
+        read(models_dir / "toy-esrgan.safetensors")
+    save_file({}, tmp_path / "empty.safetensors")
+    with pytest.raises(LoraError, match="is empty"):
+        read(tmp_path / "empty.safetensors")
+
+
+def test_it_is_a_model_like_others(toys: Catalog) -> None:
+    lora = loaders.load(toys.find("lora/toy-lora"), CPU, torch.float32)
+    assert isinstance(lora, Lora)
+    assert 0 < lora.bytes <= toys.find("toy-lora").bytes
+    lora.to(torch.device("meta"))
+    assert lora.updates["unet"]["conv_in"]["up"].device.type == "meta" if "conv_in" in lora.updates["unet"] else True
+    assert lora.device.type == "meta"

@@ -1,0 +1,216 @@
+"""Merged LoRAs against stock diffusers with the updates added to its weights, and what they leave behind: nothing."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from diffusers import DiffusionPipeline
+from diffusers.loaders.lora_conversion_utils import (
+    _convert_non_diffusers_lora_to_diffusers,
+    _maybe_map_sgm_blocks_to_diffusers,
+)
+from safetensors.torch import load_file
+from torch import Tensor, nn
+
+from models.adapters.lora import Lora, LoraError
+from models.adapters.lora_merge import Adapter, MergedNet
+from models.catalog.catalog import Catalog
+from models.registry import loaders
+from models.toy.additions import RANK
+
+CPU = torch.device("cpu")
+SIZE = {"clip_skip": -1, "width": 64, "height": 64}
+Made = tuple[Tensor, Tensor]
+
+
+@pytest.fixture(scope="module")
+def fresh(toys: Catalog) -> dict[str, Any]:
+    """Checkpoints that no other test file shares."""
+    return {name: loaders.load(toys.find(name), CPU, torch.float32) for name in ("toy-sd1", "toy-sdxl")}
+
+
+def lora(toys: Catalog, name: str) -> Lora:
+    loaded = loaders.load(toys.find(name), CPU, torch.float32)
+    assert isinstance(loaded, Lora)
+    return loaded
+
+
+def made(checkpoint: Any) -> Made:
+    """A prompt's states, and what the denoiser makes of some latents."""
+    torch.manual_seed(0)
+    latents, timesteps = torch.randn(2, 4, 8, 8), torch.tensor([900, 20])
+    given, _ = checkpoint.encode_prompt("a red apple", None, **SIZE)
+    extras = {name: extra.expand(2, -1) for name, extra in given.extras.items()}
+    return given.embeds, checkpoint.predict(latents, timesteps, type(given)(given.embeds.expand(2, -1, -1), extras))
+
+
+def same(one: Made, other: Made) -> bool:
+    return all(torch.equal(*pair) for pair in zip(one, other, strict=True))
+
+
+class Reference:
+    """A stock pipeline to whose weights scale·(alpha/rank)·B·A is added, module by module."""
+
+    def __init__(self, folder: Path) -> None:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            self.pipe = DiffusionPipeline.from_pretrained(folder, local_files_only=True)
+
+    def add(self, file: Path, scale: float) -> None:
+        weights, alphas = load_file(file), {}
+        if any(key.startswith("lora_") for key in weights):
+            weights = _maybe_map_sgm_blocks_to_diffusers(weights, self.pipe.unet.config)
+            weights, alphas = _convert_non_diffusers_lora_to_diffusers(weights)
+            assert set(alphas.values()) == {RANK / 2}
+        by_rank = 0.5 if alphas else 1.0
+        for key in [key for key in weights if ".down." in key or ".lora_A." in key]:
+            up = weights[key.replace(".down.", ".up.").replace(".lora_A.", ".lora_B.")].float()
+            down, path = weights[key].float(), self._path(key)
+            module = self._module(path)
+            update = torch.mm(up.flatten(1), down.flatten(1)).view(module.weight.shape)
+            module.weight += scale * by_rank * update
+
+    def made(self) -> Made:
+        torch.manual_seed(0)
+        latents, timesteps = torch.randn(2, 4, 8, 8), torch.tensor([900, 20])
+        options = {"device": "cpu", "num_images_per_prompt": 1, "do_classifier_free_guidance": False}
+        embeds, _, *pooled = self.pipe.encode_prompt("a red apple", **options)
+        extras = {}
+        if pooled:
+            sizes = torch.tensor([[64.0, 64, 0, 0, 64, 64]])
+            extras = {"text_embeds": pooled[0].expand(2, -1), "time_ids": sizes.expand(2, -1)}
+        rows = embeds.expand(2, -1, -1)
+        return embeds, self.pipe.unet(latents, timesteps, rows, added_cond_kwargs=extras).sample
+
+    def _path(self, key: str) -> str:
+        for half in (".lora.down.", ".lora_linear_layer.down.", "_lora.down.", ".lora_A."):
+            key = key.split(half)[0]
+        key = key.replace(".processor.", ".").replace("text_encoder.text_model.", "text_encoder.")
+        for name in "qkv":
+            key = key.replace(f"self_attn.to_{name}", f"self_attn.{name}_proj")
+        return (key + ".0" if key.endswith("to_out") and ".attn" in key else key).replace(
+            "self_attn.to_out", "self_attn.out_proj"
+        )
+
+    def _module(self, path: str) -> nn.Linear | nn.Conv2d:
+        part, inside = path.split(".", 1)
+        module = getattr(self.pipe, part).get_submodule(inside)
+        assert isinstance(module, nn.Linear | nn.Conv2d)
+        return module
+
+
+@pytest.mark.parametrize(
+    ("model", "names"),
+    [("toy-sd1", ["toy-lora"]), ("toy-sd1", ["toy-lora-peft", "toy-lora"]), ("toy-sdxl", ["toy-lora-xl"])],
+)
+def test_merged_equals_stock_diffusers_with_the_updates_added(
+    model: str, names: list[str], fresh: dict[str, Any], toys: Catalog, models_dir: Path
+) -> None:
+    reference = Reference(models_dir / model)
+    plain = made(fresh[model])
+    for place, name in enumerate(names):
+        reference.add(models_dir / f"{name}.safetensors", 0.7 - place)
+    adapters = [Adapter(lora(toys, name), 0.7 - place, 0.7 - place) for place, name in enumerate(names)]
+    ours, expected = made(fresh[model].adapted(adapters)), reference.made()
+    for our, other, before in zip(ours, expected, plain, strict=True):
+        torch.testing.assert_close(our, other, rtol=1e-4, atol=2e-5)
+        assert (our - before).abs().max() > 0.05
+    assert same(made(fresh[model]), plain)
+
+
+def test_unet_and_text_have_scales_of_their_own(fresh: dict[str, Any], toys: Catalog) -> None:
+    toy, one = fresh["toy-sd1"], lora(toys, "toy-lora")
+    plain = made(toy)
+    text_only = toy.adapted([Adapter(one, 0, 1)])
+    assert text_only.adapters == ()
+    assert not torch.equal(made(text_only)[0], plain[0])
+    unet_only = toy.adapted([Adapter(one, 1, 0)])
+    assert unet_only.adapters == (("toy-lora", 1),)
+    states, output = made(unet_only)
+    assert torch.equal(states, plain[0])
+    assert not torch.equal(output, plain[1])
+
+
+def test_sets_may_alternate_without_a_trace(fresh: dict[str, Any], toys: Catalog) -> None:
+    toy = fresh["toy-sd1"]
+    one, other = Adapter(lora(toys, "toy-lora"), 0.7, 0.7), Adapter(lora(toys, "toy-lora-peft"), -0.5, 1)
+    sets = [[one], [other], [one, other], []]
+    first = [made(toy.adapted(worn)) for worn in sets]
+    toy._encodings.clear()
+    again = [made(toy.adapted(worn)) for worn in reversed(sets)]
+    assert all(same(*pair) for pair in zip(first, reversed(again), strict=True))
+    assert len({float(output.sum()) for _, output in first}) == len(sets)
+
+
+def test_what_fits_elsewhere_is_refused_and_leaves_nothing(fresh: dict[str, Any], toys: Catalog) -> None:
+    plain = made(fresh["toy-sd1"])
+    good, bad = Adapter(lora(toys, "toy-lora")), Adapter(lora(toys, "toy-lora-xl"))
+    with pytest.raises(LoraError, match=r"'toy-lora-xl' updates .* made for another family"):
+        made(fresh["toy-sd1"].adapted([good, bad]))
+    assert same(made(fresh["toy-sd1"]), plain)
+
+
+def test_a_failure_in_the_middle_of_a_switch_leaves_nothing(
+    fresh: dict[str, Any], toys: Catalog, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    toy, worn = fresh["toy-sd1"], fresh["toy-sd1"].adapted([Adapter(lora(toys, "toy-lora"))])
+    plain, merged = made(toy), made(worn)
+    toy._encodings.clear()
+    for part in ("unet", "text_encoder"):
+        spoiled = lora(toys, "toy-lora-peft")
+        names = list(lora(toys, "toy-lora").updates[part])
+        sound = lora(toys, "toy-lora").updates[part]
+        crooked = {**sound[names[-1]], "up": torch.randn(3, 4)}
+        spoiled.updates = {part: {**{name: sound[name] for name in names[:5]}, names[-1]: crooked}}
+        for before in (toy, worn):
+            made(before)
+            with pytest.raises(LoraError, match="but its weight is"):
+                made(toy.adapted([Adapter(spoiled)]))
+        toy._encodings.clear()
+        assert same(made(toy), plain)
+        assert same(made(worn), merged)
+
+
+def test_the_same_set_costs_no_switch(fresh: dict[str, Any], toys: Catalog, monkeypatch: pytest.MonkeyPatch) -> None:
+    worn = fresh["toy-sd1"].adapted([Adapter(lora(toys, "toy-lora"))])
+    expected = made(worn)
+    counted: list[Tensor] = []
+    monkeypatch.setattr(MergedNet, "_merge", lambda net, weight, terms: counted.append(weight))
+    assert same(made(worn), expected)
+    assert not counted
+    made(fresh["toy-sd1"].adapted([Adapter(lora(toys, "toy-lora"), 0.5)]))
+    assert counted
+
+
+def test_a_checkpoint_is_plain_when_it_leaves_its_device(fresh: dict[str, Any], toys: Catalog) -> None:
+    toy = fresh["toy-sd1"]
+    plain, before = made(toy), toy._unet.state_dict()["conv_in.weight"].clone()
+    made(toy.adapted([Adapter(lora(toys, "toy-lora"))]))
+    toy.to(CPU)
+    assert torch.equal(toy._unet.state_dict()["conv_in.weight"], before)
+    assert not toy._merged_unet._originals
+    assert same(made(toy), plain)
+
+
+def test_half_precision_is_rounded_once(toys: Catalog) -> None:
+    linear = nn.Linear(8, 8).half().requires_grad_(False)
+    down, up = torch.randn(2, 8), torch.randn(8, 2)
+    update = Lora("x", {"unet": {"": {"down": down, "up": up}}})
+    before = linear.weight.clone()
+    net = MergedNet(linear, "unet")
+    net.switch([(update, 0.3)])
+    assert torch.equal(linear.weight, (before.float() + 0.3 * (up @ down)).half())
+    net.restore()
+    assert torch.equal(linear.weight, before)
+
+
+@pytest.fixture(autouse=True)
+def nothing_stays(fresh: dict[str, Any]) -> Iterator[None]:
+    yield
+    for checkpoint in fresh.values():
+        checkpoint.to(CPU)

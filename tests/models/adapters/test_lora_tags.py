@@ -1,0 +1,30 @@
+import pytest
+
+from models.adapters.lora_tags import LoraTagError, Scales, parted
+
+
+@pytest.mark.parametrize(
+    ("tag", "scales"),
+    [
+        ("<lora:Ink>", Scales(1, 1)),
+        ("<lora:ink:0.8>", Scales(0.8, 0.8)),
+        ("<lora:ink:0.5:0.8>", Scales(unet=0.8, text=0.5)),
+        ("<lora:ink:te=0.5:unet=-1>", Scales(unet=-1, text=0.5)),
+        ("<lora:ink:0.5:unet=2>", Scales(unet=2, text=0.5)),
+        ("<LORA: ink : .5 >", Scales(0.5, 0.5)),
+    ],
+)
+def test_a_tag_names_a_lora_and_its_scales(tag: str, scales: Scales) -> None:
+    assert parted(f"a cat {tag}, sitting") == ("a cat , sitting", [("ink", scales)])
+
+
+def test_what_is_no_tag_stays() -> None:
+    assert parted("a <b> lora:c <hypernet:d:1>") == ("a <b> lora:c <hypernet:d:1>", [])
+
+
+@pytest.mark.parametrize(
+    "tag", ["<lora:>", "<lora::1>", "<lora:a:b>", "<lora:a:1:1:1>", "<lora:a:dyn=4>", "<lora:a:nan>", "<lora:a:11>"]
+)
+def test_what_cannot_be_read_is_refused(tag: str) -> None:
+    with pytest.raises(LoraTagError, match="lora:"):
+        parted(tag)

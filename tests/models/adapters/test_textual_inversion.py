@@ -1,0 +1,120 @@
+"""Textual inversion against diffusers' own, and what it leaves behind: nothing."""
+
+from __future__ import annotations
+
+import warnings
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from diffusers import DiffusionPipeline
+from safetensors.torch import load_file, save_file
+
+from models.adapters.textual_inversion import Embedding, EmbeddingError, inversion, read
+from models.catalog.catalog import Catalog
+from models.registry import loaders
+from models.registry.loaders import Resident
+
+CPU = torch.device("cpu")
+SIZE = {"clip_skip": -1, "width": 64, "height": 64}
+
+
+def embedding(toys: Catalog, name: str) -> Embedding:
+    loaded = loaders.load(toys.find(f"embedding/{name}"), CPU, torch.float32)
+    assert isinstance(loaded, Embedding)
+    return loaded
+
+
+def states(toy: Any, text: str, **options: Any) -> torch.Tensor:
+    embeds: torch.Tensor = toy.encode_prompt(text, None, **{**SIZE, **options})[0].embeds
+    return embeds
+
+
+def test_a_prompt_with_learnt_vectors_is_encoded_as_by_diffusers(
+    checkpoints: dict[str, Resident], toys: Catalog, models_dir: Path
+) -> None:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        pipe = DiffusionPipeline.from_pretrained(models_dir / "toy-sd1", local_files_only=True)
+    vectors = load_file(models_dir / "toy-embedding.safetensors")["emb_params"].float()
+    pipe.load_textual_inversion({"<toy>": vectors}, token="<toy>")
+    prompt = "a red apple, {} on a table, {}"
+    expected = pipe.encode_prompt(prompt.format("<toy>", "<toy>"), "cpu", 1, False)[0]
+    toy: Any = checkpoints["sd1"]
+    installed = toy.adapted(inversions=embedding(toys, "toy-embedding").inversions)
+    own = toy.adapted(inversions=[inversion("My <Word>", vectors.tolist())])
+    for ours in (
+        states(installed, prompt.format("Toy-Embedding", "easynegative")),
+        states(own, prompt.format("my <word>", "MY <WORD>")),
+    ):
+        torch.testing.assert_close(ours, expected, rtol=1e-5, atol=1e-5)
+
+
+def test_each_encoder_of_sdxl_has_vectors_of_its_own(
+    checkpoints: dict[str, Resident], toys: Catalog, models_dir: Path
+) -> None:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        pipe = DiffusionPipeline.from_pretrained(models_dir / "toy-sdxl", local_files_only=True)
+    vectors = load_file(models_dir / "toy-embedding-xl.safetensors")
+    for name, suffix in (("clip_l", ""), ("clip_g", "_2")):
+        encoder, tokenizer = getattr(pipe, f"text_encoder{suffix}"), getattr(pipe, f"tokenizer{suffix}")
+        pipe.load_textual_inversion(
+            {"<toy>": vectors[name].float()}, token="<toy>", text_encoder=encoder, tokenizer=tokenizer
+        )
+    expected, _, pooled, _ = pipe.encode_prompt("a red <toy>", device="cpu", do_classifier_free_guidance=False)
+    toy: Any = checkpoints["sdxl"]
+    worn = toy.adapted(inversions=embedding(toys, "toy-embedding-xl").inversions)
+    ours, _ = worn.encode_prompt("a red toy-embedding-xl", None, **SIZE)
+    torch.testing.assert_close(ours.embeds, expected, rtol=1e-5, atol=1e-5)
+    torch.testing.assert_close(ours.extras["text_embeds"], pooled, rtol=1e-4, atol=1e-5)
+
+
+def test_nothing_stays_and_others_are_remembered(checkpoints: dict[str, Resident], toys: Catalog) -> None:
+    toy: Any = checkpoints["sd1"]
+    toy._encodings.clear()
+    text = "a cat, toy-embedding"
+    plain, tokens = states(toy, text), len(toy._encoders[0]._tokenizer)
+    worn = toy.adapted(inversions=embedding(toys, "toy-embedding").inversions)
+    other = toy.adapted(inversions=[inversion("toy-embedding", torch.randn(1, 128).tolist())])
+    assert len({float(states(each, text)[0, -1, 0]) for each in (toy, worn, other)}) == 3
+    toy._encodings.clear()
+    assert torch.equal(states(toy, text), plain)
+    assert len(toy._encoders[0]._tokenizer) == tokens
+    assert torch.equal(states(worn, "a cat"), states(toy, "a cat"))
+
+
+def test_vectors_count_towards_a_chunk_and_can_be_weighed(checkpoints: dict[str, Resident]) -> None:
+    toy: Any = checkpoints["sd1"]
+    worn = toy.adapted(inversions=[inversion("sks", torch.randn(40, 128).tolist())])
+    assert states(worn, "sks").shape[1] == 77
+    assert states(worn, "sks, sks").shape[1] == 2 * 77
+    weighed, plain = states(worn, "a (sks:1.5)")[0], states(worn, "a sks")[0]
+    factor = (weighed / plain)[:, 0]
+    torch.testing.assert_close(factor[2:42], 1.5 * factor[1].expand(40), rtol=1e-3, atol=1e-3)
+
+
+def test_vectors_of_another_width_are_refused_and_leave_nothing(checkpoints: dict[str, Resident]) -> None:
+    toy: Any = checkpoints["sd1"]
+    plain = states(toy, "sks")
+    with pytest.raises(EmbeddingError, match="'sks' have 768 numbers each, but a text encoder of this model takes 128"):
+        states(toy.adapted(inversions=[inversion("sks", [[0.0] * 768])]), "sks")
+    toy._encodings.clear()
+    assert torch.equal(states(toy, "sks"), plain)
+
+
+def test_every_lay_out_is_read(tmp_path: Path) -> None:
+    vectors = torch.randn(3, 8)
+    for name, given in (("emb_params", vectors), ("<my-word>", vectors[0])):
+        save_file(
+            {name: given, **({"step": torch.ones(1)} if name == "emb_params" else {})}, tmp_path / "x.safetensors"
+        )
+        (found,) = read(tmp_path / "x.safetensors")
+        assert torch.equal(found, given.reshape(-1, 8))
+    save_file({"clip_g": vectors, "clip_l": vectors[:, :4].contiguous()}, tmp_path / "x.safetensors")
+    assert [tuple(each.shape) for each in read(tmp_path / "x.safetensors")] == [(3, 4), (3, 8)]
+    for wrong in ({"a": vectors, "b": vectors + 1}, {"emb_params": vectors[None]}, {}):
+        save_file(wrong, tmp_path / "x.safetensors")
+        with pytest.raises(EmbeddingError, match="not one tensor of vectors"):
+            read(tmp_path / "x.safetensors")

@@ -1,0 +1,63 @@
+"""The child that compiles a pass: what it traces is the pass, and what it may not write it refuses."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+import torch
+from diffusers import ControlNetModel
+from torch import Tensor, nn
+
+from models.compiled.compile_worker import CompilingError, compile_pass, exported, refuse_matrix_products
+from models.compiled.forward_pass import Pass, named, put_through
+from models.compiled.static_weights import weights_of
+from tests.support.tiny import given_to, passed, stretched, tiny_unet
+
+
+def traced(net: nn.Module, given: dict[str, Tensor], *, weights: nn.Module) -> tuple[Tensor, ...]:
+    """What the graph answers that was traced of `net`, with other weights."""
+    graph = exported(Pass.from_json(Pass.of(net, given).to_json())).module()
+    outputs: tuple[Tensor, ...] = graph(*weights_of(weights).values(), *given.values())
+    return outputs
+
+
+@torch.no_grad()
+def test_a_graph_is_the_pass_over_whatever_weights_it_is_handed() -> None:
+    """What ControlNets add is among its inputs, and so are keys and values: it asks no layer for them."""
+    net, other = tiny_unet(), stretched(tiny_unet())
+    given = {**given_to(net), **named(residuals=[torch.randn(2, 8, 8, 8) for _ in range(3)])}
+    torch.testing.assert_close(traced(net, given, weights=other), passed(other, given))
+
+
+@torch.no_grad()
+def test_a_controlnet_is_traced_as_well() -> None:
+    level = {"block_out_channels": (8,), "layers_per_block": 1, "norm_num_groups": 4, "attention_head_dim": 4}
+    blocks = {"down_block_types": ("CrossAttnDownBlock2D",), "mid_block_type": "UNetMidBlock2D"}
+    wide = {"cross_attention_dim": 128, "conditioning_embedding_out_channels": (4, 4)}
+    net = ControlNetModel(**level, **blocks, **wide).eval()
+    for weight in net.parameters():
+        if not weight.any():
+            nn.init.normal_(weight, std=0.1)
+    given = {**given_to(tiny_unet()), **named(hints=torch.rand(2, 3, 16, 16))}
+    given = {name: tensor for name, tensor in given.items() if not name.startswith("known.")}
+    wanted = Pass.of(net, given)
+    assert wanted.name.startswith("controlnet-")
+    torch.testing.assert_close(traced(net, given, weights=net), put_through(net, given))
+
+
+def test_kernels_that_multiply_matrices_are_refused(tmp_path: Path) -> None:
+    (tmp_path / "fine.py").write_text("tmp0 = tl.load(in_ptr0 + x0)")
+    refuse_matrix_products(tmp_path)
+    (tmp_path / "ab").mkdir()
+    (tmp_path / "ab" / "slow.py").write_text("acc = tl.dot(a, b, acc)")
+    with pytest.raises(CompilingError, match=r"multiplies matrices \(slow.py\)"):
+        refuse_matrix_products(tmp_path)
+
+
+def test_without_a_compiler_it_says_what_to_do(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PATH", str(tmp_path))
+    net = tiny_unet()
+    with pytest.raises(CompilingError, match=r"install g\+\+, or have the folder filled"):
+        compile_pass(Pass.of(net, given_to(net)), tmp_path / "never.pt2")
+    assert list(tmp_path.iterdir()) == []

@@ -1,0 +1,56 @@
+"""A forward pass as data: it survives the way to another process, and says all that code made of it relies on."""
+
+from __future__ import annotations
+
+import torch
+from diffusers import UNet2DConditionModel
+
+from models.compiled.forward_pass import Pass, listed, named, put_through
+from tests.support.tiny import given_to, tiny_unet
+
+
+def test_it_survives_the_way_to_another_process() -> None:
+    net = tiny_unet()
+    wanted = Pass.of(net, given_to(net))
+    there = Pass.from_json(wanted.to_json())
+    assert (there.digest, there.name) == (wanted.digest, wanted.name)
+    assert there.name.startswith("unet-2x8x8-")
+    assert torch.__version__ in there.name
+
+
+def test_numbers_are_not_in_it() -> None:
+    net = tiny_unet()
+    before = Pass.of(net, given_to(net)).digest
+    for weight in net.parameters():
+        weight.data.mul_(2)
+    assert Pass.of(net, given_to(net, seed=1)).digest == before
+
+
+def test_whatever_code_relies_on_sets_it_apart() -> None:
+    plain, half, last = tiny_unet(), tiny_unet().half(), tiny_unet().to(memory_format=torch.channels_last)
+    said = {name: value for name, value in plain.config.items() if not name.startswith("_")}
+    other = UNet2DConditionModel.from_config({**said, "norm_eps": 1e-6})
+    given = given_to(plain)
+    wider = {**given, "latents": torch.randn(2, 4, 8, 16)}
+    turned = {**given, "latents": given["latents"].to(memory_format=torch.channels_last)}
+    passes = [Pass.of(net, given) for net in (plain, half, last, other)]
+    passes += [Pass.of(plain, each) for each in (wider, turned)]
+    assert len({each.digest for each in passes}) == len({each.name for each in passes}) == 6
+
+
+def test_a_device_shares_with_its_likes() -> None:
+    net = tiny_unet()
+    wanted = Pass.of(net, given_to(net))
+    one, other = (Pass.from_json(wanted.to_json().replace('"cpu"', f'"cuda:{index}"')) for index in (0, 1))
+    assert one.digest == other.digest != wanted.digest
+
+
+def test_a_pass_by_name_is_the_call_of_the_net() -> None:
+    net = tiny_unet()
+    given = given_to(net)
+    residuals = [torch.full((2, 8, 8, 8), 0.5) for _ in range(3)]
+    plain = net(given["latents"], given["timesteps"], given["embeds"]).sample
+    assert torch.equal(put_through(net, given)[0], plain)
+    steered = put_through(net, {**given, **named(residuals=residuals)})[0]
+    assert listed(named(residuals=residuals), "residuals") == tuple(residuals)
+    assert not torch.allclose(steered, plain)

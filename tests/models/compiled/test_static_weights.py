@@ -1,0 +1,83 @@
+"""Weights that stay where they are: whoever comes next lies at the same addresses, with numbers of its own."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+
+from models.catalog.catalog import Catalog
+from models.catalog.entry import ModelEntry
+from models.compiled.static_weights import StaticWeights, layout
+from models.diffusion.latent_diffusion import LatentDiffusion
+from models.registry import loaders
+from models.registry.model_cache import Residence
+from tests.models.conftest import CPU
+
+
+def net(seed: int, width: int = 8) -> nn.Module:
+    torch.manual_seed(seed)
+    return nn.Sequential(nn.Conv2d(4, width, 3), nn.BatchNorm2d(width)).eval()
+
+
+def places(of: nn.Module) -> list[int]:
+    return [weight.data_ptr() for weight in (*of.parameters(), *of.buffers())]
+
+
+def numbers(of: nn.Module) -> list[Tensor]:
+    return [weight.clone() for weight in (*of.parameters(), *of.buffers())]
+
+
+def test_one_leaves_and_another_lies_there() -> None:
+    first, second = net(1), net(2)
+    where, ours, theirs = places(first), numbers(first), numbers(second)
+    static = StaticWeights(first)
+    static.keep(first)
+    elsewhere = StaticWeights.elsewhere(first)
+    assert static.settled(second)
+    assert places(second) == where
+    assert not set(places(first)) & set(where)
+    assert all(torch.equal(one, other) for one, other in zip(numbers(first), ours, strict=True))
+    assert all(torch.equal(one, other) for one, other in zip(numbers(second), theirs, strict=True))
+    assert elsewhere is not static
+
+
+def test_another_layout_does_not_lie_there() -> None:
+    first, wider = net(1), net(1, width=9)
+    static, before = StaticWeights(first), places(wider)
+    static.keep(first)
+    assert not static.settled(wider)
+    assert places(wider) == before
+    assert not static.settled(net(2)), "what was kept is let go of"
+    assert layout(net(1)) == layout(net(2)) != layout(wider)
+
+
+def test_checkpoints_take_turns_at_the_same_addresses(toys: Catalog) -> None:
+    entry = toys.find("toy-sd1")
+    twin, wide = entry.model_copy(update={"name": "twin"}), toys.find("toy-sd1-inpainting")
+    for host_bytes in (1 << 40, 0):
+        residence = Residence(Few(entry, twin, wide), CPU, torch.float32, 1, host_bytes, loaders.load)  # type: ignore[arg-type]
+        slots = [residence.slots[each.name] for each in (entry, twin, wide)]
+        residence.bring(slots[0])
+        first = slots[0].model
+        assert isinstance(first, LatentDiffusion)
+        where, static = places(first._unet), first.static
+        residence.send_away(slots[0], coming=slots[1])
+        residence.bring(slots[1])
+        second = slots[1].model
+        assert isinstance(second, LatentDiffusion)
+        assert second.static is static
+        assert places(second._unet) == where
+        assert (slots[0].place, slots[1].place) == ("host" if host_bytes else "disk", "device")
+        residence.send_away(slots[1], coming=slots[2])
+        residence.bring(slots[2])
+        third = slots[2].model
+        assert isinstance(third, LatentDiffusion)
+        assert third.static is not static
+        assert not set(places(third._unet)) & set(where)
+
+
+class Few(list[ModelEntry]):
+    """A catalog of these."""
+
+    def __init__(self, *entries: ModelEntry) -> None:
+        super().__init__(entries)

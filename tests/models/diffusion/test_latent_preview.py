@@ -1,0 +1,24 @@
+import numpy as np
+import pytest
+import torch
+import torch.nn.functional as F
+
+from models.registry.loaders import Resident
+
+
+@pytest.mark.parametrize("family", ["sd1", "sd2", "sdxl"])
+def test_a_preview_resembles_the_picture(family: str, checkpoints: dict[str, Resident]) -> None:
+    toy = checkpoints[family]
+    coarse = torch.randn(1, 4, 4, 6, generator=torch.Generator().manual_seed(3))
+    latents = F.interpolate(coarse, scale_factor=4)
+    preview = toy.preview(latents)
+    assert preview.shape == (16, 24, 3)
+    assert preview.dtype == np.uint8
+    (image,) = toy.decode(latents)
+    small = image.reshape(16, 8, 24, 8, 3).mean(axis=(1, 3))
+    assert np.corrcoef(preview.ravel(), small.ravel())[0, 1] > 0.6
+
+
+def test_a_preview_is_clipped_not_wrapped(checkpoints: dict[str, Resident]) -> None:
+    bright = checkpoints["sd1"].preview(torch.full((1, 4, 2, 2), 1000.0))
+    assert set(np.unique(bright)) <= {0, 255}

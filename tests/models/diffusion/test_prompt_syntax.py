@@ -1,0 +1,97 @@
+import pytest
+
+from models.diffusion.prompt_syntax import Weighted, chunks, parse
+
+COMMA = ord(",")
+
+
+def tokens(text: str) -> list[int]:
+    """A token per letter."""
+    return [ord(letter) for letter in text if not letter.isspace()]
+
+
+def pieces(prompt: str) -> list[tuple[str | None, float]]:
+    return [(piece.text, round(piece.weight, 6)) for piece in parse(prompt)]
+
+
+@pytest.mark.parametrize(
+    ("prompt", "expected"),
+    [
+        ("", [("", 1.0)]),
+        ("a cat", [("a cat", 1.0)]),
+        ("a (cat)", [("a ", 1.0), ("cat", 1.1)]),
+        ("a [cat]", [("a ", 1.0), ("cat", round(1 / 1.1, 6))]),
+        ("a (cat:1.3)", [("a ", 1.0), ("cat", 1.3)]),
+        ("(cat: .5 )", [("cat", 0.5)]),
+        ("(cat:-1)", [("cat", -1.0)]),
+        ("((cat))", [("cat", 1.21)]),
+        ("(a (cat:1.5) b)", [("a ", 1.1), ("cat", 1.65), (" b", 1.1)]),
+        ("([cat])", [("cat", 1.0)]),
+        (r"a \(cat\)", [("a (cat)", 1.0)]),
+        (r"\[a\] \\", [(r"[a] \\"[:-1], 1.0)]),
+        (r"(a\:b)", [(r"a\:b", 1.1)]),
+        ("a:b", [("a:b", 1.0)]),
+        ("(a:b)", [("a:b", 1.1)]),
+        ("(a:1.2.3)", [("a:1.2.3", 1.1)]),
+        ("a BREAK b", [("a ", 1.0), (None, 1.0), (" b", 1.0)]),
+        ("BREAKFAST", [("BREAKFAST", 1.0)]),
+    ],
+)
+def test_grammar(prompt: str, expected: list[tuple[str | None, float]]) -> None:
+    assert pieces(prompt) == expected
+
+
+@pytest.mark.parametrize(
+    ("prompt", "expected"),
+    [
+        ("(cat", [("cat", 1.1)]),
+        ("((cat)", [("cat", 1.21)]),
+        ("[cat", [("cat", round(1 / 1.1, 6))]),
+        ("cat)", [("cat)", 1.0)]),
+        ("cat]", [("cat]", 1.0)]),
+        ("cat:1.3)", [("cat:1.3)", 1.0)]),
+        ("(a [b) c]", [("a ", 1.1), ("b", 1.0), (" c", round(1 / 1.1, 6))]),
+        ("()", [("", 1.0)]),
+        ("(", [("", 1.0)]),
+        ("\\", [("\\", 1.0)]),
+    ],
+)
+def test_unbalanced_brackets_are_closed_at_the_end_or_plain_text(
+    prompt: str, expected: list[tuple[str | None, float]]
+) -> None:
+    assert pieces(prompt) == expected
+
+
+def test_a_hostile_prompt_is_read_to_its_end() -> None:
+    assert len(parse("(" * 3000 + "[a" * 3000)) == 3000
+    assert parse(" " * 100_000) == [Weighted(" " * 100_000)]
+
+
+def test_chunks_of_75() -> None:
+    (short,) = chunks("a" * 75, tokens, COMMA)
+    assert len(short.tokens) == len(short.weights) == 75
+    assert [len(chunk.tokens) for chunk in chunks("a" * 160, tokens, COMMA)] == [75, 75, 10]
+    assert [len(chunk.tokens) for chunk in chunks("", tokens, COMMA)] == [0]
+
+
+@pytest.mark.parametrize(("before", "lengths"), [(60, [61, 44]), (56, [57, 48]), (55, [56, 49]), (54, [75, 30])])
+def test_words_after_a_late_comma_move_to_the_next_chunk(before: int, lengths: list[int]) -> None:
+    parts = chunks("a" * before + "," + "b" * (104 - before), tokens, COMMA)
+    assert [len(part.tokens) for part in parts] == lengths
+
+
+def test_a_comma_right_after_a_full_chunk_moves_nothing() -> None:
+    parts = chunks("a" * 70 + "," + "b" * 4 + "," + "c" * 3, tokens, COMMA)
+    assert [len(part.tokens) for part in parts] == [75, 4]
+
+
+def test_weights_move_with_their_words() -> None:
+    parts = chunks("a" * 60 + ",(" + "b" * 30 + ":1.5)", tokens, COMMA)
+    assert parts[1].weights == [1.5] * 30
+    assert parts[0].weights == [1.0] * 61
+
+
+def test_break_begins_a_chunk() -> None:
+    assert [len(part.tokens) for part in chunks("aa BREAK bbb", tokens, COMMA)] == [2, 3]
+    assert [len(part.tokens) for part in chunks("aa BREAK", tokens, COMMA)] == [2]
+    assert [len(part.tokens) for part in chunks("(aa BREAK bbb:1.2)", tokens, COMMA)] == [2, 3]

@@ -1,0 +1,75 @@
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from random import Random
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from diffusers import AutoencoderTiny
+from diffusers.image_processor import VaeImageProcessor
+
+from models.catalog.catalog import Catalog, UnknownModelError
+from models.catalog.entry import ModelEntry
+from models.diffusion import tiny_decoder
+from models.diffusion.autoencoder import Autoencoder
+from models.diffusion.tiny_decoder import TinyDecoder
+from models.toy.drawing import draw
+from models.toy.world import scene_of
+from models.weights import WeightsError, open_weights
+
+CPU = torch.device("cpu")
+
+
+@pytest.fixture(scope="module")
+def tiny(toys: Catalog) -> TinyDecoder:
+    return tiny_decoder.load(toys.find("toy-taesd"), CPU, torch.float32)
+
+
+def test_decoding_equals_the_reference(tiny: TinyDecoder, toys: Catalog) -> None:
+    stock = AutoencoderTiny.from_pretrained(toys.find("toy-taesd").path, local_files_only=True)
+    latents = torch.randn(2, 4, 8, 16)
+    expected = VaeImageProcessor().postprocess(stock.decode(latents).sample, output_type="np")
+    images = tiny.decode(latents)
+    assert [image.shape for image in images] == [(64, 128, 3)] * 2
+    difference = np.abs(np.stack(images) - (expected * 255).round())
+    assert difference.max() <= 1
+    assert difference.mean() < 0.001
+
+
+def test_it_makes_of_latents_nearly_what_the_whole_decoder_makes(tiny: TinyDecoder, toys: Catalog) -> None:
+    chance = Random(7)
+    pixels = [np.asarray(draw(scene_of(chance), 128)) for _ in range(4)]
+    whole = Autoencoder(open_weights(toys.find("toy-sd1")).vae(torch.float32))
+    latents = torch.cat([whole.encode(each, _Silence(), circular=False) for each in pixels])
+    one, other = np.stack(tiny.decode(latents)).astype(float), np.stack(whole.decode(latents, circular=False))
+    assert 10 * np.log10(255**2 / np.square(one - other).mean()) > 20
+
+
+def test_a_circular_picture_goes_on_beyond_its_edges(tiny: TinyDecoder) -> None:
+    latents = torch.randn(1, 4, 8, 8)
+    (image,), (turned,) = (tiny.decode(each, circular=True) for each in (latents, latents.roll(4, -1)))
+    assert np.abs(np.roll(image, 32, axis=1).astype(int) - turned).max() <= 1
+
+
+def test_each_family_has_its_own(toys: Catalog) -> None:
+    assert toys.find("v1.5/decoder").name == toys.find("toy-sd1-inpainting/decoder").name == "toy-taesd"
+    with pytest.raises(UnknownModelError, match=r"no tiny decoder for 'toy-sdxl'.*`for: sdxl`"):
+        toys.find("toy-sdxl/decoder")
+
+
+@pytest.mark.parametrize(
+    "config", [{"_class_name": "AutoencoderKL"}, {"_class_name": "AutoencoderTiny", "latent_channels": 16}]
+)
+def test_what_decodes_other_latents_is_refused(tmp_path: Path, config: dict[str, Any]) -> None:
+    (tmp_path / "config.json").write_text(json.dumps(config))
+    entry = ModelEntry(name="x", path=tmp_path, family="decoder", base="sd1")
+    with pytest.raises(WeightsError, match="give TAESD for sd1"):
+        tiny_decoder.load(entry, CPU, torch.float32)
+
+
+class _Silence:
+    def gaussian(self, shape: Any) -> torch.Tensor:
+        return torch.zeros(tuple(shape))

@@ -1,0 +1,80 @@
+"""Shallow passes against whole ones whose deep features were exchanged."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor, nn
+
+from models.patches.deep_cache import Deep
+from models.registry.loaders import Resident
+
+STEPS = torch.tensor([900.0, 20.0])
+
+
+def given(toy: Any, seed: int) -> tuple[Tensor, Any]:
+    conditioning, _ = toy.encode_prompt("a cat", None, clip_skip=-1, width=64, height=64)
+    extras = {name: extra.expand(2, *extra.shape[1:]) for name, extra in conditioning.extras.items()}
+    both = type(conditioning)(conditioning.embeds.expand(2, -1, -1), extras)
+    return torch.randn(2, 4, 8, 16, generator=torch.Generator().manual_seed(seed)), both
+
+
+@pytest.mark.parametrize("family", ["sd1", "sd2", "sdxl"])
+def test_a_shallow_pass_is_a_whole_one_with_the_deep_features_of_another(
+    family: str, checkpoints: dict[str, Resident]
+) -> None:
+    toy: Any = checkpoints[family]
+    (earlier, text), (later, _) = given(toy, 1), given(toy, 2)
+    deep = Deep()
+    plain = toy.predict(earlier, STEPS, text)
+    assert torch.equal(toy.predict(earlier, STEPS, text, deep=deep), plain)
+    assert deep.features is not None
+    features = deep.features.clone()
+
+    def exchange(_: nn.Module, seen: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
+        return (torch.cat([features, seen[0][:, features.shape[1] :]], dim=1), *seen[1:])
+
+    residuals = _residuals(toy, later)
+    hook = toy._unet.up_blocks[-1].resnets[-1].register_forward_pre_hook(exchange)
+    expected = toy.predict(later, STEPS, text, residuals=residuals)
+    hook.remove()
+    found = toy.predict(later, STEPS, text, residuals=residuals, deep=Deep(features))
+    torch.testing.assert_close(found, expected, rtol=1e-5, atol=1e-6)
+    assert (found - toy.predict(later, STEPS, text)).norm() > 1e-2 * found.norm()
+
+
+def test_it_calls_few_of_the_layers(checkpoints: dict[str, Resident]) -> None:
+    toy: Any = checkpoints["sd1"]
+    latents, text = given(toy, 1)
+    deep = Deep()
+    whole, after = _called(toy, lambda: toy.predict(latents, STEPS, text, deep=deep)), Deep(deep.features)
+    few = _called(toy, lambda: toy.predict(latents, STEPS, text, deep=after))
+    assert few < whole / 4
+
+
+def _residuals(toy: Any, latents: Tensor) -> list[Tensor]:
+    """What a ControlNet might add, in the shapes of the skip connections and the middle block."""
+    shapes: list[torch.Size] = []
+    hooks = [
+        block.register_forward_hook(lambda _, __, made: shapes.extend(each.shape for each in made[1]))
+        for block in toy._unet.down_blocks
+    ]
+    hooks.append(toy._unet.conv_in.register_forward_hook(lambda _, __, made: shapes.append(made.shape)))
+    hooks.append(toy._unet.mid_block.register_forward_hook(lambda _, __, made: shapes.append(made.shape)))
+    toy.predict(latents, STEPS, given(toy, 1)[1])
+    for hook in hooks:
+        hook.remove()
+    return [0.1 * torch.randn(shape) for shape in shapes]
+
+
+def _called(toy: Any, pass_: Any) -> int:
+    """How many convolutions and linear layers a pass calls."""
+    calls: list[nn.Module] = []
+    layers = [layer for layer in toy._unet.modules() if isinstance(layer, nn.Conv2d | nn.Linear)]
+    hooks = [layer.register_forward_hook(lambda layer, *_: calls.append(layer)) for layer in layers]
+    pass_()
+    for hook in hooks:
+        hook.remove()
+    return len(calls)

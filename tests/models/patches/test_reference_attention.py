@@ -1,0 +1,106 @@
+"""Reference-only attention: beside its definition, and what it leaves as it was."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from diffusers.models.attention_processor import AttnProcessor2_0
+from torch import Tensor
+
+from models.diffusion.checkpoint import Conditioning
+from models.patches.reference_attention import References, Regard, Style
+from models.registry.loaders import Resident
+from tests.models.patches.test_token_merging import hooks
+
+STEPS = torch.tensor([901.0, 401.0, 401.0])
+LOOKS = [Regard(0.25, 1.0), Regard(1.0, 1.0), Regard(1.0, 0.5)]
+
+
+class Bank(AttnProcessor2_0):
+    """Self-attention that remembers what it was shown, and then has it for keys and values too."""
+
+    def __init__(self, place: float) -> None:
+        super().__init__()
+        self.place = place
+        self.shown: Tensor | None = None
+
+    def __call__(self, attn: Any, hidden_states: Tensor, *args: Any, **kwargs: Any) -> Tensor:
+        alone: Tensor = super().__call__(attn, hidden_states)
+        if self.shown is None:
+            self.shown = hidden_states
+            return alone
+        both = super().__call__(attn, hidden_states, torch.cat([hidden_states, self.shown], dim=1))
+        shares = torch.tensor([look.share * (look.layers > self.place) for look in LOOKS])[:, None, None]
+        return (1 - shares) * alone + shares * both
+
+
+def conditioning(toy: Any, rows: int = 3) -> Conditioning:
+    given, _ = toy.encode_prompt("a cat", None, clip_skip=-1, width=64, height=64)
+    return Conditioning(given.embeds.expand(rows, -1, -1), {key: x.expand(rows, -1) for key, x in given.extras.items()})
+
+
+@pytest.mark.parametrize("family", ["sd1", "sdxl"])
+def test_rows_look_at_their_references_as_each_wants(checkpoints: dict[str, Resident], family: str) -> None:
+    toy: Any = checkpoints[family]
+    unet, given = toy._unet, conditioning(toy)
+    latents, seen = torch.randn(3, 4, 8, 8), torch.randn(3, 4, 8, 8)
+    plain = toy.predict(latents, STEPS, given)
+    found = toy.predict(latents, STEPS, given, references=References(seen, LOOKS))
+
+    processors = unet.attn_processors
+    own = {name: unet.get_submodule(name.removesuffix(".processor")) for name in processors if ".attn1." in name}
+    widest_first = sorted(own, key=lambda name: -own[name].to_q.in_features)
+    try:
+        for place, name in enumerate(widest_first):
+            own[name].processor = Bank(place / len(own))
+        toy.predict(seen, STEPS, given)
+        expected = toy.predict(latents, STEPS, given)
+    finally:
+        for name, layer in own.items():
+            layer.processor = processors[name]
+
+    for row in range(3):
+        felt, wanted = found[row] - plain[row], expected[row] - plain[row]
+        assert wanted.norm() > 1e-4 * plain[row].norm()
+        assert (felt - wanted).norm() < 0.02 * wanted.norm()
+
+
+def test_nothing_to_look_at_is_as_without_and_nothing_stays(checkpoints: dict[str, Resident]) -> None:
+    toy: Any = checkpoints["sd1"]
+    latents, given = torch.randn(3, 4, 8, 8), conditioning(toy)
+    before = [hooks(module) for module in toy._unet.modules()]
+    plain = toy.predict(latents, STEPS, given)
+    for blind in (Regard(0, 1), Regard(1, 0)):
+        seen = References(torch.randn(3, 4, 8, 8), [blind] * 3)
+        assert torch.equal(toy.predict(latents, STEPS, given, references=seen), plain)
+    for wrong in (torch.randn(3, 5, 8, 8), torch.randn(1, 4, 8, 8)):
+        with pytest.raises((RuntimeError, IndexError)):
+            toy.predict(latents, STEPS, given, references=References(wrong, LOOKS))
+    assert [hooks(module) for module in toy._unet.modules()] == before
+    assert torch.equal(toy.predict(latents, STEPS, given), plain)
+
+
+def test_a_row_does_not_depend_on_its_neighbours(checkpoints: dict[str, Resident]) -> None:
+    toy: Any = checkpoints["sd1"]
+    latents, seen = torch.randn(3, 4, 8, 8), torch.randn(3, 4, 8, 8)
+    together = toy.predict(latents, STEPS, conditioning(toy), references=References(seen, LOOKS))
+    for row in range(3):
+        part = slice(row, row + 1)
+        alone = toy.predict(
+            latents[part], STEPS[part], conditioning(toy, 1), references=References(seen[part], LOOKS[part])
+        )
+        torch.testing.assert_close(together[part], alone, rtol=1e-4, atol=1e-4)
+
+
+def test_the_middle_of_the_picture_is_encoded_once_for_each_size(checkpoints: dict[str, Resident]) -> None:
+    toy: Any = checkpoints["sd1"]
+    wide = np.zeros((64, 192, 3), np.uint8)
+    wide[:, 64:128] = 200
+    style, middle = Style(wide, 0.5, 1.0), Style(wide[:, 64:128], 0.5, 1.0)
+    assert torch.equal(style.latents(toy, 64, 64), middle.latents(toy, 64, 64))
+    assert style.latents(toy, 64, 64) is style.latents(toy, 64, 64)
+    assert style.latents(toy, 128, 64).shape == (1, 4, 8, 16)
+    assert (style.regard(prompted=True), style.regard(prompted=False)) == (Regard(1, 1), Regard(0.5, 1))

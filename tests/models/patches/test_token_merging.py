@@ -1,0 +1,110 @@
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor, nn
+
+from models.patches.token_merging import TokenMerging, match
+from models.registry.loaders import Resident
+
+HOW = TokenMerging()
+STEPS = torch.tensor([900, 20])
+
+
+def predicted(toy: Any, how: TokenMerging | None, rows: int = 2, channels: int = 4) -> Tensor:
+    torch.manual_seed(0)
+    noise = torch.randn(2, channels, 16, 12)
+    given, _ = toy.encode_prompt("a cat", None, clip_skip=-1, width=64, height=64)
+    embeds = type(given)(given.embeds.expand(rows, -1, -1))
+    output: Tensor = toy.adapted(tome=how).predict(noise[:rows], STEPS[:rows], embeds)
+    return output
+
+
+def test_what_is_alike_comes_back_as_it_was() -> None:
+    """Each window of 2 × 2 holds one token four times over."""
+    windows = torch.randn(2, 3, 4, 5)
+    tokens = windows.repeat_interleave(2, dim=1).repeat_interleave(2, dim=2).reshape(2, 48, 5)
+    matching = match(tokens, 6, 8, HOW._replace(ratio=0.75), STEPS)
+    merged = matching.merge(tokens)
+    assert merged.shape == (2, 12, 5)
+    torch.testing.assert_close(matching.unmerge(merged), tokens)
+
+
+def test_the_most_alike_are_averaged_and_the_others_untouched() -> None:
+    tokens = torch.eye(16).expand(1, -1, -1).clone()
+    how = HOW._replace(ratio=1 / 16, seed=None)
+    tokens[0, 5] = tokens[0, 10] + 0.01 * tokens[0, 5]
+    merged = match(tokens, 4, 4, how, STEPS[:1]).merge(tokens)
+    assert merged.shape == (1, 15, 16)
+    mean = (tokens[0, 5] + tokens[0, 10]) / 2
+    assert sum(torch.allclose(token, mean) for token in merged[0]) == 1
+    untouched = [token for place, token in enumerate(tokens[0]) if place not in (5, 10)]
+    assert all(any(torch.equal(token, other) for other in merged[0]) for token in untouched)
+
+
+def test_sizes_that_windows_do_not_divide() -> None:
+    tokens = torch.randn(2, 5 * 7, 4)
+    matching = match(tokens, 5, 7, HOW, STEPS)
+    assert matching.merge(tokens).shape[1] == 35 - 17
+    places = torch.cat([matching.kept, matching.alone, matching.merged], dim=1)[..., 0]
+    assert torch.equal(places.sort(dim=1).values, torch.arange(35).expand(2, -1))
+
+
+def test_every_place_of_a_window_is_chosen_about_as_often_and_differs_by_step_and_seed() -> None:
+    tokens = torch.randn(2, 64 * 64, 4)
+    first, second = places(match(tokens, 64, 64, HOW, STEPS).kept)
+    other, _ = places(match(tokens, 64, 64, HOW._replace(seed=1), STEPS).kept)
+    assert all(200 < int((first == place).sum()) < 312 for place in range(4))
+    assert 0.65 < float((first != second).float().mean()) < 0.85
+    assert 0.65 < float((first != other).float().mean()) < 0.85
+
+
+def places(kept: Tensor) -> Tensor:
+    """Which of the four tokens of each window is kept, [rows, windows]."""
+    row, column = kept[..., 0] // 64, kept[..., 0] % 64
+    windows = row // 2 * 32 + column // 2
+    return torch.full((len(kept), 32 * 32), -1).scatter(1, windows, row % 2 * 2 + column % 2)
+
+
+def test_no_ratio_is_no_merging(checkpoints: dict[str, Resident]) -> None:
+    toy = checkpoints["sd1"]
+    assert torch.equal(predicted(toy, HOW._replace(ratio=0)), predicted(toy, None))
+
+
+def test_fewer_tokens_pass_through_attention_and_the_result_is_near(checkpoints: dict[str, Resident]) -> None:
+    toy: Any = checkpoints["sd1"]
+    seen: list[int] = []
+    block = toy._unet.down_blocks[0].attentions[0].transformer_blocks[0]
+    hooks = [layer.register_forward_pre_hook(lambda _, given: seen.append(given[0].shape[1]), prepend=False)
+             for layer in (block.attn1.to_q, block.attn2.to_q, block.ff.net[0])]  # fmt: skip
+    try:
+        plain, halved = predicted(toy, None), predicted(toy, HOW)
+        everything = predicted(toy, TokenMerging(0.25, 8, 2, 2, 0, True, True, True))
+    finally:
+        for hook in hooks:
+            hook.remove()
+    assert seen == [192, 192, 192, 96, 192, 192, 144, 144, 144]
+    for merged in (halved, everything):
+        distance = float((merged - plain).norm() / plain.norm())
+        assert 1e-4 < distance < 0.5, distance
+    assert torch.equal(predicted(toy, None), plain)
+
+
+def test_a_row_does_not_depend_on_its_neighbours(checkpoints: dict[str, Resident]) -> None:
+    toy = checkpoints["sd1"]
+    together, alone = predicted(toy, HOW), predicted(toy, HOW, rows=1)
+    torch.testing.assert_close(together[:1], alone, rtol=1e-4, atol=1e-4)
+
+
+def test_no_hook_stays_after_an_exception(checkpoints: dict[str, Resident]) -> None:
+    toy: Any = checkpoints["sd1"]
+    before = [hooks(module) for module in toy._unet.modules()]
+    with pytest.raises(RuntimeError):
+        predicted(toy, HOW, rows=1, channels=3)
+    assert [hooks(module) for module in toy._unet.modules()] == before
+
+
+def hooks(module: nn.Module) -> int:
+    return len(module._forward_hooks) + len(module._forward_pre_hooks)

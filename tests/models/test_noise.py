@@ -1,0 +1,74 @@
+"""An image's noise depends on its seed alone."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+
+from models.noise import SeededNoise, slerp
+
+SHAPE = (1, 4, 16, 16)
+
+
+def test_equal_seeds_draw_equal_noise_whatever_happens_in_between() -> None:
+    first = SeededNoise(5)
+    draws = [first.gaussian(SHAPE) for _ in range(3)]
+    second, other = SeededNoise(5), SeededNoise(6)
+    for draw in draws:
+        other.gaussian(SHAPE)
+        torch.randn(3)
+        assert torch.equal(second.gaussian(SHAPE), draw)
+    assert not torch.equal(other.gaussian(SHAPE), draws[0])
+
+
+def test_noise_is_what_a_torch_generator_draws() -> None:
+    assert torch.equal(
+        SeededNoise(2**32 - 1).initial(SHAPE), torch.randn(SHAPE, generator=torch.Generator().manual_seed(2**32 - 1))
+    )
+
+
+def test_state_goes_on_where_it_was_taken() -> None:
+    noise = SeededNoise(5)
+    noise.gaussian(SHAPE)
+    state = noise.state()
+    following = noise.gaussian(SHAPE)
+    resumed = SeededNoise(5)
+    resumed.restore(state)
+    assert torch.equal(resumed.gaussian(SHAPE), following)
+
+
+def test_variations_turn_the_noise_and_keep_its_spread() -> None:
+    own, other = SeededNoise(1).initial(SHAPE), SeededNoise(2).initial(SHAPE)
+    assert torch.equal(SeededNoise(1, [(2, 0.0)]).initial(SHAPE), own)
+    assert torch.allclose(SeededNoise(1, [(2, 1.0)]).initial(SHAPE), other, atol=1e-6)
+    halfway = SeededNoise(1, [(2, 0.5)]).initial(SHAPE)
+    assert halfway.std().item() == pytest.approx(1, abs=0.05)
+    assert not torch.allclose(halfway, own, atol=0.1)
+    assert not torch.equal(SeededNoise(1, [(2, 0.5), (3, 0.5)]).initial(SHAPE), halfway)
+
+
+def test_variations_draw_nothing_from_the_noise_itself() -> None:
+    plain, varied = SeededNoise(1), SeededNoise(1, [(2, 0.5)])
+    plain.initial(SHAPE)
+    varied.initial(SHAPE)
+    assert torch.equal(plain.gaussian(SHAPE), varied.gaussian(SHAPE))
+
+
+def test_slerp_of_parallel_tensors_is_finite() -> None:
+    start = torch.ones(8)
+    assert torch.allclose(slerp(start, 3 * start, 0.5), 2 * start)
+
+
+def test_brownian_increments_add_up_and_draw_nothing() -> None:
+    noise, over = SeededNoise(9), (0.1, 10.0)
+    whole = noise.brownian(SHAPE, over, 8.0, 2.0) * 6**0.5
+    halves = noise.brownian(SHAPE, over, 8.0, 4.0) * 4**0.5 + noise.brownian(SHAPE, over, 4.0, 2.0) * 2**0.5
+    assert torch.allclose(whole, halves, atol=1e-4)
+    assert torch.equal(noise.gaussian(SHAPE), SeededNoise(9).gaussian(SHAPE))
+
+
+def test_brownian_increments_do_not_depend_on_what_was_asked_before() -> None:
+    over = (0.1, 10.0)
+    one, other = SeededNoise(9), SeededNoise(9)
+    one.brownian(SHAPE, over, 8.0, 4.0)
+    assert torch.equal(one.brownian(SHAPE, over, 4.0, 2.0), other.brownian(SHAPE, over, 4.0, 2.0))

@@ -1,0 +1,140 @@
+"""Steps that run as they are until their package is there: then by that, for whoever lies there; never otherwise."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+from models import catalog
+from models.patches.token_merging import TokenMerging
+from models.registry import loaders
+from pipelines.engine.batch import Batch
+from pipelines.engine.execution.compile_policy import Compilation, plain
+from pipelines.engine.execution.cuda_graphs import TRIAL, WARM, Graphs
+from pipelines.engine.scheduling.batch_key import key_of
+from pipelines.engine.trajectory import Trajectory
+from tests.pipelines.engine.execution.test_cuda_graphs import Counting, close
+from tests.pipelines.engine.execution.test_step import finished, trajectory
+from tests.pipelines.engine.test_trajectory import denoise
+
+CPU = torch.device("cpu")
+
+
+@pytest.fixture(scope="module")
+def tiny(compiled_dir: Path) -> Any:
+    return loaders.load(catalog.read(compiled_dir).find("tiny"), CPU, torch.float32)
+
+
+@pytest.fixture
+def packages(tmp_path: Path) -> Path:
+    """A folder with nothing in it."""
+    return tmp_path / "packages"
+
+
+def compiled(graphs: Graphs) -> list[bool]:
+    """Of the passes of each step that is kept, whether they run by a package."""
+    return [each._package is not None for kept in graphs._kept.values() for each in kept.forwards]
+
+
+def scale(checkpoint: Any, factor: float) -> None:
+    """Its denoiser's weights become others; by a power of two and back they are the same again."""
+    for weight in checkpoint._unet.parameters():
+        weight.data.mul_(factor)
+
+
+@torch.inference_mode()
+def step(graphs: Graphs, one: Trajectory, times: int) -> None:
+    for _ in range(times):
+        Batch([one], graphs).step()
+
+
+def test_a_pass_is_compiled_from_its_second_step_on(tiny: Any, package: Path) -> None:
+    graphs = Graphs(compilation=Compilation(package.parent))
+    one = trajectory(tiny, 1)
+    step(graphs, one, 1)
+    assert compiled(graphs) == [False]
+    step(graphs, one, TRIAL - 1)
+    assert compiled(graphs) == [True]
+    assert close(finished(graphs, one)[0], finished(Graphs(), trajectory(tiny, 1))[0])
+
+
+def test_others_take_it_over_untried(tiny: Any, package: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As another checkpoint of the same layout does, in memory of its own."""
+    compilation = Compilation(package.parent)
+    first = Graphs(compilation=compilation)
+    finished(first, trajectory(tiny, 1))
+    monkeypatch.setattr("models.compiled.package.Package.check", None)
+    second = Graphs(compilation=compilation)
+    scale(tiny, 2.0)
+    found, expected = (finished(graphs, trajectory(tiny, 1))[0] for graphs in (second, Graphs()))
+    scale(tiny, 0.5)
+    assert compiled(second) == [True]
+    assert close(found, expected)
+    assert not close(found, finished(Graphs(), trajectory(tiny, 1))[0])
+
+
+def test_steps_run_as_they_are_until_their_package_comes(tiny: Any, package: Path, packages: Path) -> None:
+    """The graph of before makes room for one of the package. Another worker was faster here: the child that was to
+    compile it finds nothing left to do."""
+    compilation = Compilation(packages, worth=WARM)
+    graphs, one = Graphs(Counting, compilation=compilation), trajectory(tiny, 1, sampler="heun")
+    step(graphs, one, WARM)
+    assert (graphs.captured, compiled(graphs)) == (1, [False])
+    shutil.copy(package, packages)
+    step(graphs, one, 1)
+    assert list(compilation.finish()) == [(packages / package.name, True)]
+    step(graphs, one, WARM)
+    assert (graphs.captured, compiled(graphs)) == (2, [True])
+    assert close(one.clean, finished(Graphs(), trajectory(tiny, 1, sampler="heun"))[0])
+
+
+@pytest.mark.parametrize("content", [b"", b"PK\x03\x04 half a file"])
+def test_a_broken_package_leaves_steps_as_they_are(
+    tiny: Any, package: Path, packages: Path, content: bytes, caplog: pytest.LogCaptureFixture
+) -> None:
+    packages.mkdir()
+    (packages / package.name).write_bytes(content)
+    graphs = Graphs(compilation=Compilation(packages))
+    found = finished(graphs, trajectory(tiny, 1))[0]
+    assert compiled(graphs) == [False]
+    assert torch.equal(found, finished(Graphs(), trajectory(tiny, 1))[0])
+    assert caplog.text.count(f"{package.name} is not used") == 1
+
+
+def test_one_that_disagrees_is_not_used(
+    tiny: Any, package: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr("models.compiled.package.CLOSE", {torch.float32: -1.0})
+    graphs = Graphs(compilation=Compilation(package.parent))
+    found = finished(graphs, trajectory(tiny, 1))[0]
+    assert compiled(graphs) == [False]
+    assert torch.equal(found, finished(Graphs(), trajectory(tiny, 1))[0])
+    assert "away from what they should be" in caplog.text
+
+
+@pytest.fixture
+def touched(tiny: Any) -> list[Trajectory]:
+    return [
+        trajectory(tiny.adapted(tome=TokenMerging()), 1),
+        *(Trajectory(denoise(tiny, **how)) for how in ({"circular": True}, {"deep_cache": 2}, {"strict": True})),
+    ]
+
+
+def test_what_touches_a_pass_keeps_it_as_it_is(touched: list[Trajectory], package: Path) -> None:
+    """And so does a wish for the same bits whatever was compiled meanwhile."""
+    for each in touched:
+        assert not plain(key_of(each))
+        graphs = Graphs(compilation=Compilation(package.parent))
+        step(graphs, each, 2)
+        assert compiled(graphs) == []
+
+
+def test_without_a_folder_nothing_is_compiled(tiny: Any) -> None:
+    graphs = Graphs()
+    step(graphs, trajectory(tiny, 1), 2)
+    assert compiled(graphs) == []
+    assert graphs.warm == 0

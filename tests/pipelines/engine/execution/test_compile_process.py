@@ -1,0 +1,41 @@
+"""The child that compiles: what it cannot do it says once, and it does not outlive what it is for."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from models.compiled.forward_pass import Pass
+from pipelines.engine.execution.compile_process import Compiler
+from tests.support.tiny import given_to, tiny_unet
+
+
+@pytest.fixture
+def wanted() -> Pass:
+    net = tiny_unet()
+    return Pass.of(net, given_to(net))
+
+
+def test_what_cannot_be_compiled_is_said_once(
+    wanted: Pass, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr("pipelines.engine.execution.compile_process.CHILD", "models.nowhere")
+    compiler = Compiler(tmp_path / "packages")
+    assert compiler.ended() is None
+    compiler.ask(wanted)
+    assert list(compiler.finish()) == [wanted]
+    assert caplog.text.count("cannot be compiled, its steps run as they are: ") == 1
+    assert "No module named models.nowhere" in caplog.text
+    assert not compiler.package(wanted).exists()
+
+
+def test_what_is_under_way_ends_with_it(wanted: Pass, tmp_path: Path) -> None:
+    compiler = Compiler(tmp_path)
+    compiler.ask(wanted)
+    assert compiler._job is not None
+    process = compiler._job.process
+    compiler.close()
+    assert process.poll() is not None
+    assert not compiler.package(wanted).exists()
+    assert list(compiler.finish()) == []

@@ -1,0 +1,111 @@
+"""ControlNets in batches: who shares one, and what each row gets. Whole pictures are in test_control.py."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import torch
+
+from models import catalog
+from models.adapters import controlnet
+from models.adapters.controlnet import ControlNet
+from models.diffusion.checkpoint import Checkpoint
+from models.noise import SeededNoise
+from pipelines.engine.batch import Batch
+from pipelines.engine.scheduling.batch_key import key_of
+from pipelines.engine.trajectory import ControlMismatchError, Trajectory
+from pipelines.pipeline import Control, Denoise
+
+SIDE = 64
+HINT = torch.rand(1, 3, SIDE, SIDE, generator=torch.Generator().manual_seed(0))
+
+
+@pytest.fixture(scope="module")
+def nets(models_dir: Path) -> dict[str, ControlNet]:
+    entries = (entry for entry in catalog.read(models_dir) if entry.family == "controlnet")
+    return {entry.name: controlnet.load(entry, torch.device("cpu"), torch.float32) for entry in entries}
+
+
+@pytest.fixture
+def canny(nets: dict[str, ControlNet]) -> ControlNet:
+    return nets["toy-sd1-canny"]
+
+
+@pytest.fixture
+def depth(nets: dict[str, ControlNet]) -> ControlNet:
+    return nets["toy-sd1-depth"]
+
+
+def denoise(checkpoint: Checkpoint, *controls: Control, seed: int = 0, sampler: str = "euler") -> Denoise:
+    positive, negative = checkpoint.encode_prompt("a boat", "fog", clip_skip=-1, width=SIDE, height=SIDE)
+    noise = SeededNoise(seed)
+    return Denoise(checkpoint, positive, negative, noise, SIDE, SIDE, steps=4, sampler=sampler, controls=controls)
+
+
+def finished(*wishes: Denoise) -> list[torch.Tensor]:
+    """What these become, together as long as their keys agree."""
+    trajectories = [Trajectory(wish) for wish in wishes]
+    with torch.inference_mode():
+        while pending := [each for each in trajectories if not each.done]:
+            key = key_of(pending[0])
+            Batch([each for each in pending if key_of(each) == key]).step()
+    return [each.clean for each in trajectories]
+
+
+def test_a_net_is_in_the_key_while_it_acts(sd1: Checkpoint, canny: ControlNet) -> None:
+    plain = Trajectory(denoise(sd1))
+    guided = Trajectory(denoise(sd1, Control(canny, HINT, start=0.25, end=0.75)))
+    agree = []
+    for _ in range(4):
+        agree.append(key_of(guided) == key_of(plain))
+        assert key_of(guided).nets == (() if agree[-1] else ("toy-sd1-canny",))
+        with torch.inference_mode():
+            for each in (plain, guided):
+                Batch([each]).step()
+    assert agree == [True, False, False, True]
+
+
+def test_spans_count_evaluations_where_a_sampler_has_several_a_step(sd1: Checkpoint, canny: ControlNet) -> None:
+    guided = Trajectory(denoise(sd1, Control(canny, HINT, end=0.5), sampler="heun"))
+    acting = []
+    for index in range(len(guided.table)):
+        guided.index = index
+        acting.append(bool(guided.controls))
+    assert acting == [True] * 3 + [False] * 4
+
+
+def test_a_net_of_no_strength_never_acts(sd1: Checkpoint, canny: ControlNet) -> None:
+    assert Trajectory(denoise(sd1, Control(canny, HINT, strength=0))).controls == []
+
+
+def test_the_order_of_nets_does_not_matter(sd1: Checkpoint, canny: ControlNet, depth: ControlNet) -> None:
+    one, other = Control(canny, HINT, 0.7), Control(depth, 1 - HINT, 0.4, guess=True)
+    wishes = denoise(sd1, one, other), denoise(sd1, other, one)
+    assert key_of(Trajectory(wishes[0])) == key_of(Trajectory(wishes[1]))
+    first, second = finished(*wishes)
+    assert torch.allclose(first, second, atol=1e-4)
+
+
+def test_each_row_has_its_own_hint_strength_and_span(sd1: Checkpoint, canny: ControlNet) -> None:
+    wishes = [
+        denoise(sd1, Control(canny, HINT, 1.0), seed=1),
+        denoise(sd1, Control(canny, 1 - HINT, 0.3, end=0.5), seed=2),
+        denoise(sd1, Control(canny, HINT, 0.8, guess=True), seed=3),
+        replace(denoise(sd1, Control(canny, HINT, 0.8, guess=True), seed=4), negative=None),
+    ]
+    fresh = [replace(wish, noise=SeededNoise(seed)) for seed, wish in enumerate(wishes, start=1)]
+    together = finished(*wishes)
+    for one, wish in zip(together, fresh, strict=True):
+        assert torch.allclose(one, finished(wish)[0], atol=1e-3)
+
+
+def test_a_net_for_another_family_is_refused(sd1: Checkpoint, nets: dict[str, ControlNet]) -> None:
+    with pytest.raises(ControlMismatchError, match="'toy-sdxl-canny' reads text of width 96, model 'toy-sd1'"):
+        Trajectory(denoise(sd1, Control(nets["toy-sdxl-canny"], HINT)))
+
+
+def test_a_hint_of_another_size_is_refused(sd1: Checkpoint, canny: ControlNet) -> None:
+    with pytest.raises(ControlMismatchError, match="a hint is 32×64 where 64×64 is painted"):
+        Trajectory(denoise(sd1, Control(canny, HINT[:, :, :, :32])))

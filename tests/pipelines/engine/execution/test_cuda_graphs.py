@@ -1,0 +1,156 @@
+"""Kept steps and their graphs, captured on tape: what is padded, captured, replayed for whom, and forgotten."""
+
+from __future__ import annotations
+
+import gc
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+import torch
+
+from models import catalog
+from models.adapters.lora import Lora
+from models.adapters.lora_merge import Adapter
+from models.diffusion.checkpoint import Checkpoint
+from models.diffusion.latent_diffusion import LatentDiffusion
+from models.registry import loaders
+from pipelines.engine.batch import Batch
+from pipelines.engine.execution.cuda_graphs import BUCKETS, WARM, Graphs, Taken
+from pipelines.engine.trajectory import Trajectory
+from tests.pipelines.engine.execution.test_step import finished, trajectory
+from tests.pipelines.engine.tape import Tape
+
+CPU = torch.device("cpu")
+
+
+def graphs_on_tape(**limits: int) -> Graphs:
+    return Graphs(Tape, **limits)
+
+
+def same(found: Trajectory, expected: Trajectory) -> bool:
+    return close(found.clean, finished(Graphs(), expected)[0])
+
+
+def close(found: torch.Tensor, expected: torch.Tensor) -> bool:
+    return bool((found - expected).norm() <= 1e-4 * expected.norm())
+
+
+@torch.inference_mode()
+def worn_in(graphs: Graphs, checkpoint: Checkpoint) -> None:
+    """Takes steps of one guided image until they are captured."""
+    for seed in range(WARM):
+        Batch([trajectory(checkpoint, 90 + seed)], graphs).step()
+
+
+@torch.inference_mode()
+def test_replays_are_the_steps_that_others_would_have_taken(sd1: Checkpoint) -> None:
+    """Four begin on one graph; one leaves early, which leaves rows that nobody has; everybody has a noise of their
+    own."""
+    graphs = graphs_on_tape()
+    finished(graphs, *(trajectory(sd1, seed) for seed in range(4)))
+    assert graphs.captured == 1
+    four = [trajectory(sd1, seed, guided=seed != 2, sampler="heun" if seed else "euler_a") for seed in range(4)]
+    while pending := [each for each in four if not each.done]:
+        Batch(pending, graphs).step()
+    assert graphs.captured >= 1
+    for seed, found in enumerate(four):
+        expected = trajectory(sd1, seed, guided=seed != 2, sampler="heun" if seed else "euler_a")
+        assert same(found, expected), seed
+
+
+@torch.inference_mode()
+def test_latents_are_kept_from_the_next_replay(sd1: Checkpoint) -> None:
+    graphs = graphs_on_tape()
+    worn_in(graphs, sd1)
+    one, other = trajectory(sd1, 1), trajectory(sd1, 2)
+    Batch([one], graphs).step()
+    before = one.clean.clone()
+    Batch([other], graphs).step()
+    assert graphs.captured == 1
+    assert torch.equal(one.clean, before)
+
+
+@torch.inference_mode()
+def test_a_switch_of_loras_captures_nothing(sd1: Checkpoint, loras: dict[str, Lora]) -> None:
+    graphs, worn = graphs_on_tape(), sd1.adapted([Adapter(loras["lora/toy-lora"], 0.8)])
+    worn_in(graphs, sd1)
+    plain, inked = trajectory(sd1, 1), trajectory(worn, 1)
+    while not plain.done:
+        Batch([plain], graphs).step()
+        Batch([inked], graphs).step()
+    assert graphs.captured == 1
+    assert same(plain, trajectory(sd1, 1))
+    assert same(inked, trajectory(worn, 1))
+
+
+def test_a_switch_of_models_captures_nothing(models_dir: Path) -> None:
+    entry = catalog.read(models_dir).find("toy-sd1")
+    first, second = (loaders.load(entry, CPU, torch.float32) for _ in range(2))
+    assert isinstance(first, LatentDiffusion)
+    assert isinstance(second, LatentDiffusion)
+    for weight in second._unet.parameters():
+        weight.data.mul_(1.05)
+    expected = finished(Graphs(), trajectory(second, 1))[0]  # type: ignore[arg-type]
+    graphs = graphs_on_tape()
+    worn_in(graphs, first)  # type: ignore[arg-type]
+    second.to(CPU, first.leave(for_good=False))
+    found = trajectory(second, 1)  # type: ignore[arg-type]
+    assert close(finished(graphs, found)[0], expected)
+    assert graphs.captured == 1
+    assert not close(finished(Graphs(), trajectory(first, 1))[0], expected)  # type: ignore[arg-type]
+
+
+@torch.inference_mode()
+def test_what_lay_over_weights_that_are_gone_is_forgotten(models_dir: Path, sd1: Checkpoint) -> None:
+    graphs = graphs_on_tape()
+    entry = catalog.read(models_dir).find("toy-sd1")
+    other = loaders.load(entry, CPU, torch.float32)
+    worn_in(graphs, other)  # type: ignore[arg-type]
+    del other
+    gc.collect()
+    Batch([trajectory(sd1, 1)], graphs).step()
+    assert [kept.graph for kept in graphs._kept.values()] == [None]
+
+
+class Counting:
+    """Runs what it was given, and counts rows and graphs."""
+
+    bytes = 1 << 20
+
+    def __init__(self, run: Callable[[], Taken]) -> None:
+        self._run = run
+
+    def replay(self) -> Taken:
+        return self._run()
+
+
+@torch.inference_mode()
+def test_rows_are_padded_to_buckets(sd1: Checkpoint) -> None:
+    graphs = Graphs(Counting)
+    for images in (1, 2, 3, 4):
+        Batch([trajectory(sd1, seed, guided=images != 1) for seed in range(images)], graphs).step()
+    assert [room for _, room, *_ in graphs._kept] == [1, 4, 6, 8]
+    assert all(min(bucket for bucket in BUCKETS if bucket >= rows) < 1.5 * rows for rows in range(1, BUCKETS[-1]))
+
+
+@torch.inference_mode()
+def test_the_least_recently_used_leave_for_their_bytes(sd1: Checkpoint) -> None:
+    graphs = Graphs(Counting, most_bytes=6 << 20)
+    for images in (1, 2, 3, 1):
+        for _ in range(WARM):
+            Batch([trajectory(sd1, seed) for seed in range(images)], graphs).step()
+    assert [room for _, room, *_ in graphs._kept] == [6, 2]
+    assert graphs.captured == 4
+
+
+@torch.inference_mode()
+def test_what_cannot_be_captured_runs_as_it_is(sd1: Checkpoint, caplog: pytest.LogCaptureFixture) -> None:
+    def refuse(run: Callable[[], Taken]) -> Counting:
+        raise RuntimeError("operation not permitted when stream is capturing")
+
+    graphs, found = Graphs(refuse), trajectory(sd1, 1)
+    finished(graphs, found)
+    assert same(found, trajectory(sd1, 1))
+    assert graphs.captured == 0
+    assert caplog.text.count("cannot be captured") == 1

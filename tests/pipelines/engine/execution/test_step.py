@@ -1,0 +1,109 @@
+"""One step on memory that stays: it waits for no device, and takes over nothing from who was there before."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import torch
+
+from models import catalog
+from models.adapters import controlnet
+from models.adapters.lora import Lora
+from models.adapters.lora_merge import Adapter
+from models.diffusion.checkpoint import Checkpoint
+from models.noise import SeededNoise
+from models.registry import loaders
+from pipelines.engine.batch import Batch
+from pipelines.engine.execution.cuda_graphs import Graphs
+from pipelines.engine.trajectory import Trajectory
+from pipelines.pipeline import Control, Denoise
+
+SIDE = 64
+HINT = torch.rand(1, 3, SIDE, SIDE, generator=torch.Generator().manual_seed(0))
+
+
+def trajectory(
+    checkpoint: Checkpoint, seed: int, *controls: Control, guided: bool = True, sampler: str = "euler_a"
+) -> Trajectory:
+    positive, negative = checkpoint.encode_prompt(f"boat {seed}", "fog", clip_skip=-1, width=SIDE, height=SIDE)
+    wish = Denoise(checkpoint, positive, negative if guided else None, SeededNoise(seed), SIDE, SIDE, 3, sampler)
+    return Trajectory(replace(wish, controls=controls))
+
+
+@torch.inference_mode()
+def finished(graphs: Graphs, *trajectories: Trajectory) -> list[torch.Tensor]:
+    while pending := [each for each in trajectories if not each.done]:
+        Batch(pending, graphs).step()
+    return [each.clean for each in trajectories]
+
+
+@pytest.mark.parametrize("deep_cache", [1, 2])
+def test_no_step_waits_for_the_device(models_dir: Path, deep_cache: int) -> None:
+    """On the meta device, which has shapes but no numbers, whatever would wait for a number fails."""
+    models, meta = catalog.read(models_dir), torch.device("meta")
+    checkpoint = loaders.load(models.find("toy-sd1"), torch.device("cpu"), torch.float32)
+    net = controlnet.load(models.find("toy-sd1-canny"), torch.device("cpu"), torch.float32)
+    assert isinstance(checkpoint, Checkpoint)
+    wishes = [trajectory(checkpoint, seed, Control(net, HINT), guided=bool(seed)).denoise for seed in (0, 1)]
+    for model in (checkpoint, net):
+        model.to(meta)
+    there = [
+        Trajectory(
+            replace(
+                wish,
+                deep_cache=deep_cache,
+                positive=replace(wish.positive, embeds=wish.positive.embeds.to(meta)),
+                negative=wish.negative and replace(wish.negative, embeds=wish.negative.embeds.to(meta)),
+            )
+        )
+        for wish in wishes
+    ]
+    assert [each.shape for each in finished(Graphs(), *there)] == [(1, 4, 8, 8)] * 2
+    with pytest.raises((RuntimeError, NotImplementedError)):
+        there[0].clean.sum().item()
+
+
+def test_memory_that_others_used_leaves_no_trace(sd1: Checkpoint) -> None:
+    graphs = Graphs()
+    finished(graphs, trajectory(sd1, 1), trajectory(sd1, 2))
+    found = finished(graphs, trajectory(sd1, 3), trajectory(sd1, 4))
+    expected = finished(Graphs(), trajectory(sd1, 3), trajectory(sd1, 4))
+    assert all(torch.equal(one, other) for one, other in zip(found, expected, strict=True))
+
+
+def test_keys_and_values_follow_the_weights(sd1: Checkpoint, loras: dict[str, Lora]) -> None:
+    """Two that differ in their LoRA take turns, step by step, on the same weights."""
+    worn = sd1.adapted([Adapter(loras["lora/toy-lora"], 0.8)])
+    graphs, plain, inked = Graphs(), trajectory(sd1, 1), trajectory(worn, 1)
+    with torch.inference_mode():
+        while not plain.done:
+            Batch([plain], graphs).step()
+            Batch([inked], graphs).step()
+    assert torch.equal(plain.clean, finished(Graphs(), trajectory(sd1, 1))[0])
+    assert torch.equal(inked.clean, finished(Graphs(), trajectory(worn, 1))[0])
+    assert not torch.allclose(plain.clean, inked.clean, atol=1e-3)
+
+
+def test_keys_and_values_are_computed_once_for_a_request(sd1: Checkpoint, monkeypatch: pytest.MonkeyPatch) -> None:
+    made: list[int] = []
+    attended = type(sd1).attended
+
+    def counted(self: Checkpoint, conditioning: object) -> object:
+        made.append(1)
+        return attended(self, conditioning)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(type(sd1), "attended", counted)
+    finished(Graphs(), trajectory(sd1, 1), trajectory(sd1, 2))
+    assert len(made) == 1
+
+
+def test_noise_drawn_ahead_is_drawn_again_by_who_goes_on(sd1: Checkpoint) -> None:
+    begun = trajectory(sd1, 1)
+    with torch.inference_mode():
+        Batch([begun]).step()
+    state = begun.state()
+    expected = finished(Graphs(), begun)[0]
+    resumed = Trajectory(trajectory(sd1, 1).denoise, state)
+    assert torch.equal(finished(Graphs(), resumed)[0], expected)

@@ -1,0 +1,180 @@
+"""Every sampler's table against stepping the diffusers scheduler itself."""
+
+from __future__ import annotations
+
+import diffusers
+import numpy as np
+import pytest
+import torch
+
+from models.noise import SeededNoise
+from pipelines.engine.sampling import samplers
+from pipelines.engine.sampling.sampler_table import Table
+from pipelines.sampler_names import SAMPLERS, Spacing, passes_of, sigmas_of, spacings_of
+from tests.pipelines.conftest import SD1
+
+SHAPE = (1, 4, 8, 8)
+CASES = [(sampler, sigmas) for sampler in SAMPLERS for sigmas in (None, *sigmas_of(sampler))]
+
+
+def model(latents: torch.Tensor, timestep: float) -> torch.Tensor:
+    """A smooth, bounded stand-in for a denoiser that no two latents or timesteps agree under."""
+    return torch.tanh(latents.roll(1, -1) * 1.3 + latents * 0.7 + timestep / 500)
+
+
+def reference(
+    scheduler: diffusers.SchedulerMixin, steps: int, source: torch.Tensor | None, strength: float
+) -> torch.Tensor:
+    """The denoising loop of diffusers' own pipelines."""
+    noise = SeededNoise(7)
+    generator = noise._generator
+    scheduler.set_timesteps(steps)
+    timesteps = scheduler.timesteps
+    if source is None:
+        latents = noise.gaussian(SHAPE) * scheduler.init_noise_sigma
+    else:
+        skipped = (steps - min(int(steps * strength), steps)) * scheduler.order
+        timesteps = timesteps[skipped:]
+        if hasattr(scheduler, "set_begin_index"):
+            scheduler.set_begin_index(skipped)
+        latents = scheduler.add_noise(source, noise.gaussian(SHAPE), timesteps[:1])
+    extra = {"generator": generator} if "generator" in scheduler.step.__code__.co_varnames else {}
+    for timestep in timesteps:
+        output = model(scheduler.scale_model_input(latents, timestep), float(timestep))
+        latents = scheduler.step(output, timestep, latents, return_dict=False, **extra)[0]
+    return latents
+
+
+def by_table(table: Table, source: torch.Tensor | None) -> torch.Tensor:
+    """The same denoising, as the equation of the table reads."""
+    noise = SeededNoise(7)
+    start = noise.gaussian(SHAPE)
+    past, outputs = [table.sigma * start + (0 if source is None else table.signal * source)], []
+    for i, draw in enumerate(table.draws):
+        outputs.insert(0, model(past[0] * float(table.S[i]), float(table.T[i])))
+        *AB, C = table.weights[i].tolist()
+        A, B = AB[:4], AB[4:]
+        latents = sum(a * x for a, x in zip(A, past, strict=False))
+        latents = latents + sum(b * m for b, m in zip(B, outputs, strict=False))
+        if draw is not None:
+            z = noise.gaussian(SHAPE)
+            if draw.sigma is not None and draw.sigma_next is not None:
+                z = noise.brownian(SHAPE, table.sigma_range, draw.sigma, draw.sigma_next)
+            latents = latents + C * z
+        past.insert(0, latents)
+    return past[0]
+
+
+SOURCE = torch.randn(SHAPE, generator=torch.Generator().manual_seed(3))
+
+
+@pytest.mark.parametrize(("steps", "strength"), [(1, None), (4, 1.0), (20, None), (20, 0.6)])
+@pytest.mark.parametrize(("sampler", "sigmas"), CASES)
+@pytest.mark.filterwarnings("ignore:Should have ta>=t0:UserWarning")
+def test_table_steps_as_diffusers_does(
+    config: dict[str, object], sampler: str, sigmas: str | None, steps: int, strength: float | None
+) -> None:
+    source = None if strength is None else SOURCE
+    scheduler = samplers.scheduler_for(config, sampler, sigmas)
+    if hasattr(scheduler, "noise_sampler_seed"):
+        scheduler.noise_sampler_seed = 7
+    expected = reference(scheduler, steps, source, strength or 1.0)
+    found = by_table(samplers.table(config, sampler, sigmas, steps, strength), source)
+    assert (found - expected).norm() <= 1e-5 * expected.norm()
+
+
+@pytest.mark.parametrize(
+    ("spacing", "steps", "strength"), [("linspace", 4, None), ("trailing", 4, None), ("trailing", 9, 0.6)]
+)
+@pytest.mark.parametrize("sampler", [sampler for sampler in SAMPLERS if spacings_of(sampler)])
+@pytest.mark.filterwarnings("ignore:Should have ta>=t0:UserWarning")
+def test_steps_spread_as_diffusers_spreads_them(
+    sampler: str, spacing: Spacing, steps: int, strength: float | None
+) -> None:
+    source = None if strength is None else SOURCE
+    scheduler = samplers.scheduler_for({**SD1, "timestep_spacing": spacing}, sampler, None)
+    if hasattr(scheduler, "noise_sampler_seed"):
+        scheduler.noise_sampler_seed = 7
+    expected = reference(scheduler, steps, source, strength or 1.0)
+    found = by_table(samplers.table(SD1, sampler, None, steps, strength, spacing), source)
+    assert (found - expected).norm() <= 1e-5 * expected.norm()
+
+
+@pytest.mark.parametrize("sampler", SAMPLERS)
+def test_what_a_sampler_costs_is_known_without_its_table(sampler: str) -> None:
+    assert abs(len(samplers.table(SD1, sampler, None, 4)) - passes_of(sampler, 4)) <= 1
+
+
+@pytest.mark.parametrize("sigmas", sigmas_of("euler_a"))
+def test_euler_a_steps_over_the_noise_levels_of_euler(sigmas: str) -> None:
+    """Each step down to σ_down and up again by σ_up, as k-diffusion's sample_euler_ancestral has them, with η = 1."""
+    euler, ancestral = (samplers.table(SD1, name, sigmas, 8) for name in ("euler", "euler_a"))
+    assert (ancestral.T == euler.T).all()
+    levels = np.sqrt(1 / ancestral.S**2 - 1)
+    now, then = levels[:-1], levels[1:]
+    up = np.sqrt(then**2 * (now**2 - then**2) / now**2)
+    down = np.sqrt(then**2 - up**2)
+    assert ancestral.weights[:-1, -1] == pytest.approx(up, rel=1e-4)
+    assert ancestral.weights[:-1, 4] == pytest.approx(down - now, rel=1e-4)
+
+
+def test_trailing_begins_at_pure_noise_where_leading_does_not() -> None:
+    begins = {spacing: samplers.table(SD1, "euler", None, 4, spacing=spacing).T[0] for spacing in spacings_of("euler")}
+    assert begins == {"leading": 751, "linspace": 999, "trailing": 999}
+
+
+@pytest.mark.parametrize("sampler", [sampler for sampler, sigmas in CASES if sigmas == "beta"])
+def test_two_equal_timesteps_at_the_start_are_no_trouble(sampler: str) -> None:
+    """Dense beta sigmas begin so, and diffusers' own search takes the second one for the first."""
+    table = samplers.table(SD1, sampler, "beta", 50)
+    assert len(table) >= 50
+    assert torch.isfinite(torch.from_numpy(table.weights)).all()
+
+
+def test_strength_below_one_step_leaves_the_source_alone(config: dict[str, object]) -> None:
+    table = samplers.table(config, "plms", None, 10, 0.09)
+    assert (len(table), table.signal, table.sigma) == (0, 1.0, 0.0)
+
+
+def test_last_guess_is_the_clean_image(config: dict[str, object]) -> None:
+    table = samplers.table(config, "ddim", None, 10)
+    final_signal = table.weights[-1, 0] / table.G[-1, 0]
+    assert final_signal == pytest.approx(1, abs=1e-3)
+
+
+def test_noise_is_drawn_where_diffusers_draws_it_even_if_unused() -> None:
+    assert all(samplers.table({}, "dpmpp_2m_sde", None, 5).draws)
+    last = samplers.table({}, "euler_a", None, 5)
+    assert last.draws[-1] is not None
+    assert last.weights[-1, -1] == 0
+    assert not any(samplers.table({}, "ddim", None, 5).draws)
+    assert samplers.table({}, "lcm", None, 5).draws[-1] is None
+
+
+@pytest.mark.parametrize(
+    ("sampler", "sigmas", "steps", "advice"),
+    [("ddim", "karras", 10, "leave sigmas out"), ("heun", "lu", 10, "karras"), ("lcm", None, 51, "1 to 50")],
+)
+def test_what_a_sampler_cannot_do_is_refused(sampler: str, sigmas: str | None, steps: int, advice: str) -> None:
+    with pytest.raises(samplers.SamplerError, match=advice):
+        samplers.table({}, sampler, sigmas, steps)
+
+
+def test_a_spacing_that_a_sampler_has_not_is_refused() -> None:
+    with pytest.raises(samplers.SamplerError, match="leave it out"):
+        samplers.table({}, "tcd", None, 4, spacing="trailing")
+
+
+def test_what_would_not_be_linear_is_switched_off() -> None:
+    scheduler = samplers.scheduler_for({"clip_sample": True, "thresholding": True}, "ddim", None)
+    assert not scheduler.config.clip_sample
+    assert not scheduler.config.thresholding
+
+
+@pytest.mark.parametrize("sampler", ["euler", "ddim", "dpmpp_2m", "heun"])
+def test_what_the_model_is_shown_has_unit_variance_and_is_what_steps_are_scaled_to(
+    config: dict[str, object], sampler: str
+) -> None:
+    table = samplers.table(config, sampler, None, 10)
+    assert np.square(table.V).sum(axis=1) == pytest.approx(1)
+    assert table.N[:-1] * table.S[1:, None] == pytest.approx(table.V[1:], abs=2e-3)

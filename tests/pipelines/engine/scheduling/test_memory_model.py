@@ -1,0 +1,103 @@
+"""What fits: reckoned from what was measured, and measured for real on a small net."""
+
+from __future__ import annotations
+
+import torch
+
+from models.diffusion.checkpoint import Checkpoint
+from pipelines.engine.engine import Engine
+from pipelines.engine.events import Advanced
+from pipelines.engine.scheduling.batch_key import Key
+from pipelines.engine.scheduling.batch_size import Capacity
+from pipelines.engine.scheduling.memory_model import SLACK, Memory, peak_bytes
+from pipelines.engine.warmup import warm_up
+from pipelines.txt2img import Txt2Img, Txt2ImgParams
+from tests.pipelines.conftest import Shelf, images_of, run_dry
+
+CPU = torch.device("cpu")
+MB = 1 << 20
+
+
+def key(side: int, model: str = "model") -> Key:
+    return Key(model, (4, side, side), (77, 768), (), False)
+
+
+def test_more_rows_in_proportion_fewer_as_the_next_larger() -> None:
+    memory = Memory(lambda: 100 * MB)
+    memory.observe(key(64), 2, 30 * MB)
+    memory.observe(key(64), 4, 50 * MB)
+    assert [memory.expected(key(64), rows) for rows in (1, 2, 3, 4, 8)] == [
+        30 * MB,
+        30 * MB,
+        50 * MB,
+        50 * MB,
+        100 * MB,
+    ]
+    assert [memory.fits(key(64), rows) for rows in (8, 9)] == [True, False]
+
+
+def test_another_size_is_reckoned_from_the_nearest_with_some_slack() -> None:
+    memory = Memory(lambda: 100 * MB)
+    memory.observe(key(32), 2, 10 * MB)
+    memory.observe(key(64), 2, 30 * MB)
+    assert memory.expected(key(96), 2) == int(30 * MB * SLACK * 2.25)
+    assert memory.expected(key(16), 2) == int(10 * MB * SLACK)
+    assert memory.expected(key(64, "other"), 2) is None
+    assert not memory.fits(key(64, "other"), 2)
+
+
+def test_what_is_free_is_asked_for_each_time() -> None:
+    free = [100 * MB]
+    memory = Memory(lambda: free[0])
+    memory.observe(key(64), 2, 30 * MB)
+    assert memory.fits(key(64), 6)
+    free[0] = 50 * MB
+    assert not memory.fits(key(64), 6)
+
+
+def test_without_a_limit_everything_fits_and_nothing_is_measured() -> None:
+    memory = Memory()
+    with memory.watched(key(64), 2, CPU):
+        torch.zeros(MB)
+    assert memory.fits(key(64), 1000)
+    assert memory.expected(key(64), 2) is None
+
+
+def test_the_peak_is_what_is_alive_at_one_time() -> None:
+    before = torch.zeros(MB, dtype=torch.uint8)
+    with peak_bytes(CPU) as peak:
+        first = before + 1
+        second = first + 1
+        del first
+        third = second.view(2, -1)
+        before.add_(1)
+        fourth = third + 1
+        del second, third, fourth
+        before + 1
+    assert peak == [2 * MB]
+
+
+def test_no_batch_is_tried_that_cannot_fit(sd1: Checkpoint) -> None:
+    """Of five images one goes first, for nothing is known; then as many as fit, and nobody runs out of memory."""
+    free = [0]
+    memory = Memory(lambda: free[0])
+    engine = Engine(Shelf(sd1), Capacity(), memory)
+    for seed in range(5):
+        engine.add(
+            str(seed), Txt2Img(), Txt2ImgParams(text="a boat", model="toy-sd1", w=64, h=64, num_steps=3, seed=seed), {}
+        )
+    stepped = [len([each for each in engine.step() if isinstance(each, Advanced)])]
+    (measured,) = memory._taken.values()
+    free[0] = 2 * measured[2]
+    stepped.append(len([each for each in engine.step() if isinstance(each, Advanced)]))
+    assert stepped == [1, 2]
+    assert 1.5 < measured[4] / measured[2] < 2.1
+    assert len(images_of(run_dry(engine))) == 5
+
+
+def test_warming_up_measures_and_stops_where_memory_ends(sd1: Checkpoint) -> None:
+    memory = Memory(lambda: 1)
+    warm_up(sd1, Capacity(), 64, 64, seconds=5.0, memory=memory)
+    ((_, measured),) = memory._taken.items()
+    assert list(measured) == [2]
+    assert measured[2] > 0

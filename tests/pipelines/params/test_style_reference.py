@@ -1,0 +1,91 @@
+"""Tasks that paint like another picture."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from pydantic import ValidationError
+
+from models.diffusion.checkpoint import Checkpoint
+from models.patches.reference_attention import Style
+from pipelines.engine.batch import Batch
+from pipelines.engine.scheduling.batch_key import key_of
+from pipelines.txt2img import Txt2Img
+from tests.pipelines.conftest import Studio, images_of
+from tests.pipelines.engine.test_batch import trajectory
+from tests.pipelines.engine.test_engine import difference, wish
+from tests.pipelines.test_control import PICTURE
+
+TXT2IMG = Txt2Img()
+SEEN = {"style_reference.url": PICTURE}
+
+
+def like(**changes: Any) -> dict[str, Any]:
+    return {"url": "http://example.com/style.png", **changes}
+
+
+def made(studio: Studio, seen: dict[str, np.ndarray] = SEEN, **changes: Any) -> np.ndarray:
+    return studio.image(TXT2IMG, wish(1, **changes), seen)
+
+
+def test_without_weight_or_picture_it_is_as_without(studio: Studio) -> None:
+    plain = made(studio, {})
+    assert np.array_equal(made(studio, style_reference=like(reference_weight=0)), plain)
+    assert np.array_equal(made(studio, {}, style_reference={"url": ""}), plain)
+    assert difference(made(studio, style_reference=like()), plain) > 4
+
+
+def test_fidelity_weight_and_the_picture_itself_matter(studio: Studio) -> None:
+    wanted = [like(), like(style_fidelity=1), like(reference_weight=0.5)]
+    pictures = [made(studio, style_reference=each) for each in wanted]
+    pictures.append(made(studio, {"style_reference.url": PICTURE[::-1].copy()}, style_reference=like()))
+    assert len({picture.tobytes() for picture in pictures}) == 4
+    assert np.array_equal(made(studio, style_reference=like()), pictures[0])
+
+
+def test_a_mixed_batch_equals_each_alone(studio: Studio) -> None:
+    names = ("euler", "dpmpp_2m", "ddim", "heun")
+    wishes = {
+        name: wish(index, sampler=name, style_reference=like(style_fidelity=index / 4, reference_weight=1 - index / 5))
+        for index, name in enumerate(names)
+    }
+    expected = {name: studio.image(TXT2IMG, wanted, SEEN) for name, wanted in wishes.items()}
+    for name, wanted in wishes.items():
+        studio.engine.add(f"plain {name}", TXT2IMG, wanted.model_copy(update={"style_reference": None}), {})
+        studio.engine.add(name, TXT2IMG, wanted, SEEN)
+    together = images_of(studio.events())
+    assert all(difference(together[name][0], expected[name]) <= 1 for name in names)
+    assert not any(np.array_equal(together[name][0], together[f"plain {name}"][0]) for name in names)
+
+
+def test_those_with_a_style_share_steps_among_themselves(sd1: Checkpoint) -> None:
+    one, other = (sd1.adapted(style=Style(picture, 0.5, 1.0)) for picture in (PICTURE, PICTURE[::-1].copy()))
+    keys = [key_of(trajectory(checkpoint)) for checkpoint in (sd1, one, other)]
+    assert keys[1] == keys[2] != keys[0]
+
+
+@pytest.mark.parametrize("model", ["toy-sd1", "toy-sd1-inpainting"])
+def test_what_is_looked_at_is_as_noisy_as_what_is_painted(toys: dict[str, Checkpoint], model: str) -> None:
+    style = Style(PICTURE, 0.5, 1.0)
+    checkpoint = toys[model].adapted(style=style)
+    clean = style.latents(checkpoint, 64, 64)[0]
+    under_way = trajectory(checkpoint, beside=None if model == "toy-sd1" else torch.ones(1, 5, 8, 8))
+    while not under_way.done:
+        assert under_way.reference is not None
+        signal, sigma = under_way.table.V[under_way.index].tolist()
+        noise = (under_way.reference[:4] - signal * clean) / sigma
+        torch.testing.assert_close(noise, under_way._initial.flip(1, 2), rtol=1e-3, atol=1e-3)
+        if model != "toy-sd1":
+            assert torch.equal(under_way.reference[4:], torch.cat([torch.zeros(1, 8, 8), clean]))
+        with torch.inference_mode():
+            Batch([under_way]).step()
+
+
+def test_merged_tokens_and_a_style_are_refused() -> None:
+    with pytest.raises(ValidationError, match="tokens that tome_info would have merged; leave one of the two out"):
+        wish(1, style_reference=like(), tome_info={"enable": True})
+    wish(1, style_reference={"url": None}, tome_info={"enable": True})
+    wish(1, style_reference=like(), tome_info={"enable": False})

@@ -1,0 +1,27 @@
+"""Token merging as tasks ask for it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from models.patches.token_merging import TokenMerging
+from pipelines.engine.engine import Engine
+from pipelines.params.token_merging import TomeInfo
+from tests.pipelines.test_txt2img import made
+
+
+def test_what_is_asked_for_is_what_is_done() -> None:
+    assert TomeInfo().tome is None
+    assert TomeInfo(enable=True).tome == TokenMerging(0.5, 1, 2, 2, 0, True, False, False)
+    asked: dict[str, Any] = {"enable": True, "ratio": 0.2, "sx": 4, "use_rand": False, "merge_mlp": True}
+    assert TomeInfo(**asked).tome == TokenMerging(0.2, 1, 4, 2, None, True, False, True)
+
+
+def test_a_task_that_merges_differs_a_little(engine: Engine) -> None:
+    plain = made(engine)[0].astype(int)
+    merged = made(engine, tome_info={"enable": True})[0]
+    assert 0 < np.abs(merged - plain).mean() < 48
+    assert np.array_equal(made(engine, tome_info={"enable": False})[0], plain)
+    assert np.array_equal(made(engine, tome_info={"enable": True, "ratio": 0})[0], plain)

@@ -1,0 +1,178 @@
+import subprocess
+import sys
+
+import pytest
+import yaml
+
+from server.observability.metrics import REGISTRY
+from server.tenancy.auth import new_key
+from server.tenancy.policy import SCOPES
+
+KEY, SETTING = new_key("red")
+OTHER_KEY, OTHER_SETTING = new_key("blue")
+WITH_KEYS = pytest.mark.parametrize("overrides", [{"api_keys": (SETTING, OTHER_SETTING)}])
+WISH = {"type": "txt2img.sd", "params": {"text": "x"}}
+
+
+def bearer(key: str) -> dict[str, str]:
+    return {"Authorization": f"Bearer {key}"}
+
+
+@WITH_KEYS
+async def test_without_a_key_only_the_open_routes_answer(client, overrides):
+    document = (await client.get("/openapi.json")).json()
+    for path, methods in document["paths"].items():
+        for method in methods:
+            reply = await client.request(method.upper(), path.replace("{", "").replace("}", ""), json={})
+            is_open = path.startswith(("/files", "/healthz", "/readyz", "/metrics"))
+            assert (reply.status_code != 401) == is_open, path
+            assert is_open or "www-authenticate" in reply.headers
+    for path in ("/", "/docs", "/redoc", "/page/hua.js"):
+        assert (await client.get(path)).status_code == 200
+
+
+@WITH_KEYS
+async def test_a_tenant_sees_nothing_of_another(client, overrides, png):
+    """I15"""
+    task_id = (await client.post("/v1/tasks", json=WISH, headers=bearer(KEY))).json()["id"]
+    assert (await client.get(f"/v1/tasks/{task_id}", headers=bearer(KEY))).status_code == 200
+    for method, path in (("GET", ""), ("DELETE", ""), ("GET", "/events")):
+        reply = await client.request(method, f"/v1/tasks/{task_id}{path}", headers=bearer(OTHER_KEY))
+        assert reply.status_code == 404
+    reply = await client.get(f"/engine/status/{task_id}", headers=bearer(OTHER_KEY))
+    assert reply.json()["status"] == "not_found"
+    uids = {"uid_list": [task_id], "force_interrupt": True}
+    reply = await client.post("/engine/batch_status", json=uids, headers=bearer(OTHER_KEY))
+    assert reply.json()["results"] == [{"status": "not_found", "pending": 0, "data": None}]
+    reply = await client.post("/engine/interrupt", json=uids, headers=bearer(OTHER_KEY))
+    assert reply.json()["results"] == [{"success": False, "reason": "not found"}]
+    reply = await client.get("/engine/server_status", headers=bearer(OTHER_KEY))
+    assert task_id not in reply.text
+    assert (await client.get("/v1/tasks", headers=bearer(OTHER_KEY))).json()["total"] == 0
+    assert (await client.get(f"/v1/tasks/{task_id}", headers=bearer(KEY))).json()["status"] == "queued"
+
+
+@WITH_KEYS
+async def test_a_tenant_cannot_use_the_uploads_of_another(client, overrides, png):
+    """I15"""
+    sent = await client.post("/v1/files", content=png, headers={**bearer(KEY), "Content-Type": "image/png"})
+    wish = {"type": "img2img.sd", "params": {"text": "x", "url": sent.json()["id"]}}
+    assert (await client.post("/v1/tasks", json=wish, headers=bearer(KEY))).status_code == 202
+    reply = await client.post("/v1/tasks", json=wish, headers=bearer(OTHER_KEY))
+    assert reply.status_code == 422
+    assert "there is no upload" in reply.json()["error"]["message"]
+    pushed = {"task": "img2img.sd", "params": wish["params"]}
+    assert not (await client.post("/engine/push", json=pushed, headers=bearer(OTHER_KEY))).json()["success"]
+
+
+@pytest.fixture
+def scoped_key(tmp_path, overrides):
+    """The keys of a tenants file, one for each scope."""
+    keys = {scope: new_key("red") for scope in SCOPES}
+    listed = [{"sha256": setting.partition(":")[2], "scopes": [scope]} for scope, (_, setting) in keys.items()]
+    overrides["tenants"] = tmp_path / "tenants.yaml"
+    overrides["tenants"].write_text(yaml.safe_dump({"tenants": {"red": {"keys": listed}}}))
+    return {scope: bearer(key) for scope, (key, _) in keys.items()}
+
+
+async def test_a_key_opens_the_routes_of_its_scopes_alone(scoped_key, client):
+    task = {"headers": scoped_key["submit"], "json": WISH}
+    task_id = (await client.post("/v1/tasks", **task)).json()["id"]
+    uids = {"uid_list": [task_id]}
+    routes = [
+        ("submit", "POST", "/v1/tasks", WISH),
+        ("submit", "POST", "/v1/pipelines/txt2img.sd", {"params": WISH["params"]}),
+        ("submit", "POST", "/engine/push", {"task": "txt2img.sd", "params": {"text": "x"}}),
+        ("submit", "POST", "/engine/interrupt", uids),
+        ("submit", "DELETE", f"/v1/tasks/{task_id}", None),
+        ("read", "GET", "/v1/tasks", None),
+        ("read", "GET", f"/v1/tasks/{task_id}", None),
+        ("read", "GET", f"/v1/tasks/{task_id}/events", None),
+        ("read", "GET", f"/engine/status/{task_id}", None),
+        ("read", "POST", "/engine/batch_status", uids),
+        ("read", "GET", "/engine/server_status", None),
+        ("read", "GET", "/v1/usage", None),
+        ("admin", "GET", "/v1/usage?tenant=*", None),
+        ("upload", "POST", "/v1/files", None),
+    ]
+    for needed, method, path, body in routes:
+        for scope, headers in scoped_key.items():
+            reply = await client.request(method, path, json=body, headers=headers)
+            assert (reply.status_code == 403) == (scope != needed), (scope, method, path)
+            assert scope == needed or f"no scope '{needed}'" in reply.text
+    for headers in scoped_key.values():
+        for path in ("/v1/models", "/v1/pipelines", "/v1/overview", "/engine/health"):
+            assert (await client.get(path, headers=headers)).status_code == 200
+
+
+@WITH_KEYS
+async def test_two_tenants_with_one_idempotency_key_have_two_tasks(client, overrides):
+    ids = set()
+    for key in (KEY, OTHER_KEY):
+        reply = await client.post("/v1/tasks", json=WISH, headers={**bearer(key), "Idempotency-Key": "1"})
+        ids.add(reply.json()["id"])
+    assert len(ids) == 2
+
+
+@WITH_KEYS
+async def test_the_apis_description_asks_for_a_key_where_there_are_keys(client, overrides):
+    document = (await client.get("/openapi.json")).json()
+    assert set(document["components"]["securitySchemes"]) == {"HTTPBearer", "HTTPBasic"}
+    assert "security" not in document["paths"]["/healthz"]["get"]
+
+
+async def test_the_apis_description_asks_for_none_without(client):
+    assert "securitySchemes" not in (await client.get("/openapi.json")).json()["components"]
+
+
+@pytest.mark.parametrize(("method", "path", "status"), [("GET", "/nothing", 404), ("PUT", "/v1/tasks", 405)])
+async def test_what_is_not_there_is_said_in_our_shape(client, method, path, status):
+    reply = await client.request(method, path)
+    assert reply.status_code == status
+    assert reply.json()["error"]["message"]
+
+
+@pytest.mark.parametrize("path", ["/v1/models", "/engine/server_status"])
+async def test_a_fault_of_ours_is_500_and_tells_no_secrets(client, services, monkeypatch, path, caplog):
+    async def broken() -> None:
+        raise RuntimeError("secret detail")
+
+    monkeypatch.setattr(services.queue, "overview", broken)
+    reply = await client.get(path)
+    assert reply.status_code == 500
+    assert "secret detail" not in reply.text
+    assert "secret detail" in caplog.text
+
+
+async def test_refusals_are_counted_by_route_and_reason(client):
+    def refused() -> float:
+        labels = {"route": "/v1/tasks", "code": "invalid_params"}
+        return REGISTRY.get_sample_value("hua_requests_refused_total", labels) or 0.0
+
+    before = refused()
+    await client.post("/v1/tasks", json={"type": "txt2img.sd", "params": {}})
+    assert refused() == before + 1
+
+
+@pytest.mark.parametrize("overrides", [{"cors": ("https://app.example",)}])
+async def test_pages_of_a_listed_origin_may_use_the_api_and_no_others(client, overrides):
+    asked = {"Access-Control-Request-Method": "POST", "Access-Control-Request-Headers": "Authorization, Prefer"}
+    reply = await client.options("/v1/tasks", headers={"Origin": "https://app.example", **asked})
+    assert reply.headers["access-control-allow-origin"] == "https://app.example"
+    assert "access-control-allow-credentials" not in reply.headers
+    reply = await client.options("/v1/tasks", headers={"Origin": "https://other.example", **asked})
+    assert "access-control-allow-origin" not in reply.headers
+    reply = await client.get("/v1/tasks/unknown", headers={"Origin": "https://app.example"})
+    assert (reply.status_code, reply.headers["access-control-allow-origin"]) == (404, "https://app.example")
+
+
+async def test_pages_of_other_origins_may_not_use_the_api_unless_it_is_said(client):
+    reply = await client.get("/v1/models", headers={"Origin": "https://app.example"})
+    assert not [name for name in reply.headers if name.startswith("access-control")]
+
+
+def test_the_api_starts_without_torch():
+    code = (
+        "import server.api.app, sys; sys.exit(bool({'torch', 'diffusers', 'transformers', 'scipy'} & set(sys.modules)))"
+    )
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0

@@ -1,0 +1,21 @@
+from collections.abc import AsyncIterator
+
+import pytest
+
+from server.tenancy.auth import new_key
+
+DOORS = ("/v1/tasks", "/v1/files", "/v1/pipelines/txt2img.sd", "/engine/push", "/engine/interrupt", "/push")
+
+
+@pytest.mark.parametrize("overrides", [{"api_keys": (new_key("red")[1],)}])
+async def test_of_a_stranger_no_body_is_read(client, overrides):
+    read = []
+
+    async def body() -> AsyncIterator[bytes]:
+        read.append("a part")
+        yield b"{"
+
+    for path in DOORS:
+        reply = await client.post(path, content=body(), headers={"Content-Type": "application/json"})
+        assert (reply.status_code, read) == (401, []), path
+    assert (await client.post("/engine/push", content=body())).json()["success"] is False

@@ -1,0 +1,40 @@
+import re
+from pathlib import Path
+
+import pytest
+
+from server.api.app import PAGE
+
+OUTSIDE = re.compile(r"(?:https?:)?//(?!www\.w3\.org)[a-z0-9.-]+\.[a-z]{2,}", re.IGNORECASE)
+
+
+@pytest.mark.parametrize("file", sorted(PAGE.iterdir()), ids=lambda file: file.name)
+def test_the_page_names_nothing_outside_the_server(file: Path):
+    assert not OUTSIDE.findall(file.read_text())
+
+
+async def test_the_page_and_all_its_files_are_served(client):
+    page = await client.get("/")
+    assert page.headers["content-type"].startswith("text/html")
+    wanted = re.findall(r'(?:src|href)="(page/[^"]+)"', page.text)
+    assert len(wanted) >= 3
+    for script in PAGE.glob("*.js"):
+        wanted += [f"page/{name}" for name in re.findall(r'from "\./([^"]+)"', script.read_text())]
+    for path in wanted:
+        assert (await client.get("/" + path)).status_code == 200
+
+
+@pytest.mark.parametrize("path", ["/", "/docs", "/redoc", "/v1/models"])
+async def test_browsers_are_told_to_load_nothing_from_outside(client, path):
+    policy = (await client.get(path)).headers["content-security-policy"]
+    assert "default-src 'none'" in policy
+    assert "http" not in policy
+
+
+@pytest.mark.parametrize("path", ["/docs", "/redoc"])
+async def test_the_docs_load_their_scripts_from_here(client, path):
+    sources = re.findall(r'(?:src|href)="([^"]+)"', (await client.get(path)).text)
+    assert sources
+    for source in sources:
+        assert source.startswith("/")
+        assert (await client.get(source)).status_code == 200

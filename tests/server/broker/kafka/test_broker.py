@@ -1,0 +1,245 @@
+"""What can go wrong with a cluster."""
+
+import asyncio
+import logging
+import time
+from contextlib import aclosing
+
+import pytest
+from kafka import KafkaAdminClient, KafkaProducer
+
+from server.broker import BrokerUnavailableError, Position, RecordTooLargeError
+from server.broker.kafka.broker import KafkaBroker
+from server.broker.kafka.cluster import PATIENCE_S
+
+SHORT_S = 2.0
+BOUND_S = SHORT_S + 1
+
+
+@pytest.fixture
+async def opened():
+    """`opened(url)`: a broker that is closed in the end."""
+    brokers = []
+
+    def open_one(url: str) -> KafkaBroker:
+        brokers.append(KafkaBroker(url, SHORT_S))
+        return brokers[-1]
+
+    yield open_one
+    for broker in brokers:
+        await broker.close()
+
+
+async def caught_up(log) -> list:
+    found = []
+    async with aclosing(log):
+        async for position, record in log:
+            if record is None:
+                return found
+            found.append((position, record))
+    return found
+
+
+async def listen_for_ever(log) -> None:
+    async for _ in log:
+        pass
+
+
+def prefix_of(url: str) -> str:
+    return url.rpartition("/")[2].partition("?")[0]
+
+
+def test_http_hears_of_a_kafka_that_is_away_within_six_seconds() -> None:
+    assert PATIENCE_S <= 5
+
+
+async def refused_in_time(publishing) -> None:
+    began = time.monotonic()
+    with pytest.raises(BrokerUnavailableError, match=r"see that Kafka runs"):
+        await publishing
+    assert time.monotonic() - began < BOUND_S
+
+
+async def test_a_kafka_that_is_killed_is_unavailable_and_works_again_when_it_is_back(own_kafka, opened, make_task):
+    """Everything keeps its logs: the acknowledged records are there, and a reader that waited goes on by itself."""
+    url = f"kafka://{own_kafka.address}/?partitions=3"
+    broker, tasks, heard = opened(url), [make_task() for _ in range(4)], []
+
+    async def listen() -> None:
+        async for _, task in broker.tasks():
+            heard.append(task and task.id)
+
+    async def until_heard(task) -> None:
+        while not (task.id in heard and heard[-1] is None):
+            await asyncio.sleep(0.02)
+
+    listening = asyncio.create_task(listen())
+    await broker.publish_task(tasks[0])
+    await until_heard(tasks[0])
+
+    own_kafka.stop()
+    await refused_in_time(broker.publish_task(tasks[1]))
+    await refused_in_time(asyncio.gather(*(opened(url).publish_task(make_task()) for _ in range(3))))
+    with pytest.raises(BrokerUnavailableError):
+        await broker.commit_tasks(Position(0, 0))
+    own_kafka.start()
+
+    await broker.publish_task(tasks[2])
+    await until_heard(tasks[2])
+    listening.cancel()
+    found = [task.id for _, task in await caught_up(opened(url).tasks())]
+    assert found.count(tasks[0].id) == found.count(tasks[2].id) == 1
+
+
+async def test_a_kafka_that_answers_nothing_is_unavailable_in_time(own_kafka, opened, make_task):
+    """It still holds its connections: nothing but time tells that it is gone."""
+    broker, before, after = opened(f"kafka://{own_kafka.address}/paused."), make_task(), make_task()
+    await broker.publish_task(before)
+    own_kafka.pause()
+    try:
+        await refused_in_time(asyncio.gather(*(broker.publish_task(make_task()) for _ in range(20))))
+        await refused_in_time(broker.publish_task(make_task()))
+    finally:
+        own_kafka.resume()
+    await until_taken(broker, after)
+    found = [task.id for _, task in await caught_up(broker.tasks())]
+    assert found.count(before.id) == found.count(after.id) == 1
+
+
+async def until_taken(broker, task) -> None:
+    while True:
+        try:
+            return await broker.publish_task(task)
+        except BrokerUnavailableError:
+            await asyncio.sleep(0.1)
+
+
+async def test_a_kafka_that_is_away_at_the_start_is_told_and_waited_for(caplog, opened, make_task):
+    broker = opened("kafka://127.0.0.1:1")
+    await refused_in_time(broker.publish_task(make_task()))
+    with pytest.raises(BrokerUnavailableError):
+        await anext(broker.outcomes())
+    assert "the logs in Kafka at 127.0.0.1:1 cannot be used now" in caplog.text
+
+
+async def test_closing_is_prompt_though_nobody_answers(make_task):
+    broker = KafkaBroker("kafka://127.0.0.1:1", SHORT_S)
+    publishing = asyncio.create_task(broker.publish_task(make_task()))
+    await asyncio.sleep(0.1)
+    publishing.cancel()
+    await asyncio.wait_for(broker.close(), BOUND_S)
+
+
+async def test_topics_are_made_as_they_were_asked_for_and_otherwise_left_alone(kafka_url, opened, make_task):
+    prefix, admin = prefix_of(kafka_url), KafkaAdminClient(bootstrap_servers=kafka_url.split("/")[2])
+    admin.create_topics({f"{prefix}outcomes": {"num_partitions": 2, "replication_factor": 1}})
+    broker = opened(kafka_url.replace("partitions=1", "partitions=5&replication=1"))
+    await broker.publish_task(make_task())
+    made = {topic["name"]: len(topic["partitions"]) for topic in admin.describe_topics()}
+    admin.close()
+    assert made[f"{prefix}tasks"] == 5
+    assert made[f"{prefix}outcomes"] == 2
+
+
+async def test_a_task_and_its_outcomes_are_read_from_any_partition_and_committed_in_each(
+    kafka_url, opened, make_task, make_outcome
+):
+    url = kafka_url.replace("partitions=1", "partitions=4")
+    broker, tasks = opened(url), [make_task() for _ in range(40)]
+    await asyncio.gather(*map(broker.publish_task, tasks))
+    first, second = make_outcome(tasks[0], attempt="first"), make_outcome(tasks[0], attempt="second")
+    for outcome in (first, second):
+        await broker.publish_outcome(outcome)
+    read = await caught_up(broker.tasks())
+    assert {position.partition for position, _ in read} == {0, 1, 2, 3}
+    assert sorted(task.id for _, task in read) == [task.id for task in tasks]
+    assert [outcome for _, outcome in await caught_up(broker.outcomes())] == [first, second]
+
+    done = [position for position, _ in read if position.partition in {1, 2}]
+    await asyncio.gather(*map(broker.commit_tasks, done))
+    left = await caught_up(opened(url).tasks())
+    assert left == [(position, task) for position, task in read if position.partition in {0, 3}]
+
+
+async def test_a_reader_reads_a_topic_that_was_given_more_partitions_anew(kafka_url, opened, make_task, monkeypatch):
+    monkeypatch.setattr("server.broker.kafka.reader.LOOK_EVERY_S", 0.1)
+    broker, task = opened(kafka_url), make_task()
+    await broker.publish_task(task)
+    async with aclosing(broker.tasks()) as log:
+        assert (await anext(log))[1] == task
+        admin = KafkaAdminClient(bootstrap_servers=kafka_url.split("/")[2])
+        admin.create_partitions({f"{prefix_of(kafka_url)}tasks": 3})
+        admin.close()
+        with pytest.raises(BrokerUnavailableError, match="new partitions"):
+            await listen_for_ever(log)
+    assert [each.id for _, each in await caught_up(broker.tasks())] == [task.id]
+
+
+async def test_a_record_that_nobody_can_read_is_skipped_without_telling_its_words(kafka_url, opened, make_task, caplog):
+    broker, before, after = opened(kafka_url), make_task(), make_task()
+    await broker.publish_task(before)
+    other = KafkaProducer(bootstrap_servers=kafka_url.split("/")[2])
+    readable = make_task().model_dump_json().encode()
+    schema = [("hua-schema", b"1")]
+    for key, value, headers in (
+        (b"x", b'{"id": "x", "params": "a secret prompt"}', schema),
+        (b"x", b"no json: a secret prompt", schema),
+        (b"\xff", b"\xff", schema),
+        (None, b"", schema),
+        (b"x", None, schema),
+        (b"x", readable, [("hua-schema", b"2")]),
+        (b"x", readable, []),
+    ):
+        other.send(f"{prefix_of(kafka_url)}tasks", value, key, headers).get(10)
+    other.close()
+    await broker.publish_task(after)
+    with caplog.at_level(logging.ERROR):
+        assert [task for _, task in await caught_up(broker.tasks())] == [before, after]
+    assert caplog.text.count("is skipped") == 7
+    assert "secret" not in caplog.text
+
+
+async def test_a_record_that_is_too_large_is_refused_and_harms_no_other(kafka_url, opened, make_task, make_outcome):
+    broker, task = opened(kafka_url), make_task()
+    with pytest.raises(RecordTooLargeError, match="send at most"):
+        await broker.publish_task(make_task(params={"text": "x" * 2_000_000}))
+    admin = KafkaAdminClient(bootstrap_servers=kafka_url.split("/")[2])
+    smaller = {"num_partitions": 1, "replication_factor": 1, "configs": {"max.message.bytes": "2000"}}
+    other = kafka_url.replace("/hua-", "/small-")
+    admin.create_topics({f"{prefix_of(other)}tasks": smaller})
+    admin.close()
+    small = opened(other)
+    with pytest.raises(RecordTooLargeError, match=r"max\.message\.bytes"):
+        await small.publish_task(make_task(params={"text": "x" * 3000}))
+    for one in (broker, small):
+        await one.publish_task(task)
+        assert [each for _, each in await caught_up(one.tasks())] == [task]
+
+
+async def test_a_machine_whose_clock_is_ahead_may_write(kafka_url, opened, make_task):
+    """I18: Kafka refuses what comes more than an hour from the future, where it does not date records itself."""
+    broker = opened(kafka_url)
+    await broker.publish_task(make_task())
+    in_two_hours = int(1000 * (time.time() + 7200))
+    producer = KafkaProducer(bootstrap_servers=kafka_url.split("/")[2])
+    written = producer.send(f"{prefix_of(kafka_url)}tasks", b"{}", timestamp_ms=in_two_hours)
+    assert written.get(10).offset == 1
+    producer.close()
+
+
+async def test_a_publish_after_closing_fails_instead_of_waiting(kafka_url, make_task):
+    broker = KafkaBroker(kafka_url)
+    await broker.close()
+    with pytest.raises(RuntimeError):
+        await broker.publish_task(make_task())
+
+
+async def test_a_caller_that_goes_away_does_not_stop_the_others(kafka_url, opened, make_task):
+    broker, tasks = opened(kafka_url), [make_task() for _ in range(6)]
+    publishing = [asyncio.create_task(broker.publish_task(task)) for task in tasks]
+    await asyncio.sleep(0)
+    publishing[0].cancel()
+    publishing[3].cancel()
+    await asyncio.gather(*publishing, return_exceptions=True)
+    found = {task.id for _, task in await caught_up(broker.tasks())}
+    assert {tasks[place].id for place in (1, 2, 4, 5)} <= found

@@ -1,0 +1,71 @@
+import asyncio
+import logging
+
+import pytest
+
+from server.broker import BrokerUnavailableError
+from server.controller import retry
+from server.controller.retry import every, keep
+
+
+@pytest.fixture(autouse=True)
+def short_pauses(monkeypatch) -> None:
+    monkeypatch.setattr(retry, "PAUSE_S", 0.001)
+    monkeypatch.setattr(retry, "LONGEST_PAUSE_S", 0.004)
+
+
+async def test_work_is_repeated_until_it_succeeds_and_trouble_is_told_once(caplog) -> None:
+    troubles = [BrokerUnavailableError("the log is locked")] * 5 + [ValueError("a bug")] * 2
+    done = []
+
+    async def work() -> None:
+        done.append(len(done))
+        if len(done) <= len(troubles):
+            raise troubles[len(done) - 1]
+
+    with caplog.at_level(logging.ERROR):
+        await keep(work, "settling")
+    assert len(done) == 8
+    told = [record.getMessage() for record in caplog.records]
+    assert [message.split(";")[0] for message in told] == ["settling: the log is locked", "settling: a bug"]
+    assert [bool(record.exc_info) for record in caplog.records] == [False, True], "a traceback for what is a bug"
+
+
+async def test_trouble_that_comes_back_after_good_times_is_told_again(caplog) -> None:
+    runs = []
+
+    async def work() -> None:
+        runs.append(0)
+        if len(runs) == 3:
+            return
+        await asyncio.sleep(0.01)
+        raise BrokerUnavailableError("gone")
+
+    with caplog.at_level(logging.ERROR):
+        await keep(work, "intake")
+    assert len(caplog.records) == 2
+
+
+async def test_cancellation_ends_it(caplog) -> None:
+    async def fail() -> None:
+        raise BrokerUnavailableError("gone")
+
+    for work in (fail, asyncio.Event().wait):
+        keeping = asyncio.create_task(keep(work, "work"))
+        await asyncio.sleep(0.01)
+        keeping.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await keeping
+
+
+async def test_every_does_it_again_and_again_and_lets_trouble_out() -> None:
+    done = []
+
+    async def work() -> None:
+        done.append(0)
+        if len(done) == 3:
+            raise BrokerUnavailableError("gone")
+
+    with pytest.raises(BrokerUnavailableError):
+        await every(0.001, work)
+    assert len(done) == 3

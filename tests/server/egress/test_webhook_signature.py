@@ -1,0 +1,34 @@
+from __future__ import annotations
+
+import base64
+import hashlib
+import hmac
+
+from server.egress.webhook_signature import shown, sign, tenant_secret
+
+
+def test_vector_of_the_specification():
+    """The worked example of the Standard Webhooks reference libraries."""
+    secret = base64.b64decode("MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw")
+    headers = sign(secret, "msg_p5jXN8AQM9LWM0D4loKWxJek", 1614265330, b'{"test": 2432232314}')
+    assert headers == {
+        "webhook-id": "msg_p5jXN8AQM9LWM0D4loKWxJek",
+        "webhook-timestamp": "1614265330",
+        "webhook-signature": "v1,g0hM9SsE+OTPJTGt/tmIKtSyZlE3uFJELVlNIOLJ1OE=",
+    }
+
+
+def test_each_tenant_has_its_own_secret():
+    one, two = tenant_secret(b"server", "one"), tenant_secret(b"server", "two")
+    assert one != two
+    assert one == tenant_secret(b"server", "one")
+    assert one != tenant_secret(b"another server", "one")
+    assert len(one) >= 24
+
+
+def test_shown_secret_verifies():
+    secret = tenant_secret(b"server", "one")
+    assert shown(secret).startswith("whsec_")
+    key = base64.b64decode(shown(secret).removeprefix("whsec_"))
+    expected = base64.b64encode(hmac.new(key, b"id.5.body", hashlib.sha256).digest()).decode()
+    assert sign(secret, "id", 5, b"body")["webhook-signature"] == f"v1,{expected}"

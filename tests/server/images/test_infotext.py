@@ -1,0 +1,80 @@
+from __future__ import annotations
+
+from pipelines import sampler_names
+from server.images.infotext import SAMPLERS, infotext
+from server.task import Task
+
+PARAMS = {
+    "text": "a cat, (oil:1.2)\non a mat",
+    "negative_prompt": "blurry",
+    "num_steps": 20,
+    "guidance_scale": 7.5,
+    "sampler": "euler_a",
+    "sigmas": None,
+    "seed": 41,
+    "model": "v1.5",
+    "clip_skip": -1,
+    "use_circular": False,
+    "variation_seed": 0,
+    "variation_strength": 0.0,
+}
+
+
+def text_of(seed=42, **params):
+    task = Task(id="1", type="txt2img.sd", params=PARAMS | params, tenant="t", created_at=0)
+    return infotext(task, seed, 512, 768)
+
+
+def test_plain():
+    assert text_of() == (
+        "a cat, (oil:1.2)\non a mat\n"
+        "Negative prompt: blurry\n"
+        "Steps: 20, Sampler: Euler a, CFG scale: 7.5, Seed: 42, Size: 512x768, Model: v1.5, Version: Hua"
+    )
+
+
+def test_loras_are_tags_of_the_prompt_wherever_they_were_named():
+    said = text_of(text="a cat <lora:ink:1>", lora_scales={"oil": 0.5, "b": 1.0})
+    assert said.splitlines()[0] == "a cat <lora:ink:1> <lora:oil:0.5> <lora:b:1>"
+
+
+def test_without_a_negative_prompt_there_is_no_such_line():
+    assert text_of(negative_prompt="").splitlines()[2].startswith("Steps: 20, ")
+
+
+def test_everything():
+    last = text_of(
+        sampler="dpmpp_2m",
+        sigmas="karras",
+        fidelity=0.2,
+        clip_skip=1,
+        use_circular=True,
+        variation_seed=5,
+        variation_strength=0.25,
+        guidance_scale=7.0,
+    ).splitlines()[-1]
+    assert last == (
+        "Steps: 20, Sampler: DPM++ 2M, Schedule type: Karras, CFG scale: 7, Seed: 42, Size: 512x768, Model: v1.5, "
+        "Denoising strength: 0.8, Clip skip: 2, Variation seed: 5, Variation seed strength: 0.25, Tiling: True, "
+        "Version: Hua"
+    )
+
+
+def test_second_pass():
+    last = text_of(highres_info={"fidelity": 0.3, "upscale_factor": 2.0, "upscale_method": "bilinear"})
+    assert "Denoising strength: 0.7, Hires upscale: 2, Hires upscaler: Latent (bilinear)" in last
+    assert "Hires" not in text_of(highres_info=None)
+
+
+def test_confusing_values_are_quoted():
+    assert 'Model: "a, b: c", ' in text_of(model="a, b: c")
+
+
+def test_unknown_samplers_keep_their_name_and_missing_settings_are_left_out():
+    assert "Sampler: mine, " in text_of(sampler="mine")
+    task = Task(id="1", type="matting", params={"url": "x"}, tenant="t", created_at=0)
+    assert infotext(task, None, 8, 8) == "\nSize: 8x8, Version: Hua"
+
+
+def test_every_sampler_has_its_label():
+    assert set(SAMPLERS) == set(sampler_names.SAMPLERS)

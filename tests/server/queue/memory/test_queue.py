@@ -1,0 +1,57 @@
+"""What only the queue in memory has to promise: that its memory is bounded. What all promise is tried beside."""
+
+import pytest
+
+from server.queue import DueCallback, WorkerView
+from server.queue.memory.queue import MemoryQueue
+
+
+@pytest.fixture
+def kind() -> str:
+    return "memory"
+
+
+async def test_memory_is_bounded_by_what_is_unfinished(clock, make_task, make_manifest) -> None:
+    """I17"""
+    queue = MemoryQueue(clock, ended_kept=10)
+    await queue.open()
+    for number in range(500):
+        task, worker = make_task(f"tenant-{number}", models=("m",)), f"worker-{number}"
+        await queue.admit(task, 5)
+        await queue.ingest(task)
+        await queue.announce(WorkerView(worker, "cpu"))
+        given = await queue.lease(worker, ("m",), 1.0)
+        async for _ in queue.watch(task.id):
+            break
+        if number % 3 == 0:
+            await queue.died(given)
+        await queue.settle(make_manifest(task))
+        await queue.add_callback(DueCallback(task.id, 0.0))
+        await queue.drop_callback(task.id)
+        clock.pass_by(60)
+    await queue.overview()
+    assert len(queue._ended) == 10
+    assert len(queue._ended._by_tenant) == 10
+    kept = (queue._unfinished._by_id, queue._unfinished._by_tenant, queue._unfinished._by_token)
+    line = (queue._line._waiting, *(lines._of for lines in queue._line._classes.values()))
+    assert [len(each) for each in (*kept, *line, queue._due._callbacks, queue._crew._picks)] == [0] * 9
+
+
+async def test_a_settled_task_that_was_forgotten_is_no_longer_found(clock, make_task, make_manifest) -> None:
+    queue = MemoryQueue(clock, ended_kept=2)
+    tasks = [make_task() for _ in range(3)]
+    for task in tasks:
+        await queue.settle(make_manifest(task))
+    assert [await queue.find(task.id) is None for task in tasks] == [True, False, False]
+
+
+async def test_a_watcher_sees_the_end_even_if_the_queue_has_forgotten_it(clock, make_task, make_manifest) -> None:
+    queue, tasks = MemoryQueue(clock, ended_kept=1), [make_task() for _ in range(3)]
+    await queue.ingest(tasks[0])
+    views = queue.watch(tasks[0].id)
+    await anext(views)
+    for task in tasks:
+        await queue.settle(make_manifest(task))
+    assert await queue.find(tasks[0].id) is None
+    assert (await anext(views)).status.final
+    await views.aclose()

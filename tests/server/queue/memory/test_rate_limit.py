@@ -1,0 +1,71 @@
+"""How fast a tenant may hand in: the buckets by themselves, and in every queue."""
+
+import asyncio
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from server.queue import RateLimitError
+from server.queue.memory.rate_limit import Rates
+
+SELDOM = 0.06
+"""Tasks a minute: on a busy machine a minute may pass, but not the quarter of an hour to the next."""
+
+
+@given(st.lists(st.floats(0.0, 30.0), max_size=60), st.integers(1, 9), st.floats(0.5, 120.0))
+def test_it_is_a_bucket_of_tokens(pauses: list[float], burst: int, per_minute: float) -> None:
+    """Against the plain thing, a number of tokens that grows with time and never over the burst."""
+    now, tokens = [0.0], float(burst)
+    rates = Rates(lambda: now[0])
+    for pause in pauses:
+        now[0] += pause
+        tokens = min(tokens + pause * per_minute / 60, burst)
+        if abs(tokens - round(tokens)) < 1e-6:
+            return  # whether a token is there just now, rounding decides
+        if tokens >= 1:
+            rates.spend("t", per_minute, burst)
+            tokens -= 1
+        else:
+            with pytest.raises(RateLimitError) as refused:
+                rates.spend("t", per_minute, burst)
+            assert refused.value.retry_after_s == pytest.approx((1 - tokens) * 60 / per_minute)
+
+
+def test_full_buckets_are_not_remembered() -> None:
+    """I17"""
+    now = [0.0]
+    rates = Rates(lambda: now[0])
+    for number in range(1000):
+        now[0] += 1.0
+        rates.spend(f"tenant-{number}", 60.0, 5)
+    assert len(rates._full_at) <= 2
+
+
+async def test_a_tenant_hands_in_no_faster_than_it_may_even_at_once(queue, clock) -> None:
+    told = await asyncio.gather(*(queue.spend("a", SELDOM, 5) for _ in range(50)), return_exceptions=True)
+    refused = [each for each in told if isinstance(each, RateLimitError)]
+    assert len(refused) == 45
+    assert all(0 < error.retry_after_s <= 60 / SELDOM for error in refused)
+    await queue.spend("b", SELDOM, 5)
+    clock.pass_by(refused[-1].retry_after_s)
+    await queue.spend("a", SELDOM, 5)
+    with pytest.raises(RateLimitError, match=r"0\.06 tasks a minute"):
+        await queue.spend("a", SELDOM, 5)
+
+
+async def test_a_bucket_holds_no_more_than_its_burst_however_long_it_fills(queue, clock) -> None:
+    for _ in range(2):
+        for _ in range(3):
+            await queue.spend("a", SELDOM, 3)
+        with pytest.raises(RateLimitError) as caught:
+            await queue.spend("a", SELDOM, 3)
+        assert 900 < caught.value.retry_after_s <= 1000
+        clock.pass_by(3600)
+
+
+async def test_a_bucket_that_is_made_larger_counts_at_once(queue) -> None:
+    await queue.spend("a", 1, 1)
+    with pytest.raises(RateLimitError):
+        await queue.spend("a", 1, 1)
+    await queue.spend("a", 1, 2)

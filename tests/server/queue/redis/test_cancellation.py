@@ -1,0 +1,56 @@
+"""A cancel is heeded whatever Redis is at."""
+
+import asyncio
+import random
+
+import pytest
+
+from server.queue import QueueUnavailableError, WorkerView
+from server.queue.redis.cancellation import heeding_cancel
+from server.queue.redis.queue import RedisQueue
+
+
+@pytest.mark.parametrize("connected", [True, False])
+async def test_who_asks_redis_again_and_again_ends_when_it_is_told(redis_url: str, connected: bool) -> None:
+    """Each life is short, so that its end falls into sending, hearing, or being connected."""
+    rng = random.Random(0)
+    queue = RedisQueue(redis_url)
+    for _ in range(50):
+        if not connected:
+            await queue.close()
+            queue = RedisQueue(redis_url)
+        asking = asyncio.create_task(announce_for_ever(queue))
+        await asyncio.sleep(rng.uniform(0, 0.01))
+        asking.cancel()
+        done, _ = await asyncio.wait([asking], timeout=5)
+        assert done
+        assert asking.cancelled()
+    await queue.close()
+
+
+async def announce_for_ever(queue: RedisQueue) -> None:
+    while True:
+        try:
+            await queue.announce(WorkerView(name="w", device="cpu"))
+        except QueueUnavailableError:
+            await asyncio.sleep(0.001)
+
+
+async def test_an_error_of_who_was_canceled_is_the_cancel() -> None:
+    async def fails() -> None:
+        with heeding_cancel():
+            try:
+                await asyncio.sleep(60)
+            except asyncio.CancelledError:
+                raise OSError("the connection failed") from None
+
+    task = asyncio.create_task(fails())
+    await asyncio.sleep(0)
+    task.cancel()
+    await asyncio.wait([task])
+    assert task.cancelled()
+
+
+async def test_an_error_of_who_was_not_canceled_stays_what_it_is() -> None:
+    with pytest.raises(OSError, match="away"), heeding_cancel():
+        raise OSError("away")

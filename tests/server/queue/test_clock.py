@@ -1,0 +1,76 @@
+"""Roles go by the time of the queue, whatever their machine's clock says."""
+
+import time
+
+import pytest
+
+from server.queue import QueueUnavailableError
+from server.queue.clock import SOON_S, Clock
+from server.queue.memory.queue import MemoryQueue
+
+HOUR_S = 3600.0
+
+
+class Machine:
+    """Whose clock may be set, and whose monotonic one goes on."""
+
+    def __init__(self, monkeypatch) -> None:
+        self.wall, self.monotonic = 1_700_000_000.0, 50.0
+        monkeypatch.setattr(time, "time", lambda: self.wall)
+        monkeypatch.setattr(time, "monotonic", lambda: self.monotonic)
+
+    def pass_by(self, seconds: float) -> None:
+        self.wall += seconds
+        self.monotonic += seconds
+
+
+class Far(MemoryQueue):
+    """A queue elsewhere: its clock is right, and an answer takes `way_s` there and back, each."""
+
+    def __init__(self, machine: Machine, way_s: float = 0.0) -> None:
+        super().__init__(wall=lambda: machine.monotonic + 1_700_000_000.0)
+        self._machine, self.way_s = machine, way_s
+        self.away = False
+
+    async def time(self) -> float:
+        if self.away:
+            raise QueueUnavailableError("away")
+        self._machine.pass_by(self.way_s)
+        now = await super().time()
+        self._machine.pass_by(self.way_s)
+        return now
+
+
+@pytest.fixture
+def machine(monkeypatch) -> Machine:
+    return Machine(monkeypatch)
+
+
+async def test_a_clock_that_is_set_changes_nothing(machine) -> None:
+    """I18"""
+    clock = Clock(Far(machine, way_s=0.2))
+    await clock.ask()
+    for jump in (HOUR_S, -2 * HOUR_S):
+        machine.wall += jump
+        machine.pass_by(10)
+        assert clock() == clock.sure() == pytest.approx(machine.monotonic + 1_700_000_000.0)
+
+
+async def test_until_the_queue_has_told_it_is_the_machines_time_and_not_sure(machine) -> None:
+    queue = Far(machine)
+    queue.away, clock = True, Clock(queue)
+    await clock.ask()
+    assert clock() == machine.wall
+    with pytest.raises(QueueUnavailableError, match="what time it is"):
+        clock.sure()
+
+
+async def test_an_answer_that_took_too_long_is_not_taken(machine) -> None:
+    """As of a process that was stopped in the middle: nobody knows how old it is."""
+    queue = Far(machine)
+    clock = Clock(queue)
+    await clock.ask()
+    right = clock() - machine.monotonic
+    queue.way_s = SOON_S
+    await clock.ask()
+    assert clock() - machine.monotonic == right

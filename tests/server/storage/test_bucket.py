@@ -1,0 +1,185 @@
+import asyncio
+import itertools
+import os
+import time
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from server.settings import Settings
+from server.storage.bucket import (
+    MOMENT_S,
+    Bucket,
+    BucketUnavailableError,
+    image_key,
+    manifest_key,
+    moments_between,
+    swept_at,
+)
+from server.storage.s3 import open_bucket
+from server.task import RETENTION_S, Manifest, Outcome, Status, Task
+
+
+@pytest.fixture(params=["folder", "s3"])
+def bucket(request, tmp_path, s3_settings) -> Bucket:
+    """One after the other, each that a deployment may have."""
+    if request.param == "folder":
+        return Bucket.folder(tmp_path / "bucket")
+    return open_bucket(Settings(**s3_settings))
+
+
+@pytest.fixture
+def manifest() -> Manifest:
+    task = Task(id="1" * 32, type="t", params={"text": "画"}, tenant="t", created_at=0.1)
+    outcome = Outcome(task=task, attempt="a", status=Status.SUCCEEDED, finished_at=0.1 + 0.2, timings={"run": 1 / 3})
+    return Manifest(outcome=outcome, expires_at=1e9 + 1 / 3)
+
+
+async def test_what_was_put_is_there_and_the_last_put_counts(bucket) -> None:
+    assert await bucket.get("a/b") is None
+    for data in (b"", b"first", b"the second"):
+        await bucket.put("a/b", data)
+        assert await bucket.get("a/b") == data
+
+
+async def test_a_reader_never_sees_half_an_object(bucket) -> None:
+    whole = {bytes([letter]) * 500_000 for letter in b"xyz"}
+    await bucket.put("a", b"x" * 500_000)
+
+    async def write() -> None:
+        for _ in range(10):
+            for data in whole:
+                await bucket.put("a", data)
+
+    writing = asyncio.create_task(write())
+    while not writing.done():
+        assert await bucket.get("a") in whole
+    await writing
+
+
+async def test_deleting_what_is_not_there_is_no_error(bucket) -> None:
+    await bucket.put("a/there", b"x")
+    await bucket.delete(["a/gone", "a/there", "a/there"])
+    assert await bucket.get("a/there") is None
+    await bucket.delete([])
+
+
+async def test_listing_goes_one_level_down_or_all_the_way(bucket) -> None:
+    for key in ("images/24h/2/x/1.png", "images/24h/1/y/1.png", "images/24h/1/y/2.png", "images/5m/3/z/1.png"):
+        await bucket.put(key, b"x")
+    assert await bucket.folders("images") == ["24h", "5m"]
+    assert await bucket.folders("images/24h") == ["1", "2"]
+    assert sorted(key for key, _ in await bucket.keys("images/24h/1")) == [
+        "images/24h/1/y/1.png",
+        "images/24h/1/y/2.png",
+    ]
+    assert all(abs(written_at - time.time()) < 60 for _, written_at in await bucket.keys("images"))
+    assert await bucket.folders("nowhere") == []
+    assert await bucket.keys("nowhere") == []
+    assert await bucket.keys("image") == [], "a prefix is a folder, not the beginning of a name"
+
+
+async def test_a_part_is_read_alone(bucket) -> None:
+    await bucket.put("a", bytes(range(100)))
+    assert await bucket.get_part("a", 10, 13) == bytes((10, 11, 12))
+    assert await bucket.get_part("a", 98, 100) == bytes((98, 99))
+    assert await bucket.get_part("b", 0, 1) is None
+
+
+async def test_more_than_a_page_of_keys_is_listed_and_deleted(bucket) -> None:
+    keys = [f"images/24h/1/{number:04}" for number in range(1003)]
+    for first in range(0, len(keys), 100):
+        await asyncio.gather(*(bucket.put(key, b"x") for key in keys[first : first + 100]))
+    assert sorted(key for key, _ in await bucket.keys("images")) == keys
+    assert [len(page) async for page in bucket.pages("images")] == [1000, 3]
+    await bucket.delete([*keys[1:], "images/24h/1/gone"])
+    assert [key for key, _ in await bucket.keys("images")] == keys[:1]
+
+
+async def test_a_manifest_comes_back_equal(bucket, manifest) -> None:
+    assert await bucket.manifest(manifest.task.id) is None
+    await bucket.put_manifest(manifest)
+    assert await bucket.manifest(manifest.task.id) == manifest
+
+
+@pytest.mark.parametrize("data", [b"", b"{", b'{"expires_at": 1}', b"\xff\x00"])
+async def test_a_manifest_that_cannot_be_read_counts_as_absent(bucket, data, caplog) -> None:
+    await bucket.put(manifest_key("x"), data)
+    assert await bucket.manifest("x") is None
+    assert "manifests/x.json" in caplog.text
+
+
+async def test_what_a_folder_was_given_is_on_the_disk_with_its_name(tmp_path, monkeypatch) -> None:
+    """Stands in for a power cut: the file, and each folder that leads to it, has been flushed when `put` returns."""
+    flushed: list[Path] = []
+    fsync = os.fsync
+
+    def noted(descriptor: int) -> None:
+        flushed.append(Path(f"/proc/self/fd/{descriptor}").readlink())
+        fsync(descriptor)
+
+    monkeypatch.setattr(os, "fsync", noted)
+    await Bucket.folder(tmp_path).put("manifests/deep/x.json", b"x")
+    assert flushed == [
+        tmp_path / "manifests/deep/x.json",
+        tmp_path / "manifests/deep",
+        tmp_path / "manifests",
+        tmp_path,
+    ]
+
+
+async def test_emptied_folders_go_with_their_last_file(tmp_path) -> None:
+    bucket = Bucket.folder(tmp_path / "bucket")
+    await bucket.put("images/24h/1/t/a/0.png", b"x")
+    await bucket.delete(["images/24h/1/t/a/0.png"])
+    assert list((tmp_path / "bucket").iterdir()) == []
+    await bucket.put("images/24h/1/t/a/0.png", b"x")
+
+
+async def test_a_bucket_that_cannot_be_written_says_so_in_one_line(tmp_path) -> None:
+    bucket = Bucket.folder(tmp_path / "bucket")
+    (tmp_path / "bucket" / "images").write_text("a file where a folder should be")
+    with pytest.raises(BucketUnavailableError, match=r"would not write images/24h/x.*has room") as caught:
+        await bucket.put("images/24h/x", b"x")
+    assert "\n" not in str(caught.value)
+
+
+@given(st.sampled_from(sorted(RETENTION_S)), st.floats(0, 4e9))
+def test_an_image_may_be_swept_within_half_a_minute_after_its_end(retention, expires_at) -> None:
+    """I14"""
+    key = image_key(retention, expires_at, "task", "attempt", "0.png")
+    assert expires_at < swept_at(key) <= expires_at + MOMENT_S
+    assert swept_at("/".join(key.split("/")[:3])) == swept_at(key)
+
+
+@given(st.floats(0, 4e9), st.floats(0, 4000))
+def test_every_moment_that_comes_is_between_two_others_once(past, elapsed) -> None:
+    now = past + elapsed
+    found = [swept_at(f"images/5m/{moment}") for moment in moments_between(past, now)]
+    assert all(past < due <= now for due in found)
+    assert all(later - sooner == MOMENT_S for sooner, later in itertools.pairwise(found))
+    assert len(found) >= elapsed // MOMENT_S
+
+
+def test_a_key_shows_retention_moment_task_and_attempt() -> None:
+    expires_at = datetime(2026, 11, 20, 23, 59, 30, tzinfo=UTC).timestamp()
+    assert image_key("7d", expires_at, "task", "attempt", "0.webp") == "images/7d/20261121T000000/task/attempt/0.webp"
+
+
+@pytest.mark.parametrize(
+    "key",
+    [
+        "",
+        "images",
+        "images/24h",
+        "images/24h/x/t/a/0.png",
+        "images/24h/20261121T0000/t/a/0.png",
+        "a/b/c",
+        "uploads/t/file-1",
+    ],
+)
+def test_what_image_key_did_not_make_is_never_swept(key: str) -> None:
+    assert swept_at(key) == float("inf")

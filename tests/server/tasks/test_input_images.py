@@ -1,0 +1,224 @@
+from __future__ import annotations
+
+import asyncio
+import base64
+import hashlib
+import io
+from contextlib import asynccontextmanager
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from pipelines.params.image_refs import ImageRef, OptionalImage
+from pipelines.pipeline import Params
+from server.egress.client import Egress
+from server.images.codec import BadImageError
+from server.storage.bucket import Bucket, upload_key
+from server.task import Task
+from server.tasks.input_images import BadInputError, Inputs
+
+
+class TwoImages(Params):
+    text: str = ""
+    url: ImageRef
+    mask_url: OptionalImage = None
+
+
+PIXELS = np.random.default_rng(0).integers(0, 256, (24, 32, 3), dtype=np.uint8)
+
+
+def png(pixels=PIXELS):
+    file = io.BytesIO()
+    Image.fromarray(pixels).save(file, "PNG")
+    return file.getvalue()
+
+
+PNG = png()
+BASE64 = base64.b64encode(PNG).decode()
+DATA_URI = f"data:image/png;base64,{BASE64}"
+FILE_ID = f"file-{hashlib.sha256(PNG).hexdigest()[:32]}"
+
+
+@pytest.fixture
+def bucket(tmp_path):
+    return Bucket.folder(tmp_path)
+
+
+@pytest.fixture
+def inputs(bucket):
+    return Inputs(Egress(["127.0.0.1"]), bucket, max_upload=20_000, max_pixels=64 * 64)
+
+
+def task_of(tenant="one"):
+    return Task(id="1", type="two", params={}, tenant=tenant, created_at=0)
+
+
+@asynccontextmanager
+async def serving(*answers):
+    """A server on loopback that gives `answers` in turn, the last one for ever; yields its URL and the requests."""
+    left, requests = list(answers), []
+
+    async def serve(reader, writer):
+        requests.append(await reader.readuntil(b"\r\n\r\n"))
+        status, body = left.pop(0) if len(left) > 1 else left[0]
+        writer.write(f"HTTP/1.1 {status} X\r\nContent-Length: {len(body)}\r\n\r\n".encode() + body)
+        await writer.drain()
+        writer.close()
+
+    server = await asyncio.start_server(serve, "127.0.0.1", 0)
+    async with server:
+        yield f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}/cat.png", requests
+
+
+@pytest.mark.parametrize(
+    "reference", [BASE64, DATA_URI, DATA_URI.replace("data:", "DATA:"), f"{BASE64[:60]}\n {BASE64[60:]}"]
+)
+async def test_inline(inputs, reference):
+    params = TwoImages(url=reference)
+    await inputs.check(params, "one")
+    images = await inputs.fetch(task_of(), params)
+    assert list(images) == ["url"]
+    assert (images["url"] == PIXELS).all()
+
+
+async def test_urls_are_fetched_together(inputs):
+    async with serving((200, PNG)) as (url, requests):
+        params = TwoImages(url=url, mask_url=url + "?mask")
+        await inputs.check(params, "one")
+        assert requests == []
+        images = await inputs.fetch(task_of(), params)
+    assert len(requests) == 2
+    assert all((images[field] == PIXELS).all() for field in ("url", "mask_url"))
+
+
+class ManyImages(Params):
+    urls: tuple[ImageRef, ...]
+
+
+async def test_the_images_of_one_task_are_bounded_together(inputs):
+    """One upload, named often enough, would else take all the memory there is."""
+    large = (await inputs.keep(png(np.zeros((64, 64, 3), np.uint8)), "one")).id
+    enough, too_many = ManyImages(urls=(large,) * 4), ManyImages(urls=(large,) * 5)
+    await inputs.check(enough, "one")
+    assert len(await inputs.fetch(task_of(), enough)) == 4
+    with pytest.raises(BadInputError, match=r"urls\.4: .* over 16384 pixels in all; send smaller"):
+        await inputs.check(too_many, "one")
+    with pytest.raises(BadInputError, match="over 16384 pixels in all"):
+        await inputs.fetch(task_of(), too_many)
+
+
+async def test_when_one_fails_the_others_are_cut_off(bucket):
+    cut_off = []
+
+    async def resolve(host, port):
+        try:
+            await asyncio.Event().wait()
+        finally:
+            cut_off.append(host)
+
+    inputs = Inputs(Egress(resolve=resolve), bucket, max_upload=20_000, max_pixels=64 * 64)
+    with pytest.raises(BadInputError, match="mask_url: there is no upload"):
+        await inputs.fetch(task_of(), TwoImages(url="http://slow.example/a.png", mask_url="file-" + "0" * 32))
+    assert cut_off == ["slow.example"]
+
+
+async def test_a_stumbling_server_is_asked_again(inputs):
+    async with serving((503, b""), (200, PNG)) as (url, requests):
+        assert (await inputs.fetch(task_of(), TwoImages(url=url)))["url"].shape == (24, 32, 3)
+    assert len(requests) == 2
+
+
+async def test_a_lasting_refusal_is_not(inputs):
+    async with serving((404, b"")) as (url, requests):
+        with pytest.raises(BadInputError, match=r"mask_url: 127\.0\.0\.1 answered 404"):
+            await inputs.fetch(task_of(), TwoImages(url=BASE64, mask_url=url))
+    assert len(requests) == 1
+
+
+async def test_what_a_url_holds_is_judged_like_anything_else(inputs):
+    async with serving((200, b"<html>")) as (url, _):
+        with pytest.raises(BadInputError, match="url: this is a page"):
+            await inputs.fetch(task_of(), TwoImages(url=url))
+    async with serving((200, bytes(20_001))) as (url, _):
+        with pytest.raises(BadInputError, match="more than 20000 bytes"):
+            await inputs.fetch(task_of(), TwoImages(url=url))
+
+
+BIG = base64.b64encode(png(np.zeros((65, 64, 3), np.uint8))).decode()
+
+
+@pytest.mark.parametrize(
+    ("reference", "message"),
+    [
+        ("ftp://a.example/cat.png", "http:// or https://"),
+        ("file:///etc/passwd", "http:// or https://"),
+        ("http://", "proper host"),
+        ("http://169.254.169.254/", "never reached"),
+        ("http://10.0.0.1/cat.png", "HUA_EGRESS_ALLOW"),
+        ("http://93.184.216.34:6379/", "port 6379"),
+        ("cat.png", "neither an http"),
+        ("/etc/passwd", "neither an http"),
+        ("data:image/png,hello", "not base64"),
+        ("data:image/png;base64,@@@", "neither an http"),
+        ("data:image/png;base64,", "empty"),
+        (BASE64[:-1], "neither an http"),
+        (base64.b64encode(b"hello").decode(), "not a PNG"),
+        (BIG, "pixels are the most"),
+        (base64.b64encode(bytes(20_001)).decode(), "more than 20000 bytes"),
+        ("file-" + "0" * 32, "there is no upload"),
+        ("file-../../secret", "neither an http"),
+    ],
+)
+async def test_bad_references_are_refused_at_once(inputs, reference, message):
+    params = TwoImages(url=DATA_URI, mask_url=reference)
+    for refuse in (inputs.check, inputs.absorb):
+        with pytest.raises(BadInputError, match=message) as caught:
+            await refuse(params, "one")
+        assert caught.value.field == "mask_url"
+        assert str(caught.value) == f"mask_url: {caught.value.message}"
+
+
+async def test_absorbing_keeps_what_is_inline(inputs, bucket):
+    params = TwoImages(url=DATA_URI, mask_url="https://a.example/mask.png")
+    replaced = await inputs.absorb(params, "one")
+    assert replaced == {"url": FILE_ID}
+    assert await bucket.get(upload_key("one", FILE_ID)) == PNG
+    images = await inputs.fetch(task_of(), TwoImages(url=replaced["url"]))
+    assert (images["url"] == PIXELS).all()
+
+
+async def test_absorbing_renews_an_upload(inputs, bucket):
+    upload = await inputs.keep(PNG, "one")
+    [(_, before)] = await bucket.keys("uploads")
+    await asyncio.sleep(0.02)
+    assert await inputs.absorb(TwoImages(url=upload.id), "one") == {"url": upload.id}
+    [(_, after)] = await bucket.keys("uploads")
+    assert after > before
+
+
+async def test_uploads(inputs):
+    upload = await inputs.keep(PNG, "one")
+    assert (upload.id, upload.width, upload.height) == (FILE_ID, 32, 24)
+    await inputs.check(TwoImages(url=upload.id), "one")
+    assert ((await inputs.fetch(task_of(), TwoImages(url=upload.id)))["url"] == PIXELS).all()
+    with pytest.raises(BadImageError, match="not a PNG"):
+        await inputs.keep(b"GIF89a", "one")
+    with pytest.raises(BadImageError, match="20000 are the most"):
+        await inputs.keep(bytes(20_001), "one")
+
+
+async def test_an_upload_is_its_tenants_alone(inputs):
+    upload = await inputs.keep(PNG, "one")
+    with pytest.raises(BadInputError, match="there is no upload"):
+        await inputs.check(TwoImages(url=upload.id), "two")
+    with pytest.raises(BadInputError, match="there is no upload"):
+        await inputs.fetch(task_of("two"), TwoImages(url=upload.id))
+
+
+async def test_parameters_without_images(inputs):
+    class Plain(Params):
+        text: str
+
+    assert await inputs.fetch(task_of(), Plain(text="a cat")) == {}
+    assert await inputs.absorb(Plain(text="a cat"), "one") == {}

@@ -1,0 +1,65 @@
+import pytest
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+
+from server.tasks.validation_errors import complaint
+
+
+class Size(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+    width: int = Field(ge=64)
+    height: int = 512
+    name: str = ""
+
+    @field_validator("height")
+    @classmethod
+    def _multiple(cls, value: int) -> int:
+        if value % 8:
+            raise ValueError(f"height {value} is not a multiple of 8; try {value // 8 * 8}")
+        return value
+
+
+def complaint_about(**values: object) -> tuple[str, str]:
+    with pytest.raises(ValidationError) as caught:
+        Size.model_validate(values)
+    return complaint(caught.value.errors(), Size.model_fields)
+
+
+def test_a_value_out_of_range_is_shown():
+    field, message = complaint_about(width=9)
+    assert field == "width"
+    assert message == "width: Input should be greater than or equal to 64 (it is 9)"
+
+
+def test_a_misspelt_name_gets_a_suggestion():
+    assert complaint_about(width=64, hieght=8) == ("hieght", "hieght is unknown; did you mean height?")
+
+
+def test_a_missing_field_is_named():
+    assert complaint_about() == ("width", "width is missing; add it")
+
+
+def test_our_own_words_are_left_as_they_are():
+    field, message = complaint_about(width=64, height=515)
+    assert (field, message) == ("height", "height 515 is not a multiple of 8; try 512")
+
+
+def test_a_long_value_is_cut():
+    _, message = complaint_about(width="x" * 1000)
+    assert len(message) < 200
+
+
+def test_several_complaints_are_one_line_and_bounded():
+    field, message = complaint_about(width=1, height=1, a=1, b=2, c=3)
+    assert field == "width"
+    assert message.count(";") >= 3
+    assert message.endswith("and 2 more")
+
+
+def test_broken_json_is_called_that():
+    error = {
+        "type": "json_invalid",
+        "loc": ("body", 7),
+        "msg": "JSON decode error",
+        "ctx": {"error": "Expecting value"},
+    }
+    assert "not valid JSON (Expecting value)" in complaint([error])[1]

@@ -1,0 +1,74 @@
+from datetime import UTC, datetime
+
+import pytest
+
+from server.tenancy.policy import Rate, Terms, TermsError, parsed, read
+
+HASH = "ab" * 32
+FULL = f"""
+tenants:
+  acme:
+    task_limit: 16
+    rate: {{per_minute: 60, burst: 5}}
+    weight: 2
+    priorities: [high, normal]
+    retentions: [5m]
+    keys:
+      - {{sha256: {HASH}, scopes: [submit], expires: 2027-01-01, note: the web shop}}
+      - sha256: {HASH}
+        expires: 2027-01-01T12:00:00+08:00
+  plain:
+"""
+
+
+def test_everything_that_a_file_says_is_read():
+    acme = parsed(FULL)["acme"]
+    assert (acme.task_limit, acme.weight, acme.rate) == (16, 2.0, Rate(per_minute=60, burst=5))
+    assert (acme.priorities, acme.retentions) == (("high", "normal"), ("5m",))
+    first, second = acme.keys
+    assert (first.scopes, first.note) == (("submit",), "the web shop")
+    assert first.expires == datetime(2027, 1, 1, tzinfo=UTC)
+    assert second.expires == datetime(2027, 1, 1, 4, tzinfo=UTC)
+    assert second.scopes == ("submit", "read", "upload")
+
+
+def test_a_tenant_of_which_nothing_is_said_has_no_keys_and_no_high_priority():
+    assert parsed(FULL)["plain"] == Terms()
+    assert Terms().priorities == ("normal", "low")
+
+
+@pytest.mark.parametrize(
+    ("right", "wrong", "says"),
+    [
+        ("task_limit: 16", "task_limt: 16", ", line 4: tenants.acme.task_limt is unknown; did you mean task_limit?"),
+        ("scopes:", "zzz:", ", line 10: tenants.acme.keys.0.zzz is unknown; there are sha256, scopes"),
+        ("burst:", "brust:", ", line 5: tenants.acme.rate.brust is unknown; did you mean burst?"),
+        ("\ntenants:", "\ntenant:", ", line 2: tenant is unknown; did you mean tenants?"),
+        ("[submit]", "[sumbit]", ", line 10: tenants.acme.keys.0.scopes.0: input should be 'submit', 'read'"),
+        ("[submit]", "[]", ", line 10: tenants.acme.keys.0.scopes"),
+        ("acme", "../acme", ", line 3: tenants.../acme"),
+        ("weight: 2", "weight: 0", ", line 6: tenants.acme.weight: input should be greater"),
+        ("task_limit: 16", "task_limit: -1", ", line 4: tenants.acme.task_limit"),
+        ("[5m]", "[1y]", ", line 8: tenants.acme.retentions.0"),
+        (HASH, "abc", ", line 10: tenants.acme.keys.0.sha256"),
+        ("tenants:", "tenants: [", " is not valid YAML"),
+        (FULL, "", ", line 1: the file"),
+        (FULL, "tenants: 3", ", line 1: tenants"),
+        (FULL, "{}", ", line 1: tenants: field required"),
+    ],
+)
+def test_what_is_wrong_is_told_with_its_line(right, wrong, says):
+    with pytest.raises(TermsError) as caught:
+        parsed(FULL.replace(right, wrong, 1))
+    assert str(caught.value).startswith(says)
+
+
+def test_a_file_that_is_not_there_is_named(tmp_path):
+    with pytest.raises(TermsError, match=r"HUA_TENANTS=.*tenants\.yaml cannot be read"):
+        read(tmp_path / "tenants.yaml")
+
+
+def test_a_wrong_file_is_named(tmp_path):
+    (tmp_path / "tenants.yaml").write_text("tenants: {acme: {keys: 3}}")
+    with pytest.raises(TermsError, match=r"tenants\.yaml, line 1: tenants\.acme\.keys"):
+        read(tmp_path / "tenants.yaml")

@@ -1,0 +1,115 @@
+import os
+
+import pytest
+
+from server.settings import Settings, SettingsError
+from server.tenancy.auth import UnauthorizedError, new_key
+from server.tenancy.tenants import LOOK_EVERY_S, Tenants
+
+KEY, SETTING = new_key("acme")
+HASH = SETTING.partition(":")[2]
+
+
+@pytest.fixture
+def file(tmp_path):
+    file = tmp_path / "tenants.yaml"
+    file.write_text(f"tenants: {{acme: {{task_limit: 3, keys: [{{sha256: {HASH}}}]}}}}")
+    return file
+
+
+@pytest.fixture
+def tenants(file, clock) -> Tenants:
+    return Tenants(Settings(tenants=file), monotonic=clock)
+
+
+def knows(tenants: Tenants, key: str = KEY) -> bool:
+    try:
+        tenants.keys.caller(f"Bearer {key}")
+    except UnauthorizedError:
+        return False
+    return True
+
+
+def test_keys_and_terms_come_from_the_file(tenants):
+    assert knows(tenants)
+    assert tenants.terms("acme").task_limit == 3
+
+
+def test_who_is_not_in_the_file_may_ask_for_everything(tenants):
+    terms = tenants.terms("anybody")
+    assert terms.priorities == ("high", "normal", "low")
+    assert (terms.rate, terms.task_limit, terms.weight) == (None, None, 1.0)
+
+
+def test_keys_of_the_environment_are_good_beside_those_of_the_file(file):
+    second, setting = new_key("acme")
+    tenants = Tenants(Settings(tenants=file, api_keys=setting))
+    assert knows(tenants)
+    assert knows(tenants, second)
+    assert tenants.keys.caller(f"Bearer {second}").tenant == "acme"
+
+
+def test_a_file_without_keys_lets_nobody_in(file):
+    file.write_text("tenants: {acme: }")
+    assert not Tenants(Settings(tenants=file)).keys.anonymous
+    assert Tenants(Settings()).keys.anonymous
+
+
+def test_a_change_counts_within_a_second(tenants, file, clock):
+    assert knows(tenants)
+    file.write_text("tenants: {acme: {task_limit: 4}}")
+    assert knows(tenants), "it is not looked at for every request"
+    clock.pass_by(LOOK_EVERY_S)
+    assert not knows(tenants)
+    assert tenants.terms("acme").task_limit == 4
+
+
+def test_a_file_that_is_swapped_for_another_of_the_same_time_and_size_is_noticed(tenants, file, clock, tmp_path):
+    """As Kubernetes does with a mounted secret: the path is a link that is turned to a new file."""
+    assert tenants.terms("acme").task_limit == 3
+    other = tmp_path / "other.yaml"
+    other.write_text(file.read_text().replace("task_limit: 3", "task_limit: 5"))
+    before = file.stat()
+    os.utime(other, ns=(before.st_atime_ns, before.st_mtime_ns))
+    link = tmp_path / "link"
+    link.symlink_to(other)
+    link.replace(file)
+    clock.pass_by(LOOK_EVERY_S)
+    assert tenants.terms("acme").task_limit == 5
+
+
+@pytest.mark.parametrize("broken", ["tenants: {acme: {task_limt: 4}}", "tenants: [", None])
+def test_a_broken_version_is_logged_once_and_the_one_before_stays(tenants, file, clock, caplog, broken):
+    assert knows(tenants)
+    good = file.read_text()
+    file.unlink()
+    if broken is not None:
+        file.write_text(broken)
+    for _ in range(3):
+        clock.pass_by(LOOK_EVERY_S)
+        assert knows(tenants)
+        assert tenants.terms("acme").task_limit == 3
+    assert [record.getMessage().partition(":")[0] for record in caplog.records] == ["the tenants stay as they were"]
+    file.write_text(good.replace("task_limit: 3", "task_limit: 12"))
+    clock.pass_by(LOOK_EVERY_S)
+    assert tenants.terms("acme").task_limit == 12
+
+
+def test_a_file_that_is_broken_at_the_start_is_refused(file):
+    file.write_text("tenants: {acme: {task_limt: 4}}")
+    with pytest.raises(SettingsError, match="did you mean task_limit"):
+        Tenants(Settings(tenants=file)).check()
+
+
+@pytest.mark.parametrize("setting", ["red", "red:abc", ":" + "0" * 64, "Red:" + "0" * 64, "../x:" + "0" * 64])
+def test_a_wrong_setting_is_named(setting):
+    with pytest.raises(SettingsError, match=r"HUA_API_KEYS.*hua keys new"):
+        Tenants(Settings(api_keys=setting)).check()
+
+
+def test_keys_expire_by_the_time_that_all_roles_share(tmp_path):
+    """I18: not by the clock of the machine."""
+    file, noon = tmp_path / "expiring.yaml", 1_798_804_800.0
+    file.write_text(f"tenants: {{acme: {{keys: [{{sha256: {HASH}, expires: 2027-01-01T12:00:00Z}}]}}}}")
+    assert knows(Tenants(Settings(tenants=file), clock=lambda: noon - 1))
+    assert not knows(Tenants(Settings(tenants=file), clock=lambda: noon))

@@ -1,0 +1,103 @@
+"""The parent's end of a real device process."""
+
+import asyncio
+import os
+import signal
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+import pytest_asyncio
+
+from server.settings import Settings
+from server.worker.device_process import Device, DeviceDiedError, DeviceGoneError, TaskFailedError
+from server.worker.messages import Advanced, Run, Tally
+
+pytestmark = pytest.mark.asyncio(loop_scope="module")
+
+LONG = {"text": "a house", "w": 512, "h": 512, "num_steps": 100, "seed": 1}
+TALLIES: list[Tally] = []
+FISH = {
+    **{"text": "an orange fish on the grass", "w": 128, "h": 128},
+    **{"num_steps": 12, "guidance_scale": 5, "seed": 1},
+}
+SHORT = {"text": "a house", "w": 64, "h": 64, "num_steps": 2, "seed": 1}
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def device(tmp_path_factory: pytest.TempPathFactory, models_dir: Path) -> AsyncIterator[Device]:
+    """One for all tests, which judges what it draws; the last of them kills it."""
+    settings = Settings(
+        data_dir=tmp_path_factory.mktemp("device"), models_dir=models_dir, warm_up=False, audit="toy-safety"
+    )
+    one = Device(settings, "cpu", on_tally=TALLIES.append)
+    await one.ready()
+    yield one
+    await one.stop()
+
+
+async def test_runs_are_answered_with_pixels_and_progress(device: Device) -> None:
+    steps: list[Advanced] = []
+    finished = await device.run(Run("first", "txt2img.sd", SHORT, {}), steps.append)
+    assert finished.made.images[0].shape == (64, 64, 3)
+    assert finished.made.images[0].dtype == np.uint8
+    assert [(step.step, step.steps) for step in steps] == [(1, 2), (2, 2)]
+    assert list(finished.parts) == ["prepare", "denoise", "decode"]
+    assert list(finished.seconds) == ["load", "run", "audit"]
+    assert sum(finished.parts.values()) == pytest.approx(finished.seconds["run"], rel=0.1, abs=0.01)
+
+
+async def test_the_device_tells_every_second_what_it_has_counted(device: Device) -> None:
+    silent_since, told = device.heard_at, len(TALLIES)
+    while not (len(TALLIES) > told and TALLIES[-1].steps == {2: 2}):  # two steps of a guided image have been taken
+        await asyncio.sleep(0.05)
+    tally = TALLIES[-1]
+    assert (tally.loads, tally.evictions) == ({"disk": 2}, {})
+    assert tally.busy_s > 0
+    assert 0 < tally.memory["models"] < tally.memory["used"] < tally.memory["total"]
+    assert device.heard_at > silent_since
+
+
+async def test_a_picture_that_is_minded_does_not_leave_the_device(device: Device) -> None:
+    finished = await device.run(Run("fish", "txt2img.sd", FISH, {}), lambda _: None)
+    assert len(finished.made.reasons) == 1
+    assert finished.made.reasons[0].startswith("unsafe/")
+    assert not finished.made.images[0].any()
+
+
+async def test_a_run_that_fails_says_why_and_leaves_the_device_well(device: Device) -> None:
+    source = {"url": np.zeros((64, 64), np.uint8)}
+    with pytest.raises(TaskFailedError) as caught:
+        await device.run(Run("broken", "img2img.sd", {"text": "a", "url": "x", "seed": 1}, source), lambda _: None)
+    assert caught.value.code
+    assert (await device.run(Run("next", "txt2img.sd", SHORT, {}), lambda _: None)).made.images
+
+
+async def test_an_aborted_run_ends_at_a_step_boundary(device: Device) -> None:
+    started = asyncio.Event()
+    run = asyncio.create_task(device.run(Run("long", "txt2img.sd", LONG, {}), lambda _: started.set()))
+    await started.wait()
+    device.abort("long")
+    with pytest.raises(TaskFailedError) as caught:
+        await run
+    assert caught.value.code == "aborted"
+
+
+async def test_a_process_that_cannot_start_says_so(tmp_path: Path) -> None:
+    one = Device(Settings(data_dir=tmp_path, models_dir=tmp_path), "cpu", child="no.such.module")
+    with pytest.raises(DeviceDiedError, match="before it was ready"):
+        await one.ready()
+    await one.stop()
+
+
+async def test_the_death_of_the_process_is_noticed_at_once(device: Device) -> None:
+    started = asyncio.Event()
+    run = asyncio.create_task(device.run(Run("long", "txt2img.sd", LONG, {}), lambda _: started.set()))
+    await started.wait()
+    os.kill(device.pid, signal.SIGKILL)
+    with pytest.raises(DeviceDiedError):
+        await run
+    assert await device.death() == -signal.SIGKILL
+    with pytest.raises(DeviceGoneError):
+        await device.run(Run("after", "txt2img.sd", SHORT, {}), lambda _: None)

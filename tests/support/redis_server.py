@@ -1,0 +1,51 @@
+"""A real Redis on a loopback port, for tests: nothing is kept on disk."""
+
+from __future__ import annotations
+
+import subprocess
+import tempfile
+from pathlib import Path
+
+import redis
+
+from tests.support.tools import free_port, installed, until_it_answers
+
+START_S = 10
+
+
+class RedisServer:
+    """May be stopped, started again with nothing in it, and emptied. With a `folder` of its own it is started with
+    what it was told to SAVE there, if that file is still there."""
+
+    def __init__(self, folder: Path | None = None) -> None:
+        self.folder = folder or Path(tempfile.gettempdir())
+        self.port = free_port()
+        self.url = f"redis://127.0.0.1:{self.port}/0"
+
+    def start(self, *more: str) -> None:
+        """`more` options go to the server."""
+        options = ["--port", str(self.port), "--bind", "127.0.0.1", "--save", "", "--appendonly", "no"]
+        # What a replica is sent passes through a file there.
+        options += ["--dir", str(self.folder), "--rdb-del-sync-files", "yes"]
+        command = [executable(), *options, "--maxmemory-policy", "noeviction", *more]
+        self._process = subprocess.Popen(command, stdout=subprocess.DEVNULL)
+        until_it_answers("redis-server", self._process, self._answers, START_S)
+
+    def stop(self) -> None:
+        self._process.kill()
+        self._process.wait()
+
+    def flush(self) -> None:
+        with redis.Redis.from_url(self.url) as client:
+            client.flushall()
+
+    def _answers(self) -> bool:
+        try:
+            with redis.Redis.from_url(self.url) as client:
+                return bool(client.ping())
+        except redis.ConnectionError:
+            return False
+
+
+def executable() -> str:
+    return installed("redis-server", "redis-server")

@@ -1,0 +1,112 @@
+"""A real S3 server on a loopback port, for tests: versitygw over a folder, or the one that HUA_TEST_S3 names."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import signal
+import subprocess
+from pathlib import Path
+
+import httpx
+
+from tests.support.tools import TOOLS, alone, free_port, hold_still, installed, until_it_answers
+
+VERSION = "v1.8.0"
+MODULE = f"github.com/versity/versitygw/cmd/versitygw@{VERSION}"
+START_S = 10
+HELP = (
+    "tests of the bucket need an S3 server: install Go 1.24 or newer, so that they can build versitygw, or put a "
+    "versitygw on the PATH, or set HUA_TEST_S3=ENDPOINT,ACCESS_KEY,SECRET_KEY,BUCKET"
+)
+
+
+class S3Server:
+    """May be stopped, started again with all it had, and held still. Keeps a line for each request it got."""
+
+    access_key, secret_key, bucket = "hua-test", "not-much-of-a-secret", "hua"
+
+    def __init__(self, folder: Path) -> None:
+        self.port = free_port()
+        self.endpoint = f"http://127.0.0.1:{self.port}"
+        self._folder = folder
+        self._log = folder / "requests.log"
+        (folder / "buckets" / self.bucket).mkdir(parents=True)
+        (folder / "metadata").mkdir()
+
+    def start(self) -> None:
+        secrets = {"ROOT_ACCESS_KEY": self.access_key, "ROOT_SECRET_KEY": self.secret_key}
+        options = ["--quiet", "--port", f"127.0.0.1:{self.port}", "--access-log", str(self._log)]
+        # objects' metadata in a folder of its own: not every file system that tests run on has extended attributes
+        store = ["posix", "--sidecar", str(self._folder / "metadata"), str(self._folder / "buckets")]
+        command = [executable(), *options, *store]
+        self._process = subprocess.Popen(command, env=os.environ | secrets, stdout=subprocess.DEVNULL)
+        until_it_answers("versitygw", self._process, self._answers, START_S)
+
+    def stop(self) -> None:
+        self._process.send_signal(signal.SIGCONT)
+        self._process.kill()
+        self._process.wait()
+
+    def pause(self) -> None:
+        """From now on it takes connections and says nothing."""
+        hold_still(self._process)
+
+    def resume(self) -> None:
+        self._process.send_signal(signal.SIGCONT)
+
+    def requests(self) -> list[str]:
+        """One line each, oldest first."""
+        return self._log.read_text().splitlines()
+
+    @property
+    def settings(self) -> dict[str, object]:
+        """Those of `Settings` that lead here."""
+        return {
+            "bucket": f"s3://{self.bucket}",
+            "s3_endpoint": self.endpoint,
+            "s3_access_key": self.access_key,
+            "s3_secret_key": self.secret_key,
+        }
+
+    def _answers(self) -> bool:
+        try:
+            return httpx.get(self.endpoint, trust_env=False).status_code < 500
+        except httpx.TransportError:
+            return False
+
+
+class GivenS3Server(S3Server):
+    """Somebody else's, which is neither started nor stopped."""
+
+    def __init__(self, given: str) -> None:
+        self.endpoint, self.access_key, self.secret_key, self.bucket = given.split(",")
+
+    def start(self) -> None:
+        assert self._answers(), f"HUA_TEST_S3: nothing answers at {self.endpoint}"
+
+    def stop(self) -> None:
+        pass
+
+
+def executable() -> str:
+    """Built where it is not there: tests of the bucket on S3 are never left out."""
+    built = TOOLS / f"versitygw-{VERSION}"
+    if not built.exists() and (found := shutil.which("versitygw")):
+        return found
+    if built.exists():  # else all would wait for whoever builds something else
+        return str(built)
+    go = installed("go", "golang-go")
+    with alone():
+        if not built.exists():
+            _build(go, built)
+    return str(built)
+
+
+def _build(go: str, built: Path) -> None:
+    draft = TOOLS / "versitygw.draft"
+    done = subprocess.run(
+        [go, "install", MODULE], env=os.environ | {"GOBIN": str(draft)}, capture_output=True, text=True
+    )
+    assert done.returncode == 0, f"{HELP}\n{done.stderr}"
+    (draft / "versitygw").rename(built)

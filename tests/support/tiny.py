@@ -1,0 +1,69 @@
+"""A checkpoint whose denoiser is as small as can be, and the package of its steps, made once and kept."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import torch
+from diffusers import UNet2DConditionModel
+
+from models.compiled.forward_pass import listed, named, put_through
+from models.patches.cross_attention_cache import keys_and_values, recalling, text_layers
+
+SIDE = 64
+
+
+def tiny_unet() -> UNet2DConditionModel:
+    """One level, one attention layer to the text of toy-sd1; weights of chance, the same each time."""
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        net = UNet2DConditionModel(
+            sample_size=8,
+            layers_per_block=1,
+            norm_num_groups=4,
+            cross_attention_dim=128,
+            block_out_channels=(8,),
+            down_block_types=("CrossAttnDownBlock2D",),
+            mid_block_type=None,
+            up_block_types=("CrossAttnUpBlock2D",),
+            attention_head_dim=4,
+        )
+    return net.eval().requires_grad_(False)
+
+
+def stretched(net: UNet2DConditionModel) -> UNet2DConditionModel:
+    """With other weights."""
+    for weight in net.parameters():
+        weight.data.mul_(1.1)
+    return net
+
+
+def given_to(net: UNet2DConditionModel, seed: int = 0) -> dict[str, torch.Tensor]:
+    """What two rows of a step are given, their keys and values among it."""
+    random = torch.Generator().manual_seed(seed)
+    embeds = torch.randn(2, 77, 128, generator=random)
+    latents, known = torch.randn(2, 4, 8, 8, generator=random), keys_and_values(text_layers(net), embeds.to(net.dtype))
+    return named(latents=latents, timesteps=torch.tensor([981.0, 401.0]), embeds=embeds, known=known)
+
+
+@torch.inference_mode()
+def passed(net: UNet2DConditionModel, given: dict[str, torch.Tensor]) -> tuple[torch.Tensor, ...]:
+    """The pass as it is, with the keys and values that it is given."""
+    with recalling(text_layers(net), listed(given, "known")):
+        return put_through(net, given)
+
+
+def build(folder: Path, toys: Path) -> None:
+    """Fills `folder` with `models.yaml`, the checkpoint `tiny` and, in `packages`, the step of one guided image."""
+    tiny = folder / "tiny"
+    tiny.mkdir(parents=True, exist_ok=True)
+    for part in (toys / "toy-sd1").iterdir():
+        if part.name != "unet" and not (tiny / part.name).exists():
+            (tiny / part.name).symlink_to(part)
+    tiny_unet().save_pretrained(tiny / "unet")
+    (folder / "models.yaml").write_text(f"models: [{{name: tiny, path: tiny, family: sd1, side: {SIDE}}}]\n")
+    told = {"HUA_MODELS_DIR": str(folder), "HUA_COMPILE": str(folder / "packages"), "HUA_DEVICE": "cpu"}
+    subprocess.run([sys.executable, "-m", "server", "compile"], env=os.environ | told, check=True)
