@@ -24,9 +24,9 @@ import diffusers
 import torch
 from diffusers import UNet2DConditionModel
 
-from models.compiled.forward_pass import Given, Pass, named, put_through
+from models.compiled.forward_pass import ForwardPassSpec, PassInputs, flatten_inputs, run_net
 from models.compiled.package import Package
-from models.patches.cross_attention_cache import keys_and_values, recalling, text_layers
+from models.patches.cross_attention_cache import cached_cross_attention, keys_and_values, text_layers
 from models.toy.nets import TOYS, unet
 from models.weights import CONFIGS
 from pipelines.engine.execution.compile_process import Compiler
@@ -48,11 +48,11 @@ def narrow() -> tuple[UNet2DConditionModel, int]:
 NETS: dict[str, Callable[[], tuple[UNet2DConditionModel, int]]] = {"toy-sd1": toy, "narrow-sd1": narrow}
 
 
-def given_to(net: UNet2DConditionModel, side: int) -> Given:
+def given_to(net: UNet2DConditionModel, side: int) -> PassInputs:
     """What the two rows of a guided image are given."""
     embeds = torch.randn(2, 77, net.config.cross_attention_dim)
     inputs = {"latents": torch.randn(2, 4, side, side), "timesteps": torch.tensor([981.0, 981.0]), "embeds": embeds}
-    return named(**inputs, known=keys_and_values(text_layers(net), embeds))
+    return flatten_inputs(**inputs, known=keys_and_values(text_layers(net), embeds))
 
 
 def seconds(body: Callable[[], object]) -> float:
@@ -61,7 +61,7 @@ def seconds(body: Callable[[], object]) -> float:
     return time.process_time() - began
 
 
-def compiled(folder: Path, wanted: Pass) -> tuple[Path, float]:
+def compiled(folder: Path, wanted: ForwardPassSpec) -> tuple[Path, float]:
     """The package, and the seconds of processors that the child and its compilers took."""
     compiler = Compiler(folder)
     before = os.times()
@@ -78,17 +78,16 @@ def measure(name: str, folder: Path) -> None:
     net, side = NETS[name]()
     net.eval().requires_grad_(False)
     given = given_to(net, side)
-    wanted = Pass.of(net, given)
+    wanted = ForwardPassSpec.of(net, given)
     file, compile_s = compiled(folder, wanted)
     packages: list[Package] = []
     load_s = seconds(lambda: packages.append(Package(file, wanted)))
     [package] = packages
     known = [tensor for part, tensor in given.items() if part.startswith("known.")]
-    with recalling(text_layers(net), known):
-        expected, found = put_through(net, given)[0], package(net, given)[0]
+    with cached_cross_attention(text_layers(net), known):
+        expected, found = run_net(net, given)[0], package(net, given)[0]
         times = [
-            (seconds(lambda: put_through(net, given)), seconds(lambda: package(net, given)))
-            for _ in range(WARM + TURNS)
+            (seconds(lambda: run_net(net, given)), seconds(lambda: package(net, given))) for _ in range(WARM + TURNS)
         ]
     as_it_is, by_package = (1000 * median(column) for column in zip(*times[WARM:], strict=True))
     away = float((found - expected).norm() / expected.norm())

@@ -26,7 +26,7 @@ from benchmarks.determinism import made, psnr
 from benchmarks.engine import among_toys
 from benchmarks.traffic import Traffic
 from models import catalog
-from models.patches.deep_cache import Deep, keeping, shallow
+from models.patches.deep_cache import Deep, capture_deep_features, shallow
 from models.patches.token_merging import TokenMerging, merging
 from models.registry.registry import Registry
 from models.weights import CONFIGS
@@ -91,7 +91,7 @@ class FullSize:
             latents, time, text = torch.empty(rows, 4, 64, 64), torch.empty(rows), torch.empty(rows, 77, 768)
         unet, deep = self._unet, Deep()
         costs = {"step": counted(lambda: unet(latents, time, text))}
-        with keeping(unet, deep):
+        with capture_deep_features(unet, deep):
             unet(latents, time, text)
         features = deep.features
         assert features is not None

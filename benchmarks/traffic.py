@@ -24,7 +24,7 @@ from torch.utils._pytree import tree_leaves
 from models.compiled.static_weights import StaticWeights
 from models.diffusion.checkpoint import Conditioning
 from models.noise import SeededNoise
-from models.patches.cross_attention_cache import keys_and_values, recalling, text_layers
+from models.patches.cross_attention_cache import cached_cross_attention, keys_and_values, text_layers
 from models.weights import CONFIGS
 from pipelines.engine.execution.batch_rows import Rows
 from pipelines.engine.execution.step import Step
@@ -78,7 +78,7 @@ class Full:
         return replace(conditioning, known=tuple(keys_and_values(self.layers, conditioning.embeds)))
 
     def predict(self, latents: Tensor, timesteps: Tensor, conditioning: Conditioning, **_: Any) -> Tensor:
-        with recalling(self.layers, conditioning.known):
+        with cached_cross_attention(self.layers, conditioning.known):
             output: Tensor = self.unet(latents, timesteps, conditioning.embeds, return_dict=False)[0]
         return output
 

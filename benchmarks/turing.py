@@ -38,7 +38,7 @@ from triton.backends.compiler import GPUTarget
 from triton.runtime import driver
 
 from models.compiled.compile_worker import OPTIONS, exported
-from models.compiled.forward_pass import Pass, named
+from models.compiled.forward_pass import ForwardPassSpec, flatten_inputs
 from models.patches.cross_attention_cache import keys_and_values, text_layers
 from models.weights import CONFIGS
 
@@ -153,8 +153,8 @@ def package() -> Traced:
     """The step as the engine has it compiled: keys and values of its text are among what it is given."""
     net, (latents, timesteps, embeds) = _laid_out(UNet2DConditionModel, "unet"), _step()
     known = keys_and_values(text_layers(net), embeds)
-    given = named(latents=latents, timesteps=timesteps, embeds=embeds, known=known)
-    program = exported(replace(Pass.of(net, given), device="cuda"))
+    given = flatten_inputs(latents=latents, timesteps=timesteps, embeds=embeds, known=known)
+    program = exported(replace(ForwardPassSpec.of(net, given), device="cuda"))
     return program.module(check_guards=False), list(program.example_inputs[0])
 
 

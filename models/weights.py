@@ -47,10 +47,10 @@ class Weights(Protocol):
 
 def open_weights(entry: ModelEntry) -> Weights:
     transformers_logging.disable_progress_bar()
-    return SingleFile(entry) if entry.path.is_file() else Folder(entry.path)
+    return SingleFile(entry) if entry.path.is_file() else ModelFolder(entry.path)
 
 
-class Folder:
+class ModelFolder:
     """A diffusers folder; of its variants, the plain safetensors, else the `fp16` ones."""
 
     def __init__(self, path: Path) -> None:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from pydantic import AliasChoices, Field
 
 from pipelines.params.image_refs import ImageRef
-from pipelines.pipeline import Made, Models, Params, Pipeline, Recipe, Steps, Work
+from pipelines.pipeline import Models, Params, Pipeline, Recipe, Steps, TaskResult, Work
 
 if TYPE_CHECKING:
     import numpy as np
@@ -50,7 +50,7 @@ class Caption(Pipeline[CaptionParams]):
         from models.imaging.pixels import flattened, shrunk
 
         picture, _ = flattened(shrunk(images["url"], params.max_wh))
-        return Made(answer={"text": (yield from described(models.captioner(params.model), picture))})
+        return TaskResult(answer={"text": (yield from described(models.captioner(params.model), picture))})
 
 
 def described(captioner: Captioner, picture: np.ndarray) -> Steps[str]:

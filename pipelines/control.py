@@ -11,7 +11,7 @@ from pydantic import AliasChoices, Field, model_validator
 
 from pipelines.params.image import ImageParams
 from pipelines.params.image_refs import ImageRef, OptionalImage
-from pipelines.pipeline import USE_AUDIT, Made, Models, Pipeline, Recipe, Work
+from pipelines.pipeline import USE_AUDIT, Models, Pipeline, Recipe, TaskResult, Work
 from pipelines.recipes.control_guidance import (
     HINTS,
     DrawParams,
@@ -148,7 +148,7 @@ class ControlMultiParams(GuidedParams):
 G = TypeVar("G", bound=GuidedParams)
 
 
-class Guided(Pipeline[G]):
+class ControlPipeline(Pipeline[G]):
     """A picture painted anew, or painted over, so that it follows maps."""
 
     audited = "on_request"
@@ -173,7 +173,7 @@ class Guided(Pipeline[G]):
         picture, _ = flattened(images["url"])
         asked = picture.shape[1], picture.shape[0]
         size = snapped(*asked, params.max_wh)
-        checkpoint = params.painter_among(models, params.checkpoint, images)
+        checkpoint = params.load_checkpoint(models, params.checkpoint, images)
         guided = followed(self.guides(params), params.checkpoint, models, images, asked)
         if params.use_img2img:
             made = yield from repainted(
@@ -181,10 +181,10 @@ class Guided(Pipeline[G]):
             )
         else:
             made = yield from painted(params, checkpoint, *size, guided.controls(*size))
-        return Made([resized(each, *within(*asked, params.max_wh)) for each in made], guided.maps)
+        return TaskResult([resized(each, *within(*asked, params.max_wh)) for each in made], guided.maps)
 
 
-class Control(Guided[ControlParams]):
+class ControlTask(ControlPipeline[ControlParams]):
     """Guided by one map of the kind that the task is named by."""
 
     Params = ControlParams
@@ -198,7 +198,7 @@ class Control(Guided[ControlParams]):
         return (params.guide(self.hint, params, params.bypass_annotator),)
 
 
-class ControlMulti(Guided[ControlMultiParams]):
+class ControlMulti(ControlPipeline[ControlMultiParams]):
     names = ("control.multi",)
     title = "Image guided by several maps"
     Params = ControlMultiParams
@@ -207,4 +207,4 @@ class ControlMulti(Guided[ControlMultiParams]):
         return tuple(params.guide_of(hint) for hint in params.types)
 
 
-TASKS = (*(Control(hint) for hint in HINTS), ControlMulti())
+TASKS = (*(ControlTask(hint) for hint in HINTS), ControlMulti())

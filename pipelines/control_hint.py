@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from pydantic import Field
 
 from pipelines.params.image_refs import ImageRef
-from pipelines.pipeline import Made, Models, Params, Pipeline, Recipe, Work
+from pipelines.pipeline import Models, Params, Pipeline, Recipe, TaskResult, Work
 from pipelines.recipes.control_guidance import HINTS, DrawParams, Guide, Hint, annotators
 
 if TYPE_CHECKING:
@@ -44,7 +44,7 @@ class ControlHint(Pipeline[ControlHintParams]):
     def run(self, params: ControlHintParams, models: Models, images: Mapping[str, np.ndarray]) -> Recipe:
         guide = Guide(self.hint, "url", self.hint, params, binarize=params.binarize_threshold)
         yield []
-        return Made([guide.drawn(models, images)])
+        return TaskResult([guide.drawn(models, images)])
 
 
 TASKS = tuple(ControlHint(hint) for hint in HINTS)

@@ -12,7 +12,7 @@ from pydantic import AliasChoices, BaseModel, ConfigDict, Field, StringConstrain
 
 from models.catalog.catalog import FOR_INPAINTING
 from pipelines.params.image_refs import OptionalImage
-from pipelines.pipeline import USE_AUDIT, Made, Models, Pipeline, Recipe, Work
+from pipelines.pipeline import USE_AUDIT, Models, Pipeline, Recipe, TaskResult, Work
 from pipelines.recipes.control_guidance import (
     HINTS,
     DrawParams,
@@ -156,7 +156,7 @@ class ControlNewMultiParams(StartParams):
 S = TypeVar("S", bound=StartParams)
 
 
-class GuidedStart(Pipeline[S]):
+class ControlNewPipeline(Pipeline[S]):
     """Whatever is given, painted so that it follows maps."""
 
     audited = "on_request"
@@ -178,20 +178,20 @@ class GuidedStart(Pipeline[S]):
     def run(self, params: S, models: Models, images: Mapping[str, np.ndarray]) -> Recipe:
         from models.imaging.pixels import flattened, resized, snapped, within
 
-        guides, checkpoint = self.guides(params), params.painter_among(models, params.painter, images)
+        guides, checkpoint = self.guides(params), params.load_checkpoint(models, params.painter, images)
         first = images["url"] if params.url is not None else images[guides[0].image]
         asked = first.shape[1], first.shape[0]
         size = snapped(*asked, params.max_wh)
         guided = followed(guides, params.checkpoint, models, images, asked)
         if params.mask_url is not None:
             mask = mask_for(params, images)
-            return Made((yield from paint(params, checkpoint, first, mask, guided.controls)), guided.maps)
+            return TaskResult((yield from paint(params, checkpoint, first, mask, guided.controls)), guided.maps)
         if params.url is not None:
             picture = resized(flattened(first)[0], *size)
             made = yield from repainted(params, checkpoint, picture, params.fidelity, guided.controls(*size))
         else:
             made = yield from painted(params, checkpoint, *size, guided.controls(*size))
-        return Made([resized(each, *within(*asked, params.max_wh)) for each in made], guided.maps)
+        return TaskResult([resized(each, *within(*asked, params.max_wh)) for each in made], guided.maps)
 
 
 def mask_for(params: StartParams, images: Mapping[str, np.ndarray]) -> np.ndarray:
@@ -203,7 +203,7 @@ def mask_for(params: StartParams, images: Mapping[str, np.ndarray]) -> np.ndarra
     return fitted(params.mask_of(marked(images["mask_url"])), width, height)
 
 
-class ControlNew(GuidedStart[ControlNewParams]):
+class ControlNew(ControlNewPipeline[ControlNewParams]):
     """Guided by one map of the kind that the task is named by."""
 
     Params = ControlNewParams
@@ -217,7 +217,7 @@ class ControlNew(GuidedStart[ControlNewParams]):
         return (params.guide(self.hint, params.image_of(params, "hint_url")),)
 
 
-class ControlNewMulti(GuidedStart[ControlNewMultiParams]):
+class ControlNewMulti(ControlNewPipeline[ControlNewMultiParams]):
     names = ("control_new.multi",)
     title = "Image guided by several maps, with or without a picture"
     Params = ControlNewMultiParams

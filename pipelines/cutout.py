@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 from pydantic import AliasChoices, Field, StringConstraints
 
 from pipelines.params.image_refs import ImageRef
-from pipelines.pipeline import Made, Models, Params, Pipeline, Recipe, Work
+from pipelines.pipeline import Models, Params, Pipeline, Recipe, TaskResult, Work
 
 if TYPE_CHECKING:
     import numpy as np
@@ -61,7 +61,7 @@ class CutOut(Pipeline[CutOutParams]):
             alpha = _hard(alpha, params.threshold)
         if was_opaque is not None:
             alpha = _times(alpha, was_opaque)
-        return Made([_shown(params, picture[:, :, :3], alpha)])
+        return TaskResult([_shown(params, picture[:, :, :3], alpha)])
 
 
 def _shown(params: CutOutParams, colours: np.ndarray, alpha: np.ndarray) -> np.ndarray:

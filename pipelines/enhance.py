@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from pydantic import AliasChoices, Field
 
 from pipelines.params.image import SEEDS
-from pipelines.pipeline import Made, Models, Params, Pipeline, Recipe, Work
+from pipelines.pipeline import Models, Params, Pipeline, Recipe, TaskResult, Work
 
 if TYPE_CHECKING:
     import numpy as np
@@ -56,13 +56,13 @@ class Enhance(Pipeline[EnhanceParams]):
         return params if params.seed >= 0 else params.model_copy(update={"seed": drawn})
 
     def run(self, params: EnhanceParams, models: Models, images: Mapping[str, np.ndarray]) -> Recipe:
-        from models.language.prompt_enhancer import Style
+        from models.language.prompt_enhancer import PromptStyle
 
         enhancer = models.enhancer(params.model)
         seeds = [(params.seed + index) % SEEDS for index in range(params.num_return_sequences)]
-        style = Style(params.temperature, params.top_k, params.repetition_penalty, params.comma_mode)
+        style = PromptStyle(params.temperature, params.top_k, params.repetition_penalty, params.comma_mode)
         prompts: list[list[int]] = []
         for written in enhancer.tokens(params.text, params.max_length, seeds, style):
             prompts = written
             yield []
-        return Made(answer={"prompts": [enhancer.text(prompt) for prompt in prompts]})
+        return TaskResult(answer={"prompts": [enhancer.text(prompt) for prompt in prompts]})

@@ -9,7 +9,7 @@ from pydantic import Field
 
 from pipelines.params.image import ImageParams, Unit
 from pipelines.params.image_refs import ImageRef
-from pipelines.pipeline import Made, Models, Pipeline, Recipe, Work
+from pipelines.pipeline import Models, Pipeline, Recipe, TaskResult, Work
 from pipelines.recipes.masked_generation import PaintParams, paint
 
 if TYPE_CHECKING:
@@ -100,9 +100,9 @@ class Erase(Pipeline[EraseParams]):
         if params.eraser is not None:
             picture = _filled(models.eraser(params.eraser), picture, mask, params.max_wh)
         if (painting := params.painting) is None:
-            return Made([picture])
-        checkpoint = painting.painter_among(models, painting.painter, images)
-        return Made((yield from paint(painting, checkpoint, picture, mask)))
+            return TaskResult([picture])
+        checkpoint = painting.load_checkpoint(models, painting.painter, images)
+        return TaskResult((yield from paint(painting, checkpoint, picture, mask)))
 
 
 def _filled(eraser: Eraser, picture: np.ndarray, mask: np.ndarray, longest: int) -> np.ndarray:

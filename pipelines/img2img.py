@@ -10,7 +10,7 @@ from pydantic import Field, model_validator
 from pipelines.caption import CAPTIONER, described
 from pipelines.params.image import ImageParams, strength_of
 from pipelines.params.image_refs import ImageRef
-from pipelines.pipeline import Made, Models, Pipeline, Recipe, Work
+from pipelines.pipeline import Models, Pipeline, Recipe, TaskResult, Work
 
 if TYPE_CHECKING:
     import numpy as np
@@ -65,7 +65,7 @@ class Img2Img(Pipeline[Img2ImgParams]):
     def run(self, params: Img2ImgParams, models: Models, images: Mapping[str, np.ndarray]) -> Recipe:
         from models.imaging.pixels import flattened, resized, snapped, with_alpha, within
 
-        checkpoint = params.painter_among(models, params.checkpoint, images)
+        checkpoint = params.load_checkpoint(models, params.checkpoint, images)
         rgb, alpha = flattened(images["url"])
         if params.auto_prompt:
             caption = yield from described(models.captioner(CAPTIONER), rgb)
@@ -85,4 +85,4 @@ class Img2Img(Pipeline[Img2ImgParams]):
         made = [resized(pixels, *within(*asked, params.max_wh)) for pixels in made]
         if alpha is not None and params.keep_alpha:
             made = [with_alpha(pixels, alpha) for pixels in made]
-        return Made(made)
+        return TaskResult(made)

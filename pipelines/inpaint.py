@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from pydantic import Field
 
 from pipelines.params.image_refs import ImageRef
-from pipelines.pipeline import Made, Models, Pipeline, Recipe, Work
+from pipelines.pipeline import Models, Pipeline, Recipe, TaskResult, Work
 from pipelines.recipes.masked_generation import PaintParams, paint
 
 if TYPE_CHECKING:
@@ -42,5 +42,5 @@ class Inpaint(Pipeline[InpaintParams]):
 
         picture = images["url"]
         mask = fitted(params.mask_of(marked(images["mask_url"])), picture.shape[1], picture.shape[0])
-        checkpoint = params.painter_among(models, params.painter, images)
-        return Made((yield from paint(params, checkpoint, picture, mask)))
+        checkpoint = params.load_checkpoint(models, params.painter, images)
+        return TaskResult((yield from paint(params, checkpoint, picture, mask)))

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from pydantic import Field
 
 from pipelines.params.image_refs import ImageRef
-from pipelines.pipeline import Made, Models, Pipeline, Recipe, Work
+from pipelines.pipeline import Models, Pipeline, Recipe, TaskResult, Work
 from pipelines.recipes.masked_generation import PaintParams, paint
 
 if TYPE_CHECKING:
@@ -64,8 +64,8 @@ class Outpaint(Pipeline[OutpaintParams]):
                 "be painted, or say by left, right, top or bottom how many pixels to add"
             )
         mask = params.mask_of(absence)
-        checkpoint = params.painter_among(models, params.painter, images)
-        return Made((yield from paint(params, checkpoint, filled(canvas[:, :, :3], mask), mask)))
+        checkpoint = params.load_checkpoint(models, params.painter, images)
+        return TaskResult((yield from paint(params, checkpoint, filled(canvas[:, :, :3], mask), mask)))
 
 
 def _canvas(params: OutpaintParams, picture: np.ndarray) -> np.ndarray:

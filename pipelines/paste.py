@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 from pydantic import Field
 
 from pipelines.params.image_refs import ImageRef
-from pipelines.pipeline import Made
-from pipelines.recipes.image_operation import Filter, Retouch, Retouched
+from pipelines.pipeline import TaskResult
+from pipelines.recipes.image_operation import Filter, ImageOperation, SourceImageParams
 
 if TYPE_CHECKING:
     import numpy as np
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from models.imaging.affine import Matrix
 
 
-class Placed(Retouched):
+class Placed(SourceImageParams):
     """An affine map, as on a canvas: a pixel at (x, y) goes to (a·x + c·y + e, b·x + d·y + f)."""
 
     a: float = Field(ge=-1e4, le=1e4, allow_inf_nan=False, description="Horizontal scale, cosine of a turn.")
@@ -42,12 +42,12 @@ class PasteParams(Placed):
     return_mask: bool = Field(False, description="Answer, as a second image, where and how densely it was pasted.")
 
 
-class Paste(Retouch[PasteParams]):
+class Paste(ImageOperation[PasteParams]):
     names = ("pipeline.paste",)
     title = "Paste"
     Params = PasteParams
 
-    def made(self, params: PasteParams, images: Mapping[str, np.ndarray]) -> Made:
+    def made(self, params: PasteParams, images: Mapping[str, np.ndarray]) -> TaskResult:
         import numpy as np
         from PIL import Image
 
@@ -59,4 +59,4 @@ class Paste(Retouch[PasteParams]):
         placed = warped(opaque(images["url"]), params.matrix, width, height, params.resampling, params.wh_limit)
         merged = Image.alpha_composite(Image.fromarray(opaque(ground)), Image.fromarray(placed))
         result = np.asarray(merged)[:, :, : ground.shape[2]]
-        return Made([result, np.dstack([placed[:, :, 3]] * 3)] if params.return_mask else [result])
+        return TaskResult([result, np.dstack([placed[:, :, 3]] * 3)] if params.return_mask else [result])

@@ -55,7 +55,7 @@ P = TypeVar("P", bound=Params)
 
 
 @dataclass(frozen=True, slots=True)
-class Kept:
+class PreservedRegion:
     """What a Denoise must not change: after every step, the latents of `picture` [1, channels, h, w], as noisy as the
     next step wants them, are put back wherever `mask` [1, 1, h, w] is 0. Where it is 1, there is to be painted.
     """
@@ -65,7 +65,7 @@ class Kept:
 
 
 @dataclass(frozen=True, slots=True)
-class Control:
+class ControlInput:
     """A ControlNet's share in a Denoise: it follows `hint`, [1, 3, height, width] in 0..1, as strongly as `strength`
     says, from `start` to `end` of its steps, in shares of them as diffusers counts (`control_guidance_start`, `_end`).
 
@@ -111,15 +111,15 @@ class Denoise:
     circular: bool = False
     initial: torch.Tensor | None = None
     beside: torch.Tensor | None = None
-    kept: Kept | None = None
-    controls: tuple[Control, ...] = ()
+    kept: PreservedRegion | None = None
+    controls: tuple[ControlInput, ...] = ()
     strict: bool = False
     deep_cache: int = 1
     spacing: Spacing | None = None
 
 
 @dataclass(frozen=True, slots=True)
-class Made:
+class TaskResult:
     """What a recipe returns, and a task comes to. Pixels are uint8, [h, w, 3 or 4], or [h, w] for a single plane."""
 
     images: Sequence[np.ndarray] = ()
@@ -137,7 +137,7 @@ Steps = Generator[Sequence[Denoise], "list[torch.Tensor]", T]
 
 One that yields nothing, `[]`, lets others step, and goes on.
 """
-Recipe = Steps[Made]
+Recipe = Steps[TaskResult]
 
 
 class Models(Protocol):

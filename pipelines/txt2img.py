@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Self
 from pydantic import Field, model_validator
 
 from pipelines.params.image import HighRes, ImageParams, refuse_odd_size, strength_of
-from pipelines.pipeline import Denoise, Made, Models, Pipeline, Recipe, Work
+from pipelines.pipeline import Denoise, Models, Pipeline, Recipe, TaskResult, Work
 
 if TYPE_CHECKING:
     import numpy as np
@@ -59,12 +59,14 @@ class Txt2Img(Pipeline[Txt2ImgParams]):
         return params.with_seed()
 
     def run(self, params: Txt2ImgParams, models: Models, images: Mapping[str, np.ndarray]) -> Recipe:
-        checkpoint = params.painter_among(models, params.checkpoint, images)
+        checkpoint = params.load_checkpoint(models, params.checkpoint, images)
         noises = params.noises()
         latents = yield [params.denoise(checkpoint, noise, params.w, params.h) for noise in noises]
         if params.highres_info is not None:
             latents = yield self._second_pass(params.highres_info, params, checkpoint, noises, latents)
-        return Made([image for latent in latents for image in checkpoint.decode(latent, circular=params.use_circular)])
+        return TaskResult(
+            [image for latent in latents for image in checkpoint.decode(latent, circular=params.use_circular)]
+        )
 
     def _second_pass(
         self,

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Literal, Self
 from pydantic import AliasChoices, Field, model_validator
 
 from pipelines.params.image_refs import ImageRef
-from pipelines.pipeline import Made, Models, Params, Pipeline, Recipe, Work
+from pipelines.pipeline import Models, Params, Pipeline, Recipe, TaskResult, Work
 
 if TYPE_CHECKING:
     import numpy as np
@@ -21,7 +21,7 @@ STEPS_WORTH = 6
 """Steps of guided Stable Diffusion that cost as much as Real-ESRGAN does for a source of the same size."""
 
 
-class TooLargeError(ValueError):
+class UpscaleTooLargeError(ValueError):
     """The picture, or what is to be made of it, has too many pixels."""
 
     code = "bad_input"
@@ -103,7 +103,7 @@ class Upscale(Pipeline[UpscaleParams]):
         for _ in upscaler.enlarge(rgb, canvas):
             yield []
         enlarged = fitted(canvas, *size)
-        return Made([with_alpha(enlarged, source[:, :, 3]) if source.shape[2] == 4 else enlarged])
+        return TaskResult([with_alpha(enlarged, source[:, :, 3]) if source.shape[2] == 4 else enlarged])
 
 
 def _source(picture: np.ndarray, longest: int | None) -> np.ndarray:
@@ -121,6 +121,6 @@ def _source(picture: np.ndarray, longest: int | None) -> np.ndarray:
 def _refuse_too_large(what: str, size: tuple[int, int], side: int, advice: str) -> None:
     width, height = size
     if width * height > side * side:
-        raise TooLargeError(
+        raise UpscaleTooLargeError(
             f"{what} is {width}×{height}, and {side * side} pixels ({side}×{side}) are the most; {advice}"
         )

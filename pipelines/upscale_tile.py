@@ -12,7 +12,7 @@ from pydantic import Field, model_validator
 from models.catalog.catalog import CONTROL
 from pipelines.params.image import SEEDS, ImageParams, refuse_odd_size, strength_of
 from pipelines.params.image_refs import ImageRef
-from pipelines.pipeline import Control, Denoise, Made, Models, Pipeline, Recipe, Work
+from pipelines.pipeline import ControlInput, Denoise, Models, Pipeline, Recipe, TaskResult, Work
 from pipelines.recipes.control_guidance import Strength
 
 if TYPE_CHECKING:
@@ -36,7 +36,7 @@ Side = Annotated[int, Field(ge=64, le=2048)]
 Factor = Annotated[float, Field(ge=1, le=8)]
 
 
-class TooLargeError(ValueError):
+class TiledTooLargeError(ValueError):
     """What is to be made of the picture has too many pixels."""
 
     code = "bad_input"
@@ -102,7 +102,7 @@ class UpscaleTile(Pipeline[UpscaleTileParams]):
     def run(self, params: UpscaleTileParams, models: Models, images: Mapping[str, np.ndarray]) -> Recipe:
         from models.imaging.pixels import flattened, resized, with_alpha
 
-        checkpoint = params.painter_among(models, params.checkpoint, images)
+        checkpoint = params.load_checkpoint(models, params.checkpoint, images)
         picture, alpha = flattened(images["url"])
         size = _target(params, picture)
         enlarged = resized(picture, *(ceil(side / GRAIN) * GRAIN for side in size))
@@ -115,7 +115,7 @@ class UpscaleTile(Pipeline[UpscaleTileParams]):
             for tile, latent in zip(some, latents, strict=True):
                 painter.lay(tile, latent)
         result = resized(painter.picture, *size)
-        return Made([result if alpha is None else with_alpha(result, alpha)])
+        return TaskResult([result if alpha is None else with_alpha(result, alpha)])
 
 
 class _Painter:
@@ -156,7 +156,7 @@ class _Painter:
             steps=params.highres_steps,
         )
         shared = self._noise[:, :, slice(*rows), slice(*columns)]
-        return replace(wish, initial=shared, controls=(Control(self._net, hint, params.strength),))
+        return replace(wish, initial=shared, controls=(ControlInput(self._net, hint, params.strength),))
 
     def lay(self, tile: Tile, latent: torch.Tensor) -> None:
         (pixels,) = self._checkpoint.decode(latent, circular=self._params.use_circular)
@@ -170,7 +170,7 @@ def _target(params: UpscaleTileParams, picture: np.ndarray) -> tuple[int, int]:
     across, down = params.factors
     size = max(round(width * shrink * across), GRAIN), max(round(height * shrink * down), GRAIN)
     if size[0] * size[1] > LONGEST_RESULT**2:
-        raise TooLargeError(
+        raise TiledTooLargeError(
             f"the result would be {size[0]}×{size[1]}, and {LONGEST_RESULT**2} pixels ({LONGEST_RESULT}×"
             f"{LONGEST_RESULT}) are the most; lower upscale_factor or max_wh"
         )
@@ -185,7 +185,7 @@ def _count(length: float, side: int, margin: int) -> int:
 def _refuse_too_many(tiles: Sequence[Tile], size: tuple[int, int]) -> None:
     """Raises TooLargeError. Small tiles that hardly leave their paddings would be painted for days."""
     if len(tiles) > MOST_TILES:
-        raise TooLargeError(
+        raise TiledTooLargeError(
             f"the result, {size[0]}×{size[1]}, would be painted in {len(tiles)} tiles, and {MOST_TILES} are the most; "
             "ask for a larger grid_wh, less padding, or a lower upscale_factor or max_wh"
         )

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any, Self
 
 from pydantic import Field, ValidationError, field_validator, model_validator
 
-from pipelines.pipeline import USE_AUDIT, AnyPipeline, Made, Models, Params, Pipeline, Recipe, Steps, Work
-from pipelines.recipes.concurrent import together
+from pipelines.pipeline import USE_AUDIT, AnyPipeline, Models, Params, Pipeline, Recipe, Steps, TaskResult, Work
+from pipelines.recipes.concurrent import run_concurrently
 from pipelines.recipes.workflow_graph import TO_COME, Injection, Key, Node, checked, provisional
 
 if TYPE_CHECKING:
@@ -91,7 +91,7 @@ class NodeFailedError(Exception):
 
 
 @dataclass(frozen=True, slots=True)
-class Failure:
+class NodeFailure:
     """Why a node made nothing, in a workflow that answers even so."""
 
     message: str
@@ -122,7 +122,7 @@ class Workflow(Pipeline[WorkflowParams]):
         return params.changed(lambda pipeline, asked: pipeline.resolve(asked))
 
     def run(self, params: WorkflowParams, models: Models, images: Mapping[str, np.ndarray]) -> Recipe:
-        made: dict[str, Made] = {}
+        made: dict[str, TaskResult] = {}
         needed, places = params.needed, {node.key: place for place, node in enumerate(params.nodes)}
         order = graphlib.TopologicalSorter({key: node.injections for key, node in needed.items()})
         order.prepare()
@@ -130,9 +130,9 @@ class Workflow(Pipeline[WorkflowParams]):
             ready = sorted(order.get_ready(), key=places.__getitem__)
             given = [_under(f"nodes.{places[key]}.data.", images) for key in ready]
             recipes = [_recipe(needed[key], params, models, own, made) for key, own in zip(ready, given, strict=True)]
-            results = yield from together(recipes)
-            made |= {key: one for key, one in zip(ready, results, strict=True) if isinstance(one, Made)}
-            failures = [one.message for one in results if isinstance(one, Failure)]
+            results = yield from run_concurrently(recipes)
+            made |= {key: one for key, one in zip(ready, results, strict=True) if isinstance(one, TaskResult)}
+            failures = [one.message for one in results if isinstance(one, NodeFailure)]
             if failures:
                 return _collected(params, made, failures[0])
             order.done(*ready)
@@ -152,8 +152,8 @@ def _under(prefix: str, images: Mapping[str, np.ndarray]) -> dict[str, np.ndarra
 
 
 def _recipe(
-    node: Node, params: WorkflowParams, models: Models, own: dict[str, np.ndarray], made: Mapping[str, Made]
-) -> Steps[Made | Failure]:
+    node: Node, params: WorkflowParams, models: Models, own: dict[str, np.ndarray], made: Mapping[str, TaskResult]
+) -> Steps[TaskResult | NodeFailure]:
     """The recipe of one node, once those that it takes from have made what it needs."""
     import torch
 
@@ -170,7 +170,7 @@ def _recipe(
             raise NodeFailedError(node.key, error) from error
         if not params.return_if_exception:
             raise
-        return Failure(f"node {node.key!r}: {error}")
+        return NodeFailure(f"node {node.key!r}: {error}")
 
 
 def _is_image(value: Any) -> bool:
@@ -183,7 +183,7 @@ class NoResultError(ValueError):
     code = "bad_input"
 
 
-def _result(key: str, made: Made, injection: Injection) -> Any:
+def _result(key: str, made: TaskResult, injection: Injection) -> Any:
     """What an injection takes of what a node made."""
     results = _results(made)
     if injection.index is None and not made.images and not made.hints:
@@ -194,7 +194,7 @@ def _result(key: str, made: Made, injection: Injection) -> Any:
     return results[index]
 
 
-def _results(made: Made) -> Sequence[Any]:
+def _results(made: TaskResult) -> Sequence[Any]:
     """Images, control maps where there are no images, or what an answer holds."""
     import numpy as np
 
@@ -204,15 +204,15 @@ def _results(made: Made) -> Sequence[Any]:
     return value if isinstance(value, list) else [value]
 
 
-def _collected(params: WorkflowParams, made: Mapping[str, Made], reason: str) -> Made:
+def _collected(params: WorkflowParams, made: Mapping[str, TaskResult], reason: str) -> TaskResult:
     """The target's images; those of intermediate nodes as hints, and an answer that says whose each of them is."""
     hints: list[np.ndarray] = []
     intermediate: dict[str, Any] = {}
     for key in params.intermediate or ():
-        one = made.get(key, Made())
+        one = made.get(key, TaskResult())
         pictures = one.images or one.hints
         intermediate[key] = {"hints": list(range(len(hints), len(hints) + len(pictures))), "answer": one.answer}
         hints += pictures
-    target = made.get(params.target, Made())
+    target = made.get(params.target, TaskResult())
     answer = {"is_exception": bool(reason), "reason": reason, "target": target.answer, "intermediate": intermediate}
-    return Made(target.images or target.hints, hints, answer)
+    return TaskResult(target.images or target.hints, hints, answer)

@@ -16,7 +16,7 @@ from urllib.parse import quote
 from pydantic import ByteSize, Field, ValidationError, ValidationInfo, field_validator, model_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
-from server.egress.allowlist import Allow
+from server.egress.allowlist import EgressAllowlist
 from server.task import Retention
 
 PREFIX = "HUA_"
@@ -156,7 +156,7 @@ class Settings(BaseSettings):
     @field_validator("egress_allow")
     @classmethod
     def _read_rules(cls, value: tuple[str, ...]) -> tuple[str, ...]:
-        Allow(value)
+        EgressAllowlist(value)
         return value
 
     @field_validator("traces")

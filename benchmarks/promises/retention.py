@@ -11,7 +11,7 @@ import httpx
 
 from benchmarks.promises.trial import Figure, Trial, accepted, trial
 from server.controller.retention_sweep import Sweeper
-from server.controller.retry import keep
+from server.controller.retry import retry_forever
 from server.services import bucket_of
 from server.storage.bucket import IMAGES, Bucket, BucketUnavailableError
 from server.task import RETENTION_S
@@ -79,7 +79,7 @@ async def _wrongly_swept(bucket: Bucket, tier: str, views: list[dict[str, Any]])
     """Sweeps just before the first of them expires, and when the last one must be gone."""
     life_s = RETENTION_S[tier]
     assert all(abs(_expires(view) - time.time() - life_s) < life_s for view in views)
-    await keep(Sweeper(bucket, lambda: min(map(_expires, views)) - 1).sweep_images, "sweeping early")
+    await retry_forever(Sweeper(bucket, lambda: min(map(_expires, views)) - 1).sweep_images, "sweeping early")
     there = len(await bucket.keys(f"{IMAGES}/{tier}"))
-    await keep(Sweeper(bucket, lambda: max(map(_expires, views)) + GONE_S).sweep_images, "sweeping late")
+    await retry_forever(Sweeper(bucket, lambda: max(map(_expires, views)) + GONE_S).sweep_images, "sweeping late")
     return len(views) - there + len(await bucket.keys(f"{IMAGES}/{tier}"))

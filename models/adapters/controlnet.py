@@ -18,11 +18,11 @@ from safetensors.torch import load_file
 from torch import Tensor
 
 from models.catalog.entry import ModelEntry
-from models.compiled.forward_pass import By, named, put_through
+from models.compiled.forward_pass import PassRunner, flatten_inputs, run_net
 from models.compiled.static_weights import StaticWeights
 from models.diffusion.checkpoint import Conditioning
 from models.patches import circular_padding as circularly
-from models.patches.cross_attention_cache import keys_and_values, recalling, text_layers
+from models.patches.cross_attention_cache import cached_cross_attention, keys_and_values, text_layers
 from models.weights import CONFIGS, WeightsError
 
 CLASS = "ControlNetModel"
@@ -75,7 +75,7 @@ class ControlNet:
         hints: Tensor,
         *,
         circular: bool = False,
-        by: By | None = None,
+        by: PassRunner | None = None,
     ) -> list[Tensor]:
         """What is to be added to the denoiser's skip connections, in their order, and last to its middle block.
 
@@ -84,11 +84,13 @@ class ControlNet:
         is circular.
         """
         shown = {"latents": latents.to(self.dtype), "timesteps": timesteps, "hints": hints.to(self.dtype)}
-        given = named(**shown, embeds=conditioning.embeds, extras=conditioning.extras, known=conditioning.known)
-        with circularly.padding(self._net, circular), recalling(self._text_layers, conditioning.known):
+        given = flatten_inputs(
+            **shown, embeds=conditioning.embeds, extras=conditioning.extras, known=conditioning.known
+        )
+        with circularly.padding(self._net, circular), cached_cross_attention(self._text_layers, conditioning.known):
             if by is not None:
-                return list(by(self._net, given, lambda: put_through(self._net, given)))
-            return list(put_through(self._net, given))
+                return list(by(self._net, given, lambda: run_net(self._net, given)))
+            return list(run_net(self._net, given))
 
     @torch.inference_mode()
     def outermost(self, latents: Tensor, hints: Tensor, *, circular: bool = False) -> Tensor:

@@ -36,7 +36,7 @@ LONGEST = 8
 """How much longer than wide a picture is enlarged, before all but its middle is cut off."""
 
 
-class Sight(NamedTuple):
+class IPAttentionLayer(NamedTuple):
     """A layer of attention to the text, and the weights that make keys and values of image tokens for it."""
 
     attention: Attention
@@ -116,7 +116,7 @@ class IPAdapter:
             )
         return ImagePrompt(self, self._projection(seen), self._projection(blank), scale)
 
-    def sights(self, unet: nn.Module) -> tuple[Sight, ...]:
+    def sights(self, unet: nn.Module) -> tuple[IPAttentionLayer, ...]:
         """One for each such layer of a denoiser, in the order in which adapters count. Raises IPAdapterMisfitError."""
         places = [module for name, module in unet.named_modules() if name.endswith(".attn2")]
         found = [(place.to_k.weight.shape, place.to_v.weight.shape) for place in places]
@@ -127,22 +127,24 @@ class IPAdapter:
                 f"{given[0][0][1]}, the model {len(found)} of width {found[0][0][1]}; use one that was made for its "
                 "family"
             )
-        return tuple(Sight(*each) for each in zip(places, self._keys, self._values, strict=True))
+        return tuple(IPAttentionLayer(*each) for each in zip(places, self._keys, self._values, strict=True))
 
 
-def shown_to(sights: Sequence[Sight], extras: Mapping[str, Tensor]) -> list[Tensor]:
+def image_keys_values(sights: Sequence[IPAttentionLayer], extras: Mapping[str, Tensor]) -> list[Tensor]:
     """Keys and values of each row's image tokens, by layer: key, value, key, value…"""
     return [functional.linear(extras[TOKENS], weight) for sight in sights for weight in (sight.to_k, sight.to_v)]
 
 
 @contextmanager
-def seeing(sights: Sequence[Sight], extras: Mapping[str, Tensor], known: Sequence[Tensor] = ()) -> Iterator[None]:
+def ip_attention(
+    sights: Sequence[IPAttentionLayer], extras: Mapping[str, Tensor], known: Sequence[Tensor] = ()
+) -> Iterator[None]:
     """Within this block these layers attend to each row's image tokens as well, and add what they see by the row's
     scale (equation 5 of the paper). `known` is what `shown_to` made of the same rows before, if anything.
 
     They are as before when the block ends, however it ends.
     """
-    halves = known or shown_to(sights, extras)
+    halves = known or image_keys_values(sights, extras)
     with ExitStack() as hooks:
         for sight, keys, values in zip(sights, halves[::2], halves[1::2], strict=True):
             _hook(sight.attention, keys, values, extras[SCALE][:, None, None], hooks)

@@ -27,7 +27,7 @@ class Scales(NamedTuple):
         return Scales(self.unet + other.unet, self.text + other.text)
 
 
-def parted(prompt: str) -> tuple[str, list[tuple[str, Scales]]]:
+def split_lora_tags(prompt: str) -> tuple[str, list[tuple[str, Scales]]]:
     """The prompt without its tags, and what they say: names, in lower case, with scales. Raises LoraTagError.
 
     `<lora:name>` means 1, `<lora:name:0.8>` both at 0.8, `<lora:name:0.5:0.8>` the text encoders at 0.5 and the UNet

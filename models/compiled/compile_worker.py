@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from torch import Tensor, nn
     from torch.export import ExportedProgram
 
-    from models.compiled.forward_pass import Lie, Pass
+    from models.compiled.forward_pass import ForwardPassSpec, TensorLayout
 
 NICE = 19
 """Whoever serves comes first."""
@@ -51,7 +51,7 @@ class CompilingError(Exception):
     """A pass cannot be compiled here; the message says what to do."""
 
 
-def compile_pass(wanted: Pass, package: Path) -> None:
+def compile_pass(wanted: ForwardPassSpec, package: Path) -> None:
     """Writes the package, all at once. Raises CompilingError, or whatever torch says of what it cannot compile."""
     import torch
     from torch._inductor.cpp_builder import get_cpp_compiler
@@ -75,7 +75,7 @@ def compile_pass(wanted: Pass, package: Path) -> None:
         draft.replace(package)
 
 
-def exported(wanted: Pass) -> ExportedProgram:
+def exported(wanted: ForwardPassSpec) -> ExportedProgram:
     """The pass as a graph whose inputs are all the weights, and then what the net is given."""
     import diffusers
     import torch
@@ -88,13 +88,13 @@ def exported(wanted: Pass) -> ExportedProgram:
         return torch.export.export(_traceable(net, wanted), inputs, strict=False)
 
 
-def _traceable(net: nn.Module, wanted: Pass) -> nn.Module:
+def _traceable(net: nn.Module, wanted: ForwardPassSpec) -> nn.Module:
     """The pass as a function of tensors alone."""
     from torch import nn
     from torch.func import functional_call
 
-    from models.compiled.forward_pass import Outputs, listed, put_through
-    from models.patches.cross_attention_cache import recalling, text_layers
+    from models.compiled.forward_pass import Outputs, numbered_parts, run_net
+    from models.patches.cross_attention_cache import cached_cross_attention, text_layers
 
     def through(*args: Any, **kwargs: Any) -> Any:
         return functional_call(net, lent, args, kwargs)
@@ -109,8 +109,8 @@ def _traceable(net: nn.Module, wanted: Pass) -> nn.Module:
         def forward(self, *tensors: Tensor) -> Outputs:
             told = dict(zip(given, tensors[len(weights) :], strict=True))
             lent.update(zip(weights, tensors, strict=False))
-            with recalling(layers, listed(told, "known")):
-                return put_through(through, told)
+            with cached_cross_attention(layers, numbered_parts(told, "known")):
+                return run_net(through, told)
 
     return Traceable()
 
@@ -122,7 +122,7 @@ def refuse_matrix_products(cache: Path) -> None:
             raise CompilingError(f"torch wrote a kernel that multiplies matrices ({source.name}); this is a bug")
 
 
-def _lying(lie: Lie, device: str) -> Tensor:
+def _lying(lie: TensorLayout, device: str) -> Tensor:
     import torch
 
     _, shape, strides, kind = lie
@@ -151,10 +151,10 @@ def main() -> None:
     with alone(package):
         if package.exists():
             return
-        from models.compiled.forward_pass import Pass
+        from models.compiled.forward_pass import ForwardPassSpec
 
         try:
-            compile_pass(Pass.from_json(sys.stdin.read()), package)
+            compile_pass(ForwardPassSpec.from_json(sys.stdin.read()), package)
         except CompilingError as error:
             sys.exit(str(error))
 

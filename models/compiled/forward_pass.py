@@ -21,40 +21,40 @@ from torch import Tensor, nn
 from models.compiled.compile_worker import OPTIONS
 from models.compiled.static_weights import weights_of
 
-Given: TypeAlias = Mapping[str, Tensor]
+PassInputs: TypeAlias = Mapping[str, Tensor]
 """What a net is given in a pass, by name: `latents`, `timesteps`, `embeds`, `hints`, and numbered or named parts of
 `extras`, `known` and `residuals`, such as `known.0`."""
 Outputs: TypeAlias = tuple[Tensor, ...]
-By: TypeAlias = Callable[[nn.Module, Given, Callable[[], Outputs]], Outputs]
+PassRunner: TypeAlias = Callable[[nn.Module, PassInputs, Callable[[], Outputs]], Outputs]
 """Who runs a pass that nothing else touches: told the net, what it is given, and how to run it as it is."""
-Lie: TypeAlias = tuple[str, tuple[int, ...], tuple[int, ...], str]
+TensorLayout: TypeAlias = tuple[str, tuple[int, ...], tuple[int, ...], str]
 """Name, shape, strides and type of a tensor."""
 
 
 @dataclass(frozen=True)
-class Pass:
-    """`net` is a class of diffusers, of that version; `toolchain` is what the code is made by and for: it serves no
+class ForwardPassSpec:
+    """`net` is a class of diffusers, of that version; `build_target` is what the code is made by and for: it serves no
     other."""
 
     net: str
     diffusers: str
     config: dict[str, Any]
-    weights: tuple[Lie, ...]
-    given: tuple[Lie, ...]
+    weights: tuple[TensorLayout, ...]
+    given: tuple[TensorLayout, ...]
     device: str
-    toolchain: str
+    build_target: str
 
     @classmethod
-    def of(cls, net: nn.Module, given: Given) -> Pass:
+    def of(cls, net: nn.Module, given: PassInputs) -> ForwardPassSpec:
         weights = weights_of(net)
         device = next(iter(weights.values())).device
         said: Any = net.config
         config = {name: value for name, value in dict(said).items() if not name.startswith("_")}
         made = type(net).__name__, diffusers.__version__, config
-        return cls(*made, _lies(weights), _lies(given), str(device), toolchain(device))
+        return cls(*made, _layouts(weights), _layouts(given), str(device), build_target(device))
 
     @classmethod
-    def from_json(cls, text: str) -> Pass:
+    def from_json(cls, text: str) -> ForwardPassSpec:
         said = json.loads(text)
         lies = {part: tuple((name, tuple(a), tuple(b), kind) for name, a, b, kind in said[part]) for part in _LISTED}
         return cls(**{**said, **lies})
@@ -74,10 +74,10 @@ class Pass:
         shapes = {name: shape for name, shape, *_ in self.given}
         rows, _, height, width = shapes["latents"]
         kind = "controlnet" if "hints" in shapes else "unet"
-        return f"{kind}-{rows}x{height}x{width}-{self.toolchain}-{self.digest[:16]}"
+        return f"{kind}-{rows}x{height}x{width}-{self.build_target}-{self.digest[:16]}"
 
 
-def named(**parts: Tensor | Sequence[Tensor] | Mapping[str, Tensor]) -> dict[str, Tensor]:
+def flatten_inputs(**parts: Tensor | Sequence[Tensor] | Mapping[str, Tensor]) -> dict[str, Tensor]:
     """What a net is given, flat."""
     flat: dict[str, Tensor] = {}
     for part, value in parts.items():
@@ -89,7 +89,7 @@ def named(**parts: Tensor | Sequence[Tensor] | Mapping[str, Tensor]) -> dict[str
     return flat
 
 
-def put_through(net: Callable[..., Any], given: Given) -> Outputs:
+def run_net(net: Callable[..., Any], given: PassInputs) -> Outputs:
     """The pass as it is. A denoiser answers its output, a ControlNet what is to be added to one, the middle last."""
     extras = {name.removeprefix("extras."): tensor for name, tensor in given.items() if name.startswith("extras.")}
     common: dict[str, Any] = {"added_cond_kwargs": extras, "return_dict": False}
@@ -97,18 +97,18 @@ def put_through(net: Callable[..., Any], given: Given) -> Outputs:
     if "hints" in given:
         down, middle = net(*seen, controlnet_cond=given["hints"], **common)
         return (*down, middle)
-    if added := listed(given, "residuals"):
+    if added := numbered_parts(given, "residuals"):
         common |= {"down_block_additional_residuals": added[:-1], "mid_block_additional_residual": added[-1]}
     return tuple(net(*seen, **common))
 
 
-def listed(given: Given, part: str) -> Outputs:
+def numbered_parts(given: PassInputs, part: str) -> Outputs:
     """The numbered parts of this name, in their order."""
     return tuple(tensor for name, tensor in given.items() if name.startswith(f"{part}."))
 
 
 @cache
-def toolchain(device: torch.device) -> str:
+def build_target(device: torch.device) -> str:
     """What code is compiled by and for, as part of a file's name."""
     if device.type == "cuda":
         major, minor = torch.cuda.get_device_capability(device)
@@ -128,7 +128,7 @@ def _features() -> str:
     return hashlib.sha256(" ".join(sorted(flags.split())).encode()).hexdigest()[:8]
 
 
-def _lies(tensors: Mapping[str, Tensor]) -> tuple[Lie, ...]:
+def _layouts(tensors: Mapping[str, Tensor]) -> tuple[TensorLayout, ...]:
     return tuple(
         (name, tuple(each.shape), tuple(each.stride()), str(each.dtype).removeprefix("torch."))
         for name, each in tensors.items()

@@ -18,7 +18,7 @@ from weakref import WeakKeyDictionary
 import torch
 from torch import Tensor, nn
 
-from models.compiled.forward_pass import Given, Outputs, Pass
+from models.compiled.forward_pass import ForwardPassSpec, Outputs, PassInputs
 from models.compiled.static_weights import weights_of
 
 CLOSE = {torch.float16: 2e-2, torch.float32: 1e-3}
@@ -32,7 +32,7 @@ class PackageError(Exception):
 class Package:
     """Compiled code in a file, for one `Pass`; it is code, so whoever can write the file decides what is run."""
 
-    def __init__(self, file: Path, wanted: Pass) -> None:
+    def __init__(self, file: Path, wanted: ForwardPassSpec) -> None:
         """Raises PackageError."""
         device = torch.device(wanted.device)
         index = -1 if device.type == "cpu" else device.index or 0
@@ -48,13 +48,13 @@ class Package:
         self._strides = [strides for _, _, strides, _ in wanted.given]
         self._weights: WeakKeyDictionary[nn.Module, list[Tensor]] = WeakKeyDictionary()
 
-    def __call__(self, net: nn.Module, given: Given) -> Outputs:
+    def __call__(self, net: nn.Module, given: PassInputs) -> Outputs:
         if net not in self._weights:
             self._weights[net] = list(weights_of(net).values())
         inputs = map(_laid, given.values(), self._strides)
         return tuple(self._loader.run([*self._weights[net], *inputs]))
 
-    def check(self, net: nn.Module, given: Given, expected: Outputs) -> None:
+    def check(self, net: nn.Module, given: PassInputs, expected: Outputs) -> None:
         """Raises PackageError unless it makes of this what the net itself has made of it."""
         try:
             found = self(net, given)

@@ -17,11 +17,11 @@ if TYPE_CHECKING:
     from models.adapters.ip_adapter import ImagePrompt
     from models.adapters.lora_merge import Adapter
     from models.adapters.textual_inversion import Inversion
-    from models.compiled.forward_pass import By
+    from models.compiled.forward_pass import PassRunner
     from models.compiled.static_weights import StaticWeights
     from models.diffusion.tiny_decoder import TinyDecoder
     from models.patches.deep_cache import Deep
-    from models.patches.reference_attention import References, Style
+    from models.patches.reference_attention import References, ReferenceStyle
     from models.patches.token_merging import TokenMerging
 
 
@@ -63,7 +63,7 @@ class Checkpoint(Protocol):
     """How `predict` merges tokens, which sets it apart from others as `adapters` do."""
     image_prompt: ImagePrompt | None
     """What prompts see beside their text; only those with the same IP-Adapter can share a forward pass."""
-    style: Style | None
+    style: ReferenceStyle | None
     """The picture that those who denoise with this one are to look at, by `References`."""
     device: torch.device
     dtype: torch.dtype
@@ -84,7 +84,7 @@ class Checkpoint(Protocol):
         inversions: Sequence[Inversion] = (),
         tome: TokenMerging | None = None,
         image_prompt: ImagePrompt | None = None,
-        style: Style | None = None,
+        style: ReferenceStyle | None = None,
         decoder: TinyDecoder | None = None,
     ) -> Self:
         """The same weights, with these LoRAs merged into them whenever this one is used, and none otherwise; in its
@@ -131,7 +131,7 @@ class Checkpoint(Protocol):
         residuals: Sequence[torch.Tensor] = (),
         references: References | None = None,
         deep: Deep | None = None,
-        by: By | None = None,
+        by: PassRunner | None = None,
     ) -> torch.Tensor:
         """The denoiser's output [rows, channels, h, w] for scaled latents [rows, inputs, h, w], of an inpainting
         checkpoint followed by mask and masked latents; timesteps are one per row; conditioning is stacked over rows.

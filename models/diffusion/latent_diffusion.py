@@ -13,11 +13,11 @@ import torch
 from diffusers import UNet2DConditionModel
 from torch import Tensor, nn
 
-from models.adapters.ip_adapter import ImagePrompt, Sight, seeing, shown_to
+from models.adapters.ip_adapter import ImagePrompt, IPAttentionLayer, image_keys_values, ip_attention
 from models.adapters.lora_merge import Adapter, MergedNet
 from models.adapters.textual_inversion import Inversion
 from models.catalog.entry import ModelEntry
-from models.compiled.forward_pass import By, Outputs, named, put_through
+from models.compiled.forward_pass import Outputs, PassRunner, flatten_inputs, run_net
 from models.compiled.static_weights import StaticWeights
 from models.diffusion.autoencoder import Autoencoder
 from models.diffusion.checkpoint import Conditioning, Noise
@@ -27,9 +27,9 @@ from models.diffusion.tiny_decoder import TinyDecoder
 from models.diffusion.word_match import any_of
 from models.patches import circular_padding as circularly
 from models.patches import token_merging as token_merging
-from models.patches.cross_attention_cache import keys_and_values, recalling, text_layers
-from models.patches.deep_cache import Deep, keeping, shallow
-from models.patches.reference_attention import References, Style, looking
+from models.patches.cross_attention_cache import cached_cross_attention, keys_and_values, text_layers
+from models.patches.deep_cache import Deep, capture_deep_features, shallow
+from models.patches.reference_attention import References, ReferenceStyle, reference_attention
 from models.weights import Weights, WeightsError
 
 ENCODINGS_KEPT = 64
@@ -66,8 +66,8 @@ class LatentDiffusion:
         self._inversions: tuple[Inversion, ...] = ()
         self.tome: token_merging.TokenMerging | None = None
         self.image_prompt: ImagePrompt | None = None
-        self._sights: tuple[Sight, ...] = ()
-        self.style: Style | None = None
+        self._sights: tuple[IPAttentionLayer, ...] = ()
+        self.style: ReferenceStyle | None = None
         self._merged_unet = MergedNet(self._unet, "unet")
         self._merged_encoders = tuple(
             MergedNet(encoder.model, f"text_encoder_{place}" if place > 1 else "text_encoder")
@@ -126,7 +126,7 @@ class LatentDiffusion:
         inversions: Sequence[Inversion] = (),
         tome: token_merging.TokenMerging | None = None,
         image_prompt: ImagePrompt | None = None,
-        style: Style | None = None,
+        style: ReferenceStyle | None = None,
         decoder: TinyDecoder | None = None,
     ) -> Self:
         """As the contract says. The two share everything but this wish, which each use of a net brings to it."""
@@ -149,7 +149,7 @@ class LatentDiffusion:
     def attended(self, conditioning: Conditioning) -> Conditioning:
         self.merge()
         text = keys_and_values(self._text_layers, conditioning.embeds)
-        return replace(conditioning, known=(*text, *shown_to(self._sights, conditioning.extras)))
+        return replace(conditioning, known=(*text, *image_keys_values(self._sights, conditioning.extras)))
 
     @torch.inference_mode()
     def predict(
@@ -162,7 +162,7 @@ class LatentDiffusion:
         residuals: Sequence[Tensor] = (),
         references: References | None = None,
         deep: Deep | None = None,
-        by: By | None = None,
+        by: PassRunner | None = None,
     ) -> Tensor:
         """As the contract says; computed in the checkpoint's dtype, returned in that of the latents."""
         self.merge()
@@ -172,19 +172,19 @@ class LatentDiffusion:
         common: dict[str, Any] = {"timesteps": timesteps, "embeds": conditioning.embeds, "extras": extras}
 
         def through(shown: Tensor, added: Sequence[Tensor] = ()) -> Outputs:
-            return put_through(unet, named(latents=shown.to(self.dtype), residuals=added, **common))
+            return run_net(unet, flatten_inputs(latents=shown.to(self.dtype), residuals=added, **common))
 
         with (
             circularly.padding(unet, circular),
             token_merging.merging(unet, self.tome, size, timesteps),
-            recalling(self._text_layers, text),
-            seeing(self._sights, extras, images),
-            looking(unet, references, show=through),
-            keeping(unet, deep),
+            cached_cross_attention(self._text_layers, text),
+            ip_attention(self._sights, extras, images),
+            reference_attention(unet, references, show=through),
+            capture_deep_features(unet, deep),
         ):
             if by is not None:
-                told = named(latents=latents.to(self.dtype), **common, known=text, residuals=residuals)
-                return by(unet, told, lambda: put_through(unet, told))[0].to(latents.dtype)
+                told = flatten_inputs(latents=latents.to(self.dtype), **common, known=text, residuals=residuals)
+                return by(unet, told, lambda: run_net(unet, told))[0].to(latents.dtype)
             if deep is None or deep.features is None:
                 return through(latents, residuals)[0].to(latents.dtype)
             given, embeds = latents.to(self.dtype), conditioning.embeds

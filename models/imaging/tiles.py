@@ -10,7 +10,7 @@ import numpy as np
 
 
 @dataclass(frozen=True, slots=True)
-class Span:
+class TileSpan:
     """A tile along one axis: the net sees `begin` to `end`, of which `first` to `last` are kept."""
 
     begin: int
@@ -18,14 +18,14 @@ class Span:
     first: int
     last: int
 
-    def times(self, factor: int) -> Span:
-        return Span(self.begin * factor, self.end * factor, self.first * factor, self.last * factor)
+    def times(self, factor: int) -> TileSpan:
+        return TileSpan(self.begin * factor, self.end * factor, self.first * factor, self.last * factor)
 
 
 @dataclass(frozen=True, slots=True)
 class Tile:
-    rows: Span
-    columns: Span
+    rows: TileSpan
+    columns: TileSpan
 
     def times(self, factor: int) -> Tile:
         """The same tile of a picture that is `factor` times larger."""
@@ -40,17 +40,17 @@ def tiles(width: int, height: int, side: int, margin: int) -> Iterator[Tile]:
     return (Tile(rows, columns) for rows in spans(height, side, margin) for columns in across)
 
 
-def spans(length: int, side: int, margin: int) -> list[Span]:
+def spans(length: int, side: int, margin: int) -> list[TileSpan]:
     """`length` cut into spans of `side` that overlap by twice the margin; the last one is moved back to fit."""
     if length <= side:
-        return [Span(0, length, 0, length)]
+        return [TileSpan(0, length, 0, length)]
     stride = side - 2 * margin
     count = math.ceil((length - 2 * margin) / stride)
-    cut: list[Span] = []
+    cut: list[TileSpan] = []
     for index in range(count):
         begin = min(index * stride, length - side)
         first = cut[-1].last if cut else 0
-        cut.append(Span(begin, begin + side, first, length if index == count - 1 else begin + side - margin))
+        cut.append(TileSpan(begin, begin + side, first, length if index == count - 1 else begin + side - margin))
     return cut
 
 
@@ -77,7 +77,7 @@ class Canvas:
         means: np.ndarray = np.rint(self._sum / self._weight).astype(np.uint8)
         return means
 
-    def _weights(self, span: Span) -> np.ndarray:
+    def _weights(self, span: TileSpan) -> np.ndarray:
         place = np.arange(span.end - span.begin, dtype=np.float32)
         weights: np.ndarray = np.minimum(np.minimum(place, place[::-1]) + 1, self._fade + 1) / (self._fade + 1)
         return weights

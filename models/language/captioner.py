@@ -13,13 +13,13 @@ import torch
 from transformers import BlipForConditionalGeneration, BlipImageProcessor
 
 from models.catalog.entry import ModelEntry
-from models.language.text_model import Speaker
+from models.language.text_model import TextModel
 
 LONGEST = 40
 """Tokens of a caption. BLIP was trained on captions of twenty words at most."""
 
 
-class Captioner(Speaker):
+class Captioner(TextModel):
     def __init__(self, entry: ModelEntry, device: torch.device, dtype: torch.dtype) -> None:
         super().__init__(entry, BlipForConditionalGeneration, device, dtype)
         self._look = BlipImageProcessor.from_pretrained(entry.path, local_files_only=True)

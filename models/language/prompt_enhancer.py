@@ -13,7 +13,7 @@ from torch import Tensor
 from transformers import AutoModelForCausalLM
 
 from models.catalog.entry import ModelEntry
-from models.language.text_model import Speaker
+from models.language.text_model import TextModel
 
 
 class LongTextError(ValueError):
@@ -23,7 +23,7 @@ class LongTextError(ValueError):
 
 
 @dataclass(frozen=True, slots=True)
-class Style:
+class PromptStyle:
     """How the next token is chosen: of the `top_k` likeliest, the more evenly the higher the temperature.
 
     The logit of a token that is there already is divided by `penalty` (or multiplied, below 0: Keskar et al., "CTRL",
@@ -36,11 +36,11 @@ class Style:
     repeats: bool
 
 
-class Enhancer(Speaker):
+class Enhancer(TextModel):
     def __init__(self, entry: ModelEntry, device: torch.device, dtype: torch.dtype) -> None:
         super().__init__(entry, AutoModelForCausalLM, device, dtype)
 
-    def tokens(self, text: str, length: int, seeds: Sequence[int], style: Style) -> Iterator[list[list[int]]]:
+    def tokens(self, text: str, length: int, seeds: Sequence[int], style: PromptStyle) -> Iterator[list[list[int]]]:
         """A continuation for each seed, with the beginning, after each token; a whole one has `length` tokens at most.
 
         Each is drawn from its own seed on the CPU, so that it depends on nothing beside it. Raises LongTextError.
@@ -65,7 +65,7 @@ class Enhancer(Speaker):
             yield rows
 
 
-def _chosen(scores: Tensor, row: Sequence[int], style: Style, draw: torch.Generator) -> int:
+def _chosen(scores: Tensor, row: Sequence[int], style: PromptStyle, draw: torch.Generator) -> int:
     """The next token of a row, by the scores [vocabulary] of all tokens."""
     there = torch.tensor(sorted(set(row)))
     old = scores[there]

@@ -16,7 +16,7 @@ class SpeakerError(Exception):
     """A folder holds no model of its family; the message says what to give instead."""
 
 
-class Speaker:
+class TextModel:
     """What the registry needs of such a model, and its tokenizer."""
 
     def __init__(self, entry: ModelEntry, kind: Any, device: torch.device, dtype: torch.dtype) -> None:

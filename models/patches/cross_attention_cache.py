@@ -25,7 +25,7 @@ def keys_and_values(layers: Sequence[Attention], embeds: Tensor) -> list[Tensor]
 
 
 @contextmanager
-def recalling(layers: Sequence[Attention], known: Sequence[Tensor]) -> Iterator[None]:
+def cached_cross_attention(layers: Sequence[Attention], known: Sequence[Tensor]) -> Iterator[None]:
     """Within this block these layers take `known` for keys and values, as `keys_and_values` made them for the same
     rows; where nothing is known they compute them.
 

@@ -24,7 +24,7 @@ class Deep:
 
 
 @contextmanager
-def keeping(unet: UNet2DConditionModel, deep: Deep | None) -> Iterator[None]:
+def capture_deep_features(unet: UNet2DConditionModel, deep: Deep | None) -> Iterator[None]:
     """Within this block a whole pass of `unet` leaves its features in `deep`, if there is one that has none yet."""
     if deep is None or deep.features is not None:
         yield

@@ -26,7 +26,7 @@ Notes = dict[nn.Module, Tensor]
 """By layer of self-attention, the tokens that it was shown, [rows, tokens, width]."""
 
 
-class Regard(NamedTuple):
+class ReferenceWeight(NamedTuple):
     """How a row looks at its reference: in `layers` of the layers, the widest first, by `share` of its attention; the
     rest is as without. From 0 to 1."""
 
@@ -38,11 +38,11 @@ class References(NamedTuple):
     """What the rows of a forward pass look at: latents [rows, inputs, h, w], each as noisy as its row, and how."""
 
     latents: Tensor
-    regards: Sequence[Regard]
+    regards: Sequence[ReferenceWeight]
 
 
 @dataclass(slots=True, eq=False)
-class Style:
+class ReferenceStyle:
     """A picture, RGB pixels [height, width, 3], for others to be painted like.
 
     `fidelity` is how little the negative prompt's row looks at it: what that row leaves out, guidance makes stronger.
@@ -60,9 +60,9 @@ class Style:
             self._seen[width, height] = checkpoint.encode(middle, _Silence())
         return self._seen[width, height]
 
-    def regard(self, *, prompted: bool) -> Regard:
+    def regard(self, *, prompted: bool) -> ReferenceWeight:
         """That of the row of the prompt, or of its negative."""
-        return Regard(1.0 if prompted else 1 - self.fidelity, self.weight)
+        return ReferenceWeight(1.0 if prompted else 1 - self.fidelity, self.weight)
 
 
 class _Silence:
@@ -73,7 +73,9 @@ class _Silence:
 
 
 @contextmanager
-def looking(unet: nn.Module, references: References | None, show: Callable[[Tensor], Any]) -> Iterator[None]:
+def reference_attention(
+    unet: nn.Module, references: References | None, show: Callable[[Tensor], Any]
+) -> Iterator[None]:
     """Within this block each row's self-attention in `unet` also has the tokens of its reference for keys and values.
 
     `show` puts the references' latents through the net, before; the net is as before when the block ends.

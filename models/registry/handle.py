@@ -13,7 +13,7 @@ from models.diffusion.checkpoint import Checkpoint
 from models.diffusion.tiny_decoder import TinyDecoder
 from models.language.captioner import Captioner
 from models.language.prompt_enhancer import Enhancer
-from models.registry.loaders import Resident
+from models.registry.loaders import LoadedModel
 from models.vision.annotators import Annotator
 from models.vision.eraser import Eraser
 from models.vision.matting import Matting
@@ -35,13 +35,13 @@ class WrongFamilyError(Exception):
 
     code = "bad_input"
 
-    def __init__(self, model: Resident, deed: str, families: str) -> None:
+    def __init__(self, model: LoadedModel, deed: str, families: str) -> None:
         super().__init__(
             f"model {model.name!r} is of family {model.family}, which cannot {deed}; name one of family {families}"
         )
 
 
-class Hold:
+class ModelHandle:
     """Somebody's wish to use some models and, once it is ready, their right to: none is evicted until it is released.
 
     A context manager that releases at its end.
@@ -123,7 +123,7 @@ class Hold:
     def fail(self, message: str, cause: Exception) -> None:
         self._error, self._cause, self._state = message, cause, "failed"
 
-    def __enter__(self) -> Hold:
+    def __enter__(self) -> ModelHandle:
         return self
 
     def __exit__(self, *_: object) -> None:

@@ -14,7 +14,7 @@ from models.language import captioner, prompt_enhancer
 from models.vision import annotators, eraser, matting, safety_checker, upscaler
 
 
-class Resident(Protocol):
+class LoadedModel(Protocol):
     """A loaded model of any family, as the registry sees it: something that can be moved, and weighed."""
 
     name: str
@@ -27,7 +27,7 @@ class Resident(Protocol):
     def to(self, device: torch.device) -> None: ...
 
 
-_LOADERS: dict[str, Callable[[ModelEntry, torch.device, torch.dtype], Resident]] = {
+_LOADERS: dict[str, Callable[[ModelEntry, torch.device, torch.dtype], LoadedModel]] = {
     "sd1": sd1.load,
     "sd2": sd1.load,
     "sdxl": sdxl.load,
@@ -46,7 +46,7 @@ _LOADERS: dict[str, Callable[[ModelEntry, torch.device, torch.dtype], Resident]]
 }
 
 
-def load(entry: ModelEntry, device: torch.device, dtype: torch.dtype) -> Resident:
+def load(entry: ModelEntry, device: torch.device, dtype: torch.dtype) -> LoadedModel:
     """The model, on `device`. Raises whatever is wrong with its weights."""
     return _LOADERS[entry.family](entry, device, dtype)
 

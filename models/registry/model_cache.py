@@ -18,11 +18,11 @@ from models.catalog.catalog import Catalog
 from models.catalog.entry import DIFFUSION, ModelEntry
 from models.compiled.static_weights import StaticWeights
 from models.diffusion.latent_diffusion import LatentDiffusion
-from models.registry.loaders import Resident
+from models.registry.loaders import LoadedModel
 
 log = logging.getLogger(__name__)
 
-Load = Callable[[ModelEntry, torch.device, torch.dtype], Resident]
+Load = Callable[[ModelEntry, torch.device, torch.dtype], LoadedModel]
 
 
 @dataclass(slots=True)
@@ -32,7 +32,7 @@ class Slot:
     entry: ModelEntry
     bytes: int
     """What it weighs: on disk until it was loaded once, then in memory."""
-    model: Resident | None = None
+    model: LoadedModel | None = None
     place: Literal["disk", "moving", "host", "device"] = "disk"
     used: int = 0
     """Larger is more recent."""
@@ -41,7 +41,7 @@ class Slot:
 
 
 @dataclass(slots=True)
-class Residence:
+class ModelCache:
     """All models of a catalog, and the two memories they share."""
 
     catalog: Catalog
@@ -115,7 +115,7 @@ class Residence:
         self.evictions[slot.place] += 1
         log.info("%s: to %s", slot.entry.name, slot.place)
 
-    def _brought(self, slot: Slot) -> Resident:
+    def _brought(self, slot: Slot) -> LoadedModel:
         """The model, on the device; where another of its family has just left, in the memory of that one."""
         behind, self._behind = self._behind, None
         if behind is None or slot.entry.family not in DIFFUSION:

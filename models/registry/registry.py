@@ -13,9 +13,9 @@ import torch
 
 from models.catalog.catalog import Catalog
 from models.registry import loaders
-from models.registry.handle import Hold
-from models.registry.loaders import Resident
-from models.registry.model_cache import Load, Residence, Slot
+from models.registry.handle import ModelHandle
+from models.registry.loaders import LoadedModel
+from models.registry.model_cache import Load, ModelCache, Slot
 
 
 class Registry:
@@ -36,17 +36,17 @@ class Registry:
     ) -> None:
         self.changed = threading.Condition()
         self._catalog = catalog
-        self._residence = Residence(catalog, device, dtype, device_budget_bytes, host_budget_bytes, load)
-        self._waiting: deque[Hold] = deque()
+        self._residence = ModelCache(catalog, device, dtype, device_budget_bytes, host_budget_bytes, load)
+        self._waiting: deque[ModelHandle] = deque()
         self._short = False
         """The first in line waits for others to let go of their models."""
         self._closed = False
         self._thread = threading.Thread(target=self._serve, name="models", daemon=True)
         self._thread.start()
 
-    def acquire(self, names: Iterable[str]) -> Hold:
+    def acquire(self, names: Iterable[str]) -> ModelHandle:
         """A hold on these models (names or aliases), ready at once if all are resident. Raises UnknownModelError."""
-        hold = Hold(self, tuple(dict.fromkeys(self._catalog.find(name).name for name in names)))
+        hold = ModelHandle(self, tuple(dict.fromkeys(self._catalog.find(name).name for name in names)))
         with self.changed:
             # While somebody waits for models to be let go of, newcomers line up behind, even for resident ones:
             # a steady stream of users would otherwise keep what they use from ever leaving.
@@ -57,13 +57,13 @@ class Registry:
                 self.changed.notify_all()
         return hold
 
-    def model(self, hold: Hold, name: str) -> Resident:
+    def model(self, hold: ModelHandle, name: str) -> LoadedModel:
         slot = self._residence.slots[self._catalog.find(name).name]
         if hold not in slot.users or slot.model is None:
             raise KeyError(f"model {name!r} is not held; acquire it by name and wait until the hold is ready")
         return slot.model
 
-    def release(self, hold: Hold) -> None:
+    def release(self, hold: ModelHandle) -> None:
         with self.changed:
             for name in hold.names:
                 self._residence.slots[name].users.discard(hold)
@@ -115,13 +115,13 @@ class Registry:
                 self._grant(hold)
                 self.changed.notify_all()
 
-    def _grant(self, hold: Hold) -> None:
+    def _grant(self, hold: ModelHandle) -> None:
         if hold._state == "waiting":
             for name in hold.names:
                 self._residence.use(name, hold)
             hold._state = "ready"
 
-    def _bring(self, slot: Slot, hold: Hold) -> None:
+    def _bring(self, slot: Slot, hold: ModelHandle) -> None:
         if slot.place == "device":
             return
         while (leaving := self._next_to_leave(slot.bytes, hold)) is not None:
@@ -132,7 +132,7 @@ class Registry:
         while (leaving := self._claim(0, hold)) is not None:  # it weighs more than its file did
             self._residence.send_away(leaving, coming=slot)
 
-    def _next_to_leave(self, more_bytes: int, hold: Hold) -> Slot | None:
+    def _next_to_leave(self, more_bytes: int, hold: ModelHandle) -> Slot | None:
         """A model to send away so that `more_bytes` have room; waits for one if all are in use. None: go ahead."""
         with self.changed:
             try:
@@ -147,7 +147,7 @@ class Registry:
                 self._short = False
         return None
 
-    def _claim(self, more_bytes: int, hold: Hold) -> Slot | None:
+    def _claim(self, more_bytes: int, hold: ModelHandle) -> Slot | None:
         """The next model to leave if `more_bytes` have no room; marked, so that nobody is granted it any more."""
         with self.changed:
             slot = self._residence.free_to_leave(staying=hold.names)
@@ -156,5 +156,5 @@ class Registry:
             slot.place = "moving"
             return slot
 
-    def _wanted(self, hold: Hold) -> bool:
+    def _wanted(self, hold: ModelHandle) -> bool:
         return hold._state == "waiting" and not self._closed

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 from pydantic import Field
 
 from pipelines.paste import Placed
-from pipelines.pipeline import Made
-from pipelines.recipes.image_operation import Retouch, Side
+from pipelines.pipeline import TaskResult
+from pipelines.recipes.image_operation import ImageOperation, Side
 
 if TYPE_CHECKING:
     import numpy as np
@@ -25,14 +25,14 @@ class AffineParams(Placed):
         return self.w * self.h
 
 
-class Affine(Retouch[AffineParams]):
+class Affine(ImageOperation[AffineParams]):
     names = ("cv.affine",)
     title = "Affine map"
     Params = AffineParams
 
-    def made(self, params: AffineParams, images: Mapping[str, np.ndarray]) -> Made:
+    def made(self, params: AffineParams, images: Mapping[str, np.ndarray]) -> TaskResult:
         from models.imaging.affine import warped
         from models.imaging.pixels import opaque
 
         picture = opaque(images["url"]) if params.force_rgba else images["url"]
-        return Made([warped(picture, params.matrix, params.w, params.h, params.resampling, params.wh_limit)])
+        return TaskResult([warped(picture, params.matrix, params.w, params.h, params.resampling, params.wh_limit)])

@@ -7,27 +7,27 @@ from typing import TYPE_CHECKING
 
 from pydantic import Field
 
-from pipelines.pipeline import Made
-from pipelines.recipes.image_operation import Retouch, Retouched
+from pipelines.pipeline import TaskResult
+from pipelines.recipes.image_operation import ImageOperation, SourceImageParams
 
 if TYPE_CHECKING:
     import numpy as np
 
 
-class BlurParams(Retouched):
+class BlurParams(SourceImageParams):
     radius: float = Field(2, ge=0, le=256, description="Deviation of the Gaussian, in pixels.")
 
 
-class Blur(Retouch[BlurParams]):
+class Blur(ImageOperation[BlurParams]):
     names = ("cv.blur",)
     title = "Blur"
     Params = BlurParams
 
-    def made(self, params: BlurParams, images: Mapping[str, np.ndarray]) -> Made:
+    def made(self, params: BlurParams, images: Mapping[str, np.ndarray]) -> TaskResult:
         import numpy as np
         from PIL import Image, ImageFilter
 
         picture = Image.fromarray(images["url"])
         weighted = picture.convert("RGBa") if picture.mode == "RGBA" else picture
         blurred = weighted.filter(ImageFilter.GaussianBlur(params.radius))
-        return Made([np.asarray(blurred.convert(picture.mode))])
+        return TaskResult([np.asarray(blurred.convert(picture.mode))])

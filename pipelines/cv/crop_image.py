@@ -5,23 +5,23 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
-from pipelines.pipeline import Made
-from pipelines.recipes.image_operation import BadBoxError, LtRb, Retouch, Retouched
+from pipelines.pipeline import TaskResult
+from pipelines.recipes.image_operation import BadBoxError, ImageOperation, LtRb, SourceImageParams
 
 if TYPE_CHECKING:
     import numpy as np
 
 
-class CropImageParams(Retouched):
+class CropImageParams(SourceImageParams):
     lt_rb: LtRb
 
 
-class CropImage(Retouch[CropImageParams]):
+class CropImage(ImageOperation[CropImageParams]):
     names = ("cv.crop_image",)
     title = "Crop"
     Params = CropImageParams
 
-    def made(self, params: CropImageParams, images: Mapping[str, np.ndarray]) -> Made:
+    def made(self, params: CropImageParams, images: Mapping[str, np.ndarray]) -> TaskResult:
         height, width = images["url"].shape[:2]
         left, top, right, bottom = params.lt_rb
         left, top, right, bottom = max(left, 0), max(top, 0), min(right, width), min(bottom, height)
@@ -30,4 +30,4 @@ class CropImage(Retouch[CropImageParams]):
                 f"lt_rb {list(params.lt_rb)} holds no pixel of the picture, which is {width}×{height}; "
                 "give left, top, right, bottom, with right above left and bottom above top"
             )
-        return Made([images["url"][top:bottom, left:right].copy()])
+        return TaskResult([images["url"][top:bottom, left:right].copy()])

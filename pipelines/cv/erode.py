@@ -7,26 +7,26 @@ from typing import TYPE_CHECKING
 
 from pydantic import Field
 
-from pipelines.pipeline import Made
-from pipelines.recipes.image_operation import Retouch, Retouched
+from pipelines.pipeline import TaskResult
+from pipelines.recipes.image_operation import ImageOperation, SourceImageParams
 
 if TYPE_CHECKING:
     import numpy as np
 
 
-class ErodeParams(Retouched):
+class ErodeParams(SourceImageParams):
     n_iter: int = Field(1, ge=1, le=64, description="How often.")
     kernel_size: int = Field(3, ge=1, le=63, description="Side of the square that must be opaque around a pixel.")
     threshold: int = Field(0, ge=0, le=254, description="What is more opaque than this counts as opaque.")
     padding: int = Field(8, ge=0, le=256, description="0: the edge of the picture is no edge; else it erodes as well.")
 
 
-class Erode(Retouch[ErodeParams]):
+class Erode(ImageOperation[ErodeParams]):
     names = ("cv.erode",)
     title = "Erode"
     Params = ErodeParams
 
-    def made(self, params: ErodeParams, images: Mapping[str, np.ndarray]) -> Made:
+    def made(self, params: ErodeParams, images: Mapping[str, np.ndarray]) -> TaskResult:
         import numpy as np
         from scipy.ndimage import minimum_filter1d
 
@@ -38,4 +38,4 @@ class Erode(Retouch[ErodeParams]):
         for axis in (0, 1):
             alpha = minimum_filter1d(alpha, side, axis, mode="constant", cval=0 if params.padding else 255)
         picture[:, :, 3] = alpha
-        return Made([picture])
+        return TaskResult([picture])

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Annotated
 
 from pydantic import Field
 
-from pipelines.pipeline import Made
-from pipelines.recipes.image_operation import Retouch, Retouched
+from pipelines.pipeline import TaskResult
+from pipelines.recipes.image_operation import ImageOperation, SourceImageParams
 
 if TYPE_CHECKING:
     import numpy as np
@@ -17,23 +17,23 @@ if TYPE_CHECKING:
 Level = Annotated[int, Field(ge=0, le=255)]
 
 
-class FillBgParams(Retouched):
+class FillBgParams(SourceImageParams):
     bg: Level | tuple[Level, Level, Level] | None = Field(
         None, description="A grey, or red, green and blue; null: the grey that what is opaque stands out from."
     )
 
 
-class FillBg(Retouch[FillBgParams]):
+class FillBg(ImageOperation[FillBgParams]):
     names = ("cv.fill_bg",)
     title = "Fill the ground"
     Params = FillBgParams
 
-    def made(self, params: FillBgParams, images: Mapping[str, np.ndarray]) -> Made:
+    def made(self, params: FillBgParams, images: Mapping[str, np.ndarray]) -> TaskResult:
         from models.imaging.pixels import over
 
         picture = images["url"]
         ground = _contrast(picture) if params.bg is None else params.bg
-        return Made([over(picture, (ground, ground, ground) if isinstance(ground, int) else ground)])
+        return TaskResult([over(picture, (ground, ground, ground) if isinstance(ground, int) else ground)])
 
 
 def _contrast(picture: np.ndarray) -> int:

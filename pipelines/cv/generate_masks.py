@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Self
 
 from pydantic import Field, model_validator
 
-from pipelines.pipeline import Made
-from pipelines.recipes.image_operation import Drawn, LtRb, Retouch, Side
+from pipelines.pipeline import TaskResult
+from pipelines.recipes.image_operation import ImageOperation, ImageOperationParams, LtRb, Side
 
 if TYPE_CHECKING:
     import numpy as np
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 MOST_PIXELS = 64 << 20
 
 
-class GenerateMasksParams(Drawn):
+class GenerateMasksParams(ImageOperationParams):
     w: Side
     h: Side
     lt_rb_list: tuple[LtRb, ...] = Field(min_length=1, max_length=64, description="The boxes, white on black.")
@@ -38,16 +38,16 @@ class GenerateMasksParams(Drawn):
         return self.w * self.h
 
 
-class GenerateMasks(Retouch[GenerateMasksParams]):
+class GenerateMasks(ImageOperation[GenerateMasksParams]):
     names = ("cv.generate_masks",)
     title = "Masks of boxes"
     Params = GenerateMasksParams
 
-    def made(self, params: GenerateMasksParams, images: Mapping[str, np.ndarray]) -> Made:
+    def made(self, params: GenerateMasksParams, images: Mapping[str, np.ndarray]) -> TaskResult:
         import numpy as np
 
         masks = [np.zeros((params.h, params.w, 3), np.uint8) for _ in params.lt_rb_list[: 1 if params.merge else None]]
         for place, (left, top, right, bottom) in enumerate(params.lt_rb_list):
             mask = masks[0 if params.merge else place]
             mask[max(top, 0) : max(bottom, 0), max(left, 0) : max(right, 0)] = 255
-        return Made(masks)
+        return TaskResult(masks)

@@ -7,26 +7,26 @@ from typing import TYPE_CHECKING
 
 from pydantic import Field
 
-from pipelines.pipeline import Made
-from pipelines.recipes.image_operation import Retouch, Retouched
+from pipelines.pipeline import TaskResult
+from pipelines.recipes.image_operation import ImageOperation, SourceImageParams
 
 if TYPE_CHECKING:
     import numpy as np
 
 
-class GetMaskParams(Retouched):
+class GetMaskParams(SourceImageParams):
     get_inverse: bool = Field(False, description="White where nothing is.")
     binarize_threshold: int | None = Field(
         None, ge=0, le=254, description="What is above becomes white, and all else black."
     )
 
 
-class GetMask(Retouch[GetMaskParams]):
+class GetMask(ImageOperation[GetMaskParams]):
     names = ("cv.get_mask",)
     title = "Mask of a picture"
     Params = GetMaskParams
 
-    def made(self, params: GetMaskParams, images: Mapping[str, np.ndarray]) -> Made:
+    def made(self, params: GetMaskParams, images: Mapping[str, np.ndarray]) -> TaskResult:
         import numpy as np
         from PIL import Image
 
@@ -34,4 +34,4 @@ class GetMask(Retouch[GetMaskParams]):
         mask = picture[:, :, 3] if picture.shape[2] == 4 else np.asarray(Image.fromarray(picture).convert("L"))
         if params.binarize_threshold is not None:
             mask = np.where(mask > params.binarize_threshold, np.uint8(255), np.uint8(0))
-        return Made([np.dstack([255 - mask if params.get_inverse else mask] * 3)])
+        return TaskResult([np.dstack([255 - mask if params.get_inverse else mask] * 3)])

@@ -5,21 +5,21 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
-from pipelines.pipeline import Made
-from pipelines.recipes.image_operation import Retouch, Retouched
+from pipelines.pipeline import TaskResult
+from pipelines.recipes.image_operation import ImageOperation, SourceImageParams
 
 if TYPE_CHECKING:
     import numpy as np
 
 
-class GetSize(Retouch[Retouched]):
+class GetSize(ImageOperation[SourceImageParams]):
     """Answers `{size: [width, height]}`."""
 
     names = ("cv.get_size",)
     title = "Size of a picture"
-    Params = Retouched
+    Params = SourceImageParams
     answers = (1, 1)
 
-    def made(self, params: Retouched, images: Mapping[str, np.ndarray]) -> Made:
+    def made(self, params: SourceImageParams, images: Mapping[str, np.ndarray]) -> TaskResult:
         height, width = images["url"].shape[:2]
-        return Made(answer={"size": [width, height]})
+        return TaskResult(answer={"size": [width, height]})

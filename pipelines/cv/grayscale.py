@@ -5,22 +5,22 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
-from pipelines.pipeline import Made
-from pipelines.recipes.image_operation import Retouch, Retouched
+from pipelines.pipeline import TaskResult
+from pipelines.recipes.image_operation import ImageOperation, SourceImageParams
 
 if TYPE_CHECKING:
     import numpy as np
 
 
-class Grayscale(Retouch[Retouched]):
+class Grayscale(ImageOperation[SourceImageParams]):
     names = ("cv.grayscale",)
     title = "Grayscale"
-    Params = Retouched
+    Params = SourceImageParams
 
-    def made(self, params: Retouched, images: Mapping[str, np.ndarray]) -> Made:
+    def made(self, params: SourceImageParams, images: Mapping[str, np.ndarray]) -> TaskResult:
         import numpy as np
         from PIL import Image
 
         picture = images["url"]
         grey = np.asarray(Image.fromarray(picture[:, :, :3]).convert("L"))
-        return Made([np.dstack([grey, grey, grey, picture[:, :, 3:]])])
+        return TaskResult([np.dstack([grey, grey, grey, picture[:, :, 3:]])])

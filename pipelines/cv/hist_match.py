@@ -8,25 +8,25 @@ from typing import TYPE_CHECKING
 from pydantic import Field
 
 from pipelines.params.image_refs import ImageRef
-from pipelines.pipeline import Made
-from pipelines.recipes.image_operation import Retouch, Retouched
+from pipelines.pipeline import TaskResult
+from pipelines.recipes.image_operation import ImageOperation, SourceImageParams
 
 if TYPE_CHECKING:
     import numpy as np
 
 
-class HistMatchParams(Retouched):
+class HistMatchParams(SourceImageParams):
     bg_url: ImageRef
     use_hsv: bool = Field(False, description="Match hue, saturation and value instead of red, green and blue.")
     strength: float = Field(1.0, ge=0, le=1, description="0 leaves the picture as it is.")
 
 
-class HistMatch(Retouch[HistMatchParams]):
+class HistMatch(ImageOperation[HistMatchParams]):
     names = ("cv.hist_match",)
     title = "Match the histogram"
     Params = HistMatchParams
 
-    def made(self, params: HistMatchParams, images: Mapping[str, np.ndarray]) -> Made:
+    def made(self, params: HistMatchParams, images: Mapping[str, np.ndarray]) -> TaskResult:
         """Where the picture is transparent the other one shows, stretched to its size."""
         import numpy as np
         from PIL import Image
@@ -44,4 +44,4 @@ class HistMatch(Retouch[HistMatchParams]):
         mixed = picture[:, :, :3] + (adjusted - picture[:, :, :3]) * params.strength
         ground = resized(model, picture.shape[1], picture.shape[0])
         laid = (mixed * there + ground * (255.0 - there)) / 255
-        return Made([np.rint(laid).astype(np.uint8)])
+        return TaskResult([np.rint(laid).astype(np.uint8)])

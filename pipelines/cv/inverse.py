@@ -5,17 +5,17 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
-from pipelines.pipeline import Made
-from pipelines.recipes.image_operation import Retouch, Retouched
+from pipelines.pipeline import TaskResult
+from pipelines.recipes.image_operation import ImageOperation, SourceImageParams
 
 if TYPE_CHECKING:
     import numpy as np
 
 
-class Inverse(Retouch[Retouched]):
+class Inverse(ImageOperation[SourceImageParams]):
     names = ("cv.inverse",)
     title = "Inverse"
-    Params = Retouched
+    Params = SourceImageParams
 
-    def made(self, params: Retouched, images: Mapping[str, np.ndarray]) -> Made:
-        return Made([255 - images["url"]])
+    def made(self, params: SourceImageParams, images: Mapping[str, np.ndarray]) -> TaskResult:
+        return TaskResult([255 - images["url"]])

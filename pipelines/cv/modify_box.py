@@ -7,14 +7,14 @@ from typing import TYPE_CHECKING
 
 from pydantic import Field
 
-from pipelines.pipeline import Made
-from pipelines.recipes.image_operation import Drawn, LtRb, Retouch, Side
+from pipelines.pipeline import TaskResult
+from pipelines.recipes.image_operation import ImageOperation, ImageOperationParams, LtRb, Side
 
 if TYPE_CHECKING:
     import numpy as np
 
 
-class ModifyBoxParams(Drawn):
+class ModifyBoxParams(ImageOperationParams):
     lt_rb: LtRb
     w: Side | None = Field(None, description="Width of the picture, beyond which the box must not reach.")
     h: Side | None = Field(None, description="Height of the picture, beyond which the box must not reach.")
@@ -22,7 +22,7 @@ class ModifyBoxParams(Drawn):
     to_square: bool = Field(False, description="Make both sides as long as the longer one, as far as the picture goes.")
 
 
-class ModifyBox(Retouch[ModifyBoxParams]):
+class ModifyBox(ImageOperation[ModifyBoxParams]):
     """Answers `{boxes: [[left, top, right, bottom]]}`."""
 
     names = ("cv.modify_box",)
@@ -30,14 +30,14 @@ class ModifyBox(Retouch[ModifyBoxParams]):
     Params = ModifyBoxParams
     answers = ([0, 0, 1, 1],)
 
-    def made(self, params: ModifyBoxParams, images: Mapping[str, np.ndarray]) -> Made:
+    def made(self, params: ModifyBoxParams, images: Mapping[str, np.ndarray]) -> TaskResult:
         left, top, right, bottom = params.lt_rb
         across = _within(left - params.padding, right + params.padding, params.w)
         down = _within(top - params.padding, bottom + params.padding, params.h)
         if params.to_square:
             side = max(across[1] - across[0], down[1] - down[0])
             across, down = _grown(*across, side, params.w), _grown(*down, side, params.h)
-        return Made(answer={"boxes": [[across[0], down[0], across[1], down[1]]]})
+        return TaskResult(answer={"boxes": [[across[0], down[0], across[1], down[1]]]})
 
 
 def _within(start: int, end: int, limit: int | None) -> tuple[int, int]:

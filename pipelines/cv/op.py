@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Literal
 from pydantic import Field
 
 from pipelines.params.image_refs import ImageRef
-from pipelines.pipeline import Made
-from pipelines.recipes.image_operation import Retouch, Retouched, SizeMismatchError
+from pipelines.pipeline import TaskResult
+from pipelines.recipes.image_operation import ImageOperation, SizeMismatchError, SourceImageParams
 
 if TYPE_CHECKING:
     import numpy as np
@@ -30,19 +30,19 @@ Operation = Literal[
 ]
 
 
-class OpParams(Retouched):
+class OpParams(SourceImageParams):
     url2: ImageRef
     op: Operation = Field(
         description="Pixels count from 0 to 255, and sums stop there. `multiply` and `screen` take 255 for 1."
     )
 
 
-class Op(Retouch[OpParams]):
+class Op(ImageOperation[OpParams]):
     names = ("cv.op",)
     title = "Operation on two pictures"
     Params = OpParams
 
-    def made(self, params: OpParams, images: Mapping[str, np.ndarray]) -> Made:
+    def made(self, params: OpParams, images: Mapping[str, np.ndarray]) -> TaskResult:
         from models.imaging.pixels import opaque
 
         one, other = images["url"], images["url2"]
@@ -51,7 +51,7 @@ class Op(Retouch[OpParams]):
             raise SizeMismatchError(f"url is {sizes[0]} and url2 {sizes[1]}; make them of one size by cv.resize first")
         if one.shape != other.shape:
             one, other = opaque(one), opaque(other)
-        return Made([_result(params.op, one.astype("int32"), other.astype("int32"))])
+        return TaskResult([_result(params.op, one.astype("int32"), other.astype("int32"))])
 
 
 def _result(operation: Operation, one: np.ndarray, other: np.ndarray) -> np.ndarray:

@@ -7,14 +7,14 @@ from typing import TYPE_CHECKING, Literal
 
 from pydantic import Field
 
-from pipelines.pipeline import Made
-from pipelines.recipes.image_operation import Filter, Retouch, Retouched, Side
+from pipelines.pipeline import TaskResult
+from pipelines.recipes.image_operation import Filter, ImageOperation, Side, SourceImageParams
 
 if TYPE_CHECKING:
     import numpy as np
 
 
-class ResizeParams(Retouched):
+class ResizeParams(SourceImageParams):
     w: Side
     h: Side
     mode: Literal["fill", "fit", "cover"] = Field(
@@ -36,12 +36,12 @@ class ResizeParams(Retouched):
         return self.w * self.h
 
 
-class Resize(Retouch[ResizeParams]):
+class Resize(ImageOperation[ResizeParams]):
     names = ("cv.resize",)
     title = "Resize"
     Params = ResizeParams
 
-    def made(self, params: ResizeParams, images: Mapping[str, np.ndarray]) -> Made:
+    def made(self, params: ResizeParams, images: Mapping[str, np.ndarray]) -> TaskResult:
         import numpy as np
         from PIL import Image
 
@@ -51,8 +51,8 @@ class Resize(Retouch[ResizeParams]):
         width, height = params.scaled(*picture.size)
         resampling = FILTERS[params.resampling]
         if params.mode != "cover":
-            return Made([np.asarray(picture.resize((width, height), resampling))])
+            return TaskResult([np.asarray(picture.resize((width, height), resampling))])
         across, down = params.w * picture.width / width, params.h * picture.height / height
         left, top = max((picture.width - across) / 2, 0.0), max((picture.height - down) / 2, 0.0)
         box = left, top, min(left + across, picture.width), min(top + down, picture.height)
-        return Made([np.asarray(picture.resize((params.w, params.h), resampling, box))])
+        return TaskResult([np.asarray(picture.resize((params.w, params.h), resampling, box))])

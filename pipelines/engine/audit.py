@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import torch
 
-from pipelines.pipeline import AnyPipeline, Made, Params
+from pipelines.pipeline import AnyPipeline, Params, TaskResult
 
 if TYPE_CHECKING:
     from models.vision.safety_checker import Safety
@@ -40,7 +40,7 @@ class Audit:
         return self.model if self.every or asked or pipeline.audited == "always" else ""
 
 
-def judged(made: Made, safety: Safety) -> Made:
+def judged(made: TaskResult, safety: Safety) -> TaskResult:
     """What was made, but of each picture that is minded only the size and the reason. Raises AuditError."""
     drawn = [*made.images, *made.hints]
     if not drawn:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from torch import Tensor, device
 
 
-def moved(values: Tensor, to: device) -> Tensor:
+def to_device_async(values: Tensor, to: device) -> Tensor:
     """`values` on the device, without waiting until all that was launched before has run: from pinned memory, which
     the allocator keeps until the copy is done."""
     if to.type == "cuda" and values.device.type == "cpu":

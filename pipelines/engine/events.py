@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 import numpy as np
 import torch
 
-from pipelines.pipeline import Made
+from pipelines.pipeline import TaskResult
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,7 +27,7 @@ class Finished:
     decode, audit."""
 
     task_id: str
-    made: Made
+    made: TaskResult
     load_s: float
     run_s: float
     parts: Mapping[str, float] = field(default_factory=dict)

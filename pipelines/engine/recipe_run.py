@@ -14,9 +14,9 @@ import numpy as np
 from pipelines.engine.audit import judged
 from pipelines.engine.scheduling.batch_key import key_of
 from pipelines.engine.scheduling.batch_size import Capacity
-from pipelines.engine.scheduling.priority import Priority, Turn
+from pipelines.engine.scheduling.priority import Priority, StepPriority
 from pipelines.engine.trajectory import State, Trajectory
-from pipelines.pipeline import AnyPipeline, Denoise, Made, Models, Params, Recipe
+from pipelines.pipeline import AnyPipeline, Denoise, Models, Params, Recipe, TaskResult
 
 if TYPE_CHECKING:
     from models.vision.safety_checker import Safety
@@ -86,14 +86,14 @@ class Run:
         """Whether the recipe can go on: its models are resident, and what it yielded is denoised."""
         return self._hold.ready if self._recipe is None else all(each.done for each in self.trajectories)
 
-    def turn(self, capacity: Capacity) -> Turn:
+    def turn(self, capacity: Capacity) -> StepPriority:
         """When it is its turn to step, beside others that wait as well."""
         remaining_s = 0.0
         for each in self.trajectories:
             if not each.done and not capacity.gains(key := key_of(each)):
                 for depth, steps in each.ahead.items():
                     remaining_s += steps * (capacity.seconds(key._replace(depth=depth), each.rows) or 0.0)
-        return Turn.of(self.priority, self._added_at, remaining_s)
+        return StepPriority.of(self.priority, self._added_at, remaining_s)
 
     @property
     def progress(self) -> tuple[int, int]:
@@ -113,13 +113,13 @@ class Run:
         (steps, or tiles where nothing is), decode (the recipe after it), audit."""
         return dict(self._spent)
 
-    def resume(self) -> Made | None:
+    def resume(self) -> TaskResult | None:
         """Runs the recipe to its next yield; answers what it made if it returned instead."""
         self._spend("denoise")
         try:
             wishes = self._start() if self._recipe is None else self._send(self._recipe)
         except StopIteration as finished:
-            made: Made = finished.value
+            made: TaskResult = finished.value
         else:
             self._spend("prepare" if wishes else "denoise")
             self._denoised = self._denoised or bool(wishes)
@@ -149,7 +149,7 @@ class Run:
         finally:
             self._hold.release()
 
-    def _audited(self, made: Made) -> Made:
+    def _audited(self, made: TaskResult) -> TaskResult:
         if self.judge:
             made = judged(made, self._hold.safety(self.judge))
             self._spend("audit")

@@ -9,10 +9,10 @@ from typing import Literal
 import torch
 
 from models.diffusion.checkpoint import Conditioning
-from pipelines.engine.device_transfer import moved
+from pipelines.engine.device_transfer import to_device_async
 from pipelines.engine.sampling import samplers
 from pipelines.engine.sampling.sampler_table import Draw
-from pipelines.pipeline import Control, Denoise, Kept
+from pipelines.pipeline import ControlInput, Denoise, PreservedRegion
 
 State = dict[str, torch.Tensor]
 """A trajectory at rest, on the CPU: `index`, `latents` and `outputs` [deep, channels, h, w], `noise` (uint8), and
@@ -72,7 +72,7 @@ class Trajectory:
             self._restore(state)
 
     @property
-    def controls(self) -> list[Control]:
+    def controls(self) -> list[ControlInput]:
         """Those that act on the present step, by the name of their net; hints are on the device."""
         return [each for each in self._controls if each.strength and self._within(each.start, each.end)]
 
@@ -141,7 +141,7 @@ class Trajectory:
         draw = self.table.draws[self.index]
         if draw is not None and self._drawn is None:
             self._noise_before = self.denoise.noise.state()
-            self._drawn = moved(self._draw(draw), self.denoise.checkpoint.device)
+            self._drawn = to_device_async(self._draw(draw), self.denoise.checkpoint.device)
         return self._drawn if self.table.weights[self.index, -1] else None
 
     def draw_ahead(self) -> None:
@@ -228,12 +228,12 @@ class Trajectory:
             self.deep = state["deep"].to(device).unbind()
 
 
-def _on(device: torch.device, kept: Kept) -> Kept:
+def _on(device: torch.device, kept: PreservedRegion) -> PreservedRegion:
     """Of one image, [channels, h, w] and [1, h, w], float32 on the device."""
-    return Kept(kept.picture[0].to(device, torch.float32), kept.mask[0].to(device, torch.float32))
+    return PreservedRegion(kept.picture[0].to(device, torch.float32), kept.mask[0].to(device, torch.float32))
 
 
-def _usable(control: Control, denoise: Denoise) -> Control:
+def _usable(control: ControlInput, denoise: Denoise) -> ControlInput:
     """The control with its hint on the device. Raises ControlMismatchError."""
     net, checkpoint = control.net, denoise.checkpoint
     width, (height, across) = denoise.positive.embeds.shape[-1], control.hint.shape[2:]

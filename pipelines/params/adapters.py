@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Literal, Self
 
 from pydantic import Field, model_validator
 
-from models.adapters.lora_tags import MOST, Scales, parted
+from models.adapters.lora_tags import MOST, Scales, split_lora_tags
 from models.catalog.catalog import DECODER, EMBEDDING, LORA
 from models.catalog.entry import ModelEntry
 from models.diffusion.word_match import any_of
@@ -72,7 +72,7 @@ class AdditionParams(Params):
             )
         if len(self.loras) > MOST_LORAS:
             raise ValueError(f"{len(self.loras)} LoRAs are too many; {MOST_LORAS} may work together")
-        if parted(self.negative_prompt)[1]:
+        if split_lora_tags(self.negative_prompt)[1]:
             raise ValueError("<lora:…> has no meaning in negative_prompt; write it in text")
         return self
 
@@ -113,7 +113,7 @@ class AdditionParams(Params):
         """The LoRAs of lora_scales and of the prompt, by name; the scales of one that is named twice add up."""
         named = [(name.lower(), Scales(scale, scale)) for name, scale in (self.lora_scales or {}).items()]
         loras: dict[str, Scales] = {}
-        for name, scales in (*named, *parted(self.text)[1]):
+        for name, scales in (*named, *split_lora_tags(self.text)[1]):
             loras[name] = loras.get(name, Scales(0, 0)) + scales
         return loras
 
@@ -125,7 +125,7 @@ class AdditionParams(Params):
         named = (*(LORA + name for name in self.loras), *(EMBEDDING + name for name in self.embeddings or ()))
         return (*named, *seeing, *decoding)
 
-    def painter_among(self, models: Models, name: str, images: Mapping[str, np.ndarray]) -> Checkpoint:
+    def load_checkpoint(self, models: Models, name: str, images: Mapping[str, np.ndarray]) -> Checkpoint:
         """The checkpoint of this name with the task's LoRAs and embeddings, of which its own win, and its pictures."""
         from models.adapters.lora_merge import Adapter
         from models.adapters.textual_inversion import inversion

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Literal, Self
 
 from pydantic import AliasChoices, BaseModel, ConfigDict, Field, model_validator
 
-from models.adapters.lora_tags import parted
+from models.adapters.lora_tags import split_lora_tags
 from pipelines.params.adapters import AdditionParams
 from pipelines.params.performance import LeverParams
 from pipelines.params.sampling import SamplerParams
@@ -147,7 +147,7 @@ class ImageParams(AdditionParams, SamplerParams, LeverParams):
     ) -> Denoise:
         """One image of `width` × `height` pixels, as these parameters want it."""
         positive, negative = checkpoint.encode_prompt(
-            parted(self.text)[0], self.negative, clip_skip=self.clip_skip, width=width, height=height
+            split_lora_tags(self.text)[0], self.negative, clip_skip=self.clip_skip, width=width, height=height
         )
         return Denoise(
             checkpoint,

@@ -12,7 +12,7 @@ from pipelines.params.image_refs import OptionalImage
 if TYPE_CHECKING:
     import numpy as np
 
-    from models.patches.reference_attention import Style
+    from models.patches.reference_attention import ReferenceStyle
 
 
 class StyleReference(BaseModel):
@@ -28,10 +28,10 @@ class StyleReference(BaseModel):
         1.0, ge=0, le=1, description="In how many of the denoiser's layers it is looked at, the widest first; 0: none."
     )
 
-    def style(self, images: Mapping[str, np.ndarray]) -> Style | None:
+    def style(self, images: Mapping[str, np.ndarray]) -> ReferenceStyle | None:
         from models.imaging.pixels import flattened
-        from models.patches.reference_attention import Style
+        from models.patches.reference_attention import ReferenceStyle
 
         if self.url is None or not self.reference_weight:
             return None
-        return Style(flattened(images["style_reference.url"])[0], self.style_fidelity, self.reference_weight)
+        return ReferenceStyle(flattened(images["style_reference.url"])[0], self.style_fidelity, self.reference_weight)

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 
-def together(recipes: Sequence[Steps[T]]) -> Steps[list[T]]:
+def run_concurrently(recipes: Sequence[Steps[T]]) -> Steps[list[T]]:
     """What each returns, in order. They go on from yield to yield side by side; if one raises, the others end."""
     results: dict[int, T] = {}
     wishes: dict[int, Sequence[Denoise]] = {}

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 from pydantic import BaseModel, ConfigDict, Field
 
 from models.catalog.catalog import ANNOTATOR, CONTROL
-from pipelines.pipeline import Control, Models
+from pipelines.pipeline import ControlInput, Models
 
 if TYPE_CHECKING:
     import numpy as np
@@ -50,7 +50,7 @@ Strength = Annotated[float, Field(ge=0, le=2)]
 Share = Annotated[float, Field(ge=0, le=1)]
 
 
-class SizeMismatchError(ValueError):
+class ControlSizeMismatchError(ValueError):
     """A map and a picture that are to lie on each other are of different shapes."""
 
     code = "bad_input"
@@ -125,11 +125,11 @@ class Followed:
     maps: tuple[np.ndarray, ...]
     models: Models
 
-    def controls(self, width: int, height: int, box: Box | None = None) -> tuple[Control, ...]:
+    def controls(self, width: int, height: int, box: Box | None = None) -> tuple[ControlInput, ...]:
         """For an image of `width` × `height` pixels that shows all of the maps, or the box of them."""
         return tuple(self._control(*each, width, height, box) for each in zip(self.guides, self.maps, strict=True))
 
-    def _control(self, guide: Guide, pixels: np.ndarray, width: int, height: int, box: Box | None) -> Control:
+    def _control(self, guide: Guide, pixels: np.ndarray, width: int, height: int, box: Box | None) -> ControlInput:
         import torch
 
         from models.imaging.pixels import resized
@@ -137,7 +137,7 @@ class Followed:
         part = pixels if box is None else pixels[box.pixels]
         hint = torch.from_numpy(resized(part, width, height).copy()).permute(2, 0, 1)[None].float() / 255
         net = self.models.controlnet(self.checkpoint + CONTROL + guide.hint)
-        return Control(net, hint, guide.strength, guide.start, guide.end, guide.guess)
+        return ControlInput(net, hint, guide.strength, guide.start, guide.end, guide.guess)
 
 
 def followed(
@@ -189,7 +189,7 @@ def refuse_other_shape(name: str, pixels: np.ndarray, size: tuple[int, int]) -> 
     """Raises SizeMismatchError for an image that cannot be laid on one of this width and height without bending it."""
     height, width = pixels.shape[:2]
     if abs(width / height * size[1] / size[0] - 1) > SAME_SHAPE:
-        raise SizeMismatchError(
+        raise ControlSizeMismatchError(
             f"{name} is {width}×{height}, where the picture is {size[0]}×{size[1]}; send all images in one size"
         )
 

@@ -6,7 +6,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from pipelines.params.image import ImageParams, strength_of
-from pipelines.pipeline import Control, Steps
+from pipelines.pipeline import ControlInput, Steps
 
 if TYPE_CHECKING:
     import numpy as np
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 def painted(
-    params: ImageParams, checkpoint: Checkpoint, width: int, height: int, controls: tuple[Control, ...]
+    params: ImageParams, checkpoint: Checkpoint, width: int, height: int, controls: tuple[ControlInput, ...]
 ) -> Steps[list[np.ndarray]]:
     """Images of `width` × `height` pixels, from noise alone."""
     wishes = [params.denoise(checkpoint, noise, width, height) for noise in params.noises()]
@@ -24,7 +24,11 @@ def painted(
 
 
 def repainted(
-    params: ImageParams, checkpoint: Checkpoint, picture: np.ndarray, fidelity: float, controls: tuple[Control, ...]
+    params: ImageParams,
+    checkpoint: Checkpoint,
+    picture: np.ndarray,
+    fidelity: float,
+    controls: tuple[ControlInput, ...],
 ) -> Steps[list[np.ndarray]]:
     """Images as close to a picture, RGB of a size that can be generated, as `fidelity` says."""
     height, width = picture.shape[:2]

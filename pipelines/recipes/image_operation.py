@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Literal, TypeVar
 from pydantic import Field
 
 from pipelines.params.image_refs import ImageRef
-from pipelines.pipeline import Made, Models, Params, Pipeline, Recipe, Work
+from pipelines.pipeline import Models, Params, Pipeline, Recipe, TaskResult, Work
 
 if TYPE_CHECKING:
     import numpy as np
@@ -24,7 +24,7 @@ LtRb = Annotated[
 Filter = Literal["nearest", "box", "bilinear", "hamming", "bicubic", "lanczos"]
 
 
-class Drawn(Params):
+class ImageOperationParams(Params):
     """What all of these take."""
 
     callback_url: str = Field("", max_length=2048, description="Kept for old clients; the envelope's notify_url wins.")
@@ -35,7 +35,7 @@ class Drawn(Params):
         return 512 * 512
 
 
-class Retouched(Drawn):
+class SourceImageParams(ImageOperationParams):
     """What those take that start from a picture."""
 
     url: ImageRef
@@ -53,10 +53,10 @@ class SizeMismatchError(ValueError):
     code = "bad_input"
 
 
-P = TypeVar("P", bound=Drawn)
+P = TypeVar("P", bound=ImageOperationParams)
 
 
-class Retouch(Pipeline[P]):
+class ImageOperation(Pipeline[P]):
     def needs(self, params: P) -> tuple[str, ...]:
         return ()
 
@@ -68,5 +68,5 @@ class Retouch(Pipeline[P]):
         return self.made(params, images)
 
     @abstractmethod
-    def made(self, params: P, images: Mapping[str, np.ndarray]) -> Made:
+    def made(self, params: P, images: Mapping[str, np.ndarray]) -> TaskResult:
         """The result for uint8 `images` [height, width, 3 or 4] by parameter."""

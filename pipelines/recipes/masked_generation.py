@@ -10,7 +10,7 @@ from pydantic import Field, model_validator
 
 from models.catalog.catalog import FOR_INPAINTING
 from pipelines.params.image import ImageParams, refuse_odd_size, strength_of
-from pipelines.pipeline import Control, Denoise, Kept, Steps, Work
+from pipelines.pipeline import ControlInput, Denoise, PreservedRegion, Steps, Work
 
 if TYPE_CHECKING:
     import numpy as np
@@ -117,7 +117,7 @@ class ThinMaskError(ValueError):
     code = "bad_input"
 
 
-def _freely(width: int, height: int, box: Box) -> tuple[Control, ...]:
+def _freely(width: int, height: int, box: Box) -> tuple[ControlInput, ...]:
     """The controls of an image of this size that shows this box of the picture: none."""
     return ()
 
@@ -127,7 +127,7 @@ def paint(
     checkpoint: Checkpoint,
     original: np.ndarray,
     mask: np.ndarray,
-    controls: Callable[[int, int, Box], tuple[Control, ...]] = _freely,
+    controls: Callable[[int, int, Box], tuple[ControlInput, ...]] = _freely,
 ) -> Steps[list[np.ndarray]]:
     """The original, pixels [height, width, 3 or 4], painted where the mask is true; images of the same size.
 
@@ -156,7 +156,11 @@ def paint(
 
 
 def _painted(
-    params: PaintParams, checkpoint: Checkpoint, picture: np.ndarray, mask: np.ndarray, controls: tuple[Control, ...]
+    params: PaintParams,
+    checkpoint: Checkpoint,
+    picture: np.ndarray,
+    mask: np.ndarray,
+    controls: tuple[ControlInput, ...],
 ) -> Steps[list[np.ndarray]]:
     """The picture, RGB, painted at the size that it has."""
     if not mask[:: checkpoint.factor, :: checkpoint.factor].any():
@@ -186,7 +190,7 @@ def _denoise(
     initial = noise.initial((1, checkpoint.channels, *small.shape[2:]))
     source = known if params.closeness else None
     wish = params.denoise(checkpoint, noise, width, height, source=source, strength=strength_of(params.closeness))
-    kept = Kept(known, small) if holds and known is not None else None
+    kept = PreservedRegion(known, small) if holds and known is not None else None
     if plain:
         noise.gaussian(initial.shape)  # diffusers samples the cut-out picture here as well, and throws it away
         return replace(wish, initial=initial, kept=kept)

@@ -26,8 +26,8 @@ from server.api.dependencies import caller
 from server.api.dialects import every
 from server.api.dialects.dialect import DialectRoute
 from server.api.errors import Problem
-from server.api.middleware import Armor, BodyLimit, Stopwatch, Traced
-from server.api.trusted_hosts import KnownHosts
+from server.api.middleware import BodySizeLimit, RequestTimer, SecurityHeaders, TracingMiddleware
+from server.api.trusted_hosts import TrustedHosts
 from server.broker import BrokerUnavailableError, RecordTooLargeError
 from server.egress.client import EgressDeniedError
 from server.images.codec import BadImageError
@@ -106,13 +106,13 @@ def create_app(services: Services) -> FastAPI:
     _add_routes(app, guard=_guard(services.tenants.keys))
     for kind in (*PROBLEMS, RequestValidationError, HTTPException, Exception):
         app.add_exception_handler(kind, _refuse)
-    app.add_middleware(BodyLimit, most=services.settings.max_upload + FORM_OVERHEAD)
+    app.add_middleware(BodySizeLimit, most=services.settings.max_upload + FORM_OVERHEAD)
     if _open_to_this_machine(services):
-        app.add_middleware(KnownHosts, own=urlsplit(public_url(services.settings)).hostname or "")
-    app.add_middleware(Armor, images_from=services.bucket.public_origin)
-    app.add_middleware(Stopwatch)
+        app.add_middleware(TrustedHosts, own=urlsplit(public_url(services.settings)).hostname or "")
+    app.add_middleware(SecurityHeaders, images_from=services.bucket.public_origin)
+    app.add_middleware(RequestTimer)
     if tracing():
-        app.add_middleware(Traced)
+        app.add_middleware(TracingMiddleware)
     if services.settings.cors:
         app.add_middleware(
             CORSMiddleware,

@@ -11,7 +11,7 @@ from fastapi.routing import APIRoute
 from server.services import Services
 
 
-class KeyedRoute(APIRoute):
+class AuthenticatedRoute(APIRoute):
     """Asks for the key before it reads the body, which FastAPI reads and parses before it asks for anything: a stranger
     is to cost no more than his line."""
 

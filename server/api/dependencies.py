@@ -8,7 +8,7 @@ from typing import Annotated, cast
 from fastapi import Depends, Path, Request
 
 from server.services import Services
-from server.tasks.lookup import Record, find_record
+from server.tasks.lookup import TaskRecord, find_record
 from server.tenancy.auth import Caller
 from server.tenancy.policy import Scope
 
@@ -17,10 +17,10 @@ async def _services(request: Request) -> Services:
     return cast(Services, request.app.state.services)
 
 
-GivenServices = Annotated[Services, Depends(_services)]
+ServicesDep = Annotated[Services, Depends(_services)]
 
 
-async def caller(request: Request, services: GivenServices) -> Caller:
+async def caller(request: Request, services: ServicesDep) -> Caller:
     """Raises UnauthorizedError."""
     return services.tenants.keys.caller(request.headers.get("authorization"))
 
@@ -45,13 +45,13 @@ Uploader = Annotated[str, Depends(_tenant_with("upload"))]
 TaskId = Annotated[str, Path(description="As the task's submission answered it.", examples=["0" * 32])]
 
 
-async def _record_to_read(task_id: TaskId, services: GivenServices, tenant: Reader) -> Record:
+async def _record_to_read(task_id: TaskId, services: ServicesDep, tenant: Reader) -> TaskRecord:
     return await find_record(services, task_id, tenant)
 
 
-async def _record_to_change(task_id: TaskId, services: GivenServices, tenant: Submitter) -> Record:
+async def _record_to_change(task_id: TaskId, services: ServicesDep, tenant: Submitter) -> TaskRecord:
     return await find_record(services, task_id, tenant)
 
 
-NamedRecord = Annotated[Record, Depends(_record_to_read)]
-RecordToChange = Annotated[Record, Depends(_record_to_change)]
+NamedRecord = Annotated[TaskRecord, Depends(_record_to_read)]
+RecordToChange = Annotated[TaskRecord, Depends(_record_to_change)]

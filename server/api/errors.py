@@ -54,7 +54,7 @@ class Problem:
         return JSONResponse(body, self.status, dict(self.headers))
 
 
-def documented(*statuses: int, stream: bool = False) -> dict[int | str, dict[str, Any]]:
+def error_responses(*statuses: int, stream: bool = False) -> dict[int | str, dict[str, Any]]:
     """These errors, and those that come with them, for a route's `responses`: any route may answer 500, and one that
     asks for a key may find it not good enough.
 

@@ -8,8 +8,8 @@ from collections.abc import AsyncIterator, Iterator
 from fastapi import APIRouter
 from fastapi.sse import EventSourceResponse, ServerSentEvent
 
-from server.api.dependencies import GivenServices, NamedRecord
-from server.api.errors import documented
+from server.api.dependencies import NamedRecord, ServicesDep
+from server.api.errors import error_responses
 from server.api.task_response import task_reply
 from server.queue import Progress, View
 from server.task import Status
@@ -19,9 +19,9 @@ router = APIRouter(prefix="/v1/tasks", tags=["tasks"])
 
 
 @router.get(
-    "/{task_id}/events", response_class=EventSourceResponse, responses=documented(401, 404, 422, 503, stream=True)
+    "/{task_id}/events", response_class=EventSourceResponse, responses=error_responses(401, 404, 422, 503, stream=True)
 )
-async def follow_task(record: NamedRecord, services: GivenServices) -> AsyncIterator[ServerSentEvent]:
+async def follow_task(record: NamedRecord, services: ServicesDep) -> AsyncIterator[ServerSentEvent]:
     """Follows a task to its end.
 
     `queued` {position}, `running` {}, `progress` {step, steps}, `preview` {jpeg: base64}, and last `succeeded`,

@@ -9,8 +9,8 @@ from fastapi import APIRouter, Header, Path, Query, Request, Response
 from fastapi.responses import RedirectResponse, StreamingResponse
 
 from server.api.byte_ranges import part_of
-from server.api.dependencies import GivenServices
-from server.api.errors import documented
+from server.api.dependencies import ServicesDep
+from server.api.errors import error_responses
 from server.services import Services
 from server.storage.bucket import Bucket
 from server.storage.signed_links import LinkExpiredError
@@ -36,12 +36,12 @@ REDIRECT_S = 3600
         206: {**MEDIA, "description": "The part of it that was asked for (Range)."},
         304: {"description": "You have it already (If-None-Match)."},
         307: {"description": "It is at this address of the bucket, for an hour at most."},
-        **documented(403, 410, 416, 422, 503),
+        **error_responses(403, 410, 416, 422, 503),
     },
 )
 async def get_image(
     request: Request,
-    services: GivenServices,
+    services: ServicesDep,
     task_id: Annotated[str, Path(pattern=r"^[0-9a-f]{32}$")],
     index: Annotated[int, Path(ge=0, le=999)],
     extension: Format,

@@ -6,8 +6,8 @@ from fastapi import APIRouter, Response
 from prometheus_client import CONTENT_TYPE_LATEST
 from pydantic import BaseModel
 
-from server.api.dependencies import GivenServices
-from server.api.errors import documented
+from server.api.dependencies import ServicesDep
+from server.api.errors import error_responses
 from server.observability.metrics import QUEUE, exposition
 from server.queue import QueueIncompleteError, QueueUnavailableError
 
@@ -22,14 +22,14 @@ class HealthReply(BaseModel):
     status: str
 
 
-@router.get("/healthz", responses=documented())
+@router.get("/healthz", responses=error_responses())
 async def is_alive() -> HealthReply:
     """The process answers."""
     return HealthReply(status="alive")
 
 
-@router.get("/readyz", responses=documented(503))
-async def is_ready(services: GivenServices) -> HealthReply:
+@router.get("/readyz", responses=error_responses(503))
+async def is_ready(services: ServicesDep) -> HealthReply:
     """The queue can be reached and knows what is in the logs, and at least one worker is ready; 503 otherwise."""
     if not await services.queue.complete():
         raise QueueIncompleteError
@@ -40,8 +40,8 @@ async def is_ready(services: GivenServices) -> HealthReply:
     return HealthReply(status="ready")
 
 
-@router.get("/metrics", response_class=Response, responses=documented())
-async def get_metrics(services: GivenServices) -> Response:
+@router.get("/metrics", response_class=Response, responses=error_responses())
+async def get_metrics(services: ServicesDep) -> Response:
     """Prometheus text format; without what the queue knows while that cannot be reached."""
     try:
         overview = await services.queue.overview()

@@ -27,7 +27,7 @@ _DOCS = ("/docs", "/redoc")
 
 
 @dataclass(frozen=True, slots=True)
-class BodyLimit:
+class BodySizeLimit:
     """Refuses bodies over `most` bytes, counted as they come: a Content-Length may lie. Also JSON of too many values,
     for it unfolds to thirty times its size, and nobody else is answered meanwhile."""
 
@@ -54,7 +54,7 @@ class BodyLimit:
 
 
 @dataclass(frozen=True, slots=True)
-class Armor:
+class SecurityHeaders:
     """Tells browsers to load nothing from outside this server, and to take no file for what it does not claim to be.
 
     `images_from` is where our links to images may redirect to.
@@ -79,7 +79,7 @@ class Armor:
 
 
 @dataclass(frozen=True, slots=True)
-class Traced:
+class TracingMiddleware:
     """Makes each request a span, and a part of what its sender says that it is; probes and scrapes are none."""
 
     app: ASGIApp
@@ -102,7 +102,7 @@ class Traced:
 
 
 @dataclass(frozen=True, slots=True)
-class Stopwatch:
+class RequestTimer:
     """Observes each request under its route's template, so that ids do not become labels."""
 
     app: ASGIApp

@@ -5,8 +5,8 @@ from __future__ import annotations
 from fastapi import APIRouter
 from pydantic import BaseModel, ConfigDict, Field
 
-from server.api.dependencies import GivenServices
-from server.api.errors import documented
+from server.api.dependencies import ServicesDep
+from server.api.errors import error_responses
 
 router = APIRouter(prefix="/v1", tags=["models"])
 
@@ -26,8 +26,8 @@ class ModelReply(BaseModel):
     resident_on: list[str] = Field(description="Workers that hold it on their device now.")
 
 
-@router.get("/models", responses=documented(401, 503))
-async def list_models(services: GivenServices) -> list[ModelReply]:
+@router.get("/models", responses=error_responses(401, 503))
+async def list_models(services: ServicesDep) -> list[ModelReply]:
     """Every model that a task may name."""
     workers = (await services.queue.overview()).workers
     return [

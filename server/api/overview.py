@@ -5,8 +5,8 @@ from __future__ import annotations
 from fastapi import APIRouter
 from pydantic import BaseModel, Field
 
-from server.api.dependencies import GivenServices
-from server.api.errors import documented
+from server.api.dependencies import ServicesDep
+from server.api.errors import error_responses
 
 router = APIRouter(prefix="/v1", tags=["server"])
 
@@ -28,8 +28,8 @@ class OverviewReply(BaseModel):
     workers: list[WorkerReply]
 
 
-@router.get("/overview", responses=documented(401, 503))
-async def get_overview(services: GivenServices) -> OverviewReply:
+@router.get("/overview", responses=error_responses(401, 503))
+async def get_overview(services: ServicesDep) -> OverviewReply:
     """What waits and runs in all, and who works."""
     overview = await services.queue.overview()
     return OverviewReply(

@@ -11,13 +11,13 @@ from pydantic import BaseModel, Field
 import pipelines
 from pipelines.params.image_refs import image_fields
 from pipelines.pipeline import AnyPipeline
-from server.api.authenticated_route import KeyedRoute
-from server.api.dependencies import GivenServices, Submitter
-from server.api.errors import documented
+from server.api.authenticated_route import AuthenticatedRoute
+from server.api.dependencies import ServicesDep, Submitter
+from server.api.errors import error_responses
 from server.api.task_request import ACCEPTED, Envelope, SentWishes, accept, typed_envelope
 from server.api.task_response import TaskReply
 
-router = APIRouter(prefix="/v1/pipelines", tags=["pipelines"], route_class=KeyedRoute)
+router = APIRouter(prefix="/v1/pipelines", tags=["pipelines"], route_class=AuthenticatedRoute)
 
 
 class PipelineReply(BaseModel):
@@ -29,7 +29,7 @@ class PipelineReply(BaseModel):
     params: dict[str, Any] = Field(description="JSON Schema of the params.")
 
 
-@router.get("", responses=documented(401))
+@router.get("", responses=error_responses(401))
 async def list_pipelines() -> list[PipelineReply]:
     """Every task type."""
     return _replies()
@@ -55,7 +55,7 @@ def _add_typed_route(pipeline: AnyPipeline) -> None:
     name = pipeline.names[0]
 
     async def submit_typed_task(
-        body: Envelope, services: GivenServices, tenant: Submitter, wishes: SentWishes, response: Response
+        body: Envelope, services: ServicesDep, tenant: Submitter, wishes: SentWishes, response: Response
     ) -> TaskReply:
         params = body.params  # type: ignore[attr-defined]
         return await accept(services, tenant, name, body, params, wishes, response)

@@ -11,11 +11,11 @@ from fastapi import Depends, Header, Response
 from pydantic import BaseModel, ConfigDict, Field, create_model
 
 from pipelines.pipeline import AnyPipeline, Params
-from server.api.errors import documented
+from server.api.errors import error_responses
 from server.api.task_response import TaskReply, task_reply
 from server.services import Services
 from server.task import Output, Priority, Retention
-from server.tasks.lookup import complete, ended
+from server.tasks.lookup import load_record, wait_until_ended
 from server.tasks.submission import Submission, submit
 
 LONGEST_WAIT_S = 60
@@ -23,7 +23,7 @@ LONGEST_WAIT_S = 60
 ACCEPTED: dict[int | str, dict[str, Any]] = {
     200: {"model": TaskReply, "description": "It has ended: within the time of `Prefer: wait`, or before."},
     202: {"model": TaskReply, "description": "Accepted; Location says where to ask for it."},
-    **documented(400, 401, 404, 409, 413, 422, 429, 503),
+    **error_responses(400, 401, 404, 409, 413, 422, 429, 503),
 }
 
 
@@ -61,7 +61,7 @@ def typed_envelope(pipeline: AnyPipeline) -> type[Envelope]:
 
 
 @dataclass(frozen=True, slots=True)
-class Wishes:
+class SubmissionHeaders:
     """The headers of a submission."""
 
     idempotency_key: str | None
@@ -77,13 +77,13 @@ async def wishes(
         str | None,
         Header(description=f"`wait=N` answers when the task ends, in N ≤ {LONGEST_WAIT_S} seconds at most."),
     ] = None,
-) -> Wishes:
+) -> SubmissionHeaders:
     found = re.search(r"\bwait=(\d{1,9})\b", prefer or "")
-    return Wishes(idempotency_key, min(int(found[1]), LONGEST_WAIT_S) if found else 0)
+    return SubmissionHeaders(idempotency_key, min(int(found[1]), LONGEST_WAIT_S) if found else 0)
 
 
 # Made by a coroutine: what is not one runs in a thread, at every request.
-SentWishes = Annotated[Wishes, Depends(wishes)]
+SentWishes = Annotated[SubmissionHeaders, Depends(wishes)]
 
 
 async def accept(
@@ -92,7 +92,7 @@ async def accept(
     task_type: str,
     envelope: Envelope,
     params: Mapping[str, Any] | Params,
-    wishes: Wishes,
+    wishes: SubmissionHeaders,
     response: Response,
 ) -> TaskReply:
     """Submits; 200 with a task that has ended, else 202."""
@@ -109,9 +109,9 @@ async def accept(
             idempotency_key=wishes.idempotency_key,
         ),
     )
-    record = await complete(services, view)
+    record = await load_record(services, view)
     if wishes.wait_s:
-        record = await ended(services, record, wishes.wait_s)
+        record = await wait_until_ended(services, record, wishes.wait_s)
         response.headers["Preference-Applied"] = f"wait={wishes.wait_s}"
     response.status_code = 200 if record.manifest else 202
     response.headers["Location"] = services.links.task(view.task.id)

@@ -9,7 +9,7 @@ from pydantic import BaseModel, Field
 
 from server.storage.signed_links import Links
 from server.task import Failure, Format, Image, Kind, Manifest, Priority, Retention, Status
-from server.tasks.lookup import Record
+from server.tasks.lookup import TaskRecord
 
 
 class ProgressReply(BaseModel):
@@ -58,7 +58,7 @@ class TaskReply(BaseModel):
     links: TaskLinks
 
 
-def task_reply(record: Record, links: Links) -> TaskReply:
+def task_reply(record: TaskRecord, links: Links) -> TaskReply:
     """A function of the manifest and the server's secret alone, once the task has ended."""
     view, task, manifest = record.view, record.view.task, record.manifest
     progress = view.progress if view.status is Status.RUNNING else None

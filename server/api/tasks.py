@@ -8,20 +8,20 @@ from typing import Annotated
 from fastapi import APIRouter, Query, Response
 from pydantic import BaseModel
 
-from server.api.authenticated_route import KeyedRoute
-from server.api.dependencies import GivenServices, NamedRecord, Reader, RecordToChange, Submitter
-from server.api.errors import documented
+from server.api.authenticated_route import AuthenticatedRoute
+from server.api.dependencies import NamedRecord, Reader, RecordToChange, ServicesDep, Submitter
+from server.api.errors import error_responses
 from server.api.task_request import ACCEPTED, SentWishes, TaskEnvelope, accept
 from server.api.task_response import TaskReply, task_reply
 from server.queue import View
 from server.services import Services
 from server.task import Status
 from server.tasks.callback_replay import replay
-from server.tasks.lookup import Record, UnknownTaskError, cancel, complete
+from server.tasks.lookup import TaskRecord, UnknownTaskError, cancel, load_record
 
 CANCEL_WAIT_S = 2.0
 
-router = APIRouter(prefix="/v1/tasks", tags=["tasks"], route_class=KeyedRoute)
+router = APIRouter(prefix="/v1/tasks", tags=["tasks"], route_class=AuthenticatedRoute)
 
 
 class TaskPage(BaseModel):
@@ -33,21 +33,21 @@ class TaskPage(BaseModel):
 
 @router.post("", status_code=202, responses=ACCEPTED)
 async def submit_task(
-    body: TaskEnvelope, services: GivenServices, tenant: Submitter, wishes: SentWishes, response: Response
+    body: TaskEnvelope, services: ServicesDep, tenant: Submitter, wishes: SentWishes, response: Response
 ) -> TaskReply:
     """Accepts a task of any type; it is durable when this answers."""
     return await accept(services, tenant, body.type, body, body.params, wishes, response)
 
 
-@router.get("/{task_id}", responses=documented(401, 404, 422, 503))
-async def get_task(record: NamedRecord, services: GivenServices) -> TaskReply:
+@router.get("/{task_id}", responses=error_responses(401, 404, 422, 503))
+async def get_task(record: NamedRecord, services: ServicesDep) -> TaskReply:
     """A task as it is now."""
     return task_reply(record, services.links)
 
 
-@router.get("", responses=documented(401, 422, 503))
+@router.get("", responses=error_responses(401, 422, 503))
 async def list_tasks(
-    services: GivenServices,
+    services: ServicesDep,
     tenant: Reader,
     status: Annotated[Status | None, Query(description="Only tasks with this status.")] = None,
     page: Annotated[int, Query(ge=1, le=1_000_000)] = 1,
@@ -65,25 +65,25 @@ async def list_tasks(
     responses={
         200: {"description": "It has ended: canceled now, or as it ended before."},
         202: {"model": TaskReply, "description": "Canceled in the log; the worker stops at its next step."},
-        **documented(401, 404, 422, 503),
+        **error_responses(401, 404, 422, 503),
     },
 )
-async def cancel_task(record: RecordToChange, services: GivenServices, response: Response) -> TaskReply:
+async def cancel_task(record: RecordToChange, services: ServicesDep, response: Response) -> TaskReply:
     """Cancels a task that waits or runs; one that has ended stays as it is."""
     record = await cancel(services, record, CANCEL_WAIT_S)
     response.status_code = 200 if record.manifest else 202
     return task_reply(record, services.links)
 
 
-@router.post("/{task_id}/callback", status_code=202, responses=documented(401, 403, 404, 409, 422, 503))
-async def replay_callback(record: RecordToChange, services: GivenServices) -> TaskReply:
+@router.post("/{task_id}/callback", status_code=202, responses=error_responses(401, 403, 404, 409, 422, 503))
+async def replay_callback(record: RecordToChange, services: ServicesDep) -> TaskReply:
     """Sends the callback of a task that has ended once more, with the same body and the same `webhook-id`."""
     await replay(services, record)
     return task_reply(record, services.links)
 
 
-async def _complete(services: Services, view: View) -> Record | None:
+async def _complete(services: Services, view: View) -> TaskRecord | None:
     try:
-        return await complete(services, view)
+        return await load_record(services, view)
     except UnknownTaskError:
         return None

@@ -13,7 +13,7 @@ from server.api.errors import Problem
 
 
 @dataclass(frozen=True, slots=True)
-class KnownHosts:
+class TrustedHosts:
     """Answers to addresses, to localhost and to `own`. A browser lets a page talk to whatever its own name leads to,
     and that name may be led to this very machine once the page is loaded (DNS rebinding)."""
 

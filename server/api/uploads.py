@@ -9,8 +9,8 @@ from fastapi import APIRouter, Request
 from pydantic import BaseModel, Field
 from starlette.datastructures import UploadFile
 
-from server.api.dependencies import GivenServices, Uploader
-from server.api.errors import documented
+from server.api.dependencies import ServicesDep, Uploader
+from server.api.errors import error_responses
 from server.tasks.input_images import Inputs
 
 UPLOAD_S = 86_400
@@ -45,8 +45,10 @@ class UploadReply(BaseModel):
     expires_at: datetime
 
 
-@router.post("", status_code=201, responses=documented(400, 401, 413, 422, 503), openapi_extra={"requestBody": BODY})
-async def upload_file(request: Request, services: GivenServices, tenant: Uploader) -> UploadReply:
+@router.post(
+    "", status_code=201, responses=error_responses(400, 401, 413, 422, 503), openapi_extra={"requestBody": BODY}
+)
+async def upload_file(request: Request, services: ServicesDep, tenant: Uploader) -> UploadReply:
     """Keeps a PNG, JPEG or WebP for a day: the bytes alone as the body, or a form with the field `file`."""
     upload = await Inputs.of(services).keep(await _sent_file(request), tenant)
     expires_at = datetime.fromtimestamp(services.clock() + UPLOAD_S, UTC)

@@ -12,7 +12,7 @@ from fastapi import APIRouter, Depends, Header, Query, Request, Response
 from pydantic import BaseModel, Field
 
 from server.api.dependencies import GivenCaller
-from server.api.errors import documented
+from server.api.errors import error_responses
 from server.tenancy.usage_summary import Statements, Sum
 
 LONGEST_DAYS = 92
@@ -58,7 +58,7 @@ async def _statements(request: Request) -> Statements:
 @router.get(
     "/usage",
     response_model=UsageReply,
-    responses={200: {"content": {CSV: {"schema": {"type": "string"}}}}, **documented(401, 422, 503)},
+    responses={200: {"content": {CSV: {"schema": {"type": "string"}}}}, **error_responses(401, 422, 503)},
 )
 async def get_usage(
     caller: GivenCaller,

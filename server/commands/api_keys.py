@@ -12,8 +12,8 @@ from pydantic import ValidationError
 
 from server.settings import Settings, SettingsError
 from server.tenancy.auth import new_key
-from server.tenancy.policy import Key, Scope, read
-from server.tenancy.tenants import listed
+from server.tenancy.policy import ApiKey, Scope, read
+from server.tenancy.tenants import keys_from_settings
 from server.tenancy.tenants_file import EMPTY, line, with_key, without_key
 
 SHOWN, SHORTEST = 12, 6
@@ -38,7 +38,7 @@ def make(settings: Settings, tenant: str, scopes: Sequence[Scope], days: float |
     return f"{shown}Its hash is in {settings.tenants}."
 
 
-def _key(sha256: str, scopes: Sequence[Scope], days: float | None, note: str) -> Key:
+def _key(sha256: str, scopes: Sequence[Scope], days: float | None, note: str) -> ApiKey:
     """Only what is said is set, so that no more is written into the file."""
     said: dict[str, Any] = {"sha256": sha256}
     if scopes:
@@ -48,7 +48,7 @@ def _key(sha256: str, scopes: Sequence[Scope], days: float | None, note: str) ->
     if note:
         said["note"] = note
     try:
-        return Key(**said)
+        return ApiKey(**said)
     except ValidationError as error:
         raise SettingsError("the note must be one line of 200 characters at most; shorten it") from error
 
@@ -71,7 +71,7 @@ def revoke(settings: Settings, prefix: str) -> str:
             "as `hua keys list` shows it"
         )
     (sha256,) = found
-    if any(key.sha256 == sha256 for _, key in listed(settings.api_keys)):
+    if any(key.sha256 == sha256 for _, key in keys_from_settings(settings.api_keys)):
         raise SettingsError(f"this key is in HUA_API_KEYS; take {sha256[:SHOWN]}… out there, and start the api again")
     assert settings.tenants is not None  # noqa: S101 - it is in neither place otherwise
     try:
@@ -83,15 +83,15 @@ def revoke(settings: Settings, prefix: str) -> str:
     return f"Revoked {sha256[:SHOWN]}…; it is refused from a second from now on."
 
 
-def _all(settings: Settings) -> Iterator[tuple[str, Key]]:
-    yield from listed(settings.api_keys)
+def _all(settings: Settings) -> Iterator[tuple[str, ApiKey]]:
+    yield from keys_from_settings(settings.api_keys)
     if settings.tenants is not None:
         terms = read(settings.tenants)
         for tenant in terms:
             yield from ((tenant, key) for key in terms[tenant].keys)
 
 
-def _end(key: Key) -> str:
+def _end(key: ApiKey) -> str:
     if key.expires is None:
         return "never expires"
     return f"{'expired' if key.expires <= datetime.now(UTC) else 'until'} {key.expires:%Y-%m-%d %H:%M}"

@@ -14,12 +14,12 @@ from functools import partial
 from server.api.dialects import callback_bytes
 from server.broker import Broker
 from server.controller.callbacks import Callbacks
-from server.controller.leader_election import Lead
+from server.controller.leader_election import LeaderElection
 from server.controller.lease_reaper import REAP_EVERY_S, Reaper
-from server.controller.log_replay import Reading
-from server.controller.orphan_sweep import SWEEP_LOSERS_EVERY_S, Losers
+from server.controller.log_replay import LogReplay
+from server.controller.orphan_sweep import SWEEP_LOSERS_EVERY_S, OrphanSweeper
 from server.controller.retention_sweep import SWEEP_IMAGES_EVERY_S, SWEEP_REST_EVERY_S, Sweeper
-from server.controller.retry import every, keep
+from server.controller.retry import repeat_every, retry_forever
 from server.process.health_server import Health
 from server.queue import Queue
 from server.services import Services
@@ -37,11 +37,11 @@ class Controller:
         callbacks: Callbacks,
         clock: Callable[[], float] = time.time,
     ) -> None:
-        self._lead = Lead(queue)
-        self._reading = Reading(broker, queue, bucket)
+        self._lead = LeaderElection(queue)
+        self._reading = LogReplay(broker, queue, bucket)
         self._reaper = Reaper(broker, queue, clock)
         self._sweeper = Sweeper(bucket, clock)
-        self._losers = Losers(bucket, clock)
+        self._losers = OrphanSweeper(bucket, clock)
         self._callbacks = callbacks
 
     @classmethod
@@ -62,11 +62,11 @@ class Controller:
         works: dict[str, Callable[[], Awaitable[None]]] = {
             "reading": partial(self._lead.run, self._reading.run),
             "callbacks": self._callbacks.run,
-            "reaping": partial(every, REAP_EVERY_S, self._reaper.reap),
-            "sweeping images": partial(every, SWEEP_IMAGES_EVERY_S, self._sweeper.sweep_images),
-            "sweeping losers": partial(every, SWEEP_LOSERS_EVERY_S, self._losers.sweep),
-            "sweeping the rest": partial(every, SWEEP_REST_EVERY_S, self._sweeper.sweep_rest),
+            "reaping": partial(repeat_every, REAP_EVERY_S, self._reaper.reap),
+            "sweeping images": partial(repeat_every, SWEEP_IMAGES_EVERY_S, self._sweeper.sweep_images),
+            "sweeping losers": partial(repeat_every, SWEEP_LOSERS_EVERY_S, self._losers.sweep),
+            "sweeping the rest": partial(repeat_every, SWEEP_REST_EVERY_S, self._sweeper.sweep_rest),
         }
         async with asyncio.TaskGroup() as group:
             for name, work in works.items():
-                group.create_task(keep(work, name))
+                group.create_task(retry_forever(work, name))

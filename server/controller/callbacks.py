@@ -19,7 +19,7 @@ from urllib.parse import urlsplit
 
 from pydantic import TypeAdapter
 
-from server.controller.per_host_limit import CrowdedError, Lines
+from server.controller.per_host_limit import HostBusyError, PerHostLimiter
 from server.egress.client import Egress, EgressDeniedError, EgressFailedError, Reply
 from server.egress.webhook_signature import sign, tenant_secret
 from server.observability.logs import about
@@ -78,7 +78,7 @@ class Callbacks:
         self._tried: dict[DueCallback, Manifest] = {}
         """Of callbacks that are to be tried again; what the queue says of one must still be true of it word for word,
         or the bucket is asked."""
-        self._lines = Lines(AT_ONCE, IN_LINE, IN_LINE_S)
+        self._lines = PerHostLimiter(AT_ONCE, IN_LINE, IN_LINE_S)
         self._queue_answers = True
 
     async def run(self) -> None:
@@ -128,7 +128,7 @@ class Callbacks:
         try:
             async with self._lines.at(_host(url)):
                 reply, news = await self._post(manifest, url)
-        except CrowdedError:
+        except HostBusyError:
             pause_s = CROWDED_S * random.uniform(0.5, 1.5)
             return await self._again(replace(due, due_at=self._clock() + pause_s), manifest)
         return await self._conclude(replace(due, tries=due.tries + 1), manifest, reply, news)

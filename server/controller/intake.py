@@ -10,7 +10,7 @@ from functools import partial
 
 from server.broker import Broker, Position
 from server.controller.commit_watermark import Commits
-from server.controller.ordered_window import Turn, window
+from server.controller.ordered_window import WaitTurn, window
 from server.observability.metrics import UNSETTLED_AGE
 from server.queue import Queue
 from server.storage.bucket import Bucket
@@ -54,7 +54,7 @@ class Intake:
                     await intake.emptied()
                     self.caught_up.set()
 
-    async def _take_in(self, task: Task, turn: Turn) -> None:
+    async def _take_in(self, task: Task, turn: WaitTurn) -> None:
         """The bucket is asked about several tasks at once; the queue is told of them in the order of the log."""
         manifest = await self._bucket.manifest(task.id)
         await turn()

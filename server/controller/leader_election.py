@@ -20,7 +20,7 @@ log = logging.getLogger(__name__)
 RENEW_S = LEAD_S / 4
 
 
-class Lead:
+class LeaderElection:
     """`renew_s` is how often the queue is asked for the lead, by whoever has it and by whoever stands by."""
 
     def __init__(self, queue: Queue, renew_s: float = RENEW_S) -> None:

@@ -9,7 +9,7 @@ from contextlib import suppress
 from server.broker import Broker
 from server.controller.intake import Intake
 from server.controller.queue_restore import recall_callbacks, recall_ended, recall_settled
-from server.controller.retry import keep
+from server.controller.retry import retry_forever
 from server.controller.settlement import Settling
 from server.queue import Queue, QueueUnavailableError
 from server.storage.bucket import Bucket
@@ -18,7 +18,7 @@ log = logging.getLogger(__name__)
 LOOK_EVERY_S = 1.0
 
 
-class Reading:
+class LogReplay:
     """Nothing is leased before outcomes, tasks and callbacks have been read, in this order: so no task is run a second
     time that has ended already."""
 
@@ -34,7 +34,7 @@ class Reading:
 
     async def _until_emptied(self) -> None:
         """Begun before anything is read, so that a queue that is emptied meanwhile does not open."""
-        await keep(self._queue.begin, "beginning")
+        await retry_forever(self._queue.begin, "beginning")
         intake = Intake(self._broker, self._queue, self._bucket)
         settling = Settling(self._broker, self._queue, self._bucket, intake.settled)
 
@@ -50,8 +50,11 @@ class Reading:
             await recall_ended(self._bucket, self._queue)
 
         async with asyncio.TaskGroup() as group:
-            works = [group.create_task(keep(settling.run, "settling")), group.create_task(keep(take_in, "intake"))]
-            await keep(start, "start")
+            works = [
+                group.create_task(retry_forever(settling.run, "settling")),
+                group.create_task(retry_forever(take_in, "intake")),
+            ]
+            await retry_forever(start, "start")
             await self._emptied()
             for work in works:
                 work.cancel()

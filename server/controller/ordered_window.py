@@ -6,13 +6,13 @@ import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 
-Turn = Callable[[], Awaitable[None]]
+WaitTurn = Callable[[], Awaitable[None]]
 """Waits until all that was begun before with the same key has succeeded."""
 
 WIDTH = 16
 
 
-class Window:
+class OrderedWindow:
     """At most `width` works are under way; `begin` waits for room. Made by `window`."""
 
     def __init__(self, group: asyncio.TaskGroup, width: int) -> None:
@@ -20,13 +20,15 @@ class Window:
         self._room = asyncio.Semaphore(width)
         self._last: dict[str, asyncio.Task[None]] = {}
 
-    async def begin(self, key: str, work: Callable[[Turn], Awaitable[None]]) -> None:
+    async def begin(self, key: str, work: Callable[[WaitTurn], Awaitable[None]]) -> None:
         """Starts `work`, which is handed the wait for its turn among those of its key."""
         await self._room.acquire()
         before = self._last.get(key)
         self._last[key] = self._group.create_task(self._do(key, before, work))
 
-    async def _do(self, key: str, before: asyncio.Task[None] | None, work: Callable[[Turn], Awaitable[None]]) -> None:
+    async def _do(
+        self, key: str, before: asyncio.Task[None] | None, work: Callable[[WaitTurn], Awaitable[None]]
+    ) -> None:
         async def turn() -> None:
             if before is not None:
                 await asyncio.wait([before])
@@ -48,12 +50,12 @@ class Window:
 
 
 @asynccontextmanager
-async def window(width: int = WIDTH) -> AsyncIterator[Window]:
+async def window(width: int = WIDTH) -> AsyncIterator[OrderedWindow]:
     """Ends when all works have. If one of them fails, the others are cut off, and the block with them; its error is
     raised as if the works had been done one by one."""
     try:
         async with asyncio.TaskGroup() as group:
-            yield (works := Window(group, width))
+            yield (works := OrderedWindow(group, width))
             # In here: a group that is left already forgets to take back that it canceled us (Python 3.11).
             await works.emptied()
     except BaseExceptionGroup as failures:

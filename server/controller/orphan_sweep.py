@@ -14,7 +14,7 @@ from collections import defaultdict
 from collections.abc import Callable, Mapping, Set
 from functools import partial
 
-from server.controller.ordered_window import Turn, window
+from server.controller.ordered_window import WaitTurn, window
 from server.observability.metrics import OBJECTS_SWEPT
 from server.storage.bucket import IMAGES, Bucket, moments_between, swept_at
 from server.task import RETENTION_S
@@ -28,7 +28,7 @@ LOOK_BACK_S = 7200.0
 """How far back a controller looks that was just started."""
 
 
-class Losers:
+class OrphanSweeper:
     """Looks once at each image, by the moment in its key, and again until its task has ended. `clock` is unix time."""
 
     def __init__(self, bucket: Bucket, clock: Callable[[], float] = time.time) -> None:
@@ -61,7 +61,7 @@ class Losers:
             for task_id, keys in found.items():
                 await judging.begin(task_id, partial(self._judge_one, task_id, keys))
 
-    async def _judge_one(self, task_id: str, keys: Set[str], turn: Turn) -> None:
+    async def _judge_one(self, task_id: str, keys: Set[str], turn: WaitTurn) -> None:
         keys = keys | self._unended.get(task_id, frozenset())
         manifest = await self._bucket.manifest(task_id)
         if manifest is not None:

@@ -10,7 +10,7 @@ from pathlib import PurePosixPath
 from pydantic import ValidationError
 
 from server.controller.callbacks import SAVED
-from server.controller.ordered_window import Turn, window
+from server.controller.ordered_window import WaitTurn, window
 from server.queue import Queue
 from server.storage.bucket import CALLBACKS, USAGE, Bucket
 
@@ -22,7 +22,7 @@ async def recall_settled(bucket: Bucket, queue: Queue, has_read: Callable[[str],
     """Of tasks that the queue still holds, though the logs tell nothing of them any more: it came back older than it
     was, and would have them run again."""
 
-    async def recall(task_id: str, turn: Turn) -> None:
+    async def recall(task_id: str, turn: WaitTurn) -> None:
         if (manifest := await bucket.manifest(task_id)) is not None:
             await queue.settle(manifest)
 
@@ -35,7 +35,7 @@ async def recall_settled(bucket: Bucket, queue: Queue, has_read: Callable[[str],
 async def recall_callbacks(bucket: Bucket, queue: Queue) -> None:
     """All that were not delivered yet, with the tries they have had."""
 
-    async def recall(key: str, turn: Turn) -> None:
+    async def recall(key: str, turn: WaitTurn) -> None:
         saved = await bucket.get(key)
         if saved is None:
             return
@@ -62,7 +62,7 @@ async def recall_ended(bucket: Bucket, queue: Queue, count: int = ENDED_RECALLED
         if len(newest) >= count:
             break
 
-    async def recall(key: str, turn: Turn) -> None:
+    async def recall(key: str, turn: WaitTurn) -> None:
         manifest = await bucket.manifest(PurePosixPath(key).stem)
         await turn()
         if manifest is not None:

@@ -17,7 +17,7 @@ PAUSE_S, LONGEST_PAUSE_S = 0.1, 5.0
 UNAVAILABLE = (BrokerUnavailableError, QueueUnavailableError, BucketUnavailableError)
 
 
-async def keep(work: Callable[[], Awaitable[None]], name: str) -> None:
+async def retry_forever(work: Callable[[], Awaitable[None]], name: str) -> None:
     """Does `work` until it succeeds, after ever longer pauses. The same trouble is logged once, however often it comes.
 
     Only what may be repeated may be kept, for a failure in the middle begins it again.
@@ -38,7 +38,7 @@ async def keep(work: Callable[[], Awaitable[None]], name: str) -> None:
         pause_s = min(pause_s * 2, LONGEST_PAUSE_S)
 
 
-async def every(period_s: float, work: Callable[[], Awaitable[None]]) -> None:
+async def repeat_every(period_s: float, work: Callable[[], Awaitable[None]]) -> None:
     """Does `work` again and again, with a pause in between."""
     while True:
         await work()

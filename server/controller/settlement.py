@@ -17,7 +17,7 @@ from functools import partial
 from server.broker import Broker, Position
 from server.controller.callbacks import SAVED
 from server.controller.commit_watermark import Commits
-from server.controller.ordered_window import Turn, window
+from server.controller.ordered_window import WaitTurn, window
 from server.observability.logs import about
 from server.observability.metrics import (
     FAILURES,
@@ -61,7 +61,7 @@ class Settling:
                     await settling.emptied()
                     self.caught_up.set()
 
-    async def _settle_in_turn(self, commits: Commits, position: Position, outcome: Outcome, turn: Turn) -> None:
+    async def _settle_in_turn(self, commits: Commits, position: Position, outcome: Outcome, turn: WaitTurn) -> None:
         await turn()
         task = outcome.task
         facts = {"task": task.id, "tenant": task.tenant, "attempt": outcome.attempt, "worker": outcome.worker}

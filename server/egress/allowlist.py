@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from ipaddress import IPv4Address, IPv4Network, IPv6Network, ip_network
 
-from server.egress.target_url import Address, EgressDeniedError, Target, is_hostname
+from server.egress.target_url import Address, EgressDeniedError, TargetUrl, is_hostname
 
 Network = IPv4Network | IPv6Network
 
@@ -70,18 +70,18 @@ class Rule:
         return self.network is not None and address in self.network
 
 
-class Allow:
+class EgressAllowlist:
     """The operator's allow-list. Empty, it leaves public addresses on ports 80 and 443."""
 
     def __init__(self, entries: Iterable[str] = ()) -> None:
         self._rules = tuple(Rule.parse(entry) for entry in entries)
 
-    def lists(self, target: Target) -> bool:
+    def lists(self, target: TargetUrl) -> bool:
         """Whether the operator named this host, or the address that the URL spells out."""
         rules = [rule for rule in self._rules if rule.opens(target.port)]
         return any(rule.names(target.host) or (target.address and rule.holds(target.address)) for rule in rules)
 
-    def judge_name(self, target: Target) -> None:
+    def judge_name(self, target: TargetUrl) -> None:
         """Raises EgressDeniedError if no address that the target's host may have can be reached. Asks no DNS."""
         if target.host.rstrip(".") in METADATA_HOSTS:
             raise _never(target)
@@ -89,7 +89,7 @@ class Allow:
         if target.port not in PUBLIC_PORTS and not any(rule.network or rule.names(target.host) for rule in rules):
             raise _unlisted(target, f"port {target.port} is neither 80 nor 443")
 
-    def judge(self, target: Target, address: Address) -> None:
+    def judge(self, target: TargetUrl, address: Address) -> None:
         """Raises EgressDeniedError if `address`, which is one of the target's, may not be reached."""
         faces = faces_of(address)
         if any(face in network for face in faces for network in FORBIDDEN):
@@ -121,14 +121,14 @@ def is_public(address: Address) -> bool:
     return address.is_global and not address.is_multicast and (address.version == 4 or address in GLOBAL_UNICAST)
 
 
-def _never(target: Target) -> EgressDeniedError:
+def _never(target: TargetUrl) -> EgressDeniedError:
     return EgressDeniedError(
         f"{target.label} may not be called: link-local, metadata and multicast addresses are never reached; "
         "use another URL"
     )
 
 
-def _unlisted(target: Target, reason: str) -> EgressDeniedError:
+def _unlisted(target: TargetUrl, reason: str) -> EgressDeniedError:
     entry = f"{target.host}:{target.port}" if target.origin is None else "where it leads"
     return EgressDeniedError(
         f"{target.label} may not be called: {reason}; use a public URL, or ask the operator to add {entry} "

@@ -21,8 +21,8 @@ from functools import partial
 
 import httpx
 
-from server.egress.allowlist import Allow
-from server.egress.target_url import Address, EgressDeniedError, Target, literal
+from server.egress.allowlist import EgressAllowlist
+from server.egress.target_url import Address, EgressDeniedError, TargetUrl, literal
 
 __all__ = ["Egress", "EgressDeniedError", "EgressFailedError", "Reply"]
 
@@ -71,7 +71,7 @@ class Egress:
     def __init__(
         self, allow: Iterable[str] = (), resolve: Resolve = resolve, total_s: float = TOTAL_S, proxy: str = ""
     ) -> None:
-        self._allow = Allow(allow)
+        self._allow = EgressAllowlist(allow)
         self._resolve = resolve
         self._total_s = total_s
         # A kept connection would be found again by its address, and so skip the TLS check of another host's name.
@@ -83,11 +83,11 @@ class Egress:
 
     def check(self, url: str) -> None:
         """Raises EgressDeniedError for a URL that can be refused without asking DNS."""
-        self._judge_url(Target.read(url))
+        self._judge_url(TargetUrl.read(url))
 
     async def fetch(self, url: str, max_bytes: int) -> bytes:
         """The body behind `url`, at most `max_bytes` long; raises EgressDeniedError, EgressFailedError."""
-        target = Target.read(url)
+        target = TargetUrl.read(url)
         async with self._patience(target):
             for _ in range(1 + REDIRECTS):
                 async with self._exchange("GET", target, {"Accept": "image/*"}) as response:
@@ -100,12 +100,12 @@ class Egress:
 
     async def post(self, url: str, body: bytes, headers: Mapping[str, str]) -> Reply:
         """Sends `body`, follows no redirect, reads nothing but status and headers; raises as `fetch`."""
-        target = Target.read(url)
+        target = TargetUrl.read(url)
         async with self._patience(target), self._exchange("POST", target, headers, body) as response:
             return Reply(response.status_code, _seconds(response.headers.get("retry-after")))
 
     @asynccontextmanager
-    async def _patience(self, target: Target) -> AsyncIterator[None]:
+    async def _patience(self, target: TargetUrl) -> AsyncIterator[None]:
         """Bounds the whole exchange, DNS and redirects included, and gives every failure its sentence."""
         try:
             async with asyncio.timeout(self._total_s):
@@ -117,7 +117,7 @@ class Egress:
 
     @asynccontextmanager
     async def _exchange(
-        self, method: str, target: Target, headers: Mapping[str, str], body: bytes | None = None
+        self, method: str, target: TargetUrl, headers: Mapping[str, str], body: bytes | None = None
     ) -> AsyncIterator[httpx.Response]:
         fixed = {"Host": target.url.netloc.decode(), "Accept-Encoding": "identity", "User-Agent": "Hua"}
         timeout = {"connect": CONNECT_S, "read": self._total_s, "write": self._total_s, "pool": self._total_s}
@@ -139,14 +139,14 @@ class Egress:
         finally:
             await response.aclose()
 
-    async def _way(self, target: Target) -> tuple[httpx.AsyncHTTPTransport, list[str]]:
+    async def _way(self, target: TargetUrl) -> tuple[httpx.AsyncHTTPTransport, list[str]]:
         """How it is reached, and by which hosts, in the order in which they are tried."""
         if self._proxy is None or self._allow.lists(target):
             return self._transport, [str(address) for address in await self._addresses(target)]
         self._judge_url(target)
         return self._proxy, [target.host]
 
-    async def _addresses(self, target: Target) -> list[Address]:
+    async def _addresses(self, target: TargetUrl) -> list[Address]:
         """Every address of the target, at least one, each of them judged."""
         self._judge_url(target)
         if target.address is not None:
@@ -164,7 +164,7 @@ class Egress:
             self._allow.judge(target, address)
         return addresses
 
-    def _judge_url(self, target: Target) -> None:
+    def _judge_url(self, target: TargetUrl) -> None:
         if target.address is not None:
             self._allow.judge(target, target.address)
         else:
@@ -179,14 +179,14 @@ async def _connect(transport: httpx.AsyncHTTPTransport, requests: Sequence[httpx
     return await transport.handle_async_request(requests[-1])
 
 
-def _raise_unless_ok(response: httpx.Response, target: Target) -> None:
+def _raise_unless_ok(response: httpx.Response, target: TargetUrl) -> None:
     status = response.status_code
     if status != 200:
         lasting = status < 500 and status not in (408, 425, 429)
         raise EgressFailedError(f"{target.label} answered {status}; give a URL that answers 200", lasting=lasting)
 
 
-async def _read_body(response: httpx.Response, target: Target, max_bytes: int) -> bytes:
+async def _read_body(response: httpx.Response, target: TargetUrl, max_bytes: int) -> bytes:
     if response.headers.get("content-encoding", "identity").lower() != "identity":
         message = f"{target.label} sent a compressed body though asked not to; turn its compression off for this URL"
         raise EgressFailedError(message, lasting=True)
@@ -198,7 +198,7 @@ async def _read_body(response: httpx.Response, target: Target, max_bytes: int) -
     return bytes(body)
 
 
-def _fault(target: Target, error: httpx.HTTPError) -> str:
+def _fault(target: TargetUrl, error: httpx.HTTPError) -> str:
     """The library's own text may hold an address, so none of it is repeated."""
     if "CERTIFICATE_VERIFY_FAILED" in str(error):
         return f"the certificate of {target.label} is not trusted; the operator can install its authority on this host"

@@ -23,14 +23,14 @@ class EgressDeniedError(Exception):
 
 
 @dataclass(frozen=True, slots=True)
-class Target:
+class TargetUrl:
     """Where a request goes. `origin` is the host that redirected here, if one did."""
 
     url: httpx.URL
     origin: str | None = None
 
     @classmethod
-    def read(cls, text: str, origin: str | None = None) -> Target:
+    def read(cls, text: str, origin: str | None = None) -> TargetUrl:
         """Raises EgressDeniedError for what is not a plain http(s) URL."""
         if len(text) > LONGEST_URL:
             raise EgressDeniedError(f"the URL is {len(text)} characters long; {LONGEST_URL} is the most")
@@ -49,11 +49,11 @@ class Target:
             raise EgressDeniedError(f"port {url.port} does not exist; leave it out, or name the right one")
         return cls(url, origin)
 
-    def redirected(self, location: str) -> Target:
+    def redirected(self, location: str) -> TargetUrl:
         """Where `location`, as this target's answer gave it, leads; raises EgressDeniedError."""
         origin = self.origin or self.host
         try:
-            return Target.read(str(self.url.join(location)), origin)
+            return TargetUrl.read(str(self.url.join(location)), origin)
         except (httpx.InvalidURL, EgressDeniedError):
             raise EgressDeniedError(f"{origin} redirects to what is no http(s) URL; give the final URL") from None
 

@@ -15,13 +15,13 @@ from opentelemetry.sdk.trace.export import BatchSpanProcessor, SpanExportResult
 from opentelemetry.trace import Span, SpanKind, StatusCode, set_span_in_context
 from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
 
-from server.observability.tracing import Fact, Side
+from server.observability.tracing import AttributeValue, KindName
 
 log = logging.getLogger(__name__)
 logging.getLogger("opentelemetry").setLevel(logging.CRITICAL)
 EXPORT_S = 3.0
 EVERY_MS = 1000
-SIDES: dict[Side, SpanKind] = {
+SIDES: dict[KindName, SpanKind] = {
     "internal": SpanKind.INTERNAL,
     "server": SpanKind.SERVER,
     "client": SpanKind.CLIENT,
@@ -58,13 +58,13 @@ class OpenTelemetry:
         self._tracer = self._provider.get_tracer("hua")
 
     @contextmanager
-    def span(self, name: str, parent: str, side: Side, facts: dict[str, Fact]) -> Iterator[Told]:
+    def span(self, name: str, parent: str, side: KindName, facts: dict[str, AttributeValue]) -> Iterator[OtelSpan]:
         """An exception is told by its name alone: its words may be a user's."""
         with self._tracer.start_as_current_span(
             name, _context(parent), SIDES[side], facts, record_exception=False, set_status_on_exception=False
         ) as here:
             try:
-                yield Told(here)
+                yield OtelSpan(here)
             except Exception as error:
                 here.set_status(StatusCode.ERROR, type(error).__name__)
                 raise
@@ -80,7 +80,7 @@ class OpenTelemetry:
         self._provider.shutdown()
 
 
-class Told:
+class OtelSpan:
     """A span of OpenTelemetry in our words."""
 
     def __init__(self, span: Span) -> None:
@@ -90,7 +90,7 @@ class Told:
     def traceparent(self) -> str:
         return _traceparent(set_span_in_context(self._span))
 
-    def say(self, name: str = "", **facts: Fact) -> None:
+    def say(self, name: str = "", **facts: AttributeValue) -> None:
         if name:
             self._span.update_name(name)
         self._span.set_attributes(facts)

@@ -13,8 +13,8 @@ from typing import Literal, Protocol
 
 from server.settings import Settings, SettingsError
 
-Fact = str | int | float
-Side = Literal["internal", "server", "client", "producer", "consumer"]
+AttributeValue = str | int | float
+KindName = Literal["internal", "server", "client", "producer", "consumer"]
 
 
 class Span(Protocol):
@@ -25,12 +25,14 @@ class Span(Protocol):
         """By which others say that their work is part of this; empty while traces are off."""
         ...
 
-    def say(self, name: str = "", **facts: Fact) -> None:
+    def say(self, name: str = "", **facts: AttributeValue) -> None:
         """Adds facts, and gives it another name if there is one."""
 
 
 class Tracer(Protocol):
-    def span(self, name: str, parent: str, side: Side, facts: dict[str, Fact]) -> AbstractContextManager[Span]: ...
+    def span(
+        self, name: str, parent: str, side: KindName, facts: dict[str, AttributeValue]
+    ) -> AbstractContextManager[Span]: ...
 
     def past(self, name: str, parent: str, began_at: float, ended_at: float) -> None: ...
 
@@ -39,16 +41,16 @@ class Tracer(Protocol):
     def close(self) -> None: ...
 
 
-class _Nothing:
+class NoopSpan:
     """The span there is while traces are off."""
 
     traceparent = ""
 
-    def say(self, name: str = "", **facts: Fact) -> None:
+    def say(self, name: str = "", **facts: AttributeValue) -> None:
         """Nobody listens."""
 
 
-_NOTHING = _Nothing()
+_NOTHING = NoopSpan()
 _tracer: Tracer | None = None
 
 
@@ -73,7 +75,7 @@ def tracing() -> bool:
 
 
 @contextmanager
-def span(name: str, parent: str = "", side: Side = "internal", **facts: Fact) -> Iterator[Span]:
+def span(name: str, parent: str = "", side: KindName = "internal", **facts: AttributeValue) -> Iterator[Span]:
     """The block is a span: a part of `parent`, a traceparent, or else of the span around it."""
     if _tracer is None:
         yield _NOTHING

@@ -10,7 +10,7 @@ import math
 from collections.abc import Collection
 from dataclasses import dataclass, field
 
-from server.queue.start_time_fair_queueing import Turns
+from server.queue.start_time_fair_queueing import StartTimeFairQueueing
 from server.task import Priority, Task
 
 WEIGHTS: dict[Priority, float] = {"high": 6.0, "normal": 3.0, "low": 1.0}
@@ -34,7 +34,7 @@ class Waiting:
 
 
 @dataclass(slots=True)
-class Line:
+class TenantQueue:
     """What one tenant has waiting in one class: by model, oldest first. `weight` is that of the task that came last."""
 
     by_model: dict[str, list[Waiting]] = field(default_factory=dict)
@@ -73,8 +73,8 @@ class TenantLines:
     """One class: the lines of its tenants."""
 
     def __init__(self) -> None:
-        self._turns = Turns()
-        self._of: dict[str, Line] = {}
+        self._turns = StartTimeFairQueueing()
+        self._of: dict[str, TenantQueue] = {}
 
     def __bool__(self) -> bool:
         return bool(self._of)
@@ -82,7 +82,7 @@ class TenantLines:
     def add(self, waiting: Waiting) -> None:
         tenant = waiting.task.tenant
         self._turns.enter(tenant)
-        self._of.setdefault(tenant, Line()).add(waiting)
+        self._of.setdefault(tenant, TenantQueue()).add(waiting)
 
     def remove(self, waiting: Waiting) -> None:
         tenant = waiting.task.tenant
@@ -118,12 +118,12 @@ class TenantLines:
         return len(own) + sum(others.values()), sum(own) + cost
 
 
-class FairLine:
+class FairQueue:
     """Everything that waits to be leased."""
 
     def __init__(self) -> None:
         self._waiting: dict[str, Waiting] = {}
-        self._turns = Turns()
+        self._turns = StartTimeFairQueueing()
         self._classes: dict[str, TenantLines] = {priority: TenantLines() for priority in WEIGHTS}
 
     def __len__(self) -> int:

@@ -12,7 +12,7 @@ import math
 from collections.abc import Mapping
 
 
-class Turns:
+class StartTimeFairQueueing:
     """Flows are named; `enter` and `leave` say whether one has something to do. Ties go to who entered first."""
 
     def __init__(self) -> None:

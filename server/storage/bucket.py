@@ -113,7 +113,7 @@ class Bucket:
 
     @classmethod
     def folder(cls, path: Path) -> Bucket:
-        return Folder(path)
+        return FolderBucket(path)
 
     async def put(self, key: str, data: bytes) -> None:
         with _told_plainly(f"write {key}"):
@@ -179,7 +179,7 @@ class Bucket:
             return None
 
 
-class Folder(Bucket):
+class FolderBucket(Bucket):
     """A folder of this machine. What `put` has written survives a power cut; folders go with their last file."""
 
     def __init__(self, path: Path) -> None:

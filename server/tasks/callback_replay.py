@@ -6,14 +6,14 @@ from server.controller.callbacks import SAVED
 from server.queue import DueCallback
 from server.services import Services
 from server.storage.bucket import callback_key
-from server.tasks.lookup import Record
+from server.tasks.lookup import TaskRecord
 
 
 class NoCallbackError(Exception):
     """There is nothing to send again."""
 
 
-async def replay(services: Services, record: Record) -> None:
+async def replay(services: Services, record: TaskRecord) -> None:
     """The callback is due now, and is retried as if it were new. Raises NoCallbackError.
 
     It goes into the bucket first, as when a task is settled, so that no crash loses it.

@@ -26,19 +26,19 @@ class UnknownTaskError(Exception):
 
 
 @dataclass(frozen=True, slots=True)
-class Record:
+class TaskRecord:
     """`manifest` is there exactly if the view's status is final."""
 
     view: View
     manifest: Manifest | None = None
 
 
-def settled(manifest: Manifest) -> Record:
+def from_manifest(manifest: Manifest) -> TaskRecord:
     """The record of a task that the queue may have forgotten."""
-    return Record(View.settled(manifest), manifest)
+    return TaskRecord(View.settled(manifest), manifest)
 
 
-async def find_record(services: Services, task_id: str, tenant: str) -> Record:
+async def find_record(services: Services, task_id: str, tenant: str) -> TaskRecord:
     """Raises UnknownTaskError."""
     if not _ID.fullmatch(task_id):
         raise UnknownTaskError(task_id)
@@ -49,26 +49,26 @@ async def find_record(services: Services, task_id: str, tenant: str) -> Record:
     return record
 
 
-async def _known(services: Services, view: View) -> Record:
+async def _known(services: Services, view: View) -> TaskRecord:
     """The record of a task that the queue knows; what has ended has ended, even if the queue lost sight of that."""
     manifest = await services.bucket.manifest(view.task.id) if view.stale else None
-    return settled(manifest) if manifest is not None else await complete(services, view)
+    return from_manifest(manifest) if manifest is not None else await load_record(services, view)
 
 
-async def _forgotten(services: Services, task_id: str) -> Record:
+async def _forgotten(services: Services, task_id: str) -> TaskRecord:
     """The record of a task that the queue does not know; raises QueueIncompleteError while it may yet learn of it."""
     knows_all = await services.queue.complete()
     manifest = await services.bucket.manifest(task_id)
     if manifest is not None:
-        return settled(manifest)
+        return from_manifest(manifest)
     if not knows_all:
         raise QueueIncompleteError
     raise UnknownTaskError(task_id)
 
 
-async def complete(services: Services, view: View) -> Record:
+async def load_record(services: Services, view: View) -> TaskRecord:
     """The record of a view; raises UnknownTaskError if the task ended so long ago that its manifest was swept."""
-    return settled(await _manifest(services, view.task.id)) if view.status.final else Record(view)
+    return from_manifest(await _manifest(services, view.task.id)) if view.status.final else TaskRecord(view)
 
 
 async def _manifest(services: Services, task_id: str) -> Manifest:
@@ -78,7 +78,7 @@ async def _manifest(services: Services, task_id: str) -> Manifest:
     return manifest
 
 
-async def ended(services: Services, record: Record, wait_s: float) -> Record:
+async def wait_until_ended(services: Services, record: TaskRecord, wait_s: float) -> TaskRecord:
     """The record once the task has ended, or as it is after `wait_s` seconds; as it was, if nobody can tell.
 
     Who waits has handed something in or canceled it, and that is done: were it answered with an error, it would be done
@@ -96,7 +96,7 @@ async def ended(services: Services, record: Record, wait_s: float) -> Record:
     return record
 
 
-async def cancel(services: Services, record: Record, wait_s: float) -> Record:
+async def cancel(services: Services, record: TaskRecord, wait_s: float) -> TaskRecord:
     """Ends a task unless it has ended already: the first outcome in the log wins, and this may be it.
 
     Raises BrokerUnavailableError.
@@ -113,4 +113,4 @@ async def cancel(services: Services, record: Record, wait_s: float) -> Record:
     await services.broker.publish_outcome(outcome)
     with contextlib.suppress(QueueUnavailableError):  # a worker that is not told now is told when this is settled
         await services.queue.stop(outcome.task.id)
-    return await ended(services, record, wait_s)
+    return await wait_until_ended(services, record, wait_s)

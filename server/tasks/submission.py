@@ -32,7 +32,7 @@ from server.task import Callback, Output, Priority, Retention, Status, Task
 from server.tasks.input_images import Inputs
 from server.tasks.lookup import UnknownTaskError, find_record
 from server.tasks.validation_errors import complaint
-from server.tenancy.policy import Terms
+from server.tenancy.policy import TenantPolicy
 
 log = logging.getLogger(__name__)
 PLAIN = Output()
@@ -96,10 +96,10 @@ async def submit(services: Services, submission: Submission) -> View:
             if known.accepted:
                 return known
     terms = services.tenants.terms(submission.tenant)
-    retention = _within(terms, submission, services.settings.retention)
+    retention = _allowed_retention(terms, submission, services.settings.retention)
     if terms.rate is not None:
         await services.queue.spend(submission.tenant, terms.rate.per_minute, terms.rate.burst)
-    params = await _accepted(services, pipeline, _meant(services.catalog, pipeline, asked), submission.tenant)
+    params = await _accepted(services, pipeline, _canonical(services.catalog, pipeline, asked), submission.tenant)
     work = pipeline.work(params)
     task = Task(
         id=task_id,
@@ -160,7 +160,7 @@ def _same(known: View, fingerprint: str) -> View:
     return known
 
 
-def _within(terms: Terms, submission: Submission, usual: Retention) -> Retention:
+def _allowed_retention(terms: TenantPolicy, submission: Submission, usual: Retention) -> Retention:
     """How long the images are kept; raises NotAllowedError. Who may not have the usual retention has its own first."""
     if submission.priority not in terms.priorities:
         raise NotAllowedError("priority", submission.priority, terms.priorities)
@@ -171,13 +171,13 @@ def _within(terms: Terms, submission: Submission, usual: Retention) -> Retention
     return submission.retention
 
 
-def _meant(catalog: Catalog, pipeline: AnyPipeline, asked: Params) -> Params:
+def _canonical(catalog: Catalog, pipeline: AnyPipeline, asked: Params) -> Params:
     """What the params mean on this server: models by their own names, a size for who names none, the embeddings that
     prompts mention. Of a workflow, what each of its tasks means by itself, for one may use other models than the next.
     """
     if isinstance(asked, WorkflowParams):
-        return asked.changed(partial(_meant, catalog))
-    asked = _sized(catalog, pipeline, asked)
+        return asked.changed(partial(_canonical, catalog))
+    asked = _with_default_size(catalog, pipeline, asked)
     for name in pipeline.needs(asked):
         plain = name.removesuffix(FOR_INPAINTING)
         named = catalog.find(plain)
@@ -190,7 +190,7 @@ def _meant(catalog: Catalog, pipeline: AnyPipeline, asked: Params) -> Params:
     return asked
 
 
-def _sized(catalog: Catalog, pipeline: AnyPipeline, asked: Params) -> Params:
+def _with_default_size(catalog: Catalog, pipeline: AnyPipeline, asked: Params) -> Params:
     """Who names no size has that which the model was trained at, if its entry tells it."""
     if not isinstance(asked, Txt2ImgParams) or asked.model_fields_set & {"w", "h"}:
         return asked

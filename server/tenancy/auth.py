@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
 from server.settings import SettingsError
-from server.tenancy.policy import TENANT, USUAL_SCOPES, Key, Scope
+from server.tenancy.policy import TENANT, USUAL_SCOPES, ApiKey, Scope
 
 ANONYMOUS = "anonymous"
 
@@ -55,11 +55,11 @@ class Keys:
     """
 
     def __init__(
-        self, owned: Iterable[tuple[str, Key]], anonymous: bool = False, clock: Callable[[], float] = time.time
+        self, owned: Iterable[tuple[str, ApiKey]], anonymous: bool = False, clock: Callable[[], float] = time.time
     ) -> None:
         self.anonymous = anonymous
         self._clock = clock
-        self._by_hash: defaultdict[str, dict[str, Key]] = defaultdict(dict)
+        self._by_hash: defaultdict[str, dict[str, ApiKey]] = defaultdict(dict)
         for tenant, key in owned:
             self._by_hash[key.sha256][tenant] = key
         self._tenants = {tenant for owners in self._by_hash.values() for tenant in owners}
@@ -79,7 +79,7 @@ class Keys:
         self._refuse_expired(owners[tenant])
         return Caller(tenant, owners[tenant].scopes)
 
-    def _refuse_expired(self, key: Key) -> None:
+    def _refuse_expired(self, key: ApiKey) -> None:
         if key.expires is not None and key.expires.timestamp() <= self._clock():
             raise UnauthorizedError(
                 f"this API key expired at {key.expires:%Y-%m-%d %H:%M %Z}; ask the operator for a new one"

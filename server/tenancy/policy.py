@@ -34,20 +34,20 @@ class TermsError(SettingsError):
     """The tenants file is missing or wrong; the message says in which line, and what to do."""
 
 
-class Said(BaseModel):
+class StrictModel(BaseModel):
     """Unknown names are refused: a limit that is misspelt would be no limit."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
 
-class Rate(Said):
+class Rate(StrictModel):
     """Submissions: a bucket of `burst` tokens that fills at `per_minute`."""
 
     per_minute: float = Field(gt=0, le=1_000_000)
     burst: int = Field(10, ge=1, le=1_000_000)
 
 
-class Key(Said):
+class ApiKey(StrictModel):
     """One API key, of which only the hash is kept. `expires` without a time zone is UTC."""
 
     sha256: Hash
@@ -56,10 +56,10 @@ class Key(Said):
     note: str = Field("", max_length=200, pattern=r"^[^\p{Cc}\p{Zl}\p{Zp}]*$")
 
 
-class Terms(Said):
+class TenantPolicy(StrictModel):
     """One tenant of the file. `task_limit` None: HUA_TASK_LIMIT."""
 
-    keys: Annotated[tuple[Key, ...], Nullable] = ()
+    keys: Annotated[tuple[ApiKey, ...], Nullable] = ()
     task_limit: int | None = Field(None, ge=1)
     rate: Rate | None = None
     weight: float = Field(1.0, ge=0.01, le=100)
@@ -67,15 +67,15 @@ class Terms(Said):
     retentions: tuple[Retention, ...] = Field(RETENTIONS, min_length=1)
 
 
-OPEN_TERMS = Terms(priorities=PRIORITIES)
+DEFAULT_POLICY = TenantPolicy(priorities=PRIORITIES)
 """Of whoever is not in the file."""
 
 
-class TermsFile(Said):
-    tenants: dict[TenantName, Annotated[Terms, BeforeValidator(lambda terms: {} if terms is None else terms)]]
+class TermsFile(StrictModel):
+    tenants: dict[TenantName, Annotated[TenantPolicy, BeforeValidator(lambda terms: {} if terms is None else terms)]]
 
 
-def read(path: Path) -> dict[str, Terms]:
+def read(path: Path) -> dict[str, TenantPolicy]:
     """The terms of each tenant; raises TermsError."""
     try:
         text = path.read_text(encoding="utf-8")
@@ -89,7 +89,7 @@ def read(path: Path) -> dict[str, Terms]:
         raise TermsError(f"{path}{error}") from error
 
 
-def parsed(text: str) -> dict[str, Terms]:
+def parsed(text: str) -> dict[str, TenantPolicy]:
     """Raises TermsError whose message begins with the line, ready to follow the file's name."""
     try:
         content = yaml.safe_load(text)
@@ -109,8 +109,8 @@ def _sentence(error: Mapping[str, Any], named: str) -> str:
     if error["type"] != "extra_forbidden":
         message: str = error["msg"].removeprefix("Value error, ")
         return f"{named or 'the file'}: {message[0].lower()}{message[1:]}"
-    kinds: dict[int, type[BaseModel]] = {1: TermsFile, 3: Terms, 4: Rate}
-    known = list(kinds.get(len(error["loc"]), Key).model_fields)
+    kinds: dict[int, type[BaseModel]] = {1: TermsFile, 3: TenantPolicy, 4: Rate}
+    known = list(kinds.get(len(error["loc"]), ApiKey).model_fields)
     close = difflib.get_close_matches(str(error["loc"][-1]), known, n=1)
     hint = f"did you mean {close[0]}?" if close else f"there are {', '.join(known)}"
     return f"{named} is unknown; {hint}"

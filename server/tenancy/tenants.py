@@ -10,7 +10,7 @@ from pathlib import Path
 
 from server.settings import Settings, SettingsError
 from server.tenancy.auth import Keys
-from server.tenancy.policy import OPEN_TERMS, SHA256, TENANT, Key, Terms, TermsError, read
+from server.tenancy.policy import DEFAULT_POLICY, SHA256, TENANT, ApiKey, TenantPolicy, TermsError, read
 
 log = logging.getLogger(__name__)
 LOOK_EVERY_S = 1.0
@@ -20,11 +20,11 @@ Version = tuple[int, int, int] | None
 
 
 @dataclass(frozen=True, slots=True)
-class Known:
+class TenantSnapshot:
     """Keys and terms that belong together."""
 
     keys: Keys
-    terms: dict[str, Terms]
+    terms: dict[str, TenantPolicy]
 
 
 class Tenants:
@@ -45,7 +45,7 @@ class Tenants:
         self._monotonic = monotonic
         self._looked_at = monotonic()
         self._version: Version = None
-        self._known: Known | None = None
+        self._known: TenantSnapshot | None = None
 
     def check(self) -> None:
         """Raises SettingsError."""
@@ -55,10 +55,10 @@ class Tenants:
     def keys(self) -> Keys:
         return self._now().keys
 
-    def terms(self, tenant: str) -> Terms:
-        return self._now().terms.get(tenant, OPEN_TERMS)
+    def terms(self, tenant: str) -> TenantPolicy:
+        return self._now().terms.get(tenant, DEFAULT_POLICY)
 
-    def _now(self) -> Known:
+    def _now(self) -> TenantSnapshot:
         if self._known is None:
             self._known = self._read()
         elif self._path is not None and self._monotonic() - self._looked_at >= LOOK_EVERY_S:
@@ -67,16 +67,16 @@ class Tenants:
                 self._known = self._read_again(self._known)
         return self._known
 
-    def _read(self) -> Known:
-        terms: dict[str, Terms] = {}
+    def _read(self) -> TenantSnapshot:
+        terms: dict[str, TenantPolicy] = {}
         if self._path is not None:
             self._version = _version(self._path)  # before the content: a change in between is then seen later
             terms = read(self._path)
-        owned = [*listed(self._listed), *((tenant, key) for tenant in terms for key in terms[tenant].keys)]
+        owned = [*keys_from_settings(self._listed), *((tenant, key) for tenant in terms for key in terms[tenant].keys)]
         anonymous = self._path is None and not self._listed
-        return Known(Keys(owned, anonymous, self._clock), terms)
+        return TenantSnapshot(Keys(owned, anonymous, self._clock), terms)
 
-    def _read_again(self, before: Known) -> Known:
+    def _read_again(self, before: TenantSnapshot) -> TenantSnapshot:
         try:
             known = self._read()
         except TermsError as error:
@@ -94,7 +94,7 @@ def _version(path: Path) -> Version:
     return status.st_mtime_ns, status.st_ino, status.st_size
 
 
-def listed(settings: tuple[str, ...]) -> Iterator[tuple[str, Key]]:
+def keys_from_settings(settings: tuple[str, ...]) -> Iterator[tuple[str, ApiKey]]:
     """The `tenant:sha256` of HUA_API_KEYS; raises SettingsError for what is none."""
     for setting in settings:
         tenant, _, digest = setting.partition(":")
@@ -102,4 +102,4 @@ def listed(settings: tuple[str, ...]) -> Iterator[tuple[str, Key]]:
             raise SettingsError(
                 f"HUA_API_KEYS: {setting[:12]!r}… is not tenant:sha256; make one with `hua keys new TENANT`"
             )
-        yield tenant, Key(sha256=digest)
+        yield tenant, ApiKey(sha256=digest)

@@ -6,21 +6,21 @@ from collections.abc import Mapping, Sequence
 
 import yaml
 
-from server.tenancy.policy import Key, Terms, TermsError, parsed
+from server.tenancy.policy import ApiKey, TenantPolicy, TermsError, parsed
 
 EMPTY = "tenants: {}\n"
 
 
-def line(key: Key) -> str:
+def line(key: ApiKey) -> str:
     """A key as one line of YAML; what was not said is left out."""
     said = key.model_dump(mode="json", exclude_unset=True)
     return yaml.safe_dump(said, default_flow_style=True, sort_keys=False, allow_unicode=True, width=1 << 16).strip()
 
 
-def with_key(text: str, tenant: str, key: Key) -> str:
+def with_key(text: str, tenant: str, key: ApiKey) -> str:
     """The file with one more key, its tenant's first, and with the tenant if it is new. Raises TermsError."""
     before = parsed(text)
-    terms = before.get(tenant, Terms())
+    terms = before.get(tenant, TenantPolicy())
     after = {**before, tenant: terms.model_copy(update={"keys": (key, *terms.keys)})}
     return _checked(_inserted(text, tenant, line(key)), after)
 
@@ -34,7 +34,7 @@ def without_key(text: str, sha256: str) -> str:
     return _checked(_removed(text, sha256), after)
 
 
-def _checked(draft: str, after: Mapping[str, Terms]) -> str:
+def _checked(draft: str, after: Mapping[str, TenantPolicy]) -> str:
     """The draft, if it says what it should; else the whole file anew, without its comments."""
     try:
         if parsed(draft) == after:

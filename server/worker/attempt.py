@@ -13,7 +13,7 @@ from typing import Any, TypeVar
 import numpy as np
 
 import pipelines
-from pipelines.pipeline import Made, Params
+from pipelines.pipeline import Params, TaskResult
 from server.images.codec import TooLongToWriteError, encode, preview_jpeg
 from server.images.infotext import infotext
 from server.observability.tracing import past
@@ -165,7 +165,7 @@ class Attempt:
         self.progress = Progress(step.step, step.steps, preview)
         self._on_change(self)
 
-    async def _store(self, made: Made) -> tuple[Image, ...]:
+    async def _store(self, made: TaskResult) -> tuple[Image, ...]:
         seeds = self._params.seeds or [None] * len(made.images)
         every: list[tuple[np.ndarray, int | None, Kind]] = [
             *((pixels, seed, "image") for pixels, seed in zip(made.images, seeds, strict=True)),

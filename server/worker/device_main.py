@@ -36,7 +36,7 @@ from pipelines.engine.warmup import warm_up
 from server.observability.logs import about, set_up_logs
 from server.settings import Settings
 from server.worker import messages
-from server.worker.messages import Abort, FromDevice, Park, Run, Tally, ToDevice, Vitals
+from server.worker.messages import Abort, DeviceStats, DeviceStatus, FromDevice, Park, Run, ToDevice
 
 log = logging.getLogger(__name__)
 VITALS_S = 1.0
@@ -62,7 +62,7 @@ class DeviceLoop:
         self._inbox: SimpleQueue[ToDevice] = SimpleQueue()
         self._outbox: SimpleQueue[FromDevice] = SimpleQueue()
         self._running: set[str] = set()
-        self._told: Vitals | None = None
+        self._told: DeviceStatus | None = None
         self._told_at = 0.0
         self._busy_s = 0.0
         self._tallied_at = 0.0
@@ -128,7 +128,7 @@ class DeviceLoop:
                 self._outbox.put(messages.Failed(attempt, code, message))
 
     def _tell_vitals(self) -> None:
-        vitals = Vitals(
+        vitals = DeviceStatus(
             device=_title(self._device),
             resident=tuple(self._registry.resident),
             capacity=max(len(self._running) + self._engine.room, AT_HAND),
@@ -145,7 +145,9 @@ class DeviceLoop:
         self._tallied_at = time.monotonic()
         memory = {"models": self._registry.bytes, "used": _used(self._device), "total": _memory_of(self._device)}
         registry = self._registry
-        self._outbox.put(Tally(self._busy_s, dict(self._engine.steps), registry.loads, registry.evictions, memory))
+        self._outbox.put(
+            DeviceStats(self._busy_s, dict(self._engine.steps), registry.loads, registry.evictions, memory)
+        )
 
     def _read(self) -> None:
         try:

@@ -6,26 +6,26 @@ from collections.abc import Mapping
 from typing import TypeVar
 
 from server.observability.metrics import BATCH_ROWS, DEVICE_BUSY, DEVICE_MEMORY, MODEL_EVICTIONS, MODEL_LOADS
-from server.worker.messages import Tally
+from server.worker.messages import DeviceStats
 
 K = TypeVar("K")
 REMEMBERED = 200.0
 """In units of cost: the pace follows what the device was given lately."""
 
 
-class Meter:
+class DeviceMetrics:
     """One for each worker; its devices come and go, and each of them counts from nothing."""
 
     def __init__(self) -> None:
-        self._last = Tally()
+        self._last = DeviceStats()
         self._busy_s = 0.0
         self._cost = 0.0
 
     def begin(self) -> None:
         """Another device has taken the place of the last one."""
-        self._last = Tally()
+        self._last = DeviceStats()
 
-    def read(self, tally: Tally) -> None:
+    def read(self, tally: DeviceStats) -> None:
         """A device's counts since it began."""
         last, self._last = self._last, tally
         busy_s = max(tally.busy_s - last.busy_s, 0.0)

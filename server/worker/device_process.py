@@ -22,15 +22,15 @@ from server.settings import Settings
 from server.worker.messages import (
     Abort,
     Advanced,
+    DeviceStats,
+    DeviceStatus,
     Failed,
     Finished,
     FromDevice,
     Park,
     Parked,
     Run,
-    Tally,
     ToDevice,
-    Vitals,
 )
 
 STOP_S = 5.0
@@ -68,9 +68,13 @@ class Device:
     """
 
     def __init__(
-        self, settings: Settings, device: str, child: str = CHILD, on_tally: Callable[[Tally], None] = lambda _: None
+        self,
+        settings: Settings,
+        device: str,
+        child: str = CHILD,
+        on_tally: Callable[[DeviceStats], None] = lambda _: None,
     ) -> None:
-        self.vitals: Vitals | None = None
+        self.vitals: DeviceStatus | None = None
         self.heard_at = time.monotonic()
         self._on_tally = on_tally
         self._ready = asyncio.Event()
@@ -98,7 +102,7 @@ class Device:
     def alive(self) -> bool:
         return not self._died.is_set()
 
-    async def ready(self) -> Vitals:
+    async def ready(self) -> DeviceStatus:
         """Waits for the first vital signs; raises DeviceDiedError if there will be none."""
         await self._ready.wait()
         if self.vitals is None:
@@ -166,9 +170,9 @@ class Device:
     def _take(self, message: FromDevice) -> None:
         self.heard_at = time.monotonic()
         match message:
-            case Tally():
+            case DeviceStats():
                 self._on_tally(message)
-            case Vitals():
+            case DeviceStatus():
                 self.vitals = message
                 self._ready.set()
             case Advanced(attempt):

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from pipelines.pipeline import Made
+from pipelines.pipeline import TaskResult
 from server.task import Priority
 
 if TYPE_CHECKING:
@@ -41,7 +41,7 @@ class Park:
 
 
 @dataclass(frozen=True, slots=True)
-class Vitals:
+class DeviceStatus:
     """From the device: it lives. The first one says that it is ready for tasks."""
 
     device: str
@@ -52,7 +52,7 @@ class Vitals:
 
 
 @dataclass(frozen=True, slots=True)
-class Tally:
+class DeviceStats:
     """From the device: what it has counted since it began."""
 
     busy_s: float = 0.0
@@ -81,7 +81,7 @@ class Finished:
     """From the device: what became of the task, and seconds by stage: load, run, audit."""
 
     attempt: str
-    made: Made
+    made: TaskResult
     seconds: Mapping[str, float]
     parts: Mapping[str, float] = field(default_factory=dict)
     """What the seconds of `run` went into: prepare, denoise, decode."""
@@ -105,4 +105,4 @@ class Failed:
 
 
 ToDevice = Run | Abort | Park
-FromDevice = Vitals | Tally | Advanced | Finished | Parked | Failed
+FromDevice = DeviceStatus | DeviceStats | Advanced | Finished | Parked | Failed

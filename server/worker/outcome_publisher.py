@@ -18,7 +18,7 @@ from server.worker.spool import AWAY, Spool
 log = logging.getLogger(__name__)
 
 
-class Reports:
+class OutcomePublisher:
     """What cannot be reported waits in `spool`."""
 
     def __init__(self, services: Services) -> None:

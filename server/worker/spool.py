@@ -21,7 +21,7 @@ from server.observability.logs import about
 from server.services import Services
 from server.storage.bucket import Bucket, BucketUnavailableError, image_key
 from server.task import RETENTION_S, Image, Outcome
-from server.worker.spool_folder import LOCK, OUTCOME, Shelf
+from server.worker.spool_folder import LOCK, OUTCOME, SpoolFolder
 
 log = logging.getLogger(__name__)
 PAUSE_S = 1.0
@@ -44,7 +44,7 @@ class Spool:
         self._folder = folder
         self._most_bytes = most_bytes
         self._clock = clock
-        self._shelf: Shelf | None = None
+        self._shelf: SpoolFolder | None = None
         self._taking = threading.Lock()
         self._waiting: dict[str, int] = {}
         """How large each image is that waits on our own shelf, by its key."""
@@ -103,7 +103,7 @@ class Spool:
         if shelf is not None:
             (shelf.let_go if any(shelf.outcomes()) else shelf.clear)()
 
-    async def _until_told(self, shelf: Shelf, outcome: Outcome) -> None:
+    async def _until_told(self, shelf: SpoolFolder, outcome: Outcome) -> None:
         while True:
             try:
                 if await self._bucket.manifest(outcome.task.id) is None:
@@ -116,7 +116,7 @@ class Spool:
             except Exception:
                 return log.exception("the outcome of %s, which was left here, is lost, and made again", outcome.task.id)
 
-    async def _brought(self, shelf: Shelf | None, outcome: Outcome) -> Outcome:
+    async def _brought(self, shelf: SpoolFolder | None, outcome: Outcome) -> Outcome:
         """The outcome with its images in the bucket. Those that waited come under keys of now, for their life begins
         now: else one of five minutes would be swept as it came."""
         now, images = self._clock(), list(outcome.images)
@@ -138,7 +138,7 @@ class Spool:
                 if self._shelf is None:
                     own = self._folder / uuid.uuid4().hex
                     own.mkdir(parents=True)
-                    self._shelf = Shelf.taken(own)
+                    self._shelf = SpoolFolder.taken(own)
             if self._shelf is not None:
                 self._shelf.put(name, data)
             return self._shelf is not None
@@ -146,11 +146,11 @@ class Spool:
             log.warning("nothing can wait in %s (%s)", self._folder, error)
             return False
 
-    def _left(self) -> list[Shelf]:
+    def _left(self) -> list[SpoolFolder]:
         left = []
         for lock in sorted(self._folder.glob(f"*/{LOCK}")):
             with contextlib.suppress(OSError):  # its worker has just put it away
-                left.append(Shelf.taken(lock.parent))
+                left.append(SpoolFolder.taken(lock.parent))
         return [shelf for shelf in left if shelf is not None]
 
 

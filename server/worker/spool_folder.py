@@ -18,7 +18,7 @@ log = logging.getLogger(__name__)
 LOCK, OUTCOME = "lock", ".outcome"
 
 
-class Shelf:
+class SpoolFolder:
     """Images by their keys, and outcomes by their attempts."""
 
     def __init__(self, folder: Path, lock: int) -> None:
@@ -26,7 +26,7 @@ class Shelf:
         self._lock = lock
 
     @classmethod
-    def taken(cls, folder: Path) -> Shelf | None:
+    def taken(cls, folder: Path) -> SpoolFolder | None:
         """The shelf in this folder; None if a worker that lives has it."""
         lock = os.open(folder / LOCK, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC)
         try:

@@ -20,9 +20,9 @@ from server.services import Services
 from server.task import POISON, Outcome, Status
 from server.tasks.input_images import Inputs
 from server.worker.attempt import Attempt
-from server.worker.device_metrics import Meter
+from server.worker.device_metrics import DeviceMetrics
 from server.worker.device_process import CHILD, Device, DeviceDiedError, DeviceGoneError, TaskParkedError
-from server.worker.outcome_publisher import Reports
+from server.worker.outcome_publisher import OutcomePublisher
 
 log = logging.getLogger(__name__)
 LEASE_WAIT_S = 5.0
@@ -46,12 +46,12 @@ class Worker:
         self._child = child
         self._device: Device | None = None
         self._inputs = Inputs.of(services)
-        self._reports = Reports(services)
+        self._reports = OutcomePublisher(services)
         self._attempts: dict[str, Attempt] = {}
         self._tasks: set[asyncio.Task[None]] = set()
         self._moved = asyncio.Event()
         self._draining = False
-        self._meter = Meter()
+        self._meter = DeviceMetrics()
 
     async def run(self) -> None:
         try:

@@ -46,7 +46,7 @@ def install(folder: Path) -> None:
     from server.controller import log_replay
     from server.controller.callbacks import Callbacks
     from server.controller.intake import Intake
-    from server.controller.leader_election import Lead
+    from server.controller.leader_election import LeaderElection
     from server.controller.settlement import Settling
     from server.egress import client
     from server.queue.redis.queue import RedisQueue
@@ -68,7 +68,7 @@ def install(folder: Path) -> None:
     _after(client, "_connect", point("T10"))
     _before(Callbacks, "_conclude", point("T11"))
     _before(log_replay, "recall_callbacks", point("T12"))
-    _before(Lead, "_lead", point("T13"))
+    _before(LeaderElection, "_lead", point("T13"))
     _before(RedisQueue, "drop_callback", point("T14"))
     _after(Inputs, "absorb", point("T15"), lambda stored, *_: stored)
     note, reached = Attempt._note, point("T5")

@@ -18,8 +18,19 @@ import time
 from multiprocessing.connection import Connection
 from pathlib import Path
 
-from pipelines.pipeline import Made
-from server.worker.messages import Abort, Advanced, Failed, Finished, FromDevice, Park, Parked, Run, Tally, Vitals
+from pipelines.pipeline import TaskResult
+from server.worker.messages import (
+    Abort,
+    Advanced,
+    DeviceStats,
+    DeviceStatus,
+    Failed,
+    Finished,
+    FromDevice,
+    Park,
+    Parked,
+    Run,
+)
 from tests.chaos.painting import picture
 
 CAPACITY = 2
@@ -39,8 +50,8 @@ class Painter:
         self._step_s = float(os.environ.get("CHAOS_STEP_S", STEP_S))
 
     def serve(self) -> None:
-        self._send(Vitals("pretended", (MODEL,), int(os.environ.get("CHAOS_CAPACITY", CAPACITY)), 0))
-        self._send(Tally(loads={"disk": 1}, memory={"models": 1 << 20, "used": 2 << 20, "total": 16 << 20}))
+        self._send(DeviceStatus("pretended", (MODEL,), int(os.environ.get("CHAOS_CAPACITY", CAPACITY)), 0))
+        self._send(DeviceStats(loads={"disk": 1}, memory={"models": 1 << 20, "used": 2 << 20, "total": 16 << 20}))
         while True:
             try:
                 message = self._connection.recv()
@@ -70,9 +81,9 @@ class Painter:
         busy_s = steps * self._step_s
         self._busy_s += busy_s
         self._steps += steps
-        self._send(Tally(self._busy_s, {2: self._steps}, {"disk": 1}))
+        self._send(DeviceStats(self._busy_s, {2: self._steps}, {"disk": 1}))
         seconds, parts = {"load": 0.0, "run": busy_s}, {"denoise": busy_s}
-        return self._send(Finished(run.attempt, Made([picture(run.params, run.images)]), seconds, parts))
+        return self._send(Finished(run.attempt, TaskResult([picture(run.params, run.images)]), seconds, parts))
 
     def _send(self, message: FromDevice) -> None:
         with self._line:

@@ -144,11 +144,11 @@ def no_limit() -> None:
 def cancel_is_only_said() -> None:
     """Answers that a task is canceled, and writes it nowhere."""
 
-    async def cancel(services: object, found: lookup.Record, wait_s: float) -> lookup.Record:
+    async def cancel(services: object, found: lookup.TaskRecord, wait_s: float) -> lookup.TaskRecord:
         if found.view.status.final:
             return found
         outcome = Outcome(task=found.view.task, attempt="", status="canceled", finished_at=time.time())
-        return lookup.settled(Manifest(outcome=outcome, expires_at=time.time()))
+        return lookup.from_manifest(Manifest(outcome=outcome, expires_at=time.time()))
 
     tasks.cancel = cancel
 

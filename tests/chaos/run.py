@@ -11,7 +11,7 @@ from pathlib import Path
 from random import Random
 from typing import Any
 
-from server.controller.orphan_sweep import Losers
+from server.controller.orphan_sweep import OrphanSweeper
 from server.services import Services, bucket_of
 from tests.chaos import checker, logs
 from tests.chaos.checker import Broken
@@ -113,7 +113,7 @@ async def _carried_out(plan: Plan, house: House) -> Verdict:
         took = (time.monotonic() - began, time.monotonic() - calm)
         await clients.look_at_last()
         history.runs = [json.loads(line) for line in (house.folder / "runs").read_text().splitlines()]
-        await again(Losers(bucket, lambda: time.time() + HOUR_S).sweep)
+        await again(OrphanSweeper(bucket, lambda: time.time() + HOUR_S).sweep)
         history.found = await again(lambda: logs.found(house, bucket))
     finally:
         over.set()

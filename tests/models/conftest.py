@@ -15,7 +15,7 @@ from models import catalog
 from models.catalog.catalog import Catalog
 from models.catalog.entry import DIFFUSION, ModelEntry
 from models.registry import loaders
-from models.registry.loaders import Resident
+from models.registry.loaders import LoadedModel
 
 CPU = torch.device("cpu")
 
@@ -42,7 +42,7 @@ def plain(toys: Catalog) -> list[ModelEntry]:
 
 
 @pytest.fixture(scope="session")
-def checkpoints(toys: Catalog) -> dict[str, Resident]:
+def checkpoints(toys: Catalog) -> dict[str, LoadedModel]:
     return {entry.family: loaders.load(entry, CPU, torch.float32) for entry in plain(toys)}
 
 

@@ -12,8 +12,8 @@ from transformers import CLIPTextConfig
 from models.catalog.catalog import Catalog
 from models.catalog.entry import ModelEntry
 from models.registry import loaders
-from models.registry.loaders import Resident
-from models.weights import CONFIGS, Folder, SingleFile, WeightsError
+from models.registry.loaders import LoadedModel
+from models.weights import CONFIGS, ModelFolder, SingleFile, WeightsError
 
 CPU = torch.device("cpu")
 
@@ -22,7 +22,7 @@ CPU = torch.device("cpu")
 def test_a_single_file_holds_the_same_model(
     family: str,
     toys: Catalog,
-    checkpoints: dict[str, Resident],
+    checkpoints: dict[str, LoadedModel],
     write_single_file: Callable[[Path, Path], None],
     tmp_path: Path,
 ) -> None:
@@ -58,21 +58,21 @@ def test_half_precision_variant(toys: Catalog, tmp_path: Path) -> None:
     folder = shutil.copytree(toys.find("toy-sd1").path, tmp_path / "toy")
     weights = folder / "vae" / "diffusion_pytorch_model.safetensors"
     weights.rename(folder / "vae" / "diffusion_pytorch_model.fp16.safetensors")
-    assert Folder(folder).vae(torch.float32).dtype == torch.float32
+    assert ModelFolder(folder).vae(torch.float32).dtype == torch.float32
 
 
 def test_folder_without_safetensors(toys: Catalog, tmp_path: Path) -> None:
     folder = shutil.copytree(toys.find("toy-sd1").path, tmp_path / "toy")
     (folder / "vae" / "diffusion_pytorch_model.safetensors").unlink()
     with pytest.raises(WeightsError, match=r"vae has no \.safetensors weights"):
-        Folder(folder).vae(torch.float32)
+        ModelFolder(folder).vae(torch.float32)
 
 
 def test_broken_scheduler_config(toys: Catalog, tmp_path: Path) -> None:
     (tmp_path / "scheduler").mkdir()
     (tmp_path / "scheduler" / "scheduler_config.json").write_text("{")
     with pytest.raises(WeightsError, match="copy it from the original model"):
-        _ = Folder(tmp_path).scheduler_config
+        _ = ModelFolder(tmp_path).scheduler_config
 
 
 def test_wrong_family_is_named(toys: Catalog) -> None:

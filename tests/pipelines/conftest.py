@@ -16,7 +16,7 @@ from models.adapters.textual_inversion import Embedding
 from models.catalog.entry import DIFFUSION
 from models.diffusion.checkpoint import Checkpoint
 from models.registry import loaders
-from models.registry.handle import Hold
+from models.registry.handle import ModelHandle
 from models.registry.registry import Registry
 from pipelines.engine.engine import Engine
 from pipelines.engine.events import Event, Failed, Finished
@@ -160,7 +160,7 @@ class Studio:
         while self.engine.busy:
             yield from self.engine.step()
 
-    def held(self, *names: str) -> Hold:
+    def held(self, *names: str) -> ModelHandle:
         hold = self.registry.acquire(names)
         assert hold.wait(LONG_S)
         return hold

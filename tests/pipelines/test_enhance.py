@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
-from models.language.prompt_enhancer import Style
+from models.language.prompt_enhancer import PromptStyle
 from pipelines.engine.events import Failed, Finished
 from pipelines.enhance import Enhance
 from tests.pipelines.conftest import Studio
@@ -42,7 +42,7 @@ def test_every_field_reaches_the_model(studio: Studio) -> None:
     asked: dict[str, Any] = {"temperature": 2.0, "top_k": 30, "max_length": 20, "repitition_penalty": 2.5}
     with studio.held("enhancer") as hold:
         enhancer = hold.enhancer("enhancer")
-        *_, rows = enhancer.tokens("a photo of a red apple", 20, [7, 8], Style(2.0, 30, 2.5, True))
+        *_, rows = enhancer.tokens("a photo of a red apple", 20, [7, 8], PromptStyle(2.0, 30, 2.5, True))
         expected = [enhancer.text(row) for row in rows]
     assert prompts(studio, **asked, num_return_sequences=2, comma_mode=True) == expected
 

@@ -8,7 +8,7 @@ from pydantic import ValidationError
 
 import pipelines
 from pipelines.engine.events import Advanced, Failed, Finished
-from pipelines.pipeline import Made
+from pipelines.pipeline import TaskResult
 from pipelines.workflow import Workflow
 from tests.pipelines.conftest import Studio
 from tests.pipelines.cv.conftest import noise
@@ -26,7 +26,7 @@ def params(*nodes: dict[str, Any], target: str, **changes: Any) -> Workflow.Para
     return WORKFLOW.Params.model_validate({"nodes": list(nodes), "target": target, **changes})
 
 
-def made(studio: Studio, asked: Workflow.Params, **images: np.ndarray) -> Made:
+def made(studio: Studio, asked: Workflow.Params, **images: np.ndarray) -> TaskResult:
     """What came of it; images by path, with _ for a dot."""
     given = {"nodes." + path.replace("_", ".data.", 1): pixels for path, pixels in images.items()}
     again = WORKFLOW.Params.model_validate(asked.model_dump(mode="json"))  # as it travels

@@ -10,8 +10,8 @@ from pathlib import Path
 import torch
 from diffusers import UNet2DConditionModel
 
-from models.compiled.forward_pass import listed, named, put_through
-from models.patches.cross_attention_cache import keys_and_values, recalling, text_layers
+from models.compiled.forward_pass import flatten_inputs, numbered_parts, run_net
+from models.patches.cross_attention_cache import cached_cross_attention, keys_and_values, text_layers
 
 SIDE = 64
 
@@ -46,14 +46,14 @@ def given_to(net: UNet2DConditionModel, seed: int = 0) -> dict[str, torch.Tensor
     random = torch.Generator().manual_seed(seed)
     embeds = torch.randn(2, 77, 128, generator=random)
     latents, known = torch.randn(2, 4, 8, 8, generator=random), keys_and_values(text_layers(net), embeds.to(net.dtype))
-    return named(latents=latents, timesteps=torch.tensor([981.0, 401.0]), embeds=embeds, known=known)
+    return flatten_inputs(latents=latents, timesteps=torch.tensor([981.0, 401.0]), embeds=embeds, known=known)
 
 
 @torch.inference_mode()
 def passed(net: UNet2DConditionModel, given: dict[str, torch.Tensor]) -> tuple[torch.Tensor, ...]:
     """The pass as it is, with the keys and values that it is given."""
-    with recalling(text_layers(net), listed(given, "known")):
-        return put_through(net, given)
+    with cached_cross_attention(text_layers(net), numbered_parts(given, "known")):
+        return run_net(net, given)
 
 
 def build(folder: Path, toys: Path) -> None:

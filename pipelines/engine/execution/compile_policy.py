@@ -13,10 +13,10 @@ from pathlib import Path
 
 from torch import nn
 
-from models.compiled.forward_pass import Given, Outputs, Pass
+from models.compiled.forward_pass import ForwardPassSpec, Outputs, PassInputs
 from models.compiled.package import InTrialError, Package, PackageError, trial
 from pipelines.engine.execution.compile_process import Compiler
-from pipelines.engine.scheduling.batch_key import Key
+from pipelines.engine.scheduling.batch_key import BatchKey
 
 log = logging.getLogger(__name__)
 
@@ -24,7 +24,7 @@ WORTH = 40
 """Steps after which a pass is compiled, for it seems to be asked for."""
 
 
-def plain(key: Key) -> bool:
+def plain(key: BatchKey) -> bool:
     """Whether nothing touches a pass of this key between the layers of its net. One that has to be the same to the last
     bit, whether something was compiled meanwhile or not, is left as it is, too."""
     touched = key.circular or key.tome or key.image_prompt or key.style or key.depth != "whole"
@@ -44,7 +44,7 @@ class Compilation:
         self._refused: set[str] = set()
         self._packages: dict[str, Package] = {}
 
-    def met(self, wanted: Pass) -> None:
+    def met(self, wanted: ForwardPassSpec) -> None:
         """A step of this pass is about to be taken."""
         self._steps[wanted.name] += 1
         if self._steps[wanted.name] == 1:
@@ -54,11 +54,11 @@ class Compilation:
         if (ended := self.compiler.ended()) is not None:
             self._look_for(ended)
 
-    def has(self, wanted: Pass) -> bool:
+    def has(self, wanted: ForwardPassSpec) -> bool:
         """Whether there is a package that may do for it."""
         return wanted.name in self._there and wanted.name not in self._refused
 
-    def tried(self, wanted: Pass, net: nn.Module, given: Given, expected: Outputs) -> Package | None:
+    def tried(self, wanted: ForwardPassSpec, net: nn.Module, given: PassInputs, expected: Outputs) -> Package | None:
         """Its package, once that was seen to make of `given` what is expected."""
         if wanted.name not in self._packages:
             file = self.compiler.package(wanted)
@@ -82,7 +82,7 @@ class Compilation:
             self._look_for(ended)
             yield self.compiler.package(ended), self.has(ended)
 
-    def _look_for(self, wanted: Pass) -> None:
+    def _look_for(self, wanted: ForwardPassSpec) -> None:
         if self.compiler.package(wanted).exists():
             self._there.add(wanted.name)
 
@@ -92,15 +92,15 @@ class Forward:
 
     def __init__(self, compilation: Compilation) -> None:
         self._compilation = compilation
-        self._pass: Pass | None = None
+        self._pass: ForwardPassSpec | None = None
         self._package: Package | None = None
         self._due = False
         """Whether the next pass is the one to try its package on."""
 
-    def __call__(self, net: nn.Module, given: Given, as_it_is: Callable[[], Outputs]) -> Outputs:
+    def __call__(self, net: nn.Module, given: PassInputs, as_it_is: Callable[[], Outputs]) -> Outputs:
         if self._package is not None:
             return self._package(net, given)
-        self._pass = self._pass or Pass.of(net, given)
+        self._pass = self._pass or ForwardPassSpec.of(net, given)
         made = as_it_is()
         if self._due:
             self._due = False

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
 
-from models.compiled.forward_pass import Pass
+from models.compiled.forward_pass import ForwardPassSpec
 
 log = logging.getLogger(__name__)
 
@@ -25,7 +25,7 @@ CHILD = "models.compiled.compile_worker"
 class Job:
     """A pass that is being compiled."""
 
-    wanted: Pass
+    wanted: ForwardPassSpec
     process: subprocess.Popen[str]
     complaints: IO[str]
 
@@ -37,27 +37,27 @@ class Compiler:
         """Raises OSError if there is no folder and none can be made."""
         folder.mkdir(parents=True, exist_ok=True)
         self._folder = folder
-        self._waiting: deque[Pass] = deque()
+        self._waiting: deque[ForwardPassSpec] = deque()
         self._job: Job | None = None
         self.read_only = not os.access(folder, os.W_OK)
 
-    def package(self, wanted: Pass) -> Path:
+    def package(self, wanted: ForwardPassSpec) -> Path:
         """Where the package of this pass is, or would be."""
         return self._folder / f"{wanted.name}.pt2"
 
-    def ask(self, wanted: Pass) -> None:
+    def ask(self, wanted: ForwardPassSpec) -> None:
         """Has it compiled when its turn comes."""
         if not self.read_only:
             self._waiting.append(wanted)
             self._begin()
 
-    def ended(self) -> Pass | None:
+    def ended(self) -> ForwardPassSpec | None:
         """The pass that was compiled, or could not be, since this was last asked."""
         if self._job is None or self._job.process.poll() is None:
             return None
         return self._end(self._job)
 
-    def finish(self) -> Iterator[Pass]:
+    def finish(self) -> Iterator[ForwardPassSpec]:
         """Waits for each that is still to be compiled, and tells it."""
         while self._job is not None:
             self._job.process.wait()
@@ -87,7 +87,7 @@ class Compiler:
         self._job = Job(wanted, process, complaints)
         log.info("%s is being compiled", wanted.name)
 
-    def _end(self, job: Job) -> Pass:
+    def _end(self, job: Job) -> ForwardPassSpec:
         with job.complaints as complaints:
             complaints.seek(0)
             lines = complaints.read().split("\n")

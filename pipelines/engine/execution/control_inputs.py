@@ -7,12 +7,12 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-from models.patches.reference_attention import Regard
+from models.patches.reference_attention import ReferenceWeight
 from pipelines.engine.execution.batch_rows import Rows
-from pipelines.pipeline import Control
+from pipelines.pipeline import ControlInput
 
 
-def strengths(rows: Rows, controls: Sequence[Control]) -> Tensor:
+def strengths(rows: Rows, controls: Sequence[ControlInput]) -> Tensor:
     """How strongly each row feels each part of what a net adds, [rows, parts] on the CPU in the net's dtype.
 
     `controls` has one of the same net for every trajectory. A negative's row feels nothing of what is meant for the
@@ -35,9 +35,9 @@ def joined(total: Sequence[Tensor], parts: Sequence[Tensor], felt: Tensor) -> li
     return [one + other for one, other in zip(total, weighed, strict=True)] if total else weighed
 
 
-def regards(rows: Rows, room: int) -> list[Regard]:
+def regards(rows: Rows, room: int) -> list[ReferenceWeight]:
     """How each row looks at its reference; those that nobody has, up to `room`, do not."""
     styles = [each.denoise.checkpoint.style for each in rows.trajectories]
     looks = [(styles[owner], rows.prompted(row)) for row, owner in enumerate(rows.owners)]
     given = [style.regard(prompted=prompted) for style, prompted in looks if style]
-    return given + [Regard(0.0, 0.0)] * (room - len(given))
+    return given + [ReferenceWeight(0.0, 0.0)] * (room - len(given))

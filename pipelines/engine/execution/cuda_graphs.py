@@ -19,7 +19,7 @@ from models.compiled.static_weights import StaticWeights
 from pipelines.engine.execution.batch_rows import Rows
 from pipelines.engine.execution.compile_policy import Compilation, Forward, plain
 from pipelines.engine.execution.step import Step
-from pipelines.engine.scheduling.batch_key import Key
+from pipelines.engine.scheduling.batch_key import BatchKey
 
 log = logging.getLogger(__name__)
 
@@ -83,7 +83,7 @@ def capture_on(device: torch.device) -> Capture | None:
 
 
 @dataclass(slots=True, eq=False)
-class Kept:
+class CachedStep:
     """A step with its graph, once there is one, and the weights it was made over."""
 
     step: Step
@@ -117,7 +117,7 @@ class Graphs:
     compilation: Compilation | None = None
     captured: int = 0
     """How many graphs were captured so far."""
-    _kept: OrderedDict[tuple[object, ...], Kept] = field(default_factory=OrderedDict)
+    _kept: OrderedDict[tuple[object, ...], CachedStep] = field(default_factory=OrderedDict)
 
     @property
     def bytes(self) -> int:
@@ -129,7 +129,7 @@ class Graphs:
         """How many steps of a kind go by before it runs as it will from then on, by a package if that is there."""
         return (WARM if self.capture else 0) + (TRIAL if self.compilation else 0)
 
-    def run(self, key: Key, rows: Rows) -> Taken:
+    def run(self, key: BatchKey, rows: Rows) -> Taken:
         """One step of these rows; the answer is the caller's to keep."""
         first = rows.trajectories[0]
         checkpoint, nets = first.denoise.checkpoint, [control.net for control in first.controls]
@@ -147,7 +147,7 @@ class Graphs:
             self._capture(kept, step, self.capture)
         return taken
 
-    def _capture(self, kept: Kept, step: Callable[[], Taken], capture: Capture) -> None:
+    def _capture(self, kept: CachedStep, step: Callable[[], Taken], capture: Capture) -> None:
         """While the device is at work on the step that was just launched."""
         try:
             kept.graph = capture(step)
@@ -160,7 +160,7 @@ class Graphs:
         self.captured += 1
         self._evict()
 
-    def _of(self, key: Key, rows: Rows, static: StaticWeights, nets: Sequence[ControlNet]) -> Kept:
+    def _of(self, key: BatchKey, rows: Rows, static: StaticWeights, nets: Sequence[ControlNet]) -> CachedStep:
         weights = (static, *(net.static for net in nets))
         room, slots = self._room(key, rows)
         work = key._replace(checkpoint="", adapters=(), nets=(), image_prompt="")
@@ -168,12 +168,12 @@ class Graphs:
         self._sweep()
         if wanted not in self._kept:
             compiled = [Forward(self.compilation) for _ in weights] if self.compilation and plain(key) else []
-            self._kept[wanted] = Kept(Step(room, slots), tuple(ref(each) for each in weights), compiled)
+            self._kept[wanted] = CachedStep(Step(room, slots), tuple(ref(each) for each in weights), compiled)
         self._kept.move_to_end(wanted)
         self._evict()
         return self._kept[wanted]
 
-    def _room(self, key: Key, rows: Rows) -> tuple[int, int]:
+    def _room(self, key: BatchKey, rows: Rows) -> tuple[int, int]:
         """Rows and slots of the step that takes these."""
         if self.capture is None or key.style or len(rows) > BUCKETS[-1]:
             return len(rows), len(rows.trajectories)

@@ -11,11 +11,11 @@ import torch
 from torch import Tensor
 
 from models.adapters.controlnet import ControlNet
-from models.compiled.forward_pass import By
+from models.compiled.forward_pass import PassRunner
 from models.diffusion.checkpoint import Checkpoint, Conditioning
 from models.patches.deep_cache import Deep
-from models.patches.reference_attention import References, Regard
-from pipelines.engine.device_transfer import moved
+from models.patches.reference_attention import References, ReferenceWeight
+from pipelines.engine.device_transfer import to_device_async
 from pipelines.engine.execution import control_inputs
 from pipelines.engine.execution.batch_rows import Rows
 from pipelines.engine.sampling.sampler_table import DEPTH
@@ -41,7 +41,7 @@ class Step:
         self._memory: dict[str, Tensor] = {}
         self._conditioning: Conditioning | None = None
         self._seen_by: list[Conditioning] = []
-        self._regards: list[Regard] = []
+        self._regards: list[ReferenceWeight] = []
         self._hands: tuple[Any, ...] = NOBODY
         """Owners and negatives, and whose they are: weakly, for a trajectory holds on to its checkpoint."""
 
@@ -61,7 +61,7 @@ class Step:
         device = checkpoint.device
         pasts = [tensor for each in trajectories for tensor in _past(each)]
         self._put("past", torch.stack(pasts).view(len(trajectories), PAST, *pasts[0].shape), self._slots)
-        self._put("scalars", moved(_scalars(trajectories), device), self._slots)
+        self._put("scalars", to_device_async(_scalars(trajectories), device), self._slots)
         if trajectories[0].depth == "shallow":
             self._put("deep", torch.stack(rows.deep), self._rows)
         if checkpoint.style is not None:
@@ -75,7 +75,7 @@ class Step:
         *,
         circular: bool,
         depth: Depth = "whole",
-        by: Sequence[By | None] = (),
+        by: Sequence[PassRunner | None] = (),
     ) -> tuple[Tensor, Tensor, Tensor | None]:
         """The latents after this step and what the model put out, each [slots, channels, h, w] in float32; and the deep
         features that are to be kept, [rows, …] in the model's dtype.
@@ -105,7 +105,7 @@ class Step:
         deep: Deep | None,
         *,
         circular: bool,
-        by: Sequence[By | None],
+        by: Sequence[PassRunner | None],
     ) -> Tensor:
         """The denoiser's output for every row: the first half of classifier-free guidance (Ho and Salimans 2022)."""
         memory, conditioning = self._memory, self._conditioning
@@ -139,7 +139,9 @@ class Step:
             ("positives", rows.positives, self._slots),
             ("negatives", rows.negatives, self._slots),
         ):
-            self._put(name, moved(torch.tensor([*places, *[0] * (room - len(places))]), checkpoint.device), room)
+            self._put(
+                name, to_device_async(torch.tensor([*places, *[0] * (room - len(places))]), checkpoint.device), room
+            )
         self._load_conditioning(rows, checkpoint)
         beside = [each.beside for each in rows.trajectories if each.beside is not None]
         if beside:
@@ -160,7 +162,9 @@ class Step:
             net = controls[0].net
             self._seen_by.append(self._kept(f"known.{place}", net.attended(conditioning)))
             self._put(f"hints.{place}", torch.cat([each.hint for each in controls]), self._slots)
-            self._put(f"strengths.{place}", moved(control_inputs.strengths(rows, controls), net.device), self._rows)
+            self._put(
+                f"strengths.{place}", to_device_async(control_inputs.strengths(rows, controls), net.device), self._rows
+            )
 
     def _kept(self, name: str, conditioning: Conditioning) -> Conditioning:
         """The same, with what is known of it in memory that stays."""

@@ -8,7 +8,7 @@ from models.patches.token_merging import TokenMerging
 from pipelines.engine.trajectory import Depth, Trajectory
 
 
-class Key(NamedTuple):
+class BatchKey(NamedTuple):
     """What shapes the tensors of a forward pass: trajectories that agree in it may share one."""
 
     checkpoint: str
@@ -29,14 +29,14 @@ class Key(NamedTuple):
     """Such a one agrees with none, not even of its own kind."""
 
     @property
-    def pace(self) -> Key:
+    def pace(self) -> BatchKey:
         """What decides how long a step takes: merged weights are as fast as plain ones, and merged tokens as fast
         as others of about as many."""
         tome = self.tome and self.tome._replace(seed=None, ratio=round(self.tome.ratio, 1))
         return self._replace(adapters=(), tome=tome, image_prompt="", strict=False)
 
 
-def key_of(trajectory: Trajectory) -> Key:
+def key_of(trajectory: Trajectory) -> BatchKey:
     denoise = trajectory.denoise
     extras = tuple((name, tuple(extra.shape[1:])) for name, extra in sorted(denoise.positive.extras.items()))
     embeds = tuple(denoise.positive.embeds.shape[1:])
@@ -45,4 +45,4 @@ def key_of(trajectory: Trajectory) -> Key:
     seen_by = checkpoint.image_prompt.adapter.name if checkpoint.image_prompt else ""
     apart = nets, checkpoint.adapters, checkpoint.tome, seen_by, checkpoint.style is not None
     shape = checkpoint.name, trajectory.shape, embeds, extras, denoise.circular
-    return Key(*shape, *apart, trajectory.depth, denoise.strict)
+    return BatchKey(*shape, *apart, trajectory.depth, denoise.strict)

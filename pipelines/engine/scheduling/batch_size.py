@@ -10,7 +10,7 @@ from collections import defaultdict, deque
 from collections.abc import Mapping
 from statistics import median
 
-from pipelines.engine.scheduling.batch_key import Key
+from pipelines.engine.scheduling.batch_key import BatchKey
 
 MOST_ROWS = 64
 PRESUMED_ROWS = 8
@@ -28,18 +28,18 @@ class Capacity:
     """
 
     def __init__(self) -> None:
-        self._times: defaultdict[Key, dict[int, deque[float]]] = defaultdict(dict)
-        self._steps: defaultdict[Key, int] = defaultdict(int)
-        self._met: set[tuple[Key, int]] = set()
-        self._refused: dict[Key, int] = {}
-        self._latest: Key | None = None
+        self._times: defaultdict[BatchKey, dict[int, deque[float]]] = defaultdict(dict)
+        self._steps: defaultdict[BatchKey, int] = defaultdict(int)
+        self._met: set[tuple[BatchKey, int]] = set()
+        self._refused: dict[BatchKey, int] = {}
+        self._latest: BatchKey | None = None
 
     @property
     def latest(self) -> int:
         """The rows that a batch like the last one may have."""
         return PRESUMED_ROWS if self._latest is None else self.rows(self._latest)
 
-    def rows(self, key: Key) -> int:
+    def rows(self, key: BatchKey) -> int:
         """How many rows a batch of this key may have."""
         key = key.pace
         allowed = min(self._refused.get(key, MOST_ROWS + 1) - 1, MOST_ROWS)
@@ -51,7 +51,7 @@ class Capacity:
         best = knee(times)
         return max(min(2 * best if best == max(times) else best, allowed), 1)
 
-    def seconds(self, key: Key, rows: int) -> float | None:
+    def seconds(self, key: BatchKey, rows: int) -> float | None:
         """What a step of so many rows takes, of such as were measured; None if none was."""
         times = self._medians(key.pace)
         if not times:
@@ -59,12 +59,12 @@ class Capacity:
         nearest = min(times, key=lambda measured: abs(measured - rows))
         return times[nearest] * rows / nearest
 
-    def gains(self, key: Key) -> bool:
+    def gains(self, key: BatchKey) -> bool:
         """Whether more rows make more images per second, as far as is known."""
         times = self._medians(key.pace)
         return len(times) < 2 or knee(times) > min(times)
 
-    def observe(self, key: Key, rows: int, seconds: float) -> None:
+    def observe(self, key: BatchKey, rows: int, seconds: float) -> None:
         """A step of so many rows took so long. The first of its kind is left out: it also paid for the preparations."""
         self._latest = key = key.pace
         if (key, rows) not in self._met:
@@ -75,15 +75,15 @@ class Capacity:
         if self._steps[key] % RECONSIDER_AFTER == 0:
             self._reconsider(key)
 
-    def refuse(self, key: Key, rows: int) -> None:
+    def refuse(self, key: BatchKey, rows: int) -> None:
         """So many rows do not fit the device's memory."""
         key = key.pace
         self._refused[key] = min(rows, self._refused.get(key, rows))
 
-    def _medians(self, key: Key) -> dict[int, float]:
+    def _medians(self, key: BatchKey) -> dict[int, float]:
         return {rows: median(samples) for rows, samples in self._times[key].items()} if key in self._times else {}
 
-    def _reconsider(self, key: Key) -> None:
+    def _reconsider(self, key: BatchKey) -> None:
         """Forgets what spoke against larger batches: it may have been a passing disturbance."""
         best = knee(self._medians(key))
         self._times[key] = {rows: samples for rows, samples in self._times[key].items() if rows <= best}

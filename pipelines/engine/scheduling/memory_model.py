@@ -13,7 +13,7 @@ from torch.multiprocessing.reductions import StorageWeakRef
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
-from pipelines.engine.scheduling.batch_key import Key
+from pipelines.engine.scheduling.batch_key import BatchKey
 
 SLACK = 1.25
 """By how much more than in proportion to its size a step may take that was never seen."""
@@ -28,9 +28,9 @@ class Memory:
 
     def __init__(self, free_bytes: Callable[[], int] | None = None) -> None:
         self._free_bytes = free_bytes
-        self._taken: defaultdict[Key, dict[int, int]] = defaultdict(dict)
+        self._taken: defaultdict[BatchKey, dict[int, int]] = defaultdict(dict)
 
-    def fits(self, key: Key, rows: int) -> bool:
+    def fits(self, key: BatchKey, rows: int) -> bool:
         """Whether a batch of so many rows fits, as far as is known. Of a kind that nothing is known of nothing does,
         so it begins with one image, which is let in unasked."""
         if self._free_bytes is None:
@@ -38,7 +38,7 @@ class Memory:
         expected = self.expected(key, rows)
         return expected is not None and expected <= self._free_bytes()
 
-    def expected(self, key: Key, rows: int) -> int | None:
+    def expected(self, key: BatchKey, rows: int) -> int | None:
         """Bytes that such a step takes; None if neither it nor another of its model was ever measured."""
         key = key.pace
         if known := self._taken.get(key):
@@ -50,11 +50,11 @@ class Memory:
         share = SLACK * max(_area(key) / _area(nearest), 1)
         return int(share * _in_proportion(self._taken[nearest], rows))
 
-    def observe(self, key: Key, rows: int, taken: int) -> None:
+    def observe(self, key: BatchKey, rows: int, taken: int) -> None:
         self._taken[key.pace][rows] = taken
 
     @contextmanager
-    def watched(self, key: Key, rows: int, device: torch.device) -> Iterator[None]:
+    def watched(self, key: BatchKey, rows: int, device: torch.device) -> Iterator[None]:
         """Notes what the body takes at its peak, the first time that so many rows of such a key come; only where there
         is a limit, for on the CPU looking costs as much as the step."""
         if self._free_bytes is None or rows in self._taken.get(key.pace, {}):
@@ -116,6 +116,6 @@ def _in_proportion(known: Mapping[int, int], rows: int) -> int:
     return -(-known[most] * rows // most)
 
 
-def _area(key: Key) -> int:
+def _area(key: BatchKey) -> int:
     _, height, width = key.latents
     return height * width

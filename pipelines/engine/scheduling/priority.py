@@ -12,7 +12,7 @@ PATIENCE: Final = 4.0
 
 
 @dataclass(frozen=True, slots=True, order=True)
-class Turn:
+class StepPriority:
     """When it is a task's turn: the smaller one is the first.
 
     The higher class goes first. Within a class it is first come, first served; but where steps are shared for no gain,
@@ -24,6 +24,6 @@ class Turn:
     due: float
 
     @classmethod
-    def of(cls, priority: Priority, came_at: float, remaining_s: float = 0.0) -> Turn:
+    def of(cls, priority: Priority, came_at: float, remaining_s: float = 0.0) -> StepPriority:
         """`remaining_s` is the work that is left where sharing gains nothing, else 0. Both in seconds."""
         return cls(RANKS[priority], came_at + PATIENCE * remaining_s)

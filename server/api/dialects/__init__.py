@@ -10,7 +10,7 @@ from server.api.dialects.dialect import Dialect
 from server.api.task_response import task_reply
 from server.storage.signed_links import Links
 from server.task import Manifest
-from server.tasks.lookup import settled
+from server.tasks.lookup import from_manifest
 
 
 def _discover() -> dict[str, Dialect]:
@@ -34,5 +34,5 @@ def callback_bytes(manifest: Manifest, links: Links) -> bytes:
     callback = manifest.task.callback
     dialect = _by_name.get(callback.dialect) if callback else None
     if dialect is None:
-        return task_reply(settled(manifest), links).model_dump_json().encode()
+        return task_reply(from_manifest(manifest), links).model_dump_json().encode()
     return json.dumps(dialect.callback_body(manifest, links), ensure_ascii=False).encode()

@@ -9,13 +9,13 @@ from typing import Any
 
 from fastapi import APIRouter, Response
 
-from server.api.authenticated_route import KeyedRoute
+from server.api.authenticated_route import AuthenticatedRoute
 from server.api.errors import Problem
 from server.storage.signed_links import Links
 from server.task import Manifest
 
 
-class DialectRoute(KeyedRoute):
+class DialectRoute(AuthenticatedRoute):
     """A route that says no in its dialect's own words."""
 
     @abstractmethod

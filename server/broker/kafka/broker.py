@@ -16,7 +16,7 @@ from typing import Any, TypeVar
 from pydantic import BaseModel
 
 from server.broker import Position
-from server.broker.kafka.client_thread import Lane
+from server.broker.kafka.client_thread import ClientThread
 from server.broker.kafka.cluster import PATIENCE_S, Cluster
 from server.broker.kafka.committer import Committer
 from server.broker.kafka.publisher import MOST_BYTES, OUTCOME_BYTES, SCHEMA, Publisher
@@ -72,7 +72,7 @@ class KafkaBroker:
         await asyncio.gather(self._publisher.close(), self._committer.close())
 
     async def _records(self, topic: str, model: type[M]) -> AsyncIterator[tuple[Position, M | None]]:
-        lane = Lane(self._cluster, f"kafka-reads-{topic}")
+        lane = ClientThread(self._cluster, f"kafka-reads-{topic}")
         reader: Reader | None = None
         try:
             reader = await lane.run(partial(Reader, self._cluster, topic))

@@ -12,7 +12,7 @@ from server.broker.kafka.cluster import Cluster
 T = TypeVar("T")
 
 
-class Lane:
+class ClientThread:
     """What is asked of it is done one after another. Whatever Kafka refuses is a BrokerUnavailableError."""
 
     def __init__(self, cluster: Cluster, name: str) -> None:

@@ -9,7 +9,7 @@ from kafka.structs import OffsetAndMetadata
 
 from server.broker import Position
 from server.broker.kafka.client import connected
-from server.broker.kafka.client_thread import Lane
+from server.broker.kafka.client_thread import ClientThread
 from server.broker.kafka.cluster import SHARE_ANSWERING, Cluster
 
 
@@ -22,7 +22,7 @@ class Committer:
 
     def __init__(self, cluster: Cluster) -> None:
         self._cluster = cluster
-        self._lane = Lane(cluster, "kafka-commits")
+        self._lane = ClientThread(cluster, "kafka-commits")
         self._consumer: KafkaConsumer | None = None
         self._committed: dict[TopicPartition, int] = {}
         self._waiting: dict[TopicPartition, int] = {}

@@ -11,7 +11,7 @@ from kafka.errors import KafkaError, KafkaTimeoutError, MessageSizeTooLargeError
 
 from server.broker import RecordTooLargeError
 from server.broker.kafka.client import Producer, connected
-from server.broker.kafka.client_thread import Lane
+from server.broker.kafka.client_thread import ClientThread
 from server.broker.kafka.cluster import SHARE_CONNECTING, SHARE_DELIVERING, Cluster
 from server.broker.kafka.topics import ensure_topics
 
@@ -29,7 +29,7 @@ class Publisher:
 
     def __init__(self, cluster: Cluster) -> None:
         self._cluster = cluster
-        self._lane = Lane(cluster, "kafka-writes")
+        self._lane = ClientThread(cluster, "kafka-writes")
         self._producer: Producer | None = None
         self._topics_are_there = False
         self._lane.begin(self._warm_up)

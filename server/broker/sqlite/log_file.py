@@ -30,7 +30,7 @@ create table if not exists committed (log text primary key, offset integer not n
 """
 
 
-class Record(NamedTuple):
+class LogRecord(NamedTuple):
     """One line of a log, as it is stored; `key` is the task's id."""
 
     offset: int
@@ -108,12 +108,12 @@ class LogFile:
         row = self._db.execute("select offset from committed where log = ?", (log,)).fetchone()
         return int(row[0]) if row else 0
 
-    def read(self, log: str, after: int, count: int) -> list[Record]:
+    def read(self, log: str, after: int, count: int) -> list[LogRecord]:
         rows = self._db.execute(
             "select offset, key, value from records where log = ? and offset > ? order by offset limit ?",
             (log, after, count),
         )
-        return [Record(*row) for row in rows]
+        return [LogRecord(*row) for row in rows]
 
     def close(self) -> None:
         self._db.close()

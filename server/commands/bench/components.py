@@ -13,19 +13,19 @@ import pipelines
 from models import catalog
 from models.catalog.catalog import Catalog
 from models.diffusion.checkpoint import Checkpoint
-from models.registry.handle import Hold
+from models.registry.handle import ModelHandle
 from models.registry.loaders import dtype_for
 from models.registry.registry import Registry
 from pipelines.engine.engine import Engine
 from pipelines.engine.events import Advanced, Failed
-from pipelines.engine.scheduling.batch_key import Key
+from pipelines.engine.scheduling.batch_key import BatchKey
 from pipelines.engine.scheduling.batch_size import Capacity
 from pipelines.engine.warmup import warm_up
 from server.commands.bench.diffusers_side import Bare
 from server.commands.bench.hua_side import Ours, as_task
 from server.commands.bench.plan import BLOCKS, LARGE, OTHER, PAINTER, UPSCALER, Plan
 from server.commands.bench.results import BenchError, Figure, idle_share, joined, ratio
-from server.commands.bench.workloads import NEGATIVE, PROMPT, Wish, equal, smooth_noise
+from server.commands.bench.workloads import NEGATIVE, PROMPT, Workload, equal, smooth_noise
 from server.images.png import write_png
 
 MOST_ROWS = 64
@@ -41,14 +41,14 @@ class Recorder(Capacity):
         self.timed: dict[int, list[float]] = {}
         self.full = False
 
-    def rows(self, key: Key) -> int:
+    def rows(self, key: BatchKey) -> int:
         return 0 if self.full else MOST_ROWS
 
-    def observe(self, key: Key, rows: int, seconds: float) -> None:
+    def observe(self, key: BatchKey, rows: int, seconds: float) -> None:
         super().observe(key, rows, seconds)
         self.timed.setdefault(rows, []).append(seconds)
 
-    def refuse(self, key: Key, rows: int) -> None:
+    def refuse(self, key: BatchKey, rows: int) -> None:
         self.full = True
 
 
@@ -102,7 +102,7 @@ def swap(plan: Plan, device: torch.device) -> Iterator[Figure]:
     weight = max(models.find(name).bytes for name in (PAINTER, OTHER))
     registry = Registry(models, device, dtype_for(device), weight * 3 // 2, ENOUGH)
     engine = Engine(registry, Capacity())
-    wish = Wish(*plan.size(512, 512, 20), seed=1)
+    wish = Workload(*plan.size(512, 512, 20), seed=1)
     names = [PAINTER, OTHER] * 8
     for name in names[:4]:  # from now on both are in host memory, and steps of this shape are nothing new
         _until_first_step(engine, name, wish)
@@ -139,7 +139,7 @@ def idle(plan: Plan, device: torch.device) -> Iterator[Figure]:
 
 
 @contextmanager
-def held(models: Catalog, device: torch.device, name: str) -> Iterator[Hold]:
+def held(models: Catalog, device: torch.device, name: str) -> Iterator[ModelHandle]:
     """One model on the device, and nothing else of ours."""
     registry = Registry(models, device, dtype_for(device), ENOUGH, 0)
     try:
@@ -177,8 +177,8 @@ def _timed(work: Callable[[], object], plan: Plan) -> list[float]:
     return samples
 
 
-def _until_first_step(engine: Engine, model: str, wish: Wish) -> float:
-    kind, params, _ = as_task(Wish(wish.width, wish.height, wish.steps, wish.seed, model=model))
+def _until_first_step(engine: Engine, model: str, wish: Workload) -> float:
+    kind, params, _ = as_task(Workload(wish.width, wish.height, wish.steps, wish.seed, model=model))
     began = time.perf_counter()
     engine.add(model, pipelines.find(kind), params, {})
     while True:

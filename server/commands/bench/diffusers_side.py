@@ -27,7 +27,7 @@ from models.catalog.entry import ModelEntry
 from models.registry.loaders import dtype_for
 from models.weights import open_weights
 from pipelines.engine.sampling.samplers import scheduler_for
-from server.commands.bench.workloads import GUIDANCE, NEGATIVE, STRENGTH, Wish
+from server.commands.bench.workloads import GUIDANCE, NEGATIVE, STRENGTH, Workload
 
 
 class Bare:
@@ -70,7 +70,7 @@ class Bare:
         if self._device.type == "cuda":
             torch.cuda.empty_cache()
 
-    def paint(self, wish: Wish) -> bytes:
+    def paint(self, wish: Workload) -> bytes:
         """A PNG."""
         kind = "control" if wish.control else "txt2img" if wish.picture is None else "img2img"
         source: dict[str, Any] = {"width": wish.width, "height": wish.height}
@@ -122,7 +122,7 @@ def main(folder: str, model: str, device: str, *size: str) -> None:
     width, height, steps = map(int, size)
     side = Bare(catalog.read(Path(folder)).find(model), torch.device(device))
     side.bring()
-    sys.stdout.buffer.write(side.paint(Wish(width, height, steps, seed=0))[:8])
+    sys.stdout.buffer.write(side.paint(Workload(width, height, steps, seed=0))[:8])
 
 
 if __name__ == "__main__":

@@ -17,7 +17,7 @@ from server.commands.bench.diffusers_side import Bare
 from server.commands.bench.hua_side import Ours
 from server.commands.bench.plan import CANNY, LARGE, PAINTER, Plan
 from server.commands.bench.results import Figure, joined, ratio
-from server.commands.bench.workloads import Wish, equal, mixed, outlines
+from server.commands.bench.workloads import Workload, equal, mixed, outlines
 
 SPARE_BYTES = 3 << 30
 """Of device memory, for activations, beside the weights of all sides."""
@@ -29,7 +29,7 @@ class Subject:
 
     by: str
     title: str
-    wish: Wish
+    wish: Workload
     share: float = 1.0
     """Of the plan's repeats: what takes ten times as long is done less often."""
 
@@ -38,13 +38,13 @@ def subjects(plan: Plan, models: Catalog) -> Iterator[Subject]:
     names = {entry.name for entry in models}
     width, height, steps = plan.size(512, 512, 20)
     family = models.find(PAINTER).family
-    yield Subject(family, f"{family}, {width}×{height}, {steps} steps", Wish(width, height, steps, seed=1))
+    yield Subject(family, f"{family}, {width}×{height}, {steps} steps", Workload(width, height, steps, seed=1))
     if CANNY in names:
-        guided = Wish(width, height, steps, seed=1, picture=outlines(width, height), control=True)
+        guided = Workload(width, height, steps, seed=1, picture=outlines(width, height), control=True)
         yield Subject("controlnet", f"{family} and a ControlNet, {width}×{height}, {steps} steps", guided, 0.5)
     if LARGE in names:
         width, height, steps = plan.size(1024, 1024, 30)
-        wish = Wish(width, height, steps, seed=1, model=LARGE)
+        wish = Workload(width, height, steps, seed=1, model=LARGE)
         yield Subject("sdxl", f"sdxl, {width}×{height}, {steps} steps", wish, 0.5)
 
 
@@ -127,12 +127,12 @@ def _halves(samples: Sequence[float]) -> list[Sequence[float]]:
     return [samples[1:half], samples[half + 1 :]]
 
 
-def _paint(side: Side, wish: Wish) -> None:
+def _paint(side: Side, wish: Workload) -> None:
     assert isinstance(side, Bare | Ours)  # noqa: S101
     side.paint(wish)
 
 
-def _ends(side: Side, wishes: Sequence[Wish]) -> list[float]:
+def _ends(side: Side, wishes: Sequence[Workload]) -> list[float]:
     """After how many seconds each picture is there."""
     if isinstance(side, Ours):
         return [end for _, end in side.paint_all(wishes)]

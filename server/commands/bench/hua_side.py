@@ -20,7 +20,7 @@ from pipelines.engine.scheduling.batch_size import Capacity
 from pipelines.engine.warmup import warm_up
 from pipelines.pipeline import Params
 from server.commands.bench.results import BenchError
-from server.commands.bench.workloads import GUIDANCE, NEGATIVE, STRENGTH, Wish
+from server.commands.bench.workloads import GUIDANCE, NEGATIVE, STRENGTH, Workload
 from server.images.png import write_png
 
 PAUSE_S = 0.001
@@ -32,7 +32,7 @@ class Ours:
 
     name = "hua"
 
-    def __init__(self, catalog: Catalog, device: torch.device, warm: Wish, learning_s: float) -> None:
+    def __init__(self, catalog: Catalog, device: torch.device, warm: Workload, learning_s: float) -> None:
         self._catalog, self._device, self._warm, self._learning_s = catalog, device, warm, learning_s
         self._registry: Registry | None = None
         self._engine: Engine | None = None
@@ -58,12 +58,12 @@ class Ours:
         if self._device.type == "cuda":
             torch.cuda.empty_cache()
 
-    def paint(self, wish: Wish) -> bytes:
+    def paint(self, wish: Workload) -> bytes:
         """A PNG."""
         [(png, _)] = self.paint_all([wish])
         return png
 
-    def paint_all(self, wishes: Sequence[Wish]) -> list[tuple[bytes, float]]:
+    def paint_all(self, wishes: Sequence[Workload]) -> list[tuple[bytes, float]]:
         """The PNG of each wish, all handed in at once, and after how many seconds it was there."""
         assert self._engine is not None, "`bring` comes first; this is a bug"  # noqa: S101
         began = time.perf_counter()
@@ -89,7 +89,7 @@ def _encoded(pixels: np.ndarray, began: float) -> tuple[bytes, float]:
     return write_png(pixels, {}), time.perf_counter() - began
 
 
-def as_task(wish: Wish) -> tuple[str, Params, dict[str, np.ndarray]]:
+def as_task(wish: Workload) -> tuple[str, Params, dict[str, np.ndarray]]:
     """Task type, params and images of a wish."""
     images = {} if wish.picture is None else {"url": wish.picture}
     kind, said = as_request(wish)
@@ -99,7 +99,7 @@ def as_task(wish: Wish) -> tuple[str, Params, dict[str, np.ndarray]]:
     return kind, params, images
 
 
-def as_request(wish: Wish) -> tuple[str, dict[str, Any]]:
+def as_request(wish: Workload) -> tuple[str, dict[str, Any]]:
     """Task type and params as a client sends them, but for the picture."""
     said: dict[str, Any] = {
         "text": wish.text,

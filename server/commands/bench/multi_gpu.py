@@ -8,7 +8,7 @@ from collections.abc import AsyncIterator, Sequence
 
 from server.commands.bench.plan import PAINTER, Plan
 from server.commands.bench.results import Figure
-from server.commands.bench.workloads import GUIDANCE, NEGATIVE, Wish, equal
+from server.commands.bench.workloads import GUIDANCE, NEGATIVE, Workload, equal
 from server.images.png import write_png
 from server.settings import Settings
 from server.worker.device_process import Device
@@ -38,18 +38,18 @@ async def lanes(plan: Plan, settings: Settings, count: int) -> AsyncIterator[Fig
         await asyncio.gather(*(device.stop() for device in devices))
 
 
-async def _rate(devices: Sequence[Device], wishes: Sequence[Wish]) -> float:
+async def _rate(devices: Sequence[Device], wishes: Sequence[Workload]) -> float:
     """Images a minute."""
     began = time.perf_counter()
     await asyncio.gather(*(_paint(device, wishes) for device in devices))
     return 60 * len(devices) * len(wishes) / (time.perf_counter() - began)
 
 
-async def _paint(device: Device, wishes: Sequence[Wish]) -> None:
+async def _paint(device: Device, wishes: Sequence[Workload]) -> None:
     await asyncio.gather(*(_one(device, place, wish) for place, wish in enumerate(wishes)))
 
 
-async def _one(device: Device, place: int, wish: Wish) -> None:
+async def _one(device: Device, place: int, wish: Workload) -> None:
     params = {
         "text": wish.text,
         "negative_prompt": NEGATIVE,

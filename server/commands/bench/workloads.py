@@ -20,7 +20,7 @@ BESIDE = ((0.20, (512, 768, 25), False), (0.10, (768, 768, 30), False), (0.10, U
 
 
 @dataclass(frozen=True, slots=True)
-class Wish:
+class Workload:
     """One picture. `picture` is what it starts from, or, with `control`, the finished map that it follows."""
 
     width: int
@@ -36,12 +36,12 @@ class Wish:
         return PROMPT.format(self.seed)
 
 
-def equal(plan: Plan, count: int) -> list[Wish]:
+def equal(plan: Plan, count: int) -> list[Workload]:
     """So many of 512×512 at 20 steps."""
-    return [Wish(*plan.size(*USUAL), seed) for seed in range(count)]
+    return [Workload(*plan.size(*USUAL), seed) for seed in range(count)]
 
 
-def mixed(plan: Plan) -> list[Wish]:
+def mixed(plan: Plan) -> list[Workload]:
     """A crowd as people are: sizes, steps and task types in the shares of `BESIDE`, and usual pictures for the rest."""
     others = [
         (*plan.size(*size), from_picture)
@@ -51,7 +51,7 @@ def mixed(plan: Plan) -> list[Wish]:
     usual = (*plan.size(*USUAL), False)
     every = [*[usual] * (plan.crowd - len(others)), *others]
     return [
-        Wish(width, height, steps, seed, picture=smooth_noise(width, height) if from_picture else None)
+        Workload(width, height, steps, seed, picture=smooth_noise(width, height) if from_picture else None)
         for seed, (width, height, steps, from_picture) in enumerate(every)
     ]
 

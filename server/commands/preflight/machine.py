@@ -17,7 +17,7 @@ from server.commands.bench.environment import DeviceError
 from server.commands.preflight.finding import Finding
 from server.settings import Settings, SettingsError
 from server.tenancy.policy import read
-from server.tenancy.tenants import Tenants, listed
+from server.tenancy.tenants import Tenants, keys_from_settings
 
 GIB = 1 << 30
 PROCESS_BYTES = 4 * GIB
@@ -124,7 +124,7 @@ def check_secret(settings: Settings) -> Iterator[Finding]:
 def check_tenants(settings: Settings) -> Iterator[Finding]:
     try:
         Tenants(settings).check()
-        keys = [key for _, key in listed(settings.api_keys)]
+        keys = [key for _, key in keys_from_settings(settings.api_keys)]
         terms = read(settings.tenants) if settings.tenants is not None else {}
     except SettingsError as error:
         yield Finding("tenants", "fail", str(error), "correct the file, or the setting")

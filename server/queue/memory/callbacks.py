@@ -10,7 +10,7 @@ from server.queue import DueCallback
 HIDDEN_S = 60.0
 
 
-class Due:
+class CallbackSchedule:
     """One per task at most. What was taken comes again a minute later, unless it was put anew or dropped."""
 
     def __init__(self) -> None:

@@ -8,7 +8,7 @@ from collections.abc import Collection
 from server.queue import View
 
 
-class Ended:
+class FinishedTasks:
     """At most `room` views, by task and by tenant; those that were put first are forgotten first."""
 
     def __init__(self, room: int) -> None:

@@ -28,13 +28,13 @@ from server.queue import (
     View,
     WorkerView,
 )
-from server.queue.fair_queue import WEIGHTS, FairLine, model_of
-from server.queue.memory.callbacks import Due
-from server.queue.memory.finished_tasks import Ended
-from server.queue.memory.rate_limit import Rates
-from server.queue.memory.task_state import Live
-from server.queue.memory.unfinished_tasks import Roster
-from server.queue.memory.workers import Crew
+from server.queue.fair_queue import WEIGHTS, FairQueue, model_of
+from server.queue.memory.callbacks import CallbackSchedule
+from server.queue.memory.finished_tasks import FinishedTasks
+from server.queue.memory.rate_limit import RateLimiter
+from server.queue.memory.task_state import TaskState
+from server.queue.memory.unfinished_tasks import UnfinishedTasks
+from server.queue.memory.workers import WorkerTable
 from server.queue.poison import machine_of, place_of
 from server.task import Manifest, Priority, Status, Task
 
@@ -50,12 +50,12 @@ class MemoryQueue:
     ) -> None:
         self._clock = clock
         self._wall = wall
-        self._unfinished = Roster()
-        self._ended = Ended(ended_kept)
-        self._line = FairLine()
-        self._rates = Rates(clock)
-        self._crew = Crew(clock, wall)
-        self._due = Due()
+        self._unfinished = UnfinishedTasks()
+        self._ended = FinishedTasks(ended_kept)
+        self._line = FairQueue()
+        self._rates = RateLimiter(clock)
+        self._crew = WorkerTable(clock, wall)
+        self._due = CallbackSchedule()
         self._open = False
         self._leasable = asyncio.Event()
 
@@ -97,11 +97,11 @@ class MemoryQueue:
         return self._open
 
     async def recent(self, tenant: str, status: Status | None, page: int, per_page: int) -> tuple[list[View], int]:
-        known: list[Live | View] = [*self._unfinished.of(tenant), *self._ended.of(tenant)]
+        known: list[TaskState | View] = [*self._unfinished.of(tenant), *self._ended.of(tenant)]
         wanted = [one for one in known if status is None or one.status is status]
         wanted.sort(key=lambda one: one.task.created_at, reverse=True)
         shown = wanted[(page - 1) * per_page : page * per_page]
-        return [self._view(one) if isinstance(one, Live) else one for one in shown], len(wanted)
+        return [self._view(one) if isinstance(one, TaskState) else one for one in shown], len(wanted)
 
     def watch(self, task_id: str) -> AsyncIterator[View]:
         live = self._unfinished.get(task_id)
@@ -225,19 +225,19 @@ class MemoryQueue:
 
     # --- the life of a task
 
-    def _wait(self, live: Live) -> None:
+    def _wait(self, live: TaskState) -> None:
         live.waits_since = self._clock()
         self._line.add(live.task, live.order)
         self._ring()
 
-    def _courtesy(self, live: Live, resident: Sequence[str]) -> float:
+    def _courtesy(self, live: TaskState, resident: Sequence[str]) -> float:
         """How many more seconds a worker waits for another to take this task."""
         model = model_of(live.task)
         if not resident or not model or model in resident:
             return 0
         return live.waits_since + COURTESY_S - self._clock()
 
-    def _grant(self, live: Live, worker: str) -> Lease:
+    def _grant(self, live: TaskState, worker: str) -> Lease:
         self._line.take(live.task)
         self._crew.picked(worker)
         lease = Lease(live.task, uuid.uuid4().hex, worker, live.deaths.count, live.parked)
@@ -245,11 +245,11 @@ class MemoryQueue:
         self._ring()
         return lease
 
-    def _take_back(self, live: Live) -> None:
+    def _take_back(self, live: TaskState) -> None:
         self._unfinished.free(live)
         self._wait(live)
 
-    def _bury(self, live: Live, lease: Lease) -> Lease:
+    def _bury(self, live: TaskState, lease: Lease) -> Lease:
         """What `expired` tells of a lease. After the last death nobody works on the task, but somebody must fail it:
         it is told again, a lease's time later, in case whoever was told died too."""
         if not live.made:
@@ -263,7 +263,7 @@ class MemoryQueue:
             self._take_back(live)
         return lease
 
-    def _remove(self, live: Live) -> None:
+    def _remove(self, live: TaskState) -> None:
         self._unfinished.remove(live)
         self._line.remove(live.task.id)
         self._ring()
@@ -275,7 +275,7 @@ class MemoryQueue:
         else:
             self._leasable.clear()
 
-    def _view(self, live: Live) -> View:
+    def _view(self, live: TaskState) -> View:
         return live.last or View(
             task=live.task,
             status=live.status,

@@ -11,7 +11,7 @@ from collections.abc import Callable
 from server.queue import RateLimitError
 
 
-class Rates:
+class RateLimiter:
     """`clock` is monotonic seconds. Full buckets are not remembered."""
 
     def __init__(self, clock: Callable[[], float]) -> None:

@@ -17,7 +17,7 @@ POSITION_S = 1.0
 
 
 @dataclass(slots=True, eq=False)
-class Live:
+class TaskState:
     """Whoever watches a task keeps hold of this, and so sees its `last` view even if the queue has forgotten it."""
 
     task: Task
@@ -62,7 +62,7 @@ class Live:
         for watcher in self.watchers:
             watcher.set()
 
-    async def views(self, look: Callable[[Live], View]) -> AsyncIterator[View]:
+    async def views(self, look: Callable[[TaskState], View]) -> AsyncIterator[View]:
         """What `look` sees now and after each change, until it has ended. One change may hide another."""
         change, shown = asyncio.Event(), None
         self.watchers.add(change)

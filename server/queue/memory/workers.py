@@ -12,7 +12,7 @@ from server.queue import LEASE_S, WorkerView
 STRICTLY_FAIR_EVERY = 8
 
 
-class Crew:
+class WorkerTable:
     """A worker that stays silent for a lease's time is forgotten."""
 
     def __init__(self, clock: Callable[[], float], wall: Callable[[], float] = time.time) -> None:

@@ -15,7 +15,7 @@ from server.queue.redis.connection import in_time
 PAUSE_S = 1.0
 
 
-class Changes:
+class TaskChangeFeed:
     """News may get lost while the connection is; so who watches looks by itself now and then."""
 
     def __init__(self, client: Redis, prefix: str) -> None:

@@ -33,7 +33,7 @@ from server.queue.memory.task_state import POSITION_S
 from server.queue.poison import place_of
 from server.queue.redis.codec import STATES, lost_lease, overview, packed_end, packed_task, packed_worker, view
 from server.queue.redis.connection import answering, check, connect, disconnect, spoken_plainly
-from server.queue.redis.pubsub import Changes
+from server.queue.redis.pubsub import TaskChangeFeed
 from server.queue.redis.scripts import ROOT, Argument, Scripts
 from server.task import Manifest, Status, Task
 
@@ -51,7 +51,7 @@ class RedisQueue:
         self._ended_kept = ended_kept
         self._redis: Redis = connect(url)
         self._scripts = Scripts(self._redis)
-        self._changes = Changes(self._redis, f"{ROOT}:changed")
+        self._changes = TaskChangeFeed(self._redis, f"{ROOT}:changed")
         self._reading = ""
 
     async def time(self) -> float:

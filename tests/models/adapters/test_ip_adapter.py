@@ -19,7 +19,7 @@ from models.adapters.ip_adapter import IPAdapter, IPAdapterMisfitError
 from models.catalog.catalog import Catalog, MisfitError, UnknownModelError
 from models.catalog.entry import CatalogError, ModelEntry
 from models.diffusion.checkpoint import Conditioning
-from models.registry.loaders import Resident
+from models.registry.loaders import LoadedModel
 from models.weights import WeightsError
 from tests.models.conftest import CPU
 from tests.models.patches.test_token_merging import hooks
@@ -50,7 +50,7 @@ def stock(toys: Catalog, checkpoint: str, adapter: str) -> Any:
     ("checkpoint", "name"), [("toy-sd1", "toy-ip"), ("toy-sd1", "toy-ip-plus"), ("toy-sdxl", "toy-ip-xl")]
 )
 def test_rows_of_different_scales_see_what_those_of_diffusers_see(
-    toys: Catalog, checkpoints: dict[str, Resident], checkpoint: str, name: str
+    toys: Catalog, checkpoints: dict[str, LoadedModel], checkpoint: str, name: str
 ) -> None:
     """Each row with a picture of its own, and the last one without."""
     toy: Any = checkpoints[toys.find(checkpoint).family]
@@ -88,7 +88,7 @@ def test_pictures_that_differ_are_seen_to_differ(toys: Catalog) -> None:
     assert adapter.bytes > 4 * 64 * 32
 
 
-def test_a_scale_of_nothing_is_no_picture_and_nothing_stays(toys: Catalog, checkpoints: dict[str, Resident]) -> None:
+def test_a_scale_of_nothing_is_no_picture_and_nothing_stays(toys: Catalog, checkpoints: dict[str, LoadedModel]) -> None:
     toy: Any = checkpoints["sd1"]
     latents, steps = torch.randn(1, 4, 8, 8), torch.tensor([401.0])
     before = [hooks(module) for module in toy._unet.modules()]
@@ -109,7 +109,7 @@ def test_a_scale_of_nothing_is_no_picture_and_nothing_stays(toys: Catalog, check
     assert torch.equal(predicted(None), plain)
 
 
-def test_one_that_was_made_for_another_family_is_refused(toys: Catalog, checkpoints: dict[str, Resident]) -> None:
+def test_one_that_was_made_for_another_family_is_refused(toys: Catalog, checkpoints: dict[str, LoadedModel]) -> None:
     prompt = loaded(toys, "toy-ip-xl").prompt(picture(), 0.5)
     toy: Any = checkpoints["sd1"]
     with pytest.raises(IPAdapterMisfitError, match=r"'toy-ip-xl' does not fit this model: it has .* width 96"):

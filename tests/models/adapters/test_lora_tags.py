@@ -1,6 +1,6 @@
 import pytest
 
-from models.adapters.lora_tags import LoraTagError, Scales, parted
+from models.adapters.lora_tags import LoraTagError, Scales, split_lora_tags
 
 
 @pytest.mark.parametrize(
@@ -15,11 +15,11 @@ from models.adapters.lora_tags import LoraTagError, Scales, parted
     ],
 )
 def test_a_tag_names_a_lora_and_its_scales(tag: str, scales: Scales) -> None:
-    assert parted(f"a cat {tag}, sitting") == ("a cat , sitting", [("ink", scales)])
+    assert split_lora_tags(f"a cat {tag}, sitting") == ("a cat , sitting", [("ink", scales)])
 
 
 def test_what_is_no_tag_stays() -> None:
-    assert parted("a <b> lora:c <hypernet:d:1>") == ("a <b> lora:c <hypernet:d:1>", [])
+    assert split_lora_tags("a <b> lora:c <hypernet:d:1>") == ("a <b> lora:c <hypernet:d:1>", [])
 
 
 @pytest.mark.parametrize(
@@ -27,4 +27,4 @@ def test_what_is_no_tag_stays() -> None:
 )
 def test_what_cannot_be_read_is_refused(tag: str) -> None:
     with pytest.raises(LoraTagError, match="lora:"):
-        parted(tag)
+        split_lora_tags(tag)

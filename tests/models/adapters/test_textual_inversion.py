@@ -14,7 +14,7 @@ from safetensors.torch import load_file, save_file
 from models.adapters.textual_inversion import Embedding, EmbeddingError, inversion, read
 from models.catalog.catalog import Catalog
 from models.registry import loaders
-from models.registry.loaders import Resident
+from models.registry.loaders import LoadedModel
 
 CPU = torch.device("cpu")
 SIZE = {"clip_skip": -1, "width": 64, "height": 64}
@@ -32,7 +32,7 @@ def states(toy: Any, text: str, **options: Any) -> torch.Tensor:
 
 
 def test_a_prompt_with_learnt_vectors_is_encoded_as_by_diffusers(
-    checkpoints: dict[str, Resident], toys: Catalog, models_dir: Path
+    checkpoints: dict[str, LoadedModel], toys: Catalog, models_dir: Path
 ) -> None:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
@@ -52,7 +52,7 @@ def test_a_prompt_with_learnt_vectors_is_encoded_as_by_diffusers(
 
 
 def test_each_encoder_of_sdxl_has_vectors_of_its_own(
-    checkpoints: dict[str, Resident], toys: Catalog, models_dir: Path
+    checkpoints: dict[str, LoadedModel], toys: Catalog, models_dir: Path
 ) -> None:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
@@ -71,7 +71,7 @@ def test_each_encoder_of_sdxl_has_vectors_of_its_own(
     torch.testing.assert_close(ours.extras["text_embeds"], pooled, rtol=1e-4, atol=1e-5)
 
 
-def test_nothing_stays_and_others_are_remembered(checkpoints: dict[str, Resident], toys: Catalog) -> None:
+def test_nothing_stays_and_others_are_remembered(checkpoints: dict[str, LoadedModel], toys: Catalog) -> None:
     toy: Any = checkpoints["sd1"]
     toy._encodings.clear()
     text = "a cat, toy-embedding"
@@ -85,7 +85,7 @@ def test_nothing_stays_and_others_are_remembered(checkpoints: dict[str, Resident
     assert torch.equal(states(worn, "a cat"), states(toy, "a cat"))
 
 
-def test_vectors_count_towards_a_chunk_and_can_be_weighed(checkpoints: dict[str, Resident]) -> None:
+def test_vectors_count_towards_a_chunk_and_can_be_weighed(checkpoints: dict[str, LoadedModel]) -> None:
     toy: Any = checkpoints["sd1"]
     worn = toy.adapted(inversions=[inversion("sks", torch.randn(40, 128).tolist())])
     assert states(worn, "sks").shape[1] == 77
@@ -95,7 +95,7 @@ def test_vectors_count_towards_a_chunk_and_can_be_weighed(checkpoints: dict[str,
     torch.testing.assert_close(factor[2:42], 1.5 * factor[1].expand(40), rtol=1e-3, atol=1e-3)
 
 
-def test_vectors_of_another_width_are_refused_and_leave_nothing(checkpoints: dict[str, Resident]) -> None:
+def test_vectors_of_another_width_are_refused_and_leave_nothing(checkpoints: dict[str, LoadedModel]) -> None:
     toy: Any = checkpoints["sd1"]
     plain = states(toy, "sks")
     with pytest.raises(EmbeddingError, match="'sks' have 768 numbers each, but a text encoder of this model takes 128"):

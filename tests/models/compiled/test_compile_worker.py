@@ -10,14 +10,14 @@ from diffusers import ControlNetModel
 from torch import Tensor, nn
 
 from models.compiled.compile_worker import CompilingError, compile_pass, exported, refuse_matrix_products
-from models.compiled.forward_pass import Pass, named, put_through
+from models.compiled.forward_pass import ForwardPassSpec, flatten_inputs, run_net
 from models.compiled.static_weights import weights_of
 from tests.support.tiny import given_to, passed, stretched, tiny_unet
 
 
 def traced(net: nn.Module, given: dict[str, Tensor], *, weights: nn.Module) -> tuple[Tensor, ...]:
     """What the graph answers that was traced of `net`, with other weights."""
-    graph = exported(Pass.from_json(Pass.of(net, given).to_json())).module()
+    graph = exported(ForwardPassSpec.from_json(ForwardPassSpec.of(net, given).to_json())).module()
     outputs: tuple[Tensor, ...] = graph(*weights_of(weights).values(), *given.values())
     return outputs
 
@@ -26,7 +26,7 @@ def traced(net: nn.Module, given: dict[str, Tensor], *, weights: nn.Module) -> t
 def test_a_graph_is_the_pass_over_whatever_weights_it_is_handed() -> None:
     """What ControlNets add is among its inputs, and so are keys and values: it asks no layer for them."""
     net, other = tiny_unet(), stretched(tiny_unet())
-    given = {**given_to(net), **named(residuals=[torch.randn(2, 8, 8, 8) for _ in range(3)])}
+    given = {**given_to(net), **flatten_inputs(residuals=[torch.randn(2, 8, 8, 8) for _ in range(3)])}
     torch.testing.assert_close(traced(net, given, weights=other), passed(other, given))
 
 
@@ -39,11 +39,11 @@ def test_a_controlnet_is_traced_as_well() -> None:
     for weight in net.parameters():
         if not weight.any():
             nn.init.normal_(weight, std=0.1)
-    given = {**given_to(tiny_unet()), **named(hints=torch.rand(2, 3, 16, 16))}
+    given = {**given_to(tiny_unet()), **flatten_inputs(hints=torch.rand(2, 3, 16, 16))}
     given = {name: tensor for name, tensor in given.items() if not name.startswith("known.")}
-    wanted = Pass.of(net, given)
+    wanted = ForwardPassSpec.of(net, given)
     assert wanted.name.startswith("controlnet-")
-    torch.testing.assert_close(traced(net, given, weights=net), put_through(net, given))
+    torch.testing.assert_close(traced(net, given, weights=net), run_net(net, given))
 
 
 def test_kernels_that_multiply_matrices_are_refused(tmp_path: Path) -> None:
@@ -59,5 +59,5 @@ def test_without_a_compiler_it_says_what_to_do(tmp_path: Path, monkeypatch: pyte
     monkeypatch.setenv("PATH", str(tmp_path))
     net = tiny_unet()
     with pytest.raises(CompilingError, match=r"install g\+\+, or have the folder filled"):
-        compile_pass(Pass.of(net, given_to(net)), tmp_path / "never.pt2")
+        compile_pass(ForwardPassSpec.of(net, given_to(net)), tmp_path / "never.pt2")
     assert list(tmp_path.iterdir()) == []

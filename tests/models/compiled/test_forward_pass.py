@@ -5,14 +5,14 @@ from __future__ import annotations
 import torch
 from diffusers import UNet2DConditionModel
 
-from models.compiled.forward_pass import Pass, listed, named, put_through
+from models.compiled.forward_pass import ForwardPassSpec, flatten_inputs, numbered_parts, run_net
 from tests.support.tiny import given_to, tiny_unet
 
 
 def test_it_survives_the_way_to_another_process() -> None:
     net = tiny_unet()
-    wanted = Pass.of(net, given_to(net))
-    there = Pass.from_json(wanted.to_json())
+    wanted = ForwardPassSpec.of(net, given_to(net))
+    there = ForwardPassSpec.from_json(wanted.to_json())
     assert (there.digest, there.name) == (wanted.digest, wanted.name)
     assert there.name.startswith("unet-2x8x8-")
     assert torch.__version__ in there.name
@@ -20,10 +20,10 @@ def test_it_survives_the_way_to_another_process() -> None:
 
 def test_numbers_are_not_in_it() -> None:
     net = tiny_unet()
-    before = Pass.of(net, given_to(net)).digest
+    before = ForwardPassSpec.of(net, given_to(net)).digest
     for weight in net.parameters():
         weight.data.mul_(2)
-    assert Pass.of(net, given_to(net, seed=1)).digest == before
+    assert ForwardPassSpec.of(net, given_to(net, seed=1)).digest == before
 
 
 def test_whatever_code_relies_on_sets_it_apart() -> None:
@@ -33,15 +33,15 @@ def test_whatever_code_relies_on_sets_it_apart() -> None:
     given = given_to(plain)
     wider = {**given, "latents": torch.randn(2, 4, 8, 16)}
     turned = {**given, "latents": given["latents"].to(memory_format=torch.channels_last)}
-    passes = [Pass.of(net, given) for net in (plain, half, last, other)]
-    passes += [Pass.of(plain, each) for each in (wider, turned)]
+    passes = [ForwardPassSpec.of(net, given) for net in (plain, half, last, other)]
+    passes += [ForwardPassSpec.of(plain, each) for each in (wider, turned)]
     assert len({each.digest for each in passes}) == len({each.name for each in passes}) == 6
 
 
 def test_a_device_shares_with_its_likes() -> None:
     net = tiny_unet()
-    wanted = Pass.of(net, given_to(net))
-    one, other = (Pass.from_json(wanted.to_json().replace('"cpu"', f'"cuda:{index}"')) for index in (0, 1))
+    wanted = ForwardPassSpec.of(net, given_to(net))
+    one, other = (ForwardPassSpec.from_json(wanted.to_json().replace('"cpu"', f'"cuda:{index}"')) for index in (0, 1))
     assert one.digest == other.digest != wanted.digest
 
 
@@ -50,7 +50,7 @@ def test_a_pass_by_name_is_the_call_of_the_net() -> None:
     given = given_to(net)
     residuals = [torch.full((2, 8, 8, 8), 0.5) for _ in range(3)]
     plain = net(given["latents"], given["timesteps"], given["embeds"]).sample
-    assert torch.equal(put_through(net, given)[0], plain)
-    steered = put_through(net, {**given, **named(residuals=residuals)})[0]
-    assert listed(named(residuals=residuals), "residuals") == tuple(residuals)
+    assert torch.equal(run_net(net, given)[0], plain)
+    steered = run_net(net, {**given, **flatten_inputs(residuals=residuals)})[0]
+    assert numbered_parts(flatten_inputs(residuals=residuals), "residuals") == tuple(residuals)
     assert not torch.allclose(steered, plain)

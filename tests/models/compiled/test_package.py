@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from models.compiled.forward_pass import Pass
+from models.compiled.forward_pass import ForwardPassSpec
 from models.compiled.package import InTrialError, Package, PackageError, mark_of, trial
 from tests.support.tiny import given_to, passed, stretched, tiny_unet
 
@@ -22,7 +22,7 @@ def given() -> dict[str, torch.Tensor]:
 @torch.inference_mode()
 def test_it_computes_with_whatever_weights_it_is_handed(package: Path, given: dict[str, torch.Tensor]) -> None:
     net, other = tiny_unet(), stretched(tiny_unet())
-    compiled = Package(package, Pass.of(net, given))
+    compiled = Package(package, ForwardPassSpec.of(net, given))
     compiled.check(net, given, passed(net, given))
     compiled.check(other, given, passed(other, given))
     with pytest.raises(PackageError, match="away from what they should be"):
@@ -32,7 +32,7 @@ def test_it_computes_with_whatever_weights_it_is_handed(package: Path, given: di
 @torch.inference_mode()
 def test_what_lies_otherwise_is_laid_right(package: Path, given: dict[str, torch.Tensor]) -> None:
     net = tiny_unet()
-    compiled = Package(package, Pass.of(net, given))
+    compiled = Package(package, ForwardPassSpec.of(net, given))
     turned = {**given, "latents": given["latents"].to(memory_format=torch.channels_last)}
     compiled.check(net, turned, passed(net, given))
 
@@ -41,7 +41,7 @@ def test_what_lies_otherwise_is_laid_right(package: Path, given: dict[str, torch
 def test_weights_are_changed_and_laid_elsewhere_under_it(package: Path, given: dict[str, torch.Tensor]) -> None:
     """As a merge of a LoRA and a switch of checkpoints do."""
     net = tiny_unet()
-    compiled = Package(package, Pass.of(net, given))
+    compiled = Package(package, ForwardPassSpec.of(net, given))
     for weight in net.parameters():
         weight.mul_(1.05)
     compiled.check(net, given, passed(net, given))
@@ -55,13 +55,13 @@ def test_half_a_file_is_none(package: Path, given: dict[str, torch.Tensor], tmp_
     torn = tmp_path / package.name
     torn.write_bytes(package.read_bytes()[: int(package.stat().st_size * share)])
     with pytest.raises(PackageError, match="cannot be loaded"):
-        Package(torn, Pass.of(tiny_unet(), given))
+        Package(torn, ForwardPassSpec.of(tiny_unet(), given))
 
 
 def test_what_was_made_of_something_else_is_not_used(
     package: Path, given: dict[str, torch.Tensor], tmp_path: Path
 ) -> None:
-    wanted = replace(Pass.of(tiny_unet(), given), toolchain="sm75-torch2.0.0")
+    wanted = replace(ForwardPassSpec.of(tiny_unet(), given), build_target="sm75-torch2.0.0")
     foreign = tmp_path / f"{wanted.name}.pt2"
     shutil.copy(package, foreign)
     with pytest.raises(PackageError, match="it was made of something else"):

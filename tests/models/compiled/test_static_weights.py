@@ -10,7 +10,7 @@ from models.catalog.entry import ModelEntry
 from models.compiled.static_weights import StaticWeights, layout
 from models.diffusion.latent_diffusion import LatentDiffusion
 from models.registry import loaders
-from models.registry.model_cache import Residence
+from models.registry.model_cache import ModelCache
 from tests.models.conftest import CPU
 
 
@@ -55,7 +55,7 @@ def test_checkpoints_take_turns_at_the_same_addresses(toys: Catalog) -> None:
     entry = toys.find("toy-sd1")
     twin, wide = entry.model_copy(update={"name": "twin"}), toys.find("toy-sd1-inpainting")
     for host_bytes in (1 << 40, 0):
-        residence = Residence(Few(entry, twin, wide), CPU, torch.float32, 1, host_bytes, loaders.load)  # type: ignore[arg-type]
+        residence = ModelCache(Few(entry, twin, wide), CPU, torch.float32, 1, host_bytes, loaders.load)  # type: ignore[arg-type]
         slots = [residence.slots[each.name] for each in (entry, twin, wide)]
         residence.bring(slots[0])
         first = slots[0].model

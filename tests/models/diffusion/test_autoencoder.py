@@ -7,14 +7,14 @@ import torch
 from diffusers.image_processor import VaeImageProcessor
 
 from models.diffusion import autoencoder
-from models.registry.loaders import Resident
+from models.registry.loaders import LoadedModel
 
 FAMILIES = ["sd1", "sd2", "sdxl"]
 
 
 @pytest.mark.parametrize("family", FAMILIES)
 def test_encoding_equals_the_reference(
-    family: str, checkpoints: dict[str, Resident], stock: dict[str, Any], draws: Callable[[int], Any]
+    family: str, checkpoints: dict[str, LoadedModel], stock: dict[str, Any], draws: Callable[[int], Any]
 ) -> None:
     pixels = np.random.default_rng(1).integers(0, 256, (64, 128, 3), dtype=np.uint8)
     vae = stock[family].vae
@@ -27,7 +27,7 @@ def test_encoding_equals_the_reference(
 
 
 @pytest.mark.parametrize("family", FAMILIES)
-def test_decoding_equals_the_reference(family: str, checkpoints: dict[str, Resident], stock: dict[str, Any]) -> None:
+def test_decoding_equals_the_reference(family: str, checkpoints: dict[str, LoadedModel], stock: dict[str, Any]) -> None:
     latents, vae = torch.randn(2, 4, 8, 16), stock[family].vae
     expected = VaeImageProcessor().postprocess(vae.decode(latents / vae.config.scaling_factor).sample, output_type="np")
     images = checkpoints[family].decode(latents)
@@ -38,7 +38,7 @@ def test_decoding_equals_the_reference(family: str, checkpoints: dict[str, Resid
     assert difference.mean() < 0.001
 
 
-def test_many_images_are_decoded_in_parts(checkpoints: dict[str, Resident], monkeypatch: pytest.MonkeyPatch) -> None:
+def test_many_images_are_decoded_in_parts(checkpoints: dict[str, LoadedModel], monkeypatch: pytest.MonkeyPatch) -> None:
     latents = torch.randn(3, 4, 8, 8)
     whole = checkpoints["sd1"].decode(latents)
     monkeypatch.setattr(autoencoder, "PIXELS_AT_ONCE", 64 * 64)
@@ -71,7 +71,7 @@ def differing(one: np.ndarray, other: np.ndarray) -> float:
 
 @pytest.mark.parametrize("circular", [False, True])
 def test_a_large_picture_is_decoded_by_tiles(
-    checkpoints: dict[str, Resident], monkeypatch: pytest.MonkeyPatch, circular: bool
+    checkpoints: dict[str, LoadedModel], monkeypatch: pytest.MonkeyPatch, circular: bool
 ) -> None:
     """Nearly as at once; and a circular one is as seamless: turned by half, it is turned by half."""
     latents = torch.randn(1, 4, 24, 40)
@@ -88,7 +88,7 @@ def test_a_large_picture_is_decoded_by_tiles(
 
 
 def test_tiles_are_for_what_does_not_fit_too(
-    checkpoints: dict[str, Resident], monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+    checkpoints: dict[str, LoadedModel], monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     net, largest = checkpoints["sd1"]._autoencoder.net, 16 * 16  # type: ignore[attr-defined]
     decode = net.decode

@@ -3,13 +3,13 @@ from typing import Any
 import pytest
 import torch
 
-from models.registry.loaders import Resident
+from models.registry.loaders import LoadedModel
 
 
 @pytest.mark.parametrize("clip_skip", [0, 1])
 @pytest.mark.parametrize("prompt", ["a photo of a red apple", "", "一只猫, a cat's hat"])
 def test_a_plain_prompt_is_encoded_as_by_the_reference(
-    prompt: str, clip_skip: int, checkpoints: dict[str, Resident], stock: dict[str, Any]
+    prompt: str, clip_skip: int, checkpoints: dict[str, LoadedModel], stock: dict[str, Any]
 ) -> None:
     expected = stock["sdxl"].encode_prompt(prompt, negative_prompt="blurry", clip_skip=clip_skip)
     positive, negative = checkpoints["sdxl"].encode_prompt(prompt, "blurry", clip_skip=clip_skip, width=128, height=64)
@@ -19,12 +19,12 @@ def test_a_plain_prompt_is_encoded_as_by_the_reference(
         assert torch.equal(tensor, reference)
 
 
-def test_size_conditioning_is_height_first(checkpoints: dict[str, Resident]) -> None:
+def test_size_conditioning_is_height_first(checkpoints: dict[str, LoadedModel]) -> None:
     positive, _ = checkpoints["sdxl"].encode_prompt("a cat", None, clip_skip=-1, width=128, height=64)
     assert positive.extras["time_ids"].tolist() == [[64, 128, 0, 0, 64, 128]]
 
 
-def test_long_prompts_keep_the_pooled_text_of_their_first_chunk(checkpoints: dict[str, Resident]) -> None:
+def test_long_prompts_keep_the_pooled_text_of_their_first_chunk(checkpoints: dict[str, LoadedModel]) -> None:
     options = {"clip_skip": -1, "width": 64, "height": 64}
     first, _ = checkpoints["sdxl"].encode_prompt("a cat", None, **options)
     both, negative = checkpoints["sdxl"].encode_prompt("a cat BREAK a dog", "blurry", **options)
@@ -33,7 +33,7 @@ def test_long_prompts_keep_the_pooled_text_of_their_first_chunk(checkpoints: dic
     torch.testing.assert_close(both.extras["text_embeds"], first.extras["text_embeds"])
 
 
-def test_denoiser_equals_the_reference(checkpoints: dict[str, Resident], stock: dict[str, Any]) -> None:
+def test_denoiser_equals_the_reference(checkpoints: dict[str, LoadedModel], stock: dict[str, Any]) -> None:
     latents, timesteps = torch.randn(1, 4, 8, 8), torch.tensor([500])
     given, _ = checkpoints["sdxl"].encode_prompt("a cat", None, clip_skip=-1, width=64, height=64)
     expected = stock["sdxl"].unet(latents, timesteps, given.embeds, added_cond_kwargs=dict(given.extras)).sample

@@ -8,7 +8,7 @@ from transformers import GPT2LMHeadModel
 
 from models.catalog.catalog import Catalog
 from models.language import prompt_enhancer
-from models.language.prompt_enhancer import Enhancer, LongTextError, Style, _chosen
+from models.language.prompt_enhancer import Enhancer, LongTextError, PromptStyle, _chosen
 
 CPU = torch.device("cpu")
 TEXT = "a photo of a red apple"
@@ -19,9 +19,9 @@ def gpt2(toys: Catalog) -> Enhancer:
     return prompt_enhancer.load(toys.find("enhancer"), CPU, torch.float32)
 
 
-def style(**changes: Any) -> Style:
+def style(**changes: Any) -> PromptStyle:
     usual: dict[str, Any] = {"temperature": 0.9, "top_k": 8, "penalty": 1.2, "repeats": True}
-    return Style(**{**usual, **changes})
+    return PromptStyle(**{**usual, **changes})
 
 
 def written(gpt2: Enhancer, seeds: list[int], length: int = 30, **changes: Any) -> list[list[int]]:

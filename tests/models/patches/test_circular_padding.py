@@ -10,17 +10,17 @@ from models.catalog.catalog import Catalog
 from models.diffusion.checkpoint import Conditioning
 from models.patches import circular_padding
 from models.registry import loaders
-from models.registry.loaders import Resident
+from models.registry.loaders import LoadedModel
 
 FAMILIES = ["sd1", "sdxl"]
 
 
-def conditioning(toy: Resident) -> Conditioning:
+def conditioning(toy: LoadedModel) -> Conditioning:
     return toy.encode_prompt("a red apple", None, clip_skip=-1, width=64, height=64)[0]
 
 
 @pytest.mark.parametrize("family", FAMILIES)
-def test_a_rolled_picture_is_the_picture_of_rolled_latents(family: str, checkpoints: dict[str, Resident]) -> None:
+def test_a_rolled_picture_is_the_picture_of_rolled_latents(family: str, checkpoints: dict[str, LoadedModel]) -> None:
     toy, latents = checkpoints[family], torch.randn(1, 4, 8, 16)
     (image,) = toy.decode(latents, circular=True)
     (rolled,) = toy.decode(latents.roll((3, 5), dims=(2, 3)), circular=True)
@@ -30,7 +30,7 @@ def test_a_rolled_picture_is_the_picture_of_rolled_latents(family: str, checkpoi
 
 
 @pytest.mark.parametrize("family", FAMILIES)
-def test_the_denoiser_rolls_too(family: str, checkpoints: dict[str, Resident]) -> None:
+def test_the_denoiser_rolls_too(family: str, checkpoints: dict[str, LoadedModel]) -> None:
     toy, latents, timesteps = checkpoints[family], torch.randn(1, 4, 16, 16), torch.tensor([400])
     given = conditioning(toy)
     plain = toy.predict(latents, timesteps, given, circular=True)
@@ -38,7 +38,7 @@ def test_the_denoiser_rolls_too(family: str, checkpoints: dict[str, Resident]) -
     torch.testing.assert_close(plain.roll(8, dims=3), rolled, rtol=1e-4, atol=1e-4)
 
 
-def test_the_encoder_rolls_too(checkpoints: dict[str, Resident]) -> None:
+def test_the_encoder_rolls_too(checkpoints: dict[str, LoadedModel]) -> None:
     class Silence:
         def gaussian(self, shape: Any) -> torch.Tensor:
             return torch.zeros(tuple(shape))

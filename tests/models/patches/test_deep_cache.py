@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from models.patches.deep_cache import Deep
-from models.registry.loaders import Resident
+from models.registry.loaders import LoadedModel
 
 STEPS = torch.tensor([900.0, 20.0])
 
@@ -23,7 +23,7 @@ def given(toy: Any, seed: int) -> tuple[Tensor, Any]:
 
 @pytest.mark.parametrize("family", ["sd1", "sd2", "sdxl"])
 def test_a_shallow_pass_is_a_whole_one_with_the_deep_features_of_another(
-    family: str, checkpoints: dict[str, Resident]
+    family: str, checkpoints: dict[str, LoadedModel]
 ) -> None:
     toy: Any = checkpoints[family]
     (earlier, text), (later, _) = given(toy, 1), given(toy, 2)
@@ -45,7 +45,7 @@ def test_a_shallow_pass_is_a_whole_one_with_the_deep_features_of_another(
     assert (found - toy.predict(later, STEPS, text)).norm() > 1e-2 * found.norm()
 
 
-def test_it_calls_few_of_the_layers(checkpoints: dict[str, Resident]) -> None:
+def test_it_calls_few_of_the_layers(checkpoints: dict[str, LoadedModel]) -> None:
     toy: Any = checkpoints["sd1"]
     latents, text = given(toy, 1)
     deep = Deep()

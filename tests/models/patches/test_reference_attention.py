@@ -11,12 +11,12 @@ from diffusers.models.attention_processor import AttnProcessor2_0
 from torch import Tensor
 
 from models.diffusion.checkpoint import Conditioning
-from models.patches.reference_attention import References, Regard, Style
-from models.registry.loaders import Resident
+from models.patches.reference_attention import References, ReferenceStyle, ReferenceWeight
+from models.registry.loaders import LoadedModel
 from tests.models.patches.test_token_merging import hooks
 
 STEPS = torch.tensor([901.0, 401.0, 401.0])
-LOOKS = [Regard(0.25, 1.0), Regard(1.0, 1.0), Regard(1.0, 0.5)]
+LOOKS = [ReferenceWeight(0.25, 1.0), ReferenceWeight(1.0, 1.0), ReferenceWeight(1.0, 0.5)]
 
 
 class Bank(AttnProcessor2_0):
@@ -43,7 +43,7 @@ def conditioning(toy: Any, rows: int = 3) -> Conditioning:
 
 
 @pytest.mark.parametrize("family", ["sd1", "sdxl"])
-def test_rows_look_at_their_references_as_each_wants(checkpoints: dict[str, Resident], family: str) -> None:
+def test_rows_look_at_their_references_as_each_wants(checkpoints: dict[str, LoadedModel], family: str) -> None:
     toy: Any = checkpoints[family]
     unet, given = toy._unet, conditioning(toy)
     latents, seen = torch.randn(3, 4, 8, 8), torch.randn(3, 4, 8, 8)
@@ -68,12 +68,12 @@ def test_rows_look_at_their_references_as_each_wants(checkpoints: dict[str, Resi
         assert (felt - wanted).norm() < 0.02 * wanted.norm()
 
 
-def test_nothing_to_look_at_is_as_without_and_nothing_stays(checkpoints: dict[str, Resident]) -> None:
+def test_nothing_to_look_at_is_as_without_and_nothing_stays(checkpoints: dict[str, LoadedModel]) -> None:
     toy: Any = checkpoints["sd1"]
     latents, given = torch.randn(3, 4, 8, 8), conditioning(toy)
     before = [hooks(module) for module in toy._unet.modules()]
     plain = toy.predict(latents, STEPS, given)
-    for blind in (Regard(0, 1), Regard(1, 0)):
+    for blind in (ReferenceWeight(0, 1), ReferenceWeight(1, 0)):
         seen = References(torch.randn(3, 4, 8, 8), [blind] * 3)
         assert torch.equal(toy.predict(latents, STEPS, given, references=seen), plain)
     for wrong in (torch.randn(3, 5, 8, 8), torch.randn(1, 4, 8, 8)):
@@ -83,7 +83,7 @@ def test_nothing_to_look_at_is_as_without_and_nothing_stays(checkpoints: dict[st
     assert torch.equal(toy.predict(latents, STEPS, given), plain)
 
 
-def test_a_row_does_not_depend_on_its_neighbours(checkpoints: dict[str, Resident]) -> None:
+def test_a_row_does_not_depend_on_its_neighbours(checkpoints: dict[str, LoadedModel]) -> None:
     toy: Any = checkpoints["sd1"]
     latents, seen = torch.randn(3, 4, 8, 8), torch.randn(3, 4, 8, 8)
     together = toy.predict(latents, STEPS, conditioning(toy), references=References(seen, LOOKS))
@@ -95,12 +95,15 @@ def test_a_row_does_not_depend_on_its_neighbours(checkpoints: dict[str, Resident
         torch.testing.assert_close(together[part], alone, rtol=1e-4, atol=1e-4)
 
 
-def test_the_middle_of_the_picture_is_encoded_once_for_each_size(checkpoints: dict[str, Resident]) -> None:
+def test_the_middle_of_the_picture_is_encoded_once_for_each_size(checkpoints: dict[str, LoadedModel]) -> None:
     toy: Any = checkpoints["sd1"]
     wide = np.zeros((64, 192, 3), np.uint8)
     wide[:, 64:128] = 200
-    style, middle = Style(wide, 0.5, 1.0), Style(wide[:, 64:128], 0.5, 1.0)
+    style, middle = ReferenceStyle(wide, 0.5, 1.0), ReferenceStyle(wide[:, 64:128], 0.5, 1.0)
     assert torch.equal(style.latents(toy, 64, 64), middle.latents(toy, 64, 64))
     assert style.latents(toy, 64, 64) is style.latents(toy, 64, 64)
     assert style.latents(toy, 128, 64).shape == (1, 4, 8, 16)
-    assert (style.regard(prompted=True), style.regard(prompted=False)) == (Regard(1, 1), Regard(0.5, 1))
+    assert (style.regard(prompted=True), style.regard(prompted=False)) == (
+        ReferenceWeight(1, 1),
+        ReferenceWeight(0.5, 1),
+    )

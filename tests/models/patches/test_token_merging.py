@@ -7,7 +7,7 @@ import torch
 from torch import Tensor, nn
 
 from models.patches.token_merging import TokenMerging, match
-from models.registry.loaders import Resident
+from models.registry.loaders import LoadedModel
 
 HOW = TokenMerging()
 STEPS = torch.tensor([900, 20])
@@ -68,12 +68,12 @@ def places(kept: Tensor) -> Tensor:
     return torch.full((len(kept), 32 * 32), -1).scatter(1, windows, row % 2 * 2 + column % 2)
 
 
-def test_no_ratio_is_no_merging(checkpoints: dict[str, Resident]) -> None:
+def test_no_ratio_is_no_merging(checkpoints: dict[str, LoadedModel]) -> None:
     toy = checkpoints["sd1"]
     assert torch.equal(predicted(toy, HOW._replace(ratio=0)), predicted(toy, None))
 
 
-def test_fewer_tokens_pass_through_attention_and_the_result_is_near(checkpoints: dict[str, Resident]) -> None:
+def test_fewer_tokens_pass_through_attention_and_the_result_is_near(checkpoints: dict[str, LoadedModel]) -> None:
     toy: Any = checkpoints["sd1"]
     seen: list[int] = []
     block = toy._unet.down_blocks[0].attentions[0].transformer_blocks[0]
@@ -92,13 +92,13 @@ def test_fewer_tokens_pass_through_attention_and_the_result_is_near(checkpoints:
     assert torch.equal(predicted(toy, None), plain)
 
 
-def test_a_row_does_not_depend_on_its_neighbours(checkpoints: dict[str, Resident]) -> None:
+def test_a_row_does_not_depend_on_its_neighbours(checkpoints: dict[str, LoadedModel]) -> None:
     toy = checkpoints["sd1"]
     together, alone = predicted(toy, HOW), predicted(toy, HOW, rows=1)
     torch.testing.assert_close(together[:1], alone, rtol=1e-4, atol=1e-4)
 
 
-def test_no_hook_stays_after_an_exception(checkpoints: dict[str, Resident]) -> None:
+def test_no_hook_stays_after_an_exception(checkpoints: dict[str, LoadedModel]) -> None:
     toy: Any = checkpoints["sd1"]
     before = [hooks(module) for module in toy._unet.modules()]
     with pytest.raises(RuntimeError):

@@ -12,7 +12,7 @@ from models.catalog.catalog import Catalog, UnknownModelError
 from models.catalog.entry import ModelEntry
 from models.registry import loaders
 from models.registry.handle import ModelLoadError, WrongFamilyError
-from models.registry.loaders import Resident
+from models.registry.loaders import LoadedModel
 from models.registry.registry import Registry
 
 CPU = torch.device("cpu")
@@ -28,7 +28,7 @@ LONG_S = 60.0
 class Loads(list[str]):
     """The real loader; remembers the names it was asked for."""
 
-    def __call__(self, entry: ModelEntry, device: torch.device, dtype: torch.dtype) -> Resident:
+    def __call__(self, entry: ModelEntry, device: torch.device, dtype: torch.dtype) -> LoadedModel:
         self.append(entry.name)
         return loaders.load(entry, device, dtype)
 

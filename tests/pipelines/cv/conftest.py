@@ -12,7 +12,7 @@ import pipelines
 from pipelines.engine.engine import Engine
 from pipelines.engine.events import Failed, Finished
 from pipelines.engine.scheduling.batch_size import Capacity
-from pipelines.pipeline import Made
+from pipelines.pipeline import TaskResult
 from tests.pipelines.conftest import Shelf
 
 URLS = {"url": "https://example.com/a.png", "url2": "https://example.com/b.png", "bg_url": "https://example.com/c.png"}
@@ -31,10 +31,10 @@ def finished(name: str, images: dict[str, np.ndarray], **params: Any) -> Finishe
 
 
 @pytest.fixture
-def make() -> Callable[..., Made]:
+def make() -> Callable[..., TaskResult]:
     """(name, images, **params): what a task that must not fail made."""
 
-    def make(name: str, images: dict[str, np.ndarray] | None = None, **params: Any) -> Made:
+    def make(name: str, images: dict[str, np.ndarray] | None = None, **params: Any) -> TaskResult:
         event = finished(name, images or {}, **params)
         assert isinstance(event, Finished), event
         return event.made

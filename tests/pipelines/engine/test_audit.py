@@ -20,7 +20,7 @@ from pipelines.engine.audit import Audit, AuditError, judged
 from pipelines.engine.engine import Engine
 from pipelines.engine.events import Advanced, Event, Failed, Finished
 from pipelines.engine.scheduling.batch_size import Capacity
-from pipelines.pipeline import Made, Models, Params, Pipeline, Recipe, Work
+from pipelines.pipeline import Models, Params, Pipeline, Recipe, TaskResult, Work
 from tests.pipelines.conftest import LONG_S, run_dry
 
 JUDGE = Audit("toy-safety")
@@ -47,7 +47,7 @@ class Drawing(Pipeline[Params]):
     title = "Drawing"
     Params = Params
 
-    def __init__(self, made: Made) -> None:
+    def __init__(self, made: TaskResult) -> None:
         self._made = made
 
     def needs(self, params: Params) -> tuple[str, ...]:
@@ -61,7 +61,7 @@ class Drawing(Pipeline[Params]):
         return self._made
 
 
-def ended(engine: Engine, made: Made) -> Event:
+def ended(engine: Engine, made: TaskResult) -> Event:
     engine.add("task", Drawing(made), Params(), {})
     return run_dry(engine)[-1]
 
@@ -99,7 +99,7 @@ def test_whatever_is_judged_on_request_can_be_asked_for() -> None:
 
 def test_of_a_picture_that_is_minded_only_its_size_is_left(toy: Safety) -> None:
     bad, good = drawing(MINDED), drawing("house")
-    made = judged(Made([good, bad], [bad], {"a": 1}), toy)
+    made = judged(TaskResult([good, bad], [bad], {"a": 1}), toy)
     assert list(made.reasons) == ["", REASON, REASON]
     assert [each.any() for each in (*made.images, *made.hints)] == [True, False, False]
     assert made.images[0] is good
@@ -108,7 +108,7 @@ def test_of_a_picture_that_is_minded_only_its_size_is_left(toy: Safety) -> None:
 
 
 def test_pictures_are_judged_in_the_engine_and_counted_as_a_part(registry: Registry) -> None:
-    event = ended(Engine(registry, Capacity(), audit=JUDGE), Made([drawing(MINDED)]))
+    event = ended(Engine(registry, Capacity(), audit=JUDGE), TaskResult([drawing(MINDED)]))
     assert isinstance(event, Finished)
     assert list(event.made.reasons) == [REASON]
     assert list(event.parts) == ["denoise", "audit"]
@@ -116,7 +116,7 @@ def test_pictures_are_judged_in_the_engine_and_counted_as_a_part(registry: Regis
 
 def test_without_an_audit_nothing_is_judged(registry: Registry) -> None:
     picture = drawing(MINDED)
-    event = ended(Engine(registry, Capacity()), Made([picture]))
+    event = ended(Engine(registry, Capacity()), TaskResult([picture]))
     assert isinstance(event, Finished)
     assert (event.made.images[0] is picture, event.made.reasons) == (True, ())
 
@@ -125,7 +125,7 @@ def test_what_could_not_be_judged_is_not_handed_out(registry: Registry, toy: Saf
     weight = toy._net.visual_projection.weight
     kept = weight.clone()
     weight.fill_(torch.nan)
-    event = ended(Engine(registry, Capacity(), audit=JUDGE), Made([drawing("house")]))
+    event = ended(Engine(registry, Capacity(), audit=JUDGE), TaskResult([drawing("house")]))
     weight.copy_(kept)
     assert isinstance(event, Failed)
     assert event.code == AuditError.code
@@ -134,7 +134,7 @@ def test_what_could_not_be_judged_is_not_handed_out(registry: Registry, toy: Saf
 
 
 def test_a_judge_that_cannot_be_loaded_fails_the_task(registry: Registry) -> None:
-    event = ended(Engine(registry, Capacity(), audit=Audit("toy-lama")), Made([drawing("house")]))
+    event = ended(Engine(registry, Capacity(), audit=Audit("toy-lama")), TaskResult([drawing("house")]))
     assert isinstance(event, Failed)
     assert "cannot judge a picture" in event.message
 

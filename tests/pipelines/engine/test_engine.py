@@ -21,7 +21,7 @@ from pipelines.engine.scheduling.batch_key import key_of
 from pipelines.engine.scheduling.batch_size import Capacity
 from pipelines.engine.trajectory import Trajectory
 from pipelines.img2img import Img2Img
-from pipelines.pipeline import Made, Models, Params, Pipeline, Recipe, Work
+from pipelines.pipeline import Models, Params, Pipeline, Recipe, TaskResult, Work
 from pipelines.sampler_names import SAMPLERS
 from pipelines.txt2img import Txt2Img
 from tests.pipelines.conftest import TCD_GAMMA, Shelf, images_of, run_dry
@@ -289,7 +289,7 @@ class Broken(Pipeline[Params]):
         finally:
             self._raise("cleanup")
         self._raise("end")
-        return Made()
+        return TaskResult()
 
     def _raise(self, where: str) -> None:
         if where == self._where:
@@ -324,7 +324,7 @@ def test_a_shape_of_its_own_is_refused_with_advice(engine: Engine) -> None:
                     models.checkpoint("toy-sd1"), request.noises()[0], SIDE, SIDE, source=torch.zeros(1, 4, 3, 3)
                 )
             ]
-            return Made()
+            return TaskResult()
 
     engine.add("task", Mismatched(""), Params(), {})
     (failure,) = run_dry(engine)
@@ -339,7 +339,7 @@ class Tiles(Broken):
     def run(self, params: Params, models: Models, images: Mapping[str, np.ndarray]) -> Recipe:
         for _ in range(3):
             yield []
-        return Made([np.zeros((8, 8, 3), np.uint8)])
+        return TaskResult([np.zeros((8, 8, 3), np.uint8)])
 
 
 def test_a_recipe_that_yields_nothing_lets_others_step_in_between(engine: Engine) -> None:

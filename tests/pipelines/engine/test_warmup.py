@@ -8,7 +8,7 @@ import torch
 
 from models.diffusion.checkpoint import Checkpoint
 from pipelines.engine.execution.cuda_graphs import Graphs
-from pipelines.engine.scheduling.batch_key import Key
+from pipelines.engine.scheduling.batch_key import BatchKey
 from pipelines.engine.scheduling.batch_size import Capacity
 from pipelines.engine.warmup import warm_up
 from tests.pipelines.engine.tape import Tape
@@ -21,7 +21,7 @@ class Diary(Capacity):
         super().__init__()
         self.heard: list[tuple[int, float]] = []
 
-    def observe(self, key: Key, rows: int, seconds: float) -> None:
+    def observe(self, key: BatchKey, rows: int, seconds: float) -> None:
         self.heard.append((rows, seconds))
         super().observe(key, rows, 1.0)
 

@@ -10,7 +10,7 @@ import torch
 from pydantic import ValidationError
 
 from models.diffusion.checkpoint import Checkpoint
-from models.patches.reference_attention import Style
+from models.patches.reference_attention import ReferenceStyle
 from pipelines.engine.batch import Batch
 from pipelines.engine.scheduling.batch_key import key_of
 from pipelines.txt2img import Txt2Img
@@ -62,14 +62,14 @@ def test_a_mixed_batch_equals_each_alone(studio: Studio) -> None:
 
 
 def test_those_with_a_style_share_steps_among_themselves(sd1: Checkpoint) -> None:
-    one, other = (sd1.adapted(style=Style(picture, 0.5, 1.0)) for picture in (PICTURE, PICTURE[::-1].copy()))
+    one, other = (sd1.adapted(style=ReferenceStyle(picture, 0.5, 1.0)) for picture in (PICTURE, PICTURE[::-1].copy()))
     keys = [key_of(trajectory(checkpoint)) for checkpoint in (sd1, one, other)]
     assert keys[1] == keys[2] != keys[0]
 
 
 @pytest.mark.parametrize("model", ["toy-sd1", "toy-sd1-inpainting"])
 def test_what_is_looked_at_is_as_noisy_as_what_is_painted(toys: dict[str, Checkpoint], model: str) -> None:
-    style = Style(PICTURE, 0.5, 1.0)
+    style = ReferenceStyle(PICTURE, 0.5, 1.0)
     checkpoint = toys[model].adapted(style=style)
     clean = style.latents(checkpoint, 64, 64)[0]
     under_way = trajectory(checkpoint, beside=None if model == "toy-sd1" else torch.ones(1, 5, 8, 8))

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from pipelines.recipes.concurrent import together
+from pipelines.recipes.concurrent import run_concurrently
 
 
 def recipe(name: str, counts: Sequence[int], log: list[str]) -> Generator[Any, Any, str]:
@@ -21,7 +21,7 @@ def recipe(name: str, counts: Sequence[int], log: list[str]) -> Generator[Any, A
 
 def run(recipes: Sequence[Any]) -> tuple[list[list[str]], Any]:
     """What is yielded, turn by turn, and what comes of it; each wish is answered in capitals."""
-    both, turns, answer = together(recipes), [], None
+    both, turns, answer = run_concurrently(recipes), [], None
     while True:
         try:
             wishes = both.send(answer)
@@ -51,7 +51,7 @@ def test_when_one_raises_the_others_end() -> None:
 
 def test_closing_it_closes_all() -> None:
     log: list[str] = []
-    both = together([recipe("a", [1], log), recipe("b", [1], log)])
+    both = run_concurrently([recipe("a", [1], log), recipe("b", [1], log)])
     next(both)
     both.close()
     assert log == ["a", "b"]

@@ -8,7 +8,7 @@ from contextlib import closing
 import pytest
 import redis
 
-from server.controller.leader_election import Lead
+from server.controller.leader_election import LeaderElection
 from server.controller.settlement import Settling
 from server.queue import LEAD_S
 from server.queue.memory.queue import MemoryQueue
@@ -43,7 +43,7 @@ class Controllers:
             finally:
                 self.working.discard(name)
 
-        return asyncio.create_task(Lead(self._queue, RENEW_S).run(work))
+        return asyncio.create_task(LeaderElection(self._queue, RENEW_S).run(work))
 
     async def until(self, *working: str) -> None:
         while self.working != set(working):
@@ -146,4 +146,4 @@ async def test_work_that_fails_is_no_secret() -> None:
         raise ValueError("a bug")
 
     with pytest.raises(ValueError, match="a bug"):
-        await Lead(MemoryQueue()).run(fail)
+        await LeaderElection(MemoryQueue()).run(fail)

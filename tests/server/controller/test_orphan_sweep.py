@@ -2,15 +2,15 @@
 
 import pytest
 
-from server.controller.orphan_sweep import QUIET_S, SWEEP_LOSERS_EVERY_S, Losers
+from server.controller.orphan_sweep import QUIET_S, SWEEP_LOSERS_EVERY_S, OrphanSweeper
 from server.storage.bucket import BucketUnavailableError, image_key
 from server.task import RETENTION_S, Manifest, Task
 from tests.support.clock import NOW
 
 
 @pytest.fixture
-def losers(bucket, clock) -> Losers:
-    return Losers(bucket, clock)
+def losers(bucket, clock) -> OrphanSweeper:
+    return OrphanSweeper(bucket, clock)
 
 
 async def put(bucket, task: Task, attempt: str, at: float, name: str = "0.png") -> str:
@@ -73,7 +73,7 @@ async def test_what_a_sweep_could_not_do_the_next_one_does(
     bucket, clock, make_task, make_outcome, fated, new_fate
 ) -> None:
     fate, task = new_fate(None, 2), make_task()
-    losers = Losers(fated(bucket, fate), clock)
+    losers = OrphanSweeper(fated(bucket, fate), clock)
     await put(bucket, task, "lost", NOW)
     await end(bucket, make_outcome, task)
     clock.pass_by(QUIET_S + 60)

@@ -4,7 +4,7 @@ import asyncio
 
 import pytest
 
-from server.controller.per_host_limit import CrowdedError, Lines
+from server.controller.per_host_limit import HostBusyError, PerHostLimiter
 
 
 async def stay(lines, host, leave, inside):
@@ -19,7 +19,7 @@ async def settle():
 
 
 async def test_few_at_once_and_other_hosts_undisturbed():
-    lines, leave, inside = Lines(at_once=2, in_line=9, wait_s=60), asyncio.Event(), []
+    lines, leave, inside = PerHostLimiter(at_once=2, in_line=9, wait_s=60), asyncio.Event(), []
     stays = [asyncio.create_task(stay(lines, "slow", leave, inside)) for _ in range(5)]
     stays += [asyncio.create_task(stay(lines, "other", leave, inside))]
     await settle()
@@ -30,10 +30,10 @@ async def test_few_at_once_and_other_hosts_undisturbed():
 
 
 async def test_a_long_line_is_not_joined():
-    lines, leave, inside = Lines(at_once=1, in_line=2, wait_s=60), asyncio.Event(), []
+    lines, leave, inside = PerHostLimiter(at_once=1, in_line=2, wait_s=60), asyncio.Event(), []
     stays = [asyncio.create_task(stay(lines, "slow", leave, inside)) for _ in range(2)]
     await settle()
-    with pytest.raises(CrowdedError):
+    with pytest.raises(HostBusyError):
         await stay(lines, "slow", leave, inside)
     leave.set()
     await asyncio.gather(*stays)
@@ -41,10 +41,10 @@ async def test_a_long_line_is_not_joined():
 
 
 async def test_a_line_that_does_not_move_is_left():
-    lines, leave, inside = Lines(at_once=1, in_line=9, wait_s=0.02), asyncio.Event(), []
+    lines, leave, inside = PerHostLimiter(at_once=1, in_line=9, wait_s=0.02), asyncio.Event(), []
     first = asyncio.create_task(stay(lines, "slow", leave, inside))
     await settle()
-    with pytest.raises(CrowdedError):
+    with pytest.raises(HostBusyError):
         await stay(lines, "slow", leave, inside)
     leave.set()
     await first
@@ -52,7 +52,7 @@ async def test_a_line_that_does_not_move_is_left():
 
 
 async def test_an_error_or_a_cancel_gives_the_turn_back():
-    lines, leave, inside = Lines(at_once=1, in_line=9, wait_s=60), asyncio.Event(), []
+    lines, leave, inside = PerHostLimiter(at_once=1, in_line=9, wait_s=60), asyncio.Event(), []
     with pytest.raises(ZeroDivisionError):
         async with lines.at("a"):
             _ = 1 / 0

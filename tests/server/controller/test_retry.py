@@ -5,7 +5,7 @@ import pytest
 
 from server.broker import BrokerUnavailableError
 from server.controller import retry
-from server.controller.retry import every, keep
+from server.controller.retry import repeat_every, retry_forever
 
 
 @pytest.fixture(autouse=True)
@@ -24,7 +24,7 @@ async def test_work_is_repeated_until_it_succeeds_and_trouble_is_told_once(caplo
             raise troubles[len(done) - 1]
 
     with caplog.at_level(logging.ERROR):
-        await keep(work, "settling")
+        await retry_forever(work, "settling")
     assert len(done) == 8
     told = [record.getMessage() for record in caplog.records]
     assert [message.split(";")[0] for message in told] == ["settling: the log is locked", "settling: a bug"]
@@ -42,7 +42,7 @@ async def test_trouble_that_comes_back_after_good_times_is_told_again(caplog) ->
         raise BrokerUnavailableError("gone")
 
     with caplog.at_level(logging.ERROR):
-        await keep(work, "intake")
+        await retry_forever(work, "intake")
     assert len(caplog.records) == 2
 
 
@@ -51,7 +51,7 @@ async def test_cancellation_ends_it(caplog) -> None:
         raise BrokerUnavailableError("gone")
 
     for work in (fail, asyncio.Event().wait):
-        keeping = asyncio.create_task(keep(work, "work"))
+        keeping = asyncio.create_task(retry_forever(work, "work"))
         await asyncio.sleep(0.01)
         keeping.cancel()
         with pytest.raises(asyncio.CancelledError):
@@ -67,5 +67,5 @@ async def test_every_does_it_again_and_again_and_lets_trouble_out() -> None:
             raise BrokerUnavailableError("gone")
 
     with pytest.raises(BrokerUnavailableError):
-        await every(0.001, work)
+        await repeat_every(0.001, work)
     assert len(done) == 3

@@ -4,7 +4,7 @@ from contextlib import closing
 import pytest
 
 from server.broker.sqlite.broker import SQLiteBroker
-from server.broker.sqlite.log_file import LogFile, Record
+from server.broker.sqlite.log_file import LogFile, LogRecord
 from server.controller.callbacks import SAVED
 from server.controller.settlement import Settling
 from server.observability.metrics import REGISTRY
@@ -16,7 +16,7 @@ from server.tenancy.usage import Usage, usage_of
 FAR = 1e12
 
 
-def read_log(folder, name: str) -> list[Record]:
+def read_log(folder, name: str) -> list[LogRecord]:
     """What a log has that nobody here reads."""
     file = LogFile(folder / "logs.sqlite", 5.0)
     with closing(file):

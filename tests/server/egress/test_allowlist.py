@@ -4,13 +4,13 @@ from ipaddress import ip_address
 
 import pytest
 
-from server.egress.allowlist import Allow, AllowRuleError, faces_of
-from server.egress.target_url import EgressDeniedError, Target
+from server.egress.allowlist import AllowRuleError, EgressAllowlist, faces_of
+from server.egress.target_url import EgressDeniedError, TargetUrl
 
 
 def permits(entries, url, address=None):
-    target = Target.read(url)
-    allow = Allow(entries)
+    target = TargetUrl.read(url)
+    allow = EgressAllowlist(entries)
     try:
         if address is None:
             allow.judge_name(target)
@@ -97,10 +97,12 @@ def test_a_name_is_judged_without_dns_only_where_that_can_tell():
 
 def test_refusals_say_what_to_list_but_not_the_address():
     with pytest.raises(EgressDeniedError, match=r"add a\.corp:80 to HUA_EGRESS_ALLOW") as caught:
-        Allow().judge(Target.read("http://a.corp/"), ip_address("10.9.8.7"))
+        EgressAllowlist().judge(TargetUrl.read("http://a.corp/"), ip_address("10.9.8.7"))
     assert "10.9" not in str(caught.value)
     with pytest.raises(EgressDeniedError, match=r"a redirect of a.corp") as caught:
-        Allow().judge(Target.read("http://a.corp/").redirected("http://hidden.corp/"), ip_address("10.9.8.7"))
+        EgressAllowlist().judge(
+            TargetUrl.read("http://a.corp/").redirected("http://hidden.corp/"), ip_address("10.9.8.7")
+        )
     assert "hidden" not in str(caught.value)
 
 
@@ -122,7 +124,7 @@ def test_refusals_say_what_to_list_but_not_the_address():
 )
 def test_unreadable_entries_are_named(entry):
     with pytest.raises(AllowRuleError, match="HUA_EGRESS_ALLOW"):
-        Allow([entry])
+        EgressAllowlist([entry])
 
 
 def test_faces():

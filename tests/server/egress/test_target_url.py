@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from server.egress.target_url import EgressDeniedError, Target, is_hostname
+from server.egress.target_url import EgressDeniedError, TargetUrl, is_hostname
 
 
 @pytest.mark.parametrize(
@@ -17,7 +17,7 @@ from server.egress.target_url import EgressDeniedError, Target, is_hostname
     ],
 )
 def test_reads(text, host, port):
-    target = Target.read(text)
+    target = TargetUrl.read(text)
     assert (target.host, target.port) == (host, port)
 
 
@@ -66,11 +66,11 @@ def test_reads(text, host, port):
 )
 def test_refuses(text):
     with pytest.raises(EgressDeniedError):
-        Target.read(text)
+        TargetUrl.read(text)
 
 
 def test_redirect_hides_where_it_leads():
-    target = Target.read("http://a.example/x").redirected("http://secret.internal/y")
+    target = TargetUrl.read("http://a.example/x").redirected("http://secret.internal/y")
     assert (target.host, target.label) == ("secret.internal", "a redirect of a.example")
     assert target.redirected("../z").label == "a redirect of a.example"
     with pytest.raises(EgressDeniedError, match=r"a.example redirects to what is no http") as caught:
@@ -79,7 +79,7 @@ def test_redirect_hides_where_it_leads():
 
 
 def test_redirect_keeps_relative_places():
-    assert str(Target.read("https://a.example/x/y?q").redirected("z").url) == "https://a.example/x/z"
+    assert str(TargetUrl.read("https://a.example/x/y?q").redirected("z").url) == "https://a.example/x/z"
 
 
 def test_hostname_is_no_spelling_of_an_address():

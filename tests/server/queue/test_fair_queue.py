@@ -4,27 +4,27 @@ from collections import Counter
 
 import pytest
 
-from server.queue.fair_queue import LOOK_AHEAD, SLACK, FairLine
+from server.queue.fair_queue import LOOK_AHEAD, SLACK, FairQueue
 
 
 @pytest.fixture
-def line() -> FairLine:
-    return FairLine()
+def line() -> FairQueue:
+    return FairQueue()
 
 
-def fill(line: FairLine, tasks) -> list[str]:
+def fill(line: FairQueue, tasks) -> list[str]:
     for order, task in enumerate(tasks):
         line.add(task, order)
     return [task.id for task in tasks]
 
 
-def pick(line: FairLine, resident=()):
+def pick(line: FairQueue, resident=()):
     if task := line.choose(resident):
         line.take(task)
     return task
 
 
-def drain(line: FairLine, resident=()) -> list[str]:
+def drain(line: FairQueue, resident=()) -> list[str]:
     found = []
     while task := pick(line, resident):
         found.append(task.id)

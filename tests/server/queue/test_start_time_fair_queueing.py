@@ -2,7 +2,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from server.queue.start_time_fair_queueing import Turns
+from server.queue.start_time_fair_queueing import StartTimeFairQueueing
 
 WORK = st.floats(0.1, 10.0)
 
@@ -10,7 +10,7 @@ WORK = st.floats(0.1, 10.0)
 @given(st.lists(st.lists(WORK, min_size=1, max_size=30), min_size=2, max_size=5))
 def test_flows_that_always_have_work_never_drift_apart(flows: list[list[float]]) -> None:
     """The bound of the paper, for one server: two flows differ by no more than their largest pieces."""
-    turns, done = Turns(), dict.fromkeys(range(len(flows)), 0.0)
+    turns, done = StartTimeFairQueueing(), dict.fromkeys(range(len(flows)), 0.0)
     for flow in done:
         turns.enter(str(flow))
     for step in range(100):
@@ -22,14 +22,14 @@ def test_flows_that_always_have_work_never_drift_apart(flows: list[list[float]])
 
 
 def test_ties_go_to_who_entered_first() -> None:
-    turns = Turns()
+    turns = StartTimeFairQueueing()
     for flow in "cab":
         turns.enter(flow)
     assert turns.next(3) == ["c", "a", "b"]
 
 
 def test_who_comes_back_starts_where_the_others_stand() -> None:
-    turns = Turns()
+    turns = StartTimeFairQueueing()
     turns.enter("busy")
     turns.charge("busy", 50.0)
     turns.enter("back")
@@ -37,7 +37,7 @@ def test_who_comes_back_starts_where_the_others_stand() -> None:
 
 
 def test_leaving_does_not_wash_away_what_one_has_had() -> None:
-    turns = Turns()
+    turns = StartTimeFairQueueing()
     turns.enter("patient")
     turns.enter("greedy")
     turns.charge("greedy", 100.0)
@@ -48,7 +48,7 @@ def test_leaving_does_not_wash_away_what_one_has_had() -> None:
 
 
 def test_when_all_rest_everybody_starts_anew() -> None:
-    turns = Turns()
+    turns = StartTimeFairQueueing()
     turns.enter("a")
     turns.charge("a", 100.0)
     turns.leave("a")
@@ -56,7 +56,7 @@ def test_when_all_rest_everybody_starts_anew() -> None:
 
 
 def test_nothing_is_remembered_of_flows_that_the_others_have_caught_up_with() -> None:
-    turns = Turns()
+    turns = StartTimeFairQueueing()
     turns.enter("stays")
     for number in range(1000):
         turns.enter(f"flow-{number}")
@@ -68,7 +68,7 @@ def test_nothing_is_remembered_of_flows_that_the_others_have_caught_up_with() ->
 
 @pytest.mark.parametrize(("work", "count"), [(0.0, 1), (1.9, 1), (2.0, 2), (5.0, 3), (99.0, 10)])
 def test_how_much_another_gets_done_before(work: float, count: int) -> None:
-    turns = Turns()
+    turns = StartTimeFairQueueing()
     turns.enter("other")
     turns.enter("mine")
     assert turns.before("mine", work, {"other": (10, 2.0), "mine": (1, 1.0)}) == {"other": count}

@@ -7,7 +7,7 @@ import pytest
 from server.queue import QueueUnavailableError, Verdict, View
 from server.queue.redis.queue import RedisQueue
 from server.task import Status
-from server.tasks.lookup import UnknownTaskError, cancel, ended, find_record
+from server.tasks.lookup import UnknownTaskError, cancel, find_record, wait_until_ended
 from server.tasks.submission import Submission, submit
 
 WISH = Submission(type="txt2img.sd", params={"text": "x"}, tenant="red")
@@ -17,7 +17,7 @@ async def test_a_record_has_a_manifest_once_the_task_has_ended(services, painter
     task_id = (await submit(services, WISH)).task.id
     record = await find_record(services, task_id, "red")
     assert (record.view.status, record.manifest) == (Status.QUEUED, None)
-    waiting = asyncio.create_task(ended(services, record, 10))
+    waiting = asyncio.create_task(wait_until_ended(services, record, 10))
     await painter.finish(await painter.take())
     record = await waiting
     assert record.view.status is Status.SUCCEEDED
@@ -27,7 +27,7 @@ async def test_a_record_has_a_manifest_once_the_task_has_ended(services, painter
 
 async def test_waiting_gives_up_in_time(services):
     record = await find_record(services, (await submit(services, WISH)).task.id, "red")
-    assert (await ended(services, record, 0.01)).view.status is Status.QUEUED
+    assert (await wait_until_ended(services, record, 0.01)).view.status is Status.QUEUED
 
 
 async def test_what_was_accepted_stays_so_though_the_queue_goes_away_meanwhile(services, monkeypatch):
@@ -41,7 +41,7 @@ async def test_what_was_accepted_stays_so_though_the_queue_goes_away_meanwhile(s
 
     record = await find_record(services, (await submit(services, WISH)).task.id, "red")
     monkeypatch.setattr(services.queue, "watch", watch)
-    assert await ended(services, record, 10) == record
+    assert await wait_until_ended(services, record, 10) == record
 
 
 @pytest.mark.parametrize("task_id", ["0" * 32, "", "../manifests/x", "A" * 32, "0" * 33])
@@ -57,7 +57,7 @@ async def test_the_task_of_another_tenant_is_unknown_before_and_after_its_end(se
             await find_record(services, record.view.task.id, "blue")
         if record.manifest is None:
             await painter.finish(await painter.take())
-            record = await ended(services, record, 10)
+            record = await wait_until_ended(services, record, 10)
 
 
 async def test_of_a_cancel_and_a_result_the_first_in_the_log_wins(services, painter):
@@ -68,7 +68,7 @@ async def test_of_a_cancel_and_a_result_the_first_in_the_log_wins(services, pain
     assert canceled.view.status is Status.CANCELED
     later = await submit(services, WISH)
     await painter.finish(await painter.take())
-    await ended(services, await find_record(services, later.task.id, "red"), 10)
+    await wait_until_ended(services, await find_record(services, later.task.id, "red"), 10)
     assert (await find_record(services, record.view.task.id, "red")).view.status is Status.CANCELED
 
 
@@ -78,13 +78,13 @@ async def test_a_worker_is_told_of_a_cancel_before_that_is_settled(services, pai
     unsettled = await cancel(services, record, 0)
     assert await services.queue.heartbeat(lease, None) is Verdict.LOST
     assert unsettled.view.status is Status.RUNNING
-    assert (await ended(services, unsettled, 10)).view.status is Status.CANCELED
+    assert (await wait_until_ended(services, unsettled, 10)).view.status is Status.CANCELED
 
 
 async def test_a_task_that_has_ended_is_not_canceled(services, painter):
     record = await find_record(services, (await submit(services, WISH)).task.id, "red")
     await painter.fail(await painter.take())
-    record = await ended(services, record, 10)
+    record = await wait_until_ended(services, record, 10)
     assert await cancel(services, record, 10) is record
     assert record.view.status is Status.FAILED
 
@@ -93,7 +93,7 @@ async def test_a_queue_that_came_back_older_does_not_make_a_result_undone(servic
     """I1: it holds as queued, until it has read the logs, what has ended meanwhile."""
     task = (await submit(services, WISH)).task
     await painter.finish(await painter.take())
-    await ended(services, await find_record(services, task.id, "red"), 10)
+    await wait_until_ended(services, await find_record(services, task.id, "red"), 10)
     older = RedisQueue(redis_server.url)
     await older.ingest(task)
     assert (await older.find(task.id)).status is Status.QUEUED

@@ -5,7 +5,7 @@ import pytest
 
 from server.settings import SettingsError
 from server.tenancy.auth import ANONYMOUS, Keys, MissingScopeError, UnauthorizedError, new_key
-from server.tenancy.policy import Key
+from server.tenancy.policy import ApiKey
 
 NOON = datetime(2027, 1, 1, 12, tzinfo=UTC)
 
@@ -14,10 +14,10 @@ def basic(user: str, key: str) -> str:
     return "Basic " + base64.b64encode(f"{user}:{key}".encode()).decode()
 
 
-def made(tenant: str, **fields) -> tuple[str, tuple[str, Key]]:
+def made(tenant: str, **fields) -> tuple[str, tuple[str, ApiKey]]:
     """A key, and what is kept of it."""
     key, setting = new_key(tenant)
-    return key, (tenant, Key(sha256=setting.partition(":")[2], **fields))
+    return key, (tenant, ApiKey(sha256=setting.partition(":")[2], **fields))
 
 
 @pytest.fixture

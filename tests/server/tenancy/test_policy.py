@@ -2,7 +2,7 @@ from datetime import UTC, datetime
 
 import pytest
 
-from server.tenancy.policy import Rate, Terms, TermsError, parsed, read
+from server.tenancy.policy import Rate, TenantPolicy, TermsError, parsed, read
 
 HASH = "ab" * 32
 FULL = f"""
@@ -33,8 +33,8 @@ def test_everything_that_a_file_says_is_read():
 
 
 def test_a_tenant_of_which_nothing_is_said_has_no_keys_and_no_high_priority():
-    assert parsed(FULL)["plain"] == Terms()
-    assert Terms().priorities == ("normal", "low")
+    assert parsed(FULL)["plain"] == TenantPolicy()
+    assert TenantPolicy().priorities == ("normal", "low")
 
 
 @pytest.mark.parametrize(

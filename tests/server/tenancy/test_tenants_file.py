@@ -2,7 +2,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from server.tenancy.policy import Key, TermsError, parsed
+from server.tenancy.policy import ApiKey, TermsError, parsed
 from server.tenancy.tenants_file import EMPTY, line, with_key, without_key
 
 A, B, NEW = "aa" * 32, "bb" * 32, "cc" * 32
@@ -44,7 +44,7 @@ def hashes(text: str) -> dict[str, list[str]]:
 @pytest.mark.parametrize("layout", LAYOUTS)
 def test_a_key_is_added_whatever_the_layout_and_nothing_else_changes(layout, tenant):
     before = LAYOUTS[layout]
-    key = Key(sha256=NEW, scopes=("read",), note="it's: 'quoted', #not a comment")
+    key = ApiKey(sha256=NEW, scopes=("read",), note="it's: 'quoted', #not a comment")
     after = with_key(before, tenant, key)
     assert parsed(after)[tenant].keys[0] == key
     there = hashes(before)
@@ -62,7 +62,7 @@ def test_a_key_is_taken_out_whatever_the_layout(layout):
 
 @pytest.mark.parametrize("tenant", ["acme", "plain", "new"])
 def test_adding_leaves_every_line_of_a_plain_file_as_it_was(tenant):
-    after = with_key(LISTED, tenant, Key(sha256=NEW)).splitlines()
+    after = with_key(LISTED, tenant, ApiKey(sha256=NEW)).splitlines()
     assert 1 <= len(after) - len(LISTED.splitlines()) <= 3
     rest = iter(after)
     assert all(each in rest for each in LISTED.splitlines()), "in their order"
@@ -77,11 +77,11 @@ def test_taking_out_leaves_the_comments_of_others():
 
 @given(st.text(st.characters(exclude_categories=["Cc", "Cs", "Zl", "Zp"]), max_size=40))
 def test_any_note_stays_on_its_line_and_is_read_as_it_was_said(note: str) -> None:
-    key = Key(sha256=NEW, note=note)
+    key = ApiKey(sha256=NEW, note=note)
     assert "\n" not in line(key)
     assert parsed(f"tenants: {{a: {{keys: [{line(key)}]}}}}")["a"].keys == (key,)
 
 
 def test_a_file_that_is_wrong_is_left_alone():
     with pytest.raises(TermsError):
-        with_key("tenants: {acme: {task_limt: 3}}", "acme", Key(sha256=NEW))
+        with_key("tenants: {acme: {task_limt: 3}}", "acme", ApiKey(sha256=NEW))

@@ -2,7 +2,7 @@ from datetime import date, timedelta
 
 import pytest
 
-from server.storage.bucket import Folder, usage_key
+from server.storage.bucket import FolderBucket, usage_key
 from server.task import Status
 from server.tenancy.usage import Usage
 from server.tenancy.usage_summary import Statements
@@ -10,7 +10,7 @@ from server.tenancy.usage_summary import Statements
 MONDAY, TUESDAY, SUNDAY = date(2027, 1, 4), date(2027, 1, 5), date(2027, 1, 10)
 
 
-class Counted(Folder):
+class Counted(FolderBucket):
     """Counts what is read."""
 
     reads = lists = 0

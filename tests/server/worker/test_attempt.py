@@ -9,7 +9,7 @@ import pytest
 from obstore.store import MemoryStore
 from PIL import Image
 
-from pipelines.pipeline import Made
+from pipelines.pipeline import TaskResult
 from server.egress.client import Egress
 from server.queue import Lease
 from server.storage.bucket import MOMENT_S, Bucket, BucketUnavailableError, swept_at
@@ -56,7 +56,7 @@ async def test_nothing_is_stored_of_a_picture_that_is_withheld():
     )
     attempt = Attempt(Lease(task, "token", "worker"), inputs, bucket, lambda _: None)
     picture = np.zeros((8, 16, 3), np.uint8)
-    stored = await attempt._store(Made([picture, picture], [picture], reasons=["unsafe", "", "unsafe"]))
+    stored = await attempt._store(TaskResult([picture, picture], [picture], reasons=["unsafe", "", "unsafe"]))
     assert [(image.safe, image.kind, image.seed, image.bytes > 0) for image in stored] == [
         (False, "image", 5, False),
         (True, "image", 6, True),
@@ -96,7 +96,7 @@ async def test_a_result_is_dated_and_kept_by_the_time_that_all_roles_share():
     params = {"text": "x", "seed": 1}
     task = Task(id="0" * 32, type="txt2img.sd", params=params, tenant="a", created_at=now, retention="5m")
     attempt = Attempt(Lease(task, "token", "worker"), inputs, bucket, lambda _: None, clock=lambda: now)
-    [image] = await attempt._store(Made([np.zeros((8, 8, 3), np.uint8)]))
+    [image] = await attempt._store(TaskResult([np.zeros((8, 8, 3), np.uint8)]))
     assert now + RETENTION_S["5m"] < swept_at(image.key) <= now + RETENTION_S["5m"] + MOMENT_S
     assert attempt.failed("code", "message").finished_at == now
 

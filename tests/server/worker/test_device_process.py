@@ -12,12 +12,12 @@ import pytest_asyncio
 
 from server.settings import Settings
 from server.worker.device_process import Device, DeviceDiedError, DeviceGoneError, TaskFailedError
-from server.worker.messages import Advanced, Run, Tally
+from server.worker.messages import Advanced, DeviceStats, Run
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
 LONG = {"text": "a house", "w": 512, "h": 512, "num_steps": 100, "seed": 1}
-TALLIES: list[Tally] = []
+TALLIES: list[DeviceStats] = []
 FISH = {
     **{"text": "an orange fish on the grass", "w": 128, "h": 128},
     **{"num_steps": 12, "guidance_scale": 5, "seed": 1},

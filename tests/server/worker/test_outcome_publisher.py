@@ -13,7 +13,7 @@ from server.services import Services
 from server.task import Outcome, Status, Task
 from server.tasks.input_images import Inputs
 from server.worker.attempt import Attempt
-from server.worker.outcome_publisher import Reports
+from server.worker.outcome_publisher import OutcomePublisher
 
 TASK = Task(id="0" * 32, type="txt2img.sd", params={"text": "x", "seed": 1}, tenant="t", created_at=1.0)
 
@@ -60,14 +60,16 @@ def made(**what: object) -> Outcome:
 
 async def test_an_outcome_is_written_once_however_long_the_queue_is_away(services, narrow) -> None:
     queue = Deaf(times=2)
-    await Reports(replace(services, broker=narrow, queue=queue)).report(attempt(services), made())
+    await OutcomePublisher(replace(services, broker=narrow, queue=queue)).report(attempt(services), made())
     assert narrow.told == (made(),)
     assert queue.times < 0
 
 
 async def test_a_queue_that_is_away_is_told_until_the_attempt_is_lost(services, narrow) -> None:
     one = attempt(services)
-    reporting = asyncio.create_task(Reports(replace(services, broker=narrow, queue=Deaf(1000))).report(one, made()))
+    reporting = asyncio.create_task(
+        OutcomePublisher(replace(services, broker=narrow, queue=Deaf(1000))).report(one, made())
+    )
     while not narrow.told:
         await asyncio.sleep(0.01)
     one.lose()
@@ -77,7 +79,7 @@ async def test_a_queue_that_is_away_is_told_until_the_attempt_is_lost(services, 
 
 async def test_a_result_that_the_log_does_not_take_is_a_failure(services, narrow) -> None:
     """Else it would be made, and refused, again and again."""
-    await Reports(replace(services, broker=narrow)).report(attempt(services), made(answer={"text": "long"}))
+    await OutcomePublisher(replace(services, broker=narrow)).report(attempt(services), made(answer={"text": "long"}))
     [told] = narrow.told
     assert told.failure is not None
     assert told.failure.code == "too_large"

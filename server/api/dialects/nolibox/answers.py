@@ -8,7 +8,7 @@ from typing import Any, NamedTuple, Self
 from server.api.task_response import linked_images
 from server.storage.signed_links import Links
 from server.task import KINDS, Image, Manifest, Status, Task
-from server.tasks.lookup import Record, settled
+from server.tasks.lookup import TaskRecord, from_manifest
 
 STATUSES = {
     Status.QUEUED: "pending",
@@ -20,7 +20,7 @@ STATUSES = {
 SAMPLERS = {"lms": "klms", **{name: f"k_{name}" for name in ("euler", "euler_a", "heun", "dpmpp_2m")}}
 
 
-def status_data(record: Record, links: Links) -> dict[str, Any]:
+def status_data(record: TaskRecord, links: Links) -> dict[str, Any]:
     """The `data` of a status reply."""
     view, manifest = record.view, record.manifest
     if manifest is None:
@@ -33,7 +33,7 @@ def status_data(record: Record, links: Links) -> dict[str, Any]:
 
 def callback_body(manifest: Manifest, links: Links) -> dict[str, Any]:
     """Times come under two spellings, for both are printed in its documents."""
-    data = status_data(settled(manifest), links)
+    data = status_data(from_manifest(manifest), links)
     spelt = {"createtime": data["create_time"], "starttime": data["start_time"]}
     succeeded = manifest.outcome.status is Status.SUCCEEDED
     return {"uid": manifest.task.id, "success": succeeded, "data": {**data, **spelt}}

@@ -11,7 +11,7 @@ from fastapi.responses import JSONResponse
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
 import pipelines
-from server.api.dependencies import GivenServices, Reader, Submitter
+from server.api.dependencies import Reader, ServicesDep, Submitter
 from server.api.dialects.dialect import DialectRoute
 from server.api.dialects.nolibox.answers import STATUSES, status_data
 from server.api.dialects.nolibox.params import translated
@@ -128,7 +128,7 @@ _routes = APIRouter(route_class=NoliboxRoute, responses=REFUSED)
 
 
 @_routes.post("/push", responses={200: {"model": PushReply | RefusedReply}})
-async def push(body: PushBody, services: GivenServices, tenant: Submitter) -> PushReply:
+async def push(body: PushBody, services: ServicesDep, tenant: Submitter) -> PushReply:
     """Accepts a task; the result comes by /status, or as a callback to notify_url."""
     pipeline = pipelines.find(body.task)
     submission = Submission(
@@ -143,18 +143,18 @@ async def push(body: PushBody, services: GivenServices, tenant: Submitter) -> Pu
 
 
 @_routes.get("/status/{uid}")
-async def get_status(uid: str, services: GivenServices, tenant: Reader) -> StatusReply:
+async def get_status(uid: str, services: ServicesDep, tenant: Reader) -> StatusReply:
     return await _status(services, uid, tenant)
 
 
 @_routes.post("/batch_status")
-async def get_statuses(body: UidList, services: GivenServices, tenant: Reader) -> BatchStatusReply:
+async def get_statuses(body: UidList, services: ServicesDep, tenant: Reader) -> BatchStatusReply:
     found = await asyncio.gather(*(_status(services, uid, tenant) for uid in body.uid_list))
     return BatchStatusReply(results=list(found))
 
 
 @_routes.post("/interrupt")
-async def interrupt(body: InterruptBody, services: GivenServices, tenant: Submitter) -> InterruptReplies:
+async def interrupt(body: InterruptBody, services: ServicesDep, tenant: Submitter) -> InterruptReplies:
     """Cancels tasks that are pending, and with force_interrupt those that work."""
     done = [_interrupt(services, uid, tenant, body.force_interrupt) for uid in body.uid_list]
     return InterruptReplies(results=list(await asyncio.gather(*done)))
@@ -162,7 +162,7 @@ async def interrupt(body: InterruptBody, services: GivenServices, tenant: Submit
 
 @_routes.get("/server_status")
 @_routes.post("/server_status")
-async def get_server_status(services: GivenServices, tenant: Reader) -> ServerStatusReply:
+async def get_server_status(services: ServicesDep, tenant: Reader) -> ServerStatusReply:
     overview = await services.queue.overview()
     details = {
         STATUSES[status]: [view.task.id for view in (await services.queue.recent(tenant, status, 1, LISTED))[0]]

@@ -6,19 +6,19 @@ from pathlib import Path
 
 import pytest
 
-from models.compiled.forward_pass import Pass
+from models.compiled.forward_pass import ForwardPassSpec
 from pipelines.engine.execution.compile_process import Compiler
 from tests.support.tiny import given_to, tiny_unet
 
 
 @pytest.fixture
-def wanted() -> Pass:
+def wanted() -> ForwardPassSpec:
     net = tiny_unet()
-    return Pass.of(net, given_to(net))
+    return ForwardPassSpec.of(net, given_to(net))
 
 
 def test_what_cannot_be_compiled_is_said_once(
-    wanted: Pass, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+    wanted: ForwardPassSpec, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     monkeypatch.setattr("pipelines.engine.execution.compile_process.CHILD", "models.nowhere")
     compiler = Compiler(tmp_path / "packages")
@@ -30,7 +30,7 @@ def test_what_cannot_be_compiled_is_said_once(
     assert not compiler.package(wanted).exists()
 
 
-def test_what_is_under_way_ends_with_it(wanted: Pass, tmp_path: Path) -> None:
+def test_what_is_under_way_ends_with_it(wanted: ForwardPassSpec, tmp_path: Path) -> None:
     compiler = Compiler(tmp_path)
     compiler.ask(wanted)
     assert compiler._job is not None

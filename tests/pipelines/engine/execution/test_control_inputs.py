@@ -16,7 +16,7 @@ from models.noise import SeededNoise
 from pipelines.engine.batch import Batch
 from pipelines.engine.scheduling.batch_key import key_of
 from pipelines.engine.trajectory import ControlMismatchError, Trajectory
-from pipelines.pipeline import Control, Denoise
+from pipelines.pipeline import ControlInput, Denoise
 
 SIDE = 64
 HINT = torch.rand(1, 3, SIDE, SIDE, generator=torch.Generator().manual_seed(0))
@@ -38,7 +38,7 @@ def depth(nets: dict[str, ControlNet]) -> ControlNet:
     return nets["toy-sd1-depth"]
 
 
-def denoise(checkpoint: Checkpoint, *controls: Control, seed: int = 0, sampler: str = "euler") -> Denoise:
+def denoise(checkpoint: Checkpoint, *controls: ControlInput, seed: int = 0, sampler: str = "euler") -> Denoise:
     positive, negative = checkpoint.encode_prompt("a boat", "fog", clip_skip=-1, width=SIDE, height=SIDE)
     noise = SeededNoise(seed)
     return Denoise(checkpoint, positive, negative, noise, SIDE, SIDE, steps=4, sampler=sampler, controls=controls)
@@ -56,7 +56,7 @@ def finished(*wishes: Denoise) -> list[torch.Tensor]:
 
 def test_a_net_is_in_the_key_while_it_acts(sd1: Checkpoint, canny: ControlNet) -> None:
     plain = Trajectory(denoise(sd1))
-    guided = Trajectory(denoise(sd1, Control(canny, HINT, start=0.25, end=0.75)))
+    guided = Trajectory(denoise(sd1, ControlInput(canny, HINT, start=0.25, end=0.75)))
     agree = []
     for _ in range(4):
         agree.append(key_of(guided) == key_of(plain))
@@ -68,7 +68,7 @@ def test_a_net_is_in_the_key_while_it_acts(sd1: Checkpoint, canny: ControlNet) -
 
 
 def test_spans_count_evaluations_where_a_sampler_has_several_a_step(sd1: Checkpoint, canny: ControlNet) -> None:
-    guided = Trajectory(denoise(sd1, Control(canny, HINT, end=0.5), sampler="heun"))
+    guided = Trajectory(denoise(sd1, ControlInput(canny, HINT, end=0.5), sampler="heun"))
     acting = []
     for index in range(len(guided.table)):
         guided.index = index
@@ -77,11 +77,11 @@ def test_spans_count_evaluations_where_a_sampler_has_several_a_step(sd1: Checkpo
 
 
 def test_a_net_of_no_strength_never_acts(sd1: Checkpoint, canny: ControlNet) -> None:
-    assert Trajectory(denoise(sd1, Control(canny, HINT, strength=0))).controls == []
+    assert Trajectory(denoise(sd1, ControlInput(canny, HINT, strength=0))).controls == []
 
 
 def test_the_order_of_nets_does_not_matter(sd1: Checkpoint, canny: ControlNet, depth: ControlNet) -> None:
-    one, other = Control(canny, HINT, 0.7), Control(depth, 1 - HINT, 0.4, guess=True)
+    one, other = ControlInput(canny, HINT, 0.7), ControlInput(depth, 1 - HINT, 0.4, guess=True)
     wishes = denoise(sd1, one, other), denoise(sd1, other, one)
     assert key_of(Trajectory(wishes[0])) == key_of(Trajectory(wishes[1]))
     first, second = finished(*wishes)
@@ -90,10 +90,10 @@ def test_the_order_of_nets_does_not_matter(sd1: Checkpoint, canny: ControlNet, d
 
 def test_each_row_has_its_own_hint_strength_and_span(sd1: Checkpoint, canny: ControlNet) -> None:
     wishes = [
-        denoise(sd1, Control(canny, HINT, 1.0), seed=1),
-        denoise(sd1, Control(canny, 1 - HINT, 0.3, end=0.5), seed=2),
-        denoise(sd1, Control(canny, HINT, 0.8, guess=True), seed=3),
-        replace(denoise(sd1, Control(canny, HINT, 0.8, guess=True), seed=4), negative=None),
+        denoise(sd1, ControlInput(canny, HINT, 1.0), seed=1),
+        denoise(sd1, ControlInput(canny, 1 - HINT, 0.3, end=0.5), seed=2),
+        denoise(sd1, ControlInput(canny, HINT, 0.8, guess=True), seed=3),
+        replace(denoise(sd1, ControlInput(canny, HINT, 0.8, guess=True), seed=4), negative=None),
     ]
     fresh = [replace(wish, noise=SeededNoise(seed)) for seed, wish in enumerate(wishes, start=1)]
     together = finished(*wishes)
@@ -103,9 +103,9 @@ def test_each_row_has_its_own_hint_strength_and_span(sd1: Checkpoint, canny: Con
 
 def test_a_net_for_another_family_is_refused(sd1: Checkpoint, nets: dict[str, ControlNet]) -> None:
     with pytest.raises(ControlMismatchError, match="'toy-sdxl-canny' reads text of width 96, model 'toy-sd1'"):
-        Trajectory(denoise(sd1, Control(nets["toy-sdxl-canny"], HINT)))
+        Trajectory(denoise(sd1, ControlInput(nets["toy-sdxl-canny"], HINT)))
 
 
 def test_a_hint_of_another_size_is_refused(sd1: Checkpoint, canny: ControlNet) -> None:
     with pytest.raises(ControlMismatchError, match="a hint is 32×64 where 64×64 is painted"):
-        Trajectory(denoise(sd1, Control(canny, HINT[:, :, :, :32])))
+        Trajectory(denoise(sd1, ControlInput(canny, HINT[:, :, :, :32])))

@@ -22,7 +22,7 @@ from pipelines.engine.scheduling.batch_key import key_of
 from pipelines.engine.scheduling.batch_size import Capacity
 from pipelines.engine.snapshot import packed, unpacked
 from pipelines.engine.trajectory import Trajectory
-from pipelines.pipeline import Control
+from pipelines.pipeline import ControlInput
 from tests.pipelines.conftest import Shelf, images_of, run_dry
 from tests.pipelines.engine.execution.test_step import HINT
 from tests.pipelines.engine.tape import Tape
@@ -108,7 +108,7 @@ def test_a_controlnet_goes_no_deeper_than_its_denoiser(sd1: Checkpoint, models_d
     net = controlnet.load(catalog.read(models_dir).find("toy-sd1-canny"), torch.device("cpu"), torch.float32)
     whole: list[object] = []
     net._net.mid_block.register_forward_hook(lambda *_: whole.append(None))
-    felt = finish(Trajectory(denoise(sd1, steps=4, deep_cache=2, controls=(Control(net, HINT),))))
+    felt = finish(Trajectory(denoise(sd1, steps=4, deep_cache=2, controls=(ControlInput(net, HINT),))))
     assert len(whole) == 2
     assert not torch.equal(felt, finish(Trajectory(denoise(sd1, steps=4, deep_cache=2))))
 

@@ -18,14 +18,14 @@ from models.registry import loaders
 from pipelines.engine.batch import Batch
 from pipelines.engine.execution.cuda_graphs import Graphs
 from pipelines.engine.trajectory import Trajectory
-from pipelines.pipeline import Control, Denoise
+from pipelines.pipeline import ControlInput, Denoise
 
 SIDE = 64
 HINT = torch.rand(1, 3, SIDE, SIDE, generator=torch.Generator().manual_seed(0))
 
 
 def trajectory(
-    checkpoint: Checkpoint, seed: int, *controls: Control, guided: bool = True, sampler: str = "euler_a"
+    checkpoint: Checkpoint, seed: int, *controls: ControlInput, guided: bool = True, sampler: str = "euler_a"
 ) -> Trajectory:
     positive, negative = checkpoint.encode_prompt(f"boat {seed}", "fog", clip_skip=-1, width=SIDE, height=SIDE)
     wish = Denoise(checkpoint, positive, negative if guided else None, SeededNoise(seed), SIDE, SIDE, 3, sampler)
@@ -46,7 +46,7 @@ def test_no_step_waits_for_the_device(models_dir: Path, deep_cache: int) -> None
     checkpoint = loaders.load(models.find("toy-sd1"), torch.device("cpu"), torch.float32)
     net = controlnet.load(models.find("toy-sd1-canny"), torch.device("cpu"), torch.float32)
     assert isinstance(checkpoint, Checkpoint)
-    wishes = [trajectory(checkpoint, seed, Control(net, HINT), guided=bool(seed)).denoise for seed in (0, 1)]
+    wishes = [trajectory(checkpoint, seed, ControlInput(net, HINT), guided=bool(seed)).denoise for seed in (0, 1)]
     for model in (checkpoint, net):
         model.to(meta)
     there = [

@@ -6,12 +6,12 @@ from collections.abc import Callable
 
 import pytest
 
-from pipelines.engine.scheduling.batch_key import Key
+from pipelines.engine.scheduling.batch_key import BatchKey
 from pipelines.engine.scheduling.batch_size import MOST_ROWS, RECONSIDER_AFTER, Capacity, knee
 
 
-def key(side: int) -> Key:
-    return Key("model", (4, side, side), (77, 768), (), False)
+def key(side: int) -> BatchKey:
+    return BatchKey("model", (4, side, side), (77, 768), (), False)
 
 
 def launch_bound(rows: int) -> float:
@@ -23,7 +23,7 @@ def saturated(rows: int) -> float:
     return 0.05 * rows
 
 
-def learn(capacity: Capacity, at: Key, seconds: Callable[[int], float], steps: int = 40) -> int:
+def learn(capacity: Capacity, at: BatchKey, seconds: Callable[[int], float], steps: int = 40) -> int:
     """What the capacity settles on if there is always enough work to fill a batch."""
     capacity.observe(at, 2, seconds(2))
     capacity.observe(at, 2, seconds(2))

@@ -7,7 +7,7 @@ import torch
 from models.diffusion.checkpoint import Checkpoint
 from pipelines.engine.engine import Engine
 from pipelines.engine.events import Advanced
-from pipelines.engine.scheduling.batch_key import Key
+from pipelines.engine.scheduling.batch_key import BatchKey
 from pipelines.engine.scheduling.batch_size import Capacity
 from pipelines.engine.scheduling.memory_model import SLACK, Memory, peak_bytes
 from pipelines.engine.warmup import warm_up
@@ -18,8 +18,8 @@ CPU = torch.device("cpu")
 MB = 1 << 20
 
 
-def key(side: int, model: str = "model") -> Key:
-    return Key(model, (4, side, side), (77, 768), (), False)
+def key(side: int, model: str = "model") -> BatchKey:
+    return BatchKey(model, (4, side, side), (77, 768), (), False)
 
 
 def test_more_rows_in_proportion_fewer_as_the_next_larger() -> None:

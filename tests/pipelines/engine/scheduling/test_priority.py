@@ -2,25 +2,29 @@
 
 from __future__ import annotations
 
-from pipelines.engine.scheduling.priority import PATIENCE, Turn
+from pipelines.engine.scheduling.priority import PATIENCE, StepPriority
 
 
 def test_the_higher_class_goes_first_whenever_it_came() -> None:
-    turns = [Turn.of("low", 0.0), Turn.of("normal", 50.0), Turn.of("high", 100.0, remaining_s=60.0)]
+    turns = [
+        StepPriority.of("low", 0.0),
+        StepPriority.of("normal", 50.0),
+        StepPriority.of("high", 100.0, remaining_s=60.0),
+    ]
     assert sorted(turns) == turns[::-1]
 
 
 def test_within_a_class_first_come_first_served() -> None:
-    assert Turn.of("normal", 1.0) < Turn.of("normal", 1.1)
+    assert StepPriority.of("normal", 1.0) < StepPriority.of("normal", 1.1)
 
 
 def test_where_sharing_gains_nothing_the_shorter_goes_first() -> None:
-    long, short = Turn.of("normal", 0.0, remaining_s=10.0), Turn.of("normal", 1.0, remaining_s=2.0)
+    long, short = StepPriority.of("normal", 0.0, remaining_s=10.0), StepPriority.of("normal", 1.0, remaining_s=2.0)
     assert short < long
 
 
 def test_nobody_is_overtaken_for_ever() -> None:
     """Short tasks keep coming, one each second; the long one's turn comes all the same."""
-    long = Turn.of("normal", 0.0, remaining_s=10.0)
-    overtaking = [second for second in range(1000) if Turn.of("normal", float(second), remaining_s=1.0) < long]
+    long = StepPriority.of("normal", 0.0, remaining_s=10.0)
+    overtaking = [second for second in range(1000) if StepPriority.of("normal", float(second), remaining_s=1.0) < long]
     assert 0 < len(overtaking) <= 9 * PATIENCE

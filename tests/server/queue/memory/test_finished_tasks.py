@@ -1,7 +1,7 @@
 import pytest
 
 from server.queue import View
-from server.queue.memory.finished_tasks import Ended
+from server.queue.memory.finished_tasks import FinishedTasks
 
 
 @pytest.fixture
@@ -10,7 +10,7 @@ def make_view(make_task, make_manifest):
 
 
 def test_the_first_are_forgotten_first_and_tenants_with_them(make_view) -> None:
-    ended, views = Ended(3), [make_view("a"), *(make_view("b") for _ in range(4))]
+    ended, views = FinishedTasks(3), [make_view("a"), *(make_view("b") for _ in range(4))]
     for view in views:
         ended.put(view)
     assert len(ended) == 3
@@ -22,14 +22,14 @@ def test_the_first_are_forgotten_first_and_tenants_with_them(make_view) -> None:
 
 
 def test_a_view_that_is_put_again_takes_no_more_room(make_view) -> None:
-    ended, views = Ended(2), [make_view(), make_view()]
+    ended, views = FinishedTasks(2), [make_view(), make_view()]
     for view in views * 5:
         ended.put(view)
     assert list(ended.of("t")) == views
 
 
 def test_asking_for_strangers_leaves_nothing_behind() -> None:
-    ended = Ended(2)
+    ended = FinishedTasks(2)
     for number in range(100):
         assert list(ended.of(f"stranger-{number}")) == []
     assert len(ended._by_tenant) == 0

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from server.queue import RateLimitError
-from server.queue.memory.rate_limit import Rates
+from server.queue.memory.rate_limit import RateLimiter
 
 SELDOM = 0.06
 """Tasks a minute: on a busy machine a minute may pass, but not the quarter of an hour to the next."""
@@ -17,7 +17,7 @@ SELDOM = 0.06
 def test_it_is_a_bucket_of_tokens(pauses: list[float], burst: int, per_minute: float) -> None:
     """Against the plain thing, a number of tokens that grows with time and never over the burst."""
     now, tokens = [0.0], float(burst)
-    rates = Rates(lambda: now[0])
+    rates = RateLimiter(lambda: now[0])
     for pause in pauses:
         now[0] += pause
         tokens = min(tokens + pause * per_minute / 60, burst)
@@ -35,7 +35,7 @@ def test_it_is_a_bucket_of_tokens(pauses: list[float], burst: int, per_minute: f
 def test_full_buckets_are_not_remembered() -> None:
     """I17"""
     now = [0.0]
-    rates = Rates(lambda: now[0])
+    rates = RateLimiter(lambda: now[0])
     for number in range(1000):
         now[0] += 1.0
         rates.spend(f"tenant-{number}", 60.0, 5)
