@@ -1,4 +1,4 @@
-"""Task, Outcome and Manifest: the plain data that travels, and which status may follow which."""
+"""Task, Outcome and Manifest: the plain data that every role reads and writes."""
 
 from __future__ import annotations
 
@@ -18,10 +18,6 @@ class Status(StrEnum):
     @property
     def final(self) -> bool:
         return self in {Status.SUCCEEDED, Status.FAILED, Status.CANCELED}
-
-    def may_become(self, following: Status) -> bool:
-        """A final status never changes; a running task may go back to queued when its worker is lost."""
-        return not self.final and following is not self
 
 
 Priority = Literal["high", "normal", "low"]

@@ -17,8 +17,6 @@ from dataclasses import replace
 from operator import attrgetter
 from urllib.parse import urlsplit
 
-from pydantic import TypeAdapter
-
 from server.controller.per_host_limit import HostBusyError, PerHostLimiter
 from server.egress.client import Egress, EgressDeniedError, EgressFailedError, Reply
 from server.egress.webhook_signature import sign, tenant_secret
@@ -27,6 +25,7 @@ from server.observability.metrics import CALLBACK_TRIES, STAGE_SECONDS
 from server.observability.tracing import span
 from server.queue import DueCallback, Queue, QueueUnavailableError
 from server.storage.bucket import Bucket, BucketUnavailableError, callback_key, dead_callback_key
+from server.storage.pending_callbacks import decode_callback, encode_callback
 from server.task import Manifest
 
 log = logging.getLogger(__name__)
@@ -50,8 +49,6 @@ POLL_S = 0.2
 WRITTEN_FROM_S = 60.0
 """A pause that is shorter is not written into the bucket: should the queue forget it, the callback is due at once."""
 TRIED_KEPT = 1024
-
-SAVED = TypeAdapter(DueCallback)
 
 
 class Callbacks:
@@ -120,7 +117,7 @@ class Callbacks:
             saved = await self._bucket.get(callback_key(due.task_id))
             if saved is None:  # delivered before, only the queue did not hear of it
                 return await self._queue.drop_callback(due.task_id)
-            due = max(due, SAVED.validate_json(saved), key=attrgetter("tries"))
+            due = max(due, decode_callback(saved), key=attrgetter("tries"))
             manifest = await self._bucket.manifest(due.task_id)
         if manifest is None or manifest.task.callback is None:
             return None  # about to be settled
@@ -158,14 +155,14 @@ class Callbacks:
         elif reply.status == GONE or tried.tries > len(PAUSES_S):
             CALLBACK_TRIES.labels("parked").inc()
             log.warning("gave up the callback of task %s after %s tries: %s", tried.task_id, tried.tries, news)
-            await self._bucket.put(dead_callback_key(tried.task_id), SAVED.dump_json(tried))
+            await self._bucket.put(dead_callback_key(tried.task_id), encode_callback(tried))
             await self._forget(tried.task_id)
         else:
             CALLBACK_TRIES.labels("again").inc()
             pause_s = pause_after(tried.tries, reply)
             again = replace(tried, due_at=self._clock() + pause_s)
             if pause_s >= WRITTEN_FROM_S:
-                await self._bucket.put(callback_key(tried.task_id), SAVED.dump_json(again))
+                await self._bucket.put(callback_key(tried.task_id), encode_callback(again))
             await self._again(again, manifest)
 
     async def _again(self, due: DueCallback, manifest: Manifest) -> None:

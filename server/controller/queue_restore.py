@@ -9,10 +9,10 @@ from pathlib import PurePosixPath
 
 from pydantic import ValidationError
 
-from server.controller.callbacks import SAVED
 from server.controller.ordered_window import WaitTurn, window
 from server.queue import Queue
 from server.storage.bucket import CALLBACKS, USAGE, Bucket
+from server.storage.pending_callbacks import decode_callback
 
 log = logging.getLogger(__name__)
 ENDED_RECALLED = 1000
@@ -40,7 +40,7 @@ async def recall_callbacks(bucket: Bucket, queue: Queue) -> None:
         if saved is None:
             return
         try:
-            await queue.add_callback(SAVED.validate_json(saved))
+            await queue.add_callback(decode_callback(saved))
         except ValidationError:
             log.error("%s is no callback and is ignored", key)
 

@@ -15,9 +15,9 @@ from collections.abc import Awaitable, Callable
 from functools import partial
 
 from server.broker import Broker, Position
-from server.controller.callbacks import SAVED
 from server.controller.commit_watermark import Commits
 from server.controller.ordered_window import WaitTurn, window
+from server.controller.usage_records import record_usage
 from server.observability.logs import about
 from server.observability.metrics import (
     FAILURES,
@@ -30,8 +30,8 @@ from server.observability.metrics import (
 from server.observability.tracing import span
 from server.queue import DueCallback, Queue
 from server.storage.bucket import Bucket, callback_key, swept_at
+from server.storage.pending_callbacks import decode_callback, encode_callback
 from server.task import POISON, RETENTION_S, Manifest, Outcome, Status
-from server.tenancy.usage import record_usage
 
 log = logging.getLogger(__name__)
 
@@ -95,7 +95,7 @@ class Settling:
         due = None
         if manifest.task.callback is not None:
             due = DueCallback(manifest.task.id, manifest.outcome.finished_at)
-            await self._bucket.put(callback_key(manifest.task.id), SAVED.dump_json(due))
+            await self._bucket.put(callback_key(manifest.task.id), encode_callback(due))
         await self._bucket.put_manifest(manifest)
         _count(manifest)
         log.info("settled %s %s", manifest.task.id, manifest.outcome.status)
@@ -106,7 +106,7 @@ class Settling:
         if manifest.task.callback is None:
             return None
         saved = await self._bucket.get(callback_key(manifest.task.id))
-        return SAVED.validate_json(saved) if saved is not None else None
+        return decode_callback(saved) if saved is not None else None
 
     async def _discard(self, late: Outcome, manifest: Manifest) -> None:
         kept = {image.key for image in manifest.outcome.images}

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from server.controller.callbacks import SAVED
 from server.queue import DueCallback
 from server.services import Services
 from server.storage.bucket import callback_key
+from server.storage.pending_callbacks import encode_callback
 from server.tasks.lookup import TaskRecord
 
 
@@ -24,5 +24,5 @@ async def replay(services: Services, record: TaskRecord) -> None:
     if record.manifest is None:
         raise NoCallbackError("this task has not ended; its callback is sent when it does")
     due = DueCallback(task.id, services.clock())
-    await services.bucket.put(callback_key(task.id), SAVED.dump_json(due))
+    await services.bucket.put(callback_key(task.id), encode_callback(due))
     await services.queue.add_callback(due)

@@ -4,14 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING
 
-from server.storage.bucket import usage_key
 from server.task import Frozen, Image, Manifest, Status, Task
-
-if TYPE_CHECKING:
-    from server.broker import Broker
-    from server.storage.bucket import Bucket
 
 ON_DEVICE = ("load", "run", "audit")
 """The stages of an attempt that a device is held for."""
@@ -81,10 +75,3 @@ def _done(task: Task, images: Sequence[Image]) -> float:
 def _handed_out(images: Sequence[Image]) -> float:
     """The share of the images that the audit does not withhold; all, where there are none."""
     return sum(image.safe for image in images) / len(images) if images else 1.0
-
-
-async def record_usage(manifest: Manifest, bucket: Bucket, broker: Broker) -> None:
-    """May be repeated: in the bucket the same object is written, in the log consumers count each task once."""
-    usage = usage_of(manifest)
-    await bucket.put(usage_key(usage.day, usage.tenant, usage.task), usage.model_dump_json().encode())
-    await broker.publish_usage(usage)

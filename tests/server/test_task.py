@@ -49,15 +49,6 @@ def test_records_cannot_be_changed() -> None:
         make_outcome().status = Status.SUCCEEDED  # type: ignore[misc]
 
 
-@pytest.mark.parametrize("status", Status)
-def test_a_final_status_never_changes(status: Status) -> None:
-    after = {each for each in Status if status.may_become(each)}
-    if status.final:
-        assert after == set()
-    else:
-        assert after == set(Status) - {status}
-
-
 def test_queued_and_running_are_not_final() -> None:
     assert {status for status in Status if not status.final} == {Status.QUEUED, Status.RUNNING}
 

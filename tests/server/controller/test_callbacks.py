@@ -11,12 +11,13 @@ from contextlib import asynccontextmanager
 import pytest
 
 from server.controller import callbacks
-from server.controller.callbacks import PAUSES_S, SAVED, Callbacks, pause_after
+from server.controller.callbacks import PAUSES_S, Callbacks, pause_after
 from server.egress.client import Egress, Reply
 from server.egress.webhook_signature import tenant_secret
 from server.queue import DueCallback, QueueUnavailableError
 from server.queue.memory.queue import MemoryQueue
 from server.storage.bucket import Bucket, callback_key, dead_callback_key
+from server.storage.pending_callbacks import decode_callback, encode_callback
 from server.task import Callback, Manifest, Outcome, Status, Task
 from tests.support.clock import Clock
 
@@ -101,18 +102,18 @@ class House:
     async def settle(self, task_id, url):
         manifest = manifest_of(task_id, url)
         due = DueCallback(task_id, self.clock())
-        await self.bucket.put(callback_key(task_id), SAVED.dump_json(due))
+        await self.bucket.put(callback_key(task_id), encode_callback(due))
         await self.bucket.put_manifest(manifest)
         await self.queue.add_callback(due)
 
     async def restart(self):
         self.queue = TalkativeQueue()
         for key, _ in await self.bucket.keys("callbacks"):
-            await self.queue.add_callback(SAVED.validate_json(await self.bucket.get(key)))
+            await self.queue.add_callback(decode_callback(await self.bucket.get(key)))
 
     async def saved(self, task_id):
         data = await self.bucket.get(callback_key(task_id))
-        return None if data is None else SAVED.validate_json(data)
+        return None if data is None else decode_callback(data)
 
     @asynccontextmanager
     async def running(self):
@@ -213,7 +214,7 @@ async def test_gone_is_given_up(house, receiver, caplog):
     async with house.running():
         await house.settle("one", receiver.url)
         await until_gone(house, "one")
-    dead = SAVED.validate_json(await house.bucket.get(dead_callback_key("one")))
+    dead = decode_callback(await house.bucket.get(dead_callback_key("one")))
     assert (dead.task_id, dead.tries) == ("one", 1)
     assert [record.getMessage() for record in caplog.records if record.levelno >= logging.WARNING] == [
         "gave up the callback of task one after 1 tries: it answered 410"
@@ -291,7 +292,7 @@ async def test_a_callback_that_was_delivered_is_dropped(house, receiver):
 
 async def test_a_callback_waits_for_its_manifest(house, receiver):
     due = DueCallback("one", house.clock())
-    await house.bucket.put(callback_key("one"), SAVED.dump_json(due))
+    await house.bucket.put(callback_key("one"), encode_callback(due))
     await house.queue.add_callback(due)
     async with house.running():
         await asyncio.sleep(0.05)

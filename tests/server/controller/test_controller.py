@@ -23,11 +23,12 @@ import pytest
 
 from server.broker.sqlite.broker import SQLiteBroker
 from server.controller import Controller
-from server.controller.callbacks import SAVED, Callbacks
+from server.controller.callbacks import Callbacks
 from server.egress.client import Egress
 from server.queue import DueCallback
 from server.queue.memory.queue import MemoryQueue
 from server.storage.bucket import Bucket, BucketUnavailableError, callback_key, image_key, manifest_key, usage_key
+from server.storage.pending_callbacks import encode_callback
 from server.task import RETENTION_S, Callback, Image, Manifest, Outcome, Status
 
 
@@ -170,7 +171,7 @@ async def test_nothing_is_run_before_all_that_has_ended_is_known(world, make_tas
         await world.broker.publish_task(task)
     for task in tasks[::2]:
         await world.broker.publish_outcome(make_outcome(task, Status.CANCELED))
-    await world.bucket.put(callback_key("old"), SAVED.dump_json(DueCallback("old", 0.0)))
+    await world.bucket.put(callback_key("old"), encode_callback(DueCallback("old", 0.0)))
     async with world.living() as (queue, _):
         await world.all_settled(tasks)
     assert (queue.queued, queue.callbacks) == (15, 1)

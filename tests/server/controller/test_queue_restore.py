@@ -1,9 +1,9 @@
 import os
 
-from server.controller.callbacks import SAVED
 from server.controller.queue_restore import recall_callbacks, recall_ended, recall_settled
 from server.queue import DueCallback
 from server.storage.bucket import callback_key, usage_key
+from server.storage.pending_callbacks import encode_callback
 from server.task import Status
 
 
@@ -11,9 +11,9 @@ async def test_callbacks_are_due_again_as_they_were_and_broken_ones_are_passed_o
     """I6, I16"""
     waiting = [DueCallback(f"task-{number}", 100.0 + number, tries=number) for number in range(3)]
     for due in waiting:
-        await bucket.put(callback_key(due.task_id), SAVED.dump_json(due))
+        await bucket.put(callback_key(due.task_id), encode_callback(due))
     await bucket.put(callback_key("broken"), b"{")
-    await bucket.put("callbacks-dead/task-9.json", SAVED.dump_json(DueCallback("task-9", 0.0)))
+    await bucket.put("callbacks-dead/task-9.json", encode_callback(DueCallback("task-9", 0.0)))
     await recall_callbacks(bucket, queue)
     assert await queue.next_callbacks(1000.0, 9) == waiting
 

@@ -5,11 +5,11 @@ import pytest
 
 from server.broker.sqlite.broker import SQLiteBroker
 from server.broker.sqlite.log_file import LogFile, LogRecord
-from server.controller.callbacks import SAVED
 from server.controller.settlement import Settling
 from server.observability.metrics import REGISTRY
 from server.queue import DueCallback
 from server.storage.bucket import callback_key, image_key, usage_key
+from server.storage.pending_callbacks import decode_callback
 from server.task import POISON, RETENTION_S, Callback, Failure, Image, Outcome, Status
 from server.tenancy.usage import Usage, usage_of
 
@@ -169,7 +169,7 @@ async def calling_back(broker, settle_all, make_task, make_outcome) -> Outcome:
 async def test_a_callback_is_put_into_the_bucket_and_is_due_at_once(queue, bucket, calling_back) -> None:
     task_id, finished_at = calling_back.task.id, calling_back.finished_at
     due = DueCallback(task_id, finished_at)
-    assert SAVED.validate_json(await bucket.get(callback_key(task_id))) == due
+    assert decode_callback(await bucket.get(callback_key(task_id))) == due
     assert await queue.next_callbacks(finished_at, 9) == [due]
 
 
