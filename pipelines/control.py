@@ -152,6 +152,7 @@ class ControlPipeline(Pipeline[G]):
     """A picture painted anew, or painted over, so that it follows maps."""
 
     audited = "on_request"
+    result_shape = "control"
 
     @abstractmethod
     def guides(self, params: G) -> tuple[Guide, ...]:

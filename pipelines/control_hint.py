@@ -29,6 +29,7 @@ class ControlHint(Pipeline[ControlHintParams]):
     """The map of one kind, as large as the picture."""
 
     Params = ControlHintParams
+    result_shape = "control"
 
     def __init__(self, hint: Hint) -> None:
         self.hint = hint

@@ -160,6 +160,7 @@ class ControlNewPipeline(Pipeline[S]):
     """Whatever is given, painted so that it follows maps."""
 
     audited = "on_request"
+    result_shape = "control"
 
     @abstractmethod
     def guides(self, params: S) -> tuple[Guide, ...]:

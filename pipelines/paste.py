@@ -46,6 +46,7 @@ class Paste(ImageOperation[PasteParams]):
     names = ("pipeline.paste",)
     title = "Paste"
     Params = PasteParams
+    result_shape = "composite"
 
     def made(self, params: PasteParams, images: Mapping[str, np.ndarray]) -> TaskResult:
         import numpy as np

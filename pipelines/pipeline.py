@@ -8,11 +8,12 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Generator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Generic, Literal, Protocol, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, Literal, Protocol, Self, TypeVar
 
 from pydantic import BaseModel, ConfigDict
 
-from models.catalog.entry import DIFFUSION
+from models.catalog.catalog import FOR_INPAINTING
+from models.catalog.entry import DIFFUSION, ModelEntry
 from pipelines.sampler_names import Spacing
 
 if TYPE_CHECKING:
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
     from models.adapters.ip_adapter import IPAdapter
     from models.adapters.lora import Lora
     from models.adapters.textual_inversion import Embedding
+    from models.catalog.catalog import Catalog
     from models.diffusion.checkpoint import Checkpoint, Conditioning
     from models.diffusion.tiny_decoder import TinyDecoder
     from models.language.captioner import Captioner
@@ -49,6 +51,10 @@ class Params(BaseModel):
     def seeds(self) -> tuple[int, ...]:
         """The seed of each image, where images have seeds."""
         return ()
+
+    def with_mentioned_embeddings(self, embeddings: Sequence[ModelEntry]) -> Self:
+        """These parameters with the embeddings that their prompts mention; unchanged where there is no prompt."""
+        return self
 
 
 P = TypeVar("P", bound=Params)
@@ -191,6 +197,13 @@ class Work:
         return self.images * (self.pixels / (512 * 512)) * (self.steps / 20) * self.share
 
 
+ResultShape = Literal["images", "composite", "control", "workflow"]
+"""How the results belong together, which a foreign API's replies may show.
+
+`images`: the images alone. `composite`: one image that several inputs were merged into. `control`: images with the
+control maps that they follow, or control maps alone. `workflow`: the images of the target node, those of the
+intermediate nodes as hints, and an answer that tells which hint belongs to which node.
+"""
 Audited = Literal["always", "on_request", "never"]
 USE_AUDIT = "Have what is drawn judged before it is handed out, where the operator has set up an audit."
 
@@ -209,6 +222,8 @@ class Pipeline(ABC, Generic[P]):
     answers: tuple[Any, ...] = ()
     """If it says rather than draws: what its answer's one value may hold, which tells what it can be used for."""
 
+    result_shape: ResultShape = "images"
+
     @abstractmethod
     def needs(self, params: P) -> tuple[str, ...]:
         """Names of the models that must be resident before `run`; the first one decides where a task runs best."""
@@ -220,6 +235,21 @@ class Pipeline(ABC, Generic[P]):
     @abstractmethod
     def run(self, params: P, models: Models, images: Mapping[str, np.ndarray]) -> Recipe:
         """The recipe. `images` holds the decoded uint8 inputs [h, w, 3 or 4], by path: `url`, `controls.0.hint_url`."""
+
+    def resolve_names(self, params: P, catalog: Catalog) -> P:
+        """`params` with what the catalog decides: the model's canonical name, the embeddings that prompts mention.
+
+        Raises UnknownModelError, MisfitError.
+        """
+        for name in self.needs(params):
+            plain_name = name.removesuffix(FOR_INPAINTING)
+            entry = catalog.find(plain_name)
+            if getattr(params, "model", None) == plain_name:
+                catalog.refuse_unless(entry, self.families)
+                params = params.model_copy(update={"model": entry.name})
+        params = params.with_mentioned_embeddings(catalog.embeddings(self.needs(params)))
+        catalog.refuse_misfits(self.needs(params))
+        return params
 
     def resolve(self, params: P) -> P:
         """`params` with everything random decided (seeds), so that a second run makes the same images."""

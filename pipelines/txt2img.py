@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     import numpy as np
     import torch
 
+    from models.catalog.catalog import Catalog
     from models.diffusion.checkpoint import Checkpoint
     from models.noise import SeededNoise
 
@@ -55,6 +56,10 @@ class Txt2Img(Pipeline[Txt2ImgParams]):
         width, height = params.size
         return Work(pixels=width * height, images=params.num_samples, steps=params.num_steps, share=params.share)
 
+    def resolve_names(self, params: Txt2ImgParams, catalog: Catalog) -> Txt2ImgParams:
+        """Raises ValidationError as well, if the model's native size does not fit the other parameters."""
+        return super().resolve_names(_with_native_size(params, catalog), catalog)
+
     def resolve(self, params: Txt2ImgParams) -> Txt2ImgParams:
         return params.with_seed()
 
@@ -89,3 +94,13 @@ class Txt2Img(Pipeline[Txt2ImgParams]):
             )
             for noise, latent in zip(noises, latents, strict=True)
         ]
+
+
+def _with_native_size(params: Txt2ImgParams, catalog: Catalog) -> Txt2ImgParams:
+    """Where neither `w` nor `h` is set, the size that the model was trained at, if its catalog entry has one."""
+    if params.model_fields_set & {"w", "h"}:
+        return params
+    size = catalog.find(params.checkpoint).side
+    if size is None:
+        return params
+    return Txt2ImgParams.model_validate({**params.model_dump(exclude_unset=True), "w": size, "h": size})

@@ -16,6 +16,8 @@ from pipelines.recipes.workflow_graph import TO_COME, Injection, Key, Node, chec
 if TYPE_CHECKING:
     import numpy as np
 
+    from models.catalog.catalog import Catalog
+
 MOST_NODES = 32
 
 
@@ -104,6 +106,7 @@ class Workflow(Pipeline[WorkflowParams]):
     title = "Workflow"
     Params = WorkflowParams
     audited = "on_request"
+    result_shape = "workflow"
 
     def needs(self, params: WorkflowParams) -> tuple[str, ...]:
         asked = params.provisional
@@ -116,6 +119,10 @@ class Workflow(Pipeline[WorkflowParams]):
         pixels, images = max(part.pixels for part in parts), max(part.images for part in parts)
         whole = Work(pixels, images, sum(part.steps for part in parts))
         return replace(whole, share=sum(part.cost for part in parts) / whole.cost)
+
+    def resolve_names(self, params: WorkflowParams, catalog: Catalog) -> WorkflowParams:
+        """Resolves the names of each node by itself: one node may use other models than the next."""
+        return params.changed(lambda pipeline, node_params: pipeline.resolve_names(node_params, catalog))
 
     def resolve(self, params: WorkflowParams) -> WorkflowParams:
         """Draws the seeds of every node."""

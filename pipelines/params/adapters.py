@@ -92,7 +92,7 @@ class AdditionParams(Params):
             )
         return self
 
-    def mentioning(self, embeddings: Sequence[ModelEntry]) -> Self:
+    def with_mentioned_embeddings(self, embeddings: Sequence[ModelEntry]) -> Self:
         """These parameters with the embeddings that their prompts mention, of those that may be mentioned; those that
         every negative prompt gets are mentioned there."""
         negative = self.negative_prompt

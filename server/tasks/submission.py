@@ -10,18 +10,14 @@ import logging
 import uuid
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from functools import partial
 from typing import Any
 
 from pydantic import ValidationError
 
 import pipelines
-from models.catalog.catalog import FOR_INPAINTING, Catalog
-from pipelines.params.image import ImageParams
+from models.catalog.catalog import Catalog
 from pipelines.params.image_refs import with_references
 from pipelines.pipeline import AnyPipeline, Params, Work
-from pipelines.txt2img import Txt2ImgParams
-from pipelines.workflow import WorkflowParams
 from server.broker import BrokerUnavailableError, RecordTooLargeError
 from server.observability.logs import about
 from server.observability.metrics import TASKS_ACCEPTED
@@ -99,7 +95,7 @@ async def submit(services: Services, submission: Submission) -> View:
     retention = _allowed_retention(terms, submission, services.settings.retention)
     if terms.rate is not None:
         await services.queue.spend(submission.tenant, terms.rate.per_minute, terms.rate.burst)
-    params = await _accepted(services, pipeline, _canonical(services.catalog, pipeline, asked), submission.tenant)
+    params = await _accepted(services, pipeline, _resolve_names(services.catalog, pipeline, asked), submission.tenant)
     work = pipeline.work(params)
     task = Task(
         id=task_id,
@@ -125,9 +121,13 @@ def _validated(pipeline: AnyPipeline, params: Mapping[str, Any] | Params) -> Par
     try:
         validated: Params = pipeline.Params.model_validate(params)
     except ValidationError as error:
-        field, message = complaint(error.errors(include_url=False), pipeline.Params.model_fields)
-        raise InvalidParamsError(message, field) from error
+        raise _invalid(pipeline, error) from error
     return validated
+
+
+def _invalid(pipeline: AnyPipeline, error: ValidationError) -> InvalidParamsError:
+    field, message = complaint(error.errors(include_url=False), pipeline.Params.model_fields)
+    return InvalidParamsError(message, field)
 
 
 def _id(submission: Submission) -> str:
@@ -171,31 +171,12 @@ def _allowed_retention(terms: TenantPolicy, submission: Submission, usual: Reten
     return submission.retention
 
 
-def _canonical(catalog: Catalog, pipeline: AnyPipeline, asked: Params) -> Params:
-    """What the params mean on this server: models by their own names, a size for who names none, the embeddings that
-    prompts mention. Of a workflow, what each of its tasks means by itself, for one may use other models than the next.
-    """
-    if isinstance(asked, WorkflowParams):
-        return asked.changed(partial(_canonical, catalog))
-    asked = _with_default_size(catalog, pipeline, asked)
-    for name in pipeline.needs(asked):
-        plain = name.removesuffix(FOR_INPAINTING)
-        named = catalog.find(plain)
-        if getattr(asked, "model", None) == plain:
-            catalog.refuse_unless(named, pipeline.families)
-            asked = asked.model_copy(update={"model": named.name})
-    if isinstance(asked, ImageParams):
-        asked = asked.mentioning(catalog.embeddings(pipeline.needs(asked)))
-    catalog.refuse_misfits(pipeline.needs(asked))
-    return asked
-
-
-def _with_default_size(catalog: Catalog, pipeline: AnyPipeline, asked: Params) -> Params:
-    """Who names no size has that which the model was trained at, if its entry tells it."""
-    if not isinstance(asked, Txt2ImgParams) or asked.model_fields_set & {"w", "h"}:
-        return asked
-    side = catalog.find(asked.checkpoint).side
-    return _validated(pipeline, {**asked.model_dump(exclude_unset=True), "w": side, "h": side}) if side else asked
+def _resolve_names(catalog: Catalog, pipeline: AnyPipeline, params: Params) -> Params:
+    try:
+        resolved: Params = pipeline.resolve_names(params, catalog)
+    except ValidationError as error:
+        raise _invalid(pipeline, error) from error
+    return resolved
 
 
 async def _accepted(services: Services, pipeline: AnyPipeline, asked: Params, tenant: str) -> Params:

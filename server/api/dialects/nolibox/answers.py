@@ -5,6 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any, NamedTuple, Self
 
+import pipelines
+from pipelines.pipeline import ResultShape
+from pipelines.unsupported import RefusedTaskTypeError
 from server.api.task_response import linked_images
 from server.storage.signed_links import Links
 from server.task import KINDS, Image, Manifest, Status, Task
@@ -55,18 +58,26 @@ def _made(manifest: Manifest, links: Links) -> dict[str, Any]:
     The link of a picture that the audit withholds is empty, and the reason stands where that of the link would.
     """
     images, hints = (_Pictures.of(linked_images(manifest, kind, links)) for kind in KINDS)
-    answer = manifest.outcome.answer
-    if manifest.task.type == "workflow" and answer is not None:
+    answer, shape = manifest.outcome.answer, _result_shape(manifest.task.type)
+    if shape == "workflow" and answer is not None:
         return {"response": _workflow(answer, hints, images), "img_urls": images.urls}
     if answer is not None:
         return {"response": answer, "img_urls": images.urls}
-    if manifest.task.type.startswith("control"):
+    if shape == "control":
         return {"response": _control(hints, images), "img_urls": images.urls}
     first = images.urls[0] if images.urls else ""
     reason = next(filter(None, images.reasons), "")
-    if manifest.task.type == "pipeline.paste":
+    if shape == "composite":
         return {"response": {"url": first, "reason": reason}, "img_urls": images.urls}
     return {"cdn": first, "cos": first, "img_urls": images.urls, "safe": not reason, "reason": reason}
+
+
+def _result_shape(task_type: str) -> ResultShape:
+    """`images` for a task of an earlier release whose type this server does not have any more."""
+    try:
+        return pipelines.find(task_type).result_shape
+    except (pipelines.UnknownTaskTypeError, RefusedTaskTypeError):
+        return "images"
 
 
 class _Pictures(NamedTuple):
