@@ -13,6 +13,7 @@ from server.settings import Settings
 
 ROOT = Path(__file__).parents[1]
 DOCS = ROOT / "docs"
+ROOFS = ("server", "pipelines", "models")
 COMMANDS = re.compile(r"```sh\n(.*?)```", re.DOTALL)
 
 
@@ -25,6 +26,31 @@ def commands(page: str, word: str) -> list[str]:
 def test_the_readme_lists_every_page() -> None:
     readme = (ROOT / "README.md").read_text(encoding="utf-8")
     assert not [page.name for page in DOCS.glob("*.md") if f"(docs/{page.name})" not in readme]
+
+
+FILE = re.compile(r"`((?:server|pipelines|models|tests|benchmarks|helm|k8s|docs)/[^`*{}<>… ]*(?:\.\w+|/))`")
+PAGES = sorted(
+    [*ROOT.glob("*.md"), *DOCS.rglob("*.md"), *(ROOT / "benchmarks").glob("*.md"), ROOT / "models/toy/README.md"]
+)
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
+def test_files_that_a_page_names_exist(page: Path) -> None:
+    named = FILE.findall(page.read_text(encoding="utf-8"))
+    assert not [name for name in named if not (ROOT / name).exists()]
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
+def test_links_between_pages_lead_to_files(page: Path) -> None:
+    links = re.findall(r"\]\((?!https?:|#)([^)#]+)", page.read_text(encoding="utf-8"))
+    assert not [link for link in links if not (page.parent / link).exists()]
+
+
+def test_every_room_is_described() -> None:
+    """docs/architecture.md has a line for each folder that holds Python files."""
+    page = (DOCS / "architecture.md").read_text(encoding="utf-8")
+    rooms = {file.parent.relative_to(ROOT) for roof in ROOFS for file in (ROOT / roof).glob("*/*.py")}
+    assert not [str(room) for room in rooms if f"`{room}/" not in page]
 
 
 def test_what_an_installation_needs_is_exported_from_the_lock(tmp_path: Path) -> None:
