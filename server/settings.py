@@ -16,6 +16,7 @@ from urllib.parse import quote
 from pydantic import ByteSize, Field, ValidationError, ValidationInfo, field_validator, model_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
+from models.pydantic_errors import message_of
 from server.egress.allowlist import EgressAllowlist
 from server.task import Retention
 
@@ -237,7 +238,7 @@ class Settings(BaseSettings):
     @classmethod
     def _complaint(cls, error: ValidationError) -> str:
         first = error.errors(include_url=False)[0]
-        message = first["msg"].removeprefix("Value error, ")
+        message = message_of(first)
         if not first["loc"]:
             return message
         name = str(first["loc"][0]).lower()

@@ -8,6 +8,8 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
+from models.atomic_write import replacing
+
 FILE = "SHA256SUMS"
 MARK = ".verified"
 WEIGHTS = frozenset({".safetensors", ".onnx"})
@@ -63,9 +65,8 @@ def read(folder: Path) -> dict[str, str]:
 
 def mark(folder: Path) -> None:
     """Leaves word that the files were verified, for whoever waits and would not read them all again."""
-    draft = folder / f"{MARK}.draft"
-    draft.write_text(_of_list(folder))
-    draft.replace(folder / MARK)
+    with replacing(folder / MARK) as draft:
+        draft.write_text(_of_list(folder))
 
 
 def marked(folder: Path) -> bool:

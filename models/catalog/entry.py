@@ -7,6 +7,8 @@ from typing import Annotated, Literal, get_args
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError
 
+from models.pydantic_errors import field_path, message_of
+
 FILE = "models.yaml"
 PICKLES = frozenset({".ckpt", ".pt", ".pth", ".bin"})
 
@@ -111,8 +113,8 @@ def read_entry(model: object, place: int, folder: Path) -> ModelEntry:
         return entry.model_copy(update={"path": path, "config": config, "encoder": encoder, "bytes": weight})
     except ValidationError as error:
         first = error.errors()[0]
-        field = ".".join(str(part) for part in first["loc"]) or "entry"
-        raise CatalogError(f"{where}: {field}: {first['msg'][0].lower()}{first['msg'][1:]}") from error
+        message = message_of(first)
+        raise CatalogError(f"{where}: {field_path(first) or 'entry'}: {message[0].lower()}{message[1:]}") from error
     except CatalogError as error:
         raise CatalogError(f"{where}: {error}") from error
 

@@ -21,6 +21,8 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from models.atomic_write import replacing
+
 if TYPE_CHECKING:
     from torch import Tensor, nn
     from torch.export import ExportedProgram
@@ -70,9 +72,8 @@ def compile_pass(wanted: ForwardPassSpec, package: Path) -> None:
         with fresh_cache(dir=place, delete=False):
             torch._inductor.aoti_compile_and_package(exported(wanted), package_path=made, inductor_configs=options)
         refuse_matrix_products(Path(place))
-        draft = package.with_name(f".{package.stem}.{os.getpid()}")
-        shutil.copyfile(made, draft)
-        draft.replace(package)
+        with replacing(package) as draft:
+            shutil.copyfile(made, draft)
 
 
 def exported(wanted: ForwardPassSpec) -> ExportedProgram:

@@ -9,6 +9,7 @@ from typing import Annotated, Any
 
 from pydantic import AliasChoices, BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints, ValidationError
 
+from models.pydantic_errors import first_sentence
 from pipelines.params.image_refs import ImageRef, image_references
 from pipelines.pipeline import AnyPipeline, Params
 
@@ -107,7 +108,7 @@ def _checked(node: Node, by_key: Mapping[str, Node]) -> Node:
         for key, each in node.wiring:
             _refuse_mismatch(key, each, draws=not by_key[key].pipeline.answers, takes=each.field in references)
     except ValidationError as error:
-        raise ValueError(f"node {node.key!r}: {_complaint(error)}") from error
+        raise ValueError(f"node {node.key!r}: {first_sentence(error)}") from error
     except Exception as error:
         raise ValueError(f"node {node.key!r}: {error}") from error
     data = asked.model_dump(exclude_unset=True)
@@ -187,10 +188,3 @@ def _take_out(data: Any, path: str) -> None:
         data = _get(data, step)
     if isinstance(data, dict):
         data.pop(last, None)
-
-
-def _complaint(error: ValidationError) -> str:
-    first = error.errors(include_url=False, include_input=False)[0]
-    said = first["msg"].removeprefix("Value error, ")
-    where = ".".join(str(part) for part in first["loc"])
-    return f"{where}: {said}" if where and not said.startswith(where) else said

@@ -7,6 +7,8 @@ from typing import TypeVar
 
 from pydantic import BaseModel, ValidationError
 
+from models.pydantic_errors import first_sentence
+
 log = logging.getLogger(__name__)
 M = TypeVar("M", bound=BaseModel)
 
@@ -16,9 +18,7 @@ def parsed(name: str, place: str, key: str, value: bytes | str, model: type[M]) 
     try:
         return model.model_validate_json(value)
     except ValidationError as error:
-        first = error.errors(include_url=False, include_input=False, include_context=False)[0]
-        where = ".".join(map(str, first["loc"])) or "its root"
-        skipped(name, place, key, f"{first['msg']} at {where}")
+        skipped(name, place, key, first_sentence(error))
         return None
 
 

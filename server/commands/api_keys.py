@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -10,6 +9,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
+from models.atomic_write import replacing
 from server.settings import Settings, SettingsError
 from server.tenancy.auth import new_key
 from server.tenancy.policy import ApiKey, Scope, read
@@ -108,9 +108,8 @@ def _text(path: Path) -> str:
 def _write(path: Path, text: str) -> None:
     """The whole file at once, for somebody may be reading it; with the rights it had, or for its owner alone."""
     target = path.resolve()
-    draft = target.with_name(f".{target.name}.{os.getpid()}")
-    draft.touch(mode=0o600)
-    draft.write_text(text, encoding="utf-8")
-    if target.exists():
-        draft.chmod(target.stat().st_mode & 0o777)
-    draft.replace(target)
+    with replacing(target) as draft:
+        draft.touch(mode=0o600)
+        draft.write_text(text, encoding="utf-8")
+        if target.exists():
+            draft.chmod(target.stat().st_mode & 0o777)

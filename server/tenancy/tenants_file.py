@@ -1,99 +1,104 @@
-"""The tenants file as `hua keys` changes it: by a few lines where its layout allows, so that comments stay."""
+"""The tenants file as `hua keys` changes it: ruamel.yaml's round trip keeps the comments, the order and the quotes."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import io
+from collections.abc import Callable, Mapping
 
 import yaml
+from ruamel.yaml import YAML
+from ruamel.yaml.comments import CommentedMap, CommentedSeq
+from ruamel.yaml.error import YAMLError
+from ruamel.yaml.util import load_yaml_guess_indent
 
 from server.tenancy.policy import ApiKey, TenantPolicy, TermsError, parsed
+from server.tenancy.yaml_comments import remove_item
 
 EMPTY = "tenants: {}\n"
+LONGEST_LINE = 1 << 16
+"""In characters. No line is folded, so that lines which are not changed stay as they are."""
 
 
 def line(key: ApiKey) -> str:
-    """A key as one line of YAML; what was not said is left out."""
-    said = key.model_dump(mode="json", exclude_unset=True)
-    return yaml.safe_dump(said, default_flow_style=True, sort_keys=False, allow_unicode=True, width=1 << 16).strip()
+    """A key as one line of YAML, without the fields that have their default."""
+    fields = key.model_dump(mode="json", exclude_unset=True)
+    return yaml.safe_dump(
+        fields, default_flow_style=True, sort_keys=False, allow_unicode=True, width=LONGEST_LINE
+    ).strip()
 
 
 def with_key(text: str, tenant: str, key: ApiKey) -> str:
-    """The file with one more key, its tenant's first, and with the tenant if it is new. Raises TermsError."""
+    """The file with `key` as the tenant's first key; a new tenant is added as the first one. Raises TermsError."""
     before = parsed(text)
-    terms = before.get(tenant, TenantPolicy())
-    after = {**before, tenant: terms.model_copy(update={"keys": (key, *terms.keys)})}
-    return _checked(_inserted(text, tenant, line(key)), after)
+    policy = before.get(tenant, TenantPolicy())
+    after = {**before, tenant: policy.model_copy(update={"keys": (key, *policy.keys)})}
+
+    def insert(tenants: CommentedMap) -> None:
+        editor = YAML()
+        editor.preserve_quotes = True  # YAML 1.1, which PyYAML reads, has words such as `yes` that need them
+        _keys_of(tenants, tenant).insert(0, editor.load(line(key)))
+
+    return _changed(text, insert, after)
 
 
 def without_key(text: str, sha256: str) -> str:
     """The file without the key of this hash. Raises TermsError."""
     after = {
-        tenant: terms.model_copy(update={"keys": tuple(key for key in terms.keys if key.sha256 != sha256)})
-        for tenant, terms in parsed(text).items()
+        tenant: policy.model_copy(update={"keys": tuple(key for key in policy.keys if key.sha256 != sha256)})
+        for tenant, policy in parsed(text).items()
     }
-    return _checked(_removed(text, sha256), after)
+
+    def remove(tenants: CommentedMap) -> None:
+        for policy in filter(None, tenants.values()):
+            keys = policy.get("keys") or ()
+            for index in reversed(range(len(keys))):
+                if keys[index]["sha256"] == sha256:
+                    remove_item(policy, "keys", index)
+
+    return _changed(text, remove, after)
 
 
-def _checked(draft: str, after: Mapping[str, TenantPolicy]) -> str:
-    """The draft, if it says what it should; else the whole file anew, without its comments."""
+def _changed(text: str, change: Callable[[CommentedMap], None], after: Mapping[str, TenantPolicy]) -> str:
+    """The text with `change` applied to its tenants. If the round trip fails, the file is written without comments."""
     try:
+        draft = _round_trip(text, change)
         if parsed(draft) == after:
             return draft
-    except TermsError:
+    except (YAMLError, TermsError):
         pass
-    tenants = {tenant: terms.model_dump(mode="json", exclude_unset=True) for tenant, terms in after.items()}
+    tenants = {tenant: policy.model_dump(mode="json", exclude_unset=True) for tenant, policy in after.items()}
     return yaml.safe_dump({"tenants": tenants}, sort_keys=False, allow_unicode=True)
 
 
-def _inserted(text: str, tenant: str, key: str) -> str:
-    """With the key before the first key, the first term or the first tenant that there is."""
-    tenants = _entry(_root(text), "tenants")
-    terms = _entry(tenants, tenant)
-    places = (
-        (_entry(terms, "keys"), [f"- {key}"]),
-        (terms, ["keys:", f"  - {key}"]),
-        (tenants, [f"{tenant}:", "  keys:", f"    - {key}"]),
-    )
-    for node, new in places:
-        if isinstance(node, yaml.CollectionNode) and not node.flow_style:
-            place, indent = node.start_mark.line, " " * node.start_mark.column
-            return _spliced(text, place, place, [f"{indent}{each}\n" for each in new])
-    return ""
+def _round_trip(text: str, change: Callable[[CommentedMap], None]) -> str:
+    _, _, offset = load_yaml_guess_indent(text)
+    editor = YAML()
+    editor.allow_duplicate_keys = True  # as PyYAML, which reads the file
+    editor.preserve_quotes = True
+    editor.width = LONGEST_LINE
+    content = editor.load(text)
+    tenants: CommentedMap = content["tenants"]
+    offset = 2 if offset is None else offset
+    indent = 2 if tenants.fa.flow_style() else tenants.lc.col
+    editor.indent(mapping=indent, sequence=offset + 2, offset=offset)
+    change(tenants)
+    file = io.StringIO()
+    editor.dump(content, file)
+    return file.getvalue()
 
 
-def _removed(text: str, sha256: str) -> str:
-    """Without the lines of that key; comments behind it are left to the next."""
-    for _, terms in _pairs(_entry(_root(text), "tenants")):
-        keys = _entry(terms, "keys")
-        for node in keys.value if isinstance(keys, yaml.SequenceNode) else ():
-            digest = _entry(node, "sha256")
-            if digest is not None and digest.value == sha256:
-                first, last = node.start_mark.line, node.end_mark.line + bool(node.flow_style)
-                lines = text.splitlines()
-                while last > first + 1 and _says_nothing(lines[last - 1]):
-                    last -= 1
-                return _spliced(text, first, last, [])
-    return ""
-
-
-def _says_nothing(line: str) -> bool:
-    return not line.partition("#")[0].strip()
-
-
-def _root(text: str) -> yaml.Node | None:
-    node: yaml.Node | None = yaml.compose(text, Loader=yaml.SafeLoader)
-    return node
-
-
-def _pairs(node: yaml.Node | None) -> Sequence[tuple[yaml.Node, yaml.Node]]:
-    return node.value if isinstance(node, yaml.MappingNode) else ()
-
-
-def _entry(node: yaml.Node | None, name: str) -> yaml.Node | None:
-    return next((value for key, value in _pairs(node) if key.value == name), None)
-
-
-def _spliced(text: str, first: int, last: int, new: Sequence[str]) -> str:
-    """Lines `first` up to, without, `last` replaced."""
-    lines = text.splitlines(keepends=True)
-    return "".join([*lines[:first], *new, *lines[last:]])
+def _keys_of(tenants: CommentedMap, tenant: str) -> CommentedSeq:
+    """The list of the tenant's keys, added where there is none."""
+    if not tenants:
+        tenants.fa.set_block_style()
+    if tenant not in tenants:
+        tenants.insert(0, tenant, CommentedMap())
+    elif tenants[tenant] is None:
+        tenants[tenant] = CommentedMap()
+    policy = tenants[tenant]
+    if "keys" not in policy:
+        policy.insert(0, "keys", CommentedSeq())
+    elif policy["keys"] is None:
+        policy["keys"] = CommentedSeq()
+    keys: CommentedSeq = policy["keys"]
+    return keys

@@ -12,6 +12,7 @@ from pathlib import Path
 
 from pydantic import ValidationError
 
+from models.atomic_write import replacing
 from server.task import Outcome
 
 log = logging.getLogger(__name__)
@@ -40,9 +41,8 @@ class SpoolFolder:
         """Whole or not at all."""
         file = self._folder / name
         file.parent.mkdir(parents=True, exist_ok=True)
-        draft = file.with_name(f"{file.name}.draft")
-        draft.write_bytes(data)
-        draft.rename(file)
+        with replacing(file) as draft:
+            draft.write_bytes(data)
 
     def get(self, name: str) -> bytes | None:
         with contextlib.suppress(FileNotFoundError):

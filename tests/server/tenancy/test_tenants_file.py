@@ -68,11 +68,30 @@ def test_adding_leaves_every_line_of_a_plain_file_as_it_was(tenant):
     assert all(each in rest for each in LISTED.splitlines()), "in their order"
 
 
-def test_taking_out_leaves_the_comments_of_others():
+def test_without_key_leaves_the_comments_of_others():
     for sha256 in (A, B):
         after = without_key(LISTED, sha256)
         for comment in ("# who may draw", "# the shop", "# of the old site", "# nobody yet"):
             assert comment in after
+
+
+def test_last_key_leaves_the_comments_around_it():
+    after = without_key(without_key(LISTED, A), B)
+    for comment in ("# who may draw", "# the shop", "# of the old site", "# nobody yet"):
+        assert comment in after
+
+
+def test_wide_indent_stays_as_it_was():
+    before = f"tenants:\n    acme:\n        keys:\n        - sha256: {A}\n    plain:\n"
+    assert without_key(with_key(before, "plain", ApiKey(sha256=NEW)), NEW) == before.replace(
+        "plain:\n", "plain:\n        keys:\n"
+    )
+
+
+def test_file_with_an_alias_is_written_without_comments():
+    """A key that is added to one tenant must not appear under the other."""
+    before = f"tenants:\n  acme: &same\n    keys: [{{sha256: {A}}}]  # both\n  plain: *same\n"
+    assert hashes(with_key(before, "plain", ApiKey(sha256=NEW))) == {"acme": [A], "plain": [NEW, A]}
 
 
 @given(st.text(st.characters(exclude_categories=["Cc", "Cs", "Zl", "Zp"]), max_size=40))
