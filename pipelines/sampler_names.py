@@ -1,30 +1,34 @@
-"""The names of the samplers: ours, those of older clients, and the labels of A1111. Torch-free, for the API asks it."""
+"""The names of the samplers: Hua's own, those of older clients, and the labels of A1111's web UI.
+
+Torch-free, because the API validates sampler names with this module.
+"""
 
 from __future__ import annotations
 
-import difflib
 import re
 from typing import Literal, get_args
 
-_SPACED = ("karras", "exponential", "beta")
+from models.suggestions import did_you_mean
+
+_NOISE_SCHEDULES = ("karras", "exponential", "beta")
 
 _SIGMAS: dict[str, tuple[str, ...]] = {
     "ddim": (),
     "plms": (),
-    "lms": _SPACED,
+    "lms": _NOISE_SCHEDULES,
     "solver": (),
-    "euler": _SPACED,
-    "euler_a": _SPACED,
-    "heun": _SPACED,
-    "dpm2": _SPACED,
-    "dpm2_a": _SPACED,
-    "dpmpp_2m": (*_SPACED, "lu"),
-    "dpmpp_2m_sde": (*_SPACED, "lu"),
-    "dpmpp_sde": _SPACED,
-    "dpmpp_3m_sde": (*_SPACED, "lu"),
-    "dpmpp_2s_a": _SPACED,
-    "unipc": _SPACED,
-    "deis": _SPACED,
+    "euler": _NOISE_SCHEDULES,
+    "euler_a": _NOISE_SCHEDULES,
+    "heun": _NOISE_SCHEDULES,
+    "dpm2": _NOISE_SCHEDULES,
+    "dpm2_a": _NOISE_SCHEDULES,
+    "dpmpp_2m": (*_NOISE_SCHEDULES, "lu"),
+    "dpmpp_2m_sde": (*_NOISE_SCHEDULES, "lu"),
+    "dpmpp_sde": _NOISE_SCHEDULES,
+    "dpmpp_3m_sde": (*_NOISE_SCHEDULES, "lu"),
+    "dpmpp_2s_a": _NOISE_SCHEDULES,
+    "unipc": _NOISE_SCHEDULES,
+    "deis": _NOISE_SCHEDULES,
     "lcm": (),
     "tcd": (),
 }
@@ -32,29 +36,34 @@ _SIGMAS: dict[str, tuple[str, ...]] = {
 SAMPLERS: tuple[str, ...] = tuple(_SIGMAS)
 
 Spacing = Literal["leading", "linspace", "trailing"]
-"""How steps are spread over the timesteps of training: `trailing` begins at the very last one, pure noise, `leading`
-ends at the very first one, and `linspace` has both (Lin et al. 2024, table 2)."""
+"""How the steps are spread over the timesteps of training (Lin et al. 2024, table 2).
+
+`trailing` begins at the very last timestep, which is pure noise. `leading` ends at the very first one. `linspace` has
+both ends.
+"""
 
 _DISTILLED = frozenset({"lcm", "tcd"})
-"""Their weights were distilled on a ladder of timesteps, from which they choose."""
-_DISTILLED_STEPS = 50
-_MOST_STEPS = 1000
+"""Samplers for weights that were distilled on a fixed list of timesteps; the sampler chooses its steps from that list.
+"""
+_MAX_STEPS_DISTILLED = 50
+_MAX_STEPS = 1000
 _SECOND_ORDER = frozenset({"heun", "dpm2", "dpm2_a", "dpmpp_sde"})
-"""They ask the denoiser twice at each step but the last."""
-_UNSPACED = _DISTILLED | {"dpmpp_2s_a"}
+"""Samplers that run the denoiser twice in every step but the last."""
+_WITHOUT_SPACING = _DISTILLED | {"dpmpp_2s_a"}
 
 
 class UnknownSamplerError(ValueError):
     """No sampler has this name."""
 
     def __init__(self, name: str) -> None:
-        close = difflib.get_close_matches(_key(name), _BY_KEY, n=1, cutoff=0.5)
-        hint = f"did you mean {_BY_KEY[close[0]]!r}? " if close else ""
-        super().__init__(f"unknown sampler {name!r}; {hint}there are {', '.join(SAMPLERS)}")
+        hint = did_you_mean(_key(name), _BY_KEY, cutoff=0.5, labels=_BY_KEY)
+        super().__init__(
+            f"unknown sampler {name!r}; {hint + ' ' if hint else ''}the samplers are {', '.join(SAMPLERS)}"
+        )
 
 
 def _key(name: str) -> str:
-    """What is left of a name when case, spacing and the spelling of "++" are taken away."""
+    """The name in lower case, without separators, and with "pp" for "++"."""
     return re.sub(r"[\s_\-.]+", "", name.casefold().replace("++", "pp"))
 
 
@@ -71,14 +80,14 @@ _BY_KEY: dict[str, str] = {
 
 
 def canonical(name: str) -> tuple[str, str | None]:
-    """The sampler that `name` means, and the sigmas if the name says them ("DPM++ 2M Karras"), else None.
+    """The sampler that `name` means, and the sigmas that the name includes ("DPM++ 2M Karras"), else None.
 
     Raises UnknownSamplerError.
     """
     key = _key(name)
     if key in _BY_KEY:
         return _BY_KEY[key], None
-    for sigmas in _SPACED:
+    for sigmas in _NOISE_SCHEDULES:
         sampler = _BY_KEY.get(key.removesuffix(sigmas))
         if sampler is not None and sigmas in sigmas_of(sampler):
             return sampler, sigmas
@@ -86,20 +95,20 @@ def canonical(name: str) -> tuple[str, str | None]:
 
 
 def sigmas_of(sampler: str) -> tuple[str, ...]:
-    """The spacings of noise levels that a sampler may be asked for, besides its own."""
+    """The noise schedules that a sampler supports besides its own."""
     return _SIGMAS[sampler]
 
 
 def spacings_of(sampler: str) -> tuple[Spacing, ...]:
-    """The spacings of timesteps that a sampler may be asked for."""
-    return () if sampler in _UNSPACED else get_args(Spacing)
+    """The timestep spacings that a sampler supports; none if it has its own timesteps."""
+    return () if sampler in _WITHOUT_SPACING else get_args(Spacing)
 
 
-def most_steps_of(sampler: str) -> int:
-    """How many steps a sampler can take."""
-    return _DISTILLED_STEPS if sampler in _DISTILLED else _MOST_STEPS
+def max_steps_of(sampler: str) -> int:
+    """The most steps that a sampler can take."""
+    return _MAX_STEPS_DISTILLED if sampler in _DISTILLED else _MAX_STEPS
 
 
-def passes_of(sampler: str, steps: int) -> int:
-    """How often about the denoiser is asked in so many steps."""
+def denoiser_calls(sampler: str, steps: int) -> int:
+    """About how often a sampler runs the denoiser in `steps` steps."""
     return 2 * steps - 1 if sampler in _SECOND_ORDER else steps

@@ -1,31 +1,31 @@
-"""Task types of the API that Hua replaces which are not offered: why, and what to use instead."""
+"""Task types of the API that Hua replaces which Hua does not support: why, and what to use instead."""
 
 from __future__ import annotations
 
-REFUSED: dict[str, str] = {
-    "img2img.semantic2img": "no net for label maps is part of this server; use a control task, or img2img.sd",
-    "img2img.harmonization": "no net for it is part of this server; use cv.hist_match for the colours, and "
+UNSUPPORTED: dict[str, str] = {
+    "img2img.semantic2img": "this server has no network for label maps; use a control task or img2img.sd",
+    "img2img.harmonization": "this server has no network for it; use cv.hist_match for the colours, and "
     "txt2img.sd.inpainting for the edge",
-    "cv.similarity": "nothing here compares pictures; compare them where you keep them",
-    "cv.repositioning": "it lays out pictures by rules of one shop; use cv.get_mask, cv.crop_image and cv.affine",
-    "third_party.facexlib.parse": "faces are not taken apart here; use img2img.sod, or send a mask of your own",
-    "third_party.facexlib.detect": "faces are not looked for here; send the boxes that you know to cv.generate_masks",
+    "cv.similarity": "this server does not compare pictures; compare them where you store them",
+    "cv.repositioning": "it arranges pictures by the rules of one shop; use cv.get_mask, cv.crop_image and cv.affine",
+    "third_party.facexlib.parse": "this server does not segment faces; use img2img.sod, or send your own mask",
+    "third_party.facexlib.detect": "this server does not detect faces; send their boxes to cv.generate_masks",
     "pipeline.product": "it was never published; build a workflow of img2img.sod, pipeline.paste and a control task",
     "pipeline.product_sr": "it was never published; build a workflow that ends with img2img.sr",
-    "demo.hello": "it greeted; GET /readyz says whether the server is ready",
-    "$health-check$": "GET /readyz says whether the server is ready",
-    "$upload": "name pictures by URL, or by the id that POST /v1/files answers",
+    "demo.hello": "it only returned a greeting; GET /readyz tells whether the server is ready",
+    "$health-check$": "GET /readyz tells whether the server is ready",
+    "$upload": "pass pictures by URL, or by the id that POST /v1/files returns",
     "$add_text": "put the text into the data of the node that needs it",
     "$control_hint": "use the task itself, such as control.depth_hint",
-    "$for_each": "write a node for each turn",
-    "$pick": "say which one by the injection's index",
-    "$gather": "name the nodes in the workflow's intermediate",
+    "$for_each": "write one node per item",
+    "$pick": "select the result with the injection's index",
+    "$gather": "list the nodes in the workflow's intermediate",
 }
-"""The last six were nodes of workflows only."""
+"""Reason and replacement by name. The last six were nodes of workflows only."""
 
 
-class RefusedTaskTypeError(Exception):
-    """A task type is known, and not offered."""
+class UnsupportedTaskTypeError(Exception):
+    """The API that Hua replaces has a task type of this name; Hua does not."""
 
     def __init__(self, name: str) -> None:
-        super().__init__(f"{name} is not offered: {REFUSED[name]}")
+        super().__init__(f"{name} is not supported: {UNSUPPORTED[name]}")

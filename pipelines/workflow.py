@@ -1,4 +1,4 @@
-"""Several tasks as one: each node is a task, and takes what others have made."""
+"""Several tasks as one: each node is a task, and takes results of other nodes."""
 
 from __future__ import annotations
 
@@ -9,43 +9,52 @@ from typing import TYPE_CHECKING, Any, Self
 
 from pydantic import Field, ValidationError, field_validator, model_validator
 
+from pipelines import find
 from pipelines.pipeline import USE_AUDIT, AnyPipeline, Models, Params, Pipeline, Recipe, Steps, TaskResult, Work
 from pipelines.recipes.concurrent import run_concurrently
-from pipelines.recipes.workflow_graph import TO_COME, Injection, Key, Node, checked, provisional
+from pipelines.recipes.workflow_graph import (
+    IMAGE_PLACEHOLDER,
+    Injection,
+    Key,
+    Node,
+    node_params,
+    provisional_params,
+    validated_nodes,
+)
 
 if TYPE_CHECKING:
     import numpy as np
 
     from models.catalog.catalog import Catalog
 
-MOST_NODES = 32
+MAX_NODES = 32
 
 
 class WorkflowParams(Params):
-    nodes: tuple[Node, ...] = Field(min_length=1, max_length=MOST_NODES)
-    target: Key = Field(description="The node whose results are those of the task.")
+    nodes: tuple[Node, ...] = Field(min_length=1, max_length=MAX_NODES)
+    target: Key = Field(description="The key of the node whose results are the results of the task.")
     intermediate: tuple[Key, ...] | None = Field(
-        None, max_length=MOST_NODES, description="Nodes whose results are wanted as well."
+        None, max_length=MAX_NODES, description="Keys of further nodes whose results are returned as well."
     )
     return_if_exception: bool = Field(
-        False, description="If a node fails, answer what was made so far, instead of failing."
+        False, description="If a node fails, return the results that exist already, instead of failing."
     )
-    caches: None = Field(None, description="Not offered; null only.")
-    save_intermediate_to_private: bool = Field(True, description="Of no bearing: all results are private here.")
-    use_audit: bool = Field(False, description=f"{USE_AUDIT} That of a node is of no bearing.")
+    caches: None = Field(None, description="Not supported. Only null is accepted.")
+    save_intermediate_to_private: bool = Field(True, description="Ignored: all results are private on this server.")
+    use_audit: bool = Field(False, description=f"{USE_AUDIT} The `use_audit` of a single node is ignored.")
     callback_url: str = Field("", max_length=2048, description="Kept for old clients; the envelope's notify_url wins.")
 
     @field_validator("nodes")
     @classmethod
     def _check_nodes(cls, nodes: tuple[Node, ...]) -> tuple[Node, ...]:
-        return checked(nodes)
+        return validated_nodes(nodes, find)
 
     @model_validator(mode="after")
-    def _check_wanted(self) -> Self:
+    def _check_returned_keys(self) -> Self:
         for field, keys in (("target", (self.target,)), ("intermediate", self.intermediate or ())):
             for key in keys:
                 if key not in self.by_key:
-                    raise ValueError(f"{field} {key!r} is no node; there are {', '.join(self.by_key)}")
+                    raise ValueError(f"{field} {key!r} is not a node; the nodes are {', '.join(self.by_key)}")
         return self
 
     @property
@@ -54,7 +63,7 @@ class WorkflowParams(Params):
 
     @property
     def needed(self) -> dict[str, Node]:
-        """The nodes that lead to what is wanted; others are left alone."""
+        """The nodes that the returned results depend on. The others do not run."""
         found: dict[str, Node] = {}
         waiting = [self.target, *(self.intermediate or ())]
         while waiting:
@@ -66,41 +75,49 @@ class WorkflowParams(Params):
 
     @property
     def provisional(self) -> dict[str, Params]:
-        """The parameters of each task that is needed, as far as they are known."""
-        return {key: provisional(node, self.by_key) for key, node in self.needed.items()}
+        """The parameters of each needed node, with examples for what other nodes will make."""
+        return {key: provisional_params(node, self.by_key, find) for key, node in self.needed.items()}
 
     def changed(self, change: Callable[[AnyPipeline, Params], Params]) -> Self:
-        """These, with what is made of the parameters of each task that is needed."""
-        asked = self.provisional
+        """A copy in which `change` was applied to the parameters of each needed node."""
+        params = self.provisional
         nodes = (
-            _with(node, asked[node.key], change(node.pipeline, asked[node.key])) if node.key in asked else node
+            _with_params(node, params[node.key], change(find(node.endpoint), params[node.key]))
+            if node.key in params
+            else node
             for node in self.nodes
         )
         return self.model_copy(update={"nodes": tuple(nodes)})
 
     @property
     def seeds(self) -> tuple[int, ...]:
-        """Those of the target; not said where it may end without its images."""
+        """The seeds of the target; empty with `return_if_exception`, because the target's images may be missing."""
         return () if self.return_if_exception else self.provisional[self.target].seeds
 
 
 class NodeFailedError(Exception):
-    """A node came to nothing; `code` is that of what happened there."""
+    """A node failed. `code` is the code of the node's own error."""
 
     def __init__(self, key: str, error: Exception) -> None:
         self.code = getattr(error, "code", "bad_input")
         super().__init__(f"node {key!r}: {error}")
 
 
+class NoResultError(ValueError):
+    """A node made fewer results than another node takes from it."""
+
+    code = "bad_input"
+
+
 @dataclass(frozen=True, slots=True)
 class NodeFailure:
-    """Why a node made nothing, in a workflow that answers even so."""
+    """Why a node has no result, in a workflow with `return_if_exception`."""
 
     message: str
 
 
 class Workflow(Pipeline[WorkflowParams]):
-    """Makes what its target makes. Answers `{is_exception, reason, target, intermediate}`."""
+    """Returns the results of the target node. Answers `{is_exception, reason, target, intermediate}`."""
 
     names = ("workflow",)
     title = "Workflow"
@@ -109,13 +126,13 @@ class Workflow(Pipeline[WorkflowParams]):
     result_shape = "workflow"
 
     def needs(self, params: WorkflowParams) -> tuple[str, ...]:
-        asked = params.provisional
-        names = (name for key, node in params.needed.items() for name in node.pipeline.needs(asked[key]))
+        provisional = params.provisional
+        names = (name for key, node in params.needed.items() for name in find(node.endpoint).needs(provisional[key]))
         return tuple(dict.fromkeys(names))
 
     def work(self, params: WorkflowParams) -> Work:
-        asked = params.provisional
-        parts = [node.pipeline.work(asked[key]) for key, node in params.needed.items()]
+        provisional = params.provisional
+        parts = [find(node.endpoint).work(provisional[key]) for key, node in params.needed.items()]
         pixels, images = max(part.pixels for part in parts), max(part.images for part in parts)
         whole = Work(pixels, images, sum(part.steps for part in parts))
         return replace(whole, share=sum(part.cost for part in parts) / whole.cost)
@@ -126,54 +143,61 @@ class Workflow(Pipeline[WorkflowParams]):
 
     def resolve(self, params: WorkflowParams) -> WorkflowParams:
         """Draws the seeds of every node."""
-        return params.changed(lambda pipeline, asked: pipeline.resolve(asked))
+        return params.changed(lambda pipeline, node_params: pipeline.resolve(node_params))
 
     def run(self, params: WorkflowParams, models: Models, images: Mapping[str, np.ndarray]) -> Recipe:
-        made: dict[str, TaskResult] = {}
-        needed, places = params.needed, {node.key: place for place, node in enumerate(params.nodes)}
+        results: dict[str, TaskResult] = {}
+        needed, indices = params.needed, {node.key: index for index, node in enumerate(params.nodes)}
         order = graphlib.TopologicalSorter({key: node.injections for key, node in needed.items()})
         order.prepare()
         while order.is_active():
-            ready = sorted(order.get_ready(), key=places.__getitem__)
-            given = [_under(f"nodes.{places[key]}.data.", images) for key in ready]
-            recipes = [_recipe(needed[key], params, models, own, made) for key, own in zip(ready, given, strict=True)]
-            results = yield from run_concurrently(recipes)
-            made |= {key: one for key, one in zip(ready, results, strict=True) if isinstance(one, TaskResult)}
-            failures = [one.message for one in results if isinstance(one, NodeFailure)]
+            ready = sorted(order.get_ready(), key=indices.__getitem__)
+            recipes = [_recipe(needed[key], params, models, _images_of(indices[key], images), results) for key in ready]
+            outcomes = yield from run_concurrently(recipes)
+            results |= {key: one for key, one in zip(ready, outcomes, strict=True) if isinstance(one, TaskResult)}
+            failures = [outcome.message for outcome in outcomes if isinstance(outcome, NodeFailure)]
             if failures:
-                return _collected(params, made, failures[0])
+                return _collected(params, results, failures[0])
             order.done(*ready)
-        return _collected(params, made, "")
+        return _collected(params, results, "")
 
 
-def _with(node: Node, before: Params, after: Params) -> Node:
-    """The node with those of its parameters that are not as before; what is put in by others is theirs to say."""
-    injected = {each.field.partition(".")[0] for _, each in node.wiring}
+def _with_params(node: Node, before: Params, after: Params) -> Node:
+    """The node with the parameters that differ from `before`. Injected ones are left to the nodes that make them."""
+    injected = {injection.field.partition(".")[0] for _, injection in node.sources}
     names = (name for name in type(after).model_fields if name not in injected)
     new = {name: value for name in names if (value := getattr(after, name)) != getattr(before, name)}
     return node.model_copy(update={"data": {**node.data, **new}})
 
 
-def _under(prefix: str, images: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
+def _images_of(index: int, images: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
+    """The input images of one node, by their path in that node's parameters."""
+    prefix = f"nodes.{index}.data."
     return {path.removeprefix(prefix): pixels for path, pixels in images.items() if path.startswith(prefix)}
 
 
 def _recipe(
-    node: Node, params: WorkflowParams, models: Models, own: dict[str, np.ndarray], made: Mapping[str, TaskResult]
+    node: Node,
+    params: WorkflowParams,
+    models: Models,
+    own_images: Mapping[str, np.ndarray],
+    results: Mapping[str, TaskResult],
 ) -> Steps[TaskResult | NodeFailure]:
-    """The recipe of one node, once those that it takes from have made what it needs."""
+    """The recipe of one node. `results` holds those of the nodes that it takes from, by key."""
     import torch
 
     try:
-        values = [(each.field, _result(key, made[key], each)) for key, each in node.wiring]
-        asked = node.asked((path, TO_COME if _is_image(value) else value) for path, value in values)
-        images = own | {path: value for path, value in values if _is_image(value)}
-        return (yield from node.pipeline.run(asked, models, images))
+        pipeline = find(node.endpoint)
+        values = [(injection.field, _result(key, results[key], injection)) for key, injection in node.sources]
+        placeholders = ((path, IMAGE_PLACEHOLDER if _is_image(value) else value) for path, value in values)
+        injected_images = {path: value for path, value in values if _is_image(value)}
+        own_params = node_params(node, pipeline, placeholders)
+        return (yield from pipeline.run(own_params, models, {**own_images, **injected_images}))
     except (torch.AcceleratorError, torch.OutOfMemoryError):
         raise
     except Exception as error:
-        known = isinstance(error, ValidationError) or hasattr(error, "code")
-        if not params.return_if_exception and known:
+        expected = isinstance(error, ValidationError) or hasattr(error, "code")
+        if not params.return_if_exception and expected:
             raise NodeFailedError(node.key, error) from error
         if not params.return_if_exception:
             raise
@@ -184,42 +208,36 @@ def _is_image(value: Any) -> bool:
     return hasattr(value, "shape")
 
 
-class NoResultError(ValueError):
-    """A node made fewer results than another one wants of it."""
-
-    code = "bad_input"
-
-
-def _result(key: str, made: TaskResult, injection: Injection) -> Any:
-    """What an injection takes of what a node made."""
-    results = _results(made)
-    if injection.index is None and not made.images and not made.hints:
-        return results
+def _result(key: str, result: TaskResult, injection: Injection) -> Any:
+    """What an injection takes of the result of node `key`. Raises NoResultError."""
+    values = _values(result)
+    if injection.index is None and not result.images and not result.hints:
+        return values
     index = injection.index or 0
-    if index >= len(results):
-        raise NoResultError(f"{key!r} made {len(results)} results, so there is none of index {index}")
-    return results[index]
+    if index >= len(values):
+        raise NoResultError(f"{key!r} made {len(values)} results, so there is no index {index}; indices count from 0")
+    return values[index]
 
 
-def _results(made: TaskResult) -> Sequence[Any]:
-    """Images, control maps where there are no images, or what an answer holds."""
+def _values(result: TaskResult) -> Sequence[Any]:
+    """The images [height, width, 3 or 4]; the control maps if there are no images; else the values of the answer."""
     import numpy as np
 
-    if pictures := made.images or made.hints:
+    if pictures := result.images or result.hints:
         return [np.dstack([pixels] * 3) if pixels.ndim == 2 else pixels for pixels in pictures]
-    (value,) = (made.answer or {"nothing": []}).values()
+    (value,) = (result.answer or {"nothing": []}).values()
     return value if isinstance(value, list) else [value]
 
 
-def _collected(params: WorkflowParams, made: Mapping[str, TaskResult], reason: str) -> TaskResult:
-    """The target's images; those of intermediate nodes as hints, and an answer that says whose each of them is."""
+def _collected(params: WorkflowParams, results: Mapping[str, TaskResult], reason: str) -> TaskResult:
+    """The target's images, and those of intermediate nodes as hints; the answer tells which hint is of which node."""
     hints: list[np.ndarray] = []
     intermediate: dict[str, Any] = {}
     for key in params.intermediate or ():
-        one = made.get(key, TaskResult())
-        pictures = one.images or one.hints
-        intermediate[key] = {"hints": list(range(len(hints), len(hints) + len(pictures))), "answer": one.answer}
+        result = results.get(key, TaskResult())
+        pictures = result.images or result.hints
+        intermediate[key] = {"hints": list(range(len(hints), len(hints) + len(pictures))), "answer": result.answer}
         hints += pictures
-    target = made.get(params.target, TaskResult())
+    target = results.get(params.target, TaskResult())
     answer = {"is_exception": bool(reason), "reason": reason, "target": target.answer, "intermediate": intermediate}
     return TaskResult(target.images or target.hints, hints, answer)

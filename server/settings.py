@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import difflib
 import os
 import re
 import secrets
@@ -17,6 +16,7 @@ from pydantic import ByteSize, Field, ValidationError, ValidationInfo, field_val
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from models.pydantic_errors import message_of
+from models.suggestions import did_you_mean
 from server.egress.allowlist import EgressAllowlist
 from server.task import Retention
 
@@ -227,9 +227,8 @@ class Settings(BaseSettings):
         known = {PREFIX + name.upper() for name in cls.model_fields}
         for name in os.environ:
             if name.startswith(PREFIX) and not name.startswith(TESTS_PREFIX) and name.upper() not in known:
-                close = difflib.get_close_matches(name, known, n=1)
-                hint = f"; did you mean {close[0]}?" if close else f"; there are {', '.join(sorted(known))}"
-                raise SettingsError(f"{name} is not a setting{hint}")
+                hint = did_you_mean(name, known) or f"there are {', '.join(sorted(known))}"
+                raise SettingsError(f"{name} is not a setting; {hint}")
         try:
             return cls(**overrides)
         except ValidationError as error:

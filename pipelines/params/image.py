@@ -12,7 +12,7 @@ from pipelines.params.adapters import AdditionParams
 from pipelines.params.performance import LeverParams
 from pipelines.params.sampling import SamplerParams
 from pipelines.pipeline import Denoise
-from pipelines.sampler_names import passes_of
+from pipelines.sampler_names import denoiser_calls
 
 if TYPE_CHECKING:
     import torch
@@ -123,7 +123,7 @@ class ImageParams(AdditionParams, SamplerParams, LeverParams):
         for step in range(steps):
             guided = self.negative is not None and begin <= step / steps and (step + 1) / steps <= end
             computed += (1.0 if guided else 0.5) * (SHALLOW if step % self.deep_cache else 1.0)
-        return computed / steps * passes_of(self.sampler, steps) / steps
+        return computed / steps * denoiser_calls(self.sampler, steps) / steps
 
     def noises(self) -> list[SeededNoise]:
         """The noise of each image; it depends on the seed and the variations alone."""

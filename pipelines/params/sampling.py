@@ -7,7 +7,7 @@ from typing import Any, Self
 from pydantic import AliasChoices, Field, model_validator
 
 from pipelines.pipeline import Params
-from pipelines.sampler_names import SAMPLERS, Spacing, canonical, most_steps_of, sigmas_of, spacings_of
+from pipelines.sampler_names import SAMPLERS, Spacing, canonical, max_steps_of, sigmas_of, spacings_of
 
 
 class SamplerParams(Params):
@@ -42,7 +42,7 @@ class SamplerParams(Params):
 
     @model_validator(mode="after")
     def _check_sampler(self) -> Self:
-        most = most_steps_of(self.sampler)
+        most = max_steps_of(self.sampler)
         if self.num_steps > most:
             raise ValueError(
                 f"num_steps {self.num_steps} is too many for sampler {self.sampler!r}; it takes {most} at most"

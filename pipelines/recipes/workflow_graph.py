@@ -1,10 +1,14 @@
-"""The nodes of a workflow: tasks, and which of their parameters take what other nodes have made."""
+"""The nodes of a workflow: tasks, and which of their parameters are filled with results of other nodes.
+
+Functions here take `find`, which maps a task type's name to its pipeline: the workflow is itself one of the task types,
+so this module cannot import their list.
+"""
 
 from __future__ import annotations
 
 import copy
 import graphlib
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Annotated, Any
 
 from pydantic import AliasChoices, BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints, ValidationError
@@ -12,22 +16,27 @@ from pydantic import AliasChoices, BaseModel, BeforeValidator, ConfigDict, Field
 from models.pydantic_errors import first_sentence
 from pipelines.params.image_refs import ImageRef, image_references
 from pipelines.pipeline import AnyPipeline, Params
+from pipelines.recipes.dotted_path import put, remove
 
+FindPipeline = Callable[[str], AnyPipeline]
+"""The task type of a name. Raises UnknownTaskTypeError, UnsupportedTaskTypeError."""
 Key = Annotated[str, StringConstraints(min_length=1, max_length=64, pattern=r"^[^.$\s][^.\s]*$")]
-TO_COME = "made by another node"
-"""Stands where an image will, until it is made."""
+IMAGE_PLACEHOLDER = "made by another node"
+"""Stands for an image of another node until that node has run."""
 
 
 class Injection(BaseModel):
-    """Puts one of the results of another node into a parameter of this one."""
+    """Puts one of the results of another node into a parameter of this node."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     index: int | None = Field(
-        None, ge=0, le=63, description="Which result; null: the first image, or all of an answer."
+        None, ge=0, le=63, description="Which result to take. null: the first image, or the whole answer."
     )
     field: str = Field(
-        min_length=1, max_length=256, description="A parameter by its dotted path, such as `controls.0.data.hint_url`."
+        min_length=1,
+        max_length=256,
+        description="The parameter to fill, by its dotted path, such as `controls.0.data.hint_url`.",
     )
 
 
@@ -38,94 +47,104 @@ class Node(BaseModel):
 
     key: Key
     endpoint: Annotated[
-        str, BeforeValidator(lambda given: given.strip("/").replace("/", ".") if isinstance(given, str) else given)
-    ] = Field(max_length=64, description="A task type; `/img2img/sod` is understood as well.")
+        str, BeforeValidator(lambda value: value.strip("/").replace("/", ".") if isinstance(value, str) else value)
+    ] = Field(max_length=64, description="A task type. `/img2img/sod` is accepted for `img2img.sod`.")
     injections: dict[Key, Injection | Annotated[tuple[Injection, ...], Field(min_length=1, max_length=16)]] = Field(
-        {}, max_length=32, description="By the key of the node that makes what is to be put in."
+        {}, max_length=32, description="What to take from other nodes, by the key of the node that makes it."
     )
-    data: dict[str, Any] = Field({}, description="The task's own parameters, but for what is put in.")
+    data: dict[str, Any] = Field({}, description="The task's own parameters, without the injected ones.")
 
     @property
-    def pipeline(self) -> AnyPipeline:
-        """Raises UnknownTaskTypeError, RefusedTaskTypeError."""
-        import pipelines
-
-        return pipelines.find(self.endpoint)
-
-    @property
-    def wiring(self) -> list[tuple[str, Injection]]:
-        """Each injection, with the key of the node that it comes from."""
-        several = ((key, one if isinstance(one, tuple) else (one,)) for key, one in self.injections.items())
-        return [(key, each) for key, many in several for each in many]
-
-    def asked(self, values: Iterable[tuple[str, Any]]) -> Params:
-        """The task's parameters with `values` put in by path. Raises ValidationError, PathError."""
-        data = copy.deepcopy(self.data)
-        for path, value in values:
-            put(data, path, value)
-        params: Params = self.pipeline.Params.model_validate(data)
-        return params
+    def sources(self) -> list[tuple[str, Injection]]:
+        """Each injection, with the key of the node that it takes a result from."""
+        return [(key, injection) for key, value in self.injections.items() for injection in _injections(value)]
 
 
-class PathError(ValueError):
-    """A dotted path leads nowhere in the parameters of a task."""
+def node_params(node: Node, pipeline: AnyPipeline, values: Iterable[tuple[str, Any]]) -> Params:
+    """The parameters of a node's task, with `values` set by path. Raises ValidationError, PathError."""
+    data = copy.deepcopy(node.data)
+    for path, value in values:
+        put(data, path, value)
+    params: Params = pipeline.Params.model_validate(data)
+    return params
 
 
-def checked(nodes: Sequence[Node]) -> tuple[Node, ...]:
-    """The nodes with their data in the tasks' own names, images marked as such. Raises ValueError, naming the node."""
+def provisional_params(node: Node, by_key: Mapping[str, Node], find: FindPipeline) -> Params:
+    """The parameters of a node's task before other nodes have run: examples stand for what will be injected."""
+    values = [(injection.field, _example(by_key[key], injection, find)) for key, injection in node.sources]
+    return node_params(node, find(node.endpoint), values)
+
+
+def validated_nodes(nodes: Sequence[Node], find: FindPipeline) -> tuple[Node, ...]:
+    """The nodes, with canonical parameter names in their data and images marked as ImageRef.
+
+    Raises ValueError; its message names the node.
+    """
     by_key = {node.key: node for node in nodes}
     if len(by_key) < len(nodes):
-        twin = next(node.key for place, node in enumerate(nodes) if node.key in {one.key for one in nodes[:place]})
-        raise ValueError(f"two nodes are called {twin!r}; give each its own key")
+        keys = [node.key for node in nodes]
+        duplicate = next(key for index, key in enumerate(keys) if key in keys[:index])
+        raise ValueError(f"two nodes have the key {duplicate!r}; give each node its own key")
     for node in nodes:
         for key in node.injections:
             if key not in by_key:
-                raise ValueError(f"node {node.key!r} takes from {key!r}, but there is no such node")
+                raise ValueError(
+                    f"node {node.key!r} takes a result of {key!r}, but there is no such node; "
+                    f"there are {', '.join(by_key)}"
+                )
     try:
         graphlib.TopologicalSorter({node.key: node.injections for node in nodes}).prepare()
     except graphlib.CycleError as error:
-        raise ValueError(f"nodes wait for each other in a circle: {' → '.join(error.args[1][::-1])}") from None
-    return tuple(_checked(node, by_key) for node in nodes)
+        cycle = " → ".join(error.args[1][::-1])
+        raise ValueError(f"nodes wait for each other in a circle: {cycle}; remove one of these injections") from None
+    return tuple(_validated(node, by_key, find) for node in nodes)
 
 
-def provisional(node: Node, by_key: Mapping[str, Node]) -> Params:
-    """The task's parameters before those of others are made: with examples of what will be put in."""
-    return node.asked((each.field, _example(by_key[key], each)) for key, each in node.wiring)
-
-
-def _checked(node: Node, by_key: Mapping[str, Node]) -> Node:
+def _validated(node: Node, by_key: Mapping[str, Node], find: FindPipeline) -> Node:
     try:
         if node.endpoint == "workflow":
-            raise ValueError("a workflow cannot hold another; put its nodes into this one")
-        fields = node.pipeline.Params.model_fields
-        injections = {
-            key: tuple(each.model_copy(update={"field": _named(each.field, fields)}) for each in _many(injected))
-            for key, injected in node.injections.items()
-        }
-        node = node.model_copy(update={"injections": injections})
-        asked = provisional(node, by_key)
-        references = image_references(asked)
-        for key, each in node.wiring:
-            _refuse_mismatch(key, each, draws=not by_key[key].pipeline.answers, takes=each.field in references)
+            raise ValueError("a workflow cannot hold another workflow; put its nodes into this one")
+        node = _with_canonical_fields(node, find(node.endpoint).Params.model_fields)
+        params = provisional_params(node, by_key, find)
+        references = image_references(params)
+        for key, injection in node.sources:
+            makes_image = not find(by_key[key].endpoint).answers
+            _refuse_mismatch(key, injection, makes_image=makes_image, takes_image=injection.field in references)
     except ValidationError as error:
         raise ValueError(f"node {node.key!r}: {first_sentence(error)}") from error
     except Exception as error:
         raise ValueError(f"node {node.key!r}: {error}") from error
-    data = asked.model_dump(exclude_unset=True)
-    injected = {each.field for _, each in node.wiring}
+    return node.model_copy(update={"data": _canonical_data(node, params, references)})
+
+
+def _with_canonical_fields(node: Node, fields: Mapping[str, Any]) -> Node:
+    injections = {
+        key: tuple(
+            injection.model_copy(update={"field": _canonical_path(injection.field, fields)})
+            for injection in _injections(value)
+        )
+        for key, value in node.injections.items()
+    }
+    return node.model_copy(update={"injections": injections})
+
+
+def _canonical_data(node: Node, params: Params, references: Mapping[str, ImageRef]) -> dict[str, Any]:
+    """What the client set in `params`, without the examples that stand for injected values."""
+    data = params.model_dump(exclude_unset=True)
+    injected = {injection.field for _, injection in node.sources}
     for path, reference in references.items():
         if path not in injected:
             put(data, path, ImageRef(reference))
     for path in injected:
-        _take_out(data, path)
-    return node.model_copy(update={"data": data})
+        remove(data, path)
+    return data
 
 
-def _many(injected: Injection | tuple[Injection, ...]) -> tuple[Injection, ...]:
-    return injected if isinstance(injected, tuple) else (injected,)
+def _injections(value: Injection | tuple[Injection, ...]) -> tuple[Injection, ...]:
+    return value if isinstance(value, tuple) else (value,)
 
 
-def _named(path: str, fields: Mapping[str, Any]) -> str:
+def _canonical_path(path: str, fields: Mapping[str, Any]) -> str:
     """The path with the parameter's own name in place of an alias."""
     first, dot, rest = path.partition(".")
     for name, field in fields.items():
@@ -135,56 +154,22 @@ def _named(path: str, fields: Mapping[str, Any]) -> str:
     return path
 
 
-def _example(source: Node, injection: Injection) -> Any:
-    answers = source.pipeline.answers
+def _example(source: Node, injection: Injection, find: FindPipeline) -> Any:
+    answers = find(source.endpoint).answers
     if not answers:
-        return TO_COME
+        return IMAGE_PLACEHOLDER
     if injection.index is None:
         return list(answers)
     if injection.index >= len(answers):
-        most = len(answers)
-        raise ValueError(f"{source.key!r} has {most} results at most, and index {injection.index} is none of them")
+        raise ValueError(
+            f"{source.key!r} has at most {len(answers)} results, so there is no index {injection.index}; "
+            "indices count from 0"
+        )
     return answers[injection.index]
 
 
-def _refuse_mismatch(key: str, injection: Injection, *, draws: bool, takes: bool) -> None:
-    if draws and not takes:
-        raise ValueError(f"{injection.field} takes no image, but {key!r} makes one")
-    if takes and not draws:
-        raise ValueError(f"{injection.field} takes an image, but {key!r} makes none")
-
-
-def put(data: Any, path: str, value: Any) -> None:
-    """Sets what is at a dotted path; objects that lack on the way are made, and a list grows by one at most."""
-    *way, last = steps = path.split(".")
-    for step, following in zip(way, steps[1:], strict=True):
-        if _get(data, step) is None:
-            _set(data, step, [] if following.isdecimal() else {}, path)
-        data = _get(data, step)
-    _set(data, last, value, path)
-
-
-def _get(data: Any, step: str) -> Any:
-    if isinstance(data, dict):
-        return data.get(step)
-    if isinstance(data, list):
-        return data[int(step)] if step.isdecimal() and int(step) < len(data) else None
-    return None
-
-
-def _set(data: Any, step: str, value: Any, path: str) -> None:
-    if isinstance(data, dict):
-        data[step] = value
-    elif isinstance(data, list) and step.isdecimal() and int(step) <= len(data):
-        data[int(step) : int(step) + 1] = [value]
-    else:
-        raise PathError(f"field {path!r} leads nowhere: there is no {step!r}")
-
-
-def _take_out(data: Any, path: str) -> None:
-    """What was put in for a while leaves objects again; lists keep it, so that the others keep their places."""
-    *way, last = path.split(".")
-    for step in way:
-        data = _get(data, step)
-    if isinstance(data, dict):
-        data.pop(last, None)
+def _refuse_mismatch(key: str, injection: Injection, *, makes_image: bool, takes_image: bool) -> None:
+    if makes_image and not takes_image:
+        raise ValueError(f"{injection.field} takes no image, but {key!r} makes one; inject it into another parameter")
+    if takes_image and not makes_image:
+        raise ValueError(f"{injection.field} takes an image, but {key!r} makes none; inject a node that makes images")

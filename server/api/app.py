@@ -19,7 +19,7 @@ from starlette.middleware.cors import CORSMiddleware
 
 from models.catalog.catalog import MisfitError, UnknownModelError
 from pipelines import UnknownTaskTypeError
-from pipelines.unsupported import RefusedTaskTypeError
+from pipelines.unsupported import UnsupportedTaskTypeError
 from server.api import events, files, health, models, overview, pipelines, tasks, uploads, usage
 from server.api.byte_ranges import UnsatisfiableRangeError
 from server.api.dependencies import caller
@@ -57,7 +57,7 @@ PROBLEMS: dict[type[Exception], tuple[int, str]] = {
     BadSignatureError: (403, "bad_signature"),
     UnknownTaskError: (404, "unknown_task"),
     UnknownTaskTypeError: (404, "unknown_task_type"),
-    RefusedTaskTypeError: (422, "not_offered"),
+    UnsupportedTaskTypeError: (422, "not_offered"),
     IdempotencyConflictError: (409, "idempotency_conflict"),
     NoCallbackError: (409, "no_callback"),
     LinkExpiredError: (410, "expired"),

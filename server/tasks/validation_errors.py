@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
+
+from models.suggestions import did_you_mean
 
 _SHOWN = 40
 _MOST = 3
@@ -31,8 +32,7 @@ def _sentence(error: Mapping[str, Any], known: Sequence[str]) -> str:
             return "the body is no JSON object; send one, with Content-Type: application/json"
         case "extra_forbidden":
             name = str(error["loc"][-1])
-            close = difflib.get_close_matches(name, known, n=1, cutoff=0.5)
-            hint = f"did you mean {close[0]}?" if close else "leave it out; /docs lists what may be said"
+            hint = did_you_mean(name, known, cutoff=0.5) or "leave it out; /docs lists what may be said"
             return f"{field} is unknown; {hint}"
         case "missing":
             return f"{field or 'the body'} is missing; add it"

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import re
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
@@ -12,6 +11,7 @@ from typing import Annotated, Any, Literal, get_args
 import yaml
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints, ValidationError
 
+from models.suggestions import did_you_mean
 from server.settings import SettingsError
 from server.task import Priority, Retention
 
@@ -111,8 +111,7 @@ def _sentence(error: Mapping[str, Any], named: str) -> str:
         return f"{named or 'the file'}: {message[0].lower()}{message[1:]}"
     kinds: dict[int, type[BaseModel]] = {1: TermsFile, 3: TenantPolicy, 4: Rate}
     known = list(kinds.get(len(error["loc"]), ApiKey).model_fields)
-    close = difflib.get_close_matches(str(error["loc"][-1]), known, n=1)
-    hint = f"did you mean {close[0]}?" if close else f"there are {', '.join(known)}"
+    hint = did_you_mean(str(error["loc"][-1]), known) or f"there are {', '.join(known)}"
     return f"{named} is unknown; {hint}"
 
 

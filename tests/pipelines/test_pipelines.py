@@ -6,27 +6,27 @@ import pipelines
 from pipelines import UnknownTaskTypeError
 
 
-def test_every_kind_of_task_has_a_file_of_its_own() -> None:
-    """But for those that a module lists, which differ in a word."""
-    kinds = {type(pipeline): inspect.getmodule(type(pipeline)) for pipeline in pipelines.every()}
-    homes = [home for home in kinds.values() if not hasattr(home, "TASKS")]
-    assert len(homes) == len(set(homes)) >= 2
+def test_each_task_type_has_its_own_module() -> None:
+    """Except for those that differ in one word: their module lists them as TASKS."""
+    classes = {type(pipeline) for pipeline in pipelines.every()}
+    modules = [module for module in map(inspect.getmodule, classes) if not hasattr(module, "TASKS")]
+    assert len(modules) == len(set(modules)) >= 2
 
 
-def test_a_task_type_is_found_by_each_of_its_names() -> None:
+def test_find_accepts_each_name_of_a_task_type() -> None:
     for pipeline in pipelines.every():
         for name in pipeline.names:
             assert pipelines.find(name) is pipeline
 
 
-def test_an_unknown_name_is_answered_with_the_nearest_one() -> None:
-    with pytest.raises(UnknownTaskTypeError, match=r"unknown task type 'txt2img\.ds'; did you mean 'txt2img\.sd'\?"):
+def test_find_suggests_the_closest_name() -> None:
+    with pytest.raises(UnknownTaskTypeError, match=r"unknown task type 'txt2img\.ds'; did you mean txt2img\.sd\?"):
         pipelines.find("txt2img.ds")
-    with pytest.raises(UnknownTaskTypeError, match=r"there are .*img2img"):
+    with pytest.raises(UnknownTaskTypeError, match=r"the task types are .*img2img"):
         pipelines.find("")
 
 
-def test_every_parameter_is_bounded_and_described_in_its_schema() -> None:
+def test_params_schema_forbids_unknown_names() -> None:
     for pipeline in pipelines.every():
         schema = pipeline.Params.model_json_schema()
         assert schema["additionalProperties"] is False

@@ -1,21 +1,27 @@
-"""One meaning for every name that a sampler goes by."""
-
 from __future__ import annotations
 
 import pytest
 
-from pipelines.sampler_names import SAMPLERS, UnknownSamplerError, canonical, most_steps_of, sigmas_of, spacings_of
+from pipelines.sampler_names import (
+    SAMPLERS,
+    UnknownSamplerError,
+    canonical,
+    denoiser_calls,
+    max_steps_of,
+    sigmas_of,
+    spacings_of,
+)
 
 
 @pytest.mark.parametrize("name", SAMPLERS)
-def test_our_names_mean_themselves(name: str) -> None:
+def test_canonical_keeps_own_names_in_any_case(name: str) -> None:
     assert canonical(name) == (name, None)
     assert canonical(name.upper()) == (name, None)
-    assert most_steps_of(name) >= 50
+    assert max_steps_of(name) >= 50
 
 
 @pytest.mark.parametrize(
-    ("name", "meaning"),
+    ("name", "sampler"),
     [
         ("k_euler", "euler"),
         ("k_euler_a", "euler_a"),
@@ -41,8 +47,8 @@ def test_our_names_mean_themselves(name: str) -> None:
         ("DEIS", "deis"),
     ],
 )
-def test_other_names(name: str, meaning: str) -> None:
-    assert canonical(name) == (meaning, None)
+def test_canonical_maps_names_of_older_clients(name: str, sampler: str) -> None:
+    assert canonical(name) == (sampler, None)
 
 
 @pytest.mark.parametrize(
@@ -57,26 +63,31 @@ def test_other_names(name: str, meaning: str) -> None:
         ("Euler a Karras", "euler_a", "karras"),
     ],
 )
-def test_labels_that_say_their_sigmas(label: str, sampler: str, sigmas: str) -> None:
+def test_canonical_splits_labels_that_include_sigmas(label: str, sampler: str, sigmas: str) -> None:
     assert canonical(label) == (sampler, sigmas)
 
 
-def test_a_name_mistyped_is_guessed() -> None:
-    with pytest.raises(UnknownSamplerError, match="did you mean 'dpmpp_2m'"):
+def test_misspelt_name_gets_a_suggestion() -> None:
+    with pytest.raises(UnknownSamplerError, match=r"did you mean dpmpp_2m\?"):
         canonical("dpmpp_2n")
 
 
 @pytest.mark.parametrize("name", ["", "karras", "DDIM Karras", "restart"])
-def test_unknown_names_are_refused_with_the_list(name: str) -> None:
+def test_unknown_name_is_refused_with_the_list(name: str) -> None:
     with pytest.raises(UnknownSamplerError, match="dpmpp_3m_sde"):
         canonical(name)
 
 
-def test_spacings() -> None:
+def test_distilled_samplers_have_no_timestep_spacing() -> None:
     assert spacings_of("euler") == ("leading", "linspace", "trailing")
     assert spacings_of("lcm") == spacings_of("tcd") == ()
 
 
-def test_sigmas() -> None:
+def test_sigmas_of_names_the_noise_schedules() -> None:
     assert sigmas_of("ddim") == ()
     assert "karras" in sigmas_of("dpmpp_2m")
+
+
+def test_second_order_samplers_run_the_denoiser_twice_but_for_the_last_step() -> None:
+    assert denoiser_calls("euler", 10) == 10
+    assert denoiser_calls("heun", 10) == 19

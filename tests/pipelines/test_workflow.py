@@ -155,7 +155,7 @@ def test_or_what_was_made_until_then_is_answered(studio: Studio) -> None:
 
 def test_a_result_that_was_not_made_or_does_not_fit_is_told(studio: Studio) -> None:
     for injections, says in [
-        ({"a": {"index": 1, "field": "url"}}, "node 'b': 'a' made 1 results, so there is none of index 1"),
+        ({"a": {"index": 1, "field": "url"}}, "node 'b': 'a' made 1 results, so there is no index 1"),
         ({"size": {"index": 0, "field": "radius"}, "a": {"field": "url"}}, "node 'b': 1 validation error"),
     ]:
         asked = params(
@@ -173,8 +173,8 @@ def test_a_result_that_was_not_made_or_does_not_fit_is_told(studio: Studio) -> N
 @pytest.mark.parametrize(
     ("wrong", "says"),
     [
-        ({"target": "b"}, "target 'b' is no node; there are a"),
-        ({"target": "a", "intermediate": ["c"]}, "intermediate 'c' is no node; there are a"),
+        ({"target": "b"}, "target 'b' is not a node; the nodes are a"),
+        ({"target": "a", "intermediate": ["c"]}, "intermediate 'c' is not a node; the nodes are a"),
         ({"target": "a", "caches": {"a": 1}}, "caches"),
         ({"target": "a", "nodes": []}, "at least 1 item"),
         ({"target": "a", "nodes": [node(f"a{n}", "cv.blur", {"url": "x"}) for n in range(33)]}, "at most 32 items"),

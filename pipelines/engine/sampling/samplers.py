@@ -12,7 +12,7 @@ import diffusers
 import torch
 
 from pipelines.engine.sampling.sampler_table import Table, empty, extract
-from pipelines.sampler_names import Spacing, most_steps_of, sigmas_of, spacings_of
+from pipelines.sampler_names import Spacing, max_steps_of, sigmas_of, spacings_of
 
 _MULTISTEP = ("DPMSolverMultistepScheduler", {"algorithm_type": "dpmsolver++", "solver_order": 2})
 _SDE = {"algorithm_type": "sde-dpmsolver++"}
@@ -111,8 +111,8 @@ def _check(sampler: str, sigmas: str | None, steps: int, spacing: Spacing | None
         raise SamplerError(f"sampler {sampler!r} has no sigmas {sigmas!r}; {has}")
     if spacing is not None and spacing not in spacings_of(sampler):
         raise SamplerError(f"sampler {sampler!r} has no timestep_spacing {spacing!r}; leave it out")
-    if not 1 <= steps <= most_steps_of(sampler):
-        raise SamplerError(f"sampler {sampler!r} cannot take {steps} steps; ask for 1 to {most_steps_of(sampler)}")
+    if not 1 <= steps <= max_steps_of(sampler):
+        raise SamplerError(f"sampler {sampler!r} cannot take {steps} steps; ask for 1 to {max_steps_of(sampler)}")
 
 
 @lru_cache(maxsize=4096)

@@ -11,7 +11,7 @@ from pipelines.txt2img import Txt2ImgParams
 @pytest.mark.parametrize(
     ("wrong", "says"),
     [
-        ({"sampler": "eular"}, "did you mean 'euler'"),
+        ({"sampler": "eular"}, "did you mean euler"),
         ({"sampler": "ddim", "sigmas": "karras"}, "sigmas 'karras' do not exist for sampler 'ddim'"),
         ({"sampler": "lcm", "num_steps": 60}, "takes 50 at most"),
         ({"sampler": "tcd", "timestep_spacing": "trailing"}, "'trailing' does not exist for sampler 'tcd'"),

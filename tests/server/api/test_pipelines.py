@@ -1,7 +1,7 @@
 import pytest
 
 import pipelines
-from pipelines.unsupported import REFUSED
+from pipelines.unsupported import UNSUPPORTED
 
 
 async def test_every_task_type_is_listed_with_its_schema(client):
@@ -33,14 +33,14 @@ async def test_a_typed_route_refuses_what_its_schema_does_not_have(client):
     assert reply.json()["error"]["field"] == "params.fidelity"
 
 
-@pytest.mark.parametrize("name", REFUSED)
+@pytest.mark.parametrize("name", UNSUPPORTED)
 @pytest.mark.parametrize("door", ["/v1/tasks", "/v1/pipelines/{}", "/engine/push"])
 async def test_what_is_not_offered_is_refused_by_name_at_every_door(client, door, name):
     body = {"/v1/tasks": {"type": name, "params": {}}, "/engine/push": {"task": name}}.get(door, {"params": {}})
     reply = await client.post(door.format(name), json=body)
     assert reply.status_code == 422
     said = reply.json()["msg"] if door == "/engine/push" else reply.json()["error"]["message"]
-    assert said.startswith(f"{name} is not offered: ")
+    assert said.startswith(f"{name} is not supported: ")
 
 
 async def test_a_type_that_nobody_knows_has_no_route(client):

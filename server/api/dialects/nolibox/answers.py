@@ -7,7 +7,7 @@ from typing import Any, NamedTuple, Self
 
 import pipelines
 from pipelines.pipeline import ResultShape
-from pipelines.unsupported import RefusedTaskTypeError
+from pipelines.unsupported import UnsupportedTaskTypeError
 from server.api.task_response import linked_images
 from server.storage.signed_links import Links
 from server.task import KINDS, Image, Manifest, Status, Task
@@ -76,7 +76,7 @@ def _result_shape(task_type: str) -> ResultShape:
     """`images` for a task of an earlier release whose type this server does not have any more."""
     try:
         return pipelines.find(task_type).result_shape
-    except (pipelines.UnknownTaskTypeError, RefusedTaskTypeError):
+    except (pipelines.UnknownTaskTypeError, UnsupportedTaskTypeError):
         return "images"
 
 

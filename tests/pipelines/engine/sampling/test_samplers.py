@@ -10,7 +10,7 @@ import torch
 from models.noise import SeededNoise
 from pipelines.engine.sampling import samplers
 from pipelines.engine.sampling.sampler_table import Table
-from pipelines.sampler_names import SAMPLERS, Spacing, passes_of, sigmas_of, spacings_of
+from pipelines.sampler_names import SAMPLERS, Spacing, denoiser_calls, sigmas_of, spacings_of
 from tests.pipelines.conftest import SD1
 
 SHAPE = (1, 4, 8, 8)
@@ -102,7 +102,7 @@ def test_steps_spread_as_diffusers_spreads_them(
 
 @pytest.mark.parametrize("sampler", SAMPLERS)
 def test_what_a_sampler_costs_is_known_without_its_table(sampler: str) -> None:
-    assert abs(len(samplers.table(SD1, sampler, None, 4)) - passes_of(sampler, 4)) <= 1
+    assert abs(len(samplers.table(SD1, sampler, None, 4)) - denoiser_calls(sampler, 4)) <= 1
 
 
 @pytest.mark.parametrize("sigmas", sigmas_of("euler_a"))
