@@ -10,6 +10,9 @@ from collections.abc import Callable
 
 from server.queue import RateLimitError
 
+ROUNDING_S = 1e-6
+"""A wait that is shorter comes from the rounding of floats, and is none."""
+
 
 class RateLimiter:
     """`clock` is monotonic seconds. Full buckets are not remembered."""
@@ -24,6 +27,6 @@ class RateLimiter:
         self._full_at = {name: at for name, at in self._full_at.items() if at > now}
         full_at = self._full_at.get(tenant, now) + token_s
         wait_s = full_at - now - burst * token_s
-        if wait_s > 0:
+        if wait_s > ROUNDING_S:
             raise RateLimitError(per_minute, wait_s)
         self._full_at[tenant] = full_at
