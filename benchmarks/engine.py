@@ -21,7 +21,8 @@ import torch
 from diffusers import StableDiffusionPipeline
 
 from models import catalog
-from models.diffusion.checkpoint import Checkpoint, Conditioning
+from models.conditioning import Conditioning
+from models.diffusion.checkpoint import Checkpoint
 from models.registry import loaders
 from models.toy.build import build
 from pipelines.engine.engine import Engine

@@ -22,7 +22,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
 from models.compiled.static_weights import StaticWeights
-from models.diffusion.checkpoint import Conditioning
+from models.conditioning import Conditioning
 from models.noise import SeededNoise
 from models.patches.cross_attention_cache import cached_cross_attention, keys_and_values, text_layers
 from models.weights import CONFIGS

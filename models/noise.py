@@ -3,11 +3,42 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Protocol
 
 import torch
 from diffusers.schedulers.scheduling_dpmsolver_sde import BrownianTreeNoiseSampler
 
 ALMOST_PARALLEL = 0.9995
+
+
+class GaussianNoise(Protocol):
+    """Standard normal draws, in order: what an encoder needs to sample its posterior."""
+
+    def gaussian(self, shape: Sequence[int]) -> torch.Tensor:
+        """The next draw, float32 on the CPU."""
+        ...
+
+
+class Noise(GaussianNoise, Protocol):
+    """The noise of one image: it depends on its seed alone, and its position can be stored."""
+
+    def initial(self, shape: Sequence[int]) -> torch.Tensor:
+        """The noise that an image starts from, float32 on the CPU."""
+        ...
+
+    def brownian(
+        self, shape: Sequence[int], sigma_range: tuple[float, float], sigma: float, sigma_next: float
+    ) -> torch.Tensor:
+        """The increment of a Brownian path over `sigma_range`, scaled to unit variance, float32 on the CPU."""
+        ...
+
+    def state(self) -> torch.Tensor:
+        """The position in the stream, uint8 [bytes]."""
+        ...
+
+    def restore(self, state: torch.Tensor) -> None:
+        """Continues the stream of the same seed at a position that `state` returned."""
+        ...
 
 
 class SeededNoise:

@@ -25,11 +25,12 @@ if TYPE_CHECKING:
     from models.adapters.lora import Lora
     from models.adapters.textual_inversion import Embedding
     from models.catalog.catalog import Catalog
-    from models.diffusion.checkpoint import Checkpoint, Conditioning
+    from models.conditioning import Conditioning
+    from models.diffusion.checkpoint import Checkpoint
     from models.diffusion.tiny_decoder import TinyDecoder
     from models.language.captioner import Captioner
     from models.language.prompt_enhancer import Enhancer
-    from models.noise import SeededNoise
+    from models.noise import Noise
     from models.vision.annotators import Annotator
     from models.vision.eraser import Eraser
     from models.vision.matting import Matting
@@ -104,7 +105,7 @@ class Denoise:
     checkpoint: Checkpoint
     positive: Conditioning
     negative: Conditioning | None
-    noise: SeededNoise
+    noise: Noise
     width: int
     height: int
     steps: int

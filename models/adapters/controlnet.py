@@ -20,7 +20,7 @@ from torch import Tensor
 from models.catalog.entry import ModelEntry
 from models.compiled.forward_pass import PassRunner, flatten_inputs, run_net
 from models.compiled.static_weights import StaticWeights
-from models.diffusion.checkpoint import Conditioning
+from models.conditioning import Conditioning
 from models.patches import circular_padding as circularly
 from models.patches.cross_attention_cache import cached_cross_attention, keys_and_values, text_layers
 from models.weights import CONFIGS, WeightsError

@@ -22,7 +22,7 @@ from transformers import CLIPImageProcessor, CLIPVisionModelWithProjection
 from transformers.utils import logging as transformers_logging
 
 from models.catalog.entry import ModelEntry
-from models.diffusion.checkpoint import Conditioning
+from models.conditioning import Conditioning
 from models.imaging.pixels import cropped
 from models.weights import WeightsError
 

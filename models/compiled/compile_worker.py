@@ -22,6 +22,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from models.atomic_write import replacing
+from models.compiled.options import OPTIONS
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
@@ -31,18 +32,6 @@ if TYPE_CHECKING:
 
 NICE = 19
 """Whoever serves comes first."""
-OPTIONS: dict[str, Any] = {
-    # Triton multiplies no matrices: before sm_80 it has no tensor cores to do it on, so cuBLAS and cuDNN keep that.
-    "max_autotune": False,
-    "max_autotune_gemm_backends": "ATEN",
-    "max_autotune_conv_backends": "ATEN",
-    # It would be decided by timing products on a device that has other work.
-    "shape_padding": False,
-    "aot_inductor.autotune_per_kernel_alloc": True,
-    "cpp.dynamic_threads": True,
-    "aot_inductor.precompile_headers": False,
-    "aot_inductor.enable_line_tables": False,
-}
 MATRIX = "tl.dot"
 """How a kernel of Triton multiplies matrices."""
 LOOK_S = 1.0

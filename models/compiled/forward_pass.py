@@ -18,7 +18,7 @@ import diffusers
 import torch
 from torch import Tensor, nn
 
-from models.compiled.compile_worker import OPTIONS
+from models.compiled.options import OPTIONS
 from models.compiled.static_weights import weights_of
 
 PassInputs: TypeAlias = Mapping[str, Tensor]

@@ -10,8 +10,8 @@ from diffusers import AutoencoderKL, AutoencoderTiny
 from torch import Tensor
 from torch.nn.functional import pad
 
-from models.diffusion.checkpoint import Noise
 from models.imaging.tiles import Canvas, tiles
+from models.noise import GaussianNoise
 from models.patches import circular_padding as circularly
 
 log = logging.getLogger(__name__)
@@ -34,7 +34,9 @@ class Autoencoder:
         self.channels = int(net.config.latent_channels)
 
     @torch.inference_mode()
-    def encode(self, pixels: np.ndarray, noise: Noise, *, hole: np.ndarray | None = None, circular: bool) -> Tensor:
+    def encode(
+        self, pixels: np.ndarray, noise: GaussianNoise, *, hole: np.ndarray | None = None, circular: bool
+    ) -> Tensor:
         """Latents [1, channels, h, w], scaled, float32, of uint8 RGB pixels [height, width, 3]; grey in the hole."""
         image = torch.from_numpy(pixels[None].astype(np.float32) / 255.0).permute(0, 3, 1, 2)
         image = (2.0 * image - 1.0).to(self.net.device, self.net.dtype)

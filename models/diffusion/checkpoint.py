@@ -7,7 +7,6 @@ asks which family it talks to.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Protocol, Self, runtime_checkable
 
 if TYPE_CHECKING:
@@ -19,33 +18,12 @@ if TYPE_CHECKING:
     from models.adapters.textual_inversion import Inversion
     from models.compiled.forward_pass import PassRunner
     from models.compiled.static_weights import StaticWeights
+    from models.conditioning import Conditioning
     from models.diffusion.tiny_decoder import TinyDecoder
+    from models.noise import GaussianNoise
     from models.patches.deep_cache import Deep
     from models.patches.reference_attention import References, ReferenceStyle
     from models.patches.token_merging import TokenMerging
-
-
-class Noise(Protocol):
-    """A stream of standard normal noise that depends on its seed alone."""
-
-    def gaussian(self, shape: Sequence[int]) -> torch.Tensor:
-        """The next draw, float32 on the CPU."""
-        ...
-
-
-@dataclass(frozen=True, slots=True)
-class Conditioning:
-    """What the text encoders made of one prompt, for one row of a batch.
-
-    `embeds` is [1, tokens, width] with tokens a multiple of 77; `extras` are further inputs of the denoiser, each
-    [1, …] (SDXL: `text_embeds` [1, 1280] and `time_ids` [1, 6]; with an IP-Adapter, what it sees and how strongly).
-    Rows whose embeds and extras agree in shape may share a forward pass.
-    """
-
-    embeds: torch.Tensor
-    extras: Mapping[str, torch.Tensor] = field(default_factory=dict)
-    known: tuple[torch.Tensor, ...] = ()
-    """Keys and values that one net's attention to all this would compute at every step, if `attended` by that net."""
 
 
 @runtime_checkable
@@ -104,7 +82,7 @@ class Checkpoint(Protocol):
         ...
 
     def encode(
-        self, pixels: np.ndarray, noise: Noise, *, hole: np.ndarray | None = None, circular: bool = False
+        self, pixels: np.ndarray, noise: GaussianNoise, *, hole: np.ndarray | None = None, circular: bool = False
     ) -> torch.Tensor:
         """Scaled latents [1, channels, h, w] of uint8 RGB pixels [height, width, 3]; `noise` samples the posterior.
 

@@ -19,12 +19,13 @@ from models.adapters.textual_inversion import Inversion
 from models.catalog.entry import ModelEntry
 from models.compiled.forward_pass import Outputs, PassRunner, flatten_inputs, run_net
 from models.compiled.static_weights import StaticWeights
+from models.conditioning import Conditioning
 from models.diffusion.autoencoder import Autoencoder
-from models.diffusion.checkpoint import Conditioning, Noise
 from models.diffusion.latent_preview import fit_preview, paint
 from models.diffusion.text_encoder import Encoding, TextEncoder
 from models.diffusion.tiny_decoder import TinyDecoder
 from models.diffusion.word_match import any_of
+from models.noise import GaussianNoise
 from models.patches import circular_padding as circularly
 from models.patches import token_merging as token_merging
 from models.patches.cross_attention_cache import cached_cross_attention, keys_and_values, text_layers
@@ -138,7 +139,7 @@ class LatentDiffusion:
         return other
 
     def encode(
-        self, pixels: np.ndarray, noise: Noise, *, hole: np.ndarray | None = None, circular: bool = False
+        self, pixels: np.ndarray, noise: GaussianNoise, *, hole: np.ndarray | None = None, circular: bool = False
     ) -> Tensor:
         return self._autoencoder.encode(pixels, noise, hole=hole, circular=circular)
 

@@ -8,8 +8,8 @@ from __future__ import annotations
 import torch
 
 from models.catalog.entry import ModelEntry
+from models.conditioning import Conditioning
 from models.diffusion.autoencoder import Autoencoder
-from models.diffusion.checkpoint import Conditioning
 from models.diffusion.latent_diffusion import LatentDiffusion
 from models.diffusion.text_encoder import TextEncoder
 from models.weights import open_weights

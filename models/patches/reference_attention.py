@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -18,10 +18,10 @@ from diffusers.models.attention_processor import Attention
 from torch import Tensor, nn
 
 from models.imaging.pixels import cropped, fitted
+from models.noise import GaussianNoise
 
-if TYPE_CHECKING:
-    from models.diffusion.checkpoint import Checkpoint
-
+Encode = Callable[[np.ndarray, GaussianNoise], Tensor]
+"""Pixels, uint8 RGB [height, width, 3], to scaled latents [1, channels, h, w], as `Checkpoint.encode` does."""
 Notes = dict[nn.Module, Tensor]
 """By layer of self-attention, the tokens that it was shown, [rows, tokens, width]."""
 
@@ -53,11 +53,11 @@ class ReferenceStyle:
     weight: float
     _seen: dict[tuple[int, int], Tensor] = field(default_factory=dict)
 
-    def latents(self, checkpoint: Checkpoint, width: int, height: int) -> Tensor:
+    def latents(self, encode: Encode, width: int, height: int) -> Tensor:
         """[1, channels, h, w] of the picture's middle, as large as the one to be painted; the same each time."""
         if (width, height) not in self._seen:
             middle = fitted(cropped(self.pixels, width, height), width, height)
-            self._seen[width, height] = checkpoint.encode(middle, _Silence())
+            self._seen[width, height] = encode(middle, _Silence())
         return self._seen[width, height]
 
     def regard(self, *, prompted: bool) -> ReferenceWeight:

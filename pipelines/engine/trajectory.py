@@ -8,7 +8,7 @@ from typing import Literal
 
 import torch
 
-from models.diffusion.checkpoint import Conditioning
+from models.conditioning import Conditioning
 from pipelines.engine.device_transfer import to_device_async
 from pipelines.engine.sampling import samplers
 from pipelines.engine.sampling.sampler_table import Draw
@@ -209,7 +209,7 @@ class Trajectory:
 
     def _styled(self) -> torch.Tensor | None:
         checkpoint, style = self.denoise.checkpoint, self.denoise.checkpoint.style
-        return None if style is None else style.latents(checkpoint, self.denoise.width, self.denoise.height)[0]
+        return None if style is None else style.latents(checkpoint.encode, self.denoise.width, self.denoise.height)[0]
 
     def _with_kept(self, latents: torch.Tensor) -> torch.Tensor:
         """The next latents, with the picture put back around what is painted."""

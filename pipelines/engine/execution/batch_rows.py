@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from torch import Tensor
 
-from models.diffusion.checkpoint import Conditioning
+from models.conditioning import Conditioning
 from pipelines.engine.trajectory import Trajectory
 
 

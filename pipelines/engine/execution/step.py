@@ -12,7 +12,8 @@ from torch import Tensor
 
 from models.adapters.controlnet import ControlNet
 from models.compiled.forward_pass import PassRunner
-from models.diffusion.checkpoint import Checkpoint, Conditioning
+from models.conditioning import Conditioning
+from models.diffusion.checkpoint import Checkpoint
 from models.patches.deep_cache import Deep
 from models.patches.reference_attention import References, ReferenceWeight
 from pipelines.engine.device_transfer import to_device_async

@@ -15,7 +15,7 @@ from models import catalog
 from models.adapters import controlnet
 from models.catalog.catalog import Catalog, UnknownModelError
 from models.catalog.entry import CatalogError, ModelEntry
-from models.diffusion.checkpoint import Conditioning
+from models.conditioning import Conditioning
 from models.weights import WeightsError
 from tests.models.conftest import CPU, UNET_RESNET, _renamed, _replaced
 

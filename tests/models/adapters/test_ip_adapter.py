@@ -18,7 +18,7 @@ from models.adapters import ip_adapter
 from models.adapters.ip_adapter import IPAdapter, IPAdapterMisfitError
 from models.catalog.catalog import Catalog, MisfitError, UnknownModelError
 from models.catalog.entry import CatalogError, ModelEntry
-from models.diffusion.checkpoint import Conditioning
+from models.conditioning import Conditioning
 from models.registry.loaders import LoadedModel
 from models.weights import WeightsError
 from tests.models.conftest import CPU

@@ -7,7 +7,7 @@ import torch
 from torch import nn
 
 from models.catalog.catalog import Catalog
-from models.diffusion.checkpoint import Conditioning
+from models.conditioning import Conditioning
 from models.patches import circular_padding
 from models.registry import loaders
 from models.registry.loaders import LoadedModel

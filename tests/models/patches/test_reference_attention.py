@@ -10,7 +10,7 @@ import torch
 from diffusers.models.attention_processor import AttnProcessor2_0
 from torch import Tensor
 
-from models.diffusion.checkpoint import Conditioning
+from models.conditioning import Conditioning
 from models.patches.reference_attention import References, ReferenceStyle, ReferenceWeight
 from models.registry.loaders import LoadedModel
 from tests.models.patches.test_token_merging import hooks
@@ -100,9 +100,9 @@ def test_the_middle_of_the_picture_is_encoded_once_for_each_size(checkpoints: di
     wide = np.zeros((64, 192, 3), np.uint8)
     wide[:, 64:128] = 200
     style, middle = ReferenceStyle(wide, 0.5, 1.0), ReferenceStyle(wide[:, 64:128], 0.5, 1.0)
-    assert torch.equal(style.latents(toy, 64, 64), middle.latents(toy, 64, 64))
-    assert style.latents(toy, 64, 64) is style.latents(toy, 64, 64)
-    assert style.latents(toy, 128, 64).shape == (1, 4, 8, 16)
+    assert torch.equal(style.latents(toy.encode, 64, 64), middle.latents(toy.encode, 64, 64))
+    assert style.latents(toy.encode, 64, 64) is style.latents(toy.encode, 64, 64)
+    assert style.latents(toy.encode, 128, 64).shape == (1, 4, 8, 16)
     assert (style.regard(prompted=True), style.regard(prompted=False)) == (
         ReferenceWeight(1, 1),
         ReferenceWeight(0.5, 1),

@@ -14,7 +14,8 @@ from PIL import Image
 
 from models.adapters.lora import Lora
 from models.adapters.lora_merge import Adapter
-from models.diffusion.checkpoint import Checkpoint, Conditioning
+from models.conditioning import Conditioning
+from models.diffusion.checkpoint import Checkpoint
 from models.noise import SeededNoise
 from models.patches.token_merging import TokenMerging
 from pipelines.engine.batch import Batch

@@ -13,7 +13,8 @@ import pytest
 import torch
 from PIL import Image
 
-from models.diffusion.checkpoint import Checkpoint, Conditioning
+from models.conditioning import Conditioning
+from models.diffusion.checkpoint import Checkpoint
 from pipelines.engine.engine import DuplicateTaskError, Engine
 from pipelines.engine.events import Advanced, Failed, Finished
 from pipelines.engine.sampling import samplers

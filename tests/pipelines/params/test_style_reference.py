@@ -71,7 +71,7 @@ def test_those_with_a_style_share_steps_among_themselves(sd1: Checkpoint) -> Non
 def test_what_is_looked_at_is_as_noisy_as_what_is_painted(toys: dict[str, Checkpoint], model: str) -> None:
     style = ReferenceStyle(PICTURE, 0.5, 1.0)
     checkpoint = toys[model].adapted(style=style)
-    clean = style.latents(checkpoint, 64, 64)[0]
+    clean = style.latents(checkpoint.encode, 64, 64)[0]
     under_way = trajectory(checkpoint, beside=None if model == "toy-sd1" else torch.ones(1, 5, 8, 8))
     while not under_way.done:
         assert under_way.reference is not None

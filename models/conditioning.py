@@ -1,0 +1,24 @@
+"""Conditioning: what the text encoders made of a prompt, as the denoiser takes it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from torch import Tensor
+
+
+@dataclass(frozen=True, slots=True)
+class Conditioning:
+    """One prompt for one row of a batch, or several of them stacked over rows.
+
+    Rows whose embeds and extras agree in shape may share a forward pass.
+    """
+
+    embeds: Tensor
+    """Text embeddings [rows, tokens, width] in the text encoder's dtype; `tokens` is a multiple of 77."""
+    extras: Mapping[str, Tensor] = field(default_factory=dict)
+    """Further inputs of the denoiser, each [rows, …]: `text_embeds` [rows, 1280] and `time_ids` [rows, 6] for SDXL,
+    image tokens and their scale with an IP-Adapter."""
+    known: tuple[Tensor, ...] = ()
+    """Keys and values of one net's cross-attention to all this, if that net's `attended` added them."""
