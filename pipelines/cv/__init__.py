@@ -1,1 +1,1 @@
-"""Small steps on pictures and masks, for workflows above all; a task type each."""
+"""Small operations on pictures and masks, mainly for workflows. Each module is a task type."""

@@ -1,4 +1,4 @@
-"""Move, turn and scale a picture on a canvas."""
+"""Move, rotate and scale a picture on a canvas."""
 
 from __future__ import annotations
 
@@ -7,18 +7,21 @@ from typing import TYPE_CHECKING
 
 from pydantic import Field
 
-from pipelines.paste import Placed
+from pipelines.params.affine_transform import AffineTransformParams
+from pipelines.params.limits import ImageSide
 from pipelines.pipeline import TaskResult
-from pipelines.recipes.image_operation import ImageOperation, Side
+from pipelines.recipes.image_operation import ImageOperation
 
 if TYPE_CHECKING:
     import numpy as np
 
 
-class AffineParams(Placed):
-    w: Side = Field(description="Width of the canvas.")
-    h: Side = Field(description="Height of the canvas.")
-    force_rgba: bool = Field(False, description="Leave the rest of the canvas transparent, not black, in any case.")
+class AffineParams(AffineTransformParams):
+    w: ImageSide = Field(description="Width of the canvas.")
+    h: ImageSide = Field(description="Height of the canvas.")
+    force_rgba: bool = Field(
+        False, description="Make the empty part of the canvas transparent, even if the picture has no alpha."
+    )
 
     @property
     def pixels(self) -> int:
@@ -27,10 +30,10 @@ class AffineParams(Placed):
 
 class Affine(ImageOperation[AffineParams]):
     names = ("cv.affine",)
-    title = "Affine map"
+    title = "Affine transform"
     Params = AffineParams
 
-    def made(self, params: AffineParams, images: Mapping[str, np.ndarray]) -> TaskResult:
+    def apply(self, params: AffineParams, images: Mapping[str, np.ndarray]) -> TaskResult:
         from models.imaging.affine import warped
         from models.imaging.pixels import opaque
 

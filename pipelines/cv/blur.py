@@ -1,4 +1,4 @@
-"""Smooth a picture."""
+"""Blur a picture."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 class BlurParams(SourceImageParams):
-    radius: float = Field(2, ge=0, le=256, description="Deviation of the Gaussian, in pixels.")
+    radius: float = Field(2, ge=0, le=256, description="Standard deviation of the Gaussian, in pixels.")
 
 
 class Blur(ImageOperation[BlurParams]):
@@ -23,11 +23,12 @@ class Blur(ImageOperation[BlurParams]):
     title = "Blur"
     Params = BlurParams
 
-    def made(self, params: BlurParams, images: Mapping[str, np.ndarray]) -> TaskResult:
+    def apply(self, params: BlurParams, images: Mapping[str, np.ndarray]) -> TaskResult:
         import numpy as np
         from PIL import Image, ImageFilter
 
         picture = Image.fromarray(images["url"])
-        weighted = picture.convert("RGBa") if picture.mode == "RGBA" else picture
-        blurred = weighted.filter(ImageFilter.GaussianBlur(params.radius))
+        # Premultiplied by alpha, so that the colours of transparent pixels do not bleed into their neighbours.
+        premultiplied = picture.convert("RGBa") if picture.mode == "RGBA" else picture
+        blurred = premultiplied.filter(ImageFilter.GaussianBlur(params.radius))
         return TaskResult([np.asarray(blurred.convert(picture.mode))])

@@ -21,13 +21,13 @@ class CropImage(ImageOperation[CropImageParams]):
     title = "Crop"
     Params = CropImageParams
 
-    def made(self, params: CropImageParams, images: Mapping[str, np.ndarray]) -> TaskResult:
+    def apply(self, params: CropImageParams, images: Mapping[str, np.ndarray]) -> TaskResult:
         height, width = images["url"].shape[:2]
         left, top, right, bottom = params.lt_rb
         left, top, right, bottom = max(left, 0), max(top, 0), min(right, width), min(bottom, height)
         if left >= right or top >= bottom:
             raise BadBoxError(
-                f"lt_rb {list(params.lt_rb)} holds no pixel of the picture, which is {width}×{height}; "
-                "give left, top, right, bottom, with right above left and bottom above top"
+                f"lt_rb {list(params.lt_rb)} contains no pixel of the picture, which is {width}×{height}; "
+                "give [left, top, right, bottom] inside the picture, with left < right and top < bottom"
             )
         return TaskResult([images["url"][top:bottom, left:right].copy()])

@@ -1,4 +1,4 @@
-"""Make what is opaque in a picture smaller."""
+"""Erode the opaque part of a picture."""
 
 from __future__ import annotations
 
@@ -15,10 +15,20 @@ if TYPE_CHECKING:
 
 
 class ErodeParams(SourceImageParams):
-    n_iter: int = Field(1, ge=1, le=64, description="How often.")
-    kernel_size: int = Field(3, ge=1, le=63, description="Side of the square that must be opaque around a pixel.")
-    threshold: int = Field(0, ge=0, le=254, description="What is more opaque than this counts as opaque.")
-    padding: int = Field(8, ge=0, le=256, description="0: the edge of the picture is no edge; else it erodes as well.")
+    n_iter: int = Field(1, ge=1, le=64, description="How often to erode.")
+    kernel_size: int = Field(
+        3,
+        ge=1,
+        le=63,
+        description="Side of the square around a pixel that must be opaque for the pixel to stay, in pixels.",
+    )
+    threshold: int = Field(0, ge=0, le=254, description="Alpha values above this count as opaque.")
+    padding: int = Field(
+        8,
+        ge=0,
+        le=256,
+        description="0: what lies outside the picture counts as opaque; otherwise it erodes the border.",
+    )
 
 
 class Erode(ImageOperation[ErodeParams]):
@@ -26,7 +36,7 @@ class Erode(ImageOperation[ErodeParams]):
     title = "Erode"
     Params = ErodeParams
 
-    def made(self, params: ErodeParams, images: Mapping[str, np.ndarray]) -> TaskResult:
+    def apply(self, params: ErodeParams, images: Mapping[str, np.ndarray]) -> TaskResult:
         import numpy as np
         from scipy.ndimage import minimum_filter1d
 
@@ -34,8 +44,9 @@ class Erode(ImageOperation[ErodeParams]):
 
         picture = opaque(images["url"]).copy()
         alpha = np.where(picture[:, :, 3] > params.threshold, np.uint8(255), np.uint8(0))
-        side = params.n_iter * (params.kernel_size - 1) + 1  # one square does what many smaller ones do in turn
+        # One large square gives the same result as `n_iter` small ones in turn.
+        size = params.n_iter * (params.kernel_size - 1) + 1
         for axis in (0, 1):
-            alpha = minimum_filter1d(alpha, side, axis, mode="constant", cval=0 if params.padding else 255)
+            alpha = minimum_filter1d(alpha, size, axis, mode="constant", cval=0 if params.padding else 255)
         picture[:, :, 3] = alpha
         return TaskResult([picture])

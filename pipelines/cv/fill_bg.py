@@ -1,4 +1,4 @@
-"""Lay a picture on a plain ground."""
+"""Lay a picture on a plain background."""
 
 from __future__ import annotations
 
@@ -19,25 +19,27 @@ Level = Annotated[int, Field(ge=0, le=255)]
 
 class FillBgParams(SourceImageParams):
     bg: Level | tuple[Level, Level, Level] | None = Field(
-        None, description="A grey, or red, green and blue; null: the grey that what is opaque stands out from."
+        None,
+        description="A grey level, or red, green and blue, 0 to 255 each. null: black, grey or white, whichever "
+        "contrasts most with the opaque part.",
     )
 
 
 class FillBg(ImageOperation[FillBgParams]):
     names = ("cv.fill_bg",)
-    title = "Fill the ground"
+    title = "Fill the background"
     Params = FillBgParams
 
-    def made(self, params: FillBgParams, images: Mapping[str, np.ndarray]) -> TaskResult:
+    def apply(self, params: FillBgParams, images: Mapping[str, np.ndarray]) -> TaskResult:
         from models.imaging.pixels import over
 
         picture = images["url"]
-        ground = _contrast(picture) if params.bg is None else params.bg
-        return TaskResult([over(picture, (ground, ground, ground) if isinstance(ground, int) else ground)])
+        background = _contrasting_grey(picture) if params.bg is None else params.bg
+        return TaskResult([over(picture, (background,) * 3 if isinstance(background, int) else background)])
 
 
-def _contrast(picture: np.ndarray) -> int:
-    """Black under what is bright, white under what is dark, and grey under what is nearly black or white or both."""
+def _contrasting_grey(picture: np.ndarray) -> int:
+    """Black for a bright picture, white for a dark one, grey for one that is nearly black or white or has both."""
     if picture.shape[2] == 3:
         return 255
     colours = picture[picture[:, :, 3] > 0][:, :3].astype("float32")

@@ -7,29 +7,30 @@ from typing import TYPE_CHECKING, Self
 
 from pydantic import Field, model_validator
 
+from pipelines.params.limits import ImageSide
 from pipelines.pipeline import TaskResult
-from pipelines.recipes.image_operation import ImageOperation, ImageOperationParams, LtRb, Side
+from pipelines.recipes.image_operation import ImageOperation, ImageOperationParams, LtRb
 
 if TYPE_CHECKING:
     import numpy as np
 
 
-MOST_PIXELS = 64 << 20
+MAX_PIXELS = 64 << 20
 
 
 class GenerateMasksParams(ImageOperationParams):
-    w: Side
-    h: Side
-    lt_rb_list: tuple[LtRb, ...] = Field(min_length=1, max_length=64, description="The boxes, white on black.")
-    merge: bool = Field(False, description="All of them in one mask, rather than a mask each.")
+    w: ImageSide
+    h: ImageSide
+    lt_rb_list: tuple[LtRb, ...] = Field(min_length=1, max_length=64, description="The boxes, drawn white on black.")
+    merge: bool = Field(False, description="Draw all boxes in one mask, instead of one mask per box.")
 
     @model_validator(mode="after")
     def _refuse_too_many_pixels(self) -> Self:
         count = 1 if self.merge else len(self.lt_rb_list)
-        if count * self.pixels > MOST_PIXELS:
+        if count * self.pixels > MAX_PIXELS:
             raise ValueError(
-                f"{count} masks of {self.w}×{self.h} have more than {MOST_PIXELS} pixels together; merge them, or ask "
-                "for fewer"
+                f"{count} masks of {self.w}×{self.h} have more than {MAX_PIXELS} pixels together; set merge, or send "
+                "fewer boxes"
             )
         return self
 
@@ -43,11 +44,11 @@ class GenerateMasks(ImageOperation[GenerateMasksParams]):
     title = "Masks of boxes"
     Params = GenerateMasksParams
 
-    def made(self, params: GenerateMasksParams, images: Mapping[str, np.ndarray]) -> TaskResult:
+    def apply(self, params: GenerateMasksParams, images: Mapping[str, np.ndarray]) -> TaskResult:
         import numpy as np
 
         masks = [np.zeros((params.h, params.w, 3), np.uint8) for _ in params.lt_rb_list[: 1 if params.merge else None]]
-        for place, (left, top, right, bottom) in enumerate(params.lt_rb_list):
-            mask = masks[0 if params.merge else place]
+        for index, (left, top, right, bottom) in enumerate(params.lt_rb_list):
+            mask = masks[0 if params.merge else index]
             mask[max(top, 0) : max(bottom, 0), max(left, 0) : max(right, 0)] = 255
         return TaskResult(masks)

@@ -1,4 +1,4 @@
-"""Take the mask out of a picture: its alpha, or its brightness if it has none."""
+"""Extract a mask from a picture: its alpha, or its brightness if it has no alpha."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ if TYPE_CHECKING:
 
 
 class GetMaskParams(SourceImageParams):
-    get_inverse: bool = Field(False, description="White where nothing is.")
+    get_inverse: bool = Field(False, description="Invert the mask.")
     binarize_threshold: int | None = Field(
-        None, ge=0, le=254, description="What is above becomes white, and all else black."
+        None, ge=0, le=254, description="Make values above this white and all others black. null: keep the grey levels."
     )
 
 
@@ -26,7 +26,7 @@ class GetMask(ImageOperation[GetMaskParams]):
     title = "Mask of a picture"
     Params = GetMaskParams
 
-    def made(self, params: GetMaskParams, images: Mapping[str, np.ndarray]) -> TaskResult:
+    def apply(self, params: GetMaskParams, images: Mapping[str, np.ndarray]) -> TaskResult:
         import numpy as np
         from PIL import Image
 

@@ -1,4 +1,4 @@
-"""Say how large a picture is."""
+"""Return the size of a picture."""
 
 from __future__ import annotations
 
@@ -20,6 +20,6 @@ class GetSize(ImageOperation[SourceImageParams]):
     Params = SourceImageParams
     answers = (1, 1)
 
-    def made(self, params: SourceImageParams, images: Mapping[str, np.ndarray]) -> TaskResult:
+    def apply(self, params: SourceImageParams, images: Mapping[str, np.ndarray]) -> TaskResult:
         height, width = images["url"].shape[:2]
         return TaskResult(answer={"size": [width, height]})

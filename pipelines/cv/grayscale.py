@@ -1,4 +1,4 @@
-"""Take the colours out of a picture."""
+"""Convert a picture to greyscale."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ class Grayscale(ImageOperation[SourceImageParams]):
     title = "Grayscale"
     Params = SourceImageParams
 
-    def made(self, params: SourceImageParams, images: Mapping[str, np.ndarray]) -> TaskResult:
+    def apply(self, params: SourceImageParams, images: Mapping[str, np.ndarray]) -> TaskResult:
         import numpy as np
         from PIL import Image
 

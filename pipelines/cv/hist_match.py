@@ -1,4 +1,4 @@
-"""Give a picture the colours of another."""
+"""Give a picture the colours of another one."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 class HistMatchParams(SourceImageParams):
     bg_url: ImageRef
     use_hsv: bool = Field(False, description="Match hue, saturation and value instead of red, green and blue.")
-    strength: float = Field(1.0, ge=0, le=1, description="0 leaves the picture as it is.")
+    strength: float = Field(1.0, ge=0, le=1, description="0 leaves the picture unchanged, 1 matches fully.")
 
 
 class HistMatch(ImageOperation[HistMatchParams]):
@@ -26,22 +26,24 @@ class HistMatch(ImageOperation[HistMatchParams]):
     title = "Match the histogram"
     Params = HistMatchParams
 
-    def made(self, params: HistMatchParams, images: Mapping[str, np.ndarray]) -> TaskResult:
-        """Where the picture is transparent the other one shows, stretched to its size."""
+    def apply(self, params: HistMatchParams, images: Mapping[str, np.ndarray]) -> TaskResult:
+        """Transparent parts show the background picture, stretched to the size of the result."""
         import numpy as np
         from PIL import Image
 
         from models.imaging.histogram import matched
         from models.imaging.pixels import flattened, opaque, resized
 
-        picture, model = images["url"], flattened(images["bg_url"])[0]
-        there = opaque(picture)[:, :, 3:]
+        picture, background = images["url"], flattened(images["bg_url"])[0]
+        alpha = opaque(picture)[:, :, 3:]
         space = "HSV" if params.use_hsv else "RGB"
-        colours, levels = (np.asarray(Image.fromarray(each[:, :, :3]).convert(space)) for each in (picture, model))
-        where = there[:, :, 0] > 0
-        moved = matched(colours, levels, where) if where.any() else colours
-        adjusted = np.asarray(Image.fromarray(moved, space).convert("RGB"), np.float32)
+        colours, background_colours = (
+            np.asarray(Image.fromarray(each[:, :, :3]).convert(space)) for each in (picture, background)
+        )
+        visible = alpha[:, :, 0] > 0
+        shifted = matched(colours, background_colours, visible) if visible.any() else colours
+        adjusted = np.asarray(Image.fromarray(shifted, space).convert("RGB"), np.float32)
         mixed = picture[:, :, :3] + (adjusted - picture[:, :, :3]) * params.strength
-        ground = resized(model, picture.shape[1], picture.shape[0])
-        laid = (mixed * there + ground * (255.0 - there)) / 255
-        return TaskResult([np.rint(laid).astype(np.uint8)])
+        behind = resized(background, picture.shape[1], picture.shape[0])
+        blended = (mixed * alpha + behind * (255.0 - alpha)) / 255
+        return TaskResult([np.rint(blended).astype(np.uint8)])

@@ -1,4 +1,4 @@
-"""Turn light into dark and opaque into transparent."""
+"""Invert the colours and the alpha of a picture."""
 
 from __future__ import annotations
 
@@ -17,5 +17,5 @@ class Inverse(ImageOperation[SourceImageParams]):
     title = "Inverse"
     Params = SourceImageParams
 
-    def made(self, params: SourceImageParams, images: Mapping[str, np.ndarray]) -> TaskResult:
+    def apply(self, params: SourceImageParams, images: Mapping[str, np.ndarray]) -> TaskResult:
         return TaskResult([255 - images["url"]])

@@ -1,4 +1,4 @@
-"""Widen a box, and make it square."""
+"""Widen a box, or make it square."""
 
 from __future__ import annotations
 
@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING
 
 from pydantic import Field
 
+from pipelines.params.limits import LONGEST_SIDE, ImageSide
 from pipelines.pipeline import TaskResult
-from pipelines.recipes.image_operation import ImageOperation, ImageOperationParams, LtRb, Side
+from pipelines.recipes.image_operation import ImageOperation, ImageOperationParams, LtRb
 
 if TYPE_CHECKING:
     import numpy as np
@@ -16,10 +17,12 @@ if TYPE_CHECKING:
 
 class ModifyBoxParams(ImageOperationParams):
     lt_rb: LtRb
-    w: Side | None = Field(None, description="Width of the picture, beyond which the box must not reach.")
-    h: Side | None = Field(None, description="Height of the picture, beyond which the box must not reach.")
-    padding: int = Field(0, ge=0, le=8192, description="Pixels to widen the box by on each side.")
-    to_square: bool = Field(False, description="Make both sides as long as the longer one, as far as the picture goes.")
+    w: ImageSide | None = Field(None, description="Width of the picture; the box is kept inside it.")
+    h: ImageSide | None = Field(None, description="Height of the picture; the box is kept inside it.")
+    padding: int = Field(0, ge=0, le=LONGEST_SIDE, description="Pixels to add to the box on each side.")
+    to_square: bool = Field(
+        False, description="Make both sides as long as the longer one, as far as the picture allows."
+    )
 
 
 class ModifyBox(ImageOperation[ModifyBoxParams]):
@@ -30,22 +33,22 @@ class ModifyBox(ImageOperation[ModifyBoxParams]):
     Params = ModifyBoxParams
     answers = ([0, 0, 1, 1],)
 
-    def made(self, params: ModifyBoxParams, images: Mapping[str, np.ndarray]) -> TaskResult:
+    def apply(self, params: ModifyBoxParams, images: Mapping[str, np.ndarray]) -> TaskResult:
         left, top, right, bottom = params.lt_rb
-        across = _within(left - params.padding, right + params.padding, params.w)
-        down = _within(top - params.padding, bottom + params.padding, params.h)
+        columns = _within(left - params.padding, right + params.padding, params.w)
+        rows = _within(top - params.padding, bottom + params.padding, params.h)
         if params.to_square:
-            side = max(across[1] - across[0], down[1] - down[0])
-            across, down = _grown(*across, side, params.w), _grown(*down, side, params.h)
-        return TaskResult(answer={"boxes": [[across[0], down[0], across[1], down[1]]]})
+            side = max(columns[1] - columns[0], rows[1] - rows[0])
+            columns, rows = _resized(*columns, side, params.w), _resized(*rows, side, params.h)
+        return TaskResult(answer={"boxes": [[columns[0], rows[0], columns[1], rows[1]]]})
 
 
 def _within(start: int, end: int, limit: int | None) -> tuple[int, int]:
     return (start, end) if limit is None else (max(start, 0), min(end, limit))
 
 
-def _grown(start: int, end: int, length: int, limit: int | None) -> tuple[int, int]:
-    """`length` around the middle of start … end, moved to lie within 0 … limit."""
+def _resized(start: int, end: int, length: int, limit: int | None) -> tuple[int, int]:
+    """An interval of `length` around the middle of start … end, moved into 0 … limit."""
     start -= (length - (end - start)) // 2
     if limit is not None:
         length = min(length, limit)

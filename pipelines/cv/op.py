@@ -1,4 +1,4 @@
-"""Reckon with the pixels of two pictures."""
+"""Combine the pixels of two pictures by an arithmetic operation."""
 
 from __future__ import annotations
 
@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING, Literal
 from pydantic import Field
 
 from pipelines.params.image_refs import ImageRef
+from pipelines.params.limits import SizeMismatchError
 from pipelines.pipeline import TaskResult
-from pipelines.recipes.image_operation import ImageOperation, SizeMismatchError, SourceImageParams
+from pipelines.recipes.image_operation import ImageOperation, SourceImageParams
 
 if TYPE_CHECKING:
     import numpy as np
@@ -33,7 +34,8 @@ Operation = Literal[
 class OpParams(SourceImageParams):
     url2: ImageRef
     op: Operation = Field(
-        description="Pixels count from 0 to 255, and sums stop there. `multiply` and `screen` take 255 for 1."
+        description="The operation on levels from 0 to 255. Results are clipped to that range; `multiply` and "
+        "`screen` treat 255 as 1."
     )
 
 
@@ -42,42 +44,44 @@ class Op(ImageOperation[OpParams]):
     title = "Operation on two pictures"
     Params = OpParams
 
-    def made(self, params: OpParams, images: Mapping[str, np.ndarray]) -> TaskResult:
+    def apply(self, params: OpParams, images: Mapping[str, np.ndarray]) -> TaskResult:
         from models.imaging.pixels import opaque
 
-        one, other = images["url"], images["url2"]
-        if one.shape[:2] != other.shape[:2]:
-            sizes = [f"{each.shape[1]}×{each.shape[0]}" for each in (one, other)]
-            raise SizeMismatchError(f"url is {sizes[0]} and url2 {sizes[1]}; make them of one size by cv.resize first")
-        if one.shape != other.shape:
-            one, other = opaque(one), opaque(other)
-        return TaskResult([_result(params.op, one.astype("int32"), other.astype("int32"))])
+        first, second = images["url"], images["url2"]
+        if first.shape[:2] != second.shape[:2]:
+            sizes = [f"{each.shape[1]}×{each.shape[0]}" for each in (first, second)]
+            raise SizeMismatchError(
+                f"url is {sizes[0]}, but url2 is {sizes[1]}; resize one of them with cv.resize first"
+            )
+        if first.shape != second.shape:
+            first, second = opaque(first), opaque(second)
+        return TaskResult([_result(params.op, first.astype("int32"), second.astype("int32"))])
 
 
-def _result(operation: Operation, one: np.ndarray, other: np.ndarray) -> np.ndarray:
-    """uint8 of two arrays of levels 0…255."""
+def _result(operation: Operation, first: np.ndarray, second: np.ndarray) -> np.ndarray:
+    """uint8 levels of two int32 arrays of levels 0…255 with the same shape."""
     match operation:
         case "add":
-            levels = one + other
+            levels = first + second
         case "subtract":
-            levels = one - other
+            levels = first - second
         case "multiply":
-            levels = (one * other + 127) // 255
+            levels = (first * second + 127) // 255
         case "screen":
-            levels = 255 - ((255 - one) * (255 - other) + 127) // 255
+            levels = 255 - ((255 - first) * (255 - second) + 127) // 255
         case "average":
-            levels = (one + other + 1) // 2
+            levels = (first + second + 1) // 2
         case "minimum":
-            levels = one.clip(max=other)
+            levels = first.clip(max=second)
         case "maximum":
-            levels = one.clip(min=other)
+            levels = first.clip(min=second)
         case "abs_diff":
-            levels = abs(one - other)
+            levels = abs(first - second)
         case "bitwise_and":
-            levels = one & other
+            levels = first & second
         case "bitwise_or":
-            levels = one | other
+            levels = first | second
         case "bitwise_xor":
-            levels = one ^ other
+            levels = first ^ second
     clipped: np.ndarray = levels.clip(0, 255)
     return clipped.astype("uint8")

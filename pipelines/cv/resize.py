@@ -1,4 +1,4 @@
-"""Give a picture another size."""
+"""Resize a picture."""
 
 from __future__ import annotations
 
@@ -7,24 +7,26 @@ from typing import TYPE_CHECKING, Literal
 
 from pydantic import Field
 
+from pipelines.params.limits import ImageSide
 from pipelines.pipeline import TaskResult
-from pipelines.recipes.image_operation import Filter, ImageOperation, Side, SourceImageParams
+from pipelines.recipes.image_operation import Filter, ImageOperation, SourceImageParams
 
 if TYPE_CHECKING:
     import numpy as np
 
 
 class ResizeParams(SourceImageParams):
-    w: Side
-    h: Side
+    w: ImageSide
+    h: ImageSide
     mode: Literal["fill", "fit", "cover"] = Field(
         "fill",
-        description="Stretched to w × h, as large as fits into it, or filling it, its margins cut off.",
+        description="`fill` stretches the picture to w × h. `fit` keeps its shape and makes it as large as fits "
+        "into w × h. `cover` keeps its shape, fills w × h, and crops what is too much.",
     )
-    resampling: Filter = Field("bilinear", description="How pixels are weighed.")
+    resampling: Filter = Field("bilinear", description="The filter that resizes the picture.")
 
     def scaled(self, width: int, height: int) -> tuple[int, int]:
-        """The size to resize a picture of this one to."""
+        """Width and height to scale a picture of `width` × `height` to."""
         if self.mode == "fill":
             return self.w, self.h
         ratios = self.w / width, self.h / height
@@ -41,7 +43,7 @@ class Resize(ImageOperation[ResizeParams]):
     title = "Resize"
     Params = ResizeParams
 
-    def made(self, params: ResizeParams, images: Mapping[str, np.ndarray]) -> TaskResult:
+    def apply(self, params: ResizeParams, images: Mapping[str, np.ndarray]) -> TaskResult:
         import numpy as np
         from PIL import Image
 
@@ -52,7 +54,7 @@ class Resize(ImageOperation[ResizeParams]):
         resampling = FILTERS[params.resampling]
         if params.mode != "cover":
             return TaskResult([np.asarray(picture.resize((width, height), resampling))])
-        across, down = params.w * picture.width / width, params.h * picture.height / height
-        left, top = max((picture.width - across) / 2, 0.0), max((picture.height - down) / 2, 0.0)
-        box = left, top, min(left + across, picture.width), min(top + down, picture.height)
+        box_width, box_height = params.w * picture.width / width, params.h * picture.height / height
+        left, top = max((picture.width - box_width) / 2, 0.0), max((picture.height - box_height) / 2, 0.0)
+        box = left, top, min(left + box_width, picture.width), min(top + box_height, picture.height)
         return TaskResult([np.asarray(picture.resize((params.w, params.h), resampling, box))])

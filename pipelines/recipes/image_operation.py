@@ -1,4 +1,4 @@
-"""What tasks share that need no model: pixels in, pixels or numbers out, on the CPU of whichever worker is free."""
+"""The base of task types that need no model: images in, images or numbers out, on the CPU of any free worker."""
 
 from __future__ import annotations
 
@@ -9,46 +9,39 @@ from typing import TYPE_CHECKING, Annotated, Literal, TypeVar
 from pydantic import Field
 
 from pipelines.params.image_refs import ImageRef
+from pipelines.params.limits import LONGEST_SIDE, CallbackUrl
 from pipelines.pipeline import Models, Params, Pipeline, Recipe, TaskResult, Work
 
 if TYPE_CHECKING:
     import numpy as np
 
-LONGEST = 8192
-Side = Annotated[int, Field(ge=1, le=LONGEST)]
-Place = Annotated[int, Field(ge=-LONGEST, le=LONGEST)]
+Coordinate = Annotated[int, Field(ge=-LONGEST_SIDE, le=LONGEST_SIDE)]
 LtRb = Annotated[
-    tuple[Place, Place, Place, Place],
-    Field(description="Left, top, right and bottom of a box, the latter two just beyond it."),
+    tuple[Coordinate, Coordinate, Coordinate, Coordinate],
+    Field(description="Left, top, right and bottom of a box, in pixels. Right and bottom are just outside the box."),
 ]
 Filter = Literal["nearest", "box", "bilinear", "hamming", "bicubic", "lanczos"]
 
 
 class ImageOperationParams(Params):
-    """What all of these take."""
+    """The parameters of all these task types."""
 
-    callback_url: str = Field("", max_length=2048, description="Kept for old clients; the envelope's notify_url wins.")
+    callback_url: CallbackUrl = ""
 
     @property
     def pixels(self) -> int:
-        """Of a result, as far as it is known before the pictures are."""
+        """Pixels of a result, as far as they are known before the input images are; else those of 512×512."""
         return 512 * 512
 
 
 class SourceImageParams(ImageOperationParams):
-    """What those take that start from a picture."""
+    """The parameters of task types that start from one image."""
 
     url: ImageRef
 
 
 class BadBoxError(ValueError):
-    """A box holds nothing of the picture."""
-
-    code = "bad_input"
-
-
-class SizeMismatchError(ValueError):
-    """Two pictures that are to be taken together are not of one size."""
+    """A box contains no pixel of the image."""
 
     code = "bad_input"
 
@@ -65,8 +58,8 @@ class ImageOperation(Pipeline[P]):
 
     def run(self, params: P, models: Models, images: Mapping[str, np.ndarray]) -> Recipe:
         yield []
-        return self.made(params, images)
+        return self.apply(params, images)
 
     @abstractmethod
-    def made(self, params: P, images: Mapping[str, np.ndarray]) -> TaskResult:
-        """The result for uint8 `images` [height, width, 3 or 4] by parameter."""
+    def apply(self, params: P, images: Mapping[str, np.ndarray]) -> TaskResult:
+        """The result for uint8 `images` [height, width, 3 or 4], by parameter name."""

@@ -9,7 +9,7 @@ from pydantic import ValidationError
 import pipelines
 from pipelines.engine.events import Failed, Finished
 from tests.pipelines.conftest import Studio
-from tests.pipelines.cv.conftest import noise
+from tests.support.pictures import random_pixels
 
 PASTE = pipelines.find("pipeline.paste")
 MOVE = {"a": 1, "b": 0, "c": 0, "d": 1, "e": 10, "f": 5}
@@ -20,50 +20,50 @@ def params(**changes: Any) -> Any:
     return PASTE.Params.model_validate({**urls, **MOVE, **changes})
 
 
-def pasted(studio: Studio, picture: np.ndarray, ground: np.ndarray, **changes: Any) -> list[np.ndarray]:
-    finished = studio.run(PASTE, params(**changes), {"url": picture, "bg_url": ground})
+def pasted(studio: Studio, picture: np.ndarray, background: np.ndarray, **changes: Any) -> list[np.ndarray]:
+    finished = studio.run(PASTE, params(**changes), {"url": picture, "bg_url": background})
     assert isinstance(finished, Finished), finished
     return list(finished.made.images)
 
 
-def test_a_picture_lies_where_it_was_moved_and_nothing_else_changes(studio: Studio) -> None:
-    picture, ground = noise(8, 12), noise(40, 50, seed=1)
-    (made,) = pasted(studio, picture, ground)
-    expected = ground.copy()
+def test_paste_changes_only_the_pixels_under_the_picture(studio: Studio) -> None:
+    picture, background = random_pixels(8, 12), random_pixels(40, 50, seed=1)
+    (result,) = pasted(studio, picture, background)
+    expected = background.copy()
     expected[5:13, 10:22] = picture
-    assert np.array_equal(made, expected)
+    assert np.array_equal(result, expected)
 
 
-def test_it_is_laid_over_as_densely_as_it_is_opaque(studio: Studio) -> None:
-    picture, ground = noise(8, 12, 4), noise(40, 50, seed=1)
-    made, mask = pasted(studio, picture, ground, return_mask=True)
-    share = picture[:, :, 3:] / 255
-    expected = picture[:, :, :3] * share + ground[5:13, 10:22] * (1 - share)
-    assert np.abs(made[5:13, 10:22] - expected).max() < 2  # colours are weighed in whole levels
+def test_paste_blends_by_alpha(studio: Studio) -> None:
+    picture, background = random_pixels(8, 12, 4), random_pixels(40, 50, seed=1)
+    result, mask = pasted(studio, picture, background, return_mask=True)
+    opacity = picture[:, :, 3:] / 255
+    expected = picture[:, :, :3] * opacity + background[5:13, 10:22] * (1 - opacity)
+    assert np.abs(result[5:13, 10:22] - expected).max() < 2  # Pillow rounds to whole levels
     assert np.array_equal(mask[5:13, 10:22, 0], picture[:, :, 3])
     assert (mask > 0).any(axis=2).sum() == (picture[:, :, 3] > 0).sum()
 
 
-def test_a_transparent_ground_stays_so_unless_it_is_to_be_rgb(studio: Studio) -> None:
-    ground = np.zeros((40, 50, 4), np.uint8)
-    (clear,) = pasted(studio, noise(8, 12), ground)
+def test_transparent_background_stays_so_unless_force_rgb(studio: Studio) -> None:
+    background = np.zeros((40, 50, 4), np.uint8)
+    (clear,) = pasted(studio, random_pixels(8, 12), background)
     assert (clear[:, :, 3] > 0).sum() == 8 * 12
-    (white,) = pasted(studio, noise(8, 12), ground, force_rgb=True)
+    (white,) = pasted(studio, random_pixels(8, 12), background, force_rgb=True)
     assert white.shape == (40, 50, 3)
     assert (white[0, 0] == 255).all()
 
 
 @pytest.mark.parametrize(
-    ("wrong", "says"),
+    ("wrong", "message"),
     [({"a": 0}, "maps the picture onto a line"), ({"a": 100, "wh_limit": 500}, "500 is the longest side")],
 )
-def test_a_matrix_that_cannot_be_is_refused(studio: Studio, wrong: dict[str, Any], says: str) -> None:
-    failed = studio.run(PASTE, params(**wrong), {"url": noise(8, 12), "bg_url": noise(40, 50)})
+def test_unusable_matrix_is_refused(studio: Studio, wrong: dict[str, Any], message: str) -> None:
+    failed = studio.run(PASTE, params(**wrong), {"url": random_pixels(8, 12), "bg_url": random_pixels(40, 50)})
     assert isinstance(failed, Failed)
-    assert (failed.code, says in failed.message) == ("bad_input", True)
+    assert (failed.code, message in failed.message) == ("bad_input", True)
 
 
 @pytest.mark.parametrize("wrong", [{"a": float("nan")}, {"e": float("inf")}, {"resampling": "best"}, {"wh_limit": 0}])
-def test_bad_parameters_are_refused(wrong: dict[str, Any]) -> None:
+def test_invalid_params_are_refused(wrong: dict[str, Any]) -> None:
     with pytest.raises(ValidationError):
         params(**wrong)

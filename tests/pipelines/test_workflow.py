@@ -11,7 +11,7 @@ from pipelines.engine.events import Advanced, Failed, Finished
 from pipelines.pipeline import TaskResult
 from pipelines.workflow import Workflow
 from tests.pipelines.conftest import Studio
-from tests.pipelines.cv.conftest import noise
+from tests.support.pictures import random_pixels
 
 WORKFLOW = pipelines.find("workflow")
 PICTURE = "https://example.com/a.png"
@@ -62,7 +62,7 @@ def test_answers_are_put_in_as_numbers_and_words(studio: Studio) -> None:
         target="part",
         intermediate=["box", "masks"],
     )  # fmt: skip
-    result = made(studio, asked, **{"0_url": noise(20, 30)})
+    result = made(studio, asked, **{"0_url": random_pixels(20, 30)})
     assert result.images[0].shape == (8, 8, 3)
     assert (result.images[0] == 255).all()
     assert result.hints[0].shape == (20, 30, 3)
@@ -73,7 +73,7 @@ def test_answers_are_put_in_as_numbers_and_words(studio: Studio) -> None:
 
 
 def test_each_node_gets_its_own_images(studio: Studio) -> None:
-    one, other = noise(8, 8, seed=1), noise(8, 8, seed=2)
+    one, other = random_pixels(8, 8, seed=1), random_pixels(8, 8, seed=2)
     asked = params(
         node("one", "cv.inverse", {"url": PICTURE}),
         node("both", "cv.op", {"url": PICTURE, "op": "bitwise_xor"}, one={"field": "url2"}),
@@ -131,10 +131,10 @@ def test_seeds_are_drawn_for_every_node_once() -> None:
 
 def test_a_node_that_fails_fails_the_task_and_is_named(studio: Studio) -> None:
     asked = params(node("part", "cv.crop_image", {"url": PICTURE, "lt_rb": [50, 50, 60, 60]}), target="part")
-    failed = studio.run(WORKFLOW, asked, {"nodes.0.data.url": noise(8, 8)})
+    failed = studio.run(WORKFLOW, asked, {"nodes.0.data.url": random_pixels(8, 8)})
     assert isinstance(failed, Failed)
     assert failed.code == "bad_input"
-    assert failed.message.startswith("node 'part': lt_rb [50, 50, 60, 60] holds no pixel")
+    assert failed.message.startswith("node 'part': lt_rb [50, 50, 60, 60] contains no pixel")
 
 
 def test_or_what_was_made_until_then_is_answered(studio: Studio) -> None:
@@ -145,7 +145,7 @@ def test_or_what_was_made_until_then_is_answered(studio: Studio) -> None:
         intermediate=["grey", "part"],
         return_if_exception=True,
     )
-    result = made(studio, asked, **{"0_url": noise(8, 8)})
+    result = made(studio, asked, **{"0_url": random_pixels(8, 8)})
     assert (len(result.images), len(result.hints)) == (0, 1)
     assert result.answer["is_exception"] is True
     assert result.answer["reason"].startswith("node 'part': lt_rb")
@@ -164,7 +164,7 @@ def test_a_result_that_was_not_made_or_does_not_fit_is_told(studio: Studio) -> N
             node("b", "cv.blur", **injections),
             target="b",
         )
-        given = {"nodes.0.data.url": noise(8, 300), "nodes.1.data.url": noise(8, 300)}
+        given = {"nodes.0.data.url": random_pixels(8, 300), "nodes.1.data.url": random_pixels(8, 300)}
         failed = studio.run(WORKFLOW, asked, given)
         assert isinstance(failed, Failed)
         assert (failed.code, failed.message[: len(says)]) == ("bad_input", says)

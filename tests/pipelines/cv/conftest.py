@@ -1,4 +1,4 @@
-"""What the tests of these tasks share: pictures, and a task run to its end without any model."""
+"""Fixtures that run an image operation to its end, without any model."""
 
 from __future__ import annotations
 
@@ -18,42 +18,38 @@ from tests.pipelines.conftest import Shelf
 URLS = {"url": "https://example.com/a.png", "url2": "https://example.com/b.png", "bg_url": "https://example.com/c.png"}
 
 
-def finished(name: str, images: dict[str, np.ndarray], **params: Any) -> Finished | Failed:
-    """What a task came to; each of its `images` is one of its parameters."""
-    pipeline = pipelines.find(name)
-    asked = pipeline.Params.model_validate({image: URLS[image] for image in images} | params)
-    assert pipeline.needs(asked) == ()
+def last_event(task_type: str, images: dict[str, np.ndarray], **params: Any) -> Finished | Failed:
+    """How a task ends. `images` is by parameter."""
+    pipeline = pipelines.find(task_type)
+    validated = pipeline.Params.model_validate({image: URLS[image] for image in images} | params)
+    assert pipeline.needs(validated) == ()
     engine = Engine(Shelf(), Capacity())
-    engine.add("task", pipeline, asked, images)
+    engine.add("task", pipeline, validated, images)
     events = [event for _ in range(3) for event in engine.step()]
     assert not engine.busy
     return events[-1]  # type: ignore[return-value]
 
 
 @pytest.fixture
-def make() -> Callable[..., TaskResult]:
-    """(name, images, **params): what a task that must not fail made."""
+def run_task() -> Callable[..., TaskResult]:
+    """`run_task(task_type, images, **params)` returns the result of a task that must not fail."""
 
-    def make(name: str, images: dict[str, np.ndarray] | None = None, **params: Any) -> TaskResult:
-        event = finished(name, images or {}, **params)
+    def run(task_type: str, images: dict[str, np.ndarray] | None = None, **params: Any) -> TaskResult:
+        event = last_event(task_type, images or {}, **params)
         assert isinstance(event, Finished), event
         return event.made
 
-    return make
+    return run
 
 
 @pytest.fixture
-def refusal() -> Callable[..., str]:
-    """(name, images, **params): why a task failed that was asked the impossible."""
+def error_of() -> Callable[..., str]:
+    """`error_of(task_type, images, **params)` returns the message of a task that must fail with `bad_input`."""
 
-    def refusal(name: str, images: dict[str, np.ndarray], **params: Any) -> str:
-        event = finished(name, images, **params)
+    def run(task_type: str, images: dict[str, np.ndarray], **params: Any) -> str:
+        event = last_event(task_type, images, **params)
         assert isinstance(event, Failed)
         assert event.code == "bad_input"
         return event.message
 
-    return refusal
-
-
-def noise(height: int, width: int, channels: int = 3, seed: int = 0) -> np.ndarray:
-    return np.random.default_rng(seed).integers(0, 256, (height, width, channels), dtype=np.uint8)
+    return run

@@ -1,6 +1,6 @@
-from tests.pipelines.cv.conftest import noise
+from tests.support.pictures import random_pixels
 
 
-def test_width_and_height(make) -> None:
-    made = make("cv.get_size", {"url": noise(20, 30)})
-    assert (made.answer, list(made.images)) == ({"size": [30, 20]}, [])
+def test_answer_is_width_and_height(run_task) -> None:
+    result = run_task("cv.get_size", {"url": random_pixels(20, 30)})
+    assert (result.answer, list(result.images)) == ({"size": [30, 20]}, [])

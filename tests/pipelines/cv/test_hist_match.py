@@ -1,34 +1,34 @@
 import numpy as np
 
-from tests.pipelines.cv.conftest import noise
+from tests.support.pictures import random_pixels
 
 
 def dark() -> np.ndarray:
-    return (noise(40, 40) // 4).astype(np.uint8)
+    return (random_pixels(40, 40) // 4).astype(np.uint8)
 
 
-def test_it_gets_the_colours_of_the_other(make) -> None:
-    bright = 150 + noise(30, 20, seed=1) // 3
+def test_result_has_the_colours_of_the_background(run_task) -> None:
+    bright = 150 + random_pixels(30, 20, seed=1) // 3
     for use_hsv in (False, True):
-        (made,) = make("cv.hist_match", {"url": dark(), "bg_url": bright}, use_hsv=use_hsv).images
-        assert made.shape == dark().shape
-        assert np.abs(made.mean(axis=(0, 1)) - bright.mean(axis=(0, 1))).max() < 12
+        (result,) = run_task("cv.hist_match", {"url": dark(), "bg_url": bright}, use_hsv=use_hsv).images
+        assert result.shape == dark().shape
+        assert np.abs(result.mean(axis=(0, 1)) - bright.mean(axis=(0, 1))).max() < 12
     quantiles = np.linspace(0.05, 0.95, 10)
-    (made,) = make("cv.hist_match", {"url": dark(), "bg_url": bright}).images
-    assert np.abs(np.quantile(made[:, :, 0], quantiles) - np.quantile(bright[:, :, 0], quantiles)).max() < 5
+    (result,) = run_task("cv.hist_match", {"url": dark(), "bg_url": bright}).images
+    assert np.abs(np.quantile(result[:, :, 0], quantiles) - np.quantile(bright[:, :, 0], quantiles)).max() < 5
 
 
-def test_strength_goes_from_nothing_to_all(make) -> None:
-    images = {"url": dark(), "bg_url": noise(40, 40, seed=1)}
-    none, half, whole = (make("cv.hist_match", images, strength=strength).images[0] for strength in (0, 0.5, 1))
+def test_strength_blends_between_none_and_full_match(run_task) -> None:
+    images = {"url": dark(), "bg_url": random_pixels(40, 40, seed=1)}
+    none, half, whole = (run_task("cv.hist_match", images, strength=strength).images[0] for strength in (0, 0.5, 1))
     assert np.array_equal(none, dark())
     assert np.abs(half.astype(int) - (none.astype(int) + whole) / 2).max() <= 1
 
 
-def test_where_it_is_transparent_the_other_shows_and_counts_for_nothing(make) -> None:
-    picture, ground = np.dstack([dark(), np.full((40, 40), 255, np.uint8)]), noise(40, 40, seed=1)
+def test_transparent_parts_show_the_background_and_are_not_matched(run_task) -> None:
+    picture, background = np.dstack([dark(), np.full((40, 40), 255, np.uint8)]), random_pixels(40, 40, seed=1)
     picture[:, 20:, 3] = 0
-    (made,) = make("cv.hist_match", {"url": picture, "bg_url": ground}).images
-    assert np.array_equal(made[:, 20:], ground[:, 20:])
-    (left,) = make("cv.hist_match", {"url": dark()[:, :20], "bg_url": ground}).images
-    assert np.array_equal(made[:, :20], left)
+    (result,) = run_task("cv.hist_match", {"url": picture, "bg_url": background}).images
+    assert np.array_equal(result[:, 20:], background[:, 20:])
+    (left,) = run_task("cv.hist_match", {"url": dark()[:, :20], "bg_url": background}).images
+    assert np.array_equal(result[:, :20], left)

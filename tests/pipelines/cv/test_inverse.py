@@ -1,10 +1,10 @@
 import numpy as np
 
-from tests.pipelines.cv.conftest import noise
+from tests.support.pictures import random_pixels
 
 
-def test_twice_is_nothing(make) -> None:
-    picture = noise(8, 8, 4)
-    (made,) = make("cv.inverse", {"url": picture}).images
-    assert np.array_equal(made, 255 - picture)
-    assert np.array_equal(make("cv.inverse", {"url": made}).images[0], picture)
+def test_inverse_applied_twice_restores_the_picture(run_task) -> None:
+    picture = random_pixels(8, 8, 4)
+    (result,) = run_task("cv.inverse", {"url": picture}).images
+    assert np.array_equal(result, 255 - picture)
+    assert np.array_equal(run_task("cv.inverse", {"url": result}).images[0], picture)

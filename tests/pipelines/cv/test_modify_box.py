@@ -12,5 +12,5 @@ import pytest
         ({"to_square": True, "w": 30, "h": 100}, [0, 20, 30, 60]),
     ],
 )
-def test_a_box_is_widened_as_far_as_the_picture_goes(make, params: dict[str, object], box: list[int]) -> None:
-    assert make("cv.modify_box", lt_rb=[10, 20, 30, 60], **params).answer == {"boxes": [box]}
+def test_box_is_widened_within_the_picture(run_task, params: dict[str, object], box: list[int]) -> None:
+    assert run_task("cv.modify_box", lt_rb=[10, 20, 30, 60], **params).answer == {"boxes": [box]}

@@ -2,9 +2,9 @@ import numpy as np
 import pytest
 from pydantic import ValidationError
 
-from tests.pipelines.cv.conftest import noise
+from tests.support.pictures import random_pixels
 
-ONE, OTHER = noise(8, 8, seed=1), noise(8, 8, seed=2)
+ONE, OTHER = random_pixels(8, 8, seed=1), random_pixels(8, 8, seed=2)
 A, B = ONE.astype(float), OTHER.astype(float)
 EXPECTED = {
     "add": np.minimum(A + B, 255),
@@ -22,24 +22,24 @@ EXPECTED = {
 
 
 @pytest.mark.parametrize("operation", EXPECTED)
-def test_an_operation(make, operation: str) -> None:
-    (made,) = make("cv.op", {"url": ONE, "url2": OTHER}, op=operation).images
-    assert made.dtype == np.uint8
-    assert np.array_equal(made, EXPECTED[operation])
+def test_op_computes_each_operation(run_task, operation: str) -> None:
+    (result,) = run_task("cv.op", {"url": ONE, "url2": OTHER}, op=operation).images
+    assert result.dtype == np.uint8
+    assert np.array_equal(result, EXPECTED[operation])
 
 
 @pytest.mark.parametrize("operation", ["load", "save", "fromfile", "__class__", "exp"])
-def test_only_these_operations_exist(make, operation: str) -> None:
+def test_unknown_operation_is_refused(run_task, operation: str) -> None:
     with pytest.raises(ValidationError, match="Input should be 'add'"):
-        make("cv.op", {"url": ONE, "url2": OTHER}, op=operation)
+        run_task("cv.op", {"url": ONE, "url2": OTHER}, op=operation)
 
 
-def test_a_picture_without_alpha_is_opaque_beside_one_with_it(make) -> None:
+def test_picture_without_alpha_counts_as_opaque(run_task) -> None:
     clear = np.dstack([OTHER, np.full((8, 8), 9, np.uint8)])
-    (made,) = make("cv.op", {"url": ONE, "url2": clear}, op="minimum").images
-    assert (made[:, :, 3] == 9).all()
+    (result,) = run_task("cv.op", {"url": ONE, "url2": clear}, op="minimum").images
+    assert (result[:, :, 3] == 9).all()
 
 
-def test_pictures_of_two_sizes_are_refused(refusal) -> None:
-    said = refusal("cv.op", {"url": ONE, "url2": noise(8, 9)}, op="add")
-    assert said == "url is 8×8 and url2 9×8; make them of one size by cv.resize first"
+def test_pictures_of_different_sizes_are_refused(error_of) -> None:
+    message = error_of("cv.op", {"url": ONE, "url2": random_pixels(8, 9)}, op="add")
+    assert message == "url is 8×8, but url2 is 9×8; resize one of them with cv.resize first"
