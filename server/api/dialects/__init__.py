@@ -1,4 +1,4 @@
-"""Foreign wire formats. Every module beside this one that holds a `Dialect` is spoken; nothing else lists them."""
+"""Wire formats of other APIs. Each package in this folder that holds a `Dialect` is served; nothing else lists them."""
 
 from __future__ import annotations
 
@@ -23,13 +23,14 @@ _by_name = _discover()
 
 
 def every() -> tuple[Dialect, ...]:
+    """All dialects."""
     return tuple(_by_name.values())
 
 
 def callback_bytes(manifest: Manifest, links: Links) -> bytes:
-    """The body of a task's callback, in the dialect that it was submitted in: the same bytes at every try.
+    """The body of a task's callback in the dialect of its submission; the same bytes at every attempt.
 
-    A dialect that this server does not speak any more is answered in our own.
+    Hua's own format if this server has that dialect no longer.
     """
     callback = manifest.task.callback
     dialect = _by_name.get(callback.dialect) if callback else None

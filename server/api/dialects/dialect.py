@@ -1,4 +1,4 @@
-"""The contract of a dialect: somebody else's wire format, spoken by one file beside this one."""
+"""The contract of a dialect: the wire format of another API, in one package of this folder."""
 
 from __future__ import annotations
 
@@ -16,16 +16,19 @@ from server.task import Manifest
 
 
 class DialectRoute(AuthenticatedRoute):
-    """A route that says no in its dialect's own words."""
+    """A route that writes errors in the format of its dialect."""
 
     @abstractmethod
-    def refuse(self, problem: Problem) -> Response: ...
+    def refuse(self, problem: Problem) -> Response:
+        """The response for a refused request."""
 
 
 @dataclass(frozen=True, slots=True)
 class Dialect:
-    """`name` is what a Callback remembers; `callback_body` must depend on nothing but its arguments."""
+    """One foreign wire format."""
 
     name: str
+    """Stored in the Callback of each task that was submitted in this dialect."""
     router: APIRouter
     callback_body: Callable[[Manifest, Links], dict[str, Any]]
+    """The JSON body of a callback. Depends on nothing but its arguments, so that a retry sends the same bytes."""

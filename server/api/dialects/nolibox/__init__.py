@@ -1,7 +1,7 @@
 """The wire format of the drawing API that Hua replaces: /engine/push, /engine/status, and its callbacks.
 
-Statuses, field names and envelopes are that API's own. What it got wrong is not copied: a wrong request is refused,
-not accepted to fail later; a cancel stops the work and is called back; the seed that was drawn is told.
+Statuses, field names and envelopes are those of that API. Its faults are not copied: an invalid request is refused
+instead of failing later; a cancel stops the work and sends a callback; the drawn seed is returned.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""What has become of a task, in the words of the API that Hua replaces. Times are unix seconds."""
+"""The state and the results of a task in the format of the API that Hua replaces. Times are Unix seconds."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ SAMPLERS = {"lms": "klms", **{name: f"k_{name}" for name in ("euler", "euler_a",
 
 
 def status_data(record: TaskRecord, links: Links) -> dict[str, Any]:
-    """The `data` of a status reply."""
+    """The `data` of a status reply: results or failure of an ended task, else its times."""
     view, manifest = record.view, record.manifest
     if manifest is None:
         started = {} if view.started_at is None else {"start_time": view.started_at}
@@ -35,29 +35,29 @@ def status_data(record: TaskRecord, links: Links) -> dict[str, Any]:
 
 
 def callback_body(manifest: Manifest, links: Links) -> dict[str, Any]:
-    """Times come under two spellings, for both are printed in its documents."""
+    """The body of a callback. Times come in two spellings, because that API's documents have both."""
     data = status_data(from_manifest(manifest), links)
-    spelt = {"createtime": data["create_time"], "starttime": data["start_time"]}
+    respelt_times = {"createtime": data["create_time"], "starttime": data["start_time"]}
     succeeded = manifest.outcome.status is Status.SUCCEEDED
-    return {"uid": manifest.task.id, "success": succeeded, "data": {**data, **spelt}}
+    return {"uid": manifest.task.id, "success": succeeded, "data": {**data, **respelt_times}}
 
 
 def _finished(manifest: Manifest, links: Links) -> dict[str, Any]:
     return {
         "uid": manifest.task.id,
-        **_made(manifest, links),
+        **_results(manifest, links),
         **_times(manifest),
         "elapsed_times": _elapsed(manifest),
         "request": _request(manifest.task),
     }
 
 
-def _made(manifest: Manifest, links: Links) -> dict[str, Any]:
-    """A picture, control maps and the pictures that follow them, or what was said, each in its own shape.
+def _results(manifest: Manifest, links: Links) -> dict[str, Any]:
+    """The results in the shape that this API has for this kind of task.
 
-    The link of a picture that the audit withholds is empty, and the reason stands where that of the link would.
+    An image that the audit withholds has an empty link and a reason.
     """
-    images, hints = (_Pictures.of(linked_images(manifest, kind, links)) for kind in KINDS)
+    images, hints = (_LinkedImages.of(linked_images(manifest, kind, links)) for kind in KINDS)
     answer, shape = manifest.outcome.answer, _result_shape(manifest.task.type)
     if shape == "workflow" and answer is not None:
         return {"response": _workflow(answer, hints, images), "img_urls": images.urls}
@@ -73,27 +73,29 @@ def _made(manifest: Manifest, links: Links) -> dict[str, Any]:
 
 
 def _result_shape(task_type: str) -> ResultShape:
-    """`images` for a task of an earlier release whose type this server does not have any more."""
+    """The shape of a task type's results; `images` if an earlier release had the type and this one has not."""
     try:
         return pipelines.find(task_type).result_shape
     except (pipelines.UnknownTaskTypeError, UnsupportedTaskTypeError):
         return "images"
 
 
-class _Pictures(NamedTuple):
+class _LinkedImages(NamedTuple):
     urls: list[str]
+    """One per image; empty for a withheld one."""
     reasons: list[str]
+    """Why each image is withheld; empty for the others."""
 
     @classmethod
     def of(cls, linked: Sequence[tuple[str, Image]]) -> Self:
         return cls([url for url, _ in linked], [image.reason for _, image in linked])
 
-    def at(self, places: Sequence[int]) -> _Pictures:
-        return _Pictures([self.urls[place] for place in places], [self.reasons[place] for place in places])
+    def at(self, indices: Sequence[int]) -> _LinkedImages:
+        return _LinkedImages([self.urls[index] for index in indices], [self.reasons[index] for index in indices])
 
 
-def _control(hints: _Pictures, results: _Pictures) -> dict[str, list[str]]:
-    """A task that makes nothing but a control map calls it a hint here."""
+def _control(hints: _LinkedImages, results: _LinkedImages) -> dict[str, list[str]]:
+    """Images and control maps. The images of a task that makes only control maps count as hints here."""
     if not hints.urls:
         hints, results = results, hints
     return {
@@ -104,17 +106,19 @@ def _control(hints: _Pictures, results: _Pictures) -> dict[str, list[str]]:
     }
 
 
-def _workflow(answer: dict[str, Any], hints: _Pictures, results: _Pictures) -> dict[str, Any]:
-    """What nodes said rather than drew stands beside their pictures, as `answer`."""
-    between = {key: _told(hints.at(one["hints"]), one["answer"]) for key, one in answer["intermediate"].items()}
-    target = _told(results, answer["target"])
+def _workflow(answer: dict[str, Any], hints: _LinkedImages, results: _LinkedImages) -> dict[str, Any]:
+    """Images of the target and the intermediate nodes; the answers of nodes come as `answer`."""
+    intermediate = {
+        key: _node(hints.at(result["hints"]), result["answer"]) for key, result in answer["intermediate"].items()
+    }
+    target = _node(results, answer["target"])
     if answer["is_exception"]:
         target["reasons"] = [answer["reason"]]
-    return {"is_exception": answer["is_exception"], **target, "intermediate": between}
+    return {"is_exception": answer["is_exception"], **target, "intermediate": intermediate}
 
 
-def _told(pictures: _Pictures, said: dict[str, Any] | None) -> dict[str, Any]:
-    return {"urls": pictures.urls, "reasons": pictures.reasons} | ({} if said is None else {"answer": said})
+def _node(images: _LinkedImages, answer: dict[str, Any] | None) -> dict[str, Any]:
+    return {"urls": images.urls, "reasons": images.reasons} | ({} if answer is None else {"answer": answer})
 
 
 def _unfinished(manifest: Manifest) -> dict[str, Any]:
@@ -139,7 +143,7 @@ def _times(manifest: Manifest) -> dict[str, float]:
 
 
 def _elapsed(manifest: Manifest) -> dict[str, Any]:
-    """Our stages under the names that its clients know."""
+    """The seconds of Hua's stages, under the names that clients of this API know."""
     seconds = manifest.outcome.timings
     algorithm = {
         "download": seconds.get("fetch", 0.0),
@@ -158,7 +162,7 @@ def _elapsed(manifest: Manifest) -> dict[str, Any]:
 
 
 def _request(task: Task) -> dict[str, Any]:
-    """The params as resolved, with the names that have changed since under their old ones as well."""
+    """The resolved params. Those that Hua renamed also come under their old names."""
     renamed: dict[str, Any] = {"custom_embeddings": {}}
     if "model" in task.params:
         renamed["version"] = task.params["model"]

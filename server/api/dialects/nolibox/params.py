@@ -1,4 +1,4 @@
-"""The params of a push, as its clients send them, in the words of our task types."""
+"""Translates the params of a push into the parameters of Hua's task types."""
 
 from __future__ import annotations
 
@@ -15,47 +15,54 @@ COMMON = frozenset(
     | {"sampler", "num_steps", "guidance_scale", "clip_skip", "is_anime", "use_circular", "keep_alpha"}
     | {"disable_easy_negative", "tome_info", "return_arrays"}
 )
-"""Its documents have one table of parameters for all tasks, and many clients one class for it, sent whole: a task
-passes over what it has no use for. Not so a picture or a mask, which nobody sends who does not mean it."""
+"""Parameters that a task ignores if it does not have them.
+
+The documents of that API have one table of parameters for all tasks, and many clients send one object with all of them.
+An image or a mask is not ignored: a client that sends one means it.
+"""
 
 IGNORED = COMMON | {"use_seed", "promptInfo", "timestamp", "localModels"}
-"""With what its gateway alone knows."""
+"""COMMON, and the parameters of that API's gateway."""
 
-PAINTERS = frozenset({"general", "anime", "art", "real", "3danime", "basic"})
-"""The names of its models, all of which paint."""
+DIFFUSION_MODELS = frozenset({"general", "anime", "art", "real", "3danime", "basic"})
+"""The models of that API, which are all diffusion models."""
 
-NO_TEXT = (None, "")
+EMPTY = (None, "")
 
 
-def translated(pipeline: AnyPipeline, params: Mapping[str, Any], beside: Mapping[str, Any]) -> dict[str, Any]:
-    """`params`, with what clients put `beside` them in the envelope (some send everything in both places).
+def translate_params(pipeline: AnyPipeline, params: Mapping[str, Any], envelope: Mapping[str, Any]) -> dict[str, Any]:
+    """`params`, with the parameters that clients put into the `envelope` (some send them in both places).
 
-    An empty value where no text is meant asks for the default; unknown names with a value are left to be refused.
+    An empty value of a parameter that is no text means the default. Unknown names with a value stay: they are
+    refused later.
     """
     fields = pipeline.Params.model_fields
     names = {*fields, *_aliases(pipeline)}
-    sent = {name: value for name, value in beside.items() if name in names} | dict(params)
+    sent = {name: value for name, value in envelope.items() if name in names} | dict(params)
     if "version" not in fields:
-        if sent.get("model") in NO_TEXT and "version" in sent:
+        if sent.get("model") in EMPTY and "version" in sent:
             sent["model"] = sent["version"]
         if "model" in fields and "model" in sent:
             sent.pop("version", None)
     if "prompt" in names and "prompt" in sent:
         sent.pop("text", None)
     if "use_raw_inpainting" in fields:
-        sent = _of_spring(sent)
+        sent = _from_spring_2023(sent)
     if "model" not in fields or not pipeline.families <= DIFFUSION:
-        sent = {name: value for name, value in sent.items() if name != "model" or str(value) not in PAINTERS}
+        sent = {name: value for name, value in sent.items() if name != "model" or str(value) not in DIFFUSION_MODELS}
     return {
         name: value
         for name, value in sent.items()
-        if (name in fields or name not in IGNORED) and _says_something(pipeline, name, value)
+        if (name in fields or name not in IGNORED) and _has_meaning(pipeline, name, value)
     }
 
 
-def _of_spring(sent: Mapping[str, Any]) -> dict[str, Any]:
-    """Painting had other names in spring 2023: `raw_inpainting_fidelity` is `fidelity`, but for the inpainting model,
-    which did not know it; of `ref_fidelity` nothing is felt without a `ref_url`."""
+def _from_spring_2023(sent: Mapping[str, Any]) -> dict[str, Any]:
+    """Inpainting had other parameter names in spring 2023.
+
+    `raw_inpainting_fidelity` is `fidelity`, except for an inpainting model, which ignored it. `ref_fidelity` has no
+    effect without a `ref_url`.
+    """
     renamed = {name: value for name, value in sent.items() if name != "raw_inpainting_fidelity"}
     if sent.get("use_raw_inpainting") and "raw_inpainting_fidelity" in sent:
         renamed.setdefault("fidelity", sent["raw_inpainting_fidelity"])
@@ -64,11 +71,11 @@ def _of_spring(sent: Mapping[str, Any]) -> dict[str, Any]:
     return renamed
 
 
-def _says_something(pipeline: AnyPipeline, name: str, value: Any) -> bool:
+def _has_meaning(pipeline: AnyPipeline, name: str, value: Any) -> bool:
     field = pipeline.Params.model_fields.get(name)
     if field is None:
         return bool(value)
-    if value is None:  # of a parameter that may be null, and is not so by default, it says something
+    if value is None:  # null has a meaning only if it is allowed and is not the default
         return field.default is not None and type(None) in get_args(field.annotation)
     return value != "" or field.annotation is str
 

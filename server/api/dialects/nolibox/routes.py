@@ -1,4 +1,4 @@
-"""Its routes, with and without the prefix /engine."""
+"""The routes of this dialect, with and without the prefix /engine."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ import pipelines
 from server.api.dependencies import Reader, ServicesDep, Submitter
 from server.api.dialects.dialect import DialectRoute
 from server.api.dialects.nolibox.answers import STATUSES, status_data
-from server.api.dialects.nolibox.params import translated
+from server.api.dialects.nolibox.params import translate_params
 from server.api.errors import Problem
 from server.queue import TaskLimitError
 from server.services import Services
@@ -24,19 +24,19 @@ from server.tasks.submission import Submission, submit
 
 NAME = "nolibox"
 CANCEL_WAIT_S = 2.0
-LISTED = 100
+MAX_LISTED = 100
 
-FOREIGN = re.compile(r"[\u3040-\u30ff\u3400-\u9fff\uac00-\ud7af]+")
-"""Kana, Han and Hangul, of which models that were taught in English make nothing."""
+NOT_ENGLISH = re.compile(r"[\u3040-\u30ff\u3400-\u9fff\uac00-\ud7af]+")
+"""Kana, Han and Hangul, which models trained on English do not understand."""
 NO_TRANSLATOR = (
-    "this server does not translate: write English, or send need_translate false if the model is one that reads this"
+    "this server does not translate: write English, or send need_translate false if the model understands this language"
 )
 
-Uids = Annotated[list[str], Field(max_length=LISTED)]
+Uids = Annotated[list[str], Field(max_length=MAX_LISTED)]
 
 
 class PushBody(BaseModel):
-    """Params may stand in `params`, beside it, or in both places."""
+    """Parameters may be in `params`, beside it, or in both places."""
 
     model_config = ConfigDict(extra="allow")
 
@@ -52,7 +52,7 @@ class PushReply(BaseModel):
 
 
 class RefusedReply(PushReply):
-    """`code` 7001 comes with HTTP 200: too many unfinished tasks."""
+    """`code` 7001 comes with HTTP 200 and means: too many unfinished tasks."""
 
     code: int | None = None
     message: str | None = None
@@ -60,7 +60,7 @@ class RefusedReply(PushReply):
 
 class StatusReply(BaseModel):
     status: str = Field(description="pending, working, finished, exception, interrupted or not_found.")
-    pending: int = Field(description="While pending: tasks ahead, plus one.")
+    pending: int = Field(description="While the task is pending: the number of tasks before it, plus one.")
     data: dict[str, Any] | None
 
 
@@ -69,7 +69,7 @@ class UidList(BaseModel):
 
 
 class InterruptBody(UidList):
-    force_interrupt: bool = Field(False, description="Also those that work already.")
+    force_interrupt: bool = Field(False, description="Cancel tasks that are running as well.")
 
 
 class InterruptReply(BaseModel):
@@ -87,14 +87,14 @@ class InterruptReplies(BaseModel):
 
 class ServerStatusReply(BaseModel):
     is_ready: bool
-    num_pending: int = Field(description="Everybody's.")
-    pending_queue: list[str] = Field(description=f"Yours, up to {LISTED}.")
-    details: dict[str, list[str]] = Field(description=f"Yours by status, up to {LISTED} each.")
+    num_pending: int = Field(description="Pending tasks of all tenants.")
+    pending_queue: list[str] = Field(description=f"Your pending tasks, at most {MAX_LISTED}.")
+    details: dict[str, list[str]] = Field(description=f"Your tasks by status, at most {MAX_LISTED} each.")
 
 
 class PromptBody(BaseModel):
     text: str = Field(max_length=20_000)
-    need_translate: bool = Field(True, description="Whether it may have to be translated into English.")
+    need_translate: bool = Field(True, description="Whether the text may need a translation into English.")
 
 
 class PromptReply(BaseModel):
@@ -111,15 +111,14 @@ class NoliboxRoute(DialectRoute):
     def refuse(self, problem: Problem) -> Response:
         body: dict[str, Any] = {"uid": "", "success": False, "msg": problem.message}
         if problem.code == str(TaskLimitError.code):
-            said = "task limit"
-            return JSONResponse(
-                {**body, "code": TaskLimitError.code, "msg": said, "message": said}, 200, dict(problem.headers)
-            )
+            message = "task limit"
+            refusal = {**body, "code": TaskLimitError.code, "msg": message, "message": message}
+            return JSONResponse(refusal, 200, dict(problem.headers))
         return JSONResponse(body, problem.status, dict(problem.headers))
 
 
 REFUSED: dict[int | str, dict[str, Any]] = {
-    status: {"model": RefusedReply, "description": "Refused; msg says why."}
+    status: {"model": RefusedReply, "description": "Refused; `msg` tells why."}
     for status in (400, 401, 403, 404, 413, 422, 429, 500, 503)
 }
 
@@ -129,11 +128,11 @@ _routes = APIRouter(route_class=NoliboxRoute, responses=REFUSED)
 
 @_routes.post("/push", responses={200: {"model": PushReply | RefusedReply}})
 async def push(body: PushBody, services: ServicesDep, tenant: Submitter) -> PushReply:
-    """Accepts a task; the result comes by /status, or as a callback to notify_url."""
+    """Accepts a task. Its result is available from /status and is sent to `notify_url`, if that is set."""
     pipeline = pipelines.find(body.task)
     submission = Submission(
         type=body.task,
-        params=translated(pipeline, body.params, body.model_extra or {}),
+        params=translate_params(pipeline, body.params, body.model_extra or {}),
         tenant=tenant,
         callback_url=body.notify_url,
         dialect=NAME,
@@ -144,28 +143,31 @@ async def push(body: PushBody, services: ServicesDep, tenant: Submitter) -> Push
 
 @_routes.get("/status/{uid}")
 async def get_status(uid: str, services: ServicesDep, tenant: Reader) -> StatusReply:
+    """The state of a task, and its results once it has ended."""
     return await _status(services, uid, tenant)
 
 
 @_routes.post("/batch_status")
 async def get_statuses(body: UidList, services: ServicesDep, tenant: Reader) -> BatchStatusReply:
-    found = await asyncio.gather(*(_status(services, uid, tenant) for uid in body.uid_list))
-    return BatchStatusReply(results=list(found))
+    """The states of several tasks."""
+    replies = await asyncio.gather(*(_status(services, uid, tenant) for uid in body.uid_list))
+    return BatchStatusReply(results=list(replies))
 
 
 @_routes.post("/interrupt")
 async def interrupt(body: InterruptBody, services: ServicesDep, tenant: Submitter) -> InterruptReplies:
-    """Cancels tasks that are pending, and with force_interrupt those that work."""
-    done = [_interrupt(services, uid, tenant, body.force_interrupt) for uid in body.uid_list]
-    return InterruptReplies(results=list(await asyncio.gather(*done)))
+    """Cancels pending tasks, and with `force_interrupt` running ones as well."""
+    replies = [_interrupt(services, uid, tenant, body.force_interrupt) for uid in body.uid_list]
+    return InterruptReplies(results=list(await asyncio.gather(*replies)))
 
 
 @_routes.get("/server_status")
 @_routes.post("/server_status")
 async def get_server_status(services: ServicesDep, tenant: Reader) -> ServerStatusReply:
+    """Whether a worker is ready, and which tasks of the tenant are in which state."""
     overview = await services.queue.overview()
     details = {
-        STATUSES[status]: [view.task.id for view in (await services.queue.recent(tenant, status, 1, LISTED))[0]]
+        STATUSES[status]: [view.task.id for view in (await services.queue.recent(tenant, status, 1, MAX_LISTED))[0]]
         for status in Status
     }
     return ServerStatusReply(
@@ -179,15 +181,16 @@ async def get_server_status(services: ServicesDep, tenant: Reader) -> ServerStat
 @_routes.post("/get_prompt")
 @_routes.post("/translate", include_in_schema=False)
 async def prepare_prompt(body: PromptBody, tenant: Submitter) -> PromptReply:
-    """A prompt as a task takes it. None is translated here: one that would have to be is answered `success` false."""
+    """Returns the prompt without surrounding spaces. `success` is false if it would need a translation."""
     text = body.text.strip()
-    if body.need_translate and (foreign := FOREIGN.search(text)):
-        return PromptReply(text=text, success=False, reason=f"{foreign[0]!r} is not English, and {NO_TRANSLATOR}")
+    if body.need_translate and (not_english := NOT_ENGLISH.search(text)):
+        return PromptReply(text=text, success=False, reason=f"{not_english[0]!r} is not English, and {NO_TRANSLATOR}")
     return PromptReply(text=text, success=True, reason="")
 
 
 @_routes.get("/health")
 async def is_alive() -> AliveReply:
+    """Whether the server answers at all."""
     return AliveReply(status="alive")
 
 
@@ -213,7 +216,7 @@ async def _interrupt(services: Services, uid: str, tenant: str, force: bool) -> 
     if status.final or (status is not Status.QUEUED and not force):
         return InterruptReply(success=False, reason=f"not in pending status ({STATUSES[status]})")
     ended = await cancel(services, record, CANCEL_WAIT_S)
-    lost = ended.view.status in {Status.SUCCEEDED, Status.FAILED}
+    too_late = ended.view.status in {Status.SUCCEEDED, Status.FAILED}
     return InterruptReply(
-        success=not lost, reason=f"not in pending status ({STATUSES[ended.view.status]})" if lost else ""
+        success=not too_late, reason=f"not in pending status ({STATUSES[ended.view.status]})" if too_late else ""
     )

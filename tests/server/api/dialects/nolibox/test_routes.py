@@ -29,7 +29,7 @@ async def push(client, **change: object) -> str:
 
 
 @pytest.mark.parametrize("prefix", ["/engine", ""])
-async def test_the_customers_sample_is_pushed_and_finished(client, painter, prefix):
+async def test_documented_sample_is_pushed_and_finishes(client, painter, prefix):
     reply = await client.post(f"{prefix}/push", json=SAMPLE)
     assert reply.status_code == 200
     assert reply.json() == {"uid": reply.json()["uid"], "msg": "", "success": True}
@@ -54,18 +54,18 @@ async def test_the_customers_sample_is_pushed_and_finished(client, painter, pref
 
 
 @pytest.mark.parametrize("uid", ["0" * 32, "nonsense"])
-async def test_an_unknown_uid_is_not_found_with_http_200(client, uid):
+async def test_unknown_uid_is_not_found_with_http_200(client, uid):
     reply = await client.get(f"/engine/status/{uid}")
     assert (reply.status_code, reply.json()) == (200, {"status": "not_found", "pending": 0, "data": None})
 
 
-async def test_many_are_asked_for_at_once(client):
+async def test_batch_status_returns_one_status_per_uid(client):
     uid = await push(client)
     reply = await client.post("/engine/batch_status", json={"uid_list": [uid, "x"]})
     assert [result["status"] for result in reply.json()["results"]] == ["pending", "not_found"]
 
 
-async def test_pending_tasks_are_interrupted_and_working_ones_only_by_force(client, painter):
+async def test_running_tasks_are_interrupted_only_by_force(client, painter):
     working = await push(client)
     await painter.take()
     pending = await push(client)
@@ -81,7 +81,7 @@ async def test_pending_tasks_are_interrupted_and_working_ones_only_by_force(clie
 
 
 @pytest.mark.parametrize("method", ["GET", "POST"])
-async def test_the_server_tells_its_status(client, painter, method):
+async def test_server_status_counts_pending_and_working_tasks(client, painter, method):
     uid = await push(client)
     before = (await client.request(method, "/engine/server_status")).json()
     assert (before["is_ready"], before["num_pending"], before["pending_queue"]) == (False, 1, [uid])
@@ -99,19 +99,19 @@ async def test_the_server_tells_its_status(client, painter, method):
         ({"text": "a 玫瑰花"}, False),
     ],
 )
-async def test_a_prompt_that_needs_no_translation_comes_back_and_another_says_why_not(client, sent, success):
+async def test_prompt_that_needs_translation_is_refused_with_a_reason(client, sent, success):
     for path in ("/engine/get_prompt", "/engine/translate", "/get_prompt"):
         reply = (await client.post(path, json=sent)).json()
         assert (reply["text"], reply["success"]) == (sent["text"].strip(), success)
         assert ("玫瑰花" in reply["reason"] and "need_translate" in reply["reason"]) == (not success)
 
 
-async def test_it_is_alive(client):
+async def test_health_is_alive(client):
     assert (await client.get("/engine/health")).json() == (await client.get("/health")).json() == {"status": "alive"}
 
 
 @pytest.mark.parametrize("overrides", [{"task_limit": 1}])
-async def test_over_the_limit_is_http_200_with_code_7001(client, overrides):
+async def test_task_limit_is_http_200_with_code_7001(client, overrides):
     await push(client)
     reply = await client.post("/engine/push", json=SAMPLE)
     assert reply.status_code == 200
@@ -120,14 +120,14 @@ async def test_over_the_limit_is_http_200_with_code_7001(client, overrides):
 
 
 @pytest.fixture
-def slowly(tmp_path, overrides) -> None:
-    """Everybody here may hand in one task in ten minutes."""
+def low_rate(tmp_path, overrides) -> None:
+    """The tenant may submit one task in ten minutes."""
     overrides["tenants"] = tmp_path / "tenants.yaml"
     overrides["tenants"].write_text("tenants: {red: {rate: {per_minute: 0.1, burst: 1}}}")
     overrides["api_keys"] = SETTING
 
 
-async def test_over_the_rate_is_429_in_its_own_envelope(slowly, client):
+async def test_rate_limit_is_429_in_the_envelope_of_this_api(low_rate, client):
     headers = {"Authorization": f"Bearer {KEY}"}
     assert (await client.post("/engine/push", json=SAMPLE, headers=headers)).status_code == 200
     reply = await client.post("/engine/push", json=SAMPLE, headers=headers)
@@ -149,7 +149,7 @@ async def test_over_the_rate_is_429_in_its_own_envelope(slowly, client):
         ({"params": 7}, 422, "params"),
     ],
 )
-async def test_a_wrong_push_is_refused_in_its_own_shape(client, change, status, words):
+async def test_invalid_push_is_refused_in_the_envelope_of_this_api(client, change, status, words):
     reply = await client.post("/engine/push", json={**SAMPLE, **change})
     assert reply.status_code == status
     body = reply.json()
@@ -158,7 +158,7 @@ async def test_a_wrong_push_is_refused_in_its_own_shape(client, change, status, 
 
 
 @pytest.mark.parametrize("overrides", [{"egress_allow": ("127.0.0.1",)}])
-async def test_notify_url_is_called_back_in_this_dialect(client, services, painter, overrides):
+async def test_notify_url_gets_a_callback_in_this_dialect(client, services, painter, overrides):
     received: asyncio.Future[bytes] = asyncio.get_running_loop().create_future()
 
     async def customer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
