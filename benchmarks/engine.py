@@ -16,6 +16,7 @@ from collections.abc import Callable, Iterable
 from contextlib import nullcontext
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import torch
 from diffusers import StableDiffusionPipeline
@@ -23,6 +24,7 @@ from diffusers import StableDiffusionPipeline
 from models import catalog
 from models.conditioning import Conditioning
 from models.diffusion.checkpoint import Checkpoint
+from models.kinds.kind import AnyModelRef
 from models.registry import loaders
 from models.toy.build import build
 from pipelines.engine.engine import Engine
@@ -49,10 +51,10 @@ class Resident:
     def __init__(self, checkpoint: Checkpoint) -> None:
         self._checkpoint = checkpoint
 
-    def acquire(self, names: Iterable[str]) -> Resident:
+    def acquire(self, models: Iterable[AnyModelRef]) -> Resident:
         return self
 
-    def checkpoint(self, name: str) -> Checkpoint:
+    def get(self, ref: AnyModelRef) -> Any:
         return self._checkpoint
 
     def release(self) -> None: ...

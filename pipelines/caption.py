@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING
 
 from pydantic import AliasChoices, Field
 
+from models.kinds.captioner import CAPTIONER
+from models.kinds.kind import AnyModelRef, ModelRef
 from pipelines.params.image_refs import ImageRef
 from pipelines.pipeline import Models, Params, Pipeline, Recipe, Steps, TaskResult, Work
 
@@ -15,14 +17,14 @@ if TYPE_CHECKING:
 
     from models.language.captioner import Captioner
 
-CAPTIONER = "captioner"
-"""The name of the model that describes if none is named."""
+DEFAULT_CAPTIONER = "captioner"
+"""The name of the captioner to use if a task names none."""
 
 
 class CaptionParams(Params):
     url: ImageRef
     model: str = Field(
-        CAPTIONER,
+        DEFAULT_CAPTIONER,
         max_length=64,
         validation_alias=AliasChoices("model", "version"),
         description="A model of family `captioner` that GET /v1/models lists. Also called `version`.",
@@ -40,8 +42,8 @@ class Caption(Pipeline[CaptionParams]):
     families = frozenset({"captioner"})
     answers = ("a house",)
 
-    def needs(self, params: CaptionParams) -> tuple[str, ...]:
-        return (params.model,)
+    def needs(self, params: CaptionParams) -> tuple[AnyModelRef, ...]:
+        return (ModelRef(CAPTIONER, params.model),)
 
     def work(self, params: CaptionParams) -> Work:
         return Work(pixels=512 * 512, images=1, steps=1)
@@ -50,7 +52,9 @@ class Caption(Pipeline[CaptionParams]):
         from models.imaging.pixels import flattened, shrunk
 
         picture, _ = flattened(shrunk(images["url"], params.max_wh))
-        return TaskResult(answer={"text": (yield from described(models.captioner(params.model), picture))})
+        return TaskResult(
+            answer={"text": (yield from described(models.get(ModelRef(CAPTIONER, params.model)), picture))}
+        )
 
 
 def described(captioner: Captioner, picture: np.ndarray) -> Steps[str]:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Self, TypeVar
 
 from pydantic import AliasChoices, Field, model_validator
 
+from models.kinds.kind import AnyModelRef
 from pipelines.params.image import ImageParams
 from pipelines.params.image_refs import ImageRef, OptionalImage
 from pipelines.pipeline import USE_AUDIT, Models, Pipeline, Recipe, TaskResult, Work
@@ -158,8 +159,8 @@ class ControlPipeline(Pipeline[G]):
     def guides(self, params: G) -> tuple[Guide, ...]:
         """The maps to follow."""
 
-    def needs(self, params: G) -> tuple[str, ...]:
-        return (*needs(params.checkpoint, params.checkpoint, self.guides(params)), *params.additions)
+    def needs(self, params: G) -> tuple[AnyModelRef, ...]:
+        return (params.checkpoint_ref, *needs(params.checkpoint, self.guides(params)), *params.extra_models)
 
     def work(self, params: G) -> Work:
         steps = params.num_steps * (1 - params.fidelity if params.use_img2img else 1)
@@ -174,7 +175,7 @@ class ControlPipeline(Pipeline[G]):
         picture, _ = flattened(images["url"])
         asked = picture.shape[1], picture.shape[0]
         size = snapped(*asked, params.max_wh)
-        checkpoint = params.load_checkpoint(models, params.checkpoint, images)
+        checkpoint = params.load_checkpoint(models, images)
         guided = followed(self.guides(params), params.checkpoint, models, images, asked)
         if params.use_img2img:
             made = yield from repainted(

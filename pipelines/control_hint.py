@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from pydantic import Field
 
+from models.kinds.kind import AnyModelRef
 from pipelines.params.image_refs import ImageRef
 from pipelines.pipeline import Models, Params, Pipeline, Recipe, TaskResult, Work
 from pipelines.recipes.control_guidance import HINTS, DrawParams, Guide, Hint, annotators
@@ -36,7 +37,7 @@ class ControlHint(Pipeline[ControlHintParams]):
         self.names = (f"control.{hint}_hint",)
         self.title = f"Control map of {HINTS[hint]}"
 
-    def needs(self, params: ControlHintParams) -> tuple[str, ...]:
+    def needs(self, params: ControlHintParams) -> tuple[AnyModelRef, ...]:
         return annotators(self.hint)
 
     def work(self, params: ControlHintParams) -> Work:

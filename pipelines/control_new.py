@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Annotated, Any, Self, TypeVar
 
 from pydantic import AliasChoices, BaseModel, ConfigDict, Field, StringConstraints, model_validator
 
-from models.catalog.catalog import FOR_INPAINTING
+from models.kinds.checkpoint import CHECKPOINT
+from models.kinds.kind import AnyModelRef, ModelRef
 from pipelines.params.image_refs import OptionalImage
 from pipelines.pipeline import USE_AUDIT, Models, Pipeline, Recipe, TaskResult, Work
 from pipelines.recipes.control_guidance import (
@@ -32,6 +33,8 @@ from pipelines.recipes.masked_generation import PaintParams, paint
 
 if TYPE_CHECKING:
     import numpy as np
+
+    from models.diffusion.checkpoint import Checkpoint
 
 HintName = Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9._-]{0,63}$")]
 
@@ -112,9 +115,9 @@ class StartParams(PaintParams):
         return self
 
     @property
-    def painter(self) -> str:
+    def checkpoint_ref(self) -> ModelRef[Checkpoint]:
         masked = self.mask_url is not None and self.use_inpainting and not self.use_raw_inpainting
-        return self.checkpoint + FOR_INPAINTING if masked else self.checkpoint
+        return ModelRef(CHECKPOINT, self.checkpoint, inpainting=masked)
 
     def image_of(self, said: HintData, name: str) -> str:
         """The path of the picture that a map is drawn of; `name` is its own. Raises ValueError if there is none."""
@@ -166,8 +169,8 @@ class ControlNewPipeline(Pipeline[S]):
     def guides(self, params: S) -> tuple[Guide, ...]:
         """The maps to follow."""
 
-    def needs(self, params: S) -> tuple[str, ...]:
-        return (*needs(params.checkpoint, params.painter, self.guides(params)), *params.additions)
+    def needs(self, params: S) -> tuple[AnyModelRef, ...]:
+        return (params.checkpoint_ref, *needs(params.checkpoint, self.guides(params)), *params.extra_models)
 
     def work(self, params: S) -> Work:
         whole = Work(params.max_wh**2, params.num_samples, params.num_steps, params.share, bound=True)
@@ -179,7 +182,7 @@ class ControlNewPipeline(Pipeline[S]):
     def run(self, params: S, models: Models, images: Mapping[str, np.ndarray]) -> Recipe:
         from models.imaging.pixels import flattened, resized, snapped, within
 
-        guides, checkpoint = self.guides(params), params.load_checkpoint(models, params.painter, images)
+        guides, checkpoint = self.guides(params), params.load_checkpoint(models, images)
         first = images["url"] if params.url is not None else images[guides[0].image]
         asked = first.shape[1], first.shape[0]
         size = snapped(*asked, params.max_wh)

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 from pydantic import AliasChoices, Field, StringConstraints
 
+from models.kinds.kind import AnyModelRef, ModelRef
+from models.kinds.matting import MATTING
 from pipelines.params.image_refs import ImageRef
 from pipelines.pipeline import Models, Params, Pipeline, Recipe, TaskResult, Work
 
@@ -44,8 +46,8 @@ class CutOut(Pipeline[CutOutParams]):
     Params = CutOutParams
     families = frozenset({"matting"})
 
-    def needs(self, params: CutOutParams) -> tuple[str, ...]:
-        return (params.model,)
+    def needs(self, params: CutOutParams) -> tuple[AnyModelRef, ...]:
+        return (ModelRef(MATTING, params.model),)
 
     def work(self, params: CutOutParams) -> Work:
         return Work(pixels=512 * 512, images=1, steps=STEPS_WORTH)
@@ -53,7 +55,7 @@ class CutOut(Pipeline[CutOutParams]):
     def run(self, params: CutOutParams, models: Models, images: Mapping[str, np.ndarray]) -> Recipe:
         from models.imaging.pixels import flattened
 
-        matting, picture = models.matting(params.model), images["url"]
+        matting, picture = models.get(ModelRef(MATTING, params.model)), images["url"]
         rgb, was_opaque = flattened(picture)
         yield []
         alpha = matting.alpha(rgb)

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING
 
 from pydantic import AliasChoices, Field
 
+from models.kinds.kind import AnyModelRef, ModelRef
+from models.kinds.prompt_enhancer import PROMPT_ENHANCER
 from pipelines.params.image import SEEDS
 from pipelines.pipeline import Models, Params, Pipeline, Recipe, TaskResult, Work
 
@@ -45,8 +47,8 @@ class Enhance(Pipeline[EnhanceParams]):
     families = frozenset({"enhancer"})
     answers = ("a house",) * 8
 
-    def needs(self, params: EnhanceParams) -> tuple[str, ...]:
-        return (params.model,)
+    def needs(self, params: EnhanceParams) -> tuple[AnyModelRef, ...]:
+        return (ModelRef(PROMPT_ENHANCER, params.model),)
 
     def work(self, params: EnhanceParams) -> Work:
         return Work(pixels=512 * 512, images=1, steps=1)
@@ -58,7 +60,7 @@ class Enhance(Pipeline[EnhanceParams]):
     def run(self, params: EnhanceParams, models: Models, images: Mapping[str, np.ndarray]) -> Recipe:
         from models.language.prompt_enhancer import PromptStyle
 
-        enhancer = models.enhancer(params.model)
+        enhancer = models.get(ModelRef(PROMPT_ENHANCER, params.model))
         seeds = [(params.seed + index) % SEEDS for index in range(params.num_return_sequences)]
         style = PromptStyle(params.temperature, params.top_k, params.repetition_penalty, params.comma_mode)
         prompts: list[list[int]] = []

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING
 
 from pydantic import Field
 
+from models.kinds.eraser import ERASER
+from models.kinds.kind import AnyModelRef, ModelRef
 from pipelines.params.image import ImageParams, Unit
 from pipelines.params.image_refs import ImageRef
 from pipelines.pipeline import Models, Pipeline, Recipe, TaskResult, Work
@@ -80,10 +82,10 @@ class Erase(Pipeline[EraseParams]):
     Params = EraseParams
     families = frozenset({"lama"})
 
-    def needs(self, params: EraseParams) -> tuple[str, ...]:
+    def needs(self, params: EraseParams) -> tuple[AnyModelRef, ...]:
         painting = params.painting
-        painters = (painting.painter, *painting.additions) if painting else ()
-        return painters if params.eraser is None else (params.eraser, *painters)
+        painters = (painting.checkpoint_ref, *painting.extra_models) if painting else ()
+        return painters if params.eraser is None else (ModelRef(ERASER, params.eraser), *painters)
 
     def work(self, params: EraseParams) -> Work:
         return params.painting.painting if params.painting else Work(params.max_wh**2, images=1, steps=1, bound=True)
@@ -98,10 +100,10 @@ class Erase(Pipeline[EraseParams]):
         mask = fitted(binary(marked(images["mask_url"]), MARKED), picture.shape[1], picture.shape[0])
         yield []
         if params.eraser is not None:
-            picture = _filled(models.eraser(params.eraser), picture, mask, params.max_wh)
+            picture = _filled(models.get(ModelRef(ERASER, params.eraser)), picture, mask, params.max_wh)
         if (painting := params.painting) is None:
             return TaskResult([picture])
-        checkpoint = painting.load_checkpoint(models, painting.painter, images)
+        checkpoint = painting.load_checkpoint(models, images)
         return TaskResult((yield from paint(painting, checkpoint, picture, mask)))
 
 

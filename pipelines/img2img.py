@@ -7,7 +7,9 @@ from typing import TYPE_CHECKING, Self
 
 from pydantic import Field, model_validator
 
-from pipelines.caption import CAPTIONER, described
+from models.kinds.captioner import CAPTIONER
+from models.kinds.kind import AnyModelRef, ModelRef
+from pipelines.caption import DEFAULT_CAPTIONER, described
 from pipelines.params.image import ImageParams, strength_of
 from pipelines.params.image_refs import ImageRef
 from pipelines.pipeline import Models, Pipeline, Recipe, TaskResult, Work
@@ -49,9 +51,9 @@ class Img2Img(Pipeline[Img2ImgParams]):
     title = "Image to image"
     Params = Img2ImgParams
 
-    def needs(self, params: Img2ImgParams) -> tuple[str, ...]:
-        describing = (CAPTIONER,) if params.auto_prompt else ()
-        return (params.checkpoint, *params.additions, *describing)
+    def needs(self, params: Img2ImgParams) -> tuple[AnyModelRef, ...]:
+        describing = (ModelRef(CAPTIONER, DEFAULT_CAPTIONER),) if params.auto_prompt else ()
+        return (params.checkpoint_ref, *params.extra_models, *describing)
 
     def work(self, params: Img2ImgParams) -> Work:
         width, height = (min(side, params.max_wh) or params.max_wh for side in params.wh)
@@ -65,10 +67,10 @@ class Img2Img(Pipeline[Img2ImgParams]):
     def run(self, params: Img2ImgParams, models: Models, images: Mapping[str, np.ndarray]) -> Recipe:
         from models.imaging.pixels import flattened, resized, snapped, with_alpha, within
 
-        checkpoint = params.load_checkpoint(models, params.checkpoint, images)
+        checkpoint = params.load_checkpoint(models, images)
         rgb, alpha = flattened(images["url"])
         if params.auto_prompt:
-            caption = yield from described(models.captioner(CAPTIONER), rgb)
+            caption = yield from described(models.get(ModelRef(CAPTIONER, DEFAULT_CAPTIONER)), rgb)
             params = params.model_copy(update={"text": ", ".join(filter(None, (params.text, caption)))})
         asked: tuple[int, int] = params.wh if params.wh != (0, 0) else (rgb.shape[1], rgb.shape[0])
         width, height = snapped(*asked, params.max_wh)

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from pydantic import Field
 
+from models.kinds.kind import AnyModelRef
 from pipelines.params.image_refs import ImageRef
 from pipelines.pipeline import Models, Pipeline, Recipe, TaskResult, Work
 from pipelines.recipes.masked_generation import PaintParams, paint
@@ -28,8 +29,8 @@ class Inpaint(Pipeline[InpaintParams]):
     title = "Inpainting"
     Params = InpaintParams
 
-    def needs(self, params: InpaintParams) -> tuple[str, ...]:
-        return (params.painter, *params.additions)
+    def needs(self, params: InpaintParams) -> tuple[AnyModelRef, ...]:
+        return (params.checkpoint_ref, *params.extra_models)
 
     def work(self, params: InpaintParams) -> Work:
         return params.painting
@@ -42,5 +43,5 @@ class Inpaint(Pipeline[InpaintParams]):
 
         picture = images["url"]
         mask = fitted(params.mask_of(marked(images["mask_url"])), picture.shape[1], picture.shape[0])
-        checkpoint = params.load_checkpoint(models, params.painter, images)
+        checkpoint = params.load_checkpoint(models, images)
         return TaskResult((yield from paint(params, checkpoint, picture, mask)))

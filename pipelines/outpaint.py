@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from pydantic import Field
 
+from models.kinds.kind import AnyModelRef
 from pipelines.params.image_refs import ImageRef
 from pipelines.pipeline import Models, Pipeline, Recipe, TaskResult, Work
 from pipelines.recipes.masked_generation import PaintParams, paint
@@ -44,8 +45,8 @@ class Outpaint(Pipeline[OutpaintParams]):
     title = "Outpainting"
     Params = OutpaintParams
 
-    def needs(self, params: OutpaintParams) -> tuple[str, ...]:
-        return (params.painter, *params.additions)
+    def needs(self, params: OutpaintParams) -> tuple[AnyModelRef, ...]:
+        return (params.checkpoint_ref, *params.extra_models)
 
     def work(self, params: OutpaintParams) -> Work:
         return params.painting
@@ -64,7 +65,7 @@ class Outpaint(Pipeline[OutpaintParams]):
                 "be painted, or say by left, right, top or bottom how many pixels to add"
             )
         mask = params.mask_of(absence)
-        checkpoint = params.load_checkpoint(models, params.painter, images)
+        checkpoint = params.load_checkpoint(models, images)
         return TaskResult((yield from paint(params, checkpoint, filled(canvas[:, :, :3], mask), mask)))
 
 

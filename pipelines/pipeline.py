@@ -7,13 +7,14 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Generator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Generic, Literal, Protocol, Self, TypeVar
 
 from pydantic import BaseModel, ConfigDict
 
-from models.catalog.catalog import FOR_INPAINTING
-from models.catalog.entry import DIFFUSION, ModelEntry
+from models.catalog.entry import ModelEntry
+from models.kinds import CHECKPOINT_FAMILIES
+from models.kinds.kind import AnyModelRef, ModelRef
 from pipelines.sampler_names import Spacing
 
 if TYPE_CHECKING:
@@ -21,20 +22,10 @@ if TYPE_CHECKING:
     import torch
 
     from models.adapters.controlnet import ControlNet
-    from models.adapters.ip_adapter import IPAdapter
-    from models.adapters.lora import Lora
-    from models.adapters.textual_inversion import Embedding
     from models.catalog.catalog import Catalog
     from models.conditioning import Conditioning
     from models.diffusion.checkpoint import Checkpoint
-    from models.diffusion.tiny_decoder import TinyDecoder
-    from models.language.captioner import Captioner
-    from models.language.prompt_enhancer import Enhancer
     from models.noise import Noise
-    from models.vision.annotators import Annotator
-    from models.vision.eraser import Eraser
-    from models.vision.matting import Matting
-    from models.vision.upscaler import Upscaler
 
 
 class Params(BaseModel):
@@ -58,6 +49,7 @@ class Params(BaseModel):
         return self
 
 
+M = TypeVar("M")
 P = TypeVar("P", bound=Params)
 
 
@@ -148,34 +140,11 @@ Recipe = Steps[TaskResult]
 
 
 class Models(Protocol):
-    """The models a recipe may use; those that `Pipeline.needs` named are resident when it runs.
+    """The models that a recipe may use: those that `Pipeline.needs` names are on the device when it runs."""
 
-    Each raises WrongFamilyError for a model that cannot do what is asked of it.
-    """
-
-    def checkpoint(self, name: str) -> Checkpoint: ...
-
-    def upscaler(self, name: str) -> Upscaler: ...
-
-    def eraser(self, name: str) -> Eraser: ...
-
-    def controlnet(self, name: str) -> ControlNet: ...
-
-    def ip_adapter(self, name: str) -> IPAdapter: ...
-
-    def decoder(self, name: str) -> TinyDecoder: ...
-
-    def annotator(self, name: str) -> Annotator: ...
-
-    def lora(self, name: str) -> Lora: ...
-
-    def embedding(self, name: str) -> Embedding: ...
-
-    def matting(self, name: str) -> Matting: ...
-
-    def captioner(self, name: str) -> Captioner: ...
-
-    def enhancer(self, name: str) -> Enhancer: ...
+    def get(self, ref: ModelRef[M]) -> M:
+        """The model that a reference means. Raises WrongFamilyError if it is of another kind."""
+        ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -216,7 +185,7 @@ class Pipeline(ABC, Generic[P]):
     """The canonical name first, then its aliases."""
     title: str
     Params: type[P]
-    families: frozenset[str] = DIFFUSION
+    families: frozenset[str] = CHECKPOINT_FAMILIES
     """What the model that a task names may be."""
     audited: Audited = "always"
     """Whether what it draws is judged, where the operator has pictures judged at all; on request: by `use_audit`."""
@@ -226,8 +195,8 @@ class Pipeline(ABC, Generic[P]):
     result_shape: ResultShape = "images"
 
     @abstractmethod
-    def needs(self, params: P) -> tuple[str, ...]:
-        """Names of the models that must be resident before `run`; the first one decides where a task runs best."""
+    def needs(self, params: P) -> tuple[AnyModelRef, ...]:
+        """The models that must be on the device before `run`; the first one decides where a task runs best."""
 
     @abstractmethod
     def work(self, params: P) -> Work:
@@ -242,10 +211,9 @@ class Pipeline(ABC, Generic[P]):
 
         Raises UnknownModelError, MisfitError.
         """
-        for name in self.needs(params):
-            plain_name = name.removesuffix(FOR_INPAINTING)
-            entry = catalog.find(plain_name)
-            if getattr(params, "model", None) == plain_name:
+        for ref in self.needs(params):
+            entry = catalog.find(replace(ref, inpainting=False))
+            if ref.kind.named_by_callers and getattr(params, "model", None) == ref.name:
                 catalog.refuse_unless(entry, self.families)
                 params = params.model_copy(update={"model": entry.name})
         params = params.with_mentioned_embeddings(catalog.embeddings(self.needs(params)))

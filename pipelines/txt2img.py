@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Self
 
 from pydantic import Field, model_validator
 
+from models.kinds.kind import AnyModelRef
 from pipelines.params.image import HighRes, ImageParams, refuse_odd_size, strength_of
 from pipelines.pipeline import Denoise, Models, Pipeline, Recipe, TaskResult, Work
 
@@ -49,8 +50,8 @@ class Txt2Img(Pipeline[Txt2ImgParams]):
     title = "Text to image"
     Params = Txt2ImgParams
 
-    def needs(self, params: Txt2ImgParams) -> tuple[str, ...]:
-        return (params.checkpoint, *params.additions)
+    def needs(self, params: Txt2ImgParams) -> tuple[AnyModelRef, ...]:
+        return (params.checkpoint_ref, *params.extra_models)
 
     def work(self, params: Txt2ImgParams) -> Work:
         width, height = params.size
@@ -64,7 +65,7 @@ class Txt2Img(Pipeline[Txt2ImgParams]):
         return params.with_seed()
 
     def run(self, params: Txt2ImgParams, models: Models, images: Mapping[str, np.ndarray]) -> Recipe:
-        checkpoint = params.load_checkpoint(models, params.checkpoint, images)
+        checkpoint = params.load_checkpoint(models, images)
         noises = params.noises()
         latents = yield [params.denoise(checkpoint, noise, params.w, params.h) for noise in noises]
         if params.highres_info is not None:

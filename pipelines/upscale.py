@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Literal, Self
 
 from pydantic import AliasChoices, Field, model_validator
 
+from models.kinds.kind import AnyModelRef, ModelRef
+from models.kinds.upscaler import UPSCALER
 from pipelines.params.image_refs import ImageRef
 from pipelines.pipeline import Models, Params, Pipeline, Recipe, TaskResult, Work
 
@@ -76,8 +78,8 @@ class Upscale(Pipeline[UpscaleParams]):
     families = frozenset({"upscaler"})
     audited = "never"
 
-    def needs(self, params: UpscaleParams) -> tuple[str, ...]:
-        return (params.upscaler,)
+    def needs(self, params: UpscaleParams) -> tuple[AnyModelRef, ...]:
+        return (ModelRef(UPSCALER, params.upscaler),)
 
     def work(self, params: UpscaleParams) -> Work:
         return Work(pixels=(params.max_wh or USUAL_SOURCE) ** 2, images=1, steps=STEPS_WORTH)
@@ -88,7 +90,7 @@ class Upscale(Pipeline[UpscaleParams]):
     def run(self, params: UpscaleParams, models: Models, images: Mapping[str, np.ndarray]) -> Recipe:
         from models.imaging.pixels import fitted, with_alpha
 
-        upscaler = models.upscaler(params.upscaler)
+        upscaler = models.get(ModelRef(UPSCALER, params.upscaler))
         picture = images["url"]
         source = _source(picture, params.max_wh)
         height, width = source.shape[:2]

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Annotated, Self
 
 from pydantic import Field, model_validator
 
-from models.catalog.catalog import CONTROL
+from models.kinds.controlnet import CONTROLNET
+from models.kinds.kind import AnyModelRef, ModelRef
 from pipelines.params.image import SEEDS, ImageParams, refuse_odd_size, strength_of
 from pipelines.params.image_refs import ImageRef
 from pipelines.pipeline import ControlInput, Denoise, Models, Pipeline, Recipe, TaskResult, Work
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
     import numpy as np
     import torch
 
+    from models.adapters.controlnet import ControlNet
     from models.diffusion.checkpoint import Checkpoint
     from models.imaging.tiles import Tile
 
@@ -85,8 +87,8 @@ class UpscaleTile(Pipeline[UpscaleTileParams]):
     title = "Enlarge by repainting tiles"
     Params = UpscaleTileParams
 
-    def needs(self, params: UpscaleTileParams) -> tuple[str, ...]:
-        return (params.checkpoint, f"{params.checkpoint}{CONTROL}tile", *params.additions)
+    def needs(self, params: UpscaleTileParams) -> tuple[AnyModelRef, ...]:
+        return (params.checkpoint_ref, _control_ref(params), *params.extra_models)
 
     def work(self, params: UpscaleTileParams) -> Work:
         """Of a picture as large as may be, for the picture is not known yet."""
@@ -102,7 +104,7 @@ class UpscaleTile(Pipeline[UpscaleTileParams]):
     def run(self, params: UpscaleTileParams, models: Models, images: Mapping[str, np.ndarray]) -> Recipe:
         from models.imaging.pixels import flattened, resized, with_alpha
 
-        checkpoint = params.load_checkpoint(models, params.checkpoint, images)
+        checkpoint = params.load_checkpoint(models, images)
         picture, alpha = flattened(images["url"])
         size = _target(params, picture)
         enlarged = resized(picture, *(ceil(side / GRAIN) * GRAIN for side in size))
@@ -118,6 +120,10 @@ class UpscaleTile(Pipeline[UpscaleTileParams]):
         return TaskResult([result if alpha is None else with_alpha(result, alpha)])
 
 
+def _control_ref(params: UpscaleTileParams) -> ModelRef[ControlNet]:
+    return ModelRef(CONTROLNET, "tile", base=params.checkpoint)
+
+
 class _Painter:
     """A canvas that tiles are painted on. They share one noise, so that neighbours agree where they overlap."""
 
@@ -125,7 +131,7 @@ class _Painter:
         from models.imaging.tiles import Canvas
 
         self._params, self._checkpoint, self._enlarged = params, checkpoint, enlarged
-        self._net = models.controlnet(f"{params.checkpoint}{CONTROL}tile")
+        self._net = models.get(_control_ref(params))
         height, width = (side // checkpoint.factor for side in enlarged.shape[:2])
         self._noise = params.noises()[0].initial((1, checkpoint.channels, height, width))
         self._canvas = Canvas(enlarged.shape[1], enlarged.shape[0], 2 * params.margin)

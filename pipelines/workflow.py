@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Self
 
 from pydantic import Field, ValidationError, field_validator, model_validator
 
+from models.kinds.kind import AnyModelRef
 from pipelines import find
 from pipelines.pipeline import USE_AUDIT, AnyPipeline, Models, Params, Pipeline, Recipe, Steps, TaskResult, Work
 from pipelines.recipes.concurrent import run_concurrently
@@ -125,10 +126,10 @@ class Workflow(Pipeline[WorkflowParams]):
     audited = "on_request"
     result_shape = "workflow"
 
-    def needs(self, params: WorkflowParams) -> tuple[str, ...]:
+    def needs(self, params: WorkflowParams) -> tuple[AnyModelRef, ...]:
         provisional = params.provisional
-        names = (name for key, node in params.needed.items() for name in find(node.endpoint).needs(provisional[key]))
-        return tuple(dict.fromkeys(names))
+        refs = (ref for key, node in params.needed.items() for ref in find(node.endpoint).needs(provisional[key]))
+        return tuple(dict.fromkeys(refs))
 
     def work(self, params: WorkflowParams) -> Work:
         provisional = params.provisional

@@ -1,56 +1,20 @@
-"""Which file loads which family."""
+"""Loads a model by the loader that its family names."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Protocol
-
 import torch
 
-from models.adapters import controlnet, ip_adapter, lora, textual_inversion
 from models.catalog.entry import ModelEntry
-from models.diffusion import sd1, sdxl, tiny_decoder
-from models.language import captioner, prompt_enhancer
-from models.vision import annotators, eraser, matting, safety_checker, upscaler
-
-
-class LoadedModel(Protocol):
-    """A loaded model of any family, as the registry sees it: something that can be moved, and weighed."""
-
-    name: str
-    family: str
-    device: torch.device
-
-    @property
-    def bytes(self) -> int: ...
-
-    def to(self, device: torch.device) -> None: ...
-
-
-_LOADERS: dict[str, Callable[[ModelEntry, torch.device, torch.dtype], LoadedModel]] = {
-    "sd1": sd1.load,
-    "sd2": sd1.load,
-    "sdxl": sdxl.load,
-    "upscaler": upscaler.load,
-    "lama": eraser.load,
-    "controlnet": controlnet.load,
-    "ip_adapter": ip_adapter.load,
-    "decoder": tiny_decoder.load,
-    "annotator": annotators.load,
-    "lora": lora.load,
-    "embedding": textual_inversion.load,
-    "matting": matting.load,
-    "captioner": captioner.load,
-    "enhancer": prompt_enhancer.load,
-    "safety": safety_checker.load,
-}
+from models.kinds import FAMILIES
+from models.loaded_model import LoadedModel
 
 
 def load(entry: ModelEntry, device: torch.device, dtype: torch.dtype) -> LoadedModel:
-    """The model, on `device`. Raises whatever is wrong with its weights."""
-    return _LOADERS[entry.family](entry, device, dtype)
+    """The model, on `device`. Raises whatever its loader raises for its weights."""
+    model: LoadedModel = FAMILIES[entry.family].import_loader()(entry, device, dtype)
+    return model
 
 
 def dtype_for(device: torch.device) -> torch.dtype:
-    """Half precision on CUDA, single elsewhere. Never bfloat16, which Turing only emulates, several times slower."""
+    """Half precision on CUDA, single elsewhere. Never bfloat16: Turing only emulates it, several times slower."""
     return torch.float16 if device.type == "cuda" else torch.float32

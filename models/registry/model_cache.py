@@ -1,6 +1,6 @@
-"""Which models are where (on the device, in host memory, on disk), and which must leave for another to come.
+"""Where each model is (on the device, in host memory, on disk), and which one leaves when another needs room.
 
-Bookkeeping and moves, no threads: `registry.py` says when.
+Bookkeeping and moves, without threads: `registry.py` decides when.
 """
 
 from __future__ import annotations
@@ -15,10 +15,11 @@ from typing import Literal
 import torch
 
 from models.catalog.catalog import Catalog
-from models.catalog.entry import DIFFUSION, ModelEntry
+from models.catalog.entry import ModelEntry
 from models.compiled.static_weights import StaticWeights
 from models.diffusion.latent_diffusion import LatentDiffusion
-from models.registry.loaders import LoadedModel
+from models.kinds import CHECKPOINT_FAMILIES
+from models.loaded_model import LoadedModel
 
 log = logging.getLogger(__name__)
 
@@ -27,22 +28,22 @@ Load = Callable[[ModelEntry, torch.device, torch.dtype], LoadedModel]
 
 @dataclass(slots=True)
 class Slot:
-    """The place of one model of the catalog."""
+    """The state of one model of the catalog."""
 
     entry: ModelEntry
     bytes: int
-    """What it weighs: on disk until it was loaded once, then in memory."""
+    """Its size: on disk until it was loaded once, then in memory."""
     model: LoadedModel | None = None
-    place: Literal["disk", "moving", "host", "device"] = "disk"
-    used: int = 0
-    """Larger is more recent."""
+    location: Literal["disk", "moving", "host", "device"] = "disk"
+    last_use: int = 0
+    """The number of the last use; larger is more recent."""
     users: set[object] = field(default_factory=set)
-    """Those who rely on its being on the device."""
+    """The handles that pin it on the device."""
 
 
 @dataclass(slots=True)
 class ModelCache:
-    """All models of a catalog, and the two memories they share."""
+    """All models of a catalog, and the two memories that they share."""
 
     catalog: Catalog
     device: torch.device
@@ -51,83 +52,86 @@ class ModelCache:
     host_budget_bytes: int
     load: Load
     slots: dict[str, Slot] = field(init=False)
+    """By model name."""
     uses: int = 0
     loads: Counter[str] = field(default_factory=Counter)
     """Models brought to the device, by where they came from."""
     evictions: Counter[str] = field(default_factory=Counter)
-    """Models sent away from it, by where they went."""
-    _behind: StaticWeights | None = None
-    """What the last one to leave for another left on the device, until that one has come."""
+    """Models evicted from the device, by where they went."""
+    _left_behind: StaticWeights | None = None
+    """The device memory of the denoiser that was evicted last, until the next one has taken it over."""
 
     def __post_init__(self) -> None:
         self.slots = {entry.name: Slot(entry, entry.bytes) for entry in self.catalog}
 
-    def at(self, place: Literal["host", "device"]) -> list[Slot]:
-        """The models there, the least recently used first."""
-        return sorted((slot for slot in self.slots.values() if slot.place == place), key=lambda slot: slot.used)
+    def at(self, location: Literal["host", "device"]) -> list[Slot]:
+        """The models at this location, the least recently used first."""
+        return sorted(
+            (slot for slot in self.slots.values() if slot.location == location), key=lambda slot: slot.last_use
+        )
 
-    def weight(self, place: Literal["host", "device"]) -> int:
-        return sum(slot.bytes for slot in self.at(place))
+    def bytes_at(self, location: Literal["host", "device"]) -> int:
+        return sum(slot.bytes for slot in self.at(location))
 
     def use(self, name: str, user: object) -> None:
         self.uses += 1
-        self.slots[name].used = self.uses
+        self.slots[name].last_use = self.uses
         self.slots[name].users.add(user)
 
     def is_short_of(self, more_bytes: int) -> bool:
-        return self.weight("device") + more_bytes > self.device_budget_bytes
+        return self.bytes_at("device") + more_bytes > self.device_budget_bytes
 
-    def free_to_leave(self, staying: Collection[str]) -> Slot | None:
-        """The least recently used model on the device that nobody uses, other than those that are to stay."""
+    def next_to_evict(self, staying: Collection[str]) -> Slot | None:
+        """The least recently used model on the device that has no users and is not one of `staying`."""
         return next((slot for slot in self.at("device") if not slot.users and slot.entry.name not in staying), None)
 
     def bring(self, slot: Slot) -> None:
-        """Puts a model on the device, from host memory or from disk. Raises whatever hinders it."""
-        began, origin = time.monotonic(), slot.place
-        slot.place = "moving"
+        """Puts a model on the device, from host memory or from disk. Raises whatever its loader raises."""
+        started, origin = time.monotonic(), slot.location
+        slot.location = "moving"
         try:
-            slot.model = self._brought(slot)
+            slot.model = self._on_device(slot)
         except BaseException:
             self._drop(slot)
             raise
         slot.bytes = slot.model.bytes
-        slot.place = "device"
+        slot.location = "device"
         self.loads[origin] += 1
-        log.info("%s: from %s in %.1f s, %d MB", slot.entry.name, origin, time.monotonic() - began, slot.bytes >> 20)
+        log.info("%s: from %s in %.1f s, %d MB", slot.entry.name, origin, time.monotonic() - started, slot.bytes >> 20)
 
-    def send_away(self, slot: Slot, coming: Slot) -> None:
-        """Moves a model off the device: to host memory if there is room, once others have left it for the disk."""
-        staying = [other for other in self.at("host") if other is not coming]
-        while staying and sum(other.bytes for other in staying) + slot.bytes > self.host_budget_bytes:
-            self._drop(staying.pop(0))
-        for_good = slot.bytes > self.host_budget_bytes
-        replaced = coming.place != "device" and coming.entry.family == slot.entry.family
+    def evict(self, slot: Slot, coming: Slot) -> None:
+        """Moves a model off the device: to host memory if it fits there, for which other models are dropped."""
+        in_host_memory = [other for other in self.at("host") if other is not coming]
+        while in_host_memory and sum(other.bytes for other in in_host_memory) + slot.bytes > self.host_budget_bytes:
+            self._drop(in_host_memory.pop(0))
+        drop = slot.bytes > self.host_budget_bytes
+        replaced = coming.location != "device" and coming.entry.family == slot.entry.family
         if replaced and isinstance(slot.model, LatentDiffusion):
-            self._behind = slot.model.leave(for_good=for_good)
-            slot.place = "host"
-        if for_good or slot.model is None:
+            self._left_behind = slot.model.leave(for_good=drop)
+            slot.location = "host"
+        if drop or slot.model is None:
             self._drop(slot)
-        elif slot.place != "host":
+        elif slot.location != "host":
             slot.model.to(torch.device("cpu"))
-            slot.place = "host"
+            slot.location = "host"
         if self.device.type == "cuda":
             torch.cuda.empty_cache()
-        self.evictions[slot.place] += 1
-        log.info("%s: to %s", slot.entry.name, slot.place)
+        self.evictions[slot.location] += 1
+        log.info("%s: to %s", slot.entry.name, slot.location)
 
-    def _brought(self, slot: Slot) -> LoadedModel:
-        """The model, on the device; where another of its family has just left, in the memory of that one."""
-        behind, self._behind = self._behind, None
-        if behind is None or slot.entry.family not in DIFFUSION:
-            behind = None  # before anything else comes to the device
+    def _on_device(self, slot: Slot) -> LoadedModel:
+        """The model, on the device; if a checkpoint of its family was just evicted, in the memory of that one."""
+        left_behind, self._left_behind = self._left_behind, None
+        if left_behind is None or slot.entry.family not in CHECKPOINT_FAMILIES:
+            left_behind = None  # frees that memory before the model is loaded
             model = slot.model or self.load(slot.entry, self.device, self.dtype)
             model.to(self.device)
             return model
         model = slot.model or self.load(slot.entry, torch.device("cpu"), self.dtype)
         if isinstance(model, LatentDiffusion):
-            model.to(self.device, behind)
+            model.to(self.device, left_behind)
         return model
 
     def _drop(self, slot: Slot) -> None:
         slot.model = None
-        slot.place = "disk"
+        slot.location = "disk"

@@ -1,6 +1,6 @@
 """The registry: hands out models that are ready on the device, and keeps those in use from leaving it.
 
-Loading, moving and evicting happen in one background thread, so that others keep stepping meanwhile.
+Loading, moving and evicting run in one background thread, so that tasks keep stepping meanwhile.
 """
 
 from __future__ import annotations
@@ -12,17 +12,18 @@ from collections.abc import Iterable
 import torch
 
 from models.catalog.catalog import Catalog
+from models.kinds.kind import AnyModelRef
+from models.loaded_model import LoadedModel
 from models.registry import loaders
 from models.registry.handle import ModelHandle
-from models.registry.loaders import LoadedModel
 from models.registry.model_cache import Load, ModelCache, Slot
 
 
 class Registry:
-    """Keeps as many models on the device as its budget allows. The least recently used leave first, for host memory
-    as far as the second budget goes.
+    """Keeps as many models on the device as its budget allows. The least recently used leave first, to host memory as
+    far as the second budget allows.
 
-    A model larger than the whole budget is still loaded, once nobody uses another.
+    A model larger than the whole budget is still loaded, once no other model is in use.
     """
 
     def __init__(
@@ -36,64 +37,67 @@ class Registry:
     ) -> None:
         self.changed = threading.Condition()
         self._catalog = catalog
-        self._residence = ModelCache(catalog, device, dtype, device_budget_bytes, host_budget_bytes, load)
+        self._cache = ModelCache(catalog, device, dtype, device_budget_bytes, host_budget_bytes, load)
         self._waiting: deque[ModelHandle] = deque()
-        self._short = False
-        """The first in line waits for others to let go of their models."""
+        self._blocked = False
+        """Whether the first handle in line waits until others release models."""
         self._closed = False
         self._thread = threading.Thread(target=self._serve, name="models", daemon=True)
         self._thread.start()
 
-    def acquire(self, names: Iterable[str]) -> ModelHandle:
-        """A hold on these models (names or aliases), ready at once if all are resident. Raises UnknownModelError."""
-        hold = ModelHandle(self, tuple(dict.fromkeys(self._catalog.find(name).name for name in names)))
+    def acquire(self, models: Iterable[AnyModelRef | str]) -> ModelHandle:
+        """A handle on these models, ready at once if all are on the device. Raises UnknownModelError."""
+        handle = ModelHandle(self, tuple(dict.fromkeys(self._catalog.find(model).name for model in models)))
         with self.changed:
-            # While somebody waits for models to be let go of, newcomers line up behind, even for resident ones:
-            # a steady stream of users would otherwise keep what they use from ever leaving.
-            if not self._short and all(self._residence.slots[name].place == "device" for name in hold.names):
-                self._grant(hold)
+            # While a handle waits for models to be released, new ones line up behind it, even if their models are on
+            # the device: a steady stream of users would otherwise keep these models from ever leaving.
+            if not self._blocked and all(self._cache.slots[name].location == "device" for name in handle.names):
+                self._grant(handle)
             else:
-                self._waiting.append(hold)
+                self._waiting.append(handle)
                 self.changed.notify_all()
-        return hold
+        return handle
 
-    def model(self, hold: ModelHandle, name: str) -> LoadedModel:
-        slot = self._residence.slots[self._catalog.find(name).name]
-        if hold not in slot.users or slot.model is None:
-            raise KeyError(f"model {name!r} is not held; acquire it by name and wait until the hold is ready")
+    def loaded(self, handle: ModelHandle, model: AnyModelRef | str) -> LoadedModel:
+        """A model that the handle pins. Raises KeyError for any other, UnknownModelError."""
+        slot = self._cache.slots[self._catalog.find(model).name]
+        if handle not in slot.users or slot.model is None:
+            raise KeyError(
+                f"model {slot.entry.name!r} is not pinned by this handle; acquire it and wait until it is ready"
+            )
         return slot.model
 
-    def release(self, hold: ModelHandle) -> None:
+    def release(self, handle: ModelHandle) -> None:
         with self.changed:
-            for name in hold.names:
-                self._residence.slots[name].users.discard(hold)
-            hold._state = "released"
+            for name in handle.names:
+                self._cache.slots[name].users.discard(handle)
+            handle.state = "released"
             self.changed.notify_all()
 
     @property
     def resident(self) -> tuple[str, ...]:
         """Names of the models on the device, the most recently used first."""
         with self.changed:
-            return tuple(slot.entry.name for slot in reversed(self._residence.at("device")))
+            return tuple(slot.entry.name for slot in reversed(self._cache.at("device")))
 
     @property
     def bytes(self) -> int:
-        """What the models on the device take of it."""
+        """Device memory that the models take."""
         with self.changed:
-            return self._residence.weight("device")
+            return self._cache.bytes_at("device")
 
     @property
     def loads(self) -> dict[str, int]:
-        """Models brought to the device so far, by where they came from: disk or host."""
-        return dict(self._residence.loads)
+        """How many models were brought to the device, by where they came from: disk or host."""
+        return dict(self._cache.loads)
 
     @property
     def evictions(self) -> dict[str, int]:
-        """Models sent away so far for others to come, by where they went: host or disk."""
-        return dict(self._residence.evictions)
+        """How many models were evicted from the device, by where they went: host or disk."""
+        return dict(self._cache.evictions)
 
     def close(self) -> None:
-        """Ends the background thread; holds that wait never become ready."""
+        """Ends the background thread; handles that wait never become ready."""
         with self.changed:
             self._closed = True
             self.changed.notify_all()
@@ -105,56 +109,56 @@ class Registry:
                 self.changed.wait_for(lambda: self._closed or self._waiting)
                 if self._closed:
                     return
-                hold = self._waiting.popleft()
-            for name in hold.names:
+                handle = self._waiting.popleft()
+            for name in handle.names:
                 try:
-                    self._bring(self._residence.slots[name], hold)
+                    self._bring(self._cache.slots[name], handle)
                 except Exception as error:
-                    hold.fail(f"model {name!r} could not be loaded: {error}", error)
+                    handle.fail(f"model {name!r} could not be loaded: {error}", error)
             with self.changed:
-                self._grant(hold)
+                self._grant(handle)
                 self.changed.notify_all()
 
-    def _grant(self, hold: ModelHandle) -> None:
-        if hold._state == "waiting":
-            for name in hold.names:
-                self._residence.use(name, hold)
-            hold._state = "ready"
+    def _grant(self, handle: ModelHandle) -> None:
+        if handle.state == "waiting":
+            for name in handle.names:
+                self._cache.use(name, handle)
+            handle.state = "ready"
 
-    def _bring(self, slot: Slot, hold: ModelHandle) -> None:
-        if slot.place == "device":
+    def _bring(self, slot: Slot, handle: ModelHandle) -> None:
+        if slot.location == "device":
             return
-        while (leaving := self._next_to_leave(slot.bytes, hold)) is not None:
-            self._residence.send_away(leaving, coming=slot)
-        if not self._wanted(hold):
+        while (leaving := self._wait_for_room(slot.bytes, handle)) is not None:
+            self._cache.evict(leaving, coming=slot)
+        if not self._is_waiting(handle):
             return
-        self._residence.bring(slot)
-        while (leaving := self._claim(0, hold)) is not None:  # it weighs more than its file did
-            self._residence.send_away(leaving, coming=slot)
+        self._cache.bring(slot)
+        while (leaving := self._claim(0, handle)) is not None:  # the model is larger than its file was
+            self._cache.evict(leaving, coming=slot)
 
-    def _next_to_leave(self, more_bytes: int, hold: ModelHandle) -> Slot | None:
-        """A model to send away so that `more_bytes` have room; waits for one if all are in use. None: go ahead."""
+    def _wait_for_room(self, more_bytes: int, handle: ModelHandle) -> Slot | None:
+        """A model to evict so that `more_bytes` fit; waits for one if all are in use. None: nothing to evict."""
         with self.changed:
             try:
-                while self._wanted(hold) and self._residence.is_short_of(more_bytes):
-                    if (slot := self._claim(more_bytes, hold)) is not None:
+                while self._is_waiting(handle) and self._cache.is_short_of(more_bytes):
+                    if (slot := self._claim(more_bytes, handle)) is not None:
                         return slot
-                    if not any(slot.users for slot in self._residence.at("device")):
-                        return None  # it is larger than the budget, and has the device to itself
-                    self._short = True
+                    if not any(slot.users for slot in self._cache.at("device")):
+                        return None  # the model is larger than the budget, and has the device to itself
+                    self._blocked = True
                     self.changed.wait()
             finally:
-                self._short = False
+                self._blocked = False
         return None
 
-    def _claim(self, more_bytes: int, hold: ModelHandle) -> Slot | None:
-        """The next model to leave if `more_bytes` have no room; marked, so that nobody is granted it any more."""
+    def _claim(self, more_bytes: int, handle: ModelHandle) -> Slot | None:
+        """The next model to evict if `more_bytes` do not fit; marked as moving, so that no handle is granted it."""
         with self.changed:
-            slot = self._residence.free_to_leave(staying=hold.names)
-            if slot is None or not self._residence.is_short_of(more_bytes):
+            slot = self._cache.next_to_evict(staying=handle.names)
+            if slot is None or not self._cache.is_short_of(more_bytes):
                 return None
-            slot.place = "moving"
+            slot.location = "moving"
             return slot
 
-    def _wanted(self, hold: ModelHandle) -> bool:
-        return hold._state == "waiting" and not self._closed
+    def _is_waiting(self, handle: ModelHandle) -> bool:
+        return handle.state == "waiting" and not self._closed

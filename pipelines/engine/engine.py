@@ -11,11 +11,13 @@ from typing import Protocol
 import numpy as np
 import torch
 
+from models.kinds.kind import AnyModelRef, ModelRef
+from models.kinds.safety_checker import SAFETY_CHECKER
 from pipelines.engine.audit import Audit
 from pipelines.engine.batch import Batch
 from pipelines.engine.events import Advanced, Event, Finished, failed
 from pipelines.engine.execution.cuda_graphs import Graphs
-from pipelines.engine.recipe_run import Hold, Parked, Run
+from pipelines.engine.recipe_run import Parked, PinnedModels, Run
 from pipelines.engine.scheduling.batch_key import key_of
 from pipelines.engine.scheduling.batch_size import Capacity
 from pipelines.engine.scheduling.memory_model import Memory
@@ -30,7 +32,7 @@ PREVIEW_EVERY_S = 0.2
 class ModelSource(Protocol):
     """Where models come from: `acquire` starts to load what is not resident, and keeps it so until released."""
 
-    def acquire(self, names: Iterable[str]) -> Hold: ...
+    def acquire(self, models: Iterable[AnyModelRef]) -> PinnedModels: ...
 
 
 class DuplicateTaskError(ValueError):
@@ -83,11 +85,12 @@ class Engine:
             raise DuplicateTaskError(f"task {task_id} is under way already; abort or park it before adding it again")
         judge = self._audit.judge_of(pipeline, params)
         try:
-            hold = self._registry.acquire((*pipeline.needs(params), *([judge] if judge else [])))
+            judges = [ModelRef(SAFETY_CHECKER, judge)] if judge else []
+            models = self._registry.acquire((*pipeline.needs(params), *judges))
         except Exception as error:
             self._stillborn.append(failed(task_id, error, traceback.format_exc()))
             return
-        self._runs[task_id] = Run(task_id, pipeline, params, images, hold, parked, priority, judge)
+        self._runs[task_id] = Run(task_id, pipeline, params, images, models, parked, priority, judge)
 
     def abort(self, task_id: str) -> bool:
         """Ends a task without a word more about it; False if there is none of this id."""

@@ -7,10 +7,12 @@ import time
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Protocol
+from typing import Protocol
 
 import numpy as np
 
+from models.kinds.kind import ModelRef
+from models.kinds.safety_checker import SAFETY_CHECKER
 from pipelines.engine.audit import judged
 from pipelines.engine.scheduling.batch_key import key_of
 from pipelines.engine.scheduling.batch_size import Capacity
@@ -18,19 +20,14 @@ from pipelines.engine.scheduling.priority import Priority, StepPriority
 from pipelines.engine.trajectory import State, Trajectory
 from pipelines.pipeline import AnyPipeline, Denoise, Models, Params, Recipe, TaskResult
 
-if TYPE_CHECKING:
-    from models.vision.safety_checker import Safety
 
-
-class Hold(Models, Protocol):
-    """A pin on models that are resident or on their way there."""
+class PinnedModels(Models, Protocol):
+    """What a run needs of the handle on its models, see `ModelHandle`."""
 
     @property
     def ready(self) -> bool:
         """Raises ModelLoadError if a model cannot be loaded."""
         ...
-
-    def safety(self, name: str) -> Safety: ...
 
     def release(self) -> None: ...
 
@@ -55,7 +52,7 @@ class Run:
         pipeline: AnyPipeline,
         params: Params,
         images: Mapping[str, np.ndarray],
-        hold: Hold,
+        models: PinnedModels,
         parked: Parked | None,
         priority: Priority = "normal",
         judge: str = "",
@@ -68,7 +65,7 @@ class Run:
         self.previewed_at = 0.0
         self.expected_rows = 2 * pipeline.work(params).images
         self._pipeline, self._params, self._images = pipeline, params, images
-        self._hold = hold
+        self._models = models
         self._parked = parked or Parked()
         self._recipe: Recipe | None = None
         self._past: list[tuple[State, ...]] = []
@@ -84,7 +81,7 @@ class Run:
     @property
     def ready(self) -> bool:
         """Whether the recipe can go on: its models are resident, and what it yielded is denoised."""
-        return self._hold.ready if self._recipe is None else all(each.done for each in self.trajectories)
+        return self._models.ready if self._recipe is None else all(each.done for each in self.trajectories)
 
     def turn(self, capacity: Capacity) -> StepPriority:
         """When it is its turn to step, beside others that wait as well."""
@@ -147,11 +144,11 @@ class Run:
                 with contextlib.suppress(Exception):
                     self._recipe.close()
         finally:
-            self._hold.release()
+            self._models.release()
 
     def _audited(self, made: TaskResult) -> TaskResult:
         if self.judge:
-            made = judged(made, self._hold.safety(self.judge))
+            made = judged(made, self._models.get(ModelRef(SAFETY_CHECKER, self.judge)))
             self._spend("audit")
         return made
 
@@ -164,7 +161,7 @@ class Run:
 
     def _start(self) -> Sequence[Denoise]:
         self._started_at = time.monotonic()
-        self._recipe = self._pipeline.run(self._params, self._hold, self._images)
+        self._recipe = self._pipeline.run(self._params, self._models, self._images)
         wishes = next(self._recipe)
         for states in self._parked.yields[:-1]:
             self.trajectories = _trajectories(wishes, states)

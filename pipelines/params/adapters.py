@@ -9,9 +9,13 @@ from typing import TYPE_CHECKING, Annotated, Literal, Self
 from pydantic import Field, model_validator
 
 from models.adapters.lora_tags import MOST, Scales, split_lora_tags
-from models.catalog.catalog import DECODER, EMBEDDING, LORA
 from models.catalog.entry import ModelEntry
 from models.diffusion.word_match import any_of
+from models.kinds.checkpoint import CHECKPOINT
+from models.kinds.kind import AnyModelRef, ModelRef
+from models.kinds.lora import LORA
+from models.kinds.textual_inversion import TEXTUAL_INVERSION
+from models.kinds.tiny_decoder import TINY_DECODER
 from pipelines.params.ip_adapter import IPAdapterInfo
 from pipelines.params.style_reference import StyleReference
 from pipelines.params.token_merging import TomeInfo
@@ -118,26 +122,35 @@ class AdditionParams(Params):
         return loras
 
     @property
-    def additions(self) -> tuple[str, ...]:
-        """Names of the models that this task needs besides its checkpoint."""
-        seeing = () if self.ip_adapter is None else (self.ip_adapter.needed(self.checkpoint),)
-        decoding = (self.checkpoint + DECODER,) if self.decoder == "tiny" else ()
-        named = (*(LORA + name for name in self.loras), *(EMBEDDING + name for name in self.embeddings or ()))
-        return (*named, *seeing, *decoding)
+    def checkpoint_ref(self) -> ModelRef[Checkpoint]:
+        """The checkpoint that denoises."""
+        return ModelRef(CHECKPOINT, self.checkpoint)
 
-    def load_checkpoint(self, models: Models, name: str, images: Mapping[str, np.ndarray]) -> Checkpoint:
-        """The checkpoint of this name with the task's LoRAs and embeddings, of which its own win, and its pictures."""
+    @property
+    def extra_models(self) -> tuple[AnyModelRef, ...]:
+        """The models that this task needs besides its checkpoint."""
+        refs: list[AnyModelRef] = [ModelRef(LORA, name) for name in self.loras]
+        refs += [ModelRef(TEXTUAL_INVERSION, name) for name in self.embeddings or ()]
+        if self.ip_adapter is not None:
+            refs.append(self.ip_adapter.adapter_ref(self.checkpoint))
+        if self.decoder == "tiny":
+            refs.append(ModelRef(TINY_DECODER, base=self.checkpoint))
+        return tuple(refs)
+
+    def load_checkpoint(self, models: Models, images: Mapping[str, np.ndarray]) -> Checkpoint:
+        """The checkpoint with the task's LoRAs, embeddings and images. Custom embeddings override installed ones."""
         from models.adapters.lora_merge import Adapter
         from models.adapters.textual_inversion import inversion
 
-        adapters = [Adapter(models.lora(LORA + lora), *scales) for lora, scales in self.loras.items()]
-        checkpoint = models.checkpoint(name)
-        installed = [each for name in self.embeddings or () for each in models.embedding(EMBEDDING + name).inversions]
+        adapters = [Adapter(models.get(ModelRef(LORA, name)), *scales) for name, scales in self.loras.items()]
+        checkpoint = models.get(self.checkpoint_ref)
+        embeddings = [models.get(ModelRef(TEXTUAL_INVERSION, name)) for name in self.embeddings or ()]
+        installed = [inversion for embedding in embeddings for inversion in embedding.inversions]
         own = [inversion(*each) for each in self.custom_embeddings.items()]
         inversions, tome = [*installed, *own], self.tome_info.tome if self.tome_info else None
         image_prompt = self.ip_adapter.prompt(self.checkpoint, models, images) if self.ip_adapter else None
         style = self.style_reference.style(images) if self.style_reference else None
-        decoder = models.decoder(self.checkpoint + DECODER) if self.decoder == "tiny" else None
+        decoder = models.get(ModelRef(TINY_DECODER, base=self.checkpoint)) if self.decoder == "tiny" else None
         wishes = (adapters, inversions, tome, image_prompt, style, decoder)
         return checkpoint.adapted(*wishes) if any(wishes) else checkpoint
 

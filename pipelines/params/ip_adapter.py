@@ -7,13 +7,14 @@ from typing import TYPE_CHECKING
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from models.catalog.catalog import IP_ADAPTER
+from models.kinds.ip_adapter import IP_ADAPTER
+from models.kinds.kind import ModelRef
 from pipelines.params.image_refs import ImageRef
 
 if TYPE_CHECKING:
     import numpy as np
 
-    from models.adapters.ip_adapter import ImagePrompt
+    from models.adapters.ip_adapter import ImagePrompt, IPAdapter
     from pipelines.pipeline import Models
 
 
@@ -28,12 +29,12 @@ class IPAdapterInfo(BaseModel):
     )
     scale: float = Field(0.5, ge=0, le=1, description="How strongly the picture is felt; at 1 the text hardly matters.")
 
-    def needed(self, checkpoint: str) -> str:
-        """The name of the model that sees the picture for a checkpoint."""
-        return checkpoint + IP_ADAPTER + self.model
+    def adapter_ref(self, checkpoint: str) -> ModelRef[IPAdapter]:
+        """The IP-Adapter of this name, else the first one for the checkpoint."""
+        return ModelRef(IP_ADAPTER, self.model) if self.model else ModelRef(IP_ADAPTER, base=checkpoint)
 
     def prompt(self, checkpoint: str, models: Models, images: Mapping[str, np.ndarray]) -> ImagePrompt:
         from models.imaging.pixels import flattened
 
-        adapter = models.ip_adapter(self.needed(checkpoint))
+        adapter = models.get(self.adapter_ref(checkpoint))
         return adapter.prompt(flattened(images["ip_adapter.url"])[0], self.scale)

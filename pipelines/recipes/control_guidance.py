@@ -8,13 +8,17 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from models.catalog.catalog import ANNOTATOR, CONTROL
+from models.kinds.annotator import ANNOTATOR
+from models.kinds.controlnet import CONTROLNET
+from models.kinds.kind import AnyModelRef, ModelRef
 from pipelines.pipeline import ControlInput, Models
 
 if TYPE_CHECKING:
     import numpy as np
 
+    from models.adapters.controlnet import ControlNet
     from models.imaging.masks import Box
+    from models.vision.annotators import Annotator
     from models.vision.control_maps import Drawing
 
 Hint = Literal["canny", "depth", "pose", "mlsd", "softedge", "lineart", "scribble", "tile", "normal"]
@@ -101,9 +105,12 @@ class Guide:
     end: float = 1.0
     guess: bool = False
 
-    def needs(self, checkpoint: str) -> tuple[str, ...]:
+    def controlnet_ref(self, checkpoint: str) -> ModelRef[ControlNet]:
+        return ModelRef(CONTROLNET, self.hint, base=checkpoint)
+
+    def needs(self, checkpoint: str) -> tuple[AnyModelRef, ...]:
         """The models that it takes to follow this map with a checkpoint."""
-        return (checkpoint + CONTROL + self.hint, *annotators(self.annotator))
+        return (self.controlnet_ref(checkpoint), *annotators(self.annotator))
 
     def drawn(self, models: Models, images: Mapping[str, np.ndarray]) -> np.ndarray:
         """The map, uint8 RGB [height, width, 3], as large as the picture it is drawn of."""
@@ -136,7 +143,7 @@ class Followed:
 
         part = pixels if box is None else pixels[box.pixels]
         hint = torch.from_numpy(resized(part, width, height).copy()).permute(2, 0, 1)[None].float() / 255
-        net = self.models.controlnet(self.checkpoint + CONTROL + guide.hint)
+        net = self.models.get(guide.controlnet_ref(self.checkpoint))
         return ControlInput(net, hint, guide.strength, guide.start, guide.end, guide.guess)
 
 
@@ -155,17 +162,17 @@ def draw_map(hint: str, draw: DrawParams, models: Models, pixels: np.ndarray) ->
     drawing = draw.drawing(hint)
     if hint in WITHOUT_WEIGHTS:
         return control_maps.WITHOUT_WEIGHTS[hint](pixels, drawing)
-    return models.annotator(ANNOTATOR + hint).annotate(pixels, drawing)
+    return models.get(ModelRef(ANNOTATOR, hint)).annotate(pixels, drawing)
 
 
-def annotators(hint: str | None) -> tuple[str, ...]:
+def annotators(hint: str | None) -> tuple[ModelRef[Annotator], ...]:
     """The models that it takes to draw a map."""
-    return () if hint is None or hint in WITHOUT_WEIGHTS else (ANNOTATOR + hint,)
+    return () if hint is None or hint in WITHOUT_WEIGHTS else (ModelRef(ANNOTATOR, hint),)
 
 
-def needs(checkpoint: str, painter: str, guides: Iterable[Guide]) -> tuple[str, ...]:
-    """Each model once: what paints, then what guides a checkpoint and draws."""
-    return tuple(dict.fromkeys([painter, *(name for guide in guides for name in guide.needs(checkpoint))]))
+def needs(checkpoint: str, guides: Iterable[Guide]) -> tuple[AnyModelRef, ...]:
+    """The ControlNets and annotators that it takes to follow maps with a checkpoint, each once."""
+    return tuple(dict.fromkeys(ref for guide in guides for ref in guide.needs(checkpoint)))
 
 
 def plain_name(hint: str) -> str:

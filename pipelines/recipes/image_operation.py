@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Literal, TypeVar
 
 from pydantic import Field
 
+from models.kinds.kind import AnyModelRef
 from pipelines.params.image_refs import ImageRef
 from pipelines.params.limits import LONGEST_SIDE, CallbackUrl
 from pipelines.pipeline import Models, Params, Pipeline, Recipe, TaskResult, Work
@@ -50,7 +51,7 @@ P = TypeVar("P", bound=ImageOperationParams)
 
 
 class ImageOperation(Pipeline[P]):
-    def needs(self, params: P) -> tuple[str, ...]:
+    def needs(self, params: P) -> tuple[AnyModelRef, ...]:
         return ()
 
     def work(self, params: P) -> Work:

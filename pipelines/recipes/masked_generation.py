@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Annotated, Literal, Self
 
 from pydantic import Field, model_validator
 
-from models.catalog.catalog import FOR_INPAINTING
+from models.kinds.checkpoint import CHECKPOINT
+from models.kinds.kind import ModelRef
 from pipelines.params.image import ImageParams, refuse_odd_size, strength_of
 from pipelines.pipeline import ControlInput, Denoise, PreservedRegion, Steps, Work
 
@@ -88,9 +89,9 @@ class PaintParams(ImageParams):
         return (wh, wh) if isinstance(wh, int) else wh
 
     @property
-    def painter(self) -> str:
-        """The name of the model that paints: the one for inpainting, if there is one and it is wanted."""
-        return self.checkpoint if self.use_raw_inpainting else self.checkpoint + FOR_INPAINTING
+    def checkpoint_ref(self) -> ModelRef[Checkpoint]:
+        """The checkpoint for inpainting if there is one, unless the task sets `use_raw_inpainting`."""
+        return ModelRef(CHECKPOINT, self.checkpoint, inpainting=not self.use_raw_inpainting)
 
     @property
     def painting(self) -> Work:

@@ -43,7 +43,7 @@ def compile_ahead(
     if settings.compile is None:
         raise SettingsError("HUA_COMPILE names no folder to fill; set it here and for the workers")
     from models import catalog
-    from models.catalog.entry import DIFFUSION
+    from models.kinds import CHECKPOINT_FAMILIES
     from models.registry import loaders
     from pipelines.engine.execution.compile_policy import Compilation
     from pipelines.engine.execution.cuda_graphs import Graphs, capture_on
@@ -51,9 +51,9 @@ def compile_ahead(
 
     device, models = chosen(settings.device), catalog.read(settings.models_path)
     graphs = Graphs(capture_on(device), compilation=_writable(Compilation(settings.compile, worth=1)))
-    entries = [models.find(name) for name in names] or [each for each in models if each.family in DIFFUSION]
+    entries = [models.find(name) for name in names] or [each for each in models if each.family in CHECKPOINT_FAMILIES]
     for entry in entries:
-        if entry.family not in DIFFUSION:
+        if entry.family not in CHECKPOINT_FAMILIES:
             raise SettingsError(f"{entry.name} is of family {entry.family}; only steps of checkpoints are compiled")
         side = entry.side or USUAL_SIDE
         checkpoint: Any = loaders.load(entry, device, loaders.dtype_for(device))

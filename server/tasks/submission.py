@@ -107,7 +107,7 @@ async def submit(services: Services, submission: Submission) -> View:
         retention=retention,
         output=submission.output,
         callback=_callback(services, submission, params),
-        models=tuple(services.catalog.find(name).name for name in pipeline.needs(params)),
+        models=tuple(services.catalog.find(ref).name for ref in pipeline.needs(params)),
         cost=work.cost,
         most_pixels=work.pixels if work.bound else 0,
         weight=terms.weight,

@@ -21,6 +21,8 @@ import torch
 
 import pipelines
 from models import catalog
+from models.kinds.checkpoint import CHECKPOINT
+from models.kinds.kind import ModelRef
 from models.registry.loaders import dtype_for
 from models.registry.registry import Registry
 from pipelines.engine.audit import Audit, AuditError
@@ -228,7 +230,7 @@ def _warm_up(registry: Registry, name: str, judge: str, capacity: Capacity, memo
     with registry.acquire([name, judge] if judge else [name]) as hold:
         while not hold.wait(60):
             log.info("loading %s", name)
-        warm_up(hold.checkpoint(name), capacity, memory=memory, graphs=graphs)
+        warm_up(hold.get(ModelRef(CHECKPOINT, name)), capacity, memory=memory, graphs=graphs)
 
 
 def main() -> None:

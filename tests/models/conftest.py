@@ -13,9 +13,10 @@ from safetensors.torch import load_file, save_file
 
 from models import catalog
 from models.catalog.catalog import Catalog
-from models.catalog.entry import DIFFUSION, ModelEntry
+from models.catalog.entry import ModelEntry
+from models.kinds import CHECKPOINT_FAMILIES
+from models.loaded_model import LoadedModel
 from models.registry import loaders
-from models.registry.loaders import LoadedModel
 
 CPU = torch.device("cpu")
 
@@ -37,7 +38,7 @@ def toys(models_dir: Path) -> Catalog:
 
 def plain(toys: Catalog) -> list[ModelEntry]:
     """The toys that paint from noise alone, one of each family."""
-    painters = (entry for entry in toys if entry.family in DIFFUSION)
+    painters = (entry for entry in toys if entry.family in CHECKPOINT_FAMILIES)
     return [entry for entry in painters if not entry.name.endswith("-inpainting")]
 
 

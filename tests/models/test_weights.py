@@ -11,8 +11,8 @@ from transformers import CLIPTextConfig
 
 from models.catalog.catalog import Catalog
 from models.catalog.entry import ModelEntry
+from models.loaded_model import LoadedModel
 from models.registry import loaders
-from models.registry.loaders import LoadedModel
 from models.weights import CONFIGS, ModelFolder, SingleFile, WeightsError
 
 CPU = torch.device("cpu")

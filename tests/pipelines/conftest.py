@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -13,8 +14,11 @@ from models import catalog
 from models.adapters import lora
 from models.adapters.lora import Lora
 from models.adapters.textual_inversion import Embedding
-from models.catalog.entry import DIFFUSION
 from models.diffusion.checkpoint import Checkpoint
+from models.kinds import CHECKPOINT_FAMILIES
+from models.kinds.kind import AnyModelRef
+from models.kinds.lora import LORA
+from models.kinds.textual_inversion import TEXTUAL_INVERSION
 from models.registry import loaders
 from models.registry.handle import ModelHandle
 from models.registry.registry import Registry
@@ -52,39 +56,39 @@ def config(request: pytest.FixtureRequest) -> dict[str, object]:
 class Shelf:
     """Checkpoints that are resident already, and a count of who holds them.
 
-    As in a catalog, NAME/inpainting is NAME-inpainting where there is one.
+    As in a catalog, NAME-inpainting is used instead of NAME for masked areas, if there is one.
     """
 
     def __init__(self, *checkpoints: Checkpoint) -> None:
-        named = {each.name: each for each in checkpoints}
-        painters = {f"{name}/inpainting": named.get(f"{name}-inpainting", each) for name, each in named.items()}
-        self.checkpoints = named | painters
+        self.checkpoints = {each.name: each for each in checkpoints}
         self.loras: dict[str, Lora] = {}
         self.embeddings: dict[str, Embedding] = {}
         self.held = 0
         self.ready = True
 
-    def acquire(self, names: Iterable[str]) -> Held:
+    def acquire(self, models: Iterable[AnyModelRef]) -> Held:
         self.held += 1
-        return Held(self, tuple(names))
+        return Held(self)
+
+    def find(self, ref: AnyModelRef) -> Any:
+        if ref.kind is LORA:
+            return self.loras[ref.name]
+        if ref.kind is TEXTUAL_INVERSION:
+            return self.embeddings[ref.name]
+        plain = self.checkpoints[ref.name]
+        return self.checkpoints.get(f"{ref.name}-inpainting", plain) if ref.inpainting else plain
 
 
 class Held:
-    def __init__(self, shelf: Shelf, names: tuple[str, ...]) -> None:
-        self._shelf, self._names, self._released = shelf, names, False
+    def __init__(self, shelf: Shelf) -> None:
+        self._shelf, self._released = shelf, False
 
     @property
     def ready(self) -> bool:
         return self._shelf.ready
 
-    def checkpoint(self, name: str) -> Checkpoint:
-        return self._shelf.checkpoints[name]
-
-    def lora(self, name: str) -> Lora:
-        return self._shelf.loras[name]
-
-    def embedding(self, name: str) -> Embedding:
-        return self._shelf.embeddings[name]
+    def get(self, ref: AnyModelRef) -> Any:
+        return self._shelf.find(ref)
 
     def release(self) -> None:
         assert not self._released
@@ -94,14 +98,14 @@ class Held:
 
 @pytest.fixture(scope="session")
 def toys(models_dir: Path) -> dict[str, Checkpoint]:
-    painters = (entry for entry in catalog.read(models_dir) if entry.family in DIFFUSION)
+    painters = (entry for entry in catalog.read(models_dir) if entry.family in CHECKPOINT_FAMILIES)
     return {entry.name: loaders.load(entry, torch.device("cpu"), torch.float32) for entry in painters}
 
 
 @pytest.fixture(scope="session")
 def loras(models_dir: Path) -> dict[str, Lora]:
     entries = (entry for entry in catalog.read(models_dir) if entry.family == "lora")
-    return {f"lora/{entry.name}": lora.load(entry, torch.device("cpu"), torch.float32) for entry in entries}
+    return {entry.name: lora.load(entry, torch.device("cpu"), torch.float32) for entry in entries}
 
 
 @pytest.fixture(scope="session")
@@ -160,8 +164,8 @@ class Studio:
         while self.engine.busy:
             yield from self.engine.step()
 
-    def held(self, *names: str) -> ModelHandle:
-        hold = self.registry.acquire(names)
+    def held(self, *models: AnyModelRef | str) -> ModelHandle:
+        hold = self.registry.acquire(models)
         assert hold.wait(LONG_S)
         return hold
 

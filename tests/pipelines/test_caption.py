@@ -4,6 +4,8 @@ import numpy as np
 import pytest
 
 from models.imaging.pixels import shrunk
+from models.kinds.captioner import CAPTIONER
+from models.kinds.kind import ModelRef
 from pipelines.caption import Caption
 from pipelines.engine.events import Failed, Finished
 from tests.pipelines.conftest import Studio
@@ -17,7 +19,7 @@ def picture(channels: int = 3) -> np.ndarray:
 
 def said(studio: Studio, pixels: np.ndarray) -> str:
     with studio.held("captioner") as hold:
-        captioner = hold.captioner("captioner")
+        captioner = hold.get(ModelRef(CAPTIONER, "captioner"))
         return captioner.text(list(captioner.tokens(pixels)))
 
 
@@ -58,4 +60,4 @@ def test_a_model_that_does_not_describe_is_refused(studio: Studio, model: str) -
     asked = CAPTION.Params.model_validate({"url": "https://example.com/a.png", "model": model})
     failed = studio.run(CAPTION, asked, {"url": picture()})
     assert isinstance(failed, Failed)
-    assert (failed.code, "cannot describe a picture" in failed.message) == ("bad_input", True)
+    assert (failed.code, "cannot describe an image" in failed.message) == ("bad_input", True)

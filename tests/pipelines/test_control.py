@@ -15,6 +15,10 @@ from PIL import Image
 from pydantic import ValidationError
 
 import pipelines
+from models.kinds.annotator import ANNOTATOR
+from models.kinds.checkpoint import CHECKPOINT
+from models.kinds.controlnet import CONTROLNET
+from models.kinds.kind import ModelRef
 from pipelines.engine.events import Failed, Finished
 from pipelines.sampler_names import SAMPLERS
 from pipelines.txt2img import Txt2Img
@@ -169,8 +173,15 @@ def test_a_learned_annotator_draws(studio: Studio) -> None:
     finished = studio.run(DEPTH, wanted, {"url": PICTURE})
     assert isinstance(finished, Finished)
     assert finished.made.hints[0].std() > 10
-    assert DEPTH.needs(wanted) == ("toy-sd1", "toy-sd1/control/depth", "annotator/depth")
-    assert DEPTH.needs(params(0, DEPTH)) == ("toy-sd1", "toy-sd1/control/depth")
+    assert DEPTH.needs(wanted) == (
+        ModelRef(CHECKPOINT, "toy-sd1"),
+        ModelRef(CONTROLNET, "depth", base="toy-sd1"),
+        ModelRef(ANNOTATOR, "depth"),
+    )
+    assert DEPTH.needs(params(0, DEPTH)) == (
+        ModelRef(CHECKPOINT, "toy-sd1"),
+        ModelRef(CONTROLNET, "depth", base="toy-sd1"),
+    )
 
 
 def test_a_map_decides_what_is_painted(studio: Studio) -> None:

@@ -36,5 +36,5 @@ def test_a_threshold_makes_black_and_white(studio: Studio) -> None:
 
 def test_a_missing_annotator_is_refused_before_the_task_is_taken(studio: Studio) -> None:
     pipeline = pipelines.find("control.pose_hint")
-    with pytest.raises(UnknownModelError, match="send a finished one with bypass_annotator, or have the operator add"):
+    with pytest.raises(UnknownModelError, match=r"no annotator 'pose'.*send a finished map with bypass_annotator"):
         studio.registry.acquire(pipeline.needs(pipeline.Params(url="http://example.com/a.png")))

@@ -12,6 +12,10 @@ from PIL import Image
 from pydantic import ValidationError
 
 import pipelines
+from models.kinds.annotator import ANNOTATOR
+from models.kinds.checkpoint import CHECKPOINT
+from models.kinds.controlnet import CONTROLNET
+from models.kinds.kind import ModelRef
 from pipelines.engine.events import Failed, Finished
 from tests.pipelines.conftest import Studio
 from tests.pipelines.engine.test_engine import difference
@@ -96,7 +100,11 @@ def test_several_nets_by_hint_and_by_name(studio: Studio, models_dir: Path) -> N
     other = {"hint_url": NAMED["hint_url"], "bypass_annotator": True, "hint_end": 0.5}
     controls = [{"type": "midas", "data": one}, {"type": "toy-sd1-canny", "data": other}]
     wanted = MULTI.Params(**common, controls=controls)
-    assert MULTI.needs(wanted) == ("toy-sd1", "toy-sd1/control/depth", "toy-sd1/control/toy-sd1-canny")
+    assert MULTI.needs(wanted) == (
+        ModelRef(CHECKPOINT, "toy-sd1"),
+        ModelRef(CONTROLNET, "depth", base="toy-sd1"),
+        ModelRef(CONTROLNET, "toy-sd1-canny", base="toy-sd1"),
+    )
     expected = reference.image(
         wanted,
         image=[Image.fromarray(EDGES), Image.fromarray(DEPTHS)],
@@ -109,7 +117,11 @@ def test_several_nets_by_hint_and_by_name(studio: Studio, models_dir: Path) -> N
 
 def test_another_annotator_and_a_threshold(studio: Studio) -> None:
     wanted = params("hint_url", bypass_annotator=False, hint_annotator="midas", hint_binarize_threshold=99)
-    assert CANNY.needs(wanted) == ("toy-sd1", "toy-sd1/control/canny", "annotator/depth")
+    assert CANNY.needs(wanted) == (
+        ModelRef(CHECKPOINT, "toy-sd1"),
+        ModelRef(CONTROLNET, "canny", base="toy-sd1"),
+        ModelRef(ANNOTATOR, "depth"),
+    )
     finished = studio.run(CANNY, wanted, {"hint_url": PICTURE})
     assert isinstance(finished, Finished)
     assert set(np.unique(finished.made.hints[0])) == {0, 255}

@@ -6,6 +6,8 @@ import numpy as np
 import pytest
 from pydantic import ValidationError
 
+from models.kinds.kind import ModelRef
+from models.kinds.matting import MATTING
 from models.toy.drawing import draw, silhouette
 from models.toy.world import Scene, Thing
 from pipelines.cutout import CutOut
@@ -27,7 +29,7 @@ def picture() -> np.ndarray:
 
 def alpha(studio: Studio) -> np.ndarray:
     with studio.held("matting") as hold:
-        return hold.matting("matting").alpha(picture())
+        return hold.get(ModelRef(MATTING, "matting")).alpha(picture())
 
 
 def test_the_object_stays_and_the_ground_becomes_transparent(studio: Studio) -> None:
@@ -60,7 +62,7 @@ def test_what_was_transparent_stays_so(studio: Studio) -> None:
     white = picture()
     white[:, 32:] = 255  # what is seen of the transparent half
     with studio.held("matting") as hold:
-        seen = hold.matting("matting").alpha(white)
+        seen = hold.get(ModelRef(MATTING, "matting")).alpha(white)
     made = studio.image(CUT_OUT, params(), {"url": np.dstack([picture(), given])})
     assert not made[:, 32:, 3].any()
     assert np.array_equal(made[:, :32, 3], seen[:, :32])

@@ -7,6 +7,9 @@ import pytest
 from pydantic import ValidationError
 
 from models.imaging.pixels import coverage, fitted, flattened, resized
+from models.kinds.checkpoint import CHECKPOINT
+from models.kinds.eraser import ERASER
+from models.kinds.kind import ModelRef
 from pipelines.engine.events import Failed
 from pipelines.erase import Erase
 from pipelines.inpaint import Inpaint
@@ -41,13 +44,15 @@ def opaque_black_and_white(hole: np.ndarray) -> np.ndarray:
 
 def filled(studio: Studio, pixels: np.ndarray, hole: np.ndarray) -> np.ndarray:
     with studio.held("lama") as hold:
-        return hold.eraser("lama").fill(pixels, hole)
+        return hold.get(ModelRef(ERASER, "lama")).fill(pixels, hole)
 
 
 def test_the_defaults_of_the_api_we_replace() -> None:
     asked = params()
     assert (asked.max_wh, asked.refine_fidelity, asked.use_refine, asked.use_pipeline) == (832, 0.2, False, False)
-    assert ERASE.needs(params(version="v1.5", seed=7, num_steps=30, sampler="k_euler", text="")) == ("lama",)
+    assert ERASE.needs(params(version="v1.5", seed=7, num_steps=30, sampler="k_euler", text="")) == (
+        ModelRef(ERASER, "lama"),
+    )
 
 
 @pytest.mark.parametrize("mark", [white_on_black, opaque_on_nothing, opaque_black_and_white])
@@ -144,8 +149,8 @@ def test_what_lama_filled_is_gone_over_more_or_less_closely(studio: Studio, aske
 
 
 def test_the_models_that_are_needed() -> None:
-    assert ERASE.needs(params(model="sd", version="art")) == ("art/inpainting",)
-    assert ERASE.needs(params(use_refine=True)) == ("lama", "/inpainting")
+    assert ERASE.needs(params(model="sd", version="art")) == (ModelRef(CHECKPOINT, "art", inpainting=True),)
+    assert ERASE.needs(params(use_refine=True)) == (ModelRef(ERASER, "lama"), ModelRef(CHECKPOINT, inpainting=True))
     assert ERASE.work(params(model="sd", num_steps=30)).steps == 30
 
 

@@ -8,6 +8,8 @@ import numpy as np
 import pytest
 from pydantic import ValidationError
 
+from models.kinds.captioner import CAPTIONER
+from models.kinds.kind import ModelRef
 from pipelines.engine.engine import Engine
 from pipelines.img2img import Img2Img
 from tests.pipelines.conftest import Studio, images_of, run_dry
@@ -65,7 +67,7 @@ def test_full_fidelity_returns_the_source_as_the_autoencoder_sees_it(engine: Eng
 def test_a_picture_may_be_painted_by_its_own_description(studio: Studio) -> None:
     source = picture(64, 64)
     with studio.held("captioner") as hold:
-        captioner = hold.captioner("captioner")
+        captioner = hold.get(ModelRef(CAPTIONER, "captioner"))
         caption = captioner.text(list(captioner.tokens(source)))
     given = {"model": "toy-sd1", "num_steps": 2, "seed": 5, "url": "x", "fidelity": 0.0}
 

@@ -16,6 +16,8 @@ from pydantic import ValidationError
 from safetensors.torch import load_file, save_file
 
 from models.catalog.entry import ModelEntry
+from models.kinds.checkpoint import CHECKPOINT
+from models.kinds.kind import ModelRef
 from models.registry import loaders
 from pipelines.engine.engine import Engine
 from pipelines.engine.events import Failed
@@ -249,7 +251,7 @@ def test_what_is_not_built_is_refused(wrong: dict[str, object], says: str) -> No
 
 
 def test_the_model_that_paints() -> None:
-    assert INPAINT.needs(params()) == ("toy-sd1/inpainting",)
-    assert INPAINT.needs(params(use_raw_inpainting=True)) == ("toy-sd1",)
+    assert INPAINT.needs(params()) == (ModelRef(CHECKPOINT, "toy-sd1", inpainting=True),)
+    assert INPAINT.needs(params(use_raw_inpainting=True)) == (ModelRef(CHECKPOINT, "toy-sd1"),)
     assert INPAINT.work(params()).pixels == 1024 * 1024
     assert INPAINT.work(params(inpainting_target_wh=512)).pixels == 512 * 512

@@ -9,6 +9,8 @@ import pytest
 from pydantic import ValidationError
 
 import pipelines
+from models.kinds.checkpoint import CHECKPOINT
+from models.kinds.kind import ModelRef
 from pipelines.engine.engine import Engine
 from pipelines.engine.events import Failed
 from pipelines.inpaint import Inpaint
@@ -50,7 +52,7 @@ def refused(engine: Engine, wanted: Outpaint.Params, picture: np.ndarray) -> str
 def test_it_answers_to_each_of_its_names() -> None:
     for name in ("txt2img.sd.outpainting", "img2img.outpainting", "scene-generation"):
         assert isinstance(pipelines.find(name), Outpaint)
-    assert OUTPAINT.needs(params()) == ("toy-sd1/inpainting",)
+    assert OUTPAINT.needs(params()) == (ModelRef(CHECKPOINT, "toy-sd1", inpainting=True),)
 
 
 @pytest.mark.parametrize("raw", [True, False])

@@ -10,6 +10,7 @@ import torch
 
 from models.adapters.lora_merge import MergedNet
 from models.diffusion.checkpoint import Checkpoint
+from models.kinds.kind import AnyModelRef
 from pipelines.engine.engine import Engine
 from pipelines.engine.trajectory import Trajectory
 from pipelines.txt2img import Txt2Img
@@ -78,7 +79,7 @@ class OneModel:
     def __init__(self, checkpoint: Checkpoint) -> None:
         self._checkpoint = checkpoint
 
-    def checkpoint(self, name: str) -> Checkpoint:
+    def get(self, ref: AnyModelRef) -> Any:
         return self._checkpoint
 
 

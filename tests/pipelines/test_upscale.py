@@ -9,6 +9,8 @@ from PIL import Image
 from pydantic import ValidationError
 
 from models.imaging.pixels import fitted
+from models.kinds.kind import ModelRef
+from models.kinds.upscaler import UPSCALER
 from pipelines.engine.events import Advanced, Failed, Finished
 from pipelines.txt2img import Txt2Img
 from pipelines.upscale import Upscale, _source
@@ -28,7 +30,7 @@ def picture(width: int, height: int, channels: int = 3) -> np.ndarray:
 def upscaled(studio: Studio, pixels: np.ndarray) -> np.ndarray:
     """What the net alone makes of a picture."""
     with studio.held("esr") as hold:
-        upscaler = hold.upscaler("esr")
+        upscaler = hold.get(ModelRef(UPSCALER, "esr"))
         canvas = upscaler.canvas(pixels)
         for _ in upscaler.enlarge(pixels, canvas):
             pass
@@ -38,7 +40,7 @@ def upscaled(studio: Studio, pixels: np.ndarray) -> np.ndarray:
 def test_the_defaults_and_names_of_the_api_we_replace() -> None:
     assert (params().upscaler, params(is_anime=True).upscaler) == ("esr", "esr_anime")
     assert params(version="ultrasharp", is_anime=True).upscaler == "ultrasharp"
-    assert UPSCALE.needs(params(model="ultrasharp")) == ("ultrasharp",)
+    assert UPSCALE.needs(params(model="ultrasharp")) == (ModelRef(UPSCALER, "ultrasharp"),)
     assert UPSCALE.resolve(params(is_anime=True)).model == "esr_anime"
 
 

@@ -13,6 +13,9 @@ from pydantic import ValidationError
 
 from models.imaging.pixels import resized
 from models.imaging.tiles import spans
+from models.kinds.checkpoint import CHECKPOINT
+from models.kinds.controlnet import CONTROLNET
+from models.kinds.kind import ModelRef
 from models.noise import SeededNoise
 from pipelines.engine.events import Failed
 from pipelines.engine.scheduling.batch_key import key_of
@@ -36,7 +39,7 @@ def test_a_single_tile_equals_diffusers(studio: Studio, models_dir: Path) -> Non
     wanted = params(fidelity=0.5, strength=0.7, num_steps=6)
     enlarged = resized(PICTURE, 128, 128)
     with studio.held("toy-sd1") as hold:
-        source = hold.checkpoint("toy-sd1").encode(enlarged, SeededNoise(wanted.seed + 1))
+        source = hold.get(ModelRef(CHECKPOINT, "toy-sd1")).encode(enlarged, SeededNoise(wanted.seed + 1))
     initial = SeededNoise(wanted.seed).gaussian(source.shape)
     pipe = reference._pipe
     pipe.prepare_latents = lambda _, timestep, *__: pipe.scheduler.add_noise(source, initial, timestep)
@@ -105,7 +108,7 @@ def test_what_makes_no_sense_is_refused(wrong: dict[str, Any], says: str) -> Non
 
 
 def test_the_work_is_that_of_the_tiles() -> None:
-    assert TILE.needs(params()) == ("toy-sd1", "toy-sd1/control/tile")
+    assert TILE.needs(params()) == (ModelRef(CHECKPOINT, "toy-sd1"), ModelRef(CONTROLNET, "tile", base="toy-sd1"))
     work = TILE.work(params(highres_steps=36))
     assert (work.pixels, work.images, work.steps) == (512 * 512, 25, 20)
     for length in (500, 512, 513, 2048, 4096):

@@ -7,6 +7,9 @@ import pytest
 from pydantic import ValidationError
 
 import pipelines
+from models.kinds.checkpoint import CHECKPOINT
+from models.kinds.kind import ModelRef
+from models.kinds.upscaler import UPSCALER
 from pipelines.engine.events import Advanced, Failed, Finished
 from pipelines.pipeline import TaskResult
 from pipelines.workflow import Workflow
@@ -105,9 +108,9 @@ def test_nodes_that_wait_for_nobody_step_in_one_batch_and_stay_what_they_are(stu
 def test_only_what_leads_to_the_target_runs_and_is_paid_for() -> None:
     used, unused = node("used", "txt2img.sd", SMALL), node("unused", "img2img.sr", {"url": PICTURE})
     asked = params(used, unused, target="used")
-    assert WORKFLOW.needs(asked) == ("toy-sd1",)
+    assert WORKFLOW.needs(asked) == (ModelRef(CHECKPOINT, "toy-sd1"),)
     both = params(used, unused, target="used", intermediate=["unused"])
-    assert WORKFLOW.needs(both) == ("toy-sd1", "esr")
+    assert WORKFLOW.needs(both) == (ModelRef(CHECKPOINT, "toy-sd1"), ModelRef(UPSCALER, "esr"))
     costs = [
         pipelines.find(one["endpoint"]).work(pipelines.find(one["endpoint"]).Params.model_validate(one["data"])).cost
         for one in (used, unused)

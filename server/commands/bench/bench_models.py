@@ -13,7 +13,8 @@ import yaml
 
 from models import catalog
 from models.catalog.catalog import Catalog, UnknownModelError
-from models.catalog.entry import DIFFUSION, CatalogError, ModelEntry
+from models.catalog.entry import CatalogError, ModelEntry
+from models.kinds import CHECKPOINT_FAMILIES
 from server.commands.bench.plan import CANNY, LARGE, OTHER, PAINTER, UPSCALER
 from server.settings import Settings, SettingsError
 from server.worker.device_process import torch_environment
@@ -75,7 +76,7 @@ def _installed(models: Catalog, name: str) -> list[dict[str, Any]]:
         painter = models.find(name)
     except UnknownModelError as error:
         raise SettingsError(f"--model: {error}") from error
-    if painter.family not in DIFFUSION:
+    if painter.family not in CHECKPOINT_FAMILIES:
         raise SettingsError(f"--model {name} is of family {painter.family}, which does not paint; name one that does")
     chosen = {PAINTER: painter.name}
     for entry in models:

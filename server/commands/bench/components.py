@@ -13,6 +13,9 @@ import pipelines
 from models import catalog
 from models.catalog.catalog import Catalog
 from models.diffusion.checkpoint import Checkpoint
+from models.kinds.checkpoint import CHECKPOINT
+from models.kinds.kind import ModelRef
+from models.kinds.upscaler import UPSCALER as UPSCALER_KIND
 from models.registry.handle import ModelHandle
 from models.registry.loaders import dtype_for
 from models.registry.registry import Registry
@@ -60,7 +63,7 @@ def curve(plan: Plan, device: torch.device) -> Iterator[Figure]:
             continue
         side, steps, recorder = plan.side(pixels), plan.steps(steps), Recorder()
         with held(models, device, name) as hold:
-            warm_up(hold.checkpoint(name), recorder, side, side, CURVE_S / plan.hurry / plan.scale)
+            warm_up(hold.get(ModelRef(CHECKPOINT, name)), recorder, side, side, CURVE_S / plan.hurry / plan.scale)
         family = models.find(name).family
         for rows, (_, *samples) in recorder.timed.items():
             title = f"{family}, {side}×{side}, a step of {rows} rows"
@@ -74,7 +77,7 @@ def pieces(plan: Plan, device: torch.device) -> Iterator[Figure]:
     """The decoder and super-resolution, by themselves; and whether the denoiser's output is a number at all."""
     models, side = catalog.read(plan.models), plan.side(512)
     with held(models, device, PAINTER) as hold:
-        checkpoint = hold.checkpoint(PAINTER)
+        checkpoint = hold.get(ModelRef(CHECKPOINT, PAINTER))
         yield _spread(checkpoint, side)
         latents = torch.randn(1, checkpoint.channels, side // checkpoint.factor, side // checkpoint.factor).to(device)
         decoded = _timed(lambda: checkpoint.decode(latents), plan)
@@ -83,7 +86,7 @@ def pieces(plan: Plan, device: torch.device) -> Iterator[Figure]:
         return
     picture = smooth_noise(side, side)
     with held(models, device, UPSCALER) as hold:
-        net = hold.upscaler(UPSCALER)
+        net = hold.get(ModelRef(UPSCALER_KIND, UPSCALER))
         canvas = net.canvas(picture)
         larger = f"{side}×{side} to {canvas.shape[1]}×{canvas.shape[0]}"
 

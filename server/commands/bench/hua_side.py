@@ -12,6 +12,8 @@ import torch
 
 import pipelines
 from models.catalog.catalog import Catalog
+from models.kinds.checkpoint import CHECKPOINT
+from models.kinds.kind import ModelRef
 from models.registry.loaders import dtype_for
 from models.registry.registry import Registry
 from pipelines.engine.engine import Engine
@@ -48,7 +50,7 @@ class Ours:
         with self._registry.acquire([wish.model]) as hold:
             while not hold.wait(60):
                 pass
-            warm_up(hold.checkpoint(wish.model), capacity, wish.width, wish.height, self._learning_s)
+            warm_up(hold.get(ModelRef(CHECKPOINT, wish.model)), capacity, wish.width, wish.height, self._learning_s)
         self._engine = Engine(self._registry, capacity)
 
     def leave(self) -> None:

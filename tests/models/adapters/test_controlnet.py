@@ -16,6 +16,9 @@ from models.adapters import controlnet
 from models.catalog.catalog import Catalog, UnknownModelError
 from models.catalog.entry import CatalogError, ModelEntry
 from models.conditioning import Conditioning
+from models.kinds.annotator import ANNOTATOR
+from models.kinds.controlnet import CONTROLNET
+from models.kinds.kind import ModelRef
 from models.weights import WeightsError
 from tests.models.conftest import CPU, UNET_RESNET, _renamed, _replaced
 
@@ -126,18 +129,18 @@ def test_circular_nets_know_no_edge(toys: Catalog) -> None:
 
 
 def test_a_net_is_found_by_hint_and_family(toys: Catalog) -> None:
-    assert toys.find("v1.5/control/canny").name == "toy-sd1-canny"
-    assert toys.find("toy-sdxl/control/canny").name == "toy-sdxl-canny"
-    assert toys.find("v1.5/inpainting/control/toy-sd1-tile").name == "toy-sd1-tile"
-    assert toys.find("annotator/depth").name == "toy-depth"
+    assert toys.find(ModelRef(CONTROLNET, "canny", base="v1.5")).name == "toy-sd1-canny"
+    assert toys.find(ModelRef(CONTROLNET, "canny", base="toy-sdxl")).name == "toy-sdxl-canny"
+    assert toys.find(ModelRef(CONTROLNET, "toy-sd1-tile", base="v1.5")).name == "toy-sd1-tile"
+    assert toys.find(ModelRef(ANNOTATOR, "depth")).name == "toy-depth"
     with pytest.raises(UnknownModelError, match="no ControlNet 'depth' for 'toy-sdxl', a model of family sdxl; there"):
-        toys.find("toy-sdxl/control/depth")
-    with pytest.raises(UnknownModelError, match="have the operator add one with `for: sd2`"):
-        toys.find("toy-sd2/control/canny")
+        toys.find(ModelRef(CONTROLNET, "depth", base="toy-sdxl"))
+    with pytest.raises(UnknownModelError, match=r"add one of family controlnet to models\.yaml with `for: sd2`"):
+        toys.find(ModelRef(CONTROLNET, "canny", base="toy-sd2"))
     with pytest.raises(UnknownModelError, match="there is no model 'nothing'"):
-        toys.find("nothing/control/canny")
-    with pytest.raises(UnknownModelError, match="no model of this server draws 'pose' maps; send a finished one"):
-        toys.find("annotator/pose")
+        toys.find(ModelRef(CONTROLNET, "canny", base="nothing"))
+    with pytest.raises(UnknownModelError, match=r"no annotator 'pose'; there are: depth.*; or send a finished map"):
+        toys.find(ModelRef(ANNOTATOR, "pose"))
 
 
 @pytest.mark.parametrize(
@@ -145,7 +148,7 @@ def test_a_net_is_found_by_hint_and_family(toys: Catalog) -> None:
     [
         ("family: controlnet, hint: canny", "say which, such as `for: sd1`"),
         ("family: annotator", "say which, such as `hint: depth`"),
-        ("family: controlnet, for: lama", "for: input should be 'sd1'"),
+        ("family: controlnet, for: lama", "for: there is no such family; there are: sd1, sd2, sdxl"),
     ],
 )
 def test_an_entry_says_what_it_is_for(models_dir: Path, tmp_path: Path, line: str, says: str) -> None:

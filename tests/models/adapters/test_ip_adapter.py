@@ -19,7 +19,10 @@ from models.adapters.ip_adapter import IPAdapter, IPAdapterMisfitError
 from models.catalog.catalog import Catalog, MisfitError, UnknownModelError
 from models.catalog.entry import CatalogError, ModelEntry
 from models.conditioning import Conditioning
-from models.registry.loaders import LoadedModel
+from models.kinds.checkpoint import CHECKPOINT
+from models.kinds.ip_adapter import IP_ADAPTER
+from models.kinds.kind import ModelRef
+from models.loaded_model import LoadedModel
 from models.weights import WeightsError
 from tests.models.conftest import CPU
 from tests.models.patches.test_token_merging import hooks
@@ -117,26 +120,27 @@ def test_one_that_was_made_for_another_family_is_refused(toys: Catalog, checkpoi
 
 
 def test_the_catalog_knows_which_adapter_is_whose(toys: Catalog) -> None:
-    assert toys.find("v1.5/ip_adapter/").name == "toy-ip"
-    assert toys.find("v1.5/inpainting/ip_adapter/").name == "toy-ip"
-    assert toys.find("toy-sdxl/ip_adapter/").name == "toy-ip-xl"
-    assert toys.find("v1.5/ip_adapter/toy-ip-plus").name == "toy-ip-plus"
-    toys.refuse_misfits(["v1.5", "v1.5/ip_adapter/"])
+    assert toys.find(ModelRef(IP_ADAPTER, base="v1.5")).name == "toy-ip"
+    assert toys.find(ModelRef(IP_ADAPTER, base="toy-sdxl")).name == "toy-ip-xl"
+    assert toys.find(ModelRef(IP_ADAPTER, "toy-ip-plus")).name == "toy-ip-plus"
+    toys.refuse_misfits([ModelRef(CHECKPOINT, "v1.5"), ModelRef(IP_ADAPTER, base="v1.5")])
     with pytest.raises(MisfitError, match="'toy-ip-xl' is for models of family sdxl, but 'toy-sd1' is of family sd1"):
-        toys.refuse_misfits(["v1.5", "v1.5/ip_adapter/toy-ip-xl"])
+        toys.refuse_misfits([ModelRef(CHECKPOINT, "v1.5"), ModelRef(IP_ADAPTER, "toy-ip-xl")])
     with pytest.raises(UnknownModelError, match=r"no IP-Adapter for 'toy-sd2'.* with `for: sd2`"):
-        toys.find("toy-sd2/ip_adapter/")
-    with pytest.raises(UnknownModelError, match="no ip_adapter 'toy-lora'; there are: toy-ip, toy-ip-plus, toy-ip-xl"):
-        toys.find("v1.5/ip_adapter/toy-lora")
+        toys.find(ModelRef(IP_ADAPTER, base="toy-sd2"))
+    with pytest.raises(UnknownModelError, match="no IP-Adapter 'toy-lora'; there are: toy-ip, toy-ip-plus, toy-ip-xl"):
+        toys.find(ModelRef(IP_ADAPTER, "toy-lora"))
 
 
-@pytest.mark.parametrize("line", ["for: sd1", "encoder: toy-clip-vision"])
-def test_an_entry_says_whom_it_is_for_and_what_it_sees_by(toys: Catalog, tmp_path: Path, line: str) -> None:
+@pytest.mark.parametrize(
+    ("line", "missing"), [("for: sd1", "`encoder: clip-vit-h`"), ("encoder: toy-clip-vision", "`for: sd1`")]
+)
+def test_entry_without_base_or_encoder_is_refused(toys: Catalog, tmp_path: Path, line: str, missing: str) -> None:
     file = toys.find("toy-ip").path
     (tmp_path / "toy-clip-vision").symlink_to(file.parent / "toy-clip-vision")
     text = f"models: [{{name: ip, path: {file}, family: ip_adapter, {line}}}]"
     (tmp_path / "models.yaml").write_text(text.replace("toy-clip-vision", str(file.parent / "toy-clip-vision")))
-    with pytest.raises(CatalogError, match="such as `for: sd1` and `encoder: clip-vit-h`"):
+    with pytest.raises(CatalogError, match=f"such as {missing}"):
         catalog.read(tmp_path)
 
 

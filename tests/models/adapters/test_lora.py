@@ -10,6 +10,8 @@ from safetensors.torch import load_file, save_file
 
 from models.adapters.lora import Lora, LoraError, read
 from models.catalog.catalog import Catalog
+from models.kinds.kind import ModelRef
+from models.kinds.lora import LORA
 from models.registry import loaders
 
 CPU = torch.device("cpu")
@@ -75,7 +77,7 @@ def test_a_file_that_is_no_lora_is_refused(models_dir: Path, tmp_path: Path) -> 
 
 
 def test_it_is_a_model_like_others(toys: Catalog) -> None:
-    lora = loaders.load(toys.find("lora/toy-lora"), CPU, torch.float32)
+    lora = loaders.load(toys.find(ModelRef(LORA, "toy-lora")), CPU, torch.float32)
     assert isinstance(lora, Lora)
     assert 0 < lora.bytes <= toys.find("toy-lora").bytes
     lora.to(torch.device("meta"))

@@ -13,15 +13,17 @@ from safetensors.torch import load_file, save_file
 
 from models.adapters.textual_inversion import Embedding, EmbeddingError, inversion, read
 from models.catalog.catalog import Catalog
+from models.kinds.kind import ModelRef
+from models.kinds.textual_inversion import TEXTUAL_INVERSION
+from models.loaded_model import LoadedModel
 from models.registry import loaders
-from models.registry.loaders import LoadedModel
 
 CPU = torch.device("cpu")
 SIZE = {"clip_skip": -1, "width": 64, "height": 64}
 
 
 def embedding(toys: Catalog, name: str) -> Embedding:
-    loaded = loaders.load(toys.find(f"embedding/{name}"), CPU, torch.float32)
+    loaded = loaders.load(toys.find(ModelRef(TEXTUAL_INVERSION, name)), CPU, torch.float32)
     assert isinstance(loaded, Embedding)
     return loaded
 

@@ -5,6 +5,11 @@ import pytest
 from models import catalog
 from models.catalog.catalog import Catalog, MisfitError, UnknownModelError
 from models.catalog.entry import CatalogError
+from models.kinds.checkpoint import CHECKPOINT
+from models.kinds.kind import ModelRef
+from models.kinds.lora import LORA
+from models.kinds.textual_inversion import TEXTUAL_INVERSION
+from models.kinds.upscaler import UPSCALER
 
 
 def put(folder: Path, *lines: str) -> Path:
@@ -47,9 +52,9 @@ def test_the_model_that_paints_masked_areas(folder: Path) -> None:
     two = "{name: two, path: two, family: sd1, aliases: [painter]}"
     models = catalog.read(put(folder, one, two))
     for name in ("one", "v1.5", "", "two", "painter"):
-        assert models.find(f"{name}/inpainting").name == "two"
-    with pytest.raises(UnknownModelError, match="no model 'one/inpainting'"):
-        models.find("one/inpainting/inpainting")
+        assert models.find(ModelRef(CHECKPOINT, name, inpainting=True)).name == "two"
+    with pytest.raises(UnknownModelError, match="no model 'three'"):
+        models.find(ModelRef(CHECKPOINT, "three", inpainting=True))
     with pytest.raises(CatalogError, match="one has `inpainting: painter`, but no model"):
         catalog.read(put(folder, one))
 
@@ -75,7 +80,7 @@ def test_paths_are_no_names(three: Catalog, name: str) -> None:
     ("line", "complaint"),
     [
         ("{name: ../x, path: one, family: sd1}", "name: string should match"),
-        ("{name: x, path: one, family: flux}", "family: input should be 'sd1', 'sd2', 'sdxl', "),
+        ("{name: x, path: one, family: flux}", "family: there is no such family; there are: annotator, "),
         ("{name: x, path: one}", "family: field required"),
         ("{name: x, path: one, family: sd1, colour: red}", "colour: extra inputs are not permitted"),
         ("{name: x, path: none, family: sd1}", "none does not exist; put the model there"),
@@ -85,18 +90,22 @@ def test_paths_are_no_names(three: Catalog, name: str) -> None:
         ("{name: x, path: X.CKPT, family: sd1}", "is a pickle.*convert it to safetensors"),
         ("{name: x, path: sly.safetensors, family: sd1}", "is a pickle"),
         ("{name: x, path: one/unet, family: sd1}", r"has no model_index\.json"),
-        ("{name: x, path: notes.txt, family: sd1}", "is no model"),
+        ("{name: x, path: notes.txt, family: sd1}", "is not a model file"),
         ("{name: x, path: three.safetensors, family: sd2}", "add `prediction: v_prediction`"),
         (
             "{name: x, path: one, family: upscaler}",
-            r"is a folder; .* upscaler is one \.safetensors file",
+            r"is a folder; give one \.safetensors file",
         ),
-        ("{name: x, path: three.safetensors, family: matting}", r"is no model; give a \.onnx file"),
-        ("{name: x, path: one, family: matting}", r"is a folder; .* matting is one \.onnx file"),
-        ("{name: x, path: one, family: captioner}", r"no folder with a config\.json and \.safetensors weights"),
-        ("{name: x, path: three.safetensors, family: safety}", r"no folder with a config\.json"),
+        ("{name: x, path: three.safetensors, family: matting}", r"is not a model file; give a \.onnx file"),
+        ("{name: x, path: one, family: matting}", r"is a folder; give one \.onnx file"),
+        ("{name: x, path: one, family: captioner}", r"not a folder with a config\.json and \.safetensors weights"),
+        ("{name: x, path: three.safetensors, family: safety}", r"not a folder with a config\.json"),
+        (
+            "{name: x, path: three.safetensors, family: lora, for: esr}",
+            "for: there is no such family; there are: sd1, sd2",
+        ),
         ("{name: x, path: one, family: decoder}", "reads the latents of one family.*`for: sd1`"),
-        ("{name: x, path: three.safetensors, family: decoder, for: sd1}", r"no folder with a config\.json"),
+        ("{name: x, path: three.safetensors, family: decoder, for: sd1}", r"not a folder with a config\.json"),
         ("just a word", "input should be a valid dictionary"),
     ],
 )
@@ -135,7 +144,7 @@ def test_the_default_is_one_that_paints(folder: Path) -> None:
 @pytest.mark.parametrize(
     ("lines", "complaint"),
     [
-        ([ESRGAN], "no model in models.yaml paints; add one of family sd1, sd2, sdxl"),
+        ([ESRGAN], "models.yaml lists no checkpoint; add one of family sd1, sd2, sdxl"),
         (["{name: one, path: one, family: sd1}", ESRGAN.replace("}", ", default: true}")], "esr is `default: true`"),
     ],
 )
@@ -167,21 +176,22 @@ def test_loras_are_found_as_such_alone(folder: Path) -> None:
             "{name: oil, path: three.safetensors, family: lora}",
         )
     )
-    assert models.find("lora/ink") is models.find("lora/ink-drawing") is models.find("ink")
-    for name in ("one", "pencil"):
-        with pytest.raises(UnknownModelError, match=f"no lora '{name}'; there are: ink, oil"):
-            models.find(f"lora/{name}")
-    models.refuse_misfits(["one", "lora/ink", "lora/oil"])
-    models.refuse_misfits(["two", "lora/oil"])
+    ink, oil = ModelRef(LORA, "ink"), ModelRef(LORA, "oil")
+    assert models.find(ink) is models.find(ModelRef(LORA, "ink-drawing")) is models.find("ink")
+    for name in ("one", "pencil", ""):
+        with pytest.raises(UnknownModelError, match=r"no LoRA.*; there are: ink, oil"):
+            models.find(ModelRef(LORA, name))
+    models.refuse_misfits([ModelRef(CHECKPOINT, "one"), ink, oil])
+    models.refuse_misfits([ModelRef(CHECKPOINT, "two"), oil])
     models.refuse_misfits([])
     with pytest.raises(MisfitError, match="lora 'ink' is for models of family sd1, but 'two' is of family sdxl"):
-        models.refuse_misfits(["two", "lora/oil", "lora/ink"])
+        models.refuse_misfits([ModelRef(CHECKPOINT, "two"), oil, ink])
 
 
 def test_without_a_lora_the_message_says_where_to_list_one(folder: Path) -> None:
     models = catalog.read(put(folder, "{name: one, path: one, family: sd1}"))
-    with pytest.raises(UnknownModelError, match=r"there are: none; list some of family lora in models\.yaml"):
-        models.find("lora/ink")
+    with pytest.raises(UnknownModelError, match=r"ask the operator to add one of family lora to models\.yaml"):
+        models.find(ModelRef(LORA, "ink"))
 
 
 def test_embeddings_are_those_for_the_model_that_paints(folder: Path) -> None:
@@ -195,9 +205,11 @@ def test_embeddings_are_those_for_the_model_that_paints(folder: Path) -> None:
             "{name: other, path: three.safetensors, family: embedding}",
         )
     )
-    assert [entry.name for entry in models.embeddings(["one"])] == ["easynegative", "other"]
-    assert [entry.name for entry in models.embeddings(["esr", "two"])] == ["other"]
-    assert models.embeddings(["esr"]) == ()
-    assert models.find("embedding/other").name == "other"
+    assert [entry.name for entry in models.embeddings([ModelRef(CHECKPOINT, "one")])] == ["easynegative", "other"]
+    assert [entry.name for entry in models.embeddings([ModelRef(UPSCALER, "esr"), ModelRef(CHECKPOINT, "two")])] == [
+        "other"
+    ]
+    assert models.embeddings([ModelRef(UPSCALER, "esr")]) == ()
+    assert models.find(ModelRef(TEXTUAL_INVERSION, "other")).name == "other"
     with pytest.raises(UnknownModelError, match="no embedding 'one'"):
-        models.find("embedding/one")
+        models.find(ModelRef(TEXTUAL_INVERSION, "one"))

@@ -55,21 +55,21 @@ def test_checkpoints_take_turns_at_the_same_addresses(toys: Catalog) -> None:
     entry = toys.find("toy-sd1")
     twin, wide = entry.model_copy(update={"name": "twin"}), toys.find("toy-sd1-inpainting")
     for host_bytes in (1 << 40, 0):
-        residence = ModelCache(Few(entry, twin, wide), CPU, torch.float32, 1, host_bytes, loaders.load)  # type: ignore[arg-type]
-        slots = [residence.slots[each.name] for each in (entry, twin, wide)]
-        residence.bring(slots[0])
+        cache = ModelCache(Few(entry, twin, wide), CPU, torch.float32, 1, host_bytes, loaders.load)  # type: ignore[arg-type]
+        slots = [cache.slots[each.name] for each in (entry, twin, wide)]
+        cache.bring(slots[0])
         first = slots[0].model
         assert isinstance(first, LatentDiffusion)
         where, static = places(first._unet), first.static
-        residence.send_away(slots[0], coming=slots[1])
-        residence.bring(slots[1])
+        cache.evict(slots[0], coming=slots[1])
+        cache.bring(slots[1])
         second = slots[1].model
         assert isinstance(second, LatentDiffusion)
         assert second.static is static
         assert places(second._unet) == where
-        assert (slots[0].place, slots[1].place) == ("host" if host_bytes else "disk", "device")
-        residence.send_away(slots[1], coming=slots[2])
-        residence.bring(slots[2])
+        assert (slots[0].location, slots[1].location) == ("host" if host_bytes else "disk", "device")
+        cache.evict(slots[1], coming=slots[2])
+        cache.bring(slots[2])
         third = slots[2].model
         assert isinstance(third, LatentDiffusion)
         assert third.static is not static

@@ -7,7 +7,7 @@ import torch
 from diffusers.image_processor import VaeImageProcessor
 
 from models.diffusion import autoencoder
-from models.registry.loaders import LoadedModel
+from models.loaded_model import LoadedModel
 
 FAMILIES = ["sd1", "sd2", "sdxl"]
 

@@ -3,7 +3,7 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from models.registry.loaders import LoadedModel
+from models.loaded_model import LoadedModel
 
 
 @pytest.mark.parametrize("family", ["sd1", "sd2", "sdxl"])

@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from models.diffusion.text_encoder import ClipSkipError
-from models.registry.loaders import LoadedModel
+from models.loaded_model import LoadedModel
 
 FAMILIES = ["sd1", "sd2"]
 PROMPTS = ["a photo of a red apple", "", "一只猫, a cat's hat", "apple, " * 24]

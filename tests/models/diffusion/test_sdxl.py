@@ -3,7 +3,7 @@ from typing import Any
 import pytest
 import torch
 
-from models.registry.loaders import LoadedModel
+from models.loaded_model import LoadedModel
 
 
 @pytest.mark.parametrize("clip_skip", [0, 1])

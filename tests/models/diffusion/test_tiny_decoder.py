@@ -16,6 +16,8 @@ from models.catalog.entry import ModelEntry
 from models.diffusion import tiny_decoder
 from models.diffusion.autoencoder import Autoencoder
 from models.diffusion.tiny_decoder import TinyDecoder
+from models.kinds.kind import ModelRef
+from models.kinds.tiny_decoder import TINY_DECODER
 from models.toy.drawing import draw
 from models.toy.world import scene_of
 from models.weights import WeightsError, open_weights
@@ -55,9 +57,13 @@ def test_a_circular_picture_goes_on_beyond_its_edges(tiny: TinyDecoder) -> None:
 
 
 def test_each_family_has_its_own(toys: Catalog) -> None:
-    assert toys.find("v1.5/decoder").name == toys.find("toy-sd1-inpainting/decoder").name == "toy-taesd"
+    assert (
+        toys.find(ModelRef(TINY_DECODER, base="v1.5")).name
+        == toys.find(ModelRef(TINY_DECODER, base="toy-sd1-inpainting")).name
+        == "toy-taesd"
+    )
     with pytest.raises(UnknownModelError, match=r"no tiny decoder for 'toy-sdxl'.*`for: sdxl`"):
-        toys.find("toy-sdxl/decoder")
+        toys.find(ModelRef(TINY_DECODER, base="toy-sdxl"))
 
 
 @pytest.mark.parametrize(

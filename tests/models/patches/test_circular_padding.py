@@ -8,9 +8,9 @@ from torch import nn
 
 from models.catalog.catalog import Catalog
 from models.conditioning import Conditioning
+from models.loaded_model import LoadedModel
 from models.patches import circular_padding
 from models.registry import loaders
-from models.registry.loaders import LoadedModel
 
 FAMILIES = ["sd1", "sdxl"]
 

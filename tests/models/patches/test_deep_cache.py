@@ -8,8 +8,8 @@ import pytest
 import torch
 from torch import Tensor, nn
 
+from models.loaded_model import LoadedModel
 from models.patches.deep_cache import Deep
-from models.registry.loaders import LoadedModel
 
 STEPS = torch.tensor([900.0, 20.0])
 

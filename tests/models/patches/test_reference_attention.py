@@ -11,8 +11,8 @@ from diffusers.models.attention_processor import AttnProcessor2_0
 from torch import Tensor
 
 from models.conditioning import Conditioning
+from models.loaded_model import LoadedModel
 from models.patches.reference_attention import References, ReferenceStyle, ReferenceWeight
-from models.registry.loaders import LoadedModel
 from tests.models.patches.test_token_merging import hooks
 
 STEPS = torch.tensor([901.0, 401.0, 401.0])

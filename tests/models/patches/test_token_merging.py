@@ -6,8 +6,8 @@ import pytest
 import torch
 from torch import Tensor, nn
 
+from models.loaded_model import LoadedModel
 from models.patches.token_merging import TokenMerging, match
-from models.registry.loaders import LoadedModel
 
 HOW = TokenMerging()
 STEPS = torch.tensor([900, 20])

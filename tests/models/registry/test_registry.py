@@ -10,9 +10,13 @@ import torch
 from models import catalog
 from models.catalog.catalog import Catalog, UnknownModelError
 from models.catalog.entry import ModelEntry
+from models.kinds.checkpoint import CHECKPOINT
+from models.kinds.eraser import ERASER
+from models.kinds.kind import ModelRef
+from models.kinds.upscaler import UPSCALER
+from models.loaded_model import LoadedModel
 from models.registry import loaders
 from models.registry.handle import ModelLoadError, WrongFamilyError
-from models.registry.loaders import LoadedModel
 from models.registry.registry import Registry
 
 CPU = torch.device("cpu")
@@ -62,11 +66,11 @@ def test_a_hold_is_ready_once_its_models_are_on_the_device(registry_of: Callable
     with registry.acquire(["v1.5", "toy-sdxl"]) as hold:
         assert hold.wait(LONG_S)
         assert hold.ready
-        assert hold.checkpoint("").name == hold.checkpoint("general").name == "toy-sd1"
+        assert hold.get(ModelRef(CHECKPOINT)).name == hold.get(ModelRef(CHECKPOINT, "general")).name == "toy-sd1"
         assert set(registry.resident) == {"toy-sd1", "toy-sdxl"}
-        assert registry.bytes == sum(hold.checkpoint(name).bytes for name in hold.names) > 15 * MB
-        with pytest.raises(KeyError, match="not held"):
-            hold.checkpoint("toy-sd2")
+        assert registry.bytes == sum(hold.get(ModelRef(CHECKPOINT, name)).bytes for name in hold.names) > 15 * MB
+        with pytest.raises(KeyError, match="not pinned"):
+            hold.get(ModelRef(CHECKPOINT, "toy-sd2"))
     assert registry.acquire(["toy-sd1"]).ready
 
 
@@ -74,25 +78,28 @@ def test_models_of_all_families_share_the_device(registry_of: Callable[..., Regi
     registry = registry_of(5 * MB, host_bytes=PLENTY)
     with registry.acquire(["esr", "lama"]) as hold:
         assert hold.wait(LONG_S)
-        weight = hold.upscaler("esr").bytes + hold.eraser("toy-lama").bytes
+        weight = hold.get(ModelRef(UPSCALER, "esr")).bytes + hold.get(ModelRef(ERASER, "toy-lama")).bytes
         assert registry.bytes == weight > 2 * MB
     use(registry, "toy-sd1")
     assert registry.resident == ("toy-sd1",)
     with registry.acquire(["esr"]) as hold:
         assert hold.wait(LONG_S)
-        assert hold.upscaler("esr").scale == 4
+        assert hold.get(ModelRef(UPSCALER, "esr")).scale == 4
     assert loads == ["toy-esrgan", "toy-lama", "toy-sd1"]
 
 
 def test_a_model_is_not_used_for_what_its_family_cannot_do(registry_of: Callable[..., Registry]) -> None:
     with registry_of(PLENTY).acquire(["esr", "lama", "toy-sd1"]) as hold:
         assert hold.wait(LONG_S)
-        with pytest.raises(WrongFamilyError, match="'toy-esrgan' is of family upscaler, which cannot paint; name one"):
-            hold.checkpoint("esr")
-        with pytest.raises(WrongFamilyError, match="cannot enlarge a picture; name one of family upscaler"):
-            hold.upscaler("lama")
+        with pytest.raises(
+            WrongFamilyError,
+            match="'toy-esrgan' is of family upscaler, which cannot generate images from a prompt; name one",
+        ):
+            hold.get(ModelRef(CHECKPOINT, "esr"))
+        with pytest.raises(WrongFamilyError, match="cannot enlarge an image; name one of family upscaler"):
+            hold.get(ModelRef(UPSCALER, "lama"))
         with pytest.raises(WrongFamilyError, match="'toy-sd1' is of family sd1, which cannot erase"):
-            hold.eraser("toy-sd1")
+            hold.get(ModelRef(ERASER, "toy-sd1"))
 
 
 def test_unknown_names_are_refused_at_once(registry_of: Callable[..., Registry]) -> None:
@@ -112,12 +119,12 @@ def test_what_left_comes_back_from_host_memory(registry_of: Callable[..., Regist
     registry = registry_of(ONE_TOY, host_bytes=PLENTY)
     with registry.acquire(["toy-sd1"]) as hold:
         assert hold.wait(LONG_S)
-        first = hold.checkpoint("toy-sd1")
+        first = hold.get(ModelRef(CHECKPOINT, "toy-sd1"))
     use(registry, "toy-sd2")
     assert registry.resident == ("toy-sd2",)
     with registry.acquire(["toy-sd1"]) as hold:
         assert hold.wait(LONG_S)
-        assert hold.checkpoint("toy-sd1") is first
+        assert hold.get(ModelRef(CHECKPOINT, "toy-sd1")) is first
     assert loads == ["toy-sd1", "toy-sd2"]
 
 
@@ -151,7 +158,7 @@ def test_more_than_the_budget_is_loaded_for_one_alone(registry_of: Callable[...,
 def test_a_model_that_outgrows_its_file_makes_others_leave(registry_of: Callable[..., Registry], toys: Catalog) -> None:
     with registry_of(PLENTY).acquire(["toy-sd1"]) as hold:
         assert hold.wait(LONG_S)
-        in_memory, on_disk = hold.checkpoint("toy-sd1").bytes, toys.find("toy-sd2").bytes
+        in_memory, on_disk = hold.get(ModelRef(CHECKPOINT, "toy-sd1")).bytes, toys.find("toy-sd2").bytes
     assert on_disk < in_memory
     registry = registry_of(in_memory + on_disk)
     use(registry, "toy-sd1")

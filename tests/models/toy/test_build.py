@@ -9,6 +9,8 @@ import torch
 
 from models import catalog
 from models.catalog.catalog import Catalog
+from models.kinds.checkpoint import CHECKPOINT
+from models.kinds.kind import ModelRef
 from models.toy import build as toy
 
 ESRGAN = "toy-esrgan.safetensors"
@@ -47,7 +49,7 @@ def test_the_catalog_of_the_toys(toys: Catalog, models_dir: Path) -> None:
         ("toy-gpt2", "enhancer"),
         ("toy-safety", "safety"),
     ]
-    assert toys.find("v1.5/inpainting") is toys.find("toy-sd1-inpainting")
+    assert toys.find(ModelRef(CHECKPOINT, "v1.5", inpainting=True)) is toys.find("toy-sd1-inpainting")
     assert toys.default is toys.find("v1.5") is toys.find("general") is toys.find("basic")
     assert sum(file.stat().st_size for file in models_dir.rglob("*") if file.is_file()) < 64 << 20
 

@@ -12,6 +12,8 @@ from safetensors.torch import save_file
 
 from models.catalog.catalog import Catalog
 from models.catalog.entry import ModelEntry
+from models.kinds.annotator import ANNOTATOR
+from models.kinds.kind import ModelRef
 from models.vision import annotators
 from models.vision.control_maps import Drawing
 from models.weights import WeightsError
@@ -25,7 +27,7 @@ def entry(path: Path, hint: str) -> ModelEntry:
 
 
 def test_a_map_is_as_large_as_its_picture(toys: Catalog) -> None:
-    annotator = annotators.load(toys.find("annotator/depth"), CPU, torch.float16)
+    annotator = annotators.load(toys.find(ModelRef(ANNOTATOR, "depth")), CPU, torch.float16)
     made = annotator.annotate(PICTURE, Drawing())
     assert made.shape == PICTURE.shape
     assert made.dtype == np.uint8

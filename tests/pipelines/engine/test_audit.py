@@ -10,6 +10,8 @@ import pytest
 import torch
 
 import pipelines
+from models.kinds.kind import AnyModelRef, ModelRef
+from models.kinds.safety_checker import SAFETY_CHECKER
 from models.registry.registry import Registry
 from models.toy.safety import MINDED
 from models.toy.training import pictures
@@ -37,7 +39,7 @@ def drawing(noun: str) -> np.ndarray:
 def toy(registry: Registry) -> Iterator[Safety]:
     with registry.acquire(["toy-safety"]) as hold:
         assert hold.wait(LONG_S)
-        yield hold.safety("toy-safety")
+        yield hold.get(ModelRef(SAFETY_CHECKER, "toy-safety"))
 
 
 class Drawing(Pipeline[Params]):
@@ -50,7 +52,7 @@ class Drawing(Pipeline[Params]):
     def __init__(self, made: TaskResult) -> None:
         self._made = made
 
-    def needs(self, params: Params) -> tuple[str, ...]:
+    def needs(self, params: Params) -> tuple[AnyModelRef, ...]:
         return ()
 
     def work(self, params: Params) -> Work:
@@ -136,7 +138,7 @@ def test_what_could_not_be_judged_is_not_handed_out(registry: Registry, toy: Saf
 def test_a_judge_that_cannot_be_loaded_fails_the_task(registry: Registry) -> None:
     event = ended(Engine(registry, Capacity(), audit=Audit("toy-lama")), TaskResult([drawing("house")]))
     assert isinstance(event, Failed)
-    assert "cannot judge a picture" in event.message
+    assert "cannot judge an image" in event.message
 
 
 def test_what_is_to_be_judged_is_shown_to_nobody_before(registry: Registry, monkeypatch: pytest.MonkeyPatch) -> None:

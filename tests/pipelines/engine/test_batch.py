@@ -131,15 +131,15 @@ def test_only_what_shapes_the_tensors_parts_trajectories(
     same = [
         trajectory(sd1, "x", seed=9, sampler="heun", steps=3, guidance=2.0),
         trajectory(sd1, negative_text=None),
-        trajectory(sd1.adapted([Adapter(loras["lora/toy-lora"], 0, 1)])),
+        trajectory(sd1.adapted([Adapter(loras["toy-lora"], 0, 1)])),
         trajectory(sd1, source=torch.zeros(1, 4, 8, 8), strength=0.5),
     ]
     other = [
         trajectory(sd1, width=72),
         trajectory(sd1, circular=True),
         trajectory(sd1, "word " * 100),
-        trajectory(sd1.adapted([Adapter(loras["lora/toy-lora"], 0.8)])),
-        trajectory(sd1.adapted([Adapter(loras["lora/toy-lora"], 0.7)])),
+        trajectory(sd1.adapted([Adapter(loras["toy-lora"], 0.8)])),
+        trajectory(sd1.adapted([Adapter(loras["toy-lora"], 0.7)])),
         trajectory(sd1.adapted(tome=TokenMerging())),
         trajectory(sd1.adapted(tome=TokenMerging(seed=1))),
         trajectory(toys["toy-sd2"]),

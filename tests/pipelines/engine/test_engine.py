@@ -15,6 +15,8 @@ from PIL import Image
 
 from models.conditioning import Conditioning
 from models.diffusion.checkpoint import Checkpoint
+from models.kinds.checkpoint import CHECKPOINT
+from models.kinds.kind import AnyModelRef, ModelRef
 from pipelines.engine.engine import DuplicateTaskError, Engine
 from pipelines.engine.events import Advanced, Failed, Finished
 from pipelines.engine.sampling import samplers
@@ -271,15 +273,15 @@ class Broken(Pipeline[Params]):
     def __init__(self, where: str) -> None:
         self._where = where
 
-    def needs(self, params: Params) -> tuple[str, ...]:
-        return ("toy-sd1",)
+    def needs(self, params: Params) -> tuple[AnyModelRef, ...]:
+        return (ModelRef(CHECKPOINT, "toy-sd1"),)
 
     def work(self, params: Params) -> Work:
         return Work(pixels=SIDE * SIDE, images=1, steps=1)
 
     def run(self, params: Params, models: Models, images: Mapping[str, np.ndarray]) -> Recipe:
         self._raise("start")
-        checkpoint = models.checkpoint("toy-sd1")
+        checkpoint = models.get(ModelRef(CHECKPOINT, "toy-sd1"))
         request = wish(0)
         denoise = request.denoise(checkpoint, request.noises()[0], SIDE, SIDE)
         if self._where == "conditioning":
@@ -319,12 +321,8 @@ def test_a_recipe_that_breaks_while_it_is_closed_is_closed_all_the_same(engine: 
 def test_a_shape_of_its_own_is_refused_with_advice(engine: Engine) -> None:
     class Mismatched(Broken):
         def run(self, params: Params, models: Models, images: Mapping[str, np.ndarray]) -> Recipe:
-            request = wish(0)
-            yield [
-                request.denoise(
-                    models.checkpoint("toy-sd1"), request.noises()[0], SIDE, SIDE, source=torch.zeros(1, 4, 3, 3)
-                )
-            ]
+            request, checkpoint = wish(0), models.get(ModelRef(CHECKPOINT, "toy-sd1"))
+            yield [request.denoise(checkpoint, request.noises()[0], SIDE, SIDE, source=torch.zeros(1, 4, 3, 3))]
             return TaskResult()
 
     engine.add("task", Mismatched(""), Params(), {})

@@ -4,6 +4,9 @@ import pytest
 from pydantic import ValidationError
 
 import pipelines
+from models.kinds.checkpoint import CHECKPOINT
+from models.kinds.kind import ModelRef
+from models.kinds.lora import LORA
 from pipelines.img2img import Img2ImgParams
 from pipelines.params.image import SEEDS, SHALLOW
 from pipelines.txt2img import Txt2Img, Txt2ImgParams
@@ -110,5 +113,8 @@ def test_loras_come_from_the_prompt_and_from_beside_it() -> None:
     text = "a cat <lora:Ink:0.5:0.75> <lora:oil>"
     params = Txt2ImgParams(text=text, lora_scales={"INK": 0.25, "pastel": -1})
     assert params.loras == {"ink": (1.0, 0.75), "pastel": (-1, -1), "oil": (1, 1)}
-    assert Txt2Img().needs(params) == ("v1.5", "lora/ink", "lora/pastel", "lora/oil")
+    assert Txt2Img().needs(params) == (
+        ModelRef(CHECKPOINT, "v1.5"),
+        *(ModelRef(LORA, name) for name in ("ink", "pastel", "oil")),
+    )
     assert Txt2ImgParams(text="a cat", lora_scales=None, lora_paths=None).loras == {}

@@ -10,6 +10,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from models.kinds.checkpoint import CHECKPOINT
+from models.kinds.ip_adapter import IP_ADAPTER
+from models.kinds.kind import ModelRef
 from pipelines.erase import EraseParams
 from pipelines.inpaint import Inpaint
 from pipelines.txt2img import Txt2Img
@@ -57,11 +60,14 @@ def test_a_mixed_batch_equals_diffusers_alone(
 
 
 def test_what_the_adapter_is_called(studio: Studio) -> None:
-    assert TXT2IMG.needs(wish(0, ip_adapter=seeing())) == ("toy-sd1", "toy-sd1/ip_adapter/")
-    assert TXT2IMG.needs(wish(0, ip_adapter=seeing(model="toy-ip-plus")))[1] == "toy-sd1/ip_adapter/toy-ip-plus"
+    assert TXT2IMG.needs(wish(0, ip_adapter=seeing())) == (
+        ModelRef(CHECKPOINT, "toy-sd1"),
+        ModelRef(IP_ADAPTER, base="toy-sd1"),
+    )
+    assert TXT2IMG.needs(wish(0, ip_adapter=seeing(model="toy-ip-plus")))[1] == ModelRef(IP_ADAPTER, "toy-ip-plus")
     erasing = EraseParams(url="a", mask_url="b", model="sd", version="toy-sd1", ip_adapter=seeing())
     assert erasing.painting is not None
-    assert erasing.painting.additions == ("toy-sd1/ip_adapter/",)
+    assert erasing.painting.extra_models == (ModelRef(IP_ADAPTER, base="toy-sd1"),)
 
 
 def test_tasks_that_paint_over_a_picture_see_another_too(studio: Studio) -> None:

@@ -18,7 +18,7 @@ def test_off_by_default(sd1: Checkpoint) -> None:
     params = Txt2ImgParams(text="a boat", seed=1)
     wish = params.denoise(sd1, params.noises()[0], 64, 64)
     assert (wish.guidance_interval, wish.strict, wish.deep_cache) == ((0.0, 1.0), False, 1)
-    assert params.additions == ()
+    assert params.extra_models == ()
 
 
 def test_they_reach_the_engine(sd1: Checkpoint) -> None:

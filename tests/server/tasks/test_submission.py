@@ -68,8 +68,8 @@ async def test_loras_are_models_of_the_task(services):
 @pytest.mark.parametrize(
     ("params", "error", "says"),
     [
-        ({"text": "<lora:pencil>"}, UnknownModelError, "no lora 'pencil'; there are: ink, oil"),
-        ({"text": "x", "lora_scales": {"toy": 1}}, UnknownModelError, "no lora 'toy'"),
+        ({"text": "<lora:pencil>"}, UnknownModelError, "no LoRA 'pencil'; there are: ink, oil"),
+        ({"text": "x", "lora_scales": {"toy": 1}}, UnknownModelError, "no LoRA 'toy'"),
         ({"text": "x", "lora_scales": {"oil": 1}}, MisfitError, "'oil' is for models of family sdxl, but 'toy' is of"),
     ],
 )

@@ -7,7 +7,7 @@ from typing import Any, get_args
 
 from pydantic import AliasChoices
 
-from models.catalog.entry import DIFFUSION
+from models.kinds import CHECKPOINT_FAMILIES
 from pipelines.pipeline import AnyPipeline
 
 COMMON = frozenset(
@@ -48,7 +48,7 @@ def translate_params(pipeline: AnyPipeline, params: Mapping[str, Any], envelope:
         sent.pop("text", None)
     if "use_raw_inpainting" in fields:
         sent = _from_spring_2023(sent)
-    if "model" not in fields or not pipeline.families <= DIFFUSION:
+    if "model" not in fields or not pipeline.families <= CHECKPOINT_FAMILIES:
         sent = {name: value for name, value in sent.items() if name != "model" or str(value) not in DIFFUSION_MODELS}
     return {
         name: value

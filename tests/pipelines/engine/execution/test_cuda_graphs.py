@@ -73,7 +73,7 @@ def test_latents_are_kept_from_the_next_replay(sd1: Checkpoint) -> None:
 
 @torch.inference_mode()
 def test_a_switch_of_loras_captures_nothing(sd1: Checkpoint, loras: dict[str, Lora]) -> None:
-    graphs, worn = graphs_on_tape(), sd1.adapted([Adapter(loras["lora/toy-lora"], 0.8)])
+    graphs, worn = graphs_on_tape(), sd1.adapted([Adapter(loras["toy-lora"], 0.8)])
     worn_in(graphs, sd1)
     plain, inked = trajectory(sd1, 1), trajectory(worn, 1)
     while not plain.done:

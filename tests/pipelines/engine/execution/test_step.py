@@ -75,7 +75,7 @@ def test_memory_that_others_used_leaves_no_trace(sd1: Checkpoint) -> None:
 
 def test_keys_and_values_follow_the_weights(sd1: Checkpoint, loras: dict[str, Lora]) -> None:
     """Two that differ in their LoRA take turns, step by step, on the same weights."""
-    worn = sd1.adapted([Adapter(loras["lora/toy-lora"], 0.8)])
+    worn = sd1.adapted([Adapter(loras["toy-lora"], 0.8)])
     graphs, plain, inked = Graphs(), trajectory(sd1, 1), trajectory(worn, 1)
     with torch.inference_mode():
         while not plain.done:

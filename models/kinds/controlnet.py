@@ -1,0 +1,20 @@
+"""ControlNets make images follow a control map."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from models.kinds.kind import ModelFamily, ModelKind
+from models.kinds.layout import FolderOrFile
+
+if TYPE_CHECKING:
+    from models.adapters.controlnet import ControlNet
+
+CONTROLNET: ModelKind[ControlNet] = ModelKind("ControlNet", "follow a control map")
+FAMILY = ModelFamily(
+    name="controlnet",
+    kind=CONTROLNET,
+    loader="models.adapters.controlnet:load",
+    layout=FolderOrFile(),
+    required={"base": "a ControlNet is for checkpoints of one family; say which, such as `for: sd1`"},
+)

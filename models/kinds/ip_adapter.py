@@ -1,0 +1,23 @@
+"""IP-Adapters use an image as a prompt."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from models.kinds.kind import ModelFamily, ModelKind
+from models.kinds.layout import SingleFile
+
+if TYPE_CHECKING:
+    from models.adapters.ip_adapter import IPAdapter
+
+IP_ADAPTER: ModelKind[IPAdapter] = ModelKind("IP-Adapter", "use an image as a prompt")
+FAMILY = ModelFamily(
+    name="ip_adapter",
+    kind=IP_ADAPTER,
+    loader="models.adapters.ip_adapter:load",
+    layout=SingleFile(),
+    required={
+        "base": "an IP-Adapter is for checkpoints of one family; say which, such as `for: sd1`",
+        "encoder": "an IP-Adapter needs a CLIP vision encoder; say which, such as `encoder: clip-vit-h`",
+    },
+)

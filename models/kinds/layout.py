@@ -1,0 +1,58 @@
+"""Which files a model consists of: a single file, a folder, or either."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+
+
+class LayoutError(Exception):
+    """The path of a model has no weights of the expected layout; the message says what to put there."""
+
+
+class Layout(Protocol):
+    def weigh(self, path: Path) -> int:
+        """The size of the weights in bytes. Raises LayoutError."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class SingleFile:
+    suffix: str = ".safetensors"
+
+    def weigh(self, path: Path) -> int:
+        if not path.is_file():
+            raise LayoutError(f"{path} is a folder; give one {self.suffix} file")
+        if path.suffix != self.suffix:
+            raise LayoutError(f"{path.name} is not a model file; give a {self.suffix} file")
+        return path.stat().st_size
+
+
+@dataclass(frozen=True, slots=True)
+class FolderOrFile:
+    """A folder of diffusers, or a single `.safetensors` file."""
+
+    def weigh(self, path: Path) -> int:
+        advice = "give a diffusers folder or a .safetensors file"
+        if path.is_file():
+            if path.suffix != ".safetensors":
+                raise LayoutError(f"{path.name} is not a model file; {advice}")
+            return path.stat().st_size
+        if not any((path / name).is_file() for name in ("model_index.json", "config.json")):
+            raise LayoutError(f"{path} has no model_index.json; {advice}")
+        return sum(weights.stat().st_size for weights in path.glob("**/*.safetensors"))
+
+
+@dataclass(frozen=True, slots=True)
+class PretrainedFolder:
+    """A folder with `config.json` and weights, as `save_pretrained` writes it."""
+
+    def weigh(self, path: Path) -> int:
+        weights = [file.stat().st_size for file in path.glob("*.safetensors")]
+        if not weights or not (path / "config.json").is_file():
+            raise LayoutError(
+                f"{path} is not a folder with a config.json and .safetensors weights; give the folder that "
+                "save_pretrained writes for the model and for its tokenizer or image processor"
+            )
+        return sum(weights)

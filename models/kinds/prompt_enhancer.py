@@ -1,0 +1,19 @@
+"""Prompt enhancers continue the beginning of a prompt."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from models.kinds.kind import ModelFamily, ModelKind
+from models.kinds.layout import PretrainedFolder
+
+if TYPE_CHECKING:
+    from models.language.prompt_enhancer import Enhancer
+
+PROMPT_ENHANCER: ModelKind[Enhancer] = ModelKind("prompt enhancer", "write prompts", named_by_callers=True)
+FAMILY = ModelFamily(
+    name="enhancer",
+    kind=PROMPT_ENHANCER,
+    loader="models.language.prompt_enhancer:load",
+    layout=PretrainedFolder(),
+)

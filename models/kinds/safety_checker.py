@@ -1,0 +1,19 @@
+"""Safety checkers decide whether an image may be returned."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from models.kinds.kind import ModelFamily, ModelKind
+from models.kinds.layout import PretrainedFolder
+
+if TYPE_CHECKING:
+    from models.vision.safety_checker import Safety
+
+SAFETY_CHECKER: ModelKind[Safety] = ModelKind("safety checker", "judge an image", named_by_callers=True)
+FAMILY = ModelFamily(
+    name="safety",
+    kind=SAFETY_CHECKER,
+    loader="models.vision.safety_checker:load",
+    layout=PretrainedFolder(),
+)

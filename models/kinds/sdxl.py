@@ -1,0 +1,9 @@
+"""Stable Diffusion XL checkpoints."""
+
+from __future__ import annotations
+
+from models.kinds.checkpoint import CHECKPOINT
+from models.kinds.kind import ModelFamily
+from models.kinds.layout import FolderOrFile
+
+FAMILY = ModelFamily(name="sdxl", kind=CHECKPOINT, loader="models.diffusion.sdxl:load", layout=FolderOrFile())

@@ -1,0 +1,19 @@
+"""Upscalers enlarge an image."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from models.kinds.kind import ModelFamily, ModelKind
+from models.kinds.layout import SingleFile
+
+if TYPE_CHECKING:
+    from models.vision.upscaler import Upscaler
+
+UPSCALER: ModelKind[Upscaler] = ModelKind("upscaler", "enlarge an image", named_by_callers=True)
+FAMILY = ModelFamily(
+    name="upscaler",
+    kind=UPSCALER,
+    loader="models.vision.upscaler:load",
+    layout=SingleFile(),
+)
