@@ -11,6 +11,7 @@ import socket
 import subprocess
 import sys
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Iterator
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from server.observability.tracing import set_up_traces
@@ -37,7 +38,7 @@ async def serve(settings: Settings) -> None:
         async with _services(settings, "serve") as services:
             from server.worker.worker import Worker
 
-            worker, controller = Worker(services, settings.device), _controller(services)
+            worker, controller = Worker(services, settings.device), make_controller(services)
             await _until_told(controller.run(), worker.run(), _answering(services, listener), drain=worker.drain)
 
 
@@ -55,7 +56,7 @@ async def controller(settings: Settings) -> None:
     in_a_folder = settings.broker == "sqlite://"
     with _alone(settings) if in_a_folder else contextlib.nullcontext():
         async with _services(settings, "controller") as services:
-            one = _controller(services)
+            one = make_controller(services)
             await _until_told(one.run(), _watched(settings, one.health))
 
 
@@ -131,10 +132,16 @@ async def _services(settings: Settings, role: str) -> AsyncIterator[Services]:
         await asyncio.to_thread(end_traces)
 
 
-def _controller(services: Services) -> Controller:
+def make_controller(services: Services) -> Controller:
+    """Here, not in the controller's room: a callback's body has the shape of the dialect that its task came in."""
+    from server.api.dialects import callback_bytes
     from server.controller import Controller
+    from server.controller.callbacks import Callbacks
 
-    return Controller.of(services)
+    body_of = partial(callback_bytes, links=services.links)
+    secret, clock = services.settings.secret_bytes, services.clock
+    callbacks = Callbacks(services.queue, services.bucket, services.egress, body_of, secret, clock)
+    return Controller(services.broker, services.queue, services.bucket, callbacks, clock.sure)
 
 
 async def _answering(services: Services, listener: socket.socket) -> None:

@@ -8,6 +8,7 @@ from pydantic import BaseModel
 
 from server.api.dependencies import ServicesDep
 from server.api.errors import error_responses
+from server.api.queue_metrics import set_queue_metrics
 from server.observability.metrics import QUEUE, exposition
 from server.queue import QueueIncompleteError, QueueUnavailableError
 
@@ -48,4 +49,5 @@ async def get_metrics(services: ServicesDep) -> Response:
     except QueueUnavailableError:
         return Response(exposition(), media_type=CONTENT_TYPE_LATEST)
     QUEUE.answered()
-    return Response(exposition(overview), media_type=CONTENT_TYPE_LATEST)
+    set_queue_metrics(overview)
+    return Response(exposition(with_queue=True), media_type=CONTENT_TYPE_LATEST)

@@ -11,7 +11,6 @@ import time
 from collections.abc import Awaitable, Callable
 from functools import partial
 
-from server.api.dialects import callback_bytes
 from server.broker import Broker
 from server.controller.callbacks import Callbacks
 from server.controller.leader_election import LeaderElection
@@ -22,7 +21,6 @@ from server.controller.retention_sweep import SWEEP_IMAGES_EVERY_S, SWEEP_REST_E
 from server.controller.retry import repeat_every, retry_forever
 from server.process.health_server import Health
 from server.queue import Queue
-from server.services import Services
 from server.storage.bucket import Bucket
 
 
@@ -43,14 +41,6 @@ class Controller:
         self._sweeper = Sweeper(bucket, clock)
         self._losers = OrphanSweeper(bucket, clock)
         self._callbacks = callbacks
-
-    @classmethod
-    def of(cls, services: Services) -> Controller:
-        body_of = partial(callback_bytes, links=services.links)
-        secret = services.settings.secret_bytes
-        clock = services.clock
-        callbacks = Callbacks(services.queue, services.bucket, services.egress, body_of, secret, clock)
-        return cls(services.broker, services.queue, services.bucket, callbacks, clock.sure)
 
     def health(self) -> Health:
         """Standing by is ready too: it is what all controllers but one do."""

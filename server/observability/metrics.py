@@ -1,7 +1,7 @@
 """Every metric that Hua exposes, by name; docs/metrics.md is made from this file.
 
-Labels are few and bounded: no tenants, prompts or task ids. A role tells of its own deeds; what the queue knows, every
-api tells alike, and none while the queue does not answer.
+Labels are few and bounded: no tenants, prompts or task ids. Each role reports its own work. Every api reports the same
+values of the queue (server/api/queue_metrics.py), and none while the queue does not answer.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ import platform
 import time
 from collections.abc import Iterable
 from importlib.metadata import version
-from typing import TYPE_CHECKING, NamedTuple
+from typing import NamedTuple
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, ProcessCollector, generate_latest
 from prometheus_client.core import GaugeMetricFamily
@@ -19,17 +19,12 @@ from prometheus_client.registry import Collector
 
 from server.task import POISON
 
-if TYPE_CHECKING:
-    from server.queue import Overview
-
 REGISTRY, QUEUE_REGISTRY = CollectorRegistry(), CollectorRegistry()
 ProcessCollector(registry=REGISTRY)
 
 SHORT_S = (0.002, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60)
 LONG_S = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300, 1800)
 ROWS = (1, 2, 4, 8, 16, 32, 64)
-PRESUMED_PACE_S = 2.0
-"""Seconds of a device for one unit of cost, until a worker has measured it: about what a T4 takes."""
 
 
 class Metric(NamedTuple):
@@ -228,32 +223,11 @@ class Dependency:
 QUEUE, BROKER, BUCKET = Dependency("queue"), Dependency("broker"), Dependency("bucket")
 
 
-def exposition(overview: Overview | None = None) -> bytes:
-    """All metrics in the Prometheus text format; those of the queue only with an `overview` of what it is like now."""
-    if overview is None:
+def exposition(*, with_queue: bool = False) -> bytes:
+    """All metrics in the Prometheus text format; those of the queue only where they were just set."""
+    if not with_queue:
         return generate_latest(REGISTRY)
-    _show(overview)
     return generate_latest(REGISTRY) + generate_latest(QUEUE_REGISTRY)
-
-
-def _show(overview: Overview) -> None:
-    pace_s = _pace(overview)
-    for line in overview.lines:
-        TASKS_QUEUED.labels(line.priority).set(line.count)
-        QUEUED_COST.labels(line.priority).set(line.cost)
-    PACE.set(pace_s)
-    QUEUED_GPU_SECONDS.set(sum(line.cost for line in overview.lines) * pace_s)
-    TASKS_RUNNING.set(overview.running)
-    OLDEST_WAITING.set(max(time.time() - overview.oldest_at, 0.0) if overview.oldest_at else 0.0)
-    CALLBACKS_WAITING.set(overview.callbacks)
-    CALLBACKS_DUE.set(overview.callbacks_due)
-    for state in ("starting", "ready", "draining"):
-        WORKERS.labels(state).set(sum(worker.state == state for worker in overview.workers))
-
-
-def _pace(overview: Overview) -> float:
-    measured = [worker.pace_s for worker in overview.workers if worker.pace_s]
-    return sum(measured) / len(measured) if measured else PRESUMED_PACE_S
 
 
 def table() -> str:

@@ -12,8 +12,8 @@ import pytest
 from PIL import Image as Picture
 
 from server.api.app import create_app
-from server.controller import Controller
 from server.queue import Lease, Progress, WorkerView
+from server.roles import make_controller
 from server.services import Services
 from server.settings import Settings
 from server.storage.bucket import image_key
@@ -130,7 +130,7 @@ async def services(settings) -> AsyncIterator[Services]:
     """With a running controller that has read the logs."""
     services = Services.from_settings(settings)
     await services.clock.ask()
-    controller = asyncio.create_task(Controller.of(services).run())
+    controller = asyncio.create_task(make_controller(services).run())
     while not await services.queue.complete():
         await asyncio.sleep(0.005)
     try:

@@ -16,8 +16,8 @@ from schemathesis.generation import GenerationMode
 
 import pipelines
 from server.api.app import create_app
-from server.controller import Controller
 from server.queue import WorkerView
+from server.roles import make_controller
 from server.services import Services
 from server.settings import Settings
 
@@ -29,7 +29,7 @@ OTHERWISE = {"positive_data_acceptance", "negative_data_rejection", "unsupported
 async def _serve(settings: Settings, started: threading.Event, servers: list[uvicorn.Server]) -> None:
     services = Services.from_settings(settings)
     await services.clock.ask()
-    beside = [asyncio.create_task(Controller.of(services).run()), asyncio.create_task(_stay(services))]
+    beside = [asyncio.create_task(make_controller(services).run()), asyncio.create_task(_stay(services))]
     await services.queue.announce(WorkerView(name="w1", device="cpu"))
     servers.append(uvicorn.Server(uvicorn.Config(create_app(services), port=0, log_config=None)))
     serving = asyncio.create_task(servers[0].serve())

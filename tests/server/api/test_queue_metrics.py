@@ -1,0 +1,35 @@
+import time
+
+from prometheus_client.parser import text_string_to_metric_families
+
+from server.api.queue_metrics import PRESUMED_PACE_S, set_queue_metrics
+from server.observability.metrics import exposition
+from server.queue import LineView, Overview, WorkerView
+
+LINES = (LineView("high", 1, 2.0), LineView("normal", 2, 2.5), LineView("low", 0, 0.0))
+
+
+def samples(overview: Overview) -> dict[tuple[str, str], float]:
+    """By name, and the value of the last label."""
+    set_queue_metrics(overview)
+    families = text_string_to_metric_families(exposition(with_queue=True).decode())
+    return {(one.name, [*one.labels.values(), ""][0]): one.value for family in families for one in family.samples}
+
+
+def test_gauges_show_the_overview():
+    workers = (WorkerView("a", "cpu"), WorkerView("b", "cpu", state="draining"))
+    values = samples(Overview(3, 2, 4.5, workers, LINES, oldest_at=time.time() - 60, callbacks=7, callbacks_due=4))
+    assert (values["hua_tasks_queued", "high"], values["hua_tasks_queued", "normal"]) == (1, 2)
+    assert values["hua_tasks_running", ""] == 2
+    assert values["hua_queued_cost", "normal"] == 2.5
+    assert values["hua_queued_gpu_seconds", ""] == 4.5 * PRESUMED_PACE_S
+    assert 60 <= values["hua_oldest_waiting_seconds", ""] < 120
+    assert (values["hua_callbacks_waiting", ""], values["hua_callbacks_due", ""]) == (7, 4)
+    assert values["hua_workers", "ready"] == values["hua_workers", "draining"] == 1
+    assert samples(Overview(0, 0, 0.0))["hua_workers", "ready"] == 0
+    assert samples(Overview(0, 0, 0.0))["hua_oldest_waiting_seconds", ""] == 0
+
+
+def test_gpu_seconds_use_the_pace_that_workers_measure():
+    workers = (WorkerView("a", "cuda:0", pace_s=1.0), WorkerView("b", "cuda:0", pace_s=3.0), WorkerView("new", "cpu"))
+    assert samples(Overview(1, 0, 2.0, workers, LINES))["hua_queued_gpu_seconds", ""] == 4.5 * 2.0
