@@ -1,20 +1,29 @@
 # `make serve` and `make test` need Python 3.11+ and nothing else: uv comes into .tools, everything else into .venv.
-.PHONY: serve test chaos chaos-mutants check format k8s
+.PHONY: serve test test-fast test-slow chaos chaos-mutants check format k8s
 .DEFAULT_GOAL := serve
 
 UV := $(shell command -v uv 2>/dev/null || echo .tools/bin/uv)
 RUN := $(UV) run --no-sync
-# Where a shell forbids it to be kept, each process would compile torch and diffusers anew, for ten seconds.
+# Some shells forbid bytecode files. Without them each process compiles torch and diffusers again, which takes 10 s.
 export PYTHONDONTWRITEBYTECODE :=
 
 serve: .venv/ready
 	$(RUN) hua serve
 
+# tests/support/suites.py decides which test belongs to which suite.
 test: .venv/ready
-	$(RUN) pytest
+	$(RUN) pytest --suite standard
 
-# Ten minutes of faults; `make chaos CHAOS="--worker-kills 20 --seed 7"` changes them, CHAOS=--crash-points has roles
-# kill themselves at named steps instead.
+# Without torch, Redis, Kafka, S3, Java, Go and Helm.
+test-fast: .venv/ready
+	$(RUN) pytest --suite fast
+
+# Whole deployments under faults, and Kubernetes' apiserver.
+test-slow: .venv/ready
+	$(RUN) pytest --suite slow
+
+# Ten minutes of faults. CHAOS="--worker-kills 20 --seed 7" changes them. With CHAOS=--crash-points each role kills itself
+# at named steps instead.
 chaos: .venv/ready
 	$(RUN) python -m tests.chaos $(CHAOS)
 
@@ -30,7 +39,7 @@ format: .venv/ready
 	$(RUN) ruff check --fix
 	$(RUN) ruff format
 
-# What is made from settings.py and the chart: the schema of its values, and the plain manifests.
+# Generated files: the schema of the chart's values, from settings.py, and the plain manifests, from the chart.
 k8s: .venv/ready
 	$(RUN) python -m helm.schema
 	$(RUN) python -m tests.helm.chart

@@ -1,4 +1,4 @@
-"""What tests of every house share."""
+"""What all tests share."""
 
 import hashlib
 import os
@@ -7,6 +7,7 @@ import sys
 import uuid
 from collections.abc import Iterable, Iterator
 from pathlib import Path
+from typing import Any
 
 import hypothesis
 import pytest
@@ -14,32 +15,61 @@ import pytest
 import models
 from tests.support.kafka_server import KafkaServer
 from tests.support.redis_server import RedisServer
-from tests.support.s3_server import GivenS3Server, S3Server, executable
-from tests.support.tools import alone
+from tests.support.s3_server import ExternalS3Server, S3Server, executable
+from tests.support.suites import SUITES, belongs, longest_file_first, may_be_fast, scope_of
+from tests.support.tools import build_lock
 
-# Before anybody imports torch: threads that spin while they wait slow a busy machine down several times over.
+# Set before torch is imported: threads that spin while they wait slow a busy machine down several times.
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
-# How long an example takes says only how busy the machine is.
+# How long an example takes depends on how busy the machine is.
 hypothesis.settings.register_profile("hua", deadline=None)
 hypothesis.settings.load_profile("hua")
 
-
+TOY_SOURCES = ("toy/*.py", "toy/weights/*")
+COMPILED_SOURCES = (
+    *(f"compiled/{name}.py" for name in ("forward_pass", "compile_worker", "options")),
+    "patches/cross_attention_cache.py",
+)
 COMPILED_S = 900
-COMPILED_FROM = ("compiled/forward_pass.py", "compiled/compile_worker.py", "patches/cross_attention_cache.py")
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Whoever is the first to need what is compiled has it compiled, which may take longer than a test may."""
+def pytest_addoption(parser: pytest.Parser) -> None:
+    help = "run one of the suites that tests/support/suites.py tells apart; without it, all tests"
+    parser.addoption("--suite", choices=SUITES, help=help)
+
+
+def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
+    """To read a file that imports torch takes longer than the fast suite has."""
+    return True if config.getoption("suite") == "fast" and not may_be_fast(collection_path) else None
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    if suite := config.getoption("suite"):
+        config.hook.pytest_deselected(items=[item for item in items if not belongs(item, suite)])
+        items[:] = [item for item in items if belongs(item, suite)]
+    longest_file_first(items)
     for item in items:
         if "compiled_dir" in getattr(item, "fixturenames", ()):
+            # The first test that needs it waits for the compiler.
             item.add_marker(pytest.mark.timeout(COMPILED_S))
 
 
 def pytest_collection_finish(session: pytest.Session) -> None:
-    """Builds the S3 server before the first test: it may take longer than a test may."""
+    """Builds the S3 server before the first test: that may take longer than the time limit of a test."""
     if any({"running_s3", "own_s3"} & set(getattr(item, "fixturenames", ())) for item in session.items):
         executable()
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
+    from xdist.scheduler import LoadScopeScheduling
+
+    class ByScope(LoadScopeScheduling):
+        def _split_scope(self, nodeid: str) -> str:
+            return scope_of(nodeid)
+
+    return ByScope(config, log)
 
 
 @pytest.fixture(scope="session")
@@ -52,14 +82,14 @@ def running_redis() -> Iterator[RedisServer]:
 
 @pytest.fixture
 def redis_server(running_redis: RedisServer) -> RedisServer:
-    """One with nothing in it."""
+    """An empty one."""
     running_redis.flush()
     return running_redis
 
 
 @pytest.fixture
 def own_redis() -> Iterator[RedisServer]:
-    """One that a test may stop and change."""
+    """One that a test may stop and reconfigure."""
     server = RedisServer()
     server.start()
     yield server
@@ -73,9 +103,9 @@ def redis_url(redis_server: RedisServer) -> str:
 
 @pytest.fixture(scope="session")
 def running_s3(tmp_path_factory: pytest.TempPathFactory) -> Iterator[S3Server]:
-    """The one that HUA_TEST_S3 names, or one of our own."""
-    given = os.environ.get("HUA_TEST_S3")
-    server = GivenS3Server(given) if given else S3Server(tmp_path_factory.mktemp("s3"))
+    """The server that HUA_TEST_S3 names, or one of our own."""
+    external = os.environ.get("HUA_TEST_S3")
+    server = ExternalS3Server(external) if external else S3Server(tmp_path_factory.mktemp("s3"))
     server.start()
     yield server
     server.stop()
@@ -83,9 +113,9 @@ def running_s3(tmp_path_factory: pytest.TempPathFactory) -> Iterator[S3Server]:
 
 @pytest.fixture(scope="session")
 def running_kafka(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """The address of one that all tests share; HUA_TEST_KAFKA=host:port names one that is there already."""
-    if given := os.environ.get("HUA_TEST_KAFKA"):
-        yield given
+    """The address of a Kafka that all tests share: HUA_TEST_KAFKA=host:port, or one of our own."""
+    if external := os.environ.get("HUA_TEST_KAFKA"):
+        yield external
         return
     server = KafkaServer(tmp_path_factory.mktemp("kafka"))
     server.start()
@@ -95,7 +125,7 @@ def running_kafka(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
 
 @pytest.fixture
 def s3_settings(running_s3: S3Server) -> dict[str, object]:
-    """Settings that lead to a place on S3 where nothing is."""
+    """Settings that lead to an empty prefix of a bucket."""
     settings = running_s3.settings
     return settings | {"bucket": f"{settings['bucket']}/test-{uuid.uuid4().hex}"}
 
@@ -111,20 +141,20 @@ def own_s3(tmp_path: Path) -> Iterator[S3Server]:
 
 @pytest.fixture
 def kafka_url(running_kafka: str) -> str:
-    """One with nothing in it under this prefix; its topics have one partition, which keeps the order of all records."""
+    """No topics exist under its prefix. They get one partition, which keeps the order of all records."""
     return f"kafka://{running_kafka}/hua-{uuid.uuid4().hex}.?partitions=1"
 
 
 @pytest.fixture(scope="session")
 def models_dir(pytestconfig: pytest.Config) -> Path:
-    """The toys, built anew when what builds them has changed."""
-    return toys(pytestconfig)
+    """The toy models, built again when their sources have changed."""
+    return build_toys(pytestconfig)
 
 
 @pytest.fixture(scope="session")
 def compiled_dir(pytestconfig: pytest.Config) -> Path:
-    """A folder with the checkpoint `tiny` and, in `packages`, what `hua compile` made of it."""
-    return compiled(pytestconfig)
+    """A folder with the checkpoint `tiny` and, in `packages`, the packages that `hua compile` wrote for it."""
+    return build_compiled(pytestconfig)
 
 
 @pytest.fixture(scope="session")
@@ -134,27 +164,29 @@ def package(compiled_dir: Path) -> Path:
     return file
 
 
-def toys(config: pytest.Config) -> Path:
-    house = Path(models.__path__[0])
-    sources = [*sorted(house.rglob("*.py")), *sorted(house.glob("toy/weights/*"))]
-    folder = config.cache.mkdir("toys") / _digest(sources)
-    with alone():
+def build_toys(config: pytest.Config) -> Path:
+    folder = config.cache.mkdir("toys") / _digest(_sources(TOY_SOURCES))
+    with build_lock():
         if not (folder / "models.yaml").exists():
             subprocess.run([sys.executable, "-m", "models.toy", str(folder)], check=True)
     return folder
 
 
-def compiled(config: pytest.Config) -> Path:
+def build_compiled(config: pytest.Config) -> Path:
     from tests.support import tiny
 
-    house, made_of = Path(models.__path__[0]), toys(config)
-    sources = [*(house / name for name in COMPILED_FROM), Path(tiny.__file__)]
-    folder = config.cache.mkdir("compiled") / _digest(sources)
-    with alone():
-        if not (folder / "made").exists():
-            tiny.build(folder, made_of)
-            (folder / "made").touch()
+    toys = build_toys(config)
+    folder = config.cache.mkdir("compiled") / _digest([*_sources(COMPILED_SOURCES), Path(tiny.__file__)])
+    with build_lock():
+        if not (folder / "complete").exists():
+            tiny.build(folder, toys)
+            (folder / "complete").touch()
     return folder
+
+
+def _sources(patterns: Iterable[str]) -> list[Path]:
+    folder = Path(models.__path__[0])
+    return [file for pattern in patterns for file in sorted(folder.glob(pattern))]
 
 
 def _digest(sources: Iterable[Path]) -> str:

@@ -55,10 +55,10 @@ async def _storm(one: Trial, tenants: list[str]) -> int:
     asking = asyncio.gather(*(one.submit(tenant, 2) for _ in range(EACH) for tenant in tenants))
     for _ in range(API_KILLS):
         await asyncio.sleep(0.3)
-        one.house.kill("api")
-        one.house.begin("api")
+        one.deployment.kill("api")
+        one.deployment.begin("api")
     await asyncio.sleep(1)
-    one.house.redis.flush()
+    one.deployment.redis.flush()
     answers: list[Answer] = await asking
     await one.opened()
     await _none_active(one)
@@ -84,7 +84,7 @@ async def idempotent(scale: float) -> Figure:
 
         answers = await ask()
         await one.ended(accepted(answers))
-        one.house.redis.flush()
+        one.deployment.redis.flush()
         answers += await ask()
         await asyncio.sleep(8)
         answers += await ask()

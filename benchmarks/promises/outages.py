@@ -17,9 +17,9 @@ async def broker(scale: float) -> Figure:
         down_s = DOWN_S * scale
         asking = asyncio.create_task(one.steadily(20, down_s + 4 * AROUND_S))
         await asyncio.sleep(AROUND_S)
-        await asyncio.to_thread(one.house.kafka.stop)
+        await asyncio.to_thread(one.deployment.kafka.stop)
         await asyncio.sleep(down_s)
-        await asyncio.to_thread(one.house.kafka.start)
+        await asyncio.to_thread(one.deployment.kafka.start)
         answers = await asking
         lost = await _lost(one, answers)
     slowest = max(answer.took_s for answer in answers)
@@ -36,9 +36,9 @@ async def bucket(scale: float) -> Figure:
         down_s = DOWN_S * scale
         before = asyncio.create_task(one.steadily(10, AROUND_S + down_s))
         await asyncio.sleep(AROUND_S)
-        await asyncio.to_thread(one.house.s3.stop)
+        await asyncio.to_thread(one.deployment.s3.stop)
         await asyncio.sleep(down_s)
-        await asyncio.to_thread(one.house.s3.start)
+        await asyncio.to_thread(one.deployment.s3.start)
         back = time.monotonic()
         after = asyncio.create_task(one.steadily(10, down_s))
         answers = await before

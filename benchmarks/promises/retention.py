@@ -25,7 +25,7 @@ async def deletion(scale: float) -> Figure:
     """Watches the shortest tier in real time, and sweeps the others by a clock that is set forward."""
     count = max(round(IMAGES_EACH * scale), 20)
     async with trial(workers=4, s3_timeout_s="20") as one:
-        bucket = bucket_of(one.house.settings)
+        bucket = bucket_of(one.deployment.settings)
         answers = await one.steadily(20, count / 20, retention="5m")
         views = (await one.ended(accepted(answers))).values()
         others = {tier: await _made(one, tier) for tier in OTHERS}

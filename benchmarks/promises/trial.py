@@ -20,7 +20,7 @@ import redis.asyncio as redis
 
 from server.queue.redis.scripts import ROOT
 from tests.chaos.clients import FINAL
-from tests.chaos.deployment import House
+from tests.chaos.deployment import Deployment
 
 TENANT = "tenant-0"
 NO_LIMIT = 1_000_000
@@ -47,10 +47,10 @@ class Answer:
 
 
 class Trial:
-    """A house that runs, and an HTTP client that never tries again by itself."""
+    """A deployment that runs, and an HTTP client that never tries again by itself."""
 
-    def __init__(self, house: House, http: httpx.AsyncClient, queue: redis.Redis) -> None:
-        self.house, self.http, self.queue = house, http, queue
+    def __init__(self, deployment: Deployment, http: httpx.AsyncClient, queue: redis.Redis) -> None:
+        self.deployment, self.http, self.queue = deployment, http, queue
         self._numbers = itertools.count()
 
     async def submit(self, tenant: str = TENANT, steps: int = 5, key: str = "", **more: Any) -> Answer:
@@ -106,7 +106,7 @@ class Trial:
 
     def runs(self, what: str = "began") -> list[dict[str, Any]]:
         """What the devices wrote down, in order."""
-        lines = (self.house.folder / "runs").read_text().splitlines()
+        lines = (self.deployment.folder / "runs").read_text().splitlines()
         return [run for run in map(json.loads, lines) if run["what"] == what]
 
     async def begun(self, text: str, after: float = 0.0, within_s: float = 60.0) -> float:
@@ -128,7 +128,7 @@ class Trial:
         async def ready() -> bool:
             said = [json.loads(worker) for worker in await self.queue.hvals(f"{ROOT}:workers")]
             pids = {worker["name"].rpartition(":")[2] for worker in said if worker["state"] == "ready"}
-            return {str(self.house.pid(name)) for name in self.house.of("worker")} <= pids
+            return {str(self.deployment.pid(name)) for name in self.deployment.of("worker")} <= pids
 
         await until(ready, within_s)
 
@@ -149,22 +149,22 @@ async def trial(
     step_s: float = 0.02,
     **settings: str,
 ) -> AsyncIterator[Trial]:
-    """Each device takes `capacity` tasks at once; `settings` are those of the house besides its own."""
+    """Each device takes `capacity` tasks at once; `settings` are those of the deployment besides its own."""
     with tempfile.TemporaryDirectory(prefix="hua-promise-", ignore_cleanup_errors=True) as folder:
         pace = {"CHAOS_CAPACITY": str(capacity), "CHAOS_STEP_S": str(step_s)}
-        house = House(Path(folder), list(tenants), limit, cluster=True, environment=pace)
-        house.given |= settings
+        deployment = Deployment(Path(folder), list(tenants), limit, cluster=True, environment=pace)
+        deployment.setting_texts |= settings
         try:
-            await asyncio.to_thread(house.start, workers, controllers)
+            await asyncio.to_thread(deployment.start, workers, controllers)
             # A connection for each request: idle ones are looked through at every event, which took half of both cores.
             limits = httpx.Limits(max_connections=1000, max_keepalive_connections=0)
             async with (
-                httpx.AsyncClient(base_url=house.url, timeout=60, trust_env=False, limits=limits) as http,
-                redis.Redis.from_url(house.redis.url) as queue,
+                httpx.AsyncClient(base_url=deployment.url, timeout=60, trust_env=False, limits=limits) as http,
+                redis.Redis.from_url(deployment.redis.url) as queue,
             ):
-                yield Trial(house, http, queue)
+                yield Trial(deployment, http, queue)
         finally:
-            await asyncio.to_thread(house.close)
+            await asyncio.to_thread(deployment.close)
 
 
 async def until(true: Callable[[], Awaitable[object]], within_s: float) -> float:

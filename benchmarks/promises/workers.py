@@ -30,11 +30,11 @@ async def drain(scale: float) -> Figure:
         for number in range(drains):
             name = f"worker-{number % 4}"
             began = time.monotonic()
-            one.house.send(name, signal.SIGTERM)
-            while one.house.lives(name):
+            one.deployment.send(name, signal.SIGTERM)
+            while one.deployment.lives(name):
                 await asyncio.sleep(0.02)
             exits.append(time.monotonic() - began)
-            one.house.begin(name)
+            one.deployment.begin(name)
             await asyncio.sleep(1)
         ids = accepted(await asking)
         lost = len(ids) - len(await one.ended(ids))
@@ -85,16 +85,16 @@ async def _again(one: Trial, text: str, whole: bool) -> float:
         await asyncio.sleep(0.01)
     pid = int(worker.decode().rpartition(":")[2])
     assert view["status"] == "running"
-    name = next(name for name in one.house.of("worker") if one.house.pid(name) == pid)
+    name = next(name for name in one.deployment.of("worker") if one.deployment.pid(name) == pid)
     killed = time.time()
     if whole:
-        one.house.kill(name)
+        one.deployment.kill(name)
     else:
-        os.kill(one.house.devices_of(name)[0], signal.SIGKILL)
+        os.kill(one.deployment.devices_of(name)[0], signal.SIGKILL)
     took_s = await one.begun(text, killed) - killed
     await one.cancel(answer.id)
     if whole:
-        one.house.begin(name)
+        one.deployment.begin(name)
     await asyncio.sleep(1)  # until what it said when it lived is said no more
     await one.all_ready()
     return took_s

@@ -25,7 +25,7 @@ START_S = 180
 MODELS = "models: [{name: toy, path: toy.safetensors, family: sd1, default: true, aliases: [v1.5, general]}]\n"
 
 
-class House:
+class Deployment:
     """`tenants` may each have `limit` unfinished tasks; the key of one is its name. Without `cluster` the logs are in
     SQLite and the images in a folder, which one controller alone may use. `environment` is what the roles and their
     devices find there besides. With a `network`, Redis, Kafka and S3 are reached through one that can be hurt."""
@@ -51,7 +51,7 @@ class House:
         self.s3 = S3Server(folder / "s3" / "server") if cluster else None
         self.url = f"http://127.0.0.1:{free_port()}"
         keys = [f"{name}:{hashlib.sha256(name.encode()).hexdigest()}" for name in tenants]
-        self.given = {
+        self.setting_texts = {
             "data_dir": str(folder / "data"),
             "models_dir": str(folder / "models"),
             "port": self.url.rpartition(":")[2],
@@ -80,13 +80,15 @@ class House:
         places = {"redis": "queue", "s3": "s3_endpoint", "kafka": "broker"}
         for name, proxy in proxies.items():
             server = getattr(self, name)
-            self.given[places[name]] = self.given[places[name]].replace(f":{server.port}", f":{proxy.port}")
+            self.setting_texts[places[name]] = self.setting_texts[places[name]].replace(
+                f":{server.port}", f":{proxy.port}"
+            )
         return proxies
 
     @property
     def settings(self) -> Settings:
         """As its roles have them."""
-        return Settings.load(**self.given)
+        return Settings.load(**self.setting_texts)
 
     def start(self, workers: int, controllers: int) -> None:
         self.redis.start()
@@ -95,10 +97,10 @@ class House:
             self.s3.start()
         for proxy in self.network.values():
             proxy.start()
-        environment = os.environ | {f"HUA_{name.upper()}": value for name, value in self.given.items()}
+        environment = os.environ | {f"HUA_{name.upper()}": value for name, value in self.setting_texts.items()}
         environment |= {"CHAOS_RUNS": str(self.folder / "runs"), "CHAOS_CLOCKS": str(self.folder / "clocks")}
         environment |= {"OMP_NUM_THREADS": "1", **self._environment}
-        with (self.folder / "house.log").open("a") as lines:
+        with (self.folder / "deployment.log").open("a") as lines:
             self._nursery = subprocess.Popen(
                 [sys.executable, "-m", "tests.chaos.nursery", *self._mutant],
                 env=environment,
@@ -172,7 +174,7 @@ class House:
 
     def _answer(self) -> str:
         line = self._nursery.stdout.readline()
-        assert line, f"the nursery ended: {(self.folder / 'house.log').read_text()[-2000:]}"
+        assert line, f"the nursery ended: {(self.folder / 'deployment.log').read_text()[-2000:]}"
         return line.strip()
 
     def _until_ready(self) -> None:
@@ -181,14 +183,14 @@ class House:
             with contextlib.suppress(httpx.TransportError):
                 if httpx.get(f"{self.url}/readyz", trust_env=False).status_code == 200:
                     return
-            assert time.monotonic() < deadline, (self.folder / "house.log").read_text()[-4000:]
+            assert time.monotonic() < deadline, (self.folder / "deployment.log").read_text()[-4000:]
             time.sleep(0.05)
 
 
 @contextlib.contextmanager
-def running(house: House, workers: int, controllers: int) -> Iterator[House]:
+def running(deployment: Deployment, workers: int, controllers: int) -> Iterator[Deployment]:
     try:
-        house.start(workers, controllers)
-        yield house
+        deployment.start(workers, controllers)
+        yield deployment
     finally:
-        house.close()
+        deployment.close()

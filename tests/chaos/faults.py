@@ -16,7 +16,7 @@ from server.broker import Broker, BrokerUnavailableError
 from server.storage.bucket import Bucket, BucketUnavailableError
 from server.task import Failure, Outcome, Status
 from tests.chaos.clocks import OFF_S
-from tests.chaos.deployment import House
+from tests.chaos.deployment import Deployment
 from tests.chaos.history import History
 from tests.chaos.hurry import LEAD_S, LEASE_S
 
@@ -71,9 +71,15 @@ class Faults:
     """`settled` answers the ids of tasks that have ended, for those that are to be repeated in the logs."""
 
     def __init__(
-        self, house: House, broker: Broker, bucket: Bucket, history: History, rng: Random, settled: Mapping[int, str]
+        self,
+        deployment: Deployment,
+        broker: Broker,
+        bucket: Bucket,
+        history: History,
+        rng: Random,
+        settled: Mapping[int, str],
     ) -> None:
-        self._house, self._broker, self._bucket = house, broker, bucket
+        self._house, self._broker, self._bucket = deployment, broker, bucket
         self._history, self._rng, self._settled = history, rng, settled
         self._busy: set[str] = set()
         self._below = {"redis": asyncio.Lock(), "kafka": asyncio.Lock(), "s3": asyncio.Lock()}

@@ -13,23 +13,23 @@ from typing import Any
 from kafka import KafkaConsumer, TopicPartition
 
 from server.storage.bucket import CALLBACKS, IMAGES, MANIFESTS, USAGE, Bucket
-from tests.chaos.deployment import House
+from tests.chaos.deployment import Deployment
 from tests.chaos.history import Found
 
 READ_BY_US = ("tasks", "outcomes")
 Records = list[tuple[str, dict[str, Any]]]
 
 
-async def found(house: House, bucket: Bucket) -> Found:
+async def found(deployment: Deployment, bucket: Bucket) -> Found:
     """Everything, whole."""
-    records = {log: list(_records(house, log)) for log in (*READ_BY_US, "usage")}
+    records = {log: list(_records(deployment, log)) for log in (*READ_BY_US, "usage")}
     one = Found(
         accepted=[key for key, _ in records["tasks"]],
         outcomes=_by_id(records["outcomes"]),
         usage_log=_by_id(records["usage"]),
         images=[key for key, _ in await bucket.keys(IMAGES)],
         callbacks=[PurePosixPath(key).stem for key, _ in await bucket.keys(CALLBACKS)],
-        uncommitted=uncommitted(house),
+        uncommitted=uncommitted(deployment),
     )
     for key, _ in await bucket.keys(MANIFESTS):
         one.manifests[PurePosixPath(key).stem] = json.loads(await bucket.get(key) or b"{}")
@@ -49,14 +49,14 @@ def _by_id(records: Records) -> dict[str, list[dict[str, Any]]]:
     return dict(sorted_out)
 
 
-def _records(house: House, log: str) -> Iterator[tuple[str, dict[str, Any]]]:
+def _records(deployment: Deployment, log: str) -> Iterator[tuple[str, dict[str, Any]]]:
     """Those of one task in their order."""
-    if house.kafka is None:
-        with closing(sqlite3.connect(house.folder / "data" / "logs.sqlite")) as logs:
+    if deployment.kafka is None:
+        with closing(sqlite3.connect(deployment.folder / "data" / "logs.sqlite")) as logs:
             rows = logs.execute("select key, value from records where log = ? order by offset", (log,))
             yield from ((key, json.loads(value)) for key, value in rows)
         return
-    with closing(KafkaConsumer(bootstrap_servers=house.kafka.address)) as reader:
+    with closing(KafkaConsumer(bootstrap_servers=deployment.kafka.address)) as reader:
         places = [TopicPartition(f"hua.{log}", number) for number in reader.partitions_for_topic(f"hua.{log}") or ()]
         reader.assign(places)
         reader.seek_to_beginning(*places)
@@ -66,16 +66,16 @@ def _records(house: House, log: str) -> Iterator[tuple[str, dict[str, Any]]]:
                 yield from ((record.key.decode(), json.loads(record.value)) for record in page)
 
 
-def uncommitted(house: House) -> int:
+def uncommitted(deployment: Deployment) -> int:
     """How many records would be read again."""
-    if house.kafka is None:
-        with closing(sqlite3.connect(house.folder / "data" / "logs.sqlite")) as logs:
+    if deployment.kafka is None:
+        with closing(sqlite3.connect(deployment.folder / "data" / "logs.sqlite")) as logs:
             query = (
                 "select count(*) from records left join committed on committed.log = records.log "
                 "where records.log in ('tasks', 'outcomes') and records.offset > coalesce(committed.offset, 0)"
             )
             return int(logs.execute(query).fetchone()[0])
-    with closing(KafkaConsumer(bootstrap_servers=house.kafka.address, group_id="hua.controller")) as group:
+    with closing(KafkaConsumer(bootstrap_servers=deployment.kafka.address, group_id="hua.controller")) as group:
         places = [
             TopicPartition(f"hua.{log}", number)
             for log in READ_BY_US

@@ -13,7 +13,7 @@ from kafka import KafkaConsumer, TopicPartition
 from kafka.errors import KafkaError
 
 from server.storage.bucket import Bucket, BucketUnavailableError
-from tests.chaos.deployment import House
+from tests.chaos.deployment import Deployment
 from tests.chaos.history import History
 
 LOOK_S, POLL_MS, PATIENCE_MS = 0.25, 50, 2000
@@ -35,9 +35,13 @@ async def watch_offsets(log: Log, bucket: Bucket, history: History, over: asynci
             await asyncio.sleep(LOOK_S)
 
 
-def log_of(house: House) -> Log:
-    """The tasks of a house, read past it."""
-    return KafkaLog(house.kafka.address) if house.kafka else SQLiteLog(house.folder / "data" / "logs.sqlite")
+def log_of(deployment: Deployment) -> Log:
+    """The tasks of a deployment, read past it."""
+    return (
+        KafkaLog(deployment.kafka.address)
+        if deployment.kafka
+        else SQLiteLog(deployment.folder / "data" / "logs.sqlite")
+    )
 
 
 class Log(Protocol):

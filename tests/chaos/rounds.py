@@ -1,6 +1,6 @@
-"""Every named point, again and again: whoever reaches it next dies there, while clients hand in one task after another.
+"""Crashes at every named point, many times: the next role that reaches it dies there, while clients submit tasks.
 
-One house bears it all. What died is started again at once, so that a crash often meets the traces of the one before.
+All happens to one deployment. A dead role is started again at once, so a crash often meets traces of the one before.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from random import Random
 
 from tests.chaos.clients import Clients
 from tests.chaos.crash import POINTS, armed
-from tests.chaos.deployment import House
+from tests.chaos.deployment import Deployment
 from tests.chaos.faults import Counts
 from tests.chaos.history import History, Wanted
 from tests.chaos.hurry import LEAD_S
@@ -31,8 +31,8 @@ LED_S = LEAD_S + 1.0
 class Rounds:
     """Each point so many times, in another order in each round."""
 
-    def __init__(self, house: House, history: History, rng: Random, rounds: int) -> None:
-        self._house, self._history, self._rng, self._rounds = house, history, rng, rounds
+    def __init__(self, deployment: Deployment, history: History, rng: Random, rounds: int) -> None:
+        self._house, self._history, self._rng, self._rounds = deployment, history, rng, rounds
 
     async def run(self) -> None:
         """Until everybody who died in the last one lives again."""

@@ -1,4 +1,4 @@
-"""One run: a house, its clients, its faults; then the verdict."""
+"""One run: a deployment, its clients, its faults; then the verdict."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from server.services import Services, bucket_of
 from tests.chaos import checker, logs
 from tests.chaos.checker import Broken
 from tests.chaos.clients import Clients, endless, wanted
-from tests.chaos.deployment import House, running
+from tests.chaos.deployment import Deployment, running
 from tests.chaos.faults import Counts, Faults, schedule
 from tests.chaos.history import History, Wanted
 from tests.chaos.offsets import log_of, watch_offsets
@@ -82,39 +82,42 @@ class Verdict:
 
 
 def carry_out(plan: Plan, folder: Path) -> Verdict:
-    """Runs it for real; `folder` is empty, and keeps the logs of the house. The named points are there in any case, so
-    that it is seen at once when they do not fit the house any more."""
+    """Runs a plan with real servers and processes. `folder` is empty, and keeps the logs of the deployment.
+
+    The named points are always set, so that a run fails at once when they no longer fit the code."""
     crashes = {"CHAOS_CRASHES": str(folder / "crashes")}
-    house = House(folder, plan.names, plan.limit, plan.cluster, plan.mutant, crashes, plan.counts.hurts_network)
-    with running(house, plan.workers, plan.controllers):
-        return asyncio.run(_carried_out(plan, house))
+    deployment = Deployment(
+        folder, plan.names, plan.limit, plan.cluster, plan.mutant, crashes, plan.counts.hurts_network
+    )
+    with running(deployment, plan.workers, plan.controllers):
+        return asyncio.run(_carried_out(plan, deployment))
 
 
-async def _carried_out(plan: Plan, house: House) -> Verdict:
+async def _carried_out(plan: Plan, deployment: Deployment) -> Verdict:
     rng = Random(plan.seed)
     tasks = wanted(rng, plan.tasks, plan.names, plan.poison, plan.horizon_s, plan.canceling)
     history = History(tasks, plan.limit)
     sink = Sink(history, Random(plan.seed), plan.failing)
-    services, bucket = Services.from_settings(house.settings), bucket_of(house.settings)
-    clients = Clients(house.url, await sink.start(), history, Random(plan.seed))
+    services, bucket = Services.from_settings(deployment.settings), bucket_of(deployment.settings)
+    clients = Clients(deployment.url, await sink.start(), history, Random(plan.seed))
     over = asyncio.Event()
-    watching = asyncio.gather(note_stillness(history, over), watch_offsets(log_of(house), bucket, history, over))
+    watching = asyncio.gather(note_stillness(history, over), watch_offsets(log_of(deployment), bucket, history, over))
     began = time.monotonic()
     try:
         if plan.rounds:
             endlessly = endless(rng, plan.names, plan.canceling)
-            await weather(Rounds(house, history, rng, plan.rounds), clients, endlessly, plan.patience_s)
+            await weather(Rounds(deployment, history, rng, plan.rounds), clients, endlessly, plan.patience_s)
         else:
             faults = schedule(plan.counts, rng, plan.horizon_s)
-            hurting = Faults(house, services.broker, bucket, history, rng, clients.ended)
+            hurting = Faults(deployment, services.broker, bucket, history, rng, clients.ended)
             await _storm(plan, tasks, clients, hurting, faults)
         calm = time.monotonic()
-        await wait_for(_calm(house, history, clients, sink), plan.patience_s)
+        await wait_for(_calm(deployment, history, clients, sink), plan.patience_s)
         took = (time.monotonic() - began, time.monotonic() - calm)
         await clients.look_at_last()
-        history.runs = [json.loads(line) for line in (house.folder / "runs").read_text().splitlines()]
+        history.runs = [json.loads(line) for line in (deployment.folder / "runs").read_text().splitlines()]
         await again(OrphanSweeper(bucket, lambda: time.time() + HOUR_S).sweep)
-        history.found = await again(lambda: logs.found(house, bucket))
+        history.found = await again(lambda: logs.found(deployment, bucket))
     finally:
         over.set()
         await watching
@@ -143,10 +146,10 @@ def _struck(plan: Plan, history: History) -> Counts:
     return replace(counts, worker_pauses=counts.worker_pauses + still * plan.workers)
 
 
-async def _calm(house: House, history: History, clients: Clients, sink: Sink) -> None:
+async def _calm(deployment: Deployment, history: History, clients: Clients, sink: Sink) -> None:
     """Until what is accepted is delivered, and what is settled is committed."""
     due = {one.number for one in history.wanted if one.callback} & set(clients.ended)
-    while not due <= sink.delivered or await asyncio.to_thread(logs.uncommitted, house):
+    while not due <= sink.delivered or await asyncio.to_thread(logs.uncommitted, deployment):
         await asyncio.sleep(0.2)
 
 

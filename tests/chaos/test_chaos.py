@@ -4,7 +4,7 @@ import pytest
 
 from tests.chaos.faults import Counts
 from tests.chaos.mutants import MUTANTS, plan
-from tests.chaos.run import Plan, carry_out
+from tests.chaos.run import Plan
 from tests.chaos.trials import TRIES, accused
 
 SHORT = Plan(
@@ -34,13 +34,14 @@ QUICK = ("last_outcome_wins",)
 
 
 @pytest.mark.timeout(240)
-def test_every_promise_is_kept_under_every_fault(tmp_path) -> None:
-    verdict = carry_out(SHORT, tmp_path)
+def test_every_promise_is_kept_under_every_fault(chaos) -> None:
+    verdict = chaos(SHORT)
     assert not verdict.broken, str(verdict)
     assert verdict.numbers["tasks"] == SHORT.tasks
     assert verdict.numbers["ended"]["succeeded"] > SHORT.tasks / 2
 
 
+@pytest.mark.usefixtures("chaos")
 @pytest.mark.parametrize("name", QUICK)
 def test_a_wrong_version_is_caught(name: str) -> None:
     assert any(MUTANTS[name].caught in accused(plan(name, seed)) for seed in range(1, TRIES + 1))

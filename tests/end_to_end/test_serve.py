@@ -11,9 +11,13 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from tests.support.callback_receiver import CallbackReceiver
+from tests.support.running_service import RunningService
+from tests.support.tools import until
 
-def test_a_prompt_becomes_a_png_with_its_parameters(house) -> None:
-    reply = house.http.post(
+
+def test_a_prompt_becomes_a_png_with_its_parameters(service: RunningService) -> None:
+    reply = service.http.post(
         "/v1/tasks",
         json={"type": "txt2img.sd", "params": {"text": "a red house", "w": 64, "h": 96, "num_steps": 3}},
         headers={"Prefer": "wait=60"},
@@ -22,7 +26,7 @@ def test_a_prompt_becomes_a_png_with_its_parameters(house) -> None:
     view = reply.json()
     assert view["status"] == "succeeded"
     assert view["params"]["seed"] >= 0
-    image = house.http.get(view["images"][0]["url"])
+    image = service.http.get(view["images"][0]["url"])
     assert image.headers["content-type"] == "image/png"
     picture = Image.open(io.BytesIO(image.content))
     assert picture.size == (64, 96)
@@ -30,34 +34,34 @@ def test_a_prompt_becomes_a_png_with_its_parameters(house) -> None:
     assert f"Seed: {view['params']['seed']}" in picture.text["parameters"]
 
 
-def test_the_same_seed_makes_the_same_picture_and_another_does_not(house) -> None:
-    first, again, other = (house.ended(house.submit(seed=seed))["images"][0]["sha256"] for seed in (7, 7, 8))
+def test_the_same_seed_makes_the_same_picture_and_another_does_not(service: RunningService) -> None:
+    first, again, other = (service.ended(service.submit(seed=seed))["images"][0]["sha256"] for seed in (7, 7, 8))
     assert first == again != other
 
 
-def test_image_to_image_takes_an_upload_and_keeps_its_alpha(house) -> None:
+def test_image_to_image_takes_an_upload_and_keeps_its_alpha(service: RunningService) -> None:
     pixels = np.zeros((80, 64, 4), np.uint8)
     pixels[20:60, :, 3] = 255
     source = io.BytesIO()
     Image.fromarray(pixels).save(source, "PNG")
-    upload = house.http.post("/v1/files", files={"file": ("a.png", source.getvalue(), "image/png")})
+    upload = service.http.post("/v1/files", files={"file": ("a.png", source.getvalue(), "image/png")})
     assert upload.status_code in {200, 201}, upload.text
     body = {"type": "img2img.sd", "params": {"text": "a boat", "url": upload.json()["id"], "num_steps": 4}}
-    view = house.http.post("/v1/tasks", json=body, headers={"Prefer": "wait=60"}).json()
+    view = service.http.post("/v1/tasks", json=body, headers={"Prefer": "wait=60"}).json()
     assert view["status"] == "succeeded", view
-    made = np.asarray(Image.open(io.BytesIO(house.http.get(view["images"][0]["url"]).content)))
+    made = np.asarray(Image.open(io.BytesIO(service.http.get(view["images"][0]["url"]).content)))
     assert made.shape == (80, 64, 4)
     assert np.array_equal(made[:, :, 3], pixels[:, :, 3])
 
 
-def test_a_picture_is_enlarged_and_something_erased_from_it(house) -> None:
+def test_a_picture_is_enlarged_and_something_erased_from_it(service: RunningService) -> None:
     pixels = np.random.default_rng(0).integers(0, 256, (30, 40, 3), dtype=np.uint8)
     mask = np.zeros_like(pixels)
     mask[10:20, 5:25] = 255
     urls = {"url": data_uri(pixels), "mask_url": data_uri(mask)}
-    larger = picture_of(house, "img2img.sr", {"url": urls["url"], "target_w": 100})
+    larger = picture_of(service, "img2img.sr", {"url": urls["url"], "target_w": 100})
     assert larger.shape == (75, 100, 3)
-    erased = picture_of(house, "img2img.inpainting", urls)
+    erased = picture_of(service, "img2img.inpainting", urls)
     kept = mask[:, :, 0] == 0
     assert np.array_equal(erased[kept], pixels[kept])
     assert not np.array_equal(erased, pixels)
@@ -69,25 +73,25 @@ def data_uri(pixels: np.ndarray) -> str:
     return "data:image/png;base64," + base64.b64encode(file.getvalue()).decode()
 
 
-def picture_of(house, kind: str, params: dict[str, object]) -> np.ndarray:
-    view = house.http.post("/v1/tasks", json={"type": kind, "params": params}, headers={"Prefer": "wait=60"}).json()
+def picture_of(service, kind: str, params: dict[str, object]) -> np.ndarray:
+    view = service.http.post("/v1/tasks", json={"type": kind, "params": params}, headers={"Prefer": "wait=60"}).json()
     assert view["status"] == "succeeded", view
-    return np.asarray(Image.open(io.BytesIO(house.http.get(view["images"][0]["url"]).content)))
+    return np.asarray(Image.open(io.BytesIO(service.http.get(view["images"][0]["url"]).content)))
 
 
 @pytest.mark.parametrize("form", ["jpeg", "webp"])
-def test_other_formats(house, form: str) -> None:
+def test_other_formats(service, form: str) -> None:
     body = {"type": "txt2img.sd", "params": {"text": "a", "w": 64, "h": 64, "num_steps": 1}, "output": {"format": form}}
-    view = house.http.post("/v1/tasks", json=body, headers={"Prefer": "wait=60"}).json()
-    image = house.http.get(view["images"][0]["url"])
+    view = service.http.post("/v1/tasks", json=body, headers={"Prefer": "wait=60"}).json()
+    image = service.http.get(view["images"][0]["url"])
     assert image.headers["content-type"] == f"image/{form}"
     assert Image.open(io.BytesIO(image.content)).format == form.upper()
 
 
-def test_events_tell_progress_and_end_with_the_result(house) -> None:
-    task_id = house.submit(num_steps=20, w=256, h=256)
+def test_events_tell_progress_and_end_with_the_result(service: RunningService) -> None:
+    task_id = service.submit(num_steps=20, w=256, h=256)
     events: list[str] = []
-    with house.http.stream("GET", f"/v1/tasks/{task_id}/events") as stream:
+    with service.http.stream("GET", f"/v1/tasks/{task_id}/events") as stream:
         for line in stream.iter_lines():
             if line.startswith("event:"):
                 events.append(line.removeprefix("event:").strip())
@@ -98,46 +102,50 @@ def test_events_tell_progress_and_end_with_the_result(house) -> None:
     assert last["images"]
 
 
-def test_a_cancel_stops_a_running_task_and_frees_the_device(house) -> None:
-    task_id = house.submit(num_steps=100, w=512, h=512)
-    house.until(lambda: house.task(task_id)["status"] == "running", 30)
-    assert house.http.delete(f"/v1/tasks/{task_id}").status_code in {200, 202}
-    assert house.ended(task_id)["status"] == "canceled"
-    assert house.ended(house.submit())["status"] == "succeeded"
+def test_a_cancel_stops_a_running_task_and_frees_the_device(service: RunningService) -> None:
+    task_id = service.submit(num_steps=100, w=512, h=512)
+    until(lambda: service.task(task_id)["status"] == "running", 30)
+    assert service.http.delete(f"/v1/tasks/{task_id}").status_code in {200, 202}
+    assert service.ended(task_id)["status"] == "canceled"
+    assert service.ended(service.submit())["status"] == "succeeded"
 
 
-def test_the_origins_own_words_and_its_callback(house, sink) -> None:
-    push = {"task": "txt2img.sd", "params": {"text": "a", "w": 64, "h": 64, "num_steps": 5}, "notify_url": sink.url}
-    reply = house.http.post("/engine/push", json=push).json()
+def test_the_origins_own_words_and_its_callback(service: RunningService, callback_receiver: CallbackReceiver) -> None:
+    push = {
+        "task": "txt2img.sd",
+        "params": {"text": "a", "w": 64, "h": 64, "num_steps": 5},
+        "notify_url": callback_receiver.url,
+    }
+    reply = service.http.post("/engine/push", json=push).json()
     assert reply["success"] is True
     uid = reply["uid"]
-    house.until(lambda: sink.received, 60)
-    _, body, headers = sink.received[0]
+    until(lambda: callback_receiver.received, 60)
+    _, body, headers = callback_receiver.received[0]
     told = json.loads(body)
     assert told["uid"] == uid
     assert told["success"] is True
     assert told["data"]["request"]["model"]["text"] == "a"
     assert {"webhook-id", "webhook-timestamp", "webhook-signature"} <= set(headers)
-    assert house.http.get(told["data"]["cdn"]).headers["content-type"] == "image/png"
-    assert house.http.get(f"/engine/status/{uid}").json()["status"] == "finished"
+    assert service.http.get(told["data"]["cdn"]).headers["content-type"] == "image/png"
+    assert service.http.get(f"/engine/status/{uid}").json()["status"] == "finished"
 
 
-def test_a_mixed_crowd_is_served_at_once(house) -> None:
+def test_a_mixed_crowd_is_served_at_once(service: RunningService) -> None:
     samplers = ["euler", "ddim", "dpmpp_2m", "heun", "lcm", "unipc"]
     ids = [
-        house.submit(sampler=sampler, num_steps=3 + place, guidance_scale=place, seed=place)
+        service.submit(sampler=sampler, num_steps=3 + place, guidance_scale=place, seed=place)
         for place, sampler in enumerate(samplers)
     ]
-    assert {house.ended(task_id)["status"] for task_id in ids} == {"succeeded"}
+    assert {service.ended(task_id)["status"] for task_id in ids} == {"succeeded"}
 
 
-def test_helm_test_runs_a_task(house) -> None:
+def test_helm_test_runs_a_task(service: RunningService) -> None:
     """The very script of the chart's test pod."""
     script = Path(__file__).parents[2] / "helm" / "hua" / "files" / "serves.py"
 
     def end(params: dict[str, object]) -> subprocess.CompletedProcess[str]:
         task = json.dumps({"type": "txt2img.sd", "params": {"w": 64, "h": 64, "num_steps": 2} | params})
-        environment = {"URL": str(house.http.base_url).rstrip("/"), "TASK": task, "TIMEOUT_S": "60"}
+        environment = {"URL": str(service.http.base_url).rstrip("/"), "TASK": task, "TIMEOUT_S": "60"}
         return subprocess.run([sys.executable, script], env=environment, capture_output=True, text=True, check=False)
 
     good, bad = end({"text": "a lighthouse"}), end({})

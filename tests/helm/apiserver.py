@@ -17,7 +17,7 @@ import httpx
 import yaml
 
 from tests.helm.chart import Thing
-from tests.support.tools import TOOLS, alone, free_port, installed, until
+from tests.support.tools import TOOLS, build_lock, free_port, installed, until
 
 SOURCE = Path(__file__).parent / "kubernetes"
 TOKEN = "whoever-has-it-may-do-anything"
@@ -34,7 +34,7 @@ def executable() -> str:
     """The program, built where it is not there."""
     there = built()
     go = "" if there.exists() else installed("go", "golang-go")
-    with alone():
+    with build_lock():
         if not there.exists():
             _build(go, there)
     return str(there)

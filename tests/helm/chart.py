@@ -12,7 +12,7 @@ from typing import Any
 
 import yaml
 
-from tests.support.tools import TOOLS, alone, installed
+from tests.support.tools import TOOLS, build_lock, installed
 
 ROOT = Path(__file__).parents[2]
 CHART = ROOT / "helm" / "hua"
@@ -41,7 +41,7 @@ def program(name: str) -> str:
     module = PROGRAMS[name]
     built = TOOLS / f"{name}-{module.rpartition('@')[2]}"
     go = "" if built.exists() else installed("go", "golang-go")
-    with alone():
+    with build_lock():
         if not built.exists():
             _build(go, name, built)
     return str(built)

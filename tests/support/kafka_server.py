@@ -1,4 +1,4 @@
-"""A real Kafka of one node on loopback ports, for tests; fetched from Maven Central at the first use, and kept."""
+"""A real Kafka of one node on loopback ports, for tests. It is fetched from Maven Central at the first use."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import subprocess
 import uuid
 from pathlib import Path
 
-from tests.support.tools import TOOLS, alone, free_ports, hold_still, installed, until_it_answers
+from tests.support.tools import TOOLS, build_lock, free_ports, installed, suspend, until_it_answers
 
 VERSION = "4.1.1"
 JARS = TOOLS / f"kafka-{VERSION}"
@@ -63,9 +63,9 @@ PASSWORD = "p@ss/word"
 class KafkaServer:
     """Keeps its logs when it is killed and started again.
 
-    On `sasl_port` users `hua` and `guest` are known by PLAIN, `hua` also by SCRAM-SHA-512; both need ACLs there. On
-    `tls_port` it knows whoever has cert.pem and key.pem of `folder`; it shows the same. Who comes by way of `near_port`
-    is told that it is at `far_port`: somebody may stand in between.
+    `sasl_port` takes the users `hua` and `guest` by PLAIN, and `hua` also by SCRAM-SHA-512; both need ACLs.
+    `tls_port` takes the client certificate cert.pem and key.pem of `folder`, and presents the same one.
+    `near_port` advertises `far_port`, so that a proxy can stand between.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -97,8 +97,8 @@ class KafkaServer:
         self._process.wait()
 
     def pause(self) -> None:
-        """It still holds its connections, and answers nothing."""
-        hold_still(self._process)
+        """It keeps its connections, and does not answer."""
+        suspend(self._process)
 
     def resume(self) -> None:
         self._process.send_signal(signal.SIGCONT)
@@ -116,11 +116,11 @@ def _java(main: str, *words: str) -> list[str]:
 
 
 def _jars() -> Path:
-    """Fetched whole or not at all, so that whoever is killed meanwhile leaves nothing half done."""
-    if JARS.exists():  # else all would wait for whoever builds something else
+    """Fetched into a draft folder first, so that a killed process leaves nothing incomplete."""
+    if JARS.exists():  # without the lock, which another process may hold for another build
         return JARS
     mvn = installed("mvn", "maven")
-    with alone():
+    with build_lock():
         if not JARS.exists():
             _fetch_jars(mvn)
     return JARS

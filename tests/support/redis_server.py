@@ -1,4 +1,4 @@
-"""A real Redis on a loopback port, for tests: nothing is kept on disk."""
+"""A real Redis on a loopback port, for tests. It writes nothing to disk."""
 
 from __future__ import annotations
 
@@ -14,8 +14,9 @@ START_S = 10
 
 
 class RedisServer:
-    """May be stopped, started again with nothing in it, and emptied. With a `folder` of its own it is started with
-    what it was told to SAVE there, if that file is still there."""
+    """May be stopped, started again empty, and flushed.
+
+    With a `folder` of its own it starts with what a SAVE command has written there, if that file still exists."""
 
     def __init__(self, folder: Path | None = None) -> None:
         self.folder = folder or Path(tempfile.gettempdir())
@@ -23,9 +24,9 @@ class RedisServer:
         self.url = f"redis://127.0.0.1:{self.port}/0"
 
     def start(self, *more: str) -> None:
-        """`more` options go to the server."""
+        """`more` are further options of redis-server."""
         options = ["--port", str(self.port), "--bind", "127.0.0.1", "--save", "", "--appendonly", "no"]
-        # What a replica is sent passes through a file there.
+        # A full sync to a replica passes through a file in this folder.
         options += ["--dir", str(self.folder), "--rdb-del-sync-files", "yes"]
         command = [executable(), *options, "--maxmemory-policy", "noeviction", *more]
         self._process = subprocess.Popen(command, stdout=subprocess.DEVNULL)

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import httpx
 
-from tests.support.tools import TOOLS, alone, free_port, hold_still, installed, until_it_answers
+from tests.support.tools import TOOLS, build_lock, free_port, installed, suspend, until_it_answers
 
 VERSION = "v1.8.0"
 MODULE = f"github.com/versity/versitygw/cmd/versitygw@{VERSION}"
@@ -22,7 +22,7 @@ HELP = (
 
 
 class S3Server:
-    """May be stopped, started again with all it had, and held still. Keeps a line for each request it got."""
+    """May be stopped, started again with its data, and suspended. Logs one line for each request."""
 
     access_key, secret_key, bucket = "hua-test", "not-much-of-a-secret", "hua"
 
@@ -37,7 +37,7 @@ class S3Server:
     def start(self) -> None:
         secrets = {"ROOT_ACCESS_KEY": self.access_key, "ROOT_SECRET_KEY": self.secret_key}
         options = ["--quiet", "--port", f"127.0.0.1:{self.port}", "--access-log", str(self._log)]
-        # objects' metadata in a folder of its own: not every file system that tests run on has extended attributes
+        # Metadata of objects in a folder of its own: not every file system has extended attributes.
         store = ["posix", "--sidecar", str(self._folder / "metadata"), str(self._folder / "buckets")]
         command = [executable(), *options, *store]
         self._process = subprocess.Popen(command, env=os.environ | secrets, stdout=subprocess.DEVNULL)
@@ -49,19 +49,19 @@ class S3Server:
         self._process.wait()
 
     def pause(self) -> None:
-        """From now on it takes connections and says nothing."""
-        hold_still(self._process)
+        """From now on it accepts connections and does not answer."""
+        suspend(self._process)
 
     def resume(self) -> None:
         self._process.send_signal(signal.SIGCONT)
 
     def requests(self) -> list[str]:
-        """One line each, oldest first."""
+        """One line for each request, oldest first."""
         return self._log.read_text().splitlines()
 
     @property
     def settings(self) -> dict[str, object]:
-        """Those of `Settings` that lead here."""
+        """The fields of `Settings` that lead to this server."""
         return {
             "bucket": f"s3://{self.bucket}",
             "s3_endpoint": self.endpoint,
@@ -76,11 +76,11 @@ class S3Server:
             return False
 
 
-class GivenS3Server(S3Server):
-    """Somebody else's, which is neither started nor stopped."""
+class ExternalS3Server(S3Server):
+    """A server that runs already. It is neither started nor stopped."""
 
-    def __init__(self, given: str) -> None:
-        self.endpoint, self.access_key, self.secret_key, self.bucket = given.split(",")
+    def __init__(self, address: str) -> None:
+        self.endpoint, self.access_key, self.secret_key, self.bucket = address.split(",")
 
     def start(self) -> None:
         assert self._answers(), f"HUA_TEST_S3: nothing answers at {self.endpoint}"
@@ -90,14 +90,14 @@ class GivenS3Server(S3Server):
 
 
 def executable() -> str:
-    """Built where it is not there: tests of the bucket on S3 are never left out."""
+    """The path of versitygw, which is built if it is missing, so no test is skipped for it."""
     built = TOOLS / f"versitygw-{VERSION}"
     if not built.exists() and (found := shutil.which("versitygw")):
         return found
-    if built.exists():  # else all would wait for whoever builds something else
+    if built.exists():  # without the lock, which another process may hold for another build
         return str(built)
     go = installed("go", "golang-go")
-    with alone():
+    with build_lock():
         if not built.exists():
             _build(go, built)
     return str(built)

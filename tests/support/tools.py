@@ -1,4 +1,4 @@
-"""What the servers that tests run have in common: programs, ports, and one builder at a time."""
+"""What test servers share: programs, ports, waiting, and a lock so that one process builds at a time."""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ TOOLS = Path.home() / ".cache" / "hua-test"
 
 
 @contextlib.contextmanager
-def alone() -> Iterator[None]:
-    """Of all processes that run tests, one at a time is in such a block: what it fetches or builds, the others find."""
+def build_lock() -> Iterator[None]:
+    """One test process at a time is in such a block. The others then find what it fetched or built."""
     TOOLS.mkdir(parents=True, exist_ok=True)
     with (TOOLS / "lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
@@ -27,11 +27,11 @@ def alone() -> Iterator[None]:
 
 
 def installed(name: str, package: str) -> str:
-    """A program, installed where that is ours to do: tests that need it are never left out."""
+    """The path of a program. On Debian, as root, a missing one is installed, so no test is skipped for it."""
     if found := shutil.which(name):
         return found
     if os.geteuid() == 0 and Path("/etc/debian_version").exists():
-        with alone():
+        with build_lock():
             for words in ("update", f"install --yes --no-install-recommends {package}"):
                 subprocess.run(["apt-get", *words.split()], check=True, capture_output=True)
     found = shutil.which(name)
@@ -44,7 +44,7 @@ def free_port() -> int:
 
 
 def free_ports(count: int) -> list[int]:
-    """Different ones: all are held until the last is found."""
+    """Different ones: all stay bound until the last is found."""
     listeners = [socket.create_server(("127.0.0.1", 0)) for _ in range(count)]
     ports = [int(listener.getsockname()[1]) for listener in listeners]
     for listener in listeners:
@@ -55,7 +55,7 @@ def free_ports(count: int) -> list[int]:
 def until_it_answers(
     name: str, process: subprocess.Popen[bytes], answers: Callable[[], bool], within_s: float, log: Path | None = None
 ) -> None:
-    """Waits for a server that was just started; one that fails is told of with its `log`, if it keeps one."""
+    """Waits for a server that was just started. A failure shows its `log`, if it writes one."""
 
     def hint() -> str:
         return log.read_text() if log else "run it by hand to see why"
@@ -67,14 +67,15 @@ def until_it_answers(
         time.sleep(0.02)
 
 
-def until(true: Callable[[], bool], within_s: float = 60) -> None:
+def until(condition: Callable[[], object], within_s: float = 60) -> None:
+    """Waits until `condition()` is true."""
     deadline = time.monotonic() + within_s
-    while not true():
-        assert time.monotonic() < deadline, "waited in vain"
+    while not condition():
+        assert time.monotonic() < deadline, f"not within {within_s} s"
         time.sleep(0.02)
 
 
-def hold_still(child: subprocess.Popen[Any]) -> None:
-    """Returns once all its threads stand still: one that runs on another core meanwhile may yet answer."""
+def suspend(child: subprocess.Popen[Any]) -> None:
+    """Returns when all its threads have stopped: until then one on another core may still answer."""
     child.send_signal(signal.SIGSTOP)
     os.waitid(os.P_PID, child.pid, os.WSTOPPED)

@@ -1,4 +1,4 @@
-"""What operators see of a house while it runs: its roles are processes of their own, only the device is pretended."""
+"""What operators see of a running deployment. Its roles are processes of their own; only the device is a fake."""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ from opentelemetry.proto.trace.v1.trace_pb2 import Span
 from prometheus_client.parser import text_string_to_metric_families
 
 from server.observability.metrics import METRICS
-from tests.chaos.deployment import House, running
-from tests.end_to_end.conftest import Sink
+from tests.chaos.deployment import Deployment, running
+from tests.support.callback_receiver import CallbackReceiver
 from tests.support.tools import free_ports, until
 
 FILES = Path(__file__).parent.parent.parent / "helm" / "hua" / "files"
@@ -29,43 +29,43 @@ ENDINGS = {"counter": ("_total",), "histogram": ("_bucket", "_sum", "_count"), "
 
 
 @dataclass(frozen=True)
-class Watched:
-    """A house in which one task was done and called back for."""
+class Observed:
+    """A deployment that has finished one task and delivered its callback."""
 
-    house: House
+    deployment: Deployment
     task: dict[str, Any]
     roles: dict[str, str]
-    """The address at which each role tells how it is."""
-    sink: Sink
+    """The address of each role's metrics and probes, by role."""
+    receiver: CallbackReceiver
 
     def metrics(self) -> str:
         return "".join(httpx.get(f"{url}/metrics", trust_env=False).text for url in self.roles.values())
 
 
 @pytest.fixture(scope="module")
-def watched(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Watched]:
+def observed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Observed]:
     first = free_ports(1)[0]
-    with closing(Sink()) as sink:
-        house = House(tmp_path_factory.mktemp("watched"), [TENANT], limit=8, cluster=False)
-        house.given |= {"metrics_port": str(first), "log_format": "json", "traces": sink.url}
-        with running(house, workers=1, controllers=1):
-            addresses = set(re.findall(r"metrics and probes at (http://[\d.:]+)", _log(house)))
-            roles = {"api": house.url} | {_role(url): url for url in addresses}
-            yield Watched(house, _one_task(house, sink), roles, sink)
+    with closing(CallbackReceiver()) as receiver:
+        deployment = Deployment(tmp_path_factory.mktemp("observed"), [TENANT], limit=8, cluster=False)
+        deployment.setting_texts |= {"metrics_port": str(first), "log_format": "json", "traces": receiver.url}
+        with running(deployment, workers=1, controllers=1):
+            addresses = set(re.findall(r"metrics and probes at (http://[\d.:]+)", _log(deployment)))
+            roles = {"api": deployment.url} | {_role(url): url for url in addresses}
+            yield Observed(deployment, _one_task(deployment, receiver), roles, receiver)
 
 
-def _one_task(house: House, sink: Sink) -> dict[str, Any]:
+def _one_task(deployment: Deployment, receiver: CallbackReceiver) -> dict[str, Any]:
     params = {"text": PROMPT, "w": 64, "h": 64, "num_steps": 4}
     headers = {"Authorization": f"Bearer {TENANT}", "Prefer": "wait=60"}
-    asked = {"type": "txt2img.sd", "params": params, "callback_url": f"{sink.url}/done"}
-    with httpx.Client(base_url=house.url, headers=headers, timeout=70, trust_env=False) as client:
+    asked = {"type": "txt2img.sd", "params": params, "callback_url": f"{receiver.url}/done"}
+    with httpx.Client(base_url=deployment.url, headers=headers, timeout=70, trust_env=False) as client:
         refused = client.post("/v1/tasks", json={"type": "txt2img.sd", "params": {"text": PROMPT, "w": PROMPT}})
         assert refused.status_code == 422
         reply = client.post("/v1/tasks", json=asked)
         assert reply.status_code in (200, 201, 202), reply.text
         task_id = reply.json()["id"]
         until(lambda: client.get(f"/v1/tasks/{task_id}").json()["status"] == "succeeded")
-        until(lambda: any(path == "/done" for path, *_ in sink.received))
+        until(lambda: any(path == "/done" for path, *_ in receiver.received))
         task: dict[str, Any] = client.get(f"/v1/tasks/{task_id}").json()
     return task
 
@@ -75,8 +75,8 @@ def _role(url: str) -> str:
     return "worker" if "hua_device_memory_bytes{" in httpx.get(f"{url}/metrics", trust_env=False).text else "controller"
 
 
-def _log(house: House) -> str:
-    return (house.folder / "house.log").read_text()
+def _log(deployment: Deployment) -> str:
+    return (deployment.folder / "deployment.log").read_text()
 
 
 def _names(text: str) -> set[str]:
@@ -96,8 +96,8 @@ def _rules() -> list[dict[str, Any]]:
     return [rule for group in groups for rule in group["rules"]]
 
 
-def test_every_metric_of_the_dashboard_and_the_alerts_is_told(watched: Watched) -> None:
-    told = _names(watched.metrics())
+def test_every_metric_of_the_dashboard_and_the_alerts_is_told(observed: Observed) -> None:
+    told = _names(observed.metrics())
     used = {name for expression in _expressions() for name in re.findall(r"hua_\w+", expression)}
     assert len(used) > 25
     assert used <= told, f"nobody tells {sorted(used - told)}"
@@ -114,8 +114,8 @@ def test_every_label_of_the_dashboard_and_the_alerts_is_one_of_its_metric() -> N
         assert grouped <= {"le"}.union(*(labels[re.sub("_(bucket|sum|count)$", "", name)] for name in used)), expression
 
 
-def test_each_role_counts_what_it_did(watched: Watched) -> None:
-    text = watched.metrics()
+def test_each_role_counts_what_it_did(observed: Observed) -> None:
+    text = observed.metrics()
     for sample in (
         'hua_tasks_accepted_total{class="normal",type="txt2img.sd"} 1.0',
         'hua_tasks_ended_total{class="normal",status="succeeded",type="txt2img.sd"} 1.0',
@@ -137,8 +137,8 @@ def test_each_role_counts_what_it_did(watched: Watched) -> None:
 
 
 @pytest.mark.parametrize(("role", "says"), [("worker", "ready"), ("controller", "reads the logs")])
-def test_roles_without_an_api_have_probes(watched: Watched, role: str, says: str) -> None:
-    url = watched.roles[role]
+def test_roles_without_an_api_have_probes(observed: Observed, role: str, says: str) -> None:
+    url = observed.roles[role]
     assert httpx.get(f"{url}/healthz", trust_env=False).json() == {"status": "alive"}
     ready = httpx.get(f"{url}/readyz", trust_env=False)
     assert (ready.status_code, ready.json()) == (200, {"status": says})
@@ -152,9 +152,11 @@ def test_every_alert_says_what_to_do() -> None:
         assert rule["annotations"]["runbook"] == f"docs/alerts.md#{rule['alert'].lower()}"
 
 
-def _spans(sink: Sink) -> list[tuple[str, Span]]:
+def _spans(receiver: CallbackReceiver) -> list[tuple[str, Span]]:
     """All that came, each with the name of its role."""
-    requests = [ExportTraceServiceRequest.FromString(body) for path, body, _ in sink.received if path == "/v1/traces"]
+    requests = [
+        ExportTraceServiceRequest.FromString(body) for path, body, _ in receiver.received if path == "/v1/traces"
+    ]
     return [
         (next(fact.value.string_value for fact in one.resource.attributes if fact.key == "service.name"), span)
         for request in requests
@@ -164,13 +166,13 @@ def _spans(sink: Sink) -> list[tuple[str, Span]]:
     ]
 
 
-def test_one_trace_leads_from_the_request_to_the_callback(watched: Watched) -> None:
+def test_one_trace_leads_from_the_request_to_the_callback(observed: Observed) -> None:
     """Through the log, the queue and the processes of all roles."""
 
     def of_task() -> list[tuple[str, Span]]:
-        headers = next(headers for path, _, headers in watched.sink.received if path == "/done")
+        headers = next(headers for path, _, headers in observed.receiver.received if path == "/done")
         trace_id = bytes.fromhex(headers["traceparent"].split("-")[1])
-        return [(role, span) for role, span in _spans(watched.sink) if span.trace_id == trace_id]
+        return [(role, span) for role, span in _spans(observed.receiver) if span.trace_id == trace_id]
 
     stages = {("hua-worker", stage) for stage in ("wait", "fetch", "denoise", "encode", "upload", "attempt", "report")}
     expected = stages | {("hua-api", "POST /v1/tasks"), ("hua-api", "publish")}
@@ -182,15 +184,15 @@ def test_one_trace_leads_from_the_request_to_the_callback(watched: Watched) -> N
     assert [span.name for span in roots] == ["POST /v1/tasks"]
     assert all(span.end_time_unix_nano >= span.start_time_unix_nano for span in spans)
     callback = next(span for span in spans if span.name == "callback")
-    received = next(headers["traceparent"] for path, _, headers in watched.sink.received if path == "/done")
+    received = next(headers["traceparent"] for path, _, headers in observed.receiver.received if path == "/done")
     assert received.split("-")[2] == callback.span_id.hex()
-    assert PROMPT.encode() not in b"".join(body for path, body, _ in watched.sink.received if path == "/v1/traces")
+    assert PROMPT.encode() not in b"".join(body for path, body, _ in observed.receiver.received if path == "/v1/traces")
 
 
-def test_the_logs_follow_a_task_and_keep_its_words_to_themselves(watched: Watched) -> None:
-    log = _log(watched.house)
+def test_the_logs_follow_a_task_and_keep_its_words_to_themselves(observed: Observed) -> None:
+    log = _log(observed.deployment)
     lines = [json.loads(line) for line in log.splitlines()]
-    told = [line["message"].split()[0] for line in lines if line.get("task") == watched.task["id"]]
+    told = [line["message"].split()[0] for line in lines if line.get("task") == observed.task["id"]]
     assert sorted(told) == sorted(["accepted", "→", "←", "settled"])  # the last two race
-    assert {line["tenant"] for line in lines if line.get("task") == watched.task["id"]} == {TENANT}
+    assert {line["tenant"] for line in lines if line.get("task") == observed.task["id"]} == {TENANT}
     assert PROMPT not in log
