@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from dataclasses import dataclass
 
+from opentelemetry.trace import SpanKind
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -89,13 +90,13 @@ class TracingMiddleware:
             await self.app(scope, receive, send)
             return
         method, sender = scope["method"], Headers(scope=scope).get("traceparent", "")
-        with span(method, sender, "server", **{"http.request.method": method}) as here:
+        with span(method, sender, SpanKind.SERVER, **{"http.request.method": method}) as current:
 
             async def noted(message: Message) -> None:
                 if "status" in message:
                     route = getattr(scope.get("route"), "path", "other")
-                    facts = {"http.route": route, "http.response.status_code": message["status"]}
-                    here.say(f"{method} {route}", **facts)
+                    current.update_name(f"{method} {route}")
+                    current.set_attributes({"http.route": route, "http.response.status_code": message["status"]})
                 await send(message)
 
             await self.app(scope, receive, noted)

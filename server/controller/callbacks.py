@@ -17,12 +17,14 @@ from dataclasses import replace
 from operator import attrgetter
 from urllib.parse import urlsplit
 
+from opentelemetry.trace import SpanKind
+
 from server.controller.per_host_limit import HostBusyError, PerHostLimiter
 from server.egress.client import Egress, EgressDeniedError, EgressFailedError, Reply
 from server.egress.webhook_signature import sign, tenant_secret
 from server.observability.logs import about
 from server.observability.metrics import CALLBACK_TRIES, STAGE_SECONDS
-from server.observability.tracing import span
+from server.observability.tracing import span, traceparent
 from server.queue import DueCallback, Queue, QueueUnavailableError
 from server.storage.bucket import Bucket, BucketUnavailableError, callback_key, dead_callback_key
 from server.storage.pending_callbacks import decode_callback, encode_callback
@@ -135,8 +137,8 @@ class Callbacks:
         began, task = time.monotonic(), manifest.task
         body, secret = self._body_of(manifest), tenant_secret(self._secret, task.tenant)
         headers = {"Content-Type": "application/json"} | sign(secret, task.id, int(self._clock()), body)
-        with span("callback", task.traceparent, "client", task=task.id) as here:
-            if part_of := here.traceparent or task.traceparent:
+        with span("callback", task.traceparent, SpanKind.CLIENT, task=task.id) as current:
+            if part_of := traceparent(current) or task.traceparent:
                 headers["traceparent"] = part_of
             try:
                 reply = await self._egress.post(url, body, headers)
@@ -144,7 +146,7 @@ class Callbacks:
                 return Reply(0), str(error)
             finally:
                 STAGE_SECONDS.labels("callback").observe(time.monotonic() - began)
-            here.say(status=reply.status)
+            current.set_attribute("status", reply.status)
         return reply, f"it answered {reply.status}"
 
     async def _conclude(self, tried: DueCallback, manifest: Manifest, reply: Reply, news: str) -> None:

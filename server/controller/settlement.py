@@ -14,6 +14,8 @@ import time
 from collections.abc import Awaitable, Callable
 from functools import partial
 
+from opentelemetry.trace import SpanKind
+
 from server.broker import Broker, Position
 from server.controller.commit_watermark import Commits
 from server.controller.ordered_window import WaitTurn, window
@@ -65,7 +67,7 @@ class Settling:
         await turn()
         task = outcome.task
         facts = {"task": task.id, "tenant": task.tenant, "attempt": outcome.attempt, "worker": outcome.worker}
-        with about(**facts), span("settle", task.traceparent, "consumer", status=outcome.status.value, **facts):
+        with about(**facts), span("settle", task.traceparent, SpanKind.CONSUMER, status=outcome.status.value, **facts):
             await self._settle(outcome)
         await commits.done([position])
 

@@ -1,95 +1,75 @@
-"""Traces of a task through all roles, for whoever collects them at HUA_TRACES. Off, no SDK is imported, and a span
-costs the call.
+"""Traces of a task through all roles, in OpenTelemetry's API. Without HUA_TRACES its tracer does nothing.
 
-The context travels as a `traceparent` in the task's record, and so through the logs, the queue and any role's death.
+The context travels as a `traceparent` in the task's record, and so survives the death of any role.
 https://www.w3.org/TR/trace-context/
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager
-from typing import Literal, Protocol
+from contextlib import contextmanager
+
+from opentelemetry.context import Context
+from opentelemetry.trace import NoOpTracer, Span, SpanKind, StatusCode, Tracer, set_span_in_context
+from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
 
 from server.settings import Settings, SettingsError
 
-AttributeValue = str | int | float
-KindName = Literal["internal", "server", "client", "producer", "consumer"]
-
-
-class Span(Protocol):
-    """A piece of work under way."""
-
-    @property
-    def traceparent(self) -> str:
-        """By which others say that their work is part of this; empty while traces are off."""
-        ...
-
-    def say(self, name: str = "", **facts: AttributeValue) -> None:
-        """Adds facts, and gives it another name if there is one."""
-
-
-class Tracer(Protocol):
-    def span(
-        self, name: str, parent: str, side: KindName, facts: dict[str, AttributeValue]
-    ) -> AbstractContextManager[Span]: ...
-
-    def past(self, name: str, parent: str, began_at: float, ended_at: float) -> None: ...
-
-    def traceparent(self) -> str: ...
-
-    def close(self) -> None: ...
-
-
-class NoopSpan:
-    """The span there is while traces are off."""
-
-    traceparent = ""
-
-    def say(self, name: str = "", **facts: AttributeValue) -> None:
-        """Nobody listens."""
-
-
-_NOTHING = NoopSpan()
-_tracer: Tracer | None = None
+_W3C = TraceContextTextMapPropagator()
+_tracer: Tracer = NoOpTracer()
 
 
 def set_up_traces(settings: Settings, role: str) -> Callable[[], None]:
-    """Begins to trace, if HUA_TRACES is set; answers what ends it, which may take seconds, and sends what is left.
+    """Starts tracing if HUA_TRACES is set. The returned function ends it and sends the rest, which may take seconds.
 
-    Raises SettingsError where OpenTelemetry is not installed.
+    Raises SettingsError if OpenTelemetry's SDK is not installed.
     """
     global _tracer
     if not settings.traces:
         return lambda: None
     try:
-        from server.observability.otel import OpenTelemetry
+        from server.observability.trace_export import tracer_provider
     except ImportError as error:
         raise SettingsError("HUA_TRACES needs OpenTelemetry; install hua[traces], or unset it") from error
-    _tracer = tracer = OpenTelemetry(settings.traces, role)
-    return tracer.close
+    provider = tracer_provider(settings.traces, role)
+    _tracer = provider.get_tracer("hua")
+    return provider.shutdown
 
 
 def tracing() -> bool:
-    return _tracer is not None
+    return not isinstance(_tracer, NoOpTracer)
 
 
 @contextmanager
-def span(name: str, parent: str = "", side: KindName = "internal", **facts: AttributeValue) -> Iterator[Span]:
-    """The block is a span: a part of `parent`, a traceparent, or else of the span around it."""
-    if _tracer is None:
-        yield _NOTHING
-        return
-    with _tracer.span(name, parent, side, facts) as here:
-        yield here
+def span(
+    name: str, parent: str = "", kind: SpanKind = SpanKind.INTERNAL, **attributes: str | int | float
+) -> Iterator[Span]:
+    """The block is a span, a child of `parent` (a traceparent) or else of the current span.
+
+    An exception is recorded by its name alone: its text may be a user's.
+    """
+    with _tracer.start_as_current_span(
+        name, _context(parent), kind, attributes, record_exception=False, set_status_on_exception=False
+    ) as current:
+        try:
+            yield current
+        except Exception as error:
+            current.set_status(StatusCode.ERROR, type(error).__name__)
+            raise
 
 
-def past(name: str, began_at: float, ended_at: float, parent: str = "") -> None:
-    """A span that is over, in unix seconds; a part as in `span`."""
-    if _tracer is not None:
-        _tracer.past(name, parent, began_at, ended_at)
+def record_span(name: str, began_at: float, ended_at: float, parent: str = "") -> None:
+    """Records a span that is over, in unix seconds, with a parent as in `span`."""
+    began_ns, ended_ns = int(began_at * 1e9), int(max(began_at, ended_at) * 1e9)
+    _tracer.start_span(name, _context(parent), start_time=began_ns).end(ended_ns)
 
 
-def traceparent() -> str:
-    """Of the span we are in; empty outside of all, and while traces are off."""
-    return _tracer.traceparent() if _tracer is not None else ""
+def traceparent(of: Span | None = None) -> str:
+    """The traceparent of a span, by default the current one; empty outside of all spans, and while traces are off."""
+    carrier: dict[str, str] = {}
+    _W3C.inject(carrier, None if of is None else set_span_in_context(of))
+    return carrier.get("traceparent", "")
+
+
+def _context(parent: str) -> Context | None:
+    return _W3C.extract({"traceparent": parent}) if parent and tracing() else None

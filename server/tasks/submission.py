@@ -12,6 +12,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from opentelemetry.trace import SpanKind
 from pydantic import ValidationError
 
 import pipelines
@@ -218,7 +219,7 @@ async def _enqueue(services: Services, task: Task, limit: int) -> View:
             return known
         task = known.task
     try:
-        with span("publish", side="producer", task=task.id):
+        with span("publish", kind=SpanKind.PRODUCER, task=task.id):
             await services.broker.publish_task(task)
     except (BrokerUnavailableError, RecordTooLargeError, asyncio.CancelledError):
         await services.queue.retract(task)

@@ -16,7 +16,7 @@ import pipelines
 from pipelines.pipeline import Params, TaskResult
 from server.images.codec import TooLongToWriteError, encode, preview_jpeg
 from server.images.infotext import infotext
-from server.observability.tracing import past
+from server.observability.tracing import record_span
 from server.queue import Lease, Progress
 from server.storage.bucket import Bucket, BucketUnavailableError, image_key
 from server.task import RETENTION_S, Failure, Image, Kind, Outcome, Output, Status
@@ -138,7 +138,7 @@ class Attempt:
         for part in ("audit", "decode", "denoise", "prepare", "load"):
             seconds = finished.parts.get(part, 0.0) or finished.seconds.get(part, 0.0)
             if seconds:
-                past(part, ended_at - seconds, ended_at)
+                record_span(part, ended_at - seconds, ended_at)
                 ended_at -= seconds
 
     async def _parked(self) -> bytes:
@@ -246,7 +246,7 @@ class Attempt:
     def _spend(self, stage: str, began: float) -> float:
         now = time.monotonic()
         self._seconds[stage] = self._seconds.get(stage, 0.0) + now - began
-        past(stage, time.time() - (now - began), time.time())
+        record_span(stage, time.time() - (now - began), time.time())
         return now
 
 

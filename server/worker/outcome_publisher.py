@@ -7,6 +7,8 @@ import logging
 from collections.abc import Awaitable, Callable
 from functools import partial
 
+from opentelemetry.trace import SpanKind
+
 from server.broker import RecordTooLargeError
 from server.observability.tracing import span
 from server.queue import QueueUnavailableError
@@ -40,7 +42,7 @@ class OutcomePublisher:
         await _until_lost(attempt, partial(self._queue.finishing, attempt.lease))
 
     async def _publish(self, outcome: Outcome) -> None:
-        with span("report", side="producer", status=outcome.status.value):
+        with span("report", kind=SpanKind.PRODUCER, status=outcome.status.value):
             await self.spool.publish(outcome)
 
 

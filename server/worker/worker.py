@@ -9,11 +9,12 @@ import socket
 import time
 from collections.abc import Coroutine, Set
 
+from opentelemetry.trace import SpanKind
 from pydantic import ValidationError
 
 from server.observability.logs import about
 from server.observability.metrics import DEVICE_DEATHS, STAGE_SECONDS, WORKER_READY, WORKER_TASKS
-from server.observability.tracing import past, span
+from server.observability.tracing import record_span, span
 from server.process.health_server import Health
 from server.queue import HEARTBEAT_S, Lease, QueueUnavailableError, Verdict, WorkerView
 from server.services import Services
@@ -190,7 +191,7 @@ class Worker:
         if not (lease.deaths or lease.parked):
             now, accepted_at = self._services.clock(), lease.task.created_at
             STAGE_SECONDS.labels("wait").observe(max(now - accepted_at, 0.0))
-            past("wait", accepted_at, now, lease.task.traceparent)
+            record_span("wait", accepted_at, now, lease.task.traceparent)
         attempt = Attempt(
             lease, self._inputs, self._services.bucket, self._pass_on, self._services.clock, self._reports.spool.put
         )
@@ -200,7 +201,7 @@ class Worker:
     async def _work(self, attempt: Attempt) -> None:
         task, token = attempt.lease.task, attempt.lease.token
         facts = {"task": task.id, "tenant": task.tenant, "attempt": token, "worker": self.name}
-        with about(**facts), span("attempt", task.traceparent, "consumer", type=task.type, **facts):
+        with about(**facts), span("attempt", task.traceparent, SpanKind.CONSUMER, type=task.type, **facts):
             log.info("→ %s %s", task.id, task.type)
             try:
                 outcome = await self._outcome(attempt)
