@@ -192,9 +192,9 @@ def _revoke_key(arguments: argparse.Namespace, settings: Settings) -> None:
 
 
 def _callback_secret(arguments: argparse.Namespace, settings: Settings) -> None:
-    from server.egress.webhook_signature import shown, tenant_secret
+    from server.egress.webhook_signature import format_secret, tenant_secret
 
-    print(shown(tenant_secret(settings.secret_bytes, arguments.tenant)))  # noqa: T201
+    print(format_secret(tenant_secret(settings.secret_bytes, arguments.tenant)))  # noqa: T201
 
 
 if __name__ == "__main__":

@@ -33,7 +33,7 @@ class Frozen(BaseModel):
 
 
 class Output(Frozen):
-    """How the images of a task are written."""
+    """The file format of a task's images."""
 
     format: Format = "png"
     quality: int = Field(default=95, ge=1, le=100, description="For jpeg and webp; webp at 100 is lossless.")
@@ -41,14 +41,14 @@ class Output(Frozen):
 
 
 class Callback(Frozen):
-    """Where to POST the result, and in whose words (`dialect` names a file of `server/api/dialects`, or "hua")."""
+    """Where to POST the result, and in which format: "hua", or the name of a dialect in `server/api/dialects`."""
 
     url: str
     dialect: str = "hua"
 
 
 class Task(Frozen):
-    """What a user asked for. `params` are validated, with every random choice already made."""
+    """A submitted task. `params` are validated, and contain the seed. `created_at` is unix time."""
 
     id: str
     type: str
@@ -62,18 +62,17 @@ class Task(Frozen):
     models: tuple[str, ...] = ()
     cost: float = 1.0
     most_pixels: int = 0
-    """Of an image, as `cost` was reckoned, where that depends on a picture that was not known yet; 0 where it does not.
-    """
+    """The image size that `cost` assumes, if the real size depends on an input that was not known yet; otherwise 0."""
     weight: float = 1.0
-    """The tenant's part of the devices beside the others', as it was when the task was accepted."""
+    """The tenant's share of the devices, relative to other tenants, when the task was accepted."""
     fingerprint: str = ""
-    """Hash of the request as sent, so that one Idempotency-Key with two bodies is noticed."""
+    """Hash of the request as it was sent. It detects an Idempotency-Key that is used for two requests."""
     traceparent: str = ""
-    """What every role's work on it is traced as a part of, if traces were on when it was accepted."""
+    """The W3C trace context of the submission, the parent of all spans of the task; empty without traces."""
 
 
 class Image(Frozen):
-    """One result image, as it lies in the bucket; one that the audit withholds is no file, and its key is empty."""
+    """One result image in the bucket. An image that the audit withholds has no file, and an empty key."""
 
     key: str
     width: int
@@ -83,9 +82,9 @@ class Image(Frozen):
     format: Format = "png"
     seed: int | None = None
     kind: Kind = "image"
-    """A hint is a control map that the images follow."""
+    """`hint` is a control map that the images follow."""
     reason: str = ""
-    """Why the audit withholds it; empty if it does not."""
+    """Why the audit withholds the image; empty if it does not."""
 
     @property
     def safe(self) -> bool:
@@ -103,16 +102,16 @@ class Failure(Frozen):
 
 
 class Outcome(Frozen):
-    """What one attempt at a task came to. The first one in the log wins."""
+    """The result of one attempt at a task. The first outcome of a task in the log wins. Times are unix seconds."""
 
     task: Task
     attempt: str
     status: Status
     worker: str = ""
     images: tuple[Image, ...] = ()
-    """Hints come last."""
+    """Control maps come last."""
     answer: dict[str, Any] | None = None
-    """What a task says rather than draws."""
+    """The result of a task that returns data instead of images."""
     failure: Failure | None = None
     started_at: float | None = None
     finished_at: float

@@ -1,194 +1,134 @@
-"""The HTTP server: routes in, exceptions → status codes out."""
+"""The HTTP application: its routers, its middlewares, and one handler that turns exceptions into responses."""
 
 from __future__ import annotations
 
 import logging
 from collections.abc import Sequence
 from functools import cache
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
 from fastapi import APIRouter, Depends, FastAPI, Request, Response
-from fastapi.exceptions import RequestValidationError
 from fastapi.responses import FileResponse
 from fastapi.security import HTTPBasic, HTTPBearer
 from fastapi.staticfiles import StaticFiles
 from fastapi_offline import FastAPIOffline
-from starlette.exceptions import HTTPException
+from starlette.middleware import Middleware
 from starlette.middleware.cors import CORSMiddleware
 from starlette.routing import BaseRoute
 
-from models.catalog.catalog import MisfitError, UnknownModelError
-from pipelines import UnknownTaskTypeError
-from pipelines.unsupported import UnsupportedTaskTypeError
 from server.api import events, files, health, models, overview, pipelines, tasks, uploads, usage
-from server.api.byte_ranges import UnsatisfiableRangeError
-from server.api.dependencies import caller
+from server.api.dependencies import get_caller
 from server.api.dialects import every
 from server.api.dialects.dialect import DialectRoute
-from server.api.errors import Problem
 from server.api.middleware import BodySizeLimit, RequestTimer, SecurityHeaders, TracingMiddleware
+from server.api.problems import EXCEPTIONS, problem_of
 from server.api.trusted_hosts import TrustedHosts
-from server.broker import BrokerUnavailableError, RecordTooLargeError
-from server.egress.client import EgressDeniedError
-from server.images.codec import BadImageError
 from server.observability.metrics import REQUESTS_REFUSED
 from server.observability.tracing import tracing
-from server.queue import QueueUnavailableError, RateLimitError, TaskLimitError
 from server.services import Services, public_url
-from server.storage.bucket import BucketUnavailableError
-from server.storage.signed_links import BadSignatureError, LinkExpiredError
-from server.tasks.callback_replay import NoCallbackError
-from server.tasks.input_images import BadInputError
-from server.tasks.lookup import UnknownTaskError
-from server.tasks.submission import IdempotencyConflictError, InvalidParamsError, NotAllowedError, TooManyPixelsError
-from server.tasks.validation_errors import complaint
-from server.tenancy.auth import Keys, MissingScopeError, UnauthorizedError
-from server.tenancy.usage_summary import Statements
+from server.settings import Settings
+from server.tenancy.usage_summary import UsageSummaries
 
 log = logging.getLogger(__name__)
-PAGE = Path(__file__).parent / "static"
-FORM_OVERHEAD = 64 << 10
-RETRY_AFTER_S = "2"
+STATIC = Path(__file__).parent / "static"
+FORM_OVERHEAD_BYTES = 64 << 10
 
-PROBLEMS: dict[type[Exception], tuple[int, str]] = {
-    UnauthorizedError: (401, "unauthorized"),
-    MissingScopeError: (403, "missing_scope"),
-    NotAllowedError: (403, "not_allowed"),
-    BadSignatureError: (403, "bad_signature"),
-    UnknownTaskError: (404, "unknown_task"),
-    UnknownTaskTypeError: (404, "unknown_task_type"),
-    UnsupportedTaskTypeError: (422, "not_offered"),
-    IdempotencyConflictError: (409, "idempotency_conflict"),
-    NoCallbackError: (409, "no_callback"),
-    LinkExpiredError: (410, "expired"),
-    BadImageError: (422, "bad_image"),
-    BadInputError: (422, "bad_input"),
-    EgressDeniedError: (422, "url_not_allowed"),
-    InvalidParamsError: (422, "invalid_params"),
-    RecordTooLargeError: (422, "too_large"),
-    UnsatisfiableRangeError: (416, "unsatisfiable_range"),
-    TooManyPixelsError: (422, "too_many_pixels"),
-    UnknownModelError: (422, "unknown_model"),
-    MisfitError: (422, "model_mismatch"),
-    uploads.NoFileError: (422, "no_file"),
-    usage.PeriodError: (422, "bad_period"),
-    RateLimitError: (429, "rate_limit"),
-    TaskLimitError: (429, str(TaskLimitError.code)),
-    BrokerUnavailableError: (503, "unavailable"),
-    BucketUnavailableError: (503, "unavailable"),
-    QueueUnavailableError: (503, "unavailable"),
-    health.NotReadyError: (503, "not_ready"),
-}
-HTTP_WORDS = {
-    400: ("unreadable", "the body cannot be read; send UTF-8 JSON, or a well-formed form"),
-    404: ("not_found", "there is nothing at this address; /docs lists what there is"),
-    413: ("body_too_large", ""),
-    405: ("method_not_allowed", "this address does not take this method; the Allow header says which it takes"),
-}
-HEADERS = {
-    401: {"WWW-Authenticate": 'Bearer, Basic realm="hua"'},
-    429: {"Retry-After": RETRY_AFTER_S},
-    503: {"Retry-After": RETRY_AFTER_S},
-}
+AUTHENTICATED_ROUTERS = (
+    tasks.router,
+    events.router,
+    pipelines.router,
+    models.router,
+    uploads.router,
+    usage.router,
+    overview.router,
+    *(dialect.router for dialect in every()),
+)
+PUBLIC_ROUTERS = (files.router, health.router)
+"""Result links are signed, and probes have no key."""
 
 
 def create_app(services: Services) -> FastAPI:
     """Raises SettingsError for API keys, or a tenants file, that cannot be read."""
     app = FastAPIOffline(
         title="Hua",
-        summary="Images from words, on your own machines.",
+        summary="Images from text, on your own machines.",
         docs_url="/docs",
         redoc_url="/redoc",
-        version=_version(),
+        version=version("hua"),
+        middleware=_middlewares(services),
+        exception_handlers=dict.fromkeys(EXCEPTIONS, _refuse),
     )
     app.state.services = services
-    app.state.statements = Statements(services.bucket)
-    _add_routes(app, services.tenants.keys)
-    for kind in (*PROBLEMS, RequestValidationError, HTTPException, Exception):
-        app.add_exception_handler(kind, _refuse)
-    app.add_middleware(BodySizeLimit, most=services.settings.max_upload + FORM_OVERHEAD)
-    if _open_to_this_machine(services):
-        app.add_middleware(TrustedHosts, own=urlsplit(public_url(services.settings)).hostname or "")
-    app.add_middleware(SecurityHeaders, images_from=services.bucket.public_origin)
-    app.add_middleware(RequestTimer)
-    if tracing():
-        app.add_middleware(TracingMiddleware)
-    if services.settings.cors:
-        app.add_middleware(
-            CORSMiddleware,
-            allow_origins=services.settings.cors,
-            allow_methods=("GET", "POST", "DELETE"),
-            allow_headers=("Authorization", "Content-Type", "Idempotency-Key", "Prefer"),
-            expose_headers=("Location", "Preference-Applied", "Retry-After"),
-        )
+    app.state.usage_summaries = UsageSummaries(services.bucket)
+    app.router.routes.extend(_routes(anonymous=services.tenants.keys.anonymous))
+    app.mount("/page", StaticFiles(directory=STATIC), name="page")
+    app.add_api_route("/", _show_page, include_in_schema=False, response_class=FileResponse)
     return app
 
 
-def _open_to_this_machine(services: Services) -> bool:
-    """Whether it needs no key because nobody else can connect."""
+def _middlewares(services: Services) -> list[Middleware]:
+    """All middlewares, the outermost first."""
+    settings = services.settings
+    return [
+        *([_cors(settings)] if settings.cors else []),
+        *([Middleware(TracingMiddleware)] if tracing() else []),
+        Middleware(RequestTimer),
+        Middleware(SecurityHeaders, images_from=services.bucket.public_origin),
+        *([Middleware(TrustedHosts, own_host=_own_host(settings))] if _needs_no_key(services) else []),
+        Middleware(BodySizeLimit, max_bytes=settings.max_upload + FORM_OVERHEAD_BYTES),
+    ]
+
+
+def _cors(settings: Settings) -> Middleware:
+    return Middleware(
+        CORSMiddleware,
+        allow_origins=settings.cors,
+        allow_methods=("GET", "POST", "DELETE"),
+        allow_headers=("Authorization", "Content-Type", "Idempotency-Key", "Prefer"),
+        expose_headers=("Location", "Preference-Applied", "Retry-After"),
+    )
+
+
+def _own_host(settings: Settings) -> str:
+    return urlsplit(public_url(settings)).hostname or ""
+
+
+def _needs_no_key(services: Services) -> bool:
+    """Whether no key is needed because only this machine can connect."""
     settings = services.settings
     return services.tenants.keys.anonymous and settings.loopback and not settings.allow_anonymous
 
 
-def _add_routes(app: FastAPI, keys: Keys) -> None:
-    app.router.routes.extend(_api_routes(keys.anonymous))
-    app.mount("/page", StaticFiles(directory=PAGE), name="page")
-
-    @app.get("/", include_in_schema=False)
-    async def show_page() -> FileResponse:
-        return FileResponse(PAGE / "index.html")
-
-
 @cache
-def _api_routes(anonymous: bool) -> Sequence[BaseRoute]:
-    """The routes of all modules. FastAPI prepares them at their first request, which takes 0.3 s: apps share them."""
-    router, guard = APIRouter(), _guard(anonymous)
-    for module in (tasks, events, pipelines, models, uploads, usage, overview):
-        router.include_router(module.router, dependencies=guard)
-    for dialect in every():
-        router.include_router(dialect.router, dependencies=guard)
-    for unguarded in (files, health):
-        router.include_router(unguarded.router)
-    return router.routes
+def _routes(*, anonymous: bool) -> Sequence[BaseRoute]:
+    """The routes of all routers. Apps share them, because FastAPI takes 0.3 s to prepare them at the first request."""
+    root, guard = APIRouter(), _authentication(anonymous=anonymous)
+    for router in AUTHENTICATED_ROUTERS:
+        root.include_router(router, dependencies=guard)
+    for router in PUBLIC_ROUTERS:
+        root.include_router(router)
+    return root.routes
 
 
-def _guard(anonymous: bool) -> list[Any]:
-    """Every route asks for the caller; the OpenAPI document mentions keys only where there are some."""
-    guard = [Depends(caller)]
+def _authentication(*, anonymous: bool) -> list[Any]:
+    """The dependencies of routes that need a key. The OpenAPI document names the schemes only if there are keys."""
+    guard = [Depends(get_caller)]
     if not anonymous:
         guard += [Depends(HTTPBearer(auto_error=False)), Depends(HTTPBasic(auto_error=False))]
     return guard
 
 
+async def _show_page() -> FileResponse:
+    return FileResponse(STATIC / "index.html")
+
+
 async def _refuse(request: Request, error: Exception) -> Response:
-    problem = _problem(error)
+    problem = problem_of(error)
     if problem.status == 500:
         log.error("%s %s failed", request.method, request.url.path, exc_info=error)
     route = request.scope.get("route")
     REQUESTS_REFUSED.labels(getattr(route, "path", "other"), problem.code).inc()
-    return route.refuse(problem) if isinstance(route, DialectRoute) else problem.reply()
-
-
-def _problem(error: Exception) -> Problem:
-    """What an exception means to a client."""
-    if isinstance(error, RequestValidationError):
-        field, message = complaint(error.errors())
-        return Problem(422, "invalid_request", message, field or None)
-    if isinstance(error, HTTPException):
-        code, message = HTTP_WORDS.get(error.status_code, ("http", error.detail))
-        return Problem(error.status_code, code, message or error.detail, headers=dict(error.headers or {}))
-    row = next((PROBLEMS[kind] for kind in type(error).__mro__ if kind in PROBLEMS), None)
-    if row is None:
-        return Problem(500, "internal", "this is a fault of the server; its log says more")
-    status, code = row
-    where: str = getattr(error, "field", "")
-    headers: dict[str, str] = getattr(error, "headers", HEADERS.get(status, {}))
-    return Problem(status, code, str(error), where or None, headers)
-
-
-def _version() -> str:
-    from importlib.metadata import version
-
-    return version("hua")
+    return route.refuse(problem) if isinstance(route, DialectRoute) else problem.response()

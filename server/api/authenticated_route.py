@@ -1,4 +1,4 @@
-"""Routes that take a body, and only from those who have a key."""
+"""A route class that checks the API key before the request body is read."""
 
 from __future__ import annotations
 
@@ -12,16 +12,18 @@ from server.services import Services
 
 
 class AuthenticatedRoute(APIRoute):
-    """Asks for the key before it reads the body, which FastAPI reads and parses before it asks for anything: a stranger
-    is to cost no more than his line."""
+    """Refuses unauthenticated requests before their body is read.
+
+    FastAPI reads and parses the body before it runs dependencies, so a request without a key would cost that work.
+    """
 
     def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
         handle = super().get_route_handler()
 
-        async def handle_known(request: Request) -> Response:
+        async def handle_authenticated(request: Request) -> Response:
             """Raises UnauthorizedError."""
             services = cast(Services, request.app.state.services)
-            services.tenants.keys.caller(request.headers.get("authorization"))
+            services.tenants.keys.authenticate(request.headers.get("authorization"))
             return await handle(request)
 
-        return handle_known
+        return handle_authenticated

@@ -1,23 +1,26 @@
-"""Which part of a file a request asks for (RFC 9110, section 14)."""
+"""The Range header of a request (RFC 9110, section 14)."""
 
 from __future__ import annotations
 
 import re
 
-_ONE = re.compile(r"bytes=(\d{0,18})-(\d{0,18})")
+_SINGLE_RANGE = re.compile(r"bytes=(\d{0,18})-(\d{0,18})")
 
 
 class UnsatisfiableRangeError(Exception):
-    """The part begins beyond the end of the file."""
+    """The range begins beyond the end of the file."""
 
     def __init__(self, size: int) -> None:
-        super().__init__(f"the file has {size} bytes; ask for a part of them")
+        super().__init__(f"the file has {size} bytes; ask for a range within them")
         self.headers = {"Content-Range": f"bytes */{size}"}
 
 
-def part_of(header: str | None, size: int) -> range | None:
-    """The bytes that a Range header asks for; None for all, also where it asks for what we need not understand."""
-    match = _ONE.fullmatch(header.strip()) if header else None
+def parse_range(header: str | None, size: int) -> range | None:
+    """The bytes that a Range header asks for; None for the whole file.
+
+    A header that is not one valid byte range is ignored, as the RFC allows. Raises UnsatisfiableRangeError.
+    """
+    match = _SINGLE_RANGE.fullmatch(header.strip()) if header else None
     if match is None or match[0] == "bytes=-":
         return None
     first, last = match.groups()

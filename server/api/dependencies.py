@@ -1,4 +1,4 @@
-"""What routes are given: the services of their app, who is asking, and the task that a path names."""
+"""What routes depend on: the services of their app, the authenticated caller, and the task that a path names."""
 
 from __future__ import annotations
 
@@ -20,29 +20,31 @@ async def _services(request: Request) -> Services:
 ServicesDep = Annotated[Services, Depends(_services)]
 
 
-async def caller(request: Request, services: ServicesDep) -> Caller:
+async def get_caller(request: Request, services: ServicesDep) -> Caller:
     """Raises UnauthorizedError."""
-    return services.tenants.keys.caller(request.headers.get("authorization"))
+    return services.tenants.keys.authenticate(request.headers.get("authorization"))
 
 
-GivenCaller = Annotated[Caller, Depends(caller)]
+CallerDep = Annotated[Caller, Depends(get_caller)]
 
 
 def _tenant_with(scope: Scope) -> Callable[[Caller], Awaitable[str]]:
-    async def tenant(caller: GivenCaller) -> str:
+    async def tenant(caller: CallerDep) -> str:
         """Raises MissingScopeError."""
-        caller.need(scope)
+        caller.require(scope)
         return caller.tenant
 
     return tenant
 
 
 Submitter = Annotated[str, Depends(_tenant_with("submit"))]
-"""The calling tenant, whose key may hand in tasks, and cancel them."""
+"""The tenant of a key that may submit and cancel tasks."""
 Reader = Annotated[str, Depends(_tenant_with("read"))]
+"""The tenant of a key that may read tasks."""
 Uploader = Annotated[str, Depends(_tenant_with("upload"))]
+"""The tenant of a key that may upload images."""
 
-TaskId = Annotated[str, Path(description="As the task's submission answered it.", examples=["0" * 32])]
+TaskId = Annotated[str, Path(description="The `id` that the submission of the task returned.", examples=["0" * 32])]
 
 
 async def _record_to_read(task_id: TaskId, services: ServicesDep, tenant: Reader) -> TaskRecord:
@@ -53,5 +55,7 @@ async def _record_to_change(task_id: TaskId, services: ServicesDep, tenant: Subm
     return await find_record(services, task_id, tenant)
 
 
-NamedRecord = Annotated[TaskRecord, Depends(_record_to_read)]
-RecordToChange = Annotated[TaskRecord, Depends(_record_to_change)]
+RecordDep = Annotated[TaskRecord, Depends(_record_to_read)]
+"""The task of the path, for a caller that may read it."""
+ChangeableRecordDep = Annotated[TaskRecord, Depends(_record_to_change)]
+"""The task of the path, for a caller that may cancel it or have its callback sent again."""

@@ -1,4 +1,4 @@
-"""How our own API says no: one JSON shape for every error."""
+"""The errors of our own API: one JSON shape for all of them."""
 
 from __future__ import annotations
 
@@ -9,19 +9,19 @@ from typing import Any
 from fastapi.responses import JSONResponse
 from pydantic import BaseModel, Field
 
-_MEANINGS = {
-    400: "The request could not be read.",
-    401: "No API key, an unknown one, or one that has expired.",
-    403: "The key may not be used for this, or the link's signature is wrong.",
-    404: "There is no such thing.",
-    409: "The Idempotency-Key was used for another request, or there is no callback to send.",
-    410: "It was here and has expired.",
+_DESCRIPTIONS = {
+    400: "The request cannot be read.",
+    401: "The API key is missing, unknown or expired.",
+    403: "The key does not allow this, or the signature of the link is wrong.",
+    404: "Not found.",
+    409: "The Idempotency-Key was used for another request, or the task has no callback that could be sent.",
+    410: "The resource has expired.",
     413: "The body is too large.",
-    416: "The part that was asked for begins beyond the end.",
-    422: "Something in the request is wrong; the message says what, and what to do.",
-    429: "Too many unfinished tasks (code 7001), or too many a minute; Retry-After says when to try again.",
-    500: "A fault of the server.",
-    503: "Not now; trying again later is right.",
+    416: "The requested range begins beyond the end of the file.",
+    422: "The request is invalid; the message says what is wrong and how to correct it.",
+    429: "Too many unfinished tasks (code 7001), or too many requests a minute; Retry-After says when to try again.",
+    500: "Internal error of the server.",
+    503: "Temporarily unavailable; try again later.",
 }
 
 
@@ -29,9 +29,9 @@ _JSON = {"application/json": {"schema": {"$ref": "#/components/schemas/ErrorRepl
 
 
 class ErrorDetail(BaseModel):
-    code: str = Field(description="For programs; stable.", examples=["invalid_params"])
-    message: str = Field(description="For people: what was wrong, and what to do.")
-    field: str | None = Field(None, description="Which part of the request is meant, where it is one.")
+    code: str = Field(description="Stable code, for programs.", examples=["invalid_params"])
+    message: str = Field(description="For people: what is wrong, and what to do.")
+    field: str | None = Field(None, description="The part of the request that is wrong, if it is one field.")
 
 
 class ErrorReply(BaseModel):
@@ -40,7 +40,7 @@ class ErrorReply(BaseModel):
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Problem:
-    """Why a request is refused, before it is put in anybody's words."""
+    """Why a request is refused. Each wire format writes it in its own shape."""
 
     status: int
     code: str
@@ -48,18 +48,18 @@ class Problem:
     field: str | None = None
     headers: Mapping[str, str] = dataclasses.field(default_factory=dict)
 
-    def reply(self) -> JSONResponse:
+    def response(self) -> JSONResponse:
         detail = ErrorDetail(code=self.code, message=self.message, field=self.field)
         body = ErrorReply(error=detail).model_dump(exclude_none=True)
         return JSONResponse(body, self.status, dict(self.headers))
 
 
 def error_responses(*statuses: int, stream: bool = False) -> dict[int | str, dict[str, Any]]:
-    """These errors, and those that come with them, for a route's `responses`: any route may answer 500, and one that
-    asks for a key may find it not good enough.
+    """The `responses` argument of a route that may answer with these errors.
 
-    `stream`: the route itself answers no JSON, so that its errors have to say that they are.
+    500 is added always, and 403 where 401 is possible. `stream`: the route does not return JSON itself, so its errors
+    must declare their content type.
     """
     all_statuses = {*statuses, 500} | ({403} if 401 in statuses else set())
     body = {"content": _JSON} if stream else {"model": ErrorReply}
-    return {status: {"description": _MEANINGS[status], **body} for status in sorted(all_statuses)}
+    return {status: {"description": _DESCRIPTIONS[status], **body} for status in sorted(all_statuses)}

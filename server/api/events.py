@@ -1,4 +1,4 @@
-"""A task followed live, as server-sent events: how long it waits, how far it is, what it becomes."""
+"""The progress of a task as server-sent events."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from collections.abc import AsyncIterator, Iterator
 from fastapi import APIRouter
 from fastapi.sse import EventSourceResponse, ServerSentEvent
 
-from server.api.dependencies import NamedRecord, ServicesDep
+from server.api.dependencies import RecordDep, ServicesDep
 from server.api.errors import error_responses
 from server.api.task_response import task_reply
 from server.queue import Progress, View
@@ -21,36 +21,36 @@ router = APIRouter(prefix="/v1/tasks", tags=["tasks"])
 @router.get(
     "/{task_id}/events", response_class=EventSourceResponse, responses=error_responses(401, 404, 422, 503, stream=True)
 )
-async def follow_task(record: NamedRecord, services: ServicesDep) -> AsyncIterator[ServerSentEvent]:
-    """Follows a task to its end.
+async def follow_task(record: RecordDep, services: ServicesDep) -> AsyncIterator[ServerSentEvent]:
+    """Follows a task until it ends.
 
-    `queued` {position}, `running` {}, `progress` {step, steps}, `preview` {jpeg: base64}, and last `succeeded`,
-    `failed` or `canceled` with the whole task. Every stream begins with where the task is now.
+    Events: `queued` {position}, `running` {}, `progress` {step, steps}, `preview` {jpeg: base64}, and at the end
+    `succeeded`, `failed` or `canceled` with the whole task. The first event tells the current state.
     """
-    task, before = record.view.task, None
+    task, previous = record.view.task, None
     if record.manifest is None:
         async for view in services.queue.watch(task.id):
-            for event in _news(view, before):
+            for event in _events(view, previous):
                 yield event
-            before = view
+            previous = view
         record = await find_record(services, task.id, task.tenant)
     if record.manifest is not None:
         yield ServerSentEvent(event=record.view.status.value, data=task_reply(record, services.links))
 
 
-def _news(view: View, before: View | None) -> Iterator[ServerSentEvent]:
-    """What `view` says that the one before did not."""
+def _events(view: View, previous: View | None) -> Iterator[ServerSentEvent]:
+    """What has changed since the previous view."""
     if view.status is Status.QUEUED:
         yield ServerSentEvent(event="queued", data={"position": view.position})
     elif view.status is Status.RUNNING:
-        if before is None or before.status is not Status.RUNNING:
+        if previous is None or previous.status is not Status.RUNNING:
             yield ServerSentEvent(event="running", data={})
         if view.progress is not None:
-            yield from _advances(view.progress, before.progress if before else None)
+            yield from _progress_events(view.progress, previous.progress if previous else None)
 
 
-def _advances(now: Progress, then: Progress | None) -> Iterator[ServerSentEvent]:
-    if then is None or then.step != now.step:
-        yield ServerSentEvent(event="progress", data={"step": now.step, "steps": now.steps})
-    if now.preview and (then is None or then.preview != now.preview):
-        yield ServerSentEvent(event="preview", data={"jpeg": base64.b64encode(now.preview).decode()})
+def _progress_events(progress: Progress, previous: Progress | None) -> Iterator[ServerSentEvent]:
+    if previous is None or previous.step != progress.step:
+        yield ServerSentEvent(event="progress", data={"step": progress.step, "steps": progress.steps})
+    if progress.preview and (previous is None or previous.preview != progress.preview):
+        yield ServerSentEvent(event="preview", data={"jpeg": base64.b64encode(progress.preview).decode()})

@@ -1,4 +1,4 @@
-"""Result images, for whoever holds a link that we signed: handed on from the bucket, or by a redirect to it."""
+"""Result images, for clients with a signed link: sent from the bucket, or by a redirect to it."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Header, Path, Query, Request, Response
 from fastapi.responses import RedirectResponse, StreamingResponse
 
-from server.api.byte_ranges import part_of
+from server.api.byte_ranges import parse_range
 from server.api.dependencies import ServicesDep
 from server.api.errors import error_responses
 from server.services import Services
@@ -19,12 +19,13 @@ from server.task import Format, Image, Manifest
 router = APIRouter(tags=["files"])
 PATH = "/files/{task_id}/{index}.{extension}"
 MEDIA_TYPES: dict[Format, str] = {"png": "image/png", "jpeg": "image/jpeg", "webp": "image/webp"}
-MEDIA: dict[str, Any] = {"content": {media: {} for media in MEDIA_TYPES.values()}}
+CONTENT: dict[str, Any] = {"content": {media_type: {} for media_type in MEDIA_TYPES.values()}}
 
-CHUNK = 4 << 20
-"""Read from the bucket at once. Most images are one; a client who takes long over a large one keeps no request open."""
+CHUNK_BYTES = 4 << 20
+"""Read from the bucket at once. Most images are one chunk; a slow client of a larger one keeps no request to the bucket
+open between chunks."""
 REDIRECT_S = 3600
-"""How long the bucket honours a redirect at most: its own signatures may last a week, ours as long as the image."""
+"""Longest life of a redirect: signatures of the bucket may last a week at most, our own last as long as the image."""
 
 
 @router.head(PATH, include_in_schema=False)
@@ -32,10 +33,10 @@ REDIRECT_S = 3600
     PATH,
     response_class=Response,
     responses={
-        200: {**MEDIA, "description": "The image."},
-        206: {**MEDIA, "description": "The part of it that was asked for (Range)."},
-        304: {"description": "You have it already (If-None-Match)."},
-        307: {"description": "It is at this address of the bucket, for an hour at most."},
+        200: {**CONTENT, "description": "The image."},
+        206: {**CONTENT, "description": "The requested range of the image (Range)."},
+        304: {"description": "The client already has this image (If-None-Match)."},
+        307: {"description": "The image is at this address of the bucket, for an hour at most."},
         **error_responses(403, 410, 416, 422, 503),
     },
 )
@@ -51,11 +52,11 @@ async def get_image(
     range_: Annotated[str | None, Header(alias="range")] = None,
     if_range: Annotated[str | None, Header()] = None,
 ) -> Response:
-    """One image of a task, by the link that the task gives."""
+    """One image of a task, by the link in the task."""
     services.links.check_image(task_id, index, extension, expires, signature)
     manifest = await services.bucket.manifest(task_id)
     if manifest is None or index >= len(manifest.outcome.images):
-        raise LinkExpiredError("this image is deleted; make it again")
+        raise LinkExpiredError("this image is deleted; generate it again")
     image = manifest.outcome.images[index]
     if not image.safe:
         raise LinkExpiredError("this image is withheld; the task says why")
@@ -64,47 +65,47 @@ async def get_image(
         return Response(status_code=304, headers=headers)
     if request.method == "GET" and (redirect := await _redirect(services, image, expires)):
         return redirect
-    part = part_of(range_, image.bytes) if if_range in {None, headers["ETag"]} else None
-    return await _streamed(services.bucket, image, part, headers)
+    part = parse_range(range_, image.bytes) if if_range in {None, headers["ETag"]} else None
+    return await _stream(services.bucket, image, part, headers)
 
 
 async def _redirect(services: Services, image: Image, expires: int) -> Response | None:
-    life_s = min(REDIRECT_S, expires - int(services.clock()))
-    url = await services.bucket.link(image.key, life_s) if life_s > 0 else None
+    lifetime_s = min(REDIRECT_S, expires - int(services.clock()))
+    url = await services.bucket.link(image.key, lifetime_s) if lifetime_s > 0 else None
     if url is None:
         return None
-    # kept for half its life, so that a browser which shows the image again does not load it again
-    return RedirectResponse(url, 307, {"Cache-Control": f"private, max-age={life_s // 2}"})
+    # Cached for half its life, so that a browser which shows the image again does not load it again.
+    return RedirectResponse(url, 307, {"Cache-Control": f"private, max-age={lifetime_s // 2}"})
 
 
-async def _streamed(bucket: Bucket, image: Image, part: range | None, headers: dict[str, str]) -> Response:
-    """Raises LinkExpiredError before anything is sent, if the image is not there."""
-    wanted = range(image.bytes) if part is None else part
-    first = await bucket.get_part(image.key, wanted.start, min(wanted.start + CHUNK, wanted.stop))
+async def _stream(bucket: Bucket, image: Image, part: range | None, headers: dict[str, str]) -> Response:
+    """Raises LinkExpiredError before anything is sent, if the image is not in the bucket."""
+    positions = range(image.bytes) if part is None else part
+    first = await bucket.get_part(image.key, positions.start, min(positions.start + CHUNK_BYTES, positions.stop))
     if first is None:
-        raise LinkExpiredError("this image is deleted; make it again")
-    headers["Content-Length"] = str(len(wanted))
+        raise LinkExpiredError("this image is deleted; generate it again")
+    headers["Content-Length"] = str(len(positions))
     if part is not None:
         headers["Content-Range"] = f"bytes {part.start}-{part.stop - 1}/{image.bytes}"
-    body = _chunks(bucket, image.key, first, wanted)
+    body = _chunks(bucket, image.key, first, positions)
     return StreamingResponse(body, 200 if part is None else 206, headers, MEDIA_TYPES[image.format])
 
 
-async def _chunks(bucket: Bucket, key: str, first: bytes, wanted: range) -> AsyncIterator[bytes]:
-    """What is swept in the middle is cut off: the client sees that it is shorter than it was said to be."""
+async def _chunks(bucket: Bucket, key: str, first: bytes, positions: range) -> AsyncIterator[bytes]:
+    """If the image is deleted meanwhile, the body ends early, which the client sees by Content-Length."""
     yield first
-    for start in wanted[CHUNK::CHUNK]:
-        chunk = await bucket.get_part(key, start, min(start + CHUNK, wanted.stop))
+    for start in positions[CHUNK_BYTES::CHUNK_BYTES]:
+        chunk = await bucket.get_part(key, start, min(start + CHUNK_BYTES, positions.stop))
         if chunk is None:
             raise LinkExpiredError("this image was deleted while it was read")
         yield chunk
 
 
 def _headers(manifest: Manifest, image: Image, index: int, now: float) -> dict[str, str]:
-    age_s = max(0, int(manifest.expires_at - now))
+    max_age_s = max(0, int(manifest.expires_at - now))
     return {
         "ETag": f'"{image.sha256}"',
         "Accept-Ranges": "bytes",
-        "Cache-Control": f"private, max-age={age_s}, immutable",
+        "Cache-Control": f"private, max-age={max_age_s}, immutable",
         "Content-Disposition": f'inline; filename="{manifest.task.id}-{index}.{image.format}"',
     }

@@ -1,4 +1,4 @@
-"""For probes and monitors: is the process alive, can work be done, what are the numbers."""
+"""Liveness, readiness and metrics, for probes and monitoring."""
 
 from __future__ import annotations
 
@@ -31,19 +31,19 @@ async def is_alive() -> HealthReply:
 
 @router.get("/readyz", responses=error_responses(503))
 async def is_ready(services: ServicesDep) -> HealthReply:
-    """The queue can be reached and knows what is in the logs, and at least one worker is ready; 503 otherwise."""
+    """The queue can be reached and has read the logs, and at least one worker is ready; otherwise 503."""
     if not await services.queue.complete():
         raise QueueIncompleteError
     states = [worker.state for worker in (await services.queue.overview()).workers]
     if "ready" not in states:
-        known = f"the workers are {', '.join(states)}" if states else "there is none"
-        raise NotReadyError(f"no worker is ready: {known}; wait a moment, or look at the worker's log")
+        detail = f"the workers are {', '.join(states)}" if states else "there is none"
+        raise NotReadyError(f"no worker is ready: {detail}; wait a moment, or read the worker's log")
     return HealthReply(status="ready")
 
 
 @router.get("/metrics", response_class=Response, responses=error_responses())
 async def get_metrics(services: ServicesDep) -> Response:
-    """Prometheus text format; without what the queue knows while that cannot be reached."""
+    """Metrics in Prometheus text format; the queue's metrics are left out while the queue cannot be reached."""
     try:
         overview = await services.queue.overview()
     except QueueUnavailableError:

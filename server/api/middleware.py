@@ -1,4 +1,4 @@
-"""What surrounds every request: a limit on its body, headers on its answer, a measurement of its time, a span."""
+"""Middlewares: a limit on the body, security headers, a timer, a trace span."""
 
 from __future__ import annotations
 
@@ -21,44 +21,50 @@ _DOCS_POLICY = (
     "default-src 'none'; script-src 'self' 'unsafe-inline'; style-src 'self' 'unsafe-inline'; "
     "img-src 'self' data:; connect-src 'self'; worker-src blob:; base-uri 'none'; frame-ancestors 'none'"
 )
-MOST_VALUES, BEFORE_VALUES = 200_000, (b",", b"[", b"{")
-"""Far more than any task holds; an image in base64 has none of these."""
+MAX_JSON_VALUES = 200_000
+"""Far more than any task has."""
+VALUE_MARKS = (b",", b"[", b"{")
+"""One of these stands before almost every JSON value; an image in base64 has none of them."""
 _UNTRACED = ("/healthz", "/readyz", "/metrics")
 _DOCS = ("/docs", "/redoc")
 
 
 @dataclass(frozen=True, slots=True)
 class BodySizeLimit:
-    """Refuses bodies over `most` bytes, counted as they come: a Content-Length may lie. Also JSON of too many values,
-    for it unfolds to thirty times its size, and nobody else is answered meanwhile."""
+    """Refuses bodies over `max_bytes`, counted as they arrive, because Content-Length may be wrong.
+
+    Also refuses JSON with too many values: parsed, it takes thirty times its size, and blocks all other requests.
+    """
 
     app: ASGIApp
-    most: int
+    max_bytes: int
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        read = values = 0
+        size = values = 0
         is_json = scope["type"] == "http" and "json" in Headers(scope=scope).get("content-type", "").lower()
 
-        async def counted() -> Message:
-            nonlocal read, values
+        async def receive_counted() -> Message:
+            nonlocal size, values
             message = await receive()
             body: bytes = message.get("body", b"")
-            read += len(body)
-            if read > self.most:
-                raise HTTPException(413, f"the body is over {self.most} bytes; send less, or send images one by one")
-            values += sum(map(body.count, BEFORE_VALUES)) if is_json else 0
-            if values > MOST_VALUES:
-                raise HTTPException(413, f"the body holds over {MOST_VALUES} values; send less, or in several requests")
+            size += len(body)
+            if size > self.max_bytes:
+                text = f"the body has more than {self.max_bytes} bytes; send less, or send images one by one"
+                raise HTTPException(413, text)
+            values += sum(map(body.count, VALUE_MARKS)) if is_json else 0
+            if values > MAX_JSON_VALUES:
+                text = f"the body has more than {MAX_JSON_VALUES} values; send less, or split it into several requests"
+                raise HTTPException(413, text)
             return message
 
-        await self.app(scope, counted, send)
+        await self.app(scope, receive_counted, send)
 
 
 @dataclass(frozen=True, slots=True)
 class SecurityHeaders:
-    """Tells browsers to load nothing from outside this server, and to take no file for what it does not claim to be.
+    """Tells browsers to load nothing from other servers, and not to guess the type of a file.
 
-    `images_from` is where our links to images may redirect to.
+    `images_from` is the origin to which links to images may redirect; empty if they do not.
     """
 
     app: ASGIApp
@@ -68,7 +74,7 @@ class SecurityHeaders:
         page = _PAGE_POLICY.replace(" {images}", f" {self.images_from}" if self.images_from else "")
         policy = _DOCS_POLICY if scope.get("path", "").startswith(_DOCS) else page
 
-        async def armored(message: Message) -> None:
+        async def send_with_headers(message: Message) -> None:
             if message["type"] == "http.response.start":
                 headers = MutableHeaders(scope=message)
                 headers["X-Content-Type-Options"] = "nosniff"
@@ -76,12 +82,12 @@ class SecurityHeaders:
                 headers["Content-Security-Policy"] = policy
             await send(message)
 
-        await self.app(scope, receive, armored)
+        await self.app(scope, receive, send_with_headers)
 
 
 @dataclass(frozen=True, slots=True)
 class TracingMiddleware:
-    """Makes each request a span, and a part of what its sender says that it is; probes and scrapes are none."""
+    """Makes each request a span, a child of the sender's span if there is one. Probes and scrapes are not traced."""
 
     app: ASGIApp
 
@@ -89,37 +95,37 @@ class TracingMiddleware:
         if scope["type"] != "http" or scope["path"] in _UNTRACED:
             await self.app(scope, receive, send)
             return
-        method, sender = scope["method"], Headers(scope=scope).get("traceparent", "")
-        with span(method, sender, SpanKind.SERVER, **{"http.request.method": method}) as current:
+        method, parent = scope["method"], Headers(scope=scope).get("traceparent", "")
+        with span(method, parent, SpanKind.SERVER, **{"http.request.method": method}) as current:
 
-            async def noted(message: Message) -> None:
+            async def send_traced(message: Message) -> None:
                 if "status" in message:
                     route = getattr(scope.get("route"), "path", "other")
                     current.update_name(f"{method} {route}")
                     current.set_attributes({"http.route": route, "http.response.status_code": message["status"]})
                 await send(message)
 
-            await self.app(scope, receive, noted)
+            await self.app(scope, receive, send_traced)
 
 
 @dataclass(frozen=True, slots=True)
 class RequestTimer:
-    """Observes each request under its route's template, so that ids do not become labels."""
+    """Measures each request under the template of its route, so that ids do not become labels."""
 
     app: ASGIApp
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
             return await self.app(scope, receive, send)
-        began, status = time.perf_counter(), 500
+        started, status = time.perf_counter(), 500
 
-        async def noted(message: Message) -> None:
+        async def send_observed(message: Message) -> None:
             nonlocal status
             status = message.get("status", status)
             await send(message)
 
         try:
-            await self.app(scope, receive, noted)
+            await self.app(scope, receive, send_observed)
         finally:
             route = getattr(scope.get("route"), "path", "other")
-            REQUEST_SECONDS.labels(scope["method"], route, status).observe(time.perf_counter() - began)
+            REQUEST_SECONDS.labels(scope["method"], route, status).observe(time.perf_counter() - started)

@@ -1,4 +1,4 @@
-"""Which models there are, and what the server is doing with them."""
+"""The models of the catalog, and on which workers they are loaded."""
 
 from __future__ import annotations
 
@@ -18,17 +18,21 @@ class ModelReply(BaseModel):
     title: str
     family: str
     aliases: list[str]
-    base: str | None = Field(alias="for", description="The family of models that it is an addition to, if it is one.")
-    hint: str | None = Field(description="The kind of map that a ControlNet follows, or an annotator draws.")
-    side: int | None = Field(description="Width and height, in pixels, of a picture that names no size; null: 512.")
-    default: bool = Field(description="Whether it is used by tasks that name none.")
-    bytes: int = Field(description="Size of its weights on disk.")
-    resident_on: list[str] = Field(description="Workers that hold it on their device now.")
+    base: str | None = Field(
+        alias="for", description="The family of checkpoints that an adapter or ControlNet is for; null for others."
+    )
+    hint: str | None = Field(
+        description="The kind of control map that a ControlNet follows or an annotator draws; null for others."
+    )
+    side: int | None = Field(description="Width and height in pixels of an image whose task gives no size; null: 512.")
+    default: bool = Field(description="Whether tasks that name no model use it.")
+    bytes: int = Field(description="Size of the weights on disk.")
+    resident_on: list[str] = Field(description="Workers that have it on their device now.")
 
 
 @router.get("/models", responses=error_responses(401, 503))
 async def list_models(services: ServicesDep) -> list[ModelReply]:
-    """Every model that a task may name."""
+    """Every model that a task may use."""
     workers = (await services.queue.overview()).workers
     return [
         ModelReply(

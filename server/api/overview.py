@@ -1,4 +1,4 @@
-"""How busy the server is, for pages and people."""
+"""How busy the server is: what is queued, what runs, and the state of each worker."""
 
 from __future__ import annotations
 
@@ -15,22 +15,22 @@ class WorkerReply(BaseModel):
     name: str
     device: str
     state: str = Field(description="starting, ready or draining.")
-    running: int = Field(description="Tasks it works on.")
-    room: int = Field(description="Tasks it could take besides.")
+    running: int = Field(description="Tasks it is running.")
+    room: int = Field(description="Further tasks that it could run at the same time.")
     resident: list[str] = Field(description="Models on its device.")
-    memory_bytes: int = Field(description="Memory that its models take on the device.")
+    memory_bytes: int = Field(description="Bytes that these models take on the device.")
 
 
 class OverviewReply(BaseModel):
     queued: int
     running: int
-    queued_cost: float = Field(description="Work that waits, in units of one 512×512 image at 20 steps.")
+    queued_cost: float = Field(description="Queued work, in units of one 512×512 image at 20 steps.")
     workers: list[WorkerReply]
 
 
 @router.get("/overview", responses=error_responses(401, 503))
 async def get_overview(services: ServicesDep) -> OverviewReply:
-    """What waits and runs in all, and who works."""
+    """Queued and running tasks of all tenants, and the workers."""
     overview = await services.queue.overview()
     return OverviewReply(
         queued=overview.queued,

@@ -1,4 +1,4 @@
-"""What can be made: each task type with its schema, and a typed route for each."""
+"""Every task type with its schema, and a typed route for each."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from pipelines.pipeline import AnyPipeline
 from server.api.authenticated_route import AuthenticatedRoute
 from server.api.dependencies import ServicesDep, Submitter
 from server.api.errors import error_responses
-from server.api.task_request import ACCEPTED, Envelope, SentWishes, accept, typed_envelope
+from server.api.task_request import ACCEPTED_RESPONSES, Envelope, SubmissionHeadersDep, submit_and_reply, typed_envelope
 from server.api.task_response import TaskReply
 
 router = APIRouter(prefix="/v1/pipelines", tags=["pipelines"], route_class=AuthenticatedRoute)
@@ -24,8 +24,12 @@ class PipelineReply(BaseModel):
     name: str
     aliases: list[str]
     title: str
-    families: list[str] = Field(description="The families of which `model` may be, where it has that parameter.")
-    images: list[str] = Field(description="The params that are images: a URL, a data: URI, or the id of an upload.")
+    families: list[str] = Field(
+        description="Families of models that its parameter `model` accepts; empty if it has none."
+    )
+    images: list[str] = Field(
+        description="Params that are images. Each takes a URL, a data: URI, base64 or the id of an upload."
+    )
     params: dict[str, Any] = Field(description="JSON Schema of the params.")
 
 
@@ -37,7 +41,7 @@ async def list_pipelines() -> list[PipelineReply]:
 
 @cache
 def _replies() -> list[PipelineReply]:
-    """Made once: the schemas of all task types take a third of a second, in which nobody else is answered."""
+    """Built once: the schemas of all task types take a third of a second, which blocks all other requests."""
     return [
         PipelineReply(
             name=pipeline.names[0],
@@ -55,14 +59,14 @@ def _add_typed_route(pipeline: AnyPipeline) -> None:
     name = pipeline.names[0]
 
     async def submit_typed_task(
-        body: Envelope, services: ServicesDep, tenant: Submitter, wishes: SentWishes, response: Response
+        body: Envelope, services: ServicesDep, tenant: Submitter, headers: SubmissionHeadersDep, response: Response
     ) -> TaskReply:
         params = body.params  # type: ignore[attr-defined]
-        return await accept(services, tenant, name, body, params, wishes, response)
+        return await submit_and_reply(services, tenant, name, body, params, headers, response)
 
-    # FastAPI reads the body's model here; it is made at run time, so no annotation in the source could name it.
+    # FastAPI reads the body model from the annotation; it is created at run time, so the source cannot name it.
     submit_typed_task.__annotations__["body"] = typed_envelope(pipeline)
-    router.post(f"/{name}", status_code=202, summary=pipeline.title, responses=ACCEPTED)(submit_typed_task)
+    router.post(f"/{name}", status_code=202, summary=pipeline.title, responses=ACCEPTED_RESPONSES)(submit_typed_task)
 
 
 for _pipeline in pipelines.every():
@@ -71,6 +75,6 @@ for _pipeline in pipelines.every():
 
 @router.post("/{name}", include_in_schema=False)
 async def refuse_unknown_type(name: str, tenant: Submitter) -> None:
-    """No task type has a route of this name."""
+    """Raises UnknownTaskTypeError, with a suggestion, or the error of a type that is not supported."""
     pipelines.find(name)
     raise pipelines.UnknownTaskTypeError(name)

@@ -1,4 +1,4 @@
-"""What surrounds a task's params in a request, and how an accepted task is answered."""
+"""The parts of a submission besides the task's params, and the answer to it."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ from server.task import Output, Priority, Retention
 from server.tasks.lookup import load_record, wait_until_ended
 from server.tasks.submission import Submission, submit
 
-LONGEST_WAIT_S = 60
+MAX_WAIT_S = 60
 
-ACCEPTED: dict[int | str, dict[str, Any]] = {
-    200: {"model": TaskReply, "description": "It has ended: within the time of `Prefer: wait`, or before."},
-    202: {"model": TaskReply, "description": "Accepted; Location says where to ask for it."},
+ACCEPTED_RESPONSES: dict[int | str, dict[str, Any]] = {
+    200: {"model": TaskReply, "description": "The task has ended: within the time of `Prefer: wait`, or before."},
+    202: {"model": TaskReply, "description": "Accepted. Location is the address of the task."},
     **error_responses(400, 401, 404, 409, 413, 422, 429, 503),
 }
 
@@ -32,29 +32,33 @@ class OutputRequest(Output):
 
 
 class Envelope(BaseModel):
-    """All but the params; unknown names are refused, so that a typing error is never ignored."""
+    """All of a submission but the params. Unknown fields are refused, so that no spelling mistake is ignored."""
 
     model_config = ConfigDict(extra="forbid")
 
-    priority: Priority = Field("normal", description="Which class it waits in.")
-    retention: Retention | None = Field(None, description="How long its images are kept; default: the server's.")
-    callback_url: str = Field("", max_length=2048, description="POSTed the task, signed, once it has ended.")
-    output: OutputRequest = Field(OutputRequest(), description="How the images are written.")
+    priority: Priority = Field("normal", description="Priority class.")
+    retention: Retention | None = Field(
+        None, description="How long the images are kept. Default: the setting of the server."
+    )
+    callback_url: str = Field(
+        "", max_length=2048, description="URL to which the ended task is sent by POST, with a signature."
+    )
+    output: OutputRequest = Field(OutputRequest(), description="File format of the images.")
 
 
 class TaskEnvelope(Envelope):
-    """A task of any type; `POST /v1/pipelines/{type}` has each type's own schema."""
+    """A task of any type. `POST /v1/pipelines/{type}` has the schema of each type."""
 
     type: str = Field(
         max_length=64, description="A name or alias that GET /v1/pipelines lists.", examples=["txt2img.sd"]
     )
     params: dict[str, Any] = Field(
-        description="As the schema of the type says.", examples=[{"text": "a red house on the grass"}]
+        description="Parameters, by the schema of the type.", examples=[{"text": "a red house on the grass"}]
     )
 
 
 def typed_envelope(pipeline: AnyPipeline) -> type[Envelope]:
-    """The envelope of one task type, with its params spelt out for the API's description."""
+    """The envelope of one task type, whose params have a schema in the API's description."""
     name = "".join(word.capitalize() for word in re.split(r"[._]", pipeline.names[0])) + "Task"
     params: Any = (pipeline.Params, ...)
     return create_model(name, __base__=Envelope, __doc__=pipeline.title, params=params)
@@ -62,40 +66,47 @@ def typed_envelope(pipeline: AnyPipeline) -> type[Envelope]:
 
 @dataclass(frozen=True, slots=True)
 class SubmissionHeaders:
-    """The headers of a submission."""
+    """The headers of a submission. `wait_s` is 0 if the client does not wait."""
 
     idempotency_key: str | None
     wait_s: int
 
 
-async def wishes(
+async def submission_headers(
     idempotency_key: Annotated[
         str | None,
-        Header(min_length=1, max_length=255, description="The same key with the same body is the same task."),
+        Header(
+            min_length=1,
+            max_length=255,
+            description="Makes a retry safe: the same key with the same body returns the same task.",
+        ),
     ] = None,
     prefer: Annotated[
         str | None,
-        Header(description=f"`wait=N` answers when the task ends, in N ≤ {LONGEST_WAIT_S} seconds at most."),
+        Header(description=f"`wait=N` answers as soon as the task ends, after N ≤ {MAX_WAIT_S} seconds at the latest."),
     ] = None,
 ) -> SubmissionHeaders:
-    found = re.search(r"\bwait=(\d{1,9})\b", prefer or "")
-    return SubmissionHeaders(idempotency_key, min(int(found[1]), LONGEST_WAIT_S) if found else 0)
+    match = re.search(r"\bwait=(\d{1,9})\b", prefer or "")
+    return SubmissionHeaders(idempotency_key, min(int(match[1]), MAX_WAIT_S) if match else 0)
 
 
-# Made by a coroutine: what is not one runs in a thread, at every request.
-SentWishes = Annotated[SubmissionHeaders, Depends(wishes)]
+# The dependency is a coroutine function because FastAPI runs others in a thread, at every request.
+SubmissionHeadersDep = Annotated[SubmissionHeaders, Depends(submission_headers)]
 
 
-async def accept(
+async def submit_and_reply(
     services: Services,
     tenant: str,
     task_type: str,
     envelope: Envelope,
     params: Mapping[str, Any] | Params,
-    wishes: SubmissionHeaders,
+    headers: SubmissionHeaders,
     response: Response,
 ) -> TaskReply:
-    """Submits; 200 with a task that has ended, else 202."""
+    """Submits a task and sets the status of the response: 200 if the task has ended, otherwise 202.
+
+    `response` also gets the headers Location and, after a wait, Preference-Applied. Raises what `submit` raises.
+    """
     view = await submit(
         services,
         Submission(
@@ -106,13 +117,13 @@ async def accept(
             retention=envelope.retention,
             output=envelope.output,
             callback_url=envelope.callback_url,
-            idempotency_key=wishes.idempotency_key,
+            idempotency_key=headers.idempotency_key,
         ),
     )
     record = await load_record(services, view)
-    if wishes.wait_s:
-        record = await wait_until_ended(services, record, wishes.wait_s)
-        response.headers["Preference-Applied"] = f"wait={wishes.wait_s}"
+    if headers.wait_s:
+        record = await wait_until_ended(services, record, headers.wait_s)
+        response.headers["Preference-Applied"] = f"wait={headers.wait_s}"
     response.status_code = 200 if record.manifest else 202
     response.headers["Location"] = services.links.task(view.task.id)
     return task_reply(record, services.links)

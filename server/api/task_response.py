@@ -1,4 +1,4 @@
-"""A task as our own API tells it."""
+"""A task as our own API returns it."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ class ProgressReply(BaseModel):
 
 
 class ImageReply(BaseModel):
-    url: str = Field(description="Needs no key; good until `expires_at`. Empty if the image is withheld.")
+    url: str = Field(description="Link that needs no key, valid until `expires_at`. Empty if the image is withheld.")
     width: int
     height: int
     seed: int | None
@@ -26,8 +26,8 @@ class ImageReply(BaseModel):
     bytes: int
     sha256: str
     expires_at: datetime
-    safe: bool = Field(True, description="False if the audit withholds it.")
-    reason: str = Field("", description="Why it is withheld.")
+    safe: bool = Field(True, description="False if the safety audit withholds the image.")
+    reason: str = Field("", description="Why the image is withheld.")
 
 
 class TaskLinks(BaseModel):
@@ -36,30 +36,32 @@ class TaskLinks(BaseModel):
 
 
 class TaskReply(BaseModel):
-    """Times are RFC 3339 in UTC."""
+    """A task. Times are RFC 3339 in UTC."""
 
     id: str
     type: str
     status: Status
-    position: int | None = Field(None, description="While queued: tasks ahead, plus one.")
-    progress: ProgressReply | None = Field(None, description="While running: denoising steps done and to do.")
-    params: dict[str, Any] = Field(description="With every default filled in and the seed drawn.")
-    model: str | None = Field(None, description="The model it runs on.")
+    position: int | None = Field(None, description="While queued: the number of tasks before it, plus one.")
+    progress: ProgressReply | None = Field(None, description="While running: denoising steps done, and their total.")
+    params: dict[str, Any] = Field(description="The params with all defaults and the chosen seed.")
+    model: str | None = Field(None, description="The model that it uses.")
     priority: Priority
     retention: Retention
     created_at: datetime
     started_at: datetime | None = None
     finished_at: datetime | None = None
     images: list[ImageReply] = []
-    hints: list[ImageReply] = Field([], description="The control maps that the images follow, where there are any.")
-    answer: dict[str, Any] | None = Field(None, description="What a task says rather than draws: a caption, a size…")
-    error: Failure | None = Field(None, description="Why it failed.")
-    timings: dict[str, float] = Field({}, description="Seconds by stage, once it has ended.")
+    hints: list[ImageReply] = Field([], description="Control maps that the images follow.")
+    answer: dict[str, Any] | None = Field(
+        None, description="Result of a task that returns data, not images: a caption, a size…"
+    )
+    error: Failure | None = Field(None, description="Why the task failed.")
+    timings: dict[str, float] = Field({}, description="Seconds by stage, once the task has ended.")
     links: TaskLinks
 
 
 def task_reply(record: TaskRecord, links: Links) -> TaskReply:
-    """A function of the manifest and the server's secret alone, once the task has ended."""
+    """The reply for a task. Once the task has ended, it depends only on the manifest and the secret of the server."""
     view, task, manifest = record.view, record.view.task, record.manifest
     progress = view.progress if view.status is Status.RUNNING else None
     return TaskReply(
@@ -72,9 +74,9 @@ def task_reply(record: TaskRecord, links: Links) -> TaskReply:
         model=task.models[0] if task.models else None,
         priority=task.priority,
         retention=task.retention,
-        created_at=_moment(task.created_at),
-        started_at=_moment(view.started_at) if view.started_at else None,
-        finished_at=_moment(view.finished_at) if view.finished_at else None,
+        created_at=_utc(task.created_at),
+        started_at=_utc(view.started_at) if view.started_at else None,
+        finished_at=_utc(view.finished_at) if view.finished_at else None,
         images=_image_replies(manifest, "image", links),
         hints=_image_replies(manifest, "hint", links),
         answer=manifest.outcome.answer if manifest else None,
@@ -85,7 +87,7 @@ def task_reply(record: TaskRecord, links: Links) -> TaskReply:
 
 
 def linked_images(manifest: Manifest, kind: Kind, links: Links) -> list[tuple[str, Image]]:
-    """The images of this kind, each with its link; that of one that is withheld is empty."""
+    """The images of this kind, each with its link; the link of a withheld image is empty."""
     return [
         (links.image(manifest.task.id, index, image.format, manifest.expires_at) if image.safe else "", image)
         for index, image in enumerate(manifest.outcome.images)
@@ -108,11 +110,11 @@ def _image_reply(url: str, image: Image, manifest: Manifest) -> ImageReply:
         format=image.format,
         bytes=image.bytes,
         sha256=image.sha256,
-        expires_at=_moment(manifest.expires_at),
+        expires_at=_utc(manifest.expires_at),
         safe=image.safe,
         reason=image.reason,
     )
 
 
-def _moment(unix_s: float) -> datetime:
+def _utc(unix_s: float) -> datetime:
     return datetime.fromtimestamp(unix_s, UTC)

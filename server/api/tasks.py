@@ -1,4 +1,4 @@
-"""Our own routes for tasks: submit, ask, list, cancel, call back again."""
+"""Our own routes for tasks: submit, get, list, cancel, replay the callback."""
 
 from __future__ import annotations
 
@@ -9,14 +9,14 @@ from fastapi import APIRouter, Query, Response
 from pydantic import BaseModel
 
 from server.api.authenticated_route import AuthenticatedRoute
-from server.api.dependencies import NamedRecord, Reader, RecordToChange, ServicesDep, Submitter
+from server.api.dependencies import ChangeableRecordDep, Reader, RecordDep, ServicesDep, Submitter
 from server.api.errors import error_responses
-from server.api.task_request import ACCEPTED, SentWishes, TaskEnvelope, accept
+from server.api.task_request import ACCEPTED_RESPONSES, SubmissionHeadersDep, TaskEnvelope, submit_and_reply
 from server.api.task_response import TaskReply, task_reply
 from server.queue import View
 from server.services import Services
 from server.task import Status
-from server.tasks.callback_replay import replay
+from server.tasks.callback_replay import replay_callback
 from server.tasks.lookup import TaskRecord, UnknownTaskError, cancel, load_record
 
 CANCEL_WAIT_S = 2.0
@@ -31,17 +31,17 @@ class TaskPage(BaseModel):
     per_page: int
 
 
-@router.post("", status_code=202, responses=ACCEPTED)
+@router.post("", status_code=202, responses=ACCEPTED_RESPONSES)
 async def submit_task(
-    body: TaskEnvelope, services: ServicesDep, tenant: Submitter, wishes: SentWishes, response: Response
+    body: TaskEnvelope, services: ServicesDep, tenant: Submitter, headers: SubmissionHeadersDep, response: Response
 ) -> TaskReply:
-    """Accepts a task of any type; it is durable when this answers."""
-    return await accept(services, tenant, body.type, body, body.params, wishes, response)
+    """Submits a task of any type. An accepted task is durable: it survives a crash of the server."""
+    return await submit_and_reply(services, tenant, body.type, body, body.params, headers, response)
 
 
 @router.get("/{task_id}", responses=error_responses(401, 404, 422, 503))
-async def get_task(record: NamedRecord, services: ServicesDep) -> TaskReply:
-    """A task as it is now."""
+async def get_task(record: RecordDep, services: ServicesDep) -> TaskReply:
+    """The current state of a task."""
     return task_reply(record, services.links)
 
 
@@ -55,7 +55,7 @@ async def list_tasks(
 ) -> TaskPage:
     """Your tasks, newest first."""
     views, total = await services.queue.recent(tenant, status, page, per_page)
-    records = await asyncio.gather(*(_complete(services, view) for view in views))
+    records = await asyncio.gather(*(_record_or_none(services, view) for view in views))
     tasks = [task_reply(record, services.links) for record in records if record]
     return TaskPage(tasks=tasks, total=total, page=page, per_page=per_page)
 
@@ -63,26 +63,26 @@ async def list_tasks(
 @router.delete(
     "/{task_id}",
     responses={
-        200: {"description": "It has ended: canceled now, or as it ended before."},
-        202: {"model": TaskReply, "description": "Canceled in the log; the worker stops at its next step."},
+        200: {"description": "The task has ended: it is canceled now, or had ended before."},
+        202: {"model": TaskReply, "description": "The cancellation is in the log; the worker stops at its next step."},
         **error_responses(401, 404, 422, 503),
     },
 )
-async def cancel_task(record: RecordToChange, services: ServicesDep, response: Response) -> TaskReply:
-    """Cancels a task that waits or runs; one that has ended stays as it is."""
+async def cancel_task(record: ChangeableRecordDep, services: ServicesDep, response: Response) -> TaskReply:
+    """Cancels a queued or running task; a task that has ended does not change."""
     record = await cancel(services, record, CANCEL_WAIT_S)
     response.status_code = 200 if record.manifest else 202
     return task_reply(record, services.links)
 
 
 @router.post("/{task_id}/callback", status_code=202, responses=error_responses(401, 403, 404, 409, 422, 503))
-async def replay_callback(record: RecordToChange, services: ServicesDep) -> TaskReply:
-    """Sends the callback of a task that has ended once more, with the same body and the same `webhook-id`."""
-    await replay(services, record)
+async def replay_task_callback(record: ChangeableRecordDep, services: ServicesDep) -> TaskReply:
+    """Sends the callback of an ended task once more, with the same body and the same `webhook-id`."""
+    await replay_callback(services, record)
     return task_reply(record, services.links)
 
 
-async def _complete(services: Services, view: View) -> TaskRecord | None:
+async def _record_or_none(services: Services, view: View) -> TaskRecord | None:
     try:
         return await load_record(services, view)
     except UnknownTaskError:

@@ -1,4 +1,4 @@
-"""Which names the server answers to, where nobody needs a key."""
+"""The host names that the server answers to while it needs no API key."""
 
 from __future__ import annotations
 
@@ -14,29 +14,35 @@ from server.api.errors import Problem
 
 @dataclass(frozen=True, slots=True)
 class TrustedHosts:
-    """Answers to addresses, to localhost and to `own`. A browser lets a page talk to whatever its own name leads to,
-    and that name may be led to this very machine once the page is loaded (DNS rebinding)."""
+    """Answers requests for IP addresses, localhost and `own_host`, and refuses all other Host headers.
+
+    This stops DNS rebinding: a web page may call its own host name, and its owner may point that name at this machine
+    after the page has loaded.
+    """
 
     app: ASGIApp
-    own: str
+    own_host: str
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        sent = Headers(scope=scope).get("host", "") if scope["type"] == "http" else ""
-        answer = self.app if self._knows(sent) else _refusal(sent)
-        await answer(scope, receive, send)
+        header = Headers(scope=scope).get("host", "") if scope["type"] == "http" else ""
+        app = self.app if self._trusts(header) else _refusal(header)
+        await app(scope, receive, send)
 
-    def _knows(self, sent: str) -> bool:
-        """No browser sends none."""
+    def _trusts(self, header: str) -> bool:
+        """A missing header is trusted: every browser sends one."""
         try:
-            host = urlsplit(f"//{sent}").hostname or ""
+            host = urlsplit(f"//{header}").hostname or ""
         except ValueError:
             return False
-        return not sent or host in ("localhost", self.own) or host.endswith(".localhost") or _is_address(host)
+        return not header or host in ("localhost", self.own_host) or host.endswith(".localhost") or _is_address(host)
 
 
-def _refusal(sent: str) -> ASGIApp:
-    said = f"this server is not known as {sent[:64]}; ask for localhost, or have the operator name it in HUA_PUBLIC_URL"
-    return Problem(421, "unknown_host", said).reply()
+def _refusal(header: str) -> ASGIApp:
+    message = (
+        f"this server does not answer to the host name {header[:64]}; use localhost, or ask the operator to set "
+        "HUA_PUBLIC_URL to an address with this name"
+    )
+    return Problem(421, "unknown_host", message).response()
 
 
 def _is_address(host: str) -> bool:

@@ -1,4 +1,4 @@
-"""Image files that clients send ahead of the tasks that use them."""
+"""Image files that clients upload before they submit tasks that use them."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ from starlette.datastructures import UploadFile
 
 from server.api.dependencies import ServicesDep, Uploader
 from server.api.errors import error_responses
-from server.tasks.input_images import Inputs
+from server.tasks.input_images import InputImages
 
-UPLOAD_S = 86_400
+UPLOAD_LIFETIME_S = 86_400
 
 router = APIRouter(prefix="/v1/files", tags=["files"])
 
@@ -35,11 +35,11 @@ BODY: dict[str, Any] = {
 
 
 class NoFileError(Exception):
-    """The form holds no file."""
+    """The form has no file."""
 
 
 class UploadReply(BaseModel):
-    id: str = Field(description="Where a task's params want an image, give this.")
+    id: str = Field(description="Use it as the value of any param that is an image.")
     width: int
     height: int
     expires_at: datetime
@@ -49,19 +49,19 @@ class UploadReply(BaseModel):
     "", status_code=201, responses=error_responses(400, 401, 413, 422, 503), openapi_extra={"requestBody": BODY}
 )
 async def upload_file(request: Request, services: ServicesDep, tenant: Uploader) -> UploadReply:
-    """Keeps a PNG, JPEG or WebP for a day: the bytes alone as the body, or a form with the field `file`."""
-    upload = await Inputs.of(services).keep(await _sent_file(request), tenant)
-    expires_at = datetime.fromtimestamp(services.clock() + UPLOAD_S, UTC)
+    """Stores a PNG, JPEG or WebP for a day. The body is the file itself, or a form with the field `file`."""
+    upload = await InputImages.of(services).store(await _read_file(request), tenant)
+    expires_at = datetime.fromtimestamp(services.clock() + UPLOAD_LIFETIME_S, UTC)
     return UploadReply(id=upload.id, width=upload.width, height=upload.height, expires_at=expires_at)
 
 
-async def _sent_file(request: Request) -> bytes:
+async def _read_file(request: Request) -> bytes:
     if not request.headers.get("content-type", "").startswith("multipart/form-data"):
         return await request.body()
     async with request.form(max_files=1, max_fields=10) as form:
         file = form.get("file")
         if not isinstance(file, UploadFile):
             raise NoFileError(
-                "the form has no file; send the image in the field `file`, as curl -F file=@image.png does"
+                "the form has no file; send the image in the field `file`, for example curl -F file=@image.png"
             )
         return await file.read()

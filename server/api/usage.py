@@ -1,4 +1,4 @@
-"""What a tenant's tasks have cost, day by day."""
+"""What the tasks of a tenant have cost, by day and task type."""
 
 from __future__ import annotations
 
@@ -11,48 +11,50 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Depends, Header, Query, Request, Response
 from pydantic import BaseModel, Field
 
-from server.api.dependencies import GivenCaller
+from server.api.dependencies import CallerDep
 from server.api.errors import error_responses
-from server.tenancy.usage_summary import Statements, Sum
+from server.tenancy.usage_summary import DailyUsage, UsageSummaries
 
-LONGEST_DAYS = 92
-USUAL_DAYS = 31
-EVERYBODY = "*"
+MAX_DAYS = 92
+DEFAULT_DAYS = 31
+ALL_TENANTS = "*"
 CSV = "text/csv"
 
 router = APIRouter(prefix="/v1", tags=["usage"])
 
 
 class PeriodError(Exception):
-    """The days asked for end before they begin, or are too many."""
+    """The period ends before it begins, or is too long."""
 
 
 class UsageReply(BaseModel):
     first: date = Field(serialization_alias="from")
     last: date = Field(serialization_alias="to")
-    usage: list[Sum]
+    usage: list[DailyUsage]
 
 
 class Period:
-    """Days in UTC, both included; raises PeriodError."""
+    """Days in UTC, the first and the last included. Raises PeriodError."""
 
     def __init__(
         self,
-        first: Annotated[date | None, Query(alias="from", description=f"Default: {USUAL_DAYS} days in all.")] = None,
-        last: Annotated[date | None, Query(alias="to", description="Default: today, in UTC.")] = None,
+        first: Annotated[
+            date | None, Query(alias="from", description=f"First day. Default: {DEFAULT_DAYS} days in all.")
+        ] = None,
+        last: Annotated[date | None, Query(alias="to", description="Last day. Default: today, in UTC.")] = None,
     ) -> None:
         self.last = last or datetime.now(UTC).date()
-        self.first = first or date.fromordinal(max(1, self.last.toordinal() - USUAL_DAYS + 1))
-        if not 0 <= (self.last - self.first).days < LONGEST_DAYS:
+        self.first = first or date.fromordinal(max(1, self.last.toordinal() - DEFAULT_DAYS + 1))
+        if not 0 <= (self.last - self.first).days < MAX_DAYS:
             raise PeriodError(
-                f"from {self.first} to {self.last} is no period of 1 to {LONGEST_DAYS} days; ask for an earlier "
-                "`from` or a later `to`, or month by month"
+                f"from {self.first} to {self.last} is not a period of 1 to {MAX_DAYS} days; choose an earlier `from` "
+                "or a later `to`, or ask for one month at a time"
             )
 
 
-async def _statements(request: Request) -> Statements:
-    statements: Statements = request.app.state.statements
-    return statements
+async def _summaries(request: Request) -> UsageSummaries:
+    summaries: UsageSummaries = request.app.state.usage_summaries
+    return summaries
 
 
 @router.get(
@@ -61,27 +63,30 @@ async def _statements(request: Request) -> Statements:
     responses={200: {"content": {CSV: {"schema": {"type": "string"}}}}, **error_responses(401, 422, 503)},
 )
 async def get_usage(
-    caller: GivenCaller,
+    caller: CallerDep,
     period: Annotated[Period, Depends()],
-    statements: Annotated[Statements, Depends(_statements)],
+    summaries: Annotated[UsageSummaries, Depends(_summaries)],
     tenant: Annotated[
         str | None,
-        Query(pattern=r"^(\*|[a-z0-9][a-z0-9._-]{0,63})$", description="Another tenant, or * for all; scope `admin`."),
+        Query(
+            pattern=r"^(\*|[a-z0-9][a-z0-9._-]{0,63})$",
+            description="Another tenant, or * for all tenants; needs the scope `admin`.",
+        ),
     ] = None,
     accept: Annotated[str, Header(description="`text/csv` for a table.")] = "",
 ) -> Any:
-    """Tasks that have ended, summed by day and type; failed and canceled ones are counted and not charged."""
-    caller.need("read" if tenant is None else "admin")
-    whose = tenant or caller.tenant
-    sums = await statements.of(None if whose == EVERYBODY else whose, period.first, period.last)
+    """Ended tasks, summed by day and type. Failed and canceled tasks are counted but not charged."""
+    caller.require("read" if tenant is None else "admin")
+    requested = tenant or caller.tenant
+    rows = await summaries.summarize(None if requested == ALL_TENANTS else requested, period.first, period.last)
     if CSV in accept:
-        return Response(_table(sums), media_type=CSV)
-    return UsageReply(first=period.first, last=period.last, usage=sums)
+        return Response(_csv(rows), media_type=CSV)
+    return UsageReply(first=period.first, last=period.last, usage=rows)
 
 
-def _table(sums: Sequence[Sum]) -> str:
+def _csv(rows: Sequence[DailyUsage]) -> str:
     text = io.StringIO()
-    rows = csv.DictWriter(text, list(Sum.model_fields))
-    rows.writeheader()
-    rows.writerows(one.model_dump() for one in sums)
+    writer = csv.DictWriter(text, list(DailyUsage.model_fields))
+    writer.writeheader()
+    writer.writerows(row.model_dump() for row in rows)
     return text.getvalue()

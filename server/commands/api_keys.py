@@ -12,9 +12,9 @@ from pydantic import ValidationError
 from models.atomic_write import replacing
 from server.settings import Settings, SettingsError
 from server.tenancy.auth import new_key
-from server.tenancy.policy import ApiKey, Scope, read
+from server.tenancy.policy import ApiKey, Scope, read_policies
 from server.tenancy.tenants import keys_from_settings
-from server.tenancy.tenants_file import EMPTY, line, with_key, without_key
+from server.tenancy.tenants_file import EMPTY, key_line, with_key, without_key
 
 SHOWN, SHORTEST = 12, 6
 """Digits of a hash: those that `list` shows, and the fewest that name a key."""
@@ -34,7 +34,7 @@ def make(settings: Settings, tenant: str, scopes: Sequence[Scope], days: float |
         _write(settings.tenants, changed)
     except OSError as error:
         why = f"{settings.tenants} cannot be written ({error.strerror})"
-        return f"{shown}{why}; add to the keys of {tenant}:\n- {line(key)}"
+        return f"{shown}{why}; add to the keys of {tenant}:\n- {key_line(key)}"
     return f"{shown}Its hash is in {settings.tenants}."
 
 
@@ -86,7 +86,7 @@ def revoke(settings: Settings, prefix: str) -> str:
 def _all(settings: Settings) -> Iterator[tuple[str, ApiKey]]:
     yield from keys_from_settings(settings.api_keys)
     if settings.tenants is not None:
-        terms = read(settings.tenants)
+        terms = read_policies(settings.tenants)
         for tenant in terms:
             yield from ((tenant, key) for key in terms[tenant].keys)
 
@@ -101,7 +101,7 @@ def _text(path: Path) -> str:
     """Raises SettingsError for a file that is wrong: it is not for us to change."""
     if not path.exists():
         return EMPTY
-    read(path)
+    read_policies(path)
     return path.read_text(encoding="utf-8")
 
 

@@ -1,1 +1,1 @@
-"""The one guarded door for requests that the server makes."""
+"""Guarded requests of the server to URLs that callers give."""

@@ -1,4 +1,4 @@
-"""Which hosts and addresses a request of ours may go to: the public ones, and those that the operator listed."""
+"""Which hosts and addresses our requests may reach: public ones, and those that the operator has listed."""
 
 from __future__ import annotations
 
@@ -15,25 +15,25 @@ METADATA_HOSTS = frozenset({"metadata.google.internal", "metadata.goog", "instan
 FORBIDDEN: tuple[Network, ...] = tuple(
     ip_network(network)
     for network in (
-        *("0.0.0.0/8", "::/128"),  # connects to this very host
+        *("0.0.0.0/8", "::/128"),  # connects to this host
         *("169.254.0.0/16", "fe80::/10"),  # link-local, where most clouds serve credentials
-        *("100.100.100.200/32", "168.63.129.16/32", "192.0.0.0/24"),  # Alibaba, Azure, Oracle: the same
-        *("fd00:ec2::254/128", "fd20:ce::254/128"),  # AWS, Google: the same
-        *("224.0.0.0/4", "255.255.255.255/32", "ff00::/8"),  # many hosts at once
+        *("100.100.100.200/32", "168.63.129.16/32", "192.0.0.0/24"),  # credentials of Alibaba, Azure and Oracle
+        *("fd00:ec2::254/128", "fd20:ce::254/128"),  # credentials of AWS and Google
+        *("224.0.0.0/4", "255.255.255.255/32", "ff00::/8"),  # multicast and broadcast
     )
 )
-"""Never reached, whatever the operator lists."""
+"""Never reached, even if the operator lists them."""
 
 GLOBAL_UNICAST = IPv6Network("2000::/3")
 NAT64 = IPv6Network("64:ff9b::/96")
 
 
 class AllowRuleError(ValueError):
-    """An entry of the allow-list cannot be read."""
+    """An entry of the allowlist is invalid."""
 
     def __init__(self, entry: str) -> None:
         super().__init__(
-            f"HUA_EGRESS_ALLOW: {entry!r} is not a network, a host or a .suffix, with :port or without; "
+            f"HUA_EGRESS_ALLOW: {entry!r} is not a network, a host or a .suffix, each with or without :port; "
             "write 10.0.0.0/8, 10.1.2.3:9000, [fd00::/8]:9000, images.corp or .corp:8080"
         )
 
@@ -59,53 +59,68 @@ class Rule:
             raise AllowRuleError(entry)
         return cls(network, "" if network else host, int(port) if port else None)
 
-    def opens(self, port: int) -> bool:
+    def allows_port(self, port: int) -> bool:
         return self.port in (None, port)
 
-    def names(self, host: str) -> bool:
+    def matches_host(self, host: str) -> bool:
         host = host.rstrip(".")
         return host.endswith(self.host) if self.host.startswith(".") else host == self.host
 
-    def holds(self, address: Address) -> bool:
+    def contains(self, address: Address) -> bool:
         return self.network is not None and address in self.network
 
 
 class EgressAllowlist:
-    """The operator's allow-list. Empty, it leaves public addresses on ports 80 and 443."""
+    """The operator's allowlist. Without entries, only public addresses on ports 80 and 443 are allowed.
+
+    Raises AllowRuleError for an invalid entry.
+    """
 
     def __init__(self, entries: Iterable[str] = ()) -> None:
         self._rules = tuple(Rule.parse(entry) for entry in entries)
 
     def lists(self, target: TargetUrl) -> bool:
-        """Whether the operator named this host, or the address that the URL spells out."""
-        rules = [rule for rule in self._rules if rule.opens(target.port)]
-        return any(rule.names(target.host) or (target.address and rule.holds(target.address)) for rule in rules)
+        """Whether an entry names this host, or the address that the URL contains."""
+        return any(
+            rule.matches_host(target.host) or (target.address is not None and rule.contains(target.address))
+            for rule in self._rules_for(target)
+        )
 
-    def judge_name(self, target: TargetUrl) -> None:
-        """Raises EgressDeniedError if no address that the target's host may have can be reached. Asks no DNS."""
+    def check_host(self, target: TargetUrl) -> None:
+        """Raises EgressDeniedError if no address of the host could be allowed. Makes no DNS request."""
         if target.host.rstrip(".") in METADATA_HOSTS:
-            raise _never(target)
-        rules = [rule for rule in self._rules if rule.opens(target.port)]
-        if target.port not in PUBLIC_PORTS and not any(rule.network or rule.names(target.host) for rule in rules):
+            raise _forbidden(target)
+        rules = self._rules_for(target)
+        if target.port not in PUBLIC_PORTS and not any(
+            rule.network or rule.matches_host(target.host) for rule in rules
+        ):
             raise _unlisted(target, f"port {target.port} is neither 80 nor 443")
 
-    def judge(self, target: TargetUrl, address: Address) -> None:
-        """Raises EgressDeniedError if `address`, which is one of the target's, may not be reached."""
-        faces = faces_of(address)
-        if any(face in network for face in faces for network in FORBIDDEN):
-            raise _never(target)
-        rules = [rule for rule in self._rules if rule.opens(target.port)]
-        if any(rule.names(target.host) for rule in rules):
+    def check_address(self, target: TargetUrl, address: Address) -> None:
+        """Raises EgressDeniedError if `address`, one of the target's addresses, may not be reached."""
+        destinations = destinations_of(address)
+        if any(destination in network for destination in destinations for network in FORBIDDEN):
+            raise _forbidden(target)
+        rules = self._rules_for(target)
+        if any(rule.matches_host(target.host) for rule in rules):
             return
-        unlisted = [face for face in faces if not any(rule.holds(face) for rule in rules)]
-        if not all(is_public(face) for face in unlisted):
+        unlisted = [
+            destination for destination in destinations if not any(rule.contains(destination) for rule in rules)
+        ]
+        if not all(is_public(destination) for destination in unlisted):
             raise _unlisted(target, "its address is not public")
         if unlisted and target.port not in PUBLIC_PORTS:
             raise _unlisted(target, f"port {target.port} is neither 80 nor 443")
 
+    def _rules_for(self, target: TargetUrl) -> list[Rule]:
+        return [rule for rule in self._rules if rule.allows_port(target.port)]
 
-def faces_of(address: Address) -> tuple[Address, ...]:
-    """The addresses that packets to `address` may end at: IPv6 can carry IPv4 (RFC 4291 §2.5.5, 3056, 4380, 6052)."""
+
+def destinations_of(address: Address) -> tuple[Address, ...]:
+    """The addresses at which packets to `address` may end.
+
+    IPv6 can carry IPv4 (RFC 4291 §2.5.5, RFC 3056, RFC 4380, RFC 6052).
+    """
     if isinstance(address, IPv4Address):
         return (address,)
     if address.teredo is not None:
@@ -117,21 +132,21 @@ def faces_of(address: Address) -> tuple[Address, ...]:
 
 
 def is_public(address: Address) -> bool:
-    """Python calls unassigned IPv6 space global too; only 2000::/3 is routed."""
+    """Python calls unassigned IPv6 space global as well, but only 2000::/3 is routed."""
     return address.is_global and not address.is_multicast and (address.version == 4 or address in GLOBAL_UNICAST)
 
 
-def _never(target: TargetUrl) -> EgressDeniedError:
+def _forbidden(target: TargetUrl) -> EgressDeniedError:
     return EgressDeniedError(
-        f"{target.label} may not be called: link-local, metadata and multicast addresses are never reached; "
+        f"{target.label} may not be requested: link-local, metadata and multicast addresses are never allowed; "
         "use another URL"
     )
 
 
 def _unlisted(target: TargetUrl, reason: str) -> EgressDeniedError:
-    entry = f"{target.host}:{target.port}" if target.origin is None else "where it leads"
+    entry = f"{target.host}:{target.port}" if target.origin is None else "the host that it redirects to"
     return EgressDeniedError(
-        f"{target.label} may not be called: {reason}; use a public URL, or ask the operator to add {entry} "
+        f"{target.label} may not be requested: {reason}; use a public URL, or ask the operator to add {entry} "
         "to HUA_EGRESS_ALLOW"
     )
 

@@ -1,10 +1,10 @@
-"""The one guarded door for requests that we make on behalf of callers: image URLs and callbacks.
+"""All requests that we make on behalf of callers: image URLs and callbacks.
 
-A caller who names a URL could aim us at our own network. So each host is resolved once, every address of it is judged
-(`server/egress/allowlist.py`), and the connection goes to the judged address itself, with the Host header and the TLS
-name kept: a name that answers differently the second time (DNS rebinding) gains nothing, nor does a redirect.
+A caller could use a URL to reach our own network. So each host is resolved once, all its addresses are checked
+(`server/egress/allowlist.py`), and the connection goes to a checked address, with the Host header and the TLS name of
+the URL. So a name that resolves differently the second time (DNS rebinding) has no effect. Redirects are checked too.
 
-Where only a proxy leads outside, it is told the name, and it is the proxy that resolves and has to judge.
+If there is a proxy, it gets the host name: the proxy resolves it and has to check the address.
 """
 
 from __future__ import annotations
@@ -22,107 +22,115 @@ from functools import partial
 import httpx
 
 from server.egress.allowlist import EgressAllowlist
-from server.egress.target_url import Address, EgressDeniedError, TargetUrl, literal
+from server.egress.target_url import Address, EgressDeniedError, TargetUrl, parse_address
 
 __all__ = ["Egress", "EgressDeniedError", "EgressFailedError", "Reply"]
 
-REDIRECTS = 3
-CONNECT_S = 3.0
-TOTAL_S = 15.0
-CONNECTIONS = 256
+MAX_REDIRECTS = 3
+CONNECT_TIMEOUT_S = 3.0
+EXCHANGE_TIMEOUT_S = 15.0
+MAX_CONNECTIONS = 256
 
-RESOLVERS = ThreadPoolExecutor(64, "dns")
-"""Of their own: a name server that never answers holds its thread for long after we have left it, and whoever names a
-few such hosts would else keep everybody's pictures from being encoded."""
+DNS_THREADS = ThreadPoolExecutor(64, "dns")
+"""DNS requests have their own threads: a name server that does not answer blocks its thread long after our timeout. In
+the default executor, a few such hosts would stop the encoding of all images."""
 
 Resolve = Callable[[str, int], Awaitable[Sequence[str]]]
 
 
 class EgressFailedError(Exception):
-    """The other side did not answer as it should. `lasting`: trying again would end the same way."""
+    """The other server did not answer as expected. `permanent`: another try would fail in the same way."""
 
-    def __init__(self, message: str, *, lasting: bool = False) -> None:
+    def __init__(self, message: str, *, permanent: bool = False) -> None:
         super().__init__(message)
-        self.lasting = lasting
+        self.permanent = permanent
 
 
 @dataclass(frozen=True, slots=True)
 class Reply:
-    """The answer to a POST. `retry_after_s` is what its Retry-After header asked for."""
+    """The answer to a POST. `retry_after_s` is its Retry-After header, in seconds from now."""
 
     status: int
     retry_after_s: float | None = None
 
 
 async def resolve(host: str, port: int) -> list[str]:
-    """The addresses of a host, as this machine's resolver knows them; raises OSError."""
-    asking = partial(socket.getaddrinfo, host, port, type=socket.SOCK_STREAM)
-    found = await asyncio.get_running_loop().run_in_executor(RESOLVERS, asking)
-    return [str(entry[4][0]) for entry in found]
+    """The addresses of a host, from the resolver of this machine. Raises OSError."""
+    lookup = partial(socket.getaddrinfo, host, port, type=socket.SOCK_STREAM)
+    entries = await asyncio.get_running_loop().run_in_executor(DNS_THREADS, lookup)
+    return [str(entry[4][0]) for entry in entries]
 
 
 class Egress:
-    """`allow` lists what may be reached besides public addresses: 10.0.0.0/8, images.corp, .corp:8080, [fd00::/8]:9000.
+    """Makes GET and POST requests to checked addresses.
 
-    What it lists is reached directly, all else through `proxy` (http://[USER:PASSWORD@]HOST:PORT), if there is one.
-    Errors never repeat a body, or an address that the caller did not send. Proxies of the environment are ignored.
+    `allow` lists what may be reached besides public addresses: 10.0.0.0/8, images.corp, .corp:8080, [fd00::/8]:9000.
+    Listed targets are reached directly, all others through `proxy` (http://[USER:PASSWORD@]HOST:PORT) if there is one;
+    proxies of the environment are ignored. `total_s` limits a whole exchange. Errors never contain a body, or an
+    address that the caller did not send.
     """
 
     def __init__(
-        self, allow: Iterable[str] = (), resolve: Resolve = resolve, total_s: float = TOTAL_S, proxy: str = ""
+        self,
+        allow: Iterable[str] = (),
+        resolve: Resolve = resolve,
+        total_s: float = EXCHANGE_TIMEOUT_S,
+        proxy: str = "",
     ) -> None:
-        self._allow = EgressAllowlist(allow)
+        self._allowlist = EgressAllowlist(allow)
         self._resolve = resolve
         self._total_s = total_s
-        # A kept connection would be found again by its address, and so skip the TLS check of another host's name.
-        limits = httpx.Limits(max_connections=CONNECTIONS, max_keepalive_connections=0)
+        # No keepalive: a connection is reused by address, and would skip the TLS check of another host name.
+        limits = httpx.Limits(max_connections=MAX_CONNECTIONS, max_keepalive_connections=0)
         tls = httpx.create_ssl_context(trust_env=False)
         tls.load_default_certs()
         self._transport = httpx.AsyncHTTPTransport(verify=tls, limits=limits)
         self._proxy = httpx.AsyncHTTPTransport(verify=tls, limits=limits, proxy=proxy) if proxy else None
 
     def check(self, url: str) -> None:
-        """Raises EgressDeniedError for a URL that can be refused without asking DNS."""
-        self._judge_url(TargetUrl.read(url))
+        """Raises EgressDeniedError for a URL that can be refused without a DNS request."""
+        self._check_url(TargetUrl.parse(url))
 
     async def fetch(self, url: str, max_bytes: int) -> bytes:
-        """The body behind `url`, at most `max_bytes` long; raises EgressDeniedError, EgressFailedError."""
-        target = TargetUrl.read(url)
-        async with self._patience(target):
-            for _ in range(1 + REDIRECTS):
+        """The body of `url`, of at most `max_bytes`. Raises EgressDeniedError, EgressFailedError."""
+        target = TargetUrl.parse(url)
+        async with self._deadline(target):
+            for _ in range(1 + MAX_REDIRECTS):
                 async with self._exchange("GET", target, {"Accept": "image/*"}) as response:
                     if response.has_redirect_location:
                         target = target.redirected(response.headers["location"])
                         continue
                     _raise_unless_ok(response, target)
                     return await _read_body(response, target, max_bytes)
-        raise EgressFailedError(f"{target.origin} redirects over {REDIRECTS} times; give the final URL", lasting=True)
+        raise EgressFailedError(
+            f"{target.origin} redirects more than {MAX_REDIRECTS} times; use the final URL", permanent=True
+        )
 
     async def post(self, url: str, body: bytes, headers: Mapping[str, str]) -> Reply:
-        """Sends `body`, follows no redirect, reads nothing but status and headers; raises as `fetch`."""
-        target = TargetUrl.read(url)
-        async with self._patience(target), self._exchange("POST", target, headers, body) as response:
+        """Sends `body`. Follows no redirect, and reads only status and headers. Raises what `fetch` raises."""
+        target = TargetUrl.parse(url)
+        async with self._deadline(target), self._exchange("POST", target, headers, body) as response:
             return Reply(response.status_code, _seconds(response.headers.get("retry-after")))
 
     @asynccontextmanager
-    async def _patience(self, target: TargetUrl) -> AsyncIterator[None]:
-        """Bounds the whole exchange, DNS and redirects included, and gives every failure its sentence."""
+    async def _deadline(self, target: TargetUrl) -> AsyncIterator[None]:
+        """Limits the time of an exchange, with DNS and redirects, and turns failures into EgressFailedError."""
         try:
             async with asyncio.timeout(self._total_s):
                 yield
         except TimeoutError:
-            raise EgressFailedError(f"{target.label} took longer than {self._total_s:g} s; try again later") from None
+            raise EgressFailedError(f"{target.label} took more than {self._total_s:g} s; try again later") from None
         except httpx.HTTPError as error:
-            raise EgressFailedError(_fault(target, error)) from error
+            raise EgressFailedError(_failure_message(target, error)) from error
 
     @asynccontextmanager
     async def _exchange(
         self, method: str, target: TargetUrl, headers: Mapping[str, str], body: bytes | None = None
     ) -> AsyncIterator[httpx.Response]:
         fixed = {"Host": target.url.netloc.decode(), "Accept-Encoding": "identity", "User-Agent": "Hua"}
-        timeout = {"connect": CONNECT_S, "read": self._total_s, "write": self._total_s, "pool": self._total_s}
+        timeout = {"connect": CONNECT_TIMEOUT_S, "read": self._total_s, "write": self._total_s, "pool": self._total_s}
         extensions = {"timeout": timeout} | ({} if target.address else {"sni_hostname": target.host})
-        transport, hosts = await self._way(target)
+        transport, hosts = await self._route(target)
         requests = [
             httpx.Request(
                 method,
@@ -139,40 +147,40 @@ class Egress:
         finally:
             await response.aclose()
 
-    async def _way(self, target: TargetUrl) -> tuple[httpx.AsyncHTTPTransport, list[str]]:
-        """How it is reached, and by which hosts, in the order in which they are tried."""
-        if self._proxy is None or self._allow.lists(target):
+    async def _route(self, target: TargetUrl) -> tuple[httpx.AsyncHTTPTransport, list[str]]:
+        """The transport to use, and the hosts to connect to, in the order in which they are tried."""
+        if self._proxy is None or self._allowlist.lists(target):
             return self._transport, [str(address) for address in await self._addresses(target)]
-        self._judge_url(target)
+        self._check_url(target)
         return self._proxy, [target.host]
 
     async def _addresses(self, target: TargetUrl) -> list[Address]:
-        """Every address of the target, at least one, each of them judged."""
-        self._judge_url(target)
+        """All addresses of the target, at least one; each has been checked."""
+        self._check_url(target)
         if target.address is not None:
             return [target.address]
         try:
-            found = await self._resolve(target.host, target.port)
+            texts = await self._resolve(target.host, target.port)
         except OSError:
-            found = []
-        addresses = [address for text in dict.fromkeys(found) if (address := literal(text)) is not None]
+            texts = []
+        addresses = [address for text in dict.fromkeys(texts) if (address := parse_address(text)) is not None]
         if not addresses:
             raise EgressFailedError(
-                f"the name of {target.label} has no address; check its spelling, or try again later"
+                f"the host name of {target.label} has no address; check its spelling, or try again later"
             )
         for address in addresses:
-            self._allow.judge(target, address)
+            self._allowlist.check_address(target, address)
         return addresses
 
-    def _judge_url(self, target: TargetUrl) -> None:
+    def _check_url(self, target: TargetUrl) -> None:
         if target.address is not None:
-            self._allow.judge(target, target.address)
+            self._allowlist.check_address(target, target.address)
         else:
-            self._allow.judge_name(target)
+            self._allowlist.check_host(target)
 
 
 async def _connect(transport: httpx.AsyncHTTPTransport, requests: Sequence[httpx.Request]) -> httpx.Response:
-    """The answer of the first host that accepts a connection."""
+    """The response of the first host that accepts a connection."""
     for request in requests[:-1]:
         with suppress(httpx.ConnectError, httpx.ConnectTimeout):
             return await transport.handle_async_request(request)
@@ -182,40 +190,42 @@ async def _connect(transport: httpx.AsyncHTTPTransport, requests: Sequence[httpx
 def _raise_unless_ok(response: httpx.Response, target: TargetUrl) -> None:
     status = response.status_code
     if status != 200:
-        lasting = status < 500 and status not in (408, 425, 429)
-        raise EgressFailedError(f"{target.label} answered {status}; give a URL that answers 200", lasting=lasting)
+        permanent = status < 500 and status not in (408, 425, 429)
+        raise EgressFailedError(f"{target.label} answered {status}; use a URL that answers 200", permanent=permanent)
 
 
 async def _read_body(response: httpx.Response, target: TargetUrl, max_bytes: int) -> bytes:
     if response.headers.get("content-encoding", "identity").lower() != "identity":
-        message = f"{target.label} sent a compressed body though asked not to; turn its compression off for this URL"
-        raise EgressFailedError(message, lasting=True)
+        message = f"{target.label} sent a compressed body, which is not supported; turn off compression for this URL"
+        raise EgressFailedError(message, permanent=True)
     body = bytearray()
     async for chunk in response.aiter_raw():
         body += chunk
         if len(body) > max_bytes:
-            raise EgressFailedError(f"{target.label} sent more than {max_bytes} bytes; give less", lasting=True)
+            raise EgressFailedError(
+                f"{target.label} sent more than {max_bytes} bytes; use a smaller file", permanent=True
+            )
     return bytes(body)
 
 
-def _fault(target: TargetUrl, error: httpx.HTTPError) -> str:
-    """The library's own text may hold an address, so none of it is repeated."""
+def _failure_message(target: TargetUrl, error: httpx.HTTPError) -> str:
+    """A message without the text of httpx, which may contain an address."""
     if "CERTIFICATE_VERIFY_FAILED" in str(error):
-        return f"the certificate of {target.label} is not trusted; the operator can install its authority on this host"
+        return f"the certificate of {target.label} is not trusted; ask the operator to trust its authority on this host"
     if isinstance(error, httpx.ProxyError):
-        return f"the proxy of this server does not let {target.label} be reached; use another URL, or ask the operator"
+        return f"the proxy of this server refuses {target.label}; use another URL, or ask the operator"
     if isinstance(error, httpx.ConnectError | httpx.ConnectTimeout):
         return f"{target.label} does not accept connections; check the URL, or try again later"
     return f"the connection to {target.label} broke before the answer was complete; try again later"
 
 
 def _seconds(retry_after: str | None) -> float | None:
-    """Retry-After as seconds from now (RFC 9110 §10.2.3: a number, or a date)."""
+    """Retry-After in seconds from now (RFC 9110 §10.2.3: a number or a date)."""
     if retry_after is None:
         return None
     if retry_after.isdecimal():
         return float(retry_after)
     try:
         return max(0.0, email.utils.parsedate_to_datetime(retry_after).timestamp() - time.time())
-    except (ValueError, OverflowError):  # years that no calendar has
+    except (ValueError, OverflowError):  # a year that datetime does not support
         return None

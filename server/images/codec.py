@@ -1,4 +1,4 @@
-"""Image files in and out: hostile bytes to pixels, and pixels to PNG, JPEG or WebP."""
+"""Decodes untrusted image files, and encodes pixels as PNG, JPEG or WebP."""
 
 from __future__ import annotations
 
@@ -12,47 +12,46 @@ from PIL import ExifTags, Image, ImageOps
 from server.task import Output
 
 if TYPE_CHECKING:
-    import numpy as np  # in functions only: the API measures images and needs no pixels
+    import numpy as np  # at run time in functions only: the API only measures images
 
-LONGEST_SIDE = 8192
-MOST_SCANS = 100
-"""A progressive JPEG holds about ten; thousands of them are a bomb of processor time, not of pixels."""
+MAX_SIDE = 8192
+MAX_SCANS = 100
+"""A progressive JPEG has about ten scans; thousands of them would take very long to decode."""
 
 USER_COMMENT, EXIF_IFD = 0x9286, 0x8769
-LONGEST_COMMENT = 64_000
-"""In bytes: a JPEG keeps its EXIF in one segment of 64 KiB."""
+MAX_COMMENT_BYTES = 64_000
+"""A JPEG stores EXIF in one segment of 64 KiB."""
 
 FULL_COLOUR_QUALITY = 90
-"""From this JPEG quality on, colour is kept at every pixel rather than at every second one."""
+"""From this JPEG quality on, colour has full resolution (4:4:4 instead of 4:2:0)."""
 
-PEEK = 64
-"""How far into a file that is no picture its first sign is looked for."""
+SNIFF_BYTES = 64
+"""How many bytes of a file in another format are searched for `<`, the sign of HTML and SVG."""
 
-LONGEST_PROFILE = 64 << 10
-"""In bytes. Profiles of cameras and screens have some hundreds; larger ones are tables for printers."""
+MAX_PROFILE_BYTES = 64 << 10
+"""Profiles of cameras and screens have a few hundred bytes; larger ones are tables for printers."""
 
-LONGEST_WRITTEN = {"jpeg": 65_500, "webp": 16_383}
-"""The longest side that libjpeg and libwebp write, in pixels; that of a PNG is beyond anything here."""
+MAX_SIDE_BY_FORMAT = {"jpeg": 65_500, "webp": 16_383}
+"""The longest side that libjpeg and libwebp can write, in pixels. The limit of PNG is never reached."""
 
 warnings.simplefilter("error", Image.DecompressionBombWarning)
 
 
 class BadImageError(Exception):
-    """These bytes are no image that we take; the message says why and what to send instead."""
+    """The bytes are not an accepted image; the message says why, and what to send instead."""
 
 
-class TooLongToWriteError(Exception):
-    """A picture that was made has a longer side than files of the wanted format have."""
+class OversizedImageError(Exception):
+    """A result is too large for the requested file format."""
 
 
 def measure(data: bytes, max_pixels: int) -> tuple[int, int]:
-    """Width and height as `decode` answers them, no pixel decoded; raises BadImageError for what the header alone gives
-    away."""
+    """Width and height as `decode` returns them, from the header alone. Raises BadImageError."""
     try:
         with Image.open(io.BytesIO(data), formats=[_format_of(data)]) as image:
             _check_header(image, data, max_pixels)
             width, height = image.size
-            return (height, width) if _lies_on_its_side(image) else (width, height)
+            return (height, width) if _is_rotated(image) else (width, height)
     except BadImageError:
         raise
     except Exception as error:
@@ -60,7 +59,7 @@ def measure(data: bytes, max_pixels: int) -> tuple[int, int]:
 
 
 def decode(data: bytes, max_pixels: int) -> np.ndarray:
-    """uint8 pixels [height, width, 3], or 4 where there is transparency, upright as EXIF says; raises BadImageError."""
+    """sRGB pixels, rotated as EXIF says: uint8 [height, width, 3], or 4 with transparency. Raises BadImageError."""
     import numpy as np
 
     try:
@@ -70,21 +69,21 @@ def decode(data: bytes, max_pixels: int) -> np.ndarray:
             return np.array(_eight_bit(_upright(image)))
     except BadImageError:
         raise
-    except Exception as error:  # a hostile file makes Pillow's parsers stumble in any way there is
+    except Exception as error:  # on hostile files Pillow's parsers raise all kinds of exceptions
         raise _broken(error) from error
 
 
 def encode(pixels: np.ndarray, output: Output, infotext: str | None) -> bytes:
-    """A file of uint8 pixels [height, width, 3 or 4]. JPEG has no transparency: there it becomes white.
+    """The file of uint8 pixels [height, width, 3 or 4]. In JPEG, transparent pixels become white.
 
     Raises TooLongToWriteError.
     """
     height, width = pixels.shape[:2]
-    if max(width, height) > LONGEST_WRITTEN.get(output.format, width + height):
-        most = LONGEST_WRITTEN[output.format]
-        raise TooLongToWriteError(
-            f"the result is {width}×{height}, and a {output.format} has sides of {most} pixels at most; "
-            "ask for output format png, or for a smaller result"
+    if max(width, height) > MAX_SIDE_BY_FORMAT.get(output.format, width + height):
+        limit = MAX_SIDE_BY_FORMAT[output.format]
+        raise OversizedImageError(
+            f"the result is {width}×{height}, but a side of a {output.format} has {limit} pixels at most; "
+            "use the output format png, or ask for a smaller result"
         )
     if output.format == "png":
         from server.images.png import write_png
@@ -101,10 +100,10 @@ def encode(pixels: np.ndarray, output: Output, infotext: str | None) -> bytes:
     return file.getvalue()
 
 
-def preview_jpeg(pixels: np.ndarray, side: int = 128) -> bytes:
-    """A small JPEG whose longer side is `side` pixels."""
+def preview_jpeg(pixels: np.ndarray, longest: int = 128) -> bytes:
+    """A small JPEG whose longer side is `longest` pixels."""
     image, file = Image.fromarray(pixels), io.BytesIO()
-    scale = side / max(image.size)
+    scale = longest / max(image.size)
     size = max(1, round(image.width * scale)), max(1, round(image.height * scale))
     _over_white(image).resize(size, Image.Resampling.BILINEAR).save(file, "JPEG", quality=75)
     return file.getvalue()
@@ -119,32 +118,32 @@ def _format_of(data: bytes) -> str:
         return "WEBP"
     if not data:
         raise BadImageError("the data is empty; send an image")
-    if data[:PEEK].lstrip().startswith(b"<"):
-        raise BadImageError("this is a page, or an SVG, not a PNG, JPEG or WebP; give the picture's own address")
+    if data[:SNIFF_BYTES].lstrip().startswith(b"<"):
+        raise BadImageError("this is HTML or SVG, not a PNG, JPEG or WebP; use the address of the image itself")
     raise BadImageError("not a PNG, JPEG or WebP; convert it to one")
 
 
 def _check_header(image: Image.Image, data: bytes, max_pixels: int) -> None:
     width, height = image.size
-    if max(width, height) > LONGEST_SIDE:
-        raise BadImageError(f"the image is {width}×{height}; {LONGEST_SIDE} is the longest side, send a smaller one")
+    if max(width, height) > MAX_SIDE:
+        raise BadImageError(f"the image is {width}×{height}; send one of at most {MAX_SIDE} pixels a side")
     if width * height > max_pixels:
-        raise BadImageError(f"the image is {width}×{height}; {max_pixels} pixels are the most, send a smaller one")
+        raise BadImageError(f"the image is {width}×{height}; send one of at most {max_pixels} pixels")
     if image.format in ("PNG", "WEBP") and getattr(image, "n_frames", 1) > 1:
-        raise BadImageError("the image is animated; send one frame of it")
-    if image.format in ("JPEG", "MPO") and data.count(b"\xff\xda") > MOST_SCANS:
-        raise BadImageError(f"the JPEG has more than {MOST_SCANS} scans; save it again as an ordinary one")
+        raise BadImageError("the image is animated; send a single frame")
+    if image.format in ("JPEG", "MPO") and data.count(b"\xff\xda") > MAX_SCANS:
+        raise BadImageError(f"the JPEG has more than {MAX_SCANS} scans; save it again as a baseline JPEG")
 
 
-def _lies_on_its_side(image: Image.Image) -> bool:
-    """Whether EXIF has width and height change places. Asked of the base class: that of PNGs would read the pixels."""
-    with contextlib.suppress(Exception):  # as below
+def _is_rotated(image: Image.Image) -> bool:
+    """Whether EXIF swaps width and height. `getexif` of the base class is called, because that of PNGs reads pixels."""
+    with contextlib.suppress(Exception):  # broken EXIF, as in _upright
         return Image.Image.getexif(image).get(ExifTags.Base.Orientation) in (5, 6, 7, 8)
     return False
 
 
 def _upright(image: Image.Image) -> Image.Image:
-    """Turned as EXIF says; as it is if that is broken, which says nothing of the pixels."""
+    """Rotated as EXIF says; unchanged if the EXIF is broken, because the pixels may still be good."""
     try:
         return ImageOps.exif_transpose(image)
     except Exception:
@@ -152,8 +151,8 @@ def _upright(image: Image.Image) -> Image.Image:
 
 
 def _eight_bit(image: Image.Image) -> Image.Image:
-    """RGB in the colours of sRGB, or RGBA where there is transparency."""
-    if image.mode.startswith("I"):  # 16 bits of grey
+    """RGB in sRGB, or RGBA if there is transparency."""
+    if image.mode.startswith("I"):  # 16-bit grey
         import numpy as np
 
         grey = np.asarray(image).astype(np.uint32)
@@ -162,19 +161,19 @@ def _eight_bit(image: Image.Image) -> Image.Image:
 
 
 def _in_srgb(image: Image.Image) -> Image.Image:
-    """Colours as files without a profile mean them, and nets have learnt them: phones write those of wider screens."""
+    """Colours converted to sRGB, which nets were trained on. Phones write files with wider colour spaces."""
     profile = image.info.get("icc_profile") or b""
-    if not 0 < len(profile) <= LONGEST_PROFILE:
+    if not 0 < len(profile) <= MAX_PROFILE_BYTES:
         return image
-    from PIL import ImageCms  # the API measures images and needs no colours
+    from PIL import ImageCms  # in the function only: the API only measures images
 
     try:
-        given = ImageCms.ImageCmsProfile(io.BytesIO(profile))
-        if "sRGB" in ImageCms.getProfileDescription(given):
+        source = ImageCms.ImageCmsProfile(io.BytesIO(profile))
+        if "sRGB" in ImageCms.getProfileDescription(source):
             return image
-        meant = ImageCms.createProfile("sRGB")
-        return ImageCms.profileToProfile(image, given, meant, outputMode=image.mode) or image
-    except Exception:  # a broken profile, or one for grey or for print, says nothing of these colours
+        target = ImageCms.createProfile("sRGB")
+        return ImageCms.profileToProfile(image, source, target, outputMode=image.mode) or image
+    except Exception:  # a broken profile, or one for grey or print, cannot convert these colours
         return image
 
 
@@ -186,13 +185,13 @@ def _over_white(image: Image.Image) -> Image.Image:
 
 def _exif(comment: str) -> bytes:
     """EXIF with a UserComment in UTF-16, big-endian as A1111 writes it (CIPA DC-008 §4.6.5, "UNICODE")."""
-    exif, text = Image.Exif(), comment.encode("utf-16-be", "replace")[:LONGEST_COMMENT]
-    whole = text.decode("utf-16-be", "ignore")  # without half of a character that takes four bytes
+    exif, text = Image.Exif(), comment.encode("utf-16-be", "replace")[:MAX_COMMENT_BYTES]
+    whole = text.decode("utf-16-be", "ignore")  # drops half of a surrogate pair at the cut
     exif.get_ifd(EXIF_IFD)[USER_COMMENT] = b"UNICODE\0" + whole.encode("utf-16-be")
     return exif.tobytes()
 
 
 def _broken(error: Exception) -> BadImageError:
     if isinstance(error, Image.DecompressionBombError | Image.DecompressionBombWarning):
-        return BadImageError("the image has far too many pixels; send a smaller one")
-    return BadImageError("the image is broken or incomplete; save it again and send it whole")
+        return BadImageError("the image has too many pixels; send a smaller one")
+    return BadImageError("the image is damaged or incomplete; save it again and send the complete file")

@@ -1,4 +1,4 @@
-"""The parameters of an image as one text, in the form that A1111 writes and every gallery of its world reads."""
+"""The parameters of an image as text (infotext), in the format of A1111, which many galleries read."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ SAMPLERS = {
 
 
 def infotext(task: Task, seed: int | None, width: int, height: int) -> str:
-    """The prompt, the negative prompt, and a line of settings; `seed` and size are those of one image of the task."""
+    """The prompt, the negative prompt and a line of settings. `seed`, `width` and `height` are those of one image."""
     params = task.params
     lines = [_prompt(params)]
     if params.get("negative_prompt"):
@@ -43,7 +43,7 @@ def infotext(task: Task, seed: int | None, width: int, height: int) -> str:
 
 
 def _prompt(params: dict[str, Any]) -> str:
-    """With a tag for each LoRA that was named beside it."""
+    """The prompt with a tag for each LoRA that was given as a parameter."""
     tags = (f"<lora:{name}:{scale:g}>" for name, scale in (params.get("lora_scales") or {}).items())
     return " ".join(filter(None, (str(params.get("text", "")), *tags)))
 
@@ -59,7 +59,7 @@ def _sampling(params: dict[str, Any]) -> dict[str, Any]:
 
 
 def _strengths(params: dict[str, Any]) -> dict[str, Any]:
-    """Fidelity is closeness to the source; A1111 speaks of its opposite."""
+    """Denoising strength is 1 - fidelity."""
     highres = params.get("highres_info") or {}
     fidelity = params.get("fidelity", highres.get("fidelity"))
     return {
@@ -70,7 +70,7 @@ def _strengths(params: dict[str, Any]) -> dict[str, Any]:
 
 
 def _extras(params: dict[str, Any]) -> dict[str, Any]:
-    """What A1111 names only where it was used. It counts the last layer, so its clip skip is one more than ours."""
+    """Settings that A1111 writes only if they were used. It counts the last layer as clip skip 1, we as 0."""
     clip_skip, strength = params.get("clip_skip", -1), params.get("variation_strength", 0)
     return {
         "Clip skip": clip_skip + 1 if clip_skip > 0 else None,
@@ -81,6 +81,6 @@ def _extras(params: dict[str, Any]) -> dict[str, Any]:
 
 
 def _quoted(value: Any) -> str:
-    """Values that would confuse a reader of `name: value, name: value` are JSON strings."""
+    """The value as text; as a JSON string if it contains a separator of `name: value, name: value`."""
     text = f"{value:g}" if isinstance(value, float) else str(value)
     return json.dumps(text, ensure_ascii=False) if re.search(r"[,:\n]", text) else text

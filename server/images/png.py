@@ -1,6 +1,6 @@
-"""PNG, written fast: a Sub filter in numpy and ISA-L's deflate take 2 ms for 512×512 where Pillow takes 33.
+"""A fast PNG encoder: a Sub filter in numpy and ISA-L's deflate take 2 ms for 512×512, Pillow takes 33 ms.
 
-After the PNG specification, third edition: https://www.w3.org/TR/png-3/
+PNG specification, third edition: https://www.w3.org/TR/png-3/
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ SUB = 1
 
 
 def write_png(pixels: np.ndarray, texts: Mapping[str, str]) -> bytes:
-    """A PNG of uint8 pixels [height, width, 3 or 4], with `texts` by keyword."""
+    """A PNG of uint8 pixels [height, width, 3 or 4], with text chunks by keyword."""
     height, width, channels = pixels.shape
     header = struct.pack(">IIBBBBB", width, height, 8, COLOUR_TYPE[channels], 0, 0, 0)
     body = isal_zlib.compress(_sub_filtered(pixels), level=1)
@@ -26,7 +26,7 @@ def write_png(pixels: np.ndarray, texts: Mapping[str, str]) -> bytes:
 
 
 def _sub_filtered(pixels: np.ndarray) -> np.ndarray:
-    """Rows [1 + width · channels]: the filter's number, then each byte less the one a pixel before it (§9.2)."""
+    """uint8 [height, 1 + width · channels]: the filter type, then each byte minus the one a pixel before (§9.2)."""
     height, width, channels = pixels.shape
     rows = pixels.reshape(height, width * channels)
     filtered = np.empty((height, 1 + width * channels), np.uint8)
@@ -37,12 +37,12 @@ def _sub_filtered(pixels: np.ndarray) -> np.ndarray:
 
 
 def _text(keyword: str, text: str) -> bytes:
-    """tEXt where Latin-1 will do, for old readers, else iTXt (§11.3.3). Neither may hold a zero."""
+    """A tEXt chunk if the text is Latin-1, for old readers; otherwise iTXt (§11.3.3). Neither allows zero bytes."""
     text = text.replace("\0", "")
     try:
         return _chunk(b"tEXt", keyword.encode("latin-1") + b"\0" + text.encode("latin-1"))
     except UnicodeEncodeError:
-        head = keyword.encode("latin-1") + b"\0"  # then: not compressed, method 0, no language, no translated keyword
+        head = keyword.encode("latin-1") + b"\0"  # then: uncompressed, method 0, no language, no translated keyword
         return _chunk(b"iTXt", head + b"\0\0\0\0" + text.encode("utf-8", "replace"))
 
 

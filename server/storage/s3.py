@@ -1,7 +1,7 @@
-"""The bucket on S3: how it is reached, what it must allow, and what its refusals mean to whoever has to mend them.
+"""The bucket on S3: its address, its credentials, a check at the start, and advice for each of its errors.
 
-Every request and link is signed with Signature Version 4. Nothing is asked of the store that some do without: no
-conditional writes, no checksums but SHA-256 of the request and MD5 where S3 demands it, no multipart uploads.
+Requests and links are signed with Signature Version 4. Features that some stores lack are not used: no conditional
+writes, no multipart uploads, and no checksums except the SHA-256 of the request and MD5 where S3 requires it.
 """
 
 from __future__ import annotations
@@ -19,45 +19,45 @@ from obstore.exceptions import BaseError
 from obstore.store import S3Store
 
 from server.settings import Settings, SettingsError
-from server.storage.bucket import CHECKS, Bucket, reason
+from server.storage.bucket import CHECKS, Bucket, short_reason
 
 if TYPE_CHECKING:
     from obstore.store import ClientConfig, RetryConfig, S3Config, S3Credential
 
 log = logging.getLogger(__name__)
 
-CONNECT = timedelta(seconds=3)
+CONNECT_TIMEOUT = timedelta(seconds=3)
 RETRY: RetryConfig = {
     "max_retries": 2,
     "retry_timeout": timedelta(seconds=5),
     "backoff": {"init_backoff": timedelta(milliseconds=100), "max_backoff": timedelta(seconds=1), "base": 2},
 }
-"""Short: whoever asks tries again by itself, and says what it waits for."""
-REREAD = timedelta(minutes=5)
+"""Short, because the callers try again themselves, and log what they wait for."""
+CREDENTIALS_LIFETIME = timedelta(minutes=5)
 
 ADVICE = {
-    "169.254.169.254": "no key was found: set HUA_S3_ACCESS_KEY and HUA_S3_SECRET_KEY, or HUA_S3_CREDENTIALS_DIR",
-    "NoSuchBucket": "make this bucket, or name another in HUA_BUCKET=s3://BUCKET/PREFIX",
+    "169.254.169.254": "there is no access key: set HUA_S3_ACCESS_KEY and HUA_S3_SECRET_KEY, or HUA_S3_CREDENTIALS_DIR",
+    "NoSuchBucket": "create this bucket, or name another one in HUA_BUCKET=s3://BUCKET/PREFIX",
     "InvalidAccessKeyId": "check HUA_S3_ACCESS_KEY",
-    "SignatureDoesNotMatch": "check HUA_S3_SECRET_KEY; if it is right, a proxy on the way changes the Host header",
+    "SignatureDoesNotMatch": "check HUA_S3_SECRET_KEY; if it is right, a proxy changes the Host header",
     "AccessDenied": "allow this key s3:ListBucket on the bucket, s3:GetObject, s3:PutObject and s3:DeleteObject in it",
     "AuthorizationHeaderMalformed": "set HUA_S3_REGION to the region of the bucket",
     "AuthorizationQueryParametersError": "set HUA_S3_REGION to the region of the bucket",
     "PermanentRedirect": "set HUA_S3_REGION and HUA_S3_ENDPOINT to those of the bucket",
     "RequestTimeTooSkewed": "set this machine's clock",
-    "ExpiredToken": "give a new HUA_S3_SESSION_TOKEN, or keep fresh ones in HUA_S3_CREDENTIALS_DIR",
-    "InvalidToken": "give a new HUA_S3_SESSION_TOKEN, or keep fresh ones in HUA_S3_CREDENTIALS_DIR",
+    "ExpiredToken": "set a new HUA_S3_SESSION_TOKEN, or use HUA_S3_CREDENTIALS_DIR, which is read again",
+    "InvalidToken": "set a new HUA_S3_SESSION_TOKEN, or use HUA_S3_CREDENTIALS_DIR, which is read again",
     "SecondLevelDomainForbidden": "set HUA_S3_ADDRESSING=virtual",
     "PathStyleDomainForbidden": "set HUA_S3_ADDRESSING=virtual",
-    "403 Forbidden": "check HUA_S3_ACCESS_KEY and HUA_S3_SECRET_KEY, and what they are allowed to do",
-    "501 Not Implemented": "set HUA_S3_BULK_DELETE=false, if it is the POST of a deletion that it refuses",
+    "403 Forbidden": "check HUA_S3_ACCESS_KEY and HUA_S3_SECRET_KEY, and the permissions of this key",
+    "501 Not Implemented": "set HUA_S3_BULK_DELETE=false if the store does not support bulk deletion (POST ?delete)",
     "status code: 4": "check the bucket's name, HUA_S3_ACCESS_KEY, HUA_S3_REGION and HUA_S3_ADDRESSING",
-    "InvalidCertificate": "name the authority that signed its certificate in HUA_S3_CA",
+    "InvalidCertificate": "set HUA_S3_CA to the certificate authority that signed its certificate",
 }
 
 
 def open_bucket(settings: Settings) -> Bucket:
-    """Raises SettingsError for what no waiting mends; only warns of a store that is away."""
+    """Opens the bucket. Raises SettingsError for wrong settings; only logs a warning if the store cannot be reached."""
     store = _store(settings, settings.s3_endpoint)
     _check(store, settings)
     if not settings.s3_public_endpoint:
@@ -66,29 +66,33 @@ def open_bucket(settings: Settings) -> Bucket:
     return Bucket(store, _store(settings, settings.s3_public_endpoint), origin)
 
 
-def _place(settings: Settings) -> tuple[str, str]:
-    """The bucket's name, and the folder in it that is ours."""
+def _bucket_and_prefix(settings: Settings) -> tuple[str, str]:
+    """The name of the bucket, and the prefix of all our keys."""
     url = urlsplit(settings.bucket)
     if not url.netloc or url.query or url.fragment or "@" in url.netloc:
-        raise SettingsError(f"HUA_BUCKET={settings.bucket} is no place on S3; write s3://BUCKET or s3://BUCKET/PREFIX")
+        raise SettingsError(
+            f"HUA_BUCKET={settings.bucket} is not an S3 location; write s3://BUCKET or s3://BUCKET/PREFIX"
+        )
     return url.netloc, url.path.strip("/")
 
 
 def _address(settings: Settings, endpoint: str) -> SplitResult:
-    """Where the bucket is at an endpoint; its name is in the host or, later, in the path."""
+    """The address of the bucket at an endpoint. With virtual addressing, its name is a part of the host."""
     parts = urlsplit(endpoint.rstrip("/"))
     if parts.scheme not in {"http", "https"} or not parts.netloc:
-        raise SettingsError(f"{endpoint} is no endpoint of S3; write https://HOST or http://HOST:PORT")
+        raise SettingsError(f"{endpoint} is not an S3 endpoint; write https://HOST or http://HOST:PORT")
     if settings.s3_addressing != "virtual":
         return parts
     if _is_ip(parts.hostname or ""):
-        raise SettingsError(f"HUA_S3_ADDRESSING=virtual needs a host name, not {endpoint}; use path, or a name")
-    name, _ = _place(settings)
+        raise SettingsError(
+            f"HUA_S3_ADDRESSING=virtual needs a host name, not {endpoint}; set it to path, or use a host name"
+        )
+    name, _ = _bucket_and_prefix(settings)
     return parts._replace(netloc=f"{name}.{parts.netloc}")
 
 
 def _store(settings: Settings, endpoint: str) -> S3Store:
-    name, prefix = _place(settings)
+    name, prefix = _bucket_and_prefix(settings)
     virtual = settings.s3_addressing == "virtual" or (settings.s3_addressing == "auto" and not endpoint)
     config: S3Config = {
         "region": settings.s3_region,
@@ -119,24 +123,24 @@ def _is_ip(host: str) -> bool:
 
 
 def _credentials(settings: Settings) -> S3Config:
-    """Without any of ours, the store's library looks for AWS_* variables and for roles of the machine or the pod."""
+    """The keys of the settings. Without them, the library uses AWS_* variables or the role of the machine or pod."""
     if not settings.s3_access_key:
         return {}
     if not settings.s3_secret_key:
-        raise SettingsError("HUA_S3_ACCESS_KEY is set and HUA_S3_SECRET_KEY is not; give both, or neither")
+        raise SettingsError("HUA_S3_ACCESS_KEY is set but HUA_S3_SECRET_KEY is not; set both or neither")
     keys: S3Config = {"access_key_id": settings.s3_access_key, "secret_access_key": settings.s3_secret_key}
     return {**keys, "session_token": settings.s3_session_token} if settings.s3_session_token else keys
 
 
 def read_credentials(folder: Path) -> S3Credential:
-    """What its files say now; they are read again every few minutes, so that keys may change while we run."""
+    """The keys in the files of a folder. They are read again every few minutes, so keys may change at run time."""
     try:
         token = folder / "session_token"
         return {
             "access_key_id": (folder / "access_key").read_text().strip(),
             "secret_access_key": (folder / "secret_key").read_text().strip(),
             "token": token.read_text().strip() if token.exists() else None,
-            "expires_at": datetime.now(UTC) + REREAD,
+            "expires_at": datetime.now(UTC) + CREDENTIALS_LIFETIME,
         }
     except OSError as error:
         raise SettingsError(
@@ -148,7 +152,7 @@ def _client(settings: Settings) -> ClientConfig:
     client: ClientConfig = {
         "allow_http": True,
         "allow_invalid_certificates": not settings.s3_verify_tls,
-        "connect_timeout": CONNECT,
+        "connect_timeout": CONNECT_TIMEOUT,
         "timeout": timedelta(seconds=settings.s3_timeout_s),
     }
     if settings.s3_ca is not None:
@@ -160,17 +164,20 @@ def _client(settings: Settings) -> ClientConfig:
 
 
 def _check(store: S3Store, settings: Settings) -> None:
-    """Does once what will be done all the time."""
+    """Tries each kind of request that is used later. Raises SettingsError for an error that ADVICE knows."""
     key = f"{CHECKS}/{uuid.uuid4().hex}"
     try:
-        obstore.put(store, key, b"may we write?", use_multipart=False)
+        obstore.put(store, key, b"write check", use_multipart=False)
         obstore.get(store, key)
         next(obstore.list(store, CHECKS, chunk_size=1), None)
         obstore.delete(store, [key])
     except (BaseError, OSError) as error:
         text = str(error)
-        where = f"HUA_BUCKET={settings.bucket} cannot be used ({reason(error)})"
+        where = f"HUA_BUCKET={settings.bucket} cannot be used ({short_reason(error)})"
         for word, advice in ADVICE.items():
             if word in text:
                 raise SettingsError(f"{where}; {advice}") from error
-        log.warning("%s; see that S3 runs and that HUA_S3_ENDPOINT names it, trying until it answers", where)
+        log.warning(
+            "%s; check that S3 runs at HUA_S3_ENDPOINT; requests are tried again",
+            where,
+        )

@@ -1,4 +1,4 @@
-"""Links that clients are given: to tasks, and signed, expiring ones to images."""
+"""Links to tasks and images. Links to images are signed and expire."""
 
 from __future__ import annotations
 
@@ -9,17 +9,17 @@ from collections.abc import Callable
 
 
 class BadSignatureError(Exception):
-    """The link was not made by this server, or has been changed."""
+    """The link was not created by this server, or was changed."""
 
 
 class LinkExpiredError(Exception):
-    """The link was good once; what it led to has been deleted."""
+    """The link has expired; its image is deleted or withheld."""
 
 
 class Links:
-    """Whoever holds an image link may read the image until it expires: links go to people who have no API key.
+    """Builds and checks links. A link to an image needs no API key, because links are passed on to people without one.
 
-    Two links to one image are equal, so that a callback sent twice is the same callback. `clock` is unix time.
+    All links to one image are equal, so that a callback which is sent twice has the same body. `clock` is unix time.
     """
 
     def __init__(self, secret: bytes, public_url: str, clock: Callable[[], float] = time.time) -> None:
@@ -39,14 +39,14 @@ class Links:
         return f"{self._public_url}/files/{name}?expires={expires}&signature={self._sign(name, expires)}"
 
     def check_image(self, task_id: str, index: int, extension: str, expires: int, signature: str) -> None:
-        """Raises BadSignatureError or LinkExpiredError unless the link is ours and still good."""
-        right = self._sign(f"{task_id}/{index}.{extension}", expires)
-        if not hmac.compare_digest(right.encode(), signature.encode()):
-            raise BadSignatureError("this link's signature is wrong; use the url as the task gives it, unchanged")
+        """Raises BadSignatureError unless we signed the link, and LinkExpiredError if it has expired."""
+        expected = self._sign(f"{task_id}/{index}.{extension}", expires)
+        if not hmac.compare_digest(expected.encode(), signature.encode()):
+            raise BadSignatureError("the signature of this link is wrong; use the `url` of the image unchanged")
         if expires <= self._clock():
             raise LinkExpiredError(
-                "this image has expired and is deleted; make it again with the task's params, "
-                "and choose a longer retention if it should stay"
+                "this image has expired and is deleted; submit the task again, "
+                "with a longer retention if the image should be kept longer"
             )
 
     def _sign(self, name: str, expires: int) -> str:

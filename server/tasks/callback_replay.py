@@ -1,4 +1,4 @@
-"""Sends the callback of a task once more, because its owner asks: their receiver was away for too long, or lost it."""
+"""Sends the callback of a task once more at the request of its owner, whose receiver was down or lost it."""
 
 from __future__ import annotations
 
@@ -10,19 +10,19 @@ from server.tasks.lookup import TaskRecord
 
 
 class NoCallbackError(Exception):
-    """There is nothing to send again."""
+    """The task has no callback that could be sent again."""
 
 
-async def replay(services: Services, record: TaskRecord) -> None:
-    """The callback is due now, and is retried as if it were new. Raises NoCallbackError.
+async def replay_callback(services: Services, record: TaskRecord) -> None:
+    """Makes the callback due now; it is retried like a new one. Raises NoCallbackError.
 
-    It goes into the bucket first, as when a task is settled, so that no crash loses it.
+    It is written to the bucket first, as when a task is settled, so that no crash loses it.
     """
     task = record.view.task
     if task.callback is None:
-        raise NoCallbackError("this task was handed in without an address for a callback; ask for the task instead")
+        raise NoCallbackError("this task was submitted without a callback URL; poll the task instead")
     if record.manifest is None:
-        raise NoCallbackError("this task has not ended; its callback is sent when it does")
+        raise NoCallbackError("this task has not ended; its callback is sent when it ends")
     due = DueCallback(task.id, services.clock())
     await services.bucket.put(callback_key(task.id), encode_callback(due))
     await services.queue.add_callback(due)

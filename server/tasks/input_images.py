@@ -1,4 +1,4 @@
-"""The images that a task names: judged when it is submitted, fetched and decoded when it runs."""
+"""The input images of a task: checked when it is submitted, fetched and decoded when it runs."""
 
 from __future__ import annotations
 
@@ -21,22 +21,23 @@ if TYPE_CHECKING:
 
     from server.services import Services
 
-PAUSES_S = (0.5, 1.0)
-"""Between the tries to fetch an image."""
+RETRY_PAUSES_S = (0.5, 1.0)
+"""Pauses between the tries to fetch an image."""
 
 PHOTO_PIXELS = 6000 * 4000
-"""What cameras make: an image may come in larger than any that we generate, and is shrunk by its recipe."""
+"""Photos may be larger than any image that we generate; the recipe makes them smaller."""
 
-PHOTOS, AT_ONCE = 4, 4
-"""So many of the largest images may a task name, or more smaller ones: they lie in memory together, unfolded, before it
-begins. So many files are read at once meanwhile."""
+MAX_PHOTOS = 4
+"""A task may have this many images of the largest size, or more smaller ones: all of them are in memory at once."""
+
+CONCURRENT_READS = 4
 
 _URL = re.compile(r"[a-z][a-z0-9+.-]*://", re.IGNORECASE)
 _UPLOAD_ID = re.compile(r"file-[0-9a-f]{32}")
 
 
 class BadInputError(Exception):
-    """An image that a task names cannot be used; `field` is the path of the parameter that names it."""
+    """An input image cannot be used. `field` is the path of its parameter."""
 
     def __init__(self, field: str, message: str) -> None:
         super().__init__(f"{field}: {message}")
@@ -46,28 +47,28 @@ class BadInputError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Upload:
-    """An image file that is kept for a tenant. The same bytes have the same id."""
+    """A stored image file of a tenant. Equal bytes have equal ids."""
 
     id: str
     width: int
     height: int
 
 
-class Room:
-    """How many pixels the images of one task may have in all."""
+class PixelBudget:
+    """The number of pixels that the images of one task may have in all."""
 
     def __init__(self, pixels: int) -> None:
-        self._most = self._left = pixels
+        self._total = self._left = pixels
 
-    def take(self, size: tuple[int, int]) -> None:
+    def spend(self, size: tuple[int, int]) -> None:
         """Raises BadImageError."""
         self._left -= size[0] * size[1]
         if self._left < 0:
-            raise BadImageError(f"the images of this task have over {self._most} pixels in all; send smaller ones")
+            raise BadImageError(f"the images of this task have over {self._total} pixels in all; send smaller ones")
 
 
-class Inputs:
-    """`max_upload` bounds a file in bytes, `max_pixels` what it unfolds to."""
+class InputImages:
+    """Checks, stores and fetches input images: files of at most `max_upload` bytes and `max_pixels` pixels."""
 
     def __init__(self, egress: Egress, bucket: Bucket, max_upload: int, max_pixels: int) -> None:
         self._egress = egress
@@ -76,99 +77,101 @@ class Inputs:
         self._max_pixels = max_pixels
 
     @classmethod
-    def of(cls, services: Services) -> Inputs:
+    def of(cls, services: Services) -> InputImages:
         settings = services.settings
         max_pixels = max(settings.max_pixels, PHOTO_PIXELS)
         return cls(services.egress, services.bucket, settings.max_upload, max_pixels)
 
     async def check(self, params: Params, tenant: str) -> None:
-        """Raises BadInputError for what can be refused without fetching: no network, no pixels decoded."""
-        room = self._room()
+        """Raises BadInputError for all that can be refused without network and without decoding."""
+        budget = self._budget()
         for field, reference in image_references(params).items():
-            await self._check(field, reference, tenant, room)
+            await self._check(field, reference, tenant, budget)
 
-    async def absorb(self, params: Params, tenant: str) -> dict[str, str]:
-        """Checks as `check`, keeps what is inline, and answers, by path, the ids that name it: records stay small.
+    async def store_inline(self, params: Params, tenant: str) -> dict[str, str]:
+        """Checks like `check`, stores inline images, and returns their upload ids by path, so that records stay small.
 
-        Uploads that are named are kept anew, so that they do not expire while the task waits.
+        Uploads are stored again, so that they do not expire while the task is queued.
         """
-        kept, room = {}, self._room()
+        stored, budget = {}, self._budget()
         for field, reference in image_references(params).items():
-            data = await self._check(field, reference, tenant, room)
+            data = await self._check(field, reference, tenant, budget)
             if data is not None:
-                kept[field] = (await self.keep(data, tenant)).id
-        return kept
+                stored[field] = (await self.store(data, tenant)).id
+        return stored
 
-    async def keep(self, data: bytes, tenant: str) -> Upload:
-        """Stores an image file for later tasks; raises BadImageError."""
+    async def store(self, data: bytes, tenant: str) -> Upload:
+        """Stores an image file for later tasks. Raises BadImageError."""
         if len(data) > self._max_upload:
-            raise BadImageError(f"the file has {len(data)} bytes; {self._max_upload} are the most, send a smaller one")
+            raise BadImageError(f"the file has {len(data)} bytes; send one of {self._max_upload} bytes at most")
         width, height = await asyncio.to_thread(measure, data, self._max_pixels)
         upload = Upload(f"file-{hashlib.sha256(data).hexdigest()[:32]}", width, height)
         await self._bucket.put(upload_key(tenant, upload.id), data)
         return upload
 
     async def fetch(self, task: Task, params: Params) -> dict[str, np.ndarray]:
-        """uint8 pixels [height, width, 3 or 4] by path; raises BadInputError."""
-        room, hands = self._room(), asyncio.Semaphore(AT_ONCE)
+        """The pixels of all images by path: uint8 [height, width, 3 or 4]. Raises BadInputError."""
+        budget, reads = self._budget(), asyncio.Semaphore(CONCURRENT_READS)
 
         async def pixels(field: str, reference: str) -> np.ndarray:
-            async with hands:
-                return await self._pixels(field, reference, task.tenant, room)
+            async with reads:
+                return await self._pixels(field, reference, task.tenant, budget)
 
         try:
             async with asyncio.TaskGroup() as group:
-                found = {item[0]: group.create_task(pixels(*item)) for item in image_references(params).items()}
-        except ExceptionGroup as failed:
-            raise failed.exceptions[0] from None
-        return {field: fetched.result() for field, fetched in found.items()}
+                fetches = {item[0]: group.create_task(pixels(*item)) for item in image_references(params).items()}
+        except ExceptionGroup as group_error:
+            raise group_error.exceptions[0] from None
+        return {field: fetch.result() for field, fetch in fetches.items()}
 
-    def _room(self) -> Room:
-        return Room(PHOTOS * self._max_pixels)
+    def _budget(self) -> PixelBudget:
+        return PixelBudget(MAX_PHOTOS * self._max_pixels)
 
-    async def _check(self, field: str, reference: str, tenant: str, room: Room) -> bytes | None:
-        """The bytes of the image, or None for a URL, whose turn comes later."""
+    async def _check(self, field: str, reference: str, tenant: str, budget: PixelBudget) -> bytes | None:
+        """The bytes of the image; None for a URL, which is fetched later."""
         try:
             if _URL.match(reference):
                 self._egress.check(reference)
                 return None
             data = await self._local(reference, tenant)
-            room.take(await asyncio.to_thread(measure, data, self._max_pixels))
+            budget.spend(await asyncio.to_thread(measure, data, self._max_pixels))
             return data
         except (EgressDeniedError, BadImageError) as error:
             raise BadInputError(field, str(error)) from error
 
-    async def _pixels(self, field: str, reference: str, tenant: str, room: Room) -> np.ndarray:
+    async def _pixels(self, field: str, reference: str, tenant: str, budget: PixelBudget) -> np.ndarray:
         try:
             remote = _URL.match(reference)
             data = await (self._download(reference) if remote else self._local(reference, tenant))
-            room.take(await asyncio.to_thread(measure, data, self._max_pixels))
+            budget.spend(await asyncio.to_thread(measure, data, self._max_pixels))
             return await asyncio.to_thread(decode, data, self._max_pixels)
         except (EgressDeniedError, EgressFailedError, BadImageError) as error:
             raise BadInputError(field, str(error)) from error
 
     async def _local(self, reference: str, tenant: str) -> bytes:
-        """What needs no network: an upload of this tenant, or the reference itself."""
+        """The bytes of an upload of this tenant, or of an inline image."""
         if not _UPLOAD_ID.fullmatch(reference):
             return _inline(reference, self._max_upload)
         data = await self._bucket.get(upload_key(tenant, reference))
         if data is None:
-            raise BadImageError(f"there is no upload {reference}, or no longer; send the image to POST /v1/files again")
+            raise BadImageError(
+                f"the upload {reference} is unknown or has expired; send the image to POST /v1/files again"
+            )
         return data
 
     async def _download(self, url: str) -> bytes:
-        for pause_s in PAUSES_S:
+        for pause_s in RETRY_PAUSES_S:
             try:
                 return await self._egress.fetch(url, self._max_upload)
             except EgressFailedError as error:
-                if error.lasting:
+                if error.permanent:
                     raise
             await asyncio.sleep(pause_s)
         return await self._egress.fetch(url, self._max_upload)
 
 
 def _inline(reference: str, max_bytes: int) -> bytes:
-    """The bytes of a data: URI or of bare base64; raises BadImageError."""
+    """The bytes of a data: URI or of plain base64. Raises BadImageError."""
     encoded = reference
     if reference[:5].lower() == "data:":
         head, _, encoded = reference.partition(",")
@@ -181,5 +184,5 @@ def _inline(reference: str, max_bytes: int) -> bytes:
         return binascii.a2b_base64(encoded, strict_mode=True)
     except ValueError:
         raise BadImageError(
-            "this is neither an http(s) URL, a data: URI, base64 nor the id of an upload; send one of them"
+            "not an http(s) URL, a data: URI, base64 or the id of an upload; send one of these"
         ) from None

@@ -1,4 +1,4 @@
-"""All that is known of one task: the queue's view of it, and the manifest once it has ended."""
+"""The record of one task: the queue's view of it, and its manifest once it has ended."""
 
 from __future__ import annotations
 
@@ -16,58 +16,58 @@ _ID = re.compile(r"[0-9a-f]{32}")
 
 
 class UnknownTaskError(Exception):
-    """No task of this tenant has this id; those of others are not told apart from none."""
+    """This tenant has no task with this id. The tasks of other tenants count as missing."""
 
     def __init__(self, task_id: str) -> None:
         super().__init__(
-            f"there is no task {task_id[:64]!r}; give the id that its submission answered. "
+            f"there is no task {task_id[:64]!r}; use the id that its submission returned. "
             "Results are kept for 40 days at most"
         )
 
 
 @dataclass(frozen=True, slots=True)
 class TaskRecord:
-    """`manifest` is there exactly if the view's status is final."""
+    """A task as the queue and the bucket know it. `manifest` is set exactly if the status of the view is final."""
 
     view: View
     manifest: Manifest | None = None
 
 
 def from_manifest(manifest: Manifest) -> TaskRecord:
-    """The record of a task that the queue may have forgotten."""
+    """The record of an ended task, which the queue may have forgotten."""
     return TaskRecord(View.settled(manifest), manifest)
 
 
 async def find_record(services: Services, task_id: str, tenant: str) -> TaskRecord:
-    """Raises UnknownTaskError."""
+    """The record of a task of this tenant. Raises UnknownTaskError, QueueIncompleteError."""
     if not _ID.fullmatch(task_id):
         raise UnknownTaskError(task_id)
     view = await services.queue.find(task_id)
-    record = await _known(services, view) if view else await _forgotten(services, task_id)
+    record = await _record_of_view(services, view) if view else await _record_of_manifest(services, task_id)
     if record.view.task.tenant != tenant:
         raise UnknownTaskError(task_id)
     return record
 
 
-async def _known(services: Services, view: View) -> TaskRecord:
-    """The record of a task that the queue knows; what has ended has ended, even if the queue lost sight of that."""
+async def _record_of_view(services: Services, view: View) -> TaskRecord:
+    """The record of a task that the queue has. A manifest wins over a stale view, which may not show the end yet."""
     manifest = await services.bucket.manifest(view.task.id) if view.stale else None
     return from_manifest(manifest) if manifest is not None else await load_record(services, view)
 
 
-async def _forgotten(services: Services, task_id: str) -> TaskRecord:
-    """The record of a task that the queue does not know; raises QueueIncompleteError while it may yet learn of it."""
-    knows_all = await services.queue.complete()
+async def _record_of_manifest(services: Services, task_id: str) -> TaskRecord:
+    """The record of a task that the queue does not have. Raises QueueIncompleteError while the queue reads the logs."""
+    complete = await services.queue.complete()
     manifest = await services.bucket.manifest(task_id)
     if manifest is not None:
         return from_manifest(manifest)
-    if not knows_all:
+    if not complete:
         raise QueueIncompleteError
     raise UnknownTaskError(task_id)
 
 
 async def load_record(services: Services, view: View) -> TaskRecord:
-    """The record of a view; raises UnknownTaskError if the task ended so long ago that its manifest was swept."""
+    """The record of a view. Raises UnknownTaskError if the task has ended and its manifest has been deleted."""
     return from_manifest(await _manifest(services, view.task.id)) if view.status.final else TaskRecord(view)
 
 
@@ -79,10 +79,10 @@ async def _manifest(services: Services, task_id: str) -> Manifest:
 
 
 async def wait_until_ended(services: Services, record: TaskRecord, wait_s: float) -> TaskRecord:
-    """The record once the task has ended, or as it is after `wait_s` seconds; as it was, if nobody can tell.
+    """The record once the task has ended, or its current state after `wait_s` seconds.
 
-    Who waits has handed something in or canceled it, and that is done: were it answered with an error, it would be done
-    a second time.
+    If queue or bucket cannot be reached, the given record is returned instead of an error: the client has already
+    submitted or canceled the task, and would do so again after an error.
     """
     if record.view.status.final:
         return record
@@ -97,7 +97,7 @@ async def wait_until_ended(services: Services, record: TaskRecord, wait_s: float
 
 
 async def cancel(services: Services, record: TaskRecord, wait_s: float) -> TaskRecord:
-    """Ends a task unless it has ended already: the first outcome in the log wins, and this may be it.
+    """Publishes a canceled outcome, unless the task has ended. The first outcome in the log wins.
 
     Raises BrokerUnavailableError.
     """
@@ -111,6 +111,6 @@ async def cancel(services: Services, record: TaskRecord, wait_s: float) -> TaskR
         finished_at=services.clock(),
     )
     await services.broker.publish_outcome(outcome)
-    with contextlib.suppress(QueueUnavailableError):  # a worker that is not told now is told when this is settled
+    with contextlib.suppress(QueueUnavailableError):  # the worker also stops when the outcome is settled
         await services.queue.stop(outcome.task.id)
     return await wait_until_ended(services, record, wait_s)

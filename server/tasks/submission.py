@@ -26,9 +26,9 @@ from server.observability.tracing import span, traceparent
 from server.queue import QueueUnavailableError, View
 from server.services import Services
 from server.task import Callback, Output, Priority, Retention, Status, Task
-from server.tasks.input_images import Inputs
+from server.tasks.input_images import InputImages
 from server.tasks.lookup import UnknownTaskError, find_record
-from server.tasks.validation_errors import complaint
+from server.tasks.validation_errors import describe_errors
 from server.tenancy.policy import TenantPolicy
 
 log = logging.getLogger(__name__)
@@ -92,7 +92,7 @@ async def submit(services: Services, submission: Submission) -> View:
             known = _same((await find_record(services, task_id, submission.tenant)).view, fingerprint)
             if known.accepted:
                 return known
-    terms = services.tenants.terms(submission.tenant)
+    terms = services.tenants.policy(submission.tenant)
     retention = _allowed_retention(terms, submission, services.settings.retention)
     if terms.rate is not None:
         await services.queue.spend(submission.tenant, terms.rate.per_minute, terms.rate.burst)
@@ -127,7 +127,7 @@ def _validated(pipeline: AnyPipeline, params: Mapping[str, Any] | Params) -> Par
 
 
 def _invalid(pipeline: AnyPipeline, error: ValidationError) -> InvalidParamsError:
-    field, message = complaint(error.errors(include_url=False), pipeline.Params.model_fields)
+    field, message = describe_errors(error.errors(include_url=False), pipeline.Params.model_fields)
     return InvalidParamsError(message, field)
 
 
@@ -183,9 +183,9 @@ def _resolve_names(catalog: Catalog, pipeline: AnyPipeline, params: Params) -> P
 async def _accepted(services: Services, pipeline: AnyPipeline, asked: Params, tenant: str) -> Params:
     """The params as they will run: within limits, inline images stored, seeds drawn."""
     _refuse_too_many_pixels(pipeline.work(asked), services.settings.max_pixels)
-    inputs = Inputs.of(services)
+    inputs = InputImages.of(services)
     await inputs.check(asked, tenant)
-    kept: Params = with_references(asked, await inputs.absorb(asked, tenant))
+    kept: Params = with_references(asked, await inputs.store_inline(asked, tenant))
     resolved: Params = pipeline.resolve(kept)
     return resolved
 

@@ -1,51 +1,54 @@
-"""Pydantic's errors as one line that says which field is wrong, and what to do."""
+"""Pydantic's errors about a request, as one line that names each wrong field and says how to correct it."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
+from models.pydantic_errors import message_of
 from models.suggestions import did_you_mean
 
-_SHOWN = 40
-_MOST = 3
+_MAX_VALUE_LENGTH = 40
+_MAX_ERRORS = 3
 
 
-def complaint(errors: Sequence[Mapping[str, Any]], known: Iterable[str] = ()) -> tuple[str, str]:
-    """The first wrong field, and a message about up to three; `known` are names to suggest for misspelt ones."""
-    names = list(known)
-    said = [_sentence(error, names) for error in errors[:_MOST]]
-    more = len(errors) - len(said)
-    return _field(errors[0]), "; ".join(said) + (f"; and {more} more" if more > 0 else "")
+def describe_errors(errors: Sequence[Mapping[str, Any]], names: Iterable[str] = ()) -> tuple[str, str]:
+    """The first wrong field, and a message about up to three errors.
+
+    `names` are the valid names, of which one is suggested for a misspelt name.
+    """
+    known = list(names)
+    sentences = [_sentence(error, known) for error in errors[:_MAX_ERRORS]]
+    more = len(errors) - len(sentences)
+    return _field(errors[0]), "; ".join(sentences) + (f"; and {more} more" if more > 0 else "")
 
 
 def _field(error: Mapping[str, Any]) -> str:
     return ".".join(str(part) for part in error["loc"] if part != "body")
 
 
-def _sentence(error: Mapping[str, Any], known: Sequence[str]) -> str:
+def _sentence(error: Mapping[str, Any], names: Sequence[str]) -> str:
     field = _field(error)
     match error["type"]:
         case "json_invalid":
             return f"the body is not valid JSON ({error['ctx']['error']}); send Content-Type: application/json"
         case "model_attributes_type" if not field:
-            return "the body is no JSON object; send one, with Content-Type: application/json"
+            return "the body is not a JSON object; send one, with Content-Type: application/json"
         case "extra_forbidden":
-            name = str(error["loc"][-1])
-            hint = did_you_mean(name, known, cutoff=0.5) or "leave it out; /docs lists what may be said"
+            hint = did_you_mean(str(error["loc"][-1]), names, cutoff=0.5) or "remove it; /docs lists the valid names"
             return f"{field} is unknown; {hint}"
         case "missing":
             return f"{field or 'the body'} is missing; add it"
         case _:
-            problem = error["msg"].removeprefix("Value error, ")
-            named = not field or problem.startswith(str(error["loc"][-1]))
-            return problem if named else f"{field}: {problem}{_given(error)}"
+            message = message_of(error)
+            has_name = not field or message.startswith(str(error["loc"][-1]))
+            return message if has_name else f"{field}: {message}{_value(error)}"
 
 
-def _given(error: Mapping[str, Any]) -> str:
-    """The offending value, where it is short enough to help and the message does not say it already."""
+def _value(error: Mapping[str, Any]) -> str:
+    """The wrong value, if it is a short scalar and the message does not contain it already."""
     value = error.get("input")
     if error["type"] == "value_error" or not isinstance(value, str | int | float | bool):
         return ""
-    shown = repr(value)
-    return f" (it is {shown if len(shown) <= _SHOWN else shown[:_SHOWN] + '…'})"
+    text = repr(value)
+    return f" (it is {text if len(text) <= _MAX_VALUE_LENGTH else text[:_MAX_VALUE_LENGTH] + '…'})"

@@ -1,4 +1,4 @@
-"""Who is asking: API keys, of which only hashes are kept, whose each is, and what it may be used for."""
+"""Authentication by API key. Only hashes of keys are stored."""
 
 from __future__ import annotations
 
@@ -11,70 +11,76 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
 from server.settings import SettingsError
-from server.tenancy.policy import TENANT, USUAL_SCOPES, ApiKey, Scope
+from server.tenancy.policy import DEFAULT_SCOPES, TENANT, ApiKey, Scope
 
 ANONYMOUS = "anonymous"
 
 
 class UnauthorizedError(Exception):
-    """No key was sent, none of ours, or one that has expired."""
+    """The API key is missing, unknown or expired."""
 
 
 class MissingScopeError(Exception):
-    """The key is good, but not for this."""
+    """The API key is valid, but does not allow this."""
 
 
 def new_key(tenant: str) -> tuple[str, str]:
-    """A key for its owner, shown this once, and the `tenant:sha256` that is kept of it."""
+    """A new key for a tenant, and the `tenant:sha256` that is stored. The key itself cannot be shown again.
+
+    Raises SettingsError for a wrong tenant name.
+    """
     if not TENANT.fullmatch(tenant):
-        raise SettingsError(f"tenant {tenant!r} must be 1 to 64 of a-z 0-9 . _ - and begin with a letter or digit")
+        raise SettingsError(
+            f"the tenant name {tenant!r} is wrong; use 1 to 64 of a-z 0-9 . _ - and begin with a letter or digit"
+        )
     key = "hua_" + secrets.token_urlsafe(32)
     return key, f"{tenant}:{_hash(key)}"
 
 
 @dataclass(frozen=True, slots=True)
 class Caller:
-    """A tenant, and what the key that it came with is good for."""
+    """The tenant that sent a request, and the scopes of its key."""
 
     tenant: str
-    scopes: tuple[Scope, ...] = USUAL_SCOPES
+    scopes: tuple[Scope, ...] = DEFAULT_SCOPES
 
-    def need(self, scope: Scope) -> None:
+    def require(self, scope: Scope) -> None:
         """Raises MissingScopeError."""
         if scope not in self.scopes:
             raise MissingScopeError(
-                f"this API key has no scope {scope!r}, only {', '.join(self.scopes)}; "
-                "use another key, or ask the operator for one that has it"
+                f"this API key does not have the scope {scope!r}, only {', '.join(self.scopes)}; "
+                "use another key, or ask the operator for a key with this scope"
             )
 
 
-class Keys:
-    """Every key there is, with its tenant. `anonymous`: there are to be none, and everyone is the tenant of this name.
+class ApiKeys:
+    """All API keys with their tenants.
 
-    `clock` is unix time. A key is looked up by its hash: how long that takes tells nothing about any key.
+    `anonymous`: no key is needed, and every caller is the tenant ANONYMOUS. `clock` is unix time.
+    Keys are looked up by their hash, so the time of a lookup reveals nothing about a key.
     """
 
     def __init__(
-        self, owned: Iterable[tuple[str, ApiKey]], anonymous: bool = False, clock: Callable[[], float] = time.time
+        self, keys: Iterable[tuple[str, ApiKey]], anonymous: bool = False, clock: Callable[[], float] = time.time
     ) -> None:
         self.anonymous = anonymous
         self._clock = clock
         self._by_hash: defaultdict[str, dict[str, ApiKey]] = defaultdict(dict)
-        for tenant, key in owned:
+        for tenant, key in keys:
             self._by_hash[key.sha256][tenant] = key
         self._tenants = {tenant for owners in self._by_hash.values() for tenant in owners}
 
-    def caller(self, authorization: str | None) -> Caller:
-        """Whose key an Authorization header holds: `Bearer KEY`, or `Basic base64(ANY:KEY)`.
+    def authenticate(self, authorization: str | None) -> Caller:
+        """The caller of an Authorization header: `Bearer KEY`, or `Basic base64(ANY:KEY)`.
 
-        A user name in Basic that is a tenant's name must be the key's own tenant. Raises UnauthorizedError.
+        A user name in Basic that is the name of a tenant must be the tenant of the key. Raises UnauthorizedError.
         """
         if self.anonymous:
             return Caller(ANONYMOUS)
         user, key = _credentials(authorization)
         owners = self._by_hash.get(_hash(key), {})
         if not owners or (user in self._tenants and user not in owners):
-            raise UnauthorizedError("this API key is not known here; check it, or ask the operator for a new one")
+            raise UnauthorizedError("this API key is unknown; check it, or ask the operator for a new one")
         tenant = user if user in owners else next(iter(owners))
         self._refuse_expired(owners[tenant])
         return Caller(tenant, owners[tenant].scopes)
@@ -87,21 +93,22 @@ class Keys:
 
 
 def _credentials(authorization: str | None) -> tuple[str, str]:
+    """The user name, empty for Bearer, and the key. Raises UnauthorizedError."""
     scheme, _, value = (authorization or "").partition(" ")
     if scheme.lower() == "bearer" and value.strip():
         return "", value.strip()
     if scheme.lower() == "basic":
         try:
             user, colon, key = base64.b64decode(value, validate=True).decode().partition(":")
-        except ValueError:  # no base64, no text, or a header that is not even ASCII
+        except ValueError:  # not base64, not UTF-8, or a header that is not ASCII
             colon = ""
         if colon:
             return user, key
     raise UnauthorizedError(
-        "an API key is needed: send `Authorization: Bearer KEY`, or Basic with the key in the password's place"
+        "an API key is needed: send `Authorization: Bearer KEY`, or Basic with the key as the password"
     )
 
 
 def _hash(key: str) -> str:
-    """A plain SHA-256 is enough, for keys are 32 random bytes and cannot be guessed offline."""
+    """A plain SHA-256 is enough: keys are 32 random bytes, so they cannot be guessed from their hashes."""
     return hashlib.sha256(key.encode()).hexdigest()

@@ -1,4 +1,4 @@
-"""What each tenant may do, and how much, as the tenants file says it (`HUA_TENANTS`; docs/tenants.md describes it)."""
+"""What each tenant may do, and how much: the tenants file (`HUA_TENANTS`; docs/tenants.md describes it)."""
 
 from __future__ import annotations
 
@@ -11,13 +11,14 @@ from typing import Annotated, Any, Literal, get_args
 import yaml
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints, ValidationError
 
+from models.pydantic_errors import message_of
 from models.suggestions import did_you_mean
 from server.settings import SettingsError
 from server.task import Priority, Retention
 
 Scope = Literal["submit", "read", "upload", "admin"]
 SCOPES: tuple[Scope, ...] = get_args(Scope)
-USUAL_SCOPES: tuple[Scope, ...] = ("submit", "read", "upload")
+DEFAULT_SCOPES: tuple[Scope, ...] = ("submit", "read", "upload")
 PRIORITIES: tuple[Priority, ...] = get_args(Priority)
 RETENTIONS: tuple[Retention, ...] = get_args(Retention)
 
@@ -27,37 +28,41 @@ SHA256 = re.compile(r"[0-9a-f]{64}")
 Hash = Annotated[str, StringConstraints(pattern=f"^{SHA256.pattern}$")]
 Instant = Annotated[datetime, AfterValidator(lambda at: at if at.tzinfo else at.replace(tzinfo=UTC))]
 Nullable = BeforeValidator(lambda value: () if value is None else value)
-"""A list whose last item was taken out reads as null in YAML."""
+"""A list without items reads as null in YAML's block style."""
 
 
-class TermsError(SettingsError):
-    """The tenants file is missing or wrong; the message says in which line, and what to do."""
+class TenantsFileError(SettingsError):
+    """The tenants file is missing or invalid; the message names the line, and says what to do."""
 
 
 class StrictModel(BaseModel):
-    """Unknown names are refused: a limit that is misspelt would be no limit."""
+    """Refuses unknown names, because a misspelt limit would have no effect."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
 
 class Rate(StrictModel):
-    """Submissions: a bucket of `burst` tokens that fills at `per_minute`."""
+    """Limit of submissions: a token bucket of `burst` tokens that refills at `per_minute`."""
 
     per_minute: float = Field(gt=0, le=1_000_000)
     burst: int = Field(10, ge=1, le=1_000_000)
 
 
 class ApiKey(StrictModel):
-    """One API key, of which only the hash is kept. `expires` without a time zone is UTC."""
+    """One API key, stored as its hash. `expires` without a time zone is in UTC."""
 
     sha256: Hash
-    scopes: tuple[Scope, ...] = Field(USUAL_SCOPES, min_length=1)
+    scopes: tuple[Scope, ...] = Field(DEFAULT_SCOPES, min_length=1)
     expires: Instant | None = None
     note: str = Field("", max_length=200, pattern=r"^[^\p{Cc}\p{Zl}\p{Zp}]*$")
 
 
 class TenantPolicy(StrictModel):
-    """One tenant of the file. `task_limit` None: HUA_TASK_LIMIT."""
+    """One tenant of the file.
+
+    `task_limit` is the most unfinished tasks; None stands for HUA_TASK_LIMIT. `weight` is the tenant's share of the
+    devices, relative to others. The first retention is used where the default of the server is not allowed.
+    """
 
     keys: Annotated[tuple[ApiKey, ...], Nullable] = ()
     task_limit: int | None = Field(None, ge=1)
@@ -68,58 +73,57 @@ class TenantPolicy(StrictModel):
 
 
 DEFAULT_POLICY = TenantPolicy(priorities=PRIORITIES)
-"""Of whoever is not in the file."""
+"""For tenants that are not in the file."""
 
 
-class TermsFile(StrictModel):
-    tenants: dict[TenantName, Annotated[TenantPolicy, BeforeValidator(lambda terms: {} if terms is None else terms)]]
+class TenantsFile(StrictModel):
+    tenants: dict[TenantName, Annotated[TenantPolicy, BeforeValidator(lambda policy: {} if policy is None else policy)]]
 
 
-def read(path: Path) -> dict[str, TenantPolicy]:
-    """The terms of each tenant; raises TermsError."""
+def read_policies(path: Path) -> dict[str, TenantPolicy]:
+    """The policy of each tenant. Raises TenantsFileError."""
     try:
         text = path.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
-        raise TermsError(
-            f"HUA_TENANTS={path} cannot be read ({error}); name a file as docs/tenants.md shows"
+        raise TenantsFileError(
+            f"HUA_TENANTS={path} cannot be read ({error}); docs/tenants.md shows what the file must be"
         ) from error
     try:
-        return parsed(text)
-    except TermsError as error:
-        raise TermsError(f"{path}{error}") from error
+        return parse_policies(text)
+    except TenantsFileError as error:
+        raise TenantsFileError(f"{path}{error}") from error
 
 
-def parsed(text: str) -> dict[str, TenantPolicy]:
-    """Raises TermsError whose message begins with the line, ready to follow the file's name."""
+def parse_policies(text: str) -> dict[str, TenantPolicy]:
+    """The policy of each tenant. Raises TenantsFileError; its message is meant to follow the name of the file."""
     try:
         content = yaml.safe_load(text)
     except yaml.YAMLError as error:
-        raise TermsError(f" is not valid YAML: {' '.join(str(error).split())}") from error
+        raise TenantsFileError(f" is not valid YAML: {' '.join(str(error).split())}") from error
     try:
-        return dict(TermsFile.model_validate(content).tenants)
+        return dict(TenantsFile.model_validate(content).tenants)
     except ValidationError as error:
-        # first what is misspelt, for that is why something else is missing
-        first = min(error.errors(include_url=False), key=lambda one: one["type"] != "extra_forbidden")
-        place = [part for part in first["loc"] if part != "[key]"]
-        named = ".".join(map(str, place))
-        raise TermsError(f", line {_line(text, place)}: {_sentence(first, named)}") from error
+        # A misspelt name comes first: it is often the reason why another is missing.
+        first = min(error.errors(include_url=False), key=lambda detail: detail["type"] != "extra_forbidden")
+        path = [part for part in first["loc"] if part != "[key]"]
+        raise TenantsFileError(f", line {_line(text, path)}: {_sentence(first, '.'.join(map(str, path)))}") from error
 
 
-def _sentence(error: Mapping[str, Any], named: str) -> str:
+def _sentence(error: Mapping[str, Any], path: str) -> str:
     if error["type"] != "extra_forbidden":
-        message: str = error["msg"].removeprefix("Value error, ")
-        return f"{named or 'the file'}: {message[0].lower()}{message[1:]}"
-    kinds: dict[int, type[BaseModel]] = {1: TermsFile, 3: TenantPolicy, 4: Rate}
-    known = list(kinds.get(len(error["loc"]), ApiKey).model_fields)
-    hint = did_you_mean(str(error["loc"][-1]), known) or f"there are {', '.join(known)}"
-    return f"{named} is unknown; {hint}"
+        message = message_of(error)
+        return f"{path or 'the file'}: {message[0].lower()}{message[1:]}"
+    models: dict[int, type[BaseModel]] = {1: TenantsFile, 3: TenantPolicy, 4: Rate}
+    names = list(models.get(len(error["loc"]), ApiKey).model_fields)
+    hint = did_you_mean(str(error["loc"][-1]), names) or f"use one of {', '.join(names)}"
+    return f"{path} is unknown; {hint}"
 
 
-def _line(text: str, place: Sequence[object]) -> int:
-    """The line, from 1, where the innermost part of `place` that is in the file stands."""
+def _line(text: str, path: Sequence[object]) -> int:
+    """The line, from 1, of the longest part of `path` that is in the file."""
     node = yaml.compose(text, Loader=yaml.SafeLoader)
     line = 1
-    for part in place:
+    for part in path:
         if isinstance(node, yaml.MappingNode):
             found = next((pair for pair in node.value if pair[0].value == str(part)), None)
             if found is None:

@@ -1,4 +1,4 @@
-"""The tenants there are now: those of `HUA_API_KEYS`, and those of the tenants file, read again when it changes."""
+"""The current tenants: those of `HUA_API_KEYS` and of the tenants file, which is read again when it changes."""
 
 from __future__ import annotations
 
@@ -9,28 +9,37 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from server.settings import Settings, SettingsError
-from server.tenancy.auth import Keys
-from server.tenancy.policy import DEFAULT_POLICY, SHA256, TENANT, ApiKey, TenantPolicy, TermsError, read
+from server.tenancy.auth import ApiKeys
+from server.tenancy.policy import (
+    DEFAULT_POLICY,
+    SHA256,
+    TENANT,
+    ApiKey,
+    TenantPolicy,
+    TenantsFileError,
+    read_policies,
+)
 
 log = logging.getLogger(__name__)
-LOOK_EVERY_S = 1.0
+CHECK_EVERY_S = 1.0
 
-Version = tuple[int, int, int] | None
-"""What tells one version of a file from another: its time, its inode (a mounted secret is swapped), its size."""
+FileVersion = tuple[int, int, int] | None
+"""Modification time, inode and size of a file. The inode is needed for mounted secrets, which are swapped."""
 
 
 @dataclass(frozen=True, slots=True)
 class TenantSnapshot:
-    """Keys and terms that belong together."""
+    """Keys and policies that were read together."""
 
-    keys: Keys
-    terms: dict[str, TenantPolicy]
+    keys: ApiKeys
+    policies: dict[str, TenantPolicy]
 
 
 class Tenants:
-    """Nothing is read before it is asked for, since only the api asks. Keys expire by `clock`, unix time.
+    """Keys and policies of all tenants. Nothing is read before the first use, because only the api needs them.
 
-    The first reading raises SettingsError; a broken version that comes later is logged, and the one before it stays.
+    The first read raises SettingsError. If a later version of the file is invalid, an error is logged and the version
+    before it stays in use. `clock` is unix time, by which keys expire.
     """
 
     def __init__(
@@ -40,53 +49,57 @@ class Tenants:
         monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
         self._path = settings.tenants
-        self._listed = settings.api_keys
+        self._api_keys = settings.api_keys
         self._clock = clock
         self._monotonic = monotonic
-        self._looked_at = monotonic()
-        self._version: Version = None
-        self._known: TenantSnapshot | None = None
+        self._checked_at = monotonic()
+        self._version: FileVersion = None
+        self._snapshot: TenantSnapshot | None = None
 
     def check(self) -> None:
         """Raises SettingsError."""
-        self._now()
+        self._current()
 
     @property
-    def keys(self) -> Keys:
-        return self._now().keys
+    def keys(self) -> ApiKeys:
+        return self._current().keys
 
-    def terms(self, tenant: str) -> TenantPolicy:
-        return self._now().terms.get(tenant, DEFAULT_POLICY)
+    def policy(self, tenant: str) -> TenantPolicy:
+        return self._current().policies.get(tenant, DEFAULT_POLICY)
 
-    def _now(self) -> TenantSnapshot:
-        if self._known is None:
-            self._known = self._read()
-        elif self._path is not None and self._monotonic() - self._looked_at >= LOOK_EVERY_S:
-            self._looked_at = self._monotonic()
-            if _version(self._path) != self._version:
-                self._known = self._read_again(self._known)
-        return self._known
+    def _current(self) -> TenantSnapshot:
+        if self._snapshot is None:
+            self._snapshot = self._read()
+        elif self._path is not None and self._monotonic() - self._checked_at >= CHECK_EVERY_S:
+            self._checked_at = self._monotonic()
+            if _file_version(self._path) != self._version:
+                self._snapshot = self._read_again(self._snapshot)
+        return self._snapshot
 
     def _read(self) -> TenantSnapshot:
-        terms: dict[str, TenantPolicy] = {}
+        policies: dict[str, TenantPolicy] = {}
         if self._path is not None:
-            self._version = _version(self._path)  # before the content: a change in between is then seen later
-            terms = read(self._path)
-        owned = [*keys_from_settings(self._listed), *((tenant, key) for tenant in terms for key in terms[tenant].keys)]
-        anonymous = self._path is None and not self._listed
-        return TenantSnapshot(Keys(owned, anonymous, self._clock), terms)
+            # The version is read before the content, so that a change between the two is noticed later.
+            self._version = _file_version(self._path)
+            policies = read_policies(self._path)
+        keys = [
+            *keys_from_settings(self._api_keys),
+            *((tenant, key) for tenant, policy in policies.items() for key in policy.keys),
+        ]
+        anonymous = self._path is None and not self._api_keys
+        return TenantSnapshot(ApiKeys(keys, anonymous, self._clock), policies)
 
-    def _read_again(self, before: TenantSnapshot) -> TenantSnapshot:
+    def _read_again(self, previous: TenantSnapshot) -> TenantSnapshot:
         try:
-            known = self._read()
-        except TermsError as error:
+            snapshot = self._read()
+        except TenantsFileError as error:
             log.error("the tenants stay as they were: %s", error)
-            return before
-        log.info("read %s again: %d tenants", self._path, len(known.terms))
-        return known
+            return previous
+        log.info("read %s again: %d tenants", self._path, len(snapshot.policies))
+        return snapshot
 
 
-def _version(path: Path) -> Version:
+def _file_version(path: Path) -> FileVersion:
     try:
         status = path.stat()
     except OSError:
@@ -94,12 +107,12 @@ def _version(path: Path) -> Version:
     return status.st_mtime_ns, status.st_ino, status.st_size
 
 
-def keys_from_settings(settings: tuple[str, ...]) -> Iterator[tuple[str, ApiKey]]:
-    """The `tenant:sha256` of HUA_API_KEYS; raises SettingsError for what is none."""
-    for setting in settings:
-        tenant, _, digest = setting.partition(":")
+def keys_from_settings(entries: tuple[str, ...]) -> Iterator[tuple[str, ApiKey]]:
+    """The keys of HUA_API_KEYS, whose entries are `tenant:sha256`. Raises SettingsError for another form."""
+    for entry in entries:
+        tenant, _, digest = entry.partition(":")
         if not (TENANT.fullmatch(tenant) and SHA256.fullmatch(digest)):
             raise SettingsError(
-                f"HUA_API_KEYS: {setting[:12]!r}… is not tenant:sha256; make one with `hua keys new TENANT`"
+                f"HUA_API_KEYS: {entry[:12]!r}… is not tenant:sha256; create a key with `hua keys new TENANT`"
             )
         yield tenant, ApiKey(sha256=digest)

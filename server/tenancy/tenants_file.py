@@ -11,7 +11,7 @@ from ruamel.yaml.comments import CommentedMap, CommentedSeq
 from ruamel.yaml.error import YAMLError
 from ruamel.yaml.util import load_yaml_guess_indent
 
-from server.tenancy.policy import ApiKey, TenantPolicy, TermsError, parsed
+from server.tenancy.policy import ApiKey, TenantPolicy, TenantsFileError, parse_policies
 from server.tenancy.yaml_comments import remove_item
 
 EMPTY = "tenants: {}\n"
@@ -19,7 +19,7 @@ LONGEST_LINE = 1 << 16
 """In characters. No line is folded, so that lines which are not changed stay as they are."""
 
 
-def line(key: ApiKey) -> str:
+def key_line(key: ApiKey) -> str:
     """A key as one line of YAML, without the fields that have their default."""
     fields = key.model_dump(mode="json", exclude_unset=True)
     return yaml.safe_dump(
@@ -29,14 +29,14 @@ def line(key: ApiKey) -> str:
 
 def with_key(text: str, tenant: str, key: ApiKey) -> str:
     """The file with `key` as the tenant's first key; a new tenant is added as the first one. Raises TermsError."""
-    before = parsed(text)
+    before = parse_policies(text)
     policy = before.get(tenant, TenantPolicy())
     after = {**before, tenant: policy.model_copy(update={"keys": (key, *policy.keys)})}
 
     def insert(tenants: CommentedMap) -> None:
         editor = YAML()
         editor.preserve_quotes = True  # YAML 1.1, which PyYAML reads, has words such as `yes` that need them
-        _keys_of(tenants, tenant).insert(0, editor.load(line(key)))
+        _keys_of(tenants, tenant).insert(0, editor.load(key_line(key)))
 
     return _changed(text, insert, after)
 
@@ -45,7 +45,7 @@ def without_key(text: str, sha256: str) -> str:
     """The file without the key of this hash. Raises TermsError."""
     after = {
         tenant: policy.model_copy(update={"keys": tuple(key for key in policy.keys if key.sha256 != sha256)})
-        for tenant, policy in parsed(text).items()
+        for tenant, policy in parse_policies(text).items()
     }
 
     def remove(tenants: CommentedMap) -> None:
@@ -62,9 +62,9 @@ def _changed(text: str, change: Callable[[CommentedMap], None], after: Mapping[s
     """The text with `change` applied to its tenants. If the round trip fails, the file is written without comments."""
     try:
         draft = _round_trip(text, change)
-        if parsed(draft) == after:
+        if parse_policies(draft) == after:
             return draft
-    except (YAMLError, TermsError):
+    except (YAMLError, TenantsFileError):
         pass
     tenants = {tenant: policy.model_dump(mode="json", exclude_unset=True) for tenant, policy in after.items()}
     return yaml.safe_dump({"tenants": tenants}, sort_keys=False, allow_unicode=True)

@@ -1,4 +1,4 @@
-"""What each task cost its tenant: one record for each task that has ended, a function of its manifest alone."""
+"""The usage record of an ended task: what it cost its tenant. It depends only on the manifest."""
 
 from __future__ import annotations
 
@@ -7,16 +7,12 @@ from datetime import UTC, datetime
 
 from server.task import Frozen, Image, Manifest, Status, Task
 
-ON_DEVICE = ("load", "run", "audit")
-"""The stages of an attempt that a device is held for."""
+DEVICE_STAGES = ("load", "run", "audit")
+"""The stages of an attempt during which it occupies a device."""
 
 
 class Usage(Frozen):
-    """`cost` is the work asked for, in units of one 512×512 image at 20 steps; `charge` is 0 unless it was done, and
-    less where the audit withholds some of its images, or where they are smaller than they might have become.
-
-    `width` and `height` are those of the first image. Times are unix seconds.
-    """
+    """The usage of one task. Times are unix seconds."""
 
     task: str
     tenant: str
@@ -24,24 +20,30 @@ class Usage(Frozen):
     model: str
     status: Status
     images: int
+    """Images that are handed out; neither withheld images nor control maps count."""
     width: int
+    """Of the first image, in pixels; 0 without images."""
     height: int
     steps: int
     cost: float
+    """The requested work, in units of one 512×512 image at 20 steps."""
     charge: float
+    """The work to pay for: 0 unless the task succeeded, and less than `cost` if the audit withholds images or if they
+    are smaller than was assumed."""
     device_s: float
+    """Seconds for which the task occupied a device."""
     created_at: float
     started_at: float | None
     finished_at: float
 
     @property
     def day(self) -> str:
-        """The day on which it ended, in UTC: YYYY-MM-DD."""
+        """The day on which the task ended, in UTC: YYYY-MM-DD."""
         return datetime.fromtimestamp(self.finished_at, UTC).date().isoformat()
 
 
 def usage_of(manifest: Manifest) -> Usage:
-    """What has failed, was canceled or is withheld is told, but not charged; hints are no images."""
+    """Failed and canceled tasks, and withheld images, are recorded but not charged. Control maps are not images."""
     task, outcome = manifest.task, manifest.outcome
     images = [image for image in outcome.images if image.kind == "image"]
     first = images[0] if images else None
@@ -57,21 +59,21 @@ def usage_of(manifest: Manifest) -> Usage:
         height=first.height if first else 0,
         steps=steps if isinstance(steps, int) else 0,
         cost=task.cost,
-        charge=_done(task, images) * _handed_out(images) if outcome.status is Status.SUCCEEDED else 0.0,
-        device_s=sum(outcome.timings.get(stage, 0.0) for stage in ON_DEVICE),
+        charge=_final_cost(task, images) * _handed_out_fraction(images) if outcome.status is Status.SUCCEEDED else 0.0,
+        device_s=sum(outcome.timings.get(stage, 0.0) for stage in DEVICE_STAGES),
         created_at=task.created_at,
         started_at=outcome.started_at,
         finished_at=outcome.finished_at,
     )
 
 
-def _done(task: Task, images: Sequence[Image]) -> float:
-    """The cost, of which a task that started from a picture of unknown size has its part by the size that this had."""
+def _final_cost(task: Task, images: Sequence[Image]) -> float:
+    """The cost. If it was estimated for the largest size possible, it is scaled to the real size of the first image."""
     if not (task.most_pixels and images):
         return task.cost
     return task.cost * min(1.0, images[0].width * images[0].height / task.most_pixels)
 
 
-def _handed_out(images: Sequence[Image]) -> float:
-    """The share of the images that the audit does not withhold; all, where there are none."""
+def _handed_out_fraction(images: Sequence[Image]) -> float:
+    """The fraction of images that the audit does not withhold; 1 without images."""
     return sum(image.safe for image in images) / len(images) if images else 1.0

@@ -1,4 +1,4 @@
-"""Usage summed by day and type, for whoever pays, or writes bills."""
+"""Usage summed by day, tenant and task type, for bills."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ from server.task import Status
 from server.tenancy.usage import Usage
 
 log = logging.getLogger(__name__)
-AT_ONCE = 32
-DAYS_REMEMBERED = 2048
+CONCURRENT_READS = 32
+CACHED_DAYS = 2048
 LATE_DAYS = 8
-"""After these no record comes to a day any more: the logs have forgotten what ended then."""
+"""After this many days no more records are added to a day: the logs have deleted all outcomes of that day."""
 
 
-class Sum(BaseModel):
-    """What a tenant's tasks of one type came to that ended on one day, in UTC."""
+class DailyUsage(BaseModel):
+    """The tasks of one tenant and one type that ended on one day, in UTC."""
 
     day: date
     tenant: str
@@ -32,9 +32,9 @@ class Sum(BaseModel):
     failed: int = 0
     canceled: int = 0
     images: int = 0
-    cost: float = Field(0.0, description="Work asked for, in units of one 512×512 image at 20 steps.")
-    charge: float = Field(0.0, description="The work of tasks that succeeded, but for images that the audit withholds.")
-    device_s: float = Field(0.0, description="Seconds spent with a device.")
+    cost: float = Field(0.0, description="Requested work, in units of one 512×512 image at 20 steps.")
+    charge: float = Field(0.0, description="The work of succeeded tasks, without images that the audit withholds.")
+    device_s: float = Field(0.0, description="Seconds for which the tasks occupied a device.")
 
     def add(self, usage: Usage) -> None:
         self.succeeded += usage.status is Status.SUCCEEDED
@@ -47,68 +47,73 @@ class Sum(BaseModel):
 
 
 @dataclass(slots=True)
-class Day:
-    """One tenant's day as far as its records have been read."""
+class DayTotals:
+    """One day of one tenant, as far as its records have been read."""
 
-    seen: set[str] = field(default_factory=set)
-    sums: dict[str, Sum] = field(default_factory=dict)
-    over: bool = False
-    """All that there will ever be has been read, and `seen` is not needed any more."""
-    reading: asyncio.Lock = field(default_factory=asyncio.Lock)
+    read_keys: set[str] = field(default_factory=set)
+    by_type: dict[str, DailyUsage] = field(default_factory=dict)
+    complete: bool = False
+    """No further records can come. `read_keys` is then empty, because it is not needed any more."""
+    lock: asyncio.Lock = field(default_factory=asyncio.Lock)
 
 
-class Statements:
-    """Records never change, so each is read once, as long as its day is remembered; then a statement only lists, and of
-    days long past not even that. `today` is the day in UTC."""
+class UsageSummaries:
+    """Sums usage records, and caches the totals of the last `cached_days` days that were asked for.
 
-    def __init__(
-        self, bucket: Bucket, remembered: int = DAYS_REMEMBERED, today: Callable[[], date] | None = None
-    ) -> None:
+    Records never change, so each is read once while its day is cached. After that a summary only lists the keys of the
+    day, and a complete day needs no request at all. `today` returns the day in UTC.
+    """
+
+    def __init__(self, bucket: Bucket, cached_days: int = CACHED_DAYS, today: Callable[[], date] | None = None) -> None:
         self._bucket = bucket
-        self._remembered = remembered
+        self._cached_days = cached_days
         self._today = today or _today
-        self._days: OrderedDict[tuple[date, str], Day] = OrderedDict()
-        self._reads = asyncio.Semaphore(AT_ONCE)
+        self._days: OrderedDict[tuple[date, str], DayTotals] = OrderedDict()
+        self._reads = asyncio.Semaphore(CONCURRENT_READS)
 
-    async def of(self, tenant: str | None, first: date, last: date) -> list[Sum]:
-        """By day, tenant and type, both days included; None: every tenant. Raises BucketUnavailableError."""
-        found: list[Sum] = []
+    async def summarize(self, tenant: str | None, first: date, last: date) -> list[DailyUsage]:
+        """Sums by day, tenant and type, for both days and all between. None: all tenants.
+
+        Raises BucketUnavailableError.
+        """
+        rows: list[DailyUsage] = []
         for day in _days(first, last):
             tenants = [tenant] if tenant else await self._bucket.folders(f"{USAGE}/{day}")
-            for one in tenants:
-                found += await self._sums(day, one)
-        return found
+            for name in tenants:
+                rows += await self._rows(day, name)
+        return rows
 
-    async def _sums(self, day: date, tenant: str) -> list[Sum]:
-        known = self._days.get((day, tenant))
-        if known is None or not known.over:
-            known = await self._read_up(day, tenant)
+    async def _rows(self, day: date, tenant: str) -> list[DailyUsage]:
+        totals = self._days.get((day, tenant))
+        if totals is None or not totals.complete:
+            totals = await self._update(day, tenant)
         else:
             self._days.move_to_end((day, tenant))
-        return [known.sums[name].model_copy() for name in sorted(known.sums)]
+        return [totals.by_type[name].model_copy() for name in sorted(totals.by_type)]
 
-    async def _read_up(self, day: date, tenant: str) -> Day:
-        """The day with whatever has come to it since it was last read."""
-        over = (self._today() - day).days > LATE_DAYS
+    async def _update(self, day: date, tenant: str) -> DayTotals:
+        """The totals of a day, with the records that were added since the last read."""
+        complete = (self._today() - day).days > LATE_DAYS
         keys = {key for key, _ in await self._bucket.keys(usage_prefix(day.isoformat(), tenant))}
         if not keys:
-            return Day()
-        known = self._day(day, tenant)
-        async with known.reading:
-            new = keys - known.seen if not known.over else set()
+            return DayTotals()
+        totals = self._cached(day, tenant)
+        async with totals.lock:
+            new = keys - totals.read_keys if not totals.complete else set()
             for usage in await asyncio.gather(*(self._read(key) for key in new)):
                 if usage is not None:
-                    known.sums.setdefault(usage.type, Sum(day=day, tenant=tenant, type=usage.type)).add(usage)
-            known.over = known.over or over
-            known.seen = set() if known.over else known.seen | new
-        return known
+                    row = DailyUsage(day=day, tenant=tenant, type=usage.type)
+                    totals.by_type.setdefault(usage.type, row).add(usage)
+            totals.complete = totals.complete or complete
+            totals.read_keys = set() if totals.complete else totals.read_keys | new
+        return totals
 
-    def _day(self, day: date, tenant: str) -> Day:
-        known = self._days.setdefault((day, tenant), Day())
+    def _cached(self, day: date, tenant: str) -> DayTotals:
+        totals = self._days.setdefault((day, tenant), DayTotals())
         self._days.move_to_end((day, tenant))
-        while len(self._days) > self._remembered:
+        while len(self._days) > self._cached_days:
             self._days.popitem(last=False)
-        return known
+        return totals
 
     async def _read(self, key: str) -> Usage | None:
         async with self._reads:
@@ -116,7 +121,7 @@ class Statements:
         try:
             return Usage.model_validate_json(data) if data is not None else None
         except ValidationError:
-            log.error("%s is no record of usage and is not counted", key)
+            log.error("%s is not a usage record and is not counted", key)
             return None
 
 
@@ -125,5 +130,5 @@ def _today() -> date:
 
 
 def _days(first: date, last: date) -> Iterator[date]:
-    for number in range((last - first).days + 1):
-        yield first + timedelta(number)
+    for offset in range((last - first).days + 1):
+        yield first + timedelta(offset)

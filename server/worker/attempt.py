@@ -14,13 +14,13 @@ import numpy as np
 
 import pipelines
 from pipelines.pipeline import Params, TaskResult
-from server.images.codec import TooLongToWriteError, encode, preview_jpeg
+from server.images.codec import OversizedImageError, encode, preview_jpeg
 from server.images.infotext import infotext
 from server.observability.tracing import record_span
 from server.queue import Lease, Progress
 from server.storage.bucket import Bucket, BucketUnavailableError, image_key
 from server.task import RETENTION_S, Failure, Image, Kind, Outcome, Output, Status
-from server.tasks.input_images import BadInputError, Inputs
+from server.tasks.input_images import BadInputError, InputImages
 from server.worker.device_process import Device, DeviceDiedError, DeviceGoneError, TaskFailedError, TaskParkedError
 from server.worker.messages import Advanced, Finished, Run
 
@@ -36,7 +36,7 @@ class Attempt:
     def __init__(
         self,
         lease: Lease,
-        inputs: Inputs,
+        inputs: InputImages,
         bucket: Bucket,
         on_change: Callable[[Attempt], None],
         clock: Callable[[], float] = time.time,
@@ -68,7 +68,7 @@ class Attempt:
             self._leave_device()
             images = await self._store(finished.made)
             return self._outcome(Status.SUCCEEDED, images=images, answer=finished.made.answer)
-        except (BadInputError, TooLongToWriteError) as error:
+        except (BadInputError, OversizedImageError) as error:
             return self.failed("bad_input", str(error))
         except TaskFailedError as error:
             return self.failed(error.code, str(error))

@@ -19,7 +19,7 @@ from server.process.health_server import Health
 from server.queue import HEARTBEAT_S, Lease, QueueUnavailableError, Verdict, WorkerView
 from server.services import Services
 from server.task import POISON, Outcome, Status
-from server.tasks.input_images import Inputs
+from server.tasks.input_images import InputImages
 from server.worker.attempt import Attempt
 from server.worker.device_metrics import DeviceMetrics
 from server.worker.device_process import CHILD, Device, DeviceDiedError, DeviceGoneError, TaskParkedError
@@ -46,7 +46,7 @@ class Worker:
         self._device_name = device
         self._child = child
         self._device: Device | None = None
-        self._inputs = Inputs.of(services)
+        self._inputs = InputImages.of(services)
         self._reports = OutcomePublisher(services)
         self._attempts: dict[str, Attempt] = {}
         self._tasks: set[asyncio.Task[None]] = set()

@@ -50,7 +50,7 @@ def install(folder: Path) -> None:
     from server.controller.settlement import Settling
     from server.egress import client
     from server.queue.redis.queue import RedisQueue
-    from server.tasks.input_images import Inputs
+    from server.tasks.input_images import InputImages
     from server.worker.attempt import Attempt
 
     def point(name: str) -> Reached:
@@ -70,7 +70,7 @@ def install(folder: Path) -> None:
     _before(log_replay, "recall_callbacks", point("T12"))
     _before(LeaderElection, "_lead", point("T13"))
     _before(RedisQueue, "drop_callback", point("T14"))
-    _after(Inputs, "absorb", point("T15"), lambda stored, *_: stored)
+    _after(InputImages, "absorb", point("T15"), lambda stored, *_: stored)
     note, reached = Attempt._note, point("T5")
 
     def note_and_die(self: Attempt, step: Any) -> None:

@@ -16,7 +16,7 @@ from server.commands.bench import environment
 from server.commands.bench.environment import DeviceError
 from server.commands.preflight.finding import Finding
 from server.settings import Settings, SettingsError
-from server.tenancy.policy import read
+from server.tenancy.policy import read_policies
 from server.tenancy.tenants import Tenants, keys_from_settings
 
 GIB = 1 << 30
@@ -125,7 +125,7 @@ def check_tenants(settings: Settings) -> Iterator[Finding]:
     try:
         Tenants(settings).check()
         keys = [key for _, key in keys_from_settings(settings.api_keys)]
-        terms = read(settings.tenants) if settings.tenants is not None else {}
+        terms = read_policies(settings.tenants) if settings.tenants is not None else {}
     except SettingsError as error:
         yield Finding("tenants", "fail", str(error), "correct the file, or the setting")
         return

@@ -60,7 +60,7 @@ async def test_a_tenant_cannot_use_the_uploads_of_another(client, overrides, png
     assert (await client.post("/v1/tasks", json=wish, headers=bearer(KEY))).status_code == 202
     reply = await client.post("/v1/tasks", json=wish, headers=bearer(OTHER_KEY))
     assert reply.status_code == 422
-    assert "there is no upload" in reply.json()["error"]["message"]
+    assert "is unknown or has expired" in reply.json()["error"]["message"]
     pushed = {"task": "img2img.sd", "params": wish["params"]}
     assert not (await client.post("/engine/push", json=pushed, headers=bearer(OTHER_KEY))).json()["success"]
 
@@ -99,7 +99,7 @@ async def test_a_key_opens_the_routes_of_its_scopes_alone(scoped_key, client):
         for scope, headers in scoped_key.items():
             reply = await client.request(method, path, json=body, headers=headers)
             assert (reply.status_code == 403) == (scope != needed), (scope, method, path)
-            assert scope == needed or f"no scope '{needed}'" in reply.text
+            assert scope == needed or f"does not have the scope '{needed}'" in reply.text
     for headers in scoped_key.values():
         for path in ("/v1/models", "/v1/pipelines", "/v1/overview", "/engine/health"):
             assert (await client.get(path, headers=headers)).status_code == 200

@@ -2,7 +2,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from server.api.byte_ranges import UnsatisfiableRangeError, part_of
+from server.api.byte_ranges import UnsatisfiableRangeError, parse_range
 
 
 @pytest.mark.parametrize(
@@ -17,24 +17,24 @@ from server.api.byte_ranges import UnsatisfiableRangeError, part_of
     ],
 )
 def test_a_part_is_understood(header: str, part: range) -> None:
-    assert part_of(header, 100) == part
+    assert parse_range(header, 100) == part
 
 
 @pytest.mark.parametrize("header", [None, "", "bytes=-", "bytes=5-2", "bytes=0-1,5-6", "lines=1-2", "bytes=a-b", "0-5"])
 def test_what_need_not_be_understood_asks_for_all(header: str | None) -> None:
-    assert part_of(header, 100) is None
+    assert parse_range(header, 100) is None
 
 
 @pytest.mark.parametrize("header", ["bytes=100-", "bytes=100-200", "bytes=-0"])
 def test_what_begins_beyond_the_end_is_refused(header: str) -> None:
     with pytest.raises(UnsatisfiableRangeError, match="100 bytes"):
-        part_of(header, 100)
+        parse_range(header, 100)
 
 
 @given(st.text(alphabet="bytes=-,0123456789 ", max_size=24), st.integers(1, 1000))
 def test_a_part_is_never_empty_and_never_beyond_the_file(header: str, size: int) -> None:
     try:
-        part = part_of(header, size)
+        part = parse_range(header, size)
     except UnsatisfiableRangeError:
         return
     assert part is None or (len(part) > 0 and 0 <= part.start < part.stop <= size)

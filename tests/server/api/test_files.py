@@ -76,7 +76,7 @@ async def test_a_part_of_an_image_may_be_asked_for(client, image, monkeypatch):
     beyond = await client.get(image["url"], headers={"Range": f"bytes={len(whole)}-"})
     assert beyond.status_code == 416
     assert beyond.headers["content-range"] == f"bytes */{len(whole)}"
-    monkeypatch.setattr(files, "CHUNK", 7)
+    monkeypatch.setattr(files, "CHUNK_BYTES", 7)
     assert (await client.get(image["url"])).content == whole
     assert (await client.get(image["url"], headers={"Range": "bytes=3-41"})).content == whole[3:42]
     head = await client.head(image["url"])

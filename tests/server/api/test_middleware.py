@@ -20,16 +20,16 @@ async def test_a_body_over_the_limit_is_refused_everywhere(client, overrides, pa
 
 @pytest.mark.parametrize("path", ["/v1/tasks", "/engine/push"])
 async def test_json_that_would_unfold_is_not_parsed(client, path, monkeypatch):
-    monkeypatch.setattr(middleware, "MOST_VALUES", 1000)
+    monkeypatch.setattr(middleware, "MAX_JSON_VALUES", 1000)
     few = await client.post(path, json={"params": [[]] * 400})
     many = await client.post(path, json={"params": [[]] * 600})
     picture = await client.post("/v1/files", content=b"," * 2000, headers={"Content-Type": "image/png"})
     assert (few.status_code, many.status_code, picture.status_code) == (422, 413, 422)
-    assert "over 1000 values" in many.text
+    assert "more than 1000 values" in many.text
 
 
 async def test_a_body_that_is_too_large_has_a_code(client, monkeypatch):
-    monkeypatch.setattr(middleware, "MOST_VALUES", 0)
+    monkeypatch.setattr(middleware, "MAX_JSON_VALUES", 0)
     assert (await client.post("/v1/tasks", json={})).json()["error"]["code"] == "body_too_large"
 
 

@@ -3,12 +3,12 @@ from pathlib import Path
 
 import pytest
 
-from server.api.app import PAGE
+from server.api.app import STATIC
 
 OUTSIDE = re.compile(r"(?:https?:)?//(?!www\.w3\.org)[a-z0-9.-]+\.[a-z]{2,}", re.IGNORECASE)
 
 
-@pytest.mark.parametrize("file", sorted(PAGE.iterdir()), ids=lambda file: file.name)
+@pytest.mark.parametrize("file", sorted(STATIC.iterdir()), ids=lambda file: file.name)
 def test_the_page_names_nothing_outside_the_server(file: Path):
     assert not OUTSIDE.findall(file.read_text())
 
@@ -18,7 +18,7 @@ async def test_the_page_and_all_its_files_are_served(client):
     assert page.headers["content-type"].startswith("text/html")
     wanted = re.findall(r'(?:src|href)="(page/[^"]+)"', page.text)
     assert len(wanted) >= 3
-    for script in PAGE.glob("*.js"):
+    for script in STATIC.glob("*.js"):
         wanted += [f"page/{name}" for name in re.findall(r'from "\./([^"]+)"', script.read_text())]
     for path in wanted:
         assert (await client.get("/" + path)).status_code == 200

@@ -1,6 +1,6 @@
 import pytest
 
-from server.api.task_request import LONGEST_WAIT_S, wishes
+from server.api.task_request import MAX_WAIT_S, submission_headers
 
 
 @pytest.mark.parametrize(
@@ -12,7 +12,7 @@ from server.api.task_request import LONGEST_WAIT_S, wishes
         ("wait=10", 10),
         ("respond-async, wait=10", 10),
         ("wait=0", 0),
-        ("wait=3600", LONGEST_WAIT_S),
+        ("wait=3600", MAX_WAIT_S),
         ("wait=ten", 0),
         ("wait=-5", 0),
         ("await=5", 0),
@@ -20,4 +20,4 @@ from server.api.task_request import LONGEST_WAIT_S, wishes
     ],
 )
 async def test_a_preference_is_honoured_in_bounds_and_otherwise_ignored(prefer, wait_s):
-    assert (await wishes(prefer=prefer)).wait_s == wait_s
+    assert (await submission_headers(prefer=prefer)).wait_s == wait_s

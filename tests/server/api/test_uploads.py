@@ -2,7 +2,7 @@ import datetime as dt
 
 import pytest
 
-from server.api.uploads import UPLOAD_S
+from server.api.uploads import UPLOAD_LIFETIME_S
 from server.controller.retention_sweep import KEPT_S
 from server.storage.bucket import UPLOADS
 
@@ -56,4 +56,4 @@ async def test_a_body_over_the_limit_is_413_however_it_comes(client, overrides, 
 
 
 def test_an_upload_is_promised_as_long_as_it_is_kept():
-    assert KEPT_S[UPLOADS] == UPLOAD_S
+    assert KEPT_S[UPLOADS] == UPLOAD_LIFETIME_S

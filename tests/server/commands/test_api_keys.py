@@ -20,7 +20,7 @@ def secret(said: str) -> str:
 
 def test_a_new_key_is_good_at_once_and_only_its_hash_is_kept(settings):
     made = secret(api_keys.make(settings, "acme", (), None, ""))
-    caller = Tenants(settings).keys.caller(f"Bearer {made}")
+    caller = Tenants(settings).keys.authenticate(f"Bearer {made}")
     assert (caller.tenant, caller.scopes) == ("acme", ("submit", "read", "upload"))
     assert made not in settings.tenants.read_text()
     assert settings.tenants.stat().st_mode & 0o077 == 0
@@ -28,8 +28,8 @@ def test_a_new_key_is_good_at_once_and_only_its_hash_is_kept(settings):
 
 def test_a_key_has_the_scopes_the_end_and_the_note_that_were_asked_for(settings):
     made = secret(api_keys.make(settings, "acme", ("read", "admin"), 30, "the bill"))
-    assert Tenants(settings).keys.caller(f"Bearer {made}").scopes == ("read", "admin")
-    (key,) = Tenants(settings).terms("acme").keys
+    assert Tenants(settings).keys.authenticate(f"Bearer {made}").scopes == ("read", "admin")
+    (key,) = Tenants(settings).policy("acme").keys
     assert key.note == "the bill"
     assert timedelta(days=29) < key.expires - datetime.now(UTC) <= timedelta(days=30)
 
@@ -37,12 +37,12 @@ def test_a_key_has_the_scopes_the_end_and_the_note_that_were_asked_for(settings)
 def test_keys_are_changed_without_a_gap(settings):
     """Rotation: both are good until the old one is revoked."""
     old, new = (secret(api_keys.make(settings, "acme", (), None, "")) for _ in range(2))
-    of_old = Tenants(settings).terms("acme").keys[1].sha256
+    of_old = Tenants(settings).policy("acme").keys[1].sha256
     api_keys.revoke(settings, of_old[:6])
     now = Tenants(settings).keys
-    assert now.caller(f"Bearer {new}").tenant == "acme"
+    assert now.authenticate(f"Bearer {new}").tenant == "acme"
     with pytest.raises(UnauthorizedError):
-        now.caller(f"Bearer {old}")
+        now.authenticate(f"Bearer {old}")
 
 
 def test_the_rights_of_the_file_stay_and_a_link_stays_a_link(settings, tmp_path):
@@ -113,7 +113,7 @@ def test_a_file_that_cannot_be_written_is_left_and_the_line_is_shown(settings, m
     assert re.search(r"Read-only file system.*keys of acme:\n- \{sha256: [0-9a-f]{64}, scopes: \[read\]\}", said)
     assert settings.tenants.read_text() == before
     with pytest.raises(SettingsError, match="by hand"):
-        api_keys.revoke(settings, Tenants(settings).terms("acme").keys[0].sha256)
+        api_keys.revoke(settings, Tenants(settings).policy("acme").keys[0].sha256)
 
 
 @pytest.mark.parametrize("tenant", ["", "Red", "a/b"])

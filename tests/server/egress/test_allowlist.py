@@ -4,18 +4,18 @@ from ipaddress import ip_address
 
 import pytest
 
-from server.egress.allowlist import AllowRuleError, EgressAllowlist, faces_of
+from server.egress.allowlist import AllowRuleError, EgressAllowlist, destinations_of
 from server.egress.target_url import EgressDeniedError, TargetUrl
 
 
 def permits(entries, url, address=None):
-    target = TargetUrl.read(url)
+    target = TargetUrl.parse(url)
     allow = EgressAllowlist(entries)
     try:
         if address is None:
-            allow.judge_name(target)
+            allow.check_host(target)
         else:
-            allow.judge(target, ip_address(address))
+            allow.check_address(target, ip_address(address))
     except EgressDeniedError:
         return False
     return True
@@ -97,11 +97,11 @@ def test_a_name_is_judged_without_dns_only_where_that_can_tell():
 
 def test_refusals_say_what_to_list_but_not_the_address():
     with pytest.raises(EgressDeniedError, match=r"add a\.corp:80 to HUA_EGRESS_ALLOW") as caught:
-        EgressAllowlist().judge(TargetUrl.read("http://a.corp/"), ip_address("10.9.8.7"))
+        EgressAllowlist().check_address(TargetUrl.parse("http://a.corp/"), ip_address("10.9.8.7"))
     assert "10.9" not in str(caught.value)
     with pytest.raises(EgressDeniedError, match=r"a redirect of a.corp") as caught:
-        EgressAllowlist().judge(
-            TargetUrl.read("http://a.corp/").redirected("http://hidden.corp/"), ip_address("10.9.8.7")
+        EgressAllowlist().check_address(
+            TargetUrl.parse("http://a.corp/").redirected("http://hidden.corp/"), ip_address("10.9.8.7")
         )
     assert "hidden" not in str(caught.value)
 
@@ -128,7 +128,7 @@ def test_unreadable_entries_are_named(entry):
 
 
 def test_faces():
-    assert [str(face) for face in faces_of(ip_address("2001:0:4136:e378:8000:63bf:3fff:fdd2"))] == [
+    assert [str(face) for face in destinations_of(ip_address("2001:0:4136:e378:8000:63bf:3fff:fdd2"))] == [
         "2001:0:4136:e378:8000:63bf:3fff:fdd2",
         "65.54.227.120",
         "192.0.2.45",

@@ -17,7 +17,7 @@ from server.egress.target_url import EgressDeniedError, TargetUrl, is_hostname
     ],
 )
 def test_reads(text, host, port):
-    target = TargetUrl.read(text)
+    target = TargetUrl.parse(text)
     assert (target.host, target.port) == (host, port)
 
 
@@ -66,20 +66,20 @@ def test_reads(text, host, port):
 )
 def test_refuses(text):
     with pytest.raises(EgressDeniedError):
-        TargetUrl.read(text)
+        TargetUrl.parse(text)
 
 
 def test_redirect_hides_where_it_leads():
-    target = TargetUrl.read("http://a.example/x").redirected("http://secret.internal/y")
+    target = TargetUrl.parse("http://a.example/x").redirected("http://secret.internal/y")
     assert (target.host, target.label) == ("secret.internal", "a redirect of a.example")
     assert target.redirected("../z").label == "a redirect of a.example"
-    with pytest.raises(EgressDeniedError, match=r"a.example redirects to what is no http") as caught:
+    with pytest.raises(EgressDeniedError, match=r"a.example does not redirect to an http") as caught:
         target.redirected("file:///secret")
     assert "secret" not in str(caught.value)
 
 
 def test_redirect_keeps_relative_places():
-    assert str(TargetUrl.read("https://a.example/x/y?q").redirected("z").url) == "https://a.example/x/z"
+    assert str(TargetUrl.parse("https://a.example/x/y?q").redirected("z").url) == "https://a.example/x/z"
 
 
 def test_hostname_is_no_spelling_of_an_address():

@@ -9,9 +9,9 @@ import pytest
 from PIL import Image, ImageCms, PngImagePlugin
 
 from server.images.codec import (
-    LONGEST_WRITTEN,
+    MAX_SIDE_BY_FORMAT,
     BadImageError,
-    TooLongToWriteError,
+    OversizedImageError,
     decode,
     encode,
     measure,
@@ -82,8 +82,8 @@ GOOD_PNG, GOOD_JPEG, GOOD_WEBP = (saved(picture(256, 256), kind) for kind in ("P
 BAD = {
     "empty": (b"", "empty"),
     "text": (b"hello", "not a PNG"),
-    "html": (b"<html><body>Not found</body></html>", "is a page"),
-    "svg": (b"<svg xmlns='http://www.w3.org/2000/svg'/>", "an SVG, not a PNG"),
+    "html": (b"<html><body>Not found</body></html>", "is HTML"),
+    "svg": (b"<svg xmlns='http://www.w3.org/2000/svg'/>", "or SVG, not a PNG"),
     "gif": (saved(picture(), "GIF"), "not a PNG"),
     "bmp": (saved(picture(), "BMP"), "not a PNG"),
     "tiff": (saved(picture(), "TIFF"), "not a PNG"),
@@ -93,37 +93,37 @@ BAD = {
     "pdf": (b"%PDF-1.7\n", "not a PNG"),
     "fits": (b"SIMPLE  =                    T", "not a PNG"),
     "wave": (b"RIFF\x24\0\0\0WAVEfmt ", "not a PNG"),
-    "png magic only": (GOOD_PNG[:8], "broken"),
-    "png header only": (GOOD_PNG[:33], "broken"),
-    "png truncated": (GOOD_PNG[: len(GOOD_PNG) // 2], "broken"),
-    "png cut in its last bytes": (GOOD_PNG[:-24], "broken"),
-    "png magic on a jpeg": (GOOD_PNG[:8] + GOOD_JPEG, "broken"),
-    "png of a wrong checksum": (GOOD_PNG[:29] + b"\0\0\0\0" + GOOD_PNG[33:], "broken"),
-    "png of garbage pixels": (png(64, 64, body=b"not deflate"), "broken"),
-    "png of too few pixels": (png(64, 64), "broken"),
-    "png of no width": (png(0, 64), "broken"),
-    "png of an unknown depth": (png(64, 64, depth=3), "broken"),
-    "png of an unknown colour": (png(64, 64, colour=5), "broken"),
-    "png palette without palette": (png(64, 64, colour=3), "broken"),
+    "png magic only": (GOOD_PNG[:8], "damaged"),
+    "png header only": (GOOD_PNG[:33], "damaged"),
+    "png truncated": (GOOD_PNG[: len(GOOD_PNG) // 2], "damaged"),
+    "png cut in its last bytes": (GOOD_PNG[:-24], "damaged"),
+    "png magic on a jpeg": (GOOD_PNG[:8] + GOOD_JPEG, "damaged"),
+    "png of a wrong checksum": (GOOD_PNG[:29] + b"\0\0\0\0" + GOOD_PNG[33:], "damaged"),
+    "png of garbage pixels": (png(64, 64, body=b"not deflate"), "damaged"),
+    "png of too few pixels": (png(64, 64), "damaged"),
+    "png of no width": (png(0, 64), "damaged"),
+    "png of an unknown depth": (png(64, 64, depth=3), "damaged"),
+    "png of an unknown colour": (png(64, 64, colour=5), "damaged"),
+    "png palette without palette": (png(64, 64, colour=3), "damaged"),
     "png bomb": (png(60_000, 60_000), "too many pixels"),
     "png bomb that only warns": (png(10_000, 10_000), "too many pixels"),
-    "png too wide": (png(8193, 1), "longest side"),
-    "png too high": (png(1, 8193), "longest side"),
-    "png of too many pixels": (png(1025, 1024), "pixels are the most"),
-    "png text bomb": (png(8, 8, extra=chunk(b"zTXt", b"a\0\0" + zlib.compress(bytes(200_000_000), 9))), "broken"),
-    "png profile bomb": (png(8, 8, extra=chunk(b"iCCP", b"a\0\0" + zlib.compress(bytes(200_000_000), 9))), "broken"),
+    "png too wide": (png(8193, 1), "at most 8192 pixels a side"),
+    "png too high": (png(1, 8193), "at most 8192 pixels a side"),
+    "png of too many pixels": (png(1025, 1024), "at most 1048576 pixels"),
+    "png text bomb": (png(8, 8, extra=chunk(b"zTXt", b"a\0\0" + zlib.compress(bytes(200_000_000), 9))), "damaged"),
+    "png profile bomb": (png(8, 8, extra=chunk(b"iCCP", b"a\0\0" + zlib.compress(bytes(200_000_000), 9))), "damaged"),
     "apng": (animated("PNG"), "animated"),
-    "jpeg magic only": (b"\xff\xd8\xff", "broken"),
-    "jpeg header only": (GOOD_JPEG[:100], "broken"),
-    "jpeg truncated": (GOOD_JPEG[: len(GOOD_JPEG) // 2], "broken"),
+    "jpeg magic only": (b"\xff\xd8\xff", "damaged"),
+    "jpeg header only": (GOOD_JPEG[:100], "damaged"),
+    "jpeg truncated": (GOOD_JPEG[: len(GOOD_JPEG) // 2], "damaged"),
     "jpeg bomb": (jpeg_header(65_000, 65_000), "too many pixels"),
-    "jpeg too wide": (jpeg_header(8193, 8), "longest side"),
-    "jpeg of nothing": (jpeg_header(64, 64), "broken"),
+    "jpeg too wide": (jpeg_header(8193, 8), "at most 8192 pixels a side"),
+    "jpeg of nothing": (jpeg_header(64, 64), "damaged"),
     "jpeg of ten thousand scans": (jpeg_of_scans(10_000), "scans"),
-    "webp magic only": (b"RIFF\x10\0\0\0WEBP", "broken"),
-    "webp truncated": (GOOD_WEBP[: len(GOOD_WEBP) // 2], "broken"),
-    "webp header only": (webp_header(64, 64), "broken"),
-    "webp bomb": (webp_header(16_384, 16_384), "(too many pixels|broken)"),
+    "webp magic only": (b"RIFF\x10\0\0\0WEBP", "damaged"),
+    "webp truncated": (GOOD_WEBP[: len(GOOD_WEBP) // 2], "damaged"),
+    "webp header only": (webp_header(64, 64), "damaged"),
+    "webp bomb": (webp_header(16_384, 16_384), "(too many pixels|damaged)"),
     "animated webp": (animated("WEBP"), "animated"),
 }
 
@@ -139,7 +139,7 @@ def test_bad_images_are_refused(name):
         decode(data, MOST)
 
 
-@pytest.mark.parametrize("name", [name for name, (_, message) in BAD.items() if message != "broken"])
+@pytest.mark.parametrize("name", [name for name, (_, message) in BAD.items() if message != "damaged"])
 def test_headers_alone_give_most_away(name):
     data, message = BAD[name]
     with pytest.raises(BadImageError, match=message):
@@ -335,11 +335,11 @@ def test_preview(shape, size):
 
 @pytest.mark.parametrize("format_", ["webp", "jpeg", "png"])
 def test_a_picture_longer_than_files_of_its_format_says_which_format_takes_it(format_):
-    most = LONGEST_WRITTEN.get(format_, 65_501)
+    most = MAX_SIDE_BY_FORMAT.get(format_, 65_501)
     for side in (most, most + 1):
         pixels = np.zeros((1, side, 3), np.uint8)
         if side == most or format_ == "png":
             assert Image.open(io.BytesIO(encode(pixels, Output(format=format_), None))).size == (side, 1)
         else:
-            with pytest.raises(TooLongToWriteError, match=f"sides of {most} pixels at most; ask for output format png"):
+            with pytest.raises(OversizedImageError, match=f"has {most} pixels at most; use the output format png"):
                 encode(pixels, Output(format=format_), None)

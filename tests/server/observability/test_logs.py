@@ -13,7 +13,7 @@ from server.observability.logs import JsonLines, about
 from server.queue import Lease
 from server.storage.bucket import Bucket
 from server.task import Task
-from server.tasks.input_images import Inputs
+from server.tasks.input_images import InputImages
 from server.tasks.submission import Submission, submit
 from server.worker.attempt import Attempt
 
@@ -62,7 +62,7 @@ async def test_lines_say_what_they_are_about_though_tasks_take_turns(kept: Kept)
 
 async def test_a_traceback_does_not_repeat_what_a_user_wrote(kept: Kept) -> None:
     bucket = Bucket(MemoryStore())
-    inputs = Inputs(Egress(), bucket, max_upload=1 << 20, max_pixels=1 << 20)
+    inputs = InputImages(Egress(), bucket, max_upload=1 << 20, max_pixels=1 << 20)
     task = Task(id="0" * 32, type="txt2img.sd", params={"text": [SECRET]}, tenant="a", created_at=time.time())
     outcome = await Attempt(Lease(task, "token", "worker"), inputs, bucket, lambda _: None).run(None)
     assert outcome.failure is not None

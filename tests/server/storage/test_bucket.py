@@ -142,7 +142,7 @@ async def test_emptied_folders_go_with_their_last_file(tmp_path) -> None:
 async def test_a_bucket_that_cannot_be_written_says_so_in_one_line(tmp_path) -> None:
     bucket = Bucket.folder(tmp_path / "bucket")
     (tmp_path / "bucket" / "images").write_text("a file where a folder should be")
-    with pytest.raises(BucketUnavailableError, match=r"would not write images/24h/x.*has room") as caught:
+    with pytest.raises(BucketUnavailableError, match=r"failed to write images/24h/x.*is not full") as caught:
         await bucket.put("images/24h/x", b"x")
     assert "\n" not in str(caught.value)
 

@@ -31,7 +31,7 @@ def get(url: str) -> httpx.Response:
 @pytest.mark.parametrize(
     ("changes", "says"),
     [
-        ({"bucket": "s3://no-such-bucket"}, r"NoSuchBucket.*make this bucket"),
+        ({"bucket": "s3://no-such-bucket"}, r"NoSuchBucket.*create this bucket"),
         ({"bucket": "s3:///x"}, r"write s3://BUCKET"),
         ({"s3_secret_key": "a-wrong-key"}, r"SignatureDoesNotMatch.*HUA_S3_SECRET_KEY"),
         ({"s3_access_key": "wrong"}, r"HUA_S3_ACCESS_KEY"),
@@ -66,7 +66,7 @@ def test_the_authority_of_its_certificate_may_be_one_of_ours(tmp_path: Path) -> 
         with pytest.raises(SettingsError, match="HUA_S3_CA"):
             bucket_of(settings)
         for trusting in ({"s3_ca": given.authority}, {"s3_ca": given.bundle}, {"s3_verify_tls": False}):
-            with pytest.raises(SettingsError, match="what they are allowed to do"):
+            with pytest.raises(SettingsError, match="the permissions of this key"):
                 bucket_of(settings, **trusting)
 
 
@@ -78,7 +78,7 @@ def test_the_start_leaves_nothing_in_the_bucket(own_s3) -> None:
 async def test_an_s3_that_is_away_stops_no_start_and_serves_when_it_is_back(own_s3, caplog) -> None:
     own_s3.stop()
     bucket = bucket_of(own_s3.settings)
-    assert "see that S3 runs" in caplog.text
+    assert "check that S3 runs" in caplog.text
     for work in (bucket.put("a", b"x"), bucket.get("a"), bucket.keys("a"), bucket.folders("a"), bucket.delete(["a"])):
         with pytest.raises(BucketUnavailableError, match="reached") as caught:
             await work

@@ -69,7 +69,7 @@ async def test_one_that_was_given_up_is_sent_after_all(client, painting, receive
 async def test_what_cannot_be_sent_again_says_why(client, painter, receiver) -> None:
     waiting = (await client.post("/v1/tasks", json=WISH | {"callback_url": receiver.url})).json()["id"]
     silent = (await client.post("/v1/tasks", json=WISH)).json()["id"]
-    for task_id, why in ((waiting, "has not ended"), (silent, "without an address")):
+    for task_id, why in ((waiting, "has not ended"), (silent, "without a callback URL")):
         reply = await client.post(f"/v1/tasks/{task_id}/callback")
         assert (reply.status_code, reply.json()["error"]["code"]) == (409, "no_callback")
         assert why in reply.json()["error"]["message"]

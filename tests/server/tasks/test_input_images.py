@@ -16,7 +16,7 @@ from server.egress.client import Egress
 from server.images.codec import BadImageError
 from server.storage.bucket import Bucket, upload_key
 from server.task import Task
-from server.tasks.input_images import BadInputError, Inputs
+from server.tasks.input_images import BadInputError, InputImages
 
 
 class TwoImages(Params):
@@ -47,7 +47,7 @@ def bucket(tmp_path):
 
 @pytest.fixture
 def inputs(bucket):
-    return Inputs(Egress(["127.0.0.1"]), bucket, max_upload=20_000, max_pixels=64 * 64)
+    return InputImages(Egress(["127.0.0.1"]), bucket, max_upload=20_000, max_pixels=64 * 64)
 
 
 def task_of(tenant="one"):
@@ -98,7 +98,7 @@ class ManyImages(Params):
 
 async def test_the_images_of_one_task_are_bounded_together(inputs):
     """One upload, named often enough, would else take all the memory there is."""
-    large = (await inputs.keep(png(np.zeros((64, 64, 3), np.uint8)), "one")).id
+    large = (await inputs.store(png(np.zeros((64, 64, 3), np.uint8)), "one")).id
     enough, too_many = ManyImages(urls=(large,) * 4), ManyImages(urls=(large,) * 5)
     await inputs.check(enough, "one")
     assert len(await inputs.fetch(task_of(), enough)) == 4
@@ -117,8 +117,8 @@ async def test_when_one_fails_the_others_are_cut_off(bucket):
         finally:
             cut_off.append(host)
 
-    inputs = Inputs(Egress(resolve=resolve), bucket, max_upload=20_000, max_pixels=64 * 64)
-    with pytest.raises(BadInputError, match="mask_url: there is no upload"):
+    inputs = InputImages(Egress(resolve=resolve), bucket, max_upload=20_000, max_pixels=64 * 64)
+    with pytest.raises(BadInputError, match=r"mask_url: the upload file-.* is unknown"):
         await inputs.fetch(task_of(), TwoImages(url="http://slow.example/a.png", mask_url="file-" + "0" * 32))
     assert cut_off == ["slow.example"]
 
@@ -138,7 +138,7 @@ async def test_a_lasting_refusal_is_not(inputs):
 
 async def test_what_a_url_holds_is_judged_like_anything_else(inputs):
     async with serving((200, b"<html>")) as (url, _):
-        with pytest.raises(BadInputError, match="url: this is a page"):
+        with pytest.raises(BadInputError, match="url: this is HTML"):
             await inputs.fetch(task_of(), TwoImages(url=url))
     async with serving((200, bytes(20_001))) as (url, _):
         with pytest.raises(BadInputError, match="more than 20000 bytes"):
@@ -153,26 +153,26 @@ BIG = base64.b64encode(png(np.zeros((65, 64, 3), np.uint8))).decode()
     [
         ("ftp://a.example/cat.png", "http:// or https://"),
         ("file:///etc/passwd", "http:// or https://"),
-        ("http://", "proper host"),
-        ("http://169.254.169.254/", "never reached"),
+        ("http://", "no valid host"),
+        ("http://169.254.169.254/", "never allowed"),
         ("http://10.0.0.1/cat.png", "HUA_EGRESS_ALLOW"),
         ("http://93.184.216.34:6379/", "port 6379"),
-        ("cat.png", "neither an http"),
-        ("/etc/passwd", "neither an http"),
+        ("cat.png", "not an http"),
+        ("/etc/passwd", "not an http"),
         ("data:image/png,hello", "not base64"),
-        ("data:image/png;base64,@@@", "neither an http"),
+        ("data:image/png;base64,@@@", "not an http"),
         ("data:image/png;base64,", "empty"),
-        (BASE64[:-1], "neither an http"),
+        (BASE64[:-1], "not an http"),
         (base64.b64encode(b"hello").decode(), "not a PNG"),
-        (BIG, "pixels are the most"),
+        (BIG, "at most 4096 pixels"),
         (base64.b64encode(bytes(20_001)).decode(), "more than 20000 bytes"),
-        ("file-" + "0" * 32, "there is no upload"),
-        ("file-../../secret", "neither an http"),
+        ("file-" + "0" * 32, "the upload file-.* is unknown"),
+        ("file-../../secret", "not an http"),
     ],
 )
 async def test_bad_references_are_refused_at_once(inputs, reference, message):
     params = TwoImages(url=DATA_URI, mask_url=reference)
-    for refuse in (inputs.check, inputs.absorb):
+    for refuse in (inputs.check, inputs.store_inline):
         with pytest.raises(BadInputError, match=message) as caught:
             await refuse(params, "one")
         assert caught.value.field == "mask_url"
@@ -181,7 +181,7 @@ async def test_bad_references_are_refused_at_once(inputs, reference, message):
 
 async def test_absorbing_keeps_what_is_inline(inputs, bucket):
     params = TwoImages(url=DATA_URI, mask_url="https://a.example/mask.png")
-    replaced = await inputs.absorb(params, "one")
+    replaced = await inputs.store_inline(params, "one")
     assert replaced == {"url": FILE_ID}
     assert await bucket.get(upload_key("one", FILE_ID)) == PNG
     images = await inputs.fetch(task_of(), TwoImages(url=replaced["url"]))
@@ -189,30 +189,30 @@ async def test_absorbing_keeps_what_is_inline(inputs, bucket):
 
 
 async def test_absorbing_renews_an_upload(inputs, bucket):
-    upload = await inputs.keep(PNG, "one")
+    upload = await inputs.store(PNG, "one")
     [(_, before)] = await bucket.keys("uploads")
     await asyncio.sleep(0.02)
-    assert await inputs.absorb(TwoImages(url=upload.id), "one") == {"url": upload.id}
+    assert await inputs.store_inline(TwoImages(url=upload.id), "one") == {"url": upload.id}
     [(_, after)] = await bucket.keys("uploads")
     assert after > before
 
 
 async def test_uploads(inputs):
-    upload = await inputs.keep(PNG, "one")
+    upload = await inputs.store(PNG, "one")
     assert (upload.id, upload.width, upload.height) == (FILE_ID, 32, 24)
     await inputs.check(TwoImages(url=upload.id), "one")
     assert ((await inputs.fetch(task_of(), TwoImages(url=upload.id)))["url"] == PIXELS).all()
     with pytest.raises(BadImageError, match="not a PNG"):
-        await inputs.keep(b"GIF89a", "one")
-    with pytest.raises(BadImageError, match="20000 are the most"):
-        await inputs.keep(bytes(20_001), "one")
+        await inputs.store(b"GIF89a", "one")
+    with pytest.raises(BadImageError, match="20000 bytes at most"):
+        await inputs.store(bytes(20_001), "one")
 
 
 async def test_an_upload_is_its_tenants_alone(inputs):
-    upload = await inputs.keep(PNG, "one")
-    with pytest.raises(BadInputError, match="there is no upload"):
+    upload = await inputs.store(PNG, "one")
+    with pytest.raises(BadInputError, match=r"the upload file-.* is unknown"):
         await inputs.check(TwoImages(url=upload.id), "two")
-    with pytest.raises(BadInputError, match="there is no upload"):
+    with pytest.raises(BadInputError, match=r"the upload file-.* is unknown"):
         await inputs.fetch(task_of("two"), TwoImages(url=upload.id))
 
 
@@ -221,4 +221,4 @@ async def test_parameters_without_images(inputs):
         text: str
 
     assert await inputs.fetch(task_of(), Plain(text="a cat")) == {}
-    assert await inputs.absorb(Plain(text="a cat"), "one") == {}
+    assert await inputs.store_inline(Plain(text="a cat"), "one") == {}

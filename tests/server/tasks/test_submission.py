@@ -276,7 +276,11 @@ async def test_each_task_of_a_workflow_means_what_it_would_alone(services):
 async def test_a_workflow_with_an_unknown_model_or_a_lost_image_is_refused(services):
     for data, error, says in [
         ({"text": "x", "model": "nobody"}, UnknownModelError, "no model 'nobody'"),
-        ({"text": "x", "url": "file-" + "0" * 32}, BadInputError, r"nodes\.0\.data\.url: there is no upload"),
+        (
+            {"text": "x", "url": "file-" + "0" * 32},
+            BadInputError,
+            r"nodes\.0\.data\.url: the upload file-0+ is unknown",
+        ),
     ]:
         endpoint = "img2img.sd" if "url" in data else "txt2img.sd"
         params = {"nodes": [{"key": "a", "endpoint": endpoint, "data": data}], "target": "a"}

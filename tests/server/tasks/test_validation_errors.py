@@ -1,7 +1,7 @@
 import pytest
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
-from server.tasks.validation_errors import complaint
+from server.tasks.validation_errors import describe_errors
 
 
 class Size(BaseModel):
@@ -21,7 +21,7 @@ class Size(BaseModel):
 def complaint_about(**values: object) -> tuple[str, str]:
     with pytest.raises(ValidationError) as caught:
         Size.model_validate(values)
-    return complaint(caught.value.errors(), Size.model_fields)
+    return describe_errors(caught.value.errors(), Size.model_fields)
 
 
 def test_a_value_out_of_range_is_shown():
@@ -62,4 +62,4 @@ def test_broken_json_is_called_that():
         "msg": "JSON decode error",
         "ctx": {"error": "Expecting value"},
     }
-    assert "not valid JSON (Expecting value)" in complaint([error])[1]
+    assert "not valid JSON (Expecting value)" in describe_errors([error])[1]

@@ -4,7 +4,7 @@ from datetime import UTC, datetime
 import pytest
 
 from server.settings import SettingsError
-from server.tenancy.auth import ANONYMOUS, Keys, MissingScopeError, UnauthorizedError, new_key
+from server.tenancy.auth import ANONYMOUS, ApiKeys, MissingScopeError, UnauthorizedError, new_key
 from server.tenancy.policy import ApiKey
 
 NOON = datetime(2027, 1, 1, 12, tzinfo=UTC)
@@ -21,40 +21,40 @@ def made(tenant: str, **fields) -> tuple[str, tuple[str, ApiKey]]:
 
 
 @pytest.fixture
-def two_tenants() -> tuple[Keys, str, str]:
+def two_tenants() -> tuple[ApiKeys, str, str]:
     (red, kept_of_red), (blue, kept_of_blue) = made("red"), made("blue")
-    return Keys([kept_of_red, kept_of_blue]), red, blue
+    return ApiKeys([kept_of_red, kept_of_blue]), red, blue
 
 
 def test_where_there_are_to_be_no_keys_everyone_is_anonymous():
-    keys = Keys([], anonymous=True)
-    assert keys.caller(None).tenant == keys.caller("Bearer whatever").tenant == ANONYMOUS
+    keys = ApiKeys([], anonymous=True)
+    assert keys.authenticate(None).tenant == keys.authenticate("Bearer whatever").tenant == ANONYMOUS
     with pytest.raises(MissingScopeError):
-        keys.caller(None).need("admin")
+        keys.authenticate(None).require("admin")
 
 
 def test_where_there_happen_to_be_no_keys_nobody_gets_in():
     with pytest.raises(UnauthorizedError):
-        Keys([]).caller("Bearer whatever")
+        ApiKeys([]).authenticate("Bearer whatever")
 
 
 def test_a_key_names_its_tenant(two_tenants):
     keys, red, blue = two_tenants
-    assert keys.caller(f"Bearer {red}").tenant == "red"
-    assert keys.caller(f"bearer {blue}").tenant == "blue"
+    assert keys.authenticate(f"Bearer {red}").tenant == "red"
+    assert keys.authenticate(f"bearer {blue}").tenant == "blue"
 
 
 def test_basic_takes_any_app_key_with_the_key_as_secret(two_tenants):
     keys, red, _ = two_tenants
-    assert keys.caller(basic("my-app", red)).tenant == "red"
-    assert keys.caller(basic("red", red)).tenant == "red"
-    assert keys.caller(basic("", red)).tenant == "red"
+    assert keys.authenticate(basic("my-app", red)).tenant == "red"
+    assert keys.authenticate(basic("red", red)).tenant == "red"
+    assert keys.authenticate(basic("", red)).tenant == "red"
 
 
 def test_basic_with_another_tenants_name_is_refused(two_tenants):
     keys, red, _ = two_tenants
     with pytest.raises(UnauthorizedError):
-        keys.caller(basic("blue", red))
+        keys.authenticate(basic("blue", red))
 
 
 @pytest.mark.parametrize(
@@ -76,38 +76,38 @@ def test_basic_with_another_tenants_name_is_refused(two_tenants):
 )
 def test_anything_else_is_refused(two_tenants, header):
     with pytest.raises(UnauthorizedError, match="key"):
-        two_tenants[0].caller(header)
+        two_tenants[0].authenticate(header)
 
 
 def test_a_key_without_a_colon_in_basic_is_refused(two_tenants):
     keys, red, _ = two_tenants
     with pytest.raises(UnauthorizedError):
-        keys.caller("Basic " + base64.b64encode(red.encode()).decode())
+        keys.authenticate("Basic " + base64.b64encode(red.encode()).decode())
 
 
 def test_one_tenant_may_have_two_keys():
     (old, kept_of_old), (new, kept_of_new) = made("red"), made("red", scopes=("read",))
-    keys = Keys([kept_of_old, kept_of_new])
-    assert keys.caller(f"Bearer {old}").tenant == keys.caller(f"Bearer {new}").tenant == "red"
-    assert keys.caller(f"Bearer {new}").scopes == ("read",)
+    keys = ApiKeys([kept_of_old, kept_of_new])
+    assert keys.authenticate(f"Bearer {old}").tenant == keys.authenticate(f"Bearer {new}").tenant == "red"
+    assert keys.authenticate(f"Bearer {new}").scopes == ("read",)
 
 
 def test_a_key_is_good_for_its_scopes_alone():
     key, kept = made("red", scopes=("read", "upload"))
-    caller = Keys([kept]).caller(f"Bearer {key}")
-    caller.need("read")
+    caller = ApiKeys([kept]).authenticate(f"Bearer {key}")
+    caller.require("read")
     with pytest.raises(MissingScopeError, match=r"'submit', only read, upload"):
-        caller.need("submit")
+        caller.require("submit")
 
 
 def test_a_key_is_good_until_it_expires_and_then_told_so():
     now = [NOON.timestamp() - 1]
     key, kept = made("red", expires=NOON)
-    keys = Keys([kept], clock=lambda: now[0])
-    assert keys.caller(f"Bearer {key}").tenant == "red"
+    keys = ApiKeys([kept], clock=lambda: now[0])
+    assert keys.authenticate(f"Bearer {key}").tenant == "red"
     now[0] += 1
     with pytest.raises(UnauthorizedError, match="expired at 2027-01-01 12:00 UTC"):
-        keys.caller(f"Bearer {key}")
+        keys.authenticate(f"Bearer {key}")
 
 
 def test_a_setting_never_holds_the_key():

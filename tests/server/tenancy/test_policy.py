@@ -2,7 +2,7 @@ from datetime import UTC, datetime
 
 import pytest
 
-from server.tenancy.policy import Rate, TenantPolicy, TermsError, parsed, read
+from server.tenancy.policy import Rate, TenantPolicy, TenantsFileError, parse_policies, read_policies
 
 HASH = "ab" * 32
 FULL = f"""
@@ -22,7 +22,7 @@ tenants:
 
 
 def test_everything_that_a_file_says_is_read():
-    acme = parsed(FULL)["acme"]
+    acme = parse_policies(FULL)["acme"]
     assert (acme.task_limit, acme.weight, acme.rate) == (16, 2.0, Rate(per_minute=60, burst=5))
     assert (acme.priorities, acme.retentions) == (("high", "normal"), ("5m",))
     first, second = acme.keys
@@ -33,7 +33,7 @@ def test_everything_that_a_file_says_is_read():
 
 
 def test_a_tenant_of_which_nothing_is_said_has_no_keys_and_no_high_priority():
-    assert parsed(FULL)["plain"] == TenantPolicy()
+    assert parse_policies(FULL)["plain"] == TenantPolicy()
     assert TenantPolicy().priorities == ("normal", "low")
 
 
@@ -41,7 +41,7 @@ def test_a_tenant_of_which_nothing_is_said_has_no_keys_and_no_high_priority():
     ("right", "wrong", "says"),
     [
         ("task_limit: 16", "task_limt: 16", ", line 4: tenants.acme.task_limt is unknown; did you mean task_limit?"),
-        ("scopes:", "zzz:", ", line 10: tenants.acme.keys.0.zzz is unknown; there are sha256, scopes"),
+        ("scopes:", "zzz:", ", line 10: tenants.acme.keys.0.zzz is unknown; use one of sha256, scopes"),
         ("burst:", "brust:", ", line 5: tenants.acme.rate.brust is unknown; did you mean burst?"),
         ("\ntenants:", "\ntenant:", ", line 2: tenant is unknown; did you mean tenants?"),
         ("[submit]", "[sumbit]", ", line 10: tenants.acme.keys.0.scopes.0: input should be 'submit', 'read'"),
@@ -58,17 +58,17 @@ def test_a_tenant_of_which_nothing_is_said_has_no_keys_and_no_high_priority():
     ],
 )
 def test_what_is_wrong_is_told_with_its_line(right, wrong, says):
-    with pytest.raises(TermsError) as caught:
-        parsed(FULL.replace(right, wrong, 1))
+    with pytest.raises(TenantsFileError) as caught:
+        parse_policies(FULL.replace(right, wrong, 1))
     assert str(caught.value).startswith(says)
 
 
 def test_a_file_that_is_not_there_is_named(tmp_path):
-    with pytest.raises(TermsError, match=r"HUA_TENANTS=.*tenants\.yaml cannot be read"):
-        read(tmp_path / "tenants.yaml")
+    with pytest.raises(TenantsFileError, match=r"HUA_TENANTS=.*tenants\.yaml cannot be read"):
+        read_policies(tmp_path / "tenants.yaml")
 
 
 def test_a_wrong_file_is_named(tmp_path):
     (tmp_path / "tenants.yaml").write_text("tenants: {acme: {keys: 3}}")
-    with pytest.raises(TermsError, match=r"tenants\.yaml, line 1: tenants\.acme\.keys"):
-        read(tmp_path / "tenants.yaml")
+    with pytest.raises(TenantsFileError, match=r"tenants\.yaml, line 1: tenants\.acme\.keys"):
+        read_policies(tmp_path / "tenants.yaml")

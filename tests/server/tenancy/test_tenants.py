@@ -4,7 +4,7 @@ import pytest
 
 from server.settings import Settings, SettingsError
 from server.tenancy.auth import UnauthorizedError, new_key
-from server.tenancy.tenants import LOOK_EVERY_S, Tenants
+from server.tenancy.tenants import CHECK_EVERY_S, Tenants
 
 KEY, SETTING = new_key("acme")
 HASH = SETTING.partition(":")[2]
@@ -24,7 +24,7 @@ def tenants(file, clock) -> Tenants:
 
 def knows(tenants: Tenants, key: str = KEY) -> bool:
     try:
-        tenants.keys.caller(f"Bearer {key}")
+        tenants.keys.authenticate(f"Bearer {key}")
     except UnauthorizedError:
         return False
     return True
@@ -32,11 +32,11 @@ def knows(tenants: Tenants, key: str = KEY) -> bool:
 
 def test_keys_and_terms_come_from_the_file(tenants):
     assert knows(tenants)
-    assert tenants.terms("acme").task_limit == 3
+    assert tenants.policy("acme").task_limit == 3
 
 
 def test_who_is_not_in_the_file_may_ask_for_everything(tenants):
-    terms = tenants.terms("anybody")
+    terms = tenants.policy("anybody")
     assert terms.priorities == ("high", "normal", "low")
     assert (terms.rate, terms.task_limit, terms.weight) == (None, None, 1.0)
 
@@ -46,7 +46,7 @@ def test_keys_of_the_environment_are_good_beside_those_of_the_file(file):
     tenants = Tenants(Settings(tenants=file, api_keys=setting))
     assert knows(tenants)
     assert knows(tenants, second)
-    assert tenants.keys.caller(f"Bearer {second}").tenant == "acme"
+    assert tenants.keys.authenticate(f"Bearer {second}").tenant == "acme"
 
 
 def test_a_file_without_keys_lets_nobody_in(file):
@@ -59,14 +59,14 @@ def test_a_change_counts_within_a_second(tenants, file, clock):
     assert knows(tenants)
     file.write_text("tenants: {acme: {task_limit: 4}}")
     assert knows(tenants), "it is not looked at for every request"
-    clock.pass_by(LOOK_EVERY_S)
+    clock.pass_by(CHECK_EVERY_S)
     assert not knows(tenants)
-    assert tenants.terms("acme").task_limit == 4
+    assert tenants.policy("acme").task_limit == 4
 
 
 def test_a_file_that_is_swapped_for_another_of_the_same_time_and_size_is_noticed(tenants, file, clock, tmp_path):
     """As Kubernetes does with a mounted secret: the path is a link that is turned to a new file."""
-    assert tenants.terms("acme").task_limit == 3
+    assert tenants.policy("acme").task_limit == 3
     other = tmp_path / "other.yaml"
     other.write_text(file.read_text().replace("task_limit: 3", "task_limit: 5"))
     before = file.stat()
@@ -74,8 +74,8 @@ def test_a_file_that_is_swapped_for_another_of_the_same_time_and_size_is_noticed
     link = tmp_path / "link"
     link.symlink_to(other)
     link.replace(file)
-    clock.pass_by(LOOK_EVERY_S)
-    assert tenants.terms("acme").task_limit == 5
+    clock.pass_by(CHECK_EVERY_S)
+    assert tenants.policy("acme").task_limit == 5
 
 
 @pytest.mark.parametrize("broken", ["tenants: {acme: {task_limt: 4}}", "tenants: [", None])
@@ -86,13 +86,13 @@ def test_a_broken_version_is_logged_once_and_the_one_before_stays(tenants, file,
     if broken is not None:
         file.write_text(broken)
     for _ in range(3):
-        clock.pass_by(LOOK_EVERY_S)
+        clock.pass_by(CHECK_EVERY_S)
         assert knows(tenants)
-        assert tenants.terms("acme").task_limit == 3
+        assert tenants.policy("acme").task_limit == 3
     assert [record.getMessage().partition(":")[0] for record in caplog.records] == ["the tenants stay as they were"]
     file.write_text(good.replace("task_limit: 3", "task_limit: 12"))
-    clock.pass_by(LOOK_EVERY_S)
-    assert tenants.terms("acme").task_limit == 12
+    clock.pass_by(CHECK_EVERY_S)
+    assert tenants.policy("acme").task_limit == 12
 
 
 def test_a_file_that_is_broken_at_the_start_is_refused(file):

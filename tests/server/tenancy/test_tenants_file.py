@@ -2,8 +2,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from server.tenancy.policy import ApiKey, TermsError, parsed
-from server.tenancy.tenants_file import EMPTY, line, with_key, without_key
+from server.tenancy.policy import ApiKey, TenantsFileError, parse_policies
+from server.tenancy.tenants_file import EMPTY, key_line, with_key, without_key
 
 A, B, NEW = "aa" * 32, "bb" * 32, "cc" * 32
 LISTED = f"""\
@@ -37,7 +37,7 @@ LAYOUTS = {
 
 
 def hashes(text: str) -> dict[str, list[str]]:
-    return {tenant: [key.sha256 for key in terms.keys] for tenant, terms in parsed(text).items()}
+    return {tenant: [key.sha256 for key in terms.keys] for tenant, terms in parse_policies(text).items()}
 
 
 @pytest.mark.parametrize("tenant", ["acme", "plain", "new"])
@@ -46,7 +46,7 @@ def test_a_key_is_added_whatever_the_layout_and_nothing_else_changes(layout, ten
     before = LAYOUTS[layout]
     key = ApiKey(sha256=NEW, scopes=("read",), note="it's: 'quoted', #not a comment")
     after = with_key(before, tenant, key)
-    assert parsed(after)[tenant].keys[0] == key
+    assert parse_policies(after)[tenant].keys[0] == key
     there = hashes(before)
     assert hashes(after) == there | {tenant: [NEW, *there.get(tenant, [])]}
     assert hashes(without_key(after, NEW)) == there | {tenant: there.get(tenant, [])}
@@ -97,10 +97,10 @@ def test_file_with_an_alias_is_written_without_comments():
 @given(st.text(st.characters(exclude_categories=["Cc", "Cs", "Zl", "Zp"]), max_size=40))
 def test_any_note_stays_on_its_line_and_is_read_as_it_was_said(note: str) -> None:
     key = ApiKey(sha256=NEW, note=note)
-    assert "\n" not in line(key)
-    assert parsed(f"tenants: {{a: {{keys: [{line(key)}]}}}}")["a"].keys == (key,)
+    assert "\n" not in key_line(key)
+    assert parse_policies(f"tenants: {{a: {{keys: [{key_line(key)}]}}}}")["a"].keys == (key,)
 
 
 def test_a_file_that_is_wrong_is_left_alone():
-    with pytest.raises(TermsError):
+    with pytest.raises(TenantsFileError):
         with_key("tenants: {acme: {task_limt: 3}}", "acme", ApiKey(sha256=NEW))

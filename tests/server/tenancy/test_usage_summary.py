@@ -5,7 +5,7 @@ import pytest
 from server.storage.bucket import FolderBucket, usage_key
 from server.task import Status
 from server.tenancy.usage import Usage
-from server.tenancy.usage_summary import Statements
+from server.tenancy.usage_summary import UsageSummaries
 
 MONDAY, TUESDAY, SUNDAY = date(2027, 1, 4), date(2027, 1, 5), date(2027, 1, 10)
 
@@ -49,7 +49,7 @@ async def test_tasks_are_summed_by_day_and_type(bucket, put):
     await put("5", day=TUESDAY)
     await put("6", tenant="blue")
     await put("7", day=SUNDAY)
-    sums = await Statements(bucket).of("red", MONDAY, TUESDAY)
+    sums = await UsageSummaries(bucket).summarize("red", MONDAY, TUESDAY)
     assert [(one.day, one.type) for one in sums] == [(MONDAY, "erase"), (MONDAY, "txt2img.sd"), (TUESDAY, "txt2img.sd")]
     monday = sums[1]
     assert (monday.succeeded, monday.failed, monday.canceled, monday.images) == (1, 1, 1, 3)
@@ -59,53 +59,53 @@ async def test_tasks_are_summed_by_day_and_type(bucket, put):
 async def test_all_tenants_together_stay_apart(bucket, put):
     await put("1")
     await put("2", tenant="blue")
-    sums = await Statements(bucket).of(None, MONDAY, SUNDAY)
+    sums = await UsageSummaries(bucket).summarize(None, MONDAY, SUNDAY)
     assert [(one.tenant, one.succeeded) for one in sums] == [("blue", 1), ("red", 1)]
 
 
 async def test_a_tenant_is_not_taken_for_one_whose_name_begins_alike(bucket, put):
     await put("1", tenant="red-2")
-    assert await Statements(bucket).of("red", MONDAY, MONDAY) == []
+    assert await UsageSummaries(bucket).summarize("red", MONDAY, MONDAY) == []
 
 
 async def test_each_record_is_read_once(bucket, put):
-    statements = Statements(bucket)
+    summaries = UsageSummaries(bucket)
     for number in range(50):
         await put(str(number))
-    first = await statements.of("red", MONDAY, MONDAY)
-    assert await statements.of("red", MONDAY, MONDAY) == first
+    first = await summaries.summarize("red", MONDAY, MONDAY)
+    assert await summaries.summarize("red", MONDAY, MONDAY) == first
     assert bucket.reads == 50
     await put("late")
-    assert (await statements.of("red", MONDAY, MONDAY))[0].succeeded == 51
+    assert (await summaries.summarize("red", MONDAY, MONDAY))[0].succeeded == 51
     assert bucket.reads == 51
     assert first[0].succeeded == 50
 
 
 async def test_no_more_days_are_remembered_than_said(bucket, put):
     """I17"""
-    statements = Statements(bucket, remembered=2)
+    summaries = UsageSummaries(bucket, cached_days=2)
     for tenant in ("a", "b", "c"):
         await put("1", tenant=tenant)
     for _ in range(2):
-        assert len(await statements.of(None, MONDAY, MONDAY)) == 3
-    assert len(statements._days) == 2
+        assert len(await summaries.summarize(None, MONDAY, MONDAY)) == 3
+    assert len(summaries._days) == 2
 
 
 async def test_what_is_no_record_is_named_and_not_counted(bucket, put, caplog):
     await put("1")
     await bucket.put(usage_key(MONDAY.isoformat(), "red", "2"), b"{")
-    assert (await Statements(bucket).of("red", MONDAY, MONDAY))[0].succeeded == 1
-    assert "usage/2027-01-04/red/2.json is no record" in caplog.text
+    assert (await UsageSummaries(bucket).summarize("red", MONDAY, MONDAY))[0].succeeded == 1
+    assert "usage/2027-01-04/red/2.json is not a usage record" in caplog.text
 
 
 async def test_days_long_past_are_summed_once_and_their_records_forgotten(bucket, put):
     """Memory is taken for the records of a week, not for those of years."""
-    statements = Statements(bucket, today=lambda: MONDAY + timedelta(9))
+    summaries = UsageSummaries(bucket, today=lambda: MONDAY + timedelta(9))
     for day in (MONDAY, TUESDAY):
         await put("1", day=day)
         await put("2", day=day)
-    first = await statements.of("red", MONDAY, TUESDAY)
+    first = await summaries.summarize("red", MONDAY, TUESDAY)
     assert (bucket.lists, bucket.reads) == (2, 4)
-    assert await statements.of("red", MONDAY, TUESDAY) == first
+    assert await summaries.summarize("red", MONDAY, TUESDAY) == first
     assert (bucket.lists, bucket.reads) == (3, 4), "Tuesday's may still come"
-    assert {day: len(one.seen) for (day, _), one in statements._days.items()} == {MONDAY: 0, TUESDAY: 2}
+    assert {day: len(totals.read_keys) for (day, _), totals in summaries._days.items()} == {MONDAY: 0, TUESDAY: 2}

@@ -14,7 +14,7 @@ from server.egress.client import Egress
 from server.queue import Lease
 from server.storage.bucket import MOMENT_S, Bucket, BucketUnavailableError, swept_at
 from server.task import RETENTION_S, Output, Task
-from server.tasks.input_images import Inputs
+from server.tasks.input_images import InputImages
 from server.worker.attempt import Attempt
 from server.worker.device_process import DeviceGoneError
 
@@ -37,8 +37,8 @@ async def test_a_bucket_that_is_away_delays_a_task_and_does_not_fail_it() -> Non
     file = io.BytesIO()
     Image.new("RGB", (8, 8)).save(file, "PNG")
     bucket = Away(2)
-    inputs = Inputs(Egress(), bucket, max_upload=1 << 20, max_pixels=1 << 20)
-    upload = await inputs.keep(file.getvalue(), "a")
+    inputs = InputImages(Egress(), bucket, max_upload=1 << 20, max_pixels=1 << 20)
+    upload = await inputs.store(file.getvalue(), "a")
     params = {"text": "x", "url": upload.id, "seed": 1}
     task = Task(id="0" * 32, type="img2img.sd", params=params, tenant="a", created_at=time.time())
     attempt = Attempt(Lease(task, "token", "worker"), inputs, bucket, lambda _: None)
@@ -49,7 +49,7 @@ async def test_a_bucket_that_is_away_delays_a_task_and_does_not_fail_it() -> Non
 
 async def test_nothing_is_stored_of_a_picture_that_is_withheld():
     bucket = Away(0)
-    inputs = Inputs(Egress(), bucket, max_upload=1 << 20, max_pixels=1 << 20)
+    inputs = InputImages(Egress(), bucket, max_upload=1 << 20, max_pixels=1 << 20)
     params = {"text": "x", "seed": 5, "num_samples": 2}
     task = Task(
         id="0" * 32, type="txt2img.sd", params=params, tenant="a", created_at=time.time(), output=Output(format="webp")
@@ -69,7 +69,7 @@ async def test_nothing_is_stored_of_a_picture_that_is_withheld():
 
 async def test_a_task_that_no_task_type_understands_fails_alone():
     bucket = Away(0)
-    inputs = Inputs(Egress(), bucket, max_upload=1 << 20, max_pixels=1 << 20)
+    inputs = InputImages(Egress(), bucket, max_upload=1 << 20, max_pixels=1 << 20)
     task = Task(id="0" * 32, type="txt2img.sd", params={"of": "yore"}, tenant="a", created_at=time.time())
     outcome = await Attempt(Lease(task, "token", "worker"), inputs, bucket, lambda _: None).run(None)
     assert outcome.failure is not None
@@ -79,7 +79,7 @@ async def test_a_task_that_no_task_type_understands_fails_alone():
 async def test_what_is_lost_before_it_reached_the_device_does_not_run_there():
     """I13: of a task that is canceled while its images are fetched, the device has nothing to abort yet."""
     bucket = Away(0)
-    inputs = Inputs(Egress(), bucket, max_upload=1 << 20, max_pixels=1 << 20)
+    inputs = InputImages(Egress(), bucket, max_upload=1 << 20, max_pixels=1 << 20)
     params = {"text": "x", "seed": 1}
     task = Task(id="0" * 32, type="txt2img.sd", params=params, tenant="a", created_at=time.time())
     attempt = Attempt(Lease(task, "token", "worker"), inputs, bucket, lambda _: None)
@@ -92,7 +92,7 @@ async def test_what_is_lost_before_it_reached_the_device_does_not_run_there():
 async def test_a_result_is_dated_and_kept_by_the_time_that_all_roles_share():
     """I18: a machine whose clock is behind would have its images swept at once."""
     bucket, now = Away(0), 1_700_000_000.0
-    inputs = Inputs(Egress(), bucket, max_upload=1 << 20, max_pixels=1 << 20)
+    inputs = InputImages(Egress(), bucket, max_upload=1 << 20, max_pixels=1 << 20)
     params = {"text": "x", "seed": 1}
     task = Task(id="0" * 32, type="txt2img.sd", params=params, tenant="a", created_at=now, retention="5m")
     attempt = Attempt(Lease(task, "token", "worker"), inputs, bucket, lambda _: None, clock=lambda: now)
@@ -108,7 +108,7 @@ async def test_what_is_lost_does_not_wait_for_a_slow_host():
         await asyncio.Event().wait()
         return []
 
-    inputs = Inputs(Egress(resolve=never), Away(0), max_upload=1 << 20, max_pixels=1 << 20)
+    inputs = InputImages(Egress(resolve=never), Away(0), max_upload=1 << 20, max_pixels=1 << 20)
     params = {"text": "x", "seed": 1, "url": "http://slow.example/a.png"}
     task = Task(id="0" * 32, type="img2img.sd", params=params, tenant="a", created_at=time.time())
     attempt = Attempt(Lease(task, "token", "worker"), inputs, Away(0), lambda _: None)
@@ -125,7 +125,7 @@ async def test_what_is_lost_does_not_wait_for_a_slow_host():
 
 async def test_what_is_lost_while_the_bucket_is_away_is_no_bug(caplog):
     upload = "file-" + "0" * 32
-    inputs = Inputs(Egress(), Away(1), max_upload=1 << 20, max_pixels=1 << 20)
+    inputs = InputImages(Egress(), Away(1), max_upload=1 << 20, max_pixels=1 << 20)
     task = Task(
         id="0" * 32,
         type="img2img.sd",

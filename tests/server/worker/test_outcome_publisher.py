@@ -11,7 +11,7 @@ from server.queue import Lease, QueueUnavailableError
 from server.queue.memory.queue import MemoryQueue
 from server.services import Services
 from server.task import Outcome, Status, Task
-from server.tasks.input_images import Inputs
+from server.tasks.input_images import InputImages
 from server.worker.attempt import Attempt
 from server.worker.outcome_publisher import OutcomePublisher
 
@@ -51,7 +51,7 @@ async def narrow(tmp_path):
 
 
 def attempt(services: Services) -> Attempt:
-    return Attempt(Lease(TASK, "token", "worker"), Inputs.of(services), services.bucket, lambda _: None)
+    return Attempt(Lease(TASK, "token", "worker"), InputImages.of(services), services.bucket, lambda _: None)
 
 
 def made(**what: object) -> Outcome:

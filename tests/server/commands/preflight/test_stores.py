@@ -59,7 +59,7 @@ def test_an_s3_as_it_should_be(own_s3: S3Server) -> None:
 @pytest.mark.parametrize(
     ("changes", "says"),
     [
-        ({"bucket": "s3://no-such-bucket"}, "make this bucket"),
+        ({"bucket": "s3://no-such-bucket"}, "create this bucket"),
         ({"s3_secret_key": "wr0ng"}, "check HUA_S3_SECRET_KEY"),
         ({"s3_endpoint": "http://127.0.0.1:1"}, "see that S3 runs"),
     ],
