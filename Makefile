@@ -1,5 +1,5 @@
 # `make serve` and `make test` need Python 3.11+ and nothing else: uv comes into .tools, everything else into .venv.
-.PHONY: serve test test-fast test-slow chaos chaos-mutants check format k8s
+.PHONY: serve test test-fast test-slow chaos chaos-mutants check format k8s docs
 .DEFAULT_GOAL := serve
 
 UV := $(shell command -v uv 2>/dev/null || echo .tools/bin/uv)
@@ -38,6 +38,10 @@ check: .venv/ready
 format: .venv/ready
 	$(RUN) ruff check --fix
 	$(RUN) ruff format
+
+# Writes the site of docs/ to build/docs; `python3 -m http.server -d build/docs` serves it, with search.
+docs: .venv/ready
+	NO_MKDOCS_2_WARNING=1 $(RUN) mkdocs build --strict --quiet
 
 # Generated files: the schema of the chart's values, from settings.py, and the plain manifests, from the chart.
 k8s: .venv/ready
