@@ -1,4 +1,4 @@
-"""Say in words what is in a picture."""
+"""Describe a picture in words."""
 
 from __future__ import annotations
 
@@ -10,15 +10,12 @@ from pydantic import AliasChoices, Field
 from models.kinds.captioner import CAPTIONER
 from models.kinds.kind import AnyModelRef, ModelRef
 from pipelines.params.image_refs import ImageRef
-from pipelines.pipeline import Models, Params, Pipeline, Recipe, Steps, TaskResult, Work
+from pipelines.params.limits import CallbackUrl, GeneratedSide
+from pipelines.pipeline import Models, Params, Pipeline, Recipe, TaskResult, Work
+from pipelines.recipes.captioning import DEFAULT_CAPTIONER, caption
 
 if TYPE_CHECKING:
     import numpy as np
-
-    from models.language.captioner import Captioner
-
-DEFAULT_CAPTIONER = "captioner"
-"""The name of the captioner to use if a task names none."""
 
 
 class CaptionParams(Params):
@@ -27,10 +24,10 @@ class CaptionParams(Params):
         DEFAULT_CAPTIONER,
         max_length=64,
         validation_alias=AliasChoices("model", "version"),
-        description="A model of family `captioner` that GET /v1/models lists. Also called `version`.",
+        description="A model of family `captioner` that GET /v1/models lists. Also accepted as `version`.",
     )
-    max_wh: int = Field(1024, ge=64, le=8192, description="Shrink the picture to this longest side first.")
-    callback_url: str = Field("", max_length=2048, description="Kept for old clients; the envelope's notify_url wins.")
+    max_wh: GeneratedSide = Field(1024, description="Shrink the picture to this longest side first, in pixels.")
+    callback_url: CallbackUrl = ""
 
 
 class Caption(Pipeline[CaptionParams]):
@@ -52,15 +49,5 @@ class Caption(Pipeline[CaptionParams]):
         from models.imaging.pixels import flattened, shrunk
 
         picture, _ = flattened(shrunk(images["url"], params.max_wh))
-        return TaskResult(
-            answer={"text": (yield from described(models.get(ModelRef(CAPTIONER, params.model)), picture))}
-        )
-
-
-def described(captioner: Captioner, picture: np.ndarray) -> Steps[str]:
-    """The caption of RGB pixels [height, width, 3]; others step between its words."""
-    tokens = []
-    for token in captioner.tokens(picture):
-        tokens.append(token)
-        yield []
-    return captioner.text(tokens)
+        text = yield from caption(models.get(ModelRef(CAPTIONER, params.model)), picture)
+        return TaskResult(answer={"text": text})

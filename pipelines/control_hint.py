@@ -1,4 +1,4 @@
-"""Control maps alone: what `control.canny` and its like would follow."""
+"""Control maps alone: the maps that `control.canny` and so on would follow."""
 
 from __future__ import annotations
 
@@ -8,26 +8,26 @@ from typing import TYPE_CHECKING
 from pydantic import Field
 
 from models.kinds.kind import AnyModelRef
+from pipelines.params.control import DEFAULT_RESOLUTION, HINTS, AnnotatorParams, Hint
 from pipelines.params.image_refs import ImageRef
+from pipelines.params.limits import CallbackUrl
 from pipelines.pipeline import Models, Params, Pipeline, Recipe, TaskResult, Work
-from pipelines.recipes.control_guidance import HINTS, DrawParams, Guide, Hint, annotators
+from pipelines.recipes.control_guidance import ControlSpec, annotator_models
 
 if TYPE_CHECKING:
     import numpy as np
 
-USUAL_SIDE = 512
 
-
-class ControlHintParams(DrawParams, Params):
+class ControlHintParams(AnnotatorParams, Params):
     url: ImageRef
     binarize_threshold: int | None = Field(
-        None, ge=0, le=255, description="Make the map black and white: white is what is above this."
+        None, ge=0, le=255, description="Make the map black and white: levels above this are white."
     )
-    callback_url: str = Field("", max_length=2048, description="Kept for old clients; the envelope's notify_url wins.")
+    callback_url: CallbackUrl = ""
 
 
 class ControlHint(Pipeline[ControlHintParams]):
-    """The map of one kind, as large as the picture."""
+    """Draws a map of one kind, as large as the picture."""
 
     Params = ControlHintParams
     result_shape = "control"
@@ -38,15 +38,15 @@ class ControlHint(Pipeline[ControlHintParams]):
         self.title = f"Control map of {HINTS[hint]}"
 
     def needs(self, params: ControlHintParams) -> tuple[AnyModelRef, ...]:
-        return annotators(self.hint)
+        return annotator_models(self.hint)
 
     def work(self, params: ControlHintParams) -> Work:
-        return Work(pixels=(params.detect_resolution or USUAL_SIDE) ** 2, images=1, steps=1)
+        return Work(pixels=(params.detect_resolution or DEFAULT_RESOLUTION) ** 2, images=1, steps=1)
 
     def run(self, params: ControlHintParams, models: Models, images: Mapping[str, np.ndarray]) -> Recipe:
-        guide = Guide(self.hint, "url", self.hint, params, binarize=params.binarize_threshold)
+        spec = ControlSpec(self.hint, "url", self.hint, params, binarize_threshold=params.binarize_threshold)
         yield []
-        return TaskResult([guide.drawn(models, images)])
+        return TaskResult([spec.draw(models, images)])
 
 
 TASKS = tuple(ControlHint(hint) for hint in HINTS)

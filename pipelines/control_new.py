@@ -1,35 +1,31 @@
-"""ControlNet, in the words of the newer of the two APIs for it: `control_new.canny` and its like, and
-`control_new.multi`. Text to image, image to image or inpainting, as the images that are given say.
+"""ControlNet with the newer of two sets of parameters: `control_new.canny` and so on, and `control_new.multi`.
+
+Text to image, image to image or inpainting, depending on which images are sent.
 """
 
 from __future__ import annotations
 
-from abc import abstractmethod
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Annotated, Any, Self, TypeVar
+from typing import TYPE_CHECKING, Annotated, Self, TypeVar
 
 from pydantic import AliasChoices, BaseModel, ConfigDict, Field, StringConstraints, model_validator
 
 from models.kinds.checkpoint import CHECKPOINT
-from models.kinds.kind import AnyModelRef, ModelRef
-from pipelines.params.image_refs import OptionalImage
-from pipelines.pipeline import USE_AUDIT, Models, Pipeline, Recipe, TaskResult, Work
-from pipelines.recipes.control_guidance import (
+from models.kinds.kind import ModelRef
+from pipelines.params.control import (
     HINTS,
-    DrawParams,
-    Guide,
+    AnnotatorParams,
+    ControlStrength,
     Hint,
-    Share,
-    Strength,
-    followed,
-    needs,
-    plain_name,
-    prefer_base_model,
-    refuse_empty_span,
-    refuse_other_shape,
+    canonical_hint,
+    refuse_empty_interval,
 )
-from pipelines.recipes.controlled_generation import painted, repainted
-from pipelines.recipes.masked_generation import PaintParams, paint
+from pipelines.params.image_refs import OptionalImage
+from pipelines.params.limits import Fraction
+from pipelines.pipeline import Models, Recipe, TaskResult, Work
+from pipelines.recipes.control_guidance import ControlSpec, draw_control_maps, refuse_different_shape
+from pipelines.recipes.controlled_generation import ControlledGeneration, ControlledParams, generate_controlled
+from pipelines.recipes.masked_generation import MaskedGenerationParams, generate_masked
 
 if TYPE_CHECKING:
     import numpy as np
@@ -39,99 +35,101 @@ if TYPE_CHECKING:
 HintName = Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9._-]{0,63}$")]
 
 
-class HintData(DrawParams):
+class HintData(AnnotatorParams):
     """One map, and how it is followed."""
 
-    hint_url: OptionalImage = Field(None, description="What the map is drawn of, or the map itself (bypass_annotator).")
-    hint_annotator: HintName | None = Field(None, description="Draw a map of this kind instead of the net's own.")
-    hint_binarize_threshold: int | None = Field(
-        None, ge=0, le=255, description="Make the map black and white: white is what is above this."
+    hint_url: OptionalImage = Field(
+        None,
+        description="The image that the map is drawn from, or the finished map (bypass_annotator). Default: `url`.",
     )
-    extra_annotator_params: DrawParams | None = Field(None, description="Wins over what stands beside it.")
-    control_strength: Strength = Field(1.0, description="How strongly the map is followed.")
+    hint_annotator: HintName | None = Field(
+        None, description="Draw a map of this kind instead of the kind that the ControlNet was trained for."
+    )
+    hint_binarize_threshold: int | None = Field(
+        None, ge=0, le=255, description="Make the map black and white: levels above this are white."
+    )
+    extra_annotator_params: AnnotatorParams | None = Field(
+        None, description="Annotator parameters that take precedence over those beside this field."
+    )
+    control_strength: ControlStrength = Field(1.0, description="How strongly the map is followed.")
     bypass_annotator: bool = Field(False, description="The hint is a finished map already.")
-    guess_mode: bool = Field(False, description="Let the net guess what the map shows; the prompt matters less.")
-    hint_start: Share | None = Field(None, description="Share of the steps after which the map is followed; null: 0.")
-    hint_end: Share | None = Field(None, description="Share of the steps up to which it is followed; null: 1.")
-    no_switch: bool = Field(False, description="Accepted for old clients; has no bearing.")
+    guess_mode: bool = Field(False, description="The network guesses what the map shows; the prompt matters less.")
+    hint_start: Fraction | None = Field(
+        None, description="The fraction of the steps after which the map is followed. null: 0."
+    )
+    hint_end: Fraction | None = Field(
+        None, description="The fraction of the steps until which the map is followed. null: 1."
+    )
+    no_switch: bool = Field(False, description="Accepted for old clients and ignored.")
 
     @model_validator(mode="after")
-    def _check_times(self) -> Self:
-        start, end = self.times
-        refuse_empty_span("hint_start", start, "hint_end", end)
+    def _check_interval(self) -> Self:
+        start, end = self.interval
+        refuse_empty_interval("hint_start", start, "hint_end", end)
         return self
 
     @property
-    def times(self) -> tuple[float, float]:
-        """Between which shares of the steps the map is followed."""
+    def interval(self) -> tuple[float, float]:
+        """The fractions of the steps between which the map is followed."""
         return self.hint_start or 0.0, 1.0 if self.hint_end is None else self.hint_end
 
-    def guide(self, hint: str, image: str) -> Guide:
-        more = self.extra_annotator_params
-        draw = self if more is None else self.model_copy(update=more.model_dump(exclude_unset=True))
-        start, end = self.times
-        return Guide(
-            plain_name(hint),
+    def control_spec(self, hint: str, image: str) -> ControlSpec:
+        """The map for the ControlNet `hint`, drawn from the input image at the path `image`."""
+        extra = self.extra_annotator_params
+        start, end = self.interval
+        return ControlSpec(
+            canonical_hint(hint),
             image,
-            None if self.bypass_annotator else plain_name(self.hint_annotator or hint),
-            draw,
-            self.hint_binarize_threshold,
-            self.control_strength,
-            start,
-            end,
-            self.guess_mode,
+            annotator=None if self.bypass_annotator else canonical_hint(self.hint_annotator or hint),
+            annotator_params=self if extra is None else self.model_copy(update=extra.model_dump(exclude_unset=True)),
+            binarize_threshold=self.hint_binarize_threshold,
+            strength=self.control_strength,
+            start=start,
+            end=end,
+            guess=self.guess_mode,
         )
 
 
-class StartParams(PaintParams):
-    """What all tasks of this API have in common."""
+class ControlNewTaskParams(ControlledParams, MaskedGenerationParams):
+    """The parameters that the task types of this module share."""
 
-    url: OptionalImage = Field(None, description="The picture to start from; not given: noise alone.")
-    mask_url: OptionalImage = Field(None, description="What to paint of `url`, as in txt2img.sd.inpainting.")
+    url: OptionalImage = Field(None, description="The picture to start from. Default: start from noise alone.")
+    mask_url: OptionalImage = Field(
+        None, description="The mask of what to repaint in `url`, as in txt2img.sd.inpainting."
+    )
     text: str = Field(
         "",
         max_length=20_000,
         validation_alias=AliasChoices("text", "prompt"),
-        description="The prompt, as in txt2img.sd. `prompt` is accepted as well.",
+        description="The prompt, as in txt2img.sd. Also accepted as `prompt`.",
     )
-    model: str = Field(
-        "v1.5",
-        validation_alias=AliasChoices("model", "base_model", "version"),
-        description="A name or alias that GET /v1/models lists. `base_model` and `version` are accepted as well.",
-    )
-    fidelity: float = Field(0.05, ge=0, le=0.99, description="Closeness to `url`, where that is given.")
+    fidelity: float = Field(0.05, ge=0, le=0.99, description="How closely the result follows `url`, if that is set.")
     use_inpainting: bool = Field(False, description="With a mask: use the inpainting model of `model`.")
-    use_audit: bool = Field(False, description=USE_AUDIT)
-
-    @model_validator(mode="before")
-    @classmethod
-    def _prefer_base_model(cls, values: Any) -> Any:
-        return prefer_base_model(values)
 
     @model_validator(mode="after")
-    def _check_start(self) -> Self:
+    def _check_mask(self) -> Self:
         if self.mask_url is not None and self.url is None:
-            raise ValueError("mask_url says what to paint of `url`, which is missing; add it")
+            raise ValueError("mask_url marks what to repaint in `url`, but url is missing; add it")
         return self
 
     @property
     def checkpoint_ref(self) -> ModelRef[Checkpoint]:
-        masked = self.mask_url is not None and self.use_inpainting and not self.use_raw_inpainting
-        return ModelRef(CHECKPOINT, self.checkpoint, inpainting=masked)
+        inpainting = self.mask_url is not None and self.use_inpainting and not self.use_raw_inpainting
+        return ModelRef(CHECKPOINT, self.checkpoint, inpainting=inpainting)
 
-    def image_of(self, said: HintData, name: str) -> str:
-        """The path of the picture that a map is drawn of; `name` is its own. Raises ValueError if there is none."""
-        if said.hint_url is None and self.url is None:
-            raise ValueError(f"{name} is missing, and there is no url in its place; add it")
-        return "url" if said.hint_url is None else name
+    def image_path(self, hint: HintData, own_path: str) -> str:
+        """The path of the image that a map is drawn from: `own_path`, else `url`. Raises ValueError without both."""
+        if hint.hint_url is None and self.url is None:
+            raise ValueError(f"{own_path} is missing, and so is url, which would be used instead; add one of them")
+        return "url" if hint.hint_url is None else own_path
 
 
-class ControlNewParams(HintData, StartParams):
-    """One map."""
+class ControlNewParams(HintData, ControlNewTaskParams):
+    """The parameters for one map."""
 
     @model_validator(mode="after")
     def _check_hint(self) -> Self:
-        self.image_of(self, "hint_url")
+        self.image_path(self, "hint_url")
         return self
 
 
@@ -146,69 +144,42 @@ class ControlChoice(BaseModel):
     data: HintData = HintData()
 
 
-class ControlNewMultiParams(StartParams):
+class ControlNewMultiParams(ControlNewTaskParams):
     controls: tuple[ControlChoice, ...] = Field(min_length=1, max_length=4, description="The maps to follow.")
 
     @model_validator(mode="after")
     def _check_hints(self) -> Self:
-        for place, choice in enumerate(self.controls):
-            self.image_of(choice.data, f"controls.{place}.data.hint_url")
+        for index, choice in enumerate(self.controls):
+            self.image_path(choice.data, _hint_path(index))
         return self
 
 
-S = TypeVar("S", bound=StartParams)
+P = TypeVar("P", bound=ControlNewTaskParams)
 
 
-class ControlNewPipeline(Pipeline[S]):
-    """Whatever is given, painted so that it follows maps."""
+class ControlNewPipeline(ControlledGeneration[P]):
+    """Generates images that follow control maps, from noise, from a picture, or inside a mask."""
 
-    audited = "on_request"
-    result_shape = "control"
-
-    @abstractmethod
-    def guides(self, params: S) -> tuple[Guide, ...]:
-        """The maps to follow."""
-
-    def needs(self, params: S) -> tuple[AnyModelRef, ...]:
-        return (params.checkpoint_ref, *needs(params.checkpoint, self.guides(params)), *params.extra_models)
-
-    def work(self, params: S) -> Work:
-        whole = Work(params.max_wh**2, params.num_samples, params.num_steps, params.share, bound=True)
-        return whole if params.url is None else params.painting
-
-    def resolve(self, params: S) -> S:
-        return params.with_seed()
-
-    def run(self, params: S, models: Models, images: Mapping[str, np.ndarray]) -> Recipe:
-        from models.imaging.pixels import flattened, resized, snapped, within
-
-        guides, checkpoint = self.guides(params), params.load_checkpoint(models, images)
-        first = images["url"] if params.url is not None else images[guides[0].image]
-        asked = first.shape[1], first.shape[0]
-        size = snapped(*asked, params.max_wh)
-        guided = followed(guides, params.checkpoint, models, images, asked)
-        if params.mask_url is not None:
-            mask = mask_for(params, images)
-            return TaskResult((yield from paint(params, checkpoint, first, mask, guided.controls)), guided.maps)
+    def work(self, params: P) -> Work:
         if params.url is not None:
-            picture = resized(flattened(first)[0], *size)
-            made = yield from repainted(params, checkpoint, picture, params.fidelity, guided.controls(*size))
+            return params.generation_work
+        fraction = params.compute_fraction
+        return Work(params.max_wh**2, params.num_samples, params.num_steps, fraction, is_upper_bound=True)
+
+    def run(self, params: P, models: Models, images: Mapping[str, np.ndarray]) -> Recipe:
+        specs, checkpoint = self.control_specs(params), params.load_checkpoint(models, images)
+        picture = images["url"] if params.url is not None else images[specs[0].image]
+        maps = draw_control_maps(specs, params.checkpoint, models, images, (picture.shape[1], picture.shape[0]))
+        if params.mask_url is not None:
+            generated = generate_masked(params, checkpoint, picture, _mask(params, images), maps.inputs)
         else:
-            made = yield from painted(params, checkpoint, *size, guided.controls(*size))
-        return TaskResult([resized(each, *within(*asked, params.max_wh)) for each in made], guided.maps)
-
-
-def mask_for(params: StartParams, images: Mapping[str, np.ndarray]) -> np.ndarray:
-    """What to paint of the picture, bool [height, width] as large as it. Raises SizeMismatchError, EmptyMaskError."""
-    from models.imaging.masks import fitted, marked
-
-    height, width = images["url"].shape[:2]
-    refuse_other_shape("mask_url", images["mask_url"], (width, height))
-    return fitted(params.mask_of(marked(images["mask_url"])), width, height)
+            fidelity = None if params.url is None else params.fidelity
+            generated = generate_controlled(params, checkpoint, picture, maps, fidelity)
+        return TaskResult((yield from generated), maps.maps)
 
 
 class ControlNew(ControlNewPipeline[ControlNewParams]):
-    """Guided by one map of the kind that the task is named by."""
+    """Follows one map of the kind that the task type is named after."""
 
     Params = ControlNewParams
 
@@ -217,8 +188,8 @@ class ControlNew(ControlNewPipeline[ControlNewParams]):
         self.names = (f"control_new.{hint}",)
         self.title = f"Image guided by {HINTS[hint]}, with or without a picture"
 
-    def guides(self, params: ControlNewParams) -> tuple[Guide, ...]:
-        return (params.guide(self.hint, params.image_of(params, "hint_url")),)
+    def control_specs(self, params: ControlNewParams) -> tuple[ControlSpec, ...]:
+        return (params.control_spec(self.hint, params.image_path(params, "hint_url")),)
 
 
 class ControlNewMulti(ControlNewPipeline[ControlNewMultiParams]):
@@ -226,11 +197,24 @@ class ControlNewMulti(ControlNewPipeline[ControlNewMultiParams]):
     title = "Image guided by several maps, with or without a picture"
     Params = ControlNewMultiParams
 
-    def guides(self, params: ControlNewMultiParams) -> tuple[Guide, ...]:
+    def control_specs(self, params: ControlNewMultiParams) -> tuple[ControlSpec, ...]:
         return tuple(
-            choice.data.guide(choice.type, params.image_of(choice.data, f"controls.{place}.data.hint_url"))
-            for place, choice in enumerate(params.controls)
+            choice.data.control_spec(choice.type, params.image_path(choice.data, _hint_path(index)))
+            for index, choice in enumerate(params.controls)
         )
+
+
+def _hint_path(index: int) -> str:
+    return f"controls.{index}.data.hint_url"
+
+
+def _mask(params: ControlNewTaskParams, images: Mapping[str, np.ndarray]) -> np.ndarray:
+    """What to repaint, bool [height, width] of the picture's size. Raises SizeMismatchError, EmptyMaskError."""
+    from models.imaging.masks import fitted, marked
+
+    height, width = images["url"].shape[:2]
+    refuse_different_shape("mask_url", images["mask_url"], (width, height))
+    return fitted(params.binary_mask(marked(images["mask_url"])), width, height)
 
 
 TASKS = (*(ControlNew(hint) for hint in HINTS), ControlNewMulti())

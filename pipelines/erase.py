@@ -1,4 +1,4 @@
-"""Erase what a mask covers and fill the hole from what is around it, by LaMa or by Stable Diffusion, or both."""
+"""Erase what a mask covers and fill the hole from its surroundings, with LaMa, Stable Diffusion, or both."""
 
 from __future__ import annotations
 
@@ -9,10 +9,12 @@ from pydantic import Field
 
 from models.kinds.eraser import ERASER
 from models.kinds.kind import AnyModelRef, ModelRef
-from pipelines.params.image import ImageParams, Unit
+from pipelines.params.image import ImageParams
 from pipelines.params.image_refs import ImageRef
-from pipelines.pipeline import Models, Pipeline, Recipe, TaskResult, Work
-from pipelines.recipes.masked_generation import PaintParams, paint
+from pipelines.params.limits import Fraction
+from pipelines.pipeline import Models, Recipe, TaskResult, Work
+from pipelines.recipes.image_generation import ImageGeneration
+from pipelines.recipes.masked_generation import MaskedGenerationParams, generate_masked
 
 if TYPE_CHECKING:
     import numpy as np
@@ -20,54 +22,54 @@ if TYPE_CHECKING:
     from models.vision.eraser import Eraser
 
 DIFFUSION = "sd"
-"""The `model` that stands for a fill by diffusion."""
-MARKED = 127
-"""The mark, 0 to 255, above which a pixel of the mask is erased."""
+"""The value of `model` that fills the hole with Stable Diffusion."""
+MASK_THRESHOLD = 127
+"""The mask level, 0 to 255, above which a pixel is erased."""
 
 
 class EraseParams(ImageParams):
-    """What all diffusion tasks share has a bearing where Stable Diffusion takes part; LaMa knows nothing of it."""
+    """The parameters of all diffusion tasks have an effect if Stable Diffusion takes part; LaMa ignores them."""
 
     url: ImageRef
     mask_url: ImageRef = Field(
-        description="What to erase: where it is not transparent or, if nothing of it is transparent, where it is "
-        "white. A mask of another size is stretched to that of the picture."
+        description="The mask of what to erase. If it has transparent pixels: all pixels that are not fully "
+        "transparent. Otherwise: the white pixels. A mask of another size is stretched to the size of the picture."
     )
     model: str = Field(
         "lama",
         max_length=64,
-        description="What fills the hole: a model of family `lama` that GET /v1/models lists, or `sd`: the Stable "
+        description="What fills the hole: a model of family `lama` that GET /v1/models lists, or `sd` for the Stable "
         "Diffusion model that `version` names.",
     )
     version: str = Field(
-        "", max_length=64, description="The model for `sd` and for the refining; empty: the server's default."
+        "", max_length=64, description="The model for `sd` and for refining. Empty: the server's default model."
     )
-    use_refine: bool = Field(False, description="Have Stable Diffusion go over what was filled.")
+    use_refine: bool = Field(False, description="Refine what was filled with Stable Diffusion.")
     use_pipeline: bool = Field(False, description="The same as use_refine.")
-    refine_fidelity: Unit = Field(0.2, lt=1, description="How closely the refining follows what was filled.")
+    refine_fidelity: Fraction = Field(0.2, lt=1, description="How closely the refining follows what was filled.")
     max_wh: int = Field(
         832,
         ge=64,
         le=2048,
-        description="Longest side at which the hole is filled. The result has the size of the picture at any rate, "
-        "and its very pixels outside the mask.",
+        description="Longest side, in pixels, at which the hole is filled. The result always has the size of the "
+        "picture, and its unchanged pixels outside the mask.",
     )
-    text: str = Field("", max_length=20_000, description="What Stable Diffusion may be told; nothing is usual.")
-    num_samples: int = Field(1, ge=1, le=1, description="A hole is filled in one way only.")
+    text: str = Field("", max_length=20_000, description="A prompt for Stable Diffusion. Usually empty.")
+    num_samples: int = Field(1, ge=1, le=1, description="Always 1.")
 
     @property
     def eraser(self) -> str | None:
-        """The model of family `lama` that is needed, if any."""
+        """The name of the model of family `lama`; None if Stable Diffusion fills the hole."""
         return None if self.model == DIFFUSION else self.model
 
     @property
-    def painting(self) -> PaintParams | None:
-        """How Stable Diffusion paints, if it does."""
+    def diffusion_params(self) -> MaskedGenerationParams | None:
+        """The parameters for Stable Diffusion; None if it takes no part."""
         refines = self.use_refine or self.use_pipeline
         if self.eraser is not None and not refines:
             return None
         shared = self.model_dump(include=ImageParams.model_fields.keys() - {"model"})
-        return PaintParams(
+        return MaskedGenerationParams(
             **shared,
             model=self.version,
             fidelity=0.0 if self.eraser is None else self.refine_fidelity,
@@ -76,50 +78,50 @@ class EraseParams(ImageParams):
         )
 
 
-class Erase(Pipeline[EraseParams]):
+class Erase(ImageGeneration[EraseParams]):
     names = ("img2img.inpainting",)
     title = "Erase"
     Params = EraseParams
     families = frozenset({"lama"})
 
     def needs(self, params: EraseParams) -> tuple[AnyModelRef, ...]:
-        painting = params.painting
-        painters = (painting.checkpoint_ref, *painting.extra_models) if painting else ()
-        return painters if params.eraser is None else (ModelRef(ERASER, params.eraser), *painters)
+        diffusion = params.diffusion_params
+        refs: tuple[AnyModelRef, ...] = (diffusion.checkpoint_ref, *diffusion.extra_models) if diffusion else ()
+        return refs if params.eraser is None else (ModelRef(ERASER, params.eraser), *refs)
 
     def work(self, params: EraseParams) -> Work:
-        return params.painting.painting if params.painting else Work(params.max_wh**2, images=1, steps=1, bound=True)
-
-    def resolve(self, params: EraseParams) -> EraseParams:
-        return params.with_seed()
+        if params.diffusion_params is not None:
+            return params.diffusion_params.generation_work
+        return Work(params.max_wh**2, images=1, steps=1, is_upper_bound=True)
 
     def run(self, params: EraseParams, models: Models, images: Mapping[str, np.ndarray]) -> Recipe:
         from models.imaging.masks import binary, fitted, marked
 
         picture = images["url"]
-        mask = fitted(binary(marked(images["mask_url"]), MARKED), picture.shape[1], picture.shape[0])
+        mask = fitted(binary(marked(images["mask_url"]), MASK_THRESHOLD), picture.shape[1], picture.shape[0])
         yield []
         if params.eraser is not None:
             picture = _filled(models.get(ModelRef(ERASER, params.eraser)), picture, mask, params.max_wh)
-        if (painting := params.painting) is None:
+        diffusion = params.diffusion_params
+        if diffusion is None:
             return TaskResult([picture])
-        checkpoint = painting.load_checkpoint(models, images)
-        return TaskResult((yield from paint(painting, checkpoint, picture, mask)))
+        checkpoint = diffusion.load_checkpoint(models, images)
+        return TaskResult((yield from generate_masked(diffusion, checkpoint, picture, mask)))
 
 
 def _filled(eraser: Eraser, picture: np.ndarray, mask: np.ndarray, longest: int) -> np.ndarray:
-    """The picture, [height, width, 3 or 4], with what is masked filled at a size of no side above `longest`."""
+    """The picture, uint8 [height, width, 3 or 4], with the masked part filled at a size of no side above `longest`."""
     from models.imaging.pixels import flattened, resized
 
     rgb, _ = flattened(picture)
-    small, hole = _shrunk(rgb, mask, longest)
+    small, small_mask = _shrunk(rgb, mask, longest)
     result = picture.copy()
-    result[mask, :3] = resized(eraser.fill(small, hole), mask.shape[1], mask.shape[0])[mask]
+    result[mask, :3] = resized(eraser.fill(small, small_mask), mask.shape[1], mask.shape[0])[mask]
     return result
 
 
 def _shrunk(rgb: np.ndarray, mask: np.ndarray, longest: int) -> tuple[np.ndarray, np.ndarray]:
-    """Picture and mask with no side above `longest`; a pixel into which anything masked was averaged is masked."""
+    """Picture and mask with no side above `longest`. A pixel is masked if any pixel averaged into it was masked."""
     from models.imaging.pixels import coverage, fitted, within
 
     size = within(mask.shape[1], mask.shape[0], longest)

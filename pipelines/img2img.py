@@ -1,4 +1,4 @@
-"""Image to image: repaint a picture by a prompt, as closely to it as `fidelity` says."""
+"""Image to image: repaint a picture from a prompt, as closely to the picture as `fidelity`."""
 
 from __future__ import annotations
 
@@ -9,13 +9,19 @@ from pydantic import Field, model_validator
 
 from models.kinds.captioner import CAPTIONER
 from models.kinds.kind import AnyModelRef, ModelRef
-from pipelines.caption import DEFAULT_CAPTIONER, described
-from pipelines.params.image import ImageParams, strength_of
+from pipelines.params.image import ImageParams
 from pipelines.params.image_refs import ImageRef
-from pipelines.pipeline import Models, Pipeline, Recipe, TaskResult, Work
+from pipelines.params.limits import LONGEST_SIDE
+from pipelines.pipeline import Models, Recipe, TaskResult, Work
+from pipelines.recipes.captioning import DEFAULT_CAPTIONER, caption
+from pipelines.recipes.image_generation import ImageGeneration, generate_from_image
 
 if TYPE_CHECKING:
     import numpy as np
+
+PICTURE_SIZE = (0, 0)
+"""The value of `wh` that stands for the size of the picture."""
+DEFAULT_CAPTIONER_REF = ModelRef(CAPTIONER, DEFAULT_CAPTIONER)
 
 
 class Img2ImgParams(ImageParams):
@@ -23,46 +29,50 @@ class Img2ImgParams(ImageParams):
     text: str = Field(
         "",
         max_length=20_000,
-        description="The prompt, as in txt2img.sd; it may be left out if auto_prompt is set.",
+        description="The prompt, as in txt2img.sd. It may be left out if auto_prompt is true.",
         examples=["a red house on the grass"],
     )
     auto_prompt: bool = Field(
-        False, description="Have the picture described by the model `captioner`, and paint that, after `text`."
+        False, description="Describe the picture with the model `captioner` and append the description to `text`."
     )
-    fidelity: float = Field(0.2, ge=0, le=1, description="Closeness to the source: 0 ignores it, 1 returns it.")
-    keep_alpha: bool = Field(True, description="Give the result the source's alpha; false flattens it onto white.")
-    wh: tuple[int, int] = Field((0, 0), description="Resize the source to this width and height first; 0, 0: as it is.")
+    fidelity: float = Field(
+        0.2, ge=0, le=1, description="How closely the result follows the picture: 0 ignores it, 1 returns it."
+    )
+    keep_alpha: bool = Field(
+        True, description="Give the result the alpha of the picture. false: flatten the picture onto white."
+    )
+    wh: tuple[int, int] = Field(
+        PICTURE_SIZE, description="Width and height to resize the picture to first. 0, 0: keep its size."
+    )
 
     @model_validator(mode="after")
     def _check_text(self) -> Self:
         if not self.auto_prompt and "text" not in self.model_fields_set:
-            raise ValueError("text is missing; add it, or have the picture described by auto_prompt")
+            raise ValueError("text is missing; add it, or set auto_prompt to have the picture described")
         return self
 
     @model_validator(mode="after")
     def _check_size(self) -> Self:
-        if self.wh != (0, 0) and not all(1 <= side <= 8192 for side in self.wh):
-            raise ValueError(f"wh {self.wh} must be two sides from 1 to 8192, or [0, 0] to keep the source's size")
+        if self.wh != PICTURE_SIZE and not all(1 <= side <= LONGEST_SIDE for side in self.wh):
+            raise ValueError(
+                f"wh {self.wh} must be two sides from 1 to {LONGEST_SIDE}, or [0, 0] to keep the size of the picture"
+            )
         return self
 
 
-class Img2Img(Pipeline[Img2ImgParams]):
+class Img2Img(ImageGeneration[Img2ImgParams]):
     names = ("img2img.sd",)
     title = "Image to image"
     Params = Img2ImgParams
 
     def needs(self, params: Img2ImgParams) -> tuple[AnyModelRef, ...]:
-        describing = (ModelRef(CAPTIONER, DEFAULT_CAPTIONER),) if params.auto_prompt else ()
-        return (params.checkpoint_ref, *params.extra_models, *describing)
+        return (*super().needs(params), *((DEFAULT_CAPTIONER_REF,) if params.auto_prompt else ()))
 
     def work(self, params: Img2ImgParams) -> Work:
         width, height = (min(side, params.max_wh) or params.max_wh for side in params.wh)
-        steps = round(params.num_steps * (1 - params.fidelity))
-        unsized = params.wh == (0, 0)
-        return Work(width * height, params.num_samples, max(steps, 1), params.share, bound=unsized)
-
-    def resolve(self, params: Img2ImgParams) -> Img2ImgParams:
-        return params.with_seed()
+        steps = max(round(params.num_steps * (1 - params.fidelity)), 1)
+        is_upper_bound = params.wh == PICTURE_SIZE
+        return Work(width * height, params.num_samples, steps, params.compute_fraction, is_upper_bound)
 
     def run(self, params: Img2ImgParams, models: Models, images: Mapping[str, np.ndarray]) -> Recipe:
         from models.imaging.pixels import flattened, resized, snapped, with_alpha, within
@@ -70,21 +80,12 @@ class Img2Img(Pipeline[Img2ImgParams]):
         checkpoint = params.load_checkpoint(models, images)
         rgb, alpha = flattened(images["url"])
         if params.auto_prompt:
-            caption = yield from described(models.get(ModelRef(CAPTIONER, DEFAULT_CAPTIONER)), rgb)
-            params = params.model_copy(update={"text": ", ".join(filter(None, (params.text, caption)))})
-        asked: tuple[int, int] = params.wh if params.wh != (0, 0) else (rgb.shape[1], rgb.shape[0])
-        width, height = snapped(*asked, params.max_wh)
-        source = resized(rgb, width, height)
-
-        noises = params.noises()
-        sources = [checkpoint.encode(source, noise, circular=params.use_circular) for noise in noises]
-        latents = yield [
-            params.denoise(checkpoint, noise, width, height, source=latent, strength=strength_of(params.fidelity))
-            for noise, latent in zip(noises, sources, strict=True)
-        ]
-
-        made = [pixels for latent in latents for pixels in checkpoint.decode(latent, circular=params.use_circular)]
-        made = [resized(pixels, *within(*asked, params.max_wh)) for pixels in made]
+            description = yield from caption(models.get(DEFAULT_CAPTIONER_REF), rgb)
+            params = params.model_copy(update={"text": ", ".join(filter(None, (params.text, description)))})
+        size: tuple[int, int] = params.wh if params.wh != PICTURE_SIZE else (rgb.shape[1], rgb.shape[0])
+        source = resized(rgb, *snapped(*size, params.max_wh))
+        generated = yield from generate_from_image(params, checkpoint, source, params.fidelity)
+        results = [resized(pixels, *within(*size, params.max_wh)) for pixels in generated]
         if alpha is not None and params.keep_alpha:
-            made = [with_alpha(pixels, alpha) for pixels in made]
-        return TaskResult(made)
+            results = [with_alpha(pixels, alpha) for pixels in results]
+        return TaskResult(results)

@@ -1,6 +1,6 @@
 """The contract of a task type: its names, its parameters, its recipe.
 
-Torch-free on purpose: the API validates with the very classes that the device runs.
+Torch-free, because the API validates with the same classes that the device process runs.
 """
 
 from __future__ import annotations
@@ -29,19 +29,17 @@ if TYPE_CHECKING:
 
 
 class Params(BaseModel):
-    """What a caller may say to a task type; unknown names are refused, so that a typing error is never ignored.
+    """The parameters of a task type. Unknown names are refused, so that a misspelt parameter is never ignored."""
 
-    A bound on texts, be it none, has each of them read: else half a surrogate pair, which JSON may hold and no UTF-8,
-    would be noticed only when the task is written down.
-    """
-
+    # `str_min_length=0` makes pydantic check every string. A lone surrogate, which JSON allows and UTF-8 does not, is
+    # then refused here and not when the task is serialised.
     model_config = ConfigDict(
         extra="forbid", frozen=True, populate_by_name=True, hide_input_in_errors=True, str_min_length=0
     )
 
     @property
     def seeds(self) -> tuple[int, ...]:
-        """The seed of each image, where images have seeds."""
+        """The seed of each image; empty if images have no seeds."""
         return ()
 
     def with_mentioned_embeddings(self, embeddings: Sequence[ModelEntry]) -> Self:
@@ -55,29 +53,30 @@ P = TypeVar("P", bound=Params)
 
 @dataclass(frozen=True, slots=True)
 class PreservedRegion:
-    """What a Denoise must not change: after every step, the latents of `picture` [1, channels, h, w], as noisy as the
-    next step wants them, are put back wherever `mask` [1, 1, h, w] is 0. Where it is 1, there is to be painted.
-    """
+    """The part of the latents that denoising must not change: it is reset to the picture after every step."""
 
     picture: torch.Tensor
+    """Latents [1, channels, h, w] without noise; they get the noise of the next step before they are put back."""
     mask: torch.Tensor
+    """[1, 1, h, w]: 1 where the image is repainted, 0 where the picture is put back."""
 
 
 @dataclass(frozen=True, slots=True)
 class ControlInput:
-    """A ControlNet's share in a Denoise: it follows `hint`, [1, 3, height, width] in 0..1, as strongly as `strength`
-    says, from `start` to `end` of its steps, in shares of them as diffusers counts (`control_guidance_start`, `_end`).
-
-    `guess` shows the hint to the prompt alone, and ever more faintly towards the outer layers, so that the net guesses
-    what the hint means where the prompt does not say (the authors' guess mode).
-    """
+    """One ControlNet and the map that it follows during a Denoise."""
 
     net: ControlNet
     hint: torch.Tensor
+    """The control map, [1, 3, height, width] in 0..1, in pixels of the image."""
     strength: float = 1.0
+    """How strongly the map is followed; diffusers' `controlnet_conditioning_scale`."""
     start: float = 0.0
+    """Fraction of the steps after which the map is followed; diffusers' `control_guidance_start`."""
     end: float = 1.0
+    """Fraction of the steps until which the map is followed; diffusers' `control_guidance_end`."""
     guess: bool = False
+    """Guess mode of the ControlNet authors: the hint goes to the conditional pass alone, and its effect fades towards
+    the outer layers, so that the network guesses what the hint means where the prompt is silent."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,22 +118,22 @@ class Denoise:
 
 @dataclass(frozen=True, slots=True)
 class TaskResult:
-    """What a recipe returns, and a task comes to. Pixels are uint8, [h, w, 3 or 4], or [h, w] for a single plane."""
+    """What a recipe returns. Pixels are uint8 [h, w, 3 or 4], or [h, w] for a single plane."""
 
     images: Sequence[np.ndarray] = ()
     hints: Sequence[np.ndarray] = ()
     """The control maps that the images follow."""
     answer: Mapping[str, Any] | None = None
-    """What a task says rather than draws, as plain JSON."""
+    """The answer of a task that returns data instead of images, as plain JSON."""
     reasons: Sequence[str] = ()
-    """Of the images and then the hints: why the audit withholds it, or nothing; empty if all may be handed out."""
+    """For each image and then each hint: why the audit withholds it, or "". Empty if the audit withholds none."""
 
 
 T = TypeVar("T")
 Steps = Generator[Sequence[Denoise], "list[torch.Tensor]", T]
-"""Yields what is to be denoised, is sent the clean latents in the same order, returns what became of them.
+"""A generator that yields denoise requests, is sent the clean latents in the same order, and returns a result.
 
-One that yields nothing, `[]`, lets others step, and goes on.
+It yields `[]` to let other tasks run a step and then go on.
 """
 Recipe = Steps[TaskResult]
 
@@ -149,22 +148,21 @@ class Models(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Work:
-    """How much a task asks of a device: what limits, prices and fairness are reckoned by.
-
-    `bound`: `pixels` is the most that an image may have, for the picture that decides is not known yet.
-    """
+    """How much work a task is for a device. Limits, prices and fair queueing depend on it."""
 
     pixels: int
+    """Pixels of one image."""
     images: int
     steps: int
-    share: float = 1.0
-    """Of what so many steps compute with guidance, by the whole denoiser: levers leave some of it out."""
-    bound: bool = False
+    compute_fraction: float = 1.0
+    """Work of the steps, as a fraction of full guided passes; options such as `deep_cache` lower it."""
+    is_upper_bound: bool = False
+    """`pixels` is the most that an image may have, because the input picture that decides is not known yet."""
 
     @property
     def cost(self) -> float:
-        """Work in units of one 512×512 image at 20 steps, guided."""
-        return self.images * (self.pixels / (512 * 512)) * (self.steps / 20) * self.share
+        """The work in units of one 512×512 image at 20 guided steps."""
+        return self.images * (self.pixels / (512 * 512)) * (self.steps / 20) * self.compute_fraction
 
 
 ResultShape = Literal["images", "composite", "control", "workflow"]
@@ -175,22 +173,23 @@ control maps that they follow, or control maps alone. `workflow`: the images of 
 intermediate nodes as hints, and an answer that tells which hint belongs to which node.
 """
 Audited = Literal["always", "on_request", "never"]
-USE_AUDIT = "Have what is drawn judged before it is handed out, where the operator has set up an audit."
+USE_AUDIT = "Check the images before they are returned, if the operator has set up an audit."
 
 
 class Pipeline(ABC, Generic[P]):
-    """A task type. One file beside this one holds one subclass; `pipelines` finds it by itself."""
+    """A task type. Each module in this folder holds one subclass, which `pipelines` discovers."""
 
     names: tuple[str, ...]
     """The canonical name first, then its aliases."""
     title: str
     Params: type[P]
     families: frozenset[str] = CHECKPOINT_FAMILIES
-    """What the model that a task names may be."""
+    """The families that the model of a task may have."""
     audited: Audited = "always"
-    """Whether what it draws is judged, where the operator has pictures judged at all; on request: by `use_audit`."""
+    """Whether the audit checks its images, if the operator has set one up. `on_request`: if `use_audit` is true."""
     answers: tuple[Any, ...] = ()
-    """If it says rather than draws: what its answer's one value may hold, which tells what it can be used for."""
+    """For a task type that returns data instead of images: examples of the items that the one value of its answer
+    holds. A workflow validates with them the parameters that take the answer."""
 
     result_shape: ResultShape = "images"
 
@@ -200,11 +199,11 @@ class Pipeline(ABC, Generic[P]):
 
     @abstractmethod
     def work(self, params: P) -> Work:
-        """How much this task asks of a device."""
+        """How much work a task with these parameters is."""
 
     @abstractmethod
     def run(self, params: P, models: Models, images: Mapping[str, np.ndarray]) -> Recipe:
-        """The recipe. `images` holds the decoded uint8 inputs [h, w, 3 or 4], by path: `url`, `controls.0.hint_url`."""
+        """The recipe. `images` holds the decoded uint8 inputs [h, w, 3 or 4] by path: `url`, `controls.0.hint_url`."""
 
     def resolve_names(self, params: P, catalog: Catalog) -> P:
         """`params` with what the catalog decides: the model's canonical name, the embeddings that prompts mention.
@@ -221,7 +220,7 @@ class Pipeline(ABC, Generic[P]):
         return params
 
     def resolve(self, params: P) -> P:
-        """`params` with everything random decided (seeds), so that a second run makes the same images."""
+        """`params` with seeds drawn for everything random, so that a second run makes the same images."""
         return params
 
 

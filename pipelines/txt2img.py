@@ -7,9 +7,11 @@ from typing import TYPE_CHECKING, Self
 
 from pydantic import Field, model_validator
 
-from models.kinds.kind import AnyModelRef
-from pipelines.params.image import HighRes, ImageParams, refuse_odd_size, strength_of
-from pipelines.pipeline import Denoise, Models, Pipeline, Recipe, TaskResult, Work
+from pipelines.params.high_res import HighRes
+from pipelines.params.image import ImageParams, refuse_odd_size, strength_of
+from pipelines.params.limits import GeneratedSide
+from pipelines.pipeline import Denoise, Models, Recipe, TaskResult, Work
+from pipelines.recipes.image_generation import ImageGeneration
 
 if TYPE_CHECKING:
     import numpy as np
@@ -20,12 +22,12 @@ if TYPE_CHECKING:
     from models.noise import SeededNoise
 
 
-SIZE = "in pixels, a multiple of 8. Who names neither has what the model was trained at, where its entry tells that."
+SIZE = "in pixels, a multiple of 8. If neither w nor h is set, the size that the model was trained at, if it is known."
 
 
 class Txt2ImgParams(ImageParams):
-    w: int = Field(512, ge=64, le=8192, description=f"Width {SIZE}", examples=[512])
-    h: int = Field(512, ge=64, le=8192, description=f"Height {SIZE}", examples=[512])
+    w: GeneratedSide = Field(512, description=f"Width {SIZE}", examples=[512])
+    h: GeneratedSide = Field(512, description=f"Height {SIZE}", examples=[512])
     highres_info: HighRes | None = Field(None, description="Enlarge and refine the image in a second pass.")
 
     @model_validator(mode="after")
@@ -45,63 +47,56 @@ class Txt2ImgParams(ImageParams):
         return (self.w, self.h) if self.highres_info is None else self.highres_info.size(self.w, self.h)
 
 
-class Txt2Img(Pipeline[Txt2ImgParams]):
+class Txt2Img(ImageGeneration[Txt2ImgParams]):
     names = ("txt2img.sd",)
     title = "Text to image"
     Params = Txt2ImgParams
 
-    def needs(self, params: Txt2ImgParams) -> tuple[AnyModelRef, ...]:
-        return (params.checkpoint_ref, *params.extra_models)
-
     def work(self, params: Txt2ImgParams) -> Work:
         width, height = params.size
-        return Work(pixels=width * height, images=params.num_samples, steps=params.num_steps, share=params.share)
+        return Work(width * height, params.num_samples, params.num_steps, params.compute_fraction)
 
     def resolve_names(self, params: Txt2ImgParams, catalog: Catalog) -> Txt2ImgParams:
         """Raises ValidationError as well, if the model's native size does not fit the other parameters."""
         return super().resolve_names(_with_native_size(params, catalog), catalog)
 
-    def resolve(self, params: Txt2ImgParams) -> Txt2ImgParams:
-        return params.with_seed()
-
     def run(self, params: Txt2ImgParams, models: Models, images: Mapping[str, np.ndarray]) -> Recipe:
         checkpoint = params.load_checkpoint(models, images)
         noises = params.noises()
-        latents = yield [params.denoise(checkpoint, noise, params.w, params.h) for noise in noises]
+        latents = yield [params.denoise_request(checkpoint, noise, params.w, params.h) for noise in noises]
         if params.highres_info is not None:
-            latents = yield self._second_pass(params.highres_info, params, checkpoint, noises, latents)
-        return TaskResult(
-            [image for latent in latents for image in checkpoint.decode(latent, circular=params.use_circular)]
-        )
+            latents = yield _second_pass(params, params.highres_info, checkpoint, noises, latents)
+        return TaskResult(params.decode(checkpoint, latents))
 
-    def _second_pass(
-        self,
-        highres: HighRes,
-        params: Txt2ImgParams,
-        checkpoint: Checkpoint,
-        noises: list[SeededNoise],
-        latents: list[torch.Tensor],
-    ) -> list[Denoise]:
-        width, height = params.size
-        return [
-            params.denoise(
-                checkpoint,
-                noise,
-                width,
-                height,
-                source=highres.enlarged(latent, width // checkpoint.factor, height // checkpoint.factor),
-                strength=strength_of(highres.fidelity),
-                steps=highres.steps(params.num_steps),
-            )
-            for noise, latent in zip(noises, latents, strict=True)
-        ]
+
+def _second_pass(
+    params: Txt2ImgParams,
+    highres: HighRes,
+    checkpoint: Checkpoint,
+    noises: list[SeededNoise],
+    latents: list[torch.Tensor],
+) -> list[Denoise]:
+    """The requests that refine the enlarged `latents` of the first pass, one per noise."""
+    width, height = params.size
+    return [
+        params.denoise_request(
+            checkpoint,
+            noise,
+            width,
+            height,
+            source=highres.enlarge(latent, width // checkpoint.factor, height // checkpoint.factor),
+            strength=strength_of(highres.fidelity),
+            steps=highres.steps(params.num_steps),
+        )
+        for noise, latent in zip(noises, latents, strict=True)
+    ]
 
 
 def _with_native_size(params: Txt2ImgParams, catalog: Catalog) -> Txt2ImgParams:
     """Where neither `w` nor `h` is set, the size that the model was trained at, if its catalog entry has one."""
     if params.model_fields_set & {"w", "h"}:
         return params
-    size = catalog.find(params.checkpoint).side
+    size = catalog.find(params.checkpoint_ref).side
     if size is None:
         return params
     return Txt2ImgParams.model_validate({**params.model_dump(exclude_unset=True), "w": size, "h": size})

@@ -1,68 +1,69 @@
-"""Super-resolution: enlarge a picture with a net that knows what detail looks like."""
+"""Super-resolution: enlarge a picture with a network that was trained to add detail."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Literal, Self
+from typing import TYPE_CHECKING, Annotated, Literal, Self
 
 from pydantic import AliasChoices, Field, model_validator
 
 from models.kinds.kind import AnyModelRef, ModelRef
 from models.kinds.upscaler import UPSCALER
 from pipelines.params.image_refs import ImageRef
+from pipelines.params.limits import LONGEST_SIDE, CallbackUrl, refuse_too_many_pixels
 from pipelines.pipeline import Models, Params, Pipeline, Recipe, TaskResult, Work
 
 if TYPE_CHECKING:
     import numpy as np
 
 LONGEST_SOURCE = 2048
-LONGEST_RESULT = 8192
-USUAL_SOURCE = 512
-"""Longest side of a source that is not known yet, when a task is priced."""
-STEPS_WORTH = 6
+TYPICAL_SOURCE = 512
+"""Longest side of a source, in pixels, when a task is priced before its picture is known."""
+EQUIVALENT_STEPS = 6
 """Steps of guided Stable Diffusion that cost as much as Real-ESRGAN does for a source of the same size."""
 
-
-class UpscaleTooLargeError(ValueError):
-    """The picture, or what is to be made of it, has too many pixels."""
-
-    code = "bad_input"
+TargetSide = Annotated[int, Field(ge=0, le=LONGEST_SIDE)]
 
 
 class UpscaleParams(Params):
     url: ImageRef
-    is_anime: bool = Field(False, description="Use the model `esr_anime`, unless `model` names one.")
+    is_anime: bool = Field(False, description="Use the model `esr_anime`, unless `model` is set.")
     model: str = Field(
         "",
         max_length=64,
         validation_alias=AliasChoices("model", "version"),
-        description="A model of family `upscaler` that GET /v1/models lists; `esr` if empty. Also called `version`.",
+        description="A model of family `upscaler` that GET /v1/models lists. Empty: `esr`. Also accepted as `version`.",
     )
-    scale: Literal[2, 3, 4] | None = Field(None, description="How many times larger; what the model does, if not said.")
-    target_w: int = Field(0, ge=0, le=LONGEST_RESULT, description="Width of the result; 0 follows target_h, or scale.")
-    target_h: int = Field(0, ge=0, le=LONGEST_RESULT, description="Height of the result; 0 follows target_w, or scale.")
+    scale: Literal[2, 3, 4] | None = Field(
+        None, description="How many times larger each side becomes. null: as many as the model does."
+    )
+    target_w: TargetSide = Field(0, description="Width of the result. 0: it follows from target_h, or from scale.")
+    target_h: TargetSide = Field(0, description="Height of the result. 0: it follows from target_w, or from scale.")
     max_wh: int | None = Field(
         None,
         ge=16,
         le=LONGEST_SOURCE,
-        description="Shrink the source to this longest side first. Not given, it is enlarged as it is, "
-        f"and refused above {LONGEST_SOURCE}×{LONGEST_SOURCE} pixels.",
+        description="Shrink the picture to this longest side first. null: do not shrink it, and refuse one of "
+        "more than "
+        f"{LONGEST_SOURCE}×{LONGEST_SOURCE} pixels.",
     )
-    callback_url: str = Field("", max_length=2048, description="Kept for old clients; the envelope's notify_url wins.")
+    callback_url: CallbackUrl = ""
 
     @model_validator(mode="after")
     def _check_size(self) -> Self:
         if self.scale is not None and (self.target_w or self.target_h):
-            raise ValueError("scale and target_w or target_h are two ways to say one thing; leave one of them out")
+            raise ValueError(
+                "scale and target_w or target_h contradict each other; set only scale, or only target_w and target_h"
+            )
         return self
 
     @property
     def upscaler(self) -> str:
-        """The name of the model that this task runs on."""
+        """The name of the upscaler."""
         return self.model or ("esr_anime" if self.is_anime else "esr")
 
     def target(self, width: int, height: int) -> tuple[int, int] | None:
-        """Width and height of the result for a picture of this shape; None if neither was asked for."""
+        """Width and height of the result for a picture of `width` × `height`; None if no target is set."""
         if not (self.target_w or self.target_h):
             return None
         return (
@@ -82,7 +83,7 @@ class Upscale(Pipeline[UpscaleParams]):
         return (ModelRef(UPSCALER, params.upscaler),)
 
     def work(self, params: UpscaleParams) -> Work:
-        return Work(pixels=(params.max_wh or USUAL_SOURCE) ** 2, images=1, steps=STEPS_WORTH)
+        return Work(pixels=(params.max_wh or TYPICAL_SOURCE) ** 2, images=1, steps=EQUIVALENT_STEPS)
 
     def resolve(self, params: UpscaleParams) -> UpscaleParams:
         return params.model_copy(update={"model": params.upscaler})
@@ -96,9 +97,9 @@ class Upscale(Pipeline[UpscaleParams]):
         height, width = source.shape[:2]
         scale = params.scale or upscaler.scale
         size = params.target(picture.shape[1], picture.shape[0]) or (width * scale, height * scale)
-        advice = "ask for a smaller one, or say with max_wh to which longest side the picture is to be shrunk first"
-        for made in (size, (width * upscaler.scale, height * upscaler.scale)):
-            _refuse_too_large("the result", made, LONGEST_RESULT, advice)
+        advice = "ask for a smaller result, or set max_wh to shrink the picture first"
+        for result_size in (size, (width * upscaler.scale, height * upscaler.scale)):
+            refuse_too_many_pixels("the result", result_size, LONGEST_SIDE, advice)
 
         rgb = source[:, :, :3]
         canvas = upscaler.canvas(rgb)
@@ -109,20 +110,12 @@ class Upscale(Pipeline[UpscaleParams]):
 
 
 def _source(picture: np.ndarray, longest: int | None) -> np.ndarray:
-    """The picture as it is, or shrunk so that no side is above `longest`. Raises TooLargeError."""
+    """The picture, with no side above `longest` if that is set. Raises TooLargeError if it is not."""
     from models.imaging.pixels import shrunk
 
     height, width = picture.shape[:2]
-    if longest is None:
-        advice = "send a smaller one, or say with max_wh to which longest side it is to be shrunk first"
-        _refuse_too_large("the picture", (width, height), LONGEST_SOURCE, advice)
-        return picture
-    return shrunk(picture, longest)
-
-
-def _refuse_too_large(what: str, size: tuple[int, int], side: int, advice: str) -> None:
-    width, height = size
-    if width * height > side * side:
-        raise UpscaleTooLargeError(
-            f"{what} is {width}×{height}, and {side * side} pixels ({side}×{side}) are the most; {advice}"
-        )
+    if longest is not None:
+        return shrunk(picture, longest)
+    advice = "send a smaller picture, or set max_wh to shrink it first"
+    refuse_too_many_pixels("the picture", (width, height), LONGEST_SOURCE, advice)
+    return picture

@@ -11,6 +11,7 @@ from pydantic import Field, ValidationError, field_validator, model_validator
 
 from models.kinds.kind import AnyModelRef
 from pipelines import find
+from pipelines.params.limits import CallbackUrl
 from pipelines.pipeline import USE_AUDIT, AnyPipeline, Models, Params, Pipeline, Recipe, Steps, TaskResult, Work
 from pipelines.recipes.concurrent import run_concurrently
 from pipelines.recipes.workflow_graph import (
@@ -43,7 +44,7 @@ class WorkflowParams(Params):
     caches: None = Field(None, description="Not supported. Only null is accepted.")
     save_intermediate_to_private: bool = Field(True, description="Ignored: all results are private on this server.")
     use_audit: bool = Field(False, description=f"{USE_AUDIT} The `use_audit` of a single node is ignored.")
-    callback_url: str = Field("", max_length=2048, description="Kept for old clients; the envelope's notify_url wins.")
+    callback_url: CallbackUrl = ""
 
     @field_validator("nodes")
     @classmethod
@@ -136,7 +137,7 @@ class Workflow(Pipeline[WorkflowParams]):
         parts = [find(node.endpoint).work(provisional[key]) for key, node in params.needed.items()]
         pixels, images = max(part.pixels for part in parts), max(part.images for part in parts)
         whole = Work(pixels, images, sum(part.steps for part in parts))
-        return replace(whole, share=sum(part.cost for part in parts) / whole.cost)
+        return replace(whole, compute_fraction=sum(part.cost for part in parts) / whole.cost)
 
     def resolve_names(self, params: WorkflowParams, catalog: Catalog) -> WorkflowParams:
         """Resolves the names of each node by itself: one node may use other models than the next."""

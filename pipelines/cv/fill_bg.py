@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING, Annotated
 
 from pydantic import Field
 
+from pipelines.params.image_operation import SourceImageParams
 from pipelines.pipeline import TaskResult
-from pipelines.recipes.image_operation import ImageOperation, SourceImageParams
+from pipelines.recipes.image_operation import ImageOperation
 
 if TYPE_CHECKING:
     import numpy as np

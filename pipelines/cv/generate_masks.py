@@ -7,9 +7,10 @@ from typing import TYPE_CHECKING, Self
 
 from pydantic import Field, model_validator
 
+from pipelines.params.image_operation import ImageOperationParams, LtRb
 from pipelines.params.limits import ImageSide
 from pipelines.pipeline import TaskResult
-from pipelines.recipes.image_operation import ImageOperation, ImageOperationParams, LtRb
+from pipelines.recipes.image_operation import ImageOperation
 
 if TYPE_CHECKING:
     import numpy as np

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
+from pipelines.params.image_operation import SourceImageParams
 from pipelines.pipeline import TaskResult
-from pipelines.recipes.image_operation import ImageOperation, SourceImageParams
+from pipelines.recipes.image_operation import ImageOperation
 
 if TYPE_CHECKING:
     import numpy as np

@@ -7,9 +7,10 @@ from typing import TYPE_CHECKING
 
 from pydantic import Field
 
+from pipelines.params.image_operation import ImageOperationParams, LtRb
 from pipelines.params.limits import LONGEST_SIDE, ImageSide
 from pipelines.pipeline import TaskResult
-from pipelines.recipes.image_operation import ImageOperation, ImageOperationParams, LtRb
+from pipelines.recipes.image_operation import ImageOperation
 
 if TYPE_CHECKING:
     import numpy as np

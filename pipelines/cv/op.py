@@ -7,10 +7,11 @@ from typing import TYPE_CHECKING, Literal
 
 from pydantic import Field
 
+from pipelines.params.image_operation import SourceImageParams
 from pipelines.params.image_refs import ImageRef
 from pipelines.params.limits import SizeMismatchError
 from pipelines.pipeline import TaskResult
-from pipelines.recipes.image_operation import ImageOperation, SourceImageParams
+from pipelines.recipes.image_operation import ImageOperation
 
 if TYPE_CHECKING:
     import numpy as np

@@ -7,9 +7,10 @@ from typing import TYPE_CHECKING, Literal
 
 from pydantic import Field
 
+from pipelines.params.image_operation import Filter, SourceImageParams
 from pipelines.params.limits import ImageSide
 from pipelines.pipeline import TaskResult
-from pipelines.recipes.image_operation import Filter, ImageOperation, SourceImageParams
+from pipelines.recipes.image_operation import ImageOperation
 
 if TYPE_CHECKING:
     import numpy as np

@@ -1,4 +1,4 @@
-"""What a task adds to its checkpoint: LoRAs, embeddings, pictures to be seen, token merging, another decoder."""
+"""What a task adds to its checkpoint: LoRAs, embeddings, image prompts, token merging, another decoder."""
 
 from __future__ import annotations
 
@@ -27,94 +27,103 @@ if TYPE_CHECKING:
     from models.diffusion.checkpoint import Checkpoint
 
 Scale = Annotated[float, Field(ge=-MOST, le=MOST)]
-MOST_LORAS = 8
+MAX_LORAS = 8
 Word = Annotated[str, Field(min_length=1, max_length=64, pattern=r"^[^()\[\]\\\s][^()\[\]\\]*$")]
 Vector = Annotated[list[Annotated[float, Field(allow_inf_nan=False)]], Field(min_length=1, max_length=4096)]
 
 
-class AdditionParams(Params):
-    """A prompt, and what may be called in by it or beside it."""
+class AdapterParams(Params):
+    """A prompt, and the adapters that it or other parameters name."""
 
     text: str
     negative_prompt: str
 
     lora_scales: dict[str, Scale] | None = Field(
         None,
-        description="LoRAs by name or alias, as GET /v1/models lists them, and how strongly they are felt; those of "
-        f"`<lora:…>` in text are added. {MOST_LORAS} at most.",
+        description="LoRAs by name or alias, as GET /v1/models lists them, and their scales. LoRAs named by "
+        f"`<lora:…>` in text are added to these. At most {MAX_LORAS} in all.",
         examples=[{"toy-lora": 0.8}],
     )
-    lora_paths: tuple[str, ...] | None = Field(None, description="Not offered; null only. See lora_scales.")
+    lora_paths: tuple[str, ...] | None = Field(
+        None, description="Not supported. Only null is accepted; use lora_scales."
+    )
     custom_embeddings: dict[Word, Annotated[list[Vector], Field(min_length=1, max_length=32)]] = Field(
         {},
         max_length=16,
-        description="Words, and the vectors that stand in for them in prompts (textual inversion), each as many "
+        description="Words, and the vectors that replace them in prompts (textual inversion). Each vector has as many "
         "numbers as the model's text encoder is wide.",
     )
     embeddings: tuple[str, ...] | None = Field(
         None,
-        description="Embeddings by name, as GET /v1/models lists them, that prompts may mention; null: all there are.",
+        description="Names of the embeddings that prompts may mention, as GET /v1/models lists them. null: all.",
     )
-    tome_info: TomeInfo | None = Field(None, description="Merge tokens that are alike: faster, and a little unlike.")
-    ip_adapter: IPAdapterInfo | None = Field(None, description="A picture to be seen beside the prompt (IP-Adapter).")
-    style_reference: StyleReference | None = Field(None, description="A picture to be painted like.")
+    tome_info: TomeInfo | None = Field(
+        None, description="Merge similar tokens: faster, but the image changes a little."
+    )
+    ip_adapter: IPAdapterInfo | None = Field(
+        None, description="An image that acts as a prompt besides the text (IP-Adapter)."
+    )
+    style_reference: StyleReference | None = Field(None, description="An image whose style is copied.")
     decoder: Literal["full", "tiny"] = Field(
         "full",
-        description="`tiny`: the latents become pixels by a small net that was distilled from the model's own decoder "
-        "(TAESD), with an eighteenth of its arithmetic; fine detail is a little unlike.",
+        description="`full`: the model's own decoder. `tiny`: a small network distilled from it (TAESD), with an "
+        "eighteenth of the computation; fine detail changes a little.",
     )
     disable_easy_negative: bool = Field(
-        False, description="Leave out the embeddings that this server adds to every negative prompt, if it does."
+        False, description="Do not add the embeddings that this server may add to every negative prompt."
     )
 
     @model_validator(mode="after")
     def _check_loras(self) -> Self:
         if self.lora_paths:
             raise ValueError(
-                "lora_paths is not offered: callers name LoRAs, never files; have the file listed in models.yaml as "
-                "family lora, and give its name in lora_scales"
+                "lora_paths is not supported, because callers name LoRAs and never files; ask the operator to list the "
+                "file in models.yaml with family lora, and give its name in lora_scales"
             )
-        if len(self.loras) > MOST_LORAS:
-            raise ValueError(f"{len(self.loras)} LoRAs are too many; {MOST_LORAS} may work together")
+        if len(self.loras) > MAX_LORAS:
+            raise ValueError(f"{len(self.loras)} LoRAs are too many; use at most {MAX_LORAS}")
         if split_lora_tags(self.negative_prompt)[1]:
-            raise ValueError("<lora:…> has no meaning in negative_prompt; write it in text")
+            raise ValueError("<lora:…> has no effect in negative_prompt; write it in text")
         return self
 
     @model_validator(mode="after")
     def _check_embeddings(self) -> Self:
         for word, vectors in self.custom_embeddings.items():
             if len({len(vector) for vector in vectors}) > 1:
-                raise ValueError(f"custom_embeddings: the vectors of {word!r} differ in length; make them equal")
+                raise ValueError(f"custom_embeddings: the vectors of {word!r} differ in length; make them equally long")
         return self
 
     @model_validator(mode="after")
     def _check_style(self) -> Self:
-        merged, style = self.tome_info and self.tome_info.enable, self.style_reference and self.style_reference.url
-        if merged and style:
+        merges_tokens = self.tome_info and self.tome_info.enable
+        if merges_tokens and self.style_reference and self.style_reference.url:
             raise ValueError(
-                "style_reference compares tokens that tome_info would have merged; leave one of the two out"
+                "tome_info merges tokens that style_reference needs; use only one of tome_info and style_reference"
             )
         return self
 
     def with_mentioned_embeddings(self, embeddings: Sequence[ModelEntry]) -> Self:
-        """These parameters with the embeddings that their prompts mention, of those that may be mentioned; those that
-        every negative prompt gets are mentioned there."""
+        """These parameters with the embeddings that their prompts mention.
+
+        `embeddings` are those that fit the checkpoint. Those that every negative prompt gets are added to it. If the
+        task lists `embeddings` itself, its list stays.
+        """
         negative = self.negative_prompt
         for entry in embeddings:
             if entry.negative and not self.disable_easy_negative and not _mentions(entry, negative):
                 negative = ", ".join(filter(None, (negative, entry.name)))
         mentioned = [entry.name for entry in embeddings if _mentions(entry, self.text) or _mentions(entry, negative)]
-        allowed = mentioned if self.embeddings is None else self.embeddings
-        return self.model_copy(update={"embeddings": tuple(allowed), "negative_prompt": negative})
+        used = mentioned if self.embeddings is None else self.embeddings
+        return self.model_copy(update={"embeddings": tuple(used), "negative_prompt": negative})
 
     @property
     @abstractmethod
     def checkpoint(self) -> str:
-        """The name of the model that this task runs on."""
+        """The name of the checkpoint that this task runs on."""
 
     @property
     def loras(self) -> dict[str, Scales]:
-        """The LoRAs of lora_scales and of the prompt, by name; the scales of one that is named twice add up."""
+        """The LoRAs of lora_scales and of the prompt, by name. The scales of a LoRA that is named twice add up."""
         named = [(name.lower(), Scales(scale, scale)) for name, scale in (self.lora_scales or {}).items()]
         loras: dict[str, Scales] = {}
         for name, scales in (*named, *split_lora_tags(self.text)[1]):

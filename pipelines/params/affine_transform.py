@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 from pydantic import Field
 
-from pipelines.recipes.image_operation import Filter, SourceImageParams
+from pipelines.params.image_operation import Filter, SourceImageParams
 
 if TYPE_CHECKING:
     from models.imaging.affine import Matrix

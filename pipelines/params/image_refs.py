@@ -1,4 +1,4 @@
-"""Parameters that name images, wherever they stand in a task's parameters: at the top, in objects, in lists."""
+"""Parameters that refer to images, anywhere in a task's parameters: at the top, in objects, in lists."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ FORMAT = "image"
 
 
 class ImageRef(str):
-    """Names an image: the worker fetches and decodes it before the recipe runs, and hands it over by its path."""
+    """A reference to an image. The worker fetches and decodes the image and passes it to the recipe by its path."""
 
     __slots__ = ()
 
@@ -27,32 +27,32 @@ class ImageRef(str):
 
     @classmethod
     def __get_pydantic_json_schema__(cls, schema: CoreSchema, handler: GetJsonSchemaHandler) -> JsonSchemaValue:
-        said = "An http(s) URL, a data: URI, base64, or an id that POST /v1/files answered."
-        return {"type": "string", "minLength": 1, "format": FORMAT, "description": said}
+        description = "An http(s) URL, a data: URI, base64, or the id of an upload to POST /v1/files."
+        return {"type": "string", "minLength": 1, "format": FORMAT, "description": description}
 
 
-OptionalImage = Annotated[ImageRef | None, BeforeValidator(lambda given: None if given == "" else given)]
-"""An image that may be left out; old clients leave out by sending an empty string."""
+OptionalImage = Annotated[ImageRef | None, BeforeValidator(lambda value: None if value == "" else value)]
+"""An image that may be left out. Old clients send an empty string for "no image"."""
 
 
 def image_fields(params: type[BaseModel]) -> tuple[str, ...]:
-    """The names of the parameters that are images, at the top."""
+    """The names of the top-level parameters that are images."""
     properties = params.model_json_schema()["properties"]
-    return tuple(name for name, field in properties.items() if _says_image(field))
+    return tuple(name for name, schema in properties.items() if _is_image(schema))
 
 
 def image_references(params: BaseModel) -> dict[str, ImageRef]:
-    """The images that are named, by dotted path: `url`, `controls.0.hint_url`."""
+    """All image references, by dotted path: `url`, `controls.0.hint_url`."""
     return dict(_walk(params, ""))
 
 
-def with_references(params: Any, paths: Mapping[str, str]) -> Any:
-    """`params`, in which the images at these paths are named otherwise."""
-    return _renamed(params, paths, "")
+def with_references(params: Any, references: Mapping[str, str]) -> Any:
+    """A copy of `params` with the image references at these dotted paths replaced."""
+    return _replaced(params, references, "")
 
 
-def _says_image(field: Mapping[str, Any]) -> bool:
-    return any(one.get("format") == FORMAT for one in (field, *field.get("anyOf", ())))
+def _is_image(schema: Mapping[str, Any]) -> bool:
+    return any(alternative.get("format") == FORMAT for alternative in (schema, *schema.get("anyOf", ())))
 
 
 def _walk(value: Any, path: str) -> Iterator[tuple[str, ImageRef]]:
@@ -63,13 +63,13 @@ def _walk(value: Any, path: str) -> Iterator[tuple[str, ImageRef]]:
         yield from _walk(child, f"{path}.{name}" if path else name)
 
 
-def _renamed(value: Any, paths: Mapping[str, str], path: str) -> Any:
+def _replaced(value: Any, references: Mapping[str, str], path: str) -> Any:
     if isinstance(value, ImageRef):
-        return ImageRef(paths.get(path, value))
+        return ImageRef(references.get(path, value))
     prefix = f"{path}." if path else ""
-    if not any(one.startswith(prefix) for one in paths):
+    if not any(key.startswith(prefix) for key in references):
         return value
-    children = {name: _renamed(child, paths, prefix + name) for name, child in _children(value)}
+    children = {name: _replaced(child, references, prefix + name) for name, child in _children(value)}
     match value:
         case BaseModel():
             changed = {name: child for name, child in children.items() if child is not getattr(value, name)}

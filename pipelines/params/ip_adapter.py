@@ -1,4 +1,4 @@
-"""A picture as a prompt, as tasks ask for it."""
+"""The parameter `ip_adapter`: an image as a prompt."""
 
 from __future__ import annotations
 
@@ -19,21 +19,24 @@ if TYPE_CHECKING:
 
 
 class IPAdapterInfo(BaseModel):
-    """A picture that is seen beside the text of the prompt (IP-Adapter)."""
+    """An image that acts as a prompt besides the text (IP-Adapter)."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     url: ImageRef
     model: str = Field(
-        "", max_length=64, description="An IP-Adapter by name, as GET /v1/models lists them; empty: one that fits."
+        "",
+        max_length=64,
+        description="An IP-Adapter by name, as GET /v1/models lists them. Empty: one that fits the checkpoint.",
     )
-    scale: float = Field(0.5, ge=0, le=1, description="How strongly the picture is felt; at 1 the text hardly matters.")
+    scale: float = Field(0.5, ge=0, le=1, description="How strongly the image acts. At 1 the text hardly matters.")
 
     def adapter_ref(self, checkpoint: str) -> ModelRef[IPAdapter]:
         """The IP-Adapter of this name, else the first one for the checkpoint."""
         return ModelRef(IP_ADAPTER, self.model) if self.model else ModelRef(IP_ADAPTER, base=checkpoint)
 
     def prompt(self, checkpoint: str, models: Models, images: Mapping[str, np.ndarray]) -> ImagePrompt:
+        """The image prompt for a checkpoint. `images` holds the decoded input as `ip_adapter.url`."""
         from models.imaging.pixels import flattened
 
         adapter = models.get(self.adapter_ref(checkpoint))

@@ -1,4 +1,4 @@
-"""How a task goes from noise to image: by which sampler, in how many steps, and how these are spread."""
+"""How a task goes from noise to image: the sampler, the number of steps, and how the steps are spread."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ from pipelines.sampler_names import SAMPLERS, Spacing, canonical, max_steps_of, 
 
 
 class SamplerParams(Params):
-    """A sampler and what it can be told."""
+    """A sampler and its options."""
 
-    num_steps: int = Field(20, ge=1, le=100, description="Denoising steps.")
+    num_steps: int = Field(20, ge=1, le=100, description="Number of denoising steps.")
     sampler: str = Field(
         "euler",
         description="A sampler by any of its names: `euler`, `k_euler`, `DPM++ 2M Karras`…",
@@ -22,18 +22,18 @@ class SamplerParams(Params):
     sigmas: str | None = Field(
         None,
         validation_alias=AliasChoices("sigmas", "sigmas_scheduler"),
-        description="Spacing of noise levels (`karras`, `exponential`…) where the sampler has it.",
+        description="The noise schedule (`karras`, `exponential`…), if the sampler supports it.",
     )
     timestep_spacing: Spacing | None = Field(
         None,
-        description="How the steps spread over the noise: models made for few steps mostly want `trailing`, which "
-        "begins at pure noise; null: as the model's own configuration says.",
+        description="How the steps are spread over the noise levels. Models for few steps mostly need `trailing`, "
+        "which begins at pure noise. null: as in the model's own configuration.",
     )
 
     @model_validator(mode="before")
     @classmethod
-    def _name_sampler(cls, values: Any) -> Any:
-        """A label like "DPM++ 2M Karras" says both the sampler and its sigmas."""
+    def _split_sampler_label(cls, values: Any) -> Any:
+        """A label such as "DPM++ 2M Karras" holds both the sampler and its sigmas."""
         if not isinstance(values, dict) or not isinstance(values.get("sampler"), str):
             return values
         sampler, sigmas = canonical(values["sampler"])
@@ -42,18 +42,18 @@ class SamplerParams(Params):
 
     @model_validator(mode="after")
     def _check_sampler(self) -> Self:
-        most = max_steps_of(self.sampler)
-        if self.num_steps > most:
+        limit = max_steps_of(self.sampler)
+        if self.num_steps > limit:
             raise ValueError(
-                f"num_steps {self.num_steps} is too many for sampler {self.sampler!r}; it takes {most} at most"
+                f"num_steps {self.num_steps} is too many for sampler {self.sampler!r}; set at most {limit}"
             )
         allowed = sigmas_of(self.sampler)
         if self.sigmas is not None and self.sigmas not in allowed:
-            has = ", ".join(allowed) if allowed else "none but its own: leave sigmas out"
-            raise ValueError(f"sigmas {self.sigmas!r} do not exist for sampler {self.sampler!r}; it has {has}")
+            advice = f"use one of {', '.join(allowed)}" if allowed else "it has only its own; leave sigmas out"
+            raise ValueError(f"sampler {self.sampler!r} does not support sigmas {self.sigmas!r}; {advice}")
         if self.timestep_spacing is not None and self.timestep_spacing not in spacings_of(self.sampler):
             raise ValueError(
-                f"timestep_spacing {self.timestep_spacing!r} does not exist for sampler {self.sampler!r}, which has "
-                "its own: leave it out"
+                f"sampler {self.sampler!r} has its own timesteps and does not support timestep_spacing "
+                f"{self.timestep_spacing!r}; leave timestep_spacing out"
             )
         return self

@@ -1,8 +1,8 @@
-"""Several recipes as one, so that what they yield at the same time is denoised in the same batches."""
+"""Runs several recipes as one, so that what they yield at the same time is denoised in the same batches."""
 
 from __future__ import annotations
 
-from collections.abc import Generator, Sequence
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, TypeVar
 
 from pipelines.pipeline import Denoise, Steps
@@ -14,33 +14,34 @@ T = TypeVar("T")
 
 
 def run_concurrently(recipes: Sequence[Steps[T]]) -> Steps[list[T]]:
-    """What each returns, in order. They go on from yield to yield side by side; if one raises, the others end."""
+    """The results of the recipes, in order. If one raises, the others are closed."""
     results: dict[int, T] = {}
-    wishes: dict[int, Sequence[Denoise]] = {}
+    pending: dict[int, Sequence[Denoise]] = {}
     latents: list[torch.Tensor] = []
     try:
-        for place, recipe in enumerate(recipes):
-            _go_on(place, recipe, None, wishes, results)
-        while wishes:
-            latents = yield [wish for wanted in wishes.values() for wish in wanted]
-            for place, wanted in list(wishes.items()):
-                mine, latents = latents[: len(wanted)], latents[len(wanted) :]
-                _go_on(place, recipes[place], mine, wishes, results)
+        for index, recipe in enumerate(recipes):
+            _advance(index, recipe, None, pending, results)
+        while pending:
+            latents = yield [request for requests in pending.values() for request in requests]
+            for index, requests in list(pending.items()):
+                own, latents = latents[: len(requests)], latents[len(requests) :]
+                _advance(index, recipes[index], own, pending, results)
     finally:
         for recipe in recipes:
             recipe.close()
-    return [results[place] for place in range(len(recipes))]
+    return [results[index] for index in range(len(recipes))]
 
 
-def _go_on(
-    place: int,
-    recipe: Generator[Sequence[Denoise], list[torch.Tensor], T],
+def _advance(
+    index: int,
+    recipe: Steps[T],
     latents: list[torch.Tensor] | None,
-    wishes: dict[int, Sequence[Denoise]],
+    pending: dict[int, Sequence[Denoise]],
     results: dict[int, T],
 ) -> None:
+    """Runs one recipe to its next yield or its end. `latents` answer its last requests; None at the start."""
     try:
-        wishes[place] = next(recipe) if latents is None else recipe.send(latents)
+        pending[index] = next(recipe) if latents is None else recipe.send(latents)
     except StopIteration as finished:
-        wishes.pop(place, None)
-        results[place] = finished.value
+        pending.pop(index, None)
+        results[index] = finished.value

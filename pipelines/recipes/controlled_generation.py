@@ -1,12 +1,18 @@
-"""Painting under the guidance of maps: from noise alone, or over a picture."""
+"""The base of task types that generate images which follow control maps."""
 
 from __future__ import annotations
 
-from dataclasses import replace
-from typing import TYPE_CHECKING
+from abc import abstractmethod
+from typing import TYPE_CHECKING, Any, TypeVar
 
-from pipelines.params.image import ImageParams, strength_of
-from pipelines.pipeline import ControlInput, Steps
+from pydantic import AliasChoices, Field, model_validator
+
+from models.kinds.kind import AnyModelRef
+from pipelines.params.control import prefer_base_model
+from pipelines.params.image import ImageParams
+from pipelines.pipeline import USE_AUDIT, Steps
+from pipelines.recipes.control_guidance import ControlMaps, ControlSpec, control_models
+from pipelines.recipes.image_generation import ImageGeneration, generate_from_image, generate_from_noise
 
 if TYPE_CHECKING:
     import numpy as np
@@ -14,29 +20,61 @@ if TYPE_CHECKING:
     from models.diffusion.checkpoint import Checkpoint
 
 
-def painted(
-    params: ImageParams, checkpoint: Checkpoint, width: int, height: int, controls: tuple[ControlInput, ...]
-) -> Steps[list[np.ndarray]]:
-    """Images of `width` × `height` pixels, from noise alone."""
-    wishes = [params.denoise(checkpoint, noise, width, height) for noise in params.noises()]
-    latents = yield [replace(wish, controls=controls) for wish in wishes]
-    return [image for latent in latents for image in checkpoint.decode(latent, circular=params.use_circular)]
+class ControlledParams(ImageParams):
+    """What the two APIs for ControlNet have in common."""
+
+    text: str = Field(
+        max_length=20_000,
+        validation_alias=AliasChoices("text", "prompt"),
+        description="The prompt, as in txt2img.sd. Also accepted as `prompt`.",
+        examples=["a red house on the grass"],
+    )
+    model: str = Field(
+        "v1.5",
+        validation_alias=AliasChoices("model", "base_model", "version"),
+        description="A name or alias that GET /v1/models lists. Also accepted as `base_model` and `version`.",
+    )
+    use_audit: bool = Field(False, description=USE_AUDIT)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _prefer_base_model(cls, values: Any) -> Any:
+        return prefer_base_model(values)
 
 
-def repainted(
-    params: ImageParams,
-    checkpoint: Checkpoint,
-    picture: np.ndarray,
-    fidelity: float,
-    controls: tuple[ControlInput, ...],
+C = TypeVar("C", bound=ControlledParams)
+
+
+class ControlledGeneration(ImageGeneration[C]):
+    """Generates images that follow control maps."""
+
+    audited = "on_request"
+    result_shape = "control"
+
+    @abstractmethod
+    def control_specs(self, params: C) -> tuple[ControlSpec, ...]:
+        """The maps to follow."""
+
+    def needs(self, params: C) -> tuple[AnyModelRef, ...]:
+        specs = self.control_specs(params)
+        return (params.checkpoint_ref, *control_models(params.checkpoint, specs), *params.extra_models)
+
+
+def generate_controlled(
+    params: ImageParams, checkpoint: Checkpoint, picture: np.ndarray, maps: ControlMaps, fidelity: float | None
 ) -> Steps[list[np.ndarray]]:
-    """Images as close to a picture, RGB of a size that can be generated, as `fidelity` says."""
-    height, width = picture.shape[:2]
-    noises, strength = params.noises(), strength_of(fidelity)
-    sources = [checkpoint.encode(picture, noise, circular=params.use_circular) for noise in noises]
-    wishes = [
-        params.denoise(checkpoint, noise, width, height, source=source, strength=strength)
-        for noise, source in zip(noises, sources, strict=True)
-    ]
-    latents = yield [replace(wish, controls=controls) for wish in wishes]
-    return [image for latent in latents for image in checkpoint.decode(latent, circular=params.use_circular)]
+    """Images that follow the maps, as large as `picture` [height, width, 3 or 4] but with no side above max_wh.
+
+    They follow the picture itself as closely as `fidelity`, 0 to 1; None: they start from noise alone.
+    """
+    from models.imaging.pixels import flattened, resized, snapped, within
+
+    picture_size = picture.shape[1], picture.shape[0]
+    size = snapped(*picture_size, params.max_wh)
+    controls = maps.inputs(*size)
+    if fidelity is None:
+        images = yield from generate_from_noise(params, checkpoint, *size, controls)
+    else:
+        source = resized(flattened(picture)[0], *size)
+        images = yield from generate_from_image(params, checkpoint, source, fidelity, controls)
+    return [resized(image, *within(*picture_size, params.max_wh)) for image in images]

@@ -1,16 +1,17 @@
-"""Painting a part of a picture: the parameters and the recipe that inpainting and outpainting share."""
+"""Repainting a part of a picture: the parameters and the recipe that inpainting and outpainting share."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
-from typing import TYPE_CHECKING, Annotated, Literal, Self
+from typing import TYPE_CHECKING, Literal, Self
 
 from pydantic import Field, model_validator
 
 from models.kinds.checkpoint import CHECKPOINT
 from models.kinds.kind import ModelRef
 from pipelines.params.image import ImageParams, refuse_odd_size, strength_of
+from pipelines.params.limits import GeneratedSide
 from pipelines.pipeline import ControlInput, Denoise, PreservedRegion, Steps, Work
 
 if TYPE_CHECKING:
@@ -20,73 +21,89 @@ if TYPE_CHECKING:
     from models.imaging.masks import Box
     from models.noise import SeededNoise
 
-Side = Annotated[int, Field(ge=64, le=8192)]
 
-
-class PaintParams(ImageParams):
-    """How a part of a picture is painted, whatever says which part."""
+class MaskedGenerationParams(ImageParams):
+    """How a part of a picture is repainted, however the part is marked."""
 
     fidelity: float = Field(
-        0.0, ge=0, le=0.99, description="Closeness of what is painted to what was there: 0 ignores what was there."
+        0.0,
+        ge=0,
+        le=0.99,
+        description="How closely the repainted part follows what was there. 0 ignores what was there.",
     )
     keep_original: bool = Field(
-        False, description="Paste what was painted over the original, whose other pixels stay bit for bit."
+        False, description="Paste the repainted part into the original picture, whose other pixels stay unchanged."
     )
     keep_original_num_fade_pixels: int | None = Field(
-        50, ge=0, le=1024, description="Width of the band around the mask in which the paste fades; null: a hard edge."
+        50,
+        ge=0,
+        le=1024,
+        description="Width, in pixels, of the band around the mask in which the paste fades out. null: a hard edge.",
     )
     use_raw_inpainting: bool = Field(
-        False, description="Paint with the model itself, even if there is an inpainting model for it."
+        False, description="Use the model itself, even if there is an inpainting model for it."
     )
     inpainting_mode: Literal["normal", "masked"] = Field(
         "normal",
-        description="`masked` paints the surroundings of the mask only, at full size, and pastes them back as "
-        "keep_original does: better where the mask is small.",
+        description="`normal`: repaint at the size of the picture. `masked`: generate only the mask and its "
+        "surroundings, at full size, and paste them back as keep_original does; better for small masks.",
     )
     inpainting_mask_blur: float | None = Field(
-        None, ge=0, le=256, description="Smooths the mask by a Gaussian of so many pixels before the threshold."
+        None,
+        ge=0,
+        le=256,
+        description="Standard deviation, in pixels, of a Gaussian that blurs the mask before the threshold.",
     )
     inpainting_mask_padding: int | None = Field(
-        32, ge=0, le=4096, description="Pixels around the mask that are painted along with it in mode `masked`."
+        32, ge=0, le=4096, description="Pixels around the mask that are generated with it in mode `masked`."
     )
     inpainting_mask_binary_threshold: int | None = Field(
-        32, ge=0, le=254, description="A pixel is painted if its mark, 0 to 255, is above this; null means 0."
+        32, ge=0, le=254, description="A pixel is repainted if its mask level, 0 to 255, is above this. null: 0."
     )
-    inpainting_target_wh: Side | tuple[Side, Side] | None = Field(
-        None, description="Size at which to paint, multiples of 8; null: that of the picture, up to max_wh."
+    inpainting_target_wh: GeneratedSide | tuple[GeneratedSide, GeneratedSide] | None = Field(
+        None,
+        description="Size at which to generate, multiples of 8: one number for both sides, or width and height. null: "
+        "the size of the picture, up to max_wh.",
     )
     use_background_guidance: bool = Field(
         False,
-        description="Hold what is around the mask to the picture at every step, which a plain model does at any rate.",
+        description="Reset what is outside the mask to the picture at every step. A model that is not for inpainting "
+        "always does so.",
     )
     use_reference: bool = Field(False, description="Start from the picture, with reference_fidelity.")
     use_background_reference: bool = Field(
         False,
-        description="Start from the picture with what is masked filled from around it, with reference_fidelity.",
+        description="Start from the picture with the masked part filled from its surroundings, with "
+        "reference_fidelity.",
     )
     reference_fidelity: float = Field(
-        0.0, ge=0, le=0.99, description="Closeness to what use_reference or use_background_reference start from."
+        0.0,
+        ge=0,
+        le=0.99,
+        description="How closely the repainted part follows the start of use_reference or use_background_reference.",
     )
-    inpainting_padding_mode: None = Field(None, description="Not offered; null only.")
+    inpainting_padding_mode: None = Field(None, description="Not supported. Only null is accepted.")
 
     @model_validator(mode="after")
-    def _check_painting(self) -> Self:
+    def _check_masked_generation(self) -> Self:
         if self.use_reference and self.use_background_reference:
-            raise ValueError("use_reference and use_background_reference are two starts; choose one")
-        for side in self.target or ():
+            raise ValueError(
+                "use_reference and use_background_reference contradict each other; set at most one of them"
+            )
+        for side in self.generation_size or ():
             refuse_odd_size("inpainting_target_wh", side, self.max_wh)
         return self
 
     @property
-    def closeness(self) -> float:
-        """How closely what is painted follows what it starts from."""
+    def start_fidelity(self) -> float:
+        """How closely the repainted part follows its start, 0 to 1."""
         return self.reference_fidelity if self.use_reference or self.use_background_reference else self.fidelity
 
     @property
-    def target(self) -> tuple[int, int] | None:
-        """Width and height at which to paint, if the caller says."""
-        wh = self.inpainting_target_wh
-        return (wh, wh) if isinstance(wh, int) else wh
+    def generation_size(self) -> tuple[int, int] | None:
+        """Width and height at which to generate; None if the size of the picture decides."""
+        size = self.inpainting_target_wh
+        return (size, size) if isinstance(size, int) else size
 
     @property
     def checkpoint_ref(self) -> ModelRef[Checkpoint]:
@@ -94,61 +111,62 @@ class PaintParams(ImageParams):
         return ModelRef(CHECKPOINT, self.checkpoint, inpainting=not self.use_raw_inpainting)
 
     @property
-    def painting(self) -> Work:
-        """How much painting asks of a device, whose size only the picture decides, if the caller does not."""
-        width, height = self.target or (self.max_wh, self.max_wh)
-        steps = round(self.num_steps * (1 - self.closeness))
-        return Work(width * height, self.num_samples, max(steps, 1), self.share, bound=self.target is None)
+    def generation_work(self) -> Work:
+        """The work of the repainting; an upper bound if the size of the picture decides."""
+        width, height = self.generation_size or (self.max_wh, self.max_wh)
+        steps = max(round(self.num_steps * (1 - self.start_fidelity)), 1)
+        is_upper_bound = self.generation_size is None
+        return Work(width * height, self.num_samples, steps, self.compute_fraction, is_upper_bound)
 
     @property
-    def threshold(self) -> int:
-        """The mark, 0 to 255, above which a pixel is painted."""
+    def mask_threshold(self) -> int:
+        """The mask level, 0 to 255, above which a pixel is repainted."""
         return self.inpainting_mask_binary_threshold or 0
 
-    def mask_of(self, levels: np.ndarray) -> np.ndarray:
-        """The mask, bool [height, width], that marks of 0 to 255 mean. Raises EmptyMaskError."""
+    def binary_mask(self, levels: np.ndarray) -> np.ndarray:
+        """The mask, bool [height, width], of levels from 0 to 255. Raises EmptyMaskError."""
         from models.imaging.masks import binary
 
-        return binary(levels, self.threshold, self.inpainting_mask_blur or 0)
+        return binary(levels, self.mask_threshold, self.inpainting_mask_blur or 0)
 
 
 class ThinMaskError(ValueError):
-    """The mask slips between the latents."""
+    """The mask is so thin that no latent pixel is masked."""
 
     code = "bad_input"
 
 
-def _freely(width: int, height: int, box: Box) -> tuple[ControlInput, ...]:
-    """The controls of an image of this size that shows this box of the picture: none."""
+def _without_controls(width: int, height: int, box: Box) -> tuple[ControlInput, ...]:
     return ()
 
 
-def paint(
-    params: PaintParams,
+def generate_masked(
+    params: MaskedGenerationParams,
     checkpoint: Checkpoint,
     original: np.ndarray,
     mask: np.ndarray,
-    controls: Callable[[int, int, Box], tuple[ControlInput, ...]] = _freely,
+    controls: Callable[[int, int, Box], tuple[ControlInput, ...]] = _without_controls,
 ) -> Steps[list[np.ndarray]]:
-    """The original, pixels [height, width, 3 or 4], painted where the mask is true; images of the same size.
+    """The original, uint8 [height, width, 3 or 4], repainted where `mask` is true; images of the same size.
 
-    `controls` are told the width and height at which it is painted, and the box of the picture that is.
+    `controls` returns the control inputs for the width and height of the generation and the box of the picture that is
+    generated. Raises ThinMaskError.
     """
     from models.imaging.masks import Box, bounds, fitted, grown, pasted
     from models.imaging.pixels import flattened, resized, snapped
 
     picture, _ = flattened(original)
-    full = picture.shape[1], picture.shape[0]
-    width, height = params.target or snapped(*full, params.max_wh)
-    box, fade = Box(0, 0, *full), params.keep_original_num_fade_pixels or 0
-    if masked := params.inpainting_mode == "masked":
+    full_size = picture.shape[1], picture.shape[0]
+    width, height = params.generation_size or snapped(*full_size, params.max_wh)
+    box, fade = Box(0, 0, *full_size), params.keep_original_num_fade_pixels or 0
+    if crops := params.inpainting_mode == "masked":
         padding = params.inpainting_mask_padding or 0
-        box, fade = grown(bounds(mask, padding), width / height, *full), min(fade, padding)
+        box, fade = grown(bounds(mask, padding), width / height, *full_size), min(fade, padding)
     part = resized(picture[box.pixels], width, height)
-    guided = controls(width, height, box)
-    painted = yield from _painted(params, checkpoint, part, fitted(mask[box.pixels], width, height), guided)
-    images = [resized(pixels, *box.size) for pixels in painted]
-    if not masked and not params.keep_original:
+    inputs = controls(width, height, box)
+    repainted = yield from _repaint(params, checkpoint, part, fitted(mask[box.pixels], width, height), inputs)
+    images = [resized(pixels, *box.size) for pixels in repainted]
+    if not crops and not params.keep_original:
         return images
     results = [original.copy() for _ in images]
     for result, pixels in zip(results, images, strict=True):
@@ -156,44 +174,53 @@ def paint(
     return results
 
 
-def _painted(
-    params: PaintParams,
+def _repaint(
+    params: MaskedGenerationParams,
     checkpoint: Checkpoint,
     picture: np.ndarray,
     mask: np.ndarray,
     controls: tuple[ControlInput, ...],
 ) -> Steps[list[np.ndarray]]:
-    """The picture, RGB, painted at the size that it has."""
+    """Images of an RGB picture at the size that it has."""
     if not mask[:: checkpoint.factor, :: checkpoint.factor].any():
         raise ThinMaskError(
-            f"the mask is thinner than the {checkpoint.factor} pixels that can be painted; draw it broader, smooth it "
-            "by inpainting_mask_blur, or enlarge it by inpainting_mode masked"
+            f"the mask is thinner than the {checkpoint.factor} pixels of one latent pixel; draw it broader, blur "
+            "it with "
+            "inpainting_mask_blur, or enlarge it with inpainting_mode masked"
         )
-    wishes = [_denoise(params, checkpoint, noise, picture, mask) for noise in params.noises()]
-    latents = yield [replace(wish, controls=controls) for wish in wishes]
-    return [pixels for latent in latents for pixels in checkpoint.decode(latent, circular=params.use_circular)]
+    requests = [_denoise_request(params, checkpoint, noise, picture, mask) for noise in params.noises()]
+    latents = yield [replace(request, controls=controls) for request in requests]
+    return params.decode(checkpoint, latents)
 
 
-def _denoise(
-    params: PaintParams, checkpoint: Checkpoint, noise: SeededNoise, picture: np.ndarray, mask: np.ndarray
+def _denoise_request(
+    params: MaskedGenerationParams, checkpoint: Checkpoint, noise: SeededNoise, picture: np.ndarray, mask: np.ndarray
 ) -> Denoise:
-    """One image. Everything is drawn from its noise in the order in which diffusers' pipelines draw it."""
+    """The request for one image. It draws random numbers in the same order as diffusers' inpainting pipelines."""
     import torch
 
     from models.imaging.masks import filled
 
     height, width = mask.shape
     plain, circular = checkpoint.inputs == checkpoint.channels, params.use_circular
-    holds = plain or params.use_background_guidance
+    preserves = plain or params.use_background_guidance
     start = filled(picture, mask) if params.use_background_reference else picture
-    small = torch.from_numpy(mask[None, None, :: checkpoint.factor, :: checkpoint.factor].astype("float32"))
-    known = checkpoint.encode(start, noise, circular=circular) if holds or params.closeness else None
-    initial = noise.initial((1, checkpoint.channels, *small.shape[2:]))
-    source = known if params.closeness else None
-    wish = params.denoise(checkpoint, noise, width, height, source=source, strength=strength_of(params.closeness))
-    kept = PreservedRegion(known, small) if holds and known is not None else None
+    latent_mask = torch.from_numpy(mask[None, None, :: checkpoint.factor, :: checkpoint.factor].astype("float32"))
+    start_latents = params.encode(checkpoint, start, noise) if preserves or params.start_fidelity else None
+    initial = noise.initial((1, checkpoint.channels, *latent_mask.shape[2:]))
+    request = params.denoise_request(
+        checkpoint,
+        noise,
+        width,
+        height,
+        source=start_latents if params.start_fidelity else None,
+        strength=strength_of(params.start_fidelity),
+    )
+    preserved = PreservedRegion(start_latents, latent_mask) if preserves and start_latents is not None else None
     if plain:
-        noise.gaussian(initial.shape)  # diffusers samples the cut-out picture here as well, and throws it away
-        return replace(wish, initial=initial, kept=kept)
-    cut_out = checkpoint.encode(picture, noise, hole=mask, circular=circular)
-    return replace(wish, initial=initial, kept=kept, beside=torch.cat([small.to(cut_out), cut_out], dim=1))
+        # diffusers encodes the masked picture here as well and does not use it; the draw keeps the noise in step.
+        noise.gaussian(initial.shape)
+        return replace(request, initial=initial, kept=preserved)
+    masked_latents = checkpoint.encode(picture, noise, hole=mask, circular=circular)
+    inpainting_inputs = torch.cat([latent_mask.to(masked_latents), masked_latents], dim=1)
+    return replace(request, initial=initial, kept=preserved, beside=inpainting_inputs)

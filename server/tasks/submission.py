@@ -1,4 +1,4 @@
-"""From a request to an accepted task: one that can be run, and that is durable before it is answered."""
+"""Turns a request into an accepted task: it can run, and it is durable before the request is answered."""
 
 from __future__ import annotations
 
@@ -16,7 +16,6 @@ from opentelemetry.trace import SpanKind
 from pydantic import ValidationError
 
 import pipelines
-from models.catalog.catalog import Catalog
 from pipelines.params.image_refs import with_references
 from pipelines.pipeline import AnyPipeline, Params, Work
 from server.broker import BrokerUnavailableError, RecordTooLargeError
@@ -32,12 +31,12 @@ from server.tasks.validation_errors import describe_errors
 from server.tenancy.policy import TenantPolicy
 
 log = logging.getLogger(__name__)
-PLAIN = Output()
+DEFAULT_OUTPUT = Output()
 _NAMESPACE = uuid.UUID("6f1f3c8e-5a0b-4f0e-9d0a-9a1d6c0de5b7")
 
 
 class InvalidParamsError(Exception):
-    """A parameter is unknown, missing or out of its range; `field` says which."""
+    """A parameter is unknown, missing or out of range. `field` is its path."""
 
     def __init__(self, message: str, field: str) -> None:
         super().__init__(message)
@@ -45,58 +44,62 @@ class InvalidParamsError(Exception):
 
 
 class TooManyPixelsError(Exception):
-    """The images asked for are larger than this server allows."""
+    """The requested images are larger than this server allows."""
 
 
 class NotAllowedError(Exception):
-    """The tenant may not ask for this; `field` says which part of the request is meant."""
+    """The tenant's policy does not allow a value of the request. `field` is the part of the request."""
 
-    def __init__(self, field: str, asked: str, allowed: Sequence[str]) -> None:
+    def __init__(self, field: str, value: str, allowed: Sequence[str]) -> None:
         super().__init__(
-            f"{field} {asked!r} is not open to you; use {' or '.join(allowed)}, or ask the operator for more"
+            f"{field} {value!r} is not allowed for this tenant; use {' or '.join(allowed)}, or ask the operator "
+            "for more"
         )
         self.field = field
 
 
 class IdempotencyConflictError(Exception):
-    """One Idempotency-Key came with two different requests."""
+    """The same Idempotency-Key came with two different requests."""
 
 
 @dataclass(frozen=True, slots=True)
 class Submission:
-    """A task as a client asks for it. `dialect` is the one its callback is to be written in."""
+    """A task as a client submits it."""
 
     type: str
+    """A name or alias of a task type."""
     params: Mapping[str, Any] | Params
     tenant: str
     priority: Priority = "normal"
     retention: Retention | None = None
-    output: Output = PLAIN
+    output: Output = DEFAULT_OUTPUT
     callback_url: str = ""
     dialect: str = "hua"
+    """The wire format of its callback."""
     idempotency_key: str | None = None
 
 
 async def submit(services: Services, submission: Submission) -> View:
-    """Accepts a task; with an Idempotency-Key that was used before, answers the task of that time.
+    """Accepts a task. If its Idempotency-Key was used before, returns the task that was accepted then.
 
     Raises UnknownTaskTypeError, InvalidParamsError, TooManyPixelsError, UnknownModelError, MisfitError, BadInputError,
     EgressDeniedError, IdempotencyConflictError, NotAllowedError, RateLimitError, TaskLimitError, RecordTooLargeError,
     BrokerUnavailableError, QueueUnavailableError.
     """
     pipeline = pipelines.find(submission.type)
-    asked = _validated(pipeline, submission.params)
-    task_id, fingerprint = _id(submission), _fingerprint(pipeline, asked, submission)
+    requested = _validated(pipeline, submission.params)
+    task_id, fingerprint = _task_id(submission), _fingerprint(pipeline, requested, submission)
     if submission.idempotency_key is not None:
         with contextlib.suppress(UnknownTaskError):
-            known = _same((await find_record(services, task_id, submission.tenant)).view, fingerprint)
-            if known.accepted:
-                return known
-    terms = services.tenants.policy(submission.tenant)
-    retention = _allowed_retention(terms, submission, services.settings.retention)
-    if terms.rate is not None:
-        await services.queue.spend(submission.tenant, terms.rate.per_minute, terms.rate.burst)
-    params = await _accepted(services, pipeline, _resolve_names(services.catalog, pipeline, asked), submission.tenant)
+            earlier = (await find_record(services, task_id, submission.tenant)).view
+            _refuse_other_request(earlier, fingerprint)
+            if earlier.accepted:
+                return earlier
+    policy = services.tenants.policy(submission.tenant)
+    retention = _allowed_retention(policy, submission, services.settings.retention)
+    if policy.rate is not None:
+        await services.queue.spend(submission.tenant, policy.rate.per_minute, policy.rate.burst)
+    params = await _resolve(services, pipeline, requested, submission.tenant)
     work = pipeline.work(params)
     task = Task(
         id=task_id,
@@ -110,12 +113,12 @@ async def submit(services: Services, submission: Submission) -> View:
         callback=_callback(services, submission, params),
         models=tuple(services.catalog.find(ref).name for ref in pipeline.needs(params)),
         cost=work.cost,
-        most_pixels=work.pixels if work.bound else 0,
-        weight=terms.weight,
+        most_pixels=work.pixels if work.is_upper_bound else 0,
+        weight=policy.weight,
         fingerprint=fingerprint,
         traceparent=traceparent(),
     )
-    return await _enqueue(services, task, terms.task_limit or services.settings.task_limit)
+    return await _enqueue(services, task, policy.task_limit or services.settings.task_limit)
 
 
 def _validated(pipeline: AnyPipeline, params: Mapping[str, Any] | Params) -> Params:
@@ -131,16 +134,16 @@ def _invalid(pipeline: AnyPipeline, error: ValidationError) -> InvalidParamsErro
     return InvalidParamsError(message, field)
 
 
-def _id(submission: Submission) -> str:
-    """Random, or a function of the key: the same request is then the same task, even if the queue forgot the first."""
+def _task_id(submission: Submission) -> str:
+    """Random, or derived from the Idempotency-Key, so that a repeated request has its id even if the queue lost it."""
     if submission.idempotency_key is None:
         return uuid.uuid4().hex
     return uuid.uuid5(_NAMESPACE, f"{submission.tenant}:{submission.idempotency_key}").hex
 
 
 def _fingerprint(pipeline: AnyPipeline, params: Params, submission: Submission) -> str:
-    """What was asked for, as hex; of the request as sent, so that new defaults do not make it another one."""
-    asked = [
+    """A hex digest of the request as it was sent, so that a new default value does not change it."""
+    request = [
         pipeline.names[0],
         params.model_dump(mode="json", exclude_unset=True),
         submission.priority,
@@ -149,54 +152,54 @@ def _fingerprint(pipeline: AnyPipeline, params: Params, submission: Submission) 
         submission.callback_url,
         submission.dialect,
     ]
-    return hashlib.sha256(json.dumps(asked, sort_keys=True).encode()).hexdigest()
+    return hashlib.sha256(json.dumps(request, sort_keys=True).encode()).hexdigest()
 
 
-def _same(known: View, fingerprint: str) -> View:
-    if known.task.fingerprint != fingerprint:
+def _refuse_other_request(earlier: View, fingerprint: str) -> None:
+    if earlier.task.fingerprint != fingerprint:
         raise IdempotencyConflictError(
             "this Idempotency-Key was used for another request; use a new key for each task, "
-            "and the same one only to repeat the same request"
+            "and the same key only to repeat the same request"
         )
-    return known
 
 
-def _allowed_retention(terms: TenantPolicy, submission: Submission, usual: Retention) -> Retention:
-    """How long the images are kept; raises NotAllowedError. Who may not have the usual retention has its own first."""
-    if submission.priority not in terms.priorities:
-        raise NotAllowedError("priority", submission.priority, terms.priorities)
+def _allowed_retention(policy: TenantPolicy, submission: Submission, default: Retention) -> Retention:
+    """How long the images are stored. Raises NotAllowedError.
+
+    If the default retention is not allowed for the tenant, its first allowed one is used.
+    """
+    if submission.priority not in policy.priorities:
+        raise NotAllowedError("priority", submission.priority, policy.priorities)
     if submission.retention is None:
-        return usual if usual in terms.retentions else terms.retentions[0]
-    if submission.retention not in terms.retentions:
-        raise NotAllowedError("retention", submission.retention, terms.retentions)
+        return default if default in policy.retentions else policy.retentions[0]
+    if submission.retention not in policy.retentions:
+        raise NotAllowedError("retention", submission.retention, policy.retentions)
     return submission.retention
 
 
-def _resolve_names(catalog: Catalog, pipeline: AnyPipeline, params: Params) -> Params:
+async def _resolve(services: Services, pipeline: AnyPipeline, requested: Params, tenant: str) -> Params:
+    """The params as they will run: names resolved, within limits, inline images stored, seeds drawn."""
     try:
-        resolved: Params = pipeline.resolve_names(params, catalog)
+        params: Params = pipeline.resolve_names(requested, services.catalog)
     except ValidationError as error:
         raise _invalid(pipeline, error) from error
-    return resolved
-
-
-async def _accepted(services: Services, pipeline: AnyPipeline, asked: Params, tenant: str) -> Params:
-    """The params as they will run: within limits, inline images stored, seeds drawn."""
-    _refuse_too_many_pixels(pipeline.work(asked), services.settings.max_pixels)
+    _refuse_too_many_pixels(pipeline.work(params), services.settings.max_pixels)
     inputs = InputImages.of(services)
-    await inputs.check(asked, tenant)
-    kept: Params = with_references(asked, await inputs.store_inline(asked, tenant))
-    resolved: Params = pipeline.resolve(kept)
+    await inputs.check(params, tenant)
+    stored: Params = with_references(params, await inputs.store_inline(params, tenant))
+    resolved: Params = pipeline.resolve(stored)
     return resolved
 
 
 def _refuse_too_many_pixels(work: Work, limit: int) -> None:
     if work.pixels > limit:
         side = int(limit**0.5)
-        smaller = f"a max_wh of {side} at most" if work.bound else f"a smaller size, such as {side}×{side}"
+        advice = (
+            f"set max_wh to at most {side}" if work.is_upper_bound else f"ask for a smaller size, such as {side}×{side}"
+        )
         raise TooManyPixelsError(
-            f"images of {work.pixels} pixels are above this server's limit of {limit}; ask for {smaller}, "
-            "or have the operator raise HUA_MAX_PIXELS"
+            f"images of {work.pixels} pixels are above this server's limit of {limit}; {advice}, "
+            "or ask the operator to raise HUA_MAX_PIXELS"
         )
 
 
@@ -209,27 +212,31 @@ def _callback(services: Services, submission: Submission, params: Params) -> Cal
 
 
 async def _enqueue(services: Services, task: Task, limit: int) -> View:
-    """Slot, then log, then queue: a crash in between leaves a task that is either not accepted or not lost.
+    """Takes a slot, then writes the log, then the queue.
 
-    A repeated request for a task that is not in the log yet writes it there itself: whoever took the slot may be gone.
+    A crash in between leaves a task that is either not accepted or not lost.
+
+    A repeated request writes a task that has a slot but is not in the log yet itself, because the first API process may
+    have died in between.
     """
-    known = await services.queue.admit(task, limit)
-    if known is not None:
-        if _same(known, task.fingerprint).accepted:
-            return known
-        task = known.task
+    earlier = await services.queue.admit(task, limit)
+    if earlier is not None:
+        _refuse_other_request(earlier, task.fingerprint)
+        if earlier.accepted:
+            return earlier
+        task = earlier.task
     try:
         with span("publish", kind=SpanKind.PRODUCER, task=task.id):
             await services.broker.publish_task(task)
     except (BrokerUnavailableError, RecordTooLargeError, asyncio.CancelledError):
         await services.queue.retract(task)
         raise
-    said = f": {json.dumps(task.params, ensure_ascii=False)}" if services.settings.log_prompts else ""
+    prompts = f": {json.dumps(task.params, ensure_ascii=False)}" if services.settings.log_prompts else ""
     with about(task=task.id, tenant=task.tenant):
-        log.info("accepted %s %s%s", task.id, task.type, said)
+        log.info("accepted %s %s%s", task.id, task.type, prompts)
     TASKS_ACCEPTED.labels(task.type, task.priority).inc()
     with contextlib.suppress(QueueUnavailableError):
-        # Intake would do the same a little later; the task is safe in the log already.
+        # The controller does the same a little later; the task is safe in the log already.
         if (position := await services.queue.ingest(task)) is not None:
             return View(task, Status.QUEUED, position)
         return await services.queue.find(task.id) or View(task, Status.QUEUED)

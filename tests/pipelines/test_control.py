@@ -66,7 +66,7 @@ def stock(kind: Any, models_dir: Path, model: str, *nets: str) -> Stock:
 
 def guidance(wanted: Any, hint: str = "canny") -> dict[str, Any]:
     """How diffusers is told the same."""
-    start, end = wanted.times(hint)
+    start, end = wanted.interval(hint)
     return {
         "controlnet_conditioning_scale": float(wanted.control_strength),
         "control_guidance_start": start,
@@ -207,17 +207,17 @@ def test_a_map_of_another_shape_is_refused(studio: Studio) -> None:
     failure = studio.run(CANNY, params(), {"url": PICTURE, "hint_url": EDGES[:32]})
     assert isinstance(failure, Failed)
     assert failure.code == "bad_input"
-    assert failure.message == "hint_url is 64×32, where the picture is 64×64; send all images in one size"
+    assert failure.message == "hint_url is 64×32, but the picture is 64×64; send images with the same aspect ratio"
 
 
 @pytest.mark.parametrize(
     ("pipeline", "wrong", "says"),
     [
-        (CANNY, {"use_latent_guidance": True}, "use_latent_guidance is not offered"),
+        (CANNY, {"use_latent_guidance": True}, "use_latent_guidance is not supported"),
         (CANNY, {"hint_starts": {"canny": 0.8}, "hint_ends": {"canny": 0.5}}, "0.8 is not before hint_ends.canny 0.5"),
         (CANNY, {"hint_starts": {"edges": 0.8}}, "hint_starts.edges"),
         (MULTI, {"types": ["canny", "canny"]}, "names a hint twice"),
-        (MULTI, {"types": ["canny"], "depth_params": {}}, "depth_params is given"),
+        (MULTI, {"types": ["canny"], "depth_params": {}}, "depth_params is set"),
         (MULTI, {"types": []}, "at least 1 item"),
     ],
 )

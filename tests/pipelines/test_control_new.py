@@ -42,7 +42,7 @@ def given(*images: str) -> dict[str, np.ndarray]:
 
 
 def guidance(wanted: Any) -> dict[str, Any]:
-    start, end = wanted.times
+    start, end = wanted.interval
     return {
         "controlnet_conditioning_scale": wanted.control_strength,
         "control_guidance_start": start,
@@ -140,8 +140,8 @@ def test_images_of_different_shapes_are_refused(studio: Studio) -> None:
 @pytest.mark.parametrize(
     ("wrong", "says"),
     [
-        ({}, "hint_url is missing, and there is no url"),
-        ({"mask_url": "x", "hint_url": "x"}, "what to paint of `url`, which is missing"),
+        ({}, "hint_url is missing, and so is url"),
+        ({"mask_url": "x", "hint_url": "x"}, "what to repaint in `url`, but url is missing"),
         ({"hint_url": "x", "hint_start": 0.5, "hint_end": 0.5}, "hint_start 0.5 is not before hint_end 0.5"),
         ({"hint_url": "x", "hint_annotator": "No Name"}, "hint_annotator"),
     ],

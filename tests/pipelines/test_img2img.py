@@ -87,5 +87,5 @@ def test_text_may_only_be_left_out_where_the_picture_is_described() -> None:
 
 def test_what_it_costs_is_a_bound_where_the_picture_decides() -> None:
     known, unknown = (Img2Img().work(Img2Img.Params(url="x", text="a", wh=wh)) for wh in ((512, 512), (0, 0)))
-    assert (known.pixels, known.bound) == (512 * 512, False)
-    assert (unknown.pixels, unknown.bound) == (1024 * 1024, True)
+    assert (known.pixels, known.is_upper_bound) == (512 * 512, False)
+    assert (unknown.pixels, unknown.is_upper_bound) == (1024 * 1024, True)

@@ -237,7 +237,7 @@ def test_a_model_for_inpainting_does_not_paint_whole_pictures(engine: Engine) ->
 @pytest.mark.parametrize(
     ("wrong", "says"),
     [
-        ({"use_reference": True, "use_background_reference": True}, "choose one"),
+        ({"use_reference": True, "use_background_reference": True}, "set at most one of them"),
         ({"inpainting_padding_mode": "reflect"}, "Input should be None"),
         ({"inpainting_target_wh": 515}, "inpainting_target_wh 515 is not a multiple of 8"),
         ({"inpainting_target_wh": [64, 2048]}, "above max_wh 1024"),

@@ -96,11 +96,11 @@ def test_it_is_inpainting_of_the_canvas(engine: Engine) -> None:
 @pytest.mark.parametrize("alpha", [None, 255, 223])
 def test_an_opaque_picture_without_paddings_is_refused(engine: Engine, alpha: int | None) -> None:
     picture = PICTURE if alpha is None else np.dstack([PICTURE, np.full(PICTURE.shape[:2], alpha, np.uint8)])
-    assert "say by left, right, top or bottom how many pixels to add" in refused(engine, params(), picture)
+    assert "set left, right, top or bottom to the number of pixels to add" in refused(engine, params(), picture)
 
 
 def test_a_canvas_too_long_is_refused(engine: Engine) -> None:
-    assert "8193×64; 8192 is the longest side" in refused(engine, params(left=8145), PICTURE)
+    assert "8193×64; the longest side may be 8192" in refused(engine, params(left=8145), PICTURE)
 
 
 def test_paddings_are_bounded() -> None:

@@ -102,8 +102,12 @@ def test_others_step_between_tiles(studio: Studio) -> None:
 @pytest.mark.parametrize(
     ("size", "changes", "says"),
     [
-        ((2049, 2048), {}, r"the picture is 2049×2048, and 4194304 pixels .* send a smaller one, or say with max_wh"),
-        ((8, 1024), {"target_w": 1024}, "the result is 1024×131072, .* ask for a smaller one"),
+        (
+            (2049, 2048),
+            {},
+            "2049×2048 pixels; the limit is 4194304 pixels .*; send a smaller picture, or set",
+        ),
+        ((8, 1024), {"target_w": 1024}, "the result is 1024×131072 pixels; .* ask for a smaller result"),
     ],
 )
 def test_what_is_too_large_is_refused(
@@ -132,7 +136,7 @@ def test_a_model_that_does_not_enlarge_is_refused(studio: Studio) -> None:
     ("wrong", "says"),
     [
         ({"scale": 5}, "Input should be 2, 3 or 4"),
-        ({"scale": 2, "target_w": 100}, "two ways to say one thing"),
+        ({"scale": 2, "target_w": 100}, "scale and target_w or target_h contradict each other"),
         ({"target_w": 9000}, "less than or equal to 8192"),
         ({"max_wh": 4096}, "less than or equal to 2048"),
         ({"text": "a cat"}, "Extra inputs are not permitted"),

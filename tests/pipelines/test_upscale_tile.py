@@ -121,4 +121,4 @@ def test_more_tiles_than_anybody_needs_are_refused(studio: Studio) -> None:
     failed = studio.run(TILE, asked, {"url": np.zeros((1024, 1024, 3), np.uint8)})
     assert isinstance(failed, Failed)
     assert failed.code == "bad_input"
-    assert "1024×1024, would be painted in 3721 tiles, and 1024 are the most" in failed.message
+    assert "1024×1024, needs 3721 tiles; the limit is 1024" in failed.message

@@ -283,7 +283,7 @@ class Broken(Pipeline[Params]):
         self._raise("start")
         checkpoint = models.get(ModelRef(CHECKPOINT, "toy-sd1"))
         request = wish(0)
-        denoise = request.denoise(checkpoint, request.noises()[0], SIDE, SIDE)
+        denoise = request.denoise_request(checkpoint, request.noises()[0], SIDE, SIDE)
         if self._where == "conditioning":
             positive = Conditioning(denoise.positive.embeds[..., :7])
             denoise = type(denoise)(checkpoint, positive, None, denoise.noise, SIDE, SIDE, steps=2, sampler="euler")
@@ -322,7 +322,7 @@ def test_a_shape_of_its_own_is_refused_with_advice(engine: Engine) -> None:
     class Mismatched(Broken):
         def run(self, params: Params, models: Models, images: Mapping[str, np.ndarray]) -> Recipe:
             request, checkpoint = wish(0), models.get(ModelRef(CHECKPOINT, "toy-sd1"))
-            yield [request.denoise(checkpoint, request.noises()[0], SIDE, SIDE, source=torch.zeros(1, 4, 3, 3))]
+            yield [request.denoise_request(checkpoint, request.noises()[0], SIDE, SIDE, source=torch.zeros(1, 4, 3, 3))]
             return TaskResult()
 
     engine.add("task", Mismatched(""), Params(), {})
@@ -397,7 +397,7 @@ def test_a_higher_class_takes_the_device_at_the_next_step_and_gives_it_back(engi
 
 def test_where_sharing_gains_nothing_the_shortest_is_finished_first(shelf: Shelf, sd1: Checkpoint) -> None:
     capacity = Capacity()
-    denoise = wish(0).denoise(sd1, wish(0).noises()[0], SIDE, SIDE)
+    denoise = wish(0).denoise_request(sd1, wish(0).noises()[0], SIDE, SIDE)
     for rows, seconds in ((2, 5.0), (4, 10.0)) * 2:
         capacity.observe(key_of(Trajectory(denoise)), rows, seconds)
     engine = Engine(shelf, capacity)

@@ -23,21 +23,21 @@ WHOLE = Whole.model_validate(
 )
 
 
-def test_images_are_found_wherever_they_stand() -> None:
+def test_image_references_are_found_at_any_depth() -> None:
     assert image_references(WHOLE) == {"url": "a", "parts.1.hint_url": "b", "named.x.hint_url": "c", "many.0": "d"}
 
 
-def test_an_image_is_named_otherwise_and_nothing_else_changes() -> None:
-    renamed = with_references(WHOLE, {"parts.1.hint_url": "B", "many.0": "D"})
-    assert image_references(renamed) == {"url": "a", "parts.1.hint_url": "B", "named.x.hint_url": "c", "many.0": "D"}
-    assert renamed.parts[0] is WHOLE.parts[0]
-    assert Whole.model_validate(renamed.model_dump(mode="json")) == renamed
+def test_with_references_replaces_images_and_nothing_else() -> None:
+    replaced = with_references(WHOLE, {"parts.1.hint_url": "B", "many.0": "D"})
+    assert image_references(replaced) == {"url": "a", "parts.1.hint_url": "B", "named.x.hint_url": "c", "many.0": "D"}
+    assert replaced.parts[0] is WHOLE.parts[0]
+    assert Whole.model_validate(replaced.model_dump(mode="json")) == replaced
 
 
-def test_an_empty_string_leaves_an_optional_image_out() -> None:
+def test_empty_string_means_no_image() -> None:
     assert WHOLE.mask_url is None
 
 
-def test_the_schema_says_which_parameters_are_images() -> None:
+def test_image_fields_are_the_top_level_images() -> None:
     assert image_fields(Whole) == ("url", "mask_url")
     assert image_fields(pipelines.find("txt2img.sd.inpainting").Params) == ("url", "mask_url")

@@ -66,8 +66,8 @@ def test_what_the_adapter_is_called(studio: Studio) -> None:
     )
     assert TXT2IMG.needs(wish(0, ip_adapter=seeing(model="toy-ip-plus")))[1] == ModelRef(IP_ADAPTER, "toy-ip-plus")
     erasing = EraseParams(url="a", mask_url="b", model="sd", version="toy-sd1", ip_adapter=seeing())
-    assert erasing.painting is not None
-    assert erasing.painting.extra_models == (ModelRef(IP_ADAPTER, base="toy-sd1"),)
+    assert erasing.diffusion_params is not None
+    assert erasing.diffusion_params.extra_models == (ModelRef(IP_ADAPTER, base="toy-sd1"),)
 
 
 def test_tasks_that_paint_over_a_picture_see_another_too(studio: Studio) -> None:

@@ -16,19 +16,19 @@ from tests.pipelines.engine.test_engine import Stock, difference
 
 def test_off_by_default(sd1: Checkpoint) -> None:
     params = Txt2ImgParams(text="a boat", seed=1)
-    wish = params.denoise(sd1, params.noises()[0], 64, 64)
+    wish = params.denoise_request(sd1, params.noises()[0], 64, 64)
     assert (wish.guidance_interval, wish.strict, wish.deep_cache) == ((0.0, 1.0), False, 1)
     assert params.extra_models == ()
 
 
 def test_they_reach_the_engine(sd1: Checkpoint) -> None:
     params = Txt2ImgParams(text="a boat", seed=1, guidance_interval=(0.1, 0.8), determinism="strict", deep_cache=3)
-    wish = params.denoise(sd1, params.noises()[0], 64, 64)
+    wish = params.denoise_request(sd1, params.noises()[0], 64, 64)
     assert (wish.guidance_interval, wish.strict, wish.deep_cache) == ((0.1, 0.8), True, 3)
 
 
 def test_depth_and_style_are_not_had_together() -> None:
-    with pytest.raises(ValidationError, match="leave one of the two out"):
+    with pytest.raises(ValidationError, match="use only one of deep_cache and style_reference"):
         Txt2ImgParams(text="a boat", deep_cache=2, style_reference={"url": "http://example.com/a.png"})
 
 

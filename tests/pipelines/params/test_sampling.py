@@ -1,5 +1,3 @@
-"""A sampler is found by any of its names, and asked for nothing that it cannot do."""
-
 from __future__ import annotations
 
 import pytest
@@ -9,22 +7,22 @@ from pipelines.txt2img import Txt2ImgParams
 
 
 @pytest.mark.parametrize(
-    ("wrong", "says"),
+    ("wrong", "message"),
     [
         ({"sampler": "eular"}, "did you mean euler"),
-        ({"sampler": "ddim", "sigmas": "karras"}, "sigmas 'karras' do not exist for sampler 'ddim'"),
-        ({"sampler": "lcm", "num_steps": 60}, "takes 50 at most"),
-        ({"sampler": "tcd", "timestep_spacing": "trailing"}, "'trailing' does not exist for sampler 'tcd'"),
+        ({"sampler": "ddim", "sigmas": "karras"}, "sampler 'ddim' does not support sigmas 'karras'"),
+        ({"sampler": "lcm", "num_steps": 60}, "set at most 50"),
+        ({"sampler": "tcd", "timestep_spacing": "trailing"}, "does not support timestep_spacing 'trailing'"),
     ],
 )
-def test_what_a_sampler_cannot_do_is_refused_with_what_to_change(wrong: dict[str, object], says: str) -> None:
+def test_unsupported_sampler_options_are_refused_with_advice(wrong: dict[str, object], message: str) -> None:
     with pytest.raises(ValidationError) as caught:
         Txt2ImgParams.model_validate({"text": "a cat", **wrong})
-    assert says in str(caught.value)
+    assert message in str(caught.value)
 
 
 @pytest.mark.parametrize(
-    ("given", "sampler", "sigmas"),
+    ("values", "sampler", "sigmas"),
     [
         ({"sampler": "k_euler"}, "euler", None),
         ({"sampler": "Euler a"}, "euler_a", None),
@@ -33,6 +31,6 @@ def test_what_a_sampler_cannot_do_is_refused_with_what_to_change(wrong: dict[str
         ({"sampler": "DPM++ 2M Karras", "sigmas": "exponential"}, "dpmpp_2m", "exponential"),
     ],
 )
-def test_samplers_answer_to_older_names(given: dict[str, str], sampler: str, sigmas: str | None) -> None:
-    params = Txt2ImgParams.model_validate({"text": "a cat", **given})
+def test_sampler_names_of_older_clients_are_accepted(values: dict[str, str], sampler: str, sigmas: str | None) -> None:
+    params = Txt2ImgParams.model_validate({"text": "a cat", **values})
     assert (params.sampler, params.sigmas) == (sampler, sigmas)

@@ -85,7 +85,7 @@ def test_what_is_looked_at_is_as_noisy_as_what_is_painted(toys: dict[str, Checkp
 
 
 def test_merged_tokens_and_a_style_are_refused() -> None:
-    with pytest.raises(ValidationError, match="tokens that tome_info would have merged; leave one of the two out"):
+    with pytest.raises(ValidationError, match="use only one of tome_info and style_reference"):
         wish(1, style_reference=like(), tome_info={"enable": True})
     wish(1, style_reference={"url": None}, tome_info={"enable": True})
     wish(1, style_reference=like(), tome_info={"enable": False})

@@ -5,7 +5,7 @@ import base64
 import pytest
 
 import pipelines
-from pipelines.recipes.control_guidance import HINTS
+from pipelines.params.control import HINTS
 
 MATRIX = {"a": 1, "b": 0, "c": 0, "d": 1, "e": 4, "f": 4}
 BOX = [0, 0, 8, 8]

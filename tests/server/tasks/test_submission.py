@@ -16,12 +16,12 @@ from server.task import Output, Status
 from server.tasks.input_images import BadInputError
 from server.tasks.submission import IdempotencyConflictError, NotAllowedError, Submission, TooManyPixelsError, submit
 
-WISH = Submission(type="txt2img.sd", params={"text": "x"}, tenant="red")
-KEYED = dataclasses.replace(WISH, idempotency_key="order-1")
+SUBMISSION = Submission(type="txt2img.sd", params={"text": "x"}, tenant="red")
+KEYED = dataclasses.replace(SUBMISSION, idempotency_key="order-1")
 
 
-async def test_a_task_is_in_the_log_as_it_will_run(services):
-    task = (await submit(services, WISH)).task
+async def test_accepted_task_is_in_the_log_as_it_will_run(services):
+    task = (await submit(services, SUBMISSION)).task
     async for _, logged in services.broker.tasks():
         assert logged == task
         break
@@ -32,50 +32,50 @@ async def test_a_task_is_in_the_log_as_it_will_run(services):
     assert task.retention == services.settings.retention
 
 
-async def test_a_task_that_the_log_does_not_take_leaves_its_slot_free(services, kafka_url):
+async def test_task_too_large_for_the_log_frees_its_slot(services, kafka_url):
     small = {"num_partitions": 1, "replication_factor": 1, "configs": {"max.message.bytes": "500"}}
     with closing(KafkaAdminClient(bootstrap_servers=kafka_url.split("/")[2])) as admin:
         admin.create_topics({Cluster.at(kafka_url).tasks: small})
     broker = KafkaBroker(kafka_url)
     with pytest.raises(RecordTooLargeError):
-        await submit(dataclasses.replace(services, broker=broker), WISH)
+        await submit(dataclasses.replace(services, broker=broker), SUBMISSION)
     await broker.close()
     assert (await services.queue.overview()).queued == 0
 
 
-async def test_an_anime_task_runs_on_the_anime_model(services):
-    task = (await submit(services, dataclasses.replace(WISH, params={"text": "anime", "is_anime": True}))).task
+async def test_is_anime_selects_the_anime_model(services):
+    task = (await submit(services, dataclasses.replace(SUBMISSION, params={"text": "anime", "is_anime": True}))).task
     assert task.models == ("anime-toy",)
     assert task.params["text"] == "anime"
 
 
-async def test_a_painting_task_runs_on_the_inpainting_model_of_the_one_it_names(services, png):
+async def test_inpainting_runs_on_the_inpainting_model_of_its_model(services, png):
     inline = base64.b64encode(png).decode()
     params = {"text": "x", "url": inline, "mask_url": inline, "model": "anime"}
-    task = (await submit(services, dataclasses.replace(WISH, type="txt2img.sd.inpainting", params=params))).task
+    task = (await submit(services, dataclasses.replace(SUBMISSION, type="txt2img.sd.inpainting", params=params))).task
     assert task.models == ("toy",)
     assert task.params["model"] == "anime-toy"
 
 
 async def test_loras_are_models_of_the_task(services):
     params = {"text": "a cat <lora:Ink:0.5>", "lora_scales": {"ink": 0.25}}
-    task = (await submit(services, dataclasses.replace(WISH, params=params))).task
+    task = (await submit(services, dataclasses.replace(SUBMISSION, params=params))).task
     assert task.models == ("toy", "ink")
     assert task.params["text"] == params["text"]
     assert task.params["lora_scales"] == {"ink": 0.25}
 
 
 @pytest.mark.parametrize(
-    ("params", "error", "says"),
+    ("params", "error", "message"),
     [
         ({"text": "<lora:pencil>"}, UnknownModelError, "no LoRA 'pencil'; there are: ink, oil"),
         ({"text": "x", "lora_scales": {"toy": 1}}, UnknownModelError, "no LoRA 'toy'"),
         ({"text": "x", "lora_scales": {"oil": 1}}, MisfitError, "'oil' is for models of family sdxl, but 'toy' is of"),
     ],
 )
-async def test_loras_that_are_not_there_or_do_not_fit_are_refused(services, params, error, says):
-    with pytest.raises(error, match=says):
-        await submit(services, dataclasses.replace(WISH, params=params))
+async def test_unknown_or_unfit_loras_are_refused(services, params, error, message):
+    with pytest.raises(error, match=message):
+        await submit(services, dataclasses.replace(SUBMISSION, params=params))
 
 
 @pytest.mark.parametrize(
@@ -88,17 +88,17 @@ async def test_loras_that_are_not_there_or_do_not_fit_are_refused(services, para
         ({"text": "style", "embeddings": [], "disable_easy_negative": True}, "", []),
     ],
 )
-async def test_embeddings_that_prompts_mention_are_models_of_the_task(services, params, negative, embeddings):
+async def test_mentioned_embeddings_are_models_of_the_task(services, params, negative, embeddings):
     entries = services.catalog.entries
     marked = tuple(entry.model_copy(update={"negative": entry.name == "bad-hands"}) for entry in entries)
     services = dataclasses.replace(services, catalog=Catalog(marked))
-    task = (await submit(services, dataclasses.replace(WISH, params=params))).task
+    task = (await submit(services, dataclasses.replace(SUBMISSION, params=params))).task
     assert task.params["negative_prompt"] == negative
     assert task.params["embeddings"] == embeddings
     assert task.models == ("toy", *embeddings)
 
 
-async def test_a_repeated_key_is_known_after_the_queue_was_wiped(services, painter):
+async def test_repeated_key_is_recognised_after_the_queue_was_wiped(services, painter):
     task_id = (await submit(services, KEYED)).task.id
     await painter.finish(await painter.take())
     async for _ in services.queue.watch(task_id):
@@ -113,8 +113,8 @@ class KilledError(BaseException):
     pass
 
 
-async def test_a_repeated_key_is_accepted_only_with_the_task_in_the_log(services, monkeypatch):
-    """I1: the api that took the slot was killed before it wrote the task down."""
+async def test_repeated_key_writes_the_task_that_is_missing_in_the_log(services, monkeypatch):
+    """I1: the API process that took the slot was killed before it wrote the log."""
 
     async def killed(task):
         raise KilledError
@@ -140,7 +140,7 @@ async def test_a_repeated_key_is_accepted_only_with_the_task_in_the_log(services
         {"type": "img2img.sd", "params": {"text": "x", "url": "http://93.184.216.34/a.png"}},
     ],
 )
-async def test_a_key_with_anything_else_is_a_conflict(services, change):
+async def test_key_with_another_request_is_a_conflict(services, change):
     await submit(services, KEYED)
     with pytest.raises(IdempotencyConflictError):
         await submit(services, dataclasses.replace(KEYED, **change))
@@ -148,30 +148,30 @@ async def test_a_key_with_anything_else_is_a_conflict(services, change):
 
 @pytest.mark.parametrize("overrides", [{"task_limit": 1}])
 @pytest.mark.parametrize("fault", [BrokerUnavailableError("away"), asyncio.CancelledError()])
-async def test_a_task_that_was_not_logged_keeps_no_slot(services, monkeypatch, overrides, fault):
+async def test_task_that_was_not_logged_frees_its_slot(services, monkeypatch, overrides, fault):
     async def away(task: object) -> None:
         raise fault
 
     with monkeypatch.context() as broken:
         broken.setattr(services.broker, "publish_task", away)
         with pytest.raises(type(fault)):
-            await submit(services, WISH)
-    await submit(services, WISH)
+            await submit(services, SUBMISSION)
+    await submit(services, SUBMISSION)
     with pytest.raises(TaskLimitError):
-        await submit(services, WISH)
+        await submit(services, SUBMISSION)
 
 
-async def test_a_logged_task_is_accepted_though_the_queue_is_away(services, monkeypatch):
+async def test_logged_task_is_accepted_without_the_queue(services, monkeypatch):
     async def away(task: object) -> None:
         raise QueueUnavailableError("away")
 
     monkeypatch.setattr(services.queue, "ingest", away)
-    assert (await submit(services, WISH)).status is Status.QUEUED
+    assert (await submit(services, SUBMISSION)).status is Status.QUEUED
 
 
 @pytest.fixture
-def terms(tmp_path, overrides):
-    """`terms(text)` writes what the tenants file says of the tenant red."""
+def policy(tmp_path, overrides):
+    """`policy(text)` writes the policy of the tenant red to the tenants file."""
     overrides["tenants"] = tmp_path / "tenants.yaml"
 
     def write(text: str) -> None:
@@ -181,46 +181,46 @@ def terms(tmp_path, overrides):
     return write
 
 
-async def test_a_tenant_has_the_limit_and_the_weight_of_its_terms(terms, services):
-    terms("task_limit: 2, weight: 2.5")
-    tasks = [(await submit(services, WISH)).task for _ in range(2)]
+async def test_tenant_has_the_limit_and_the_weight_of_its_policy(policy, services):
+    policy("task_limit: 2, weight: 2.5")
+    tasks = [(await submit(services, SUBMISSION)).task for _ in range(2)]
     assert [task.weight for task in tasks] == [2.5, 2.5]
     with pytest.raises(TaskLimitError, match="2 tasks"):
-        await submit(services, WISH)
-    assert (await submit(services, dataclasses.replace(WISH, tenant="blue"))).task.weight == 1.0
+        await submit(services, SUBMISSION)
+    assert (await submit(services, dataclasses.replace(SUBMISSION, tenant="blue"))).task.weight == 1.0
 
 
-async def test_a_tenant_submits_no_faster_than_its_rate_and_repetitions_are_free(terms, services):
-    terms("rate: {per_minute: 0.1, burst: 2}")
+async def test_rate_limit_counts_no_repeated_requests(policy, services):
+    policy("rate: {per_minute: 0.1, burst: 2}")
     await submit(services, KEYED)
     for _ in range(3):
         await submit(services, KEYED)
-    await submit(services, WISH)
+    await submit(services, SUBMISSION)
     with pytest.raises(RateLimitError) as refused:
-        await submit(services, WISH)
+        await submit(services, SUBMISSION)
     assert 0 < refused.value.retry_after_s <= 600
     assert (await services.queue.recent("red", None, 1, 9))[1] == 2
 
 
 @pytest.mark.parametrize("change", [{"priority": "high"}, {"retention": "30d"}])
-async def test_a_tenant_asks_for_no_more_than_its_terms_allow(terms, services, change):
-    terms("retentions: [5m, 24h]")
-    with pytest.raises(NotAllowedError, match="is not open to you") as refused:
-        await submit(services, dataclasses.replace(WISH, **change))
+async def test_values_outside_the_policy_are_refused(policy, services, change):
+    policy("retentions: [5m, 24h]")
+    with pytest.raises(NotAllowedError, match="is not allowed for this tenant") as refused:
+        await submit(services, dataclasses.replace(SUBMISSION, **change))
     assert [refused.value.field] == list(change)
     assert (await services.queue.recent("red", None, 1, 9))[1] == 0
 
 
-async def test_a_tenant_that_may_not_have_the_usual_retention_has_its_own_first(terms, services):
-    terms("retentions: [7d, 30d], priorities: [high]")
-    asked = dataclasses.replace(WISH, priority="high")
-    assert (await submit(services, asked)).task.retention == "7d"
-    assert (await submit(services, dataclasses.replace(asked, retention="30d"))).task.retention == "30d"
+async def test_first_allowed_retention_replaces_a_forbidden_default(policy, services):
+    policy("retentions: [7d, 30d], priorities: [high]")
+    submission = dataclasses.replace(SUBMISSION, priority="high")
+    assert (await submit(services, submission)).task.retention == "7d"
+    assert (await submit(services, dataclasses.replace(submission, retention="30d"))).task.retention == "30d"
 
 
-async def test_a_task_without_a_model_is_accepted_and_leased(services, painter):
+async def test_task_without_a_model_is_accepted_and_leased(services, painter):
     params = {"lt_rb": [1, 2, 3, 4]}
-    task = (await submit(services, dataclasses.replace(WISH, type="cv.modify_box", params=params))).task
+    task = (await submit(services, dataclasses.replace(SUBMISSION, type="cv.modify_box", params=params))).task
     assert task.models == ()
     assert 0 < task.cost < 1
     assert (await painter.take()).task == task
@@ -232,30 +232,30 @@ async def test_a_task_without_a_model_is_accepted_and_leased(services, painter):
     [
         ("txt2img.sd", {"text": "x", "w": 640}, "ask for a smaller size, such as 512×512"),
         ("img2img.sd", {"text": "x", "url": "file-1", "wh": [640, 512]}, "ask for a smaller size, such as 512×512"),
-        ("img2img.sd", {"text": "x", "url": "file-1"}, "ask for a max_wh of 512 at most"),
+        ("img2img.sd", {"text": "x", "url": "file-1"}, "set max_wh to at most 512"),
     ],
 )
-async def test_who_asks_for_too_many_pixels_is_told_what_to_lower(services, type_, params, advice):
+async def test_too_many_pixels_are_refused_with_advice(services, type_, params, advice):
     with pytest.raises(TooManyPixelsError, match=advice):
-        await submit(services, dataclasses.replace(WISH, type=type_, params=params))
+        await submit(services, dataclasses.replace(SUBMISSION, type=type_, params=params))
 
 
-async def test_a_workflow_keeps_the_images_and_seeds_of_its_nodes(services, png):
+async def test_workflow_stores_images_and_draws_seeds_of_its_nodes(services, png):
     inline = base64.b64encode(png).decode()
     nodes = [
         {"key": "a", "endpoint": "/img2img/sd", "data": {"text": "x", "url": inline, "version": "anime"}},
         {"key": "b", "endpoint": "cv.grayscale", "injections": {"a": {"index": 0, "field": "url"}}},
     ]
     params = {"nodes": nodes, "target": "b", "intermediate": ["a"]}
-    task = (await submit(services, dataclasses.replace(WISH, type="workflow", params=params))).task
+    task = (await submit(services, dataclasses.replace(SUBMISSION, type="workflow", params=params))).task
     data = task.params["nodes"][0]["data"]
     assert data["url"].startswith("file-")
     assert data["seed"] >= 0
     assert task.models == ("anime-toy",)
 
 
-async def test_each_task_of_a_workflow_means_what_it_would_alone(services):
-    """Of two families, which one task must not mix; sized by its own model, with the embeddings of its own prompt."""
+async def test_each_node_is_resolved_like_a_task_of_its_own(services):
+    """Two families, which one task must not mix; each node has the size of its own model and its own embeddings."""
     nodes = [
         {"key": "ink", "endpoint": "txt2img.sd", "data": {"text": "in style <lora:ink>", "model": "general"}},
         {"key": "oil", "endpoint": "txt2img.sd", "data": {"text": "<lora:oil>", "model": "canvas"}},
@@ -263,18 +263,18 @@ async def test_each_task_of_a_workflow_means_what_it_would_alone(services):
     ]
     nodes[2]["injections"] = {"ink": {"field": "url"}, "oil": {"field": "bg_url"}}
     params = {"nodes": nodes, "target": "paste"}
-    task = (await submit(services, dataclasses.replace(WISH, type="workflow", params=params))).task
+    task = (await submit(services, dataclasses.replace(SUBMISSION, type="workflow", params=params))).task
     ink, oil, _ = (node["data"] for node in task.params["nodes"])
     assert (ink["model"], ink["embeddings"], "w" in ink) == ("toy", ["style"], False)
     assert (oil["model"], oil["w"], oil["h"]) == ("canvas", 1024, 1024)
     assert set(task.models) == {"toy", "ink", "style", "canvas", "oil"}
     nodes[0]["data"]["model"] = "canvas"
     with pytest.raises(MisfitError, match="'ink' is for models of family sd1, but 'canvas' is of family sdxl"):
-        await submit(services, dataclasses.replace(WISH, type="workflow", params=params))
+        await submit(services, dataclasses.replace(SUBMISSION, type="workflow", params=params))
 
 
-async def test_a_workflow_with_an_unknown_model_or_a_lost_image_is_refused(services):
-    for data, error, says in [
+async def test_workflow_with_an_unknown_model_or_image_is_refused(services):
+    for data, error, message in [
         ({"text": "x", "model": "nobody"}, UnknownModelError, "no model 'nobody'"),
         (
             {"text": "x", "url": "file-" + "0" * 32},
@@ -284,16 +284,16 @@ async def test_a_workflow_with_an_unknown_model_or_a_lost_image_is_refused(servi
     ]:
         endpoint = "img2img.sd" if "url" in data else "txt2img.sd"
         params = {"nodes": [{"key": "a", "endpoint": endpoint, "data": data}], "target": "a"}
-        with pytest.raises(error, match=says):
-            await submit(services, dataclasses.replace(WISH, type="workflow", params=params))
+        with pytest.raises(error, match=message):
+            await submit(services, dataclasses.replace(SUBMISSION, type="workflow", params=params))
 
 
 @pytest.mark.parametrize(("kind", "family"), [("txt2img.sd", "sd1, sd2, sdxl: toy"), ("img2img.sr", "upscaler: there")])
-async def test_a_model_of_no_use_to_the_task_is_refused_with_those_that_are(services, png, kind, family):
+async def test_model_of_another_family_is_refused_with_those_that_fit(services, png, kind, family):
     name = {"txt2img.sd": "ink", "img2img.sr": "toy"}[kind]
     params = {"text": "x", "model": name} if kind == "txt2img.sd" else {"url": picture_of(png), "model": name}
     with pytest.raises(MisfitError, match=f"model '{name}' is of family .* name one of family {family}"):
-        await submit(services, dataclasses.replace(WISH, type=kind, params=params))
+        await submit(services, dataclasses.replace(SUBMISSION, type=kind, params=params))
 
 
 def picture_of(png: bytes) -> str:

@@ -79,7 +79,7 @@ def test_steps_of_unlike_depth_are_not_shared(sd1: Checkpoint) -> None:
 def test_shallow_steps_are_known_to_be_short(shelf: Shelf, sd1: Checkpoint) -> None:
     """Where sharing gains nothing, eight steps of which one is whole are overtaken by no three whole ones."""
     capacity = Capacity()
-    key = key_of(Trajectory(wish(0).denoise(sd1, wish(0).noises()[0], SIDE, SIDE)))
+    key = key_of(Trajectory(wish(0).denoise_request(sd1, wish(0).noises()[0], SIDE, SIDE)))
     for depth, seconds in (("whole", 5.0), ("kept", 5.0), ("shallow", 0.05)):
         for rows in (2, 4) * 4:
             capacity.observe(key._replace(depth=depth), rows, seconds * rows / 2)

@@ -1,0 +1,63 @@
+"""The base of task types that generate images with a diffusion model, and the two ways to start: noise or an image."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING, TypeVar
+
+from models.kinds.kind import AnyModelRef
+from pipelines.params.image import ImageParams, strength_of
+from pipelines.pipeline import ControlInput, Pipeline, Steps
+
+if TYPE_CHECKING:
+    import numpy as np
+
+    from models.diffusion.checkpoint import Checkpoint
+
+I = TypeVar("I", bound=ImageParams)  # noqa: E741
+
+
+class ImageGeneration(Pipeline[I]):
+    """A task type that runs on a checkpoint with its adapters and draws a random seed if none is set."""
+
+    def needs(self, params: I) -> tuple[AnyModelRef, ...]:
+        return (params.checkpoint_ref, *params.extra_models)
+
+    def resolve(self, params: I) -> I:
+        return params.with_seed()
+
+
+def generate_from_noise(
+    params: ImageParams, checkpoint: Checkpoint, width: int, height: int, controls: tuple[ControlInput, ...] = ()
+) -> Steps[list[np.ndarray]]:
+    """Images of `width` × `height` pixels, from noise alone."""
+    requests = [params.denoise_request(checkpoint, noise, width, height) for noise in params.noises()]
+    latents = yield [replace(request, controls=controls) for request in requests]
+    return params.decode(checkpoint, latents)
+
+
+def generate_from_image(
+    params: ImageParams,
+    checkpoint: Checkpoint,
+    source: np.ndarray,
+    fidelity: float,
+    controls: tuple[ControlInput, ...] = (),
+) -> Steps[list[np.ndarray]]:
+    """Images of the size of `source`, which follow it as closely as `fidelity`, 0 to 1.
+
+    `source` is uint8 RGB [height, width, 3] with sides that can be generated.
+    """
+    height, width = source.shape[:2]
+    requests = [
+        params.denoise_request(
+            checkpoint,
+            noise,
+            width,
+            height,
+            source=params.encode(checkpoint, source, noise),
+            strength=strength_of(fidelity),
+        )
+        for noise in params.noises()
+    ]
+    latents = yield [replace(request, controls=controls) for request in requests]
+    return params.decode(checkpoint, latents)
