@@ -76,7 +76,7 @@ def decode(data: bytes, max_pixels: int) -> np.ndarray:
 def encode(pixels: np.ndarray, output: Output, infotext: str | None) -> bytes:
     """The file of uint8 pixels [height, width, 3 or 4]. In JPEG, transparent pixels become white.
 
-    Raises TooLongToWriteError.
+    Raises OversizedImageError.
     """
     height, width = pixels.shape[:2]
     if max(width, height) > MAX_SIDE_BY_FORMAT.get(output.format, width + height):

@@ -28,7 +28,7 @@ def key_line(key: ApiKey) -> str:
 
 
 def with_key(text: str, tenant: str, key: ApiKey) -> str:
-    """The file with `key` as the tenant's first key; a new tenant is added as the first one. Raises TermsError."""
+    """The file with `key` as the tenant's first key; a new tenant is added as the first one. Raises TenantsFileError."""
     before = parse_policies(text)
     policy = before.get(tenant, TenantPolicy())
     after = {**before, tenant: policy.model_copy(update={"keys": (key, *policy.keys)})}
@@ -42,7 +42,7 @@ def with_key(text: str, tenant: str, key: ApiKey) -> str:
 
 
 def without_key(text: str, sha256: str) -> str:
-    """The file without the key of this hash. Raises TermsError."""
+    """The file without the key of this hash. Raises TenantsFileError."""
     after = {
         tenant: policy.model_copy(update={"keys": tuple(key for key in policy.keys if key.sha256 != sha256)})
         for tenant, policy in parse_policies(text).items()

@@ -70,7 +70,7 @@ def install(folder: Path) -> None:
     _before(log_replay, "recall_callbacks", point("T12"))
     _before(LeaderElection, "_lead", point("T13"))
     _before(RedisQueue, "drop_callback", point("T14"))
-    _after(InputImages, "absorb", point("T15"), lambda stored, *_: stored)
+    _after(InputImages, "store_inline", point("T15"), lambda stored, *_: stored)
     note, reached = Attempt._note, point("T5")
 
     def note_and_die(self: Attempt, step: Any) -> None:

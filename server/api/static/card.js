@@ -1,4 +1,4 @@
-// One task on the page: waiting, coming into view, and then the picture.
+// The card of one task: its state and progress, then its images.
 import { ask, follow, local } from "./client.js";
 
 const FINAL = ["succeeded", "failed", "canceled"];
@@ -27,7 +27,7 @@ export class Card {
     this.part(".frame").classList.add("waiting");
     const { w, h } = this.task.params;
     if (w && h) this.part(".frame").style.aspectRatio = `${w} / ${h}`;
-    this.say("waiting");
+    this.say("queued");
     this.doings(button("Cancel", () => ask("DELETE", `v1/tasks/${this.task.id}`).catch((error) => this.say(error.message))));
     while (this.element.isConnected) {
       try {
@@ -37,14 +37,14 @@ export class Card {
         }
       } catch (error) {
         if (error.status === 404) return this.say(error.message);
-        this.say("connection lost, trying again");
+        this.say("connection lost, trying to reconnect");
       }
       await new Promise((resolve) => setTimeout(resolve, PATIENCE_MS));
     }
   }
 
-  queued({ position }) { this.say(position > 1 ? `number ${position} in line` : "next in line"); }
-  running() { this.say("getting ready"); }
+  queued({ position }) { this.say(position > 1 ? `number ${position} in the queue` : "next in the queue"); }
+  running() { this.say("starting"); }
 
   progress({ step, steps }) {
     this.part("progress").value = step / steps;
@@ -72,7 +72,7 @@ export class Card {
     this.part(".facts").textContent = facts(task);
     this.doings(
       ...task.images.filter(({ safe }) => safe).map((image, index) => download(image, task.images.length > 1 ? `Download ${index + 1}` : "Download")),
-      button("Again, changed", () => this.again(task)),
+      button("Edit and repeat", () => this.again(task)),
     );
     this.part("pre").textContent = JSON.stringify({ type: task.type, params: task.params }, null, 2);
     this.part("details").hidden = false;
@@ -98,11 +98,11 @@ function picture(image, words) {
   const element = new Image(image.width, image.height);
   element.alt = words;
   element.src = local(image.url);
-  element.addEventListener("error", () => element.replaceWith("This picture has expired."));
+  element.addEventListener("error", () => element.replaceWith("This image has expired."));
   return element;
 }
 
-// What a task says rather than draws: a text as it stands, anything else as JSON.
+// The answer of a task that returns data: a single text as it is, anything else as JSON.
 function words(answer) {
   const element = document.createElement("p");
   const [only, ...more] = Object.values(answer);
@@ -112,7 +112,7 @@ function words(answer) {
 
 function withheld(image) {
   const element = document.createElement("p");
-  element.textContent = `This picture is withheld: ${image.reason}`;
+  element.textContent = `This image is withheld: ${image.reason}`;
   return element;
 }
 

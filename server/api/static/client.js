@@ -1,4 +1,4 @@
-// Talks to the server. Paths are relative, so that the page works behind any prefix.
+// Requests to the server. Paths are relative, so that the page works behind any prefix.
 const KEY = "hua-key";
 
 export class Refusal extends Error {
@@ -10,7 +10,7 @@ export class Refusal extends Error {
 
 export function keepKey(key) { sessionStorage.setItem(KEY, key); }
 
-// Answers whether there was one.
+// Returns whether there was a key.
 export function forgetKey() {
   const had = sessionStorage.getItem(KEY) !== null;
   sessionStorage.removeItem(KEY);
@@ -25,7 +25,7 @@ async function send(method, path, body) {
     body = JSON.stringify(body);
   }
   const response = await fetch(path, { method, headers, body }).catch(() => {
-    throw new Refusal(0, "The server does not answer; is it still running?");
+    throw new Refusal(0, "The server does not answer; check that it is running.");
   });
   if (response.ok) return response;
   const reply = await response.json().catch(() => ({}));
@@ -36,7 +36,7 @@ export async function ask(method, path, body) {
   return (await send(method, path, body)).json();
 }
 
-// Yields {event, data} of a stream of server-sent events. Not EventSource: that can send no key.
+// Yields {event, data} of a stream of server-sent events. EventSource cannot be used: it sends no key.
 export async function* follow(path) {
   const response = await send("GET", path);
   const reader = response.body.pipeThrough(new TextDecoderStream()).getReader();
@@ -54,7 +54,7 @@ export async function* follow(path) {
   }
 }
 
-// Links carry the server's public address; the page stays on the address that it was loaded from.
+// Links have the public address of the server; the page uses the address that it was loaded from.
 export function local(url) {
   const { pathname, search } = new URL(url, location.href);
   return pathname + search;

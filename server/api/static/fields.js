@@ -1,10 +1,10 @@
-// Makes a form of a task type's JSON Schema, so that a new task type needs nothing here.
+// Builds a form from the JSON Schema of a task type, so that a new task type needs no change here.
 import { ask } from "./client.js";
 
 const OFTEN = ["negative_prompt", "model", "w", "h", "num_steps", "guidance_scale", "sampler", "seed", "num_samples", "fidelity"];
 const WORDS = {
   w: "width", h: "height", num_steps: "steps", guidance_scale: "guidance", num_samples: "images",
-  url: "image", url2: "second image", mask_url: "mask", hint_url: "hint", bg_url: "ground",
+  url: "image", url2: "second image", mask_url: "mask", hint_url: "hint", bg_url: "background",
 };
 const ELSEWHERE = ["text", "callback_url"];
 
@@ -27,7 +27,7 @@ export function fields(pipeline, models) {
 
 const fitting = (pipeline, models) => models.filter(({ family }) => pipeline.families.includes(family));
 
-// A picture that names no size is as large as what its model was trained on.
+// The default size is the one that the model was trained on.
 function followSide(made, models) {
   const select = made.get("model")?.querySelector("select");
   const sizes = ["w", "h"].flatMap((name) => made.get(name)?.querySelector("input") ?? []);
@@ -40,7 +40,7 @@ function followSide(made, models) {
   show();
 }
 
-// The parameters that were filled in; files are sent ahead and named by their ids.
+// The parameters that have a value; files are uploaded first, and their ids are the values.
 export async function filled(form) {
   const params = {};
   for (const input of form.querySelectorAll("[data-param]")) {
@@ -63,13 +63,13 @@ export function remember(input, known) {
   if (known) input.required = false;
 }
 
-// Whether a form can ask for all that a task type must be told; lists and objects are for programs to write.
+// Whether a form has an input for every required parameter; it has none for lists and objects.
 export function fillable({ params: { properties, required = [], $defs = {} }, images }) {
   const asked = (name) => images.includes(name) || name === "text" || inputFor(resolved(properties[name], $defs));
   return required.every(asked);
 }
 
-// An optional value is described as its type or null; only the type has an input.
+// The schema of an optional value is its type or null; the input is that of the type.
 function resolved(schema, $defs) {
   const kinds = (schema.anyOf ?? [schema]).filter((kind) => kind.type !== "null");
   const kind = kinds.length === 1 ? kinds[0] : {};

@@ -1,4 +1,4 @@
-// Puts the page together: what may be asked for, the asking, and the cards on which pictures appear.
+// The page: the form of a task, its submission, and the cards of tasks.
 import { ask, forgetKey, keepKey, Refusal } from "./client.js";
 import { Card } from "./card.js";
 import { fields, fillable, filled, remember } from "./fields.js";
@@ -25,7 +25,7 @@ function showFields() {
   byId("text").required = chosen().params.required?.includes("text") ?? false;
 }
 
-// By the first word of their names, what paints before what retouches.
+// Groups task types by the first word of their names: generation first, then editing.
 function grouped(pipelines) {
   const groups = new Map(GROUPS.map((words) => [words, []]));
   for (const pipeline of pipelines) {
@@ -67,7 +67,7 @@ function keep(id) {
   sessionStorage.setItem(KEPT, JSON.stringify([id, ...kept].slice(0, MOST_KEPT)));
 }
 
-// Fills the form with what made a picture; a file cannot be put back, so its id is remembered in its place.
+// Fills the form with the params of a task; a file input cannot be filled, so the id of the upload is remembered.
 function again({ type, params }) {
   byId("type").value = type;
   showFields();

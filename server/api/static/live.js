@@ -1,4 +1,4 @@
-// The line at the foot of the page: what waits, what runs, who works, with which models.
+// The line at the bottom of the page: queued and running tasks, and the workers with their models.
 import { ask } from "./client.js";
 
 const PAUSE_MS = 1500;
@@ -18,7 +18,7 @@ function described({ queued, running, workers }) {
     const models = resident.length ? ` with ${resident.join(", ")}` : "";
     return [name, `${device}, ${state}${models}`];
   });
-  return [["waiting", queued], ["running", running], ...(said.length ? said : [["workers", "none yet"]])];
+  return [["queued", queued], ["running", running], ...(said.length ? said : [["workers", "none yet"]])];
 }
 
 function entry(term, words) {
