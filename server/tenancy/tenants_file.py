@@ -28,7 +28,7 @@ def key_line(key: ApiKey) -> str:
 
 
 def with_key(text: str, tenant: str, key: ApiKey) -> str:
-    """The file with `key` as the tenant's first key; a new tenant is added as the first one. Raises TenantsFileError."""
+    """The file with `key` as the tenant's first key. A new tenant comes first, too. Raises TenantsFileError."""
     before = parse_policies(text)
     policy = before.get(tenant, TenantPolicy())
     after = {**before, tenant: policy.model_copy(update={"keys": (key, *policy.keys)})}
