@@ -98,7 +98,7 @@ def by_bare_loop(checkpoint: Checkpoint, params: Txt2ImgParams) -> None:
     )
     assert negative is not None
     both = Conditioning(torch.cat([negative.embeds, positive.embeds]))
-    shape = (1, checkpoint.channels, params.h // checkpoint.factor, params.w // checkpoint.factor)
+    shape = (1, checkpoint.channels, params.h // checkpoint.vae_scale_factor, params.w // checkpoint.vae_scale_factor)
     latents = torch.randn(shape)
     for step in range(params.num_steps):
         timesteps = torch.full((2,), 999.0 - step)

@@ -20,14 +20,15 @@ from typing import Any
 import diffusers
 import torch
 from diffusers import AutoencoderKL, AutoencoderTiny, UNet2DConditionModel
+from torch import Tensor
 from torch.utils.flop_counter import FlopCounterMode
 
 from benchmarks.determinism import made, psnr
 from benchmarks.engine import among_toys
 from benchmarks.traffic import Traffic
 from models import catalog
-from models.patches.deep_cache import Deep, capture_deep_features, shallow
-from models.patches.token_merging import TokenMerging, merging
+from models.patches.deep_cache import FEATURES, cached_deep_features, capture_deep_features
+from models.patches.token_merging import TokenMerging, merge_tokens
 from models.registry.registry import Registry
 from models.weights import CONFIGS
 from pipelines.engine.engine import Engine
@@ -89,14 +90,13 @@ class FullSize:
     def _steps(self, rows: int) -> dict[str, Cost]:
         with META:
             latents, time, text = torch.empty(rows, 4, 64, 64), torch.empty(rows), torch.empty(rows, 77, 768)
-        unet, deep = self._unet, Deep()
+        unet, features = self._unet, dict[str, Tensor]()
         costs = {"step": counted(lambda: unet(latents, time, text))}
-        with capture_deep_features(unet, deep):
+        with capture_deep_features(unet, features):
             unet(latents, time, text)
-        features = deep.features
-        assert features is not None
-        costs["shallow step"] = counted(lambda: shallow(unet, latents, time, text, {}, features, ()))
-        with merging(unet, TokenMerging(), (64, 64), time):
+        with cached_deep_features(unet, features[FEATURES]):
+            costs["cached step"] = counted(lambda: unet(latents, time, text))
+        with merge_tokens(unet, TokenMerging(), (64, 64), time):
             costs["merged step"] = counted(lambda: unet(latents, time, text))
         return costs
 
@@ -106,7 +106,7 @@ class FullSize:
         total = self.parts[f"decoder {params.decoder}"]
         for index in range(params.num_steps):
             guided = begin <= index / params.num_steps and (index + 1) / params.num_steps <= end
-            kind = "shallow step" if index % params.deep_cache else whole
+            kind = "cached step" if index % params.deep_cache else whole
             total += self.parts[f"{'guided' if guided else 'unguided'} {kind}"]
         return total
 

@@ -63,9 +63,8 @@ class Full:
 
     unet: UNet2DConditionModel
     name, family, device, dtype = "full", "sd1", META, torch.float16
-    channels, inputs, factor = 4, 4, 8
-    tome = image_prompt = style = None
-    adapters = ()
+    channels, in_channels, vae_scale_factor = 4, 4, 8
+    patches = adapters = ()
 
     def __post_init__(self) -> None:
         self.static = StaticWeights(self.unet)
@@ -74,11 +73,11 @@ class Full:
 
     def merge(self) -> None: ...
 
-    def attended(self, conditioning: Conditioning) -> Conditioning:
-        return replace(conditioning, known=tuple(keys_and_values(self.layers, conditioning.embeds)))
+    def with_cached_kv(self, conditioning: Conditioning) -> Conditioning:
+        return replace(conditioning, cached_kv=tuple(keys_and_values(self.layers, conditioning.embeds)))
 
     def predict(self, latents: Tensor, timesteps: Tensor, conditioning: Conditioning, **_: Any) -> Tensor:
-        with cached_cross_attention(self.layers, conditioning.known):
+        with cached_cross_attention(self.layers, conditioning.cached_kv):
             output: Tensor = self.unet(latents, timesteps, conditioning.embeds, return_dict=False)[0]
         return output
 
@@ -121,7 +120,7 @@ def ours(checkpoint: Full, images: int) -> tuple[Traffic, Traffic]:
     step = Step(len(rows), len(rows))
     step.load(rows)
     around = counted(lambda: step.load(rows))
-    return counted(lambda: step.run(checkpoint, (), circular=False)), around  # type: ignore[arg-type]
+    return counted(lambda: step.run(rows)), around
 
 
 @torch.inference_mode()

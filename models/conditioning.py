@@ -20,5 +20,6 @@ class Conditioning:
     extras: Mapping[str, Tensor] = field(default_factory=dict)
     """Further inputs of the denoiser, each [rows, …]: `text_embeds` [rows, 1280] and `time_ids` [rows, 6] for SDXL,
     image tokens and their scale with an IP-Adapter."""
-    known: tuple[Tensor, ...] = ()
-    """Keys and values of one net's cross-attention to all this, if that net's `attended` added them."""
+    cached_kv: tuple[Tensor, ...] = ()
+    """Keys and values [rows, tokens, inner] of one net's cross-attention to `embeds`, if `with_cached_kv` of that net
+    added them; the net then computes none."""

@@ -81,39 +81,49 @@ class ControlInput:
 
 @dataclass(frozen=True, slots=True)
 class Denoise:
-    """What a recipe yields: "bring these latents from noise to image, so". One image each.
-
-    Without `source` it starts from pure noise at `width` × `height`; with `source` (latents [1, channels, h, w]) it
-    starts `strength` of the way up the noise. `negative=None` means one row a step and no guidance.
-
-    `spacing` is how the steps spread over the timesteps; None: as the checkpoint was trained.
-    `initial` is the noise to start from, [1, channels, h, w], if the recipe has drawn it from `noise` already.
-    `beside`, [1, inputs - channels, h, w], is what an inpainting checkpoint is shown beside the latents.
-    `guidance_interval` is where it is guided, in shares of its steps. `strict`: it shares no forward pass.
-    `deep_cache`: at every so manyth step the denoiser's deep features are computed, and kept for those between.
-    """
+    """A request of a recipe to the engine: denoise these latents to one image."""
 
     checkpoint: Checkpoint
     positive: Conditioning
+    """The prompt."""
     negative: Conditioning | None
+    """The negative prompt; None: one row a step and no guidance."""
     noise: Noise
+    """The noise of this image; every draw advances it."""
     width: int
+    """In pixels."""
     height: int
+    """In pixels."""
     steps: int
+    """Steps of the sampler from pure noise; with `source` only `strength` of them run."""
     sampler: str
+    """A name of `sampler_names`."""
     sigmas: str | None = None
+    """The noise schedule by name, such as "karras"; None: the sampler's own."""
     guidance: float = 7.5
+    """Scale of classifier-free guidance; 1: none."""
     guidance_interval: tuple[float, float] = (0.0, 1.0)
+    """Guided only between these fractions of the steps."""
     source: torch.Tensor | None = None
+    """Clean latents to start from, [1, channels, h, w]; None: start from pure noise."""
     strength: float = 1.0
+    """0 to 1: how much noise `source` gets, and how many of the steps run."""
     circular: bool = False
+    """The image tiles: convolutions of the denoiser and its ControlNets pad with the opposite edge."""
     initial: torch.Tensor | None = None
-    beside: torch.Tensor | None = None
-    kept: PreservedRegion | None = None
+    """The noise to start from, float32 [1, channels, h, w], if the recipe has already drawn it from `noise`."""
+    inpainting_inputs: torch.Tensor | None = None
+    """Mask and masked latents [1, in_channels - channels, h, w], which a checkpoint trained for inpainting takes."""
+    preserve: PreservedRegion | None = None
+    """The region that stays as it is in another picture."""
     controls: tuple[ControlInput, ...] = ()
+    """The ControlNets that act on the denoiser."""
     strict: bool = False
+    """The image shares no forward pass with others, so that no rounding depends on them."""
     deep_cache: int = 1
+    """Every `deep_cache`-th step runs the whole UNet; the steps between reuse its deep features."""
     spacing: Spacing | None = None
+    """How the steps are spread over the timesteps; None: as the checkpoint was trained."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -84,7 +84,7 @@ def _second_pass(
             noise,
             width,
             height,
-            source=highres.enlarge(latent, width // checkpoint.factor, height // checkpoint.factor),
+            source=highres.enlarge(latent, width // checkpoint.vae_scale_factor, height // checkpoint.vae_scale_factor),
             strength=strength_of(highres.fidelity),
             steps=highres.steps(params.num_steps),
         )

@@ -136,7 +136,7 @@ class _TiledGeneration:
 
         self._params, self._checkpoint, self._enlarged = params, checkpoint, enlarged
         self._controlnet = models.get(_controlnet_ref(params))
-        height, width = (side // checkpoint.factor for side in enlarged.shape[:2])
+        height, width = (side // checkpoint.vae_scale_factor for side in enlarged.shape[:2])
         self._noise = params.noises()[0].initial((1, checkpoint.channels, height, width))
         self._canvas = Canvas(enlarged.shape[1], enlarged.shape[0], 2 * params.margin)
 
@@ -151,7 +151,7 @@ class _TiledGeneration:
 
         from models.noise import SeededNoise
 
-        params, checkpoint, factor = self._params, self._checkpoint, self._checkpoint.factor
+        params, checkpoint, factor = self._params, self._checkpoint, self._checkpoint.vae_scale_factor
         pixels = self._enlarged[tile.rows.begin : tile.rows.end, tile.columns.begin : tile.columns.end]
         # The noise of the seed itself is the one that all tiles share, so the tiles' own seeds begin at seed + 1.
         noise = SeededNoise((params.seed + 1 + index) % SEEDS)

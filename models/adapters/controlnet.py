@@ -21,7 +21,7 @@ from models.catalog.entry import ModelEntry
 from models.compiled.forward_pass import PassRunner, flatten_inputs, run_net
 from models.compiled.static_weights import StaticWeights
 from models.conditioning import Conditioning
-from models.patches import circular_padding as circularly
+from models.patches.circular_padding import circular_padding
 from models.patches.cross_attention_cache import cached_cross_attention, keys_and_values, text_layers
 from models.weights import CONFIGS, WeightsError
 
@@ -62,9 +62,9 @@ class ControlNet:
         self.device = device
 
     @torch.inference_mode()
-    def attended(self, conditioning: Conditioning) -> Conditioning:
+    def with_cached_kv(self, conditioning: Conditioning) -> Conditioning:
         """The same, stacked over rows, with what this net knows of it at every step."""
-        return replace(conditioning, known=tuple(keys_and_values(self._text_layers, conditioning.embeds)))
+        return replace(conditioning, cached_kv=tuple(keys_and_values(self._text_layers, conditioning.embeds)))
 
     @torch.inference_mode()
     def residuals(
@@ -75,21 +75,21 @@ class ControlNet:
         hints: Tensor,
         *,
         circular: bool = False,
-        by: PassRunner | None = None,
+        runner: PassRunner | None = None,
     ) -> list[Tensor]:
         """What is to be added to the denoiser's skip connections, in their order, and last to its middle block.
 
         `latents` [rows, channels, h, w] are scaled as the denoiser gets them, `hints` [rows, 3, height, width] are in
-        0..1; timesteps are one per row, conditioning is stacked over rows. `by` decides how the pass is run, unless it
-        is circular.
+        0..1; timesteps are one per row, conditioning is stacked over rows. `runner` runs the pass, unless
+        it is circular.
         """
         shown = {"latents": latents.to(self.dtype), "timesteps": timesteps, "hints": hints.to(self.dtype)}
         given = flatten_inputs(
-            **shown, embeds=conditioning.embeds, extras=conditioning.extras, known=conditioning.known
+            **shown, embeds=conditioning.embeds, extras=conditioning.extras, known=conditioning.cached_kv
         )
-        with circularly.padding(self._net, circular), cached_cross_attention(self._text_layers, conditioning.known):
-            if by is not None:
-                return list(by(self._net, given, lambda: run_net(self._net, given)))
+        with circular_padding(self._net, circular), cached_cross_attention(self._text_layers, conditioning.cached_kv):
+            if runner is not None:
+                return list(runner(self._net, given, lambda: run_net(self._net, given)))
             return list(run_net(self._net, given))
 
     @torch.inference_mode()
@@ -99,7 +99,7 @@ class ControlNet:
         net, hints = self._net, hints.to(self.dtype)
         if net.config.controlnet_conditioning_channel_order == "bgr":
             hints = hints.flip(1)
-        with circularly.padding(net, circular):
+        with circular_padding(net, circular):
             seen = net.conv_in(latents.to(self.dtype)) + net.controlnet_cond_embedding(hints)
             residual: Tensor = net.controlnet_down_blocks[0](seen)
         return residual.mean((2, 3), keepdim=True) if self.pooled else residual

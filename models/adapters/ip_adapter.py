@@ -5,9 +5,9 @@ Ye et al., "IP-Adapter: Text Compatible Image Prompt Adapter for Text-to-Image D
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
+from collections.abc import Hashable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, ExitStack, contextmanager
+from dataclasses import dataclass, replace
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -24,6 +24,7 @@ from transformers.utils import logging as transformers_logging
 from models.catalog.entry import ModelEntry
 from models.conditioning import Conditioning
 from models.imaging.pixels import cropped
+from models.patches.patch import DenoiserInputs, DenoiserPatch, PatchedRows
 from models.weights import WeightsError
 
 TOKENS, SCALE = "image_tokens", "image_scale"
@@ -51,19 +52,50 @@ class IPAdapterMisfitError(ValueError):
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class ImagePrompt:
-    """A picture as an IP-Adapter sees it. `blank` is what it sees where there is none; both [1, tokens, width]."""
+class ImagePrompt(DenoiserPatch):
+    """A picture as a prompt: image tokens that the denoiser attends to in addition to the text."""
 
     adapter: IPAdapter
     tokens: Tensor
+    """Of the picture, [1, tokens, width]."""
     blank: Tensor
+    """Of no picture, for the negative prompt; [1, tokens, width]."""
     scale: float
+    """0 to 1: how strongly the denoiser attends to the tokens."""
+    layers: tuple[IPAttentionLayer, ...] = ()
+    """Those of the UNet that this prompt is bound to."""
 
-    def shown(self, positive: Conditioning, negative: Conditioning | None) -> tuple[Conditioning, Conditioning | None]:
-        """The conditionings of a prompt, which sees the picture, and of its negative, which sees the blank."""
-        return self._beside(positive, self.tokens), negative and self._beside(negative, self.blank)
+    @property
+    def batch_key(self) -> Hashable:
+        return self.adapter.name
 
-    def _beside(self, conditioning: Conditioning, tokens: Tensor) -> Conditioning:
+    @property
+    def cost_key(self) -> Hashable:
+        return ()
+
+    @property
+    def graph_key(self) -> Hashable:
+        """The adapter's weights are used before the steps, by `row_tensors`."""
+        return ()
+
+    def bind(self, unet: nn.Module) -> ImagePrompt:
+        """Raises IPAdapterMisfitError."""
+        return replace(self, layers=self.adapter.sights(unet))
+
+    def condition(
+        self, positive: Conditioning, negative: Conditioning | None
+    ) -> tuple[Conditioning, Conditioning | None]:
+        """The prompt gets the picture's tokens, its negative the blank ones."""
+        return self._with_tokens(positive, self.tokens), negative and self._with_tokens(negative, self.blank)
+
+    def row_tensors(self, conditioning: Conditioning) -> Mapping[str, Tensor]:
+        """Keys and values of the rows' image tokens."""
+        return {str(index): each for index, each in enumerate(image_keys_values(self.layers, conditioning.extras))}
+
+    def apply(self, unet: Any, rows: PatchedRows, inputs: DenoiserInputs) -> AbstractContextManager[None]:
+        return ip_attention(self.layers, inputs.conditioning.extras, list(rows.tensors.values()))
+
+    def _with_tokens(self, conditioning: Conditioning, tokens: Tensor) -> Conditioning:
         seen = {TOKENS: tokens, SCALE: torch.tensor([self.scale], dtype=tokens.dtype, device=tokens.device)}
         return Conditioning(conditioning.embeds, {**conditioning.extras, **seen})
 

@@ -12,7 +12,7 @@ from torch.nn.functional import pad
 
 from models.imaging.tiles import Canvas, tiles
 from models.noise import GaussianNoise
-from models.patches import circular_padding as circularly
+from models.patches.circular_padding import circular_padding
 
 log = logging.getLogger(__name__)
 
@@ -35,14 +35,17 @@ class Autoencoder:
 
     @torch.inference_mode()
     def encode(
-        self, pixels: np.ndarray, noise: GaussianNoise, *, hole: np.ndarray | None = None, circular: bool
+        self, pixels: np.ndarray, noise: GaussianNoise, *, mask: np.ndarray | None = None, circular: bool
     ) -> Tensor:
-        """Latents [1, channels, h, w], scaled, float32, of uint8 RGB pixels [height, width, 3]; grey in the hole."""
+        """Scaled latents, float32 [1, channels, h, w], of uint8 RGB pixels [height, width, 3].
+
+        `noise` samples the posterior. Where `mask` (bool [height, width]) is true, pixels count as mid-grey.
+        """
         image = torch.from_numpy(pixels[None].astype(np.float32) / 255.0).permute(0, 3, 1, 2)
         image = (2.0 * image - 1.0).to(self.net.device, self.net.dtype)
-        if hole is not None:
-            image = image.masked_fill(torch.from_numpy(hole).to(image.device), 0.0)
-        with circularly.padding(self.net, circular):
+        if mask is not None:
+            image = image.masked_fill(torch.from_numpy(mask).to(image.device), 0.0)
+        with circular_padding(self.net, circular):
             posterior = self.net.encode(image).latent_dist
         drawn = noise.gaussian(posterior.mean.shape).to(posterior.mean)
         mean, scale = self._affine(posterior.mean)
@@ -57,7 +60,7 @@ class Autoencoder:
         pixels = raw.shape[2] * raw.shape[3] * self.factor**2
         if pixels <= TILED_ABOVE:
             try:
-                with circularly.padding(self.net, circular):
+                with circular_padding(self.net, circular):
                     parts = torch.split(raw, max(1, PIXELS_AT_ONCE // pixels))
                     return [image for part in parts for image in self._decoded(part)]
             except torch.OutOfMemoryError:

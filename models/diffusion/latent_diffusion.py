@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 from collections import OrderedDict
 from collections.abc import Hashable, Mapping, Sequence
+from contextlib import ExitStack
 from dataclasses import replace
 from typing import Any, Self
 
@@ -13,7 +14,6 @@ import torch
 from diffusers import UNet2DConditionModel
 from torch import Tensor, nn
 
-from models.adapters.ip_adapter import ImagePrompt, IPAttentionLayer, image_keys_values, ip_attention
 from models.adapters.lora_merge import Adapter, MergedNet
 from models.adapters.textual_inversion import Inversion
 from models.catalog.entry import ModelEntry
@@ -26,11 +26,8 @@ from models.diffusion.text_encoder import Encoding, TextEncoder
 from models.diffusion.tiny_decoder import TinyDecoder
 from models.diffusion.word_match import any_of
 from models.noise import GaussianNoise
-from models.patches import circular_padding as circularly
-from models.patches import token_merging as token_merging
 from models.patches.cross_attention_cache import cached_cross_attention, keys_and_values, text_layers
-from models.patches.deep_cache import Deep, capture_deep_features, shallow
-from models.patches.reference_attention import References, ReferenceStyle, reference_attention
+from models.patches.patch import DenoiserInputs, DenoiserPatch, PatchedRows
 from models.weights import Weights, WeightsError
 
 ENCODINGS_KEPT = 64
@@ -50,7 +47,7 @@ class LatentDiffusion:
         self.name = entry.name
         self.family: str = entry.family
         self.channels = autoencoder.channels
-        self.factor = autoencoder.factor
+        self.vae_scale_factor = autoencoder.factor
         self.dtype = dtype
         self.device = torch.device("cpu")
         self.scheduler_config = _scheduler_config(entry, weights)
@@ -58,17 +55,14 @@ class LatentDiffusion:
         self._unet = weights.unet(dtype)
         self._text_layers = text_layers(self._unet)
         self.static = StaticWeights(self._unet)
-        self.inputs = int(self._unet.config.in_channels)
+        self.in_channels = int(self._unet.config.in_channels)
         self._autoencoder = autoencoder
         self._decoder: Autoencoder | TinyDecoder = autoencoder
         self._encoders = tuple(encoders)
         self._encodings: OrderedDict[Hashable, tuple[Encoding, ...]] = OrderedDict()
         self._adapters: tuple[Adapter, ...] = ()
         self._inversions: tuple[Inversion, ...] = ()
-        self.tome: token_merging.TokenMerging | None = None
-        self.image_prompt: ImagePrompt | None = None
-        self._sights: tuple[IPAttentionLayer, ...] = ()
-        self.style: ReferenceStyle | None = None
+        self.patches: tuple[DenoiserPatch, ...] = ()
         self._merged_unet = MergedNet(self._unet, "unet")
         self._merged_encoders = tuple(
             MergedNet(encoder.model, f"text_encoder_{place}" if place > 1 else "text_encoder")
@@ -125,32 +119,29 @@ class LatentDiffusion:
         self,
         adapters: Sequence[Adapter] = (),
         inversions: Sequence[Inversion] = (),
-        tome: token_merging.TokenMerging | None = None,
-        image_prompt: ImagePrompt | None = None,
-        style: ReferenceStyle | None = None,
+        patches: Sequence[DenoiserPatch] = (),
         decoder: TinyDecoder | None = None,
     ) -> Self:
-        """As the contract says. The two share everything but this wish, which each use of a net brings to it."""
+        """See `Checkpoint`. Both share the nets; LoRAs are merged into them by each use."""
         other = copy.copy(self)
         other._adapters, other._inversions = tuple(adapters), tuple(inversions)
-        other.tome, other.image_prompt, other.style = tome, image_prompt, style
+        bound = [patch.bind(self._unet) for patch in patches]
+        other.patches = tuple(sorted(bound, key=lambda patch: patch.runs_unet))
         other._decoder = decoder or self._autoencoder
-        other._sights = image_prompt.adapter.sights(self._unet) if image_prompt else ()
         return other
 
     def encode(
-        self, pixels: np.ndarray, noise: GaussianNoise, *, hole: np.ndarray | None = None, circular: bool = False
+        self, pixels: np.ndarray, noise: GaussianNoise, *, mask: np.ndarray | None = None, circular: bool = False
     ) -> Tensor:
-        return self._autoencoder.encode(pixels, noise, hole=hole, circular=circular)
+        return self._autoencoder.encode(pixels, noise, mask=mask, circular=circular)
 
     def merge(self) -> None:
         self._merged_unet.switch((adapter.lora, adapter.unet) for adapter in self._adapters)
 
     @torch.inference_mode()
-    def attended(self, conditioning: Conditioning) -> Conditioning:
+    def with_cached_kv(self, conditioning: Conditioning) -> Conditioning:
         self.merge()
-        text = keys_and_values(self._text_layers, conditioning.embeds)
-        return replace(conditioning, known=(*text, *image_keys_values(self._sights, conditioning.extras)))
+        return replace(conditioning, cached_kv=tuple(keys_and_values(self._text_layers, conditioning.embeds)))
 
     @torch.inference_mode()
     def predict(
@@ -159,37 +150,26 @@ class LatentDiffusion:
         timesteps: Tensor,
         conditioning: Conditioning,
         *,
-        circular: bool = False,
         residuals: Sequence[Tensor] = (),
-        references: References | None = None,
-        deep: Deep | None = None,
-        by: PassRunner | None = None,
+        patches: Sequence[PatchedRows] = (),
+        runner: PassRunner | None = None,
     ) -> Tensor:
-        """As the contract says; computed in the checkpoint's dtype, returned in that of the latents."""
+        """See `Checkpoint`. Computed in the checkpoint's dtype, returned in that of the latents."""
         self.merge()
-        unet, size, extras = self._unet, (latents.shape[2], latents.shape[3]), dict(conditioning.extras)
-        halves = 2 * len(self._text_layers)
-        text, images = conditioning.known[:halves], conditioning.known[halves:]
-        common: dict[str, Any] = {"timesteps": timesteps, "embeds": conditioning.embeds, "extras": extras}
+        unet, text = self._unet, conditioning.cached_kv
+        common: dict[str, Any] = {"timesteps": timesteps, "embeds": conditioning.embeds, "extras": conditioning.extras}
 
-        def through(shown: Tensor, added: Sequence[Tensor] = ()) -> Outputs:
-            return run_net(unet, flatten_inputs(latents=shown.to(self.dtype), residuals=added, **common))
+        def run_unet(latents: Tensor) -> Outputs:
+            return run_net(unet, flatten_inputs(latents=latents.to(self.dtype), **common))
 
-        with (
-            circularly.padding(unet, circular),
-            token_merging.merging(unet, self.tome, size, timesteps),
-            cached_cross_attention(self._text_layers, text),
-            ip_attention(self._sights, extras, images),
-            reference_attention(unet, references, show=through),
-            capture_deep_features(unet, deep),
-        ):
-            if by is not None:
-                told = flatten_inputs(latents=latents.to(self.dtype), **common, known=text, residuals=residuals)
-                return by(unet, told, lambda: run_net(unet, told))[0].to(latents.dtype)
-            if deep is None or deep.features is None:
-                return through(latents, residuals)[0].to(latents.dtype)
-            given, embeds = latents.to(self.dtype), conditioning.embeds
-            return shallow(unet, given, timesteps, embeds, extras, deep.features, residuals).to(latents.dtype)
+        with ExitStack() as applied:
+            applied.enter_context(cached_cross_attention(self._text_layers, text))
+            inputs = DenoiserInputs(latents, timesteps, conditioning, run_unet)
+            for rows in patches:
+                applied.enter_context(rows.patch.apply(unet, rows, inputs))
+            flat = flatten_inputs(latents=latents.to(self.dtype), **common, known=text, residuals=residuals)
+            outputs = run_net(unet, flat) if runner is None else runner(unet, flat, lambda: run_net(unet, flat))
+        return outputs[0].to(latents.dtype)
 
     def decode(self, latents: Tensor, *, circular: bool = False) -> list[np.ndarray]:
         return self._decoder.decode(latents, circular=circular)
@@ -203,9 +183,13 @@ class LatentDiffusion:
     def _nets(self) -> tuple[nn.Module, ...]:
         return (self._unet, self._autoencoder.net, *(encoder.model for encoder in self._encoders))
 
-    def _shown(self, positive: Conditioning, negative: Conditioning | None) -> tuple[Conditioning, Conditioning | None]:
-        """The conditionings of a prompt and its negative, with the image prompt beside them if there is one."""
-        return (positive, negative) if self.image_prompt is None else self.image_prompt.shown(positive, negative)
+    def _with_patches(
+        self, positive: Conditioning, negative: Conditioning | None
+    ) -> tuple[Conditioning, Conditioning | None]:
+        """The conditionings of a prompt and its negative, with what the patches add to them."""
+        for patch in self.patches:
+            positive, negative = patch.condition(positive, negative)
+        return positive, negative
 
     def _layers_skipped(self, clip_skip: int) -> int:
         return self._clip_skip if clip_skip == -1 else clip_skip

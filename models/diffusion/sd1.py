@@ -25,7 +25,7 @@ class SD1(LatentDiffusion):
         encodings = [self._encode_text(prompt, skip) for prompt in (text, negative) if prompt is not None]
         chunks = max(len(encoding.states) for pair in encodings for encoding in pair)
         first, *rest = [Conditioning(self._embeds(pair, chunks, skip)) for pair in encodings]
-        return self._shown(first, rest[0] if rest else None)
+        return self._with_patches(first, rest[0] if rest else None)
 
 
 def load(entry: ModelEntry, device: torch.device, dtype: torch.dtype) -> SD1:

@@ -33,7 +33,7 @@ class SDXL(LatentDiffusion):
             extras = {"text_embeds": pair[-1].pooled, "time_ids": time_ids}
             conditionings.append(Conditioning(self._embeds(pair, chunks, left_out), extras))
         first, *rest = conditionings
-        return self._shown(first, rest[0] if rest else None)
+        return self._with_patches(first, rest[0] if rest else None)
 
     def _time_ids(self, width: int, height: int) -> Tensor:
         """[1, 6]: the original size, the crop's corner, the target size; height before width."""

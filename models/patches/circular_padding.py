@@ -1,21 +1,36 @@
-"""Circular convolutions, for pictures whose left edge continues at the right one and whose top at the bottom."""
+"""Circular convolutions, for images that tile: the left edge continues at the right one, and the top at the bottom."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Hashable, Iterator
+from contextlib import AbstractContextManager, contextmanager
+from dataclasses import dataclass
+from typing import Any
 
 import torch
 from diffusers.models.downsampling import Downsample2D
 from torch import Tensor, nn
 
+from models.patches.patch import DenoiserInputs, DenoiserPatch, PatchedRows
+
+
+@dataclass(frozen=True, slots=True)
+class CircularPadding(DenoiserPatch):
+    """The denoiser's part of `Denoise.circular`. ControlNets and the autoencoder call `circular_padding` themselves."""
+
+    @property
+    def batch_key(self) -> Hashable:
+        return ()
+
+    def apply(self, unet: Any, rows: PatchedRows, inputs: DenoiserInputs) -> AbstractContextManager[None]:
+        return circular_padding(unet, True)
+
 
 @contextmanager
-def padding(net: nn.Module, circular: bool) -> Iterator[None]:
-    """If `circular`, every convolution in `net` pads with the other side of the picture instead of zeros
-    within this block.
+def circular_padding(net: nn.Module, circular: bool) -> Iterator[None]:
+    """If `circular`, every convolution in `net` pads with the opposite edge instead of zeros within this block.
 
-    The net is as before when the block ends, however it ends. One thread at a time.
+    The net is restored at the end, also after an exception. One thread at a time.
     """
     if not circular:
         yield
@@ -38,9 +53,9 @@ def padding(net: nn.Module, circular: bool) -> Iterator[None]:
             hook.remove()
 
 
-def _wrap_end(_: nn.Module, given: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
+def _wrap_end(_: nn.Module, inputs: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
     """The encoder's downsampling appends a row and a column of zeros before a convolution without padding."""
-    padded = given[0].clone(memory_format=torch.preserve_format)
+    padded = inputs[0].clone(memory_format=torch.preserve_format)
     padded[..., -1, :] = padded[..., 0, :]
     padded[..., :, -1] = padded[..., :, 0]
     return (padded,)

@@ -1,7 +1,8 @@
-"""Keys and values of a denoiser's attention to text: the same at every step, so they are computed once for a request.
+"""Keys and values of a net's cross-attention to the text: the same at every step, so they are computed once a request.
 
-With what the text and the image prompts say fixed, attention's `to_k` and `to_v` have nothing new to work on (Rombach
-et al. 2022, equation in 3.3); their products are kept as plain tensors, which batches can stack and graphs can read.
+With the text fixed, attention's `to_k` and `to_v` have the same input at every step (Rombach et al. 2022, equation in
+3.3). Their results are plain tensors, which batches can stack and CUDA graphs can read. This is no `DenoiserPatch`: it
+is applied to every pass, changes no result, and ControlNets have it too.
 """
 
 from __future__ import annotations
@@ -20,25 +21,25 @@ def text_layers(net: nn.Module) -> list[Attention]:
 
 
 def keys_and_values(layers: Sequence[Attention], embeds: Tensor) -> list[Tensor]:
-    """What each layer makes of text [rows, tokens, width]: key, value, key, value…, each [rows, tokens, inner]."""
-    return [half(embeds) for layer in layers for half in (layer.to_k, layer.to_v)]
+    """Key, value, key, value… of the layers for text [rows, tokens, width], each [rows, tokens, inner]."""
+    return [projection(embeds) for layer in layers for projection in (layer.to_k, layer.to_v)]
 
 
 @contextmanager
-def cached_cross_attention(layers: Sequence[Attention], known: Sequence[Tensor]) -> Iterator[None]:
-    """Within this block these layers take `known` for keys and values, as `keys_and_values` made them for the same
-    rows; where nothing is known they compute them.
+def cached_cross_attention(layers: Sequence[Attention], cached_kv: Sequence[Tensor]) -> Iterator[None]:
+    """Within this block these layers use `cached_kv`, which `keys_and_values` computed for the same rows. If it is
+    empty, they compute keys and values themselves.
 
-    They are as before when the block ends, however it ends. One thread at a time.
+    The layers are restored at the end, also after an exception. One thread at a time.
     """
     with ExitStack() as restored:
-        if known:
-            halves = [half for layer in layers for half in (layer.to_k, layer.to_v)]
-            for half, tensor in zip(halves, known, strict=True):
-                half.forward = partial(_known, tensor)
-                restored.callback(delattr, half, "forward")
+        if cached_kv:
+            projections = [projection for layer in layers for projection in (layer.to_k, layer.to_v)]
+            for projection, tensor in zip(projections, cached_kv, strict=True):
+                projection.forward = partial(_cached, tensor)
+                restored.callback(delattr, projection, "forward")
         yield
 
 
-def _known(tensor: Tensor, _: Tensor) -> Tensor:
+def _cached(tensor: Tensor, _: Tensor) -> Tensor:
     return tensor

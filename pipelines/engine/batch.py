@@ -30,7 +30,7 @@ class Batch:
         while the device is at work."""
         latents, outputs, features = self._graphs.run(self.key, self._rows)
         kept: list[tuple[Tensor, ...]] = [()] * len(self._trajectories)
-        deep = kept if features is None else self._rows.of_each(features)
+        deep = kept if features is None else self._rows.by_trajectory(features)
         for each, latent, output, own in zip(self._trajectories, latents, outputs, deep, strict=False):
             each.advance(latent, output, own)
         for each in self._trajectories:

@@ -87,9 +87,9 @@ class Run:
         """When it is its turn to step, beside others that wait as well."""
         remaining_s = 0.0
         for each in self.trajectories:
-            if not each.done and not capacity.gains(key := key_of(each)):
+            if not each.done and not capacity.gains(key_of(each)):
                 for depth, steps in each.ahead.items():
-                    remaining_s += steps * (capacity.seconds(key._replace(depth=depth), each.rows) or 0.0)
+                    remaining_s += steps * (capacity.seconds(key_of(each, depth), each.rows) or 0.0)
         return StepPriority.of(self.priority, self._added_at, remaining_s)
 
     @property

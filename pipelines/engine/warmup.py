@@ -56,9 +56,9 @@ def trajectories(checkpoint: Checkpoint, width: int, height: int, images: int, s
     """Guided images of nothing in particular."""
     positive, negative = checkpoint.encode_prompt("", "", clip_skip=-1, width=width, height=height)
     denoise = Denoise(checkpoint, positive, negative, SeededNoise(0), width, height, steps=steps, sampler="euler")
-    if more := checkpoint.inputs - checkpoint.channels:
-        shown = torch.zeros(1, more, height // checkpoint.factor, width // checkpoint.factor)
-        denoise = replace(denoise, beside=shown)
+    if more := checkpoint.in_channels - checkpoint.channels:
+        shown = torch.zeros(1, more, height // checkpoint.vae_scale_factor, width // checkpoint.vae_scale_factor)
+        denoise = replace(denoise, inpainting_inputs=shown)
     return [Trajectory(replace(denoise, noise=SeededNoise(seed))) for seed in range(images)]
 
 

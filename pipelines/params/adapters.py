@@ -17,6 +17,7 @@ from models.kinds.lora import LORA
 from models.kinds.textual_inversion import TEXTUAL_INVERSION
 from models.kinds.tiny_decoder import TINY_DECODER
 from pipelines.params.ip_adapter import IPAdapterInfo
+from pipelines.params.patch import PatchParams
 from pipelines.params.style_reference import StyleReference
 from pipelines.params.token_merging import TomeInfo
 from pipelines.pipeline import Models, Params
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
     import numpy as np
 
     from models.diffusion.checkpoint import Checkpoint
+    from models.patches.patch import DenoiserPatch
 
 Scale = Annotated[float, Field(ge=-MOST, le=MOST)]
 MAX_LORAS = 8
@@ -156,12 +158,17 @@ class AdapterParams(Params):
         embeddings = [models.get(ModelRef(TEXTUAL_INVERSION, name)) for name in self.embeddings or ()]
         installed = [inversion for embedding in embeddings for inversion in embedding.inversions]
         own = [inversion(*each) for each in self.custom_embeddings.items()]
-        inversions, tome = [*installed, *own], self.tome_info.tome if self.tome_info else None
-        image_prompt = self.ip_adapter.prompt(self.checkpoint, models, images) if self.ip_adapter else None
-        style = self.style_reference.style(images) if self.style_reference else None
+        inversions, patches = [*installed, *own], self._patches(models, images)
         decoder = models.get(ModelRef(TINY_DECODER, base=self.checkpoint)) if self.decoder == "tiny" else None
-        wishes = (adapters, inversions, tome, image_prompt, style, decoder)
-        return checkpoint.adapted(*wishes) if any(wishes) else checkpoint
+        changes = (adapters, inversions, patches, decoder)
+        return checkpoint.adapted(*changes) if any(changes) else checkpoint
+
+    def _patches(self, models: Models, images: Mapping[str, np.ndarray]) -> list[DenoiserPatch]:
+        """Those of every field that is a PatchParams."""
+        fields = (getattr(self, name) for name in type(self).model_fields)
+        requested = (each for each in fields if isinstance(each, PatchParams))
+        patches = (each.denoiser_patch(self.checkpoint, models, images) for each in requested)
+        return [each for each in patches if each is not None]
 
 
 def _mentions(entry: ModelEntry, prompt: str) -> bool:

@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
 from models.kinds.ip_adapter import IP_ADAPTER
 from models.kinds.kind import ModelRef
 from pipelines.params.image_refs import ImageRef
+from pipelines.params.patch import PatchParams
 
 if TYPE_CHECKING:
     import numpy as np
@@ -18,10 +19,8 @@ if TYPE_CHECKING:
     from pipelines.pipeline import Models
 
 
-class IPAdapterInfo(BaseModel):
+class IPAdapterInfo(PatchParams):
     """An image that acts as a prompt besides the text (IP-Adapter)."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
 
     url: ImageRef
     model: str = Field(
@@ -35,7 +34,7 @@ class IPAdapterInfo(BaseModel):
         """The IP-Adapter of this name, else the first one for the checkpoint."""
         return ModelRef(IP_ADAPTER, self.model) if self.model else ModelRef(IP_ADAPTER, base=checkpoint)
 
-    def prompt(self, checkpoint: str, models: Models, images: Mapping[str, np.ndarray]) -> ImagePrompt:
+    def denoiser_patch(self, checkpoint: str, models: Models, images: Mapping[str, np.ndarray]) -> ImagePrompt:
         """The image prompt for a checkpoint. `images` holds the decoded input as `ip_adapter.url`."""
         from models.imaging.pixels import flattened
 

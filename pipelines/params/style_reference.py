@@ -1,24 +1,24 @@
-"""A picture to be painted like, as tasks ask for it."""
+"""Parameters of a style reference: a picture whose manner and colours the image takes over."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
 from pipelines.params.image_refs import OptionalImage
+from pipelines.params.patch import PatchParams
 
 if TYPE_CHECKING:
     import numpy as np
 
     from models.patches.reference_attention import ReferenceStyle
+    from pipelines.pipeline import Models
 
 
-class StyleReference(BaseModel):
+class StyleReference(PatchParams):
     """A picture that the denoiser looks at while it paints, and takes manner and colours from (reference-only)."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
 
     url: OptionalImage = Field(None, description="The picture; none: no reference.")
     style_fidelity: float = Field(
@@ -28,7 +28,9 @@ class StyleReference(BaseModel):
         1.0, ge=0, le=1, description="In how many of the denoiser's layers it is looked at, the widest first; 0: none."
     )
 
-    def style(self, images: Mapping[str, np.ndarray]) -> ReferenceStyle | None:
+    def denoiser_patch(
+        self, checkpoint: str, models: Models, images: Mapping[str, np.ndarray]
+    ) -> ReferenceStyle | None:
         from models.imaging.pixels import flattened
         from models.patches.reference_attention import ReferenceStyle
 

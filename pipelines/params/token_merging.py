@@ -1,19 +1,23 @@
-"""Token merging, as tasks ask for it: faster steps for a little likeness."""
+"""Parameters of token merging: faster steps, a slightly different image."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
+
+from pipelines.params.patch import PatchParams
 
 if TYPE_CHECKING:
+    import numpy as np
+
     from models.patches.token_merging import TokenMerging
+    from pipelines.pipeline import Models
 
 
-class TomeInfo(BaseModel):
+class TomeInfo(PatchParams):
     """Merges tokens of the denoiser that are much alike before its attention (ToMe)."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
 
     enable: bool = False
     ratio: float = Field(
@@ -32,8 +36,7 @@ class TomeInfo(BaseModel):
     merge_crossattn: bool = False
     merge_mlp: bool = False
 
-    @property
-    def tome(self) -> TokenMerging | None:
+    def denoiser_patch(self, checkpoint: str, models: Models, images: Mapping[str, np.ndarray]) -> TokenMerging | None:
         from models.patches.token_merging import TokenMerging
 
         if not self.enable:

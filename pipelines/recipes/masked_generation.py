@@ -182,11 +182,11 @@ def _repaint(
     controls: tuple[ControlInput, ...],
 ) -> Steps[list[np.ndarray]]:
     """Images of an RGB picture at the size that it has."""
-    if not mask[:: checkpoint.factor, :: checkpoint.factor].any():
+    scale = checkpoint.vae_scale_factor
+    if not mask[::scale, ::scale].any():
         raise ThinMaskError(
-            f"the mask is thinner than the {checkpoint.factor} pixels of one latent pixel; draw it broader, blur "
-            "it with "
-            "inpainting_mask_blur, or enlarge it with inpainting_mode masked"
+            f"the mask is thinner than the {scale} pixels of one latent pixel; draw it broader, blur "
+            "it with inpainting_mask_blur, or enlarge it with inpainting_mode masked"
         )
     requests = [_denoise_request(params, checkpoint, noise, picture, mask) for noise in params.noises()]
     latents = yield [replace(request, controls=controls) for request in requests]
@@ -202,10 +202,11 @@ def _denoise_request(
     from models.imaging.masks import filled
 
     height, width = mask.shape
-    plain, circular = checkpoint.inputs == checkpoint.channels, params.use_circular
+    plain, circular = checkpoint.in_channels == checkpoint.channels, params.use_circular
     preserves = plain or params.use_background_guidance
     start = filled(picture, mask) if params.use_background_reference else picture
-    latent_mask = torch.from_numpy(mask[None, None, :: checkpoint.factor, :: checkpoint.factor].astype("float32"))
+    scale = checkpoint.vae_scale_factor
+    latent_mask = torch.from_numpy(mask[None, None, ::scale, ::scale].astype("float32"))
     start_latents = params.encode(checkpoint, start, noise) if preserves or params.start_fidelity else None
     initial = noise.initial((1, checkpoint.channels, *latent_mask.shape[2:]))
     request = params.denoise_request(
@@ -220,7 +221,7 @@ def _denoise_request(
     if plain:
         # diffusers encodes the masked picture here as well and does not use it; the draw keeps the noise in step.
         noise.gaussian(initial.shape)
-        return replace(request, initial=initial, kept=preserved)
-    masked_latents = checkpoint.encode(picture, noise, hole=mask, circular=circular)
+        return replace(request, initial=initial, preserve=preserved)
+    masked_latents = checkpoint.encode(picture, noise, mask=mask, circular=circular)
     inpainting_inputs = torch.cat([latent_mask.to(masked_latents), masked_latents], dim=1)
-    return replace(request, initial=initial, kept=preserved, beside=inpainting_inputs)
+    return replace(request, initial=initial, preserve=preserved, inpainting_inputs=inpainting_inputs)

@@ -88,7 +88,7 @@ def test_an_inpainting_checkpoint_tells_by_its_inputs(
     write_single_file(entry.path, tmp_path / "toy.safetensors")
     alone = entry.model_copy(update={"path": tmp_path / "toy.safetensors", "config": toys.find("toy-sd1").path})
     single, whole = (loaders.load(each, CPU, torch.float32) for each in (alone, entry))
-    assert (single.inputs, whole.inputs, whole.channels) == (9, 9, 4)
+    assert (single.in_channels, whole.in_channels, whole.channels) == (9, 9, 4)
     conditioning, _ = whole.encode_prompt("a boat", None, clip_skip=-1, width=64, height=64)
     latents, timesteps = torch.randn(1, 9, 8, 8), torch.tensor([300])
     assert torch.equal(

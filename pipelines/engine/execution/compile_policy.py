@@ -16,19 +16,11 @@ from torch import nn
 from models.compiled.forward_pass import ForwardPassSpec, Outputs, PassInputs
 from models.compiled.package import InTrialError, Package, PackageError, trial
 from pipelines.engine.execution.compile_process import Compiler
-from pipelines.engine.scheduling.batch_key import BatchKey
 
 log = logging.getLogger(__name__)
 
 WORTH = 40
 """Steps after which a pass is compiled, for it seems to be asked for."""
-
-
-def plain(key: BatchKey) -> bool:
-    """Whether nothing touches a pass of this key between the layers of its net. One that has to be the same to the last
-    bit, whether something was compiled meanwhile or not, is left as it is, too."""
-    touched = key.circular or key.tome or key.image_prompt or key.style or key.depth != "whole"
-    return not (touched or key.strict)
 
 
 class Compilation:

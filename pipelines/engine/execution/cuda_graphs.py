@@ -17,7 +17,7 @@ from torch import Tensor
 from models.adapters.controlnet import ControlNet
 from models.compiled.static_weights import StaticWeights
 from pipelines.engine.execution.batch_rows import Rows
-from pipelines.engine.execution.compile_policy import Compilation, Forward, plain
+from pipelines.engine.execution.compile_policy import Compilation, Forward
 from pipelines.engine.execution.step import Step
 from pipelines.engine.scheduling.batch_key import BatchKey
 
@@ -140,10 +140,10 @@ class Graphs:
         if kept.graph is not None:
             latents, outputs, features = kept.graph.replay()
             return latents.clone(), outputs.clone(), None if features is None else features.clone()
-        step = partial(kept.step.run, checkpoint, nets, circular=key.circular, depth=key.depth, by=kept.forwards)
+        step = partial(kept.step.run, rows, kept.forwards)
         taken = step()
         kept.runs += 1
-        if self.capture is not None and kept.runs >= WARM and not kept.hopeless and not key.style:
+        if self.capture is not None and kept.runs >= WARM and not kept.hopeless and key.capturable:
             self._capture(kept, step, self.capture)
         return taken
 
@@ -163,11 +163,10 @@ class Graphs:
     def _of(self, key: BatchKey, rows: Rows, static: StaticWeights, nets: Sequence[ControlNet]) -> CachedStep:
         weights = (static, *(net.static for net in nets))
         room, slots = self._room(key, rows)
-        work = key._replace(checkpoint="", adapters=(), nets=(), image_prompt="")
-        wanted = (work, room, slots, *(id(each) for each in weights))
+        wanted = (key.of_graph, room, slots, *(id(each) for each in weights))
         self._sweep()
         if wanted not in self._kept:
-            compiled = [Forward(self.compilation) for _ in weights] if self.compilation and plain(key) else []
+            compiled = [Forward(self.compilation) for _ in weights] if self.compilation and key.compilable else []
             self._kept[wanted] = CachedStep(Step(room, slots), tuple(ref(each) for each in weights), compiled)
         self._kept.move_to_end(wanted)
         self._evict()
@@ -175,7 +174,7 @@ class Graphs:
 
     def _room(self, key: BatchKey, rows: Rows) -> tuple[int, int]:
         """Rows and slots of the step that takes these."""
-        if self.capture is None or key.style or len(rows) > BUCKETS[-1]:
+        if self.capture is None or not key.capturable or len(rows) > BUCKETS[-1]:
             return len(rows), len(rows.trajectories)
         bucket = BUCKETS[bisect_left(BUCKETS, len(rows))]
         return bucket, bucket

@@ -4,45 +4,64 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from models.patches.token_merging import TokenMerging
+from models.patches.patch import PatchKey
 from pipelines.engine.trajectory import Depth, Trajectory
 
 
 class BatchKey(NamedTuple):
-    """What shapes the tensors of a forward pass: trajectories that agree in it may share one."""
+    """What shapes the tensors of a forward pass; trajectories with equal keys may share one."""
 
     checkpoint: str
     latents: tuple[int, int, int]
+    """Channels, height and width."""
     embeds: tuple[int, ...]
+    """Tokens and width."""
     extras: tuple[tuple[str, tuple[int, ...]], ...]
-    circular: bool
+    """Name and shape of each, without rows."""
+    patches: tuple[PatchKey, ...] = ()
+    """Those of the present step."""
     nets: tuple[str, ...] = ()
-    """The ControlNets that act on the present step; one whose turn is over, or to come, sets nobody apart."""
+    """ControlNets of the present step; those outside their start–end range are not part of the key."""
     adapters: tuple[tuple[str, float], ...] = ()
-    tome: TokenMerging | None = None
-    image_prompt: str = ""
-    """The IP-Adapter that sees for it."""
-    style: bool = False
-    depth: Depth = "whole"
-    """A pass that stops short of the deep layers can be shared with none that does not."""
+    """LoRAs that are merged into the denoiser, and their scales."""
     strict: bool = False
-    """Such a one agrees with none, not even of its own kind."""
+    """The trajectory shares a forward pass with no other, not even one with the same key."""
 
     @property
-    def pace(self) -> BatchKey:
-        """What decides how long a step takes: merged weights are as fast as plain ones, and merged tokens as fast
-        as others of about as many."""
-        tome = self.tome and self.tome._replace(seed=None, ratio=round(self.tome.ratio, 1))
-        return self._replace(adapters=(), tome=tome, image_prompt="", strict=False)
+    def of_cost(self) -> BatchKey:
+        """Equal for steps that take equally long: merged weights are as fast as plain ones."""
+        return self._replace(patches=tuple(each.of_cost for each in self.patches), adapters=(), strict=False)
+
+    @property
+    def of_graph(self) -> BatchKey:
+        """Equal for steps that launch the same operations, over the same weights."""
+        return self._replace(checkpoint="", patches=tuple(each.of_graph for each in self.patches), nets=(), adapters=())
+
+    @property
+    def capturable(self) -> bool:
+        """Whether a CUDA graph may be captured of a step."""
+        return all(patch.capturable for patch in self.patches)
+
+    @property
+    def compilable(self) -> bool:
+        """Whether a pass that was compiled ahead of time may replace this one.
+
+        `strict` trajectories are never compiled: their results must not depend on when a package becomes ready.
+        """
+        return not self.strict and all(patch.compilable for patch in self.patches)
 
 
-def key_of(trajectory: Trajectory) -> BatchKey:
+def key_of(trajectory: Trajectory, depth: Depth | None = None) -> BatchKey:
+    """The key of the present step, or of a step of another DeepCache depth."""
     denoise = trajectory.denoise
-    extras = tuple((name, tuple(extra.shape[1:])) for name, extra in sorted(denoise.positive.extras.items()))
-    embeds = tuple(denoise.positive.embeds.shape[1:])
-    nets = tuple(control.net.name for control in trajectory.controls)
-    checkpoint = denoise.checkpoint
-    seen_by = checkpoint.image_prompt.adapter.name if checkpoint.image_prompt else ""
-    apart = nets, checkpoint.adapters, checkpoint.tome, seen_by, checkpoint.style is not None
-    shape = checkpoint.name, trajectory.shape, embeds, extras, denoise.circular
-    return BatchKey(*shape, *apart, trajectory.depth, denoise.strict)
+    checkpoint, positive = denoise.checkpoint, denoise.positive
+    return BatchKey(
+        checkpoint.name,
+        trajectory.shape,
+        tuple(positive.embeds.shape[1:]),
+        tuple((name, tuple(extra.shape[1:])) for name, extra in sorted(positive.extras.items())),
+        trajectory.patch_keys(depth or trajectory.depth),
+        tuple(control.net.name for control in trajectory.controls),
+        checkpoint.adapters,
+        denoise.strict,
+    )

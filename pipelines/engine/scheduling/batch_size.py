@@ -41,7 +41,7 @@ class Capacity:
 
     def rows(self, key: BatchKey) -> int:
         """How many rows a batch of this key may have."""
-        key = key.pace
+        key = key.of_cost
         allowed = min(self._refused.get(key, MOST_ROWS + 1) - 1, MOST_ROWS)
         times = self._medians(key)
         if len(times) < 2:
@@ -53,7 +53,7 @@ class Capacity:
 
     def seconds(self, key: BatchKey, rows: int) -> float | None:
         """What a step of so many rows takes, of such as were measured; None if none was."""
-        times = self._medians(key.pace)
+        times = self._medians(key.of_cost)
         if not times:
             return None
         nearest = min(times, key=lambda measured: abs(measured - rows))
@@ -61,12 +61,12 @@ class Capacity:
 
     def gains(self, key: BatchKey) -> bool:
         """Whether more rows make more images per second, as far as is known."""
-        times = self._medians(key.pace)
+        times = self._medians(key.of_cost)
         return len(times) < 2 or knee(times) > min(times)
 
     def observe(self, key: BatchKey, rows: int, seconds: float) -> None:
         """A step of so many rows took so long. The first of its kind is left out: it also paid for the preparations."""
-        self._latest = key = key.pace
+        self._latest = key = key.of_cost
         if (key, rows) not in self._met:
             self._met.add((key, rows))
             return
@@ -77,7 +77,7 @@ class Capacity:
 
     def refuse(self, key: BatchKey, rows: int) -> None:
         """So many rows do not fit the device's memory."""
-        key = key.pace
+        key = key.of_cost
         self._refused[key] = min(rows, self._refused.get(key, rows))
 
     def _medians(self, key: BatchKey) -> dict[int, float]:

@@ -40,7 +40,7 @@ class Memory:
 
     def expected(self, key: BatchKey, rows: int) -> int | None:
         """Bytes that such a step takes; None if neither it nor another of its model was ever measured."""
-        key = key.pace
+        key = key.of_cost
         if known := self._taken.get(key):
             return _in_proportion(known, rows)
         alike = [other for other in self._taken if other.checkpoint == key.checkpoint]
@@ -51,13 +51,13 @@ class Memory:
         return int(share * _in_proportion(self._taken[nearest], rows))
 
     def observe(self, key: BatchKey, rows: int, taken: int) -> None:
-        self._taken[key.pace][rows] = taken
+        self._taken[key.of_cost][rows] = taken
 
     @contextmanager
     def watched(self, key: BatchKey, rows: int, device: torch.device) -> Iterator[None]:
         """Notes what the body takes at its peak, the first time that so many rows of such a key come; only where there
         is a limit, for on the CPU looking costs as much as the step."""
-        if self._free_bytes is None or rows in self._taken.get(key.pace, {}):
+        if self._free_bytes is None or rows in self._taken.get(key.of_cost, {}):
             yield
             return
         with peak_bytes(device) as peak:

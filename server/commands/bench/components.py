@@ -79,7 +79,9 @@ def pieces(plan: Plan, device: torch.device) -> Iterator[Figure]:
     with held(models, device, PAINTER) as hold:
         checkpoint = hold.get(ModelRef(CHECKPOINT, PAINTER))
         yield _spread(checkpoint, side)
-        latents = torch.randn(1, checkpoint.channels, side // checkpoint.factor, side // checkpoint.factor).to(device)
+        latents = torch.randn(
+            1, checkpoint.channels, side // checkpoint.vae_scale_factor, side // checkpoint.vae_scale_factor
+        ).to(device)
         decoded = _timed(lambda: checkpoint.decode(latents), plan)
         yield Figure.of("pieces.decode", f"latents to pixels, {side}×{side}", "ms", decoded)
     if UPSCALER not in {entry.name for entry in models}:
@@ -158,7 +160,7 @@ def held(models: Catalog, device: torch.device, name: str) -> Iterator[ModelHand
 def _spread(checkpoint: Checkpoint, side: int) -> Figure:
     """Weights of chance may overflow or fade to nothing, and then no time means anything."""
     positive, _ = checkpoint.encode_prompt(PROMPT.format(1), NEGATIVE, clip_skip=-1, width=side, height=side)
-    shape = (1, checkpoint.inputs, side // checkpoint.factor, side // checkpoint.factor)
+    shape = (1, checkpoint.in_channels, side // checkpoint.vae_scale_factor, side // checkpoint.vae_scale_factor)
     noise = torch.randn(shape, generator=torch.Generator().manual_seed(0)).to(checkpoint.device)
     spread = float(checkpoint.predict(noise, torch.tensor([500.0], device=checkpoint.device), positive).std())
     if not 1e-3 < spread < 1e3:

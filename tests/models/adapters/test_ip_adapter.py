@@ -23,6 +23,7 @@ from models.kinds.checkpoint import CHECKPOINT
 from models.kinds.ip_adapter import IP_ADAPTER
 from models.kinds.kind import ModelRef
 from models.loaded_model import LoadedModel
+from models.patches.patch import PatchedRows
 from models.weights import WeightsError
 from tests.models.conftest import CPU
 from tests.models.patches.test_token_merging import hooks
@@ -63,7 +64,7 @@ def test_rows_of_different_scales_see_what_those_of_diffusers_see(
     expected: list[Tensor] = []
     for row, scale in enumerate((*SCALES, 0.6)):
         prompt = adapter.prompt(picture(row), scale)
-        positive, negative = toy.adapted(image_prompt=prompt).encode_prompt(
+        positive, negative = toy.adapted(patches=[prompt]).encode_prompt(
             "a cat", "rain", clip_skip=-1, width=64, height=64
         )
         rows.append(positive if row < 2 else negative)
@@ -76,8 +77,11 @@ def test_rows_of_different_scales_see_what_those_of_diffusers_see(
             pipe.unet(latents[row : row + 1], steps[row], embeds, added_cond_kwargs=seen, return_dict=False)[0]
         )
     extras = {key: torch.cat([each.extras[key] for each in rows]) for key in rows[0].extras}
-    together = toy.adapted(image_prompt=prompt).predict(
-        latents, steps, Conditioning(torch.cat([each.embeds for each in rows]), extras)
+    together = toy.predict(
+        latents,
+        steps,
+        Conditioning(torch.cat([each.embeds for each in rows]), extras),
+        patches=[PatchedRows(patch) for patch in toy.adapted(patches=[prompt]).patches],
     )
     torch.testing.assert_close(together, torch.cat(expected), rtol=1e-4, atol=1e-4)
 
@@ -97,10 +101,12 @@ def test_a_scale_of_nothing_is_no_picture_and_nothing_stays(toys: Catalog, check
     before = [hooks(module) for module in toy._unet.modules()]
 
     def predicted(scale: float | None, channels: int = 4) -> Tensor:
-        seen = None if scale is None else loaded(toys, "toy-ip").prompt(picture(), scale)
-        checkpoint = toy.adapted(image_prompt=seen)
+        prompts = [] if scale is None else [loaded(toys, "toy-ip").prompt(picture(), scale)]
+        checkpoint = toy.adapted(patches=prompts)
         conditioning, _ = checkpoint.encode_prompt("a cat", None, clip_skip=-1, width=64, height=64)
-        output: Tensor = checkpoint.predict(latents[:, :channels], steps, conditioning)
+        output: Tensor = checkpoint.predict(
+            latents[:, :channels], steps, conditioning, patches=[PatchedRows(patch) for patch in checkpoint.patches]
+        )
         return output
 
     plain = predicted(None)
@@ -116,7 +122,7 @@ def test_one_that_was_made_for_another_family_is_refused(toys: Catalog, checkpoi
     prompt = loaded(toys, "toy-ip-xl").prompt(picture(), 0.5)
     toy: Any = checkpoints["sd1"]
     with pytest.raises(IPAdapterMisfitError, match=r"'toy-ip-xl' does not fit this model: it has .* width 96"):
-        toy.adapted(image_prompt=prompt)
+        toy.adapted(patches=[prompt])
 
 
 def test_the_catalog_knows_which_adapter_is_whose(toys: Catalog) -> None:

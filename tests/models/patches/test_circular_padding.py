@@ -9,7 +9,8 @@ from torch import nn
 from models.catalog.catalog import Catalog
 from models.conditioning import Conditioning
 from models.loaded_model import LoadedModel
-from models.patches import circular_padding
+from models.patches.circular_padding import CircularPadding, circular_padding
+from models.patches.patch import PatchedRows
 from models.registry import loaders
 
 FAMILIES = ["sd1", "sdxl"]
@@ -33,8 +34,8 @@ def test_a_rolled_picture_is_the_picture_of_rolled_latents(family: str, checkpoi
 def test_the_denoiser_rolls_too(family: str, checkpoints: dict[str, LoadedModel]) -> None:
     toy, latents, timesteps = checkpoints[family], torch.randn(1, 4, 16, 16), torch.tensor([400])
     given = conditioning(toy)
-    plain = toy.predict(latents, timesteps, given, circular=True)
-    rolled = toy.predict(latents.roll(8, dims=3), timesteps, given, circular=True)
+    plain = toy.predict(latents, timesteps, given, patches=[PatchedRows(CircularPadding())])
+    rolled = toy.predict(latents.roll(8, dims=3), timesteps, given, patches=[PatchedRows(CircularPadding())])
     torch.testing.assert_close(plain.roll(8, dims=3), rolled, rtol=1e-4, atol=1e-4)
 
 
@@ -66,7 +67,7 @@ def test_padding_modes_return_after_an_exception() -> None:
     net = nn.Sequential(nn.Conv2d(1, 1, 3, padding=1), nn.Conv2d(1, 1, 3, padding=1, padding_mode="reflect"))
 
     def interrupted() -> None:
-        with circular_padding.padding(net, True):
+        with circular_padding(net, True):
             assert [module.padding_mode for module in net] == ["circular", "circular"]
             raise KeyError
 

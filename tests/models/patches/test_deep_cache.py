@@ -9,7 +9,8 @@ import torch
 from torch import Tensor, nn
 
 from models.loaded_model import LoadedModel
-from models.patches.deep_cache import Deep
+from models.patches.deep_cache import FEATURES, DeepCache
+from models.patches.patch import PatchedRows
 
 STEPS = torch.tensor([900.0, 20.0])
 
@@ -27,11 +28,10 @@ def test_a_shallow_pass_is_a_whole_one_with_the_deep_features_of_another(
 ) -> None:
     toy: Any = checkpoints[family]
     (earlier, text), (later, _) = given(toy, 1), given(toy, 2)
-    deep = Deep()
+    full = PatchedRows(DeepCache(cached=False))
     plain = toy.predict(earlier, STEPS, text)
-    assert torch.equal(toy.predict(earlier, STEPS, text, deep=deep), plain)
-    assert deep.features is not None
-    features = deep.features.clone()
+    assert torch.equal(toy.predict(earlier, STEPS, text, patches=[full]), plain)
+    features = full.outputs[FEATURES].clone()
 
     def exchange(_: nn.Module, seen: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
         return (torch.cat([features, seen[0][:, features.shape[1] :]], dim=1), *seen[1:])
@@ -40,7 +40,8 @@ def test_a_shallow_pass_is_a_whole_one_with_the_deep_features_of_another(
     hook = toy._unet.up_blocks[-1].resnets[-1].register_forward_pre_hook(exchange)
     expected = toy.predict(later, STEPS, text, residuals=residuals)
     hook.remove()
-    found = toy.predict(later, STEPS, text, residuals=residuals, deep=Deep(features))
+    cached = PatchedRows(DeepCache(cached=True), tensors={FEATURES: features})
+    found = toy.predict(later, STEPS, text, residuals=residuals, patches=[cached])
     torch.testing.assert_close(found, expected, rtol=1e-5, atol=1e-6)
     assert (found - toy.predict(later, STEPS, text)).norm() > 1e-2 * found.norm()
 
@@ -48,10 +49,10 @@ def test_a_shallow_pass_is_a_whole_one_with_the_deep_features_of_another(
 def test_it_calls_few_of_the_layers(checkpoints: dict[str, LoadedModel]) -> None:
     toy: Any = checkpoints["sd1"]
     latents, text = given(toy, 1)
-    deep = Deep()
-    whole, after = _called(toy, lambda: toy.predict(latents, STEPS, text, deep=deep)), Deep(deep.features)
-    few = _called(toy, lambda: toy.predict(latents, STEPS, text, deep=after))
-    assert few < whole / 4
+    full = PatchedRows(DeepCache(cached=False))
+    all_calls = _called(toy, lambda: toy.predict(latents, STEPS, text, patches=[full]))
+    cached = PatchedRows(DeepCache(cached=True), tensors=full.outputs)
+    assert _called(toy, lambda: toy.predict(latents, STEPS, text, patches=[cached])) < all_calls / 4
 
 
 def _residuals(toy: Any, latents: Tensor) -> list[Tensor]:

@@ -12,7 +12,8 @@ from torch import Tensor
 
 from models.conditioning import Conditioning
 from models.loaded_model import LoadedModel
-from models.patches.reference_attention import References, ReferenceStyle, ReferenceWeight
+from models.patches.patch import PatchedRows, PatchRow
+from models.patches.reference_attention import REFERENCE, ReferenceStyle, ReferenceWeight
 from tests.models.patches.test_token_merging import hooks
 
 STEPS = torch.tensor([901.0, 401.0, 401.0])
@@ -33,7 +34,7 @@ class Bank(AttnProcessor2_0):
             self.shown = hidden_states
             return alone
         both = super().__call__(attn, hidden_states, torch.cat([hidden_states, self.shown], dim=1))
-        shares = torch.tensor([look.share * (look.layers > self.place) for look in LOOKS])[:, None, None]
+        shares = torch.tensor([look.attention * (look.layers > self.place) for look in LOOKS])[:, None, None]
         return (1 - shares) * alone + shares * both
 
 
@@ -42,13 +43,29 @@ def conditioning(toy: Any, rows: int = 3) -> Conditioning:
     return Conditioning(given.embeds.expand(rows, -1, -1), {key: x.expand(rows, -1) for key, x in given.extras.items()})
 
 
+class Weighted(ReferenceStyle):
+    """A style whose rows have any weight."""
+
+    def __init__(self, weight: ReferenceWeight) -> None:
+        super().__init__(np.zeros((8, 8, 3), np.uint8), 0.0, 1.0)
+        self._row_weight = weight
+
+    def row_weight(self, *, prompted: bool) -> ReferenceWeight:
+        return self._row_weight
+
+
+def references(latents: Tensor, weights: list[ReferenceWeight]) -> PatchedRows:
+    rows = [PatchRow(Weighted(weight), prompted=True) for weight in weights]
+    return PatchedRows(rows[0].patch, rows, {REFERENCE: latents})
+
+
 @pytest.mark.parametrize("family", ["sd1", "sdxl"])
 def test_rows_look_at_their_references_as_each_wants(checkpoints: dict[str, LoadedModel], family: str) -> None:
     toy: Any = checkpoints[family]
     unet, given = toy._unet, conditioning(toy)
     latents, seen = torch.randn(3, 4, 8, 8), torch.randn(3, 4, 8, 8)
     plain = toy.predict(latents, STEPS, given)
-    found = toy.predict(latents, STEPS, given, references=References(seen, LOOKS))
+    found = toy.predict(latents, STEPS, given, patches=[references(seen, LOOKS)])
 
     processors = unet.attn_processors
     own = {name: unet.get_submodule(name.removesuffix(".processor")) for name in processors if ".attn1." in name}
@@ -74,11 +91,11 @@ def test_nothing_to_look_at_is_as_without_and_nothing_stays(checkpoints: dict[st
     before = [hooks(module) for module in toy._unet.modules()]
     plain = toy.predict(latents, STEPS, given)
     for blind in (ReferenceWeight(0, 1), ReferenceWeight(1, 0)):
-        seen = References(torch.randn(3, 4, 8, 8), [blind] * 3)
-        assert torch.equal(toy.predict(latents, STEPS, given, references=seen), plain)
+        seen = references(torch.randn(3, 4, 8, 8), [blind] * 3)
+        assert torch.equal(toy.predict(latents, STEPS, given, patches=[seen]), plain)
     for wrong in (torch.randn(3, 5, 8, 8), torch.randn(1, 4, 8, 8)):
         with pytest.raises((RuntimeError, IndexError)):
-            toy.predict(latents, STEPS, given, references=References(wrong, LOOKS))
+            toy.predict(latents, STEPS, given, patches=[references(wrong, LOOKS)])
     assert [hooks(module) for module in toy._unet.modules()] == before
     assert torch.equal(toy.predict(latents, STEPS, given), plain)
 
@@ -86,11 +103,11 @@ def test_nothing_to_look_at_is_as_without_and_nothing_stays(checkpoints: dict[st
 def test_a_row_does_not_depend_on_its_neighbours(checkpoints: dict[str, LoadedModel]) -> None:
     toy: Any = checkpoints["sd1"]
     latents, seen = torch.randn(3, 4, 8, 8), torch.randn(3, 4, 8, 8)
-    together = toy.predict(latents, STEPS, conditioning(toy), references=References(seen, LOOKS))
+    together = toy.predict(latents, STEPS, conditioning(toy), patches=[references(seen, LOOKS)])
     for row in range(3):
         part = slice(row, row + 1)
         alone = toy.predict(
-            latents[part], STEPS[part], conditioning(toy, 1), references=References(seen[part], LOOKS[part])
+            latents[part], STEPS[part], conditioning(toy, 1), patches=[references(seen[part], LOOKS[part])]
         )
         torch.testing.assert_close(together[part], alone, rtol=1e-4, atol=1e-4)
 
@@ -103,7 +120,7 @@ def test_the_middle_of_the_picture_is_encoded_once_for_each_size(checkpoints: di
     assert torch.equal(style.latents(toy.encode, 64, 64), middle.latents(toy.encode, 64, 64))
     assert style.latents(toy.encode, 64, 64) is style.latents(toy.encode, 64, 64)
     assert style.latents(toy.encode, 128, 64).shape == (1, 4, 8, 16)
-    assert (style.regard(prompted=True), style.regard(prompted=False)) == (
+    assert (style.row_weight(prompted=True), style.row_weight(prompted=False)) == (
         ReferenceWeight(1, 1),
         ReferenceWeight(0.5, 1),
     )

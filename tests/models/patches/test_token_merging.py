@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -7,6 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from models.loaded_model import LoadedModel
+from models.patches.patch import PatchedRows
 from models.patches.token_merging import TokenMerging, match
 
 HOW = TokenMerging()
@@ -18,7 +20,8 @@ def predicted(toy: Any, how: TokenMerging | None, rows: int = 2, channels: int =
     noise = torch.randn(2, channels, 16, 12)
     given, _ = toy.encode_prompt("a cat", None, clip_skip=-1, width=64, height=64)
     embeds = type(given)(given.embeds.expand(rows, -1, -1))
-    output: Tensor = toy.adapted(tome=how).predict(noise[:rows], STEPS[:rows], embeds)
+    patches = [] if how is None else [PatchedRows(how)]
+    output: Tensor = toy.predict(noise[:rows], STEPS[:rows], embeds, patches=patches)
     return output
 
 
@@ -26,7 +29,7 @@ def test_what_is_alike_comes_back_as_it_was() -> None:
     """Each window of 2 × 2 holds one token four times over."""
     windows = torch.randn(2, 3, 4, 5)
     tokens = windows.repeat_interleave(2, dim=1).repeat_interleave(2, dim=2).reshape(2, 48, 5)
-    matching = match(tokens, 6, 8, HOW._replace(ratio=0.75), STEPS)
+    matching = match(tokens, 6, 8, replace(HOW, ratio=0.75), STEPS)
     merged = matching.merge(tokens)
     assert merged.shape == (2, 12, 5)
     torch.testing.assert_close(matching.unmerge(merged), tokens)
@@ -34,7 +37,7 @@ def test_what_is_alike_comes_back_as_it_was() -> None:
 
 def test_the_most_alike_are_averaged_and_the_others_untouched() -> None:
     tokens = torch.eye(16).expand(1, -1, -1).clone()
-    how = HOW._replace(ratio=1 / 16, seed=None)
+    how = replace(HOW, ratio=1 / 16, seed=None)
     tokens[0, 5] = tokens[0, 10] + 0.01 * tokens[0, 5]
     merged = match(tokens, 4, 4, how, STEPS[:1]).merge(tokens)
     assert merged.shape == (1, 15, 16)
@@ -48,14 +51,14 @@ def test_sizes_that_windows_do_not_divide() -> None:
     tokens = torch.randn(2, 5 * 7, 4)
     matching = match(tokens, 5, 7, HOW, STEPS)
     assert matching.merge(tokens).shape[1] == 35 - 17
-    places = torch.cat([matching.kept, matching.alone, matching.merged], dim=1)[..., 0]
+    places = torch.cat([matching.destinations, matching.untouched, matching.merged], dim=1)[..., 0]
     assert torch.equal(places.sort(dim=1).values, torch.arange(35).expand(2, -1))
 
 
 def test_every_place_of_a_window_is_chosen_about_as_often_and_differs_by_step_and_seed() -> None:
     tokens = torch.randn(2, 64 * 64, 4)
-    first, second = places(match(tokens, 64, 64, HOW, STEPS).kept)
-    other, _ = places(match(tokens, 64, 64, HOW._replace(seed=1), STEPS).kept)
+    first, second = places(match(tokens, 64, 64, HOW, STEPS).destinations)
+    other, _ = places(match(tokens, 64, 64, replace(HOW, seed=1), STEPS).destinations)
     assert all(200 < int((first == place).sum()) < 312 for place in range(4))
     assert 0.65 < float((first != second).float().mean()) < 0.85
     assert 0.65 < float((first != other).float().mean()) < 0.85
@@ -70,7 +73,7 @@ def places(kept: Tensor) -> Tensor:
 
 def test_no_ratio_is_no_merging(checkpoints: dict[str, LoadedModel]) -> None:
     toy = checkpoints["sd1"]
-    assert torch.equal(predicted(toy, HOW._replace(ratio=0)), predicted(toy, None))
+    assert torch.equal(predicted(toy, replace(HOW, ratio=0)), predicted(toy, None))
 
 
 def test_fewer_tokens_pass_through_attention_and_the_result_is_near(checkpoints: dict[str, LoadedModel]) -> None:

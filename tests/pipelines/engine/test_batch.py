@@ -140,8 +140,8 @@ def test_only_what_shapes_the_tensors_parts_trajectories(
         trajectory(sd1, "word " * 100),
         trajectory(sd1.adapted([Adapter(loras["toy-lora"], 0.8)])),
         trajectory(sd1.adapted([Adapter(loras["toy-lora"], 0.7)])),
-        trajectory(sd1.adapted(tome=TokenMerging())),
-        trajectory(sd1.adapted(tome=TokenMerging(seed=1))),
+        trajectory(sd1.adapted(patches=[TokenMerging()])),
+        trajectory(sd1.adapted(patches=[TokenMerging(seed=1)])),
         trajectory(toys["toy-sd2"]),
         trajectory(toys["toy-sdxl"]),
     ]

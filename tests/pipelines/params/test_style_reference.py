@@ -10,7 +10,7 @@ import torch
 from pydantic import ValidationError
 
 from models.diffusion.checkpoint import Checkpoint
-from models.patches.reference_attention import ReferenceStyle
+from models.patches.reference_attention import REFERENCE, ReferenceStyle
 from pipelines.engine.batch import Batch
 from pipelines.engine.scheduling.batch_key import key_of
 from pipelines.txt2img import Txt2Img
@@ -62,7 +62,8 @@ def test_a_mixed_batch_equals_each_alone(studio: Studio) -> None:
 
 
 def test_those_with_a_style_share_steps_among_themselves(sd1: Checkpoint) -> None:
-    one, other = (sd1.adapted(style=ReferenceStyle(picture, 0.5, 1.0)) for picture in (PICTURE, PICTURE[::-1].copy()))
+    styles = (ReferenceStyle(picture, 0.5, 1.0) for picture in (PICTURE, PICTURE[::-1].copy()))
+    one, other = (sd1.adapted(patches=[style]) for style in styles)
     keys = [key_of(trajectory(checkpoint)) for checkpoint in (sd1, one, other)]
     assert keys[1] == keys[2] != keys[0]
 
@@ -70,16 +71,17 @@ def test_those_with_a_style_share_steps_among_themselves(sd1: Checkpoint) -> Non
 @pytest.mark.parametrize("model", ["toy-sd1", "toy-sd1-inpainting"])
 def test_what_is_looked_at_is_as_noisy_as_what_is_painted(toys: dict[str, Checkpoint], model: str) -> None:
     style = ReferenceStyle(PICTURE, 0.5, 1.0)
-    checkpoint = toys[model].adapted(style=style)
+    checkpoint = toys[model].adapted(patches=[style])
     clean = style.latents(checkpoint.encode, 64, 64)[0]
-    under_way = trajectory(checkpoint, beside=None if model == "toy-sd1" else torch.ones(1, 5, 8, 8))
+    under_way = trajectory(checkpoint, inpainting_inputs=None if model == "toy-sd1" else torch.ones(1, 5, 8, 8))
+    initial = under_way.latents[0] / under_way.table.sigma
     while not under_way.done:
-        assert under_way.reference is not None
-        signal, sigma = under_way.table.V[under_way.index].tolist()
-        noise = (under_way.reference[:4] - signal * clean) / sigma
-        torch.testing.assert_close(noise, under_way._initial.flip(1, 2), rtol=1e-3, atol=1e-3)
+        signal, sigma = under_way.noise_level
+        reference = under_way.patches[0].step_tensors(signal, sigma)[REFERENCE]
+        noise = (reference[:4] - signal * clean) / sigma
+        torch.testing.assert_close(noise, initial.flip(1, 2), rtol=1e-3, atol=1e-3)
         if model != "toy-sd1":
-            assert torch.equal(under_way.reference[4:], torch.cat([torch.zeros(1, 8, 8), clean]))
+            assert torch.equal(reference[4:], torch.cat([torch.zeros(1, 8, 8), clean]))
         with torch.inference_mode():
             Batch([under_way]).step()
 

@@ -12,11 +12,16 @@ from pipelines.params.token_merging import TomeInfo
 from tests.pipelines.test_txt2img import made
 
 
-def test_what_is_asked_for_is_what_is_done() -> None:
-    assert TomeInfo().tome is None
-    assert TomeInfo(enable=True).tome == TokenMerging(0.5, 1, 2, 2, 0, True, False, False)
+def merging(info: TomeInfo) -> TokenMerging | None:
+    no_models: Any = None
+    return info.denoiser_patch("toy-sd1", no_models, {})
+
+
+def test_tome_info_becomes_a_patch() -> None:
+    assert merging(TomeInfo()) is None
+    assert merging(TomeInfo(enable=True)) == TokenMerging(0.5, 1, 2, 2, 0, True, False, False)
     asked: dict[str, Any] = {"enable": True, "ratio": 0.2, "sx": 4, "use_rand": False, "merge_mlp": True}
-    assert TomeInfo(**asked).tome == TokenMerging(0.2, 1, 4, 2, None, True, False, True)
+    assert merging(TomeInfo(**asked)) == TokenMerging(0.2, 1, 4, 2, None, True, False, True)
 
 
 def test_a_task_that_merges_differs_a_little(engine: Engine) -> None:

@@ -13,7 +13,7 @@ from models import catalog
 from models.patches.token_merging import TokenMerging
 from models.registry import loaders
 from pipelines.engine.batch import Batch
-from pipelines.engine.execution.compile_policy import Compilation, plain
+from pipelines.engine.execution.compile_policy import Compilation
 from pipelines.engine.execution.cuda_graphs import TRIAL, WARM, Graphs
 from pipelines.engine.scheduling.batch_key import key_of
 from pipelines.engine.trajectory import Trajectory
@@ -119,7 +119,7 @@ def test_one_that_disagrees_is_not_used(
 @pytest.fixture
 def touched(tiny: Any) -> list[Trajectory]:
     return [
-        trajectory(tiny.adapted(tome=TokenMerging()), 1),
+        trajectory(tiny.adapted(patches=[TokenMerging()]), 1),
         *(Trajectory(denoise(tiny, **how)) for how in ({"circular": True}, {"deep_cache": 2}, {"strict": True})),
     ]
 
@@ -127,7 +127,7 @@ def touched(tiny: Any) -> list[Trajectory]:
 def test_what_touches_a_pass_keeps_it_as_it_is(touched: list[Trajectory], package: Path) -> None:
     """And so does a wish for the same bits whatever was compiled meanwhile."""
     for each in touched:
-        assert not plain(key_of(each))
+        assert not key_of(each).compilable
         graphs = Graphs(compilation=Compilation(package.parent))
         step(graphs, each, 2)
         assert compiled(graphs) == []

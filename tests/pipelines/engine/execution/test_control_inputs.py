@@ -102,10 +102,10 @@ def test_each_row_has_its_own_hint_strength_and_span(sd1: Checkpoint, canny: Con
 
 
 def test_a_net_for_another_family_is_refused(sd1: Checkpoint, nets: dict[str, ControlNet]) -> None:
-    with pytest.raises(ControlMismatchError, match="'toy-sdxl-canny' reads text of width 96, model 'toy-sd1'"):
+    with pytest.raises(ControlMismatchError, match="'toy-sdxl-canny' reads text of width 96, but model 'toy-sd1'"):
         Trajectory(denoise(sd1, ControlInput(nets["toy-sdxl-canny"], HINT)))
 
 
 def test_a_hint_of_another_size_is_refused(sd1: Checkpoint, canny: ControlNet) -> None:
-    with pytest.raises(ControlMismatchError, match="a hint is 32×64 where 64×64 is painted"):
+    with pytest.raises(ControlMismatchError, match="a hint is 32×64, but the image is 64×64"):
         Trajectory(denoise(sd1, ControlInput(canny, HINT[:, :, :, :32])))

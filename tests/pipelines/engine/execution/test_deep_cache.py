@@ -21,7 +21,7 @@ from pipelines.engine.recipe_run import Parked
 from pipelines.engine.scheduling.batch_key import key_of
 from pipelines.engine.scheduling.batch_size import Capacity
 from pipelines.engine.snapshot import packed, unpacked
-from pipelines.engine.trajectory import Trajectory
+from pipelines.engine.trajectory import Depth, Trajectory
 from pipelines.pipeline import ControlInput
 from tests.pipelines.conftest import Shelf, images_of, run_dry
 from tests.pipelines.engine.execution.test_step import HINT
@@ -72,17 +72,18 @@ def test_steps_of_unlike_depth_are_not_shared(sd1: Checkpoint) -> None:
     plain, one, other = (Trajectory(denoise(sd1, deep_cache=every)) for every in (1, 2, 2))
     assert len({key_of(each) for each in (plain, one, other)}) == 2
     Batch([one]).step()
-    assert [each.depth for each in (plain, one, other)] == ["whole", "shallow", "kept"]
+    assert [each.depth for each in (plain, one, other)] == ["full", "cached", "full_and_cache"]
     assert len({key_of(each) for each in (plain, one, other)}) == 3
 
 
 def test_shallow_steps_are_known_to_be_short(shelf: Shelf, sd1: Checkpoint) -> None:
     """Where sharing gains nothing, eight steps of which one is whole are overtaken by no three whole ones."""
     capacity = Capacity()
-    key = key_of(Trajectory(wish(0).denoise_request(sd1, wish(0).noises()[0], SIDE, SIDE)))
-    for depth, seconds in (("whole", 5.0), ("kept", 5.0), ("shallow", 0.05)):
+    trajectory = Trajectory(wish(0).denoise_request(sd1, wish(0).noises()[0], SIDE, SIDE))
+    times: dict[Depth, float] = {"full": 5.0, "full_and_cache": 5.0, "cached": 0.05}
+    for depth, seconds in times.items():
         for rows in (2, 4) * 4:
-            capacity.observe(key._replace(depth=depth), rows, seconds * rows / 2)
+            capacity.observe(key_of(trajectory, depth), rows, seconds * rows / 2)
     engine = Engine(shelf, capacity)
     engine.add("whole", TXT2IMG, wish(0, sampler="euler"), {})
     engine.step()
@@ -99,8 +100,8 @@ def test_where_guidance_sets_in_the_denoiser_goes_all_the_way(sd1: Checkpoint) -
         while not trajectory.done:
             seen.append((trajectory.depth, trajectory.rows))
             Batch([trajectory]).step()
-    guided = [("kept", 2), ("shallow", 2)]
-    assert seen == [("kept", 1), ("shallow", 1), *guided, ("kept", 2), ("shallow", 2), ("shallow", 1), ("shallow", 1)]
+    full, cached = "full_and_cache", "cached"
+    assert seen == [*((full, 1), (cached, 1)), *((full, 2), (cached, 2)) * 2, *((cached, 1), (cached, 1))]
 
 
 def test_a_controlnet_goes_no_deeper_than_its_denoiser(sd1: Checkpoint, models_dir: Path) -> None:

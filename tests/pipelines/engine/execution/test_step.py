@@ -88,13 +88,13 @@ def test_keys_and_values_follow_the_weights(sd1: Checkpoint, loras: dict[str, Lo
 
 def test_keys_and_values_are_computed_once_for_a_request(sd1: Checkpoint, monkeypatch: pytest.MonkeyPatch) -> None:
     made: list[int] = []
-    attended = type(sd1).attended
+    with_cached_kv = type(sd1).with_cached_kv
 
     def counted(self: Checkpoint, conditioning: object) -> object:
         made.append(1)
-        return attended(self, conditioning)  # type: ignore[arg-type]
+        return with_cached_kv(self, conditioning)  # type: ignore[arg-type]
 
-    monkeypatch.setattr(type(sd1), "attended", counted)
+    monkeypatch.setattr(type(sd1), "with_cached_kv", counted)
     finished(Graphs(), trajectory(sd1, 1), trajectory(sd1, 2))
     assert len(made) == 1
 

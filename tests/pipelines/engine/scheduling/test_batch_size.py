@@ -11,7 +11,7 @@ from pipelines.engine.scheduling.batch_size import MOST_ROWS, RECONSIDER_AFTER, 
 
 
 def key(side: int) -> BatchKey:
-    return BatchKey("model", (4, side, side), (77, 768), (), False)
+    return BatchKey("model", (4, side, side), (77, 768), ())
 
 
 def launch_bound(rows: int) -> float:

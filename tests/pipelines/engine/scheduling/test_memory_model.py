@@ -19,7 +19,7 @@ MB = 1 << 20
 
 
 def key(side: int, model: str = "model") -> BatchKey:
-    return BatchKey(model, (4, side, side), (77, 768), (), False)
+    return BatchKey(model, (4, side, side), (77, 768), ())
 
 
 def test_more_rows_in_proportion_fewer_as_the_next_larger() -> None:
