@@ -19,7 +19,7 @@ from dataclasses import dataclass
 import redis
 import uvloop
 
-from server.process.event_loop import spare_what_is_built
+from server.process.event_loop import freeze_startup_objects
 from server.queue.redis.queue import RedisQueue
 from server.task import Manifest, Outcome, Status, Task
 
@@ -100,7 +100,7 @@ async def _fill(url: str, count: int) -> None:
 
 
 def _work(url: str, workers: int, seconds: float) -> list[float]:
-    spare_what_is_built()
+    freeze_startup_objects()
     return uvloop.run(_cycles(url, workers, seconds))
 
 

@@ -1,4 +1,4 @@
-"""The command line `hua`: what runs, and what an operator does by hand."""
+"""The command line `hua`: the roles, and the commands of an operator."""
 
 from __future__ import annotations
 
@@ -35,12 +35,15 @@ def main() -> None:
     except (SettingsError, CatalogError, ChecksumError) as error:
         print(f"hua: {error}", file=sys.stderr)  # noqa: T201
         code = 1
-    _leave(code)
+    _exit(code)
 
 
-def _leave(code: int) -> NoReturn:
-    """Ends the process while the interpreter is whole: threads of the bucket's library that still want it while it is
-    being taken down abort the process (PyO3/pyo3-async-runtimes, issue 40), which would look like a crash."""
+def _exit(code: int) -> NoReturn:
+    """Ends the process before the interpreter is torn down.
+
+    Threads of the bucket's library that use the interpreter during its teardown abort the process
+    (PyO3/pyo3-async-runtimes, issue 40), which looks like a crash.
+    """
     logging.shutdown()
     sys.stdout.flush()
     sys.stderr.flush()
@@ -56,50 +59,54 @@ def _parser() -> argparse.ArgumentParser:
         added.set_defaults(run=run)
         return added
 
-    command("serve", _serve, "api, controller and one worker in one go")
-    command("api", _api, "answer HTTP")
-    command("controller", _controller, "feed the queue from the log, settle outcomes, send callbacks, sweep")
-    worker = command("worker", _worker, "run tasks on one device")
+    command("serve", _serve, "run api, controller and one worker in one process group")
+    command("api", _api, "run the api: answer HTTP")
+    command(
+        "controller",
+        _controller,
+        "run the controller: queue, outcomes, callbacks, deletion",
+    )
+    worker = command("worker", _worker, "run a worker: tasks on one device")
     worker.add_argument("--device", help="auto, cpu or cuda:N; default HUA_DEVICE")
-    _add_models(command("models", _models, "list the models that models.yaml names"))
+    _add_models(command("models", _models, "list the models of models.yaml"))
     command("settings", _settings, "print the table of settings")
-    add_compile_arguments(command("compile", _compile, "fill the folder of compiled passes, HUA_COMPILE"))
-    add_bench_arguments(command("bench", _bench, "measure this machine beside bare diffusers, and write a report"))
-    _add_preflight(command("preflight", _preflight, "check device, models, Kafka, Redis and S3, and say what to do"))
+    add_compile_arguments(command("compile", _compile, "compile forward passes ahead into the folder HUA_COMPILE"))
+    add_bench_arguments(command("bench", _bench, "measure this machine, compare with diffusers, and write a report"))
+    _add_preflight(command("preflight", _preflight, "check device, models, Kafka, Redis and S3, and say what to fix"))
     command("metrics", _metrics, "print the table of metrics")
-    _add_keys(commands.add_parser("keys", help="make, list and revoke API keys"))
+    _add_keys(commands.add_parser("keys", help="create, list and revoke API keys"))
     return parser
 
 
 def _add_preflight(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--json", action="store_true", help="for programs: a list of objects")
-    parser.add_argument("--no-device", action="store_true", help="leave the GPU out, as for an api or a controller")
-    parser.add_argument("--no-sums", action="store_true", help="do not read the models to check their sha256")
+    parser.add_argument("--json", action="store_true", help="print JSON, a list of objects")
+    parser.add_argument("--no-device", action="store_true", help="skip the GPU, for an api or a controller")
+    parser.add_argument("--no-sums", action="store_true", help="skip the checksums of the models")
 
 
 def _add_models(parser: argparse.ArgumentParser) -> None:
-    deeds = parser.add_subparsers(metavar="DEED")
-    verify = deeds.add_parser("verify", help=f"compare the files of a folder with its {checksums.FILE}")
+    actions = parser.add_subparsers(metavar="ACTION")
+    verify = actions.add_parser("verify", help=f"compare the files of a folder with its {checksums.FILE}")
     verify.set_defaults(run=_verify_models)
     verify.add_argument("folder", type=Path, nargs="?", help="default HUA_MODELS_DIR")
     then = verify.add_mutually_exclusive_group()
-    then.add_argument("--mark", action="store_true", help="leave word in the folder that it was verified")
-    then.add_argument("--wait", type=float, metavar="SECONDS", help="read nothing; wait until it was verified")
+    then.add_argument("--mark", action="store_true", help="mark the folder as verified")
+    then.add_argument("--wait", type=float, metavar="SECONDS", help="read nothing; wait for the mark")
 
 
 def _add_keys(parser: argparse.ArgumentParser) -> None:
-    deeds = parser.add_subparsers(required=True, metavar="DEED")
-    new = deeds.add_parser("new", help="make a key; it is shown once, and its hash kept")
+    actions = parser.add_subparsers(required=True, metavar="ACTION")
+    new = actions.add_parser("new", help="create a key; it is shown once, and only its hash is stored")
     new.set_defaults(run=_new_key)
     new.add_argument("tenant")
     new.add_argument("--scope", action="append", choices=SCOPES, default=[], help="default: submit, read and upload")
-    new.add_argument("--days", type=float, help="how long it is good; default: for ever")
-    new.add_argument("--note", default="", help="what it is for")
-    deeds.add_parser("list", help="the keys there are, by their hashes").set_defaults(run=_list_keys)
-    revoke = deeds.add_parser("revoke", help="take a key out of the tenants file")
+    new.add_argument("--days", type=float, help="days until it expires; default: never")
+    new.add_argument("--note", default="", help="a note for people")
+    actions.add_parser("list", help="list all keys by their hashes").set_defaults(run=_list_keys)
+    revoke = actions.add_parser("revoke", help="remove a key from the tenants file")
     revoke.set_defaults(run=_revoke_key)
     revoke.add_argument("prefix", help="the first digits of its hash")
-    secret = deeds.add_parser("callback-secret", help="show what a tenant's callbacks are signed with")
+    secret = actions.add_parser("callback-secret", help="print the secret that signs a tenant's callbacks")
     secret.set_defaults(run=_callback_secret)
     secret.add_argument("tenant")
 
@@ -153,9 +160,9 @@ def _compile(arguments: argparse.Namespace, settings: Settings) -> int:
     from server.commands.compile_ahead import compile_ahead
 
     failed = 0
-    for package, made in compile_ahead(settings, arguments.models, arguments.size, arguments.images):
-        print(f"{package}{'' if made else ' could not be made'}", flush=True)  # noqa: T201
-        failed |= not made
+    for package, compiled in compile_ahead(settings, arguments.models, arguments.size, arguments.images):
+        print(f"{package}{'' if compiled else ' could not be compiled'}", flush=True)  # noqa: T201
+        failed |= not compiled
     return failed
 
 

@@ -1,4 +1,4 @@
-"""The roles of a deployment, each from start to drained end; `serve` is all of them in one process group."""
+"""The roles of a deployment, each from start to drained end. `serve` runs all of them in one process group."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from server.observability.tracing import set_up_traces
-from server.process.event_loop import spare_what_is_built
-from server.process.health_server import Health, create_monitor, listen_nearby
-from server.process.http_listener import answer, listen
+from server.process.event_loop import freeze_startup_objects
+from server.process.health_server import Health, create_health_app, listen_nearby
+from server.process.http_listener import listen, serve_app
 from server.services import Services, public_url
 from server.settings import Settings, SettingsError
 from server.tenancy.tenants import Tenants
@@ -31,47 +31,47 @@ Work = Coroutine[Any, Any, None]
 
 
 async def serve(settings: Settings) -> None:
-    """Everything on one machine: SQLite logs, the queue in memory, a folder for images."""
-    Tenants(settings).check()  # before models are built, which takes its time
-    with _listening(settings) as listener, _alone(settings):
+    """Runs api, controller and one worker: SQLite logs, the queue in memory, a folder for images."""
+    Tenants(settings).check()  # fail before the slow build of toy models
+    with _listen(settings) as listener, _lock_data_folder(settings):
         ensure_models(settings)
         async with _services(settings, "serve") as services:
             from server.worker.worker import Worker
 
             worker, controller = Worker(services, settings.device), make_controller(services)
-            await _until_told(controller.run(), worker.run(), _answering(services, listener), drain=worker.drain)
+            await _run_until_signal(controller.run(), worker.run(), _serve_api(services, listener), drain=worker.drain)
 
 
 async def api(settings: Settings) -> None:
-    """HTTP alone."""
+    """Runs the api alone."""
     _need_shared_queue(settings, "api")
-    with _listening(settings) as listener:
+    with _listen(settings) as listener:
         async with _services(settings, "api") as services:
-            await _until_told(_answering(services, listener))
+            await _run_until_signal(_serve_api(services, listener))
 
 
 async def controller(settings: Settings) -> None:
-    """Intake, settling, callbacks and sweeping alone."""
+    """Runs the controller alone: intake, settling, callbacks, sweeping."""
     _need_shared_queue(settings, "controller")
-    in_a_folder = settings.broker == "sqlite://"
-    with _alone(settings) if in_a_folder else contextlib.nullcontext():
+    logs_in_folder = settings.broker == "sqlite://"
+    with _lock_data_folder(settings) if logs_in_folder else contextlib.nullcontext():
         async with _services(settings, "controller") as services:
-            one = make_controller(services)
-            await _until_told(one.run(), _watched(settings, one.health))
+            role = make_controller(services)
+            await _run_until_signal(role.run(), _serve_health(settings, role.health))
 
 
 async def worker(settings: Settings, device: str, child: str = CHILD) -> None:
-    """One device alone, owned by the module `child`."""
+    """Runs a worker alone. `child` is the module that owns the device."""
     _need_shared_queue(settings, "worker")
     async with _services(settings, "worker") as services:
         from server.worker.worker import Worker
 
-        one = Worker(services, device, child)
-        await _until_told(one.run(), _watched(settings, one.health), drain=one.drain)
+        role = Worker(services, device, child)
+        await _run_until_signal(role.run(), _serve_health(settings, role.health), drain=role.drain)
 
 
 def ensure_models(settings: Settings) -> None:
-    """Builds the toy models where the operator has put none, in a process of its own: it needs torch, we do not."""
+    """Builds the toy models if there are no models, in a child process, because this process must not import torch."""
     if (settings.models_path / "models.yaml").exists():
         return
     if settings.models_dir is not None:
@@ -86,13 +86,13 @@ def ensure_models(settings: Settings) -> None:
 def _need_shared_queue(settings: Settings, role: str) -> None:
     if settings.queue == "memory://":
         raise SettingsError(
-            f"HUA_QUEUE=memory:// lives inside one process, so `hua {role}` would share it with nobody; "
+            f"HUA_QUEUE=memory:// is inside one process, so `hua {role}` cannot share it with other roles; "
             "run `hua serve`, or give all roles the same HUA_QUEUE=redis://HOST:PORT/DB"
         )
 
 
-def _listening(settings: Settings) -> socket.socket:
-    """Taken before anything else is done, so that a port in use costs nothing but one line."""
+def _listen(settings: Settings) -> socket.socket:
+    """Called first, so that a port in use is reported before anything slow starts."""
     try:
         return listen(settings.host, settings.port)
     except OSError as error:
@@ -103,8 +103,8 @@ def _listening(settings: Settings) -> socket.socket:
 
 
 @contextlib.contextmanager
-def _alone(settings: Settings) -> Iterator[None]:
-    """Holds the data folder: two controllers would each feed every task of its logs to their queues."""
+def _lock_data_folder(settings: Settings) -> Iterator[None]:
+    """Two controllers on one folder would each feed every task of its logs to their own queues."""
     settings.data_dir.mkdir(parents=True, exist_ok=True)
     with (settings.data_dir / "lock").open("w") as lock:
         try:
@@ -122,18 +122,18 @@ async def _services(settings: Settings, role: str) -> AsyncIterator[Services]:
     end_traces = set_up_traces(settings, role)
     services = Services.from_settings(settings)
     await services.clock.ask()
-    telling = asyncio.create_task(services.clock.keep())
+    clock_sync = asyncio.create_task(services.clock.keep())
     try:
         yield services
     finally:
-        telling.cancel()
-        await asyncio.gather(telling, return_exceptions=True)
+        clock_sync.cancel()
+        await asyncio.gather(clock_sync, return_exceptions=True)
         await services.close()
         await asyncio.to_thread(end_traces)
 
 
 def make_controller(services: Services) -> Controller:
-    """Here, not in the controller's room: a callback's body has the shape of the dialect that its task came in."""
+    """Stands here because callbacks have the shape of a dialect, and the controller must not import the api."""
     from server.api.dialects import callback_bytes
     from server.controller import Controller
     from server.controller.callbacks import Callbacks
@@ -144,41 +144,41 @@ def make_controller(services: Services) -> Controller:
     return Controller(services.broker, services.queue, services.bucket, callbacks, clock.sure)
 
 
-async def _answering(services: Services, listener: socket.socket) -> None:
+async def _serve_api(services: Services, listener: socket.socket) -> None:
     from server.api.app import create_app
 
     app = create_app(services)
-    spare_what_is_built()
+    freeze_startup_objects()
     log.info("listening on %s", public_url(services.settings))
-    await answer(app, listener)
+    await serve_app(app, listener)
 
 
-async def _watched(settings: Settings, health: Callable[[], Health]) -> None:
-    """Tells how a role without an API is."""
+async def _serve_health(settings: Settings, health: Callable[[], Health]) -> None:
+    """Serves metrics and probes of a role without an api."""
     listener = listen_nearby(settings)
     if listener is None:
         await asyncio.Event().wait()
         return
     with listener:
-        await answer(create_monitor(health), listener)
+        await serve_app(create_health_app(health), listener)
 
 
-async def _until_told(*works: Work, drain: Callable[[], Awaitable[None]] | None = None) -> None:
-    """Runs a role until Ctrl-C or SIGTERM, drains it, ends it; a second signal cuts the draining short.
+async def _run_until_signal(*works: Work, drain: Callable[[], Awaitable[None]] | None = None) -> None:
+    """Runs a role until Ctrl-C or SIGTERM, then drains it and ends it. A second signal ends the draining.
 
-    A work that ends by itself is a fault: it ends the role with its error.
+    If one of `works` ends by itself, that is a fault: it ends the role with its error.
     """
-    told = asyncio.Queue[signal.Signals]()
+    signals = asyncio.Queue[signal.Signals]()
     loop = asyncio.get_running_loop()
-    spare_what_is_built()
+    freeze_startup_objects()
     for number in (signal.SIGINT, signal.SIGTERM):
-        loop.add_signal_handler(number, told.put_nowait, number)
+        loop.add_signal_handler(number, signals.put_nowait, number)
     running = [asyncio.create_task(work) for work in works]
     try:
-        await _first(asyncio.create_task(told.get()), *running)
+        await _first(asyncio.create_task(signals.get()), *running)
         if drain is not None:
-            log.info("draining: what runs may end; the same signal again leaves at once")
-            await _first(asyncio.create_task(told.get()), asyncio.ensure_future(drain()))
+            log.info("draining: running tasks may finish; send the signal again to stop at once")
+            await _first(asyncio.create_task(signals.get()), asyncio.ensure_future(drain()))
     finally:
         for task in running:
             task.cancel()
@@ -186,7 +186,7 @@ async def _until_told(*works: Work, drain: Callable[[], Awaitable[None]] | None 
 
 
 async def _first(*tasks: asyncio.Future[Any]) -> None:
-    """Waits until one has ended, and raises what it raised."""
+    """Waits until one task has ended, and raises its exception."""
     done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
     for task in done:
         task.result()

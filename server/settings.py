@@ -1,4 +1,4 @@
-"""The only reader of the environment: every setting is a `HUA_*` variable, and this file is the table of them."""
+"""The only reader of the environment. Every setting is a `HUA_*` variable, and this file is the table of them."""
 
 from __future__ import annotations
 
@@ -28,32 +28,33 @@ Listed = Annotated[tuple[str, ...], NoDecode]
 
 
 class SettingsError(Exception):
-    """A setting is wrong; the message is one line that names it."""
+    """A setting is wrong. The message is one line that names it."""
 
 
 class Settings(BaseSettings):
-    """Where Hua listens, keeps its data and may reach. Lists are comma-separated, sizes read `8GiB`."""
+    """Lists are separated by commas. Sizes are bytes, or written like `8GiB`."""
 
     model_config = SettingsConfigDict(env_prefix=PREFIX, frozen=True, extra="forbid", env_ignore_empty=True)
 
     host: str = Field(
-        "127.0.0.1", description="Address to listen on; not loopback only with keys or HUA_ALLOW_ANONYMOUS."
+        "127.0.0.1",
+        description="Address to listen on; others than loopback need API keys or HUA_ALLOW_ANONYMOUS.",
     )
     port: int = Field(8000, ge=1, le=65535, description="Port to listen on.")
     public_url: str = Field(
-        "", description="How clients reach this server, for result links; default http://HOST:PORT."
+        "", description="Address of this server for clients, used in result links; default http://HOST:PORT."
     )
-    data_dir: Path = Field(Path(".data"), description="Logs, images and keys of a single machine live here.")
+    data_dir: Path = Field(Path(".data"), description="Folder of a single machine for logs, images and the secret.")
     models_dir: Path | None = Field(None, description="Folder with models.yaml; default HUA_DATA_DIR/models.")
     broker_user: str = Field("", description="User for Kafka, if HUA_BROKER names none.")
-    broker_password: str = Field("", description="Password of HUA_BROKER_USER as it is, nothing escaped.")
+    broker_password: str = Field("", description="Password of HUA_BROKER_USER, not URL-encoded.")
     broker: str = Field(
         "sqlite://",
         description="Durable logs: sqlite:// (in HUA_DATA_DIR), or kafka://[USER:PASSWORD@]HOST:PORT,…/PREFIX?…, "
         "kafkas://… for TLS; docs/roles.md lists the options.",
     )
-    queue_user: str = Field("", description="User for Redis, if it has any and HUA_QUEUE names none.")
-    queue_password: str = Field("", description="Password for Redis as it is, nothing escaped.")
+    queue_user: str = Field("", description="User for Redis, if it has users and HUA_QUEUE names none.")
+    queue_password: str = Field("", description="Password for Redis, not URL-encoded.")
     queue: str = Field(
         "memory://",
         description="Live queue: memory:// (one process), or redis://[USER:PASSWORD@]HOST:PORT/DB, rediss://… for TLS, "
@@ -63,90 +64,90 @@ class Settings(BaseSettings):
         "file://",
         description="Images and manifests: file:// (in HUA_DATA_DIR), or s3://BUCKET/PREFIX; see storage.md.",
     )
-    s3_endpoint: str = Field("", description="Where S3 is, as http(s)://HOST:PORT; default AWS, by HUA_S3_REGION.")
+    s3_endpoint: str = Field("", description="Address of S3, as http(s)://HOST:PORT; default AWS, by HUA_S3_REGION.")
     s3_public_endpoint: str = Field(
-        "", description="Where clients reach S3; if set, result links redirect there, else images are passed on."
+        "", description="Address of S3 for clients. If set, result links redirect there; else Hua serves the images."
     )
-    s3_region: str = Field("us-east-1", description="Region of the bucket; stores other than AWS rarely care.")
+    s3_region: str = Field("us-east-1", description="Region of the bucket; most servers other than AWS ignore it.")
     s3_addressing: Literal["auto", "path", "virtual"] = Field(
         "auto", description="path: HOST/BUCKET; virtual: BUCKET.HOST; auto: virtual for AWS, path with an endpoint."
     )
     s3_access_key: str = Field(
-        "", description="Access key; default the AWS_* variables, or the role of the pod or the machine."
+        "", description="Access key; default the AWS_* variables, or the role of the pod or machine."
     )
-    s3_secret_key: str = Field("", description="Secret key that goes with HUA_S3_ACCESS_KEY.")
-    s3_session_token: str = Field("", description="Session token, where the keys are temporary.")
+    s3_secret_key: str = Field("", description="Secret key of HUA_S3_ACCESS_KEY.")
+    s3_session_token: str = Field("", description="Session token, for temporary keys.")
     s3_credentials_dir: Path | None = Field(
-        None, description="Folder with files access_key, secret_key, session_token instead, read every five minutes."
+        None, description="Folder with the files access_key, secret_key and session_token, read every five minutes."
     )
-    s3_ca: Path | None = Field(None, description="PEM file of an authority to trust besides those of the system.")
-    s3_verify_tls: bool = Field(True, description="Whether the certificate of S3 must be right; false is for trials.")
-    s3_bulk_delete: bool = Field(True, description="Delete up to 1000 objects a request; false for stores that cannot.")
+    s3_ca: Path | None = Field(None, description="PEM file of a certificate authority to trust besides the system's.")
+    s3_verify_tls: bool = Field(True, description="Verify the certificate of S3; use false for trials only.")
+    s3_bulk_delete: bool = Field(True, description="Delete 1000 objects per request; false for servers that cannot.")
     s3_timeout_s: float = Field(
-        20.0, gt=0, description="Seconds that one request to S3 may take; an image must go up in that time."
+        20.0, gt=0, description="Timeout of one request to S3, in seconds; an image must be uploaded in that time."
     )
     device: str = Field("auto", pattern=r"^(auto|cpu|cuda(:\d+)?)$", description="auto, cpu or cuda:N.")
     device_memory: ByteSize | None = Field(
         None, description="Bytes of models to keep on the device; default 70 % of it."
     )
     host_memory: ByteSize = Field(ByteSize(8 << 30), description="Bytes of evicted models to keep in host memory.")
-    warm_up: bool = Field(True, description="Load the default model and time its steps before taking tasks.")
+    warm_up: bool = Field(True, description="Load the default model and measure its steps before leasing tasks.")
     compile: Path | None = Field(
         None,
-        description="Folder of compiled forward passes, which workers fill and share; empty: nothing is compiled. "
+        description="Folder of compiled forward passes, filled and shared by workers; empty: nothing is compiled. See "
         "docs/tuning.md.",
     )
     audit: str = Field(
-        "", description="Model of family safety that judges what is drawn before it is handed out; empty: no audit."
+        "", description="Model of family safety that checks images before they are returned; empty: no audit."
     )
     audit_all: bool = Field(
-        False, description="Audit img2img.sr too, and control tasks and workflows that do not ask by use_audit."
+        False, description="Also audit img2img.sr, and control tasks and workflows without use_audit."
     )
-    retention: Retention = Field("24h", description="How long images live unless the task says: 5m, 24h, 7d, 30d.")
-    task_limit: int = Field(64, ge=1, description="Unfinished tasks that one tenant may have.")
-    max_pixels: int = Field(2048 * 2048, ge=64 * 64, description="Largest image that a task may ask for, in pixels.")
+    retention: Retention = Field("24h", description="How long images are kept by default: 5m, 24h, 7d, 30d.")
+    task_limit: int = Field(64, ge=1, description="Limit of unfinished tasks per tenant.")
+    max_pixels: int = Field(2048 * 2048, ge=64 * 64, description="Largest image that a task may request, in pixels.")
     max_upload: ByteSize = Field(ByteSize(20 << 20), description="Largest image file or request body, in bytes.")
     egress_allow: Listed = Field(
-        (), description="CIDRs and host suffixes that image URLs and callbacks may reach besides public addresses."
+        (), description="CIDRs and host suffixes that image URLs and callbacks may reach, besides public addresses."
     )
     egress_proxy: str = Field(
-        "", description="Proxy through which all that HUA_EGRESS_ALLOW does not list is reached, as http://HOST:PORT."
+        "", description="Proxy for all hosts that HUA_EGRESS_ALLOW does not list, as http://HOST:PORT."
     )
     allow_anonymous: bool = Field(False, description="Serve without API keys on addresses other than loopback.")
     api_keys: Listed = Field((), description="tenant:sha256 pairs, as `hua keys new TENANT` prints them.")
     tenants: Path | None = Field(None, description="YAML file of tenants: keys, scopes, limits; docs/tenants.md.")
     cors: Listed = Field((), description="Origins whose pages may use the API with a key, such as https://app.example.")
-    secret: str = Field("", description="Signs result links and callbacks; default: made once in HUA_DATA_DIR/secret.")
-    drain_s: float = Field(30.0, ge=0, description="Seconds that running tasks get to finish after Ctrl-C or SIGTERM.")
+    secret: str = Field("", description="Signs links and callbacks; default: created once in HUA_DATA_DIR/secret.")
+    drain_s: float = Field(30.0, ge=0, description="Seconds that running tasks have to finish after Ctrl-C or SIGTERM.")
     spool: ByteSize = Field(
         ByteSize(256 << 20),
-        description="Bytes of images that a worker keeps in HUA_DATA_DIR while bucket or log is away; 0: none.",
+        description="Bytes of images that a worker keeps in HUA_DATA_DIR while bucket or log is down; 0: none.",
     )
     metrics_port: int = Field(
         9090,
         ge=0,
         le=65535,
-        description="Port of a controller's or a worker's /metrics, /healthz, /readyz, or the next free one; 0: none.",
+        description="Port of /metrics, /healthz and /readyz of a controller or worker, or the next free one; 0: none.",
     )
-    metrics_host: str = Field("", description="Address that HUA_METRICS_PORT is on; default HUA_HOST.")
+    metrics_host: str = Field("", description="Address for HUA_METRICS_PORT; default HUA_HOST.")
     log_format: Literal["text", "json"] = Field("text", description="Log lines for people or for machines.")
     traces: str = Field(
-        "", description="Collector of OpenTelemetry (OTLP over HTTP), as http://HOST:4318; needs hua[traces]."
+        "", description="OpenTelemetry collector (OTLP over HTTP), as http://HOST:4318; needs hua[traces]."
     )
-    log_prompts: bool = Field(False, description="Log the parameters of each task, and what its user wrote with them.")
+    log_prompts: bool = Field(False, description="Log the parameters of each task, including prompts.")
 
     @field_validator("broker", "queue")
     @classmethod
     def _log_in(cls, value: str, info: ValidationInfo) -> str:
-        """The address with its login, which may be told apart from it, as secrets are mounted."""
+        """Adds the login, which may be set apart from the address, because secrets are mounted so."""
         user, password = (info.data.get(f"{info.field_name}_{part}", "") for part in ("user", "password"))
         if not (user or password):
             return value
         scheme, _, rest = value.partition("://")
         if not rest:
-            raise ValueError("it has nobody to log in to; leave out its user and password")
+            raise ValueError("this address takes no login; remove the user and the password")
         if "@" in re.split(r"[/?]", rest, maxsplit=1)[0]:
-            raise ValueError("the address has a user or a password already; give them there or apart, not both")
+            raise ValueError("the address already has a user or a password; set them there or apart, not both")
         return f"{scheme}://{quote(user, safe='')}:{quote(password, safe='')}@{rest}"
 
     @field_validator("egress_allow", "api_keys", "cors", mode="before")
@@ -164,14 +165,14 @@ class Settings(BaseSettings):
     @classmethod
     def _check_collector(cls, value: str) -> str:
         if value and not value.startswith(("http://", "https://")):
-            raise ValueError(f"{value!r} is no collector; write http://HOST:4318, without a path")
+            raise ValueError(f"{value!r} is not a collector's address; write http://HOST:4318, without a path")
         return value
 
     @field_validator("egress_proxy")
     @classmethod
     def _check_proxy(cls, value: str) -> str:
         if value and not re.fullmatch(r"https?://([^@/]+@)?[^@/]+/?", value):
-            raise ValueError("it is no proxy; write http://HOST:PORT, or http://USER:PASSWORD@HOST:PORT")
+            raise ValueError("it is not a proxy's address; write http://HOST:PORT, or http://USER:PASSWORD@HOST:PORT")
         return value
 
     @field_validator("cors")
@@ -179,7 +180,7 @@ class Settings(BaseSettings):
     def _check_origins(cls, value: tuple[str, ...]) -> tuple[str, ...]:
         for origin in value:
             if not _ORIGIN.fullmatch(origin):
-                raise ValueError(f"{origin!r} is no origin; write https://HOST or https://HOST:PORT, nothing behind it")
+                raise ValueError(f"{origin!r} is not an origin; write https://HOST or https://HOST:PORT, no path")
         return value
 
     @model_validator(mode="after")
@@ -187,7 +188,7 @@ class Settings(BaseSettings):
         if not (self.loopback or self.api_keys or self.tenants or self.allow_anonymous):
             raise ValueError(
                 f"HUA_HOST={self.host} is not loopback and there are no API keys: set HUA_TENANTS or HUA_API_KEYS "
-                "(make one with `hua keys new TENANT`), "
+                "(create one with `hua keys new TENANT`), "
                 "or HUA_ALLOW_ANONYMOUS=true if everyone who can connect may use it"
             )
         return self
@@ -207,7 +208,7 @@ class Settings(BaseSettings):
 
     @cached_property
     def secret_bytes(self) -> bytes:
-        """HUA_SECRET, or one that is made at first use and kept beside the data."""
+        """HUA_SECRET, or a secret that is created at first use and kept in the data folder."""
         if self.secret:
             return self.secret.encode()
         path = self.data_dir / "secret"
@@ -216,14 +217,14 @@ class Settings(BaseSettings):
             draft = path.with_suffix(f".{os.getpid()}")
             draft.touch(mode=0o600)
             draft.write_text(secrets.token_hex(32))
-            with contextlib.suppress(FileExistsError):  # roles that start together agree on the first one
+            with contextlib.suppress(FileExistsError):  # roles that start together use the first one
                 path.hardlink_to(draft)
             draft.unlink()
         return path.read_text().strip().encode()
 
     @classmethod
     def load(cls, **overrides: Any) -> Settings:
-        """Settings from the environment; raises SettingsError with one line that names what is wrong."""
+        """Reads the environment. Raises SettingsError with one line that names what is wrong."""
         known = {PREFIX + name.upper() for name in cls.model_fields}
         for name in os.environ:
             if name.startswith(PREFIX) and not name.startswith(TESTS_PREFIX) and name.upper() not in known:
@@ -232,31 +233,31 @@ class Settings(BaseSettings):
         try:
             return cls(**overrides)
         except ValidationError as error:
-            raise SettingsError(cls._complaint(error)) from error
+            raise SettingsError(cls._error_line(error)) from error
 
     @classmethod
-    def _complaint(cls, error: ValidationError) -> str:
+    def _error_line(cls, error: ValidationError) -> str:
         first = error.errors(include_url=False)[0]
         message = message_of(first)
         if not first["loc"]:
             return message
         name = str(first["loc"][0]).lower()
-        where = f"{PREFIX}{name.upper()}"
+        variable = f"{PREFIX}{name.upper()}"
         meaning = cls.model_fields[name].description
-        said = _LOGIN.sub("//…@", f"{first['input']!r}")
-        return f"{where} is {said}: {message.removeprefix(where + ': ')}. It means: {meaning}"
+        value = _LOGIN.sub("//…@", f"{first['input']!r}")
+        return f"{variable} is {value}: {message.removeprefix(variable + ': ')}. Meaning: {meaning}"
 
     @classmethod
     def table(cls) -> str:
         """Every setting, its default and its meaning, as a Markdown table."""
         rows = [
-            f"| `{PREFIX}{name.upper()}` | {_shown(field.default)} | {field.description} |"
+            f"| `{PREFIX}{name.upper()}` | {_format_default(field.default)} | {field.description} |"
             for name, field in cls.model_fields.items()
         ]
         return "\n".join(["| Setting | Default | Meaning |", "|---|---|---|", *rows])
 
 
-def _shown(default: Any) -> str:
+def _format_default(default: Any) -> str:
     match default:
         case None | "" | ():
             return ""

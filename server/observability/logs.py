@@ -1,4 +1,4 @@
-"""Log lines: one a fact, for people or for machines. What users say is in none of them."""
+"""Logging for people or machines. Log lines never contain what users write."""
 
 from __future__ import annotations
 
@@ -16,10 +16,9 @@ _ABOUT: ContextVar[dict[str, str]] = ContextVar("about", default={})  # noqa: B0
 
 
 @contextmanager
-def about(**facts: str) -> Iterator[None]:
-    """Lines that are logged in this block, and in asyncio tasks that begin in it, have these fields: `task`, `attempt`,
-    `worker`, `tenant`."""
-    token = _ABOUT.set(_ABOUT.get() | facts)
+def about(**fields: str) -> Iterator[None]:
+    """Adds fields (`task`, `attempt`, `worker`, `tenant`) to lines logged in this block and in tasks started in it."""
+    token = _ABOUT.set(_ABOUT.get() | fields)
     try:
         yield
     finally:
@@ -27,7 +26,7 @@ def about(**facts: str) -> Iterator[None]:
 
 
 class JsonLines(logging.Formatter):
-    """One JSON object a line: time, level, logger, message, what it is `about`, and the traceback if there is one."""
+    """One JSON object per line: time, level, logger, message, the fields of `about`, and a traceback if any."""
 
     def format(self, record: logging.LogRecord) -> str:
         line = {
@@ -43,11 +42,11 @@ class JsonLines(logging.Formatter):
 
 
 def set_up_logs(settings: Settings) -> None:
-    """Sends everything from INFO up to stderr; libraries that narrate each request are kept to warnings."""
+    """Logs INFO and above to stderr. Libraries that log every request are limited to warnings."""
     lines = logging.StreamHandler(sys.stderr)
     text = logging.Formatter("%(asctime)s %(levelname)-7s %(name)s: %(message)s", "%H:%M:%S")
     lines.setFormatter(JsonLines() if settings.log_format == "json" else text)
     logging.basicConfig(level=logging.INFO, handlers=[lines], force=True)
     logging.captureWarnings(True)
-    for narrator in ("httpx", "httpcore", "uvicorn.error"):
-        logging.getLogger(narrator).setLevel(logging.WARNING)
+    for name in ("httpx", "httpcore", "uvicorn.error"):
+        logging.getLogger(name).setLevel(logging.WARNING)

@@ -1,4 +1,4 @@
-"""Every metric that Hua exposes, by name; docs/metrics.md is made from this file.
+"""Every metric that Hua exposes; the table of docs/metrics.md is made from this file.
 
 Labels are few and bounded: no tenants, prompts or task ids. Each role reports its own work. Every api reports the same
 values of the queue (server/api/queue_metrics.py), and none while the queue does not answer.
@@ -56,25 +56,24 @@ def _histogram(roles: str, name: str, meaning: str, *labels: str, buckets: tuple
 
 
 class Age(Collector):
-    """A gauge of the seconds since some unix time. Roles that were never told one do not tell it: 0 would say that all
-    is well."""
+    """A gauge of the seconds since a unix time. It is absent until one is set, because 0 would mean all is well."""
 
     def __init__(self, roles: str, name: str, meaning: str) -> None:
         METRICS.append(Metric(name, "gauge", (), roles, meaning))
         self._name, self._meaning = name, meaning
-        self._told = False
+        self._is_set = False
         self._at: float | None = None
         REGISTRY.register(self)
 
     def since(self, at: float | None) -> None:
-        """None: there is nothing now whose age could be told, and it is 0."""
-        self._told, self._at = True, at
+        """`None` means that there is nothing to be late; the gauge is then 0."""
+        self._is_set, self._at = True, at
 
     def describe(self) -> Iterable[Family]:
         return [GaugeMetricFamily(self._name, self._meaning)]
 
     def collect(self) -> Iterable[Family]:
-        if self._told:
+        if self._is_set:
             age_s = max(time.time() - self._at, 0.0) if self._at is not None else 0.0
             yield GaugeMetricFamily(self._name, self._meaning, age_s)
 
@@ -84,7 +83,7 @@ class Age(Collector):
 REQUEST_SECONDS = _histogram(
     "api",
     "hua_http_request_seconds",
-    "Time from a request's first byte to its answer's last one.",
+    "Time from a request's first byte to the last byte of its answer.",
     "method",
     "route",
     "status",
@@ -101,7 +100,11 @@ TASKS_ENDED = _counter("controller", "hua_tasks_ended", "Tasks settled, by how t
 FAILURES = _counter(
     "controller", "hua_failures", "Tasks settled as failed, by the failure's code; poison is one.", "code"
 )
-for code in (POISON, "internal", "out_of_memory"):  # what begins with 1 has not increased, as an alert sees it
+for code in (
+    POISON,
+    "internal",
+    "out_of_memory",
+):  # start at 0: increase() does not see a first value of 1
     FAILURES.labels(code)
 IMAGES_MADE = _counter(
     "controller", "hua_images_made", "Images of tasks that succeeded; no hints, nothing withheld.", "type"
@@ -110,7 +113,7 @@ IMAGES_WITHHELD = _counter("controller", "hua_images_withheld", "Images and hint
 TASK_SECONDS = _histogram(
     "controller",
     "hua_task_seconds",
-    "Time from accepting a task to the end of its work, of those that succeeded.",
+    "Time from accepting a task to the end of its work, for tasks that succeeded.",
     "type",
     "class",
     buckets=LONG_S,
@@ -125,72 +128,82 @@ STAGE_SECONDS = _histogram(
     buckets=LONG_S,
 )
 
-# --- the queue, as every api tells it
+# --- the queue, reported by every api alike
 
 TASKS_QUEUED = _gauge("api", "hua_tasks_queued", "Tasks that wait for a worker.", "class", of_queue=True)
 TASKS_RUNNING = _gauge("api", "hua_tasks_running", "Tasks that a worker has leased.", of_queue=True)
 QUEUED_COST = _gauge(
-    "api", "hua_queued_cost", "Work that waits, in units of one 512x512 image at 20 steps.", "class", of_queue=True
+    "api", "hua_queued_cost", "Waiting work, in units of one 512x512 image at 20 steps.", "class", of_queue=True
 )
 PACE = _gauge(
     "api",
     "hua_pace_seconds",
-    "Seconds of a device that a unit of cost takes, as workers measure it; 2 until they have.",
+    "Device seconds per unit of cost, as workers measure it; 2 until they have.",
     of_queue=True,
 )
 QUEUED_GPU_SECONDS = _gauge(
     "api",
     "hua_queued_gpu_seconds",
-    "Work that waits, in seconds of one device; that of a class is its cost times the pace.",
+    "Waiting work, in seconds of one device; for a class it is its cost times the pace.",
     of_queue=True,
 )
 OLDEST_WAITING = _gauge(
-    "api", "hua_oldest_waiting_seconds", "How long ago the task was accepted that waits longest; 0 if none waits.",
+    "api", "hua_oldest_waiting_seconds", "Age of the task that has waited longest; 0 if none waits.",
     of_queue=True,
 )  # fmt: skip
 CALLBACKS_WAITING = _gauge(
-    "api", "hua_callbacks_waiting", "Callbacks not delivered yet, those that are retried among them.", of_queue=True
+    "api",
+    "hua_callbacks_waiting",
+    "Callbacks that are not delivered yet, including retried ones.",
+    of_queue=True,
 )
-CALLBACKS_DUE = _gauge("api", "hua_callbacks_due", "Callbacks whose time has come, not sent yet.", of_queue=True)
-WORKERS = _gauge("api", "hua_workers", "Workers that live, by state.", "state", of_queue=True)
+CALLBACKS_DUE = _gauge("api", "hua_callbacks_due", "Callbacks that are due and not sent yet.", of_queue=True)
+WORKERS = _gauge("api", "hua_workers", "Workers that send heartbeats, by state.", "state", of_queue=True)
 
-# --- what all depend on
+# --- dependencies
 
 DEPENDENCY_UP = _gauge(
-    "all", "hua_dependency_up", "1 if the queue, the broker or the bucket answered when last asked, else 0.",
+    "all", "hua_dependency_up", "1 if the queue, the broker or the bucket answered last time, else 0.",
     "dependency",
 )  # fmt: skip
 DEPENDENCY_ERRORS = _counter(
     "all", "hua_dependency_errors", "Times that the queue, the broker or the bucket could not be used.", "dependency"
 )
-BUILD = _gauge("all", "hua_build_info", "1, with the version that runs.", "version", "python")
+BUILD = _gauge("all", "hua_build_info", "1, with the running version.", "version", "python")
 BUILD.labels(version("hua"), platform.python_version()).set(1)
 
 # --- the worker and its device
 
 WORKER_READY = _gauge("worker", "hua_worker_ready", "1 while this worker takes tasks, else 0.")
-WORKER_TASKS = _gauge("worker", "hua_worker_tasks", "Tasks that this worker has in hand.")
-DEVICE_BUSY = _counter("worker", "hua_device_busy_seconds", "Seconds that the device worked; its rate is the share.")
+WORKER_TASKS = _gauge("worker", "hua_worker_tasks", "Tasks that this worker has leased.")
+DEVICE_BUSY = _counter(
+    "worker", "hua_device_busy_seconds", "Seconds that the device worked; the rate is its utilisation."
+)
 DEVICE_MEMORY = _gauge(
     "worker",
     "hua_device_memory_bytes",
-    "Memory of the device: models (what they take), used (by whomever), total.",
+    "Memory of the device: models (taken by models), used (by all processes), total.",
     "kind",
 )
-DEVICE_DEATHS = _counter("worker", "hua_device_deaths", "Ends of the process that owns the device, none asked for.")
+DEVICE_DEATHS = _counter("worker", "hua_device_deaths", "Unexpected ends of the process that owns the device.")
 BATCH_ROWS = _histogram(
     "worker", "hua_batch_rows", "Rows of each step's batch; a guided image takes two.", buckets=ROWS
 )
-MODEL_LOADS = _counter("worker", "hua_model_loads", "Models brought to the device, from disk or host memory.", "origin")
+MODEL_LOADS = _counter("worker", "hua_model_loads", "Models loaded to the device, from disk or host memory.", "origin")
 MODEL_EVICTIONS = _counter(
-    "worker", "hua_model_evictions", "Models sent away for others to come: to host memory or disk.", "target"
+    "worker", "hua_model_evictions", "Models removed from the device to make room: to host memory or disk.", "target"
 )
 
 # --- the controller
 
 LEADING = _gauge("controller", "hua_controller_leading", "1 if this controller reads the logs, 0 if it stands by.")
-WORK_ERRORS = _counter("controller", "hua_controller_errors", "Times a work of it failed and was begun again.", "work")
-LEASES_EXPIRED = _counter("controller", "hua_leases_expired", "Leases whose worker fell silent.")
+WORK_ERRORS = _counter(
+    "controller",
+    "hua_controller_errors",
+    "Times that a job of it failed and was restarted.",
+    "work",
+)
+LEASES_EXPIRED = _counter("controller", "hua_leases_expired", "Leases that expired for want of a heartbeat.")
 CALLBACK_TRIES = _counter(
     "controller", "hua_callback_tries", "Callbacks sent: delivered, again (to be retried), parked (given up).", "result"
 )
@@ -199,14 +212,14 @@ for result in ("delivered", "again", "parked"):
 UNSETTLED_AGE = Age(
     "controller",
     "hua_oldest_unsettled_seconds",
-    "How long ago the task was accepted that holds back the committed offset; 0 if none does.",
+    "Age of the task that holds back the committed offset; 0 if none does.",
 )
-SWEEPER_LAG = Age("controller", "hua_sweeper_lag_seconds", "How long ago expired images were last swept to the end.")
-OBJECTS_SWEPT = _counter("controller", "hua_objects_swept", "Objects deleted because their time was over.")
+SWEEPER_LAG = Age("controller", "hua_sweeper_lag_seconds", "Time since the last complete sweep of expired images.")
+OBJECTS_SWEPT = _counter("controller", "hua_objects_swept", "Objects deleted because their retention was over.")
 
 
 class Dependency:
-    """Notes whether something that we depend on answers."""
+    """Records whether a service that Hua depends on answers."""
 
     def __init__(self, name: str) -> None:
         self._name = name
@@ -236,4 +249,4 @@ def table() -> str:
     for name, kind, labels, roles, meaning in METRICS:
         shown = ", ".join(f"`{label}`" for label in labels)
         rows.append(f"| `{name}` | {kind} | {shown} | {roles} | {meaning} |")
-    return "\n".join(["| Metric | Kind | Labels | Told by | Meaning |", "|---|---|---|---|---|", *rows])
+    return "\n".join(["| Metric | Kind | Labels | Reported by | Meaning |", "|---|---|---|---|---|", *rows])

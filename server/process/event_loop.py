@@ -1,4 +1,4 @@
-"""How the process of a role runs: on libuv's event loop, and with a garbage collector that seldom interrupts."""
+"""The event loop of a role's process: libuv, with a garbage collector that rarely interrupts it."""
 
 from __future__ import annotations
 
@@ -8,17 +8,19 @@ from typing import Any
 
 import uvloop
 
-YOUNG = 10_000
-"""Objects made since the last collection that begin the next; 700 are gone after one request."""
+GC_THRESHOLD = 10_000
+"""New objects that start a collection. The default, 700, is reached within one request."""
 
 
 def run(role: Coroutine[Any, Any, None]) -> None:
     uvloop.run(role)
 
 
-def spare_what_is_built() -> None:
-    """Modules, models of requests and routes live as long as the process: to look through them for garbage again and
-    again would take a tenth of its time, and hold up whoever asks meanwhile."""
+def freeze_startup_objects() -> None:
+    """Excludes modules, request models and routes from garbage collection, because they live as long as the process.
+
+    Scanning them takes a tenth of the process's time and delays requests.
+    """
     gc.collect()
     gc.freeze()
-    gc.set_threshold(YOUNG)
+    gc.set_threshold(GC_THRESHOLD)

@@ -1,6 +1,6 @@
-"""What a role without an API tells of itself over HTTP: /metrics, /healthz and /readyz.
+"""Metrics and probes of a role without an api: /metrics, /healthz and /readyz.
 
-Neither of the two probes asks anything that we depend on: a Redis that is away must not have all workers restarted.
+The probes do not depend on other services: if Redis is not reachable, restarting all workers does not help.
 """
 
 from __future__ import annotations
@@ -22,46 +22,49 @@ from server.process.http_listener import listen
 from server.settings import Settings, SettingsError
 
 log = logging.getLogger(__name__)
-NEIGHBOURS = 16
-"""Roles of one machine find a port each; in a pod there is one, and it gets the port that was asked for."""
+MOST_PORTS_TRIED = 16
+"""Several roles on one machine each find a free port. In a pod there is one role, and it gets HUA_METRICS_PORT."""
 
 
 @dataclass(frozen=True, slots=True)
 class Health:
-    """`alive`: it need not be started anew. `ready`: it can do its work. `said` tells people which, and why."""
+    """The state of a role."""
 
     ready: bool
-    said: str
+    """The role can do its work."""
+    reason: str
+    """The state in words, for people."""
     alive: bool = True
+    """The role needs no restart."""
 
 
-def create_monitor(health: Callable[[], Health]) -> Starlette:
-    """That this answers at all says that the event loop of the role turns."""
+def create_health_app(health: Callable[[], Health]) -> Starlette:
+    """An answer also shows that the role's event loop runs."""
 
     async def metrics(request: Request) -> Response:
         return Response(exposition(), media_type=CONTENT_TYPE_LATEST)
 
     async def is_alive(request: Request) -> Response:
         now = health()
-        return JSONResponse({"status": "alive" if now.alive else now.said}, 200 if now.alive else 503)
+        return JSONResponse({"status": "alive" if now.alive else now.reason}, 200 if now.alive else 503)
 
     async def is_ready(request: Request) -> Response:
         now = health()
-        return JSONResponse({"status": now.said}, 200 if now.alive and now.ready else 503)
+        return JSONResponse({"status": now.reason}, 200 if now.alive and now.ready else 503)
 
     paths = {"/metrics": metrics, "/healthz": is_alive, "/readyz": is_ready}
     return Starlette(routes=[Route(path, answer) for path, answer in paths.items()])
 
 
 def listen_nearby(settings: Settings) -> socket.socket | None:
-    """On HUA_METRICS_PORT, or on the next free port where a neighbour has it; None where it is 0.
+    """Listens on HUA_METRICS_PORT, or on the next free port. Returns None if the setting is 0.
 
-    Raises SettingsError.
+    Raises SettingsError if no port is free.
     """
     first, host = settings.metrics_port, settings.metrics_host or settings.host
     if not first:
         return None
-    last = min(first + NEIGHBOURS, 65535)
+    last = min(first + MOST_PORTS_TRIED, 65535)
     for port in range(first, last + 1):
         try:
             listener = listen(host, port)
@@ -69,8 +72,8 @@ def listen_nearby(settings: Settings) -> socket.socket | None:
             if error.errno == errno.EADDRINUSE and port < last:
                 continue
             raise SettingsError(
-                f"cannot tell metrics on {host} port {port} ({error.strerror}); set HUA_METRICS_HOST or "
-                "HUA_METRICS_PORT, or HUA_METRICS_PORT=0 to tell none"
+                f"cannot serve metrics on {host} port {port} ({error.strerror}); set HUA_METRICS_HOST or "
+                "HUA_METRICS_PORT, or HUA_METRICS_PORT=0 to serve none"
             ) from error
         log.info("metrics and probes at http://%s:%d", f"[{host}]" if ":" in host else host, port)
         return listener

@@ -1,4 +1,4 @@
-"""What keeps a role from starting is said in one line, before anything heavy is begun."""
+"""A role that cannot start says why in one line, before anything slow begins."""
 
 import fcntl
 import os
@@ -23,31 +23,31 @@ def refusal(data_dir: Path, role: str = "serve", **environment: str) -> str:
     return done.stderr
 
 
-def test_a_port_in_use(tmp_path: Path) -> None:
-    with socket.create_server(("127.0.0.1", 0)) as taken:
-        port = taken.getsockname()[1]
+def test_port_in_use_is_reported(tmp_path: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        port = listener.getsockname()[1]
         assert f"cannot listen on 127.0.0.1 port {port}" in refusal(tmp_path, HUA_PORT=str(port))
     assert not list(tmp_path.iterdir())
 
 
-def test_a_data_folder_in_use(tmp_path: Path) -> None:
+def test_data_folder_in_use_is_reported(tmp_path: Path) -> None:
     with (tmp_path / "lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         for role, queue in (("serve", "memory://"), ("controller", "redis://127.0.0.1:1")):
-            said = refusal(tmp_path, role, HUA_PORT="18472", HUA_QUEUE=queue)
-            assert "another `hua serve` or `hua controller` uses" in said
+            message = refusal(tmp_path, role, HUA_PORT="18472", HUA_QUEUE=queue)
+            assert "another `hua serve` or `hua controller` uses" in message
 
 
 @pytest.mark.parametrize("role", ["api", "controller", "worker"])
-def test_a_queue_in_memory_is_no_use_to_a_role_of_its_own(tmp_path: Path, role: str) -> None:
-    said = refusal(tmp_path, role)
-    assert "HUA_QUEUE=memory:// lives inside one process" in said
-    assert "give all roles the same HUA_QUEUE=redis://HOST:PORT/DB" in said
+def test_separate_roles_refuse_the_memory_queue(tmp_path: Path, role: str) -> None:
+    message = refusal(tmp_path, role)
+    assert "HUA_QUEUE=memory:// is inside one process" in message
+    assert "give all roles the same HUA_QUEUE=redis://HOST:PORT/DB" in message
 
 
-def test_a_models_folder_without_models(tmp_path: Path) -> None:
-    said = refusal(tmp_path / "data", HUA_MODELS_DIR=str(tmp_path), HUA_PORT="18473")
-    assert "has no models.yaml; write one" in said
+def test_models_folder_without_models_is_reported(tmp_path: Path) -> None:
+    message = refusal(tmp_path / "data", HUA_MODELS_DIR=str(tmp_path), HUA_PORT="18473")
+    assert "has no models.yaml; write one" in message
 
 
 @pytest.mark.parametrize(
@@ -61,7 +61,7 @@ def test_a_models_folder_without_models(tmp_path: Path) -> None:
         ("HUA_TENANTS", "/nowhere.yaml", "/nowhere.yaml cannot be read"),
     ],
 )
-def test_a_wrong_setting(tmp_path: Path, models_yaml: Path, name: str, value: str, says: str) -> None:
+def test_wrong_setting_is_reported(tmp_path: Path, models_yaml: Path, name: str, value: str, says: str) -> None:
     environment = {"HUA_PORT": "18474", "HUA_MODELS_DIR": str(models_yaml.parent), name: value}
     assert says in refusal(tmp_path / "data", **environment)
 

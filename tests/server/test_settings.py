@@ -26,15 +26,13 @@ def test_defaults_serve_loopback_without_keys(tmp_path: Path) -> None:
         ("HUA_DEVICE", "gpu", "HUA_DEVICE"),
         ("HUA_MAX_UPLOAD", "much", "HUA_MAX_UPLOAD"),
         ("HUA_EGRESS_ALLOW", "10.0.0.0/33", "HUA_EGRESS_ALLOW"),
-        ("HUA_CORS", "https://app.example/", "'https://app.example/' is no origin"),
-        ("HUA_CORS", "*", "'*' is no origin"),
-        ("HUA_EGRESS_PROXY", "proxy:3128", "it is no proxy; write http://HOST:PORT"),
+        ("HUA_CORS", "https://app.example/", "'https://app.example/' is not an origin"),
+        ("HUA_CORS", "*", "'*' is not an origin"),
+        ("HUA_EGRESS_PROXY", "proxy:3128", "it is not a proxy's address; write http://HOST:PORT"),
         ("HUA_PROT", "8000", "did you mean HUA_PORT?"),
     ],
 )
-def test_a_wrong_setting_is_named_in_one_line(
-    monkeypatch: pytest.MonkeyPatch, name: str, value: str, says: str
-) -> None:
+def test_wrong_setting_is_named_in_one_line(monkeypatch: pytest.MonkeyPatch, name: str, value: str, says: str) -> None:
     monkeypatch.setenv(name, value)
     with pytest.raises(SettingsError) as caught:
         Settings.load()
@@ -63,7 +61,7 @@ def test_keys_allow_any_address(monkeypatch: pytest.MonkeyPatch) -> None:
     assert Settings.load().api_keys == (f"acme:{'0' * 64}",)
 
 
-def test_a_tenants_file_allows_any_address(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_tenants_file_allows_any_address(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("HUA_HOST", "0.0.0.0")
     monkeypatch.setenv("HUA_TENANTS", "tenants.yaml")
     assert Settings.load().tenants == Path("tenants.yaml")
@@ -74,37 +72,37 @@ def test_lists_are_split_at_commas(monkeypatch: pytest.MonkeyPatch) -> None:
     assert Settings.load().egress_allow == ("10.0.0.0/8", ".corp.example")
 
 
-def test_the_secret_is_made_once_and_kept_private(tmp_path: Path) -> None:
-    made = Settings.load().secret_bytes
-    assert len(made) == 64
-    assert Settings.load().secret_bytes == made
+def test_secret_is_created_once_and_kept_private(tmp_path: Path) -> None:
+    secret = Settings.load().secret_bytes
+    assert len(secret) == 64
+    assert Settings.load().secret_bytes == secret
     assert (tmp_path / "secret").stat().st_mode & 0o077 == 0
 
 
-def test_a_given_secret_wins(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_set_secret_wins(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("HUA_SECRET", "mine")
     assert Settings.load().secret_bytes == b"mine"
 
 
-def test_the_table_of_the_docs_is_the_table_of_the_code() -> None:
+def test_docs_have_the_table_of_settings() -> None:
     page = Path(__file__).parent.parent.parent / "docs" / "settings.md"
     assert Settings.table() in page.read_text(), "docs/settings.md is out of date: paste what `hua settings` prints"
 
 
-def test_the_device_is_told_who_judges() -> None:
-    told = torch_environment(Settings(audit="checker", audit_all=True))
-    assert (told["HUA_AUDIT"], told["HUA_AUDIT_ALL"]) == ("checker", "true")
+def test_device_environment_has_the_audit() -> None:
+    environment = torch_environment(Settings(audit="checker", audit_all=True))
+    assert (environment["HUA_AUDIT"], environment["HUA_AUDIT_ALL"]) == ("checker", "true")
     assert torch_environment(Settings())["HUA_AUDIT"] == ""
 
 
-def test_the_device_is_told_where_compiled_steps_are() -> None:
-    told = torch_environment(Settings(compile=Path("/srv/compiled")))
-    assert told["HUA_COMPILE"] == "/srv/compiled"
+def test_device_environment_has_the_compile_folder() -> None:
+    environment = torch_environment(Settings(compile=Path("/srv/compiled")))
+    assert environment["HUA_COMPILE"] == "/srv/compiled"
     assert torch_environment(Settings())["HUA_COMPILE"] == ""
     assert Settings().compile is None
 
 
-def test_logins_may_be_told_apart_from_their_addresses(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_logins_may_be_set_apart_from_addresses(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("HUA_BROKER", "kafkas://a:9093,b:9093/hua.?ca=x@y")
     monkeypatch.setenv("HUA_BROKER_USER", "hua")
     monkeypatch.setenv("HUA_BROKER_PASSWORD", "p@ss/w:rd")
@@ -117,9 +115,9 @@ def test_logins_may_be_told_apart_from_their_addresses(monkeypatch: pytest.Monke
 
 @pytest.mark.parametrize(
     ("broker", "says"),
-    [("kafka://u:hidden@a:9092", "has a user or a password already"), ("sqlite://", "nobody to log in")],
+    [("kafka://u:hidden@a:9092", "already has a user or a password"), ("sqlite://", "takes no login")],
 )
-def test_a_login_that_goes_nowhere_is_refused(monkeypatch: pytest.MonkeyPatch, broker: str, says: str) -> None:
+def test_login_without_use_is_refused(monkeypatch: pytest.MonkeyPatch, broker: str, says: str) -> None:
     monkeypatch.setenv("HUA_BROKER", broker)
     monkeypatch.setenv("HUA_BROKER_PASSWORD", "hush")
     with pytest.raises(SettingsError, match=says) as caught:

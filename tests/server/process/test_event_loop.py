@@ -1,14 +1,12 @@
-"""The loop and the garbage collector of a role."""
-
 import asyncio
 import gc
 
 import uvloop
 
-from server.process.event_loop import YOUNG, run, spare_what_is_built
+from server.process.event_loop import GC_THRESHOLD, freeze_startup_objects, run
 
 
-def test_a_role_runs_on_libuv() -> None:
+def test_run_uses_libuv() -> None:
     loops = []
 
     async def role() -> None:
@@ -18,12 +16,12 @@ def test_a_role_runs_on_libuv() -> None:
     assert isinstance(loops[0], uvloop.Loop)
 
 
-def test_what_was_built_is_not_looked_through_again() -> None:
+def test_startup_objects_are_frozen() -> None:
     before = gc.get_threshold()
     try:
-        spare_what_is_built()
+        freeze_startup_objects()
         assert gc.get_freeze_count() > 1000
-        assert gc.get_threshold()[0] == YOUNG
+        assert gc.get_threshold()[0] == GC_THRESHOLD
     finally:
         gc.unfreeze()
         gc.set_threshold(*before)

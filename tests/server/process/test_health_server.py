@@ -4,14 +4,14 @@ from collections.abc import Iterator
 import httpx
 import pytest
 
-from server.process.health_server import Health, create_monitor, listen_nearby
+from server.process.health_server import Health, create_health_app, listen_nearby
 from server.process.http_listener import listen
 from server.settings import Settings, SettingsError
 from tests.support.tools import free_port
 
 
-async def asked(health: Health, path: str) -> httpx.Response:
-    transport = httpx.ASGITransport(create_monitor(lambda: health))
+async def get(health: Health, path: str) -> httpx.Response:
+    transport = httpx.ASGITransport(create_health_app(lambda: health))
     async with httpx.AsyncClient(transport=transport, base_url="http://role") as client:
         return await client.get(path)
 
@@ -24,38 +24,37 @@ async def asked(health: Health, path: str) -> httpx.Response:
         (Health(False, "the device hangs", alive=False), 503, 503),
     ],
 )
-async def test_probes_tell_a_role_that_waits_from_one_that_hangs(health: Health, alive: int, ready: int) -> None:
-    assert (await asked(health, "/healthz")).status_code == alive
-    reply = await asked(health, "/readyz")
-    assert (reply.status_code, reply.json()) == (ready, {"status": health.said})
+async def test_probes_tell_waiting_roles_from_hanging_ones(health: Health, alive: int, ready: int) -> None:
+    assert (await get(health, "/healthz")).status_code == alive
+    reply = await get(health, "/readyz")
+    assert (reply.status_code, reply.json()) == (ready, {"status": health.reason})
 
 
-async def test_metrics_are_those_of_this_process() -> None:
-    text = (await asked(Health(True, "ready"), "/metrics")).text
+async def test_metrics_are_of_this_process() -> None:
+    text = (await get(Health(True, "ready"), "/metrics")).text
     assert "hua_build_info" in text
     assert "hua_tasks_queued" not in text
 
 
 @pytest.fixture
-def taken() -> Iterator[int]:
-    """A port that somebody listens on."""
-    with socket.create_server(("127.0.0.1", 0)) as neighbour:
-        yield neighbour.getsockname()[1]
+def used_port() -> Iterator[int]:
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        yield listener.getsockname()[1]
 
 
-def test_a_neighbour_has_the_port(taken: int) -> None:
-    listener = listen_nearby(Settings(metrics_port=taken))
+def test_listen_nearby_takes_the_next_free_port(used_port: int) -> None:
+    listener = listen_nearby(Settings(metrics_port=used_port))
     assert listener is not None
     with listener:
-        assert taken < listener.getsockname()[1] <= taken + 16
+        assert used_port < listener.getsockname()[1] <= used_port + 16
 
 
-def test_a_port_that_cannot_be_had_is_told() -> None:
+def test_listen_nearby_reports_an_unusable_address() -> None:
     with pytest.raises(SettingsError, match="set HUA_METRICS_HOST or HUA_METRICS_PORT"):
         listen_nearby(Settings(metrics_port=free_port(), metrics_host="203.0.113.1"))
 
 
-def test_none_is_opened_for_0() -> None:
+def test_listen_nearby_opens_no_port_for_0() -> None:
     assert listen_nearby(Settings(metrics_port=0)) is None
 
 
