@@ -32,26 +32,26 @@ def make_outcome() -> Outcome:
     )
 
 
-def test_what_travels_as_json_comes_back_equal() -> None:
-    """Settling tells the winner from the losers by equality, so nothing may be lost or rounded on the way."""
+def test_manifest_survives_json_unchanged() -> None:
+    """Settlement compares outcomes by equality, so JSON must not lose or round anything."""
     manifest = Manifest(outcome=make_outcome(), expires_at=1 / 7)
     assert Manifest.model_validate_json(manifest.model_dump_json()) == manifest
     assert manifest.task == manifest.outcome.task
 
 
-def test_records_of_a_newer_version_can_be_read() -> None:
+def test_unknown_fields_of_newer_versions_are_ignored() -> None:
     record = make_outcome().model_dump(mode="json") | {"added_later": {"x": 1}}
     assert Outcome.model_validate(record) == make_outcome()
 
 
-def test_records_cannot_be_changed() -> None:
+def test_records_are_frozen() -> None:
     with pytest.raises(ValidationError):
         make_outcome().status = Status.SUCCEEDED  # type: ignore[misc]
 
 
-def test_queued_and_running_are_not_final() -> None:
+def test_final_statuses() -> None:
     assert {status for status in Status if not status.final} == {Status.QUEUED, Status.RUNNING}
 
 
-def test_every_retention_is_priced_in_seconds_and_none_is_longer_than_a_month() -> None:
+def test_retentions_in_seconds() -> None:
     assert RETENTION_S == {"5m": 5 * 60, "24h": 24 * 3600, "7d": 7 * 24 * 3600, "30d": 30 * 24 * 3600}

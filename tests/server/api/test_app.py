@@ -11,7 +11,7 @@ from server.tenancy.policy import SCOPES
 KEY, SETTING = new_key("red")
 OTHER_KEY, OTHER_SETTING = new_key("blue")
 WITH_KEYS = pytest.mark.parametrize("overrides", [{"api_keys": (SETTING, OTHER_SETTING)}])
-WISH = {"type": "txt2img.sd", "params": {"text": "x"}}
+REQUEST = {"type": "txt2img.sd", "params": {"text": "x"}}
 
 
 def bearer(key: str) -> dict[str, str]:
@@ -19,7 +19,7 @@ def bearer(key: str) -> dict[str, str]:
 
 
 @WITH_KEYS
-async def test_without_a_key_only_the_open_routes_answer(client, overrides):
+async def test_requests_without_a_key_reach_public_routes_only(client, overrides):
     document = (await client.get("/openapi.json")).json()
     for path, methods in document["paths"].items():
         for method in methods:
@@ -32,9 +32,9 @@ async def test_without_a_key_only_the_open_routes_answer(client, overrides):
 
 
 @WITH_KEYS
-async def test_a_tenant_sees_nothing_of_another(client, overrides, png):
+async def test_tenant_cannot_see_tasks_of_another(client, overrides, png):
     """I15"""
-    task_id = (await client.post("/v1/tasks", json=WISH, headers=bearer(KEY))).json()["id"]
+    task_id = (await client.post("/v1/tasks", json=REQUEST, headers=bearer(KEY))).json()["id"]
     assert (await client.get(f"/v1/tasks/{task_id}", headers=bearer(KEY))).status_code == 200
     for method, path in (("GET", ""), ("DELETE", ""), ("GET", "/events")):
         reply = await client.request(method, f"/v1/tasks/{task_id}{path}", headers=bearer(OTHER_KEY))
@@ -53,21 +53,21 @@ async def test_a_tenant_sees_nothing_of_another(client, overrides, png):
 
 
 @WITH_KEYS
-async def test_a_tenant_cannot_use_the_uploads_of_another(client, overrides, png):
+async def test_tenant_cannot_use_uploads_of_another(client, overrides, png):
     """I15"""
     sent = await client.post("/v1/files", content=png, headers={**bearer(KEY), "Content-Type": "image/png"})
-    wish = {"type": "img2img.sd", "params": {"text": "x", "url": sent.json()["id"]}}
-    assert (await client.post("/v1/tasks", json=wish, headers=bearer(KEY))).status_code == 202
-    reply = await client.post("/v1/tasks", json=wish, headers=bearer(OTHER_KEY))
+    body = {"type": "img2img.sd", "params": {"text": "x", "url": sent.json()["id"]}}
+    assert (await client.post("/v1/tasks", json=body, headers=bearer(KEY))).status_code == 202
+    reply = await client.post("/v1/tasks", json=body, headers=bearer(OTHER_KEY))
     assert reply.status_code == 422
     assert "is unknown or has expired" in reply.json()["error"]["message"]
-    pushed = {"task": "img2img.sd", "params": wish["params"]}
+    pushed = {"task": "img2img.sd", "params": body["params"]}
     assert not (await client.post("/engine/push", json=pushed, headers=bearer(OTHER_KEY))).json()["success"]
 
 
 @pytest.fixture
 def scoped_key(tmp_path, overrides):
-    """The keys of a tenants file, one for each scope."""
+    """A tenants file with one key for each scope."""
     keys = {scope: new_key("red") for scope in SCOPES}
     listed = [{"sha256": setting.partition(":")[2], "scopes": [scope]} for scope, (_, setting) in keys.items()]
     overrides["tenants"] = tmp_path / "tenants.yaml"
@@ -75,13 +75,13 @@ def scoped_key(tmp_path, overrides):
     return {scope: bearer(key) for scope, (key, _) in keys.items()}
 
 
-async def test_a_key_opens_the_routes_of_its_scopes_alone(scoped_key, client):
-    task = {"headers": scoped_key["submit"], "json": WISH}
+async def test_key_reaches_only_the_routes_of_its_scopes(scoped_key, client):
+    task = {"headers": scoped_key["submit"], "json": REQUEST}
     task_id = (await client.post("/v1/tasks", **task)).json()["id"]
     uids = {"uid_list": [task_id]}
     routes = [
-        ("submit", "POST", "/v1/tasks", WISH),
-        ("submit", "POST", "/v1/pipelines/txt2img.sd", {"params": WISH["params"]}),
+        ("submit", "POST", "/v1/tasks", REQUEST),
+        ("submit", "POST", "/v1/pipelines/txt2img.sd", {"params": REQUEST["params"]}),
         ("submit", "POST", "/engine/push", {"task": "txt2img.sd", "params": {"text": "x"}}),
         ("submit", "POST", "/engine/interrupt", uids),
         ("submit", "DELETE", f"/v1/tasks/{task_id}", None),
@@ -106,34 +106,34 @@ async def test_a_key_opens_the_routes_of_its_scopes_alone(scoped_key, client):
 
 
 @WITH_KEYS
-async def test_two_tenants_with_one_idempotency_key_have_two_tasks(client, overrides):
+async def test_idempotency_keys_of_two_tenants_are_separate(client, overrides):
     ids = set()
     for key in (KEY, OTHER_KEY):
-        reply = await client.post("/v1/tasks", json=WISH, headers={**bearer(key), "Idempotency-Key": "1"})
+        reply = await client.post("/v1/tasks", json=REQUEST, headers={**bearer(key), "Idempotency-Key": "1"})
         ids.add(reply.json()["id"])
     assert len(ids) == 2
 
 
 @WITH_KEYS
-async def test_the_apis_description_asks_for_a_key_where_there_are_keys(client, overrides):
+async def test_openapi_names_security_schemes_if_keys_exist(client, overrides):
     document = (await client.get("/openapi.json")).json()
     assert set(document["components"]["securitySchemes"]) == {"HTTPBearer", "HTTPBasic"}
     assert "security" not in document["paths"]["/healthz"]["get"]
 
 
-async def test_the_apis_description_asks_for_none_without(client):
+async def test_openapi_names_no_security_schemes_without_keys(client):
     assert "securitySchemes" not in (await client.get("/openapi.json")).json()["components"]
 
 
 @pytest.mark.parametrize(("method", "path", "status"), [("GET", "/nothing", 404), ("PUT", "/v1/tasks", 405)])
-async def test_what_is_not_there_is_said_in_our_shape(client, method, path, status):
+async def test_unknown_address_and_method_have_our_error_shape(client, method, path, status):
     reply = await client.request(method, path)
     assert reply.status_code == status
     assert reply.json()["error"]["message"]
 
 
 @pytest.mark.parametrize("path", ["/v1/models", "/engine/server_status"])
-async def test_a_fault_of_ours_is_500_and_tells_no_secrets(client, services, monkeypatch, path, caplog):
+async def test_internal_error_is_500_without_details(client, services, monkeypatch, path, caplog):
     async def broken() -> None:
         raise RuntimeError("secret detail")
 
@@ -144,7 +144,7 @@ async def test_a_fault_of_ours_is_500_and_tells_no_secrets(client, services, mon
     assert "secret detail" in caplog.text
 
 
-async def test_refusals_are_counted_by_route_and_reason(client):
+async def test_refusals_are_counted_by_route_and_code(client):
     def refused() -> float:
         labels = {"route": "/v1/tasks", "code": "invalid_params"}
         return REGISTRY.get_sample_value("hua_requests_refused_total", labels) or 0.0
@@ -155,23 +155,23 @@ async def test_refusals_are_counted_by_route_and_reason(client):
 
 
 @pytest.mark.parametrize("overrides", [{"cors": ("https://app.example",)}])
-async def test_pages_of_a_listed_origin_may_use_the_api_and_no_others(client, overrides):
-    asked = {"Access-Control-Request-Method": "POST", "Access-Control-Request-Headers": "Authorization, Prefer"}
-    reply = await client.options("/v1/tasks", headers={"Origin": "https://app.example", **asked})
+async def test_cors_allows_only_listed_origins(client, overrides):
+    preflight = {"Access-Control-Request-Method": "POST", "Access-Control-Request-Headers": "Authorization, Prefer"}
+    reply = await client.options("/v1/tasks", headers={"Origin": "https://app.example", **preflight})
     assert reply.headers["access-control-allow-origin"] == "https://app.example"
     assert "access-control-allow-credentials" not in reply.headers
-    reply = await client.options("/v1/tasks", headers={"Origin": "https://other.example", **asked})
+    reply = await client.options("/v1/tasks", headers={"Origin": "https://other.example", **preflight})
     assert "access-control-allow-origin" not in reply.headers
     reply = await client.get("/v1/tasks/unknown", headers={"Origin": "https://app.example"})
     assert (reply.status_code, reply.headers["access-control-allow-origin"]) == (404, "https://app.example")
 
 
-async def test_pages_of_other_origins_may_not_use_the_api_unless_it_is_said(client):
+async def test_cors_is_off_by_default(client):
     reply = await client.get("/v1/models", headers={"Origin": "https://app.example"})
     assert not [name for name in reply.headers if name.startswith("access-control")]
 
 
-def test_the_api_starts_without_torch():
+def test_app_starts_without_torch():
     code = (
         "import server.api.app, sys; sys.exit(bool({'torch', 'diffusers', 'transformers', 'scipy'} & set(sys.modules)))"
     )

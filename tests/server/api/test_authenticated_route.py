@@ -8,7 +8,7 @@ DOORS = ("/v1/tasks", "/v1/files", "/v1/pipelines/txt2img.sd", "/engine/push", "
 
 
 @pytest.mark.parametrize("overrides", [{"api_keys": (new_key("red")[1],)}])
-async def test_of_a_stranger_no_body_is_read(client, overrides):
+async def test_body_is_not_read_without_a_key(client, overrides):
     read = []
 
     async def body() -> AsyncIterator[bytes]:

@@ -8,7 +8,7 @@ import uvicorn
 
 from server.api.app import create_app
 
-WISH = {"type": "txt2img.sd", "params": {"text": "x"}}
+REQUEST = {"type": "txt2img.sd", "params": {"text": "x"}}
 
 
 def events_of(text: str) -> list[tuple[str, object]]:
@@ -18,7 +18,7 @@ def events_of(text: str) -> list[tuple[str, object]]:
 
 @pytest.fixture
 async def live(services):
-    """A real HTTP server, for only there a reply can be read while it is written."""
+    """A real HTTP server, because the in-process client returns a response only when it is complete."""
     server = uvicorn.Server(uvicorn.Config(create_app(services), port=0, log_config=None, timeout_graceful_shutdown=1))
     task = asyncio.create_task(server.serve())
     while not server.started:
@@ -30,9 +30,9 @@ async def live(services):
     await task
 
 
-async def test_a_task_is_followed_from_the_queue_to_its_picture(live, painter):
-    task_id = (await live.post("/v1/tasks", json=WISH)).json()["id"]
-    seen: asyncio.Queue[str] = asyncio.Queue()
+async def test_events_follow_a_task_from_queue_to_result(live, painter):
+    task_id = (await live.post("/v1/tasks", json=REQUEST)).json()["id"]
+    events: asyncio.Queue[str] = asyncio.Queue()
     text = ""
 
     async def follow() -> None:
@@ -42,16 +42,16 @@ async def test_a_task_is_followed_from_the_queue_to_its_picture(live, painter):
             async for part in reply.aiter_text():
                 text += part
                 for event, _ in events_of(part):
-                    seen.put_nowait(event)
+                    events.put_nowait(event)
 
     following = asyncio.create_task(follow())
-    assert await seen.get() == "queued"
+    assert await events.get() == "queued"
     lease = await painter.take()
-    assert await seen.get() == "running"
+    assert await events.get() == "running"
     await painter.advance(lease, 1, 20)
-    assert await seen.get() == "progress"
+    assert await events.get() == "progress"
     await painter.advance(lease, 2, 20, b"jpeg")
-    assert [await seen.get(), await seen.get()] == ["progress", "preview"]
+    assert [await events.get(), await events.get()] == ["progress", "preview"]
     await painter.finish(lease)
     await following
 
@@ -64,22 +64,22 @@ async def test_a_task_is_followed_from_the_queue_to_its_picture(live, painter):
     assert task == (await live.get(f"/v1/tasks/{task_id}")).json()
 
 
-async def test_a_task_that_has_ended_is_one_event(client, painting):
-    task = (await client.post("/v1/tasks", json=WISH, headers={"Prefer": "wait=10"})).json()
+async def test_ended_task_is_a_single_event(client, painting):
+    task = (await client.post("/v1/tasks", json=REQUEST, headers={"Prefer": "wait=10"})).json()
     reply = await client.get(f"/v1/tasks/{task['id']}/events")
     assert events_of(reply.text) == [("succeeded", task)]
 
 
-async def test_a_cancel_ends_the_stream(client, painter):
-    task_id = (await client.post("/v1/tasks", json=WISH)).json()["id"]
+async def test_cancel_ends_the_event_stream(client, painter):
+    task_id = (await client.post("/v1/tasks", json=REQUEST)).json()["id"]
     following = asyncio.create_task(client.get(f"/v1/tasks/{task_id}/events"))
     await painter.take()
     await client.delete(f"/v1/tasks/{task_id}")
     assert events_of((await following).text)[-1][0] == "canceled"
 
 
-async def test_a_follower_who_leaves_disturbs_nobody(live, painter):
-    task_id = (await live.post("/v1/tasks", json=WISH)).json()["id"]
+async def test_disconnected_client_does_not_disturb_others(live, painter):
+    task_id = (await live.post("/v1/tasks", json=REQUEST)).json()["id"]
     async with live.stream("GET", f"/v1/tasks/{task_id}/events") as reply:
         await anext(reply.aiter_text())
     await painter.finish(await painter.take())

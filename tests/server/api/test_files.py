@@ -7,21 +7,21 @@ import pytest
 
 from server.api import files
 
-WISH = {"type": "txt2img.sd", "params": {"text": "x"}}
+REQUEST = {"type": "txt2img.sd", "params": {"text": "x"}}
 
 
 @pytest.fixture(params=["folder", "s3"])
 def overrides(request, s3_settings):
-    """Whatever holds the images, they come in the same way."""
+    """All tests run with a folder and with S3."""
     return s3_settings if request.param == "s3" else {}
 
 
 @pytest.fixture
 async def image(client, painting) -> dict[str, object]:
-    return (await client.post("/v1/tasks", json=WISH, headers={"Prefer": "wait=10"})).json()["images"][0]
+    return (await client.post("/v1/tasks", json=REQUEST, headers={"Prefer": "wait=10"})).json()["images"][0]
 
 
-async def test_an_image_comes_with_its_type_and_may_be_kept(client, image):
+async def test_image_has_content_type_and_cache_headers(client, image):
     reply = await client.get(image["url"])
     assert reply.status_code == 200
     assert hashlib.sha256(reply.content).hexdigest() == image["sha256"]
@@ -33,13 +33,13 @@ async def test_an_image_comes_with_its_type_and_may_be_kept(client, image):
     assert (await client.head(image["url"])).status_code == 200
 
 
-async def test_a_changed_link_is_403(client, image):
+async def test_changed_link_is_403(client, image):
     reply = await client.get(image["url"][:-1] + ("0" if image["url"][-1] != "0" else "1"))
     assert reply.status_code == 403
     assert reply.json()["error"]["code"] == "bad_signature"
 
 
-async def test_after_its_retention_an_image_is_410(client, services, image):
+async def test_image_is_410_after_its_retention(client, services, image):
     task_id = image["url"].split("/files/")[1].split("/")[0]
     reply = await client.get(services.links.image(task_id, 0, "png", 1_000_000))
     assert reply.status_code == 410
@@ -47,25 +47,25 @@ async def test_after_its_retention_an_image_is_410(client, services, image):
     assert "retention" in reply.json()["error"]["message"]
 
 
-async def test_an_image_that_was_swept_is_410(client, services, image):
+async def test_deleted_image_is_410(client, services, image):
     task_id = image["url"].split("/files/")[1].split("/")[0]
     manifest = await services.bucket.manifest(task_id)
     await services.bucket.delete([manifest.outcome.images[0].key])
     assert (await client.get(image["url"])).status_code == 410
 
 
-async def test_a_link_to_an_image_that_never_was_is_410(client, services, image):
+async def test_link_to_an_unknown_image_is_410(client, services, image):
     task_id = image["url"].split("/files/")[1].split("/")[0]
     for url in (services.links.image(task_id, 7, "png", 2**40), services.links.image("0" * 32, 0, "png", 2**40)):
         assert (await client.get(url)).status_code == 410
 
 
 @pytest.mark.parametrize("path", ["/files/x/0.png", "/files/" + "0" * 32 + "/0.gif", "/files/" + "0" * 32 + "/-1.png"])
-async def test_a_malformed_link_is_422(client, path):
+async def test_malformed_link_is_422(client, path):
     assert (await client.get(path, params={"expires": 1, "signature": "x"})).status_code == 422
 
 
-async def test_a_part_of_an_image_may_be_asked_for(client, image, monkeypatch):
+async def test_range_request_returns_part_of_an_image(client, image, monkeypatch):
     whole = (await client.get(image["url"])).content
     reply = await client.get(image["url"], headers={"Range": "bytes=10-19"})
     assert (reply.status_code, reply.content) == (206, whole[10:20])
@@ -88,7 +88,7 @@ class TestWithAPublicEndpoint:
     def overrides(self, s3_settings):
         return s3_settings | {"s3_public_endpoint": s3_settings["s3_endpoint"]}
 
-    async def test_a_link_redirects_to_the_bucket_for_an_hour_at_most(self, client, image):
+    async def test_link_redirects_to_the_bucket_for_an_hour_at_most(self, client, image):
         reply = await client.get(image["url"])
         assert reply.status_code == 307
         assert "X-Amz-Expires=3600&" in reply.headers["location"]
@@ -98,7 +98,7 @@ class TestWithAPublicEndpoint:
         assert stored.headers["content-type"] == "image/png"
         assert (await client.head(image["url"])).status_code == 200
 
-    async def test_no_redirect_outlives_its_image(self, client, services, image):
+    async def test_redirect_expires_with_its_image(self, client, services, image):
         """I14"""
         task_id = image["url"].split("/files/")[1].split("/")[0]
         reply = await client.get(services.links.image(task_id, 0, "png", time.time() + 90))
@@ -106,6 +106,6 @@ class TestWithAPublicEndpoint:
         assert 60 < life_s <= 90
         assert (await client.get(services.links.image(task_id, 0, "png", 1_000_000))).status_code == 410
 
-    async def test_the_page_may_show_what_lies_there_and_nothing_else(self, client, s3_settings):
+    async def test_page_policy_allows_images_of_the_public_endpoint(self, client, s3_settings):
         policy = (await client.get("/")).headers["content-security-policy"]
         assert f"img-src 'self' data: blob: {s3_settings['s3_endpoint']};" in policy

@@ -7,11 +7,11 @@ from server.services import Services
 from tests.support.tools import free_port
 
 
-async def test_the_process_is_alive_without_any_worker(client):
+async def test_healthz_is_ok_without_workers(client):
     assert (await client.get("/healthz")).json() == {"status": "alive"}
 
 
-async def test_ready_means_a_worker_is_ready(client, services):
+async def test_readyz_needs_a_ready_worker(client, services):
     reply = await client.get("/readyz")
     assert reply.status_code == 503
     assert "no worker is ready" in reply.json()["error"]["message"]
@@ -22,7 +22,7 @@ async def test_ready_means_a_worker_is_ready(client, services):
 
 
 @pytest.mark.parametrize("overrides", [{"queue": f"redis://127.0.0.1:{free_port()}/0"}])
-async def test_metrics_are_told_though_the_queue_is_away(settings):
+async def test_metrics_are_served_while_the_queue_is_unavailable(settings):
     services = Services.from_settings(settings)
     transport = httpx.ASGITransport(create_app(services))
     async with httpx.AsyncClient(transport=transport, base_url="http://hua") as client:
@@ -33,7 +33,7 @@ async def test_metrics_are_told_though_the_queue_is_away(settings):
     await services.close()
 
 
-async def test_metrics_name_the_queue_and_the_requests(client, services):
+async def test_metrics_include_queue_and_requests(client, services):
     await client.post("/v1/tasks", json={"type": "txt2img.sd", "params": {"text": "x"}})
     text = (await client.get("/metrics")).text
     assert 'hua_tasks_queued{class="normal"} 1.0' in text
@@ -42,7 +42,7 @@ async def test_metrics_name_the_queue_and_the_requests(client, services):
 
 
 @pytest.mark.parametrize("overrides", [{"queue": "memory://"}])
-async def test_before_the_logs_are_read_it_is_not_ready_and_takes_nothing_in(settings):
+async def test_server_is_not_ready_before_the_logs_are_read(settings):
     services = Services.from_settings(settings)
     await services.queue.announce(WorkerView(name="w1", device="cpu", state="ready"))
     transport = httpx.ASGITransport(create_app(services))

@@ -4,7 +4,7 @@ from server.api import middleware
 
 
 @pytest.mark.parametrize("path", ["/", "/docs", "/nothing", "/v1/models"])
-async def test_every_answer_tells_browsers_not_to_guess(client, path):
+async def test_every_response_has_security_headers(client, path):
     headers = (await client.get(path)).headers
     assert headers["x-content-type-options"] == "nosniff"
     assert "frame-ancestors 'none'" in headers["content-security-policy"]
@@ -12,14 +12,14 @@ async def test_every_answer_tells_browsers_not_to_guess(client, path):
 
 @pytest.mark.parametrize("overrides", [{"max_upload": 1024}])
 @pytest.mark.parametrize("path", ["/v1/tasks", "/engine/push", "/v1/pipelines/txt2img.sd"])
-async def test_a_body_over_the_limit_is_refused_everywhere(client, overrides, path):
+async def test_body_over_the_size_limit_is_refused_by_all_routes(client, overrides, path):
     reply = await client.post(path, content=b" " * 100_000, headers={"Content-Type": "application/json"})
     assert reply.status_code == 413
     assert "bytes" in reply.text
 
 
 @pytest.mark.parametrize("path", ["/v1/tasks", "/engine/push"])
-async def test_json_that_would_unfold_is_not_parsed(client, path, monkeypatch):
+async def test_json_with_too_many_values_is_refused(client, path, monkeypatch):
     monkeypatch.setattr(middleware, "MAX_JSON_VALUES", 1000)
     few = await client.post(path, json={"params": [[]] * 400})
     many = await client.post(path, json={"params": [[]] * 600})
@@ -28,12 +28,12 @@ async def test_json_that_would_unfold_is_not_parsed(client, path, monkeypatch):
     assert "more than 1000 values" in many.text
 
 
-async def test_a_body_that_is_too_large_has_a_code(client, monkeypatch):
+async def test_body_too_large_has_an_error_code(client, monkeypatch):
     monkeypatch.setattr(middleware, "MAX_JSON_VALUES", 0)
     assert (await client.post("/v1/tasks", json={})).json()["error"]["code"] == "body_too_large"
 
 
-async def test_ids_do_not_become_labels(client):
+async def test_request_timer_labels_have_no_ids(client):
     await client.get("/v1/tasks/" + "a" * 32)
     text = (await client.get("/metrics")).text
     assert 'route="/v1/tasks/{task_id}",status="404"' in text

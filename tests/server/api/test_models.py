@@ -1,4 +1,4 @@
-async def test_models_are_listed_with_where_they_are_resident(client, painter):
+async def test_list_models_shows_the_workers_that_have_each_model(client, painter):
     before = {model["name"]: model for model in (await client.get("/v1/models")).json()}
     assert before["toy"] == {
         "name": "toy",

@@ -1,4 +1,4 @@
-"""The API against its own description: no fault of the server, no status or shape that it does not have."""
+"""Schemathesis: no internal errors, and only statuses and shapes that the OpenAPI document has."""
 
 import asyncio
 import threading
@@ -21,15 +21,15 @@ from server.roles import make_controller
 from server.services import Services
 from server.settings import Settings
 
-# Numbers as text are taken, and some rules (a side's limit, a URL that may be reached) no schema can tell;
-# FastAPI's Allow header knows one route at a time.
+# Left out: numbers as text are accepted; no schema can express some rules (size limits, allowed URLs); and FastAPI's
+# Allow header lists the methods of one route only.
 OTHERWISE = {"positive_data_acceptance", "negative_data_rejection", "unsupported_method"}
 
 
 async def _serve(settings: Settings, started: threading.Event, servers: list[uvicorn.Server]) -> None:
     services = Services.from_settings(settings)
     await services.clock.ask()
-    beside = [asyncio.create_task(make_controller(services).run()), asyncio.create_task(_stay(services))]
+    background = [asyncio.create_task(make_controller(services).run()), asyncio.create_task(_stay(services))]
     await services.queue.announce(WorkerView(name="w1", device="cpu"))
     servers.append(uvicorn.Server(uvicorn.Config(create_app(services), port=0, log_config=None)))
     serving = asyncio.create_task(servers[0].serve())
@@ -37,14 +37,14 @@ async def _serve(settings: Settings, started: threading.Event, servers: list[uvi
         await asyncio.sleep(0.01)
     started.set()
     await serving
-    for task in beside:
+    for task in background:
         task.cancel()
-    await asyncio.gather(*beside, return_exceptions=True)
+    await asyncio.gather(*background, return_exceptions=True)
     await services.close()
 
 
 async def _stay(services: Services) -> None:
-    """A worker that is forgotten would make the server unready."""
+    """Announces a worker again and again, because the server is not ready without one."""
     while True:
         await asyncio.sleep(1)
         await services.queue.announce(WorkerView(name="w1", device="cpu"))
@@ -52,7 +52,7 @@ async def _stay(services: Services) -> None:
 
 @pytest.fixture(scope="module")
 def described(tmp_path_factory) -> Iterator[schemathesis.BaseSchema]:
-    """A real server in a thread of its own; nobody works on its tasks."""
+    """A real server in its own thread. No worker runs its tasks."""
     folder = tmp_path_factory.mktemp("described")
     (folder / "models.yaml").write_text("models: [{name: toy, path: toy.safetensors, family: sd1, aliases: [v1.5]}]")
     (folder / "toy.safetensors").write_bytes(b"")
@@ -68,19 +68,19 @@ def described(tmp_path_factory) -> Iterator[schemathesis.BaseSchema]:
 
 
 def twins() -> set[str]:
-    """Routes of task types whose parameters are those of another one."""
-    seen, paths = set(), set()
+    """Routes of task types that have the same params as another one."""
+    params, paths = set(), set()
     for pipeline in pipelines.every():
-        if pipeline.Params in seen:
+        if pipeline.Params in params:
             paths.add(f"/v1/pipelines/{pipeline.names[0]}")
-        seen.add(pipeline.Params)
+        params.add(pipeline.Params)
     return paths
 
 
 @pytest.mark.parametrize("mode", list(GenerationMode))
-def test_the_api_is_as_it_describes_itself(described, mode):
-    for found in described.get_all_operations():
-        operation = found.ok()
+def test_responses_match_the_openapi_document(described, mode):
+    for result in described.get_all_operations():
+        operation = result.ok()
         if operation.path in twins():
             continue
 
@@ -91,5 +91,5 @@ def test_the_api_is_as_it_describes_itself(described, mode):
         def check(case: schemathesis.Case) -> None:
             case.call_and_validate(excluded_checks=[CHECKS.get_one(name) for name in OTHERWISE], timeout=30)
 
-        with suppress(Unsatisfiable):  # Nothing can be wrong about some requests.
+        with suppress(Unsatisfiable):  # some requests have no invalid form
             check()

@@ -1,7 +1,7 @@
-async def test_the_overview_counts_what_waits_and_runs_and_who_works(client, painter):
-    wish = {"type": "txt2img.sd", "params": {"text": "x"}}
+async def test_overview_counts_tasks_and_workers(client, painter):
+    body = {"type": "txt2img.sd", "params": {"text": "x"}}
     for _ in range(2):
-        await client.post("/v1/tasks", json=wish)
+        await client.post("/v1/tasks", json=body)
     await painter.take()
     overview = (await client.get("/v1/overview")).json()
     assert (overview["queued"], overview["running"]) == (1, 1)

@@ -9,30 +9,30 @@ OUTSIDE = re.compile(r"(?:https?:)?//(?!www\.w3\.org)[a-z0-9.-]+\.[a-z]{2,}", re
 
 
 @pytest.mark.parametrize("file", sorted(STATIC.iterdir()), ids=lambda file: file.name)
-def test_the_page_names_nothing_outside_the_server(file: Path):
+def test_page_has_no_external_urls(file: Path):
     assert not OUTSIDE.findall(file.read_text())
 
 
-async def test_the_page_and_all_its_files_are_served(client):
+async def test_page_and_its_files_are_served(client):
     page = await client.get("/")
     assert page.headers["content-type"].startswith("text/html")
-    wanted = re.findall(r'(?:src|href)="(page/[^"]+)"', page.text)
-    assert len(wanted) >= 3
+    paths = re.findall(r'(?:src|href)="(page/[^"]+)"', page.text)
+    assert len(paths) >= 3
     for script in STATIC.glob("*.js"):
-        wanted += [f"page/{name}" for name in re.findall(r'from "\./([^"]+)"', script.read_text())]
-    for path in wanted:
+        paths += [f"page/{name}" for name in re.findall(r'from "\./([^"]+)"', script.read_text())]
+    for path in paths:
         assert (await client.get("/" + path)).status_code == 200
 
 
 @pytest.mark.parametrize("path", ["/", "/docs", "/redoc", "/v1/models"])
-async def test_browsers_are_told_to_load_nothing_from_outside(client, path):
+async def test_content_security_policy_allows_no_other_servers(client, path):
     policy = (await client.get(path)).headers["content-security-policy"]
     assert "default-src 'none'" in policy
     assert "http" not in policy
 
 
 @pytest.mark.parametrize("path", ["/docs", "/redoc"])
-async def test_the_docs_load_their_scripts_from_here(client, path):
+async def test_docs_load_scripts_from_this_server(client, path):
     sources = re.findall(r'(?:src|href)="([^"]+)"', (await client.get(path)).text)
     assert sources
     for source in sources:

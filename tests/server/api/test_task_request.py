@@ -19,5 +19,5 @@ from server.api.task_request import MAX_WAIT_S, submission_headers
         ("wait=" + "9" * 99, 0),
     ],
 )
-async def test_a_preference_is_honoured_in_bounds_and_otherwise_ignored(prefer, wait_s):
+async def test_prefer_wait_is_limited_and_other_values_ignored(prefer, wait_s):
     assert (await submission_headers(prefer=prefer)).wait_s == wait_s

@@ -7,11 +7,11 @@ import pytest
 from server.broker import BrokerUnavailableError
 from server.task import Status
 
-WISH = {"type": "txt2img.sd", "params": {"text": "a lighthouse", "w": 64, "h": 64}}
+REQUEST = {"type": "txt2img.sd", "params": {"text": "a lighthouse", "w": 64, "h": 64}}
 
 
-async def test_a_task_is_accepted_and_found(client):
-    reply = await client.post("/v1/tasks", json=WISH)
+async def test_submitted_task_is_accepted_and_found(client):
+    reply = await client.post("/v1/tasks", json=REQUEST)
     task = reply.json()
     assert reply.status_code == 202
     assert reply.headers["location"] == f"http://hua/v1/tasks/{task['id']}" == task["links"]["task"]
@@ -22,8 +22,8 @@ async def test_a_task_is_accepted_and_found(client):
     assert (await client.get(f"/v1/tasks/{task['id']}")).json() == task
 
 
-async def test_a_task_ends_with_its_pictures(client, painting):
-    task = (await client.post("/v1/tasks", json=WISH, headers={"Prefer": "wait=10"})).json()
+async def test_ended_task_has_its_images(client, painting):
+    task = (await client.post("/v1/tasks", json=REQUEST, headers={"Prefer": "wait=10"})).json()
     assert task["status"] == "succeeded"
     (image,) = task["images"]
     assert (image["width"], image["height"], image["format"]) == (16, 16, "png")
@@ -34,30 +34,30 @@ async def test_a_task_ends_with_its_pictures(client, painting):
 
 
 async def test_prefer_wait_answers_200_with_the_result(client, painting):
-    reply = await client.post("/v1/tasks", json=WISH, headers={"Prefer": "respond-async, wait=10"})
+    reply = await client.post("/v1/tasks", json=REQUEST, headers={"Prefer": "respond-async, wait=10"})
     assert reply.status_code == 200
     assert reply.headers["preference-applied"] == "wait=10"
 
 
-async def test_prefer_wait_answers_202_when_the_time_is_up(client):
-    reply = await client.post("/v1/tasks", json=WISH, headers={"Prefer": "wait=1"})
+async def test_prefer_wait_answers_202_after_the_timeout(client):
+    reply = await client.post("/v1/tasks", json=REQUEST, headers={"Prefer": "wait=1"})
     assert reply.status_code == 202
     assert reply.json()["status"] == "queued"
 
 
-async def test_half_a_surrogate_pair_is_refused_wherever_it_stands(client):
+async def test_lone_surrogate_is_refused_in_every_field(client):
     node = {"key": "a", "endpoint": "txt2img.sd", "data": {"text": "x", "lora_scales": {"\ud800": 1}}}
-    wishes = [
+    bodies = [
         {"type": "workflow", "params": {"nodes": [node], "target": "a"}},
         {"type": "txt2img.sd", "params": {"text": "x", "model": "\ud800"}},
     ]
     headers = {"Content-Type": "application/json"}
-    replies = [await client.post("/v1/tasks", content=json.dumps(wish), headers=headers) for wish in wishes]
+    replies = [await client.post("/v1/tasks", content=json.dumps(body), headers=headers) for body in bodies]
     assert [(reply.status_code, reply.json()["error"]["code"]) for reply in replies] == [(422, "invalid_params")] * 2
 
 
-async def test_a_failed_task_says_why(client, painter):
-    task_id = (await client.post("/v1/tasks", json=WISH)).json()["id"]
+async def test_failed_task_has_an_error(client, painter):
+    task_id = (await client.post("/v1/tasks", json=REQUEST)).json()["id"]
     lease = await painter.take()
     assert (await client.get(f"/v1/tasks/{task_id}")).json()["status"] == "running"
     await painter.advance(lease, 3, 20)
@@ -68,8 +68,8 @@ async def test_a_failed_task_says_why(client, painter):
     assert task["error"]["code"] == "out_of_memory"
 
 
-async def test_a_picture_that_is_withheld_has_a_reason_and_no_url(client, painter, services):
-    task_id = (await client.post("/v1/tasks", json=WISH)).json()["id"]
+async def test_withheld_image_has_a_reason_and_no_url(client, painter, services):
+    task_id = (await client.post("/v1/tasks", json=REQUEST)).json()["id"]
     await painter.withhold(await painter.take())
     task = (await client.delete(f"/v1/tasks/{task_id}")).json()
     (image,) = task["images"]
@@ -79,62 +79,62 @@ async def test_a_picture_that_is_withheld_has_a_reason_and_no_url(client, painte
     assert (reply.status_code, "withheld" in reply.json()["error"]["message"]) == (410, True)
 
 
-async def test_one_idempotency_key_is_one_task(client, painting):
+async def test_idempotency_key_returns_the_same_task(client, painting):
     headers = {"Idempotency-Key": "order-1", "Prefer": "wait=10"}
-    first = await client.post("/v1/tasks", json=WISH, headers=headers)
-    second = await client.post("/v1/tasks", json=WISH, headers={"Idempotency-Key": "order-1"})
+    first = await client.post("/v1/tasks", json=REQUEST, headers=headers)
+    second = await client.post("/v1/tasks", json=REQUEST, headers={"Idempotency-Key": "order-1"})
     assert (first.status_code, second.status_code) == (200, 200)
     assert second.json() == first.json()
-    typed = {"params": WISH["params"]}
+    typed = {"params": REQUEST["params"]}
     assert (await client.post("/v1/pipelines/txt2img.sd", json=typed, headers=headers)).json() == first.json()
 
 
-async def test_one_idempotency_key_with_two_bodies_is_a_conflict(client):
+async def test_idempotency_key_with_another_body_is_a_conflict(client):
     headers = {"Idempotency-Key": "order-1"}
-    await client.post("/v1/tasks", json=WISH, headers=headers)
-    reply = await client.post("/v1/tasks", json={**WISH, "priority": "low"}, headers=headers)
+    await client.post("/v1/tasks", json=REQUEST, headers=headers)
+    reply = await client.post("/v1/tasks", json={**REQUEST, "priority": "low"}, headers=headers)
     assert reply.status_code == 409
     assert "new key" in reply.json()["error"]["message"]
 
 
-async def test_one_idempotency_key_sent_many_times_at_once_is_one_task(client):
-    sent = [client.post("/v1/tasks", json=WISH, headers={"Idempotency-Key": "k"}) for _ in range(8)]
+async def test_concurrent_idempotent_submissions_are_one_task(client):
+    sent = [client.post("/v1/tasks", json=REQUEST, headers={"Idempotency-Key": "k"}) for _ in range(8)]
     ids = {reply.json()["id"] for reply in await asyncio.gather(*sent)}
     assert len(ids) == 1
     assert (await client.get("/v1/tasks")).json()["total"] == 1
 
 
-async def test_a_waiting_task_is_canceled(client, painter):
-    task_id = (await client.post("/v1/tasks", json=WISH)).json()["id"]
+async def test_queued_task_is_canceled(client, painter):
+    task_id = (await client.post("/v1/tasks", json=REQUEST)).json()["id"]
     reply = await client.delete(f"/v1/tasks/{task_id}")
     assert reply.status_code == 200
     assert reply.json()["status"] == "canceled"
     assert (await client.delete(f"/v1/tasks/{task_id}")).json() == reply.json()
 
 
-async def test_a_canceled_task_frees_its_slot(client, settings):
-    task_id = (await client.post("/v1/tasks", json=WISH)).json()["id"]
+async def test_canceled_task_frees_its_slot(client, settings):
+    task_id = (await client.post("/v1/tasks", json=REQUEST)).json()["id"]
     await client.delete(f"/v1/tasks/{task_id}")
     assert (await client.get("/v1/overview")).json()["queued"] == 0
 
 
-async def test_cancel_loses_against_an_earlier_result(client, painting):
-    task_id = (await client.post("/v1/tasks", json=WISH, headers={"Prefer": "wait=10"})).json()["id"]
+async def test_cancel_does_not_change_an_ended_task(client, painting):
+    task_id = (await client.post("/v1/tasks", json=REQUEST, headers={"Prefer": "wait=10"})).json()["id"]
     assert (await client.delete(f"/v1/tasks/{task_id}")).json()["status"] == "succeeded"
 
 
 @pytest.mark.parametrize("overrides", [{"task_limit": 2}])
-async def test_the_limit_of_unfinished_tasks_is_code_7001(client, overrides):
+async def test_task_limit_is_code_7001(client, overrides):
     for _ in range(2):
-        assert (await client.post("/v1/tasks", json=WISH)).status_code == 202
-    reply = await client.post("/v1/tasks", json=WISH)
+        assert (await client.post("/v1/tasks", json=REQUEST)).status_code == 202
+    reply = await client.post("/v1/tasks", json=REQUEST)
     assert reply.status_code == 429
     assert reply.json()["error"]["code"] == "7001"
     assert int(reply.headers["retry-after"]) > 0
 
 
-async def test_tasks_are_listed_by_page_and_status(client, painter):
-    ids = [(await client.post("/v1/tasks", json=WISH)).json()["id"] for _ in range(3)]
+async def test_list_tasks_filters_by_page_and_status(client, painter):
+    ids = [(await client.post("/v1/tasks", json=REQUEST)).json()["id"] for _ in range(3)]
     await painter.finish(await painter.take())
     first = (await client.delete(f"/v1/tasks/{ids[0]}")).json()
     page = (await client.get("/v1/tasks", params={"page": 2, "per_page": 2})).json()
@@ -144,8 +144,8 @@ async def test_tasks_are_listed_by_page_and_status(client, painter):
     assert [task["id"] for task in queued["tasks"]] == [ids[2], ids[1]]
 
 
-async def test_a_forgotten_task_is_found_in_the_bucket(client, services, painting, monkeypatch):
-    task = (await client.post("/v1/tasks", json=WISH, headers={"Prefer": "wait=10"})).json()
+async def test_task_missing_in_the_queue_is_found_in_the_bucket(client, services, painting, monkeypatch):
+    task = (await client.post("/v1/tasks", json=REQUEST, headers={"Prefer": "wait=10"})).json()
 
     async def forgotten(task_id: str) -> None:
         return None
@@ -154,12 +154,12 @@ async def test_a_forgotten_task_is_found_in_the_bucket(client, services, paintin
     assert (await client.get(f"/v1/tasks/{task['id']}")).json() == task
 
 
-async def test_nothing_is_half_accepted_while_the_log_is_away(client, services, monkeypatch):
+async def test_submission_fails_whole_while_the_log_is_unavailable(client, services, monkeypatch):
     async def away(task: object) -> None:
         raise BrokerUnavailableError("the log cannot be written now; try again")
 
     monkeypatch.setattr(services.broker, "publish_task", away)
-    reply = await client.post("/v1/tasks", json=WISH)
+    reply = await client.post("/v1/tasks", json=REQUEST)
     assert reply.status_code == 503
     assert reply.json()["error"]["code"] == "unavailable"
     assert "retry-after" in reply.headers
@@ -187,22 +187,22 @@ async def test_nothing_is_half_accepted_while_the_log_is_away(client, services, 
         ({"type": "img2img.sd", "params": {"text": "x", "url": "file-" + "0" * 32}}, 422, "upload"),
     ],
 )
-async def test_a_wrong_wish_is_refused_with_what_to_do(client, change, status, words):
-    reply = await client.post("/v1/tasks", json={**WISH, **change})
+async def test_invalid_submission_is_refused_with_advice(client, change, status, words):
+    reply = await client.post("/v1/tasks", json={**REQUEST, **change})
     assert reply.status_code == status, reply.text
     assert words in reply.json()["error"]["message"]
     assert (await client.get("/v1/tasks")).json()["total"] == 0
 
 
 @pytest.mark.parametrize("body", [b"{", b"\xff", b"[]", b"null", b'{"type": "txt2img.sd"}'])
-async def test_a_body_that_is_no_wish_is_refused(client, body):
+async def test_body_of_another_shape_is_refused(client, body):
     reply = await client.post("/v1/tasks", content=body, headers={"Content-Type": "application/json"})
     assert reply.status_code in {400, 422}
     assert reply.json()["error"]["message"]
 
 
-async def test_a_body_that_is_not_said_to_be_json_is_told_to_say_so(client):
-    """As curl and many a library send it."""
+async def test_body_without_json_content_type_gets_advice(client):
+    """As curl and many libraries send it."""
     for headers in ({}, {"Content-Type": "application/x-www-form-urlencoded"}):
         reply = await client.post("/v1/tasks", content=b'{"type": "txt2img.sd", "params": {}}', headers=headers)
         assert reply.status_code == 422
@@ -210,16 +210,16 @@ async def test_a_body_that_is_not_said_to_be_json_is_told_to_say_so(client):
 
 
 @pytest.mark.parametrize("task_id", ["0" * 32, "x", "..%2F..%2Fsecret", "%00"])
-async def test_an_unknown_task_is_404(client, task_id):
+async def test_unknown_task_is_404(client, task_id):
     for method, path in (("GET", ""), ("DELETE", ""), ("GET", "/events")):
         reply = await client.request(method, f"/v1/tasks/{task_id}{path}")
         assert reply.status_code == 404
         assert reply.json()["error"]["code"] in {"unknown_task", "not_found"}
 
 
-async def test_an_inline_image_does_not_travel_in_the_log(client, services, png):
+async def test_inline_image_is_not_written_to_the_log(client, services, png):
     import base64
 
-    wish = {"type": "img2img.sd", "params": {"text": "x", "url": base64.b64encode(png).decode()}}
-    task = (await client.post("/v1/tasks", json=wish)).json()
+    body = {"type": "img2img.sd", "params": {"text": "x", "url": base64.b64encode(png).decode()}}
+    task = (await client.post("/v1/tasks", json=body)).json()
     assert task["params"]["url"].startswith("file-")

@@ -10,7 +10,7 @@ async def answer(client, host: str) -> int:
     return (await client.get("/v1/tasks", headers={"Host": host})).status_code
 
 
-async def test_without_keys_pages_of_others_do_not_get_in_by_their_own_names(client):
+async def test_foreign_host_names_are_refused_without_keys(client):
     assert {host: await answer(client, host) for host in OURS} == dict.fromkeys(OURS, 200)
     assert {host: await answer(client, host) for host in OTHERS} == dict.fromkeys(OTHERS, 421)
     refused = (await client.get("/v1/tasks", headers={"Host": "evil.example"})).json()
@@ -18,5 +18,5 @@ async def test_without_keys_pages_of_others_do_not_get_in_by_their_own_names(cli
 
 
 @pytest.mark.parametrize("overrides", [{"allow_anonymous": True}, {"api_keys": (new_key("red")[1],)}])
-async def test_any_name_will_do_where_there_are_keys_or_all_are_welcome(client, overrides):
+async def test_every_host_name_is_trusted_with_keys_or_anonymous_use(client, overrides):
     assert await answer(client, "hua.corp") == (200 if overrides.get("allow_anonymous") else 401)

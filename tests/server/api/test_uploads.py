@@ -7,44 +7,44 @@ from server.controller.retention_sweep import KEPT_S
 from server.storage.bucket import UPLOADS
 
 
-async def test_an_image_is_sent_as_the_body_and_used(client, png):
+async def test_upload_as_body_is_stored_and_used(client, png):
     reply = await client.post("/v1/files", content=png, headers={"Content-Type": "image/png"})
     upload = reply.json()
     assert reply.status_code == 201
     assert (upload["width"], upload["height"]) == (16, 16)
     assert dt.datetime.fromisoformat(upload["expires_at"]) > dt.datetime.now(dt.UTC)
-    wish = {"type": "img2img.sd", "params": {"text": "x", "url": upload["id"]}}
-    assert (await client.post("/v1/tasks", json=wish)).json()["params"]["url"] == upload["id"]
+    body = {"type": "img2img.sd", "params": {"text": "x", "url": upload["id"]}}
+    assert (await client.post("/v1/tasks", json=body)).json()["params"]["url"] == upload["id"]
 
 
-async def test_an_image_is_sent_as_a_form(client, png):
+async def test_upload_as_form_is_stored(client, png):
     as_form = await client.post("/v1/files", files={"file": ("a.png", png, "image/png")})
     as_body = await client.post("/v1/files", content=png)
     assert as_form.status_code == 201
     assert as_form.json()["id"] == as_body.json()["id"]
 
 
-async def test_a_form_without_a_file_is_refused(client):
+async def test_form_without_a_file_is_refused(client):
     reply = await client.post("/v1/files", data={"file": "text"}, files={"other": b"x"})
     assert reply.status_code == 422
     assert "curl -F" in reply.json()["error"]["message"]
 
 
 @pytest.mark.parametrize("body", [b"", b"GIF89a", b"\x89PNG\r\n\x1a\nbroken"])
-async def test_what_is_no_image_is_refused(client, body):
+async def test_upload_that_is_not_an_image_is_refused(client, body):
     reply = await client.post("/v1/files", content=body)
     assert reply.status_code == 422
     assert reply.json()["error"]["code"] == "bad_image"
 
 
-async def test_a_broken_form_is_400(client):
+async def test_malformed_form_is_400(client):
     headers = {"Content-Type": "multipart/form-data; boundary=x"}
     assert (await client.post("/v1/files", content=b"--y", headers=headers)).status_code in {400, 422}
 
 
 @pytest.mark.parametrize("overrides", [{"max_upload": 1024}])
 @pytest.mark.parametrize("chunked", [False, True])
-async def test_a_body_over_the_limit_is_413_however_it_comes(client, overrides, chunked):
+async def test_upload_over_the_size_limit_is_413(client, overrides, chunked):
     async def chunks():
         for _ in range(100):
             yield b"0" * 1024
@@ -55,5 +55,5 @@ async def test_a_body_over_the_limit_is_413_however_it_comes(client, overrides, 
     assert "bytes" in reply.json()["error"]["message"]
 
 
-def test_an_upload_is_promised_as_long_as_it_is_kept():
+def test_upload_expires_when_the_sweeper_deletes_it():
     assert KEPT_S[UPLOADS] == UPLOAD_LIFETIME_S

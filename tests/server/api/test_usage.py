@@ -9,13 +9,13 @@ import yaml
 from server.tenancy.auth import new_key
 from server.tenancy.policy import SCOPES
 
-WISH = {"type": "txt2img.sd", "params": {"text": "x"}}
+REQUEST = {"type": "txt2img.sd", "params": {"text": "x"}}
 TODAY = datetime.now(UTC).date().isoformat()
 
 
 @pytest.fixture
 def headers(tmp_path, overrides):
-    """`headers[tenant]`: those of a key with all scopes but admin; and of "operator" with all."""
+    """Headers by tenant. The key of "operator" has all scopes, the others lack `admin`."""
     keys = {tenant: new_key(tenant) for tenant in ("red", "blue", "operator")}
     file = {
         tenant: {
@@ -28,10 +28,10 @@ def headers(tmp_path, overrides):
     return {tenant: {"Authorization": f"Bearer {key}"} for tenant, (key, _) in keys.items()}
 
 
-async def usage(client, **asked) -> list:
-    """What is told once the records of tasks that have just ended are written."""
+async def usage(client, **query) -> list:
+    """The usage, as soon as there is any: records are written shortly after a task has ended."""
     for _ in range(200):
-        reply = await client.get("/v1/usage", **asked)
+        reply = await client.get("/v1/usage", **query)
         assert reply.status_code == 200
         if reply.json()["usage"]:
             break
@@ -39,10 +39,10 @@ async def usage(client, **asked) -> list:
     return reply.json()["usage"]
 
 
-async def test_a_task_that_has_ended_is_told(client, painting):
-    task = (await client.post("/v1/tasks", json=WISH, headers={"Prefer": "wait=10"})).json()
-    (told,) = await usage(client)
-    assert told == {
+async def test_ended_task_appears_in_usage(client, painting):
+    task = (await client.post("/v1/tasks", json=REQUEST, headers={"Prefer": "wait=10"})).json()
+    (row,) = await usage(client)
+    assert row == {
         "day": task["finished_at"][:10],
         "tenant": "anonymous",
         "type": "txt2img.sd",
@@ -56,46 +56,46 @@ async def test_a_task_that_has_ended_is_told(client, painting):
     }
 
 
-async def test_a_canceled_task_is_not_charged(client, painter):
-    task_id = (await client.post("/v1/tasks", json=WISH)).json()["id"]
+async def test_canceled_task_is_not_charged(client, painter):
+    task_id = (await client.post("/v1/tasks", json=REQUEST)).json()["id"]
     await client.delete(f"/v1/tasks/{task_id}")
-    (told,) = await usage(client)
-    assert (told["canceled"], told["charge"]) == (1, 0.0)
+    (row,) = await usage(client)
+    assert (row["canceled"], row["charge"]) == (1, 0.0)
 
 
-async def test_a_tenant_sees_its_own_usage_and_an_admin_everybodys(headers, client, painting):
+async def test_usage_of_other_tenants_needs_the_admin_scope(headers, client, painting):
     for tenant in ("red", "blue"):
-        await client.post("/v1/tasks", json=WISH, headers={**headers[tenant], "Prefer": "wait=10"})
-        assert [one["tenant"] for one in await usage(client, headers=headers[tenant])] == [tenant]
-    for asked in ("blue", "*", "red"):
-        reply = await client.get("/v1/usage", params={"tenant": asked}, headers=headers["red"])
+        await client.post("/v1/tasks", json=REQUEST, headers={**headers[tenant], "Prefer": "wait=10"})
+        assert [row["tenant"] for row in await usage(client, headers=headers[tenant])] == [tenant]
+    for other in ("blue", "*", "red"):
+        reply = await client.get("/v1/usage", params={"tenant": other}, headers=headers["red"])
         assert reply.status_code == 403
         assert "admin" in reply.json()["error"]["message"]
-    everybody = await usage(client, params={"tenant": "*"}, headers=headers["operator"])
-    assert [one["tenant"] for one in everybody] == ["blue", "red"]
-    assert [one["tenant"] for one in await usage(client, params={"tenant": "red"}, headers=headers["operator"])] == [
+    rows = await usage(client, params={"tenant": "*"}, headers=headers["operator"])
+    assert [row["tenant"] for row in rows] == ["blue", "red"]
+    assert [row["tenant"] for row in await usage(client, params={"tenant": "red"}, headers=headers["operator"])] == [
         "red"
     ]
     reply = await client.get("/v1/usage", headers=headers["operator"])
     assert reply.json()["usage"] == []
 
 
-async def test_it_comes_as_a_table_too(client, painting):
-    await client.post("/v1/tasks", json=WISH, headers={"Prefer": "wait=10"})
-    (told,) = await usage(client)
+async def test_usage_as_csv(client, painting):
+    await client.post("/v1/tasks", json=REQUEST, headers={"Prefer": "wait=10"})
+    (expected,) = await usage(client)
     reply = await client.get("/v1/usage", headers={"Accept": "text/csv"})
     assert reply.headers["content-type"].startswith("text/csv")
     (row,) = csv.DictReader(io.StringIO(reply.text))
-    assert row == {name: str(value) for name, value in told.items()}
+    assert row == {name: str(value) for name, value in expected.items()}
 
 
-async def test_without_a_period_it_is_the_last_31_days(client):
+async def test_default_period_is_the_last_31_days(client):
     reply = (await client.get("/v1/usage")).json()
     assert (reply["from"], reply["to"]) == ((datetime.now(UTC).date() - timedelta(30)).isoformat(), TODAY)
 
 
 @pytest.mark.parametrize(
-    ("asked", "says"),
+    ("query", "message"),
     [
         ({"from": "2027-02-01", "to": "2027-01-01"}, "not a period"),
         ({"from": "2020-01-01", "to": "2027-01-01"}, "92 days"),
@@ -103,12 +103,12 @@ async def test_without_a_period_it_is_the_last_31_days(client):
         ({"tenant": "../red"}, "tenant"),
     ],
 )
-async def test_a_wrong_question_is_told_what_is_wrong(client, asked, says):
-    reply = await client.get("/v1/usage", params=asked)
+async def test_invalid_usage_query_is_refused(client, query, message):
+    reply = await client.get("/v1/usage", params=query)
     assert reply.status_code == 422
-    assert says in reply.json()["error"]["message"]
+    assert message in reply.json()["error"]["message"]
 
 
 @pytest.mark.parametrize("day", ["0001-01-01", "9999-12-31"])
-async def test_the_ends_of_the_calendar_are_days_like_others(client, day):
+async def test_first_and_last_day_of_the_calendar_are_valid(client, day):
     assert (await client.get("/v1/usage", params={"to": day})).json()["to"] == day

@@ -22,7 +22,7 @@ def permits(entries, url, address=None):
 
 
 @pytest.mark.parametrize("address", ["93.184.216.34", "2606:4700::1111", "64:ff9b::5db8:d822", "2002:5db8:d822::1"])
-def test_public_addresses_need_no_listing(address):
+def test_public_addresses_are_allowed_by_default(address):
     assert permits([], "https://a.example/", address)
     assert not permits([], "https://a.example:8443/", address)
 
@@ -49,11 +49,11 @@ METADATA = [
 
 
 @pytest.mark.parametrize("address", METADATA)
-def test_metadata_is_refused_even_where_everything_is_listed(address):
+def test_metadata_addresses_are_refused_even_if_listed(address):
     assert not permits(["0.0.0.0/0", "::/0", "a.example"], "http://a.example/", address)
 
 
-def test_metadata_names_are_refused_even_where_they_are_listed():
+def test_metadata_names_are_refused_even_if_listed():
     assert not permits(["metadata.google.internal"], "http://metadata.google.internal/")
     assert not permits(["metadata.google.internal"], "http://METADATA.google.internal./")
 
@@ -83,19 +83,19 @@ def test_metadata_names_are_refused_even_where_they_are_listed():
         ("localhost", "http://localhost:5000/", "127.0.0.1", True),
     ],
 )
-def test_listed(entry, url, address, expected):
+def test_listed_targets_are_allowed(entry, url, address, expected):
     assert permits([entry], url, address) is expected
     assert not permits([], url, address)
 
 
-def test_a_name_is_judged_without_dns_only_where_that_can_tell():
+def test_check_host_needs_no_dns():
     assert permits([], "http://internal.corp/")
     assert not permits([], "http://internal.corp:9000/")
     assert permits(["10.0.0.0/8:9000"], "http://internal.corp:9000/")
     assert not permits(["other.corp:9000"], "http://internal.corp:9000/")
 
 
-def test_refusals_say_what_to_list_but_not_the_address():
+def test_refusal_names_the_entry_to_add_but_not_the_address():
     with pytest.raises(EgressDeniedError, match=r"add a\.corp:80 to HUA_EGRESS_ALLOW") as caught:
         EgressAllowlist().check_address(TargetUrl.parse("http://a.corp/"), ip_address("10.9.8.7"))
     assert "10.9" not in str(caught.value)
@@ -122,12 +122,12 @@ def test_refusals_say_what_to_list_but_not_the_address():
         "127.1",
     ],
 )
-def test_unreadable_entries_are_named(entry):
+def test_invalid_entries_are_named(entry):
     with pytest.raises(AllowRuleError, match="HUA_EGRESS_ALLOW"):
         EgressAllowlist([entry])
 
 
-def test_faces():
+def test_destinations_of_embedded_ipv4():
     assert [str(face) for face in destinations_of(ip_address("2001:0:4136:e378:8000:63bf:3fff:fdd2"))] == [
         "2001:0:4136:e378:8000:63bf:3fff:fdd2",
         "65.54.227.120",

@@ -76,7 +76,7 @@ def connected():
 
 @asynccontextmanager
 async def serving(answer):
-    """A server on loopback that hands each connection's request head to `answer(head, writer)`."""
+    """A server on loopback that calls `answer(head, writer)` for each request; yields its port."""
 
     async def serve(reader, writer):
         try:
@@ -112,7 +112,7 @@ def loopback():
     return Egress(["127.0.0.1"])
 
 
-def test_there_are_enough_of_them():
+def test_forbidden_urls_are_many():
     assert len(FORBIDDEN_URLS) >= 60
 
 
@@ -127,30 +127,30 @@ async def test_forbidden_urls_are_never_connected_to(url, connected):
 
 
 @pytest.mark.parametrize("url", [url for url in FORBIDDEN_URLS if not any(name in url for name in PRIVATE_NAMES)])
-def test_what_a_url_alone_tells_is_refused_without_dns(url):
+def test_check_refuses_without_dns(url):
     with pytest.raises(EgressDeniedError):
         Egress().check(url)
 
 
-def test_check_lets_ordinary_urls_pass():
+def test_check_accepts_ordinary_urls():
     Egress().check("https://images.example/cat.png")
     Egress(["10.0.0.0/8"]).check("http://10.0.0.1:9000/cat.png")
 
 
-async def test_fetches():
+async def test_fetch_returns_the_body():
     async with serving(answering(ok(b"picture"))) as port:
         assert await loopback().fetch(f"http://127.0.0.1:{port}/cat.png", 7) == b"picture"
 
 
-async def test_proxies_of_the_environment_are_ignored(monkeypatch):
+async def test_environment_proxies_are_ignored(monkeypatch):
     monkeypatch.setenv("http_proxy", "http://127.0.0.1:1")
     monkeypatch.setenv("ALL_PROXY", "http://127.0.0.1:1")
     async with serving(answering(ok(b"picture"))) as port:
         assert await loopback().fetch(f"http://127.0.0.1:{port}/", 7) == b"picture"
 
 
-async def test_connects_to_the_judged_address_with_the_host_kept(connected):
-    """The name has no other resolver than ours, so a second look-up would fail."""
+async def test_fetch_connects_to_the_checked_address_with_the_host(connected):
+    """Only our resolver knows the name, so a second look-up would fail."""
     heads = []
 
     async def answer(head, writer):
@@ -169,7 +169,7 @@ async def test_connects_to_the_judged_address_with_the_host_kept(connected):
     assert "Accept-Encoding: identity\r\n" in heads[0]
 
 
-async def test_tls_asks_for_the_name_and_not_the_address():
+async def test_tls_uses_the_host_name():
     hellos = []
 
     async def serve(reader, writer):
@@ -187,25 +187,25 @@ async def test_tls_asks_for_the_name_and_not_the_address():
     assert b"images.example" in hellos[0]
 
 
-async def test_rebinding_gains_nothing(connected):
-    """Public at the first look, private at the second: there is one look per hop, and it is judged."""
+async def test_dns_rebinding_is_refused(connected):
+    """The name is public at the first look-up, private at the second. Each hop has one, and it is checked."""
     answers = iter([["127.0.0.1"], ["10.0.0.1"]])
-    asked = []
+    resolved = []
 
     async def resolve(host, port):
-        asked.append(host)
+        resolved.append(host)
         return next(answers)
 
     async with serving(answering(redirect("/again"))) as port:
         egress = Egress([f"127.0.0.1:{port}"], resolve=resolve)
         with pytest.raises(EgressDeniedError, match=r"a redirect of rebind.example may not be requested"):
             await egress.fetch(f"http://rebind.example:{port}/", 9)
-    assert asked == ["rebind.example", "rebind.example"]
+    assert resolved == ["rebind.example", "rebind.example"]
     assert connected == [("127.0.0.1", port)]
 
 
 @pytest.mark.parametrize("addresses", [["::1", "127.0.0.1"], ["127.0.0.1", "::1"]])
-async def test_the_next_address_is_tried_if_one_does_not_answer(addresses):
+async def test_next_address_is_tried_after_a_failed_connect(addresses):
     async def resolve(host, port):
         return addresses
 
@@ -226,7 +226,7 @@ async def test_the_next_address_is_tried_if_one_does_not_answer(addresses):
         *("http://user:secret@127.0.0.1/", "http://2130706433/", "http://hidden.corp:6379/", "http://\x7f/"),
     ],
 )
-async def test_redirects_are_judged_anew(location, connected):
+async def test_redirect_targets_are_checked(location, connected):
     async with serving(answering(redirect(location))) as port:
         egress = Egress([f"127.0.0.1:{port}"])
         with pytest.raises(EgressDeniedError) as caught:
@@ -238,7 +238,7 @@ async def test_redirects_are_judged_anew(location, connected):
 
 
 @pytest.mark.parametrize(("hops", "fine"), [(3, True), (4, False)])
-async def test_three_redirects_are_followed(hops, fine):
+async def test_fetch_follows_three_redirects(hops, fine):
     async def answer(head, writer):
         left = int(head.split()[1].removeprefix(b"/"))
         writer.write(redirect(f"/{left - 1}") if left else ok(b"there"))
@@ -253,15 +253,15 @@ async def test_three_redirects_are_followed(hops, fine):
             assert caught.value.permanent
 
 
-async def test_a_redirect_loop_ends(connected):
+async def test_redirect_loop_ends(connected):
     async with serving(answering(redirect("/"))) as port:
         with pytest.raises(EgressFailedError, match="redirects more than 3 times"):
             await loopback().fetch(f"http://127.0.0.1:{port}/", 9)
     assert len(connected) == 4
 
 
-async def test_bytes_are_counted_as_they_come():
-    """No Content-Length to believe, and no end either."""
+async def test_body_size_is_counted_while_reading():
+    """The response has no Content-Length and never ends."""
 
     async def answer(head, writer):
         writer.write(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n")
@@ -282,7 +282,7 @@ async def test_compressed_bodies_are_refused():
             await loopback().fetch(f"http://127.0.0.1:{port}/", 1 << 30)
 
 
-async def test_a_server_that_dribbles_is_left():
+async def test_slow_server_times_out():
     async def answer(head, writer):
         writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: 1000\r\n\r\n")
         while True:
@@ -297,7 +297,7 @@ async def test_a_server_that_dribbles_is_left():
     assert not caught.value.permanent
 
 
-async def test_a_resolver_that_hangs_is_left():
+async def test_slow_resolver_times_out():
     async def resolve(host, port):
         await asyncio.sleep(60)
 
@@ -305,15 +305,15 @@ async def test_a_resolver_that_hangs_is_left():
         await Egress(resolve=resolve, total_s=0.05).fetch("http://a.example/", 9)
 
 
-async def test_resolvers_that_hang_keep_nobody_else_from_working(monkeypatch):
+async def test_slow_resolvers_do_not_block_the_default_executor(monkeypatch):
     answered = threading.Event()
     monkeypatch.setattr(socket, "getaddrinfo", lambda *_, **__: answered.wait() and [])
-    asking = [asyncio.create_task(resolve(f"{number}.example", 80)) for number in range(40)]
+    lookups = [asyncio.create_task(resolve(f"{number}.example", 80)) for number in range(40)]
     try:
         assert await asyncio.wait_for(asyncio.to_thread(lambda: "encoded"), 10) == "encoded"
     finally:
         answered.set()
-        await asyncio.gather(*asking)
+        await asyncio.gather(*lookups)
 
 
 @pytest.mark.parametrize(
@@ -328,7 +328,7 @@ async def test_resolvers_that_hang_keep_nobody_else_from_working(monkeypatch):
         (b"", "broke", False),
     ],
 )
-async def test_bad_answers(answer, message, permanent):
+async def test_bad_responses_are_errors(answer, message, permanent):
     async with serving(answering(answer)) as port:
         with pytest.raises(EgressFailedError, match=message) as caught:
             await loopback().fetch(f"http://127.0.0.1:{port}/", 100)
@@ -336,7 +336,7 @@ async def test_bad_answers(answer, message, permanent):
     assert "secret" not in str(caught.value)
 
 
-async def test_a_closed_port_and_an_unknown_name():
+async def test_closed_port_and_unknown_name_are_errors():
     with socket.create_server(("127.0.0.1", 0)) as closed:
         port = closed.getsockname()[1]
 
@@ -353,7 +353,7 @@ async def test_a_closed_port_and_an_unknown_name():
         await egress.fetch("http://unknown.example/", 9)
 
 
-async def test_posts():
+async def test_post_sends_body_and_headers():
     heads = []
 
     async def answer(head, writer):
@@ -369,7 +369,7 @@ async def test_posts():
     assert "evil" not in heads[0]
 
 
-async def test_a_post_is_not_redirected(connected):
+async def test_post_follows_no_redirect(connected):
     async with serving(answering(redirect("/other", 307))) as port:
         assert await loopback().post(f"http://127.0.0.1:{port}/", b"", {}) == Reply(307)
     assert len(connected) == 1
@@ -379,7 +379,7 @@ async def test_a_post_is_not_redirected(connected):
     ("header", "low", "high"),
     [("7", 7, 7), (None, 50, 61), ("soon", None, None), (f"1 Jan {'9' * 20} 00:00:00 GMT", None, None)],
 )
-async def test_retry_after(header, low, high):
+async def test_post_returns_retry_after_in_seconds(header, low, high):
     header = header or formatdate(time.time() + 60, usegmt=True)
     answer = f"HTTP/1.1 503 No\r\nRetry-After: {header}\r\nContent-Length: 0\r\n\r\n".encode()
     async with serving(answering(answer)) as port:
@@ -398,17 +398,17 @@ class Here(BaseHTTPRequestHandler):
     def log_message(self, *words: object) -> None: ...
 
 
-async def test_an_authority_of_ours_is_trusted_by_the_variable_that_the_docs_name(tmp_path, monkeypatch):
-    given = certified(tmp_path)
-    with listening(Here, given) as url:
+async def test_authority_in_ssl_cert_file_is_trusted(tmp_path, monkeypatch):
+    certificate = certified(tmp_path)
+    with listening(Here, certificate) as url:
         with pytest.raises(EgressFailedError, match="is not trusted; ask the operator"):
             await Egress(["localhost"]).fetch(url, 9)
-        monkeypatch.setenv("SSL_CERT_FILE", str(given.bundle))
+        monkeypatch.setenv("SSL_CERT_FILE", str(certificate.bundle))
         with pytest.raises(EgressFailedError, match="answered 404"):
             await Egress(["localhost"]).fetch(url, 9)
 
 
-async def test_what_is_not_listed_goes_by_the_proxy_which_is_told_the_name(connected):
+async def test_unlisted_hosts_go_through_the_proxy_by_name(connected):
     heads = []
 
     async def proxy(head, writer):
@@ -432,7 +432,7 @@ async def test_what_is_not_listed_goes_by_the_proxy_which_is_told_the_name(conne
 @pytest.mark.parametrize(
     "url", [url for url in FORBIDDEN_URLS if url not in {f"http://{name}/" for name in PRIVATE_NAMES}]
 )
-async def test_addresses_that_are_spelt_out_are_judged_before_a_proxy_is_asked(url, connected):
+async def test_addresses_in_urls_are_checked_before_the_proxy(url, connected):
     with pytest.raises(EgressDeniedError):
         await Egress(proxy="http://127.0.0.1:9").fetch(url, 9)
     assert connected == []

@@ -16,7 +16,7 @@ from server.egress.target_url import EgressDeniedError, TargetUrl, is_hostname
         ("http://under_score.example./", "under_score.example.", 80),
     ],
 )
-def test_reads(text, host, port):
+def test_parse_reads_host_port_and_address(text, host, port):
     target = TargetUrl.parse(text)
     assert (target.host, target.port) == (host, port)
 
@@ -64,12 +64,12 @@ def test_reads(text, host, port):
         "http://１２７.0.0.1/",
     ],
 )
-def test_refuses(text):
+def test_parse_refuses_other_urls(text):
     with pytest.raises(EgressDeniedError):
         TargetUrl.parse(text)
 
 
-def test_redirect_hides_where_it_leads():
+def test_redirect_label_hides_the_target():
     target = TargetUrl.parse("http://a.example/x").redirected("http://secret.internal/y")
     assert (target.host, target.label) == ("secret.internal", "a redirect of a.example")
     assert target.redirected("../z").label == "a redirect of a.example"
@@ -78,11 +78,11 @@ def test_redirect_hides_where_it_leads():
     assert "secret" not in str(caught.value)
 
 
-def test_redirect_keeps_relative_places():
+def test_redirect_resolves_relative_locations():
     assert str(TargetUrl.parse("https://a.example/x/y?q").redirected("z").url) == "https://a.example/x/z"
 
 
-def test_hostname_is_no_spelling_of_an_address():
+def test_is_hostname_refuses_forms_of_addresses():
     assert is_hostname("3com.example")
     assert is_hostname("localhost")
     assert not is_hostname("example.0x7f")

@@ -7,7 +7,7 @@ import hmac
 from server.egress.webhook_signature import format_secret, sign, tenant_secret
 
 
-def test_vector_of_the_specification():
+def test_sign_matches_the_vector_of_the_specification():
     """The worked example of the Standard Webhooks reference libraries."""
     secret = base64.b64decode("MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw")
     headers = sign(secret, "msg_p5jXN8AQM9LWM0D4loKWxJek", 1614265330, b'{"test": 2432232314}')
@@ -18,7 +18,7 @@ def test_vector_of_the_specification():
     }
 
 
-def test_each_tenant_has_its_own_secret():
+def test_tenant_secrets_differ():
     one, two = tenant_secret(b"server", "one"), tenant_secret(b"server", "two")
     assert one != two
     assert one == tenant_secret(b"server", "one")
@@ -26,7 +26,7 @@ def test_each_tenant_has_its_own_secret():
     assert len(one) >= 24
 
 
-def test_shown_secret_verifies():
+def test_formatted_secret_verifies_a_signature():
     secret = tenant_secret(b"server", "one")
     assert format_secret(secret).startswith("whsec_")
     key = base64.b64decode(format_secret(secret).removeprefix("whsec_"))

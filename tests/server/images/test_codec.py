@@ -30,7 +30,7 @@ def saved(image, kind, **options):
 
 
 def picture(width=24, height=16, mode="RGB"):
-    """Smooth, so that lossy formats keep it."""
+    """A smooth image, which lossy formats hardly change."""
     y, x = np.mgrid[0:height, 0:width]
     rgb = np.dstack([x * 255 // width, y * 255 // height, np.full_like(x, 90)]).astype(np.uint8)
     return Image.fromarray(rgb).convert(mode)
@@ -128,7 +128,7 @@ BAD = {
 }
 
 
-def test_there_are_enough_of_them():
+def test_bad_images_are_many():
     assert len(BAD) >= 30
 
 
@@ -140,19 +140,19 @@ def test_bad_images_are_refused(name):
 
 
 @pytest.mark.parametrize("name", [name for name, (_, message) in BAD.items() if message != "damaged"])
-def test_headers_alone_give_most_away(name):
+def test_measure_refuses_by_the_header_alone(name):
     data, message = BAD[name]
     with pytest.raises(BadImageError, match=message):
         measure(data, MOST)
 
 
-def test_measures_without_decoding():
+def test_measure_needs_no_pixels():
     assert measure(GOOD_PNG[:200], MOST) == (256, 256)
     assert measure(saved(picture(), "WEBP"), MOST) == (24, 16)
 
 
 @pytest.mark.parametrize("kind", ["PNG", "WEBP"])
-def test_lossless_pixels(kind):
+def test_decode_returns_exact_lossless_pixels(kind):
     image = picture(mode="RGBA")
     image.putalpha(Image.linear_gradient("L").resize(image.size))
     assert (decode(saved(image, kind, lossless=True, exact=True), MOST) == np.asarray(image)).all()
@@ -175,13 +175,13 @@ def test_transparent_png_modes():
     assert (keyed == [1, 2, 3, 0]).all()
 
 
-def test_sixteen_bits_of_grey_become_eight():
+def test_sixteen_bit_grey_becomes_eight_bit():
     grey = np.linspace(0, 65535, 24 * 16).astype(np.uint16).reshape(16, 24)
     pixels = decode(saved(Image.fromarray(grey), "PNG"), MOST)
     assert (pixels == (grey >> 8).astype(np.uint8)[:, :, None]).all()
 
 
-def test_sixteen_bits_of_colour_become_eight():
+def test_sixteen_bit_colour_becomes_eight_bit():
     body = zlib.compress(b"\0" + struct.pack(">6H", 0x1234, 0x5678, 0x9ABC, 0xFFFF, 0, 0x8000))
     assert decode(png(2, 1, depth=16, body=body), MOST).tolist() == [[[0x12, 0x56, 0x9A], [255, 0, 0x80]]]
 
@@ -193,7 +193,7 @@ def test_jpeg_modes(mode, options):
     assert np.abs(pixels - np.asarray(image.convert("RGB"))).max() < 8
 
 
-def test_a_jpeg_with_a_second_picture_in_it_is_its_first():
+def test_jpeg_with_a_second_image_is_its_first():
     """Phones append a gain map or a preview."""
     data = saved(picture(), "MPO", save_all=True, append_images=[picture(8, 8)])
     assert decode(data, MOST).shape == (16, 24, 3)
@@ -221,7 +221,7 @@ def test_exif_orientation(orientation, kind):
     assert np.abs(pixels - np.asarray(upright)).mean() < 5
 
 
-def test_sixteen_bits_are_turned_too():
+def test_sixteen_bit_images_are_rotated():
     exif, grey = Image.Exif(), np.arange(6, dtype=np.uint16).reshape(2, 3) << 8
     exif[ORIENTATION] = 6
     assert decode(saved(Image.fromarray(grey), "PNG", exif=exif), MOST)[:, :, 0].tolist() == [[3, 0], [4, 1], [5, 2]]
@@ -232,13 +232,13 @@ def test_sixteen_bits_are_turned_too():
     "exif", [b"Exif\0\0garbage", b"Exif\0\0II*\0\xff\xff\xff\xff", b"Exif\0\0II*\0\x08\0\0\0\xff\xff"]
 )
 @pytest.mark.parametrize("kind", ["PNG", "JPEG", "WEBP"])
-def test_broken_exif_does_not_spoil_the_picture(exif, kind):
+def test_broken_exif_is_ignored(exif, kind):
     data = saved(picture(), kind, exif=exif)
     assert decode(data, MOST).shape == (16, 24, 3)
     assert measure(data, MOST) == (24, 16)
 
 
-def test_profiles_and_texts_are_no_trouble():
+def test_profiles_and_text_chunks_are_accepted():
     profile = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
     texts = PngImagePlugin.PngInfo()
     texts.add_itxt("parameters", "一只猫", zip=True)
@@ -246,7 +246,7 @@ def test_profiles_and_texts_are_no_trouble():
 
 
 def swapped_profile():
-    """That of a screen like sRGB's whose red shines blue and whose blue shines red."""
+    """The profile of sRGB with red and blue exchanged."""
     profile = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
     profile = profile.replace("sRGB".encode("utf-16-be"), "Swap".encode("utf-16-be"))
     return profile.replace(b"rXYZ", b"????").replace(b"bXYZ", b"rXYZ").replace(b"????", b"bXYZ")
@@ -254,23 +254,23 @@ def swapped_profile():
 
 @pytest.mark.parametrize("kind", ["PNG", "JPEG", "WEBP"])
 @pytest.mark.parametrize("mode", ["RGB", "RGBA", "P", "L"])
-def test_colours_are_those_that_the_profile_means(kind, mode):
+def test_colours_are_converted_by_the_profile(kind, mode):
     if (kind, mode) in {("JPEG", "RGBA"), ("JPEG", "P")}:
         return
     image = Image.new("RGB", (8, 8), (230, 30, 20)).convert(mode)
     plain = decode(saved(image, kind, quality=100), MOST).astype(int)
-    shown = decode(saved(image, kind, quality=100, icc_profile=swapped_profile()), MOST).astype(int)
-    meant = plain if mode == "L" else np.dstack([plain[:, :, 2::-1], plain[:, :, 3:]])
-    assert np.abs(shown - meant).max() <= 3
+    pixels = decode(saved(image, kind, quality=100, icc_profile=swapped_profile()), MOST).astype(int)
+    expected = plain if mode == "L" else np.dstack([plain[:, :, 2::-1], plain[:, :, 3:]])
+    assert np.abs(pixels - expected).max() <= 3
 
 
 @pytest.mark.parametrize("profile", [b"garbage", swapped_profile()[:200], bytes(1 << 17)])
-def test_a_broken_profile_does_not_spoil_the_picture(profile):
+def test_broken_profile_is_ignored(profile):
     data = saved(picture(), "PNG", icc_profile=profile)
     assert (decode(data, MOST) == np.asarray(picture())).all()
 
 
-# --- out
+# --- encoding
 
 SMOOTH = np.asarray(picture(96, 64))
 
@@ -289,14 +289,14 @@ def user_comment(image):
 
 @pytest.mark.parametrize("pixels", [SMOOTH, np.dstack([SMOOTH, SMOOTH[:, :, 0]])])
 @pytest.mark.parametrize("text", ["a cat\nSteps: 20", "一只猫\nSteps: 20", None])
-def test_png(pixels, text):
+def test_encode_png_is_lossless_with_infotext(pixels, text):
     image = opened(encode(pixels, Output(), text))
     assert (np.asarray(image) == pixels).all()
     assert image.text == ({} if text is None else {"parameters": text})
 
 
 @pytest.mark.parametrize(("output", "off"), [(Output(format="jpeg"), 4), (Output(format="webp"), 8)])
-def test_lossy(output, off):
+def test_encode_lossy_with_infotext(output, off):
     image = opened(encode(SMOOTH, output, "一只猫"))
     assert image.format.lower() == output.format
     assert np.abs(np.asarray(image).astype(int) - SMOOTH).max() <= off
@@ -304,23 +304,23 @@ def test_lossy(output, off):
     assert not opened(encode(SMOOTH, output, None)).getexif()
 
 
-def test_webp_at_100_is_lossless_and_keeps_what_is_transparent():
+def test_webp_at_100_is_lossless_with_transparency():
     pixels = np.random.default_rng(0).integers(0, 256, (32, 32, 4), dtype=np.uint8)
     assert (np.asarray(opened(encode(pixels, Output(format="webp", quality=100), "x"))) == pixels).all()
 
 
-def test_quality_counts():
+def test_encode_uses_the_quality():
     sizes = [len(encode(SMOOTH, Output(format="jpeg", quality=quality), None)) for quality in (20, 95)]
     assert sizes[0] < sizes[1]
 
 
-def test_jpeg_turns_transparency_white():
+def test_jpeg_makes_transparency_white():
     pixels = np.zeros((8, 8, 4), np.uint8)
     assert np.asarray(opened(encode(pixels, Output(format="jpeg"), None))).min() == 255
 
 
 @pytest.mark.parametrize(("text", "letters"), [("猫" * 100_000, "猫"), ("a" + "😀" * 20_000, "a😀")])
-def test_long_texts_do_not_break_a_jpeg(text, letters):
+def test_long_infotext_is_cut_in_a_jpeg(text, letters):
     image = opened(encode(SMOOTH, Output(format="jpeg"), text))
     assert set(user_comment(image)) == set(letters)
 
@@ -328,13 +328,13 @@ def test_long_texts_do_not_break_a_jpeg(text, letters):
 @pytest.mark.parametrize(
     ("shape", "size"), [((64, 64, 3), (128, 128)), ((48, 96, 3), (128, 64)), ((900, 9, 4), (1, 128))]
 )
-def test_preview(shape, size):
+def test_preview_jpeg_has_the_longest_side(shape, size):
     image = opened(preview_jpeg(np.zeros(shape, np.uint8)))
     assert (image.format, image.size) == ("JPEG", size)
 
 
 @pytest.mark.parametrize("format_", ["webp", "jpeg", "png"])
-def test_a_picture_longer_than_files_of_its_format_says_which_format_takes_it(format_):
+def test_encode_refuses_sides_beyond_the_format(format_):
     most = MAX_SIDE_BY_FORMAT.get(format_, 65_501)
     for side in (most, most + 1):
         pixels = np.zeros((1, side, 3), np.uint8)

@@ -25,7 +25,7 @@ def text_of(seed=42, **params):
     return infotext(task, seed, 512, 768)
 
 
-def test_plain():
+def test_infotext_of_a_plain_task():
     assert text_of() == (
         "a cat, (oil:1.2)\non a mat\n"
         "Negative prompt: blurry\n"
@@ -33,16 +33,16 @@ def test_plain():
     )
 
 
-def test_loras_are_tags_of_the_prompt_wherever_they_were_named():
-    said = text_of(text="a cat <lora:ink:1>", lora_scales={"oil": 0.5, "b": 1.0})
-    assert said.splitlines()[0] == "a cat <lora:ink:1> <lora:oil:0.5> <lora:b:1>"
+def test_loras_are_tags_in_the_prompt():
+    text = text_of(text="a cat <lora:ink:1>", lora_scales={"oil": 0.5, "b": 1.0})
+    assert text.splitlines()[0] == "a cat <lora:ink:1> <lora:oil:0.5> <lora:b:1>"
 
 
-def test_without_a_negative_prompt_there_is_no_such_line():
+def test_empty_negative_prompt_has_no_line():
     assert text_of(negative_prompt="").splitlines()[2].startswith("Steps: 20, ")
 
 
-def test_everything():
+def test_infotext_has_all_settings():
     last = text_of(
         sampler="dpmpp_2m",
         sigmas="karras",
@@ -60,21 +60,21 @@ def test_everything():
     )
 
 
-def test_second_pass():
+def test_infotext_of_a_second_pass():
     last = text_of(highres_info={"fidelity": 0.3, "upscale_factor": 2.0, "upscale_method": "bilinear"})
     assert "Denoising strength: 0.7, Hires upscale: 2, Hires upscaler: Latent (bilinear)" in last
     assert "Hires" not in text_of(highres_info=None)
 
 
-def test_confusing_values_are_quoted():
+def test_values_with_separators_are_quoted():
     assert 'Model: "a, b: c", ' in text_of(model="a, b: c")
 
 
-def test_unknown_samplers_keep_their_name_and_missing_settings_are_left_out():
+def test_unknown_sampler_keeps_its_name():
     assert "Sampler: mine, " in text_of(sampler="mine")
     task = Task(id="1", type="matting", params={"url": "x"}, tenant="t", created_at=0)
     assert infotext(task, None, 8, 8) == "\nSize: 8x8, Version: Hua"
 
 
-def test_every_sampler_has_its_label():
+def test_every_sampler_has_a_label():
     assert set(SAMPLERS) == set(sampler_names.SAMPLERS)

@@ -21,7 +21,7 @@ def read(data):
     "shape", [(1, 1, 3), (1, 1, 4), (3, 5, 3), (64, 48, 4), (1, 700, 3), (700, 1, 4), (512, 512, 3)]
 )
 @pytest.mark.parametrize("kind", ["noise", "ramp", "flat"])
-def test_pillow_reads_the_very_pixels(shape, kind):
+def test_pillow_reads_equal_pixels(shape, kind):
     count = int(np.prod(shape))
     values = {
         "noise": np.random.default_rng(0).integers(0, 256, count),
@@ -34,7 +34,7 @@ def test_pillow_reads_the_very_pixels(shape, kind):
     assert (np.asarray(image) == pixels).all()
 
 
-def test_pixels_may_lie_anywhere_in_memory():
+def test_pixels_may_have_any_memory_layout():
     pixels = np.random.default_rng(0).integers(0, 256, (40, 30, 4), dtype=np.uint8)[::-2, 3:17, :3]
     assert (np.asarray(read(write_png(pixels, {}))) == pixels).all()
 
@@ -49,17 +49,17 @@ def test_pixels_may_lie_anywhere_in_memory():
         ("half \ud83d", b"iTXt"),
     ],
 )
-def test_texts_are_found(text, kind):
+def test_text_chunks_are_read_by_pillow(text, kind):
     data = write_png(np.zeros((8, 8, 3), np.uint8), {"parameters": text})
     assert kind in data
     assert read(data).text["parameters"] == text.replace("\ud83d", "?")
 
 
-def test_zeros_are_left_out_of_texts():
+def test_zero_bytes_are_removed_from_texts():
     assert read(write_png(np.zeros((8, 8, 3), np.uint8), {"parameters": "a\0b"})).text["parameters"] == "ab"
 
 
-def test_chunks_are_sound():
+def test_chunks_have_valid_lengths_and_checksums():
     data, at, kinds = write_png(np.zeros((2, 2, 3), np.uint8), {"parameters": "x"}), 8, []
     while at < len(data):
         (length,) = struct.unpack_from(">I", data, at)

@@ -25,7 +25,7 @@ from server.task import RETENTION_S, Manifest, Outcome, Status, Task
 
 @pytest.fixture(params=["folder", "s3"])
 def bucket(request, tmp_path, s3_settings) -> Bucket:
-    """One after the other, each that a deployment may have."""
+    """All tests run with a folder and with S3."""
     if request.param == "folder":
         return Bucket.folder(tmp_path / "bucket")
     return open_bucket(Settings(**s3_settings))
@@ -38,14 +38,14 @@ def manifest() -> Manifest:
     return Manifest(outcome=outcome, expires_at=1e9 + 1 / 3)
 
 
-async def test_what_was_put_is_there_and_the_last_put_counts(bucket) -> None:
+async def test_get_returns_the_last_put(bucket) -> None:
     assert await bucket.get("a/b") is None
     for data in (b"", b"first", b"the second"):
         await bucket.put("a/b", data)
         assert await bucket.get("a/b") == data
 
 
-async def test_a_reader_never_sees_half_an_object(bucket) -> None:
+async def test_put_is_atomic_for_readers(bucket) -> None:
     whole = {bytes([letter]) * 500_000 for letter in b"xyz"}
     await bucket.put("a", b"x" * 500_000)
 
@@ -60,14 +60,14 @@ async def test_a_reader_never_sees_half_an_object(bucket) -> None:
     await writing
 
 
-async def test_deleting_what_is_not_there_is_no_error(bucket) -> None:
+async def test_delete_ignores_missing_keys(bucket) -> None:
     await bucket.put("a/there", b"x")
     await bucket.delete(["a/gone", "a/there", "a/there"])
     assert await bucket.get("a/there") is None
     await bucket.delete([])
 
 
-async def test_listing_goes_one_level_down_or_all_the_way(bucket) -> None:
+async def test_folders_and_keys_list_a_prefix(bucket) -> None:
     for key in ("images/24h/2/x/1.png", "images/24h/1/y/1.png", "images/24h/1/y/2.png", "images/5m/3/z/1.png"):
         await bucket.put(key, b"x")
     assert await bucket.folders("images") == ["24h", "5m"]
@@ -82,14 +82,14 @@ async def test_listing_goes_one_level_down_or_all_the_way(bucket) -> None:
     assert await bucket.keys("image") == [], "a prefix is a folder, not the beginning of a name"
 
 
-async def test_a_part_is_read_alone(bucket) -> None:
+async def test_get_part_returns_a_range(bucket) -> None:
     await bucket.put("a", bytes(range(100)))
     assert await bucket.get_part("a", 10, 13) == bytes((10, 11, 12))
     assert await bucket.get_part("a", 98, 100) == bytes((98, 99))
     assert await bucket.get_part("b", 0, 1) is None
 
 
-async def test_more_than_a_page_of_keys_is_listed_and_deleted(bucket) -> None:
+async def test_more_than_one_page_is_listed_and_deleted(bucket) -> None:
     keys = [f"images/24h/1/{number:04}" for number in range(1003)]
     for first in range(0, len(keys), 100):
         await asyncio.gather(*(bucket.put(key, b"x") for key in keys[first : first + 100]))
@@ -99,31 +99,31 @@ async def test_more_than_a_page_of_keys_is_listed_and_deleted(bucket) -> None:
     assert [key for key, _ in await bucket.keys("images")] == keys[:1]
 
 
-async def test_a_manifest_comes_back_equal(bucket, manifest) -> None:
+async def test_stored_manifest_is_equal(bucket, manifest) -> None:
     assert await bucket.manifest(manifest.task.id) is None
     await bucket.put_manifest(manifest)
     assert await bucket.manifest(manifest.task.id) == manifest
 
 
 @pytest.mark.parametrize("data", [b"", b"{", b'{"expires_at": 1}', b"\xff\x00"])
-async def test_a_manifest_that_cannot_be_read_counts_as_absent(bucket, data, caplog) -> None:
+async def test_invalid_manifest_counts_as_missing(bucket, data, caplog) -> None:
     await bucket.put(manifest_key("x"), data)
     assert await bucket.manifest("x") is None
     assert "manifests/x.json" in caplog.text
 
 
-async def test_what_a_folder_was_given_is_on_the_disk_with_its_name(tmp_path, monkeypatch) -> None:
-    """Stands in for a power cut: the file, and each folder that leads to it, has been flushed when `put` returns."""
-    flushed: list[Path] = []
+async def test_folder_put_syncs_the_file_and_its_folders(tmp_path, monkeypatch) -> None:
+    """In place of a power cut: when `put` returns, the file and all folders above it have been synced."""
+    synced: list[Path] = []
     fsync = os.fsync
 
-    def noted(descriptor: int) -> None:
-        flushed.append(Path(f"/proc/self/fd/{descriptor}").readlink())
+    def record_fsync(descriptor: int) -> None:
+        synced.append(Path(f"/proc/self/fd/{descriptor}").readlink())
         fsync(descriptor)
 
-    monkeypatch.setattr(os, "fsync", noted)
+    monkeypatch.setattr(os, "fsync", record_fsync)
     await Bucket.folder(tmp_path).put("manifests/deep/x.json", b"x")
-    assert flushed == [
+    assert synced == [
         tmp_path / "manifests/deep/x.json",
         tmp_path / "manifests/deep",
         tmp_path / "manifests",
@@ -131,7 +131,7 @@ async def test_what_a_folder_was_given_is_on_the_disk_with_its_name(tmp_path, mo
     ]
 
 
-async def test_emptied_folders_go_with_their_last_file(tmp_path) -> None:
+async def test_folder_is_deleted_with_its_last_file(tmp_path) -> None:
     bucket = Bucket.folder(tmp_path / "bucket")
     await bucket.put("images/24h/1/t/a/0.png", b"x")
     await bucket.delete(["images/24h/1/t/a/0.png"])
@@ -139,7 +139,7 @@ async def test_emptied_folders_go_with_their_last_file(tmp_path) -> None:
     await bucket.put("images/24h/1/t/a/0.png", b"x")
 
 
-async def test_a_bucket_that_cannot_be_written_says_so_in_one_line(tmp_path) -> None:
+async def test_write_error_is_one_line(tmp_path) -> None:
     bucket = Bucket.folder(tmp_path / "bucket")
     (tmp_path / "bucket" / "images").write_text("a file where a folder should be")
     with pytest.raises(BucketUnavailableError, match=r"failed to write images/24h/x.*is not full") as caught:
@@ -148,7 +148,7 @@ async def test_a_bucket_that_cannot_be_written_says_so_in_one_line(tmp_path) -> 
 
 
 @given(st.sampled_from(sorted(RETENTION_S)), st.floats(0, 4e9))
-def test_an_image_may_be_swept_within_half_a_minute_after_its_end(retention, expires_at) -> None:
+def test_image_is_swept_within_half_a_minute_after_its_end(retention, expires_at) -> None:
     """I14"""
     key = image_key(retention, expires_at, "task", "attempt", "0.png")
     assert expires_at < swept_at(key) <= expires_at + MOMENT_S
@@ -156,7 +156,7 @@ def test_an_image_may_be_swept_within_half_a_minute_after_its_end(retention, exp
 
 
 @given(st.floats(0, 4e9), st.floats(0, 4000))
-def test_every_moment_that_comes_is_between_two_others_once(past, elapsed) -> None:
+def test_moments_between_returns_each_moment_once(past, elapsed) -> None:
     now = past + elapsed
     found = [swept_at(f"images/5m/{moment}") for moment in moments_between(past, now)]
     assert all(past < due <= now for due in found)
@@ -164,7 +164,7 @@ def test_every_moment_that_comes_is_between_two_others_once(past, elapsed) -> No
     assert len(found) >= elapsed // MOMENT_S
 
 
-def test_a_key_shows_retention_moment_task_and_attempt() -> None:
+def test_image_key_has_retention_moment_task_and_attempt() -> None:
     expires_at = datetime(2026, 11, 20, 23, 59, 30, tzinfo=UTC).timestamp()
     assert image_key("7d", expires_at, "task", "attempt", "0.webp") == "images/7d/20261121T000000/task/attempt/0.webp"
 
@@ -181,5 +181,5 @@ def test_a_key_shows_retention_moment_task_and_attempt() -> None:
         "uploads/t/file-1",
     ],
 )
-def test_what_image_key_did_not_make_is_never_swept(key: str) -> None:
+def test_swept_at_is_infinite_for_other_keys(key: str) -> None:
     assert swept_at(key) == float("inf")

@@ -24,12 +24,12 @@ def bucket_of(settings: dict[str, object], **changes: object) -> Bucket:
 
 
 def get(url: str) -> httpx.Response:
-    """As a client does, who has no key."""
+    """A GET as a client without a key sends it."""
     return httpx.get(url, trust_env=False)
 
 
 @pytest.mark.parametrize(
-    ("changes", "says"),
+    ("changes", "message"),
     [
         ({"bucket": "s3://no-such-bucket"}, r"NoSuchBucket.*create this bucket"),
         ({"bucket": "s3:///x"}, r"write s3://BUCKET"),
@@ -43,15 +43,15 @@ def get(url: str) -> httpx.Response:
         ({"s3_credentials_dir": "nowhere"}, r"HUA_S3_CREDENTIALS_DIR=nowhere must hold"),
     ],
 )
-def test_what_no_waiting_mends_is_said_at_start_in_one_line(s3_settings, changes, says) -> None:
-    with pytest.raises(SettingsError, match=says) as caught:
+def test_open_bucket_refuses_wrong_settings_in_one_line(s3_settings, changes, message) -> None:
+    with pytest.raises(SettingsError, match=message) as caught:
         bucket_of(s3_settings, **changes)
     assert "\n" not in str(caught.value)
     assert "a-wrong-key" not in str(caught.value)
 
 
 class Strict(BaseHTTPRequestHandler):
-    """Whoever comes so far that it answers has trusted it."""
+    """Answers 403: a client that gets this answer has trusted the certificate."""
 
     def do_PUT(self) -> None:
         self.send_error(403)
@@ -59,37 +59,37 @@ class Strict(BaseHTTPRequestHandler):
     def log_message(self, *words: object) -> None: ...
 
 
-def test_the_authority_of_its_certificate_may_be_one_of_ours(tmp_path: Path) -> None:
-    given = certified(tmp_path)
-    with listening(Strict, given) as url:
+def test_s3_ca_is_trusted(tmp_path: Path) -> None:
+    certificate = certified(tmp_path)
+    with listening(Strict, certificate) as url:
         settings = {"bucket": "s3://hua", "s3_endpoint": url, "s3_access_key": "a", "s3_secret_key": "b"}
         with pytest.raises(SettingsError, match="HUA_S3_CA"):
             bucket_of(settings)
-        for trusting in ({"s3_ca": given.authority}, {"s3_ca": given.bundle}, {"s3_verify_tls": False}):
+        for trusting in ({"s3_ca": certificate.authority}, {"s3_ca": certificate.bundle}, {"s3_verify_tls": False}):
             with pytest.raises(SettingsError, match="the permissions of this key"):
                 bucket_of(settings, **trusting)
 
 
-def test_the_start_leaves_nothing_in_the_bucket(own_s3) -> None:
+def test_open_bucket_leaves_nothing_in_the_bucket(own_s3) -> None:
     bucket = bucket_of(own_s3.settings)
     assert asyncio.run(bucket.keys("checks")) == []
 
 
-async def test_an_s3_that_is_away_stops_no_start_and_serves_when_it_is_back(own_s3, caplog) -> None:
+async def test_open_bucket_tolerates_an_unavailable_s3(own_s3, caplog) -> None:
     own_s3.stop()
     bucket = bucket_of(own_s3.settings)
     assert "check that S3 runs" in caplog.text
     for work in (bucket.put("a", b"x"), bucket.get("a"), bucket.keys("a"), bucket.folders("a"), bucket.delete(["a"])):
         with pytest.raises(BucketUnavailableError, match="reached") as caught:
             await work
-        assert str(own_s3.port) not in str(caught.value), "clients are told, and our network is none of their business"
+        assert str(own_s3.port) not in str(caught.value), "clients see this text, and not our network"
     own_s3.start()
     await bucket.put("a", b"x")
     assert await bucket.get("a") == b"x"
 
 
-async def test_an_s3_that_is_silent_is_given_up_in_bounded_time(own_s3) -> None:
-    """Each request ends after its second, and is tried no more than thrice; then it is the caller's turn."""
+async def test_silent_s3_times_out(own_s3) -> None:
+    """Each request times out after a second and is tried three times at most."""
     bucket = bucket_of(own_s3.settings, s3_timeout_s=1)
     await bucket.put("a", b"x")
     own_s3.pause()
@@ -102,8 +102,8 @@ async def test_an_s3_that_is_silent_is_given_up_in_bounded_time(own_s3) -> None:
     assert await bucket.get("a") in {b"x", b"y"}
 
 
-async def test_a_bucket_that_is_gone_is_no_bucket_without_manifests(own_s3, tmp_path) -> None:
-    """Else every settled task would be taken for an unsettled one."""
+async def test_missing_bucket_is_an_error_not_a_missing_key(own_s3, tmp_path) -> None:
+    """Otherwise every settled task would look unsettled."""
     bucket = bucket_of(own_s3.settings)
     shutil.rmtree(tmp_path / "s3" / "buckets" / own_s3.bucket)
     for work in (bucket.put("a", b"x"), bucket.get("a"), bucket.get_part("a", 0, 1), bucket.manifest("a")):
@@ -113,7 +113,7 @@ async def test_a_bucket_that_is_gone_is_no_bucket_without_manifests(own_s3, tmp_
         await bucket.delete(["a", "b"])
 
 
-async def test_a_link_opens_one_object_to_anybody_until_it_expires(s3_settings, running_s3) -> None:
+async def test_link_allows_one_object_until_it_expires(s3_settings, running_s3) -> None:
     bucket = bucket_of(s3_settings, s3_public_endpoint=running_s3.endpoint)
     await bucket.put("images/a.webp", b"picture")
     link = await bucket.link("images/a.webp", 2)
@@ -129,7 +129,7 @@ async def test_a_link_opens_one_object_to_anybody_until_it_expires(s3_settings, 
     assert get(link).status_code == 403
 
 
-async def test_without_a_public_endpoint_there_are_no_links(s3_settings) -> None:
+async def test_link_is_none_without_a_public_endpoint(s3_settings) -> None:
     assert await bucket_of(s3_settings).link("a", 60) is None
 
 
@@ -137,7 +137,7 @@ async def test_without_a_public_endpoint_there_are_no_links(s3_settings) -> None
     ("addressing", "begins"),
     [("path", "http://localhost:1/hua/in/here/a?"), ("virtual", "http://hua.localhost:1/in/here/a?")],
 )
-async def test_links_name_the_bucket_where_the_store_wants_it(addressing, begins) -> None:
+async def test_links_follow_the_addressing(addressing, begins) -> None:
     settings = {"bucket": "s3://hua/in/here/", "s3_access_key": "k", "s3_secret_key": "s", "s3_session_token": "t/t"}
     places = {"s3_endpoint": "http://localhost:2", "s3_public_endpoint": "http://localhost:1/"}
     link = await bucket_of(settings, **places, s3_addressing=addressing).link("a", 60)
@@ -145,7 +145,7 @@ async def test_links_name_the_bucket_where_the_store_wants_it(addressing, begins
     assert "X-Amz-Security-Token=t%2Ft" in link
 
 
-async def test_many_are_deleted_with_one_request(own_s3) -> None:
+async def test_delete_sends_one_bulk_request(own_s3) -> None:
     bucket = bucket_of(own_s3.settings)
     keys = [f"a/{number}" for number in range(20)]
     await asyncio.gather(*(bucket.put(key, b"x") for key in keys))
@@ -157,7 +157,7 @@ async def test_many_are_deleted_with_one_request(own_s3) -> None:
 
 @pytest.fixture
 def stubborn() -> Iterator[SimpleNamespace]:
-    """A store that deletes objects one by one only, as some do."""
+    """A store that does not support bulk deletion."""
     got: list[str] = []
 
     class Store(BaseHTTPRequestHandler):
@@ -196,7 +196,7 @@ def stubborn() -> Iterator[SimpleNamespace]:
     thread.join()
 
 
-async def test_a_store_that_refuses_to_delete_many_is_asked_for_each_when_told(stubborn) -> None:
+async def test_bulk_delete_can_be_turned_off(stubborn) -> None:
     settings = {"bucket": "s3://b", "s3_endpoint": stubborn.endpoint, "s3_access_key": "k", "s3_secret_key": "s"}
     with pytest.raises(SettingsError, match="HUA_S3_BULK_DELETE=false"):
         bucket_of(settings)
@@ -206,7 +206,7 @@ async def test_a_store_that_refuses_to_delete_many_is_asked_for_each_when_told(s
     assert sorted(stubborn.got) == ["DELETE /b/x", "DELETE /b/y"]
 
 
-async def test_keys_may_lie_in_files_and_change(own_s3, tmp_path) -> None:
+async def test_credentials_are_read_from_files_again(own_s3, tmp_path) -> None:
     folder = tmp_path / "credentials"
     folder.mkdir()
     (folder / "access_key").write_text(own_s3.access_key + "\n")
@@ -218,10 +218,10 @@ async def test_keys_may_lie_in_files_and_change(own_s3, tmp_path) -> None:
     (folder / "access_key").write_text("new")
     now = read_credentials(folder)
     assert (now["access_key_id"], now["token"]) == ("new", "token")
-    assert now["expires_at"] is not None, "they are asked for again"
+    assert now["expires_at"] is not None, "the files are read again after that"
 
 
-async def test_requests_are_signed_with_version_4_and_name_our_prefix(own_s3) -> None:
+async def test_requests_are_signed_v4_and_use_the_prefix(own_s3) -> None:
     settings = own_s3.settings
     bucket = bucket_of(settings, bucket=f"{settings['bucket']}/our/place")
     await bucket.put("a", b"x")

@@ -15,13 +15,13 @@ def parts(url: str) -> tuple[int, str]:
     return int(found[1]), found[2]
 
 
-def test_a_link_made_here_is_good_until_it_expires():
+def test_image_link_is_valid_until_it_expires():
     url = LINKS.image(TASK, 0, "png", time.time() + 60)
     assert url.startswith(f"https://hua.example/api/files/{TASK}/0.png?")
     LINKS.check_image(TASK, 0, "png", *parts(url))
 
 
-def test_two_links_to_one_image_are_equal():
+def test_links_to_one_image_are_equal():
     expires_at = time.time() + 60
     assert LINKS.image(TASK, 0, "png", expires_at) == LINKS.image(TASK, 0, "png", expires_at)
 
@@ -30,31 +30,31 @@ def test_two_links_to_one_image_are_equal():
     ("task", "index", "extension", "later"),
     [("1" * 32, 0, "png", 0), (TASK, 1, "png", 0), (TASK, 0, "webp", 0), (TASK, 0, "png", 1)],
 )
-def test_a_link_changed_in_any_part_is_refused(task, index, extension, later):
+def test_changed_link_is_refused(task, index, extension, later):
     expires, signature = parts(LINKS.image(TASK, 0, "png", time.time() + 60))
     with pytest.raises(BadSignatureError):
         LINKS.check_image(task, index, extension, expires + later, signature)
 
 
-def test_another_secret_signs_otherwise():
+def test_link_of_another_secret_is_refused():
     url = Links(b"other", "").image(TASK, 0, "png", time.time() + 60)
     with pytest.raises(BadSignatureError):
         LINKS.check_image(TASK, 0, "png", *parts(url))
 
 
-def test_a_signature_that_is_not_ascii_is_refused():
+def test_non_ascii_signature_is_refused():
     with pytest.raises(BadSignatureError):
         LINKS.check_image(TASK, 0, "png", int(time.time()) + 60, "签")
 
 
-def test_an_old_link_says_that_the_image_has_expired():
+def test_old_link_is_expired():
     url = LINKS.image(TASK, 0, "png", time.time() - 1)
     with pytest.raises(LinkExpiredError, match="expired"):
         LINKS.check_image(TASK, 0, "png", *parts(url))
 
 
-def test_a_link_expires_by_the_time_that_all_roles_share():
-    """I18: not by the clock of the machine."""
+def test_link_expires_by_the_shared_clock():
+    """I18: the clock of this machine has no effect."""
     now = [1000.0]
     links = Links(b"secret", "", clock=lambda: now[0])
     image = (TASK, 0, "png", *parts(links.image(TASK, 0, "png", 1060)))

@@ -1,4 +1,4 @@
-"""A callback that its receiver has lost, or never got, is sent again when its owner asks."""
+"""The replay of a callback that its receiver has lost or never got."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -7,11 +7,11 @@ import pytest
 
 from server.storage.bucket import dead_callback_key
 
-WISH = {"type": "txt2img.sd", "params": {"text": "a lighthouse", "w": 64, "h": 64}}
+REQUEST = {"type": "txt2img.sd", "params": {"text": "a lighthouse", "w": 64, "h": 64}}
 
 
 class Receiver:
-    """Takes callbacks and answers each with the status that is set."""
+    """A receiver of callbacks that answers each with `status`."""
 
     def __init__(self) -> None:
         self.status = "200 OK"
@@ -34,20 +34,20 @@ def overrides() -> dict[str, object]:
 
 @pytest.fixture
 async def receiver() -> AsyncIterator[Receiver]:
-    one = Receiver()
-    async with await asyncio.start_server(one.serve, "127.0.0.1", 0) as server:
-        one.url = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}/hook"
-        yield one
+    receiver = Receiver()
+    async with await asyncio.start_server(receiver.serve, "127.0.0.1", 0) as server:
+        receiver.url = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}/hook"
+        yield receiver
 
 
 async def concluded(services) -> None:
-    """Until what came of the last try is written down."""
+    """Waits until the result of the last try is written."""
     while (await services.queue.overview()).callbacks:
         await asyncio.sleep(0.01)
 
 
-async def test_the_same_callback_is_sent_again(client, painting, receiver, services) -> None:
-    task = (await client.post("/v1/tasks", json=WISH | {"callback_url": receiver.url})).json()
+async def test_replay_sends_the_same_callback_again(client, painting, receiver, services) -> None:
+    task = (await client.post("/v1/tasks", json=REQUEST | {"callback_url": receiver.url})).json()
     first = await asyncio.wait_for(receiver.received.get(), 60)
     await concluded(services)
     reply = await client.post(f"/v1/tasks/{task['id']}/callback")
@@ -55,9 +55,9 @@ async def test_the_same_callback_is_sent_again(client, painting, receiver, servi
     assert await asyncio.wait_for(receiver.received.get(), 60) == first
 
 
-async def test_one_that_was_given_up_is_sent_after_all(client, painting, receiver, services) -> None:
+async def test_replay_sends_a_callback_that_was_given_up(client, painting, receiver, services) -> None:
     receiver.status = "410 Gone"
-    task = (await client.post("/v1/tasks", json=WISH | {"callback_url": receiver.url})).json()
+    task = (await client.post("/v1/tasks", json=REQUEST | {"callback_url": receiver.url})).json()
     await asyncio.wait_for(receiver.received.get(), 60)
     await concluded(services)
     assert await services.bucket.get(dead_callback_key(task["id"])) is not None
@@ -66,9 +66,9 @@ async def test_one_that_was_given_up_is_sent_after_all(client, painting, receive
     await asyncio.wait_for(receiver.received.get(), 60)
 
 
-async def test_what_cannot_be_sent_again_says_why(client, painter, receiver) -> None:
-    waiting = (await client.post("/v1/tasks", json=WISH | {"callback_url": receiver.url})).json()["id"]
-    silent = (await client.post("/v1/tasks", json=WISH)).json()["id"]
+async def test_replay_without_a_callback_says_why(client, painter, receiver) -> None:
+    waiting = (await client.post("/v1/tasks", json=REQUEST | {"callback_url": receiver.url})).json()["id"]
+    silent = (await client.post("/v1/tasks", json=REQUEST)).json()["id"]
     for task_id, why in ((waiting, "has not ended"), (silent, "without a callback URL")):
         reply = await client.post(f"/v1/tasks/{task_id}/callback")
         assert (reply.status_code, reply.json()["error"]["code"]) == (409, "no_callback")

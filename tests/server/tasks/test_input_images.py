@@ -56,12 +56,12 @@ def task_of(tenant="one"):
 
 @asynccontextmanager
 async def serving(*answers):
-    """A server on loopback that gives `answers` in turn, the last one for ever; yields its URL and the requests."""
-    left, requests = list(answers), []
+    """A server on loopback that sends `answers` in turn, and repeats the last; yields its URL and its requests."""
+    remaining, requests = list(answers), []
 
     async def serve(reader, writer):
         requests.append(await reader.readuntil(b"\r\n\r\n"))
-        status, body = left.pop(0) if len(left) > 1 else left[0]
+        status, body = remaining.pop(0) if len(remaining) > 1 else remaining[0]
         writer.write(f"HTTP/1.1 {status} X\r\nContent-Length: {len(body)}\r\n\r\n".encode() + body)
         await writer.drain()
         writer.close()
@@ -74,7 +74,7 @@ async def serving(*answers):
 @pytest.mark.parametrize(
     "reference", [BASE64, DATA_URI, DATA_URI.replace("data:", "DATA:"), f"{BASE64[:60]}\n {BASE64[60:]}"]
 )
-async def test_inline(inputs, reference):
+async def test_inline_images_are_decoded(inputs, reference):
     params = TwoImages(url=reference)
     await inputs.check(params, "one")
     images = await inputs.fetch(task_of(), params)
@@ -82,7 +82,7 @@ async def test_inline(inputs, reference):
     assert (images["url"] == PIXELS).all()
 
 
-async def test_urls_are_fetched_together(inputs):
+async def test_urls_are_fetched_only_by_fetch(inputs):
     async with serving((200, PNG)) as (url, requests):
         params = TwoImages(url=url, mask_url=url + "?mask")
         await inputs.check(params, "one")
@@ -96,8 +96,8 @@ class ManyImages(Params):
     urls: tuple[ImageRef, ...]
 
 
-async def test_the_images_of_one_task_are_bounded_together(inputs):
-    """One upload, named often enough, would else take all the memory there is."""
+async def test_pixel_budget_limits_all_images_of_a_task(inputs):
+    """Otherwise one upload that is named many times could take all memory."""
     large = (await inputs.store(png(np.zeros((64, 64, 3), np.uint8)), "one")).id
     enough, too_many = ManyImages(urls=(large,) * 4), ManyImages(urls=(large,) * 5)
     await inputs.check(enough, "one")
@@ -108,7 +108,7 @@ async def test_the_images_of_one_task_are_bounded_together(inputs):
         await inputs.fetch(task_of(), too_many)
 
 
-async def test_when_one_fails_the_others_are_cut_off(bucket):
+async def test_first_failure_cancels_the_other_fetches(bucket):
     cut_off = []
 
     async def resolve(host, port):
@@ -123,20 +123,20 @@ async def test_when_one_fails_the_others_are_cut_off(bucket):
     assert cut_off == ["slow.example"]
 
 
-async def test_a_stumbling_server_is_asked_again(inputs):
+async def test_fetch_retries_after_a_temporary_error(inputs):
     async with serving((503, b""), (200, PNG)) as (url, requests):
         assert (await inputs.fetch(task_of(), TwoImages(url=url)))["url"].shape == (24, 32, 3)
     assert len(requests) == 2
 
 
-async def test_a_lasting_refusal_is_not(inputs):
+async def test_fetch_does_not_retry_a_permanent_error(inputs):
     async with serving((404, b"")) as (url, requests):
         with pytest.raises(BadInputError, match=r"mask_url: 127\.0\.0\.1 answered 404"):
             await inputs.fetch(task_of(), TwoImages(url=BASE64, mask_url=url))
     assert len(requests) == 1
 
 
-async def test_what_a_url_holds_is_judged_like_anything_else(inputs):
+async def test_fetched_file_is_checked_like_others(inputs):
     async with serving((200, b"<html>")) as (url, _):
         with pytest.raises(BadInputError, match="url: this is HTML"):
             await inputs.fetch(task_of(), TwoImages(url=url))
@@ -170,7 +170,7 @@ BIG = base64.b64encode(png(np.zeros((65, 64, 3), np.uint8))).decode()
         ("file-../../secret", "not an http"),
     ],
 )
-async def test_bad_references_are_refused_at_once(inputs, reference, message):
+async def test_invalid_references_are_refused_without_fetching(inputs, reference, message):
     params = TwoImages(url=DATA_URI, mask_url=reference)
     for refuse in (inputs.check, inputs.store_inline):
         with pytest.raises(BadInputError, match=message) as caught:
@@ -179,7 +179,7 @@ async def test_bad_references_are_refused_at_once(inputs, reference, message):
         assert str(caught.value) == f"mask_url: {caught.value.message}"
 
 
-async def test_absorbing_keeps_what_is_inline(inputs, bucket):
+async def test_store_inline_stores_inline_images(inputs, bucket):
     params = TwoImages(url=DATA_URI, mask_url="https://a.example/mask.png")
     replaced = await inputs.store_inline(params, "one")
     assert replaced == {"url": FILE_ID}
@@ -188,7 +188,7 @@ async def test_absorbing_keeps_what_is_inline(inputs, bucket):
     assert (images["url"] == PIXELS).all()
 
 
-async def test_absorbing_renews_an_upload(inputs, bucket):
+async def test_store_inline_renews_uploads(inputs, bucket):
     upload = await inputs.store(PNG, "one")
     [(_, before)] = await bucket.keys("uploads")
     await asyncio.sleep(0.02)
@@ -197,7 +197,7 @@ async def test_absorbing_renews_an_upload(inputs, bucket):
     assert after > before
 
 
-async def test_uploads(inputs):
+async def test_store_returns_an_upload_and_checks_it(inputs):
     upload = await inputs.store(PNG, "one")
     assert (upload.id, upload.width, upload.height) == (FILE_ID, 32, 24)
     await inputs.check(TwoImages(url=upload.id), "one")
@@ -208,7 +208,7 @@ async def test_uploads(inputs):
         await inputs.store(bytes(20_001), "one")
 
 
-async def test_an_upload_is_its_tenants_alone(inputs):
+async def test_upload_of_another_tenant_is_unknown(inputs):
     upload = await inputs.store(PNG, "one")
     with pytest.raises(BadInputError, match=r"the upload file-.* is unknown"):
         await inputs.check(TwoImages(url=upload.id), "two")
@@ -216,7 +216,7 @@ async def test_an_upload_is_its_tenants_alone(inputs):
         await inputs.fetch(task_of("two"), TwoImages(url=upload.id))
 
 
-async def test_parameters_without_images(inputs):
+async def test_params_without_images_need_nothing(inputs):
     class Plain(Params):
         text: str
 

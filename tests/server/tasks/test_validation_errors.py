@@ -18,44 +18,44 @@ class Size(BaseModel):
         return value
 
 
-def complaint_about(**values: object) -> tuple[str, str]:
+def described(**values: object) -> tuple[str, str]:
     with pytest.raises(ValidationError) as caught:
         Size.model_validate(values)
     return describe_errors(caught.value.errors(), Size.model_fields)
 
 
-def test_a_value_out_of_range_is_shown():
-    field, message = complaint_about(width=9)
+def test_value_out_of_range_is_in_the_message():
+    field, message = described(width=9)
     assert field == "width"
     assert message == "width: Input should be greater than or equal to 64 (it is 9)"
 
 
-def test_a_misspelt_name_gets_a_suggestion():
-    assert complaint_about(width=64, hieght=8) == ("hieght", "hieght is unknown; did you mean height?")
+def test_misspelt_name_gets_a_suggestion():
+    assert described(width=64, hieght=8) == ("hieght", "hieght is unknown; did you mean height?")
 
 
-def test_a_missing_field_is_named():
-    assert complaint_about() == ("width", "width is missing; add it")
+def test_missing_field_is_named():
+    assert described() == ("width", "width is missing; add it")
 
 
-def test_our_own_words_are_left_as_they_are():
-    field, message = complaint_about(width=64, height=515)
+def test_message_of_our_validator_is_unchanged():
+    field, message = described(width=64, height=515)
     assert (field, message) == ("height", "height 515 is not a multiple of 8; try 512")
 
 
-def test_a_long_value_is_cut():
-    _, message = complaint_about(width="x" * 1000)
+def test_long_value_is_cut():
+    _, message = described(width="x" * 1000)
     assert len(message) < 200
 
 
-def test_several_complaints_are_one_line_and_bounded():
-    field, message = complaint_about(width=1, height=1, a=1, b=2, c=3)
+def test_several_errors_are_one_limited_line():
+    field, message = described(width=1, height=1, a=1, b=2, c=3)
     assert field == "width"
     assert message.count(";") >= 3
     assert message.endswith("and 2 more")
 
 
-def test_broken_json_is_called_that():
+def test_invalid_json_is_named():
     error = {
         "type": "json_invalid",
         "loc": ("body", 7),

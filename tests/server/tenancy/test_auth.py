@@ -14,44 +14,44 @@ def basic(user: str, key: str) -> str:
     return "Basic " + base64.b64encode(f"{user}:{key}".encode()).decode()
 
 
-def made(tenant: str, **fields) -> tuple[str, tuple[str, ApiKey]]:
-    """A key, and what is kept of it."""
+def new_api_key(tenant: str, **fields) -> tuple[str, tuple[str, ApiKey]]:
+    """A key, and the pair of tenant and ApiKey that is stored for it."""
     key, setting = new_key(tenant)
     return key, (tenant, ApiKey(sha256=setting.partition(":")[2], **fields))
 
 
 @pytest.fixture
 def two_tenants() -> tuple[ApiKeys, str, str]:
-    (red, kept_of_red), (blue, kept_of_blue) = made("red"), made("blue")
-    return ApiKeys([kept_of_red, kept_of_blue]), red, blue
+    (red, stored_red), (blue, stored_blue) = new_api_key("red"), new_api_key("blue")
+    return ApiKeys([stored_red, stored_blue]), red, blue
 
 
-def test_where_there_are_to_be_no_keys_everyone_is_anonymous():
+def test_anonymous_mode_needs_no_key():
     keys = ApiKeys([], anonymous=True)
     assert keys.authenticate(None).tenant == keys.authenticate("Bearer whatever").tenant == ANONYMOUS
     with pytest.raises(MissingScopeError):
         keys.authenticate(None).require("admin")
 
 
-def test_where_there_happen_to_be_no_keys_nobody_gets_in():
+def test_empty_key_list_refuses_every_caller():
     with pytest.raises(UnauthorizedError):
         ApiKeys([]).authenticate("Bearer whatever")
 
 
-def test_a_key_names_its_tenant(two_tenants):
+def test_key_authenticates_its_tenant(two_tenants):
     keys, red, blue = two_tenants
     assert keys.authenticate(f"Bearer {red}").tenant == "red"
     assert keys.authenticate(f"bearer {blue}").tenant == "blue"
 
 
-def test_basic_takes_any_app_key_with_the_key_as_secret(two_tenants):
+def test_basic_takes_the_key_as_password(two_tenants):
     keys, red, _ = two_tenants
     assert keys.authenticate(basic("my-app", red)).tenant == "red"
     assert keys.authenticate(basic("red", red)).tenant == "red"
     assert keys.authenticate(basic("", red)).tenant == "red"
 
 
-def test_basic_with_another_tenants_name_is_refused(two_tenants):
+def test_basic_with_the_name_of_another_tenant_is_refused(two_tenants):
     keys, red, _ = two_tenants
     with pytest.raises(UnauthorizedError):
         keys.authenticate(basic("blue", red))
@@ -74,49 +74,49 @@ def test_basic_with_another_tenants_name_is_refused(two_tenants):
         basic("red", ""),
     ],
 )
-def test_anything_else_is_refused(two_tenants, header):
+def test_other_authorization_headers_are_refused(two_tenants, header):
     with pytest.raises(UnauthorizedError, match="key"):
         two_tenants[0].authenticate(header)
 
 
-def test_a_key_without_a_colon_in_basic_is_refused(two_tenants):
+def test_basic_without_a_colon_is_refused(two_tenants):
     keys, red, _ = two_tenants
     with pytest.raises(UnauthorizedError):
         keys.authenticate("Basic " + base64.b64encode(red.encode()).decode())
 
 
-def test_one_tenant_may_have_two_keys():
-    (old, kept_of_old), (new, kept_of_new) = made("red"), made("red", scopes=("read",))
-    keys = ApiKeys([kept_of_old, kept_of_new])
+def test_tenant_may_have_two_keys():
+    (old, stored_old), (new, stored_new) = new_api_key("red"), new_api_key("red", scopes=("read",))
+    keys = ApiKeys([stored_old, stored_new])
     assert keys.authenticate(f"Bearer {old}").tenant == keys.authenticate(f"Bearer {new}").tenant == "red"
     assert keys.authenticate(f"Bearer {new}").scopes == ("read",)
 
 
-def test_a_key_is_good_for_its_scopes_alone():
-    key, kept = made("red", scopes=("read", "upload"))
-    caller = ApiKeys([kept]).authenticate(f"Bearer {key}")
+def test_caller_requires_scopes_of_its_key():
+    key, stored = new_api_key("red", scopes=("read", "upload"))
+    caller = ApiKeys([stored]).authenticate(f"Bearer {key}")
     caller.require("read")
     with pytest.raises(MissingScopeError, match=r"'submit', only read, upload"):
         caller.require("submit")
 
 
-def test_a_key_is_good_until_it_expires_and_then_told_so():
+def test_key_is_refused_after_it_expires():
     now = [NOON.timestamp() - 1]
-    key, kept = made("red", expires=NOON)
-    keys = ApiKeys([kept], clock=lambda: now[0])
+    key, stored = new_api_key("red", expires=NOON)
+    keys = ApiKeys([stored], clock=lambda: now[0])
     assert keys.authenticate(f"Bearer {key}").tenant == "red"
     now[0] += 1
     with pytest.raises(UnauthorizedError, match="expired at 2027-01-01 12:00 UTC"):
         keys.authenticate(f"Bearer {key}")
 
 
-def test_a_setting_never_holds_the_key():
+def test_new_key_setting_does_not_contain_the_key():
     key, setting = new_key("red")
     assert key not in setting
     assert new_key("red")[0] != key
 
 
 @pytest.mark.parametrize("tenant", ["", "Red", "a/b", "a" * 65, "甲"])
-def test_a_wrong_tenant_gets_no_key(tenant):
+def test_new_key_refuses_a_wrong_tenant_name(tenant):
     with pytest.raises(SettingsError, match="tenant"):
         new_key(tenant)

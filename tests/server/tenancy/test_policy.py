@@ -21,7 +21,7 @@ tenants:
 """
 
 
-def test_everything_that_a_file_says_is_read():
+def test_parse_policies_reads_all_fields():
     acme = parse_policies(FULL)["acme"]
     assert (acme.task_limit, acme.weight, acme.rate) == (16, 2.0, Rate(per_minute=60, burst=5))
     assert (acme.priorities, acme.retentions) == (("high", "normal"), ("5m",))
@@ -32,13 +32,13 @@ def test_everything_that_a_file_says_is_read():
     assert second.scopes == ("submit", "read", "upload")
 
 
-def test_a_tenant_of_which_nothing_is_said_has_no_keys_and_no_high_priority():
+def test_empty_tenant_has_no_keys_and_no_high_priority():
     assert parse_policies(FULL)["plain"] == TenantPolicy()
     assert TenantPolicy().priorities == ("normal", "low")
 
 
 @pytest.mark.parametrize(
-    ("right", "wrong", "says"),
+    ("right", "wrong", "message"),
     [
         ("task_limit: 16", "task_limt: 16", ", line 4: tenants.acme.task_limt is unknown; did you mean task_limit?"),
         ("scopes:", "zzz:", ", line 10: tenants.acme.keys.0.zzz is unknown; use one of sha256, scopes"),
@@ -57,18 +57,18 @@ def test_a_tenant_of_which_nothing_is_said_has_no_keys_and_no_high_priority():
         (FULL, "{}", ", line 1: tenants: field required"),
     ],
 )
-def test_what_is_wrong_is_told_with_its_line(right, wrong, says):
+def test_parse_error_names_the_line(right, wrong, message):
     with pytest.raises(TenantsFileError) as caught:
         parse_policies(FULL.replace(right, wrong, 1))
-    assert str(caught.value).startswith(says)
+    assert str(caught.value).startswith(message)
 
 
-def test_a_file_that_is_not_there_is_named(tmp_path):
+def test_missing_file_is_named(tmp_path):
     with pytest.raises(TenantsFileError, match=r"HUA_TENANTS=.*tenants\.yaml cannot be read"):
         read_policies(tmp_path / "tenants.yaml")
 
 
-def test_a_wrong_file_is_named(tmp_path):
+def test_invalid_file_is_named(tmp_path):
     (tmp_path / "tenants.yaml").write_text("tenants: {acme: {keys: 3}}")
     with pytest.raises(TenantsFileError, match=r"tenants\.yaml, line 1: tenants\.acme\.keys"):
         read_policies(tmp_path / "tenants.yaml")

@@ -30,18 +30,18 @@ def knows(tenants: Tenants, key: str = KEY) -> bool:
     return True
 
 
-def test_keys_and_terms_come_from_the_file(tenants):
+def test_keys_and_policies_come_from_the_file(tenants):
     assert knows(tenants)
     assert tenants.policy("acme").task_limit == 3
 
 
-def test_who_is_not_in_the_file_may_ask_for_everything(tenants):
-    terms = tenants.policy("anybody")
-    assert terms.priorities == ("high", "normal", "low")
-    assert (terms.rate, terms.task_limit, terms.weight) == (None, None, 1.0)
+def test_tenant_outside_the_file_has_the_default_policy(tenants):
+    policy = tenants.policy("anybody")
+    assert policy.priorities == ("high", "normal", "low")
+    assert (policy.rate, policy.task_limit, policy.weight) == (None, None, 1.0)
 
 
-def test_keys_of_the_environment_are_good_beside_those_of_the_file(file):
+def test_keys_of_settings_and_file_are_valid_together(file):
     second, setting = new_key("acme")
     tenants = Tenants(Settings(tenants=file, api_keys=setting))
     assert knows(tenants)
@@ -49,23 +49,23 @@ def test_keys_of_the_environment_are_good_beside_those_of_the_file(file):
     assert tenants.keys.authenticate(f"Bearer {second}").tenant == "acme"
 
 
-def test_a_file_without_keys_lets_nobody_in(file):
+def test_file_without_keys_refuses_every_caller(file):
     file.write_text("tenants: {acme: }")
     assert not Tenants(Settings(tenants=file)).keys.anonymous
     assert Tenants(Settings()).keys.anonymous
 
 
-def test_a_change_counts_within_a_second(tenants, file, clock):
+def test_changed_file_is_read_within_a_second(tenants, file, clock):
     assert knows(tenants)
     file.write_text("tenants: {acme: {task_limit: 4}}")
-    assert knows(tenants), "it is not looked at for every request"
+    assert knows(tenants), "the file is not checked for every request"
     clock.pass_by(CHECK_EVERY_S)
     assert not knows(tenants)
     assert tenants.policy("acme").task_limit == 4
 
 
-def test_a_file_that_is_swapped_for_another_of_the_same_time_and_size_is_noticed(tenants, file, clock, tmp_path):
-    """As Kubernetes does with a mounted secret: the path is a link that is turned to a new file."""
+def test_swapped_file_of_equal_time_and_size_is_noticed(tenants, file, clock, tmp_path):
+    """Kubernetes changes a mounted secret in this way: the path is a link that is replaced."""
     assert tenants.policy("acme").task_limit == 3
     other = tmp_path / "other.yaml"
     other.write_text(file.read_text().replace("task_limit: 3", "task_limit: 5"))
@@ -79,7 +79,7 @@ def test_a_file_that_is_swapped_for_another_of_the_same_time_and_size_is_noticed
 
 
 @pytest.mark.parametrize("broken", ["tenants: {acme: {task_limt: 4}}", "tenants: [", None])
-def test_a_broken_version_is_logged_once_and_the_one_before_stays(tenants, file, clock, caplog, broken):
+def test_invalid_version_is_logged_once_and_ignored(tenants, file, clock, caplog, broken):
     assert knows(tenants)
     good = file.read_text()
     file.unlink()
@@ -95,20 +95,20 @@ def test_a_broken_version_is_logged_once_and_the_one_before_stays(tenants, file,
     assert tenants.policy("acme").task_limit == 12
 
 
-def test_a_file_that_is_broken_at_the_start_is_refused(file):
+def test_invalid_file_at_the_start_is_refused(file):
     file.write_text("tenants: {acme: {task_limt: 4}}")
     with pytest.raises(SettingsError, match="did you mean task_limit"):
         Tenants(Settings(tenants=file)).check()
 
 
 @pytest.mark.parametrize("setting", ["red", "red:abc", ":" + "0" * 64, "Red:" + "0" * 64, "../x:" + "0" * 64])
-def test_a_wrong_setting_is_named(setting):
+def test_invalid_api_keys_setting_is_named(setting):
     with pytest.raises(SettingsError, match=r"HUA_API_KEYS.*hua keys new"):
         Tenants(Settings(api_keys=setting)).check()
 
 
-def test_keys_expire_by_the_time_that_all_roles_share(tmp_path):
-    """I18: not by the clock of the machine."""
+def test_keys_expire_by_the_shared_clock(tmp_path):
+    """I18: the clock of this machine has no effect."""
     file, noon = tmp_path / "expiring.yaml", 1_798_804_800.0
     file.write_text(f"tenants: {{acme: {{keys: [{{sha256: {HASH}, expires: 2027-01-01T12:00:00Z}}]}}}}")
     assert knows(Tenants(Settings(tenants=file), clock=lambda: noon - 1))

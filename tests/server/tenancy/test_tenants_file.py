@@ -7,18 +7,18 @@ from server.tenancy.tenants_file import EMPTY, key_line, with_key, without_key
 
 A, B, NEW = "aa" * 32, "bb" * 32, "cc" * 32
 LISTED = f"""\
-# who may draw
+# all tenants
 tenants:
   acme:            # the shop
     weight: 2
     keys:
-      # of the old site
+      # for the old site
       - {{sha256: {A}, note: old}}
       - sha256: {B}
-        # until it is replaced
+        # until March
         scopes: [read]
 
-  # nobody yet
+  # without keys
   plain:
     task_limit: 3
 """
@@ -37,31 +37,31 @@ LAYOUTS = {
 
 
 def hashes(text: str) -> dict[str, list[str]]:
-    return {tenant: [key.sha256 for key in terms.keys] for tenant, terms in parse_policies(text).items()}
+    return {tenant: [key.sha256 for key in policy.keys] for tenant, policy in parse_policies(text).items()}
 
 
 @pytest.mark.parametrize("tenant", ["acme", "plain", "new"])
 @pytest.mark.parametrize("layout", LAYOUTS)
-def test_a_key_is_added_whatever_the_layout_and_nothing_else_changes(layout, tenant):
+def test_with_key_changes_nothing_else_in_any_layout(layout, tenant):
     before = LAYOUTS[layout]
     key = ApiKey(sha256=NEW, scopes=("read",), note="it's: 'quoted', #not a comment")
     after = with_key(before, tenant, key)
     assert parse_policies(after)[tenant].keys[0] == key
-    there = hashes(before)
-    assert hashes(after) == there | {tenant: [NEW, *there.get(tenant, [])]}
-    assert hashes(without_key(after, NEW)) == there | {tenant: there.get(tenant, [])}
+    expected = hashes(before)
+    assert hashes(after) == expected | {tenant: [NEW, *expected.get(tenant, [])]}
+    assert hashes(without_key(after, NEW)) == expected | {tenant: expected.get(tenant, [])}
 
 
 @pytest.mark.parametrize("layout", LAYOUTS)
-def test_a_key_is_taken_out_whatever_the_layout(layout):
+def test_without_key_removes_the_key_in_any_layout(layout):
     before = LAYOUTS[layout]
     for sha256 in (A, B):
-        left = {tenant: [one for one in kept if one != sha256] for tenant, kept in hashes(before).items()}
+        left = {tenant: [one for one in keys if one != sha256] for tenant, keys in hashes(before).items()}
         assert hashes(without_key(before, sha256)) == left
 
 
 @pytest.mark.parametrize("tenant", ["acme", "plain", "new"])
-def test_adding_leaves_every_line_of_a_plain_file_as_it_was(tenant):
+def test_with_key_leaves_all_lines_of_a_block_file(tenant):
     after = with_key(LISTED, tenant, ApiKey(sha256=NEW)).splitlines()
     assert 1 <= len(after) - len(LISTED.splitlines()) <= 3
     rest = iter(after)
@@ -71,36 +71,36 @@ def test_adding_leaves_every_line_of_a_plain_file_as_it_was(tenant):
 def test_without_key_leaves_the_comments_of_others():
     for sha256 in (A, B):
         after = without_key(LISTED, sha256)
-        for comment in ("# who may draw", "# the shop", "# of the old site", "# nobody yet"):
+        for comment in ("# all tenants", "# the shop", "# for the old site", "# without keys"):
             assert comment in after
 
 
-def test_last_key_leaves_the_comments_around_it():
+def test_without_last_key_comments_around_it_stay():
     after = without_key(without_key(LISTED, A), B)
-    for comment in ("# who may draw", "# the shop", "# of the old site", "# nobody yet"):
+    for comment in ("# all tenants", "# the shop", "# for the old site", "# without keys"):
         assert comment in after
 
 
-def test_wide_indent_stays_as_it_was():
+def test_with_key_keeps_a_wide_indent():
     before = f"tenants:\n    acme:\n        keys:\n        - sha256: {A}\n    plain:\n"
     assert without_key(with_key(before, "plain", ApiKey(sha256=NEW)), NEW) == before.replace(
         "plain:\n", "plain:\n        keys:\n"
     )
 
 
-def test_file_with_an_alias_is_written_without_comments():
+def test_with_key_rewrites_a_file_with_aliases():
     """A key that is added to one tenant must not appear under the other."""
     before = f"tenants:\n  acme: &same\n    keys: [{{sha256: {A}}}]  # both\n  plain: *same\n"
     assert hashes(with_key(before, "plain", ApiKey(sha256=NEW))) == {"acme": [A], "plain": [NEW, A]}
 
 
 @given(st.text(st.characters(exclude_categories=["Cc", "Cs", "Zl", "Zp"]), max_size=40))
-def test_any_note_stays_on_its_line_and_is_read_as_it_was_said(note: str) -> None:
+def test_key_line_is_one_line_for_any_note(note: str) -> None:
     key = ApiKey(sha256=NEW, note=note)
     assert "\n" not in key_line(key)
     assert parse_policies(f"tenants: {{a: {{keys: [{key_line(key)}]}}}}")["a"].keys == (key,)
 
 
-def test_a_file_that_is_wrong_is_left_alone():
+def test_with_key_refuses_an_invalid_file():
     with pytest.raises(TenantsFileError):
         with_key("tenants: {acme: {task_limt: 3}}", "acme", ApiKey(sha256=NEW))

@@ -10,8 +10,8 @@ from server.tenancy.usage_summary import UsageSummaries
 MONDAY, TUESDAY, SUNDAY = date(2027, 1, 4), date(2027, 1, 5), date(2027, 1, 10)
 
 
-class Counted(FolderBucket):
-    """Counts what is read."""
+class CountingBucket(FolderBucket):
+    """Counts reads and listings."""
 
     reads = lists = 0
 
@@ -25,8 +25,8 @@ class Counted(FolderBucket):
 
 
 @pytest.fixture
-def bucket(tmp_path) -> Counted:
-    return Counted(tmp_path / "bucket")
+def bucket(tmp_path) -> CountingBucket:
+    return CountingBucket(tmp_path / "bucket")
 
 
 @pytest.fixture
@@ -41,7 +41,7 @@ def put(bucket):
     return put
 
 
-async def test_tasks_are_summed_by_day_and_type(bucket, put):
+async def test_summarize_sums_by_day_and_type(bucket, put):
     await put("1", images=3)
     await put("2", status=Status.FAILED, charge=0.0, images=0)
     await put("3", status=Status.CANCELED, charge=0.0, images=0)
@@ -49,21 +49,21 @@ async def test_tasks_are_summed_by_day_and_type(bucket, put):
     await put("5", day=TUESDAY)
     await put("6", tenant="blue")
     await put("7", day=SUNDAY)
-    sums = await UsageSummaries(bucket).summarize("red", MONDAY, TUESDAY)
-    assert [(one.day, one.type) for one in sums] == [(MONDAY, "erase"), (MONDAY, "txt2img.sd"), (TUESDAY, "txt2img.sd")]
-    monday = sums[1]
+    rows = await UsageSummaries(bucket).summarize("red", MONDAY, TUESDAY)
+    assert [(row.day, row.type) for row in rows] == [(MONDAY, "erase"), (MONDAY, "txt2img.sd"), (TUESDAY, "txt2img.sd")]
+    monday = rows[1]
     assert (monday.succeeded, monday.failed, monday.canceled, monday.images) == (1, 1, 1, 3)
     assert (monday.cost, monday.charge, monday.device_s) == (6.0, 2.0, 1.5)
 
 
-async def test_all_tenants_together_stay_apart(bucket, put):
+async def test_summarize_lists_all_tenants_separately(bucket, put):
     await put("1")
     await put("2", tenant="blue")
-    sums = await UsageSummaries(bucket).summarize(None, MONDAY, SUNDAY)
-    assert [(one.tenant, one.succeeded) for one in sums] == [("blue", 1), ("red", 1)]
+    rows = await UsageSummaries(bucket).summarize(None, MONDAY, SUNDAY)
+    assert [(row.tenant, row.succeeded) for row in rows] == [("blue", 1), ("red", 1)]
 
 
-async def test_a_tenant_is_not_taken_for_one_whose_name_begins_alike(bucket, put):
+async def test_summarize_ignores_tenants_with_the_same_prefix(bucket, put):
     await put("1", tenant="red-2")
     assert await UsageSummaries(bucket).summarize("red", MONDAY, MONDAY) == []
 
@@ -81,25 +81,25 @@ async def test_each_record_is_read_once(bucket, put):
     assert first[0].succeeded == 50
 
 
-async def test_no_more_days_are_remembered_than_said(bucket, put):
+async def test_cache_has_a_limit_of_days(bucket, put):
     """I17"""
     summaries = UsageSummaries(bucket, cached_days=2)
     for tenant in ("a", "b", "c"):
         await put("1", tenant=tenant)
     for _ in range(2):
         assert len(await summaries.summarize(None, MONDAY, MONDAY)) == 3
-    assert len(summaries._days) == 2
+    assert bucket.reads == 6, "of three days in a cache of two, each is read again"
 
 
-async def test_what_is_no_record_is_named_and_not_counted(bucket, put, caplog):
+async def test_invalid_record_is_logged_and_not_counted(bucket, put, caplog):
     await put("1")
     await bucket.put(usage_key(MONDAY.isoformat(), "red", "2"), b"{")
     assert (await UsageSummaries(bucket).summarize("red", MONDAY, MONDAY))[0].succeeded == 1
     assert "usage/2027-01-04/red/2.json is not a usage record" in caplog.text
 
 
-async def test_days_long_past_are_summed_once_and_their_records_forgotten(bucket, put):
-    """Memory is taken for the records of a week, not for those of years."""
+async def test_complete_days_are_summed_once(bucket, put):
+    """Keys of records are kept in memory for recent days only."""
     summaries = UsageSummaries(bucket, today=lambda: MONDAY + timedelta(9))
     for day in (MONDAY, TUESDAY):
         await put("1", day=day)
@@ -107,5 +107,6 @@ async def test_days_long_past_are_summed_once_and_their_records_forgotten(bucket
     first = await summaries.summarize("red", MONDAY, TUESDAY)
     assert (bucket.lists, bucket.reads) == (2, 4)
     assert await summaries.summarize("red", MONDAY, TUESDAY) == first
-    assert (bucket.lists, bucket.reads) == (3, 4), "Tuesday's may still come"
+    assert (bucket.lists, bucket.reads) == (3, 4), "records of Tuesday may still be added"
+    # Only the cache itself shows that the keys are gone.
     assert {day: len(totals.read_keys) for (day, _), totals in summaries._days.items()} == {MONDAY: 0, TUESDAY: 2}

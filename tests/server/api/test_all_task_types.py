@@ -1,4 +1,4 @@
-"""Each task type is taken at each door: our own, its typed route, and that of the API which Hua replaces."""
+"""Every task type is accepted by every route: our own, its typed one, and that of the API which Hua replaces."""
 
 import base64
 
@@ -9,7 +9,7 @@ from pipelines.params.control import HINTS
 
 MATRIX = {"a": 1, "b": 0, "c": 0, "d": 1, "e": 4, "f": 4}
 BOX = [0, 0, 8, 8]
-# As clients of the replaced API send them, `PNG` standing for a picture.
+# Bodies as clients of the replaced API send them. `PNG` stands for an image.
 SENT = {
     "txt2img.sd": {"text": "roses", "version": "v1.5", "sampler": "k_euler", "num_steps": 20},
     "txt2img.sd.inpainting": {"text": "roses", "url": "PNG", "mask_url": "PNG", "keep_original": True},
@@ -94,11 +94,11 @@ def sent(kind: str, picture: str):
     return filled(SENT[kind])
 
 
-def test_every_task_type_is_tried() -> None:
+def test_every_task_type_has_an_example() -> None:
     assert set(SENT) == {pipeline.names[0] for pipeline in pipelines.every()}
 
 
-async def test_every_task_is_taken_as_the_replaced_api_takes_it(client, png) -> None:
+async def test_engine_push_accepts_every_task_type(client, png) -> None:
     picture = base64.b64encode(png).decode()
     for name in pipelines.all_names():
         kind = pipelines.find(name).names[0]
@@ -107,7 +107,7 @@ async def test_every_task_is_taken_as_the_replaced_api_takes_it(client, png) -> 
 
 
 @pytest.mark.parametrize("typed", [False, True])
-async def test_every_task_is_taken_at_our_own_doors(client, png, typed: bool) -> None:
+async def test_own_routes_accept_every_task_type(client, png, typed: bool) -> None:
     picture = base64.b64encode(png).decode()
     for kind in SENT:
         params = sent(kind, picture)
