@@ -18,7 +18,7 @@ test: .venv/ready
 test-fast: .venv/ready
 	$(RUN) pytest --suite fast
 
-# Whole deployments under faults, and Kubernetes' apiserver.
+# Whole deployments under faults, `hua bench`, and Kubernetes' apiserver.
 test-slow: .venv/ready
 	$(RUN) pytest --suite slow
 

@@ -1,5 +1,6 @@
 """What all tests share."""
 
+import gc
 import hashlib
 import os
 import subprocess
@@ -56,7 +57,11 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 
 
 def pytest_collection_finish(session: pytest.Session) -> None:
-    """Builds the S3 server before the first test: that may take longer than the time limit of a test."""
+    """Prepares what is too slow for tests."""
+    # Modules live as long as the process. To search them for garbage takes seconds each time, in torch's processes.
+    gc.collect()
+    gc.freeze()
+    # To build the S3 server may take longer than the time limit of a test.
     if any({"running_s3", "own_s3"} & set(getattr(item, "fixturenames", ())) for item in session.items):
         executable()
 

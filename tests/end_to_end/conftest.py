@@ -6,9 +6,12 @@ from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
 
+import numpy as np
 import pytest
+from PIL import Image
 
 from tests.support.callback_receiver import CallbackReceiver
+from tests.support.docs import shell_blocks
 from tests.support.running_service import RunningService
 
 
@@ -32,3 +35,21 @@ def own_service(tmp_path: Path, models_dir: Path) -> Iterator[RunningService]:
 def callback_receiver() -> Iterator[CallbackReceiver]:
     with closing(CallbackReceiver()) as receiver:
         yield receiver
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """A folder with the images that the examples of the docs upload."""
+    Image.fromarray(np.full((64, 64, 3), 90, np.uint8)).save(tmp_path / "picture.png")
+    Image.fromarray(np.eye(4, dtype=np.uint8) * 255).resize((64, 64), 0).save(tmp_path / "mask.png")
+    return tmp_path
+
+
+@pytest.fixture
+def bench_report(service: RunningService, folder: Path) -> Path:
+    """The report of the toy run that docs/sizing.md shows. A test that asks for it is in the slow suite.
+
+    It measures the service that runs already: to start another takes as long as all the rest."""
+    command = next(block for block in shell_blocks("sizing.md") if "--toy" in block)
+    service.run_script(command.rstrip() + f" --url http://127.0.0.1:{service.port}", folder)
+    return folder / "report"

@@ -13,6 +13,7 @@ import httpx
 
 from tests.support.tools import free_port, until
 
+ROOT = Path(__file__).parents[2]
 START_S = 150
 
 
@@ -82,6 +83,19 @@ class RunningService:
         """Waits for the end of a task; its last view."""
         until(lambda: self.task(task_id)["status"] in {"succeeded", "failed", "canceled"}, within_s)
         return self.task(task_id)
+
+    def run_script(self, script: str, folder: Path) -> str:
+        """What a script of the docs prints, run in `folder` with this service in place of that of the docs."""
+        bin_folder = folder / "bin"
+        bin_folder.mkdir(exist_ok=True)
+        hua = bin_folder / "hua"
+        hua.write_text(f'#!/bin/sh\nPYTHONPATH={ROOT} exec {sys.executable} -m server "$@"\n')
+        hua.chmod(0o755)
+        environment = self._environment | {"PATH": f"{bin_folder}:{os.environ['PATH']}"}
+        script = script.replace("127.0.0.1:8000", f"127.0.0.1:{self.port}")
+        result = subprocess.run(["bash", "-ec", script], cwd=folder, env=environment, capture_output=True, text=True)
+        assert result.returncode == 0, result.stdout + result.stderr
+        return result.stdout
 
     def close(self) -> None:
         self.kill()

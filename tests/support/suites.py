@@ -14,8 +14,8 @@ Suite = Literal["fast", "standard", "slow"]
 SUITES: tuple[Suite, ...] = ("fast", "standard", "slow")
 TESTS = Path(__file__).parents[1]
 
-SLOW_FIXTURES = frozenset({"apiserver", "chaos"})
-"""Kubernetes' apiserver, and whole deployments under faults."""
+SLOW_FIXTURES = frozenset({"apiserver", "bench_report", "chaos"})
+"""Kubernetes' apiserver, `hua bench`, and whole deployments under faults."""
 STANDARD_FIXTURES = {
     "service": 90,
     "own_service": 90,
@@ -80,6 +80,7 @@ def longest_file_first(items: list[pytest.Item]) -> None:
 SCOPES = {
     "tests/end_to_end/test_serve.py": "one service",
     "tests/end_to_end/test_examples.py": "one service",
+    "tests/end_to_end/test_bench.py": "one service",
     "tests/end_to_end/test_cluster.py": "one Kafka",
     "tests/server/broker/": "one Kafka",
 }
