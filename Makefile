@@ -46,7 +46,7 @@ docs: .venv/ready
 # Generated files: the schema of the chart's values, from settings.py, and the plain manifests, from the chart.
 k8s: .venv/ready
 	$(RUN) python -m helm.schema
-	$(RUN) python -m tests.helm.chart
+	$(RUN) python -m helm.render
 
 .venv/ready: pyproject.toml uv.lock | $(UV)
 	$(UV) sync --frozen --extra device

@@ -16,7 +16,7 @@ from typing import Self
 import httpx
 import yaml
 
-from tests.helm.chart import Thing
+from helm.render import Resource
 from tests.support.tools import TOOLS, build_lock, free_port, installed, until
 
 SOURCE = Path(__file__).parent / "kubernetes"
@@ -105,7 +105,7 @@ class Apiserver:
         except httpx.TransportError:
             return False
 
-    def _way_in(self) -> Thing:
+    def _way_in(self) -> Resource:
         """What kubectl and helm know as a kubeconfig."""
         cluster = {
             "server": f"https://127.0.0.1:{self._port}",
@@ -120,20 +120,20 @@ class Apiserver:
             "current-context": "it",
         }
 
-    def apply(self, thing: Thing, *, dry_run: bool = False) -> list[str]:
+    def apply(self, resource: Resource, *, dry_run: bool = False) -> list[str]:
         """What it has to say of an object: its refusal, or its warnings; nothing if all is well."""
-        metadata = thing["metadata"]
-        path = self._path(thing["apiVersion"], thing["kind"], metadata.get("namespace", "hua"))
+        metadata = resource["metadata"]
+        path = self._path(resource["apiVersion"], resource["kind"], metadata.get("namespace", "hua"))
         query = {"fieldManager": FIELD_MANAGER, "fieldValidation": "Strict", "force": "true"}
         reply = self._http.patch(
             f"{path}/{metadata['name']}",
             params=query | ({"dryRun": "All"} if dry_run else {}),
-            content=yaml.safe_dump(thing),
+            content=yaml.safe_dump(resource),
             headers={"Content-Type": "application/apply-patch+yaml"},
         )
         return reply.headers.get_list("warning") if reply.is_success else [reply.json()["message"]]
 
-    def get(self, version: str, kind: str, name: str) -> Thing | None:
+    def get(self, version: str, kind: str, name: str) -> Resource | None:
         """An object of the namespace `hua`, if it is there."""
         reply = self._http.get(f"{self._path(version, kind, 'hua')}/{name}")
         return reply.json() if reply.is_success else None

@@ -5,7 +5,8 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from tests.helm.chart import SCHEMAS, Thing
+from helm.render import Resource
+from tests.helm.chart import SCHEMAS
 
 CUSTOM = {
     "monitoring.coreos.com/v1": {
@@ -19,7 +20,7 @@ CUSTOM = {
 """Kinds that are not Kubernetes' own, by group and version, and the files of their schemas."""
 
 RESTRICTED = {f"pod-security.kubernetes.io/{mode}": "restricted" for mode in ("enforce", "warn", "audit")}
-IN_PLACE: list[Thing] = [
+IN_PLACE: list[Resource] = [
     {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": "hua", "labels": RESTRICTED}},
     *(
         {"apiVersion": "v1", "kind": "ServiceAccount", "metadata": {"name": name}}
@@ -36,7 +37,7 @@ IN_PLACE: list[Thing] = [
 """Whatever pods of tests/helm/values ask for by name, in a namespace that demands the restricted standard."""
 
 
-def definitions() -> list[Thing]:
+def definitions() -> list[Resource]:
     """A CustomResourceDefinition for each of CUSTOM."""
     return [
         _definition(*version.split("/"), kind, json.loads((SCHEMAS / f"{file}.json").read_text()))
@@ -45,7 +46,7 @@ def definitions() -> list[Thing]:
     ]
 
 
-def _definition(group: str, version: str, kind: str, schema: Any) -> Thing:
+def _definition(group: str, version: str, kind: str, schema: Any) -> Resource:
     plural = f"{kind.lower()}s"
     spec = _structural(schema["properties"]["spec"])
     return {

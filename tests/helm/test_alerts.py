@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 import yaml
 
-from tests.helm.chart import CHART, Thing, render
-from tests.helm.test_templates import values
+from helm.render import CHART, Resource, render
+from tests.helm.chart import values
 from tests.support.tools import installed
 
 WELL = {'hua_workers{state="ready"}': "1x180", "hua_controller_leading": "1x180"}
@@ -56,7 +56,7 @@ NEARLY = {
 """Busy, and no reason to wake anybody."""
 
 
-def series(told: dict[str, str], namespace: str) -> list[Thing]:
+def series(told: dict[str, str], namespace: str) -> list[Resource]:
     def within(name: str) -> str:
         metric, _, labels = name.rstrip("}").partition("{")
         return f'{metric}{{namespace="{namespace}", {labels}}}'
@@ -64,7 +64,7 @@ def series(told: dict[str, str], namespace: str) -> list[Thing]:
     return [{"series": within(name), "values": samples} for name, samples in told.items()]
 
 
-def expecting(alert: str | None, *told: Thing) -> Thing:
+def expecting(alert: str | None, *told: Resource) -> Resource:
     """A case of promtool: what was told, and the one alert, or none, that fires in the end."""
     fired = [{"labels": f'{{alertname="{alert}", namespace="hua"}}', "value": 1}] if alert else []
     query = {
@@ -83,7 +83,7 @@ def promtool(*words: str | Path) -> None:
 @pytest.fixture
 def rules(tmp_path: Path) -> Path:
     """As the chart installs them in the namespace `hua`."""
-    rule = next(thing for thing in render(values("watched")) if thing["kind"] == "PrometheusRule")
+    rule = next(resource for resource in render(values("watched")) if resource["kind"] == "PrometheusRule")
     (tmp_path / "rules.yaml").write_text(yaml.safe_dump(rule["spec"]))
     return tmp_path / "rules.yaml"
 

@@ -7,11 +7,11 @@ from pathlib import Path
 import pytest
 import yaml
 
+from helm.go_program import go_program
+from helm.render import CHART, HELM, PLAIN, Resource, render, resources
 from tests.helm.apiserver import BUILD, Apiserver, built
-from tests.helm.chart import CHART, PLAIN, Thing, program, render, things
+from tests.helm.chart import CASES, OPERATOR, pods, values
 from tests.helm.resources import CUSTOM, IN_PLACE, definitions
-from tests.helm.test_policy import pods
-from tests.helm.test_templates import CASES, OPERATOR, values
 from tests.support.tools import until
 
 pytestmark = pytest.mark.skipif(not built().exists(), reason=f"{BUILD} builds what this needs, in some minutes")
@@ -20,20 +20,23 @@ pytestmark = pytest.mark.skipif(not built().exists(), reason=f"{BUILD} builds wh
 @pytest.fixture(scope="module")
 def apiserver(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Apiserver]:
     with Apiserver(tmp_path_factory.mktemp("apiserver")) as server:
-        for thing in (*definitions(), *IN_PLACE):
-            assert server.apply(thing) == []
+        for resource in (*definitions(), *IN_PLACE):
+            assert server.apply(resource) == []
         until(lambda: all(server.knows(version, kind) for version, kinds in CUSTOM.items() for kind in kinds))
         yield server
 
 
-def deployment() -> Thing:
-    return next(thing for thing in render() if thing["kind"] == "Deployment")
+def deployment() -> Resource:
+    return next(resource for resource in render() if resource["kind"] == "Deployment")
 
 
 @pytest.mark.parametrize("case", CASES)
 def test_it_takes_every_object_without_a_warning(apiserver: Apiserver, case: str) -> None:
     chart = render(values(case), *OPERATOR)
-    said = {f"{thing['kind']} {thing['metadata']['name']}": apiserver.apply(thing, dry_run=True) for thing in chart}
+    said = {
+        f"{resource['kind']} {resource['metadata']['name']}": apiserver.apply(resource, dry_run=True)
+        for resource in chart
+    }
     assert {whose: words for whose, words in said.items() if words} == {}
     for whose, pod in pods(chart):
         # what a Deployment makes is refused only when it is made
@@ -43,7 +46,7 @@ def test_it_takes_every_object_without_a_warning(apiserver: Apiserver, case: str
 
 @pytest.mark.parametrize("file", [PLAIN, *sorted(PLAIN.parent.glob("dev/*.yaml"))], ids=lambda file: file.stem)
 def test_it_takes_the_plain_manifests(apiserver: Apiserver, file: Path) -> None:
-    said = [apiserver.apply(thing, dry_run=True) for thing in things(file.read_text())]
+    said = [apiserver.apply(resource, dry_run=True) for resource in resources(file.read_text())]
     assert said == [[]] * len(said)
 
 
@@ -54,21 +57,21 @@ def test_it_would_say_what_is_wrong(apiserver: Apiserver) -> None:
     assert "field not declared in schema" in apiserver.apply(unknown, dry_run=True)[0]
     unsafe["spec"]["template"]["spec"]["hostNetwork"] = True
     assert "would violate PodSecurity" in apiserver.apply(unsafe, dry_run=True)[0]
-    route = next(thing for thing in render(values("gateway")) if thing["kind"] == "HTTPRoute")
+    route = next(resource for resource in render(values("gateway")) if resource["kind"] == "HTTPRoute")
     route["spec"]["hostnames"] = "hua.example"
     assert apiserver.apply(route, dry_run=True) != []
 
 
 def test_a_release_comes_changes_goes_back_and_leaves_its_claim(apiserver: Apiserver) -> None:
     def helm(*words: str) -> str:
-        command = [program("helm"), *words, "--namespace", "hua", "--kubeconfig", str(apiserver.kubeconfig)]
+        command = [go_program("helm", HELM), *words, "--namespace", "hua", "--kubeconfig", str(apiserver.kubeconfig)]
         done = subprocess.run(
             command, capture_output=True, text=True, check=False, input=yaml.safe_dump(values("pools"))
         )
         assert (done.returncode, done.stderr) == (0, "")
         return done.stdout
 
-    def settings() -> Thing:
+    def settings() -> Resource:
         found = apiserver.get("v1", "ConfigMap", "released-hua-settings")
         assert found is not None
         return found["data"]

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from tests.helm.chart import CHART, ROOT
+from helm.render import CHART, ROOT
 from tests.support.tools import free_port
 
 FILE = ROOT / "Dockerfile.cuda"

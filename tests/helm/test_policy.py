@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from tests.helm.chart import CHART, Thing, render
-from tests.helm.test_templates import CASES, OPERATOR, values
+from helm.render import CHART, Resource, render
+from tests.helm.chart import CASES, OPERATOR, pods, values
 
 ALLOWED_BY_RESTRICTED = {
     "configMap",
@@ -23,27 +23,17 @@ ALLOWED_BY_RESTRICTED = {
 
 
 @pytest.fixture(params=CASES)
-def chart(request: pytest.FixtureRequest) -> list[Thing]:
+def chart(request: pytest.FixtureRequest) -> list[Resource]:
     return render(values(request.param), *OPERATOR)
 
 
-def pods(chart: list[Thing]) -> Iterator[tuple[str, Thing]]:
-    """Every pod that the chart makes, that of its test too: whose it is, and its template."""
-    for thing in chart:
-        whose = f"{thing['kind']} {thing['metadata']['name']}"
-        if thing["kind"] == "Pod":
-            yield whose, thing
-        elif thing["kind"] in {"Deployment", "Job"}:
-            yield whose, thing["spec"]["template"]
-
-
-def containers(chart: list[Thing]) -> Iterator[tuple[str, Thing]]:
+def containers(chart: list[Resource]) -> Iterator[tuple[str, Resource]]:
     for whose, pod in pods(chart):
         for container in pod["spec"].get("initContainers", []) + pod["spec"]["containers"]:
             yield f"{whose}, {container['name']}", container
 
 
-def test_pods_are_restricted(chart: list[Thing]) -> None:
+def test_pods_are_restricted(chart: list[Resource]) -> None:
     """As namespaces with pod-security.kubernetes.io/enforce: restricted demand it, and a read-only root besides."""
     for whose, pod in pods(chart):
         spec = pod["spec"]
@@ -61,26 +51,26 @@ def test_pods_are_restricted(chart: list[Thing]) -> None:
         assert not any("hostPort" in port for port in container.get("ports", [])), whose
 
 
-def test_no_service_becomes_a_setting(chart: list[Thing]) -> None:
+def test_no_service_becomes_a_setting(chart: list[Resource]) -> None:
     """A Service hua-api would come as HUA_API_PORT, with which no role starts."""
     for whose, pod in pods(chart):
         assert pod["spec"]["enableServiceLinks"] is False, whose
 
 
-def test_containers_say_what_they_need(chart: list[Thing]) -> None:
+def test_containers_say_what_they_need(chart: list[Resource]) -> None:
     for whose, container in containers(chart):
         assert {"cpu", "memory"} <= set(container["resources"]["requests"]), whose
         if container["name"] not in {"first", "beside", "copy"}:  # those of the operator
             assert "memory" in container["resources"]["limits"], whose
 
 
-def test_images_have_a_tag_or_a_digest_and_never_latest(chart: list[Thing]) -> None:
+def test_images_have_a_tag_or_a_digest_and_never_latest(chart: list[Resource]) -> None:
     for whose, container in containers(chart):
         assert re.search(r":\w[\w.-]*$|@sha256:[0-9a-f]{64}$", container["image"]), whose
         assert not container["image"].endswith(":latest"), whose
 
 
-def test_roles_have_three_probes_and_liveness_asks_no_dependency(chart: list[Thing]) -> None:
+def test_roles_have_three_probes_and_liveness_asks_no_dependency(chart: list[Resource]) -> None:
     for whose, pod in pods(chart):
         if not whose.startswith("Deployment"):
             continue
@@ -97,7 +87,7 @@ def test_roles_have_three_probes_and_liveness_asks_no_dependency(chart: list[Thi
         assert warm_up_s >= (600 if worker else 60), whose
 
 
-def test_pods_may_finish_what_they_run(chart: list[Thing]) -> None:
+def test_pods_may_finish_what_they_run(chart: list[Resource]) -> None:
     for whose, pod in pods(chart):
         if not whose.startswith("Deployment"):
             continue
@@ -107,7 +97,7 @@ def test_pods_may_finish_what_they_run(chart: list[Thing]) -> None:
         assert pod["spec"]["terminationGracePeriodSeconds"] >= drain_s + 30, whose
 
 
-def test_the_root_is_read_only_and_what_is_written_has_a_place(chart: list[Thing]) -> None:
+def test_the_root_is_read_only_and_what_is_written_has_a_place(chart: list[Resource]) -> None:
     for whose, pod in pods(chart):
         there = {volume["name"] for volume in pod["spec"].get("volumes", [])}
         for container in pod["spec"].get("initContainers", []) + pod["spec"]["containers"]:
@@ -117,14 +107,16 @@ def test_the_root_is_read_only_and_what_is_written_has_a_place(chart: list[Thing
         assert {"name": "tmp", "mountPath": "/tmp"} in main, whose
 
 
-def test_disruption_budgets_are_of_pods_that_there_are(chart: list[Thing]) -> None:
-    deployed = [thing["spec"]["template"]["metadata"]["labels"] for thing in chart if thing["kind"] == "Deployment"]
-    for budget in (thing for thing in chart if thing["kind"] == "PodDisruptionBudget"):
+def test_disruption_budgets_are_of_pods_that_there_are(chart: list[Resource]) -> None:
+    deployed = [
+        resource["spec"]["template"]["metadata"]["labels"] for resource in chart if resource["kind"] == "Deployment"
+    ]
+    for budget in (resource for resource in chart if resource["kind"] == "PodDisruptionBudget"):
         assert sum(_selects(budget["spec"]["selector"], labels) for labels in deployed) == 1, budget["metadata"]["name"]
 
 
-def test_selectors_find_the_pods_of_their_own(chart: list[Thing]) -> None:
-    deployed = [thing for thing in chart if thing["kind"] == "Deployment"]
+def test_selectors_find_the_pods_of_their_own(chart: list[Resource]) -> None:
+    deployed = [resource for resource in chart if resource["kind"] == "Deployment"]
     for one in deployed:
         found = [
             other["metadata"]["name"]
@@ -132,13 +124,13 @@ def test_selectors_find_the_pods_of_their_own(chart: list[Thing]) -> None:
             if _selects(one["spec"]["selector"], other["spec"]["template"]["metadata"]["labels"])
         ]
         assert found == [one["metadata"]["name"]]
-    api = next(thing for thing in chart if thing["kind"] == "Service")
+    api = next(resource for resource in chart if resource["kind"] == "Service")
     selected = [one for one in deployed if _selects({"matchLabels": api["spec"]["selector"]}, _labels(one))]
     assert [one["metadata"]["labels"]["app.kubernetes.io/component"] for one in selected] == ["api"]
 
 
-def test_every_pod_is_denied_what_it_is_not_allowed(chart: list[Thing]) -> None:
-    policies = [thing["spec"] for thing in chart if thing["kind"] == "NetworkPolicy"]
+def test_every_pod_is_denied_what_it_is_not_allowed(chart: list[Resource]) -> None:
+    policies = [resource["spec"] for resource in chart if resource["kind"] == "NetworkPolicy"]
     if not policies:  # switched off
         return
     for whose, pod in pods(chart):
@@ -150,13 +142,13 @@ def test_every_pod_is_denied_what_it_is_not_allowed(chart: list[Thing]) -> None:
             assert way_in == ["metrics"]
 
 
-def test_the_chart_makes_no_secret_and_no_right(chart: list[Thing]) -> None:
-    kinds = {thing["kind"] for thing in chart}
+def test_the_chart_makes_no_secret_and_no_right(chart: list[Resource]) -> None:
+    kinds = {resource["kind"] for resource in chart}
     assert not kinds & {"Secret", "Role", "RoleBinding", "ClusterRole", "ClusterRoleBinding", "Namespace"}
 
 
-def test_names_are_short_and_no_two_objects_share_one(chart: list[Thing]) -> None:
-    named = [(thing["kind"], thing["metadata"]["name"]) for thing in chart]
+def test_names_are_short_and_no_two_objects_share_one(chart: list[Resource]) -> None:
+    named = [(resource["kind"], resource["metadata"]["name"]) for resource in chart]
     assert len(named) == len(set(named))
     assert all(len(name) <= 63 for _, name in named)
 
@@ -179,9 +171,11 @@ def test_images_are_named_in_one_template_alone() -> None:
 
 
 def test_workers_have_one_gpu_each_and_leave_before_others_come() -> None:
-    workers = [thing for thing in render(values("pools")) if "worker" in thing["metadata"]["name"]]
+    workers = [resource for resource in render(values("pools")) if "worker" in resource["metadata"]["name"]]
     deployed = {
-        thing["metadata"]["labels"]["hua/pool"]: thing["spec"] for thing in workers if thing["kind"] == "Deployment"
+        resource["metadata"]["labels"]["hua/pool"]: resource["spec"]
+        for resource in workers
+        if resource["kind"] == "Deployment"
     }
     resources = {"h200": "nvidia.com/gpu", "mig": "nvidia.com/mig-1g.18gb", "shared": "nvidia.com/gpu.shared"}
     for pool, resource in resources.items():
@@ -199,9 +193,9 @@ def test_workers_have_one_gpu_each_and_leave_before_others_come() -> None:
 
 def test_four_machines_of_four_gpus_are_sixteen_pods_spread_evenly() -> None:
     [rtx] = [
-        thing
-        for thing in render(values("four-lanes"))
-        if thing["metadata"]["name"] == "hua-worker-rtx" and thing["kind"] == "Deployment"
+        resource
+        for resource in render(values("four-lanes"))
+        if resource["metadata"]["name"] == "hua-worker-rtx" and resource["kind"] == "Deployment"
     ]
     assert rtx["spec"]["replicas"] == 16
     assert rtx["spec"]["strategy"]["rollingUpdate"] == {"maxSurge": 0, "maxUnavailable": "25%"}
@@ -213,9 +207,9 @@ def test_four_machines_of_four_gpus_are_sixteen_pods_spread_evenly() -> None:
 
 def test_a_scaler_has_the_replicas_and_keeps_them_without_prometheus() -> None:
     scaled = render(values("scaled"))
-    for deployment in (thing for thing in scaled if thing["kind"] == "Deployment"):
+    for deployment in (resource for resource in scaled if resource["kind"] == "Deployment"):
         assert ("replicas" in deployment["spec"]) == (deployment["metadata"]["name"] == "hua-controller")
-    day, night = (thing["spec"] for thing in scaled if thing["kind"] == "ScaledObject")
+    day, night = (resource["spec"] for resource in scaled if resource["kind"] == "ScaledObject")
     assert day["fallback"]["replicas"] == 4
     assert day["triggers"][0]["metadata"]["query"] == 'max(hua_queued_gpu_seconds{namespace="hua"})'
     assert night["triggers"][0]["metadata"]["query"] == "max(hua_queued_gpu_seconds) / 2"
@@ -232,11 +226,11 @@ def test_a_scaler_has_the_replicas_and_keeps_them_without_prometheus() -> None:
     ],
 )
 def test_ways_out_are_those_of_the_settings(case: str, ports: set[int]) -> None:
-    [policy] = [thing for thing in render(values(case)) if thing["metadata"]["name"] == "hua-dependencies"]
+    [policy] = [resource for resource in render(values(case)) if resource["metadata"]["name"] == "hua-dependencies"]
     assert {port["port"] for port in policy["spec"]["egress"][0]["ports"]} == ports
 
 
-def _labels(deployment: Thing) -> dict[str, str]:
+def _labels(deployment: Resource) -> dict[str, str]:
     return deployment["spec"]["template"]["metadata"]["labels"]
 
 

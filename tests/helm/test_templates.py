@@ -8,14 +8,9 @@ from pathlib import Path
 import pytest
 import yaml
 
-from tests.helm.chart import CHART, PLAIN, ROOT, SCHEMAS, VALUES, helm, plain, program, render, template, things
-
-CASES = sorted(path.stem for path in VALUES.glob("*.yaml"))
-OPERATOR = ("--api-versions", "monitoring.coreos.com/v1")
-
-
-def values(case: str) -> object:
-    return yaml.safe_load((VALUES / f"{case}.yaml").read_text())
+from helm.go_program import go_program
+from helm.render import CHART, PLAIN, ROOT, helm, plain, render, resources, template
+from tests.helm.chart import CASES, KUBECONFORM, OPERATOR, SCHEMAS, values
 
 
 @pytest.mark.parametrize("case", CASES)
@@ -30,7 +25,7 @@ def test_every_object_is_one_of_kubernetes(tmp_path: Path) -> None:
     for file in (PLAIN, *PLAIN.parent.glob("dev/*.yaml")):
         (tmp_path / f"plain-{file.name}").write_text(file.read_text())
     where = f"{SCHEMAS}/{{{{ .ResourceKind }}}}{{{{ .KindSuffix }}}}.json"
-    command = [program("kubeconform"), "-strict", "-n", "2", "-schema-location", where, str(tmp_path)]
+    command = [go_program("kubeconform", KUBECONFORM), "-strict", "-n", "2", "-schema-location", where, str(tmp_path)]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stdout + done.stderr
 
@@ -39,7 +34,7 @@ def test_a_key_that_kubernetes_does_not_know_is_seen() -> None:
     """Else the test above would prove nothing."""
     where = f"{SCHEMAS}/{{{{ .ResourceKind }}}}{{{{ .KindSuffix }}}}.json"
     text = template(values("scaled")).replace("pollingInterval", "polingInterval")
-    command = [program("kubeconform"), "-strict", "-schema-location", where]
+    command = [go_program("kubeconform", KUBECONFORM), "-strict", "-schema-location", where]
     done = subprocess.run(command, input=text, capture_output=True, text=True, check=False)
     assert done.returncode == 1
     assert done.stdout.count("polingInterval") == 2
@@ -47,7 +42,7 @@ def test_a_key_that_kubernetes_does_not_know_is_seen() -> None:
 
 def test_monitors_come_with_the_operator_unless_told_outright() -> None:
     def monitors(case: str, *more: str) -> set[str]:
-        return {thing["kind"] for thing in render(values(case), *more)} & {"ServiceMonitor", "PodMonitor"}
+        return {resource["kind"] for resource in render(values(case), *more)} & {"ServiceMonitor", "PodMonitor"}
 
     both = {"ServiceMonitor", "PodMonitor"}
     assert monitors("defaults") == set()
@@ -66,26 +61,26 @@ def test_the_plain_manifests_are_the_chart() -> None:
 
 
 def test_a_try_out_has_what_the_plain_manifests_expect() -> None:
-    dev = [thing for file in (ROOT / "k8s" / "dev").glob("*.yaml") for thing in things(file.read_text())]
+    dev = [resource for file in (ROOT / "k8s" / "dev").glob("*.yaml") for resource in resources(file.read_text())]
     listening = {
-        f"{thing['metadata']['name']}:{thing['spec']['ports'][0]['port']}"
-        for thing in dev
-        if thing["kind"] == "Service"
+        f"{resource['metadata']['name']}:{resource['spec']['ports'][0]['port']}"
+        for resource in dev
+        if resource["kind"] == "Service"
     }
-    settings = next(thing for thing in render() if thing["kind"] == "ConfigMap")["data"]
+    settings = next(resource for resource in render() if resource["kind"] == "ConfigMap")["data"]
     for setting in ("HUA_BROKER", "HUA_QUEUE", "HUA_S3_ENDPOINT"):
         assert settings[setting].split("://")[1].split("/")[0] in listening
-    assert any(thing["kind"] == "Secret" and thing["metadata"]["name"] == "hua" for thing in dev)
+    assert any(resource["kind"] == "Secret" and resource["metadata"]["name"] == "hua" for resource in dev)
 
 
 def test_the_try_out_runs_the_images_of_the_chart() -> None:
-    toys = things((ROOT / "k8s" / "dev" / "toys.yaml").read_text())[0]
+    toys = resources((ROOT / "k8s" / "dev" / "toys.yaml").read_text())[0]
     image = toys["spec"]["template"]["spec"]["containers"][0]["image"]
     assert f"image: {image}\n" in PLAIN.read_text()
 
 
 def test_alerts_come_as_they_were_written_but_for_their_own_namespace_alone() -> None:
-    rule = next(thing for thing in render(values("watched")) if thing["kind"] == "PrometheusRule")
+    rule = next(resource for resource in render(values("watched")) if resource["kind"] == "PrometheusRule")
     assert rule["metadata"]["labels"]["release"] == "prometheus"
     here = re.compile(r'(?<=\{)namespace="hua", |\{namespace="hua"\}')
     for group in rule["spec"]["groups"]:
@@ -98,12 +93,12 @@ def test_alerts_come_as_they_were_written_but_for_their_own_namespace_alone() ->
 
 def test_the_dashboard_comes_as_it_was_written() -> None:
     watched = render(values("watched"))
-    dashboard = next(thing for thing in watched if thing["metadata"]["name"] == "hua-dashboard")
+    dashboard = next(resource for resource in watched if resource["metadata"]["name"] == "hua-dashboard")
     assert json.loads(dashboard["data"]["hua.json"]) == json.loads((CHART / "files" / "dashboard.json").read_text())
     assert dashboard["metadata"]["labels"]["grafana_dashboard"] == "1"
 
 
 def test_what_scales_workers_is_measured() -> None:
-    scaler = next(thing for thing in render(values("scaled")) if thing["kind"] == "ScaledObject")
+    scaler = next(resource for resource in render(values("scaled")) if resource["kind"] == "ScaledObject")
     asked = re.findall(r"hua_\w+", scaler["spec"]["triggers"][0]["metadata"]["query"])
     assert [f"`{name}`" in (ROOT / "docs" / "metrics.md").read_text() for name in asked] == [True]

@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 import yaml
 
-from tests.helm.chart import CHART, Thing, helm, render, things
-from tests.helm.test_templates import CASES, values
+from helm.render import CHART, Resource, helm, render, resources
+from tests.helm.chart import CASES, values
 
 FIXED = {
     "Deployment": ("selector",),
@@ -30,7 +30,7 @@ def next_chart(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.mark.parametrize("case", CASES)
 def test_a_new_version_changes_nothing_that_is_fixed(case: str, next_chart: Path) -> None:
     before = _fixed(render(values(case)))
-    after = _fixed(things(helm("template", "hua", str(next_chart), "--namespace", "hua", values=values(case))))
+    after = _fixed(resources(helm("template", "hua", str(next_chart), "--namespace", "hua", values=values(case))))
     assert {name: before[name] for name in before.keys() & after.keys()} == {
         name: after[name] for name in before.keys() & after.keys()
     }
@@ -52,15 +52,15 @@ def test_other_settings_images_and_pods_change_nothing_that_is_fixed() -> None:
 
 def test_a_new_revision_verifies_the_models_anew() -> None:
     def job(given: object) -> str:
-        return next(thing["metadata"]["name"] for thing in render(given) if thing["kind"] == "Job")
+        return next(resource["metadata"]["name"] for resource in render(given) if resource["kind"] == "Job")
 
     assert job({}) == job({"settings": {"retention": "7d"}})
     assert job({}) != job({"models": {"verify": {"revision": "2"}}})
 
 
-def _fixed(chart: list[Thing]) -> dict[tuple[str, str], list[object]]:
+def _fixed(chart: list[Resource]) -> dict[tuple[str, str], list[object]]:
     return {
-        (thing["kind"], thing["metadata"]["name"]): [thing["spec"].get(key) for key in FIXED[thing["kind"]]]
-        for thing in chart
-        if thing["kind"] in FIXED
+        (resource["kind"], resource["metadata"]["name"]): [resource["spec"].get(key) for key in FIXED[resource["kind"]]]
+        for resource in chart
+        if resource["kind"] in FIXED
     }

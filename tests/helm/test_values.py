@@ -8,15 +8,15 @@ import pytest
 import yaml
 
 from helm import schema
+from helm.render import CHART, ROOT, RefusedError, Resource, render
 from server.settings import PREFIX, Settings
-from tests.helm.chart import CHART, ROOT, RefusedError, Thing, render
-from tests.helm.test_templates import CASES, values
+from tests.helm.chart import CASES, values
 
 FULL = {"broker": "kafka://k:9092", "queue": "redis://r:6379", "bucket": "s3://b"}
 
 
 def wrong(path: str, value: object) -> tuple[dict[str, Any], str]:
-    """Values with one thing in them, and where helm has to say that it is."""
+    """Values with one resource in them, and where helm has to say that it is."""
     tree: Any = value
     for part in reversed(path.split(".")):
         tree = [tree] if part == "0" else {part: tree}
@@ -164,7 +164,7 @@ def test_settings_become_variables_of_the_same_name() -> None:
 def test_the_server_takes_what_every_role_is_given(case: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """The environment of each container, as Kubernetes would make it, is one with which the role starts."""
     given = render(values(case))
-    for deployment in (thing for thing in given if thing["kind"] == "Deployment"):
+    for deployment in (resource for resource in given if resource["kind"] == "Deployment"):
         environment = _environment(deployment, given) | {"HUA_API_KEYS": f"acme:{'0' * 64}"}
         with monkeypatch.context() as patched:
             for name, value in environment.items():
@@ -186,7 +186,7 @@ def test_the_values_of_the_page_are_taken() -> None:
     examples = [yaml.safe_load(block) for block in re.findall(r"```yaml\n(.*?)```", page, re.DOTALL)]
     assert examples
     for example in examples:
-        names = {thing["metadata"]["name"] for thing in render(example)}
+        names = {resource["metadata"]["name"] for resource in render(example)}
         assert f"hua-worker-{example['workerPools'][0]['name']}" in names
 
 
@@ -201,14 +201,14 @@ def test_links_begin_with_where_the_api_is_reached() -> None:
 
 def test_another_setting_starts_pods_anew() -> None:
     def checksums(given: object) -> set[str]:
-        pods = [thing["spec"]["template"] for thing in render(given) if thing["kind"] == "Deployment"]
+        pods = [resource["spec"]["template"] for resource in render(given) if resource["kind"] == "Deployment"]
         return {pod["metadata"]["annotations"]["checksum/settings"] for pod in pods}
 
     assert len(checksums({})) == 1
     assert checksums({}) != checksums({"settings": {"retention": "7d"}})
 
 
-def _environment(deployment: Thing, given: list[Thing]) -> dict[str, str]:
+def _environment(deployment: Resource, given: list[Resource]) -> dict[str, str]:
     """What the role's container finds; each key of a Secret is `x@y`."""
     container = deployment["spec"]["template"]["spec"]["containers"][0]
     found: dict[str, str] = {}
@@ -220,5 +220,5 @@ def _environment(deployment: Thing, given: list[Thing]) -> dict[str, str]:
     return found
 
 
-def _named(given: list[Thing], kind: str, name: str) -> Thing:
-    return next(thing for thing in given if (thing["kind"], thing["metadata"]["name"]) == (kind, name))
+def _named(given: list[Resource], kind: str, name: str) -> Resource:
+    return next(resource for resource in given if (resource["kind"], resource["metadata"]["name"]) == (kind, name))

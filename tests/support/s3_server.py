@@ -10,7 +10,8 @@ from pathlib import Path
 
 import httpx
 
-from tests.support.tools import TOOLS, build_lock, free_port, installed, suspend, until_it_answers
+from helm.go_program import GoBuildError, go_program, path_of
+from tests.support.tools import build_lock, free_port, installed, suspend, until_it_answers
 
 VERSION = "v1.8.0"
 MODULE = f"github.com/versity/versitygw/cmd/versitygw@{VERSION}"
@@ -91,22 +92,13 @@ class ExternalS3Server(S3Server):
 
 def executable() -> str:
     """The path of versitygw, which is built if it is missing, so no test is skipped for it."""
-    built = TOOLS / f"versitygw-{VERSION}"
-    if not built.exists() and (found := shutil.which("versitygw")):
-        return found
-    if built.exists():  # without the lock, which another process may hold for another build
-        return str(built)
-    go = installed("go", "golang-go")
-    with build_lock():
-        if not built.exists():
-            _build(go, built)
-    return str(built)
-
-
-def _build(go: str, built: Path) -> None:
-    draft = TOOLS / "versitygw.draft"
-    done = subprocess.run(
-        [go, "install", MODULE], env=os.environ | {"GOBIN": str(draft)}, capture_output=True, text=True
-    )
-    assert done.returncode == 0, f"{HELP}\n{done.stderr}"
-    (draft / "versitygw").rename(built)
+    if not path_of("versitygw", MODULE).exists():
+        if found := shutil.which("versitygw"):
+            return found
+        try:
+            installed("go", "golang-go")
+            with build_lock():
+                go_program("versitygw", MODULE)
+        except (AssertionError, GoBuildError) as error:
+            raise AssertionError(f"{HELP}: {error}") from error
+    return str(path_of("versitygw", MODULE))

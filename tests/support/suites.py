@@ -35,7 +35,7 @@ STANDARD_FIXTURES = {
 STANDARD_PARAMETERS = frozenset({"redis", "kafka", "s3"})
 """Values of a parameter that lead to `request.getfixturevalue` of such a fixture."""
 STANDARD_IMPORTS = frozenset(
-    {"torch", "tests.helm.chart", *(f"tests.support.{server}_server" for server in ("redis", "kafka", "s3"))}
+    {"torch", "helm.render", *(f"tests.support.{server}_server" for server in ("redis", "kafka", "s3"))}
 )
 """A test file that imports one of these is not in the fast suite."""
 TORCH_TEST_S, OTHER_TEST_S = 0.25, 0.05
