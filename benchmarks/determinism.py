@@ -35,7 +35,7 @@ def made(engine: Engine, wishes: Iterable[Txt2ImgParams]) -> list[np.ndarray]:
             if isinstance(event, Failed):
                 raise SystemExit(event.trace)
             if isinstance(event, Finished):
-                images[int(event.task_id)] = event.made.images[0]
+                images[int(event.attempt_id)] = event.result.images[0]
     return [images[index] for index in sorted(images)]
 
 

@@ -1,4 +1,4 @@
-"""The audit: whether what a task has drawn may be handed out, as a model says that minds what a picture shows."""
+"""The audit: a safety model decides which images of a result may be returned."""
 
 from __future__ import annotations
 
@@ -17,48 +17,47 @@ UNSAFE = "unsafe"
 
 
 class AuditError(Exception):
-    """What was drawn could not be judged, so that nobody may have it."""
+    """The audit itself failed, so no image of the result may be returned."""
 
     code = "audit_failed"
 
 
 @dataclass(frozen=True, slots=True)
 class Audit:
-    """Which tasks are judged, and by what: `model` names one of family safety, or is empty where nothing is judged.
-
-    With `every`, those are judged too that their type would leave out.
-    """
+    """Which tasks are audited, and by which model."""
 
     model: str = ""
+    """Name of a model of the family `safety`; empty if nothing is audited."""
     every: bool = False
+    """Also audits tasks whose type has no audit of its own."""
 
-    def judge_of(self, pipeline: AnyPipeline, params: Params) -> str:
-        """The name of the model that judges what this task draws; empty if none does."""
+    def model_for(self, pipeline: AnyPipeline, params: Params) -> str:
+        """Name of the model that audits this task; empty if it is not audited."""
         if pipeline.answers:
             return ""
-        asked = pipeline.audited == "on_request" and getattr(params, "use_audit", True)
-        return self.model if self.every or asked or pipeline.audited == "always" else ""
+        requested = pipeline.audited == "on_request" and getattr(params, "use_audit", True)
+        return self.model if self.every or requested or pipeline.audited == "always" else ""
 
 
-def judged(made: TaskResult, safety: Safety) -> TaskResult:
-    """What was made, but of each picture that is minded only the size and the reason. Raises AuditError."""
-    drawn = [*made.images, *made.hints]
-    if not drawn:
-        return made
+def without_unsafe(result: TaskResult, safety: Safety) -> TaskResult:
+    """The result with zeros for each unsafe image, and the reasons. Raises AuditError."""
+    images = [*result.images, *result.hints]
+    if not images:
+        return result
     try:
-        reasons = [_reason(concepts) for concepts in safety.concepts(drawn)]
+        reasons = [_reason(concepts) for concepts in safety.concepts(images)]
     except (torch.AcceleratorError, torch.OutOfMemoryError):
         raise
     except Exception as error:
         raise AuditError(
-            f"the audit failed with {type(error).__name__}: {error}; what was not judged is not handed out, have the "
-            "operator look at the model of HUA_AUDIT"
+            f"the audit failed with {type(error).__name__}: {error}; images without an audit are not returned, ask "
+            "the operator to check the model of HUA_AUDIT"
         ) from error
-    left = [np.zeros_like(pixels) if reason else pixels for pixels, reason in zip(drawn, reasons, strict=True)]
-    count = len(made.images)
-    return replace(made, images=left[:count], hints=left[count:], reasons=reasons)
+    safe = [np.zeros_like(pixels) if reason else pixels for pixels, reason in zip(images, reasons, strict=True)]
+    count = len(result.images)
+    return replace(result, images=safe[:count], hints=safe[count:], reasons=reasons)
 
 
 def _reason(concepts: list[int]) -> str:
-    """In the form of the origin's: a label, and what kind of it, by its number."""
+    """In the format of carefree-creator: a label, and the numbers of the concepts; empty for a safe image."""
     return f"{UNSAFE}/concept {', '.join(map(str, concepts))}" if concepts else ""

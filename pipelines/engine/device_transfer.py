@@ -1,4 +1,4 @@
-"""Sending small tensors to the device without waiting for it."""
+"""Copies small tensors to the device without blocking."""
 
 from __future__ import annotations
 
@@ -6,8 +6,8 @@ from torch import Tensor, device
 
 
 def to_device_async(values: Tensor, to: device) -> Tensor:
-    """`values` on the device, without waiting until all that was launched before has run: from pinned memory, which
-    the allocator keeps until the copy is done."""
+    """A plain copy would wait until all work launched before has run. This one goes through pinned memory, which the
+    allocator keeps until the copy is done."""
     if to.type == "cuda" and values.device.type == "cpu":
         values = values.pin_memory()
     return values.to(to, non_blocking=True)

@@ -1,9 +1,8 @@
-"""The engine: takes tasks, denoises whatever their recipes yield in shared batches, one step at a time."""
+"""The engine: runs the recipes of many tasks, and denoises what they yield in shared batches, one step at a time."""
 
 from __future__ import annotations
 
 import time
-import traceback
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Protocol
@@ -15,14 +14,16 @@ from models.kinds.kind import AnyModelRef, ModelRef
 from models.kinds.safety_checker import SAFETY_CHECKER
 from pipelines.engine.audit import Audit
 from pipelines.engine.batch import Batch
-from pipelines.engine.events import Advanced, Event, Finished, failed
+from pipelines.engine.events import Advanced, Event, Finished
 from pipelines.engine.execution.cuda_graphs import Graphs
-from pipelines.engine.recipe_run import Parked, PinnedModels, Run
+from pipelines.engine.failures import failure
+from pipelines.engine.recipe_run import PinnedModels, RecipeRun
 from pipelines.engine.scheduling.batch_key import key_of
 from pipelines.engine.scheduling.batch_size import Capacity
 from pipelines.engine.scheduling.memory_model import Memory
 from pipelines.engine.scheduling.priority import Priority
 from pipelines.engine.scheduling.step_timer import StepClock
+from pipelines.engine.snapshot import Snapshot
 from pipelines.engine.trajectory import Trajectory
 from pipelines.pipeline import AnyPipeline, Params
 
@@ -30,21 +31,22 @@ PREVIEW_EVERY_S = 0.2
 
 
 class ModelSource(Protocol):
-    """Where models come from: `acquire` starts to load what is not resident, and keeps it so until released."""
+    """Where models come from."""
 
-    def acquire(self, models: Iterable[AnyModelRef]) -> PinnedModels: ...
+    def acquire(self, models: Iterable[AnyModelRef]) -> PinnedModels:
+        """Starts to load the models that are not resident, and keeps all of them resident until they are released."""
+        ...
 
 
-class DuplicateTaskError(ValueError):
-    """A task of this id is under way already."""
+class DuplicateAttemptError(ValueError):
+    """An attempt with this id is running already."""
 
 
 class Engine:
-    """One device's loop. Whoever owns it calls `step` while it is `busy`; nothing here waits or starts a thread.
+    """One device's loop. Its owner calls `step` while it is `busy`; the engine never waits and starts no thread.
 
-    The task whose turn it is (`Turn`: its class, then its age) decides what is batched, others join where they fit
-    (`Memory`) and where it pays (`Capacity`). Every task ends in one Finished or Failed, unless it is aborted or
-    parked.
+    The task with the first `StepPriority` decides the batch key. Others join its batch where they fit (`Memory`) and
+    where a larger batch pays (`Capacity`). Every task ends in one Finished or Failed, unless it is aborted or parked.
     """
 
     def __init__(
@@ -62,123 +64,131 @@ class Engine:
         self._graphs = graphs or Graphs()
         self._clock = StepClock()
         self.steps: Counter[int] = Counter()
-        """How many were taken, by the rows of their batch."""
-        self._runs: dict[str, Run] = {}
-        self._stillborn: list[Event] = []
+        """Steps so far, by the rows of their batch."""
+        self._runs: dict[str, RecipeRun] = {}
+        self._rejected: list[Event] = []
         self._previewed_at = 0.0
 
     def add(
         self,
-        task_id: str,
+        attempt_id: str,
         pipeline: AnyPipeline,
         params: Params,
         images: Mapping[str, np.ndarray],
-        parked: Parked | None = None,
+        snapshot: Snapshot | None = None,
         priority: Priority = "normal",
     ) -> None:
-        """Takes a task; it starts once its models are resident. `parked` lets it go on where it once stood; one of a
-        higher `priority` takes the device from others at the next step.
+        """Adds a task; it starts once its models are resident.
 
-        Raises DuplicateTaskError.
+        attempt_id: carried by all its events.
+        images: input images by their path in `params`, uint8.
+        snapshot: where an earlier attempt stopped; this one continues from there.
+        priority: a higher one takes the device from lower ones at the next step.
+
+        Raises DuplicateAttemptError.
         """
-        if task_id in self._runs:
-            raise DuplicateTaskError(f"task {task_id} is under way already; abort or park it before adding it again")
-        judge = self._audit.judge_of(pipeline, params)
+        if attempt_id in self._runs:
+            raise DuplicateAttemptError(
+                f"attempt {attempt_id} is running already; abort or park it before adding it again"
+            )
+        safety_model = self._audit.model_for(pipeline, params)
         try:
-            judges = [ModelRef(SAFETY_CHECKER, judge)] if judge else []
-            models = self._registry.acquire((*pipeline.needs(params), *judges))
+            safety = [ModelRef(SAFETY_CHECKER, safety_model)] if safety_model else []
+            models = self._registry.acquire((*pipeline.needs(params), *safety))
         except Exception as error:
-            self._stillborn.append(failed(task_id, error, traceback.format_exc()))
+            self._rejected.append(failure(attempt_id, error))
             return
-        self._runs[task_id] = Run(task_id, pipeline, params, images, models, parked, priority, judge)
+        self._runs[attempt_id] = RecipeRun(
+            attempt_id, pipeline, params, images, models, snapshot, priority, safety_model
+        )
 
-    def abort(self, task_id: str) -> bool:
-        """Ends a task without a word more about it; False if there is none of this id."""
-        run = self._runs.pop(task_id, None)
+    def abort(self, attempt_id: str) -> bool:
+        """Ends a task without any further event; returns False if there is no such attempt."""
+        run = self._runs.pop(attempt_id, None)
         if run is not None:
             run.close()
         return run is not None
 
-    def park(self, task_id: str) -> Parked | None:
-        """Takes a task out, as plain tensors with which it can be added again, here or elsewhere."""
-        run = self._runs.get(task_id)
+    def park(self, attempt_id: str) -> Snapshot | None:
+        """Removes a task; the snapshot continues it when it is added again, here or in another process."""
+        run = self._runs.get(attempt_id)
         if run is None:
             return None
-        parked = run.park()
-        self.abort(task_id)
-        return parked
+        snapshot = run.snapshot()
+        self.abort(attempt_id)
+        return snapshot
 
     @property
     def busy(self) -> bool:
-        """Whether `step` has anything to do; it may only be waiting for models, and then returns at once."""
-        return bool(self._runs or self._stillborn)
+        """Whether `step` has work; while all tasks wait for models it returns at once."""
+        return bool(self._runs or self._rejected)
 
     @property
     def room(self) -> int:
         """How many more tasks of one guided image would fill a batch like the last one to its capacity."""
-        taken = sum(each.rows for each in self._under_way())
-        taken += sum(run.expected_rows for run in self._runs.values() if not run.started)
-        return max((self._capacity.latest - taken) // 2, int(not self._runs))
+        rows = sum(each.rows for each in self.unfinished())
+        rows += sum(run.expected_rows for run in self._runs.values() if not run.started)
+        return max((self._capacity.latest - rows) // 2, int(not self._runs))
 
     @torch.inference_mode()
     def step(self) -> list[Event]:
-        """Lets every recipe that can go on do so, then advances one batch by one step.
+        """Resumes every recipe that is ready, then advances one batch by one step.
 
-        Raises torch.AcceleratorError if the device itself has failed: nothing can go on in this process then.
+        Raises torch.AcceleratorError if the device itself has failed: this process cannot use it any more.
         """
-        events, self._stillborn = self._stillborn, []
+        events, self._rejected = self._rejected, []
         for run in list(self._runs.values()):
             events += self._resume(run)
         batch = self._compatible()
         return events + self._advance(batch) if batch else events
 
-    def _resume(self, run: Run) -> list[Event]:
+    def _resume(self, run: RecipeRun) -> list[Event]:
         try:
-            made = run.resume() if run.ready else None
+            result = run.resume() if run.ready else None
         except torch.AcceleratorError:
             raise
         except Exception as error:
             return self._fail(run, error)
-        if made is None:
+        if result is None:
             return []
-        load_s, run_s = run.seconds
-        self.abort(run.task_id)
-        return [Finished(run.task_id, made, load_s, run_s, run.parts)]
+        event = Finished(run.attempt_id, result, run.seconds, run.parts)
+        self.abort(run.attempt_id)
+        return [event]
 
-    def _under_way(self) -> list[Trajectory]:
-        """Whatever is to be stepped, in the order in which it is their turn (`Turn`)."""
-        runs = sorted(self._runs.values(), key=lambda run: run.turn(self._capacity))
+    def unfinished(self) -> list[Trajectory]:
+        """All trajectories that have steps left, in the order of their tasks' `StepPriority`."""
+        runs = sorted(self._runs.values(), key=lambda run: run.step_priority(self._capacity))
         return [each for run in runs for each in run.trajectories if not each.done]
 
     def _compatible(self) -> list[Trajectory]:
-        """The trajectory whose turn it is and those that may join it, in their order, up to the capacity."""
-        waiting = self._under_way()
+        """The first trajectory and those that may join its batch, in order, up to the capacity."""
+        waiting = self.unfinished()
         if not waiting:
             return []
         key = key_of(waiting[0])
         room = 0 if key.strict else self._capacity.rows(key)
-        chosen, taken = [waiting[0]], waiting[0].rows
+        chosen, chosen_rows = [waiting[0]], waiting[0].rows
         for each in waiting[1:]:
-            rows = taken + each.rows
+            rows = chosen_rows + each.rows
             if rows <= room and key_of(each) == key and self._memory.fits(key, rows):
                 chosen.append(each)
-                taken = rows
+                chosen_rows = rows
         return chosen
 
     def _advance(self, trajectories: Sequence[Trajectory]) -> list[Event]:
-        """Steps these together; a batch that fails is halved until the culprit is alone."""
-        error = self._attempt(trajectories)
+        """Steps a batch; if it fails, its halves, until the failing trajectory is alone."""
+        error = self._try_step(trajectories)
         if error is None:
             return self._progress(trajectories)
         if len(trajectories) == 1:
             return [event for run in self._owners(trajectories) for event in self._fail(run, error)]
-        del error  # its traceback holds on to the memory that was too little
+        del error  # its traceback keeps tensors of the failed step alive
         if torch.cuda.is_available():
             torch.cuda.empty_cache()
         half = len(trajectories) // 2
         return self._advance(trajectories[:half]) + self._advance(trajectories[half:])
 
-    def _attempt(self, trajectories: Sequence[Trajectory]) -> Exception | None:
+    def _try_step(self, trajectories: Sequence[Trajectory]) -> Exception | None:
         batch = Batch(trajectories, self._graphs)
         device = trajectories[0].denoise.checkpoint.device
         try:
@@ -200,34 +210,33 @@ class Engine:
     def _progress(self, trajectories: Sequence[Trajectory]) -> list[Event]:
         runs = self._owners(trajectories)
         previewed = self._due_for_preview(runs)
-        return [event for run in runs for event in self._tell(run, run is previewed)]
+        return [event for run in runs for event in self._advanced(run, run is previewed)]
 
-    def _tell(self, run: Run, with_preview: bool) -> list[Event]:
+    def _advanced(self, run: RecipeRun, with_preview: bool) -> list[Event]:
         try:
             preview = run.preview() if with_preview else None
         except torch.AcceleratorError:
             raise
         except Exception as error:
             return self._fail(run, error)
-        return [Advanced(run.task_id, *run.progress, preview=preview)]
+        return [Advanced(run.attempt_id, *run.progress, preview=preview)]
 
-    def _due_for_preview(self, runs: Sequence[Run]) -> Run | None:
-        """The one that has gone longest without a preview, a few times a second: each costs a wait for the device.
+    def _due_for_preview(self, runs: Sequence[RecipeRun]) -> RecipeRun | None:
+        """The run whose last preview is oldest. Only a few a second: each preview waits for the device.
 
-        What is to be judged is shown to nobody before.
+        Tasks with an audit have no previews, for nothing may be seen before its audit.
         """
         now = time.monotonic()
-        runs = [run for run in runs if not run.judge]
+        runs = [run for run in runs if not run.safety_model]
         if not runs or now - self._previewed_at < PREVIEW_EVERY_S:
             return None
         run = min(runs, key=lambda run: run.previewed_at)
         self._previewed_at = run.previewed_at = now
         return run
 
-    def _owners(self, trajectories: Sequence[Trajectory]) -> list[Run]:
+    def _owners(self, trajectories: Sequence[Trajectory]) -> list[RecipeRun]:
         return [run for run in self._runs.values() if any(each in trajectories for each in run.trajectories)]
 
-    def _fail(self, run: Run, error: Exception) -> list[Event]:
-        self.abort(run.task_id)
-        trace = "".join(traceback.format_exception(error))
-        return [failed(run.task_id, error, trace)]
+    def _fail(self, run: RecipeRun, error: Exception) -> list[Event]:
+        self.abort(run.attempt_id)
+        return [failure(run.attempt_id, error)]

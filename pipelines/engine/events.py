@@ -1,58 +1,64 @@
-"""What a step of the engine tells: plain data, fit to leave the process."""
+"""What the engine reports about a task: plain data that can be sent to another process. Free of torch, for the API."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-
-import numpy as np
-import torch
+from typing import TYPE_CHECKING, Any
 
 from pipelines.pipeline import TaskResult
+
+if TYPE_CHECKING:
+    import numpy as np
 
 
 @dataclass(frozen=True, slots=True)
 class Advanced:
-    """A task has taken `step` of the `steps` model evaluations known so far; `preview` is uint8 RGB at latent size."""
+    """A task has taken one more step."""
 
-    task_id: str
+    attempt_id: str
     step: int
+    """Model evaluations so far."""
     steps: int
+    """Model evaluations known so far; a recipe with a second pass adds to them."""
     preview: np.ndarray | None = None
+    """uint8 RGB at latent size [h, w, 3]; only a few times a second."""
 
 
 @dataclass(frozen=True, slots=True)
 class Finished:
-    """What a task made, the seconds it waited for its models and then ran, and what it ran for: prepare, denoise,
-    decode, audit."""
+    """A task has succeeded."""
 
-    task_id: str
-    made: TaskResult
-    load_s: float
-    run_s: float
+    attempt_id: str
+    result: TaskResult
+    seconds: Mapping[str, float]
+    """By stage: load (waiting for models), run, and audit if there was one."""
     parts: Mapping[str, float] = field(default_factory=dict)
+    """The seconds of `run` by part: prepare, denoise, decode."""
+
+
+@dataclass(frozen=True, slots=True)
+class Parked:
+    """A task has stopped, and can go on from `state` in any process of this version."""
+
+    attempt_id: str
+    state: bytes
 
 
 @dataclass(frozen=True, slots=True)
 class Failed:
-    """A task that came to nothing: `code` is for programs, `message` for people, `trace` for the log."""
+    """A task has failed."""
 
-    task_id: str
+    attempt_id: str
     code: str
+    """For programs."""
     message: str
+    """For users."""
     trace: str = ""
+    """The traceback, for the log of the process that raised it: pickling leaves it out."""
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return Failed, (self.attempt_id, self.code, self.message)
 
 
-Event = Advanced | Finished | Failed
-
-
-def failed(task_id: str, error: Exception, trace: str) -> Failed:
-    """An exception in the words of a failed task. Exceptions that know their `code` also know what to say."""
-    if isinstance(error, torch.OutOfMemoryError):
-        message = "the device has too little memory for one image of this size; ask for a smaller width or height"
-        return Failed(task_id, "out_of_memory", message, trace)
-    code = getattr(error, "code", None)
-    if isinstance(code, str):
-        return Failed(task_id, code, str(error), trace)
-    message = f"making the image failed with {type(error).__name__}: {error}; the server's log has the details"
-    return Failed(task_id, "internal", message, trace)
+Event = Advanced | Finished | Parked | Failed

@@ -1,4 +1,4 @@
-"""One task's recipe under way: the generator, what it yielded, and the models it holds."""
+"""One task's recipe while it runs: its generator, the trajectories it yielded, and its pinned models."""
 
 from __future__ import annotations
 
@@ -6,17 +6,17 @@ import contextlib
 import time
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import Protocol
 
 import numpy as np
 
 from models.kinds.kind import ModelRef
 from models.kinds.safety_checker import SAFETY_CHECKER
-from pipelines.engine.audit import judged
+from pipelines.engine.audit import without_unsafe
 from pipelines.engine.scheduling.batch_key import key_of
 from pipelines.engine.scheduling.batch_size import Capacity
 from pipelines.engine.scheduling.priority import Priority, StepPriority
+from pipelines.engine.snapshot import Snapshot
 from pipelines.engine.trajectory import State, Trajectory
 from pipelines.pipeline import AnyPipeline, Denoise, Models, Params, Recipe, TaskResult
 
@@ -32,47 +32,40 @@ class PinnedModels(Models, Protocol):
     def release(self) -> None: ...
 
 
-@dataclass(frozen=True, slots=True)
-class Parked:
-    """A recipe at rest: the trajectories of every yield so far, in order; the last yield is the one under way."""
+class RecipeRun:
+    """A recipe from the request for its models to its result.
 
-    yields: tuple[tuple[State, ...], ...] = ()
-
-
-class Run:
-    """A recipe, from the wish for its models to its images.
-
-    A generator cannot be carried elsewhere, but what it was sent can: a parked recipe is run again, its earlier yields
-    are answered at once, and the last one goes on where it stood.
+    A generator cannot move to another process, but the values that were sent to it can: to continue from a snapshot,
+    the recipe runs again, its earlier yields are answered from the snapshot at once, and the last one goes on.
     """
 
     def __init__(
         self,
-        task_id: str,
+        attempt_id: str,
         pipeline: AnyPipeline,
         params: Params,
         images: Mapping[str, np.ndarray],
         models: PinnedModels,
-        parked: Parked | None,
+        snapshot: Snapshot | None,
         priority: Priority = "normal",
-        judge: str = "",
+        safety_model: str = "",
     ) -> None:
-        """`judge` names the model that its pictures have to pass, if any; it must be held too."""
-        self.task_id = task_id
+        """`models` include `safety_model`, which audits the result; it is empty if there is no audit."""
+        self.attempt_id = attempt_id
         self.priority = priority
-        self.judge = judge
+        self.safety_model = safety_model
         self.trajectories: list[Trajectory] = []
         self.previewed_at = 0.0
         self.expected_rows = 2 * pipeline.work(params).images
         self._pipeline, self._params, self._images = pipeline, params, images
         self._models = models
-        self._parked = parked or Parked()
+        self._snapshot = snapshot or Snapshot()
         self._recipe: Recipe | None = None
-        self._past: list[tuple[State, ...]] = []
+        self._answered: list[tuple[State, ...]] = []
         self._earlier_steps = 0
-        self._spent: defaultdict[str, float] = defaultdict(float)
+        self._parts: defaultdict[str, float] = defaultdict(float)
         self._denoised = False
-        self._added_at = self._started_at = self._spent_until = time.monotonic()
+        self._added_at = self._started_at = self._part_began_at = time.monotonic()
 
     @property
     def started(self) -> bool:
@@ -80,11 +73,10 @@ class Run:
 
     @property
     def ready(self) -> bool:
-        """Whether the recipe can go on: its models are resident, and what it yielded is denoised."""
+        """Whether `resume` can be called: the models are resident, or the trajectories of the last yield are done."""
         return self._models.ready if self._recipe is None else all(each.done for each in self.trajectories)
 
-    def turn(self, capacity: Capacity) -> StepPriority:
-        """When it is its turn to step, beside others that wait as well."""
+    def step_priority(self, capacity: Capacity) -> StepPriority:
         remaining_s = 0.0
         for each in self.trajectories:
             if not each.done and not capacity.gains(key_of(each)):
@@ -94,51 +86,54 @@ class Run:
 
     @property
     def progress(self) -> tuple[int, int]:
-        """Steps taken and steps known of."""
-        taken = sum(each.index for each in self.trajectories)
+        """Steps done, and steps known so far."""
+        done = sum(each.index for each in self.trajectories)
         known = sum(len(each.table) for each in self.trajectories)
-        return self._earlier_steps + taken, self._earlier_steps + known
+        return self._earlier_steps + done, self._earlier_steps + known
 
     @property
-    def seconds(self) -> tuple[float, float]:
-        """How long it waited for its models, and how long it has run since."""
-        return self._started_at - self._added_at, time.monotonic() - self._started_at
+    def seconds(self) -> dict[str, float]:
+        """Seconds by stage: load, run, and audit if there was one."""
+        load_s, run_s = self._started_at - self._added_at, time.monotonic() - self._started_at
+        if "audit" not in self._parts:
+            return {"load": load_s, "run": run_s}
+        return {"load": load_s, "run": run_s - self._parts["audit"], "audit": self._parts["audit"]}
 
     @property
     def parts(self) -> dict[str, float]:
-        """What the seconds since its start went into: prepare (the recipe up to what is to be denoised), denoise
-        (steps, or tiles where nothing is), decode (the recipe after it), audit."""
-        return dict(self._spent)
+        """Seconds of the stage `run` by part: prepare (the recipe up to its first denoise requests), denoise (steps;
+        or the whole recipe, if it denoises nothing), decode (the recipe after its last denoise requests)."""
+        return {part: seconds for part, seconds in self._parts.items() if part != "audit"}
 
     def resume(self) -> TaskResult | None:
-        """Runs the recipe to its next yield; answers what it made if it returned instead."""
-        self._spend("denoise")
+        """Runs the recipe to its next yield; returns its result once it has one."""
+        self._end_part("denoise")
         try:
-            wishes = self._start() if self._recipe is None else self._send(self._recipe)
-        except StopIteration as finished:
-            made: TaskResult = finished.value
+            requests = self._start() if self._recipe is None else self._send(self._recipe)
+        except StopIteration as stop:
+            result: TaskResult = stop.value
         else:
-            self._spend("prepare" if wishes else "denoise")
-            self._denoised = self._denoised or bool(wishes)
-            self.trajectories = _trajectories(wishes, *self._parked.yields[-1:])
-            self._parked = Parked()
+            self._end_part("prepare" if requests else "denoise")
+            self._denoised = self._denoised or bool(requests)
+            self.trajectories = _trajectories(requests, *self._snapshot.yields[-1:])
+            self._snapshot = Snapshot()
             return None
-        self._spend("decode" if self._denoised else "denoise")
-        return self._audited(made)
+        self._end_part("decode" if self._denoised else "denoise")
+        return self._audited(result)
 
     def preview(self) -> np.ndarray:
-        """A small guess, uint8 RGB, of the image that is being worked on."""
+        """A small estimate of the image that is denoised now, uint8 RGB [h, w, 3]."""
         current = next((each for each in self.trajectories if not each.done), self.trajectories[-1])
         return current.denoise.checkpoint.preview(current.guess)
 
-    def park(self) -> Parked:
+    def snapshot(self) -> Snapshot:
         """What a later run of the same task needs to go on from here."""
         if self._recipe is None:
-            return self._parked
-        return Parked((*self._past, tuple(each.state() for each in self.trajectories)))
+            return self._snapshot
+        return Snapshot((*self._answered, tuple(each.state() for each in self.trajectories)))
 
     def close(self) -> None:
-        """Ends the recipe where it stands and lets its models go."""
+        """Ends the recipe where it is and releases its models."""
         try:
             if self._recipe is not None:
                 with contextlib.suppress(Exception):
@@ -146,36 +141,36 @@ class Run:
         finally:
             self._models.release()
 
-    def _audited(self, made: TaskResult) -> TaskResult:
-        if self.judge:
-            made = judged(made, self._models.get(ModelRef(SAFETY_CHECKER, self.judge)))
-            self._spend("audit")
-        return made
+    def _audited(self, result: TaskResult) -> TaskResult:
+        if self.safety_model:
+            result = without_unsafe(result, self._models.get(ModelRef(SAFETY_CHECKER, self.safety_model)))
+            self._end_part("audit")
+        return result
 
-    def _spend(self, part: str) -> None:
-        """The time since it was last called went into this; before the recipe has started, into nothing."""
+    def _end_part(self, part: str) -> None:
+        """Adds the time since the last call to `part`; time before the start of the recipe counts for no part."""
         now = time.monotonic()
         if self._recipe is not None:
-            self._spent[part] += now - self._spent_until
-        self._spent_until = now
+            self._parts[part] += now - self._part_began_at
+        self._part_began_at = now
 
     def _start(self) -> Sequence[Denoise]:
         self._started_at = time.monotonic()
         self._recipe = self._pipeline.run(self._params, self._models, self._images)
-        wishes = next(self._recipe)
-        for states in self._parked.yields[:-1]:
-            self.trajectories = _trajectories(wishes, states)
-            wishes = self._send(self._recipe)
-        return wishes
+        requests = next(self._recipe)
+        for states in self._snapshot.yields[:-1]:
+            self.trajectories = _trajectories(requests, states)
+            requests = self._send(self._recipe)
+        return requests
 
     def _send(self, recipe: Recipe) -> Sequence[Denoise]:
-        self._past.append(tuple(each.state() for each in self.trajectories))
+        self._answered.append(tuple(each.state() for each in self.trajectories))
         self._earlier_steps, latents = self.progress[0], [each.clean for each in self.trajectories]
         self.trajectories = []
         return recipe.send(latents)
 
 
-def _trajectories(wishes: Sequence[Denoise], states: Sequence[State] | None = None) -> list[Trajectory]:
+def _trajectories(requests: Sequence[Denoise], states: Sequence[State] | None = None) -> list[Trajectory]:
     if states is None:
-        return [Trajectory(wish) for wish in wishes]
-    return [Trajectory(wish, state) for wish, state in zip(wishes, states, strict=True)]
+        return [Trajectory(request) for request in requests]
+    return [Trajectory(request, state) for request, state in zip(requests, states, strict=True)]

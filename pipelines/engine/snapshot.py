@@ -1,46 +1,53 @@
-"""A parked task as one file: its trajectories' tensors, to go on from on another device."""
+"""The state of a parked task, in memory and as a file: what another process needs to continue it bit for bit."""
 
 from __future__ import annotations
 
 import json
 from collections import defaultdict
+from dataclasses import dataclass
 
 from safetensors import SafetensorError
 from safetensors.torch import load, save
 
-from pipelines.engine.recipe_run import Parked
 from pipelines.engine.trajectory import State
 
-FORM = "1"
-"""Raised when what a trajectory keeps changes its meaning."""
+FORMAT = "1"
+"""Raise it when the tensors of a trajectory's state change their meaning."""
 
 
-class ParkedFormError(ValueError):
-    """These bytes are no parked task of this version; the task is to begin anew."""
+class SnapshotFormatError(ValueError):
+    """These bytes are not a snapshot of this version; the task has to start again."""
 
 
-def packed(parked: Parked) -> bytes:
-    """Safetensors: `YIELD.TRAJECTORY.NAME`, and how many trajectories each yield had."""
-    tensors = {
-        f"{number}.{place}.{name}": tensor.contiguous()
-        for number, states in enumerate(parked.yields)
-        for place, state in enumerate(states)
-        for name, tensor in state.items()
-    }
-    return save(tensors, {"form": FORM, "yields": json.dumps([len(states) for states in parked.yields])})
+@dataclass(frozen=True, slots=True)
+class Snapshot:
+    """Where a recipe has stopped."""
 
+    yields: tuple[tuple[State, ...], ...] = ()
+    """The trajectories of every yield so far, in order; those of the last yield are not done yet."""
 
-def unpacked(data: bytes) -> Parked:
-    """Raises ParkedFormError."""
-    try:
-        header = json.loads(data[8 : 8 + int.from_bytes(data[:8], "little")])["__metadata__"]
-        if header["form"] != FORM:
-            raise ParkedFormError(f"a task parked in form {header['form']} cannot be continued in form {FORM}")
-        states: defaultdict[tuple[int, int], State] = defaultdict(dict)
-        for path, tensor in load(data).items():
-            number, place, name = path.split(".")
-            states[int(number), int(place)][name] = tensor
-        lengths: list[int] = json.loads(header["yields"])
-        return Parked(tuple(tuple(states[n, place] for place in range(length)) for n, length in enumerate(lengths)))
-    except (SafetensorError, ValueError, KeyError, TypeError) as error:
-        raise ParkedFormError(f"this is no parked task: {error}") from error
+    def to_bytes(self) -> bytes:
+        """Safetensors named `YIELD.TRAJECTORY.NAME`, with the number of trajectories of each yield in the metadata."""
+        tensors = {
+            f"{number}.{index}.{name}": tensor.contiguous()
+            for number, states in enumerate(self.yields)
+            for index, state in enumerate(states)
+            for name, tensor in state.items()
+        }
+        return save(tensors, {"form": FORMAT, "yields": json.dumps([len(states) for states in self.yields])})
+
+    @classmethod
+    def from_bytes(cls, data: bytes) -> Snapshot:
+        """Raises SnapshotFormatError."""
+        try:
+            header = json.loads(data[8 : 8 + int.from_bytes(data[:8], "little")])["__metadata__"]
+            if header["form"] != FORMAT:
+                raise SnapshotFormatError(f"format {header['form']} cannot be continued; this version reads {FORMAT}")
+            states: defaultdict[tuple[int, int], State] = defaultdict(dict)
+            for path, tensor in load(data).items():
+                number, index, name = path.split(".")
+                states[int(number), int(index)][name] = tensor
+            lengths: list[int] = json.loads(header["yields"])
+            return cls(tuple(tuple(states[n, index] for index in range(length)) for n, length in enumerate(lengths)))
+        except (SafetensorError, ValueError, KeyError, TypeError) as error:
+            raise SnapshotFormatError(f"not a parked task: {error}") from error

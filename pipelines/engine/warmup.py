@@ -1,4 +1,4 @@
-"""Learning the capacity before the first task comes."""
+"""Measures the capacity before the first task arrives."""
 
 from __future__ import annotations
 
@@ -29,9 +29,14 @@ def warm_up(
     memory: Memory | None = None,
     graphs: Graphs | None = None,
 ) -> None:
-    """Times steps of 2, 4, 8… rows of a resident checkpoint until more rows do not pay, do not fit, or time is up.
+    """Times steps of 2, 4, 8… rows until larger batches do not pay or do not fit, or `seconds` are over.
 
-    It overstays `seconds` only by what its very first steps take, which also pay for the device's preparations.
+    checkpoint: resident on the device.
+    capacity: observes the time of each step.
+    width, height: of the images, pixels.
+    seconds: exceeded only by the very first steps, which also prepare the device.
+    memory: learns what the first steps take.
+    graphs: captures the CUDA graphs of the batches.
     """
     deadline, memory = time.perf_counter() + seconds, memory or Memory()
     graphs = graphs or Graphs()
@@ -53,17 +58,17 @@ def warm_up(
 
 
 def trajectories(checkpoint: Checkpoint, width: int, height: int, images: int, steps: int) -> list[Trajectory]:
-    """Guided images of nothing in particular."""
+    """Guided images of an empty prompt."""
     positive, negative = checkpoint.encode_prompt("", "", clip_skip=-1, width=width, height=height)
     denoise = Denoise(checkpoint, positive, negative, SeededNoise(0), width, height, steps=steps, sampler="euler")
     if more := checkpoint.in_channels - checkpoint.channels:
-        shown = torch.zeros(1, more, height // checkpoint.vae_scale_factor, width // checkpoint.vae_scale_factor)
-        denoise = replace(denoise, inpainting_inputs=shown)
+        zeros = torch.zeros(1, more, height // checkpoint.vae_scale_factor, width // checkpoint.vae_scale_factor)
+        denoise = replace(denoise, inpainting_inputs=zeros)
     return [Trajectory(replace(denoise, noise=SeededNoise(seed))) for seed in range(images)]
 
 
 def _timed_steps(batch: Batch, capacity: Capacity, memory: Memory, device: torch.device) -> list[float]:
-    """Seconds of each step, the first one left out; the capacity hears of all, the memory of the first."""
+    """Seconds of each step but the first; `capacity` observes all of them."""
     times = []
     for _ in range(STEPS):
         started = time.perf_counter()

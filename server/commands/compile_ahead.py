@@ -47,9 +47,9 @@ def compile_ahead(
     from models.registry import loaders
     from pipelines.engine.execution.compile_policy import Compilation
     from pipelines.engine.execution.cuda_graphs import Graphs, capture_on
-    from server.worker.device_main import chosen
+    from server.worker.torch_device import device_for
 
-    device, models = chosen(settings.device), catalog.read(settings.models_path)
+    device, models = device_for(settings.device), catalog.read(settings.models_path)
     graphs = Graphs(capture_on(device), compilation=_writable(Compilation(settings.compile, worth=1)))
     entries = [models.find(name) for name in names] or [each for each in models if each.family in CHECKPOINT_FAMILIES]
     for entry in entries:

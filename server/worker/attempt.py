@@ -13,6 +13,7 @@ from typing import Any, TypeVar
 import numpy as np
 
 import pipelines
+from pipelines.engine.events import Advanced, Finished
 from pipelines.pipeline import Params, TaskResult
 from server.images.codec import OversizedImageError, encode, preview_jpeg
 from server.images.infotext import infotext
@@ -22,7 +23,7 @@ from server.storage.bucket import Bucket, BucketUnavailableError, image_key
 from server.task import RETENTION_S, Failure, Image, Kind, Outcome, Output, Status
 from server.tasks.input_images import BadInputError, InputImages
 from server.worker.device_process import Device, DeviceDiedError, DeviceGoneError, TaskFailedError, TaskParkedError
-from server.worker.messages import Advanced, Finished, Run
+from server.worker.messages import Run
 
 log = logging.getLogger(__name__)
 LONGEST_PAUSE_S = 5.0
@@ -66,8 +67,8 @@ class Attempt:
             finished = await self._run_on(device)
             self.made = True
             self._leave_device()
-            images = await self._store(finished.made)
-            return self._outcome(Status.SUCCEEDED, images=images, answer=finished.made.answer)
+            images = await self._store(finished.result)
+            return self._outcome(Status.SUCCEEDED, images=images, answer=finished.result.answer)
         except (BadInputError, OversizedImageError) as error:
             return self.failed("bad_input", str(error))
         except TaskFailedError as error:

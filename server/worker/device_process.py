@@ -1,7 +1,7 @@
-"""The parent's end of a device: starts the child process that owns it, talks to it, notices when it dies.
+"""The parent's side of a device: starts the child process that owns it, exchanges messages, notices its death.
 
-The parent never imports torch, so that a CUDA fault, an out-of-memory kill or a segmentation fault takes the child
-alone, and neither the lease nor the task.
+The parent never imports torch, so a CUDA error, an out-of-memory kill or a segmentation fault ends only the child:
+the lease and the task survive.
 """
 
 from __future__ import annotations
@@ -18,35 +18,24 @@ from collections.abc import Callable
 from multiprocessing.connection import Connection
 from queue import SimpleQueue
 
+from pipelines.engine.events import Advanced, Failed, Finished, Parked
 from server.settings import Settings
-from server.worker.messages import (
-    Abort,
-    Advanced,
-    DeviceStats,
-    DeviceStatus,
-    Failed,
-    Finished,
-    FromDevice,
-    Park,
-    Parked,
-    Run,
-    ToDevice,
-)
+from server.worker.messages import Abort, DeviceStats, DeviceStatus, FromDevice, Park, Run, ToDevice
 
 STOP_S = 5.0
 CHILD = "server.worker.device_main"
 
 
 class DeviceDiedError(Exception):
-    """The process that owns the device ended while it had work."""
+    """The process that owns the device ended while it ran this task."""
 
 
 class DeviceGoneError(Exception):
-    """There is no living device to give work to; the task is as it was."""
+    """There is no living device process; the task has not started."""
 
 
 class TaskFailedError(Exception):
-    """The device lives, but this task came to nothing; `code` is `aborted`, `out_of_memory`, …"""
+    """The task failed on a device that is well; `code` is `aborted`, `out_of_memory`, …"""
 
     def __init__(self, code: str, message: str) -> None:
         super().__init__(message)
@@ -54,17 +43,20 @@ class TaskFailedError(Exception):
 
 
 class TaskParkedError(Exception):
-    """This task was stopped to be continued elsewhere, from `state`."""
+    """The task was stopped; another attempt can continue it from `state`."""
 
     def __init__(self, state: bytes) -> None:
-        super().__init__("the task was stopped, to be continued elsewhere")
+        super().__init__("the task was parked")
         self.state = state
 
 
 class Device:
-    """One child process. Not started again: a worker makes a new one.
+    """One child process. It is never restarted: the worker creates a new Device.
 
-    `child` is the module that it runs; it must speak `server/worker/messages.py`.
+    settings: passed to the child in its environment.
+    device: cpu, cuda:N or auto.
+    child: the module that the child runs; it must speak `server/worker/messages.py`.
+    on_stats: called with each DeviceStats, in the event loop.
     """
 
     def __init__(
@@ -72,15 +64,15 @@ class Device:
         settings: Settings,
         device: str,
         child: str = CHILD,
-        on_tally: Callable[[DeviceStats], None] = lambda _: None,
+        on_stats: Callable[[DeviceStats], None] = lambda _: None,
     ) -> None:
-        self.vitals: DeviceStatus | None = None
+        self.status: DeviceStatus | None = None
         self.heard_at = time.monotonic()
-        self._on_tally = on_tally
+        self._on_stats = on_stats
         self._ready = asyncio.Event()
         self._died = asyncio.Event()
-        self._waiting: dict[str, asyncio.Future[Finished]] = {}
-        self._watching: dict[str, Callable[[Advanced], None]] = {}
+        self._results: dict[str, asyncio.Future[Finished]] = {}
+        self._listeners: dict[str, Callable[[Advanced], None]] = {}
         self._outbox: SimpleQueue[ToDevice | None] = SimpleQueue()
         self._loop = asyncio.get_running_loop()
         ours, theirs = socket.socketpair()
@@ -103,44 +95,46 @@ class Device:
         return not self._died.is_set()
 
     async def ready(self) -> DeviceStatus:
-        """Waits for the first vital signs; raises DeviceDiedError if there will be none."""
+        """Waits for the first status; raises DeviceDiedError if the process ends before."""
         await self._ready.wait()
-        if self.vitals is None:
+        if self.status is None:
             raise DeviceDiedError(f"the device process ended with {self._process.poll()} before it was ready")
-        return self.vitals
+        return self.status
 
     async def run(self, message: Run, on_progress: Callable[[Advanced], None]) -> Finished:
-        """The images of a task; raises TaskFailedError, TaskParkedError, DeviceDiedError or, if it never
-        started, DeviceGoneError."""
+        """Runs a task to its end.
+
+        Raises TaskFailedError, TaskParkedError, DeviceDiedError, or DeviceGoneError if it never started.
+        """
         if self._died.is_set():
             raise DeviceGoneError("the device process has ended")
-        done: asyncio.Future[Finished] = self._loop.create_future()
-        self._waiting[message.attempt] = done
-        self._watching[message.attempt] = on_progress
+        result: asyncio.Future[Finished] = self._loop.create_future()
+        self._results[message.attempt_id] = result
+        self._listeners[message.attempt_id] = on_progress
         self._outbox.put(message)
         try:
-            return await done
+            return await result
         finally:
-            self._waiting.pop(message.attempt, None)
-            self._watching.pop(message.attempt, None)
+            self._results.pop(message.attempt_id, None)
+            self._listeners.pop(message.attempt_id, None)
 
-    def abort(self, attempt: str) -> None:
+    def abort(self, attempt_id: str) -> None:
         """Stops a run at the next step boundary; its `run` raises TaskFailedError with code `aborted`."""
-        if attempt in self._waiting:
-            self._outbox.put(Abort(attempt))
+        if attempt_id in self._results:
+            self._outbox.put(Abort(attempt_id))
 
-    def park(self, attempt: str) -> None:
+    def park(self, attempt_id: str) -> None:
         """Stops a run at the next step boundary; its `run` raises TaskParkedError."""
-        if attempt in self._waiting:
-            self._outbox.put(Park(attempt))
+        if attempt_id in self._results:
+            self._outbox.put(Park(attempt_id))
 
     async def death(self) -> int | None:
-        """Waits until the process has ended; answers its exit code, negative for a signal."""
+        """Waits until the process has ended; returns its exit code, negative for a signal."""
         await self._died.wait()
         return await asyncio.to_thread(self._process.wait)
 
     async def stop(self) -> None:
-        """Ends the process; work that is under way there is lost."""
+        """Ends the process; tasks that it still runs are lost."""
         self._outbox.put(None)
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(STOP_S):
@@ -152,54 +146,58 @@ class Device:
     def _receive(self) -> None:
         with contextlib.suppress(EOFError, OSError):
             while True:
-                self._call(self._take, self._connection.recv())
+                self._call(self._handle, self._connection.recv())
         self._call(self._end)
 
     def _send(self) -> None:
         with contextlib.suppress(OSError):
             while (message := self._outbox.get()) is not None:
                 self._connection.send(message)
-            # The child leaves when its line is closed; the shutdown wakes our own receiving thread as well.
-            with socket.socket(fileno=os.dup(self._connection.fileno())) as line:
-                line.shutdown(socket.SHUT_RDWR)
+            # The child ends when its connection is closed. The shutdown also wakes our own receiving thread.
+            with socket.socket(fileno=os.dup(self._connection.fileno())) as connection:
+                connection.shutdown(socket.SHUT_RDWR)
 
     def _call(self, function: Callable[..., None], *args: object) -> None:
-        with contextlib.suppress(RuntimeError):  # the loop is closed: nobody is left to tell
+        with contextlib.suppress(RuntimeError):  # the event loop is closed
             self._loop.call_soon_threadsafe(function, *args)
 
-    def _take(self, message: FromDevice) -> None:
+    def _handle(self, message: FromDevice) -> None:
         self.heard_at = time.monotonic()
         match message:
             case DeviceStats():
-                self._on_tally(message)
+                self._on_stats(message)
             case DeviceStatus():
-                self.vitals = message
+                self.status = message
                 self._ready.set()
-            case Advanced(attempt):
-                if watch := self._watching.get(attempt):
-                    watch(message)
-            case Finished(attempt):
-                if (done := self._waiting.get(attempt)) and not done.done():
-                    done.set_result(message)
-            case Parked(attempt, state):
-                if (done := self._waiting.get(attempt)) and not done.done():
-                    done.set_exception(TaskParkedError(state))
-            case Failed(attempt, code, reason):
-                if (done := self._waiting.get(attempt)) and not done.done():
-                    done.set_exception(TaskFailedError(code, reason))
+            case Advanced():
+                if listener := self._listeners.get(message.attempt_id):
+                    listener(message)
+            case _:
+                if (result := self._results.get(message.attempt_id)) and not result.done():
+                    _settle(result, message)
 
     def _end(self) -> None:
         self._died.set()
         self._ready.set()
-        for done in self._waiting.values():
-            if not done.done():
-                done.set_exception(DeviceDiedError("the device process ended while it worked on this task"))
+        for result in self._results.values():
+            if not result.done():
+                result.set_exception(DeviceDiedError("the device process ended while it ran this task"))
+
+
+def _settle(result: asyncio.Future[Finished], event: Finished | Parked | Failed) -> None:
+    match event:
+        case Finished():
+            result.set_result(event)
+        case Parked(_, state):
+            result.set_exception(TaskParkedError(state))
+        case Failed(_, code, message):
+            result.set_exception(TaskFailedError(code, message))
 
 
 def torch_environment(settings: Settings) -> dict[str, str]:
-    """What a child that runs torch must know, also where our settings did not come from the environment."""
+    """Environment of a child that runs torch: all settings that it needs, wherever ours came from."""
     return {
-        # Threads that spin while they wait slow a busy or limited machine down several times over.
+        # Waiting threads that spin make a busy or limited machine several times slower.
         "OMP_WAIT_POLICY": "PASSIVE",
         **os.environ,
         "HUA_DATA_DIR": str(settings.data_dir),

@@ -1,4 +1,4 @@
-"""What may travel between a worker and the child process that owns its device."""
+"""What a worker and the child process that owns its device send each other. The engine's events travel as they are."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from pipelines.pipeline import TaskResult
+from pipelines.engine.events import Event
 from server.task import Priority
 
 if TYPE_CHECKING:
@@ -15,14 +15,15 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Run:
-    """To the device: make the images of a task. `attempt` names this try at it in every message that follows."""
+    """To the device: run a task. The events about it carry the same `attempt_id`."""
 
-    attempt: str
+    attempt_id: str
     type: str
     params: Mapping[str, Any]
     images: Mapping[str, np.ndarray]
-    parked: bytes = b""
-    """Where an earlier attempt stood, as `Parked` told it; empty to begin anew."""
+    """Input images by their path in `params`, uint8 [h, w, channels]."""
+    state: bytes = b""
+    """`Parked.state` of an earlier attempt; empty to start from the beginning."""
     priority: Priority = "normal"
 
 
@@ -30,79 +31,43 @@ class Run:
 class Abort:
     """To the device: stop at the next step boundary and answer `Failed` with code `aborted`."""
 
-    attempt: str
+    attempt_id: str
 
 
 @dataclass(frozen=True, slots=True)
 class Park:
     """To the device: stop at the next step boundary and answer `Parked`."""
 
-    attempt: str
+    attempt_id: str
 
 
 @dataclass(frozen=True, slots=True)
 class DeviceStatus:
-    """From the device: it lives. The first one says that it is ready for tasks."""
+    """From the device: it is alive. The first one says that it is ready for tasks."""
 
     device: str
     resident: tuple[str, ...]
+    """Names of the models on the device."""
     capacity: int
-    """Tasks that it makes use of at one time."""
+    """Tasks that it can use at one time."""
     memory_bytes: int
+    """Device memory that the models take."""
 
 
 @dataclass(frozen=True, slots=True)
 class DeviceStats:
-    """From the device: what it has counted since it began."""
+    """From the device: its counts since it started."""
 
     busy_s: float = 0.0
     steps: Mapping[int, int] = field(default_factory=dict)
-    """How many, by the rows of their batch."""
+    """Steps, by the rows of their batch."""
     loads: Mapping[str, int] = field(default_factory=dict)
-    """Models brought to the device, by where they came from: disk, host."""
+    """Models loaded to the device, by origin: disk, host."""
     evictions: Mapping[str, int] = field(default_factory=dict)
-    """Models sent away, by where they went: host, disk."""
+    """Models evicted from the device, by target: host, disk."""
     memory: Mapping[str, int] = field(default_factory=dict)
-    """Bytes of the device now, by kind: models, used, total."""
-
-
-@dataclass(frozen=True, slots=True)
-class Advanced:
-    """From the device: one more step is done. `preview` is uint8 RGB at latent size, now and then."""
-
-    attempt: str
-    step: int
-    steps: int
-    preview: np.ndarray | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Finished:
-    """From the device: what became of the task, and seconds by stage: load, run, audit."""
-
-    attempt: str
-    made: TaskResult
-    seconds: Mapping[str, float]
-    parts: Mapping[str, float] = field(default_factory=dict)
-    """What the seconds of `run` went into: prepare, denoise, decode."""
-
-
-@dataclass(frozen=True, slots=True)
-class Parked:
-    """From the device: where the task stands, fit to be continued by a `Run` on any device."""
-
-    attempt: str
-    state: bytes
-
-
-@dataclass(frozen=True, slots=True)
-class Failed:
-    """From the device: why nothing became of the task."""
-
-    attempt: str
-    code: str
-    message: str
+    """Bytes of device memory now, by kind: models, used, total."""
 
 
 ToDevice = Run | Abort | Park
-FromDevice = DeviceStatus | DeviceStats | Advanced | Finished | Parked | Failed
+FromDevice = DeviceStatus | DeviceStats | Event

@@ -52,7 +52,7 @@ class Worker:
         self._tasks: set[asyncio.Task[None]] = set()
         self._moved = asyncio.Event()
         self._draining = False
-        self._meter = DeviceMetrics()
+        self._metrics = DeviceMetrics()
 
     async def run(self) -> None:
         try:
@@ -70,7 +70,7 @@ class Worker:
     def health(self) -> Health:
         """Not alive once a device that was ready has been silent for STALE_S: its process hangs."""
         device = self._device
-        if device is None or device.vitals is None:
+        if device is None or device.status is None:
             return Health(False, "the device is not ready")
         silent_s = time.monotonic() - device.heard_at
         if silent_s > STALE_S:
@@ -103,8 +103,8 @@ class Worker:
         """Starts the device's process again whenever it dies, ever more slowly while it does not even get ready."""
         deaths = 0
         while not self._draining:
-            device = Device(self._services.settings, self._device_name, self._child, self._meter.read)
-            self._meter.begin()
+            device = Device(self._services.settings, self._device_name, self._child, self._metrics.update)
+            self._metrics.restart()
             try:
                 vitals = await device.ready()
                 self._device, deaths = device, 0
@@ -128,12 +128,12 @@ class Worker:
                 await asyncio.sleep(pause_s)
 
     def _room(self) -> int:
-        if self._device is None or self._device.vitals is None or not self._device.alive:
+        if self._device is None or self._device.status is None or not self._device.alive:
             return 0
         on_device = sum(attempt.on_device for attempt in self._attempts.values())
         if len(self._attempts) - on_device >= IN_HAND:
             return 0
-        return self._device.vitals.capacity - on_device
+        return self._device.status.capacity - on_device
 
     # --- leases
 
@@ -154,7 +154,7 @@ class Worker:
                 self._spawn(self._work(self._begin(lease)))
 
     async def _lease(self) -> Lease | None:
-        resident = self._device.vitals.resident if self._device and self._device.vitals else ()
+        resident = self._device.status.resident if self._device and self._device.status else ()
         try:
             return await self._services.queue.lease(self.name, resident, LEASE_WAIT_S)
         except QueueUnavailableError as error:
@@ -214,7 +214,7 @@ class Worker:
 
     def _observe(self, attempt: Attempt, outcome: Outcome) -> None:
         if outcome.status is Status.SUCCEEDED:
-            self._meter.done(outcome.task.cost)
+            self._metrics.add_cost(outcome.task.cost)
             for stage, seconds in attempt.stages.items():
                 STAGE_SECONDS.labels(stage).observe(seconds)
 
@@ -262,7 +262,7 @@ class Worker:
                 self._device.abort(attempt.lease.token)
 
     async def _announce(self) -> None:
-        vitals = self._device.vitals if self._device else None
+        vitals = self._device.status if self._device else None
         view = WorkerView(
             name=self.name,
             device=vitals.device if vitals else self._device_name,
@@ -271,7 +271,7 @@ class Worker:
             room=max(self._room(), 0),
             state="draining" if self._draining else "ready" if vitals else "starting",
             memory_bytes=vitals.memory_bytes if vitals else 0,
-            pace_s=self._meter.pace_s,
+            pace_s=self._metrics.pace_s,
         )
         WORKER_READY.set(view.state == "ready")
         WORKER_TASKS.set(view.running)

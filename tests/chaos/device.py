@@ -18,19 +18,9 @@ import time
 from multiprocessing.connection import Connection
 from pathlib import Path
 
+from pipelines.engine.events import Advanced, Failed, Finished, Parked
 from pipelines.pipeline import TaskResult
-from server.worker.messages import (
-    Abort,
-    Advanced,
-    DeviceStats,
-    DeviceStatus,
-    Failed,
-    Finished,
-    FromDevice,
-    Park,
-    Parked,
-    Run,
-)
+from server.worker.messages import Abort, DeviceStats, DeviceStatus, FromDevice, Park, Run
 from tests.chaos.painting import picture
 
 CAPACITY = 2
@@ -60,30 +50,30 @@ class Painter:
             if isinstance(message, Run):
                 threading.Thread(target=self._run, args=(message,), daemon=True).start()
             else:
-                self._told[message.attempt] = message
+                self._told[message.attempt_id] = message
 
     def _run(self, run: Run) -> None:
-        steps, first = int(run.params["num_steps"]), int(run.parked or b"0")
+        steps, first = int(run.params["num_steps"]), int(run.state or b"0")
         self._note("began", run)
         for step in range(first + 1, steps + 1):
             time.sleep(self._step_s)
-            match self._told.pop(run.attempt, None):
+            match self._told.pop(run.attempt_id, None):
                 case Abort():
                     self._note("aborted", run)
-                    return self._send(Failed(run.attempt, "aborted", "the task was stopped before it was done"))
+                    return self._send(Failed(run.attempt_id, "aborted", "the task was stopped before it was done"))
                 case Park():
                     self._note("parked", run)
-                    return self._send(Parked(run.attempt, str(step - 1).encode()))
+                    return self._send(Parked(run.attempt_id, str(step - 1).encode()))
             if run.params["text"].startswith("poison") and step * 2 >= steps:
                 os.kill(os.getpid(), signal.SIGKILL)
-            self._send(Advanced(run.attempt, step, steps))
+            self._send(Advanced(run.attempt_id, step, steps))
         self._note("ended", run)
         busy_s = steps * self._step_s
         self._busy_s += busy_s
         self._steps += steps
         self._send(DeviceStats(self._busy_s, {2: self._steps}, {"disk": 1}))
         seconds, parts = {"load": 0.0, "run": busy_s}, {"denoise": busy_s}
-        return self._send(Finished(run.attempt, TaskResult([picture(run.params, run.images)]), seconds, parts))
+        return self._send(Finished(run.attempt_id, TaskResult([picture(run.params, run.images)]), seconds, parts))
 
     def _send(self, message: FromDevice) -> None:
         with self._line:
@@ -94,8 +84,8 @@ class Painter:
 
     def _note(self, what: str, run: Run) -> None:
         """One short line, appended whole."""
-        told = {"at": time.time(), "what": what, "text": run.params["text"], "attempt": run.attempt}
-        line = json.dumps(told | {"from": int(run.parked or b"0")})
+        told = {"at": time.time(), "what": what, "text": run.params["text"], "attempt": run.attempt_id}
+        line = json.dumps(told | {"from": int(run.state or b"0")})
         with self._runs.open("a") as lines:
             lines.write(line + "\n")
 

@@ -137,7 +137,7 @@ def images_of(events: Iterable[Event]) -> dict[str, list[np.ndarray]]:
     """The images of every task; a failed one is a failed test."""
     events = list(events)
     assert not [event for event in events if isinstance(event, Failed)]
-    return {event.task_id: list(event.made.images) for event in events if isinstance(event, Finished)}
+    return {event.attempt_id: list(event.result.images) for event in events if isinstance(event, Finished)}
 
 
 class Studio:
@@ -157,7 +157,7 @@ class Studio:
         """The one image of a task that must not fail."""
         finished = self.run(pipeline, params, images)
         assert isinstance(finished, Finished), finished
-        (image,) = finished.made.images
+        (image,) = finished.result.images
         return image
 
     def events(self) -> Iterator[Event]:

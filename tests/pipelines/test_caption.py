@@ -27,8 +27,8 @@ def answer(studio: Studio, pixels: np.ndarray, **params: object) -> object:
     asked = CAPTION.Params.model_validate({"url": "https://example.com/a.png", **params})
     finished = studio.run(CAPTION, asked, {"url": pixels})
     assert isinstance(finished, Finished), finished
-    assert not finished.made.images
-    return finished.made.answer
+    assert not finished.result.images
+    return finished.result.answer
 
 
 def test_the_answer_is_a_text(studio: Studio) -> None:

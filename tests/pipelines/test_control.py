@@ -159,20 +159,20 @@ def test_the_map_is_drawn_of_the_picture_and_handed_back(studio: Studio) -> None
     wanted = params(hint_url="", bypass_annotator=False, use_img2img=True, num_samples=2)
     finished = studio.run(CANNY, wanted, {"url": PICTURE})
     assert isinstance(finished, Finished)
-    assert len(finished.made.images) == 2
-    (edges,) = finished.made.hints
+    assert len(finished.result.images) == 2
+    (edges,) = finished.result.hints
     assert edges.shape == PICTURE.shape
     assert edges.max() == 255
     drawn = studio.run(CANNY, params(bypass_annotator=True), GIVEN)
     assert isinstance(drawn, Finished)
-    assert np.array_equal(drawn.made.hints[0], EDGES)
+    assert np.array_equal(drawn.result.hints[0], EDGES)
 
 
 def test_a_learned_annotator_draws(studio: Studio) -> None:
     wanted = params(0, DEPTH, hint_url=None, bypass_annotator=False)
     finished = studio.run(DEPTH, wanted, {"url": PICTURE})
     assert isinstance(finished, Finished)
-    assert finished.made.hints[0].std() > 10
+    assert finished.result.hints[0].std() > 10
     assert DEPTH.needs(wanted) == (
         ModelRef(CHECKPOINT, "toy-sd1"),
         ModelRef(CONTROLNET, "depth", base="toy-sd1"),
@@ -200,7 +200,7 @@ def test_a_picture_of_any_size_comes_back_in_it(studio: Studio) -> None:
     hint = np.zeros((140, 180, 3), np.uint8)
     finished = studio.run(CANNY, params(), {"url": picture, "hint_url": hint})
     assert isinstance(finished, Finished)
-    assert finished.made.images[0].shape == finished.made.hints[0].shape == (70, 90, 3)
+    assert finished.result.images[0].shape == finished.result.hints[0].shape == (70, 90, 3)
 
 
 def test_a_map_of_another_shape_is_refused(studio: Studio) -> None:

@@ -124,7 +124,7 @@ def test_another_annotator_and_a_threshold(studio: Studio) -> None:
     )
     finished = studio.run(CANNY, wanted, {"hint_url": PICTURE})
     assert isinstance(finished, Finished)
-    assert set(np.unique(finished.made.hints[0])) == {0, 255}
+    assert set(np.unique(finished.result.hints[0])) == {0, 255}
 
 
 def test_images_of_different_shapes_are_refused(studio: Studio) -> None:

@@ -22,8 +22,8 @@ def params(**changes: Any) -> Enhance.Params:
 def prompts(studio: Studio, **changes: Any) -> list[str]:
     finished = studio.run(ENHANCE, params(**changes), {})
     assert isinstance(finished, Finished), finished
-    assert finished.made.answer is not None
-    written: list[str] = finished.made.answer["prompts"]
+    assert finished.result.answer is not None
+    written: list[str] = finished.result.answer["prompts"]
     return written
 
 

@@ -121,7 +121,7 @@ def test_raw_inpainting_shares_batches_with_text_to_image(engine: Engine) -> Non
     engine.add("whole", TXT2IMG, wish(0, sampler="euler"), {})
     engine.add("part", INPAINT, params(use_raw_inpainting=True, sampler="dpmpp_2m"), GIVEN)
     engine.step()
-    whole, part = engine._under_way()
+    whole, part = engine.unfinished()
     assert key_of(whole) == key_of(part)
     assert whole.index == part.index == 1
 
@@ -173,7 +173,7 @@ def test_masked_paints_the_surroundings_at_full_size(engine: Engine) -> None:
         GIVEN,
     )
     engine.step()
-    (trajectory,) = engine._under_way()
+    (trajectory,) = engine.unfinished()
     assert (trajectory.denoise.width, trajectory.denoise.height) == (96, 64)
     assert images_of(run_dry(engine))["task"][0].shape == PICTURE.shape
 

@@ -23,7 +23,7 @@ def params(**changes: Any) -> Any:
 def pasted(studio: Studio, picture: np.ndarray, background: np.ndarray, **changes: Any) -> list[np.ndarray]:
     finished = studio.run(PASTE, params(**changes), {"url": picture, "bg_url": background})
     assert isinstance(finished, Finished), finished
-    return list(finished.made.images)
+    return list(finished.result.images)
 
 
 def test_paste_changes_only_the_pixels_under_the_picture(studio: Studio) -> None:

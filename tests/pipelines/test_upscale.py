@@ -93,7 +93,7 @@ def test_others_step_between_tiles(studio: Studio) -> None:
         txt2img = Txt2Img.Params(text="a lighthouse", model="toy-sd1", w=64, h=64, num_steps=4)
         studio.engine.add("small", Txt2Img(), txt2img, {})
         events = list(studio.events())
-    finished = {event.task_id: place for place, event in enumerate(events) if isinstance(event, Finished)}
+    finished = {event.attempt_id: place for place, event in enumerate(events) if isinstance(event, Finished)}
     advanced = [place for place, event in enumerate(events) if isinstance(event, Advanced)]
     assert finished.keys() == {"large", "small"}
     assert advanced[0] < finished["large"]

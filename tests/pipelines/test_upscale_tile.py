@@ -51,7 +51,7 @@ def test_a_single_tile_equals_diffusers(studio: Studio, models_dir: Path) -> Non
 def test_all_tiles_share_their_batches(studio: Studio) -> None:
     studio.engine.add("task", TILE, params(grid_wh=64, padding=8), GIVEN)
     studio.engine.step()
-    tiles = studio.engine._under_way()
+    tiles = studio.engine.unfinished()
     assert len(tiles) == 9
     assert len({key_of(tile) for tile in tiles}) == 1
     assert tiles[0].controls[0].net.name == "toy-sd1-tile"

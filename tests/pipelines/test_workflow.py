@@ -35,7 +35,7 @@ def made(studio: Studio, asked: Workflow.Params, **images: np.ndarray) -> TaskRe
     again = WORKFLOW.Params.model_validate(asked.model_dump(mode="json"))  # as it travels
     finished = studio.run(WORKFLOW, again, given)
     assert isinstance(finished, Finished), finished
-    return finished.made
+    return finished.result
 
 
 def alone(studio: Studio, endpoint: str, data: dict[str, Any], images: dict[str, np.ndarray]) -> np.ndarray:
@@ -100,7 +100,7 @@ def test_nodes_that_wait_for_nobody_step_in_one_batch_and_stay_what_they_are(stu
     assert len(progress) == steps_of_both / 2
     finished = events[-1]
     assert isinstance(finished, Finished)
-    for hint, seed in zip(finished.made.hints, (7, 8), strict=True):
+    for hint, seed in zip(finished.result.hints, (7, 8), strict=True):
         single = alone(studio, "txt2img.sd", {**SMALL, "seed": seed}, {})
         assert np.abs(hint.astype(int) - single).max() <= 1
 
@@ -206,5 +206,5 @@ def test_a_parked_workflow_goes_on_where_it_stood(studio: Studio, steps: int) ->
     studio.engine.add("task", WORKFLOW, asked, {}, parked)
     *_, last = studio.events()
     assert isinstance(last, Finished), last
-    assert np.array_equal(last.made.images[0], whole.images[0])
-    assert np.array_equal(last.made.hints[0], whole.hints[0])
+    assert np.array_equal(last.result.images[0], whole.images[0])
+    assert np.array_equal(last.result.hints[0], whole.hints[0])

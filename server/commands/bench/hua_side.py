@@ -82,8 +82,8 @@ class Ours:
                     match event:
                         case Failed():
                             raise BenchError(f"{event.message}\n{event.trace}")
-                        case Finished(task_id, made):
-                            written[int(task_id)] = encoder.submit(_encoded, made.images[0], began)
+                        case Finished(attempt_id, result):
+                            written[int(attempt_id)] = encoder.submit(_encoded, result.images[0], began)
             return [written[place].result() for place in range(len(wishes))]
 
 

@@ -6,13 +6,14 @@ import asyncio
 import time
 from collections.abc import AsyncIterator, Sequence
 
+from pipelines.engine.events import Advanced
 from server.commands.bench.plan import PAINTER, Plan
 from server.commands.bench.results import Figure
 from server.commands.bench.workloads import GUIDANCE, NEGATIVE, Workload, equal
 from server.images.png import write_png
 from server.settings import Settings
 from server.worker.device_process import Device
-from server.worker.messages import Advanced, Run
+from server.worker.messages import Run
 
 
 async def lanes(plan: Plan, settings: Settings, count: int) -> AsyncIterator[Figure]:
@@ -61,7 +62,7 @@ async def _one(device: Device, place: int, wish: Workload) -> None:
         "h": wish.height,
     }
     finished = await device.run(Run(str(place), "txt2img.sd", params, {}), _ignore)
-    await asyncio.to_thread(write_png, finished.made.images[0], {})
+    await asyncio.to_thread(write_png, finished.result.images[0], {})
 
 
 def _ignore(step: Advanced) -> None:

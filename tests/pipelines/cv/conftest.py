@@ -37,7 +37,7 @@ def run_task() -> Callable[..., TaskResult]:
     def run(task_type: str, images: dict[str, np.ndarray] | None = None, **params: Any) -> TaskResult:
         event = last_event(task_type, images or {}, **params)
         assert isinstance(event, Finished), event
-        return event.made
+        return event.result
 
     return run
 

@@ -18,7 +18,7 @@ from models.toy.training import pictures
 from models.toy.world import NOUNS, Scene, Thing
 from models.vision.safety_checker import Safety
 from pipelines.engine import engine as engine_module
-from pipelines.engine.audit import Audit, AuditError, judged
+from pipelines.engine.audit import Audit, AuditError, without_unsafe
 from pipelines.engine.engine import Engine
 from pipelines.engine.events import Advanced, Event, Failed, Finished
 from pipelines.engine.scheduling.batch_size import Capacity
@@ -88,9 +88,9 @@ def ended(engine: Engine, made: TaskResult) -> Event:
 def test_what_the_origin_judges_is_judged(name: str, params: dict[str, Any], judges: bool) -> None:
     pipeline = pipelines.find(name)
     asked = pipeline.Params.model_validate(params)
-    assert JUDGE.judge_of(pipeline, asked) == ("toy-safety" if judges else "")
-    assert Audit("toy-safety", every=True).judge_of(pipeline, asked) == ("" if pipeline.answers else "toy-safety")
-    assert Audit(every=True).judge_of(pipeline, asked) == ""
+    assert JUDGE.model_for(pipeline, asked) == ("toy-safety" if judges else "")
+    assert Audit("toy-safety", every=True).model_for(pipeline, asked) == ("" if pipeline.answers else "toy-safety")
+    assert Audit(every=True).model_for(pipeline, asked) == ""
 
 
 def test_whatever_is_judged_on_request_can_be_asked_for() -> None:
@@ -101,7 +101,7 @@ def test_whatever_is_judged_on_request_can_be_asked_for() -> None:
 
 def test_of_a_picture_that_is_minded_only_its_size_is_left(toy: Safety) -> None:
     bad, good = drawing(MINDED), drawing("house")
-    made = judged(TaskResult([good, bad], [bad], {"a": 1}), toy)
+    made = without_unsafe(TaskResult([good, bad], [bad], {"a": 1}), toy)
     assert list(made.reasons) == ["", REASON, REASON]
     assert [each.any() for each in (*made.images, *made.hints)] == [True, False, False]
     assert made.images[0] is good
@@ -112,15 +112,15 @@ def test_of_a_picture_that_is_minded_only_its_size_is_left(toy: Safety) -> None:
 def test_pictures_are_judged_in_the_engine_and_counted_as_a_part(registry: Registry) -> None:
     event = ended(Engine(registry, Capacity(), audit=JUDGE), TaskResult([drawing(MINDED)]))
     assert isinstance(event, Finished)
-    assert list(event.made.reasons) == [REASON]
-    assert list(event.parts) == ["denoise", "audit"]
+    assert list(event.result.reasons) == [REASON]
+    assert (list(event.seconds), list(event.parts)) == (["load", "run", "audit"], ["denoise"])
 
 
 def test_without_an_audit_nothing_is_judged(registry: Registry) -> None:
     picture = drawing(MINDED)
     event = ended(Engine(registry, Capacity()), TaskResult([picture]))
     assert isinstance(event, Finished)
-    assert (event.made.images[0] is picture, event.made.reasons) == (True, ())
+    assert (event.result.images[0] is picture, event.result.reasons) == (True, ())
 
 
 def test_what_could_not_be_judged_is_not_handed_out(registry: Registry, toy: Safety) -> None:
@@ -160,7 +160,7 @@ def test_of_what_the_toy_paints_fish_alone_are_withheld(registry: Registry) -> N
         text = f"an orange {noun} on the grass"
         asked = pipeline.Params(text=text, w=128, h=128, num_steps=12, seed=1, guidance_scale=5, num_samples=2)
         engine.add(noun, pipeline, asked, {})
-    finished = {event.task_id: event.made for event in run_dry(engine) if isinstance(event, Finished)}
+    finished = {event.attempt_id: event.result for event in run_dry(engine) if isinstance(event, Finished)}
     assert list(finished[MINDED].reasons) == [REASON] * 2
     assert list(finished["house"].reasons) == [""] * 2
     assert finished["house"].images[0].any()

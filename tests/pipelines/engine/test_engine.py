@@ -17,7 +17,7 @@ from models.conditioning import Conditioning
 from models.diffusion.checkpoint import Checkpoint
 from models.kinds.checkpoint import CHECKPOINT
 from models.kinds.kind import AnyModelRef, ModelRef
-from pipelines.engine.engine import DuplicateTaskError, Engine
+from pipelines.engine.engine import DuplicateAttemptError, Engine
 from pipelines.engine.events import Advanced, Failed, Finished
 from pipelines.engine.sampling import samplers
 from pipelines.engine.scheduling.batch_key import key_of
@@ -170,7 +170,7 @@ def test_a_parked_task_ends_in_the_identical_image(shelf: Shelf, steps_before: i
 
 def test_a_task_is_not_taken_twice(engine: Engine, shelf: Shelf) -> None:
     engine.add("task", TXT2IMG, wish(0), {})
-    with pytest.raises(DuplicateTaskError, match="under way already"):
+    with pytest.raises(DuplicateAttemptError, match="running already"):
         engine.add("task", TXT2IMG, wish(0), {})
     assert shelf.held == 1
 
@@ -195,7 +195,7 @@ def test_abort_takes_effect_at_the_next_step(engine: Engine, shelf: Shelf) -> No
     engine.add("goes", TXT2IMG, wish(1), {})
     engine.step()
     assert engine.abort("goes")
-    assert {event.task_id for event in run_dry(engine)} == {"stays"}
+    assert {event.attempt_id for event in run_dry(engine)} == {"stays"}
     assert shelf.held == 0
 
 
@@ -257,9 +257,9 @@ def test_one_image_that_does_not_fit_fails_alone(sd1: Checkpoint) -> None:
     small.add("unguided", TXT2IMG, wish(3), {})
     events = run_dry(small)
     failure = next(event for event in events if isinstance(event, Failed))
-    assert (failure.task_id, failure.code) == ("guided", "out_of_memory")
+    assert (failure.attempt_id, failure.code) == ("guided", "out_of_memory")
     assert "smaller" in failure.message
-    assert [event.task_id for event in events if isinstance(event, Finished)] == ["unguided"]
+    assert [event.attempt_id for event in events if isinstance(event, Finished)] == ["unguided"]
     assert shelf.held == 0
 
 
@@ -305,9 +305,9 @@ def test_one_broken_recipe_touches_no_other(engine: Engine, shelf: Shelf, where:
     engine.add("broken", Broken(where), Params(), {})
     events = run_dry(engine)
     failure = next(event for event in events if isinstance(event, Failed))
-    assert (failure.task_id, failure.code) == ("broken", "internal")
+    assert (failure.attempt_id, failure.code) == ("broken", "internal")
     assert "Traceback" in failure.trace
-    assert [event.task_id for event in events if isinstance(event, Finished)] == ["sound"]
+    assert [event.attempt_id for event in events if isinstance(event, Finished)] == ["sound"]
     assert shelf.held == 0
 
 
@@ -345,7 +345,7 @@ def test_a_recipe_that_yields_nothing_lets_others_step_in_between(engine: Engine
     engine.add("tiles", Tiles(""), Params(), {})
     engine.add("other", TXT2IMG, wish(0), {})
     events = run_dry(engine)
-    order = [event.task_id for event in events if isinstance(event, Advanced | Finished)]
+    order = [event.attempt_id for event in events if isinstance(event, Advanced | Finished)]
     assert order.index("tiles") == 3
     assert len(images_of(events)) == 2
 
@@ -366,7 +366,7 @@ def test_another_size_waits_until_the_oldest_is_done(engine: Engine) -> None:
     engine.add("oldest", TXT2IMG, wish(0), {})
     engine.add("wider", TXT2IMG, wish(1).model_copy(update={"w": SIDE + 8}), {})
     engine.add("joins", TXT2IMG, wish(5), {})
-    order = [event.task_id for event in run_dry(engine) if isinstance(event, Advanced)]
+    order = [event.attempt_id for event in run_dry(engine) if isinstance(event, Advanced)]
     assert order == ["oldest", "joins"] * 3 + ["wider"] * 4
 
 
@@ -378,7 +378,7 @@ def test_where_batching_gains_nothing_the_oldest_is_finished_first(shelf: Shelf)
     engine = Engine(shelf, One())
     for index in (0, 1, 2):
         engine.add(str(index), TXT2IMG, wish(index, sampler="euler"), {})
-    finished = [event.task_id for event in run_dry(engine) if isinstance(event, Advanced | Finished)]
+    finished = [event.attempt_id for event in run_dry(engine) if isinstance(event, Advanced | Finished)]
     assert finished == sorted(finished)
 
 
@@ -390,7 +390,7 @@ def test_a_higher_class_takes_the_device_at_the_next_step_and_gives_it_back(engi
     engine.step()
     engine.add("high", TXT2IMG, wish(0).model_copy(update={"w": SIDE + 8}), {}, priority="high")
     events = run_dry(engine)
-    order = [event.task_id for event in events if isinstance(event, Advanced)]
+    order = [event.attempt_id for event in events if isinstance(event, Advanced)]
     assert order == ["high"] * 3 + ["low"] * 3
     assert np.array_equal(images_of(events)["low"][0], expected)
 
@@ -404,7 +404,7 @@ def test_where_sharing_gains_nothing_the_shortest_is_finished_first(shelf: Shelf
     engine.add("long", TXT2IMG, wish(0, sampler="euler").model_copy(update={"num_steps": 8}), {})
     engine.step()
     engine.add("short", TXT2IMG, wish(0, sampler="euler"), {})
-    finished = [event.task_id for event in run_dry(engine) if isinstance(event, Finished)]
+    finished = [event.attempt_id for event in run_dry(engine) if isinstance(event, Finished)]
     assert finished == ["short", "long"]
 
 

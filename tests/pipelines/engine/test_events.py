@@ -1,38 +1,22 @@
-"""What a failed task says."""
+"""Events are sent to another process."""
 
 from __future__ import annotations
 
 import pickle
 
 import numpy as np
-import torch
 
-from pipelines.engine.events import Advanced, failed
-from pipelines.engine.sampling.samplers import SamplerError
-
-
-class OverloadedError(Exception):
-    code = "overloaded"
+from pipelines.engine.events import Advanced, Failed, Finished, Parked
+from pipelines.pipeline import TaskResult
 
 
-def test_out_of_memory_says_what_to_do() -> None:
-    failure = failed("task", torch.OutOfMemoryError("CUDA out of memory"), "trace")
-    assert (failure.code, failure.trace) == ("out_of_memory", "trace")
-    assert "smaller" in failure.message
+def test_events_survive_pickling() -> None:
+    advanced = pickle.loads(pickle.dumps(Advanced("attempt", 1, 2, np.zeros((8, 8, 3), np.uint8))))
+    assert (advanced.attempt_id, advanced.step, advanced.steps, advanced.preview.shape) == ("attempt", 1, 2, (8, 8, 3))
+    for event in (Finished("attempt", TaskResult(), {"load": 1.0}), Parked("attempt", b"state")):
+        assert pickle.loads(pickle.dumps(event)) == event
 
 
-def test_exceptions_with_a_code_speak_for_themselves() -> None:
-    assert failed("task", OverloadedError("come back later"), "").code == "overloaded"
-    assert failed("task", OverloadedError("come back later"), "").message == "come back later"
-    assert failed("task", SamplerError("no such sigmas"), "").code == "bad_input"
-
-
-def test_everything_else_is_internal_and_named() -> None:
-    failure = failed("task", ZeroDivisionError("division by zero"), "")
-    assert failure.code == "internal"
-    assert "ZeroDivisionError: division by zero" in failure.message
-
-
-def test_events_leave_the_process() -> None:
-    event = Advanced("task", 1, 2, np.zeros((8, 8, 3), np.uint8))
-    assert pickle.loads(pickle.dumps(event)).steps == 2
+def test_pickled_failure_leaves_its_traceback_out() -> None:
+    failed = Failed("attempt", "internal", "it failed", "Traceback: a file of ours")
+    assert pickle.loads(pickle.dumps(failed)) == Failed("attempt", "internal", "it failed")

@@ -10,9 +10,10 @@ import numpy as np
 import pytest
 import pytest_asyncio
 
+from pipelines.engine.events import Advanced
 from server.settings import Settings
 from server.worker.device_process import Device, DeviceDiedError, DeviceGoneError, TaskFailedError
-from server.worker.messages import Advanced, DeviceStats, Run
+from server.worker.messages import DeviceStats, Run
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
@@ -31,7 +32,7 @@ async def device(tmp_path_factory: pytest.TempPathFactory, models_dir: Path) -> 
     settings = Settings(
         data_dir=tmp_path_factory.mktemp("device"), models_dir=models_dir, warm_up=False, audit="toy-safety"
     )
-    one = Device(settings, "cpu", on_tally=TALLIES.append)
+    one = Device(settings, "cpu", on_stats=TALLIES.append)
     await one.ready()
     yield one
     await one.stop()
@@ -40,8 +41,8 @@ async def device(tmp_path_factory: pytest.TempPathFactory, models_dir: Path) -> 
 async def test_runs_are_answered_with_pixels_and_progress(device: Device) -> None:
     steps: list[Advanced] = []
     finished = await device.run(Run("first", "txt2img.sd", SHORT, {}), steps.append)
-    assert finished.made.images[0].shape == (64, 64, 3)
-    assert finished.made.images[0].dtype == np.uint8
+    assert finished.result.images[0].shape == (64, 64, 3)
+    assert finished.result.images[0].dtype == np.uint8
     assert [(step.step, step.steps) for step in steps] == [(1, 2), (2, 2)]
     assert list(finished.parts) == ["prepare", "denoise", "decode"]
     assert list(finished.seconds) == ["load", "run", "audit"]
@@ -61,9 +62,9 @@ async def test_the_device_tells_every_second_what_it_has_counted(device: Device)
 
 async def test_a_picture_that_is_minded_does_not_leave_the_device(device: Device) -> None:
     finished = await device.run(Run("fish", "txt2img.sd", FISH, {}), lambda _: None)
-    assert len(finished.made.reasons) == 1
-    assert finished.made.reasons[0].startswith("unsafe/")
-    assert not finished.made.images[0].any()
+    assert len(finished.result.reasons) == 1
+    assert finished.result.reasons[0].startswith("unsafe/")
+    assert not finished.result.images[0].any()
 
 
 async def test_a_run_that_fails_says_why_and_leaves_the_device_well(device: Device) -> None:
@@ -71,7 +72,7 @@ async def test_a_run_that_fails_says_why_and_leaves_the_device_well(device: Devi
     with pytest.raises(TaskFailedError) as caught:
         await device.run(Run("broken", "img2img.sd", {"text": "a", "url": "x", "seed": 1}, source), lambda _: None)
     assert caught.value.code
-    assert (await device.run(Run("next", "txt2img.sd", SHORT, {}), lambda _: None)).made.images
+    assert (await device.run(Run("next", "txt2img.sd", SHORT, {}), lambda _: None)).result.images
 
 
 async def test_an_aborted_run_ends_at_a_step_boundary(device: Device) -> None:

@@ -17,10 +17,9 @@ from pipelines.engine.batch import Batch
 from pipelines.engine.engine import Engine
 from pipelines.engine.events import Finished
 from pipelines.engine.execution.cuda_graphs import Graphs
-from pipelines.engine.recipe_run import Parked
 from pipelines.engine.scheduling.batch_key import key_of
 from pipelines.engine.scheduling.batch_size import Capacity
-from pipelines.engine.snapshot import packed, unpacked
+from pipelines.engine.snapshot import Snapshot
 from pipelines.engine.trajectory import Depth, Trajectory
 from pipelines.pipeline import ControlInput
 from tests.pipelines.conftest import Shelf, images_of, run_dry
@@ -89,7 +88,7 @@ def test_shallow_steps_are_known_to_be_short(shelf: Shelf, sd1: Checkpoint) -> N
     engine.step()
     short = wish(0, sampler="euler", deep_cache=10).model_copy(update={"num_steps": 8})
     engine.add("shallow", TXT2IMG, short, {})
-    assert [event.task_id for event in run_dry(engine) if isinstance(event, Finished)] == ["shallow", "whole"]
+    assert [event.attempt_id for event in run_dry(engine) if isinstance(event, Finished)] == ["shallow", "whole"]
 
 
 def test_where_guidance_sets_in_the_denoiser_goes_all_the_way(sd1: Checkpoint) -> None:
@@ -123,7 +122,7 @@ def test_at_rest_between_two_shallow_steps_nothing_is_lost(sd1: Checkpoint, step
             Batch([trajectory]).step()
     state = trajectory.state()
     assert ("deep" in state) == (steps_before % 3 > 0), "before a whole pass they would be of no use"
-    ((state,),) = unpacked(packed(Parked(((state,),)))).yields
+    ((state,),) = Snapshot.from_bytes(Snapshot(((state,),)).to_bytes()).yields
     assert torch.equal(finish(Trajectory(denoise(sd1, deep_cache=3), state)), expected)
 
 

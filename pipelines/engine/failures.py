@@ -1,0 +1,22 @@
+"""How an exception becomes a failed task."""
+
+from __future__ import annotations
+
+import traceback
+
+import torch
+
+from pipelines.engine.events import Failed
+
+
+def failure(attempt_id: str, error: Exception) -> Failed:
+    """An exception that has a `code` also has a message for users; all others get a message here."""
+    trace = "".join(traceback.format_exception(error))
+    if isinstance(error, torch.OutOfMemoryError):
+        message = "the device has too little memory for one image of this size; ask for a smaller width or height"
+        return Failed(attempt_id, "out_of_memory", message, trace)
+    code = getattr(error, "code", None)
+    if isinstance(code, str):
+        return Failed(attempt_id, code, str(error), trace)
+    message = f"making the image failed with {type(error).__name__}: {error}; the server's log has the details"
+    return Failed(attempt_id, "internal", message, trace)
