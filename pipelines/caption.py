@@ -46,8 +46,8 @@ class Caption(Pipeline[CaptionParams]):
         return Work(pixels=512 * 512, images=1, steps=1)
 
     def run(self, params: CaptionParams, models: Models, images: Mapping[str, np.ndarray]) -> Recipe:
-        from models.imaging.pixels import flattened, shrunk
+        from models.imaging.pixels import flatten_alpha, shrink
 
-        picture, _ = flattened(shrunk(images["url"], params.max_wh))
+        picture, _ = flatten_alpha(shrink(images["url"], params.max_wh))
         text = yield from caption(models.get(ModelRef(CAPTIONER, params.model)), picture)
         return TaskResult(answer={"text": text})

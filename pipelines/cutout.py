@@ -59,10 +59,10 @@ class CutOut(Pipeline[CutOutParams]):
         return Work(pixels=512 * 512, images=1, steps=EQUIVALENT_STEPS)
 
     def run(self, params: CutOutParams, models: Models, images: Mapping[str, np.ndarray]) -> Recipe:
-        from models.imaging.pixels import flattened
+        from models.imaging.pixels import flatten_alpha
 
         matting, picture = models.get(ModelRef(MATTING, params.model)), images["url"]
-        rgb, original_alpha = flattened(picture)
+        rgb, original_alpha = flatten_alpha(picture)
         yield []
         alpha = matting.alpha(rgb)
         if params.threshold is not None:
@@ -76,15 +76,15 @@ def _result(params: CutOutParams, colours: np.ndarray, alpha: np.ndarray) -> np.
     """The output for uint8 colours [height, width, 3] and alpha [height, width]."""
     import numpy as np
 
-    from models.imaging.pixels import over, with_alpha
+    from models.imaging.pixels import add_alpha, blend_over
 
     if params.output == "alpha":
         return np.dstack([alpha] * 3)
-    cut_out = with_alpha(colours, alpha)
+    cut_out = add_alpha(colours, alpha)
     if params.background is None:
         return cut_out
     red, green, blue = bytes.fromhex(params.background[1:])
-    return over(cut_out, (red, green, blue))
+    return blend_over(cut_out, (red, green, blue))
 
 
 def _binarized(alpha: np.ndarray, threshold: int) -> np.ndarray:

@@ -65,11 +65,11 @@ class Enhance(Pipeline[EnhanceParams]):
         return params.model_copy(update={"seed": secrets.randbelow(SEEDS - params.num_return_sequences)})
 
     def run(self, params: EnhanceParams, models: Models, images: Mapping[str, np.ndarray]) -> Recipe:
-        from models.language.prompt_enhancer import PromptStyle
+        from models.language.prompt_enhancer import SamplingOptions
 
         enhancer = models.get(ModelRef(PROMPT_ENHANCER, params.model))
         seeds = [(params.seed + index) % SEEDS for index in range(params.num_return_sequences)]
-        style = PromptStyle(params.temperature, params.top_k, params.repetition_penalty, params.comma_mode)
+        style = SamplingOptions(params.temperature, params.top_k, params.repetition_penalty, params.comma_mode)
         prompts: list[list[int]] = []
         for so_far in enhancer.tokens(params.text, params.max_length, seeds, style):
             prompts = so_far

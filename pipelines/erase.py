@@ -95,10 +95,11 @@ class Erase(ImageGeneration[EraseParams]):
         return Work(params.max_wh**2, images=1, steps=1, is_upper_bound=True)
 
     def run(self, params: EraseParams, models: Models, images: Mapping[str, np.ndarray]) -> Recipe:
-        from models.imaging.masks import binary, fitted, marked
+        from models.imaging.masks import binarize, mask_levels, resize_mask
 
         picture = images["url"]
-        mask = fitted(binary(marked(images["mask_url"]), MASK_THRESHOLD), picture.shape[1], picture.shape[0])
+        mask = binarize(mask_levels(images["mask_url"]), MASK_THRESHOLD)
+        mask = resize_mask(mask, picture.shape[1], picture.shape[0])
         yield []
         if params.eraser is not None:
             picture = _filled(models.get(ModelRef(ERASER, params.eraser)), picture, mask, params.max_wh)
@@ -111,18 +112,18 @@ class Erase(ImageGeneration[EraseParams]):
 
 def _filled(eraser: Eraser, picture: np.ndarray, mask: np.ndarray, longest: int) -> np.ndarray:
     """The picture, uint8 [height, width, 3 or 4], with the masked part filled at a size of no side above `longest`."""
-    from models.imaging.pixels import flattened, resized
+    from models.imaging.pixels import flatten_alpha, resize
 
-    rgb, _ = flattened(picture)
+    rgb, _ = flatten_alpha(picture)
     small, small_mask = _shrunk(rgb, mask, longest)
     result = picture.copy()
-    result[mask, :3] = resized(eraser.fill(small, small_mask), mask.shape[1], mask.shape[0])[mask]
+    result[mask, :3] = resize(eraser.fill(small, small_mask), mask.shape[1], mask.shape[0])[mask]
     return result
 
 
 def _shrunk(rgb: np.ndarray, mask: np.ndarray, longest: int) -> tuple[np.ndarray, np.ndarray]:
     """Picture and mask with no side above `longest`. A pixel is masked if any pixel averaged into it was masked."""
-    from models.imaging.pixels import coverage, fitted, within
+    from models.imaging.pixels import area_coverage, fit_within, resize_area
 
-    size = within(mask.shape[1], mask.shape[0], longest)
-    return fitted(rgb, *size), coverage(mask, *size) > 0
+    size = fit_within(mask.shape[1], mask.shape[0], longest)
+    return resize_area(rgb, *size), area_coverage(mask, *size) > 0

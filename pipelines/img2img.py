@@ -75,17 +75,17 @@ class Img2Img(ImageGeneration[Img2ImgParams]):
         return Work(width * height, params.num_samples, steps, params.compute_fraction, is_upper_bound)
 
     def run(self, params: Img2ImgParams, models: Models, images: Mapping[str, np.ndarray]) -> Recipe:
-        from models.imaging.pixels import flattened, resized, snapped, with_alpha, within
+        from models.imaging.pixels import add_alpha, fit_within, flatten_alpha, resize, snap_size
 
         checkpoint = params.load_checkpoint(models, images)
-        rgb, alpha = flattened(images["url"])
+        rgb, alpha = flatten_alpha(images["url"])
         if params.auto_prompt:
             description = yield from caption(models.get(DEFAULT_CAPTIONER_REF), rgb)
             params = params.model_copy(update={"text": ", ".join(filter(None, (params.text, description)))})
         size: tuple[int, int] = params.wh if params.wh != PICTURE_SIZE else (rgb.shape[1], rgb.shape[0])
-        source = resized(rgb, *snapped(*size, params.max_wh))
+        source = resize(rgb, *snap_size(*size, params.max_wh))
         generated = yield from generate_from_image(params, checkpoint, source, params.fidelity)
-        results = [resized(pixels, *within(*size, params.max_wh)) for pixels in generated]
+        results = [resize(pixels, *fit_within(*size, params.max_wh)) for pixels in generated]
         if alpha is not None and params.keep_alpha:
-            results = [with_alpha(pixels, alpha) for pixels in results]
+            results = [add_alpha(pixels, alpha) for pixels in results]
         return TaskResult(results)

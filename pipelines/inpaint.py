@@ -33,9 +33,9 @@ class Inpaint(ImageGeneration[InpaintParams]):
         return params.generation_work
 
     def run(self, params: InpaintParams, models: Models, images: Mapping[str, np.ndarray]) -> Recipe:
-        from models.imaging.masks import fitted, marked
+        from models.imaging.masks import mask_levels, resize_mask
 
         picture = images["url"]
-        mask = fitted(params.binary_mask(marked(images["mask_url"])), picture.shape[1], picture.shape[0])
+        mask = resize_mask(params.binary_mask(mask_levels(images["mask_url"])), picture.shape[1], picture.shape[0])
         checkpoint = params.load_checkpoint(models, images)
         return TaskResult((yield from generate_masked(params, checkpoint, picture, mask)))

@@ -44,7 +44,7 @@ class Outpaint(ImageGeneration[OutpaintParams]):
         return params.generation_work
 
     def run(self, params: OutpaintParams, models: Models, images: Mapping[str, np.ndarray]) -> Recipe:
-        from models.imaging.masks import filled
+        from models.imaging.masks import fill_nearest
 
         canvas = _padded(params, images["url"])
         transparency = 255 - canvas[:, :, 3]
@@ -55,14 +55,14 @@ class Outpaint(ImageGeneration[OutpaintParams]):
             )
         mask = params.binary_mask(transparency)
         checkpoint = params.load_checkpoint(models, images)
-        return TaskResult((yield from generate_masked(params, checkpoint, filled(canvas[:, :, :3], mask), mask)))
+        return TaskResult((yield from generate_masked(params, checkpoint, fill_nearest(canvas[:, :, :3], mask), mask)))
 
 
 def _padded(params: OutpaintParams, picture: np.ndarray) -> np.ndarray:
     """The picture, uint8 [height, width, 4], with transparent padding. Raises TooLargeError."""
     import numpy as np
 
-    from models.imaging.pixels import opaque
+    from models.imaging.pixels import to_rgba
 
     paddings = (params.top, params.bottom), (params.left, params.right)
     height, width = (length + sum(pair) for length, pair in zip(picture.shape[:2], paddings, strict=True))
@@ -71,4 +71,4 @@ def _padded(params: OutpaintParams, picture: np.ndarray) -> np.ndarray:
             f"the picture with its padding is {width}×{height}; the longest side may be {LONGEST_SIDE}; add less "
             "padding"
         )
-    return np.pad(opaque(picture), (*paddings, (0, 0)))
+    return np.pad(to_rgba(picture), (*paddings, (0, 0)))

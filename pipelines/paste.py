@@ -34,12 +34,12 @@ class Paste(ImageOperation[PasteParams]):
         import numpy as np
         from PIL import Image
 
-        from models.imaging.affine import warped
-        from models.imaging.pixels import flattened, opaque
+        from models.imaging.affine import warp
+        from models.imaging.pixels import flatten_alpha, to_rgba
 
-        background = flattened(images["bg_url"])[0] if params.force_rgb else images["bg_url"]
+        background = flatten_alpha(images["bg_url"])[0] if params.force_rgb else images["bg_url"]
         height, width = background.shape[:2]
-        overlay = warped(opaque(images["url"]), params.matrix, width, height, params.resampling, params.wh_limit)
-        composite = Image.alpha_composite(Image.fromarray(opaque(background)), Image.fromarray(overlay))
+        overlay = warp(to_rgba(images["url"]), params.matrix, width, height, params.resampling, params.wh_limit)
+        composite = Image.alpha_composite(Image.fromarray(to_rgba(background)), Image.fromarray(overlay))
         result = np.asarray(composite)[:, :, : background.shape[2]]
         return TaskResult([result, np.dstack([overlay[:, :, 3]] * 3)] if params.return_mask else [result])

@@ -89,7 +89,7 @@ class Upscale(Pipeline[UpscaleParams]):
         return params.model_copy(update={"model": params.upscaler})
 
     def run(self, params: UpscaleParams, models: Models, images: Mapping[str, np.ndarray]) -> Recipe:
-        from models.imaging.pixels import fitted, with_alpha
+        from models.imaging.pixels import add_alpha, resize_area
 
         upscaler = models.get(ModelRef(UPSCALER, params.upscaler))
         picture = images["url"]
@@ -105,17 +105,17 @@ class Upscale(Pipeline[UpscaleParams]):
         canvas = upscaler.canvas(rgb)
         for _ in upscaler.enlarge(rgb, canvas):
             yield []
-        enlarged = fitted(canvas, *size)
-        return TaskResult([with_alpha(enlarged, source[:, :, 3]) if source.shape[2] == 4 else enlarged])
+        enlarged = resize_area(canvas, *size)
+        return TaskResult([add_alpha(enlarged, source[:, :, 3]) if source.shape[2] == 4 else enlarged])
 
 
 def _source(picture: np.ndarray, longest: int | None) -> np.ndarray:
     """The picture, with no side above `longest` if that is set. Raises TooLargeError if it is not."""
-    from models.imaging.pixels import shrunk
+    from models.imaging.pixels import shrink
 
     height, width = picture.shape[:2]
     if longest is not None:
-        return shrunk(picture, longest)
+        return shrink(picture, longest)
     advice = "send a smaller picture, or set max_wh to shrink it first"
     refuse_too_many_pixels("the picture", (width, height), LONGEST_SOURCE, advice)
     return picture

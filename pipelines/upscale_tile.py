@@ -110,12 +110,12 @@ class UpscaleTile(ImageGeneration[UpscaleTileParams]):
         return Work(width * height, columns * rows, steps, params.compute_fraction)
 
     def run(self, params: UpscaleTileParams, models: Models, images: Mapping[str, np.ndarray]) -> Recipe:
-        from models.imaging.pixels import flattened, resized, with_alpha
+        from models.imaging.pixels import add_alpha, flatten_alpha, resize
 
         checkpoint = params.load_checkpoint(models, images)
-        picture, alpha = flattened(images["url"])
+        picture, alpha = flatten_alpha(images["url"])
         size = _result_size(params, picture)
-        enlarged = resized(picture, *(ceil(side / GRAIN) * GRAIN for side in size))
+        enlarged = resize(picture, *(ceil(side / GRAIN) * GRAIN for side in size))
         generation = _TiledGeneration(params, checkpoint, models, enlarged)
         tiles = _tiles(params, checkpoint, enlarged)
         _refuse_too_many_tiles(tiles, size)
@@ -124,8 +124,8 @@ class UpscaleTile(ImageGeneration[UpscaleTileParams]):
             latents = yield [generation.denoise_request(begin + index, tile) for index, tile in enumerate(chunk)]
             for tile, latent in zip(chunk, latents, strict=True):
                 generation.add(tile, latent)
-        result = resized(generation.pixels, *size)
-        return TaskResult([result if alpha is None else with_alpha(result, alpha)])
+        result = resize(generation.pixels, *size)
+        return TaskResult([result if alpha is None else add_alpha(result, alpha)])
 
 
 class _TiledGeneration:
@@ -173,7 +173,7 @@ class _TiledGeneration:
     def add(self, tile: Tile, latent: torch.Tensor) -> None:
         """Decodes the latents of a tile and blends them into the picture."""
         (pixels,) = self._params.decode(self._checkpoint, [latent])
-        self._canvas.lay(tile, pixels)
+        self._canvas.add(tile, pixels)
 
 
 def _controlnet_ref(params: UpscaleTileParams) -> ModelRef[ControlNet]:
@@ -206,8 +206,8 @@ def _refuse_too_many_tiles(tiles: Sequence[Tile], size: tuple[int, int]) -> None
 
 def _tiles(params: UpscaleTileParams, checkpoint: Checkpoint, enlarged: np.ndarray) -> Sequence[Tile]:
     """The tiles that cover the enlarged picture, row by row."""
-    from models.imaging.tiles import Tile, spans
+    from models.imaging.tiles import Tile, split_spans
 
     width, height = params.tile_size(TILE_SIZES.get(checkpoint.family, DEFAULT_TILE_SIZE))
-    columns = spans(enlarged.shape[1], width, params.margin)
-    return [Tile(rows, each) for rows in spans(enlarged.shape[0], height, params.margin) for each in columns]
+    columns = split_spans(enlarged.shape[1], width, params.margin)
+    return [Tile(rows, each) for rows in split_spans(enlarged.shape[0], height, params.margin) for each in columns]

@@ -1,4 +1,4 @@
-"""IP-Adapters: a picture as a prompt, which the denoiser sees by attention of its own beside that to the text.
+"""IP-Adapters: an image as a prompt. The denoiser attends to image tokens besides those of the text.
 
 Ye et al., "IP-Adapter: Text Compatible Image Prompt Adapter for Text-to-Image Diffusion Models", 2023.
 """
@@ -23,22 +23,21 @@ from transformers.utils import logging as transformers_logging
 
 from models.catalog.entry import ModelEntry
 from models.conditioning import Conditioning
-from models.imaging.pixels import cropped
+from models.imaging.pixels import crop_center
+from models.loaded_model import TorchModel
 from models.patches.patch import DenoiserInputs, DenoiserPatch, PatchedRows
 from models.weights import WeightsError
 
 TOKENS, SCALE = "image_tokens", "image_scale"
-"""Where a conditioning has them: [rows, tokens, width], and [rows], how strongly each row feels its own."""
-FACES = "image_proj.proj.0.weight", "image_proj.norm.weight"
-"""Only adapters have both that see a face by another net's idea of it."""
-
-
-LONGEST = 8
-"""How much longer than wide a picture is enlarged, before all but its middle is cut off."""
+"""Names in the extras of a conditioning: image tokens [rows, tokens, width], and the scale of each row [rows]."""
+FACE_ID_KEYS = "image_proj.proj.0.weight", "image_proj.norm.weight"
+"""Only FaceID adapters have both, which take the embedding of a face recognition net."""
+MAX_RATIO = 8
+"""How many times longer than the other a side may be; the ends of a longer image are cut off before it is resized."""
 
 
 class IPAttentionLayer(NamedTuple):
-    """A layer of attention to the text, and the weights that make keys and values of image tokens for it."""
+    """A cross-attention layer of the denoiser, and the weights that project image tokens to keys and values for it."""
 
     attention: Attention
     to_k: Tensor
@@ -46,20 +45,20 @@ class IPAttentionLayer(NamedTuple):
 
 
 class IPAdapterMisfitError(ValueError):
-    """An IP-Adapter was made for checkpoints of another kind."""
+    """An IP-Adapter does not fit the denoiser of the checkpoint."""
 
     code = "bad_input"
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class ImagePrompt(DenoiserPatch):
-    """A picture as a prompt: image tokens that the denoiser attends to in addition to the text."""
+    """An image as a prompt: image tokens that the denoiser attends to in addition to the text."""
 
     adapter: IPAdapter
     tokens: Tensor
-    """Of the picture, [1, tokens, width]."""
+    """[1, tokens, width] in the adapter's dtype."""
     blank: Tensor
-    """Of no picture, for the negative prompt; [1, tokens, width]."""
+    """The tokens of an empty image, for the negative prompt; same shape and dtype."""
     scale: float
     """0 to 1: how strongly the denoiser attends to the tokens."""
     layers: tuple[IPAttentionLayer, ...] = ()
@@ -80,12 +79,12 @@ class ImagePrompt(DenoiserPatch):
 
     def bind(self, unet: nn.Module) -> ImagePrompt:
         """Raises IPAdapterMisfitError."""
-        return replace(self, layers=self.adapter.sights(unet))
+        return replace(self, layers=self.adapter.attention_layers(unet))
 
     def condition(
         self, positive: Conditioning, negative: Conditioning | None
     ) -> tuple[Conditioning, Conditioning | None]:
-        """The prompt gets the picture's tokens, its negative the blank ones."""
+        """The prompt gets the tokens of the image, its negative the blank ones."""
         return self._with_tokens(positive, self.tokens), negative and self._with_tokens(negative, self.blank)
 
     def row_tensors(self, conditioning: Conditioning) -> Mapping[str, Tensor]:
@@ -96,12 +95,12 @@ class ImagePrompt(DenoiserPatch):
         return ip_attention(self.layers, inputs.conditioning.extras, list(rows.tensors.values()))
 
     def _with_tokens(self, conditioning: Conditioning, tokens: Tensor) -> Conditioning:
-        seen = {TOKENS: tokens, SCALE: torch.tensor([self.scale], dtype=tokens.dtype, device=tokens.device)}
-        return Conditioning(conditioning.embeds, {**conditioning.extras, **seen})
+        extras = {TOKENS: tokens, SCALE: torch.tensor([self.scale], dtype=tokens.dtype, device=tokens.device)}
+        return Conditioning(conditioning.embeds, {**conditioning.extras, **extras})
 
 
-class IPAdapter:
-    """A loaded IP-Adapter with the CLIP encoder through which it sees. It serves all checkpoints of its family."""
+class IPAdapter(TorchModel):
+    """A loaded IP-Adapter with its CLIP vision encoder. It serves all checkpoints of its family."""
 
     def __init__(
         self,
@@ -111,115 +110,103 @@ class IPAdapter:
         layers: list[tuple[Tensor, Tensor]],
         dtype: torch.dtype,
     ) -> None:
-        self.name = entry.name
-        self.family: str = entry.family
         self.dtype = dtype
-        self.device = torch.device("cpu")
         self._encoder, self._projection = encoder, projection
         self._keys = nn.ParameterList(nn.Parameter(key, requires_grad=False) for key, _ in layers)
         self._values = nn.ParameterList(nn.Parameter(value, requires_grad=False) for _, value in layers)
-        self._nets = nn.ModuleList([encoder, projection, self._keys, self._values]).eval().requires_grad_(False)
-        side = encoder.config.image_size
-        self._look = CLIPImageProcessor(size=side, crop_size=side)
-
-    @property
-    def bytes(self) -> int:
-        """What the weights take, wherever they are."""
-        return sum(tensor.nbytes for tensor in (*self._nets.parameters(), *self._nets.buffers()))
-
-    def to(self, device: torch.device) -> None:
-        self._nets.to(device)
-        self.device = device
+        super().__init__(entry, encoder, projection, self._keys, self._values)
+        size = encoder.config.image_size
+        self._image_processor = CLIPImageProcessor(size=size, crop_size=size)
 
     @torch.inference_mode()
     def prompt(self, pixels: np.ndarray, scale: float) -> ImagePrompt:
-        """RGB pixels [height, width, 3] as a prompt; of a picture that is not square, its middle is seen."""
+        """RGB pixels [height, width, 3] as an image prompt; the middle square of the image is used."""
         height, width = pixels.shape[:2]
-        middle = cropped(pixels, min(width, LONGEST * height), min(height, LONGEST * width))
-        look = self._look(images=torch.from_numpy(middle.copy()).permute(2, 0, 1), return_tensors="pt").pixel_values
-        look = look.to(self.device, self.dtype)
+        middle = crop_center(pixels, min(width, MAX_RATIO * height), min(height, MAX_RATIO * width))
+        planes = torch.from_numpy(middle.copy()).permute(2, 0, 1)
+        inputs = self._image_processor(images=planes, return_tensors="pt").pixel_values.to(self.device, self.dtype)
         if isinstance(self._projection, ImageProjection):
-            seen = self._encoder(look).image_embeds
-            blank = torch.zeros_like(seen)
+            embeds = self._encoder(inputs).image_embeds
+            blank = torch.zeros_like(embeds)
         else:
-            seen, blank = (
+            embeds, blank = (
                 self._encoder(each, output_hidden_states=True).hidden_states[-2]
-                for each in (look, torch.zeros_like(look))
+                for each in (inputs, torch.zeros_like(inputs))
             )
-        return ImagePrompt(self, self._projection(seen), self._projection(blank), scale)
+        return ImagePrompt(self, self._projection(embeds), self._projection(blank), scale)
 
-    def sights(self, unet: nn.Module) -> tuple[IPAttentionLayer, ...]:
-        """One for each such layer of a denoiser, in the order in which adapters count. Raises IPAdapterMisfitError."""
-        places = [module for name, module in unet.named_modules() if name.endswith(".attn2")]
-        found = [(place.to_k.weight.shape, place.to_v.weight.shape) for place in places]
-        given = [(key.shape, value.shape) for key, value in zip(self._keys, self._values, strict=True)]
-        if found != given:
+    def attention_layers(self, unet: nn.Module) -> tuple[IPAttentionLayer, ...]:
+        """The cross-attention layers of a denoiser, in the order of the adapter's. Raises IPAdapterMisfitError."""
+        layers = [module for name, module in unet.named_modules() if name.endswith(".attn2")]
+        expected = [(layer.to_k.weight.shape, layer.to_v.weight.shape) for layer in layers]
+        shapes = [(key.shape, value.shape) for key, value in zip(self._keys, self._values, strict=True)]
+        if shapes != expected:
             raise IPAdapterMisfitError(
-                f"IP-Adapter {self.name!r} does not fit this model: it has {len(given)} layers for text of width "
-                f"{given[0][0][1]}, the model {len(found)} of width {found[0][0][1]}; use one that was made for its "
-                "family"
+                f"IP-Adapter {self.name!r} does not fit this model: it has {len(shapes)} layers for text of width "
+                f"{shapes[0][0][1]}, the model {len(expected)} of width {expected[0][0][1]}; use one for its family"
             )
-        return tuple(IPAttentionLayer(*each) for each in zip(places, self._keys, self._values, strict=True))
+        return tuple(IPAttentionLayer(*each) for each in zip(layers, self._keys, self._values, strict=True))
 
 
-def image_keys_values(sights: Sequence[IPAttentionLayer], extras: Mapping[str, Tensor]) -> list[Tensor]:
-    """Keys and values of each row's image tokens, by layer: key, value, key, value…"""
-    return [functional.linear(extras[TOKENS], weight) for sight in sights for weight in (sight.to_k, sight.to_v)]
+def image_keys_values(layers: Sequence[IPAttentionLayer], extras: Mapping[str, Tensor]) -> list[Tensor]:
+    """The keys and values of the image tokens of each row, by layer: key, value, key, value…"""
+    return [functional.linear(extras[TOKENS], weight) for layer in layers for weight in (layer.to_k, layer.to_v)]
 
 
 @contextmanager
 def ip_attention(
-    sights: Sequence[IPAttentionLayer], extras: Mapping[str, Tensor], known: Sequence[Tensor] = ()
+    layers: Sequence[IPAttentionLayer], extras: Mapping[str, Tensor], known: Sequence[Tensor] = ()
 ) -> Iterator[None]:
-    """Within this block these layers attend to each row's image tokens as well, and add what they see by the row's
-    scale (equation 5 of the paper). `known` is what `shown_to` made of the same rows before, if anything.
+    """Within this block the layers also attend to the image tokens of each row, and add the result times the scale of
+    the row (equation 5 of the paper). `known` are the `image_keys_values` of these rows if they were computed before.
 
-    They are as before when the block ends, however it ends.
+    The hooks are removed when the block ends, also after an error.
     """
-    halves = known or image_keys_values(sights, extras)
+    halves = known or image_keys_values(layers, extras)
     with ExitStack() as hooks:
-        for sight, keys, values in zip(sights, halves[::2], halves[1::2], strict=True):
-            _hook(sight.attention, keys, values, extras[SCALE][:, None, None], hooks)
+        for layer, keys, values in zip(layers, halves[::2], halves[1::2], strict=True):
+            _hook(layer.attention, keys, values, extras[SCALE][:, None, None], hooks)
         yield
 
 
 def _hook(attention: Attention, keys: Tensor, values: Tensor, scales: Tensor, hooks: ExitStack) -> None:
-    """The queries are those of the text; what is seen joins what was read before the last projection of both."""
+    """Uses the queries of the text; the result is added before the output projection, which both share."""
     queries: list[Tensor] = []
 
-    def keep(_: nn.Module, __: object, query: Tensor) -> None:
+    def store_query(_: nn.Module, __: object, query: Tensor) -> None:
         queries.append(query)
 
-    def add(_: nn.Module, given: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
+    def add_image_attention(_: nn.Module, inputs: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
         query, key, value = (_by_head(each, attention.heads) for each in (queries.pop(), keys, values))
-        seen = functional.scaled_dot_product_attention(query, key, value)
-        return (given[0] + scales * seen.transpose(1, 2).flatten(2),)
+        attended = functional.scaled_dot_product_attention(query, key, value)
+        return (inputs[0] + scales * attended.transpose(1, 2).flatten(2),)
 
-    hooks.callback(attention.to_q.register_forward_hook(keep).remove)
-    hooks.callback(attention.to_out[0].register_forward_pre_hook(add).remove)
+    hooks.callback(attention.to_q.register_forward_hook(store_query).remove)
+    hooks.callback(attention.to_out[0].register_forward_pre_hook(add_image_attention).remove)
 
 
 def _by_head(tokens: Tensor, heads: int) -> Tensor:
-    """[rows, heads, tokens, width of a head] of [rows, tokens, width]."""
+    """[rows, tokens, width] as [rows, heads, tokens, width of a head]."""
     return tokens.view(*tokens.shape[:2], heads, -1).transpose(1, 2)
 
 
 def load(entry: ModelEntry, device: torch.device, dtype: torch.dtype) -> IPAdapter:
-    """A single file in the lay-out of its authors, and the encoder that its entry names. Raises WeightsError."""
+    """Reads a single file in the layout of the authors, and the encoder of the entry. Raises WeightsError."""
     transformers_logging.disable_progress_bar()
     tensors = load_file(entry.path)
-    if all(name in tensors for name in FACES) or any("_lora." in name or "perceiver" in name for name in tensors):
+    is_face_id = any("_lora." in name or "perceiver" in name for name in tensors)
+    if is_face_id or all(name in tensors for name in FACE_ID_KEYS):
         raise WeightsError(
-            f"{entry.path.name} is an IP-Adapter for faces (FaceID), which needs a net for face recognition that this "
-            "server does not have; use a plain, a plus or a plus-face adapter"
+            f"{entry.path.name} is an IP-Adapter for faces (FaceID), which needs a face recognition net; this server "
+            "has none: use a plain, a plus or a plus-face adapter"
         )
     try:
         projection = _projection(tensors).to(dtype)
         layers = [(key.to(dtype), value.to(dtype)) for key, value in _layers(tensors)]
     except (KeyError, RuntimeError) as error:
         raise WeightsError(
-            f"{entry.path.name} is no IP-Adapter in the lay-out of its authors, with image_proj.… and ip_adapter.… "
-            f"weights: {error}"
+            f"{entry.path.name} is not an IP-Adapter in the layout of its authors, with image_proj.… and ip_adapter.… "
+            f"weights; give such a file: {error}"
         ) from error
     adapter = IPAdapter(entry, _encoder(entry, projection, dtype), projection, layers, dtype)
     adapter.to(device)
@@ -227,17 +214,17 @@ def load(entry: ModelEntry, device: torch.device, dtype: torch.dtype) -> IPAdapt
 
 
 def _projection(tensors: Mapping[str, Tensor]) -> nn.Module:
-    """The net that makes image tokens of what CLIP saw."""
+    """The net that projects CLIP embeddings to image tokens."""
     prefix = "image_proj."
-    given = {name.removeprefix(prefix): tensor for name, tensor in tensors.items() if name.startswith(prefix)}
+    weights = {name.removeprefix(prefix): tensor for name, tensor in tensors.items() if name.startswith(prefix)}
     net: nn.Module = UNet2DConditionLoadersMixin()._convert_ip_adapter_image_proj_to_diffusers(
-        given, low_cpu_mem_usage=False
+        weights, low_cpu_mem_usage=False
     )
     return net
 
 
 def _layers(tensors: Mapping[str, Tensor]) -> list[tuple[Tensor, Tensor]]:
-    """Authors count the attention layers of a UNet, those to itself included, so theirs are the odd numbers."""
+    """Authors number all attention layers of a UNet; the odd numbers are those of cross-attention."""
     numbers = sorted(int(name.split(".")[1]) for name in tensors if name.endswith(".to_k_ip.weight"))
     if not numbers:
         raise KeyError("ip_adapter.1.to_k_ip.weight")
@@ -254,10 +241,10 @@ def _encoder(entry: ModelEntry, projection: nn.Module, dtype: torch.dtype) -> CL
         raise WeightsError(f"cannot read the CLIP vision encoder of {entry.name} in {folder}: {error}") from error
     config = encoder.config
     width = config.projection_dim if isinstance(projection, ImageProjection) else config.hidden_size
-    wanted = next(layer.in_features for layer in projection.modules() if isinstance(layer, nn.Linear))
-    if width != wanted:
+    expected = next(layer.in_features for layer in projection.modules() if isinstance(layer, nn.Linear))
+    if width != expected:
         raise WeightsError(
-            f"{entry.name} wants to see by an encoder of width {wanted}, that of {folder} gives {width}; correct its "
+            f"{entry.name} needs an encoder of width {expected}, but that of {folder} has {width}; correct its "
             "`encoder`: ViT-H for most adapters, ViT-bigG for those of SDXL without `vit-h` in their name"
         )
     return encoder

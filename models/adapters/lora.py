@@ -1,7 +1,7 @@
-"""LoRA files: small updates of a checkpoint's weights, in the lay-outs of kohya's trainer, LyCORIS, diffusers and peft.
+"""LoRA files: small updates of the weights of a checkpoint, as kohya's trainer, LyCORIS, diffusers or peft write them.
 
-A file says for each module of the UNet and of the text encoders which factors make its update (`deltas.py`). All
-lay-outs are read into one: a part, the module's path with underscores for dots, and roles.
+A file has factors (`lora_delta.py`) for modules of the UNet and of the text encoders. All layouts are read into one: a
+part, the path of the module with underscores for dots, and the roles of its factors.
 """
 
 from __future__ import annotations
@@ -28,12 +28,12 @@ PARTS: Mapping[str, str] = {
     "text_encoder_2.": "text_encoder_2",
     "text_encoder.": "text_encoder",
 }
-"""What the names of a part's modules begin with."""
-_HALVES = {"A": "down", "B": "up"}
+"""The parts of a checkpoint, by the prefix of their keys."""
+_ROLES = {"A": "down", "B": "up"}
 _KEY = re.compile(
     r"""
     (?P<module>.+?)
-    (?: [._]lora(?:_linear_layer)?[._](?P<half>down|up|mid|A|B)(?:\.default)?(?:\.weight)?
+    (?: [._]lora(?:_linear_layer)?[._](?P<factor>down|up|mid|A|B)(?:\.default)?(?:\.weight)?
       | \.(?P<role>alpha|hada_\w+|lokr_\w+|dora_scale|lora_magnitude_vector(?:\.weight)?|diff|diff_b|diff_m)
     )
     """,
@@ -42,19 +42,20 @@ _KEY = re.compile(
 
 
 class LoraError(ValueError):
-    """A file that is no LoRA, or not one for this checkpoint; the message says which and what to do."""
+    """A file is not a LoRA, or does not fit the checkpoint; the message says which and what to do."""
 
     code = "bad_input"
 
 
 class Lora:
-    """A loaded LoRA: `updates` holds, by part and module, the factors of each update."""
+    """A loaded LoRA."""
 
     def __init__(self, name: str, updates: Mapping[str, Mapping[str, Factors]]) -> None:
         self.name = name
         self.family = "lora"
         self.device = torch.device("cpu")
         self.updates = updates
+        """The factors of each update, by part and module."""
 
     @property
     def bytes(self) -> int:
@@ -74,7 +75,7 @@ class Lora:
 
 
 def load(entry: ModelEntry, device: torch.device, dtype: torch.dtype) -> Lora:
-    """Raises LoraError. The factors keep the file's precision; what is made of them is rounded once, when merged."""
+    """Raises LoraError. The factors keep the dtype of the file: rounding happens once, when they are merged."""
     lora = Lora(entry.name, read(entry.path))
     lora.to(device)
     return lora
@@ -84,8 +85,8 @@ def read(file: Path) -> dict[str, dict[str, dict[str, Tensor]]]:
     """The factors in a file, by part, module and role, on the CPU. Raises LoraError."""
     updates: dict[str, dict[str, dict[str, Tensor]]] = {}
     with safe_open(file, framework="pt") as opened:
-        for key in opened.keys():  # noqa: SIM118 - it is no mapping
-            part, module, role = _place(key, file)
+        for key in opened.keys():  # noqa: SIM118 - not a mapping
+            part, module, role = _parse_key(key, file)
             updates.setdefault(part, {}).setdefault(module, {})[role] = opened.get_tensor(key)
         metadata = opened.metadata() or {}
     if not updates:
@@ -95,31 +96,31 @@ def read(file: Path) -> dict[str, dict[str, dict[str, Tensor]]]:
     return updates
 
 
-def _place(key: str, file: Path) -> tuple[str, str, str]:
-    start = next((start for start in PARTS if key.startswith(start)), None)
-    found = _KEY.fullmatch(key)
-    if start is None or found is None:
+def _parse_key(key: str, file: Path) -> tuple[str, str, str]:
+    prefix = next((prefix for prefix in PARTS if key.startswith(prefix)), None)
+    match = _KEY.fullmatch(key)
+    if prefix is None or match is None:
         raise LoraError(
-            f"{file.name} holds {key!r}, which belongs to no LoRA that is understood; give a file as kohya's trainer, "
-            "LyCORIS, diffusers or peft write it for Stable Diffusion, or list it in models.yaml under its own family"
+            f"{file.name} has the key {key!r}, which is not supported in a LoRA; give a file of kohya's trainer, "
+            "LyCORIS, diffusers or peft for Stable Diffusion, or correct its family in models.yaml"
         )
-    module = found["module"].removeprefix(start).replace(".processor.", ".")
-    half = found["half"]
-    return PARTS[start], flat(module), _HALVES.get(half, half) if half else found["role"]
+    module = match["module"].removeprefix(prefix).replace(".processor.", ".")
+    factor = match["factor"]
+    return PARTS[prefix], flatten_path(module), _ROLES.get(factor, factor) if factor else match["role"]
 
 
-def flat(path: str) -> str:
-    """A module's path as LoRA files spell it. Some transformers put text encoders into a `text_model`, some do not."""
+def flatten_path(path: str) -> str:
+    """The path of a module as LoRA files write it. Versions of transformers differ in the prefix `text_model`."""
     return path.removeprefix("base_model.model.").replace(".", "_").removeprefix("text_model_")
 
 
 def _alphas(metadata: Mapping[str, str], updates: Mapping[str, Mapping[str, Any]]) -> Iterator[tuple[str, str, float]]:
-    """What peft's config, which diffusers keeps in the file's metadata, says of alphas."""
+    """The alphas of peft's config, which diffusers writes to the metadata of the file: part, module, alpha."""
     config: dict[str, Any] = json.loads(metadata.get("lora_adapter_metadata", "{}"))
     for part, modules in updates.items():
-        whole = config.get(f"{part}.lora_alpha")
-        single = {flat(path): alpha for path, alpha in (config.get(f"{part}.alpha_pattern") or {}).items()}
+        default = config.get(f"{part}.lora_alpha")
+        patterns = {flatten_path(path): alpha for path, alpha in (config.get(f"{part}.alpha_pattern") or {}).items()}
         for module in modules:
-            alpha = single.get(module, whole)
+            alpha = patterns.get(module, default)
             if alpha is not None:
                 yield part, module, float(alpha)

@@ -1,4 +1,4 @@
-"""Merging LoRAs into the weights of a net, and getting the net back as it was, bit for bit."""
+"""Merges LoRAs into the weights of a net, and restores the original weights bit for bit."""
 
 from __future__ import annotations
 
@@ -10,24 +10,27 @@ import torch
 from torch import Tensor, nn
 
 from models.adapters.lora import Lora, LoraError
-from models.adapters.lora_delta import UnknownAlgorithmError, delta
+from models.adapters.lora_delta import UnknownAlgorithmError, compute_delta
 from models.adapters.lora_keys import modules_by_name
+from models.host_memory import copy_to_host
 
 
 class Adapter(NamedTuple):
-    """A LoRA, and how strongly the UNet and the text encoders are to feel it; negative means the opposite."""
+    """A LoRA with its scales; a negative scale subtracts the update."""
 
     lora: Lora
     unet: float = 1.0
+    """Scale for the UNet."""
     text: float = 1.0
+    """Scale for the text encoders."""
 
 
 class MergedNet:
-    """A net whose weights W become W + Σ scale·ΔW for the LoRAs at work.
+    """A net whose weights W become W + Σ scale·ΔW for the active LoRAs.
 
-    What a weight was before its first change is kept in host memory and copied back, never reckoned back, so nothing of
-    a LoRA stays. Merging is for whoever uses the net next, so it says so before each use (`switch`); where nothing
-    changes that costs nothing. One thread at a time.
+    The original of each changed weight is kept in host memory and copied back, so that no rounding error of a LoRA
+    stays. Each user of the net calls `switch` before it runs the net; this costs nothing if the LoRAs are the same as
+    before. Used by one thread at a time.
     """
 
     def __init__(self, net: nn.Module, part: str) -> None:
@@ -37,17 +40,17 @@ class MergedNet:
         self._originals: dict[Tensor, Tensor] = {}
         self._changed: set[Tensor] = set()
 
-    def felt(self, scales: Iterable[tuple[Lora, float]]) -> tuple[tuple[str, float], ...]:
-        """By name and scale, those of the LoRAs that change this net at all."""
+    def active_loras(self, scales: Iterable[tuple[Lora, float]]) -> tuple[tuple[str, float], ...]:
+        """Names and scales of the LoRAs that change this net."""
         return tuple((lora.name, scale) for lora, scale in scales if scale and self._part in lora.updates)
 
     @torch.no_grad()
     def switch(self, scales: Iterable[tuple[Lora, float]]) -> None:
-        """Merges these LoRAs and no others. Raises LoraError for one that does not fit, and leaves the net plain then,
-        as after any failure."""
+        """Merges these LoRAs and no others. Raises LoraError for one that does not fit; after any error the net has its
+        original weights."""
         scales = tuple(scales)
-        wanted = self.felt(scales)
-        if wanted == self._merged:
+        requested = self.active_loras(scales)
+        if requested == self._merged:
             return
         try:
             self._merged = None
@@ -58,16 +61,16 @@ class MergedNet:
         except BaseException:
             self.restore()
             raise
-        self._merged = wanted
+        self._merged = requested
 
     @torch.no_grad()
     def restore(self) -> None:
-        """The net as it was loaded."""
+        """Restores the original weights."""
         self._copy_back(set(self._changed))
         self._merged = ()
 
     def forget(self) -> None:
-        """As `restore`, and gives the memory back; for before the net is moved."""
+        """Restores the original weights and frees their copies. Call it before the net is moved."""
         self.restore()
         self._originals.clear()
 
@@ -76,21 +79,21 @@ class MergedNet:
         return modules_by_name(self.net)
 
     def _changes(self, scales: Iterable[tuple[Lora, float]]) -> dict[Tensor, list[tuple[Lora, str, float]]]:
-        """What is to be merged into each weight; all names are looked up before the first weight changes."""
+        """The updates of each weight. All names are looked up before the first weight changes."""
         changes: dict[Tensor, list[tuple[Lora, str, float]]] = {}
         for lora, scale in scales:
             for module in lora.updates.get(self._part, {}) if scale else ():
                 if module not in self._modules:
                     raise LoraError(
-                        f"LoRA {lora.name!r} updates {module!r}, which this model's {self._part} does not have; it was "
-                        "made for another family of models"
+                        f"LoRA {lora.name!r} updates {module!r}, which this model's {self._part} does not have; "
+                        "use a LoRA for its family"
                     )
                 changes.setdefault(self._modules[module].weight, []).append((lora, module, scale))
         return changes
 
     def _merge(self, weight: Tensor, terms: Iterable[tuple[Lora, str, float]]) -> None:
         if weight not in self._originals:
-            self._originals[weight] = _in_host_memory(weight)
+            self._originals[weight] = copy_to_host(weight)
         merged = self._originals[weight].to(weight.device, torch.float32, copy=True)
         for lora, module, scale in terms:
             merged += scale * _update(lora, self._part, module, weight)
@@ -105,20 +108,12 @@ class MergedNet:
 
 def _update(lora: Lora, part: str, module: str, weight: Tensor) -> Tensor:
     try:
-        update = delta(lora.updates[part][module]).to(weight.device)
+        update = compute_delta(lora.updates[part][module]).to(weight.device)
     except UnknownAlgorithmError as error:
         raise LoraError(f"LoRA {lora.name!r}, {module}: {error}") from error
     if update.numel() != weight.numel() or update.shape[0] != weight.shape[0]:
         raise LoraError(
             f"LoRA {lora.name!r} updates {module!r} by {tuple(update.shape)}, but its weight is {tuple(weight.shape)}; "
-            "it was made for another family of models"
+            "use a LoRA for the family of this model"
         )
     return update.view_as(weight)
-
-
-def _in_host_memory(weight: Tensor) -> Tensor:
-    """A copy; on CUDA in memory from which the device can fetch it at full speed."""
-    if weight.device.type == "cpu":
-        return weight.detach().clone()
-    copy = torch.empty_like(weight, device="cpu", pin_memory=True)
-    return copy.copy_(weight)

@@ -1,4 +1,4 @@
-"""`<lora:name:weight>` in a prompt, as AUTOMATIC1111's web UI reads it."""
+"""`<lora:name:scale>` in a prompt, with the syntax of AUTOMATIC1111's web UI."""
 
 from __future__ import annotations
 
@@ -7,16 +7,16 @@ import re
 from typing import NamedTuple
 
 _TAG = re.compile(r"<lora:([^<>]*)>", re.IGNORECASE)
-MOST = 10.0
-"""Weights beyond this, up or down, are mistakes."""
+MAX_SCALE = 10.0
+"""A scale beyond ± this is refused as a mistake."""
 
 
 class LoraTagError(ValueError):
-    """A tag that cannot be read."""
+    """A tag has a wrong syntax or scale."""
 
 
 class Scales(NamedTuple):
-    """How strongly the UNet and the text encoders are to feel a LoRA."""
+    """The scales of a LoRA for the UNet and for the text encoders."""
 
     unet: float
     text: float
@@ -28,15 +28,16 @@ class Scales(NamedTuple):
 
 
 def split_lora_tags(prompt: str) -> tuple[str, list[tuple[str, Scales]]]:
-    """The prompt without its tags, and what they say: names, in lower case, with scales. Raises LoraTagError.
+    """Splits a prompt into its text without tags, and its tags as names in lower case with scales.
 
-    `<lora:name>` means 1, `<lora:name:0.8>` both at 0.8, `<lora:name:0.5:0.8>` the text encoders at 0.5 and the UNet
-    at 0.8, which may also be written `te=0.5` and `unet=0.8`.
+
+    `<lora:name>` has scale 1, `<lora:name:0.8>` scale 0.8, `<lora:name:0.5:0.8>` 0.5 for the text encoders and 0.8 for
+    the UNet, which can also be written `te=0.5` and `unet=0.8`. Raises LoraTagError.
     """
-    return _TAG.sub("", prompt), [_read(tag) for tag in _TAG.findall(prompt)]
+    return _TAG.sub("", prompt), [_parse(tag) for tag in _TAG.findall(prompt)]
 
 
-def _read(tag: str) -> tuple[str, Scales]:
+def _parse(tag: str) -> tuple[str, Scales]:
     name, *rest = (part.strip() for part in tag.split(":"))
     plain = [_number(value, tag) for value in rest if "=" not in value]
     named = {
@@ -54,6 +55,6 @@ def _number(value: str, tag: str) -> float:
         number = float(value)
     except ValueError:
         number = math.nan
-    if not -MOST <= number <= MOST:
-        raise LoraTagError(f"<lora:{tag}> has the weight {value!r}; give a number from {-MOST:g} to {MOST:g}")
+    if not -MAX_SCALE <= number <= MAX_SCALE:
+        raise LoraTagError(f"<lora:{tag}> has the scale {value!r}; give a number from {-MAX_SCALE:g} to {MAX_SCALE:g}")
     return number

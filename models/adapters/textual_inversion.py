@@ -1,5 +1,7 @@
-"""Textual inversion: learnt vectors that stand in for a word of the prompt (Gal et al., "An Image is Worth One Word",
-2022)."""
+"""Textual inversion: learnt vectors that replace a word of the prompt.
+
+Gal et al., "An Image is Worth One Word", 2022.
+"""
 
 from __future__ import annotations
 
@@ -14,43 +16,44 @@ from torch import Tensor
 
 from models.catalog.entry import ModelEntry
 
-FOR_SDXL = ("clip_l", "clip_g")
+SDXL_KEYS = ("clip_l", "clip_g")
 
 
 class EmbeddingError(ValueError):
-    """A file that is no embedding, or vectors that a text encoder cannot take; the message says what it takes."""
+    """A file is not an embedding, or its vectors do not fit a text encoder; the message says what fits."""
 
     code = "bad_input"
 
 
 @dataclass(frozen=True, eq=False, slots=True)
 class Inversion:
-    """A word and what stands in for it: vectors [count, width], one such tensor for each width of text encoder."""
+    """A word and the vectors that replace it."""
 
     word: str
     vectors: tuple[Tensor, ...]
+    """float32 [count, width], one tensor for each width of text encoder."""
     digest: str
-    """Of the vectors: two inversions of one word and digest are the same."""
+    """SHA-256 of the vectors. Two inversions with the same word and digest are equal."""
 
     def for_width(self, width: int) -> Tensor:
-        """The vectors that an encoder of this width takes. Raises EmbeddingError."""
+        """The vectors for a text encoder of this width. Raises EmbeddingError."""
         for vectors in self.vectors:
             if vectors.shape[1] == width:
                 return vectors
-        has = " and ".join(str(vectors.shape[1]) for vectors in self.vectors)
+        widths = " and ".join(str(vectors.shape[1]) for vectors in self.vectors)
         raise EmbeddingError(
-            f"the vectors of {self.word!r} have {has} numbers each, but a text encoder of this model takes {width}; "
-            "use an embedding that was made for this family of models"
+            f"the vectors of {self.word!r} have {widths} numbers each, but a text encoder of this model takes {width}; "
+            "use an embedding for this family of models"
         )
 
 
-def inversion(word: str, vectors: Sequence[Sequence[float]]) -> Inversion:
-    """Of numbers that somebody sent; rows must be of one length."""
+def inversion_of(word: str, vectors: Sequence[Sequence[float]]) -> Inversion:
+    """An inversion from the vectors of a request; all must have the same length."""
     return _inversion(word, (torch.tensor(vectors, dtype=torch.float32),))
 
 
 class Embedding:
-    """A loaded embedding, called by its name and its aliases."""
+    """A loaded embedding: one inversion for its name and each of its aliases."""
 
     def __init__(self, entry: ModelEntry, vectors: tuple[Tensor, ...]) -> None:
         self.name = entry.name
@@ -63,7 +66,7 @@ class Embedding:
         return sum(vectors.nbytes for vectors in self.inversions[0].vectors)
 
     def to(self, device: torch.device) -> None:
-        """Stays where it is: it is a few rows, and copied when a prompt names it."""
+        """Does nothing: an embedding is a few vectors, which are copied when a prompt names it."""
 
 
 def load(entry: ModelEntry, device: torch.device, dtype: torch.dtype) -> Embedding:
@@ -72,19 +75,22 @@ def load(entry: ModelEntry, device: torch.device, dtype: torch.dtype) -> Embeddi
 
 
 def read(file: Path) -> tuple[Tensor, ...]:
-    """The vectors in a file, float32, by encoder: A1111's lay-out, that of SDXL, or one tensor by the word's name."""
+    """The vectors of a file, float32 [count, width] by encoder. Layouts: A1111's, SDXL's, or a single tensor.
+
+    Raises EmbeddingError.
+    """
     tensors: Mapping[str, Tensor] = load_file(file)
-    if set(FOR_SDXL) <= tensors.keys():
-        found = [tensors[name] for name in FOR_SDXL]
+    if set(SDXL_KEYS) <= tensors.keys():
+        vectors = [tensors[name] for name in SDXL_KEYS]
     else:
-        found = [tensors["emb_params"]] if "emb_params" in tensors else list(tensors.values())
-        found = found if len(found) == 1 else []
-    if not found or any(tensor.ndim not in (1, 2) for tensor in found):
+        vectors = [tensors["emb_params"]] if "emb_params" in tensors else list(tensors.values())
+        vectors = vectors if len(vectors) == 1 else []
+    if not vectors or any(tensor.ndim not in (1, 2) for tensor in vectors):
         raise EmbeddingError(
-            f"{file.name} holds {', '.join(sorted(tensors)[:4]) or 'nothing'}, not one tensor of vectors, `emb_params` "
-            "or `clip_l` and `clip_g`; list it in models.yaml under its own family"
+            f"{file.name} has the keys {', '.join(sorted(tensors)[:4]) or '(none)'}, not `emb_params`, `clip_l` and "
+            "`clip_g`, or a single tensor of vectors; correct its family in models.yaml"
         )
-    return tuple(tensor.float().reshape(-1, tensor.shape[-1]) for tensor in found)
+    return tuple(tensor.float().reshape(-1, tensor.shape[-1]) for tensor in vectors)
 
 
 def _inversion(word: str, vectors: tuple[Tensor, ...]) -> Inversion:

@@ -13,6 +13,8 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from models.host_memory import copy_to_host
+
 
 class StaticWeights:
     """The memory of one net's weights, as an identity: it goes when nobody holds it any more."""
@@ -26,7 +28,7 @@ class StaticWeights:
     def elsewhere(cls, net: nn.Module) -> StaticWeights:
         """Gives the net host memory of its own, with the same weights."""
         for weight in weights_of(net).values():
-            weight.data = _in_host_memory(weight.data)
+            weight.data = copy_to_host(weight.data)
         return cls(net)
 
     def keep(self, net: nn.Module) -> None:
@@ -56,9 +58,3 @@ def layout(net: nn.Module) -> str:
 def weights_of(net: nn.Module) -> dict[str, Tensor]:
     """Every parameter and buffer, by name."""
     return {**dict(net.named_parameters()), **dict(net.named_buffers())}
-
-
-def _in_host_memory(weight: Tensor) -> Tensor:
-    """A copy; of one on CUDA in memory from which the device can fetch it at full speed."""
-    host = torch.empty_like(weight, device="cpu", pin_memory=weight.device.type == "cuda")
-    return host.copy_(weight)

@@ -10,7 +10,7 @@ from diffusers import AutoencoderKL, AutoencoderTiny
 from torch import Tensor
 from torch.nn.functional import pad
 
-from models.imaging.tiles import Canvas, tiles
+from models.imaging.tiles import Canvas, split_tiles
 from models.noise import GaussianNoise
 from models.patches.circular_padding import circular_padding
 
@@ -87,10 +87,10 @@ class Autoencoder:
         beyond = min(MARGIN, *raw.shape[2:]) if circular else 0
         padded = pad(raw, (beyond,) * 4, mode="circular") if circular else raw
         canvas = Canvas(padded.shape[3] * self.factor, padded.shape[2] * self.factor, MARGIN * self.factor)
-        for tile in tiles(padded.shape[3], padded.shape[2], TILE, MARGIN):
+        for tile in split_tiles(padded.shape[3], padded.shape[2], TILE, MARGIN):
             rows, columns = tile.rows, tile.columns
             seen = padded[:, :, rows.begin : rows.end, columns.begin : columns.end]
-            canvas.lay(tile.times(self.factor), self._decoded(seen)[0])
+            canvas.add(tile.times(self.factor), self._decoded(seen)[0])
         edge = beyond * self.factor
         return canvas.pixels[edge : edge + height, edge : edge + width]
 

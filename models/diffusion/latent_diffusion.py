@@ -113,7 +113,7 @@ class LatentDiffusion:
 
     @property
     def adapters(self) -> tuple[tuple[str, float], ...]:
-        return self._merged_unet.felt((adapter.lora, adapter.unet) for adapter in self._adapters)
+        return self._merged_unet.active_loras((adapter.lora, adapter.unet) for adapter in self._adapters)
 
     def adapted(
         self,
@@ -200,7 +200,7 @@ class LatentDiffusion:
         scales = [(adapter.lora, adapter.text) for adapter in self._adapters]
         inversions = [each for each in self._inversions if any_of([each.word]).search(text)]
         said = tuple((each.word, each.digest) for each in inversions)
-        key = (text, clip_skip, said, *(merged.felt(scales) for merged in self._merged_encoders))
+        key = (text, clip_skip, said, *(merged.active_loras(scales) for merged in self._merged_encoders))
         if key not in self._encodings:
             for merged in self._merged_encoders:
                 merged.switch(scales)

@@ -1,4 +1,4 @@
-"""Giving a picture the colours of another: histogram matching, channel by channel.
+"""Histogram matching: gives an image the colours of another, channel by channel.
 
 Gonzalez and Woods, "Digital Image Processing", §3.3.
 """
@@ -8,22 +8,21 @@ from __future__ import annotations
 import numpy as np
 
 
-def matched(pixels: np.ndarray, model: np.ndarray, where: np.ndarray) -> np.ndarray:
-    """uint8 `pixels` [height, width, channels], those in the mask `where` spread over the levels as all of `model` are.
-
-    The others are mapped the same way, and `model` may have any size.
+def match_histogram(pixels: np.ndarray, reference: np.ndarray, mask: np.ndarray) -> np.ndarray:
+    """Maps the levels of uint8 `pixels` [height, width, channels] so that the histogram of those in `mask` becomes that
+    of `reference`, which may have any size. Pixels outside the mask are mapped by the same curve.
     """
     result = pixels.copy()
     for channel in range(pixels.shape[2]):
-        had = _cumulative(pixels[:, :, channel][where])
-        wants = _cumulative(model[:, :, channel])
-        levels = np.interp(had, wants, np.arange(256))
+        source = _cumulative(pixels[:, :, channel][mask])
+        target = _cumulative(reference[:, :, channel])
+        levels = np.interp(source, target, np.arange(256))
         result[:, :, channel] = np.rint(levels).astype(np.uint8)[pixels[:, :, channel]]
     return result
 
 
 def _cumulative(levels: np.ndarray) -> np.ndarray:
-    """Of each level 0…255, the share of pixels below it, and half of those at it."""
+    """[256]: for each level, the share of pixels below it, and half of the share at it."""
     counts = np.bincount(levels.ravel(), minlength=256) / max(levels.size, 1)
-    shares: np.ndarray = counts.cumsum() - counts / 2
-    return shares
+    cumulative: np.ndarray = counts.cumsum() - counts / 2
+    return cumulative

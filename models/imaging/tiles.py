@@ -1,4 +1,4 @@
-"""Cutting a picture into equal, overlapping tiles, so that a net never sees more than fits its device."""
+"""Overlapping tiles of one size, so that a large image can be processed in parts that fit on the device."""
 
 from __future__ import annotations
 
@@ -11,12 +11,14 @@ import numpy as np
 
 @dataclass(frozen=True, slots=True)
 class TileSpan:
-    """A tile along one axis: the net sees `begin` to `end`, of which `first` to `last` are kept."""
+    """A tile along one axis, in pixels."""
 
     begin: int
     end: int
+    """The net gets the pixels from `begin` to `end`."""
     first: int
     last: int
+    """Of its result, those from `first` to `last` are used; they touch those of the next span."""
 
     def times(self, factor: int) -> TileSpan:
         return TileSpan(self.begin * factor, self.end * factor, self.first * factor, self.last * factor)
@@ -28,35 +30,38 @@ class Tile:
     columns: TileSpan
 
     def times(self, factor: int) -> Tile:
-        """The same tile of a picture that is `factor` times larger."""
+        """The same tile of an image that is `factor` times larger."""
         return Tile(self.rows.times(factor), self.columns.times(factor))
 
 
-def tiles(width: int, height: int, side: int, margin: int) -> Iterator[Tile]:
-    """Tiles of at most `side` × `side`, all of one size. Kept parts touch without overlapping and cover the picture;
-    they lie `margin` or more inside their tile, but for where the picture itself ends.
+def split_tiles(width: int, height: int, tile_size: int, margin: int) -> Iterator[Tile]:
+    """Tiles of at most `tile_size` × `tile_size`, all of one size.
+
+    Their used parts cover the image without overlapping, and lie at least `margin` inside their tile, except at the
+    edges of the image.
     """
-    across = spans(width, side, margin)
-    return (Tile(rows, columns) for rows in spans(height, side, margin) for columns in across)
+    columns = split_spans(width, tile_size, margin)
+    return (Tile(row, column) for row in split_spans(height, tile_size, margin) for column in columns)
 
 
-def spans(length: int, side: int, margin: int) -> list[TileSpan]:
-    """`length` cut into spans of `side` that overlap by twice the margin; the last one is moved back to fit."""
-    if length <= side:
+def split_spans(length: int, span_length: int, margin: int) -> list[TileSpan]:
+    """`length` in spans of `span_length` that overlap by twice the margin; the last one is moved back to fit."""
+    if length <= span_length:
         return [TileSpan(0, length, 0, length)]
-    stride = side - 2 * margin
+    stride = span_length - 2 * margin
     count = math.ceil((length - 2 * margin) / stride)
-    cut: list[TileSpan] = []
+    result: list[TileSpan] = []
     for index in range(count):
-        begin = min(index * stride, length - side)
-        first = cut[-1].last if cut else 0
-        cut.append(TileSpan(begin, begin + side, first, length if index == count - 1 else begin + side - margin))
-    return cut
+        begin = min(index * stride, length - span_length)
+        end = begin + span_length
+        first = result[-1].last if result else 0
+        result.append(TileSpan(begin, end, first, length if index == count - 1 else end - margin))
+    return result
 
 
 class Canvas:
-    """Room for tiles that are painted over what they overlap with: towards its ends, over `fade` pixels, each weighs
-    less and less, so that no seam shows.
+    """Blends overlapping tiles into one image. The weight of a tile falls over `fade` pixels towards its edges, so that
+    no seam shows.
     """
 
     def __init__(self, width: int, height: int, fade: int) -> None:
@@ -64,20 +69,20 @@ class Canvas:
         self._weight = np.zeros((height, width, 1), np.float32)
         self._fade = fade
 
-    def lay(self, tile: Tile, pixels: np.ndarray) -> None:
-        """uint8 RGB pixels of all that the tile shows."""
+    def add(self, tile: Tile, pixels: np.ndarray) -> None:
+        """Adds the uint8 RGB pixels of a whole tile."""
         weight = np.outer(*(self._weights(span) for span in (tile.rows, tile.columns)))[:, :, None]
-        place = slice(tile.rows.begin, tile.rows.end), slice(tile.columns.begin, tile.columns.end)
-        self._sum[place] += weight * pixels
-        self._weight[place] += weight
+        box = slice(tile.rows.begin, tile.rows.end), slice(tile.columns.begin, tile.columns.end)
+        self._sum[box] += weight * pixels
+        self._weight[box] += weight
 
     @property
     def pixels(self) -> np.ndarray:
-        """uint8 RGB [height, width, 3], once every pixel lies in some tile."""
+        """uint8 RGB [height, width, 3], once each pixel is in at least one tile."""
         means: np.ndarray = np.rint(self._sum / self._weight).astype(np.uint8)
         return means
 
     def _weights(self, span: TileSpan) -> np.ndarray:
-        place = np.arange(span.end - span.begin, dtype=np.float32)
-        weights: np.ndarray = np.minimum(np.minimum(place, place[::-1]) + 1, self._fade + 1) / (self._fade + 1)
+        index = np.arange(span.end - span.begin, dtype=np.float32)
+        weights: np.ndarray = np.minimum(np.minimum(index, index[::-1]) + 1, self._fade + 1) / (self._fade + 1)
         return weights

@@ -8,9 +8,9 @@ from models.kinds.kind import ModelFamily, ModelKind
 from models.kinds.layout import PretrainedFolder
 
 if TYPE_CHECKING:
-    from models.language.prompt_enhancer import Enhancer
+    from models.language.prompt_enhancer import PromptEnhancer
 
-PROMPT_ENHANCER: ModelKind[Enhancer] = ModelKind("prompt enhancer", "write prompts", named_by_callers=True)
+PROMPT_ENHANCER: ModelKind[PromptEnhancer] = ModelKind("prompt enhancer", "write prompts", named_by_callers=True)
 FAMILY = ModelFamily(
     name="enhancer",
     kind=PROMPT_ENHANCER,

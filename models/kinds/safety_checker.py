@@ -8,9 +8,9 @@ from models.kinds.kind import ModelFamily, ModelKind
 from models.kinds.layout import PretrainedFolder
 
 if TYPE_CHECKING:
-    from models.vision.safety_checker import Safety
+    from models.vision.safety_checker import SafetyChecker
 
-SAFETY_CHECKER: ModelKind[Safety] = ModelKind("safety checker", "judge an image", named_by_callers=True)
+SAFETY_CHECKER: ModelKind[SafetyChecker] = ModelKind("safety checker", "judge an image", named_by_callers=True)
 FAMILY = ModelFamily(
     name="safety",
     kind=SAFETY_CHECKER,

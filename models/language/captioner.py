@@ -1,4 +1,4 @@
-"""Saying what is in a picture: BLIP.
+"""Captioners describe an image in words: BLIP.
 
 Li et al., "BLIP: Bootstrapping Language-Image Pre-training for Unified Vision-Language Understanding and Generation",
 2022.
@@ -15,34 +15,39 @@ from transformers import BlipForConditionalGeneration, BlipImageProcessor
 from models.catalog.entry import ModelEntry
 from models.language.text_model import TextModel
 
-LONGEST = 40
-"""Tokens of a caption. BLIP was trained on captions of twenty words at most."""
+MAX_TOKENS = 40
+"""Of a caption. BLIP was trained on captions of at most twenty words."""
 
 
 class Captioner(TextModel):
-    def __init__(self, entry: ModelEntry, device: torch.device, dtype: torch.dtype) -> None:
-        super().__init__(entry, BlipForConditionalGeneration, device, dtype)
-        self._look = BlipImageProcessor.from_pretrained(entry.path, local_files_only=True)
+    """A loaded BLIP model."""
+
+    def __init__(self, entry: ModelEntry, dtype: torch.dtype) -> None:
+        super().__init__(entry, BlipForConditionalGeneration, dtype)
+        self._image_processor = BlipImageProcessor.from_pretrained(entry.path, local_files_only=True)
 
     def tokens(self, pixels: np.ndarray) -> Iterator[int]:
-        """The likeliest caption of RGB pixels [height, width, 3], each token as soon as it is known."""
-        look = self._look(images=torch.from_numpy(pixels).permute(2, 0, 1), return_tensors="pt").pixel_values
-        seen = self._model.vision_model(look.to(self.device, self._model.dtype)).last_hidden_state
-        words = self._model.config.text_config
-        token, past = words.bos_token_id, None
-        for _ in range(LONGEST):
-            said = self._model.text_decoder(
+        """The caption of RGB pixels [height, width, 3] by greedy decoding, token by token."""
+        planes = torch.from_numpy(pixels).permute(2, 0, 1)
+        inputs = self._image_processor(images=planes, return_tensors="pt").pixel_values
+        states = self._model.vision_model(inputs.to(self.device, self._model.dtype)).last_hidden_state
+        config = self._model.config.text_config
+        token, past = config.bos_token_id, None
+        for _ in range(MAX_TOKENS):
+            output = self._model.text_decoder(
                 torch.tensor([[token]], device=self.device),
-                encoder_hidden_states=seen,
+                encoder_hidden_states=states,
                 past_key_values=past,
                 use_cache=True,
             )
-            token, past = int(said.logits[0, -1].argmax()), said.past_key_values
-            if token == words.sep_token_id:
+            token, past = int(output.logits[0, -1].argmax()), output.past_key_values
+            if token == config.sep_token_id:
                 return
             yield token
 
 
 def load(entry: ModelEntry, device: torch.device, dtype: torch.dtype) -> Captioner:
-    """Raises SpeakerError for a folder that holds no BLIP."""
-    return Captioner(entry, device, dtype)
+    """Raises TextModelError for a folder that is not a BLIP model."""
+    captioner = Captioner(entry, dtype)
+    captioner.to(device)
+    return captioner

@@ -1,4 +1,4 @@
-"""Writing on from the beginning of a prompt: a causal language model such as GPT-2, trained on prompts.
+"""Prompt enhancers continue the beginning of a prompt: causal language models such as GPT-2, trained on prompts.
 
 Radford et al., "Language Models are Unsupervised Multitask Learners", 2019.
 """
@@ -17,65 +17,73 @@ from models.language.text_model import TextModel
 
 
 class LongTextError(ValueError):
-    """The beginning is as long already as the whole may become."""
+    """The text has no room for more tokens within the length."""
 
     code = "bad_input"
 
 
 @dataclass(frozen=True, slots=True)
-class PromptStyle:
-    """How the next token is chosen: of the `top_k` likeliest, the more evenly the higher the temperature.
-
-    The logit of a token that is there already is divided by `penalty` (or multiplied, below 0: Keskar et al., "CTRL",
-    2019) or, without `repeats`, ruled out.
-    """
+class SamplingOptions:
+    """How the next token is sampled."""
 
     temperature: float
+    """Above 0; a higher one makes the probabilities more even."""
     top_k: int
+    """How many of the most probable tokens are considered."""
     penalty: float
+    """Divides the logit of a token that is in the text already (multiplies it below 0: Keskar et al., "CTRL", 2019)."""
     repeats: bool
+    """Whether a token may occur again; the penalty has no effect if not."""
 
 
-class Enhancer(TextModel):
-    def __init__(self, entry: ModelEntry, device: torch.device, dtype: torch.dtype) -> None:
-        super().__init__(entry, AutoModelForCausalLM, device, dtype)
+class PromptEnhancer(TextModel):
+    """A loaded causal language model."""
 
-    def tokens(self, text: str, length: int, seeds: Sequence[int], style: PromptStyle) -> Iterator[list[list[int]]]:
-        """A continuation for each seed, with the beginning, after each token; a whole one has `length` tokens at most.
+    def __init__(self, entry: ModelEntry, dtype: torch.dtype) -> None:
+        super().__init__(entry, AutoModelForCausalLM, dtype)
 
-        Each is drawn from its own seed on the CPU, so that it depends on nothing beside it. Raises LongTextError.
+    def tokens(
+        self, text: str, length: int, seeds: Sequence[int], options: SamplingOptions
+    ) -> Iterator[list[list[int]]]:
+        """The text with a continuation for each seed, yielded after each new token; at most `length` tokens in all.
+
+        Each continuation is sampled on the CPU from its own seed, so that it does not depend on the others. Raises
+        LongTextError.
         """
-        begin = self._tokenizer(text, add_special_tokens=False).input_ids
+        prompt = self._tokenizer(text, add_special_tokens=False).input_ids
         length = min(length, self._model.config.max_position_embeddings)
-        if len(begin) >= length:
+        if len(prompt) >= length:
             raise LongTextError(
-                f"the text has {len(begin)} tokens and may become {length} long; shorten it, or raise max_length"
+                f"the text has {len(prompt)} tokens, and with its continuation it may have {length}; shorten it, "
+                "or raise max_length"
             )
-        draws = [torch.Generator().manual_seed(seed) for seed in seeds]
+        generators = [torch.Generator().manual_seed(seed) for seed in seeds]
         end, past = self._model.config.eos_token_id, None
-        rows = [list(begin) for _ in seeds]
-        given = torch.tensor(rows)
+        rows = [list(prompt) for _ in seeds]
+        inputs = torch.tensor(rows)
         while len(rows[0]) < length and not all(row[-1] == end for row in rows):
-            said = self._model(given.to(self.device), past_key_values=past, use_cache=True)
-            past = said.past_key_values
-            logits = said.logits[:, -1].float().cpu()
-            for row, scores, draw in zip(rows, logits, draws, strict=True):
-                row.append(end if row[-1] == end else _chosen(scores, row, style, draw))
-            given = torch.tensor([row[-1:] for row in rows])
+            output = self._model(inputs.to(self.device), past_key_values=past, use_cache=True)
+            past = output.past_key_values
+            logits = output.logits[:, -1].float().cpu()
+            for row, scores, generator in zip(rows, logits, generators, strict=True):
+                row.append(end if row[-1] == end else _sample(scores, row, options, generator))
+            inputs = torch.tensor([row[-1:] for row in rows])
             yield rows
 
 
-def _chosen(scores: Tensor, row: Sequence[int], style: PromptStyle, draw: torch.Generator) -> int:
-    """The next token of a row, by the scores [vocabulary] of all tokens."""
-    there = torch.tensor(sorted(set(row)))
-    old = scores[there]
-    penalised = torch.where(old < 0, old * style.penalty, old / style.penalty)
-    scores = scores.index_copy(0, there, penalised if style.repeats else torch.full_like(old, -torch.inf))
-    best, tokens = scores.topk(min(style.top_k, len(scores)))
-    place = torch.multinomial((best / style.temperature).softmax(0), 1, generator=draw)
-    return int(tokens[place])
+def _sample(logits: Tensor, row: Sequence[int], options: SamplingOptions, generator: torch.Generator) -> int:
+    """The next token of a row, from the logits [vocabulary]."""
+    used = torch.tensor(sorted(set(row)))
+    old = logits[used]
+    penalised = torch.where(old < 0, old * options.penalty, old / options.penalty)
+    logits = logits.index_copy(0, used, penalised if options.repeats else torch.full_like(old, -torch.inf))
+    best, tokens = logits.topk(min(options.top_k, len(logits)))
+    index = torch.multinomial((best / options.temperature).softmax(0), 1, generator=generator)
+    return int(tokens[index])
 
 
-def load(entry: ModelEntry, device: torch.device, dtype: torch.dtype) -> Enhancer:
-    """Raises SpeakerError for a folder that holds no causal language model."""
-    return Enhancer(entry, device, dtype)
+def load(entry: ModelEntry, device: torch.device, dtype: torch.dtype) -> PromptEnhancer:
+    """Raises TextModelError for a folder that is not a causal language model."""
+    enhancer = PromptEnhancer(entry, dtype)
+    enhancer.to(device)
+    return enhancer

@@ -17,7 +17,7 @@ from diffusers.models.attention import BasicTransformerBlock
 from diffusers.models.attention_processor import Attention
 from torch import Tensor, nn
 
-from models.imaging.pixels import cropped, fitted
+from models.imaging.pixels import crop_center, resize_area
 from models.patches.patch import DenoiserInputs, DenoiserPatch, Encode, ImageContext, PatchedRows
 
 REFERENCE = "reference"
@@ -77,7 +77,7 @@ class ReferenceStyle(DenoiserPatch):
     def latents(self, encode: Encode, width: int, height: int) -> Tensor:
         """[1, channels, h, w] of the picture's middle, as large as the image; encoded once for each size."""
         if (width, height) not in self._latents:
-            middle = fitted(cropped(self.pixels, width, height), width, height)
+            middle = resize_area(crop_center(self.pixels, width, height), width, height)
             self._latents[width, height] = encode(middle, _NoNoise())
         return self._latents[width, height]
 

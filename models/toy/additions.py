@@ -8,7 +8,7 @@ from functools import partial
 import torch
 from torch import Tensor, nn
 
-from models.adapters.lora_keys import originals
+from models.adapters.lora_keys import original_paths
 from models.toy import nets
 from models.toy.nets import TOYS
 from models.toy.tokenizer import clip_tokenizer
@@ -41,7 +41,7 @@ def peft() -> dict[str, Tensor]:
 def original() -> dict[str, Tensor]:
     """For toy-sdxl: UNet by the names of its original, and both text encoders."""
     made: dict[str, Tensor] = {}
-    modules, names = _modules("toy-sdxl"), originals(nets.unet(TOYS[2]))
+    modules, names = _modules("toy-sdxl"), original_paths(nets.unet(TOYS[2]))
     for path, module in modules["unet"]:
         if ".attn" in path or ".resnets." in path:
             made |= _trained(f"lora_unet_{names[path].replace('.', '_')}", module, ("lora_down", "lora_up"))

@@ -1,4 +1,4 @@
-"""Depth from one picture, by any depth estimator that transformers reads: Depth Anything, DPT (MiDaS), ZoeDepth…
+"""Depth from one image, by any depth estimator that transformers reads: Depth Anything, DPT (MiDaS), ZoeDepth…
 
 Ranftl et al., "Vision Transformers for Dense Prediction", 2021; Yang et al., "Depth Anything V2", 2024.
 """
@@ -14,13 +14,13 @@ from transformers import AutoImageProcessor, AutoModelForDepthEstimation
 from transformers.utils import logging as transformers_logging
 
 METRIC = frozenset({"zoedepth", "glpn", "depth_pro", "prompt_depth_anything"})
-"""Model types that tell distances, which grow away from the camera; the others tell their inverse."""
+"""Model types that predict distances; the others predict their inverse, which grows towards the camera."""
 FLAT = 0.1
-"""Share of the steepest slopes below which a normal points straight at the camera."""
+"""The component of a normal towards the camera, as a fraction of the steepest slope: slopes below it look flat."""
 
 
 class DepthNet(nn.Module):
-    """A depth estimator and the preparation of pictures that its folder describes."""
+    """A depth estimator and its image processor."""
 
     def __init__(self, model: nn.Module, processor: AutoImageProcessor, *, metric: bool) -> None:
         super().__init__()
@@ -29,31 +29,31 @@ class DepthNet(nn.Module):
         self._metric = metric
 
     def depth(self, pixels: np.ndarray) -> Tensor:
-        """Nearness [h, w] in 0..1 on the CPU, at the net's own size, of uint8 RGB pixels [height, width, 3]."""
+        """Nearness of uint8 RGB pixels [height, width, 3], in the net's own size: [h, w] in 0..1 on the CPU."""
         device = next(self._model.parameters()).device
-        given = self._processor(images=pixels, return_tensors="pt").to(device)
-        found = self._model(**given).predicted_depth[0].float().cpu()
-        near = -found if self._metric else found
+        inputs = self._processor(images=pixels, return_tensors="pt").to(device)
+        depth = self._model(**inputs).predicted_depth[0].float().cpu()
+        near = -depth if self._metric else depth
         span = near.max() - near.min()
         return (near - near.min()) / span if span > 0 else torch.zeros_like(near)
 
 
 def read_depth_net(folder: Path) -> DepthNet:
-    """Of a transformers folder with its `config.json` and `preprocessor_config.json`."""
+    """Reads a transformers folder with its `config.json` and `preprocessor_config.json`."""
     transformers_logging.disable_progress_bar()
     model = AutoModelForDepthEstimation.from_pretrained(folder, local_files_only=True, use_safetensors=True)
     processor = AutoImageProcessor.from_pretrained(folder, local_files_only=True)
-    told = getattr(model.config, "depth_estimation_type", "relative")
-    return DepthNet(model, processor, metric=told == "metric" or model.config.model_type in METRIC)
+    estimation_type = getattr(model.config, "depth_estimation_type", "relative")
+    return DepthNet(model, processor, metric=estimation_type == "metric" or model.config.model_type in METRIC)
 
 
 def depth_map(near: Tensor) -> np.ndarray:
-    """What is near is bright: uint8 RGB [h, w, 3]."""
+    """Nearness as brightness: uint8 RGB [h, w, 3]."""
     return _rgb(near[:, :, None].expand(-1, -1, 3))
 
 
 def normal_map(near: Tensor) -> np.ndarray:
-    """The surface's direction at each pixel, from the slopes of its nearness: x red, y green, towards us blue."""
+    """The normal of the surface at each pixel, from the slopes of its nearness: x red, y green, to the camera blue."""
     down, across = torch.gradient(near)
     steepest = torch.maximum(across.abs().max(), down.abs().max()).clamp(min=1e-6)
     towards = torch.full_like(near, float(FLAT * steepest))

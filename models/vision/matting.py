@@ -1,7 +1,7 @@
-"""Cutting objects out of their background: ONNX nets that say of each pixel how much of it belongs to the object.
+"""Matting: ONNX nets that predict for each pixel of an image how much of it belongs to the main object.
 
-U²-Net (Qin et al., 2020), IS-Net (Qin et al., 2022) and BiRefNet (Zheng et al., 2024) differ in the size and the scale
-of the pixels that they are shown, and in whether they answer shares or logits.
+U²-Net (Qin et al., 2020), IS-Net (Qin et al., 2022) and BiRefNet (Zheng et al., 2024) differ in the size and the
+normalisation of their input, and in whether they return opacities or logits.
 """
 
 from __future__ import annotations
@@ -12,24 +12,24 @@ import torch
 from PIL import Image
 
 from models.catalog.entry import ModelEntry
-from models.imaging.pixels import resized
+from models.imaging.pixels import resize
 from models.vision.spandrel_net import NetError
 
-SCALES = {
+NORMALIZATIONS = {
     "imagenet": ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225)),
     "centred": ((0.5, 0.5, 0.5), (1.0, 1.0, 1.0)),
 }
-"""Mean and deviation of the colours, by which pixels in 0..1 are normalised."""
-SMALL = 320
-"""U²-Net's side; nets of this size were trained on ImageNet's scale, and larger ones mostly around 0."""
-ANY_SIDE = 1024
-"""For nets that take any size: what they were trained at, mostly."""
-SURE = 0.5
-"""A mask whose shares differ by less shows no object, and its contrast is not raised."""
+"""Mean and standard deviation of the colours, by which pixels in 0..1 are normalised."""
+SMALL_SIZE = 320
+"""The input size of U²-Net. Nets of this size expect ImageNet's normalisation, larger ones mostly values around 0."""
+DEFAULT_SIZE = 1024
+"""The input size for nets that take any: what most of them were trained at."""
+MIN_CONTRAST = 0.5
+"""A mask with a smaller range of opacities shows no object, and its contrast is not raised."""
 
 
 class Matting:
-    """A net that finds what a picture is about. It computes in what precision its file says."""
+    """A net that finds the main object of an image. It computes in the precision of its file."""
 
     def __init__(self, entry: ModelEntry, device: torch.device) -> None:
         self.name = entry.name
@@ -37,63 +37,63 @@ class Matting:
         self.device = device
         self.bytes = entry.bytes
         self._entry = entry
-        self._session = _session(entry, device)
-        (given,) = self._session.get_inputs()
-        self._input = given.name
-        self._dtype = np.float16 if "float16" in given.type else np.float32
-        self._height, self._width = (side if isinstance(side, int) else ANY_SIDE for side in given.shape[2:])
-        usual = "imagenet" if self._height <= SMALL else "centred"
-        self._mean, self._deviation = np.array(SCALES[entry.normalize or usual], np.float32)
+        self._session = _open_session(entry, device)
+        (net_input,) = self._session.get_inputs()
+        self._input_name = net_input.name
+        self._dtype = np.float16 if "float16" in net_input.type else np.float32
+        self._height, self._width = (side if isinstance(side, int) else DEFAULT_SIZE for side in net_input.shape[2:])
+        default = "imagenet" if self._height <= SMALL_SIZE else "centred"
+        self._mean, self._deviation = np.array(NORMALIZATIONS[entry.normalize or default], np.float32)
 
     def to(self, device: torch.device) -> None:
-        """A session cannot move: another one is opened where it is to be."""
+        """Opens a new session on the device, for a session cannot move."""
         if device.type != self.device.type:
-            self._session = _session(self._entry, device)
+            self._session = _open_session(self._entry, device)
         self.device = device
 
     def alpha(self, pixels: np.ndarray) -> np.ndarray:
-        """How opaque the object is, uint8 [height, width], in RGB pixels [height, width, 3]."""
-        small = Image.fromarray(pixels).resize((self._width, self._height), Image.Resampling.BILINEAR)
-        planes = (np.asarray(small, np.float32) / 255 - self._mean) / self._deviation
+        """The opacity of the object, uint8 [height, width], in RGB pixels [height, width, 3]."""
+        resized = Image.fromarray(pixels).resize((self._width, self._height), Image.Resampling.BILINEAR)
+        planes = (np.asarray(resized, np.float32) / 255 - self._mean) / self._deviation
         first = self._session.get_outputs()[0].name
-        (answer,) = self._session.run([first], {self._input: planes.transpose(2, 0, 1)[None].astype(self._dtype)})
-        plane = np.rint(_shares(np.asarray(answer, np.float32)[0, 0]) * 255).astype(np.uint8)
-        return resized(plane, pixels.shape[1], pixels.shape[0])
+        (output,) = self._session.run([first], {self._input_name: planes.transpose(2, 0, 1)[None].astype(self._dtype)})
+        plane = np.rint(_to_opacity(np.asarray(output, np.float32)[0, 0]) * 255).astype(np.uint8)
+        return resize(plane, pixels.shape[1], pixels.shape[0])
 
 
-def _shares(answer: np.ndarray) -> np.ndarray:
-    """Logits or shares as shares in 0..1, stretched to the whole range if there is an object."""
-    if answer.min() < -1e-3 or answer.max() > 1 + 1e-3:
-        answer = np.reciprocal(1 + np.exp(-answer.clip(-30, 30)))
-    low, high = float(answer.min()), float(answer.max())
-    if high - low > SURE:
-        answer = (answer - low) / (high - low)
-    return answer.clip(0, 1)
+def _to_opacity(output: np.ndarray) -> np.ndarray:
+    """Logits or opacities as opacities in 0..1, stretched to the whole range if there is an object."""
+    if output.min() < -1e-3 or output.max() > 1 + 1e-3:
+        output = np.reciprocal(1 + np.exp(-output.clip(-30, 30)))
+    low, high = float(output.min()), float(output.max())
+    if high - low > MIN_CONTRAST:
+        output = (output - low) / (high - low)
+    return output.clip(0, 1)
 
 
-def _session(entry: ModelEntry, device: torch.device) -> onnxruntime.InferenceSession:
-    """On CUDA only if onnxruntime was built for it. Raises NetError."""
+def _open_session(entry: ModelEntry, device: torch.device) -> onnxruntime.InferenceSession:
+    """A session on the device; on the CPU if onnxruntime was built without CUDA. Raises NetError."""
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = torch.get_num_threads()
     options.inter_op_num_threads = 1
     options.log_severity_level = 3
-    # Threads that spin while they wait slow a busy machine down.
+    # Threads that spin while they wait slow down a busy machine.
     options.add_session_config_entry("session.intra_op.allow_spinning", "0")
-    wanted = ["CUDAExecutionProvider"] * (device.type == "cuda") + ["CPUExecutionProvider"]
-    providers = [name for name in wanted if name in onnxruntime.get_available_providers()]
+    preferred = ["CUDAExecutionProvider"] * (device.type == "cuda") + ["CPUExecutionProvider"]
+    providers = [name for name in preferred if name in onnxruntime.get_available_providers()]
     try:
         session = onnxruntime.InferenceSession(entry.path, options, providers=providers)
-    except Exception as error:  # onnxruntime's errors have no class in common
+    except Exception as error:  # the errors of onnxruntime have no common class
         raise NetError(f"{entry.path.name} cannot be read as an ONNX net: {error}") from error
-    shapes = [given.shape for given in session.get_inputs()]
+    shapes = [net_input.shape for net_input in session.get_inputs()]
     if len(shapes) != 1 or len(shapes[0]) != 4 or shapes[0][1] != 3:
         raise NetError(
-            f"{entry.path.name} takes inputs of shape {shapes}, not one picture [1, 3, height, width]; give a net such "
+            f"{entry.path.name} takes inputs of shape {shapes}, not one image [1, 3, height, width]; give a net such "
             "as U²-Net, IS-Net or BiRefNet"
         )
     return session
 
 
 def load(entry: ModelEntry, device: torch.device, dtype: torch.dtype) -> Matting:
-    """Raises NetError for a file that holds no such net."""
+    """Raises NetError for a file that is not a matting net."""
     return Matting(entry, device)

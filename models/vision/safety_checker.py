@@ -1,8 +1,8 @@
-"""Whether a picture shows what it should not: the safety checker of Stable Diffusion.
+"""The safety checker of Stable Diffusion: decides whether an image shows something unsafe.
 
-It compares what CLIP sees in a picture (Radford et al., 2021) with seventeen concepts, by the cosine of two vectors,
-and minds each that is above a threshold of its own. Three more concepts, of special care, lower those thresholds. What
-the concepts are was never published (Rando et al., "Red-Teaming the Stable Diffusion Safety Filter", 2022).
+It compares the CLIP embedding of an image (Radford et al., 2021) with those of seventeen concepts, by cosine
+similarity, and reports each concept above its own threshold. Three more "special care" concepts lower these thresholds.
+The meaning of the concepts was never published (Rando et al., "Red-Teaming the Stable Diffusion Safety Filter", 2022).
 """
 
 from __future__ import annotations
@@ -18,128 +18,119 @@ from transformers import CLIPImageProcessor
 from transformers.utils import logging as transformers_logging
 
 from models.catalog.entry import ModelEntry
-from models.imaging.pixels import broadened, flattened
+from models.imaging.pixels import flatten_alpha, limit_aspect
+from models.loaded_model import TorchModel
 
-LOWERED = 0.01
-"""By how much a concept of special care lowers the thresholds of the others."""
+SPECIAL_CARE_ADJUSTMENT = 0.01
+"""How much a special care concept lowers the thresholds of the others."""
 DECIMALS = 3
-"""To which the authors round a cosine's distance from its threshold, before they ask whether it is above 0."""
-ROWS = 16
-"""Looked at in one forward pass."""
-LONGEST = 8
-"""How much longer than wide a picture may be; one that is still thinner is widened to that, to be looked at."""
+"""The authors round a cosine minus its threshold to this many decimals, before they compare it with 0."""
+BATCH_SIZE = 16
+MAX_RATIO = 8
+"""How many times longer than the other a side may be; a thinner image is stretched to this ratio."""
 
 
 class SafetyError(Exception):
-    """A folder holds no safety checker, or one that cannot judge; the message says what to give instead."""
+    """A folder is not a safety checker, or its net returns no numbers; the message says what to do."""
 
 
-class Safety:
-    """A loaded safety checker. Only its verdict is used: what becomes of a picture is not for it to say."""
+class SafetyChecker(TorchModel):
+    """A loaded safety checker. Unlike that of diffusers it changes no images; the caller decides what to do."""
 
-    def __init__(self, entry: ModelEntry, device: torch.device, dtype: torch.dtype) -> None:
+    def __init__(self, entry: ModelEntry, dtype: torch.dtype) -> None:
         """Raises SafetyError."""
-        self.name = entry.name
-        self.family: str = entry.family
-        self.device = device
-        self._net = _net(entry, dtype).to(device).eval().requires_grad_(False)
-        self._look = _look(entry, self._net.config.vision_config.image_size)
-
-    @property
-    def bytes(self) -> int:
-        """What the weights take, wherever they are."""
-        return sum(tensor.nbytes for tensor in (*self._net.parameters(), *self._net.buffers()))
-
-    def to(self, device: torch.device) -> None:
-        self._net.to(device)
-        self.device = device
+        self._net = _read_net(entry, dtype)
+        self._image_processor = _image_processor(entry, self._net.config.vision_config.image_size)
+        super().__init__(entry, self._net)
 
     @torch.inference_mode()
-    def concepts(self, pictures: Sequence[np.ndarray]) -> list[list[int]]:
-        """The numbers of the concepts that it minds in each picture, uint8 [h, w], or [h, w, 3 or 4].
+    def concepts(self, images: Sequence[np.ndarray]) -> list[list[int]]:
+        """The indices of the unsafe concepts in each image, uint8 [h, w], or [h, w, 3 or 4].
 
-        CLIP sees a square: one that is not is looked at in squares that cover it. One with transparency is looked at
-        over white, and as it is beneath, for a file holds that too. Raises SafetyError if the net answers no numbers.
+        CLIP takes squares: any other image is checked in squares that cover it. An image with transparency is checked
+        over white, and also without its alpha, because the file contains the hidden colours too. Raises SafetyError if
+        the net returns no numbers.
         """
-        views = [_views(picture) for picture in pictures]
-        minded = self._minded([view for each in views for view in each])
-        found, taken = [], 0
+        views = [_views(image) for image in images]
+        flags = self._flags([view for each in views for view in each])
+        found, start = [], 0
         for each in views:
-            found.append(minded[taken : taken + len(each)].any(0).nonzero().flatten().tolist())
-            taken += len(each)
+            found.append(flags[start : start + len(each)].any(0).nonzero().flatten().tolist())
+            start += len(each)
         return found
 
-    def _minded(self, views: Sequence[np.ndarray]) -> Tensor:
-        """Whether it minds each concept [views, 17], on the CPU."""
+    def _flags(self, views: Sequence[np.ndarray]) -> Tensor:
+        """Whether each concept is above its threshold: bool [views, 17] on the CPU."""
         planes = [torch.from_numpy(view).to(self.device).permute(2, 0, 1) for view in views]
-        parts = [planes[first : first + ROWS] for first in range(0, len(planes), ROWS)]
-        looks = (self._look(images=part, return_tensors="pt").pixel_values for part in parts)
-        scores = torch.cat([self.scores(look) for look in looks]).cpu()
+        batches = [planes[first : first + BATCH_SIZE] for first in range(0, len(planes), BATCH_SIZE)]
+        inputs = (self._image_processor(images=batch, return_tensors="pt").pixel_values for batch in batches)
+        scores = torch.cat([self.scores(each) for each in inputs]).cpu()
         if not scores.isfinite().all():
-            raise SafetyError(f"safety model {self.name!r} answered no number; see that its weights are whole")
+            raise SafetyError(f"safety model {self.name!r} returned NaN or infinity; check its weights")
         return scores > 0
 
     def scores(self, pixels: Tensor) -> Tensor:
-        """How far above its threshold each concept is [N, 17], in float32, of pixels [N, 3, side, side] on CLIP's
-        scale."""
+        """Cosines minus thresholds, float32 [N, 17], of pixels [N, 3, size, size] that are normalised for CLIP."""
         net = self._net
-        seen = net.visual_projection(net.vision_model(pixels.to(net.device, net.dtype)).pooler_output)
-        special = _above(seen, net.special_care_embeds, net.special_care_embeds_weights).round(decimals=DECIMALS)
-        lowered = LOWERED * (special > 0).any(1, keepdim=True)
-        return (_above(seen, net.concept_embeds, net.concept_embeds_weights) + lowered).round(decimals=DECIMALS)
+        embeds = net.visual_projection(net.vision_model(pixels.to(net.device, net.dtype)).pooler_output)
+        special = _margins(embeds, net.special_care_embeds, net.special_care_embeds_weights).round(decimals=DECIMALS)
+        adjustment = SPECIAL_CARE_ADJUSTMENT * (special > 0).any(1, keepdim=True)
+        return (_margins(embeds, net.concept_embeds, net.concept_embeds_weights) + adjustment).round(decimals=DECIMALS)
 
 
-def _above(seen: Tensor, concepts: Tensor, thresholds: Tensor) -> Tensor:
-    cosines = F.normalize(seen.float()) @ F.normalize(concepts.float()).T
+def _margins(embeds: Tensor, concepts: Tensor, thresholds: Tensor) -> Tensor:
+    cosines = F.normalize(embeds.float()) @ F.normalize(concepts.float()).T
     return cosines - thresholds.float()
 
 
-def _views(picture: np.ndarray) -> list[np.ndarray]:
-    """All that is to be seen in a picture, as RGB squares."""
-    if picture.ndim == 2:
-        picture = np.dstack([picture] * 3)
-    shown, alpha = flattened(picture)
-    return [*_squares(shown), *(() if alpha is None else _squares(picture[:, :, :3]))]
+def _views(image: np.ndarray) -> list[np.ndarray]:
+    """RGB squares that cover the image over white and, if it has alpha, the image without it."""
+    if image.ndim == 2:
+        image = np.dstack([image] * 3)
+    flat, alpha = flatten_alpha(image)
+    return [*_squares(flat), *(() if alpha is None else _squares(image[:, :, :3]))]
 
 
 def _squares(pixels: np.ndarray) -> list[np.ndarray]:
-    """As few squares of the shorter side as cover the picture, at even distances."""
-    pixels = broadened(pixels, LONGEST)
+    """The fewest squares of the shorter side that cover the image, at even distances."""
+    pixels = limit_aspect(pixels, MAX_RATIO)
     height, width = pixels.shape[:2]
-    side, longer, axis = min(height, width), max(height, width), int(width > height)
-    starts = np.linspace(0, longer - side, -(-longer // side)).round().astype(int)
-    squares = [pixels.take(range(start, start + side), axis) for start in starts]
+    size, longer, axis = min(height, width), max(height, width), int(width > height)
+    starts = np.linspace(0, longer - size, -(-longer // size)).round().astype(int)
+    squares = [pixels.take(range(start, start + size), axis) for start in starts]
     return [np.ascontiguousarray(square) for square in squares]
 
 
-def _net(entry: ModelEntry, dtype: torch.dtype) -> StableDiffusionSafetyChecker:
-    """A weight that its folder lacks would be one of chance, and its verdict too."""
+def _read_net(entry: ModelEntry, dtype: torch.dtype) -> StableDiffusionSafetyChecker:
+    """Refuses a folder with missing weights: they would be random, and so would the decisions. Raises SafetyError."""
     transformers_logging.disable_progress_bar()
     try:
-        net, told = StableDiffusionSafetyChecker.from_pretrained(
+        net, loading_info = StableDiffusionSafetyChecker.from_pretrained(
             entry.path, dtype=dtype, local_files_only=True, use_safetensors=True, output_loading_info=True
         )
     except (OSError, ValueError, RuntimeError) as error:
         raise _misfit(entry, " ".join(str(error).split())[:200]) from error
-    if lacking := sorted({*told["missing_keys"], *(key for key, *_ in told["mismatched_keys"])}):
-        raise _misfit(entry, f"it lacks {lacking[0]}")
+    if missing := sorted({*loading_info["missing_keys"], *(key for key, *_ in loading_info["mismatched_keys"])}):
+        raise _misfit(entry, f"it lacks {missing[0]}")
     return net
 
 
-def _look(entry: ModelEntry, side: int) -> CLIPImageProcessor:
-    """How a picture is prepared: as the folder says, else as CLIP does."""
+def _image_processor(entry: ModelEntry, size: int) -> CLIPImageProcessor:
+    """That of the folder, else that of CLIP for images of `size` × `size`."""
     if (entry.path / "preprocessor_config.json").is_file():
         return CLIPImageProcessor.from_pretrained(entry.path, local_files_only=True)
-    return CLIPImageProcessor(size={"shortest_edge": side}, crop_size={"height": side, "width": side})
+    return CLIPImageProcessor(size={"shortest_edge": size}, crop_size={"height": size, "width": size})
 
 
-def _misfit(entry: ModelEntry, what: str) -> SafetyError:
+def _misfit(entry: ModelEntry, reason: str) -> SafetyError:
     return SafetyError(
-        f"{entry.path.name} cannot be read as a safety checker ({what}); give the folder `safety_checker` of a Stable "
-        "Diffusion 1 model as diffusers saves it, with model.safetensors"
+        f"{entry.path.name} cannot be read as a safety checker ({reason}); give the folder `safety_checker` of a "
+        "Stable Diffusion 1 model as diffusers saves it, with model.safetensors"
     )
 
 
-def load(entry: ModelEntry, device: torch.device, dtype: torch.dtype) -> Safety:
-    """Raises SafetyError for a folder that holds no safety checker."""
-    return Safety(entry, device, dtype)
+def load(entry: ModelEntry, device: torch.device, dtype: torch.dtype) -> SafetyChecker:
+    """Raises SafetyError for a folder that is not a safety checker."""
+    checker = SafetyChecker(entry, dtype)
+    checker.to(device)
+    return checker

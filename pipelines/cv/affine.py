@@ -34,8 +34,8 @@ class Affine(ImageOperation[AffineParams]):
     Params = AffineParams
 
     def apply(self, params: AffineParams, images: Mapping[str, np.ndarray]) -> TaskResult:
-        from models.imaging.affine import warped
-        from models.imaging.pixels import opaque
+        from models.imaging.affine import warp
+        from models.imaging.pixels import to_rgba
 
-        picture = opaque(images["url"]) if params.force_rgba else images["url"]
-        return TaskResult([warped(picture, params.matrix, params.w, params.h, params.resampling, params.wh_limit)])
+        picture = to_rgba(images["url"]) if params.force_rgba else images["url"]
+        return TaskResult([warp(picture, params.matrix, params.w, params.h, params.resampling, params.wh_limit)])

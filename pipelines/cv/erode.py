@@ -41,9 +41,9 @@ class Erode(ImageOperation[ErodeParams]):
         import numpy as np
         from scipy.ndimage import minimum_filter1d
 
-        from models.imaging.pixels import opaque
+        from models.imaging.pixels import to_rgba
 
-        picture = opaque(images["url"]).copy()
+        picture = to_rgba(images["url"]).copy()
         alpha = np.where(picture[:, :, 3] > params.threshold, np.uint8(255), np.uint8(0))
         # One large square gives the same result as `n_iter` small ones in turn.
         size = params.n_iter * (params.kernel_size - 1) + 1

@@ -32,11 +32,11 @@ class FillBg(ImageOperation[FillBgParams]):
     Params = FillBgParams
 
     def apply(self, params: FillBgParams, images: Mapping[str, np.ndarray]) -> TaskResult:
-        from models.imaging.pixels import over
+        from models.imaging.pixels import blend_over
 
         picture = images["url"]
         background = _contrasting_grey(picture) if params.bg is None else params.bg
-        return TaskResult([over(picture, (background,) * 3 if isinstance(background, int) else background)])
+        return TaskResult([blend_over(picture, (background,) * 3 if isinstance(background, int) else background)])
 
 
 def _contrasting_grey(picture: np.ndarray) -> int:

@@ -32,19 +32,19 @@ class HistMatch(ImageOperation[HistMatchParams]):
         import numpy as np
         from PIL import Image
 
-        from models.imaging.histogram import matched
-        from models.imaging.pixels import flattened, opaque, resized
+        from models.imaging.histogram import match_histogram
+        from models.imaging.pixels import flatten_alpha, resize, to_rgba
 
-        picture, background = images["url"], flattened(images["bg_url"])[0]
-        alpha = opaque(picture)[:, :, 3:]
+        picture, background = images["url"], flatten_alpha(images["bg_url"])[0]
+        alpha = to_rgba(picture)[:, :, 3:]
         space = "HSV" if params.use_hsv else "RGB"
         colours, background_colours = (
             np.asarray(Image.fromarray(each[:, :, :3]).convert(space)) for each in (picture, background)
         )
         visible = alpha[:, :, 0] > 0
-        shifted = matched(colours, background_colours, visible) if visible.any() else colours
+        shifted = match_histogram(colours, background_colours, visible) if visible.any() else colours
         adjusted = np.asarray(Image.fromarray(shifted, space).convert("RGB"), np.float32)
         mixed = picture[:, :, :3] + (adjusted - picture[:, :, :3]) * params.strength
-        behind = resized(background, picture.shape[1], picture.shape[0])
+        behind = resize(background, picture.shape[1], picture.shape[0])
         blended = (mixed * alpha + behind * (255.0 - alpha)) / 255
         return TaskResult([np.rint(blended).astype(np.uint8)])

@@ -46,7 +46,7 @@ class Op(ImageOperation[OpParams]):
     Params = OpParams
 
     def apply(self, params: OpParams, images: Mapping[str, np.ndarray]) -> TaskResult:
-        from models.imaging.pixels import opaque
+        from models.imaging.pixels import to_rgba
 
         first, second = images["url"], images["url2"]
         if first.shape[:2] != second.shape[:2]:
@@ -55,7 +55,7 @@ class Op(ImageOperation[OpParams]):
                 f"url is {sizes[0]}, but url2 is {sizes[1]}; resize one of them with cv.resize first"
             )
         if first.shape != second.shape:
-            first, second = opaque(first), opaque(second)
+            first, second = to_rgba(first), to_rgba(second)
         return TaskResult([_result(params.op, first.astype("int32"), second.astype("int32"))])
 
 

@@ -11,7 +11,7 @@ import torch
 from pipelines.pipeline import AnyPipeline, Params, TaskResult
 
 if TYPE_CHECKING:
-    from models.vision.safety_checker import Safety
+    from models.vision.safety_checker import SafetyChecker
 
 UNSAFE = "unsafe"
 
@@ -39,7 +39,7 @@ class Audit:
         return self.model if self.every or requested or pipeline.audited == "always" else ""
 
 
-def without_unsafe(result: TaskResult, safety: Safety) -> TaskResult:
+def without_unsafe(result: TaskResult, safety: SafetyChecker) -> TaskResult:
     """The result with zeros for each unsafe image, and the reasons. Raises AuditError."""
     images = [*result.images, *result.hints]
     if not images:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Literal, Self
 
 from pydantic import Field, model_validator
 
-from models.adapters.lora_tags import MOST, Scales, split_lora_tags
+from models.adapters.lora_tags import MAX_SCALE, Scales, split_lora_tags
 from models.catalog.entry import ModelEntry
 from models.diffusion.word_match import any_of
 from models.kinds.checkpoint import CHECKPOINT
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from models.diffusion.checkpoint import Checkpoint
     from models.patches.patch import DenoiserPatch
 
-Scale = Annotated[float, Field(ge=-MOST, le=MOST)]
+Scale = Annotated[float, Field(ge=-MAX_SCALE, le=MAX_SCALE)]
 MAX_LORAS = 8
 Word = Annotated[str, Field(min_length=1, max_length=64, pattern=r"^[^()\[\]\\\s][^()\[\]\\]*$")]
 Vector = Annotated[list[Annotated[float, Field(allow_inf_nan=False)]], Field(min_length=1, max_length=4096)]
@@ -151,13 +151,13 @@ class AdapterParams(Params):
     def load_checkpoint(self, models: Models, images: Mapping[str, np.ndarray]) -> Checkpoint:
         """The checkpoint with the task's LoRAs, embeddings and images. Custom embeddings override installed ones."""
         from models.adapters.lora_merge import Adapter
-        from models.adapters.textual_inversion import inversion
+        from models.adapters.textual_inversion import inversion_of
 
         adapters = [Adapter(models.get(ModelRef(LORA, name)), *scales) for name, scales in self.loras.items()]
         checkpoint = models.get(self.checkpoint_ref)
         embeddings = [models.get(ModelRef(TEXTUAL_INVERSION, name)) for name in self.embeddings or ()]
-        installed = [inversion for embedding in embeddings for inversion in embedding.inversions]
-        own = [inversion(*each) for each in self.custom_embeddings.items()]
+        installed = [each for embedding in embeddings for each in embedding.inversions]
+        own = [inversion_of(*each) for each in self.custom_embeddings.items()]
         inversions, patches = [*installed, *own], self._patches(models, images)
         decoder = models.get(ModelRef(TINY_DECODER, base=self.checkpoint)) if self.decoder == "tiny" else None
         changes = (adapters, inversions, patches, decoder)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 from pydantic import BaseModel, ConfigDict, Field
 
 if TYPE_CHECKING:
-    from models.vision.control_maps import Drawing
+    from models.vision.control_maps import DrawOptions
 
 Hint = Literal["canny", "depth", "pose", "mlsd", "softedge", "lineart", "scribble", "tile", "normal"]
 HINTS: Mapping[Hint, str] = {
@@ -57,12 +57,12 @@ class AnnotatorParams(BaseModel):
     value_threshold: float = Field(0.1, ge=0.01, le=2, description="M-LSD: the lowest score of a line.")
     distance_threshold: float = Field(0.1, ge=0.01, le=20, description="M-LSD: the shortest length of a line.")
 
-    def drawing(self, hint: str) -> Drawing:
+    def drawing(self, hint: str) -> DrawOptions:
         """The settings of the annotator for a map of kind `hint`."""
-        from models.vision.control_maps import Drawing
+        from models.vision.control_maps import DrawOptions
 
         default = DEPTH_RESOLUTION if hint == "depth" else DEFAULT_RESOLUTION
-        return Drawing(
+        return DrawOptions(
             self.detect_resolution or default,
             self.low_threshold,
             self.high_threshold,

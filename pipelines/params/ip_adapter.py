@@ -36,7 +36,7 @@ class IPAdapterInfo(PatchParams):
 
     def denoiser_patch(self, checkpoint: str, models: Models, images: Mapping[str, np.ndarray]) -> ImagePrompt:
         """The image prompt for a checkpoint. `images` holds the decoded input as `ip_adapter.url`."""
-        from models.imaging.pixels import flattened
+        from models.imaging.pixels import flatten_alpha
 
         adapter = models.get(self.adapter_ref(checkpoint))
-        return adapter.prompt(flattened(images["ip_adapter.url"])[0], self.scale)
+        return adapter.prompt(flatten_alpha(images["ip_adapter.url"])[0], self.scale)

@@ -31,9 +31,11 @@ class StyleReference(PatchParams):
     def denoiser_patch(
         self, checkpoint: str, models: Models, images: Mapping[str, np.ndarray]
     ) -> ReferenceStyle | None:
-        from models.imaging.pixels import flattened
+        from models.imaging.pixels import flatten_alpha
         from models.patches.reference_attention import ReferenceStyle
 
         if self.url is None or not self.reference_weight:
             return None
-        return ReferenceStyle(flattened(images["style_reference.url"])[0], self.style_fidelity, self.reference_weight)
+        return ReferenceStyle(
+            flatten_alpha(images["style_reference.url"])[0], self.style_fidelity, self.reference_weight
+        )

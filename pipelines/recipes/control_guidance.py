@@ -57,13 +57,13 @@ class ControlSpec:
 
     def draw(self, models: Models, images: Mapping[str, np.ndarray]) -> np.ndarray:
         """The map, uint8 RGB [height, width, 3], as large as the image that it is drawn from."""
-        from models.imaging.pixels import flattened
-        from models.vision.control_maps import binarized
+        from models.imaging.pixels import flatten_alpha
+        from models.vision.control_maps import binarize_map
 
-        pixels, _ = flattened(images[self.image])
+        pixels, _ = flatten_alpha(images[self.image])
         if self.annotator is not None:
             pixels = draw_map(self.annotator, self.annotator_params, models, pixels)
-        return pixels if self.binarize_threshold is None else binarized(pixels, self.binarize_threshold)
+        return pixels if self.binarize_threshold is None else binarize_map(pixels, self.binarize_threshold)
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,10 +85,10 @@ class ControlMaps:
     def _input(self, spec: ControlSpec, pixels: np.ndarray, width: int, height: int, box: Box | None) -> ControlInput:
         import torch
 
-        from models.imaging.pixels import resized
+        from models.imaging.pixels import resize
 
         part = pixels if box is None else pixels[box.pixels]
-        hint = torch.from_numpy(resized(part, width, height).copy()).permute(2, 0, 1)[None].float() / 255
+        hint = torch.from_numpy(resize(part, width, height).copy()).permute(2, 0, 1)[None].float() / 255
         net = self.models.get(spec.controlnet_ref(self.checkpoint))
         return ControlInput(net, hint, spec.strength, spec.start, spec.end, spec.guess)
 
@@ -136,7 +136,7 @@ def refuse_different_shape(name: str, pixels: np.ndarray, size: tuple[int, int])
 
 
 def _stretched(pixels: np.ndarray, name: str, size: tuple[int, int]) -> np.ndarray:
-    from models.imaging.pixels import resized
+    from models.imaging.pixels import resize
 
     refuse_different_shape(name, pixels, size)
-    return resized(pixels, *size)
+    return resize(pixels, *size)

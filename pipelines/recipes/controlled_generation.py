@@ -67,14 +67,14 @@ def generate_controlled(
 
     They follow the picture itself as closely as `fidelity`, 0 to 1; None: they start from noise alone.
     """
-    from models.imaging.pixels import flattened, resized, snapped, within
+    from models.imaging.pixels import fit_within, flatten_alpha, resize, snap_size
 
     picture_size = picture.shape[1], picture.shape[0]
-    size = snapped(*picture_size, params.max_wh)
+    size = snap_size(*picture_size, params.max_wh)
     controls = maps.inputs(*size)
     if fidelity is None:
         images = yield from generate_from_noise(params, checkpoint, *size, controls)
     else:
-        source = resized(flattened(picture)[0], *size)
+        source = resize(flatten_alpha(picture)[0], *size)
         images = yield from generate_from_image(params, checkpoint, source, fidelity, controls)
-    return [resized(image, *within(*picture_size, params.max_wh)) for image in images]
+    return [resize(image, *fit_within(*picture_size, params.max_wh)) for image in images]

@@ -125,9 +125,9 @@ class MaskedGenerationParams(ImageParams):
 
     def binary_mask(self, levels: np.ndarray) -> np.ndarray:
         """The mask, bool [height, width], of levels from 0 to 255. Raises EmptyMaskError."""
-        from models.imaging.masks import binary
+        from models.imaging.masks import binarize
 
-        return binary(levels, self.mask_threshold, self.inpainting_mask_blur or 0)
+        return binarize(levels, self.mask_threshold, self.inpainting_mask_blur or 0)
 
 
 class ThinMaskError(ValueError):
@@ -152,25 +152,25 @@ def generate_masked(
     `controls` returns the control inputs for the width and height of the generation and the box of the picture that is
     generated. Raises ThinMaskError.
     """
-    from models.imaging.masks import Box, bounds, fitted, grown, pasted
-    from models.imaging.pixels import flattened, resized, snapped
+    from models.imaging.masks import Box, bounding_box, grow_box, paste_masked, resize_mask
+    from models.imaging.pixels import flatten_alpha, resize, snap_size
 
-    picture, _ = flattened(original)
+    picture, _ = flatten_alpha(original)
     full_size = picture.shape[1], picture.shape[0]
-    width, height = params.generation_size or snapped(*full_size, params.max_wh)
+    width, height = params.generation_size or snap_size(*full_size, params.max_wh)
     box, fade = Box(0, 0, *full_size), params.keep_original_num_fade_pixels or 0
     if crops := params.inpainting_mode == "masked":
         padding = params.inpainting_mask_padding or 0
-        box, fade = grown(bounds(mask, padding), width / height, *full_size), min(fade, padding)
-    part = resized(picture[box.pixels], width, height)
+        box, fade = grow_box(bounding_box(mask, padding), width / height, *full_size), min(fade, padding)
+    part = resize(picture[box.pixels], width, height)
     inputs = controls(width, height, box)
-    repainted = yield from _repaint(params, checkpoint, part, fitted(mask[box.pixels], width, height), inputs)
-    images = [resized(pixels, *box.size) for pixels in repainted]
+    repainted = yield from _repaint(params, checkpoint, part, resize_mask(mask[box.pixels], width, height), inputs)
+    images = [resize(pixels, *box.size) for pixels in repainted]
     if not crops and not params.keep_original:
         return images
     results = [original.copy() for _ in images]
     for result, pixels in zip(results, images, strict=True):
-        result[box.pixels] = pasted(pixels, original[box.pixels], mask[box.pixels], fade)
+        result[box.pixels] = paste_masked(pixels, original[box.pixels], mask[box.pixels], fade)
     return results
 
 
@@ -199,12 +199,12 @@ def _denoise_request(
     """The request for one image. It draws random numbers in the same order as diffusers' inpainting pipelines."""
     import torch
 
-    from models.imaging.masks import filled
+    from models.imaging.masks import fill_nearest
 
     height, width = mask.shape
     plain, circular = checkpoint.in_channels == checkpoint.channels, params.use_circular
     preserves = plain or params.use_background_guidance
-    start = filled(picture, mask) if params.use_background_reference else picture
+    start = fill_nearest(picture, mask) if params.use_background_reference else picture
     scale = checkpoint.vae_scale_factor
     latent_mask = torch.from_numpy(mask[None, None, ::scale, ::scale].astype("float32"))
     start_latents = params.encode(checkpoint, start, noise) if preserves or params.start_fidelity else None

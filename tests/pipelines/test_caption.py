@@ -3,7 +3,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from models.imaging.pixels import shrunk
+from models.imaging.pixels import shrink
 from models.kinds.captioner import CAPTIONER
 from models.kinds.kind import ModelRef
 from pipelines.caption import Caption
@@ -36,7 +36,7 @@ def test_the_answer_is_a_text(studio: Studio) -> None:
 
 
 def test_a_large_picture_is_shrunk_first(studio: Studio) -> None:
-    assert answer(studio, picture(), max_wh=64) == {"text": said(studio, shrunk(picture(), 64))}
+    assert answer(studio, picture(), max_wh=64) == {"text": said(studio, shrink(picture(), 64))}
 
 
 def test_what_is_transparent_is_white(studio: Studio) -> None:

@@ -7,7 +7,7 @@ import pytest
 
 import pipelines
 from models.catalog.catalog import UnknownModelError
-from models.vision.control_maps import Drawing, canny
+from models.vision.control_maps import DrawOptions, canny
 from tests.pipelines.conftest import Studio
 from tests.pipelines.test_control import PICTURE
 
@@ -24,8 +24,8 @@ def test_parameters_reach_the_annotator(studio: Studio) -> None:
     pipeline = pipelines.find("control.canny_hint")
     wanted = pipeline.Params(url="http://example.com/a.png", low_threshold=1, high_threshold=2)
     made = studio.image(pipeline, wanted, {"url": PICTURE})
-    assert np.array_equal(made, canny(PICTURE, Drawing(low=1, high=2)))
-    assert not np.array_equal(made, canny(PICTURE, Drawing()))
+    assert np.array_equal(made, canny(PICTURE, DrawOptions(low=1, high=2)))
+    assert not np.array_equal(made, canny(PICTURE, DrawOptions()))
 
 
 def test_a_threshold_makes_black_and_white(studio: Studio) -> None:

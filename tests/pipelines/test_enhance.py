@@ -7,7 +7,7 @@ from pydantic import ValidationError
 
 from models.kinds.kind import ModelRef
 from models.kinds.prompt_enhancer import PROMPT_ENHANCER
-from models.language.prompt_enhancer import PromptStyle
+from models.language.prompt_enhancer import SamplingOptions
 from pipelines.engine.events import Failed, Finished
 from pipelines.enhance import Enhance
 from tests.pipelines.conftest import Studio
@@ -44,7 +44,7 @@ def test_every_field_reaches_the_model(studio: Studio) -> None:
     asked: dict[str, Any] = {"temperature": 2.0, "top_k": 30, "max_length": 20, "repitition_penalty": 2.5}
     with studio.held("enhancer") as hold:
         enhancer = hold.get(ModelRef(PROMPT_ENHANCER, "enhancer"))
-        *_, rows = enhancer.tokens("a photo of a red apple", 20, [7, 8], PromptStyle(2.0, 30, 2.5, True))
+        *_, rows = enhancer.tokens("a photo of a red apple", 20, [7, 8], SamplingOptions(2.0, 30, 2.5, True))
         expected = [enhancer.text(row) for row in rows]
     assert prompts(studio, **asked, num_return_sequences=2, comma_mode=True) == expected
 

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from pydantic import ValidationError
 
-from models.imaging.pixels import coverage, fitted, flattened, resized
+from models.imaging.pixels import area_coverage, flatten_alpha, resize, resize_area
 from models.kinds.checkpoint import CHECKPOINT
 from models.kinds.eraser import ERASER
 from models.kinds.kind import ModelRef
@@ -74,7 +74,7 @@ def test_alpha_and_hidden_colours_are_left_alone(studio: Studio) -> None:
     made = studio.image(ERASE, params(), {"url": pixels, "mask_url": white_on_black(HOLE)})
     assert np.array_equal(made[~HOLE], pixels[~HOLE])
     assert np.array_equal(made[:, :, 3], pixels[:, :, 3])
-    assert np.array_equal(made[HOLE, :3], filled(studio, flattened(pixels)[0], HOLE)[HOLE])
+    assert np.array_equal(made[HOLE, :3], filled(studio, flatten_alpha(pixels)[0], HOLE)[HOLE])
 
 
 def test_a_mask_of_another_size_is_stretched(studio: Studio) -> None:
@@ -90,8 +90,8 @@ def test_a_large_picture_keeps_its_pixels_and_its_size(studio: Studio) -> None:
     pixels, hole = (array.repeat(2, axis=0).repeat(2, axis=1) for array in (picture(), HOLE))
     made = studio.image(ERASE, params(max_wh=77), {"url": pixels, "mask_url": white_on_black(hole)})
     assert np.array_equal(made[~hole], pixels[~hole])
-    small = filled(studio, fitted(pixels, 77, 58), coverage(hole, 77, 58) > 0)
-    assert np.array_equal(made[hole], resized(small, 128, 96)[hole])
+    small = filled(studio, resize_area(pixels, 77, 58), area_coverage(hole, 77, 58) > 0)
+    assert np.array_equal(made[hole], resize(small, 128, 96)[hole])
 
 
 def test_nothing_of_what_is_erased_leaks_into_a_smaller_fill(studio: Studio) -> None:

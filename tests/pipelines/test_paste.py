@@ -55,7 +55,7 @@ def test_transparent_background_stays_so_unless_force_rgb(studio: Studio) -> Non
 
 @pytest.mark.parametrize(
     ("wrong", "message"),
-    [({"a": 0}, "maps the picture onto a line"), ({"a": 100, "wh_limit": 500}, "500 is the longest side")],
+    [({"a": 0}, "maps the image onto a line"), ({"a": 100, "wh_limit": 500}, "a side may have 500 pixels")],
 )
 def test_unusable_matrix_is_refused(studio: Studio, wrong: dict[str, Any], message: str) -> None:
     failed = studio.run(PASTE, params(**wrong), {"url": random_pixels(8, 12), "bg_url": random_pixels(40, 50)})

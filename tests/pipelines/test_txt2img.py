@@ -100,7 +100,7 @@ def test_loras_side_by_side_are_as_alone_and_switch_once_each(engine: Engine, mo
     monkeypatch.setattr(
         MergedNet,
         "_changes",
-        lambda net, scales: switches.append((net._part, net.felt(scales))) or changes(net, scales),
+        lambda net, scales: switches.append((net._part, net.active_loras(scales))) or changes(net, scales),
     )
     for seed, scales in enumerate(sets):
         params = Txt2Img.Params(

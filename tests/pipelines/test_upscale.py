@@ -8,7 +8,7 @@ import pytest
 from PIL import Image
 from pydantic import ValidationError
 
-from models.imaging.pixels import fitted
+from models.imaging.pixels import resize_area
 from models.kinds.kind import ModelRef
 from models.kinds.upscaler import UPSCALER
 from pipelines.engine.events import Advanced, Failed, Finished
@@ -64,14 +64,14 @@ def test_four_times_as_large_as_the_net_makes_it(studio: Studio) -> None:
 )
 def test_sizes_are_met_after_the_net(studio: Studio, changes: dict[str, int], size: tuple[int, int]) -> None:
     made = studio.image(UPSCALE, params(**changes), {"url": picture(24, 20)})
-    assert np.array_equal(made, fitted(upscaled(studio, picture(24, 20)), *size))
+    assert np.array_equal(made, resize_area(upscaled(studio, picture(24, 20)), *size))
     assert made.shape == (size[1], size[0], 3)
 
 
 @pytest.mark.parametrize(("changes", "size"), [({}, (72, 60)), ({"target_w": 96}, (96, 80))])
 def test_max_wh_shrinks_the_source_first(studio: Studio, changes: dict[str, int], size: tuple[int, int]) -> None:
     made = studio.image(UPSCALE, params(max_wh=18, **changes), {"url": picture(24, 20)})
-    assert np.array_equal(made, fitted(upscaled(studio, fitted(picture(24, 20), 18, 15)), *size))
+    assert np.array_equal(made, resize_area(upscaled(studio, resize_area(picture(24, 20), 18, 15)), *size))
 
 
 def test_alpha_is_kept_and_does_not_touch_the_colours(studio: Studio) -> None:

@@ -11,8 +11,8 @@ import pytest
 from PIL import Image
 from pydantic import ValidationError
 
-from models.imaging.pixels import resized
-from models.imaging.tiles import spans
+from models.imaging.pixels import resize
+from models.imaging.tiles import split_spans
 from models.kinds.checkpoint import CHECKPOINT
 from models.kinds.controlnet import CONTROLNET
 from models.kinds.kind import ModelRef
@@ -37,7 +37,7 @@ def test_a_single_tile_equals_diffusers(studio: Studio, models_dir: Path) -> Non
     """Given the same latents to start from, which are drawn in another order here."""
     reference = stock(diffusers.StableDiffusionControlNetImg2ImgPipeline, models_dir, "toy-sd1", "toy-sd1-tile")
     wanted = params(fidelity=0.5, strength=0.7, num_steps=6)
-    enlarged = resized(PICTURE, 128, 128)
+    enlarged = resize(PICTURE, 128, 128)
     with studio.held("toy-sd1") as hold:
         source = hold.get(ModelRef(CHECKPOINT, "toy-sd1")).encode(enlarged, SeededNoise(wanted.seed + 1))
     initial = SeededNoise(wanted.seed).gaussian(source.shape)
@@ -113,7 +113,7 @@ def test_the_work_is_that_of_the_tiles() -> None:
     assert (work.pixels, work.images, work.steps) == (512 * 512, 25, 20)
     for length in (500, 512, 513, 2048, 4096):
         work = TILE.work(params(max_wh=length, upscale_factor=1, padding=40))
-        assert work.images == len(spans(length, 512, 40)) ** 2
+        assert work.images == len(split_spans(length, 512, 40)) ** 2
 
 
 def test_more_tiles_than_anybody_needs_are_refused(studio: Studio) -> None:

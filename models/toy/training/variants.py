@@ -17,7 +17,7 @@ from models.toy.control import EMBEDDING
 from models.toy.training.denoiser import MOSTLY_UNTOLD, Lessons, train_denoiser
 from models.toy.training.pictures import signal
 from models.toy.world import Scene, Thing
-from models.vision.control_maps import Drawing, canny
+from models.vision.control_maps import DrawOptions, canny
 
 ROOM = 0.62
 """Half a mask's side, of the thing's extent: the thing and a little more."""
@@ -73,7 +73,9 @@ def train_inpainting(
 
 def edges(pictures: Tensor) -> Tensor:
     """Edge maps [N, 1, side, side] of pictures [N, 3, side, side], as the server's own annotator draws them; bytes."""
-    maps = [canny(np.ascontiguousarray(picture.permute(1, 2, 0).numpy()), Drawing())[:, :, 0] for picture in pictures]
+    maps = [
+        canny(np.ascontiguousarray(picture.permute(1, 2, 0).numpy()), DrawOptions())[:, :, 0] for picture in pictures
+    ]
     return torch.from_numpy(np.stack(maps)).unsqueeze(1)
 
 

@@ -29,7 +29,7 @@ def entry(path: Path, config: Path | None = None, base: str = "sd1") -> ModelEnt
     return ModelEntry(name="net", path=path, family="controlnet", base=base, hint="canny", config=config)
 
 
-def given(width: int = 128, **extras: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor, Conditioning, torch.Tensor]:
+def inputs(width: int = 128, **extras: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor, Conditioning, torch.Tensor]:
     """Two rows of everything, which agree in nothing."""
     conditioning = Conditioning(torch.randn(2, 77, width), extras)
     return torch.randn(2, 4, 8, 8), torch.tensor([981.0, 401.0]), conditioning, torch.rand(2, 3, 64, 64)
@@ -64,11 +64,11 @@ def ldm(folder: Path) -> dict[str, torch.Tensor]:
 
 
 @pytest.mark.parametrize(("name", "width"), [("toy-sd1-canny", 128), ("toy-sdxl-canny", 96)])
-def test_residuals_are_those_of_diffusers(toys: Catalog, name: str, width: int) -> None:
+def test_residuals_equal_diffusers(toys: Catalog, name: str, width: int) -> None:
     found = toys.find(name)
     net = controlnet.load(found, CPU, torch.float32)
     extras = {} if found.base == "sd1" else {"text_embeds": torch.randn(2, 64), "time_ids": torch.rand(2, 6)}
-    latents, timesteps, conditioning, hints = given(width, **extras)
+    latents, timesteps, conditioning, hints = inputs(width, **extras)
     stock = ControlNetModel.from_pretrained(found.path, torch_dtype=torch.float32)
     down, middle = stock(
         latents,
@@ -87,7 +87,7 @@ def test_residuals_are_those_of_diffusers(toys: Catalog, name: str, width: int) 
 
 
 @pytest.mark.parametrize("layout", ["diffusers", "ldm", "bare ldm"])
-def test_single_files_in_every_layout(toys: Catalog, tmp_path: Path, layout: str) -> None:
+def test_load_reads_single_files_of_every_layout(toys: Catalog, tmp_path: Path, layout: str) -> None:
     folder = toys.find("toy-sd1-canny").path
     tensors = load_file(folder / WEIGHTS) if layout == "diffusers" else ldm(folder)
     if layout == "bare ldm":
@@ -95,18 +95,18 @@ def test_single_files_in_every_layout(toys: Catalog, tmp_path: Path, layout: str
     save_file(tensors, tmp_path / "net.safetensors")
     net = controlnet.load(entry(tmp_path / "net.safetensors", config=folder), CPU, torch.float32)
     expected = controlnet.load(toys.find("toy-sd1-canny"), CPU, torch.float32).residuals
-    rows = given()
+    rows = inputs()
     for one, other in zip(net.residuals(*rows), expected(*rows), strict=True):
         assert torch.equal(one, other)
 
 
-def test_what_does_not_fit_is_refused(toys: Catalog, tmp_path: Path) -> None:
+def test_load_refuses_files_that_do_not_fit(toys: Catalog, tmp_path: Path) -> None:
     folder = toys.find("toy-sd1-canny").path
     save_file(load_file(folder / WEIGHTS), tmp_path / "net.safetensors")
-    with pytest.raises(WeightsError, match="does not fit a ControlNet for sd1; correct the entry's `for`"):
+    with pytest.raises(WeightsError, match="does not fit a ControlNet for sd1; correct `for` in its entry"):
         controlnet.load(entry(tmp_path / "net.safetensors"), CPU, torch.float32)
     save_file({"lora_controlnet": torch.zeros(1)}, tmp_path / "lora.safetensors")
-    with pytest.raises(WeightsError, match="holds no ControlNet"):
+    with pytest.raises(WeightsError, match="is not a ControlNet"):
         controlnet.load(entry(tmp_path / "lora.safetensors"), CPU, torch.float32)
     union = shutil.copytree(folder, tmp_path / "union")
     config = json.loads((union / "config.json").read_text())
@@ -118,17 +118,17 @@ def test_what_does_not_fit_is_refused(toys: Catalog, tmp_path: Path) -> None:
         controlnet.load(entry(union), CPU, torch.float32)
 
 
-def test_circular_nets_know_no_edge(toys: Catalog) -> None:
+def test_residuals_of_circular_images_have_no_edge(toys: Catalog) -> None:
     """A picture that is moved around the corner makes the same residuals, moved."""
     net = controlnet.load(toys.find("toy-sd1-canny"), CPU, torch.float32)
-    latents, timesteps, conditioning, hints = given()
+    latents, timesteps, conditioning, hints = inputs()
     first = net.residuals(latents, timesteps, conditioning, hints, circular=True)[0]
     moved = latents.roll(4, dims=3), timesteps, conditioning, hints.roll(32, dims=3)
     assert torch.allclose(net.residuals(*moved, circular=True)[0], first.roll(4, dims=3), atol=1e-4)
     assert not torch.allclose(net.residuals(*moved)[0], first.roll(4, dims=3), atol=1e-2)
 
 
-def test_a_net_is_found_by_hint_and_family(toys: Catalog) -> None:
+def test_catalog_finds_controlnets_by_hint_and_family(toys: Catalog) -> None:
     assert toys.find(ModelRef(CONTROLNET, "canny", base="v1.5")).name == "toy-sd1-canny"
     assert toys.find(ModelRef(CONTROLNET, "canny", base="toy-sdxl")).name == "toy-sdxl-canny"
     assert toys.find(ModelRef(CONTROLNET, "toy-sd1-tile", base="v1.5")).name == "toy-sd1-tile"
@@ -144,17 +144,17 @@ def test_a_net_is_found_by_hint_and_family(toys: Catalog) -> None:
 
 
 @pytest.mark.parametrize(
-    ("line", "says"),
+    ("line", "message"),
     [
         ("family: controlnet, hint: canny", "say which, such as `for: sd1`"),
         ("family: annotator", "say which, such as `hint: depth`"),
         ("family: controlnet, for: lama", "for: there is no such family; there are: sd1, sd2, sdxl"),
     ],
 )
-def test_an_entry_says_what_it_is_for(models_dir: Path, tmp_path: Path, line: str, says: str) -> None:
-    painter = f"{{name: one, path: {models_dir / 'toy-sd1'}, family: sd1}}"
+def test_entry_without_base_or_hint_is_refused(models_dir: Path, tmp_path: Path, line: str, message: str) -> None:
+    checkpoint = f"{{name: one, path: {models_dir / 'toy-sd1'}, family: sd1}}"
     net = f"{{name: net, path: {models_dir / 'toy-sd1-canny'}, {line}}}"
-    (tmp_path / "models.yaml").write_text(f"models: [{painter}, {net}]")
+    (tmp_path / "models.yaml").write_text(f"models: [{checkpoint}, {net}]")
     with pytest.raises(CatalogError, match="model 'net'") as caught:
         catalog.read(tmp_path)
-    assert says in str(caught.value)
+    assert message in str(caught.value)

@@ -31,7 +31,7 @@ from tests.models.patches.test_token_merging import hooks
 SCALES = (0.3, 0.9)
 
 
-def picture(seed: int = 0) -> np.ndarray:
+def image(seed: int = 0) -> np.ndarray:
     small = np.random.default_rng(seed).integers(0, 256, (5, 7, 3), np.uint8)
     return np.asarray(Image.fromarray(small).resize((70, 50), Image.Resampling.NEAREST))
 
@@ -53,7 +53,7 @@ def stock(toys: Catalog, checkpoint: str, adapter: str) -> Any:
 @pytest.mark.parametrize(
     ("checkpoint", "name"), [("toy-sd1", "toy-ip"), ("toy-sd1", "toy-ip-plus"), ("toy-sdxl", "toy-ip-xl")]
 )
-def test_rows_of_different_scales_see_what_those_of_diffusers_see(
+def test_rows_of_different_scales_equal_diffusers(
     toys: Catalog, checkpoints: dict[str, LoadedModel], checkpoint: str, name: str
 ) -> None:
     """Each row with a picture of its own, and the last one without."""
@@ -63,13 +63,13 @@ def test_rows_of_different_scales_see_what_those_of_diffusers_see(
     rows: list[Conditioning] = []
     expected: list[Tensor] = []
     for row, scale in enumerate((*SCALES, 0.6)):
-        prompt = adapter.prompt(picture(row), scale)
+        prompt = adapter.prompt(image(row), scale)
         positive, negative = toy.adapted(patches=[prompt]).encode_prompt(
             "a cat", "rain", clip_skip=-1, width=64, height=64
         )
         rows.append(positive if row < 2 else negative)
         pipe.set_ip_adapter_scale(scale)
-        (both,) = pipe.prepare_ip_adapter_image_embeds(Image.fromarray(picture(row)), None, CPU, 1, True)
+        (both,) = pipe.prepare_ip_adapter_image_embeds(Image.fromarray(image(row)), None, CPU, 1, True)
         extras = {key: value for key, value in rows[-1].extras.items() if not key.startswith("image_")}
         seen = {"image_embeds": [both[1:] if row < 2 else both[:1]], **extras}
         embeds = rows[-1].embeds
@@ -86,22 +86,22 @@ def test_rows_of_different_scales_see_what_those_of_diffusers_see(
     torch.testing.assert_close(together, torch.cat(expected), rtol=1e-4, atol=1e-4)
 
 
-def test_pictures_that_differ_are_seen_to_differ(toys: Catalog) -> None:
+def test_different_images_have_different_tokens(toys: Catalog) -> None:
     adapter = loaded(toys, "toy-ip")
-    one, same, other = (adapter.prompt(picture(seed), 0.5) for seed in (1, 1, 2))
+    one, same, other = (adapter.prompt(image(seed), 0.5) for seed in (1, 1, 2))
     assert torch.equal(one.tokens, same.tokens)
     assert float((one.tokens - other.tokens).abs().mean()) > 0.05
     assert torch.equal(one.blank, other.blank)
     assert adapter.bytes > 4 * 64 * 32
 
 
-def test_a_scale_of_nothing_is_no_picture_and_nothing_stays(toys: Catalog, checkpoints: dict[str, LoadedModel]) -> None:
+def test_scale_zero_equals_no_image_and_hooks_are_removed(toys: Catalog, checkpoints: dict[str, LoadedModel]) -> None:
     toy: Any = checkpoints["sd1"]
     latents, steps = torch.randn(1, 4, 8, 8), torch.tensor([401.0])
     before = [hooks(module) for module in toy._unet.modules()]
 
     def predicted(scale: float | None, channels: int = 4) -> Tensor:
-        prompts = [] if scale is None else [loaded(toys, "toy-ip").prompt(picture(), scale)]
+        prompts = [] if scale is None else [loaded(toys, "toy-ip").prompt(image(), scale)]
         checkpoint = toy.adapted(patches=prompts)
         conditioning, _ = checkpoint.encode_prompt("a cat", None, clip_skip=-1, width=64, height=64)
         output: Tensor = checkpoint.predict(
@@ -118,14 +118,14 @@ def test_a_scale_of_nothing_is_no_picture_and_nothing_stays(toys: Catalog, check
     assert torch.equal(predicted(None), plain)
 
 
-def test_one_that_was_made_for_another_family_is_refused(toys: Catalog, checkpoints: dict[str, LoadedModel]) -> None:
-    prompt = loaded(toys, "toy-ip-xl").prompt(picture(), 0.5)
+def test_adapter_of_another_family_is_refused(toys: Catalog, checkpoints: dict[str, LoadedModel]) -> None:
+    prompt = loaded(toys, "toy-ip-xl").prompt(image(), 0.5)
     toy: Any = checkpoints["sd1"]
     with pytest.raises(IPAdapterMisfitError, match=r"'toy-ip-xl' does not fit this model: it has .* width 96"):
         toy.adapted(patches=[prompt])
 
 
-def test_the_catalog_knows_which_adapter_is_whose(toys: Catalog) -> None:
+def test_catalog_finds_adapters_by_base_and_name(toys: Catalog) -> None:
     assert toys.find(ModelRef(IP_ADAPTER, base="v1.5")).name == "toy-ip"
     assert toys.find(ModelRef(IP_ADAPTER, base="toy-sdxl")).name == "toy-ip-xl"
     assert toys.find(ModelRef(IP_ADAPTER, "toy-ip-plus")).name == "toy-ip-plus"
@@ -150,18 +150,18 @@ def test_entry_without_base_or_encoder_is_refused(toys: Catalog, tmp_path: Path,
         catalog.read(tmp_path)
 
 
-def test_files_that_are_no_such_adapter_are_refused(toys: Catalog, tmp_path: Path) -> None:
+def test_load_refuses_files_that_do_not_fit(toys: Catalog, tmp_path: Path) -> None:
     good = load_file(toys.find("toy-ip").path)
     face = good | {"ip_adapter.0.to_k_lora.down.weight": torch.zeros(4, 32)}
     rest = {name: tensor for name, tensor in good.items() if name.startswith("image_proj.")}
     wide = good | {"image_proj.proj.weight": torch.zeros(4 * 128, 25)}
-    for weights, said in (
-        (face, "needs a net for face recognition that this server does not have; use a plain, a plus"),
-        (rest, "is no IP-Adapter in the lay-out of its authors"),
-        (wide, "an encoder of width 25, that of .* gives 24; correct its `encoder`: ViT-H for most"),
+    for weights, message in (
+        (face, "needs a face recognition net; this server has none: use a plain, a plus"),
+        (rest, "is not an IP-Adapter in the layout of its authors"),
+        (wide, "an encoder of width 25, but that of .* has 24; correct its `encoder`: ViT-H for most"),
     ):
         save_file(weights, tmp_path / "net.safetensors")
-        with pytest.raises(WeightsError, match=said):
+        with pytest.raises(WeightsError, match=message):
             ip_adapter.load(entry(tmp_path / "net.safetensors", toys), CPU, torch.float32)
     with pytest.raises(WeightsError, match="cannot read the CLIP vision encoder of net"):
         ip_adapter.load(entry(toys.find("toy-ip").path, toys, tmp_path), CPU, torch.float32)

@@ -1,4 +1,4 @@
-"""LoRA files against what diffusers' own reader makes of them."""
+"""LoRA files of different layouts."""
 
 import json
 from collections.abc import Callable
@@ -17,7 +17,7 @@ from models.registry import loaders
 CPU = torch.device("cpu")
 
 
-def test_a_toy_in_kohyas_lay_out(models_dir: Path) -> None:
+def test_read_kohya_layout(models_dir: Path) -> None:
     updates = read(models_dir / "toy-lora.safetensors")
     assert updates.keys() == {"unet", "text_encoder"}
     query = updates["unet"]["down_blocks_0_attentions_0_transformer_blocks_0_attn1_to_q"]
@@ -48,7 +48,7 @@ def renamed(file: Path, folder: Path, change: Callable[[str], str], metadata: di
         ),
     ],
 )
-def test_every_spelling_of_diffusers_is_one(change: Callable[[str], str], models_dir: Path, tmp_path: Path) -> None:
+def test_read_every_layout_of_diffusers(change: Callable[[str], str], models_dir: Path, tmp_path: Path) -> None:
     plain = read(models_dir / "toy-lora-peft.safetensors")["unet"]
     other = read(renamed(models_dir / "toy-lora-peft.safetensors", tmp_path, change))["unet"]
     assert {name.removesuffix("_0") for name in plain} == {name.removesuffix("_0") for name in other}
@@ -58,7 +58,7 @@ def test_every_spelling_of_diffusers_is_one(change: Callable[[str], str], models
         assert all(torch.equal(factors[role], expected[role]) for role in factors)
 
 
-def test_alphas_may_stand_in_the_metadata(models_dir: Path, tmp_path: Path) -> None:
+def test_read_alphas_from_the_metadata(models_dir: Path, tmp_path: Path) -> None:
     pattern = {"down_blocks.0.attentions.0.transformer_blocks.0.attn1.to_q": 7}
     config = {"unet.lora_alpha": 3, "unet.alpha_pattern": pattern}
     metadata = {"lora_adapter_metadata": json.dumps(config)}
@@ -68,18 +68,19 @@ def test_alphas_may_stand_in_the_metadata(models_dir: Path, tmp_path: Path) -> N
     assert set(alphas.values()) == {3}
 
 
-def test_a_file_that_is_no_lora_is_refused(models_dir: Path, tmp_path: Path) -> None:
-    with pytest.raises(LoraError, match="belongs to no LoRA"):
+def test_read_refuses_other_files(models_dir: Path, tmp_path: Path) -> None:
+    with pytest.raises(LoraError, match="is not supported in a LoRA"):
         read(models_dir / "toy-esrgan.safetensors")
     save_file({}, tmp_path / "empty.safetensors")
     with pytest.raises(LoraError, match="is empty"):
         read(tmp_path / "empty.safetensors")
 
 
-def test_it_is_a_model_like_others(toys: Catalog) -> None:
+def test_lora_is_moved_and_weighed_like_other_models(toys: Catalog) -> None:
     lora = loaders.load(toys.find(ModelRef(LORA, "toy-lora")), CPU, torch.float32)
     assert isinstance(lora, Lora)
     assert 0 < lora.bytes <= toys.find("toy-lora").bytes
     lora.to(torch.device("meta"))
-    assert lora.updates["unet"]["conv_in"]["up"].device.type == "meta" if "conv_in" in lora.updates["unet"] else True
+    tensors = [tensor for factors in lora.updates["unet"].values() for tensor in factors.values()]
+    assert {tensor.device.type for tensor in tensors} == {"meta"}
     assert lora.device.type == "meta"

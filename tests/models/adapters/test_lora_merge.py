@@ -1,4 +1,4 @@
-"""Merged LoRAs against stock diffusers with the updates added to its weights, and what they leave behind: nothing."""
+"""Merged LoRAs against diffusers with the updates added to its weights; and the original weights afterwards."""
 
 from __future__ import annotations
 
@@ -25,12 +25,12 @@ from models.toy.additions import RANK
 
 CPU = torch.device("cpu")
 SIZE = {"clip_skip": -1, "width": 64, "height": 64}
-Made = tuple[Tensor, Tensor]
+Outputs = tuple[Tensor, Tensor]
 
 
 @pytest.fixture(scope="module")
 def fresh(toys: Catalog) -> dict[str, Any]:
-    """Checkpoints that no other test file shares."""
+    """Checkpoints that only this file uses."""
     return {name: loaders.load(toys.find(name), CPU, torch.float32) for name in ("toy-sd1", "toy-sdxl")}
 
 
@@ -40,16 +40,18 @@ def lora(toys: Catalog, name: str) -> Lora:
     return loaded
 
 
-def made(checkpoint: Any) -> Made:
-    """A prompt's states, and what the denoiser makes of some latents."""
+def outputs(checkpoint: Any) -> Outputs:
+    """The embeddings of a prompt, and the output of the denoiser for random latents."""
     torch.manual_seed(0)
     latents, timesteps = torch.randn(2, 4, 8, 8), torch.tensor([900, 20])
-    given, _ = checkpoint.encode_prompt("a red apple", None, **SIZE)
-    extras = {name: extra.expand(2, -1) for name, extra in given.extras.items()}
-    return given.embeds, checkpoint.predict(latents, timesteps, type(given)(given.embeds.expand(2, -1, -1), extras))
+    conditioning, _ = checkpoint.encode_prompt("a red apple", None, **SIZE)
+    extras = {name: extra.expand(2, -1) for name, extra in conditioning.extras.items()}
+    return conditioning.embeds, checkpoint.predict(
+        latents, timesteps, type(conditioning)(conditioning.embeds.expand(2, -1, -1), extras)
+    )
 
 
-def same(one: Made, other: Made) -> bool:
+def same(one: Outputs, other: Outputs) -> bool:
     return all(torch.equal(*pair) for pair in zip(one, other, strict=True))
 
 
@@ -75,7 +77,7 @@ class Reference:
             update = torch.mm(up.flatten(1), down.flatten(1)).view(module.weight.shape)
             module.weight += scale * by_rank * update
 
-    def made(self) -> Made:
+    def outputs(self) -> Outputs:
         torch.manual_seed(0)
         latents, timesteps = torch.randn(2, 4, 8, 8), torch.tensor([900, 20])
         options = {"device": "cpu", "num_images_per_prompt": 1, "do_classifier_free_guidance": False}
@@ -108,58 +110,58 @@ class Reference:
     ("model", "names"),
     [("toy-sd1", ["toy-lora"]), ("toy-sd1", ["toy-lora-peft", "toy-lora"]), ("toy-sdxl", ["toy-lora-xl"])],
 )
-def test_merged_equals_stock_diffusers_with_the_updates_added(
+def test_merged_net_equals_diffusers_with_added_updates(
     model: str, names: list[str], fresh: dict[str, Any], toys: Catalog, models_dir: Path
 ) -> None:
     reference = Reference(models_dir / model)
-    plain = made(fresh[model])
-    for place, name in enumerate(names):
-        reference.add(models_dir / f"{name}.safetensors", 0.7 - place)
-    adapters = [Adapter(lora(toys, name), 0.7 - place, 0.7 - place) for place, name in enumerate(names)]
-    ours, expected = made(fresh[model].adapted(adapters)), reference.made()
+    plain = outputs(fresh[model])
+    for index, name in enumerate(names):
+        reference.add(models_dir / f"{name}.safetensors", 0.7 - index)
+    adapters = [Adapter(lora(toys, name), 0.7 - index, 0.7 - index) for index, name in enumerate(names)]
+    ours, expected = outputs(fresh[model].adapted(adapters)), reference.outputs()
     for our, other, before in zip(ours, expected, plain, strict=True):
         torch.testing.assert_close(our, other, rtol=1e-4, atol=2e-5)
         assert (our - before).abs().max() > 0.05
-    assert same(made(fresh[model]), plain)
+    assert same(outputs(fresh[model]), plain)
 
 
-def test_unet_and_text_have_scales_of_their_own(fresh: dict[str, Any], toys: Catalog) -> None:
+def test_unet_and_text_encoders_have_separate_scales(fresh: dict[str, Any], toys: Catalog) -> None:
     toy, one = fresh["toy-sd1"], lora(toys, "toy-lora")
-    plain = made(toy)
+    plain = outputs(toy)
     text_only = toy.adapted([Adapter(one, 0, 1)])
     assert text_only.adapters == ()
-    assert not torch.equal(made(text_only)[0], plain[0])
+    assert not torch.equal(outputs(text_only)[0], plain[0])
     unet_only = toy.adapted([Adapter(one, 1, 0)])
     assert unet_only.adapters == (("toy-lora", 1),)
-    states, output = made(unet_only)
+    states, output = outputs(unet_only)
     assert torch.equal(states, plain[0])
     assert not torch.equal(output, plain[1])
 
 
-def test_sets_may_alternate_without_a_trace(fresh: dict[str, Any], toys: Catalog) -> None:
+def test_alternating_sets_leave_no_trace(fresh: dict[str, Any], toys: Catalog) -> None:
     toy = fresh["toy-sd1"]
     one, other = Adapter(lora(toys, "toy-lora"), 0.7, 0.7), Adapter(lora(toys, "toy-lora-peft"), -0.5, 1)
     sets = [[one], [other], [one, other], []]
-    first = [made(toy.adapted(worn)) for worn in sets]
+    first = [outputs(toy.adapted(worn)) for worn in sets]
     toy._encodings.clear()
-    again = [made(toy.adapted(worn)) for worn in reversed(sets)]
+    again = [outputs(toy.adapted(worn)) for worn in reversed(sets)]
     assert all(same(*pair) for pair in zip(first, reversed(again), strict=True))
     assert len({float(output.sum()) for _, output in first}) == len(sets)
 
 
-def test_what_fits_elsewhere_is_refused_and_leaves_nothing(fresh: dict[str, Any], toys: Catalog) -> None:
-    plain = made(fresh["toy-sd1"])
+def test_lora_of_another_family_is_refused_and_leaves_no_trace(fresh: dict[str, Any], toys: Catalog) -> None:
+    plain = outputs(fresh["toy-sd1"])
     good, bad = Adapter(lora(toys, "toy-lora")), Adapter(lora(toys, "toy-lora-xl"))
-    with pytest.raises(LoraError, match=r"'toy-lora-xl' updates .* made for another family"):
-        made(fresh["toy-sd1"].adapted([good, bad]))
-    assert same(made(fresh["toy-sd1"]), plain)
+    with pytest.raises(LoraError, match=r"'toy-lora-xl' updates .* use a LoRA for its family"):
+        outputs(fresh["toy-sd1"].adapted([good, bad]))
+    assert same(outputs(fresh["toy-sd1"]), plain)
 
 
-def test_a_failure_in_the_middle_of_a_switch_leaves_nothing(
+def test_failure_during_switch_restores_the_weights(
     fresh: dict[str, Any], toys: Catalog, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     toy, worn = fresh["toy-sd1"], fresh["toy-sd1"].adapted([Adapter(lora(toys, "toy-lora"))])
-    plain, merged = made(toy), made(worn)
+    plain, merged = outputs(toy), outputs(worn)
     toy._encodings.clear()
     for part in ("unet", "text_encoder"):
         spoiled = lora(toys, "toy-lora-peft")
@@ -168,33 +170,33 @@ def test_a_failure_in_the_middle_of_a_switch_leaves_nothing(
         crooked = {**sound[names[-1]], "up": torch.randn(3, 4)}
         spoiled.updates = {part: {**{name: sound[name] for name in names[:5]}, names[-1]: crooked}}
         for before in (toy, worn):
-            made(before)
+            outputs(before)
             with pytest.raises(LoraError, match="but its weight is"):
-                made(toy.adapted([Adapter(spoiled)]))
+                outputs(toy.adapted([Adapter(spoiled)]))
         toy._encodings.clear()
-        assert same(made(toy), plain)
-        assert same(made(worn), merged)
+        assert same(outputs(toy), plain)
+        assert same(outputs(worn), merged)
 
 
-def test_the_same_set_costs_no_switch(fresh: dict[str, Any], toys: Catalog, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_same_set_is_not_merged_again(fresh: dict[str, Any], toys: Catalog, monkeypatch: pytest.MonkeyPatch) -> None:
     worn = fresh["toy-sd1"].adapted([Adapter(lora(toys, "toy-lora"))])
-    expected = made(worn)
+    expected = outputs(worn)
     counted: list[Tensor] = []
     monkeypatch.setattr(MergedNet, "_merge", lambda net, weight, terms: counted.append(weight))
-    assert same(made(worn), expected)
+    assert same(outputs(worn), expected)
     assert not counted
-    made(fresh["toy-sd1"].adapted([Adapter(lora(toys, "toy-lora"), 0.5)]))
+    outputs(fresh["toy-sd1"].adapted([Adapter(lora(toys, "toy-lora"), 0.5)]))
     assert counted
 
 
-def test_a_checkpoint_is_plain_when_it_leaves_its_device(fresh: dict[str, Any], toys: Catalog) -> None:
+def test_weights_are_restored_before_a_move(fresh: dict[str, Any], toys: Catalog) -> None:
     toy = fresh["toy-sd1"]
-    plain, before = made(toy), toy._unet.state_dict()["conv_in.weight"].clone()
-    made(toy.adapted([Adapter(lora(toys, "toy-lora"))]))
+    plain, before = outputs(toy), toy._unet.state_dict()["conv_in.weight"].clone()
+    outputs(toy.adapted([Adapter(lora(toys, "toy-lora"))]))
     toy.to(CPU)
     assert torch.equal(toy._unet.state_dict()["conv_in.weight"], before)
     assert not toy._merged_unet._originals
-    assert same(made(toy), plain)
+    assert same(outputs(toy), plain)
 
 
 def test_half_precision_is_rounded_once(toys: Catalog) -> None:

@@ -14,17 +14,17 @@ from models.adapters.lora_tags import LoraTagError, Scales, split_lora_tags
         ("<LORA: ink : .5 >", Scales(0.5, 0.5)),
     ],
 )
-def test_a_tag_names_a_lora_and_its_scales(tag: str, scales: Scales) -> None:
+def test_tag_has_a_name_and_scales(tag: str, scales: Scales) -> None:
     assert split_lora_tags(f"a cat {tag}, sitting") == ("a cat , sitting", [("ink", scales)])
 
 
-def test_what_is_no_tag_stays() -> None:
+def test_other_text_stays_in_the_prompt() -> None:
     assert split_lora_tags("a <b> lora:c <hypernet:d:1>") == ("a <b> lora:c <hypernet:d:1>", [])
 
 
 @pytest.mark.parametrize(
     "tag", ["<lora:>", "<lora::1>", "<lora:a:b>", "<lora:a:1:1:1>", "<lora:a:dyn=4>", "<lora:a:nan>", "<lora:a:11>"]
 )
-def test_what_cannot_be_read_is_refused(tag: str) -> None:
+def test_wrong_tags_are_refused(tag: str) -> None:
     with pytest.raises(LoraTagError, match="lora:"):
         split_lora_tags(tag)

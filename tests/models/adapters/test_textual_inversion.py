@@ -11,7 +11,7 @@ import torch
 from diffusers import DiffusionPipeline
 from safetensors.torch import load_file, save_file
 
-from models.adapters.textual_inversion import Embedding, EmbeddingError, inversion, read
+from models.adapters.textual_inversion import Embedding, EmbeddingError, inversion_of, read
 from models.catalog.catalog import Catalog
 from models.kinds.kind import ModelRef
 from models.kinds.textual_inversion import TEXTUAL_INVERSION
@@ -33,7 +33,7 @@ def states(toy: Any, text: str, **options: Any) -> torch.Tensor:
     return embeds
 
 
-def test_a_prompt_with_learnt_vectors_is_encoded_as_by_diffusers(
+def test_prompt_with_vectors_equals_diffusers(
     checkpoints: dict[str, LoadedModel], toys: Catalog, models_dir: Path
 ) -> None:
     with warnings.catch_warnings():
@@ -45,7 +45,7 @@ def test_a_prompt_with_learnt_vectors_is_encoded_as_by_diffusers(
     expected = pipe.encode_prompt(prompt.format("<toy>", "<toy>"), "cpu", 1, False)[0]
     toy: Any = checkpoints["sd1"]
     installed = toy.adapted(inversions=embedding(toys, "toy-embedding").inversions)
-    own = toy.adapted(inversions=[inversion("My <Word>", vectors.tolist())])
+    own = toy.adapted(inversions=[inversion_of("My <Word>", vectors.tolist())])
     for ours in (
         states(installed, prompt.format("Toy-Embedding", "easynegative")),
         states(own, prompt.format("my <word>", "MY <WORD>")),
@@ -53,7 +53,7 @@ def test_a_prompt_with_learnt_vectors_is_encoded_as_by_diffusers(
         torch.testing.assert_close(ours, expected, rtol=1e-5, atol=1e-5)
 
 
-def test_each_encoder_of_sdxl_has_vectors_of_its_own(
+def test_each_encoder_of_sdxl_gets_its_own_vectors(
     checkpoints: dict[str, LoadedModel], toys: Catalog, models_dir: Path
 ) -> None:
     with warnings.catch_warnings():
@@ -73,13 +73,13 @@ def test_each_encoder_of_sdxl_has_vectors_of_its_own(
     torch.testing.assert_close(ours.extras["text_embeds"], pooled, rtol=1e-4, atol=1e-5)
 
 
-def test_nothing_stays_and_others_are_remembered(checkpoints: dict[str, LoadedModel], toys: Catalog) -> None:
+def test_inversions_leave_no_trace_and_are_cached(checkpoints: dict[str, LoadedModel], toys: Catalog) -> None:
     toy: Any = checkpoints["sd1"]
     toy._encodings.clear()
     text = "a cat, toy-embedding"
     plain, tokens = states(toy, text), len(toy._encoders[0]._tokenizer)
     worn = toy.adapted(inversions=embedding(toys, "toy-embedding").inversions)
-    other = toy.adapted(inversions=[inversion("toy-embedding", torch.randn(1, 128).tolist())])
+    other = toy.adapted(inversions=[inversion_of("toy-embedding", torch.randn(1, 128).tolist())])
     assert len({float(states(each, text)[0, -1, 0]) for each in (toy, worn, other)}) == 3
     toy._encodings.clear()
     assert torch.equal(states(toy, text), plain)
@@ -87,9 +87,9 @@ def test_nothing_stays_and_others_are_remembered(checkpoints: dict[str, LoadedMo
     assert torch.equal(states(worn, "a cat"), states(toy, "a cat"))
 
 
-def test_vectors_count_towards_a_chunk_and_can_be_weighed(checkpoints: dict[str, LoadedModel]) -> None:
+def test_vectors_count_as_tokens_and_take_weights(checkpoints: dict[str, LoadedModel]) -> None:
     toy: Any = checkpoints["sd1"]
-    worn = toy.adapted(inversions=[inversion("sks", torch.randn(40, 128).tolist())])
+    worn = toy.adapted(inversions=[inversion_of("sks", torch.randn(40, 128).tolist())])
     assert states(worn, "sks").shape[1] == 77
     assert states(worn, "sks, sks").shape[1] == 2 * 77
     weighed, plain = states(worn, "a (sks:1.5)")[0], states(worn, "a sks")[0]
@@ -97,26 +97,26 @@ def test_vectors_count_towards_a_chunk_and_can_be_weighed(checkpoints: dict[str,
     torch.testing.assert_close(factor[2:42], 1.5 * factor[1].expand(40), rtol=1e-3, atol=1e-3)
 
 
-def test_vectors_of_another_width_are_refused_and_leave_nothing(checkpoints: dict[str, LoadedModel]) -> None:
+def test_vectors_of_another_width_are_refused(checkpoints: dict[str, LoadedModel]) -> None:
     toy: Any = checkpoints["sd1"]
     plain = states(toy, "sks")
     with pytest.raises(EmbeddingError, match="'sks' have 768 numbers each, but a text encoder of this model takes 128"):
-        states(toy.adapted(inversions=[inversion("sks", [[0.0] * 768])]), "sks")
+        states(toy.adapted(inversions=[inversion_of("sks", [[0.0] * 768])]), "sks")
     toy._encodings.clear()
     assert torch.equal(states(toy, "sks"), plain)
 
 
-def test_every_lay_out_is_read(tmp_path: Path) -> None:
+def test_read_every_layout(tmp_path: Path) -> None:
     vectors = torch.randn(3, 8)
-    for name, given in (("emb_params", vectors), ("<my-word>", vectors[0])):
+    for name, saved in (("emb_params", vectors), ("<my-word>", vectors[0])):
         save_file(
-            {name: given, **({"step": torch.ones(1)} if name == "emb_params" else {})}, tmp_path / "x.safetensors"
+            {name: saved, **({"step": torch.ones(1)} if name == "emb_params" else {})}, tmp_path / "x.safetensors"
         )
-        (found,) = read(tmp_path / "x.safetensors")
-        assert torch.equal(found, given.reshape(-1, 8))
+        (result,) = read(tmp_path / "x.safetensors")
+        assert torch.equal(result, saved.reshape(-1, 8))
     save_file({"clip_g": vectors, "clip_l": vectors[:, :4].contiguous()}, tmp_path / "x.safetensors")
     assert [tuple(each.shape) for each in read(tmp_path / "x.safetensors")] == [(3, 4), (3, 8)]
     for wrong in ({"a": vectors, "b": vectors + 1}, {"emb_params": vectors[None]}, {}):
         save_file(wrong, tmp_path / "x.safetensors")
-        with pytest.raises(EmbeddingError, match="not one tensor of vectors"):
+        with pytest.raises(EmbeddingError, match="or a single tensor of vectors"):
             read(tmp_path / "x.safetensors")

@@ -1,15 +1,15 @@
 import numpy as np
 
-from models.imaging.histogram import matched
+from models.imaging.histogram import match_histogram
 
 
-def test_a_picture_matches_itself_exactly() -> None:
-    picture = np.random.default_rng(0).integers(0, 256, (40, 40, 3), dtype=np.uint8)
-    assert np.array_equal(matched(picture, picture, np.ones((40, 40), bool)), picture)
+def test_match_with_itself_changes_nothing() -> None:
+    image = np.random.default_rng(0).integers(0, 256, (40, 40, 3), dtype=np.uint8)
+    assert np.array_equal(match_histogram(image, image, np.ones((40, 40), bool)), image)
 
 
-def test_levels_go_to_the_levels_of_the_model_in_order() -> None:
-    picture = np.repeat(np.arange(4, dtype=np.uint8), 64).reshape(16, 16, 1)
-    model = 50 * np.repeat(np.arange(1, 5, dtype=np.uint8), 16).reshape(8, 8, 1)
-    made = matched(picture, model, np.ones((16, 16), bool))
-    assert np.abs(made.astype(int) - 50 * (picture.astype(int) + 1)).max() <= 1
+def test_match_maps_levels_to_those_of_the_reference_in_order() -> None:
+    image = np.repeat(np.arange(4, dtype=np.uint8), 64).reshape(16, 16, 1)
+    reference = 50 * np.repeat(np.arange(1, 5, dtype=np.uint8), 16).reshape(8, 8, 1)
+    result = match_histogram(image, reference, np.ones((16, 16), bool))
+    assert np.abs(result.astype(int) - 50 * (image.astype(int) + 1)).max() <= 1

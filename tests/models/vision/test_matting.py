@@ -13,29 +13,29 @@ from models.catalog.entry import ModelEntry
 from models.toy.drawing import draw, silhouette
 from models.toy.world import Scene, Thing
 from models.vision import matting
-from models.vision.matting import SCALES, Matting
+from models.vision.matting import NORMALIZATIONS, Matting
 from models.vision.spandrel_net import NetError
 
 CPU = torch.device("cpu")
 
 
 def drawing(width: int, height: int) -> tuple[np.ndarray, np.ndarray]:
-    """A drawing of one thing, and where that is."""
+    """A drawing of one thing, and its silhouette."""
     scene = Scene([Thing("star", "red", "", "", 0.5, 0.5, 0.7)], "on the grass", "flat", 1)
     pixels, inside = (each.resize((width, height)) for each in (draw(scene, 256), silhouette(scene, 256)))
     return np.array(pixels), np.asarray(inside) > 127
 
 
-def net(folder: Path, shape: list[Any], answer: str = "Identity", kind: int = TensorProto.FLOAT) -> ModelEntry:
-    """An ONNX net that answers what it was shown, after one function."""
+def net(folder: Path, shape: list[Any], function: str = "Identity", kind: int = TensorProto.FLOAT) -> ModelEntry:
+    """An ONNX net that applies one function to its input."""
     graph = helper.make_graph(
-        [helper.make_node(answer, ["in"], ["out"])],
+        [helper.make_node(function, ["in"], ["out"])],
         "net",
         [helper.make_tensor_value_info("in", kind, shape)],
         [helper.make_tensor_value_info("out", kind, shape)],
     )
-    made = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8)
-    (folder / "net.onnx").write_bytes(made.SerializeToString())
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8)
+    (folder / "net.onnx").write_bytes(model.SerializeToString())
     return ModelEntry(name="net", path=folder / "net.onnx", family="matting", bytes=10)
 
 
@@ -45,7 +45,7 @@ def toy(toys: Catalog) -> Matting:
 
 
 @pytest.mark.parametrize("size", [(64, 64), (200, 130), (48, 75)])
-def test_what_stands_out_is_found_at_any_size(toy: Matting, size: tuple[int, int]) -> None:
+def test_alpha_finds_the_object_at_any_size(toy: Matting, size: tuple[int, int]) -> None:
     pixels, inside = drawing(*size)
     alpha = toy.alpha(pixels)
     assert (alpha.dtype, alpha.shape) == (np.uint8, inside.shape)
@@ -54,36 +54,36 @@ def test_what_stands_out_is_found_at_any_size(toy: Matting, size: tuple[int, int
     assert (alpha.min(), alpha.max()) == (0, 255)
 
 
-def test_where_there_is_no_object_noise_is_not_stretched_into_one(toy: Matting) -> None:
+def test_alpha_does_not_stretch_noise_into_an_object(toy: Matting) -> None:
     assert toy.alpha(np.full((64, 64, 3), (150, 205, 250), np.uint8)).max() < 20
 
 
 @pytest.mark.parametrize(
-    ("side", "normalize", "used"),
+    ("size", "normalize", "expected"),
     [(320, None, "imagenet"), (1024, None, "centred"), (1024, "imagenet", "imagenet"), (None, None, "centred")],
 )
-def test_pixels_are_scaled_as_the_net_was_trained(
-    tmp_path: Path, side: int | None, normalize: Any, used: str, monkeypatch: pytest.MonkeyPatch
+def test_input_is_normalised_as_the_net_expects(
+    tmp_path: Path, size: int | None, normalize: Any, expected: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    entry = net(tmp_path, [1, 3, side or "height", side or "width"]).model_copy(update={"normalize": normalize})
-    seen: list[np.ndarray] = []
-    monkeypatch.setattr(matting, "_shares", lambda answer: seen.append(answer) or np.clip(answer, 0, 1))
+    entry = net(tmp_path, [1, 3, size or "height", size or "width"]).model_copy(update={"normalize": normalize})
+    outputs: list[np.ndarray] = []
+    monkeypatch.setattr(matting, "_to_opacity", lambda output: outputs.append(output) or np.clip(output, 0, 1))
     matting.load(entry, CPU, torch.float32).alpha(np.full((8, 8, 3), 255, np.uint8))
-    assert seen[0].shape == (side or 1024,) * 2
-    mean, deviation = SCALES[used]
-    assert seen[0] == pytest.approx((1 - mean[0]) / deviation[0])
+    assert outputs[0].shape == (size or 1024,) * 2
+    mean, deviation = NORMALIZATIONS[expected]
+    assert outputs[0] == pytest.approx((1 - mean[0]) / deviation[0])
 
 
-def test_logits_become_shares_and_shares_stay(tmp_path: Path) -> None:
+def test_alpha_takes_logits_and_opacities(tmp_path: Path) -> None:
     pixels = np.zeros((320, 320, 3), np.uint8)
     pixels[:160] = 255
-    shares = matting.load(net(tmp_path, [1, 3, 320, 320], "Sigmoid"), CPU, torch.float32).alpha(pixels)
+    opacities = matting.load(net(tmp_path, [1, 3, 320, 320], "Sigmoid"), CPU, torch.float32).alpha(pixels)
     logits = matting.load(net(tmp_path, [1, 3, 320, 320]), CPU, torch.float32).alpha(pixels)
-    assert np.array_equal(shares, logits)
+    assert np.array_equal(opacities, logits)
     assert (logits[0, 0], logits[-1, 0]) == (255, 0)
 
 
-def test_a_net_in_half_precision(tmp_path: Path) -> None:
+def test_net_in_half_precision(tmp_path: Path) -> None:
     entry = net(tmp_path, [1, 3, 320, 320], "Sigmoid", TensorProto.FLOAT16)
     alpha = matting.load(entry, CPU, torch.float32).alpha(
         np.tile(np.arange(0, 256, 4, np.uint8)[:, None, None], (1, 64, 3))
@@ -91,13 +91,13 @@ def test_a_net_in_half_precision(tmp_path: Path) -> None:
     assert alpha.min() < 30 < 225 < alpha.max()
 
 
-@pytest.mark.parametrize(("shape", "says"), [([1, 1, 64, 64], r"picture \[1, 3,"), ([3, 64], "not one picture")])
-def test_a_net_of_another_trade_is_refused(tmp_path: Path, shape: list[int], says: str) -> None:
-    with pytest.raises(NetError, match=says):
+@pytest.mark.parametrize(("shape", "message"), [([1, 1, 64, 64], r"image \[1, 3,"), ([3, 64], "not one image")])
+def test_load_refuses_other_inputs(tmp_path: Path, shape: list[int], message: str) -> None:
+    with pytest.raises(NetError, match=message):
         matting.load(net(tmp_path, shape), CPU, torch.float32)
 
 
-def test_what_is_no_onnx_is_refused(tmp_path: Path) -> None:
+def test_load_refuses_other_files(tmp_path: Path) -> None:
     entry = net(tmp_path, [1, 3, 64, 64])
     entry.path.write_bytes(b"not at all")
     with pytest.raises(NetError, match=r"net\.onnx cannot be read as an ONNX net"):

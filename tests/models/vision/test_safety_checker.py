@@ -1,5 +1,4 @@
-"""The safety checker beside diffusers' own, and where it is stricter: it overlooks no edge, and believes no number that
-is none."""
+"""The safety checker against that of diffusers, and where it is stricter: at edges, and for NaN."""
 
 from __future__ import annotations
 
@@ -19,23 +18,23 @@ from models.toy.safety import MINDED, NEVER, SIDE
 from models.toy.training import pictures
 from models.toy.world import NOUNS, Scene, Thing
 from models.vision import safety_checker
-from models.vision.safety_checker import Safety, SafetyError
+from models.vision.safety_checker import SafetyChecker, SafetyError
 
 CPU = torch.device("cpu")
-LOUD = 0.3
-"""Spread of the weights of chance: those that models start their training with would see the same in everything."""
-MANY = 24
+WEIGHT_STD = 0.3
+"""Of the random weights. With the small ones that training starts from, all images would have the same embedding."""
+IMAGES = 24
 
 
-def picture(seed: int, height: int = 48, width: int = 48) -> np.ndarray:
-    chance = np.random.default_rng(seed)
-    coarse = chance.integers(0, 256, (6, 6, 3), dtype=np.uint8)
+def image(seed: int, height: int = 48, width: int = 48) -> np.ndarray:
+    rng = np.random.default_rng(seed)
+    coarse = rng.integers(0, 256, (6, 6, 3), dtype=np.uint8)
     return np.kron(coarse, np.ones((height // 6, width // 6, 1), np.uint8))
 
 
 @pytest.fixture(scope="module")
 def stock() -> StableDiffusionSafetyChecker:
-    """One of chance. Half of the pictures are above the threshold of concept 3, and half above that of special care."""
+    """Random weights. Half of the images are above the threshold of concept 3, and half above that of special care."""
     torch.manual_seed(0)
     vision = {"hidden_size": 32, "intermediate_size": 32, "num_hidden_layers": 2, "num_attention_heads": 2}
     net = StableDiffusionSafetyChecker(
@@ -44,21 +43,21 @@ def stock() -> StableDiffusionSafetyChecker:
     with torch.no_grad():
         for parameter in net.parameters():
             if parameter.ndim > 1:
-                parameter.normal_(std=LOUD)
-        seen = net.visual_projection(net.vision_model(looks()).pooler_output)
-        for concepts, weights, place in (
+                parameter.normal_(std=WEIGHT_STD)
+        embeds = net.visual_projection(net.vision_model(clip_inputs()).pooler_output)
+        for concepts, weights, index in (
             (net.concept_embeds, net.concept_embeds_weights, 3),
             (net.special_care_embeds, net.special_care_embeds_weights, 1),
         ):
             weights.fill_(NEVER)
-            weights[place] = torch.cosine_similarity(seen, concepts[place]).median()
+            weights[index] = torch.cosine_similarity(embeds, concepts[index]).median()
     return net.eval()
 
 
-def looks() -> torch.Tensor:
-    look = CLIPImageProcessor(size={"shortest_edge": 32}, crop_size={"height": 32, "width": 32})
-    return look(
-        images=[torch.from_numpy(picture(seed)).permute(2, 0, 1) for seed in range(MANY)], return_tensors="pt"
+def clip_inputs() -> torch.Tensor:
+    process = CLIPImageProcessor(size={"shortest_edge": 32}, crop_size={"height": 32, "width": 32})
+    return process(
+        images=[torch.from_numpy(image(seed)).permute(2, 0, 1) for seed in range(IMAGES)], return_tensors="pt"
     ).pixel_values
 
 
@@ -69,46 +68,46 @@ def entry(stock: StableDiffusionSafetyChecker, tmp_path: Path) -> ModelEntry:
 
 
 @pytest.fixture
-def checker(entry: ModelEntry) -> Safety:
+def checker(entry: ModelEntry) -> SafetyChecker:
     return safety_checker.load(entry, CPU, torch.float32)
 
 
-def minded(checker: Safety) -> list[bool]:
-    return [bool(each) for each in checker.concepts([picture(seed) for seed in range(MANY)])]
+def flagged(checker: SafetyChecker) -> list[bool]:
+    return [bool(each) for each in checker.concepts([image(seed) for seed in range(IMAGES)])]
 
 
-def test_it_minds_what_diffusers_minds(stock: StableDiffusionSafetyChecker, checker: Safety) -> None:
-    _, reference = stock(looks(), [np.zeros(1)] * MANY)
-    assert minded(checker) == reference
-    assert 0 < sum(reference) < MANY
-    assert {tuple(each) for each in checker.concepts([picture(seed) for seed in range(MANY)])} == {(), (3,)}
+def test_concepts_equal_those_of_diffusers(stock: StableDiffusionSafetyChecker, checker: SafetyChecker) -> None:
+    _, reference = stock(clip_inputs(), [np.zeros(1)] * IMAGES)
+    assert flagged(checker) == reference
+    assert 0 < sum(reference) < IMAGES
+    assert {tuple(each) for each in checker.concepts([image(seed) for seed in range(IMAGES)])} == {(), (3,)}
 
 
-def test_special_care_lowers_the_other_thresholds(stock: StableDiffusionSafetyChecker, checker: Safety) -> None:
-    with_care = checker.scores(looks())[:, 3]
+def test_special_care_lowers_the_other_thresholds(stock: StableDiffusionSafetyChecker, checker: SafetyChecker) -> None:
+    with_care = checker.scores(clip_inputs())[:, 3]
     checker._net.special_care_embeds_weights.fill_(NEVER)
-    without = checker.scores(looks())[:, 3]
+    without = checker.scores(clip_inputs())[:, 3]
     assert set((with_care - without).mul(1000).round().int().tolist()) == {0, 10}
     checker._net.concept_embeds_weights[3] += 0.005 + without.max()
     checker._net.special_care_embeds_weights.copy_(stock.special_care_embeds_weights)
-    assert minded(checker) == (checker.scores(looks())[:, 3] > 0).tolist()
+    assert flagged(checker) == (checker.scores(clip_inputs())[:, 3] > 0).tolist()
 
 
-def test_all_of_a_wide_or_a_tall_picture_is_looked_at(checker: Safety) -> None:
-    verdicts = minded(checker)
-    bad, good = picture(verdicts.index(True)), picture(verdicts.index(False))
+def test_concepts_cover_wide_and_tall_images(checker: SafetyChecker) -> None:
+    verdicts = flagged(checker)
+    unsafe, safe = image(verdicts.index(True)), image(verdicts.index(False))
     for axis in (0, 1):
-        assert checker.concepts([np.concatenate([good, good, bad], axis), np.concatenate([good, good], axis)]) == [
+        assert checker.concepts([np.concatenate([safe, safe, unsafe], axis), np.concatenate([safe, safe], axis)]) == [
             [3],
             [],
         ]
 
 
-def test_pictures_of_several_sizes_keep_their_order(checker: Safety) -> None:
-    verdicts = minded(checker)
-    bad, good = picture(verdicts.index(True)), picture(verdicts.index(False))
-    larger = np.kron(bad, np.ones((2, 2, 1), np.uint8))
-    assert [bool(each) for each in checker.concepts([larger, good, bad, larger, good])] == [
+def test_concepts_keep_the_order_of_images_of_several_sizes(checker: SafetyChecker) -> None:
+    verdicts = flagged(checker)
+    unsafe, safe = image(verdicts.index(True)), image(verdicts.index(False))
+    larger = np.kron(unsafe, np.ones((2, 2, 1), np.uint8))
+    assert [bool(each) for each in checker.concepts([larger, safe, unsafe, larger, safe])] == [
         True,
         False,
         True,
@@ -117,51 +116,57 @@ def test_pictures_of_several_sizes_keep_their_order(checker: Safety) -> None:
     ]
 
 
-def test_a_sliver_is_looked_at_in_few_squares() -> None:
-    assert len(safety_checker._views(picture(0, 6, 3000))) == safety_checker.LONGEST
+def test_thin_image_is_checked_in_few_squares(checker: SafetyChecker, monkeypatch: pytest.MonkeyPatch) -> None:
+    rows: list[int] = []
+    monkeypatch.setattr(checker, "scores", lambda inputs: rows.append(len(inputs)) or torch.zeros(len(inputs), 17))
+    checker.concepts([image(0, 6, 3000)])
+    assert sum(rows) == safety_checker.MAX_RATIO
 
 
-def test_what_transparency_hides_is_looked_at_too() -> None:
-    plain = picture(0)
-    shown, beneath = safety_checker._views(np.dstack([plain, np.zeros(plain.shape[:2], np.uint8)]))
-    assert (shown == 255).all()
-    assert (beneath == plain).all()
+def test_colours_hidden_by_transparency_are_checked_too(checker: SafetyChecker) -> None:
+    verdicts = flagged(checker)
+    unsafe = image(verdicts.index(True))
+    clear = np.zeros(unsafe.shape[:2], np.uint8)
+    assert 3 in checker.concepts([np.dstack([unsafe, clear])])[0]
+    white = np.full_like(unsafe, 255)
+    flat, transparent = checker.concepts([white, np.dstack([white, clear])])
+    assert flat == transparent
 
 
-def test_a_single_plane_is_a_grey_picture(checker: Safety) -> None:
-    plane = picture(1)[:, :, 0]
+def test_a_single_plane_is_a_grey_image(checker: SafetyChecker) -> None:
+    plane = image(1)[:, :, 0]
     assert checker.concepts([plane]) == checker.concepts([np.dstack([plane] * 3)])
 
 
-def test_no_number_is_no_verdict(checker: Safety) -> None:
+def test_nan_is_refused(checker: SafetyChecker) -> None:
     checker._net.visual_projection.weight[0] = torch.nan
-    with pytest.raises(SafetyError, match="answered no number"):
-        checker.concepts([picture(0)])
+    with pytest.raises(SafetyError, match="returned NaN"):
+        checker.concepts([image(0)])
 
 
-def test_the_published_layout_is_read(stock: StableDiffusionSafetyChecker, entry: ModelEntry) -> None:
+def test_published_layout_is_read(stock: StableDiffusionSafetyChecker, entry: ModelEntry) -> None:
     file = entry.path / "model.safetensors"
     tensors = {name.replace("vision_model.", "vision_model.vision_model."): each for name, each in _read(file)}
     tensors["vision_model.vision_model.embeddings.position_ids"] = torch.arange(17)[None]
     save_file(tensors, file, {"format": "pt"})
-    _, reference = stock(looks(), [np.zeros(1)] * MANY)
-    assert minded(safety_checker.load(entry, CPU, torch.float32)) == reference
+    _, reference = stock(clip_inputs(), [np.zeros(1)] * IMAGES)
+    assert flagged(safety_checker.load(entry, CPU, torch.float32)) == reference
 
 
-def test_weights_that_lack_are_not_made_up(entry: ModelEntry) -> None:
+def test_missing_weights_are_refused(entry: ModelEntry) -> None:
     file = entry.path / "model.safetensors"
     save_file({name: each for name, each in _read(file) if name != "concept_embeds"}, file, {"format": "pt"})
     with pytest.raises(SafetyError, match=r"it lacks concept_embeds.*give the folder `safety_checker`"):
         safety_checker.load(entry, CPU, torch.float32)
 
 
-def test_pickled_weights_are_not_opened(entry: ModelEntry) -> None:
+def test_pickled_weights_are_refused(entry: ModelEntry) -> None:
     shutil.move(entry.path / "model.safetensors", entry.path / "pytorch_model.bin")
     with pytest.raises(SafetyError, match=r"with model\.safetensors"):
         safety_checker.load(entry, CPU, torch.float32)
 
 
-def test_the_toy_minds_one_noun(toys: Catalog) -> None:
+def test_toy_flags_one_noun(toys: Catalog) -> None:
     entry = toys.find("toy-safety")
     toy = safety_checker.load(entry, CPU, torch.float32)
     backgrounds = ("on the grass", "at night", "on a white background")
@@ -171,9 +176,11 @@ def test_the_toy_minds_one_noun(toys: Catalog) -> None:
         for ground in backgrounds
     ]
     drawn = pictures.drawn(scenes).permute(0, 2, 3, 1).numpy()
-    seen = [scene.things[0].noun for scene, concepts in zip(scenes, toy.concepts(list(drawn)), strict=True) if concepts]
-    assert seen == [MINDED] * len(backgrounds)
-    assert toy._look.crop_size["height"] == SIDE
+    nouns = [
+        scene.things[0].noun for scene, concepts in zip(scenes, toy.concepts(list(drawn)), strict=True) if concepts
+    ]
+    assert nouns == [MINDED] * len(backgrounds)
+    assert toy._image_processor.crop_size["height"] == SIDE
     assert toy.bytes == pytest.approx(2 * entry.bytes, rel=0.05)
 
 

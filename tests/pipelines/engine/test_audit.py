@@ -16,7 +16,7 @@ from models.registry.registry import Registry
 from models.toy.safety import MINDED
 from models.toy.training import pictures
 from models.toy.world import NOUNS, Scene, Thing
-from models.vision.safety_checker import Safety
+from models.vision.safety_checker import SafetyChecker
 from pipelines.engine import engine as engine_module
 from pipelines.engine.audit import Audit, AuditError, without_unsafe
 from pipelines.engine.engine import Engine
@@ -36,7 +36,7 @@ def drawing(noun: str) -> np.ndarray:
 
 
 @pytest.fixture(scope="module")
-def toy(registry: Registry) -> Iterator[Safety]:
+def toy(registry: Registry) -> Iterator[SafetyChecker]:
     with registry.acquire(["toy-safety"]) as hold:
         assert hold.wait(LONG_S)
         yield hold.get(ModelRef(SAFETY_CHECKER, "toy-safety"))
@@ -99,7 +99,7 @@ def test_whatever_is_judged_on_request_can_be_asked_for() -> None:
     assert all("use_audit" in pipeline.Params.model_fields for pipeline in on_request)
 
 
-def test_of_a_picture_that_is_minded_only_its_size_is_left(toy: Safety) -> None:
+def test_of_a_picture_that_is_minded_only_its_size_is_left(toy: SafetyChecker) -> None:
     bad, good = drawing(MINDED), drawing("house")
     made = without_unsafe(TaskResult([good, bad], [bad], {"a": 1}), toy)
     assert list(made.reasons) == ["", REASON, REASON]
@@ -123,7 +123,7 @@ def test_without_an_audit_nothing_is_judged(registry: Registry) -> None:
     assert (event.result.images[0] is picture, event.result.reasons) == (True, ())
 
 
-def test_what_could_not_be_judged_is_not_handed_out(registry: Registry, toy: Safety) -> None:
+def test_what_could_not_be_judged_is_not_handed_out(registry: Registry, toy: SafetyChecker) -> None:
     weight = toy._net.visual_projection.weight
     kept = weight.clone()
     weight.fill_(torch.nan)
