@@ -4,9 +4,6 @@ import pytest
 from pydantic import ValidationError
 
 import pipelines
-from models.kinds.checkpoint import CHECKPOINT
-from models.kinds.kind import ModelRef
-from models.kinds.lora import LORA
 from pipelines.img2img import Img2ImgParams
 from pipelines.params.image import CACHED_STEP_COST
 from pipelines.params.limits import SEEDS
@@ -109,14 +106,3 @@ def test_deep_cache_lowers_the_cost_of_every_task(task: str) -> None:
         for options in ({}, {"deep_cache": 2})
     )
     assert cached / full == pytest.approx((1 + CACHED_STEP_COST) / 2)
-
-
-def test_loras_come_from_the_prompt_and_from_lora_scales() -> None:
-    text = "a cat <lora:Ink:0.5:0.75> <lora:oil>"
-    params = Txt2ImgParams(text=text, lora_scales={"INK": 0.25, "pastel": -1})
-    assert params.loras == {"ink": (1.0, 0.75), "pastel": (-1, -1), "oil": (1, 1)}
-    assert Txt2Img().needs(params) == (
-        ModelRef(CHECKPOINT, "v1.5"),
-        *(ModelRef(LORA, name) for name in ("ink", "pastel", "oil")),
-    )
-    assert Txt2ImgParams(text="a cat", lora_scales=None, lora_paths=None).loras == {}

@@ -1,0 +1,58 @@
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from models.catalog.entry import ModelEntry
+from models.kinds.checkpoint import CHECKPOINT
+from models.kinds.ip_adapter import IP_ADAPTER
+from models.kinds.kind import ModelRef
+from models.kinds.lora import LORA
+from models.kinds.textual_inversion import TEXTUAL_INVERSION
+from models.kinds.tiny_decoder import TINY_DECODER
+from pipelines.txt2img import Txt2Img, Txt2ImgParams
+
+STYLE = ModelEntry(name="style", aliases=("manner",), path="style", family="embedding")
+BAD_HANDS = ModelEntry(name="bad-hands", path="bad-hands", family="embedding", negative=True)
+
+
+def params(**changes: Any) -> Txt2ImgParams:
+    return Txt2ImgParams(**{"text": "a cat", "model": "toy", **changes})
+
+
+def test_loras_come_from_the_prompt_and_from_lora_scales() -> None:
+    both = params(text="a cat <lora:Ink:0.5:0.75> <lora:oil>", lora_scales={"INK": 0.25, "pastel": -1})
+    assert both.loras == {"ink": (1.0, 0.75), "pastel": (-1, -1), "oil": (1, 1)}
+    assert Txt2Img().needs(both) == (
+        ModelRef(CHECKPOINT, "toy"),
+        *(ModelRef(LORA, name) for name in ("ink", "pastel", "oil")),
+    )
+    assert params(lora_scales=None, lora_paths=None).loras == {}
+
+
+def test_extra_models_are_those_of_each_adapter() -> None:
+    adapted = params(embeddings=["style"], ip_adapter={"url": "x"}, decoder="tiny", lora_scales={"ink": 1})
+    assert adapted.extra_models == (
+        ModelRef(LORA, "ink"),
+        ModelRef(TEXTUAL_INVERSION, "style"),
+        ModelRef(IP_ADAPTER, base="toy"),
+        ModelRef(TINY_DECODER, base="toy"),
+    )
+    assert params().extra_models == ()
+
+
+@pytest.mark.parametrize(
+    ("changes", "negative", "embeddings"),
+    [
+        ({}, "bad-hands", ("bad-hands",)),
+        ({"text": "in that Manner", "disable_easy_negative": True}, "", ("style",)),
+        ({"text": "in style", "embeddings": []}, "bad-hands", ()),
+        ({"negative_prompt": "bad-hands, fog"}, "bad-hands, fog", ("bad-hands",)),
+    ],
+)
+def test_with_mentioned_embeddings_adds_what_prompts_mention(
+    changes: dict[str, Any], negative: str, embeddings: tuple[str, ...]
+) -> None:
+    resolved = params(**changes).with_mentioned_embeddings([STYLE, BAD_HANDS])
+    assert (resolved.negative_prompt, resolved.embeddings) == (negative, embeddings)

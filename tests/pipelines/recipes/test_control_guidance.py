@@ -1,0 +1,68 @@
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+
+from models.kinds.annotator import ANNOTATOR
+from models.kinds.controlnet import CONTROLNET
+from models.kinds.kind import AnyModelRef, ModelRef
+from pipelines.params.control import AnnotatorParams
+from pipelines.params.limits import SizeMismatchError
+from pipelines.recipes.control_guidance import (
+    ControlSpec,
+    annotator_models,
+    control_models,
+    draw_control_maps,
+    refuse_different_shape,
+)
+
+EDGES = np.zeros((32, 48, 3), np.uint8)
+EDGES[8:, :] = 200
+
+
+class NoModels:
+    """Returns the reference itself for a model."""
+
+    def get(self, ref: AnyModelRef) -> Any:
+        return ref
+
+
+def spec(**changes: Any) -> ControlSpec:
+    values = {"hint": "canny", "image": "url", "annotator": None, "annotator_params": AnnotatorParams()}
+    return ControlSpec(**values | changes)
+
+
+def test_annotator_is_needed_only_for_maps_that_a_network_draws() -> None:
+    assert annotator_models("canny") == annotator_models(None) == ()
+    assert annotator_models("depth") == (ModelRef(ANNOTATOR, "depth"),)
+
+
+def test_control_models_name_each_model_once() -> None:
+    specs = [spec(hint="depth", annotator="depth"), spec(hint="depth", annotator="depth"), spec()]
+    assert control_models("toy", specs) == (
+        ModelRef(CONTROLNET, "depth", base="toy"),
+        ModelRef(ANNOTATOR, "depth"),
+        ModelRef(CONTROLNET, "canny", base="toy"),
+    )
+
+
+def test_binarize_threshold_makes_the_map_black_and_white() -> None:
+    drawn = spec(binarize_threshold=100).draw(NoModels(), {"url": EDGES})
+    assert set(np.unique(drawn)) == {0, 255}
+
+
+def test_inputs_have_the_size_of_the_image_and_levels_from_0_to_1() -> None:
+    maps = draw_control_maps((spec(strength=0.5, end=0.7),), "toy", NoModels(), {"url": EDGES}, (96, 64))
+    assert maps.maps[0].shape == (64, 96, 3)
+    (control,) = maps.inputs(72, 48)
+    assert control.hint.shape == (1, 3, 48, 72)
+    assert 0 <= float(control.hint.min()) < float(control.hint.max()) <= 1
+    assert (control.strength, control.start, control.end) == (0.5, 0.0, 0.7)
+
+
+def test_map_of_another_aspect_ratio_is_refused() -> None:
+    refuse_different_shape("hint_url", EDGES, (480, 320))
+    with pytest.raises(SizeMismatchError, match="hint_url is 48×32, but the picture is 48×48"):
+        refuse_different_shape("hint_url", EDGES, (48, 48))

@@ -1,0 +1,60 @@
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+from models.diffusion.checkpoint import Checkpoint
+from models.kinds.checkpoint import CHECKPOINT
+from models.kinds.kind import ModelRef
+from pipelines.recipes.masked_generation import MaskedGenerationParams, ThinMaskError, generate_masked
+
+PICTURE = np.random.default_rng(0).integers(0, 256, (64, 64, 3), np.uint8)
+MASK = np.zeros((64, 64), bool)
+MASK[8:40, 16:48] = True
+
+
+def params(**changes: Any) -> MaskedGenerationParams:
+    return MaskedGenerationParams(**{"text": "a boat", "model": "toy-sd1", "seed": 5, "num_steps": 4, **changes})
+
+
+def test_request_of_a_plain_model_preserves_what_is_outside_the_mask(sd1: Checkpoint) -> None:
+    (request,) = next(generate_masked(params(), sd1, PICTURE, MASK))
+    assert request.kept is not None
+    assert torch.equal(request.kept.mask[0, 0].bool(), torch.from_numpy(MASK[::8, ::8]))
+
+
+def test_keep_original_changes_only_masked_pixels(sd1: Checkpoint) -> None:
+    recipe = generate_masked(params(keep_original=True, keep_original_num_fade_pixels=None), sd1, PICTURE, MASK)
+    next(recipe)
+    with pytest.raises(StopIteration) as finished:
+        recipe.send([torch.zeros(1, 4, 8, 8)])
+    (image,) = finished.value.value
+    changed = (image != PICTURE).any(axis=2)
+    assert changed[MASK].any()
+    assert not changed[~MASK].any()
+
+
+def test_mask_thinner_than_a_latent_pixel_is_refused(sd1: Checkpoint) -> None:
+    thin = np.zeros((64, 64), bool)
+    thin[3, 3] = True
+    with pytest.raises(ThinMaskError, match="thinner than the 8 pixels of one latent pixel"):
+        next(generate_masked(params(), sd1, PICTURE, thin))
+
+
+def test_inpainting_checkpoint_is_used_unless_use_raw_inpainting() -> None:
+    assert params().checkpoint_ref == ModelRef(CHECKPOINT, "toy-sd1", inpainting=True)
+    assert params(use_raw_inpainting=True).checkpoint_ref == ModelRef(CHECKPOINT, "toy-sd1")
+
+
+def test_start_fidelity_is_that_of_the_reference_if_one_is_used() -> None:
+    assert params(fidelity=0.2, reference_fidelity=0.6).start_fidelity == 0.2
+    assert params(fidelity=0.2, reference_fidelity=0.6, use_reference=True).start_fidelity == 0.6
+
+
+def test_work_is_an_upper_bound_unless_the_size_is_set() -> None:
+    assert params().generation_work.is_upper_bound
+    work = params(inpainting_target_wh=[128, 64], fidelity=0.5).generation_work
+    assert (work.pixels, work.steps, work.is_upper_bound) == (128 * 64, 2, False)

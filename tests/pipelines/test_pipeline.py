@@ -1,0 +1,51 @@
+from __future__ import annotations
+
+import pytest
+from pydantic import ValidationError
+
+from models.catalog.catalog import Catalog, MisfitError, UnknownModelError
+from models.catalog.entry import ModelEntry
+from pipelines.pipeline import Params, Work
+from pipelines.txt2img import Txt2Img
+from pipelines.upscale import Upscale
+
+
+class Named(Params):
+    name: str = ""
+
+
+@pytest.fixture
+def catalog() -> Catalog:
+    small = ModelEntry(name="toy", aliases=("v1.5",), path="toy", family="sd1", default=True)
+    large = ModelEntry(name="large", aliases=("sdxl",), path="large", family="sdxl", side=1024)
+    style = ModelEntry(name="style", path="style", family="embedding", base="sd1")
+    return Catalog((small, large, style))
+
+
+def test_params_refuse_unknown_names_and_lone_surrogates() -> None:
+    for wrong in ({"nmae": "x"}, {"name": "\ud800"}):
+        with pytest.raises(ValidationError):
+            Named.model_validate(wrong)
+
+
+def test_cost_is_in_units_of_one_image_of_20_guided_steps() -> None:
+    assert Work(512 * 512, images=1, steps=20).cost == 1
+    assert Work(1024 * 512, images=3, steps=10, compute_fraction=0.5).cost == 1.5
+
+
+def test_resolve_names_sets_the_canonical_model_and_mentioned_embeddings(catalog: Catalog) -> None:
+    params = Txt2Img().resolve_names(Txt2Img.Params(text="in style"), catalog)
+    assert (params.model, params.embeddings, params.w) == ("toy", ("style",), 512)
+
+
+def test_resolve_names_sets_the_native_size_unless_a_side_is_set(catalog: Catalog) -> None:
+    resolved = Txt2Img().resolve_names(Txt2Img.Params(text="x", model="sdxl"), catalog)
+    assert (resolved.model, resolved.w, resolved.h) == ("large", 1024, 1024)
+    assert Txt2Img().resolve_names(Txt2Img.Params(text="x", model="sdxl", w=640), catalog).h == 512
+
+
+def test_resolve_names_refuses_unknown_and_unfit_models(catalog: Catalog) -> None:
+    with pytest.raises(UnknownModelError):
+        Txt2Img().resolve_names(Txt2Img.Params(text="x", model="nobody"), catalog)
+    with pytest.raises(MisfitError):
+        Upscale().resolve_names(Upscale.Params(url="x", model="toy"), catalog)
