@@ -11,7 +11,7 @@ from pydantic import AliasChoices, BaseModel, ConfigDict, Field, model_validator
 from models.adapters.lora_tags import split_lora_tags
 from pipelines.params.adapters import AdapterParams
 from pipelines.params.limits import SEEDS, CallbackUrl, Fraction, GeneratedSide, Seed
-from pipelines.params.performance import LeverParams
+from pipelines.params.performance import PerformanceParams
 from pipelines.params.sampling import SamplerParams
 from pipelines.pipeline import Denoise
 from pipelines.sampler_names import denoiser_calls
@@ -37,7 +37,7 @@ class Variation(BaseModel):
     strength: Fraction
 
 
-class ImageParams(AdapterParams, SamplerParams, LeverParams):
+class ImageParams(AdapterParams, SamplerParams, PerformanceParams):
     """Parameters of a task that generates images from a prompt, a seed and a sampler."""
 
     text: str = Field(

@@ -1,4 +1,4 @@
-"""Parameters of a style reference: a picture whose manner and colours the image takes over."""
+"""The parameter `style_reference`: an image whose style and colours are copied."""
 
 from __future__ import annotations
 
@@ -18,14 +18,20 @@ if TYPE_CHECKING:
 
 
 class StyleReference(PatchParams):
-    """A picture that the denoiser looks at while it paints, and takes manner and colours from (reference-only)."""
+    """An image whose style and colours the denoiser copies through its self-attention (reference-only)."""
 
-    url: OptionalImage = Field(None, description="The picture; none: no reference.")
+    url: OptionalImage = Field(None, description="The image. null: no style reference.")
     style_fidelity: float = Field(
-        0.5, ge=0, le=1, description="Higher: the picture counts for the prompt alone, and guidance brings it out more."
+        0.5,
+        ge=0,
+        le=1,
+        description="Higher: the negative prompt uses the image less, so that guidance strengthens its style.",
     )
     reference_weight: float = Field(
-        1.0, ge=0, le=1, description="In how many of the denoiser's layers it is looked at, the widest first; 0: none."
+        1.0,
+        ge=0,
+        le=1,
+        description="The fraction of the denoiser's attention layers that use the image, the widest first. 0: none.",
     )
 
     def denoiser_patch(

@@ -17,24 +17,30 @@ if TYPE_CHECKING:
 
 
 class TomeInfo(PatchParams):
-    """Merges tokens of the denoiser that are much alike before its attention (ToMe)."""
+    """Merges similar tokens of the denoiser before its attention layers (ToMe)."""
 
-    enable: bool = False
+    enable: bool = Field(False, description="Merge tokens.")
     ratio: float = Field(
-        0.5, ge=0, le=1, description="Share of the tokens merged into others; all but one of each window at most."
+        0.5,
+        ge=0,
+        le=1,
+        description="The fraction of the tokens to merge into others. One token per window always stays.",
     )
     max_downsample: Literal[1, 2, 4, 8] = Field(
-        1, description="Merge where the denoiser works at 1 / this of the latents' size, or larger."
+        1, description="Merge in the layers that work at 1 / max_downsample of the size of the latents, or larger."
     )
-    sx: int = Field(2, ge=1, le=8, description="Width of the windows of which one token is kept.")
-    sy: int = Field(2, ge=1, le=8, description="Their height.")
+    sx: int = Field(2, ge=1, le=8, description="Width of the windows in which one token stays.")
+    sy: int = Field(2, ge=1, le=8, description="Height of the windows.")
     seed: int = Field(
-        -1, ge=-1, lt=2**32, description="Decides which token of a window is kept; -1 lets tasks share their steps."
+        -1,
+        ge=-1,
+        lt=2**32,
+        description="Decides which token of a window stays. -1: a common seed, so that tasks can share steps.",
     )
-    use_rand: bool = Field(True, description="Keep another token in each window; false: always the first.")
-    merge_attn: bool = True
-    merge_crossattn: bool = False
-    merge_mlp: bool = False
+    use_rand: bool = Field(True, description="A random token of each window stays. false: always the first one.")
+    merge_attn: bool = Field(True, description="Merge before self-attention.")
+    merge_crossattn: bool = Field(False, description="Merge before cross-attention.")
+    merge_mlp: bool = Field(False, description="Merge before the feed-forward layers.")
 
     def denoiser_patch(self, checkpoint: str, models: Models, images: Mapping[str, np.ndarray]) -> TokenMerging | None:
         from models.patches.token_merging import TokenMerging

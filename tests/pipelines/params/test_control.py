@@ -14,10 +14,7 @@ def test_aliases_of_hints_are_resolved() -> None:
 
 
 def test_base_model_takes_precedence_over_model_and_version() -> None:
-    assert prefer_base_model({"model": "a", "version": "b", "base_model": "c", "seed": 1}) == {
-        "base_model": "c",
-        "seed": 1,
-    }
+    assert prefer_base_model({"model": "a", "version": "b", "base_model": "c"}) == {"base_model": "c"}
     assert prefer_base_model({"model": "a"}) == {"model": "a"}
 
 

@@ -33,7 +33,7 @@ def test_depth_and_style_are_not_had_together() -> None:
 
 
 def test_an_empty_interval_is_refused_with_advice() -> None:
-    with pytest.raises(ValidationError, match=r"begin below end, or guidance_scale 1"):
+    with pytest.raises(ValidationError, match=r"begin below end, or set guidance_scale to 1"):
         Txt2ImgParams(text="a boat", guidance_interval=(0.5, 0.5))
 
 

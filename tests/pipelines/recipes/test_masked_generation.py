@@ -22,8 +22,8 @@ def params(**changes: Any) -> MaskedGenerationParams:
 
 def test_request_of_a_plain_model_preserves_what_is_outside_the_mask(sd1: Checkpoint) -> None:
     (request,) = next(generate_masked(params(), sd1, PICTURE, MASK))
-    assert request.kept is not None
-    assert torch.equal(request.kept.mask[0, 0].bool(), torch.from_numpy(MASK[::8, ::8]))
+    assert request.preserve is not None
+    assert torch.equal(request.preserve.mask[0, 0].bool(), torch.from_numpy(MASK[::8, ::8]))
 
 
 def test_keep_original_changes_only_masked_pixels(sd1: Checkpoint) -> None:
