@@ -13,7 +13,8 @@ from benchmarks.promises.trial import Figure, Trial, accepted, trial
 from server.controller.retention_sweep import Sweeper
 from server.controller.retry import retry_forever
 from server.services import bucket_of
-from server.storage.bucket import IMAGES, Bucket, BucketUnavailableError
+from server.storage.bucket import Bucket, BucketUnavailableError
+from server.storage.bucket_keys import IMAGES
 from server.task import RETENTION_S
 
 IMAGES_EACH, OTHERS_EACH = 1000, 30

@@ -26,7 +26,8 @@ from server.observability.logs import about
 from server.observability.metrics import CALLBACK_TRIES, STAGE_SECONDS
 from server.observability.tracing import span, traceparent
 from server.queue import DueCallback, Queue, QueueUnavailableError
-from server.storage.bucket import Bucket, BucketUnavailableError, callback_key, dead_callback_key
+from server.storage.bucket import Bucket, BucketUnavailableError
+from server.storage.bucket_keys import callback_key, dead_callback_key
 from server.storage.pending_callbacks import decode_callback, encode_callback
 from server.task import Manifest
 

@@ -16,7 +16,8 @@ from functools import partial
 
 from server.controller.ordered_window import WaitTurn, window
 from server.observability.metrics import OBJECTS_SWEPT
-from server.storage.bucket import IMAGES, Bucket, moments_between, swept_at
+from server.storage.bucket import Bucket
+from server.storage.bucket_keys import IMAGES, moments_between, swept_at
 from server.task import RETENTION_S
 
 log = logging.getLogger(__name__)

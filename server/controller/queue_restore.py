@@ -11,7 +11,8 @@ from pydantic import ValidationError
 
 from server.controller.ordered_window import WaitTurn, window
 from server.queue import Queue
-from server.storage.bucket import CALLBACKS, USAGE, Bucket
+from server.storage.bucket import Bucket
+from server.storage.bucket_keys import CALLBACKS, USAGE
 from server.storage.pending_callbacks import decode_callback
 
 log = logging.getLogger(__name__)

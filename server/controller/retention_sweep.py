@@ -9,14 +9,14 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 
 from server.observability.metrics import OBJECTS_SWEPT, SWEEPER_LAG
-from server.storage.bucket import (
+from server.storage.bucket import Bucket
+from server.storage.bucket_keys import (
     CHECKS,
     DEAD_CALLBACKS,
     IMAGES,
     MANIFESTS,
     UPLOADS,
     USAGE,
-    Bucket,
     moments_between,
     swept_at,
 )

@@ -31,7 +31,8 @@ from server.observability.metrics import (
 )
 from server.observability.tracing import span
 from server.queue import DueCallback, Queue
-from server.storage.bucket import Bucket, callback_key, swept_at
+from server.storage.bucket import Bucket
+from server.storage.bucket_keys import callback_key, swept_at
 from server.storage.pending_callbacks import decode_callback, encode_callback
 from server.task import POISON, RETENTION_S, Manifest, Outcome, Status
 

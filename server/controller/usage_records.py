@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from server.broker import Broker
-from server.storage.bucket import Bucket, usage_key
+from server.storage.bucket import Bucket
+from server.storage.bucket_keys import usage_key
 from server.task import Manifest
 from server.tenancy.usage import usage_of
 

@@ -10,18 +10,16 @@ If there is a proxy, it gets the host name: the proxy resolves it and has to che
 from __future__ import annotations
 
 import asyncio
-import email.utils
 import socket
-import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager, suppress
-from dataclasses import dataclass
 from functools import partial
 
 import httpx
 
 from server.egress.allowlist import EgressAllowlist
+from server.egress.responses import EgressFailedError, Reply, failure_message, raise_unless_ok, read_body, retry_after_s
 from server.egress.target_url import Address, EgressDeniedError, TargetUrl, parse_address
 
 __all__ = ["Egress", "EgressDeniedError", "EgressFailedError", "Reply"]
@@ -36,22 +34,6 @@ DNS_THREADS = ThreadPoolExecutor(64, "dns")
 the default executor, a few such hosts would stop the encoding of all images."""
 
 Resolve = Callable[[str, int], Awaitable[Sequence[str]]]
-
-
-class EgressFailedError(Exception):
-    """The other server did not answer as expected. `permanent`: another try would fail in the same way."""
-
-    def __init__(self, message: str, *, permanent: bool = False) -> None:
-        super().__init__(message)
-        self.permanent = permanent
-
-
-@dataclass(frozen=True, slots=True)
-class Reply:
-    """The answer to a POST. `retry_after_s` is its Retry-After header, in seconds from now."""
-
-    status: int
-    retry_after_s: float | None = None
 
 
 async def resolve(host: str, port: int) -> list[str]:
@@ -100,8 +82,8 @@ class Egress:
                     if response.has_redirect_location:
                         target = target.redirected(response.headers["location"])
                         continue
-                    _raise_unless_ok(response, target)
-                    return await _read_body(response, target, max_bytes)
+                    raise_unless_ok(response, target)
+                    return await read_body(response, target, max_bytes)
         raise EgressFailedError(
             f"{target.origin} redirects more than {MAX_REDIRECTS} times; use the final URL", permanent=True
         )
@@ -110,7 +92,7 @@ class Egress:
         """Sends `body`. Follows no redirect, and reads only status and headers. Raises what `fetch` raises."""
         target = TargetUrl.parse(url)
         async with self._deadline(target), self._exchange("POST", target, headers, body) as response:
-            return Reply(response.status_code, _seconds(response.headers.get("retry-after")))
+            return Reply(response.status_code, retry_after_s(response.headers.get("retry-after")))
 
     @asynccontextmanager
     async def _deadline(self, target: TargetUrl) -> AsyncIterator[None]:
@@ -121,7 +103,7 @@ class Egress:
         except TimeoutError:
             raise EgressFailedError(f"{target.label} took more than {self._total_s:g} s; try again later") from None
         except httpx.HTTPError as error:
-            raise EgressFailedError(_failure_message(target, error)) from error
+            raise EgressFailedError(failure_message(target, error)) from error
 
     @asynccontextmanager
     async def _exchange(
@@ -185,47 +167,3 @@ async def _connect(transport: httpx.AsyncHTTPTransport, requests: Sequence[httpx
         with suppress(httpx.ConnectError, httpx.ConnectTimeout):
             return await transport.handle_async_request(request)
     return await transport.handle_async_request(requests[-1])
-
-
-def _raise_unless_ok(response: httpx.Response, target: TargetUrl) -> None:
-    status = response.status_code
-    if status != 200:
-        permanent = status < 500 and status not in (408, 425, 429)
-        raise EgressFailedError(f"{target.label} answered {status}; use a URL that answers 200", permanent=permanent)
-
-
-async def _read_body(response: httpx.Response, target: TargetUrl, max_bytes: int) -> bytes:
-    if response.headers.get("content-encoding", "identity").lower() != "identity":
-        message = f"{target.label} sent a compressed body, which is not supported; turn off compression for this URL"
-        raise EgressFailedError(message, permanent=True)
-    body = bytearray()
-    async for chunk in response.aiter_raw():
-        body += chunk
-        if len(body) > max_bytes:
-            raise EgressFailedError(
-                f"{target.label} sent more than {max_bytes} bytes; use a smaller file", permanent=True
-            )
-    return bytes(body)
-
-
-def _failure_message(target: TargetUrl, error: httpx.HTTPError) -> str:
-    """A message without the text of httpx, which may contain an address."""
-    if "CERTIFICATE_VERIFY_FAILED" in str(error):
-        return f"the certificate of {target.label} is not trusted; ask the operator to trust its authority on this host"
-    if isinstance(error, httpx.ProxyError):
-        return f"the proxy of this server refuses {target.label}; use another URL, or ask the operator"
-    if isinstance(error, httpx.ConnectError | httpx.ConnectTimeout):
-        return f"{target.label} does not accept connections; check the URL, or try again later"
-    return f"the connection to {target.label} broke before the answer was complete; try again later"
-
-
-def _seconds(retry_after: str | None) -> float | None:
-    """Retry-After in seconds from now (RFC 9110 §10.2.3: a number or a date)."""
-    if retry_after is None:
-        return None
-    if retry_after.isdecimal():
-        return float(retry_after)
-    try:
-        return max(0.0, email.utils.parsedate_to_datetime(retry_after).timestamp() - time.time())
-    except (ValueError, OverflowError):  # a year that datetime does not support
-        return None

@@ -19,7 +19,8 @@ from obstore.exceptions import BaseError
 from obstore.store import S3Store
 
 from server.settings import Settings, SettingsError
-from server.storage.bucket import CHECKS, Bucket, short_reason
+from server.storage.bucket import Bucket, short_reason
+from server.storage.bucket_keys import CHECKS
 
 if TYPE_CHECKING:
     from obstore.store import ClientConfig, RetryConfig, S3Config, S3Credential

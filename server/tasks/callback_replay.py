@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from server.queue import DueCallback
 from server.services import Services
-from server.storage.bucket import callback_key
+from server.storage.bucket_keys import callback_key
 from server.storage.pending_callbacks import encode_callback
 from server.tasks.lookup import TaskRecord
 

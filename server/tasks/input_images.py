@@ -13,7 +13,8 @@ from pipelines.params.image_refs import image_references
 from pipelines.pipeline import Params
 from server.egress.client import Egress, EgressDeniedError, EgressFailedError
 from server.images.codec import BadImageError, decode, measure
-from server.storage.bucket import Bucket, upload_key
+from server.storage.bucket import Bucket
+from server.storage.bucket_keys import upload_key
 from server.task import Task
 
 if TYPE_CHECKING:

@@ -11,7 +11,8 @@ from datetime import UTC, date, datetime, timedelta
 
 from pydantic import BaseModel, Field, ValidationError
 
-from server.storage.bucket import USAGE, Bucket, usage_prefix
+from server.storage.bucket import Bucket
+from server.storage.bucket_keys import USAGE, usage_prefix
 from server.task import Status
 from server.tenancy.usage import Usage
 

@@ -19,7 +19,8 @@ from server.images.codec import OversizedImageError, encode, preview_jpeg
 from server.images.infotext import infotext
 from server.observability.tracing import record_span
 from server.queue import Lease, Progress
-from server.storage.bucket import Bucket, BucketUnavailableError, image_key
+from server.storage.bucket import Bucket, BucketUnavailableError
+from server.storage.bucket_keys import image_key
 from server.task import RETENTION_S, Failure, Image, Kind, Outcome, Output, Status
 from server.tasks.input_images import BadInputError, InputImages
 from server.worker.device_process import Device, DeviceDiedError, DeviceGoneError, TaskFailedError, TaskParkedError

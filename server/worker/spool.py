@@ -19,7 +19,8 @@ from pathlib import Path, PurePosixPath
 from server.broker import Broker, BrokerUnavailableError
 from server.observability.logs import about
 from server.services import Services
-from server.storage.bucket import Bucket, BucketUnavailableError, image_key
+from server.storage.bucket import Bucket, BucketUnavailableError
+from server.storage.bucket_keys import image_key
 from server.task import RETENTION_S, Image, Outcome
 from server.worker.spool_folder import LOCK, OUTCOME, SpoolFolder
 

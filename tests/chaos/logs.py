@@ -12,7 +12,8 @@ from typing import Any
 
 from kafka import KafkaConsumer, TopicPartition
 
-from server.storage.bucket import CALLBACKS, IMAGES, MANIFESTS, USAGE, Bucket
+from server.storage.bucket import Bucket
+from server.storage.bucket_keys import CALLBACKS, IMAGES, MANIFESTS, USAGE
 from tests.chaos.deployment import Deployment
 from tests.chaos.history import Found
 

@@ -16,7 +16,7 @@ from server.queue import Lease, Progress, WorkerView
 from server.roles import make_controller
 from server.services import Services
 from server.settings import Settings
-from server.storage.bucket import image_key
+from server.storage.bucket_keys import image_key
 from server.task import RETENTION_S, Failure, Image, Outcome, Status
 from tests.support.clock import Clock
 

@@ -16,7 +16,8 @@ import httpx
 from server.commands.preflight.finding import Finding
 from server.services import bucket_of
 from server.settings import Settings, SettingsError
-from server.storage.bucket import CHECKS, Bucket, BucketUnavailableError
+from server.storage.bucket import Bucket, BucketUnavailableError
+from server.storage.bucket_keys import CHECKS
 
 PINGS = 20
 SLOW_MS = 10.0

@@ -4,7 +4,7 @@ import pytest
 
 from server.api.uploads import UPLOAD_LIFETIME_S
 from server.controller.retention_sweep import KEPT_S
-from server.storage.bucket import UPLOADS
+from server.storage.bucket_keys import UPLOADS
 
 
 async def test_upload_as_body_is_stored_and_used(client, png):

@@ -16,7 +16,8 @@ from server.egress.client import Egress, Reply
 from server.egress.webhook_signature import tenant_secret
 from server.queue import DueCallback, QueueUnavailableError
 from server.queue.memory.queue import MemoryQueue
-from server.storage.bucket import Bucket, callback_key, dead_callback_key
+from server.storage.bucket import Bucket
+from server.storage.bucket_keys import callback_key, dead_callback_key
 from server.storage.pending_callbacks import decode_callback, encode_callback
 from server.task import Callback, Manifest, Outcome, Status, Task
 from tests.support.clock import Clock

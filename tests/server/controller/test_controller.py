@@ -27,7 +27,8 @@ from server.controller.callbacks import Callbacks
 from server.egress.client import Egress
 from server.queue import DueCallback
 from server.queue.memory.queue import MemoryQueue
-from server.storage.bucket import Bucket, BucketUnavailableError, callback_key, image_key, manifest_key, usage_key
+from server.storage.bucket import Bucket, BucketUnavailableError
+from server.storage.bucket_keys import callback_key, image_key, manifest_key, usage_key
 from server.storage.pending_callbacks import encode_callback
 from server.task import RETENTION_S, Callback, Image, Manifest, Outcome, Status
 

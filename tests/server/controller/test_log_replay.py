@@ -15,7 +15,7 @@ from server.controller.callbacks import Callbacks
 from server.egress.client import Egress
 from server.queue import QueueUnavailableError, Verdict
 from server.queue.redis.queue import RedisQueue
-from server.storage.bucket import MANIFESTS
+from server.storage.bucket_keys import MANIFESTS
 from server.task import Outcome, Status
 
 WORKERS = 4

@@ -3,7 +3,8 @@
 import pytest
 
 from server.controller.orphan_sweep import QUIET_S, SWEEP_LOSERS_EVERY_S, OrphanSweeper
-from server.storage.bucket import BucketUnavailableError, image_key
+from server.storage.bucket import BucketUnavailableError
+from server.storage.bucket_keys import image_key
 from server.task import RETENTION_S, Manifest, Task
 from tests.support.clock import NOW
 

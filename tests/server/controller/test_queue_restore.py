@@ -2,7 +2,7 @@ import os
 
 from server.controller.queue_restore import recall_callbacks, recall_ended, recall_settled
 from server.queue import DueCallback
-from server.storage.bucket import callback_key, usage_key
+from server.storage.bucket_keys import callback_key, usage_key
 from server.storage.pending_callbacks import encode_callback
 from server.task import Status
 

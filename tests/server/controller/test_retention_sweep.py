@@ -8,7 +8,8 @@ import pytest
 from server.controller.retention_sweep import DAY_S, LOOK_ROUND_EVERY_S, USAGE_KEPT_S, Sweeper
 from server.observability.metrics import REGISTRY
 from server.settings import Settings
-from server.storage.bucket import MOMENT_S, BucketUnavailableError, image_key, swept_at, usage_key
+from server.storage.bucket import BucketUnavailableError
+from server.storage.bucket_keys import MOMENT_S, image_key, swept_at, usage_key
 from server.storage.s3 import open_bucket
 from server.task import RETENTION_S
 from tests.support.clock import NOW, Clock

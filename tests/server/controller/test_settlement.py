@@ -8,7 +8,7 @@ from server.broker.sqlite.log_file import LogFile, LogRecord
 from server.controller.settlement import Settling
 from server.observability.metrics import REGISTRY
 from server.queue import DueCallback
-from server.storage.bucket import callback_key, image_key, usage_key
+from server.storage.bucket_keys import callback_key, image_key, usage_key
 from server.storage.pending_callbacks import decode_callback
 from server.task import POISON, RETENTION_S, Callback, Failure, Image, Outcome, Status
 from server.tenancy.usage import Usage, usage_of

@@ -2,7 +2,7 @@ from contextlib import closing
 
 from server.broker.sqlite.log_file import USAGE, LogFile
 from server.controller.usage_records import record_usage
-from server.storage.bucket import usage_key
+from server.storage.bucket_keys import usage_key
 from server.tenancy.usage import Usage, usage_of
 
 

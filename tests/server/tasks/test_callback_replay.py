@@ -5,7 +5,7 @@ from collections.abc import AsyncIterator
 
 import pytest
 
-from server.storage.bucket import dead_callback_key
+from server.storage.bucket_keys import dead_callback_key
 
 REQUEST = {"type": "txt2img.sd", "params": {"text": "a lighthouse", "w": 64, "h": 64}}
 

@@ -14,7 +14,8 @@ from pipelines.params.image_refs import ImageRef, OptionalImage
 from pipelines.pipeline import Params
 from server.egress.client import Egress
 from server.images.codec import BadImageError
-from server.storage.bucket import Bucket, upload_key
+from server.storage.bucket import Bucket
+from server.storage.bucket_keys import upload_key
 from server.task import Task
 from server.tasks.input_images import BadInputError, InputImages
 

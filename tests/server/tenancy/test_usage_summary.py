@@ -2,7 +2,8 @@ from datetime import date, timedelta
 
 import pytest
 
-from server.storage.bucket import FolderBucket, usage_key
+from server.storage.bucket import FolderBucket
+from server.storage.bucket_keys import usage_key
 from server.task import Status
 from server.tenancy.usage import Usage
 from server.tenancy.usage_summary import UsageSummaries

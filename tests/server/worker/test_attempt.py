@@ -12,7 +12,8 @@ from PIL import Image
 from pipelines.pipeline import TaskResult
 from server.egress.client import Egress
 from server.queue import Lease
-from server.storage.bucket import MOMENT_S, Bucket, BucketUnavailableError, swept_at
+from server.storage.bucket import Bucket, BucketUnavailableError
+from server.storage.bucket_keys import MOMENT_S, swept_at
 from server.task import RETENTION_S, Output, Task
 from server.tasks.input_images import InputImages
 from server.worker.attempt import Attempt

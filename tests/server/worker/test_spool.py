@@ -8,7 +8,8 @@ from obstore.store import MemoryStore
 
 from server.broker import BrokerUnavailableError
 from server.broker.sqlite.broker import SQLiteBroker
-from server.storage.bucket import Bucket, BucketUnavailableError, image_key, swept_at
+from server.storage.bucket import Bucket, BucketUnavailableError
+from server.storage.bucket_keys import image_key, swept_at
 from server.task import Image, Manifest, Outcome, Status, Task
 from server.worker.spool import Spool, VanishedError
 
