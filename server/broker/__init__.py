@@ -1,8 +1,8 @@
-"""The broker carries two durable logs, `tasks` and `outcomes`, and beside them two that others read: `usage`, for
-whoever writes bills, and `poison`, for whoever looks into tasks that killed every device they ran on.
+"""The broker carries the durable logs: `tasks` and `outcomes`, which Hua reads, and two for operators.
 
-Both sides of a crash agree on what the logs say: a task is accepted once it is in `tasks`, and ended by its first
-record in `outcomes`. Everything else may be forgotten and read again.
+`usage` has a record per ended task, for billing; `poison` has the tasks that killed every device they ran on. The logs
+decide what happened: a task is accepted once it is in `tasks`, and ended by its first record in `outcomes`. All other
+state may be lost and rebuilt from them.
 """
 
 from __future__ import annotations
@@ -16,16 +16,16 @@ from server.tenancy.usage import Usage
 
 
 class BrokerUnavailableError(Exception):
-    """The log could not be written or read now; nothing was accepted, and trying again later is right."""
+    """The log cannot be written or read now. Nothing was accepted; try again later."""
 
 
 class RecordTooLargeError(Exception):
-    """The log takes no record of this size, and never will; nothing was accepted."""
+    """The log does not accept a record of this size. Nothing was accepted; trying again does not help."""
 
 
 @dataclass(frozen=True, slots=True, order=True)
 class Position:
-    """Where a record stands. Offsets are ordered within a partition only."""
+    """The position of a record. Offsets are ordered within a partition only."""
 
     partition: int
     offset: int
@@ -35,24 +35,23 @@ class Broker(Protocol):
     async def publish_task(self, task: Task) -> None:
         """Returns once the record survives a crash of this machine.
 
-        Raises BrokerUnavailableError within seconds otherwise (the record may have reached the log all the same), or
-        RecordTooLargeError.
+        Raises RecordTooLargeError, or within seconds BrokerUnavailableError; the record may then be in the log anyway.
         """
 
     async def publish_outcome(self, outcome: Outcome) -> None:
         """As `publish_task`."""
 
     async def publish_usage(self, usage: Usage) -> None:
-        """As `publish_task`. A task may come more than once, with its id as key; nobody here reads this log."""
+        """As `publish_task`. A task may appear more than once, with its id as key. Hua does not read this log."""
 
     async def publish_poison(self, outcome: Outcome) -> None:
         """As `publish_usage`."""
 
     def tasks(self) -> AsyncIterator[tuple[Position, Task | None]]:
-        """Every task from the first uncommitted one on, then those to come; for ever.
+        """Yields every task from the first uncommitted one on, without end.
 
-        Yields (position, None) each time it has caught up with the end that the log had when it was called or last
-        asked, so that a reader knows the past is behind it. Unreadable records are logged and skipped.
+        Yields (position, None) each time it has reached the end of the log, so that a reader knows that it has read
+        the past. Unreadable records are logged and skipped.
         """
         ...
 
@@ -61,7 +60,7 @@ class Broker(Protocol):
         ...
 
     async def commit_tasks(self, position: Position) -> None:
-        """Everything of this partition before and at `position` is settled and need not be read again."""
+        """Records of this partition up to `position` are settled and need not be read again."""
 
     async def commit_outcomes(self, position: Position) -> None:
         """As `commit_tasks`."""

@@ -1,4 +1,4 @@
-"""Records as they stand in a log: JSON of a Task or an Outcome."""
+"""Records of a log: JSON of a Task or an Outcome."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ log = logging.getLogger(__name__)
 M = TypeVar("M", bound=BaseModel)
 
 
-def parsed(name: str, place: str, key: str, value: bytes | str, model: type[M]) -> M | None:
-    """None, and a line in our log without what the user said, for a record that nobody could read."""
+def parse_record(log_name: str, position: str, key: str, value: bytes | str, model: type[M]) -> M | None:
+    """Returns None for an unreadable record, and logs that without its contents."""
     try:
         return model.model_validate_json(value)
     except ValidationError as error:
-        skipped(name, place, key, first_sentence(error))
+        log_skipped(log_name, position, key, first_sentence(error))
         return None
 
 
-def skipped(name: str, place: str, key: str, reason: str) -> None:
-    log.error("record %s of %s (task %s) cannot be read and is skipped: %s", place, name, key, reason)
+def log_skipped(log_name: str, position: str, key: str, reason: str) -> None:
+    log.error("record %s of %s (task %s) cannot be read and is skipped: %s", position, log_name, key, reason)

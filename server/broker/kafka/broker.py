@@ -1,8 +1,8 @@
-"""The broker of a cluster: both logs are topics of Kafka, and a task's records share a partition by its id.
+"""The broker of a cluster: the logs are topics of Kafka, and a task's records share a partition by its id.
 
-Readers are no members of a consumer group: each reads all partitions, and only how far is kept under the group's name.
-So nothing is rebalanced, and a reader always knows when all of the past is behind it. Who
-reads, the controllers settle among themselves (`server/controller/leader_election.py`).
+Readers are not members of a consumer group. Each reads all partitions; only its offsets are committed under the group's
+name. So nothing is rebalanced, and a reader always knows when it has read the past. The controllers elect the one that
+reads (`server/controller/leader_election.py`).
 """
 
 from __future__ import annotations
@@ -17,26 +17,29 @@ from pydantic import BaseModel
 
 from server.broker import Position
 from server.broker.kafka.client_thread import ClientThread
-from server.broker.kafka.cluster import PATIENCE_S, Cluster
+from server.broker.kafka.cluster import TIMEOUT_S, Cluster
 from server.broker.kafka.committer import Committer
 from server.broker.kafka.publisher import MOST_BYTES, OUTCOME_BYTES, SCHEMA, Publisher
 from server.broker.kafka.reader import Reader
-from server.broker.record_codec import parsed, skipped
+from server.broker.record_codec import log_skipped, parse_record
 from server.task import Outcome, Task
 from server.tenancy.usage import Usage
 
 M = TypeVar("M", bound=BaseModel)
 
-# Its troubles reach us as exceptions; what it narrates of each lost connection would bury our own lines.
+# Its errors reach us as exceptions. Its own lines about each lost connection would hide ours.
 logging.getLogger("kafka").setLevel(logging.CRITICAL)
 
 
 class KafkaBroker:
-    """`url` is HUA_BROKER; raises SettingsError. A Kafka that is away longer than `patience_s` is unavailable, and
-    waited for."""
+    """Raises SettingsError for a wrong address.
 
-    def __init__(self, url: str, patience_s: float = PATIENCE_S) -> None:
-        self._cluster = Cluster.at(url, patience_s)
+    url: HUA_BROKER.
+    timeout_s: seconds until Kafka counts as unavailable.
+    """
+
+    def __init__(self, url: str, timeout_s: float = TIMEOUT_S) -> None:
+        self._cluster = Cluster.at(url, timeout_s)
         self._publisher = Publisher(self._cluster)
         self._committer = Committer(self._cluster)
 
@@ -72,11 +75,11 @@ class KafkaBroker:
         await asyncio.gather(self._publisher.close(), self._committer.close())
 
     async def _records(self, topic: str, model: type[M]) -> AsyncIterator[tuple[Position, M | None]]:
-        lane = ClientThread(self._cluster, f"kafka-reads-{topic}")
+        thread = ClientThread(self._cluster, f"kafka-reads-{topic}")
         reader: Reader | None = None
         try:
-            reader = await lane.run(partial(Reader, self._cluster, topic))
-            page = await lane.run(partial(reader.read, wait_s=0))
+            reader = await thread.run(partial(Reader, self._cluster, topic))
+            page = await thread.run(partial(reader.read, wait_s=0))
             last, first = Position(0, -1), True
             while True:
                 for record in page.records:
@@ -86,15 +89,15 @@ class KafkaBroker:
                 if page.caught_up and (page.records or first):
                     first = False
                     yield last, None
-                page = await lane.run(reader.read)
+                page = await thread.run(reader.read)
         finally:
-            await lane.close(reader.close if reader else lambda: None)
+            await thread.close(reader.close if reader else lambda: None)
 
 
 def _read(record: Any, model: type[M]) -> M | None:
-    place, key = f"{record.partition}:{record.offset}", (record.key or b"").decode(errors="replace")
+    position, key = f"{record.partition}:{record.offset}", (record.key or b"").decode(errors="replace")
     schema = dict(record.headers).get(SCHEMA[0])
     if schema != SCHEMA[1]:
-        skipped(record.topic, place, key, f"its schema is {schema!r}, and this version reads {SCHEMA[1]!r}")
+        log_skipped(record.topic, position, key, f"its schema is {schema!r}, and this version reads {SCHEMA[1]!r}")
         return None
-    return parsed(record.topic, place, key, record.value or b"", model)
+    return parse_record(record.topic, position, key, record.value or b"", model)

@@ -1,4 +1,4 @@
-"""Clients of kafka-python that leave nothing behind: no thread, no socket, no record to be sent later."""
+"""Clients of kafka-python that leave no thread, socket or unsent record behind when they fail."""
 
 from __future__ import annotations
 
@@ -13,22 +13,22 @@ CLOSE_S = 1.0
 C = TypeVar("C", covariant=True)
 
 
-class Kind(Protocol[C]):
+class ClientClass(Protocol[C]):
     """KafkaProducer, KafkaConsumer or KafkaAdminClient."""
 
     def __call__(self, **options: Any) -> C: ...
 
 
-def connected(kind: Kind[C], **options: Any) -> C:
-    """A client, or KafkaError: one that cannot connect would keep its sockets, and its thread that goes on trying."""
+def connect(client_class: ClientClass[C], **options: Any) -> C:
+    """Makes a client. Raises KafkaError, and then closes the sockets and the thread that would go on trying."""
     clients: list[KafkaNetClient] = []
 
-    def net(**given: Any) -> KafkaNetClient:
-        clients.append(KafkaNetClient(**given))
+    def make_net(**options: Any) -> KafkaNetClient:
+        clients.append(KafkaNetClient(**options))
         return clients[-1]
 
     try:
-        return kind(kafka_client=net, **options)
+        return client_class(kafka_client=make_net, **options)
     except BaseException:
         for client in clients:
             client.close()
@@ -37,11 +37,11 @@ def connected(kind: Kind[C], **options: Any) -> C:
 
 class Producer(KafkaProducer):  # type: ignore[misc]
     def give_up(self) -> None:
-        """Fails what is pending and closes. `close` alone waits for it first, and stays open if that takes too long."""
+        """Fails pending records and closes. `close` alone waits for them, and stays open if that takes too long."""
         self._sender.force_close()
         self._sender.wakeup()
         with contextlib.suppress(KafkaError):
             self.close(timeout=CLOSE_S)
 
     def __del__(self) -> None:
-        """Nothing: `give_up` has been called, or there is no connection. That of KafkaProducer waits and may raise."""
+        """Does nothing, because `give_up` was called or there is no connection. KafkaProducer's waits and may raise."""

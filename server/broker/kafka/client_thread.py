@@ -1,4 +1,4 @@
-"""A thread of its own for a client that blocks, so that the event loop never does."""
+"""A thread for a client of kafka-python, whose calls block; the event loop must not."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ T = TypeVar("T")
 
 
 class ClientThread:
-    """What is asked of it is done one after another. Whatever Kafka refuses is a BrokerUnavailableError."""
+    """Runs calls one after another. Errors of Kafka become BrokerUnavailableError."""
 
     def __init__(self, cluster: Cluster, name: str) -> None:
         self._cluster = cluster
@@ -24,11 +24,11 @@ class ClientThread:
             return await asyncio.get_running_loop().run_in_executor(self._thread, work)
 
     def begin(self, work: Callable[[], object]) -> None:
-        """Nobody waits for it."""
+        """Starts a call whose result is not needed."""
         self._thread.submit(work)
 
     async def close(self, work: Callable[[], object]) -> None:
-        """Does this last, after what is under way; what had not begun is left out."""
+        """Runs `work` last, after the call in progress; calls that have not begun are dropped."""
         self._thread.shutdown(wait=False, cancel_futures=True)
         await asyncio.to_thread(self._thread.shutdown)
         await asyncio.to_thread(work)

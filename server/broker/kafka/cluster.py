@@ -1,4 +1,4 @@
-"""The way to Kafka: how it is reached, and what its troubles mean to whoever has to mend them."""
+"""The address of Kafka and its options, and what its errors mean for the operator."""
 
 from __future__ import annotations
 
@@ -24,13 +24,13 @@ from server.broker import BrokerUnavailableError
 from server.observability import metrics
 from server.settings import SettingsError
 
-PREFIX, PARTITIONS, AS_THE_CLUSTER = "hua.", 12, -1
+PREFIX, PARTITIONS, CLUSTER_DEFAULT = "hua.", 12, -1
 MECHANISMS = ("PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512")
 OPTIONS = ("partitions", "replication", "sasl", "ca", "cert", "key")
 FORM = "kafka://[USER:PASSWORD@]HOST:PORT,HOST:PORT/PREFIX?partitions=12&replication=3&sasl=SCRAM-SHA-512"
-PATIENCE_S = 5.0
-SHARE_CONNECTING, SHARE_DELIVERING, SHARE_ANSWERING = 0.8, 0.9, 0.6
-"""Of the patience: until there is a connection, until a record is acknowledged, until one request is answered."""
+TIMEOUT_S = 5.0
+CONNECT_FRACTION, DELIVERY_FRACTION, REQUEST_FRACTION = 0.8, 0.9, 0.6
+"""Fractions of the timeout: to connect, to have a record acknowledged, to have one request answered."""
 
 ADVICE: tuple[tuple[type[Exception] | tuple[type[Exception], ...], str], ...] = (
     (
@@ -43,36 +43,37 @@ ADVICE: tuple[tuple[type[Exception] | tuple[type[Exception], ...], str], ...] = 
         "bring back brokers until its topics have min.insync.replicas",
     ),
     (ssl.SSLError, "check ca=, cert= and key= in HUA_BROKER"),
-    (Exception, "see that Kafka runs and that HUA_BROKER names it"),
+    (Exception, "check that Kafka runs and that HUA_BROKER is its address"),
 )
-GUARDED = ", and that it gives the user, the password and the certificates that Kafka knows"
-"""Said where there are any: a client that is turned away when it connects does not tell why."""
+LOGIN_ADVICE = ", and that it has the user, the password and the certificates that Kafka expects"
+"""Added if a login is set, because Kafka does not say why it refuses a connection."""
 
 
 @dataclass(frozen=True, slots=True)
 class Cluster:
-    """What HUA_BROKER says. Topics and the group of the controllers begin with `prefix`; `patience_s` is how long
-    anything may take before Kafka counts as away."""
+    """What HUA_BROKER says."""
 
     servers: tuple[str, ...]
     prefix: str
+    """The beginning of the names of topics and of the controllers' group."""
     partitions: int
     replication: int
     security: Mapping[str, Any]
-    patience_s: float = PATIENCE_S
+    timeout_s: float = TIMEOUT_S
+    """Seconds until Kafka counts as unavailable."""
 
     @classmethod
-    def at(cls, url: str, patience_s: float = PATIENCE_S) -> Cluster:
+    def at(cls, url: str, timeout_s: float = TIMEOUT_S) -> Cluster:
         """Reads `kafka://…`, or `kafkas://…` for TLS; raises SettingsError."""
         parts = urlsplit(url)
-        given = dict(parse_qsl(parts.query))
+        url_options = dict(parse_qsl(parts.query))
         servers = tuple(server for server in parts.netloc.rpartition("@")[2].split(",") if server)
         try:
             if not servers:
                 raise ValueError("it names no server")
-            if unknown := sorted(set(given) - set(OPTIONS)):
-                raise ValueError(f"{unknown[0]} is none of {', '.join(OPTIONS)}")
-            prefix, partitions = parts.path.lstrip("/") or PREFIX, int(given.get("partitions", PARTITIONS))
+            if unknown := sorted(set(url_options) - set(OPTIONS)):
+                raise ValueError(f"{unknown[0]} is not one of {', '.join(OPTIONS)}")
+            prefix, partitions = parts.path.lstrip("/") or PREFIX, int(url_options.get("partitions", PARTITIONS))
             if not re.fullmatch(r"[A-Za-z0-9._-]{1,200}", prefix):
                 raise ValueError(f"topics cannot begin with {prefix}")
             if partitions < 1:
@@ -81,12 +82,14 @@ class Cluster:
                 servers=servers,
                 prefix=prefix,
                 partitions=partitions,
-                replication=int(given.get("replication", AS_THE_CLUSTER)),
-                security=_security(parts, given),
-                patience_s=patience_s,
+                replication=int(url_options.get("replication", CLUSTER_DEFAULT)),
+                security=_security(parts, url_options),
+                timeout_s=timeout_s,
             )
         except (ValueError, OSError) as error:
-            raise SettingsError(f"HUA_BROKER={shown(parts)} is no address of Kafka: {error}; use {FORM}") from error
+            raise SettingsError(
+                f"HUA_BROKER={without_password(parts)} is not an address of Kafka: {error}; use {FORM}"
+            ) from error
 
     @property
     def tasks(self) -> str:
@@ -110,22 +113,22 @@ class Cluster:
 
     @property
     def options(self) -> dict[str, Any]:
-        """What every client of kafka-python is given."""
+        """Options for every client of kafka-python."""
         return {
             "bootstrap_servers": list(self.servers),
-            "bootstrap_timeout_ms": self.ms(SHARE_CONNECTING),
-            "request_timeout_ms": self.ms(SHARE_ANSWERING),
+            "bootstrap_timeout_ms": self.ms(CONNECT_FRACTION),
+            "request_timeout_ms": self.ms(REQUEST_FRACTION),
             "reconnect_backoff_max_ms": 1000,
             **self.security,
         }
 
-    def ms(self, share: float) -> int:
-        """A share of the patience, in milliseconds."""
-        return int(self.patience_s * share * 1000)
+    def ms(self, fraction: float) -> int:
+        """A fraction of the timeout, in milliseconds."""
+        return int(self.timeout_s * fraction * 1000)
 
     @contextlib.contextmanager
     def answering(self) -> Iterator[None]:
-        """Raises BrokerUnavailableError for any trouble with Kafka."""
+        """Turns every error of Kafka into BrokerUnavailableError."""
         try:
             yield
         except (KafkaError, OSError) as error:
@@ -136,42 +139,42 @@ class Cluster:
         metrics.BROKER.failed()
         advice = next(advice for kind, advice in ADVICE if isinstance(error, kind) or kind is Exception)
         if isinstance(error, KafkaTimeoutError | str) and self.security["security_protocol"] != "PLAINTEXT":
-            advice += GUARDED
-        said = str(error) or type(error).__name__
+            advice += LOGIN_ADVICE
+        reason = str(error) or type(error).__name__
         return BrokerUnavailableError(
-            f"the logs in Kafka at {','.join(self.servers)} cannot be used now ({said}); {advice}, then try again"
+            f"the logs in Kafka at {','.join(self.servers)} cannot be used now ({reason}); {advice}, then try again"
         )
 
 
-def shown(parts: SplitResult) -> str:
+def without_password(parts: SplitResult) -> str:
     """The address without its password."""
     return parts._replace(netloc=parts.netloc.rpartition("@")[2]).geturl()
 
 
-def _security(parts: SplitResult, given: Mapping[str, str]) -> dict[str, Any]:
+def _security(parts: SplitResult, url_options: Mapping[str, str]) -> dict[str, Any]:
     user, _, password = parts.netloc.rpartition("@")[0].partition(":")
     tls = parts.scheme == "kafkas"
     options: dict[str, Any] = {"security_protocol": f"{'SASL_' if user else ''}{'SSL' if tls else 'PLAINTEXT'}"}
     if tls:
-        options["ssl_context"] = _tls(given)
-    elif {"ca", "cert", "key"} & set(given):
+        options["ssl_context"] = _tls(url_options)
+    elif {"ca", "cert", "key"} & set(url_options):
         raise ValueError("ca, cert and key are for TLS, which is kafkas://")
     if user:
-        mechanism = given.get("sasl", "SCRAM-SHA-512")
+        mechanism = url_options.get("sasl", "SCRAM-SHA-512")
         if mechanism not in MECHANISMS:
-            raise ValueError(f"sasl={mechanism} is none of {', '.join(MECHANISMS)}")
+            raise ValueError(f"sasl={mechanism} is not one of {', '.join(MECHANISMS)}")
         options |= {
             "sasl_mechanism": mechanism,
             "sasl_plain_username": unquote(user),
             "sasl_plain_password": unquote(password),
         }
-    elif "sasl" in given:
+    elif "sasl" in url_options:
         raise ValueError("sasl= needs USER:PASSWORD@")
     return options
 
 
-def _tls(given: Mapping[str, str]) -> ssl.SSLContext:
-    context = ssl.create_default_context(cafile=given.get("ca"))
-    if "cert" in given:
-        context.load_cert_chain(given["cert"], given.get("key"))
+def _tls(url_options: Mapping[str, str]) -> ssl.SSLContext:
+    context = ssl.create_default_context(cafile=url_options.get("ca"))
+    if "cert" in url_options:
+        context.load_cert_chain(url_options["cert"], url_options.get("key"))
     return context

@@ -8,21 +8,21 @@ from kafka import KafkaConsumer, TopicPartition
 from kafka.structs import OffsetAndMetadata
 
 from server.broker import Position
-from server.broker.kafka.client import connected
+from server.broker.kafka.client import connect
 from server.broker.kafka.client_thread import ClientThread
-from server.broker.kafka.cluster import SHARE_ANSWERING, Cluster
+from server.broker.kafka.cluster import REQUEST_FRACTION, Cluster
 
 
 class Committer:
-    """What is committed while Kafka answers goes there together, next. Nothing is taken back by an older position.
+    """Collects commits while one is under way and sends them together. An older position changes nothing.
 
-    A commit is true whoever makes it: below it all is settled. So nobody is kept from it, and a slow one only makes
-    the next reader read again.
+    A commit is right whichever controller makes it, because all tasks below it are settled. So no lock is needed, and a
+    slow commit only makes the next reader read some records again.
     """
 
     def __init__(self, cluster: Cluster) -> None:
         self._cluster = cluster
-        self._lane = ClientThread(cluster, "kafka-commits")
+        self._thread = ClientThread(cluster, "kafka-commits")
         self._consumer: KafkaConsumer | None = None
         self._committed: dict[TopicPartition, int] = {}
         self._waiting: dict[TopicPartition, int] = {}
@@ -41,22 +41,22 @@ class Committer:
     async def close(self) -> None:
         if self._committing is not None:
             await asyncio.gather(self._committing, return_exceptions=True)
-        await self._lane.close(self._close)
+        await self._thread.close(self._close)
 
     async def _commit_all(self) -> None:
         while self._waiting:
-            now, self._waiting = self._waiting, {}
-            await self._lane.run(lambda now=now: self._send(now))  # type: ignore[misc]
-            self._committed |= now
+            batch, self._waiting = self._waiting, {}
+            await self._thread.run(lambda batch=batch: self._send(batch))  # type: ignore[misc]
+            self._committed |= batch
 
-    # --- in the lane's thread
+    # --- in the client's thread
 
     def _send(self, following: dict[TopicPartition, int]) -> None:
         if self._consumer is None:
             options = {"group_id": self._cluster.group, "enable_auto_commit": False, "metrics_enabled": False}
-            self._consumer = connected(KafkaConsumer, **self._cluster.options, **options)
+            self._consumer = connect(KafkaConsumer, **self._cluster.options, **options)
         offsets = {partition: OffsetAndMetadata(offset, "", -1) for partition, offset in following.items()}
-        self._consumer.commit(offsets, timeout_ms=self._cluster.ms(SHARE_ANSWERING))
+        self._consumer.commit(offsets, timeout_ms=self._cluster.ms(REQUEST_FRACTION))
 
     def _close(self) -> None:
         if self._consumer is not None:

@@ -1,4 +1,4 @@
-"""Writes to Kafka: acknowledged by all replicas in sync, or failed, within seconds."""
+"""Writes to Kafka: within seconds a record is acknowledged by all in-sync replicas, or has failed."""
 
 from __future__ import annotations
 
@@ -10,29 +10,32 @@ from functools import partial
 from kafka.errors import KafkaError, KafkaTimeoutError, MessageSizeTooLargeError
 
 from server.broker import RecordTooLargeError
-from server.broker.kafka.client import Producer, connected
+from server.broker.kafka.client import Producer, connect
 from server.broker.kafka.client_thread import ClientThread
-from server.broker.kafka.cluster import SHARE_CONNECTING, SHARE_DELIVERING, Cluster
+from server.broker.kafka.cluster import CONNECT_FRACTION, DELIVERY_FRACTION, Cluster
 from server.broker.kafka.topics import ensure_topics
 
 log = logging.getLogger(__name__)
 SCHEMA = ("hua-schema", b"1")
 MOST_BYTES = 1_000_000
-"""Of a record: what Kafka takes unless it is told otherwise, with some room for the envelope."""
+"""Limit of a record: Kafka's default, less some bytes for the record's header."""
 OUTCOME_BYTES = 100_000
-"""What an outcome adds to its task, so that no task is accepted whose outcome could not be written."""
+"""What an outcome adds to its task. Tasks whose outcome could be too large are refused."""
 
 
 class Publisher:
-    """The producer is made when it is first needed, and anew after each failure: what was not acknowledged in time is
-    dropped with it and not written long after we said that it was not."""
+    """Makes a new producer after each failure.
+
+    Records that were not acknowledged in time are dropped with the old one, so that none is written long after its
+    caller was told that it failed.
+    """
 
     def __init__(self, cluster: Cluster) -> None:
         self._cluster = cluster
-        self._lane = ClientThread(cluster, "kafka-writes")
+        self._thread = ClientThread(cluster, "kafka-writes")
         self._producer: Producer | None = None
-        self._topics_are_there = False
-        self._lane.begin(self._warm_up)
+        self._topics_exist = False
+        self._thread.begin(self._warm_up)
 
     async def publish(self, topic: str, key: str, value: bytes, most_bytes: int) -> None:
         """Raises BrokerUnavailableError, RecordTooLargeError."""
@@ -40,11 +43,11 @@ class Publisher:
             raise RecordTooLargeError(f"{len(value)} bytes are too many for one record; send at most {most_bytes}")
         written: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         try:
-            async with asyncio.timeout(self._cluster.patience_s):
-                await self._lane.run(partial(self._send, topic, key.encode(), value, written))
+            async with asyncio.timeout(self._cluster.timeout_s):
+                await self._thread.run(partial(self._send, topic, key.encode(), value, written))
                 await written
         except TimeoutError as error:
-            raise self._cluster.unavailable(f"no answer for {self._cluster.patience_s:g} s") from error
+            raise self._cluster.unavailable(f"no answer for {self._cluster.timeout_s:g} s") from error
         except MessageSizeTooLargeError as error:
             raise RecordTooLargeError(
                 f"{len(value)} bytes are too many for the topic {topic}; send less, or have the operator raise its "
@@ -56,29 +59,29 @@ class Publisher:
             written.cancel()
 
     async def close(self) -> None:
-        await self._lane.close(self._drop)
+        await self._thread.close(self._drop)
 
-    # --- in the lane's thread
+    # --- in the client's thread
 
     def _warm_up(self) -> None:
-        """So that the first task does not wait for connections, and a wrong address is told at the start."""
+        """Connects early, so that the first task does not wait and a wrong address is reported at start."""
         try:
             self._ready()
         except (KafkaError, OSError) as error:
             log.warning("%s", self._cluster.unavailable(error))
 
     def _ready(self) -> Producer:
-        if not self._topics_are_there:
+        if not self._topics_exist:
             ensure_topics(self._cluster)
-            self._topics_are_there = True
+            self._topics_exist = True
         if self._producer is None:
-            self._producer = connected(
+            self._producer = connect(
                 Producer,
                 **self._cluster.options,
                 acks="all",
                 enable_idempotence=True,
-                delivery_timeout_ms=self._cluster.ms(SHARE_DELIVERING),
-                max_block_ms=self._cluster.ms(SHARE_CONNECTING),
+                delivery_timeout_ms=self._cluster.ms(DELIVERY_FRACTION),
+                max_block_ms=self._cluster.ms(CONNECT_FRACTION),
                 allow_auto_create_topics=False,
                 metrics_enabled=False,
             )
@@ -86,38 +89,38 @@ class Publisher:
 
     def _send(self, topic: str, key: bytes, value: bytes, written: asyncio.Future[None]) -> None:
         producer = self._ready()
-        if written.cancelled():  # meanwhile the caller was told that it failed
+        if written.cancelled():  # the caller has already been told that it failed
             return
         try:
             sent = producer.send(topic, value, key, [SCHEMA])
         except KafkaTimeoutError:
             self._drop()
             raise
-        tell = partial(self._tell, producer, written)
-        sent.add_callback(lambda _: tell(None))
-        sent.add_errback(tell)
+        conclude = partial(self._conclude, producer, written)
+        sent.add_callback(lambda _: conclude(None))
+        sent.add_errback(conclude)
 
     def _drop(self) -> None:
-        """Also of what is still under way."""
+        """Drops the producer, with pending records."""
         producer, self._producer = self._producer, None
         if producer is not None:
             producer.give_up()
 
     # --- in the producer's thread
 
-    def _tell(self, producer: Producer, written: asyncio.Future[None], error: Exception | None) -> None:
+    def _conclude(self, producer: Producer, written: asyncio.Future[None], error: Exception | None) -> None:
         if error is not None:
-            with contextlib.suppress(RuntimeError):  # closing already
-                self._lane.begin(partial(self._drop_if, producer))
-        with contextlib.suppress(RuntimeError):  # the loop is closed: nobody waits
-            written.get_loop().call_soon_threadsafe(_conclude, written, error)
+            with contextlib.suppress(RuntimeError):  # already closing
+                self._thread.begin(partial(self._drop_if, producer))
+        with contextlib.suppress(RuntimeError):  # the loop is closed, so no caller waits
+            written.get_loop().call_soon_threadsafe(_set_result, written, error)
 
     def _drop_if(self, producer: Producer) -> None:
         if self._producer is producer:
             self._drop()
 
 
-def _conclude(written: asyncio.Future[None], error: Exception | None) -> None:
+def _set_result(written: asyncio.Future[None], error: Exception | None) -> None:
     if written.done():
         return
     if error is None:

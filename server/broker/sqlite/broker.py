@@ -16,7 +16,7 @@ from typing import TypeVar
 from pydantic import BaseModel
 
 from server.broker import BrokerUnavailableError, Position
-from server.broker.record_codec import parsed
+from server.broker.record_codec import parse_record
 from server.broker.sqlite.log_file import OUTCOMES, POISON, TASKS, USAGE, Append, Commit, LogFile
 from server.observability import metrics
 from server.task import Outcome, Task
@@ -28,30 +28,30 @@ T = TypeVar("T")
 
 PARTITION = 0
 POLL_S = 0.2
-"""How soon a record that another process wrote is noticed; one of our own is noticed at once."""
-PATIENCE_S = 5.0
+"""How often records of other processes are looked for. Records of this process are noticed at once."""
+LOCK_TIMEOUT_S = 5.0
 PAGE = 256
 PRUNE_EVERY_S = 600.0
 
 
 class SQLiteBroker:
-    """`patience_s` is how long another process may keep the file locked before we give up.
+    """Entries that wait while others are written go to the disk together, with one flush.
 
-    What waits while something is being written goes to the disk together, for one flush of the disk's cache.
+    lock_timeout_s: seconds to wait for a file that another process has locked.
     """
 
-    def __init__(self, path: Path, patience_s: float = PATIENCE_S) -> None:
+    def __init__(self, path: Path, lock_timeout_s: float = LOCK_TIMEOUT_S) -> None:
         self._path = path
-        with self._unavailable_if_it_fails():
+        with self._as_unavailable():
             path.parent.mkdir(parents=True, exist_ok=True)
-            self._writer, self._reader = LogFile(path, patience_s), LogFile(path, patience_s)
+            self._writer, self._reader = LogFile(path, lock_timeout_s), LogFile(path, lock_timeout_s)
             self._writer.prune()
         self._pruned_at = time.monotonic()
         self._writer_thread = ThreadPoolExecutor(1, "broker-writes")
         self._reader_thread = ThreadPoolExecutor(1, "broker-reads")
         self._waiting: list[tuple[Append | Commit, asyncio.Future[None]]] = []
         self._flushing: asyncio.Task[None] | None = None
-        self._news = {name: asyncio.Event() for name in (TASKS, OUTCOMES, USAGE, POISON)}
+        self._new_records = {name: asyncio.Event() for name in (TASKS, OUTCOMES, USAGE, POISON)}
 
     async def publish_task(self, task: Task) -> None:
         await self._publish(TASKS, task.id, task)
@@ -89,7 +89,7 @@ class SQLiteBroker:
 
     async def _publish(self, name: str, key: str, model: BaseModel) -> None:
         await self._write(Append(name, key, model.model_dump_json()))
-        self._news[name].set()
+        self._new_records[name].set()
 
     async def _write(self, entry: Append | Commit) -> None:
         done = asyncio.get_running_loop().create_future()
@@ -104,7 +104,7 @@ class SQLiteBroker:
             failure: Exception | None = None
             try:
                 await self._call(self._writer_thread, partial(self._writer.write, [entry for entry, _ in batch]))
-            except Exception as error:  # whoever waits is told, whatever it was
+            except Exception as error:  # every waiting caller must get it, whatever it is
                 failure = error
             for _, done in batch:
                 if done.cancelled():
@@ -113,29 +113,29 @@ class SQLiteBroker:
                     done.set_result(None)
                 else:
                     done.set_exception(failure)
-            await self._prune_now_and_then()
+            await self._prune_if_due()
 
-    async def _prune_now_and_then(self) -> None:
-        """A server that runs for months would else fill the disk."""
+    async def _prune_if_due(self) -> None:
+        """Without this, a server that runs for months fills the disk."""
         if time.monotonic() - self._pruned_at < PRUNE_EVERY_S:
             return
         self._pruned_at = time.monotonic()
         try:
             await self._call(self._writer_thread, self._writer.prune)
         except BrokerUnavailableError as error:
-            log.warning("old records stay for now: %s", error)
+            log.warning("old records cannot be deleted now: %s", error)
 
     # --- reading
 
     async def _records(self, name: str, model: type[M]) -> AsyncIterator[tuple[Position, M | None]]:
         after = await self._call(self._reader_thread, partial(self._reader.committed, name))
-        news, first = self._news[name], True
+        new_records, first = self._new_records[name], True
         while True:
-            news.clear()
+            new_records.clear()
             page = await self._call(self._reader_thread, partial(self._reader.read, name, after, PAGE))
             for record in page:
                 after = record.offset
-                if (read := parsed(name, str(after), record.key, record.value, model)) is not None:
+                if (read := parse_record(name, str(after), record.key, record.value, model)) is not None:
                     yield Position(PARTITION, after), read
             if len(page) == PAGE:
                 continue
@@ -144,22 +144,22 @@ class SQLiteBroker:
             first = False
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(POLL_S):
-                    await news.wait()
+                    await new_records.wait()
 
     # --- the file
 
     async def _call(self, thread: ThreadPoolExecutor, work: Callable[[], T]) -> T:
-        with self._unavailable_if_it_fails():
+        with self._as_unavailable():
             return await asyncio.get_running_loop().run_in_executor(thread, work)
 
     @contextlib.contextmanager
-    def _unavailable_if_it_fails(self) -> Iterator[None]:
+    def _as_unavailable(self) -> Iterator[None]:
         try:
             yield
         except (sqlite3.Error, OSError) as error:
             metrics.BROKER.failed()
             raise BrokerUnavailableError(
-                f"the logs in {self._path} cannot be used now ({error}); see that the disk has room, that the file is "
-                "writable and that nothing keeps it locked, then try again"
+                f"the logs in {self._path} cannot be used now ({error}); check that the disk has room, that the file "
+                "is writable and that no other program locks it, then try again"
             ) from error
         metrics.BROKER.answered()

@@ -1,6 +1,6 @@
-"""Logs in one SQLite file, plain and synchronous; several processes may have it open.
+"""Logs in one SQLite file, synchronous. Several processes may have it open.
 
-https://sqlite.org/wal.html: writers append to a write-ahead log, so readers are never in their way.
+Writers append to a write-ahead log, so readers never block them (https://sqlite.org/wal.html).
 """
 
 from __future__ import annotations
@@ -13,12 +13,12 @@ from pathlib import Path
 from typing import NamedTuple
 
 TASKS, OUTCOMES, USAGE, POISON = "tasks", "outcomes", "usage", "poison"
-KEPT_S = 7 * 86_400
+RETENTION_S = 7 * 86_400
 RETRY_S = 0.01
 
 SCHEMA = """
 create table if not exists records (
-    offset integer primary key autoincrement,  -- never used again, not even when the last record is pruned
+    offset integer primary key autoincrement,  -- never reused, not even when the last record is pruned
     log text not null,
     key text not null,
     value text not null,
@@ -31,7 +31,7 @@ create table if not exists committed (log text primary key, offset integer not n
 
 
 class LogRecord(NamedTuple):
-    """One line of a log, as it is stored; `key` is the task's id."""
+    """A stored record; `key` is the task's id."""
 
     offset: int
     key: str
@@ -47,42 +47,44 @@ class Append:
 
 @dataclass(frozen=True, slots=True)
 class Commit:
-    """Everything up to `offset` need not be read again."""
+    """Records up to `offset` need not be read again."""
 
     log: str
     offset: int
 
 
 class LogFile:
-    """One connection; belongs to one thread at a time. Everything may raise sqlite3.Error."""
+    """One connection, used by one thread at a time. Every method may raise sqlite3.Error."""
 
-    def __init__(self, path: Path, patience_s: float) -> None:
-        self._db = sqlite3.connect(path, timeout=patience_s, isolation_level=None, check_same_thread=False)
-        self._begin_wal(time.monotonic() + patience_s)
+    def __init__(self, path: Path, lock_timeout_s: float) -> None:
+        self._db = sqlite3.connect(path, timeout=lock_timeout_s, isolation_level=None, check_same_thread=False)
+        self._begin_wal(time.monotonic() + lock_timeout_s)
         self._db.executescript(SCHEMA)
 
-    def _begin_wal(self, until: float) -> None:
-        """Where several open a new file together, SQLite refuses some at once, whatever its timeout."""
+    def _begin_wal(self, deadline: float) -> None:
+        """If several processes open a new file together, SQLite refuses some at once, whatever its timeout is."""
         while True:
             try:
                 self._db.execute("pragma journal_mode = wal")
                 return
             except sqlite3.OperationalError:
-                if time.monotonic() > until:
+                if time.monotonic() > deadline:
                     raise
                 time.sleep(RETRY_S)
 
     def prune(self) -> None:
-        """Forgets what is a week old and was committed, or is read by nobody here."""
+        """Deletes records older than a week that were committed, or that Hua does not read."""
         self._db.execute(
             "delete from records where at < ? and "
             "(log in (?, ?) or offset <= (select offset from committed where committed.log = records.log))",
-            (time.time() - KEPT_S, USAGE, POISON),
+            (time.time() - RETENTION_S, USAGE, POISON),
         )
 
     def write(self, entries: Sequence[Append | Commit]) -> None:
-        """All of them, or none. Records are on the disk when this returns; a commit may still be lost with the power,
-        which costs reading again and nothing else."""
+        """Writes all entries or none. Records are on the disk when this returns.
+
+        A commit may be lost in a power failure; then some records are read again.
+        """
         durable = any(isinstance(entry, Append) for entry in entries)
         self._db.execute(f"pragma synchronous = {'full' if durable else 'normal'}")
         with self._db:
@@ -104,7 +106,7 @@ class LogFile:
                 )
 
     def committed(self, log: str) -> int:
-        """0 if nothing is: offsets begin at 1."""
+        """The committed offset; 0 if nothing is committed, because offsets begin at 1."""
         row = self._db.execute("select offset from committed where log = ?", (log,)).fetchone()
         return int(row[0]) if row else 0
 

@@ -9,7 +9,7 @@ from kafka import KafkaAdminClient, KafkaConsumer, TopicPartition
 from kafka.admin import ACLOperation, ConfigResource, ConfigResourceType
 from kafka.errors import KafkaError
 
-from server.broker.kafka.client import connected
+from server.broker.kafka.client import connect
 from server.broker.kafka.cluster import Cluster
 from server.broker.kafka.publisher import MOST_BYTES
 from server.broker.kafka.topics import IN_SYNC, SAFE_REPLICATION
@@ -40,7 +40,7 @@ def check_kafka(settings: Settings) -> Iterator[Finding]:
 
 
 def _cluster(cluster: Cluster) -> Iterator[Finding]:
-    admin: Any = connected(KafkaAdminClient, **cluster.options)
+    admin: Any = connect(KafkaAdminClient, **cluster.options)
     try:
         brokers = len(admin.describe_cluster()["brokers"])
         yield Finding("kafka", "ok", f"{', '.join(cluster.servers)}: {brokers} brokers")
@@ -132,7 +132,7 @@ def _rights(told: Mapping[str, Any]) -> set[str]:
 def _reading(cluster: Cluster) -> Iterator[Finding]:
     """As the controller reads: by assignment, with offsets of its group."""
     options = {"group_id": cluster.group, "enable_auto_commit": False, "metrics_enabled": False}
-    consumer: Any = connected(KafkaConsumer, **cluster.options, **options)
+    consumer: Any = connect(KafkaConsumer, **cluster.options, **options)
     try:
         numbers = consumer.partitions_for_topic(cluster.tasks) or set()
         places = [TopicPartition(cluster.tasks, number) for number in sorted(numbers)]

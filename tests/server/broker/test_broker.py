@@ -34,7 +34,7 @@ async def until_caught_up(log) -> list:
     return found
 
 
-async def test_both_logs_are_read_in_the_order_of_writing(open_broker, make_task, make_outcome) -> None:
+async def test_logs_are_read_in_the_order_of_writing(open_broker, make_task, make_outcome) -> None:
     broker = open_broker()
     tasks = [make_task() for _ in range(600)]
     for task in tasks[:5]:
@@ -48,11 +48,11 @@ async def test_both_logs_are_read_in_the_order_of_writing(open_broker, make_task
     assert [each for _, each in await until_caught_up(broker.outcomes())] == [outcome]
 
 
-async def test_an_empty_log_is_caught_up_at_once(open_broker) -> None:
+async def test_reader_of_an_empty_log_has_caught_up_at_once(open_broker) -> None:
     assert await until_caught_up(open_broker().tasks()) == []
 
 
-async def test_a_reader_hears_of_what_comes_later_and_each_time_that_it_has_caught_up(open_broker, make_task) -> None:
+async def test_reader_yields_later_records_and_each_catching_up(open_broker, make_task) -> None:
     broker, first, second = open_broker(), make_task(), make_task()
     heard = []
 
@@ -69,7 +69,7 @@ async def test_a_reader_hears_of_what_comes_later_and_each_time_that_it_has_caug
     assert [each for each in heard if each] == [first.id, second.id]
 
 
-async def test_a_reader_hears_of_what_another_process_writes(open_broker, make_task) -> None:
+async def test_reader_yields_records_of_other_processes(open_broker, make_task) -> None:
     reader, writer, task = open_broker(), open_broker(), make_task()
     log = reader.tasks()
     assert (await anext(log))[1] is None
@@ -77,7 +77,7 @@ async def test_a_reader_hears_of_what_another_process_writes(open_broker, make_t
     assert (await anext(log))[1] == task
 
 
-async def test_reading_begins_behind_what_was_committed(open_broker, make_task, make_outcome) -> None:
+async def test_reading_begins_after_the_committed_offset(open_broker, make_task, make_outcome) -> None:
     broker = open_broker()
     tasks = [make_task() for _ in range(4)]
     for task in tasks:
@@ -93,7 +93,7 @@ async def test_reading_begins_behind_what_was_committed(open_broker, make_task, 
     assert await until_caught_up(again.outcomes()) == []
 
 
-async def test_an_old_commit_takes_nothing_back(open_broker, make_task) -> None:
+async def test_older_commit_changes_nothing(open_broker, make_task) -> None:
     broker = open_broker()
     for _ in range(3):
         await broker.publish_task(make_task())
@@ -103,7 +103,7 @@ async def test_an_old_commit_takes_nothing_back(open_broker, make_task) -> None:
     assert await until_caught_up(open_broker().tasks()) == []
 
 
-async def test_a_caught_up_reader_is_told_a_position_that_may_be_committed(open_broker, make_task) -> None:
+async def test_caught_up_position_may_be_committed(open_broker, make_task) -> None:
     broker = open_broker()
     await broker.publish_task(make_task())
     log = broker.tasks()
@@ -112,7 +112,7 @@ async def test_a_caught_up_reader_is_told_a_position_that_may_be_committed(open_
     assert isinstance(last, Position)
 
 
-async def test_two_readers_both_hear_everything(open_broker, make_task) -> None:
+async def test_two_readers_both_read_everything(open_broker, make_task) -> None:
     broker, task = open_broker(), make_task()
     logs = [broker.tasks(), broker.tasks()]
     for log in logs:

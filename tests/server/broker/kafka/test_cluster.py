@@ -23,7 +23,7 @@ RIGHTS = (
 """On all that begins with the prefix: what docs/roles.md says a user needs."""
 
 
-def test_an_address_is_read_with_all_its_options() -> None:
+def test_address_is_parsed_with_all_options() -> None:
     cluster = Cluster.at("kafka://a:9092,b:9093/acme.?partitions=48&replication=3")
     assert cluster.servers == ("a:9092", "b:9093")
     assert (cluster.tasks, cluster.outcomes, cluster.group) == ("acme.tasks", "acme.outcomes", "acme.controller")
@@ -31,12 +31,12 @@ def test_an_address_is_read_with_all_its_options() -> None:
     assert cluster.options["security_protocol"] == "PLAINTEXT"
 
 
-def test_an_address_alone_will_do() -> None:
+def test_address_without_options_has_defaults() -> None:
     cluster = Cluster.at("kafka://localhost:9092")
     assert (cluster.tasks, cluster.partitions, cluster.replication) == ("hua.tasks", 12, -1)
 
 
-def test_a_user_is_known_by_password_with_and_without_tls() -> None:
+def test_login_with_and_without_tls() -> None:
     plain = Cluster.at(f"kafka://hua:{QUOTED}@a:9092/?sasl=PLAIN").options
     assert (plain["security_protocol"], plain["sasl_mechanism"]) == ("SASL_PLAINTEXT", "PLAIN")
     assert (plain["sasl_plain_username"], plain["sasl_plain_password"]) == ("hua", PASSWORD)
@@ -49,17 +49,17 @@ def test_a_user_is_known_by_password_with_and_without_tls() -> None:
     ("url", "says"),
     [
         ("kafka://", "it names no server"),
-        ("kafka://a:9092/?partition=3", "partition is none of partitions, replication"),
+        ("kafka://a:9092/?partition=3", "partition is not one of partitions, replication"),
         ("kafka://a:9092/?partitions=many", "many"),
         ("kafka://a:9092/?partitions=0", "partitions=0"),
         ("kafka://a:9092/two/parts", "two/parts"),
         ("kafka://a:9092/?ca=ca.pem", "kafkas://"),
         ("kafka://a:9092/?sasl=PLAIN", "needs USER:PASSWORD@"),
-        ("kafka://hua:secret@a:9092/?sasl=GSSAPI", "none of PLAIN, SCRAM-SHA-256, SCRAM-SHA-512"),
+        ("kafka://hua:secret@a:9092/?sasl=GSSAPI", "not one of PLAIN, SCRAM-SHA-256, SCRAM-SHA-512"),
         ("kafkas://a:9092/?ca=nowhere.pem", "No such file"),
     ],
 )
-def test_a_wrong_address_is_told_without_its_password(url, says) -> None:
+def test_wrong_address_is_reported_without_its_password(url, says) -> None:
     with pytest.raises(SettingsError) as caught:
         Cluster.at(url)
     assert says in str(caught.value)
@@ -87,7 +87,7 @@ def guarded(own_kafka):
 
 
 @pytest.mark.parametrize("mechanism", ["PLAIN", "SCRAM-SHA-512"])
-async def test_the_rights_of_the_docs_are_enough(guarded, make_task, mechanism) -> None:
+async def test_rights_of_the_docs_are_enough(guarded, make_task, mechanism) -> None:
     url = f"kafka://hua:{QUOTED}@127.0.0.1:{guarded.sasl_port}/acme.{mechanism}.?sasl={mechanism}&partitions=1"
     broker, task = KafkaBroker(url), make_task()
     await broker.publish_task(task)
@@ -99,7 +99,7 @@ async def test_the_rights_of_the_docs_are_enough(guarded, make_task, mechanism) 
     await broker.close()
 
 
-async def test_tls_takes_a_ca_and_a_certificate_of_ours(guarded, make_task) -> None:
+async def test_tls_with_a_ca_and_a_client_certificate(guarded, make_task) -> None:
     ours = f"cert={guarded.folder}/cert.pem&key={guarded.folder}/key.pem"
     address, task = f"kafkas://127.0.0.1:{guarded.tls_port}/tls.?partitions=1", make_task()
     broker = KafkaBroker(f"{address}&ca={guarded.folder}/cert.pem&{ours}")
@@ -118,12 +118,20 @@ async def test_tls_takes_a_ca_and_a_certificate_of_ours(guarded, make_task) -> N
 @pytest.mark.parametrize(
     ("user", "prefix", "says"),
     [
-        (f"guest:{QUOTED}", "acme.", r"acme\.tasks is not there, or not for this user.*rights that docs/roles\.md"),
-        (f"hua:{QUOTED}", "other.", r"other\.tasks is not there, or not for this user.*rights that docs/roles\.md"),
-        ("hua:wrong", "acme.", "gives the user, the password and the certificates that Kafka knows"),
+        (
+            f"guest:{QUOTED}",
+            "acme.",
+            r"acme\.tasks does not exist, or this user.*rights that docs/roles\.md",
+        ),
+        (
+            f"hua:{QUOTED}",
+            "other.",
+            r"other\.tasks does not exist, or this user.*rights that docs/roles\.md",
+        ),
+        ("hua:wrong", "acme.", "has the user, the password and the certificates that Kafka expects"),
     ],
 )
-async def test_who_may_not_is_told_what_is_missing(guarded, make_task, user, prefix, says) -> None:
+async def test_missing_rights_are_named(guarded, make_task, user, prefix, says) -> None:
     broker = KafkaBroker(f"kafka://{user}@127.0.0.1:{guarded.sasl_port}/{prefix}?sasl=PLAIN", SHORT_S)
     for refused in (broker.publish_task(make_task()), anext(broker.outcomes())):
         with pytest.raises(BrokerUnavailableError, match=says):
@@ -136,7 +144,7 @@ def found(url: str) -> dict[str, tuple[str, str]]:
     return {finding.check: (finding.result, finding.said) for finding in check_kafka(Settings(broker=url))}
 
 
-async def test_preflight_tells_what_a_kafka_is_like_and_what_is_allowed(guarded, make_task) -> None:
+async def test_preflight_reports_topics_and_rights(guarded, make_task) -> None:
     place = f"127.0.0.1:{guarded.sasl_port}/acme.pre.?sasl=PLAIN&partitions=2"
     fresh = found(f"kafka://hua:{QUOTED}@{place}")
     assert fresh["topic acme.pre.tasks"] == ("ok", "it is not there yet; it is made when it is first needed")

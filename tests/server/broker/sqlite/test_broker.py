@@ -56,7 +56,7 @@ def publishing(path, lanes: str) -> subprocess.Popen:
     return subprocess.Popen([sys.executable, "-c", PUBLISHING, path, lanes], stdout=subprocess.PIPE, text=True)
 
 
-async def test_kill_9_loses_nothing_that_was_acknowledged(path) -> None:
+async def test_kill_9_loses_no_acknowledged_record(path) -> None:
     """Two processes write at once, each in several lanes, and are killed while they do."""
     writers = [publishing(path, "abc"), publishing(path, "de")]
     acknowledged = []
@@ -78,7 +78,7 @@ async def test_kill_9_loses_nothing_that_was_acknowledged(path) -> None:
         assert numbers == list(range(len(numbers)))
 
 
-async def test_many_publishes_at_once_share_few_transactions(path, make_task) -> None:
+async def test_concurrent_publishes_share_transactions(path, make_task) -> None:
     broker = SQLiteBroker(path)
     batches = []
     write = broker._writer.write
@@ -89,8 +89,8 @@ async def test_many_publishes_at_once_share_few_transactions(path, make_task) ->
     assert len(batches) <= 3
 
 
-async def test_a_locked_file_is_unavailable_and_works_again_when_unlocked(path, make_task) -> None:
-    broker = SQLiteBroker(path, patience_s=0.05)
+async def test_locked_file_is_unavailable_until_unlocked(path, make_task) -> None:
+    broker = SQLiteBroker(path, lock_timeout_s=0.05)
     with sqlite3.connect(path, isolation_level=None) as other:
         other.execute("begin exclusive")
         with pytest.raises(BrokerUnavailableError, match=r"locked.*try again"):
@@ -128,7 +128,7 @@ asyncio.run(main())
 """
 
 
-async def test_a_full_disk_is_unavailable_and_leaves_no_half_records(path) -> None:
+async def test_full_disk_is_unavailable_and_leaves_no_partial_record(path) -> None:
     done = subprocess.run([sys.executable, "-c", FILLING, path], capture_output=True, text=True, check=True)
     assert done.stdout.splitlines() == ["BrokerUnavailableError True"] * 5
     broker = SQLiteBroker(path)
@@ -136,7 +136,7 @@ async def test_a_full_disk_is_unavailable_and_leaves_no_half_records(path) -> No
     await broker.close()
 
 
-async def test_a_record_that_nobody_can_read_is_skipped_and_told_without_its_words(path, make_task, caplog) -> None:
+async def test_unreadable_record_is_skipped_and_logged_without_contents(path, make_task, caplog) -> None:
     broker, before, after = SQLiteBroker(path), make_task(), make_task()
     await broker.publish_task(before)
     with sqlite3.connect(path) as other:
@@ -151,20 +151,20 @@ async def test_a_record_that_nobody_can_read_is_skipped_and_told_without_its_wor
     await broker.close()
 
 
-async def test_a_folder_that_cannot_be_written_is_unavailable(tmp_path) -> None:
+async def test_read_only_folder_is_unavailable(tmp_path) -> None:
     (tmp_path / "file").touch()
     with pytest.raises(BrokerUnavailableError, match=r"logs\.sqlite cannot be used"):
         SQLiteBroker(tmp_path / "file" / "logs.sqlite")
 
 
-async def test_a_publish_after_closing_fails_instead_of_waiting(path, make_task) -> None:
+async def test_publish_after_close_fails(path, make_task) -> None:
     broker = SQLiteBroker(path)
     await broker.close()
     with pytest.raises(RuntimeError):
         await broker.publish_task(make_task())
 
 
-async def test_a_caller_that_goes_away_does_not_stop_the_others(path, make_task) -> None:
+async def test_canceled_publish_does_not_stop_others(path, make_task) -> None:
     broker, tasks = SQLiteBroker(path), [make_task() for _ in range(6)]
     publishing = [asyncio.create_task(broker.publish_task(task)) for task in tasks]
     await asyncio.sleep(0)
@@ -176,11 +176,11 @@ async def test_a_caller_that_goes_away_does_not_stop_the_others(path, make_task)
     assert {tasks[place].id for place in (1, 2, 4, 5)} <= set(found)
 
 
-async def test_old_records_are_forgotten_while_it_runs(path, make_task, monkeypatch) -> None:
+async def test_old_records_are_pruned_while_it_runs(path, make_task, monkeypatch) -> None:
     monkeypatch.setattr(broker_module, "PRUNE_EVERY_S", 0.0)
     broker = SQLiteBroker(path)
     await broker.publish_task(make_task(id="old"))
-    monkeypatch.setattr(log_file, "KEPT_S", -60.0)
+    monkeypatch.setattr(log_file, "RETENTION_S", -60.0)
     await broker.commit_tasks(Position(0, 1))
     await broker.publish_task(make_task(id="young"))
     await broker.close()

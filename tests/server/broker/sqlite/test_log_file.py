@@ -4,7 +4,7 @@ import time
 
 import pytest
 
-from server.broker.sqlite.log_file import KEPT_S, Append, Commit, LogFile
+from server.broker.sqlite.log_file import RETENTION_S, Append, Commit, LogFile
 
 
 @pytest.fixture
@@ -12,7 +12,7 @@ def open_file(tmp_path):
     opened = []
 
     def open_one() -> LogFile:
-        opened.append(LogFile(tmp_path / "logs.sqlite", patience_s=1))
+        opened.append(LogFile(tmp_path / "logs.sqlite", lock_timeout_s=1))
         return opened[-1]
 
     yield open_one
@@ -24,7 +24,7 @@ def keys(file: LogFile, log: str) -> list[str]:
     return [record.key for record in file.read(log, 0, 100)]
 
 
-def test_a_batch_is_written_whole_or_not_at_all(open_file) -> None:
+def test_batch_is_written_whole_or_not_at_all(open_file) -> None:
     file = open_file()
     with pytest.raises(sqlite3.Error):
         file.write([Append("tasks", "a", "{}"), Append("tasks", "b", None)])  # type: ignore[arg-type]
@@ -33,7 +33,7 @@ def test_a_batch_is_written_whole_or_not_at_all(open_file) -> None:
     assert keys(file, "tasks") == ["c"]
 
 
-def test_records_are_flushed_to_the_disk_and_commits_alone_are_not(open_file) -> None:
+def test_records_are_flushed_and_commits_alone_are_not(open_file) -> None:
     file = open_file()
 
     def level() -> int:
@@ -47,7 +47,7 @@ def test_records_are_flushed_to_the_disk_and_commits_alone_are_not(open_file) ->
     assert file._db.execute("pragma journal_mode").fetchone()[0] == "wal"
 
 
-def test_only_what_is_old_and_committed_is_forgotten(open_file, tmp_path) -> None:
+def test_prune_deletes_only_old_committed_records(open_file, tmp_path) -> None:
     file = open_file()
     file.write([Append(log, key, "{}") for key in "abc" for log in ("tasks", "outcomes")])
     offsets = {record.key: record.offset for record in file.read("tasks", 0, 100)}
@@ -55,7 +55,7 @@ def test_only_what_is_old_and_committed_is_forgotten(open_file, tmp_path) -> Non
     file.prune()
     assert keys(file, "tasks") == ["a", "b", "c"], "young ones stay"
     with sqlite3.connect(tmp_path / "logs.sqlite") as other:
-        other.execute("update records set at = ? where key != 'b'", (time.time() - KEPT_S - 1,))
+        other.execute("update records set at = ? where key != 'b'", (time.time() - RETENTION_S - 1,))
     other.close()
     file.prune()
     assert keys(file, "tasks") == ["b", "c"]
@@ -63,17 +63,17 @@ def test_only_what_is_old_and_committed_is_forgotten(open_file, tmp_path) -> Non
 
 
 @pytest.mark.parametrize("log", ["usage", "poison"])
-def test_what_nobody_here_reads_goes_after_a_week(open_file, tmp_path, log) -> None:
+def test_prune_deletes_unread_logs_after_a_week(open_file, tmp_path, log) -> None:
     file = open_file()
     file.write([Append(log, "old", "{}"), Append(log, "young", "{}")])
     with sqlite3.connect(tmp_path / "logs.sqlite") as other:
-        other.execute("update records set at = ? where key = 'old'", (time.time() - KEPT_S - 1,))
+        other.execute("update records set at = ? where key = 'old'", (time.time() - RETENTION_S - 1,))
     other.close()
     file.prune()
     assert keys(file, log) == ["young"]
 
 
-def test_an_offset_is_never_used_twice(open_file, tmp_path) -> None:
+def test_offset_is_never_reused(open_file, tmp_path) -> None:
     file = open_file()
     file.write([Append("tasks", "a", "{}")])
     [last] = file.read("tasks", 0, 100)
@@ -87,7 +87,7 @@ def test_an_offset_is_never_used_twice(open_file, tmp_path) -> None:
     assert [record.key for record in again.read("tasks", again.committed("tasks"), 100)] == ["b"]
 
 
-def test_a_new_file_may_be_opened_by_many_at_once(tmp_path) -> None:
+def test_new_file_may_be_opened_by_many_at_once(tmp_path) -> None:
     """As roles do that start together."""
     failures = []
     for number in range(40):
@@ -96,7 +96,7 @@ def test_a_new_file_may_be_opened_by_many_at_once(tmp_path) -> None:
         def open_and_write(path=tmp_path / f"logs-{number}.sqlite", together=together) -> None:
             together.wait()
             try:
-                file = LogFile(path, patience_s=5)
+                file = LogFile(path, lock_timeout_s=5)
                 file.write([Append("tasks", "a", "{}")])
                 file.close()
             except sqlite3.Error as error:
