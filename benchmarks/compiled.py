@@ -65,7 +65,7 @@ def compiled(folder: Path, wanted: ForwardPassSpec) -> tuple[Path, float]:
     """The package, and the seconds of processors that the child and its compilers took."""
     compiler = Compiler(folder)
     before = os.times()
-    compiler.ask(wanted)
+    compiler.enqueue(wanted)
     list(compiler.finish())
     after = os.times()
     spent = after.children_user + after.children_system - before.children_user - before.children_system

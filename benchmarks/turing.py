@@ -37,8 +37,9 @@ from torch.fx.experimental.proxy_tensor import make_fx
 from triton.backends.compiler import GPUTarget
 from triton.runtime import driver
 
-from models.compiled.compile_worker import OPTIONS, exported
+from models.compiled.compile_worker import exported
 from models.compiled.forward_pass import ForwardPassSpec, flatten_inputs
+from models.compiled.options import OPTIONS
 from models.patches.cross_attention_cache import keys_and_values, text_layers
 from models.weights import CONFIGS
 

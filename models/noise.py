@@ -1,4 +1,4 @@
-"""Noise that depends on a seed alone: an image is the same whoever shares its batch, and on whichever device."""
+"""Noise that depends on a seed alone: an image does not depend on its batch or its device."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ import torch
 from diffusers.schedulers.scheduling_dpmsolver_sde import BrownianTreeNoiseSampler
 
 ALMOST_PARALLEL = 0.9995
+"""Cosine above which tensors are interpolated linearly."""
 
 
 class GaussianNoise(Protocol):
@@ -42,24 +43,22 @@ class Noise(GaussianNoise, Protocol):
 
 
 class SeededNoise:
-    """The noise of one image: a CPU generator of its own, and other seeds' noise mixed into the first draw.
-
-    `variations` are (seed, strength) pairs; each turns the noise by `strength` of the way towards that seed's noise.
-    """
+    """The noise of one image: a CPU generator of its own, with the noise of other seeds mixed into the first draw."""
 
     def __init__(self, seed: int, variations: Sequence[tuple[int, float]] = ()) -> None:
+        """`variations` are (seed, strength) pairs: strength 0 to 1 interpolates to the noise of that seed."""
         self._seed = seed
         self._variations = tuple(variations)
         self._generator = torch.Generator("cpu").manual_seed(seed)
         self._brownian: BrownianTreeNoiseSampler | None = None
-        self._brownian_over: tuple[tuple[int, ...], tuple[float, float]] | None = None
+        self._brownian_key: tuple[tuple[int, ...], tuple[float, float]] | None = None
 
     def gaussian(self, shape: Sequence[int]) -> torch.Tensor:
         """The next standard normal draw, float32 on the CPU."""
         return torch.randn(tuple(shape), generator=self._generator, dtype=torch.float32)
 
     def initial(self, shape: Sequence[int]) -> torch.Tensor:
-        """The noise that an image starts from: the next draw with the variations mixed in, in order."""
+        """The noise that an image starts from: the next draw, with the variations mixed in in their order."""
         noise = self.gaussian(shape)
         for seed, strength in self._variations:
             noise = slerp(noise, SeededNoise(seed).gaussian(shape), strength)
@@ -70,31 +69,31 @@ class SeededNoise:
     ) -> torch.Tensor:
         """The Brownian path's increment from `sigma` to `sigma_next`, scaled to unit variance; float32 on the CPU.
 
-        The path over `sigma_range` is a function of the seed and the shape, so overlapping increments correlate as
-        they must, and asking draws nothing from the generator.
+        The path over `sigma_range` depends on the seed and the shape alone, so overlapping increments correlate as they
+        must, and the generator does not advance.
         """
-        over = (tuple(shape), sigma_range)
-        if self._brownian is None or self._brownian_over != over:
-            self._brownian = BrownianTreeNoiseSampler(torch.zeros(over[0]), *sigma_range, seed=self._seed)
-            self._brownian_over = over
+        key = (tuple(shape), sigma_range)
+        if self._brownian is None or self._brownian_key != key:
+            self._brownian = BrownianTreeNoiseSampler(torch.zeros(key[0]), *sigma_range, seed=self._seed)
+            self._brownian_key = key
         low, high = sigma_range
-        # Noise levels that went through a logarithm come back a rounding error outside of the path.
+        # Noise levels that went through a logarithm may lie outside the path by a rounding error.
         increment: torch.Tensor = self._brownian(min(max(sigma, low), high), min(max(sigma_next, low), high))
         return increment
 
     def state(self) -> torch.Tensor:
-        """Where the stream stands, as plain bytes (uint8)."""
+        """The position in the stream, uint8 [bytes]."""
         return self._generator.get_state()
 
     def restore(self, state: torch.Tensor) -> None:
-        """Continues where `state` was taken, of a noise with the same seed."""
+        """Continues at a position that `state` returned for the same seed."""
         self._generator.set_state(state)
 
 
 def slerp(start: torch.Tensor, end: torch.Tensor, fraction: float) -> torch.Tensor:
     """Spherical interpolation (Shoemake 1985) of whole tensors: unlike a mean, it keeps the variance of noise.
 
-    Almost parallel tensors are interpolated linearly, where the two agree and the sphere's formula divides by zero.
+    Almost parallel tensors are interpolated linearly: there both agree, and the spherical formula divides by zero.
     """
     cosine = torch.dot(start.flatten() / start.norm(), end.flatten() / end.norm())
     if cosine > ALMOST_PARALLEL:

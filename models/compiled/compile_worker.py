@@ -1,9 +1,9 @@
 """The child process that compiles one forward pass.
 
-`python -m models.compiled.compile_worker PACKAGE` reads the pass from its stdin.
+`python -m models.compiled.compile_worker PACKAGE` reads the ForwardPassSpec from its stdin.
 
-It ends when its parent does, at the latest, and must lead a process group of its own. It needs a C++ compiler, but of
-the device next to nothing: weights and inputs are traced as tensors without numbers.
+It ends with its parent at the latest, and must lead a process group of its own. It needs a C++ compiler, but almost no
+device memory: weights and inputs are traced as tensors without numbers.
 """
 
 from __future__ import annotations
@@ -31,19 +31,19 @@ if TYPE_CHECKING:
     from models.compiled.forward_pass import ForwardPassSpec, TensorLayout
 
 NICE = 19
-"""Whoever serves comes first."""
-MATRIX = "tl.dot"
-"""How a kernel of Triton multiplies matrices."""
-LOOK_S = 1.0
-"""Between two looks whether the parent is still there."""
+"""The lowest priority: tasks in progress come first."""
+MATRIX_PRODUCT = "tl.dot"
+"""How a Triton kernel multiplies matrices."""
+PARENT_CHECK_S = 1.0
+"""Time between two checks whether the parent still runs."""
 
 
 class CompilingError(Exception):
     """A pass cannot be compiled here; the message says what to do."""
 
 
-def compile_pass(wanted: ForwardPassSpec, package: Path) -> None:
-    """Writes the package, all at once. Raises CompilingError, or whatever torch says of what it cannot compile."""
+def compile_pass(spec: ForwardPassSpec, package: Path) -> None:
+    """Writes the package atomically. Raises CompilingError, or torch's own error if torch cannot compile the pass."""
     import torch
     from torch._inductor.cpp_builder import get_cpp_compiler
     from torch._inductor.exc import InvalidCxxCompiler
@@ -53,32 +53,32 @@ def compile_pass(wanted: ForwardPassSpec, package: Path) -> None:
         get_cpp_compiler()
     except InvalidCxxCompiler as error:
         raise CompilingError(
-            "there is no C++ compiler; install g++, or have the folder filled where there is one (`hua compile`)"
+            "there is no C++ compiler; install g++, or fill the folder on a machine that has one (`hua compile`)"
         ) from error
-    options = {**OPTIONS, "aot_inductor.metadata": {"pass": wanted.digest}}
-    with tempfile.TemporaryDirectory(prefix="hua-compiling-") as place:
-        made = str(Path(place) / package.name)
-        with fresh_cache(dir=place, delete=False):
-            torch._inductor.aoti_compile_and_package(exported(wanted), package_path=made, inductor_configs=options)
-        refuse_matrix_products(Path(place))
+    options = {**OPTIONS, "aot_inductor.metadata": {"pass": spec.digest}}
+    with tempfile.TemporaryDirectory(prefix="hua-compiling-") as folder:
+        compiled = str(Path(folder) / package.name)
+        with fresh_cache(dir=folder, delete=False):
+            torch._inductor.aoti_compile_and_package(exported(spec), package_path=compiled, inductor_configs=options)
+        refuse_matrix_products(Path(folder))
         with replacing(package) as draft:
-            shutil.copyfile(made, draft)
+            shutil.copyfile(compiled, draft)
 
 
-def exported(wanted: ForwardPassSpec) -> ExportedProgram:
-    """The pass as a graph whose inputs are all the weights, and then what the net is given."""
+def exported(spec: ForwardPassSpec) -> ExportedProgram:
+    """The pass as a graph whose inputs are all weights, followed by the inputs of the net."""
     import diffusers
     import torch
     from torch._subclasses.fake_tensor import FakeTensorMode
 
     with torch.device("meta"):
-        net = getattr(diffusers, wanted.net).from_config(wanted.config).eval().requires_grad_(False)
+        net = getattr(diffusers, spec.net).from_config(spec.config).eval().requires_grad_(False)
     with FakeTensorMode(), torch.no_grad():
-        inputs = tuple(_lying(each, wanted.device) for each in (*wanted.weights, *wanted.given))
-        return torch.export.export(_traceable(net, wanted), inputs, strict=False)
+        inputs = tuple(_empty(each, spec.device) for each in (*spec.weights, *spec.given))
+        return torch.export.export(_traceable(net, spec), inputs, strict=False)
 
 
-def _traceable(net: nn.Module, wanted: ForwardPassSpec) -> nn.Module:
+def _traceable(net: nn.Module, spec: ForwardPassSpec) -> nn.Module:
     """The pass as a function of tensors alone."""
     from torch import nn
     from torch.func import functional_call
@@ -86,42 +86,42 @@ def _traceable(net: nn.Module, wanted: ForwardPassSpec) -> nn.Module:
     from models.compiled.forward_pass import Outputs, numbered_parts, run_net
     from models.patches.cross_attention_cache import cached_cross_attention, text_layers
 
-    def through(*args: Any, **kwargs: Any) -> Any:
-        return functional_call(net, lent, args, kwargs)
+    def call_net(*args: Any, **kwargs: Any) -> Any:
+        return functional_call(net, weights, args, kwargs)
 
-    lent: dict[str, Tensor] = {}
-    weights, given = [name for name, *_ in wanted.weights], [name for name, *_ in wanted.given]
+    weights: dict[str, Tensor] = {}
+    weight_names, input_names = [name for name, *_ in spec.weights], [name for name, *_ in spec.given]
     layers = text_layers(net)
 
     class Traceable(nn.Module):
-        """It has the net without owning it, whose weights are nowhere."""
+        """Does not own the net as a submodule: the net's own weights have no memory."""
 
         def forward(self, *tensors: Tensor) -> Outputs:
-            told = dict(zip(given, tensors[len(weights) :], strict=True))
-            lent.update(zip(weights, tensors, strict=False))
-            with cached_cross_attention(layers, numbered_parts(told, "known")):
-                return run_net(through, told)
+            weights.update(zip(weight_names, tensors, strict=False))
+            inputs = dict(zip(input_names, tensors[len(weight_names) :], strict=True))
+            with cached_cross_attention(layers, numbered_parts(inputs, "known")):
+                return run_net(call_net, inputs)
 
     return Traceable()
 
 
 def refuse_matrix_products(cache: Path) -> None:
-    """Raises CompilingError if any of the kernels that were written multiplies matrices by itself."""
+    """Raises CompilingError if a kernel that torch wrote multiplies matrices by itself."""
     for source in cache.rglob("*.py"):
-        if MATRIX in source.read_text(encoding="utf-8"):
+        if MATRIX_PRODUCT in source.read_text(encoding="utf-8"):
             raise CompilingError(f"torch wrote a kernel that multiplies matrices ({source.name}); this is a bug")
 
 
-def _lying(lie: TensorLayout, device: str) -> Tensor:
+def _empty(layout: TensorLayout, device: str) -> Tensor:
     import torch
 
-    _, shape, strides, kind = lie
-    return torch.empty_strided(shape, strides, dtype=getattr(torch, kind), device=device)
+    _, shape, strides, dtype = layout
+    return torch.empty_strided(shape, strides, dtype=getattr(torch, dtype), device=device)
 
 
 @contextmanager
-def alone(package: Path) -> Iterator[None]:
-    """Waits for whoever else compiles the same for this folder; where files cannot be locked, for nobody."""
+def locked(package: Path) -> Iterator[None]:
+    """Waits for other processes that compile the same package; does not wait where files cannot be locked."""
     with package.with_suffix(".lock").open("w") as lock:
         with suppress(OSError):
             fcntl.flock(lock, fcntl.LOCK_EX)
@@ -130,15 +130,15 @@ def alone(package: Path) -> Iterator[None]:
 
 def _end_with(parent: int) -> None:
     while os.getppid() == parent:
-        time.sleep(LOOK_S)
-    os.killpg(os.getpgrp(), signal.SIGKILL)  # the compilers that it has started, too
+        time.sleep(PARENT_CHECK_S)
+    os.killpg(os.getpgrp(), signal.SIGKILL)  # the compilers that it started, too
 
 
 def main() -> None:
     os.nice(NICE)
     threading.Thread(target=_end_with, args=[os.getppid()], daemon=True).start()
     package = Path(sys.argv[1])
-    with alone(package):
+    with locked(package):
         if package.exists():
             return
         from models.compiled.forward_pass import ForwardPassSpec

@@ -1,6 +1,7 @@
-"""A net's forward pass as data: which net, over weights that lie how, given what: enough for others to trace it.
+"""A net's forward pass as data: the net's class and configuration, and the layout of its weights and inputs.
 
-Only shapes, types and strides are in it, never numbers: code made of a pass serves whatever weights lie that way.
+That is enough for another process to trace it. It holds shapes, dtypes and strides, never numbers, so code compiled of
+it works for all weights of that layout.
 """
 
 from __future__ import annotations
@@ -22,51 +23,64 @@ from models.compiled.options import OPTIONS
 from models.compiled.static_weights import weights_of
 
 PassInputs: TypeAlias = Mapping[str, Tensor]
-"""What a net is given in a pass, by name: `latents`, `timesteps`, `embeds`, `hints`, and numbered or named parts of
-`extras`, `known` and `residuals`, such as `known.0`."""
+"""The inputs of a pass by name: `latents`, `timesteps`, `embeds`, `hints`, and numbered or named parts of `extras`,
+`known` (cached keys and values) and `residuals`, such as `known.0`. The names are part of packages' digests."""
 Outputs: TypeAlias = tuple[Tensor, ...]
 PassRunner: TypeAlias = Callable[[nn.Module, PassInputs, Callable[[], Outputs]], Outputs]
-"""Who runs a pass that nothing else touches: told the net, what it is given, and how to run it as it is."""
+"""Runs a pass, for instance as compiled code. It gets the net, its inputs, and a function that runs the net itself."""
 TensorLayout: TypeAlias = tuple[str, tuple[int, ...], tuple[int, ...], str]
-"""Name, shape, strides and type of a tensor."""
+"""Name, shape, strides and dtype of a tensor."""
 
 
 @dataclass(frozen=True)
 class ForwardPassSpec:
-    """`net` is a class of diffusers, of that version; `build_target` is what the code is made by and for: it serves no
-    other."""
+    """One forward pass. Compiled code works only for the pass that it was compiled of."""
 
     net: str
+    """Name of the net's class in diffusers."""
     diffusers: str
+    """Version of diffusers."""
     config: dict[str, Any]
+    """The net's configuration."""
     weights: tuple[TensorLayout, ...]
     given: tuple[TensorLayout, ...]
+    """Layouts of the inputs. The field's name is part of packages' digests."""
     device: str
     build_target: str
+    """The hardware and the version of torch, see `build_target`."""
 
     @classmethod
-    def of(cls, net: nn.Module, given: PassInputs) -> ForwardPassSpec:
+    def of(cls, net: nn.Module, inputs: PassInputs) -> ForwardPassSpec:
         weights = weights_of(net)
         device = next(iter(weights.values())).device
-        said: Any = net.config
-        config = {name: value for name, value in dict(said).items() if not name.startswith("_")}
-        made = type(net).__name__, diffusers.__version__, config
-        return cls(*made, _layouts(weights), _layouts(given), str(device), build_target(device))
+        net_config: Any = net.config
+        config = {name: value for name, value in dict(net_config).items() if not name.startswith("_")}
+        return cls(
+            type(net).__name__,
+            diffusers.__version__,
+            config,
+            _layouts(weights),
+            _layouts(inputs),
+            str(device),
+            build_target(device),
+        )
 
     @classmethod
     def from_json(cls, text: str) -> ForwardPassSpec:
-        said = json.loads(text)
-        lies = {part: tuple((name, tuple(a), tuple(b), kind) for name, a, b, kind in said[part]) for part in _LISTED}
-        return cls(**{**said, **lies})
+        fields = json.loads(text)
+        for part in ("weights", "given"):
+            layouts = fields[part]
+            fields[part] = tuple((name, tuple(shape), tuple(strides), dtype) for name, shape, strides, dtype in layouts)
+        return cls(**fields)
 
     def to_json(self) -> str:
         return json.dumps(asdict(self), sort_keys=True)
 
     @cached_property
     def digest(self) -> str:
-        """Of all but the number of the device, for its likes can share what was made; and of how it is made."""
-        said = {**asdict(self), "device": torch.device(self.device).type, "options": OPTIONS}
-        return hashlib.sha256(json.dumps(said, sort_keys=True).encode()).hexdigest()
+        """Of all fields and of the compiler's options. Of the device only its type: devices of one kind share code."""
+        fields = {**asdict(self), "device": torch.device(self.device).type, "options": OPTIONS}
+        return hashlib.sha256(json.dumps(fields, sort_keys=True).encode()).hexdigest()
 
     @cached_property
     def name(self) -> str:
@@ -78,7 +92,7 @@ class ForwardPassSpec:
 
 
 def flatten_inputs(**parts: Tensor | Sequence[Tensor] | Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """What a net is given, flat."""
+    """The inputs by name; items of a sequence or mapping are named `PART.KEY`."""
     flat: dict[str, Tensor] = {}
     for part, value in parts.items():
         if isinstance(value, Tensor):
@@ -89,37 +103,38 @@ def flatten_inputs(**parts: Tensor | Sequence[Tensor] | Mapping[str, Tensor]) ->
     return flat
 
 
-def run_net(net: Callable[..., Any], given: PassInputs) -> Outputs:
-    """The pass as it is. A denoiser answers its output, a ControlNet what is to be added to one, the middle last."""
-    extras = {name.removeprefix("extras."): tensor for name, tensor in given.items() if name.startswith("extras.")}
+def run_net(net: Callable[..., Any], inputs: PassInputs) -> Outputs:
+    """Runs the net itself. A denoiser returns its output, a ControlNet its residuals, that of the middle block last."""
+    extras = {name.removeprefix("extras."): tensor for name, tensor in inputs.items() if name.startswith("extras.")}
     common: dict[str, Any] = {"added_cond_kwargs": extras, "return_dict": False}
-    seen = given["latents"], given["timesteps"], given["embeds"]
-    if "hints" in given:
-        down, middle = net(*seen, controlnet_cond=given["hints"], **common)
+    positional = inputs["latents"], inputs["timesteps"], inputs["embeds"]
+    if "hints" in inputs:
+        down, middle = net(*positional, controlnet_cond=inputs["hints"], **common)
         return (*down, middle)
-    if added := numbered_parts(given, "residuals"):
-        common |= {"down_block_additional_residuals": added[:-1], "mid_block_additional_residual": added[-1]}
-    return tuple(net(*seen, **common))
+    if residuals := numbered_parts(inputs, "residuals"):
+        common["down_block_additional_residuals"] = residuals[:-1]
+        common["mid_block_additional_residual"] = residuals[-1]
+    return tuple(net(*positional, **common))
 
 
-def numbered_parts(given: PassInputs, part: str) -> Outputs:
-    """The numbered parts of this name, in their order."""
-    return tuple(tensor for name, tensor in given.items() if name.startswith(f"{part}."))
+def numbered_parts(inputs: PassInputs, part: str) -> Outputs:
+    """The numbered inputs of this part, in their order."""
+    return tuple(tensor for name, tensor in inputs.items() if name.startswith(f"{part}."))
 
 
 @cache
 def build_target(device: torch.device) -> str:
-    """What code is compiled by and for, as part of a file's name."""
+    """What code is compiled for (the hardware) and by (torch), as part of a file's name."""
     if device.type == "cuda":
         major, minor = torch.cuda.get_device_capability(device)
         target = f"sm{major}{minor}"
     else:
-        target = f"{platform.machine()}-{_features()}"
+        target = f"{platform.machine()}-{_cpu_features()}"
     return f"{target}-torch{torch.__version__}"
 
 
-def _features() -> str:
-    """A digest of what this processor can do, for code is made for just that."""
+def _cpu_features() -> str:
+    """A digest of the processor's instruction sets, for code is compiled for exactly these."""
     try:
         lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
     except OSError:
@@ -133,6 +148,3 @@ def _layouts(tensors: Mapping[str, Tensor]) -> tuple[TensorLayout, ...]:
         (name, tuple(each.shape), tuple(each.stride()), str(each.dtype).removeprefix("torch."))
         for name, each in tensors.items()
     )
-
-
-_LISTED = ("weights", "given")

@@ -1,7 +1,7 @@
-"""A forward pass that was compiled ahead of time (AOTInductor), over weights that stay where they are.
+"""A forward pass compiled ahead of time (AOTInductor), over weights that stay at their addresses.
 
-Weights are inputs of its code like any other: whoever is copied or merged into their memory is computed with from then
-on, and nothing is compiled or loaded anew.
+Weights are inputs of the compiled code: after other weights are copied or merged into their memory it computes with
+those, and nothing is compiled or loaded again.
 """
 
 from __future__ import annotations
@@ -21,8 +21,8 @@ from torch import Tensor, nn
 from models.compiled.forward_pass import ForwardPassSpec, Outputs, PassInputs
 from models.compiled.static_weights import weights_of
 
-CLOSE = {torch.float16: 2e-2, torch.float32: 1e-3}
-"""How far it may be from the pass as it is, as a share of its norm."""
+TOLERANCE = {torch.float16: 2e-2, torch.float32: 1e-3}
+"""Largest difference from the net's own results, as a fraction of their norm."""
 
 
 class PackageError(Exception):
@@ -30,11 +30,14 @@ class PackageError(Exception):
 
 
 class Package:
-    """Compiled code in a file, for one `Pass`; it is code, so whoever can write the file decides what is run."""
+    """The compiled code of one `ForwardPassSpec`, from a file.
 
-    def __init__(self, file: Path, wanted: ForwardPassSpec) -> None:
+    It runs as code: whoever can write the file decides what this process runs.
+    """
+
+    def __init__(self, file: Path, spec: ForwardPassSpec) -> None:
         """Raises PackageError."""
-        device = torch.device(wanted.device)
+        device = torch.device(spec.device)
         index = -1 if device.type == "cpu" else device.index or 0
         try:
             loaded = torch._inductor.aoti_load_package(file, run_single_threaded=True, device_index=index)
@@ -42,77 +45,76 @@ class Package:
             raise
         except Exception as error:
             raise PackageError(f"it cannot be loaded ({_first_line(error)})") from error
-        if loaded.get_metadata().get("pass") != wanted.digest:
-            raise PackageError("it was made of something else")
+        if loaded.get_metadata().get("pass") != spec.digest:
+            raise PackageError("it was compiled of another pass")
         self._loader = loaded.loader
-        self._strides = [strides for _, _, strides, _ in wanted.given]
+        self._strides = [strides for _, _, strides, _ in spec.given]
         self._weights: WeakKeyDictionary[nn.Module, list[Tensor]] = WeakKeyDictionary()
 
-    def __call__(self, net: nn.Module, given: PassInputs) -> Outputs:
+    def __call__(self, net: nn.Module, inputs: PassInputs) -> Outputs:
         if net not in self._weights:
             self._weights[net] = list(weights_of(net).values())
-        inputs = map(_laid, given.values(), self._strides)
-        return tuple(self._loader.run([*self._weights[net], *inputs]))
+        tensors = map(_with_strides, inputs.values(), self._strides)
+        return tuple(self._loader.run([*self._weights[net], *tensors]))
 
-    def check(self, net: nn.Module, given: PassInputs, expected: Outputs) -> None:
-        """Raises PackageError unless it makes of this what the net itself has made of it."""
+    def check(self, net: nn.Module, inputs: PassInputs, expected: Outputs) -> None:
+        """Raises PackageError unless it computes what the net itself computed, within `TOLERANCE`."""
         try:
-            found = self(net, given)
+            results = self(net, inputs)
         except torch.AcceleratorError:
             raise
         except RuntimeError as error:
             raise PackageError(f"it fails ({_first_line(error)})") from error
-        for one, other in zip(found, expected, strict=True):
-            away, most = float((one - other).float().norm()), CLOSE[other.dtype] * float(other.float().norm())
-            if not away <= most:
-                raise PackageError(
-                    f"its results are {away:.2g} away from what they should be, where {most:.2g} is much"
-                )
+        for one, other in zip(results, expected, strict=True):
+            distance, most = float((one - other).float().norm()), TOLERANCE[other.dtype] * float(other.float().norm())
+            if not distance <= most:
+                raise PackageError(f"its results differ from the net's by {distance:.2g}, more than {most:.2g}")
 
 
 class InTrialError(PackageError):
-    """Another process tries the same package at this moment."""
+    """Another process is trying the same package."""
 
 
 @contextmanager
 def trial(file: Path) -> Iterator[None]:
-    """For the first use of a package, which may end the process: that leaves a mark, and nobody here tries it again.
+    """Guards the first use of a package, which may end the process: then a mark stays, and the package is not tried
+    again on this machine.
 
-    Raises PackageError if there is such a mark, InTrialError if another process is at it.
+    Raises PackageError if there is such a mark, InTrialError while another process tries the package.
     """
     mark = mark_of(file)
-    with os.fdopen(os.open(mark, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o600), "r+") as held:
+    with os.fdopen(os.open(mark, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o600), "r+") as opened:
         try:
-            fcntl.flock(held, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            fcntl.flock(opened, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError as error:
-            raise InTrialError("another process tries it") from error
-        if held.read():
+            raise InTrialError("another process is trying it") from error
+        if opened.read():
             raise PackageError(f"a process ended while it tried it; delete {mark} to have it tried again")
-        held.write("on trial\n")
-        held.flush()
+        opened.write("on trial\n")
+        opened.flush()
         try:
             yield
         except torch.AcceleratorError:
-            raise  # which ends the process
+            raise  # the process ends; the mark must stay
         except BaseException:
-            _wipe(held, mark)
+            _wipe(opened, mark)
             raise
-        _wipe(held, mark)
+        _wipe(opened, mark)
 
 
 def mark_of(file: Path) -> Path:
-    """On this machine alone, for what ends a process here may serve elsewhere."""
+    """Not beside the package: code that ends a process on this machine may work on others that share the folder."""
     return Path(tempfile.gettempdir()) / f"hua-{file.stem}.trial"
 
 
-def _wipe(held: TextIO, mark: Path) -> None:
-    """Another may have the file open already, and wait to look into it."""
-    held.truncate(0)
+def _wipe(mark_file: TextIO, mark: Path) -> None:
+    """Truncates the mark before it is removed: another process may have the file open and wait for its lock."""
+    mark_file.truncate(0)
     mark.unlink(missing_ok=True)
 
 
-def _laid(tensor: Tensor, strides: tuple[int, ...]) -> Tensor:
-    """The tensor with these strides, which compiled code takes for granted."""
+def _with_strides(tensor: Tensor, strides: tuple[int, ...]) -> Tensor:
+    """The tensor with the strides that compiled code relies on."""
     if tensor.stride() == strides:
         return tensor
     return torch.empty_strided(tensor.shape, strides, dtype=tensor.dtype, device=tensor.device).copy_(tensor)

@@ -1,7 +1,7 @@
-"""Weights that stay where they are while checkpoints come and go: whoever has the same layout is copied into place.
+"""Weights that stay at their addresses while checkpoints come and go: one of the same layout is copied into place.
 
-A captured graph knows addresses, not checkpoints. If the next denoiser lies at the addresses of the last one, every
-graph captured over them goes on to serve, and a switch of models captures nothing anew.
+A captured CUDA graph knows addresses, not checkpoints. If the next denoiser lies at the addresses of the last one,
+every graph captured over them still works, and a switch of models captures none again.
 """
 
 from __future__ import annotations
@@ -17,11 +17,12 @@ from models.host_memory import copy_to_host
 
 
 class StaticWeights:
-    """The memory of one net's weights, as an identity: it goes when nobody holds it any more."""
+    """The memory of one net's weights, as an identity: it is freed with the last reference to it."""
 
     def __init__(self, net: nn.Module) -> None:
         self._layout = layout(net)
-        self._behind: dict[str, Tensor] = {}
+        self._memory: dict[str, Tensor] = {}
+        """The memory by name of the weight, while no net lies in it."""
 
     @classmethod
     @torch.no_grad()
@@ -32,27 +33,27 @@ class StaticWeights:
         return cls(net)
 
     def keep(self, net: nn.Module) -> None:
-        """Holds on to this memory, in which the net lies now, until another has settled."""
-        self._behind = {name: weight.data for name, weight in weights_of(net).items()}
+        """Keeps the memory of `net`, which is this one, until the next call of `settle`."""
+        self._memory = {name: weight.data for name, weight in weights_of(net).items()}
 
     @torch.no_grad()
-    def settled(self, net: nn.Module) -> bool:
-        """Copies the net's weights to where those of another were, and lets them lie there from now on; False, and
-        nothing done, if that one was of another layout."""
-        behind, self._behind = self._behind, {}
-        if not behind or layout(net) != self._layout:
+    def settle(self, net: nn.Module) -> bool:
+        """Copies the net's weights into the kept memory, where they stay. False, and nothing is done, if the net has
+        another layout or no memory was kept."""
+        memory, self._memory = self._memory, {}
+        if not memory or layout(net) != self._layout:
             return False
         for name, weight in weights_of(net).items():
-            weight.data = behind[name].copy_(weight.data, non_blocking=True)
+            weight.data = memory[name].copy_(weight.data, non_blocking=True)
         return True
 
 
 def layout(net: nn.Module) -> str:
-    """A digest of what a net is but for the numbers: its configuration, and name, shape and type of every weight."""
-    config: Any = getattr(net, "config", {})
-    said = {name: value for name, value in dict(config).items() if not name.startswith("_")}
+    """A digest of the net without its numbers: its configuration, and name, shape and dtype of every weight."""
+    net_config: Any = getattr(net, "config", {})
+    config = {name: value for name, value in dict(net_config).items() if not name.startswith("_")}
     shapes = [(name, list(weight.shape), str(weight.dtype)) for name, weight in weights_of(net).items()]
-    return hashlib.sha256(json.dumps([said, shapes], default=str, sort_keys=True).encode()).hexdigest()
+    return hashlib.sha256(json.dumps([config, shapes], default=str, sort_keys=True).encode()).hexdigest()
 
 
 def weights_of(net: nn.Module) -> dict[str, Tensor]:

@@ -19,18 +19,18 @@ log = logging.getLogger(__name__)
 PIXELS_AT_ONCE = 1024 * 1024
 """Images are decoded together up to this many pixels: a decoder needs one to three kilobytes for each."""
 TILED_ABOVE = 2048 * 2048
-"""Larger ones are decoded by tiles, as are those that the device has no room for: all at once is truer, for the decoder
-looks at the whole picture to find its contrast."""
+"""Images of more pixels are decoded by tiles, and so are those that the device has no memory for. Decoding at once is
+more exact: the decoder normalises over the whole image."""
 TILE, MARGIN = 96, 16
-"""Side of a tile, and by how much of each it overlaps with the next one, in latents."""
+"""Width and height of a tile, and its overlap with the next one, in latents."""
 
 
 class Autoencoder:
-    """Of a tiny one, only the decoder is of use: its encoder says nothing of how sure it is."""
+    """Of an AutoencoderTiny only the decoder can be used: its encoder returns no posterior to sample from."""
 
     def __init__(self, net: AutoencoderKL | AutoencoderTiny) -> None:
         self.net = net
-        self.factor = int(2 ** (len(net.config.block_out_channels) - 1))
+        self.scale_factor = int(2 ** (len(net.config.block_out_channels) - 1))
         self.channels = int(net.config.latent_channels)
 
     @torch.inference_mode()
@@ -47,55 +47,55 @@ class Autoencoder:
             image = image.masked_fill(torch.from_numpy(mask).to(image.device), 0.0)
         with circular_padding(self.net, circular):
             posterior = self.net.encode(image).latent_dist
-        drawn = noise.gaussian(posterior.mean.shape).to(posterior.mean)
-        mean, scale = self._affine(posterior.mean)
-        latents: Tensor = (posterior.mean + posterior.std * drawn - mean) * scale
+        sample = noise.gaussian(posterior.mean.shape).to(posterior.mean)
+        mean, scale = self._normalisation(posterior.mean)
+        latents: Tensor = (posterior.mean + posterior.std * sample - mean) * scale
         return latents.float()
 
     @torch.inference_mode()
     def decode(self, latents: Tensor, *, circular: bool) -> list[np.ndarray]:
         """uint8 RGB pixels [height, width, 3], one per row of scaled latents."""
-        mean, scale = self._affine(latents)
+        mean, scale = self._normalisation(latents)
         raw = (latents / scale + mean).to(self.net.device, self.net.dtype)
-        pixels = raw.shape[2] * raw.shape[3] * self.factor**2
+        pixels = raw.shape[2] * raw.shape[3] * self.scale_factor**2
         if pixels <= TILED_ABOVE:
             try:
                 with circular_padding(self.net, circular):
-                    parts = torch.split(raw, max(1, PIXELS_AT_ONCE // pixels))
-                    return [image for part in parts for image in self._decoded(part)]
+                    groups = torch.split(raw, max(1, PIXELS_AT_ONCE // pixels))
+                    return [image for group in groups for image in self._decode_rows(group)]
             except torch.OutOfMemoryError:
-                log.warning("decoding %d pixels at once does not fit the device; it goes on by tiles", pixels)
-        return [self._by_tiles(one, circular) for one in torch.split(raw, 1)]
+                log.warning("decoding %d pixels at once does not fit the device; they are decoded by tiles", pixels)
+        return [self._decode_by_tiles(one, circular) for one in torch.split(raw, 1)]
 
-    def _decoded(self, raw: Tensor) -> np.ndarray:
-        """uint8 [rows, height, width, 3]. Half precision that overflowed, as it does in some decoders, is redone in
-        single."""
+    def _decode_rows(self, raw: Tensor) -> np.ndarray:
+        """uint8 [rows, height, width, 3]. Some decoders overflow in half precision; then it is done again in single."""
         images = self.net.decode(raw).sample
         pixels, finite = _to_uint8(images), bool(images.isfinite().all())
         if finite or self.net.dtype == torch.float32:
             return pixels
-        log.warning("the decoder overflows in half precision; this picture is decoded in single")
+        log.warning("the decoder overflows in half precision; this image is decoded in single precision")
         dtype = self.net.dtype
         try:
             return _to_uint8(self.net.float().decode(raw.float()).sample)
         finally:
             self.net.to(dtype)
 
-    def _by_tiles(self, raw: Tensor, circular: bool) -> np.ndarray:
-        """uint8 [height, width, 3] of latents [1, channels, h, w]; a circular picture goes on beyond its edges."""
-        height, width = (side * self.factor for side in raw.shape[2:])
-        beyond = min(MARGIN, *raw.shape[2:]) if circular else 0
-        padded = pad(raw, (beyond,) * 4, mode="circular") if circular else raw
-        canvas = Canvas(padded.shape[3] * self.factor, padded.shape[2] * self.factor, MARGIN * self.factor)
+    def _decode_by_tiles(self, raw: Tensor, circular: bool) -> np.ndarray:
+        """uint8 [height, width, 3] of latents [1, channels, h, w]; a circular image is padded with its other edges."""
+        height, width = (length * self.scale_factor for length in raw.shape[2:])
+        padding = min(MARGIN, *raw.shape[2:]) if circular else 0
+        padded = pad(raw, (padding,) * 4, mode="circular") if circular else raw
+        scale = self.scale_factor
+        canvas = Canvas(padded.shape[3] * scale, padded.shape[2] * scale, MARGIN * scale)
         for tile in split_tiles(padded.shape[3], padded.shape[2], TILE, MARGIN):
             rows, columns = tile.rows, tile.columns
-            seen = padded[:, :, rows.begin : rows.end, columns.begin : columns.end]
-            canvas.add(tile.times(self.factor), self._decoded(seen)[0])
-        edge = beyond * self.factor
+            latents = padded[:, :, rows.begin : rows.end, columns.begin : columns.end]
+            canvas.add(tile.times(scale), self._decode_rows(latents)[0])
+        edge = padding * scale
         return canvas.pixels[edge : edge + height, edge : edge + width]
 
-    def _affine(self, like: Tensor) -> tuple[Tensor | float, Tensor | float]:
-        """(mean, scale) such that scaled = (raw - mean) · scale; per channel where the config says so."""
+    def _normalisation(self, like: Tensor) -> tuple[Tensor | float, Tensor | float]:
+        """(mean, scale) of scaled = (raw - mean) · scale; per channel if the config has them per channel."""
         config = self.net.config
         by_channel = config.get("latents_mean"), config.get("latents_std")
         if None in by_channel:
@@ -107,6 +107,9 @@ class Autoencoder:
 
 
 def _to_uint8(images: Tensor) -> np.ndarray:
-    """[rows, height, width, 3] of decoded images [rows, 3, height, width] in -1..1; little leaves the device."""
+    """[rows, height, width, 3] of decoded images [rows, 3, height, width] in -1..1.
+
+    Converted on the device, so that few bytes are copied from it.
+    """
     scaled = (images.float() / 2 + 0.5).clamp(0, 1) * 255
     return scaled.round().to(torch.uint8).permute(0, 2, 3, 1).cpu().numpy()

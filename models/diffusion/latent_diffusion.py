@@ -1,4 +1,4 @@
-"""What all latent diffusion checkpoints share: a denoiser, an autoencoder, text encoders and a device to be on."""
+"""The common part of all latent diffusion checkpoints: a denoiser, an autoencoder, text encoders, and their device."""
 
 from __future__ import annotations
 
@@ -30,11 +30,12 @@ from models.patches.cross_attention_cache import cached_cross_attention, keys_an
 from models.patches.patch import DenoiserInputs, DenoiserPatch, PatchedRows
 from models.weights import Weights, WeightsError
 
-ENCODINGS_KEPT = 64
+MOST_ENCODINGS = 64
+"""Encoded texts that are cached."""
 
 
 class LatentDiffusion:
-    """A loaded checkpoint but for `encode_prompt`, which a family adds. Used by one thread at a time."""
+    """A loaded checkpoint without `encode_prompt`, which a family adds. Used by one thread at a time."""
 
     def __init__(
         self,
@@ -47,7 +48,7 @@ class LatentDiffusion:
         self.name = entry.name
         self.family: str = entry.family
         self.channels = autoencoder.channels
-        self.vae_scale_factor = autoencoder.factor
+        self.vae_scale_factor = autoencoder.scale_factor
         self.dtype = dtype
         self.device = torch.device("cpu")
         self.scheduler_config = _scheduler_config(entry, weights)
@@ -65,8 +66,8 @@ class LatentDiffusion:
         self.patches: tuple[DenoiserPatch, ...] = ()
         self._merged_unet = MergedNet(self._unet, "unet")
         self._merged_encoders = tuple(
-            MergedNet(encoder.model, f"text_encoder_{place}" if place > 1 else "text_encoder")
-            for place, encoder in enumerate(self._encoders, start=1)
+            MergedNet(encoder.model, f"text_encoder_{number}" if number > 1 else "text_encoder")
+            for number, encoder in enumerate(self._encoders, start=1)
         )
         self._to_rgb: Tensor | None = None
         _check_fit(entry, self._unet, autoencoder, self._encoders)
@@ -75,36 +76,36 @@ class LatentDiffusion:
 
     @property
     def bytes(self) -> int:
-        """What the weights take, wherever they are."""
+        """Of all weights, on any device."""
         return sum(tensor.nbytes for net in self._nets for tensor in (*net.parameters(), *net.buffers()))
 
     def leave(self, *, for_good: bool) -> StaticWeights:
-        """Moves the weights to host memory, unless this one is never used again, and leaves behind where those of the
-        denoiser were, for another of its layout."""
+        """Moves the weights to host memory, unless this checkpoint is never used again (`for_good`). Returns the memory
+        of the denoiser's weights, for another checkpoint of its layout."""
         self._merged_unet.forget()
-        behind = self.static
-        behind.keep(self._unet)
+        static = self.static
+        static.keep(self._unet)
         if not for_good:
             self.static = StaticWeights.elsewhere(self._unet)
             self.to(torch.device("cpu"))
-        return behind
+        return static
 
     def to(self, device: torch.device, static: StaticWeights | None = None) -> None:
-        """Moves the weights; on CUDA in channels-last layout, the one that its tensor cores read without copying.
+        """Moves the weights; on CUDA in channels-last layout, which tensor cores read without a copy.
 
-        The denoiser's go into the memory that another left behind there, if it has the right layout.
+        The denoiser's weights go into `static`, the memory of another checkpoint there, if it has the same layout.
         """
         for merged in (self._merged_unet, *self._merged_encoders):
             merged.forget()
         settled = False
-        if static is not None and static.settled(self._unet):
+        if static is not None and static.settle(self._unet):
             self.static, settled = static, True
         elif device != self.device:
             self.static = StaticWeights(self._unet)
         for net in self._nets:
             net.to(device)
         if device.type == "cuda":
-            if not settled:  # what has settled has the layout already, and must not be laid out anew
+            if not settled:  # settled weights are channels-last already, and must stay at their addresses
                 self._unet.to(memory_format=torch.channels_last)
             self._autoencoder.net.to(memory_format=torch.channels_last)
         self.device = device
@@ -167,6 +168,7 @@ class LatentDiffusion:
             inputs = DenoiserInputs(latents, timesteps, conditioning, run_unet)
             for rows in patches:
                 applied.enter_context(rows.patch.apply(unet, rows, inputs))
+            # `known` is part of packages' digests.
             flat = flatten_inputs(latents=latents.to(self.dtype), **common, known=text, residuals=residuals)
             outputs = run_net(unet, flat) if runner is None else runner(unet, flat, lambda: run_net(unet, flat))
         return outputs[0].to(latents.dtype)
@@ -191,27 +193,27 @@ class LatentDiffusion:
             positive, negative = patch.condition(positive, negative)
         return positive, negative
 
-    def _layers_skipped(self, clip_skip: int) -> int:
+    def _skipped_layers(self, clip_skip: int) -> int:
         return self._clip_skip if clip_skip == -1 else clip_skip
 
     @torch.inference_mode()
     def _encode_text(self, text: str, clip_skip: int) -> tuple[Encoding, ...]:
-        """The text as each encoder sees it; the last ENCODINGS_KEPT are remembered."""
+        """The text's encoding by each encoder; the last MOST_ENCODINGS are cached."""
         scales = [(adapter.lora, adapter.text) for adapter in self._adapters]
         inversions = [each for each in self._inversions if any_of([each.word]).search(text)]
-        said = tuple((each.word, each.digest) for each in inversions)
-        key = (text, clip_skip, said, *(merged.active_loras(scales) for merged in self._merged_encoders))
+        digests = tuple((each.word, each.digest) for each in inversions)
+        key = (text, clip_skip, digests, *(merged.active_loras(scales) for merged in self._merged_encoders))
         if key not in self._encodings:
             for merged in self._merged_encoders:
                 merged.switch(scales)
             self._encodings[key] = tuple(encoder.encode(text, clip_skip, inversions) for encoder in self._encoders)
         self._encodings.move_to_end(key)
-        if len(self._encodings) > ENCODINGS_KEPT:
+        if len(self._encodings) > MOST_ENCODINGS:
             self._encodings.popitem(last=False)
         return self._encodings[key]
 
     def _embeds(self, encodings: tuple[Encoding, ...], chunks: int, clip_skip: int) -> Tensor:
-        """[1, chunks · 77, width]: encoders side by side, missing chunks filled with those of an empty prompt."""
+        """[1, chunks · 77, width]: the encoders' states side by side; missing chunks are those of an empty prompt."""
         empty = self._encode_text("", clip_skip)
         filled = [
             torch.cat([encoding.states, *[blank.states] * (chunks - len(encoding.states))]).flatten(0, 1)
@@ -228,15 +230,15 @@ def _scheduler_config(entry: ModelEntry, weights: Weights) -> Mapping[str, Any]:
 def _check_fit(
     entry: ModelEntry, unet: UNet2DConditionModel, autoencoder: Autoencoder, encoders: Sequence[TextEncoder]
 ) -> None:
-    expected, given = unet.config.cross_attention_dim, sum(encoder.width for encoder in encoders)
-    if expected != given:
+    expected, width = unet.config.cross_attention_dim, sum(encoder.width for encoder in encoders)
+    if expected != width:
         raise WeightsError(
-            f"{entry.name}: its UNet wants text of width {expected}, its text encoders give {given}; "
-            f"is its family really {entry.family}?"
+            f"{entry.name}: its UNet takes text of width {expected}, its text encoders have width {width}; "
+            f"check whether its family is {entry.family}"
         )
-    plain = autoencoder.channels
-    if unet.config.in_channels not in (plain, 2 * plain + 1):
+    channels = autoencoder.channels
+    if unet.config.in_channels not in (channels, 2 * channels + 1):
         raise WeightsError(
-            f"{entry.name}: its UNet takes {unet.config.in_channels} channels, neither the {plain} of plain latents "
-            f"nor the {2 * plain + 1} of inpainting; give a checkpoint for one of these, not for depth or editing"
+            f"{entry.name}: its UNet takes {unet.config.in_channels} channels, neither the {channels} of plain "
+            f"latents nor the {2 * channels + 1} of inpainting; use a checkpoint for one of these"
         )

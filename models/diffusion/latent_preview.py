@@ -1,4 +1,4 @@
-"""A picture of latents for next to nothing: a linear map of their channels to colour."""
+"""A preview of latents at almost no cost: a linear map of their channels to colour."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ from torch import Tensor
 from models.diffusion.autoencoder import Autoencoder
 
 CELLS, CELL, ROWS = 8, 4, 4
-"""The map is learnt from ROWS images of CELLS × CELLS patches, each CELL × CELL latents of one random value."""
+"""The map is fitted to ROWS images of CELLS × CELLS patches, each CELL × CELL latents of one random value."""
 
 
 @torch.inference_mode()
 def fit_preview(autoencoder: Autoencoder) -> Tensor:
     """The least-squares map [channels + 1, 3] from a latent (and a one) to its mean colour in 0..1.
 
-    Fitted to what this very decoder makes of random patches, so that it suits any autoencoder; a few milliseconds.
+    Fitted to this decoder's images of random patches, so it works for any autoencoder. Takes a few milliseconds.
     """
     net = autoencoder.net
     draw = torch.Generator().manual_seed(0)
@@ -25,7 +25,7 @@ def fit_preview(autoencoder: Autoencoder) -> Tensor:
     latents = F.interpolate(patches, scale_factor=CELL).to(net.device)
     images = np.stack(autoencoder.decode(latents, circular=False))
     pixels = torch.from_numpy(images).permute(0, 3, 1, 2).float() / 255
-    colours = F.avg_pool2d(pixels, CELL * autoencoder.factor).permute(0, 2, 3, 1).reshape(-1, 3)
+    colours = F.avg_pool2d(pixels, CELL * autoencoder.scale_factor).permute(0, 2, 3, 1).reshape(-1, 3)
     features = _with_ones(patches.permute(0, 2, 3, 1).flatten(0, 2))
     to_rgb: Tensor = torch.linalg.lstsq(features, colours).solution
     return to_rgb.to(net.device)

@@ -4,7 +4,7 @@
     (x:1.3) attention × 1.3         \\( \\) \\[ \\] \\\\  the characters themselves
     BREAK  begins a new chunk
 
-Brackets nest, and their factors multiply. What is left open is closed at the end; what closes nothing is plain text.
+Brackets nest, and their factors multiply. An open bracket is closed at the end; one that closes nothing is plain text.
 """
 
 from __future__ import annotations
@@ -14,9 +14,9 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 CHUNK = 75
-"""Tokens of a prompt that CLIP sees at once: its 77 less the marks of start and end."""
+"""Tokens of a prompt in one run of CLIP: its 77 without the start and end tokens."""
 BACKTRACK = 20
-"""How far back from the end of a chunk a comma may lie for the words after it to move to the next chunk."""
+"""The words after a comma move to the next chunk if the comma is at most this many tokens before the chunk's end."""
 STRONGER, WEAKER = 1.1, 1 / 1.1
 
 _PIECE = re.compile(
@@ -26,7 +26,7 @@ _PIECE = re.compile(
     | :\s*(?P<weight>[+-]?(?:\d+\.?\d*|\.\d+))\s*\)  # the weight that closes a round bracket
     | [)\]]
     | [^\\()\[\]:]+                              # plain text
-    | [\\:]                                      # either, where it means nothing
+    | [\\:]                                      # a backslash or colon without a meaning
     """,
     re.VERBOSE,
 )
@@ -34,11 +34,13 @@ _BREAK = re.compile(r"\bBREAK\b")
 
 
 @dataclass(frozen=True, slots=True)
-class Weighted:
-    """A stretch of text and the attention it gets. No text at all is a BREAK, whatever its weight."""
+class WeightedText:
+    """A piece of text with one weight."""
 
     text: str | None
+    """None: a BREAK, whose weight has no meaning."""
     weight: float = 1.0
+    """Factor of the text's attention."""
 
 
 @dataclass(slots=True)
@@ -53,8 +55,8 @@ class Chunk:
         self.weights.extend(weights)
 
 
-def parse(prompt: str) -> list[Weighted]:
-    """The stretches of a prompt, neighbours of one weight joined. Every text is a valid prompt."""
+def parse(prompt: str) -> list[WeightedText]:
+    """The pieces of a prompt; neighbours of equal weight are joined. Every text is a valid prompt."""
     texts: list[str | None] = []
     weights: list[float] = []
     opened: dict[str, list[int]] = {"(": [], "[": []}
@@ -74,7 +76,7 @@ def parse(prompt: str) -> list[Weighted]:
         elif piece == "]" and opened["["]:
             close("[", WEAKER)
         else:
-            texts += _plain(piece)
+            texts += _unescaped(piece)
             weights += [1.0] * (len(texts) - len(weights))
     for bracket, factor in (("(", STRONGER), ("[", WEAKER)):
         while opened[bracket]:
@@ -84,25 +86,25 @@ def parse(prompt: str) -> list[Weighted]:
 
 def chunks(prompt: str, tokenize: Callable[[str], list[int]], comma: int) -> list[Chunk]:
     """The tokens of a prompt in chunks, at least one. `comma` is the token of a comma that ends a word."""
-    done: list[Chunk] = []
+    full_chunks: list[Chunk] = []
     chunk, last_comma = Chunk(), -1
     for piece in parse(prompt):
         if piece.text is None:
-            done.append(chunk)
+            full_chunks.append(chunk)
             chunk, last_comma = Chunk(), -1
             continue
         for token in tokenize(piece.text):
             if len(chunk.tokens) == CHUNK:
-                done.append(chunk)
+                full_chunks.append(chunk)
                 chunk, last_comma = Chunk() if token == comma else _carry_over(chunk, last_comma), -1
             if token == comma:
                 last_comma = len(chunk.tokens)
             chunk.append([token], [piece.weight])
-    return [*done, chunk] if chunk.tokens or not done else done
+    return [*full_chunks, chunk] if chunk.tokens or not full_chunks else full_chunks
 
 
 def _carry_over(full: Chunk, last_comma: int) -> Chunk:
-    """Begins the chunk after a full one with the words after its last comma, if that is near enough to its end."""
+    """The next chunk, which begins with the words after the last comma of a full one, if that is close to its end."""
     following = Chunk()
     start = last_comma + 1
     if last_comma >= 0 and CHUNK - last_comma <= BACKTRACK:
@@ -111,20 +113,20 @@ def _carry_over(full: Chunk, last_comma: int) -> Chunk:
     return following
 
 
-def _plain(piece: str) -> list[str | None]:
-    """The texts of a piece that is no bracket, None between them where BREAK stood."""
+def _unescaped(piece: str) -> list[str | None]:
+    """The texts of a piece that is no bracket, with None for each BREAK."""
     if len(piece) == 2 and piece[0] == "\\":
         return [piece[1]]
     first, *rest = _BREAK.split(piece)
     return [first, *(text for part in rest for text in (None, part))]
 
 
-def _join(texts: list[str | None], weights: list[float]) -> list[Weighted]:
-    joined: list[Weighted] = []
+def _join(texts: list[str | None], weights: list[float]) -> list[WeightedText]:
+    joined: list[WeightedText] = []
     for text, weight in zip(texts, weights, strict=True):
-        last = joined[-1] if joined else Weighted(None)
+        last = joined[-1] if joined else WeightedText(None)
         if text is not None and last.text is not None and last.weight == weight:
-            joined[-1] = Weighted(last.text + text, weight)
+            joined[-1] = WeightedText(last.text + text, weight)
         elif text != "":
-            joined.append(Weighted(text, weight))
-    return joined or [Weighted("")]
+            joined.append(WeightedText(text, weight))
+    return joined or [WeightedText("")]

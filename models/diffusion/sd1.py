@@ -1,4 +1,4 @@
-"""Stable Diffusion 1.x and 2.x: one CLIP text encoder, whose states pass the final layer norm.
+"""Stable Diffusion 1.x and 2.x: one CLIP text encoder, with the final layer norm applied to its states.
 
 Rombach et al., "High-Resolution Image Synthesis with Latent Diffusion Models", 2022.
 """
@@ -20,8 +20,8 @@ class SD1(LatentDiffusion):
     def encode_prompt(
         self, text: str, negative: str | None, *, clip_skip: int, width: int, height: int
     ) -> tuple[Conditioning, Conditioning | None]:
-        """As the contract says; layers are left out for prompt and negative alike, and size plays no part."""
-        skip = self._layers_skipped(clip_skip)
+        """See `Checkpoint`. `clip_skip` applies to prompt and negative alike; the size has no effect."""
+        skip = self._skipped_layers(clip_skip)
         encodings = [self._encode_text(prompt, skip) for prompt in (text, negative) if prompt is not None]
         chunks = max(len(encoding.states) for pair in encodings for encoding in pair)
         first, *rest = [Conditioning(self._embeds(pair, chunks, skip)) for pair in encodings]
@@ -29,7 +29,7 @@ class SD1(LatentDiffusion):
 
 
 def load(entry: ModelEntry, device: torch.device, dtype: torch.dtype) -> SD1:
-    """Raises WeightsError, or whatever diffusers says of weights that do not fit."""
+    """Raises WeightsError, or an error of diffusers for weights that do not fit."""
     weights = open_weights(entry)
     encoder = TextEncoder(weights.tokenizer(0), weights.text_encoder(dtype, 0), normalised=True)
     checkpoint = SD1(entry, weights, Autoencoder(weights.vae(dtype)), [encoder], dtype)

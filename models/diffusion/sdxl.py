@@ -1,4 +1,4 @@
-"""Stable Diffusion XL: two text encoders side by side, a pooled one, and the size of the picture as conditioning.
+"""Stable Diffusion XL: two text encoders side by side, a pooled embedding, and the image size as conditioning.
 
 Podell et al., "SDXL: Improving Latent Diffusion Models for High-Resolution Image Synthesis", 2023.
 """
@@ -21,32 +21,32 @@ class SDXL(LatentDiffusion):
     def encode_prompt(
         self, text: str, negative: str | None, *, clip_skip: int, width: int, height: int
     ) -> tuple[Conditioning, Conditioning | None]:
-        """As the contract says. The last layer is always left out; `clip_skip` leaves out more, of the prompt alone,
-        as the reference pipeline does."""
-        skip = self._layers_skipped(clip_skip)
+        """See `Checkpoint`. The last layer is always left out. `clip_skip` leaves out more for the prompt alone, as the
+        reference pipeline does."""
+        skip = self._skipped_layers(clip_skip)
         prompts = [(text, skip)] if negative is None else [(text, skip), (negative, 0)]
         encodings = [(self._encode_text(*prompt), prompt[1]) for prompt in prompts]
         chunks = max(len(encoding.states) for pair, _ in encodings for encoding in pair)
         time_ids = self._time_ids(width, height)
         conditionings = []
-        for pair, left_out in encodings:
+        for pair, skipped in encodings:
             extras = {"text_embeds": pair[-1].pooled, "time_ids": time_ids}
-            conditionings.append(Conditioning(self._embeds(pair, chunks, left_out), extras))
+            conditionings.append(Conditioning(self._embeds(pair, chunks, skipped), extras))
         first, *rest = conditionings
         return self._with_patches(first, rest[0] if rest else None)
 
     def _time_ids(self, width: int, height: int) -> Tensor:
-        """[1, 6]: the original size, the crop's corner, the target size; height before width."""
+        """[1, 6]: original size, top left corner of the crop, target size; height before width."""
         sizes = [height, width, 0, 0, height, width]
         return torch.tensor([sizes], device=self.device, dtype=self.dtype)
 
 
 def load(entry: ModelEntry, device: torch.device, dtype: torch.dtype) -> SDXL:
-    """Raises WeightsError, or whatever diffusers says of weights that do not fit."""
+    """Raises WeightsError, or an error of diffusers for weights that do not fit."""
     weights = open_weights(entry)
     encoders = [
-        TextEncoder(weights.tokenizer(place), weights.text_encoder(dtype, place), normalised=False, left_out=1)
-        for place in (0, 1)
+        TextEncoder(weights.tokenizer(index), weights.text_encoder(dtype, index), normalised=False, left_out=1)
+        for index in (0, 1)
     ]
     vae = weights.vae(dtype)
     if dtype == torch.float16 and vae.config.force_upcast:

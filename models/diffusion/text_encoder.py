@@ -16,24 +16,21 @@ from models.diffusion.word_match import any_of
 
 
 class ClipSkipError(ValueError):
-    """More layers are to be left out than the text encoder has."""
+    """`clip_skip` leaves out more layers than the text encoder has."""
 
 
 @dataclass(frozen=True, slots=True)
 class Encoding:
-    """What one text encoder made of a prompt."""
+    """The output of one text encoder for a prompt."""
 
     states: Tensor
     """[chunks, 77, width]"""
     pooled: Tensor
-    """[1, width] of the first chunk: its projection, where the encoder has one."""
+    """[1, width]: the pooled state of the first chunk, projected if the encoder has a projection."""
 
 
 class TextEncoder:
-    """`normalised`: hidden states pass the final layer norm, as SD 1 and 2 were trained; SDXL's do not.
-
-    `left_out`: layers always left out at the end (SDXL: one).
-    """
+    """A tokenizer and its CLIP text model."""
 
     def __init__(
         self,
@@ -43,6 +40,10 @@ class TextEncoder:
         normalised: bool,
         left_out: int = 0,
     ) -> None:
+        """`normalised`: hidden states pass the final layer norm, as SD 1 and 2 were trained; SDXL was not.
+
+        `left_out`: layers that are always left out at the end (SDXL: one).
+        """
         self.model = model
         self.width = int(model.config.hidden_size)
         self._tokenizer = tokenizer
@@ -51,19 +52,21 @@ class TextEncoder:
         self._comma = tokenizer.convert_tokens_to_ids(",</w>")
 
     def encode(self, prompt: str, clip_skip: int, inversions: Sequence[Inversion] = ()) -> Encoding:
-        """Raises ClipSkipError, EmbeddingError. `clip_skip` counts layers left out besides those that always are;
-        `inversions` stand in for their words."""
+        """Raises ClipSkipError, EmbeddingError.
+
+        `clip_skip` layers are left out in addition to those that always are. `inversions` replace their words.
+        """
         vectors = {each.word: each.for_width(self.width) for each in inversions}
-        parts = chunks(prompt, self._with_stand_ins(vectors), self._comma)
+        parts = chunks(prompt, self._tokenizer_with(vectors), self._comma)
         ids = self._ids(parts)
-        with self._standing_in(ids, vectors):
+        with self._embedded_vectors(ids, vectors):
             output = self.model(ids.clamp(min=0), output_hidden_states=True)
         states = output.hidden_states
         depth = clip_skip + self._left_out + 1
         if depth >= len(states):
             most = len(states) - self._left_out - 2
             raise ClipSkipError(
-                f"clip_skip {clip_skip} leaves nothing of this model's text encoder; give at most {most}"
+                f"clip_skip {clip_skip} leaves no layer of this model's text encoder; set it to at most {most}"
             )
         chosen = states[-depth]
         if self._normalised:
@@ -72,39 +75,39 @@ class TextEncoder:
         pooled = output.text_embeds if isinstance(self.model, CLIPTextModelWithProjection) else output.pooler_output
         return Encoding(_emphasise(chosen, parts), pooled[:1])
 
-    def _with_stand_ins(self, vectors: dict[str, Tensor]) -> Callable[[str], list[int]]:
-        """A tokenizer that makes -1, -2… of the vectors, counted through all words."""
+    def _tokenizer_with(self, vectors: dict[str, Tensor]) -> Callable[[str], list[int]]:
+        """A tokenizer that replaces words with the tokens -1, -2… of their vectors, numbered through all words."""
         if not vectors:
             return self._tokenize
-        pattern, numbers, first = any_of(vectors), {}, 0
+        pattern, tokens, count = any_of(vectors), {}, 0
         for word, rows in vectors.items():
-            numbers[word] = [-1 - first - row for row in range(len(rows))]
-            first += len(rows)
+            tokens[word] = [-1 - count - row for row in range(len(rows))]
+            count += len(rows)
 
         def tokenize(text: str) -> list[int]:
             ids: list[int] = []
             end = 0
             for match in pattern.finditer(text):
                 word = next(word for word in vectors if any_of([word]).fullmatch(match.group()))
-                ids += self._tokenize(text[end : match.start()]) + numbers[word]
+                ids += self._tokenize(text[end : match.start()]) + tokens[word]
                 end = match.end()
             return ids + self._tokenize(text[end:])
 
         return tokenize
 
     @contextmanager
-    def _standing_in(self, ids: Tensor, vectors: dict[str, Tensor]) -> Iterator[None]:
-        """Within this block, tokens below 0 are embedded as the vectors that they count. The model is not changed."""
+    def _embedded_vectors(self, ids: Tensor, vectors: dict[str, Tensor]) -> Iterator[None]:
+        """Within this block negative tokens are embedded as their vectors."""
         if not vectors:
             yield
             return
         table = torch.cat(list(vectors.values())).to(self.model.device, self.model.dtype)
 
-        def put(_: nn.Module, __: object, embedded: Tensor) -> Tensor:
-            chosen = table[(-1 - ids).clamp(min=0)]
-            return torch.where((ids < 0)[..., None], chosen, embedded)
+        def replace(_: nn.Module, __: object, embedded: Tensor) -> Tensor:
+            replacements = table[(-1 - ids).clamp(min=0)]
+            return torch.where((ids < 0)[..., None], replacements, embedded)
 
-        hook = self.model.get_input_embeddings().register_forward_hook(put)
+        hook = self.model.get_input_embeddings().register_forward_hook(replace)
         try:
             yield
         finally:
@@ -123,7 +126,7 @@ class TextEncoder:
 def _emphasise(states: Tensor, parts: Sequence[Chunk]) -> Tensor:
     """Multiplies each token's state [77, width] by its weight and restores the mean of the chunk, as A1111 does.
 
-    Chunks whose weights are all one come back untouched.
+    Chunks whose weights are all 1 stay unchanged.
     """
     if all(weight == 1.0 for part in parts for weight in part.weights):
         return states
@@ -135,7 +138,7 @@ def _emphasise(states: Tensor, parts: Sequence[Chunk]) -> Tensor:
         weights[1 : 1 + len(part.weights), 0] = torch.tensor(part.weights, device=states.device)
         before = states[row].float()
         after = before * weights
-        # A mean of about nothing is no measure of strength: dividing by it would blow the states up.
+        # A mean near zero does not measure strength: dividing by it would make the states huge.
         if after.mean().abs() > 1e-3 * after.abs().mean():
             after = after * (before.mean() / after.mean())
         emphasised[row] = after.to(states.dtype)

@@ -1,7 +1,7 @@
-"""Tiny decoders: latents to pixels with an eighteenth of the arithmetic, and a little less of the detail.
+"""Tiny decoders: latents to pixels with an eighteenth of the arithmetic, and slightly less detail.
 
 An AutoencoderTiny of diffusers, such as TAESD (Boer Bohan, "Tiny AutoEncoder for Stable Diffusion", 2023), which was
-distilled from the autoencoder of one family of checkpoints and reads the latents of all of them.
+distilled from the autoencoder of one family of checkpoints, and decodes the latents of all of them.
 """
 
 from __future__ import annotations
@@ -20,11 +20,11 @@ from models.weights import WeightsError
 
 CLASS = "AutoencoderTiny"
 CHANNELS = 4
-"""Of the latents of every family that paints here."""
+"""Channels of the latents of all supported families."""
 
 
 class TinyDecoder:
-    """A loaded one. Tasks that ask for it decode with it, whichever of its family's checkpoints has painted."""
+    """A loaded tiny decoder. It decodes the latents of every checkpoint of its family."""
 
     def __init__(self, entry: ModelEntry, net: AutoencoderTiny) -> None:
         self.name = entry.name
@@ -44,12 +44,12 @@ class TinyDecoder:
         self.device = device
 
     def decode(self, latents: Tensor, *, circular: bool = False) -> list[np.ndarray]:
-        """uint8 RGB pixels [height, width, 3], one per row of latents as the denoiser leaves them."""
+        """uint8 RGB pixels [height, width, 3], one per row of scaled latents."""
         return self._autoencoder.decode(latents, circular=circular)
 
 
 def load(entry: ModelEntry, device: torch.device, dtype: torch.dtype) -> TinyDecoder:
-    """A diffusers folder. Raises WeightsError."""
+    """Loads a diffusers folder. Raises WeightsError."""
     _check(entry.path)
     net = AutoencoderTiny.from_pretrained(entry.path, torch_dtype=dtype, use_safetensors=True, local_files_only=True)
     decoder = TinyDecoder(entry, net)
@@ -62,6 +62,6 @@ def _check(folder: Path) -> None:
     kind, channels = config.get("_class_name"), config.get("latent_channels", CHANNELS)
     if (kind, channels) != (CLASS, CHANNELS):
         raise WeightsError(
-            f"{folder} holds a {kind} of {channels} channels, where an {CLASS} of {CHANNELS} is needed; give TAESD for "
+            f"{folder} holds a {kind} of {channels} channels, but an {CLASS} of {CHANNELS} is needed; use TAESD for "
             "sd1 and sd2, TAESDXL for sdxl"
         )

@@ -1,4 +1,4 @@
-"""Trajectories sharing one forward pass. A batch lives for one step; the trajectories are all that stays."""
+"""Trajectories that share one forward pass. A batch lives for one step; the trajectories hold all state."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from pipelines.engine.trajectory import Trajectory
 
 
 class Batch:
-    """One step of trajectories of one key, on memory and by graphs that outlive it."""
+    """One step of trajectories with equal keys. Its memory and its CUDA graphs are kept in `graphs`."""
 
     def __init__(self, trajectories: Sequence[Trajectory], graphs: Graphs | None = None) -> None:
         self._trajectories = trajectories
@@ -26,12 +26,14 @@ class Batch:
         return len(self._rows)
 
     def step(self) -> None:
-        """Advances every trajectory by one step, or none of them if it raises; then draws the noise of their next one
-        while the device is at work."""
+        """Advances every trajectory by one step, or none of them if it raises. Then draws the noise of the next steps
+        while the device works."""
         latents, outputs, features = self._graphs.run(self.key, self._rows)
-        kept: list[tuple[Tensor, ...]] = [()] * len(self._trajectories)
-        deep = kept if features is None else self._rows.by_trajectory(features)
-        for each, latent, output, own in zip(self._trajectories, latents, outputs, deep, strict=False):
-            each.advance(latent, output, own)
+        no_features: list[tuple[Tensor, ...]] = [()] * len(self._trajectories)
+        deep_features = no_features if features is None else self._rows.by_trajectory(features)
+        for each, own_latents, output, own_features in zip(
+            self._trajectories, latents, outputs, deep_features, strict=False
+        ):
+            each.advance(own_latents, output, own_features)
         for each in self._trajectories:
             each.draw_ahead()

@@ -42,9 +42,9 @@ def warm_up(
     graphs = graphs or Graphs()
     images = 1
     while True:
-        batch = Batch(trajectories(checkpoint, width, height, images, STEPS + graphs.warm), graphs)
+        batch = Batch(trajectories(checkpoint, width, height, images, STEPS + graphs.warm_up_steps), graphs)
         try:
-            for _ in range(graphs.warm):
+            for _ in range(graphs.warm_up_steps):
                 with memory.watched(batch.key, batch.rows, checkpoint.device):
                     batch.step()
             slowest = max(_timed_steps(batch, capacity, memory, checkpoint.device))

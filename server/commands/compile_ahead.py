@@ -50,7 +50,7 @@ def compile_ahead(
     from server.worker.torch_device import device_for
 
     device, models = device_for(settings.device), catalog.read(settings.models_path)
-    graphs = Graphs(capture_on(device), compilation=_writable(Compilation(settings.compile, worth=1)))
+    graphs = Graphs(capture_on(device), compilation=_writable(Compilation(settings.compile, compile_after=1)))
     entries = [models.find(name) for name in names] or [each for each in models if each.family in CHECKPOINT_FAMILIES]
     for entry in entries:
         if entry.family not in CHECKPOINT_FAMILIES:
@@ -74,12 +74,12 @@ def _compiled(
     import torch
 
     from pipelines.engine.batch import Batch
-    from pipelines.engine.execution.cuda_graphs import TRIAL
+    from pipelines.engine.execution.cuda_graphs import TRIAL_STEPS
     from pipelines.engine.warmup import trajectories
 
-    batch = Batch(trajectories(checkpoint, width, height, images, TRIAL + 1), graphs)
+    batch = Batch(trajectories(checkpoint, width, height, images, TRIAL_STEPS + 1), graphs)
     with torch.inference_mode():
-        for _ in range(TRIAL):
+        for _ in range(TRIAL_STEPS):
             batch.step()
     if graphs.compilation is not None:
         yield from graphs.compilation.finish()

@@ -77,7 +77,7 @@ def test_broken_scheduler_config(toys: Catalog, tmp_path: Path) -> None:
 
 def test_wrong_family_is_named(toys: Catalog) -> None:
     entry = toys.find("toy-sdxl").model_copy(update={"family": "sd1"})
-    with pytest.raises(WeightsError, match="is its family really sd1"):
+    with pytest.raises(WeightsError, match="check whether its family is sd1"):
         loaders.load(entry, CPU, torch.float32)
 
 

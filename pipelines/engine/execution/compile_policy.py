@@ -1,7 +1,7 @@
-"""Which forward passes are worth compiling, and what has come of it: packages in a folder.
+"""Which forward passes are worth compiling, and which packages are ready in the folder.
 
-A pass runs as it is until its package is there, was tried on it and agrees; one whose package does not, runs as it is
-for good. No step waits for any of this but the one that a package is tried on.
+A pass runs uncompiled until its package is there, was tried on it and agrees. If the package does not agree, the pass
+stays uncompiled. The only step that waits for any of this is the one that a package is tried on.
 """
 
 from __future__ import annotations
@@ -19,90 +19,95 @@ from pipelines.engine.execution.compile_process import Compiler
 
 log = logging.getLogger(__name__)
 
-WORTH = 40
-"""Steps after which a pass is compiled, for it seems to be asked for."""
+COMPILE_AFTER = 40
+"""Steps of a pass before it is compiled: a pass that is needed this often will be needed again."""
 
 
 class Compilation:
-    """The packages of a folder, which many workers may share and fill; one that may not write there uses what there
-    is."""
+    """The packages of a folder, which many workers may share and fill. A worker without write access only reads it."""
 
-    def __init__(self, folder: Path, worth: int = WORTH) -> None:
-        """Raises OSError if there is no folder and none can be made."""
+    def __init__(self, folder: Path, compile_after: int = COMPILE_AFTER) -> None:
+        """Raises OSError if there is no folder and none can be created."""
         self.compiler = Compiler(folder)
-        self._worth = worth
+        self._compile_after = compile_after
         self._steps: Counter[str] = Counter()
-        self._there: set[str] = set()
+        self._ready: set[str] = set()
         self._refused: set[str] = set()
         self._packages: dict[str, Package] = {}
 
-    def met(self, wanted: ForwardPassSpec) -> None:
-        """A step of this pass is about to be taken."""
-        self._steps[wanted.name] += 1
-        if self._steps[wanted.name] == 1:
-            self._look_for(wanted)
-        if self._steps[wanted.name] == self._worth and wanted.name not in self._there:
-            self.compiler.ask(wanted)
-        if (ended := self.compiler.ended()) is not None:
+    def observe(self, spec: ForwardPassSpec) -> None:
+        """Counts a step of this pass, and starts to compile the pass when it has been needed often enough."""
+        self._steps[spec.name] += 1
+        if self._steps[spec.name] == 1:
+            self._look_for(spec)
+        if self._steps[spec.name] == self._compile_after and spec.name not in self._ready:
+            self.compiler.enqueue(spec)
+        if (ended := self.compiler.poll()) is not None:
             self._look_for(ended)
 
-    def has(self, wanted: ForwardPassSpec) -> bool:
-        """Whether there is a package that may do for it."""
-        return wanted.name in self._there and wanted.name not in self._refused
+    def has(self, spec: ForwardPassSpec) -> bool:
+        """Whether there is a package that was not refused."""
+        return spec.name in self._ready and spec.name not in self._refused
 
-    def tried(self, wanted: ForwardPassSpec, net: nn.Module, given: PassInputs, expected: Outputs) -> Package | None:
-        """Its package, once that was seen to make of `given` what is expected."""
-        if wanted.name not in self._packages:
-            file = self.compiler.package(wanted)
+    def checked(self, spec: ForwardPassSpec, net: nn.Module, inputs: PassInputs, expected: Outputs) -> Package | None:
+        """The package, if it computes `expected` from `inputs`; it is checked once. None if it does not, or if another
+        process is trying it."""
+        if spec.name not in self._packages:
+            file = self.compiler.package(spec)
             try:
                 with trial(file):
-                    package = Package(file, wanted)
-                    package.check(net, given, expected)
+                    package = Package(file, spec)
+                    package.check(net, inputs, expected)
             except InTrialError:
                 return None
             except PackageError as error:
-                self._refused.add(wanted.name)
-                log.warning("%s is not used, and its steps run as they are: %s", file, error)
+                self._refused.add(spec.name)
+                log.warning("%s is not used, its steps run uncompiled: %s", file, error)
                 return None
-            self._packages[wanted.name] = package
-            log.info("%s: its steps are compiled from now on", wanted.name)
-        return self._packages[wanted.name]
+            self._packages[spec.name] = package
+            log.info("%s: its steps are compiled from now on", spec.name)
+        return self._packages[spec.name]
 
     def finish(self) -> Iterator[tuple[Path, bool]]:
-        """Waits for what is still to be compiled: each one's file, and whether it is there."""
+        """Waits for the passes that are still to be compiled: the file of each, and whether it is ready."""
         for ended in self.compiler.finish():
             self._look_for(ended)
             yield self.compiler.package(ended), self.has(ended)
 
-    def _look_for(self, wanted: ForwardPassSpec) -> None:
-        if self.compiler.package(wanted).exists():
-            self._there.add(wanted.name)
+    def _look_for(self, spec: ForwardPassSpec) -> None:
+        if self.compiler.package(spec).exists():
+            self._ready.add(spec.name)
 
 
-class Forward:
-    """How one net's pass is run in a step that is kept: as it is, and by its package once there is one."""
+class CompilingRunner:
+    """The PassRunner of one net in a cached step: runs the net itself until its package is ready and checked."""
 
     def __init__(self, compilation: Compilation) -> None:
         self._compilation = compilation
-        self._pass: ForwardPassSpec | None = None
+        self._spec: ForwardPassSpec | None = None
         self._package: Package | None = None
-        self._due = False
-        """Whether the next pass is the one to try its package on."""
+        self._tries_package = False
+        """Whether the package is tried on the next pass."""
 
-    def __call__(self, net: nn.Module, given: PassInputs, as_it_is: Callable[[], Outputs]) -> Outputs:
+    @property
+    def compiled(self) -> bool:
+        """Whether passes run by a package now."""
+        return self._package is not None
+
+    def __call__(self, net: nn.Module, inputs: PassInputs, run_uncompiled: Callable[[], Outputs]) -> Outputs:
         if self._package is not None:
-            return self._package(net, given)
-        self._pass = self._pass or ForwardPassSpec.of(net, given)
-        made = as_it_is()
-        if self._due:
-            self._due = False
-            self._package = self._compilation.tried(self._pass, net, given, made)
-        return made
+            return self._package(net, inputs)
+        self._spec = self._spec or ForwardPassSpec.of(net, inputs)
+        outputs = run_uncompiled()
+        if self._tries_package:
+            self._tries_package = False
+            self._package = self._compilation.checked(self._spec, net, inputs, outputs)
+        return outputs
 
-    def changes(self) -> bool:
-        """Whether the step that is about to be taken is the last one before it runs by a package, so that no graph of
-        those before will do."""
-        if self._package is None and self._pass is not None:
-            self._compilation.met(self._pass)
-            self._due = self._compilation.has(self._pass)
-        return self._due
+    def begin_step(self) -> bool:
+        """To be called before each step: whether the package is tried on it, so that graphs captured earlier are
+        outdated."""
+        if self._package is None and self._spec is not None:
+            self._compilation.observe(self._spec)
+            self._tries_package = self._compilation.has(self._spec)
+        return self._tries_package

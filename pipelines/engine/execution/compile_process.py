@@ -1,4 +1,4 @@
-"""The child process that compiles passes, one after another, at the lowest priority; no step waits for it."""
+"""The child process that compiles passes, one after another, at the lowest priority. No step waits for it."""
 
 from __future__ import annotations
 
@@ -25,75 +25,81 @@ CHILD = "models.compiled.compile_worker"
 class Job:
     """A pass that is being compiled."""
 
-    wanted: ForwardPassSpec
+    spec: ForwardPassSpec
     process: subprocess.Popen[str]
-    complaints: IO[str]
+    stderr: IO[str]
 
 
 class Compiler:
-    """Fills `folder`, which many workers may share; into one that it may not write to it puts nothing."""
+    """Fills `folder`, which many workers may share. It compiles nothing if it cannot write there."""
 
     def __init__(self, folder: Path) -> None:
-        """Raises OSError if there is no folder and none can be made."""
+        """Raises OSError if there is no folder and none can be created."""
         folder.mkdir(parents=True, exist_ok=True)
         self._folder = folder
         self._waiting: deque[ForwardPassSpec] = deque()
         self._job: Job | None = None
         self.read_only = not os.access(folder, os.W_OK)
 
-    def package(self, wanted: ForwardPassSpec) -> Path:
-        """Where the package of this pass is, or would be."""
-        return self._folder / f"{wanted.name}.pt2"
+    @property
+    def pid(self) -> int | None:
+        """Of the child process, if one runs."""
+        return None if self._job is None else self._job.process.pid
 
-    def ask(self, wanted: ForwardPassSpec) -> None:
-        """Has it compiled when its turn comes."""
+    def package(self, spec: ForwardPassSpec) -> Path:
+        """The path of the pass's package, whether it exists or not."""
+        return self._folder / f"{spec.name}.pt2"
+
+    def enqueue(self, spec: ForwardPassSpec) -> None:
+        """Compiles the pass after those that wait already."""
         if not self.read_only:
-            self._waiting.append(wanted)
-            self._begin()
+            self._waiting.append(spec)
+            self._start_next()
 
-    def ended(self) -> ForwardPassSpec | None:
-        """The pass that was compiled, or could not be, since this was last asked."""
+    def poll(self) -> ForwardPassSpec | None:
+        """The pass whose compilation ended since the last call, successfully or not."""
         if self._job is None or self._job.process.poll() is None:
             return None
         return self._end(self._job)
 
     def finish(self) -> Iterator[ForwardPassSpec]:
-        """Waits for each that is still to be compiled, and tells it."""
+        """Waits for every pass that is still to be compiled, and yields it when its compilation ended."""
         while self._job is not None:
             self._job.process.wait()
             yield self._end(self._job)
 
     def close(self) -> None:
-        """What is under way comes to nothing."""
+        """Kills the child process; nothing more is compiled."""
         self._waiting.clear()
         if self._job is not None:
             os.killpg(self._job.process.pid, signal.SIGKILL)
             self._job.process.wait()
-            self._job.complaints.close()
+            self._job.stderr.close()
             self._job = None
 
-    def _begin(self) -> None:
+    def _start_next(self) -> None:
         if self._job is not None or not self._waiting:
             return
-        wanted = self._waiting.popleft()
-        complaints = tempfile.TemporaryFile("w+")  # noqa: SIM115 - it is read when the child has ended
-        with tempfile.TemporaryFile("w+") as told:
-            told.write(wanted.to_json())
-            told.seek(0)
-            command = [sys.executable, "-m", CHILD, str(self.package(wanted))]
+        spec = self._waiting.popleft()
+        stderr = tempfile.TemporaryFile("w+")  # noqa: SIM115 - it is read when the child has ended
+        with tempfile.TemporaryFile("w+") as stdin:
+            stdin.write(spec.to_json())
+            stdin.seek(0)
+            command = [sys.executable, "-m", CHILD, str(self.package(spec))]
             process = subprocess.Popen(
-                command, stdin=told, stdout=subprocess.DEVNULL, stderr=complaints, text=True, process_group=0
+                command, stdin=stdin, stdout=subprocess.DEVNULL, stderr=stderr, text=True, process_group=0
             )
-        self._job = Job(wanted, process, complaints)
-        log.info("%s is being compiled", wanted.name)
+        self._job = Job(spec, process, stderr)
+        log.info("%s is being compiled", spec.name)
 
     def _end(self, job: Job) -> ForwardPassSpec:
-        with job.complaints as complaints:
-            complaints.seek(0)
-            lines = complaints.read().split("\n")
+        with job.stderr as stderr:
+            stderr.seek(0)
+            lines = stderr.read().split("\n")
         if job.process.returncode:
-            said = next((line for line in reversed(lines) if line.strip()), f"it ended with {job.process.returncode}")
-            log.warning("%s cannot be compiled, its steps run as they are: %s", job.wanted.name, said)
+            ended = f"the compiling process ended with {job.process.returncode}"
+            reason = next((line for line in reversed(lines) if line.strip()), ended)
+            log.warning("%s cannot be compiled, its steps run uncompiled: %s", job.spec.name, reason)
         self._job = None
-        self._begin()
-        return job.wanted
+        self._start_next()
+        return job.spec

@@ -40,7 +40,7 @@ class Step:
     """
 
     def __init__(self, rows: int, slots: int) -> None:
-        self._rows, self._slots = rows, slots
+        self.rows, self.slots = rows, slots
         self._memory: dict[str, Tensor] = {}
         self._conditioning: Conditioning | None = None
         self._net_conditionings: list[Conditioning] = []
@@ -68,16 +68,16 @@ class Step:
             self._owners = ((rows.owners, rows.negatives), *(ref(each) for each in trajectories))
         histories = [tensor for each in trajectories for tensor in _history(each)]
         stacked = torch.stack(histories).view(len(trajectories), HISTORY, *histories[0].shape)
-        self._put("history", stacked, self._slots)
-        self._put("scalars", to_device_async(_scalars(trajectories), checkpoint.device), self._slots)
+        self._put("history", stacked, self.slots)
+        self._put("scalars", to_device_async(_scalars(trajectories), checkpoint.device), self.slots)
         for index, patches in enumerate(rows.patches):
             levels = [each.noise_level for each in trajectories]
             each_tensors = [patch.step_tensors(*level) for patch, level in zip(patches, levels, strict=True)]
             for name in each_tensors[0]:
                 values = torch.stack([tensors[name] for tensors in each_tensors])
-                _put(self._step_tensors[index], name, values, self._slots)
+                _put(self._step_tensors[index], name, values, self.slots)
         if trajectories[0].depth == "cached":
-            _put(self._row_tensors[len(rows.patches) - 1], FEATURES, torch.stack(rows.deep_features), self._rows)
+            _put(self._row_tensors[len(rows.patches) - 1], FEATURES, torch.stack(rows.deep_features), self.rows)
 
     def run(self, rows: Rows, runners: Sequence[PassRunner | None] = ()) -> tuple[Tensor, Tensor, Tensor | None]:
         """Latents after this step and the model's outputs, each float32 [slots, channels, h, w]; and the deep features
@@ -157,41 +157,41 @@ class Step:
     def _load_requests(self, rows: Rows, checkpoint: Checkpoint) -> None:
         """Copies in what is the same at every step of these trajectories."""
         for name, indices, room in (
-            ("owners", rows.owners, self._rows),
-            ("positives", rows.positives, self._slots),
-            ("negatives", rows.negatives, self._slots),
+            ("owners", rows.owners, self.rows),
+            ("positives", rows.positives, self.slots),
+            ("negatives", rows.negatives, self.slots),
         ):
             padded = torch.tensor([*indices, *[0] * (room - len(indices))])
             self._put(name, to_device_async(padded, checkpoint.device), room)
         self._load_conditioning(rows, checkpoint)
         inpainting_inputs = [each.inpainting_inputs for each in rows.trajectories if each.inpainting_inputs is not None]
         if inpainting_inputs:
-            self._put("inpainting_inputs", torch.stack(inpainting_inputs), self._slots)
+            self._put("inpainting_inputs", torch.stack(inpainting_inputs), self.slots)
 
     def _load_conditioning(self, rows: Rows, checkpoint: Checkpoint) -> None:
         each_row = rows.conditionings
-        self._put("embeds", torch.cat([each.embeds for each in each_row]), self._rows)
+        self._put("embeds", torch.cat([each.embeds for each in each_row]), self.rows)
         for name in each_row[0].extras:
-            self._put(f"extras.{name}", torch.cat([each.extras[name] for each in each_row]), self._rows)
+            self._put(f"extras.{name}", torch.cat([each.extras[name] for each in each_row]), self.rows)
         extras = {name: self._memory[f"extras.{name}"] for name in each_row[0].extras}
         conditioning = Conditioning(self._memory["embeds"], extras)
         self._conditioning = self._in_memory("kv", checkpoint.with_cached_kv(conditioning))
         for index, patches in enumerate(rows.patches):
             for name, tensor in patches[0].row_tensors(conditioning).items():
-                _put(self._row_tensors[index], name, tensor, self._rows)
+                _put(self._row_tensors[index], name, tensor, self.rows)
         self._net_conditionings = []
         for index, controls in enumerate(zip(*(each.controls for each in rows.trajectories), strict=True)):
             net = controls[0].net
             self._net_conditionings.append(self._in_memory(f"kv.{index}", net.with_cached_kv(conditioning)))
-            self._put(f"hints.{index}", torch.cat([each.hint for each in controls]), self._slots)
+            self._put(f"hints.{index}", torch.cat([each.hint for each in controls]), self.slots)
             strengths = to_device_async(control_inputs.strengths(rows, controls), net.device)
-            self._put(f"strengths.{index}", strengths, self._rows)
+            self._put(f"strengths.{index}", strengths, self.rows)
 
     def _in_memory(self, name: str, conditioning: Conditioning) -> Conditioning:
         """The conditioning with its keys and values in memory that stays."""
         count = len(conditioning.cached_kv)
         for index, tensor in enumerate(conditioning.cached_kv):
-            self._put(f"{name}/{index}", tensor, self._rows)
+            self._put(f"{name}/{index}", tensor, self.rows)
         cached_kv = tuple(self._memory[f"{name}/{index}"] for index in range(count))
         return Conditioning(conditioning.embeds, conditioning.extras, cached_kv)
 

@@ -1,4 +1,4 @@
-"""The samplers: which diffusers scheduler each of them is, and its table."""
+"""The samplers: the diffusers scheduler of each, and its table."""
 
 from __future__ import annotations
 
@@ -44,12 +44,12 @@ _SIGMA_FLAGS = {
     "beta": "use_beta_sigmas",
     "lu": "use_lu_lambdas",
 }
-_NON_LINEAR = {"clip_sample": False, "thresholding": False}
+_LINEAR = {"clip_sample": False, "thresholding": False}
 
 
 class EulerAncestral(diffusers.EulerAncestralDiscreteScheduler):  # type: ignore[misc]
-    """With the noise levels of `spaced`, where it has one: diffusers' own class has no others than those of training,
-    but its step takes any."""
+    """Takes its noise levels from `spaced`, if that is set: diffusers' own class offers only those of training, but its
+    step works with any."""
 
     spaced: diffusers.EulerDiscreteScheduler | None = None
 
@@ -61,7 +61,7 @@ class EulerAncestral(diffusers.EulerAncestralDiscreteScheduler):  # type: ignore
 
 
 class SamplerError(ValueError):
-    """A sampler was asked for something that it cannot do."""
+    """A sampler cannot take these sigmas, this spacing or this number of steps."""
 
     code = "bad_input"
 
@@ -74,11 +74,13 @@ def table(
     strength: float | None = None,
     spacing: Spacing | None = None,
 ) -> Table:
-    """The table of a sampler for a checkpoint's diffusers scheduler config, which also says the spacing of timesteps
-    unless `spacing` does.
+    """The table of a sampler. Raises SamplerError.
 
-    `strength` (0 to 1) starts image to image that far up the noise, on exactly the timesteps that diffusers' image to
-    image pipelines take; too little for one step is a table of no rows. None is text to image. Raises SamplerError.
+    `config` is the checkpoint's diffusers scheduler config.
+    `sigmas` is the noise schedule by name; None: the sampler's own.
+    `strength` (0 to 1) starts image to image at that noise level, on exactly the timesteps of diffusers' image to image
+    pipelines; one that is too low for a step makes a table of no rows. None: text to image.
+    `spacing` is how the timesteps are spread; None: as `config` says.
     """
     _check(sampler, sigmas, steps, spacing)
     begin = None if strength is None else steps - min(int(steps * strength), steps)
@@ -88,8 +90,8 @@ def table(
 
 
 def scheduler_for(config: Mapping[str, Any], sampler: str, sigmas: str | None, spacing: Spacing | None = None) -> Any:
-    """A fresh diffusers scheduler: the sampler's class with the checkpoint's own betas and prediction type, and its
-    spacing too if no other is asked for."""
+    """A new diffusers scheduler: the sampler's class with the checkpoint's betas and prediction type; also with its
+    spacing, unless `spacing` is another."""
     name, overrides = _SCHEDULERS[sampler]
     kind = EulerAncestral if sampler == "euler_a" else getattr(diffusers, name)
     accepted = inspect.signature(kind.__init__).parameters
@@ -97,8 +99,8 @@ def scheduler_for(config: Mapping[str, Any], sampler: str, sigmas: str | None, s
     unset = config.get("_use_default_values", ())
     trained = {key: value for key, value in config.items() if key not in unset}
     spread = {} if spacing is None else {"timestep_spacing": spacing}
-    wanted = {**trained, **_NON_LINEAR, **overrides, **flags, **spread}
-    scheduler = kind(**{key: value for key, value in wanted.items() if key in accepted})
+    options = {**trained, **_LINEAR, **overrides, **flags, **spread}
+    scheduler = kind(**{key: value for key, value in options.items() if key in accepted})
     if isinstance(scheduler, EulerAncestral) and sigmas is not None:
         scheduler.spaced = scheduler_for(config, "euler", sigmas, spacing)
     return scheduler
@@ -107,7 +109,7 @@ def scheduler_for(config: Mapping[str, Any], sampler: str, sigmas: str | None, s
 def _check(sampler: str, sigmas: str | None, steps: int, spacing: Spacing | None) -> None:
     allowed = sigmas_of(sampler)
     if sigmas is not None and sigmas not in allowed:
-        has = f"it has {', '.join(allowed)}" if allowed else "it has none but its own; leave sigmas out"
+        has = f"it has {', '.join(allowed)}" if allowed else "it has only its own; leave sigmas out"
         raise SamplerError(f"sampler {sampler!r} has no sigmas {sigmas!r}; {has}")
     if spacing is not None and spacing not in spacings_of(sampler):
         raise SamplerError(f"sampler {sampler!r} has no timestep_spacing {spacing!r}; leave it out")

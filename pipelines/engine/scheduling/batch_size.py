@@ -1,7 +1,7 @@
-"""How large a batch should be: learnt from how long steps take, never guessed for long.
+"""How many rows a batch should have: learned from the measured times of steps.
 
-Batching pays until the device is saturated, and then only makes everybody wait. Where that is depends on the device,
-the model and the size, so it is measured for each key. Pure: it is told times and answers rows.
+Batching pays until the device is saturated; beyond that it only makes all tasks wait longer. The limit depends on the
+device, the model and the size, so it is measured for each key. Pure: it is given times and returns rows.
 """
 
 from __future__ import annotations
@@ -13,46 +13,53 @@ from statistics import median
 from pipelines.engine.scheduling.batch_key import BatchKey
 
 MOST_ROWS = 64
-PRESUMED_ROWS = 8
-PRESUMED_AT = 64 * 64
+DEFAULT_ROWS = 8
+"""Rows that saturate a mid-sized GPU at `DEFAULT_AREA`."""
+DEFAULT_AREA = 64 * 64
+"""Area of the latents of 512×512 pixels."""
 GAIN = 1.05
+"""More rows must make at least this many times as many rows per second."""
 SAMPLES = 5
+"""Latest times per number of rows; their median counts."""
 RECONSIDER_AFTER = 512
+"""Steps of a key after which larger batches are measured again."""
 
 
 class Capacity:
     """The number of rows beyond which images per second stop rising, by key.
 
-    Until a key is measured it presumes what saturates a mid-sized GPU: eight rows of 64×64 latents (512×512 pixels), or
-    as many positions of another size.
+    Until a key is measured it assumes DEFAULT_ROWS rows of DEFAULT_AREA, or as many latents of another size.
     """
 
     def __init__(self) -> None:
         self._times: defaultdict[BatchKey, dict[int, deque[float]]] = defaultdict(dict)
+        """Seconds of the latest steps, by rows."""
         self._steps: defaultdict[BatchKey, int] = defaultdict(int)
-        self._met: set[tuple[BatchKey, int]] = set()
+        self._started: set[tuple[BatchKey, int]] = set()
+        """Keys and rows whose first step, which also pays for preparations, is over."""
         self._refused: dict[BatchKey, int] = {}
+        """The smallest number of rows that did not fit the device's memory."""
         self._latest: BatchKey | None = None
 
     @property
     def latest(self) -> int:
         """The rows that a batch like the last one may have."""
-        return PRESUMED_ROWS if self._latest is None else self.rows(self._latest)
+        return DEFAULT_ROWS if self._latest is None else self.rows(self._latest)
 
     def rows(self, key: BatchKey) -> int:
-        """How many rows a batch of this key may have."""
+        """The rows that a batch of this key may have."""
         key = key.of_cost
         allowed = min(self._refused.get(key, MOST_ROWS + 1) - 1, MOST_ROWS)
         times = self._medians(key)
         if len(times) < 2:
             _, height, width = key.latents
-            presumed = PRESUMED_ROWS * PRESUMED_AT // (height * width)
-            return max(min(max(presumed, 2 * max(times, default=1)), allowed), 1)
+            assumed = DEFAULT_ROWS * DEFAULT_AREA // (height * width)
+            return max(min(max(assumed, 2 * max(times, default=1)), allowed), 1)
         best = knee(times)
         return max(min(2 * best if best == max(times) else best, allowed), 1)
 
     def seconds(self, key: BatchKey, rows: int) -> float | None:
-        """What a step of so many rows takes, of such as were measured; None if none was."""
+        """Seconds of a step of so many rows, in proportion to the nearest measured number; None if none is measured."""
         times = self._medians(key.of_cost)
         if not times:
             return None
@@ -65,10 +72,11 @@ class Capacity:
         return len(times) < 2 or knee(times) > min(times)
 
     def observe(self, key: BatchKey, rows: int, seconds: float) -> None:
-        """A step of so many rows took so long. The first of its kind is left out: it also paid for the preparations."""
+        """Records the seconds of a step. The first step of a key and number of rows does not count: it also pays for
+        preparations."""
         self._latest = key = key.of_cost
-        if (key, rows) not in self._met:
-            self._met.add((key, rows))
+        if (key, rows) not in self._started:
+            self._started.add((key, rows))
             return
         self._times[key].setdefault(rows, deque(maxlen=SAMPLES)).append(seconds)
         self._steps[key] += 1
@@ -76,7 +84,7 @@ class Capacity:
             self._reconsider(key)
 
     def refuse(self, key: BatchKey, rows: int) -> None:
-        """So many rows do not fit the device's memory."""
+        """Records that so many rows do not fit the device's memory."""
         key = key.of_cost
         self._refused[key] = min(rows, self._refused.get(key, rows))
 
@@ -84,13 +92,16 @@ class Capacity:
         return {rows: median(samples) for rows, samples in self._times[key].items()} if key in self._times else {}
 
     def _reconsider(self, key: BatchKey) -> None:
-        """Forgets what spoke against larger batches: it may have been a passing disturbance."""
+        """Forgets the times of larger batches: a passing disturbance may have made them slow."""
         best = knee(self._medians(key))
         self._times[key] = {rows: samples for rows, samples in self._times[key].items() if rows <= best}
 
 
 def knee(times: Mapping[int, float]) -> int:
-    """The smallest number of rows that no larger one beats by more than 5 % in rows per second; seconds by rows."""
+    """The smallest number of rows that no larger one beats by more than 5 % in rows per second.
+
+    `times` are seconds by rows.
+    """
     best = min(times)
     for rows in sorted(times):
         if rows / times[rows] > GAIN * best / times[best]:

@@ -1,4 +1,4 @@
-"""Which batches fit the device: learnt from what steps were seen to take, so that none is tried which cannot fit."""
+"""Which batches fit the device's memory: learned from what steps took, so that no batch is tried that cannot fit."""
 
 from __future__ import annotations
 
@@ -16,48 +16,52 @@ from torch.utils._pytree import tree_leaves
 from pipelines.engine.scheduling.batch_key import BatchKey
 
 SLACK = 1.25
-"""By how much more than in proportion to its size a step may take that was never seen."""
+"""A step of a key that was never measured may take this many times what it should in proportion to its size."""
 
 
 class Memory:
-    """The bytes that a step takes beside the weights, by key and rows, and how many rows of a key fit `free_bytes`.
+    """The bytes that a step takes in addition to the weights, by key and rows, and how many rows fit `free_bytes`.
 
-    Activations grow in proportion to rows and to the area of the latents, and something stays the same; so what was
-    measured of a smaller batch, taken in proportion, is a little more than a larger one needs.
+    Activations grow in proportion to the rows and to the area of the latents, and a part stays constant. So the bytes
+    of a smaller batch, scaled in proportion, are a little more than a larger one needs.
     """
 
     def __init__(self, free_bytes: Callable[[], int] | None = None) -> None:
+        """`free_bytes` returns the bytes that are free on the device; None: no limit."""
         self._free_bytes = free_bytes
-        self._taken: defaultdict[BatchKey, dict[int, int]] = defaultdict(dict)
+        self._measured: defaultdict[BatchKey, dict[int, int]] = defaultdict(dict)
+        """Bytes by rows."""
 
     def fits(self, key: BatchKey, rows: int) -> bool:
-        """Whether a batch of so many rows fits, as far as is known. Of a kind that nothing is known of nothing does,
-        so it begins with one image, which is let in unasked."""
+        """Whether a batch fits, as far as is known. False for a model that was never measured: its first batch is one
+        image, which the engine runs without asking."""
         if self._free_bytes is None:
             return True
         expected = self.expected(key, rows)
         return expected is not None and expected <= self._free_bytes()
 
     def expected(self, key: BatchKey, rows: int) -> int | None:
-        """Bytes that such a step takes; None if neither it nor another of its model was ever measured."""
+        """Bytes of a step; None if no step of its model was ever measured."""
         key = key.of_cost
-        if known := self._taken.get(key):
-            return _in_proportion(known, rows)
-        alike = [other for other in self._taken if other.checkpoint == key.checkpoint]
-        if not alike:
+        if measured := self._measured.get(key):
+            return _in_proportion(measured, rows)
+        same_model = [other for other in self._measured if other.checkpoint == key.checkpoint]
+        if not same_model:
             return None
-        nearest = min(alike, key=lambda other: abs(_area(other) - _area(key)))
-        share = SLACK * max(_area(key) / _area(nearest), 1)
-        return int(share * _in_proportion(self._taken[nearest], rows))
+        nearest = min(same_model, key=lambda other: abs(_area(other) - _area(key)))
+        scale = SLACK * max(_area(key) / _area(nearest), 1)
+        return int(scale * _in_proportion(self._measured[nearest], rows))
 
-    def observe(self, key: BatchKey, rows: int, taken: int) -> None:
-        self._taken[key.of_cost][rows] = taken
+    def observe(self, key: BatchKey, rows: int, step_bytes: int) -> None:
+        self._measured[key.of_cost][rows] = step_bytes
 
     @contextmanager
     def watched(self, key: BatchKey, rows: int, device: torch.device) -> Iterator[None]:
-        """Notes what the body takes at its peak, the first time that so many rows of such a key come; only where there
-        is a limit, for on the CPU looking costs as much as the step."""
-        if self._free_bytes is None or rows in self._taken.get(key.of_cost, {}):
+        """Measures the peak of the body, for the first batch of each key and number of rows.
+
+        Only if there is a limit, for on the CPU measuring costs as much as the step.
+        """
+        if self._free_bytes is None or rows in self._measured.get(key.of_cost, {}):
             yield
             return
         with peak_bytes(device) as peak:
@@ -67,7 +71,7 @@ class Memory:
 
 @contextmanager
 def peak_bytes(device: torch.device) -> Iterator[list[int]]:
-    """One number, when the body is done: the bytes that it had allocated at its peak, beside what was there before."""
+    """Yields a list that holds one number after the body: the peak of the bytes that the body allocated."""
     peak: list[int] = []
     if device.type == "cuda":
         before = torch.cuda.memory_allocated(device)
@@ -81,39 +85,40 @@ def peak_bytes(device: torch.device) -> Iterator[list[int]]:
 
 
 class LiveBytes(TorchDispatchMode):  # type: ignore[no-untyped-call]
-    """Counts the bytes of all tensors made within it that are alive at the same time; `peak` is the most there were."""
+    """Counts the bytes of the tensors created within it that are alive at the same time; `peak` is the maximum."""
 
     def __init__(self) -> None:
         super().__init__()  # type: ignore[no-untyped-call]
         self.peak = 0
         self._alive: dict[int, tuple[StorageWeakRef, int]] = {}
+        """Storages by address, with their bytes."""
 
     def __torch_dispatch__(
         self, function: Any, types: Any, args: tuple[Any, ...] = (), kwargs: Mapping[str, Any] | None = None
     ) -> Any:
-        given = {each.untyped_storage()._cdata for each in tree_leaves((args, kwargs)) if isinstance(each, Tensor)}
-        made = function(*args, **(kwargs or {}))
-        for each in tree_leaves(made):
-            if isinstance(each, Tensor) and (storage := each.untyped_storage())._cdata not in given:
+        inputs = {each.untyped_storage()._cdata for each in tree_leaves((args, kwargs)) if isinstance(each, Tensor)}
+        result = function(*args, **(kwargs or {}))
+        for each in tree_leaves(result):
+            if isinstance(each, Tensor) and (storage := each.untyped_storage())._cdata not in inputs:
                 weak = StorageWeakRef(storage)  # type: ignore[no-untyped-call]
                 self._alive[storage._cdata] = weak, storage.nbytes()
-        for place in [place for place, (weak, _) in self._alive.items() if _gone(weak)]:
-            del self._alive[place]
-        self.peak = max(self.peak, sum(taken for _, taken in self._alive.values()))
-        return made
+        for address in [address for address, (weak, _) in self._alive.items() if _is_freed(weak)]:
+            del self._alive[address]
+        self.peak = max(self.peak, sum(nbytes for _, nbytes in self._alive.values()))
+        return result
 
 
-def _gone(storage: StorageWeakRef) -> bool:
+def _is_freed(storage: StorageWeakRef) -> bool:
     return bool(storage.expired())  # type: ignore[no-untyped-call]
 
 
-def _in_proportion(known: Mapping[int, int], rows: int) -> int:
-    """From the next larger number of rows that was measured, or from the largest in proportion."""
-    larger = [measured for measured in known if measured >= rows]
+def _in_proportion(measured: Mapping[int, int], rows: int) -> int:
+    """The bytes of the next larger number of rows that was measured, or of the largest, scaled up."""
+    larger = [other for other in measured if other >= rows]
     if larger:
-        return known[min(larger)]
-    most = max(known)
-    return -(-known[most] * rows // most)
+        return measured[min(larger)]
+    most = max(measured)
+    return -(-measured[most] * rows // most)
 
 
 def _area(key: BatchKey) -> int:

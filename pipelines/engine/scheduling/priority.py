@@ -1,4 +1,4 @@
-"""Who steps next. Decided anew at every step, so a task that matters more takes the device at the next boundary."""
+"""Which task steps next. Decided again at every step, so a more important task takes the device at the next one."""
 
 from __future__ import annotations
 
@@ -8,16 +8,17 @@ from typing import Final, Literal
 Priority = Literal["high", "normal", "low"]
 RANKS: Final[dict[str, int]] = {"high": 0, "normal": 1, "low": 2}
 PATIENCE: Final = 4.0
-"""A task may be overtaken by one that comes later by up to so many times by what that one is shorter."""
+"""A shorter task goes first if it came later by less than this many times the work by which it is shorter."""
 
 
 @dataclass(frozen=True, slots=True, order=True)
 class StepPriority:
-    """When it is a task's turn: the smaller one is the first.
+    """A task's place in the order of steps; the smallest goes first.
 
-    The higher class goes first. Within a class it is first come, first served; but where steps are shared for no gain,
-    and so take turns on the device, the shorter goes first (Smith 1956: that is the least mean wait), as if its work
-    lay before its coming `PATIENCE` times over. Whoever waits is overtaken by ever fewer, and by none for ever.
+    The higher class goes first, and within a class the task that came first. Where sharing steps gains nothing, so that
+    tasks take turns on the device, the shorter task goes first (Smith 1956: that is the least mean wait): it counts as
+    if it had come earlier, by `PATIENCE` times the work that it has less. So a waiting task is overtaken by ever fewer
+    others, and never forever.
     """
 
     rank: int
@@ -25,5 +26,5 @@ class StepPriority:
 
     @classmethod
     def of(cls, priority: Priority, came_at: float, remaining_s: float = 0.0) -> StepPriority:
-        """`remaining_s` is the work that is left where sharing gains nothing, else 0. Both in seconds."""
+        """`came_at` is in seconds; `remaining_s` is the remaining work where sharing steps gains nothing, else 0."""
         return cls(RANKS[priority], came_at + PATIENCE * remaining_s)

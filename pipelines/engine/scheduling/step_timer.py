@@ -1,4 +1,4 @@
-"""How long steps take on the device, without making it wait."""
+"""How long steps take on the device, measured without making it wait."""
 
 from __future__ import annotations
 
@@ -9,13 +9,14 @@ from contextlib import contextmanager
 import torch
 
 Report = Callable[[float], None]
+"""Receives the seconds of a step."""
 
 
 class StepClock:
-    """Times steps in seconds.
+    """Times steps.
 
-    CUDA runs behind the launches, so a step's time is reported once the next one is launched; waiting for it then also
-    keeps the launches from running more than a step ahead of progress, aborts and the clock.
+    CUDA runs behind the launches, so the time of a step is reported after the next one is launched. The wait for
+    it also keeps launches from running more than one step ahead of progress reports and aborts.
     """
 
     def __init__(self) -> None:
@@ -33,10 +34,10 @@ class StepClock:
         start.record()
         yield
         end.record()
-        self._settle()
+        self._report_pending()
         self._pending = (start, end, report)
 
-    def _settle(self) -> None:
+    def _report_pending(self) -> None:
         if self._pending is not None:
             start, end, report = self._pending
             end.synchronize()

@@ -58,6 +58,6 @@ def test_kernels_that_multiply_matrices_are_refused(tmp_path: Path) -> None:
 def test_without_a_compiler_it_says_what_to_do(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PATH", str(tmp_path))
     net = tiny_unet()
-    with pytest.raises(CompilingError, match=r"install g\+\+, or have the folder filled"):
+    with pytest.raises(CompilingError, match=r"install g\+\+, or fill the folder"):
         compile_pass(ForwardPassSpec.of(net, given_to(net)), tmp_path / "never.pt2")
     assert list(tmp_path.iterdir()) == []

@@ -33,7 +33,7 @@ def test_one_leaves_and_another_lies_there() -> None:
     static = StaticWeights(first)
     static.keep(first)
     elsewhere = StaticWeights.elsewhere(first)
-    assert static.settled(second)
+    assert static.settle(second)
     assert places(second) == where
     assert not set(places(first)) & set(where)
     assert all(torch.equal(one, other) for one, other in zip(numbers(first), ours, strict=True))
@@ -45,9 +45,9 @@ def test_another_layout_does_not_lie_there() -> None:
     first, wider = net(1), net(1, width=9)
     static, before = StaticWeights(first), places(wider)
     static.keep(first)
-    assert not static.settled(wider)
+    assert not static.settle(wider)
     assert places(wider) == before
-    assert not static.settled(net(2)), "what was kept is let go of"
+    assert not static.settle(net(2)), "what was kept is let go of"
     assert layout(net(1)) == layout(net(2)) != layout(wider)
 
 

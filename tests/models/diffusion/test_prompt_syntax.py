@@ -1,6 +1,6 @@
 import pytest
 
-from models.diffusion.prompt_syntax import Weighted, chunks, parse
+from models.diffusion.prompt_syntax import WeightedText, chunks, parse
 
 COMMA = ord(",")
 
@@ -64,7 +64,7 @@ def test_unbalanced_brackets_are_closed_at_the_end_or_plain_text(
 
 def test_a_hostile_prompt_is_read_to_its_end() -> None:
     assert len(parse("(" * 3000 + "[a" * 3000)) == 3000
-    assert parse(" " * 100_000) == [Weighted(" " * 100_000)]
+    assert parse(" " * 100_000) == [WeightedText(" " * 100_000)]
 
 
 def test_chunks_of_75() -> None:

@@ -63,7 +63,7 @@ def test_clip_skip_reaches_the_negative_prompt_too(checkpoints: dict[str, Loaded
 
 
 def test_too_much_clip_skip_says_how_much_is_possible(checkpoints: dict[str, LoadedModel]) -> None:
-    with pytest.raises(ClipSkipError, match="give at most 3"):
+    with pytest.raises(ClipSkipError, match="set it to at most 3"):
         checkpoints["sd1"].encode_prompt("a cat", None, clip_skip=4, width=64, height=64)
 
 

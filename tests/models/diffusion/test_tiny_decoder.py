@@ -72,7 +72,7 @@ def test_each_family_has_its_own(toys: Catalog) -> None:
 def test_what_decodes_other_latents_is_refused(tmp_path: Path, config: dict[str, Any]) -> None:
     (tmp_path / "config.json").write_text(json.dumps(config))
     entry = ModelEntry(name="x", path=tmp_path, family="decoder", base="sd1")
-    with pytest.raises(WeightsError, match="give TAESD for sd1"):
+    with pytest.raises(WeightsError, match="use TAESD for sd1"):
         tiny_decoder.load(entry, CPU, torch.float32)
 
 

@@ -10,17 +10,17 @@ from torch import Tensor, nn
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves, tree_map_only
 
-from pipelines.engine.execution.cuda_graphs import Taken
+from pipelines.engine.execution.cuda_graphs import StepResult
 
 
 class Tape(TorchDispatchMode):
     """Records while it runs; `replay` writes every result over the one that was recorded."""
 
-    def __init__(self, run: Callable[[], Taken]) -> None:
+    def __init__(self, run: Callable[[], StepResult]) -> None:
         super().__init__()
         self._operations: list[tuple[Any, tuple[Any, ...], dict[str, Any], list[Tensor]]] = []
         with self:
-            self._taken = run()
+            self._result = run()
         self.bytes = sum(each.nbytes for *_, made in self._operations for each in made)
 
     def __torch_dispatch__(
@@ -36,12 +36,12 @@ class Tape(TorchDispatchMode):
         return made
 
     @torch.inference_mode()
-    def replay(self) -> Taken:
+    def replay(self) -> StepResult:
         for function, args, kwargs, places in self._operations:
             made = [each for each in tree_leaves(function(*args, **kwargs)) if isinstance(each, Tensor)]
             for place, result in zip(places, made, strict=bool(places)):
                 place.copy_(result)
-        return self._taken
+        return self._result
 
 
 def _place(weight: nn.Parameter) -> Tensor:

@@ -14,7 +14,7 @@ from models.patches.token_merging import TokenMerging
 from models.registry import loaders
 from pipelines.engine.batch import Batch
 from pipelines.engine.execution.compile_policy import Compilation
-from pipelines.engine.execution.cuda_graphs import TRIAL, WARM, Graphs
+from pipelines.engine.execution.cuda_graphs import TRIAL_STEPS, WARM_UP_STEPS, Graphs
 from pipelines.engine.scheduling.batch_key import key_of
 from pipelines.engine.trajectory import Trajectory
 from tests.pipelines.engine.execution.test_cuda_graphs import Counting, close
@@ -37,7 +37,7 @@ def packages(tmp_path: Path) -> Path:
 
 def compiled(graphs: Graphs) -> list[bool]:
     """Of the passes of each step that is kept, whether they run by a package."""
-    return [each._package is not None for kept in graphs._kept.values() for each in kept.forwards]
+    return [runner.compiled for cached in graphs.steps for runner in cached.runners]
 
 
 def scale(checkpoint: Any, factor: float) -> None:
@@ -57,7 +57,7 @@ def test_a_pass_is_compiled_from_its_second_step_on(tiny: Any, package: Path) ->
     one = trajectory(tiny, 1)
     step(graphs, one, 1)
     assert compiled(graphs) == [False]
-    step(graphs, one, TRIAL - 1)
+    step(graphs, one, TRIAL_STEPS - 1)
     assert compiled(graphs) == [True]
     assert close(finished(graphs, one)[0], finished(Graphs(), trajectory(tiny, 1))[0])
 
@@ -80,14 +80,14 @@ def test_others_take_it_over_untried(tiny: Any, package: Path, monkeypatch: pyte
 def test_steps_run_as_they_are_until_their_package_comes(tiny: Any, package: Path, packages: Path) -> None:
     """The graph of before makes room for one of the package. Another worker was faster here: the child that was to
     compile it finds nothing left to do."""
-    compilation = Compilation(packages, worth=WARM)
+    compilation = Compilation(packages, compile_after=WARM_UP_STEPS)
     graphs, one = Graphs(Counting, compilation=compilation), trajectory(tiny, 1, sampler="heun")
-    step(graphs, one, WARM)
+    step(graphs, one, WARM_UP_STEPS)
     assert (graphs.captured, compiled(graphs)) == (1, [False])
     shutil.copy(package, packages)
     step(graphs, one, 1)
     assert list(compilation.finish()) == [(packages / package.name, True)]
-    step(graphs, one, WARM)
+    step(graphs, one, WARM_UP_STEPS)
     assert (graphs.captured, compiled(graphs)) == (2, [True])
     assert close(one.clean, finished(Graphs(), trajectory(tiny, 1, sampler="heun"))[0])
 
@@ -108,12 +108,12 @@ def test_a_broken_package_leaves_steps_as_they_are(
 def test_one_that_disagrees_is_not_used(
     tiny: Any, package: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    monkeypatch.setattr("models.compiled.package.CLOSE", {torch.float32: -1.0})
+    monkeypatch.setattr("models.compiled.package.TOLERANCE", {torch.float32: -1.0})
     graphs = Graphs(compilation=Compilation(package.parent))
     found = finished(graphs, trajectory(tiny, 1))[0]
     assert compiled(graphs) == [False]
     assert torch.equal(found, finished(Graphs(), trajectory(tiny, 1))[0])
-    assert "away from what they should be" in caplog.text
+    assert "its results differ from the net's by" in caplog.text
 
 
 @pytest.fixture
@@ -137,4 +137,4 @@ def test_without_a_folder_nothing_is_compiled(tiny: Any) -> None:
     graphs = Graphs()
     step(graphs, trajectory(tiny, 1), 2)
     assert compiled(graphs) == []
-    assert graphs.warm == 0
+    assert graphs.warm_up_steps == 0

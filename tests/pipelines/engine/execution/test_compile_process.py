@@ -22,20 +22,21 @@ def test_what_cannot_be_compiled_is_said_once(
 ) -> None:
     monkeypatch.setattr("pipelines.engine.execution.compile_process.CHILD", "models.nowhere")
     compiler = Compiler(tmp_path / "packages")
-    assert compiler.ended() is None
-    compiler.ask(wanted)
+    assert compiler.poll() is None
+    compiler.enqueue(wanted)
     assert list(compiler.finish()) == [wanted]
-    assert caplog.text.count("cannot be compiled, its steps run as they are: ") == 1
+    assert caplog.text.count("cannot be compiled, its steps run uncompiled: ") == 1
     assert "No module named models.nowhere" in caplog.text
     assert not compiler.package(wanted).exists()
 
 
 def test_what_is_under_way_ends_with_it(wanted: ForwardPassSpec, tmp_path: Path) -> None:
     compiler = Compiler(tmp_path)
-    compiler.ask(wanted)
-    assert compiler._job is not None
-    process = compiler._job.process
+    compiler.enqueue(wanted)
+    assert compiler.pid is not None
+    process = Path(f"/proc/{compiler.pid}")
+    assert process.exists()
     compiler.close()
-    assert process.poll() is not None
+    assert not process.exists()
     assert not compiler.package(wanted).exists()
     assert list(compiler.finish()) == []

@@ -16,7 +16,7 @@ from models.diffusion.checkpoint import Checkpoint
 from models.diffusion.latent_diffusion import LatentDiffusion
 from models.registry import loaders
 from pipelines.engine.batch import Batch
-from pipelines.engine.execution.cuda_graphs import BUCKETS, WARM, Graphs, Taken
+from pipelines.engine.execution.cuda_graphs import BUCKETS, WARM_UP_STEPS, Graphs, StepResult
 from pipelines.engine.trajectory import Trajectory
 from tests.pipelines.engine.execution.test_step import finished, trajectory
 from tests.pipelines.engine.tape import Tape
@@ -39,7 +39,7 @@ def close(found: torch.Tensor, expected: torch.Tensor) -> bool:
 @torch.inference_mode()
 def worn_in(graphs: Graphs, checkpoint: Checkpoint) -> None:
     """Takes steps of one guided image until they are captured."""
-    for seed in range(WARM):
+    for seed in range(WARM_UP_STEPS):
         Batch([trajectory(checkpoint, 90 + seed)], graphs).step()
 
 
@@ -110,7 +110,7 @@ def test_what_lay_over_weights_that_are_gone_is_forgotten(models_dir: Path, sd1:
     del other
     gc.collect()
     Batch([trajectory(sd1, 1)], graphs).step()
-    assert [kept.graph for kept in graphs._kept.values()] == [None]
+    assert [cached.graph for cached in graphs.steps] == [None]
 
 
 class Counting:
@@ -118,10 +118,10 @@ class Counting:
 
     bytes = 1 << 20
 
-    def __init__(self, run: Callable[[], Taken]) -> None:
+    def __init__(self, run: Callable[[], StepResult]) -> None:
         self._run = run
 
-    def replay(self) -> Taken:
+    def replay(self) -> StepResult:
         return self._run()
 
 
@@ -130,7 +130,7 @@ def test_rows_are_padded_to_buckets(sd1: Checkpoint) -> None:
     graphs = Graphs(Counting)
     for images in (1, 2, 3, 4):
         Batch([trajectory(sd1, seed, guided=images != 1) for seed in range(images)], graphs).step()
-    assert [room for _, room, *_ in graphs._kept] == [1, 4, 6, 8]
+    assert [cached.step.rows for cached in graphs.steps] == [1, 4, 6, 8]
     assert all(min(bucket for bucket in BUCKETS if bucket >= rows) < 1.5 * rows for rows in range(1, BUCKETS[-1]))
 
 
@@ -138,15 +138,15 @@ def test_rows_are_padded_to_buckets(sd1: Checkpoint) -> None:
 def test_the_least_recently_used_leave_for_their_bytes(sd1: Checkpoint) -> None:
     graphs = Graphs(Counting, most_bytes=6 << 20)
     for images in (1, 2, 3, 1):
-        for _ in range(WARM):
+        for _ in range(WARM_UP_STEPS):
             Batch([trajectory(sd1, seed) for seed in range(images)], graphs).step()
-    assert [room for _, room, *_ in graphs._kept] == [6, 2]
+    assert [cached.step.rows for cached in graphs.steps] == [6, 2]
     assert graphs.captured == 4
 
 
 @torch.inference_mode()
 def test_what_cannot_be_captured_runs_as_it_is(sd1: Checkpoint, caplog: pytest.LogCaptureFixture) -> None:
-    def refuse(run: Callable[[], Taken]) -> Counting:
+    def refuse(run: Callable[[], StepResult]) -> Counting:
         raise RuntimeError("operation not permitted when stream is capturing")
 
     graphs, found = Graphs(refuse), trajectory(sd1, 1)
