@@ -10,7 +10,7 @@ from models.noise import SeededNoise, slerp
 SHAPE = (1, 4, 16, 16)
 
 
-def test_equal_seeds_draw_equal_noise_whatever_happens_in_between() -> None:
+def test_equal_seeds_draw_equal_noise() -> None:
     first = SeededNoise(5)
     draws = [first.gaussian(SHAPE) for _ in range(3)]
     second, other = SeededNoise(5), SeededNoise(6)
@@ -27,7 +27,7 @@ def test_noise_is_what_a_torch_generator_draws() -> None:
     )
 
 
-def test_state_goes_on_where_it_was_taken() -> None:
+def test_restore_continues_at_the_stored_position() -> None:
     noise = SeededNoise(5)
     noise.gaussian(SHAPE)
     state = noise.state()
@@ -37,7 +37,7 @@ def test_state_goes_on_where_it_was_taken() -> None:
     assert torch.equal(resumed.gaussian(SHAPE), following)
 
 
-def test_variations_turn_the_noise_and_keep_its_spread() -> None:
+def test_variations_keep_the_variance() -> None:
     own, other = SeededNoise(1).initial(SHAPE), SeededNoise(2).initial(SHAPE)
     assert torch.equal(SeededNoise(1, [(2, 0.0)]).initial(SHAPE), own)
     assert torch.allclose(SeededNoise(1, [(2, 1.0)]).initial(SHAPE), other, atol=1e-6)
@@ -47,7 +47,7 @@ def test_variations_turn_the_noise_and_keep_its_spread() -> None:
     assert not torch.equal(SeededNoise(1, [(2, 0.5), (3, 0.5)]).initial(SHAPE), halfway)
 
 
-def test_variations_draw_nothing_from_the_noise_itself() -> None:
+def test_variations_do_not_advance_the_noise() -> None:
     plain, varied = SeededNoise(1), SeededNoise(1, [(2, 0.5)])
     plain.initial(SHAPE)
     varied.initial(SHAPE)
@@ -67,7 +67,7 @@ def test_brownian_increments_add_up_and_draw_nothing() -> None:
     assert torch.equal(noise.gaussian(SHAPE), SeededNoise(9).gaussian(SHAPE))
 
 
-def test_brownian_increments_do_not_depend_on_what_was_asked_before() -> None:
+def test_brownian_increments_do_not_depend_on_earlier_ones() -> None:
     over = (0.1, 10.0)
     one, other = SeededNoise(9), SeededNoise(9)
     one.brownian(SHAPE, over, 8.0, 4.0)

@@ -23,7 +23,7 @@ def traced(net: nn.Module, given: dict[str, Tensor], *, weights: nn.Module) -> t
 
 
 @torch.no_grad()
-def test_a_graph_is_the_pass_over_whatever_weights_it_is_handed() -> None:
+def test_exported_graph_equals_the_net_with_other_weights() -> None:
     """What ControlNets add is among its inputs, and so are keys and values: it asks no layer for them."""
     net, other = tiny_unet(), stretched(tiny_unet())
     given = {**given_to(net), **flatten_inputs(residuals=[torch.randn(2, 8, 8, 8) for _ in range(3)])}
@@ -31,7 +31,7 @@ def test_a_graph_is_the_pass_over_whatever_weights_it_is_handed() -> None:
 
 
 @torch.no_grad()
-def test_a_controlnet_is_traced_as_well() -> None:
+def test_exported_graph_of_a_controlnet_equals_the_net() -> None:
     level = {"block_out_channels": (8,), "layers_per_block": 1, "norm_num_groups": 4, "attention_head_dim": 4}
     blocks = {"down_block_types": ("CrossAttnDownBlock2D",), "mid_block_type": "UNetMidBlock2D"}
     wide = {"cross_attention_dim": 128, "conditioning_embedding_out_channels": (4, 4)}
@@ -55,7 +55,7 @@ def test_kernels_that_multiply_matrices_are_refused(tmp_path: Path) -> None:
         refuse_matrix_products(tmp_path)
 
 
-def test_without_a_compiler_it_says_what_to_do(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_missing_compiler_error_says_what_to_do(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PATH", str(tmp_path))
     net = tiny_unet()
     with pytest.raises(CompilingError, match=r"install g\+\+, or fill the folder"):

@@ -9,7 +9,7 @@ from models.compiled.forward_pass import ForwardPassSpec, flatten_inputs, number
 from tests.support.tiny import given_to, tiny_unet
 
 
-def test_it_survives_the_way_to_another_process() -> None:
+def test_spec_survives_json() -> None:
     net = tiny_unet()
     wanted = ForwardPassSpec.of(net, given_to(net))
     there = ForwardPassSpec.from_json(wanted.to_json())
@@ -18,7 +18,7 @@ def test_it_survives_the_way_to_another_process() -> None:
     assert torch.__version__ in there.name
 
 
-def test_numbers_are_not_in_it() -> None:
+def test_digest_ignores_numbers() -> None:
     net = tiny_unet()
     before = ForwardPassSpec.of(net, given_to(net)).digest
     for weight in net.parameters():
@@ -26,7 +26,7 @@ def test_numbers_are_not_in_it() -> None:
     assert ForwardPassSpec.of(net, given_to(net, seed=1)).digest == before
 
 
-def test_whatever_code_relies_on_sets_it_apart() -> None:
+def test_digest_depends_on_all_that_code_relies_on() -> None:
     plain, half, last = tiny_unet(), tiny_unet().half(), tiny_unet().to(memory_format=torch.channels_last)
     said = {name: value for name, value in plain.config.items() if not name.startswith("_")}
     other = UNet2DConditionModel.from_config({**said, "norm_eps": 1e-6})
@@ -38,14 +38,14 @@ def test_whatever_code_relies_on_sets_it_apart() -> None:
     assert len({each.digest for each in passes}) == len({each.name for each in passes}) == 6
 
 
-def test_a_device_shares_with_its_likes() -> None:
+def test_digest_is_shared_by_devices_of_one_kind() -> None:
     net = tiny_unet()
     wanted = ForwardPassSpec.of(net, given_to(net))
     one, other = (ForwardPassSpec.from_json(wanted.to_json().replace('"cpu"', f'"cuda:{index}"')) for index in (0, 1))
     assert one.digest == other.digest != wanted.digest
 
 
-def test_a_pass_by_name_is_the_call_of_the_net() -> None:
+def test_run_net_equals_the_call_of_the_net() -> None:
     net = tiny_unet()
     given = given_to(net)
     residuals = [torch.full((2, 8, 8, 8), 0.5) for _ in range(3)]

@@ -20,7 +20,7 @@ def given() -> dict[str, torch.Tensor]:
 
 
 @torch.inference_mode()
-def test_it_computes_with_whatever_weights_it_is_handed(package: Path, given: dict[str, torch.Tensor]) -> None:
+def test_package_computes_with_other_weights(package: Path, given: dict[str, torch.Tensor]) -> None:
     net, other = tiny_unet(), stretched(tiny_unet())
     compiled = Package(package, ForwardPassSpec.of(net, given))
     compiled.check(net, given, passed(net, given))
@@ -30,7 +30,7 @@ def test_it_computes_with_whatever_weights_it_is_handed(package: Path, given: di
 
 
 @torch.inference_mode()
-def test_what_lies_otherwise_is_laid_right(package: Path, given: dict[str, torch.Tensor]) -> None:
+def test_package_accepts_inputs_of_other_strides(package: Path, given: dict[str, torch.Tensor]) -> None:
     net = tiny_unet()
     compiled = Package(package, ForwardPassSpec.of(net, given))
     turned = {**given, "latents": given["latents"].to(memory_format=torch.channels_last)}
@@ -38,7 +38,7 @@ def test_what_lies_otherwise_is_laid_right(package: Path, given: dict[str, torch
 
 
 @torch.inference_mode()
-def test_weights_are_changed_and_laid_elsewhere_under_it(package: Path, given: dict[str, torch.Tensor]) -> None:
+def test_package_follows_changed_and_moved_weights(package: Path, given: dict[str, torch.Tensor]) -> None:
     """As a merge of a LoRA and a switch of checkpoints do."""
     net = tiny_unet()
     compiled = Package(package, ForwardPassSpec.of(net, given))
@@ -51,16 +51,16 @@ def test_weights_are_changed_and_laid_elsewhere_under_it(package: Path, given: d
 
 
 @pytest.mark.parametrize("share", [0.0, 0.5, 0.999])
-def test_half_a_file_is_none(package: Path, given: dict[str, torch.Tensor], tmp_path: Path, share: float) -> None:
+def test_truncated_package_is_refused(
+    package: Path, given: dict[str, torch.Tensor], tmp_path: Path, share: float
+) -> None:
     torn = tmp_path / package.name
     torn.write_bytes(package.read_bytes()[: int(package.stat().st_size * share)])
     with pytest.raises(PackageError, match="cannot be loaded"):
         Package(torn, ForwardPassSpec.of(tiny_unet(), given))
 
 
-def test_what_was_made_of_something_else_is_not_used(
-    package: Path, given: dict[str, torch.Tensor], tmp_path: Path
-) -> None:
+def test_package_of_another_pass_is_refused(package: Path, given: dict[str, torch.Tensor], tmp_path: Path) -> None:
     wanted = replace(ForwardPassSpec.of(tiny_unet(), given), build_target="sm75-torch2.0.0")
     foreign = tmp_path / f"{wanted.name}.pt2"
     shutil.copy(package, foreign)
@@ -68,7 +68,7 @@ def test_what_was_made_of_something_else_is_not_used(
         Package(foreign, wanted)
 
 
-def test_nobody_tries_again_what_has_ended_a_process(tmp_path: Path) -> None:
+def test_trial_that_ended_a_process_is_not_repeated(tmp_path: Path) -> None:
     file = tmp_path / f"{tmp_path.name}-deadly.pt2"
     with trial(file), pytest.raises(InTrialError), trial(file):
         pass

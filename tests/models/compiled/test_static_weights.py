@@ -27,7 +27,7 @@ def numbers(of: nn.Module) -> list[Tensor]:
     return [weight.clone() for weight in (*of.parameters(), *of.buffers())]
 
 
-def test_one_leaves_and_another_lies_there() -> None:
+def test_settle_moves_weights_to_kept_addresses() -> None:
     first, second = net(1), net(2)
     where, ours, theirs = places(first), numbers(first), numbers(second)
     static = StaticWeights(first)
@@ -41,7 +41,7 @@ def test_one_leaves_and_another_lies_there() -> None:
     assert elsewhere is not static
 
 
-def test_another_layout_does_not_lie_there() -> None:
+def test_settle_refuses_another_layout() -> None:
     first, wider = net(1), net(1, width=9)
     static, before = StaticWeights(first), places(wider)
     static.keep(first)

@@ -13,7 +13,7 @@ FAMILIES = ["sd1", "sd2", "sdxl"]
 
 
 @pytest.mark.parametrize("family", FAMILIES)
-def test_encoding_equals_the_reference(
+def test_encode_equals_diffusers(
     family: str, checkpoints: dict[str, LoadedModel], stock: dict[str, Any], draws: Callable[[int], Any]
 ) -> None:
     pixels = np.random.default_rng(1).integers(0, 256, (64, 128, 3), dtype=np.uint8)
@@ -27,7 +27,7 @@ def test_encoding_equals_the_reference(
 
 
 @pytest.mark.parametrize("family", FAMILIES)
-def test_decoding_equals_the_reference(family: str, checkpoints: dict[str, LoadedModel], stock: dict[str, Any]) -> None:
+def test_decode_equals_diffusers(family: str, checkpoints: dict[str, LoadedModel], stock: dict[str, Any]) -> None:
     latents, vae = torch.randn(2, 4, 8, 16), stock[family].vae
     expected = VaeImageProcessor().postprocess(vae.decode(latents / vae.config.scaling_factor).sample, output_type="np")
     images = checkpoints[family].decode(latents)
@@ -38,7 +38,7 @@ def test_decoding_equals_the_reference(family: str, checkpoints: dict[str, Loade
     assert difference.mean() < 0.001
 
 
-def test_many_images_are_decoded_in_parts(checkpoints: dict[str, LoadedModel], monkeypatch: pytest.MonkeyPatch) -> None:
+def test_decode_splits_many_images(checkpoints: dict[str, LoadedModel], monkeypatch: pytest.MonkeyPatch) -> None:
     latents = torch.randn(3, 4, 8, 8)
     whole = checkpoints["sd1"].decode(latents)
     monkeypatch.setattr(autoencoder, "PIXELS_AT_ONCE", 64 * 64)
@@ -47,7 +47,7 @@ def test_many_images_are_decoded_in_parts(checkpoints: dict[str, LoadedModel], m
     assert np.abs(np.stack(whole).astype(int) - np.stack(parts)).max() <= 1
 
 
-def test_latents_may_have_a_mean_and_deviation_by_channel(toys: Any, draws: Callable[[int], Any]) -> None:
+def test_latents_are_normalised_per_channel(toys: Any, draws: Callable[[int], Any]) -> None:
     from models.diffusion.autoencoder import Autoencoder
     from models.weights import open_weights
 
@@ -70,7 +70,7 @@ def differing(one: np.ndarray, other: np.ndarray) -> float:
 
 
 @pytest.mark.parametrize("circular", [False, True])
-def test_a_large_picture_is_decoded_by_tiles(
+def test_decode_tiles_large_images(
     checkpoints: dict[str, LoadedModel], monkeypatch: pytest.MonkeyPatch, circular: bool
 ) -> None:
     """Nearly as at once; and a circular one is as seamless: turned by half, it is turned by half."""
@@ -87,7 +87,7 @@ def test_a_large_picture_is_decoded_by_tiles(
         assert differing(tiled[edge], whole[edge]) < 0.5 * differing(other[edge], whole[edge])
 
 
-def test_tiles_are_for_what_does_not_fit_too(
+def test_decode_tiles_what_does_not_fit_the_device(
     checkpoints: dict[str, LoadedModel], monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     net, largest = checkpoints["sd1"]._autoencoder.net, 16 * 16  # type: ignore[attr-defined]
@@ -106,7 +106,7 @@ def test_tiles_are_for_what_does_not_fit_too(
     assert "does not fit" in caplog.text
 
 
-def test_what_overflows_in_half_precision_is_redone_in_single(toys: Any, caplog: pytest.LogCaptureFixture) -> None:
+def test_decode_retries_half_precision_overflow_in_single(toys: Any, caplog: pytest.LogCaptureFixture) -> None:
     from models.diffusion.autoencoder import Autoencoder
     from models.weights import open_weights
 

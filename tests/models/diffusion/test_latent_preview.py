@@ -7,7 +7,7 @@ from models.loaded_model import LoadedModel
 
 
 @pytest.mark.parametrize("family", ["sd1", "sd2", "sdxl"])
-def test_a_preview_resembles_the_picture(family: str, checkpoints: dict[str, LoadedModel]) -> None:
+def test_preview_resembles_the_image(family: str, checkpoints: dict[str, LoadedModel]) -> None:
     toy = checkpoints[family]
     coarse = torch.randn(1, 4, 4, 6, generator=torch.Generator().manual_seed(3))
     latents = F.interpolate(coarse, scale_factor=4)
@@ -19,6 +19,6 @@ def test_a_preview_resembles_the_picture(family: str, checkpoints: dict[str, Loa
     assert np.corrcoef(preview.ravel(), small.ravel())[0, 1] > 0.6
 
 
-def test_a_preview_is_clipped_not_wrapped(checkpoints: dict[str, LoadedModel]) -> None:
+def test_preview_clips_colours(checkpoints: dict[str, LoadedModel]) -> None:
     bright = checkpoints["sd1"].preview(torch.full((1, 4, 2, 2), 1000.0))
     assert set(np.unique(bright)) <= {0, 255}

@@ -37,7 +37,7 @@ def pieces(prompt: str) -> list[tuple[str | None, float]]:
         ("BREAKFAST", [("BREAKFAST", 1.0)]),
     ],
 )
-def test_grammar(prompt: str, expected: list[tuple[str | None, float]]) -> None:
+def test_parse_reads_the_grammar(prompt: str, expected: list[tuple[str | None, float]]) -> None:
     assert pieces(prompt) == expected
 
 
@@ -56,18 +56,16 @@ def test_grammar(prompt: str, expected: list[tuple[str | None, float]]) -> None:
         ("\\", [("\\", 1.0)]),
     ],
 )
-def test_unbalanced_brackets_are_closed_at_the_end_or_plain_text(
-    prompt: str, expected: list[tuple[str | None, float]]
-) -> None:
+def test_parse_closes_open_brackets_at_the_end(prompt: str, expected: list[tuple[str | None, float]]) -> None:
     assert pieces(prompt) == expected
 
 
-def test_a_hostile_prompt_is_read_to_its_end() -> None:
+def test_parse_takes_linear_time_on_hostile_prompts() -> None:
     assert len(parse("(" * 3000 + "[a" * 3000)) == 3000
     assert parse(" " * 100_000) == [WeightedText(" " * 100_000)]
 
 
-def test_chunks_of_75() -> None:
+def test_chunks_have_75_tokens() -> None:
     (short,) = chunks("a" * 75, tokens, COMMA)
     assert len(short.tokens) == len(short.weights) == 75
     assert [len(chunk.tokens) for chunk in chunks("a" * 160, tokens, COMMA)] == [75, 75, 10]
@@ -80,7 +78,7 @@ def test_words_after_a_late_comma_move_to_the_next_chunk(before: int, lengths: l
     assert [len(part.tokens) for part in parts] == lengths
 
 
-def test_a_comma_right_after_a_full_chunk_moves_nothing() -> None:
+def test_comma_after_a_full_chunk_moves_nothing() -> None:
     parts = chunks("a" * 70 + "," + "b" * 4 + "," + "c" * 3, tokens, COMMA)
     assert [len(part.tokens) for part in parts] == [75, 4]
 

@@ -14,7 +14,7 @@ SIZE = {"clip_skip": -1, "width": 64, "height": 64}
 
 @pytest.mark.parametrize("family", FAMILIES)
 @pytest.mark.parametrize("prompt", PROMPTS)
-def test_a_plain_prompt_is_encoded_as_by_the_reference(
+def test_encode_prompt_equals_diffusers(
     family: str, prompt: str, checkpoints: dict[str, LoadedModel], stock: dict[str, Any]
 ) -> None:
     expected = stock[family].encode_prompt(prompt, "cpu", 1, True, "blurry")
@@ -24,12 +24,12 @@ def test_a_plain_prompt_is_encoded_as_by_the_reference(
     assert torch.equal(negative.embeds, expected[1])
 
 
-def test_no_negative_no_conditioning(checkpoints: dict[str, LoadedModel]) -> None:
+def test_encode_prompt_without_negative_returns_none(checkpoints: dict[str, LoadedModel]) -> None:
     assert checkpoints["sd1"].encode_prompt("a cat", None, **SIZE)[1] is None
 
 
 @pytest.mark.parametrize("family", FAMILIES)
-def test_denoiser_equals_the_reference(family: str, checkpoints: dict[str, LoadedModel], stock: dict[str, Any]) -> None:
+def test_predict_equals_diffusers(family: str, checkpoints: dict[str, LoadedModel], stock: dict[str, Any]) -> None:
     latents, timesteps = torch.randn(2, 4, 8, 12), torch.tensor([981, 3])
     conditioning = checkpoints[family].encode_prompt("a cat", None, **SIZE)[0]
     embeds = conditioning.embeds.expand(2, -1, -1)
@@ -39,7 +39,7 @@ def test_denoiser_equals_the_reference(family: str, checkpoints: dict[str, Loade
 
 
 @pytest.mark.parametrize("clip_skip", [0, 1, 3])
-def test_clip_skip_leaves_layers_out(
+def test_clip_skip_leaves_out_layers(
     clip_skip: int, checkpoints: dict[str, LoadedModel], stock: dict[str, Any]
 ) -> None:
     encoder, tokenizer = stock["sd1"].text_encoder, stock["sd1"].tokenizer
@@ -54,7 +54,7 @@ def test_clip_skip_leaves_layers_out(
         torch.testing.assert_close(ours.embeds, expected, rtol=1e-4, atol=1e-5)
 
 
-def test_clip_skip_reaches_the_negative_prompt_too(checkpoints: dict[str, LoadedModel]) -> None:
+def test_clip_skip_applies_to_the_negative_prompt(checkpoints: dict[str, LoadedModel]) -> None:
     pairs = [checkpoints["sd1"].encode_prompt("x", "x", clip_skip=skip, width=64, height=64) for skip in (0, 1)]
     for positive, negative in pairs:
         assert negative is not None
@@ -62,12 +62,12 @@ def test_clip_skip_reaches_the_negative_prompt_too(checkpoints: dict[str, Loaded
     assert not torch.equal(pairs[0][0].embeds, pairs[1][0].embeds)
 
 
-def test_too_much_clip_skip_says_how_much_is_possible(checkpoints: dict[str, LoadedModel]) -> None:
+def test_clip_skip_error_names_the_maximum(checkpoints: dict[str, LoadedModel]) -> None:
     with pytest.raises(ClipSkipError, match="set it to at most 3"):
         checkpoints["sd1"].encode_prompt("a cat", None, clip_skip=4, width=64, height=64)
 
 
-def test_the_entry_may_have_a_clip_skip_of_its_own(toys: Any, checkpoints: dict[str, LoadedModel]) -> None:
+def test_clip_skip_default_comes_from_the_entry(toys: Any, checkpoints: dict[str, LoadedModel]) -> None:
     from models.diffusion import sd1
 
     entry = toys.find("toy-sd1").model_copy(update={"clip_skip": 1})
@@ -76,7 +76,9 @@ def test_the_entry_may_have_a_clip_skip_of_its_own(toys: Any, checkpoints: dict[
     assert torch.equal(own.encode_prompt("a cat", None, **SIZE)[0].embeds, given.embeds)
 
 
-def test_prompt_and_negative_have_one_token_count(checkpoints: dict[str, LoadedModel], stock: dict[str, Any]) -> None:
+def test_prompt_and_negative_have_equal_token_counts(
+    checkpoints: dict[str, LoadedModel], stock: dict[str, Any]
+) -> None:
     positive, negative = checkpoints["sd1"].encode_prompt("red apple " * 60, "blurry", **SIZE)
     assert negative is not None
     assert positive.embeds.shape == negative.embeds.shape == (1, 2 * 77, 128)
@@ -84,7 +86,7 @@ def test_prompt_and_negative_have_one_token_count(checkpoints: dict[str, LoadedM
     assert torch.equal(negative.embeds[:, 77:], blank)
 
 
-def test_weights_change_their_tokens_and_keep_the_mean(checkpoints: dict[str, LoadedModel]) -> None:
+def test_prompt_weights_change_tokens_and_keep_the_mean(checkpoints: dict[str, LoadedModel]) -> None:
     plain, _ = checkpoints["sd1"].encode_prompt("a red apple", None, **SIZE)
     same, _ = checkpoints["sd1"].encode_prompt("a (red:1.0) apple", None, **SIZE)
     strong, _ = checkpoints["sd1"].encode_prompt("a (red:1.5) apple", None, **SIZE)
@@ -95,7 +97,7 @@ def test_weights_change_their_tokens_and_keep_the_mean(checkpoints: dict[str, Lo
     torch.testing.assert_close(strong.embeds.mean(), plain.embeds.mean(), rtol=1e-4, atol=1e-6)
 
 
-def test_encodings_are_remembered(checkpoints: dict[str, LoadedModel]) -> None:
+def test_encodings_are_cached(checkpoints: dict[str, LoadedModel]) -> None:
     toy = checkpoints["sd1"]
     calls: list[int] = []
     hook = toy._encoders[0].model.register_forward_hook(lambda *_: calls.append(1))  # type: ignore[attr-defined]
@@ -109,9 +111,7 @@ def test_encodings_are_remembered(checkpoints: dict[str, LoadedModel]) -> None:
 
 
 @pytest.mark.parametrize("family", FAMILIES)
-def test_a_whole_picture_equals_the_reference(
-    family: str, checkpoints: dict[str, LoadedModel], stock: dict[str, Any]
-) -> None:
+def test_image_equals_diffusers(family: str, checkpoints: dict[str, LoadedModel], stock: dict[str, Any]) -> None:
     toy, pipeline = checkpoints[family], stock[family]
     pipeline.set_progress_bar_config(disable=True)
     noise = torch.randn(1, 4, 8, 8)

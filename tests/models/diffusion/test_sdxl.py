@@ -8,7 +8,7 @@ from models.loaded_model import LoadedModel
 
 @pytest.mark.parametrize("clip_skip", [0, 1])
 @pytest.mark.parametrize("prompt", ["a photo of a red apple", "", "一只猫, a cat's hat"])
-def test_a_plain_prompt_is_encoded_as_by_the_reference(
+def test_encode_prompt_equals_diffusers(
     prompt: str, clip_skip: int, checkpoints: dict[str, LoadedModel], stock: dict[str, Any]
 ) -> None:
     expected = stock["sdxl"].encode_prompt(prompt, negative_prompt="blurry", clip_skip=clip_skip)
@@ -24,7 +24,7 @@ def test_size_conditioning_is_height_first(checkpoints: dict[str, LoadedModel]) 
     assert positive.extras["time_ids"].tolist() == [[64, 128, 0, 0, 64, 128]]
 
 
-def test_long_prompts_keep_the_pooled_text_of_their_first_chunk(checkpoints: dict[str, LoadedModel]) -> None:
+def test_long_prompts_are_pooled_from_their_first_chunk(checkpoints: dict[str, LoadedModel]) -> None:
     options = {"clip_skip": -1, "width": 64, "height": 64}
     first, _ = checkpoints["sdxl"].encode_prompt("a cat", None, **options)
     both, negative = checkpoints["sdxl"].encode_prompt("a cat BREAK a dog", "blurry", **options)
@@ -33,7 +33,7 @@ def test_long_prompts_keep_the_pooled_text_of_their_first_chunk(checkpoints: dic
     torch.testing.assert_close(both.extras["text_embeds"], first.extras["text_embeds"])
 
 
-def test_denoiser_equals_the_reference(checkpoints: dict[str, LoadedModel], stock: dict[str, Any]) -> None:
+def test_predict_equals_diffusers(checkpoints: dict[str, LoadedModel], stock: dict[str, Any]) -> None:
     latents, timesteps = torch.randn(1, 4, 8, 8), torch.tensor([500])
     given, _ = checkpoints["sdxl"].encode_prompt("a cat", None, clip_skip=-1, width=64, height=64)
     expected = stock["sdxl"].unet(latents, timesteps, given.embeds, added_cond_kwargs=dict(given.extras)).sample
@@ -41,7 +41,7 @@ def test_denoiser_equals_the_reference(checkpoints: dict[str, LoadedModel], stoc
     torch.testing.assert_close(ours, expected, rtol=1e-4, atol=1e-5)
 
 
-def test_in_half_precision_the_autoencoder_stays_in_single(toys: Any) -> None:
+def test_autoencoder_stays_in_single_precision(toys: Any) -> None:
     from models.diffusion import sdxl
 
     half = sdxl.load(toys.find("toy-sdxl"), torch.device("cpu"), torch.float16)

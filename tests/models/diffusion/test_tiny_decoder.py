@@ -30,7 +30,7 @@ def tiny(toys: Catalog) -> TinyDecoder:
     return tiny_decoder.load(toys.find("toy-taesd"), CPU, torch.float32)
 
 
-def test_decoding_equals_the_reference(tiny: TinyDecoder, toys: Catalog) -> None:
+def test_tiny_decoder_equals_diffusers(tiny: TinyDecoder, toys: Catalog) -> None:
     stock = AutoencoderTiny.from_pretrained(toys.find("toy-taesd").path, local_files_only=True)
     latents = torch.randn(2, 4, 8, 16)
     expected = VaeImageProcessor().postprocess(stock.decode(latents).sample, output_type="np")
@@ -41,7 +41,7 @@ def test_decoding_equals_the_reference(tiny: TinyDecoder, toys: Catalog) -> None
     assert difference.mean() < 0.001
 
 
-def test_it_makes_of_latents_nearly_what_the_whole_decoder_makes(tiny: TinyDecoder, toys: Catalog) -> None:
+def test_tiny_decoder_is_close_to_the_full_decoder(tiny: TinyDecoder, toys: Catalog) -> None:
     chance = Random(7)
     pixels = [np.asarray(draw(scene_of(chance), 128)) for _ in range(4)]
     whole = Autoencoder(open_weights(toys.find("toy-sd1")).vae(torch.float32))
@@ -50,13 +50,13 @@ def test_it_makes_of_latents_nearly_what_the_whole_decoder_makes(tiny: TinyDecod
     assert 10 * np.log10(255**2 / np.square(one - other).mean()) > 20
 
 
-def test_a_circular_picture_goes_on_beyond_its_edges(tiny: TinyDecoder) -> None:
+def test_tiny_decoder_decodes_circular_images(tiny: TinyDecoder) -> None:
     latents = torch.randn(1, 4, 8, 8)
     (image,), (turned,) = (tiny.decode(each, circular=True) for each in (latents, latents.roll(4, -1)))
     assert np.abs(np.roll(image, 32, axis=1).astype(int) - turned).max() <= 1
 
 
-def test_each_family_has_its_own(toys: Catalog) -> None:
+def test_tiny_decoder_is_found_by_family(toys: Catalog) -> None:
     assert (
         toys.find(ModelRef(TINY_DECODER, base="v1.5")).name
         == toys.find(ModelRef(TINY_DECODER, base="toy-sd1-inpainting")).name
@@ -69,7 +69,7 @@ def test_each_family_has_its_own(toys: Catalog) -> None:
 @pytest.mark.parametrize(
     "config", [{"_class_name": "AutoencoderKL"}, {"_class_name": "AutoencoderTiny", "latent_channels": 16}]
 )
-def test_what_decodes_other_latents_is_refused(tmp_path: Path, config: dict[str, Any]) -> None:
+def test_decoder_of_other_latents_is_refused(tmp_path: Path, config: dict[str, Any]) -> None:
     (tmp_path / "config.json").write_text(json.dumps(config))
     entry = ModelEntry(name="x", path=tmp_path, family="decoder", base="sd1")
     with pytest.raises(WeightsError, match="use TAESD for sd1"):

@@ -13,9 +13,9 @@ from models.diffusion.word_match import any_of
         ("猫", []),
     ],
 )
-def test_words_are_found_where_they_stand_for_themselves(prompt: str, found: list[str]) -> None:
+def test_any_of_matches_whole_words(prompt: str, found: list[str]) -> None:
     assert any_of(["cat", "cat nap", "<style>", "<style-2>"]).findall(prompt) == found
 
 
-def test_no_words_are_found_nowhere() -> None:
+def test_any_of_no_words_matches_nothing() -> None:
     assert any_of([]).search("a cat") is None

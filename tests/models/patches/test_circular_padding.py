@@ -21,7 +21,7 @@ def conditioning(toy: LoadedModel) -> Conditioning:
 
 
 @pytest.mark.parametrize("family", FAMILIES)
-def test_a_rolled_picture_is_the_picture_of_rolled_latents(family: str, checkpoints: dict[str, LoadedModel]) -> None:
+def test_decoding_rolled_latents_rolls_the_image(family: str, checkpoints: dict[str, LoadedModel]) -> None:
     toy, latents = checkpoints[family], torch.randn(1, 4, 8, 16)
     (image,) = toy.decode(latents, circular=True)
     (rolled,) = toy.decode(latents.roll((3, 5), dims=(2, 3)), circular=True)
@@ -31,7 +31,7 @@ def test_a_rolled_picture_is_the_picture_of_rolled_latents(family: str, checkpoi
 
 
 @pytest.mark.parametrize("family", FAMILIES)
-def test_the_denoiser_rolls_too(family: str, checkpoints: dict[str, LoadedModel]) -> None:
+def test_denoising_rolled_latents_rolls_the_output(family: str, checkpoints: dict[str, LoadedModel]) -> None:
     toy, latents, timesteps = checkpoints[family], torch.randn(1, 4, 16, 16), torch.tensor([400])
     given = conditioning(toy)
     plain = toy.predict(latents, timesteps, given, patches=[PatchedRows(CircularPadding())])
@@ -39,7 +39,7 @@ def test_the_denoiser_rolls_too(family: str, checkpoints: dict[str, LoadedModel]
     torch.testing.assert_close(plain.roll(8, dims=3), rolled, rtol=1e-4, atol=1e-4)
 
 
-def test_the_encoder_rolls_too(checkpoints: dict[str, LoadedModel]) -> None:
+def test_encoding_a_rolled_image_rolls_the_latents(checkpoints: dict[str, LoadedModel]) -> None:
     class Silence:
         def gaussian(self, shape: Any) -> torch.Tensor:
             return torch.zeros(tuple(shape))
@@ -51,7 +51,7 @@ def test_the_encoder_rolls_too(checkpoints: dict[str, LoadedModel]) -> None:
     torch.testing.assert_close(plain.roll(2, dims=3), rolled, rtol=1e-4, atol=1e-4)
 
 
-def test_no_state_is_left_behind(toys: Catalog, draws: Callable[[int], Any]) -> None:
+def test_circular_padding_restores_the_nets(toys: Catalog, draws: Callable[[int], Any]) -> None:
     toy, latents = loaders.load(toys.default, torch.device("cpu"), torch.float32), torch.randn(1, 4, 8, 8)
     pixels = np.random.default_rng(0).integers(0, 256, (64, 64, 3), dtype=np.uint8)
     before = toy.decode(latents)[0], toy.encode(pixels, draws(1)).numpy()
@@ -63,7 +63,7 @@ def test_no_state_is_left_behind(toys: Catalog, draws: Callable[[int], Any]) -> 
     assert all((one == other).all() for one, other in zip(before, after, strict=True))
 
 
-def test_padding_modes_return_after_an_exception() -> None:
+def test_circular_padding_restores_modes_after_an_exception() -> None:
     net = nn.Sequential(nn.Conv2d(1, 1, 3, padding=1), nn.Conv2d(1, 1, 3, padding=1, padding_mode="reflect"))
 
     def interrupted() -> None:

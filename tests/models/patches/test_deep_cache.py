@@ -23,9 +23,7 @@ def given(toy: Any, seed: int) -> tuple[Tensor, Any]:
 
 
 @pytest.mark.parametrize("family", ["sd1", "sd2", "sdxl"])
-def test_a_shallow_pass_is_a_whole_one_with_the_deep_features_of_another(
-    family: str, checkpoints: dict[str, LoadedModel]
-) -> None:
+def test_cached_pass_equals_full_pass_with_exchanged_features(family: str, checkpoints: dict[str, LoadedModel]) -> None:
     toy: Any = checkpoints[family]
     (earlier, text), (later, _) = given(toy, 1), given(toy, 2)
     full = PatchedRows(DeepCache(cached=False))
@@ -46,7 +44,7 @@ def test_a_shallow_pass_is_a_whole_one_with_the_deep_features_of_another(
     assert (found - toy.predict(later, STEPS, text)).norm() > 1e-2 * found.norm()
 
 
-def test_it_calls_few_of_the_layers(checkpoints: dict[str, LoadedModel]) -> None:
+def test_cached_pass_calls_few_layers(checkpoints: dict[str, LoadedModel]) -> None:
     toy: Any = checkpoints["sd1"]
     latents, text = given(toy, 1)
     full = PatchedRows(DeepCache(cached=False))

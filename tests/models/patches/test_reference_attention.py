@@ -60,7 +60,7 @@ def references(latents: Tensor, weights: list[ReferenceWeight]) -> PatchedRows:
 
 
 @pytest.mark.parametrize("family", ["sd1", "sdxl"])
-def test_rows_look_at_their_references_as_each_wants(checkpoints: dict[str, LoadedModel], family: str) -> None:
+def test_reference_attention_follows_its_definition_per_row(checkpoints: dict[str, LoadedModel], family: str) -> None:
     toy: Any = checkpoints[family]
     unet, given = toy._unet, conditioning(toy)
     latents, seen = torch.randn(3, 4, 8, 8), torch.randn(3, 4, 8, 8)
@@ -85,7 +85,7 @@ def test_rows_look_at_their_references_as_each_wants(checkpoints: dict[str, Load
         assert (felt - wanted).norm() < 0.02 * wanted.norm()
 
 
-def test_nothing_to_look_at_is_as_without_and_nothing_stays(checkpoints: dict[str, LoadedModel]) -> None:
+def test_zero_weight_changes_nothing_and_hooks_are_removed(checkpoints: dict[str, LoadedModel]) -> None:
     toy: Any = checkpoints["sd1"]
     latents, given = torch.randn(3, 4, 8, 8), conditioning(toy)
     before = [hooks(module) for module in toy._unet.modules()]
@@ -100,7 +100,7 @@ def test_nothing_to_look_at_is_as_without_and_nothing_stays(checkpoints: dict[st
     assert torch.equal(toy.predict(latents, STEPS, given), plain)
 
 
-def test_a_row_does_not_depend_on_its_neighbours(checkpoints: dict[str, LoadedModel]) -> None:
+def test_reference_attention_of_a_row_ignores_other_rows(checkpoints: dict[str, LoadedModel]) -> None:
     toy: Any = checkpoints["sd1"]
     latents, seen = torch.randn(3, 4, 8, 8), torch.randn(3, 4, 8, 8)
     together = toy.predict(latents, STEPS, conditioning(toy), patches=[references(seen, LOOKS)])
@@ -112,7 +112,7 @@ def test_a_row_does_not_depend_on_its_neighbours(checkpoints: dict[str, LoadedMo
         torch.testing.assert_close(together[part], alone, rtol=1e-4, atol=1e-4)
 
 
-def test_the_middle_of_the_picture_is_encoded_once_for_each_size(checkpoints: dict[str, LoadedModel]) -> None:
+def test_reference_style_encodes_the_middle_once_per_size(checkpoints: dict[str, LoadedModel]) -> None:
     toy: Any = checkpoints["sd1"]
     wide = np.zeros((64, 192, 3), np.uint8)
     wide[:, 64:128] = 200

@@ -25,7 +25,7 @@ def predicted(toy: Any, how: TokenMerging | None, rows: int = 2, channels: int =
     return output
 
 
-def test_what_is_alike_comes_back_as_it_was() -> None:
+def test_merging_equal_tokens_loses_nothing() -> None:
     """Each window of 2 × 2 holds one token four times over."""
     windows = torch.randn(2, 3, 4, 5)
     tokens = windows.repeat_interleave(2, dim=1).repeat_interleave(2, dim=2).reshape(2, 48, 5)
@@ -35,7 +35,7 @@ def test_what_is_alike_comes_back_as_it_was() -> None:
     torch.testing.assert_close(matching.unmerge(merged), tokens)
 
 
-def test_the_most_alike_are_averaged_and_the_others_untouched() -> None:
+def test_merge_averages_the_most_similar_tokens_only() -> None:
     tokens = torch.eye(16).expand(1, -1, -1).clone()
     how = replace(HOW, ratio=1 / 16, seed=None)
     tokens[0, 5] = tokens[0, 10] + 0.01 * tokens[0, 5]
@@ -47,7 +47,7 @@ def test_the_most_alike_are_averaged_and_the_others_untouched() -> None:
     assert all(any(torch.equal(token, other) for other in merged[0]) for token in untouched)
 
 
-def test_sizes_that_windows_do_not_divide() -> None:
+def test_match_accepts_sizes_that_windows_do_not_divide() -> None:
     tokens = torch.randn(2, 5 * 7, 4)
     matching = match(tokens, 5, 7, HOW, STEPS)
     assert matching.merge(tokens).shape[1] == 35 - 17
@@ -55,7 +55,7 @@ def test_sizes_that_windows_do_not_divide() -> None:
     assert torch.equal(places.sort(dim=1).values, torch.arange(35).expand(2, -1))
 
 
-def test_every_place_of_a_window_is_chosen_about_as_often_and_differs_by_step_and_seed() -> None:
+def test_destinations_are_uniform_and_vary_by_step_and_seed() -> None:
     tokens = torch.randn(2, 64 * 64, 4)
     first, second = places(match(tokens, 64, 64, HOW, STEPS).destinations)
     other, _ = places(match(tokens, 64, 64, replace(HOW, seed=1), STEPS).destinations)
@@ -71,12 +71,12 @@ def places(kept: Tensor) -> Tensor:
     return torch.full((len(kept), 32 * 32), -1).scatter(1, windows, row % 2 * 2 + column % 2)
 
 
-def test_no_ratio_is_no_merging(checkpoints: dict[str, LoadedModel]) -> None:
+def test_ratio_zero_merges_nothing(checkpoints: dict[str, LoadedModel]) -> None:
     toy = checkpoints["sd1"]
     assert torch.equal(predicted(toy, replace(HOW, ratio=0)), predicted(toy, None))
 
 
-def test_fewer_tokens_pass_through_attention_and_the_result_is_near(checkpoints: dict[str, LoadedModel]) -> None:
+def test_merging_shortens_attention_and_stays_close(checkpoints: dict[str, LoadedModel]) -> None:
     toy: Any = checkpoints["sd1"]
     seen: list[int] = []
     block = toy._unet.down_blocks[0].attentions[0].transformer_blocks[0]
@@ -95,13 +95,13 @@ def test_fewer_tokens_pass_through_attention_and_the_result_is_near(checkpoints:
     assert torch.equal(predicted(toy, None), plain)
 
 
-def test_a_row_does_not_depend_on_its_neighbours(checkpoints: dict[str, LoadedModel]) -> None:
+def test_merging_of_a_row_ignores_other_rows(checkpoints: dict[str, LoadedModel]) -> None:
     toy = checkpoints["sd1"]
     together, alone = predicted(toy, HOW), predicted(toy, HOW, rows=1)
     torch.testing.assert_close(together[:1], alone, rtol=1e-4, atol=1e-4)
 
 
-def test_no_hook_stays_after_an_exception(checkpoints: dict[str, LoadedModel]) -> None:
+def test_merging_removes_its_hooks_after_an_exception(checkpoints: dict[str, LoadedModel]) -> None:
     toy: Any = checkpoints["sd1"]
     before = [hooks(module) for module in toy._unet.modules()]
     with pytest.raises(RuntimeError):

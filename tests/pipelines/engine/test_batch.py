@@ -52,7 +52,7 @@ def alone(one: Trajectory) -> torch.Tensor:
     return finish([one])[0]
 
 
-def test_image_to_image_latents_are_those_of_diffusers(sd1: Checkpoint, models_dir: Path) -> None:
+def test_image_to_image_latents_equal_diffusers(sd1: Checkpoint, models_dir: Path) -> None:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         pipe = diffusers.StableDiffusionImg2ImgPipeline.from_pretrained(
@@ -112,7 +112,7 @@ def test_unlike_trajectories_share_a_step_as_if_alone(sd1: Checkpoint) -> None:
         assert (one - other).norm() <= 3e-4 * other.norm()
 
 
-def test_guidance_is_each_rows_own(sd1: Checkpoint) -> None:
+def test_guidance_scale_is_per_row(sd1: Checkpoint) -> None:
     """A scale of 1 is the positive alone, whatever the neighbour's scale."""
     unguided, guided, strong = (
         trajectory(sd1, negative_text=None),
@@ -124,7 +124,7 @@ def test_guidance_is_each_rows_own(sd1: Checkpoint) -> None:
     assert not torch.allclose(by_one, by_nine, atol=1e-2)
 
 
-def test_only_what_shapes_the_tensors_parts_trajectories(
+def test_batch_key_depends_on_tensor_shapes_only(
     sd1: Checkpoint, toys: dict[str, Checkpoint], loras: dict[str, Lora]
 ) -> None:
     key = key_of(trajectory(sd1))
@@ -158,7 +158,7 @@ def test_extras_are_stacked_with_their_rows(toys: dict[str, Checkpoint]) -> None
     assert (together[1] - expected).norm() <= 1e-4 * expected.norm()
 
 
-def test_a_step_that_raises_advances_nobody(sd1: Checkpoint) -> None:
+def test_failed_step_advances_no_trajectory(sd1: Checkpoint) -> None:
     sound, broken = trajectory(sd1, sampler="euler_a"), trajectory(sd1, sampler="euler_a", seed=5)
     crooked = Conditioning(broken.denoise.positive.embeds[..., :-1])
     spoiled = Trajectory(Denoise(sd1, crooked, None, SeededNoise(5), 64, 64, STEPS, "euler_a"))

@@ -34,7 +34,7 @@ def finish(trajectory: Trajectory) -> torch.Tensor:
 
 @pytest.mark.parametrize("sampler", SAMPLERS)
 @pytest.mark.parametrize("steps_before", [0, 3])
-def test_resumed_from_a_file_it_ends_in_identical_latents(sd1: Checkpoint, sampler: str, steps_before: int) -> None:
+def test_resumed_trajectory_ends_in_identical_latents(sd1: Checkpoint, sampler: str, steps_before: int) -> None:
     expected = finish(Trajectory(denoise(sd1, sampler)))
     trajectory = Trajectory(denoise(sd1, sampler))
     with torch.inference_mode():
@@ -48,7 +48,7 @@ def test_resumed_from_a_file_it_ends_in_identical_latents(sd1: Checkpoint, sampl
     assert torch.equal(finish(resumed), expected)
 
 
-def test_keeps_no_more_of_the_past_than_its_sampler_needs(sd1: Checkpoint) -> None:
+def test_trajectory_keeps_only_what_its_sampler_reads(sd1: Checkpoint) -> None:
     kept = {}
     for sampler in ("euler", "lms", "unipc"):
         trajectory = Trajectory(denoise(sd1, sampler))
@@ -59,7 +59,7 @@ def test_keeps_no_more_of_the_past_than_its_sampler_needs(sd1: Checkpoint) -> No
     assert max(max(deep) for deep in kept.values()) <= 4
 
 
-def test_noise_of_a_step_is_drawn_once_however_often_it_is_tried(sd1: Checkpoint) -> None:
+def test_noise_of_a_step_is_drawn_once(sd1: Checkpoint) -> None:
     trajectory = Trajectory(denoise(sd1, "euler_a"))
     first = trajectory.noise()
     assert first is not None
@@ -68,14 +68,14 @@ def test_noise_of_a_step_is_drawn_once_however_often_it_is_tried(sd1: Checkpoint
     assert not torch.equal(trajectory.noise(), first)  # type: ignore[arg-type]
 
 
-def test_strength_0_answers_the_source(sd1: Checkpoint) -> None:
+def test_strength_zero_returns_the_source(sd1: Checkpoint) -> None:
     source = torch.randn(1, 4, 8, 8)
     trajectory = Trajectory(denoise(sd1, source=source, strength=0.0))
     assert trajectory.done
     assert torch.equal(trajectory.clean, source)
 
 
-def test_starts_up_the_noise_from_a_source(sd1: Checkpoint) -> None:
+def test_source_starts_at_the_noise_level_of_strength(sd1: Checkpoint) -> None:
     source = torch.randn(1, 4, 8, 8)
     near = Trajectory(denoise(sd1, "ddim", source=source, strength=0.2))
     far = Trajectory(denoise(sd1, "ddim", source=source, strength=1.0))
@@ -83,23 +83,23 @@ def test_starts_up_the_noise_from_a_source(sd1: Checkpoint) -> None:
     assert (near.clean - source).norm() < (far.clean - source).norm()
 
 
-def test_a_source_of_another_size_is_refused(sd1: Checkpoint) -> None:
+def test_source_of_another_size_is_refused(sd1: Checkpoint) -> None:
     with pytest.raises(SourceShapeError, match="64×64 pixels need"):
         Trajectory(denoise(sd1, source=torch.zeros(1, 4, 16, 8)))
 
 
-def test_rows(sd1: Checkpoint) -> None:
+def test_rows_are_two_with_guidance(sd1: Checkpoint) -> None:
     assert Trajectory(denoise(sd1)).rows == 2
     assert Trajectory(Denoise(sd1, denoise(sd1).positive, None, SeededNoise(1), 64, 64, 2, "euler")).rows == 1
 
 
-def test_the_last_guess_is_nearly_what_comes_out(sd1: Checkpoint) -> None:
+def test_last_guess_is_close_to_the_result(sd1: Checkpoint) -> None:
     trajectory = Trajectory(denoise(sd1, "euler", steps=20))
     assert torch.equal(trajectory.guess, trajectory.clean)
     assert torch.allclose(finish(trajectory), trajectory.guess, atol=1e-4)
 
 
-def test_outside_its_interval_it_goes_on_unguided(sd1: Checkpoint) -> None:
+def test_guidance_stops_outside_its_interval(sd1: Checkpoint) -> None:
     """Two of four steps guided, which is a guided one that was stopped and went on without its negative."""
     wish = denoise(sd1, steps=4, guidance=5.0)
     whole, some = Trajectory(wish), Trajectory(replace(wish, guidance_interval=(0.0, 0.5), noise=SeededNoise(4)))

@@ -14,30 +14,30 @@ from tests.pipelines.conftest import Studio
 from tests.pipelines.engine.test_engine import Stock, difference
 
 
-def test_off_by_default(sd1: Checkpoint) -> None:
+def test_performance_options_are_off_by_default(sd1: Checkpoint) -> None:
     params = Txt2ImgParams(text="a boat", seed=1)
     wish = params.denoise_request(sd1, params.noises()[0], 64, 64)
     assert (wish.guidance_interval, wish.strict, wish.deep_cache) == ((0.0, 1.0), False, 1)
     assert params.extra_models == ()
 
 
-def test_they_reach_the_engine(sd1: Checkpoint) -> None:
+def test_performance_options_reach_the_engine(sd1: Checkpoint) -> None:
     params = Txt2ImgParams(text="a boat", seed=1, guidance_interval=(0.1, 0.8), determinism="strict", deep_cache=3)
     wish = params.denoise_request(sd1, params.noises()[0], 64, 64)
     assert (wish.guidance_interval, wish.strict, wish.deep_cache) == ((0.1, 0.8), True, 3)
 
 
-def test_depth_and_style_are_not_had_together() -> None:
+def test_deep_cache_with_style_is_refused() -> None:
     with pytest.raises(ValidationError, match="use only one of deep_cache and style_reference"):
         Txt2ImgParams(text="a boat", deep_cache=2, style_reference={"url": "http://example.com/a.png"})
 
 
-def test_an_empty_interval_is_refused_with_advice() -> None:
+def test_empty_guidance_interval_is_refused() -> None:
     with pytest.raises(ValidationError, match=r"begin below end, or set guidance_scale to 1"):
         Txt2ImgParams(text="a boat", guidance_interval=(0.5, 0.5))
 
 
-def test_the_tiny_decoder_decodes_as_in_diffusers(studio: Studio, models_dir: Path) -> None:
+def test_tiny_decoder_equals_diffusers(studio: Studio, models_dir: Path) -> None:
     tiny = diffusers.AutoencoderTiny.from_pretrained(models_dir / "toy-taesd", local_files_only=True)
     stock = Stock(diffusers.StableDiffusionPipeline, models_dir / "toy-sd1", vae=tiny)
     params = Txt2ImgParams(text="a boat", model="toy-sd1", seed=1, num_steps=4, w=64, h=128)

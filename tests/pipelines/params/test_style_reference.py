@@ -31,14 +31,14 @@ def made(studio: Studio, seen: dict[str, np.ndarray] = SEEN, **changes: Any) -> 
     return studio.image(TXT2IMG, wish(1, **changes), seen)
 
 
-def test_without_weight_or_picture_it_is_as_without(studio: Studio) -> None:
+def test_no_weight_or_picture_changes_nothing(studio: Studio) -> None:
     plain = made(studio, {})
     assert np.array_equal(made(studio, style_reference=like(reference_weight=0)), plain)
     assert np.array_equal(made(studio, {}, style_reference={"url": ""}), plain)
     assert difference(made(studio, style_reference=like()), plain) > 4
 
 
-def test_fidelity_weight_and_the_picture_itself_matter(studio: Studio) -> None:
+def test_fidelity_weight_and_picture_change_the_image(studio: Studio) -> None:
     wanted = [like(), like(style_fidelity=1), like(reference_weight=0.5)]
     pictures = [made(studio, style_reference=each) for each in wanted]
     pictures.append(made(studio, {"style_reference.url": PICTURE[::-1].copy()}, style_reference=like()))
@@ -46,7 +46,7 @@ def test_fidelity_weight_and_the_picture_itself_matter(studio: Studio) -> None:
     assert np.array_equal(made(studio, style_reference=like()), pictures[0])
 
 
-def test_a_mixed_batch_equals_each_alone(studio: Studio) -> None:
+def test_mixed_batch_equals_each_image_alone(studio: Studio) -> None:
     names = ("euler", "dpmpp_2m", "ddim", "heun")
     wishes = {
         name: wish(index, sampler=name, style_reference=like(style_fidelity=index / 4, reference_weight=1 - index / 5))
@@ -61,7 +61,7 @@ def test_a_mixed_batch_equals_each_alone(studio: Studio) -> None:
     assert not any(np.array_equal(together[name][0], together[f"plain {name}"][0]) for name in names)
 
 
-def test_those_with_a_style_share_steps_among_themselves(sd1: Checkpoint) -> None:
+def test_tasks_with_styles_share_steps(sd1: Checkpoint) -> None:
     styles = (ReferenceStyle(picture, 0.5, 1.0) for picture in (PICTURE, PICTURE[::-1].copy()))
     one, other = (sd1.adapted(patches=[style]) for style in styles)
     keys = [key_of(trajectory(checkpoint)) for checkpoint in (sd1, one, other)]
@@ -69,7 +69,7 @@ def test_those_with_a_style_share_steps_among_themselves(sd1: Checkpoint) -> Non
 
 
 @pytest.mark.parametrize("model", ["toy-sd1", "toy-sd1-inpainting"])
-def test_what_is_looked_at_is_as_noisy_as_what_is_painted(toys: dict[str, Checkpoint], model: str) -> None:
+def test_reference_is_as_noisy_as_the_image(toys: dict[str, Checkpoint], model: str) -> None:
     style = ReferenceStyle(PICTURE, 0.5, 1.0)
     checkpoint = toys[model].adapted(patches=[style])
     clean = style.latents(checkpoint.encode, 64, 64)[0]
@@ -86,7 +86,7 @@ def test_what_is_looked_at_is_as_noisy_as_what_is_painted(toys: dict[str, Checkp
             Batch([under_way]).step()
 
 
-def test_merged_tokens_and_a_style_are_refused() -> None:
+def test_token_merging_with_style_is_refused() -> None:
     with pytest.raises(ValidationError, match="use only one of tome_info and style_reference"):
         wish(1, style_reference=like(), tome_info={"enable": True})
     wish(1, style_reference={"url": None}, tome_info={"enable": True})

@@ -24,7 +24,7 @@ def test_tome_info_becomes_a_patch() -> None:
     assert merging(TomeInfo(**asked)) == TokenMerging(0.2, 1, 4, 2, None, True, False, True)
 
 
-def test_a_task_that_merges_differs_a_little(engine: Engine) -> None:
+def test_merged_image_differs_slightly(engine: Engine) -> None:
     plain = made(engine)[0].astype(int)
     merged = made(engine, tome_info={"enable": True})[0]
     assert 0 < np.abs(merged - plain).mean() < 48

@@ -52,7 +52,7 @@ def step(graphs: Graphs, one: Trajectory, times: int) -> None:
         Batch([one], graphs).step()
 
 
-def test_a_pass_is_compiled_from_its_second_step_on(tiny: Any, package: Path) -> None:
+def test_package_is_used_after_its_trial(tiny: Any, package: Path) -> None:
     graphs = Graphs(compilation=Compilation(package.parent))
     one = trajectory(tiny, 1)
     step(graphs, one, 1)
@@ -62,7 +62,7 @@ def test_a_pass_is_compiled_from_its_second_step_on(tiny: Any, package: Path) ->
     assert close(finished(graphs, one)[0], finished(Graphs(), trajectory(tiny, 1))[0])
 
 
-def test_others_take_it_over_untried(tiny: Any, package: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_checked_package_is_reused_without_a_trial(tiny: Any, package: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """As another checkpoint of the same layout does, in memory of its own."""
     compilation = Compilation(package.parent)
     first = Graphs(compilation=compilation)
@@ -77,7 +77,7 @@ def test_others_take_it_over_untried(tiny: Any, package: Path, monkeypatch: pyte
     assert not close(found, finished(Graphs(), trajectory(tiny, 1))[0])
 
 
-def test_steps_run_as_they_are_until_their_package_comes(tiny: Any, package: Path, packages: Path) -> None:
+def test_steps_run_uncompiled_until_the_package_is_ready(tiny: Any, package: Path, packages: Path) -> None:
     """The graph of before makes room for one of the package. Another worker was faster here: the child that was to
     compile it finds nothing left to do."""
     compilation = Compilation(packages, compile_after=WARM_UP_STEPS)
@@ -93,7 +93,7 @@ def test_steps_run_as_they_are_until_their_package_comes(tiny: Any, package: Pat
 
 
 @pytest.mark.parametrize("content", [b"", b"PK\x03\x04 half a file"])
-def test_a_broken_package_leaves_steps_as_they_are(
+def test_broken_package_leaves_steps_uncompiled(
     tiny: Any, package: Path, packages: Path, content: bytes, caplog: pytest.LogCaptureFixture
 ) -> None:
     packages.mkdir()
@@ -105,7 +105,7 @@ def test_a_broken_package_leaves_steps_as_they_are(
     assert caplog.text.count(f"{package.name} is not used") == 1
 
 
-def test_one_that_disagrees_is_not_used(
+def test_package_with_other_results_is_not_used(
     tiny: Any, package: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     monkeypatch.setattr("models.compiled.package.TOLERANCE", {torch.float32: -1.0})
@@ -124,7 +124,7 @@ def touched(tiny: Any) -> list[Trajectory]:
     ]
 
 
-def test_what_touches_a_pass_keeps_it_as_it_is(touched: list[Trajectory], package: Path) -> None:
+def test_patched_and_strict_passes_are_not_compiled(touched: list[Trajectory], package: Path) -> None:
     """And so does a wish for the same bits whatever was compiled meanwhile."""
     for each in touched:
         assert not key_of(each).compilable

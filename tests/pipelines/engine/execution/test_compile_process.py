@@ -17,7 +17,7 @@ def wanted() -> ForwardPassSpec:
     return ForwardPassSpec.of(net, given_to(net))
 
 
-def test_what_cannot_be_compiled_is_said_once(
+def test_failed_compilation_is_logged_once(
     wanted: ForwardPassSpec, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     monkeypatch.setattr("pipelines.engine.execution.compile_process.CHILD", "models.nowhere")
@@ -30,7 +30,7 @@ def test_what_cannot_be_compiled_is_said_once(
     assert not compiler.package(wanted).exists()
 
 
-def test_what_is_under_way_ends_with_it(wanted: ForwardPassSpec, tmp_path: Path) -> None:
+def test_close_kills_the_child_process(wanted: ForwardPassSpec, tmp_path: Path) -> None:
     compiler = Compiler(tmp_path)
     compiler.enqueue(wanted)
     assert compiler.pid is not None

@@ -54,7 +54,7 @@ def finished(*wishes: Denoise) -> list[torch.Tensor]:
     return [each.clean for each in trajectories]
 
 
-def test_a_net_is_in_the_key_while_it_acts(sd1: Checkpoint, canny: ControlNet) -> None:
+def test_controlnet_is_in_the_key_while_it_acts(sd1: Checkpoint, canny: ControlNet) -> None:
     plain = Trajectory(denoise(sd1))
     guided = Trajectory(denoise(sd1, ControlInput(canny, HINT, start=0.25, end=0.75)))
     agree = []
@@ -67,7 +67,7 @@ def test_a_net_is_in_the_key_while_it_acts(sd1: Checkpoint, canny: ControlNet) -
     assert agree == [True, False, False, True]
 
 
-def test_spans_count_evaluations_where_a_sampler_has_several_a_step(sd1: Checkpoint, canny: ControlNet) -> None:
+def test_control_range_counts_model_evaluations(sd1: Checkpoint, canny: ControlNet) -> None:
     guided = Trajectory(denoise(sd1, ControlInput(canny, HINT, end=0.5), sampler="heun"))
     acting = []
     for index in range(len(guided.table)):
@@ -76,11 +76,11 @@ def test_spans_count_evaluations_where_a_sampler_has_several_a_step(sd1: Checkpo
     assert acting == [True] * 3 + [False] * 4
 
 
-def test_a_net_of_no_strength_never_acts(sd1: Checkpoint, canny: ControlNet) -> None:
+def test_controlnet_of_strength_zero_never_acts(sd1: Checkpoint, canny: ControlNet) -> None:
     assert Trajectory(denoise(sd1, ControlInput(canny, HINT, strength=0))).controls == []
 
 
-def test_the_order_of_nets_does_not_matter(sd1: Checkpoint, canny: ControlNet, depth: ControlNet) -> None:
+def test_order_of_controlnets_does_not_matter(sd1: Checkpoint, canny: ControlNet, depth: ControlNet) -> None:
     one, other = ControlInput(canny, HINT, 0.7), ControlInput(depth, 1 - HINT, 0.4, guess=True)
     wishes = denoise(sd1, one, other), denoise(sd1, other, one)
     assert key_of(Trajectory(wishes[0])) == key_of(Trajectory(wishes[1]))
@@ -88,7 +88,7 @@ def test_the_order_of_nets_does_not_matter(sd1: Checkpoint, canny: ControlNet, d
     assert torch.allclose(first, second, atol=1e-4)
 
 
-def test_each_row_has_its_own_hint_strength_and_span(sd1: Checkpoint, canny: ControlNet) -> None:
+def test_hint_strength_and_range_are_per_row(sd1: Checkpoint, canny: ControlNet) -> None:
     wishes = [
         denoise(sd1, ControlInput(canny, HINT, 1.0), seed=1),
         denoise(sd1, ControlInput(canny, 1 - HINT, 0.3, end=0.5), seed=2),
@@ -101,11 +101,11 @@ def test_each_row_has_its_own_hint_strength_and_span(sd1: Checkpoint, canny: Con
         assert torch.allclose(one, finished(wish)[0], atol=1e-3)
 
 
-def test_a_net_for_another_family_is_refused(sd1: Checkpoint, nets: dict[str, ControlNet]) -> None:
+def test_controlnet_of_another_family_is_refused(sd1: Checkpoint, nets: dict[str, ControlNet]) -> None:
     with pytest.raises(ControlMismatchError, match="'toy-sdxl-canny' reads text of width 96, but model 'toy-sd1'"):
         Trajectory(denoise(sd1, ControlInput(nets["toy-sdxl-canny"], HINT)))
 
 
-def test_a_hint_of_another_size_is_refused(sd1: Checkpoint, canny: ControlNet) -> None:
+def test_hint_of_another_size_is_refused(sd1: Checkpoint, canny: ControlNet) -> None:
     with pytest.raises(ControlMismatchError, match="a hint is 32×64, but the image is 64×64"):
         Trajectory(denoise(sd1, ControlInput(canny, HINT[:, :, :, :32])))

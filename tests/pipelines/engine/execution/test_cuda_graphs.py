@@ -44,7 +44,7 @@ def worn_in(graphs: Graphs, checkpoint: Checkpoint) -> None:
 
 
 @torch.inference_mode()
-def test_replays_are_the_steps_that_others_would_have_taken(sd1: Checkpoint) -> None:
+def test_replays_equal_uncaptured_steps(sd1: Checkpoint) -> None:
     """Four begin on one graph; one leaves early, which leaves rows that nobody has; everybody has a noise of their
     own."""
     graphs = graphs_on_tape()
@@ -60,7 +60,7 @@ def test_replays_are_the_steps_that_others_would_have_taken(sd1: Checkpoint) -> 
 
 
 @torch.inference_mode()
-def test_latents_are_kept_from_the_next_replay(sd1: Checkpoint) -> None:
+def test_next_replay_does_not_overwrite_results(sd1: Checkpoint) -> None:
     graphs = graphs_on_tape()
     worn_in(graphs, sd1)
     one, other = trajectory(sd1, 1), trajectory(sd1, 2)
@@ -72,7 +72,7 @@ def test_latents_are_kept_from_the_next_replay(sd1: Checkpoint) -> None:
 
 
 @torch.inference_mode()
-def test_a_switch_of_loras_captures_nothing(sd1: Checkpoint, loras: dict[str, Lora]) -> None:
+def test_switch_of_loras_captures_nothing(sd1: Checkpoint, loras: dict[str, Lora]) -> None:
     graphs, worn = graphs_on_tape(), sd1.adapted([Adapter(loras["toy-lora"], 0.8)])
     worn_in(graphs, sd1)
     plain, inked = trajectory(sd1, 1), trajectory(worn, 1)
@@ -84,7 +84,7 @@ def test_a_switch_of_loras_captures_nothing(sd1: Checkpoint, loras: dict[str, Lo
     assert same(inked, trajectory(worn, 1))
 
 
-def test_a_switch_of_models_captures_nothing(models_dir: Path) -> None:
+def test_switch_of_models_captures_nothing(models_dir: Path) -> None:
     entry = catalog.read(models_dir).find("toy-sd1")
     first, second = (loaders.load(entry, CPU, torch.float32) for _ in range(2))
     assert isinstance(first, LatentDiffusion)
@@ -102,7 +102,7 @@ def test_a_switch_of_models_captures_nothing(models_dir: Path) -> None:
 
 
 @torch.inference_mode()
-def test_what_lay_over_weights_that_are_gone_is_forgotten(models_dir: Path, sd1: Checkpoint) -> None:
+def test_steps_over_freed_weights_are_removed(models_dir: Path, sd1: Checkpoint) -> None:
     graphs = graphs_on_tape()
     entry = catalog.read(models_dir).find("toy-sd1")
     other = loaders.load(entry, CPU, torch.float32)
@@ -135,7 +135,7 @@ def test_rows_are_padded_to_buckets(sd1: Checkpoint) -> None:
 
 
 @torch.inference_mode()
-def test_the_least_recently_used_leave_for_their_bytes(sd1: Checkpoint) -> None:
+def test_least_recently_used_steps_are_evicted(sd1: Checkpoint) -> None:
     graphs = Graphs(Counting, most_bytes=6 << 20)
     for images in (1, 2, 3, 1):
         for _ in range(WARM_UP_STEPS):
@@ -145,7 +145,7 @@ def test_the_least_recently_used_leave_for_their_bytes(sd1: Checkpoint) -> None:
 
 
 @torch.inference_mode()
-def test_what_cannot_be_captured_runs_as_it_is(sd1: Checkpoint, caplog: pytest.LogCaptureFixture) -> None:
+def test_uncapturable_step_runs_uncaptured(sd1: Checkpoint, caplog: pytest.LogCaptureFixture) -> None:
     def refuse(run: Callable[[], StepResult]) -> Counting:
         raise RuntimeError("operation not permitted when stream is capturing")
 

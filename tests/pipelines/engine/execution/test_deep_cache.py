@@ -46,9 +46,7 @@ class Cached(Stock):
     ("model", "kind"),
     [("toy-sd1", diffusers.StableDiffusionPipeline), ("toy-sdxl", diffusers.StableDiffusionXLPipeline)],
 )
-def test_a_mixed_batch_equals_what_the_authors_make_of_each_alone(
-    engine: Engine, models_dir: Path, model: str, kind: Any
-) -> None:
+def test_mixed_batch_equals_the_authors_implementation(engine: Engine, models_dir: Path, model: str, kind: Any) -> None:
     stock = Cached(kind, models_dir / model)
     intervals = {"euler": 2, "ddim": 3, "dpmpp_2m": 1, "unipc": 5, "euler_a": 3}
     wishes = {
@@ -67,7 +65,7 @@ def test_a_mixed_batch_equals_what_the_authors_make_of_each_alone(
 
 
 @torch.inference_mode()
-def test_steps_of_unlike_depth_are_not_shared(sd1: Checkpoint) -> None:
+def test_steps_of_different_depth_are_not_shared(sd1: Checkpoint) -> None:
     plain, one, other = (Trajectory(denoise(sd1, deep_cache=every)) for every in (1, 2, 2))
     assert len({key_of(each) for each in (plain, one, other)}) == 2
     Batch([one]).step()
@@ -75,7 +73,7 @@ def test_steps_of_unlike_depth_are_not_shared(sd1: Checkpoint) -> None:
     assert len({key_of(each) for each in (plain, one, other)}) == 3
 
 
-def test_shallow_steps_are_known_to_be_short(shelf: Shelf, sd1: Checkpoint) -> None:
+def test_priority_counts_cached_steps_as_short(shelf: Shelf, sd1: Checkpoint) -> None:
     """Where sharing gains nothing, eight steps of which one is whole are overtaken by no three whole ones."""
     capacity = Capacity()
     trajectory = Trajectory(wish(0).denoise_request(sd1, wish(0).noises()[0], SIDE, SIDE))
@@ -91,7 +89,7 @@ def test_shallow_steps_are_known_to_be_short(shelf: Shelf, sd1: Checkpoint) -> N
     assert [event.attempt_id for event in run_dry(engine) if isinstance(event, Finished)] == ["shallow", "whole"]
 
 
-def test_where_guidance_sets_in_the_denoiser_goes_all_the_way(sd1: Checkpoint) -> None:
+def test_step_where_guidance_sets_in_is_full(sd1: Checkpoint) -> None:
     """And where it ends, the prompt's own features serve on."""
     trajectory = Trajectory(denoise(sd1, steps=8, deep_cache=4, guidance_interval=(0.25, 0.75)))
     seen = []
@@ -103,7 +101,7 @@ def test_where_guidance_sets_in_the_denoiser_goes_all_the_way(sd1: Checkpoint) -
     assert seen == [*((full, 1), (cached, 1)), *((full, 2), (cached, 2)) * 2, *((cached, 1), (cached, 1))]
 
 
-def test_a_controlnet_goes_no_deeper_than_its_denoiser(sd1: Checkpoint, models_dir: Path) -> None:
+def test_controlnet_of_a_cached_step_runs_outermost_only(sd1: Checkpoint, models_dir: Path) -> None:
     """Of what it adds, shallow steps feel only what comes before its layers."""
     net = controlnet.load(catalog.read(models_dir).find("toy-sd1-canny"), torch.device("cpu"), torch.float32)
     whole: list[object] = []
@@ -114,7 +112,7 @@ def test_a_controlnet_goes_no_deeper_than_its_denoiser(sd1: Checkpoint, models_d
 
 
 @pytest.mark.parametrize("steps_before", [1, 3])
-def test_at_rest_between_two_shallow_steps_nothing_is_lost(sd1: Checkpoint, steps_before: int) -> None:
+def test_snapshot_between_cached_steps_keeps_features(sd1: Checkpoint, steps_before: int) -> None:
     expected = finish(Trajectory(denoise(sd1, deep_cache=3)))
     trajectory = Trajectory(denoise(sd1, deep_cache=3))
     with torch.inference_mode():
@@ -127,7 +125,7 @@ def test_at_rest_between_two_shallow_steps_nothing_is_lost(sd1: Checkpoint, step
 
 
 @torch.inference_mode()
-def test_replays_keep_the_features_of_their_own_rows(sd1: Checkpoint) -> None:
+def test_replays_keep_the_features_of_their_rows(sd1: Checkpoint) -> None:
     graphs, seeds = Graphs(Tape), range(4)
     for _ in range(2):
         four = [Trajectory(denoise(sd1, deep_cache=2, guidance=float(seed))) for seed in seeds]

@@ -40,7 +40,7 @@ def finished(graphs: Graphs, *trajectories: Trajectory) -> list[torch.Tensor]:
 
 
 @pytest.mark.parametrize("deep_cache", [1, 2])
-def test_no_step_waits_for_the_device(models_dir: Path, deep_cache: int) -> None:
+def test_step_never_waits_for_the_device(models_dir: Path, deep_cache: int) -> None:
     """On the meta device, which has shapes but no numbers, whatever would wait for a number fails."""
     models, meta = catalog.read(models_dir), torch.device("meta")
     checkpoint = loaders.load(models.find("toy-sd1"), torch.device("cpu"), torch.float32)
@@ -65,7 +65,7 @@ def test_no_step_waits_for_the_device(models_dir: Path, deep_cache: int) -> None
         there[0].clean.sum().item()
 
 
-def test_memory_that_others_used_leaves_no_trace(sd1: Checkpoint) -> None:
+def test_step_memory_carries_nothing_between_requests(sd1: Checkpoint) -> None:
     graphs = Graphs()
     finished(graphs, trajectory(sd1, 1), trajectory(sd1, 2))
     found = finished(graphs, trajectory(sd1, 3), trajectory(sd1, 4))
@@ -86,7 +86,7 @@ def test_keys_and_values_follow_the_weights(sd1: Checkpoint, loras: dict[str, Lo
     assert not torch.allclose(plain.clean, inked.clean, atol=1e-3)
 
 
-def test_keys_and_values_are_computed_once_for_a_request(sd1: Checkpoint, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_keys_and_values_are_computed_once_per_request(sd1: Checkpoint, monkeypatch: pytest.MonkeyPatch) -> None:
     made: list[int] = []
     with_cached_kv = type(sd1).with_cached_kv
 
@@ -99,7 +99,7 @@ def test_keys_and_values_are_computed_once_for_a_request(sd1: Checkpoint, monkey
     assert len(made) == 1
 
 
-def test_noise_drawn_ahead_is_drawn_again_by_who_goes_on(sd1: Checkpoint) -> None:
+def test_noise_drawn_ahead_is_drawn_again_after_a_restore(sd1: Checkpoint) -> None:
     begun = trajectory(sd1, 1)
     with torch.inference_mode():
         Batch([begun]).step()

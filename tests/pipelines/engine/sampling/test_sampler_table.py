@@ -56,7 +56,7 @@ class Hidden(Remembering):
         return (2 * self.kept + output,)
 
 
-def test_coefficients_are_read_off() -> None:
+def test_extract_reads_the_coefficients() -> None:
     table = extract(Remembering(4), 6, None)
     assert table.weights[5].tolist() == [1, 0, 0, 0, 1, 1, 1, 1, 0]
     assert table.weights[1].tolist() == [1, 0, 0, 0, 1, 1, 0, 0, 0]
@@ -65,12 +65,12 @@ def test_coefficients_are_read_off() -> None:
     assert table.N.tolist() == [[1, 5], [1, 4], [1, 3], [1, 2], [1, 1], [1, 0]]
 
 
-def test_what_looks_further_back_than_four_is_refused() -> None:
+def test_extract_refuses_a_reach_beyond_four_steps() -> None:
     with pytest.raises(TableError, match="step 6 of 6 does not fit"):
         extract(Remembering(5), 6, None)
 
 
-def test_hidden_latents_are_found_by_what_they_led_to() -> None:
+def test_extract_resolves_hidden_latents() -> None:
     table = extract(Hidden(), 6, None)
     # x[i+1] = 2·kept[i] + m[i], and kept[i] = kept[i-1]/2 + m[i]/4, where 2·kept[i-1] = x[i] - m[i-1].
     assert table.weights[5] == pytest.approx([0.5, 0, 0, 0, 1.5, -0.5, 0, 0, 0])
@@ -84,6 +84,6 @@ class Squaring(Remembering):
         return (latents.clamp(max=0.5).roll(1, -1) + output,)
 
 
-def test_what_mixes_up_the_latents_is_refused() -> None:
+def test_extract_refuses_a_mix_of_positions() -> None:
     with pytest.raises(TableError):
         extract(Squaring(1), 3, None)

@@ -101,9 +101,7 @@ def test_table_steps_as_diffusers_does(
 )
 @pytest.mark.parametrize("sampler", [sampler for sampler in SAMPLERS if spacings_of(sampler)])
 @pytest.mark.filterwarnings("ignore:Should have ta>=t0:UserWarning")
-def test_steps_spread_as_diffusers_spreads_them(
-    sampler: str, spacing: Spacing, steps: int, strength: float | None
-) -> None:
+def test_spacing_equals_diffusers(sampler: str, spacing: Spacing, steps: int, strength: float | None) -> None:
     source = None if strength is None else SOURCE
     scheduler = new_scheduler({**SD1, "timestep_spacing": spacing}, sampler, None)
     if hasattr(scheduler, "noise_sampler_seed"):
@@ -114,12 +112,12 @@ def test_steps_spread_as_diffusers_spreads_them(
 
 
 @pytest.mark.parametrize("sampler", SAMPLERS)
-def test_what_a_sampler_costs_is_known_without_its_table(sampler: str) -> None:
+def test_evaluations_are_known_without_the_table(sampler: str) -> None:
     assert abs(len(samplers.table(SD1, sampler, None, 4)) - denoiser_calls(sampler, 4)) <= 1
 
 
 @pytest.mark.parametrize("sigmas", sigmas_of("euler_a"))
-def test_euler_a_steps_over_the_noise_levels_of_euler(sigmas: str) -> None:
+def test_euler_a_uses_the_noise_levels_of_euler(sigmas: str) -> None:
     """Each step down to σ_down and up again by σ_up, as k-diffusion's sample_euler_ancestral has them, with η = 1."""
     euler, ancestral = (samplers.table(SD1, name, sigmas, 8) for name in ("euler", "euler_a"))
     assert (ancestral.T == euler.T).all()
@@ -131,20 +129,20 @@ def test_euler_a_steps_over_the_noise_levels_of_euler(sigmas: str) -> None:
     assert ancestral.weights[:-1, 4] == pytest.approx(down - now, rel=1e-4)
 
 
-def test_trailing_begins_at_pure_noise_where_leading_does_not() -> None:
+def test_trailing_spacing_begins_at_pure_noise() -> None:
     begins = {spacing: samplers.table(SD1, "euler", None, 4, spacing=spacing).T[0] for spacing in spacings_of("euler")}
     assert begins == {"leading": 751, "linspace": 999, "trailing": 999}
 
 
 @pytest.mark.parametrize("sampler", [sampler for sampler, sigmas in CASES if sigmas == "beta"])
-def test_two_equal_timesteps_at_the_start_are_no_trouble(sampler: str) -> None:
+def test_two_equal_first_timesteps_are_accepted(sampler: str) -> None:
     """Dense beta sigmas begin so, and diffusers' own search takes the second one for the first."""
     table = samplers.table(SD1, sampler, "beta", 50)
     assert len(table) >= 50
     assert torch.isfinite(torch.from_numpy(table.weights)).all()
 
 
-def test_strength_below_one_step_leaves_the_source_alone(config: dict[str, object]) -> None:
+def test_strength_below_one_step_is_an_empty_table(config: dict[str, object]) -> None:
     table = samplers.table(config, "plms", None, 10, 0.09)
     assert (len(table), table.signal, table.sigma) == (0, 1.0, 0.0)
 
@@ -155,7 +153,7 @@ def test_last_guess_is_the_clean_image(config: dict[str, object]) -> None:
     assert final_signal == pytest.approx(1, abs=1e-3)
 
 
-def test_noise_is_drawn_where_diffusers_draws_it_even_if_unused() -> None:
+def test_unused_noise_is_drawn_where_diffusers_draws_it() -> None:
     assert all(samplers.table({}, "dpmpp_2m_sde", None, 5).draws)
     last = samplers.table({}, "euler_a", None, 5)
     assert last.draws[-1] is not None
@@ -168,26 +166,24 @@ def test_noise_is_drawn_where_diffusers_draws_it_even_if_unused() -> None:
     ("sampler", "sigmas", "steps", "advice"),
     [("ddim", "karras", 10, "leave sigmas out"), ("heun", "lu", 10, "karras"), ("lcm", None, 51, "1 to 50")],
 )
-def test_what_a_sampler_cannot_do_is_refused(sampler: str, sigmas: str | None, steps: int, advice: str) -> None:
+def test_unsupported_sigmas_and_steps_are_refused(sampler: str, sigmas: str | None, steps: int, advice: str) -> None:
     with pytest.raises(samplers.SamplerError, match=advice):
         samplers.table({}, sampler, sigmas, steps)
 
 
-def test_a_spacing_that_a_sampler_has_not_is_refused() -> None:
+def test_unsupported_spacing_is_refused() -> None:
     with pytest.raises(samplers.SamplerError, match="leave it out"):
         samplers.table({}, "tcd", None, 4, spacing="trailing")
 
 
-def test_what_would_not_be_linear_is_switched_off() -> None:
+def test_non_linear_options_are_switched_off() -> None:
     scheduler = samplers.scheduler_for({"clip_sample": True, "thresholding": True}, "ddim", None)
     assert not scheduler.config.clip_sample
     assert not scheduler.config.thresholding
 
 
 @pytest.mark.parametrize("sampler", ["euler", "ddim", "dpmpp_2m", "heun"])
-def test_what_the_model_is_shown_has_unit_variance_and_is_what_steps_are_scaled_to(
-    config: dict[str, object], sampler: str
-) -> None:
+def test_model_input_has_unit_variance(config: dict[str, object], sampler: str) -> None:
     table = samplers.table(config, sampler, None, 10)
     assert np.square(table.V).sum(axis=1) == pytest.approx(1)
     assert table.N[:-1] * table.S[1:, None] == pytest.approx(table.V[1:], abs=2e-3)

@@ -33,32 +33,32 @@ def learn(capacity: Capacity, at: BatchKey, seconds: Callable[[int], float], ste
     return capacity.rows(at)
 
 
-def test_grows_while_it_pays_and_no_further() -> None:
+def test_capacity_grows_while_it_pays() -> None:
     assert learn(Capacity(), key(64), launch_bound) == 16
 
 
-def test_shrinks_to_one_image_where_batching_gains_nothing() -> None:
+def test_capacity_is_one_image_if_batching_gains_nothing() -> None:
     assert learn(Capacity(), key(64), saturated) == 2
 
 
-def test_never_grows_without_end() -> None:
+def test_capacity_has_a_maximum() -> None:
     assert learn(Capacity(), key(64), lambda rows: 1.0) == MOST_ROWS
 
 
-def test_presumes_less_for_larger_images() -> None:
+def test_assumed_rows_shrink_with_image_size() -> None:
     capacity = Capacity()
     assert [capacity.rows(key(side)) for side in (32, 64, 128)] == [32, 8, 2]
     assert capacity.rows(key(512)) >= 1
 
 
-def test_keys_are_learnt_apart() -> None:
+def test_keys_are_measured_separately() -> None:
     capacity = Capacity()
     learn(capacity, key(64), saturated)
     assert learn(capacity, key(96), launch_bound) == 16
     assert capacity.rows(key(64)) == 2
 
 
-def test_the_first_step_of_a_kind_is_left_out() -> None:
+def test_first_step_of_a_key_does_not_count() -> None:
     capacity = Capacity()
     for rows, first in ((2, launch_bound(2)), (4, 1000.0)):
         capacity.observe(key(64), rows, first)
@@ -66,7 +66,7 @@ def test_the_first_step_of_a_kind_is_left_out() -> None:
     assert capacity.rows(key(64)) == 8
 
 
-def test_the_latest_is_that_of_the_last_step() -> None:
+def test_latest_follows_the_last_step() -> None:
     capacity = Capacity()
     assert capacity.latest == capacity.rows(key(64))
     learn(capacity, key(64), saturated)
@@ -75,14 +75,14 @@ def test_the_latest_is_that_of_the_last_step() -> None:
     assert capacity.latest == 16
 
 
-def test_one_slow_step_among_others_changes_nothing() -> None:
+def test_one_slow_step_changes_nothing() -> None:
     capacity = Capacity()
     learn(capacity, key(64), launch_bound)
     capacity.observe(key(64), 16, 100.0)
     assert capacity.rows(key(64)) == 16
 
 
-def test_what_did_not_fit_is_not_tried_again() -> None:
+def test_refused_rows_are_not_tried_again() -> None:
     capacity = Capacity()
     capacity.refuse(key(64), 8)
     assert learn(capacity, key(64), launch_bound) == 7
@@ -90,7 +90,7 @@ def test_what_did_not_fit_is_not_tried_again() -> None:
     assert capacity.rows(key(64)) == 1
 
 
-def test_a_verdict_against_larger_batches_is_looked_at_again() -> None:
+def test_larger_batches_are_reconsidered() -> None:
     capacity = Capacity()
     assert learn(capacity, key(64), saturated) == 2
     assert learn(capacity, key(64), launch_bound, steps=RECONSIDER_AFTER) == 16
@@ -106,11 +106,11 @@ def test_a_verdict_against_larger_batches_is_looked_at_again() -> None:
         ({1: 1.0, 3: 2.0, 9: 5.0}, 9),
     ],
 )
-def test_knee(times: dict[int, float], best: int) -> None:
+def test_knee_is_the_smallest_row_count_within_5_percent(times: dict[int, float], best: int) -> None:
     assert knee(times) == best
 
 
-def test_loras_are_as_fast_as_none() -> None:
+def test_loras_share_the_measurements_of_plain_weights() -> None:
     capacity = Capacity()
     worn = key(64)._replace(adapters=(("ink", 0.8),))
     assert learn(capacity, worn, launch_bound) == capacity.rows(key(64)) == 16

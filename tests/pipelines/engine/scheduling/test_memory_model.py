@@ -22,7 +22,7 @@ def key(side: int, model: str = "model") -> BatchKey:
     return BatchKey(model, (4, side, side), (77, 768), ())
 
 
-def test_more_rows_in_proportion_fewer_as_the_next_larger() -> None:
+def test_expected_bytes_scale_with_rows() -> None:
     memory = Memory(lambda: 100 * MB)
     memory.observe(key(64), 2, 30 * MB)
     memory.observe(key(64), 4, 50 * MB)
@@ -36,7 +36,7 @@ def test_more_rows_in_proportion_fewer_as_the_next_larger() -> None:
     assert [memory.fits(key(64), rows) for rows in (8, 9)] == [True, False]
 
 
-def test_another_size_is_reckoned_from_the_nearest_with_some_slack() -> None:
+def test_expected_bytes_of_another_size_have_slack() -> None:
     memory = Memory(lambda: 100 * MB)
     memory.observe(key(32), 2, 10 * MB)
     memory.observe(key(64), 2, 30 * MB)
@@ -46,7 +46,7 @@ def test_another_size_is_reckoned_from_the_nearest_with_some_slack() -> None:
     assert not memory.fits(key(64, "other"), 2)
 
 
-def test_what_is_free_is_asked_for_each_time() -> None:
+def test_fits_reads_free_bytes_each_time() -> None:
     free = [100 * MB]
     memory = Memory(lambda: free[0])
     memory.observe(key(64), 2, 30 * MB)
@@ -55,7 +55,7 @@ def test_what_is_free_is_asked_for_each_time() -> None:
     assert not memory.fits(key(64), 6)
 
 
-def test_without_a_limit_everything_fits_and_nothing_is_measured() -> None:
+def test_without_a_limit_everything_fits_unmeasured() -> None:
     memory = Memory()
     with memory.watched(key(64), 2, CPU):
         torch.zeros(MB)
@@ -63,7 +63,7 @@ def test_without_a_limit_everything_fits_and_nothing_is_measured() -> None:
     assert memory.expected(key(64), 2) is None
 
 
-def test_the_peak_is_what_is_alive_at_one_time() -> None:
+def test_peak_counts_tensors_alive_at_one_time() -> None:
     before = torch.zeros(MB, dtype=torch.uint8)
     with peak_bytes(CPU) as peak:
         first = before + 1
@@ -77,7 +77,7 @@ def test_the_peak_is_what_is_alive_at_one_time() -> None:
     assert peak == [2 * MB]
 
 
-def test_no_batch_is_tried_that_cannot_fit(sd1: Checkpoint) -> None:
+def test_engine_tries_no_batch_that_cannot_fit(sd1: Checkpoint) -> None:
     """Of five images one goes first, for nothing is known; then as many as fit, and nobody runs out of memory."""
     free = [0]
     memory = Memory(lambda: free[0])
@@ -95,7 +95,7 @@ def test_no_batch_is_tried_that_cannot_fit(sd1: Checkpoint) -> None:
     assert len(images_of(run_dry(engine))) == 5
 
 
-def test_warming_up_measures_and_stops_where_memory_ends(sd1: Checkpoint) -> None:
+def test_warm_up_measures_until_memory_ends(sd1: Checkpoint) -> None:
     memory = Memory(lambda: 1)
     warm_up(sd1, Capacity(), 64, 64, seconds=5.0, memory=memory)
     ((_, measured),) = memory._taken.items()

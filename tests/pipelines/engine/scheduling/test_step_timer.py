@@ -12,7 +12,7 @@ from pipelines.engine.scheduling.step_timer import StepClock
 CPU = torch.device("cpu")
 
 
-def test_reports_seconds() -> None:
+def test_step_clock_reports_seconds() -> None:
     heard: list[float] = []
     with StepClock().timed(CPU, heard.append):
         time.sleep(0.01)
@@ -20,7 +20,7 @@ def test_reports_seconds() -> None:
     assert heard[0] >= 0.01
 
 
-def test_a_step_that_raises_is_not_reported() -> None:
+def test_failed_step_is_not_reported() -> None:
     heard: list[float] = []
     with pytest.raises(ValueError, match="broken"), StepClock().timed(CPU, heard.append):
         raise ValueError("broken")
@@ -28,7 +28,7 @@ def test_a_step_that_raises_is_not_reported() -> None:
 
 
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
-def test_on_cuda_a_step_is_reported_after_the_next() -> None:
+def test_cuda_step_is_reported_after_the_next() -> None:
     heard: list[float] = []
     clock, device = StepClock(), torch.device("cuda")
     for count in (0, 1):
