@@ -14,7 +14,7 @@ from models.conditioning import Conditioning
 from models.loaded_model import LoadedModel
 from models.patches.patch import PatchedRows, PatchRow
 from models.patches.reference_attention import REFERENCE, ReferenceStyle, ReferenceWeight
-from tests.models.patches.test_token_merging import hooks
+from tests.support.hooks import hook_counts
 
 STEPS = torch.tensor([901.0, 401.0, 401.0])
 LOOKS = [ReferenceWeight(0.25, 1.0), ReferenceWeight(1.0, 1.0), ReferenceWeight(1.0, 0.5)]
@@ -88,7 +88,7 @@ def test_reference_attention_follows_its_definition_per_row(checkpoints: dict[st
 def test_zero_weight_changes_nothing_and_hooks_are_removed(checkpoints: dict[str, LoadedModel]) -> None:
     toy: Any = checkpoints["sd1"]
     latents, given = torch.randn(3, 4, 8, 8), conditioning(toy)
-    before = [hooks(module) for module in toy._unet.modules()]
+    before = hook_counts(toy._unet)
     plain = toy.predict(latents, STEPS, given)
     for blind in (ReferenceWeight(0, 1), ReferenceWeight(1, 0)):
         seen = references(torch.randn(3, 4, 8, 8), [blind] * 3)
@@ -96,7 +96,7 @@ def test_zero_weight_changes_nothing_and_hooks_are_removed(checkpoints: dict[str
     for wrong in (torch.randn(3, 5, 8, 8), torch.randn(1, 4, 8, 8)):
         with pytest.raises((RuntimeError, IndexError)):
             toy.predict(latents, STEPS, given, patches=[references(wrong, LOOKS)])
-    assert [hooks(module) for module in toy._unet.modules()] == before
+    assert hook_counts(toy._unet) == before
     assert torch.equal(toy.predict(latents, STEPS, given), plain)
 
 

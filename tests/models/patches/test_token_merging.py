@@ -5,11 +5,12 @@ from typing import Any
 
 import pytest
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from models.loaded_model import LoadedModel
 from models.patches.patch import PatchedRows
 from models.patches.token_merging import TokenMerging, match
+from tests.support.hooks import hook_counts
 
 HOW = TokenMerging()
 STEPS = torch.tensor([900, 20])
@@ -103,11 +104,7 @@ def test_merging_of_a_row_ignores_other_rows(checkpoints: dict[str, LoadedModel]
 
 def test_merging_removes_its_hooks_after_an_exception(checkpoints: dict[str, LoadedModel]) -> None:
     toy: Any = checkpoints["sd1"]
-    before = [hooks(module) for module in toy._unet.modules()]
+    before = hook_counts(toy._unet)
     with pytest.raises(RuntimeError):
         predicted(toy, HOW, rows=1, channels=3)
-    assert [hooks(module) for module in toy._unet.modules()] == before
-
-
-def hooks(module: nn.Module) -> int:
-    return len(module._forward_hooks) + len(module._forward_pre_hooks)
+    assert hook_counts(toy._unet) == before

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import warnings
 from pathlib import Path
-from typing import Any
 
 import diffusers
 import numpy as np
@@ -25,20 +24,11 @@ from pipelines.engine.trajectory import Trajectory
 from pipelines.pipeline import Denoise
 from pipelines.sampler_names import SAMPLERS
 from tests.pipelines.conftest import TCD_GAMMA
+from tests.support.trajectories import trajectory
 
 pytestmark = pytest.mark.filterwarnings("ignore:Should have ta>=t0:UserWarning")
 # A stronger guidance also multiplies float32's rounding, of diffusers' arithmetic as much as of ours.
 STRENGTH, STEPS, GUIDANCE = 0.6, 10, 3.0
-
-
-def trajectory(checkpoint: Checkpoint, text: str = "a boat", **changes: Any) -> Trajectory:
-    wanted: dict[str, Any] = {"width": 64, "height": 64, "steps": STEPS, "sampler": "euler"} | changes
-    negative_text = wanted.pop("negative_text", "rain")
-    noise = SeededNoise(wanted.pop("seed", 4))
-    positive, negative = checkpoint.encode_prompt(
-        text, negative_text, clip_skip=-1, width=wanted["width"], height=wanted["height"]
-    )
-    return Trajectory(Denoise(checkpoint, positive, negative, noise, **wanted))
 
 
 @torch.inference_mode()

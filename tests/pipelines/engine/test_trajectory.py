@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import io
 from dataclasses import replace
-from typing import Any
 
 import pytest
 import torch
@@ -15,21 +14,9 @@ from pipelines.engine.batch import Batch
 from pipelines.engine.trajectory import SourceShapeError, Trajectory
 from pipelines.pipeline import Denoise
 from pipelines.sampler_names import SAMPLERS
+from tests.support.trajectories import denoise, finish
 
 pytestmark = pytest.mark.filterwarnings("ignore:Should have ta>=t0:UserWarning")
-
-
-def denoise(checkpoint: Checkpoint, sampler: str = "euler", **changes: Any) -> Denoise:
-    positive, negative = checkpoint.encode_prompt("a boat", "rain", clip_skip=-1, width=64, height=64)
-    wanted: dict[str, Any] = {"width": 64, "height": 64, "steps": 5, "sampler": sampler} | changes
-    return Denoise(checkpoint, positive, negative, SeededNoise(4), **wanted)
-
-
-def finish(trajectory: Trajectory) -> torch.Tensor:
-    with torch.inference_mode():
-        while not trajectory.done:
-            Batch([trajectory]).step()
-    return trajectory.clean
 
 
 @pytest.mark.parametrize("sampler", SAMPLERS)

@@ -15,9 +15,9 @@ from pipelines.engine.batch import Batch
 from pipelines.engine.scheduling.batch_key import key_of
 from pipelines.txt2img import Txt2Img
 from tests.pipelines.conftest import Studio, images_of
-from tests.pipelines.engine.test_batch import trajectory
 from tests.pipelines.engine.test_engine import difference, wish
 from tests.pipelines.test_control import PICTURE
+from tests.support.trajectories import trajectory
 
 TXT2IMG = Txt2Img()
 SEEN = {"style_reference.url": PICTURE}

@@ -17,9 +17,7 @@ from pipelines.engine.execution.compile_policy import Compilation
 from pipelines.engine.execution.cuda_graphs import TRIAL_STEPS, WARM_UP_STEPS, Graphs
 from pipelines.engine.scheduling.batch_key import key_of
 from pipelines.engine.trajectory import Trajectory
-from tests.pipelines.engine.execution.test_cuda_graphs import Counting, close
-from tests.pipelines.engine.execution.test_step import finished, trajectory
-from tests.pipelines.engine.test_trajectory import denoise
+from tests.support.trajectories import UncapturedGraph, close, denoise, finish_all, short_trajectory
 
 CPU = torch.device("cpu")
 
@@ -54,34 +52,34 @@ def step(graphs: Graphs, one: Trajectory, times: int) -> None:
 
 def test_package_is_used_after_its_trial(tiny: Any, package: Path) -> None:
     graphs = Graphs(compilation=Compilation(package.parent))
-    one = trajectory(tiny, 1)
+    one = short_trajectory(tiny, 1)
     step(graphs, one, 1)
     assert compiled(graphs) == [False]
     step(graphs, one, TRIAL_STEPS - 1)
     assert compiled(graphs) == [True]
-    assert close(finished(graphs, one)[0], finished(Graphs(), trajectory(tiny, 1))[0])
+    assert close(finish_all(graphs, one)[0], finish_all(Graphs(), short_trajectory(tiny, 1))[0])
 
 
 def test_checked_package_is_reused_without_a_trial(tiny: Any, package: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """As another checkpoint of the same layout does, in memory of its own."""
     compilation = Compilation(package.parent)
     first = Graphs(compilation=compilation)
-    finished(first, trajectory(tiny, 1))
+    finish_all(first, short_trajectory(tiny, 1))
     monkeypatch.setattr("models.compiled.package.Package.check", None)
     second = Graphs(compilation=compilation)
     scale(tiny, 2.0)
-    found, expected = (finished(graphs, trajectory(tiny, 1))[0] for graphs in (second, Graphs()))
+    found, expected = (finish_all(graphs, short_trajectory(tiny, 1))[0] for graphs in (second, Graphs()))
     scale(tiny, 0.5)
     assert compiled(second) == [True]
     assert close(found, expected)
-    assert not close(found, finished(Graphs(), trajectory(tiny, 1))[0])
+    assert not close(found, finish_all(Graphs(), short_trajectory(tiny, 1))[0])
 
 
 def test_steps_run_uncompiled_until_the_package_is_ready(tiny: Any, package: Path, packages: Path) -> None:
     """The graph of before makes room for one of the package. Another worker was faster here: the child that was to
     compile it finds nothing left to do."""
     compilation = Compilation(packages, compile_after=WARM_UP_STEPS)
-    graphs, one = Graphs(Counting, compilation=compilation), trajectory(tiny, 1, sampler="heun")
+    graphs, one = Graphs(UncapturedGraph, compilation=compilation), short_trajectory(tiny, 1, sampler="heun")
     step(graphs, one, WARM_UP_STEPS)
     assert (graphs.captured, compiled(graphs)) == (1, [False])
     shutil.copy(package, packages)
@@ -89,7 +87,7 @@ def test_steps_run_uncompiled_until_the_package_is_ready(tiny: Any, package: Pat
     assert list(compilation.finish()) == [(packages / package.name, True)]
     step(graphs, one, WARM_UP_STEPS)
     assert (graphs.captured, compiled(graphs)) == (2, [True])
-    assert close(one.clean, finished(Graphs(), trajectory(tiny, 1, sampler="heun"))[0])
+    assert close(one.clean, finish_all(Graphs(), short_trajectory(tiny, 1, sampler="heun"))[0])
 
 
 @pytest.mark.parametrize("content", [b"", b"PK\x03\x04 half a file"])
@@ -99,9 +97,9 @@ def test_broken_package_leaves_steps_uncompiled(
     packages.mkdir()
     (packages / package.name).write_bytes(content)
     graphs = Graphs(compilation=Compilation(packages))
-    found = finished(graphs, trajectory(tiny, 1))[0]
+    found = finish_all(graphs, short_trajectory(tiny, 1))[0]
     assert compiled(graphs) == [False]
-    assert torch.equal(found, finished(Graphs(), trajectory(tiny, 1))[0])
+    assert torch.equal(found, finish_all(Graphs(), short_trajectory(tiny, 1))[0])
     assert caplog.text.count(f"{package.name} is not used") == 1
 
 
@@ -110,16 +108,16 @@ def test_package_with_other_results_is_not_used(
 ) -> None:
     monkeypatch.setattr("models.compiled.package.TOLERANCE", {torch.float32: -1.0})
     graphs = Graphs(compilation=Compilation(package.parent))
-    found = finished(graphs, trajectory(tiny, 1))[0]
+    found = finish_all(graphs, short_trajectory(tiny, 1))[0]
     assert compiled(graphs) == [False]
-    assert torch.equal(found, finished(Graphs(), trajectory(tiny, 1))[0])
+    assert torch.equal(found, finish_all(Graphs(), short_trajectory(tiny, 1))[0])
     assert "its results differ from the net's by" in caplog.text
 
 
 @pytest.fixture
 def touched(tiny: Any) -> list[Trajectory]:
     return [
-        trajectory(tiny.adapted(patches=[TokenMerging()]), 1),
+        short_trajectory(tiny.adapted(patches=[TokenMerging()]), 1),
         *(Trajectory(denoise(tiny, **how)) for how in ({"circular": True}, {"deep_cache": 2}, {"strict": True})),
     ]
 
@@ -135,6 +133,6 @@ def test_patched_and_strict_passes_are_not_compiled(touched: list[Trajectory], p
 
 def test_without_a_folder_nothing_is_compiled(tiny: Any) -> None:
     graphs = Graphs()
-    step(graphs, trajectory(tiny, 1), 2)
+    step(graphs, short_trajectory(tiny, 1), 2)
     assert compiled(graphs) == []
     assert graphs.warm_up_steps == 0

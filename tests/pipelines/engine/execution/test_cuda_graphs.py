@@ -18,8 +18,8 @@ from models.registry import loaders
 from pipelines.engine.batch import Batch
 from pipelines.engine.execution.cuda_graphs import BUCKETS, WARM_UP_STEPS, Graphs, StepResult
 from pipelines.engine.trajectory import Trajectory
-from tests.pipelines.engine.execution.test_step import finished, trajectory
 from tests.pipelines.engine.tape import Tape
+from tests.support.trajectories import UncapturedGraph, close, finish_all, short_trajectory
 
 CPU = torch.device("cpu")
 
@@ -29,18 +29,14 @@ def graphs_on_tape(**limits: int) -> Graphs:
 
 
 def same(found: Trajectory, expected: Trajectory) -> bool:
-    return close(found.clean, finished(Graphs(), expected)[0])
-
-
-def close(found: torch.Tensor, expected: torch.Tensor) -> bool:
-    return bool((found - expected).norm() <= 1e-4 * expected.norm())
+    return close(found.clean, finish_all(Graphs(), expected)[0])
 
 
 @torch.inference_mode()
 def worn_in(graphs: Graphs, checkpoint: Checkpoint) -> None:
     """Takes steps of one guided image until they are captured."""
     for seed in range(WARM_UP_STEPS):
-        Batch([trajectory(checkpoint, 90 + seed)], graphs).step()
+        Batch([short_trajectory(checkpoint, 90 + seed)], graphs).step()
 
 
 @torch.inference_mode()
@@ -48,14 +44,14 @@ def test_replays_equal_uncaptured_steps(sd1: Checkpoint) -> None:
     """Four begin on one graph; one leaves early, which leaves rows that nobody has; everybody has a noise of their
     own."""
     graphs = graphs_on_tape()
-    finished(graphs, *(trajectory(sd1, seed) for seed in range(4)))
+    finish_all(graphs, *(short_trajectory(sd1, seed) for seed in range(4)))
     assert graphs.captured == 1
-    four = [trajectory(sd1, seed, guided=seed != 2, sampler="heun" if seed else "euler_a") for seed in range(4)]
+    four = [short_trajectory(sd1, seed, guided=seed != 2, sampler="heun" if seed else "euler_a") for seed in range(4)]
     while pending := [each for each in four if not each.done]:
         Batch(pending, graphs).step()
     assert graphs.captured >= 1
     for seed, found in enumerate(four):
-        expected = trajectory(sd1, seed, guided=seed != 2, sampler="heun" if seed else "euler_a")
+        expected = short_trajectory(sd1, seed, guided=seed != 2, sampler="heun" if seed else "euler_a")
         assert same(found, expected), seed
 
 
@@ -63,7 +59,7 @@ def test_replays_equal_uncaptured_steps(sd1: Checkpoint) -> None:
 def test_next_replay_does_not_overwrite_results(sd1: Checkpoint) -> None:
     graphs = graphs_on_tape()
     worn_in(graphs, sd1)
-    one, other = trajectory(sd1, 1), trajectory(sd1, 2)
+    one, other = short_trajectory(sd1, 1), short_trajectory(sd1, 2)
     Batch([one], graphs).step()
     before = one.clean.clone()
     Batch([other], graphs).step()
@@ -75,13 +71,13 @@ def test_next_replay_does_not_overwrite_results(sd1: Checkpoint) -> None:
 def test_switch_of_loras_captures_nothing(sd1: Checkpoint, loras: dict[str, Lora]) -> None:
     graphs, worn = graphs_on_tape(), sd1.adapted([Adapter(loras["toy-lora"], 0.8)])
     worn_in(graphs, sd1)
-    plain, inked = trajectory(sd1, 1), trajectory(worn, 1)
+    plain, inked = short_trajectory(sd1, 1), short_trajectory(worn, 1)
     while not plain.done:
         Batch([plain], graphs).step()
         Batch([inked], graphs).step()
     assert graphs.captured == 1
-    assert same(plain, trajectory(sd1, 1))
-    assert same(inked, trajectory(worn, 1))
+    assert same(plain, short_trajectory(sd1, 1))
+    assert same(inked, short_trajectory(worn, 1))
 
 
 def test_switch_of_models_captures_nothing(models_dir: Path) -> None:
@@ -91,14 +87,14 @@ def test_switch_of_models_captures_nothing(models_dir: Path) -> None:
     assert isinstance(second, LatentDiffusion)
     for weight in second._unet.parameters():
         weight.data.mul_(1.05)
-    expected = finished(Graphs(), trajectory(second, 1))[0]  # type: ignore[arg-type]
+    expected = finish_all(Graphs(), short_trajectory(second, 1))[0]  # type: ignore[arg-type]
     graphs = graphs_on_tape()
     worn_in(graphs, first)  # type: ignore[arg-type]
     second.to(CPU, first.leave(for_good=False))
-    found = trajectory(second, 1)  # type: ignore[arg-type]
-    assert close(finished(graphs, found)[0], expected)
+    found = short_trajectory(second, 1)  # type: ignore[arg-type]
+    assert close(finish_all(graphs, found)[0], expected)
     assert graphs.captured == 1
-    assert not close(finished(Graphs(), trajectory(first, 1))[0], expected)  # type: ignore[arg-type]
+    assert not close(finish_all(Graphs(), short_trajectory(first, 1))[0], expected)  # type: ignore[arg-type]
 
 
 @torch.inference_mode()
@@ -109,48 +105,36 @@ def test_steps_over_freed_weights_are_removed(models_dir: Path, sd1: Checkpoint)
     worn_in(graphs, other)  # type: ignore[arg-type]
     del other
     gc.collect()
-    Batch([trajectory(sd1, 1)], graphs).step()
+    Batch([short_trajectory(sd1, 1)], graphs).step()
     assert [cached.graph for cached in graphs.steps] == [None]
-
-
-class Counting:
-    """Runs what it was given, and counts rows and graphs."""
-
-    bytes = 1 << 20
-
-    def __init__(self, run: Callable[[], StepResult]) -> None:
-        self._run = run
-
-    def replay(self) -> StepResult:
-        return self._run()
 
 
 @torch.inference_mode()
 def test_rows_are_padded_to_buckets(sd1: Checkpoint) -> None:
-    graphs = Graphs(Counting)
+    graphs = Graphs(UncapturedGraph)
     for images in (1, 2, 3, 4):
-        Batch([trajectory(sd1, seed, guided=images != 1) for seed in range(images)], graphs).step()
+        Batch([short_trajectory(sd1, seed, guided=images != 1) for seed in range(images)], graphs).step()
     assert [cached.step.rows for cached in graphs.steps] == [1, 4, 6, 8]
     assert all(min(bucket for bucket in BUCKETS if bucket >= rows) < 1.5 * rows for rows in range(1, BUCKETS[-1]))
 
 
 @torch.inference_mode()
 def test_least_recently_used_steps_are_evicted(sd1: Checkpoint) -> None:
-    graphs = Graphs(Counting, most_bytes=6 << 20)
+    graphs = Graphs(UncapturedGraph, most_bytes=6 << 20)
     for images in (1, 2, 3, 1):
         for _ in range(WARM_UP_STEPS):
-            Batch([trajectory(sd1, seed) for seed in range(images)], graphs).step()
+            Batch([short_trajectory(sd1, seed) for seed in range(images)], graphs).step()
     assert [cached.step.rows for cached in graphs.steps] == [6, 2]
     assert graphs.captured == 4
 
 
 @torch.inference_mode()
 def test_uncapturable_step_runs_uncaptured(sd1: Checkpoint, caplog: pytest.LogCaptureFixture) -> None:
-    def refuse(run: Callable[[], StepResult]) -> Counting:
+    def refuse(run: Callable[[], StepResult]) -> UncapturedGraph:
         raise RuntimeError("operation not permitted when stream is capturing")
 
-    graphs, found = Graphs(refuse), trajectory(sd1, 1)
-    finished(graphs, found)
-    assert same(found, trajectory(sd1, 1))
+    graphs, found = Graphs(refuse), short_trajectory(sd1, 1)
+    finish_all(graphs, found)
+    assert same(found, short_trajectory(sd1, 1))
     assert graphs.captured == 0
     assert caplog.text.count("cannot be captured") == 1

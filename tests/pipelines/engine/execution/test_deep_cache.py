@@ -23,10 +23,9 @@ from pipelines.engine.snapshot import Snapshot
 from pipelines.engine.trajectory import Depth, Trajectory
 from pipelines.pipeline import ControlInput
 from tests.pipelines.conftest import Shelf, images_of, run_dry
-from tests.pipelines.engine.execution.test_step import HINT
 from tests.pipelines.engine.tape import Tape
 from tests.pipelines.engine.test_engine import SIDE, TXT2IMG, Stock, difference, wish
-from tests.pipelines.engine.test_trajectory import denoise, finish
+from tests.support.trajectories import HINT, denoise, finish
 
 
 class Cached(Stock):

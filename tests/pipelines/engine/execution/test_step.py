@@ -13,30 +13,12 @@ from models.adapters import controlnet
 from models.adapters.lora import Lora
 from models.adapters.lora_merge import Adapter
 from models.diffusion.checkpoint import Checkpoint
-from models.noise import SeededNoise
 from models.registry import loaders
 from pipelines.engine.batch import Batch
 from pipelines.engine.execution.cuda_graphs import Graphs
 from pipelines.engine.trajectory import Trajectory
-from pipelines.pipeline import ControlInput, Denoise
-
-SIDE = 64
-HINT = torch.rand(1, 3, SIDE, SIDE, generator=torch.Generator().manual_seed(0))
-
-
-def trajectory(
-    checkpoint: Checkpoint, seed: int, *controls: ControlInput, guided: bool = True, sampler: str = "euler_a"
-) -> Trajectory:
-    positive, negative = checkpoint.encode_prompt(f"boat {seed}", "fog", clip_skip=-1, width=SIDE, height=SIDE)
-    wish = Denoise(checkpoint, positive, negative if guided else None, SeededNoise(seed), SIDE, SIDE, 3, sampler)
-    return Trajectory(replace(wish, controls=controls))
-
-
-@torch.inference_mode()
-def finished(graphs: Graphs, *trajectories: Trajectory) -> list[torch.Tensor]:
-    while pending := [each for each in trajectories if not each.done]:
-        Batch(pending, graphs).step()
-    return [each.clean for each in trajectories]
+from pipelines.pipeline import ControlInput
+from tests.support.trajectories import HINT, finish_all, short_trajectory
 
 
 @pytest.mark.parametrize("deep_cache", [1, 2])
@@ -46,7 +28,7 @@ def test_step_never_waits_for_the_device(models_dir: Path, deep_cache: int) -> N
     checkpoint = loaders.load(models.find("toy-sd1"), torch.device("cpu"), torch.float32)
     net = controlnet.load(models.find("toy-sd1-canny"), torch.device("cpu"), torch.float32)
     assert isinstance(checkpoint, Checkpoint)
-    wishes = [trajectory(checkpoint, seed, ControlInput(net, HINT), guided=bool(seed)).denoise for seed in (0, 1)]
+    wishes = [short_trajectory(checkpoint, seed, ControlInput(net, HINT), guided=bool(seed)).denoise for seed in (0, 1)]
     for model in (checkpoint, net):
         model.to(meta)
     there = [
@@ -60,29 +42,29 @@ def test_step_never_waits_for_the_device(models_dir: Path, deep_cache: int) -> N
         )
         for wish in wishes
     ]
-    assert [each.shape for each in finished(Graphs(), *there)] == [(1, 4, 8, 8)] * 2
+    assert [each.shape for each in finish_all(Graphs(), *there)] == [(1, 4, 8, 8)] * 2
     with pytest.raises((RuntimeError, NotImplementedError)):
         there[0].clean.sum().item()
 
 
 def test_step_memory_carries_nothing_between_requests(sd1: Checkpoint) -> None:
     graphs = Graphs()
-    finished(graphs, trajectory(sd1, 1), trajectory(sd1, 2))
-    found = finished(graphs, trajectory(sd1, 3), trajectory(sd1, 4))
-    expected = finished(Graphs(), trajectory(sd1, 3), trajectory(sd1, 4))
+    finish_all(graphs, short_trajectory(sd1, 1), short_trajectory(sd1, 2))
+    found = finish_all(graphs, short_trajectory(sd1, 3), short_trajectory(sd1, 4))
+    expected = finish_all(Graphs(), short_trajectory(sd1, 3), short_trajectory(sd1, 4))
     assert all(torch.equal(one, other) for one, other in zip(found, expected, strict=True))
 
 
 def test_keys_and_values_follow_the_weights(sd1: Checkpoint, loras: dict[str, Lora]) -> None:
     """Two that differ in their LoRA take turns, step by step, on the same weights."""
     worn = sd1.adapted([Adapter(loras["toy-lora"], 0.8)])
-    graphs, plain, inked = Graphs(), trajectory(sd1, 1), trajectory(worn, 1)
+    graphs, plain, inked = Graphs(), short_trajectory(sd1, 1), short_trajectory(worn, 1)
     with torch.inference_mode():
         while not plain.done:
             Batch([plain], graphs).step()
             Batch([inked], graphs).step()
-    assert torch.equal(plain.clean, finished(Graphs(), trajectory(sd1, 1))[0])
-    assert torch.equal(inked.clean, finished(Graphs(), trajectory(worn, 1))[0])
+    assert torch.equal(plain.clean, finish_all(Graphs(), short_trajectory(sd1, 1))[0])
+    assert torch.equal(inked.clean, finish_all(Graphs(), short_trajectory(worn, 1))[0])
     assert not torch.allclose(plain.clean, inked.clean, atol=1e-3)
 
 
@@ -95,15 +77,15 @@ def test_keys_and_values_are_computed_once_per_request(sd1: Checkpoint, monkeypa
         return with_cached_kv(self, conditioning)  # type: ignore[arg-type]
 
     monkeypatch.setattr(type(sd1), "with_cached_kv", counted)
-    finished(Graphs(), trajectory(sd1, 1), trajectory(sd1, 2))
+    finish_all(Graphs(), short_trajectory(sd1, 1), short_trajectory(sd1, 2))
     assert len(made) == 1
 
 
 def test_noise_drawn_ahead_is_drawn_again_after_a_restore(sd1: Checkpoint) -> None:
-    begun = trajectory(sd1, 1)
+    begun = short_trajectory(sd1, 1)
     with torch.inference_mode():
         Batch([begun]).step()
     state = begun.state()
-    expected = finished(Graphs(), begun)[0]
-    resumed = Trajectory(trajectory(sd1, 1).denoise, state)
-    assert torch.equal(finished(Graphs(), resumed)[0], expected)
+    expected = finish_all(Graphs(), begun)[0]
+    resumed = Trajectory(short_trajectory(sd1, 1).denoise, state)
+    assert torch.equal(finish_all(Graphs(), resumed)[0], expected)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from models.diffusion.checkpoint import Checkpoint
 from models.patches.token_merging import TokenMerging
 from pipelines.engine.scheduling.batch_key import BatchKey, key_of
-from tests.pipelines.engine.test_batch import trajectory
+from tests.support.trajectories import trajectory
 
 
 def merging_key(sd1: Checkpoint, **changes: object) -> BatchKey:
