@@ -1,4 +1,4 @@
-"""Conditioning: what the text encoders made of a prompt, as the denoiser takes it."""
+"""Conditioning: an encoded prompt, as the denoiser takes it."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from torch import Tensor
 class Conditioning:
     """One prompt for one row of a batch, or several of them stacked over rows.
 
-    Rows whose embeds and extras agree in shape may share a forward pass.
+    Rows whose embeds and extras have equal shapes may share a forward pass.
     """
 
     embeds: Tensor

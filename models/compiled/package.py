@@ -103,7 +103,7 @@ def trial(file: Path) -> Iterator[None]:
 
 
 def mark_of(file: Path) -> Path:
-    """Not beside the package: code that ends a process on this machine may work on others that share the folder."""
+    """In a folder of this machine, not in the shared one: code that ends a process here may work on other machines."""
     return Path(tempfile.gettempdir()) / f"hua-{file.stem}.trial"
 
 

@@ -21,7 +21,7 @@ from models.compiled.forward_pass import Outputs, PassRunner, flatten_inputs, ru
 from models.compiled.static_weights import StaticWeights
 from models.conditioning import Conditioning
 from models.diffusion.autoencoder import Autoencoder
-from models.diffusion.latent_preview import fit_preview, paint
+from models.diffusion.latent_preview import fit_preview, to_rgb_image
 from models.diffusion.text_encoder import Encoding, TextEncoder
 from models.diffusion.tiny_decoder import TinyDecoder
 from models.diffusion.word_match import any_of
@@ -179,7 +179,7 @@ class LatentDiffusion:
     def preview(self, latents: Tensor) -> np.ndarray:
         if self._to_rgb is None:
             raise RuntimeError("a checkpoint must be moved to its device before it is used; this is a bug")
-        return paint(latents, self._to_rgb)
+        return to_rgb_image(latents, self._to_rgb)
 
     @property
     def _nets(self) -> tuple[nn.Module, ...]:

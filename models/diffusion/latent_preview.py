@@ -32,11 +32,11 @@ def fit_preview(autoencoder: Autoencoder) -> Tensor:
 
 
 @torch.inference_mode()
-def paint(latents: Tensor, to_rgb: Tensor) -> np.ndarray:
+def to_rgb_image(latents: Tensor, to_rgb: Tensor) -> np.ndarray:
     """uint8 RGB [h, w, 3] of one row of latents [1, channels, h, w]."""
     colours = _with_ones(latents[0].float().permute(1, 2, 0)) @ to_rgb
-    painted: np.ndarray = (colours.clamp(0, 1) * 255).round().to(torch.uint8).cpu().numpy()
-    return painted
+    image: np.ndarray = (colours.clamp(0, 1) * 255).round().to(torch.uint8).cpu().numpy()
+    return image
 
 
 def _with_ones(values: Tensor) -> Tensor:

@@ -78,7 +78,7 @@ class DenoiserPatch(ABC):
 
     capturable: bool = True
     """Whether a CUDA graph may be captured of a patched pass. `apply` must then read nothing but `graph_key`, tensors
-    and shapes, for a replay does not call it; and rows that nobody owns may follow those of `PatchedRows.rows`."""
+    and shapes, for a replay does not call it. Tensors may have more rows than `PatchedRows.rows`; those are padding."""
     compilable: bool = False
     """Whether a pass that was compiled ahead of time computes the same with this patch."""
     runs_unet: bool = False
@@ -121,7 +121,7 @@ class DenoiserPatch(ABC):
     def step_tensors(self, signal: float, sigma: float) -> Mapping[str, Tensor]:
         """What the next step of one image needs, by name, without a dimension of rows.
 
-        The denoiser is shown `signal` · clean latents + `sigma` · noise in that step.
+        The denoiser's input in that step is `signal` · clean latents + `sigma` · noise.
         """
         return {}
 
@@ -139,7 +139,7 @@ class PatchRow(NamedTuple):
     """One row of a forward pass, as a patch sees it."""
 
     patch: DenoiserPatch
-    """The patch that the row's own task asked for."""
+    """The patch of the row's own task."""
     prompted: bool
     """True for the row of a prompt, False for the row of a negative prompt."""
 

@@ -133,7 +133,7 @@ class Trajectory:
 
     @property
     def noise_level(self) -> tuple[float, float]:
-        """The model is shown signal · clean latents + sigma · noise in the present step: (signal, sigma)."""
+        """The model's input in the present step is signal · clean latents + sigma · noise: (signal, sigma)."""
         signal, sigma = self.table.V[self.index].tolist()
         return signal, sigma
 

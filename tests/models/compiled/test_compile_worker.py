@@ -8,6 +8,7 @@ import pytest
 import torch
 from diffusers import ControlNetModel
 from torch import Tensor, nn
+from torch._inductor.cpp_builder import cpp_compiler_search
 
 from models.compiled.compile_worker import CompilingError, compile_pass, exported, refuse_matrix_products
 from models.compiled.forward_pass import ForwardPassSpec, flatten_inputs, run_net
@@ -57,6 +58,7 @@ def test_kernels_that_multiply_matrices_are_refused(tmp_path: Path) -> None:
 
 def test_missing_compiler_error_says_what_to_do(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PATH", str(tmp_path))
+    cpp_compiler_search.cache_clear()  # an earlier test in this process may have found one
     net = tiny_unet()
     with pytest.raises(CompilingError, match=r"install g\+\+, or fill the folder"):
         compile_pass(ForwardPassSpec.of(net, given_to(net)), tmp_path / "never.pt2")

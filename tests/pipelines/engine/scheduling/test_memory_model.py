@@ -7,12 +7,13 @@ import torch
 from models.diffusion.checkpoint import Checkpoint
 from pipelines.engine.engine import Engine
 from pipelines.engine.events import Advanced
-from pipelines.engine.scheduling.batch_key import BatchKey
+from pipelines.engine.scheduling.batch_key import BatchKey, key_of
 from pipelines.engine.scheduling.batch_size import Capacity
 from pipelines.engine.scheduling.memory_model import SLACK, Memory, peak_bytes
 from pipelines.engine.warmup import warm_up
 from pipelines.txt2img import Txt2Img, Txt2ImgParams
 from tests.pipelines.conftest import Shelf, images_of, run_dry
+from tests.support.trajectories import trajectory
 
 CPU = torch.device("cpu")
 MB = 1 << 20
@@ -87,17 +88,22 @@ def test_engine_tries_no_batch_that_cannot_fit(sd1: Checkpoint) -> None:
             str(seed), Txt2Img(), Txt2ImgParams(text="a boat", model="toy-sd1", w=64, h=64, num_steps=3, seed=seed), {}
         )
     stepped = [len([each for each in engine.step() if isinstance(each, Advanced)])]
-    (measured,) = memory._taken.values()
-    free[0] = 2 * measured[2]
+    batch_key = key_of(trajectory(sd1))
+    one_image = memory.expected(batch_key, 2)
+    assert one_image is not None
+    free[0] = 2 * one_image
     stepped.append(len([each for each in engine.step() if isinstance(each, Advanced)]))
     assert stepped == [1, 2]
-    assert 1.5 < measured[4] / measured[2] < 2.1
+    two_images = memory.expected(batch_key, 4)
+    assert two_images is not None
+    assert 1.5 < two_images / one_image < 2.1
     assert len(images_of(run_dry(engine))) == 5
 
 
 def test_warm_up_measures_until_memory_ends(sd1: Checkpoint) -> None:
     memory = Memory(lambda: 1)
     warm_up(sd1, Capacity(), 64, 64, seconds=5.0, memory=memory)
-    ((_, measured),) = memory._taken.items()
-    assert list(measured) == [2]
-    assert measured[2] > 0
+    batch_key = key_of(trajectory(sd1))
+    one_image = memory.expected(batch_key, 2)
+    assert one_image
+    assert memory.expected(batch_key, 4) == 2 * one_image, "two images were not measured"
