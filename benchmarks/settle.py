@@ -19,7 +19,7 @@ from typing import Any
 
 from server.broker.sqlite.broker import SQLiteBroker
 from server.controller.intake import Intake
-from server.controller.settlement import Settling
+from server.controller.settlement import Settlement
 from server.queue.memory.queue import MemoryQueue
 from server.services import bucket_of
 from server.settings import Settings
@@ -43,13 +43,13 @@ async def _run(settings: Settings, count: int, latency_s: float) -> None:
     tasks = [_task(number) for number in range(count)]
     await asyncio.gather(*(broker.publish_task(task) for task in tasks))
     await asyncio.gather(*(broker.publish_outcome(_outcome(task)) for task in tasks))
-    settling = Settling(broker, MemoryQueue(), bucket, _nothing)
+    settling = Settlement(broker, MemoryQueue(), bucket, _nothing)
     print(f"outcomes settled a second  {count / await _seconds(settling):8.0f}")
     print(f"tasks taken in a second    {count / await _seconds(Intake(broker, MemoryQueue(), bucket)):8.0f}")
     await broker.close()
 
 
-async def _seconds(reader: Settling | Intake) -> float:
+async def _seconds(reader: Settlement | Intake) -> float:
     """Until it has caught up."""
     began = time.perf_counter()
     work = asyncio.create_task(reader.run())

@@ -1,4 +1,4 @@
-"""How far a log may be committed while some of its records are unsettled."""
+"""The offset up to which a log may be committed: just below its lowest unsettled record."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from server.broker import Position
 
 
 class Watermark:
-    """Stands, in each partition, just below the lowest record that is not done. Records are added in their order."""
+    """Per partition, the last position below which every record is done. Records are added in their order."""
 
     def __init__(self) -> None:
         self._pending: defaultdict[int, deque[Position]] = defaultdict(deque)
@@ -20,7 +20,7 @@ class Watermark:
         self._pending[position.partition].append(position)
 
     def done(self, position: Position) -> Position | None:
-        """The position that may be committed now; None if that has not moved. Every added one is done once."""
+        """Marks a record as done. Returns the position that may be committed now, or None if it has not moved."""
         self._done.add(position)
         pending, reached = self._pending[position.partition], None
         while pending and pending[0] in self._done:
@@ -30,8 +30,7 @@ class Watermark:
 
 
 class Commits:
-    """Commits a log up to its watermark: never backwards, though records are done by many at once, and no more often
-    than the broker keeps up with."""
+    """Commits a log up to its watermark, never backwards, and no more often than the broker can follow."""
 
     def __init__(self, commit: Callable[[Position], Awaitable[None]]) -> None:
         self._commit = commit
@@ -43,7 +42,7 @@ class Commits:
         self._watermark.add(position)
 
     async def done(self, positions: Iterable[Position]) -> None:
-        """Returns once all that may be committed is. Cut off, it has noted what is done, and the next call commits."""
+        """Returns when everything possible is committed. If it is canceled, the next call commits what is done."""
         for position in positions:
             if reached := self._watermark.done(position):
                 self._reached[reached.partition] = reached

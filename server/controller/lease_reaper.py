@@ -1,4 +1,4 @@
-"""Takes tasks back from workers that fell silent, and fails those that no worker survives."""
+"""Takes tasks back from silent workers, and fails tasks that no worker survives."""
 
 from __future__ import annotations
 
@@ -17,7 +17,10 @@ REAP_EVERY_S = 1.0
 
 
 class Reaper:
-    """`clock` is unix time; whether a lease has run out, the queue knows by itself."""
+    """The queue knows which leases have expired.
+
+    clock: unix time in seconds.
+    """
 
     def __init__(self, broker: Broker, queue: Queue, clock: Callable[[], float] = time.time) -> None:
         self._broker = broker
@@ -28,13 +31,18 @@ class Reaper:
         for lease in await self._queue.expired():
             LEASES_EXPIRED.inc()
             with about(task=lease.task.id, tenant=lease.task.tenant, attempt=lease.token, worker=lease.worker):
-                log.warning("worker %s fell silent over task %s, death %d", lease.worker, lease.task.id, lease.deaths)
+                log.warning(
+                    "worker %s sent no heartbeat while it had task %s; death %d",
+                    lease.worker,
+                    lease.task.id,
+                    lease.deaths,
+                )
             if lease.poison:
                 await self._broker.publish_outcome(_poisoned(lease, self._clock()))
 
 
 def _poisoned(lease: Lease, now: float) -> Outcome:
-    message = f"{lease.deaths} workers were lost over this task; it is not tried again"
+    message = f"{lease.deaths} workers were lost while they ran this task; it is not tried again"
     return Outcome(
         task=lease.task,
         attempt=lease.token,

@@ -1,4 +1,4 @@
-"""Several records in hand at once, though what belongs together goes on in its order."""
+"""Several records are processed at once, but those with the same key in their order."""
 
 from __future__ import annotations
 
@@ -7,13 +7,13 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 
 WaitTurn = Callable[[], Awaitable[None]]
-"""Waits until all that was begun before with the same key has succeeded."""
+"""Waits until all earlier work with the same key has succeeded."""
 
 WIDTH = 16
 
 
 class OrderedWindow:
-    """At most `width` works are under way; `begin` waits for room. Made by `window`."""
+    """At most `width` jobs run at once; `begin` waits for room. Created by `window`."""
 
     def __init__(self, group: asyncio.TaskGroup, width: int) -> None:
         self._group = group
@@ -21,7 +21,7 @@ class OrderedWindow:
         self._last: dict[str, asyncio.Task[None]] = {}
 
     async def begin(self, key: str, work: Callable[[WaitTurn], Awaitable[None]]) -> None:
-        """Starts `work`, which is handed the wait for its turn among those of its key."""
+        """Starts `work`, with a function that waits for its turn among the jobs of its key."""
         await self._room.acquire()
         before = self._last.get(key)
         self._last[key] = self._group.create_task(self._do(key, before, work))
@@ -32,7 +32,7 @@ class OrderedWindow:
         async def turn() -> None:
             if before is not None:
                 await asyncio.wait([before])
-                before.result()  # what failed or was cut off lets nobody pass
+                before.result()  # re-raise: work with the same key must not continue after a failure
 
         try:
             await work(turn)
@@ -42,24 +42,23 @@ class OrderedWindow:
             if self._last.get(key) is asyncio.current_task():
                 del self._last[key]
 
-    async def emptied(self) -> None:
-        """Waits for all that was begun, and is cut off if any of it fails."""
+    async def wait_until_empty(self) -> None:
+        """Waits for all jobs; canceled if one of them fails."""
         while self._last:
             await asyncio.wait(list(self._last.values()))
-        await asyncio.sleep(0)  # what failed just now cuts off before this returns
+        await asyncio.sleep(0)  # a failure of this moment cancels us before this returns
 
 
 @asynccontextmanager
 async def window(width: int = WIDTH) -> AsyncIterator[OrderedWindow]:
-    """Ends when all works have. If one of them fails, the others are cut off, and the block with them; its error is
-    raised as if the works had been done one by one."""
+    """Ends when all jobs have ended. If one fails, the others and the block are canceled, and its error is raised."""
     try:
         async with asyncio.TaskGroup() as group:
-            yield (works := OrderedWindow(group, width))
-            # In here: a group that is left already forgets to take back that it canceled us (Python 3.11).
-            await works.emptied()
+            yield (jobs := OrderedWindow(group, width))
+            # Inside the group: one that was left already does not take back its cancellation of us (Python 3.11).
+            await jobs.wait_until_empty()
     except BaseExceptionGroup as failures:
         if (task := asyncio.current_task()) and task.cancelling():
-            # from outside, which counts for more than what a work said while it was cut off
+            # a cancellation from outside is more important than an error of a canceled job
             raise asyncio.CancelledError from failures
         raise failures.exceptions[0] from None

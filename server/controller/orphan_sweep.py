@@ -1,9 +1,8 @@
-"""Deletes what is left of attempts that lost: images that lie beside a result, and that nobody is ever shown.
+"""Deletes the images of attempts that lost.
 
-Of a late outcome that reached the log, the images are deleted when it is read there. But an attempt may be lost between
-its upload and its report, or may not report at all because it was told that it had lost; and what was parked is of no
-use any more once the task has ended. A manifest is written once and never changes: of a task that has one, whatever
-the manifest does not name will not be asked for by anybody, and goes. Of a task that has none, everything stays.
+If a late outcome is in the log, its images are deleted when it is read. But an attempt may be lost between its upload
+and its outcome, or may publish none because its lease was lost; and a snapshot is useless when its task has ended. A
+manifest never changes. So if a task has one, images that it does not name are deleted. If it has none, all are kept.
 """
 
 from __future__ import annotations
@@ -21,58 +20,60 @@ from server.storage.bucket_keys import IMAGES, moments_between, swept_at
 from server.task import RETENTION_S
 
 log = logging.getLogger(__name__)
-SWEEP_LOSERS_EVERY_S = 60.0
+SWEEP_ORPHANS_EVERY_S = 60.0
 QUIET_S = 1800.0
-"""How long after an image was due in the bucket it is looked at, for a late one must not be missed; half its life at
-most."""
+"""Seconds from an image's upload to its check, so that a late upload is not missed; at most half its retention."""
 LOOK_BACK_S = 7200.0
-"""How far back a controller looks that was just started."""
+"""How far back a new controller checks."""
 
 
 class OrphanSweeper:
-    """Looks once at each image, by the moment in its key, and again until its task has ended. `clock` is unix time."""
+    """Checks each image once, by the moment in its key, and again until its task has ended.
+
+    clock: unix time in seconds.
+    """
 
     def __init__(self, bucket: Bucket, clock: Callable[[], float] = time.time) -> None:
         self._bucket = bucket
         self._clock = clock
-        self._looked: float | None = None
-        self._unended: dict[str, Set[str]] = {}
-        """The keys of tasks that had no manifest when they were looked at."""
+        self._checked_until: float | None = None
+        self._unfinished: dict[str, Set[str]] = {}
+        """The image keys, by task, of tasks that had no manifest when they were checked."""
 
     async def sweep(self) -> None:
         now = self._clock()
-        since = now - LOOK_BACK_S if self._looked is None else self._looked
+        since = now - LOOK_BACK_S if self._checked_until is None else self._checked_until
         for retention, life_s in RETENTION_S.items():
             ahead_s = life_s - min(QUIET_S, life_s / 2)
             for moment in moments_between(since + ahead_s, now + ahead_s):
-                await self._judge(await self._found(f"{IMAGES}/{retention}/{moment}"))
-        self._looked = now
-        await self._judge(dict(self._unended))
+                await self._check(await self._images_by_task(f"{IMAGES}/{retention}/{moment}"))
+        self._checked_until = now
+        await self._check(dict(self._unfinished))
 
-    async def _found(self, folder: str) -> Mapping[str, Set[str]]:
-        """The keys of the images that are kept until some moment, by task."""
-        found: defaultdict[str, set[str]] = defaultdict(set)
+    async def _images_by_task(self, folder: str) -> Mapping[str, Set[str]]:
+        """The keys of the images of one moment, by task."""
+        images: defaultdict[str, set[str]] = defaultdict(set)
         async for page in self._bucket.pages(folder):
             for key, _ in page:
-                found[key.split("/")[3]].add(key)
-        return found
+                images[key.split("/")[3]].add(key)
+        return images
 
-    async def _judge(self, found: Mapping[str, Set[str]]) -> None:
-        async with window() as judging:
-            for task_id, keys in found.items():
-                await judging.begin(task_id, partial(self._judge_one, task_id, keys))
+    async def _check(self, images: Mapping[str, Set[str]]) -> None:
+        async with window() as checks:
+            for task_id, keys in images.items():
+                await checks.begin(task_id, partial(self._check_task, task_id, keys))
 
-    async def _judge_one(self, task_id: str, keys: Set[str], turn: WaitTurn) -> None:
-        keys = keys | self._unended.get(task_id, frozenset())
+    async def _check_task(self, task_id: str, keys: Set[str], turn: WaitTurn) -> None:
+        keys = keys | self._unfinished.get(task_id, frozenset())
         manifest = await self._bucket.manifest(task_id)
         if manifest is not None:
             lost = sorted(keys - {image.key for image in manifest.outcome.images})
             await self._bucket.delete(lost)
             OBJECTS_SWEPT.inc(len(lost))
             if lost:
-                log.info("deleted %d images that lost of task %s", len(lost), task_id)
-            self._unended.pop(task_id, None)
-        elif still_there := {key for key in keys if swept_at(key) > self._clock()}:
-            self._unended[task_id] = still_there
+                log.info("deleted %d images of lost attempts of task %s", len(lost), task_id)
+            self._unfinished.pop(task_id, None)
+        elif remaining := {key for key in keys if swept_at(key) > self._clock()}:
+            self._unfinished[task_id] = remaining
         else:
-            self._unended.pop(task_id, None)
+            self._unfinished.pop(task_id, None)

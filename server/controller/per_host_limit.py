@@ -1,4 +1,4 @@
-"""Lines before hosts: few are served at once, the others wait for a bounded time; a slow host holds up nobody else."""
+"""Limits concurrent requests per host. The others wait for a bounded time, so a slow host delays no other host."""
 
 from __future__ import annotations
 
@@ -9,47 +9,52 @@ from dataclasses import dataclass
 
 
 class HostBusyError(Exception):
-    """The line at this host is too long, or did not move in time."""
+    """Too many requests wait for this host, or one has waited too long."""
 
 
 @dataclass(slots=True)
 class HostQueue:
-    """Who is at one host, and who waits: `length` counts both."""
+    """The requests to one host: `length` counts those that run and those that wait."""
 
     free: asyncio.Semaphore
     length: int = 0
 
 
 class PerHostLimiter:
-    """`at_once` may be at a host together, `in_line` may be there or wait, each for at most `wait_s`."""
+    """Limits requests per host.
 
-    def __init__(self, at_once: int, in_line: int, wait_s: float) -> None:
+    at_once: requests that may run at the same time.
+    most: requests that may run or wait.
+    wait_s: seconds that one may wait.
+    """
+
+    def __init__(self, at_once: int, most: int, wait_s: float) -> None:
         self._at_once = at_once
-        self._in_line = in_line
+        self._most = most
         self._wait_s = wait_s
-        self._lines: dict[str, HostQueue] = {}
+        self._hosts: dict[str, HostQueue] = {}
 
     @asynccontextmanager
     async def at(self, host: str) -> AsyncIterator[None]:
-        """Holds a turn at `host`; raises HostBusyError."""
-        line = self._lines.setdefault(host, HostQueue(asyncio.Semaphore(self._at_once)))
-        if line.length >= self._in_line:
+        """Holds a slot of `host`. Raises HostBusyError."""
+        host_queue = self._hosts.setdefault(host, HostQueue(asyncio.Semaphore(self._at_once)))
+        if host_queue.length >= self._most:
             raise HostBusyError(host)
-        line.length += 1
+        host_queue.length += 1
         try:
-            await self._wait(line, host)
+            await self._wait(host_queue, host)
             try:
                 yield
             finally:
-                line.free.release()
+                host_queue.free.release()
         finally:
-            line.length -= 1
-            if not line.length:
-                del self._lines[host]
+            host_queue.length -= 1
+            if not host_queue.length:
+                del self._hosts[host]
 
-    async def _wait(self, line: HostQueue, host: str) -> None:
+    async def _wait(self, host_queue: HostQueue, host: str) -> None:
         try:
             async with asyncio.timeout(self._wait_s):
-                await line.free.acquire()
+                await host_queue.free.acquire()
         except TimeoutError:
             raise HostBusyError(host) from None

@@ -1,4 +1,4 @@
-"""What a queue that was just started is told from the bucket: callbacks to deliver, and how tasks ended."""
+"""Restores a new queue from the bucket: undelivered callbacks, and the results of finished tasks."""
 
 from __future__ import annotations
 
@@ -16,46 +16,48 @@ from server.storage.bucket_keys import CALLBACKS, USAGE
 from server.storage.pending_callbacks import decode_callback
 
 log = logging.getLogger(__name__)
-ENDED_RECALLED = 1000
+MOST_RESTORED = 1000
 
 
-async def recall_settled(bucket: Bucket, queue: Queue, has_read: Callable[[str], bool]) -> None:
-    """Of tasks that the queue still holds, though the logs tell nothing of them any more: it came back older than it
-    was, and would have them run again."""
+async def restore_settled(bucket: Bucket, queue: Queue, has_read: Callable[[str], bool]) -> None:
+    """Settles tasks that the queue holds although the logs have no unsettled record of them.
 
-    async def recall(task_id: str, turn: WaitTurn) -> None:
+    This happens if the queue came back with an older state; it would run them again.
+    """
+
+    async def restore(task_id: str, turn: WaitTurn) -> None:
         if (manifest := await bucket.manifest(task_id)) is not None:
             await queue.settle(manifest)
 
-    async with window() as recalling:
+    async with window() as restoring:
         for task_id in await queue.unfinished():
             if not has_read(task_id):
-                await recalling.begin(task_id, partial(recall, task_id))
+                await restoring.begin(task_id, partial(restore, task_id))
 
 
-async def recall_callbacks(bucket: Bucket, queue: Queue) -> None:
-    """All that were not delivered yet, with the tries they have had."""
+async def restore_callbacks(bucket: Bucket, queue: Queue) -> None:
+    """All undelivered callbacks, with the number of their tries."""
 
-    async def recall(key: str, turn: WaitTurn) -> None:
+    async def restore(key: str, turn: WaitTurn) -> None:
         saved = await bucket.get(key)
         if saved is None:
             return
         try:
             await queue.add_callback(decode_callback(saved))
         except ValidationError:
-            log.error("%s is no callback and is ignored", key)
+            log.error("%s is not a callback and is ignored", key)
 
-    async with window() as recalling:
+    async with window() as restoring:
         async for page in bucket.pages(CALLBACKS):
             for key, _ in page:
-                await recalling.begin(key, partial(recall, key))
+                await restoring.begin(key, partial(restore, key))
 
 
-async def recall_ended(bucket: Bucket, queue: Queue, count: int = ENDED_RECALLED) -> None:
-    """The last `count` results, the oldest first; the logs have long forgotten most of them.
+async def restore_finished(bucket: Bucket, queue: Queue, count: int = MOST_RESTORED) -> None:
+    """The last `count` results, the oldest first; most of them are no longer in the logs.
 
-    They are found by the records of usage, which lie in a folder for each day: a month has millions of manifests, and
-    no order in which the newest come first.
+    They are found by the usage records, which have a folder per day. A month has millions of manifests, which cannot be
+    listed from the newest.
     """
     newest: list[str] = []
     for day in reversed(await bucket.folders(USAGE)):
@@ -63,19 +65,19 @@ async def recall_ended(bucket: Bucket, queue: Queue, count: int = ENDED_RECALLED
         if len(newest) >= count:
             break
 
-    async def recall(key: str, turn: WaitTurn) -> None:
+    async def restore(key: str, turn: WaitTurn) -> None:
         manifest = await bucket.manifest(PurePosixPath(key).stem)
         await turn()
         if manifest is not None:
             await queue.settle(manifest)
 
-    async with window() as recalling:
+    async with window() as restoring:
         for key in newest:
-            await recalling.begin(USAGE, partial(recall, key))
+            await restoring.begin(USAGE, partial(restore, key))
 
 
 async def _last_of(bucket: Bucket, day: str, count: int) -> list[str]:
-    """The keys of the last records of usage of one day, in order; no more are held on to."""
+    """The keys of the last usage records of one day, in order; only `count` are kept in memory."""
     last: list[tuple[str, float]] = []
     async for page in bucket.pages(f"{USAGE}/{day}"):
         last = sorted([*last, *page], key=lambda found: found[1])[-count:]

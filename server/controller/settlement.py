@@ -1,9 +1,8 @@
-"""Makes the first outcome of each task its result; later ones leave no trace.
+"""Makes the first outcome of each task its result; later outcomes leave no trace.
 
-Several are settled at once, for each waits for the bucket; those of one task one after the other, as the log has them.
-The manifest is the moment of truth: whatever is derived from it can be derived again, so each step may be cut off and
-repeated. The callback is put into the bucket before it, and is not due while there is no manifest, so that no crash
-between the two can lose it.
+Several tasks are settled at once, because each waits for the bucket; outcomes of one task are settled in the order of
+the log. Writing the manifest decides the result. All that follows is derived from it, so each step may be interrupted
+and repeated. The callback is stored before the manifest and is not due without one, so no crash can lose it.
 """
 
 from __future__ import annotations
@@ -39,9 +38,11 @@ from server.task import POISON, RETENTION_S, Manifest, Outcome, Status
 log = logging.getLogger(__name__)
 
 
-class Settling:
-    """`caught_up` is set once every outcome is settled that was in the log when `run` began; `on_settled` is told the
-    ids of tasks that have a manifest, perhaps more than once."""
+class Settlement:
+    """`caught_up` is set when every outcome that was in the log when `run` began is settled.
+
+    on_settled: called with the id of each task that has a manifest, possibly more than once.
+    """
 
     def __init__(
         self, broker: Broker, queue: Queue, bucket: Bucket, on_settled: Callable[[str], Awaitable[None]]
@@ -53,7 +54,7 @@ class Settling:
         self._on_settled = on_settled
 
     async def run(self) -> None:
-        """Reads for ever. When called again, begins again where the log was committed."""
+        """Reads without end. Each call begins at the committed offset."""
         commits = Commits(self._broker.commit_outcomes)
         async with window() as settling:
             async for position, outcome in self._broker.outcomes():
@@ -61,14 +62,17 @@ class Settling:
                     commits.add(position)
                     await settling.begin(outcome.task.id, partial(self._settle_in_turn, commits, position, outcome))
                 elif not self.caught_up.is_set():
-                    await settling.emptied()
+                    await settling.wait_until_empty()
                     self.caught_up.set()
 
     async def _settle_in_turn(self, commits: Commits, position: Position, outcome: Outcome, turn: WaitTurn) -> None:
         await turn()
         task = outcome.task
-        facts = {"task": task.id, "tenant": task.tenant, "attempt": outcome.attempt, "worker": outcome.worker}
-        with about(**facts), span("settle", task.traceparent, SpanKind.CONSUMER, status=outcome.status.value, **facts):
+        fields = {"task": task.id, "tenant": task.tenant, "attempt": outcome.attempt, "worker": outcome.worker}
+        with (
+            about(**fields),
+            span("settle", task.traceparent, SpanKind.CONSUMER, status=outcome.status.value, **fields),
+        ):
             await self._settle(outcome)
         await commits.done([position])
 
@@ -84,17 +88,17 @@ class Settling:
             await self._queue.add_callback(due)
         if manifest.outcome == outcome:
             await record_usage(manifest, self._bucket, self._broker)
-            await self._tell_of_poison(outcome)
+            await self._publish_if_poison(outcome)
         else:
             await self._discard(outcome, manifest)
         await self._on_settled(outcome.task.id)
 
-    async def _tell_of_poison(self, outcome: Outcome) -> None:
+    async def _publish_if_poison(self, outcome: Outcome) -> None:
         if outcome.failure is not None and outcome.failure.code == POISON:
             await self._broker.publish_poison(outcome)
 
     async def _save(self, manifest: Manifest) -> DueCallback | None:
-        """Writes the manifest, and before it the callback, if there is one to make."""
+        """Writes the callback, if there is one, and then the manifest."""
         due = None
         if manifest.task.callback is not None:
             due = DueCallback(manifest.task.id, manifest.outcome.finished_at)
@@ -105,15 +109,15 @@ class Settling:
         return due
 
     async def _saved_callback(self, manifest: Manifest) -> DueCallback | None:
-        """Without an object in the bucket there is no callback, or it has been delivered."""
+        """Returns None if there is no callback, or if it was delivered."""
         if manifest.task.callback is None:
             return None
         saved = await self._bucket.get(callback_key(manifest.task.id))
         return decode_callback(saved) if saved is not None else None
 
     async def _discard(self, late: Outcome, manifest: Manifest) -> None:
-        kept = {image.key for image in manifest.outcome.images}
-        await self._bucket.delete([image.key for image in late.images if image.safe and image.key not in kept])
+        result_keys = {image.key for image in manifest.outcome.images}
+        await self._bucket.delete([image.key for image in late.images if image.safe and image.key not in result_keys])
 
 
 def _count(manifest: Manifest) -> None:
@@ -129,6 +133,6 @@ def _count(manifest: Manifest) -> None:
 
 
 def _expiry(outcome: Outcome) -> float:
-    """When the retention ends; sooner if the sweeper may come sooner, for no image is promised longer than it lives."""
+    """The end of the retention, or the time of the sweep if that is earlier, so that no link outlives its image."""
     ends = outcome.finished_at + RETENTION_S[outcome.task.retention]
     return min([ends, *(swept_at(image.key) for image in outcome.images)])

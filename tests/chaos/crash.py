@@ -47,7 +47,7 @@ def install(folder: Path) -> None:
     from server.controller.callbacks import Callbacks
     from server.controller.intake import Intake
     from server.controller.leader_election import LeaderElection
-    from server.controller.settlement import Settling
+    from server.controller.settlement import Settlement
     from server.egress import client
     from server.queue.redis.queue import RedisQueue
     from server.tasks.input_images import InputImages
@@ -59,15 +59,15 @@ def install(folder: Path) -> None:
     _after(RedisQueue, "admit", point("T1"), lambda known, *_: known is None)
     for broker in (KafkaBroker, SQLiteBroker):
         _after(broker, "publish_task", point("T2"))
-    _after(Intake, "_take_in", point("T3"))
+    _after(Intake, "_ingest", point("T3"))
     _after(RedisQueue, "lease", point("T4"), lambda lease, *_: lease is not None)
     _after(Attempt, "_store", point("T6"))
     _before(RedisQueue, "finishing", point("T7"))
-    _after(Settling, "_save", point("T8"))
+    _after(Settlement, "_save", point("T8"))
     _before(RedisQueue, "add_callback", point("T9"), lambda _, due: not due.tries)
     _after(client, "_connect", point("T10"))
     _before(Callbacks, "_conclude", point("T11"))
-    _before(log_replay, "recall_callbacks", point("T12"))
+    _before(log_replay, "restore_callbacks", point("T12"))
     _before(LeaderElection, "_lead", point("T13"))
     _before(RedisQueue, "drop_callback", point("T14"))
     _after(InputImages, "store_inline", point("T15"), lambda stored, *_: stored)

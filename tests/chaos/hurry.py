@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 LEASE_S, HEARTBEAT_S, LEAD_S, HIDDEN_S = 2.0, 0.4, 2.0, 5.0
-IN_LINE_S, CROWDED_S, PAUSES_S, WRITTEN_FROM_S = 2.0, 1.0, (*[0.3] * 9, *[2.0] * 60), 1.0
+HOST_WAIT_S, BUSY_PAUSE_S, PAUSES_S, SAVE_PAUSES_FROM_S = 2.0, 1.0, (*[0.3] * 9, *[2.0] * 60), 1.0
 
 
 def up() -> None:
@@ -20,5 +20,5 @@ def up() -> None:
 
     from server.controller import callbacks
 
-    callbacks.IN_LINE_S, callbacks.CROWDED_S = IN_LINE_S, CROWDED_S
-    callbacks.PAUSES_S, callbacks.WRITTEN_FROM_S = PAUSES_S, WRITTEN_FROM_S
+    callbacks.HOST_WAIT_S, callbacks.BUSY_PAUSE_S = HOST_WAIT_S, BUSY_PAUSE_S
+    callbacks.PAUSES_S, callbacks.SAVE_PAUSES_FROM_S = PAUSES_S, SAVE_PAUSES_FROM_S

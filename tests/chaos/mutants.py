@@ -13,7 +13,7 @@ from server import queue
 from server.api import tasks
 from server.controller import callbacks, log_replay, settlement
 from server.controller.intake import Intake
-from server.controller.settlement import Settling
+from server.controller.settlement import Settlement
 from server.queue import DueCallback, Lease, Verdict
 from server.queue.clock import Clock
 from server.queue.redis import scripts
@@ -38,7 +38,7 @@ class Mutant:
 def last_outcome_wins() -> None:
     """Settles without looking whether there is a manifest."""
 
-    async def settle_anyway(self: Settling, outcome: Outcome) -> None:
+    async def settle_anyway(self: Settlement, outcome: Outcome) -> None:
         manifest = Manifest(outcome=outcome, expires_at=settlement._expiry(outcome))
         due = await self._save(manifest)
         await self._queue.settle(manifest)
@@ -46,42 +46,42 @@ def last_outcome_wins() -> None:
             await self._queue.add_callback(due)
         await self._on_settled(outcome.task.id)
 
-    Settling._settle = settle_anyway
+    Settlement._settle = settle_anyway
 
 
 def redis_is_the_judge() -> None:
     """Asks the queue, not the bucket, whether a task has ended; nobody tells the queue after it was emptied."""
-    as_it_is = Settling._settle
+    as_it_is = Settlement._settle
 
     async def forget(*_: object) -> None:
         pass
 
-    log_replay.recall_ended = forget
+    log_replay.restore_finished = forget
 
-    async def settle_by_queue(self: Settling, outcome: Outcome) -> None:
+    async def settle_by_queue(self: Settlement, outcome: Outcome) -> None:
         view = await self._queue.find(outcome.task.id)
         if view is None or not view.status.final:
             await self._save(Manifest(outcome=outcome, expires_at=settlement._expiry(outcome)))
         await as_it_is(self, outcome)
 
-    Settling._settle = settle_by_queue
+    Settlement._settle = settle_by_queue
 
 
 def commits_at_intake() -> None:
     """Counts a task as done with once the queue has it."""
-    as_it_is = Intake._take_in
+    as_it_is = Intake._ingest
 
     async def take_in_and_commit(self: Intake, task: object, turn: object) -> None:
         await as_it_is(self, task, turn)
         await self.settled(task.id)
 
-    Intake._take_in = take_in_and_commit
+    Intake._ingest = take_in_and_commit
 
 
 def callbacks_live_in_redis() -> None:
     """Does not keep in the bucket what is still to be delivered."""
 
-    async def save(self: Settling, manifest: Manifest) -> DueCallback | None:
+    async def save(self: Settlement, manifest: Manifest) -> DueCallback | None:
         await self._bucket.put_manifest(manifest)
         if manifest.task.callback is None:
             return None
@@ -95,7 +95,7 @@ def callbacks_live_in_redis() -> None:
         else:
             await self._queue.add_callback(replace(due, due_at=self._clock() + 0.3))
 
-    Settling._save, callbacks.Callbacks._deliver = save, deliver
+    Settlement._save, callbacks.Callbacks._deliver = save, deliver
 
 
 def callbacks_tell_the_time() -> None:
@@ -115,15 +115,15 @@ def callbacks_tell_the_time() -> None:
 
 def every_outcome_is_discarded() -> None:
     """Deletes the images of a repeated outcome, though they are the winner's own."""
-    as_it_is = Settling._settle
+    as_it_is = Settlement._settle
 
-    async def settle_and_discard(self: Settling, outcome: Outcome) -> None:
+    async def settle_and_discard(self: Settlement, outcome: Outcome) -> None:
         repeated = await self._bucket.manifest(outcome.task.id)
         await as_it_is(self, outcome)
         if repeated is not None:
             await self._bucket.delete([image.key for image in outcome.images])
 
-    Settling._settle = settle_and_discard
+    Settlement._settle = settle_and_discard
 
 
 def poison_is_never_told() -> None:

@@ -3,7 +3,7 @@ import datetime as dt
 import pytest
 
 from server.api.uploads import UPLOAD_LIFETIME_S
-from server.controller.retention_sweep import KEPT_S
+from server.controller.retention_sweep import RETENTION_BY_PREFIX_S
 from server.storage.bucket_keys import UPLOADS
 
 
@@ -56,4 +56,4 @@ async def test_upload_over_the_size_limit_is_413(client, overrides, chunked):
 
 
 def test_upload_expires_when_the_sweeper_deletes_it():
-    assert KEPT_S[UPLOADS] == UPLOAD_LIFETIME_S
+    assert RETENTION_BY_PREFIX_S[UPLOADS] == UPLOAD_LIFETIME_S

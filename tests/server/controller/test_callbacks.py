@@ -154,7 +154,7 @@ async def until_gone(house, task_id):
     await until(gone)
 
 
-async def test_delivers_once(house, receiver):
+async def test_callback_is_delivered_once(house, receiver):
     async with house.running():
         await house.settle("one", receiver.url)
         await until_gone(house, "one")
@@ -164,7 +164,7 @@ async def test_delivers_once(house, receiver):
     assert receiver.bodies == {body_of(manifest_of("one", receiver.url))}
 
 
-async def test_the_signature_verifies(house, receiver):
+async def test_signature_verifies(house, receiver):
     async with house.running():
         await house.settle("one", receiver.url)
         await until_gone(house, "one")
@@ -178,7 +178,7 @@ async def test_the_signature_verifies(house, receiver):
 
 
 @pytest.mark.parametrize("first", ["500 No", "302 Found\r\nLocation: http://127.0.0.1/", "404 Not Found", "199 Odd"])
-async def test_failures_are_tried_again_with_the_same_bytes(house, receiver, first):
+async def test_retry_sends_the_same_bytes(house, receiver, first):
     receiver.answers = [first, first, "204 No Content"]
     async with house.running():
         await house.settle("one", receiver.url)
@@ -192,7 +192,7 @@ async def test_failures_are_tried_again_with_the_same_bytes(house, receiver, fir
     assert len({headers["webhook-timestamp"] for headers, _ in receiver.requests}) == 3
 
 
-async def test_nothing_is_sent_before_its_time(house, receiver):
+async def test_callback_waits_until_it_is_due(house, receiver):
     receiver.answers = ["500 No"]
     async with house.running():
         await house.settle("one", receiver.url)
@@ -202,7 +202,7 @@ async def test_nothing_is_sent_before_its_time(house, receiver):
     assert len(receiver.requests) == 1
 
 
-async def test_a_dead_address_is_a_failure_like_others(house):
+async def test_unreachable_address_is_retried(house):
     async with listening() as closed:
         pass
     async with house.running():
@@ -210,7 +210,7 @@ async def test_a_dead_address_is_a_failure_like_others(house):
         await until_tries(house, "one", 1)
 
 
-async def test_gone_is_given_up(house, receiver, caplog):
+async def test_410_ends_the_retries(house, receiver, caplog):
     receiver.answers = ["410 Gone"]
     async with house.running():
         await house.settle("one", receiver.url)
@@ -222,7 +222,7 @@ async def test_gone_is_given_up(house, receiver, caplog):
     ]
 
 
-async def test_the_schedule_ends(house, receiver):
+async def test_retry_schedule_ends(house, receiver):
     receiver.answers = ["500 No"]
     async with house.running():
         await house.settle("one", receiver.url)
@@ -234,7 +234,7 @@ async def test_the_schedule_ends(house, receiver):
     assert await house.bucket.get(dead_callback_key("one")) is not None
 
 
-async def test_a_restart_goes_on_and_not_over(house, receiver):
+async def test_restart_continues_the_schedule(house, receiver):
     receiver.answers = ["500 No"]
     async with house.running():
         await house.settle("one", receiver.url)
@@ -252,7 +252,7 @@ async def test_a_restart_goes_on_and_not_over(house, receiver):
     assert len(receiver.bodies) == 1
 
 
-async def test_the_tries_that_the_bucket_has_not_heard_of_count(house, receiver):
+async def test_tries_not_saved_in_the_bucket_count(house, receiver):
     """Another controller goes on where one was killed; the queue is the same."""
     receiver.answers = ["500 No"]
     for tries in range(1, 11):
@@ -263,7 +263,7 @@ async def test_the_tries_that_the_bucket_has_not_heard_of_count(house, receiver)
     assert (await house.saved("one")).due_at > house.clock.now + 4 * 60
 
 
-async def test_a_try_asks_the_bucket_only_if_the_queue_says_something_new(house, receiver, monkeypatch):
+async def test_retry_reads_the_bucket_only_if_the_queue_differs(house, receiver, monkeypatch):
     receiver.answers = ["500 No"]
     async with house.running():
         await house.settle("one", receiver.url)
@@ -278,7 +278,7 @@ async def test_a_try_asks_the_bucket_only_if_the_queue_says_something_new(house,
     assert len(receiver.requests) == 3
 
 
-async def test_a_callback_that_was_delivered_is_dropped(house, receiver):
+async def test_delivered_callback_is_dropped(house, receiver):
     """We died between the 2xx, written down in the bucket, and telling the queue."""
     await house.queue.add_callback(DueCallback("one", house.clock()))
 
@@ -291,7 +291,7 @@ async def test_a_callback_that_was_delivered_is_dropped(house, receiver):
     assert await house.queue.next_callbacks(house.clock() + HOUR_S, 9) == []
 
 
-async def test_a_callback_waits_for_its_manifest(house, receiver):
+async def test_callback_waits_for_its_manifest(house, receiver):
     due = DueCallback("one", house.clock())
     await house.bucket.put(callback_key("one"), encode_callback(due))
     await house.queue.add_callback(due)
@@ -312,7 +312,7 @@ async def test_retry_after_is_honoured(house, receiver):
     assert (await house.saved("one")).due_at == pytest.approx(house.clock.now + 120)
 
 
-def test_pauses():
+def test_pause_after_follows_the_schedule():
     assert len(PAUSES_S) == 17
     assert set(PAUSES_S[:9]) == {3}
     assert sum(PAUSES_S[:9]) + 300 + 1800 + 75 * HOUR_S == sum(PAUSES_S)
@@ -323,17 +323,17 @@ def test_pauses():
     assert pause_after(1, Reply(503, retry_after_s=float("inf"))) == 24 * HOUR_S
 
 
-async def test_a_host_has_one_line_whatever_follows_its_name(house):
+async def test_per_host_limit_ignores_paths(house):
     async with listening() as slow, house.running():
         slow.hold.clear()
         for index in range(20):
             await house.settle(f"slow-{index}", f"{slow.url.removesuffix('/hook')}?{index}")
         await asyncio.sleep(0.3)
-        assert len(slow.requests) == callbacks.AT_ONCE
+        assert len(slow.requests) == callbacks.CONCURRENT_PER_HOST
         slow.hold.set()
 
 
-async def test_a_slow_host_delays_nobody(house, receiver):
+async def test_slow_host_delays_no_other_host(house, receiver):
     async with listening() as slow, house.running():
         slow.hold.clear()
         for index in range(20):
@@ -342,14 +342,14 @@ async def test_a_slow_host_delays_nobody(house, receiver):
             await house.settle(f"quick-{index}", receiver.url)
         for index in range(20):
             await until_gone(house, f"quick-{index}")
-        assert len(slow.requests) == callbacks.AT_ONCE
+        assert len(slow.requests) == callbacks.CONCURRENT_PER_HOST
         slow.hold.set()
         for index in range(20):
             await until_gone(house, f"slow-{index}")
     assert len(slow.requests) == 20
 
 
-async def test_trouble_of_ours_stays_with_the_callback_that_has_it(house, receiver, caplog):
+async def test_internal_error_affects_one_callback_only(house, receiver, caplog):
     await house.bucket.put(callback_key("broken"), b"not json")
     await house.bucket.put_manifest(manifest_of("broken", receiver.url))
     await house.queue.add_callback(DueCallback("broken", house.clock()))
@@ -371,7 +371,7 @@ class ShakyQueue(TalkativeQueue):
         return await super().next_callbacks(now, count)
 
 
-async def test_an_outage_of_the_queue_is_waited_out_and_logged_once(house, receiver, caplog):
+async def test_queue_outage_is_waited_for_and_logged_once(house, receiver, caplog):
     house.queue = ShakyQueue()
     async with house.running():
         await house.settle("one", receiver.url)

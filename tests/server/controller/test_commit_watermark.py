@@ -8,7 +8,7 @@ from server.controller.commit_watermark import Commits, Watermark
 
 
 @given(st.data())
-def test_nothing_is_committed_beyond_what_is_unsettled(data: st.DataObject) -> None:
+def test_watermark_stays_below_unsettled_records(data: st.DataObject) -> None:
     """I2, in any order of settling, with gaps between offsets, over several partitions."""
     watermark, settled, committed = Watermark(), set(), {}
     partitions = data.draw(st.lists(st.lists(st.integers(1, 1000), unique=True, max_size=20), max_size=3))
@@ -29,7 +29,7 @@ def test_nothing_is_committed_beyond_what_is_unsettled(data: st.DataObject) -> N
 
 
 @given(st.lists(st.booleans(), max_size=60))
-def test_records_may_come_while_others_are_settled(moves: list[bool]) -> None:
+def test_watermark_allows_records_during_settling(moves: list[bool]) -> None:
     watermark, offset, waiting = Watermark(), 0, []
     for arrives in moves:
         if arrives or not waiting:
@@ -41,7 +41,7 @@ def test_records_may_come_while_others_are_settled(moves: list[bool]) -> None:
     assert not watermark._done
 
 
-async def test_commits_never_go_backwards_and_are_not_more_than_the_broker_keeps_up_with() -> None:
+async def test_commits_never_go_backwards_and_are_batched() -> None:
     committed: list[int] = []
     free = asyncio.Event()
 
@@ -59,7 +59,7 @@ async def test_commits_never_go_backwards_and_are_not_more_than_the_broker_keeps
     assert committed == [0, 9]
 
 
-async def test_a_commit_that_was_cut_off_is_made_by_the_next() -> None:
+async def test_canceled_commit_is_made_by_the_next() -> None:
     committed: list[int] = []
 
     async def commit(position: Position) -> None:

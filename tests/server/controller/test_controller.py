@@ -152,7 +152,7 @@ def world(tmp_path, broker, fated) -> World:
     return World(tmp_path, broker, fated)
 
 
-async def test_a_task_goes_from_the_log_to_its_manifest_and_its_callback(world, sink, make_task) -> None:
+async def test_task_goes_from_log_to_manifest_and_callback(world, sink, make_task) -> None:
     task = make_task(callback=Callback(url=f"{sink.url}/x"))
     async with world.living() as (queue, _):
         await world.broker.publish_task(task)
@@ -165,7 +165,7 @@ async def test_a_task_goes_from_the_log_to_its_manifest_and_its_callback(world, 
     assert sink.received == [("/x", _body(await world.bucket.manifest(task.id)))]
 
 
-async def test_nothing_is_run_before_all_that_has_ended_is_known(world, make_task, make_outcome) -> None:
+async def test_no_task_is_leased_before_ended_tasks_are_known(world, make_task, make_outcome) -> None:
     """The worker waits from the first moment on; one of the tasks was canceled while everything was down."""
     tasks = [make_task() for _ in range(30)]
     for task in tasks:
@@ -179,7 +179,7 @@ async def test_nothing_is_run_before_all_that_has_ended_is_known(world, make_tas
     assert world.runs == {task.id: 1 for task in tasks[1::2]}
 
 
-async def test_results_of_long_ago_are_known_after_a_restart(world, make_task, make_manifest) -> None:
+async def test_old_results_are_known_after_a_restart(world, make_task, make_manifest) -> None:
     task = make_task()
     await world.bucket.put_manifest(make_manifest(task))
     await world.bucket.put(usage_key("2026-01-01", task.tenant, task.id), b"{}")
@@ -189,7 +189,7 @@ async def test_results_of_long_ago_are_known_after_a_restart(world, make_task, m
     assert (await queue.recent("t", None, 1, 9))[1] == 1
 
 
-async def test_trouble_with_a_service_passes(world, make_task, make_outcome, new_fate, caplog) -> None:
+async def test_controller_survives_service_outages(world, make_task, make_outcome, new_fate, caplog) -> None:
     tasks = [make_task() for _ in range(20)]
     for task in tasks:
         await world.broker.publish_task(task)
@@ -248,7 +248,7 @@ async def settled_and_called(world, tasks, sink) -> None:
 
 
 @pytest.mark.parametrize("share", range(2))
-async def test_killed_at_any_call_and_started_again_every_task_ends_once(
+async def test_every_task_ends_once_if_killed_at_any_call(
     world, sink, make_task, make_outcome, new_fate, share
 ) -> None:
     fatal, survived = 1 + 2 * share, False

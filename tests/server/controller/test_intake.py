@@ -35,7 +35,7 @@ async def uncommitted(path) -> list[str]:
     return found
 
 
-async def test_tasks_of_the_log_reach_the_queue(broker, queue, intake, make_task) -> None:
+async def test_intake_feeds_the_queue_from_the_log(broker, queue, intake, make_task) -> None:
     before, after = make_task(), make_task()
     await broker.publish_task(before)
     work = asyncio.create_task(intake.run())
@@ -48,7 +48,7 @@ async def test_tasks_of_the_log_reach_the_queue(broker, queue, intake, make_task
     work.cancel()
 
 
-async def test_a_task_with_a_manifest_is_not_run_again_but_known(
+async def test_task_with_a_manifest_is_known_and_not_run_again(
     broker, queue, bucket, intake, make_task, make_manifest, tmp_path
 ) -> None:
     """I1, I16"""
@@ -64,7 +64,7 @@ async def test_a_task_with_a_manifest_is_not_run_again_but_known(
     assert await uncommitted(tmp_path) == []
 
 
-async def test_the_log_is_committed_up_to_the_lowest_unsettled_task(broker, queue, intake, make_task, tmp_path) -> None:
+async def test_log_is_committed_up_to_the_lowest_unsettled_task(broker, queue, intake, make_task, tmp_path) -> None:
     """I2"""
     tasks = [make_task() for _ in range(5)]
     for task in tasks:
@@ -79,9 +79,7 @@ async def test_the_log_is_committed_up_to_the_lowest_unsettled_task(broker, queu
     work.cancel()
 
 
-async def test_a_task_that_is_in_the_log_twice_is_run_once_and_both_records_are_committed(
-    broker, queue, running, make_task, tmp_path
-) -> None:
+async def test_duplicate_record_runs_once_and_both_are_committed(broker, queue, running, make_task, tmp_path) -> None:
     task, other = make_task(), make_task()
     for each in (task, other, task):
         await broker.publish_task(each)
@@ -95,7 +93,7 @@ async def test_a_task_that_is_in_the_log_twice_is_run_once_and_both_records_are_
     assert await uncommitted(tmp_path) == []
 
 
-async def test_a_task_that_is_settled_while_it_is_taken_in_does_not_hold_the_log_back(
+async def test_settling_during_intake_does_not_hold_the_log(
     broker, queue, bucket, make_task, make_manifest, tmp_path
 ) -> None:
     """The manifest is written just after the intake looked for it."""
@@ -119,7 +117,7 @@ async def test_a_task_that_is_settled_while_it_is_taken_in_does_not_hold_the_log
     assert await uncommitted(tmp_path) == []
 
 
-async def test_running_again_begins_where_the_log_was_committed(broker, queue, intake, make_task, tmp_path) -> None:
+async def test_run_begins_at_the_committed_offset(broker, queue, intake, make_task, tmp_path) -> None:
     tasks = [make_task() for _ in range(3)]
     for task in tasks:
         await broker.publish_task(task)
@@ -135,7 +133,7 @@ async def test_running_again_begins_where_the_log_was_committed(broker, queue, i
     assert await uncommitted(tmp_path) == []
 
 
-async def test_the_age_of_what_holds_the_offset_back_is_told(broker, running, make_task) -> None:
+async def test_unsettled_age_is_reported(broker, running, make_task) -> None:
     def age() -> float:
         return REGISTRY.get_sample_value("hua_oldest_unsettled_seconds")
 

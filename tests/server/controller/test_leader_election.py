@@ -9,7 +9,7 @@ import pytest
 import redis
 
 from server.controller.leader_election import LeaderElection
-from server.controller.settlement import Settling
+from server.controller.settlement import Settlement
 from server.queue import LEAD_S
 from server.queue.memory.queue import MemoryQueue
 from server.queue.redis.queue import RedisQueue
@@ -56,7 +56,7 @@ class Controllers:
                 await each
 
 
-async def test_one_leads_and_another_takes_over_when_it_leaves(queue) -> None:
+async def test_standby_takes_over_when_the_leader_leaves(queue) -> None:
     controllers = Controllers(queue)
     first = controllers.start("a")
     await controllers.until("a")
@@ -69,7 +69,7 @@ async def test_one_leads_and_another_takes_over_when_it_leaves(queue) -> None:
     assert controllers.working == set()
 
 
-async def test_one_that_died_is_followed_when_its_lead_has_ended(queue, own_redis) -> None:
+async def test_standby_takes_over_when_a_dead_leader_expires(queue, own_redis) -> None:
     assert await queue.lead("dead")
     with closing(redis.Redis.from_url(own_redis.url)) as client:
         assert 0 < client.pttl(f"{ROOT}:leader") <= LEAD_S * 1000
@@ -82,7 +82,7 @@ async def test_one_that_died_is_followed_when_its_lead_has_ended(queue, own_redi
     await controllers.stop(running)
 
 
-async def test_whoever_has_lost_the_lead_stops_and_takes_it_again_when_it_can(queue, own_redis) -> None:
+async def test_deposed_leader_stops_and_may_lead_again(queue, own_redis) -> None:
     controllers = Controllers(queue)
     running = controllers.start("a")
     await controllers.until("a")
@@ -95,7 +95,7 @@ async def test_whoever_has_lost_the_lead_stops_and_takes_it_again_when_it_can(qu
     await controllers.stop(running)
 
 
-async def test_a_redis_that_is_away_changes_no_leader(queue, own_redis) -> None:
+async def test_redis_outage_changes_no_leader(queue, own_redis) -> None:
     controllers = Controllers(queue)
     running = controllers.start("a")
     await controllers.until("a")
@@ -116,9 +116,7 @@ async def test_only_the_leader_can_resign(queue) -> None:
     assert await queue.lead("a")
 
 
-async def test_two_that_read_at_once_settle_every_task_by_its_first_outcome(
-    broker, bucket, make_task, make_outcome
-) -> None:
+async def test_two_readers_settle_every_task_by_its_first_outcome(broker, bucket, make_task, make_outcome) -> None:
     """The lead saves work; that every task has one end does not rest on it."""
     firsts = [make_outcome(make_task()) for _ in range(40)]
     for first in firsts:
@@ -128,7 +126,7 @@ async def test_two_that_read_at_once_settle_every_task_by_its_first_outcome(
     async def nothing(task_id: str) -> None:
         pass
 
-    both = [Settling(broker, MemoryQueue(), bucket, nothing) for _ in range(2)]
+    both = [Settlement(broker, MemoryQueue(), bucket, nothing) for _ in range(2)]
     running = [asyncio.create_task(each.run()) for each in both]
     for each in both:
         await each.caught_up.wait()
@@ -141,7 +139,7 @@ async def test_two_that_read_at_once_settle_every_task_by_its_first_outcome(
         assert manifest.outcome == first
 
 
-async def test_work_that_fails_is_no_secret() -> None:
+async def test_error_of_the_work_is_raised() -> None:
     async def fail() -> None:
         raise ValueError("a bug")
 

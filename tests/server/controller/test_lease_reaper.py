@@ -23,7 +23,7 @@ async def outcomes(broker) -> list:
     return found
 
 
-async def test_a_task_that_no_worker_survives_is_failed_as_poison(broker, queue, clock, make_task) -> None:
+async def test_task_that_no_worker_survives_fails_as_poison(broker, queue, clock, make_task) -> None:
     """I11"""
     poison, innocent = make_task(), make_task()
     await queue.ingest(poison)
@@ -41,7 +41,7 @@ async def test_a_task_that_no_worker_survives_is_failed_as_poison(broker, queue,
     assert len(await outcomes(broker)) == 1
 
 
-async def test_poison_is_told_again_until_it_is_in_the_log(broker, queue, clock, make_task, fated, new_fate) -> None:
+async def test_poison_is_published_until_it_is_in_the_log(broker, queue, clock, make_task, fated, new_fate) -> None:
     await queue.ingest(make_task())
     unlucky = fated(broker, new_fate(ConnectionError(), 1))
     for number in range(DEATHS_UNTIL_POISON - 1):

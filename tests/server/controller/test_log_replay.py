@@ -88,7 +88,7 @@ def outcomes(path) -> list[Outcome]:
     return [Outcome.model_validate_json(value) for (value,) in rows]
 
 
-async def test_a_queue_that_is_emptied_in_the_middle_of_a_crowd_loses_no_task(
+async def test_queue_emptied_under_load_loses_no_task(
     broker, bucket, queue, controller, crew, redis_server, make_task, tmp_path
 ) -> None:
     """I1, I3, I16: three times, while tasks wait and run."""
@@ -114,14 +114,14 @@ async def test_a_queue_that_is_emptied_in_the_middle_of_a_crowd_loses_no_task(
     assert await queue.complete()
 
 
-async def test_a_queue_that_knows_everything_is_not_read_again(broker, queue, controller, caplog, make_task) -> None:
+async def test_complete_queue_is_not_replayed(broker, queue, controller, caplog, make_task) -> None:
     await broker.publish_task(make_task())
     await asyncio.sleep(2.5)
     assert await queue.complete()
     assert not [record for record in caplog.records if record.name == "server.controller.log_replay"]
 
 
-async def test_what_ended_and_what_is_to_be_called_back_is_known_again(
+async def test_replay_restores_results_and_callbacks(
     broker, bucket, queue, controller, crew, redis_server, make_task
 ) -> None:
     tasks = [make_task() for _ in range(3)]

@@ -9,7 +9,7 @@ class OopsError(Exception):
     pass
 
 
-async def test_no_more_than_its_width_are_under_way() -> None:
+async def test_window_limits_concurrent_jobs() -> None:
     now, most, release = 0, 0, asyncio.Event()
 
     async def work(turn) -> None:
@@ -29,11 +29,11 @@ async def test_no_more_than_its_width_are_under_way() -> None:
         assert now == 3
         release.set()
         await beginning
-        await works.emptied()
+        await works.wait_until_empty()
         assert (now, most) == (0, 3)
 
 
-async def test_turns_are_taken_in_order_though_the_work_before_them_is_not() -> None:
+async def test_turns_are_in_order_for_one_key() -> None:
     ready: list[int] = []
     done: list[int] = []
 
@@ -49,7 +49,7 @@ async def test_turns_are_taken_in_order_though_the_work_before_them_is_not() -> 
     assert ready != done == [0, 1, 2, 3, 4]
 
 
-async def test_different_keys_do_not_wait_for_each_other() -> None:
+async def test_different_keys_do_not_wait() -> None:
     second = asyncio.Event()
 
     async def first(turn) -> None:
@@ -65,7 +65,7 @@ async def test_different_keys_do_not_wait_for_each_other() -> None:
         await works.begin("b", other)
 
 
-async def test_a_failure_ends_all_as_itself_and_lets_nobody_behind_it_pass() -> None:
+async def test_failure_cancels_the_others_and_stops_its_key() -> None:
     passed: list[str] = []
 
     async def fail(turn) -> None:
@@ -91,7 +91,7 @@ async def test_a_failure_ends_all_as_itself_and_lets_nobody_behind_it_pass() -> 
     assert passed == []
 
 
-async def test_a_failure_is_itself_also_when_nothing_more_is_begun() -> None:
+async def test_failure_is_raised_without_further_jobs() -> None:
     """Who waits for the end is not canceled by it: nobody would try again."""
 
     async def fail(turn) -> None:
@@ -108,7 +108,7 @@ async def test_a_failure_is_itself_also_when_nothing_more_is_begun() -> None:
     assert asyncio.current_task().cancelling() == 0
 
 
-async def test_who_is_canceled_is_canceled_whatever_its_works_say_to_that() -> None:
+async def test_outside_cancellation_wins_over_job_errors() -> None:
     """Else what is kept going would begin again instead of ending."""
     begun = asyncio.Event()
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from server.controller.orphan_sweep import QUIET_S, SWEEP_LOSERS_EVERY_S, OrphanSweeper
+from server.controller.orphan_sweep import QUIET_S, SWEEP_ORPHANS_EVERY_S, OrphanSweeper
 from server.storage.bucket import BucketUnavailableError
 from server.storage.bucket_keys import image_key
 from server.task import RETENTION_S, Manifest, Task
@@ -30,7 +30,7 @@ async def left(bucket) -> list[str]:
 
 
 @pytest.mark.parametrize("retention", ["24h", "7d", "30d"])
-async def test_what_lost_goes_within_the_hour_and_what_won_stays(
+async def test_lost_images_are_deleted_and_result_images_stay(
     bucket, losers, clock, make_task, make_outcome, retention
 ) -> None:
     """R3"""
@@ -40,14 +40,14 @@ async def test_what_lost_goes_within_the_hour_and_what_won_stays(
     won = [await put(bucket, task, "won", NOW + 40), await put(bucket, task, "won", NOW + 70, "1.png")]
     await end(bucket, make_outcome, task, won)
     while clock.now < NOW + 3600:
-        clock.pass_by(SWEEP_LOSERS_EVERY_S)
+        clock.pass_by(SWEEP_ORPHANS_EVERY_S)
         await losers.sweep()
         if clock.now < NOW + QUIET_S:
             assert await left(bucket) == sorted([*lost, *won])
     assert await left(bucket) == won
 
 
-async def test_while_a_task_goes_on_all_that_it_has_stays(bucket, losers, clock, make_task, make_outcome) -> None:
+async def test_images_of_unfinished_tasks_stay(bucket, losers, clock, make_task, make_outcome) -> None:
     """Whose image it is that will have won, nobody knows yet."""
     task = make_task()
     keys = [await put(bucket, task, attempt, NOW) for attempt in ("one", "other")]
@@ -56,12 +56,12 @@ async def test_while_a_task_goes_on_all_that_it_has_stays(bucket, losers, clock,
         await losers.sweep()
         assert await left(bucket) == sorted(keys)
     await end(bucket, make_outcome, task, keys[:1])
-    clock.pass_by(SWEEP_LOSERS_EVERY_S)
+    clock.pass_by(SWEEP_ORPHANS_EVERY_S)
     await losers.sweep()
     assert await left(bucket) == keys[:1]
 
 
-async def test_a_task_that_was_canceled_keeps_nothing(bucket, losers, clock, make_task, make_outcome) -> None:
+async def test_images_of_canceled_tasks_are_deleted(bucket, losers, clock, make_task, make_outcome) -> None:
     task = make_task()
     await put(bucket, task, "late", NOW)
     await end(bucket, make_outcome, task)
@@ -70,9 +70,7 @@ async def test_a_task_that_was_canceled_keeps_nothing(bucket, losers, clock, mak
     assert await left(bucket) == []
 
 
-async def test_what_a_sweep_could_not_do_the_next_one_does(
-    bucket, clock, make_task, make_outcome, fated, new_fate
-) -> None:
+async def test_failed_sweep_is_repeated(bucket, clock, make_task, make_outcome, fated, new_fate) -> None:
     fate, task = new_fate(None, 2), make_task()
     losers = OrphanSweeper(fated(bucket, fate), clock)
     await put(bucket, task, "lost", NOW)

@@ -18,8 +18,8 @@ async def settle():
         await asyncio.sleep(0)
 
 
-async def test_few_at_once_and_other_hosts_undisturbed():
-    lines, leave, inside = PerHostLimiter(at_once=2, in_line=9, wait_s=60), asyncio.Event(), []
+async def test_limit_per_host_and_other_hosts_unaffected():
+    lines, leave, inside = PerHostLimiter(at_once=2, most=9, wait_s=60), asyncio.Event(), []
     stays = [asyncio.create_task(stay(lines, "slow", leave, inside)) for _ in range(5)]
     stays += [asyncio.create_task(stay(lines, "other", leave, inside))]
     await settle()
@@ -29,8 +29,8 @@ async def test_few_at_once_and_other_hosts_undisturbed():
     assert inside.count("slow") == 5
 
 
-async def test_a_long_line_is_not_joined():
-    lines, leave, inside = PerHostLimiter(at_once=1, in_line=2, wait_s=60), asyncio.Event(), []
+async def test_full_host_queue_is_refused():
+    lines, leave, inside = PerHostLimiter(at_once=1, most=2, wait_s=60), asyncio.Event(), []
     stays = [asyncio.create_task(stay(lines, "slow", leave, inside)) for _ in range(2)]
     await settle()
     with pytest.raises(HostBusyError):
@@ -40,8 +40,8 @@ async def test_a_long_line_is_not_joined():
     await stay(lines, "slow", leave, inside)
 
 
-async def test_a_line_that_does_not_move_is_left():
-    lines, leave, inside = PerHostLimiter(at_once=1, in_line=9, wait_s=0.02), asyncio.Event(), []
+async def test_waiting_is_bounded():
+    lines, leave, inside = PerHostLimiter(at_once=1, most=9, wait_s=0.02), asyncio.Event(), []
     first = asyncio.create_task(stay(lines, "slow", leave, inside))
     await settle()
     with pytest.raises(HostBusyError):
@@ -51,8 +51,8 @@ async def test_a_line_that_does_not_move_is_left():
     await stay(lines, "slow", leave, inside)
 
 
-async def test_an_error_or_a_cancel_gives_the_turn_back():
-    lines, leave, inside = PerHostLimiter(at_once=1, in_line=9, wait_s=60), asyncio.Event(), []
+async def test_error_or_cancel_frees_the_slot():
+    lines, leave, inside = PerHostLimiter(at_once=1, most=9, wait_s=60), asyncio.Event(), []
     with pytest.raises(ZeroDivisionError):
         async with lines.at("a"):
             _ = 1 / 0
@@ -62,4 +62,4 @@ async def test_an_error_or_a_cancel_gives_the_turn_back():
     await asyncio.gather(canceled, return_exceptions=True)
     leave.set()
     await stay(lines, "a", leave, inside)
-    assert not lines._lines
+    assert not lines._hosts  # no public verb shows that memory is freed

@@ -5,7 +5,7 @@ import time
 
 import pytest
 
-from server.controller.retention_sweep import DAY_S, LOOK_ROUND_EVERY_S, USAGE_KEPT_S, Sweeper
+from server.controller.retention_sweep import DAY_S, FULL_SWEEP_EVERY_S, USAGE_RETENTION_S, Sweeper
 from server.observability.metrics import REGISTRY
 from server.settings import Settings
 from server.storage.bucket import BucketUnavailableError
@@ -21,9 +21,7 @@ def sweeper(bucket, clock) -> Sweeper:
 
 
 @pytest.mark.parametrize("retention", RETENTION_S)
-async def test_an_image_goes_half_a_minute_after_its_end_at_most_and_never_before(
-    bucket, sweeper, clock, retention
-) -> None:
+async def test_image_is_deleted_within_half_a_minute_after_its_end(bucket, sweeper, clock, retention) -> None:
     """I14"""
     for second in range(0, 30, 7):
         expires_at = NOW + second + 0.5
@@ -37,7 +35,7 @@ async def test_an_image_goes_half_a_minute_after_its_end_at_most_and_never_befor
         assert await bucket.get(key) is None
 
 
-async def test_only_moments_that_are_due_are_touched_and_nothing_is_left_of_them(bucket, sweeper, clock) -> None:
+async def test_only_due_moments_are_deleted_and_completely(bucket, sweeper, clock) -> None:
     due = [image_key(tier, NOW - 90, "t", attempt, "0.png") for tier in RETENTION_S for attempt in "ab"]
     later = [image_key(tier, NOW + 90, "t", "a", "0.png") for tier in RETENTION_S]
     for key in [*due, *later]:
@@ -48,7 +46,7 @@ async def test_only_moments_that_are_due_are_touched_and_nothing_is_left_of_them
     await sweeper.sweep_images()
 
 
-async def test_on_s3_only_moments_that_have_come_are_asked_for(own_s3) -> None:
+async def test_on_s3_only_due_moments_are_listed(own_s3) -> None:
     """However many wait: a sweep in between costs nothing, and one at a moment a request for each retention."""
     bucket, clock = open_bucket(Settings(**own_s3.settings)), Clock()
     sweeper = Sweeper(bucket, clock)
@@ -68,19 +66,19 @@ async def test_on_s3_only_moments_that_have_come_are_asked_for(own_s3) -> None:
     assert len([line for line in requests if "s3_DeleteObjects" in line]) == len(gone) == 2
 
 
-async def test_an_image_that_came_when_its_moment_was_over_goes_within_the_hour(bucket, sweeper, clock) -> None:
+async def test_late_image_is_deleted_within_the_hour(bucket, sweeper, clock) -> None:
     await sweeper.sweep_images()
     late = image_key("5m", NOW - 600, "t", "a", "0.png")
     await bucket.put(late, b"png")
     clock.pass_by(60)
     await sweeper.sweep_images()
     assert await bucket.get(late) is not None
-    clock.pass_by(LOOK_ROUND_EVERY_S)
+    clock.pass_by(FULL_SWEEP_EVERY_S)
     await sweeper.sweep_images()
     assert await bucket.get(late) is None
 
 
-async def test_a_moment_whose_sweep_failed_is_swept_the_next_time(bucket, clock, fated, new_fate) -> None:
+async def test_failed_moment_is_swept_the_next_time(bucket, clock, fated, new_fate) -> None:
     fate = new_fate(None, 1)
     sweeper = Sweeper(fated(bucket, fate), clock)
     await sweeper.sweep_images()
@@ -96,14 +94,14 @@ async def test_a_moment_whose_sweep_failed_is_swept_the_next_time(bucket, clock,
     assert await bucket.get(key) is None
 
 
-async def test_what_is_not_ours_stays(bucket, sweeper) -> None:
+async def test_foreign_objects_stay(bucket, sweeper) -> None:
     await bucket.put("images/24h/a-folder-of-somebody/x.png", b"png")
     await bucket.put("images/elsewhere/19990101T0000/x.png", b"png")
     await sweeper.sweep_images()
     assert len(await bucket.keys("images")) == 2
 
 
-async def test_manifests_and_uploads_go_when_they_are_old(tmp_path, bucket, sweeper, clock) -> None:
+async def test_old_manifests_and_uploads_are_deleted(tmp_path, bucket, sweeper, clock) -> None:
     clock.now = time.time()
     ages = {
         "manifests/young.json": 39,
@@ -128,11 +126,11 @@ async def test_manifests_and_uploads_go_when_they_are_old(tmp_path, bucket, swee
     }
 
 
-async def test_usage_goes_a_day_at_a_time_after_more_than_a_year(bucket, sweeper, clock) -> None:
+async def test_old_usage_is_deleted_by_day(bucket, sweeper, clock) -> None:
     keys = [usage_key(day, tenant, "task") for day in ("2023-11-14", "2023-11-15") for tenant in ("red", "blue")]
     for key in keys:
         await bucket.put(key, b"{}")
-    clock.now = NOW + USAGE_KEPT_S
+    clock.now = NOW + USAGE_RETENTION_S
     await sweeper.sweep_rest()
     assert [key for key, _ in sorted(await bucket.keys("usage"))] == sorted(keys)
     clock.pass_by(DAY_S)
@@ -140,7 +138,7 @@ async def test_usage_goes_a_day_at_a_time_after_more_than_a_year(bucket, sweeper
     assert [key for key, _ in sorted(await bucket.keys("usage"))] == sorted(keys[2:])
 
 
-async def test_the_lag_is_told_and_grows_while_sweeping_fails(bucket, fated, new_fate, monkeypatch) -> None:
+async def test_lag_grows_while_sweeping_fails(bucket, fated, new_fate, monkeypatch) -> None:
     fate, began = new_fate(None, 1), time.time()
     sweeper = Sweeper(fated(bucket, fate))
     fate.error = BucketUnavailableError("away")

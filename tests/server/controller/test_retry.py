@@ -10,11 +10,11 @@ from server.controller.retry import repeat_every, retry_forever
 
 @pytest.fixture(autouse=True)
 def short_pauses(monkeypatch) -> None:
-    monkeypatch.setattr(retry, "PAUSE_S", 0.001)
+    monkeypatch.setattr(retry, "FIRST_PAUSE_S", 0.001)
     monkeypatch.setattr(retry, "LONGEST_PAUSE_S", 0.004)
 
 
-async def test_work_is_repeated_until_it_succeeds_and_trouble_is_told_once(caplog) -> None:
+async def test_retry_forever_repeats_and_logs_an_error_once(caplog) -> None:
     troubles = [BrokerUnavailableError("the log is locked")] * 5 + [ValueError("a bug")] * 2
     done = []
 
@@ -31,7 +31,7 @@ async def test_work_is_repeated_until_it_succeeds_and_trouble_is_told_once(caplo
     assert [bool(record.exc_info) for record in caplog.records] == [False, True], "a traceback for what is a bug"
 
 
-async def test_trouble_that_comes_back_after_good_times_is_told_again(caplog) -> None:
+async def test_retry_forever_logs_a_later_error_again(caplog) -> None:
     runs = []
 
     async def work() -> None:
@@ -46,7 +46,7 @@ async def test_trouble_that_comes_back_after_good_times_is_told_again(caplog) ->
     assert len(caplog.records) == 2
 
 
-async def test_cancellation_ends_it(caplog) -> None:
+async def test_retry_forever_ends_when_canceled(caplog) -> None:
     async def fail() -> None:
         raise BrokerUnavailableError("gone")
 
@@ -58,7 +58,7 @@ async def test_cancellation_ends_it(caplog) -> None:
             await keeping
 
 
-async def test_every_does_it_again_and_again_and_lets_trouble_out() -> None:
+async def test_repeat_every_repeats_and_raises_errors() -> None:
     done = []
 
     async def work() -> None:

@@ -5,7 +5,7 @@ import pytest
 
 from server.broker.sqlite.broker import SQLiteBroker
 from server.broker.sqlite.log_file import LogFile, LogRecord
-from server.controller.settlement import Settling
+from server.controller.settlement import Settlement
 from server.observability.metrics import REGISTRY
 from server.queue import DueCallback
 from server.storage.bucket_keys import callback_key, image_key, usage_key
@@ -38,7 +38,7 @@ def settle_all(broker, queue, bucket, settled):
 
     async def run(**services) -> None:
         used = {"broker": broker, "queue": queue, "bucket": bucket} | services
-        settling = Settling(**used, on_settled=on_settled)
+        settling = Settlement(**used, on_settled=on_settled)
         work = asyncio.create_task(settling.run())
         caught_up = asyncio.create_task(settling.caught_up.wait())
         await asyncio.wait({work, caught_up}, return_when=asyncio.FIRST_COMPLETED, timeout=60)
@@ -51,7 +51,7 @@ def settle_all(broker, queue, bucket, settled):
     return run
 
 
-async def test_an_outcome_becomes_a_manifest_and_the_queue_knows(
+async def test_outcome_becomes_a_manifest_and_reaches_the_queue(
     broker, queue, bucket, settle_all, settled, make_task, make_outcome
 ) -> None:
     task = make_task(retention="5m")
@@ -67,7 +67,7 @@ async def test_an_outcome_becomes_a_manifest_and_the_queue_knows(
     assert await queue.next_callbacks(FAR, 9) == []
 
 
-async def test_what_a_task_cost_is_recorded_once_however_often_it_is_settled(
+async def test_usage_is_recorded_once_per_task(
     tmp_path, broker, queue, bucket, settle_all, make_task, make_outcome
 ) -> None:
     """I7: one object in the bucket; in the log, once for each time that the first outcome was read."""
@@ -85,9 +85,7 @@ async def test_what_a_task_cost_is_recorded_once_however_often_it_is_settled(
     assert sorted(logged) == sorted([(done.id, 2.0), (failed.id, 0.0), (done.id, 2.0)])
 
 
-async def test_poison_is_told_of_and_other_failures_are_not(
-    tmp_path, broker, settle_all, make_task, make_outcome
-) -> None:
+async def test_only_poison_is_published(tmp_path, broker, settle_all, make_task, make_outcome) -> None:
     poison, bad = make_task(), make_task()
     for task, code in ((poison, POISON), (bad, "bad_input")):
         await broker.publish_outcome(make_outcome(task, Status.FAILED, failure=Failure(code=code, message="no")))
@@ -96,7 +94,7 @@ async def test_poison_is_told_of_and_other_failures_are_not(
     assert Outcome.model_validate_json(record.value).task == poison
 
 
-async def test_a_task_that_ends_is_counted_once(broker, settle_all, make_task, make_outcome) -> None:
+async def test_ended_task_is_counted_once(broker, settle_all, make_task, make_outcome) -> None:
     def ended(status: str) -> float:
         labels = {"type": "txt2img.sd", "class": "normal", "status": status}
         return REGISTRY.get_sample_value("hua_tasks_ended_total", labels) or 0.0
@@ -109,7 +107,7 @@ async def test_a_task_that_ends_is_counted_once(broker, settle_all, make_task, m
     assert (ended("succeeded"), ended("failed")) == (before[0] + 1, before[1])
 
 
-async def test_the_first_outcome_wins_and_later_ones_leave_no_images(
+async def test_first_outcome_wins_and_later_images_are_deleted(
     broker, queue, bucket, settle_all, make_task, make_outcome
 ) -> None:
     """I3"""
@@ -126,7 +124,7 @@ async def test_the_first_outcome_wins_and_later_ones_leave_no_images(
     assert (await queue.find(task.id)).status is Status.SUCCEEDED
 
 
-async def test_what_is_withheld_is_counted_and_is_no_file(broker, bucket, settle_all, make_task, make_outcome) -> None:
+async def test_withheld_image_is_counted_and_has_no_file(broker, bucket, settle_all, make_task, make_outcome) -> None:
     def counted(name: str) -> float:
         return REGISTRY.get_sample_value(f"hua_images_{name}_total", {"type": "txt2img.sd"}) or 0.0
 
@@ -143,9 +141,7 @@ async def test_what_is_withheld_is_counted_and_is_no_file(broker, bucket, settle
     assert (counted("made"), counted("withheld")) == (before[0] + 1, before[1] + 2)
 
 
-async def test_a_cancel_that_comes_first_wins_over_the_images(
-    broker, bucket, settle_all, make_task, make_outcome
-) -> None:
+async def test_earlier_cancel_wins_over_images(broker, bucket, settle_all, make_task, make_outcome) -> None:
     """I13"""
     task = make_task()
     key = image_key("24h", FAR / 100, task.id, "late", "0.png")
@@ -166,14 +162,14 @@ async def calling_back(broker, settle_all, make_task, make_outcome) -> Outcome:
     return outcome
 
 
-async def test_a_callback_is_put_into_the_bucket_and_is_due_at_once(queue, bucket, calling_back) -> None:
+async def test_callback_is_stored_and_due_at_once(queue, bucket, calling_back) -> None:
     task_id, finished_at = calling_back.task.id, calling_back.finished_at
     due = DueCallback(task_id, finished_at)
     assert decode_callback(await bucket.get(callback_key(task_id))) == due
     assert await queue.next_callbacks(finished_at, 9) == [due]
 
 
-async def test_reading_an_outcome_again_does_not_send_its_callback_again(
+async def test_repeated_outcome_does_not_repeat_its_callback(
     broker, queue, bucket, settle_all, make_outcome, calling_back
 ) -> None:
     """I6"""
@@ -186,9 +182,7 @@ async def test_reading_an_outcome_again_does_not_send_its_callback_again(
     assert await queue.next_callbacks(FAR, 9) == []
 
 
-async def test_a_late_outcome_does_not_hurry_a_callback_that_waits_for_its_next_try(
-    broker, queue, settle_all, make_outcome, calling_back
-) -> None:
+async def test_late_outcome_keeps_the_retry_schedule(broker, queue, settle_all, make_outcome, calling_back) -> None:
     task, finished_at = calling_back.task, calling_back.finished_at
     again = DueCallback(task.id, finished_at + 500, tries=10)
     await queue.add_callback(again)
@@ -198,7 +192,7 @@ async def test_a_late_outcome_does_not_hurry_a_callback_that_waits_for_its_next_
     assert await queue.next_callbacks(finished_at + 500, 9) == [again]
 
 
-async def test_no_image_is_promised_longer_than_it_lives(broker, bucket, settle_all, make_task, make_outcome) -> None:
+async def test_expiry_is_not_later_than_the_sweep(broker, bucket, settle_all, make_task, make_outcome) -> None:
     """I14: the image was stored long before the task finished, so its minute comes sooner."""
     task = make_task()
     stored_at = 1_700_000_000.0
@@ -209,7 +203,7 @@ async def test_no_image_is_promised_longer_than_it_lives(broker, bucket, settle_
     assert stored_at < expires_at - RETENTION_S["24h"] <= stored_at + 60
 
 
-async def test_what_is_settled_is_committed(broker, bucket, settle_all, settled, make_task, make_outcome) -> None:
+async def test_settled_outcomes_are_committed(broker, bucket, settle_all, settled, make_task, make_outcome) -> None:
     for _ in range(3):
         await broker.publish_outcome(make_outcome(make_task()))
     await settle_all()
@@ -218,9 +212,7 @@ async def test_what_is_settled_is_committed(broker, bucket, settle_all, settled,
     assert settled == []
 
 
-async def test_a_manifest_that_nobody_can_read_is_written_anew(
-    broker, bucket, settle_all, make_task, make_outcome
-) -> None:
+async def test_unreadable_manifest_is_written_again(broker, bucket, settle_all, make_task, make_outcome) -> None:
     task = make_task()
     await bucket.put(f"manifests/{task.id}.json", b"")
     outcome = make_outcome(task)
@@ -246,7 +238,7 @@ class Uneven:
         return await self._bucket.manifest(task_id)
 
 
-async def test_of_two_outcomes_in_hand_at_once_the_first_in_the_log_wins(
+async def test_first_in_the_log_wins_of_concurrent_outcomes(
     broker, queue, bucket, settle_all, make_task, make_outcome
 ) -> None:
     """I3: though the second could be settled long before it."""
@@ -263,7 +255,7 @@ async def test_of_two_outcomes_in_hand_at_once_the_first_in_the_log_wins(
     assert (await queue.find(task.id)).status is Status.SUCCEEDED
 
 
-async def test_no_outcome_is_committed_before_those_ahead_of_it(
+async def test_outcomes_are_committed_in_order(
     tmp_path, broker, bucket, settle_all, make_task, make_outcome, new_fate, fated
 ) -> None:
     """I2"""
@@ -290,7 +282,7 @@ class CutOffError(Exception):
     pass
 
 
-async def test_cut_off_anywhere_and_repeated_it_comes_to_the_same(
+async def test_settling_may_be_interrupted_and_repeated(
     tmp_path, broker, queue, bucket, settle_all, make_task, make_outcome, fated, new_fate
 ) -> None:
     """I3, I6, I16: at each call to log, queue and bucket, just before it and just after it."""

@@ -110,7 +110,7 @@ async def test_tls_with_a_ca_and_a_client_certificate(guarded, make_task) -> Non
     await broker.close()
     for lacking in (f"ca={guarded.folder}/cert.pem", ours):
         stranger = KafkaBroker(f"{address}&{lacking}", SHORT_S / 2)
-        with pytest.raises(BrokerUnavailableError, match="the certificates that Kafka knows"):
+        with pytest.raises(BrokerUnavailableError, match="the certificates that Kafka expects"):
             await stranger.publish_task(task)
         await stranger.close()
 
