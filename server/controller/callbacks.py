@@ -81,7 +81,7 @@ class Callbacks:
         self._poll_s = poll_s
         self._taken_ids: set[str] = set()
         self._manifests: dict[DueCallback, Manifest] = {}
-        """Manifests of callbacks to be retried, so that the bucket need not be read; used if the queue's entry is unchanged."""
+        """Manifests of callbacks to be retried: saves reading the bucket, if the queue's entry is unchanged."""
         self._hosts = PerHostLimiter(CONCURRENT_PER_HOST, MOST_PER_HOST, HOST_WAIT_S)
         self._queue_answers = True
 
