@@ -1,4 +1,4 @@
-"""Whether the files of a models folder are those of its SHA256SUMS, the list that `sha256sum` writes."""
+"""Checks the files of a models folder against its SHA256SUMS, a list as `sha256sum` writes it."""
 
 from __future__ import annotations
 
@@ -14,42 +14,43 @@ FILE = "SHA256SUMS"
 MARK = ".verified"
 WEIGHTS = frozenset({".safetensors", ".onnx"})
 _LINE = re.compile(r"([0-9a-f]{64}) [ *](.+)")
-_LOOK_S = 2.0
+_POLL_S = 2.0
 
 
 class ChecksumError(Exception):
-    """The list or a file that it names is missing or wrong; the message says which, and what to do."""
+    """SHA256SUMS, or a file that it lists, is missing or wrong; the message says which, and what to do."""
 
 
-def verify(folder: Path, seen: Callable[[str], None] = lambda name: None) -> int:
-    """Hashes every file of the list, and says how many there are. Raises ChecksumError for the first that is wrong.
+def verify(folder: Path, on_verified: Callable[[str], None] = lambda name: None) -> int:
+    """Hashes every file of the list, and returns how many there are. Raises ChecksumError for the first wrong one, and
+    for weights that are not listed.
 
-    Weights that the list leaves out are wrong as well: nobody vouches for them.
+    `on_verified` is called with the name of each file that is right.
     """
     sums = read(folder)
     for name, expected in sums.items():
-        found = _digest(folder / name, folder)
-        if found != expected:
+        actual = _digest(folder / name, folder)
+        if actual != expected:
             raise ChecksumError(
-                f"{name} has the SHA-256 {found}, but {FILE} says {expected}; copy it anew, or list it anew if it "
-                "was meant to change"
+                f"{name} has the SHA-256 {actual}, but {FILE} lists {expected}; copy the file again, or update the "
+                "list if the change was intended"
             )
-        seen(name)
+        on_verified(name)
     weights = {str(file.relative_to(folder)) for file in folder.rglob("*") if file.suffix in WEIGHTS}
-    if unknown := sorted(weights - set(sums)):
+    if unlisted := sorted(weights - set(sums)):
         raise ChecksumError(
-            f"{unknown[0]} is not in {FILE}; list it (`sha256sum {unknown[0]} >> {FILE}`), or take it away"
+            f"{unlisted[0]} is not in {FILE}; list it (`sha256sum {unlisted[0]} >> {FILE}`), or remove it"
         )
     return len(sums)
 
 
 def read(folder: Path) -> dict[str, str]:
-    """Digests by file name, as the list has them. Raises ChecksumError."""
+    """The digests of the list, by file name. Raises ChecksumError."""
     try:
         lines = (folder / FILE).read_text(encoding="utf-8").splitlines()
     except (OSError, UnicodeDecodeError) as error:
         raise ChecksumError(
-            f"cannot read {folder / FILE} ({error}); make it in that folder: "
+            f"cannot read {folder / FILE} ({error}); create it in that folder: "
             f"find . -type f ! -name '.*' ! -name {FILE} -exec sha256sum {{}} + > {FILE}"
         ) from error
     sums: dict[str, str] = {}
@@ -64,29 +65,29 @@ def read(folder: Path) -> dict[str, str]:
 
 
 def mark(folder: Path) -> None:
-    """Leaves word that the files were verified, for whoever waits and would not read them all again."""
-    with replacing(folder / MARK) as draft:
-        draft.write_text(_of_list(folder))
+    """Writes a mark that the files are verified, so that other processes need not read them all again."""
+    with replacing(folder / MARK) as temporary:
+        temporary.write_text(_digest_of_list(folder))
 
 
-def marked(folder: Path) -> bool:
-    """Whether the files were verified against the very list that is there now."""
+def is_marked(folder: Path) -> bool:
+    """Whether the files were verified against the current list."""
     try:
-        return (folder / MARK).read_text() == _of_list(folder)
+        return (folder / MARK).read_text() == _digest_of_list(folder)
     except OSError:
         return False
 
 
 def wait(folder: Path, timeout_s: float) -> None:
-    """Until the files have been verified. Raises ChecksumError if they are not within `timeout_s`."""
+    """Waits until the files are marked as verified. Raises ChecksumError if they are not within `timeout_s`."""
     deadline = time.monotonic() + timeout_s
-    while not marked(folder):
+    while not is_marked(folder):
         if time.monotonic() > deadline:
             raise ChecksumError(
                 f"the files in {folder} have not been verified against their {FILE} for {timeout_s:g} s; "
-                f"see why `hua models verify --mark {folder}` did not end well, or run it"
+                f"run `hua models verify --mark {folder}`, or see why it failed"
             )
-        time.sleep(min(_LOOK_S, timeout_s))
+        time.sleep(min(_POLL_S, timeout_s))
 
 
 def digest(file: Path) -> str:
@@ -97,12 +98,12 @@ def digest(file: Path) -> str:
 
 def _digest(file: Path, folder: Path) -> str:
     if not file.resolve().is_relative_to(folder.resolve()):
-        raise ChecksumError(f"{file} leads out of the models folder; list files of that folder alone")
+        raise ChecksumError(f"{file} leads out of the models folder; list only files of that folder")
     try:
         return digest(file)
     except OSError as error:
-        raise ChecksumError(f"cannot read {file} ({error.strerror}); {FILE} lists it: copy it there") from error
+        raise ChecksumError(f"cannot read {file} ({error.strerror}), which {FILE} lists; copy it there") from error
 
 
-def _of_list(folder: Path) -> str:
+def _digest_of_list(folder: Path) -> str:
     return hashlib.sha256((folder / FILE).read_bytes()).hexdigest()

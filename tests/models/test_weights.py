@@ -19,7 +19,7 @@ CPU = torch.device("cpu")
 
 
 @pytest.mark.parametrize("family", ["sd1", "sd2", "sdxl"])
-def test_a_single_file_holds_the_same_model(
+def test_single_file_equals_its_folder(
     family: str,
     toys: Catalog,
     checkpoints: dict[str, LoadedModel],
@@ -42,33 +42,33 @@ def test_a_single_file_holds_the_same_model(
     assert single.scheduler_config == whole.scheduler_config
 
 
-def test_single_file_without_tokenizer(tmp_path: Path) -> None:
+def test_single_file_without_tokenizer_is_refused(tmp_path: Path) -> None:
     entry = ModelEntry(name="lone", path=tmp_path / "lone.safetensors", family="sd1")
     with pytest.raises(WeightsError, match=r"needs a tokenizer.*copy the `tokenizer` folder"):
         SingleFile(entry).tokenizer(0)
 
 
-def test_single_file_finds_the_tokenizer_beside_it(toys: Catalog, tmp_path: Path) -> None:
+def test_single_file_uses_the_tokenizer_of_its_folder(toys: Catalog, tmp_path: Path) -> None:
     shutil.copytree(toys.find("toy-sd1").path / "tokenizer", tmp_path / "tokenizer")
     entry = ModelEntry(name="toy", path=tmp_path / "toy.safetensors", family="sd1")
     assert SingleFile(entry).tokenizer(0).model_max_length == 77
 
 
-def test_half_precision_variant(toys: Catalog, tmp_path: Path) -> None:
+def test_folder_with_only_fp16_variant_is_read(toys: Catalog, tmp_path: Path) -> None:
     folder = shutil.copytree(toys.find("toy-sd1").path, tmp_path / "toy")
     weights = folder / "vae" / "diffusion_pytorch_model.safetensors"
     weights.rename(folder / "vae" / "diffusion_pytorch_model.fp16.safetensors")
     assert ModelFolder(folder).vae(torch.float32).dtype == torch.float32
 
 
-def test_folder_without_safetensors(toys: Catalog, tmp_path: Path) -> None:
+def test_folder_without_safetensors_is_refused(toys: Catalog, tmp_path: Path) -> None:
     folder = shutil.copytree(toys.find("toy-sd1").path, tmp_path / "toy")
     (folder / "vae" / "diffusion_pytorch_model.safetensors").unlink()
     with pytest.raises(WeightsError, match=r"vae has no \.safetensors weights"):
         ModelFolder(folder).vae(torch.float32)
 
 
-def test_broken_scheduler_config(toys: Catalog, tmp_path: Path) -> None:
+def test_broken_scheduler_config_is_refused(toys: Catalog, tmp_path: Path) -> None:
     (tmp_path / "scheduler").mkdir()
     (tmp_path / "scheduler" / "scheduler_config.json").write_text("{")
     with pytest.raises(WeightsError, match="copy it from the original model"):
@@ -81,7 +81,7 @@ def test_wrong_family_is_named(toys: Catalog) -> None:
         loaders.load(entry, CPU, torch.float32)
 
 
-def test_an_inpainting_checkpoint_tells_by_its_inputs(
+def test_inpainting_checkpoint_is_known_by_its_first_layer(
     toys: Catalog, write_single_file: Callable[[Path, Path], None], tmp_path: Path
 ) -> None:
     entry = toys.find("toy-sd1-inpainting")
@@ -96,7 +96,7 @@ def test_an_inpainting_checkpoint_tells_by_its_inputs(
     )
 
 
-def test_a_checkpoint_for_depth_is_refused(toys: Catalog, tmp_path: Path) -> None:
+def test_depth_checkpoint_is_refused(toys: Catalog, tmp_path: Path) -> None:
     folder = shutil.copytree(toys.find("toy-sd1").path, tmp_path / "toy")
     config, weights = folder / "unet" / "config.json", folder / "unet" / "diffusion_pytorch_model.safetensors"
     config.write_text(json.dumps(json.loads(config.read_text()) | {"in_channels": 5}))
@@ -109,7 +109,7 @@ def test_a_checkpoint_for_depth_is_refused(toys: Catalog, tmp_path: Path) -> Non
 
 
 @pytest.mark.parametrize(("family", "millions"), [("sd1", 859.5), ("sd2", 865.9), ("sdxl", 2567.5)])
-def test_configs_of_single_files_have_the_size_of_the_real_models(family: str, millions: float) -> None:
+def test_configs_have_the_parameters_of_the_real_models(family: str, millions: float) -> None:
     with torch.device("meta"):
         unet = UNet2DConditionModel.from_config(UNet2DConditionModel.load_config(CONFIGS / family / "unet"))
         vae = AutoencoderKL.from_config(AutoencoderKL.load_config(CONFIGS / family / "vae"))

@@ -20,8 +20,9 @@ from models.kinds.annotator import ANNOTATOR
 from models.kinds.controlnet import CONTROLNET
 from models.kinds.kind import ModelRef
 from models.weights import WeightsError
-from tests.models.conftest import CPU, UNET_RESNET, _renamed, _replaced
+from tests.support.ldm_layout import UNET_RESNET, rename_prefixes, replace_parts
 
+CPU = torch.device("cpu")
 WEIGHTS = "diffusion_pytorch_model.safetensors"
 
 
@@ -59,7 +60,7 @@ def ldm(folder: Path) -> dict[str, torch.Tensor]:
         names[f"controlnet_cond_embedding.blocks.{block}."] = f"input_hint_block.{2 * block + 2}."
     resnets = {name: tensor for name, tensor in tensors.items() if ".resnets." in name}
     others = {name: tensor for name, tensor in tensors.items() if ".resnets." not in name}
-    renamed = _renamed(others, names) | _replaced(_renamed(resnets, names), UNET_RESNET)
+    renamed = rename_prefixes(others, names) | replace_parts(rename_prefixes(resnets, names), UNET_RESNET)
     return {f"control_model.{name}": tensor.contiguous() for name, tensor in renamed.items()}
 
 

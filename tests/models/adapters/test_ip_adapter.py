@@ -25,8 +25,9 @@ from models.kinds.kind import ModelRef
 from models.loaded_model import LoadedModel
 from models.patches.patch import PatchedRows
 from models.weights import WeightsError
-from tests.models.conftest import CPU
 from tests.support.hooks import hook_counts
+
+CPU = torch.device("cpu")
 
 SCALES = (0.3, 0.9)
 

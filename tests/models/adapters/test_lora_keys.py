@@ -6,7 +6,7 @@ import torch
 from models.adapters.lora_keys import modules_by_name, original_paths
 from models.toy import nets
 from models.toy.nets import TOYS
-from tests.models.conftest import _unet as original_layout
+from tests.support.ldm_layout import unet_to_ldm
 
 
 @pytest.mark.parametrize("toy", TOYS[:3], ids=lambda toy: toy.name)
@@ -15,7 +15,7 @@ def test_original_paths_equal_those_of_single_files(toy: nets.Toy) -> None:
     names = original_paths(unet)
     paths = [path for path, module in unet.named_modules() if isinstance(module, torch.nn.Linear | torch.nn.Conv2d)]
     numbered = {f"{path}.weight": torch.tensor(index) for index, path in enumerate(paths)}
-    expected = {int(index): key.removesuffix(".weight") for key, index in original_layout(numbered).items()}
+    expected = {int(index): key.removesuffix(".weight") for key, index in unet_to_ldm(numbered).items()}
     assert [names[path] for path in paths] == [expected[index] for index in range(len(paths))]
 
 

@@ -11,7 +11,8 @@ from models.compiled.static_weights import StaticWeights, layout
 from models.diffusion.latent_diffusion import LatentDiffusion
 from models.registry import loaders
 from models.registry.model_cache import ModelCache
-from tests.models.conftest import CPU
+
+CPU = torch.device("cpu")
 
 
 def net(seed: int, width: int = 8) -> nn.Module:

@@ -17,7 +17,8 @@ from models.kinds.kind import ModelRef
 from models.vision import annotators
 from models.vision.control_maps import DrawOptions
 from models.weights import WeightsError
-from tests.models.conftest import CPU
+
+CPU = torch.device("cpu")
 
 IMAGE = np.random.default_rng(0).integers(0, 256, (80, 96, 3), np.uint8)
 
