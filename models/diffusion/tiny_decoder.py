@@ -16,6 +16,7 @@ from torch import Tensor
 
 from models.catalog.entry import ModelEntry
 from models.diffusion.autoencoder import Autoencoder
+from models.loaded_model import TorchModel
 from models.weights import WeightsError
 
 CLASS = "AutoencoderTiny"
@@ -23,25 +24,18 @@ CHANNELS = 4
 """Channels of the latents of all supported families."""
 
 
-class TinyDecoder:
+class TinyDecoder(TorchModel):
     """A loaded tiny decoder. It decodes the latents of every checkpoint of its family."""
 
     def __init__(self, entry: ModelEntry, net: AutoencoderTiny) -> None:
-        self.name = entry.name
-        self.family: str = entry.family
-        self.device = torch.device("cpu")
-        self._autoencoder = Autoencoder(net.eval().requires_grad_(False))
-
-    @property
-    def bytes(self) -> int:
-        """What the weights take, wherever they are."""
-        return sum(tensor.nbytes for tensor in self._autoencoder.net.parameters())
+        super().__init__(entry, net)
+        self._autoencoder = Autoencoder(net)
 
     def to(self, device: torch.device) -> None:
-        self._autoencoder.net.to(device)
+        """Moves the weights; on CUDA in channels-last layout, which its tensor cores read without copying."""
+        super().to(device)
         if device.type == "cuda":
             self._autoencoder.net.to(memory_format=torch.channels_last)
-        self.device = device
 
     def decode(self, latents: Tensor, *, circular: bool = False) -> list[np.ndarray]:
         """uint8 RGB pixels [height, width, 3], one per row of scaled latents."""

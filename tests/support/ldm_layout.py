@@ -88,8 +88,8 @@ def unet_to_ldm(tensors: dict[str, torch.Tensor], layers: int = 1) -> dict[str, 
         for layer in range(layers + 1):
             names[f"up_blocks.{level}.resnets.{layer}."] = f"output_blocks.{first + layer}.0."
             names[f"up_blocks.{level}.attentions.{layer}."] = f"output_blocks.{first + layer}.1."
-        place = 2 if any(name.startswith(f"up_blocks.{level}.attentions") for name in tensors) else 1
-        names[f"up_blocks.{level}.upsamplers.0.conv."] = f"output_blocks.{first + layers}.{place}.conv."
+        position = 2 if any(name.startswith(f"up_blocks.{level}.attentions") for name in tensors) else 1
+        names[f"up_blocks.{level}.upsamplers.0.conv."] = f"output_blocks.{first + layers}.{position}.conv."
     resnets = {name: tensor for name, tensor in tensors.items() if ".resnets." in name}
     others = {name: tensor for name, tensor in tensors.items() if ".resnets." not in name}
     return rename_prefixes(others, names) | replace_parts(rename_prefixes(resnets, names), UNET_RESNET)

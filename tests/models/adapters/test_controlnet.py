@@ -37,7 +37,7 @@ def inputs(width: int = 128, **extras: torch.Tensor) -> tuple[torch.Tensor, torc
 
 
 def ldm(folder: Path) -> dict[str, torch.Tensor]:
-    """The weights of a toy in the lay-out of the net's authors."""
+    """The weights of a toy in the layout of the authors."""
     tensors = load_file(folder / WEIGHTS)
     names = {
         "conv_in.": "input_blocks.0.0.",
@@ -66,11 +66,11 @@ def ldm(folder: Path) -> dict[str, torch.Tensor]:
 
 @pytest.mark.parametrize(("name", "width"), [("toy-sd1-canny", 128), ("toy-sdxl-canny", 96)])
 def test_residuals_equal_diffusers(toys: Catalog, name: str, width: int) -> None:
-    found = toys.find(name)
-    net = controlnet.load(found, CPU, torch.float32)
-    extras = {} if found.base == "sd1" else {"text_embeds": torch.randn(2, 64), "time_ids": torch.rand(2, 6)}
+    entry_of_toy = toys.find(name)
+    net = controlnet.load(entry_of_toy, CPU, torch.float32)
+    extras = {} if entry_of_toy.base == "sd1" else {"text_embeds": torch.randn(2, 64), "time_ids": torch.rand(2, 6)}
     latents, timesteps, conditioning, hints = inputs(width, **extras)
-    stock = ControlNetModel.from_pretrained(found.path, torch_dtype=torch.float32)
+    stock = ControlNetModel.from_pretrained(entry_of_toy.path, torch_dtype=torch.float32)
     down, middle = stock(
         latents,
         timesteps,
@@ -120,7 +120,7 @@ def test_load_refuses_files_that_do_not_fit(toys: Catalog, tmp_path: Path) -> No
 
 
 def test_residuals_of_circular_images_have_no_edge(toys: Catalog) -> None:
-    """A picture that is moved around the corner makes the same residuals, moved."""
+    """An image shifted around its edge has the same residuals, shifted."""
     net = controlnet.load(toys.find("toy-sd1-canny"), CPU, torch.float32)
     latents, timesteps, conditioning, hints = inputs()
     first = net.residuals(latents, timesteps, conditioning, hints, circular=True)[0]

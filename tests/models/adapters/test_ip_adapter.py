@@ -1,4 +1,4 @@
-"""IP-Adapters beside those of diffusers."""
+"""IP-Adapters against those of diffusers."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ def stock(toys: Catalog, checkpoint: str, adapter: str) -> Any:
 def test_rows_of_different_scales_equal_diffusers(
     toys: Catalog, checkpoints: dict[str, LoadedModel], checkpoint: str, name: str
 ) -> None:
-    """Each row with a picture of its own, and the last one without."""
+    """Each row has its own image, and the last one none."""
     toy: Any = checkpoints[toys.find(checkpoint).family]
     adapter, pipe = loaded(toys, name), stock(toys, checkpoint, name)
     latents, steps = torch.randn(3, 4, 8, 8), torch.tensor([981.0, 401.0, 21.0])
@@ -72,10 +72,10 @@ def test_rows_of_different_scales_equal_diffusers(
         pipe.set_ip_adapter_scale(scale)
         (both,) = pipe.prepare_ip_adapter_image_embeds(Image.fromarray(image(row)), None, CPU, 1, True)
         extras = {key: value for key, value in rows[-1].extras.items() if not key.startswith("image_")}
-        seen = {"image_embeds": [both[1:] if row < 2 else both[:1]], **extras}
+        conditions = {"image_embeds": [both[1:] if row < 2 else both[:1]], **extras}
         embeds = rows[-1].embeds
         expected.append(
-            pipe.unet(latents[row : row + 1], steps[row], embeds, added_cond_kwargs=seen, return_dict=False)[0]
+            pipe.unet(latents[row : row + 1], steps[row], embeds, added_cond_kwargs=conditions, return_dict=False)[0]
         )
     extras = {key: torch.cat([each.extras[key] for each in rows]) for key in rows[0].extras}
     together = toy.predict(

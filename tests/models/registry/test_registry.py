@@ -213,10 +213,10 @@ def test_many_threads_at_once(registry_of: Callable[..., Registry]) -> None:
     def work(seed: int) -> None:
         choose = random.Random(seed)
         for _ in range(30):
-            wanted = choose.sample(names, choose.randint(1, 2))
-            with registry.acquire(wanted) as handle:
-                if not handle.wait(LONG_S) or not set(wanted) <= set(registry.resident):
-                    wrong.append(f"{wanted} not resident: {registry.resident}")
+            sample = choose.sample(names, choose.randint(1, 2))
+            with registry.acquire(sample) as handle:
+                if not handle.wait(LONG_S) or not set(sample) <= set(registry.resident):
+                    wrong.append(f"{sample} not resident: {registry.resident}")
 
     threads = [threading.Thread(target=work, args=(seed,)) for seed in range(4)]
     for thread in threads:

@@ -49,8 +49,8 @@ def test_alpha_finds_the_object_at_any_size(toy: Matting, size: tuple[int, int])
     pixels, inside = drawing(*size)
     alpha = toy.alpha(pixels)
     assert (alpha.dtype, alpha.shape) == (np.uint8, inside.shape)
-    found = alpha >= 128
-    assert (found & inside).sum() / (found | inside).sum() > 0.85
+    predicted = alpha >= 128
+    assert (predicted & inside).sum() / (predicted | inside).sum() > 0.85
     assert (alpha.min(), alpha.max()) == (0, 255)
 
 
