@@ -61,7 +61,7 @@ class Upscaler(SpandrelNet):
 
     def _halve(self) -> None:
         self._tile_size = self._tile_size // (2 * self._multiple) * self._multiple
-        self.__dict__.pop("_margin", None)  # it depends on the tile size
+        self.__dict__.pop("margin", None)  # it depends on the tile size
         if self.device.type == "cuda":
             torch.cuda.empty_cache()
 
@@ -71,7 +71,7 @@ class Upscaler(SpandrelNet):
         if self._net.tiling is ModelTiling.INTERNAL or max(height, width) <= self._tile_size:
             pending = split_tiles(width, height, max(width, height), 0)
         else:
-            pending = split_tiles(width, height, self._tile_size, self._margin)
+            pending = split_tiles(width, height, self._tile_size, self.margin)
         batch_size = max(1, self._tile_size**2 // (min(width, self._tile_size) * min(height, self._tile_size)))
         while batch := list(islice(pending, batch_size)):
             self._paste(batch, self._enlarge_batch(batch, source), canvas)
@@ -103,7 +103,7 @@ class Upscaler(SpandrelNet):
         return enlarged
 
     @cached_property
-    def _margin(self) -> int:
+    def margin(self) -> int:
         """The radius of the receptive field, in pixels of the source; a quarter of the tile size at most.
 
         It is measured, because trained nets use only a small part of what their convolutions can reach: noise is cut

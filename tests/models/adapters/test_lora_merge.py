@@ -51,6 +51,11 @@ def outputs(checkpoint: Any) -> Outputs:
     )
 
 
+def forget_encodings(checkpoint: Any) -> None:
+    """So that text encoders run again. Private: the public `to` also restores the weights, which is tested here."""
+    checkpoint._encodings.clear()
+
+
 def same(one: Outputs, other: Outputs) -> bool:
     return all(torch.equal(*pair) for pair in zip(one, other, strict=True))
 
@@ -143,7 +148,7 @@ def test_alternating_sets_leave_no_trace(fresh: dict[str, Any], toys: Catalog) -
     one, other = Adapter(lora(toys, "toy-lora"), 0.7, 0.7), Adapter(lora(toys, "toy-lora-peft"), -0.5, 1)
     sets = [[one], [other], [one, other], []]
     first = [outputs(toy.adapted(worn)) for worn in sets]
-    toy._encodings.clear()
+    forget_encodings(toy)
     again = [outputs(toy.adapted(worn)) for worn in reversed(sets)]
     assert all(same(*pair) for pair in zip(first, reversed(again), strict=True))
     assert len({float(output.sum()) for _, output in first}) == len(sets)
@@ -162,18 +167,18 @@ def test_failure_during_switch_restores_the_weights(
 ) -> None:
     toy, worn = fresh["toy-sd1"], fresh["toy-sd1"].adapted([Adapter(lora(toys, "toy-lora"))])
     plain, merged = outputs(toy), outputs(worn)
-    toy._encodings.clear()
+    forget_encodings(toy)
     for part in ("unet", "text_encoder"):
-        spoiled = lora(toys, "toy-lora-peft")
+        broken = lora(toys, "toy-lora-peft")
         names = list(lora(toys, "toy-lora").updates[part])
-        sound = lora(toys, "toy-lora").updates[part]
-        crooked = {**sound[names[-1]], "up": torch.randn(3, 4)}
-        spoiled.updates = {part: {**{name: sound[name] for name in names[:5]}, names[-1]: crooked}}
+        valid = lora(toys, "toy-lora").updates[part]
+        misshapen = {**valid[names[-1]], "up": torch.randn(3, 4)}
+        broken.updates = {part: {**{name: valid[name] for name in names[:5]}, names[-1]: misshapen}}
         for before in (toy, worn):
             outputs(before)
             with pytest.raises(LoraError, match="but its weight is"):
-                outputs(toy.adapted([Adapter(spoiled)]))
-        toy._encodings.clear()
+                outputs(toy.adapted([Adapter(broken)]))
+        forget_encodings(toy)
         assert same(outputs(toy), plain)
         assert same(outputs(worn), merged)
 

@@ -83,14 +83,22 @@ def test_concepts_equal_those_of_diffusers(stock: StableDiffusionSafetyChecker, 
     assert {tuple(each) for each in checker.concepts([image(seed) for seed in range(IMAGES)])} == {(), (3,)}
 
 
-def test_special_care_lowers_the_other_thresholds(stock: StableDiffusionSafetyChecker, checker: SafetyChecker) -> None:
+def test_special_care_lowers_the_other_thresholds(
+    stock: StableDiffusionSafetyChecker, entry: ModelEntry, checker: SafetyChecker
+) -> None:
+    def checker_with(**changes: torch.Tensor) -> SafetyChecker:
+        tensors = {name: each.clone() for name, each in stock.state_dict().items()} | changes
+        save_file(tensors, entry.path / "model.safetensors", {"format": "pt"})
+        return safety_checker.load(entry, CPU, torch.float32)
+
+    never = torch.full_like(stock.special_care_embeds_weights, NEVER)
     with_care = checker.scores(clip_inputs())[:, 3]
-    checker._net.special_care_embeds_weights.fill_(NEVER)
-    without = checker.scores(clip_inputs())[:, 3]
+    without = checker_with(special_care_embeds_weights=never).scores(clip_inputs())[:, 3]
     assert set((with_care - without).mul(1000).round().int().tolist()) == {0, 10}
-    checker._net.concept_embeds_weights[3] += 0.005 + without.max()
-    checker._net.special_care_embeds_weights.copy_(stock.special_care_embeds_weights)
-    assert flagged(checker) == (checker.scores(clip_inputs())[:, 3] > 0).tolist()
+    thresholds = stock.concept_embeds_weights.clone()
+    thresholds[3] += 0.005 + without.max()
+    strict = checker_with(concept_embeds_weights=thresholds)
+    assert flagged(strict) == (strict.scores(clip_inputs())[:, 3] > 0).tolist()
 
 
 def test_concepts_cover_wide_and_tall_images(checker: SafetyChecker) -> None:
@@ -138,8 +146,8 @@ def test_a_single_plane_is_a_grey_image(checker: SafetyChecker) -> None:
     assert checker.concepts([plane]) == checker.concepts([np.dstack([plane] * 3)])
 
 
-def test_nan_is_refused(checker: SafetyChecker) -> None:
-    checker._net.visual_projection.weight[0] = torch.nan
+def test_nan_is_refused(checker: SafetyChecker, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(checker, "scores", lambda inputs: torch.full((len(inputs), 17), torch.nan))
     with pytest.raises(SafetyError, match="returned NaN"):
         checker.concepts([image(0)])
 

@@ -88,19 +88,19 @@ def test_tiles_show_no_seams(files: dict[str, Path], name: str, size: tuple[int,
     result, batches = enlarged(net, image(*size))
     assert batches > 1
     assert difference(result, whole) <= 1
-    assert name != "vivid" or (net._margin > 4 and whole.std() > 20)
+    assert name != "vivid" or (net.margin > 4 and whole.std() > 20)
 
 
 def test_tiles_without_a_margin_show_seams(files: dict[str, Path]) -> None:
     net = Upscaler(entry_of(files["vivid"]), read_net(entry_of(files["vivid"])), torch.float32, tile_size=64)
-    net._margin = 0
+    net.margin = 0
     assert difference(enlarged(net, image(100, 70))[0], by_spandrel(files["vivid"], image(100, 70))) > 20
 
 
 def test_batch_has_the_pixels_of_one_square_tile(files: dict[str, Path]) -> None:
     net = Upscaler(entry_of(files["compact"]), read_net(entry_of(files["compact"])), torch.float32, tile_size=64)
     _, batches = enlarged(net, image(400, 16))
-    tiles = -(-(400 - 2 * net._margin) // (64 - 2 * net._margin))
+    tiles = -(-(400 - 2 * net.margin) // (64 - 2 * net.margin))
     assert batches == -(-tiles // 4) < tiles
 
 
