@@ -58,18 +58,17 @@ class ApiKey(StrictModel):
 
 
 class TenantPolicy(StrictModel):
-    """One tenant of the file.
-
-    `task_limit` is the most unfinished tasks; None stands for HUA_TASK_LIMIT. `weight` is the tenant's share of the
-    devices, relative to others. The first retention is used where the default of the server is not allowed.
-    """
+    """What one tenant of the file may do."""
 
     keys: Annotated[tuple[ApiKey, ...], Nullable] = ()
     task_limit: int | None = Field(None, ge=1)
+    """The most unfinished tasks; None: HUA_TASK_LIMIT."""
     rate: Rate | None = None
     weight: float = Field(1.0, ge=0.01, le=100)
+    """The tenant's share of the devices, relative to other tenants."""
     priorities: tuple[Priority, ...] = Field(("normal", "low"), min_length=1)
     retentions: tuple[Retention, ...] = Field(RETENTIONS, min_length=1)
+    """The first one is the default if HUA_RETENTION is not allowed."""
 
 
 DEFAULT_POLICY = TenantPolicy(priorities=PRIORITIES)

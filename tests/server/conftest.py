@@ -1,4 +1,4 @@
-"""A whole server in one process: real log, queue, bucket and controller; only the worker paints by hand."""
+"""A whole server in one process with real log, queue, bucket and controller. The test itself acts as the worker."""
 
 import asyncio
 import hashlib
@@ -50,7 +50,7 @@ def png() -> bytes:
 
 
 class Painter:
-    """A worker by hand: leases when told, and does with the task what the test says."""
+    """A worker without a device: each method is one step of a task, which the test calls."""
 
     def __init__(self, services: Services) -> None:
         self._services = services
@@ -112,7 +112,7 @@ class Painter:
 
 @pytest.fixture
 def overrides() -> dict[str, object]:
-    """Settings that a test wants; parametrize it."""
+    """Settings of the server; a test may parametrize them."""
     return {}
 
 
@@ -127,7 +127,7 @@ def settings(tmp_path, overrides) -> Settings:
 
 @pytest.fixture
 async def services(settings) -> AsyncIterator[Services]:
-    """With a running controller that has read the logs."""
+    """The services of a server whose controller runs and has read the logs."""
     services = Services.from_settings(settings)
     await services.clock.ask()
     controller = asyncio.create_task(make_controller(services).run())
@@ -156,7 +156,7 @@ def painter(services) -> Painter:
 
 @pytest.fixture
 async def painting(painter) -> AsyncIterator[Painter]:
-    """A painter that finishes whatever comes."""
+    """A painter that finishes every task."""
     task = asyncio.create_task(painter.paint_always())
     yield painter
     task.cancel()

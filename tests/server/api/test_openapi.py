@@ -23,13 +23,13 @@ from server.settings import Settings
 
 # Left out: numbers as text are accepted; no schema can express some rules (size limits, allowed URLs); and FastAPI's
 # Allow header lists the methods of one route only.
-OTHERWISE = {"positive_data_acceptance", "negative_data_rejection", "unsupported_method"}
+EXCLUDED_CHECKS = {"positive_data_acceptance", "negative_data_rejection", "unsupported_method"}
 
 
 async def _serve(settings: Settings, started: threading.Event, servers: list[uvicorn.Server]) -> None:
     services = Services.from_settings(settings)
     await services.clock.ask()
-    background = [asyncio.create_task(make_controller(services).run()), asyncio.create_task(_stay(services))]
+    background = [asyncio.create_task(make_controller(services).run()), asyncio.create_task(_keep_announcing(services))]
     await services.queue.announce(WorkerView(name="w1", device="cpu"))
     servers.append(uvicorn.Server(uvicorn.Config(create_app(services), port=0, log_config=None)))
     serving = asyncio.create_task(servers[0].serve())
@@ -43,7 +43,7 @@ async def _serve(settings: Settings, started: threading.Event, servers: list[uvi
     await services.close()
 
 
-async def _stay(services: Services) -> None:
+async def _keep_announcing(services: Services) -> None:
     """Announces a worker again and again, because the server is not ready without one."""
     while True:
         await asyncio.sleep(1)
@@ -89,7 +89,7 @@ def test_responses_match_the_openapi_document(described, mode):
             max_examples=8, deadline=None, derandomize=True, database=None, suppress_health_check=list(HealthCheck)
         )
         def check(case: schemathesis.Case) -> None:
-            case.call_and_validate(excluded_checks=[CHECKS.get_one(name) for name in OTHERWISE], timeout=30)
+            case.call_and_validate(excluded_checks=[CHECKS.get_one(name) for name in EXCLUDED_CHECKS], timeout=30)
 
         with suppress(Unsatisfiable):  # some requests have no invalid form
             check()
