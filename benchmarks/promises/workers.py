@@ -9,7 +9,7 @@ import signal
 import time
 
 from benchmarks.promises.trial import NO_LIMIT, Figure, Trial, accepted, quantile, trial
-from server.queue.redis.cancellation import heeding_cancel
+from server.queue.redis.cancellation import raising_lost_cancel
 from server.queue.redis.scripts import ROOT
 from tests.chaos.hurry import LEASE_S
 
@@ -54,7 +54,7 @@ async def _deaths(one: Trial) -> int:
     most = 0
     with contextlib.suppress(asyncio.CancelledError):
         while True:
-            with heeding_cancel():
+            with raising_lost_cancel():
                 for task_id in await one.queue.smembers(f"{ROOT}:unfinished"):
                     most = max(most, int(await one.queue.hget(f"{ROOT}:task:{task_id.decode()}", "deaths") or 0))
             await asyncio.sleep(0.1)

@@ -1,7 +1,7 @@
-"""When a task is poison: it has killed devices in two places, or so many that no chance explains it.
+"""A task is poison if devices died of it in two places, or very often in one.
 
-One place may be ill itself, a card that has fallen off the bus or a machine that restarts, and would condemn whatever
-it is given. So a task goes on until a second place has seen it kill; but not for ever, for there may be no second.
+One place may itself be faulty (a broken card, a machine that restarts) and would condemn every task. So a task is tried
+until devices have died in a second place; but not without end, because there may be only one.
 """
 
 from __future__ import annotations
@@ -12,18 +12,18 @@ DEATHS_UNTIL_POISON, PLACES_UNTIL_POISON, DEATHS_AT_MOST = 3, 2, 6
 
 
 def place_of(worker: str) -> str:
-    """Which device it is, by the name of its worker, MACHINE:DEVICE:PROCESS: one that is started again is no other."""
+    """The device, from the name of its worker, MACHINE:DEVICE:PROCESS. A restarted process is the same device."""
     return worker.rpartition(":")[0] or worker
 
 
 def machine_of(worker: str) -> str:
-    """Where a whole worker was lost: with a machine go all of its workers, and that is one place."""
+    """The machine, from the name of a worker. If a machine is lost, all of its workers count as one place."""
     return worker.partition(":")[0]
 
 
 @dataclass(slots=True)
 class Deaths:
-    """Those that one task was there at."""
+    """The deaths that are counted against one task."""
 
     count: int = 0
     places: set[str] = field(default_factory=set)

@@ -35,7 +35,7 @@ class TaskRecord:
 
 def from_manifest(manifest: Manifest) -> TaskRecord:
     """The record of an ended task, which the queue may have forgotten."""
-    return TaskRecord(View.settled(manifest), manifest)
+    return TaskRecord(View.from_manifest(manifest), manifest)
 
 
 async def find_record(services: Services, task_id: str, tenant: str) -> TaskRecord:

@@ -43,21 +43,21 @@ def check_queue(settings: Settings) -> Iterator[Finding]:
             yield from _redis(client, server)
     except (RedisError, OSError) as error:
         yield Finding(
-            "redis", "fail", connection.trouble(settings.queue, error), "docs/roles.md says what Redis must be"
+            "redis", "fail", connection.error_message(settings.queue, error), "docs/roles.md says what Redis must be"
         )
     except ValueError as error:
-        shown = connection.shown(settings.queue)
+        shown = connection.without_password(settings.queue)
         advice = "use redis://[USER:PASSWORD@]HOST:PORT/DB, redis+sentinel://… or redis+cluster://…; see docs/roles.md"
-        yield Finding("redis", "fail", f"HUA_QUEUE={shown} is no address of Redis: {error}", advice)
+        yield Finding("redis", "fail", f"HUA_QUEUE={shown} is not an address of Redis: {error}", advice)
 
 
 def _redis(client: Any, server: dict[str, Any]) -> Iterator[Finding]:
-    from server.queue.redis.connection import OLDEST
+    from server.queue.redis.connection import OLDEST_VERSION
     from server.queue.redis.scripts import ROOT
 
     version = tuple(int(part) for part in server["redis_version"].split(".")[:2])
-    oldest = ".".join(map(str, OLDEST))
-    if version < OLDEST:
+    oldest = ".".join(map(str, OLDEST_VERSION))
+    if version < OLDEST_VERSION:
         yield Finding("redis", "fail", f"Redis {server['redis_version']}", f"it must be {oldest} or newer")
         return
     key = f"{ROOT}:preflight:{uuid.uuid4().hex}"

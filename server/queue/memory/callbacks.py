@@ -1,4 +1,4 @@
-"""Callbacks by when they are due."""
+"""Callbacks by the time when they are due."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ HIDDEN_S = 60.0
 
 
 class CallbackSchedule:
-    """One per task at most. What was taken comes again a minute later, unless it was put anew or dropped."""
+    """At most one per task. A taken callback is due again a minute later, unless it was put again or dropped."""
 
     def __init__(self) -> None:
         self._callbacks: dict[str, DueCallback] = {}
@@ -21,16 +21,16 @@ class CallbackSchedule:
 
     def take(self, now: float, count: int) -> list[DueCallback]:
         due = (callback for callback in self._callbacks.values() if callback.due_at <= now)
-        taken = heapq.nsmallest(count, due, key=lambda callback: callback.due_at)
-        for callback in taken:
+        callbacks = heapq.nsmallest(count, due, key=lambda callback: callback.due_at)
+        for callback in callbacks:
             self.put(replace(callback, due_at=now + HIDDEN_S))
-        return taken
+        return callbacks
 
     def __len__(self) -> int:
         return len(self._callbacks)
 
     def count(self, now: float) -> int:
-        """How many are due."""
+        """The number of due callbacks."""
         return sum(callback.due_at <= now for callback in self._callbacks.values())
 
     def drop(self, task_id: str) -> None:

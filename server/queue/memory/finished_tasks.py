@@ -1,4 +1,4 @@
-"""The tasks that ended lately, kept in memory; the bucket has the rest."""
+"""The most recently ended tasks; the others are in the bucket."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ from server.queue import View
 
 
 class FinishedTasks:
-    """At most `room` views, by task and by tenant; those that were put first are forgotten first."""
+    """At most `most` views, by task and by tenant; the oldest are dropped first."""
 
-    def __init__(self, room: int) -> None:
-        self._room = room
+    def __init__(self, most: int) -> None:
+        self._most = most
         self._views: OrderedDict[str, View] = OrderedDict()
         self._by_tenant: defaultdict[str, dict[str, View]] = defaultdict(dict)
 
@@ -25,7 +25,7 @@ class FinishedTasks:
     def put(self, view: View) -> None:
         self._views[view.task.id] = view
         self._by_tenant[view.task.tenant][view.task.id] = view
-        if len(self._views) > self._room:
+        if len(self._views) > self._most:
             self._forget(*self._views.popitem(last=False))
 
     def get(self, task_id: str) -> View | None:

@@ -1,7 +1,7 @@
-"""How fast tenants hand in tasks.
+"""Limits how fast tenants submit tasks.
 
-A bucket of tokens, kept as the one time at which it will be full again: the generic cell rate algorithm, in its form
-of virtual scheduling (ITU-T Recommendation I.371, annex A).
+A token bucket, stored as the time when it will be full again: the generic cell rate algorithm in the form of virtual
+scheduling (ITU-T Recommendation I.371, annex A).
 """
 
 from __future__ import annotations
@@ -11,18 +11,21 @@ from collections.abc import Callable
 from server.queue import RateLimitError
 
 ROUNDING_S = 1e-6
-"""A wait that is shorter comes from the rounding of floats, and is none."""
+"""A shorter wait comes from the rounding of floats and counts as none."""
 
 
 class RateLimiter:
-    """`clock` is monotonic seconds. Full buckets are not remembered."""
+    """Full buckets are not stored.
+
+    clock: monotonic seconds.
+    """
 
     def __init__(self, clock: Callable[[], float]) -> None:
         self._clock = clock
         self._full_at: dict[str, float] = {}
 
     def spend(self, tenant: str, per_minute: float, burst: int) -> None:
-        """Raises RateLimitError, and takes nothing then."""
+        """Takes a token. Raises RateLimitError, and then takes none."""
         now, token_s = self._clock(), 60.0 / per_minute
         self._full_at = {name: at for name, at in self._full_at.items() if at > now}
         full_at = self._full_at.get(tenant, now) + token_s

@@ -1,4 +1,4 @@
-"""One unfinished task, as the queue in memory sees it."""
+"""The state of one unfinished task in the memory queue."""
 
 from __future__ import annotations
 
@@ -12,30 +12,30 @@ from server.queue import Lease, Progress, View
 from server.queue.poison import Deaths
 from server.task import Status, Task
 
-POSITION_S = 1.0
-"""How often who watches a task that waits learns anew where it stands: that changes without it."""
+POSITION_EVERY_S = 1.0
+"""How often a watcher gets the position of a waiting task, which changes without an event."""
 
 
 @dataclass(slots=True, eq=False)
 class TaskState:
-    """Whoever watches a task keeps hold of this, and so sees its `last` view even if the queue has forgotten it."""
+    """A watcher keeps a reference to this, so it gets the `last` view even if the queue has dropped the task."""
 
     task: Task
     order: int
-    """Its place among all tasks that ever came."""
+    """Its number among all tasks that ever arrived."""
     ingested: bool = False
     waits_since: float = 0.0
     deaths: Deaths = field(default_factory=Deaths)
     parked: str = ""
     lease: Lease | None = None
-    made: bool = False
-    """The device is done with it."""
+    device_done: bool = False
+    """The device has finished with it."""
     lease_ends: float = math.inf
     started_at: float | None = None
     progress: Progress | None = None
     last: View | None = None
     dropped: bool = False
-    """It was never accepted, so there is no last view."""
+    """The task was never accepted, so it has no last view."""
     watchers: set[asyncio.Event] = field(default_factory=set)
 
     @property
@@ -47,7 +47,13 @@ class TaskState:
         self.changed()
 
     def free(self) -> None:
-        self.lease, self.lease_ends, self.started_at, self.progress, self.made = None, math.inf, None, None, False
+        self.lease, self.lease_ends, self.started_at, self.progress, self.device_done = (
+            None,
+            math.inf,
+            None,
+            None,
+            False,
+        )
         self.changed()
 
     def end(self, last: View) -> None:
@@ -63,20 +69,20 @@ class TaskState:
             watcher.set()
 
     async def views(self, look: Callable[[TaskState], View]) -> AsyncIterator[View]:
-        """What `look` sees now and after each change, until it has ended. One change may hide another."""
-        change, shown = asyncio.Event(), None
+        """The result of `look` now and after each change, until the task has ended. Changes may be merged."""
+        change, previous = asyncio.Event(), None
         self.watchers.add(change)
         try:
             while not self.dropped:
                 change.clear()
                 view = look(self)
-                if view != shown:
+                if view != previous:
                     yield view
                 if view.status.final:
                     return
-                shown = view
+                previous = view
                 with contextlib.suppress(TimeoutError):
-                    async with asyncio.timeout(POSITION_S if view.status is Status.QUEUED else None):
+                    async with asyncio.timeout(POSITION_EVERY_S if view.status is Status.QUEUED else None):
                         await change.wait()
         finally:
             self.watchers.discard(change)

@@ -1,4 +1,4 @@
-"""The unfinished tasks: by id, by tenant, and by the token of the lease that holds them."""
+"""The unfinished tasks: by id, by tenant, and by the token of their lease."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from server.task import Task
 
 
 class UnfinishedTasks:
-    """A tenant's limit is reckoned from these sets, not from a counter that a crash could leave wrong."""
+    """A tenant's limit is checked against these sets, not against a counter that a crash could leave wrong."""
 
     def __init__(self) -> None:
         self._orders = itertools.count()
@@ -32,37 +32,37 @@ class UnfinishedTasks:
         return self._by_tenant.get(tenant, {}).values()
 
     def held_by(self, lease: Lease) -> TaskState | None:
-        """The task of a lease, if it has not gone to another, or ended."""
+        """The task of a lease; None if it has another lease, or has ended."""
         return self._by_token.get(lease.token)
 
-    def silent(self, now: float) -> list[tuple[TaskState, Lease]]:
-        """The tasks whose lease has run out, the youngest first."""
-        held = ((live, live.lease) for live in self._by_token.values())
-        found = [(live, lease) for live, lease in held if lease is not None and live.lease_ends <= now]
-        return sorted(found, key=lambda pair: -pair[0].order)
+    def expired(self, now: float) -> list[tuple[TaskState, Lease]]:
+        """The tasks whose lease has expired, the youngest first."""
+        leased = ((state, state.lease) for state in self._by_token.values())
+        expired = [(state, lease) for state, lease in leased if lease is not None and state.lease_ends <= now]
+        return sorted(expired, key=lambda pair: -pair[0].order)
 
     def begin(self, task: Task) -> TaskState:
-        live = TaskState(task, next(self._orders))
-        self._by_id[task.id] = self._by_tenant.setdefault(task.tenant, {})[task.id] = live
-        return live
+        state = TaskState(task, next(self._orders))
+        self._by_id[task.id] = self._by_tenant.setdefault(task.tenant, {})[task.id] = state
+        return state
 
-    def hold(self, live: TaskState, lease: Lease, ends: float, started_at: float | None) -> None:
-        self._forget_token(live)
-        self._by_token[lease.token] = live
-        live.hold(lease, ends, started_at)
+    def hold(self, state: TaskState, lease: Lease, ends: float, started_at: float | None) -> None:
+        self._remove_token(state)
+        self._by_token[lease.token] = state
+        state.hold(lease, ends, started_at)
 
-    def free(self, live: TaskState) -> None:
-        self._forget_token(live)
-        live.free()
+    def free(self, state: TaskState) -> None:
+        self._remove_token(state)
+        state.free()
 
-    def remove(self, live: TaskState) -> None:
-        self._forget_token(live)
-        del self._by_id[live.task.id]
-        same_tenant = self._by_tenant[live.task.tenant]
-        del same_tenant[live.task.id]
+    def remove(self, state: TaskState) -> None:
+        self._remove_token(state)
+        del self._by_id[state.task.id]
+        same_tenant = self._by_tenant[state.task.tenant]
+        del same_tenant[state.task.id]
         if not same_tenant:
-            del self._by_tenant[live.task.tenant]
+            del self._by_tenant[state.task.tenant]
 
-    def _forget_token(self, live: TaskState) -> None:
-        if live.lease is not None:
-            del self._by_token[live.lease.token]
+    def _remove_token(self, state: TaskState) -> None:
+        if state.lease is not None:
+            del self._by_token[state.lease.token]

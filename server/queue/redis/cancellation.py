@@ -1,4 +1,4 @@
-"""A cancel that is not lost on the way."""
+"""Raises cancellations that redis-py loses."""
 
 from __future__ import annotations
 
@@ -8,11 +8,11 @@ from collections.abc import Iterator
 
 
 @contextlib.contextmanager
-def heeding_cancel() -> Iterator[None]:
-    """Raises CancelledError in place of what came, if this task was canceled meanwhile and nobody said so.
+def raising_lost_cancel() -> Iterator[None]:
+    """Raises CancelledError instead of the block's result, if this task was canceled meanwhile without an exception.
 
-    Python 3.11's `asyncio.wait_for`, through which redis-py sends, keeps a cancel to itself that meets the end of what
-    it waits for, and a connection that is canceled while it is made may say that it failed: whoever goes on after that
+    Python 3.11's `asyncio.wait_for`, which redis-py uses, swallows a cancellation that meets the end of the awaited
+    call; and a connection that is canceled while it is opened may report a failure. A task that continues after that
     would never end.
     """
     task = asyncio.current_task()

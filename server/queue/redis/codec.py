@@ -1,4 +1,4 @@
-"""Tasks, leases and workers as Redis keeps them: flat fields of bytes."""
+"""Encodes tasks, leases and workers as Redis stores them: flat fields of bytes."""
 
 from __future__ import annotations
 
@@ -13,18 +13,18 @@ from server.queue.redis.scripts import Argument
 from server.task import Manifest, Status, Task
 
 STATES: dict[Status, tuple[str, ...]] = {Status.QUEUED: ("admitted", "waiting")}
-"""What Redis calls a status where that is not its own name: an admitted task is not in the log yet."""
+"""The states of Redis for a status, if they differ from its name. An admitted task is not in the log yet."""
 
 
-def packed_task(task: Task) -> tuple[Argument, ...]:
-    """As admit.lua and ingest.lua take it."""
+def encode_task(task: Task) -> tuple[Argument, ...]:
+    """The arguments of admit.lua and ingest.lua."""
     model = task.models[0] if task.models else ""
     cost = max(task.cost, LEAST_COST)
     return task.id, task.tenant, task.priority, model, cost, task.weight, task.created_at, task.model_dump_json()
 
 
-def packed_end(manifest: Manifest) -> Iterator[Argument]:
-    """The fields that are kept of a task that has ended."""
+def encode_result(manifest: Manifest) -> Iterator[Argument]:
+    """The stored fields of an ended task."""
     outcome = manifest.outcome
     fields: dict[str, Argument | None] = {
         "body": outcome.task.model_dump_json(),
@@ -39,8 +39,8 @@ def packed_end(manifest: Manifest) -> Iterator[Argument]:
             yield from (name, value)
 
 
-def view(reply: Sequence[bytes]) -> View:
-    """Of {position, field, value, …}, as ahead.lua answers it."""
+def decode_view(reply: Sequence[bytes]) -> View:
+    """Decodes {position, field, value, …}, the answer of ahead.lua."""
     fields = dict(zip((name.decode() for name in reply[1::2]), reply[2::2], strict=True))
     state = fields["state"].decode()
     return View(
@@ -56,33 +56,33 @@ def view(reply: Sequence[bytes]) -> View:
     )
 
 
-def lost_lease(reply: Sequence[bytes]) -> Lease:
-    """Of {body, token, worker, deaths, whether it is poison}."""
+def decode_expired_lease(reply: Sequence[bytes]) -> Lease:
+    """Decodes {body, token, worker, deaths, whether it is poison}."""
     body, token, worker, deaths, poison = reply
     task = Task.model_validate_json(body)
     return Lease(task, token.decode(), worker.decode(), int(deaths), poison=bool(int(poison)))
 
 
-def packed_worker(worker: WorkerView) -> str:
+def encode_worker(worker: WorkerView) -> str:
     return json.dumps(asdict(worker))
 
 
-def worker_view(said: bytes, seen_at: bytes) -> WorkerView:
-    """What a worker of a later version says besides is passed over."""
+def decode_worker(value: bytes, seen_at: bytes) -> WorkerView:
+    """Ignores fields of later versions."""
     known = {field.name for field in fields(WorkerView)}
-    worker = WorkerView(**{name: value for name, value in json.loads(said).items() if name in known})
+    worker = WorkerView(**{name: value for name, value in json.loads(value).items() if name in known})
     return replace(worker, resident=tuple(worker.resident), seen_at=float(seen_at))
 
 
-def overview(reply: Sequence[Any]) -> Overview:
-    """As overview.lua answers."""
+def decode_overview(reply: Sequence[Any]) -> Overview:
+    """Decodes the answer of overview.lua."""
     queued, running, oldest_at, callbacks, callbacks_due, lines, workers = reply
     waiting = {name.decode(): (int(count), float(cost)) for name, count, cost in _chunks(lines, 3)}
     return Overview(
         queued=queued,
         running=running,
         queued_cost=sum(cost for _, cost in waiting.values()),
-        workers=tuple(sorted((worker_view(*pair) for pair in _chunks(workers, 2)), key=lambda worker: worker.name)),
+        workers=tuple(sorted((decode_worker(*pair) for pair in _chunks(workers, 2)), key=lambda worker: worker.name)),
         lines=tuple(LineView(priority, *waiting[priority]) for priority in WEIGHTS),
         oldest_at=float(oldest_at) if oldest_at else None,
         callbacks=callbacks,

@@ -1,4 +1,4 @@
-"""The way to Redis: how it is reached, what it must be, and what its troubles mean to whoever has to mend them."""
+"""Connecting to Redis: its options and requirements, and what its errors mean for the operator."""
 
 from __future__ import annotations
 
@@ -29,59 +29,59 @@ from redis.exceptions import (
 
 from server.observability import metrics
 from server.queue import QueueUnavailableError
-from server.queue.redis.cancellation import heeding_cancel
+from server.queue.redis.cancellation import raising_lost_cancel
 from server.queue.redis.cluster import Nodes, NoOwnerError, owner, owner_pool
 from server.queue.redis.sentinel import Sentinels
 from server.settings import SettingsError
 
 log = logging.getLogger(__name__)
-OLDEST = (6, 2)
+OLDEST_VERSION = (6, 2)
 CONNECTIONS = 64
-ANSWER_S, CONNECT_S = 5.0, 3.0
-TIMES: dict[str, Any] = {
-    "socket_timeout": ANSWER_S,
-    "socket_connect_timeout": CONNECT_S,
+ANSWER_TIMEOUT_S, CONNECT_TIMEOUT_S = 5.0, 3.0
+TIMEOUTS: dict[str, Any] = {
+    "socket_timeout": ANSWER_TIMEOUT_S,
+    "socket_connect_timeout": CONNECT_TIMEOUT_S,
     "socket_keepalive": True,
 }
-SHORT: dict[str, Any] = {**TIMES, "socket_timeout": 1.0, "socket_connect_timeout": 1.0}
-"""For who is only asked for the way: if the first is away, there must be time for the others."""
+DISCOVERY_TIMEOUTS: dict[str, Any] = {**TIMEOUTS, "socket_timeout": 1.0, "socket_connect_timeout": 1.0}
+"""Timeouts for discovery requests (Sentinel, CLUSTER SLOTS): short, so that there is time to ask the others."""
 
-NO_PRIMARY = "see that the Sentinels run and watch a service of this name"
+NO_PRIMARY = "check that the Sentinels run and watch a service of this name"
 ADVICE: tuple[tuple[type[Exception], str], ...] = (
     (AuthenticationError, "check the user and the password in HUA_QUEUE"),
     (NoPermissionError, "allow this user to run scripts, INFO, pub/sub and all commands on keys and channels {hua}:*"),
-    (BusyLoadingError, "it reads its data after a start; wait until it has"),
+    (BusyLoadingError, "it is loading its data after a start; wait"),
     (ReadOnlyError, "this is a replica; name the primary in HUA_QUEUE, or the Sentinels"),
     (redis.sentinel.MasterNotFoundError, NO_PRIMARY),
     (MasterNotFoundError, NO_PRIMARY),
     (OutOfMemoryError, "raise its maxmemory"),
     (MovedError, "this is one node of a cluster; name it, or some of them, as redis+cluster://HOST:PORT,…"),
-    (NoOwnerError, "see that the nodes of the cluster run and that all slots are given to one of them"),
-    (ClusterDownError, "see that the cluster is whole: all slots given to nodes that run"),
-    (Exception, "see that Redis runs and that HUA_QUEUE names it"),
+    (NoOwnerError, "check that the nodes of the cluster run and that every slot has a node"),
+    (ClusterDownError, "check that every slot of the cluster has a running node"),
+    (Exception, "check that Redis runs and that HUA_QUEUE is its address"),
 )
 
 
 def connect(url: str) -> Redis:
-    """Nothing is sent yet. A command is never sent twice: a slot taken twice would look like a task known already."""
-    # `answering` bounds what is asked; the library's own bound makes a task of each command on Python 3.11.
-    once: dict[str, Any] = {"retry": Retry(NoBackoff(), 0), "protocol": 2, **TIMES, "socket_timeout": None}
+    """Sends nothing yet. No command is sent twice: a slot reserved twice would look like a known task."""
+    # `answering` limits the time instead: on Python 3.11 the library's timeout makes an asyncio task per command.
+    once: dict[str, Any] = {"retry": Retry(NoBackoff(), 0), "protocol": 2, **TIMEOUTS, "socket_timeout": None}
     if nodes := Nodes.of(url):
-        return Redis.from_pool(owner_pool(nodes, SHORT, **once))
+        return Redis.from_pool(owner_pool(nodes, DISCOVERY_TIMEOUTS, **once))
     if sentinels := Sentinels.of(url):
-        asked: Any = Sentinel(  # type: ignore[no-untyped-call]
-            sentinels.hosts, sentinel_kwargs=SHORT | sentinels.own, **sentinels.redis, **once
+        sentinel: Any = Sentinel(  # type: ignore[no-untyped-call]
+            sentinels.hosts, sentinel_kwargs=DISCOVERY_TIMEOUTS | sentinels.own, **sentinels.redis, **once
         )
-        client: Redis = asked.master_for(sentinels.service)
+        client: Redis = sentinel.master_for(sentinels.service)
         return client
     pool: BlockingConnectionPool = BlockingConnectionPool.from_url(
-        url, max_connections=CONNECTIONS, timeout=ANSWER_S, **once
+        url, max_connections=CONNECTIONS, timeout=ANSWER_TIMEOUT_S, **once
     )
     return Redis.from_pool(pool)
 
 
 async def disconnect(client: Redis) -> None:
-    """Closes what `connect` opened, the lines to the Sentinels too, or to the nodes of a cluster."""
+    """Closes the connections of `connect`, including those to the Sentinels or the nodes of a cluster."""
     await client.aclose()
     if isinstance(client.connection_pool, SentinelConnectionPool):
         for each in client.connection_pool.sentinel_manager.sentinels:
@@ -89,43 +89,44 @@ async def disconnect(client: Redis) -> None:
 
 
 def check(url: str) -> None:
-    """Raises SettingsError for what is no address, no password or too old; only warns of a Redis that is away."""
+    """Raises SettingsError for a wrong address or login, or an old version. Only warns of an unreachable Redis."""
     try:
         with client(url) as redis_client:
             server = redis_client.info()
     except ValueError as error:
         raise SettingsError(
-            f"HUA_QUEUE={shown(url)} is no address of Redis: {error}; use redis://[USER:PASSWORD@]HOST:PORT/DB, "
-            "redis+sentinel://[USER:PASSWORD@]HOST:PORT,…/SERVICE/DB or redis+cluster://[USER:PASSWORD@]HOST:PORT,…"
+            f"HUA_QUEUE={without_password(url)} is not an address of Redis: {error}; "
+            "use redis://[USER:PASSWORD@]HOST:PORT/DB, redis+sentinel://[USER:PASSWORD@]HOST:PORT,…/SERVICE/DB or redis+cluster://[USER:PASSWORD@]HOST:PORT,…"
         ) from error
     except AuthenticationError as error:
-        raise SettingsError(trouble(url, error)) from error
+        raise SettingsError(error_message(url, error)) from error
     except RedisError as error:
-        log.warning("%s", trouble(url, error))
+        log.warning("%s", error_message(url, error))
         return
     version = tuple(int(part) for part in server["redis_version"].split(".")[:2])
-    if version < OLDEST:
+    if version < OLDEST_VERSION:
+        oldest = ".".join(map(str, OLDEST_VERSION))
         raise SettingsError(
-            f"HUA_QUEUE={shown(url)} is Redis {server['redis_version']}; it must be {OLDEST[0]}.{OLDEST[1]} or newer"
+            f"HUA_QUEUE={without_password(url)} is Redis {server['redis_version']}; it must be {oldest} or newer"
         )
     if (policy := server.get("maxmemory_policy")) != "noeviction":
         log.warning(
-            "Redis at %s may evict keys (maxmemory-policy %s), and a task with it until the next start; "
+            "Redis at %s may evict keys (maxmemory-policy %s), and tasks with them until the next start; "
             "set maxmemory-policy noeviction",
-            shown(url),
+            without_password(url),
             policy,
         )
 
 
 @contextlib.contextmanager
 def client(url: str) -> Iterator[redis.Redis]:
-    """One that blocks, for checks. Raises ValueError for what is no address."""
-    once: dict[str, Any] = {"retry": redis.retry.Retry(NoBackoff(), 0), **TIMES, "socket_timeout": CONNECT_S}
+    """A blocking client, for checks. Raises ValueError for a wrong address."""
+    once: dict[str, Any] = {"retry": redis.retry.Retry(NoBackoff(), 0), **TIMEOUTS, "socket_timeout": CONNECT_TIMEOUT_S}
     if sentinels := Sentinels.of(url):
-        asked: Any = redis.sentinel.Sentinel(  # type: ignore[no-untyped-call]
-            sentinels.hosts, sentinel_kwargs=TIMES | sentinels.own, **sentinels.redis, **once
+        sentinel: Any = redis.sentinel.Sentinel(  # type: ignore[no-untyped-call]
+            sentinels.hosts, sentinel_kwargs=TIMEOUTS | sentinels.own, **sentinels.redis, **once
         )
-        clients = [asked.master_for(sentinels.service), *asked.sentinels]
+        clients = [sentinel.master_for(sentinels.service), *sentinel.sentinels]
     elif nodes := Nodes.of(url):
         clients = [owner(nodes, **once)]
     else:
@@ -138,42 +139,42 @@ def client(url: str) -> Iterator[redis.Redis]:
 
 @contextlib.asynccontextmanager
 async def answering(url: str) -> AsyncIterator[None]:
-    """Raises QueueUnavailableError for any trouble with Redis, and if it does not answer in time."""
-    with spoken_plainly(url):
+    """Turns errors of Redis and timeouts into QueueUnavailableError."""
+    with as_unavailable(url):
         async with in_time():
             yield
 
 
 @contextlib.asynccontextmanager
 async def in_time() -> AsyncIterator[None]:
-    """Raises TimeoutError for what takes longer than Redis may take to answer."""
+    """Raises TimeoutError if Redis does not answer in time."""
     try:
-        async with asyncio.timeout(ANSWER_S):
+        async with asyncio.timeout(ANSWER_TIMEOUT_S):
             yield
     except TimeoutError:
-        raise TimeoutError(f"no answer for {ANSWER_S:g} s") from None
+        raise TimeoutError(f"no answer for {ANSWER_TIMEOUT_S:g} s") from None
 
 
 @contextlib.contextmanager
-def spoken_plainly(url: str) -> Iterator[None]:
-    """Raises QueueUnavailableError for any trouble with Redis."""
+def as_unavailable(url: str) -> Iterator[None]:
+    """Turns errors of Redis into QueueUnavailableError."""
     try:
-        with heeding_cancel():
+        with raising_lost_cancel():
             yield
     except (RedisError, OSError) as error:
         metrics.QUEUE.failed()
-        raise QueueUnavailableError(trouble(url, error)) from error
+        raise QueueUnavailableError(error_message(url, error)) from error
     metrics.QUEUE.answered()
 
 
-def trouble(url: str, error: Exception) -> str:
+def error_message(url: str, error: Exception) -> str:
     advice = next(advice for kind, advice in ADVICE if isinstance(error, kind))
-    # The library shows the Sentinels it has asked, each with all that it knows of it.
-    said = str(error).partition(" : <")[0]
-    return f"the queue at {shown(url)} cannot be used now ({said}); {advice}, then try again"
+    # The library appends all that it knows about each Sentinel it has asked.
+    reason = str(error).partition(" : <")[0]
+    return f"the queue at {without_password(url)} cannot be used now ({reason}); {advice}, then try again"
 
 
-def shown(url: str) -> str:
+def without_password(url: str) -> str:
     """The address without its password."""
     parts = urlsplit(url)
     return parts._replace(netloc=parts.netloc.rpartition("@")[2]).geturl()

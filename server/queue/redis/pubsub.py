@@ -1,4 +1,4 @@
-"""Who watches a task hears here that it has changed: one connection to Redis serves all watchers of a process."""
+"""Tells watchers that a task has changed. One connection to Redis serves all watchers of a process."""
 
 from __future__ import annotations
 
@@ -9,14 +9,14 @@ from collections.abc import AsyncIterator
 from redis.asyncio import Redis
 from redis.exceptions import RedisError
 
-from server.queue.redis.cancellation import heeding_cancel
+from server.queue.redis.cancellation import raising_lost_cancel
 from server.queue.redis.connection import in_time
 
 PAUSE_S = 1.0
 
 
 class TaskChangeFeed:
-    """News may get lost while the connection is; so who watches looks by itself now and then."""
+    """A message may be lost with the connection, so a watcher also reads the task now and then."""
 
     def __init__(self, client: Redis, prefix: str) -> None:
         self._pubsub = client.pubsub(ignore_subscribe_messages=True)
@@ -26,7 +26,7 @@ class TaskChangeFeed:
 
     @contextlib.asynccontextmanager
     async def of(self, task_id: str) -> AsyncIterator[asyncio.Event]:
-        """An event that is set whenever the task has changed."""
+        """An event that is set when the task has changed."""
         channel, event = f"{self._prefix}:{task_id}", asyncio.Event()
         self._watchers.setdefault(channel, set()).add(event)
         try:
@@ -46,7 +46,7 @@ class TaskChangeFeed:
     async def _listen(self) -> None:
         while True:
             try:
-                with heeding_cancel():
+                with raising_lost_cancel():
                     async with in_time():
                         message = await self._pubsub.get_message(timeout=PAUSE_S)
             except (RedisError, OSError):

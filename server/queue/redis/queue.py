@@ -1,8 +1,7 @@
 """The queue in Redis, shared by processes and machines.
 
-Each verb is a script that runs in one piece (`*.lua` beside this file), timed by the clock of Redis. Whatever Redis
-loses is read again from the logs: it counts as open only in the very run of Redis, and with the very keys, that a
-reading of the logs began with.
+Each verb is an atomic script (`lua/*.lua`) on the clock of Redis. If Redis loses data, the logs are read again: the
+queue is open only in the same run of Redis, and with the same keys, as when that replay began.
 """
 
 from __future__ import annotations
@@ -29,30 +28,38 @@ from server.queue import (
     WorkerView,
 )
 from server.queue.memory.callbacks import HIDDEN_S
-from server.queue.memory.task_state import POSITION_S
+from server.queue.memory.task_state import POSITION_EVERY_S
 from server.queue.poison import place_of
-from server.queue.redis.codec import STATES, lost_lease, overview, packed_end, packed_task, packed_worker, view
-from server.queue.redis.connection import answering, check, connect, disconnect, spoken_plainly
+from server.queue.redis.codec import (
+    STATES,
+    decode_expired_lease,
+    decode_overview,
+    decode_view,
+    encode_result,
+    encode_task,
+    encode_worker,
+)
+from server.queue.redis.connection import answering, as_unavailable, check, connect, disconnect
 from server.queue.redis.pubsub import TaskChangeFeed
 from server.queue.redis.scripts import ROOT, Argument, Scripts
 from server.task import Manifest, Status, Task
 
-ENDED_KEPT = 10_000
+MOST_FINISHED = 10_000
 WAKE_S = 1.0
-"""How often a worker that waits looks by itself: the one that was woken may have gone away before it looked."""
+"""How often a waiting worker looks for itself: the worker that was woken may have died before it looked."""
 
 
 class RedisQueue:
-    """Raises SettingsError for a Redis that cannot be used; one that is away is waited for."""
+    """Raises SettingsError for a Redis that cannot be used. An unreachable one is waited for."""
 
-    def __init__(self, url: str, ended_kept: int = ENDED_KEPT) -> None:
+    def __init__(self, url: str, most_finished: int = MOST_FINISHED) -> None:
         check(url)
         self._url = url
-        self._ended_kept = ended_kept
+        self._most_finished = most_finished
         self._redis: Redis = connect(url)
         self._scripts = Scripts(self._redis)
         self._changes = TaskChangeFeed(self._redis, f"{ROOT}:changed")
-        self._reading = ""
+        self._replay_id = ""
 
     async def time(self) -> float:
         async with answering(self._url):
@@ -67,12 +74,12 @@ class RedisQueue:
             raise RateLimitError(per_minute, float(wait_s))
 
     async def admit(self, task: Task, limit: int) -> View | None:
-        reply = await self._run("admit", *packed_task(task), limit)
+        reply = await self._run("admit", *encode_task(task), limit)
         if reply is None:
             raise QueueIncompleteError
         if reply == 0:
             raise TaskLimitError(limit)
-        return None if reply == 1 else view(reply)
+        return None if reply == 1 else decode_view(reply)
 
     async def retract(self, task: Task) -> None:
         await self._run("retract", task.id)
@@ -82,38 +89,38 @@ class RedisQueue:
 
     async def find(self, task_id: str) -> View | None:
         reply = await self._run("find", task_id)
-        return view(reply) if reply else None
+        return decode_view(reply) if reply else None
 
     async def complete(self) -> bool:
         async with answering(self._url):
             opened = await self._redis.get(f"{ROOT}:open")
-            return opened == (await self._run_of_redis()).encode()
+            return opened == (await self._redis_run_id()).encode()
 
     async def recent(self, tenant: str, status: Status | None, page: int, per_page: int) -> tuple[list[View], int]:
         states = STATES.get(status, (status.value,)) if status else ()
         total, *views = await self._run("recent", tenant, (page - 1) * per_page, per_page, *states)
-        return [view(reply) for reply in views], total
+        return [decode_view(reply) for reply in views], total
 
     async def watch(self, task_id: str) -> AsyncIterator[View]:
-        shown = None
-        with spoken_plainly(self._url):
+        previous = None
+        with as_unavailable(self._url):
             async with self._changes.of(task_id) as change:
                 while True:
                     change.clear()
-                    seen = await self.find(task_id)
-                    if seen is None and await self.complete():
+                    current = await self.find(task_id)
+                    if current is None and await self.complete():
                         return
-                    if seen is not None and seen != shown:
-                        yield seen
-                    if seen is not None and seen.status.final:
+                    if current is not None and current != previous:
+                        yield current
+                    if current is not None and current.status.final:
                         return
-                    shown = seen
+                    previous = current
                     with contextlib.suppress(TimeoutError):
-                        async with asyncio.timeout(POSITION_S):
+                        async with asyncio.timeout(POSITION_EVERY_S):
                             await change.wait()
 
     async def overview(self) -> Overview:
-        return overview(await self._run("overview"))
+        return decode_overview(await self._run("overview"))
 
     # --- controller
 
@@ -124,9 +131,9 @@ class RedisQueue:
         await self._run("resign", controller)
 
     async def begin(self) -> None:
-        self._reading = uuid.uuid4().hex
+        self._replay_id = uuid.uuid4().hex
         async with answering(self._url):
-            await self._run("begin", await self._run_of_redis(), self._reading)
+            await self._run("begin", await self._redis_run_id(), self._replay_id)
 
     async def unfinished(self) -> list[str]:
         async with answering(self._url):
@@ -134,74 +141,75 @@ class RedisQueue:
         return [task_id.decode() for task_id in ids]
 
     async def ingest(self, task: Task) -> int | None:
-        position: int | None = await self._run("ingest", *packed_task(task))
+        position: int | None = await self._run("ingest", *encode_task(task))
         return position
 
     async def settle(self, manifest: Manifest) -> None:
         task = manifest.task
-        await self._run("settle", task.id, task.tenant, task.created_at, self._ended_kept, *packed_end(manifest))
+        await self._run("settle", task.id, task.tenant, task.created_at, self._most_finished, *encode_result(manifest))
 
     async def open(self) -> None:
         async with answering(self._url):
-            await self._run("open", await self._run_of_redis(), self._reading)
+            await self._run("open", await self._redis_run_id(), self._replay_id)
 
     async def expired(self) -> list[Lease]:
-        return [lost_lease(reply) for reply in await self._run("expired", uuid.uuid4().hex)]
+        return [decode_expired_lease(reply) for reply in await self._run("expired", uuid.uuid4().hex)]
 
     async def add_callback(self, callback: DueCallback) -> None:
-        async with answering(self._url), self._redis.pipeline() as together:
-            together.zadd(f"{ROOT}:callbacks", {callback.task_id: callback.due_at})
-            together.hset(f"{ROOT}:tries", callback.task_id, str(callback.tries))
-            await together.execute()
+        async with answering(self._url), self._redis.pipeline() as pipeline:
+            pipeline.zadd(f"{ROOT}:callbacks", {callback.task_id: callback.due_at})
+            pipeline.hset(f"{ROOT}:tries", callback.task_id, str(callback.tries))
+            await pipeline.execute()
 
     async def next_callbacks(self, now: float, count: int) -> list[DueCallback]:
-        taken = await self._run("callbacks", now, count, now + HIDDEN_S)
-        each = zip(taken[::3], taken[1::3], taken[2::3], strict=True)
+        reply = await self._run("callbacks", now, count, now + HIDDEN_S)
+        each = zip(reply[::3], reply[1::3], reply[2::3], strict=True)
         return [DueCallback(task_id.decode(), float(due_at), int(tries)) for task_id, due_at, tries in each]
 
     async def drop_callback(self, task_id: str) -> None:
-        async with answering(self._url), self._redis.pipeline() as together:
-            together.zrem(f"{ROOT}:callbacks", task_id)
-            together.hdel(f"{ROOT}:tries", task_id)
-            await together.execute()
+        async with answering(self._url), self._redis.pipeline() as pipeline:
+            pipeline.zrem(f"{ROOT}:callbacks", task_id)
+            pipeline.hdel(f"{ROOT}:tries", task_id)
+            await pipeline.execute()
 
     # --- worker
 
     async def announce(self, worker: WorkerView) -> None:
-        await self._run("announce", worker.name, packed_worker(worker))
+        await self._run("announce", worker.name, encode_worker(worker))
 
     async def lease(self, worker: str, resident: Sequence[str], wait_s: float) -> Lease | None:
         until = time.monotonic() + wait_s
         while True:
-            given = await self._lease_now(worker, resident)
-            if isinstance(given, Lease):
-                return given
+            answer = await self._lease_now(worker, resident)
+            if isinstance(answer, Lease):
+                return answer
             left_s = until - time.monotonic()
             if left_s <= 0:
                 return None
-            if given:
-                await asyncio.sleep(min(given, left_s))
+            if answer:
+                await asyncio.sleep(min(answer, left_s))
                 continue
             async with answering(self._url):
                 await self._redis.blpop([f"{ROOT}:wake"], timeout=min(max(left_s, 0.01), WAKE_S))
 
     async def _lease_now(self, worker: str, resident: Sequence[str]) -> Lease | float:
-        """A lease, or for how many seconds others go first; 0 if nothing waits.
+        """A lease, or the seconds for which other workers go first; 0 if no task waits.
 
-        Who is canceled while Redis answers still hears the answer, and gives back what it was given."""
+        If it is canceled while Redis answers, it waits for the answer and gives the lease back.
+        """
         token = uuid.uuid4().hex
-        asking = asyncio.ensure_future(self._run("lease", worker, token, *resident))
+        request = asyncio.ensure_future(self._run("lease", worker, token, *resident))
         try:
-            reply = await asyncio.shield(asking)
+            reply = await asyncio.shield(request)
         except asyncio.CancelledError:
-            if isinstance(given := _granted(await asking, token, worker), Lease):
-                await self.give_back(given)
+            if isinstance(lease := _decode_lease(await request, token, worker), Lease):
+                await self.give_back(lease)
             raise
-        return _granted(reply, token, worker)
+        return _decode_lease(reply, token, worker)
 
     async def heartbeat(self, lease: Lease, progress: Progress | None, on_device: bool = True) -> Verdict:
-        told = (progress.step, progress.steps, progress.preview) if progress else ()
-        held = await self._run("heartbeat", lease.task.id, lease.token, int(on_device), *told)
+        progress_fields = (progress.step, progress.steps, progress.preview) if progress else ()
+        held = await self._run("heartbeat", lease.task.id, lease.token, int(on_device), *progress_fields)
         return Verdict.OK if held else Verdict.LOST
 
     async def give_back(self, lease: Lease, parked: str = "") -> None:
@@ -223,13 +231,13 @@ class RedisQueue:
         async with answering(self._url):
             return await self._scripts.run(verb, arguments)
 
-    async def _run_of_redis(self) -> str:
-        """Another one after each restart, and on each replica."""
+    async def _redis_run_id(self) -> str:
+        """Changes with each restart, and differs on each replica."""
         return str((await self._redis.info("server"))["run_id"])
 
 
-def _granted(reply: Sequence[bytes] | int | None, token: str, worker: str) -> Lease | float:
-    """As lease.lua answers."""
+def _decode_lease(reply: Sequence[bytes] | int | None, token: str, worker: str) -> Lease | float:
+    """Decodes the answer of lease.lua."""
     if reply is None or isinstance(reply, int):
         return (reply or 0) / 1000
     body, deaths, parked = reply

@@ -1,4 +1,4 @@
-"""The verbs of the queue as they run inside Redis: each file `*.lua` here is one, and each is atomic."""
+"""The verbs of the queue as Redis scripts: each file `lua/*.lua` is one, and each is atomic."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ from server.queue.memory.workers import STRICTLY_FAIR_EVERY
 from server.queue.poison import DEATHS_AT_MOST, DEATHS_UNTIL_POISON, PLACES_UNTIL_POISON
 
 ROOT = "{hua}"
-"""All keys begin so: its braces keep them on one node of a cluster."""
+"""The beginning of all keys; its braces keep them on one node of a cluster."""
 RESERVED_S = 15.0
-"""How long a slot is kept for a task whose api went away while it was published: longer than publishing may take."""
+"""Seconds for which a slot stays reserved if the api dies while it publishes: longer than publishing may take."""
 ASKED = 100
-"""How many tenants a position is reckoned from."""
+"""The number of tenants from which a position is estimated."""
 PARTS = ("turns", "line", "life", "ahead")
 Argument = str | bytes | int | float
 
@@ -39,7 +39,7 @@ class Scripts:
 
 
 def _constants() -> str:
-    """The numbers that every queue shares, in Lua."""
+    """The numbers that both queues share, in Lua."""
     numbers = {
         "LEASE_S": LEASE_S,
         "LEAD_S": LEAD_S,

@@ -14,32 +14,34 @@ from server.queue.redis.address import Host, hosts_of, options_of
 
 SCHEMES = {"redis+sentinel": "redis", "rediss+sentinel": "rediss"}
 PORT = 26379
-_OWN = {"sentinel_username": "username", "sentinel_password": "password"}
+_SENTINEL_LOGIN = {"sentinel_username": "username", "sentinel_password": "password"}
 
 
 @dataclass(frozen=True, slots=True)
 class Sentinels:
-    """Whom to ask for the primary of `service`, and how to talk to either."""
+    """The Sentinels that know the primary of `service`, and the options to connect to both."""
 
     hosts: tuple[Host, ...]
     service: str
     own: dict[str, Any]
+    """Options for the Sentinels."""
     redis: dict[str, Any]
+    """Options for Redis."""
 
     @classmethod
     def of(cls, url: str) -> Sentinels | None:
-        """None for an address of another scheme; raises ValueError for one that lacks something."""
+        """None for an address of another scheme. Raises ValueError for an incomplete one."""
         parts = urlsplit(url)
         if parts.scheme not in SCHEMES:
             return None
         service, _, database = parts.path.strip("/").partition("/")
         if not service:
             raise ValueError("the name of the service is missing, as in redis+sentinel://HOST:PORT/SERVICE/0")
-        said = dict(parse_qsl(parts.query))
-        own = {name: said.pop(option) for option, name in _OWN.items() if option in said}
+        url_options = dict(parse_qsl(parts.query))
+        own = {name: url_options.pop(option) for option, name in _SENTINEL_LOGIN.items() if option in url_options}
         return cls(
             hosts=hosts_of(parts.netloc, PORT),
             service=service,
             own=own,
-            redis=options_of(SCHEMES[parts.scheme], parts.netloc, database, said),
+            redis=options_of(SCHEMES[parts.scheme], parts.netloc, database, url_options),
         )

@@ -73,7 +73,7 @@ class Witness(MemoryQueue):
 
     async def open(self) -> None:
         self.queued = (await self.overview()).queued
-        self.callbacks = len(self._due._callbacks)
+        self.callbacks = len(self._callbacks._callbacks)
         await super().open()
 
 

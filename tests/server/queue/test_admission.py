@@ -10,7 +10,7 @@ from server.task import Status
 from tests.server.queue.conftest import accept, lease
 
 
-async def test_no_more_tasks_are_admitted_than_the_limit_even_at_once(queue, make_task) -> None:
+async def test_admit_keeps_the_limit_under_concurrency(queue, make_task) -> None:
     """I8"""
     tasks = [make_task("a") for _ in range(500)]
 
@@ -27,7 +27,7 @@ async def test_no_more_tasks_are_admitted_than_the_limit_even_at_once(queue, mak
     assert await queue.admit(make_task("b"), 4) is None, "each tenant has a limit of its own"
 
 
-async def test_a_slot_is_free_again_when_a_task_ends_however_it_does(queue, make_task, make_manifest) -> None:
+async def test_slot_is_freed_however_a_task_ends(queue, make_task, make_manifest) -> None:
     """I8"""
     for status in (Status.SUCCEEDED, Status.FAILED, Status.CANCELED):
         task = make_task()
@@ -41,7 +41,7 @@ async def test_a_slot_is_free_again_when_a_task_ends_however_it_does(queue, make
         await queue.admit(make_task(), 1)
 
 
-async def test_a_retracted_task_leaves_no_slot_and_no_trace(queue, make_task) -> None:
+async def test_retract_leaves_no_slot_and_no_trace(queue, make_task) -> None:
     """I8"""
     task = make_task()
     await queue.admit(task, 1)
@@ -51,14 +51,14 @@ async def test_a_retracted_task_leaves_no_slot_and_no_trace(queue, make_task) ->
     assert await queue.admit(make_task(), 1) is None
 
 
-async def test_a_task_that_the_log_has_after_all_is_not_retracted(queue, make_task) -> None:
+async def test_ingested_task_is_not_retracted(queue, make_task) -> None:
     task = make_task()
     await accept(queue, task)
     await queue.retract(task)
     assert (await lease(queue)).task == task
 
 
-async def test_a_task_is_admitted_once_and_its_repetition_is_shown_the_first(queue, make_task, make_manifest) -> None:
+async def test_repeated_admit_returns_the_first_task(queue, make_task, make_manifest) -> None:
     task = make_task()
     told = await asyncio.gather(*(queue.admit(task, 10) for _ in range(100)))
     assert sum(view is None for view in told) == 1
@@ -67,7 +67,7 @@ async def test_a_task_is_admitted_once_and_its_repetition_is_shown_the_first(que
     assert (await queue.admit(task, 10)).status is Status.SUCCEEDED
 
 
-async def test_an_admitted_task_is_queued_but_not_handed_out_before_it_is_in_the_log(queue, make_task) -> None:
+async def test_admitted_task_is_not_leased_before_ingest(queue, make_task) -> None:
     task = make_task()
     await queue.admit(task, 1)
     assert (await queue.find(task.id)).status is Status.QUEUED

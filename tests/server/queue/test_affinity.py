@@ -9,7 +9,7 @@ from server.queue import COURTESY_S
 from tests.server.queue.conftest import accept, lease
 
 
-async def test_a_worker_gets_tasks_of_its_models_first_but_for_one_in_eight(queue, clock, make_task) -> None:
+async def test_loaded_models_are_preferred_except_one_pick_in_eight(queue, clock, make_task) -> None:
     """I10"""
     cold = [make_task("a", models=("cold",)) for _ in range(40)]
     warm = [make_task("a", models=("warm", "extra")) for _ in range(40)]
@@ -19,7 +19,7 @@ async def test_a_worker_gets_tasks_of_its_models_first_but_for_one_in_eight(queu
     assert given == (["warm"] * 7 + ["cold"]) * 5
 
 
-async def test_an_idle_worker_lets_one_go_first_that_has_the_model(queue, make_task) -> None:
+async def test_idle_worker_lets_one_with_the_model_go_first(queue, make_task) -> None:
     task = make_task(models=("m",))
     cold = asyncio.create_task(queue.lease("cold", ("other",), 60.0))
     await asyncio.sleep(0.01)
@@ -41,7 +41,7 @@ async def test_courtesy_ends_soon(queue, clock, make_task) -> None:
 
 
 @pytest.mark.parametrize(("models", "resident"), [(("m",), ()), ((), ("other",))])
-async def test_who_has_nothing_to_lose_waits_for_nobody(queue, make_task, models, resident) -> None:
+async def test_worker_without_models_does_not_wait(queue, make_task, models, resident) -> None:
     """A worker without models, and any worker where the task needs none."""
     task = make_task(models=models)
     await accept(queue, task)
@@ -50,7 +50,7 @@ async def test_who_has_nothing_to_lose_waits_for_nobody(queue, make_task, models
     assert given.task == task
 
 
-async def test_nobody_starves_while_workers_have_other_models_loaded(queue, clock, make_task) -> None:
+async def test_no_task_starves_while_other_models_are_loaded(queue, clock, make_task) -> None:
     """I10: under a stream of tasks that are preferred, one that is not is still the eighth pick at the latest."""
     lone = make_task("lone", models=("cold",))
     await accept(queue, *(make_task("crowd", models=("warm",)) for _ in range(50)), lone)
@@ -62,7 +62,7 @@ async def test_nobody_starves_while_workers_have_other_models_loaded(queue, cloc
     assert picks.index(lone.id) <= 8
 
 
-async def test_a_loaded_model_does_not_let_a_tenant_run_away(queue, clock, make_task) -> None:
+async def test_loaded_model_gives_a_tenant_no_extra_share(queue, clock, make_task) -> None:
     """I9: what its loaded model wins a tenant over another is bounded."""
     await accept(queue, *(make_task("warm", models=("m",)) for _ in range(300)))
     await accept(queue, *(make_task("cold", models=("other",)) for _ in range(300)))

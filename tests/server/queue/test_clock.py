@@ -5,7 +5,7 @@ import time
 import pytest
 
 from server.queue import QueueUnavailableError
-from server.queue.clock import SOON_S, Clock
+from server.queue.clock import MOST_ROUND_TRIP_S, Clock
 from server.queue.memory.queue import MemoryQueue
 
 HOUR_S = 3600.0
@@ -46,7 +46,7 @@ def machine(monkeypatch) -> Machine:
     return Machine(monkeypatch)
 
 
-async def test_a_clock_that_is_set_changes_nothing(machine) -> None:
+async def test_setting_the_clock_changes_nothing(machine) -> None:
     """I18"""
     clock = Clock(Far(machine, way_s=0.2))
     await clock.ask()
@@ -56,21 +56,21 @@ async def test_a_clock_that_is_set_changes_nothing(machine) -> None:
         assert clock() == clock.sure() == pytest.approx(machine.monotonic + 1_700_000_000.0)
 
 
-async def test_until_the_queue_has_told_it_is_the_machines_time_and_not_sure(machine) -> None:
+async def test_clock_is_local_and_unsure_before_the_first_answer(machine) -> None:
     queue = Far(machine)
     queue.away, clock = True, Clock(queue)
     await clock.ask()
     assert clock() == machine.wall
-    with pytest.raises(QueueUnavailableError, match="what time it is"):
+    with pytest.raises(QueueUnavailableError, match="has not told the time yet"):
         clock.sure()
 
 
-async def test_an_answer_that_took_too_long_is_not_taken(machine) -> None:
+async def test_slow_answer_is_ignored(machine) -> None:
     """As of a process that was stopped in the middle: nobody knows how old it is."""
     queue = Far(machine)
     clock = Clock(queue)
     await clock.ask()
     right = clock() - machine.monotonic
-    queue.way_s = SOON_S
+    queue.way_s = MOST_ROUND_TRIP_S
     await clock.ask()
     assert clock() - machine.monotonic == right

@@ -31,13 +31,13 @@ def drain(line: FairQueue, resident=()) -> list[str]:
     return found
 
 
-def test_an_empty_line_has_nothing_to_pick(line, make_task) -> None:
+def test_empty_queue_has_no_choice(line, make_task) -> None:
     assert pick(line) is None
     line.remove("unknown")
     assert line.ahead(make_task()) == 0
 
 
-def test_a_task_that_comes_back_takes_its_old_place(line, make_task) -> None:
+def test_returned_task_takes_its_old_position(line, make_task) -> None:
     ids = fill(line, [make_task(models=(model,)) for model in "abcab"])
     picked = [pick(line) for _ in range(4)]
     for place in (2, 0, 3, 1):
@@ -46,7 +46,7 @@ def test_a_task_that_comes_back_takes_its_old_place(line, make_task) -> None:
     assert len(line) == 0
 
 
-def test_a_removed_task_is_not_picked_and_its_tenant_not_charged(line, make_task) -> None:
+def test_removed_task_is_not_picked_or_charged(line, make_task) -> None:
     tasks = [make_task(tenant) for tenant in "aabb"]
     fill(line, tasks)
     line.remove(tasks[0].id)
@@ -54,24 +54,24 @@ def test_a_removed_task_is_not_picked_and_its_tenant_not_charged(line, make_task
     assert drain(line) == [tasks[1].id, tasks[2].id, tasks[3].id]
 
 
-def test_a_task_that_needs_no_model_is_at_home_everywhere(line, make_task) -> None:
+def test_task_without_a_model_fits_every_worker(line, make_task) -> None:
     tasks = [make_task(models=("cold",)), make_task(), make_task(models=("warm",))]
     fill(line, tasks)
     assert drain(line, ("warm",)) == [tasks[1].id, tasks[2].id, tasks[0].id]
 
 
-def test_a_strictly_fair_pick_does_not_prefer_tasks_without_a_model(line, make_task) -> None:
+def test_fair_pick_does_not_prefer_tasks_without_a_model(line, make_task) -> None:
     ids = fill(line, [make_task(models=("cold",)), make_task()])
     assert drain(line) == ids
 
 
-def test_only_the_first_model_of_a_task_decides_where_it_runs_best(line, make_task) -> None:
+def test_first_model_of_a_task_decides_affinity(line, make_task) -> None:
     tasks = [make_task(models=("cold", "warm")), make_task(models=("warm", "cold"))]
     fill(line, tasks)
     assert drain(line, ("warm",)) == [tasks[1].id, tasks[0].id]
 
 
-def test_a_loaded_model_is_looked_for_among_the_least_served_only(line, make_task) -> None:
+def test_affinity_looks_at_the_least_served_tenants_only(line, make_task) -> None:
     crowd = [make_task(f"t{number}", models=("cold",)) for number in range(LOOK_AHEAD)]
     last = make_task("last", models=("warm",))
     fill(line, [*crowd, last])
@@ -79,14 +79,14 @@ def test_a_loaded_model_is_looked_for_among_the_least_served_only(line, make_tas
     assert pick(line, ("warm",)) == last
 
 
-def test_who_is_far_ahead_is_not_preferred_for_a_loaded_model(line, make_task) -> None:
+def test_tenant_far_ahead_is_not_preferred(line, make_task) -> None:
     warm = [make_task("warm", models=("m",), cost=SLACK * 0.6) for _ in range(9)]
     cold = [make_task("cold", models=("other",), cost=SLACK * 0.6) for _ in range(9)]
     fill(line, [*warm, *cold])
     assert Counter(pick(line, ("m",)).tenant for _ in range(4)) == {"warm": 3, "cold": 1}
 
 
-def test_a_task_that_costs_nothing_does_not_hold_its_tenant_at_the_front_for_ever(line, make_task) -> None:
+def test_free_task_does_not_keep_its_tenant_first(line, make_task) -> None:
     free = [make_task("free", cost=0.0) for _ in range(300)]
     paid = make_task("paid", cost=1.0)
     other = make_task("paid", cost=1.0)
@@ -94,7 +94,7 @@ def test_a_task_that_costs_nothing_does_not_hold_its_tenant_at_the_front_for_eve
     assert drain(line).index(other.id) < 150
 
 
-def test_ten_thousand_tasks_of_a_thousand_tenants_are_picked_without_a_squeeze(line, make_task) -> None:
+def test_picks_from_ten_thousand_tasks(line, make_task) -> None:
     tasks = [make_task(f"t{number % 1000}", models=(f"m{number % 7}",)) for number in range(10_000)]
     ids = fill(line, tasks)
     assert sorted(drain(line, ("m3",))) == sorted(ids)

@@ -6,14 +6,14 @@ from collections import Counter
 from tests.server.queue.conftest import accept, drained, lease
 
 
-async def test_a_light_tenant_hardly_notices_a_heavy_one(queue, make_task) -> None:
+async def test_light_tenant_hardly_notices_a_heavy_one(queue, make_task) -> None:
     """I9"""
     heavy, light = [make_task("heavy") for _ in range(100)], make_task("light")
     await accept(queue, *heavy, light)
     assert (await drained(queue)).index(light.id) == 1
 
 
-async def test_tenants_share_by_cost_whatever_their_tasks_cost(queue, make_task) -> None:
+async def test_tenants_share_by_cost(queue, make_task) -> None:
     """I9: |served_a - served_b| ≤ max cost × (workers + 1), here with one worker, at every moment."""
     rng = random.Random(2)
     costs = {"small": (0.1, 1.0), "middle": (1.0, 4.0), "large": (2.0, 8.0)}
@@ -26,7 +26,7 @@ async def test_tenants_share_by_cost_whatever_their_tasks_cost(queue, make_task)
         assert max(served.values()) - min(served.values()) <= 8.0 * 2
 
 
-async def test_a_tenant_that_rested_saved_nothing_up(queue, make_task) -> None:
+async def test_pause_saves_nothing_up(queue, make_task) -> None:
     await accept(queue, *(make_task("busy") for _ in range(200)))
     for _ in range(100):
         await lease(queue)
@@ -35,7 +35,7 @@ async def test_a_tenant_that_rested_saved_nothing_up(queue, make_task) -> None:
     assert tenants == {"busy": 10, "back": 10}
 
 
-async def test_a_tenant_gains_nothing_by_coming_with_one_task_at_a_time(queue, make_task) -> None:
+async def test_single_tasks_at_a_time_gain_nothing(queue, make_task) -> None:
     """I9"""
     await accept(queue, *(make_task("steady") for _ in range(60)), make_task("shy", cost=10.0))
     picks = []
@@ -54,14 +54,14 @@ async def test_tenants_share_by_weight(queue, make_task) -> None:
     assert shares == {"a": 20, "b": 60}
 
 
-async def test_a_weight_moves_no_class(queue, make_task) -> None:
+async def test_weight_does_not_move_the_class(queue, make_task) -> None:
     heavy = [make_task("a", weight=100, priority="low") for _ in range(40)]
     await accept(queue, *heavy, *(make_task("b", priority="normal") for _ in range(40)))
     shares = Counter([(await lease(queue)).task.tenant for _ in range(40)])
     assert shares == {"a": 10, "b": 30}
 
 
-async def test_classes_share_by_weight_and_the_lowest_still_gets_a_tenth(queue, make_task) -> None:
+async def test_classes_share_by_weight_and_low_gets_a_tenth(queue, make_task) -> None:
     """I10"""
     for priority in ("low", "normal", "high"):
         await accept(queue, *(make_task(priority=priority) for _ in range(100)))
@@ -69,7 +69,7 @@ async def test_classes_share_by_weight_and_the_lowest_still_gets_a_tenth(queue, 
     assert shares == {"high": 60, "normal": 30, "low": 10}
 
 
-async def test_a_class_alone_gets_everything(queue, make_task) -> None:
+async def test_single_class_gets_everything(queue, make_task) -> None:
     low = [make_task(priority="low") for _ in range(20)]
     await accept(queue, *low)
     assert await drained(queue) == [task.id for task in low]

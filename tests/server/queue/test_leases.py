@@ -8,7 +8,7 @@ from server.task import Status
 from tests.server.queue.conftest import accept, drained, lease
 
 
-async def test_a_waiting_worker_gets_the_next_task_and_an_impatient_one_none(queue, make_task) -> None:
+async def test_lease_waits_for_a_task_until_its_timeout(queue, make_task) -> None:
     assert await queue.lease("w", (), 0.01) is None
     waiting = [asyncio.create_task(queue.lease(f"w{number}", (), 5.0)) for number in range(2)]
     await asyncio.sleep(0)
@@ -17,7 +17,7 @@ async def test_a_waiting_worker_gets_the_next_task_and_an_impatient_one_none(que
     assert {(await each).task.id for each in waiting} == {task.id for task in tasks}
 
 
-async def test_a_worker_that_goes_away_while_it_waits_takes_nothing_with_it(queue, make_task) -> None:
+async def test_canceled_lease_takes_no_task(queue, make_task) -> None:
     waiting = asyncio.create_task(queue.lease("w", (), 5.0))
     await asyncio.sleep(0)
     task = make_task()
@@ -29,7 +29,7 @@ async def test_a_worker_that_goes_away_while_it_waits_takes_nothing_with_it(queu
     assert (await lease(queue, "other")).task == task
 
 
-async def test_a_task_is_leased_to_one_worker_at_a_time(queue, make_task, clock) -> None:
+async def test_task_has_one_lease_at_a_time(queue, make_task, clock) -> None:
     """I5"""
     rng = random.Random(0)
     await accept(queue, *(make_task(f"t{number % 3}") for number in range(20)))
@@ -51,7 +51,7 @@ async def test_a_task_is_leased_to_one_worker_at_a_time(queue, make_task, clock)
     assert len(tokens) == len(set(tokens))
 
 
-async def test_a_lease_ends_when_its_worker_is_silent_and_not_before(queue, make_task, clock) -> None:
+async def test_lease_expires_only_without_heartbeats(queue, make_task, clock) -> None:
     task = make_task()
     await accept(queue, task)
     first = await lease(queue, "first")
@@ -71,7 +71,7 @@ async def test_a_lease_ends_when_its_worker_is_silent_and_not_before(queue, make
     assert again.token != first.token
 
 
-async def test_who_lost_a_lease_can_do_nothing_with_it(queue, make_task, clock) -> None:
+async def test_lost_lease_has_no_effect(queue, make_task, clock) -> None:
     """I4"""
     task = make_task()
     await accept(queue, task)
@@ -91,7 +91,7 @@ async def test_who_lost_a_lease_can_do_nothing_with_it(queue, make_task, clock) 
     assert (lost.token, lost.deaths) == (holder.token, 2), "the zombie's words counted for nothing"
 
 
-async def test_what_was_given_back_is_the_next_and_no_death_is_counted(queue, make_task) -> None:
+async def test_given_back_task_is_next_without_a_death(queue, make_task) -> None:
     """I12"""
     tasks = [make_task() for _ in range(4)]
     await accept(queue, *tasks)
@@ -104,7 +104,7 @@ async def test_what_was_given_back_is_the_next_and_no_death_is_counted(queue, ma
     assert {one.deaths for one in again} == {0}
 
 
-async def test_what_silent_workers_held_comes_before_what_came_later(queue, make_task, clock) -> None:
+async def test_lease_expiry_requeues_before_later_tasks(queue, make_task, clock) -> None:
     tasks = [make_task() for _ in range(5)]
     await accept(queue, *tasks)
     for _ in range(3):
@@ -114,7 +114,7 @@ async def test_what_silent_workers_held_comes_before_what_came_later(queue, make
     assert await drained(queue) == [task.id for task in tasks]
 
 
-async def test_who_works_on_a_task_that_is_stopped_has_lost_it_and_nobody_else_gets_it(queue, make_task, clock) -> None:
+async def test_stop_ends_the_lease_and_gives_no_other(queue, make_task, clock) -> None:
     running, waiting = make_task(), make_task()
     await accept(queue, running, waiting)
     given = await lease(queue)
@@ -130,7 +130,7 @@ async def test_who_works_on_a_task_that_is_stopped_has_lost_it_and_nobody_else_g
     assert [lost.task for lost in await queue.expired()] == [waiting]
 
 
-async def test_the_lease_of_a_task_whose_outcome_is_in_the_log_does_not_expire(queue, make_task, clock) -> None:
+async def test_finishing_lease_does_not_expire(queue, make_task, clock) -> None:
     await accept(queue, make_task())
     given = await lease(queue)
     await queue.finishing(given)
@@ -139,7 +139,7 @@ async def test_the_lease_of_a_task_whose_outcome_is_in_the_log_does_not_expire(q
     assert await queue.expired() == []
 
 
-async def test_where_a_task_stood_is_told_to_the_next_until_a_device_dies_of_it(queue, make_task) -> None:
+async def test_snapshot_key_is_kept_until_a_device_dies(queue, make_task) -> None:
     await accept(queue, make_task())
     first = await lease(queue)
     assert first.parked == ""

@@ -11,12 +11,12 @@ DEVICES = ["m1:cuda:0:17", "m1:cuda:0:18", "m1:cuda:1:19"]
 """Names of workers; the second is the first one, started again."""
 
 
-def test_a_worker_that_is_started_again_is_in_the_same_place() -> None:
+def test_restarted_worker_is_the_same_place() -> None:
     assert [place_of(name) for name in DEVICES] == ["m1:cuda:0", "m1:cuda:0", "m1:cuda:1"]
     assert {machine_of(name) for name in DEVICES} == {"m1"}
 
 
-async def test_a_task_that_devices_do_not_survive_in_two_places_is_run_three_times(queue, make_task) -> None:
+async def test_deaths_in_two_places_are_poison_after_three(queue, make_task) -> None:
     await accept(queue, make_task())
     for deaths, worker in enumerate(DEVICES):
         given = await lease(queue, worker)
@@ -25,16 +25,14 @@ async def test_a_task_that_devices_do_not_survive_in_two_places_is_run_three_tim
     assert await queue.lease("w", (), 0) is None
 
 
-async def test_one_device_alone_condemns_nothing_until_it_has_died_many_times(queue, make_task) -> None:
+async def test_deaths_of_one_device_are_poison_after_six(queue, make_task) -> None:
     """It may be the device that is ill; but where there is no other, the task is not tried for ever."""
     await accept(queue, make_task())
     alone = [await queue.died(await lease(queue, f"m1:cuda:0:{pid}")) for pid in range(DEATHS_AT_MOST)]
     assert alone == [True] * (DEATHS_AT_MOST - 1) + [False]
 
 
-async def test_a_machine_that_restarts_condemns_nothing_though_all_its_workers_go_with_it(
-    queue, make_task, clock
-) -> None:
+async def test_machine_restart_is_one_place(queue, make_task, clock) -> None:
     task = make_task()
     await accept(queue, task)
     for number in range(DEATHS_UNTIL_POISON):
@@ -47,9 +45,7 @@ async def test_a_machine_that_restarts_condemns_nothing_though_all_its_workers_g
     assert [lost.poison for lost in await queue.expired()] == [True], "a second machine was lost over it"
 
 
-async def test_a_task_that_silences_its_workers_is_the_callers_to_fail_until_it_has(
-    queue, make_task, make_manifest, clock
-) -> None:
+async def test_poison_lease_is_returned_until_failed(queue, make_task, make_manifest, clock) -> None:
     task = make_task()
     await accept(queue, task)
     for deaths in range(1, DEATHS_UNTIL_POISON + 1):
@@ -68,7 +64,7 @@ async def test_a_task_that_silences_its_workers_is_the_callers_to_fail_until_it_
     assert await queue.expired() == []
 
 
-async def test_a_worker_that_is_lost_when_the_device_is_done_is_no_death_of_the_task(queue, make_task, clock) -> None:
+async def test_worker_loss_after_the_device_is_no_death(queue, make_task, clock) -> None:
     """It may have waited long for the bucket or the log, and much may happen to a worker meanwhile."""
     await accept(queue, make_task())
     for number in range(PLACES_UNTIL_POISON):
@@ -81,7 +77,7 @@ async def test_a_worker_that_is_lost_when_the_device_is_done_is_no_death_of_the_
     assert [lost.deaths for lost in await queue.expired()] == [1]
 
 
-async def test_a_worker_lost_while_it_reports_the_last_death_leaves_no_task_behind(queue, make_task, clock) -> None:
+async def test_worker_loss_during_the_last_report_keeps_the_task(queue, make_task, clock) -> None:
     await accept(queue, make_task())
     for worker in DEVICES:
         await queue.died(await lease(queue, worker))
@@ -91,6 +87,6 @@ async def test_a_worker_lost_while_it_reports_the_last_death_leaves_no_task_behi
 
 
 @pytest.mark.parametrize("name", ["w", "machine:cuda:0"])
-def test_any_name_is_in_some_place(name) -> None:
+def test_every_worker_name_has_a_place(name) -> None:
     assert place_of(name)
     assert machine_of(name)

@@ -8,7 +8,7 @@ from server.task import Status
 from tests.server.queue.conftest import accept, drained, lease
 
 
-async def test_a_position_knows_the_weights(queue, make_task) -> None:
+async def test_position_uses_weights(queue, make_task) -> None:
     tasks = [make_task(tenant, weight=weight) for _ in range(24) for tenant, weight in (("a", 1), ("b", 2), ("c", 4))]
     random.Random(7).shuffle(tasks)
     await accept(queue, *tasks)
@@ -21,7 +21,7 @@ async def test_a_position_knows_the_weights(queue, make_task) -> None:
     assert max(wrong) <= 1
 
 
-async def test_ingesting_tells_the_position_of_what_waits_and_of_nothing_else(closed_queue, make_task) -> None:
+async def test_ingest_returns_the_position_of_waiting_tasks(closed_queue, make_task) -> None:
     first, second = make_task("a"), make_task("a")
     await closed_queue.begin()
     assert await closed_queue.ingest(first) is None
@@ -34,7 +34,7 @@ async def test_ingesting_tells_the_position_of_what_waits_and_of_nothing_else(cl
 
 
 @pytest.mark.parametrize("seed", range(5))
-async def test_positions_tell_the_order_in_which_tasks_run(queue, make_task, seed) -> None:
+async def test_positions_match_the_order_of_leases(queue, make_task, seed) -> None:
     rng = random.Random(seed)
     tasks = [make_task(f"t{rng.randrange(4)}", cost=2.0) for _ in range(40)]
     await accept(queue, *tasks)
@@ -46,7 +46,7 @@ async def test_positions_tell_the_order_in_which_tasks_run(queue, make_task, see
     assert {task_id: place + 1 for place, task_id in enumerate(run)} == told
 
 
-async def test_positions_across_classes_and_costs_are_near(queue, make_task) -> None:
+async def test_positions_across_classes_and_costs_are_close(queue, make_task) -> None:
     rng = random.Random(3)
     tasks = [
         make_task(f"t{rng.randrange(6)}", cost=rng.uniform(1, 3), priority=rng.choice(["high", "normal", "low"]))

@@ -9,7 +9,7 @@ from server.task import Status
 from tests.server.queue.conftest import accept, drained, lease
 
 
-async def test_nobody_is_admitted_before_the_logs_are_read(closed_queue, make_task) -> None:
+async def test_admit_refuses_before_the_replay(closed_queue, make_task) -> None:
     """I8: the tasks that a tenant has are in there."""
     mine, others = make_task("a"), make_task("a")
     with pytest.raises(QueueIncompleteError, match="still being read"):
@@ -27,7 +27,7 @@ async def test_nobody_is_admitted_before_the_logs_are_read(closed_queue, make_ta
     assert await closed_queue.find(mine.id) is None
 
 
-async def test_nothing_is_leased_before_the_logs_are_read(closed_queue, make_task) -> None:
+async def test_lease_waits_for_the_replay(closed_queue, make_task) -> None:
     waiting = asyncio.create_task(closed_queue.lease("w", (), 5.0))
     task = make_task()
     await closed_queue.begin()
@@ -40,7 +40,7 @@ async def test_nothing_is_leased_before_the_logs_are_read(closed_queue, make_tas
     assert (await waiting).task == task
 
 
-async def test_more_than_the_limit_may_come_from_the_log(queue, make_task) -> None:
+async def test_ingest_ignores_the_limit(queue, make_task) -> None:
     """The log is the truth; a queue that was wiped must take all of it."""
     tasks = [make_task() for _ in range(9)]
     for task in tasks:
@@ -50,9 +50,7 @@ async def test_more_than_the_limit_may_come_from_the_log(queue, make_task) -> No
     assert await drained(queue) == [task.id for task in tasks]
 
 
-async def test_a_task_that_was_settled_before_the_queue_ever_heard_of_it_is_known(
-    queue, make_task, make_manifest
-) -> None:
+async def test_unknown_task_can_be_settled(queue, make_task, make_manifest) -> None:
     """I16"""
     task = make_task()
     await queue.settle(make_manifest(task))
@@ -61,9 +59,7 @@ async def test_a_task_that_was_settled_before_the_queue_ever_heard_of_it_is_know
     assert await queue.lease("w", (), 0) is None
 
 
-async def test_a_queue_that_lost_everything_is_whole_after_reading_again(
-    queue, empty, make_task, make_manifest
-) -> None:
+async def test_replay_restores_an_emptied_queue(queue, empty, make_task, make_manifest) -> None:
     """I16"""
     tasks = [make_task(f"t{number % 2}") for number in range(8)]
     await accept(queue, *tasks)

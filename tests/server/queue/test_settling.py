@@ -7,7 +7,7 @@ from server.task import Status
 from tests.server.queue.conftest import accept, drained, lease
 
 
-async def test_settling_ends_the_lease_and_a_late_ingest_changes_nothing(queue, make_task, make_manifest) -> None:
+async def test_settle_ends_the_lease_and_late_ingest_does_nothing(queue, make_task, make_manifest) -> None:
     """I3"""
     task = make_task()
     await accept(queue, task)
@@ -21,7 +21,7 @@ async def test_settling_ends_the_lease_and_a_late_ingest_changes_nothing(queue, 
     assert (view.status, view.started_at, view.finished_at, view.worker) == (Status.SUCCEEDED, 7.0, 2000.0, "w")
 
 
-async def test_a_canceled_task_never_runs(queue, make_task, make_manifest) -> None:
+async def test_canceled_task_never_runs(queue, make_task, make_manifest) -> None:
     """I13"""
     tasks = [make_task(f"t{number % 7}", priority=("high", "normal", "low")[number % 3]) for number in range(200)]
     await accept(queue, *tasks)

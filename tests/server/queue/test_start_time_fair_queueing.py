@@ -8,7 +8,7 @@ WORK = st.floats(0.1, 10.0)
 
 
 @given(st.lists(st.lists(WORK, min_size=1, max_size=30), min_size=2, max_size=5))
-def test_flows_that_always_have_work_never_drift_apart(flows: list[list[float]]) -> None:
+def test_busy_flows_never_drift_apart(flows: list[list[float]]) -> None:
     """The bound of the paper, for one server: two flows differ by no more than their largest pieces."""
     turns, done = StartTimeFairQueueing(), dict.fromkeys(range(len(flows)), 0.0)
     for flow in done:
@@ -21,14 +21,14 @@ def test_flows_that_always_have_work_never_drift_apart(flows: list[list[float]])
         assert max(done.values()) - min(done.values()) <= 2 * max(map(max, flows))
 
 
-def test_ties_go_to_who_entered_first() -> None:
+def test_ties_go_to_the_flow_that_entered_first() -> None:
     turns = StartTimeFairQueueing()
     for flow in "cab":
         turns.enter(flow)
     assert turns.next(3) == ["c", "a", "b"]
 
 
-def test_who_comes_back_starts_where_the_others_stand() -> None:
+def test_returning_flow_starts_at_the_least_tag() -> None:
     turns = StartTimeFairQueueing()
     turns.enter("busy")
     turns.charge("busy", 50.0)
@@ -36,7 +36,7 @@ def test_who_comes_back_starts_where_the_others_stand() -> None:
     assert turns.tag("back") == 50.0
 
 
-def test_leaving_does_not_wash_away_what_one_has_had() -> None:
+def test_leaving_keeps_a_tag_above_the_least() -> None:
     turns = StartTimeFairQueueing()
     turns.enter("patient")
     turns.enter("greedy")
@@ -47,7 +47,7 @@ def test_leaving_does_not_wash_away_what_one_has_had() -> None:
     assert turns.tag("greedy") == 100.0
 
 
-def test_when_all_rest_everybody_starts_anew() -> None:
+def test_all_flows_restart_after_a_common_pause() -> None:
     turns = StartTimeFairQueueing()
     turns.enter("a")
     turns.charge("a", 100.0)
@@ -55,7 +55,7 @@ def test_when_all_rest_everybody_starts_anew() -> None:
     assert turns.tag("a") == 0.0
 
 
-def test_nothing_is_remembered_of_flows_that_the_others_have_caught_up_with() -> None:
+def test_caught_up_flows_are_dropped() -> None:
     turns = StartTimeFairQueueing()
     turns.enter("stays")
     for number in range(1000):
@@ -63,11 +63,11 @@ def test_nothing_is_remembered_of_flows_that_the_others_have_caught_up_with() ->
         turns.charge(f"flow-{number}", 1.0)
         turns.charge("stays", 2.0)
         turns.leave(f"flow-{number}")
-    assert len(turns._resting) <= 1
+    assert len(turns._paused) <= 1
 
 
 @pytest.mark.parametrize(("work", "count"), [(0.0, 1), (1.9, 1), (2.0, 2), (5.0, 3), (99.0, 10)])
-def test_how_much_another_gets_done_before(work: float, count: int) -> None:
+def test_before_counts_pieces_of_other_flows(work: float, count: int) -> None:
     turns = StartTimeFairQueueing()
     turns.enter("other")
     turns.enter("mine")

@@ -5,7 +5,7 @@ from server.task import Status
 from tests.server.queue.conftest import accept, lease
 
 
-async def test_a_running_task_is_seen_running(queue, make_task) -> None:
+async def test_running_task_is_seen_running(queue, make_task) -> None:
     await accept(queue, make_task())
     given = await lease(queue, "worker-7")
     await queue.heartbeat(given, Progress(3, 20, b"jpeg"))
@@ -16,7 +16,7 @@ async def test_a_running_task_is_seen_running(queue, make_task) -> None:
     assert view.started_at is not None
 
 
-async def test_a_task_that_waits_again_shows_no_progress(queue, make_task) -> None:
+async def test_requeued_task_shows_no_progress(queue, make_task) -> None:
     await accept(queue, make_task())
     given = await lease(queue)
     await queue.heartbeat(given, Progress(3, 20))
@@ -25,7 +25,7 @@ async def test_a_task_that_waits_again_shows_no_progress(queue, make_task) -> No
     assert (view.status, view.progress, view.started_at, view.worker) == (Status.QUEUED, None, None, "")
 
 
-async def test_history_comes_in_pages_newest_first(queue, make_task, make_manifest) -> None:
+async def test_recent_returns_pages_newest_first(queue, make_task, make_manifest) -> None:
     tasks = [make_task() for _ in range(25)]
     await accept(queue, *tasks, make_task("other"))
     for task in tasks[5:15]:
@@ -39,7 +39,7 @@ async def test_history_comes_in_pages_newest_first(queue, make_task, make_manife
     assert await queue.recent("nobody", None, 1, 10) == ([], 0)
 
 
-async def test_the_overview_counts_what_is_there(queue, make_task, make_manifest, clock) -> None:
+async def test_overview_counts_tasks(queue, make_task, make_manifest, clock) -> None:
     empty = await queue.overview()
     assert [(line.priority, line.count, line.cost) for line in empty.lines] == [
         ("high", 0, 0),
@@ -64,7 +64,7 @@ async def test_the_overview_counts_what_is_there(queue, make_task, make_manifest
     assert [worker.name for worker in (await queue.overview()).workers] == ["a"]
 
 
-async def test_the_overview_knows_the_oldest_of_all_lines_and_the_callbacks(queue, make_task) -> None:
+async def test_overview_has_the_oldest_task_and_callbacks(queue, make_task) -> None:
     first, second, third = make_task("a", priority="low"), make_task("b", priority="high"), make_task("b")
     await accept(queue, second, third, first)
     for number, due_at in enumerate((1.0, 2.0, 4e9)):

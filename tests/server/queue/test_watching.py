@@ -10,7 +10,7 @@ from server.task import Status
 from tests.server.queue.conftest import accept, lease
 
 
-async def test_a_watcher_sees_a_task_through_to_its_end(queue, make_task, make_manifest) -> None:
+async def test_watcher_sees_every_status_to_the_end(queue, make_task, make_manifest) -> None:
     task = make_task()
 
     news: asyncio.Queue = asyncio.Queue()
@@ -34,7 +34,7 @@ async def test_a_watcher_sees_a_task_through_to_its_end(queue, make_task, make_m
     assert news.empty()
 
 
-async def test_a_slow_watcher_misses_steps_but_never_the_end(queue, make_task, make_manifest) -> None:
+async def test_slow_watcher_misses_steps_but_not_the_end(queue, make_task, make_manifest) -> None:
     task = make_task()
     await accept(queue, task)
     given = await lease(queue)
@@ -48,14 +48,14 @@ async def test_a_slow_watcher_misses_steps_but_never_the_end(queue, make_task, m
             await anext(views)
 
 
-async def test_watching_what_has_ended_or_never_was_ends_at_once(queue, make_task, make_manifest) -> None:
+async def test_watching_an_ended_or_unknown_task_ends_at_once(queue, make_task, make_manifest) -> None:
     task = make_task()
     await queue.settle(make_manifest(task))
     assert [view.status async for view in queue.watch(task.id)] == [Status.SUCCEEDED]
     assert [view async for view in queue.watch("f" * 32)] == []
 
 
-async def test_watching_what_is_retracted_ends(queue, make_task) -> None:
+async def test_watching_a_retracted_task_ends(queue, make_task) -> None:
     task = make_task()
     await queue.admit(task, 1)
     views = queue.watch(task.id)
@@ -65,7 +65,7 @@ async def test_watching_what_is_retracted_ends(queue, make_task) -> None:
         await anext(views)
 
 
-async def test_a_watcher_learns_that_its_task_moves_up(queue, make_task) -> None:
+async def test_watcher_gets_new_positions(queue, make_task) -> None:
     tasks = [make_task() for _ in range(3)]
     await accept(queue, *tasks)
     views = queue.watch(tasks[2].id)

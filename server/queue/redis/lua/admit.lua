@@ -1,8 +1,8 @@
--- Takes one of a tenant's slots for a task that is about to be published.
+-- Reserves one of a tenant's slots for a task that is about to be published.
 -- KEYS  the root of all keys
 -- ARGV  id, tenant, class, model, cost, weight, created_at, body, limit
--- Answers the view of a task of this id that is known already, 0 over the limit, 1 if it is admitted; nothing while the
--- logs are read, for until then nobody knows how many slots are taken.
+-- Returns the view of a known task with this id, 0 above the limit, 1 if admitted; nothing while the logs are being
+-- read, because the number of used slots is not known before.
 
 local id, tenant = ARGV[1], ARGV[2]
 for _, stale in ipairs(redis.call('ZRANGEBYSCORE', key('reserved'), '-inf', now(), 'LIMIT', 0, 100)) do

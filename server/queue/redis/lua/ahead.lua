@@ -1,8 +1,8 @@
--- Part of every script: what is known of a task, and how many come before it.
+-- Part of every script: the view of a task, and the number of tasks before it.
 
--- How many pieces the others get done before `flow` has done `work` and has its turn again, and what they cost; exact
--- where each flow's pieces cost the same. `size_of` says how many a flow has, how far one brings it on the average, and
--- the flow's weight, by which that was divided. Of more than ASKED flows the least served speak for all, so that it takes the same time however many there are.
+-- The number of pieces of other flows that are done before `flow` has done `work` and is next again, and their cost;
+-- exact if each flow's pieces cost the same. `size_of` returns a flow's number of pieces, their mean work divided by the
+-- flow's weight, and that weight. Above ASKED flows it extrapolates from the least served, so that its time is bounded.
 local function before(flows, flow, work, size_of)
   local turn = standing(flows, flow) + work
   local others = redis.call('ZRANGEBYSCORE', flows, '-inf', turn, 'WITHSCORES', 'LIMIT', 0, ASKED)
@@ -42,7 +42,7 @@ local function position(task)
   return math.floor(own + same_class + others + 0.5) + 1
 end
 
--- {position, field, value, …}; false for an unknown task.
+-- Returns {position, field, value, …}; false for an unknown task.
 local function view(id)
   local fields = redis.call('HGETALL', key('task', id))
   if #fields == 0 then return false end

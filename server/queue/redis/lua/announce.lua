@@ -1,6 +1,6 @@
--- A worker lives; those that were silent for a lease's time are forgotten.
+-- Records a worker; those without a heartbeat for LEASE_S are dropped.
 -- KEYS  the root of all keys
--- ARGV  name, what it says of itself
+-- ARGV  name, its report (JSON)
 
 for _, silent in ipairs(redis.call('ZRANGEBYSCORE', key('heard'), '-inf', now() - LEASE_S)) do
   redis.call('ZREM', key('heard'), silent)

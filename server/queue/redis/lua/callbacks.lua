@@ -1,7 +1,7 @@
--- Takes callbacks that are due, and hides them for a while.
+-- Takes due callbacks and hides them for a while.
 -- KEYS  the root of all keys
--- ARGV  now, how many, when those that are taken come again
--- Answers {id, due_at, tries, …}.
+-- ARGV  now, how many, when the taken ones are due again
+-- Returns {id, due_at, tries, …}.
 
 local taken = redis.call('ZRANGEBYSCORE', key('callbacks'), '-inf', ARGV[1], 'WITHSCORES', 'LIMIT', 0, ARGV[2])
 local answer = {}

@@ -1,7 +1,7 @@
--- A device died under a task.
+-- A device died while it ran a task.
 -- KEYS  the root of all keys
--- ARGV  id, token, where
--- Answers 1 if it waits again or is somebody else's, 0 if that was one death too many.
+-- ARGV  id, token, place
+-- Returns 1 if the task waits again or has another lease, 0 if it is poison.
 
 local id = ARGV[1]
 if not held(id, ARGV[2]) then return 1 end

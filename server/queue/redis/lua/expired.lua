@@ -1,9 +1,9 @@
--- Takes back up to a hundred tasks whose lease ran out, a death counted if the device still had it. After the last
--- death nobody works on one, but somebody must fail it: it is told again, a lease's time later, in case whoever was
--- told died too. Nobody is lost while the logs are read: a Redis that was away has not heard those that live.
+-- Takes back up to a hundred tasks whose lease has expired. A death is counted if the device still had the task. A
+-- poisoned task is not leased again, but a controller must fail it, so it is returned again after LEASE_S in case that
+-- controller dies. No lease expires while the logs are being read, because no heartbeat may have arrived.
 -- KEYS  the root of all keys
--- ARGV  a token to hold those that are told again
--- Answers {{body, token, worker, deaths, 1 if it is poison}, …}.
+-- ARGV  a token for the leases of poisoned tasks
+-- Returns {{body, token, worker, deaths, 1 if it is poison}, …}.
 
 local lost = {}
 if not opened() then return lost end

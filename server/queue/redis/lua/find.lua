@@ -1,7 +1,7 @@
--- What is known of a task.
+-- The view of a task.
 -- KEYS  the root of all keys
 -- ARGV  id
--- Answers {position, field, value, …}, or nothing; with a field `stale` if it may have ended since.
+-- Returns {position, field, value, …}, or nothing; with a field `stale` if the task may have ended.
 
 local found = view(ARGV[1])
 if found and redis.call('SISMEMBER', key('unfinished'), ARGV[1]) == 1 and not opened() then

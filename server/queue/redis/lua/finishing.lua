@@ -1,4 +1,4 @@
--- A lease no longer expires: its outcome is in the log.
+-- Makes a lease permanent, because its outcome is in the log.
 -- KEYS  the root of all keys
 -- ARGV  id, token
 

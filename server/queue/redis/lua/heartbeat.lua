@@ -1,7 +1,7 @@
 -- Renews a lease, unless it never expires, and records progress.
 -- KEYS  the root of all keys
 -- ARGV  id, token, 1 while the device has it, else 0; then, if there is progress: step, steps, preview
--- Answers 1, or 0 if the lease is lost.
+-- Returns 1, or 0 if the lease is lost.
 
 local id = ARGV[1]
 if not held(id, ARGV[2]) then return 0 end

@@ -1,7 +1,7 @@
--- Makes a task from the log ready to be leased; does nothing if it was ready before.
+-- Makes a task from the log ready to be leased; does nothing if it was ingested before.
 -- KEYS  the root of all keys
 -- ARGV  id, tenant, class, model, cost, weight, created_at, body
--- Answers its position; nothing if it waits no more, or while the logs are read.
+-- Returns its position; nothing if it no longer waits, or while the logs are being read.
 
 local id = ARGV[1]
 if redis.call('EXISTS', key('task', id)) == 0 then begin(unpack(ARGV, 1, 8)) end

@@ -1,7 +1,7 @@
--- Takes or renews the lead: of the controllers, one reads the logs at a time.
+-- Takes or renews the leadership: one controller at a time reads the logs.
 -- KEYS  the root of all keys
--- ARGV  who would lead
--- 1 if they do now
+-- ARGV  id of the controller
+-- Returns 1 if it leads.
 
 local leader = redis.call('GET', key('leader'))
 if leader and leader ~= ARGV[1] then return 0 end

@@ -1,8 +1,8 @@
--- Gives the next task to a worker, as server/queue/fair_queue.py picks it.
+-- Leases the next task to a worker, picked as by server/queue/fair_queue.py.
 -- KEYS  the root of all keys
--- ARGV  worker, token; then the models that are loaded there
--- Answers {body, deaths, parked}; or the milliseconds for which others may go first, that have the model loaded;
--- or nothing while nothing waits or the logs have not been read.
+-- ARGV  worker, token; then its loaded models
+-- Returns {body, deaths, parked}; or the milliseconds for which workers with the model go first; or nothing if no task
+-- waits or the logs have not been read.
 
 local worker, token, resident = ARGV[1], ARGV[2], {unpack(ARGV, 3)}
 
@@ -23,7 +23,7 @@ local function courtesy_ms(task)
   return math.ceil((tonumber(redis.call('HGET', key('task', task.id), 'since') or 0) + COURTESY_S - now()) * 1000)
 end
 
--- The oldest of a line that runs well where these models are loaded; what needs none runs well everywhere.
+-- The oldest task of a line that needs one of these models, or no model.
 local function oldest_warm(class, tenant)
   local chosen, order = nil, math.huge
   for _, model in ipairs({'', unpack(resident)}) do
@@ -33,7 +33,7 @@ local function oldest_warm(class, tenant)
   return chosen
 end
 
--- The least served tenant's, unless one hardly better served wants a model that is loaded.
+-- The least served tenant's task, unless a tenant within SLACK of it has one for a loaded model.
 local function choose(class)
   local tenants = redis.call('ZRANGE', key('turns', class), 0, LOOK_AHEAD - 1, 'WITHSCORES')
   local patience = tenants[2] + SLACK

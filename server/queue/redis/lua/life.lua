@@ -1,6 +1,6 @@
 -- Part of every script: the life of a task.
 --   task:<id>         hash; its state is admitted, waiting or running until it has ended, then succeeded, failed, canceled
---   unfinished, active:<tenant>  sets of ids, in all and of a tenant       history:<tenant>  its ids by when they came
+--   unfinished, active:<tenant>  sets of ids, in all and of a tenant       history:<tenant>  its ids by arrival
 --   reserved          admitted ids by when their slot is free again        leases            running ids by when they expire
 
 local function now()
@@ -8,7 +8,7 @@ local function now()
   return time[1] + time[2] / 1e6
 end
 
--- Whether the logs have been read in this very run of Redis: one that came back with old keys is not open by them.
+-- Whether the logs have been read in this run of Redis. Keys of an earlier run do not open the queue.
 local function opened()
   return redis.call('GET', key('open')) == redis.call('INFO', 'server'):match('run_id:(%w+)')
 end
@@ -25,7 +25,7 @@ local function begin(id, tenant, class, model, cost, weight, created_at, body)
   redis.call('ZADD', key('history', tenant), created_at, id)
 end
 
--- It is not unfinished any more.
+-- Removes a task from the unfinished ones.
 local function finish(task)
   leave_line(task)
   redis.call('ZREM', key('leases'), task.id)
@@ -39,7 +39,7 @@ local function forget(id, tenant)
   redis.call('DEL', key('task', id))
 end
 
--- It was never accepted.
+-- Removes a task that was never accepted.
 local function drop(id)
   local task = read(id)
   finish(task)
@@ -56,7 +56,7 @@ local function held(id, token)
   return redis.call('HGET', key('task', id), 'token') == token
 end
 
--- As server/queue/poison.py reckons; the places stand in lines.
+-- The rule of server/queue/poison.py; places are separated by newlines.
 local function count_death(id, place)
   local places = redis.call('HGET', key('task', id), 'places') or '\n'
   if not places:find('\n' .. place .. '\n', 1, true) then places = places .. place .. '\n' end

@@ -1,9 +1,9 @@
--- Part of every script: the lines of what waits, one for each class and tenant, and in it one for each model.
+-- Part of every script: the waiting tasks, a line for each class and tenant, and within it one for each model.
 --   line:<class>:<tenant>          sorted set of ids by their order      costs:<class>  hash of the tenants' costs
 --   warm:<class>:<tenant>:<model>  the same, of one model                totals         hash of the classes' counts, costs
---   waiting                        sorted set of all these ids by when they were accepted
---   weights:<class>                hash of the tenants' weights, as the task that came last has them
---   turns, turns:<class>           whose turn it is: a class's, a tenant's within one
+--   waiting                        sorted set of all these ids by acceptance time
+--   weights:<class>                hash of the tenants' weights, from their newest task
+--   turns, turns:<class>           fair-queueing tags of classes, and of tenants within one
 
 local ROOT = KEYS[1]
 
@@ -20,7 +20,7 @@ local function read(id)
   }
 end
 
--- One token at most lies in `wake`: who takes it looks for a task, and puts it back if there are more.
+-- `wake` has at most one token: the worker that takes it looks for a task, and puts it back if there are more.
 local function ring()
   if redis.call('LLEN', key('wake')) == 0 then redis.call('RPUSH', key('wake'), 1) end
 end
@@ -31,7 +31,7 @@ local function count(task, sign)
   redis.call('HINCRBYFLOAT', key('totals'), task.class .. ':cost', sign * task.cost)
 end
 
--- The order is kept for life, so what comes back takes its old place.
+-- A task keeps its order for life, so a returned task gets its old position.
 local function join_line(task)
   enter(key('turns'), task.class)
   enter(key('turns', task.class), task.tenant)
@@ -43,7 +43,7 @@ local function join_line(task)
   ring()
 end
 
--- Sums of what is no more are deleted, not subtracted to zero: so no rounding is carried along.
+-- Empty sums are deleted, not subtracted to zero, so that no rounding error stays.
 local function leave_line(task)
   local line, tenants = key('line', task.class, task.tenant), key('turns', task.class)
   if redis.call('ZREM', line, task.id) == 0 then return end

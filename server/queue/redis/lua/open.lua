@@ -1,6 +1,6 @@
--- The logs have been read; counts for nothing if Redis was emptied or started anew since that reading began.
+-- Opens the queue after the logs have been read; does nothing if Redis was emptied or restarted since.
 -- KEYS  the root of all keys
--- ARGV  this run of Redis, this reading
+-- ARGV  run id of Redis, id of this replay
 
 if redis.call('GET', key('reading')) ~= ARGV[1] .. ':' .. ARGV[2] then return end
 redis.call('SET', key('open'), ARGV[1])

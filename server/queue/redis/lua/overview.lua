@@ -1,7 +1,7 @@
 -- The state of the whole queue.
 -- KEYS  the root of all keys
--- Answers {queued, running, when the oldest was accepted that waits or '', callbacks, of these due,
---   {class, how many wait, what they cost, …}, {worker, when it was heard of, …}}.
+-- Returns {queued, running, acceptance time of the oldest waiting task or '', callbacks, of these due,
+--   {class, number waiting, their cost, …}, {worker, time of its heartbeat, …}}.
 
 local running = redis.call('ZCARD', key('leases'))
 local oldest, lines = redis.call('ZRANGE', key('waiting'), 0, 0, 'WITHSCORES')[2] or '', {}

@@ -1,7 +1,7 @@
 -- A page of a tenant's tasks, newest first.
 -- KEYS  the root of all keys
 -- ARGV  tenant, how many to skip, how many to show, the states to show (all if none)
--- Answers {how many there are in all, view, …}.
+-- Returns {number of all, view, …}.
 
 local history, skipped, shown = key('history', ARGV[1]), tonumber(ARGV[2]), tonumber(ARGV[3])
 local wanted = {unpack(ARGV, 4)}

@@ -1,4 +1,4 @@
--- Gives an admitted task's slot back; does nothing once it is ingested.
+-- Frees the slot of an admitted task; does nothing once it is ingested.
 -- KEYS  the root of all keys
 -- ARGV  id
 

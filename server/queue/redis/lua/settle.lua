@@ -1,6 +1,6 @@
--- A task has ended: frees its slot, ends any lease, keeps how it ended; those that ended first are forgotten first.
+-- Ends a task: frees its slot, ends any lease, stores its result; the oldest results are dropped first.
 -- KEYS  the root of all keys
--- ARGV  id, tenant, created_at, how many to keep; then what to keep of this one: field, value, …
+-- ARGV  id, tenant, created_at, how many results to keep; then the fields to store: field, value, …
 
 local id, tenant = ARGV[1], ARGV[2]
 if redis.call('SISMEMBER', key('unfinished'), id) == 1 then finish(read(id)) end

@@ -1,7 +1,7 @@
--- Takes a token out of a tenant's bucket, as server/queue/memory/rate_limit.py does.
+-- Takes a token from a tenant's bucket, as server/queue/memory/rate_limit.py does.
 -- KEYS  the root of all keys
--- ARGV  tenant, seconds in which one token comes, how many the bucket holds
--- Answers how long to wait, as text: nothing was taken then; or nothing.
+-- ARGV  tenant, seconds per token, size of the bucket
+-- Returns nothing, or the seconds to wait as text if no token was taken.
 
 local tenant, token_s, burst = ARGV[1], tonumber(ARGV[2]), tonumber(ARGV[3])
 local at = now()

@@ -1,6 +1,6 @@
--- Whoever works on a task may stop: how it ended is in the log. Until that is settled its lease is nobody's, and lasts.
+-- Ends the lease of a task whose outcome is in the log. Until it is settled, the task has a permanent lease without owner.
 -- KEYS  the root of all keys
--- ARGV  id, a token that nobody has
+-- ARGV  id, an unused token
 
 local id = ARGV[1]
 if read(id).state == 'running' then

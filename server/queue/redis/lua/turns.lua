@@ -1,11 +1,11 @@
--- Part of every script: turns between flows, fair by work, as server/queue/start_time_fair_queueing.py has them.
--- A flow's tag is its score in the sorted set `flows`; flows that rest keep theirs in `flows:rest`. Ties go by name.
+-- Part of every script: start-time fair queueing, as in server/queue/start_time_fair_queueing.py.
+-- A flow's tag is its score in the sorted set `flows`; paused flows keep theirs in `flows:rest`. Ties go by name.
 
 local function least(flows)
   return tonumber(redis.call('ZRANGE', flows, 0, 0, 'WITHSCORES')[2])
 end
 
--- Where a flow stands, or would stand if it entered now.
+-- The tag of a flow, or the tag it would get if it entered now.
 local function standing(flows, flow)
   local tag = redis.call('ZSCORE', flows, flow)
   if tag then return tonumber(tag) end
@@ -18,7 +18,7 @@ local function enter(flows, flow)
   redis.call('ZREM', flows .. ':rest', flow)
 end
 
--- Remembers a flow only while it has had more than those that stay, so what rests is bounded by what works.
+-- Keeps a paused flow's tag only while it is above the least tag, which bounds their number.
 local function leave(flows, flow)
   local tag = redis.call('ZSCORE', flows, flow)
   redis.call('ZREM', flows, flow)

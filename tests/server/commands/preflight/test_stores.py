@@ -43,7 +43,7 @@ def test_a_redis_that_evicts_or_knows_another_password_is_told(own_redis: RedisS
 
 @pytest.mark.parametrize(
     ("url", "says"),
-    [("redis://127.0.0.1:1/0", "see that Redis runs"), ("redis://localhost:many", "is no address of Redis")],
+    [("redis://127.0.0.1:1/0", "check that Redis runs"), ("redis://localhost:many", "is not an address of Redis")],
 )
 def test_a_redis_that_is_nowhere_is_told(url: str, says: str) -> None:
     assert says in said(check_queue, queue=url)

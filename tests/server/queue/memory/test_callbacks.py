@@ -3,7 +3,7 @@
 from server.queue import DueCallback
 
 
-async def test_a_callback_is_handed_out_when_due_and_hidden_for_a_minute(queue) -> None:
+async def test_taken_callback_is_hidden_for_a_minute(queue) -> None:
     for place, due_at in enumerate((30.0, 10.0, 20.0, 99.0)):
         await queue.add_callback(DueCallback(f"task-{place}", due_at, tries=place))
     assert await queue.next_callbacks(5.0, 10) == []
@@ -14,7 +14,7 @@ async def test_a_callback_is_handed_out_when_due_and_hidden_for_a_minute(queue) 
     assert {each.task_id for each in await queue.next_callbacks(110.0, 10)} == {f"task-{place}" for place in range(4)}
 
 
-async def test_a_callback_that_is_added_again_is_due_at_its_new_time_and_a_dropped_one_never(queue) -> None:
+async def test_added_callback_moves_and_dropped_one_never_comes(queue) -> None:
     await queue.add_callback(DueCallback("task", 1.0))
     await queue.next_callbacks(2.0, 1)
     await queue.add_callback(DueCallback("task", 5.0, tries=1))

@@ -6,10 +6,10 @@ from server.queue.memory.finished_tasks import FinishedTasks
 
 @pytest.fixture
 def make_view(make_task, make_manifest):
-    return lambda tenant="t": View.settled(make_manifest(make_task(tenant)))
+    return lambda tenant="t": View.from_manifest(make_manifest(make_task(tenant)))
 
 
-def test_the_first_are_forgotten_first_and_tenants_with_them(make_view) -> None:
+def test_oldest_results_are_dropped_first(make_view) -> None:
     ended, views = FinishedTasks(3), [make_view("a"), *(make_view("b") for _ in range(4))]
     for view in views:
         ended.put(view)
@@ -21,14 +21,14 @@ def test_the_first_are_forgotten_first_and_tenants_with_them(make_view) -> None:
     assert ended.get(views[4].task.id) == views[4]
 
 
-def test_a_view_that_is_put_again_takes_no_more_room(make_view) -> None:
+def test_view_put_again_takes_no_more_room(make_view) -> None:
     ended, views = FinishedTasks(2), [make_view(), make_view()]
     for view in views * 5:
         ended.put(view)
     assert list(ended.of("t")) == views
 
 
-def test_asking_for_strangers_leaves_nothing_behind() -> None:
+def test_unknown_tenants_leave_nothing_behind() -> None:
     ended = FinishedTasks(2)
     for number in range(100):
         assert list(ended.of(f"stranger-{number}")) == []

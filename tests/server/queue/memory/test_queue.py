@@ -11,9 +11,9 @@ def kind() -> str:
     return "memory"
 
 
-async def test_memory_is_bounded_by_what_is_unfinished(clock, make_task, make_manifest) -> None:
+async def test_memory_is_bounded_by_unfinished_tasks(clock, make_task, make_manifest) -> None:
     """I17"""
-    queue = MemoryQueue(clock, ended_kept=10)
+    queue = MemoryQueue(clock, most_finished=10)
     await queue.open()
     for number in range(500):
         task, worker = make_task(f"tenant-{number}", models=("m",)), f"worker-{number}"
@@ -30,23 +30,23 @@ async def test_memory_is_bounded_by_what_is_unfinished(clock, make_task, make_ma
         await queue.drop_callback(task.id)
         clock.pass_by(60)
     await queue.overview()
-    assert len(queue._ended) == 10
-    assert len(queue._ended._by_tenant) == 10
+    assert len(queue._finished) == 10
+    assert len(queue._finished._by_tenant) == 10
     kept = (queue._unfinished._by_id, queue._unfinished._by_tenant, queue._unfinished._by_token)
-    line = (queue._line._waiting, *(lines._of for lines in queue._line._classes.values()))
-    assert [len(each) for each in (*kept, *line, queue._due._callbacks, queue._crew._picks)] == [0] * 9
+    line = (queue._queue._waiting, *(waiting._tenants for waiting in queue._queue._classes.values()))
+    assert [len(each) for each in (*kept, *line, queue._callbacks._callbacks, queue._workers._picks)] == [0] * 9
 
 
-async def test_a_settled_task_that_was_forgotten_is_no_longer_found(clock, make_task, make_manifest) -> None:
-    queue = MemoryQueue(clock, ended_kept=2)
+async def test_dropped_result_is_not_found(clock, make_task, make_manifest) -> None:
+    queue = MemoryQueue(clock, most_finished=2)
     tasks = [make_task() for _ in range(3)]
     for task in tasks:
         await queue.settle(make_manifest(task))
     assert [await queue.find(task.id) is None for task in tasks] == [True, False, False]
 
 
-async def test_a_watcher_sees_the_end_even_if_the_queue_has_forgotten_it(clock, make_task, make_manifest) -> None:
-    queue, tasks = MemoryQueue(clock, ended_kept=1), [make_task() for _ in range(3)]
+async def test_watcher_sees_the_end_of_a_dropped_task(clock, make_task, make_manifest) -> None:
+    queue, tasks = MemoryQueue(clock, most_finished=1), [make_task() for _ in range(3)]
     await queue.ingest(tasks[0])
     views = queue.watch(tasks[0].id)
     await anext(views)

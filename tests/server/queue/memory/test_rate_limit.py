@@ -14,7 +14,7 @@ SELDOM = 0.06
 
 
 @given(st.lists(st.floats(0.0, 30.0), max_size=60), st.integers(1, 9), st.floats(0.5, 120.0))
-def test_it_is_a_bucket_of_tokens(pauses: list[float], burst: int, per_minute: float) -> None:
+def test_rate_limit_is_a_token_bucket(pauses: list[float], burst: int, per_minute: float) -> None:
     """Against the plain thing, a number of tokens that grows with time and never over the burst."""
     now, tokens = [0.0], float(burst)
     rates = RateLimiter(lambda: now[0])
@@ -32,7 +32,7 @@ def test_it_is_a_bucket_of_tokens(pauses: list[float], burst: int, per_minute: f
             assert refused.value.retry_after_s == pytest.approx((1 - tokens) * 60 / per_minute)
 
 
-def test_full_buckets_are_not_remembered() -> None:
+def test_full_buckets_are_dropped() -> None:
     """I17"""
     now = [0.0]
     rates = RateLimiter(lambda: now[0])
@@ -42,7 +42,7 @@ def test_full_buckets_are_not_remembered() -> None:
     assert len(rates._full_at) <= 2
 
 
-async def test_a_tenant_hands_in_no_faster_than_it_may_even_at_once(queue, clock) -> None:
+async def test_rate_limit_holds_under_concurrency(queue, clock) -> None:
     told = await asyncio.gather(*(queue.spend("a", SELDOM, 5) for _ in range(50)), return_exceptions=True)
     refused = [each for each in told if isinstance(each, RateLimitError)]
     assert len(refused) == 45
@@ -54,7 +54,7 @@ async def test_a_tenant_hands_in_no_faster_than_it_may_even_at_once(queue, clock
         await queue.spend("a", SELDOM, 5)
 
 
-async def test_a_bucket_holds_no_more_than_its_burst_however_long_it_fills(queue, clock) -> None:
+async def test_bucket_holds_at_most_its_burst(queue, clock) -> None:
     for _ in range(2):
         for _ in range(3):
             await queue.spend("a", SELDOM, 3)
@@ -64,7 +64,7 @@ async def test_a_bucket_holds_no_more_than_its_burst_however_long_it_fills(queue
         clock.pass_by(3600)
 
 
-async def test_a_bucket_that_is_made_larger_counts_at_once(queue) -> None:
+async def test_larger_bucket_counts_at_once(queue) -> None:
     await queue.spend("a", 1, 1)
     with pytest.raises(RateLimitError):
         await queue.spend("a", 1, 1)

@@ -6,12 +6,12 @@ import random
 import pytest
 
 from server.queue import QueueUnavailableError, WorkerView
-from server.queue.redis.cancellation import heeding_cancel
+from server.queue.redis.cancellation import raising_lost_cancel
 from server.queue.redis.queue import RedisQueue
 
 
 @pytest.mark.parametrize("connected", [True, False])
-async def test_who_asks_redis_again_and_again_ends_when_it_is_told(redis_url: str, connected: bool) -> None:
+async def test_loop_over_redis_ends_when_canceled(redis_url: str, connected: bool) -> None:
     """Each life is short, so that its end falls into sending, hearing, or being connected."""
     rng = random.Random(0)
     queue = RedisQueue(redis_url)
@@ -36,9 +36,9 @@ async def announce_for_ever(queue: RedisQueue) -> None:
             await asyncio.sleep(0.001)
 
 
-async def test_an_error_of_who_was_canceled_is_the_cancel() -> None:
+async def test_error_of_a_canceled_task_becomes_the_cancellation() -> None:
     async def fails() -> None:
-        with heeding_cancel():
+        with raising_lost_cancel():
             try:
                 await asyncio.sleep(60)
             except asyncio.CancelledError:
@@ -51,6 +51,6 @@ async def test_an_error_of_who_was_canceled_is_the_cancel() -> None:
     assert task.cancelled()
 
 
-async def test_an_error_of_who_was_not_canceled_stays_what_it_is() -> None:
-    with pytest.raises(OSError, match="away"), heeding_cancel():
+async def test_error_without_cancellation_is_unchanged() -> None:
+    with pytest.raises(OSError, match="away"), raising_lost_cancel():
         raise OSError("away")

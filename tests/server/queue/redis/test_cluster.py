@@ -67,7 +67,7 @@ def give(nodes: list[redis.Redis]) -> None:
         node.execute_command("CLUSTER SETSLOT", SLOT, "NODE", theirs)
 
 
-async def test_a_task_runs_its_course_wherever_the_keys_are(nodes, make_task, make_manifest) -> None:
+async def test_task_runs_on_any_node_of_the_cluster(nodes, make_task, make_manifest) -> None:
     """The address names a node that has no slot at all, and one that is not there; such a node alone is no Redis."""
     url = f"redis+cluster://127.0.0.1:{port_of(nodes[1])},127.0.0.1:1"
     check(url)
@@ -95,7 +95,7 @@ async def test_a_task_runs_its_course_wherever_the_keys_are(nodes, make_task, ma
     await alone.close()
 
 
-async def test_the_queue_follows_its_slot(nodes, make_task) -> None:
+async def test_queue_follows_its_slot(nodes, make_task) -> None:
     """What the new node knows came from elsewhere: so the logs are read again before anything is leased."""
     queue = RedisQueue(f"redis+cluster://127.0.0.1:{port_of(nodes[0])}")
     await queue.begin()
@@ -112,7 +112,7 @@ async def test_the_queue_follows_its_slot(nodes, make_task) -> None:
     await queue.close()
 
 
-def test_an_address_says_whom_to_ask_and_how_to_talk_to_them() -> None:
+def test_address_is_parsed_with_its_options() -> None:
     said = Nodes.of("rediss+cluster://me:hush@a:1,b?ssl_ca_certs=/ca.pem")
     assert said is not None
     assert said.hosts == (("a", 1), ("b", 6379))
@@ -120,13 +120,13 @@ def test_an_address_says_whom_to_ask_and_how_to_talk_to_them() -> None:
     assert Nodes.of("redis://a:1/0") is None
 
 
-def test_a_cluster_has_one_database(caplog) -> None:
-    with pytest.raises(SettingsError, match="no other database than 0"):
+def test_cluster_refuses_other_databases(caplog) -> None:
+    with pytest.raises(SettingsError, match="only database 0"):
         check("redis+cluster://127.0.0.1:1/3")
     check("redis+cluster://127.0.0.1:1")
     assert "see that the nodes of the cluster run" in caplog.text
 
 
-def test_a_redis_that_is_no_cluster_is_told_from_one(redis_url) -> None:
-    with pytest.raises(SettingsError, match="that Redis is no cluster"):
+def test_single_redis_is_refused_as_a_cluster(redis_url) -> None:
+    with pytest.raises(SettingsError, match="that Redis is not a cluster"):
         check(redis_url.replace("redis://", "redis+cluster://"))

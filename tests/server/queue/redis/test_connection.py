@@ -4,23 +4,23 @@ import pytest
 import redis
 
 from server.queue.redis import connection
-from server.queue.redis.connection import check, shown
+from server.queue.redis.connection import check, without_password
 from server.settings import SettingsError
 
 
 @pytest.mark.parametrize("url", ["redis://localhost:many", "http://localhost", "redis"])
-def test_what_is_no_address_is_refused(url) -> None:
-    with pytest.raises(SettingsError, match=r"HUA_QUEUE=.* is no address of Redis: .* use redis://"):
+def test_wrong_address_is_refused(url) -> None:
+    with pytest.raises(SettingsError, match=r"HUA_QUEUE=.* is not an address of Redis: .* use redis://"):
         check(url)
 
 
-def test_an_old_redis_is_refused(redis_url, monkeypatch) -> None:
-    monkeypatch.setattr(connection, "OLDEST", (99, 0))
+def test_old_redis_is_refused(redis_url, monkeypatch) -> None:
+    monkeypatch.setattr(connection, "OLDEST_VERSION", (99, 0))
     with pytest.raises(SettingsError, match=r"is Redis \d.*; it must be 99.0 or newer"):
         check(redis_url)
 
 
-def test_one_that_may_evict_is_warned_of_and_one_that_may_not_is_fine(redis_url, caplog) -> None:
+def test_eviction_policy_is_warned_about(redis_url, caplog) -> None:
     check(redis_url)
     assert not caplog.records
     with redis.Redis.from_url(redis_url) as client:
@@ -32,7 +32,7 @@ def test_one_that_may_evict_is_warned_of_and_one_that_may_not_is_fine(redis_url,
 
 
 @pytest.mark.parametrize("password", ["", ":wrong@"])
-def test_a_wrong_password_is_refused(own_redis, password) -> None:
+def test_wrong_password_is_refused(own_redis, password) -> None:
     with redis.Redis.from_url(own_redis.url) as client:
         client.config_set("requirepass", "hush")
     with pytest.raises(SettingsError, match="check the user and the password in HUA_QUEUE") as refused:
@@ -41,10 +41,10 @@ def test_a_wrong_password_is_refused(own_redis, password) -> None:
     check(own_redis.url.replace("redis://", "redis://:hush@"))
 
 
-def test_one_that_is_away_is_waited_for(caplog) -> None:
+def test_unreachable_redis_is_waited_for(caplog) -> None:
     check("redis://127.0.0.1:1/0")
-    assert "see that Redis runs" in caplog.text
+    assert "check that Redis runs" in caplog.text
 
 
-def test_no_message_shows_a_password() -> None:
-    assert shown("rediss://me:hush@redis.example:6380/3") == "rediss://redis.example:6380/3"
+def test_messages_show_no_password() -> None:
+    assert without_password("rediss://me:hush@redis.example:6380/3") == "rediss://redis.example:6380/3"

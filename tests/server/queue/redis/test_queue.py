@@ -41,7 +41,7 @@ def client(redis_url):
 @pytest.fixture
 def only_told(monkeypatch) -> None:
     """Nobody looks by itself, so that whoever is not told waits in vain."""
-    for name in ("WAKE_S", "POSITION_S"):
+    for name in ("WAKE_S", "POSITION_EVERY_S"):
         monkeypatch.setattr(f"server.queue.redis.queue.{name}", LOOK_S)
 
 
@@ -54,7 +54,7 @@ async def own_queue(own_redis):
     await queue.close()
 
 
-async def test_processes_share_a_tenants_rate(queue, redis_url) -> None:
+async def test_processes_share_the_rate_limit(queue, redis_url) -> None:
     other = RedisQueue(redis_url)
     await queue.spend("a", 1, 2)
     await other.spend("a", 1, 2)
@@ -64,9 +64,9 @@ async def test_processes_share_a_tenants_rate(queue, redis_url) -> None:
     await other.close()
 
 
-async def test_what_is_kept_is_bounded(redis_url, clock, client, make_task, make_manifest) -> None:
+async def test_stored_results_are_bounded(redis_url, clock, client, make_task, make_manifest) -> None:
     """I17"""
-    queue = RedisQueue(redis_url, ended_kept=10)
+    queue = RedisQueue(redis_url, most_finished=10)
     await queue.begin()
     await queue.open()
     for number in range(100):
@@ -95,13 +95,13 @@ async def test_what_is_kept_is_bounded(redis_url, clock, client, make_task, make
     assert client.hlen(f"{ROOT}:workers") == client.zcard(f"{ROOT}:heard") == 1
 
 
-async def test_all_keys_are_on_one_node_of_a_cluster(queue, client, make_task) -> None:
+async def test_all_keys_are_in_one_slot(queue, client, make_task) -> None:
     await queue.ingest(make_task())
     await queue.lease("w", (), 1.0)
     assert all(key.startswith("{hua}:") for key in client.scan_iter())
 
 
-async def test_a_slot_whose_api_went_away_before_it_published_is_free_again(queue, clock, make_task) -> None:
+async def test_slot_of_a_dead_api_is_freed(queue, clock, make_task) -> None:
     """I8"""
     task = make_task()
     await queue.admit(task, 1)
@@ -132,14 +132,14 @@ async def test_two_processes_see_one_queue(queue, redis_url, make_task, make_man
 # --- waiting
 
 
-async def test_workers_that_wait_leave_redis_alone(queue, client) -> None:
+async def test_waiting_workers_do_not_poll_redis(queue, client) -> None:
     client.config_resetstat()
     await asyncio.gather(*(queue.lease(f"w{number}", (), 1.5) for number in range(4)))
     assert client.info("commandstats")["cmdstat_evalsha"]["calls"] <= 4 * 4
 
 
 @pytest.mark.usefixtures("only_told")
-async def test_a_task_wakes_a_worker_at_once(queue, make_task) -> None:
+async def test_new_task_wakes_a_worker(queue, make_task) -> None:
     waiting = asyncio.create_task(queue.lease("w", (), LOOK_S))
     await asyncio.sleep(0.1)
     await queue.ingest(make_task())
@@ -147,7 +147,7 @@ async def test_a_task_wakes_a_worker_at_once(queue, make_task) -> None:
 
 
 @pytest.mark.usefixtures("only_told")
-async def test_all_workers_wake_when_there_is_something_for_each(closed_queue, make_task) -> None:
+async def test_all_workers_wake_for_many_tasks(closed_queue, make_task) -> None:
     waiting = [asyncio.create_task(closed_queue.lease(f"w{number}", (), LOOK_S)) for number in range(4)]
     await closed_queue.begin()
     for _ in waiting:
@@ -157,7 +157,7 @@ async def test_all_workers_wake_when_there_is_something_for_each(closed_queue, m
     assert all(await asyncio.gather(*waiting))
 
 
-async def test_what_a_worker_is_given_while_it_goes_away_is_given_back(queue, client, make_task) -> None:
+async def test_lease_of_a_canceled_worker_is_given_back(queue, client, make_task) -> None:
     task = make_task()
     await queue.ingest(task)
     client.execute_command("CLIENT", "PAUSE", 200, "WRITE")
@@ -173,7 +173,7 @@ async def test_what_a_worker_is_given_while_it_goes_away_is_given_back(queue, cl
 # --- what Redis loses
 
 
-async def test_what_is_emptied_while_the_logs_are_read_does_not_open(closed_queue, redis_server, make_task) -> None:
+async def test_queue_emptied_during_the_replay_does_not_open(closed_queue, redis_server, make_task) -> None:
     """I16"""
     await closed_queue.begin()
     await closed_queue.ingest(make_task())
@@ -196,9 +196,7 @@ def come_back(server) -> None:
             client.restore(key, 0, value)
 
 
-async def test_a_redis_that_was_started_again_leases_nothing_until_the_logs_are_read(
-    own_redis, own_queue, make_task
-) -> None:
+async def test_restarted_redis_leases_nothing_before_the_replay(own_redis, own_queue, make_task) -> None:
     """I16: it may have come back with what it knew some time ago, so what it says of itself is not believed."""
     queue, task = own_queue, make_task()
     await queue.ingest(task)
@@ -217,7 +215,7 @@ async def test_a_redis_that_was_started_again_leases_nothing_until_the_logs_are_
     assert not (await queue.find(task.id)).stale
 
 
-async def test_nobody_is_lost_to_a_redis_that_was_away(own_redis, own_queue, make_task) -> None:
+async def test_redis_outage_expires_no_lease(own_redis, own_queue, make_task) -> None:
     """Those that live had no chance to say so; after the logs were read they have a lease's time for it."""
     queue = own_queue
     for _ in range(2):
@@ -238,7 +236,7 @@ async def test_nobody_is_lost_to_a_redis_that_was_away(own_redis, own_queue, mak
     assert [(lease.task, lease.deaths) for lease in await queue.expired()] == [(dead.task, 1)]
 
 
-async def test_a_watcher_outlives_the_connection(own_redis, own_queue, make_task, make_manifest) -> None:
+async def test_watcher_survives_a_lost_connection(own_redis, own_queue, make_task, make_manifest) -> None:
     queue, task = own_queue, make_task()
     await queue.ingest(task)
     views = queue.watch(task.id)
@@ -253,13 +251,13 @@ async def test_a_watcher_outlives_the_connection(own_redis, own_queue, make_task
 # --- trouble
 
 
-async def test_a_redis_that_is_away_is_unavailable_until_it_is_back(own_redis, own_queue, make_task) -> None:
+async def test_unreachable_redis_is_unavailable_until_it_is_back(own_redis, own_queue, make_task) -> None:
     queue, task = own_queue, make_task()
     await queue.ingest(task)
     own_redis.stop()
     calls = (queue.admit(task, 1), queue.find(task.id), queue.complete(), queue.overview(), queue.open())
     for call in (*calls, queue.lease("w", (), 1.0), queue.next_callbacks(0.0, 1), queue.drop_callback(task.id)):
-        with pytest.raises(QueueUnavailableError, match="see that Redis runs and that HUA_QUEUE names it"):
+        with pytest.raises(QueueUnavailableError, match="check that Redis runs and that HUA_QUEUE is its address"):
             await call
     own_redis.start()
     assert await queue.find(task.id) is None
@@ -276,21 +274,21 @@ async def test_a_redis_that_is_away_is_unavailable_until_it_is_back(own_redis, o
         ("CONFIG SET maxmemory 1", "raise its maxmemory"),
     ],
 )
-async def test_each_trouble_says_what_to_do(own_redis, own_queue, command, advice) -> None:
+async def test_every_error_says_what_to_do(own_redis, own_queue, command, advice) -> None:
     with redis.Redis.from_url(own_redis.url) as client:
         client.execute_command(*command.split())
     with pytest.raises(QueueUnavailableError, match=advice):
         await own_queue.announce(WorkerView("w", "cpu"))
 
 
-async def test_a_script_that_redis_has_forgotten_is_told_again(queue, client, make_task) -> None:
+async def test_flushed_scripts_are_loaded_again(queue, client, make_task) -> None:
     task = make_task()
     await queue.ingest(task)
     client.script_flush()
     assert (await queue.find(task.id)).task == task
 
 
-async def test_positions_take_no_longer_for_a_thousand_tenants(queue, make_task) -> None:
+async def test_position_cost_is_bounded_for_many_tenants(queue, make_task) -> None:
     """They are reckoned from a hundred of them, and near enough."""
     for number in range(1000):
         await queue.ingest(make_task(f"t{number}"))
@@ -299,15 +297,13 @@ async def test_positions_take_no_longer_for_a_thousand_tenants(queue, make_task)
     assert 900 <= (await queue.find(last.id)).position <= 1001
 
 
-async def test_a_redis_that_stands_still_is_not_waited_for_and_no_answer_is_taken_for_another(
-    own_redis, own_queue, make_task, monkeypatch
-) -> None:
+async def test_hanging_redis_times_out_without_mixed_answers(own_redis, own_queue, make_task, monkeypatch) -> None:
     task = make_task()
     await own_queue.ingest(task)
     with redis.Redis.from_url(own_redis.url) as client:
         client.client_pause(1000, all=True)
     with monkeypatch.context() as hurried:
-        hurried.setattr("server.queue.redis.connection.ANSWER_S", 0.2)
+        hurried.setattr("server.queue.redis.connection.ANSWER_TIMEOUT_S", 0.2)
         with pytest.raises(QueueUnavailableError, match="no answer"):
             await own_queue.lease("w", (), 0)
     await own_queue.announce(WorkerView("w", "cpu"))

@@ -60,7 +60,7 @@ def until(true) -> None:
     raise AssertionError("waited in vain")
 
 
-async def test_the_queue_follows_the_primary(own_redis, replica, sentinel, make_task) -> None:
+async def test_queue_follows_the_primary(own_redis, replica, sentinel, make_task) -> None:
     port = sentinel.connection_pool.connection_kwargs["port"]
     url = f"redis+sentinel://127.0.0.1:{port}/house/0"
     check(url)
@@ -91,7 +91,7 @@ async def test_the_queue_follows_the_primary(own_redis, replica, sentinel, make_
     own_redis.start()
 
 
-def test_an_address_says_whom_to_ask_and_how_to_talk_to_them() -> None:
+def test_address_is_parsed_with_its_options() -> None:
     said = Sentinels.of("rediss+sentinel://me:hush@a:1,b/house/3?sentinel_password=shh&ssl_ca_certs=/ca.pem")
     assert said is not None
     assert said.hosts == (("a", 1), ("b", 26379))
@@ -101,11 +101,11 @@ def test_an_address_says_whom_to_ask_and_how_to_talk_to_them() -> None:
     assert Sentinels.of("redis://a:1/0") is None
 
 
-def test_a_service_must_be_named() -> None:
+def test_service_name_is_required() -> None:
     with pytest.raises(SettingsError, match="the name of the service is missing"):
         check("redis+sentinel://127.0.0.1:1/")
 
 
-def test_sentinels_that_are_away_are_waited_for(caplog) -> None:
+def test_unreachable_sentinels_are_waited_for(caplog) -> None:
     check("redis+sentinel://127.0.0.1:1/house/0")
-    assert "see that the Sentinels run" in caplog.text
+    assert "check that the Sentinels run" in caplog.text
