@@ -23,9 +23,11 @@ from server.api import events, files, health, models, overview, pipelines, tasks
 from server.api.dependencies import get_caller
 from server.api.dialects import every
 from server.api.dialects.dialect import DialectRoute
-from server.api.middleware import BodySizeLimit, RequestTimer, SecurityHeaders, TracingMiddleware
+from server.api.middleware.body_size import BodySizeLimit
+from server.api.middleware.security_headers import SecurityHeaders
+from server.api.middleware.telemetry import RequestTimer, TracingMiddleware
+from server.api.middleware.trusted_hosts import TrustedHosts
 from server.api.problems import EXCEPTIONS, problem_of
-from server.api.trusted_hosts import TrustedHosts
 from server.observability.metrics import REQUESTS_REFUSED
 from server.observability.tracing import tracing
 from server.services import Services, public_url

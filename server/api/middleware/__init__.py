@@ -1,0 +1,1 @@
+"""Middlewares, one per file; server/api/app.py lists them in order."""
