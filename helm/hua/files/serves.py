@@ -1,4 +1,4 @@
-"""What `helm test` runs, with nothing but Python: asks the api whether it lives, and has a task run if it may."""
+"""The script of `helm test`, with the standard library only: checks the api, and runs a task if it may."""
 
 import json
 import os
@@ -12,21 +12,21 @@ KEY = os.environ.get("API_KEY", "")
 DEADLINE = time.monotonic() + float(os.environ["TIMEOUT_S"])
 
 
-def ask(path: str, body: bytes | None = None) -> tuple[int, str]:
+def request(path: str, body: bytes | None = None) -> tuple[int, str]:
     headers = {"Content-Type": "application/json"} | ({"Authorization": f"Bearer {KEY}"} if KEY else {})
-    request = urllib.request.Request(URL + path, body, headers)
+    http_request = urllib.request.Request(URL + path, body, headers)
     try:
-        with urllib.request.urlopen(request, timeout=30) as reply:
-            return reply.status, reply.read().decode()
-    except urllib.error.HTTPError as refused:
-        return refused.code, refused.read().decode()
-    except OSError as away:
-        return 0, str(away)
+        with urllib.request.urlopen(http_request, timeout=30) as response:
+            return response.status, response.read().decode()
+    except urllib.error.HTTPError as error:
+        return error.code, error.read().decode()
+    except OSError as error:
+        return 0, str(error)
 
 
 def until_ok(path: str) -> str:
     while True:
-        status, text = ask(path)
+        status, text = request(path)
         if status == 200:
             print(f"{path}: {text}")
             return text
@@ -37,16 +37,16 @@ def until_ok(path: str) -> str:
 
 until_ok("/healthz")
 until_ok("/readyz")
-status, text = ask("/v1/tasks", os.environ["TASK"].encode())
+status, text = request("/v1/tasks", os.environ["TASK"].encode())
 if status == 401 and not KEY:
-    print("no task is run without a key; tests.apiKey names the Secret of one")
+    print("no task was run: the api needs a key; set tests.apiKey.name to the Secret of one")
     sys.exit()
 if status != 202:
     sys.exit(f"/v1/tasks: {status} {text}")
 task = json.loads(text)
 while task["status"] in ("queued", "running"):
     if time.monotonic() > DEADLINE:
-        sys.exit(f"task {task['id']} is {task['status']}, and the time is over")
+        sys.exit(f"task {task['id']} is still {task['status']} at the time limit")
     time.sleep(1)
     task = json.loads(until_ok(f"/v1/tasks/{task['id']}"))
 if task["status"] != "succeeded":

@@ -2,7 +2,7 @@
 {{ default .Chart.Name .Values.nameOverride | trunc 40 | trimSuffix "-" }}
 {{- end }}
 
-{{/* What all objects' names begin with; short enough for what is added. */}}
+{{/* The prefix of all objects' names, short enough for the suffixes. */}}
 {{- define "hua.fullname" -}}
 {{- $name := include "hua.name" . -}}
 {{- if .Values.fullnameOverride -}}
@@ -22,7 +22,7 @@
 {{- end -}}
 {{- end }}
 
-{{/* Takes root, role and, for a pool of workers, pool. Never changes: selectors are for ever. */}}
+{{/* Takes root, role and, for worker pools, pool. Must never change: selectors are immutable. */}}
 {{- define "hua.selector" -}}
 app.kubernetes.io/name: {{ include "hua.name" .root }}
 app.kubernetes.io/instance: {{ .root.Release.Name }}
@@ -32,7 +32,7 @@ hua/pool: {{ . }}
 {{- end }}
 {{- end }}
 
-{{/* Without versions: a new one of the chart alone need not start a worker anew. */}}
+{{/* Without versions, so that a new version of the chart alone restarts no worker. */}}
 {{- define "hua.podLabels" -}}
 {{ include "hua.selector" . }}
 app.kubernetes.io/part-of: hua
@@ -47,7 +47,7 @@ app.kubernetes.io/version: {{ .root.Chart.AppVersion | quote }}
 helm.sh/chart: {{ printf "%s-%s" .root.Chart.Name .root.Chart.Version | replace "+" "_" }}
 {{- end }}
 
-{{/* Takes root, role, perhaps pool, and name: what follows the full name. */}}
+{{/* Takes root, role, optionally pool, and name: the suffix of the full name. */}}
 {{- define "hua.metadata" -}}
 name: {{ include "hua.fullname" .root }}{{ with .name }}-{{ . }}{{ end }}
 labels:
@@ -68,7 +68,7 @@ labels:
 {{- end -}}
 {{- end }}
 
-{{/* Takes root and monitors or rules: empty unless they are wanted. */}}
+{{/* Takes root and monitors or rules. Empty if they are disabled. */}}
 {{- define "hua.monitored" -}}
 {{- $enabled := toString (index .root.Values.monitoring .what).enabled -}}
 {{- if or (eq $enabled "true") (and (eq $enabled "auto") (.root.Capabilities.APIVersions.Has "monitoring.coreos.com/v1")) -}}

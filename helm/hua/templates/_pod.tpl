@@ -1,4 +1,4 @@
-{{/* The pods of a role. All take root, role, image, values (its own over those of `pod`), and perhaps pool. */}}
+{{/* The pods of a role. All take root, role, image, values (the role's over those of `pod`), and optionally pool. */}}
 {{- define "hua.podMetadata" -}}
 labels:
   {{- include "hua.podLabels" . | nindent 2 }}
@@ -12,12 +12,12 @@ annotations:
   {{- end }}
 {{- end }}
 
-{{/* A pod's spec but for its containers, volumes and grace period. */}}
+{{/* A pod's spec without containers, volumes and grace period. */}}
 {{- define "hua.podSpec" -}}
 {{- $values := .values -}}
 serviceAccountName: {{ include "hua.serviceAccount" .root }}
 automountServiceAccountToken: false
-# A Service called hua-… would come as HUA_… variables, which are no settings.
+# A Service called hua-… would become HUA_… variables, which are not settings.
 enableServiceLinks: false
 {{- with .root.Values.global.imagePullSecrets }}
 imagePullSecrets:
@@ -35,7 +35,7 @@ securityContext:
 {{- end }}
 {{- end }}
 
-{{/* Over machines, as evenly as may be. */}}
+{{/* Spread evenly over nodes. */}}
 {{- define "hua.spread" -}}
 topologySpreadConstraints:
 {{- if .values.topologySpreadConstraints }}
@@ -73,7 +73,7 @@ initContainers:
 {{- end }}
 {{- end }}
 
-{{/* A role's container but for its name, environment, ports, probes and mounts. */}}
+{{/* A role's container without name, environment, ports, probes and mounts. */}}
 {{- define "hua.container" -}}
 image: {{ include "hua.image" . }}
 imagePullPolicy: {{ .root.Values.image.pullPolicy }}
@@ -95,7 +95,7 @@ envFrom:
   {{- end }}
 {{- end }}
 
-{{/* Environment of every role: what lies in Secrets under names of its own. */}}
+{{/* Environment of every role: values from Secrets with their own key names. */}}
 {{- define "hua.commonEnv" -}}
 {{- range $prefix, $secret := dict "BROKER" .root.Values.secrets.kafka "QUEUE" .root.Values.secrets.redis }}
 {{- if $secret.user }}
@@ -121,7 +121,7 @@ envFrom:
   {{- end }}
 {{- end }}
 
-{{/* Mounts and volumes that every role has; the latter name the former. */}}
+{{/* Mounts and volumes of every role, under the same names. */}}
 {{- define "hua.mounts" -}}
 {{ include "hua.modelsMount" . }}
 - {name: tmp, mountPath: /tmp}
@@ -182,7 +182,7 @@ envFrom:
 {{- end }}
 {{- end }}
 
-{{/* A probe that asks over HTTP. Takes path, port, period and failures. */}}
+{{/* An HTTP probe. Takes path, port, period and failures. */}}
 {{- define "hua.probe" -}}
 httpGet: {path: {{ .path }}, port: {{ .port }}}
 periodSeconds: {{ .period }}

@@ -1,4 +1,4 @@
-{{/* A setting as the environment has it: lists with commas, whole numbers whole. */}}
+{{/* A setting as an environment variable: lists with commas, integers without exponent. */}}
 {{- define "hua.setting" -}}
 {{- if kindIs "slice" . -}}
 {{ join "," . }}
@@ -32,7 +32,7 @@ http://{{ include "hua.fullname" . }}-api.{{ .Release.Namespace }}.svc:{{ .Value
 {{ default 9090 .Values.settings.metrics_port | int64 }}
 {{- end }}
 
-{{/* Where Kafka, Redis, S3, the collector of traces and a proxy listen, as a JSON list: what their addresses say. */}}
+{{/* The ports of Kafka, Redis, S3, the trace collector and a proxy, from their addresses, as a JSON list. */}}
 {{- define "hua.dependencyPorts" -}}
 {{- $ports := list -}}
 {{- range $setting, $default := dict "broker" "9092" "queue" "6379" "s3_endpoint" "" "traces" "" "egress_proxy" "" -}}
@@ -56,33 +56,33 @@ http://{{ include "hua.fullname" . }}-api.{{ .Release.Namespace }}.svc:{{ .Value
 {{ $ports | uniq | toJson }}
 {{- end }}
 
-{{/* What cannot be said by the schema: values that contradict each other. */}}
+{{/* Refuses values that contradict each other, which the schema cannot express. */}}
 {{- define "hua.check" -}}
 {{- $names := list -}}
 {{- range .Values.workerPools -}}
   {{- if has .name $names -}}
-    {{- fail (printf "workerPools: two pools are called %s; give each a name of its own" .name) -}}
+    {{- fail (printf "workerPools: two pools are called %s; give each its own name" .name) -}}
   {{- end -}}
   {{- $names = append $names .name -}}
 {{- end -}}
 {{- if and (not .Values.settings.broker) (not .Values.secrets.settings) -}}
-  {{- fail "settings.broker is empty, and there is no secrets.settings to have HUA_BROKER; set one of them" -}}
+  {{- fail "settings.broker is empty, and secrets.settings, which may have HUA_BROKER, too; set one of them" -}}
 {{- end -}}
 {{- if and (not .Values.settings.queue) (not .Values.secrets.settings) -}}
-  {{- fail "settings.queue is empty, and there is no secrets.settings to have HUA_QUEUE; set one of them" -}}
+  {{- fail "settings.queue is empty, and secrets.settings, which may have HUA_QUEUE, too; set one of them" -}}
 {{- end -}}
 {{- if and (hasKey .Values.settings "metrics_port") (not .Values.settings.metrics_port) -}}
-  {{- fail "settings.metrics_port: 0 leaves Kubernetes nobody to ask how a worker is; give a port, or leave it out" -}}
+  {{- fail "settings.metrics_port is 0, and Kubernetes probes workers at this port; set a port, or leave it out" -}}
 {{- end -}}
 {{- range tuple "sqlite://" "memory://" "file://" -}}
   {{- if has . (list $.Values.settings.broker $.Values.settings.queue $.Values.settings.bucket) -}}
-    {{- fail (printf "settings: %s is on one machine, and pods share nothing; use Kafka, Redis and S3" .) -}}
+    {{- fail (printf "settings: %s is local to one machine, and pods share no machine; use Kafka, Redis and S3" .) -}}
   {{- end -}}
 {{- end -}}
 {{- range $name := tuple "kafka" "redis" -}}
   {{- $secret := index $.Values.secrets $name -}}
   {{- if and (or $secret.userKey $secret.passwordKey) (not $secret.name) -}}
-    {{- fail (printf "secrets.%s has keys of no Secret; set secrets.%s.name" $name $name) -}}
+    {{- fail (printf "secrets.%s has keys but no Secret; set secrets.%s.name" $name $name) -}}
   {{- end -}}
 {{- end -}}
 {{- end }}
