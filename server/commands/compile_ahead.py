@@ -1,4 +1,4 @@
-"""`hua compile`: fills the folder of compiled passes before anybody asks, so that it can be shipped to the workers."""
+"""`hua compile`: fills the folder of compiled passes ahead, so that it can be shipped to workers."""
 
 from __future__ import annotations
 
@@ -16,14 +16,19 @@ if TYPE_CHECKING:
     from pipelines.engine.execution.compile_policy import Compilation
     from pipelines.engine.execution.cuda_graphs import Graphs
 
-USUAL_SIDE = 512
+DEFAULT_SIZE = 512
 SIZE = re.compile(r"(\d+)x(\d+)")
 
 
 def add_arguments(parser: ArgumentParser) -> None:
     parser.add_argument("models", nargs="*", metavar="MODEL", help="default: every checkpoint of models.yaml")
     parser.add_argument(
-        "--size", action="append", default=[], type=_size, metavar="WxH", help="default: what each was trained at"
+        "--size",
+        action="append",
+        default=[],
+        type=_size,
+        metavar="WxH",
+        help="default: the size that each was trained at",
     )
     parser.add_argument(
         "--images",
@@ -31,17 +36,19 @@ def add_arguments(parser: ArgumentParser) -> None:
         default=[],
         type=int,
         metavar="N",
-        help="guided images sharing a step; default 1",
+        help="guided images that share a step; default 1",
     )
 
 
 def compile_ahead(
     settings: Settings, names: Sequence[str], sizes: Sequence[tuple[int, int]], images: Sequence[int]
 ) -> Iterator[tuple[Path, bool]]:
-    """Compiles the guided steps of these checkpoints that are not compiled yet: each one's file, and whether it came
-    to be. Raises SettingsError."""
+    """Compiles the guided steps of these checkpoints that are not compiled yet.
+
+    Yields each file, and whether it was compiled. Raises SettingsError.
+    """
     if settings.compile is None:
-        raise SettingsError("HUA_COMPILE names no folder to fill; set it here and for the workers")
+        raise SettingsError("HUA_COMPILE is not set; set it to a folder, here and for the workers")
     from models import catalog
     from models.kinds import CHECKPOINT_FAMILIES
     from models.registry import loaders
@@ -55,7 +62,7 @@ def compile_ahead(
     for entry in entries:
         if entry.family not in CHECKPOINT_FAMILIES:
             raise SettingsError(f"{entry.name} is of family {entry.family}; only steps of checkpoints are compiled")
-        side = entry.side or USUAL_SIDE
+        side = entry.side or DEFAULT_SIZE
         checkpoint: Any = loaders.load(entry, device, loaders.dtype_for(device))
         for (width, height), count in product(sizes or [(side, side)], images or [1]):
             yield from _compiled(checkpoint, graphs, width, height, count)
@@ -63,14 +70,14 @@ def compile_ahead(
 
 def _writable(compilation: Compilation) -> Compilation:
     if compilation.compiler.read_only:
-        raise SettingsError("HUA_COMPILE names a folder that cannot be written to; fill one that can, and ship it")
+        raise SettingsError("the folder HUA_COMPILE cannot be written to; fill another one, and ship it")
     return compilation
 
 
 def _compiled(
     checkpoint: Checkpoint, graphs: Graphs, width: int, height: int, images: int
 ) -> Iterator[tuple[Path, bool]]:
-    """Takes steps until it is known what they are, waits, and takes one more, which tries what was made of them."""
+    """Runs steps until their pass is known, waits for the compiler, and runs one more step, which tries the file."""
     import torch
 
     from pipelines.engine.batch import Batch
@@ -87,9 +94,9 @@ def _compiled(
         batch.step()
 
 
-def _size(said: str) -> tuple[int, int]:
-    found = SIZE.fullmatch(said)
-    if found is None or any(int(side) % 8 for side in found.groups()):
-        raise ArgumentTypeError(f"{said!r} is no size; write WIDTHxHEIGHT, both multiples of 8, such as 512x768")
-    width, height = map(int, found.groups())
+def _size(text: str) -> tuple[int, int]:
+    match = SIZE.fullmatch(text)
+    if match is None or any(int(side) % 8 for side in match.groups()):
+        raise ArgumentTypeError(f"{text!r} is not a size; write WIDTHxHEIGHT, both multiples of 8, such as 512x768")
+    width, height = map(int, match.groups())
     return width, height

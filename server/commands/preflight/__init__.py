@@ -1,4 +1,4 @@
-"""`hua preflight`: whether everything is as Hua needs it, before it is started, and what to do where it is not."""
+"""`hua preflight`: checks everything that Hua needs, before it is started, and says what to fix."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ Check = Callable[[Settings], Iterable[Finding]]
 
 
 def findings(settings: Settings, *, device: bool = True, sums: bool = True) -> Iterator[Finding]:
-    """One check after another. None raises: what cannot be told is a finding too."""
+    """Runs the checks one after another. None raises: a check that fails itself is a finding too."""
     from server.commands.preflight.kafka import check_kafka
 
     checks: list[tuple[str, Check]] = [
@@ -36,16 +36,16 @@ def findings(settings: Settings, *, device: bool = True, sums: bool = True) -> I
             yield Finding(name, "fail", f"{type(error).__name__}: {error}", "this check itself failed; report it")
 
 
-def table(found: Sequence[Finding]) -> str:
-    """A line for each finding, and beneath it what to do."""
-    width = max(len(finding.check) for finding in found)
+def table(results: Sequence[Finding]) -> str:
+    """A line per finding, and below it what to do."""
+    width = max(len(finding.check) for finding in results)
     lines = []
-    for finding in found:
-        lines.append(f"{finding.check:{width}}  {finding.result:7}  {finding.said}")
+    for finding in results:
+        lines.append(f"{finding.check:{width}}  {finding.result:7}  {finding.message}")
         if finding.advice:
             lines.append(f"{'':{width}}  {'':7}  → {finding.advice}")
     return "\n".join(lines)
 
 
-def as_json(found: Sequence[Finding]) -> str:
-    return json.dumps([finding.plain for finding in found], indent=1, ensure_ascii=False)
+def as_json(results: Sequence[Finding]) -> str:
+    return json.dumps([finding.plain for finding in results], indent=1, ensure_ascii=False)

@@ -1,8 +1,8 @@
-"""What one check has found."""
+"""The result of one check."""
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import Literal
 
 Result = Literal["ok", "warn", "fail", "skipped"]
@@ -10,14 +10,15 @@ Result = Literal["ok", "warn", "fail", "skipped"]
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """`fail`: Hua will not start, or will not do its work. `warn`: it will, until something else happens."""
+    """`fail`: Hua does not start, or cannot work. `warn`: it works until something else happens."""
 
     check: str
     result: Result
-    said: str
+    message: str
+    """What was found. Called `said` in `--json`."""
     advice: str = ""
-    """What to do; empty if there is nothing to be done."""
+    """What to do; empty if nothing is needed."""
 
     @property
     def plain(self) -> dict[str, str]:
-        return asdict(self)
+        return {"check": self.check, "result": self.result, "said": self.message, "advice": self.advice}

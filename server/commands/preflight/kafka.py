@@ -1,4 +1,4 @@
-"""Kafka: whether it is reached, what its topics are like, and what our user may do with them."""
+"""Kafka: whether it can be reached, its topics, and the rights of this user."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ from server.commands.preflight.finding import Finding
 from server.settings import Settings, SettingsError
 
 RIGHTS = (ACLOperation.READ, ACLOperation.WRITE, ACLOperation.DESCRIBE)
-WHAT = "docs/roles.md lists what its user needs"
+RIGHTS_ADVICE = "docs/roles.md lists what its user needs"
 DAY_MS = 86_400_000
 LONGEST_MS = 40 * DAY_MS
-"""A result is forgotten after 40 days; a log that knows a task for longer would have it run again."""
+"""Results are deleted after 40 days. A log that keeps a task longer would have it run again."""
 
 
 def check_kafka(settings: Settings) -> Iterator[Finding]:
@@ -30,13 +30,13 @@ def check_kafka(settings: Settings) -> Iterator[Finding]:
     try:
         cluster = Cluster.at(settings.broker)
     except SettingsError as error:
-        yield Finding("kafka", "fail", str(error), WHAT)
+        yield Finding("kafka", "fail", str(error), RIGHTS_ADVICE)
         return
     try:
         yield from _cluster(cluster)
         yield from _reading(cluster)
     except (KafkaError, OSError) as error:
-        yield Finding("kafka", "fail", str(cluster.unavailable(error)), WHAT)
+        yield Finding("kafka", "fail", str(cluster.unavailable(error)), RIGHTS_ADVICE)
 
 
 def _cluster(cluster: Cluster) -> Iterator[Finding]:
@@ -45,11 +45,11 @@ def _cluster(cluster: Cluster) -> Iterator[Finding]:
         brokers = len(admin.describe_cluster()["brokers"])
         yield Finding("kafka", "ok", f"{', '.join(cluster.servers)}: {brokers} brokers")
         if brokers < SAFE_REPLICATION:
-            advice = "for tasks that survive the loss of a broker: three of them, and replication=3"
+            advice = "to survive the loss of a broker, use three brokers and replication=3"
             yield Finding("kafka brokers", "warn", f"{brokers} of {SAFE_REPLICATION}", advice)
-        there = set(admin.list_topics())
+        existing = set(admin.list_topics())
         for topic in (cluster.tasks, cluster.outcomes, cluster.usage, cluster.poison):
-            if topic in there:
+            if topic in existing:
                 yield from _topic(admin, topic)
             else:
                 yield _missing(admin, topic, cluster)
@@ -58,89 +58,89 @@ def _cluster(cluster: Cluster) -> Iterator[Finding]:
 
 
 def _missing(admin: Any, topic: str, cluster: Cluster) -> Finding:
-    """Whether it could be made, without making it."""
-    shape = {"num_partitions": cluster.partitions, "replication_factor": cluster.replication}
+    """Checks whether the topic could be created, without creating it."""
+    settings = {"num_partitions": cluster.partitions, "replication_factor": cluster.replication}
     try:
-        admin.create_topics({topic: shape}, validate_only=True)
+        admin.create_topics({topic: settings}, validate_only=True)
     except KafkaError as error:
         advice = "create it, or allow this user CREATE on topics that begin with the prefix"
         return Finding(
-            f"topic {topic}", "fail", f"it is not there, and may not be made ({type(error).__name__})", advice
+            f"topic {topic}", "fail", f"it does not exist, and may not be created ({type(error).__name__})", advice
         )
-    return Finding(f"topic {topic}", "ok", "it is not there yet; it is made when it is first needed")
+    return Finding(f"topic {topic}", "ok", "it does not exist yet; it is created when first needed")
 
 
 def _topic(admin: Any, topic: str) -> Iterator[Finding]:
-    told, configs = admin.describe_topics([topic])[0], _configs(admin, topic)
-    copies = min(len(partition["replica_nodes"]) for partition in told["partitions"])
-    said = f"{len(told['partitions'])} partitions, replication {copies}"
-    rights = _rights(told)
-    lacking = [right.name for right in RIGHTS if rights and right.name not in rights]
-    if lacking:
-        yield Finding(f"topic {topic}", "fail", f"{said}; this user lacks {', '.join(lacking)}", WHAT)
+    description, configs = admin.describe_topics([topic])[0], _configs(admin, topic)
+    copies = min(len(partition["replica_nodes"]) for partition in description["partitions"])
+    message = f"{len(description['partitions'])} partitions, replication {copies}"
+    rights = _rights(description)
+    missing = [right.name for right in RIGHTS if rights and right.name not in rights]
+    if missing:
+        yield Finding(f"topic {topic}", "fail", f"{message}; this user lacks {', '.join(missing)}", RIGHTS_ADVICE)
     elif not configs:
-        seen = f"{said}; how it is configured may not be seen"
-        advice = "to have that checked as well, allow this user DESCRIBE_CONFIGS on topics"
-        yield Finding(f"topic {topic}", "warn" if copies < IN_SYNC else "ok", seen, advice)
+        message += "; its configuration may not be read"
+        advice = "to check that too, allow this user DESCRIBE_CONFIGS on topics"
+        yield Finding(f"topic {topic}", "warn" if copies < IN_SYNC else "ok", message, advice)
     else:
         in_sync = int(configs["min.insync.replicas"])
-        yield _copies(topic, f"{said}, min.insync.replicas {in_sync}", copies, in_sync)
+        yield _copies(topic, f"{message}, min.insync.replicas {in_sync}", copies, in_sync)
         yield from _configured(topic, configs)
 
 
-def _copies(topic: str, said: str, copies: int, in_sync: int) -> Finding:
+def _copies(topic: str, message: str, copies: int, in_sync: int) -> Finding:
     if copies < in_sync:
         advice = "nothing can be written while min.insync.replicas is above the replication; lower it"
-        return Finding(f"topic {topic}", "fail", said, advice)
+        return Finding(f"topic {topic}", "fail", message, advice)
     if copies >= SAFE_REPLICATION and in_sync < IN_SYNC:
-        advice = f"set min.insync.replicas={IN_SYNC}, or a task that was accepted may be lost with one broker"
-        return Finding(f"topic {topic}", "warn", said, advice)
+        advice = f"set min.insync.replicas={IN_SYNC}, or an accepted task may be lost with one broker"
+        return Finding(f"topic {topic}", "warn", message, advice)
     if copies < IN_SYNC:
-        return Finding(f"topic {topic}", "warn", said, "its records are lost with a single disk; replicate it thrice")
-    return Finding(f"topic {topic}", "ok", said)
+        return Finding(f"topic {topic}", "warn", message, "one lost disk loses its records; use a replication of 3")
+    return Finding(f"topic {topic}", "ok", message)
 
 
 def _configured(topic: str, configs: Mapping[str, str]) -> Iterator[Finding]:
     if "compact" in configs["cleanup.policy"]:
-        advice = "set cleanup.policy=delete: compacting takes records away that are still needed"
+        advice = "set cleanup.policy=delete: compaction removes records that are still needed"
         yield Finding(f"topic {topic}", "fail", "it is compacted", advice)
-    kept, most = int(configs["retention.ms"]), int(configs["max.message.bytes"])
-    if not DAY_MS <= kept <= LONGEST_MS:
-        advice = "set retention.ms to days that no task waits longer than, and below 40: seven is usual"
-        yield Finding(f"topic {topic}", "warn", f"records are kept for {kept / DAY_MS:.2f} days", advice)
-    if most < MOST_BYTES:
+    retention_ms, most_bytes = int(configs["retention.ms"]), int(configs["max.message.bytes"])
+    if not DAY_MS <= retention_ms <= LONGEST_MS:
+        advice = "set retention.ms above the longest wait of a task and below 40 days; seven days is usual"
+        yield Finding(f"topic {topic}", "warn", f"records are kept for {retention_ms / DAY_MS:.2f} days", advice)
+    if most_bytes < MOST_BYTES:
         advice = f"set max.message.bytes to {MOST_BYTES} or more, or larger tasks are refused"
-        yield Finding(f"topic {topic}", "warn", f"max.message.bytes is {most}", advice)
+        yield Finding(f"topic {topic}", "warn", f"max.message.bytes is {most_bytes}", advice)
 
 
 def _configs(admin: Any, topic: str) -> Mapping[str, str]:
-    """What the topic is told to be; empty where we may not ask."""
+    """The topic's configuration; empty if this user may not read it."""
     try:
-        told = admin.describe_configs([ConfigResource(ConfigResourceType.TOPIC, topic)], config_filter="all")
+        reply = admin.describe_configs([ConfigResource(ConfigResourceType.TOPIC, topic)], config_filter="all")
     except KafkaError:
         return {}
-    every = next(iter(next(iter(told.values())).values()))
-    return {name: config["value"] for name, config in every.items()}
+    configs = next(iter(next(iter(reply.values())).values()))
+    return {name: config["value"] for name, config in configs.items()}
 
 
-def _rights(told: Mapping[str, Any]) -> set[str]:
-    """Names of the operations that this user may do on the topic; empty where Kafka does not tell."""
-    given = told.get("authorized_operations") or []
-    return {str(right).rpartition(".")[2].upper() for right in given}
+def _rights(description: Mapping[str, Any]) -> set[str]:
+    """The operations that this user may do on the topic; empty if Kafka does not say."""
+    operations = description.get("authorized_operations") or []
+    return {str(right).rpartition(".")[2].upper() for right in operations}
 
 
 def _reading(cluster: Cluster) -> Iterator[Finding]:
-    """As the controller reads: by assignment, with offsets of its group."""
+    """Reads as the controller does: by assignment, with the offsets of its group."""
     options = {"group_id": cluster.group, "enable_auto_commit": False, "metrics_enabled": False}
     consumer: Any = connect(KafkaConsumer, **cluster.options, **options)
     try:
         numbers = consumer.partitions_for_topic(cluster.tasks) or set()
-        places = [TopicPartition(cluster.tasks, number) for number in sorted(numbers)]
-        if not places:
+        partitions = [TopicPartition(cluster.tasks, number) for number in sorted(numbers)]
+        if not partitions:
             yield Finding("kafka reading", "skipped", f"there is no {cluster.tasks} to read yet")
             return
-        ends = consumer.end_offsets(places)
-        behind = sum(ends[place] - (consumer.committed(place) or 0) for place in places)
+        ends = consumer.end_offsets(partitions)
+        behind = sum(ends[partition] - (consumer.committed(partition) or 0) for partition in partitions)
         yield Finding("kafka reading", "ok", f"group {cluster.group}: {behind} records of tasks are not settled")
     finally:
         consumer.close(autocommit=False)

@@ -1,4 +1,4 @@
-"""The queue and the bucket: does once, with nothing left behind, what the roles will do all the time."""
+"""The queue and the bucket: does once what the roles do all the time, and leaves nothing behind."""
 
 from __future__ import annotations
 
@@ -22,9 +22,9 @@ from server.storage.bucket_keys import CHECKS
 PINGS = 20
 SLOW_MS = 10.0
 SKEW_S = 5.0
-"""Redis' own clock times leases; ours and its differ in what people are told."""
+"""All roles use the clock of Redis; a difference only affects the times in logs."""
 SIGNED_SKEW_S = 60.0
-"""S3 refuses requests that are signed a quarter of an hour off."""
+"""S3 refuses requests that are signed 15 minutes off."""
 IMAGE_BYTES = 4 << 20
 LINK_S = 60
 
@@ -46,9 +46,9 @@ def check_queue(settings: Settings) -> Iterator[Finding]:
             "redis", "fail", connection.error_message(settings.queue, error), "docs/roles.md says what Redis must be"
         )
     except ValueError as error:
-        shown = connection.without_password(settings.queue)
+        address = connection.without_password(settings.queue)
         advice = "use redis://[USER:PASSWORD@]HOST:PORT/DB, redis+sentinel://… or redis+cluster://…; see docs/roles.md"
-        yield Finding("redis", "fail", f"HUA_QUEUE={shown} is not an address of Redis: {error}", advice)
+        yield Finding("redis", "fail", f"HUA_QUEUE={address} is not an address of Redis: {error}", advice)
 
 
 def _redis(client: Any, server: dict[str, Any]) -> Iterator[Finding]:
@@ -69,13 +69,15 @@ def _redis(client: Any, server: dict[str, Any]) -> Iterator[Finding]:
     if policy == "noeviction":
         yield Finding("redis eviction", "ok", "noeviction")
     else:
-        advice = "set maxmemory-policy noeviction: a key that is evicted is a task that waits until the next start"
+        advice = "set maxmemory-policy noeviction: an evicted key is a task that waits until the next start"
         yield Finding("redis eviction", "fail", f"maxmemory-policy is {policy}", advice)
-    kept = "append-only file" if server.get("aof_enabled") else "no append-only file"
-    yield Finding("redis persistence", "ok", f"{kept}; nothing in Redis has to survive, the logs know it all")
+    persistence = "append-only file" if server.get("aof_enabled") else "no append-only file"
+    yield Finding(
+        "redis persistence", "ok", f"{persistence}; nothing in Redis must survive, because it is rebuilt from the logs"
+    )
     times = [_ping_ms(client) for _ in range(PINGS)]
     slow = median(times) > SLOW_MS
-    advice = "put Redis nearer: every lease and every submission waits for it" if slow else ""
+    advice = "place Redis closer: every lease and every submission waits for it" if slow else ""
     yield Finding(
         "redis latency", "warn" if slow else "ok", f"{median(times):.2f} ms, at most {max(times):.2f}", advice
     )
@@ -90,10 +92,10 @@ def _ping_ms(client: Any) -> float:
 
 
 def _clock(check: str, ahead_s: float, most_s: float) -> Finding:
-    said = f"{abs(ahead_s):.1f} s {'ahead of' if ahead_s > 0 else 'behind'} ours"
+    message = f"{abs(ahead_s):.1f} s {'ahead of' if ahead_s > 0 else 'behind'} this machine"
     if abs(ahead_s) > most_s:
-        return Finding(check, "fail", said, "set both clocks by NTP: links and leases tell the time")
-    return Finding(check, "ok", said)
+        return Finding(check, "fail", message, "set both clocks by NTP: links and leases depend on the time")
+    return Finding(check, "ok", message)
 
 
 def check_bucket(settings: Settings) -> Iterator[Finding]:
@@ -102,10 +104,10 @@ def check_bucket(settings: Settings) -> Iterator[Finding]:
     except SettingsError as error:
         yield Finding("bucket", "fail", str(error), "docs/storage.md lists what the bucket must allow")
         return
-    yield from asyncio.run(_collected(_bucket(settings, bucket)))
+    yield from asyncio.run(_collect(_bucket(settings, bucket)))
 
 
-async def _collected(findings: AsyncIterator[Finding]) -> list[Finding]:
+async def _collect(findings: AsyncIterator[Finding]) -> list[Finding]:
     return [finding async for finding in findings]
 
 
@@ -121,38 +123,38 @@ async def _bucket(settings: Settings, bucket: Bucket) -> AsyncIterator[Finding]:
             await bucket.put(key, b"x")
         yield Finding("bucket put", "ok", f"{settings.bucket}: 4 MiB in {took:.2f} s")
         whole, part = await bucket.get(keys[0]), await bucket.get_part(keys[0], 5, 10)
-        yield _same("bucket get", whole == image, "the whole object")
-        yield _same("bucket range", part == image[5:10], "a part of it")
+        yield _compare("bucket get", whole == image, "the whole object")
+        yield _compare("bucket range", part == image[5:10], "a part of it")
         found = sorted(key for key, _ in await bucket.keys(folder))
-        yield _same("bucket list", found == keys, f"{len(found)} of {len(keys)} objects")
+        yield _compare("bucket list", found == keys, f"{len(found)} of {len(keys)} objects")
         if settings.s3_public_endpoint:
             yield await _public(settings, await bucket.link(keys[0], LINK_S), image)
         else:
-            yield Finding(
-                "bucket link", "skipped", "HUA_S3_PUBLIC_ENDPOINT is not set: images are passed on by the api"
-            )
+            yield Finding("bucket link", "skipped", "HUA_S3_PUBLIC_ENDPOINT is not set: the api serves images itself")
         await bucket.delete(keys)
-        left = await bucket.keys(folder)
-        yield _same("bucket delete", not left, f"{len(keys)} objects in one request")
+        remaining = await bucket.keys(folder)
+        yield _compare("bucket delete", not remaining, f"{len(keys)} objects in one request")
         if settings.bucket.startswith("s3://"):
             yield await _s3_clock(settings)
     except BucketUnavailableError as error:
-        advice = "see that S3 runs, that HUA_S3_ENDPOINT names it, and what its keys may do; docs/storage.md lists it"
+        advice = (
+            "check that S3 runs, that HUA_S3_ENDPOINT is right, and that its keys have the rights of docs/storage.md"
+        )
         yield Finding("bucket", "fail", f"{error}{_cause(error)}", advice)
 
 
 def _cause(error: BaseException) -> str:
-    """The operator may know what clients are not told."""
+    """The cause, which clients are not told but the operator needs."""
     return f": {' '.join(str(error.__cause__).split())[:300]}" if error.__cause__ else ""
 
 
-def _same(check: str, good: bool, what: str) -> Finding:
-    advice = "this store does not do what S3 does; name another"
+def _compare(check: str, good: bool, what: str) -> Finding:
+    advice = "this server does not behave as S3; use another"
     return Finding(check, "ok", what) if good else Finding(check, "fail", f"{what}: not as it was written", advice)
 
 
 def _tls(settings: Settings) -> ssl.SSLContext:
-    """Trusts whom the bucket trusts."""
+    """Trusts the same authorities as the bucket."""
     context = ssl.create_default_context()
     if settings.s3_ca is not None:
         context.load_verify_locations(settings.s3_ca)
@@ -162,7 +164,7 @@ def _tls(settings: Settings) -> ssl.SSLContext:
 
 
 async def _public(settings: Settings, link: str | None, image: bytes) -> Finding:
-    """As a client would, from here."""
+    """Requests a signed link, as a client would."""
     assert link is not None, "there is a public endpoint; this is a bug"  # noqa: S101
     host = httpx.URL(link).host
     advice = "HUA_S3_PUBLIC_ENDPOINT must be the address that clients use, and no proxy on the way may change Host"
@@ -180,9 +182,9 @@ async def _s3_clock(settings: Settings) -> Finding:
     endpoint = settings.s3_endpoint or f"https://s3.{settings.s3_region}.amazonaws.com"
     try:
         async with httpx.AsyncClient(trust_env=False, timeout=10, verify=_tls(settings)) as http:
-            told = (await http.get(endpoint)).headers.get("date")
+            date = (await http.get(endpoint)).headers.get("date")
     except httpx.TransportError as error:
         return Finding("bucket clock", "skipped", f"{endpoint} does not tell the time: {error}")
-    if told is None:
+    if date is None:
         return Finding("bucket clock", "skipped", f"{endpoint} does not tell the time")
-    return _clock("bucket clock", parsedate_to_datetime(told).timestamp() - time.time(), SIGNED_SKEW_S)
+    return _clock("bucket clock", parsedate_to_datetime(date).timestamp() - time.time(), SIGNED_SKEW_S)

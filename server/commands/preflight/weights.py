@@ -1,4 +1,4 @@
-"""The models: whether all that `models.yaml` names is there, and is what it was when its sums were written."""
+"""The models: whether every file of `models.yaml` exists and has its checksum."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from server.commands.preflight.finding import Finding
 from server.services import check_audit
 from server.settings import Settings, SettingsError
 
-ADVICE = "copy it anew from where it came from"
+ADVICE = "copy it again from its source"
 
 
 def check_models(settings: Settings, *, sums: bool = True) -> Iterator[Finding]:
@@ -29,8 +29,8 @@ def check_models(settings: Settings, *, sums: bool = True) -> Iterator[Finding]:
         yield Finding("models", "fail", str(error), "docs/models.md shows how the file is written")
         return
     weight = sum(entry.bytes for entry in models) / 2**30
-    said = f"{len(models.entries)} models, {weight:.1f} GiB; {models.default.name} is the default"
-    yield Finding("models", "ok", said)
+    message = f"{len(models.entries)} models, {weight:.1f} GiB; {models.default.name} is the default"
+    yield Finding("models", "ok", message)
     if settings.audit:
         yield _audit(settings, models)
     yield from _sums(folder, models, sums)
@@ -40,31 +40,36 @@ def _audit(settings: Settings, models: Catalog) -> Finding:
     try:
         check_audit(settings, models)
     except SettingsError as error:
-        return Finding("audit", "fail", str(error), "docs/models.md says what judges; without HUA_AUDIT nothing does")
-    return Finding("audit", "ok", f"{settings.audit} judges what is drawn")
+        return Finding(
+            "audit",
+            "fail",
+            str(error),
+            "docs/models.md describes safety checkers; without HUA_AUDIT nothing is checked",
+        )
+    return Finding("audit", "ok", f"{settings.audit} checks images")
 
 
-def _sums(folder: Path, models: Catalog, wanted: bool) -> Iterator[Finding]:
-    """Against SHA256SUMS, as sha256sum writes it, and the `sha256` of entries."""
+def _sums(folder: Path, models: Catalog, read_files: bool) -> Iterator[Finding]:
+    """Compares with SHA256SUMS, as sha256sum writes it, and with the `sha256` of entries."""
     try:
         listed = checksums.read(folder) if (folder / SUMS).exists() else {}
     except ChecksumError as error:
-        yield Finding("sha256", "fail", str(error), "write it anew: sha256sum FILES > SHA256SUMS")
+        yield Finding("sha256", "fail", str(error), "write it again: sha256sum FILES > SHA256SUMS")
         return
-    known = {(folder / name).resolve(): digest for name, digest in listed.items()}
-    known |= {entry.path: entry.sha256 for entry in models if entry.sha256 is not None}
-    if not known:
-        advice = f"where the files are known to be good: (cd {folder} && find . -type f | xargs sha256sum > {SUMS})"
+    digests = {(folder / name).resolve(): digest for name, digest in listed.items()}
+    digests |= {entry.path: entry.sha256 for entry in models if entry.sha256 is not None}
+    if not digests:
+        advice = f"if the files are correct: (cd {folder} && find . -type f | xargs sha256sum > {SUMS})"
         yield Finding("sha256", "skipped", f"no {SUMS} beside {FILE}, and no `sha256` in it", advice)
         return
-    if not wanted:
-        yield Finding("sha256", "skipped", f"--no-sums leaves {len(known)} files unread")
+    if not read_files:
+        yield Finding("sha256", "skipped", f"--no-sums skips {len(digests)} files")
         return
-    missing = [path for path in known if not path.is_file()]
+    missing = [path for path in digests if not path.is_file()]
     for path in missing:
-        yield Finding("sha256", "fail", f"{path} is not there, but its sum is", ADVICE)
-    wrong = [path for path, digest in known.items() if path not in missing and checksums.digest(path) != digest]
+        yield Finding("sha256", "fail", f"{path} does not exist, but is listed", ADVICE)
+    wrong = [path for path, digest in digests.items() if path not in missing and checksums.digest(path) != digest]
     for path in wrong:
-        yield Finding("sha256", "fail", f"{path} is not what it was", ADVICE)
+        yield Finding("sha256", "fail", f"{path} has changed", ADVICE)
     if not missing and not wrong:
-        yield Finding("sha256", "ok", f"{len(known)} files are what they should be")
+        yield Finding("sha256", "ok", f"{len(digests)} files have their checksums")

@@ -22,13 +22,13 @@ def test_what_is_there_is_not_made_again(package: Path, compiled_dir: Path) -> N
     assert list(compile_ahead(settings, ["tiny"], [], [])) == []
 
 
-def test_it_asks_for_a_folder(tmp_path: Path) -> None:
-    with pytest.raises(SettingsError, match="HUA_COMPILE names no folder"):
+def test_compile_needs_a_folder(tmp_path: Path) -> None:
+    with pytest.raises(SettingsError, match="HUA_COMPILE is not set"):
         list(compile_ahead(Settings(data_dir=tmp_path), [], [], []))
 
 
 @pytest.mark.parametrize("size", ["512", "512x515", "0x8x8"])
-def test_a_wrong_size_is_refused(size: str, capsys: pytest.CaptureFixture[str]) -> None:
+def test_wrong_size_is_refused(size: str, capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit):
         _parser().parse_args(["compile", "--size", size])
-    assert "is no size; write WIDTHxHEIGHT" in capsys.readouterr().err
+    assert "is not a size; write WIDTHxHEIGHT" in capsys.readouterr().err

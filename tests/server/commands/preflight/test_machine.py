@@ -13,7 +13,7 @@ EXPIRED = "tenants: {acme: {keys: [{sha256: " + "a" * 64 + ", expires: 2020-01-0
 def result(check, **settings: object) -> tuple[str, str]:
     """Of the first finding: its result, and all that it says."""
     finding = next(iter(check(Settings(**settings))))
-    return finding.result, f"{finding.said} {finding.advice}"
+    return finding.result, f"{finding.message} {finding.advice}"
 
 
 def test_a_port_in_use_is_told() -> None:

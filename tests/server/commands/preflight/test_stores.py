@@ -18,7 +18,7 @@ def results(check, **settings: object) -> dict[str, str]:
 
 
 def said(check, **settings: object) -> str:
-    return " ".join(f"{finding.said} {finding.advice}" for finding in check(Settings(**settings)))
+    return " ".join(f"{finding.message} {finding.advice}" for finding in check(Settings(**settings)))
 
 
 def test_a_redis_as_it_should_be(redis_url: str) -> None:
@@ -61,10 +61,10 @@ def test_an_s3_as_it_should_be(own_s3: S3Server) -> None:
     [
         ({"bucket": "s3://no-such-bucket"}, "create this bucket"),
         ({"s3_secret_key": "wr0ng"}, "check HUA_S3_SECRET_KEY"),
-        ({"s3_endpoint": "http://127.0.0.1:1"}, "see that S3 runs"),
+        ({"s3_endpoint": "http://127.0.0.1:1"}, "check that S3 runs"),
     ],
 )
-def test_what_is_wrong_with_an_s3_is_told(s3_settings, changes: dict[str, str], says: str) -> None:
+def test_faults_of_s3_are_reported(s3_settings, changes: dict[str, str], says: str) -> None:
     settings = s3_settings | changes
     assert results(check_bucket, **settings) == {"bucket": "fail"}
     assert says in said(check_bucket, **settings)

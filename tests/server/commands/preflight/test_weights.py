@@ -16,33 +16,33 @@ def settings(tmp_path: Path) -> Settings:
     return Settings(data_dir=tmp_path / "data", models_dir=tmp_path)
 
 
-def test_files_are_what_their_sums_say(settings: Settings, tmp_path: Path) -> None:
+def test_checksums_are_verified(settings: Settings, tmp_path: Path) -> None:
     digest = hashlib.sha256(b"weights").hexdigest()
     assert [finding.result for finding in check_models(settings)] == ["ok", "skipped"]
     (tmp_path / "SHA256SUMS").write_text(f"{digest}  toy.safetensors\n{digest} *./toy.safetensors\n")
     assert [finding.result for finding in check_models(settings)] == ["ok", "ok"]
     (tmp_path / "toy.safetensors").write_bytes(b"weighty")
     *_, wrong = check_models(settings)
-    assert (wrong.result, "toy.safetensors is not what it was" in wrong.said) == ("fail", True)
+    assert (wrong.result, "toy.safetensors has changed" in wrong.message) == ("fail", True)
     assert [finding.result for finding in check_models(settings, sums=False)] == ["ok", "skipped"]
     (tmp_path / "SHA256SUMS").write_text(f"{digest}  gone.safetensors\n")
     *_, gone = check_models(settings)
-    assert (gone.result, "gone.safetensors is not there" in gone.said) == ("fail", True)
+    assert (gone.result, "gone.safetensors does not exist" in gone.message) == ("fail", True)
 
 
 @pytest.mark.parametrize(("audit", "says"), [("toy", "is of family sd1"), ("gone", "there is no model 'gone'")])
 def test_a_judge_that_cannot_judge_is_told_of(settings: Settings, audit: str, says: str) -> None:
     _, finding, _ = check_models(settings.model_copy(update={"audit": audit}))
     assert (finding.check, finding.result) == ("audit", "fail")
-    assert says in finding.said
+    assert says in finding.message
 
 
 def test_a_model_that_is_missing_is_named(settings: Settings, tmp_path: Path) -> None:
     (tmp_path / "toy.safetensors").unlink()
     [finding] = check_models(settings)
     assert finding.result == "fail"
-    assert "model 'toy'" in finding.said
-    assert "put the model there" in finding.said
+    assert "model 'toy'" in finding.message
+    assert "put the model there" in finding.message
 
 
 def test_toys_are_built_where_nothing_is(tmp_path: Path) -> None:

@@ -124,7 +124,7 @@ def test_cluster_refuses_other_databases(caplog) -> None:
     with pytest.raises(SettingsError, match="only database 0"):
         check("redis+cluster://127.0.0.1:1/3")
     check("redis+cluster://127.0.0.1:1")
-    assert "see that the nodes of the cluster run" in caplog.text
+    assert "check that the nodes of the cluster run" in caplog.text
 
 
 def test_single_redis_is_refused_as_a_cluster(redis_url) -> None:
