@@ -1,231 +1,274 @@
-"""One attempt at one task: fetch its inputs, have the device run it, store the images, say what came of it."""
+"""One attempt at one task: fetch its inputs, run it on the device, store its images, publish its outcome."""
 
 from __future__ import annotations
 
 import asyncio
-import hashlib
 import logging
 import time
-from collections.abc import Awaitable, Callable, Mapping
-from functools import cached_property
+from collections.abc import Awaitable, Callable, Coroutine, Mapping
+from dataclasses import dataclass
+from functools import cached_property, partial
 from typing import Any, TypeVar
 
 import numpy as np
+from opentelemetry.trace import SpanKind
 
 import pipelines
 from pipelines.engine.events import Advanced, Finished
-from pipelines.pipeline import Params, TaskResult
-from server.images.codec import OversizedImageError, encode, preview_jpeg
-from server.images.infotext import infotext
-from server.observability.tracing import record_span
-from server.queue import Lease, Progress
-from server.storage.bucket import Bucket, BucketUnavailableError
+from pipelines.pipeline import Params
+from server.broker import RecordTooLargeError
+from server.images.codec import OversizedImageError, preview_jpeg
+from server.observability.logs import about
+from server.observability.metrics import STAGE_SECONDS
+from server.observability.tracing import record_span, span
+from server.queue import Lease, Progress, QueueUnavailableError, Verdict
+from server.services import Services
+from server.storage.bucket import BucketUnavailableError
 from server.storage.bucket_keys import image_key
-from server.task import RETENTION_S, Failure, Image, Kind, Outcome, Output, Status
+from server.task import POISON, RETENTION_S, Failure, Image, Outcome, Status
 from server.tasks.input_images import BadInputError, InputImages
+from server.worker.device_metrics import DeviceMetrics
 from server.worker.device_process import Device, DeviceDiedError, DeviceGoneError, TaskFailedError, TaskParkedError
+from server.worker.image_writer import ImageWriter
 from server.worker.messages import Run
+from server.worker.outage import LeaseLostError, retry_while_leased
+from server.worker.outcome_publisher import OutcomePublisher
+from server.worker.stage_times import StageTimes
 
 log = logging.getLogger(__name__)
-LONGEST_PAUSE_S = 5.0
+HEARTBEAT_PAUSE_S = 0.1
+"""Progress causes no more heartbeats than this; they also tell early of a cancel."""
 T = TypeVar("T")
 
 
+@dataclass(frozen=True, slots=True)
+class AttemptContext:
+    """What all attempts of a worker share."""
+
+    services: Services
+    inputs: InputImages
+    publisher: OutcomePublisher
+    metrics: DeviceMetrics
+    spawn: Callable[[Coroutine[None, None, None]], object]
+    """Runs a coroutine in the background."""
+    on_device_left: Callable[[], None]
+    """Called when an attempt leaves the device, so that another task can be leased."""
+
+
 class Attempt:
-    """State of one lease under way; `lost` once somebody else holds the task or it has ended, `made` once the device
-    has done its part. `clock` is unix time; `put` stores images, if not the bucket does so itself."""
+    """The life of one lease. `run` takes it to its end; the other methods may be called while it runs."""
 
-    def __init__(
-        self,
-        lease: Lease,
-        inputs: InputImages,
-        bucket: Bucket,
-        on_change: Callable[[Attempt], None],
-        clock: Callable[[], float] = time.time,
-        put: Callable[[str, bytes], Awaitable[None]] | None = None,
-    ) -> None:
+    def __init__(self, lease: Lease, context: AttemptContext) -> None:
         self.lease = lease
-        self.progress: Progress | None = None
-        self.lost = False
-        self.made = False
         self.on_device = True
-        self.told_at = 0.0
-        self._inputs = inputs
-        self._bucket = bucket
-        self._on_change = on_change
-        self._clock = clock
-        self._put = put or bucket.put
+        """Counts against the device's capacity: from the lease until the device's part is over."""
+        self._context = context
+        self._queue, self._bucket = context.services.queue, context.services.bucket
+        self._clock = context.services.clock
+        self._device: Device | None = None
+        self._device_done = False
+        self._lease_lost = False
+        self._progress: Progress | None = None
+        self._last_heartbeat_at = 0.0
         self._fetching: asyncio.Timeout | None = None
-        self._started_at = clock()
-        self._seconds: dict[str, float] = {}
-        self._parts: Mapping[str, float] = {}
+        self._started_at = self._clock()
+        self._times = StageTimes()
 
-    async def run(self, device: Device | None) -> Outcome:
-        """What came of the task; raises DeviceDiedError, DeviceGoneError or TaskParkedError, which say nothing
-        about it yet."""
+    async def run(self, device: Device | None) -> None:
+        """Ends with an outcome in the log, with the lease given back, or with the lease lost."""
         task = self.lease.task
+        fields = {"task": task.id, "tenant": task.tenant, "attempt": self.lease.token, "worker": self.lease.worker}
+        self._observe_wait()
+        with about(**fields), span("attempt", task.traceparent, SpanKind.CONSUMER, type=task.type, **fields):
+            log.info("→ %s %s", task.id, task.type)
+            self._device = device
+            outcome = await self._outcome()
+            if outcome is not None:
+                self._observe(outcome)
+                await self._publish(outcome)
+
+    async def heartbeat(self) -> None:
+        """Renews the lease and reports progress; stops the attempt if the lease is lost."""
         try:
-            finished = await self._run_on(device)
-            self.made = True
+            verdict = await self._queue.heartbeat(self.lease, self._progress, self.on_device)
+        except QueueUnavailableError:
+            return  # the first outcome in the log wins in the end, so work goes on
+        if verdict is Verdict.LOST and not self._lease_lost:
+            self._lose()
+            if self._device is not None:
+                self._device.abort(self.lease.token)
+
+    def park(self) -> None:
+        """Stops the task at the next step; `run` then gives the lease back with its state, for another worker."""
+        if self._device is not None:
+            self._device.park(self.lease.token)
+
+    async def release(self) -> None:
+        """Gives the lease back, unless the device has done its part: then only the outcome is still missing."""
+        if not self._device_done:
+            self._lose()
+            await self._give_back()
+
+    def _lose(self) -> None:
+        """Also ends a fetch at once: a slow host would keep its place at the device."""
+        if self._fetching is not None and not self._lease_lost:  # a timeout that has expired cannot be rescheduled
+            self._fetching.reschedule(0)
+        self._lease_lost = True
+
+    async def _outcome(self) -> Outcome | None:
+        """None if another attempt will bring the outcome."""
+        try:
+            return await self._work()
+        except DeviceGoneError:
+            await self._give_back()
+        except TaskParkedError as parked:
+            await self._give_back(await self._store_state(parked.state))
+        except DeviceDiedError:
+            if not self._lease_lost and not await self._may_try_again():
+                return self._failed(POISON, "the device died each time it ran this task; it is not tried again")
+        return None
+
+    async def _work(self) -> Outcome:
+        """Raises DeviceDiedError, DeviceGoneError or TaskParkedError, which do not decide the task's outcome."""
+        try:
+            finished = await self._run_on_device()
+            self._device_done = True
             self._leave_device()
-            images = await self._store(finished.result)
-            return self._outcome(Status.SUCCEEDED, images=images, answer=finished.result.answer)
+            images = await self._store(finished)
+            return self._new_outcome(Status.SUCCEEDED, images=images, answer=finished.result.answer)
+        except LeaseLostError:
+            return self._failed("aborted", "the task was stopped before it was done")
         except (BadInputError, OversizedImageError) as error:
-            return self.failed("bad_input", str(error))
+            return self._failed("bad_input", str(error))
         except TaskFailedError as error:
-            return self.failed(error.code, str(error))
+            return self._failed(error.code, str(error))
         except (DeviceDiedError, DeviceGoneError, TaskParkedError):
             raise
         except Exception as error:
-            log.exception("task %s failed in a way that is a bug", task.id)
-            return self.failed("internal", f"{type(error).__name__}; the server's log says more")
+            log.exception("task %s failed because of a bug", self.lease.task.id)
+            return self._failed("internal", f"{type(error).__name__}; see the server's log for details")
         finally:
             self._leave_device()
 
-    def lose(self) -> None:
-        """What is still fetched is not waited for: a host that is slow would keep a place at the device."""
-        if self._fetching is not None and not self.lost:  # a timeout that is under way takes no second one
-            self._fetching.reschedule(0)
-        self.lost = True
+    async def _run_on_device(self) -> Finished:
+        task, began = self.lease.task, time.monotonic()
+        images = await self._fetch()
+        self._times.add("fetch", began)
+        state = await self._parked_state()
+        if self._lease_lost:
+            raise LeaseLostError(f"task {task.id} is not needed any more")
+        if self._device is None:
+            raise DeviceGoneError("the device process is restarting")
+        run = Run(self.lease.token, task.type, task.params, images, state, task.priority)
+        finished = await self._device.run(run, self._advance)
+        self._times.add_device(finished)
+        return finished
 
     @cached_property
     def _params(self) -> Params:
-        """Read where a task of another version, which they do not fit, is a failed task and no fallen worker."""
+        """Validated here, where parameters of another version fail the task and not the worker."""
         params: Params = pipelines.find(self.lease.task.type).Params.model_validate(self.lease.task.params)
         return params
 
-    @property
-    def stages(self) -> dict[str, float]:
-        """Seconds by stage; what the device did is told in its parts."""
-        return {stage: seconds for stage, seconds in self._seconds.items() if stage != "run"} | dict(self._parts)
-
-    def _leave_device(self) -> None:
-        self.on_device = False
-        self._on_change(self)
-
-    def failed(self, code: str, message: str) -> Outcome:
-        return self._outcome(Status.FAILED, failure=Failure(code=code, message=message))
-
-    async def _run_on(self, device: Device | None) -> Finished:
-        task = self.lease.task
-        began = time.monotonic()
-        inputs = await self._fetch()
-        self._spend("fetch", began)
-        parked = await self._parked()
-        if self.lost:
-            raise _aborted()
-        if device is None:
-            raise DeviceGoneError("the device process is being started again")
-        run = Run(self.lease.token, task.type, task.params, inputs, parked, task.priority)
-        finished = await device.run(run, self._note)
-        self._seconds |= finished.seconds
-        self._parts = finished.parts
-        self._trace(finished)
-        return finished
-
     async def _fetch(self) -> dict[str, np.ndarray]:
-        """Pixels by path; raises BadInputError, or TaskFailedError if the attempt is lost meanwhile."""
-        task = self.lease.task
+        """Input images by their path in the parameters. Raises BadInputError, LeaseLostError."""
         try:
             async with asyncio.timeout(None) as self._fetching:
-                return await self._while_bucket_is_away(lambda: self._inputs.fetch(task, self._params))
+                return await self._while_bucket_is_away(
+                    lambda: self._context.inputs.fetch(self.lease.task, self._params)
+                )
         except TimeoutError:
-            raise _aborted() from None
+            raise LeaseLostError("the fetch was stopped") from None
         finally:
             self._fetching = None
 
-    def _trace(self, finished: Finished) -> None:
-        """The device is asked nothing while it works, so what it did is traced from its end backwards."""
-        ended_at = time.time()
-        for part in ("audit", "decode", "denoise", "prepare", "load"):
-            seconds = finished.parts.get(part, 0.0) or finished.seconds.get(part, 0.0)
-            if seconds:
-                record_span(part, ended_at - seconds, ended_at)
-                ended_at -= seconds
-
-    async def _parked(self) -> bytes:
-        """Where an earlier attempt stood; empty if that is nowhere, or not to be had any more."""
-        key = self.lease.parked
-        if not key:
+    async def _parked_state(self) -> bytes:
+        """The state that an earlier attempt left; empty if there is none, or it has expired."""
+        if not self.lease.parked:
             return b""
-        return await self._while_bucket_is_away(lambda: self._bucket.get(key)) or b""
+        return await self._while_bucket_is_away(partial(self._bucket.get, self.lease.parked)) or b""
 
-    async def park(self, state: bytes) -> str:
-        """Keeps where this attempt stands for another one; answers the key, or nothing if the bucket is away."""
+    async def _store_state(self, state: bytes) -> str:
+        """Returns its key; empty if the bucket is away."""
         key = image_key("24h", self._clock() + RETENTION_S["24h"], self.lease.task.id, self.lease.token, "parked")
         try:
             await self._bucket.put(key, state)
         except BucketUnavailableError as error:
-            log.warning("task %s begins anew elsewhere: %s", self.lease.task.id, error)
+            log.warning("task %s starts again elsewhere: %s", self.lease.task.id, error)
             return ""
         return key
 
-    def _note(self, step: Advanced) -> None:
-        preview = self.progress.preview if self.progress else b""
+    async def _store(self, finished: Finished) -> tuple[Image, ...]:
+        async def put(key: str, data: bytes) -> None:
+            await self._while_bucket_is_away(partial(self._context.publisher.spool.put, key, data))
+
+        return await ImageWriter(self.lease, put, self._clock, self._times).write(finished.result, self._params.seeds)
+
+    async def _while_bucket_is_away(self, call: Callable[[], Awaitable[T]]) -> T:
+        subject = f"task {self.lease.task.id}"
+        return await retry_while_leased(call, self._is_lease_lost, (BucketUnavailableError,), subject)
+
+    def _is_lease_lost(self) -> bool:
+        return self._lease_lost
+
+    async def _publish(self, outcome: Outcome) -> None:
+        publish = self._context.publisher.publish
+        try:
+            await publish(outcome, self.lease, self._is_lease_lost)
+        except RecordTooLargeError as error:
+            failed = self._failed("too_large", f"the result is too large for the log: {error}")
+            await publish(failed, self.lease, self._is_lease_lost)
+
+    def _observe_wait(self) -> None:
+        """Once a task: not again after an attempt that died or was parked."""
+        if self.lease.deaths or self.lease.parked:
+            return
+        task = self.lease.task
+        STAGE_SECONDS.labels("wait").observe(max(self._started_at - task.created_at, 0.0))
+        record_span("wait", task.created_at, self._started_at, task.traceparent)
+
+    def _observe(self, outcome: Outcome) -> None:
+        if outcome.status is Status.SUCCEEDED:
+            self._context.metrics.add_cost(outcome.task.cost)
+            for stage, seconds in self._times.by_part.items():
+                STAGE_SECONDS.labels(stage).observe(seconds)
+
+    def _advance(self, step: Advanced) -> None:
+        preview = self._progress.preview if self._progress else b""
         if step.preview is not None:
             preview = preview_jpeg(step.preview)
-        self.progress = Progress(step.step, step.steps, preview)
-        self._on_change(self)
+        self._progress = Progress(step.step, step.steps, preview)
+        self._heartbeat_soon()
 
-    async def _store(self, made: TaskResult) -> tuple[Image, ...]:
-        seeds = self._params.seeds or [None] * len(made.images)
-        every: list[tuple[np.ndarray, int | None, Kind]] = [
-            *((pixels, seed, "image") for pixels, seed in zip(made.images, seeds, strict=True)),
-            *((pixels, None, "hint") for pixels in made.hints),
-        ]
-        reasons = made.reasons or [""] * len(every)
-        return tuple(
-            [
-                self._withheld(*one, reason) if reason else await self._store_one(index, *one)
-                for index, (one, reason) in enumerate(zip(every, reasons, strict=True))
-            ]
-        )
+    def _leave_device(self) -> None:
+        self.on_device = False
+        self._context.on_device_left()
+        self._heartbeat_soon()
 
-    async def _store_one(self, index: int, pixels: np.ndarray, seed: int | None, kind: Kind) -> Image:
-        task = self.lease.task
-        height, width = pixels.shape[:2]
-        began = time.monotonic()
-        text = infotext(task, seed, width, height) if task.output.metadata else None
-        data, sha256 = await asyncio.to_thread(_encoded, pixels, task.output, text)
-        began = self._spend("encode", began)
-        expires_at = self._clock() + RETENTION_S[task.retention]
-        key = image_key(task.retention, expires_at, task.id, self.lease.token, f"{index}.{task.output.format}")
-        await self._while_bucket_is_away(lambda: self._put(key, data))
-        self._spend("upload", began)
-        return Image(
-            key=key,
-            width=width,
-            height=height,
-            bytes=len(data),
-            sha256=sha256,
-            format=task.output.format,
-            seed=seed,
-            kind=kind,
-        )
+    def _heartbeat_soon(self) -> None:
+        now = time.monotonic()
+        if now - self._last_heartbeat_at >= HEARTBEAT_PAUSE_S:
+            self._last_heartbeat_at = now
+            self._context.spawn(self.heartbeat())
 
-    def _withheld(self, pixels: np.ndarray, seed: int | None, kind: Kind, reason: str) -> Image:
-        """No file: nothing of it is stored anywhere."""
-        height, width = pixels.shape[:2]
-        written = self.lease.task.output.format
-        return Image(
-            key="", width=width, height=height, bytes=0, sha256="", format=written, seed=seed, kind=kind, reason=reason
-        )
+    async def _give_back(self, parked: str = "") -> None:
+        try:
+            await self._queue.give_back(self.lease, parked)
+        except QueueUnavailableError as error:
+            log.warning("task %s waits until its lease expires: %s", self.lease.task.id, error)
 
-    async def _while_bucket_is_away(self, work: Callable[[], Awaitable[T]]) -> T:
-        """Does `work`, however long the bucket is away; the lease is renewed meanwhile. Raises TaskFailedError once it
-        is lost."""
-        pause_s = 0.1
-        while True:
-            try:
-                return await work()
-            except BucketUnavailableError as error:
-                if self.lost:
-                    raise _aborted() from error
-                log.warning("task %s waits: %s", self.lease.task.id, error)
-            await asyncio.sleep(pause_s)
-            pause_s = min(pause_s * 2, LONGEST_PAUSE_S)
+    async def _may_try_again(self) -> bool:
+        """A death that the queue cannot be told of now is counted when the lease expires."""
+        try:
+            return await self._queue.died(self.lease)
+        except QueueUnavailableError as error:
+            log.warning("task %s waits until its lease expires: %s", self.lease.task.id, error)
+            return True
 
-    def _outcome(
+    def _failed(self, code: str, message: str) -> Outcome:
+        return self._new_outcome(Status.FAILED, failure=Failure(code=code, message=message))
+
+    def _new_outcome(
         self,
         status: Status,
         images: tuple[Image, ...] = (),
@@ -242,21 +285,5 @@ class Attempt:
             failure=failure,
             started_at=self._started_at,
             finished_at=self._clock(),
-            timings=self._seconds,
+            timings=self._times.by_stage,
         )
-
-    def _spend(self, stage: str, began: float) -> float:
-        now = time.monotonic()
-        self._seconds[stage] = self._seconds.get(stage, 0.0) + now - began
-        record_span(stage, time.time() - (now - began), time.time())
-        return now
-
-
-def _aborted() -> TaskFailedError:
-    return TaskFailedError("aborted", "the task was stopped before it was done")
-
-
-def _encoded(pixels: np.ndarray, output: Output, text: str | None) -> tuple[bytes, str]:
-    """The file and its SHA-256: both take a thread's time."""
-    data = encode(pixels, output, text)
-    return data, hashlib.sha256(data).hexdigest()

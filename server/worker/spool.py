@@ -1,8 +1,8 @@
-"""Results that wait on this machine's disk for the bucket or the log: who is killed meanwhile loses no work.
+"""Results that wait on disk while the bucket or the log is away, so that a killed worker loses no work.
 
-Each worker has a folder of its own, and holds it by a lock. One that starts takes over the folders of those that are no
-more, and hands over what lies there. It has no lease for it and needs none: the first outcome in the log counts, so one
-that comes late, or twice, does no harm.
+Each worker has a locked folder of its own. A worker that starts takes over the folders of workers that have ended, and
+publishes what they contain. It needs no lease for that: the first outcome in the log counts, so a late or repeated one
+does no harm.
 """
 
 from __future__ import annotations
@@ -29,26 +29,27 @@ PAUSE_S = 1.0
 AWAY = (BucketUnavailableError, BrokerUnavailableError)
 
 
-class VanishedError(Exception):
-    """Somebody has taken an image from the shelf; the task has to be run again."""
+class ImageMissingError(Exception):
+    """An image is no longer in the spool; the task has to run again."""
 
 
 class Spool:
-    """`most_bytes` of images may wait in `folder`; with 0 nothing does, and who calls waits with them in memory.
-    `clock` is unix time."""
+    """Stores images and publishes outcomes; what cannot be stored now waits on disk."""
 
     def __init__(
-        self, bucket: Bucket, broker: Broker, folder: Path, most_bytes: int, clock: Callable[[], float] = time.time
+        self, bucket: Bucket, broker: Broker, folder: Path, max_bytes: int, clock: Callable[[], float] = time.time
     ) -> None:
+        """`folder` has a folder for each worker. At most `max_bytes` of images wait on disk; with 0 nothing does, and
+        callers have to wait with their data in memory. `clock` is unix time."""
         self._bucket = bucket
         self._broker = broker
         self._folder = folder
-        self._most_bytes = most_bytes
+        self._max_bytes = max_bytes
         self._clock = clock
-        self._shelf: SpoolFolder | None = None
-        self._taking = threading.Lock()
+        self._own_folder: SpoolFolder | None = None
+        self._own_folder_lock = threading.Lock()
         self._waiting: dict[str, int] = {}
-        """How large each image is that waits on our own shelf, by its key."""
+        """Bytes of the images that wait in our own folder, by their keys."""
 
     @classmethod
     def of(cls, services: Services) -> Spool:
@@ -57,102 +58,109 @@ class Spool:
         return cls(services.bucket, services.broker, folder, settings.spool, services.clock)
 
     async def put(self, key: str, data: bytes) -> None:
-        """Into the bucket, or onto the disk while that is away; raises BucketUnavailableError if that is full too."""
+        """Stores an image in the bucket, or on disk while that is away; raises BucketUnavailableError if neither is
+        possible."""
         try:
             await self._bucket.put(key, data)
         except BucketUnavailableError as error:
-            if sum(self._waiting.values()) + len(data) > self._most_bytes:
+            if sum(self._waiting.values()) + len(data) > self._max_bytes:
                 raise
             self._waiting[key] = len(data)
-            if not await asyncio.to_thread(self._keep, key, data):
+            if not await asyncio.to_thread(self._write, key, data):
                 del self._waiting[key]
                 raise
-            log.warning("%s waits on the disk: %s", key, error)
+            log.warning("%s waits on disk: %s", key, error)
 
     async def publish(self, outcome: Outcome) -> None:
-        """Hands over the images that wait, then the outcome; raises VanishedError if one is not there, or
-        BucketUnavailableError or BrokerUnavailableError, and then keeps it for whoever comes after us."""
+        """Stores the images that wait, then publishes the outcome.
+
+        Raises ImageMissingError; and BucketUnavailableError or BrokerUnavailableError, after it has written the
+        outcome to disk for the next worker.
+        """
         try:
-            await self._broker.publish_outcome(await self._brought(self._shelf, outcome))
+            await self._broker.publish_outcome(await self._with_stored_images(self._own_folder, outcome))
         except AWAY:
-            if self._most_bytes:
-                await asyncio.to_thread(self._keep, _name(outcome), outcome.model_dump_json().encode())
+            if self._max_bytes:
+                await asyncio.to_thread(self._write, _name(outcome), outcome.model_dump_json().encode())
             raise
         self.drop(outcome)
 
     def drop(self, outcome: Outcome) -> None:
-        """It is in the log, or somebody else's by now. So go all images of its attempt, also those that it does not
-        name: an attempt that came to nothing may have put some here before."""
-        if self._shelf is None:
+        """Deletes an outcome that is in the log, or not needed any more, and all images of its attempt: a failed
+        outcome does not name the images that its attempt has stored."""
+        if self._own_folder is None:
             return
-        self._shelf.drop(_name(outcome))
+        self._own_folder.drop(_name(outcome))
         for key in [key for key in self._waiting if PurePosixPath(key).parent.name == outcome.attempt]:
             del self._waiting[key]
-            self._shelf.drop(key)
+            self._own_folder.drop(key)
 
-    async def hand_over_left(self) -> None:
-        """What workers of this machine left that are no more, however long the bucket or the log is away."""
-        for shelf in await asyncio.to_thread(self._left):
-            for outcome in shelf.outcomes():
+    async def publish_leftovers(self) -> None:
+        """Publishes what ended workers of this machine have left, however long the bucket or the log is away."""
+        for folder in await asyncio.to_thread(self._acquire_leftovers):
+            for outcome in folder.outcomes():
                 with about(task=outcome.task.id, tenant=outcome.task.tenant, attempt=outcome.attempt):
-                    await self._until_told(shelf, outcome)
-            shelf.clear()
+                    await self._publish_leftover(folder, outcome)
+            folder.clear()
 
     def close(self) -> None:
-        """What waits is left to whoever comes next."""
-        shelf, self._shelf = self._shelf, None
-        if shelf is not None:
-            (shelf.let_go if any(shelf.outcomes()) else shelf.clear)()
+        """Leaves what still waits to the next worker."""
+        folder, self._own_folder = self._own_folder, None
+        if folder is not None:
+            (folder.release if any(folder.outcomes()) else folder.clear)()
 
-    async def _until_told(self, shelf: SpoolFolder, outcome: Outcome) -> None:
+    async def _publish_leftover(self, folder: SpoolFolder, outcome: Outcome) -> None:
         while True:
             try:
                 if await self._bucket.manifest(outcome.task.id) is None:
-                    await self._broker.publish_outcome(await self._brought(shelf, outcome))
-                    log.info("← %s %s, which was left here", outcome.task.id, outcome.status)
+                    await self._broker.publish_outcome(await self._with_stored_images(folder, outcome))
+                    log.info("← %s %s, left by another worker", outcome.task.id, outcome.status)
                 return None
             except AWAY as error:
-                log.warning("the outcome of %s, which was left here, waits: %s", outcome.task.id, error)
+                log.warning("the outcome of %s, left by another worker, waits: %s", outcome.task.id, error)
                 await asyncio.sleep(PAUSE_S)
             except Exception:
-                return log.exception("the outcome of %s, which was left here, is lost, and made again", outcome.task.id)
+                return log.exception(
+                    "the outcome of %s, left by another worker, cannot be published; the task runs again",
+                    outcome.task.id,
+                )
 
-    async def _brought(self, shelf: SpoolFolder | None, outcome: Outcome) -> Outcome:
-        """The outcome with its images in the bucket. Those that waited come under keys of now, for their life begins
-        now: else one of five minutes would be swept as it came."""
+    async def _with_stored_images(self, folder: SpoolFolder | None, outcome: Outcome) -> Outcome:
+        """The outcome after its images are moved from `folder` to the bucket. They get new keys, for their retention
+        starts now: with the old keys, images kept for five minutes could be swept at once."""
         now, images = self._clock(), list(outcome.images)
-        for place, image in enumerate(images):
-            data = await asyncio.to_thread(shelf.get, image.key) if shelf is not None and image.key else None
+        for index, image in enumerate(images):
+            data = await asyncio.to_thread(folder.get, image.key) if folder is not None and image.key else None
             if data is None and image.key in self._waiting:
-                raise VanishedError(f"{image.key} is gone from the spool; the task is run again")
+                raise ImageMissingError(f"{image.key} is not in the spool any more; the task runs again")
             if data is not None:
-                images[place] = image.model_copy(update={"key": _key(outcome, image, now)})
-                await self._bucket.put(images[place].key, data)
+                images[index] = image.model_copy(update={"key": _key(outcome, image, now)})
+                await self._bucket.put(images[index].key, data)
         if tuple(images) == outcome.images:
             return outcome
         return outcome.model_copy(update={"images": tuple(images), "finished_at": now})
 
-    def _keep(self, name: str, data: bytes) -> bool:
-        """Whether it could be written: the disk may be full, or for reading alone."""
+    def _write(self, name: str, data: bytes) -> bool:
+        """False if it fails: the disk may be full or read-only."""
         try:
-            with self._taking:  # several keep something at once, and must not each take a shelf
-                if self._shelf is None:
-                    own = self._folder / uuid.uuid4().hex
-                    own.mkdir(parents=True)
-                    self._shelf = SpoolFolder.taken(own)
-            if self._shelf is not None:
-                self._shelf.put(name, data)
-            return self._shelf is not None
+            with self._own_folder_lock:  # several threads may write the first file
+                if self._own_folder is None:
+                    path = self._folder / uuid.uuid4().hex
+                    path.mkdir(parents=True)
+                    self._own_folder = SpoolFolder.try_acquire(path)
+            if self._own_folder is not None:
+                self._own_folder.put(name, data)
+            return self._own_folder is not None
         except OSError as error:
             log.warning("nothing can wait in %s (%s)", self._folder, error)
             return False
 
-    def _left(self) -> list[SpoolFolder]:
-        left = []
+    def _acquire_leftovers(self) -> list[SpoolFolder]:
+        folders = []
         for lock in sorted(self._folder.glob(f"*/{LOCK}")):
-            with contextlib.suppress(OSError):  # its worker has just put it away
-                left.append(SpoolFolder.taken(lock.parent))
-        return [shelf for shelf in left if shelf is not None]
+            with contextlib.suppress(OSError):  # another worker has just deleted it
+                folders.append(SpoolFolder.try_acquire(lock.parent))
+        return [folder for folder in folders if folder is not None]
 
 
 def _key(outcome: Outcome, image: Image, now: float) -> str:

@@ -1,15 +1,14 @@
-"""A folder of one worker, for what waits on the disk; held by a lock that ends with the worker, however it ends."""
+"""A worker's folder for results that wait on disk, locked as long as the worker's process lives."""
 
 from __future__ import annotations
 
 import contextlib
-import fcntl
 import logging
-import os
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
+from filelock import FileLock, Timeout
 from pydantic import ValidationError
 
 from models.atomic_write import replacing
@@ -22,23 +21,24 @@ LOCK, OUTCOME = "lock", ".outcome"
 class SpoolFolder:
     """Images by their keys, and outcomes by their attempts."""
 
-    def __init__(self, folder: Path, lock: int) -> None:
+    def __init__(self, folder: Path, lock: FileLock) -> None:
         self._folder = folder
         self._lock = lock
 
     @classmethod
-    def taken(cls, folder: Path) -> SpoolFolder | None:
-        """The shelf in this folder; None if a worker that lives has it."""
-        lock = os.open(folder / LOCK, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC)
+    def try_acquire(cls, folder: Path) -> SpoolFolder | None:
+        """None if another worker that is alive has it. Raises OSError."""
+        # The kernel frees a flock when its process ends, however it ends; a soft lock would outlive a killed worker.
+        # A lock of a thread could not be released from another one.
+        lock = FileLock(folder / LOCK, thread_local=False, fallback_to_soft=False)
         try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            os.close(lock)
+            lock.acquire(blocking=False)
+        except Timeout:
             return None
         return cls(folder, lock)
 
     def put(self, name: str, data: bytes) -> None:
-        """Whole or not at all."""
+        """Writes the whole file, or nothing if it fails."""
         file = self._folder / name
         file.parent.mkdir(parents=True, exist_ok=True)
         with replacing(file) as draft:
@@ -53,17 +53,18 @@ class SpoolFolder:
         (self._folder / name).unlink(missing_ok=True)
 
     def outcomes(self) -> Iterator[Outcome]:
-        """Those that were kept; of a version that cannot be read, none."""
+        """All outcomes in the folder; files that this version cannot read are skipped."""
         for file in sorted(self._folder.glob(f"*{OUTCOME}")):
             try:
                 yield Outcome.model_validate_json(file.read_bytes())
             except ValidationError:
-                log.error("%s is no outcome and is ignored", file)
+                log.error("%s is not an outcome that this version can read; it is ignored", file)
 
     def clear(self) -> None:
+        """Deletes the folder and everything in it."""
         shutil.rmtree(self._folder, ignore_errors=True)
-        self.let_go()
+        self.release()
 
-    def let_go(self) -> None:
-        """As it is, to whoever takes it next."""
-        os.close(self._lock)
+    def release(self) -> None:
+        """Leaves the folder, with everything in it, to the next worker."""
+        self._lock.release()

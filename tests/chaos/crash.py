@@ -71,14 +71,14 @@ def install(folder: Path) -> None:
     _before(LeaderElection, "_lead", point("T13"))
     _before(RedisQueue, "drop_callback", point("T14"))
     _after(InputImages, "store_inline", point("T15"), lambda stored, *_: stored)
-    note, reached = Attempt._note, point("T5")
+    advance, reached = Attempt._advance, point("T5")
 
-    def note_and_die(self: Attempt, step: Any) -> None:
-        note(self, step)
+    def advance_and_die(self: Attempt, step: Any) -> None:
+        advance(self, step)
         if step.step * 2 > step.steps:
             reached()
 
-    Attempt._note = note_and_die
+    Attempt._advance = advance_and_die
 
 
 def _reached(file: Path) -> None:

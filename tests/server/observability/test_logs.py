@@ -6,16 +6,11 @@ import logging
 import time
 
 import pytest
-from obstore.store import MemoryStore
 
-from server.egress.client import Egress
 from server.observability.logs import JsonLines, about
-from server.queue import Lease
-from server.storage.bucket import Bucket
 from server.task import Task
-from server.tasks.input_images import InputImages
 from server.tasks.submission import Submission, submit
-from server.worker.attempt import Attempt
+from tests.support.attempts import leased, new_attempt
 
 SECRET = "a lighthouse that nobody may read of"
 
@@ -60,13 +55,11 @@ async def test_lines_say_what_they_are_about_though_tasks_take_turns(kept: Kept)
     assert told[4] == ("after", None, None)
 
 
-async def test_a_traceback_does_not_repeat_what_a_user_wrote(kept: Kept) -> None:
-    bucket = Bucket(MemoryStore())
-    inputs = InputImages(Egress(), bucket, max_upload=1 << 20, max_pixels=1 << 20)
+async def test_a_traceback_does_not_repeat_what_a_user_wrote(kept: Kept, services) -> None:
     task = Task(id="0" * 32, type="txt2img.sd", params={"text": [SECRET]}, tenant="a", created_at=time.time())
-    outcome = await Attempt(Lease(task, "token", "worker"), inputs, bucket, lambda _: None).run(None)
-    assert outcome.failure is not None
-    assert "ValidationError" in kept.lines[0]["traceback"]
+    await new_attempt(services, await leased(services, task)).run(None)
+    [traceback] = [line["traceback"] for line in kept.lines if "traceback" in line]
+    assert "ValidationError" in traceback
     assert SECRET not in json.dumps(kept.lines)
 
 

@@ -1,142 +1,184 @@
-"""An attempt at a task while what it depends on comes and goes."""
+"""An attempt while the services that it needs come and go, and when its lease is lost."""
 
 import asyncio
 import io
 import time
+from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import pytest
 from obstore.store import MemoryStore
 from PIL import Image
 
+from pipelines.engine.events import Finished
 from pipelines.pipeline import TaskResult
 from server.egress.client import Egress
 from server.queue import Lease
+from server.services import Services
 from server.storage.bucket import Bucket, BucketUnavailableError
-from server.storage.bucket_keys import MOMENT_S, swept_at
-from server.task import RETENTION_S, Output, Task
+from server.task import Status, Task
 from server.tasks.input_images import InputImages
-from server.worker.attempt import Attempt
-from server.worker.device_process import DeviceGoneError
+from server.worker.device_process import TaskParkedError
+from server.worker.messages import Run
+from tests.support.attempts import RecordingBroker, leased, new_attempt
 
 
-class Away(Bucket):
-    """A bucket that cannot be read at first."""
+class UnreadableBucket(Bucket):
+    """A bucket whose first `failures` reads fail."""
 
-    def __init__(self, times: int) -> None:
+    def __init__(self, failures: int) -> None:
         super().__init__(MemoryStore())
-        self.times = times
+        self.failures = failures
 
     async def get(self, key: str) -> bytes | None:
-        self.times -= 1
-        if self.times >= 0:
+        self.failures -= 1
+        if self.failures >= 0:
             raise BucketUnavailableError("away")
         return await super().get(key)
 
 
-async def test_a_bucket_that_is_away_delays_a_task_and_does_not_fail_it() -> None:
+class Device:
+    """Finishes each run at once, or raises `error`."""
+
+    def __init__(self, error: Exception | None = None) -> None:
+        self.runs: list[Run] = []
+        self._error = error
+
+    async def run(self, message: Run, on_progress: object) -> Finished:
+        self.runs.append(message)
+        if self._error:
+            raise self._error
+        return Finished(message.attempt_id, TaskResult([np.zeros((8, 8, 3), np.uint8)]), {"load": 0.0, "run": 0.1})
+
+    def abort(self, attempt_id: str) -> None: ...
+
+
+@pytest.fixture
+def broker() -> RecordingBroker:
+    return RecordingBroker()
+
+
+@pytest.fixture
+def recorded(services: Services, broker: RecordingBroker) -> Services:
+    return replace(services, broker=broker)
+
+
+def new_task(task_type: str = "txt2img.sd", **params: Any) -> Task:
+    params = {"text": "x", "seed": 1, **params}
+    return Task(id="0" * 32, type=task_type, params=params, tenant="a", created_at=time.time())
+
+
+async def lose(services: Services, lease: Lease) -> None:
+    """Another worker may take the task from now on."""
+    await services.queue.give_back(lease)
+
+
+async def status(services: Services) -> Status:
+    view = await services.queue.find("0" * 32)
+    assert view is not None
+    return view.status
+
+
+async def test_attempt_waits_while_the_bucket_is_away(recorded, broker):
     file = io.BytesIO()
     Image.new("RGB", (8, 8)).save(file, "PNG")
-    bucket = Away(2)
+    bucket, device = UnreadableBucket(2), Device()
     inputs = InputImages(Egress(), bucket, max_upload=1 << 20, max_pixels=1 << 20)
     upload = await inputs.store(file.getvalue(), "a")
-    params = {"text": "x", "url": upload.id, "seed": 1}
-    task = Task(id="0" * 32, type="img2img.sd", params=params, tenant="a", created_at=time.time())
-    attempt = Attempt(Lease(task, "token", "worker"), inputs, bucket, lambda _: None)
-    with pytest.raises(DeviceGoneError):  # it got as far as the device, of which there is none
-        await attempt.run(None)
-    assert bucket.times < 0
+    lease = await leased(recorded, new_task("img2img.sd", url=upload.id))
+    await new_attempt(recorded, lease, inputs).run(device)
+    assert bucket.failures < 0
+    assert device.runs[0].images["url"].shape == (8, 8, 3)
+    assert [outcome.status for outcome in broker.outcomes] == [Status.SUCCEEDED]
 
 
-async def test_nothing_is_stored_of_a_picture_that_is_withheld():
-    bucket = Away(0)
-    inputs = InputImages(Egress(), bucket, max_upload=1 << 20, max_pixels=1 << 20)
-    params = {"text": "x", "seed": 5, "num_samples": 2}
-    task = Task(
-        id="0" * 32, type="txt2img.sd", params=params, tenant="a", created_at=time.time(), output=Output(format="webp")
-    )
-    attempt = Attempt(Lease(task, "token", "worker"), inputs, bucket, lambda _: None)
-    picture = np.zeros((8, 16, 3), np.uint8)
-    stored = await attempt._store(TaskResult([picture, picture], [picture], reasons=["unsafe", "", "unsafe"]))
-    assert [(image.safe, image.kind, image.seed, image.bytes > 0) for image in stored] == [
-        (False, "image", 5, False),
-        (True, "image", 6, True),
-        (False, "hint", None, False),
-    ]
-    assert {(image.width, image.height, image.format) for image in stored} == {(16, 8, "webp")}
-    assert [key for key, _ in await bucket.keys("images")] == [stored[1].key]
-    assert {image.key for image in stored} == {"", stored[1].key}
+async def test_attempt_without_device_gives_the_task_back(recorded, broker):
+    lease = await leased(recorded, new_task())
+    await new_attempt(recorded, lease).run(None)
+    assert await status(recorded) is Status.QUEUED
+    assert broker.outcomes == []
 
 
-async def test_a_task_that_no_task_type_understands_fails_alone():
-    bucket = Away(0)
-    inputs = InputImages(Egress(), bucket, max_upload=1 << 20, max_pixels=1 << 20)
-    task = Task(id="0" * 32, type="txt2img.sd", params={"of": "yore"}, tenant="a", created_at=time.time())
-    outcome = await Attempt(Lease(task, "token", "worker"), inputs, bucket, lambda _: None).run(None)
-    assert outcome.failure is not None
+async def test_parked_attempt_gives_the_task_back_with_its_state(recorded, broker):
+    lease = await leased(recorded, new_task())
+    await new_attempt(recorded, lease).run(Device(TaskParkedError(b"state")))
+    following = await recorded.queue.lease("worker:cpu:2", (), 5.0)
+    device = Device()
+    await new_attempt(recorded, following).run(device)
+    assert device.runs[0].state == b"state"
+
+
+async def test_params_of_another_version_fail_only_the_task(recorded, broker):
+    lease = await leased(recorded, new_task(of="yore"))
+    await new_attempt(recorded, lease).run(None)
+    [outcome] = broker.outcomes
     assert outcome.failure.code == "internal"
 
 
-async def test_what_is_lost_before_it_reached_the_device_does_not_run_there():
-    """I13: of a task that is canceled while its images are fetched, the device has nothing to abort yet."""
-    bucket = Away(0)
-    inputs = InputImages(Egress(), bucket, max_upload=1 << 20, max_pixels=1 << 20)
-    params = {"text": "x", "seed": 1}
-    task = Task(id="0" * 32, type="txt2img.sd", params=params, tenant="a", created_at=time.time())
-    attempt = Attempt(Lease(task, "token", "worker"), inputs, bucket, lambda _: None)
-    attempt.lost = True
-    outcome = await attempt.run(None)  # a device, of which there is none, would have been an error
-    assert outcome.failure is not None
-    assert outcome.failure.code == "aborted"
+async def test_attempt_lost_before_the_device_does_not_run_there(recorded, broker):
+    """I13: a task that is canceled during its fetch is not on the device yet, where it could be aborted."""
+    lease, device = await leased(recorded, new_task()), Device()
+    attempt = new_attempt(recorded, lease)
+    await lose(recorded, lease)
+    await attempt.heartbeat()
+    await attempt.run(device)
+    assert (device.runs, broker.outcomes) == ([], [])
 
 
-async def test_a_result_is_dated_and_kept_by_the_time_that_all_roles_share():
-    """I18: a machine whose clock is behind would have its images swept at once."""
-    bucket, now = Away(0), 1_700_000_000.0
-    inputs = InputImages(Egress(), bucket, max_upload=1 << 20, max_pixels=1 << 20)
-    params = {"text": "x", "seed": 1}
-    task = Task(id="0" * 32, type="txt2img.sd", params=params, tenant="a", created_at=now, retention="5m")
-    attempt = Attempt(Lease(task, "token", "worker"), inputs, bucket, lambda _: None, clock=lambda: now)
-    [image] = await attempt._store(TaskResult([np.zeros((8, 8, 3), np.uint8)]))
-    assert now + RETENTION_S["5m"] < swept_at(image.key) <= now + RETENTION_S["5m"] + MOMENT_S
-    assert attempt.failed("code", "message").finished_at == now
-
-
-async def test_what_is_lost_does_not_wait_for_a_slow_host():
-    """I13: its place at the device is free at once, and nobody reads of a bug."""
+async def test_lost_attempt_does_not_wait_for_a_slow_host(recorded, broker, caplog):
+    """I13: its place at the device is free at once, and the log has no error."""
 
     async def never(host: str, port: int) -> list[str]:
         await asyncio.Event().wait()
         return []
 
-    inputs = InputImages(Egress(resolve=never), Away(0), max_upload=1 << 20, max_pixels=1 << 20)
-    params = {"text": "x", "seed": 1, "url": "http://slow.example/a.png"}
-    task = Task(id="0" * 32, type="img2img.sd", params=params, tenant="a", created_at=time.time())
-    attempt = Attempt(Lease(task, "token", "worker"), inputs, Away(0), lambda _: None)
+    inputs = InputImages(Egress(resolve=never), recorded.bucket, max_upload=1 << 20, max_pixels=1 << 20)
+    lease = await leased(recorded, new_task("img2img.sd", url="http://slow.example/a.png"))
+    attempt = new_attempt(recorded, lease, inputs)
     running = asyncio.create_task(attempt.run(None))
     await asyncio.sleep(0)
-    attempt.lose()
-    await asyncio.sleep(0)
-    attempt.lose()  # again, before it has heard of the first
-    outcome = await asyncio.wait_for(running, 10)
-    assert outcome.failure is not None
-    assert outcome.failure.code == "aborted"
-    attempt.lose()  # once more, when nothing is fetched
-
-
-async def test_what_is_lost_while_the_bucket_is_away_is_no_bug(caplog):
-    upload = "file-" + "0" * 32
-    inputs = InputImages(Egress(), Away(1), max_upload=1 << 20, max_pixels=1 << 20)
-    task = Task(
-        id="0" * 32,
-        type="img2img.sd",
-        params={"text": "x", "seed": 1, "url": upload},
-        tenant="a",
-        created_at=time.time(),
-    )
-    attempt = Attempt(Lease(task, "token", "worker"), inputs, Away(0), lambda _: None)
-    attempt.lost = True
-    outcome = await attempt.run(None)
-    assert outcome.failure is not None
-    assert outcome.failure.code == "aborted"
+    await lose(recorded, lease)
+    await attempt.heartbeat()
+    await attempt.release()  # loses it a second time, before the fetch has ended
+    await asyncio.wait_for(running, 10)
+    await attempt.release()  # and once more, with no fetch under way
+    assert broker.outcomes == []
     assert "bug" not in caplog.text
+
+
+async def test_attempt_lost_while_the_bucket_is_away_is_no_bug(recorded, broker, caplog):
+    inputs = InputImages(Egress(), UnreadableBucket(1), max_upload=1 << 20, max_pixels=1 << 20)
+    lease, device = await leased(recorded, new_task("img2img.sd", url="file-" + "0" * 32)), Device()
+    attempt = new_attempt(recorded, lease, inputs)
+    running = asyncio.create_task(attempt.run(device))
+    await asyncio.sleep(0)
+    await lose(recorded, lease)
+    await attempt.heartbeat()
+    await asyncio.wait_for(running, 10)
+    assert (device.runs, broker.outcomes) == ([], [])
+    assert "bug" not in caplog.text
+
+
+async def test_release_keeps_what_the_device_has_done(recorded, broker):
+    """Given back, it would run a second time."""
+    lease = await leased(recorded, new_task())
+    attempt = new_attempt(recorded, lease)
+    await attempt.run(Device())
+    await attempt.release()
+    assert await status(recorded) is Status.RUNNING
+
+
+async def test_outcome_is_dated_by_the_clock_of_all_roles(recorded, broker):
+    lease = await leased(recorded, new_task())
+    await new_attempt(replace(recorded, clock=lambda: 1_700_000_000.0), lease).run(Device())
+    [outcome] = broker.outcomes
+    assert (outcome.started_at, outcome.finished_at) == (1_700_000_000.0, 1_700_000_000.0)
+
+
+async def test_outcome_too_large_for_the_log_becomes_a_failure(services, narrow):
+    """Otherwise the task would run, and its outcome be refused, again and again."""
+    lease = await leased(services, new_task())
+    await new_attempt(replace(services, broker=narrow), lease).run(Device())
+    [outcome] = narrow.outcomes
+    assert outcome.failure.code == "too_large"

@@ -1,4 +1,4 @@
-"""What is told of an attempt, and how often."""
+"""An outcome is published once, however often the queue has to be told."""
 
 import asyncio
 from dataclasses import replace
@@ -6,80 +6,79 @@ from dataclasses import replace
 import pytest
 
 from server.broker import RecordTooLargeError
-from server.broker.sqlite.broker import SQLiteBroker
 from server.queue import Lease, QueueUnavailableError
 from server.queue.memory.queue import MemoryQueue
 from server.services import Services
+from server.storage.bucket import BucketUnavailableError
 from server.task import Outcome, Status, Task
-from server.tasks.input_images import InputImages
-from server.worker.attempt import Attempt
 from server.worker.outcome_publisher import OutcomePublisher
+from server.worker.spool import Spool
+from tests.support.attempts import RecordingBroker
 
 TASK = Task(id="0" * 32, type="txt2img.sd", params={"text": "x", "seed": 1}, tenant="t", created_at=1.0)
+LEASE = Lease(TASK, "token", "worker")
+OUTCOME = Outcome(task=TASK, attempt="token", status=Status.SUCCEEDED, finished_at=2.0)
 
 
-class Deaf(MemoryQueue):
-    """A queue that is away for the first `times` that it is told."""
+class UnreachableQueue(MemoryQueue):
+    """A queue that is away for the first `failures` calls of `finishing`."""
 
-    def __init__(self, times: int) -> None:
+    def __init__(self, failures: int) -> None:
         super().__init__()
-        self.times = times
+        self.failures = failures
 
     async def finishing(self, lease: Lease) -> None:
-        self.times -= 1
-        if self.times >= 0:
+        self.failures -= 1
+        if self.failures >= 0:
             raise QueueUnavailableError("away")
         await super().finishing(lease)
 
 
-class Narrow(SQLiteBroker):
-    """A log that takes no answers, and what it was told."""
-
-    told: tuple[Outcome, ...] = ()
-
-    async def publish_outcome(self, outcome: Outcome) -> None:
-        if outcome.answer:
-            raise RecordTooLargeError("3 bytes are too many for one record; send at most 2")
-        self.told += (outcome,)
-
-
 @pytest.fixture
-async def narrow(tmp_path):
-    broker = Narrow(tmp_path / "narrow.sqlite")
-    yield broker
-    await broker.close()
+def broker() -> RecordingBroker:
+    return RecordingBroker()
 
 
-def attempt(services: Services) -> Attempt:
-    return Attempt(Lease(TASK, "token", "worker"), InputImages.of(services), services.bucket, lambda _: None)
+def new_publisher(services: Services, broker: object, failures: int = 0) -> OutcomePublisher:
+    return OutcomePublisher(Spool.of(replace(services, broker=broker)), UnreachableQueue(failures))
 
 
-def made(**what: object) -> Outcome:
-    return Outcome(task=TASK, attempt="token", status=Status.SUCCEEDED, finished_at=2.0, **what)
+async def test_outcome_is_published_once_while_the_queue_is_away(services, broker) -> None:
+    await new_publisher(services, broker, failures=2).publish(OUTCOME, LEASE, lambda: False)
+    assert broker.outcomes == [OUTCOME]
 
 
-async def test_an_outcome_is_written_once_however_long_the_queue_is_away(services, narrow) -> None:
-    queue = Deaf(times=2)
-    await OutcomePublisher(replace(services, broker=narrow, queue=queue)).report(attempt(services), made())
-    assert narrow.told == (made(),)
-    assert queue.times < 0
-
-
-async def test_a_queue_that_is_away_is_told_until_the_attempt_is_lost(services, narrow) -> None:
-    one = attempt(services)
-    reporting = asyncio.create_task(
-        OutcomePublisher(replace(services, broker=narrow, queue=Deaf(1000))).report(one, made())
+async def test_queue_is_told_until_the_lease_is_lost(services, broker) -> None:
+    lost = asyncio.Event()
+    publishing = asyncio.create_task(
+        new_publisher(services, broker, failures=1000).publish(OUTCOME, LEASE, lost.is_set)
     )
-    while not narrow.told:
+    while not broker.outcomes:
         await asyncio.sleep(0.01)
-    one.lose()
-    await reporting
-    assert narrow.told == (made(),)
+    lost.set()
+    await publishing
+    assert broker.outcomes == [OUTCOME]
 
 
-async def test_a_result_that_the_log_does_not_take_is_a_failure(services, narrow) -> None:
-    """Else it would be made, and refused, again and again."""
-    await OutcomePublisher(replace(services, broker=narrow)).report(attempt(services), made(answer={"text": "long"}))
-    [told] = narrow.told
-    assert told.failure is not None
-    assert told.failure.code == "too_large"
+async def test_outcome_is_dropped_once_the_lease_is_lost(services, broker) -> None:
+    await new_publisher(services, broker).publish(OUTCOME, LEASE, lambda: True)
+    assert broker.outcomes == []
+
+
+async def test_outcome_that_waits_on_disk_is_deleted_once_the_lease_is_lost(services, broker, monkeypatch) -> None:
+    async def away(outcome: Outcome) -> None:
+        raise BucketUnavailableError("away")
+
+    monkeypatch.setattr(broker, "publish_outcome", away)
+    lost, spool = asyncio.Event(), services.settings.data_dir / "spool"
+    publishing = asyncio.create_task(new_publisher(services, broker).publish(OUTCOME, LEASE, lost.is_set))
+    while not list(spool.glob("*/*.outcome")):
+        await asyncio.sleep(0.01)
+    lost.set()
+    await publishing
+    assert list(spool.glob("*/*.outcome")) == []
+
+
+async def test_outcome_too_large_for_the_log_is_an_error(services, narrow) -> None:
+    with pytest.raises(RecordTooLargeError):
+        await new_publisher(services, narrow).publish(OUTCOME, LEASE, lambda: False)

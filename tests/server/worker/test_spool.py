@@ -1,4 +1,4 @@
-"""What waits on the disk is handed over later, by whoever comes after who was killed, and once is enough."""
+"""What waits on disk is published later, by the same worker or by the next one after a kill, and only once."""
 
 import asyncio
 from pathlib import Path
@@ -11,13 +11,13 @@ from server.broker.sqlite.broker import SQLiteBroker
 from server.storage.bucket import Bucket, BucketUnavailableError
 from server.storage.bucket_keys import image_key, swept_at
 from server.task import Image, Manifest, Outcome, Status, Task
-from server.worker.spool import Spool, VanishedError
+from server.worker.spool import ImageMissingError, Spool
 
 NOW, DAY_S = 1_700_000_000.0, 86_400.0
 
 
-class Away(Bucket):
-    """One that may be away."""
+class AwayBucket(Bucket):
+    """Away while `away` is true."""
 
     def __init__(self) -> None:
         super().__init__(MemoryStore())
@@ -29,52 +29,53 @@ class Away(Bucket):
         await super().put(key, data)
 
 
-class Silent(SQLiteBroker):
-    """A log that may be away, and what it was told."""
+class AwayBroker(SQLiteBroker):
+    """Away while `away` is true; also records its outcomes."""
 
     def __init__(self, path: Path) -> None:
         super().__init__(path)
-        self.away, self.told = False, list[Outcome]()
+        self.away, self.outcomes = False, list[Outcome]()
 
     async def publish_outcome(self, outcome: Outcome) -> None:
         if self.away:
             raise BrokerUnavailableError("away")
         await super().publish_outcome(outcome)
-        self.told.append(outcome)
+        self.outcomes.append(outcome)
 
 
 @pytest.fixture
-def bucket() -> Away:
-    return Away()
+def bucket() -> AwayBucket:
+    return AwayBucket()
 
 
 @pytest.fixture
 async def broker(tmp_path):
-    broker = Silent(tmp_path / "logs.sqlite")
+    broker = AwayBroker(tmp_path / "logs.sqlite")
     yield broker
     await broker.close()
 
 
 @pytest.fixture
 def new_spool(bucket, broker, tmp_path):
-    """A worker's; `killed` lets go of it as the end of its process does."""
-    made = []
+    """Creates spools of several workers in one folder."""
+    spools = []
 
-    def new(most_bytes: int = 100, now: float = NOW) -> Spool:
-        made.append(Spool(bucket, broker, tmp_path / "spool", most_bytes, clock=lambda: now))
-        return made[-1]
+    def new(max_bytes: int = 100, now: float = NOW) -> Spool:
+        spools.append(Spool(bucket, broker, tmp_path / "spool", max_bytes, clock=lambda: now))
+        return spools[-1]
 
     yield new
-    for spool in made:
+    for spool in spools:
         spool.close()
 
 
-def killed(spool: Spool) -> None:
-    spool._shelf.let_go()
-    spool._shelf = None
+def kill(spool: Spool) -> None:
+    """Releases the lock as the kernel does when a process ends: no public verb does that, hence the private member."""
+    spool._own_folder.release()
+    spool._own_folder = None
 
 
-def made(at: float = NOW, attempt: str = "a") -> Outcome:
+def new_outcome(at: float = NOW, attempt: str = "a") -> Outcome:
     task = Task(id="0" * 32, type="txt2img.sd", params={}, tenant="t", created_at=at)
     key = image_key("24h", at + DAY_S, task.id, attempt, "0.png")
     image = Image(key=key, width=8, height=8, bytes=3, sha256="")
@@ -85,8 +86,8 @@ def key_of(outcome: Outcome) -> str:
     return outcome.images[0].key
 
 
-async def publish_in_vain(spool: Spool, bucket: Away, outcome: Outcome) -> None:
-    """The bucket is away and stays so: image and outcome are left on the disk."""
+async def publish_while_away(spool: Spool, bucket: AwayBucket, outcome: Outcome) -> None:
+    """The bucket stays away: image and outcome are left on disk."""
     bucket.away = True
     await spool.put(key_of(outcome), b"png")
     with pytest.raises(BucketUnavailableError):
@@ -97,33 +98,33 @@ def on_disk(tmp_path: Path) -> list[str]:
     return sorted(file.name for file in (tmp_path / "spool").rglob("*") if file.is_file() and file.name != "lock")
 
 
-async def test_what_can_be_handed_over_touches_no_disk(new_spool, bucket, broker, tmp_path) -> None:
-    spool, outcome = new_spool(), made()
+async def test_spool_leaves_the_disk_alone_while_the_bucket_is_there(new_spool, bucket, broker, tmp_path) -> None:
+    spool, outcome = new_spool(), new_outcome()
     await spool.put(key_of(outcome), b"png")
     await spool.publish(outcome)
-    assert (await bucket.get(key_of(outcome)), broker.told) == (b"png", [outcome])
+    assert (await bucket.get(key_of(outcome)), broker.outcomes) == (b"png", [outcome])
     assert not (tmp_path / "spool").exists()
 
 
-async def test_an_image_waits_for_the_bucket_and_its_outcome_for_the_image(new_spool, bucket, broker, tmp_path) -> None:
-    spool, outcome = new_spool(), made()
-    await publish_in_vain(spool, bucket, outcome)
-    assert broker.told == []
+async def test_outcome_waits_until_its_images_are_in_the_bucket(new_spool, bucket, broker, tmp_path) -> None:
+    spool, outcome = new_spool(), new_outcome()
+    await publish_while_away(spool, bucket, outcome)
+    assert broker.outcomes == []
     bucket.away, broker.away = False, True
     with pytest.raises(BrokerUnavailableError):
         await spool.publish(outcome)
     assert on_disk(tmp_path) == ["0.png", "a.outcome"]
     broker.away = False
     await spool.publish(outcome)
-    assert (await bucket.get(key_of(outcome)), broker.told) == (b"png", [outcome])
+    assert (await bucket.get(key_of(outcome)), broker.outcomes) == (b"png", [outcome])
     assert on_disk(tmp_path) == []
     spool.close()
     assert list((tmp_path / "spool").iterdir()) == []
 
 
-async def test_what_comes_at_once_lies_on_one_shelf(new_spool, bucket, broker, tmp_path) -> None:
+async def test_concurrent_images_share_one_folder(new_spool, bucket, broker, tmp_path) -> None:
     for number in range(20):
-        spool, outcomes = new_spool(), [made(attempt=f"{number}-{place}") for place in range(8)]
+        spool, outcomes = new_spool(), [new_outcome(attempt=f"{number}-{index}") for index in range(8)]
         bucket.away = True
         await asyncio.gather(*(spool.put(key_of(outcome), b"png") for outcome in outcomes))
         bucket.away = False
@@ -133,61 +134,61 @@ async def test_what_comes_at_once_lies_on_one_shelf(new_spool, bucket, broker, t
         spool.close()
 
 
-async def test_an_outcome_whose_image_is_gone_from_the_disk_is_not_told(new_spool, bucket, broker, tmp_path) -> None:
-    spool, outcome = new_spool(), made()
+async def test_outcome_whose_image_is_missing_is_not_published(new_spool, bucket, broker, tmp_path) -> None:
+    spool, outcome = new_spool(), new_outcome()
     bucket.away = True
     await spool.put(key_of(outcome), b"png")
     bucket.away = False
     next((tmp_path / "spool").rglob("0.png")).unlink()
-    with pytest.raises(VanishedError):
+    with pytest.raises(ImageMissingError):
         await spool.publish(outcome)
-    assert broker.told == []
+    assert broker.outcomes == []
 
 
-async def test_who_is_killed_leaves_it_to_the_next(new_spool, bucket, broker, tmp_path) -> None:
-    first, outcome = new_spool(), made()
-    await publish_in_vain(first, bucket, outcome)
+async def test_leftovers_of_a_killed_worker_are_published(new_spool, bucket, broker, tmp_path) -> None:
+    first, outcome = new_spool(), new_outcome()
+    await publish_while_away(first, bucket, outcome)
     alive = new_spool()
-    await alive.hand_over_left()  # it is not for the living
-    assert broker.told == []
-    killed(first)
-    following = asyncio.create_task(new_spool().hand_over_left())
+    await alive.publish_leftovers()  # the first one is still alive
+    assert broker.outcomes == []
+    kill(first)
+    following = asyncio.create_task(new_spool().publish_leftovers())
     await asyncio.sleep(0.05)
-    assert broker.told == []
+    assert broker.outcomes == []
     bucket.away = False
     await following
-    assert (await bucket.get(key_of(outcome)), broker.told) == (b"png", [outcome])
+    assert (await bucket.get(key_of(outcome)), broker.outcomes) == (b"png", [outcome])
     assert list((tmp_path / "spool").iterdir()) == []
 
 
-async def test_of_a_task_that_has_ended_nothing_is_handed_over(new_spool, bucket, broker, tmp_path) -> None:
-    first, outcome = new_spool(), made()
-    await publish_in_vain(first, bucket, outcome)
+async def test_leftovers_of_ended_tasks_are_deleted(new_spool, bucket, broker, tmp_path) -> None:
+    first, outcome = new_spool(), new_outcome()
+    await publish_while_away(first, bucket, outcome)
     bucket.away = False
-    await bucket.put_manifest(Manifest(outcome=made(attempt="b"), expires_at=NOW + DAY_S))
-    killed(first)
-    await new_spool().hand_over_left()
-    assert (await bucket.get(key_of(outcome)), broker.told) == (None, [])
+    await bucket.put_manifest(Manifest(outcome=new_outcome(attempt="b"), expires_at=NOW + DAY_S))
+    kill(first)
+    await new_spool().publish_leftovers()
+    assert (await bucket.get(key_of(outcome)), broker.outcomes) == (None, [])
     assert list((tmp_path / "spool").iterdir()) == []
 
 
-async def test_the_life_of_what_waited_begins_when_it_comes(new_spool, bucket, broker) -> None:
-    """However long that took, and whoever brings it."""
-    first, outcome = new_spool(), made()
-    await publish_in_vain(first, bucket, outcome)
+async def test_retention_starts_when_an_image_reaches_the_bucket(new_spool, bucket, broker) -> None:
+    """However long they waited, and whichever worker publishes them."""
+    first, outcome = new_spool(), new_outcome()
+    await publish_while_away(first, bucket, outcome)
     bucket.away = False
-    killed(first)
-    await new_spool(now=NOW + 2 * DAY_S).hand_over_left()
-    (told,) = broker.told
-    assert await bucket.get(key_of(told)) == b"png"
-    assert told.finished_at == NOW + 2 * DAY_S
-    assert swept_at(key_of(told)) > NOW + 3 * DAY_S
-    assert key_of(told).endswith("/a/0.png")
+    kill(first)
+    await new_spool(now=NOW + 2 * DAY_S).publish_leftovers()
+    (published,) = broker.outcomes
+    assert await bucket.get(key_of(published)) == b"png"
+    assert published.finished_at == NOW + 2 * DAY_S
+    assert swept_at(key_of(published)) > NOW + 3 * DAY_S
+    assert key_of(published).endswith("/a/0.png")
 
 
-async def test_what_waits_is_bounded_and_makes_room_again(new_spool, bucket, tmp_path) -> None:
+async def test_waiting_images_are_limited_and_make_room_again(new_spool, bucket, tmp_path) -> None:
     """I17"""
-    spool, first, second = new_spool(most_bytes=5), made(attempt="a"), made(attempt="b")
+    spool, first, second = new_spool(max_bytes=5), new_outcome(attempt="a"), new_outcome(attempt="b")
     bucket.away = True
     await spool.put(key_of(first), b"png")
     with pytest.raises(BucketUnavailableError):
@@ -197,23 +198,23 @@ async def test_what_waits_is_bounded_and_makes_room_again(new_spool, bucket, tmp
     assert on_disk(tmp_path) == ["0.png"]
 
 
-async def test_of_an_attempt_that_came_to_nothing_no_image_waits_on(new_spool, bucket, tmp_path) -> None:
-    """Its outcome names none of them, and they would take their room until the worker ends."""
-    spool, first = new_spool(most_bytes=5), made(attempt="a")
+async def test_drop_deletes_images_of_a_failed_attempt(new_spool, bucket, tmp_path) -> None:
+    """Its outcome names none of them, so they would take room until the worker ends."""
+    spool, first = new_spool(max_bytes=5), new_outcome(attempt="a")
     bucket.away = True
     await spool.put(key_of(first), b"png")
     spool.drop(first.model_copy(update={"status": Status.FAILED, "images": ()}))
     assert on_disk(tmp_path) == []
-    await spool.put(key_of(made(attempt="b")), b"png")
+    await spool.put(key_of(new_outcome(attempt="b")), b"png")
 
 
-async def test_a_disk_that_cannot_be_written_is_none(new_spool, bucket, broker, tmp_path) -> None:
+async def test_unwritable_disk_is_as_no_disk(new_spool, bucket, broker, tmp_path) -> None:
     (tmp_path / "spool").write_text("in the way")
-    spool, outcome = new_spool(), made()
-    await spool.hand_over_left()
+    spool, outcome = new_spool(), new_outcome()
+    await spool.publish_leftovers()
     bucket.away = True
     with pytest.raises(BucketUnavailableError):
         await spool.put(key_of(outcome), b"png")
     bucket.away = False
     await spool.publish(outcome)
-    assert broker.told == [outcome]
+    assert broker.outcomes == [outcome]

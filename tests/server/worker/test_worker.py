@@ -1,4 +1,4 @@
-"""How a worker is: whether it can work, and whether its device hangs."""
+"""How a worker's health, leases and drain behave; its device only pretends to generate (tests/chaos/device.py)."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -11,65 +11,105 @@ from server.queue import Lease, Verdict
 from server.services import Services
 from server.storage.bucket import BucketUnavailableError
 from server.task import Status, Task
-from server.worker import worker
+from server.worker import worker as worker_module
 from server.worker.worker import Worker
 from tests.chaos.device import CAPACITY
 
+SHORT = {"text": "x", "seed": 1, "num_steps": 1, "w": 64, "h": 64}
+LONG = SHORT | {"num_steps": 100}
+
 
 @pytest.fixture
-async def one(services: Services, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Worker]:
-    """One with a pretended device, which says that it lives only when it has something to say."""
+def runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The file in which devices note their runs."""
     monkeypatch.setenv("CHAOS_RUNS", str(tmp_path / "runs"))
-    one = Worker(services, "cpu", child="tests.chaos.device")
-    running = asyncio.create_task(one.run())
-    yield one
+    return tmp_path / "runs"
+
+
+@pytest.fixture
+def slow_steps(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Devices that start later take no step during a test, so attempts report no progress."""
+    monkeypatch.setenv("CHAOS_STEP_S", "60")
+
+
+@pytest.fixture
+async def worker(services: Services, runs: Path) -> AsyncIterator[Worker]:
+    """Its device sends a sign of life only when it has something to report."""
+    worker = Worker(services, "cpu", child="tests.chaos.device")
+    running = asyncio.create_task(worker.run())
+    yield worker
     running.cancel()
     with suppress(asyncio.CancelledError):
         await running
 
 
-async def test_a_worker_whose_device_falls_silent_is_not_alive(one: Worker, monkeypatch: pytest.MonkeyPatch) -> None:
-    first = one.health()
+def new_task(number: int = 0, params: dict[str, object] = SHORT) -> Task:
+    return Task(id=f"{number:032x}", type="txt2img.sd", params=params, tenant="t", created_at=1.0)
+
+
+async def ready(worker: Worker) -> None:
+    while not worker.health().ready:
+        await asyncio.sleep(0.02)
+
+
+async def exists(file: Path) -> None:
+    while not file.exists():
+        await asyncio.sleep(0.02)
+
+
+async def unavailable(*_: object) -> None:
+    raise BucketUnavailableError("away")
+
+
+async def kill(worker: Worker) -> None:
+    """Ends all its work at once. No public verb does what a kill does, hence the private member."""
+    background = list(worker._background)
+    for work in background:
+        work.cancel()
+    await asyncio.gather(*background, return_exceptions=True)
+
+
+async def test_worker_with_a_silent_device_is_not_alive(worker: Worker, monkeypatch: pytest.MonkeyPatch) -> None:
+    first = worker.health()
     assert (first.alive, first.ready) == (True, False)
-    while not one.health().ready:
+    await ready(worker)
+    monkeypatch.setattr(worker_module, "STALE_S", 0.1)
+    while (health := worker.health()).alive:
         await asyncio.sleep(0.02)
-    monkeypatch.setattr(worker, "STALE_S", 0.1)
-    while one.health().alive:
-        await asyncio.sleep(0.02)
-    assert "has not been heard of" in one.health().said
+    assert "no sign of life" in health.reason
 
 
-async def test_a_worker_that_drains_is_alive_and_not_ready(one: Worker) -> None:
-    while not one.health().ready:
-        await asyncio.sleep(0.02)
-    one._draining = True
-    assert (one.health().alive, one.health().ready) == (True, False)
+@pytest.mark.parametrize("overrides", [{"drain_s": 60.0}])
+async def test_draining_worker_is_alive_and_not_ready(worker: Worker, services: Services, runs: Path) -> None:
+    await services.queue.ingest(new_task(params=LONG))
+    await exists(runs)
+    draining = asyncio.create_task(worker.drain())
+    await asyncio.sleep(0)
+    health = worker.health()
+    assert (health.alive, health.ready, health.reason) == (True, False, "draining")
+    draining.cancel()
 
 
-async def test_no_more_is_made_than_may_be_held_while_the_bucket_is_away(
-    one: Worker, services: Services, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+async def test_results_that_wait_for_the_bucket_limit_new_leases(
+    worker: Worker, services: Services, runs: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """I17"""
-    as_it_is, away = services.bucket.put, True
+    put, away = services.bucket.put, True
 
-    async def put(key: str, data: bytes) -> None:
+    async def put_unless_away(key: str, data: bytes) -> None:
         if away:
             raise BucketUnavailableError("away")
-        await as_it_is(key, data)
+        await put(key, data)
 
     def ended() -> int:
-        runs = tmp_path / "runs"
         return runs.read_text().count('"ended"') if runs.exists() else 0
 
-    monkeypatch.setattr(services.bucket, "put", put)
-    monkeypatch.setattr(worker, "IN_HAND", 3)
+    monkeypatch.setattr(services.bucket, "put", put_unless_away)
+    monkeypatch.setattr(worker_module, "MAX_UNPUBLISHED", 3)
     await services.queue.begin()
     await services.queue.open()
     for number in range(9):
-        params = {"text": f"x{number}", "seed": 1, "num_steps": 1, "w": 64, "h": 64}
-        await services.queue.ingest(
-            Task(id=f"{number:032x}", type="txt2img.sd", params=params, tenant="t", created_at=1.0)
-        )
+        await services.queue.ingest(new_task(number, SHORT | {"text": f"x{number}"}))
     while ended() < 3:
         await asyncio.sleep(0.02)
     await asyncio.sleep(0.3)
@@ -79,78 +119,74 @@ async def test_no_more_is_made_than_may_be_held_while_the_bucket_is_away(
         await asyncio.sleep(0.02)
 
 
-async def test_what_a_killed_worker_could_not_hand_over_the_next_one_does(
-    services: Services, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+async def test_worker_publishes_what_a_killed_one_left_on_disk(
+    services: Services, runs: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The device's work is not lost with it."""
-    monkeypatch.setenv("CHAOS_RUNS", str(tmp_path / "runs"))
-    params = {"text": "x", "seed": 1, "num_steps": 1, "w": 64, "h": 64}
-    task = Task(id="0" * 32, type="txt2img.sd", params=params, tenant="t", created_at=1.0)
+    """The task does not run a second time."""
+    task = new_task()
     await services.queue.ingest(task)
-
-    async def away(*_: object) -> None:
-        raise BucketUnavailableError("away")
-
     first, second = (Worker(services, "cpu", child="tests.chaos.device") for _ in range(2))
     with monkeypatch.context() as outage:
-        outage.setattr(services.bucket, "put", away)
+        outage.setattr(services.bucket, "put", unavailable)
         running = asyncio.create_task(first.run())
         while not list((services.settings.data_dir / "spool").glob("*/*.outcome")):
             await asyncio.sleep(0.02)
-        for work in (running, *first._tasks):
-            work.cancel()
-        await asyncio.gather(running, *first._tasks, return_exceptions=True)
+        running.cancel()
+        await kill(first)
+        await asyncio.gather(running, return_exceptions=True)
     running = asyncio.create_task(second.run())
     while (manifest := await services.bucket.manifest(task.id)) is None:
         await asyncio.sleep(0.02)
-    assert (tmp_path / "runs").read_text().count('"began"') == 1
+    assert runs.read_text().count('"began"') == 1
     assert await services.bucket.get(manifest.outcome.images[0].key) is not None
     running.cancel()
     await asyncio.gather(running, return_exceptions=True)
 
 
-async def test_all_leases_are_renewed_at_once(services: Services, monkeypatch: pytest.MonkeyPatch) -> None:
-    one, together, renewed = Worker(services, "cpu"), asyncio.Barrier(3), asyncio.Event()
+async def test_all_leases_are_renewed_at_once(
+    slow_steps: None, worker: Worker, services: Services, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    concurrent, most = 0, 0
 
     async def heartbeat(*_: object) -> Verdict:
-        await together.wait()
-        renewed.set()
+        nonlocal concurrent, most
+        concurrent += 1
+        most = max(most, concurrent)
+        await asyncio.sleep(0.05)
+        concurrent -= 1
         return Verdict.OK
 
     monkeypatch.setattr(services.queue, "heartbeat", heartbeat)
-    for number in "123":
-        one._begin(Lease(Task(id=number * 32, type="t", params={}, tenant="t", created_at=1.0), number, one.name))
-    beating = asyncio.create_task(one._keep_beating())
-    await asyncio.wait_for(renewed.wait(), 10)
-    beating.cancel()
+    monkeypatch.setattr(worker_module, "HEARTBEAT_S", 0.01)
+    for number in range(CAPACITY):
+        await services.queue.ingest(new_task(number, LONG))
+    async with asyncio.timeout(10):
+        while most < CAPACITY:
+            await asyncio.sleep(0.02)
 
 
-async def test_a_task_of_a_later_version_does_not_end_the_worker(
-    services: Services, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+async def test_task_of_a_later_version_does_not_end_the_worker(
+    worker: Worker, services: Services, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     async def lease(*_: object) -> Lease:
         body = {"id": "0", "type": "t", "params": {}, "tenant": "t", "created_at": 1.0, "retention": "90d"}
         return Lease(Task.model_validate(body), "token", "worker")
 
     monkeypatch.setattr(services.queue, "lease", lease)
-    assert await Worker(services, "cpu")._lease() is None
+    while "cannot read a task" not in caplog.text:
+        await asyncio.sleep(0.02)
     assert "retention" in caplog.text
-
-
-LONG = {"text": "x", "seed": 1, "num_steps": 100, "w": 64, "h": 64}
+    assert worker.health().ready
 
 
 @pytest.mark.parametrize("overrides", [{"drain_s": 0.0}])
-async def test_a_task_that_runs_alone_is_parked_as_any_other(one: Worker, services: Services, tmp_path: Path) -> None:
-    task = Task(id="0" * 32, type="txt2img.sd", params=LONG, tenant="t", created_at=1.0)
-    await services.queue.ingest(task)
+async def test_drain_parks_a_task_that_runs_alone(worker: Worker, services: Services, runs: Path) -> None:
+    await services.queue.ingest(new_task(params=LONG))
     first = await services.queue.lease("elsewhere:cpu:1", (), 5.0)
     assert first is not None
     assert await services.queue.died(first)
-    runs = tmp_path / "runs"
-    while not runs.exists():
-        await asyncio.sleep(0.02)
-    await one.drain()
+    await exists(runs)
+    await worker.drain()
     assert '"parked"' in runs.read_text()
     second = await services.queue.lease("elsewhere:cpu:1", (), 5.0)
     assert second is not None
@@ -158,24 +194,19 @@ async def test_a_task_that_runs_alone_is_parked_as_any_other(one: Worker, servic
 
 
 @pytest.mark.parametrize("overrides", [{"drain_s": 0.0}])
-async def test_a_worker_that_drains_leaves_what_could_not_be_handed_over_on_the_disk(
-    one: Worker, services: Services, monkeypatch: pytest.MonkeyPatch
+async def test_drain_leaves_unpublished_results_on_disk(
+    worker: Worker, services: Services, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    async def away(*_: object) -> None:
-        raise BucketUnavailableError("away")
-
-    monkeypatch.setattr(services.bucket, "put", away)
-    monkeypatch.setattr(worker, "PARK_S", 0.0)
-    task = Task(id="0" * 32, type="txt2img.sd", params=LONG | {"num_steps": 1}, tenant="t", created_at=1.0)
+    monkeypatch.setattr(services.bucket, "put", unavailable)
+    monkeypatch.setattr(worker_module, "PARK_S", 0.0)
+    task = new_task()
     await services.queue.ingest(task)
     spool = services.settings.data_dir / "spool"
     while not list(spool.glob("*/*.outcome")):
         await asyncio.sleep(0.02)
-    await one.drain()
+    await worker.drain()
     assert list(spool.glob("*/*.outcome"))
     view = await services.queue.find(task.id)
     assert view is not None
-    assert view.status is Status.RUNNING, "given back, it would be made a second time"
-    for work in list(one._tasks):
-        work.cancel()
-    await asyncio.gather(*one._tasks, return_exceptions=True)
+    assert view.status is Status.RUNNING, "given back, it would run a second time"
+    await kill(worker)
