@@ -73,6 +73,9 @@ class Full:
 
     def merge(self) -> None: ...
 
+    def encode(self, *_: Any, **__: Any) -> Tensor:
+        raise NotImplementedError("no image is encoded here")
+
     def with_cached_kv(self, conditioning: Conditioning) -> Conditioning:
         return replace(conditioning, cached_kv=tuple(keys_and_values(self.layers, conditioning.embeds)))
 
