@@ -1,25 +1,76 @@
-"""The arrows between the three houses run one way, and the API's house is free of torch."""
+"""The rules of docs/architecture.md: which rooms may import which, what stands where, and how full a room may be."""
 
 import ast
 import subprocess
 import sys
+from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
 
 import pytest
 
+import pipelines
+
 ROOT = Path(__file__).parent.parent
+ROOFS = ("server", "pipelines", "models")
 HEAVY = ("torch", "diffusers", "transformers", "scipy")
+MOST_FILES = 20
+
+# Each line may import the lines below it, never its own line or a line above.
+FLOORS = {
+    "models": (
+        ("models.registry", "models.toy"),
+        ("models.diffusion",),
+        ("models.adapters",),
+        ("models.compiled",),
+        ("models.patches", "models.vision", "models.language"),
+        ("models.weights", "models.loaded_model"),
+        ("models.catalog",),
+        ("models.kinds", "models.imaging", "models.conditioning", "models.noise"),
+        ("models.atomic_write", "models.host_memory", "models.pydantic_errors", "models.suggestions"),
+    ),
+    "pipelines": (
+        ("pipelines",),
+        ("pipelines.engine", "TASK TYPES", "pipelines.cv"),
+        ("pipelines.recipes",),
+        ("pipelines.params",),
+        ("pipelines.pipeline",),
+        ("pipelines.sampler_names", "pipelines.unsupported"),
+    ),
+    "server": (
+        ("server.__main__",),
+        ("server.commands", "server.roles"),
+        ("server.api", "server.controller", "server.worker"),
+        ("server.tasks",),
+        ("server.services",),
+        ("server.broker",),
+        ("server.tenancy",),
+        ("server.storage", "server.images"),
+        ("server.queue",),
+        ("server.process",),
+        ("server.observability",),
+        ("server.settings",),
+        ("server.egress", "server.task"),
+    ),
+}
 
 
-def imported(file: Path) -> set[str]:
-    """Modules that a file imports, at the top or inside functions; what only the type checker sees is left out."""
+def module_name(file: Path) -> str:
+    name = ".".join(file.relative_to(ROOT).with_suffix("").parts)
+    return name.removesuffix(".__init__")
+
+
+FILES = [file for roof in ROOFS for file in sorted((ROOT / roof).rglob("*.py"))]
+MODULES = {module_name(file): file for file in FILES}
+
+
+def imports_of(file: Path, *, typing: bool) -> set[str]:
+    """The modules that a file imports, at the top or inside functions; `typing`: those under TYPE_CHECKING as well."""
     tree = ast.parse(file.read_text())
-    hidden = {
-        id(inner)
-        for node in ast.walk(tree)
-        if isinstance(node, ast.If) and ast.unparse(node.test) == "TYPE_CHECKING"
-        for inner in ast.walk(node)
-    }
+    hidden: set[int] = set()
+    if not typing:
+        blocks = (node for node in ast.walk(tree) if isinstance(node, ast.If))
+        guarded = (block for block in blocks if ast.unparse(block.test) == "TYPE_CHECKING")
+        hidden = {id(node) for block in guarded for node in ast.walk(block)}
     names: set[str] = set()
     for node in ast.walk(tree):
         if id(node) in hidden:
@@ -27,19 +78,74 @@ def imported(file: Path) -> set[str]:
         if isinstance(node, ast.Import):
             names |= {alias.name for alias in node.names}
         elif isinstance(node, ast.ImportFrom) and node.module:
-            names.add(node.module)
+            inner = {f"{node.module}.{alias.name}" for alias in node.names}
+            names |= (inner & set(MODULES)) | ({node.module} if inner - set(MODULES) else set())
     return names
 
 
-@pytest.mark.parametrize(("house", "forbidden"), [("models", ("server", "pipelines")), ("pipelines", ("server",))])
-def test_arrows_run_one_way(house: str, forbidden: tuple[str, ...]) -> None:
+@pytest.mark.parametrize(("roof", "forbidden"), [("models", ("server", "pipelines")), ("pipelines", ("server",))])
+def test_roofs_import_one_way(roof: str, forbidden: tuple[str, ...]) -> None:
     wrong = [
         f"{file.relative_to(ROOT)} imports {name}"
-        for file in (ROOT / house).rglob("*.py")
-        for name in imported(file)
+        for file in (ROOT / roof).rglob("*.py")
+        for name in imports_of(file, typing=False)
         if name.split(".")[0] in forbidden
     ]
     assert not wrong
+
+
+def floor_of(module: str, roof: str) -> int:
+    """The line of FLOORS on which a module stands."""
+    room = ".".join(module.split(".")[:2])
+    if room in _task_types():
+        room = "TASK TYPES"
+    found = [number for number, rooms in enumerate(FLOORS[roof]) if room in rooms]
+    assert found, f"{module}: name the room {room} in FLOORS of {__file__}"
+    return found[0]
+
+
+def _task_types() -> set[str]:
+    return {type(pipeline).__module__ for pipeline in pipelines.every()} - {"pipelines.cv"}
+
+
+@pytest.mark.parametrize("roof", ROOFS)
+def test_rooms_import_downwards_only(roof: str) -> None:
+    wrong = []
+    for module, file in MODULES.items():
+        if module.split(".")[0] != roof or module == "models":
+            continue
+        for name in imports_of(file, typing=False):
+            same_room = name.split(".")[:2] == module.split(".")[:2]
+            if name.split(".")[0] != roof or name == roof or same_room:
+                continue
+            if floor_of(module, roof) >= floor_of(name, roof):
+                wrong.append(f"{module} imports {name}")
+    assert not wrong
+
+
+def test_no_files_import_each_other_in_a_circle() -> None:
+    graph = {module: (imports_of(file, typing=True) & set(MODULES)) - {module} for module, file in MODULES.items()}
+    try:
+        TopologicalSorter(graph).prepare()
+    except CycleError as error:
+        pytest.fail(" → ".join(error.args[1]))
+
+
+def test_no_room_is_too_full_to_take_in() -> None:
+    folders = {file.parent for file in FILES} - {ROOT / "pipelines"}
+    counts = {str(folder.relative_to(ROOT)): len(list(folder.glob("*.py"))) for folder in folders}
+    assert {name: count for name, count in counts.items() if count > MOST_FILES} == {}
+
+
+def test_only_task_types_stand_at_the_root_of_pipelines() -> None:
+    standing = {module_name(file) for file in (ROOT / "pipelines").glob("*.py")} - {"pipelines"}
+    contract = {"pipelines.pipeline", "pipelines.sampler_names", "pipelines.unsupported"}
+    assert standing - contract <= _task_types()
+
+
+def test_only_what_composes_stands_at_the_root_of_server() -> None:
+    standing = {file.stem for file in (ROOT / "server").glob("*.py")}
+    assert standing == {"__init__", "__main__", "roles", "services", "settings", "task"}
 
 
 @pytest.mark.parametrize(
@@ -52,7 +158,7 @@ def test_arrows_run_one_way(house: str, forbidden: tuple[str, ...]) -> None:
         "server.commands.bench.run",
         "server.commands.preflight",
         "pipelines",
-        "models.catalog.catalog",
+        "models.catalog",
     ],
 )
 def test_parents_do_not_import_torch(module: str) -> None:
@@ -72,5 +178,9 @@ def test_parents_do_not_import_torch(module: str) -> None:
     ],
 )
 def test_only_services_picks_implementations(module: str) -> None:
-    importers = [str(file.relative_to(ROOT)) for file in (ROOT / "server").rglob("*.py") if module in imported(file)]
+    importers = [
+        str(file.relative_to(ROOT))
+        for file in (ROOT / "server").rglob("*.py")
+        if module in imports_of(file, typing=False)
+    ]
     assert importers == ["server/services.py"]

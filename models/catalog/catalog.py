@@ -11,7 +11,8 @@ from pathlib import Path
 
 import yaml
 
-from models.catalog.entry import FILE, CatalogError, ModelEntry, read_entry
+from models.catalog.entry import FILE, CatalogError, ModelEntry
+from models.catalog.read_entry import read_entry
 from models.kinds import CHECKPOINT_FAMILIES, families_of
 from models.kinds.kind import AnyModelRef
 from models.kinds.textual_inversion import TEXTUAL_INVERSION

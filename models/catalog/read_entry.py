@@ -1,0 +1,85 @@
+"""Reads one entry of `models.yaml`: checks its fields, and that its files exist."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from pathlib import Path
+from typing import Annotated
+
+from pydantic import AfterValidator, Field, ValidationError
+from pydantic_core import PydanticCustomError
+
+from models.catalog.entry import FILE, CatalogError, ModelEntry
+from models.kinds import CHECKPOINT_FAMILIES, FAMILIES
+from models.kinds.layout import LayoutError, PretrainedFolder
+from models.pydantic_errors import field_path, message_of
+
+PICKLES = frozenset({".ckpt", ".pt", ".pth", ".bin"})
+
+
+def _check_family(name: str) -> str:
+    return _one_of(name, FAMILIES)
+
+
+def _check_checkpoint_family(name: str | None) -> str | None:
+    return None if name is None else _one_of(name, CHECKPOINT_FAMILIES)
+
+
+def _one_of(name: str, families: Collection[str]) -> str:
+    if name not in families:
+        raise PydanticCustomError(
+            "family", "there is no such family; there are: {families}", {"families": ", ".join(sorted(families))}
+        )
+    return name
+
+
+class CheckedEntry(ModelEntry):
+    """An entry whose families exist. Apart from ModelEntry, because loaders use entries and families name loaders."""
+
+    family: Annotated[str, AfterValidator(_check_family)]
+    base: Annotated[str | None, Field(alias="for"), AfterValidator(_check_checkpoint_family)] = None
+
+
+def read_entry(model: object, index: int, folder: Path) -> ModelEntry:
+    """Checks an entry against the files of the models folder. Raises CatalogError.
+
+    `index` is the position of the entry in the list; an error names it if the entry has no name.
+    """
+    name = model.get("name") if isinstance(model, dict) else None
+    where = f"{folder / FILE}, model {name!r}" if name else f"{folder / FILE}, model number {index + 1}"
+    try:
+        return _resolve_entry(CheckedEntry.model_validate(model), folder)
+    except ValidationError as error:
+        first = error.errors()[0]
+        message = message_of(first)
+        raise CatalogError(f"{where}: {field_path(first) or 'entry'}: {message[0].lower()}{message[1:]}") from error
+    except (CatalogError, LayoutError) as error:
+        raise CatalogError(f"{where}: {error}") from error
+
+
+def _resolve_entry(entry: ModelEntry, folder: Path) -> ModelEntry:
+    family = FAMILIES[entry.family]
+    path = _resolve(entry.path, folder)
+    config = _resolve(entry.config, folder) if entry.config else None
+    encoder = _resolve(entry.encoder, folder) if entry.encoder else None
+    required = {**family.required, **(family.required_of_files if path.is_file() else {})}
+    for field, message in required.items():
+        if getattr(entry, field) is None:
+            raise CatalogError(message)
+    size = family.layout.weigh(path) + (PretrainedFolder().weigh(encoder) if encoder else 0)
+    return entry.model_copy(update={"path": path, "config": config, "encoder": encoder, "bytes": size})
+
+
+def _resolve(path: Path, folder: Path) -> Path:
+    """The absolute path, links followed. A relative path must lead to a file inside the models folder."""
+    resolved = (folder / path).resolve()
+    if not path.is_absolute() and not resolved.is_relative_to(folder.resolve()):
+        raise CatalogError(f"{path} leads out of the models folder; move it inside, or give an absolute path")
+    if PICKLES & {path.suffix.lower(), resolved.suffix.lower()}:
+        raise CatalogError(
+            f"{path.name} is a pickle, which can run code when it is opened; convert it to safetensors on a machine "
+            "you can lose: torch.load(…, weights_only=True), then safetensors.torch.save_file"
+        )
+    if not resolved.exists():
+        raise CatalogError(f"{resolved} does not exist; put the model there, or correct its path")
+    return resolved
