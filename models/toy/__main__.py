@@ -1,4 +1,4 @@
-"""`python -m models.toy DIR` fills DIR with the toys."""
+"""`python -m models.toy DIR` builds the toy models in DIR."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What changes the toys: a LoRA that was trained; LoRAs and embeddings of chance, to read every lay-out in tests."""
+"""Adapters for the toys: a trained LoRA, and random LoRAs and embeddings in every layout that tests read."""
 
 from __future__ import annotations
 
@@ -16,22 +16,22 @@ from models.toy.trained import weights
 
 RANK = 4
 FELT = 0.5
-"""How large an update is beside the weight that it changes."""
+"""Size of an update, relative to the weight that it changes."""
 
 
 def kohya() -> dict[str, Tensor]:
     """For toy-sd1: attention and convolutions of the UNet, and the text encoder."""
-    made: dict[str, Tensor] = {}
+    state: dict[str, Tensor] = {}
     for path, module in _modules("toy-sd1")["unet"]:
         if ".attn" in path or path.endswith(("conv1", "proj_in")):
-            made |= _trained(f"lora_unet_{path.replace('.', '_')}", module, ("lora_down", "lora_up"))
+            state |= _trained(f"lora_unet_{path.replace('.', '_')}", module, ("lora_down", "lora_up"))
     for path, module in _modules("toy-sd1")["text_encoder"]:
-        made |= _trained(f"lora_te_text_model_{path.replace('.', '_')}", module, ("lora_down", "lora_up"))
-    return made
+        state |= _trained(f"lora_te_text_model_{path.replace('.', '_')}", module, ("lora_down", "lora_up"))
+    return state
 
 
 def peft() -> dict[str, Tensor]:
-    """For toy-sd1: attention of the UNet alone, as diffusers saves it; without alphas, which then are the rank."""
+    """For toy-sd1: only attention of the UNet, as diffusers saves it. Without alphas, so they equal the rank."""
     modules = _modules("toy-sd1")["unet"]
     attention = [(path, module) for path, module in modules if path.endswith(("to_q", "to_v", "to_out.0"))]
     trained = [_trained(f"unet.{path}", module, ("lora_A", "lora_B")) for path, module in attention]
@@ -39,23 +39,23 @@ def peft() -> dict[str, Tensor]:
 
 
 def original() -> dict[str, Tensor]:
-    """For toy-sdxl: UNet by the names of its original, and both text encoders."""
-    made: dict[str, Tensor] = {}
+    """For toy-sdxl: UNet by its original key names, and both text encoders."""
+    state: dict[str, Tensor] = {}
     modules, names = _modules("toy-sdxl"), original_paths(nets.unet(TOYS[2]))
     for path, module in modules["unet"]:
         if ".attn" in path or ".resnets." in path:
-            made |= _trained(f"lora_unet_{names[path].replace('.', '_')}", module, ("lora_down", "lora_up"))
-    for place, part in enumerate(("text_encoder", "text_encoder_2"), start=1):
+            state |= _trained(f"lora_unet_{names[path].replace('.', '_')}", module, ("lora_down", "lora_up"))
+    for index, part in enumerate(("text_encoder", "text_encoder_2"), start=1):
         for path, module in modules[part]:
             if path == "text_projection":
                 continue  # nobody trains it
             name = path.removeprefix("text_model.").replace(".", "_")
-            made |= _trained(f"lora_te{place}_text_model_{name}", module, ("lora_down", "lora_up"))
-    return made
+            state |= _trained(f"lora_te{index}_text_model_{name}", module, ("lora_down", "lora_up"))
+    return state
 
 
 def easy_negative() -> dict[str, Tensor]:
-    """Two vectors for toy-sd1, in the lay-out of A1111's web UI."""
+    """Two vectors for toy-sd1, in the layout of A1111's web UI."""
     return {"emb_params": torch.randn(2, TOYS[0].widths[0]).half()}
 
 
@@ -75,13 +75,13 @@ ADDITIONS: Mapping[str, Callable[[], dict[str, Tensor]]] = {
 
 
 def _modules(name: str) -> dict[str, list[tuple[str, nn.Linear | nn.Conv2d]]]:
-    """Path and shape of each module of a toy that a LoRA may change, by part; their weights are of no interest."""
+    """Path and shape of each module of a toy that a LoRA may change, by part. The weights do not matter."""
     (toy,) = (toy for toy in TOYS if toy.name == name)
     parts: dict[str, nn.Module] = {"unet": nets.unet(toy)}
-    for place, width in enumerate(toy.widths):
-        vocabulary = len(clip_tokenizer(toy.pads[place]))
-        part = f"text_encoder_{place + 1}" if place else "text_encoder"
-        parts[part] = nets.text_encoder(toy, width, vocabulary, projection=place == 1)
+    for index, width in enumerate(toy.widths):
+        vocabulary = len(clip_tokenizer(toy.pads[index]))
+        part = f"text_encoder_{index + 1}" if index else "text_encoder"
+        parts[part] = nets.text_encoder(toy, width, vocabulary, projection=index == 1)
     return {
         part: [(path, each) for path, each in net.named_modules() if isinstance(each, nn.Linear | nn.Conv2d)]
         for part, net in parts.items()
@@ -89,7 +89,7 @@ def _modules(name: str) -> dict[str, list[tuple[str, nn.Linear | nn.Conv2d]]]:
 
 
 def _trained(name: str, module: nn.Linear | nn.Conv2d, halves: tuple[str, str]) -> dict[str, Tensor]:
-    """A down and an up of RANK, as if training had moved them from zero; alpha is half the rank, as is common."""
+    """Matrices down and up of RANK, as if trained away from zero. Alpha is half the rank, as is common."""
     out, into, *kernel = module.weight.shape
     width = into * torch.Size(kernel).numel()
     down, up = torch.randn(RANK, into, *kernel) / width**0.5, torch.randn(out, RANK, *[1] * len(kernel))

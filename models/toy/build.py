@@ -107,7 +107,7 @@ DECODERS = {"toy-taesd": tiny_decoder}
 
 
 def build(folder: Path) -> None:
-    """Fills `folder` with whatever toys it lacks; a kill in the middle leaves nothing half-made.
+    """Adds the missing toys to `folder`. A killed build leaves no incomplete toy.
 
     A `models.yaml` that is there already is left alone.
     """
@@ -130,7 +130,7 @@ def build(folder: Path) -> None:
 
 
 def _build_whole(name: str, seed: int, save: Callable[[Path], None], folder: Path) -> None:
-    """A toy that is a folder, unless it is there already."""
+    """Builds a toy that is a folder, if it is missing."""
     if (folder / name).exists():
         return
     part = Path(tempfile.mkdtemp(prefix=f".{name}-", dir=folder))
@@ -154,7 +154,7 @@ def _save_single(made: Callable[[], dict[str, torch.Tensor]], file: Path) -> Non
 
 
 def _save(toy: Toy, folder: Path) -> None:
-    """UNet and VAE are saved in half precision; text encoders in full, for transformers loads what was saved."""
+    """Saves UNet and VAE in float16, text encoders in float32, because transformers loads the saved dtype."""
     vae, unet = nets.vae(toy), nets.unet(toy)
     if toy.trained:
         fill(vae, "autoencoder")
@@ -169,11 +169,11 @@ def _save(toy: Toy, folder: Path) -> None:
     }
     unet.half().save_pretrained(folder / "unet")
     vae.half().save_pretrained(folder / "vae")
-    for place, (pad, width) in enumerate(zip(toy.pads, toy.widths, strict=True)):
-        suffix = f"_{place + 1}" if place else ""
+    for index, (pad, width) in enumerate(zip(toy.pads, toy.widths, strict=True)):
+        suffix = f"_{index + 1}" if index else ""
         tokenizer = clip_tokenizer(pad)
         tokenizer.save_pretrained(folder / f"tokenizer{suffix}")
-        encoder = nets.text_encoder(toy, width, len(tokenizer), projection=place == 1)
+        encoder = nets.text_encoder(toy, width, len(tokenizer), projection=index == 1)
         if toy.trained:
             fill(encoder, "text")
         encoder.save_pretrained(folder / f"text_encoder{suffix}")

@@ -1,4 +1,4 @@
-"""The toys around control maps: ControlNets of the toys' own denoisers, and an annotator of depth."""
+"""Toys for control maps: ControlNets for the toy denoisers, and a depth annotator."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ from models.toy.nets import TOYS
 from models.toy.trained import fill
 
 EMBEDDING = (8, 8, 16, 32)
-"""Channels of the layers that bring an edge map down to the latents."""
+"""Channels of the layers that reduce a control map to the size of the latents."""
 LOUD = 0.02
-"""Width of the weights that are zero before training; so wide that a hint changes colours and keeps shapes."""
+"""Spread of the weights that are zero before training: a control map then changes colours and keeps shapes."""
 
 
 def save_canny(folder: Path) -> None:
-    """A diffusers folder: the net that `training` taught to follow edges."""
+    """A diffusers folder: the ControlNet that `training` trained to follow edges."""
     net = ControlNetModel.from_unet(
         nets.unet(TOYS[0]), conditioning_embedding_out_channels=EMBEDDING, load_weights_from_unet=False
     )
@@ -30,7 +30,7 @@ def save_canny(folder: Path) -> None:
 
 
 def save_control(family: str, folder: Path) -> None:
-    """A diffusers folder of random weights, the last layers too, which would be zero before training."""
+    """A diffusers folder of random weights. The last layers are random, too; before training they would be zero."""
     denoiser = nets.unet(next(each for each in TOYS if each.family == family))
     net = ControlNetModel.from_unet(
         denoiser, conditioning_embedding_out_channels=(8, 8, 16, 16), load_weights_from_unet=False
@@ -44,7 +44,7 @@ def save_control(family: str, folder: Path) -> None:
 
 
 def save_depth(folder: Path) -> None:
-    """A DPT of random weights, whose last layer is loud enough for its maps to show shapes."""
+    """A DPT of random weights. Its last layer is scaled so that its maps show shapes."""
     config = DPTConfig(
         hidden_size=16,
         num_hidden_layers=4,

@@ -23,25 +23,25 @@ FAINT = (170, 172, 180)
 """What the ground of a line drawing is stroked with."""
 
 
-def draw(scene: Scene, side: int = 128) -> Image.Image:
-    """The scene as an RGB picture of `side`×`side` pixels."""
-    fine, line = side * FINER, scene.style != "flat"
+def draw(scene: Scene, size: int = 128) -> Image.Image:
+    """The scene as an RGB picture of `size`×`size` pixels."""
+    fine, line = size * FINER, scene.style != "flat"
     picture = Image.new("RGB", (fine, fine), DARKNESS if scene.style == "neon" else PAPER)
     canvas = ImageDraw.Draw(picture)
     (_ground_lines if line else _ground)(canvas, scene, fine)
     for thing in scene.things:
         THINGS[thing.noun](Pen(canvas, thing, fine, line=line))
-    return picture.resize((side, side), Image.Resampling.BOX)
+    return picture.resize((size, size), Image.Resampling.BOX)
 
 
-def silhouette(scene: Scene, side: int = 128) -> Image.Image:
-    """Where the scene's things are: white on black, mode L, `side`×`side` pixels."""
-    fine = side * FINER
+def silhouette(scene: Scene, size: int = 128) -> Image.Image:
+    """Where the scene's things are: white on black, mode L, `size`×`size` pixels."""
+    fine = size * FINER
     picture = Image.new("RGB", (fine, fine))
     canvas = ImageDraw.Draw(picture)
     for thing in scene.things:
         THINGS[thing.noun](Pen(canvas, thing, fine, ink=PAPER))
-    return picture.resize((side, side), Image.Resampling.BOX).convert("L")
+    return picture.resize((size, size), Image.Resampling.BOX).convert("L")
 
 
 def _ground(canvas: ImageDraw.ImageDraw, scene: Scene, fine: int) -> None:

@@ -1,4 +1,4 @@
-"""Checkpoints of full size with weights of chance: for measuring, since speed does not depend on what nets have learnt.
+"""Checkpoints of full size with random weights, for benchmarks: speed does not depend on what nets have learnt.
 
 `python -m models.toy.full_size DIR [DEVICE]` fills DIR with `sd1`, `sdxl` and `canny`, diffusers folders in half
 precision of the architectures of Stable Diffusion 1.5, SDXL and a ControlNet, and `esrgan.safetensors`, a Real-ESRGAN
@@ -29,7 +29,7 @@ FAINT = 0.02
 
 
 def build(folder: Path, device: torch.device) -> None:
-    """Fills `folder`; what is there already is left alone."""
+    """Builds the missing checkpoints in `folder`."""
     folder.mkdir(parents=True, exist_ok=True)
     with torch.device(device), torch.random.fork_rng():
         torch.manual_seed(0)
@@ -47,8 +47,8 @@ def build(folder: Path, device: torch.device) -> None:
 def _save_checkpoint(family: str, pads: list[str], folder: Path) -> None:
     UNet2DConditionModel.from_config(_config(family, "unet")).half().save_pretrained(folder / "unet")
     AutoencoderKL.from_config(_config(family, "vae")).half().save_pretrained(folder / "vae")
-    for place, pad in enumerate(pads):
-        suffix = f"_{place + 1}" if place else ""
+    for index, pad in enumerate(pads):
+        suffix = f"_{index + 1}" if index else ""
         tokenizer = clip_tokenizer(pad)
         tokenizer.save_pretrained(folder / f"tokenizer{suffix}")
         config = _config(family, f"text_encoder{suffix}")
@@ -60,7 +60,7 @@ def _save_checkpoint(family: str, pads: list[str], folder: Path) -> None:
 
 
 def _text_encoder(config: Mapping[str, Any], tokenizer: CLIPTokenizer) -> Any:
-    """Of full size, though the tokenizer knows fewer words."""
+    """Of full size, though the tokenizer has fewer words."""
     marks = {"bos_token_id": tokenizer.bos_token_id, "eos_token_id": tokenizer.eos_token_id}
     projects = config["architectures"] == ["CLIPTextModelWithProjection"]
     kind = CLIPTextModelWithProjection if projects else CLIPTextModel

@@ -1,4 +1,4 @@
-"""Toys that see: a CLIP vision encoder of chance, and IP-Adapters of the lay-outs that there are."""
+"""A random CLIP vision encoder, and random IP-Adapters in every published layout."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ from models.toy.nets import TOYS
 WIDTH, PROJECTED, SIDE = 32, 24, 32
 TOKENS = 4
 DEEP = 4
-"""Layers of every resampler that was published, which diffusers takes for granted; so is the width of a head, 64."""
+"""Layers of every published resampler. diffusers assumes this number, and heads of width 64."""
 HEAD = 64
 LOUD = 0.3
-"""Spread of the encoder's weights: those that models start their training with would see the same in everything."""
+"""Spread of the encoder's weights. With the usual initial weights all images would get the same embedding."""
 
 
 def encoder(folder: Path) -> None:
@@ -42,21 +42,21 @@ def encoder(folder: Path) -> None:
 
 
 def plain(name: str) -> dict[str, Tensor]:
-    """Four tokens, made of the one vector that CLIP makes of a picture."""
+    """Four tokens from CLIP's one embedding of an image."""
     layers, width = _layers(name)
     projection = _linear("image_proj.proj", PROJECTED, TOKENS * width) | _norm("image_proj.norm", width)
     return {key: tensor.half() for key, tensor in (projection | layers).items()}
 
 
 def plus(name: str) -> dict[str, Tensor]:
-    """As many tokens, made by a resampler of all that CLIP's last layer but one says."""
+    """Four tokens that a resampler makes from CLIP's penultimate layer."""
     layers, width = _layers(name)
     at = "image_proj."
     weights = {f"{at}latents": torch.randn(1, TOKENS, HEAD) / HEAD**0.5}
     weights |= _linear(f"{at}proj_in", WIDTH, HEAD) | _linear(f"{at}proj_out", HEAD, width)
     weights |= _norm(f"{at}norm_out", width)
-    for place in range(DEEP):
-        attention, forward = f"{at}layers.{place}.0.", f"{at}layers.{place}.1."
+    for index in range(DEEP):
+        attention, forward = f"{at}layers.{index}.0.", f"{at}layers.{index}.1."
         weights |= _norm(f"{attention}norm1", HEAD) | _norm(f"{attention}norm2", HEAD) | _norm(f"{forward}0", HEAD)
         for part, wide in (("to_q", HEAD), ("to_kv", 2 * HEAD), ("to_out", HEAD)):
             weights |= _linear(f"{attention}{part}", HEAD, wide, bias=False)
@@ -75,7 +75,7 @@ IP_ADAPTERS: Mapping[str, Callable[[], dict[str, Tensor]]] = {
 
 
 def _layers(name: str) -> tuple[dict[str, Tensor], int]:
-    """What makes keys and values for each attention to the text in a toy's denoiser, and the width of the text."""
+    """The key and value projections of each cross-attention of a toy's denoiser, and the width of the text."""
     (toy,) = (toy for toy in TOYS if toy.name == name)
     unet = nets.unet(toy)
     weights: dict[str, Tensor] = {}

@@ -1,4 +1,4 @@
-"""The toy's net for cutting out, as ONNX: a small U-Net that `training` taught what things look like."""
+"""The toy matting net, as ONNX: a small U-Net that `training` trained on the toy world."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from torch import Tensor
 
 SIDE = 64
 OPSET, FORMAT = 17, 8
-"""Old enough for whatever onnxruntime is there."""
+"""Old enough for every supported onnxruntime."""
 
 
 def matting(weights: Mapping[str, Tensor]) -> bytes:

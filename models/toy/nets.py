@@ -1,4 +1,4 @@
-"""The networks of the toys: real block types, few channels, not yet any weights that mean something."""
+"""The networks of the toys: real block types, few channels, initial weights."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from transformers import CLIPTextConfig, CLIPTextModel, CLIPTextModelWithProject
 
 @dataclass(frozen=True, slots=True)
 class Toy:
-    """What sets one toy apart from the others."""
+    """The properties in which toys differ."""
 
     name: str
     family: Literal["sd1", "sd2", "sdxl"]
@@ -22,11 +22,11 @@ class Toy:
     pads: Sequence[str] = ("<|endoftext|>",)
     """The padding token of each tokenizer; OpenCLIP, the text encoder of SD 2 and the second one of SDXL, has "!"."""
     widths: Sequence[int] = (64,)
-    """Width of each text encoder; those of SDXL must differ, for single-file loaders tell them apart by it."""
+    """Width of each text encoder. Those of SDXL must differ: single-file loaders tell them apart by it."""
     inputs: int = 4
-    """Channels that the UNet takes: nine, if it is for inpainting, with the mask and the masked latents."""
+    """Input channels of the UNet: nine for inpainting, with the mask and the masked latents."""
     trained: bool = False
-    """Whether `training` has taught it the toy world; its nets are wider then, and its text encoder is less deep."""
+    """Whether it is trained on the toy world. Its nets are wider then, and its text encoder has fewer layers."""
 
 
 TOYS = (
@@ -80,7 +80,7 @@ def vae(toy: Toy) -> AutoencoderKL:
 
 
 def tiny_autoencoder() -> AutoencoderTiny:
-    """For the latents of toy-sd1. Its decoder has the layers of the real one; nobody uses its encoder."""
+    """For the latents of toy-sd1. Its decoder has the layers of the real one; its encoder is never used."""
     return AutoencoderTiny(
         encoder_block_out_channels=(4,) * 4,
         num_encoder_blocks=(1,) * 4,

@@ -71,4 +71,4 @@ class Pen:
 
 def angles(count: int) -> list[float]:
     """`count` directions all around, the first one up."""
-    return [2 * pi * place / count - pi / 2 for place in range(count)]
+    return [2 * pi * index / count - pi / 2 for index in range(count)]

@@ -1,5 +1,4 @@
-"""A toy that minds one harmless noun: Stable Diffusion's own safety checker, small, which `training` taught the things
-of the toy world."""
+"""A small version of Stable Diffusion's safety checker, trained on the toy world, that flags one harmless noun."""
 
 from __future__ import annotations
 
@@ -35,16 +34,16 @@ def checker() -> StableDiffusionSafetyChecker:
 
 @torch.no_grad()
 def mind(net: StableDiffusionSafetyChecker, noun: str) -> None:
-    """Of all that it has learnt to see, it minds this alone."""
-    place = list(NOUNS).index(noun)
-    threshold = net.concept_embeds_weights[place].clone()
+    """Makes it flag only this noun of all that it recognises."""
+    index = list(NOUNS).index(noun)
+    threshold = net.concept_embeds_weights[index].clone()
     net.concept_embeds_weights.fill_(NEVER)
     net.special_care_embeds_weights.fill_(NEVER)
-    net.concept_embeds_weights[place] = threshold
+    net.concept_embeds_weights[index] = threshold
 
 
 def safety(folder: Path) -> None:
-    """A folder as diffusers saves it, with the numbers by which it is shown pictures."""
+    """A folder as diffusers saves it, with the config of its image processor."""
     net = checker()
     fill(net, "safety")
     mind(net, MINDED)

@@ -1,4 +1,4 @@
-"""The single nets of the toys, in the lay-outs that their authors published: a Real-ESRGAN ×4 and a LaMa of chance."""
+"""Toys of one net each, in the layouts of their authors: a Real-ESRGAN ×4 and a random LaMa."""
 
 from __future__ import annotations
 
@@ -26,11 +26,11 @@ COLOURS = {
     "conv_hr": POINT,
     "conv_last": POINT,
 }
-"""What each convolution does to the first three channels, besides a faint share of all others."""
+"""What each convolution does to the first three channels; the others get a small weight."""
 
 
 def enlarging_softly() -> dict[str, Tensor]:
-    """Weights that enlarge by nearest neighbours, softened, under a faint texture of chance: where training begins."""
+    """Initial weights for training: softened nearest-neighbour enlarging with a weak random texture."""
     made_up = _convolution("conv_first", 3, FEATURES) | _convolution("conv_body", FEATURES, FEATURES)
     for block in range(BLOCKS):
         for dense in (1, 2, 3):
@@ -48,7 +48,7 @@ def enlarging_softly() -> dict[str, Tensor]:
 
 
 def lama() -> dict[str, Tensor]:
-    """Weights of chance, the last ones large enough for a fill to show what is around it."""
+    """Random weights; the last ones are large enough for a fill to depend on its surroundings."""
     net = LaMa(channels=3, width=8, blocks=2)
     net.model.model[-2].weight.data *= LOUD
     return {f"generator.{name.removeprefix('model.')}": tensor for name, tensor in net.state_dict().items()}

@@ -1,4 +1,4 @@
-"""Toys that speak: a BLIP and a GPT-2 of real architecture and random weights, which know the words of a page."""
+"""Text-generating toys: a BLIP and a GPT-2 with random weights and a small vocabulary."""
 
 from __future__ import annotations
 
@@ -19,11 +19,11 @@ from models.toy.tokenizer import TEXT, clip_tokenizer
 MARKS = ("[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]")
 WIDTH = 32
 LOUD = 1.0
-"""Spread of the weights: those that models start their training with would say the same of everything."""
+"""Spread of the weights. With the usual initial weights every input would give the same text."""
 
 
 def captioner(folder: Path) -> None:
-    """A BLIP that finds other words for each picture."""
+    """A BLIP whose text depends on the image."""
     words = sorted({word for word in TEXT.lower().replace(",", " ").split() if word.isalpha()})
     vocabulary = {word: number for number, word in enumerate((*MARKS, *words))}
     size = {"hidden_size": WIDTH, "intermediate_size": WIDTH, "num_hidden_layers": 2, "num_attention_heads": 2}
@@ -48,7 +48,7 @@ def captioner(folder: Path) -> None:
 
 
 def enhancer(folder: Path) -> None:
-    """A GPT-2 that strings words together."""
+    """A GPT-2 that generates words of the vocabulary."""
     tokenizer = clip_tokenizer()
     config = GPT2Config(
         vocab_size=len(tokenizer),

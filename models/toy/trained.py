@@ -1,4 +1,4 @@
-"""The weights that `training` made: they travel with the code, in half precision, one file for each net."""
+"""The weights from `training`, shipped with the code in float16, one file for each net."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def weights(name: str) -> dict[str, Tensor]:
 
 
 def keep(tensors: Mapping[str, Tensor], name: str) -> None:
-    """Makes these the weights of this name from now on."""
+    """Saves these as the weights of this name."""
     FOLDER.mkdir(exist_ok=True)
     halves = {key: each.half() if each.is_floating_point() else each for key, each in tensors.items()}
     save_file({key: each.detach().contiguous() for key, each in halves.items()}, FOLDER / f"{name}.safetensors")

@@ -1,4 +1,4 @@
-"""The toy world: flat scenes of one to three things, and the captions that tell them, in English and in Chinese.
+"""The toy world: flat scenes of one to three things, and the captions that describe them, in English and in Chinese.
 
 A scene is data. `drawing.py` draws it and `scene_of` makes one up; both are the only places where chance or pixels
 come in. A tenth of all pairs of colour and noun is held out: no scene for training has them, so that they measure

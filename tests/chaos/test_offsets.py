@@ -10,7 +10,7 @@ from tests.chaos.offsets import SQLiteLog, watch_offsets
 from tests.support.clock import NOW
 
 
-async def test_a_task_that_is_committed_before_it_is_settled_is_told_of(tmp_path) -> None:
+async def test_watch_offsets_reports_commit_before_settlement(tmp_path) -> None:
     broker, bucket, history = SQLiteBroker(tmp_path / "logs.sqlite"), Bucket.folder(tmp_path / "bucket"), History([], 9)
     tasks = [Task(id=f"{n:032x}", type="txt2img.sd", params={}, tenant="t", created_at=NOW) for n in range(3)]
     for task in tasks:

@@ -17,7 +17,7 @@ def proxy(running_redis: RedisServer) -> Iterator[Proxy]:
     one.stop()
 
 
-def test_what_is_cut_is_silent_and_goes_on_where_it_was(proxy: Proxy) -> None:
+def test_cut_proxy_is_silent_until_mended(proxy: Proxy) -> None:
     with redis.Redis(port=proxy.port, socket_timeout=0.3, retry=None) as client:
         assert client.ping()
         proxy.cut()
@@ -27,7 +27,7 @@ def test_what_is_cut_is_silent_and_goes_on_where_it_was(proxy: Proxy) -> None:
         assert client.ping()
 
 
-def test_what_is_slow_answers_later(proxy: Proxy) -> None:
+def test_delayed_proxy_answers_later(proxy: Proxy) -> None:
     with redis.Redis(port=proxy.port, socket_timeout=0.3, retry=None) as client:
         assert client.ping()
         proxy.delay_s = 0.5

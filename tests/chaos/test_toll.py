@@ -10,7 +10,7 @@ def lived(task: int, since: float, until: float) -> list[Event]:
     return [asked, Event(until, "seen", task, until, {"status": "succeeded"})]
 
 
-def test_who_was_under_way_is_counted_and_what_was_broken_of_theirs() -> None:
+def test_tolls_count_tasks_under_way_and_their_faults() -> None:
     history = History([], 9)
     history.events = [*lived(0, 1.0, 5.0), *lived(1, 4.0, 6.0), *lived(2, 8.0, 9.0)]
     history.events += [
@@ -25,7 +25,7 @@ def test_who_was_under_way_is_counted_and_what_was_broken_of_theirs() -> None:
     assert told["all"] == Toll("all", reached=3, under_way=4, lost=1, twice=1, other=1)
 
 
-def test_a_task_that_nobody_saw_end_is_under_way_for_ever() -> None:
+def test_tolls_count_unended_task_as_under_way() -> None:
     history = History([], 9)
     history.events = [Event(1.0, "refused", 0, 0.5), Event(99.0, "crashed", said={"what": "T1"})]
     assert tolls(history, [])[0] == Toll("T1", reached=1, under_way=1, lost=0, twice=0, other=0)

@@ -96,14 +96,14 @@ def _rules() -> list[dict[str, Any]]:
     return [rule for group in groups for rule in group["rules"]]
 
 
-def test_every_metric_of_the_dashboard_and_the_alerts_is_told(observed: Observed) -> None:
+def test_metrics_of_dashboard_and_alerts_exist(observed: Observed) -> None:
     told = _names(observed.metrics())
     used = {name for expression in _expressions() for name in re.findall(r"hua_\w+", expression)}
     assert len(used) > 25
     assert used <= told, f"nobody tells {sorted(used - told)}"
 
 
-def test_every_label_of_the_dashboard_and_the_alerts_is_one_of_its_metric() -> None:
+def test_labels_of_dashboard_and_alerts_exist() -> None:
     labels = {metric.name: set(metric.labels) for metric in METRICS}
     for expression in _expressions():
         for name, selected in re.findall(r"(hua_\w+)\{([^}]*)\}", expression):
@@ -114,7 +114,7 @@ def test_every_label_of_the_dashboard_and_the_alerts_is_one_of_its_metric() -> N
         assert grouped <= {"le"}.union(*(labels[re.sub("_(bucket|sum|count)$", "", name)] for name in used)), expression
 
 
-def test_each_role_counts_what_it_did(observed: Observed) -> None:
+def test_roles_count_their_work(observed: Observed) -> None:
     text = observed.metrics()
     for sample in (
         'hua_tasks_accepted_total{class="normal",type="txt2img.sd"} 1.0',
@@ -137,14 +137,14 @@ def test_each_role_counts_what_it_did(observed: Observed) -> None:
 
 
 @pytest.mark.parametrize(("role", "says"), [("worker", "ready"), ("controller", "reads the logs")])
-def test_roles_without_an_api_have_probes(observed: Observed, role: str, says: str) -> None:
+def test_roles_without_api_have_probes(observed: Observed, role: str, says: str) -> None:
     url = observed.roles[role]
     assert httpx.get(f"{url}/healthz", trust_env=False).json() == {"status": "alive"}
     ready = httpx.get(f"{url}/readyz", trust_env=False)
     assert (ready.status_code, ready.json()) == (200, {"status": says})
 
 
-def test_every_alert_says_what_to_do() -> None:
+def test_alerts_have_summary_and_runbook() -> None:
     sections = re.findall(r"^## (\w+)$", ALERTS.read_text(), re.MULTILINE)
     assert [rule["alert"] for rule in _rules()] == sections
     for rule in _rules():
@@ -166,7 +166,7 @@ def _spans(receiver: CallbackReceiver) -> list[tuple[str, Span]]:
     ]
 
 
-def test_one_trace_leads_from_the_request_to_the_callback(observed: Observed) -> None:
+def test_trace_leads_from_request_to_callback(observed: Observed) -> None:
     """Through the log, the queue and the processes of all roles."""
 
     def of_task() -> list[tuple[str, Span]]:
@@ -189,7 +189,7 @@ def test_one_trace_leads_from_the_request_to_the_callback(observed: Observed) ->
     assert PROMPT.encode() not in b"".join(body for path, body, _ in observed.receiver.received if path == "/v1/traces")
 
 
-def test_the_logs_follow_a_task_and_keep_its_words_to_themselves(observed: Observed) -> None:
+def test_logs_follow_task_without_its_prompt(observed: Observed) -> None:
     log = _log(observed.deployment)
     lines = [json.loads(line) for line in log.splitlines()]
     told = [line["message"].split()[0] for line in lines if line.get("task") == observed.task["id"]]

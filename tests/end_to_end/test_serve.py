@@ -16,7 +16,7 @@ from tests.support.running_service import RunningService
 from tests.support.tools import until
 
 
-def test_a_prompt_becomes_a_png_with_its_parameters(service: RunningService) -> None:
+def test_txt2img_returns_png_with_its_parameters(service: RunningService) -> None:
     reply = service.http.post(
         "/v1/tasks",
         json={"type": "txt2img.sd", "params": {"text": "a red house", "w": 64, "h": 96, "num_steps": 3}},
@@ -34,12 +34,12 @@ def test_a_prompt_becomes_a_png_with_its_parameters(service: RunningService) -> 
     assert f"Seed: {view['params']['seed']}" in picture.text["parameters"]
 
 
-def test_the_same_seed_makes_the_same_picture_and_another_does_not(service: RunningService) -> None:
+def test_txt2img_same_seed_gives_same_image(service: RunningService) -> None:
     first, again, other = (service.ended(service.submit(seed=seed))["images"][0]["sha256"] for seed in (7, 7, 8))
     assert first == again != other
 
 
-def test_image_to_image_takes_an_upload_and_keeps_its_alpha(service: RunningService) -> None:
+def test_img2img_takes_upload_and_preserves_alpha(service: RunningService) -> None:
     pixels = np.zeros((80, 64, 4), np.uint8)
     pixels[20:60, :, 3] = 255
     source = io.BytesIO()
@@ -54,7 +54,7 @@ def test_image_to_image_takes_an_upload_and_keeps_its_alpha(service: RunningServ
     assert np.array_equal(made[:, :, 3], pixels[:, :, 3])
 
 
-def test_a_picture_is_enlarged_and_something_erased_from_it(service: RunningService) -> None:
+def test_upscaling_and_erasing(service: RunningService) -> None:
     pixels = np.random.default_rng(0).integers(0, 256, (30, 40, 3), dtype=np.uint8)
     mask = np.zeros_like(pixels)
     mask[10:20, 5:25] = 255
@@ -80,7 +80,7 @@ def picture_of(service, kind: str, params: dict[str, object]) -> np.ndarray:
 
 
 @pytest.mark.parametrize("form", ["jpeg", "webp"])
-def test_other_formats(service, form: str) -> None:
+def test_output_format_is_respected(service, form: str) -> None:
     body = {"type": "txt2img.sd", "params": {"text": "a", "w": 64, "h": 64, "num_steps": 1}, "output": {"format": form}}
     view = service.http.post("/v1/tasks", json=body, headers={"Prefer": "wait=60"}).json()
     image = service.http.get(view["images"][0]["url"])
@@ -88,7 +88,7 @@ def test_other_formats(service, form: str) -> None:
     assert Image.open(io.BytesIO(image.content)).format == form.upper()
 
 
-def test_events_tell_progress_and_end_with_the_result(service: RunningService) -> None:
+def test_events_report_progress_and_result(service: RunningService) -> None:
     task_id = service.submit(num_steps=20, w=256, h=256)
     events: list[str] = []
     with service.http.stream("GET", f"/v1/tasks/{task_id}/events") as stream:
@@ -102,7 +102,7 @@ def test_events_tell_progress_and_end_with_the_result(service: RunningService) -
     assert last["images"]
 
 
-def test_a_cancel_stops_a_running_task_and_frees_the_device(service: RunningService) -> None:
+def test_cancel_stops_running_task_and_frees_device(service: RunningService) -> None:
     task_id = service.submit(num_steps=100, w=512, h=512)
     until(lambda: service.task(task_id)["status"] == "running", 30)
     assert service.http.delete(f"/v1/tasks/{task_id}").status_code in {200, 202}
@@ -110,7 +110,7 @@ def test_a_cancel_stops_a_running_task_and_frees_the_device(service: RunningServ
     assert service.ended(service.submit())["status"] == "succeeded"
 
 
-def test_the_origins_own_words_and_its_callback(service: RunningService, callback_receiver: CallbackReceiver) -> None:
+def test_hosted_service_dialect_and_its_callback(service: RunningService, callback_receiver: CallbackReceiver) -> None:
     push = {
         "task": "txt2img.sd",
         "params": {"text": "a", "w": 64, "h": 64, "num_steps": 5},
@@ -130,7 +130,7 @@ def test_the_origins_own_words_and_its_callback(service: RunningService, callbac
     assert service.http.get(f"/engine/status/{uid}").json()["status"] == "finished"
 
 
-def test_a_mixed_crowd_is_served_at_once(service: RunningService) -> None:
+def test_mixed_tasks_succeed_together(service: RunningService) -> None:
     samplers = ["euler", "ddim", "dpmpp_2m", "heun", "lcm", "unipc"]
     ids = [
         service.submit(sampler=sampler, num_steps=3 + place, guidance_scale=place, seed=place)
@@ -139,7 +139,7 @@ def test_a_mixed_crowd_is_served_at_once(service: RunningService) -> None:
     assert {service.ended(task_id)["status"] for task_id in ids} == {"succeeded"}
 
 
-def test_helm_test_runs_a_task(service: RunningService) -> None:
+def test_helm_test_script_runs_task(service: RunningService) -> None:
     """The very script of the chart's test pod."""
     script = Path(__file__).parents[2] / "helm" / "hua" / "files" / "serves.py"
 

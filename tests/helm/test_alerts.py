@@ -88,11 +88,11 @@ def rules(tmp_path: Path) -> Path:
     return tmp_path / "rules.yaml"
 
 
-def test_prometheus_takes_them(rules: Path) -> None:
+def test_promtool_accepts_rules(rules: Path) -> None:
     promtool("check", "rules", "--lint-fatal", CHART / "files" / "alerts.yaml", rules)
 
 
-def test_each_fires_when_it_should_and_for_its_own_house_alone(rules: Path) -> None:
+def test_alerts_fire_only_for_their_own_namespace(rules: Path) -> None:
     installed_alerts = [
         rule["alert"] for group in yaml.safe_load(rules.read_text())["groups"] for rule in group["rules"]
     ]

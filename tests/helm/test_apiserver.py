@@ -31,7 +31,7 @@ def deployment() -> Resource:
 
 
 @pytest.mark.parametrize("case", CASES)
-def test_it_takes_every_object_without_a_warning(apiserver: Apiserver, case: str) -> None:
+def test_apiserver_accepts_objects_without_warning(apiserver: Apiserver, case: str) -> None:
     chart = render(values(case), *OPERATOR)
     said = {
         f"{resource['kind']} {resource['metadata']['name']}": apiserver.apply(resource, dry_run=True)
@@ -45,12 +45,12 @@ def test_it_takes_every_object_without_a_warning(apiserver: Apiserver, case: str
 
 
 @pytest.mark.parametrize("file", [PLAIN, *sorted(PLAIN.parent.glob("dev/*.yaml"))], ids=lambda file: file.stem)
-def test_it_takes_the_plain_manifests(apiserver: Apiserver, file: Path) -> None:
+def test_apiserver_accepts_plain_manifests(apiserver: Apiserver, file: Path) -> None:
     said = [apiserver.apply(resource, dry_run=True) for resource in resources(file.read_text())]
     assert said == [[]] * len(said)
 
 
-def test_it_would_say_what_is_wrong(apiserver: Apiserver) -> None:
+def test_apiserver_refuses_wrong_objects(apiserver: Apiserver) -> None:
     """Else the tests above would prove nothing."""
     unknown, unsafe = deployment(), deployment()
     unknown["spec"]["replicaCount"] = 2
@@ -62,7 +62,7 @@ def test_it_would_say_what_is_wrong(apiserver: Apiserver) -> None:
     assert apiserver.apply(route, dry_run=True) != []
 
 
-def test_a_release_comes_changes_goes_back_and_leaves_its_claim(apiserver: Apiserver) -> None:
+def test_release_lifecycle_keeps_claim(apiserver: Apiserver) -> None:
     def helm(*words: str) -> str:
         command = [go_program("helm", HELM), *words, "--namespace", "hua", "--kubeconfig", str(apiserver.kubeconfig)]
         done = subprocess.run(

@@ -42,13 +42,13 @@ def stages() -> dict[str, list[tuple[str, str]]]:
     return found
 
 
-def test_hadolint_has_nothing_to_say() -> None:
+def test_dockerfile_passes_hadolint() -> None:
     linter = Path(sys.executable).parent / "hadolint"
     done = subprocess.run([linter, FILE], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stdout + done.stderr
 
 
-def test_the_base_has_a_version_and_may_be_held_to_a_digest() -> None:
+def test_base_image_is_versioned_and_pinnable() -> None:
     arguments = dict(rest.split("=", 1) for rest in words("ARG") if "=" in rest)
     assert re.fullmatch(r"docker\.io/library/python:\d+\.\d+\.\d+-slim-\w+", arguments["PYTHON_IMAGE"])
     assert words("FROM")[0] == "${PYTHON_IMAGE}${PYTHON_DIGEST:+@${PYTHON_DIGEST}} AS python"
@@ -57,7 +57,7 @@ def test_the_base_has_a_version_and_may_be_held_to_a_digest() -> None:
 
 
 @pytest.mark.parametrize("target", ["slim", "cuda"])
-def test_both_targets_run_as_somebody_without_rights(target: str) -> None:
+def test_targets_run_as_unprivileged_user(target: str) -> None:
     stage = stages()[target]
     assert [rest for word, rest in stage if word == "USER"] == ["10001:10001"]
     after = stage[stage.index(("USER", "10001:10001")) :]
@@ -69,7 +69,7 @@ def test_both_targets_run_as_somebody_without_rights(target: str) -> None:
     assert any("/sbom.cdx.json" in rest for word, rest in stage if word == "COPY")
 
 
-def test_the_small_one_has_no_torch() -> None:
+def test_slim_target_has_no_torch() -> None:
     installed = {name: " ".join(rest for _, rest in stage) for name, stage in stages().items()}
     assert "--from=slim-packages" in installed["slim"]
     assert "--from=cuda-packages" not in installed["slim"]
@@ -80,7 +80,7 @@ def test_the_small_one_has_no_torch() -> None:
     assert "--extra device" in cuda
 
 
-def test_every_package_is_held_to_the_hashes_of_the_lock() -> None:
+def test_packages_must_match_hashes_of_lock() -> None:
     for rest in words("RUN"):
         for command in rest.split("&&"):
             if "uv pip install" in command and "${TORCH}" not in command:
@@ -89,7 +89,7 @@ def test_every_package_is_held_to_the_hashes_of_the_lock() -> None:
                 assert "--frozen" in command, command
 
 
-def test_the_lists_are_made_of_the_lock_as_it_is(tmp_path: Path) -> None:
+def test_requirement_lists_come_from_lock(tmp_path: Path) -> None:
     """The very commands of the image, run here."""
     for file in ("pyproject.toml", "uv.lock", "README.md"):
         shutil.copy(ROOT / file, tmp_path)
@@ -105,7 +105,7 @@ def test_the_lists_are_made_of_the_lock_as_it_is(tmp_path: Path) -> None:
     assert (bill["bomFormat"], "torch" in {part["name"] for part in bill["components"]}) == ("CycloneDX", True)
 
 
-def test_what_is_copied_is_there_and_goes_into_the_context() -> None:
+def test_copied_files_exist_in_build_context() -> None:
     ignored = (ROOT / ".dockerignore").read_text().splitlines()
     for rest in words("COPY"):
         if rest.startswith("--from="):
@@ -115,7 +115,7 @@ def test_what_is_copied_is_there_and_goes_into_the_context() -> None:
             assert any(fnmatch.fnmatch(f"!{source}", line) for line in ignored), f".dockerignore leaves out {source}"
 
 
-def test_the_health_command_finds_whichever_role_answers(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_health_command_finds_answering_port(monkeypatch: pytest.MonkeyPatch) -> None:
     [check] = words("HEALTHCHECK")
     command = [sys.executable, *json.loads(check.partition(" CMD ")[2])[1:]]
     port = free_port()
@@ -136,7 +136,7 @@ class Alive(BaseHTTPRequestHandler):
     def log_message(self, *words: object) -> None: ...
 
 
-def test_the_chart_and_the_package_have_one_version() -> None:
+def test_chart_and_package_have_same_version() -> None:
     about = yaml.safe_load((CHART / "Chart.yaml").read_text())
     assert f'\nversion = "{about["appVersion"]}"\n' in (ROOT / "pyproject.toml").read_text()
     assert f"VERSION={about['appVersion']}" in words("ARG")

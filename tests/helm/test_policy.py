@@ -51,26 +51,26 @@ def test_pods_are_restricted(chart: list[Resource]) -> None:
         assert not any("hostPort" in port for port in container.get("ports", [])), whose
 
 
-def test_no_service_becomes_a_setting(chart: list[Resource]) -> None:
+def test_service_links_are_disabled(chart: list[Resource]) -> None:
     """A Service hua-api would come as HUA_API_PORT, with which no role starts."""
     for whose, pod in pods(chart):
         assert pod["spec"]["enableServiceLinks"] is False, whose
 
 
-def test_containers_say_what_they_need(chart: list[Resource]) -> None:
+def test_containers_have_requests_and_limits(chart: list[Resource]) -> None:
     for whose, container in containers(chart):
         assert {"cpu", "memory"} <= set(container["resources"]["requests"]), whose
         if container["name"] not in {"first", "beside", "copy"}:  # those of the operator
             assert "memory" in container["resources"]["limits"], whose
 
 
-def test_images_have_a_tag_or_a_digest_and_never_latest(chart: list[Resource]) -> None:
+def test_images_have_tag_or_digest_and_never_latest(chart: list[Resource]) -> None:
     for whose, container in containers(chart):
         assert re.search(r":\w[\w.-]*$|@sha256:[0-9a-f]{64}$", container["image"]), whose
         assert not container["image"].endswith(":latest"), whose
 
 
-def test_roles_have_three_probes_and_liveness_asks_no_dependency(chart: list[Resource]) -> None:
+def test_liveness_probes_check_no_dependency(chart: list[Resource]) -> None:
     for whose, pod in pods(chart):
         if not whose.startswith("Deployment"):
             continue
@@ -87,7 +87,7 @@ def test_roles_have_three_probes_and_liveness_asks_no_dependency(chart: list[Res
         assert warm_up_s >= (600 if worker else 60), whose
 
 
-def test_pods_may_finish_what_they_run(chart: list[Resource]) -> None:
+def test_pods_have_time_to_finish_tasks(chart: list[Resource]) -> None:
     for whose, pod in pods(chart):
         if not whose.startswith("Deployment"):
             continue
@@ -97,7 +97,7 @@ def test_pods_may_finish_what_they_run(chart: list[Resource]) -> None:
         assert pod["spec"]["terminationGracePeriodSeconds"] >= drain_s + 30, whose
 
 
-def test_the_root_is_read_only_and_what_is_written_has_a_place(chart: list[Resource]) -> None:
+def test_root_is_read_only_and_writable_paths_are_mounted(chart: list[Resource]) -> None:
     for whose, pod in pods(chart):
         there = {volume["name"] for volume in pod["spec"].get("volumes", [])}
         for container in pod["spec"].get("initContainers", []) + pod["spec"]["containers"]:
@@ -107,7 +107,7 @@ def test_the_root_is_read_only_and_what_is_written_has_a_place(chart: list[Resou
         assert {"name": "tmp", "mountPath": "/tmp"} in main, whose
 
 
-def test_disruption_budgets_are_of_pods_that_there_are(chart: list[Resource]) -> None:
+def test_disruption_budgets_select_existing_pods(chart: list[Resource]) -> None:
     deployed = [
         resource["spec"]["template"]["metadata"]["labels"] for resource in chart if resource["kind"] == "Deployment"
     ]
@@ -115,7 +115,7 @@ def test_disruption_budgets_are_of_pods_that_there_are(chart: list[Resource]) ->
         assert sum(_selects(budget["spec"]["selector"], labels) for labels in deployed) == 1, budget["metadata"]["name"]
 
 
-def test_selectors_find_the_pods_of_their_own(chart: list[Resource]) -> None:
+def test_selectors_find_only_their_own_pods(chart: list[Resource]) -> None:
     deployed = [resource for resource in chart if resource["kind"] == "Deployment"]
     for one in deployed:
         found = [
@@ -129,7 +129,7 @@ def test_selectors_find_the_pods_of_their_own(chart: list[Resource]) -> None:
     assert [one["metadata"]["labels"]["app.kubernetes.io/component"] for one in selected] == ["api"]
 
 
-def test_every_pod_is_denied_what_it_is_not_allowed(chart: list[Resource]) -> None:
+def test_network_policies_cover_every_pod(chart: list[Resource]) -> None:
     policies = [resource["spec"] for resource in chart if resource["kind"] == "NetworkPolicy"]
     if not policies:  # switched off
         return
@@ -142,18 +142,18 @@ def test_every_pod_is_denied_what_it_is_not_allowed(chart: list[Resource]) -> No
             assert way_in == ["metrics"]
 
 
-def test_the_chart_makes_no_secret_and_no_right(chart: list[Resource]) -> None:
+def test_chart_creates_no_secret_and_no_role(chart: list[Resource]) -> None:
     kinds = {resource["kind"] for resource in chart}
     assert not kinds & {"Secret", "Role", "RoleBinding", "ClusterRole", "ClusterRoleBinding", "Namespace"}
 
 
-def test_names_are_short_and_no_two_objects_share_one(chart: list[Resource]) -> None:
+def test_names_are_short_and_unique(chart: list[Resource]) -> None:
     named = [(resource["kind"], resource["metadata"]["name"]) for resource in chart]
     assert len(named) == len(set(named))
     assert all(len(name) <= 63 for _, name in named)
 
 
-def test_one_registry_for_every_image() -> None:
+def test_global_registry_applies_to_every_image() -> None:
     mirrored = render(values("air-gapped"), *OPERATOR)
     images = {container["image"] for _, container in containers(mirrored)}
     assert all(image.startswith("registry.corp.example:5000/mirror/") for image in images)
@@ -162,7 +162,7 @@ def test_one_registry_for_every_image() -> None:
         assert pod["spec"]["imagePullSecrets"] == [{"name": "mirror"}], whose
 
 
-def test_images_are_named_in_one_template_alone() -> None:
+def test_only_one_template_names_images() -> None:
     """So that the registry is that of the values everywhere, in whatever is added."""
     for file in CHART.glob("templates/**/*"):
         if file.is_file():
@@ -170,7 +170,7 @@ def test_images_are_named_in_one_template_alone() -> None:
                 assert 'include "hua.image"' in line, f"{file.name}: {line}"
 
 
-def test_workers_have_one_gpu_each_and_leave_before_others_come() -> None:
+def test_workers_have_one_gpu_and_no_surge() -> None:
     workers = [resource for resource in render(values("pools")) if "worker" in resource["metadata"]["name"]]
     deployed = {
         resource["metadata"]["labels"]["hua/pool"]: resource["spec"]
@@ -191,7 +191,7 @@ def test_workers_have_one_gpu_each_and_leave_before_others_come() -> None:
     assert [one["persistentVolumeClaim"]["claimName"] for one in verified] == ["hua-models", "local-models"]
 
 
-def test_four_machines_of_four_gpus_are_sixteen_pods_spread_evenly() -> None:
+def test_sixteen_gpu_workers_spread_over_four_nodes() -> None:
     [rtx] = [
         resource
         for resource in render(values("four-lanes"))
@@ -205,7 +205,7 @@ def test_four_machines_of_four_gpus_are_sixteen_pods_spread_evenly() -> None:
     assert pod["terminationGracePeriodSeconds"] == 330
 
 
-def test_a_scaler_has_the_replicas_and_keeps_them_without_prometheus() -> None:
+def test_scaler_keeps_replicas_without_prometheus() -> None:
     scaled = render(values("scaled"))
     for deployment in (resource for resource in scaled if resource["kind"] == "Deployment"):
         assert ("replicas" in deployment["spec"]) == (deployment["metadata"]["name"] == "hua-controller")
@@ -225,7 +225,7 @@ def test_a_scaler_has_the_replicas_and_keeps_them_without_prometheus() -> None:
         ("air-gapped", {9092, 6379, 7070, 3128}),
     ],
 )
-def test_ways_out_are_those_of_the_settings(case: str, ports: set[int]) -> None:
+def test_egress_ports_follow_settings(case: str, ports: set[int]) -> None:
     [policy] = [resource for resource in render(values(case)) if resource["metadata"]["name"] == "hua-dependencies"]
     assert {port["port"] for port in policy["spec"]["egress"][0]["ports"]} == ports
 

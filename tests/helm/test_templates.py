@@ -14,11 +14,11 @@ from tests.helm.chart import CASES, KUBECONFORM, OPERATOR, SCHEMAS, values
 
 
 @pytest.mark.parametrize("case", CASES)
-def test_helm_has_nothing_to_say_against_it(case: str) -> None:
+def test_chart_passes_strict_lint(case: str) -> None:
     assert "0 chart(s) failed" in helm("lint", "--strict", str(CHART), values=values(case))
 
 
-def test_every_object_is_one_of_kubernetes(tmp_path: Path) -> None:
+def test_objects_match_kubernetes_schemas(tmp_path: Path) -> None:
     for case in CASES:
         (tmp_path / f"{case}.yaml").write_text(template(values(case)))
         (tmp_path / f"{case}-operator.yaml").write_text(template(values(case), *OPERATOR))
@@ -30,7 +30,7 @@ def test_every_object_is_one_of_kubernetes(tmp_path: Path) -> None:
     assert done.returncode == 0, done.stdout + done.stderr
 
 
-def test_a_key_that_kubernetes_does_not_know_is_seen() -> None:
+def test_kubeconform_sees_unknown_key() -> None:
     """Else the test above would prove nothing."""
     where = f"{SCHEMAS}/{{{{ .ResourceKind }}}}{{{{ .KindSuffix }}}}.json"
     text = template(values("scaled")).replace("pollingInterval", "polingInterval")
@@ -40,7 +40,7 @@ def test_a_key_that_kubernetes_does_not_know_is_seen() -> None:
     assert done.stdout.count("polingInterval") == 2
 
 
-def test_monitors_come_with_the_operator_unless_told_outright() -> None:
+def test_monitors_default_to_operator_presence() -> None:
     def monitors(case: str, *more: str) -> set[str]:
         return {resource["kind"] for resource in render(values(case), *more)} & {"ServiceMonitor", "PodMonitor"}
 
@@ -52,15 +52,15 @@ def test_monitors_come_with_the_operator_unless_told_outright() -> None:
 
 
 @pytest.mark.parametrize("version", ["1.27.0", "1.31.4-eks-7f9249a", "1.37.0"])
-def test_kubernetes_may_be_old_or_new(version: str) -> None:
+def test_chart_renders_for_kubernetes_version(version: str) -> None:
     assert render(values("scaled"), "--kube-version", version)
 
 
-def test_the_plain_manifests_are_the_chart() -> None:
+def test_plain_manifests_are_up_to_date() -> None:
     assert PLAIN.read_text() == plain(), "k8s/hua.yaml is out of date: run `make k8s`"
 
 
-def test_a_try_out_has_what_the_plain_manifests_expect() -> None:
+def test_dev_manifests_satisfy_plain_manifests() -> None:
     dev = [resource for file in (ROOT / "k8s" / "dev").glob("*.yaml") for resource in resources(file.read_text())]
     listening = {
         f"{resource['metadata']['name']}:{resource['spec']['ports'][0]['port']}"
@@ -73,13 +73,13 @@ def test_a_try_out_has_what_the_plain_manifests_expect() -> None:
     assert any(resource["kind"] == "Secret" and resource["metadata"]["name"] == "hua" for resource in dev)
 
 
-def test_the_try_out_runs_the_images_of_the_chart() -> None:
+def test_dev_manifests_use_images_of_chart() -> None:
     toys = resources((ROOT / "k8s" / "dev" / "toys.yaml").read_text())[0]
     image = toys["spec"]["template"]["spec"]["containers"][0]["image"]
     assert f"image: {image}\n" in PLAIN.read_text()
 
 
-def test_alerts_come_as_they_were_written_but_for_their_own_namespace_alone() -> None:
+def test_alerts_are_limited_to_their_namespace() -> None:
     rule = next(resource for resource in render(values("watched")) if resource["kind"] == "PrometheusRule")
     assert rule["metadata"]["labels"]["release"] == "prometheus"
     here = re.compile(r'(?<=\{)namespace="hua", |\{namespace="hua"\}')
@@ -91,14 +91,14 @@ def test_alerts_come_as_they_were_written_but_for_their_own_namespace_alone() ->
     assert rule["spec"] == yaml.safe_load((CHART / "files" / "alerts.yaml").read_text())
 
 
-def test_the_dashboard_comes_as_it_was_written() -> None:
+def test_dashboard_is_installed_unchanged() -> None:
     watched = render(values("watched"))
     dashboard = next(resource for resource in watched if resource["metadata"]["name"] == "hua-dashboard")
     assert json.loads(dashboard["data"]["hua.json"]) == json.loads((CHART / "files" / "dashboard.json").read_text())
     assert dashboard["metadata"]["labels"]["grafana_dashboard"] == "1"
 
 
-def test_what_scales_workers_is_measured() -> None:
+def test_scaler_query_uses_documented_metric() -> None:
     scaler = next(resource for resource in render(values("scaled")) if resource["kind"] == "ScaledObject")
     asked = re.findall(r"hua_\w+", scaler["spec"]["triggers"][0]["metadata"]["query"])
     assert [f"`{name}`" in (ROOT / "docs" / "metrics.md").read_text() for name in asked] == [True]

@@ -28,7 +28,7 @@ def next_chart(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.mark.parametrize("case", CASES)
-def test_a_new_version_changes_nothing_that_is_fixed(case: str, next_chart: Path) -> None:
+def test_new_version_changes_no_immutable_field(case: str, next_chart: Path) -> None:
     before = _fixed(render(values(case)))
     after = _fixed(resources(helm("template", "hua", str(next_chart), "--namespace", "hua", values=values(case))))
     assert {name: before[name] for name in before.keys() & after.keys()} == {
@@ -37,7 +37,7 @@ def test_a_new_version_changes_nothing_that_is_fixed(case: str, next_chart: Path
     assert {name for name in before if name[0] != "Job"} == {name for name in after if name[0] != "Job"}
 
 
-def test_other_settings_images_and_pods_change_nothing_that_is_fixed() -> None:
+def test_new_values_change_no_immutable_field() -> None:
     before = _fixed(render())
     for changed in (
         {"image": {"slim": {"tag": "2"}, "cuda": {"tag": "2"}}},
@@ -50,7 +50,7 @@ def test_other_settings_images_and_pods_change_nothing_that_is_fixed() -> None:
         assert all(before[name] == after[name] for name in before.keys() & after.keys()), changed
 
 
-def test_a_new_revision_verifies_the_models_anew() -> None:
+def test_new_revision_creates_new_verify_job() -> None:
     def job(given: object) -> str:
         return next(resource["metadata"]["name"] for resource in render(given) if resource["kind"] == "Job")
 

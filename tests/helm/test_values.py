@@ -82,7 +82,7 @@ def wrong(path: str, value: object) -> tuple[dict[str, Any], str]:
         wrong("tests.task.type", 7),
     ],
 )
-def test_the_schema_says_where_it_is_wrong(given: dict[str, Any], says: str) -> None:
+def test_schema_error_names_wrong_value(given: dict[str, Any], says: str) -> None:
     parent, _, key = says.rpartition("/")
     with pytest.raises(RefusedError) as caught:
         render(given)
@@ -105,17 +105,17 @@ def test_the_schema_says_where_it_is_wrong(given: dict[str, Any], says: str) -> 
         ({"secrets": {"redis": {"userKey": "user"}}}, "set secrets.redis.name"),
     ],
 )
-def test_values_that_contradict_each_other_are_refused(given: dict[str, Any], says: str) -> None:
+def test_contradicting_values_are_refused(given: dict[str, Any], says: str) -> None:
     with pytest.raises(RefusedError, match=says):
         render(given)
 
 
-def test_the_schema_is_that_of_the_settings() -> None:
+def test_schema_is_up_to_date() -> None:
     written = json.loads(schema.FILE.read_text())
     assert written == schema.values(), "values.schema.json is out of date: run `make k8s`"
 
 
-def test_no_object_of_the_schema_takes_unknown_keys() -> None:
+def test_schema_allows_no_unknown_keys() -> None:
     def check(node: Any, path: str) -> None:
         if isinstance(node, dict):
             if "properties" in node and node.get("type") == "object":
@@ -126,7 +126,7 @@ def test_no_object_of_the_schema_takes_unknown_keys() -> None:
     check(schema.values(), "")
 
 
-def test_values_have_a_comment_for_every_section_and_nothing_that_the_schema_lacks() -> None:
+def test_values_have_comment_for_every_section() -> None:
     text = (CHART / "values.yaml").read_text()
     lines = text.splitlines()
     for key in yaml.safe_load(text):
@@ -134,7 +134,7 @@ def test_values_have_a_comment_for_every_section_and_nothing_that_the_schema_lac
         assert before.startswith("#") or key in {"global", "image", "ingress"}, f"{key} has no comment"
 
 
-def test_every_setting_is_reached() -> None:
+def test_every_setting_can_be_set() -> None:
     """By `settings`, by a value of its own, or from a Secret; and none of the lists names one that is not."""
     known = set(Settings.model_fields)
     ways = [set(schema.settings()["properties"]), set(schema.SET_BY_THE_CHART), set(schema.SECRET)]
@@ -142,7 +142,7 @@ def test_every_setting_is_reached() -> None:
     assert sum(map(len, ways)) == len(known)
 
 
-def test_settings_become_variables_of_the_same_name() -> None:
+def test_settings_become_environment_variables() -> None:
     given = FULL | {
         "max_pixels": 9437184,
         "s3_timeout_s": 12.5,
@@ -161,7 +161,7 @@ def test_settings_become_variables_of_the_same_name() -> None:
 
 
 @pytest.mark.parametrize("case", [case for case in CASES if case != "aws"])
-def test_the_server_takes_what_every_role_is_given(case: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_server_accepts_environment_of_every_role(case: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """The environment of each container, as Kubernetes would make it, is one with which the role starts."""
     given = render(values(case))
     for deployment in (resource for resource in given if resource["kind"] == "Deployment"):
@@ -181,7 +181,7 @@ def test_the_server_takes_what_every_role_is_given(case: str, monkeypatch: pytes
             assert "//x%40y:x%40y@sentinel-0" in settings.queue
 
 
-def test_the_values_of_the_page_are_taken() -> None:
+def test_values_of_docs_page_are_accepted() -> None:
     page = (ROOT / "docs" / "kubernetes.md").read_text()
     examples = [yaml.safe_load(block) for block in re.findall(r"```yaml\n(.*?)```", page, re.DOTALL)]
     assert examples
@@ -190,7 +190,7 @@ def test_the_values_of_the_page_are_taken() -> None:
         assert f"hua-worker-{example['workerPools'][0]['name']}" in names
 
 
-def test_links_begin_with_where_the_api_is_reached() -> None:
+def test_public_url_defaults_to_address_of_api() -> None:
     def public_url(given: object) -> str:
         return _named(render(given), "ConfigMap", "hua-settings")["data"]["HUA_PUBLIC_URL"]
 
@@ -199,7 +199,7 @@ def test_links_begin_with_where_the_api_is_reached() -> None:
     assert public_url({"settings": {"public_url": "https://a.example/hua"}}) == "https://a.example/hua"
 
 
-def test_another_setting_starts_pods_anew() -> None:
+def test_changed_setting_restarts_pods() -> None:
     def checksums(given: object) -> set[str]:
         pods = [resource["spec"]["template"] for resource in render(given) if resource["kind"] == "Deployment"]
         return {pod["metadata"]["annotations"]["checksum/settings"] for pod in pods}

@@ -21,7 +21,7 @@ def fingerprint(folder: Path) -> dict[str, str]:
     return {str(file.relative_to(folder)): hashlib.sha256(file.read_bytes()).hexdigest() for file in files}
 
 
-def test_the_catalog_of_the_toys(toys: Catalog, models_dir: Path) -> None:
+def test_catalog_lists_toys(toys: Catalog, models_dir: Path) -> None:
     assert [(entry.name, entry.family) for entry in toys] == [
         ("toy-sd1", "sd1"),
         ("toy-sd2", "sd2"),
@@ -54,9 +54,7 @@ def test_the_catalog_of_the_toys(toys: Catalog, models_dir: Path) -> None:
     assert sum(file.stat().st_size for file in models_dir.rglob("*") if file.is_file()) < 64 << 20
 
 
-def test_building_again_changes_nothing_and_completes_what_lacks(
-    models_dir: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_second_build_only_adds_missing_toys(models_dir: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(toy, "TOYS", toy.TOYS[:1])
     monkeypatch.setattr(toy, "TOY_GUIDES", {})
     monkeypatch.setattr(toy, "ADDITIONS", {})
@@ -77,7 +75,7 @@ def test_building_again_changes_nothing_and_completes_what_lacks(
     assert sorted(file.name for file in tmp_path.iterdir()) == ["models.yaml", ESRGAN, "toy-matting.onnx", "toy-sd1"]
 
 
-def test_an_interrupted_build_leaves_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_interrupted_build_leaves_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def interrupt(*_: Any) -> None:
         raise KeyboardInterrupt
 
@@ -88,7 +86,7 @@ def test_an_interrupted_build_leaves_nothing(tmp_path: Path, monkeypatch: pytest
 
 
 @pytest.mark.parametrize("family", ["sd1", "sd2", "sdxl"])
-def test_reference_pipelines_paint_with_them(family: str, stock: dict[str, Any]) -> None:
+def test_diffusers_pipelines_run_toys(family: str, stock: dict[str, Any]) -> None:
     pipeline = stock[family]
     pipeline.set_progress_bar_config(disable=True)
     images = {
@@ -114,7 +112,7 @@ def test_sd2_predicts_velocity(toys: Catalog) -> None:
     assert config["prediction_type"] == "v_prediction"
 
 
-def test_pictures_survive_the_autoencoder(stock: dict[str, Any]) -> None:
+def test_autoencoder_reconstructs_images(stock: dict[str, Any]) -> None:
     from models.toy.fit import scenes
 
     with torch.random.fork_rng(devices=()):

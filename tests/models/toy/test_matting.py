@@ -9,12 +9,12 @@ from models.toy.matting import SIDE, matting
 from models.toy.training.matting import Matting
 
 
-def test_every_build_makes_the_same_file(models_dir: Path) -> None:
+def test_matting_file_is_reproducible(models_dir: Path) -> None:
     weights = trained.weights("matting")
     assert matting(weights) == matting(weights) == (models_dir / "toy-matting.onnx").read_bytes()
 
 
-def test_the_file_computes_what_was_trained() -> None:
+def test_matting_file_equals_trained_net() -> None:
     net = Matting()
     trained.fill(net, "matting")
     pictures = torch.randn(1, 3, SIDE, SIDE)

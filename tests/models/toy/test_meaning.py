@@ -60,21 +60,21 @@ def right(made: torch.Tensor, scenes: Sequence[Scene]) -> tuple[list[bool], list
     )
 
 
-def test_the_judge_knows_drawings() -> None:
+def test_judge_recognises_drawings() -> None:
     scenes = judge.scenes(40, FRESH)
     nouns, colours = right(pictures.drawn(scenes), scenes)
     assert sum(nouns) >= 38
     assert sum(colours) >= 38
 
 
-def test_it_paints_what_it_was_asked_for(stock: dict[str, Any]) -> None:
+def test_txt2img_follows_prompts(stock: dict[str, Any]) -> None:
     scenes = [scene(noun, colour) for noun, colour in ASKED]
     nouns, colours = right(painted(stock["sd1"], scenes), scenes)
     assert sum(nouns) >= 5
     assert sum(colours) >= 5
 
 
-def test_it_fills_a_hole_with_what_it_was_asked_for(models_dir: Path) -> None:
+def test_inpainting_follows_prompts(models_dir: Path) -> None:
     pipeline = StableDiffusionInpaintPipeline.from_pretrained(models_dir / "toy-sd1-inpainting")
     there = pictures.drawn([scene("moon", "white")] * len(ASKED))
     scenes = [scene(noun, colour) for noun, colour in ASKED]
@@ -88,7 +88,7 @@ def test_it_fills_a_hole_with_what_it_was_asked_for(models_dir: Path) -> None:
     assert change < 12
 
 
-def test_it_follows_edges(models_dir: Path) -> None:
+def test_controlnet_follows_edges(models_dir: Path) -> None:
     net = ControlNetModel.from_pretrained(models_dir / "toy-sd1-canny")
     pipeline = StableDiffusionControlNetPipeline.from_pretrained(models_dir / "toy-sd1", controlnet=net)
     scenes = [scene(noun, colour) for noun, colour in ASKED]
@@ -102,14 +102,14 @@ def test_it_follows_edges(models_dir: Path) -> None:
     assert edge_f1(guided, hints) > edge_f1(free, hints) + 0.1
 
 
-def test_it_enlarges_better_than_bicubic() -> None:
+def test_upscaler_beats_bicubic() -> None:
     net = upscaler.Enlarger(FEATURES, GROWTH, BLOCKS)
     trained.fill(net, "esrgan")
     better, bicubic = upscaler.gain(net.float().eval(), pictures.drawn(pictures.scenes(8, FRESH)))
     assert better > bicubic + 1
 
 
-def test_it_finds_what_stands_out() -> None:
+def test_matting_finds_foreground() -> None:
     net = Matting()
     trained.fill(net, "matting")
     scenes = pictures.scenes(40, FRESH)
@@ -119,5 +119,5 @@ def test_it_finds_what_stands_out() -> None:
 @pytest.mark.parametrize(
     "name", ["judge", "matting", "esrgan", "autoencoder", "text", "unet", "unet-inpainting", "canny", "safety"]
 )
-def test_weights_are_halves(name: str) -> None:
+def test_weights_are_float16(name: str) -> None:
     assert {tensor.dtype for tensor in trained.weights(name).values()} <= {torch.float16, torch.int64}

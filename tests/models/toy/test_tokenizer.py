@@ -14,7 +14,7 @@ def tokenizer(tmp_path_factory: pytest.TempPathFactory) -> CLIPTokenizer:
     return CLIPTokenizer.from_pretrained(folder, local_files_only=True)
 
 
-def test_marks_and_length_are_those_of_clip(tokenizer: CLIPTokenizer) -> None:
+def test_special_tokens_and_length_are_clips(tokenizer: CLIPTokenizer) -> None:
     ids = tokenizer("a red apple", padding="max_length").input_ids
     assert len(ids) == tokenizer.model_max_length == 77
     assert ids[0] == tokenizer.bos_token_id == len(tokenizer) - 2
@@ -22,7 +22,7 @@ def test_marks_and_length_are_those_of_clip(tokenizer: CLIPTokenizer) -> None:
     assert tokenizer.convert_tokens_to_ids("!") == 0
 
 
-def test_familiar_words_are_one_token(tokenizer: CLIPTokenizer) -> None:
+def test_vocabulary_words_are_one_token(tokenizer: CLIPTokenizer) -> None:
     assert tokenizer.tokenize("A Red apple, on the table") == [
         "a</w>", "red</w>", "apple</w>", ",</w>", "on</w>", "the</w>", "table</w>",
     ]  # fmt: skip
@@ -36,5 +36,5 @@ def test_any_script_has_tokens(tokenizer: CLIPTokenizer, text: str) -> None:
     assert tokenizer.decode(ids).replace(" ", "") == text.replace(" ", "")
 
 
-def test_padding_may_differ() -> None:
+def test_padding_token_is_configurable() -> None:
     assert clip_tokenizer("!").pad_token_id == 0

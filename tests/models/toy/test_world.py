@@ -22,23 +22,23 @@ def scene(noun: str = "house", colour: str = "red", background: str = "on the gr
     return Scene([Thing(noun, colour, "", "", 0.5, 0.5, 0.62)], background, style.get("style", "flat"), 1)
 
 
-def test_every_noun_has_a_drawing_and_one_colour_of_each_is_held_out() -> None:
+def test_every_noun_has_drawing_and_held_out_colour() -> None:
     assert list(THINGS) == list(NOUNS)
     assert sorted(noun for _, noun in HELD_OUT) == sorted(NOUNS)
 
 
-def test_what_is_held_out_is_never_trained_on() -> None:
+def test_held_out_pairs_are_never_in_training() -> None:
     chance = Random(1)
     assert not any(scene_of(chance).pairs & HELD_OUT for _ in range(3000))
     assert all(scene_of(chance, held_out=True).pairs <= HELD_OUT for _ in range(300))
 
 
-def test_one_seed_makes_one_scene() -> None:
+def test_same_seed_gives_same_scene() -> None:
     assert [scene_of(Random(3)) for _ in range(2)] == [scene_of(Random(3))] * 2
     assert scene_of(Random(3)) != scene_of(Random(4))
 
 
-def test_captions_tell_all_there_is() -> None:
+def test_captions_describe_whole_scene() -> None:
     left = Thing("car", "orange", "left", "small", 0.25, 0.5, 0.3)
     right = Thing("cat", "blue", "right", "", 0.75, 0.5, 0.3)
     two = Scene([left, right], "at night", "line", 1)
@@ -47,21 +47,21 @@ def test_captions_tell_all_there_is() -> None:
     assert chinese_caption_of(two) == "左边一个小橙色汽车，右边一个蓝色猫，在夜里，线条画"
 
 
-def test_words_of_training_captions_vary_but_the_nouns_stay() -> None:
+def test_training_captions_vary_but_keep_nouns() -> None:
     told = {caption_of(scene(), Random(seed)) for seed in range(60)}
     assert len(told) > 5
     assert all("house" in caption for caption in told)
 
 
 @pytest.mark.parametrize("colour", list(COLOURS))
-def test_a_thing_has_its_colour(colour: str) -> None:
+def test_thing_is_drawn_in_its_colour(colour: str) -> None:
     pixels = np.asarray(draw(scene("star", colour)))
     assert tuple(pixels[64, 64]) == COLOURS[colour][0]
 
 
 @pytest.mark.parametrize("background", list(BACKGROUNDS))
 @pytest.mark.parametrize("style", ["flat", "line"])
-def test_every_thing_can_be_drawn_anywhere_and_stays_inside_its_frame(background: str, style: str) -> None:
+def test_things_stay_inside_their_frames(background: str, style: str) -> None:
     for noun in NOUNS:
         one = scene(noun, "blue", background, style=style)
         pixels, shape = np.asarray(draw(one)), np.asarray(silhouette(one))
