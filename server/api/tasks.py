@@ -19,8 +19,6 @@ from server.task import Status
 from server.tasks.callback_replay import replay_callback
 from server.tasks.lookup import TaskRecord, UnknownTaskError, cancel, load_record
 
-CANCEL_WAIT_S = 2.0
-
 router = APIRouter(prefix="/v1/tasks", tags=["tasks"], route_class=AuthenticatedRoute)
 
 
@@ -70,7 +68,7 @@ async def list_tasks(
 )
 async def cancel_task(record: ChangeableRecordDep, services: ServicesDep, response: Response) -> TaskReply:
     """Cancels a queued or running task; a task that has ended does not change."""
-    record = await cancel(services, record, CANCEL_WAIT_S)
+    record = await cancel(services, record)
     response.status_code = 200 if record.manifest else 202
     return task_reply(record, services.links)
 

@@ -12,6 +12,7 @@ from server.services import Services
 from server.storage.bucket import BucketUnavailableError
 from server.task import Manifest, Outcome, Status
 
+CANCEL_WAIT_S = 2.0
 _ID = re.compile(r"[0-9a-f]{32}")
 
 
@@ -96,7 +97,7 @@ async def wait_until_ended(services: Services, record: TaskRecord, wait_s: float
     return record
 
 
-async def cancel(services: Services, record: TaskRecord, wait_s: float) -> TaskRecord:
+async def cancel(services: Services, record: TaskRecord, wait_s: float = CANCEL_WAIT_S) -> TaskRecord:
     """Publishes a canceled outcome, unless the task has ended. The first outcome in the log wins.
 
     Raises BrokerUnavailableError.

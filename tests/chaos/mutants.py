@@ -144,7 +144,7 @@ def no_limit() -> None:
 def cancel_is_only_said() -> None:
     """Answers that a task is canceled, and writes it nowhere."""
 
-    async def cancel(services: object, found: lookup.TaskRecord, wait_s: float) -> lookup.TaskRecord:
+    async def cancel(services: object, found: lookup.TaskRecord) -> lookup.TaskRecord:
         if found.view.status.final:
             return found
         outcome = Outcome(task=found.view.task, attempt="", status="canceled", finished_at=time.time())

@@ -1,4 +1,4 @@
-"""What is judged, and what becomes of pictures that are minded; the toy model minds fish."""
+"""Which tasks are audited, and what becomes of unsafe images; for the toy model, fish are unsafe."""
 
 from __future__ import annotations
 
@@ -25,9 +25,9 @@ from pipelines.engine.scheduling.batch_size import Capacity
 from pipelines.pipeline import Models, Params, Pipeline, Recipe, TaskResult, Work
 from tests.pipelines.conftest import LONG_S, run_dry
 
-JUDGE = Audit("toy-safety")
-PLACE = list(NOUNS).index(MINDED)
-REASON = f"unsafe/concept {PLACE}"
+AUDIT = Audit("toy-safety")
+CONCEPT = list(NOUNS).index(MINDED)
+REASON = f"unsafe/concept {CONCEPT}"
 
 
 def drawing(noun: str) -> np.ndarray:
@@ -43,14 +43,14 @@ def toy(registry: Registry) -> Iterator[SafetyChecker]:
 
 
 class Drawing(Pipeline[Params]):
-    """Draws what it is told to."""
+    """Returns a fixed result."""
 
     names = ("test.drawing",)
     title = "Drawing"
     Params = Params
 
-    def __init__(self, made: TaskResult) -> None:
-        self._made = made
+    def __init__(self, result: TaskResult) -> None:
+        self._result = result
 
     def needs(self, params: Params) -> tuple[AnyModelRef, ...]:
         return ()
@@ -60,16 +60,16 @@ class Drawing(Pipeline[Params]):
 
     def run(self, params: Params, models: Models, images: Mapping[str, np.ndarray]) -> Recipe:
         yield []
-        return self._made
+        return self._result
 
 
-def ended(engine: Engine, made: TaskResult) -> Event:
-    engine.add("task", Drawing(made), Params(), {})
+def last_event(engine: Engine, result: TaskResult) -> Event:
+    engine.add("task", Drawing(result), Params(), {})
     return run_dry(engine)[-1]
 
 
 @pytest.mark.parametrize(
-    ("name", "params", "judges"),
+    ("name", "params", "audited"),
     [
         ("txt2img.sd", {"text": "a"}, True),
         ("img2img.sod", {"url": "a"}, True),
@@ -85,81 +85,81 @@ def ended(engine: Engine, made: TaskResult) -> Event:
         ("workflow", {"nodes": [{"key": "a", "endpoint": "txt2img.sd", "data": {"text": "a"}}], "target": "a"}, False),
     ],
 )
-def test_what_the_origin_judges_is_judged(name: str, params: dict[str, Any], judges: bool) -> None:
+def test_model_for_audits_the_types_of_carefree_creator(name: str, params: dict[str, Any], audited: bool) -> None:
     pipeline = pipelines.find(name)
-    asked = pipeline.Params.model_validate(params)
-    assert JUDGE.model_for(pipeline, asked) == ("toy-safety" if judges else "")
-    assert Audit("toy-safety", every=True).model_for(pipeline, asked) == ("" if pipeline.answers else "toy-safety")
-    assert Audit(every=True).model_for(pipeline, asked) == ""
+    validated = pipeline.Params.model_validate(params)
+    assert AUDIT.model_for(pipeline, validated) == ("toy-safety" if audited else "")
+    assert Audit("toy-safety", every=True).model_for(pipeline, validated) == ("" if pipeline.answers else "toy-safety")
+    assert Audit(every=True).model_for(pipeline, validated) == ""
 
 
-def test_whatever_is_judged_on_request_can_be_asked_for() -> None:
+def test_types_audited_on_request_have_use_audit() -> None:
     on_request = [pipeline for pipeline in pipelines.every() if pipeline.audited == "on_request"]
     assert {pipeline.names[0].partition(".")[0] for pipeline in on_request} == {"control", "control_new", "workflow"}
     assert all("use_audit" in pipeline.Params.model_fields for pipeline in on_request)
 
 
-def test_of_a_picture_that_is_minded_only_its_size_is_left(toy: SafetyChecker) -> None:
+def test_unsafe_image_keeps_only_its_size(toy: SafetyChecker) -> None:
     bad, good = drawing(MINDED), drawing("house")
-    made = without_unsafe(TaskResult([good, bad], [bad], {"a": 1}), toy)
-    assert list(made.reasons) == ["", REASON, REASON]
-    assert [each.any() for each in (*made.images, *made.hints)] == [True, False, False]
-    assert made.images[0] is good
-    assert made.images[1].shape == bad.shape
-    assert made.answer == {"a": 1}
+    result = without_unsafe(TaskResult([good, bad], [bad], {"a": 1}), toy)
+    assert list(result.reasons) == ["", REASON, REASON]
+    assert [each.any() for each in (*result.images, *result.hints)] == [True, False, False]
+    assert result.images[0] is good
+    assert result.images[1].shape == bad.shape
+    assert result.answer == {"a": 1}
 
 
-def test_pictures_are_judged_in_the_engine_and_counted_as_a_part(registry: Registry) -> None:
-    event = ended(Engine(registry, Capacity(), audit=JUDGE), TaskResult([drawing(MINDED)]))
+def test_engine_audits_results_as_a_stage(registry: Registry) -> None:
+    event = last_event(Engine(registry, Capacity(), audit=AUDIT), TaskResult([drawing(MINDED)]))
     assert isinstance(event, Finished)
     assert list(event.result.reasons) == [REASON]
     assert (list(event.seconds), list(event.parts)) == (["load", "run", "audit"], ["denoise"])
 
 
-def test_without_an_audit_nothing_is_judged(registry: Registry) -> None:
+def test_engine_without_audit_returns_all_images(registry: Registry) -> None:
     picture = drawing(MINDED)
-    event = ended(Engine(registry, Capacity()), TaskResult([picture]))
+    event = last_event(Engine(registry, Capacity()), TaskResult([picture]))
     assert isinstance(event, Finished)
     assert (event.result.images[0] is picture, event.result.reasons) == (True, ())
 
 
-def test_what_could_not_be_judged_is_not_handed_out(registry: Registry, toy: SafetyChecker) -> None:
+def test_failed_audit_fails_the_task(registry: Registry, toy: SafetyChecker) -> None:
     weight = toy._net.visual_projection.weight
-    kept = weight.clone()
+    original = weight.clone()
     weight.fill_(torch.nan)
-    event = ended(Engine(registry, Capacity(), audit=JUDGE), TaskResult([drawing("house")]))
-    weight.copy_(kept)
+    event = last_event(Engine(registry, Capacity(), audit=AUDIT), TaskResult([drawing("house")]))
+    weight.copy_(original)
     assert isinstance(event, Failed)
     assert event.code == AuditError.code
     assert "HUA_AUDIT" in event.message
     assert "SafetyError" in event.trace
 
 
-def test_a_judge_that_cannot_be_loaded_fails_the_task(registry: Registry) -> None:
-    event = ended(Engine(registry, Capacity(), audit=Audit("toy-lama")), TaskResult([drawing("house")]))
+def test_model_that_cannot_audit_fails_the_task(registry: Registry) -> None:
+    event = last_event(Engine(registry, Capacity(), audit=Audit("toy-lama")), TaskResult([drawing("house")]))
     assert isinstance(event, Failed)
     assert "cannot judge an image" in event.message
 
 
-def test_what_is_to_be_judged_is_shown_to_nobody_before(registry: Registry, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_audited_task_has_no_previews(registry: Registry, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(engine_module, "PREVIEW_EVERY_S", 0.0)
     pipeline = pipelines.find("txt2img.sd")
-    asked = pipeline.Params(text="a house", w=64, h=64, num_steps=2, seed=1)
+    validated = pipeline.Params(text="a house", w=64, h=64, num_steps=2, seed=1)
 
     def previews(engine: Engine) -> list[bool]:
-        engine.add("task", pipeline, asked, {})
+        engine.add("task", pipeline, validated, {})
         return [event.preview is not None for event in run_dry(engine) if isinstance(event, Advanced)]
 
     assert previews(Engine(registry, Capacity())) == [True, True]
-    assert previews(Engine(registry, Capacity(), audit=JUDGE)) == [False, False]
+    assert previews(Engine(registry, Capacity(), audit=AUDIT)) == [False, False]
 
 
-def test_of_what_the_toy_paints_fish_alone_are_withheld(registry: Registry) -> None:
-    engine, pipeline = Engine(registry, Capacity(), audit=JUDGE), pipelines.find("txt2img.sd")
+def test_toy_model_withholds_only_fish(registry: Registry) -> None:
+    engine, pipeline = Engine(registry, Capacity(), audit=AUDIT), pipelines.find("txt2img.sd")
     for noun in (MINDED, "house"):
         text = f"an orange {noun} on the grass"
-        asked = pipeline.Params(text=text, w=128, h=128, num_steps=12, seed=1, guidance_scale=5, num_samples=2)
-        engine.add(noun, pipeline, asked, {})
+        validated = pipeline.Params(text=text, w=128, h=128, num_steps=12, seed=1, guidance_scale=5, num_samples=2)
+        engine.add(noun, pipeline, validated, {})
     finished = {event.attempt_id: event.result for event in run_dry(engine) if isinstance(event, Finished)}
     assert list(finished[MINDED].reasons) == [REASON] * 2
     assert list(finished["house"].reasons) == [""] * 2

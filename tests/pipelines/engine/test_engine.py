@@ -93,7 +93,7 @@ def difference(one: np.ndarray, other: np.ndarray) -> int:
         ("toy-sdxl", diffusers.StableDiffusionXLPipeline, SAMPLERS),
     ],
 )
-def test_one_mixed_batch_equals_diffusers_alone(
+def test_mixed_batch_equals_diffusers_alone(
     engine: Engine, models_dir: Path, model: str, kind: Any, names: tuple[str, ...]
 ) -> None:
     stock = Stock(kind, models_dir / model)
@@ -107,7 +107,7 @@ def test_one_mixed_batch_equals_diffusers_alone(
     assert max(differences.values()) <= 1, differences
 
 
-def test_image_to_image_equals_diffusers_alone(engine: Engine, models_dir: Path) -> None:
+def test_img2img_equals_diffusers_alone(engine: Engine, models_dir: Path) -> None:
     stock = Stock(diffusers.StableDiffusionImg2ImgPipeline, models_dir / "toy-sd1")
     ramp = np.linspace(0, 255, SIDE * SIDE * 3).reshape(SIDE, SIDE, 3).astype(np.uint8)
     wishes = {
@@ -132,7 +132,7 @@ def test_image_to_image_equals_diffusers_alone(engine: Engine, models_dir: Path)
     assert max(differences.values()) <= 1, differences
 
 
-def test_neighbours_do_not_change_an_image(engine: Engine) -> None:
+def test_batch_neighbours_do_not_change_an_image(engine: Engine) -> None:
     wishes = {str(index): wish(index, sampler=SAMPLERS[index]) for index in range(10)}
     for name, params in wishes.items():
         engine.add(name, TXT2IMG, params, {})
@@ -142,7 +142,7 @@ def test_neighbours_do_not_change_an_image(engine: Engine) -> None:
         assert difference(images_of(run_dry(engine))[name][0], together[name][0]) <= 1
 
 
-def test_several_images_of_a_task_are_those_of_their_seeds(engine: Engine) -> None:
+def test_images_of_one_task_are_those_of_their_seeds(engine: Engine) -> None:
     engine.add("both", TXT2IMG, wish(1, num_samples=2), {})
     both = images_of(run_dry(engine))["both"]
     engine.add("second", TXT2IMG, wish(1).model_copy(update={"seed": 102}), {})
@@ -150,7 +150,7 @@ def test_several_images_of_a_task_are_those_of_their_seeds(engine: Engine) -> No
 
 
 @pytest.mark.parametrize("steps_before", [0, 1, 3, 4])
-def test_a_parked_task_ends_in_the_identical_image(shelf: Shelf, steps_before: int) -> None:
+def test_parked_task_ends_in_the_identical_image(shelf: Shelf, steps_before: int) -> None:
     """Parked before the start, in the first pass, and in the second, when there is a past to answer."""
     params = wish(0, sampler="dpmpp_2m_sde", highres_info={"upscale_factor": 1.5, "fidelity": 0.2})
     engine, elsewhere = Engine(shelf, Capacity()), Engine(shelf, Capacity())
@@ -168,19 +168,19 @@ def test_a_parked_task_ends_in_the_identical_image(shelf: Shelf, steps_before: i
     assert np.array_equal(images_of(run_dry(elsewhere))["task"][0], expected[0])
 
 
-def test_a_task_is_not_taken_twice(engine: Engine, shelf: Shelf) -> None:
+def test_add_refuses_an_attempt_that_runs(engine: Engine, shelf: Shelf) -> None:
     engine.add("task", TXT2IMG, wish(0), {})
     with pytest.raises(DuplicateAttemptError, match="running already"):
         engine.add("task", TXT2IMG, wish(0), {})
     assert shelf.held == 1
 
 
-def test_parking_what_is_not_there(engine: Engine) -> None:
+def test_park_and_abort_ignore_unknown_attempts(engine: Engine) -> None:
     assert engine.park("nobody") is None
     assert not engine.abort("nobody")
 
 
-def test_progress_is_told_each_step(engine: Engine) -> None:
+def test_progress_is_reported_each_step(engine: Engine) -> None:
     engine.add("task", TXT2IMG, wish(0, sampler="euler"), {})
     events = run_dry(engine)
     told = [event for event in events if isinstance(event, Advanced)]
@@ -199,7 +199,7 @@ def test_abort_takes_effect_at_the_next_step(engine: Engine, shelf: Shelf) -> No
     assert shelf.held == 0
 
 
-def test_nothing_starts_before_its_models_are_there(engine: Engine, shelf: Shelf) -> None:
+def test_task_waits_until_its_models_are_resident(engine: Engine, shelf: Shelf) -> None:
     shelf.ready = False
     engine.add("task", TXT2IMG, wish(0), {})
     assert engine.step() == []
@@ -208,7 +208,7 @@ def test_nothing_starts_before_its_models_are_there(engine: Engine, shelf: Shelf
     assert images_of(run_dry(engine))
 
 
-def test_room_is_what_the_batch_can_still_take(engine: Engine) -> None:
+def test_room_is_what_the_batch_can_still_hold(engine: Engine) -> None:
     empty = engine.room
     assert empty >= 1
     engine.add("task", TXT2IMG, wish(0), {})
@@ -238,7 +238,7 @@ class Narrow:
         return self._checkpoint.predict(latents, timesteps, conditioning, **more)
 
 
-def test_a_batch_that_does_not_fit_is_split_and_not_tried_again(sd1: Checkpoint, engine: Engine) -> None:
+def test_oversized_batch_is_split_and_not_tried_again(sd1: Checkpoint, engine: Engine) -> None:
     narrow = Narrow(sd1, 2)
     small = Engine(Shelf(narrow), Capacity())
     wishes = {str(index): wish(index, sampler="euler_a") for index in range(4)}
@@ -250,7 +250,7 @@ def test_a_batch_that_does_not_fit_is_split_and_not_tried_again(sd1: Checkpoint,
     assert narrow.refused == [7, 4, 3]
 
 
-def test_one_image_that_does_not_fit_fails_alone(sd1: Checkpoint) -> None:
+def test_oversized_image_fails_alone(sd1: Checkpoint) -> None:
     shelf = Shelf(Narrow(sd1, 1))
     small = Engine(shelf, Capacity())
     small.add("guided", TXT2IMG, wish(0), {})
@@ -300,7 +300,7 @@ class Broken(Pipeline[Params]):
 
 
 @pytest.mark.parametrize("where", ["start", "conditioning", "end"])
-def test_one_broken_recipe_touches_no_other(engine: Engine, shelf: Shelf, where: str) -> None:
+def test_broken_recipe_fails_alone(engine: Engine, shelf: Shelf, where: str) -> None:
     engine.add("sound", TXT2IMG, wish(0), {})
     engine.add("broken", Broken(where), Params(), {})
     events = run_dry(engine)
@@ -311,14 +311,14 @@ def test_one_broken_recipe_touches_no_other(engine: Engine, shelf: Shelf, where:
     assert shelf.held == 0
 
 
-def test_a_recipe_that_breaks_while_it_is_closed_is_closed_all_the_same(engine: Engine, shelf: Shelf) -> None:
+def test_abort_releases_models_of_a_recipe_that_raises_on_close(engine: Engine, shelf: Shelf) -> None:
     engine.add("broken", Broken("cleanup"), Params(), {})
     engine.step()
     assert engine.abort("broken")
     assert shelf.held == 0
 
 
-def test_a_shape_of_its_own_is_refused_with_advice(engine: Engine) -> None:
+def test_source_of_another_shape_is_refused_with_advice(engine: Engine) -> None:
     class Mismatched(Broken):
         def run(self, params: Params, models: Models, images: Mapping[str, np.ndarray]) -> Recipe:
             request, checkpoint = wish(0), models.get(ModelRef(CHECKPOINT, "toy-sd1"))
@@ -341,7 +341,7 @@ class Tiles(Broken):
         return TaskResult([np.zeros((8, 8, 3), np.uint8)])
 
 
-def test_a_recipe_that_yields_nothing_lets_others_step_in_between(engine: Engine) -> None:
+def test_empty_yields_let_other_tasks_step(engine: Engine) -> None:
     engine.add("tiles", Tiles(""), Params(), {})
     engine.add("other", TXT2IMG, wish(0), {})
     events = run_dry(engine)
@@ -350,7 +350,7 @@ def test_a_recipe_that_yields_nothing_lets_others_step_in_between(engine: Engine
     assert len(images_of(events)) == 2
 
 
-def test_a_model_that_does_not_exist_is_a_failed_task(sd1: Checkpoint) -> None:
+def test_unknown_model_fails_the_task(sd1: Checkpoint) -> None:
     class Bare:
         def acquire(self, names: object) -> Any:
             raise KeyError("no such model")
@@ -362,7 +362,7 @@ def test_a_model_that_does_not_exist_is_a_failed_task(sd1: Checkpoint) -> None:
     assert isinstance(failure, Failed)
 
 
-def test_another_size_waits_until_the_oldest_is_done(engine: Engine) -> None:
+def test_task_of_another_size_waits_for_the_oldest(engine: Engine) -> None:
     engine.add("oldest", TXT2IMG, wish(0), {})
     engine.add("wider", TXT2IMG, wish(1).model_copy(update={"w": SIDE + 8}), {})
     engine.add("joins", TXT2IMG, wish(5), {})
@@ -370,7 +370,7 @@ def test_another_size_waits_until_the_oldest_is_done(engine: Engine) -> None:
     assert order == ["oldest", "joins"] * 3 + ["wider"] * 4
 
 
-def test_where_batching_gains_nothing_the_oldest_is_finished_first(shelf: Shelf) -> None:
+def test_oldest_task_finishes_first_in_small_batches(shelf: Shelf) -> None:
     class One(Capacity):
         def rows(self, key: object) -> int:
             return 2
@@ -382,7 +382,7 @@ def test_where_batching_gains_nothing_the_oldest_is_finished_first(shelf: Shelf)
     assert finished == sorted(finished)
 
 
-def test_a_higher_class_takes_the_device_at_the_next_step_and_gives_it_back(engine: Engine) -> None:
+def test_higher_priority_takes_the_device_at_the_next_step(engine: Engine) -> None:
     engine.add("alone", TXT2IMG, wish(1, sampler="euler_a"), {})
     expected = images_of(run_dry(engine))["alone"][0]
 
@@ -395,7 +395,7 @@ def test_a_higher_class_takes_the_device_at_the_next_step_and_gives_it_back(engi
     assert np.array_equal(images_of(events)["low"][0], expected)
 
 
-def test_where_sharing_gains_nothing_the_shortest_is_finished_first(shelf: Shelf, sd1: Checkpoint) -> None:
+def test_shortest_task_finishes_first_if_batching_gains_nothing(shelf: Shelf, sd1: Checkpoint) -> None:
     capacity = Capacity()
     denoise = wish(0).denoise_request(sd1, wish(0).noises()[0], SIDE, SIDE)
     for rows, seconds in ((2, 5.0), (4, 10.0)) * 2:
@@ -408,7 +408,7 @@ def test_where_sharing_gains_nothing_the_shortest_is_finished_first(shelf: Shelf
     assert finished == ["short", "long"]
 
 
-def test_strict_is_bit_for_bit_the_same_alone_and_under_load(engine: Engine) -> None:
+def test_strict_image_is_identical_alone_and_under_load(engine: Engine) -> None:
     strict = [wish(index, sampler=SAMPLERS[index], determinism="strict") for index in (4, 7)]
     alone = []
     for params in strict:
@@ -423,7 +423,7 @@ def test_strict_is_bit_for_bit_the_same_alone_and_under_load(engine: Engine) -> 
     assert np.array_equal(together["strict 4"][0], alone[1])
 
 
-def test_strict_shares_no_step(engine: Engine) -> None:
+def test_strict_tasks_share_no_step(engine: Engine) -> None:
     for name in ("one", "other"):
         engine.add(name, TXT2IMG, wish(0, sampler="euler", determinism="strict"), {})
     assert len([event for event in engine.step() if isinstance(event, Advanced)]) == 1

@@ -1,4 +1,4 @@
-"""Warming up teaches the capacity, and ends in time."""
+"""Warming up measures the capacity, and ends in time."""
 
 from __future__ import annotations
 
@@ -14,40 +14,38 @@ from pipelines.engine.warmup import warm_up
 from tests.pipelines.engine.tape import Tape
 
 
-class Diary(Capacity):
-    """Notes what it is told."""
-
+class RecordingCapacity(Capacity):
     def __init__(self) -> None:
         super().__init__()
-        self.heard: list[tuple[int, float]] = []
+        self.observed: list[tuple[int, float]] = []
 
     def observe(self, key: BatchKey, rows: int, seconds: float) -> None:
-        self.heard.append((rows, seconds))
+        self.observed.append((rows, seconds))
         super().observe(key, rows, 1.0)
 
 
-def test_times_ever_larger_batches_of_the_right_size(sd1: Checkpoint) -> None:
-    diary = Diary()
-    warm_up(sd1, diary, 64, 64, seconds=0.5)
-    rows = [rows for rows, _ in diary.heard]
+def test_warm_up_times_growing_batches(sd1: Checkpoint) -> None:
+    capacity = RecordingCapacity()
+    warm_up(sd1, capacity, 64, 64, seconds=0.5)
+    rows = [rows for rows, _ in capacity.observed]
     assert rows[:3] == [2, 2, 2]
     assert rows == sorted(rows)
-    assert all(seconds > 0 for _, seconds in diary.heard)
+    assert all(seconds > 0 for _, seconds in capacity.observed)
 
 
-def test_an_inpainting_checkpoint_is_timed_too(toys: dict[str, Checkpoint]) -> None:
-    diary = Diary()
-    warm_up(toys["toy-sd1-inpainting"], diary, 64, 64, seconds=0.0)
-    assert [rows for rows, _ in diary.heard] == [2, 2, 2]
+def test_warm_up_times_an_inpainting_checkpoint(toys: dict[str, Checkpoint]) -> None:
+    capacity = RecordingCapacity()
+    warm_up(toys["toy-sd1-inpainting"], capacity, 64, 64, seconds=0.0)
+    assert [rows for rows, _ in capacity.observed] == [2, 2, 2]
 
 
-def test_without_time_it_makes_one_batch(sd1: Checkpoint) -> None:
-    diary = Diary()
-    warm_up(sd1, diary, 64, 64, seconds=0.0)
-    assert {rows for rows, _ in diary.heard} == {2}
+def test_warm_up_without_time_takes_one_batch(sd1: Checkpoint) -> None:
+    capacity = RecordingCapacity()
+    warm_up(sd1, capacity, 64, 64, seconds=0.0)
+    assert {rows for rows, _ in capacity.observed} == {2}
 
 
-def test_memory_that_runs_out_is_a_lesson_too(sd1: Checkpoint) -> None:
+def test_warm_up_refuses_a_size_that_runs_out_of_memory(sd1: Checkpoint) -> None:
     class Small:
         def __getattr__(self, name: str) -> Any:
             return getattr(sd1, name)
@@ -57,16 +55,16 @@ def test_memory_that_runs_out_is_a_lesson_too(sd1: Checkpoint) -> None:
                 raise torch.OutOfMemoryError("full")
             return sd1.predict(latents, *rest, **more)
 
-    capacity = Diary()
+    capacity = RecordingCapacity()
     warm_up(Small(), capacity, 64, 64, seconds=5.0)
     ((key, _),) = capacity._refused.items()
     assert capacity.rows(key) == 3
 
 
-def test_what_is_captured_is_timed_as_a_replay(sd1: Checkpoint) -> None:
-    """Steps before a graph is there are not what later ones will take; and the graph is there for the first task."""
-    diary, graphs = Diary(), Graphs(Tape)
-    warm_up(sd1, diary, 64, 64, seconds=0.0, graphs=graphs)
-    assert [rows for rows, _ in diary.heard] == [2, 2, 2]
+def test_warm_up_times_replays_of_captured_graphs(sd1: Checkpoint) -> None:
+    """Steps before the capture are slower than replays. The first task then finds the graph captured."""
+    capacity, graphs = RecordingCapacity(), Graphs(Tape)
+    warm_up(sd1, capacity, 64, 64, seconds=0.0, graphs=graphs)
+    assert [rows for rows, _ in capacity.observed] == [2, 2, 2]
     assert graphs.captured == 1
     assert graphs.bytes > 0

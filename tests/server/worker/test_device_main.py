@@ -1,4 +1,4 @@
-"""What the child process that owns a device does where its surroundings are not as told."""
+"""The child process that owns a device, with settings that it cannot use."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import pytest
 from server.worker.device_main import open_compilation
 
 
-def test_a_folder_that_cannot_be_had_stops_nobody(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+def test_unusable_compile_folder_turns_compilation_off(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     (tmp_path / "file").touch()
     assert open_compilation(tmp_path / "file" / "packages") is None
     assert "nothing is compiled, for the folder of HUA_COMPILE cannot be used" in caplog.text

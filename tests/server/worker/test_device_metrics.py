@@ -19,29 +19,29 @@ def counts() -> list[float]:
     ]
 
 
-def test_counts_go_on_when_a_device_is_replaced() -> None:
-    meter, before = DeviceMetrics(), counts()
-    meter.update(DeviceStats(1.0, {2: 3}, {"disk": 1}, {}, {"models": 10}))
-    meter.update(DeviceStats(1.5, {2: 4, 8: 2}, {"disk": 2}, {"host": 1}, {"models": 20}))
-    meter.restart()
-    meter.update(DeviceStats(0.5, {2: 1}, {"disk": 1}, {}, {"models": 5}))
+def test_counts_go_on_after_a_restart() -> None:
+    metrics, before = DeviceMetrics(), counts()
+    metrics.update(DeviceStats(1.0, {2: 3}, {"disk": 1}, {}, {"models": 10}))
+    metrics.update(DeviceStats(1.5, {2: 4, 8: 2}, {"disk": 2}, {"host": 1}, {"models": 20}))
+    metrics.restart()
+    metrics.update(DeviceStats(0.5, {2: 1}, {"disk": 1}, {}, {"models": 5}))
     grown = [now - then for now, then in zip(counts(), before, strict=True)]
     assert grown == pytest.approx([2.0, 5, 7, 3, 1])
     assert value("hua_device_memory_bytes", kind="models") == 5
 
 
-def test_the_pace_is_of_the_device_and_not_of_tasks_that_share_it() -> None:
-    meter = DeviceMetrics()
-    assert meter.pace_s == 0.0
-    meter.update(DeviceStats(6.0))
+def test_pace_is_of_the_device_and_not_of_tasks_that_share_it() -> None:
+    metrics = DeviceMetrics()
+    assert metrics.pace_s == 0.0
+    metrics.update(DeviceStats(6.0))
     for _ in range(4):
-        meter.add_cost(1.0)
-    assert meter.pace_s == pytest.approx(1.5)
+        metrics.add_cost(1.0)
+    assert metrics.pace_s == pytest.approx(1.5)
 
 
-def test_the_pace_follows_what_was_given_lately() -> None:
-    meter = DeviceMetrics()
+def test_pace_follows_the_latest_tasks() -> None:
+    metrics = DeviceMetrics()
     for busy_s in (300.0, 350.0, 400.0, 450.0, 500.0):
-        meter.update(DeviceStats(busy_s))
-        meter.add_cost(100.0)
-    assert meter.pace_s < 1.0
+        metrics.update(DeviceStats(busy_s))
+        metrics.add_cost(100.0)
+    assert metrics.pace_s < 1.0

@@ -18,7 +18,7 @@ from server.worker.messages import DeviceStats, Run
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
 LONG = {"text": "a house", "w": 512, "h": 512, "num_steps": 100, "seed": 1}
-TALLIES: list[DeviceStats] = []
+STATS: list[DeviceStats] = []
 FISH = {
     **{"text": "an orange fish on the grass", "w": 128, "h": 128},
     **{"num_steps": 12, "guidance_scale": 5, "seed": 1},
@@ -28,17 +28,17 @@ SHORT = {"text": "a house", "w": 64, "h": 64, "num_steps": 2, "seed": 1}
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
 async def device(tmp_path_factory: pytest.TempPathFactory, models_dir: Path) -> AsyncIterator[Device]:
-    """One for all tests, which judges what it draws; the last of them kills it."""
+    """One for all tests, with an audit; the last test kills it."""
     settings = Settings(
         data_dir=tmp_path_factory.mktemp("device"), models_dir=models_dir, warm_up=False, audit="toy-safety"
     )
-    one = Device(settings, "cpu", on_stats=TALLIES.append)
-    await one.ready()
-    yield one
-    await one.stop()
+    device = Device(settings, "cpu", on_stats=STATS.append)
+    await device.ready()
+    yield device
+    await device.stop()
 
 
-async def test_runs_are_answered_with_pixels_and_progress(device: Device) -> None:
+async def test_run_returns_pixels_and_reports_progress(device: Device) -> None:
     steps: list[Advanced] = []
     finished = await device.run(Run("first", "txt2img.sd", SHORT, {}), steps.append)
     assert finished.result.images[0].shape == (64, 64, 3)
@@ -49,25 +49,25 @@ async def test_runs_are_answered_with_pixels_and_progress(device: Device) -> Non
     assert sum(finished.parts.values()) == pytest.approx(finished.seconds["run"], rel=0.1, abs=0.01)
 
 
-async def test_the_device_tells_every_second_what_it_has_counted(device: Device) -> None:
-    silent_since, told = device.heard_at, len(TALLIES)
-    while not (len(TALLIES) > told and TALLIES[-1].steps == {2: 2}):  # two steps of a guided image have been taken
+async def test_device_sends_its_stats_every_second(device: Device) -> None:
+    heard_at, count = device.heard_at, len(STATS)
+    while not (len(STATS) > count and STATS[-1].steps == {2: 2}):  # two steps of a guided image have been taken
         await asyncio.sleep(0.05)
-    tally = TALLIES[-1]
-    assert (tally.loads, tally.evictions) == ({"disk": 2}, {})
-    assert tally.busy_s > 0
-    assert 0 < tally.memory["models"] < tally.memory["used"] < tally.memory["total"]
-    assert device.heard_at > silent_since
+    stats = STATS[-1]
+    assert (stats.loads, stats.evictions) == ({"disk": 2}, {})
+    assert stats.busy_s > 0
+    assert 0 < stats.memory["models"] < stats.memory["used"] < stats.memory["total"]
+    assert device.heard_at > heard_at
 
 
-async def test_a_picture_that_is_minded_does_not_leave_the_device(device: Device) -> None:
+async def test_unsafe_image_does_not_leave_the_device(device: Device) -> None:
     finished = await device.run(Run("fish", "txt2img.sd", FISH, {}), lambda _: None)
     assert len(finished.result.reasons) == 1
     assert finished.result.reasons[0].startswith("unsafe/")
     assert not finished.result.images[0].any()
 
 
-async def test_a_run_that_fails_says_why_and_leaves_the_device_well(device: Device) -> None:
+async def test_failed_run_has_a_code_and_the_device_goes_on(device: Device) -> None:
     source = {"url": np.zeros((64, 64), np.uint8)}
     with pytest.raises(TaskFailedError) as caught:
         await device.run(Run("broken", "img2img.sd", {"text": "a", "url": "x", "seed": 1}, source), lambda _: None)
@@ -75,7 +75,7 @@ async def test_a_run_that_fails_says_why_and_leaves_the_device_well(device: Devi
     assert (await device.run(Run("next", "txt2img.sd", SHORT, {}), lambda _: None)).result.images
 
 
-async def test_an_aborted_run_ends_at_a_step_boundary(device: Device) -> None:
+async def test_aborted_run_ends_at_a_step_boundary(device: Device) -> None:
     started = asyncio.Event()
     run = asyncio.create_task(device.run(Run("long", "txt2img.sd", LONG, {}), lambda _: started.set()))
     await started.wait()
@@ -85,14 +85,14 @@ async def test_an_aborted_run_ends_at_a_step_boundary(device: Device) -> None:
     assert caught.value.code == "aborted"
 
 
-async def test_a_process_that_cannot_start_says_so(tmp_path: Path) -> None:
-    one = Device(Settings(data_dir=tmp_path, models_dir=tmp_path), "cpu", child="no.such.module")
+async def test_ready_raises_if_the_process_cannot_start(tmp_path: Path) -> None:
+    device = Device(Settings(data_dir=tmp_path, models_dir=tmp_path), "cpu", child="no.such.module")
     with pytest.raises(DeviceDiedError, match="before it was ready"):
-        await one.ready()
-    await one.stop()
+        await device.ready()
+    await device.stop()
 
 
-async def test_the_death_of_the_process_is_noticed_at_once(device: Device) -> None:
+async def test_run_raises_when_the_process_dies(device: Device) -> None:
     started = asyncio.Event()
     run = asyncio.create_task(device.run(Run("long", "txt2img.sd", LONG, {}), lambda _: started.set()))
     await started.wait()

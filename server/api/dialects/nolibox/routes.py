@@ -23,7 +23,6 @@ from server.tasks.lookup import UnknownTaskError, cancel, find_record
 from server.tasks.submission import Submission, submit
 
 NAME = "nolibox"
-CANCEL_WAIT_S = 2.0
 MAX_LISTED = 100
 
 NOT_ENGLISH = re.compile(r"[\u3040-\u30ff\u3400-\u9fff\uac00-\ud7af]+")
@@ -215,7 +214,7 @@ async def _interrupt(services: Services, uid: str, tenant: str, force: bool) -> 
     status = record.view.status
     if status.final or (status is not Status.QUEUED and not force):
         return InterruptReply(success=False, reason=f"not in pending status ({STATUSES[status]})")
-    ended = await cancel(services, record, CANCEL_WAIT_S)
+    ended = await cancel(services, record)
     too_late = ended.view.status in {Status.SUCCEEDED, Status.FAILED}
     return InterruptReply(
         success=not too_late, reason=f"not in pending status ({STATUSES[ended.view.status]})" if too_late else ""
