@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import fcntl
 import logging
 import signal
 import socket
@@ -13,6 +12,8 @@ import sys
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Iterator
 from functools import partial
 from typing import TYPE_CHECKING, Any
+
+from filelock import FileLock, Timeout
 
 from server.observability.tracing import set_up_traces
 from server.process.event_loop import freeze_startup_objects
@@ -106,15 +107,14 @@ def _listen(settings: Settings) -> socket.socket:
 def _lock_data_folder(settings: Settings) -> Iterator[None]:
     """Two controllers on one folder would each feed every task of its logs to their own queues."""
     settings.data_dir.mkdir(parents=True, exist_ok=True)
-    with (settings.data_dir / "lock").open("w") as lock:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError as error:
-            raise SettingsError(
-                f"another `hua serve` or `hua controller` uses HUA_DATA_DIR={settings.data_dir}; "
-                "stop it, or set another folder"
-            ) from error
-        yield
+    try:
+        with FileLock(settings.data_dir / "lock", blocking=False):
+            yield
+    except Timeout as error:
+        raise SettingsError(
+            f"another `hua serve` or `hua controller` uses HUA_DATA_DIR={settings.data_dir}; "
+            "stop it, or set another folder"
+        ) from error
 
 
 @contextlib.asynccontextmanager
