@@ -1,4 +1,9 @@
-"""Retries endless jobs while their dependencies fail and recover."""
+"""Retries endless jobs while their dependencies fail and recover.
+
+`retry_forever` does not use tenacity or stamina: they would need callbacks to shorten the pause after a long run and to
+log a repeated error once, which is no less code. Workers retry in `server/worker/outage.py`, which stops when the lease
+is lost and returns a value.
+"""
 
 from __future__ import annotations
 

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import subprocess
 import tempfile
+import time
+from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 
 import redis
@@ -11,6 +14,7 @@ import redis
 from tests.support.tools import free_port, installed, until_it_answers
 
 START_S = 10
+FAILOVER_S = 30
 
 
 class RedisServer:
@@ -46,6 +50,17 @@ class RedisServer:
                 return bool(client.ping())
         except redis.ConnectionError:
             return False
+
+
+def wait_until(condition: Callable[[], bool]) -> None:
+    """Fails after `FAILOVER_S`. Errors of Redis count as false."""
+    deadline = time.monotonic() + FAILOVER_S
+    while time.monotonic() < deadline:
+        with suppress(redis.RedisError):
+            if condition():
+                return
+        time.sleep(0.1)
+    raise AssertionError(f"the condition was still false after {FAILOVER_S} s")
 
 
 def executable() -> str:

@@ -2,7 +2,10 @@
 
 All keys are in one slot, because a script can use only one node. So the node that has this slot is looked up and used
 like a single Redis, until it answers that another node has the slot.
-https://redis.io/docs/latest/operate/oss_and_stack/reference/cluster-spec/
+
+`redis.asyncio.cluster.RedisCluster` is not used. With redis-py 8.1 scripts and pub/sub work on our keys, but TIME and
+INFO go to a default node, which need not have the slot: the queue's clock and the run id that `open` stores would be
+those of another node. It also follows a moved slot silently; here the call fails, so that callers learn of the move.
 """
 
 from __future__ import annotations

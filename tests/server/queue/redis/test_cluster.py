@@ -12,8 +12,7 @@ from server.queue.redis.queue import RedisQueue
 from server.settings import SettingsError
 from server.task import Status
 from tests.server.queue.conftest import lease
-from tests.server.queue.redis.test_sentinel import until
-from tests.support.redis_server import RedisServer, free_port
+from tests.support.redis_server import RedisServer, free_port, wait_until
 
 
 @pytest.fixture
@@ -49,7 +48,7 @@ def nodes(servers) -> Iterator[list[redis.Redis]]:
             for node in nodes
         )
 
-    until(know_each_other)
+    wait_until(know_each_other)
     yield nodes
     for node in nodes:
         node.close()

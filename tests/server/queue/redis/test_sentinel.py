@@ -15,9 +15,7 @@ from server.queue.redis.connection import check
 from server.queue.redis.queue import RedisQueue
 from server.queue.redis.sentinel import Sentinels
 from server.settings import SettingsError
-from tests.support.redis_server import RedisServer, executable, free_port
-
-FAILOVER_S = 30
+from tests.support.redis_server import FAILOVER_S, RedisServer, executable, free_port, wait_until
 
 
 @pytest.fixture
@@ -26,7 +24,7 @@ def replica(own_redis: RedisServer) -> Iterator[RedisServer]:
     server.start()
     with redis.Redis.from_url(server.url) as client:
         client.replicaof("127.0.0.1", own_redis.port)
-        until(lambda: client.info("replication")["master_link_status"] == "up")
+        wait_until(lambda: client.info("replication")["master_link_status"] == "up")
     yield server
     server.stop()
 
@@ -44,20 +42,10 @@ def sentinel(own_redis: RedisServer, replica: RedisServer, tmp_path: Path) -> It
     file.write_text("\n".join(lines))
     process = subprocess.Popen([executable(), str(file), "--sentinel"], stdout=subprocess.DEVNULL)
     with redis.Redis(port=port) as client:
-        until(lambda: len(client.sentinel_slaves("house")) == 1)
+        wait_until(lambda: len(client.sentinel_slaves("house")) == 1)
         yield client
     process.kill()
     process.wait()
-
-
-def until(true) -> None:
-    deadline = time.monotonic() + FAILOVER_S
-    while time.monotonic() < deadline:
-        with suppress(redis.RedisError):
-            if true():
-                return
-        time.sleep(0.1)
-    raise AssertionError("waited in vain")
 
 
 async def test_queue_follows_the_primary(own_redis, replica, sentinel, make_task) -> None:
@@ -72,7 +60,7 @@ async def test_queue_follows_the_primary(own_redis, replica, sentinel, make_task
     await queue.ingest(task)
 
     own_redis.stop()
-    until(lambda: int(sentinel.sentinel_get_master_addr_by_name("house")[1]) == replica.port)
+    wait_until(lambda: int(sentinel.sentinel_get_master_addr_by_name("house")[1]) == replica.port)
     deadline = time.monotonic() + FAILOVER_S
     while True:
         with suppress(QueueUnavailableError):
