@@ -17,7 +17,7 @@ MEASURED = (
     "curve.sd1.step.2",
     "pieces.decode",
     "pieces.upscale",
-    "house.overhead",
+    "service.overhead",
     "upscaled.overhead",
 )
 
@@ -32,7 +32,7 @@ def test_bench_writes_report(bench_report: Path) -> None:
     assert figures["single.sd1.hua"]["verdict"] == "not applicable on this device"
     assert report["environment"]["device"] == "cpu"
     plots = re.findall(r"!\[.*?\]\((.*?)\)", (bench_report / "report.md").read_text())
-    assert {"single.times.png", "curve.images.png", "house.stages.png"} <= set(plots)
+    assert {"single.times.png", "curve.images.png", "service.stages.png"} <= set(plots)
     for name in plots:
         with Image.open(bench_report / name) as plot:
             assert plot.width > 500

@@ -7,10 +7,10 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict
 
-Part = Literal["single", "crowd", "curve", "pieces", "swap", "idle", "house", "cold", "lanes"]
+Part = Literal["single", "crowd", "curve", "pieces", "swap", "idle", "service", "cold", "lanes"]
 ON_DEVICE: tuple[Part, ...] = ("single", "crowd", "curve", "pieces", "swap", "idle")
 """Those that a process with torch measures by itself; the others watch processes from outside."""
-PARTS: tuple[Part, ...] = (*ON_DEVICE, "house", "cold", "lanes")
+PARTS: tuple[Part, ...] = (*ON_DEVICE, "service", "cold", "lanes")
 
 PAINTER, OTHER, LARGE, CANNY, UPSCALER = "painter", "other", "large", "canny", "upscaler"
 """What the models of a run are called, whichever they are."""

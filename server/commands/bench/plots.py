@@ -39,7 +39,7 @@ def draw(figures: Sequence[Figure], folder: Path) -> list[str]:
         "single.steady.png": _steady,
         "crowd.times.png": _crowd,
         "curve.images.png": _curve,
-        "house.stages.png": _stages,
+        "service.stages.png": _stages,
         "lanes.images.png": _lanes,
     }
     for name, plot in plots.items():
@@ -126,15 +126,15 @@ def _curve(axes: Axes, figures: Sequence[Figure]) -> bool:
 def _stages(axes: Axes, figures: Sequence[Figure]) -> bool:
     """All that is not the engine, stage by stage; the rest is HTTP, the log and the queue."""
     named = {figure.name: figure.value or 0.0 for figure in figures}
-    if "house.overhead" not in named:
+    if "service.overhead" not in named:
         return False
     stages = {
         name.rpartition(".")[2]: value
         for name, value in named.items()
-        if name.startswith("house.stage.") and not name.endswith(".run")
+        if name.startswith("service.stage.") and not name.endswith(".run")
     }
     ends = [0.0]
-    parts = [*stages.items(), ("HTTP, log, queue", max(named["house.overhead"] - sum(stages.values()), 0))]
+    parts = [*stages.items(), ("HTTP, log, queue", max(named["service.overhead"] - sum(stages.values()), 0))]
     for _, value in parts:
         ends.append(ends[-1] + value)
     for (name, value), (begin, _) in zip(parts, pairwise(ends), strict=True):

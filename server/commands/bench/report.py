@@ -21,7 +21,7 @@ HEADINGS = {
     "swap": "Another model",
     "idle": "Idle time",
     "cold": "Start",
-    "house": "The service, one request after another",
+    "service": "The service, one request after another",
     "upscaled": "The service, super-resolution",
     "lanes": "Several GPUs",
 }

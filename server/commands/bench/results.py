@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from statistics import median
 from typing import Self
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, field_validator
 
 STEADY = 0.03
 """Two blocks of the baseline may differ by as much, or nothing is compared with it."""
@@ -29,6 +29,12 @@ class Figure(BaseModel):
     p95: float | None = None
     samples: tuple[float, ...] = ()
     note: str = ""
+
+    @field_validator("name")
+    @classmethod
+    def _current_name(cls, name: str) -> str:
+        """Reports of earlier versions name the figures of the service `house.*`; read for one release."""
+        return f"service.{name.removeprefix('house.')}" if name.startswith("house.") else name
 
     @classmethod
     def of(cls, name: str, title: str, unit: str, samples: Sequence[float], note: str = "") -> Self:

@@ -90,7 +90,7 @@ def _every(plan: Plan, settings: Settings) -> Iterator[Figure]:
     for group in groups:
         if group:
             yield from _on_device(plan, settings, group)
-    for part, work in (("house", _house), ("cold", _cold), ("lanes", _lanes)):
+    for part, work in (("service", _service), ("cold", _cold), ("lanes", _lanes)):
         if part in plan.parts:
             log.info("measuring: %s", part)
             yield from _kept_going(part, work(plan, settings))
@@ -128,7 +128,7 @@ def _on_device(plan: Plan, settings: Settings, parts: Sequence[Part]) -> Iterato
         yield Figure.none(parts[-1], f"the parts {', '.join(parts)}", why)
 
 
-def _house(plan: Plan, settings: Settings) -> Iterator[Figure]:
+def _service(plan: Plan, settings: Settings) -> Iterator[Figure]:
     return service.service(plan)
 
 

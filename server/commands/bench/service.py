@@ -27,12 +27,12 @@ READY_S = 600
 ANSWER_S = 600
 
 
-class HouseError(Exception):
-    """A Hua did not do what was asked of it; the message says what."""
+class ServiceError(Exception):
+    """The measured service failed; the message says how."""
 
 
 def service(plan: Plan) -> Iterator[Figure]:
-    """What the house adds to the engine, and its start, unless it is one that ran before."""
+    """The time that the service adds to the engine; also its start, unless `plan.url` names a running Hua."""
     with contextlib.ExitStack() as stack:
         began = time.perf_counter()
         url = plan.url or stack.enter_context(running(plan))
@@ -44,12 +44,12 @@ def service(plan: Plan) -> Iterator[Figure]:
         if not plan.url:
             _until_ready(http)
             title = "start of `hua serve` until it is ready"
-            yield Figure(name="house.ready", title=title, unit="s", value=_since(began))
+            yield Figure(name="service.ready", title=title, unit="s", value=_since(began))
         fetch(http, task)
         if not plan.url:
             title = "start of `hua serve` until the first picture"
             yield Figure(name="cold.hua", title=title, unit="s", value=_since(began))
-        yield from _overhead(http, plan, task, "house", f"{width}×{height}, {steps} steps")
+        yield from _overhead(http, plan, task, "service", f"{width}×{height}, {steps} steps")
         if plan.url or UPSCALER in {entry.name for entry in catalog.read(plan.models)}:
             side = plan.side(512)
             source = encode(smooth_noise(side, side), Output(), None)
@@ -73,13 +73,13 @@ def _overhead(http: httpx.Client, plan: Plan, task: dict[str, Any], name: str, t
 
 
 def fetch(http: httpx.Client, task: dict[str, Any]) -> tuple[float, dict[str, float]]:
-    """Seconds until a task's picture is here, and its stages as the result tells them; raises HouseError."""
+    """Seconds until a task's picture is here, and its stages as the result tells them; raises ServiceError."""
     began = time.perf_counter()
     view = http.post("/v1/tasks", json=task, headers={"Prefer": "wait=60"}).json()
     while view.get("status") in {"queued", "running"}:
         view = http.get(f"/v1/tasks/{view['id']}", headers={"Prefer": "wait=60"}).json()
     if view.get("status") != "succeeded":
-        raise HouseError(f"a task of type {task['type']} came to nothing: {view.get('error') or view}")
+        raise ServiceError(f"a task of type {task['type']} came to nothing: {view.get('error') or view}")
     http.get(view["images"][0]["url"]).raise_for_status()
     return time.perf_counter() - began, view["timings"]
 
@@ -109,7 +109,7 @@ def _until_ready(http: httpx.Client) -> None:
             if http.get("/readyz").status_code == 200:
                 return
         time.sleep(0.05)
-    raise HouseError(f"`hua serve` was not ready after {READY_S} s; serve.log of the report's folder says why")
+    raise ServiceError(f"`hua serve` was not ready after {READY_S} s; serve.log of the report's folder says why")
 
 
 def _since(began: float) -> float:
@@ -128,5 +128,5 @@ def bare_start(plan: Plan, log: Path) -> Iterator[Figure]:
             check=False,
         )
     if done.returncode:
-        raise HouseError(f"the script of bare diffusers ended with {done.returncode}; {log.name} says why")
+        raise ServiceError(f"the script of bare diffusers ended with {done.returncode}; {log.name} says why")
     yield Figure(name="cold.bare", title="start of a script until its first picture", unit="s", value=_since(began))

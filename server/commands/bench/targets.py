@@ -67,7 +67,7 @@ GOALS: Mapping[str, Goal] = {
     "pieces.decode": at_most(H200=12),
     "pieces.upscale": at_most(H200=60, T4=1200, RTX5000=700),
     "idle.hua": at_most(H200=5, Turing=3),
-    "house.overhead": at_most(p95=40, any=20),
+    "service.overhead": at_most(p95=40, any=20),
     "upscaled.overhead": at_most(any=90),
     "cold.bare/hua": at_least(any=1.2),
     "swap.bare/hua": at_least(any=5),

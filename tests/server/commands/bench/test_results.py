@@ -27,3 +27,8 @@ def test_idle_is_what_no_kernel_covers() -> None:
 def test_no_kernels_are_no_measurement() -> None:
     with pytest.raises(BenchError, match="no kernel"):
         idle_share([])
+
+
+def test_figure_of_earlier_report_is_read_by_its_current_name() -> None:
+    old = '{"name": "house.overhead", "title": "", "unit": "ms", "value": 10}'
+    assert Figure.model_validate_json(old).name == "service.overhead"

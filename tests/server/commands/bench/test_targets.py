@@ -36,5 +36,5 @@ def test_a_goal_is_judged_by_the_narrowest_kind(figure, value, kinds, verdict) -
 
 
 def test_a_p95_has_a_bound_of_its_own() -> None:
-    slow_tail = Figure(name="house.overhead", title="", unit="ms", value=10, p95=41)
-    assert GOALS["house.overhead"].verdict(slow_tail, ("GPU",)) == "not reached"
+    slow_tail = Figure(name="service.overhead", title="", unit="ms", value=10, p95=41)
+    assert GOALS["service.overhead"].verdict(slow_tail, ("GPU",)) == "not reached"
