@@ -258,7 +258,7 @@ class Attempt:
             log.warning("task %s waits until its lease expires: %s", self.lease.task.id, error)
 
     async def _may_try_again(self) -> bool:
-        """A death that the queue cannot be told of now is counted when the lease expires."""
+        """A death that cannot be reported to the queue now is counted when the lease expires."""
         try:
             return await self._queue.died(self.lease)
         except QueueUnavailableError as error:

@@ -127,7 +127,7 @@ class Spool:
 
     async def _with_stored_images(self, folder: SpoolFolder | None, outcome: Outcome) -> Outcome:
         """The outcome after its images are moved from `folder` to the bucket. They get new keys, for their retention
-        starts now: with the old keys, images kept for five minutes could be swept at once."""
+        starts now: with the old keys, images with a retention of five minutes could be swept at once."""
         now, images = self._clock(), list(outcome.images)
         for index, image in enumerate(images):
             data = await asyncio.to_thread(folder.get, image.key) if folder is not None and image.key else None

@@ -210,7 +210,7 @@ class Worker:
         try:
             await self._services.queue.announce(view)
         except QueueUnavailableError as error:
-            log.warning("the queue cannot be told of this worker: %s", error)
+            log.warning("this worker cannot be announced to the queue: %s", error)
 
     def _spawn(self, work: Coroutine[None, None, None]) -> asyncio.Task[None]:
         task = asyncio.create_task(work)

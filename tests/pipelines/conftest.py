@@ -33,7 +33,7 @@ torch.set_num_threads(1)
 LONG_S = 60.0
 
 TCD_GAMMA = 0.3
-"""How random `tcd` is, as its authors advise; diffusers' pipelines say 0 to every sampler unless told."""
+"""How random `tcd` is, as its authors advise; diffusers' pipelines pass 0 by default."""
 
 SD1 = {
     "num_train_timesteps": 1000,
@@ -126,7 +126,7 @@ def engine(shelf: Shelf) -> Engine:
 
 
 def run_dry(engine: Engine) -> list[Event]:
-    """Steps until nothing is left to do; everything that was told."""
+    """Steps until all tasks have ended; returns their events."""
     events: list[Event] = []
     while engine.busy:
         events += engine.step()

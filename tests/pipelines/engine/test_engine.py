@@ -1,4 +1,4 @@
-"""The engine against diffusers' own pipelines, and against everything that can happen to a task on the way."""
+"""The engine against diffusers' own pipelines, and what can happen to a task while it runs."""
 
 from __future__ import annotations
 
@@ -67,7 +67,7 @@ class Stock:
         if hasattr(scheduler, "noise_sampler_seed"):
             scheduler.noise_sampler_seed = params.seed
         self._pipe.scheduler = scheduler
-        made = self._pipe(
+        output = self._pipe(
             params.text,
             negative_prompt=params.negative_prompt,
             num_inference_steps=params.num_steps,
@@ -77,7 +77,7 @@ class Stock:
             output_type="pil",
             **changes,
         )
-        return np.asarray(made.images[0])
+        return np.asarray(output.images[0])
 
 
 def difference(one: np.ndarray, other: np.ndarray) -> int:
@@ -100,9 +100,10 @@ def test_mixed_batch_equals_diffusers_alone(
     wishes = {name: wish(index, sampler=name, model=model) for index, name in enumerate(names)}
     for name, params in wishes.items():
         engine.add(name, TXT2IMG, params, {})
-    made = images_of(run_dry(engine))
+    images = images_of(run_dry(engine))
     differences = {
-        name: difference(made[name][0], stock.image(params, width=SIDE, height=SIDE)) for name, params in wishes.items()
+        name: difference(images[name][0], stock.image(params, width=SIDE, height=SIDE))
+        for name, params in wishes.items()
     }
     assert max(differences.values()) <= 1, differences
 
@@ -124,9 +125,9 @@ def test_img2img_equals_diffusers_alone(engine: Engine, models_dir: Path) -> Non
     }
     for name, params in wishes.items():
         engine.add(name, IMG2IMG, params, {"url": ramp})
-    made = images_of(run_dry(engine))
+    images = images_of(run_dry(engine))
     differences = {
-        name: difference(made[name][0], stock.image(params, image=Image.fromarray(ramp), strength=0.75))
+        name: difference(images[name][0], stock.image(params, image=Image.fromarray(ramp), strength=0.75))
         for name, params in wishes.items()
     }
     assert max(differences.values()) <= 1, differences
@@ -151,7 +152,7 @@ def test_images_of_one_task_are_those_of_their_seeds(engine: Engine) -> None:
 
 @pytest.mark.parametrize("steps_before", [0, 1, 3, 4])
 def test_parked_task_ends_in_the_identical_image(shelf: Shelf, steps_before: int) -> None:
-    """Parked before the start, in the first pass, and in the second, when there is a past to answer."""
+    """Parked before the start, in the first pass, and in the second, which has an earlier yield to answer."""
     params = wish(0, sampler="dpmpp_2m_sde", highres_info={"upscale_factor": 1.5, "fidelity": 0.2})
     engine, elsewhere = Engine(shelf, Capacity()), Engine(shelf, Capacity())
     engine.add("task", TXT2IMG, params, {})
@@ -176,17 +177,17 @@ def test_add_refuses_an_attempt_that_runs(engine: Engine, shelf: Shelf) -> None:
 
 
 def test_park_and_abort_ignore_unknown_attempts(engine: Engine) -> None:
-    assert engine.park("nobody") is None
-    assert not engine.abort("nobody")
+    assert engine.park("unknown") is None
+    assert not engine.abort("unknown")
 
 
 def test_progress_is_reported_each_step(engine: Engine) -> None:
     engine.add("task", TXT2IMG, wish(0, sampler="euler"), {})
     events = run_dry(engine)
-    told = [event for event in events if isinstance(event, Advanced)]
-    assert [(event.step, event.steps) for event in told] == [(1, 3), (2, 3), (3, 3)]
-    assert told[0].preview is not None
-    assert told[0].preview.shape == (SIDE // 8, SIDE // 8, 3)
+    advanced = [event for event in events if isinstance(event, Advanced)]
+    assert [(event.step, event.steps) for event in advanced] == [(1, 3), (2, 3), (3, 3)]
+    assert advanced[0].preview is not None
+    assert advanced[0].preview.shape == (SIDE // 8, SIDE // 8, 3)
     assert isinstance(events[-1], Finished)
 
 
@@ -264,7 +265,7 @@ def test_oversized_image_fails_alone(sd1: Checkpoint) -> None:
 
 
 class Broken(Pipeline[Params]):
-    """Raises where it is told to."""
+    """Raises at `where`."""
 
     names = ("broken",)
     title = "Broken"

@@ -1,4 +1,4 @@
-"""An outcome is published once, however often the queue has to be told."""
+"""An outcome is published once, however often the queue has to be notified."""
 
 import asyncio
 from dataclasses import replace
