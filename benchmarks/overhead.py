@@ -1,4 +1,4 @@
-"""What the house adds to the engine: one request after another on an idle `hua serve`, end to end minus engine time.
+"""The time that the service adds to the engine: single requests on an idle `hua serve`, end to end minus engine time.
 
     python -m benchmarks.overhead [--requests 30]
 
