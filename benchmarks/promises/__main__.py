@@ -1,8 +1,8 @@
-"""What Hua promises of a cluster, measured: `python -m benchmarks.promises [R6 R7 …] [--scale 0.1]`.
+"""Measures what Hua promises of a cluster: `python -m benchmarks.promises [R6 R7 …] [--scale 0.1]`.
 
-Runs the roles of the chaos harness over a Redis, a Kafka and an S3 server of its own; only the device is pretended, and
-leases last 2 s instead of 30. Prints a row for each promise; at full scale also writes it into
-`benchmarks/results/promises.md`. Ends with 1 if a promise was broken.
+Runs the roles of the chaos harness with its own Redis, Kafka and S3 server. Only the device is simulated, and leases
+last 2 s instead of 30. Prints one row for each promise, and at full scale also writes it into
+`benchmarks/results/promises.md`. Exits with 1 if a promise was broken.
 """
 
 from __future__ import annotations
@@ -13,18 +13,9 @@ import os
 import sys
 from pathlib import Path
 
-from benchmarks.promises import (
-    admission,
-    callbacks,
-    chaos,
-    fairness,
-    outages,
-    retention,
-    speed,
-    workers,
-)
+from benchmarks.promises import admission, callbacks, chaos, fairness, outages, retention, speed, workers
 from benchmarks.promises.report import Promise, write
-from benchmarks.promises.trial import Figure
+from benchmarks.promises.trial import TrialResult
 
 PROMISES = {
     "R1": Promise(
@@ -67,7 +58,7 @@ PROMISES = {
         "SIGTERM to each worker in turn, 20 times", "0 lost, 0 attempts burned, exit < grace", workers.drain
     ),
     "R12": Promise(
-        "500 parallel submits, limit 4, 50 tenants", "never > 4; exact 7001s; 0 slots leaked", admission.bound
+        "500 parallel submits, limit 4, 50 tenants", "never > 4; exact 7001s; 0 slots leaked", admission.task_limit
     ),
     "R13": Promise("one Idempotency-Key, 100 at once, and across a FLUSHALL", "1 task", admission.idempotent),
     "R14": Promise(
@@ -90,23 +81,21 @@ PROMISES = {
 
 def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.promises", description=__doc__)
-    parser.add_argument("names", nargs="*", metavar="R", help=f"of {', '.join(PROMISES)}; default all")
-    parser.add_argument("--scale", type=float, default=1.0, help="below 1: smaller and shorter, to try it")
-    parser.add_argument("--out", type=Path, default=Path("benchmarks/results/promises.md"))
-    given = parser.parse_args()
-    if unknown := set(given.names) - set(PROMISES):
-        parser.error(f"there is no promise {', '.join(sorted(unknown))}; there are {', '.join(PROMISES)}")
+    parser.add_argument("names", nargs="*", metavar="R", help=f"to measure: {', '.join(PROMISES)}; default all")
+    parser.add_argument("--scale", type=float, default=1.0, help="fraction of the full size; below 1 writes nothing")
+    parser.add_argument("--out", type=Path, default=Path("benchmarks/results/promises.md"), help="the table")
+    arguments = parser.parse_args()
+    if unknown := set(arguments.names) - set(PROMISES):
+        parser.error(f"unknown promise: {', '.join(sorted(unknown))}; use one of {', '.join(PROMISES)}")
     broken = []
-    for name in given.names or PROMISES:
+    for name in arguments.names or PROMISES:
         promise = PROMISES[name]
-        figure: Figure = asyncio.run(promise.measure(given.scale))
-        print(
-            f"{name}  {promise.says}  {promise.gate}  {figure.measured}  {'kept' if figure.kept else 'BROKEN'}",
-            flush=True,
-        )
-        if given.scale >= 1:
-            write(given.out, name, promise, figure)
-        broken += [] if figure.kept else [name]
+        result: TrialResult = asyncio.run(promise.measure(arguments.scale))
+        verdict = "kept" if result.passed else "BROKEN"
+        print(f"{name}  {promise.title}  {promise.gate}  {result.text}  {verdict}", flush=True)
+        if arguments.scale >= 1:
+            write(arguments.out, name, promise, result)
+        broken += [] if result.passed else [name]
     if broken:
         sys.exit(f"broken: {', '.join(broken)}")
 
