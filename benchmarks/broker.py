@@ -1,8 +1,8 @@
-"""How long the logs in Kafka take to accept a task, how many a second, and how soon a reader hears of one.
+"""Measures the Kafka logs: the time to accept a task, tasks per second, and the time until a reader receives one.
 
     python -m benchmarks.broker kafka://127.0.0.1:9092 [--tasks 5000] [--together 64]
 
-Writes to two topics with a prefix of their own, and deletes them. Prints one table.
+Writes to two topics with their own prefix, and deletes them. Prints one table.
 """
 
 from __future__ import annotations
@@ -27,12 +27,12 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("url")
     parser.add_argument("--tasks", type=int, default=5000)
-    parser.add_argument("--together", type=int, default=64, help="how many publish at once")
-    given = parser.parse_args()
-    url = urlsplit(given.url)._replace(path=f"/benchmark-{uuid.uuid4().hex}.").geturl()
+    parser.add_argument("--together", dest="concurrency", type=int, default=64, help="tasks published at once")
+    arguments = parser.parse_args()
+    url = urlsplit(arguments.url)._replace(path=f"/benchmark-{uuid.uuid4().hex}.").geturl()
     cluster = Cluster.at(url)
     try:
-        asyncio.run(_measure(url, given.tasks, given.together))
+        asyncio.run(_measure(url, arguments.tasks, arguments.concurrency))
     finally:
         admin = KafkaAdminClient(**cluster.options)
         admin.delete_topics([cluster.tasks, cluster.outcomes])
@@ -44,13 +44,13 @@ def _task(number: int) -> Task:
     return Task(id=uuid.uuid4().hex, type="txt2img.sd", params=params, tenant="t", created_at=time.time())
 
 
-async def _measure(url: str, count: int, together: int) -> None:
+async def _measure(url: str, count: int, concurrency: int) -> None:
     broker = KafkaBroker(url)
     await broker.publish_task(_task(0))
-    idle = await _one_by_one(broker)
+    alone = await _one_by_one(broker)
     began = time.perf_counter()
-    crowd = await _crowd(broker, count, together)
-    a_second = count / (time.perf_counter() - began)
+    concurrent = await _concurrently(broker, count, concurrency)
+    rate = count / (time.perf_counter() - began)
     began = time.perf_counter()
     async for _, task in broker.tasks():
         if task is None:
@@ -58,64 +58,64 @@ async def _measure(url: str, count: int, together: int) -> None:
     read = (1 + ONE_BY_ONE + count) / (time.perf_counter() - began)
     commits = await _commits(broker)
     await broker.close()
-    print(f"publish, alone, p50 / p95            {_shown(idle[0])}")
-    print(f"from publishing until read, p50 / p95 {_shown(idle[1])}")
-    print(f"publish, {together} at once, p50 / p95      {_shown(crowd)}")
-    print(f"published a second                   {a_second:8.0f}")
+    print(f"publish, alone, p50 / p95            {_milliseconds(alone[0])}")
+    print(f"from publishing until read, p50 / p95 {_milliseconds(alone[1])}")
+    print(f"publish, {concurrency} at once, p50 / p95      {_milliseconds(concurrent)}")
+    print(f"published a second                   {rate:8.0f}")
     print(f"read a second, from the beginning    {read:8.0f}")
-    print(f"commit, alone, p50 / p95             {_shown(commits)}")
+    print(f"commit, alone, p50 / p95             {_milliseconds(commits)}")
 
 
 async def _one_by_one(broker: KafkaBroker) -> tuple[list[float], list[float]]:
-    """How long each publish took, and how long after its beginning the record was read, in seconds."""
-    heard: asyncio.Queue[str | None] = asyncio.Queue()
+    """Seconds of each publish, and from its beginning until the record was read."""
+    received: asyncio.Queue[str | None] = asyncio.Queue()
 
     async def listen() -> None:
         async for _, task in broker.tasks():
-            heard.put_nowait(task and task.id)
+            received.put_nowait(task and task.id)
 
-    listening = asyncio.create_task(listen())
-    while await heard.get() is not None:
+    listener = asyncio.create_task(listen())
+    while await received.get() is not None:
         pass
     published, read = list[float](), list[float]()
     for number in range(ONE_BY_ONE):
         task, began = _task(number), time.perf_counter()
         await broker.publish_task(task)
         published.append(time.perf_counter() - began)
-        while await heard.get() != task.id:
+        while await received.get() != task.id:
             pass
         read.append(time.perf_counter() - began)
         await asyncio.sleep(PAUSE_S)
-    listening.cancel()
+    listener.cancel()
     return published, read
 
 
-async def _crowd(broker: KafkaBroker, count: int, together: int) -> list[float]:
-    took, numbers = list[float](), iter(range(count))
+async def _concurrently(broker: KafkaBroker, count: int, concurrency: int) -> list[float]:
+    durations, numbers = list[float](), iter(range(count))
 
     async def publish() -> None:
         for number in numbers:
             task, began = _task(number), time.perf_counter()
             await broker.publish_task(task)
-            took.append(time.perf_counter() - began)
+            durations.append(time.perf_counter() - began)
 
-    await asyncio.gather(*(publish() for _ in range(together)))
-    return took
+    await asyncio.gather(*(publish() for _ in range(concurrency)))
+    return durations
 
 
 async def _commits(broker: KafkaBroker) -> list[float]:
-    took = list[float]()
+    durations = list[float]()
     async for position, task in broker.tasks():
-        if task is None or len(took) == ONE_BY_ONE:
-            return took
+        if task is None or len(durations) == ONE_BY_ONE:
+            return durations
         began = time.perf_counter()
         await broker.commit_tasks(position)
-        took.append(time.perf_counter() - began)
-    return took
+        durations.append(time.perf_counter() - began)
+    return durations
 
 
-def _shown(took: list[float]) -> str:
-    cuts = statistics.quantiles(took, n=20)
+def _milliseconds(durations: list[float]) -> str:
+    cuts = statistics.quantiles(durations, n=20)
     return f"{cuts[9] * 1e3:8.1f} / {cuts[18] * 1e3:.1f} ms"
 
 

@@ -1,4 +1,4 @@
-"""A Kafka, a Redis and the roles between them, as real processes, for what is measured through HTTP."""
+"""Kafka, Redis, an api and a controller as real processes, for benchmarks over HTTP."""
 
 from __future__ import annotations
 
@@ -24,10 +24,12 @@ BODY = {"type": "txt2img.sd", "params": {"text": "a lighthouse"}}
 @dataclass(frozen=True)
 class Roles:
     port: int
+    """Of the api."""
     pids: dict[str, int]
+    """Process ids by role."""
 
     def cpu_s(self) -> dict[str, float]:
-        """Seconds that each process has used of a core."""
+        """CPU seconds of each process."""
         ticks = os.sysconf("SC_CLK_TCK")
         stats = {
             role: Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split() for role, pid in self.pids.items()
@@ -37,6 +39,7 @@ class Roles:
 
 @contextlib.contextmanager
 def servers(folder: Path) -> Iterator[tuple[str, str]]:
+    """The URLs of a new Kafka and a new Redis."""
     (folder / "kafka").mkdir()
     kafka, redis = KafkaServer(folder / "kafka"), RedisServer()
     kafka.start()
@@ -50,7 +53,7 @@ def servers(folder: Path) -> Iterator[tuple[str, str]]:
 
 @contextlib.contextmanager
 def roles(folder: Path, kafka: str, redis: str) -> Iterator[Roles]:
-    """An api that answers, with a controller beside it."""
+    """A ready api, and a controller."""
     models = folder / "models"
     models.mkdir()
     (models / "models.yaml").write_text(MODELS)
@@ -81,7 +84,7 @@ def roles(folder: Path, kafka: str, redis: str) -> Iterator[Roles]:
 
 
 def _is_ready(port: int) -> bool:
-    """It takes tasks in once it knows what is in the logs, and only then says of a task that there is none."""
+    """The api answers 404 for an unknown task only when it has read the logs, and then it also accepts tasks."""
     try:
         return httpx.get(f"http://127.0.0.1:{port}/v1/tasks/{'0' * 32}", trust_env=False).status_code == 404
     except httpx.TransportError:

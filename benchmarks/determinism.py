@@ -1,9 +1,9 @@
-"""How alike an image is alone and under load, on the toy checkpoint and this machine's processor.
+"""How similar an image is alone and under load, with the toy checkpoint on this CPU.
 
     python -m benchmarks.determinism [MODELS_DIR]
 
-makes sixteen unlike requests alone and together, in both classes of determinism, and prints how many are the same bit
-for bit, and the distribution of PSNR (peak signal to noise ratio) over the others.
+runs sixteen different requests alone and together, in both classes of determinism. It prints how many images are
+bit-identical, and the distribution of PSNR (peak signal to noise ratio) over the others.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from benchmarks.engine import MODEL, TXT2IMG, Resident, among_toys, mixed
+from benchmarks.engine import MODEL, TXT2IMG, FixedModel, mixed, run_with_toys
 from models import catalog
 from models.registry import loaders
 from pipelines.engine.engine import Engine
@@ -25,10 +25,10 @@ from pipelines.txt2img import Txt2ImgParams
 SIDE = 128
 
 
-def made(engine: Engine, wishes: Iterable[Txt2ImgParams]) -> list[np.ndarray]:
-    """The image of each."""
+def generate(engine: Engine, requests: Iterable[Txt2ImgParams]) -> list[np.ndarray]:
+    """The image of each request: uint8 [height, width, 3]."""
     images: dict[int, np.ndarray] = {}
-    for index, params in enumerate(wishes):
+    for index, params in enumerate(requests):
         engine.add(str(index), TXT2IMG, params, {})
     while engine.busy:
         for event in engine.step():
@@ -40,7 +40,7 @@ def made(engine: Engine, wishes: Iterable[Txt2ImgParams]) -> list[np.ndarray]:
 
 
 def psnr(one: np.ndarray, other: np.ndarray) -> float:
-    """Decibels; infinite where nothing differs."""
+    """In decibels; infinite for identical images."""
     error = float(np.square(one.astype(float) - other).mean())
     return float("inf") if error == 0 else 10 * np.log10(255**2 / error)
 
@@ -49,15 +49,15 @@ def measure(folder: Path) -> None:
     checkpoint = loaders.load(catalog.read(folder).find(MODEL), torch.device("cpu"), torch.float32)
     print(f"{MODEL}, {SIDE}², torch {torch.__version__}, {torch.get_num_threads()} threads; alone against 16 together")
     for determinism in ("throughput", "strict"):
-        wishes = [params.model_copy(update={"determinism": determinism}) for params in mixed(SIDE)]
-        together = made(Engine(Resident(checkpoint), Capacity()), wishes)
-        alone = [made(Engine(Resident(checkpoint), Capacity()), [params])[0] for params in wishes]
+        requests = [params.model_copy(update={"determinism": determinism}) for params in mixed(SIDE)]
+        together = generate(Engine(FixedModel(checkpoint), Capacity()), requests)
+        alone = [generate(Engine(FixedModel(checkpoint), Capacity()), [params])[0] for params in requests]
         differing = sorted(value for value in map(psnr, together, alone) if value != float("inf"))
-        told = f"{len(wishes) - len(differing)} of {len(wishes)} images identical"
+        text = f"{len(requests) - len(differing)} of {len(requests)} images identical"
         if differing:
-            told += f"; PSNR of the others {differing[0]:.1f} dB at least, {np.median(differing):.1f} dB in the middle"
-        print(f"{determinism:10}  {told}")
+            text += f"; PSNR of the others {differing[0]:.1f} dB minimum, {np.median(differing):.1f} dB median"
+        print(f"{determinism:10}  {text}")
 
 
 if __name__ == "__main__":
-    among_toys(measure)
+    run_with_toys(measure)

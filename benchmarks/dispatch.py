@@ -1,10 +1,10 @@
-"""From submitting a task to its start on an idle worker, through the real `hua api` and `hua controller`.
+"""The time from a task's POST to its start on an idle worker, through the real `hua api` and `hua controller`.
 
     python -m benchmarks.dispatch [kafka://127.0.0.1:9092 redis://127.0.0.1:6379/0] [--requests 200]
 
-Without addresses it brings up a Kafka and a Redis as the tests do. The worker is this process: it leases as a worker
-does and ends each task at once, without a picture. Prints one table of milliseconds: the POST alone, and from its
-beginning until the lease is here.
+Without addresses it starts a Kafka and a Redis as the tests do. This process is the worker: it leases like a worker and
+ends each task at once, without an image. Prints one table of milliseconds: the POST alone, and from its beginning until
+the lease.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ from server.queue.redis.queue import RedisQueue
 from server.task import Outcome, Status
 
 PAUSE_S = 0.05
-WARM = 10
+WARM_UPS = 10
 
 
 def main() -> None:
@@ -35,15 +35,17 @@ def main() -> None:
     parser.add_argument("kafka", nargs="?")
     parser.add_argument("redis", nargs="?")
     parser.add_argument("--requests", type=int, default=200)
-    given = parser.parse_args()
+    arguments = parser.parse_args()
     with contextlib.ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
-        kafka, redis = given.kafka, given.redis
+        kafka, redis = arguments.kafka, arguments.redis
         if redis is None:
             kafka, redis = stack.enter_context(servers(folder))
         kafka = f"{kafka.rstrip('/')}/benchmark-{uuid.uuid4().hex}."
         running = stack.enter_context(roles(folder, kafka, redis))
-        samples = asyncio.run(_measure(f"http://127.0.0.1:{running.port}", kafka, redis, given.requests + WARM))[WARM:]
+        samples = asyncio.run(
+            _measure(f"http://127.0.0.1:{running.port}", kafka, redis, arguments.requests + WARM_UPS)
+        )[WARM_UPS:]
     print("| ms | p50 | p95 | p99 |\n|---|---|---|---|")
     for name, values in zip(("POST answered", "leased"), zip(*samples, strict=True), strict=True):
         cuts = statistics.quantiles((1000 * value for value in values), n=100)
@@ -56,12 +58,12 @@ async def _measure(url: str, kafka: str, redis: str, requests: int) -> list[tupl
     samples = []
     async with httpx.AsyncClient(base_url=url, timeout=30, trust_env=False) as http:
         for _ in range(requests):
-            waiting = asyncio.create_task(_leased(queue))
-            await asyncio.sleep(PAUSE_S)  # the worker is idle for a while
+            lease_task = asyncio.create_task(_wait_for_lease(queue))
+            await asyncio.sleep(PAUSE_S)  # the worker is idle first
             began = time.perf_counter()
             (await http.post("/v1/tasks", json=BODY)).raise_for_status()
             answered = time.perf_counter()
-            lease, leased = await waiting
+            lease, leased = await lease_task
             samples.append((answered - began, leased - began))
             outcome = Outcome(task=lease.task, attempt=lease.token, status=Status.SUCCEEDED, finished_at=time.time())
             await broker.publish_outcome(outcome)
@@ -71,7 +73,7 @@ async def _measure(url: str, kafka: str, redis: str, requests: int) -> list[tupl
     return samples
 
 
-async def _leased(queue: RedisQueue) -> tuple[Lease, float]:
+async def _wait_for_lease(queue: RedisQueue) -> tuple[Lease, float]:
     while True:
         if lease := await queue.lease("benchmark", ("toy",), 5.0):
             return lease, time.perf_counter()

@@ -1,10 +1,10 @@
-"""What the engine costs and what its batching gains, on the toy checkpoint and this machine's processor.
+"""The cost of the engine and the gain of its batching, with the toy checkpoint on this CPU.
 
     python -m benchmarks.engine [MODELS_DIR]
 
-prints one table: an image by the engine against a bare loop over the same calls, and sixteen unlike requests by the
-engine against the same sixteen by diffusers, one after another. The two sides of a row take turns and the best round
-counts, so that whatever else the machine does hits both or none.
+prints one table: an image by the engine against a plain loop over the same calls, and sixteen different requests by the
+engine against the same sixteen by diffusers, one after another. The two variants of a row alternate and the best round
+counts, so that other load on the machine affects both or neither.
 """
 
 from __future__ import annotations
@@ -36,22 +36,22 @@ from pipelines.sampler_names import SAMPLERS
 from pipelines.txt2img import Txt2Img, Txt2ImgParams
 
 MODEL = "toy-sd1"
-SIDE = 512
-MIXED_SIDES = (128, 256)
+SIZE = 512
+MIXED_SIZES = (128, 256)
 STEPS = 20
 ROUNDS = 3
 TXT2IMG = Txt2Img()
 
 
-class Resident:
-    """The one checkpoint that is measured, always ready."""
+class FixedModel:
+    """Provides the measured checkpoint, always ready."""
 
     ready = True
 
     def __init__(self, checkpoint: Checkpoint) -> None:
         self._checkpoint = checkpoint
 
-    def acquire(self, models: Iterable[AnyModelRef]) -> Resident:
+    def acquire(self, models: Iterable[AnyModelRef]) -> FixedModel:
         return self
 
     def get(self, ref: AnyModelRef) -> Any:
@@ -61,11 +61,11 @@ class Resident:
 
 
 def single() -> Txt2ImgParams:
-    return Txt2ImgParams(text="a lighthouse", model=MODEL, seed=1, num_steps=STEPS, w=SIDE, h=SIDE)
+    return Txt2ImgParams(text="a lighthouse", model=MODEL, seed=1, num_steps=STEPS, w=SIZE, h=SIZE)
 
 
-def mixed(side: int) -> list[Txt2ImgParams]:
-    """Sixteen samplers, 10 to 25 steps, guidance of sixteen strengths and, every fourth time, none."""
+def mixed(size: int) -> list[Txt2ImgParams]:
+    """Sixteen requests with 16 samplers, 10 to 25 steps and different guidance scales; every fourth has no guidance."""
     return [
         Txt2ImgParams(
             text=f"a lighthouse, number {index}",
@@ -74,15 +74,15 @@ def mixed(side: int) -> list[Txt2ImgParams]:
             num_steps=10 + index,
             sampler=SAMPLERS[index],
             guidance_scale=1.0 if index % 4 == 3 else 4.0 + index / 2,
-            w=side,
-            h=side,
+            w=size,
+            h=size,
         )
         for index in range(16)
     ]
 
 
-def by_engine(engine: Engine, wishes: Iterable[Txt2ImgParams]) -> None:
-    for index, params in enumerate(wishes):
+def run_engine(engine: Engine, requests: Iterable[Txt2ImgParams]) -> None:
+    for index, params in enumerate(requests):
         engine.add(str(index), TXT2IMG, params, {})
     while engine.busy:
         for event in engine.step():
@@ -91,8 +91,8 @@ def by_engine(engine: Engine, wishes: Iterable[Txt2ImgParams]) -> None:
 
 
 @torch.inference_mode()
-def by_bare_loop(checkpoint: Checkpoint, params: Txt2ImgParams) -> None:
-    """The model's own work for one guided image, and nothing else."""
+def run_plain_loop(checkpoint: Checkpoint, params: Txt2ImgParams) -> None:
+    """Runs only the model's own work for one guided image."""
     positive, negative = checkpoint.encode_prompt(
         params.text, params.negative, clip_skip=-1, width=params.w, height=params.h
     )
@@ -106,8 +106,8 @@ def by_bare_loop(checkpoint: Checkpoint, params: Txt2ImgParams) -> None:
     checkpoint.decode(latents)
 
 
-def by_diffusers(pipe: StableDiffusionPipeline, config: dict[str, object], wishes: Iterable[Txt2ImgParams]) -> None:
-    for params in wishes:
+def run_diffusers(pipe: StableDiffusionPipeline, config: dict[str, object], requests: Iterable[Txt2ImgParams]) -> None:
+    for params in requests:
         pipe.scheduler = samplers.scheduler_for(config, params.sampler, params.sigmas)
         pipe(
             params.text,
@@ -120,20 +120,20 @@ def by_diffusers(pipe: StableDiffusionPipeline, config: dict[str, object], wishe
         )
 
 
-def in_turns(*sides: Callable[[], None]) -> list[float]:
-    """The best seconds of each side over some rounds, after one that does not count."""
-    best = [float("inf")] * len(sides)
+def best_seconds(*variants: Callable[[], None]) -> list[float]:
+    """The best time of each variant, in seconds, over alternating rounds; the first round does not count."""
+    best = [float("inf")] * len(variants)
     for round_ in range(ROUNDS + 1):
-        for index, side in enumerate(sides):
+        for index, variant in enumerate(variants):
             started = time.perf_counter()
-            side()
+            variant()
             if round_:
                 best[index] = min(best[index], time.perf_counter() - started)
     return best
 
 
-def among_toys(measure: Callable[[Path], None]) -> None:
-    """Measures in the folder of models that the command line names, or in one that is gone afterwards."""
+def run_with_toys(measure: Callable[[Path], None]) -> None:
+    """Builds the toys in the folder named on the command line, or in a temporary one, and measures there."""
     with nullcontext(sys.argv[1]) if len(sys.argv) > 1 else tempfile.TemporaryDirectory() as folder:
         build(Path(folder))
         measure(Path(folder))
@@ -144,22 +144,23 @@ def measure(folder: Path) -> None:
     pipe = StableDiffusionPipeline.from_pretrained(folder / MODEL, safety_checker=None, local_files_only=True)
     pipe.set_progress_bar_config(disable=True)
     config, capacity = dict(pipe.scheduler.config), Capacity()
-    engine = Engine(Resident(checkpoint), capacity)
+    engine = Engine(FixedModel(checkpoint), capacity)
 
     print(f"{MODEL}, {torch.get_num_threads()} threads, seconds, best of {ROUNDS}")
     print(f"{'':44} {'engine':>8} {'other':>8} {'ratio':>16}")
-    ours, bare = in_turns(partial(by_engine, engine, [single()]), partial(by_bare_loop, checkpoint, single()))
-    print(
-        f"{f'one of {SIDE}², {STEPS} steps, against a bare loop':44} {ours:8.3f} {bare:8.3f} {ours / bare:10.3f}× time"
+    engine_s, plain_s = best_seconds(
+        partial(run_engine, engine, [single()]), partial(run_plain_loop, checkpoint, single())
     )
-    for side in MIXED_SIDES:
-        warm_up(checkpoint, capacity, side, side)
-        ours, alone = in_turns(
-            partial(by_engine, engine, mixed(side)), partial(by_diffusers, pipe, config, mixed(side))
+    label = f"one of {SIZE}², {STEPS} steps, against a plain loop"
+    print(f"{label:44} {engine_s:8.3f} {plain_s:8.3f} {engine_s / plain_s:10.3f}× time")
+    for size in MIXED_SIZES:
+        warm_up(checkpoint, capacity, size, size)
+        engine_s, diffusers_s = best_seconds(
+            partial(run_engine, engine, mixed(size)), partial(run_diffusers, pipe, config, mixed(size))
         )
-        label = f"16 unlike of {side}², against diffusers in turn"
-        print(f"{label:44} {ours:8.3f} {alone:8.3f} {alone / ours:9.2f}× images")
+        label = f"16 different of {size}², against diffusers in turn"
+        print(f"{label:44} {engine_s:8.3f} {diffusers_s:8.3f} {diffusers_s / engine_s:9.2f}× images")
 
 
 if __name__ == "__main__":
-    among_toys(measure)
+    run_with_toys(measure)

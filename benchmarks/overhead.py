@@ -2,8 +2,8 @@
 
     python -m benchmarks.overhead [--requests 30]
 
-Prints one table: milliseconds from the request to the PNG's last byte, the engine's own share of them as the result
-reports it, and the difference; then what the device-free roles cost to start.
+Prints one table: milliseconds from the request to the PNG's last byte, the engine's time as the result reports it,
+and the difference; then the CPU time that the roles without a device take to start.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ def main() -> None:
         try:
             with httpx.Client(base_url=f"http://127.0.0.1:{port}", timeout=120, trust_env=False) as http:
                 wait_until_ready(http)
-                samples = [measured(http) for _ in range(requests + 3)][3:]
+                samples = [measure(http) for _ in range(requests + 3)][3:]
         finally:
             serving.terminate()
             serving.wait()
@@ -57,14 +57,14 @@ def wait_until_ready(http: httpx.Client) -> None:
         time.sleep(0.1)
 
 
-def measured(http: httpx.Client) -> dict[str, float]:
+def measure(http: httpx.Client) -> dict[str, float]:
     """Milliseconds of one request, from submitting it to having its PNG."""
     began = time.perf_counter()
     view = http.post("/v1/tasks", json=BODY, headers={"Prefer": "wait=60"}).json()
     http.get(view["images"][0]["url"]).raise_for_status()
-    whole = 1000 * (time.perf_counter() - began)
+    total = 1000 * (time.perf_counter() - began)
     stages = {stage: 1000 * seconds for stage, seconds in view["timings"].items()}
-    return {"end to end": whole, "engine": stages["run"], "overhead": whole - stages["run"], **stages}
+    return {"end to end": total, "engine": stages["run"], "overhead": total - stages["run"], **stages}
 
 
 def print_table(samples: list[dict[str, float]]) -> None:

@@ -1,9 +1,10 @@
-"""How fast the queue on Redis hands out work while a great many tasks of a thousand tenants wait.
+"""The lease rate of the Redis queue while 100,000 tasks of a thousand tenants wait.
 
     python -m benchmarks.queue redis://127.0.0.1:6379/0 [--tasks 100000] [--workers 4] [--seconds 8]
 
-Needs an empty Redis, and leaves it so. Prints one table; a cycle is a lease, a heartbeat and a settling. Two processes
-ask, since Python is busy before Redis is; the last row is what Redis alone could do, by its own count.
+Needs an empty Redis, and leaves it empty. Prints one table. A cycle is a lease, a heartbeat and a settlement. Two
+client processes run, because Python reaches its limit before Redis. The last row is what Redis alone could do, by its
+own count.
 """
 
 from __future__ import annotations
@@ -33,44 +34,45 @@ def main() -> None:
     parser.add_argument("--tasks", type=int, default=100_000)
     parser.add_argument("--workers", type=int, default=4, help="in each process")
     parser.add_argument("--seconds", type=float, default=8.0)
-    given = parser.parse_args()
-    rates = measured(given.url, given.tasks, given.workers, given.seconds)
+    arguments = parser.parse_args()
+    rates = measure(arguments.url, arguments.tasks, arguments.workers, arguments.seconds)
     print(f"tasks ingested a second    {rates.ingested:8.0f}")
     print(f"cycles a second            {rates.cycles:8.0f}")
     print(f"lease, median              {rates.p50_s * 1e3:8.2f} ms")
-    print(f"lease, 99 of 100 within    {rates.p99_s * 1e3:8.2f} ms")
+    print(f"lease, p99                 {rates.p99_s * 1e3:8.2f} ms")
     print(f"cycles a second in Redis   {rates.cycles_inside:8.0f}")
 
 
 @dataclass(frozen=True, slots=True)
 class Rates:
-    """Each a second, and how long a lease takes."""
+    """Rates per second, and quantiles of the time of a lease."""
 
     ingested: float
     cycles: float
     cycles_inside: float
+    """What Redis alone could do."""
     p50_s: float
     p99_s: float
 
 
-def measured(url: str, tasks: int, workers: int, seconds: float) -> Rates:
-    """`workers` in each process; ends the program if Redis is not empty."""
+def measure(url: str, tasks: int, workers: int, seconds: float) -> Rates:
+    """Runs `workers` in each process. Exits if Redis is not empty."""
     with redis.Redis.from_url(url) as client:
         if client.dbsize():
-            sys.exit(f"{url} is not empty; name a Redis, or a database of one, that nobody uses")
+            sys.exit(f"{url} is not empty; give a Redis, or a database of it, that is not used")
         try:
             began = time.perf_counter()
             uvloop.run(_fill(url, tasks))
-            fed = tasks / (time.perf_counter() - began)
+            ingested = tasks / (time.perf_counter() - began)
             client.config_resetstat()
             with ProcessPoolExecutor(PROCESSES) as pool:
-                running = [pool.submit(_work, url, workers, seconds) for _ in range(PROCESSES)]
-                leases = [seconds for each in running for seconds in each.result()]
+                futures = [pool.submit(_work, url, workers, seconds) for _ in range(PROCESSES)]
+                leases = [seconds for future in futures for seconds in future.result()]
             inside_s = client.info("commandstats")["cmdstat_evalsha"]["usec_per_call"] * VERBS_IN_A_CYCLE / 1e6
         finally:
             client.flushdb()
     cuts = statistics.quantiles(leases, n=100)
-    return Rates(fed, len(leases) / seconds, 1 / inside_s, cuts[49], cuts[98])
+    return Rates(ingested, len(leases) / seconds, 1 / inside_s, cuts[49], cuts[98])
 
 
 def _task(number: int) -> Task:
@@ -105,22 +107,22 @@ def _work(url: str, workers: int, seconds: float) -> list[float]:
 
 
 async def _cycles(url: str, workers: int, seconds: float) -> list[float]:
-    """How long each lease took."""
-    queue, until, took = RedisQueue(url), time.perf_counter() + seconds, list[float]()
+    """Seconds of each lease."""
+    queue, until, durations = RedisQueue(url), time.perf_counter() + seconds, list[float]()
 
     async def work(name: str) -> None:
         while (began := time.perf_counter()) < until:
             lease = await queue.lease(name, ("model-1", "model-2"), 1.0)
             if lease is None:
                 return
-            took.append(time.perf_counter() - began)
+            durations.append(time.perf_counter() - began)
             await queue.heartbeat(lease, None)
             outcome = Outcome(task=lease.task, attempt=lease.token, status=Status.SUCCEEDED, finished_at=time.time())
             await queue.settle(Manifest(outcome=outcome, expires_at=time.time()))
 
     await asyncio.gather(*(work(f"worker-{number}") for number in range(workers)))
     await queue.close()
-    return took
+    return durations
 
 
 if __name__ == "__main__":

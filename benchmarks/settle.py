@@ -1,9 +1,9 @@
-"""How many outcomes a second the controller settles into a bucket, and takes tasks in that have ended already.
+"""Outcomes per second that the controller settles into a bucket, and ended tasks per second that it reads.
 
     HUA_BUCKET=s3://… HUA_S3_ENDPOINT=… python -m benchmarks.settle [--tasks 1000] [--latency-ms 10]
 
-Without settings the bucket is a folder. `--latency-ms` is added to every call to the bucket: a store on loopback
-answers sooner than one in another rack. Half of the tasks have a callback. Leaves its manifests in the bucket.
+Without settings the bucket is a folder. `--latency-ms` is added to every call to the bucket, because a local store
+answers sooner than one in another rack. Half of the tasks have a callback. The manifests stay in the bucket.
 """
 
 from __future__ import annotations
@@ -31,37 +31,37 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--tasks", type=int, default=1000)
     parser.add_argument("--latency-ms", type=float, default=0.0)
-    given = parser.parse_args()
+    arguments = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
         settings = Settings.load(data_dir=Path(folder))
-        asyncio.run(_run(settings, given.tasks, given.latency_ms / 1000))
+        asyncio.run(_run(settings, arguments.tasks, arguments.latency_ms / 1000))
 
 
 async def _run(settings: Settings, count: int, latency_s: float) -> None:
     broker = SQLiteBroker(settings.data_dir / "logs.sqlite")
-    bucket: Any = Distant(bucket_of(settings), latency_s)
+    bucket: Any = SlowBucket(bucket_of(settings), latency_s)
     tasks = [_task(number) for number in range(count)]
     await asyncio.gather(*(broker.publish_task(task) for task in tasks))
     await asyncio.gather(*(broker.publish_outcome(_outcome(task)) for task in tasks))
-    settling = Settlement(broker, MemoryQueue(), bucket, _nothing)
+    settling = Settlement(broker, MemoryQueue(), bucket, _on_settled)
     print(f"outcomes settled a second  {count / await _seconds(settling):8.0f}")
     print(f"tasks taken in a second    {count / await _seconds(Intake(broker, MemoryQueue(), bucket)):8.0f}")
     await broker.close()
 
 
 async def _seconds(reader: Settlement | Intake) -> float:
-    """Until it has caught up."""
+    """Seconds until the reader has caught up."""
     began = time.perf_counter()
     work = asyncio.create_task(reader.run())
     await reader.caught_up.wait()
-    took = time.perf_counter() - began
+    duration_s = time.perf_counter() - began
     work.cancel()
     await asyncio.gather(work, return_exceptions=True)
-    return took
+    return duration_s
 
 
-class Distant:
-    """A bucket, each of whose calls takes longer."""
+class SlowBucket:
+    """A bucket with added latency in each call."""
 
     def __init__(self, bucket: Bucket, latency_s: float) -> None:
         self._bucket = bucket
@@ -88,7 +88,7 @@ def _outcome(task: Task) -> Outcome:
     return Outcome(task=task, attempt="a", status=Status.SUCCEEDED, finished_at=time.time())
 
 
-async def _nothing(task_id: str) -> None:
+async def _on_settled(task_id: str) -> None:
     pass
 
 

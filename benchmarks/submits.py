@@ -1,9 +1,9 @@
-"""How many tasks one `hua api` accepts a second, through a real Kafka and Redis, a controller reading along.
+"""Tasks per second that one `hua api` accepts, with a real Kafka and Redis and a running controller.
 
     python -m benchmarks.submits [--tasks 10000] [--at-once 64]
 
-All share the cores of one machine, the client too, which speaks HTTP by hand to leave them alone. Prints accepted tasks
-a second, milliseconds of a POST, and what each process used of the cores.
+All processes share the cores of one machine. The client does too, so it writes plain HTTP to use little CPU. Prints
+accepted tasks per second, milliseconds of a POST, and the CPU time of each process.
 """
 
 from __future__ import annotations
@@ -26,38 +26,38 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--tasks", type=int, default=10_000)
     parser.add_argument("--at-once", type=int, default=64)
-    given = parser.parse_args()
+    arguments = parser.parse_args()
     with contextlib.ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
         kafka, redis = stack.enter_context(servers(folder))
         running = stack.enter_context(roles(folder, kafka, redis))
-        asyncio.run(_post(running.port, given.tasks // 10, given.at_once))
+        asyncio.run(_post(running.port, arguments.tasks // 10, arguments.at_once))
         used, own, began = running.cpu_s(), time.process_time(), time.perf_counter()
-        times = asyncio.run(_post(running.port, given.tasks, given.at_once))
-        took = time.perf_counter() - began
-        _report(times, took, {**_less(running.cpu_s(), used), "client": time.process_time() - own})
+        times = asyncio.run(_post(running.port, arguments.tasks, arguments.at_once))
+        duration_s = time.perf_counter() - began
+        _report(times, duration_s, {**_difference(running.cpu_s(), used), "client": time.process_time() - own})
 
 
-def _less(after: dict[str, float], before: dict[str, float]) -> dict[str, float]:
+def _difference(after: dict[str, float], before: dict[str, float]) -> dict[str, float]:
     return {name: after[name] - before[name] for name in after}
 
 
-def _report(times: list[float], took: float, used: dict[str, float]) -> None:
-    cuts = statistics.quantiles((1000 * one for one in times), n=100)
-    print(f"{len(times) / took:,.0f} accepted a second; POST p50 {cuts[49]:.1f} ms, p99 {cuts[98]:.1f} ms")
+def _report(times: list[float], duration_s: float, used: dict[str, float]) -> None:
+    cuts = statistics.quantiles((1000 * seconds for seconds in times), n=100)
+    print(f"{len(times) / duration_s:,.0f} accepted a second; POST p50 {cuts[49]:.1f} ms, p99 {cuts[98]:.1f} ms")
     print("| | cores | ms a task |\n|---|---|---|")
     for name, seconds in used.items():
-        print(f"| {name} | {seconds / took:.2f} | {1000 * seconds / len(times):.2f} |")
+        print(f"| {name} | {seconds / duration_s:.2f} | {1000 * seconds / len(times):.2f} |")
 
 
 async def _post(port: int, tasks: int, at_once: int) -> list[float]:
-    """Seconds of each POST; `at_once` connections share them."""
-    left = iter(range(tasks))
-    of_each = await asyncio.gather(*(_connection(port, left) for _ in range(at_once)))
-    return list(itertools.chain.from_iterable(of_each))
+    """Seconds of each POST, over `at_once` connections."""
+    remaining = iter(range(tasks))
+    by_connection = await asyncio.gather(*(_connection(port, remaining) for _ in range(at_once)))
+    return list(itertools.chain.from_iterable(by_connection))
 
 
-async def _connection(port: int, left: Iterator[int]) -> list[float]:
+async def _connection(port: int, remaining: Iterator[int]) -> list[float]:
     body = json.dumps(BODY).encode()
     request = (
         b"POST /v1/tasks HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n%s"
@@ -65,7 +65,7 @@ async def _connection(port: int, left: Iterator[int]) -> list[float]:
     )
     reader, writer = await asyncio.open_connection("127.0.0.1", port)
     times = []
-    for _ in left:
+    for _ in remaining:
         began = time.perf_counter()
         writer.write(request)
         head = await reader.readuntil(b"\r\n\r\n")

@@ -1,10 +1,10 @@
-"""What one guided step of SD 1.5 at 512×512 launches and moves, counted from the operations themselves: no GPU needed.
+"""Kernel launches and memory traffic of one guided step of SD 1.5 at 512×512, counted without a GPU.
 
     python -m benchmarks.traffic
 
-runs a step of full size on the meta device, where tensors have shapes and no numbers, as a bare diffusers loop takes it
-and as the engine does, and counts each operation that is no view as one launch, and the bytes of what it reads and
-writes. Fused attention is one operation, so what it keeps on the chip is not counted. Traffic is not time.
+runs a full-size step on the meta device, where tensors have shapes but no data, as a plain diffusers loop and as the
+engine does. Each operation that is not a view counts as one launch, with the bytes that it reads and writes. Fused
+attention is one operation, so data that stays on the chip is not counted. Traffic is not time.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ GB = 1e9
 
 
 class Traffic(TorchDispatchMode):
-    """Operations that are no views, and the bytes that they read and write."""
+    """Counts operations that are not views, and the bytes that they read and write."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -46,20 +46,21 @@ class Traffic(TorchDispatchMode):
     def __torch_dispatch__(
         self, function: Any, types: Any, args: tuple[Any, ...] = (), kwargs: Mapping[str, Any] | None = None
     ) -> Any:
-        made = function(*args, **(kwargs or {}))
-        given = [each for each in tree_leaves((args, kwargs)) if isinstance(each, Tensor)]
-        results = [each for each in tree_leaves(made) if isinstance(each, Tensor)]
-        storages = {each.untyped_storage()._cdata for each in given}
+        output = function(*args, **(kwargs or {}))
+        inputs = [each for each in tree_leaves((args, kwargs)) if isinstance(each, Tensor)]
+        results = [each for each in tree_leaves(output) if isinstance(each, Tensor)]
+        # torch has no public way to ask for the storage behind a tensor, or for an operation's schema.
+        storages = {each.untyped_storage()._cdata for each in inputs}
         writes = any(each.alias_info and each.alias_info.is_write for each in function._schema.arguments)
         if writes or any(each.untyped_storage()._cdata not in storages for each in results):
             self.launches += 1
-            self.bytes += sum(each.nbytes for each in given + results if each.device == META)
-        return made
+            self.bytes += sum(each.nbytes for each in inputs + results if each.device == META)
+        return output
 
 
 @dataclass
-class Full:
-    """A checkpoint of the size of SD 1.5 without its numbers: what the engine asks of one while it steps."""
+class FullSizeCheckpoint:
+    """A stand-in for a checkpoint of SD 1.5 without data: what the engine needs for a step."""
 
     unet: UNet2DConditionModel
     name, family, device, dtype = "full", "sd1", META, torch.float16
@@ -93,37 +94,37 @@ def embeds(rows: int) -> Tensor:
     return torch.zeros(rows, 77, 768, dtype=torch.float16, device=META)
 
 
-def counted(body: Callable[[], object]) -> Traffic:
+def count(body: Callable[[], object]) -> Traffic:
     with Traffic() as traffic:
         body()
     return traffic
 
 
-def bare(unet: UNet2DConditionModel, images: int) -> Traffic:
-    """A step as the pipelines of diffusers take it."""
+def diffusers_step(unet: UNet2DConditionModel, images: int) -> Traffic:
+    """A step as the pipelines of diffusers run it."""
     euler, text = scheduler(), embeds(2 * images)
     euler.set_timesteps(STEPS)
     latents = torch.zeros(images, 4, SIDE // 8, SIDE // 8, dtype=torch.float16, device=META)
 
     def step() -> None:
         timestep = euler.timesteps[0]
-        given = euler.scale_model_input(torch.cat([latents] * 2), timestep)
-        negative, positive = unet(given, timestep, text, return_dict=False)[0].chunk(2)
+        scaled = euler.scale_model_input(torch.cat([latents] * 2), timestep)
+        negative, positive = unet(scaled, timestep, text, return_dict=False)[0].chunk(2)
         euler.step(negative + 7.5 * (positive - negative), timestep, latents, return_dict=False)
 
-    return counted(step)
+    return count(step)
 
 
-def ours(checkpoint: Full, images: int) -> tuple[Traffic, Traffic]:
-    """The step itself, which a graph holds, and what is launched around it at each step."""
-    wish = Denoise(
+def engine_step(checkpoint: FullSizeCheckpoint, images: int) -> tuple[Traffic, Traffic]:
+    """The step itself, which a CUDA graph holds, and what is launched outside the graph at each step."""
+    request = Denoise(
         checkpoint, Conditioning(embeds(1)), Conditioning(embeds(1)), SeededNoise(0), SIDE, SIDE, STEPS, "euler"
     )
-    rows = Rows.of([Trajectory(replace(wish, noise=SeededNoise(seed))) for seed in range(images)])
+    rows = Rows.of([Trajectory(replace(request, noise=SeededNoise(seed))) for seed in range(images)])
     step = Step(len(rows), len(rows))
     step.load(rows)
-    around = counted(lambda: step.load(rows))
-    return counted(lambda: step.run(rows)), around
+    outside = count(lambda: step.load(rows))
+    return count(lambda: step.run(rows)), outside
 
 
 @torch.inference_mode()
@@ -131,15 +132,15 @@ def main() -> None:
     config = json.loads((CONFIGS / "sd1" / "unet" / "config.json").read_text())
     with META:
         unet = UNet2DConditionModel.from_config(config).half().eval()
-    checkpoint = Full(unet)
+    checkpoint = FullSizeCheckpoint(unet)
     print(f"torch {torch.__version__}, diffusers {diffusers.__version__}; SD 1.5, {SIDE}², float16, one guided step")
     print("| images | | operations | GB |\n|---|---|---|---|")
     for images in (1, 4, 8):
-        eager, (step, around) = bare(unet, images), ours(checkpoint, images)
+        eager, (step, outside) = diffusers_step(unet, images), engine_step(checkpoint, images)
         print(f"| {images} | diffusers | {eager.launches} | {eager.bytes / GB:.2f} |")
-        print(f"| {images} | engine, not captured | {step.launches + around.launches} | {_sum(step, around):.2f} |")
-        # Beside the graph itself: what `load` launches, and two copies of its answer.
-        print(f"| {images} | engine, captured | {around.launches + 3} | {_sum(step, around):.2f} |")
+        print(f"| {images} | engine, not captured | {step.launches + outside.launches} | {_sum(step, outside):.2f} |")
+        # Plus the graph itself and two copies of its output.
+        print(f"| {images} | engine, captured | {outside.launches + 3} | {_sum(step, outside):.2f} |")
 
 
 def _sum(*parts: Traffic) -> float:

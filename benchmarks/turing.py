@@ -1,11 +1,11 @@
-"""Whether what torch.compile writes for a Turing GPU compiles for one: the kernels of SD 1.5, with no GPU at hand.
+"""Checks, without a GPU, that the kernels that torch.compile writes for SD 1.5 compile for a Turing GPU.
 
     python -m benchmarks.turing [unet] [decoder] [package]
 
-traces a guided UNet step, the VAE's decoder, and the compiled step (`models.compiled.compile_worker`), at
-full size on tensors that have no numbers, has Inductor write its Triton kernels for a Tesla T4 that is not there, and
-compiles each of them, with the launch settings that Inductor itself would choose or try, to machine code for sm_75.
-Nothing is run, so this tells that the kernels can be had, and nothing of how fast they are.
+traces a guided UNet step, the VAE's decoder, and the compiled step (`models.compiled.compile_worker`), at full size on
+tensors without data. Inductor writes its Triton kernels for a simulated Tesla T4. Each kernel is compiled to machine
+code for sm_75, with the launch settings that Inductor itself would choose or try. Nothing runs, so the result shows
+that the kernels compile, not how fast they are.
 """
 
 from __future__ import annotations
@@ -44,7 +44,7 @@ from models.patches.cross_attention_cache import keys_and_values, text_layers
 from models.weights import CONFIGS
 
 Traced = tuple[Any, list[Tensor]]
-"""A graph, and inputs without numbers for it."""
+"""A graph, and inputs without data for it."""
 SM = 75
 T4 = SimpleNamespace(
     name="Tesla T4",
@@ -60,8 +60,8 @@ T4 = SimpleNamespace(
     shared_memory_per_block_optin=64 << 10,
     L2_cache_size=4 << 20,
 )
-"""What CUDA says of one."""
-TOLD: dict[str, Callable[..., Any]] = {
+"""The device properties that CUDA reports."""
+CUDA_ANSWERS: dict[str, Callable[..., Any]] = {
     "is_available": lambda *_: True,
     "device_count": lambda: 1,
     "current_device": lambda: 0,
@@ -74,7 +74,7 @@ TOLD: dict[str, Callable[..., Any]] = {
     "set_rng_state": lambda *_: None,
 }
 SETTINGS = {
-    **OPTIONS,  # as the engine has its passes compiled
+    **OPTIONS,  # as the engine compiles its passes
     "fx_graph_cache": False,
     "compile_threads": 1,
     "use_static_cuda_launcher": False,
@@ -82,21 +82,21 @@ SETTINGS = {
 
 
 @dataclass
-class Written:
-    """What Inductor wrote of one net."""
+class GeneratedCode:
+    """What Inductor wrote for one net."""
 
     sources: dict[str, str] = field(default_factory=dict)
-    """Of the Triton kernels, by name."""
+    """Sources of the Triton kernels by name."""
     launches: Counter[str] = field(default_factory=Counter)
-    """How many of them, and of others' kernels, one pass of the net launches."""
+    """Launches of one pass of the net, by library."""
 
-    def keep(self, name: str, source: str, device_str: str = "cuda") -> MagicMock:
-        """In place of compiling at once and loading it onto the device."""
+    def record(self, name: str, source: str, device_str: str = "cuda") -> MagicMock:
+        """Replaces the function that compiles a kernel and loads it onto the device."""
         self.sources[name] = source
         return MagicMock()
 
     def count(self, code: str) -> None:
-        """Counts the launches in the body of the module that was written."""
+        """Counts the launches in the body of the generated module."""
         body = code[code.index("def call(") :]
         for line in body.splitlines():
             if ".run(" in line:
@@ -110,7 +110,7 @@ class Written:
 
 
 class Driver:
-    """What Triton asks of a device's driver before it compiles for it."""
+    """The part of a device's driver that Triton needs for compiling."""
 
     def get_current_target(self) -> GPUTarget:
         return GPUTarget("cuda", SM, T4.warp_size)
@@ -118,9 +118,9 @@ class Driver:
 
 @contextmanager
 def one_t4() -> Iterator[None]:
-    """Within this block torch is told that there is one, and touches none."""
+    """Within this block torch sees one T4 and uses no device."""
     with ExitStack() as stack:
-        for name, answer in TOLD.items():
+        for name, answer in CUDA_ANSWERS.items():
             stack.enter_context(patch.object(torch.cuda, name, answer))
             if hasattr(CudaInterface, name):
                 stack.enter_context(patch.object(CudaInterface, name, staticmethod(answer)))
@@ -135,46 +135,46 @@ def one_t4() -> Iterator[None]:
 
 
 def attention(query: Tensor, key: Tensor, value: Tensor, **_: Any) -> Tensor:
-    """CUTLASS's memory-efficient attention: torch takes it on Turing, but asks the device before it does."""
-    attended: Tensor = torch.ops.aten._scaled_dot_product_efficient_attention(query, key, value, None, False)[0]
-    return attended
+    """CUTLASS's memory-efficient attention: torch uses it on Turing, but only after it has queried the device."""
+    output: Tensor = torch.ops.aten._scaled_dot_product_efficient_attention(query, key, value, None, False)[0]
+    return output
 
 
 def unet() -> Traced:
     """One image's guided step at 512×512."""
-    return _traced(_laid_out(UNet2DConditionModel, "unet"), *_step())
+    return _traced(_net_without_data(UNet2DConditionModel, "unet"), *_step())
 
 
 def decoder() -> Traced:
-    """That of one image of 512×512."""
-    return _traced(_laid_out(AutoencoderKL, "vae").decoder, _half(1, 4, 64, 64))
+    """The decoder's pass for one image of 512×512."""
+    return _traced(_net_without_data(AutoencoderKL, "vae").decoder, _half(1, 4, 64, 64))
 
 
 def package() -> Traced:
-    """The step as the engine has it compiled: keys and values of its text are among what it is given."""
-    net, (latents, timesteps, embeds) = _laid_out(UNet2DConditionModel, "unet"), _step()
-    known = keys_and_values(text_layers(net), embeds)
-    given = flatten_inputs(latents=latents, timesteps=timesteps, embeds=embeds, known=known)
-    program = exported(replace(ForwardPassSpec.of(net, given), device="cuda"))
+    """The step as the engine compiles it: the keys and values of the text are among the inputs."""
+    net, (latents, timesteps, embeds) = _net_without_data(UNet2DConditionModel, "unet"), _step()
+    cached_kv = keys_and_values(text_layers(net), embeds)
+    inputs = flatten_inputs(latents=latents, timesteps=timesteps, embeds=embeds, known=cached_kv)
+    program = exported(replace(ForwardPassSpec.of(net, inputs), device="cuda"))
     return program.module(check_guards=False), list(program.example_inputs[0])
 
 
-def written(part: Callable[[], Traced]) -> Written:
-    """What Inductor writes of this part."""
-    made = Written()
+def generate(part: Callable[[], Traced]) -> GeneratedCode:
+    """What Inductor writes for this part."""
+    generated = GeneratedCode()
     with (
         one_t4(),
         torch.no_grad(),
-        patch.object(AsyncCompile, "triton", made.keep),
-        patch.object(GraphLowering, "save_output_code", made.count),
+        patch.object(AsyncCompile, "triton", generated.record),
+        patch.object(GraphLowering, "save_output_code", generated.count),
     ):
         graph, inputs = part()
         with detect_fake_mode(inputs):
             torch._inductor.compile(graph, inputs)
-    return made
+    return generated
 
 
-def compiled(name: str, source: str) -> list[Any]:
+def compile_kernel(name: str, source: str) -> list[Any]:
     """The kernel's machine code, for each of the launch settings that Inductor would choose from."""
     with one_t4():
         kernel = _load_triton_kernel_from_source(name, source)
@@ -183,24 +183,31 @@ def compiled(name: str, source: str) -> list[Any]:
 
 
 def report(name: str, part: Callable[[], Traced]) -> None:
-    made = written(part)
+    generated = generate(part)
     binaries, failed = [], []
-    for place, (kernel, source) in enumerate(made.sources.items(), start=1):
+    for index, (kernel, source) in enumerate(generated.sources.items(), start=1):
         try:
-            binaries += compiled(kernel, source)
+            binaries += compile_kernel(kernel, source)
         except Exception as error:
             failed.append(f"{kernel}: {error}")
-        print(f"\r{name}: {place} of {len(made.sources)}", end="", file=sys.stderr, flush=True)
+        print(f"\r{name}: {index} of {len(generated.sources)}", end="", file=sys.stderr, flush=True)
     print(file=sys.stderr)
     right = sum(f".target sm_{SM}" in binary.asm["ptx"] for binary in binaries)
-    matrix = sum("tl.dot" in source for source in made.sources.values())
+    matrix = sum("tl.dot" in source for source in generated.sources.values())
     shared = max((binary.metadata.shared for binary in binaries), default=0)
-    counts = [made.launches[each] for each in ("triton", "cudnn", "cublas", "attention")]
-    cells = [*counts, len(made.sources), len(failed), f"{right} of {len(binaries)}", matrix, f"{shared / 1024:.0f} KB"]
+    counts = [generated.launches[each] for each in ("triton", "cudnn", "cublas", "attention")]
+    cells = [
+        *counts,
+        len(generated.sources),
+        len(failed),
+        f"{right} of {len(binaries)}",
+        matrix,
+        f"{shared / 1024:.0f} KB",
+    ]
     print(f"| {name} | {' | '.join(map(str, cells))} |", *failed, sep="\n", flush=True)
 
 
-def _traced(net: nn.Module, *given: Tensor) -> Traced:
+def _traced(net: nn.Module, *inputs: Tensor) -> Traced:
     weights = dict(net.named_parameters())
 
     def forward(*tensors: Tensor) -> Any:
@@ -208,15 +215,15 @@ def _traced(net: nn.Module, *given: Tensor) -> Traced:
         return result if isinstance(result, Tensor) else result.sample
 
     with FakeTensorMode():
-        inputs = [
+        fake = [
             torch.empty_strided(each.shape, each.stride(), dtype=each.dtype, device="cuda")
-            for each in (*weights.values(), *given)
+            for each in (*weights.values(), *inputs)
         ]
-        return make_fx(forward)(*inputs), inputs
+        return make_fx(forward)(*fake), fake
 
 
-def _laid_out(kind: Any, part: str) -> Any:
-    """A net of SD 1.5 without numbers, channels last and in half precision, as the engine has it."""
+def _net_without_data(kind: Any, part: str) -> Any:
+    """A net of SD 1.5 without data, channels last and in half precision, as the engine uses it."""
     config: dict[str, Any] = json.loads((CONFIGS / "sd1" / part / "config.json").read_text())
     with torch.device("meta"):
         return kind.from_config(config).half().eval().to(memory_format=torch.channels_last)

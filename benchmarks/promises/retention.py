@@ -65,7 +65,7 @@ async def _read_around_expiry(http: httpx.AsyncClient, view: dict[str, Any]) -> 
 
 async def _last_listed(bucket: Bucket, until: float) -> dict[str, float]:
     """When each object of the tier was last listed; unix time."""
-    listed_at = {}
+    listed_at: dict[str, float] = {}
     while time.time() < until:
         try:
             at = time.time()

@@ -32,7 +32,7 @@ async def scheduler(scale: float) -> TrialResult:
     server.start()
     try:
         waiting = round(WAITING * scale)
-        rates = await asyncio.to_thread(queue.measured, server.url, waiting, WORKERS, SECONDS * min(scale, 1))
+        rates = await asyncio.to_thread(queue.measure, server.url, waiting, WORKERS, SECONDS * min(scale, 1))
     finally:
         server.stop()
     return TrialResult(
