@@ -1,1 +1,1 @@
-"""`hua bench`: how fast this machine paints, beside bare diffusers, written down as a report."""
+"""`hua bench`: measures the speed of this machine, compares it with plain diffusers, and writes a report."""

@@ -1,4 +1,4 @@
-"""Sides that take turns, so that whatever else the machine does hits all of them or none."""
+"""The sides of a comparison run alternately, so that other load on the machine affects all of them or none."""
 
 from __future__ import annotations
 
@@ -10,31 +10,31 @@ from server.commands.bench.plan import BLOCKS, Plan
 
 
 class Side(Protocol):
-    """Something that paints; `bring` readies it, a second time for nothing, and `leave` frees its memory."""
+    """One side of a comparison. `load` prepares it, and does nothing if it is loaded; `unload` frees its memory."""
 
     @property
     def name(self) -> str: ...
 
-    def bring(self) -> None: ...
+    def load(self) -> None: ...
 
-    def leave(self) -> None: ...
+    def unload(self) -> None: ...
 
 
-def in_turns(
-    sides: Sequence[Side], work: Callable[[Side], None], plan: Plan, repeats: int, *, tight: bool
+def alternate(
+    sides: Sequence[Side], work: Callable[[Side], None], plan: Plan, repeats: int, *, one_at_a_time: bool
 ) -> dict[str, list[list[float]]]:
-    """Seconds of `work` by each side, in blocks. `tight`: the device holds the weights of one side at a time."""
+    """Seconds of `work` by side, in blocks. `one_at_a_time`: the device holds the weights of only one side."""
     blocks: dict[str, list[list[float]]] = {side.name: [] for side in sides}
     for block in range(BLOCKS):
         for side in sides:
-            side.bring()
-            for _ in range(1 if block and not tight else plan.warm_ups):
+            side.load()
+            for _ in range(1 if block and not one_at_a_time else plan.warm_ups):
                 work(side)
             blocks[side.name].append([_seconds(work, side) for _ in range(repeats)])
-            if tight:
-                side.leave()
+            if one_at_a_time:
+                side.unload()
     for side in sides:
-        side.leave()
+        side.unload()
     return blocks
 
 

@@ -1,4 +1,4 @@
-"""Parts of the work by themselves: steps by batch size, the decoder, super-resolution, loading, idle time."""
+"""Single components: steps by batch size, the decoder, super-resolution, model loading, idle time."""
 
 from __future__ import annotations
 
@@ -24,20 +24,20 @@ from pipelines.engine.events import Advanced, Failed
 from pipelines.engine.scheduling.batch_key import BatchKey
 from pipelines.engine.scheduling.batch_size import Capacity
 from pipelines.engine.warmup import warm_up
-from server.commands.bench.diffusers_side import Bare
-from server.commands.bench.hua_side import Ours, as_task
-from server.commands.bench.plan import BLOCKS, LARGE, OTHER, PAINTER, UPSCALER, Plan
-from server.commands.bench.results import BenchError, Figure, idle_share, joined, ratio
-from server.commands.bench.workloads import NEGATIVE, PROMPT, Workload, equal, smooth_noise
+from server.commands.bench.diffusers_side import DiffusersSide
+from server.commands.bench.hua_side import HuaSide, to_task
+from server.commands.bench.plan import BLOCKS, LARGE, MAIN, OTHER, UPSCALER, Plan
+from server.commands.bench.results import BenchError, Figure, idle_fraction, join_blocks, ratio
+from server.commands.bench.workloads import NEGATIVE, PROMPT, Workload, equal_workloads, smooth_noise
 from server.images.png import write_png
 
-MOST_ROWS = 64
+MAX_ROWS = 64
 CURVE_S = 60.0
 ENOUGH = 1 << 40
 
 
 class Recorder(Capacity):
-    """Keeps all that it is told, and is never satisfied: steps are timed up to MOST_ROWS."""
+    """Records all step times, and always asks for larger batches, up to MAX_ROWS."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -45,7 +45,7 @@ class Recorder(Capacity):
         self.full = False
 
     def rows(self, key: BatchKey) -> int:
-        return 0 if self.full else MOST_ROWS
+        return 0 if self.full else MAX_ROWS
 
     def observe(self, key: BatchKey, rows: int, seconds: float) -> None:
         super().observe(key, rows, seconds)
@@ -56,28 +56,28 @@ class Recorder(Capacity):
 
 
 def curve(plan: Plan, device: torch.device) -> Iterator[Figure]:
-    """Seconds of one guided step by how many rows share it; images a second would be this, were there nothing else."""
+    """Time of one guided step by its number of rows, and the images per second if steps were the only work."""
     models = catalog.read(plan.models)
-    for name, pixels, steps in ((PAINTER, 512, 20), (LARGE, 1024, 30)):
+    for name, pixels, steps in ((MAIN, 512, 20), (LARGE, 1024, 30)):
         if name not in {entry.name for entry in models}:
             continue
-        side, steps, recorder = plan.side(pixels), plan.steps(steps), Recorder()
-        with held(models, device, name) as hold:
-            warm_up(hold.get(ModelRef(CHECKPOINT, name)), recorder, side, side, CURVE_S / plan.hurry / plan.scale)
+        side, steps, recorder = plan.scaled(pixels), plan.steps(steps), Recorder()
+        with loaded_model(models, device, name) as handle:
+            warm_up(handle.get(ModelRef(CHECKPOINT, name)), recorder, side, side, CURVE_S / plan.hurry / plan.scale)
         family = models.find(name).family
         for rows, (_, *samples) in recorder.timed.items():
             title = f"{family}, {side}×{side}, a step of {rows} rows"
-            yield Figure.of(f"curve.{family}.step.{rows}", title, "ms", [1000 * each for each in samples])
+            yield Figure.of(f"curve.{family}.step.{rows}", title, "ms", [1000 * seconds for seconds in samples])
             rate = rows / 2 / steps / median(samples)
             rated = f"{family}, {side}×{side}, {steps} steps, {rows} rows at once"
             yield Figure(name=f"curve.{family}.images.{rows}", title=rated, unit="images/s", value=rate)
 
 
 def pieces(plan: Plan, device: torch.device) -> Iterator[Figure]:
-    """The decoder and super-resolution, by themselves; and whether the denoiser's output is a number at all."""
-    models, side = catalog.read(plan.models), plan.side(512)
-    with held(models, device, PAINTER) as hold:
-        checkpoint = hold.get(ModelRef(CHECKPOINT, PAINTER))
+    """The decoder and super-resolution alone; also checks that the denoiser's output is usable."""
+    models, side = catalog.read(plan.models), plan.scaled(512)
+    with loaded_model(models, device, MAIN) as handle:
+        checkpoint = handle.get(ModelRef(CHECKPOINT, MAIN))
         yield _spread(checkpoint, side)
         latents = torch.randn(
             1, checkpoint.channels, side // checkpoint.vae_scale_factor, side // checkpoint.vae_scale_factor
@@ -86,14 +86,14 @@ def pieces(plan: Plan, device: torch.device) -> Iterator[Figure]:
         yield Figure.of("pieces.decode", f"latents to pixels, {side}×{side}", "ms", decoded)
     if UPSCALER not in {entry.name for entry in models}:
         return
-    picture = smooth_noise(side, side)
-    with held(models, device, UPSCALER) as hold:
-        net = hold.get(ModelRef(UPSCALER_KIND, UPSCALER))
-        canvas = net.canvas(picture)
+    pixels = smooth_noise(side, side)
+    with loaded_model(models, device, UPSCALER) as handle:
+        net = handle.get(ModelRef(UPSCALER_KIND, UPSCALER))
+        canvas = net.canvas(pixels)
         larger = f"{side}×{side} to {canvas.shape[1]}×{canvas.shape[0]}"
 
         def enlarge() -> None:
-            for _ in net.enlarge(picture, canvas):
+            for _ in net.enlarge(pixels, canvas):
                 pass
 
         yield Figure.of("pieces.upscale", f"super-resolution, {larger}", "ms", _timed(enlarge, plan))
@@ -102,76 +102,78 @@ def pieces(plan: Plan, device: torch.device) -> Iterator[Figure]:
 
 
 def swap(plan: Plan, device: torch.device) -> Iterator[Figure]:
-    """Another model of the same architecture: from host memory to its first step, and as bare diffusers loads it."""
+    """Change to another model of the same architecture: by the engine from host memory, by diffusers from disk."""
     models = catalog.read(plan.models)
-    weight = max(models.find(name).bytes for name in (PAINTER, OTHER))
+    weight = max(models.find(name).bytes for name in (MAIN, OTHER))
     registry = Registry(models, device, dtype_for(device), weight * 3 // 2, ENOUGH)
     engine = Engine(registry, Capacity())
-    wish = Workload(*plan.size(512, 512, 20), seed=1)
-    names = [PAINTER, OTHER] * 8
-    for name in names[:4]:  # from now on both are in host memory, and steps of this shape are nothing new
-        _until_first_step(engine, name, wish)
-    ours, bare = [], []
+    workload = Workload(*plan.size(512, 512, 20), seed=1)
+    names = [MAIN, OTHER] * 8
+    for name in names[:4]:  # afterwards both models are in host memory, and steps of this shape are warmed up
+        _until_first_step(engine, name, workload)
+    hua, bare = [], []
     for block in range(BLOCKS):
-        ours.append([_until_first_step(engine, name, wish) for name in names[: max(plan.repeats // 2, 2)]])
+        hua.append([_until_first_step(engine, name, workload) for name in names[: max(plan.repeats // 2, 2)]])
         bare.append([_bare_load(models, device) for _ in range(2 if block else 3)][-2:])
     registry.close()
-    yield Figure.of("swap.hua", "a model from host memory to its first step: hua", "s", joined(ours))
-    yield Figure.of("swap.bare", "a model from disk (cached) to the device: bare", "s", joined(bare))
-    yield ratio("swap.bare/hua", "changing the model: bare / hua", bare, ours)
+    yield Figure.of("swap.hua", "a model from host memory to its first step: hua", "s", join_blocks(hua))
+    yield Figure.of("swap.bare", "a model from disk (cached) to the device: bare", "s", join_blocks(bare))
+    yield ratio("swap.bare/hua", "changing the model: bare / hua", bare, hua)
 
 
 def idle(plan: Plan, device: torch.device) -> Iterator[Figure]:
-    """The share of time in which no kernel runs while there is always work."""
-    title = "device idle while it is never without work"
+    """The fraction of time in which no kernel runs, although there is always work."""
+    title = "device idle under constant load"
     if device.type != "cuda":
-        yield Figure.none("idle.hua", title, "skipped: only CUDA tells when its kernels run")
+        yield Figure.missing("idle.hua", title, "skipped: only CUDA reports when its kernels run")
         return
-    models, wishes = catalog.read(plan.models), equal(plan, plan.crowd)
-    ours = Ours(models, device, wishes[0], plan.learning_s)
-    ours.bring()
-    ours.paint_all(wishes)
+    models, workloads = catalog.read(plan.models), equal_workloads(plan, plan.crowd)
+    hua = HuaSide(models, device, workloads[0], plan.learning_s)
+    hua.load()
+    hua.generate_all(workloads)
     with torch.profiler.profile(activities=[torch.profiler.ProfilerActivity.CUDA]) as profile:
-        ours.paint_all(wishes)
+        hua.generate_all(workloads)
         torch.cuda.synchronize(device)
-    ours.leave()
+    hua.unload()
     spans = [
         (event.time_range.start, event.time_range.end)
         for event in profile.events() or ()
         if event.device_type.name == "CUDA"
     ]
-    yield Figure(name="idle.hua", title=title, unit="%", value=100 * idle_share(spans))
+    yield Figure(name="idle.hua", title=title, unit="%", value=100 * idle_fraction(spans))
 
 
 @contextmanager
-def held(models: Catalog, device: torch.device, name: str) -> Iterator[ModelHandle]:
-    """One model on the device, and nothing else of ours."""
+def loaded_model(models: Catalog, device: torch.device, name: str) -> Iterator[ModelHandle]:
+    """Loads one model, as the only one on the device."""
     registry = Registry(models, device, dtype_for(device), ENOUGH, 0)
     try:
-        with registry.acquire([name]) as hold:
-            while not hold.wait(60):
+        with registry.acquire([name]) as handle:
+            while not handle.wait(60):
                 pass
-            yield hold
+            yield handle
     finally:
         registry.close()
 
 
 @torch.inference_mode()
 def _spread(checkpoint: Checkpoint, side: int) -> Figure:
-    """Weights of chance may overflow or fade to nothing, and then no time means anything."""
+    """Random weights may overflow or vanish; measured times would then mean nothing."""
     positive, _ = checkpoint.encode_prompt(PROMPT.format(1), NEGATIVE, clip_skip=-1, width=side, height=side)
     shape = (1, checkpoint.in_channels, side // checkpoint.vae_scale_factor, side // checkpoint.vae_scale_factor)
     noise = torch.randn(shape, generator=torch.Generator().manual_seed(0)).to(checkpoint.device)
     spread = float(checkpoint.predict(noise, torch.tensor([500.0], device=checkpoint.device), positive).std())
     if not 1e-3 < spread < 1e3:
-        raise BenchError(f"the denoiser's output has a spread of {spread}, so its weights are of no use for measuring")
+        raise BenchError(
+            f"the denoiser's output has a spread of {spread}, so its times would mean nothing; use other weights"
+        )
     return Figure(
-        name="pieces.spread", title="spread of the denoiser's output (of order 1: sound)", unit="", value=spread
+        name="pieces.spread", title="spread of the denoiser's output (about 1 is good)", unit="", value=spread
     )
 
 
 def _timed(work: Callable[[], object], plan: Plan) -> list[float]:
-    """Milliseconds of each go; `work` ends with its result in host memory."""
+    """Milliseconds of each repetition; `work` must end with its result in host memory."""
     for _ in range(min(plan.warm_ups, 3)):
         work()
     samples = []
@@ -182,8 +184,8 @@ def _timed(work: Callable[[], object], plan: Plan) -> list[float]:
     return samples
 
 
-def _until_first_step(engine: Engine, model: str, wish: Workload) -> float:
-    kind, params, _ = as_task(Workload(wish.width, wish.height, wish.steps, wish.seed, model=model))
+def _until_first_step(engine: Engine, model: str, workload: Workload) -> float:
+    kind, params, _ = to_task(Workload(workload.width, workload.height, workload.steps, workload.seed, model=model))
     began = time.perf_counter()
     engine.add(model, pipelines.find(kind), params, {})
     while True:
@@ -192,18 +194,18 @@ def _until_first_step(engine: Engine, model: str, wish: Workload) -> float:
                 raise BenchError(f"{event.message}\n{event.trace}")
             if isinstance(event, Advanced):
                 if torch.cuda.is_available():
-                    torch.cuda.synchronize()  # the step is only launched
+                    torch.cuda.synchronize()  # the step was only launched
                 seconds = time.perf_counter() - began
                 engine.abort(model)
                 return seconds
 
 
 def _bare_load(models: Catalog, device: torch.device) -> float:
-    side = Bare(models.find(PAINTER), device)
+    side = DiffusersSide(models.find(MAIN), device)
     began = time.perf_counter()
-    side.bring()
+    side.load()
     if device.type == "cuda":
         torch.cuda.synchronize(device)
     seconds = time.perf_counter() - began
-    side.leave()
+    side.unload()
     return seconds

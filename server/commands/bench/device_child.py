@@ -1,6 +1,6 @@
 """The process that measures on the device: `python -m server.commands.bench.device_child PLAN OUT PART…`.
 
-Writes the figures of each part to OUT, one JSON object a line, as they come: what was measured before a fault is kept.
+Appends each figure to OUT at once, one JSON object per line, so that a crash loses no earlier figure.
 """
 
 from __future__ import annotations
@@ -18,8 +18,8 @@ from server.commands.bench.results import Figure
 
 log = logging.getLogger(__name__)
 
-Measured = Callable[[Plan, torch.device], Iterator[Figure]]
-MEASURES: Mapping[str, Measured] = {
+Measure = Callable[[Plan, torch.device], Iterator[Figure]]
+MEASURES: Mapping[str, Measure] = {
     "single": generation.single,
     "crowd": generation.crowd,
     "curve": components.curve,
@@ -30,13 +30,13 @@ MEASURES: Mapping[str, Measured] = {
 
 
 def measure(plan: Plan, part: str, device: torch.device) -> Iterator[Figure]:
-    """The figures of a part; one that fails says so, and the others go on."""
+    """The figures of a part; a failure becomes a figure with a note, so that the other parts still run."""
     try:
         yield from MEASURES[part](plan, device)
     except Exception as error:
         log.exception("%s could not be measured", part)
-        first = str(error).partition("\n")[0]
-        yield Figure.none(part, f"the part {part!r}", f"failed: {type(error).__name__}: {first}")
+        message = str(error).partition("\n")[0]
+        yield Figure.missing(part, f"the part {part!r}", f"failed: {type(error).__name__}: {message}")
 
 
 def main(plan_file: str, out: str, *parts: str) -> None:

@@ -1,7 +1,7 @@
-"""The rival: diffusers' own pipelines, as anybody would use them, and Pillow's PNG.
+"""The baseline: diffusers' own pipelines in their usual form, and Pillow's PNG.
 
 `python -m server.commands.bench.diffusers_side FOLDER MODEL DEVICE WIDTH HEIGHT STEPS`
-paints one picture and ends: a script's cold start.
+generates one image and exits, to measure the cold start of a script.
 """
 
 from __future__ import annotations
@@ -30,8 +30,8 @@ from pipelines.engine.sampling.samplers import scheduler_for
 from server.commands.bench.workloads import GUIDANCE, NEGATIVE, STRENGTH, Workload
 
 
-class Bare:
-    """Weights in half precision on CUDA, attention as torch picks it, nothing compiled unless said."""
+class DiffusersSide:
+    """Half precision on CUDA, torch's default attention; `compiled` compiles the UNet and the decoder."""
 
     name = "bare"
 
@@ -43,13 +43,13 @@ class Bare:
         if compiled:
             self.name = "compiled"
 
-    def bring(self) -> None:
-        """Puts the weights on the device, unless they are there."""
+    def load(self) -> None:
+        """Loads the weights onto the device if they are not there."""
         if self._pipes:
             return
         diffusers_logging.disable_progress_bar()
         diffusers_logging.set_verbosity_error()
-        pipe = _assembled(self._entry, dtype_for(self._device)).to(self._device)
+        pipe = _build_pipeline(self._entry, dtype_for(self._device)).to(self._device)
         self._pipes["txt2img"] = pipe
         parts = pipe.components
         if self._entry.family != "sdxl":
@@ -62,36 +62,36 @@ class Bare:
             self._pipes["control"] = guided
         if self._compiled:
             _compile(pipe)
-        for each in self._pipes.values():
-            each.set_progress_bar_config(disable=True)
+        for loaded in self._pipes.values():
+            loaded.set_progress_bar_config(disable=True)
 
-    def leave(self) -> None:
+    def unload(self) -> None:
         self._pipes.clear()
         if self._device.type == "cuda":
             torch.cuda.empty_cache()
 
-    def paint(self, wish: Workload) -> bytes:
-        """A PNG."""
-        kind = "control" if wish.control else "txt2img" if wish.picture is None else "img2img"
-        source: dict[str, Any] = {"width": wish.width, "height": wish.height}
-        if wish.picture is not None:
-            given = {"image": Image.fromarray(wish.picture)}
-            source = source | given if wish.control else given | {"strength": STRENGTH}
-        made = self._pipes[kind](
-            wish.text,
+    def generate(self, workload: Workload) -> bytes:
+        """The image as PNG."""
+        kind = "control" if workload.control else "txt2img" if workload.source is None else "img2img"
+        source: dict[str, Any] = {"width": workload.width, "height": workload.height}
+        if workload.source is not None:
+            image = {"image": Image.fromarray(workload.source)}
+            source = source | image if workload.control else image | {"strength": STRENGTH}
+        output = self._pipes[kind](
+            workload.text,
             negative_prompt=NEGATIVE,
-            num_inference_steps=wish.steps,
+            num_inference_steps=workload.steps,
             guidance_scale=GUIDANCE,
-            generator=torch.Generator().manual_seed(wish.seed),
+            generator=torch.Generator().manual_seed(workload.seed),
             **source,
         )
         file = io.BytesIO()
-        made.images[0].save(file, "PNG")
+        output.images[0].save(file, "PNG")
         return file.getvalue()
 
 
-def _assembled(entry: ModelEntry, dtype: torch.dtype) -> Any:
-    """The pipeline of an entry's own parts, whether they lie in a folder or in one file."""
+def _build_pipeline(entry: ModelEntry, dtype: torch.dtype) -> Any:
+    """The pipeline from an entry's parts, which are in a folder or in one file."""
     weights = open_weights(entry)
     config = {"prediction_type": "epsilon", **weights.scheduler_config}
     if entry.prediction is not None:
@@ -111,7 +111,7 @@ def _assembled(entry: ModelEntry, dtype: torch.dtype) -> Any:
 
 
 def _compile(pipe: Any) -> None:
-    """As the documentation of diffusers advises: channels last, CUDA graphs, UNet and decoder."""
+    """Follows the documentation of diffusers: channels last, CUDA graphs, UNet and decoder."""
     for net in (pipe.unet, pipe.vae):
         net.to(memory_format=torch.channels_last)
     pipe.unet = torch.compile(pipe.unet, mode="reduce-overhead")
@@ -120,9 +120,9 @@ def _compile(pipe: Any) -> None:
 
 def main(folder: str, model: str, device: str, *size: str) -> None:
     width, height, steps = map(int, size)
-    side = Bare(catalog.read(Path(folder)).find(model), torch.device(device))
-    side.bring()
-    sys.stdout.buffer.write(side.paint(Workload(width, height, steps, seed=0))[:8])
+    side = DiffusersSide(catalog.read(Path(folder)).find(model), torch.device(device))
+    side.load()
+    sys.stdout.buffer.write(side.generate(Workload(width, height, steps, seed=0))[:8])
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""Under what circumstances was measured: device, driver, clocks, power, processor, versions."""
+"""The environment of a measurement: device, driver, clocks, power, processor, versions."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ from server.settings import Settings
 from server.worker.device_process import torch_environment
 
 PACKAGES = ("hua", "torch", "triton", "diffusers", "transformers", "numpy", "pillow", "isal")
-ASKED = ("clocks.sm", "clocks.mem", "power.draw", "temperature.gpu", "utilization.gpu")
+SAMPLED = ("clocks.sm", "clocks.mem", "power.draw", "temperature.gpu", "utilization.gpu")
 UNITS = {"clocks.sm": "MHz", "clocks.mem": "MHz", "power.draw": "W", "temperature.gpu": "°C", "utilization.gpu": "%"}
-ALWAYS = ("driver_version", "memory.total", "power.limit", "clocks.max.sm", "persistence_mode", "pstate")
+STATIC = ("driver_version", "memory.total", "power.limit", "clocks.max.sm", "persistence_mode", "pstate")
 SMI = "nvidia-smi"
 EVERY_MS = 500
 
@@ -28,7 +28,7 @@ import json, sys, torch
 name = sys.argv[1]
 if name == "auto":
     name = "cuda:0" if torch.cuda.is_available() else "cpu"
-torch.ones(8, 8, device=name).matmul(torch.ones(8, 8, device=name)).sum().item()  # is there a kernel for it?
+torch.ones(8, 8, device=name).matmul(torch.ones(8, 8, device=name)).sum().item()  # fails without kernels for it
 facts = {"device": name, "torch_threads": torch.get_num_threads(), "cuda": torch.version.cuda, "gpus": 0}
 if name.startswith("cuda"):
     chosen = torch.cuda.get_device_properties(torch.device(name))
@@ -44,21 +44,22 @@ Facts = dict[str, object]
 
 
 class DeviceError(Exception):
-    """There is no such device, or torch cannot be imported; the message says which."""
+    """The device does not exist, or torch cannot be imported; the message says which."""
 
 
-def of_device(settings: Settings, device: str) -> Facts:
-    """What torch knows of a device, asked in a process of its own. Raises DeviceError."""
+def read_device(settings: Settings, device: str) -> Facts:
+    """What torch reports about a device, from a separate process. Raises DeviceError."""
     command = [sys.executable, "-c", TORCH_FACTS, device]
     done = subprocess.run(command, env=torch_environment(settings), capture_output=True, text=True, check=False)
     if done.returncode:
-        last = (done.stderr.strip().splitlines() or ["it said nothing"])[-1]
+        last = (done.stderr.strip().splitlines() or ["no error message"])[-1]
         raise DeviceError(f"torch cannot use the device {device}: {last}")
     facts: Facts = json.loads(done.stdout)
     return facts
 
 
-def of_machine() -> Facts:
+def read_machine() -> Facts:
+    """Processor, memory, system, versions and load of this machine."""
     facts: Facts = {
         "processor": _processor(),
         "cores": len(os.sched_getaffinity(0)),
@@ -74,36 +75,36 @@ def of_machine() -> Facts:
     return facts
 
 
-def of_driver() -> Facts:
-    """What nvidia-smi says of the first GPU; empty where there is none."""
-    said = _asked(ALWAYS)
-    return dict(zip(ALWAYS, said[0], strict=False)) if said else {}
+def read_driver() -> Facts:
+    """What nvidia-smi reports about the first GPU; empty without one."""
+    rows = _query(STATIC)
+    return dict(zip(STATIC, rows[0], strict=False)) if rows else {}
 
 
 @contextlib.contextmanager
-def watched(facts: Facts) -> Iterator[None]:
-    """Adds the medians of clocks and power, as nvidia-smi saw them meanwhile, to the facts."""
-    command = [SMI, f"--query-gpu={','.join(ASKED)}", "--format=csv,noheader,nounits", f"--loop-ms={EVERY_MS}"]
+def record_load(facts: Facts) -> Iterator[None]:
+    """Samples nvidia-smi during the block, and adds the medians of clocks, power and load to the facts."""
+    command = [SMI, f"--query-gpu={','.join(SAMPLED)}", "--format=csv,noheader,nounits", f"--loop-ms={EVERY_MS}"]
     try:
-        watching = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
+        sampler = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
     except OSError:
         yield
         return
     try:
         yield
     finally:
-        watching.terminate()
-        lines, _ = watching.communicate()
+        sampler.terminate()
+        lines, _ = sampler.communicate()
         facts |= {f"{name}, {UNITS[name]}, median": value for name, value in _medians(lines).items()}
 
 
 def _medians(lines: str) -> Mapping[str, float]:
     rows = [[_number(cell) for cell in line.split(",")] for line in lines.splitlines()]
-    columns = zip(*(row for row in rows if len(row) == len(ASKED)), strict=True)
-    known = {
-        name: [value for value in column if value is not None] for name, column in zip(ASKED, columns, strict=False)
+    columns = zip(*(row for row in rows if len(row) == len(SAMPLED)), strict=True)
+    values_by_name = {
+        name: [value for value in column if value is not None] for name, column in zip(SAMPLED, columns, strict=False)
     }
-    return {name: median(values) for name, values in known.items() if values}
+    return {name: median(values) for name, values in values_by_name.items() if values}
 
 
 def _number(cell: str) -> float | None:
@@ -113,7 +114,7 @@ def _number(cell: str) -> float | None:
         return None
 
 
-def _asked(names: Sequence[str]) -> list[list[str]]:
+def _query(names: Sequence[str]) -> list[list[str]]:
     command = [SMI, f"--query-gpu={','.join(names)}", "--format=csv,noheader"]
     try:
         done = subprocess.run(command, capture_output=True, text=True, check=True)

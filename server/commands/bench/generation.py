@@ -1,10 +1,11 @@
-"""Whole pictures: one after another, and a crowd at once, beside bare diffusers."""
+"""Whole images: one after another, and many at once, compared with plain diffusers."""
 
 from __future__ import annotations
 
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 from statistics import mean
 
 import torch
@@ -12,140 +13,146 @@ import torch
 from models import catalog
 from models.catalog.catalog import Catalog
 from models.catalog.entry import ModelEntry
-from server.commands.bench.alternation import Side, in_turns
-from server.commands.bench.diffusers_side import Bare
-from server.commands.bench.hua_side import Ours
-from server.commands.bench.plan import CANNY, LARGE, PAINTER, Plan
-from server.commands.bench.results import Figure, joined, ratio
-from server.commands.bench.workloads import Workload, equal, mixed, outlines
+from server.commands.bench.alternation import Side, alternate
+from server.commands.bench.diffusers_side import DiffusersSide
+from server.commands.bench.hua_side import HuaSide
+from server.commands.bench.plan import CANNY, LARGE, MAIN, Plan
+from server.commands.bench.results import Figure, join_blocks, ratio
+from server.commands.bench.workloads import Workload, equal_workloads, mixed_workloads, outlines
 
 SPARE_BYTES = 3 << 30
-"""Of device memory, for activations, beside the weights of all sides."""
+"""Device memory for activations, in addition to the weights of all sides."""
 
 
 @dataclass(frozen=True, slots=True)
 class Subject:
-    """One picture that is painted again and again. `by` says which net paints it."""
+    """One image that is generated repeatedly."""
 
-    by: str
+    net: str
+    """Names the figures: the family of the main model, controlnet or sdxl."""
     title: str
-    wish: Workload
-    share: float = 1.0
-    """Of the plan's repeats: what takes ten times as long is done less often."""
+    workload: Workload
+    repeat_fraction: float = 1.0
+    """Fraction of the plan's repeats; slow workloads are repeated less often."""
 
 
 def subjects(plan: Plan, models: Catalog) -> Iterator[Subject]:
+    """What `single` measures, as far as the catalog has the models."""
     names = {entry.name for entry in models}
     width, height, steps = plan.size(512, 512, 20)
-    family = models.find(PAINTER).family
+    family = models.find(MAIN).family
     yield Subject(family, f"{family}, {width}×{height}, {steps} steps", Workload(width, height, steps, seed=1))
     if CANNY in names:
-        guided = Workload(width, height, steps, seed=1, picture=outlines(width, height), control=True)
+        guided = Workload(width, height, steps, seed=1, source=outlines(width, height), control=True)
         yield Subject("controlnet", f"{family} and a ControlNet, {width}×{height}, {steps} steps", guided, 0.5)
     if LARGE in names:
         width, height, steps = plan.size(1024, 1024, 30)
-        wish = Workload(width, height, steps, seed=1, model=LARGE)
-        yield Subject("sdxl", f"sdxl, {width}×{height}, {steps} steps", wish, 0.5)
+        workload = Workload(width, height, steps, seed=1, model=LARGE)
+        yield Subject("sdxl", f"sdxl, {width}×{height}, {steps} steps", workload, 0.5)
 
 
 def single(plan: Plan, device: torch.device) -> Iterator[Figure]:
-    """One picture after another, from its words to its PNG, by each side in turns."""
+    """One image after another, from prompt to PNG, by the sides alternately."""
     models = catalog.read(plan.models)
     for subject in subjects(plan, models):
-        entry, wish = models.find(subject.wish.model), subject.wish
+        entry, workload = models.find(subject.workload.model), subject.workload
         sides: list[Side] = [
-            Bare(entry, device, models.find(CANNY) if wish.control else None),
-            Ours(models, device, wish, plan.learning_s),
+            DiffusersSide(entry, device, models.find(CANNY) if workload.control else None),
+            HuaSide(models, device, workload, plan.learning_s),
         ]
-        if not plan.no_compile and subject.by == models.find(PAINTER).family:
-            sides.append(Bare(entry, device, compiled=True))
-        repeats = max(round(plan.repeats * subject.share), 2)
-        blocks = in_turns(sides, lambda side: _paint(side, wish), plan, repeats, tight=_tight(device, entry, sides))  # noqa: B023
-        yield from _compared(f"single.{subject.by}", subject.title, "s", blocks)
+        if not plan.no_compile and subject.net == models.find(MAIN).family:
+            sides.append(DiffusersSide(entry, device, compiled=True))
+        repeats = max(round(plan.repeats * subject.repeat_fraction), 2)
+        one_at_a_time = _exceeds_memory(device, entry, sides)
+        blocks = alternate(sides, partial(_generate, workload=workload), plan, repeats, one_at_a_time=one_at_a_time)
+        yield from _compare(f"single.{subject.net}", subject.title, "s", blocks)
     if plan.no_compile:
-        yield Figure.none("single.compiled", "one picture by compiled diffusers", f"skipped: {plan.no_compile}")
+        yield Figure.missing("single.compiled", "one image by compiled diffusers", f"skipped: {plan.no_compile}")
 
 
 def crowd(plan: Plan, device: torch.device) -> Iterator[Figure]:
-    """Unlike tasks, all handed in at once: how long all take, and how long each waits on the average."""
-    models, wishes = catalog.read(plan.models), mixed(plan)
-    first = wishes[0]
-    entry = models.find(PAINTER)
-    bare, ours = Bare(entry, device), Ours(models, device, first, plan.learning_s)
-    waits: dict[str, list[float]] = {bare.name: [], ours.name: []}
+    """Different tasks, all submitted at once: the time of all, and the average time until each image is ready."""
+    models, workloads = catalog.read(plan.models), mixed_workloads(plan)
+    first = workloads[0]
+    entry = models.find(MAIN)
+    bare, hua = DiffusersSide(entry, device), HuaSide(models, device, first, plan.learning_s)
+    waits: dict[str, list[float]] = {bare.name: [], hua.name: []}
 
     def work(side: Side) -> None:
-        waits[side.name].append(mean(_ends(side, wishes)))
+        waits[side.name].append(mean(_completion_times(side, workloads)))
 
     short = plan.model_copy(update={"warm_ups": 1})
-    tight = _tight(device, entry, [bare, ours])
-    blocks = in_turns([bare, ours], work, short, max(plan.repeats // 3, 1), tight=tight)
-    title = f"{len(wishes)} unlike tasks at once"
-    yield from _compared("crowd", title, "s", blocks)
+    one_at_a_time = _exceeds_memory(device, entry, [bare, hua])
+    blocks = alternate([bare, hua], work, short, max(plan.repeats // 3, 1), one_at_a_time=one_at_a_time)
+    title = f"{len(workloads)} different tasks at once"
+    yield from _compare("crowd", title, "s", blocks)
     yield Figure.of(
-        "crowd.images", f"{title}: images", "images/s", [len(wishes) / each for each in joined(blocks["hua"])]
+        "crowd.images",
+        f"{title}: images",
+        "images/s",
+        [len(workloads) / each_s for each_s in join_blocks(blocks["hua"])],
     )
-    apart = ratio("crowd.waits", "", *(_halves(waits[name]) for name in ("hua", "bare")))
-    yield apart.model_copy(update={"title": f"{title}: mean time to a picture, hua / bare one by one"})
+    difference = ratio("crowd.waits", "", *(_halves(waits[name]) for name in ("hua", "bare")))
+    yield difference.model_copy(update={"title": f"{title}: mean time to an image, hua / bare one by one"})
     yield from _alone_and_together(plan, models, device)
 
 
 def _alone_and_together(plan: Plan, models: Catalog, device: torch.device) -> Iterator[Figure]:
-    """Equal tasks at once, and whether each comes out as it does alone."""
-    wishes = equal(plan, plan.crowd)
-    ours = Ours(models, device, wishes[0], plan.learning_s)
-    ours.bring()
-    alone = [ours.paint(wish) for wish in wishes]
+    """Equal tasks at once, and whether each image is identical to the one generated alone."""
+    workloads = equal_workloads(plan, plan.crowd)
+    hua = HuaSide(models, device, workloads[0], plan.learning_s)
+    hua.load()
+    alone = [hua.generate(workload) for workload in workloads]
     seconds, together = [], []
     for _ in range(max(plan.repeats // 3, 1)):
         began = time.perf_counter()
-        together = [png for png, _ in ours.paint_all(wishes)]
+        together = [png for png, _ in hua.generate_all(workloads)]
         seconds.append(time.perf_counter() - began)
-    ours.leave()
-    title = f"{len(wishes)} of {wishes[0].width}×{wishes[0].height}, {wishes[0].steps} steps, at once"
-    yield Figure.of("equal.images", f"{title}: images", "images/s", [len(wishes) / each for each in seconds])
+    hua.unload()
+    title = f"{len(workloads)} of {workloads[0].width}×{workloads[0].height}, {workloads[0].steps} steps, at once"
+    yield Figure.of("equal.images", f"{title}: images", "images/s", [len(workloads) / each_s for each_s in seconds])
     same = sum(one == other for one, other in zip(alone, together, strict=True))
     yield Figure(
         name="equal.same",
-        title=f"{title}: the same to the bit as painted alone",
+        title=f"{title}: bit-identical to the image generated alone",
         unit="%",
-        value=100 * same / len(wishes),
+        value=100 * same / len(workloads),
     )
 
 
-def _compared(name: str, title: str, unit: str, blocks: dict[str, list[list[float]]]) -> Iterator[Figure]:
+def _compare(name: str, title: str, unit: str, blocks: dict[str, list[list[float]]]) -> Iterator[Figure]:
     for side, samples in blocks.items():
-        yield Figure.of(f"{name}.{side}", f"{title}: {side}", unit, joined(samples))
+        yield Figure.of(f"{name}.{side}", f"{title}: {side}", unit, join_blocks(samples))
     for base in ("bare", "compiled"):
         if base in blocks:
             yield ratio(f"{name}.{base}/hua", f"{title}: {base} / hua", blocks[base], blocks["hua"])
 
 
 def _halves(samples: Sequence[float]) -> list[Sequence[float]]:
-    """The samples of each block: those of warm-ups, of which each block has one, are left out."""
+    """The samples of each block, without the one warm-up of each block."""
     half = len(samples) // 2
     return [samples[1:half], samples[half + 1 :]]
 
 
-def _paint(side: Side, wish: Workload) -> None:
-    assert isinstance(side, Bare | Ours)  # noqa: S101
-    side.paint(wish)
+def _generate(side: Side, workload: Workload) -> None:
+    assert isinstance(side, DiffusersSide | HuaSide)  # noqa: S101
+    side.generate(workload)
 
 
-def _ends(side: Side, wishes: Sequence[Workload]) -> list[float]:
-    """After how many seconds each picture is there."""
-    if isinstance(side, Ours):
-        return [end for _, end in side.paint_all(wishes)]
-    assert isinstance(side, Bare)  # noqa: S101
+def _completion_times(side: Side, workloads: Sequence[Workload]) -> list[float]:
+    """Seconds until each image is ready."""
+    if isinstance(side, HuaSide):
+        return [end for _, end in side.generate_all(workloads)]
+    assert isinstance(side, DiffusersSide)  # noqa: S101
     began, ends = time.perf_counter(), []
-    for wish in wishes:
-        side.paint(wish)
+    for workload in workloads:
+        side.generate(workload)
         ends.append(time.perf_counter() - began)
     return ends
 
 
-def _tight(device: torch.device, entry: ModelEntry, sides: Sequence[Side]) -> bool:
-    """Whether the device's memory is too small for the weights of all sides at once."""
+def _exceeds_memory(device: torch.device, entry: ModelEntry, sides: Sequence[Side]) -> bool:
+    """Whether the weights of all sides together exceed the device's memory."""
     if device.type != "cuda":
         return False
     return len(sides) * entry.bytes + SPARE_BYTES > torch.cuda.mem_get_info(device)[1]

@@ -1,4 +1,4 @@
-"""Our side of a comparison: the engine and the PNG writer that a worker uses, in this process."""
+"""The Hua side of a comparison: the engine and the PNG writer of a worker, in this process."""
 
 from __future__ import annotations
 
@@ -28,9 +28,9 @@ from server.images.png import write_png
 PAUSE_S = 0.001
 
 
-class Ours:
-    """One engine over the models of a catalog. As in a worker, PNGs are written while the device goes on, and before
-    it begins it learns, for `learning_s` at most, how large batches of pictures like `warm` should be."""
+class HuaSide:
+    """One engine with the models of a catalog. As in a worker, PNGs are written while the device continues. `load`
+    measures, for at most `learning_s` seconds, the best batch size for workloads like `warm`."""
 
     name = "hua"
 
@@ -39,41 +39,47 @@ class Ours:
         self._registry: Registry | None = None
         self._engine: Engine | None = None
 
-    def bring(self) -> None:
-        """Makes an engine that knows what batches pay, unless there is one."""
+    def load(self) -> None:
+        """Creates the engine and measures its batch size, if there is none."""
         if self._engine is not None:
             return
         weight = 2 * sum(entry.bytes for entry in self._catalog) + (1 << 30)
         self._registry = Registry(self._catalog, self._device, dtype_for(self._device), weight, weight)
         capacity = Capacity()
-        wish = self._warm
-        with self._registry.acquire([wish.model]) as hold:
-            while not hold.wait(60):
+        workload = self._warm
+        with self._registry.acquire([workload.model]) as handle:
+            while not handle.wait(60):
                 pass
-            warm_up(hold.get(ModelRef(CHECKPOINT, wish.model)), capacity, wish.width, wish.height, self._learning_s)
+            warm_up(
+                handle.get(ModelRef(CHECKPOINT, workload.model)),
+                capacity,
+                workload.width,
+                workload.height,
+                self._learning_s,
+            )
         self._engine = Engine(self._registry, capacity)
 
-    def leave(self) -> None:
+    def unload(self) -> None:
         if self._registry is not None:
             self._registry.close()
         self._registry = self._engine = None
         if self._device.type == "cuda":
             torch.cuda.empty_cache()
 
-    def paint(self, wish: Workload) -> bytes:
-        """A PNG."""
-        [(png, _)] = self.paint_all([wish])
+    def generate(self, workload: Workload) -> bytes:
+        """The image as PNG."""
+        [(png, _)] = self.generate_all([workload])
         return png
 
-    def paint_all(self, wishes: Sequence[Workload]) -> list[tuple[bytes, float]]:
-        """The PNG of each wish, all handed in at once, and after how many seconds it was there."""
-        assert self._engine is not None, "`bring` comes first; this is a bug"  # noqa: S101
+    def generate_all(self, workloads: Sequence[Workload]) -> list[tuple[bytes, float]]:
+        """Submits all workloads at once; returns each PNG, and the seconds until it was ready."""
+        assert self._engine is not None, "call `load` first; this is a bug"  # noqa: S101
         began = time.perf_counter()
-        for place, wish in enumerate(wishes):
-            kind, params, images = as_task(wish)
-            self._engine.add(str(place), pipelines.find(kind), params, images)
+        for index, workload in enumerate(workloads):
+            kind, params, images = to_task(workload)
+            self._engine.add(str(index), pipelines.find(kind), params, images)
         with ThreadPoolExecutor(1) as encoder:
-            written: dict[int, Future[tuple[bytes, float]]] = {}
+            pngs: dict[int, Future[tuple[bytes, float]]] = {}
             while self._engine.busy:
                 events = self._engine.step()
                 if not events:
@@ -83,37 +89,37 @@ class Ours:
                         case Failed():
                             raise BenchError(f"{event.message}\n{event.trace}")
                         case Finished(attempt_id, result):
-                            written[int(attempt_id)] = encoder.submit(_encoded, result.images[0], began)
-            return [written[place].result() for place in range(len(wishes))]
+                            pngs[int(attempt_id)] = encoder.submit(_encode, result.images[0], began)
+            return [pngs[index].result() for index in range(len(workloads))]
 
 
-def _encoded(pixels: np.ndarray, began: float) -> tuple[bytes, float]:
+def _encode(pixels: np.ndarray, began: float) -> tuple[bytes, float]:
     return write_png(pixels, {}), time.perf_counter() - began
 
 
-def as_task(wish: Workload) -> tuple[str, Params, dict[str, np.ndarray]]:
-    """Task type, params and images of a wish."""
-    images = {} if wish.picture is None else {"url": wish.picture}
-    kind, said = as_request(wish)
+def to_task(workload: Workload) -> tuple[str, Params, dict[str, np.ndarray]]:
+    """The task type, params and input images of a workload."""
+    images = {} if workload.source is None else {"url": workload.source}
+    kind, values = to_request(workload)
     if images:
-        said |= {"url": "https://images.example/a.png"}  # taken from `images` instead
-    params: Params = pipelines.find(kind).Params.model_validate(said)
+        values |= {"url": "https://images.example/a.png"}  # the engine uses `images` instead
+    params: Params = pipelines.find(kind).Params.model_validate(values)
     return kind, params, images
 
 
-def as_request(wish: Workload) -> tuple[str, dict[str, Any]]:
-    """Task type and params as a client sends them, but for the picture."""
-    said: dict[str, Any] = {
-        "text": wish.text,
+def to_request(workload: Workload) -> tuple[str, dict[str, Any]]:
+    """The task type and params as a client sends them, without the source image."""
+    values: dict[str, Any] = {
+        "text": workload.text,
         "negative_prompt": NEGATIVE,
-        "model": wish.model,
-        "seed": wish.seed,
-        "num_steps": wish.steps,
+        "model": workload.model,
+        "seed": workload.seed,
+        "num_steps": workload.steps,
         "guidance_scale": GUIDANCE,
         "sampler": "euler",
     }
-    if wish.control:
-        return "control.canny", said | {"use_img2img": False, "bypass_annotator": True}
-    if wish.picture is not None:
-        return "img2img.sd", said | {"fidelity": 1 - STRENGTH}
-    return "txt2img.sd", said | {"w": wish.width, "h": wish.height}
+    if workload.control:
+        return "control.canny", values | {"use_img2img": False, "bypass_annotator": True}
+    if workload.source is not None:
+        return "img2img.sd", values | {"fidelity": 1 - STRENGTH}
+    return "txt2img.sd", values | {"w": workload.width, "h": workload.height}

@@ -1,4 +1,4 @@
-"""What one run of `hua bench` is to measure, and how often. Travels to the process that measures as JSON."""
+"""What one run of `hua bench` measures, and how often. The measuring process receives it as JSON."""
 
 from __future__ import annotations
 
@@ -9,18 +9,18 @@ from pydantic import BaseModel, ConfigDict
 
 Part = Literal["single", "crowd", "curve", "pieces", "swap", "idle", "service", "cold", "lanes"]
 ON_DEVICE: tuple[Part, ...] = ("single", "crowd", "curve", "pieces", "swap", "idle")
-"""Those that a process with torch measures by itself; the others watch processes from outside."""
+"""Measured inside a process with torch; the other parts measure processes from outside."""
 PARTS: tuple[Part, ...] = (*ON_DEVICE, "service", "cold", "lanes")
 
-PAINTER, OTHER, LARGE, CANNY, UPSCALER = "painter", "other", "large", "canny", "upscaler"
-"""What the models of a run are called, whichever they are."""
+MAIN, OTHER, LARGE, CANNY, UPSCALER = "main", "other", "large", "canny", "upscaler"
+"""The names of the models of a run."""
 
 BLOCKS = 2
-"""Of each side of a comparison, in turns."""
+"""Blocks per side of a comparison; the sides alternate."""
 
 
 class Plan(BaseModel):
-    """`scale` divides sides and `hurry` steps, so that toys end soon; both are 1 where numbers mean something."""
+    """The settings of one run."""
 
     model_config = ConfigDict(frozen=True)
 
@@ -31,27 +31,29 @@ class Plan(BaseModel):
     parts: tuple[Part, ...] = PARTS
     warm_ups: int = 5
     repeats: int = 10
-    """Of each block: twenty of each side, all in all."""
+    """Per block, so twenty per side in all."""
     crowd: int = 16
     scale: int = 1
+    """Divides widths and heights, so that toys end soon; 1 for real measurements."""
     hurry: int = 1
+    """Divides steps, likewise."""
     lanes: int | None = None
-    """None: one for each GPU."""
+    """Device processes; None means one per GPU."""
     no_compile: str = ""
-    """Why the compiled baseline is left out, if it is."""
+    """Why the compiled baseline is skipped; empty if it runs."""
     url: str = ""
-    """A Hua that runs already, to be measured instead of one of our own."""
+    """A running Hua to measure; empty to start one."""
 
     @property
     def learning_s(self) -> float:
-        """How long an engine may learn how large its batches should be."""
+        """How long an engine may measure batch sizes."""
         return 5.0 / self.hurry
 
-    def side(self, pixels: int) -> int:
+    def scaled(self, pixels: int) -> int:
         return max(pixels // self.scale // 8 * 8, 64)
 
     def steps(self, steps: int) -> int:
         return max(steps // self.hurry, 2)
 
     def size(self, width: int, height: int, steps: int) -> tuple[int, int, int]:
-        return self.side(width), self.side(height), self.steps(steps)
+        return self.scaled(width), self.scaled(height), self.steps(steps)

@@ -1,4 +1,4 @@
-"""The pictures of a report: how long, how steadily, and what batches bring."""
+"""The plots of a report: times, variation, and the gain of batches."""
 
 from __future__ import annotations
 
@@ -18,16 +18,15 @@ COLOURS = {"bare": "#9aa0a6", "compiled": "#f2a33a", "hua": "#2f6fdb"}
 
 
 def need_matplotlib() -> None:
-    """Raises SettingsError before anything is measured, not after."""
+    """Checks for matplotlib before anything is measured; raises SettingsError."""
     if importlib.util.find_spec("matplotlib") is None:
         raise SettingsError(
-            "the report's pictures are drawn by matplotlib, which is not installed; install hua[device,bench], "
-            "or say --no-plots"
+            "matplotlib, which draws the report's plots, is not installed; install hua[device,bench], or use --no-plots"
         )
 
 
 def draw(figures: Sequence[Figure], folder: Path) -> list[str]:
-    """PNG files in `folder`, of what there are figures for; their names begin with the part that they belong to."""
+    """Writes a PNG into `folder` for each plot that has figures; returns their names, which begin with the part."""
     import matplotlib as mpl
 
     mpl.use("Agg")
@@ -60,10 +59,10 @@ def _sides(figures: Sequence[Figure], part: str) -> Iterator[tuple[str, Figure]]
 
 
 def _bars(axes: Axes, sides: Sequence[tuple[str, Figure]], unit: str) -> bool:
-    for place, (side, figure) in enumerate(reversed(sides)):
+    for index, (side, figure) in enumerate(reversed(sides)):
         value, p95 = figure.value or 0.0, figure.p95 or 0.0
-        axes.barh(place, value, height=0.6, color=COLOURS[side], xerr=[[0], [max(p95 - value, 0)]], capsize=3)
-        axes.annotate(f" {value:.3g}", (max(p95, value), place), va="center")
+        axes.barh(index, value, height=0.6, color=COLOURS[side], xerr=[[0], [max(p95 - value, 0)]], capsize=3)
+        axes.annotate(f" {value:.3g}", (max(p95, value), index), va="center")
     axes.set_yticks(range(len(sides)), [figure.title for _, figure in reversed(sides)])
     axes.set(xlabel=unit)
     axes.margins(x=0.12)
@@ -72,17 +71,17 @@ def _bars(axes: Axes, sides: Sequence[tuple[str, Figure]], unit: str) -> bool:
 
 
 def _times(axes: Axes, figures: Sequence[Figure]) -> bool:
-    axes.set_title("one picture: median and p95")
-    return _bars(axes, list(_sides(figures, "single")), "seconds; less is better")
+    axes.set_title("one image: median and p95")
+    return _bars(axes, list(_sides(figures, "single")), "seconds; lower is better")
 
 
 def _crowd(axes: Axes, figures: Sequence[Figure]) -> bool:
-    axes.set_title("a crowd at once, until the last picture")
-    return _bars(axes, list(_sides(figures, "crowd")), "seconds; less is better")
+    axes.set_title("many tasks at once, until the last image")
+    return _bars(axes, list(_sides(figures, "crowd")), "seconds; lower is better")
 
 
 def _steady(axes: Axes, figures: Sequence[Figure]) -> bool:
-    """Each sample in its order: a machine that warms up or is disturbed shows it."""
+    """All samples in order; this shows a machine that warms up or is disturbed."""
     from matplotlib.ticker import MaxNLocator
 
     first = [(side, figure) for side, figure in _sides(figures, "single")]
@@ -91,7 +90,9 @@ def _steady(axes: Axes, figures: Sequence[Figure]) -> bool:
     for side, figure in chosen:
         axes.plot(range(1, len(figure.samples) + 1), figure.samples, marker=".", label=side, color=COLOURS[side])
     axes.set(
-        title=titles[0] if titles else "", xlabel="in the order measured; the line parts the blocks", ylabel="seconds"
+        title=titles[0] if titles else "",
+        xlabel="in order of measurement; the line separates the blocks",
+        ylabel="seconds",
     )
     if chosen:
         axes.set_ylim(0, 1.1 * max(max(figure.samples) for _, figure in chosen))
@@ -113,9 +114,7 @@ def _curve(axes: Axes, figures: Sequence[Figure]) -> bool:
     ticks = [2**power for power in range(1, most.bit_length()) if 2**power <= most]
     axes.set_xscale("log", base=2)
     axes.set_xticks(ticks, [str(tick) for tick in ticks])
-    axes.set(
-        title="what batches bring", xlabel="rows in a step (a guided picture has two)", ylabel="images/s, × one picture"
-    )
+    axes.set(title="gain of batches", xlabel="rows in a step (a guided image has two)", ylabel="images/s, × one image")
     axes.set_ylim(0)
     axes.grid(alpha=0.3)
     if families:
@@ -124,7 +123,7 @@ def _curve(axes: Axes, figures: Sequence[Figure]) -> bool:
 
 
 def _stages(axes: Axes, figures: Sequence[Figure]) -> bool:
-    """All that is not the engine, stage by stage; the rest is HTTP, the log and the queue."""
+    """The time outside the engine by stage; the remainder is HTTP, log and queue."""
     named = {figure.name: figure.value or 0.0 for figure in figures}
     if "service.overhead" not in named:
         return False
@@ -139,7 +138,7 @@ def _stages(axes: Axes, figures: Sequence[Figure]) -> bool:
         ends.append(ends[-1] + value)
     for (name, value), (begin, _) in zip(parts, pairwise(ends), strict=True):
         axes.barh(0, value, height=0.5, left=begin, label=f"{name}, {value:.1f}")
-    axes.set(title="one request: what is not the engine", xlabel="milliseconds")
+    axes.set(title="one request: time outside the engine", xlabel="milliseconds")
     axes.set_yticks([])
     axes.set_ylim(-0.6, 0.6)
     axes.legend(ncols=3, fontsize="small", loc="upper center", bbox_to_anchor=(0.5, -0.25))
@@ -151,6 +150,6 @@ def _lanes(axes: Axes, figures: Sequence[Figure]) -> bool:
     rates = [figure.value or 0 for figure in chosen]
     bars = axes.bar([figure.title for figure in chosen], rates, color=COLOURS["hua"], width=0.5)
     axes.bar_label(bars, fmt="%.3g")
-    axes.set(title="one lane, and all at once", ylabel="images/min")
+    axes.set(title="one lane and all lanes", ylabel="images/min")
     axes.spines[["top", "right"]].set_visible(False)
     return bool(chosen)

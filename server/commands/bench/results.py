@@ -1,4 +1,4 @@
-"""What is measured, as plain data: a number, its unit, and the samples that it was made of."""
+"""Measured values as plain data: a number, its unit and its samples."""
 
 from __future__ import annotations
 
@@ -9,16 +9,16 @@ from typing import Self
 
 from pydantic import BaseModel, ConfigDict, field_validator
 
-STEADY = 0.03
-"""Two blocks of the baseline may differ by as much, or nothing is compared with it."""
+MAX_DIFFERENCE = 0.03
+"""If the two blocks of the baseline differ by more, no ratio is reported."""
 
 
 class BenchError(Exception):
-    """A part cannot be measured; the message says why."""
+    """A part could not be measured; the message says why."""
 
 
 class Figure(BaseModel):
-    """One line of the report. `value` is None if it could not be had; `note` then says why."""
+    """One line of the report. `value` is None if it could not be measured; `note` then says why."""
 
     model_config = ConfigDict(frozen=True)
 
@@ -38,7 +38,7 @@ class Figure(BaseModel):
 
     @classmethod
     def of(cls, name: str, title: str, unit: str, samples: Sequence[float], note: str = "") -> Self:
-        """The median of samples, with the value that 95 of 100 do not exceed."""
+        """The median and the 95th percentile of samples."""
         return cls(
             name=name,
             title=title,
@@ -50,32 +50,33 @@ class Figure(BaseModel):
         )
 
     @classmethod
-    def none(cls, name: str, title: str, why: str) -> Self:
+    def missing(cls, name: str, title: str, why: str) -> Self:
+        """A figure without a value."""
         return cls(name=name, title=title, unit="", note=why)
 
 
-def percentile(samples: Sequence[float], share: float) -> float:
-    """The smallest sample that this share of them does not exceed."""
-    return sorted(samples)[max(math.ceil(share * len(samples)) - 1, 0)]
+def percentile(samples: Sequence[float], fraction: float) -> float:
+    """The smallest sample that is at least as large as this fraction of them."""
+    return sorted(samples)[max(math.ceil(fraction * len(samples)) - 1, 0)]
 
 
 def ratio(name: str, title: str, base: Sequence[Sequence[float]], ours: Sequence[Sequence[float]]) -> Figure:
-    """How many times `base` is `ours`, both in blocks that took turns; refused if the base did not keep still."""
+    """The median of `base` divided by that of `ours`, from alternating blocks; missing if `base` varied too much."""
     medians = [median(block) for block in base]
-    apart = max(medians) / min(medians) - 1
-    if apart > STEADY:
-        return Figure.none(name, title, f"refused: the two blocks of the baseline differ by {apart:.1%}")
-    return Figure(name=name, title=title, unit="×", value=median(joined(base)) / median(joined(ours)))
+    difference = max(medians) / min(medians) - 1
+    if difference > MAX_DIFFERENCE:
+        return Figure.missing(name, title, f"refused: the two blocks of the baseline differ by {difference:.1%}")
+    return Figure(name=name, title=title, unit="×", value=median(join_blocks(base)) / median(join_blocks(ours)))
 
 
-def joined(blocks: Sequence[Sequence[float]]) -> list[float]:
+def join_blocks(blocks: Sequence[Sequence[float]]) -> list[float]:
     return [sample for block in blocks for sample in block]
 
 
-def idle_share(spans: list[tuple[float, float]]) -> float:
-    """How much of the time from the first beginning to the last end is covered by no span."""
+def idle_fraction(spans: list[tuple[float, float]]) -> float:
+    """The fraction of the time from the first beginning to the last end that no span covers."""
     if not spans:
-        raise BenchError("the profiler saw no kernel; is CUPTI allowed here?")
+        raise BenchError("the profiler recorded no kernel; allow CUPTI for this process")
     spans = sorted(spans)
     first, covered_to, idle_time = spans[0][0], spans[0][0], 0.0
     for begin, end in spans:

@@ -14,9 +14,9 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from server.commands.bench import environment, plots, service
-from server.commands.bench.bench_models import stock
+from server.commands.bench.bench_models import write_models
 from server.commands.bench.environment import DeviceError, Facts
-from server.commands.bench.multi_gpu import lanes
+from server.commands.bench.multi_gpu import measure_lanes
 from server.commands.bench.plan import ON_DEVICE, PARTS, Part, Plan
 from server.commands.bench.report import Report
 from server.commands.bench.results import Figure
@@ -27,7 +27,7 @@ log = logging.getLogger(__name__)
 
 
 def bench(arguments: argparse.Namespace, settings: Settings) -> Path:
-    """Measures what was asked for and writes the report; answers its folder. Raises SettingsError."""
+    """Runs the requested parts and writes the report; returns its folder. Raises SettingsError."""
     if arguments.toy and arguments.model:
         raise SettingsError("--toy and --model name different models; give one of them")
     if not arguments.no_plots:
@@ -38,11 +38,11 @@ def bench(arguments: argparse.Namespace, settings: Settings) -> Path:
     facts = _facts(settings, arguments.device)
     plan = _plan(arguments, out, facts)
     try:
-        stock(plan.models, plan.weights, arguments.model, settings, plan.device)
+        write_models(plan.models, plan.weights, arguments.model, settings, plan.device)
         (out / "plan.json").write_text(plan.model_dump_json(), encoding="utf-8")
-        with environment.watched(facts):
-            figures = list(_every(plan, settings))
-            figures += _start(figures)
+        with environment.record_load(facts):
+            figures = list(_measure_all(plan, settings))
+            figures += _start_ratio(figures)
     finally:
         if not arguments.keep_models:
             shutil.rmtree(plan.models, ignore_errors=True)
@@ -55,16 +55,16 @@ def bench(arguments: argparse.Namespace, settings: Settings) -> Path:
 
 def _facts(settings: Settings, device: str) -> Facts:
     try:
-        return environment.of_device(settings, device) | environment.of_driver() | environment.of_machine()
+        return environment.read_device(settings, device) | environment.read_driver() | environment.read_machine()
     except DeviceError as error:
-        raise SettingsError(f"{error}; install hua[device], or name another with --device") from error
+        raise SettingsError(f"{error}; install hua[device], or choose another device with --device") from error
 
 
 def _plan(arguments: argparse.Namespace, out: Path, facts: Facts) -> Plan:
     device, quick, toy = str(facts["device"]), arguments.quick, arguments.toy
-    why_not = "--quick" if quick else "--no-compile" if arguments.no_compile else ""
-    if device == "cpu" and not why_not:
-        why_not = "on a CPU it would compare compilers, not servers"
+    skip_reason = "--quick" if quick else "--no-compile" if arguments.no_compile else ""
+    if device == "cpu" and not skip_reason:
+        skip_reason = "on a CPU it would compare compilers, not servers"
     parts: tuple[Part, ...] = tuple(arguments.only or (part for part in PARTS if not (quick and part == "cold")))
     return Plan(
         out=out,
@@ -78,13 +78,13 @@ def _plan(arguments: argparse.Namespace, out: Path, facts: Facts) -> Plan:
         scale=1 if not toy else 8 if quick else 4,
         hurry=5 if toy and quick else 1,
         lanes=arguments.lanes or max(int(str(facts["gpus"])), 1),
-        no_compile=why_not,
+        no_compile=skip_reason,
         url=arguments.url,
     )
 
 
-def _every(plan: Plan, settings: Settings) -> Iterator[Figure]:
-    """All figures, part after part; one that fails says so and the next one begins."""
+def _measure_all(plan: Plan, settings: Settings) -> Iterator[Figure]:
+    """All figures, one part after another; a failed part does not stop the next one."""
     inside = [part for part in plan.parts if part in ON_DEVICE]
     groups = [inside] if plan.weights == "toy" else [[part] for part in inside]
     for group in groups:
@@ -93,20 +93,20 @@ def _every(plan: Plan, settings: Settings) -> Iterator[Figure]:
     for part, work in (("service", _service), ("cold", _cold), ("lanes", _lanes)):
         if part in plan.parts:
             log.info("measuring: %s", part)
-            yield from _kept_going(part, work(plan, settings))
+            yield from _with_failures(part, work(plan, settings))
 
 
-def _start(figures: Sequence[Figure]) -> list[Figure]:
-    """How the two starts compare, if both were seen."""
+def _start_ratio(figures: Sequence[Figure]) -> list[Figure]:
+    """The ratio of the two cold starts, if both were measured."""
     starts = {figure.name: figure.value for figure in figures if figure.value is not None}
     if not {"cold.bare", "cold.hua"} <= set(starts):
         return []
-    title = "from a start to the first picture: bare / hua"
+    title = "cold start to the first image: bare / hua"
     return [Figure(name="cold.bare/hua", title=title, unit="×", value=starts["cold.bare"] / starts["cold.hua"])]
 
 
 def _on_device(plan: Plan, settings: Settings, parts: Sequence[Part]) -> Iterator[Figure]:
-    """Parts in one process; if that dies, those that it left out are said to be missing."""
+    """Runs parts in one process; if it dies, one figure reports the failure."""
     log.info("measuring: %s", ", ".join(parts))
     lines = plan.out / f"{'-'.join(parts)}.jsonl"
     lines.unlink(missing_ok=True)
@@ -124,33 +124,34 @@ def _on_device(plan: Plan, settings: Settings, parts: Sequence[Part]) -> Iterato
             yield Figure.model_validate_json(line)
         lines.unlink()
     if done.returncode:
-        why = f"failed: the process ended with {done.returncode}"
-        yield Figure.none(parts[-1], f"the parts {', '.join(parts)}", why)
+        why = f"failed: the process exited with {done.returncode}"
+        yield Figure.missing(parts[-1], f"the parts {', '.join(parts)}", why)
 
 
 def _service(plan: Plan, settings: Settings) -> Iterator[Figure]:
-    return service.service(plan)
+    return service.measure_service(plan)
 
 
 def _cold(plan: Plan, settings: Settings) -> Iterator[Figure]:
-    return service.bare_start(plan, plan.out / "bare.log")
+    return service.diffusers_start(plan, plan.out / "bare.log")
 
 
 def _lanes(plan: Plan, settings: Settings) -> Iterator[Figure]:
     count = plan.lanes or 1
     if count < 2:
-        yield Figure.none("lanes.share", "several GPUs", "skipped: one GPU is no more than one lane")
+        yield Figure.missing("lanes.share", "several GPUs", "skipped: there is only one GPU")
         return
 
-    async def every() -> list[Figure]:
-        return [figure async for figure in lanes(plan, settings, count)]
+    async def collect() -> list[Figure]:
+        return [figure async for figure in measure_lanes(plan, settings, count)]
 
-    yield from asyncio.run(every())
+    yield from asyncio.run(collect())
 
 
-def _kept_going(part: str, figures: Iterator[Figure]) -> Iterator[Figure]:
+def _with_failures(part: str, figures: Iterator[Figure]) -> Iterator[Figure]:
+    """The figures of a part; an exception becomes a figure with a note."""
     try:
         yield from figures
     except Exception as error:
         log.exception("%s could not be measured", part)
-        yield Figure.none(part, f"the part {part!r}", f"failed: {type(error).__name__}: {error}")
+        yield Figure.missing(part, f"the part {part!r}", f"failed: {type(error).__name__}: {error}")

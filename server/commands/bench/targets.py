@@ -1,6 +1,6 @@
-"""What we want to reach, by kind of device. A toy reaches nothing, and a device that no goal is set for neither.
+"""Target values by kind of device. Toys and devices without a target get no verdict.
 
-Ratios are against bare diffusers on the same machine in the same run; the absolute goals stand on published numbers.
+Ratios are against plain diffusers on the same machine in the same run; absolute targets come from published numbers.
 """
 
 from __future__ import annotations
@@ -13,48 +13,52 @@ from server.commands.bench.results import Figure
 
 Verdict = Literal["reached", "not reached", "not measured", "not applicable on this device", ""]
 SAME = "any"
-"""A goal that is the same on every GPU."""
+"""The key of a bound for every GPU."""
 
 
 @dataclass(frozen=True, slots=True)
-class Goal:
-    """`bounds` by kind of device; a p95 has a bound of its own where it matters."""
+class Target:
+    """A bound for one figure."""
 
     at_least: bool
+    """Whether the bounds are minima; otherwise they are maxima."""
     bounds: Mapping[str, float]
+    """By kind of device."""
     p95: float | None = None
+    """A separate maximum of the p95."""
 
-    def shown(self, kind: str) -> str:
-        bound = self.bounds.get(kind, self.bounds.get(SAME))
-        if bound is None:
-            return "; ".join(f"{self._side} {value:g} ({kind})" for kind, value in self.bounds.items())
-        return f"{self._side} {bound:g}" + ("" if self.p95 is None else f", p95 ≤ {self.p95:g}")
+    def text(self, kind: str) -> str:
+        """The bound for this kind of device, or all bounds if it has none."""
+        threshold = self.bounds.get(kind, self.bounds.get(SAME))
+        if threshold is None:
+            return "; ".join(f"{self._sign} {value:g} ({kind})" for kind, value in self.bounds.items())
+        return f"{self._sign} {threshold:g}" + ("" if self.p95 is None else f", p95 ≤ {self.p95:g}")
 
     def verdict(self, figure: Figure, kinds: tuple[str, ...]) -> Verdict:
-        bound = next((self.bounds[kind] for kind in (*kinds, SAME) if kind in self.bounds), None)
-        if bound is None or not kinds:
+        threshold = next((self.bounds[kind] for kind in (*kinds, SAME) if kind in self.bounds), None)
+        if threshold is None or not kinds:
             return "not applicable on this device"
         if figure.value is None:
             return "not measured"
-        good = figure.value >= bound if self.at_least else figure.value <= bound
+        reached = figure.value >= threshold if self.at_least else figure.value <= threshold
         if self.p95 is not None and figure.p95 is not None:
-            good = good and figure.p95 <= self.p95
-        return "reached" if good else "not reached"
+            reached = reached and figure.p95 <= self.p95
+        return "reached" if reached else "not reached"
 
     @property
-    def _side(self) -> str:
+    def _sign(self) -> str:
         return "≥" if self.at_least else "≤"
 
 
-def at_least(**bounds: float) -> Goal:
-    return Goal(True, bounds)
+def at_least(**bounds: float) -> Target:
+    return Target(True, bounds)
 
 
-def at_most(p95: float | None = None, **bounds: float) -> Goal:
-    return Goal(False, bounds, p95)
+def at_most(p95: float | None = None, **bounds: float) -> Target:
+    return Target(False, bounds, p95)
 
 
-GOALS: Mapping[str, Goal] = {
+TARGETS: Mapping[str, Target] = {
     "single.sd1.bare/hua": at_least(H200=2.0, Turing=1.10),
     "single.sd1.compiled/hua": at_least(H200=1.0, Turing=1.0),
     "single.sd1.hua": at_most(H200=0.25, T4=2.8, RTX5000=1.9),
@@ -76,8 +80,8 @@ GOALS: Mapping[str, Goal] = {
 }
 
 
-def kinds_of(name: str, capability: str) -> tuple[str, ...]:
-    """The kinds a device is of, the narrowest first."""
+def device_kinds(name: str, capability: str) -> tuple[str, ...]:
+    """The kinds of a device, the most specific first."""
     kinds = []
     if "H200" in name:
         kinds.append("H200")

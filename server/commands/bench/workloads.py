@@ -1,11 +1,11 @@
-"""What is painted: the same pictures by every side of a comparison."""
+"""The workloads of a comparison: every side generates the same images."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from server.commands.bench.plan import PAINTER, Plan
+from server.commands.bench.plan import MAIN, Plan
 
 if TYPE_CHECKING:
     import numpy as np
@@ -15,20 +15,21 @@ NEGATIVE = "fog, blurry"
 GUIDANCE = 7.5
 STRENGTH = 0.8
 USUAL = (512, 512, 20)
-BESIDE = ((0.20, (512, 768, 25), False), (0.10, (768, 768, 30), False), (0.10, USUAL, True))
-"""Shares of a crowd that are not the usual picture, their sizes and steps, and whether they start from a picture."""
+OTHERS = ((0.20, (512, 768, 25), False), (0.10, (768, 768, 30), False), (0.10, USUAL, True))
+"""Fractions of a crowd that are not the usual task, their size and steps, and whether they start from an image."""
 
 
 @dataclass(frozen=True, slots=True)
 class Workload:
-    """One picture. `picture` is what it starts from, or, with `control`, the finished map that it follows."""
+    """One image to generate."""
 
     width: int
     height: int
     steps: int
     seed: int
-    model: str = PAINTER
-    picture: np.ndarray | None = None
+    model: str = MAIN
+    source: np.ndarray | None = None
+    """The image to start from, or with `control` the finished map to follow: uint8 [height, width, 3]."""
     control: bool = False
 
     @property
@@ -36,28 +37,28 @@ class Workload:
         return PROMPT.format(self.seed)
 
 
-def equal(plan: Plan, count: int) -> list[Workload]:
-    """So many of 512×512 at 20 steps."""
+def equal_workloads(plan: Plan, count: int) -> list[Workload]:
+    """`count` tasks of 512×512 at 20 steps."""
     return [Workload(*plan.size(*USUAL), seed) for seed in range(count)]
 
 
-def mixed(plan: Plan) -> list[Workload]:
-    """A crowd as people are: sizes, steps and task types in the shares of `BESIDE`, and usual pictures for the rest."""
+def mixed_workloads(plan: Plan) -> list[Workload]:
+    """A mixed crowd: the fractions of `OTHERS`, and the usual task for the rest."""
     others = [
-        (*plan.size(*size), from_picture)
-        for share, size, from_picture in BESIDE
-        for _ in range(max(round(share * plan.crowd), 1))
+        (*plan.size(*size), from_image)
+        for fraction, size, from_image in OTHERS
+        for _ in range(max(round(fraction * plan.crowd), 1))
     ]
     usual = (*plan.size(*USUAL), False)
     every = [*[usual] * (plan.crowd - len(others)), *others]
     return [
-        Workload(width, height, steps, seed, picture=smooth_noise(width, height) if from_picture else None)
-        for seed, (width, height, steps, from_picture) in enumerate(every)
+        Workload(width, height, steps, seed, source=smooth_noise(width, height) if from_image else None)
+        for seed, (width, height, steps, from_image) in enumerate(every)
     ]
 
 
 def smooth_noise(width: int, height: int) -> np.ndarray:
-    """A picture of soft colours: uint8 [height, width, 3]."""
+    """An image of soft colours: uint8 [height, width, 3]."""
     import numpy as np
     from PIL import Image
 

@@ -32,7 +32,7 @@ def check_device(settings: Settings) -> Iterator[Finding]:
         yield Finding("device", "skipped", "torch is not installed here; api and controller do not need it")
         return
     try:
-        facts = environment.of_device(settings, settings.device)
+        facts = environment.read_device(settings, settings.device)
     except DeviceError as error:
         advice = (
             "check that nvidia-smi lists it, that its driver is new enough for this torch, and that HUA_DEVICE is right"
@@ -51,7 +51,7 @@ def check_device(settings: Settings) -> Iterator[Finding]:
         f"{facts['name']}, {facts['memory_gib']} GiB, compute capability {facts['capability']}, {facts['gpus']} GPUs"
     )
     yield Finding("device", "ok", message)
-    driver = environment.of_driver()
+    driver = environment.read_driver()
     if driver:
         yield Finding("driver", "ok", f"{driver['driver_version']}, torch has CUDA {facts['cuda']}")
     else:

@@ -3,7 +3,7 @@ from pathlib import Path
 import pytest
 
 from models import catalog
-from server.commands.bench.bench_models import stock
+from server.commands.bench.bench_models import write_models
 from server.settings import Settings, SettingsError
 
 MODELS = """
@@ -23,22 +23,22 @@ def settings(tmp_path: Path) -> Settings:
     return Settings(data_dir=tmp_path / "data", models_dir=tmp_path)
 
 
-def test_an_installed_model_is_measured_with_what_goes_with_it(settings: Settings, tmp_path: Path) -> None:
-    models = catalog.read(stock(tmp_path / "run", "installed", "art", settings, "cpu"))
+def test_write_models_adds_models_that_fit(settings: Settings, tmp_path: Path) -> None:
+    models = catalog.read(write_models(tmp_path / "run", "installed", "art", settings, "cpu"))
     assert [(entry.name, entry.base) for entry in models] == [
-        ("painter", None),
+        ("main", None),
         ("canny", "sd1"),
         ("upscaler", None),
         ("other", None),
     ]
-    assert models.default.name == "painter"
-    assert models.find("other").clip_skip == models.find("painter").clip_skip == 1
+    assert models.default.name == "main"
+    assert models.find("other").clip_skip == models.find("main").clip_skip == 1
 
 
 @pytest.mark.parametrize(
-    ("model", "says"),
-    [("esr", "--model esr is of family upscaler, which does not paint"), ("dreem", "--model: .*dream")],
+    ("model", "message"),
+    [("esr", "--model esr is of family upscaler, which generates no images"), ("dreem", "--model: .*dream")],
 )
-def test_what_does_not_paint_is_refused(settings: Settings, tmp_path: Path, model: str, says: str) -> None:
-    with pytest.raises(SettingsError, match=says):
-        stock(tmp_path / "run", "installed", model, settings, "cpu")
+def test_write_models_refuses_other_families(settings: Settings, tmp_path: Path, model: str, message: str) -> None:
+    with pytest.raises(SettingsError, match=message):
+        write_models(tmp_path / "run", "installed", model, settings, "cpu")

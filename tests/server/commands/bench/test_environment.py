@@ -1,4 +1,4 @@
-"""What nvidia-smi says, by a stand-in that says it."""
+"""Tests with a fake nvidia-smi."""
 
 from pathlib import Path
 
@@ -11,7 +11,7 @@ SMI = """#!/bin/sh
 case "$1" in
   *driver_version*) echo '580.95.05, 16384 MiB, 230.00 W, 2100 MHz, Enabled, P0' ;;
   *) while :; do
-       echo '1500, 7000, 100.5, 60, [N/A]'; echo '1600, 7000, 200.5, 61, 99'; : > "$0.said"; sleep 0.05
+       echo '1500, 7000, 100.5, 60, [N/A]'; echo '1600, 7000, 200.5, 61, 99'; : > "$0.sampled"; sleep 0.05
      done ;;
 esac
 """
@@ -26,19 +26,19 @@ def smi(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.usefixtures("smi")
-def test_driver_clocks_and_power_are_told(tmp_path: Path) -> None:
-    assert environment.of_driver()["driver_version"] == "580.95.05"
+def test_driver_facts_and_load_are_recorded(tmp_path: Path) -> None:
+    assert environment.read_driver()["driver_version"] == "580.95.05"
     facts: dict[str, object] = {}
-    with environment.watched(facts):
-        until((tmp_path / "nvidia-smi.said").exists)
+    with environment.record_load(facts):
+        until((tmp_path / "nvidia-smi.sampled").exists)
     assert facts["clocks.mem, MHz, median"] == 7000
     assert 1500 <= facts["clocks.sm, MHz, median"] <= 1600
     assert facts["utilization.gpu, %, median"] == 99
 
 
-def test_without_nvidia_smi_nothing_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_missing_nvidia_smi_adds_no_facts(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PATH", "/nowhere")
     facts: dict[str, object] = {}
-    with environment.watched(facts):
+    with environment.record_load(facts):
         pass
-    assert (facts, environment.of_driver()) == ({}, {})
+    assert (facts, environment.read_driver()) == ({}, {})

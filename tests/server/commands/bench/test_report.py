@@ -5,14 +5,16 @@ from PIL import Image
 
 from server.commands.bench.plan import Plan
 from server.commands.bench.plots import draw
-from server.commands.bench.report import Report, number
+from server.commands.bench.report import Report, format_number
 from server.commands.bench.results import Figure
 
 FIGURES = [
     Figure.of("single.sd1.bare", "sd1: bare", "s", [2.0, 2.2, 2.1, 2.0]),
     Figure.of("single.sd1.hua", "sd1: hua", "s", [1.7, 1.8, 1.7, 1.9]),
     Figure(name="single.sd1.bare/hua", title="sd1: bare / hua", unit="×", value=1.18),
-    Figure.none("single.sdxl.bare/hua", "sdxl: bare / hua", "refused: the two blocks of the baseline differ by 4.0%"),
+    Figure.missing(
+        "single.sdxl.bare/hua", "sdxl: bare / hua", "refused: the two blocks of the baseline differ by 4.0%"
+    ),
     Figure.of("lanes.one", "one lane", "images/min", [30.0]),
     Figure.of("lanes.all", "4 lanes", "images/min", [118.0]),
     Figure(name="lanes.share", title="4 lanes, of 4 × one", unit="%", value=98.3),
@@ -20,23 +22,28 @@ FIGURES = [
 T4 = {"device": "cuda:0", "name": "Tesla T4", "capability": "7.5"}
 
 
-def test_each_number_stands_beside_its_goal(tmp_path: Path) -> None:
+def test_report_compares_figures_with_targets(tmp_path: Path) -> None:
     plan = Plan(out=tmp_path, models=tmp_path)
-    shown = draw(FIGURES, tmp_path)
-    Report(plan, T4, FIGURES, "hua bench", "2026-11-21").write(tmp_path, shown)
+    plots = draw(FIGURES, tmp_path)
+    Report(plan, T4, FIGURES, "hua bench", "2026-11-21").write(tmp_path, plots)
     page = (tmp_path / "report.md").read_text()
     assert "| sd1: bare / hua | 1.18 × | ≥ 1.1 × | reached |" in page
     assert "| sd1: hua | 1.75 s | ≤ 2.8 s | reached |" in page
     assert "| 4 lanes, of 4 × one | 98.3 % | ≥ 95 % | reached |" in page
     assert "differ by 4.0% | ≥ 1.08  | not measured |" in page
-    told = json.loads((tmp_path / "report.json").read_text())
-    assert told["environment"] == T4
-    assert told["figures"][0]["samples"] == [2.0, 2.2, 2.1, 2.0]
-    assert shown == ["single.times.png", "single.steady.png", "lanes.images.png"]
-    for name in shown:
-        with Image.open(tmp_path / name) as picture:
-            assert picture.width > 500
+    document = json.loads((tmp_path / "report.json").read_text())
+    assert document["environment"] == T4
+    assert document["figures"][0]["samples"] == [2.0, 2.2, 2.1, 2.0]
+    assert plots == ["single.times.png", "single.steady.png", "lanes.images.png"]
+    for name in plots:
+        with Image.open(tmp_path / name) as plot:
+            assert plot.width > 500
 
 
-def test_numbers_have_three_digits_that_matter() -> None:
-    assert [number(value) for value in (0.123456, 12.3456, 123.456, 12345.6)] == ["0.123", "12.3", "123", "12,346"]
+def test_format_number_keeps_three_digits() -> None:
+    assert [format_number(value) for value in (0.123456, 12.3456, 123.456, 12345.6)] == [
+        "0.123",
+        "12.3",
+        "123",
+        "12,346",
+    ]

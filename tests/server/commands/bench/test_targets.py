@@ -1,7 +1,7 @@
 import pytest
 
 from server.commands.bench.results import Figure
-from server.commands.bench.targets import GOALS, kinds_of
+from server.commands.bench.targets import TARGETS, device_kinds
 
 
 @pytest.mark.parametrize(
@@ -14,8 +14,8 @@ from server.commands.bench.targets import GOALS, kinds_of
         ("CPU", "", ()),
     ],
 )
-def test_what_a_device_is(name: str, capability: str, kinds: tuple[str, ...]) -> None:
-    assert kinds_of(name, capability) == kinds
+def test_device_kinds(name: str, capability: str, kinds: tuple[str, ...]) -> None:
+    assert device_kinds(name, capability) == kinds
 
 
 @pytest.mark.parametrize(
@@ -31,10 +31,10 @@ def test_what_a_device_is(name: str, capability: str, kinds: tuple[str, ...]) ->
         ("lanes.share", 96, (), "not applicable on this device"),
     ],
 )
-def test_a_goal_is_judged_by_the_narrowest_kind(figure, value, kinds, verdict) -> None:
-    assert GOALS[figure].verdict(Figure(name=figure, title="", unit="", value=value), kinds) == verdict
+def test_target_verdict_uses_narrowest_kind(figure, value, kinds, verdict) -> None:
+    assert TARGETS[figure].verdict(Figure(name=figure, title="", unit="", value=value), kinds) == verdict
 
 
-def test_a_p95_has_a_bound_of_its_own() -> None:
+def test_target_verdict_checks_p95() -> None:
     slow_tail = Figure(name="service.overhead", title="", unit="ms", value=10, p95=41)
-    assert GOALS["service.overhead"].verdict(slow_tail, ("GPU",)) == "not reached"
+    assert TARGETS["service.overhead"].verdict(slow_tail, ("GPU",)) == "not reached"
