@@ -32,9 +32,6 @@ torch.set_num_threads(1)
 
 LONG_S = 60.0
 
-TCD_GAMMA = 0.3
-"""How random `tcd` is, as its authors advise; diffusers' pipelines pass 0 by default."""
-
 SD1 = {
     "num_train_timesteps": 1000,
     "beta_start": 0.00085,

@@ -17,37 +17,37 @@ def picture(channels: int = 3) -> np.ndarray:
     return np.random.default_rng(0).integers(0, 256, (90, 120, channels), dtype=np.uint8)
 
 
-def said(studio: Studio, pixels: np.ndarray) -> str:
-    with studio.held("captioner") as hold:
-        captioner = hold.get(ModelRef(CAPTIONER, "captioner"))
+def expected_caption(studio: Studio, pixels: np.ndarray) -> str:
+    with studio.held("captioner") as handle:
+        captioner = handle.get(ModelRef(CAPTIONER, "captioner"))
         return captioner.text(list(captioner.tokens(pixels)))
 
 
 def answer(studio: Studio, pixels: np.ndarray, **params: object) -> object:
-    asked = CAPTION.Params.model_validate({"url": "https://example.com/a.png", **params})
-    finished = studio.run(CAPTION, asked, {"url": pixels})
+    request = CAPTION.Params.model_validate({"url": "https://example.com/a.png", **params})
+    finished = studio.run(CAPTION, request, {"url": pixels})
     assert isinstance(finished, Finished), finished
     assert not finished.result.images
     return finished.result.answer
 
 
-def test_the_answer_is_a_text(studio: Studio) -> None:
-    assert answer(studio, picture()) == {"text": said(studio, picture())}
+def test_answer_is_the_caption(studio: Studio) -> None:
+    assert answer(studio, picture()) == {"text": expected_caption(studio, picture())}
 
 
-def test_a_large_picture_is_shrunk_first(studio: Studio) -> None:
-    assert answer(studio, picture(), max_wh=64) == {"text": said(studio, shrink(picture(), 64))}
+def test_large_picture_is_shrunk_first(studio: Studio) -> None:
+    assert answer(studio, picture(), max_wh=64) == {"text": expected_caption(studio, shrink(picture(), 64))}
 
 
-def test_what_is_transparent_is_white(studio: Studio) -> None:
+def test_transparent_pixels_count_as_white(studio: Studio) -> None:
     pixels = picture(channels=4)
     pixels[:, :, 3] = 0
-    assert answer(studio, pixels) == {"text": said(studio, np.full((90, 120, 3), 255, np.uint8))}
+    assert answer(studio, pixels) == {"text": expected_caption(studio, np.full((90, 120, 3), 255, np.uint8))}
 
 
-def test_others_step_between_words(studio: Studio) -> None:
-    asked = CAPTION.Params.model_validate({"url": "https://example.com/a.png"})
-    studio.engine.add("task", CAPTION, asked, {"url": picture()})
+def test_other_tasks_step_between_tokens(studio: Studio) -> None:
+    request = CAPTION.Params.model_validate({"url": "https://example.com/a.png"})
+    studio.engine.add("task", CAPTION, request, {"url": picture()})
     steps = 0
     while studio.engine.busy:
         steps += 1
@@ -56,8 +56,8 @@ def test_others_step_between_words(studio: Studio) -> None:
 
 
 @pytest.mark.parametrize("model", ["toy-sd1", "enhancer"])
-def test_a_model_that_does_not_describe_is_refused(studio: Studio, model: str) -> None:
-    asked = CAPTION.Params.model_validate({"url": "https://example.com/a.png", "model": model})
-    failed = studio.run(CAPTION, asked, {"url": picture()})
+def test_model_that_cannot_describe_is_refused(studio: Studio, model: str) -> None:
+    request = CAPTION.Params.model_validate({"url": "https://example.com/a.png", "model": model})
+    failed = studio.run(CAPTION, request, {"url": picture()})
     assert isinstance(failed, Failed)
     assert (failed.code, "cannot describe an image" in failed.message) == ("bad_input", True)

@@ -1,4 +1,4 @@
-"""The newer ControlNet tasks against diffusers' own pipelines: from noise, from a picture, under a mask."""
+"""The newer ControlNet task types against diffusers' own pipelines: from noise, from a picture, under a mask."""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ from models.kinds.controlnet import CONTROLNET
 from models.kinds.kind import ModelRef
 from pipelines.engine.events import Failed, Finished
 from tests.pipelines.conftest import Studio
-from tests.pipelines.engine.test_engine import difference
-from tests.pipelines.test_control import DEPTHS, EDGES, PICTURE, SIDE, stock
+from tests.support.diffusers_reference import DiffusersReference, max_difference
+from tests.support.pictures import DEPTHS, EDGES, PICTURE, SIDE
 
 # diffusers rounds noise levels past the end of their range.
 pytestmark = pytest.mark.filterwarnings("ignore:Should have ta>=t0:UserWarning")
@@ -27,109 +27,119 @@ pytestmark = pytest.mark.filterwarnings("ignore:Should have ta>=t0:UserWarning")
 CANNY, MULTI = (pipelines.find(f"control_new.{name}") for name in ("canny", "multi"))
 MASK = np.zeros((SIDE, SIDE, 3), np.uint8)
 MASK[13:45, 18:50] = 255
-NAMED = {"url": "http://example.com/a.png", "mask_url": "http://example.com/b.png", "hint_url": "http://example.com/c"}
+URLS = {"url": "http://example.com/a.png", "mask_url": "http://example.com/b.png", "hint_url": "http://example.com/c"}
 
 
 def params(*images: str, **changes: Any) -> Any:
-    named = {name: NAMED[name] for name in images}
+    urls = {name: URLS[name] for name in images}
     common = {"model": "toy-sd1", "prompt": "a lighthouse", "seed": 7, "num_steps": 6, "sampler": "dpmpp_2m"}
-    followed = {"bypass_annotator": True, "control_strength": 0.8, "hint_end": 0.7, "hint_start": 0.1}
-    return CANNY.Params(**named | common | followed | changes)
+    control = {"bypass_annotator": True, "control_strength": 0.8, "hint_end": 0.7, "hint_start": 0.1}
+    return CANNY.Params(**urls | common | control | changes)
 
 
-def given(*images: str) -> dict[str, np.ndarray]:
+def pixels(*images: str) -> dict[str, np.ndarray]:
     return {name: {"url": PICTURE, "mask_url": MASK, "hint_url": EDGES}[name] for name in images}
 
 
-def guidance(wanted: Any) -> dict[str, Any]:
-    start, end = wanted.interval
+def guidance(request: Any) -> dict[str, Any]:
+    start, end = request.interval
     return {
-        "controlnet_conditioning_scale": wanted.control_strength,
+        "controlnet_conditioning_scale": request.control_strength,
         "control_guidance_start": start,
         "control_guidance_end": end,
-        "guess_mode": wanted.guess_mode,
+        "guess_mode": request.guess_mode,
     }
 
 
 @pytest.mark.parametrize("guess", [False, True])
-def test_from_noise(studio: Studio, models_dir: Path, guess: bool) -> None:
-    reference = stock(diffusers.StableDiffusionControlNetPipeline, models_dir, "toy-sd1", "toy-sd1-canny")
-    wanted = params("hint_url", guess_mode=guess)
-    expected = reference.image(wanted, image=Image.fromarray(EDGES), **guidance(wanted))
-    assert difference(studio.image(CANNY, wanted, given("hint_url")), expected) <= 1
+def test_control_new_from_noise_equals_diffusers(studio: Studio, models_dir: Path, guess: bool) -> None:
+    reference = DiffusersReference.with_controlnets(
+        diffusers.StableDiffusionControlNetPipeline, models_dir, "toy-sd1", "toy-sd1-canny"
+    )
+    request = params("hint_url", guess_mode=guess)
+    expected = reference.image(request, image=Image.fromarray(EDGES), **guidance(request))
+    assert max_difference(studio.image(CANNY, request, pixels("hint_url")), expected) <= 1
 
 
-def test_from_a_picture(studio: Studio, models_dir: Path) -> None:
-    reference = stock(diffusers.StableDiffusionControlNetImg2ImgPipeline, models_dir, "toy-sd1", "toy-sd1-canny")
-    wanted = params("url", "hint_url", fidelity=0.25, num_steps=8)
+def test_control_new_from_a_picture_equals_diffusers(studio: Studio, models_dir: Path) -> None:
+    reference = DiffusersReference.with_controlnets(
+        diffusers.StableDiffusionControlNetImg2ImgPipeline, models_dir, "toy-sd1", "toy-sd1-canny"
+    )
+    request = params("url", "hint_url", fidelity=0.25, num_steps=8)
     pictures = {"image": Image.fromarray(PICTURE), "control_image": Image.fromarray(EDGES)}
-    expected = reference.image(wanted, strength=0.75, **pictures, **guidance(wanted))
-    assert difference(studio.image(CANNY, wanted, given("url", "hint_url")), expected) <= 1
+    expected = reference.image(request, strength=0.75, **pictures, **guidance(request))
+    assert max_difference(studio.image(CANNY, request, pixels("url", "hint_url")), expected) <= 1
 
 
 @pytest.mark.parametrize(("inpainting", "folder"), [(False, "toy-sd1"), (True, "toy-sd1-inpainting")])
-def test_under_a_mask(studio: Studio, models_dir: Path, inpainting: bool, folder: str) -> None:
-    """By the plain model, and by the one of nine channels."""
-    reference = stock(diffusers.StableDiffusionControlNetInpaintPipeline, models_dir, folder, "toy-sd1-canny")
-    wanted = params("url", "mask_url", "hint_url", use_inpainting=inpainting, fidelity=0.25, num_steps=8)
+def test_control_new_under_a_mask_equals_diffusers(
+    studio: Studio, models_dir: Path, inpainting: bool, folder: str
+) -> None:
+    """With the plain model, and with the inpainting model of nine channels."""
+    reference = DiffusersReference.with_controlnets(
+        diffusers.StableDiffusionControlNetInpaintPipeline, models_dir, folder, "toy-sd1-canny"
+    )
+    request = params("url", "mask_url", "hint_url", use_inpainting=inpainting, fidelity=0.25, num_steps=8)
     pictures = {"image": Image.fromarray(PICTURE), "control_image": Image.fromarray(EDGES)}
     mask = Image.fromarray(MASK[:, :, 0])
-    expected = reference.image(wanted, strength=0.75, mask_image=mask, **pictures, **guidance(wanted))
-    made = studio.image(CANNY, wanted, given("url", "mask_url", "hint_url"))
-    assert difference(made, expected) <= 1
-    assert difference(made, PICTURE) > 5
+    expected = reference.image(request, strength=0.75, mask_image=mask, **pictures, **guidance(request))
+    result = studio.image(CANNY, request, pixels("url", "mask_url", "hint_url"))
+    assert max_difference(result, expected) <= 1
+    assert max_difference(result, PICTURE) > 5
 
 
-def test_a_masked_part_follows_its_part_of_the_map(studio: Studio) -> None:
-    wanted = params("url", "mask_url", "hint_url", inpainting_mode="masked", inpainting_mask_padding=8)
-    images = given("url", "mask_url", "hint_url")
-    made = studio.image(CANNY, wanted, images)
+def test_mode_masked_uses_only_its_part_of_the_map(studio: Studio) -> None:
+    request = params("url", "mask_url", "hint_url", inpainting_mode="masked", inpainting_mask_padding=8)
+    images = pixels("url", "mask_url", "hint_url")
+    result = studio.image(CANNY, request, images)
     outside = EDGES.copy()
     outside[:4, :4] = 255 - outside[:4, :4]  # more than the padding away from the mask
-    assert np.array_equal(studio.image(CANNY, wanted, images | {"hint_url": outside}), made)
+    assert np.array_equal(studio.image(CANNY, request, images | {"hint_url": outside}), result)
     inside = EDGES.copy()
     inside[20:40, 20:40] = 255 - inside[20:40, 20:40]
-    assert not np.array_equal(studio.image(CANNY, wanted, images | {"hint_url": inside}), made)
+    assert not np.array_equal(studio.image(CANNY, request, images | {"hint_url": inside}), result)
 
 
-def test_several_nets_by_hint_and_by_name(studio: Studio, models_dir: Path) -> None:
+def test_control_new_multi_takes_nets_by_hint_and_by_name(studio: Studio, models_dir: Path) -> None:
     nets = ("toy-sd1-canny", "toy-sd1-depth")
-    reference = stock(diffusers.StableDiffusionControlNetPipeline, models_dir, "toy-sd1", *nets)
+    reference = DiffusersReference.with_controlnets(
+        diffusers.StableDiffusionControlNetPipeline, models_dir, "toy-sd1", *nets
+    )
     common = {"model": "toy-sd1", "prompt": "a lighthouse", "seed": 7, "num_steps": 6}
-    one = {"hint_url": NAMED["url"], "bypass_annotator": True, "control_strength": 0.6}
-    other = {"hint_url": NAMED["hint_url"], "bypass_annotator": True, "hint_end": 0.5}
-    controls = [{"type": "midas", "data": one}, {"type": "toy-sd1-canny", "data": other}]
-    wanted = MULTI.Params(**common, controls=controls)
-    assert MULTI.needs(wanted) == (
+    depth = {"hint_url": URLS["url"], "bypass_annotator": True, "control_strength": 0.6}
+    canny = {"hint_url": URLS["hint_url"], "bypass_annotator": True, "hint_end": 0.5}
+    controls = [{"type": "midas", "data": depth}, {"type": "toy-sd1-canny", "data": canny}]
+    request = MULTI.Params(**common, controls=controls)
+    assert MULTI.needs(request) == (
         ModelRef(CHECKPOINT, "toy-sd1"),
         ModelRef(CONTROLNET, "depth", base="toy-sd1"),
         ModelRef(CONTROLNET, "toy-sd1-canny", base="toy-sd1"),
     )
     expected = reference.image(
-        wanted,
+        request,
         image=[Image.fromarray(EDGES), Image.fromarray(DEPTHS)],
         controlnet_conditioning_scale=[1.0, 0.6],
         control_guidance_end=[0.5, 1.0],
     )
     images = {"controls.0.data.hint_url": DEPTHS, "controls.1.data.hint_url": EDGES}
-    assert difference(studio.image(MULTI, wanted, images), expected) <= 1
+    assert max_difference(studio.image(MULTI, request, images), expected) <= 1
 
 
-def test_another_annotator_and_a_threshold(studio: Studio) -> None:
-    wanted = params("hint_url", bypass_annotator=False, hint_annotator="midas", hint_binarize_threshold=99)
-    assert CANNY.needs(wanted) == (
+def test_hint_annotator_and_threshold_change_the_map(studio: Studio) -> None:
+    request = params("hint_url", bypass_annotator=False, hint_annotator="midas", hint_binarize_threshold=99)
+    assert CANNY.needs(request) == (
         ModelRef(CHECKPOINT, "toy-sd1"),
         ModelRef(CONTROLNET, "canny", base="toy-sd1"),
         ModelRef(ANNOTATOR, "depth"),
     )
-    finished = studio.run(CANNY, wanted, {"hint_url": PICTURE})
+    finished = studio.run(CANNY, request, {"hint_url": PICTURE})
     assert isinstance(finished, Finished)
     assert set(np.unique(finished.result.hints[0])) == {0, 255}
 
 
-def test_images_of_different_shapes_are_refused(studio: Studio) -> None:
+def test_images_of_other_aspect_ratios_are_refused(studio: Studio) -> None:
     for short in ("mask_url", "hint_url"):
-        images = given("url", "mask_url", "hint_url")
+        images = pixels("url", "mask_url", "hint_url")
         images[short] = images[short][:32]
         failure = studio.run(CANNY, params("url", "mask_url", "hint_url"), images)
         assert isinstance(failure, Failed)
@@ -138,7 +148,7 @@ def test_images_of_different_shapes_are_refused(studio: Studio) -> None:
 
 
 @pytest.mark.parametrize(
-    ("wrong", "says"),
+    ("wrong", "message"),
     [
         ({}, "hint_url is missing, and so is url"),
         ({"mask_url": "x", "hint_url": "x"}, "what to repaint in `url`, but url is missing"),
@@ -146,7 +156,7 @@ def test_images_of_different_shapes_are_refused(studio: Studio) -> None:
         ({"hint_url": "x", "hint_annotator": "No Name"}, "hint_annotator"),
     ],
 )
-def test_what_makes_no_sense_is_refused(wrong: dict[str, Any], says: str) -> None:
+def test_invalid_control_new_params_are_refused(wrong: dict[str, Any], message: str) -> None:
     with pytest.raises(ValidationError) as caught:
         params(**wrong)
-    assert says in str(caught.value)
+    assert message in str(caught.value)

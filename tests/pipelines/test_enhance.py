@@ -23,13 +23,13 @@ def prompts(studio: Studio, **changes: Any) -> list[str]:
     finished = studio.run(ENHANCE, params(**changes), {})
     assert isinstance(finished, Finished), finished
     assert finished.result.answer is not None
-    written: list[str] = finished.result.answer["prompts"]
-    return written
+    texts: list[str] = finished.result.answer["prompts"]
+    return texts
 
 
-def test_the_defaults_of_the_api_we_replace() -> None:
-    asked = params().model_dump(exclude={"text", "seed", "model", "callback_url"})
-    assert asked == {
+def test_defaults_are_those_of_the_replaced_api() -> None:
+    request = params().model_dump(exclude={"text", "seed", "model", "callback_url"})
+    assert request == {
         "temperature": 0.9,
         "top_k": 8,
         "max_length": 76,
@@ -40,34 +40,34 @@ def test_the_defaults_of_the_api_we_replace() -> None:
     assert params(repitition_penalty=1.5) == params(repetition_penalty=1.5)
 
 
-def test_every_field_reaches_the_model(studio: Studio) -> None:
-    asked: dict[str, Any] = {"temperature": 2.0, "top_k": 30, "max_length": 20, "repitition_penalty": 2.5}
-    with studio.held("enhancer") as hold:
-        enhancer = hold.get(ModelRef(PROMPT_ENHANCER, "enhancer"))
+def test_every_parameter_reaches_the_model(studio: Studio) -> None:
+    request: dict[str, Any] = {"temperature": 2.0, "top_k": 30, "max_length": 20, "repitition_penalty": 2.5}
+    with studio.held("enhancer") as handle:
+        enhancer = handle.get(ModelRef(PROMPT_ENHANCER, "enhancer"))
         *_, rows = enhancer.tokens("a photo of a red apple", 20, [7, 8], SamplingOptions(2.0, 30, 2.5, True))
         expected = [enhancer.text(row) for row in rows]
-    assert prompts(studio, **asked, num_return_sequences=2, comma_mode=True) == expected
+    assert prompts(studio, **request, num_return_sequences=2, comma_mode=True) == expected
 
 
-def test_a_prompt_does_not_depend_on_how_many_are_written(studio: Studio) -> None:
+def test_prompt_does_not_depend_on_the_number_of_prompts(studio: Studio) -> None:
     both = prompts(studio, num_return_sequences=2)
     assert both == [prompts(studio, seed=7)[0], prompts(studio, seed=8)[0]]
     assert both[0] != both[1]
 
 
-def test_a_seed_is_drawn_once() -> None:
+def test_seed_is_drawn_once() -> None:
     drawn = ENHANCE.resolve(params(seed=-1))
     assert drawn.seed >= 0
     assert ENHANCE.resolve(drawn) == drawn
 
 
-def test_a_text_without_room_to_grow_is_refused(studio: Studio) -> None:
+def test_text_as_long_as_max_length_is_refused(studio: Studio) -> None:
     failed = studio.run(ENHANCE, params(max_length=3), {})
     assert isinstance(failed, Failed)
     assert (failed.code, "raise max_length" in failed.message) == ("bad_input", True)
 
 
 @pytest.mark.parametrize("wrong", [{"text": ""}, {"temperature": 0}, {"top_k": 0}, {"num_return_sequences": 9}])
-def test_bad_parameters_are_refused(wrong: dict[str, Any]) -> None:
+def test_invalid_enhance_params_are_refused(wrong: dict[str, Any]) -> None:
     with pytest.raises(ValidationError):
         params(**wrong)

@@ -16,8 +16,8 @@ from pipelines.inpaint import Inpaint
 from tests.pipelines.conftest import Studio
 
 ERASE = Erase()
-HOLE = np.zeros((48, 64), bool)
-HOLE[10:25, 20:41] = True
+MASK = np.zeros((48, 64), bool)
+MASK[10:25, 20:41] = True
 
 
 def params(**changes: Any) -> Erase.Params:
@@ -29,133 +29,134 @@ def picture(channels: int = 3) -> np.ndarray:
     return np.random.default_rng(0).integers(0, 256, (48, 64, channels), dtype=np.uint8)
 
 
-def white_on_black(hole: np.ndarray) -> np.ndarray:
-    return np.dstack([hole.astype(np.uint8) * 255] * 3)
+def white_on_black(mask: np.ndarray) -> np.ndarray:
+    return np.dstack([mask.astype(np.uint8) * 255] * 3)
 
 
-def opaque_on_nothing(hole: np.ndarray) -> np.ndarray:
-    """Faintly, and in any colour: what is not quite transparent is erased."""
-    return np.dstack([picture(), hole.astype(np.uint8)])
+def opaque_on_transparent(mask: np.ndarray) -> np.ndarray:
+    """An alpha of 1 and any colour: everything that is not fully transparent is erased."""
+    return np.dstack([picture(), mask.astype(np.uint8)])
 
 
-def opaque_black_and_white(hole: np.ndarray) -> np.ndarray:
-    return np.dstack([white_on_black(hole), np.full_like(hole, 255, np.uint8)])
+def opaque_black_and_white(mask: np.ndarray) -> np.ndarray:
+    return np.dstack([white_on_black(mask), np.full_like(mask, 255, np.uint8)])
 
 
-def filled(studio: Studio, pixels: np.ndarray, hole: np.ndarray) -> np.ndarray:
-    with studio.held("lama") as hold:
-        return hold.get(ModelRef(ERASER, "lama")).fill(pixels, hole)
+def filled(studio: Studio, pixels: np.ndarray, mask: np.ndarray) -> np.ndarray:
+    with studio.held("lama") as handle:
+        return handle.get(ModelRef(ERASER, "lama")).fill(pixels, mask)
 
 
-def test_the_defaults_of_the_api_we_replace() -> None:
-    asked = params()
-    assert (asked.max_wh, asked.refine_fidelity, asked.use_refine, asked.use_pipeline) == (832, 0.2, False, False)
+def test_defaults_are_those_of_the_replaced_api() -> None:
+    request = params()
+    assert (request.max_wh, request.refine_fidelity) == (832, 0.2)
+    assert (request.use_refine, request.use_pipeline) == (False, False)
     assert ERASE.needs(params(version="v1.5", seed=7, num_steps=30, sampler="k_euler", text="")) == (
         ModelRef(ERASER, "lama"),
     )
 
 
-@pytest.mark.parametrize("mark", [white_on_black, opaque_on_nothing, opaque_black_and_white])
-def test_what_the_mask_covers_is_filled_and_nothing_else_touched(studio: Studio, mark: Any) -> None:
-    made = studio.image(ERASE, params(), {"url": picture(), "mask_url": mark(HOLE)})
-    assert np.array_equal(made, filled(studio, picture(), HOLE))
-    assert np.array_equal(made[~HOLE], picture()[~HOLE])
-    assert (made[HOLE] != picture()[HOLE]).any(axis=1).mean() > 0.9
+@pytest.mark.parametrize("draw_mask", [white_on_black, opaque_on_transparent, opaque_black_and_white])
+def test_only_masked_pixels_are_filled(studio: Studio, draw_mask: Any) -> None:
+    result = studio.image(ERASE, params(), {"url": picture(), "mask_url": draw_mask(MASK)})
+    assert np.array_equal(result, filled(studio, picture(), MASK))
+    assert np.array_equal(result[~MASK], picture()[~MASK])
+    assert (result[MASK] != picture()[MASK]).any(axis=1).mean() > 0.9
 
 
-def test_the_noise_of_a_jpeg_mask_erases_nothing(studio: Studio) -> None:
-    noisy = np.where(white_on_black(HOLE) > 0, 240, 12).astype(np.uint8)
-    made = studio.image(ERASE, params(), {"url": picture(), "mask_url": noisy})
-    assert np.array_equal(made[~HOLE], picture()[~HOLE])
+def test_noise_of_a_jpeg_mask_erases_nothing(studio: Studio) -> None:
+    noisy = np.where(white_on_black(MASK) > 0, 240, 12).astype(np.uint8)
+    result = studio.image(ERASE, params(), {"url": picture(), "mask_url": noisy})
+    assert np.array_equal(result[~MASK], picture()[~MASK])
 
 
-def test_alpha_and_hidden_colours_are_left_alone(studio: Studio) -> None:
+def test_alpha_and_hidden_colours_stay(studio: Studio) -> None:
     pixels = picture(channels=4)
-    made = studio.image(ERASE, params(), {"url": pixels, "mask_url": white_on_black(HOLE)})
-    assert np.array_equal(made[~HOLE], pixels[~HOLE])
-    assert np.array_equal(made[:, :, 3], pixels[:, :, 3])
-    assert np.array_equal(made[HOLE, :3], filled(studio, flatten_alpha(pixels)[0], HOLE)[HOLE])
+    result = studio.image(ERASE, params(), {"url": pixels, "mask_url": white_on_black(MASK)})
+    assert np.array_equal(result[~MASK], pixels[~MASK])
+    assert np.array_equal(result[:, :, 3], pixels[:, :, 3])
+    assert np.array_equal(result[MASK, :3], filled(studio, flatten_alpha(pixels)[0], MASK)[MASK])
 
 
-def test_a_mask_of_another_size_is_stretched(studio: Studio) -> None:
+def test_mask_of_another_size_is_stretched(studio: Studio) -> None:
     small = np.zeros((12, 16), bool)
     small[3:6, 5:10] = True
     large = small.repeat(4, axis=0).repeat(4, axis=1)
-    made = studio.image(ERASE, params(), {"url": picture(), "mask_url": white_on_black(small)})
-    assert np.array_equal(made, studio.image(ERASE, params(), {"url": picture(), "mask_url": white_on_black(large)}))
-    assert np.array_equal(made[~large], picture()[~large])
+    result = studio.image(ERASE, params(), {"url": picture(), "mask_url": white_on_black(small)})
+    assert np.array_equal(result, studio.image(ERASE, params(), {"url": picture(), "mask_url": white_on_black(large)}))
+    assert np.array_equal(result[~large], picture()[~large])
 
 
-def test_a_large_picture_keeps_its_pixels_and_its_size(studio: Studio) -> None:
-    pixels, hole = (array.repeat(2, axis=0).repeat(2, axis=1) for array in (picture(), HOLE))
-    made = studio.image(ERASE, params(max_wh=77), {"url": pixels, "mask_url": white_on_black(hole)})
-    assert np.array_equal(made[~hole], pixels[~hole])
-    small = filled(studio, resize_area(pixels, 77, 58), area_coverage(hole, 77, 58) > 0)
-    assert np.array_equal(made[hole], resize(small, 128, 96)[hole])
+def test_large_picture_keeps_its_pixels_and_its_size(studio: Studio) -> None:
+    pixels, mask = (array.repeat(2, axis=0).repeat(2, axis=1) for array in (picture(), MASK))
+    result = studio.image(ERASE, params(max_wh=77), {"url": pixels, "mask_url": white_on_black(mask)})
+    assert np.array_equal(result[~mask], pixels[~mask])
+    small = filled(studio, resize_area(pixels, 77, 58), area_coverage(mask, 77, 58) > 0)
+    assert np.array_equal(result[mask], resize(small, 128, 96)[mask])
 
 
-def test_nothing_of_what_is_erased_leaks_into_a_smaller_fill(studio: Studio) -> None:
-    one, other = picture(), picture()
-    other[HOLE] = 255 - other[HOLE]
-    made = [
+def test_erased_pixels_do_not_leak_into_a_smaller_fill(studio: Studio) -> None:
+    plain, changed = picture(), picture()
+    changed[MASK] = 255 - changed[MASK]
+    result = [
         studio.image(
             ERASE,
             params(max_wh=64),
             {
                 "url": np.pad(pixels, ((0, 53), (0, 37), (0, 0))),
-                "mask_url": np.pad(white_on_black(HOLE), ((0, 53), (0, 37), (0, 0))),
+                "mask_url": np.pad(white_on_black(MASK), ((0, 53), (0, 37), (0, 0))),
             },
         )
-        for pixels in (one, other)
+        for pixels in (plain, changed)
     ]
-    assert np.array_equal(*made)
+    assert np.array_equal(*result)
 
 
-def test_an_empty_mask_is_refused(studio: Studio) -> None:
+def test_empty_mask_is_refused(studio: Studio) -> None:
     for mask in (np.zeros((48, 64, 3), np.uint8), np.zeros((48, 64, 4), np.uint8)):
         failed = studio.run(ERASE, params(), {"url": picture(), "mask_url": mask})
         assert isinstance(failed, Failed)
         assert (failed.code, "the mask is empty" in failed.message) == ("bad_input", True)
 
 
-def test_a_model_that_does_not_erase_is_refused(studio: Studio) -> None:
-    failed = studio.run(ERASE, params(model="toy-sd1"), {"url": picture(), "mask_url": white_on_black(HOLE)})
+def test_model_that_cannot_erase_is_refused(studio: Studio) -> None:
+    failed = studio.run(ERASE, params(model="toy-sd1"), {"url": picture(), "mask_url": white_on_black(MASK)})
     assert isinstance(failed, Failed)
     assert (failed.code, "cannot erase" in failed.message) == ("bad_input", True)
 
 
-def test_stable_diffusion_fills_the_hole_as_inpainting_without_a_prompt(studio: Studio) -> None:
-    given = {"url": picture(), "mask_url": white_on_black(HOLE)}
-    made = studio.image(ERASE, params(model="sd", seed=5, num_steps=3), given)
-    painting = {"text": "", "seed": 5, "num_steps": 3, "keep_original": True, "keep_original_num_fade_pixels": None}
-    asked = Inpaint.Params.model_validate({"url": "x", "mask_url": "x", "model": "", **painting})
-    assert np.array_equal(made, studio.image(Inpaint(), asked, given))
-    assert np.array_equal(made[~HOLE], picture()[~HOLE])
-    assert (made[HOLE] != picture()[HOLE]).any(axis=1).mean() > 0.9
+def test_model_sd_equals_inpainting_without_a_prompt(studio: Studio) -> None:
+    images = {"url": picture(), "mask_url": white_on_black(MASK)}
+    result = studio.image(ERASE, params(model="sd", seed=5, num_steps=3), images)
+    inpaint = {"text": "", "seed": 5, "num_steps": 3, "keep_original": True, "keep_original_num_fade_pixels": None}
+    request = Inpaint.Params.model_validate({"url": "x", "mask_url": "x", "model": "", **inpaint})
+    assert np.array_equal(result, studio.image(Inpaint(), request, images))
+    assert np.array_equal(result[~MASK], picture()[~MASK])
+    assert (result[MASK] != picture()[MASK]).any(axis=1).mean() > 0.9
 
 
-@pytest.mark.parametrize("asked", [{"use_refine": True}, {"use_pipeline": True}])
-def test_what_lama_filled_is_gone_over_more_or_less_closely(studio: Studio, asked: dict[str, object]) -> None:
-    given = {"url": picture(), "mask_url": white_on_black(HOLE)}
-    plain = studio.image(ERASE, params(), given).astype(int)
+@pytest.mark.parametrize("changes", [{"use_refine": True}, {"use_pipeline": True}])
+def test_refining_follows_the_fill_by_refine_fidelity(studio: Studio, changes: dict[str, object]) -> None:
+    images = {"url": picture(), "mask_url": white_on_black(MASK)}
+    plain = studio.image(ERASE, params(), images).astype(int)
 
     def distance(fidelity: float) -> float:
-        wanted = params(**asked, seed=5, num_steps=20, refine_fidelity=fidelity)
-        made = studio.image(ERASE, wanted, given)
-        assert np.array_equal(made[~HOLE], picture()[~HOLE])
-        return float(np.abs(made.astype(int) - plain)[HOLE].mean())
+        request = params(**changes, seed=5, num_steps=20, refine_fidelity=fidelity)
+        result = studio.image(ERASE, request, images)
+        assert np.array_equal(result[~MASK], picture()[~MASK])
+        return float(np.abs(result.astype(int) - plain)[MASK].mean())
 
     assert 0 < distance(0.95) < distance(0.0)
 
 
-def test_the_models_that_are_needed() -> None:
+def test_needs_depend_on_model_and_refining() -> None:
     assert ERASE.needs(params(model="sd", version="art")) == (ModelRef(CHECKPOINT, "art", inpainting=True),)
     assert ERASE.needs(params(use_refine=True)) == (ModelRef(ERASER, "lama"), ModelRef(CHECKPOINT, inpainting=True))
     assert ERASE.work(params(model="sd", num_steps=30)).steps == 30
 
 
 @pytest.mark.parametrize(
-    ("wrong", "says"),
+    ("wrong", "message"),
     [
         ({"refine_fidelity": 1}, "less than 1"),
         ({"num_samples": 2}, "less than or equal to 1"),
@@ -164,7 +165,7 @@ def test_the_models_that_are_needed() -> None:
         ({"strength": 0.5}, "Extra inputs are not permitted"),
     ],
 )
-def test_bad_parameters_are_refused(wrong: dict[str, object], says: str) -> None:
+def test_invalid_erase_params_are_refused(wrong: dict[str, object], message: str) -> None:
     with pytest.raises(ValidationError) as caught:
         params(**wrong)
-    assert says in str(caught.value)
+    assert message in str(caught.value)

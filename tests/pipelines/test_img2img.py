@@ -1,4 +1,4 @@
-"""The recipe of image to image, run by the engine on a toy."""
+"""Image to image, run by the engine on a toy model."""
 
 from __future__ import annotations
 
@@ -21,9 +21,9 @@ def picture(width: int, height: int, channels: int = 3) -> np.ndarray:
     return np.stack(planes[:channels], axis=-1).astype(np.uint8)
 
 
-def made(engine: Engine, source: np.ndarray, **changes: Any) -> np.ndarray:
-    given = {"text": "a boat", "model": "toy-sd1", "num_steps": 4, "seed": 5, "url": "x", **changes}
-    engine.add("one", Img2Img(), Img2Img.Params.model_validate(given), {"url": source})
+def generate(engine: Engine, source: np.ndarray, **changes: Any) -> np.ndarray:
+    values = {"text": "a boat", "model": "toy-sd1", "num_steps": 4, "seed": 5, "url": "x", **changes}
+    engine.add("one", Img2Img(), Img2Img.Params.model_validate(values), {"url": source})
     return images_of(run_dry(engine))["one"][0]
 
 
@@ -37,55 +37,55 @@ def made(engine: Engine, source: np.ndarray, **changes: Any) -> np.ndarray:
         ((64, 64), {"wh": [96, 72]}, (72, 96)),
     ],
 )
-def test_the_result_has_the_size_of_the_source_as_far_as_it_may(
+def test_result_has_the_size_of_the_picture_up_to_max_wh(
     engine: Engine, source: tuple[int, int], changes: dict[str, Any], expected: tuple[int, int]
 ) -> None:
-    assert made(engine, picture(*source), **changes).shape[:2] == expected
+    assert generate(engine, picture(*source), **changes).shape[:2] == expected
 
 
-def test_alpha_is_kept_unless_it_is_not_wanted(engine: Engine) -> None:
+def test_alpha_is_kept_unless_keep_alpha_is_false(engine: Engine) -> None:
     source = picture(64, 64, 4)
-    assert np.array_equal(made(engine, source)[:, :, 3], source[:, :, 3])
-    assert made(engine, source, keep_alpha=False).shape == (64, 64, 3)
+    assert np.array_equal(generate(engine, source)[:, :, 3], source[:, :, 3])
+    assert generate(engine, source, keep_alpha=False).shape == (64, 64, 3)
 
 
-def test_the_higher_the_fidelity_the_closer_to_the_source(engine: Engine) -> None:
+def test_higher_fidelity_is_closer_to_the_picture(engine: Engine) -> None:
     source = picture(64, 64)
     distances = [
-        np.abs(made(engine, source, fidelity=fidelity, num_steps=20).astype(int) - source).mean()
+        np.abs(generate(engine, source, fidelity=fidelity, num_steps=20).astype(int) - source).mean()
         for fidelity in (0.0, 0.5, 0.9)
     ]
     assert distances == sorted(distances, reverse=True)
 
 
-def test_full_fidelity_returns_the_source_as_the_autoencoder_sees_it(engine: Engine) -> None:
+def test_full_fidelity_returns_the_decoded_picture(engine: Engine) -> None:
     source = picture(64, 64)
-    whole = [made(engine, source, fidelity=1.0, text=text) for text in ("a boat", "a cat")]
+    whole = [generate(engine, source, fidelity=1.0, text=text) for text in ("a boat", "a cat")]
     assert np.array_equal(*whole)
 
 
-def test_a_picture_may_be_painted_by_its_own_description(studio: Studio) -> None:
+def test_auto_prompt_appends_the_caption_to_the_text(studio: Studio) -> None:
     source = picture(64, 64)
-    with studio.held("captioner") as hold:
-        captioner = hold.get(ModelRef(CAPTIONER, "captioner"))
+    with studio.held("captioner") as handle:
+        captioner = handle.get(ModelRef(CAPTIONER, "captioner"))
         caption = captioner.text(list(captioner.tokens(source)))
-    given = {"model": "toy-sd1", "num_steps": 2, "seed": 5, "url": "x", "fidelity": 0.0}
+    values = {"model": "toy-sd1", "num_steps": 2, "seed": 5, "url": "x", "fidelity": 0.0}
 
-    def painted(**said: Any) -> np.ndarray:
-        return studio.image(Img2Img(), Img2Img.Params.model_validate({**given, **said}), {"url": source})
+    def generate_with(**changes: Any) -> np.ndarray:
+        return studio.image(Img2Img(), Img2Img.Params.model_validate({**values, **changes}), {"url": source})
 
-    assert np.array_equal(painted(auto_prompt=True), painted(text=caption))
-    assert np.array_equal(painted(auto_prompt=True, text="a boat"), painted(text=f"a boat, {caption}"))
+    assert np.array_equal(generate_with(auto_prompt=True), generate_with(text=caption))
+    assert np.array_equal(generate_with(auto_prompt=True, text="a boat"), generate_with(text=f"a boat, {caption}"))
 
 
-def test_text_may_only_be_left_out_where_the_picture_is_described() -> None:
+def test_text_may_be_left_out_only_with_auto_prompt() -> None:
     assert Img2Img.Params(url="x", auto_prompt=True).text == ""
     assert Img2Img.Params(url="x", text="").text == ""
     with pytest.raises(ValidationError, match="text is missing; add it, or"):
         Img2Img.Params(url="x")
 
 
-def test_what_it_costs_is_a_bound_where_the_picture_decides() -> None:
+def test_work_is_an_upper_bound_unless_wh_is_set() -> None:
     known, unknown = (Img2Img().work(Img2Img.Params(url="x", text="a", wh=wh)) for wh in ((512, 512), (0, 0)))
     assert (known.pixels, known.is_upper_bound) == (512 * 512, False)
     assert (unknown.pixels, unknown.is_upper_bound) == (1024 * 1024, True)

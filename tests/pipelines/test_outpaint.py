@@ -1,4 +1,4 @@
-"""Outpainting: which pixels are painted, and which never are."""
+"""Outpainting: which pixels are painted and which are not."""
 
 from __future__ import annotations
 
@@ -17,14 +17,12 @@ from pipelines.inpaint import Inpaint
 from pipelines.outpaint import Outpaint
 from tests.pipelines.conftest import images_of, run_dry
 
-# diffusers hands tensors to numpy in a way that numpy 2 frowns on.
-
 OUTPAINT = Outpaint()
 PICTURE = np.random.default_rng(2).integers(0, 256, (64, 48, 3), np.uint8)
 
 
 def params(**changes: Any) -> Outpaint.Params:
-    wanted: dict[str, Any] = {
+    request: dict[str, Any] = {
         "url": "http://example.com/canvas.png",
         "model": "toy-sd1",
         "text": "a wide beach",
@@ -33,77 +31,77 @@ def params(**changes: Any) -> Outpaint.Params:
         "keep_original": True,
         "keep_original_num_fade_pixels": None,
     }
-    return Outpaint.Params(**wanted | changes)
+    return Outpaint.Params(**request | changes)
 
 
-def painted(engine: Engine, wanted: Outpaint.Params, picture: np.ndarray) -> np.ndarray:
-    engine.add("task", OUTPAINT, wanted, {"url": picture})
+def outpaint(engine: Engine, request: Outpaint.Params, picture: np.ndarray) -> np.ndarray:
+    engine.add("task", OUTPAINT, request, {"url": picture})
     return images_of(run_dry(engine))["task"][0]
 
 
-def refused(engine: Engine, wanted: Outpaint.Params, picture: np.ndarray) -> str:
-    engine.add("task", OUTPAINT, wanted, {"url": picture})
+def error_of(engine: Engine, request: Outpaint.Params, picture: np.ndarray) -> str:
+    engine.add("task", OUTPAINT, request, {"url": picture})
     (failure,) = run_dry(engine)
     assert isinstance(failure, Failed)
     assert failure.code == "bad_input"
     return failure.message
 
 
-def test_it_answers_to_each_of_its_names() -> None:
+def test_outpaint_has_three_names() -> None:
     for name in ("txt2img.sd.outpainting", "img2img.outpainting", "scene-generation"):
         assert isinstance(pipelines.find(name), Outpaint)
     assert OUTPAINT.needs(params()) == (ModelRef(CHECKPOINT, "toy-sd1", inpainting=True),)
 
 
 @pytest.mark.parametrize("raw", [True, False])
-def test_transparent_pixels_are_painted_and_no_others(engine: Engine, raw: bool) -> None:
+def test_only_transparent_pixels_are_outpaint(engine: Engine, raw: bool) -> None:
     alpha = np.full((64, 48), 255, np.uint8)
     alpha[:, :20] = 0
     alpha[:, 20] = 223  # opaque enough
-    result = painted(engine, params(use_raw_inpainting=raw), np.dstack([PICTURE, alpha]))
+    result = outpaint(engine, params(use_raw_inpainting=raw), np.dstack([PICTURE, alpha]))
     assert result.shape == (64, 48, 3)
     assert np.array_equal(result[:, 20:], PICTURE[:, 20:])
     assert (result[:, :20] != PICTURE[:, :20]).any(axis=2).mean() > 0.9
 
 
-def test_what_transparent_pixels_hide_does_not_matter(engine: Engine) -> None:
+def test_colours_of_transparent_pixels_do_not_matter(engine: Engine) -> None:
     alpha = np.full((64, 48), 255, np.uint8)
     alpha[:, :20] = 0
     black, white = np.dstack([PICTURE, alpha]), np.dstack([PICTURE, alpha])
     black[:, :20, :3], white[:, :20, :3] = 0, 255
-    wanted = params(use_raw_inpainting=True)
-    assert np.array_equal(painted(engine, wanted, black), painted(engine, wanted, white))
+    request = params(use_raw_inpainting=True)
+    assert np.array_equal(outpaint(engine, request, black), outpaint(engine, request, white))
 
 
-def test_paddings_enlarge_an_opaque_picture(engine: Engine) -> None:
-    result = painted(engine, params(left=8, right=24, top=3, bottom=13), PICTURE)
+def test_padding_enlarges_an_opaque_picture(engine: Engine) -> None:
+    result = outpaint(engine, params(left=8, right=24, top=3, bottom=13), PICTURE)
     assert result.shape == (64 + 16, 48 + 32, 3)
     assert np.array_equal(result[3:67, 8:56], PICTURE)
     assert result[:, 56:].std() > 0
 
 
-def test_it_is_inpainting_of_the_canvas(engine: Engine) -> None:
-    wanted = params(left=16, keep_original=False)
-    by_paddings = painted(engine, wanted, PICTURE)
+def test_outpainting_equals_inpainting_of_the_padded_picture(engine: Engine) -> None:
+    request = params(left=16, keep_original=False)
+    by_paddings = outpaint(engine, request, PICTURE)
     mask = np.zeros((64, 64, 3), np.uint8)
     mask[:, :16] = 255
-    shared = wanted.model_dump(exclude={"left", "right", "top", "bottom"})
+    shared = request.model_dump(exclude={"left", "right", "top", "bottom"})
     canvas = np.pad(PICTURE, ((0, 0), (16, 0), (0, 0)))
     engine.add("task", Inpaint(), Inpaint.Params(**shared, mask_url="x"), {"url": canvas, "mask_url": mask})
     assert np.array_equal(images_of(run_dry(engine))["task"][0], by_paddings)
 
 
 @pytest.mark.parametrize("alpha", [None, 255, 223])
-def test_an_opaque_picture_without_paddings_is_refused(engine: Engine, alpha: int | None) -> None:
+def test_opaque_picture_without_padding_is_error_of(engine: Engine, alpha: int | None) -> None:
     picture = PICTURE if alpha is None else np.dstack([PICTURE, np.full(PICTURE.shape[:2], alpha, np.uint8)])
-    assert "set left, right, top or bottom to the number of pixels to add" in refused(engine, params(), picture)
+    assert "set left, right, top or bottom to the number of pixels to add" in error_of(engine, params(), picture)
 
 
-def test_a_canvas_too_long_is_refused(engine: Engine) -> None:
-    assert "8193×64; the longest side may be 8192" in refused(engine, params(left=8145), PICTURE)
+def test_too_long_canvas_is_error_of(engine: Engine) -> None:
+    assert "8193×64; the longest side may be 8192" in error_of(engine, params(left=8145), PICTURE)
 
 
-def test_paddings_are_bounded() -> None:
+def test_padding_is_limited() -> None:
     for wrong in ({"left": -1}, {"top": 8193}):
         with pytest.raises(ValidationError):
             params(**wrong)

@@ -1,4 +1,4 @@
-"""The recipe of text to image, run by the engine on a toy."""
+"""Text to image, run by the engine on a toy model."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from pipelines.txt2img import Txt2Img
 from tests.pipelines.conftest import Studio, images_of, run_dry
 
 
-def made(engine: Engine, **changes: Any) -> list[np.ndarray]:
+def generate(engine: Engine, **changes: Any) -> list[np.ndarray]:
     params = Txt2Img.Params.model_validate(
         {"text": "a red house", "model": "toy-sd1", "w": 64, "h": 64, "num_steps": 3, "seed": 5, **changes}
     )
@@ -25,40 +25,40 @@ def made(engine: Engine, **changes: Any) -> list[np.ndarray]:
     return images_of(run_dry(engine))["one"]
 
 
-def test_images_have_the_size_that_was_asked_for(engine: Engine) -> None:
-    assert [image.shape for image in made(engine, w=72, h=104, num_samples=2)] == [(104, 72, 3)] * 2
+def test_images_have_the_requested_size(engine: Engine) -> None:
+    assert [image.shape for image in generate(engine, w=72, h=104, num_samples=2)] == [(104, 72, 3)] * 2
 
 
-def test_another_prompt_or_negative_prompt_is_another_picture(engine: Engine) -> None:
-    first = made(engine)
-    assert np.array_equal(first, made(engine))
-    assert not np.array_equal(first, made(engine, text="a blue boat"))
-    assert not np.array_equal(first, made(engine, negative_prompt="a blue boat"))
+def test_prompt_and_negative_prompt_change_the_image(engine: Engine) -> None:
+    first = generate(engine)
+    assert np.array_equal(first, generate(engine))
+    assert not np.array_equal(first, generate(engine, text="a blue boat"))
+    assert not np.array_equal(first, generate(engine, negative_prompt="a blue boat"))
 
 
-def test_variations_lead_from_one_seed_to_another(engine: Engine) -> None:
-    start, end = made(engine)[0], made(engine, seed=9)[0]
-    none = made(engine, variation_seed=9, variation_strength=0)[0]
-    whole = made(engine, variation_seed=9, variation_strength=1)[0]
-    half = made(engine, variations=[{"seed": 9, "strength": 0.5}])[0]
+def test_variations_blend_two_seeds(engine: Engine) -> None:
+    start, end = generate(engine)[0], generate(engine, seed=9)[0]
+    none = generate(engine, variation_seed=9, variation_strength=0)[0]
+    whole = generate(engine, variation_seed=9, variation_strength=1)[0]
+    half = generate(engine, variations=[{"seed": 9, "strength": 0.5}])[0]
     assert np.array_equal(none, start)
     assert np.abs(whole.astype(int) - end).max() <= 1
     assert not np.array_equal(half, start)
     assert not np.array_equal(half, end)
 
 
-def test_a_circular_picture_tiles(engine: Engine) -> None:
+def test_use_circular_makes_a_seamless_tile(engine: Engine) -> None:
     """Across the wrapped edge it is as smooth as inside; without `use_circular` there is a seam."""
 
     def seam(image: np.ndarray) -> float:
         inside = np.abs(np.diff(image.astype(float), axis=1)).mean()
         return float(np.abs(image[:, 0].astype(float) - image[:, -1]).mean() / inside)
 
-    plain, tiled = (made(engine, use_circular=circular)[0] for circular in (False, True))
+    plain, tiled = (generate(engine, use_circular=circular)[0] for circular in (False, True))
     assert seam(tiled) < 1.5 < seam(plain)
 
 
-def test_the_second_pass_starts_from_the_enlarged_first(engine: Engine, sd1: Checkpoint) -> None:
+def test_second_pass_starts_from_enlarged_latents(engine: Engine, sd1: Checkpoint) -> None:
     highres = {"upscale_factor": 1.5, "fidelity": 0.5, "upscale_method": "bilinear"}
     params = Txt2Img.Params(text="a red house", model="toy-sd1", w=64, h=64, num_steps=4, seed=5, highres_info=highres)
     recipe = Txt2Img().run(params, OneModel(sd1), {})
@@ -72,7 +72,7 @@ def test_the_second_pass_starts_from_the_enlarged_first(engine: Engine, sd1: Che
     expected = torch.nn.functional.interpolate(latents[0], size=(12, 12), mode="bilinear")
     assert torch.equal(second[0].source, expected)
     assert len(Trajectory(second[0]).table) == 4
-    assert made(engine, highres_info=highres)[0].shape == (96, 96, 3)
+    assert generate(engine, highres_info=highres)[0].shape == (96, 96, 3)
 
 
 class OneModel:
@@ -83,18 +83,18 @@ class OneModel:
         return self._checkpoint
 
 
-def test_a_lora_changes_its_own_task_and_no_other(engine: Engine) -> None:
-    plain = made(engine)
-    worn = made(engine, text="a red house<lora:toy-lora:0.8>")
-    assert np.array_equal(made(engine), plain)
-    assert np.abs(worn[0].astype(int) - plain[0]).max() > 8
-    assert np.array_equal(made(engine, lora_scales={"toy-lora": 0.8}), worn)
-    assert np.array_equal(made(engine, lora_scales={"toy-lora": 0.0}), plain)
+def test_lora_changes_only_its_own_task(engine: Engine) -> None:
+    plain = generate(engine)
+    with_lora = generate(engine, text="a red house<lora:toy-lora:0.8>")
+    assert np.array_equal(generate(engine), plain)
+    assert np.abs(with_lora[0].astype(int) - plain[0]).max() > 8
+    assert np.array_equal(generate(engine, lora_scales={"toy-lora": 0.8}), with_lora)
+    assert np.array_equal(generate(engine, lora_scales={"toy-lora": 0.0}), plain)
 
 
-def test_loras_side_by_side_are_as_alone_and_switch_once_each(engine: Engine, monkeypatch: Any) -> None:
+def test_loras_in_one_batch_equal_each_alone_and_switch_once(engine: Engine, monkeypatch: Any) -> None:
     sets = [None, {"toy-lora": 0.8}, {"toy-lora-peft": 1.0}, {"toy-lora": 0.8}]
-    alone = [made(engine, lora_scales=scales, seed=seed)[0] for seed, scales in enumerate(sets)]
+    alone = [generate(engine, lora_scales=scales, seed=seed)[0] for seed, scales in enumerate(sets)]
     switches: list[Any] = []
     changes = MergedNet._changes
     monkeypatch.setattr(
@@ -113,16 +113,18 @@ def test_loras_side_by_side_are_as_alone_and_switch_once_each(engine: Engine, mo
     assert unet in ([(), *others] for others in permutations([(("toy-lora", 0.8),), (("toy-lora-peft", 1.0),)]))
 
 
-def test_vectors_of_a_task_stand_in_for_a_word_of_its_prompts(engine: Engine) -> None:
-    plain = made(engine, text="a sks house", negative_prompt="sks")
+def test_custom_embeddings_replace_a_word_of_the_prompts(engine: Engine) -> None:
+    plain = generate(engine, text="a sks house", negative_prompt="sks")
     vectors = torch.randn(2, 128, generator=torch.Generator().manual_seed(1)).tolist()
-    assert not np.array_equal(made(engine, text="a sks house", custom_embeddings={"sks": vectors}), plain)
-    assert not np.array_equal(made(engine, negative_prompt="sks", custom_embeddings={"sks": vectors}), made(engine))
-    assert np.array_equal(made(engine, custom_embeddings={"sks": vectors}), made(engine))
-    assert np.array_equal(made(engine, text="a sks house", negative_prompt="sks"), plain)
+    assert not np.array_equal(generate(engine, text="a sks house", custom_embeddings={"sks": vectors}), plain)
+    assert not np.array_equal(
+        generate(engine, negative_prompt="sks", custom_embeddings={"sks": vectors}), generate(engine)
+    )
+    assert np.array_equal(generate(engine, custom_embeddings={"sks": vectors}), generate(engine))
+    assert np.array_equal(generate(engine, text="a sks house", negative_prompt="sks"), plain)
 
 
-def test_an_installed_embedding_is_used_by_name(studio: Studio) -> None:
+def test_installed_embedding_is_used_by_name(studio: Studio) -> None:
     params = {"text": "a toy-embedding", "model": "toy-sd1", "w": 64, "h": 64, "num_steps": 2, "seed": 5}
     without, used = (
         studio.image(Txt2Img(), Txt2Img.Params.model_validate({**params, "embeddings": names}), {})
@@ -131,9 +133,9 @@ def test_an_installed_embedding_is_used_by_name(studio: Studio) -> None:
     assert not np.array_equal(without, used)
 
 
-def test_a_style_that_was_learnt_is_seen(engine: Engine) -> None:
-    """toy-neon paints in the dark."""
-    asked = {
+def test_lora_of_a_learnt_style_changes_the_brightness(engine: Engine) -> None:
+    """toy-neon was trained on dark pictures."""
+    values = {
         "text": "a blue car, a green cat",
         "w": 128,
         "h": 128,
@@ -141,5 +143,5 @@ def test_a_style_that_was_learnt_is_seen(engine: Engine) -> None:
         "guidance_scale": 5,
         "num_samples": 3,
     }
-    plain, styled = (np.mean(made(engine, **asked, lora_scales=scales)) for scales in (None, {"toy-neon": 1.0}))
+    plain, styled = (np.mean(generate(engine, **values, lora_scales=scales)) for scales in (None, {"toy-neon": 1.0}))
     assert styled < plain - 25

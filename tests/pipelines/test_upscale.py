@@ -28,23 +28,23 @@ def picture(width: int, height: int, channels: int = 3) -> np.ndarray:
 
 
 def upscaled(studio: Studio, pixels: np.ndarray) -> np.ndarray:
-    """What the net alone makes of a picture."""
-    with studio.held("esr") as hold:
-        upscaler = hold.get(ModelRef(UPSCALER, "esr"))
+    """The output of the network alone."""
+    with studio.held("esr") as handle:
+        upscaler = handle.get(ModelRef(UPSCALER, "esr"))
         canvas = upscaler.canvas(pixels)
         for _ in upscaler.enlarge(pixels, canvas):
             pass
     return canvas
 
 
-def test_the_defaults_and_names_of_the_api_we_replace() -> None:
+def test_defaults_and_names_are_those_of_the_replaced_api() -> None:
     assert (params().upscaler, params(is_anime=True).upscaler) == ("esr", "esr_anime")
     assert params(version="ultrasharp", is_anime=True).upscaler == "ultrasharp"
     assert UPSCALE.needs(params(model="ultrasharp")) == (ModelRef(UPSCALER, "ultrasharp"),)
     assert UPSCALE.resolve(params(is_anime=True)).model == "esr_anime"
 
 
-def test_four_times_as_large_as_the_net_makes_it(studio: Studio) -> None:
+def test_default_scale_is_that_of_the_network(studio: Studio) -> None:
     pixels = picture(24, 20)
     assert np.array_equal(studio.image(UPSCALE, params(), {"url": pixels}), upscaled(studio, pixels))
 
@@ -62,45 +62,47 @@ def test_four_times_as_large_as_the_net_makes_it(studio: Studio) -> None:
         ({"max_wh": 1024}, (96, 80)),
     ],
 )
-def test_sizes_are_met_after_the_net(studio: Studio, changes: dict[str, int], size: tuple[int, int]) -> None:
-    made = studio.image(UPSCALE, params(**changes), {"url": picture(24, 20)})
-    assert np.array_equal(made, resize_area(upscaled(studio, picture(24, 20)), *size))
-    assert made.shape == (size[1], size[0], 3)
+def test_result_is_resized_to_the_target_after_the_network(
+    studio: Studio, changes: dict[str, int], size: tuple[int, int]
+) -> None:
+    result = studio.image(UPSCALE, params(**changes), {"url": picture(24, 20)})
+    assert np.array_equal(result, resize_area(upscaled(studio, picture(24, 20)), *size))
+    assert result.shape == (size[1], size[0], 3)
 
 
 @pytest.mark.parametrize(("changes", "size"), [({}, (72, 60)), ({"target_w": 96}, (96, 80))])
-def test_max_wh_shrinks_the_source_first(studio: Studio, changes: dict[str, int], size: tuple[int, int]) -> None:
-    made = studio.image(UPSCALE, params(max_wh=18, **changes), {"url": picture(24, 20)})
-    assert np.array_equal(made, resize_area(upscaled(studio, resize_area(picture(24, 20), 18, 15)), *size))
+def test_max_wh_shrinks_the_picture_first(studio: Studio, changes: dict[str, int], size: tuple[int, int]) -> None:
+    result = studio.image(UPSCALE, params(max_wh=18, **changes), {"url": picture(24, 20)})
+    assert np.array_equal(result, resize_area(upscaled(studio, resize_area(picture(24, 20), 18, 15)), *size))
 
 
-def test_alpha_is_kept_and_does_not_touch_the_colours(studio: Studio) -> None:
+def test_alpha_is_kept_and_does_not_change_colours(studio: Studio) -> None:
     pixels = picture(24, 20, channels=4)
     pixels[:, :12, 3], pixels[:, 12:, 3] = 255, 0
-    made = studio.image(UPSCALE, params(scale=2), {"url": pixels})
+    result = studio.image(UPSCALE, params(scale=2), {"url": pixels})
     opaque = studio.image(UPSCALE, params(scale=2), {"url": pixels[:, :, :3]})
-    assert np.array_equal(made[:, :, :3], opaque)
+    assert np.array_equal(result[:, :, :3], opaque)
     alpha = Image.fromarray(pixels[:, :, 3]).resize((48, 40), Image.Resampling.LANCZOS)
-    assert np.array_equal(made[:, :, 3], np.asarray(alpha))
-    assert (made[:, :18, 3] == 255).all()
-    assert (made[:, 30:, 3] == 0).all()
+    assert np.array_equal(result[:, :, 3], np.asarray(alpha))
+    assert (result[:, :18, 3] == 255).all()
+    assert (result[:, 30:, 3] == 0).all()
 
 
-@pytest.mark.filterwarnings(r"ignore:__array(_wrap)?__:DeprecationWarning")  # diffusers' own
-def test_others_step_between_tiles(studio: Studio) -> None:
+@pytest.mark.filterwarnings(r"ignore:__array(_wrap)?__:DeprecationWarning")  # from diffusers
+def test_other_tasks_step_between_tiles(studio: Studio) -> None:
     with studio.held("esr", "toy-sd1"):
         studio.engine.add("large", UPSCALE, params(), {"url": picture(300, 40)})
         txt2img = Txt2Img.Params(text="a lighthouse", model="toy-sd1", w=64, h=64, num_steps=4)
         studio.engine.add("small", Txt2Img(), txt2img, {})
         events = list(studio.events())
-    finished = {event.attempt_id: place for place, event in enumerate(events) if isinstance(event, Finished)}
-    advanced = [place for place, event in enumerate(events) if isinstance(event, Advanced)]
+    finished = {event.attempt_id: index for index, event in enumerate(events) if isinstance(event, Finished)}
+    advanced = [index for index, event in enumerate(events) if isinstance(event, Advanced)]
     assert finished.keys() == {"large", "small"}
     assert advanced[0] < finished["large"]
 
 
 @pytest.mark.parametrize(
-    ("size", "changes", "says"),
+    ("size", "changes", "message"),
     [
         (
             (2049, 2048),
@@ -110,13 +112,13 @@ def test_others_step_between_tiles(studio: Studio) -> None:
         ((8, 1024), {"target_w": 1024}, "the result is 1024×131072 pixels; .* ask for a smaller result"),
     ],
 )
-def test_what_is_too_large_is_refused(
-    studio: Studio, size: tuple[int, int], changes: dict[str, int], says: str
+def test_too_large_picture_or_result_is_refused(
+    studio: Studio, size: tuple[int, int], changes: dict[str, int], message: str
 ) -> None:
     failed = studio.run(UPSCALE, params(**changes), {"url": np.zeros((size[1], size[0], 3), np.uint8)})
     assert isinstance(failed, Failed)
     assert failed.code == "bad_input"
-    assert re.search(says, failed.message)
+    assert re.search(message, failed.message)
 
 
 @pytest.mark.parametrize("side", [2048, 16])
@@ -126,14 +128,14 @@ def test_up_to_the_limit_it_is_left_as_it_is(side: int) -> None:
     assert _source(pixels, 2048) is pixels
 
 
-def test_a_model_that_does_not_enlarge_is_refused(studio: Studio) -> None:
+def test_model_that_cannot_enlarge_is_refused(studio: Studio) -> None:
     failed = studio.run(UPSCALE, params(model="lama"), {"url": picture(8, 8)})
     assert isinstance(failed, Failed)
     assert (failed.code, "cannot enlarge" in failed.message) == ("bad_input", True)
 
 
 @pytest.mark.parametrize(
-    ("wrong", "says"),
+    ("wrong", "message"),
     [
         ({"scale": 5}, "Input should be 2, 3 or 4"),
         ({"scale": 2, "target_w": 100}, "scale and target_w or target_h contradict each other"),
@@ -142,7 +144,7 @@ def test_a_model_that_does_not_enlarge_is_refused(studio: Studio) -> None:
         ({"text": "a cat"}, "Extra inputs are not permitted"),
     ],
 )
-def test_bad_parameters_are_refused(wrong: dict[str, object], says: str) -> None:
+def test_invalid_upscale_params_are_refused(wrong: dict[str, object], message: str) -> None:
     with pytest.raises(ValidationError) as caught:
         params(**wrong)
-    assert says in str(caught.value)
+    assert message in str(caught.value)

@@ -1,4 +1,4 @@
-"""Enlarging by repainting tiles."""
+"""Enlarging by repainting tiles, against diffusers."""
 
 from __future__ import annotations
 
@@ -21,35 +21,37 @@ from pipelines.engine.events import Failed
 from pipelines.engine.scheduling.batch_key import key_of
 from pipelines.upscale_tile import UpscaleTile
 from tests.pipelines.conftest import Studio
-from tests.pipelines.engine.test_engine import difference
-from tests.pipelines.test_control import PICTURE, stock
+from tests.support.diffusers_reference import DiffusersReference, max_difference
+from tests.support.pictures import PICTURE
 
 TILE = UpscaleTile()
-GIVEN = {"url": PICTURE}
+IMAGES = {"url": PICTURE}
 
 
 def params(**changes: Any) -> Any:
-    wanted = {"url": "http://example.com/a.png", "text": "a house", "model": "toy-sd1", "seed": 3, "highres_steps": 6}
-    return TILE.Params(**wanted | changes)
+    request = {"url": "http://example.com/a.png", "text": "a house", "model": "toy-sd1", "seed": 3, "highres_steps": 6}
+    return TILE.Params(**request | changes)
 
 
-def test_a_single_tile_equals_diffusers(studio: Studio, models_dir: Path) -> None:
-    """Given the same latents to start from, which are drawn in another order here."""
-    reference = stock(diffusers.StableDiffusionControlNetImg2ImgPipeline, models_dir, "toy-sd1", "toy-sd1-tile")
-    wanted = params(fidelity=0.5, strength=0.7, num_steps=6)
+def test_single_tile_equals_diffusers(studio: Studio, models_dir: Path) -> None:
+    """From the same latents; ours are drawn in another order."""
+    reference = DiffusersReference.with_controlnets(
+        diffusers.StableDiffusionControlNetImg2ImgPipeline, models_dir, "toy-sd1", "toy-sd1-tile"
+    )
+    request = params(fidelity=0.5, strength=0.7, num_steps=6)
     enlarged = resize(PICTURE, 128, 128)
-    with studio.held("toy-sd1") as hold:
-        source = hold.get(ModelRef(CHECKPOINT, "toy-sd1")).encode(enlarged, SeededNoise(wanted.seed + 1))
-    initial = SeededNoise(wanted.seed).gaussian(source.shape)
-    pipe = reference._pipe
+    with studio.held("toy-sd1") as handle:
+        source = handle.get(ModelRef(CHECKPOINT, "toy-sd1")).encode(enlarged, SeededNoise(request.seed + 1))
+    initial = SeededNoise(request.seed).gaussian(source.shape)
+    pipe = reference.pipe
     pipe.prepare_latents = lambda _, timestep, *__: pipe.scheduler.add_noise(source, initial, timestep)
     hint = Image.fromarray(enlarged)
-    expected = reference.image(wanted, image=hint, control_image=hint, strength=0.5, controlnet_conditioning_scale=0.7)
-    assert difference(studio.image(TILE, wanted, GIVEN), expected) <= 1
+    expected = reference.image(request, image=hint, control_image=hint, strength=0.5, controlnet_conditioning_scale=0.7)
+    assert max_difference(studio.image(TILE, request, IMAGES), expected) <= 1
 
 
-def test_all_tiles_share_their_batches(studio: Studio) -> None:
-    studio.engine.add("task", TILE, params(grid_wh=64, padding=8), GIVEN)
+def test_all_tiles_share_one_batch(studio: Studio) -> None:
+    studio.engine.add("task", TILE, params(grid_wh=64, padding=8), IMAGES)
     studio.engine.step()
     tiles = studio.engine.unfinished()
     assert len(tiles) == 9
@@ -58,34 +60,36 @@ def test_all_tiles_share_their_batches(studio: Studio) -> None:
     studio.engine.abort("task")
 
 
-def test_tiles_show_no_seams(studio: Studio) -> None:
-    """Of a flat picture: the step from one pixel to the next is no larger at the tiles' edges than within them."""
+def test_tiles_have_no_seams(studio: Studio) -> None:
+    """In a flat picture, neighbouring pixels differ no more at the edges of tiles than inside them."""
     flat = {"url": np.full((64, 64, 3), 128, np.uint8)}
-    made = studio.image(TILE, params(grid_wh=64, padding=8, fidelity=0.8), flat).astype(int)
-    steps = np.abs(np.diff(made, axis=1)).mean(axis=(0, 2))
+    result = studio.image(TILE, params(grid_wh=64, padding=8, fidelity=0.8), flat).astype(int)
+    steps = np.abs(np.diff(result, axis=1)).mean(axis=(0, 2))
     edges = [begin + offset for begin in (32, 48, 96, 112) for offset in (-1, 0)]
     assert steps[edges].max() <= 1.5 * steps.max()
-    assert made.shape == (128, 128, 3)
+    assert result.shape == (128, 128, 3)
 
 
-def test_sizes_and_transparency(studio: Studio) -> None:
+def test_result_has_the_requested_size_and_alpha(studio: Studio) -> None:
     picture = np.dstack([PICTURE, np.full((64, 64), 90, np.uint8)])
-    made = studio.image(TILE, params(upscale_factor=[1.5, 1.3]), {"url": picture})
-    assert made.shape == (83, 96, 4)
-    assert (made[:, :, 3] == 90).all()
+    result = studio.image(TILE, params(upscale_factor=[1.5, 1.3]), {"url": picture})
+    assert result.shape == (83, 96, 4)
+    assert (result[:, :, 3] == 90).all()
     shrunk = studio.image(TILE, params(upscale_factor=1, max_wh=64), {"url": np.zeros((100, 200, 3), np.uint8)})
     assert shrunk.shape == (32, 64, 3)
 
 
-def test_more_fidelity_leaves_less_to_chance(studio: Studio) -> None:
+def test_higher_fidelity_varies_less_between_seeds(studio: Studio) -> None:
     def spread(fidelity: float) -> float:
-        one, other = (studio.image(TILE, params(fidelity=fidelity, seed=seed), GIVEN).astype(int) for seed in (1, 2))
-        return float(np.abs(one - other).mean())
+        first, second = (
+            studio.image(TILE, params(fidelity=fidelity, seed=seed), IMAGES).astype(int) for seed in (1, 2)
+        )
+        return float(np.abs(first - second).mean())
 
     assert spread(1) < spread(0)
 
 
-def test_too_large_a_result_is_refused(studio: Studio) -> None:
+def test_too_large_result_is_refused(studio: Studio) -> None:
     failure = studio.run(TILE, params(upscale_factor=8, max_wh=8192), {"url": np.zeros((2048, 2048, 3), np.uint8)})
     assert isinstance(failure, Failed)
     assert failure.code == "bad_input"
@@ -93,7 +97,7 @@ def test_too_large_a_result_is_refused(studio: Studio) -> None:
 
 
 @pytest.mark.parametrize(
-    ("wrong", "says"),
+    ("wrong", "message"),
     [
         ({"grid_wh": 100}, "grid_wh 100 is not a multiple of 8"),
         ({"grid_wh": 64, "padding": 32}, "padding 32 leaves nothing of a tile of 64"),
@@ -101,13 +105,13 @@ def test_too_large_a_result_is_refused(studio: Studio) -> None:
         ({"num_samples": 2}, "num_samples"),
     ],
 )
-def test_what_makes_no_sense_is_refused(wrong: dict[str, Any], says: str) -> None:
+def test_invalid_upscale_tile_params_are_refused(wrong: dict[str, Any], message: str) -> None:
     with pytest.raises(ValidationError) as caught:
         params(**wrong)
-    assert says in str(caught.value)
+    assert message in str(caught.value)
 
 
-def test_the_work_is_that_of_the_tiles() -> None:
+def test_work_counts_the_tiles() -> None:
     assert TILE.needs(params()) == (ModelRef(CHECKPOINT, "toy-sd1"), ModelRef(CONTROLNET, "tile", base="toy-sd1"))
     work = TILE.work(params(highres_steps=36))
     assert (work.pixels, work.images, work.steps) == (512 * 512, 25, 20)
@@ -116,9 +120,9 @@ def test_the_work_is_that_of_the_tiles() -> None:
         assert work.images == len(split_spans(length, 512, 40)) ** 2
 
 
-def test_more_tiles_than_anybody_needs_are_refused(studio: Studio) -> None:
-    asked = params(max_wh=1024, upscale_factor=1, grid_wh=64, padding=24)
-    failed = studio.run(TILE, asked, {"url": np.zeros((1024, 1024, 3), np.uint8)})
+def test_too_many_tiles_are_refused(studio: Studio) -> None:
+    request = params(max_wh=1024, upscale_factor=1, grid_wh=64, padding=24)
+    failed = studio.run(TILE, request, {"url": np.zeros((1024, 1024, 3), np.uint8)})
     assert isinstance(failed, Failed)
     assert failed.code == "bad_input"
     assert "1024×1024, needs 3721 tiles; the limit is 1024" in failed.message

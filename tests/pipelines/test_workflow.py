@@ -29,11 +29,11 @@ def params(*nodes: dict[str, Any], target: str, **changes: Any) -> Workflow.Para
     return WORKFLOW.Params.model_validate({"nodes": list(nodes), "target": target, **changes})
 
 
-def made(studio: Studio, asked: Workflow.Params, **images: np.ndarray) -> TaskResult:
-    """What came of it; images by path, with _ for a dot."""
-    given = {"nodes." + path.replace("_", ".data.", 1): pixels for path, pixels in images.items()}
-    again = WORKFLOW.Params.model_validate(asked.model_dump(mode="json"))  # as it travels
-    finished = studio.run(WORKFLOW, again, given)
+def run(studio: Studio, request: Workflow.Params, **images: np.ndarray) -> TaskResult:
+    """The result of a workflow. `images` is by path, such as `0_url` for `nodes.0.data.url`."""
+    images = {"nodes." + path.replace("_", ".data.", 1): pixels for path, pixels in images.items()}
+    again = WORKFLOW.Params.model_validate(request.model_dump(mode="json"))  # as the worker gets it
+    finished = studio.run(WORKFLOW, again, images)
     assert isinstance(finished, Finished), finished
     return finished.result
 
@@ -43,20 +43,20 @@ def alone(studio: Studio, endpoint: str, data: dict[str, Any], images: dict[str,
     return studio.image(pipeline, pipeline.Params.model_validate(data), images)
 
 
-def test_what_one_node_paints_another_one_takes(studio: Studio) -> None:
-    asked = params(
+def test_node_takes_the_image_of_another_node(studio: Studio) -> None:
+    request = params(
         node("house", "/txt2img/sd", SMALL),
         node("grey", "cv.grayscale", house={"index": 0, "field": "url"}),
         target="grey",
     )
     painted = alone(studio, "txt2img.sd", SMALL, {})
-    result = made(studio, asked)
+    result = run(studio, request)
     assert np.array_equal(result.images[0], alone(studio, "cv.grayscale", {"url": "x"}, {"url": painted}))
     assert result.answer == {"is_exception": False, "reason": "", "target": None, "intermediate": {}}
 
 
-def test_answers_are_put_in_as_numbers_and_words(studio: Studio) -> None:
-    asked = params(
+def test_answers_are_injected_as_numbers_and_lists(studio: Studio) -> None:
+    request = params(
         node("size", "cv.get_size", {"url": PICTURE}),
         node("box", "cv.modify_box", {"lt_rb": [4, 4, 8, 8], "padding": 2}),
         node("masks", "cv.generate_masks", size=[{"index": 0, "field": "w"}, {"index": 1, "field": "h"}],
@@ -65,7 +65,7 @@ def test_answers_are_put_in_as_numbers_and_words(studio: Studio) -> None:
         target="part",
         intermediate=["box", "masks"],
     )  # fmt: skip
-    result = made(studio, asked, **{"0_url": random_pixels(20, 30)})
+    result = run(studio, request, **{"0_url": random_pixels(20, 30)})
     assert result.images[0].shape == (8, 8, 3)
     assert (result.images[0] == 255).all()
     assert result.hints[0].shape == (20, 30, 3)
@@ -75,25 +75,25 @@ def test_answers_are_put_in_as_numbers_and_words(studio: Studio) -> None:
     }
 
 
-def test_each_node_gets_its_own_images(studio: Studio) -> None:
+def test_each_node_gets_its_own_input_images(studio: Studio) -> None:
     one, other = random_pixels(8, 8, seed=1), random_pixels(8, 8, seed=2)
-    asked = params(
+    request = params(
         node("one", "cv.inverse", {"url": PICTURE}),
         node("both", "cv.op", {"url": PICTURE, "op": "bitwise_xor"}, one={"field": "url2"}),
         target="both",
     )
-    assert np.array_equal(made(studio, asked, **{"0_url": one, "1_url": other}).images[0], other ^ (255 - one))
+    assert np.array_equal(run(studio, request, **{"0_url": one, "1_url": other}).images[0], other ^ (255 - one))
 
 
-def test_nodes_that_wait_for_nobody_step_in_one_batch_and_stay_what_they_are(studio: Studio) -> None:
-    asked = params(
+def test_independent_nodes_share_one_batch(studio: Studio) -> None:
+    request = params(
         node("a", "txt2img.sd", SMALL),
         node("b", "txt2img.sd", {**SMALL, "seed": 8}),
         node("both", "cv.op", {"op": "average"}, a={"field": "url"}, b={"field": "url2"}),
         target="both",
         intermediate=["a", "b"],
     )
-    studio.engine.add("task", WORKFLOW, asked, {})
+    studio.engine.add("task", WORKFLOW, request, {})
     events = list(studio.events())
     progress = [(event.step, event.steps) for event in events if isinstance(event, Advanced)]
     steps_of_both = progress[-1][1]
@@ -105,10 +105,10 @@ def test_nodes_that_wait_for_nobody_step_in_one_batch_and_stay_what_they_are(stu
         assert np.abs(hint.astype(int) - single).max() <= 1
 
 
-def test_only_what_leads_to_the_target_runs_and_is_paid_for() -> None:
+def test_only_needed_nodes_count_as_models_and_work() -> None:
     used, unused = node("used", "txt2img.sd", SMALL), node("unused", "img2img.sr", {"url": PICTURE})
-    asked = params(used, unused, target="used")
-    assert WORKFLOW.needs(asked) == (ModelRef(CHECKPOINT, "toy-sd1"),)
+    request = params(used, unused, target="used")
+    assert WORKFLOW.needs(request) == (ModelRef(CHECKPOINT, "toy-sd1"),)
     both = params(used, unused, target="used", intermediate=["unused"])
     assert WORKFLOW.needs(both) == (ModelRef(CHECKPOINT, "toy-sd1"), ModelRef(UPSCALER, "esr"))
     costs = [
@@ -116,15 +116,15 @@ def test_only_what_leads_to_the_target_runs_and_is_paid_for() -> None:
         for one in (used, unused)
     ]
     assert WORKFLOW.work(both).cost == pytest.approx(sum(costs))
-    assert WORKFLOW.work(asked).pixels == 64 * 64
+    assert WORKFLOW.work(request).pixels == 64 * 64
 
 
-def test_seeds_are_drawn_for_every_node_once() -> None:
+def test_resolve_draws_the_seed_of_every_node_once() -> None:
     free = {name: value for name, value in SMALL.items() if name != "seed"}
-    asked = params(
+    request = params(
         node("a", "txt2img.sd", free), node("b", "img2img.sd", {"text": "x"}, a={"field": "url"}), target="b"
     )
-    resolved = WORKFLOW.resolve(asked)
+    resolved = WORKFLOW.resolve(request)
     seeds = [one.data["seed"] for one in resolved.nodes]
     assert all(seed >= 0 for seed in seeds)
     assert resolved.seeds == (seeds[1],)
@@ -132,49 +132,49 @@ def test_seeds_are_drawn_for_every_node_once() -> None:
     assert WORKFLOW.Params.model_validate(resolved.model_dump(mode="json")) == resolved
 
 
-def test_a_node_that_fails_fails_the_task_and_is_named(studio: Studio) -> None:
-    asked = params(node("part", "cv.crop_image", {"url": PICTURE, "lt_rb": [50, 50, 60, 60]}), target="part")
-    failed = studio.run(WORKFLOW, asked, {"nodes.0.data.url": random_pixels(8, 8)})
+def test_failed_node_fails_the_task_by_its_key(studio: Studio) -> None:
+    request = params(node("part", "cv.crop_image", {"url": PICTURE, "lt_rb": [50, 50, 60, 60]}), target="part")
+    failed = studio.run(WORKFLOW, request, {"nodes.0.data.url": random_pixels(8, 8)})
     assert isinstance(failed, Failed)
     assert failed.code == "bad_input"
     assert failed.message.startswith("node 'part': lt_rb [50, 50, 60, 60] contains no pixel")
 
 
-def test_or_what_was_made_until_then_is_answered(studio: Studio) -> None:
-    asked = params(
+def test_return_if_exception_returns_the_results_so_far(studio: Studio) -> None:
+    request = params(
         node("grey", "cv.grayscale", {"url": PICTURE}),
         node("part", "cv.crop_image", {"lt_rb": [50, 50, 60, 60]}, grey={"field": "url"}),
         target="part",
         intermediate=["grey", "part"],
         return_if_exception=True,
     )
-    result = made(studio, asked, **{"0_url": random_pixels(8, 8)})
+    result = run(studio, request, **{"0_url": random_pixels(8, 8)})
     assert (len(result.images), len(result.hints)) == (0, 1)
     assert result.answer["is_exception"] is True
     assert result.answer["reason"].startswith("node 'part': lt_rb")
     assert result.answer["intermediate"]["grey"] == {"hints": [0], "answer": None}
-    assert asked.seeds == ()
+    assert request.seeds == ()
 
 
-def test_a_result_that_was_not_made_or_does_not_fit_is_told(studio: Studio) -> None:
-    for injections, says in [
+def test_missing_or_unfit_result_fails_the_node(studio: Studio) -> None:
+    for injections, message in [
         ({"a": {"index": 1, "field": "url"}}, "node 'b': 'a' made 1 results, so there is no index 1"),
         ({"size": {"index": 0, "field": "radius"}, "a": {"field": "url"}}, "node 'b': 1 validation error"),
     ]:
-        asked = params(
+        request = params(
             node("a", "cv.grayscale", {"url": PICTURE}),
             node("size", "cv.get_size", {"url": PICTURE}),
             node("b", "cv.blur", **injections),
             target="b",
         )
-        given = {"nodes.0.data.url": random_pixels(8, 300), "nodes.1.data.url": random_pixels(8, 300)}
-        failed = studio.run(WORKFLOW, asked, given)
+        images = {"nodes.0.data.url": random_pixels(8, 300), "nodes.1.data.url": random_pixels(8, 300)}
+        failed = studio.run(WORKFLOW, request, images)
         assert isinstance(failed, Failed)
-        assert (failed.code, failed.message[: len(says)]) == ("bad_input", says)
+        assert (failed.code, failed.message[: len(message)]) == ("bad_input", message)
 
 
 @pytest.mark.parametrize(
-    ("wrong", "says"),
+    ("wrong", "message"),
     [
         ({"target": "b"}, "target 'b' is not a node; the nodes are a"),
         ({"target": "a", "intermediate": ["c"]}, "intermediate 'c' is not a node; the nodes are a"),
@@ -183,27 +183,27 @@ def test_a_result_that_was_not_made_or_does_not_fit_is_told(studio: Studio) -> N
         ({"target": "a", "nodes": [node(f"a{n}", "cv.blur", {"url": "x"}) for n in range(33)]}, "at most 32 items"),
     ],
 )
-def test_bad_parameters_are_refused(wrong: dict[str, Any], says: str) -> None:
-    with pytest.raises(ValidationError, match=says):
+def test_invalid_workflow_params_are_refused(wrong: dict[str, Any], message: str) -> None:
+    with pytest.raises(ValidationError, match=message):
         WORKFLOW.Params.model_validate({"nodes": [node("a", "cv.blur", {"url": PICTURE})], **wrong})
 
 
 @pytest.mark.parametrize("steps", [1, 4, 8])
-def test_a_parked_workflow_goes_on_where_it_stood(studio: Studio, steps: int) -> None:
-    asked = params(
-        node("said", "txt2txt.prompt_enhance", {"text": "a house", "max_length": 5, "seed": 1}),
-        node("a", "txt2img.sd", {**SMALL, "num_steps": 3}, said={"index": 0, "field": "text"}),
+def test_parked_workflow_continues_with_the_same_images(studio: Studio, steps: int) -> None:
+    request = params(
+        node("prompt", "txt2txt.prompt_enhance", {"text": "a house", "max_length": 5, "seed": 1}),
+        node("a", "txt2img.sd", {**SMALL, "num_steps": 3}, prompt={"index": 0, "field": "text"}),
         node("b", "img2img.sd", {"text": "x", "num_steps": 3, "seed": 9, "model": "toy-sd1"}, a={"field": "url"}),
         target="b",
         intermediate=["a"],
     )
-    whole = made(studio, asked)
-    studio.engine.add("task", WORKFLOW, asked, {})
+    whole = run(studio, request)
+    studio.engine.add("task", WORKFLOW, request, {})
     for _ in range(steps):
         studio.engine.step()
     parked = studio.engine.park("task")
     assert parked is not None
-    studio.engine.add("task", WORKFLOW, asked, {}, parked)
+    studio.engine.add("task", WORKFLOW, request, {}, parked)
     *_, last = studio.events()
     assert isinstance(last, Finished), last
     assert np.array_equal(last.result.images[0], whole.images[0])

@@ -23,7 +23,7 @@ from pipelines.engine.scheduling.batch_key import key_of
 from pipelines.engine.trajectory import Trajectory
 from pipelines.pipeline import Denoise
 from pipelines.sampler_names import SAMPLERS
-from tests.pipelines.conftest import TCD_GAMMA
+from tests.support.diffusers_reference import TCD_GAMMA
 from tests.support.trajectories import trajectory
 
 pytestmark = pytest.mark.filterwarnings("ignore:Should have ta>=t0:UserWarning")
@@ -56,10 +56,10 @@ def test_image_to_image_latents_equal_diffusers(sd1: Checkpoint, models_dir: Pat
         noise = SeededNoise(seed)
         source = sd1.encode(pixels, noise)
         positive, negative = sd1.encode_prompt("a boat", "rain", clip_skip=-1, width=64, height=64)
-        wish = Denoise(
+        request = Denoise(
             sd1, positive, negative, noise, 64, 64, STEPS, sampler, None, GUIDANCE, source=source, strength=STRENGTH
         )
-        ours.append(Trajectory(wish))
+        ours.append(Trajectory(request))
         pipe.scheduler = samplers.scheduler_for(config, sampler, None)
         if hasattr(pipe.scheduler, "noise_sampler_seed"):
             pipe.scheduler.noise_sampler_seed = seed
@@ -83,7 +83,7 @@ def test_image_to_image_latents_equal_diffusers(sd1: Checkpoint, models_dir: Pat
 
 
 def test_unlike_trajectories_share_a_step_as_if_alone(sd1: Checkpoint) -> None:
-    def wishes() -> list[Trajectory]:
+    def requests() -> list[Trajectory]:
         return [
             trajectory(
                 sd1,
@@ -97,8 +97,8 @@ def test_unlike_trajectories_share_a_step_as_if_alone(sd1: Checkpoint) -> None:
             for index, sampler in enumerate(SAMPLERS)
         ]
 
-    together = finish(wishes())
-    for one, other in zip(together, map(alone, wishes()), strict=True):
+    together = finish(requests())
+    for one, other in zip(together, map(alone, requests()), strict=True):
         assert (one - other).norm() <= 3e-4 * other.norm()
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -19,7 +18,6 @@ from models.kinds.checkpoint import CHECKPOINT
 from models.kinds.kind import AnyModelRef, ModelRef
 from pipelines.engine.engine import DuplicateAttemptError, Engine
 from pipelines.engine.events import Advanced, Failed, Finished
-from pipelines.engine.sampling import samplers
 from pipelines.engine.scheduling.batch_key import key_of
 from pipelines.engine.scheduling.batch_size import Capacity
 from pipelines.engine.trajectory import Trajectory
@@ -27,62 +25,13 @@ from pipelines.img2img import Img2Img
 from pipelines.pipeline import Models, Params, Pipeline, Recipe, TaskResult, Work
 from pipelines.sampler_names import SAMPLERS
 from pipelines.txt2img import Txt2Img
-from tests.pipelines.conftest import TCD_GAMMA, Shelf, images_of, run_dry
+from tests.pipelines.conftest import Shelf, images_of, run_dry
+from tests.support.diffusers_reference import SIDE, DiffusersReference, max_difference, txt2img_params
 
 # diffusers rounds noise levels past the end of their range.
 pytestmark = pytest.mark.filterwarnings("ignore:Should have ta>=t0:UserWarning")
 
 TXT2IMG, IMG2IMG = Txt2Img(), Img2Img()
-SIDE = 64
-
-
-def wish(index: int, model: str = "toy-sd1", **changes: Any) -> Txt2Img.Params:
-    """Requests that agree in nothing but their size."""
-    return Txt2Img.Params(
-        model=model,
-        text=f"a lighthouse, number {index}",
-        negative_prompt="" if index % 2 else "fog",
-        w=SIDE,
-        h=SIDE,
-        seed=100 + index,
-        num_steps=3 + index % 5,
-        guidance_scale=1.0 if index % 4 == 3 else 3.0 + index / 2,
-        **changes,
-    )
-
-
-class Stock:
-    """A diffusers pipeline as it comes, run for one request alone."""
-
-    def __init__(self, kind: Any, folder: Path, **parts: Any) -> None:
-        extra = parts if "XL" in kind.__name__ else {**parts, "safety_checker": None}
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            self._pipe = kind.from_pretrained(folder, local_files_only=True, **extra)
-        self._pipe.set_progress_bar_config(disable=True)
-        self._config = self._pipe.scheduler.config
-
-    def image(self, params: Any, **changes: Any) -> np.ndarray:
-        scheduler = samplers.scheduler_for(self._config, params.sampler, params.sigmas)
-        if hasattr(scheduler, "noise_sampler_seed"):
-            scheduler.noise_sampler_seed = params.seed
-        self._pipe.scheduler = scheduler
-        output = self._pipe(
-            params.text,
-            negative_prompt=params.negative_prompt,
-            num_inference_steps=params.num_steps,
-            guidance_scale=params.guidance_scale,
-            generator=torch.Generator().manual_seed(params.seed),
-            eta=TCD_GAMMA if params.sampler == "tcd" else 0.0,
-            output_type="pil",
-            **changes,
-        )
-        return np.asarray(output.images[0])
-
-
-def difference(one: np.ndarray, other: np.ndarray) -> int:
-    assert one.shape == other.shape
-    return int(np.abs(one.astype(int) - other.astype(int)).max())
 
 
 @pytest.mark.parametrize(
@@ -96,22 +45,22 @@ def difference(one: np.ndarray, other: np.ndarray) -> int:
 def test_mixed_batch_equals_diffusers_alone(
     engine: Engine, models_dir: Path, model: str, kind: Any, names: tuple[str, ...]
 ) -> None:
-    stock = Stock(kind, models_dir / model)
-    wishes = {name: wish(index, sampler=name, model=model) for index, name in enumerate(names)}
-    for name, params in wishes.items():
+    stock = DiffusersReference(kind, models_dir / model)
+    requests = {name: txt2img_params(index, sampler=name, model=model) for index, name in enumerate(names)}
+    for name, params in requests.items():
         engine.add(name, TXT2IMG, params, {})
     images = images_of(run_dry(engine))
     differences = {
-        name: difference(images[name][0], stock.image(params, width=SIDE, height=SIDE))
-        for name, params in wishes.items()
+        name: max_difference(images[name][0], stock.image(params, width=SIDE, height=SIDE))
+        for name, params in requests.items()
     }
     assert max(differences.values()) <= 1, differences
 
 
 def test_img2img_equals_diffusers_alone(engine: Engine, models_dir: Path) -> None:
-    stock = Stock(diffusers.StableDiffusionImg2ImgPipeline, models_dir / "toy-sd1")
+    stock = DiffusersReference(diffusers.StableDiffusionImg2ImgPipeline, models_dir / "toy-sd1")
     ramp = np.linspace(0, 255, SIDE * SIDE * 3).reshape(SIDE, SIDE, 3).astype(np.uint8)
-    wishes = {
+    requests = {
         name: Img2Img.Params(
             url="http://example.com/a.png",
             text="a cat",
@@ -123,37 +72,37 @@ def test_img2img_equals_diffusers_alone(engine: Engine, models_dir: Path) -> Non
         )
         for index, name in enumerate(SAMPLERS)
     }
-    for name, params in wishes.items():
+    for name, params in requests.items():
         engine.add(name, IMG2IMG, params, {"url": ramp})
     images = images_of(run_dry(engine))
     differences = {
-        name: difference(images[name][0], stock.image(params, image=Image.fromarray(ramp), strength=0.75))
-        for name, params in wishes.items()
+        name: max_difference(images[name][0], stock.image(params, image=Image.fromarray(ramp), strength=0.75))
+        for name, params in requests.items()
     }
     assert max(differences.values()) <= 1, differences
 
 
 def test_batch_neighbours_do_not_change_an_image(engine: Engine) -> None:
-    wishes = {str(index): wish(index, sampler=SAMPLERS[index]) for index in range(10)}
-    for name, params in wishes.items():
+    requests = {str(index): txt2img_params(index, sampler=SAMPLERS[index]) for index in range(10)}
+    for name, params in requests.items():
         engine.add(name, TXT2IMG, params, {})
     together = images_of(run_dry(engine))
-    for name, params in wishes.items():
+    for name, params in requests.items():
         engine.add(name, TXT2IMG, params, {})
-        assert difference(images_of(run_dry(engine))[name][0], together[name][0]) <= 1
+        assert max_difference(images_of(run_dry(engine))[name][0], together[name][0]) <= 1
 
 
 def test_images_of_one_task_are_those_of_their_seeds(engine: Engine) -> None:
-    engine.add("both", TXT2IMG, wish(1, num_samples=2), {})
+    engine.add("both", TXT2IMG, txt2img_params(1, num_samples=2), {})
     both = images_of(run_dry(engine))["both"]
-    engine.add("second", TXT2IMG, wish(1).model_copy(update={"seed": 102}), {})
-    assert difference(images_of(run_dry(engine))["second"][0], both[1]) <= 1
+    engine.add("second", TXT2IMG, txt2img_params(1).model_copy(update={"seed": 102}), {})
+    assert max_difference(images_of(run_dry(engine))["second"][0], both[1]) <= 1
 
 
 @pytest.mark.parametrize("steps_before", [0, 1, 3, 4])
 def test_parked_task_ends_in_the_identical_image(shelf: Shelf, steps_before: int) -> None:
     """Parked before the start, in the first pass, and in the second, which has an earlier yield to answer."""
-    params = wish(0, sampler="dpmpp_2m_sde", highres_info={"upscale_factor": 1.5, "fidelity": 0.2})
+    params = txt2img_params(0, sampler="dpmpp_2m_sde", highres_info={"upscale_factor": 1.5, "fidelity": 0.2})
     engine, elsewhere = Engine(shelf, Capacity()), Engine(shelf, Capacity())
     engine.add("task", TXT2IMG, params, {})
     expected = images_of(run_dry(engine))["task"]
@@ -170,9 +119,9 @@ def test_parked_task_ends_in_the_identical_image(shelf: Shelf, steps_before: int
 
 
 def test_add_refuses_an_attempt_that_runs(engine: Engine, shelf: Shelf) -> None:
-    engine.add("task", TXT2IMG, wish(0), {})
+    engine.add("task", TXT2IMG, txt2img_params(0), {})
     with pytest.raises(DuplicateAttemptError, match="running already"):
-        engine.add("task", TXT2IMG, wish(0), {})
+        engine.add("task", TXT2IMG, txt2img_params(0), {})
     assert shelf.held == 1
 
 
@@ -182,7 +131,7 @@ def test_park_and_abort_ignore_unknown_attempts(engine: Engine) -> None:
 
 
 def test_progress_is_reported_each_step(engine: Engine) -> None:
-    engine.add("task", TXT2IMG, wish(0, sampler="euler"), {})
+    engine.add("task", TXT2IMG, txt2img_params(0, sampler="euler"), {})
     events = run_dry(engine)
     advanced = [event for event in events if isinstance(event, Advanced)]
     assert [(event.step, event.steps) for event in advanced] == [(1, 3), (2, 3), (3, 3)]
@@ -192,8 +141,8 @@ def test_progress_is_reported_each_step(engine: Engine) -> None:
 
 
 def test_abort_takes_effect_at_the_next_step(engine: Engine, shelf: Shelf) -> None:
-    engine.add("stays", TXT2IMG, wish(0), {})
-    engine.add("goes", TXT2IMG, wish(1), {})
+    engine.add("stays", TXT2IMG, txt2img_params(0), {})
+    engine.add("goes", TXT2IMG, txt2img_params(1), {})
     engine.step()
     assert engine.abort("goes")
     assert {event.attempt_id for event in run_dry(engine)} == {"stays"}
@@ -202,7 +151,7 @@ def test_abort_takes_effect_at_the_next_step(engine: Engine, shelf: Shelf) -> No
 
 def test_task_waits_until_its_models_are_resident(engine: Engine, shelf: Shelf) -> None:
     shelf.ready = False
-    engine.add("task", TXT2IMG, wish(0), {})
+    engine.add("task", TXT2IMG, txt2img_params(0), {})
     assert engine.step() == []
     assert engine.busy
     shelf.ready = True
@@ -212,7 +161,7 @@ def test_task_waits_until_its_models_are_resident(engine: Engine, shelf: Shelf) 
 def test_room_is_what_the_batch_can_still_hold(engine: Engine) -> None:
     empty = engine.room
     assert empty >= 1
-    engine.add("task", TXT2IMG, wish(0), {})
+    engine.add("task", TXT2IMG, txt2img_params(0), {})
     assert engine.room == empty - 1
     engine.step()
     assert engine.room >= 0
@@ -242,20 +191,20 @@ class Narrow:
 def test_oversized_batch_is_split_and_not_tried_again(sd1: Checkpoint, engine: Engine) -> None:
     narrow = Narrow(sd1, 2)
     small = Engine(Shelf(narrow), Capacity())
-    wishes = {str(index): wish(index, sampler="euler_a") for index in range(4)}
-    for name, params in wishes.items():
+    requests = {str(index): txt2img_params(index, sampler="euler_a") for index in range(4)}
+    for name, params in requests.items():
         small.add(name, TXT2IMG, params, {})
         engine.add(name, TXT2IMG, params, {})
     found, expected = images_of(run_dry(small)), images_of(run_dry(engine))
-    assert all(difference(found[name][0], expected[name][0]) <= 1 for name in wishes)
+    assert all(max_difference(found[name][0], expected[name][0]) <= 1 for name in requests)
     assert narrow.refused == [7, 4, 3]
 
 
 def test_oversized_image_fails_alone(sd1: Checkpoint) -> None:
     shelf = Shelf(Narrow(sd1, 1))
     small = Engine(shelf, Capacity())
-    small.add("guided", TXT2IMG, wish(0), {})
-    small.add("unguided", TXT2IMG, wish(3), {})
+    small.add("guided", TXT2IMG, txt2img_params(0), {})
+    small.add("unguided", TXT2IMG, txt2img_params(3), {})
     events = run_dry(small)
     failure = next(event for event in events if isinstance(event, Failed))
     assert (failure.attempt_id, failure.code) == ("guided", "out_of_memory")
@@ -283,7 +232,7 @@ class Broken(Pipeline[Params]):
     def run(self, params: Params, models: Models, images: Mapping[str, np.ndarray]) -> Recipe:
         self._raise("start")
         checkpoint = models.get(ModelRef(CHECKPOINT, "toy-sd1"))
-        request = wish(0)
+        request = txt2img_params(0)
         denoise = request.denoise_request(checkpoint, request.noises()[0], SIDE, SIDE)
         if self._where == "conditioning":
             positive = Conditioning(denoise.positive.embeds[..., :7])
@@ -302,7 +251,7 @@ class Broken(Pipeline[Params]):
 
 @pytest.mark.parametrize("where", ["start", "conditioning", "end"])
 def test_broken_recipe_fails_alone(engine: Engine, shelf: Shelf, where: str) -> None:
-    engine.add("sound", TXT2IMG, wish(0), {})
+    engine.add("sound", TXT2IMG, txt2img_params(0), {})
     engine.add("broken", Broken(where), Params(), {})
     events = run_dry(engine)
     failure = next(event for event in events if isinstance(event, Failed))
@@ -322,7 +271,7 @@ def test_abort_releases_models_of_a_recipe_that_raises_on_close(engine: Engine, 
 def test_source_of_another_shape_is_refused_with_advice(engine: Engine) -> None:
     class Mismatched(Broken):
         def run(self, params: Params, models: Models, images: Mapping[str, np.ndarray]) -> Recipe:
-            request, checkpoint = wish(0), models.get(ModelRef(CHECKPOINT, "toy-sd1"))
+            request, checkpoint = txt2img_params(0), models.get(ModelRef(CHECKPOINT, "toy-sd1"))
             yield [request.denoise_request(checkpoint, request.noises()[0], SIDE, SIDE, source=torch.zeros(1, 4, 3, 3))]
             return TaskResult()
 
@@ -344,7 +293,7 @@ class Tiles(Broken):
 
 def test_empty_yields_let_other_tasks_step(engine: Engine) -> None:
     engine.add("tiles", Tiles(""), Params(), {})
-    engine.add("other", TXT2IMG, wish(0), {})
+    engine.add("other", TXT2IMG, txt2img_params(0), {})
     events = run_dry(engine)
     order = [event.attempt_id for event in events if isinstance(event, Advanced | Finished)]
     assert order.index("tiles") == 3
@@ -357,16 +306,16 @@ def test_unknown_model_fails_the_task(sd1: Checkpoint) -> None:
             raise KeyError("no such model")
 
     engine = Engine(Bare(), Capacity())
-    engine.add("task", TXT2IMG, wish(0), {})
+    engine.add("task", TXT2IMG, txt2img_params(0), {})
     assert engine.busy
     (failure,) = run_dry(engine)
     assert isinstance(failure, Failed)
 
 
 def test_task_of_another_size_waits_for_the_oldest(engine: Engine) -> None:
-    engine.add("oldest", TXT2IMG, wish(0), {})
-    engine.add("wider", TXT2IMG, wish(1).model_copy(update={"w": SIDE + 8}), {})
-    engine.add("joins", TXT2IMG, wish(5), {})
+    engine.add("oldest", TXT2IMG, txt2img_params(0), {})
+    engine.add("wider", TXT2IMG, txt2img_params(1).model_copy(update={"w": SIDE + 8}), {})
+    engine.add("joins", TXT2IMG, txt2img_params(5), {})
     order = [event.attempt_id for event in run_dry(engine) if isinstance(event, Advanced)]
     assert order == ["oldest", "joins"] * 3 + ["wider"] * 4
 
@@ -378,18 +327,18 @@ def test_oldest_task_finishes_first_in_small_batches(shelf: Shelf) -> None:
 
     engine = Engine(shelf, One())
     for index in (0, 1, 2):
-        engine.add(str(index), TXT2IMG, wish(index, sampler="euler"), {})
+        engine.add(str(index), TXT2IMG, txt2img_params(index, sampler="euler"), {})
     finished = [event.attempt_id for event in run_dry(engine) if isinstance(event, Advanced | Finished)]
     assert finished == sorted(finished)
 
 
 def test_higher_priority_takes_the_device_at_the_next_step(engine: Engine) -> None:
-    engine.add("alone", TXT2IMG, wish(1, sampler="euler_a"), {})
+    engine.add("alone", TXT2IMG, txt2img_params(1, sampler="euler_a"), {})
     expected = images_of(run_dry(engine))["alone"][0]
 
-    engine.add("low", TXT2IMG, wish(1, sampler="euler_a"), {}, priority="low")
+    engine.add("low", TXT2IMG, txt2img_params(1, sampler="euler_a"), {}, priority="low")
     engine.step()
-    engine.add("high", TXT2IMG, wish(0).model_copy(update={"w": SIDE + 8}), {}, priority="high")
+    engine.add("high", TXT2IMG, txt2img_params(0).model_copy(update={"w": SIDE + 8}), {}, priority="high")
     events = run_dry(engine)
     order = [event.attempt_id for event in events if isinstance(event, Advanced)]
     assert order == ["high"] * 3 + ["low"] * 3
@@ -398,25 +347,25 @@ def test_higher_priority_takes_the_device_at_the_next_step(engine: Engine) -> No
 
 def test_shortest_task_finishes_first_if_batching_gains_nothing(shelf: Shelf, sd1: Checkpoint) -> None:
     capacity = Capacity()
-    denoise = wish(0).denoise_request(sd1, wish(0).noises()[0], SIDE, SIDE)
+    denoise = txt2img_params(0).denoise_request(sd1, txt2img_params(0).noises()[0], SIDE, SIDE)
     for rows, seconds in ((2, 5.0), (4, 10.0)) * 2:
         capacity.observe(key_of(Trajectory(denoise)), rows, seconds)
     engine = Engine(shelf, capacity)
-    engine.add("long", TXT2IMG, wish(0, sampler="euler").model_copy(update={"num_steps": 8}), {})
+    engine.add("long", TXT2IMG, txt2img_params(0, sampler="euler").model_copy(update={"num_steps": 8}), {})
     engine.step()
-    engine.add("short", TXT2IMG, wish(0, sampler="euler"), {})
+    engine.add("short", TXT2IMG, txt2img_params(0, sampler="euler"), {})
     finished = [event.attempt_id for event in run_dry(engine) if isinstance(event, Finished)]
     assert finished == ["short", "long"]
 
 
 def test_strict_image_is_identical_alone_and_under_load(engine: Engine) -> None:
-    strict = [wish(index, sampler=SAMPLERS[index], determinism="strict") for index in (4, 7)]
+    strict = [txt2img_params(index, sampler=SAMPLERS[index], determinism="strict") for index in (4, 7)]
     alone = []
     for params in strict:
         engine.add("task", TXT2IMG, params, {})
         alone.append(images_of(run_dry(engine))["task"][0])
     for index in range(5):
-        engine.add(f"load {index}", TXT2IMG, wish(index, sampler="dpmpp_2m"), {})
+        engine.add(f"load {index}", TXT2IMG, txt2img_params(index, sampler="dpmpp_2m"), {})
         if index in (2, 4):
             engine.add(f"strict {index}", TXT2IMG, strict[index // 4], {})
     together = images_of(run_dry(engine))
@@ -426,6 +375,6 @@ def test_strict_image_is_identical_alone_and_under_load(engine: Engine) -> None:
 
 def test_strict_tasks_share_no_step(engine: Engine) -> None:
     for name in ("one", "other"):
-        engine.add(name, TXT2IMG, wish(0, sampler="euler", determinism="strict"), {})
+        engine.add(name, TXT2IMG, txt2img_params(0, sampler="euler", determinism="strict"), {})
     assert len([event for event in engine.step() if isinstance(event, Advanced)]) == 1
     assert len(images_of(run_dry(engine))) == 2

@@ -9,7 +9,7 @@ from pipelines.engine.scheduling.batch_size import Capacity
 from pipelines.engine.snapshot import Snapshot, SnapshotFormatError
 from pipelines.txt2img import Txt2Img
 from tests.pipelines.conftest import Shelf, images_of, run_dry
-from tests.pipelines.engine.test_engine import wish
+from tests.support.diffusers_reference import txt2img_params
 
 TXT2IMG = Txt2Img()
 
@@ -17,7 +17,7 @@ TXT2IMG = Txt2Img()
 @pytest.mark.parametrize("steps_before", [0, 2, 6])
 def test_snapshot_bytes_continue_a_task_bit_for_bit(shelf: Shelf, steps_before: int) -> None:
     """Two images, parked in the first or in the second pass."""
-    params = wish(1, sampler="dpmpp_2m", num_samples=2, highres_info={"upscale_factor": 1.5})
+    params = txt2img_params(1, sampler="dpmpp_2m", num_samples=2, highres_info={"upscale_factor": 1.5})
     first, second = Engine(shelf, Capacity()), Engine(shelf, Capacity())
     first.add("whole", TXT2IMG, params, {})
     expected = images_of(run_dry(first))["whole"]

@@ -88,8 +88,8 @@ def test_last_guess_is_close_to_the_result(sd1: Checkpoint) -> None:
 
 def test_guidance_stops_outside_its_interval(sd1: Checkpoint) -> None:
     """Two of four steps guided, which is a guided one that was stopped and went on without its negative."""
-    wish = denoise(sd1, steps=4, guidance=5.0)
-    whole, some = Trajectory(wish), Trajectory(replace(wish, guidance_interval=(0.0, 0.5), noise=SeededNoise(4)))
+    request = denoise(sd1, steps=4, guidance=5.0)
+    whole, some = Trajectory(request), Trajectory(replace(request, guidance_interval=(0.0, 0.5), noise=SeededNoise(4)))
     rows = []
     with torch.inference_mode():
         for _ in range(2):
@@ -97,6 +97,6 @@ def test_guidance_stops_outside_its_interval(sd1: Checkpoint) -> None:
         while not some.done:
             rows.append(Batch([some]).rows)
             Batch([some]).step()
-    rest = Trajectory(replace(wish, negative=None), whole.state())
+    rest = Trajectory(replace(request, negative=None), whole.state())
     assert rows == [2, 2, 1, 1]
     assert torch.equal(some.clean, finish(rest))

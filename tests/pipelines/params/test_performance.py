@@ -1,4 +1,4 @@
-"""Levers are off unless they are asked for, and reach the engine if they are."""
+"""Performance options are off by default and reach the engine if they are set."""
 
 from __future__ import annotations
 
@@ -11,20 +11,20 @@ from pydantic import ValidationError
 from models.diffusion.checkpoint import Checkpoint
 from pipelines.txt2img import Txt2Img, Txt2ImgParams
 from tests.pipelines.conftest import Studio
-from tests.pipelines.engine.test_engine import Stock, difference
+from tests.support.diffusers_reference import DiffusersReference, max_difference
 
 
 def test_performance_options_are_off_by_default(sd1: Checkpoint) -> None:
     params = Txt2ImgParams(text="a boat", seed=1)
-    wish = params.denoise_request(sd1, params.noises()[0], 64, 64)
-    assert (wish.guidance_interval, wish.strict, wish.deep_cache) == ((0.0, 1.0), False, 1)
+    request = params.denoise_request(sd1, params.noises()[0], 64, 64)
+    assert (request.guidance_interval, request.strict, request.deep_cache) == ((0.0, 1.0), False, 1)
     assert params.extra_models == ()
 
 
 def test_performance_options_reach_the_engine(sd1: Checkpoint) -> None:
     params = Txt2ImgParams(text="a boat", seed=1, guidance_interval=(0.1, 0.8), determinism="strict", deep_cache=3)
-    wish = params.denoise_request(sd1, params.noises()[0], 64, 64)
-    assert (wish.guidance_interval, wish.strict, wish.deep_cache) == ((0.1, 0.8), True, 3)
+    request = params.denoise_request(sd1, params.noises()[0], 64, 64)
+    assert (request.guidance_interval, request.strict, request.deep_cache) == ((0.1, 0.8), True, 3)
 
 
 def test_deep_cache_with_style_is_refused() -> None:
@@ -39,9 +39,9 @@ def test_empty_guidance_interval_is_refused() -> None:
 
 def test_tiny_decoder_equals_diffusers(studio: Studio, models_dir: Path) -> None:
     tiny = diffusers.AutoencoderTiny.from_pretrained(models_dir / "toy-taesd", local_files_only=True)
-    stock = Stock(diffusers.StableDiffusionPipeline, models_dir / "toy-sd1", vae=tiny)
+    stock = DiffusersReference(diffusers.StableDiffusionPipeline, models_dir / "toy-sd1", vae=tiny)
     params = Txt2ImgParams(text="a boat", model="toy-sd1", seed=1, num_steps=4, w=64, h=128)
-    asked = params.model_copy(update={"decoder": "tiny"})
-    found = studio.image(Txt2Img(), asked, {})
-    assert difference(found, stock.image(params, width=64, height=128)) <= 1
-    assert difference(found, studio.image(Txt2Img(), params, {})) > 1
+    request = params.model_copy(update={"decoder": "tiny"})
+    decoded = studio.image(Txt2Img(), request, {})
+    assert max_difference(decoded, stock.image(params, width=64, height=128)) <= 1
+    assert max_difference(decoded, studio.image(Txt2Img(), params, {})) > 1

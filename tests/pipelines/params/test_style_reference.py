@@ -1,4 +1,4 @@
-"""Tasks that paint like another picture."""
+"""Tasks with a style reference."""
 
 from __future__ import annotations
 
@@ -15,50 +15,52 @@ from pipelines.engine.batch import Batch
 from pipelines.engine.scheduling.batch_key import key_of
 from pipelines.txt2img import Txt2Img
 from tests.pipelines.conftest import Studio, images_of
-from tests.pipelines.engine.test_engine import difference, wish
-from tests.pipelines.test_control import PICTURE
+from tests.support.diffusers_reference import max_difference, txt2img_params
+from tests.support.pictures import PICTURE
 from tests.support.trajectories import trajectory
 
 TXT2IMG = Txt2Img()
-SEEN = {"style_reference.url": PICTURE}
+IMAGES = {"style_reference.url": PICTURE}
 
 
-def like(**changes: Any) -> dict[str, Any]:
+def style(**changes: Any) -> dict[str, Any]:
     return {"url": "http://example.com/style.png", **changes}
 
 
-def made(studio: Studio, seen: dict[str, np.ndarray] = SEEN, **changes: Any) -> np.ndarray:
-    return studio.image(TXT2IMG, wish(1, **changes), seen)
+def generate(studio: Studio, images: dict[str, np.ndarray] = IMAGES, **changes: Any) -> np.ndarray:
+    return studio.image(TXT2IMG, txt2img_params(1, **changes), images)
 
 
-def test_no_weight_or_picture_changes_nothing(studio: Studio) -> None:
-    plain = made(studio, {})
-    assert np.array_equal(made(studio, style_reference=like(reference_weight=0)), plain)
-    assert np.array_equal(made(studio, {}, style_reference={"url": ""}), plain)
-    assert difference(made(studio, style_reference=like()), plain) > 4
+def test_no_weight_or_no_image_changes_nothing(studio: Studio) -> None:
+    plain = generate(studio, {})
+    assert np.array_equal(generate(studio, style_reference=style(reference_weight=0)), plain)
+    assert np.array_equal(generate(studio, {}, style_reference={"url": ""}), plain)
+    assert max_difference(generate(studio, style_reference=style()), plain) > 4
 
 
-def test_fidelity_weight_and_picture_change_the_image(studio: Studio) -> None:
-    wanted = [like(), like(style_fidelity=1), like(reference_weight=0.5)]
-    pictures = [made(studio, style_reference=each) for each in wanted]
-    pictures.append(made(studio, {"style_reference.url": PICTURE[::-1].copy()}, style_reference=like()))
+def test_fidelity_weight_and_image_change_the_result(studio: Studio) -> None:
+    styles = [style(), style(style_fidelity=1), style(reference_weight=0.5)]
+    pictures = [generate(studio, style_reference=each) for each in styles]
+    pictures.append(generate(studio, {"style_reference.url": PICTURE[::-1].copy()}, style_reference=style()))
     assert len({picture.tobytes() for picture in pictures}) == 4
-    assert np.array_equal(made(studio, style_reference=like()), pictures[0])
+    assert np.array_equal(generate(studio, style_reference=style()), pictures[0])
 
 
 def test_mixed_batch_equals_each_image_alone(studio: Studio) -> None:
     names = ("euler", "dpmpp_2m", "ddim", "heun")
-    wishes = {
-        name: wish(index, sampler=name, style_reference=like(style_fidelity=index / 4, reference_weight=1 - index / 5))
+    requests = {
+        name: txt2img_params(
+            index, sampler=name, style_reference=style(style_fidelity=index / 4, reference_weight=1 - index / 5)
+        )
         for index, name in enumerate(names)
     }
-    expected = {name: studio.image(TXT2IMG, wanted, SEEN) for name, wanted in wishes.items()}
-    for name, wanted in wishes.items():
-        studio.engine.add(f"plain {name}", TXT2IMG, wanted.model_copy(update={"style_reference": None}), {})
-        studio.engine.add(name, TXT2IMG, wanted, SEEN)
-    together = images_of(studio.events())
-    assert all(difference(together[name][0], expected[name]) <= 1 for name in names)
-    assert not any(np.array_equal(together[name][0], together[f"plain {name}"][0]) for name in names)
+    expected = {name: studio.image(TXT2IMG, request, IMAGES) for name, request in requests.items()}
+    for name, request in requests.items():
+        studio.engine.add(f"plain {name}", TXT2IMG, request.model_copy(update={"style_reference": None}), {})
+        studio.engine.add(name, TXT2IMG, request, IMAGES)
+    in_batch = images_of(studio.events())
+    assert all(max_difference(in_batch[name][0], expected[name]) <= 1 for name in names)
+    assert not any(np.array_equal(in_batch[name][0], in_batch[f"plain {name}"][0]) for name in names)
 
 
 def test_tasks_with_styles_share_steps(sd1: Checkpoint) -> None:
@@ -88,6 +90,6 @@ def test_reference_is_as_noisy_as_the_image(toys: dict[str, Checkpoint], model: 
 
 def test_token_merging_with_style_is_refused() -> None:
     with pytest.raises(ValidationError, match="use only one of tome_info and style_reference"):
-        wish(1, style_reference=like(), tome_info={"enable": True})
-    wish(1, style_reference={"url": None}, tome_info={"enable": True})
-    wish(1, style_reference=like(), tome_info={"enable": False})
+        txt2img_params(1, style_reference=style(), tome_info={"enable": True})
+    txt2img_params(1, style_reference={"url": None}, tome_info={"enable": True})
+    txt2img_params(1, style_reference=style(), tome_info={"enable": False})

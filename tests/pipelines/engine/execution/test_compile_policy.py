@@ -123,7 +123,7 @@ def touched(tiny: Any) -> list[Trajectory]:
 
 
 def test_patched_and_strict_passes_are_not_compiled(touched: list[Trajectory], package: Path) -> None:
-    """And so does a wish for the same bits whatever was compiled meanwhile."""
+    """And so does a request for the same bits whatever was compiled meanwhile."""
     for each in touched:
         assert not key_of(each).compilable
         graphs = Graphs(compilation=Compilation(package.parent))

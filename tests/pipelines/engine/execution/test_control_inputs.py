@@ -44,9 +44,9 @@ def denoise(checkpoint: Checkpoint, *controls: ControlInput, seed: int = 0, samp
     return Denoise(checkpoint, positive, negative, noise, SIDE, SIDE, steps=4, sampler=sampler, controls=controls)
 
 
-def finished(*wishes: Denoise) -> list[torch.Tensor]:
+def finished(*requests: Denoise) -> list[torch.Tensor]:
     """What these become, together as long as their keys agree."""
-    trajectories = [Trajectory(wish) for wish in wishes]
+    trajectories = [Trajectory(request) for request in requests]
     with torch.inference_mode():
         while pending := [each for each in trajectories if not each.done]:
             key = key_of(pending[0])
@@ -82,23 +82,23 @@ def test_controlnet_of_strength_zero_never_acts(sd1: Checkpoint, canny: ControlN
 
 def test_order_of_controlnets_does_not_matter(sd1: Checkpoint, canny: ControlNet, depth: ControlNet) -> None:
     one, other = ControlInput(canny, HINT, 0.7), ControlInput(depth, 1 - HINT, 0.4, guess=True)
-    wishes = denoise(sd1, one, other), denoise(sd1, other, one)
-    assert key_of(Trajectory(wishes[0])) == key_of(Trajectory(wishes[1]))
-    first, second = finished(*wishes)
+    requests = denoise(sd1, one, other), denoise(sd1, other, one)
+    assert key_of(Trajectory(requests[0])) == key_of(Trajectory(requests[1]))
+    first, second = finished(*requests)
     assert torch.allclose(first, second, atol=1e-4)
 
 
 def test_hint_strength_and_range_are_per_row(sd1: Checkpoint, canny: ControlNet) -> None:
-    wishes = [
+    requests = [
         denoise(sd1, ControlInput(canny, HINT, 1.0), seed=1),
         denoise(sd1, ControlInput(canny, 1 - HINT, 0.3, end=0.5), seed=2),
         denoise(sd1, ControlInput(canny, HINT, 0.8, guess=True), seed=3),
         replace(denoise(sd1, ControlInput(canny, HINT, 0.8, guess=True), seed=4), negative=None),
     ]
-    fresh = [replace(wish, noise=SeededNoise(seed)) for seed, wish in enumerate(wishes, start=1)]
-    together = finished(*wishes)
-    for one, wish in zip(together, fresh, strict=True):
-        assert torch.allclose(one, finished(wish)[0], atol=1e-3)
+    fresh = [replace(request, noise=SeededNoise(seed)) for seed, request in enumerate(requests, start=1)]
+    together = finished(*requests)
+    for one, request in zip(together, fresh, strict=True):
+        assert torch.allclose(one, finished(request)[0], atol=1e-3)
 
 
 def test_controlnet_of_another_family_is_refused(sd1: Checkpoint, nets: dict[str, ControlNet]) -> None:

@@ -22,17 +22,20 @@ from pipelines.engine.scheduling.batch_size import Capacity
 from pipelines.engine.snapshot import Snapshot
 from pipelines.engine.trajectory import Depth, Trajectory
 from pipelines.pipeline import ControlInput
+from pipelines.txt2img import Txt2Img
 from tests.pipelines.conftest import Shelf, images_of, run_dry
 from tests.pipelines.engine.tape import Tape
-from tests.pipelines.engine.test_engine import SIDE, TXT2IMG, Stock, difference, wish
+from tests.support.diffusers_reference import SIDE, DiffusersReference, max_difference, txt2img_params
 from tests.support.trajectories import HINT, denoise, finish
 
+TXT2IMG = Txt2Img()
 
-class Cached(Stock):
+
+class Cached(DiffusersReference):
     """A diffusers pipeline with the authors' helper around its UNet."""
 
     def image_at(self, interval: int, params: Any) -> Any:
-        helper = DeepCacheSDHelper(pipe=self._pipe)
+        helper = DeepCacheSDHelper(pipe=self.pipe)
         helper.set_params(cache_interval=interval, cache_branch_id=0)
         helper.enable()
         try:
@@ -49,18 +52,18 @@ def test_mixed_batch_equals_the_authors_implementation(engine: Engine, models_di
     stock = Cached(kind, models_dir / model)
     intervals = {"euler": 2, "ddim": 3, "dpmpp_2m": 1, "unipc": 5, "euler_a": 3}
     wishes = {
-        name: wish(place, model, sampler=name, deep_cache=interval)
+        name: txt2img_params(place, model, sampler=name, deep_cache=interval)
         for place, (name, interval) in enumerate(intervals.items())
     }
     for name, params in wishes.items():
         engine.add(name, TXT2IMG, params, {})
     made = images_of(run_dry(engine))
     differences = {
-        name: difference(made[name][0], stock.image_at(intervals[name], params)) for name, params in wishes.items()
+        name: max_difference(made[name][0], stock.image_at(intervals[name], params)) for name, params in wishes.items()
     }
     assert max(differences.values()) <= 1, differences
     plain = stock.image(wishes["ddim"], width=SIDE, height=SIDE)
-    assert difference(made["ddim"][0], plain) > 1
+    assert max_difference(made["ddim"][0], plain) > 1
 
 
 @torch.inference_mode()
@@ -75,15 +78,15 @@ def test_steps_of_different_depth_are_not_shared(sd1: Checkpoint) -> None:
 def test_priority_counts_cached_steps_as_short(shelf: Shelf, sd1: Checkpoint) -> None:
     """Where sharing gains nothing, eight steps of which one is whole are overtaken by no three whole ones."""
     capacity = Capacity()
-    trajectory = Trajectory(wish(0).denoise_request(sd1, wish(0).noises()[0], SIDE, SIDE))
+    trajectory = Trajectory(txt2img_params(0).denoise_request(sd1, txt2img_params(0).noises()[0], SIDE, SIDE))
     times: dict[Depth, float] = {"full": 5.0, "full_and_cache": 5.0, "cached": 0.05}
     for depth, seconds in times.items():
         for rows in (2, 4) * 4:
             capacity.observe(key_of(trajectory, depth), rows, seconds * rows / 2)
     engine = Engine(shelf, capacity)
-    engine.add("whole", TXT2IMG, wish(0, sampler="euler"), {})
+    engine.add("whole", TXT2IMG, txt2img_params(0, sampler="euler"), {})
     engine.step()
-    short = wish(0, sampler="euler", deep_cache=10).model_copy(update={"num_steps": 8})
+    short = txt2img_params(0, sampler="euler", deep_cache=10).model_copy(update={"num_steps": 8})
     engine.add("shallow", TXT2IMG, short, {})
     assert [event.attempt_id for event in run_dry(engine) if isinstance(event, Finished)] == ["shallow", "whole"]
 

@@ -28,19 +28,21 @@ def test_step_never_waits_for_the_device(models_dir: Path, deep_cache: int) -> N
     checkpoint = loaders.load(models.find("toy-sd1"), torch.device("cpu"), torch.float32)
     net = controlnet.load(models.find("toy-sd1-canny"), torch.device("cpu"), torch.float32)
     assert isinstance(checkpoint, Checkpoint)
-    wishes = [short_trajectory(checkpoint, seed, ControlInput(net, HINT), guided=bool(seed)).denoise for seed in (0, 1)]
+    requests = [
+        short_trajectory(checkpoint, seed, ControlInput(net, HINT), guided=bool(seed)).denoise for seed in (0, 1)
+    ]
     for model in (checkpoint, net):
         model.to(meta)
     there = [
         Trajectory(
             replace(
-                wish,
+                request,
                 deep_cache=deep_cache,
-                positive=replace(wish.positive, embeds=wish.positive.embeds.to(meta)),
-                negative=wish.negative and replace(wish.negative, embeds=wish.negative.embeds.to(meta)),
+                positive=replace(request.positive, embeds=request.positive.embeds.to(meta)),
+                negative=request.negative and replace(request.negative, embeds=request.negative.embeds.to(meta)),
             )
         )
-        for wish in wishes
+        for request in requests
     ]
     assert [each.shape for each in finish_all(Graphs(), *there)] == [(1, 4, 8, 8)] * 2
     with pytest.raises((RuntimeError, NotImplementedError)):
