@@ -127,7 +127,7 @@ def settings(tmp_path, overrides) -> Settings:
 
 @pytest.fixture
 async def services(settings) -> AsyncIterator[Services]:
-    """The services of a server whose controller runs and has read the logs."""
+    """The services of a server with a running controller, after the log replay."""
     services = Services.from_settings(settings)
     await services.clock.ask()
     controller = asyncio.create_task(make_controller(services).run())

@@ -1,4 +1,4 @@
-"""What is picked from the settings, and what is refused before anything runs."""
+"""The services for given settings, and settings that are refused at the start."""
 
 import pytest
 
@@ -7,6 +7,6 @@ from server.settings import Settings, SettingsError
 
 
 @pytest.mark.parametrize(("audit", "says"), [("toy", "is of family sd1"), ("gone", "there is no model 'gone'")])
-def test_a_judge_that_cannot_judge_keeps_everything_from_starting(settings: Settings, audit: str, says: str) -> None:
+def test_unusable_audit_model_prevents_the_start(settings: Settings, audit: str, says: str) -> None:
     with pytest.raises(SettingsError, match=f"HUA_AUDIT={audit}: .*{says}"):
         Services.from_settings(settings.model_copy(update={"audit": audit}))

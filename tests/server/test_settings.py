@@ -41,7 +41,7 @@ def test_wrong_setting_is_named_in_one_line(monkeypatch: pytest.MonkeyPatch, nam
 
 
 @pytest.mark.parametrize("host", ["0.0.0.0", "::", "192.0.2.7", "hua.example"])
-def test_without_keys_it_refuses_to_leave_loopback(monkeypatch: pytest.MonkeyPatch, host: str) -> None:
+def test_listening_beyond_loopback_requires_keys(monkeypatch: pytest.MonkeyPatch, host: str) -> None:
     monkeypatch.setenv("HUA_HOST", host)
     with pytest.raises(SettingsError, match="HUA_API_KEYS"):
         Settings.load()

@@ -1,4 +1,4 @@
-"""Every task type is accepted by every route: our own, its typed one, and that of the API which Hua replaces."""
+"""Every task type is accepted by every route: our own, its typed one, and that of the API that Hua replaces."""
 
 import base64
 

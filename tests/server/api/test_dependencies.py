@@ -1,4 +1,4 @@
-"""What a caller may reach: tasks and uploads of its own tenant, by the scopes of its key."""
+"""Access of a caller: tasks and uploads of its own tenant, by the scopes of its key."""
 
 import pytest
 import yaml

@@ -9,7 +9,7 @@ from server.tenancy.auth import UnauthorizedError
 
 
 class UnauthorizedSubclassError(UnauthorizedError):
-    """An exception that the table does not name itself."""
+    """An exception whose own class is not in the table."""
 
 
 @pytest.mark.parametrize(

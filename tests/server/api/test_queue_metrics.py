@@ -10,7 +10,7 @@ LINES = (LineView("high", 1, 2.0), LineView("normal", 2, 2.5), LineView("low", 0
 
 
 def samples(overview: Overview) -> dict[tuple[str, str], float]:
-    """By name, and the value of the last label."""
+    """Samples by name and value of the last label."""
     set_queue_metrics(overview)
     families = text_string_to_metric_families(exposition(with_queue=True).decode())
     return {(one.name, [*one.labels.values(), ""][0]): one.value for family in families for one in family.samples}

@@ -202,7 +202,7 @@ async def test_body_of_another_shape_is_refused(client, body):
 
 
 async def test_body_without_json_content_type_gets_advice(client):
-    """As curl and many libraries send it."""
+    """The form in which curl and many libraries send it."""
     for headers in ({}, {"Content-Type": "application/x-www-form-urlencoded"}):
         reply = await client.post("/v1/tasks", content=b'{"type": "txt2img.sd", "params": {}}', headers=headers)
         assert reply.status_code == 422

@@ -8,7 +8,7 @@ from tests.support.kafka_server import KafkaServer
 
 @pytest.fixture(scope="session")
 def own_kafka(tmp_path_factory):
-    """One that a test may stop, if it starts it again."""
+    """A Kafka that a test may stop, if it starts it again."""
     server = KafkaServer(tmp_path_factory.mktemp("kafka"))
     server.start()
     yield server
@@ -17,7 +17,7 @@ def own_kafka(tmp_path_factory):
 
 @pytest.fixture
 def make_task():
-    """Tasks that differ in their ids."""
+    """Makes tasks with different ids."""
     numbers = itertools.count()
 
     def make(**fields) -> Task:

@@ -1,4 +1,4 @@
-"""What every broker must do."""
+"""The contract of every broker."""
 
 import asyncio
 

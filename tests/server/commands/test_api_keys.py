@@ -14,27 +14,27 @@ def settings(tmp_path) -> Settings:
     return Settings(tenants=tmp_path / "tenants.yaml")
 
 
-def secret(said: str) -> str:
-    return re.search(r"hua_\S+", said)[0]
+def secret(message: str) -> str:
+    return re.search(r"hua_\S+", message)[0]
 
 
-def test_a_new_key_is_good_at_once_and_only_its_hash_is_kept(settings):
-    made = secret(api_keys.make(settings, "acme", (), None, ""))
-    caller = Tenants(settings).keys.authenticate(f"Bearer {made}")
+def test_new_key_works_at_once_and_only_its_hash_is_stored(settings):
+    key_text = secret(api_keys.make(settings, "acme", (), None, ""))
+    caller = Tenants(settings).keys.authenticate(f"Bearer {key_text}")
     assert (caller.tenant, caller.scopes) == ("acme", ("submit", "read", "upload"))
-    assert made not in settings.tenants.read_text()
+    assert key_text not in settings.tenants.read_text()
     assert settings.tenants.stat().st_mode & 0o077 == 0
 
 
-def test_a_key_has_the_scopes_the_end_and_the_note_that_were_asked_for(settings):
-    made = secret(api_keys.make(settings, "acme", ("read", "admin"), 30, "the bill"))
-    assert Tenants(settings).keys.authenticate(f"Bearer {made}").scopes == ("read", "admin")
+def test_new_key_has_the_requested_scopes_expiry_and_note(settings):
+    key_text = secret(api_keys.make(settings, "acme", ("read", "admin"), 30, "the bill"))
+    assert Tenants(settings).keys.authenticate(f"Bearer {key_text}").scopes == ("read", "admin")
     (key,) = Tenants(settings).policy("acme").keys
     assert key.note == "the bill"
     assert timedelta(days=29) < key.expires - datetime.now(UTC) <= timedelta(days=30)
 
 
-def test_keys_are_changed_without_a_gap(settings):
+def test_key_rotation_has_no_gap(settings):
     """Rotation: both are good until the old one is revoked."""
     old, new = (secret(api_keys.make(settings, "acme", (), None, "")) for _ in range(2))
     of_old = Tenants(settings).policy("acme").keys[1].sha256
@@ -45,7 +45,7 @@ def test_keys_are_changed_without_a_gap(settings):
         now.authenticate(f"Bearer {old}")
 
 
-def test_the_rights_of_the_file_stay_and_a_link_stays_a_link(settings, tmp_path):
+def test_write_preserves_file_mode_and_symlink(settings, tmp_path):
     (tmp_path / "real.yaml").write_text("tenants: {}")
     (tmp_path / "real.yaml").chmod(0o640)
     settings.tenants.symlink_to(tmp_path / "real.yaml")
@@ -55,7 +55,7 @@ def test_the_rights_of_the_file_stay_and_a_link_stays_a_link(settings, tmp_path)
     assert sorted(file.name for file in tmp_path.iterdir()) == ["real.yaml", "tenants.yaml"]
 
 
-def test_the_list_shows_every_key_and_no_more_of_it_than_names_it(settings):
+def test_table_shows_every_key_by_its_hash_prefix(settings):
     api_keys.make(settings, "acme", ("read",), -1, "old")
     api_keys.make(settings, "acme", (), 30, "")
     of_environment = new_key("env")[1]
@@ -69,7 +69,7 @@ def test_the_list_shows_every_key_and_no_more_of_it_than_names_it(settings):
 
 
 @pytest.mark.parametrize("prefix", ["", "abc", "zzzzzz", "0" * 64])
-def test_a_prefix_that_names_no_single_key_revokes_none(settings, prefix):
+def test_revoke_requires_a_unique_prefix(settings, prefix):
     api_keys.make(settings, "acme", (), None, "")
     before = settings.tenants.read_text()
     with pytest.raises(SettingsError, match="hua keys list"):
@@ -77,7 +77,7 @@ def test_a_prefix_that_names_no_single_key_revokes_none(settings, prefix):
     assert settings.tenants.read_text() == before
 
 
-def test_a_key_of_the_environment_is_revoked_there(settings):
+def test_revoke_refuses_a_key_of_the_environment(settings):
     api_keys.make(settings, "acme", (), None, "")
     setting = new_key("env")[1]
     both = settings.model_copy(update={"api_keys": (setting,)})
@@ -85,23 +85,23 @@ def test_a_key_of_the_environment_is_revoked_there(settings):
         api_keys.revoke(both, setting.partition(":")[2])
 
 
-def test_a_file_that_is_wrong_is_named_and_left_alone(settings):
+def test_invalid_file_is_named_and_not_changed(settings):
     settings.tenants.write_text("tenants: {acme: {task_limt: 3}}")
-    for deed in (lambda: api_keys.make(settings, "acme", (), None, ""), lambda: api_keys.table(settings)):
+    for command in (lambda: api_keys.make(settings, "acme", (), None, ""), lambda: api_keys.table(settings)):
         with pytest.raises(SettingsError, match=r"tenants\.yaml, line 1: .*did you mean task_limit"):
-            deed()
+            command()
     assert settings.tenants.read_text() == "tenants: {acme: {task_limt: 3}}"
 
 
-def test_without_a_file_a_key_goes_to_the_environment(settings):
+def test_make_without_a_file_prints_the_environment_setting(settings):
     assert re.search(r"Add to HUA_API_KEYS: +acme:[0-9a-f]{64}$", api_keys.make(Settings(), "acme", (), None, ""))
     for scopes, days, note in ((("read",), None, ""), ((), 3, ""), ((), None, "x")):
         with pytest.raises(SettingsError, match="HUA_TENANTS"):
             api_keys.make(Settings(), "acme", scopes, days, note)
 
 
-def test_a_file_that_cannot_be_written_is_left_and_the_line_is_shown(settings, monkeypatch):
-    """A mounted secret; the tests may be root, whom no rights stop."""
+def test_make_prints_the_entry_if_the_file_is_read_only(settings, monkeypatch):
+    """As with a mounted secret. The error is simulated, because root may write any file."""
     api_keys.make(settings, "acme", (), None, "")
     before = settings.tenants.read_text()
 
@@ -109,21 +109,21 @@ def test_a_file_that_cannot_be_written_is_left_and_the_line_is_shown(settings, m
         raise OSError(30, "Read-only file system")
 
     monkeypatch.setattr(api_keys, "_write", refuse)
-    said = api_keys.make(settings, "acme", ("read",), None, "")
-    assert re.search(r"Read-only file system.*keys of acme:\n- \{sha256: [0-9a-f]{64}, scopes: \[read\]\}", said)
+    message = api_keys.make(settings, "acme", ("read",), None, "")
+    assert re.search(r"Read-only file system.*keys of acme:\n- \{sha256: [0-9a-f]{64}, scopes: \[read\]\}", message)
     assert settings.tenants.read_text() == before
     with pytest.raises(SettingsError, match="by hand"):
         api_keys.revoke(settings, Tenants(settings).policy("acme").keys[0].sha256)
 
 
 @pytest.mark.parametrize("tenant", ["", "Red", "a/b"])
-def test_a_wrong_tenant_gets_no_key(settings, tenant):
+def test_make_refuses_an_invalid_tenant(settings, tenant):
     with pytest.raises(SettingsError, match="tenant"):
         api_keys.make(settings, tenant, (), None, "")
     assert not settings.tenants.exists()
 
 
 @pytest.mark.parametrize("note", ["two\nlines", "x" * 201])
-def test_a_note_is_one_short_line(settings, note):
+def test_make_refuses_a_note_of_several_or_long_lines(settings, note):
     with pytest.raises(SettingsError, match="one line"):
         api_keys.make(settings, "acme", (), None, note)

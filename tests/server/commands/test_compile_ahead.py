@@ -1,4 +1,4 @@
-"""`hua compile` fills the folder that workers look into."""
+"""`hua compile` fills the package folder of the workers."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ from server.commands.compile_ahead import compile_ahead
 from server.settings import Settings, SettingsError
 
 
-def test_it_makes_one_package_for_each_kind_of_step(package: Path) -> None:
-    """The command itself has made it, as tests of packages have it."""
+def test_compile_makes_one_package_per_kind_of_step(package: Path) -> None:
+    """The fixture `package` is built by the command itself."""
     assert package.name.startswith("unet-2x8x8-")
     assert {file.suffix for file in package.parent.iterdir()} == {".pt2", ".lock"}, "something is left behind"
 
 
-def test_what_is_there_is_not_made_again(package: Path, compiled_dir: Path) -> None:
+def test_compile_skips_existing_packages(package: Path, compiled_dir: Path) -> None:
     settings = Settings(models_dir=compiled_dir, compile=package.parent, device="cpu")
     assert list(compile_ahead(settings, ["tiny"], [], [])) == []
 

@@ -11,7 +11,7 @@ from server.task import Image, Manifest, Outcome, Status, Task
 
 @pytest.fixture
 def make_task():
-    """Tasks that differ in their ids."""
+    """Makes tasks with different ids."""
     numbers = itertools.count()
 
     def make(**fields) -> Task:
@@ -24,7 +24,7 @@ def make_task():
 
 @pytest.fixture
 def make_outcome():
-    """Outcomes of attempts that differ in their names; `keys` are those of the images."""
+    """Makes outcomes of different attempts; `keys` are those of the images."""
     numbers = itertools.count()
 
     def make(task: Task, status: Status = Status.SUCCEEDED, keys=(), **fields) -> Outcome:
@@ -59,7 +59,7 @@ async def queue() -> MemoryQueue:
 
 
 class Fate:
-    """Counts calls; at the `fatal` one, and at all after it, raises `error` as long as there is one."""
+    """Counts calls. From the call number `fatal` on, every call raises `error`, unless it is None."""
 
     def __init__(self, error: BaseException | None, fatal: int) -> None:
         self.error = error
@@ -73,7 +73,7 @@ class Fate:
 
 
 class Fated:
-    """Any of our services, whose calls may fail: just before they are made, or when they have been."""
+    """Wraps a service. A call may fail, either just before it or just after it."""
 
     def __init__(self, service, fate: Fate) -> None:
         self._service = service
@@ -95,7 +95,7 @@ class Fated:
 
 @pytest.fixture
 def fated():
-    """`fated(service, fate)`: the service, subject to a Fate."""
+    """`fated(service, fate)` wraps a service, so that `fate` decides when its calls fail."""
     return Fated
 
 

@@ -80,8 +80,8 @@ def body_of(manifest):
     return json.dumps({"uid": manifest.task.id, "at": manifest.outcome.finished_at}).encode()
 
 
-class TalkativeQueue(MemoryQueue):
-    """Tells the tries that each callback has had."""
+class RecordingQueue(MemoryQueue):
+    """Records the tries of each callback."""
 
     def __init__(self):
         super().__init__()
@@ -92,13 +92,13 @@ class TalkativeQueue(MemoryQueue):
         await super().add_callback(callback)
 
 
-class House:
-    """A bucket that stays, and a queue and a sender that a restart makes anew."""
+class CallbackWorld:
+    """A bucket that survives `restart`, and a queue and a sender that `restart` replaces."""
 
     def __init__(self, path):
         self.bucket = Bucket.folder(path)
         self.clock = Clock()
-        self.queue = TalkativeQueue()
+        self.queue = RecordingQueue()
 
     async def settle(self, task_id, url):
         manifest = manifest_of(task_id, url)
@@ -108,7 +108,7 @@ class House:
         await self.queue.add_callback(due)
 
     async def restart(self):
-        self.queue = TalkativeQueue()
+        self.queue = RecordingQueue()
         for key, _ in await self.bucket.keys("callbacks"):
             await self.queue.add_callback(decode_callback(await self.bucket.get(key)))
 
@@ -130,8 +130,8 @@ class House:
 
 
 @pytest.fixture
-def house(tmp_path):
-    return House(tmp_path)
+def world(tmp_path):
+    return CallbackWorld(tmp_path)
 
 
 async def until(condition):
@@ -140,34 +140,34 @@ async def until(condition):
             await asyncio.sleep(0.005)
 
 
-async def until_tries(house, task_id, tries):
+async def until_tries(world, task_id, tries):
     async def reached():
-        return house.queue.tries.get(task_id, 0) >= tries
+        return world.queue.tries.get(task_id, 0) >= tries
 
     await until(reached)
 
 
-async def until_gone(house, task_id):
+async def until_gone(world, task_id):
     async def gone():
-        return await house.saved(task_id) is None
+        return await world.saved(task_id) is None
 
     await until(gone)
 
 
-async def test_callback_is_delivered_once(house, receiver):
-    async with house.running():
-        await house.settle("one", receiver.url)
-        await until_gone(house, "one")
-        house.clock.pass_by(24 * HOUR_S)
+async def test_callback_is_delivered_once(world, receiver):
+    async with world.running():
+        await world.settle("one", receiver.url)
+        await until_gone(world, "one")
+        world.clock.pass_by(24 * HOUR_S)
         await asyncio.sleep(0.05)
     assert len(receiver.requests) == 1
     assert receiver.bodies == {body_of(manifest_of("one", receiver.url))}
 
 
-async def test_signature_verifies(house, receiver):
-    async with house.running():
-        await house.settle("one", receiver.url)
-        await until_gone(house, "one")
+async def test_signature_verifies(world, receiver):
+    async with world.running():
+        await world.settle("one", receiver.url)
+        await until_gone(world, "one")
     [(headers, body)] = receiver.requests
     signed = b".".join([b"one", headers["webhook-timestamp"].encode(), body])
     expected = base64.b64encode(hmac.new(tenant_secret(SECRET, "acme"), signed, hashlib.sha256).digest()).decode()
@@ -178,138 +178,138 @@ async def test_signature_verifies(house, receiver):
 
 
 @pytest.mark.parametrize("first", ["500 No", "302 Found\r\nLocation: http://127.0.0.1/", "404 Not Found", "199 Odd"])
-async def test_retry_sends_the_same_bytes(house, receiver, first):
+async def test_retry_sends_the_same_bytes(world, receiver, first):
     receiver.answers = [first, first, "204 No Content"]
-    async with house.running():
-        await house.settle("one", receiver.url)
+    async with world.running():
+        await world.settle("one", receiver.url)
         for tries in (1, 2):
-            await until_tries(house, "one", tries)
-            house.clock.pass_by(5)
-        await until_gone(house, "one")
+            await until_tries(world, "one", tries)
+            world.clock.pass_by(5)
+        await until_gone(world, "one")
     assert len(receiver.requests) == 3
     assert len(receiver.bodies) == 1
     assert {headers["webhook-id"] for headers, _ in receiver.requests} == {"one"}
     assert len({headers["webhook-timestamp"] for headers, _ in receiver.requests}) == 3
 
 
-async def test_callback_waits_until_it_is_due(house, receiver):
+async def test_callback_waits_until_it_is_due(world, receiver):
     receiver.answers = ["500 No"]
-    async with house.running():
-        await house.settle("one", receiver.url)
-        await until_tries(house, "one", 1)
-        house.clock.pass_by(2)
+    async with world.running():
+        await world.settle("one", receiver.url)
+        await until_tries(world, "one", 1)
+        world.clock.pass_by(2)
         await asyncio.sleep(0.05)
     assert len(receiver.requests) == 1
 
 
-async def test_unreachable_address_is_retried(house):
+async def test_unreachable_address_is_retried(world):
     async with listening() as closed:
         pass
-    async with house.running():
-        await house.settle("one", closed.url)
-        await until_tries(house, "one", 1)
+    async with world.running():
+        await world.settle("one", closed.url)
+        await until_tries(world, "one", 1)
 
 
-async def test_410_ends_the_retries(house, receiver, caplog):
+async def test_410_ends_the_retries(world, receiver, caplog):
     receiver.answers = ["410 Gone"]
-    async with house.running():
-        await house.settle("one", receiver.url)
-        await until_gone(house, "one")
-    dead = decode_callback(await house.bucket.get(dead_callback_key("one")))
+    async with world.running():
+        await world.settle("one", receiver.url)
+        await until_gone(world, "one")
+    dead = decode_callback(await world.bucket.get(dead_callback_key("one")))
     assert (dead.task_id, dead.tries) == ("one", 1)
     assert [record.getMessage() for record in caplog.records if record.levelno >= logging.WARNING] == [
         "gave up the callback of task one after 1 tries: it answered 410"
     ]
 
 
-async def test_retry_schedule_ends(house, receiver):
+async def test_retry_schedule_ends(world, receiver):
     receiver.answers = ["500 No"]
-    async with house.running():
-        await house.settle("one", receiver.url)
+    async with world.running():
+        await world.settle("one", receiver.url)
         for tries in range(1, len(PAUSES_S) + 1):
-            await until_tries(house, "one", tries)
-            house.clock.pass_by(PAUSES_S[tries - 1] * 1.11)
-        await until_gone(house, "one")
+            await until_tries(world, "one", tries)
+            world.clock.pass_by(PAUSES_S[tries - 1] * 1.11)
+        await until_gone(world, "one")
     assert len(receiver.requests) == len(PAUSES_S) + 1 == 18
-    assert await house.bucket.get(dead_callback_key("one")) is not None
+    assert await world.bucket.get(dead_callback_key("one")) is not None
 
 
-async def test_restart_continues_the_schedule(house, receiver):
+async def test_restart_continues_the_schedule(world, receiver):
     receiver.answers = ["500 No"]
-    async with house.running():
-        await house.settle("one", receiver.url)
+    async with world.running():
+        await world.settle("one", receiver.url)
         for tries in range(1, 11):
-            await until_tries(house, "one", tries)
-            house.clock.pass_by(4)
-    await house.restart()
-    async with house.running():
+            await until_tries(world, "one", tries)
+            world.clock.pass_by(4)
+    await world.restart()
+    async with world.running():
         await asyncio.sleep(0.05)
         assert len(receiver.requests) == 10
-        house.clock.pass_by(6 * 60)
-        await until_tries(house, "one", 11)
+        world.clock.pass_by(6 * 60)
+        await until_tries(world, "one", 11)
     assert len(receiver.requests) == 11
-    assert (await house.saved("one")).due_at > house.clock.now + 20 * 60
+    assert (await world.saved("one")).due_at > world.clock.now + 20 * 60
     assert len(receiver.bodies) == 1
 
 
-async def test_tries_not_saved_in_the_bucket_count(house, receiver):
-    """Another controller goes on where one was killed; the queue is the same."""
+async def test_tries_not_saved_in_the_bucket_count(world, receiver):
+    """Another controller continues after a kill, with the same queue."""
     receiver.answers = ["500 No"]
     for tries in range(1, 11):
-        async with house.running():
-            await (house.settle("one", receiver.url) if tries == 1 else asyncio.sleep(0))
-            await until_tries(house, "one", tries)
-            house.clock.now += 4
-    assert (await house.saved("one")).due_at > house.clock.now + 4 * 60
+        async with world.running():
+            await (world.settle("one", receiver.url) if tries == 1 else asyncio.sleep(0))
+            await until_tries(world, "one", tries)
+            world.clock.now += 4
+    assert (await world.saved("one")).due_at > world.clock.now + 4 * 60
 
 
-async def test_retry_reads_the_bucket_only_if_the_queue_differs(house, receiver, monkeypatch):
+async def test_retry_reads_the_bucket_only_if_the_queue_differs(world, receiver, monkeypatch):
     receiver.answers = ["500 No"]
-    async with house.running():
-        await house.settle("one", receiver.url)
-        await until_tries(house, "one", 1)
+    async with world.running():
+        await world.settle("one", receiver.url)
+        await until_tries(world, "one", 1)
         with monkeypatch.context() as away:
-            away.setattr(house.bucket, "get", None)
-            house.clock.now += 4
-            await until_tries(house, "one", 2)
+            away.setattr(world.bucket, "get", None)
+            world.clock.now += 4
+            await until_tries(world, "one", 2)
         receiver.answers = ["200 Yes"]
-        await house.queue.add_callback(DueCallback("one", house.clock()))
-        await until_gone(house, "one")
+        await world.queue.add_callback(DueCallback("one", world.clock()))
+        await until_gone(world, "one")
     assert len(receiver.requests) == 3
 
 
-async def test_delivered_callback_is_dropped(house, receiver):
-    """We died between the 2xx, written down in the bucket, and telling the queue."""
-    await house.queue.add_callback(DueCallback("one", house.clock()))
+async def test_delivered_callback_is_dropped(world, receiver):
+    """The controller died after it saved the 2xx in the bucket, before it dropped the callback from the queue."""
+    await world.queue.add_callback(DueCallback("one", world.clock()))
 
     async def dropped():
-        return (await house.queue.overview()).callbacks == 0
+        return (await world.queue.overview()).callbacks == 0
 
-    async with house.running():
+    async with world.running():
         await until(dropped)
     assert receiver.requests == []
-    assert await house.queue.next_callbacks(house.clock() + HOUR_S, 9) == []
+    assert await world.queue.next_callbacks(world.clock() + HOUR_S, 9) == []
 
 
-async def test_callback_waits_for_its_manifest(house, receiver):
-    due = DueCallback("one", house.clock())
-    await house.bucket.put(callback_key("one"), encode_callback(due))
-    await house.queue.add_callback(due)
-    async with house.running():
+async def test_callback_waits_for_its_manifest(world, receiver):
+    due = DueCallback("one", world.clock())
+    await world.bucket.put(callback_key("one"), encode_callback(due))
+    await world.queue.add_callback(due)
+    async with world.running():
         await asyncio.sleep(0.05)
         assert receiver.requests == []
-        await house.bucket.put_manifest(manifest_of("one", receiver.url))
-        house.clock.pass_by(61)
-        await until_gone(house, "one")
+        await world.bucket.put_manifest(manifest_of("one", receiver.url))
+        world.clock.pass_by(61)
+        await until_gone(world, "one")
     assert len(receiver.requests) == 1
 
 
-async def test_retry_after_is_honoured(house, receiver):
+async def test_retry_after_is_honoured(world, receiver):
     receiver.answers = ["503 No\r\nRetry-After: 120", "200 OK"]
-    async with house.running():
-        await house.settle("one", receiver.url)
-        await until_tries(house, "one", 1)
-    assert (await house.saved("one")).due_at == pytest.approx(house.clock.now + 120)
+    async with world.running():
+        await world.settle("one", receiver.url)
+        await until_tries(world, "one", 1)
+    assert (await world.saved("one")).due_at == pytest.approx(world.clock.now + 120)
 
 
 def test_pause_after_follows_the_schedule():
@@ -323,44 +323,44 @@ def test_pause_after_follows_the_schedule():
     assert pause_after(1, Reply(503, retry_after_s=float("inf"))) == 24 * HOUR_S
 
 
-async def test_per_host_limit_ignores_paths(house):
-    async with listening() as slow, house.running():
+async def test_per_host_limit_ignores_paths(world):
+    async with listening() as slow, world.running():
         slow.hold.clear()
         for index in range(20):
-            await house.settle(f"slow-{index}", f"{slow.url.removesuffix('/hook')}?{index}")
+            await world.settle(f"slow-{index}", f"{slow.url.removesuffix('/hook')}?{index}")
         await asyncio.sleep(0.3)
         assert len(slow.requests) == callbacks.CONCURRENT_PER_HOST
         slow.hold.set()
 
 
-async def test_slow_host_delays_no_other_host(house, receiver):
-    async with listening() as slow, house.running():
+async def test_slow_host_delays_no_other_host(world, receiver):
+    async with listening() as slow, world.running():
         slow.hold.clear()
         for index in range(20):
-            await house.settle(f"slow-{index}", slow.url)
+            await world.settle(f"slow-{index}", slow.url)
         for index in range(20):
-            await house.settle(f"quick-{index}", receiver.url)
+            await world.settle(f"quick-{index}", receiver.url)
         for index in range(20):
-            await until_gone(house, f"quick-{index}")
+            await until_gone(world, f"quick-{index}")
         assert len(slow.requests) == callbacks.CONCURRENT_PER_HOST
         slow.hold.set()
         for index in range(20):
-            await until_gone(house, f"slow-{index}")
+            await until_gone(world, f"slow-{index}")
     assert len(slow.requests) == 20
 
 
-async def test_internal_error_affects_one_callback_only(house, receiver, caplog):
-    await house.bucket.put(callback_key("broken"), b"not json")
-    await house.bucket.put_manifest(manifest_of("broken", receiver.url))
-    await house.queue.add_callback(DueCallback("broken", house.clock()))
-    async with house.running():
-        await house.settle("one", receiver.url)
-        await until_gone(house, "one")
+async def test_internal_error_affects_one_callback_only(world, receiver, caplog):
+    await world.bucket.put(callback_key("broken"), b"not json")
+    await world.bucket.put_manifest(manifest_of("broken", receiver.url))
+    await world.queue.add_callback(DueCallback("broken", world.clock()))
+    async with world.running():
+        await world.settle("one", receiver.url)
+        await until_gone(world, "one")
     assert "the callback of task broken stays due" in caplog.text
 
 
-class ShakyQueue(TalkativeQueue):
-    """Cannot be reached the first few times it is asked for callbacks."""
+class ShakyQueue(RecordingQueue):
+    """A queue whose first few calls for callbacks fail."""
 
     outages = 5
 
@@ -371,9 +371,9 @@ class ShakyQueue(TalkativeQueue):
         return await super().next_callbacks(now, count)
 
 
-async def test_queue_outage_is_waited_for_and_logged_once(house, receiver, caplog):
-    house.queue = ShakyQueue()
-    async with house.running():
-        await house.settle("one", receiver.url)
-        await until_gone(house, "one")
+async def test_queue_outage_is_waited_for_and_logged_once(world, receiver, caplog):
+    world.queue = ShakyQueue()
+    async with world.running():
+        await world.settle("one", receiver.url)
+        await until_gone(world, "one")
     assert caplog.text.count("callbacks wait for the queue: no route") == 1

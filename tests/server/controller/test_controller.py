@@ -34,12 +34,12 @@ from server.task import RETENTION_S, Callback, Image, Manifest, Outcome, Status
 
 
 class KilledError(BaseException):
-    """kill -9: nothing catches it, and from then on no call of this process does anything."""
+    """Simulates kill -9: nothing catches it, and after it no call of this process has an effect."""
 
 
 @pytest.fixture
 async def sink():
-    """A callback receiver; knows the bodies that came, by path."""
+    """A callback receiver that records the bodies by path."""
     received: list[tuple[str, bytes]] = []
 
     async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -56,7 +56,7 @@ async def sink():
 
 
 class Wire(Egress):
-    """What is under way when its sender is killed arrives all the same."""
+    """A request that was sent before the kill still arrives."""
 
     def __init__(self) -> None:
         super().__init__(allow=("127.0.0.0/8",))
@@ -69,7 +69,7 @@ class Wire(Egress):
 
 
 class Witness(MemoryQueue):
-    """A queue that remembers what it knew when it was opened."""
+    """A queue that records its contents when it is opened."""
 
     async def open(self) -> None:
         self.queued = (await self.overview()).queued
@@ -78,7 +78,7 @@ class Witness(MemoryQueue):
 
 
 class World:
-    """What survives a kill: the logs and the bucket. What does not is made anew by each `living`."""
+    """The logs and the bucket, which survive a kill. Each `living` makes the rest again."""
 
     def __init__(self, path, broker, fated) -> None:
         self.broker = broker
@@ -90,7 +90,7 @@ class World:
 
     @contextlib.asynccontextmanager
     async def living(self, fate=None, worker=True):
-        """A controller and one worker of one process; yields their queue, and a future that is done when they died."""
+        """Runs a controller and a worker; yields their queue, and a future that is done when they were killed."""
         queue = Witness()
         broker, bucket = SQLiteBroker(self._path / "logs.sqlite"), self.bucket
         services = [self._fated(service, fate) if fate else service for service in (broker, queue, bucket)]
@@ -127,7 +127,7 @@ class World:
                     await asyncio.sleep(0.002)
 
     def outcomes(self) -> list[Outcome]:
-        """Everything that the log ever held."""
+        """All outcomes that were ever in the log."""
         with contextlib.closing(sqlite3.connect(self._path / "logs.sqlite")) as log:
             rows = log.execute("select value from records where log = 'outcomes' order by offset").fetchall()
         return [Outcome.model_validate_json(value) for (value,) in rows]
@@ -138,7 +138,7 @@ def _body(manifest: Manifest) -> bytes:
 
 
 async def _until_killed(work) -> None:
-    """A task group that is killed ends with a group of what its tasks died of."""
+    """A killed task group ends with a group of the errors of its tasks."""
     with contextlib.suppress(KilledError):
         try:
             await work
@@ -166,7 +166,7 @@ async def test_task_goes_from_log_to_manifest_and_callback(world, sink, make_tas
 
 
 async def test_no_task_is_leased_before_ended_tasks_are_known(world, make_task, make_outcome) -> None:
-    """The worker waits from the first moment on; one of the tasks was canceled while everything was down."""
+    """The worker waits from the start; one task was canceled while all processes were down."""
     tasks = [make_task() for _ in range(30)]
     for task in tasks:
         await world.broker.publish_task(task)
@@ -204,12 +204,12 @@ async def test_controller_survives_service_outages(world, make_task, make_outcom
         async with asyncio.timeout(60):
             while not all([await queue.find(task.id) for task in tasks]):
                 await asyncio.sleep(0.005)
-    told = [record.getMessage() for record in caplog.records if record.name.startswith("server.controller")]
-    assert len(told) == len(set(told)), "each trouble is told once"
+    messages = [record.getMessage() for record in caplog.records if record.name.startswith("server.controller")]
+    assert len(messages) == len(set(messages)), "each error is logged once"
 
 
 async def check(world, tasks, canceled, sink) -> None:
-    """I1, I3, I6, I13: every task ended once, as the first of its outcomes says, and its callback came."""
+    """I1, I3, I6, I13: every task ended once, with its first outcome, and its callback arrived."""
     outcomes = [outcome for outcome in world.outcomes() if outcome.task in tasks]
     for task in tasks:
         manifest = await world.bucket.manifest(task.id)
@@ -221,14 +221,14 @@ async def check(world, tasks, canceled, sink) -> None:
     assert world.runs[canceled.id] == 0
     bodies = {body for path, body in sink.received if path == f"/{tasks[0].id}"}
     assert bodies == {_body(await world.bucket.manifest(tasks[0].id))}
-    kept = {image.key for task in tasks for image in (await world.bucket.manifest(task.id)).outcome.images}
-    losers = {image.key for outcome in outcomes for image in outcome.images} - kept
+    winners = {image.key for task in tasks for image in (await world.bucket.manifest(task.id)).outcome.images}
+    losers = {image.key for outcome in outcomes for image in outcome.images} - winners
     assert losers.isdisjoint({key for key, _ in await world.bucket.keys("images")})
     assert await world.bucket.keys("callbacks") == []
 
 
 async def fill(world, sink, make_task, make_outcome) -> tuple[list, object]:
-    """A task with a callback, a plain one, and one that is canceled before anybody works."""
+    """A task with a callback, a plain one, and one that is canceled before a worker starts."""
     called = make_task()
     called = called.model_copy(update={"callback": Callback(url=f"{sink.url}/{called.id}")})
     tasks = [called, make_task(), make_task()]
@@ -247,11 +247,9 @@ async def settled_and_called(world, tasks, sink) -> None:
             await asyncio.sleep(0.005)
 
 
-@pytest.mark.parametrize("share", range(2))
-async def test_every_task_ends_once_if_killed_at_any_call(
-    world, sink, make_task, make_outcome, new_fate, share
-) -> None:
-    fatal, survived = 1 + 2 * share, False
+@pytest.mark.parametrize("half", range(2))
+async def test_every_task_ends_once_if_killed_at_any_call(world, sink, make_task, make_outcome, new_fate, half) -> None:
+    fatal, survived = 1 + 2 * half, False
     while not survived:
         tasks, canceled = await fill(world, sink, make_task, make_outcome)
         async with world.living(new_fate(KilledError(), fatal)) as (_, running):
@@ -268,6 +266,6 @@ async def test_every_task_ends_once_if_killed_at_any_call(
         await check(world, tasks, canceled, sink)
         await world.bucket.delete(
             [manifest_key(task.id) for task in tasks]
-        )  # else each life recalls more than the last
+        )  # else each run restores more than the last
         fatal += 4
     assert fatal > 40

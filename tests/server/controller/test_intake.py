@@ -16,7 +16,7 @@ def intake(broker, queue, bucket) -> Intake:
 
 @pytest.fixture
 async def running(intake):
-    """The intake at work, and caught up."""
+    """A running intake that has caught up."""
     work = asyncio.create_task(intake.run())
     await asyncio.wait_for(intake.caught_up.wait(), 60)
     yield intake
@@ -25,7 +25,7 @@ async def running(intake):
 
 
 async def uncommitted(path) -> list[str]:
-    """The ids that a new reader of the log would see."""
+    """The ids that a new reader of the log gets."""
     broker, found = SQLiteBroker(path / "logs.sqlite"), []
     async for _, task in broker.tasks():
         if task is None:
@@ -72,9 +72,9 @@ async def test_log_is_committed_up_to_the_lowest_unsettled_task(broker, queue, i
     work = asyncio.create_task(intake.run())
     await asyncio.wait_for(intake.caught_up.wait(), 60)
     left = [task.id for task in tasks]
-    for place, remain in ((1, left), (3, left), (0, left[2:]), (2, left[4:]), (4, [])):
-        await intake.settled(tasks[place].id)
-        await intake.settled(tasks[place].id)
+    for index, remain in ((1, left), (3, left), (0, left[2:]), (2, left[4:]), (4, [])):
+        await intake.settled(tasks[index].id)
+        await intake.settled(tasks[index].id)
         assert await uncommitted(tmp_path) == remain
     work.cancel()
 

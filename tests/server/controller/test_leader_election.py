@@ -1,4 +1,4 @@
-"""Controllers that share a Redis: one leads at a time, and somebody soon does again."""
+"""Controllers that share a Redis: one leads at a time, and a lost leader is soon replaced."""
 
 import asyncio
 import contextlib
@@ -27,7 +27,7 @@ async def queue(own_redis) -> AsyncIterator[RedisQueue]:
 
 
 class Controllers:
-    """Those that work at this moment, by name, and how often anybody began."""
+    """Several controllers: the names of those at work, and the number of starts."""
 
     def __init__(self, queue) -> None:
         self._queue = queue
@@ -117,7 +117,7 @@ async def test_only_the_leader_can_resign(queue) -> None:
 
 
 async def test_two_readers_settle_every_task_by_its_first_outcome(broker, bucket, make_task, make_outcome) -> None:
-    """The lead saves work; that every task has one end does not rest on it."""
+    """The election only saves work; without it, every task still ends once."""
     firsts = [make_outcome(make_task()) for _ in range(40)]
     for first in firsts:
         await broker.publish_outcome(first)

@@ -1,4 +1,4 @@
-"""A queue in Redis that loses everything in the middle of a crowd, with the real controller beside it."""
+"""A queue in Redis that loses all data under load, with the real controller."""
 
 import asyncio
 import contextlib
@@ -30,7 +30,7 @@ async def queue(redis_url) -> AsyncIterator[RedisQueue]:
 
 @pytest.fixture
 async def controller(broker, queue, bucket) -> AsyncIterator[None]:
-    """One that runs."""
+    """A running controller."""
     callbacks = Callbacks(queue, bucket, Egress(), lambda manifest: b"", b"secret")
     running = asyncio.create_task(Controller(broker, queue, bucket, callbacks).run())
     yield
@@ -40,7 +40,7 @@ async def controller(broker, queue, bucket) -> AsyncIterator[None]:
 
 
 class Crew:
-    """Workers that take a moment for each task, and keep what they have made only while the lease is theirs."""
+    """Workers that need a moment for each task, and publish its outcome only while they hold the lease."""
 
     def __init__(self, broker, queue) -> None:
         self._broker = broker
@@ -76,7 +76,7 @@ async def crew(broker, queue) -> AsyncIterator[Crew]:
 
 
 async def until_settled(bucket, count) -> None:
-    """Looks once at them all: who asks for each in turn looks away for too long."""
+    """Lists all manifests at once: polling task by task would be too slow to catch the moment."""
     async with asyncio.timeout(60):
         while len(await bucket.keys(MANIFESTS)) < count:
             await asyncio.sleep(0.02)
@@ -95,10 +95,9 @@ async def test_queue_emptied_under_load_loses_no_task(
     tasks = [make_task(tenant=f"t{number % 3}") for number in range(120)]
     for task in tasks:
         await broker.publish_task(task)
-    for share in (20, 50, 80):
-        await until_settled(bucket, share)
-        seen = await queue.overview()
-        assert seen.queued, "the crowd is gone before it was disturbed"
+    for count in (20, 50, 80):
+        await until_settled(bucket, count)
+        assert (await queue.overview()).queued, "all tasks ended before the flush"
         redis_server.flush()
         async with asyncio.timeout(60):
             while not await queue.complete():

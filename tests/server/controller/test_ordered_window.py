@@ -92,7 +92,7 @@ async def test_failure_cancels_the_others_and_stops_its_key() -> None:
 
 
 async def test_failure_is_raised_without_further_jobs() -> None:
-    """Who waits for the end is not canceled by it: nobody would try again."""
+    """The waiting caller is not canceled by the failure: else it would not retry."""
 
     async def fail(turn) -> None:
         await asyncio.sleep(0.01)
@@ -109,7 +109,7 @@ async def test_failure_is_raised_without_further_jobs() -> None:
 
 
 async def test_outside_cancellation_wins_over_job_errors() -> None:
-    """Else what is kept going would begin again instead of ending."""
+    """Else a retry loop would start again instead of ending."""
     begun = asyncio.Event()
 
     async def object_to_it(turn) -> None:

@@ -1,4 +1,4 @@
-"""Of attempts that lost nothing is left an hour later; of the one that won, and of tasks that go on, everything is."""
+"""Images of lost attempts are deleted after an hour; those of winning attempts and unfinished tasks stay."""
 
 import pytest
 
@@ -15,7 +15,7 @@ def losers(bucket, clock) -> OrphanSweeper:
 
 
 async def put(bucket, task: Task, attempt: str, at: float, name: str = "0.png") -> str:
-    """As that attempt puts an image, at that time."""
+    """Stores an image as this attempt would, at this time."""
     key = image_key(task.retention, at + RETENTION_S[task.retention], task.id, attempt, name)
     await bucket.put(key, b"png")
     return key
@@ -48,7 +48,7 @@ async def test_lost_images_are_deleted_and_result_images_stay(
 
 
 async def test_images_of_unfinished_tasks_stay(bucket, losers, clock, make_task, make_outcome) -> None:
-    """Whose image it is that will have won, nobody knows yet."""
+    """The winning attempt is not known yet."""
     task = make_task()
     keys = [await put(bucket, task, attempt, NOW) for attempt in ("one", "other")]
     for _ in range(3):

@@ -20,10 +20,10 @@ async def test_callbacks_are_restored_and_broken_ones_skipped(bucket, queue) -> 
 
 async def test_newest_results_are_restored(tmp_path, bucket, queue, make_task, make_manifest) -> None:
     tasks, days = [make_task() for _ in range(6)], ["01", "01", "01", "02", "03", "03"]
-    for place, (task, day) in enumerate(zip(tasks, days, strict=True)):
+    for index, (task, day) in enumerate(zip(tasks, days, strict=True)):
         await bucket.put_manifest(make_manifest(task))
         await bucket.put(key := usage_key(f"2026-01-{day}", task.tenant, task.id), b"{}")
-        os.utime(tmp_path / "bucket" / key, (place, place))
+        os.utime(tmp_path / "bucket" / key, (index, index))
     await bucket.put(usage_key("2026-01-03", "t", "swept"), b"{}")
     await restore_finished(bucket, queue, count=5)
     assert [await queue.find(task.id) is not None for task in tasks] == [False, False, True, True, True, True]
@@ -49,7 +49,7 @@ async def test_last_result_is_restored_as_it_ended(bucket, queue, make_task, mak
 
 
 async def test_older_queue_does_not_run_ended_tasks_again(bucket, queue, make_task, make_manifest) -> None:
-    """I1, I16: the logs tell of the second one only, for of the first all was committed."""
+    """I1, I16: the logs have only the second task; the records of the first are committed."""
     ended, ended_and_read, waiting = [make_task() for _ in range(3)]
     for task in (ended, ended_and_read, waiting):
         await queue.ingest(task)

@@ -26,9 +26,9 @@ async def test_retry_forever_repeats_and_logs_an_error_once(caplog) -> None:
     with caplog.at_level(logging.ERROR):
         await retry_forever(work, "settling")
     assert len(done) == 8
-    told = [record.getMessage() for record in caplog.records]
-    assert [message.split(";")[0] for message in told] == ["settling: the log is locked", "settling: a bug"]
-    assert [bool(record.exc_info) for record in caplog.records] == [False, True], "a traceback for what is a bug"
+    messages = [record.getMessage() for record in caplog.records]
+    assert [message.split(";")[0] for message in messages] == ["settling: the log is locked", "settling: a bug"]
+    assert [bool(record.exc_info) for record in caplog.records] == [False, True], "only a bug has a traceback"
 
 
 async def test_retry_forever_logs_a_later_error_again(caplog) -> None:

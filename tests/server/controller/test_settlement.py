@@ -17,7 +17,7 @@ FAR = 1e12
 
 
 def read_log(folder, name: str) -> list[LogRecord]:
-    """What a log has that nobody here reads."""
+    """All records of a log, read without a broker."""
     file = LogFile(folder / "logs.sqlite", 5.0)
     with closing(file):
         return file.read(name, 0, 1000)
@@ -25,7 +25,7 @@ def read_log(folder, name: str) -> list[LogRecord]:
 
 @pytest.fixture
 def settled() -> list[str]:
-    """The ids that were told."""
+    """The ids passed to `on_settled`."""
     return []
 
 
@@ -70,7 +70,7 @@ async def test_outcome_becomes_a_manifest_and_reaches_the_queue(
 async def test_usage_is_recorded_once_per_task(
     tmp_path, broker, queue, bucket, settle_all, make_task, make_outcome
 ) -> None:
-    """I7: one object in the bucket; in the log, once for each time that the first outcome was read."""
+    """I7: one object in the bucket; in the log, one record per reading of the first outcome."""
     done, failed = make_task(tenant="red", cost=2.0), make_task(tenant="red", cost=3.0)
     first = make_outcome(done)
     outcomes = [first, make_outcome(failed, Status.FAILED), make_outcome(done, Status.FAILED), make_outcome(failed)]
@@ -129,10 +129,10 @@ async def test_withheld_image_is_counted_and_has_no_file(broker, bucket, settle_
         return REGISTRY.get_sample_value(f"hua_images_{name}_total", {"type": "txt2img.sd"}) or 0.0
 
     before = counted("made"), counted("withheld")
-    task, shown = make_task(), Image(key="k", width=8, height=8, bytes=1, sha256="")
-    withheld = shown.model_copy(update={"key": "", "reason": "unsafe"})
+    task, image = make_task(), Image(key="k", width=8, height=8, bytes=1, sha256="")
+    withheld = image.model_copy(update={"key": "", "reason": "unsafe"})
     hint = withheld.model_copy(update={"kind": "hint"})
-    first, late = make_outcome(task, images=(shown, withheld, hint)), make_outcome(task, images=(withheld,))
+    first, late = make_outcome(task, images=(image, withheld, hint)), make_outcome(task, images=(withheld,))
     other = make_task()
     for outcome in (first, late, make_outcome(other, Status.CANCELED), make_outcome(other, images=(withheld,))):
         await broker.publish_outcome(outcome)
@@ -155,7 +155,7 @@ async def test_earlier_cancel_wins_over_images(broker, bucket, settle_all, make_
 
 @pytest.fixture
 async def calling_back(broker, settle_all, make_task, make_outcome) -> Outcome:
-    """That of a task with a callback, which has just been settled."""
+    """The outcome, just settled, of a task with a callback."""
     outcome = make_outcome(make_task(callback=Callback(url="http://example.com")))
     await broker.publish_outcome(outcome)
     await settle_all()
@@ -221,19 +221,19 @@ async def test_unreadable_manifest_is_written_again(broker, bucket, settle_all, 
     assert (await bucket.manifest(task.id)).outcome == outcome
 
 
-class Uneven:
-    """A bucket that takes long over what it is asked first."""
+class SlowFirstBucket:
+    """A bucket with a slow first `manifest` call."""
 
     def __init__(self, bucket) -> None:
         self._bucket = bucket
-        self.asked = 0
+        self.calls = 0
 
     def __getattr__(self, name: str):
         return getattr(self._bucket, name)
 
     async def manifest(self, task_id: str):
-        self.asked += 1
-        if self.asked == 1:
+        self.calls += 1
+        if self.calls == 1:
             await asyncio.sleep(0.3)
         return await self._bucket.manifest(task_id)
 
@@ -241,12 +241,12 @@ class Uneven:
 async def test_first_in_the_log_wins_of_concurrent_outcomes(
     broker, queue, bucket, settle_all, make_task, make_outcome
 ) -> None:
-    """I3: though the second could be settled long before it."""
+    """I3: even if the second could be settled long before."""
     task, other = make_task(), make_task()
     first = make_outcome(task)
     for outcome in (first, make_outcome(task, Status.CANCELED), make_outcome(other), make_outcome(task)):
         await broker.publish_outcome(outcome)
-    settling = asyncio.create_task(settle_all(bucket=Uneven(bucket)))
+    settling = asyncio.create_task(settle_all(bucket=SlowFirstBucket(bucket)))
     while await bucket.manifest(other.id) is None:
         await asyncio.sleep(0.005)
     assert await bucket.manifest(task.id) is None, "another task's does not wait for it"
@@ -263,7 +263,7 @@ async def test_outcomes_are_committed_in_order(
     for task in tasks:
         await broker.publish_outcome(make_outcome(task))
 
-    class Stuck(Uneven):
+    class Stuck(SlowFirstBucket):
         async def manifest(self, task_id: str):
             if task_id == tasks[1].id:
                 while await self._bucket.manifest(tasks[4].id) is None:
@@ -285,7 +285,7 @@ class CutOffError(Exception):
 async def test_settling_may_be_interrupted_and_repeated(
     tmp_path, broker, queue, bucket, settle_all, make_task, make_outcome, fated, new_fate
 ) -> None:
-    """I3, I6, I16: at each call to log, queue and bucket, just before it and just after it."""
+    """I3, I6, I16: interrupted just before and just after each call to log, queue and bucket."""
     fatal = 0
     while True:
         fatal += 1

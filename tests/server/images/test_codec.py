@@ -246,7 +246,7 @@ def test_profiles_and_text_chunks_are_accepted():
 
 
 def swapped_profile():
-    """The profile of sRGB with red and blue exchanged."""
+    """The profile of sRGB with red and blue swapped."""
     profile = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
     profile = profile.replace("sRGB".encode("utf-16-be"), "Swap".encode("utf-16-be"))
     return profile.replace(b"rXYZ", b"????").replace(b"bXYZ", b"rXYZ").replace(b"????", b"bXYZ")

@@ -10,7 +10,7 @@ from server.tasks.submission import Submission, submit
 
 
 def test_sdk_is_not_imported_while_traces_are_off() -> None:
-    """FastAPI imports the bare API of OpenTelemetry by itself."""
+    """FastAPI itself imports the bare API of OpenTelemetry."""
     code = (
         "import sys, server.api.app, server.worker.worker, server.controller, server.roles; "
         "print(*[name for name in sys.modules if name.startswith(('opentelemetry.sdk', 'opentelemetry.exporter'))])"

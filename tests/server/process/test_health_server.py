@@ -58,9 +58,9 @@ def test_listen_nearby_opens_no_port_for_0() -> None:
     assert listen_nearby(Settings(metrics_port=0)) is None
 
 
-def test_the_address_is_that_of_the_api_unless_it_is_set() -> None:
+def test_address_defaults_to_that_of_the_api() -> None:
     port = free_port()
     listener = listen_nearby(Settings(metrics_port=port))
     assert listener is not None
-    with listener, listen("127.0.0.2", port):  # which another address could not have beside 0.0.0.0
+    with listener, listen("127.0.0.2", port):  # this port could not be bound if the listener had bound 0.0.0.0
         assert listener.getsockname()[0] == "127.0.0.1"

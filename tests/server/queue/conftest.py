@@ -1,4 +1,4 @@
-"""What tests of every queue share. Invariants have their numbers from tests/server/controller/test_controller.py."""
+"""Fixtures for tests of both queues. The invariants I1–I18 are listed in tests/server/controller/test_controller.py."""
 
 import itertools
 from contextlib import closing
@@ -14,7 +14,7 @@ from tests.support.clock import Clock
 
 
 class RedisClock:
-    """Time in Redis goes its own way; `seconds` pass by when all that Redis waits for is that much nearer."""
+    """Redis has its own clock: `pass_by` moves every stored deadline `seconds` nearer instead."""
 
     def __init__(self, url: str) -> None:
         self._redis = redis.Redis.from_url(url, decode_responses=True)
@@ -33,7 +33,7 @@ class RedisClock:
 
 @pytest.fixture(params=["memory", "redis"])
 def kind(request) -> str:
-    """Which queue a test is about."""
+    """The implementation under test."""
     return request.param
 
 
@@ -48,7 +48,7 @@ def clock(kind, request):
 
 @pytest.fixture
 async def closed_queue(kind, clock, request):
-    """One that has not read the logs yet."""
+    """A queue before the log replay."""
     queue = MemoryQueue(clock) if kind == "memory" else RedisQueue(request.getfixturevalue("redis_url"))
     yield queue
     await queue.close()
@@ -62,30 +62,30 @@ async def queue(closed_queue):
 
 
 async def accept(queue, *tasks, limit=1000) -> None:
-    """As the api and the intake do together."""
+    """Admits and ingests, as the API and the intake do together."""
     for task in tasks:
         assert await queue.admit(task, limit) is None
         await queue.ingest(task)
 
 
 async def lease(queue, worker="w", resident=()):
-    """A lease that must be there."""
+    """Leases a task; one must be available."""
     found = await queue.lease(worker, resident, 10.0)
     assert found is not None
     return found
 
 
 async def drained(queue, worker="w", resident=()) -> list:
-    """The ids of all that waits, in the order in which one worker gets them."""
+    """The ids of all queued tasks, in the order in which one worker leases them."""
     found = []
-    while given := await queue.lease(worker, resident, 0):
-        found.append(given.task.id)
+    while leased := await queue.lease(worker, resident, 0):
+        found.append(leased.task.id)
     return found
 
 
 @pytest.fixture
 def empty(kind, request):
-    """`await empty(queue)`: the queue after it has lost everything."""
+    """`await empty(queue)` returns the queue after it has lost all data."""
 
     async def lose_everything(queue):
         if kind == "memory":
@@ -98,7 +98,7 @@ def empty(kind, request):
 
 @pytest.fixture
 def make_task():
-    """Tasks that differ in their ids and times."""
+    """Makes tasks with different ids and creation times."""
     numbers = itertools.count()
 
     def make(tenant="t", **fields) -> Task:

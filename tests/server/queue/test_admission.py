@@ -1,4 +1,4 @@
-"""Who gets a slot, in every queue."""
+"""Admission and the task limit, in both queues."""
 
 import asyncio
 import contextlib
@@ -19,8 +19,8 @@ async def test_admit_keeps_the_limit_under_concurrency(queue, make_task) -> None
             with contextlib.suppress(QueueUnavailableError):
                 return await queue.admit(task, 4)
 
-    told = await asyncio.gather(*map(admit, tasks), return_exceptions=True)
-    refused = [each for each in told if isinstance(each, TaskLimitError)]
+    answers = await asyncio.gather(*map(admit, tasks), return_exceptions=True)
+    refused = [each for each in answers if isinstance(each, TaskLimitError)]
     assert len(refused) == 496
     assert {(error.code, error.limit) for error in refused} == {(7001, 4)}
     assert (await queue.recent("a", None, 1, 100))[1] == 4
@@ -60,8 +60,8 @@ async def test_ingested_task_is_not_retracted(queue, make_task) -> None:
 
 async def test_repeated_admit_returns_the_first_task(queue, make_task, make_manifest) -> None:
     task = make_task()
-    told = await asyncio.gather(*(queue.admit(task, 10) for _ in range(100)))
-    assert sum(view is None for view in told) == 1
+    answers = await asyncio.gather(*(queue.admit(task, 10) for _ in range(100)))
+    assert sum(view is None for view in answers) == 1
     assert (await queue.recent("t", None, 1, 9))[1] == 1
     await queue.settle(make_manifest(task))
     assert (await queue.admit(task, 10)).status is Status.SUCCEEDED

@@ -1,4 +1,4 @@
-"""Workers get tasks of the models that they have loaded, within bounds, in every queue."""
+"""Workers prefer tasks of the models that they have loaded, within bounds, in both queues."""
 
 import asyncio
 from collections import Counter
@@ -15,8 +15,8 @@ async def test_loaded_models_are_preferred_except_one_pick_in_eight(queue, clock
     warm = [make_task("a", models=("warm", "extra")) for _ in range(40)]
     await accept(queue, *cold, *warm)
     clock.pass_by(COURTESY_S)
-    given = [(await lease(queue, resident=("warm",))).task.models[0] for _ in range(40)]
-    assert given == (["warm"] * 7 + ["cold"]) * 5
+    models = [(await lease(queue, resident=("warm",))).task.models[0] for _ in range(40)]
+    assert models == (["warm"] * 7 + ["cold"]) * 5
 
 
 async def test_idle_worker_lets_one_with_the_model_go_first(queue, make_task) -> None:
@@ -45,13 +45,13 @@ async def test_worker_without_models_does_not_wait(queue, make_task, models, res
     """A worker without models, and any worker where the task needs none."""
     task = make_task(models=models)
     await accept(queue, task)
-    given = await queue.lease("w", resident, 0.02)
-    assert given is not None
-    assert given.task == task
+    leased = await queue.lease("w", resident, 0.02)
+    assert leased is not None
+    assert leased.task == task
 
 
 async def test_no_task_starves_while_other_models_are_loaded(queue, clock, make_task) -> None:
-    """I10: under a stream of tasks that are preferred, one that is not is still the eighth pick at the latest."""
+    """I10: in a stream of preferred tasks, another task is picked eighth at the latest."""
     lone = make_task("lone", models=("cold",))
     await accept(queue, *(make_task("crowd", models=("warm",)) for _ in range(50)), lone)
     picks = []
@@ -63,7 +63,7 @@ async def test_no_task_starves_while_other_models_are_loaded(queue, clock, make_
 
 
 async def test_loaded_model_gives_a_tenant_no_extra_share(queue, clock, make_task) -> None:
-    """I9: what its loaded model wins a tenant over another is bounded."""
+    """I9: the advantage of a tenant with a loaded model is bounded."""
     await accept(queue, *(make_task("warm", models=("m",)) for _ in range(300)))
     await accept(queue, *(make_task("cold", models=("other",)) for _ in range(300)))
     clock.pass_by(COURTESY_S)

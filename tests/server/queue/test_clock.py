@@ -12,7 +12,7 @@ HOUR_S = 3600.0
 
 
 class Machine:
-    """Whose clock may be set, and whose monotonic one goes on."""
+    """A machine with a wall clock that can be set, and a monotonic clock."""
 
     def __init__(self, monkeypatch) -> None:
         self.wall, self.monotonic = 1_700_000_000.0, 50.0
@@ -66,7 +66,7 @@ async def test_clock_is_local_and_unsure_before_the_first_answer(machine) -> Non
 
 
 async def test_slow_answer_is_ignored(machine) -> None:
-    """As of a process that was stopped in the middle: nobody knows how old it is."""
+    """A process may have been stopped during the call, so the age of the answer is unknown."""
     queue = Far(machine)
     clock = Clock(queue)
     await clock.ask()

@@ -1,4 +1,4 @@
-"""Picking from the line; that it is fair is shown for the whole queue."""
+"""Picking from the fair queue. Its fairness is tested in test_fairness.py."""
 
 from collections import Counter
 
@@ -40,8 +40,8 @@ def test_empty_queue_has_no_choice(line, make_task) -> None:
 def test_returned_task_takes_its_old_position(line, make_task) -> None:
     ids = fill(line, [make_task(models=(model,)) for model in "abcab"])
     picked = [pick(line) for _ in range(4)]
-    for place in (2, 0, 3, 1):
-        line.add(picked[place], place)
+    for index in (2, 0, 3, 1):
+        line.add(picked[index], index)
     assert drain(line) == ids
     assert len(line) == 0
 

@@ -1,4 +1,4 @@
-"""Whose turn it is, among tenants and classes, in every queue."""
+"""The order of tenants and classes, in both queues."""
 
 import random
 from collections import Counter
@@ -21,8 +21,8 @@ async def test_tenants_share_by_cost(queue, make_task) -> None:
         await accept(queue, *(make_task(tenant, cost=rng.uniform(low, high)) for _ in range(300)))
     served = dict.fromkeys(costs, 0.0)
     for _ in range(250):
-        given = await lease(queue)
-        served[given.task.tenant] += given.task.cost
+        leased = await lease(queue)
+        served[leased.task.tenant] += leased.task.cost
         assert max(served.values()) - min(served.values()) <= 8.0 * 2
 
 
@@ -40,9 +40,9 @@ async def test_single_tasks_at_a_time_gain_nothing(queue, make_task) -> None:
     await accept(queue, *(make_task("steady") for _ in range(60)), make_task("shy", cost=10.0))
     picks = []
     for _ in range(44):
-        given = await lease(queue)
-        picks.append(given.task.tenant)
-        if given.task.tenant == "shy":
+        leased = await lease(queue)
+        picks.append(leased.task.tenant)
+        if leased.task.tenant == "shy":
             await accept(queue, make_task("shy", cost=10.0))
     assert Counter(picks) == {"steady": 40, "shy": 4}
 

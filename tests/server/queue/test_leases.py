@@ -1,4 +1,4 @@
-"""Who works on what, for how long, and what becomes of it, in every queue."""
+"""Leases: their start, expiry and end, in both queues."""
 
 import asyncio
 import random
@@ -23,9 +23,9 @@ async def test_canceled_lease_takes_no_task(queue, make_task) -> None:
     task = make_task()
     await accept(queue, task)
     waiting.cancel()
-    for given in await asyncio.gather(waiting, return_exceptions=True):
-        if isinstance(given, Lease):  # it was served before it could go
-            await queue.give_back(given)
+    for leased in await asyncio.gather(waiting, return_exceptions=True):
+        if isinstance(leased, Lease):  # it was served before it could go
+            await queue.give_back(leased)
     assert (await lease(queue, "other")).task == task
 
 
@@ -38,9 +38,9 @@ async def test_task_has_one_lease_at_a_time(queue, make_task, clock) -> None:
         clock.pass_by(rng.uniform(0, 4))
         for lost in await queue.expired():
             held.pop(lost.task.id, None)
-        if given := await queue.lease(f"w{rng.randrange(4)}", (), 0):
-            assert given.task.id not in held
-            held[given.task.id] = given
+        if leased := await queue.lease(f"w{rng.randrange(4)}", (), 0):
+            assert leased.task.id not in held
+            held[leased.task.id] = leased
         for one in list(held.values()):
             move = rng.random()
             if move < 0.6:
@@ -91,7 +91,7 @@ async def test_lost_lease_has_no_effect(queue, make_task, clock) -> None:
     assert (lost.token, lost.deaths) == (holder.token, 2), "the zombie's words counted for nothing"
 
 
-async def test_given_back_task_is_next_without_a_death(queue, make_task) -> None:
+async def test_returned_task_is_next_without_a_death(queue, make_task) -> None:
     """I12"""
     tasks = [make_task() for _ in range(4)]
     await accept(queue, *tasks)
@@ -117,11 +117,11 @@ async def test_lease_expiry_requeues_before_later_tasks(queue, make_task, clock)
 async def test_stop_ends_the_lease_and_gives_no_other(queue, make_task, clock) -> None:
     running, waiting = make_task(), make_task()
     await accept(queue, running, waiting)
-    given = await lease(queue)
+    leased = await lease(queue)
     for task in (running, waiting, make_task()):
         await queue.stop(task.id)
-    assert await queue.heartbeat(given, Progress(3, 9)) is Verdict.LOST
-    await queue.give_back(given)
+    assert await queue.heartbeat(leased, Progress(3, 9)) is Verdict.LOST
+    await queue.give_back(leased)
     view = await queue.find(running.id)
     assert (view.status, view.started_at, view.progress) == (Status.RUNNING, view.started_at, None)
     assert (await queue.find(waiting.id)).status is Status.QUEUED
@@ -132,14 +132,14 @@ async def test_stop_ends_the_lease_and_gives_no_other(queue, make_task, clock) -
 
 async def test_finishing_lease_does_not_expire(queue, make_task, clock) -> None:
     await accept(queue, make_task())
-    given = await lease(queue)
-    await queue.finishing(given)
-    assert await queue.heartbeat(given, None) is Verdict.OK
+    leased = await lease(queue)
+    await queue.finishing(leased)
+    assert await queue.heartbeat(leased, None) is Verdict.OK
     clock.pass_by(100 * LEASE_S)
     assert await queue.expired() == []
 
 
-async def test_snapshot_key_is_kept_until_a_device_dies(queue, make_task) -> None:
+async def test_snapshot_key_stays_until_a_device_dies(queue, make_task) -> None:
     await accept(queue, make_task())
     first = await lease(queue)
     assert first.parked == ""

@@ -1,4 +1,4 @@
-"""Poison, in every queue. I11: a task that kills devices is run a few times, and none fails for where it was run."""
+"""Poison, in both queues. I11: a task that kills devices runs a few times; a bad device fails no task."""
 
 import pytest
 
@@ -19,14 +19,14 @@ def test_restarted_worker_is_the_same_place() -> None:
 async def test_deaths_in_two_places_are_poison_after_three(queue, make_task) -> None:
     await accept(queue, make_task())
     for deaths, worker in enumerate(DEVICES):
-        given = await lease(queue, worker)
-        assert given.deaths == deaths
-        assert await queue.died(given) is (deaths + 1 < DEATHS_UNTIL_POISON)
+        leased = await lease(queue, worker)
+        assert leased.deaths == deaths
+        assert await queue.died(leased) is (deaths + 1 < DEATHS_UNTIL_POISON)
     assert await queue.lease("w", (), 0) is None
 
 
 async def test_deaths_of_one_device_are_poison_after_six(queue, make_task) -> None:
-    """It may be the device that is ill; but where there is no other, the task is not tried for ever."""
+    """The device may be at fault; but without another device the task is not retried for ever."""
     await accept(queue, make_task())
     alone = [await queue.died(await lease(queue, f"m1:cuda:0:{pid}")) for pid in range(DEATHS_AT_MOST)]
     assert alone == [True] * (DEATHS_AT_MOST - 1) + [False]
@@ -49,11 +49,11 @@ async def test_poison_lease_is_returned_until_failed(queue, make_task, make_mani
     task = make_task()
     await accept(queue, task)
     for deaths in range(1, DEATHS_UNTIL_POISON + 1):
-        given = await lease(queue, f"m{deaths}:cpu:1")
+        leased = await lease(queue, f"m{deaths}:cpu:1")
         clock.pass_by(LEASE_S)
         [lost] = await queue.expired()
         assert (lost.deaths, lost.poison) == (deaths, deaths == DEATHS_UNTIL_POISON)
-    assert await queue.heartbeat(given, None) is Verdict.LOST
+    assert await queue.heartbeat(leased, None) is Verdict.LOST
     assert await queue.lease("w", (), 0) is None
     assert await queue.expired() == []
     clock.pass_by(LEASE_S)
@@ -65,11 +65,11 @@ async def test_poison_lease_is_returned_until_failed(queue, make_task, make_mani
 
 
 async def test_worker_loss_after_the_device_is_no_death(queue, make_task, clock) -> None:
-    """It may have waited long for the bucket or the log, and much may happen to a worker meanwhile."""
+    """The report may wait long for the bucket or the log, and the worker may die meanwhile."""
     await accept(queue, make_task())
     for number in range(PLACES_UNTIL_POISON):
-        given = await lease(queue, f"m{number}:cpu:1")
-        await queue.heartbeat(given, Progress(9, 9), on_device=False)
+        leased = await lease(queue, f"m{number}:cpu:1")
+        await queue.heartbeat(leased, Progress(9, 9), on_device=False)
         clock.pass_by(LEASE_S)
         assert [lost.deaths for lost in await queue.expired()] == [0]
     await lease(queue)

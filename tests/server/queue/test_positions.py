@@ -1,4 +1,4 @@
-"""How many tasks are said to come first, in every queue."""
+"""The reported positions of queued tasks, in both queues."""
 
 import random
 
@@ -15,9 +15,9 @@ async def test_position_uses_weights(queue, make_task) -> None:
     for _ in range(10):
         await lease(queue)
     waiting = [task.id for task in tasks if (await queue.find(task.id)).status is Status.QUEUED]
-    told = {task_id: (await queue.find(task_id)).position for task_id in waiting}
+    positions = {task_id: (await queue.find(task_id)).position for task_id in waiting}
     order = await drained(queue)
-    wrong = [abs(told[task_id] - place) for place, task_id in enumerate(order, 1)]
+    wrong = [abs(positions[task_id] - expected) for expected, task_id in enumerate(order, 1)]
     assert max(wrong) <= 1
 
 
@@ -41,9 +41,9 @@ async def test_positions_match_the_order_of_leases(queue, make_task, seed) -> No
     for _ in range(rng.randrange(10)):
         await lease(queue)
     waiting = [task.id for task in tasks if (await queue.find(task.id)).status is Status.QUEUED]
-    told = {task_id: (await queue.find(task_id)).position for task_id in waiting}
+    positions = {task_id: (await queue.find(task_id)).position for task_id in waiting}
     run = await drained(queue)
-    assert {task_id: place + 1 for place, task_id in enumerate(run)} == told
+    assert {task_id: index + 1 for index, task_id in enumerate(run)} == positions
 
 
 async def test_positions_across_classes_and_costs_are_close(queue, make_task) -> None:
@@ -53,8 +53,8 @@ async def test_positions_across_classes_and_costs_are_close(queue, make_task) ->
         for _ in range(150)
     ]
     await accept(queue, *tasks)
-    told = {task.id: (await queue.find(task.id)).position for task in tasks}
+    positions = {task.id: (await queue.find(task.id)).position for task in tasks}
     run = await drained(queue)
-    errors = [abs(place + 1 - told[task_id]) for place, task_id in enumerate(run)]
+    errors = [abs(index + 1 - positions[task_id]) for index, task_id in enumerate(run)]
     assert sum(errors) / len(errors) <= 8
-    assert told[run[0]] <= 3
+    assert positions[run[0]] <= 3

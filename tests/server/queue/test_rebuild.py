@@ -1,4 +1,4 @@
-"""A queue that knows nothing reads the logs before it is of use, whichever it is."""
+"""An empty queue serves nothing until the logs are replayed, in both queues."""
 
 import asyncio
 
@@ -18,9 +18,9 @@ async def test_admit_refuses_before_the_replay(closed_queue, make_task) -> None:
     await closed_queue.ingest(others)
     with pytest.raises(QueueIncompleteError):
         await closed_queue.admit(mine, 1)
-    known = await closed_queue.admit(others, 1)
-    assert known is not None
-    assert known.task == others
+    existing = await closed_queue.admit(others, 1)
+    assert existing is not None
+    assert existing.task == others
     await closed_queue.open()
     with pytest.raises(TaskLimitError):
         await closed_queue.admit(mine, 1)

@@ -1,4 +1,4 @@
-"""A task that has ended, in every queue."""
+"""Settled tasks, in both queues."""
 
 import random
 
@@ -11,11 +11,11 @@ async def test_settle_ends_the_lease_and_late_ingest_does_nothing(queue, make_ta
     """I3"""
     task = make_task()
     await accept(queue, task)
-    given = await lease(queue)
+    leased = await lease(queue)
     await queue.settle(make_manifest(task, started_at=7.0, worker="w"))
-    assert await queue.heartbeat(given, Progress(1, 2)) is Verdict.LOST
+    assert await queue.heartbeat(leased, Progress(1, 2)) is Verdict.LOST
     await queue.ingest(task)
-    await queue.give_back(given)
+    await queue.give_back(leased)
     assert await queue.lease("w", (), 0) is None
     view = await queue.find(task.id)
     assert (view.status, view.started_at, view.finished_at, view.worker) == (Status.SUCCEEDED, 7.0, 2000.0, "w")

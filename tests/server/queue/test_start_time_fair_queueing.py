@@ -9,7 +9,7 @@ WORK = st.floats(0.1, 10.0)
 
 @given(st.lists(st.lists(WORK, min_size=1, max_size=30), min_size=2, max_size=5))
 def test_busy_flows_never_drift_apart(flows: list[list[float]]) -> None:
-    """The bound of the paper, for one server: two flows differ by no more than their largest pieces."""
+    """The bound of the paper, for one server: two flows differ at most by their largest pieces."""
     turns, done = StartTimeFairQueueing(), dict.fromkeys(range(len(flows)), 0.0)
     for flow in done:
         turns.enter(str(flow))

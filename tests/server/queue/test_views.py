@@ -1,16 +1,16 @@
-"""What is known of tasks and of the whole, in every queue."""
+"""Views of tasks and the overview, in both queues."""
 
 from server.queue import LEASE_S, DueCallback, Progress, WorkerView
 from server.task import Status
 from tests.server.queue.conftest import accept, lease
 
 
-async def test_running_task_is_seen_running(queue, make_task) -> None:
+async def test_view_of_a_running_task_shows_its_progress(queue, make_task) -> None:
     await accept(queue, make_task())
-    given = await lease(queue, "worker-7")
-    await queue.heartbeat(given, Progress(3, 20, b"jpeg"))
-    await queue.heartbeat(given, None)
-    view = await queue.find(given.task.id)
+    leased = await lease(queue, "worker-7")
+    await queue.heartbeat(leased, Progress(3, 20, b"jpeg"))
+    await queue.heartbeat(leased, None)
+    view = await queue.find(leased.task.id)
     assert (view.status, view.position, view.worker) == (Status.RUNNING, 0, "worker-7")
     assert view.progress == Progress(3, 20, b"jpeg")
     assert view.started_at is not None
@@ -18,10 +18,10 @@ async def test_running_task_is_seen_running(queue, make_task) -> None:
 
 async def test_requeued_task_shows_no_progress(queue, make_task) -> None:
     await accept(queue, make_task())
-    given = await lease(queue)
-    await queue.heartbeat(given, Progress(3, 20))
-    await queue.give_back(given)
-    view = await queue.find(given.task.id)
+    leased = await lease(queue)
+    await queue.heartbeat(leased, Progress(3, 20))
+    await queue.give_back(leased)
+    view = await queue.find(leased.task.id)
     assert (view.status, view.progress, view.started_at, view.worker) == (Status.QUEUED, None, None, "")
 
 
@@ -54,12 +54,12 @@ async def test_overview_counts_tasks(queue, make_task, make_manifest, clock) -> 
     await queue.announce(WorkerView(name="b", device="cpu"))
     clock.pass_by(LEASE_S / 2)
     await queue.announce(WorkerView(name="a", device="cuda:0", resident=("m",), room=2))
-    seen = await queue.overview()
-    assert (seen.queued, seen.running, seen.queued_cost) == (2, 1, 5.0)
-    assert [(line.priority, line.count, line.cost) for line in seen.lines][1] == ("normal", 2, 5.0)
-    assert seen.oldest_at == tasks[1].created_at
-    assert [worker.name for worker in seen.workers] == ["a", "b"]
-    assert all(worker.seen_at > 0 for worker in seen.workers)
+    overview = await queue.overview()
+    assert (overview.queued, overview.running, overview.queued_cost) == (2, 1, 5.0)
+    assert [(line.priority, line.count, line.cost) for line in overview.lines][1] == ("normal", 2, 5.0)
+    assert overview.oldest_at == tasks[1].created_at
+    assert [worker.name for worker in overview.workers] == ["a", "b"]
+    assert all(worker.seen_at > 0 for worker in overview.workers)
     clock.pass_by(LEASE_S / 2)
     assert [worker.name for worker in (await queue.overview()).workers] == ["a"]
 
@@ -69,7 +69,7 @@ async def test_overview_has_the_oldest_task_and_callbacks(queue, make_task) -> N
     await accept(queue, second, third, first)
     for number, due_at in enumerate((1.0, 2.0, 4e9)):
         await queue.add_callback(DueCallback(f"{number:032x}", due_at))
-    seen = await queue.overview()
-    assert [line.count for line in seen.lines] == [1, 1, 1]
-    assert seen.oldest_at == first.created_at
-    assert (seen.callbacks, seen.callbacks_due) == (3, 2)
+    overview = await queue.overview()
+    assert [line.count for line in overview.lines] == [1, 1, 1]
+    assert overview.oldest_at == first.created_at
+    assert (overview.callbacks, overview.callbacks_due) == (3, 2)

@@ -1,4 +1,4 @@
-"""Who watches a task learns what becomes of it, in every queue."""
+"""Watching a task, in both queues."""
 
 import asyncio
 from contextlib import aclosing
@@ -24,9 +24,9 @@ async def test_watcher_sees_every_status_to_the_end(queue, make_task, make_manif
     async with asyncio.timeout(60):
         assert await news.get() == (Status.QUEUED, None)
         await queue.ingest(task)
-        given = await lease(queue)
+        leased = await lease(queue)
         assert await news.get() == (Status.RUNNING, None)
-        await queue.heartbeat(given, Progress(1, 2))
+        await queue.heartbeat(leased, Progress(1, 2))
         assert await news.get() == (Status.RUNNING, Progress(1, 2))
         await queue.settle(make_manifest(task))
         await watching
@@ -37,11 +37,11 @@ async def test_watcher_sees_every_status_to_the_end(queue, make_task, make_manif
 async def test_slow_watcher_misses_steps_but_not_the_end(queue, make_task, make_manifest) -> None:
     task = make_task()
     await accept(queue, task)
-    given = await lease(queue)
+    leased = await lease(queue)
     async with aclosing(queue.watch(task.id)) as views:
         assert (await anext(views)).status is Status.RUNNING
         for step in range(50):
-            await queue.heartbeat(given, Progress(step, 50))
+            await queue.heartbeat(leased, Progress(step, 50))
         await queue.settle(make_manifest(task))
         assert (await anext(views)).status is Status.SUCCEEDED
         with pytest.raises(StopAsyncIteration):

@@ -102,7 +102,7 @@ async def test_invalid_manifest_counts_as_missing(bucket, data, caplog) -> None:
 
 
 async def test_folder_put_syncs_the_file_and_its_folders(tmp_path, monkeypatch) -> None:
-    """In place of a power cut: when `put` returns, the file and all folders above it have been synced."""
+    """Instead of a power cut: when `put` returns, the file and all folders above it have been synced."""
     synced: list[Path] = []
     fsync = os.fsync
 

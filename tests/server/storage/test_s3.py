@@ -139,8 +139,8 @@ async def test_link_is_none_without_a_public_endpoint(s3_settings) -> None:
 )
 async def test_links_follow_the_addressing(addressing, begins) -> None:
     settings = {"bucket": "s3://hua/in/here/", "s3_access_key": "k", "s3_secret_key": "s", "s3_session_token": "t/t"}
-    places = {"s3_endpoint": "http://localhost:2", "s3_public_endpoint": "http://localhost:1/"}
-    link = await bucket_of(settings, **places, s3_addressing=addressing).link("a", 60)
+    endpoints = {"s3_endpoint": "http://localhost:2", "s3_public_endpoint": "http://localhost:1/"}
+    link = await bucket_of(settings, **endpoints, s3_addressing=addressing).link("a", 60)
     assert link.startswith(begins)
     assert "X-Amz-Security-Token=t%2Ft" in link
 
@@ -223,6 +223,6 @@ async def test_credentials_are_read_from_files_again(own_s3, tmp_path) -> None:
 
 async def test_requests_are_signed_v4_and_use_the_prefix(own_s3) -> None:
     settings = own_s3.settings
-    bucket = bucket_of(settings, bucket=f"{settings['bucket']}/our/place")
+    bucket = bucket_of(settings, bucket=f"{settings['bucket']}/our/prefix")
     await bucket.put("a", b"x")
-    assert re.search(r"s3_PutObject our/place/a .* SigV4 ", own_s3.requests()[-1])
+    assert re.search(r"s3_PutObject our/prefix/a .* SigV4 ", own_s3.requests()[-1])

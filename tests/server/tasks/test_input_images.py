@@ -98,7 +98,7 @@ class ManyImages(Params):
 
 
 async def test_pixel_budget_limits_all_images_of_a_task(inputs):
-    """Otherwise one upload that is named many times could take all memory."""
+    """Otherwise one upload that is named many times could use all memory."""
     large = (await inputs.store(png(np.zeros((64, 64, 3), np.uint8)), "one")).id
     enough, too_many = ManyImages(urls=(large,) * 4), ManyImages(urls=(large,) * 5)
     await inputs.check(enough, "one")

@@ -1,4 +1,4 @@
-"""What can go wrong with a cluster."""
+"""Faults of a Kafka cluster."""
 
 import asyncio
 import logging
@@ -18,7 +18,7 @@ BOUND_S = SHORT_S + 1
 
 @pytest.fixture
 async def opened():
-    """`opened(url)`: a broker that is closed in the end."""
+    """`opened(url)` opens a broker and closes it after the test."""
     brokers = []
 
     def open_one(url: str) -> KafkaBroker:
@@ -61,7 +61,7 @@ async def refused_in_time(publishing) -> None:
 
 
 async def test_killed_kafka_is_unavailable_until_it_is_back(own_kafka, opened, make_task):
-    """Everything keeps its logs: the acknowledged records are there, and a reader that waited goes on by itself."""
+    """Acknowledged records survive, and a waiting reader continues without a restart."""
     url = f"kafka://{own_kafka.address}/?partitions=3"
     broker, tasks, heard = opened(url), [make_task() for _ in range(4)], []
 
@@ -92,7 +92,7 @@ async def test_killed_kafka_is_unavailable_until_it_is_back(own_kafka, opened, m
 
 
 async def test_silent_kafka_is_unavailable_in_time(own_kafka, opened, make_task):
-    """It still holds its connections: nothing but time tells that it is gone."""
+    """Its connections stay open, so only a timeout shows that it hangs."""
     broker, before, after = opened(f"kafka://{own_kafka.address}/paused."), make_task(), make_task()
     await broker.publish_task(before)
     own_kafka.pause()
@@ -135,10 +135,10 @@ async def test_missing_topics_are_created_and_existing_ones_left(kafka_url, open
     admin.create_topics({f"{prefix}outcomes": {"num_partitions": 2, "replication_factor": 1}})
     broker = opened(kafka_url.replace("partitions=1", "partitions=5&replication=1"))
     await broker.publish_task(make_task())
-    made = {topic["name"]: len(topic["partitions"]) for topic in admin.describe_topics()}
+    partitions = {topic["name"]: len(topic["partitions"]) for topic in admin.describe_topics()}
     admin.close()
-    assert made[f"{prefix}tasks"] == 5
-    assert made[f"{prefix}outcomes"] == 2
+    assert partitions[f"{prefix}tasks"] == 5
+    assert partitions[f"{prefix}outcomes"] == 2
 
 
 async def test_records_are_read_and_committed_in_every_partition(kafka_url, opened, make_task, make_outcome):
@@ -215,7 +215,7 @@ async def test_too_large_record_is_refused_and_others_pass(kafka_url, opened, ma
 
 
 async def test_publish_with_a_clock_ahead_is_accepted(kafka_url, opened, make_task):
-    """I18: Kafka refuses what comes more than an hour from the future, where it does not date records itself."""
+    """I18: Kafka refuses records dated over an hour ahead, unless it dates records itself."""
     broker = opened(kafka_url)
     await broker.publish_task(make_task())
     in_two_hours = int(1000 * (time.time() + 7200))
@@ -240,4 +240,4 @@ async def test_canceled_publish_does_not_stop_others(kafka_url, opened, make_tas
     publishing[3].cancel()
     await asyncio.gather(*publishing, return_exceptions=True)
     found = {task.id for _, task in await caught_up(broker.tasks())}
-    assert {tasks[place].id for place in (1, 2, 4, 5)} <= found
+    assert {tasks[index].id for index in (1, 2, 4, 5)} <= found

@@ -1,4 +1,4 @@
-"""How HUA_BROKER is read, and how Kafka is reached where it asks who we are."""
+"""Parsing of HUA_BROKER, and Kafka with authentication."""
 
 import pytest
 from kafka import KafkaAdminClient
@@ -20,7 +20,7 @@ RIGHTS = (
     (ResourceType.TOPIC, "DESCRIBE"),
     (ResourceType.GROUP, "READ"),
 )
-"""On all that begins with the prefix: what docs/roles.md says a user needs."""
+"""The rights that a user needs on all names with the prefix, from docs/roles.md."""
 
 
 def test_address_is_parsed_with_all_options() -> None:
@@ -68,7 +68,7 @@ def test_wrong_address_is_reported_without_its_password(url, says) -> None:
 
 @pytest.fixture(scope="module")
 def guarded(own_kafka):
-    """One that asks who we are; user `hua` has the rights that it needs, `guest` has none."""
+    """A Kafka with authentication: user `hua` has the rights that it needs, `guest` has none."""
     admin = KafkaAdminClient(bootstrap_servers=own_kafka.address)
     admin.create_acls(
         [
@@ -140,26 +140,26 @@ async def test_missing_rights_are_named(guarded, make_task, user, prefix, says) 
 
 
 def found(url: str) -> dict[str, tuple[str, str]]:
-    """What `hua preflight` finds."""
-    return {finding.check: (finding.result, finding.said) for finding in check_kafka(Settings(broker=url))}
+    """The findings of `hua preflight`."""
+    return {finding.check: (finding.result, finding.message) for finding in check_kafka(Settings(broker=url))}
 
 
 async def test_preflight_reports_topics_and_rights(guarded, make_task) -> None:
-    place = f"127.0.0.1:{guarded.sasl_port}/acme.pre.?sasl=PLAIN&partitions=2"
-    fresh = found(f"kafka://hua:{QUOTED}@{place}")
-    assert fresh["topic acme.pre.tasks"] == ("ok", "it is not there yet; it is made when it is first needed")
-    broker = KafkaBroker(f"kafka://hua:{QUOTED}@{place}")
+    address = f"127.0.0.1:{guarded.sasl_port}/acme.pre.?sasl=PLAIN&partitions=2"
+    fresh = found(f"kafka://hua:{QUOTED}@{address}")
+    assert fresh["topic acme.pre.tasks"] == ("ok", "it does not exist yet; it is created when first needed")
+    broker = KafkaBroker(f"kafka://hua:{QUOTED}@{address}")
     await broker.publish_task(make_task())
     await broker.close()
-    made = found(f"kafka://hua:{QUOTED}@{place}")
-    blind = "2 partitions, replication 1; how it is configured may not be seen"
-    assert made["topic acme.pre.tasks"] == ("warn", blind)
-    seen = found(f"kafka://{guarded.address}/acme.pre.?partitions=2")
-    assert seen["topic acme.pre.tasks"] == ("warn", "2 partitions, replication 1, min.insync.replicas 1")
-    assert made["kafka reading"] == ("ok", "group acme.pre.controller: 1 records of tasks are not settled")
-    assert made["kafka brokers"][0] == "warn"
-    guest = found(f"kafka://guest:{QUOTED}@{place}")
+    created = found(f"kafka://hua:{QUOTED}@{address}")
+    unreadable = "2 partitions, replication 1; its configuration may not be read"
+    assert created["topic acme.pre.tasks"] == ("warn", unreadable)
+    admin_view = found(f"kafka://{guarded.address}/acme.pre.?partitions=2")
+    assert admin_view["topic acme.pre.tasks"] == ("warn", "2 partitions, replication 1, min.insync.replicas 1")
+    assert created["kafka reading"] == ("ok", "group acme.pre.controller: 1 records of tasks are not settled")
+    assert created["kafka brokers"][0] == "warn"
+    guest = found(f"kafka://guest:{QUOTED}@{address}")
     assert guest["topic acme.pre.tasks"][0] == "fail"
-    wrong = found(f"kafka://hua:wr0ng@{place}")
+    wrong = found(f"kafka://hua:wr0ng@{address}")
     assert wrong["kafka"][0] == "fail"
     assert "wr0ng" not in str(wrong)

@@ -1,4 +1,4 @@
-"""What can go wrong with a file."""
+"""Faults of a log file."""
 
 import asyncio
 import logging
@@ -57,7 +57,7 @@ def publishing(path, lanes: str) -> subprocess.Popen:
 
 
 async def test_kill_9_loses_no_acknowledged_record(path) -> None:
-    """Two processes write at once, each in several lanes, and are killed while they do."""
+    """Two processes write concurrently, each in several lanes, and are killed meanwhile."""
     writers = [publishing(path, "abc"), publishing(path, "de")]
     acknowledged = []
     for writer in writers:
@@ -173,7 +173,7 @@ async def test_canceled_publish_does_not_stop_others(path, make_task) -> None:
     await asyncio.gather(*publishing, return_exceptions=True)
     found = [task.id for task in await caught_up(broker.tasks())]
     await broker.close()
-    assert {tasks[place].id for place in (1, 2, 4, 5)} <= set(found)
+    assert {tasks[index].id for index in (1, 2, 4, 5)} <= set(found)
 
 
 async def test_old_records_are_pruned_while_it_runs(path, make_task, monkeypatch) -> None:

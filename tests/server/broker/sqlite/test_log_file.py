@@ -88,7 +88,7 @@ def test_offset_is_never_reused(open_file, tmp_path) -> None:
 
 
 def test_new_file_may_be_opened_by_many_at_once(tmp_path) -> None:
-    """As roles do that start together."""
+    """Roles that start together open the file concurrently."""
     failures = []
     for number in range(40):
         together = threading.Barrier(6)

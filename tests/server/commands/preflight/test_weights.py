@@ -16,7 +16,7 @@ def settings(tmp_path: Path) -> Settings:
     return Settings(data_dir=tmp_path / "data", models_dir=tmp_path)
 
 
-def test_checksums_are_verified(settings: Settings, tmp_path: Path) -> None:
+def test_check_models_verifies_checksums(settings: Settings, tmp_path: Path) -> None:
     digest = hashlib.sha256(b"weights").hexdigest()
     assert [finding.result for finding in check_models(settings)] == ["ok", "skipped"]
     (tmp_path / "SHA256SUMS").write_text(f"{digest}  toy.safetensors\n{digest} *./toy.safetensors\n")
@@ -31,13 +31,13 @@ def test_checksums_are_verified(settings: Settings, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(("audit", "says"), [("toy", "is of family sd1"), ("gone", "there is no model 'gone'")])
-def test_a_judge_that_cannot_judge_is_told_of(settings: Settings, audit: str, says: str) -> None:
+def test_check_models_reports_an_unusable_audit_model(settings: Settings, audit: str, says: str) -> None:
     _, finding, _ = check_models(settings.model_copy(update={"audit": audit}))
     assert (finding.check, finding.result) == ("audit", "fail")
     assert says in finding.message
 
 
-def test_a_model_that_is_missing_is_named(settings: Settings, tmp_path: Path) -> None:
+def test_check_models_names_a_missing_model(settings: Settings, tmp_path: Path) -> None:
     (tmp_path / "toy.safetensors").unlink()
     [finding] = check_models(settings)
     assert finding.result == "fail"
@@ -45,6 +45,6 @@ def test_a_model_that_is_missing_is_named(settings: Settings, tmp_path: Path) ->
     assert "put the model there" in finding.message
 
 
-def test_toys_are_built_where_nothing_is(tmp_path: Path) -> None:
+def test_check_models_warns_if_toy_models_will_be_built(tmp_path: Path) -> None:
     [finding] = check_models(Settings(data_dir=tmp_path))
     assert (finding.result, "toy models" in finding.advice) == ("warn", True)

@@ -1,17 +1,17 @@
-"""When callbacks fall due, in every queue."""
+"""When callbacks are due, in both queues."""
 
 from server.queue import DueCallback
 
 
-async def test_taken_callback_is_hidden_for_a_minute(queue) -> None:
-    for place, due_at in enumerate((30.0, 10.0, 20.0, 99.0)):
-        await queue.add_callback(DueCallback(f"task-{place}", due_at, tries=place))
+async def test_next_callbacks_hides_a_callback_for_a_minute(queue) -> None:
+    for number, due_at in enumerate((30.0, 10.0, 20.0, 99.0)):
+        await queue.add_callback(DueCallback(f"task-{number}", due_at, tries=number))
     assert await queue.next_callbacks(5.0, 10) == []
-    taken = await queue.next_callbacks(50.0, 2)
-    assert taken == [DueCallback("task-1", 10.0, 1), DueCallback("task-2", 20.0, 2)]
+    due = await queue.next_callbacks(50.0, 2)
+    assert due == [DueCallback("task-1", 10.0, 1), DueCallback("task-2", 20.0, 2)]
     assert [each.task_id for each in await queue.next_callbacks(50.0, 10)] == ["task-0"]
     assert await queue.next_callbacks(60.0, 10) == []
-    assert {each.task_id for each in await queue.next_callbacks(110.0, 10)} == {f"task-{place}" for place in range(4)}
+    assert {each.task_id for each in await queue.next_callbacks(110.0, 10)} == {f"task-{number}" for number in range(4)}
 
 
 async def test_added_callback_moves_and_dropped_one_never_comes(queue) -> None:

@@ -1,4 +1,4 @@
-"""What only the queue in memory has to promise: that its memory is bounded. What all promise is tried beside."""
+"""The memory of the in-memory queue is bounded. Tests for both queues are in the parent folder."""
 
 import pytest
 
@@ -20,11 +20,11 @@ async def test_memory_is_bounded_by_unfinished_tasks(clock, make_task, make_mani
         await queue.admit(task, 5)
         await queue.ingest(task)
         await queue.announce(WorkerView(worker, "cpu"))
-        given = await queue.lease(worker, ("m",), 1.0)
+        leased = await queue.lease(worker, ("m",), 1.0)
         async for _ in queue.watch(task.id):
             break
         if number % 3 == 0:
-            await queue.died(given)
+            await queue.died(leased)
         await queue.settle(make_manifest(task))
         await queue.add_callback(DueCallback(task.id, 0.0))
         await queue.drop_callback(task.id)
@@ -32,9 +32,9 @@ async def test_memory_is_bounded_by_unfinished_tasks(clock, make_task, make_mani
     await queue.overview()
     assert len(queue._finished) == 10
     assert len(queue._finished._by_tenant) == 10
-    kept = (queue._unfinished._by_id, queue._unfinished._by_tenant, queue._unfinished._by_token)
+    indexes = (queue._unfinished._by_id, queue._unfinished._by_tenant, queue._unfinished._by_token)
     line = (queue._queue._waiting, *(waiting._tenants for waiting in queue._queue._classes.values()))
-    assert [len(each) for each in (*kept, *line, queue._callbacks._callbacks, queue._workers._picks)] == [0] * 9
+    assert [len(each) for each in (*indexes, *line, queue._callbacks._callbacks, queue._workers._picks)] == [0] * 9
 
 
 async def test_dropped_result_is_not_found(clock, make_task, make_manifest) -> None:

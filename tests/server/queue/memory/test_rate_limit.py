@@ -1,4 +1,4 @@
-"""How fast a tenant may hand in: the buckets by themselves, and in every queue."""
+"""The rate limit of a tenant: the token buckets alone, and in both queues."""
 
 import asyncio
 
@@ -15,7 +15,7 @@ SELDOM = 0.06
 
 @given(st.lists(st.floats(0.0, 30.0), max_size=60), st.integers(1, 9), st.floats(0.5, 120.0))
 def test_rate_limit_is_a_token_bucket(pauses: list[float], burst: int, per_minute: float) -> None:
-    """Against the plain thing, a number of tokens that grows with time and never over the burst."""
+    """Compared with a plain token count that grows with time up to the burst."""
     now, tokens = [0.0], float(burst)
     rates = RateLimiter(lambda: now[0])
     for pause in pauses:
@@ -43,8 +43,8 @@ def test_full_buckets_are_dropped() -> None:
 
 
 async def test_rate_limit_holds_under_concurrency(queue, clock) -> None:
-    told = await asyncio.gather(*(queue.spend("a", SELDOM, 5) for _ in range(50)), return_exceptions=True)
-    refused = [each for each in told if isinstance(each, RateLimitError)]
+    answers = await asyncio.gather(*(queue.spend("a", SELDOM, 5) for _ in range(50)), return_exceptions=True)
+    refused = [each for each in answers if isinstance(each, RateLimitError)]
     assert len(refused) == 45
     assert all(0 < error.retry_after_s <= 60 / SELDOM for error in refused)
     await queue.spend("b", SELDOM, 5)

@@ -1,4 +1,4 @@
-"""A cancel is heeded whatever Redis is at."""
+"""A cancellation takes effect in every phase of a Redis call."""
 
 import asyncio
 import random
@@ -12,7 +12,7 @@ from server.queue.redis.queue import RedisQueue
 
 @pytest.mark.parametrize("connected", [True, False])
 async def test_loop_over_redis_ends_when_canceled(redis_url: str, connected: bool) -> None:
-    """Each life is short, so that its end falls into sending, hearing, or being connected."""
+    """Each run is short, so that its end falls into sending, receiving or connecting."""
     rng = random.Random(0)
     queue = RedisQueue(redis_url)
     for _ in range(50):

@@ -1,4 +1,4 @@
-"""The queue on a real Redis Cluster: one node that has all slots, and another that is given ours."""
+"""The queue on a real Redis Cluster: one node has all slots, and ours moves to another."""
 
 from collections.abc import Iterator
 
@@ -22,7 +22,7 @@ def kind() -> str:
 
 @pytest.fixture
 def servers(tmp_path) -> Iterator[list[RedisServer]]:
-    """Two nodes that do not know each other yet. They would talk at their port plus 10000, which may be none."""
+    """Two nodes that have not met yet. The default bus port, port + 10000, may be out of range."""
     servers = [RedisServer(tmp_path / name) for name in ("one", "two")]
     for server in servers:
         server.folder.mkdir()
@@ -35,12 +35,12 @@ def servers(tmp_path) -> Iterator[list[RedisServer]]:
 
 @pytest.fixture
 def nodes(servers) -> Iterator[list[redis.Redis]]:
-    """Two that know each other; the first has all slots."""
+    """Two nodes that have met; the first has all slots."""
     nodes = [redis.Redis(port=server.port) for server in servers]
     nodes[0].execute_command("CLUSTER ADDSLOTSRANGE", 0, 16383)
 
     def know_each_other() -> bool:
-        """A greeting that was not heard in time is forgotten, so it is said again."""
+        """A node forgets a handshake that times out, so it is repeated."""
         nodes[0].execute_command("CLUSTER MEET", "127.0.0.1", servers[1].port, servers[1].bus)
         return all(
             owner_of(node.execute_command("CLUSTER SLOTS"), "") is not None
@@ -59,7 +59,7 @@ def port_of(node: redis.Redis) -> int:
 
 
 def give(nodes: list[redis.Redis]) -> None:
-    """Our slot, with nothing in it, to the second node."""
+    """Moves our slot, without its keys, to the second node."""
     theirs = nodes[1].execute_command("CLUSTER MYID")
     nodes[0].flushall()
     for node in reversed(nodes):
@@ -76,14 +76,14 @@ async def test_task_runs_on_any_node_of_the_cluster(nodes, make_task, make_manif
     assert await queue.complete()
     task = make_task()
     assert await queue.admit(task, 1) is None
-    seen = queue.watch(task.id)
-    assert (await anext(seen)).status is Status.QUEUED
+    views = queue.watch(task.id)
+    assert (await anext(views)).status is Status.QUEUED
     await queue.ingest(task)
     await lease(queue)
-    while (await anext(seen)).status is Status.QUEUED:
+    while (await anext(views)).status is Status.QUEUED:
         pass
     await queue.settle(make_manifest(task))
-    assert [view.status async for view in seen][-1] is Status.SUCCEEDED
+    assert [view.status async for view in views][-1] is Status.SUCCEEDED
     assert await queue.time() == pytest.approx(nodes[0].time()[0], abs=60)
     with client(url) as direct:
         assert direct.keys("*") == nodes[0].keys("*") != []
@@ -95,7 +95,7 @@ async def test_task_runs_on_any_node_of_the_cluster(nodes, make_task, make_manif
 
 
 async def test_queue_follows_its_slot(nodes, make_task) -> None:
-    """What the new node knows came from elsewhere: so the logs are read again before anything is leased."""
+    """The state of the new node may be stale, so the logs are replayed before anything is leased."""
     queue = RedisQueue(f"redis+cluster://127.0.0.1:{port_of(nodes[0])}")
     await queue.begin()
     await queue.open()
@@ -112,10 +112,10 @@ async def test_queue_follows_its_slot(nodes, make_task) -> None:
 
 
 def test_address_is_parsed_with_its_options() -> None:
-    said = Nodes.of("rediss+cluster://me:hush@a:1,b?ssl_ca_certs=/ca.pem")
-    assert said is not None
-    assert said.hosts == (("a", 1), ("b", 6379))
-    assert said.redis == {"username": "me", "password": "hush", "db": 0, "ssl": True, "ssl_ca_certs": "/ca.pem"}
+    nodes = Nodes.of("rediss+cluster://me:hush@a:1,b?ssl_ca_certs=/ca.pem")
+    assert nodes is not None
+    assert nodes.hosts == (("a", 1), ("b", 6379))
+    assert nodes.redis == {"username": "me", "password": "hush", "db": 0, "ssl": True, "ssl_ca_certs": "/ca.pem"}
     assert Nodes.of("redis://a:1/0") is None
 
 

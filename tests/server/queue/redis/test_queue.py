@@ -1,4 +1,4 @@
-"""What only the queue in Redis has to promise: it is shared, it comes and goes, and is told what it cannot be."""
+"""The queue in Redis: it is shared by processes, it may be lost or unreachable, and its errors say what to do."""
 
 import asyncio
 
@@ -39,8 +39,8 @@ def client(redis_url):
 
 
 @pytest.fixture
-def only_told(monkeypatch) -> None:
-    """Nobody looks by itself, so that whoever is not told waits in vain."""
+def without_polling(monkeypatch) -> None:
+    """Nothing polls, so that a missing notification makes its test time out."""
     for name in ("WAKE_S", "POSITION_EVERY_S"):
         monkeypatch.setattr(f"server.queue.redis.queue.{name}", LOOK_S)
 
@@ -75,9 +75,9 @@ async def test_stored_results_are_bounded(redis_url, clock, client, make_task, m
         await queue.admit(task, 5)
         await queue.ingest(task)
         await queue.announce(WorkerView(worker, "cpu"))
-        given = await queue.lease(worker, ("m",), 1.0)
+        leased = await queue.lease(worker, ("m",), 1.0)
         if number % 3 == 0:
-            await queue.died(given)
+            await queue.died(leased)
         await queue.settle(make_manifest(task))
         await queue.add_callback(DueCallback(task.id, 0.0))
         await queue.drop_callback(task.id)
@@ -115,15 +115,15 @@ async def test_slot_of_a_dead_api_is_freed(queue, clock, make_task) -> None:
     assert (await queue.find(task.id)).status is Status.QUEUED, "it was published after all"
 
 
-@pytest.mark.usefixtures("only_told")
+@pytest.mark.usefixtures("without_polling")
 async def test_two_processes_see_one_queue(queue, redis_url, make_task, make_manifest) -> None:
     other, task = RedisQueue(redis_url), make_task()
     waiting = asyncio.create_task(other.lease("w", (), 5.0))
     await queue.ingest(task)
-    given = await waiting
+    leased = await waiting
     views = queue.watch(task.id)
     assert (await anext(views)).worker == "w"
-    await other.settle(make_manifest(given.task))
+    await other.settle(make_manifest(leased.task))
     assert (await anext(views)).status.final
     await views.aclose()
     await other.close()
@@ -138,7 +138,7 @@ async def test_waiting_workers_do_not_poll_redis(queue, client) -> None:
     assert client.info("commandstats")["cmdstat_evalsha"]["calls"] <= 4 * 4
 
 
-@pytest.mark.usefixtures("only_told")
+@pytest.mark.usefixtures("without_polling")
 async def test_new_task_wakes_a_worker(queue, make_task) -> None:
     waiting = asyncio.create_task(queue.lease("w", (), LOOK_S))
     await asyncio.sleep(0.1)
@@ -146,7 +146,7 @@ async def test_new_task_wakes_a_worker(queue, make_task) -> None:
     assert await waiting is not None
 
 
-@pytest.mark.usefixtures("only_told")
+@pytest.mark.usefixtures("without_polling")
 async def test_all_workers_wake_for_many_tasks(closed_queue, make_task) -> None:
     waiting = [asyncio.create_task(closed_queue.lease(f"w{number}", (), LOOK_S)) for number in range(4)]
     await closed_queue.begin()
@@ -157,7 +157,7 @@ async def test_all_workers_wake_for_many_tasks(closed_queue, make_task) -> None:
     assert all(await asyncio.gather(*waiting))
 
 
-async def test_lease_of_a_canceled_worker_is_given_back(queue, client, make_task) -> None:
+async def test_lease_of_a_canceled_worker_is_returned(queue, client, make_task) -> None:
     task = make_task()
     await queue.ingest(task)
     client.execute_command("CLIENT", "PAUSE", 200, "WRITE")
@@ -166,8 +166,8 @@ async def test_lease_of_a_canceled_worker_is_given_back(queue, client, make_task
     leaving.cancel()
     with pytest.raises(asyncio.CancelledError):
         await leaving
-    given = await queue.lease("w", (), 0)
-    assert (given.task, given.deaths) == (task, 0)
+    leased = await queue.lease("w", (), 0)
+    assert (leased.task, leased.deaths) == (task, 0)
 
 
 # --- what Redis loses
@@ -186,18 +186,18 @@ async def test_queue_emptied_during_the_replay_does_not_open(closed_queue, redis
 
 
 def come_back(server) -> None:
-    """It ends, and is started again with what it knows now."""
+    """Restarts the server with its present data."""
     with redis.Redis.from_url(server.url) as client:
-        known = {key: client.dump(key) for key in client.scan_iter()}
+        dump = {key: client.dump(key) for key in client.scan_iter()}
     server.stop()
     server.start()
     with redis.Redis.from_url(server.url) as client:
-        for key, value in known.items():
+        for key, value in dump.items():
             client.restore(key, 0, value)
 
 
 async def test_restarted_redis_leases_nothing_before_the_replay(own_redis, own_queue, make_task) -> None:
-    """I16: it may have come back with what it knew some time ago, so what it says of itself is not believed."""
+    """I16: it may have restarted with old data, so its own "open" mark is not trusted."""
     queue, task = own_queue, make_task()
     await queue.ingest(task)
     come_back(own_redis)
@@ -289,7 +289,7 @@ async def test_flushed_scripts_are_loaded_again(queue, client, make_task) -> Non
 
 
 async def test_position_cost_is_bounded_for_many_tenants(queue, make_task) -> None:
-    """They are reckoned from a hundred of them, and near enough."""
+    """Positions are computed from a hundred tenants, and are close enough."""
     for number in range(1000):
         await queue.ingest(make_task(f"t{number}"))
     last = make_task("u")

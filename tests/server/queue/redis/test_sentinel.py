@@ -35,14 +35,14 @@ def sentinel(own_redis: RedisServer, replica: RedisServer, tmp_path: Path) -> It
     lines = [
         f"port {port}",
         "bind 127.0.0.1",
-        f"sentinel monitor house 127.0.0.1 {own_redis.port} 1",
-        "sentinel down-after-milliseconds house 1000",
-        "sentinel failover-timeout house 5000",
+        f"sentinel monitor primary 127.0.0.1 {own_redis.port} 1",
+        "sentinel down-after-milliseconds primary 1000",
+        "sentinel failover-timeout primary 5000",
     ]
     file.write_text("\n".join(lines))
     process = subprocess.Popen([executable(), str(file), "--sentinel"], stdout=subprocess.DEVNULL)
     with redis.Redis(port=port) as client:
-        wait_until(lambda: len(client.sentinel_slaves("house")) == 1)
+        wait_until(lambda: len(client.sentinel_slaves("primary")) == 1)
         yield client
     process.kill()
     process.wait()
@@ -50,7 +50,7 @@ def sentinel(own_redis: RedisServer, replica: RedisServer, tmp_path: Path) -> It
 
 async def test_queue_follows_the_primary(own_redis, replica, sentinel, make_task) -> None:
     port = sentinel.connection_pool.connection_kwargs["port"]
-    url = f"redis+sentinel://127.0.0.1:{port}/house/0"
+    url = f"redis+sentinel://127.0.0.1:{port}/primary/0"
     check(url)
     queue = RedisQueue(url)
     await queue.begin()
@@ -60,7 +60,7 @@ async def test_queue_follows_the_primary(own_redis, replica, sentinel, make_task
     await queue.ingest(task)
 
     own_redis.stop()
-    wait_until(lambda: int(sentinel.sentinel_get_master_addr_by_name("house")[1]) == replica.port)
+    wait_until(lambda: int(sentinel.sentinel_get_master_addr_by_name("primary")[1]) == replica.port)
     deadline = time.monotonic() + FAILOVER_S
     while True:
         with suppress(QueueUnavailableError):
@@ -72,20 +72,20 @@ async def test_queue_follows_the_primary(own_redis, replica, sentinel, make_task
     await queue.begin()
     await queue.ingest(task)
     await queue.open()
-    given = await queue.lease("w", (), 1)
-    assert given is not None
-    assert given.task == task
+    leased = await queue.lease("w", (), 1)
+    assert leased is not None
+    assert leased.task == task
     await queue.close()
     own_redis.start()
 
 
 def test_address_is_parsed_with_its_options() -> None:
-    said = Sentinels.of("rediss+sentinel://me:hush@a:1,b/house/3?sentinel_password=shh&ssl_ca_certs=/ca.pem")
-    assert said is not None
-    assert said.hosts == (("a", 1), ("b", 26379))
-    assert (said.service, said.own) == ("house", {"password": "shh"})
+    sentinels = Sentinels.of("rediss+sentinel://me:hush@a:1,b/primary/3?sentinel_password=shh&ssl_ca_certs=/ca.pem")
+    assert sentinels is not None
+    assert sentinels.hosts == (("a", 1), ("b", 26379))
+    assert (sentinels.service, sentinels.own) == ("primary", {"password": "shh"})
     expected = {"username": "me", "password": "hush", "db": 3, "ssl": True, "ssl_ca_certs": "/ca.pem"}
-    assert said.redis == expected
+    assert sentinels.redis == expected
     assert Sentinels.of("redis://a:1/0") is None
 
 
@@ -95,5 +95,5 @@ def test_service_name_is_required() -> None:
 
 
 def test_unreachable_sentinels_are_waited_for(caplog) -> None:
-    check("redis+sentinel://127.0.0.1:1/house/0")
+    check("redis+sentinel://127.0.0.1:1/primary/0")
     assert "check that the Sentinels run" in caplog.text
