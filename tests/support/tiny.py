@@ -41,19 +41,20 @@ def stretched(net: UNet2DConditionModel) -> UNet2DConditionModel:
     return net
 
 
-def given_to(net: UNet2DConditionModel, seed: int = 0) -> dict[str, torch.Tensor]:
-    """What two rows of a step are given, their keys and values among it."""
-    random = torch.Generator().manual_seed(seed)
-    embeds = torch.randn(2, 77, 128, generator=random)
-    latents, known = torch.randn(2, 4, 8, 8, generator=random), keys_and_values(text_layers(net), embeds.to(net.dtype))
+def make_inputs(net: UNet2DConditionModel, seed: int = 0) -> dict[str, torch.Tensor]:
+    """The inputs of a step with two rows, including their keys and values."""
+    generator = torch.Generator().manual_seed(seed)
+    embeds = torch.randn(2, 77, 128, generator=generator)
+    latents = torch.randn(2, 4, 8, 8, generator=generator)
+    known = keys_and_values(text_layers(net), embeds.to(net.dtype))
     return flatten_inputs(latents=latents, timesteps=torch.tensor([981.0, 401.0]), embeds=embeds, known=known)
 
 
 @torch.inference_mode()
-def passed(net: UNet2DConditionModel, given: dict[str, torch.Tensor]) -> tuple[torch.Tensor, ...]:
-    """The pass as it is, with the keys and values that it is given."""
-    with cached_cross_attention(text_layers(net), numbered_parts(given, "known")):
-        return run_net(net, given)
+def run_uncompiled(net: UNet2DConditionModel, inputs: dict[str, torch.Tensor]) -> tuple[torch.Tensor, ...]:
+    """The outputs of the uncompiled pass, with the cached keys and values of `inputs`."""
+    with cached_cross_attention(text_layers(net), numbered_parts(inputs, "known")):
+        return run_net(net, inputs)
 
 
 def build(folder: Path, toys: Path) -> None:

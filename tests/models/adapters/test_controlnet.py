@@ -31,7 +31,7 @@ def entry(path: Path, config: Path | None = None, base: str = "sd1") -> ModelEnt
 
 
 def inputs(width: int = 128, **extras: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor, Conditioning, torch.Tensor]:
-    """Two rows of everything, which agree in nothing."""
+    """Two rows of every input, with different values."""
     conditioning = Conditioning(torch.randn(2, 77, width), extras)
     return torch.randn(2, 4, 8, 8), torch.tensor([981.0, 401.0]), conditioning, torch.rand(2, 3, 64, 64)
 

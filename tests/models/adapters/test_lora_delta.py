@@ -35,7 +35,7 @@ def test_mid_factor_equals_three_convolutions() -> None:
 
 
 def test_loha_is_a_hadamard_product() -> None:
-    factors = {f"hada_w{index}_{factor}": torch.randn(*shape) for index in (1, 2) for factor, shape in SHAPES.items()}
+    factors = {f"hada_w{index}_{part}": torch.randn(*shape) for index in (1, 2) for part, shape in SHAPES.items()}
     one, two = (factors[f"hada_w{index}_a"] @ factors[f"hada_w{index}_b"] for index in (1, 2))
     close(compute_delta({**factors, "alpha": torch.tensor(1.0)}), one * two / RANK)
 

@@ -52,7 +52,7 @@ def outputs(checkpoint: Any) -> Outputs:
 
 
 def forget_encodings(checkpoint: Any) -> None:
-    """So that text encoders run again. Private: the public `to` also restores the weights, which is tested here."""
+    """Lets the text encoders run again. Private: the public `to` also restores the weights, which is tested here."""
     checkpoint._encodings.clear()
 
 
@@ -61,7 +61,7 @@ def same(one: Outputs, other: Outputs) -> bool:
 
 
 class Reference:
-    """A stock pipeline to whose weights scale·(alpha/rank)·B·A is added, module by module."""
+    """A stock pipeline with scale·(alpha/rank)·B·A added to its weights, module by module."""
 
     def __init__(self, folder: Path) -> None:
         with warnings.catch_warnings():

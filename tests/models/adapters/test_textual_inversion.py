@@ -1,4 +1,4 @@
-"""Textual inversion against diffusers' own, and what it leaves behind: nothing."""
+"""Textual inversion compared with that of diffusers; it leaves no trace in the model."""
 
 from __future__ import annotations
 
@@ -94,8 +94,8 @@ def test_vectors_count_as_tokens_and_take_weights(checkpoints: dict[str, LoadedM
     assert states(worn, "sks").shape[1] == 77
     assert states(worn, "sks, sks").shape[1] == 2 * 77
     weighed, plain = states(worn, "a (sks:1.5)")[0], states(worn, "a sks")[0]
-    factor = (weighed / plain)[:, 0]
-    torch.testing.assert_close(factor[2:42], 1.5 * factor[1].expand(40), rtol=1e-3, atol=1e-3)
+    ratio = (weighed / plain)[:, 0]
+    torch.testing.assert_close(ratio[2:42], 1.5 * ratio[1].expand(40), rtol=1e-3, atol=1e-3)
 
 
 def test_vectors_of_another_width_are_refused(checkpoints: dict[str, LoadedModel]) -> None:

@@ -1,4 +1,4 @@
-"""The child that compiles a pass: what it traces is the pass, and what it may not write it refuses."""
+"""The compile process: its graph computes the pass, and an unwritable target is refused."""
 
 from __future__ import annotations
 
@@ -13,22 +13,22 @@ from torch._inductor.cpp_builder import cpp_compiler_search
 from models.compiled.compile_worker import CompilingError, compile_pass, exported, refuse_matrix_products
 from models.compiled.forward_pass import ForwardPassSpec, flatten_inputs, run_net
 from models.compiled.static_weights import weights_of
-from tests.support.tiny import given_to, passed, stretched, tiny_unet
+from tests.support.tiny import make_inputs, run_uncompiled, stretched, tiny_unet
 
 
-def traced(net: nn.Module, given: dict[str, Tensor], *, weights: nn.Module) -> tuple[Tensor, ...]:
-    """What the graph answers that was traced of `net`, with other weights."""
-    graph = exported(ForwardPassSpec.from_json(ForwardPassSpec.of(net, given).to_json())).module()
-    outputs: tuple[Tensor, ...] = graph(*weights_of(weights).values(), *given.values())
+def traced(net: nn.Module, inputs: dict[str, Tensor], *, weights: nn.Module) -> tuple[Tensor, ...]:
+    """The outputs of the graph traced from `net`, with other weights."""
+    graph = exported(ForwardPassSpec.from_json(ForwardPassSpec.of(net, inputs).to_json())).module()
+    outputs: tuple[Tensor, ...] = graph(*weights_of(weights).values(), *inputs.values())
     return outputs
 
 
 @torch.no_grad()
 def test_exported_graph_equals_the_net_with_other_weights() -> None:
-    """What ControlNets add is among its inputs, and so are keys and values: it asks no layer for them."""
+    """The residuals of ControlNets, and keys and values, are inputs of the graph, not computed in it."""
     net, other = tiny_unet(), stretched(tiny_unet())
-    given = {**given_to(net), **flatten_inputs(residuals=[torch.randn(2, 8, 8, 8) for _ in range(3)])}
-    torch.testing.assert_close(traced(net, given, weights=other), passed(other, given))
+    inputs = {**make_inputs(net), **flatten_inputs(residuals=[torch.randn(2, 8, 8, 8) for _ in range(3)])}
+    torch.testing.assert_close(traced(net, inputs, weights=other), run_uncompiled(other, inputs))
 
 
 @torch.no_grad()
@@ -40,11 +40,11 @@ def test_exported_graph_of_a_controlnet_equals_the_net() -> None:
     for weight in net.parameters():
         if not weight.any():
             nn.init.normal_(weight, std=0.1)
-    given = {**given_to(tiny_unet()), **flatten_inputs(hints=torch.rand(2, 3, 16, 16))}
-    given = {name: tensor for name, tensor in given.items() if not name.startswith("known.")}
-    wanted = ForwardPassSpec.of(net, given)
-    assert wanted.name.startswith("controlnet-")
-    torch.testing.assert_close(traced(net, given, weights=net), run_net(net, given))
+    inputs = {**make_inputs(tiny_unet()), **flatten_inputs(hints=torch.rand(2, 3, 16, 16))}
+    inputs = {name: tensor for name, tensor in inputs.items() if not name.startswith("known.")}
+    spec = ForwardPassSpec.of(net, inputs)
+    assert spec.name.startswith("controlnet-")
+    torch.testing.assert_close(traced(net, inputs, weights=net), run_net(net, inputs))
 
 
 def test_kernels_that_multiply_matrices_are_refused(tmp_path: Path) -> None:
@@ -61,5 +61,5 @@ def test_missing_compiler_error_says_what_to_do(tmp_path: Path, monkeypatch: pyt
     cpp_compiler_search.cache_clear()  # an earlier test in this process may have found one
     net = tiny_unet()
     with pytest.raises(CompilingError, match=r"install g\+\+, or fill the folder"):
-        compile_pass(ForwardPassSpec.of(net, given_to(net)), tmp_path / "never.pt2")
+        compile_pass(ForwardPassSpec.of(net, make_inputs(net)), tmp_path / "never.pt2")
     assert list(tmp_path.iterdir()) == []

@@ -1,4 +1,4 @@
-"""Weights that stay where they are: whoever comes next lies at the same addresses, with numbers of its own."""
+"""Static weights: the next model is loaded to the same addresses, with its own values."""
 
 from __future__ import annotations
 
@@ -20,35 +20,35 @@ def net(seed: int, width: int = 8) -> nn.Module:
     return nn.Sequential(nn.Conv2d(4, width, 3), nn.BatchNorm2d(width)).eval()
 
 
-def places(of: nn.Module) -> list[int]:
+def addresses(of: nn.Module) -> list[int]:
     return [weight.data_ptr() for weight in (*of.parameters(), *of.buffers())]
 
 
-def numbers(of: nn.Module) -> list[Tensor]:
+def values(of: nn.Module) -> list[Tensor]:
     return [weight.clone() for weight in (*of.parameters(), *of.buffers())]
 
 
-def test_settle_moves_weights_to_kept_addresses() -> None:
+def test_settle_moves_weights_to_saved_addresses() -> None:
     first, second = net(1), net(2)
-    where, ours, theirs = places(first), numbers(first), numbers(second)
+    where, ours, theirs = addresses(first), values(first), values(second)
     static = StaticWeights(first)
     static.keep(first)
     elsewhere = StaticWeights.elsewhere(first)
     assert static.settle(second)
-    assert places(second) == where
-    assert not set(places(first)) & set(where)
-    assert all(torch.equal(one, other) for one, other in zip(numbers(first), ours, strict=True))
-    assert all(torch.equal(one, other) for one, other in zip(numbers(second), theirs, strict=True))
+    assert addresses(second) == where
+    assert not set(addresses(first)) & set(where)
+    assert all(torch.equal(one, other) for one, other in zip(values(first), ours, strict=True))
+    assert all(torch.equal(one, other) for one, other in zip(values(second), theirs, strict=True))
     assert elsewhere is not static
 
 
 def test_settle_refuses_another_layout() -> None:
     first, wider = net(1), net(1, width=9)
-    static, before = StaticWeights(first), places(wider)
+    static, before = StaticWeights(first), addresses(wider)
     static.keep(first)
     assert not static.settle(wider)
-    assert places(wider) == before
-    assert not static.settle(net(2)), "what was kept is let go of"
+    assert addresses(wider) == before
+    assert not static.settle(net(2)), "a refused layout releases the addresses"
     assert layout(net(1)) == layout(net(2)) != layout(wider)
 
 
@@ -61,24 +61,24 @@ def test_checkpoints_take_turns_at_the_same_addresses(toys: Catalog) -> None:
         cache.bring(slots[0])
         first = slots[0].model
         assert isinstance(first, LatentDiffusion)
-        where, static = places(first._unet), first.static
+        where, static = addresses(first._unet), first.static
         cache.evict(slots[0], coming=slots[1])
         cache.bring(slots[1])
         second = slots[1].model
         assert isinstance(second, LatentDiffusion)
         assert second.static is static
-        assert places(second._unet) == where
+        assert addresses(second._unet) == where
         assert (slots[0].location, slots[1].location) == ("host" if host_bytes else "disk", "device")
         cache.evict(slots[1], coming=slots[2])
         cache.bring(slots[2])
         third = slots[2].model
         assert isinstance(third, LatentDiffusion)
         assert third.static is not static
-        assert not set(places(third._unet)) & set(where)
+        assert not set(addresses(third._unet)) & set(where)
 
 
 class Few(list[ModelEntry]):
-    """A catalog of these."""
+    """A catalog of some entries."""
 
     def __init__(self, *entries: ModelEntry) -> None:
         super().__init__(entries)

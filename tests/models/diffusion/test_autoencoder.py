@@ -73,7 +73,7 @@ def differing(one: np.ndarray, other: np.ndarray) -> float:
 def test_decode_tiles_large_images(
     checkpoints: dict[str, LoadedModel], monkeypatch: pytest.MonkeyPatch, circular: bool
 ) -> None:
-    """Nearly as at once; and a circular one is as seamless: turned by half, it is turned by half."""
+    """The result is close to that without tiles; with circular padding, at the left edge too."""
     latents = torch.randn(1, 4, 24, 40)
     (whole,) = checkpoints["sd1"].decode(latents, circular=circular)
     for name, value in {"TILED_ABOVE": 0, "TILE": 16, "MARGIN": 4}.items():

@@ -1,4 +1,4 @@
-"""What checkpoints do with patches, whichever family they belong to."""
+"""Patches of checkpoints of every family."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def test_adapted_orders_patches_that_run_the_unet_last(toy: Any) -> None:
     assert toy.adapted().patches == toy.patches == ()
 
 
-def test_predict_applies_the_patches_that_it_is_given(toy: Any) -> None:
+def test_predict_applies_its_patches(toy: Any) -> None:
     conditioning, _ = toy.encode_prompt("a cat", None, clip_skip=-1, width=64, height=64)
     inputs = torch.randn(1, 4, 8, 8), torch.tensor([400.0]), conditioning
     plain = toy.predict(*inputs)

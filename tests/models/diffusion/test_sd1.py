@@ -72,8 +72,8 @@ def test_clip_skip_default_comes_from_the_entry(toys: Any, checkpoints: dict[str
 
     entry = toys.find("toy-sd1").model_copy(update={"clip_skip": 1})
     own = sd1.load(entry, torch.device("cpu"), torch.float32)
-    given, _ = checkpoints["sd1"].encode_prompt("a cat", None, clip_skip=1, width=64, height=64)
-    assert torch.equal(own.encode_prompt("a cat", None, **SIZE)[0].embeds, given.embeds)
+    expected, _ = checkpoints["sd1"].encode_prompt("a cat", None, clip_skip=1, width=64, height=64)
+    assert torch.equal(own.encode_prompt("a cat", None, **SIZE)[0].embeds, expected.embeds)
 
 
 def test_prompt_and_negative_have_equal_token_counts(
@@ -91,9 +91,9 @@ def test_prompt_weights_change_tokens_and_keep_the_mean(checkpoints: dict[str, L
     same, _ = checkpoints["sd1"].encode_prompt("a (red:1.0) apple", None, **SIZE)
     strong, _ = checkpoints["sd1"].encode_prompt("a (red:1.5) apple", None, **SIZE)
     assert torch.equal(plain.embeds, same.embeds)
-    factor = strong.embeds[0] / plain.embeds[0]
-    torch.testing.assert_close(factor[2], 1.5 * factor[1], rtol=1e-4, atol=1e-4)
-    torch.testing.assert_close(factor[3], factor[1], rtol=1e-4, atol=1e-4)
+    ratio = strong.embeds[0] / plain.embeds[0]
+    torch.testing.assert_close(ratio[2], 1.5 * ratio[1], rtol=1e-4, atol=1e-4)
+    torch.testing.assert_close(ratio[3], ratio[1], rtol=1e-4, atol=1e-4)
     torch.testing.assert_close(strong.embeds.mean(), plain.embeds.mean(), rtol=1e-4, atol=1e-6)
 
 
@@ -124,6 +124,6 @@ def test_image_equals_diffusers(family: str, checkpoints: dict[str, LoadedModel]
     latents = noise * scheduler.init_noise_sigma
     for timestep in scheduler.timesteps:
         rows = scheduler.scale_model_input(latents, timestep)
-        guided, free = (toy.predict(rows, timestep[None], given) for given in (positive, negative))
+        guided, free = (toy.predict(rows, timestep[None], conditioning) for conditioning in (positive, negative))
         latents = scheduler.step(free + 5.0 * (guided - free), timestep, latents).prev_sample
     assert np.abs(toy.decode(latents)[0] / 255.0 - expected).max() <= 1 / 255

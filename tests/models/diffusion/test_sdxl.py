@@ -35,9 +35,11 @@ def test_long_prompts_are_pooled_from_their_first_chunk(checkpoints: dict[str, L
 
 def test_predict_equals_diffusers(checkpoints: dict[str, LoadedModel], stock: dict[str, Any]) -> None:
     latents, timesteps = torch.randn(1, 4, 8, 8), torch.tensor([500])
-    given, _ = checkpoints["sdxl"].encode_prompt("a cat", None, clip_skip=-1, width=64, height=64)
-    expected = stock["sdxl"].unet(latents, timesteps, given.embeds, added_cond_kwargs=dict(given.extras)).sample
-    ours = checkpoints["sdxl"].predict(latents, timesteps, given)
+    conditioning, _ = checkpoints["sdxl"].encode_prompt("a cat", None, clip_skip=-1, width=64, height=64)
+    expected = (
+        stock["sdxl"].unet(latents, timesteps, conditioning.embeds, added_cond_kwargs=dict(conditioning.extras)).sample
+    )
+    ours = checkpoints["sdxl"].predict(latents, timesteps, conditioning)
     torch.testing.assert_close(ours, expected, rtol=1e-4, atol=1e-5)
 
 

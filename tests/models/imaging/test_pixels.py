@@ -50,7 +50,7 @@ def test_flatten_alpha_returns_opaque_pixels_as_they_are() -> None:
 
 
 def mean_by_area(pixels: np.ndarray, width: int, height: int) -> np.ndarray:
-    """Straight from the definition: pixels are repeated until each new pixel is a whole block of them."""
+    """By definition: pixels are repeated until each new pixel is the mean of a whole block."""
     fine = pixels.repeat(height, axis=0).repeat(width, axis=1).astype(np.float64)
     return fine.reshape(height, pixels.shape[0], width, pixels.shape[1], -1).mean(axis=(1, 3))
 

@@ -33,9 +33,9 @@ def test_decoding_rolled_latents_rolls_the_image(family: str, checkpoints: dict[
 @pytest.mark.parametrize("family", FAMILIES)
 def test_denoising_rolled_latents_rolls_the_output(family: str, checkpoints: dict[str, LoadedModel]) -> None:
     toy, latents, timesteps = checkpoints[family], torch.randn(1, 4, 16, 16), torch.tensor([400])
-    given = conditioning(toy)
-    plain = toy.predict(latents, timesteps, given, patches=[PatchedRows(CircularPadding())])
-    rolled = toy.predict(latents.roll(8, dims=3), timesteps, given, patches=[PatchedRows(CircularPadding())])
+    text = conditioning(toy)
+    plain = toy.predict(latents, timesteps, text, patches=[PatchedRows(CircularPadding())])
+    rolled = toy.predict(latents.roll(8, dims=3), timesteps, text, patches=[PatchedRows(CircularPadding())])
     torch.testing.assert_close(plain.roll(8, dims=3), rolled, rtol=1e-4, atol=1e-4)
 
 

@@ -1,4 +1,4 @@
-"""Shallow passes against whole ones whose deep features were exchanged."""
+"""Shallow passes compared with full passes whose deep features were replaced."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from models.patches.patch import PatchedRows
 STEPS = torch.tensor([900.0, 20.0])
 
 
-def given(toy: Any, seed: int) -> tuple[Tensor, Any]:
+def make_inputs(toy: Any, seed: int) -> tuple[Tensor, Any]:
     conditioning, _ = toy.encode_prompt("a cat", None, clip_skip=-1, width=64, height=64)
     extras = {name: extra.expand(2, *extra.shape[1:]) for name, extra in conditioning.extras.items()}
     both = type(conditioning)(conditioning.embeds.expand(2, -1, -1), extras)
@@ -25,14 +25,14 @@ def given(toy: Any, seed: int) -> tuple[Tensor, Any]:
 @pytest.mark.parametrize("family", ["sd1", "sd2", "sdxl"])
 def test_cached_pass_equals_full_pass_with_exchanged_features(family: str, checkpoints: dict[str, LoadedModel]) -> None:
     toy: Any = checkpoints[family]
-    (earlier, text), (later, _) = given(toy, 1), given(toy, 2)
+    (earlier, text), (later, _) = make_inputs(toy, 1), make_inputs(toy, 2)
     full = PatchedRows(DeepCache(cached=False))
     plain = toy.predict(earlier, STEPS, text)
     assert torch.equal(toy.predict(earlier, STEPS, text, patches=[full]), plain)
     features = full.outputs[FEATURES].clone()
 
-    def exchange(_: nn.Module, seen: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
-        return (torch.cat([features, seen[0][:, features.shape[1] :]], dim=1), *seen[1:])
+    def exchange(_: nn.Module, args: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
+        return (torch.cat([features, args[0][:, features.shape[1] :]], dim=1), *args[1:])
 
     residuals = _residuals(toy, later)
     hook = toy._unet.up_blocks[-1].resnets[-1].register_forward_pre_hook(exchange)
@@ -46,7 +46,7 @@ def test_cached_pass_equals_full_pass_with_exchanged_features(family: str, check
 
 def test_cached_pass_calls_few_layers(checkpoints: dict[str, LoadedModel]) -> None:
     toy: Any = checkpoints["sd1"]
-    latents, text = given(toy, 1)
+    latents, text = make_inputs(toy, 1)
     full = PatchedRows(DeepCache(cached=False))
     all_calls = _called(toy, lambda: toy.predict(latents, STEPS, text, patches=[full]))
     cached = PatchedRows(DeepCache(cached=True), tensors=full.outputs)
@@ -54,22 +54,22 @@ def test_cached_pass_calls_few_layers(checkpoints: dict[str, LoadedModel]) -> No
 
 
 def _residuals(toy: Any, latents: Tensor) -> list[Tensor]:
-    """What a ControlNet might add, in the shapes of the skip connections and the middle block."""
+    """Random ControlNet residuals in the shapes of the skip connections and the middle block."""
     shapes: list[torch.Size] = []
     hooks = [
-        block.register_forward_hook(lambda _, __, made: shapes.extend(each.shape for each in made[1]))
+        block.register_forward_hook(lambda _, __, output: shapes.extend(each.shape for each in output[1]))
         for block in toy._unet.down_blocks
     ]
-    hooks.append(toy._unet.conv_in.register_forward_hook(lambda _, __, made: shapes.append(made.shape)))
-    hooks.append(toy._unet.mid_block.register_forward_hook(lambda _, __, made: shapes.append(made.shape)))
-    toy.predict(latents, STEPS, given(toy, 1)[1])
+    hooks.append(toy._unet.conv_in.register_forward_hook(lambda _, __, output: shapes.append(output.shape)))
+    hooks.append(toy._unet.mid_block.register_forward_hook(lambda _, __, output: shapes.append(output.shape)))
+    toy.predict(latents, STEPS, make_inputs(toy, 1)[1])
     for hook in hooks:
         hook.remove()
     return [0.1 * torch.randn(shape) for shape in shapes]
 
 
 def _called(toy: Any, pass_: Any) -> int:
-    """How many convolutions and linear layers a pass calls."""
+    """The number of convolutions and linear layers that a pass calls."""
     calls: list[nn.Module] = []
     layers = [layer for layer in toy._unet.modules() if isinstance(layer, nn.Conv2d | nn.Linear)]
     hooks = [layer.register_forward_hook(lambda layer, *_: calls.append(layer)) for layer in layers]

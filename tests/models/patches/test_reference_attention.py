@@ -1,4 +1,4 @@
-"""Reference-only attention: beside its definition, and what it leaves as it was."""
+"""Reference-only attention compared with its definition, and what it does not change."""
 
 from __future__ import annotations
 
@@ -21,30 +21,30 @@ LOOKS = [ReferenceWeight(0.25, 1.0), ReferenceWeight(1.0, 1.0), ReferenceWeight(
 
 
 class Bank(AttnProcessor2_0):
-    """Self-attention that remembers what it was shown, and then has it for keys and values too."""
+    """Self-attention that stores its first input, and then uses it as further keys and values."""
 
-    def __init__(self, place: float) -> None:
+    def __init__(self, position: float) -> None:
         super().__init__()
-        self.place = place
-        self.shown: Tensor | None = None
+        self.position = position
+        self.reference: Tensor | None = None
 
     def __call__(self, attn: Any, hidden_states: Tensor, *args: Any, **kwargs: Any) -> Tensor:
         alone: Tensor = super().__call__(attn, hidden_states)
-        if self.shown is None:
-            self.shown = hidden_states
+        if self.reference is None:
+            self.reference = hidden_states
             return alone
-        both = super().__call__(attn, hidden_states, torch.cat([hidden_states, self.shown], dim=1))
-        shares = torch.tensor([look.attention * (look.layers > self.place) for look in LOOKS])[:, None, None]
-        return (1 - shares) * alone + shares * both
+        both = super().__call__(attn, hidden_states, torch.cat([hidden_states, self.reference], dim=1))
+        weights = torch.tensor([look.attention * (look.layers > self.position) for look in LOOKS])[:, None, None]
+        return (1 - weights) * alone + weights * both
 
 
 def conditioning(toy: Any, rows: int = 3) -> Conditioning:
-    given, _ = toy.encode_prompt("a cat", None, clip_skip=-1, width=64, height=64)
-    return Conditioning(given.embeds.expand(rows, -1, -1), {key: x.expand(rows, -1) for key, x in given.extras.items()})
+    text, _ = toy.encode_prompt("a cat", None, clip_skip=-1, width=64, height=64)
+    return Conditioning(text.embeds.expand(rows, -1, -1), {key: x.expand(rows, -1) for key, x in text.extras.items()})
 
 
 class Weighted(ReferenceStyle):
-    """A style whose rows have any weight."""
+    """A style with a fixed weight for all rows."""
 
     def __init__(self, weight: ReferenceWeight) -> None:
         super().__init__(np.zeros((8, 8, 3), np.uint8), 0.0, 1.0)
@@ -62,52 +62,52 @@ def references(latents: Tensor, weights: list[ReferenceWeight]) -> PatchedRows:
 @pytest.mark.parametrize("family", ["sd1", "sdxl"])
 def test_reference_attention_follows_its_definition_per_row(checkpoints: dict[str, LoadedModel], family: str) -> None:
     toy: Any = checkpoints[family]
-    unet, given = toy._unet, conditioning(toy)
-    latents, seen = torch.randn(3, 4, 8, 8), torch.randn(3, 4, 8, 8)
-    plain = toy.predict(latents, STEPS, given)
-    found = toy.predict(latents, STEPS, given, patches=[references(seen, LOOKS)])
+    unet, text = toy._unet, conditioning(toy)
+    latents, reference = torch.randn(3, 4, 8, 8), torch.randn(3, 4, 8, 8)
+    plain = toy.predict(latents, STEPS, text)
+    found = toy.predict(latents, STEPS, text, patches=[references(reference, LOOKS)])
 
     processors = unet.attn_processors
     own = {name: unet.get_submodule(name.removesuffix(".processor")) for name in processors if ".attn1." in name}
     widest_first = sorted(own, key=lambda name: -own[name].to_q.in_features)
     try:
-        for place, name in enumerate(widest_first):
-            own[name].processor = Bank(place / len(own))
-        toy.predict(seen, STEPS, given)
-        expected = toy.predict(latents, STEPS, given)
+        for position, name in enumerate(widest_first):
+            own[name].processor = Bank(position / len(own))
+        toy.predict(reference, STEPS, text)
+        expected = toy.predict(latents, STEPS, text)
     finally:
         for name, layer in own.items():
             layer.processor = processors[name]
 
     for row in range(3):
-        felt, wanted = found[row] - plain[row], expected[row] - plain[row]
-        assert wanted.norm() > 1e-4 * plain[row].norm()
-        assert (felt - wanted).norm() < 0.02 * wanted.norm()
+        change, expected_change = found[row] - plain[row], expected[row] - plain[row]
+        assert expected_change.norm() > 1e-4 * plain[row].norm()
+        assert (change - expected_change).norm() < 0.02 * expected_change.norm()
 
 
 def test_zero_weight_changes_nothing_and_hooks_are_removed(checkpoints: dict[str, LoadedModel]) -> None:
     toy: Any = checkpoints["sd1"]
-    latents, given = torch.randn(3, 4, 8, 8), conditioning(toy)
+    latents, text = torch.randn(3, 4, 8, 8), conditioning(toy)
     before = hook_counts(toy._unet)
-    plain = toy.predict(latents, STEPS, given)
+    plain = toy.predict(latents, STEPS, text)
     for blind in (ReferenceWeight(0, 1), ReferenceWeight(1, 0)):
-        seen = references(torch.randn(3, 4, 8, 8), [blind] * 3)
-        assert torch.equal(toy.predict(latents, STEPS, given, patches=[seen]), plain)
+        patch = references(torch.randn(3, 4, 8, 8), [blind] * 3)
+        assert torch.equal(toy.predict(latents, STEPS, text, patches=[patch]), plain)
     for wrong in (torch.randn(3, 5, 8, 8), torch.randn(1, 4, 8, 8)):
         with pytest.raises((RuntimeError, IndexError)):
-            toy.predict(latents, STEPS, given, patches=[references(wrong, LOOKS)])
+            toy.predict(latents, STEPS, text, patches=[references(wrong, LOOKS)])
     assert hook_counts(toy._unet) == before
-    assert torch.equal(toy.predict(latents, STEPS, given), plain)
+    assert torch.equal(toy.predict(latents, STEPS, text), plain)
 
 
 def test_reference_attention_of_a_row_ignores_other_rows(checkpoints: dict[str, LoadedModel]) -> None:
     toy: Any = checkpoints["sd1"]
-    latents, seen = torch.randn(3, 4, 8, 8), torch.randn(3, 4, 8, 8)
-    together = toy.predict(latents, STEPS, conditioning(toy), patches=[references(seen, LOOKS)])
+    latents, reference = torch.randn(3, 4, 8, 8), torch.randn(3, 4, 8, 8)
+    together = toy.predict(latents, STEPS, conditioning(toy), patches=[references(reference, LOOKS)])
     for row in range(3):
         part = slice(row, row + 1)
         alone = toy.predict(
-            latents[part], STEPS[part], conditioning(toy, 1), patches=[references(seen[part], LOOKS[part])]
+            latents[part], STEPS[part], conditioning(toy, 1), patches=[references(reference[part], LOOKS[part])]
         )
         torch.testing.assert_close(together[part], alone, rtol=1e-4, atol=1e-4)
 

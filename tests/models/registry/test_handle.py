@@ -43,7 +43,7 @@ def test_get_refuses_a_model_of_another_kind() -> None:
         handle.get(ModelRef(UPSCALER, "toy"))
 
 
-def test_failed_handle_raises_when_asked_whether_it_is_ready() -> None:
+def test_wait_on_a_failed_handle_raises() -> None:
     handle = ModelHandle(Pool(), ("toy",))
     assert not handle.ready
     handle.fail("model 'toy' could not be loaded: gone", FileNotFoundError("gone"))

@@ -152,7 +152,7 @@ def test_model_larger_than_its_file_evicts_others(registry_of: Callable[..., Reg
     assert registry.resident == ("toy-sd2",)
 
 
-def test_who_waits_for_room_is_not_overtaken_for_ever(registry_of: Callable[..., Registry]) -> None:
+def test_waiting_load_is_not_overtaken_for_ever(registry_of: Callable[..., Registry]) -> None:
     registry = registry_of(ONE_TOY)
     running = registry.acquire(["toy-sd1"])
     assert running.wait(LONG_S)

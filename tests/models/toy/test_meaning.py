@@ -1,4 +1,4 @@
-"""What the trained toys paint is what they were asked for; `training.measure` has the figures of more pictures."""
+"""The trained toys follow their prompts. `training.measure` measures this on more images."""
 
 from __future__ import annotations
 
@@ -23,9 +23,9 @@ from models.toy.training.measure import edge_f1
 from models.toy.world import COLOURS, NOUNS, Scene, Thing, caption_of
 
 FRESH = 5000
-"""Drawings from this seed on are of no training."""
+"""Drawings from this seed on are not in any training set."""
 SIZE = {"width": 128, "height": 128, "num_inference_steps": 12, "guidance_scale": 5.0, "output_type": "pt"}
-ASKED = (
+SUBJECTS = (
     ("house", "red"),
     ("car", "blue"),
     ("star", "yellow"),
@@ -39,24 +39,24 @@ def scene(noun: str, colour: str, background: str = "on the grass") -> Scene:
     return Scene([Thing(noun, colour, "", "", 0.5, 0.5, 0.62)], background, "flat", 1)
 
 
-def painted(pipeline: Any, scenes: Sequence[Scene], **given: Any) -> torch.Tensor:
+def painted(pipeline: Any, scenes: Sequence[Scene], **options: Any) -> torch.Tensor:
     """Bytes [N, 3, 128, 128], each from a seed of its own."""
     pipeline.set_progress_bar_config(disable=True)
     pipeline.scheduler = DPMSolverMultistepScheduler.from_config(pipeline.scheduler.config)
     seeds = [torch.Generator().manual_seed(seed) for seed in range(len(scenes))]
-    made = pipeline([caption_of(one) for one in scenes], generator=seeds, **SIZE | given).images
-    return (made * 255).round().to(torch.uint8)
+    images = pipeline([caption_of(one) for one in scenes], generator=seeds, **SIZE | options).images
+    return (images * 255).round().to(torch.uint8)
 
 
-def right(made: torch.Tensor, scenes: Sequence[Scene]) -> tuple[list[bool], list[bool]]:
-    """Whether the judge sees the thing asked for in each picture, and whether its colour."""
+def right(images: torch.Tensor, scenes: Sequence[Scene]) -> tuple[list[bool], list[bool]]:
+    """For each image, whether the judge recognises the noun of its scene, and whether its colour."""
     net = judge.Judge()
     trained.fill(net, "judge")
-    nouns, colours = net.float().eval()(made)
-    asked = [(list(NOUNS).index(one.things[0].noun), list(COLOURS).index(one.things[0].colour)) for one in scenes]
+    nouns, colours = net.float().eval()(images)
+    expected = [(list(NOUNS).index(one.things[0].noun), list(COLOURS).index(one.things[0].colour)) for one in scenes]
     return (
-        [int(seen) == noun for seen, (noun, _) in zip(nouns.argmax(1), asked, strict=True)],
-        [int(seen) == colour for seen, (_, colour) in zip(colours.argmax(1), asked, strict=True)],
+        [int(found) == noun for found, (noun, _) in zip(nouns.argmax(1), expected, strict=True)],
+        [int(found) == colour for found, (_, colour) in zip(colours.argmax(1), expected, strict=True)],
     )
 
 
@@ -68,7 +68,7 @@ def test_judge_recognises_drawings() -> None:
 
 
 def test_txt2img_follows_prompts(stock: dict[str, Any]) -> None:
-    scenes = [scene(noun, colour) for noun, colour in ASKED]
+    scenes = [scene(noun, colour) for noun, colour in SUBJECTS]
     nouns, colours = right(painted(stock["sd1"], scenes), scenes)
     assert sum(nouns) >= 5
     assert sum(colours) >= 5
@@ -76,28 +76,28 @@ def test_txt2img_follows_prompts(stock: dict[str, Any]) -> None:
 
 def test_inpainting_follows_prompts(models_dir: Path) -> None:
     pipeline = StableDiffusionInpaintPipeline.from_pretrained(models_dir / "toy-sd1-inpainting")
-    there = pictures.drawn([scene("moon", "white")] * len(ASKED))
-    scenes = [scene(noun, colour) for noun, colour in ASKED]
-    hole = torch.zeros(len(ASKED), 1, 128, 128)
-    hole[:, :, 16:112, 16:112] = 1
-    made = painted(pipeline, scenes, image=there.float() / 255, mask_image=hole, strength=1.0)
-    nouns, colours = right(made, scenes)
+    originals = pictures.drawn([scene("moon", "white")] * len(SUBJECTS))
+    scenes = [scene(noun, colour) for noun, colour in SUBJECTS]
+    mask = torch.zeros(len(SUBJECTS), 1, 128, 128)
+    mask[:, :, 16:112, 16:112] = 1
+    images = painted(pipeline, scenes, image=originals.float() / 255, mask_image=mask, strength=1.0)
+    nouns, colours = right(images, scenes)
     assert sum(nouns) >= 4
     assert sum(colours) >= 5
-    change = (made.float() - there.float()).abs()[:, :, :8].mean()
+    change = (images.float() - originals.float()).abs()[:, :, :8].mean()
     assert change < 12
 
 
 def test_controlnet_follows_edges(models_dir: Path) -> None:
     net = ControlNetModel.from_pretrained(models_dir / "toy-sd1-canny")
     pipeline = StableDiffusionControlNetPipeline.from_pretrained(models_dir / "toy-sd1", controlnet=net)
-    scenes = [scene(noun, colour) for noun, colour in ASKED]
+    scenes = [scene(noun, colour) for noun, colour in SUBJECTS]
     elsewhere = [
-        Scene([Thing(noun, colour, "", "", 0.35, 0.6, 0.5)], "on the grass", "flat", 1) for noun, colour in ASKED
+        Scene([Thing(noun, colour, "", "", 0.35, 0.6, 0.5)], "on the grass", "flat", 1) for noun, colour in SUBJECTS
     ]
     hints = variants.edges(pictures.drawn(elsewhere))
-    shown = hints.expand(-1, 3, -1, -1).float() / 255
-    free, guided = painted(pipeline, scenes, image=0 * shown), painted(pipeline, scenes, image=shown)
+    control = hints.expand(-1, 3, -1, -1).float() / 255
+    free, guided = painted(pipeline, scenes, image=0 * control), painted(pipeline, scenes, image=control)
     assert edge_f1(guided, hints) > 0.4
     assert edge_f1(guided, hints) > edge_f1(free, hints) + 0.1
 

@@ -8,7 +8,7 @@ from models.toy.tokenizer import clip_tokenizer
 
 @pytest.fixture(scope="module")
 def tokenizer(tmp_path_factory: pytest.TempPathFactory) -> CLIPTokenizer:
-    """As it comes back from disk."""
+    """The tokenizer, saved and loaded again."""
     folder: Path = tmp_path_factory.mktemp("tokenizer")
     clip_tokenizer().save_pretrained(folder)
     return CLIPTokenizer.from_pretrained(folder, local_files_only=True)

@@ -48,9 +48,9 @@ def test_captions_describe_whole_scene() -> None:
 
 
 def test_training_captions_vary_but_keep_nouns() -> None:
-    told = {caption_of(scene(), Random(seed)) for seed in range(60)}
-    assert len(told) > 5
-    assert all("house" in caption for caption in told)
+    captions = {caption_of(scene(), Random(seed)) for seed in range(60)}
+    assert len(captions) > 5
+    assert all("house" in caption for caption in captions)
 
 
 @pytest.mark.parametrize("colour", list(COLOURS))

@@ -55,7 +55,7 @@ def test_softedge_equals_the_detector(tmp_path: Path) -> None:
 
 
 def test_annotate_stretches_thin_images(tmp_path: Path) -> None:
-    """Nets enlarge the shorter side to the resolution: an image of 8000×4 would get a million pixels on a side."""
+    """Nets enlarge the shorter side to the resolution: an image of 8000×4 would become a million pixels wide."""
     shapes: list[tuple[int, ...]] = []
 
     def draw(pixels: np.ndarray, _: DrawOptions) -> np.ndarray:

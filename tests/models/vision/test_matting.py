@@ -20,7 +20,7 @@ CPU = torch.device("cpu")
 
 
 def drawing(width: int, height: int) -> tuple[np.ndarray, np.ndarray]:
-    """A drawing of one thing, and its silhouette."""
+    """A drawing of one object, and its silhouette."""
     scene = Scene([Thing("star", "red", "", "", 0.5, 0.5, 0.7)], "on the grass", "flat", 1)
     pixels, inside = (each.resize((width, height)) for each in (draw(scene, 256), silhouette(scene, 256)))
     return np.array(pixels), np.asarray(inside) > 127

@@ -22,7 +22,7 @@ from models.vision.safety_checker import SafetyChecker, SafetyError
 
 CPU = torch.device("cpu")
 WEIGHT_STD = 0.3
-"""Of the random weights. With the small ones that training starts from, all images would have the same embedding."""
+"""Scale of the random weights. With the usual small initial weights, all images would have the same embedding."""
 IMAGES = 24
 
 
@@ -141,7 +141,7 @@ def test_colours_hidden_by_transparency_are_checked_too(checker: SafetyChecker) 
     assert flat == transparent
 
 
-def test_a_single_plane_is_a_grey_image(checker: SafetyChecker) -> None:
+def test_single_plane_is_a_grey_image(checker: SafetyChecker) -> None:
     plane = image(1)[:, :, 0]
     assert checker.concepts([plane]) == checker.concepts([np.dstack([plane] * 3)])
 

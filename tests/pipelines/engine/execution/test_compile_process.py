@@ -8,13 +8,13 @@ import pytest
 
 from models.compiled.forward_pass import ForwardPassSpec
 from pipelines.engine.execution.compile_process import Compiler
-from tests.support.tiny import given_to, tiny_unet
+from tests.support.tiny import make_inputs, tiny_unet
 
 
 @pytest.fixture
 def wanted() -> ForwardPassSpec:
     net = tiny_unet()
-    return ForwardPassSpec.of(net, given_to(net))
+    return ForwardPassSpec.of(net, make_inputs(net))
 
 
 def test_failed_compilation_is_logged_once(
