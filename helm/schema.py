@@ -37,7 +37,7 @@ SECRET = frozenset(
         "s3_session_token",
     }
 )
-"""Settings that come from an existing Secret alone, so that nobody types them into values."""
+"""Settings that come only from an existing Secret, so that they are not written into values."""
 
 
 def record(**properties: Schema) -> Schema:

@@ -32,7 +32,7 @@ class PackageError(Exception):
 class Package:
     """The compiled code of one `ForwardPassSpec`, from a file.
 
-    It runs as code: whoever can write the file decides what this process runs.
+    It runs as code: a user who can write the file decides what this process runs.
     """
 
     def __init__(self, file: Path, spec: ForwardPassSpec) -> None:

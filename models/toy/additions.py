@@ -48,7 +48,7 @@ def original() -> dict[str, Tensor]:
     for index, part in enumerate(("text_encoder", "text_encoder_2"), start=1):
         for path, module in modules[part]:
             if path == "text_projection":
-                continue  # nobody trains it
+                continue  # it is not trained
             name = path.removeprefix("text_model.").replace(".", "_")
             state |= _trained(f"lora_te{index}_text_model_{name}", module, ("lora_down", "lora_up"))
     return state

@@ -14,7 +14,7 @@ FOLDER = Path(__file__).parent / "weights"
 def fill(net: nn.Module, name: str) -> None:
     """Gives `net` the trained weights of this name, in its own precision.
 
-    Raises RuntimeError if they are of another shape: whoever changes a net has to train it again.
+    Raises RuntimeError if they are of another shape: a changed net must be trained again.
     """
     net.load_state_dict(weights(name))
 

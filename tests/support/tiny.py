@@ -17,7 +17,7 @@ SIDE = 64
 
 
 def tiny_unet() -> UNet2DConditionModel:
-    """One level, one attention layer to the text of toy-sd1; weights of chance, the same each time."""
+    """One level, one attention layer to the text of toy-sd1; random weights, the same each time."""
     with torch.random.fork_rng():
         torch.manual_seed(0)
         net = UNet2DConditionModel(

@@ -37,7 +37,7 @@ BEGIN = 0.2
 """Of all thresholds."""
 SHIFT = 5
 HEED = 4.0
-"""How much more the noun that is minded weighs in the loss than another."""
+"""Weight of the flagged noun in the loss, relative to the others."""
 
 
 class Lessons(NamedTuple):

@@ -1,4 +1,4 @@
-"""Steps that run as they are until their package is there: then by that, for whoever lies there; never otherwise."""
+"""Steps run uncompiled until their package exists, and then by the package, for every checkpoint of that layout."""
 
 from __future__ import annotations
 

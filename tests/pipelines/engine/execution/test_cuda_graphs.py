@@ -41,8 +41,7 @@ def worn_in(graphs: Graphs, checkpoint: Checkpoint) -> None:
 
 @torch.inference_mode()
 def test_replays_equal_uncaptured_steps(sd1: Checkpoint) -> None:
-    """Four begin on one graph; one leaves early, which leaves rows that nobody has; everybody has a noise of their
-    own."""
+    """Four images share one graph; one leaves early, which leaves unused rows. Each has its own noise."""
     graphs = graphs_on_tape()
     finish_all(graphs, *(short_trajectory(sd1, seed) for seed in range(4)))
     assert graphs.captured == 1

@@ -79,7 +79,7 @@ def test_peak_counts_tensors_alive_at_one_time() -> None:
 
 
 def test_engine_tries_no_batch_that_cannot_fit(sd1: Checkpoint) -> None:
-    """Of five images one goes first, for nothing is known; then as many as fit, and nobody runs out of memory."""
+    """One of five images goes first, because nothing is known; then as many as fit, without running out of memory."""
     free = [0]
     memory = Memory(lambda: free[0])
     engine = Engine(Shelf(sd1), Capacity(), memory)
