@@ -88,7 +88,7 @@ class Painter:
         failure = Failure(code="out_of_memory", message="too large for this device; ask for a smaller size")
         await self._publish(lease, Status.FAILED, failure=failure)
 
-    async def _publish(self, lease: Lease, status: Status, **what: object) -> None:
+    async def _publish(self, lease: Lease, status: Status, **fields: object) -> None:
         now = time.time()
         timings = {"fetch": 0.1, "load": 0.2, "run": 0.4, "encode": 0.1, "upload": 0.05}
         outcome = Outcome(
@@ -99,7 +99,7 @@ class Painter:
             started_at=now - 1,
             finished_at=now,
             timings=timings,
-            **what,
+            **fields,
         )
         await self._services.broker.publish_outcome(outcome)
 

@@ -56,7 +56,7 @@ def test_checkpoints_take_turns_at_the_same_addresses(toys: Catalog) -> None:
     entry = toys.find("toy-sd1")
     twin, wide = entry.model_copy(update={"name": "twin"}), toys.find("toy-sd1-inpainting")
     for host_bytes in (1 << 40, 0):
-        cache = ModelCache(Few(entry, twin, wide), CPU, torch.float32, 1, host_bytes, loaders.load)  # type: ignore[arg-type]
+        cache = ModelCache(FixedCatalog(entry, twin, wide), CPU, torch.float32, 1, host_bytes, loaders.load)  # type: ignore[arg-type]
         slots = [cache.slots[each.name] for each in (entry, twin, wide)]
         cache.bring(slots[0])
         first = slots[0].model
@@ -77,7 +77,7 @@ def test_checkpoints_take_turns_at_the_same_addresses(toys: Catalog) -> None:
         assert not set(addresses(third._unet)) & set(where)
 
 
-class Few(list[ModelEntry]):
+class FixedCatalog(list[ModelEntry]):
     """A catalog of some entries."""
 
     def __init__(self, *entries: ModelEntry) -> None:

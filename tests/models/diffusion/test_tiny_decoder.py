@@ -42,10 +42,10 @@ def test_tiny_decoder_equals_diffusers(tiny: TinyDecoder, toys: Catalog) -> None
 
 
 def test_tiny_decoder_is_close_to_the_full_decoder(tiny: TinyDecoder, toys: Catalog) -> None:
-    chance = Random(7)
-    pixels = [np.asarray(draw(scene_of(chance), 128)) for _ in range(4)]
+    random = Random(7)
+    pixels = [np.asarray(draw(scene_of(random), 128)) for _ in range(4)]
     whole = Autoencoder(open_weights(toys.find("toy-sd1")).vae(torch.float32))
-    latents = torch.cat([whole.encode(each, _Silence(), circular=False) for each in pixels])
+    latents = torch.cat([whole.encode(each, ZeroNoise(), circular=False) for each in pixels])
     one, other = np.stack(tiny.decode(latents)).astype(float), np.stack(whole.decode(latents, circular=False))
     assert 10 * np.log10(255**2 / np.square(one - other).mean()) > 20
 
@@ -76,6 +76,6 @@ def test_decoder_of_other_latents_is_refused(tmp_path: Path, config: dict[str, A
         tiny_decoder.load(entry, CPU, torch.float32)
 
 
-class _Silence:
+class ZeroNoise:
     def gaussian(self, shape: Any) -> torch.Tensor:
         return torch.zeros(tuple(shape))

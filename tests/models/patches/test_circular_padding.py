@@ -40,14 +40,14 @@ def test_denoising_rolled_latents_rolls_the_output(family: str, checkpoints: dic
 
 
 def test_encoding_a_rolled_image_rolls_the_latents(checkpoints: dict[str, LoadedModel]) -> None:
-    class Silence:
+    class ZeroNoise:
         def gaussian(self, shape: Any) -> torch.Tensor:
             return torch.zeros(tuple(shape))
 
     toy = checkpoints["sd1"]
     pixels = np.random.default_rng(0).integers(0, 256, (64, 64, 3), dtype=np.uint8)
-    plain = toy.encode(pixels, Silence(), circular=True)
-    rolled = toy.encode(np.roll(pixels, 16, axis=1), Silence(), circular=True)
+    plain = toy.encode(pixels, ZeroNoise(), circular=True)
+    rolled = toy.encode(np.roll(pixels, 16, axis=1), ZeroNoise(), circular=True)
     torch.testing.assert_close(plain.roll(2, dims=3), rolled, rtol=1e-4, atol=1e-4)
 
 

@@ -17,7 +17,7 @@ from models.patches.reference_attention import REFERENCE, ReferenceStyle, Refere
 from tests.support.hooks import hook_counts
 
 STEPS = torch.tensor([901.0, 401.0, 401.0])
-LOOKS = [ReferenceWeight(0.25, 1.0), ReferenceWeight(1.0, 1.0), ReferenceWeight(1.0, 0.5)]
+WEIGHTS = [ReferenceWeight(0.25, 1.0), ReferenceWeight(1.0, 1.0), ReferenceWeight(1.0, 0.5)]
 
 
 class Bank(AttnProcessor2_0):
@@ -34,7 +34,9 @@ class Bank(AttnProcessor2_0):
             self.reference = hidden_states
             return alone
         both = super().__call__(attn, hidden_states, torch.cat([hidden_states, self.reference], dim=1))
-        weights = torch.tensor([look.attention * (look.layers > self.position) for look in LOOKS])[:, None, None]
+        weights = torch.tensor([weight.attention * (weight.layers > self.position) for weight in WEIGHTS])[
+            :, None, None
+        ]
         return (1 - weights) * alone + weights * both
 
 
@@ -65,7 +67,7 @@ def test_reference_attention_follows_its_definition_per_row(checkpoints: dict[st
     unet, text = toy._unet, conditioning(toy)
     latents, reference = torch.randn(3, 4, 8, 8), torch.randn(3, 4, 8, 8)
     plain = toy.predict(latents, STEPS, text)
-    found = toy.predict(latents, STEPS, text, patches=[references(reference, LOOKS)])
+    found = toy.predict(latents, STEPS, text, patches=[references(reference, WEIGHTS)])
 
     processors = unet.attn_processors
     own = {name: unet.get_submodule(name.removesuffix(".processor")) for name in processors if ".attn1." in name}
@@ -95,7 +97,7 @@ def test_zero_weight_changes_nothing_and_hooks_are_removed(checkpoints: dict[str
         assert torch.equal(toy.predict(latents, STEPS, text, patches=[patch]), plain)
     for wrong in (torch.randn(3, 5, 8, 8), torch.randn(1, 4, 8, 8)):
         with pytest.raises((RuntimeError, IndexError)):
-            toy.predict(latents, STEPS, text, patches=[references(wrong, LOOKS)])
+            toy.predict(latents, STEPS, text, patches=[references(wrong, WEIGHTS)])
     assert hook_counts(toy._unet) == before
     assert torch.equal(toy.predict(latents, STEPS, text), plain)
 
@@ -103,11 +105,11 @@ def test_zero_weight_changes_nothing_and_hooks_are_removed(checkpoints: dict[str
 def test_reference_attention_of_a_row_ignores_other_rows(checkpoints: dict[str, LoadedModel]) -> None:
     toy: Any = checkpoints["sd1"]
     latents, reference = torch.randn(3, 4, 8, 8), torch.randn(3, 4, 8, 8)
-    together = toy.predict(latents, STEPS, conditioning(toy), patches=[references(reference, LOOKS)])
+    together = toy.predict(latents, STEPS, conditioning(toy), patches=[references(reference, WEIGHTS)])
     for row in range(3):
         part = slice(row, row + 1)
         alone = toy.predict(
-            latents[part], STEPS[part], conditioning(toy, 1), patches=[references(reference[part], LOOKS[part])]
+            latents[part], STEPS[part], conditioning(toy, 1), patches=[references(reference[part], WEIGHTS[part])]
         )
         torch.testing.assert_close(together[part], alone, rtol=1e-4, atol=1e-4)
 

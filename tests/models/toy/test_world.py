@@ -28,9 +28,9 @@ def test_every_noun_has_drawing_and_held_out_colour() -> None:
 
 
 def test_held_out_pairs_are_never_in_training() -> None:
-    chance = Random(1)
-    assert not any(scene_of(chance).pairs & HELD_OUT for _ in range(3000))
-    assert all(scene_of(chance, held_out=True).pairs <= HELD_OUT for _ in range(300))
+    random = Random(1)
+    assert not any(scene_of(random).pairs & HELD_OUT for _ in range(3000))
+    assert all(scene_of(random, held_out=True).pairs <= HELD_OUT for _ in range(300))
 
 
 def test_same_seed_gives_same_scene() -> None:

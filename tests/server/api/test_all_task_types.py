@@ -80,11 +80,11 @@ def settings(settings):
     return settings.model_copy(update={"task_limit": 1000})
 
 
-def sent(kind: str, picture: str):
+def sent(kind: str, image: str):
     def filled(value):
         match value:
             case "PNG":
-                return picture
+                return image
             case dict():
                 return {name: filled(each) for name, each in value.items()}
             case list():
@@ -99,18 +99,18 @@ def test_every_task_type_has_an_example() -> None:
 
 
 async def test_engine_push_accepts_every_task_type(client, png) -> None:
-    picture = base64.b64encode(png).decode()
+    image = base64.b64encode(png).decode()
     for name in pipelines.all_names():
         kind = pipelines.find(name).names[0]
-        reply = await client.post("/engine/push", json={"task": name, "params": sent(kind, picture)})
+        reply = await client.post("/engine/push", json={"task": name, "params": sent(kind, image)})
         assert (reply.status_code, reply.json()["success"]) == (200, True), (name, reply.text)
 
 
 @pytest.mark.parametrize("typed", [False, True])
 async def test_own_routes_accept_every_task_type(client, png, typed: bool) -> None:
-    picture = base64.b64encode(png).decode()
+    image = base64.b64encode(png).decode()
     for kind in SENT:
-        params = sent(kind, picture)
+        params = sent(kind, image)
         path, body = (f"/v1/pipelines/{kind}", {}) if typed else ("/v1/tasks", {"type": kind})
         reply = await client.post(path, json=body | {"params": params})
         assert (reply.status_code, reply.json().get("type")) == (202, kind), (kind, reply.text)

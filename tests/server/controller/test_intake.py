@@ -100,7 +100,7 @@ async def test_settling_during_intake_does_not_hold_the_log(
     task = make_task()
     await broker.publish_task(task)
 
-    class Late:
+    class LateBucket:
         async def manifest(self, task_id):
             found = await bucket.manifest(task_id)
             await bucket.put_manifest(make_manifest(task))
@@ -108,7 +108,7 @@ async def test_settling_during_intake_does_not_hold_the_log(
             await intake.settled(task_id)
             return found
 
-    intake = Intake(broker, queue, Late())
+    intake = Intake(broker, queue, LateBucket())
     work = asyncio.create_task(intake.run())
     await asyncio.wait_for(intake.caught_up.wait(), 60)
     work.cancel()

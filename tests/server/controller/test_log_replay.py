@@ -39,7 +39,7 @@ async def controller(broker, queue, bucket) -> AsyncIterator[None]:
         await running
 
 
-class Crew:
+class Workers:
     """Workers that need a moment for each task, and publish its outcome only while they hold the lease."""
 
     def __init__(self, broker, queue) -> None:
@@ -66,10 +66,10 @@ class Crew:
 
 
 @pytest.fixture
-async def crew(broker, queue) -> AsyncIterator[Crew]:
-    crew = Crew(broker, queue)
-    working = [asyncio.create_task(crew.work(f"w{number}")) for number in range(WORKERS)]
-    yield crew
+async def workers(broker, queue) -> AsyncIterator[Workers]:
+    workers = Workers(broker, queue)
+    working = [asyncio.create_task(workers.work(f"w{number}")) for number in range(WORKERS)]
+    yield workers
     for each in working:
         each.cancel()
     await asyncio.gather(*working, return_exceptions=True)
@@ -89,7 +89,7 @@ def outcomes(path) -> list[Outcome]:
 
 
 async def test_queue_emptied_under_load_loses_no_task(
-    broker, bucket, queue, controller, crew, redis_server, make_task, tmp_path
+    broker, bucket, queue, controller, workers, redis_server, make_task, tmp_path
 ) -> None:
     """I1, I3, I16: three times, while tasks wait and run."""
     tasks = [make_task(tenant=f"t{number % 3}") for number in range(120)]
@@ -105,8 +105,8 @@ async def test_queue_emptied_under_load_loses_no_task(
     await until_settled(bucket, len(tasks))
     first = {outcome.task.id: outcome for outcome in reversed(outcomes(tmp_path))}
     assert {task.id: (await bucket.manifest(task.id)).outcome for task in tasks} == first
-    assert set(crew.runs) == {task.id for task in tasks}
-    assert crew.runs.total() <= len(tasks) + 3 * WORKERS, "only what ran at those moments ran again"
+    assert set(workers.runs) == {task.id for task in tasks}
+    assert workers.runs.total() <= len(tasks) + 3 * WORKERS, "only what ran at those moments ran again"
     async with asyncio.timeout(60):
         while (await queue.overview()).queued or (await queue.overview()).running:
             await asyncio.sleep(0.05)
@@ -121,7 +121,7 @@ async def test_complete_queue_is_not_replayed(broker, queue, controller, caplog,
 
 
 async def test_replay_restores_results_and_callbacks(
-    broker, bucket, queue, controller, crew, redis_server, make_task
+    broker, bucket, queue, controller, workers, redis_server, make_task
 ) -> None:
     tasks = [make_task() for _ in range(3)]
     for task in tasks:

@@ -379,16 +379,16 @@ async def test_post_returns_retry_after():
         assert await loopback().post(f"http://127.0.0.1:{port}/", b"", {}) == Reply(503, 7.0)
 
 
-class Here(BaseHTTPRequestHandler):
+class NotFoundHandler(BaseHTTPRequestHandler):
     def do_GET(self) -> None:
         self.send_error(404)
 
-    def log_message(self, *words: object) -> None: ...
+    def log_message(self, *args: object) -> None: ...
 
 
 async def test_authority_in_ssl_cert_file_is_trusted(tmp_path, monkeypatch):
     certificate = certified(tmp_path)
-    with listening(Here, certificate) as url:
+    with listening(NotFoundHandler, certificate) as url:
         with pytest.raises(EgressFailedError, match="is not trusted; ask the operator"):
             await Egress(["localhost"]).fetch(url, 9)
         monkeypatch.setenv("SSL_CERT_FILE", str(certificate.bundle))

@@ -29,7 +29,7 @@ def saved(image, kind, **options):
     return file.getvalue()
 
 
-def picture(width=24, height=16, mode="RGB"):
+def gradient(width=24, height=16, mode="RGB"):
     """A smooth image, which lossy formats hardly change."""
     y, x = np.mgrid[0:height, 0:width]
     rgb = np.dstack([x * 255 // width, y * 255 // height, np.full_like(x, 90)]).astype(np.uint8)
@@ -47,11 +47,11 @@ def png(width, height, depth=8, colour=2, body=None, extra=b""):
 
 
 def animated(kind):
-    return saved(picture(), kind, save_all=True, append_images=[picture().rotate(180)])
+    return saved(gradient(), kind, save_all=True, append_images=[gradient().rotate(180)])
 
 
 def jpeg_of_scans(count):
-    data = saved(picture(), "JPEG", progressive=True)
+    data = saved(gradient(), "JPEG", progressive=True)
     at = data.rindex(b"\xff\xda")
     return data[:at] + data[at:-2] * count + b"\xff\xd9"
 
@@ -77,18 +77,18 @@ def jpeg_header(width, height):
     )
 
 
-GOOD_PNG, GOOD_JPEG, GOOD_WEBP = (saved(picture(256, 256), kind) for kind in ("PNG", "JPEG", "WEBP"))
+GOOD_PNG, GOOD_JPEG, GOOD_WEBP = (saved(gradient(256, 256), kind) for kind in ("PNG", "JPEG", "WEBP"))
 
 BAD = {
     "empty": (b"", "empty"),
     "text": (b"hello", "not a PNG"),
     "html": (b"<html><body>Not found</body></html>", "is HTML"),
     "svg": (b"<svg xmlns='http://www.w3.org/2000/svg'/>", "or SVG, not a PNG"),
-    "gif": (saved(picture(), "GIF"), "not a PNG"),
-    "bmp": (saved(picture(), "BMP"), "not a PNG"),
-    "tiff": (saved(picture(), "TIFF"), "not a PNG"),
-    "ico": (saved(picture(32, 32), "ICO"), "not a PNG"),
-    "ppm": (saved(picture(), "PPM"), "not a PNG"),
+    "gif": (saved(gradient(), "GIF"), "not a PNG"),
+    "bmp": (saved(gradient(), "BMP"), "not a PNG"),
+    "tiff": (saved(gradient(), "TIFF"), "not a PNG"),
+    "ico": (saved(gradient(32, 32), "ICO"), "not a PNG"),
+    "ppm": (saved(gradient(), "PPM"), "not a PNG"),
     "eps": (b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 9 9\n", "not a PNG"),
     "pdf": (b"%PDF-1.7\n", "not a PNG"),
     "fits": (b"SIMPLE  =                    T", "not a PNG"),
@@ -148,28 +148,28 @@ def test_measure_refuses_by_the_header_alone(name):
 
 def test_measure_needs_no_pixels():
     assert measure(GOOD_PNG[:200], MOST) == (256, 256)
-    assert measure(saved(picture(), "WEBP"), MOST) == (24, 16)
+    assert measure(saved(gradient(), "WEBP"), MOST) == (24, 16)
 
 
 @pytest.mark.parametrize("kind", ["PNG", "WEBP"])
 def test_decode_returns_exact_lossless_pixels(kind):
-    image = picture(mode="RGBA")
+    image = gradient(mode="RGBA")
     image.putalpha(Image.linear_gradient("L").resize(image.size))
     assert (decode(saved(image, kind, lossless=True, exact=True), MOST) == np.asarray(image)).all()
 
 
 @pytest.mark.parametrize("mode", ["1", "L", "P", "RGB"])
 def test_opaque_png_modes(mode):
-    image = picture(mode=mode)
+    image = gradient(mode=mode)
     pixels = decode(saved(image, "PNG"), MOST)
     assert pixels.dtype == np.uint8
     assert (pixels == np.asarray(image.convert("RGB"))).all()
 
 
 def test_transparent_png_modes():
-    grey = picture(mode="LA")
+    grey = gradient(mode="LA")
     assert decode(saved(grey, "PNG"), MOST).shape == (16, 24, 4)
-    palette = picture(mode="P")
+    palette = gradient(mode="P")
     assert decode(saved(palette, "PNG", transparency=0), MOST).shape == (16, 24, 4)
     keyed = decode(saved(Image.new("RGB", (4, 4), (1, 2, 3)), "PNG", transparency=(1, 2, 3)), MOST)
     assert (keyed == [1, 2, 3, 0]).all()
@@ -188,14 +188,14 @@ def test_sixteen_bit_colour_becomes_eight_bit():
 
 @pytest.mark.parametrize(("mode", "options"), [("L", {}), ("RGB", {"progressive": True}), ("CMYK", {})])
 def test_jpeg_modes(mode, options):
-    image = picture(64, 64, mode)
+    image = gradient(64, 64, mode)
     pixels = decode(saved(image, "JPEG", quality=100, subsampling=0, **options), MOST).astype(int)
     assert np.abs(pixels - np.asarray(image.convert("RGB"))).max() < 8
 
 
 def test_jpeg_with_a_second_image_is_its_first():
     """Phones append a gain map or a preview."""
-    data = saved(picture(), "MPO", save_all=True, append_images=[picture(8, 8)])
+    data = saved(gradient(), "MPO", save_all=True, append_images=[gradient(8, 8)])
     assert decode(data, MOST).shape == (16, 24, 3)
 
 
@@ -211,7 +211,7 @@ def test_exif_orientation(orientation, kind):
         7: Image.Transpose.TRANSVERSE,
         8: Image.Transpose.ROTATE_90,
     }
-    image, exif = picture(64, 48), Image.Exif()
+    image, exif = gradient(64, 48), Image.Exif()
     exif[ORIENTATION] = orientation
     upright = image.transpose(turn[orientation]) if orientation in turn else image
     data = saved(image, kind, quality=95, exif=exif)
@@ -233,7 +233,7 @@ def test_sixteen_bit_images_are_rotated():
 )
 @pytest.mark.parametrize("kind", ["PNG", "JPEG", "WEBP"])
 def test_broken_exif_is_ignored(exif, kind):
-    data = saved(picture(), kind, exif=exif)
+    data = saved(gradient(), kind, exif=exif)
     assert decode(data, MOST).shape == (16, 24, 3)
     assert measure(data, MOST) == (24, 16)
 
@@ -242,7 +242,7 @@ def test_profiles_and_text_chunks_are_accepted():
     profile = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
     texts = PngImagePlugin.PngInfo()
     texts.add_itxt("parameters", "一只猫", zip=True)
-    assert decode(saved(picture(), "PNG", icc_profile=profile, pnginfo=texts), MOST).shape == (16, 24, 3)
+    assert decode(saved(gradient(), "PNG", icc_profile=profile, pnginfo=texts), MOST).shape == (16, 24, 3)
 
 
 def swapped_profile():
@@ -266,13 +266,13 @@ def test_colours_are_converted_by_the_profile(kind, mode):
 
 @pytest.mark.parametrize("profile", [b"garbage", swapped_profile()[:200], bytes(1 << 17)])
 def test_broken_profile_is_ignored(profile):
-    data = saved(picture(), "PNG", icc_profile=profile)
-    assert (decode(data, MOST) == np.asarray(picture())).all()
+    data = saved(gradient(), "PNG", icc_profile=profile)
+    assert (decode(data, MOST) == np.asarray(gradient())).all()
 
 
 # --- encoding
 
-SMOOTH = np.asarray(picture(96, 64))
+SMOOTH = np.asarray(gradient(96, 64))
 
 
 def opened(data):

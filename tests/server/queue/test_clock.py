@@ -24,7 +24,7 @@ class Machine:
         self.monotonic += seconds
 
 
-class Far(MemoryQueue):
+class RemoteQueue(MemoryQueue):
     """A queue elsewhere: its clock is right, and an answer takes `way_s` there and back, each."""
 
     def __init__(self, machine: Machine, way_s: float = 0.0) -> None:
@@ -48,7 +48,7 @@ def machine(monkeypatch) -> Machine:
 
 async def test_setting_the_clock_changes_nothing(machine) -> None:
     """I18"""
-    clock = Clock(Far(machine, way_s=0.2))
+    clock = Clock(RemoteQueue(machine, way_s=0.2))
     await clock.ask()
     for jump in (HOUR_S, -2 * HOUR_S):
         machine.wall += jump
@@ -57,7 +57,7 @@ async def test_setting_the_clock_changes_nothing(machine) -> None:
 
 
 async def test_clock_is_local_and_unsure_before_the_first_answer(machine) -> None:
-    queue = Far(machine)
+    queue = RemoteQueue(machine)
     queue.away, clock = True, Clock(queue)
     await clock.ask()
     assert clock() == machine.wall
@@ -67,7 +67,7 @@ async def test_clock_is_local_and_unsure_before_the_first_answer(machine) -> Non
 
 async def test_slow_answer_is_ignored(machine) -> None:
     """A process may have been stopped during the call, so the age of the answer is unknown."""
-    queue = Far(machine)
+    queue = RemoteQueue(machine)
     clock = Clock(queue)
     await clock.ask()
     right = clock() - machine.monotonic

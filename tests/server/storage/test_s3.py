@@ -156,7 +156,7 @@ async def test_delete_sends_one_bulk_request(own_s3) -> None:
 
 
 @pytest.fixture
-def stubborn() -> Iterator[SimpleNamespace]:
+def without_bulk_delete() -> Iterator[SimpleNamespace]:
     """A store that does not support bulk deletion."""
     got: list[str] = []
 
@@ -196,14 +196,19 @@ def stubborn() -> Iterator[SimpleNamespace]:
     thread.join()
 
 
-async def test_bulk_delete_can_be_turned_off(stubborn) -> None:
-    settings = {"bucket": "s3://b", "s3_endpoint": stubborn.endpoint, "s3_access_key": "k", "s3_secret_key": "s"}
+async def test_bulk_delete_can_be_turned_off(without_bulk_delete) -> None:
+    settings = {
+        "bucket": "s3://b",
+        "s3_endpoint": without_bulk_delete.endpoint,
+        "s3_access_key": "k",
+        "s3_secret_key": "s",
+    }
     with pytest.raises(SettingsError, match="HUA_S3_BULK_DELETE=false"):
         bucket_of(settings)
     bucket = bucket_of(settings, s3_bulk_delete=False)
-    stubborn.got.clear()
+    without_bulk_delete.got.clear()
     await bucket.delete(["x", "y"])
-    assert sorted(stubborn.got) == ["DELETE /b/x", "DELETE /b/y"]
+    assert sorted(without_bulk_delete.got) == ["DELETE /b/x", "DELETE /b/y"]
 
 
 async def test_credentials_are_read_from_files_again(own_s3, tmp_path) -> None:

@@ -69,8 +69,8 @@ async def test_replay_sends_a_callback_that_was_given_up(client, painting, recei
 async def test_replay_without_a_callback_says_why(client, painter, receiver) -> None:
     waiting = (await client.post("/v1/tasks", json=REQUEST | {"callback_url": receiver.url})).json()["id"]
     silent = (await client.post("/v1/tasks", json=REQUEST)).json()["id"]
-    for task_id, why in ((waiting, "has not ended"), (silent, "without a callback URL")):
+    for task_id, reason in ((waiting, "has not ended"), (silent, "without a callback URL")):
         reply = await client.post(f"/v1/tasks/{task_id}/callback")
         assert (reply.status_code, reply.json()["error"]["code"]) == (409, "no_callback")
-        assert why in reply.json()["error"]["message"]
+        assert reason in reply.json()["error"]["message"]
     assert (await client.post(f"/v1/tasks/{'0' * 32}/callback")).status_code == 404

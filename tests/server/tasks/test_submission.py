@@ -291,10 +291,10 @@ async def test_workflow_with_an_unknown_model_or_image_is_refused(services):
 @pytest.mark.parametrize(("kind", "family"), [("txt2img.sd", "sd1, sd2, sdxl: toy"), ("img2img.sr", "upscaler: there")])
 async def test_model_of_another_family_is_refused_with_those_that_fit(services, png, kind, family):
     name = {"txt2img.sd": "ink", "img2img.sr": "toy"}[kind]
-    params = {"text": "x", "model": name} if kind == "txt2img.sd" else {"url": picture_of(png), "model": name}
+    params = {"text": "x", "model": name} if kind == "txt2img.sd" else {"url": encoded(png), "model": name}
     with pytest.raises(MisfitError, match=f"model '{name}' is of family .* name one of family {family}"):
         await submit(services, dataclasses.replace(SUBMISSION, type=kind, params=params))
 
 
-def picture_of(png: bytes) -> str:
+def encoded(png: bytes) -> str:
     return base64.b64encode(png).decode()

@@ -19,7 +19,7 @@ names:  # all
   # below three
 size: 1
 """
-KEPT = ["# all", "# above one", "# above two", "# above three", "# below three"]
+REMAINING = ["# all", "# above one", "# above two", "# above three", "# below three"]
 
 
 def removed(*indexes: int) -> str:
@@ -46,7 +46,7 @@ def test_remove_item_keeps_other_items_and_comment_lines(indexes, names, own) ->
     text = removed(*indexes)
     assert YAML(typ="safe").load(text) == {"names": names, "size": 1}
     assert sorted(part for line in text.splitlines() for part in [line[line.find("#") :]] if "#" in line) == sorted(
-        KEPT + own
+        REMAINING + own
     )
 
 

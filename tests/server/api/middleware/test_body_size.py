@@ -16,8 +16,8 @@ async def test_json_with_too_many_values_is_refused(client, path, monkeypatch):
     monkeypatch.setattr(body_size, "MAX_JSON_VALUES", 1000)
     few = await client.post(path, json={"params": [[]] * 400})
     many = await client.post(path, json={"params": [[]] * 600})
-    picture = await client.post("/v1/files", content=b"," * 2000, headers={"Content-Type": "image/png"})
-    assert (few.status_code, many.status_code, picture.status_code) == (422, 413, 422)
+    upload = await client.post("/v1/files", content=b"," * 2000, headers={"Content-Type": "image/png"})
+    assert (few.status_code, many.status_code, upload.status_code) == (422, 413, 422)
     assert "more than 1000 values" in many.text
 
 

@@ -69,13 +69,13 @@ async def test_killed_kafka_is_unavailable_until_it_is_back(own_kafka, opened, m
         async for _, task in broker.tasks():
             heard.append(task and task.id)
 
-    async def until_heard(task) -> None:
+    async def until_read(task) -> None:
         while not (task.id in heard and heard[-1] is None):
             await asyncio.sleep(0.02)
 
     listening = asyncio.create_task(listen())
     await broker.publish_task(tasks[0])
-    await until_heard(tasks[0])
+    await until_read(tasks[0])
 
     own_kafka.stop()
     await refused_in_time(broker.publish_task(tasks[1]))
@@ -85,7 +85,7 @@ async def test_killed_kafka_is_unavailable_until_it_is_back(own_kafka, opened, m
     own_kafka.start()
 
     await broker.publish_task(tasks[2])
-    await until_heard(tasks[2])
+    await until_read(tasks[2])
     listening.cancel()
     found = [task.id for _, task in await caught_up(opened(url).tasks())]
     assert found.count(tasks[0].id) == found.count(tasks[2].id) == 1
@@ -101,12 +101,12 @@ async def test_silent_kafka_is_unavailable_in_time(own_kafka, opened, make_task)
         await refused_in_time(broker.publish_task(make_task()))
     finally:
         own_kafka.resume()
-    await until_taken(broker, after)
+    await until_accepted(broker, after)
     found = [task.id for _, task in await caught_up(broker.tasks())]
     assert found.count(before.id) == found.count(after.id) == 1
 
 
-async def until_taken(broker, task) -> None:
+async def until_accepted(broker, task) -> None:
     while True:
         try:
             return await broker.publish_task(task)

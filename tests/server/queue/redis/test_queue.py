@@ -170,7 +170,7 @@ async def test_lease_of_a_canceled_worker_is_returned(queue, client, make_task) 
     assert (leased.task, leased.deaths) == (task, 0)
 
 
-# --- what Redis loses
+# --- lost data
 
 
 async def test_queue_emptied_during_the_replay_does_not_open(closed_queue, redis_server, make_task) -> None:
@@ -185,7 +185,7 @@ async def test_queue_emptied_during_the_replay_does_not_open(closed_queue, redis
     assert await closed_queue.complete()
 
 
-def come_back(server) -> None:
+def restart(server) -> None:
     """Restarts the server with its present data."""
     with redis.Redis.from_url(server.url) as client:
         dump = {key: client.dump(key) for key in client.scan_iter()}
@@ -200,7 +200,7 @@ async def test_restarted_redis_leases_nothing_before_the_replay(own_redis, own_q
     """I16: it may have restarted with old data, so its own "open" mark is not trusted."""
     queue, task = own_queue, make_task()
     await queue.ingest(task)
-    come_back(own_redis)
+    restart(own_redis)
     await asyncio.sleep(0.05)  # so that we hear that our connections are gone
     assert not await queue.complete()
     assert await queue.lease("w", (), 0) is None
@@ -224,7 +224,7 @@ async def test_redis_outage_expires_no_lease(own_redis, own_queue, make_task) ->
     with redis.Redis.from_url(own_redis.url) as client:
         for lease in (living, dead):
             client.zadd(f"{ROOT}:leases", {lease.task.id: 1})
-    come_back(own_redis)
+    restart(own_redis)
     await asyncio.sleep(0.05)
     assert await queue.expired() == []
     await queue.begin()

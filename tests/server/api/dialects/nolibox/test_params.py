@@ -49,11 +49,11 @@ EVERYTHING = {
     "tome_info": {"enable": False, "ratio": 0.5},
     "disable_easy_negative": False,
 }
-PICTURES = {"url": "file-1", "mask_url": "file-2"}
+IMAGES = {"url": "file-1", "mask_url": "file-2"}
 
 
 @pytest.mark.parametrize(
-    ("task", "pictures", "expected"),
+    ("task", "images", "expected"),
     [
         ("txt2img.sd", (), {"w": 640, "seed": 7, "model": "general"}),
         ("img2img.sd", ("url",), {"fidelity": 0.3, "seed": 7, "model": "general"}),
@@ -66,9 +66,9 @@ PICTURES = {"url": "file-1", "mask_url": "file-2"}
         ("cv.blur", ("url",), {"radius": 2}),
     ],
 )
-def test_one_object_of_parameters_fits_every_task(task, pictures, expected):
+def test_one_object_of_parameters_fits_every_task(task, images, expected):
     pipeline = pipelines.find(task)
-    sent = {**EVERYTHING, **{name: PICTURES[name] for name in pictures}}
+    sent = {**EVERYTHING, **{name: IMAGES[name] for name in images}}
     params = pipeline.Params.model_validate(translate_params(pipeline, sent, {}))
     assert {name: getattr(params, name) for name in expected} == expected
 
