@@ -1,4 +1,4 @@
-"""Judges a history, after the fact and from nothing else: which promises were broken, of which task.
+"""Checks a history afterwards: which invariants were broken, for which task.
 
 I1 every accepted task ends, and stays known   I2 what is settled is committed, at no moment anything else
 I3 it ends once: the first outcome in the log is its manifest, and what everybody saw of it, picture included
@@ -23,12 +23,12 @@ from tests.chaos.painting import digest, picture, sent
 from tests.chaos.times import judge_times, lives
 
 UNDER_WAY_S = 1.0
-"""How long the queue may take to open again, and to be told of what was on its way into the log."""
+"""Seconds for the queue to open again and to get the tasks that were being written to the log."""
 LATE_S = 6.0
-"""Until a worker that was paused learns that what it is about to begin was canceled."""
+"""Seconds until a paused worker learns that a task it is about to start was canceled."""
 
 BEFORE_IT_BEGAN = 1
-"""Deaths that no device wrote down: a worker may be lost between the lease and the first step."""
+"""Deaths that no device recorded: a worker may die between the lease and the first step."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,7 +39,7 @@ class Broken:
 
 
 def check(history: History, counts: Counts, workers: int) -> list[Broken]:
-    """All that is broken, by invariant."""
+    """All broken invariants."""
     by_task = history.by_task()
     manifests = history.found.manifests
     cases = [
@@ -124,7 +124,7 @@ def _callback(case: Case) -> Iterator[str]:
     received = case.of("callback")
     if not case.history.wanted[case.number].callback:
         if received:
-            yield "it has a callback that nobody asked for"
+            yield "it has a callback that was not requested"
         return
     if case.manifest is not None and not any(event.said["taken"] for event in received):
         yield f"its callback was not delivered, {len(received)} tries"
@@ -171,8 +171,8 @@ JUDGES: dict[str, Callable[[Case], Iterator[str]]] = {
 
 
 def _over_limit(history: History, cases: list[Case]) -> Iterator[tuple[int, str]]:
-    """Counts only what surely was unfinished when a task was admitted, and not what was handed in while Redis was lost:
-    it may have come into the log just after that was read."""
+    """Counts only tasks that were certainly unfinished at an admission, and none submitted while Redis was lost: such a
+    task may have reached the log just after the replay."""
     losses = list(_losses(history))
     held: defaultdict[str, list[tuple[float, float]]] = defaultdict(list)
     for case in cases:
@@ -188,7 +188,7 @@ def _over_limit(history: History, cases: list[Case]) -> Iterator[tuple[int, str]
 
 
 def _losses(history: History) -> Iterator[tuple[float, float]]:
-    """From when until when Redis was lost."""
+    """The intervals in which Redis was lost."""
     for kind in LOSES_REDIS:
         struck = [event for event in history.events if event.kind == "fault" and event.said["what"] == kind]
         over = [event.at for event in struck if event.said.get("over")]
@@ -214,7 +214,7 @@ def _poison(cases: list[Case], counts: Counts) -> Iterator[tuple[int, str]]:
 
 
 def executions(history: History) -> Counter[str]:
-    """How often each task was begun from nothing, without poison."""
+    """The number of runs of each task from the start, without poisoned tasks."""
     begun = [run["text"] for run in history.runs if run["what"] == "began" and not run["from"]]
     return Counter(text for text in begun if not text.startswith("poison"))
 
@@ -224,7 +224,7 @@ def reruns(history: History) -> int:
 
 
 def _wasted(history: History, cases: list[Case], counts: Counts, workers: int) -> Iterator[str]:
-    """Poison takes others with it only until it has killed once, as far as Redis knows."""
+    """A poisoned task kills its neighbours only at its first death, because it then runs alone."""
     struck = _struck(counts, workers)
     poison = min(DEATHS_AT_MOST, 1 + counts.redis_losses) * sum(one.poison for one in history.wanted)
     if reruns(history) > struck + CAPACITY * poison:
@@ -232,11 +232,11 @@ def _wasted(history: History, cases: list[Case], counts: Counts, workers: int) -
     unended = [case for case in cases if case.outcome.get("status") != "canceled"]
     stopped = sum(run["what"] == "aborted" for case in unended for run in case.runs)
     if stopped > struck:
-        yield f"{stopped} runs were stopped though nobody canceled the task, and the faults account for {struck}"
+        yield f"{stopped} runs were stopped without a cancel, and the faults explain only {struck}"
 
 
 def _struck(counts: Counts, workers: int) -> int:
-    """What was under way where a fault struck: all that a worker or its device had; with Redis, every lease."""
+    """The runs that a fault hit: those of the worker or its device; for a fault of Redis, every lease."""
     killed = counts.worker_kills + counts.worker_pauses + counts.worker_drains + counts.device_kills
     cut = counts.network_cuts + counts.network_delays
     return CAPACITY * (killed + workers * (counts.redis_losses + cut))

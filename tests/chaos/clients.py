@@ -1,4 +1,4 @@
-"""Clients that never give up: they hand in, ask, cancel, fetch pictures, and write down what they see."""
+"""Clients that never give up: they submit, read, cancel and download images, and record what they see."""
 
 from __future__ import annotations
 
@@ -23,13 +23,13 @@ AGAIN_S = 0.3
 LOOK_BACK_S = 0.25
 LATE = 3
 WITH_IMAGE = 4
-"""One task in so many comes with an image."""
+"""One task in this many has an input image."""
 
 
 def wanted(
     rng: Random, tasks: int, tenants: list[str], poison: int, horizon_s: float, canceling: float
 ) -> list[Wanted]:
-    """The tasks of a run, spread over the time in which there are faults; this share of them is canceled."""
+    """The tasks of a run, spread over the time with faults; `share` of them are canceled."""
     poisoned = set(rng.sample(range(tasks), poison))
     return [
         _one(rng, number, tenants, 0.0 if number in poisoned else canceling, horizon_s, number in poisoned)
@@ -38,7 +38,7 @@ def wanted(
 
 
 def endless(rng: Random, tenants: list[str], canceling: float) -> Iterator[Wanted]:
-    """Tasks for as long as somebody hands them in, each at once."""
+    """Tasks without end, each due at once."""
     return (_one(rng, number, tenants, canceling) for number in itertools.count())
 
 
@@ -59,7 +59,7 @@ def _one(
 
 
 class Clients:
-    """One for each task, all over one HTTP client. `sink` is where callbacks go."""
+    """One client per task, all over one HTTP connection pool. `sink` receives callbacks."""
 
     def __init__(self, url: str, sink: str, history: History, rng: Random) -> None:
         limits = httpx.Limits(max_connections=64)
@@ -68,14 +68,14 @@ class Clients:
         self._history = history
         self._rng = rng
         self.ended: dict[int, str] = {}
-        """The ids of tasks that were seen to have ended."""
+        """The ids of tasks that were seen ended."""
         self.known: dict[int, str] = {}
 
     async def close(self) -> None:
         await self._http.aclose()
 
     async def follow(self, one: Wanted) -> None:
-        """From its submission until its picture is fetched."""
+        """Follows a task from submission to the download of its image."""
         await asyncio.sleep(one.begins_s)
         self.known[one.number] = task_id = await self._submit(one)
         if one.cancel_after_s is not None:
@@ -87,21 +87,21 @@ class Clients:
         await self._fetch(one, view)
 
     async def follow_on(self, tasks: Iterator[Wanted], over: asyncio.Event) -> None:
-        """One task after the other, until it is over; what is handed in is wanted from then on."""
+        """Submits one task after another until stopped."""
         while not over.is_set():
             one = next(tasks)
             self._history.wanted.append(one)
             await self.follow(one)
 
     async def look_back(self) -> None:
-        """What has ended must stay as it ended; for ever."""
+        """Reads ended tasks again without end: their status must not change."""
         while True:
             await asyncio.sleep(LOOK_BACK_S)
             if self.ended:
                 await self._look(self._history.wanted[self._rng.choice(list(self.ended))])
 
     async def look_at_last(self) -> None:
-        """At every task once more, when all is calm, and at its picture."""
+        """Reads every task and its image once more after all faults."""
         for number in self.known:
             one = self._history.wanted[number]
             view = await self._look(one)
@@ -164,7 +164,7 @@ class Clients:
             self._history.add("fetched", one.number, **said)
 
     async def _ask(self, one: Wanted, method: str, path: str, **more: Any) -> httpx.Response | None:
-        """None while the api is away."""
+        """None while the api cannot be reached."""
         headers = {"Authorization": f"Bearer {one.tenant}"} | more.pop("headers", {})
         try:
             return await self._http.request(method, path, headers=headers, **more)

@@ -1,6 +1,6 @@
-"""Clocks that are set: the wall clock of one role is hours off, or jumps while it runs; its monotonic one goes on.
+"""Sets clocks: the wall clock of one role is hours off or jumps while it runs; its monotonic clock goes on.
 
-`time.time` of a process is shifted by what a small file says, which it maps into its memory, so that whoever writes
+`time.time` of a process is shifted by the value in a small file that it maps into memory, so that a writer of
 there sets the clock at once. A role that is started again finds the clock as it was.
 """
 
@@ -12,12 +12,12 @@ import time
 from pathlib import Path
 
 OFF_S = 3900.0
-"""More than an hour: that is the most by which Kafka lets a record come from the future."""
+"""More than an hour, the limit up to which Kafka accepts records from the future."""
 _OFFSET = struct.Struct("d")
 
 
 class WallClock:
-    """Stands in for `time.time`."""
+    """Replaces `time.time`."""
 
     def __init__(self) -> None:
         self._right = time.time
@@ -27,7 +27,7 @@ class WallClock:
         return self._right() + (_OFFSET.unpack_from(self._offset)[0] if self._offset else 0.0)
 
     def follow(self, file: Path) -> None:
-        """From now on this process is off by what `file` says."""
+        """Shifts the clock of this process by the value in `file`."""
         if not file.exists():
             file.write_bytes(_OFFSET.pack(0.0))
         with file.open("r+b") as opened:
@@ -35,13 +35,13 @@ class WallClock:
 
 
 def install() -> WallClock:
-    """For this process and all that it forks; before anything else is imported that takes `time.time` with it."""
+    """Applies to this process and its forks. Call it before importing modules that copy `time.time`."""
     clock = WallClock()
     time.time = clock  # type: ignore[assignment]
     return clock
 
 
 def put_off(file: Path, seconds: float) -> None:
-    """Sets the clock of whoever follows `file`."""
+    """Sets the clock of the processes that follow `file`."""
     with file.open("r+b") as opened:
         opened.write(_OFFSET.pack(seconds))

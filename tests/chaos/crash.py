@@ -1,4 +1,4 @@
-"""Named points at which a role kills itself: what is armed is the next to be reached, by whichever process gets there.
+"""Named points at which a role kills itself. The armed point kills the next process that reaches it.
 
 The points are put around the roles' own functions before the roles are forked, so that nothing in them knows of it. A
 point is armed by a file of its name; who removes that file is who dies, with its whole process group.
@@ -40,7 +40,7 @@ def armed(folder: Path, point: str) -> Path:
 
 
 def install(folder: Path) -> None:
-    """Puts the points around the functions of this process and all that it forks."""
+    """Wraps the functions of this process and its forks with the points."""
     from server.broker.kafka.broker import KafkaBroker
     from server.broker.sqlite.broker import SQLiteBroker
     from server.controller import log_replay
@@ -90,7 +90,7 @@ def _reached(file: Path) -> None:
 
 
 def _before(owner: Any, name: str, reached: Reached, counts: Callable[..., Any] = lambda *_: True) -> None:
-    """`counts` is asked whether a call with these arguments is meant."""
+    """`counts` says whether a call with these arguments is meant."""
     as_it_is = getattr(owner, name)
 
     @functools.wraps(as_it_is)
@@ -103,7 +103,7 @@ def _before(owner: Any, name: str, reached: Reached, counts: Callable[..., Any] 
 
 
 def _after(owner: Any, name: str, reached: Reached, counts: Callable[..., Any] = lambda *_: True) -> None:
-    """`counts` is asked whether a call with this answer and these arguments is meant."""
+    """`counts` says whether a call with this result and these arguments is meant."""
     as_it_is = getattr(owner, name)
 
     @functools.wraps(as_it_is)

@@ -1,4 +1,4 @@
-"""A whole Hua that may be hurt: its roles as processes, and the Redis, Kafka and S3 (or SQLite and a folder) below."""
+"""A whole deployment for fault injection: roles as processes, over Redis, Kafka and S3, or SQLite and a folder."""
 
 from __future__ import annotations
 
@@ -87,7 +87,7 @@ class Deployment:
 
     @property
     def settings(self) -> Settings:
-        """As its roles have them."""
+        """The settings of its roles."""
         return Settings.load(**self.setting_texts)
 
     def start(self, workers: int, controllers: int) -> None:
@@ -125,7 +125,7 @@ class Deployment:
         self._pids[name] = int(self._answer())
 
     def send(self, name: str, number: signal.Signals) -> None:
-        """To the whole group, the device of a worker included."""
+        """Sends a signal to the process group, including the device process of a worker."""
         with contextlib.suppress(ProcessLookupError):
             os.killpg(self._pids[name], number)
 
@@ -138,7 +138,7 @@ class Deployment:
         return Path(f"/proc/{self._pids[name]}").exists()
 
     def fallen(self) -> list[str]:
-        """Those that were begun and do not live."""
+        """Started processes that are dead."""
         return [name for name in self._pids if not self.lives(name)]
 
     def put_off_clock(self, name: str, seconds: float) -> None:
@@ -153,7 +153,7 @@ class Deployment:
         return [device for name in self.of("worker") for device in self.devices_of(name)]
 
     def devices_of(self, worker: str) -> list[int]:
-        """One, or none while it is started again."""
+        """The device process of a worker; none while it restarts."""
         with contextlib.suppress(OSError):
             children = Path(f"/proc/{self._pids[worker]}/task/{self._pids[worker]}/children").read_text()
             return [int(child) for child in children.split()]

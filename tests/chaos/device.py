@@ -1,4 +1,4 @@
-"""A device that paints without a GPU.
+"""A device process without a GPU.
 
 `python -m tests.chaos.device FD DEVICE` is started as `server.worker.device_main` is.
 
@@ -29,7 +29,7 @@ MODEL = "toy"
 
 
 class Painter:
-    """One thread for each run; whoever sends to the parent holds `_line`."""
+    """One thread per run. A thread that sends to the parent holds `_line`."""
 
     def __init__(self, connection: Connection, runs: Path) -> None:
         self._connection = connection
@@ -83,7 +83,7 @@ class Painter:
                 os._exit(0)
 
     def _note(self, what: str, run: Run) -> None:
-        """One short line, appended whole."""
+        """Appends one short line in a single write."""
         told = {"at": time.time(), "what": what, "text": run.params["text"], "attempt": run.attempt_id}
         line = json.dumps(told | {"from": int(run.state or b"0")})
         with self._runs.open("a") as lines:

@@ -1,4 +1,4 @@
-"""Faults: which, when and to whom is decided by a seed, so that a run can be repeated."""
+"""Faults: a seed decides which, when and where, so that a run can be repeated."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from tests.chaos.history import History
 from tests.chaos.hurry import LEAD_S, LEASE_S
 
 DOWN_S = (0.5, 3.0)
-"""How long something that was stopped stays away."""
+"""Seconds for which a stopped process or server stays away."""
 LATE_S, CUT_S = (0.1, 0.5), (2.0, 8.0)
 OFF_FOR_S = (1.0, 8.0)
 CALM_S = 1.0
@@ -29,7 +29,7 @@ CALM_S = 1.0
 
 @dataclass(frozen=True, slots=True)
 class Counts:
-    """How many faults of each kind."""
+    """The number of faults of each kind."""
 
     worker_kills: int = 0
     worker_pauses: int = 0
@@ -62,13 +62,13 @@ class Counts:
 
 
 def schedule(counts: Counts, rng: Random, horizon_s: float) -> list[tuple[float, str]]:
-    """When which kind of fault begins, in order; seconds from the start."""
+    """When each fault begins, in order, in seconds from the start."""
     kinds = [name for name in Counts.names() for _ in range(getattr(counts, name))]
     return sorted((rng.uniform(CALM_S, horizon_s), kind) for kind in kinds)
 
 
 class Faults:
-    """`settled` answers the ids of tasks that have ended, for those that are to be repeated in the logs."""
+    """`settled` returns the ids of ended tasks, for records that are repeated in the logs."""
 
     def __init__(
         self,
@@ -103,7 +103,7 @@ class Faults:
         }
 
     async def run(self, plan: list[tuple[float, str]]) -> None:
-        """Until the last fault is over and everything runs again."""
+        """Runs until the last fault is over and everything works again."""
         began = asyncio.get_running_loop().time()
         async with asyncio.TaskGroup() as group:
             for at_s, kind in plan:
@@ -152,7 +152,7 @@ class Faults:
             await asyncio.to_thread(self._house.redis.start)
 
     async def _restore_redis(self) -> None:
-        """As a replica that had fallen behind and is now the primary."""
+        """Redis comes back older, as a lagging replica that has become the primary."""
         async with self._below["redis"]:
             dump = self._house.redis.folder / "dump.rdb"
             with redis.Redis.from_url(self._house.redis.url) as client:
@@ -176,7 +176,7 @@ class Faults:
             await asyncio.to_thread(server.start)
 
     async def _delay_network(self) -> None:
-        """Every piece that passes is late; answers still come in time."""
+        """Delays all traffic; answers still arrive in time."""
         name = self._rng.choice(sorted(self._house.network))
         async with self._below[name]:
             self._house.network[name].delay_s = self._rng.uniform(*LATE_S)
@@ -184,7 +184,7 @@ class Faults:
             self._house.network[name].delay_s = 0.0
 
     async def _cut_network(self) -> None:
-        """Nobody is told: who waits for an answer waits until it has no patience any more."""
+        """Cuts connections silently: callers wait until their timeout."""
         name = self._rng.choice(sorted(self._house.network))
         async with self._below[name]:
             self._house.network[name].cut()
@@ -192,15 +192,15 @@ class Faults:
             self._house.network[name].mend()
 
     async def _set_clock(self) -> None:
-        """That of one role, while it runs: more than an hour forward or back, and right again a little later."""
+        """Sets the clock of one running role more than an hour forward or back, and right again a little later."""
         name = self._rng.choice(self._house.of(""))
         self._house.put_off_clock(name, self._rng.choice((-OFF_S, OFF_S)))
         await asyncio.sleep(self._rng.uniform(*OFF_FOR_S))
         self._house.put_off_clock(name, 0.0)
 
     async def _repeat(self) -> None:
-        """An outcome that comes twice, and before or after it a late one of somebody who had lost the task; of every
-        second the task comes twice, too."""
+        """Repeats an outcome, with a late outcome of a lost attempt before or after it; every second time the task is
+        repeated too."""
         while not self._settled:
             await asyncio.sleep(0.1)
         task_id = self._rng.choice(sorted(self._settled.values()))
@@ -219,7 +219,7 @@ class Faults:
 
 
 def _late(outcome: Outcome) -> Outcome:
-    """What another attempt would say."""
+    """The outcome of another attempt."""
     images = tuple(
         image.model_copy(update={"key": image.key.replace(outcome.attempt, "late"), "sha256": "0" * 64})
         for image in outcome.images

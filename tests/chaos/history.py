@@ -1,4 +1,4 @@
-"""What happened in a run, as it can be known from outside: what clients saw, and what was found when all was over."""
+"""What happened in a run, as seen from outside: by clients, and in the logs and the bucket afterwards."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ SHORTLY_S = 2.0
 
 @dataclass(frozen=True, slots=True)
 class Wanted:
-    """A task as its client means to ask for it; `number` names it throughout the run."""
+    """A task that a client will submit; `number` names it throughout the run."""
 
     number: int
     tenant: str
@@ -29,7 +29,7 @@ class Wanted:
 
     @property
     def type(self) -> str:
-        """That of its task: those with an image begin from it."""
+        """The task type: tasks with an image start from it."""
         return "img2img.sd" if "url" in self.params else "txt2img.sd"
 
     @property
@@ -39,7 +39,7 @@ class Wanted:
 
 @dataclass(frozen=True, slots=True)
 class Event:
-    """`at` is unix time, and `since` when the request began that was answered then.
+    """`at` is unix time; `since` is when the request of that answer began.
 
     Kinds: accepted, refused, seen (a view of the task), missing, fetched, callback; of no task: fault, crashed, still,
     premature.
@@ -53,13 +53,13 @@ class Event:
 
     @property
     def final(self) -> bool:
-        """Of a view: whether the task has ended."""
+        """Whether the task had ended in this view."""
         return self.said["status"] in FINAL
 
 
 @dataclass(slots=True)
 class Found:
-    """What lay in the bucket and the logs when all was over; by task id, outcomes and usage in the order of the log."""
+    """The bucket and the logs after the run, by task id; outcomes and usage in the order of the log."""
 
     manifests: dict[str, dict[str, Any]] = field(default_factory=dict)
     outcomes: dict[str, list[dict[str, Any]]] = field(default_factory=dict)
@@ -77,7 +77,7 @@ class History:
         self.wanted, self.limit = wanted, limit
         self.events: list[Event] = []
         self.runs: list[dict[str, Any]] = []
-        """What devices wrote down: when they began and ended which text."""
+        """Records of the devices: when they began and ended each text."""
         self.found = Found()
 
     def add(self, kind: str, task: int = -1, since: float = 0.0, **said: Any) -> None:
@@ -91,17 +91,17 @@ class History:
         return sorted_out
 
     def ids(self) -> dict[int, str]:
-        """The id that each accepted task was given."""
+        """The id of each accepted task."""
         return {event.task: event.said["id"] for event in self.events if event.kind == "accepted"}
 
     def still_s(self, since: float, until: float) -> float:
-        """For how many seconds nothing ran that ended in this time."""
+        """Seconds in this interval in which the whole machine stood still."""
         return sum(
             event.said["seconds"] for event in self.events if event.kind == "still" and since < event.at <= until
         )
 
     def told(self, number: int) -> str:
-        """All that is known of one task, a line each, and the faults that came shortly before."""
+        """All events of one task, one per line, and the faults shortly before."""
         seen_at = [event.at for event in self.events if event.task == number]
         lines = [f"{event.at:.3f} {event.kind} {event.said}" for event in self.events if event.task == number]
         text = self.wanted[number].params["text"]
@@ -126,7 +126,7 @@ class History:
 
 @dataclass(frozen=True, slots=True)
 class Case:
-    """One accepted task, and all there is to judge it by."""
+    """One accepted task, with everything that the checker needs."""
 
     number: int
     id: str
@@ -139,7 +139,7 @@ class Case:
 
     @property
     def outcome(self) -> dict[str, Any]:
-        """What it came to; {} if that is nothing yet."""
+        """Its result; {} if there is none."""
         outcome: dict[str, Any] = (self.manifest or {}).get("outcome", {})
         return outcome
 

@@ -1,4 +1,4 @@
-"""Short leases, leads and pauses: what takes minutes in a company takes seconds here.
+"""Short leases and pauses, so that recovery takes seconds instead of minutes.
 
 `up` must come before anything else of the server is imported, for modules take these numbers with them.
 """

@@ -1,4 +1,4 @@
-"""What lies in the logs and in the bucket when a run is over, read past Hua itself."""
+"""Reads the logs and the bucket after a run, without Hua's own code."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ Records = list[tuple[str, dict[str, Any]]]
 
 
 async def found(deployment: Deployment, bucket: Bucket) -> Found:
-    """Everything, whole."""
+    """Everything."""
     records = {log: list(_records(deployment, log)) for log in (*READ_BY_US, "usage")}
     one = Found(
         accepted=[key for key, _ in records["tasks"]],
@@ -51,7 +51,7 @@ def _by_id(records: Records) -> dict[str, list[dict[str, Any]]]:
 
 
 def _records(deployment: Deployment, log: str) -> Iterator[tuple[str, dict[str, Any]]]:
-    """Those of one task in their order."""
+    """The records of one task, in order."""
     if deployment.kafka is None:
         with closing(sqlite3.connect(deployment.folder / "data" / "logs.sqlite")) as logs:
             rows = logs.execute("select key, value from records where log = ? order by offset", (log,))
@@ -68,7 +68,7 @@ def _records(deployment: Deployment, log: str) -> Iterator[tuple[str, dict[str, 
 
 
 def uncommitted(deployment: Deployment) -> int:
-    """How many records would be read again."""
+    """The number of records that would be read again."""
     if deployment.kafka is None:
         with closing(sqlite3.connect(deployment.folder / "data" / "logs.sqlite")) as logs:
             query = (

@@ -1,4 +1,4 @@
-"""Wrong versions of Hua, each of which the checker must catch: a checker that never complains shows nothing.
+"""Wrong versions of Hua. The checker must catch each, because a checker that never complains proves nothing.
 
 A mutant is a change made to the modules before the roles are forked, and the faults under which it goes wrong.
 """
@@ -26,8 +26,8 @@ from tests.chaos.run import Plan
 
 @dataclass(frozen=True, slots=True)
 class Mutant:
-    """`caught` is the invariant that must be seen broken; `faults` how many of each kind that takes, and `plan` what a
-    run of it has otherwise than the others."""
+    """`caught`: the invariant that must be seen broken. `faults`: how many of each kind this needs. `plan`: changes of
+    the run's plan."""
 
     change: Callable[[], None]
     caught: str
@@ -36,7 +36,7 @@ class Mutant:
 
 
 def last_outcome_wins() -> None:
-    """Settles without looking whether there is a manifest."""
+    """Settles without checking for a manifest."""
 
     async def settle_anyway(self: Settlement, outcome: Outcome) -> None:
         manifest = Manifest(outcome=outcome, expires_at=settlement._expiry(outcome))
@@ -50,7 +50,7 @@ def last_outcome_wins() -> None:
 
 
 def redis_is_the_judge() -> None:
-    """Asks the queue, not the bucket, whether a task has ended; nobody tells the queue after it was emptied."""
+    """Asks the queue instead of the bucket whether a task has ended, although an emptied queue does not know."""
     as_it_is = Settlement._settle
 
     async def forget(*_: object) -> None:
@@ -68,7 +68,7 @@ def redis_is_the_judge() -> None:
 
 
 def commits_at_intake() -> None:
-    """Counts a task as done with once the queue has it."""
+    """Commits a task as soon as the queue has it."""
     as_it_is = Intake._ingest
 
     async def take_in_and_commit(self: Intake, task: object, turn: object) -> None:
@@ -79,7 +79,7 @@ def commits_at_intake() -> None:
 
 
 def callbacks_live_in_redis() -> None:
-    """Does not keep in the bucket what is still to be delivered."""
+    """Does not store undelivered callbacks in the bucket."""
 
     async def save(self: Settlement, manifest: Manifest) -> DueCallback | None:
         await self._bucket.put_manifest(manifest)
@@ -114,7 +114,7 @@ def callbacks_tell_the_time() -> None:
 
 
 def every_outcome_is_discarded() -> None:
-    """Deletes the images of a repeated outcome, though they are the winner's own."""
+    """Deletes the images of a repeated outcome, although they are the result's."""
     as_it_is = Settlement._settle
 
     async def settle_and_discard(self: Settlement, outcome: Outcome) -> None:
@@ -127,12 +127,12 @@ def every_outcome_is_discarded() -> None:
 
 
 def poison_is_never_told() -> None:
-    """Tries again for ever what kills every device."""
+    """Retries a task that kills every device without end."""
     scripts.DEATHS_UNTIL_POISON = scripts.DEATHS_AT_MOST = 1000
 
 
 def no_limit() -> None:
-    """Admits whoever comes."""
+    """Admits every task, without the limit."""
     as_it_is = RedisQueue.admit
 
     async def admit(self: RedisQueue, task: object, limit: int) -> object:
@@ -142,7 +142,7 @@ def no_limit() -> None:
 
 
 def cancel_is_only_said() -> None:
-    """Answers that a task is canceled, and writes it nowhere."""
+    """Answers that a task is canceled without writing it to the log."""
 
     async def cancel(services: object, found: lookup.TaskRecord) -> lookup.TaskRecord:
         if found.view.status.final:
@@ -154,7 +154,7 @@ def cancel_is_only_said() -> None:
 
 
 def leases_go_by_the_wall_clock() -> None:
-    """A worker takes a lease for lost when its own clock says that it was not renewed in time."""
+    """A worker decides by its own clock that a lease is lost."""
     lease_as_it_is, heartbeat_as_it_is = RedisQueue.lease, RedisQueue.heartbeat
     good_until: dict[str, float] = {}
 
@@ -174,7 +174,7 @@ def leases_go_by_the_wall_clock() -> None:
 
 
 def results_go_by_the_wall_clock() -> None:
-    """Writes down when things happened, and until when pictures live, by the clock of whoever writes."""
+    """Dates events and retention by the local clock of each process."""
     Clock.__call__ = lambda self: time.time()
 
 
@@ -197,7 +197,7 @@ MUTANTS = {
 
 
 def plan(name: str, seed: int) -> Plan:
-    """A short run under which the mutant goes wrong. With one worker more wait, and what runs is always something."""
+    """A short run in which the mutant fails. With one worker, tasks wait, and there is always one that runs."""
     usual = Plan(
         seed=seed,
         tasks=24,

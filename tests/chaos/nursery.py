@@ -1,4 +1,4 @@
-"""Starts roles in no time: `python -m tests.chaos.nursery [MUTANT]` imports everything once, and forks at each line.
+"""Starts roles fast: `python -m tests.chaos.nursery [MUTANT]` imports everything once, and forks for each line.
 
 Each line on standard input names a role, perhaps with a number (worker-3); the answer is the id of its process, which
 leads a group of its own.
@@ -21,7 +21,7 @@ Role = Callable[..., Coroutine[Any, Any, None]]
 
 
 def roles_of(mutants: list[str]) -> dict[str, Role]:
-    """The roles as operators start them, hurried, and wrong where a mutant is asked for."""
+    """The roles as operators start them, with short timeouts, and with a mutant if one is named."""
     hurry.up()
     import server.broker.kafka.broker
     import server.broker.sqlite.broker
@@ -65,16 +65,16 @@ def live(role: Role, number: str) -> None:
 def main() -> None:
     clock = clocks.install()
     roles = roles_of(sys.argv[1:])
-    signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # nobody has to bury the dead
-    for told in (signal.SIGINT, signal.SIGTERM):  # whoever asked for roles ends them
-        signal.signal(told, signal.SIG_IGN)
+    signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # children need no wait()
+    for ignored in (signal.SIGINT, signal.SIGTERM):  # the deployment ends the roles
+        signal.signal(ignored, signal.SIG_IGN)
     gc.freeze()
     answers = os.fdopen(os.dup(1), "w", buffering=1)
     answers.write("ready\n")
     for line in sys.stdin:
         if pid := os.fork():
             with contextlib.suppress(ProcessLookupError):
-                os.setpgid(pid, pid)  # before anybody is told of it, who may kill it at once
+                os.setpgid(pid, pid)  # before its pid is reported, because it may be killed at once
             answers.write(f"{pid}\n")
             continue
         try:
@@ -85,7 +85,7 @@ def main() -> None:
         finally:
             os._exit(0)
     for child in Path(f"/proc/{os.getpid()}/task/{os.getpid()}/children").read_text().split():
-        os.killpg(int(child), signal.SIGKILL)  # whoever asked for them is gone
+        os.killpg(int(child), signal.SIGKILL)  # the deployment is gone
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""Watches, all the while, that no task is committed before it is settled: who reads the log again would not meet it."""
+"""Checks during the run that no task is committed before it is settled: a replay would miss it."""
 
 from __future__ import annotations
 
@@ -21,8 +21,8 @@ TOPIC, GROUP = "hua.tasks", "hua.controller"
 
 
 async def watch_offsets(log: Log, bucket: Bucket, history: History, over: asyncio.Event) -> None:
-    """Until it is over. First reads how far the log is committed, and then looks for the manifests of all up to there:
-    one that is missing then was missing when its task was committed."""
+    """Runs until stopped. Reads the committed offset first, and then the manifests of all tasks up to it: one that is
+    missing then was missing when its task was committed."""
     unseen: list[str] = []
     with contextlib.closing(log):
         while not over.is_set():
@@ -36,7 +36,7 @@ async def watch_offsets(log: Log, bucket: Bucket, history: History, over: asynci
 
 
 def log_of(deployment: Deployment) -> Log:
-    """The tasks of a deployment, read past it."""
+    """The log of tasks of a deployment, read without its code."""
     return (
         KafkaLog(deployment.kafka.address)
         if deployment.kafka
@@ -46,7 +46,7 @@ def log_of(deployment: Deployment) -> Log:
 
 class Log(Protocol):
     def committed(self) -> list[str]:
-        """The ids of the tasks that have been committed since it was asked last."""
+        """The ids of the tasks that were committed since the last call."""
 
     def close(self) -> None: ...
 
@@ -77,7 +77,7 @@ class KafkaLog:
 
 
 class SQLiteLog:
-    """The offset that is committed there is that of the last record which is done with."""
+    """In SQLite the committed offset is that of the last settled record."""
 
     def __init__(self, file: Path) -> None:
         self._log = sqlite3.connect(file, check_same_thread=False)

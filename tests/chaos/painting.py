@@ -1,4 +1,4 @@
-"""What the pretended device paints: a function of what was asked and of the image that came with it."""
+"""The images of the device without a GPU: a function of the parameters and the input image."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ import numpy as np
 from PIL import Image
 
 SIDE = 8
-"""Of the images that come with a request."""
+"""Size of the input images."""
 
 
 def picture(params: Mapping[str, Any], images: Mapping[str, np.ndarray]) -> np.ndarray:
-    """What these params and images come to: uint8 [h, w, 3], the same on every device."""
+    """The image for these params and inputs: uint8 [h, w, 3], the same on every device."""
     sources = " ".join(digest(images[name]) for name in sorted(images))
     asked = f"{params['text']} {params['seed']} {params['num_steps']} {sources}".encode()
     width, height = params["wh"] if "wh" in params else (params["w"], params["h"])
@@ -28,7 +28,7 @@ def digest(pixels: np.ndarray) -> str:
 
 
 def sketch(number: int) -> str:
-    """An image to send with a request, a data: URI; another one for each number."""
+    """An input image as a data: URI; different for each number."""
     pixels = hashlib.shake_256(b"sketch %d" % number).digest(SIDE * SIDE * 3)
     file = io.BytesIO()
     Image.frombytes("RGB", (SIDE, SIDE), pixels).save(file, "PNG")
@@ -36,7 +36,7 @@ def sketch(number: int) -> str:
 
 
 def sent(params: Mapping[str, Any]) -> dict[str, np.ndarray]:
-    """The images that came with a request, by parameter: uint8 [h, w, 3]."""
+    """The input images of a request, by parameter: uint8 [h, w, 3]."""
     if "url" not in params:
         return {}
     data = base64.b64decode(params["url"].partition(",")[2])

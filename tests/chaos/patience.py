@@ -1,4 +1,4 @@
-"""Patience that does not end because the machine slept, or had no time for us: no fault of who is waited for."""
+"""Timeouts that do not count time in which the whole machine stood still."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ from server.storage.bucket import BucketUnavailableError
 from tests.chaos.history import History
 
 LOOK_S, STILL_S = 0.1, 1.0
-"""How often we look, and from when on we take it that nothing ran."""
+"""Seconds between looks, and the gap from which the machine counts as standing still."""
 TRIES = 5
 T = TypeVar("T")
 
 
 async def wait_for(work: Awaitable[object], patience_s: float) -> None:
-    """Until it is done or patience is at an end; then it is canceled. Raises what it raises."""
+    """Waits for `work` up to `patience_s`, and then cancels it. Raises its exception."""
     doing = asyncio.ensure_future(work)
     while patience_s > 0 and not doing.done():
         began = time.monotonic()
@@ -30,7 +30,7 @@ async def wait_for(work: Awaitable[object], patience_s: float) -> None:
 
 
 async def note_stillness(history: History, over: asyncio.Event) -> None:
-    """Writes down, until it is over, when nothing ran."""
+    """Records when the machine stood still, until stopped."""
     while not over.is_set():
         began = time.monotonic()
         await asyncio.sleep(LOOK_S)
@@ -39,7 +39,7 @@ async def note_stillness(history: History, over: asyncio.Event) -> None:
 
 
 async def again(look: Callable[[], Awaitable[T]]) -> T:
-    """What is looked up in a bucket that may be slow to answer."""
+    """Reads from a bucket that may answer slowly."""
     for _ in range(TRIES):
         with contextlib.suppress(BucketUnavailableError):
             return await look()

@@ -1,4 +1,4 @@
-"""A network that may be slow or gone: a TCP proxy in a thread of its own, between the roles and a server."""
+"""A network that may be slow or cut: a TCP proxy in its own thread, between the roles and a server."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ JOIN_S = 5.0
 
 
 class Proxy:
-    """Passes on what comes to `port`, each piece `delay_s` later. While it is `cut`, connections stand and nothing
-    passes, as when a cable is pulled: nobody is told."""
+    """Forwards traffic to `port`, delayed by `delay_s`. While it is `cut`, connections stay open and nothing passes,
+    as when a cable is pulled."""
 
     def __init__(self, target: int, port: int | None = None) -> None:
         self.port = port or free_port()
@@ -63,7 +63,7 @@ class Proxy:
         try:
             behind = await asyncio.open_connection("127.0.0.1", self._target)
         except OSError:
-            writer.transport.abort()  # as a server that is away would
+            writer.transport.abort()  # as an unreachable server would
             return
         both = [asyncio.create_task(self._pass(*each)) for each in ((reader, behind[1]), (behind[0], writer))]
         try:

@@ -1,4 +1,4 @@
-"""Crashes at every named point, many times: the next role that reaches it dies there, while clients submit tasks.
+"""Crashes at every named point, many times, while clients submit tasks: the next role that reaches it dies.
 
 All happens to one deployment. A dead role is started again at once, so a crash often meets traces of the one before.
 """
@@ -22,20 +22,20 @@ from tests.chaos.patience import wait_for
 
 CLIENTS = 12
 REACHED_S = 60.0
-"""Until a point that nobody reaches is given up."""
+"""Seconds until an armed point that no role reaches is given up."""
 LOOK_S, AGAIN_S, BETWEEN_S = 0.02, (0.05, 0.4), (0.0, 0.6)
 LED_S = LEAD_S + 1.0
-"""Until somebody else has the lead of a controller that was killed."""
+"""Seconds until a standby leads after a controller was killed."""
 
 
 class Rounds:
-    """Each point so many times, in another order in each round."""
+    """Each point this many times, in a different order each round."""
 
     def __init__(self, deployment: Deployment, history: History, rng: Random, rounds: int) -> None:
         self._house, self._history, self._rng, self._rounds = deployment, history, rng, rounds
 
     async def run(self) -> None:
-        """Until everybody who died in the last one lives again."""
+        """Waits until every role that died in the last round runs again."""
         keeping = asyncio.create_task(self._keep_alive())
         try:
             for _ in range(self._rounds):
@@ -48,7 +48,7 @@ class Rounds:
             keeping.cancel()
 
     async def _reach(self, point: str) -> None:
-        """Arms it, and sees to it that somebody gets there; one that stays armed is disarmed."""
+        """Arms a point and makes a role reach it; disarms it if none does."""
         file = armed(self._house.crashes, point)
         file.touch()
         leading = asyncio.create_task(self._lead_on(point))
@@ -62,7 +62,7 @@ class Rounds:
         self._history.add("crashed", what=point)
 
     async def _lead_on(self, point: str) -> None:
-        """Most points lie on everybody's way; these two are come by only after a fault."""
+        """Roles pass most points by themselves; these two only after a fault."""
         if point == "T12":
             self._history.add("fault", what="flushes")
             await asyncio.to_thread(self._house.redis.flush)
@@ -87,7 +87,7 @@ async def _gone(file: Path) -> None:
 
 
 async def weather(rounds: Rounds, clients: Clients, tasks: Iterator[Wanted], patience_s: float) -> None:
-    """All rounds, and what was handed in meanwhile to its end, or until patience has one."""
+    """All rounds, and then the submitted tasks to their end, or until the timeout."""
     over = asyncio.Event()
     looking_back = asyncio.create_task(clients.look_back())
     busy = asyncio.gather(*(clients.follow_on(tasks, over) for _ in range(CLIENTS)))
@@ -99,12 +99,12 @@ async def weather(rounds: Rounds, clients: Clients, tasks: Iterator[Wanted], pat
 
 
 def reached(history: History) -> Counter[str]:
-    """How often somebody died at each point."""
+    """The number of deaths at each point."""
     return Counter(event.said["what"] for event in history.events if event.kind == "crashed")
 
 
 def amounts_to(history: History) -> Counts:
-    """The faults that the crashes were, for who judges how much work they may have cost."""
+    """The crashes as faults, for the check of repeated work."""
     times = reached(history)
     by_worker = sum(times[point] for point, says in POINTS.items() if says.startswith("worker"))
     flushes = sum(event.said == {"what": "flushes"} for event in history.events if event.kind == "fault")

@@ -29,8 +29,8 @@ HOUR_S = 3600.0
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """What a seed makes a run of. `patience_s` is how long the rest may take when the last fault is over. With `rounds`
-    there are crashes at named points instead of faults, and tasks for as long as they take."""
+    """The plan of a run, from a seed. `patience_s`: seconds for the remaining tasks after the last fault. With `rounds`
+    there are crashes at named points instead of faults, and tasks as long as these take."""
 
     seed: int
     tasks: int
@@ -75,7 +75,7 @@ class Verdict:
         return "\n".join(lines)
 
     def save(self, file: Path) -> None:
-        """The plan, the numbers and what was broken; the whole history beside it."""
+        """Writes the plan, the numbers, the broken invariants, and the whole history."""
         told = {"plan": asdict(self.plan), "numbers": self.numbers, "broken": [asdict(one) for one in self.broken]}
         file.write_text(json.dumps(told, indent=1))
         self.history.save(file.with_suffix(".history.json"))
@@ -131,7 +131,7 @@ async def _carried_out(plan: Plan, deployment: Deployment) -> Verdict:
 async def _storm(
     plan: Plan, tasks: list[Wanted], clients: Clients, faults: Faults, planned: list[tuple[float, str]]
 ) -> None:
-    """Until all tasks have ended and all faults are over, or patience has."""
+    """Waits until all tasks have ended and all faults are over, or until the timeout."""
     looking_back = asyncio.create_task(clients.look_back())
     following = asyncio.gather(*(clients.follow(one) for one in tasks))
     await wait_for(asyncio.gather(following, faults.run(planned)), plan.horizon_s + plan.patience_s)
@@ -140,21 +140,21 @@ async def _storm(
 
 
 def _struck(plan: Plan, history: History) -> Counts:
-    """The faults that there were: those that were planned, or crashes; and each worker, whenever nothing ran at all."""
+    """The faults of the run: planned ones or crashes; and for each worker, when the machine stood still."""
     counts = amounts_to(history) if plan.rounds else plan.counts
     still = sum(event.kind == "still" for event in history.events)
     return replace(counts, worker_pauses=counts.worker_pauses + still * plan.workers)
 
 
 async def _calm(deployment: Deployment, history: History, clients: Clients, sink: Sink) -> None:
-    """Until what is accepted is delivered, and what is settled is committed."""
+    """Waits until accepted callbacks are delivered and settled tasks are committed."""
     due = {one.number for one in history.wanted if one.callback} & set(clients.ended)
     while not due <= sink.delivered or await asyncio.to_thread(logs.uncommitted, deployment):
         await asyncio.sleep(0.2)
 
 
 def _numbers(history: History) -> dict[str, Any]:
-    """What there is to tell of a run besides what it broke."""
+    """The numbers of a run."""
     kinds = Counter(event.kind for event in history.events)
     executions = checker.executions(history)
     outcomes = history.found.outcomes

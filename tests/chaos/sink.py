@@ -1,4 +1,4 @@
-"""Receives callbacks, badly: some it refuses, some it takes its time with, some it hears and does not answer."""
+"""A bad receiver of callbacks: it refuses some, delays some, and accepts some without an answer."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ SLOW_S = 0.5
 
 
 class Sink:
-    """`failing` is the share of tries that get no 2xx."""
+    """`failing` is the fraction of tries that get no 2xx."""
 
     def __init__(self, history: History, rng: Random, failing: float) -> None:
         self._history = history

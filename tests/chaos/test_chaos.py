@@ -1,4 +1,4 @@
-"""Under every fault at once nothing is lost and nothing ends twice; and the checker sees it where that is not so."""
+"""Under all faults at once nothing is lost and nothing ends twice; and the checker notices if it does."""
 
 import pytest
 
@@ -30,7 +30,7 @@ SHORT = Plan(
     ),
 )
 QUICK = ("last_outcome_wins",)
-"""The others, some of which need luck: `make chaos-mutants`."""
+"""The other mutants, some of which need luck, run by `make chaos-mutants`."""
 
 
 @pytest.mark.timeout(240)

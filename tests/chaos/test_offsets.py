@@ -1,4 +1,4 @@
-"""What is committed without a manifest is noticed while the run goes on."""
+"""A commit without a manifest is noticed during the run."""
 
 import asyncio
 

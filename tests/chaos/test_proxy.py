@@ -1,4 +1,4 @@
-"""What the chaos run calls a network does what it says: it is slow, it is cut, it comes back."""
+"""The proxy delays, cuts and restores connections."""
 
 from collections.abc import Iterator
 

@@ -1,4 +1,4 @@
-"""A broken promise is told of at the points that were reached while its task was under way."""
+"""A broken invariant is reported at the crash points that were reached during its task."""
 
 from tests.chaos.checker import Broken
 from tests.chaos.history import Event, History

@@ -1,4 +1,4 @@
-"""Judges when things happened: the clocks of the roles may be hours off, that of the world is the checker's own."""
+"""Checks times: the clocks of roles may be hours off; the checker's own clock is the reference."""
 
 from __future__ import annotations
 
@@ -8,11 +8,11 @@ from server.task import RETENTION_S
 from tests.chaos.history import Case
 
 NEARLY_S = 2.0
-"""What an answer of Redis on the time may be late by, and a little more."""
+"""The most by which an answer of Redis about the time may be late, with some reserve."""
 
 
 def judge_times(case: Case) -> Iterator[str]:
-    """What is written down of a task is when the world saw it, and its picture lives as long as was asked."""
+    """The recorded times of a task are right, and its image is kept as long as requested."""
     accepted, outcome = case.of("accepted")[0], case.outcome
     if case.manifest is None:
         return
@@ -25,7 +25,7 @@ def judge_times(case: Case) -> Iterator[str]:
 
 
 def _life(case: Case, expires_at: float) -> Iterator[str]:
-    """The device wrote down when the picture was made; only then its life began."""
+    """The device recorded when the image was made; its retention begins then."""
     life_s = RETENTION_S[case.history.wanted[case.number].retention]
     made_at = [run["at"] for run in case.runs if run["what"] == "ended" and run["attempt"] == case.outcome["attempt"]]
     if made_at and expires_at < made_at[0] + life_s - NEARLY_S:
@@ -35,5 +35,5 @@ def _life(case: Case, expires_at: float) -> Iterator[str]:
 
 
 def lives(case: Case, at: float) -> bool:
-    """Whether its picture must be there at that time."""
+    """Whether its image must exist at that time."""
     return case.manifest is not None and at < case.manifest["expires_at"] - NEARLY_S

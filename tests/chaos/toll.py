@@ -1,4 +1,4 @@
-"""What the crashes at each point cost: who was under way, and which promises to them were broken."""
+"""The cost of the crashes at each point: the tasks that ran, and the invariants that were broken for them."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ from tests.chaos.history import Event, History
 
 LOST, TWICE = {"I1"}, {"I3", "I6", "I7"}
 AFTERWARDS_S = 0.5
-"""How long after the last that was heard of a task something may still be done about it."""
+"""Seconds after the last event of a task in which work on it may still happen."""
 
 
 @dataclass(frozen=True, slots=True)
 class Toll:
-    """Of all crashes at one point. A broken promise counts at each point that was reached while its task was under way;
+    """The cost of all crashes at one point. A broken invariant counts at each point that was reached during its task;
     `twice` is two results, two bodies or two charges."""
 
     point: str
@@ -27,8 +27,7 @@ class Toll:
 
 
 def tolls(history: History, broken: list[Broken]) -> list[Toll]:
-    """One for each point, and one for the whole run, which alone has what is of no task or of one that was not heard
-    of."""
+    """One per point, and one for the whole run, which also has what belongs to no known task."""
     lives = {number: _life(events) for number, events in history.by_task().items() if number >= 0}
     struck = {point: [crash.at for crash in _crashes(history) if crash.said["what"] == point] for point in POINTS}
     met = {
@@ -57,7 +56,7 @@ def _crashes(history: History) -> list[Event]:
 
 
 def _life(events: list[Event]) -> tuple[float, float]:
-    """From its first request until it was seen to end, or its last callback came; for ever, if it was not seen to."""
+    """From a task's first request until it was seen ended, or its last callback; without end if it was not."""
     ended = [event.at for event in events if event.kind == "seen" and event.final]
     called = [event.at for event in events if event.kind == "callback"]
     last = max([min(ended), *called]) + AFTERWARDS_S if ended else float("inf")

@@ -1,4 +1,4 @@
-"""Puts the checker to the test: wrong versions must be accused, and Hua as it is, under the same faults, must not.
+"""Tests the checker: it must accuse wrong versions, and must not accuse the right one under the same faults.
 
 When a fault strikes is a matter of luck beside the seed, so a wrong version may behave well for once; it is tried again
 with the next seed, a few times at most.
@@ -20,7 +20,7 @@ TRIES = 5
 
 @dataclass(frozen=True, slots=True)
 class Trial:
-    """Of one wrong version under the faults of one seed: what it is accused of, and what Hua as it is."""
+    """One wrong version under the faults of one seed: the broken invariants of it and of the right version."""
 
     name: str
     seed: int
@@ -38,14 +38,14 @@ class Trial:
 
 
 def trials(name: str, seeds: Iterable[int]) -> Iterator[Trial]:
-    """One for each seed."""
+    """One trial per seed."""
     for seed in seeds:
         wrong = plan(name, seed)
         yield Trial(name, seed, accused(wrong), accused(dataclasses.replace(wrong, mutant="")))
 
 
 def until_caught(name: str) -> Iterator[Trial]:
-    """The last one is that in which it was caught, unless it escaped in all."""
+    """Stops at the trial that caught it; all trials if none did."""
     for trial in trials(name, range(1, TRIES + 1)):
         yield trial
         if trial.caught:
@@ -53,6 +53,6 @@ def until_caught(name: str) -> Iterator[Trial]:
 
 
 def accused(one: Plan) -> set[str]:
-    """The invariants that a run is seen to break."""
+    """The invariants that a run breaks."""
     with tempfile.TemporaryDirectory(prefix="hua-trial-", ignore_cleanup_errors=True) as folder:
         return {each.invariant for each in carry_out(one, Path(folder)).broken}
