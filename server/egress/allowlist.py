@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from ipaddress import IPv4Address, IPv4Network, IPv6Network, ip_network
 
+from server.egress.special_purpose import is_public
 from server.egress.target_url import Address, EgressDeniedError, TargetUrl, is_hostname
 
 Network = IPv4Network | IPv6Network
@@ -24,7 +25,6 @@ FORBIDDEN: tuple[Network, ...] = tuple(
 )
 """Never reached, even if the operator lists them."""
 
-GLOBAL_UNICAST = IPv6Network("2000::/3")
 NAT64 = IPv6Network("64:ff9b::/96")
 
 
@@ -129,11 +129,6 @@ def destinations_of(address: Address) -> tuple[Address, ...]:
         return (IPv4Address(int(address) & 0xFFFFFFFF),)
     inner = address.ipv4_mapped or address.sixtofour
     return (address,) if inner is None else (inner,)
-
-
-def is_public(address: Address) -> bool:
-    """Python calls unassigned IPv6 space global as well, but only 2000::/3 is routed."""
-    return address.is_global and not address.is_multicast and (address.version == 4 or address in GLOBAL_UNICAST)
 
 
 def _forbidden(target: TargetUrl) -> EgressDeniedError:
