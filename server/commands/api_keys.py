@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+import os
+from collections.abc import Callable, Iterator, Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+from filelock import FileLock
 from pydantic import ValidationError
 
 from models.atomic_write import replacing
@@ -29,9 +31,8 @@ def make(settings: Settings, tenant: str, scopes: Sequence[Scope], days: float |
             raise SettingsError("scopes, days and a note need a tenants file; name one in HUA_TENANTS")
         return f"{text}Add to HUA_API_KEYS:      {setting}"
     key = _key(setting.partition(":")[2], scopes, days, note)
-    changed = with_key(_text(settings.tenants), tenant, key)
     try:
-        _write(settings.tenants, changed)
+        _edit(settings.tenants, lambda text: with_key(text, tenant, key))
     except OSError as error:
         reason = f"{settings.tenants} cannot be written ({error.strerror})"
         return f"{text}{reason}; add to the keys of {tenant}:\n- {key_line(key)}"
@@ -75,7 +76,7 @@ def revoke(settings: Settings, prefix: str) -> str:
         raise SettingsError(f"this key is in HUA_API_KEYS; remove {sha256[:SHOWN_DIGITS]}… there, and restart the api")
     assert settings.tenants is not None  # noqa: S101 - else the key would be in HUA_API_KEYS
     try:
-        _write(settings.tenants, without_key(_text(settings.tenants), sha256))
+        _edit(settings.tenants, lambda text: without_key(text, sha256))
     except OSError as error:
         raise SettingsError(
             f"{settings.tenants} cannot be written ({error.strerror}); remove the key {sha256[:SHOWN_DIGITS]}… by hand"
@@ -105,11 +106,23 @@ def _text(path: Path) -> str:
     return path.read_text(encoding="utf-8")
 
 
-def _write(path: Path, text: str) -> None:
-    """Replaces the file at once, because it may be read at any moment. Keeps its mode; a new file is private."""
+def _edit(path: Path, change: Callable[[str], str]) -> None:
+    """Replaces the file by `change` of its text, under a lock, so that no command overwrites another's change.
+
+    Readers see the old file or the new one. The file keeps its mode; a new file is private. The change is on the disk
+    when this returns. Raises OSError, and SettingsError for an invalid file.
+    """
     target = path.resolve()
-    with replacing(target) as draft:
+    with FileLock(target.with_name(f".{target.name}.lock")), replacing(target) as draft:
         draft.touch(mode=0o600)
-        draft.write_text(text, encoding="utf-8")
+        with draft.open("w", encoding="utf-8") as file:
+            file.write(change(_text(target)))
+            file.flush()
+            os.fsync(file.fileno())
         if target.exists():
             draft.chmod(target.stat().st_mode & 0o777)
+    folder = os.open(target.parent, os.O_RDONLY)
+    try:
+        os.fsync(folder)
+    finally:
+        os.close(folder)

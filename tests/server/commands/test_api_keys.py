@@ -1,4 +1,5 @@
 import re
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -45,6 +46,21 @@ def test_key_rotation_has_no_gap(settings):
         now.authenticate(f"Bearer {old}")
 
 
+def test_commands_at_the_same_time_lose_no_change(settings):
+    old = [secret(api_keys.make(settings, "acme", (), None, "")) for _ in range(4)]
+    prefixes = [key.sha256[:12] for key in Tenants(settings).policy("acme").keys]
+    with ThreadPoolExecutor(8) as pool:
+        made = [pool.submit(api_keys.make, settings, "acme", (), None, "") for _ in range(8)]
+        revoked = [pool.submit(api_keys.revoke, settings, prefix) for prefix in prefixes]
+        new = [secret(one.result()) for one in made]
+        assert all("Revoked" in one.result() for one in revoked)
+    keys = Tenants(settings).keys
+    assert {keys.authenticate(f"Bearer {key}").tenant for key in new} == {"acme"}
+    for key in old:
+        with pytest.raises(UnauthorizedError):
+            keys.authenticate(f"Bearer {key}")
+
+
 def test_write_preserves_file_mode_and_symlink(settings, tmp_path):
     (tmp_path / "real.yaml").write_text("tenants: {}")
     (tmp_path / "real.yaml").chmod(0o640)
@@ -52,7 +68,7 @@ def test_write_preserves_file_mode_and_symlink(settings, tmp_path):
     api_keys.make(settings, "acme", (), None, "")
     assert settings.tenants.is_symlink()
     assert (tmp_path / "real.yaml").stat().st_mode & 0o777 == 0o640
-    assert sorted(file.name for file in tmp_path.iterdir()) == ["real.yaml", "tenants.yaml"]
+    assert sorted(file.name for file in tmp_path.iterdir()) == [".real.yaml.lock", "real.yaml", "tenants.yaml"]
 
 
 def test_table_shows_every_key_by_its_hash_prefix(settings):
@@ -108,7 +124,7 @@ def test_make_prints_the_entry_if_the_file_is_read_only(settings, monkeypatch):
     def refuse(path: object, text: str) -> None:
         raise OSError(30, "Read-only file system")
 
-    monkeypatch.setattr(api_keys, "_write", refuse)
+    monkeypatch.setattr(api_keys, "_edit", refuse)
     message = api_keys.make(settings, "acme", ("read",), None, "")
     assert re.search(r"Read-only file system.*keys of acme:\n- \{sha256: [0-9a-f]{64}, scopes: \[read\]\}", message)
     assert settings.tenants.read_text() == before
