@@ -11,6 +11,7 @@ from redis.commands.core import AsyncScript
 
 from server.queue import COURTESY_S, LEAD_S, LEASE_S
 from server.queue.fair_queue import LOOK_AHEAD, SLACK, WEIGHTS
+from server.queue.memory.rate_limit import ROUNDING_S
 from server.queue.memory.workers import STRICTLY_FAIR_EVERY
 from server.queue.poison import DEATHS_AT_MOST, DEATHS_UNTIL_POISON, PLACES_UNTIL_POISON
 
@@ -52,6 +53,7 @@ def _constants() -> str:
         "SLACK": SLACK,
         "RESERVED_S": RESERVED_S,
         "ASKED": ASKED,
+        "ROUNDING_S": ROUNDING_S,
     }
     weights = ", ".join(f"{name} = {weight}" for name, weight in WEIGHTS.items())
     named = numbers | {"WEIGHTS": f"{{{weights}}}"}

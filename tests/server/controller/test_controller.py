@@ -68,7 +68,7 @@ class Wire(Egress):
         return await asyncio.shield(sending)
 
 
-class RecordingQueue(MemoryQueue):
+class OpeningQueue(MemoryQueue):
     """A queue that records its contents when it is opened."""
 
     async def open(self) -> None:
@@ -91,7 +91,7 @@ class World:
     @contextlib.asynccontextmanager
     async def living(self, fate=None, worker=True):
         """Runs a controller and a worker; yields their queue, and a future that is done when they were killed."""
-        queue = RecordingQueue()
+        queue = OpeningQueue()
         broker, bucket = SQLiteBroker(self._path / "logs.sqlite"), self.bucket
         services = [self._fated(service, fate) if fate else service for service in (broker, queue, bucket)]
         callbacks = Callbacks(services[1], services[2], self._wire, _body, b"secret", poll_s=0.01)

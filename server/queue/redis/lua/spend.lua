@@ -8,6 +8,6 @@ local at = now()
 redis.call('ZREMRANGEBYSCORE', key('rates'), '-inf', at)
 local full_at = (tonumber(redis.call('ZSCORE', key('rates'), tenant)) or at) + token_s
 local wait_s = full_at - at - burst * token_s
-if wait_s > 0 then return tostring(wait_s) end
+if wait_s > ROUNDING_S then return tostring(wait_s) end
 redis.call('ZADD', key('rates'), string.format('%.17g', full_at), tenant)
 return false
