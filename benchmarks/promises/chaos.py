@@ -10,10 +10,10 @@ from pathlib import Path
 
 from benchmarks.promises.trial import TrialResult
 from tests.chaos.clients import FINAL
+from tests.chaos.crash_cost import tolls
 from tests.chaos.faults import Counts
 from tests.chaos.history import Event, History
 from tests.chaos.run import Plan, Verdict, carry_out
-from tests.chaos.toll import tolls
 
 PLAN = Plan(seed=1, tasks=300, horizon_s=90, counts=Counts(), workers=6, failing=0.1, patience_s=120)
 MOST_RUNS, MOST_STALL_S, RECOVERED_S, MOST_POISON_RUNS = 1.25, 15.0, 60.0, 3

@@ -11,7 +11,7 @@ import time
 from benchmarks.promises.trial import NO_LIMIT, Trial, TrialResult, accepted_ids, open_trial, quantile
 from server.queue.redis.cancellation import raising_lost_cancel
 from server.queue.redis.scripts import ROOT
-from tests.chaos.hurry import LEASE_S
+from tests.chaos.short_timeouts import LEASE_S
 
 GRACE_S = 30.0
 """The default grace period of a Kubernetes pod."""

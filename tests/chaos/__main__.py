@@ -14,10 +14,10 @@ import tempfile
 from pathlib import Path
 
 from tests.chaos.crash import POINTS
+from tests.chaos.crash_cost import crash_costs
 from tests.chaos.faults import Counts
 from tests.chaos.mutants import MUTANTS
 from tests.chaos.run import Plan, Verdict, carry_out
-from tests.chaos.toll import tolls
 from tests.chaos.trials import trials, until_caught
 
 LONG = Counts(
@@ -92,7 +92,7 @@ def points_table(verdict: Verdict) -> str:
     rows = [
         f"| {each.point} {POINTS.get(each.point, '')} | {each.reached} | {each.under_way} | "
         f"{each.lost} | {each.twice} | {each.other} |"
-        for each in tolls(verdict.history, verdict.broken)
+        for each in crash_costs(verdict.history, verdict.broken)
     ]
     head = ["| crash | times | tasks under way | lost | twice | broken else |", "|---|---|---|---|---|---|"]
     return "\n".join([*head, *rows, "", ""])

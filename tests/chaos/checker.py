@@ -17,9 +17,9 @@ from dataclasses import dataclass
 
 from server.queue.poison import DEATHS_AT_MOST, DEATHS_UNTIL_POISON
 from tests.chaos.device import CAPACITY
+from tests.chaos.fake_images import digest, picture, sent
 from tests.chaos.faults import Counts
 from tests.chaos.history import Case, History
-from tests.chaos.painting import digest, picture, sent
 from tests.chaos.times import judge_times, lives
 
 UNDER_WAY_S = 1.0
@@ -53,11 +53,11 @@ def check(history: History, counts: Counts, workers: int) -> list[Broken]:
         for message in judge(case)
     ]
     known = history.ids()
-    broken += [Broken("I1", one.number, "it was never accepted") for one in history.wanted if one.number not in known]
+    broken += [Broken("I1", one.number, "it was never accepted") for one in history.planned if one.number not in known]
     broken += [Broken("I8", number, message) for number, message in _over_limit(history, cases)]
     broken += [Broken("I11", number, message) for number, message in _poison(cases, counts)]
     numbers = {task_id: number for number, task_id in known.items()}
-    soon = [str(event.said["id"]) for event in history.events if event.kind == "premature"]
+    soon = [str(event.details["id"]) for event in history.events if event.kind == "premature"]
     broken += [Broken("I2", numbers.get(each, -1), "it was committed before it was settled") for each in soon]
     if history.found.uncommitted:
         broken.append(Broken("I2", -1, f"{history.found.uncommitted} records are not committed though all is settled"))
@@ -71,7 +71,7 @@ def _ends(case: Case) -> Iterator[str]:
     if case.id not in case.history.found.accepted:
         yield "it was accepted and is not in the log"
     if missing := case.of("missing"):
-        yield f"it was accepted, and then answered {missing[0].said['status']}"
+        yield f"it was accepted, and then answered {missing[0].details['status']}"
 
 
 def _ends_once(case: Case) -> Iterator[str]:
@@ -81,28 +81,28 @@ def _ends_once(case: Case) -> Iterator[str]:
     if case.outcome != first:
         yield "its manifest is not the first outcome in the log"
     final = [event for event in case.of("seen") if event.final]
-    told = {str(event.said) for event in final}
-    if len(told) > 1:
-        yield f"it was seen to end in {len(told)} ways: {sorted(told)}"
-    if any(event.said["status"] != case.outcome["status"] for event in final):
+    endings = {str(event.details) for event in final}
+    if len(endings) > 1:
+        yield f"it was seen to end in {len(endings)} ways: {sorted(endings)}"
+    if any(event.details["status"] != case.outcome["status"] for event in final):
         yield f"it was seen to end otherwise than as {case.outcome['status']}"
     known_at = min((event.at for event in final), default=float("inf"))
     later = [event for event in case.of("seen") if event.since > known_at and not event.final]
     if later:
-        yield f"it was seen {later[0].said['status']} after it had ended"
+        yield f"it was seen {later[0].details['status']} after it had ended"
     yield from _pictures(case)
 
 
 def _pictures(case: Case) -> Iterator[str]:
-    params = case.history.wanted[case.number].params
+    params = case.history.planned[case.number].params
     right = digest(picture(params, sent(params)))
     files = {image["sha256"] for image in case.outcome["images"]}
     for event in case.of("fetched"):
-        if event.said["status"] == 410 and not lives(case, event.at):
+        if event.details["status"] == 410 and not lives(case, event.at):
             continue
-        if event.said["status"] != 200:
-            yield f"its picture was answered {event.said['status']}"
-        elif event.said["pixels"] != right or event.said["sha256"] not in files:
+        if event.details["status"] != 200:
+            yield f"its picture was answered {event.details['status']}"
+        elif event.details["pixels"] != right or event.details["sha256"] not in files:
             yield "its picture is not the one that was asked for"
     if case.outcome["status"] == "succeeded" and not case.outcome["images"]:
         yield "it succeeded without a picture"
@@ -122,17 +122,17 @@ def _left_over(case: Case) -> Iterator[str]:
 
 def _callback(case: Case) -> Iterator[str]:
     received = case.of("callback")
-    if not case.history.wanted[case.number].callback:
+    if not case.history.planned[case.number].callback:
         if received:
             yield "it has a callback that was not requested"
         return
-    if case.manifest is not None and not any(event.said["taken"] for event in received):
+    if case.manifest is not None and not any(event.details["taken"] for event in received):
         yield f"its callback was not delivered, {len(received)} tries"
-    if len({(event.said["sha256"], event.said["event"]) for event in received}) > 1:
+    if len({(event.details["sha256"], event.details["event"]) for event in received}) > 1:
         yield "its callback came with different bodies"
-    if any(event.said["status"] != case.outcome.get("status") for event in received):
+    if any(event.details["status"] != case.outcome.get("status") for event in received):
         yield f"its callback did not say {case.outcome.get('status')}"
-    if case.id in case.history.found.callbacks and any(event.said["taken"] for event in received):
+    if case.id in case.history.found.callbacks and any(event.details["taken"] for event in received):
         yield "its callback was taken and is still to be sent"
 
 
@@ -151,7 +151,7 @@ def _charge(case: Case) -> Iterator[str]:
 
 
 def _cancel(case: Case) -> Iterator[str]:
-    canceled_at = min((event.at for event in case.of("seen") if event.said["status"] == "canceled"), default=None)
+    canceled_at = min((event.at for event in case.of("seen") if event.details["status"] == "canceled"), default=None)
     if canceled_at is None:
         return
     began = [run["at"] for run in case.runs if run["what"] == "began"]
@@ -179,9 +179,9 @@ def _over_limit(history: History, cases: list[Case]) -> Iterator[tuple[int, str]
         accepted = case.of("accepted")[0]
         if not any(accepted.since - UNDER_WAY_S < over and began < accepted.at for began, over in losses):
             ended_at = case.outcome.get("finished_at", float("inf"))
-            held[history.wanted[case.number].tenant].append((accepted.at, ended_at))
+            held[history.planned[case.number].tenant].append((accepted.at, ended_at))
     for case in cases:
-        accepted, tenant = case.of("accepted")[0], history.wanted[case.number].tenant
+        accepted, tenant = case.of("accepted")[0], history.planned[case.number].tenant
         before = sum(at < accepted.since and ended > accepted.at for at, ended in held[tenant])
         if before >= history.limit:
             yield case.number, f"{tenant} had {before} unfinished tasks when it was admitted, of {history.limit}"
@@ -190,9 +190,9 @@ def _over_limit(history: History, cases: list[Case]) -> Iterator[tuple[int, str]
 def _losses(history: History) -> Iterator[tuple[float, float]]:
     """The intervals in which Redis was lost."""
     for kind in LOSES_REDIS:
-        struck = [event for event in history.events if event.kind == "fault" and event.said["what"] == kind]
-        over = [event.at for event in struck if event.said.get("over")]
-        yield from zip((event.at for event in struck if not event.said.get("over")), over, strict=False)
+        struck = [event for event in history.events if event.kind == "fault" and event.details["what"] == kind]
+        over = [event.at for event in struck if event.details.get("over")]
+        yield from zip((event.at for event in struck if not event.details.get("over")), over, strict=False)
 
 
 LOSES_REDIS = {"redis_kills", "redis_stale", "flushes"}
@@ -204,7 +204,7 @@ def _poison(cases: list[Case], counts: Counts) -> Iterator[tuple[int, str]]:
         begun = sum(run["what"] == "began" for run in case.runs)
         cut_off = begun - sum(run["what"] == "ended" for run in case.runs)
         failure = case.outcome.get("failure") or {}
-        if case.history.wanted[case.number].poison:
+        if case.history.planned[case.number].poison:
             if begun > most:
                 yield case.number, f"it is poison and was begun {begun} times, of {most}"
             if case.outcome.get("status") not in {"failed", None}:
@@ -226,7 +226,7 @@ def reruns(history: History) -> int:
 def _wasted(history: History, cases: list[Case], counts: Counts, workers: int) -> Iterator[str]:
     """A poisoned task kills its neighbours only at its first death, because it then runs alone."""
     struck = _struck(counts, workers)
-    poison = min(DEATHS_AT_MOST, 1 + counts.redis_losses) * sum(one.poison for one in history.wanted)
+    poison = min(DEATHS_AT_MOST, 1 + counts.redis_losses) * sum(one.poison for one in history.planned)
     if reruns(history) > struck + CAPACITY * poison:
         yield f"{reruns(history)} runs were repeated, and the faults account for {struck + CAPACITY * poison}"
     unended = [case for case in cases if case.outcome.get("status") != "canceled"]

@@ -15,8 +15,8 @@ import httpx
 import numpy as np
 from PIL import Image
 
-from tests.chaos.history import FINAL, History, Wanted
-from tests.chaos.painting import digest, sketch
+from tests.chaos.fake_images import digest, sketch
+from tests.chaos.history import FINAL, History, PlannedTask
 
 ASK_S = 0.6
 AGAIN_S = 0.3
@@ -26,9 +26,9 @@ WITH_IMAGE = 4
 """One task in this many has an input image."""
 
 
-def wanted(
+def plan_tasks(
     rng: Random, tasks: int, tenants: list[str], poison: int, horizon_s: float, canceling: float
-) -> list[Wanted]:
+) -> list[PlannedTask]:
     """The tasks of a run, spread over the time with faults; `share` of them are canceled."""
     poisoned = set(rng.sample(range(tasks), poison))
     return [
@@ -37,17 +37,17 @@ def wanted(
     ]
 
 
-def endless(rng: Random, tenants: list[str], canceling: float) -> Iterator[Wanted]:
+def endless(rng: Random, tenants: list[str], canceling: float) -> Iterator[PlannedTask]:
     """Tasks without end, each due at once."""
     return (_one(rng, number, tenants, canceling) for number in itertools.count())
 
 
 def _one(
     rng: Random, number: int, tenants: list[str], canceling: float, horizon_s: float = 0.0, poison: bool = False
-) -> Wanted:
+) -> PlannedTask:
     image = {"url": sketch(number), "wh": (64, 64)} if number % WITH_IMAGE == 0 else {"w": 64, "h": 64}
     text, steps = f"{'poison' if poison else 'chaos'} {number}", rng.choice((5, 10, 20, 40))
-    return Wanted(
+    return PlannedTask(
         number=number,
         tenant=rng.choice(tenants),
         params={"text": text, "seed": number, "num_steps": steps, **image},
@@ -74,7 +74,7 @@ class Clients:
     async def close(self) -> None:
         await self._http.aclose()
 
-    async def follow(self, one: Wanted) -> None:
+    async def follow(self, one: PlannedTask) -> None:
         """Follows a task from submission to the download of its image."""
         await asyncio.sleep(one.begins_s)
         self.known[one.number] = task_id = await self._submit(one)
@@ -86,11 +86,11 @@ class Clients:
         self.ended[one.number] = task_id
         await self._fetch(one, view)
 
-    async def follow_on(self, tasks: Iterator[Wanted], over: asyncio.Event) -> None:
+    async def follow_on(self, tasks: Iterator[PlannedTask], over: asyncio.Event) -> None:
         """Submits one task after another until stopped."""
         while not over.is_set():
             one = next(tasks)
-            self._history.wanted.append(one)
+            self._history.planned.append(one)
             await self.follow(one)
 
     async def look_back(self) -> None:
@@ -98,17 +98,17 @@ class Clients:
         while True:
             await asyncio.sleep(LOOK_BACK_S)
             if self.ended:
-                await self._look(self._history.wanted[self._rng.choice(list(self.ended))])
+                await self._look(self._history.planned[self._rng.choice(list(self.ended))])
 
     async def look_at_last(self) -> None:
         """Reads every task and its image once more after all faults."""
         for number in self.known:
-            one = self._history.wanted[number]
+            one = self._history.planned[number]
             view = await self._look(one)
             if view is not None and view["status"] in FINAL:
                 await self._fetch(one, view)
 
-    async def _submit(self, one: Wanted) -> str:
+    async def _submit(self, one: PlannedTask) -> str:
         body = {"type": one.type, "params": one.params, "retention": one.retention}
         if one.callback:
             body["callback_url"] = f"{self._sink}/{one.number}"
@@ -124,7 +124,7 @@ class Clients:
             self._history.add("refused", one.number, began, status=status)
             await asyncio.sleep(AGAIN_S)
 
-    async def _cancel(self, one: Wanted) -> None:
+    async def _cancel(self, one: PlannedTask) -> None:
         for _ in range(LATE):
             began = time.time()
             reply = await self._ask(one, "DELETE", f"/v1/tasks/{self.known[one.number]}")
@@ -133,7 +133,7 @@ class Clients:
                 return
             await asyncio.sleep(AGAIN_S)
 
-    async def _look(self, one: Wanted) -> dict[str, Any] | None:
+    async def _look(self, one: PlannedTask) -> dict[str, Any] | None:
         began = time.time()
         reply = await self._ask(one, "GET", f"/v1/tasks/{self.known[one.number]}")
         if reply is None or reply.status_code == 503:
@@ -143,7 +143,7 @@ class Clients:
             return None
         return self._saw(one, began, reply.json())
 
-    def _saw(self, one: Wanted, began: float, view: dict[str, Any]) -> dict[str, Any]:
+    def _saw(self, one: PlannedTask, began: float, view: dict[str, Any]) -> dict[str, Any]:
         result = {
             "status": view["status"],
             "images": [image["sha256"] for image in view["images"]],
@@ -153,17 +153,17 @@ class Clients:
         self._history.add("seen", one.number, began, **result)
         return view
 
-    async def _fetch(self, one: Wanted, view: dict[str, Any]) -> None:
+    async def _fetch(self, one: PlannedTask, view: dict[str, Any]) -> None:
         for image in view["images"]:
             while (reply := await self._ask(one, "GET", image["url"])) is None or reply.status_code == 503:
                 await asyncio.sleep(AGAIN_S)
-            said: dict[str, Any] = {"status": reply.status_code}
+            details: dict[str, Any] = {"status": reply.status_code}
             if reply.status_code == 200:
                 pixels = np.asarray(Image.open(io.BytesIO(reply.content)))
-                said |= {"sha256": hashlib.sha256(reply.content).hexdigest(), "pixels": digest(pixels)}
-            self._history.add("fetched", one.number, **said)
+                details |= {"sha256": hashlib.sha256(reply.content).hexdigest(), "pixels": digest(pixels)}
+            self._history.add("fetched", one.number, **details)
 
-    async def _ask(self, one: Wanted, method: str, path: str, **more: Any) -> httpx.Response | None:
+    async def _ask(self, one: PlannedTask, method: str, path: str, **more: Any) -> httpx.Response | None:
         """None while the api cannot be reached."""
         headers = {"Authorization": f"Bearer {one.tenant}"} | more.pop("headers", {})
         try:

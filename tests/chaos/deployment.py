@@ -101,8 +101,8 @@ class Deployment:
         environment |= {"CHAOS_RUNS": str(self.folder / "runs"), "CHAOS_CLOCKS": str(self.folder / "clocks")}
         environment |= {"OMP_NUM_THREADS": "1", **self._environment}
         with (self.folder / "deployment.log").open("a") as lines:
-            self._nursery = subprocess.Popen(
-                [sys.executable, "-m", "tests.chaos.nursery", *self._mutant],
+            self._fork_server = subprocess.Popen(
+                [sys.executable, "-m", "tests.chaos.fork_server", *self._mutant],
                 env=environment,
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
@@ -121,7 +121,7 @@ class Deployment:
         return sorted(name for name in self._pids if name.startswith(role))
 
     def begin(self, name: str) -> None:
-        self._nursery.stdin.write(name + "\n")
+        self._fork_server.stdin.write(name + "\n")
         self._pids[name] = int(self._answer())
 
     def send(self, name: str, number: signal.Signals) -> None:
@@ -162,10 +162,10 @@ class Deployment:
     def close(self) -> None:
         for name in list(self._pids):
             self.send(name, signal.SIGKILL)
-        if hasattr(self, "_nursery"):
-            self._nursery.stdin.close()
-            self._nursery.stdout.close()
-            self._nursery.wait()
+        if hasattr(self, "_fork_server"):
+            self._fork_server.stdin.close()
+            self._fork_server.stdout.close()
+            self._fork_server.wait()
         for proxy in self.network.values():
             proxy.stop()
         for server in (self.redis, self.kafka, self.s3):
@@ -173,8 +173,8 @@ class Deployment:
                 server.stop()
 
     def _answer(self) -> str:
-        line = self._nursery.stdout.readline()
-        assert line, f"the nursery ended: {(self.folder / 'deployment.log').read_text()[-2000:]}"
+        line = self._fork_server.stdout.readline()
+        assert line, f"the fork server ended: {(self.folder / 'deployment.log').read_text()[-2000:]}"
         return line.strip()
 
     def _until_ready(self) -> None:

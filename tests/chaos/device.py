@@ -2,7 +2,7 @@
 
 `python -m tests.chaos.device FD DEVICE` is started as `server.worker.device_main` is.
 
-Each picture is a function of what was asked (tests/chaos/painting.py), each step takes a few milliseconds, and every
+Each picture is a function of what was asked (tests/chaos/fake_images.py), each step takes a few milliseconds, and every
 run is written down in the file that CHAOS_RUNS names. CHAOS_CAPACITY and CHAOS_STEP_S make it larger or slower. A task
 whose text begins with "poison" kills the process half way.
 """
@@ -21,7 +21,7 @@ from pathlib import Path
 from pipelines.engine.events import Advanced, Failed, Finished, Parked
 from pipelines.pipeline import TaskResult
 from server.worker.messages import Abort, DeviceStats, DeviceStatus, FromDevice, Park, Run
-from tests.chaos.painting import picture
+from tests.chaos.fake_images import picture
 
 CAPACITY = 2
 STEP_S = 0.02
@@ -36,11 +36,11 @@ class Painter:
         self._line = threading.Lock()
         self._runs = runs
         self._busy_s, self._steps = 0.0, 0
-        self._told: dict[str, Abort | Park] = {}
+        self._messages: dict[str, Abort | Park] = {}
         self._step_s = float(os.environ.get("CHAOS_STEP_S", STEP_S))
 
     def serve(self) -> None:
-        self._send(DeviceStatus("pretended", (MODEL,), int(os.environ.get("CHAOS_CAPACITY", CAPACITY)), 0))
+        self._send(DeviceStatus("fake", (MODEL,), int(os.environ.get("CHAOS_CAPACITY", CAPACITY)), 0))
         self._send(DeviceStats(loads={"disk": 1}, memory={"models": 1 << 20, "used": 2 << 20, "total": 16 << 20}))
         while True:
             try:
@@ -50,14 +50,14 @@ class Painter:
             if isinstance(message, Run):
                 threading.Thread(target=self._run, args=(message,), daemon=True).start()
             else:
-                self._told[message.attempt_id] = message
+                self._messages[message.attempt_id] = message
 
     def _run(self, run: Run) -> None:
         steps, first = int(run.params["num_steps"]), int(run.state or b"0")
         self._note("began", run)
         for step in range(first + 1, steps + 1):
             time.sleep(self._step_s)
-            match self._told.pop(run.attempt_id, None):
+            match self._messages.pop(run.attempt_id, None):
                 case Abort():
                     self._note("aborted", run)
                     return self._send(Failed(run.attempt_id, "aborted", "the task was stopped before it was done"))
@@ -84,8 +84,8 @@ class Painter:
 
     def _note(self, what: str, run: Run) -> None:
         """Appends one short line in a single write."""
-        told = {"at": time.time(), "what": what, "text": run.params["text"], "attempt": run.attempt_id}
-        line = json.dumps(told | {"from": int(run.state or b"0")})
+        record = {"at": time.time(), "what": what, "text": run.params["text"], "attempt": run.attempt_id}
+        line = json.dumps(record | {"from": int(run.state or b"0")})
         with self._runs.open("a") as lines:
             lines.write(line + "\n")
 

@@ -18,7 +18,7 @@ from server.task import Failure, Outcome, Status
 from tests.chaos.clocks import OFF_S
 from tests.chaos.deployment import Deployment
 from tests.chaos.history import History
-from tests.chaos.hurry import LEAD_S, LEASE_S
+from tests.chaos.short_timeouts import LEAD_S, LEASE_S
 
 DOWN_S = (0.5, 3.0)
 """Seconds for which a stopped process or server stays away."""
@@ -79,7 +79,7 @@ class Faults:
         rng: Random,
         settled: Mapping[int, str],
     ) -> None:
-        self._house, self._broker, self._bucket = deployment, broker, bucket
+        self._deployment, self._broker, self._bucket = deployment, broker, bucket
         self._history, self._rng, self._settled = history, rng, settled
         self._busy: set[str] = set()
         self._below = {"redis": asyncio.Lock(), "kafka": asyncio.Lock(), "s3": asyncio.Lock()}
@@ -94,8 +94,8 @@ class Faults:
             "redis_kills": self._kill_redis,
             "redis_stale": self._restore_redis,
             "flushes": self._flush,
-            "broker_kills": lambda: self._restart("kafka", self._house.kafka),
-            "s3_outages": lambda: self._restart("s3", self._house.s3),
+            "broker_kills": lambda: self._restart("kafka", self._deployment.kafka),
+            "s3_outages": lambda: self._restart("s3", self._deployment.s3),
             "repeats": self._repeat,
             "network_delays": self._delay_network,
             "network_cuts": self._cut_network,
@@ -116,7 +116,7 @@ class Faults:
         self._history.add("fault", what=kind, over=True)
 
     async def _chosen(self, role: str) -> str:
-        while not (free := [name for name in self._house.of(role) if name not in self._busy]):
+        while not (free := [name for name in self._deployment.of(role) if name not in self._busy]):
             await asyncio.sleep(0.1)
         name = self._rng.choice(free)
         self._busy.add(name)
@@ -124,50 +124,50 @@ class Faults:
 
     async def _kill(self, role: str, number: signal.Signals = signal.SIGKILL) -> None:
         name = await self._chosen(role)
-        self._house.send(name, number)
+        self._deployment.send(name, number)
         for _ in range(200):
-            if not self._house.lives(name):
+            if not self._deployment.lives(name):
                 break
             await asyncio.sleep(0.05)
-        self._house.kill(name)
+        self._deployment.kill(name)
         await asyncio.sleep(self._rng.uniform(0, 0.5))
-        self._house.begin(name)
+        self._deployment.begin(name)
         self._busy.remove(name)
 
     async def _pause(self, role: str, longer_than_s: float) -> None:
         name = await self._chosen(role)
-        self._house.send(name, signal.SIGSTOP)
+        self._deployment.send(name, signal.SIGSTOP)
         await asyncio.sleep(longer_than_s + self._rng.uniform(0.5, 2.0))
-        self._house.send(name, signal.SIGCONT)
+        self._deployment.send(name, signal.SIGCONT)
         self._busy.remove(name)
 
     async def _kill_device(self) -> None:
-        if devices := self._house.devices():
+        if devices := self._deployment.devices():
             os.kill(self._rng.choice(devices), signal.SIGKILL)
 
     async def _kill_redis(self) -> None:
         async with self._below["redis"]:
-            self._house.redis.stop()
+            self._deployment.redis.stop()
             await asyncio.sleep(self._rng.uniform(*DOWN_S))
-            await asyncio.to_thread(self._house.redis.start)
+            await asyncio.to_thread(self._deployment.redis.start)
 
     async def _restore_redis(self) -> None:
         """Redis comes back older, as a lagging replica that has become the primary."""
         async with self._below["redis"]:
-            dump = self._house.redis.folder / "dump.rdb"
-            with redis.Redis.from_url(self._house.redis.url) as client:
+            dump = self._deployment.redis.folder / "dump.rdb"
+            with redis.Redis.from_url(self._deployment.redis.url) as client:
                 await asyncio.to_thread(client.save)
             kept = shutil.move(dump, dump.with_suffix(".old"))
             await asyncio.sleep(self._rng.uniform(1.0, 4.0))
-            self._house.redis.stop()
+            self._deployment.redis.stop()
             shutil.move(kept, dump)
             await asyncio.sleep(self._rng.uniform(0, 1))
-            await asyncio.to_thread(self._house.redis.start)
+            await asyncio.to_thread(self._deployment.redis.start)
             dump.unlink()
 
     async def _flush(self) -> None:
         async with self._below["redis"]:
-            self._house.redis.flush()
+            self._deployment.redis.flush()
 
     async def _restart(self, name: str, server: object) -> None:
         async with self._below[name]:
@@ -177,26 +177,26 @@ class Faults:
 
     async def _delay_network(self) -> None:
         """Delays all traffic; answers still arrive in time."""
-        name = self._rng.choice(sorted(self._house.network))
+        name = self._rng.choice(sorted(self._deployment.network))
         async with self._below[name]:
-            self._house.network[name].delay_s = self._rng.uniform(*LATE_S)
+            self._deployment.network[name].delay_s = self._rng.uniform(*LATE_S)
             await asyncio.sleep(self._rng.uniform(*DOWN_S))
-            self._house.network[name].delay_s = 0.0
+            self._deployment.network[name].delay_s = 0.0
 
     async def _cut_network(self) -> None:
         """Cuts connections silently: callers wait until their timeout."""
-        name = self._rng.choice(sorted(self._house.network))
+        name = self._rng.choice(sorted(self._deployment.network))
         async with self._below[name]:
-            self._house.network[name].cut()
+            self._deployment.network[name].cut()
             await asyncio.sleep(self._rng.uniform(*CUT_S))
-            self._house.network[name].mend()
+            self._deployment.network[name].mend()
 
     async def _set_clock(self) -> None:
         """Sets the clock of one running role more than an hour forward or back, and right again a little later."""
-        name = self._rng.choice(self._house.of(""))
-        self._house.put_off_clock(name, self._rng.choice((-OFF_S, OFF_S)))
+        name = self._rng.choice(self._deployment.of(""))
+        self._deployment.put_off_clock(name, self._rng.choice((-OFF_S, OFF_S)))
         await asyncio.sleep(self._rng.uniform(*OFF_FOR_S))
-        self._house.put_off_clock(name, 0.0)
+        self._deployment.put_off_clock(name, 0.0)
 
     async def _repeat(self) -> None:
         """Repeats an outcome, with a late outcome of a lost attempt before or after it; every second time the task is

@@ -16,7 +16,7 @@ SHORTLY_S = 2.0
 
 
 @dataclass(frozen=True, slots=True)
-class Wanted:
+class PlannedTask:
     """A task that a client will submit; `number` names it throughout the run."""
 
     number: int
@@ -49,12 +49,12 @@ class Event:
     kind: str
     task: int = -1
     since: float = 0.0
-    said: dict[str, Any] = field(default_factory=dict)
+    details: dict[str, Any] = field(default_factory=dict)
 
     @property
     def final(self) -> bool:
         """Whether the task had ended in this view."""
-        return self.said["status"] in FINAL
+        return self.details["status"] in FINAL
 
 
 @dataclass(slots=True)
@@ -73,16 +73,16 @@ class Found:
 
 
 class History:
-    def __init__(self, wanted: list[Wanted], limit: int) -> None:
-        self.wanted, self.limit = wanted, limit
+    def __init__(self, planned: list[PlannedTask], limit: int) -> None:
+        self.planned, self.limit = planned, limit
         self.events: list[Event] = []
         self.runs: list[dict[str, Any]] = []
         """Records of the devices: when they began and ended each text."""
         self.found = Found()
 
-    def add(self, kind: str, task: int = -1, since: float = 0.0, **said: Any) -> None:
+    def add(self, kind: str, task: int = -1, since: float = 0.0, **details: Any) -> None:
         now = time.time()
-        self.events.append(Event(now, kind, task, since or now, said))
+        self.events.append(Event(now, kind, task, since or now, details))
 
     def by_task(self) -> dict[int, list[Event]]:
         sorted_out: defaultdict[int, list[Event]] = defaultdict(list)
@@ -92,23 +92,23 @@ class History:
 
     def ids(self) -> dict[int, str]:
         """The id of each accepted task."""
-        return {event.task: event.said["id"] for event in self.events if event.kind == "accepted"}
+        return {event.task: event.details["id"] for event in self.events if event.kind == "accepted"}
 
     def still_s(self, since: float, until: float) -> float:
         """Seconds in this interval in which the whole machine stood still."""
         return sum(
-            event.said["seconds"] for event in self.events if event.kind == "still" and since < event.at <= until
+            event.details["seconds"] for event in self.events if event.kind == "still" and since < event.at <= until
         )
 
-    def told(self, number: int) -> str:
+    def report(self, number: int) -> str:
         """All events of one task, one per line, and the faults shortly before."""
         seen_at = [event.at for event in self.events if event.task == number]
-        lines = [f"{event.at:.3f} {event.kind} {event.said}" for event in self.events if event.task == number]
-        text = self.wanted[number].params["text"]
+        lines = [f"{event.at:.3f} {event.kind} {event.details}" for event in self.events if event.task == number]
+        text = self.planned[number].params["text"]
         lines += [f"{run['at']:.3f} {run['what']} {run['attempt']}" for run in self.runs if run["text"] == text]
         faults = [event for event in self.events if event.kind == "fault"]
         near = [fault for fault in faults if any(fault.at < at < fault.at + SHORTLY_S for at in seen_at)]
-        lines += [f"{fault.at:.3f} {fault.said}" for fault in near]
+        lines += [f"{fault.at:.3f} {fault.details}" for fault in near]
         outcomes = self.found.outcomes.get(self.ids().get(number, ""), [])
         logged = [f"outcome {outcome['attempt']} {outcome['status']}" for outcome in outcomes]
         return "\n".join([*sorted(lines), *logged])
@@ -116,7 +116,7 @@ class History:
     def save(self, file: Path) -> None:
         content = {
             "limit": self.limit,
-            "wanted": [asdict(each) for each in self.wanted],
+            "planned": [asdict(each) for each in self.planned],
             "events": [asdict(each) for each in self.events],
             "runs": self.runs,
             "found": asdict(self.found),
@@ -145,5 +145,5 @@ class Case:
 
     @property
     def runs(self) -> list[dict[str, Any]]:
-        text = self.history.wanted[self.number].params["text"]
+        text = self.history.planned[self.number].params["text"]
         return [run for run in self.history.runs if run["text"] == text]

@@ -164,11 +164,11 @@ def leases_go_by_the_wall_clock() -> None:
             good_until[given.token] = time.time() + queue.LEASE_S
         return given
 
-    async def heartbeat(self: RedisQueue, lease: Lease, *said: object) -> Verdict:
+    async def heartbeat(self: RedisQueue, lease: Lease, *details: object) -> Verdict:
         if time.time() > good_until[lease.token]:
             return Verdict.LOST
         good_until[lease.token] = time.time() + queue.LEASE_S
-        return await heartbeat_as_it_is(self, lease, *said)
+        return await heartbeat_as_it_is(self, lease, *details)
 
     RedisQueue.lease, RedisQueue.heartbeat = lease, heartbeat
 

@@ -16,9 +16,9 @@ from tests.chaos.clients import Clients
 from tests.chaos.crash import POINTS, armed
 from tests.chaos.deployment import Deployment
 from tests.chaos.faults import Counts
-from tests.chaos.history import History, Wanted
-from tests.chaos.hurry import LEAD_S
-from tests.chaos.patience import wait_for
+from tests.chaos.history import History, PlannedTask
+from tests.chaos.short_timeouts import LEAD_S
+from tests.chaos.stalls import wait_for
 
 CLIENTS = 12
 REACHED_S = 60.0
@@ -32,7 +32,7 @@ class Rounds:
     """Each point this many times, in a different order each round."""
 
     def __init__(self, deployment: Deployment, history: History, rng: Random, rounds: int) -> None:
-        self._house, self._history, self._rng, self._rounds = deployment, history, rng, rounds
+        self._deployment, self._history, self._rng, self._rounds = deployment, history, rng, rounds
 
     async def run(self) -> None:
         """Waits until every role that died in the last round runs again."""
@@ -42,14 +42,14 @@ class Rounds:
                 for point in self._rng.sample(list(POINTS), len(POINTS)):
                     await self._reach(point)
                     await asyncio.sleep(self._rng.uniform(*BETWEEN_S))
-            while self._house.fallen():
+            while self._deployment.fallen():
                 await asyncio.sleep(LOOK_S)
         finally:
             keeping.cancel()
 
     async def _reach(self, point: str) -> None:
         """Arms a point and makes a role reach it; disarms it if none does."""
-        file = armed(self._house.crashes, point)
+        file = armed(self._deployment.crashes, point)
         file.touch()
         leading = asyncio.create_task(self._lead_on(point))
         await wait_for(_gone(file), REACHED_S)
@@ -65,20 +65,20 @@ class Rounds:
         """Roles pass most points by themselves; these two only after a fault."""
         if point == "T12":
             self._history.add("fault", what="flushes")
-            await asyncio.to_thread(self._house.redis.flush)
+            await asyncio.to_thread(self._deployment.redis.flush)
             self._history.add("fault", what="flushes", over=True)
         while point == "T13":
-            for name in self._house.of("controller"):
+            for name in self._deployment.of("controller"):
                 self._history.add("fault", what=f"{name} is killed")
-                self._house.kill(name)
+                self._deployment.kill(name)
                 await asyncio.sleep(LED_S)
 
     async def _keep_alive(self) -> None:
         while True:
             await asyncio.sleep(self._rng.uniform(*AGAIN_S))
-            for name in self._house.fallen():
+            for name in self._deployment.fallen():
                 self._history.add("fault", what=f"{name} is started again")
-                self._house.begin(name)
+                self._deployment.begin(name)
 
 
 async def _gone(file: Path) -> None:
@@ -86,7 +86,7 @@ async def _gone(file: Path) -> None:
         await asyncio.sleep(LOOK_S)
 
 
-async def weather(rounds: Rounds, clients: Clients, tasks: Iterator[Wanted], patience_s: float) -> None:
+async def weather(rounds: Rounds, clients: Clients, tasks: Iterator[PlannedTask], patience_s: float) -> None:
     """All rounds, and then the submitted tasks to their end, or until the timeout."""
     over = asyncio.Event()
     looking_back = asyncio.create_task(clients.look_back())
@@ -100,12 +100,12 @@ async def weather(rounds: Rounds, clients: Clients, tasks: Iterator[Wanted], pat
 
 def reached(history: History) -> Counter[str]:
     """The number of deaths at each point."""
-    return Counter(event.said["what"] for event in history.events if event.kind == "crashed")
+    return Counter(event.details["what"] for event in history.events if event.kind == "crashed")
 
 
 def amounts_to(history: History) -> Counts:
     """The crashes as faults, for the check of repeated work."""
     times = reached(history)
     by_worker = sum(times[point] for point, says in POINTS.items() if says.startswith("worker"))
-    flushes = sum(event.said == {"what": "flushes"} for event in history.events if event.kind == "fault")
+    flushes = sum(event.details == {"what": "flushes"} for event in history.events if event.kind == "fault")
     return Counts(worker_kills=by_worker, flushes=flushes)

@@ -15,14 +15,14 @@ from server.controller.orphan_sweep import OrphanSweeper
 from server.services import Services, bucket_of
 from tests.chaos import checker, logs
 from tests.chaos.checker import Broken
-from tests.chaos.clients import Clients, endless, wanted
+from tests.chaos.clients import Clients, endless, plan_tasks
 from tests.chaos.deployment import Deployment, running
 from tests.chaos.faults import Counts, Faults, schedule
-from tests.chaos.history import History, Wanted
+from tests.chaos.history import History, PlannedTask
 from tests.chaos.offsets import log_of, watch_offsets
-from tests.chaos.patience import again, note_stillness, wait_for
 from tests.chaos.rounds import Rounds, amounts_to, reached, weather
 from tests.chaos.sink import Sink
+from tests.chaos.stalls import again, note_stillness, wait_for
 
 HOUR_S = 3600.0
 
@@ -70,14 +70,14 @@ class Verdict:
         for invariant, each in by_invariant.items():
             lines += [f"{invariant} × {len(each)}: task {each[0].task}, {each[0].message}"]
             lines += (
-                [f"    {line}" for line in self.history.told(each[0].task).splitlines()] if each[0].task >= 0 else []
+                [f"    {line}" for line in self.history.report(each[0].task).splitlines()] if each[0].task >= 0 else []
             )
         return "\n".join(lines)
 
     def save(self, file: Path) -> None:
         """Writes the plan, the numbers, the broken invariants, and the whole history."""
-        told = {"plan": asdict(self.plan), "numbers": self.numbers, "broken": [asdict(one) for one in self.broken]}
-        file.write_text(json.dumps(told, indent=1))
+        content = {"plan": asdict(self.plan), "numbers": self.numbers, "broken": [asdict(one) for one in self.broken]}
+        file.write_text(json.dumps(content, indent=1))
         self.history.save(file.with_suffix(".history.json"))
 
 
@@ -95,7 +95,7 @@ def carry_out(plan: Plan, folder: Path) -> Verdict:
 
 async def _carried_out(plan: Plan, deployment: Deployment) -> Verdict:
     rng = Random(plan.seed)
-    tasks = wanted(rng, plan.tasks, plan.names, plan.poison, plan.horizon_s, plan.canceling)
+    tasks = plan_tasks(rng, plan.tasks, plan.names, plan.poison, plan.horizon_s, plan.canceling)
     history = History(tasks, plan.limit)
     sink = Sink(history, Random(plan.seed), plan.failing)
     services, bucket = Services.from_settings(deployment.settings), bucket_of(deployment.settings)
@@ -129,7 +129,7 @@ async def _carried_out(plan: Plan, deployment: Deployment) -> Verdict:
 
 
 async def _storm(
-    plan: Plan, tasks: list[Wanted], clients: Clients, faults: Faults, planned: list[tuple[float, str]]
+    plan: Plan, tasks: list[PlannedTask], clients: Clients, faults: Faults, planned: list[tuple[float, str]]
 ) -> None:
     """Waits until all tasks have ended and all faults are over, or until the timeout."""
     looking_back = asyncio.create_task(clients.look_back())
@@ -148,7 +148,7 @@ def _struck(plan: Plan, history: History) -> Counts:
 
 async def _calm(deployment: Deployment, history: History, clients: Clients, sink: Sink) -> None:
     """Waits until accepted callbacks are delivered and settled tasks are committed."""
-    due = {one.number for one in history.wanted if one.callback} & set(clients.ended)
+    due = {one.number for one in history.planned if one.callback} & set(clients.ended)
     while not due <= sink.delivered or await asyncio.to_thread(logs.uncommitted, deployment):
         await asyncio.sleep(0.2)
 
@@ -162,7 +162,7 @@ def _numbers(history: History) -> dict[str, Any]:
         "tasks": len(history.ids()),
         "ended": Counter(manifest["outcome"]["status"] for manifest in history.found.manifests.values()),
         "views": kinds["seen"],
-        "refused": Counter(str(event.said["status"]) for event in history.events if event.kind == "refused"),
+        "refused": Counter(str(event.details["status"]) for event in history.events if event.kind == "refused"),
         "runs": sum(executions.values()),
         "runs a task": round(sum(executions.values()) / max(len(executions), 1), 3),
         "outcomes": sum(map(len, outcomes.values())),

@@ -29,6 +29,6 @@ async def test_watch_offsets_reports_commit_before_settlement(tmp_path) -> None:
             await asyncio.sleep(0.01)
     over.set()
     await watching
-    assert [(event.kind, event.said["id"]) for event in history.events] == [("premature", tasks[1].id)]
+    assert [(event.kind, event.details["id"]) for event in history.events] == [("premature", tasks[1].id)]
     await places.aclose()
     await broker.close()

@@ -26,7 +26,7 @@ def judge_times(case: Case) -> Iterator[str]:
 
 def _life(case: Case, expires_at: float) -> Iterator[str]:
     """The device recorded when the image was made; its retention begins then."""
-    life_s = RETENTION_S[case.history.wanted[case.number].retention]
+    life_s = RETENTION_S[case.history.planned[case.number].retention]
     made_at = [run["at"] for run in case.runs if run["what"] == "ended" and run["attempt"] == case.outcome["attempt"]]
     if made_at and expires_at < made_at[0] + life_s - NEARLY_S:
         yield f"its picture was to live for {life_s} s, and lives for {expires_at - made_at[0]:.0f}"

@@ -32,9 +32,9 @@ class Trial:
         return MUTANTS[self.name].caught in self.found
 
     def __str__(self) -> str:
-        told = "caught" if self.caught else "escaped"
+        verdict = "caught" if self.caught else "escaped"
         found, unjustly = (", ".join(sorted(each)) or "nothing" for each in (self.found, self.unjustly))
-        return f"{self.name}, seed {self.seed}: {told}, accused of {found}; the right version of {unjustly}"
+        return f"{self.name}, seed {self.seed}: {verdict}, accused of {found}; the right version of {unjustly}"
 
 
 def trials(name: str, seeds: Iterable[int]) -> Iterator[Trial]:

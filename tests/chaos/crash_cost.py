@@ -14,7 +14,7 @@ AFTERWARDS_S = 0.5
 
 
 @dataclass(frozen=True, slots=True)
-class Toll:
+class CrashCost:
     """The cost of all crashes at one point. A broken invariant counts at each point that was reached during its task;
     `twice` is two results, two bodies or two charges."""
 
@@ -26,23 +26,23 @@ class Toll:
     other: int
 
 
-def tolls(history: History, broken: list[Broken]) -> list[Toll]:
+def crash_costs(history: History, broken: list[Broken]) -> list[CrashCost]:
     """One per point, and one for the whole run, which also has what belongs to no known task."""
     lives = {number: _life(events) for number, events in history.by_task().items() if number >= 0}
-    struck = {point: [crash.at for crash in _crashes(history) if crash.said["what"] == point] for point in POINTS}
+    struck = {point: [crash.at for crash in _crashes(history) if crash.details["what"] == point] for point in POINTS}
     met = {
         point: [sum(began < at < ended for at in times) for began, ended in lives.values()]
         for point, times in struck.items()
     }
     found = [
-        _toll(point, len(times), sum(met[point]), _during(times, lives, broken)) for point, times in struck.items()
+        _cost(point, len(times), sum(met[point]), _during(times, lives, broken)) for point, times in struck.items()
     ]
-    return [*found, _toll("all", sum(map(len, struck.values())), sum(map(sum, met.values())), broken)]
+    return [*found, _cost("all", sum(map(len, struck.values())), sum(map(sum, met.values())), broken)]
 
 
-def _toll(point: str, reached: int, under_way: int, broken: list[Broken]) -> Toll:
+def _cost(point: str, reached: int, under_way: int, broken: list[Broken]) -> CrashCost:
     lost, twice = (sum(one.invariant in meant for one in broken) for meant in (LOST, TWICE))
-    return Toll(point, reached, under_way, lost, twice, len(broken) - lost - twice)
+    return CrashCost(point, reached, under_way, lost, twice, len(broken) - lost - twice)
 
 
 def _during(times: list[float], lives: dict[int, tuple[float, float]], broken: list[Broken]) -> list[Broken]:

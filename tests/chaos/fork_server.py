@@ -1,4 +1,4 @@
-"""Starts roles fast: `python -m tests.chaos.nursery [MUTANT]` imports everything once, and forks for each line.
+"""Starts roles fast: `python -m tests.chaos.fork_server [MUTANT]` imports everything once, and forks for each line.
 
 Each line on standard input names a role, perhaps with a number (worker-3); the answer is the id of its process, which
 leads a group of its own.
@@ -15,14 +15,14 @@ from collections.abc import Callable, Coroutine
 from pathlib import Path
 from typing import Any
 
-from tests.chaos import clocks, crash, hurry
+from tests.chaos import clocks, crash, short_timeouts
 
 Role = Callable[..., Coroutine[Any, Any, None]]
 
 
 def roles_of(mutants: list[str]) -> dict[str, Role]:
     """The roles as operators start them, with short timeouts, and with a mutant if one is named."""
-    hurry.up()
+    short_timeouts.apply()
     import server.broker.kafka.broker
     import server.broker.sqlite.broker
     import server.controller
@@ -38,7 +38,7 @@ def roles_of(mutants: list[str]) -> dict[str, Role]:
         crash.install(Path(folder))
 
     async def one_worker(settings: Any, number: str) -> None:
-        await roles.worker(settings, device=f"pretended:{number}", child="tests.chaos.device")
+        await roles.worker(settings, device=f"fake:{number}", child="tests.chaos.device")
 
     def unnumbered(role: Callable[[Any], Coroutine[Any, Any, None]]) -> Role:
         return lambda settings, number: role(settings)

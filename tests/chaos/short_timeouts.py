@@ -1,6 +1,6 @@
 """Short leases and pauses, so that recovery takes seconds instead of minutes.
 
-`up` must come before anything else of the server is imported, for modules take these numbers with them.
+`apply` must come before anything else of the server is imported, for modules take these numbers with them.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ LEASE_S, HEARTBEAT_S, LEAD_S, HIDDEN_S = 2.0, 0.4, 2.0, 5.0
 HOST_WAIT_S, BUSY_PAUSE_S, PAUSES_S, SAVE_PAUSES_FROM_S = 2.0, 1.0, (*[0.3] * 9, *[2.0] * 60), 1.0
 
 
-def up() -> None:
+def apply() -> None:
     import server.queue
 
     server.queue.LEASE_S, server.queue.HEARTBEAT_S, server.queue.LEAD_S = LEASE_S, HEARTBEAT_S, LEAD_S
