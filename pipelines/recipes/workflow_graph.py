@@ -102,9 +102,10 @@ def validated_nodes(nodes: Sequence[Node], find: FindPipeline) -> tuple[Node, ..
 
 def _validated(node: Node, by_key: Mapping[str, Node], find: FindPipeline) -> Node:
     try:
-        if node.endpoint == "workflow":
+        pipeline = find(node.endpoint)
+        if pipeline.result_shape == "workflow":
             raise ValueError("a workflow cannot hold another workflow; put its nodes into this one")
-        node = _with_canonical_fields(node, find(node.endpoint).Params.model_fields)
+        node = _with_canonical_fields(node, pipeline.Params.model_fields)
         params = provisional_params(node, by_key, find)
         references = image_references(params)
         for key, injection in node.sources:

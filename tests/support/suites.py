@@ -14,12 +14,10 @@ Suite = Literal["fast", "standard", "slow"]
 SUITES: tuple[Suite, ...] = ("fast", "standard", "slow")
 TESTS = Path(__file__).parents[1]
 
-SLOW_FIXTURES = frozenset({"apiserver", "bench_report", "chaos"})
-"""Kubernetes' apiserver, `hua bench`, and whole deployments under faults."""
+SLOW_FIXTURES = frozenset({"apiserver", "bench_report", "chaos", "own_service", "service_roles"})
+"""Kubernetes' apiserver, `hua bench`, and whole deployments under faults, which start torch several times each."""
 STANDARD_FIXTURES = {
     "service": 90,
-    "own_service": 90,
-    "service_roles": 90,
     "observed": 30,
     "device": 30,
     "compiled_dir": 60,
@@ -81,7 +79,6 @@ SCOPES = {
     "tests/end_to_end/test_serve.py": "one service",
     "tests/end_to_end/test_examples.py": "one service",
     "tests/end_to_end/test_bench.py": "one service",
-    "tests/end_to_end/test_cluster.py": "one Kafka",
     "tests/server/broker/": "one Kafka",
 }
 """Files that share what takes long to start, and so run in one process of pytest-xdist. The others run in any."""
