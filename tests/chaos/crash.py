@@ -71,6 +71,7 @@ def install(folder: Path) -> None:
     _before(LeaderElection, "_lead", point("T13"))
     _before(RedisQueue, "drop_callback", point("T14"))
     _after(InputImages, "store_inline", point("T15"), lambda stored, *_: stored)
+    # Private: the step between two public calls is what must survive.
     advance, reached = Attempt._advance, point("T5")
 
     def advance_and_die(self: Attempt, step: Any) -> None:

@@ -1,6 +1,7 @@
 """Wrong versions of Hua. The checker must catch each, because a checker that never complains proves nothing.
 
-A mutant is a change made to the modules before the roles are forked, and the faults under which it goes wrong.
+A mutant is a change made to the modules before the roles are forked, and the faults under which it goes wrong. It
+replaces private members, for a wrong version differs inside.
 """
 
 from __future__ import annotations

@@ -96,7 +96,7 @@ def test_loras_in_one_batch_equal_each_alone_and_switch_once(engine: Engine, mon
     sets = [None, {"toy-lora": 0.8}, {"toy-lora-peft": 1.0}, {"toy-lora": 0.8}]
     alone = [generate(engine, lora_scales=scales, seed=seed)[0] for seed, scales in enumerate(sets)]
     switches: list[Any] = []
-    changes = MergedNet._changes
+    changes = MergedNet._changes  # private: nothing public counts how often weights are changed
     monkeypatch.setattr(
         MergedNet,
         "_changes",

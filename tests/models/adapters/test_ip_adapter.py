@@ -25,7 +25,7 @@ from models.kinds.kind import ModelRef
 from models.loaded_model import LoadedModel
 from models.patches.patch import PatchedRows
 from models.weights import WeightsError
-from tests.support.hooks import hook_counts
+from tests.support.nets import hook_counts, unet_of
 
 CPU = torch.device("cpu")
 
@@ -99,7 +99,7 @@ def test_different_images_have_different_tokens(toys: Catalog) -> None:
 def test_scale_zero_equals_no_image_and_hooks_are_removed(toys: Catalog, checkpoints: dict[str, LoadedModel]) -> None:
     toy: Any = checkpoints["sd1"]
     latents, steps = torch.randn(1, 4, 8, 8), torch.tensor([401.0])
-    before = hook_counts(toy._unet)
+    before = hook_counts(unet_of(toy))
 
     def predicted(scale: float | None, channels: int = 4) -> Tensor:
         prompts = [] if scale is None else [loaded(toys, "toy-ip").prompt(image(), scale)]
@@ -115,7 +115,7 @@ def test_scale_zero_equals_no_image_and_hooks_are_removed(toys: Catalog, checkpo
     assert float((predicted(1) - plain).norm() / plain.norm()) > 0.01
     with pytest.raises(RuntimeError):
         predicted(1, channels=3)
-    assert hook_counts(toy._unet) == before
+    assert hook_counts(unet_of(toy)) == before
     assert torch.equal(predicted(None), plain)
 
 

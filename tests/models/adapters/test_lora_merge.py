@@ -22,6 +22,7 @@ from models.adapters.lora_merge import Adapter, MergedNet
 from models.catalog.catalog import Catalog
 from models.registry import loaders
 from models.toy.additions import RANK
+from tests.support.nets import unet_of
 
 CPU = torch.device("cpu")
 SIZE = {"clip_skip": -1, "width": 64, "height": 64}
@@ -196,11 +197,11 @@ def test_same_set_is_not_merged_again(fresh: dict[str, Any], toys: Catalog, monk
 
 def test_weights_are_restored_before_a_move(fresh: dict[str, Any], toys: Catalog) -> None:
     toy = fresh["toy-sd1"]
-    plain, before = outputs(toy), toy._unet.state_dict()["conv_in.weight"].clone()
+    plain, before = outputs(toy), unet_of(toy).state_dict()["conv_in.weight"].clone()
     outputs(toy.adapted([Adapter(lora(toys, "toy-lora"))]))
     toy.to(CPU)
-    assert torch.equal(toy._unet.state_dict()["conv_in.weight"], before)
-    assert not toy._merged_unet._originals
+    assert torch.equal(unet_of(toy).state_dict()["conv_in.weight"], before)
+    assert not toy._merged_unet._originals  # private: nothing public shows that the copies are freed
     assert same(outputs(toy), plain)
 
 

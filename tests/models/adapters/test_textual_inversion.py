@@ -17,6 +17,7 @@ from models.kinds.kind import ModelRef
 from models.kinds.textual_inversion import TEXTUAL_INVERSION
 from models.loaded_model import LoadedModel
 from models.registry import loaders
+from tests.support.nets import text_encoder_of
 
 CPU = torch.device("cpu")
 SIZE = {"clip_skip": -1, "width": 64, "height": 64}
@@ -78,13 +79,13 @@ def test_inversions_leave_no_trace_and_are_cached(checkpoints: dict[str, LoadedM
     toy.to(CPU)  # clears the cache of encodings
     text = "a cat, toy-embedding"
     # Private: an inversion must not add tokens to the tokenizer, which has no public way to ask.
-    plain, tokens = states(toy, text), len(toy._encoders[0]._tokenizer)
+    plain, tokens = states(toy, text), len(text_encoder_of(toy)._tokenizer)
     worn = toy.adapted(inversions=embedding(toys, "toy-embedding").inversions)
     other = toy.adapted(inversions=[inversion_of("toy-embedding", torch.randn(1, 128).tolist())])
     assert len({float(states(each, text)[0, -1, 0]) for each in (toy, worn, other)}) == 3
     toy.to(CPU)
     assert torch.equal(states(toy, text), plain)
-    assert len(toy._encoders[0]._tokenizer) == tokens
+    assert len(text_encoder_of(toy)._tokenizer) == tokens
     assert torch.equal(states(worn, "a cat"), states(toy, "a cat"))
 
 

@@ -11,6 +11,7 @@ from models.compiled.static_weights import StaticWeights, layout
 from models.diffusion.latent_diffusion import LatentDiffusion
 from models.registry import loaders
 from models.registry.model_cache import ModelCache
+from tests.support.nets import unet_of
 
 CPU = torch.device("cpu")
 
@@ -61,20 +62,20 @@ def test_checkpoints_take_turns_at_the_same_addresses(toys: Catalog) -> None:
         cache.bring(slots[0])
         first = slots[0].model
         assert isinstance(first, LatentDiffusion)
-        where, static = addresses(first._unet), first.static
+        where, static = addresses(unet_of(first)), first.static
         cache.evict(slots[0], coming=slots[1])
         cache.bring(slots[1])
         second = slots[1].model
         assert isinstance(second, LatentDiffusion)
         assert second.static is static
-        assert addresses(second._unet) == where
+        assert addresses(unet_of(second)) == where
         assert (slots[0].location, slots[1].location) == ("host" if host_bytes else "disk", "device")
         cache.evict(slots[1], coming=slots[2])
         cache.bring(slots[2])
         third = slots[2].model
         assert isinstance(third, LatentDiffusion)
         assert third.static is not static
-        assert not set(addresses(third._unet)) & set(where)
+        assert not set(addresses(unet_of(third))) & set(where)
 
 
 class FixedCatalog(list[ModelEntry]):

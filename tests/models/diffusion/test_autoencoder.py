@@ -8,6 +8,7 @@ from diffusers.image_processor import VaeImageProcessor
 
 from models.diffusion import autoencoder
 from models.loaded_model import LoadedModel
+from tests.support.nets import autoencoder_of
 
 FAMILIES = ["sd1", "sd2", "sdxl"]
 
@@ -90,7 +91,7 @@ def test_decode_tiles_large_images(
 def test_decode_tiles_what_does_not_fit_the_device(
     checkpoints: dict[str, LoadedModel], monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    net, largest = checkpoints["sd1"]._autoencoder.net, 16 * 16  # type: ignore[attr-defined]
+    net, largest = autoencoder_of(checkpoints["sd1"]), 16 * 16
     decode = net.decode
 
     def narrow(raw: torch.Tensor) -> Any:

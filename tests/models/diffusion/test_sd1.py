@@ -6,6 +6,7 @@ import torch
 
 from models.diffusion.text_encoder import ClipSkipError
 from models.loaded_model import LoadedModel
+from tests.support.nets import text_encoder_of
 
 FAMILIES = ["sd1", "sd2"]
 PROMPTS = ["a photo of a red apple", "", "一只猫, a cat's hat", "apple, " * 24]
@@ -100,7 +101,7 @@ def test_prompt_weights_change_tokens_and_keep_the_mean(checkpoints: dict[str, L
 def test_encodings_are_cached(checkpoints: dict[str, LoadedModel]) -> None:
     toy = checkpoints["sd1"]
     calls: list[int] = []
-    hook = toy._encoders[0].model.register_forward_hook(lambda *_: calls.append(1))  # type: ignore[attr-defined]
+    hook = text_encoder_of(toy).model.register_forward_hook(lambda *_: calls.append(1))
     try:
         for _ in range(3):
             toy.encode_prompt("something new", "", **SIZE)

@@ -4,6 +4,7 @@ import pytest
 import torch
 
 from models.loaded_model import LoadedModel
+from tests.support.nets import autoencoder_of
 
 
 @pytest.mark.parametrize("clip_skip", [0, 1])
@@ -48,6 +49,6 @@ def test_autoencoder_stays_in_single_precision(toys: Any) -> None:
 
     half = sdxl.load(toys.find("toy-sdxl"), torch.device("cpu"), torch.float16)
     assert half.dtype == torch.float16
-    assert half._autoencoder.net.dtype == torch.float32
+    assert autoencoder_of(half).dtype == torch.float32
     latents = torch.randn(1, 4, 8, 8)
     assert half.decode(latents.half())[0].shape == (64, 64, 3)

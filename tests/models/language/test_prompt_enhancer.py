@@ -77,6 +77,7 @@ def test_without_repeats_each_token_occurs_once(gpt2: PromptEnhancer) -> None:
 def test_finished_continuation_waits_for_the_others(gpt2: PromptEnhancer, monkeypatch: pytest.MonkeyPatch) -> None:
     rows = continuations(gpt2, [1, 2], length=20)
     end = next(token for token in rows[0][6:] if token not in rows[1])
+    # Private: which token ends a text is a property of the file, and no public verb changes it.
     monkeypatch.setattr(gpt2._model.config, "eos_token_id", end)
     stopped = continuations(gpt2, [1, 2], length=20)
     index = rows[0].index(end)

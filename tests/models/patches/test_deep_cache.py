@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from models.loaded_model import LoadedModel
 from models.patches.deep_cache import FEATURES, DeepCache
 from models.patches.patch import PatchedRows
+from tests.support.nets import unet_of
 
 STEPS = torch.tensor([900.0, 20.0])
 
@@ -35,7 +36,7 @@ def test_cached_pass_equals_full_pass_with_exchanged_features(family: str, check
         return (torch.cat([features, args[0][:, features.shape[1] :]], dim=1), *args[1:])
 
     residuals = _residuals(toy, later)
-    hook = toy._unet.up_blocks[-1].resnets[-1].register_forward_pre_hook(exchange)
+    hook = unet_of(toy).up_blocks[-1].resnets[-1].register_forward_pre_hook(exchange)
     expected = toy.predict(later, STEPS, text, residuals=residuals)
     hook.remove()
     cached = PatchedRows(DeepCache(cached=True), tensors={FEATURES: features})
@@ -58,10 +59,10 @@ def _residuals(toy: Any, latents: Tensor) -> list[Tensor]:
     shapes: list[torch.Size] = []
     hooks = [
         block.register_forward_hook(lambda _, __, output: shapes.extend(each.shape for each in output[1]))
-        for block in toy._unet.down_blocks
+        for block in unet_of(toy).down_blocks
     ]
-    hooks.append(toy._unet.conv_in.register_forward_hook(lambda _, __, output: shapes.append(output.shape)))
-    hooks.append(toy._unet.mid_block.register_forward_hook(lambda _, __, output: shapes.append(output.shape)))
+    hooks.append(unet_of(toy).conv_in.register_forward_hook(lambda _, __, output: shapes.append(output.shape)))
+    hooks.append(unet_of(toy).mid_block.register_forward_hook(lambda _, __, output: shapes.append(output.shape)))
     toy.predict(latents, STEPS, make_inputs(toy, 1)[1])
     for hook in hooks:
         hook.remove()
@@ -71,7 +72,7 @@ def _residuals(toy: Any, latents: Tensor) -> list[Tensor]:
 def _called(toy: Any, pass_: Any) -> int:
     """The number of convolutions and linear layers that a pass calls."""
     calls: list[nn.Module] = []
-    layers = [layer for layer in toy._unet.modules() if isinstance(layer, nn.Conv2d | nn.Linear)]
+    layers = [layer for layer in unet_of(toy).modules() if isinstance(layer, nn.Conv2d | nn.Linear)]
     hooks = [layer.register_forward_hook(lambda layer, *_: calls.append(layer)) for layer in layers]
     pass_()
     for hook in hooks:

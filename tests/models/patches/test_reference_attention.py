@@ -14,7 +14,7 @@ from models.conditioning import Conditioning
 from models.loaded_model import LoadedModel
 from models.patches.patch import PatchedRows, PatchRow
 from models.patches.reference_attention import REFERENCE, ReferenceStyle, ReferenceWeight
-from tests.support.hooks import hook_counts
+from tests.support.nets import hook_counts, unet_of
 
 STEPS = torch.tensor([901.0, 401.0, 401.0])
 WEIGHTS = [ReferenceWeight(0.25, 1.0), ReferenceWeight(1.0, 1.0), ReferenceWeight(1.0, 0.5)]
@@ -64,7 +64,7 @@ def references(latents: Tensor, weights: list[ReferenceWeight]) -> PatchedRows:
 @pytest.mark.parametrize("family", ["sd1", "sdxl"])
 def test_reference_attention_follows_its_definition_per_row(checkpoints: dict[str, LoadedModel], family: str) -> None:
     toy: Any = checkpoints[family]
-    unet, text = toy._unet, conditioning(toy)
+    unet, text = unet_of(toy), conditioning(toy)
     latents, reference = torch.randn(3, 4, 8, 8), torch.randn(3, 4, 8, 8)
     plain = toy.predict(latents, STEPS, text)
     found = toy.predict(latents, STEPS, text, patches=[references(reference, WEIGHTS)])
@@ -90,7 +90,7 @@ def test_reference_attention_follows_its_definition_per_row(checkpoints: dict[st
 def test_zero_weight_changes_nothing_and_hooks_are_removed(checkpoints: dict[str, LoadedModel]) -> None:
     toy: Any = checkpoints["sd1"]
     latents, text = torch.randn(3, 4, 8, 8), conditioning(toy)
-    before = hook_counts(toy._unet)
+    before = hook_counts(unet_of(toy))
     plain = toy.predict(latents, STEPS, text)
     for blind in (ReferenceWeight(0, 1), ReferenceWeight(1, 0)):
         patch = references(torch.randn(3, 4, 8, 8), [blind] * 3)
@@ -98,7 +98,7 @@ def test_zero_weight_changes_nothing_and_hooks_are_removed(checkpoints: dict[str
     for wrong in (torch.randn(3, 5, 8, 8), torch.randn(1, 4, 8, 8)):
         with pytest.raises((RuntimeError, IndexError)):
             toy.predict(latents, STEPS, text, patches=[references(wrong, WEIGHTS)])
-    assert hook_counts(toy._unet) == before
+    assert hook_counts(unet_of(toy)) == before
     assert torch.equal(toy.predict(latents, STEPS, text), plain)
 
 

@@ -10,7 +10,7 @@ from torch import Tensor
 from models.loaded_model import LoadedModel
 from models.patches.patch import PatchedRows
 from models.patches.token_merging import TokenMerging, match
-from tests.support.hooks import hook_counts
+from tests.support.nets import hook_counts, unet_of
 
 HOW = TokenMerging()
 STEPS = torch.tensor([900, 20])
@@ -80,7 +80,7 @@ def test_ratio_zero_merges_nothing(checkpoints: dict[str, LoadedModel]) -> None:
 def test_merging_shortens_attention_and_stays_close(checkpoints: dict[str, LoadedModel]) -> None:
     toy: Any = checkpoints["sd1"]
     lengths: list[int] = []
-    block = toy._unet.down_blocks[0].attentions[0].transformer_blocks[0]
+    block = unet_of(toy).down_blocks[0].attentions[0].transformer_blocks[0]
     hooks = [layer.register_forward_pre_hook(lambda _, args: lengths.append(args[0].shape[1]), prepend=False)
              for layer in (block.attn1.to_q, block.attn2.to_q, block.ff.net[0])]  # fmt: skip
     try:
@@ -104,7 +104,7 @@ def test_merging_of_a_row_ignores_other_rows(checkpoints: dict[str, LoadedModel]
 
 def test_merging_removes_its_hooks_after_an_exception(checkpoints: dict[str, LoadedModel]) -> None:
     toy: Any = checkpoints["sd1"]
-    before = hook_counts(toy._unet)
+    before = hook_counts(unet_of(toy))
     with pytest.raises(RuntimeError):
         predicted(toy, HOW, rows=1, channels=3)
-    assert hook_counts(toy._unet) == before
+    assert hook_counts(unet_of(toy)) == before

@@ -188,6 +188,7 @@ def test_toy_flags_one_noun(toys: Catalog) -> None:
         scene.things[0].noun for scene, concepts in zip(scenes, toy.concepts(list(drawn)), strict=True) if concepts
     ]
     assert nouns == [MINDED] * len(backgrounds)
+    # Private: the size is read from the file of the model and has no public name.
     assert toy._image_processor.crop_size["height"] == SIDE
     assert toy.bytes == pytest.approx(2 * entry.bytes, rel=0.05)
 

@@ -112,7 +112,7 @@ def test_net_with_internal_tiling_is_not_tiled(files: dict[str, Path]) -> None:
 
 def limited(net: Upscaler, pixels: int, monkeypatch: pytest.MonkeyPatch) -> None:
     """Simulates a device without memory for more than `pixels` at once."""
-    forward = net._forward
+    forward = net._forward  # private: the memory of a device cannot be limited from outside
 
     def forward_or_fail(planes: Tensor) -> Tensor:
         if planes.shape[0] * planes.shape[2] * planes.shape[3] > pixels:

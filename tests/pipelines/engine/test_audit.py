@@ -24,6 +24,7 @@ from pipelines.engine.events import Advanced, Event, Failed, Finished
 from pipelines.engine.scheduling.batch_size import Capacity
 from pipelines.pipeline import Models, Params, Pipeline, Recipe, TaskResult, Work
 from tests.pipelines.conftest import LONG_S, run_dry
+from tests.support.nets import net_of
 
 AUDIT = Audit("toy-safety")
 CONCEPT = list(NOUNS).index(MINDED)
@@ -124,7 +125,7 @@ def test_engine_without_audit_returns_all_images(registry: Registry) -> None:
 
 
 def test_failed_audit_fails_the_task(registry: Registry, toy: SafetyChecker) -> None:
-    weight = toy._net.visual_projection.weight
+    weight = net_of(toy).visual_projection.weight
     original = weight.clone()
     weight.fill_(torch.nan)
     event = last_event(Engine(registry, Capacity(), audit=AUDIT), TaskResult([drawing("house")]))

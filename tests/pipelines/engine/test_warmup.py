@@ -57,7 +57,7 @@ def test_warm_up_refuses_a_size_that_runs_out_of_memory(sd1: Checkpoint) -> None
 
     capacity = RecordingCapacity()
     warm_up(Small(), capacity, 64, 64, seconds=5.0)
-    ((key, _),) = capacity._refused.items()
+    ((key, _),) = capacity._refused.items()  # private: the key is made inside, from the nets' shapes
     assert capacity.rows(key) == 3
 
 

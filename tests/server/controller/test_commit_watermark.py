@@ -38,7 +38,7 @@ def test_watermark_allows_records_during_settling(moves: list[bool]) -> None:
             watermark.add(waiting[-1])
         else:
             assert watermark.done(waiting.pop(0)) is not None
-    assert not watermark._done
+    assert not watermark._done  # private: nothing public shows that memory is freed
 
 
 async def test_commits_never_go_backwards_and_are_batched() -> None:

@@ -73,7 +73,7 @@ class OpeningQueue(MemoryQueue):
 
     async def open(self) -> None:
         self.queued = (await self.overview()).queued
-        self.callbacks = len(self._callbacks._callbacks)
+        self.callbacks = len(self._callbacks._callbacks)  # private: to claim them would change them
         await super().open()
 
 

@@ -17,6 +17,7 @@ from pipelines.engine.execution.compile_policy import Compilation
 from pipelines.engine.execution.cuda_graphs import TRIAL_STEPS, WARM_UP_STEPS, Graphs
 from pipelines.engine.scheduling.batch_key import key_of
 from pipelines.engine.trajectory import Trajectory
+from tests.support.nets import unet_of
 from tests.support.trajectories import UncapturedGraph, close, denoise, finish_all, short_trajectory
 
 CPU = torch.device("cpu")
@@ -40,7 +41,7 @@ def compiled(graphs: Graphs) -> list[bool]:
 
 def scale(checkpoint: Any, factor: float) -> None:
     """Its denoiser's weights become others; by a power of two and back they are the same again."""
-    for weight in checkpoint._unet.parameters():
+    for weight in unet_of(checkpoint).parameters():
         weight.data.mul_(factor)
 
 

@@ -19,6 +19,7 @@ from pipelines.engine.batch import Batch
 from pipelines.engine.execution.cuda_graphs import BUCKETS, WARM_UP_STEPS, Graphs, StepResult
 from pipelines.engine.trajectory import Trajectory
 from tests.pipelines.engine.tape import Tape
+from tests.support.nets import unet_of
 from tests.support.trajectories import UncapturedGraph, close, finish_all, short_trajectory
 
 CPU = torch.device("cpu")
@@ -84,7 +85,7 @@ def test_switch_of_models_captures_nothing(models_dir: Path) -> None:
     first, second = (loaders.load(entry, CPU, torch.float32) for _ in range(2))
     assert isinstance(first, LatentDiffusion)
     assert isinstance(second, LatentDiffusion)
-    for weight in second._unet.parameters():
+    for weight in unet_of(second).parameters():
         weight.data.mul_(1.05)
     expected = finish_all(Graphs(), short_trajectory(second, 1))[0]  # type: ignore[arg-type]
     graphs = graphs_on_tape()

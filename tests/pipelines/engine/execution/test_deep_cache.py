@@ -26,6 +26,7 @@ from pipelines.txt2img import Txt2Img
 from tests.pipelines.conftest import Shelf, images_of, run_dry
 from tests.pipelines.engine.tape import Tape
 from tests.support.diffusers_reference import SIDE, DiffusersReference, max_difference, txt2img_params
+from tests.support.nets import net_of
 from tests.support.trajectories import HINT, denoise, finish
 
 TXT2IMG = Txt2Img()
@@ -107,7 +108,7 @@ def test_controlnet_of_a_cached_step_runs_outermost_only(sd1: Checkpoint, models
     """Of what it adds, shallow steps feel only what comes before its layers."""
     net = controlnet.load(catalog.read(models_dir).find("toy-sd1-canny"), torch.device("cpu"), torch.float32)
     whole: list[object] = []
-    net._net.mid_block.register_forward_hook(lambda *_: whole.append(None))
+    net_of(net).mid_block.register_forward_hook(lambda *_: whole.append(None))
     felt = finish(Trajectory(denoise(sd1, steps=4, deep_cache=2, controls=(ControlInput(net, HINT),))))
     assert len(whole) == 2
     assert not torch.equal(felt, finish(Trajectory(denoise(sd1, steps=4, deep_cache=2))))

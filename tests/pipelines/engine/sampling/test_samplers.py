@@ -40,7 +40,7 @@ def reference(
 ) -> torch.Tensor:
     """The denoising loop of diffusers' own pipelines."""
     noise = SeededNoise(7)
-    generator = noise._generator
+    generator = noise._generator  # private: diffusers takes the generator itself
     scheduler.set_timesteps(steps)
     timesteps = scheduler.timesteps
     if source is None:

@@ -81,7 +81,7 @@ async def test_kill_9_loses_no_acknowledged_record(path) -> None:
 async def test_concurrent_publishes_share_transactions(path, make_task) -> None:
     broker = SQLiteBroker(path)
     batches = []
-    write = broker._writer.write
+    write = broker._writer.write  # private: only the writer knows its transactions
     broker._writer.write = lambda entries: (batches.append(len(entries)), write(entries))
     await asyncio.gather(*(broker.publish_task(make_task()) for _ in range(200)))
     await broker.close()

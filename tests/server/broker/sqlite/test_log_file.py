@@ -37,6 +37,7 @@ def test_records_are_flushed_and_commits_alone_are_not(open_file) -> None:
     file = open_file()
 
     def level() -> int:
+        # Private: SQLite tells the level of a connection only to that connection.
         return file._db.execute("pragma synchronous").fetchone()[0]
 
     normal, full = 1, 2
