@@ -15,6 +15,7 @@ from server.settings import Settings, SettingsError
 from server.storage.bucket import Bucket
 from server.storage.signed_links import Links
 from server.tenancy.tenants import Tenants
+from server.tenancy.uploads import Uploads
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,6 +31,7 @@ class Services:
     egress: Egress
     links: Links
     tenants: Tenants
+    uploads: Uploads
 
     @classmethod
     def from_settings(cls, settings: Settings) -> Services:
@@ -38,16 +40,18 @@ class Services:
         check_audit(settings, models)
         queue = _queue(settings)
         clock = Clock(queue)
+        bucket, tenants = bucket_of(settings), Tenants(settings, clock)
         return cls(
             settings=settings,
             broker=_broker(settings),
             queue=queue,
             clock=clock,
-            bucket=bucket_of(settings),
+            bucket=bucket,
             catalog=models,
             egress=Egress(allow=settings.egress_allow, proxy=settings.egress_proxy),
             links=Links(settings.secret_bytes, public_url(settings), clock),
-            tenants=Tenants(settings, clock),
+            tenants=tenants,
+            uploads=Uploads(bucket, tenants, settings),
         )
 
     async def close(self) -> None:

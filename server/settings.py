@@ -107,6 +107,14 @@ class Settings(BaseSettings):
     task_limit: int = Field(64, ge=1, description="Limit of unfinished tasks per tenant.")
     max_pixels: int = Field(2048 * 2048, ge=64 * 64, description="Largest image that a task may request, in pixels.")
     max_upload: ByteSize = Field(ByteSize(20 << 20), description="Largest image file or request body, in bytes.")
+    upload_count: int = Field(
+        100_000,
+        ge=1,
+        description="Image files that each tenant may have stored: uploads and input images of tasks, kept for a day.",
+    )
+    upload_bytes: ByteSize = Field(
+        ByteSize(20 << 30), ge=1, description="Bytes that the files of HUA_UPLOAD_COUNT may have in all."
+    )
     egress_allow: Listed = Field(
         (), description="CIDRs and host suffixes that image URLs and callbacks may reach, besides public addresses."
     )

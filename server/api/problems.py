@@ -25,6 +25,7 @@ from server.tasks.lookup import UnknownTaskError
 from server.tasks.submission import IdempotencyConflictError, InvalidParamsError, NotAllowedError, TooManyPixelsError
 from server.tasks.validation_errors import describe_errors
 from server.tenancy.auth import MissingScopeError, UnauthorizedError
+from server.tenancy.uploads import UploadLimitError
 
 RETRY_AFTER_S = "2"
 
@@ -52,6 +53,7 @@ STATUS_AND_CODE: dict[type[Exception], tuple[int, str]] = {
     PeriodError: (422, "bad_period"),
     RateLimitError: (429, "rate_limit"),
     TaskLimitError: (429, str(TaskLimitError.code)),
+    UploadLimitError: (429, "upload_limit"),
     BrokerUnavailableError: (503, "unavailable"),
     BucketUnavailableError: (503, "unavailable"),
     QueueUnavailableError: (503, "unavailable"),

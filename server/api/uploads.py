@@ -46,7 +46,7 @@ class UploadReply(BaseModel):
 
 
 @router.post(
-    "", status_code=201, responses=error_responses(400, 401, 413, 422, 503), openapi_extra={"requestBody": BODY}
+    "", status_code=201, responses=error_responses(400, 401, 413, 422, 429, 503), openapi_extra={"requestBody": BODY}
 )
 async def upload_file(request: Request, services: ServicesDep, tenant: Uploader) -> UploadReply:
     """Stores a PNG, JPEG or WebP for a day. The body is the file itself, or a form with the field `file`."""

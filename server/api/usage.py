@@ -1,4 +1,4 @@
-"""What the tasks of a tenant have cost, by day and task type."""
+"""What the tasks of a tenant have cost, by day and task type, and how many image files it stores."""
 
 from __future__ import annotations
 
@@ -11,8 +11,9 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Depends, Header, Query, Request, Response
 from pydantic import BaseModel, Field
 
-from server.api.dependencies import CallerDep
+from server.api.dependencies import CallerDep, ServicesDep
 from server.api.errors import error_responses
+from server.services import Services
 from server.tenancy.usage_summary import DailyUsage, UsageSummaries
 
 MAX_DAYS = 92
@@ -27,10 +28,18 @@ class PeriodError(Exception):
     """The period ends before it begins, or is too long."""
 
 
+class UploadsReply(BaseModel):
+    count: int = Field(description="Image files that are stored now: uploads, and input images of tasks.")
+    bytes: int = Field(description="Bytes of these files.")
+    max_count: int = Field(description="Files that may be stored at a time.")
+    max_bytes: int = Field(description="Bytes that these files may have in all.")
+
+
 class UsageReply(BaseModel):
     first: date = Field(serialization_alias="from")
     last: date = Field(serialization_alias="to")
     usage: list[DailyUsage]
+    uploads: UploadsReply | None = Field(None, description="Stored images of the tenant; null for `tenant=*`.")
 
 
 class Period:
@@ -63,6 +72,7 @@ async def _summaries(request: Request) -> UsageSummaries:
     responses={200: {"content": {CSV: {"schema": {"type": "string"}}}}, **error_responses(401, 422, 503)},
 )
 async def get_usage(
+    services: ServicesDep,
     caller: CallerDep,
     period: Annotated[Period, Depends()],
     summaries: Annotated[UsageSummaries, Depends(_summaries)],
@@ -78,10 +88,17 @@ async def get_usage(
     """Ended tasks, summed by day and type. Failed and canceled tasks are counted but not charged."""
     caller.require("read" if tenant is None else "admin")
     requested = tenant or caller.tenant
-    rows = await summaries.summarize(None if requested == ALL_TENANTS else requested, period.first, period.last)
+    one = None if requested == ALL_TENANTS else requested
+    rows = await summaries.summarize(one, period.first, period.last)
     if CSV in accept:
         return Response(_csv(rows), media_type=CSV)
-    return UsageReply(first=period.first, last=period.last, usage=rows)
+    uploads = await _uploads(services, one) if one else None
+    return UsageReply(first=period.first, last=period.last, usage=rows, uploads=uploads)
+
+
+async def _uploads(services: Services, tenant: str) -> UploadsReply:
+    stored, limit = await services.uploads.total(tenant), services.uploads.limit(tenant)
+    return UploadsReply(count=stored.count, bytes=stored.bytes, max_count=limit.count, max_bytes=limit.bytes)
 
 
 def _csv(rows: Sequence[DailyUsage]) -> str:

@@ -100,6 +100,15 @@ class Bucket:
             async for chunk in obstore.list(self._store, prefix + "/", chunk_size=PAGE):
                 yield [(entry["path"], entry["last_modified"].timestamp()) for entry in chunk]
 
+    async def measure(self, prefix: str) -> tuple[int, int]:
+        """The number of objects below `prefix`, and their bytes in all."""
+        count = size = 0
+        with _translate_errors(f"list {prefix}"):
+            async for chunk in obstore.list(self._store, prefix + "/", chunk_size=PAGE):
+                count += len(chunk)
+                size += sum(entry["size"] for entry in chunk)
+        return count, size
+
     async def put_manifest(self, manifest: Manifest) -> None:
         await self.put(manifest_key(manifest.task.id), manifest.model_dump_json().encode())
 

@@ -6,6 +6,7 @@ import asyncio
 import binascii
 import hashlib
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -13,9 +14,9 @@ from pipelines.params.image_refs import image_references
 from pipelines.pipeline import Params
 from server.egress.client import Egress, EgressDeniedError, EgressFailedError
 from server.images.codec import BadImageError, decode, measure
-from server.storage.bucket import Bucket
-from server.storage.bucket_keys import upload_key
+from server.storage.bucket import BucketUnavailableError
 from server.task import Task
+from server.tenancy.uploads import Uploads
 
 if TYPE_CHECKING:
     import numpy as np
@@ -32,6 +33,9 @@ MAX_PHOTOS = 4
 """A task may have this many images of the largest size, or more smaller ones: all of them are in memory at once."""
 
 CONCURRENT_READS = 4
+
+KEEP_S = 20.0
+"""Seconds to store the images of a task. RESERVED_S in server/queue/redis/scripts.py is longer."""
 
 _URL = re.compile(r"[a-z][a-z0-9+.-]*://", re.IGNORECASE)
 _UPLOAD_ID = re.compile(r"file-[0-9a-f]{32}")
@@ -55,6 +59,16 @@ class Upload:
     height: int
 
 
+@dataclass(frozen=True, slots=True)
+class CheckedImages:
+    """The images of a task that are to be stored: those that came with it, and uploads that it names."""
+
+    ids: Mapping[str, str]
+    """The upload id of each image, by the path of its parameter."""
+    inline: Mapping[str, bytes]
+    """The images that came with the task, by upload id."""
+
+
 class PixelBudget:
     """The number of pixels that the images of one task may have in all."""
 
@@ -71,9 +85,9 @@ class PixelBudget:
 class InputImages:
     """Checks, stores and fetches input images: files of at most `max_upload` bytes and `max_pixels` pixels."""
 
-    def __init__(self, egress: Egress, bucket: Bucket, max_upload: int, max_pixels: int) -> None:
+    def __init__(self, egress: Egress, uploads: Uploads, max_upload: int, max_pixels: int) -> None:
         self._egress = egress
-        self._bucket = bucket
+        self._uploads = uploads
         self._max_upload = max_upload
         self._max_pixels = max_pixels
 
@@ -81,33 +95,42 @@ class InputImages:
     def of(cls, services: Services) -> InputImages:
         settings = services.settings
         max_pixels = max(settings.max_pixels, PHOTO_PIXELS)
-        return cls(services.egress, services.bucket, settings.max_upload, max_pixels)
+        return cls(services.egress, services.uploads, settings.max_upload, max_pixels)
 
-    async def check(self, params: Params, tenant: str) -> None:
-        """Raises BadInputError for all that can be refused without network and without decoding."""
-        budget = self._budget()
+    async def check(self, params: Params, tenant: str) -> CheckedImages:
+        """Finds all that can be refused without network and without decoding. Stores nothing. Raises BadInputError."""
+        budget, ids, inline = self._budget(), {}, {}
         for field, reference in image_references(params).items():
-            await self._check(field, reference, tenant, budget)
+            checked = await self._check(field, reference, tenant, budget)
+            if checked is None:
+                continue
+            upload, data = checked
+            ids[field] = upload.id
+            if upload.id != reference:
+                inline[upload.id] = data
+        return CheckedImages(ids, inline)
 
-    async def store_inline(self, params: Params, tenant: str) -> dict[str, str]:
-        """Checks like `check`, stores inline images, and returns their upload ids by path, so that records stay small.
+    async def keep(self, images: CheckedImages, tenant: str) -> None:
+        """Stores inline images, and uploads once more, so that none expires while the task is queued.
 
-        Uploads are stored again, so that they do not expire while the task is queued.
+        Raises UploadLimitError, BucketUnavailableError.
         """
-        stored, budget = {}, self._budget()
-        for field, reference in image_references(params).items():
-            data = await self._check(field, reference, tenant, budget)
-            if data is not None:
-                stored[field] = (await self.store(data, tenant)).id
-        return stored
+        try:
+            async with asyncio.timeout(KEEP_S):
+                await self._uploads.put(tenant, images.inline)
+                for upload_id in set(images.ids.values()) - images.inline.keys():
+                    await self._uploads.renew(tenant, upload_id)
+        except TimeoutError:
+            raise BucketUnavailableError(
+                f"the bucket took more than {KEEP_S:g} s to store the images of this task; try again later"
+            ) from None
 
     async def store(self, data: bytes, tenant: str) -> Upload:
-        """Stores an image file for later tasks. Raises BadImageError."""
+        """Stores an image file for later tasks. Raises BadImageError, UploadLimitError."""
         if len(data) > self._max_upload:
             raise BadImageError(f"the file has {len(data)} bytes; send one of {self._max_upload} bytes at most")
-        width, height = await asyncio.to_thread(measure, data, self._max_pixels)
-        upload = Upload(f"file-{hashlib.sha256(data).hexdigest()[:32]}", width, height)
-        await self._bucket.put(upload_key(tenant, upload.id), data)
+        upload = await asyncio.to_thread(self._inspect, data)
+        await self._uploads.put(tenant, {upload.id: data})
         return upload
 
     async def fetch(self, task: Task, params: Params) -> dict[str, np.ndarray]:
@@ -128,17 +151,22 @@ class InputImages:
     def _budget(self) -> PixelBudget:
         return PixelBudget(MAX_PHOTOS * self._max_pixels)
 
-    async def _check(self, field: str, reference: str, tenant: str, budget: PixelBudget) -> bytes | None:
-        """The bytes of the image; None for a URL, which is fetched later."""
+    async def _check(self, field: str, reference: str, tenant: str, budget: PixelBudget) -> tuple[Upload, bytes] | None:
+        """The image and its bytes; None for a URL, which is fetched later."""
         try:
             if _URL.match(reference):
                 self._egress.check(reference)
                 return None
             data = await self._local(reference, tenant)
-            budget.spend(await asyncio.to_thread(measure, data, self._max_pixels))
-            return data
+            upload = await asyncio.to_thread(self._inspect, data)
+            budget.spend((upload.width, upload.height))
+            return upload, data
         except (EgressDeniedError, BadImageError) as error:
             raise BadInputError(field, str(error)) from error
+
+    def _inspect(self, data: bytes) -> Upload:
+        width, height = measure(data, self._max_pixels)
+        return Upload(f"file-{hashlib.sha256(data).hexdigest()[:32]}", width, height)
 
     async def _pixels(self, field: str, reference: str, tenant: str, budget: PixelBudget) -> np.ndarray:
         try:
@@ -152,8 +180,8 @@ class InputImages:
     async def _local(self, reference: str, tenant: str) -> bytes:
         """The bytes of an upload of this tenant, or of an inline image."""
         if not _UPLOAD_ID.fullmatch(reference):
-            return _inline(reference, self._max_upload)
-        data = await self._bucket.get(upload_key(tenant, reference))
+            return await asyncio.to_thread(_inline, reference, self._max_upload)
+        data = await self._uploads.get(tenant, reference)
         if data is None:
             raise BadImageError(
                 f"the upload {reference} is unknown or has expired; send the image to POST /v1/files again"

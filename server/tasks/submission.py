@@ -8,8 +8,9 @@ import hashlib
 import json
 import logging
 import uuid
-from collections.abc import Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 from opentelemetry.trace import SpanKind
@@ -24,14 +25,17 @@ from server.observability.metrics import TASKS_ACCEPTED
 from server.observability.tracing import span, traceparent
 from server.queue import QueueUnavailableError, View
 from server.services import Services
+from server.storage.bucket import BucketUnavailableError
 from server.task import Callback, Output, Priority, Retention, Status, Task
-from server.tasks.input_images import InputImages
+from server.tasks.input_images import CheckedImages, InputImages
 from server.tasks.lookup import UnknownTaskError, find_record
 from server.tasks.validation_errors import describe_errors
 from server.tenancy.policy import TenantPolicy
+from server.tenancy.uploads import UploadLimitError
 
 log = logging.getLogger(__name__)
 DEFAULT_OUTPUT = Output()
+NOT_PUBLISHED = (UploadLimitError, BucketUnavailableError, BrokerUnavailableError, RecordTooLargeError)
 _NAMESPACE = uuid.UUID("6f1f3c8e-5a0b-4f0e-9d0a-9a1d6c0de5b7")
 
 
@@ -83,8 +87,8 @@ async def submit(services: Services, submission: Submission) -> View:
     """Accepts a task. If its Idempotency-Key was used before, returns the task that was accepted then.
 
     Raises UnknownTaskTypeError, InvalidParamsError, TooManyPixelsError, UnknownModelError, MisfitError, BadInputError,
-    EgressDeniedError, IdempotencyConflictError, NotAllowedError, RateLimitError, TaskLimitError, RecordTooLargeError,
-    BrokerUnavailableError, QueueUnavailableError.
+    EgressDeniedError, IdempotencyConflictError, NotAllowedError, RateLimitError, TaskLimitError, UploadLimitError,
+    RecordTooLargeError, BrokerUnavailableError, BucketUnavailableError, QueueUnavailableError.
     """
     pipeline = pipelines.find(submission.type)
     requested = _validated(pipeline, submission.params)
@@ -99,7 +103,8 @@ async def submit(services: Services, submission: Submission) -> View:
     retention = _allowed_retention(policy, submission, services.settings.retention)
     if policy.rate is not None:
         await services.queue.spend(submission.tenant, policy.rate.per_minute, policy.rate.burst)
-    params = await _resolve(services, pipeline, requested, submission.tenant)
+    inputs = InputImages.of(services)
+    params, images = await _resolve(services, pipeline, requested, inputs, submission.tenant)
     work = pipeline.work(params)
     task = Task(
         id=task_id,
@@ -118,7 +123,8 @@ async def submit(services: Services, submission: Submission) -> View:
         fingerprint=fingerprint,
         traceparent=traceparent(),
     )
-    return await _enqueue(services, task, policy.task_limit or services.settings.task_limit)
+    keep_images = partial(inputs.keep, images, submission.tenant)
+    return await _enqueue(services, task, policy.task_limit or services.settings.task_limit, keep_images)
 
 
 def _validated(pipeline: AnyPipeline, params: Mapping[str, Any] | Params) -> Params:
@@ -177,18 +183,18 @@ def _allowed_retention(policy: TenantPolicy, submission: Submission, default: Re
     return submission.retention
 
 
-async def _resolve(services: Services, pipeline: AnyPipeline, requested: Params, tenant: str) -> Params:
-    """The params as they will run: names resolved, within limits, inline images stored, seeds drawn."""
+async def _resolve(
+    services: Services, pipeline: AnyPipeline, requested: Params, inputs: InputImages, tenant: str
+) -> tuple[Params, CheckedImages]:
+    """The params as they will run: names resolved, within limits, seeds drawn; and the images that are to be stored."""
     try:
         params: Params = pipeline.resolve_names(requested, services.catalog)
     except ValidationError as error:
         raise _invalid(pipeline, error) from error
     _refuse_too_many_pixels(pipeline.work(params), services.settings.max_pixels)
-    inputs = InputImages.of(services)
-    await inputs.check(params, tenant)
-    stored: Params = with_references(params, await inputs.store_inline(params, tenant))
-    resolved: Params = pipeline.resolve(stored)
-    return resolved
+    images = await inputs.check(params, tenant)
+    resolved: Params = pipeline.resolve(with_references(params, images.ids))
+    return resolved, images
 
 
 def _refuse_too_many_pixels(work: Work, limit: int) -> None:
@@ -211,10 +217,11 @@ def _callback(services: Services, submission: Submission, params: Params) -> Cal
     return Callback(url=url, dialect=submission.dialect)
 
 
-async def _enqueue(services: Services, task: Task, limit: int) -> View:
-    """Takes a slot, then writes the log, then the queue.
+async def _enqueue(services: Services, task: Task, limit: int, keep_images: Callable[[], Awaitable[None]]) -> View:
+    """Takes a slot, then stores the images, then writes the log, then the queue.
 
-    A crash in between leaves a task that is either not accepted or not lost.
+    A crash in between leaves a task that is either not accepted or not lost. Images of a task that was not accepted are
+    deleted after a day, as all input images are.
 
     A repeated request writes a task that has a slot but is not in the log yet itself, because the first API process may
     have died in between.
@@ -226,9 +233,10 @@ async def _enqueue(services: Services, task: Task, limit: int) -> View:
             return earlier
         task = earlier.task
     try:
+        await keep_images()
         with span("publish", kind=SpanKind.PRODUCER, task=task.id):
             await services.broker.publish_task(task)
-    except (BrokerUnavailableError, RecordTooLargeError, asyncio.CancelledError):
+    except (*NOT_PUBLISHED, asyncio.CancelledError):
         await services.queue.retract(task)
         raise
     prompts = f": {json.dumps(task.params, ensure_ascii=False)}" if services.settings.log_prompts else ""

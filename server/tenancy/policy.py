@@ -9,7 +9,16 @@ from pathlib import Path
 from typing import Annotated, Any, Literal, get_args
 
 import yaml
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints, ValidationError
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ByteSize,
+    ConfigDict,
+    Field,
+    StringConstraints,
+    ValidationError,
+)
 
 from models.pydantic_errors import message_of
 from models.suggestions import did_you_mean
@@ -63,6 +72,10 @@ class TenantPolicy(StrictModel):
     keys: Annotated[tuple[ApiKey, ...], Nullable] = ()
     task_limit: int | None = Field(None, ge=1)
     """The most unfinished tasks; None: HUA_TASK_LIMIT."""
+    upload_count: int | None = Field(None, ge=1)
+    """The most image files that are stored at a time; None: HUA_UPLOAD_COUNT."""
+    upload_bytes: ByteSize | None = Field(None, ge=1)
+    """The most bytes that these files have in all; None: HUA_UPLOAD_BYTES."""
     rate: Rate | None = None
     weight: float = Field(1.0, ge=0.01, le=100)
     """The tenant's share of the devices, relative to other tenants."""

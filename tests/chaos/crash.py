@@ -30,7 +30,7 @@ POINTS = {
     "T12": "controller: the logs are read again after a FLUSHALL, the queue is not open yet",
     "T13": "controller: it has just taken the lead from one that was killed",
     "T14": "controller: a delivered callback is out of the bucket, and not out of the queue",
-    "T15": "api: what came with a request is stored, no slot is taken",
+    "T15": "api: a slot is taken and what came with a request is stored, the task is not in the log",
 }
 
 
@@ -70,7 +70,7 @@ def install(folder: Path) -> None:
     _before(log_replay, "restore_callbacks", point("T12"))
     _before(LeaderElection, "_lead", point("T13"))
     _before(RedisQueue, "drop_callback", point("T14"))
-    _after(InputImages, "store_inline", point("T15"), lambda stored, *_: stored)
+    _after(InputImages, "keep", point("T15"), lambda _, inputs, images, *__: images.ids)
     # Private: the step between two public calls is what must survive.
     advance, reached = Attempt._advance, point("T5")
 

@@ -17,8 +17,9 @@ from server.queue.poison import DEATHS_AT_MOST, DEATHS_UNTIL_POISON, PLACES_UNTI
 
 ROOT = "{hua}"
 """The beginning of all keys; its braces keep them on one node of a cluster."""
-RESERVED_S = 15.0
-"""Seconds for which a slot stays reserved if the api dies while it publishes: longer than publishing may take."""
+RESERVED_S = 40.0
+"""Seconds for which a slot stays reserved if the api dies before it has published the task: longer than it may take to
+store the task's images and to publish it."""
 ASKED = 100
 """The number of tenants from which a position is estimated."""
 PARTS = ("turns", "line", "life", "ahead")

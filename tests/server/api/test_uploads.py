@@ -55,5 +55,13 @@ async def test_upload_over_the_size_limit_is_413(client, overrides, chunked):
     assert "bytes" in reply.json()["error"]["message"]
 
 
+@pytest.mark.parametrize("overrides", [{"upload_bytes": 10}])
+async def test_upload_above_the_limit_is_refused(client, png):
+    reply = await client.post("/v1/files", content=png)
+    assert (reply.status_code, reply.json()["error"]["code"]) == (429, "upload_limit")
+    assert "upload_bytes" in reply.json()["error"]["message"]
+    assert "retry-after" not in reply.headers
+
+
 def test_upload_expires_when_the_sweeper_deletes_it():
     assert RETENTION_BY_PREFIX_S[UPLOADS] == UPLOAD_LIFETIME_S

@@ -94,6 +94,18 @@ async def test_default_period_is_the_last_31_days(client):
     assert (reply["from"], reply["to"]) == ((datetime.now(UTC).date() - timedelta(30)).isoformat(), TODAY)
 
 
+@pytest.mark.parametrize("overrides", [{"upload_count": 2, "upload_bytes": 1000}])
+async def test_usage_shows_stored_images_and_their_limits(client, png):
+    await client.post("/v1/files", content=png)
+    expected = {"count": 1, "bytes": len(png), "max_count": 2, "max_bytes": 1000}
+    assert (await client.get("/v1/usage")).json()["uploads"] == expected
+
+
+async def test_usage_of_all_tenants_shows_no_stored_images(headers, client):
+    reply = await client.get("/v1/usage", params={"tenant": "*"}, headers=headers["operator"])
+    assert reply.json()["uploads"] is None
+
+
 @pytest.mark.parametrize(
     ("query", "message"),
     [

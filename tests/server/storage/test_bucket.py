@@ -56,6 +56,13 @@ async def test_delete_ignores_missing_keys(bucket) -> None:
     await bucket.delete([])
 
 
+async def test_measure_counts_what_is_below_a_prefix(bucket) -> None:
+    for key, data in {"uploads/red/1": b"123", "uploads/red/2": b"4567", "uploads/redder/1": b"12345"}.items():
+        await bucket.put(key, data)
+    assert await bucket.measure("uploads/red") == (2, 7)
+    assert await bucket.measure("uploads/blue") == (0, 0)
+
+
 async def test_folders_and_keys_list_a_prefix(bucket) -> None:
     for key in ("images/24h/2/x/1.png", "images/24h/1/y/1.png", "images/24h/1/y/2.png", "images/5m/3/z/1.png"):
         await bucket.put(key, b"x")

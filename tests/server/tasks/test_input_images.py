@@ -17,7 +17,8 @@ from server.images.codec import BadImageError
 from server.storage.bucket import Bucket
 from server.storage.bucket_keys import upload_key
 from server.task import Task
-from server.tasks.input_images import BadInputError, InputImages
+from server.tasks.input_images import BadInputError, CheckedImages, InputImages
+from tests.support.uploads import uploads_in
 
 
 class TwoImages(Params):
@@ -48,7 +49,7 @@ def bucket(tmp_path):
 
 @pytest.fixture
 def inputs(bucket):
-    return InputImages(Egress(["127.0.0.1"]), bucket, max_upload=20_000, max_pixels=64 * 64)
+    return InputImages(Egress(["127.0.0.1"]), uploads_in(bucket), max_upload=20_000, max_pixels=64 * 64)
 
 
 def task_of(tenant="one"):
@@ -118,7 +119,7 @@ async def test_first_failure_cancels_the_other_fetches(bucket):
         finally:
             cut_off.append(host)
 
-    inputs = InputImages(Egress(resolve=resolve), bucket, max_upload=20_000, max_pixels=64 * 64)
+    inputs = InputImages(Egress(resolve=resolve), uploads_in(bucket), max_upload=20_000, max_pixels=64 * 64)
     with pytest.raises(BadInputError, match=r"mask_url: the upload file-.* is unknown"):
         await inputs.fetch(task_of(), TwoImages(url="http://slow.example/a.png", mask_url="file-" + "0" * 32))
     assert cut_off == ["slow.example"]
@@ -173,27 +174,30 @@ BIG = base64.b64encode(png(np.zeros((65, 64, 3), np.uint8))).decode()
 )
 async def test_invalid_references_are_refused_without_fetching(inputs, reference, message):
     params = TwoImages(url=DATA_URI, mask_url=reference)
-    for refuse in (inputs.check, inputs.store_inline):
-        with pytest.raises(BadInputError, match=message) as caught:
-            await refuse(params, "one")
-        assert caught.value.field == "mask_url"
-        assert str(caught.value) == f"mask_url: {caught.value.message}"
+    with pytest.raises(BadInputError, match=message) as caught:
+        await inputs.check(params, "one")
+    assert caught.value.field == "mask_url"
+    assert str(caught.value) == f"mask_url: {caught.value.message}"
 
 
-async def test_store_inline_stores_inline_images(inputs, bucket):
+async def test_inline_images_are_stored_only_when_they_are_kept(inputs, bucket):
     params = TwoImages(url=DATA_URI, mask_url="https://a.example/mask.png")
-    replaced = await inputs.store_inline(params, "one")
-    assert replaced == {"url": FILE_ID}
+    checked = await inputs.check(params, "one")
+    assert checked.ids == {"url": FILE_ID}
+    assert await bucket.keys("uploads") == []
+    await inputs.keep(checked, "one")
     assert await bucket.get(upload_key("one", FILE_ID)) == PNG
-    images = await inputs.fetch(task_of(), TwoImages(url=replaced["url"]))
+    images = await inputs.fetch(task_of(), TwoImages(url=checked.ids["url"]))
     assert (images["url"] == PIXELS).all()
 
 
-async def test_store_inline_renews_uploads(inputs, bucket):
+async def test_keep_renews_uploads(inputs, bucket):
     upload = await inputs.store(PNG, "one")
     [(_, before)] = await bucket.keys("uploads")
     await asyncio.sleep(0.02)
-    assert await inputs.store_inline(TwoImages(url=upload.id), "one") == {"url": upload.id}
+    checked = await inputs.check(TwoImages(url=upload.id), "one")
+    assert checked == CheckedImages(ids={"url": upload.id}, inline={})
+    await inputs.keep(checked, "one")
     [(_, after)] = await bucket.keys("uploads")
     assert after > before
 
@@ -222,4 +226,4 @@ async def test_params_without_images_need_nothing(inputs):
         text: str
 
     assert await inputs.fetch(task_of(), Plain(text="a cat")) == {}
-    assert await inputs.store_inline(Plain(text="a cat"), "one") == {}
+    assert await inputs.check(Plain(text="a cat"), "one") == CheckedImages(ids={}, inline={})

@@ -1,20 +1,24 @@
 import asyncio
 import base64
 import dataclasses
+import io
 from contextlib import closing
 
 import pytest
 from kafka import KafkaAdminClient
+from PIL import Image
 
 from models.catalog.catalog import Catalog, MisfitError, UnknownModelError
 from server.broker import BrokerUnavailableError, RecordTooLargeError
 from server.broker.kafka.broker import KafkaBroker
 from server.broker.kafka.cluster import Cluster
+from server.egress.client import EgressDeniedError
 from server.queue import QueueUnavailableError, RateLimitError, TaskLimitError
 from server.queue.memory.queue import MemoryQueue
 from server.task import Output, Status
-from server.tasks.input_images import BadInputError
+from server.tasks.input_images import BadInputError, InputImages
 from server.tasks.submission import IdempotencyConflictError, NotAllowedError, Submission, TooManyPixelsError, submit
+from server.tenancy.uploads import UploadLimitError
 
 SUBMISSION = Submission(type="txt2img.sd", params={"text": "x"}, tenant="red")
 KEYED = dataclasses.replace(SUBMISSION, idempotency_key="order-1")
@@ -161,6 +165,25 @@ async def test_task_that_was_not_logged_frees_its_slot(services, monkeypatch, ov
         await submit(services, SUBMISSION)
 
 
+@pytest.mark.parametrize("overrides", [{"task_limit": 1, "upload_count": 1}])
+async def test_refused_task_leaves_no_image(services, png):
+    image = {"text": "x", "url": encoded(png)}
+    with pytest.raises(EgressDeniedError):
+        await submit(services, img2img(**image, callback_url="http://10.0.0.1/"))
+    await submit(services, SUBMISSION)
+    with pytest.raises(TaskLimitError):
+        await submit(services, img2img(**image))
+    assert await services.bucket.keys("uploads") == []
+
+
+@pytest.mark.parametrize("overrides", [{"task_limit": 1, "upload_count": 1}])
+async def test_task_above_the_upload_limit_frees_its_slot(services, png):
+    await InputImages.of(services).store(other_png(), "red")
+    with pytest.raises(UploadLimitError):
+        await submit(services, img2img(text="x", url=encoded(png)))
+    await submit(services, img2img(text="x", url=encoded(other_png())))
+
+
 async def test_logged_task_is_accepted_without_the_queue(services, monkeypatch):
     async def away(task: object) -> None:
         raise QueueUnavailableError("away")
@@ -294,6 +317,16 @@ async def test_model_of_another_family_is_refused_with_those_that_fit(services, 
     params = {"text": "x", "model": name} if kind == "txt2img.sd" else {"url": encoded(png), "model": name}
     with pytest.raises(MisfitError, match=f"model '{name}' is of family .* name one of family {family}"):
         await submit(services, dataclasses.replace(SUBMISSION, type=kind, params=params))
+
+
+def img2img(**params: object) -> Submission:
+    return dataclasses.replace(SUBMISSION, type="img2img.sd", params=params)
+
+
+def other_png() -> bytes:
+    file = io.BytesIO()
+    Image.new("RGB", (16, 16)).save(file, "PNG")
+    return file.getvalue()
 
 
 def encoded(png: bytes) -> str:

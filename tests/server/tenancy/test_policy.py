@@ -11,6 +11,8 @@ tenants:
     task_limit: 16
     rate: {{per_minute: 60, burst: 5}}
     weight: 2
+    upload_count: 100
+    upload_bytes: 5GiB
     priorities: [high, normal]
     retentions: [5m]
     keys:
@@ -24,6 +26,7 @@ tenants:
 def test_parse_policies_reads_all_fields():
     acme = parse_policies(FULL)["acme"]
     assert (acme.task_limit, acme.weight, acme.rate) == (16, 2.0, Rate(per_minute=60, burst=5))
+    assert (acme.upload_count, acme.upload_bytes) == (100, 5 << 30)
     assert (acme.priorities, acme.retentions) == (("high", "normal"), ("5m",))
     first, second = acme.keys
     assert (first.scopes, first.note) == (("submit",), "the web shop")
@@ -41,16 +44,16 @@ def test_empty_tenant_has_no_keys_and_no_high_priority():
     ("right", "wrong", "message"),
     [
         ("task_limit: 16", "task_limt: 16", ", line 4: tenants.acme.task_limt is unknown; did you mean task_limit?"),
-        ("scopes:", "zzz:", ", line 10: tenants.acme.keys.0.zzz is unknown; use one of sha256, scopes"),
+        ("scopes:", "zzz:", ", line 12: tenants.acme.keys.0.zzz is unknown; use one of sha256, scopes"),
         ("burst:", "brust:", ", line 5: tenants.acme.rate.brust is unknown; did you mean burst?"),
         ("\ntenants:", "\ntenant:", ", line 2: tenant is unknown; did you mean tenants?"),
-        ("[submit]", "[sumbit]", ", line 10: tenants.acme.keys.0.scopes.0: input should be 'submit', 'read'"),
-        ("[submit]", "[]", ", line 10: tenants.acme.keys.0.scopes"),
+        ("[submit]", "[sumbit]", ", line 12: tenants.acme.keys.0.scopes.0: input should be 'submit', 'read'"),
+        ("[submit]", "[]", ", line 12: tenants.acme.keys.0.scopes"),
         ("acme", "../acme", ", line 3: tenants.../acme"),
         ("weight: 2", "weight: 0", ", line 6: tenants.acme.weight: input should be greater"),
         ("task_limit: 16", "task_limit: -1", ", line 4: tenants.acme.task_limit"),
-        ("[5m]", "[1y]", ", line 8: tenants.acme.retentions.0"),
-        (HASH, "abc", ", line 10: tenants.acme.keys.0.sha256"),
+        ("[5m]", "[1y]", ", line 10: tenants.acme.retentions.0"),
+        (HASH, "abc", ", line 12: tenants.acme.keys.0.sha256"),
         ("tenants:", "tenants: [", " is not valid YAML"),
         (FULL, "", ", line 1: the file"),
         (FULL, "tenants: 3", ", line 1: tenants"),

@@ -22,6 +22,7 @@ from server.tasks.input_images import InputImages
 from server.worker.device_process import TaskParkedError
 from server.worker.messages import Run
 from tests.support.attempts import RecordingBroker, leased, new_attempt
+from tests.support.uploads import uploads_in
 
 
 class UnreadableBucket(Bucket):
@@ -84,7 +85,7 @@ async def test_attempt_waits_while_the_bucket_is_away(recorded, broker):
     file = io.BytesIO()
     Image.new("RGB", (8, 8)).save(file, "PNG")
     bucket, device = UnreadableBucket(2), Device()
-    inputs = InputImages(Egress(), bucket, max_upload=1 << 20, max_pixels=1 << 20)
+    inputs = InputImages(Egress(), uploads_in(bucket), max_upload=1 << 20, max_pixels=1 << 20)
     upload = await inputs.store(file.getvalue(), "a")
     lease = await leased(recorded, new_task("img2img.sd", url=upload.id))
     await new_attempt(recorded, lease, inputs).run(device)
@@ -133,7 +134,7 @@ async def test_lost_attempt_does_not_wait_for_a_slow_host(recorded, broker, capl
         await asyncio.Event().wait()
         return []
 
-    inputs = InputImages(Egress(resolve=never), recorded.bucket, max_upload=1 << 20, max_pixels=1 << 20)
+    inputs = InputImages(Egress(resolve=never), recorded.uploads, max_upload=1 << 20, max_pixels=1 << 20)
     lease = await leased(recorded, new_task("img2img.sd", url="http://slow.example/a.png"))
     attempt = new_attempt(recorded, lease, inputs)
     running = asyncio.create_task(attempt.run(None))
@@ -148,7 +149,7 @@ async def test_lost_attempt_does_not_wait_for_a_slow_host(recorded, broker, capl
 
 
 async def test_attempt_lost_while_the_bucket_is_away_is_no_bug(recorded, broker, caplog):
-    inputs = InputImages(Egress(), UnreadableBucket(1), max_upload=1 << 20, max_pixels=1 << 20)
+    inputs = InputImages(Egress(), uploads_in(UnreadableBucket(1)), max_upload=1 << 20, max_pixels=1 << 20)
     lease, device = await leased(recorded, new_task("img2img.sd", url="file-" + "0" * 32)), Device()
     attempt = new_attempt(recorded, lease, inputs)
     running = asyncio.create_task(attempt.run(device))
