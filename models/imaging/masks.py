@@ -49,12 +49,12 @@ def mask_levels(pixels: np.ndarray) -> np.ndarray:
 
 
 def binarize(levels: np.ndarray, threshold: int, blur: float = 0) -> Mask:
-    """True where uint8 `levels` [height, width], blurred by a Gaussian of `blur` pixels, are above the threshold.
+    """True where uint8 `levels` [height, width] are above the threshold, before or after a Gaussian of `blur` pixels.
 
-    Raises EmptyMaskError.
+    Before as well, because a blur takes a thin line below any threshold. Raises EmptyMaskError.
     """
     if blur:
-        levels = np.asarray(Image.fromarray(levels).filter(ImageFilter.GaussianBlur(blur)))
+        levels = np.maximum(levels, np.asarray(Image.fromarray(levels).filter(ImageFilter.GaussianBlur(blur))))
     mask: Mask = levels > threshold
     if not mask.any():
         raise EmptyMaskError(
@@ -73,6 +73,13 @@ def resize_mask(mask: Mask, width: int, height: int) -> Mask:
     image = Image.fromarray(mask.astype(np.uint8) * OPAQUE)
     enlarged = np.asarray(image.resize(enlarged_size, Image.Resampling.NEAREST)) > 0
     return enlarged if enlarged.shape == (height, width) else area_coverage(enlarged, width, height) > 0
+
+
+def latent_mask(mask: Mask, scale: int) -> Mask:
+    """The mask in latent pixels, bool [height / scale, width / scale]: True where any pixel of a latent pixel is."""
+    height, width = mask.shape
+    cells = mask.reshape(height // scale, scale, width // scale, scale)
+    return np.asarray(cells.any(axis=(1, 3)))
 
 
 def bounding_box(mask: Mask, padding: int) -> Box:

@@ -52,7 +52,7 @@ class MaskedGenerationParams(ImageParams):
         None,
         ge=0,
         le=256,
-        description="Standard deviation, in pixels, of a Gaussian that blurs the mask before the threshold.",
+        description="Standard deviation, in pixels, of a Gaussian that widens the mask before the threshold.",
     )
     inpainting_mask_padding: int | None = Field(
         32, ge=0, le=4096, description="Pixels around the mask that are generated with it in mode `masked`."
@@ -130,12 +130,6 @@ class MaskedGenerationParams(ImageParams):
         return binarize(levels, self.mask_threshold, self.inpainting_mask_blur or 0)
 
 
-class ThinMaskError(ValueError):
-    """The mask is so thin that no latent pixel is masked."""
-
-    code = "bad_input"
-
-
 def _without_controls(width: int, height: int, box: Box) -> tuple[ControlInput, ...]:
     return ()
 
@@ -150,7 +144,7 @@ def generate_masked(
     """The original, uint8 [height, width, 3 or 4], repainted where `mask` is true; images of the same size.
 
     `controls` returns the control inputs for the width and height of the generation and the box of the picture that is
-    generated. Raises ThinMaskError.
+    generated.
     """
     from models.imaging.masks import Box, bounding_box, grow_box, paste_masked, resize_mask
     from models.imaging.pixels import flatten_alpha, resize, snap_size
@@ -182,12 +176,6 @@ def _repaint(
     controls: tuple[ControlInput, ...],
 ) -> Steps[list[np.ndarray]]:
     """Images of an RGB picture at the size that it has."""
-    scale = checkpoint.vae_scale_factor
-    if not mask[::scale, ::scale].any():
-        raise ThinMaskError(
-            f"the mask is thinner than the {scale} pixels of one latent pixel; draw it broader, blur "
-            "it with inpainting_mask_blur, or enlarge it with inpainting_mode masked"
-        )
     requests = [_denoise_request(params, checkpoint, noise, picture, mask) for noise in params.noises()]
     latents = yield [replace(request, controls=controls) for request in requests]
     return params.decode(checkpoint, latents)
@@ -196,19 +184,21 @@ def _repaint(
 def _denoise_request(
     params: MaskedGenerationParams, checkpoint: Checkpoint, noise: SeededNoise, picture: np.ndarray, mask: np.ndarray
 ) -> Denoise:
-    """The request for one image. It draws random numbers in the same order as diffusers' inpainting pipelines."""
+    """The request for one image. It draws random numbers in the same order as diffusers' inpainting pipelines.
+
+    A latent pixel is repainted if any of its pixels is masked. diffusers looks at one corner, and misses thin lines.
+    """
     import torch
 
-    from models.imaging.masks import fill_nearest
+    from models.imaging.masks import fill_nearest, latent_mask
 
     height, width = mask.shape
     plain, circular = checkpoint.in_channels == checkpoint.channels, params.use_circular
     preserves = plain or params.use_background_guidance
     start = fill_nearest(picture, mask) if params.use_background_reference else picture
-    scale = checkpoint.vae_scale_factor
-    latent_mask = torch.from_numpy(mask[None, None, ::scale, ::scale].astype("float32"))
+    repainted = torch.from_numpy(latent_mask(mask, checkpoint.vae_scale_factor)[None, None].astype("float32"))
     start_latents = params.encode(checkpoint, start, noise) if preserves or params.start_fidelity else None
-    initial = noise.initial((1, checkpoint.channels, *latent_mask.shape[2:]))
+    initial = noise.initial((1, checkpoint.channels, *repainted.shape[2:]))
     request = params.denoise_request(
         checkpoint,
         noise,
@@ -217,11 +207,11 @@ def _denoise_request(
         source=start_latents if params.start_fidelity else None,
         strength=strength_of(params.start_fidelity),
     )
-    preserved = PreservedRegion(start_latents, latent_mask) if preserves and start_latents is not None else None
+    preserved = PreservedRegion(start_latents, repainted) if preserves and start_latents is not None else None
     if plain:
         # diffusers encodes the masked picture here as well and does not use it; the draw keeps the noise in step.
         noise.gaussian(initial.shape)
         return replace(request, initial=initial, preserve=preserved)
     masked_latents = checkpoint.encode(picture, noise, mask=mask, circular=circular)
-    inpainting_inputs = torch.cat([latent_mask.to(masked_latents), masked_latents], dim=1)
+    inpainting_inputs = torch.cat([repainted.to(masked_latents), masked_latents], dim=1)
     return replace(request, initial=initial, preserve=preserved, inpainting_inputs=inpainting_inputs)

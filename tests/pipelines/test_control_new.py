@@ -26,7 +26,8 @@ pytestmark = pytest.mark.filterwarnings("ignore:Should have ta>=t0:UserWarning")
 
 CANNY, MULTI = (pipelines.find(f"control_new.{name}") for name in ("canny", "multi"))
 MASK = np.zeros((SIDE, SIDE, 3), np.uint8)
-MASK[13:45, 18:50] = 255
+MASK[16:48, 16:48] = 255
+"""Of whole latent pixels: of a part of one, diffusers looks at a corner alone."""
 URLS = {"url": "http://example.com/a.png", "mask_url": "http://example.com/b.png", "hint_url": "http://example.com/c"}
 
 

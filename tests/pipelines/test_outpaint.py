@@ -80,6 +80,13 @@ def test_padding_enlarges_an_opaque_picture(engine: Engine) -> None:
     assert result[:, 56:].std() > 0
 
 
+def test_padding_of_less_than_a_latent_pixel_is_painted(engine: Engine) -> None:
+    result = outpaint(engine, params(right=4), PICTURE[:, :44])
+    assert np.array_equal(result[:, :44], PICTURE[:, :44])
+    nearest = np.repeat(PICTURE[:, 43:44], 4, axis=1)
+    assert (result[:, 44:] != nearest).any(axis=2).mean() > 0.9
+
+
 def test_outpainting_equals_inpainting_of_the_padded_picture(engine: Engine) -> None:
     request = params(left=16, keep_original=False)
     by_paddings = outpaint(engine, request, PICTURE)

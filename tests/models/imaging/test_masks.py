@@ -12,6 +12,7 @@ from models.imaging.masks import (
     bounding_box,
     fill_nearest,
     grow_box,
+    latent_mask,
     mask_levels,
     paste_masked,
     resize_mask,
@@ -49,6 +50,12 @@ def test_binarize_blur_widens_the_mask_at_a_low_threshold() -> None:
     assert wide.sum() > (levels > 0).sum() >= narrow.sum() > 0
 
 
+def test_binarize_blur_loses_no_thin_lines() -> None:
+    levels = np.zeros((40, 40), np.uint8)
+    levels[10] = 255  # blurred by 8 pixels it has no level above 13
+    assert binarize(levels, 32, blur=8)[10].all()
+
+
 def test_resize_mask_enlarges_to_nearest() -> None:
     mask = one_pixel(2, 2, 0, 1)
     assert resize_mask(mask, 4, 4).tolist() == np.kron(mask, np.ones((2, 2), bool)).tolist()
@@ -60,6 +67,14 @@ def test_resize_mask_loses_no_thin_lines(size: tuple[int, int]) -> None:
     """A mask with one True pixel does not become empty when it is reduced."""
     for column in range(19):
         assert resize_mask(one_pixel(19, 19, 0, column), *size).any()
+
+
+@pytest.mark.parametrize("scale", [1, 4, 8])
+def test_latent_mask_sees_every_pixel_of_a_latent_pixel(scale: int) -> None:
+    for row in range(8):
+        mask = latent_mask(one_pixel(16, 24, row, 8 + row), scale)
+        assert mask.shape == (16 // scale, 24 // scale)
+        assert np.argwhere(mask).tolist() == [[row // scale, (8 + row) // scale]]
 
 
 def test_bounding_box_stops_at_the_edge() -> None:
