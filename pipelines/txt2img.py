@@ -41,6 +41,12 @@ class Txt2ImgParams(ImageParams):
             )
         return self
 
+    @model_validator(mode="after")
+    def _check_second_pass(self) -> Self:
+        if self.highres_info is not None:
+            self.highres_info.refuse_too_many_steps(self.num_steps, self.sampler)
+        return self
+
     @property
     def size(self) -> tuple[int, int]:
         """Width and height of the finished images."""

@@ -15,6 +15,7 @@ from pipelines.params.control import ControlStrength
 from pipelines.params.image import ImageParams, refuse_odd_size, strength_of
 from pipelines.params.image_refs import ImageRef
 from pipelines.params.limits import LONGEST_SIDE, SEEDS, GeneratedSide, TooLargeError, refuse_too_many_pixels
+from pipelines.params.sampling import refuse_too_many_steps
 from pipelines.pipeline import ControlInput, Denoise, Models, Recipe, TaskResult, Work
 from pipelines.recipes.image_generation import ImageGeneration
 
@@ -65,6 +66,11 @@ class UpscaleTileParams(ImageParams):
     )
     max_wh: GeneratedSide = Field(1024, description="Shrink a larger picture to this longest side first, in pixels.")
     controls: None = Field(None, description="Not supported. Only null is accepted.")
+
+    @model_validator(mode="after")
+    def _check_steps(self) -> Self:
+        refuse_too_many_steps("highres_steps", self.highres_steps, self.sampler)
+        return self
 
     @model_validator(mode="after")
     def _check_grid(self) -> Self:

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from math import ceil
 from typing import TYPE_CHECKING, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from pipelines.params.image import strength_of
 from pipelines.params.limits import GeneratedSide
+from pipelines.sampler_names import max_steps_of
 
 if TYPE_CHECKING:
     import torch
@@ -35,5 +38,15 @@ class HighRes(BaseModel):
         return interpolate(latents.float(), size=(height, width), mode=self.upscale_method)
 
     def steps(self, num_steps: int) -> int:
-        """How many steps to schedule so that about `num_steps` of them run at this fidelity."""
-        return int(num_steps / min(1 - self.fidelity, 0.999))
+        """How many steps to schedule so that about `num_steps` of them, and one at least, run at this fidelity."""
+        return max(int(num_steps / min(1 - self.fidelity, 0.999)), ceil(1 / strength_of(self.fidelity)))
+
+    def refuse_too_many_steps(self, num_steps: int, sampler: str) -> None:
+        """Raises ValueError if the second pass needs more steps than a sampler can take."""
+        steps, limit = self.steps(num_steps), max_steps_of(sampler)
+        if steps > limit:
+            fidelity = 100 * (limit - num_steps) // limit / 100
+            raise ValueError(
+                f"highres_info with fidelity {self.fidelity:g} spreads num_steps {num_steps} over {steps} steps, but "
+                f"sampler {sampler!r} can take {limit}; set fidelity to at most {fidelity:g}, or lower num_steps"
+            )

@@ -27,7 +27,8 @@ class SamplerParams(Params):
     timestep_spacing: Spacing | None = Field(
         None,
         description="How the steps are spread over the noise levels. Models for few steps mostly need `trailing`, "
-        "which begins at pure noise. null: as in the model's own configuration.",
+        "which begins at pure noise. null: as in the model's own configuration. A single step always begins at pure "
+        "noise.",
     )
 
     @model_validator(mode="before")
@@ -42,11 +43,7 @@ class SamplerParams(Params):
 
     @model_validator(mode="after")
     def _check_sampler(self) -> Self:
-        limit = max_steps_of(self.sampler)
-        if self.num_steps > limit:
-            raise ValueError(
-                f"num_steps {self.num_steps} is too many for sampler {self.sampler!r}; set at most {limit}"
-            )
+        refuse_too_many_steps("num_steps", self.num_steps, self.sampler)
         allowed = sigmas_of(self.sampler)
         if self.sigmas is not None and self.sigmas not in allowed:
             advice = f"use one of {', '.join(allowed)}" if allowed else "it has only its own; leave sigmas out"
@@ -57,3 +54,10 @@ class SamplerParams(Params):
                 f"{self.timestep_spacing!r}; leave timestep_spacing out"
             )
         return self
+
+
+def refuse_too_many_steps(name: str, steps: int, sampler: str) -> None:
+    """Raises ValueError if a sampler cannot take as many steps as the parameter `name` says."""
+    limit = max_steps_of(sampler)
+    if steps > limit:
+        raise ValueError(f"{name} {steps} is too many for sampler {sampler!r}; set at most {limit}")

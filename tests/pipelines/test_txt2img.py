@@ -6,7 +6,9 @@ from itertools import permutations
 from typing import Any
 
 import numpy as np
+import pytest
 import torch
+from pydantic import ValidationError
 
 from models.adapters.lora_merge import MergedNet
 from models.diffusion.checkpoint import Checkpoint
@@ -73,6 +75,19 @@ def test_second_pass_starts_from_enlarged_latents(engine: Engine, sd1: Checkpoin
     assert torch.equal(second[0].source, expected)
     assert len(Trajectory(second[0]).table) == 4
     assert generate(engine, highres_info=highres)[0].shape == (96, 96, 3)
+
+
+@pytest.mark.parametrize(("sampler", "fidelity"), [("euler", 0.97), ("lcm", 0.5)])
+def test_second_pass_of_too_many_steps_is_refused(sampler: str, fidelity: float) -> None:
+    second_pass = {"fidelity": fidelity}
+    with pytest.raises(ValidationError, match="num_steps 40 over"):
+        Txt2Img.Params(text="a house", num_steps=40, sampler=sampler, highres_info=second_pass)
+
+
+@pytest.mark.parametrize("sampler", ["euler", "heun"])
+def test_one_step_paints_more_than_a_plain_colour(engine: Engine, sampler: str) -> None:
+    image = generate(engine, sampler=sampler, num_steps=1)[0]
+    assert image.std(axis=(0, 1)).min() > 20
 
 
 class OneModel:

@@ -101,6 +101,7 @@ def test_too_large_result_is_refused(studio: Studio) -> None:
     [
         ({"grid_wh": 100}, "grid_wh 100 is not a multiple of 8"),
         ({"grid_wh": 64, "padding": 32}, "padding 32 leaves nothing of a tile of 64"),
+        ({"sampler": "lcm", "highres_steps": 51}, "highres_steps 51 is too many for sampler 'lcm'; set at most 50"),
         ({"controls": []}, "controls"),
         ({"num_samples": 2}, "num_samples"),
     ],

@@ -80,9 +80,12 @@ def table(
     `sigmas` is the noise schedule by name; None: the sampler's own.
     `strength` (0 to 1) starts image to image at that noise level, on exactly the timesteps of diffusers' image to image
     pipelines; one that is too low for a step makes a table of no rows. None: text to image.
-    `spacing` is how the timesteps are spread; None: as `config` says.
+    `spacing` is how the timesteps are spread; None: as `config` says. A single step always begins at the most noise, as
+    k-diffusion has it; diffusers' "leading" and "linspace" would take it from the least.
     """
     _check(sampler, sigmas, steps, spacing)
+    if steps == 1 and spacings_of(sampler):
+        spacing = "trailing"
     begin = None if strength is None else steps - min(int(steps * strength), steps)
     if begin == steps:
         return empty()

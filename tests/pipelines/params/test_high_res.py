@@ -2,6 +2,7 @@ import pytest
 import torch
 
 from pipelines.params.high_res import HighRes
+from pipelines.params.image import strength_of
 
 
 def test_size_is_rounded_to_multiples_of_8() -> None:
@@ -12,6 +13,27 @@ def test_enlarge_resizes_latents_by_the_method() -> None:
     latents = torch.arange(4.0).reshape(1, 1, 2, 2)
     enlarged = HighRes(upscale_method="nearest").enlarge(latents, width=4, height=2)
     assert enlarged.tolist() == [[[[0, 0, 1, 1], [2, 2, 3, 3]]]]
+
+
+@pytest.mark.parametrize("percent", range(100))
+def test_a_step_runs_at_any_fidelity(percent: int) -> None:
+    fidelity = percent / 100
+    steps = HighRes(fidelity=fidelity).steps(1)
+    assert int(steps * strength_of(fidelity)) >= 1
+
+
+@pytest.mark.parametrize(
+    ("fidelity", "num_steps", "sampler", "highest"),
+    [(0.97, 40, "euler", 0.96), (0.5, 40, "lcm", 0.2), (0.1, 50, "tcd", 0)],
+)
+def test_too_many_steps_are_refused_with_what_the_sampler_can_take(
+    fidelity: float, num_steps: int, sampler: str, highest: float
+) -> None:
+    advice = f"num_steps {num_steps} over .* set fidelity to at most {highest:g}, or lower num_steps"
+    with pytest.raises(ValueError, match=advice):
+        HighRes(fidelity=fidelity).refuse_too_many_steps(num_steps, sampler)
+    HighRes(fidelity=highest).refuse_too_many_steps(num_steps, sampler)
+    HighRes(fidelity=fidelity).refuse_too_many_steps(10, sampler)
 
 
 @pytest.mark.parametrize(("fidelity", "steps"), [(0.0, 20), (0.5, 40), (0.75, 80)])

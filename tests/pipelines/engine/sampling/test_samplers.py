@@ -81,7 +81,7 @@ def by_table(table: Table, source: torch.Tensor | None) -> torch.Tensor:
 SOURCE = torch.randn(SHAPE, generator=torch.Generator().manual_seed(3))
 
 
-@pytest.mark.parametrize(("steps", "strength"), [(1, None), (4, 1.0), (10, None), (10, 0.6)])
+@pytest.mark.parametrize(("steps", "strength"), [(4, 1.0), (10, None), (10, 0.6)])
 @pytest.mark.parametrize(("sampler", "sigmas"), CASES)
 @pytest.mark.filterwarnings("ignore:Should have ta>=t0:UserWarning")
 def test_table_steps_as_diffusers_does(
@@ -109,6 +109,39 @@ def test_spacing_equals_diffusers(sampler: str, spacing: Spacing, steps: int, st
     expected = reference(scheduler, steps, source, strength or 1.0)
     found = by_table(samplers.table(SD1, sampler, None, steps, strength, spacing), source)
     assert (found - expected).norm() <= 1e-5 * expected.norm()
+
+
+@pytest.mark.parametrize(("sampler", "sigmas"), CASES)
+def test_one_step_begins_at_the_most_noise(sampler: str, sigmas: str | None) -> None:
+    """As in k-diffusion. diffusers does so with "trailing" alone, and else mostly begins at the least noise."""
+    found = samplers.table({**SD1, "timestep_spacing": "leading"}, sampler, sigmas, 1)
+    assert found.T[0] >= 998
+    scheduler = new_scheduler({**SD1, "timestep_spacing": "trailing"}, sampler, sigmas)
+    if hasattr(scheduler, "noise_sampler_seed"):
+        scheduler.noise_sampler_seed = 7
+    expected = reference(scheduler, 1, None, 1.0)
+    assert (by_table(found, None) - expected).norm() <= 1e-5 * expected.norm()
+
+
+@pytest.mark.parametrize("spacing", spacings_of("euler"))
+def test_one_step_of_full_strength_hides_the_source(spacing: Spacing) -> None:
+    table = samplers.table(SD1, "euler", None, 1, 1.0, spacing)
+    assert (table.T[0], table.signal) == (999, 1)
+    assert table.sigma == pytest.approx(14.6, abs=0.1)
+
+
+def test_one_step_differs_from_diffusers() -> None:
+    """If this fails, diffusers begins at the most noise as well, and the special case can go."""
+    begins = {name: _first_timestep(name) for name in SAMPLERS if spacings_of(name)}
+    least = {"ddim", "plms", "lms", "euler", "euler_a", "heun", "dpm2", "dpm2_a", "dpmpp_sde"}
+    assert {name for name, begin in begins.items() if begin <= 1} == least
+    assert all(begin < 502 for begin in begins.values())
+
+
+def _first_timestep(sampler: str) -> float:
+    scheduler = new_scheduler({**SD1, "timestep_spacing": "leading"}, sampler, None)
+    scheduler.set_timesteps(1)
+    return float(scheduler.timesteps[0])
 
 
 @pytest.mark.parametrize("sampler", SAMPLERS)
