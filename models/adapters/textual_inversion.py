@@ -17,6 +17,8 @@ from torch import Tensor
 from models.catalog.entry import ModelEntry
 
 SDXL_KEYS = ("clip_l", "clip_g")
+MOST_VECTORS = 75
+"""Vectors of one embedding: they stay together in one chunk of the prompt, which has so many tokens."""
 
 
 class EmbeddingError(ValueError):
@@ -90,7 +92,23 @@ def read(file: Path) -> tuple[Tensor, ...]:
             f"{file.name} has the keys {', '.join(sorted(tensors)[:4]) or '(none)'}, not `emb_params`, `clip_l` and "
             "`clip_g`, or a single tensor of vectors; correct its family in models.yaml"
         )
-    return tuple(tensor.float().reshape(-1, tensor.shape[-1]) for tensor in vectors)
+    tables = tuple(tensor.float().reshape(-1, tensor.shape[-1]) for tensor in vectors)
+    _check_counts(file, [len(table) for table in tables])
+    return tables
+
+
+def _check_counts(file: Path, counts: Sequence[int]) -> None:
+    """Raises EmbeddingError unless each text encoder gets the same number of vectors, and a chunk can hold them."""
+    if len(set(counts)) > 1:
+        raise EmbeddingError(
+            f"{file.name} has {counts[0]} vectors for one text encoder and {counts[1]} for the other; fetch it "
+            "again, or train it with as many for both"
+        )
+    if not 1 <= counts[0] <= MOST_VECTORS:
+        raise EmbeddingError(
+            f"{file.name} has {counts[0]} vectors; an embedding may have 1 to {MOST_VECTORS}, the tokens of one chunk "
+            "of a prompt: use one with fewer vectors"
+        )
 
 
 def _inversion(word: str, vectors: tuple[Tensor, ...]) -> Inversion:

@@ -84,8 +84,11 @@ def parse(prompt: str) -> list[WeightedText]:
     return _join(texts, weights)
 
 
-def chunks(prompt: str, tokenize: Callable[[str], list[int]], comma: int) -> list[Chunk]:
-    """The tokens of a prompt in chunks, at least one. `comma` is the token of a comma that ends a word."""
+def chunks(prompt: str, tokenize: Callable[[str], list[list[int]]], comma: int) -> list[Chunk]:
+    """The tokens of a prompt in chunks, at least one. `comma` is the token of a comma that ends a word.
+
+    `tokenize` returns groups of tokens that stay in one chunk: single tokens, and the vectors of an embedding.
+    """
     full_chunks: list[Chunk] = []
     chunk, last_comma = Chunk(), -1
     for piece in parse(prompt):
@@ -93,13 +96,16 @@ def chunks(prompt: str, tokenize: Callable[[str], list[int]], comma: int) -> lis
             full_chunks.append(chunk)
             chunk, last_comma = Chunk(), -1
             continue
-        for token in tokenize(piece.text):
+        for group in tokenize(piece.text):
             if len(chunk.tokens) == CHUNK:
                 full_chunks.append(chunk)
-                chunk, last_comma = Chunk() if token == comma else _carry_over(chunk, last_comma), -1
-            if token == comma:
+                chunk, last_comma = Chunk() if group == [comma] else _carry_over(chunk, last_comma), -1
+            if len(chunk.tokens) + len(group) > CHUNK:
+                full_chunks.append(chunk)
+                chunk, last_comma = Chunk(), -1
+            if group == [comma]:
                 last_comma = len(chunk.tokens)
-            chunk.append([token], [piece.weight])
+            chunk.append(group, [piece.weight] * len(group))
     return [*full_chunks, chunk] if chunk.tokens or not full_chunks else full_chunks
 
 

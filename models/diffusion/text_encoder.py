@@ -75,8 +75,9 @@ class TextEncoder:
         pooled = output.text_embeds if isinstance(self.model, CLIPTextModelWithProjection) else output.pooler_output
         return Encoding(_emphasise(chosen, parts), pooled[:1])
 
-    def _tokenizer_with(self, vectors: dict[str, Tensor]) -> Callable[[str], list[int]]:
-        """A tokenizer that replaces words with the tokens -1, -2… of their vectors, numbered through all words."""
+    def _tokenizer_with(self, vectors: dict[str, Tensor]) -> Callable[[str], list[list[int]]]:
+        """A tokenizer that replaces each word with one group of the tokens -1, -2… of its vectors, numbered through all
+        words."""
         if not vectors:
             return self._tokenize
         pattern, tokens, count = any_of(vectors), {}, 0
@@ -84,14 +85,14 @@ class TextEncoder:
             tokens[word] = [-1 - count - row for row in range(len(rows))]
             count += len(rows)
 
-        def tokenize(text: str) -> list[int]:
-            ids: list[int] = []
+        def tokenize(text: str) -> list[list[int]]:
+            groups: list[list[int]] = []
             end = 0
             for match in pattern.finditer(text):
                 word = next(word for word in vectors if any_of([word]).fullmatch(match.group()))
-                ids += self._tokenize(text[end : match.start()]) + tokens[word]
+                groups += [*self._tokenize(text[end : match.start()]), tokens[word]]
                 end = match.end()
-            return ids + self._tokenize(text[end:])
+            return groups + self._tokenize(text[end:])
 
         return tokenize
 
@@ -113,9 +114,8 @@ class TextEncoder:
         finally:
             hook.remove()
 
-    def _tokenize(self, text: str) -> list[int]:
-        ids: list[int] = self._tokenizer(text, add_special_tokens=False, verbose=False).input_ids
-        return ids
+    def _tokenize(self, text: str) -> list[list[int]]:
+        return [[token] for token in self._tokenizer(text, add_special_tokens=False, verbose=False).input_ids]
 
     def _ids(self, parts: Sequence[Chunk]) -> Tensor:
         start, end, pad = self._tokenizer.bos_token_id, self._tokenizer.eos_token_id, self._tokenizer.pad_token_id

@@ -11,8 +11,9 @@ import torch
 from diffusers import DiffusionPipeline
 from safetensors.torch import load_file, save_file
 
-from models.adapters.textual_inversion import Embedding, EmbeddingError, inversion_of, read
+from models.adapters.textual_inversion import MOST_VECTORS, Embedding, EmbeddingError, Inversion, inversion_of, read
 from models.catalog.catalog import Catalog
+from models.diffusion.prompt_syntax import CHUNK
 from models.kinds.kind import ModelRef
 from models.kinds.textual_inversion import TEXTUAL_INVERSION
 from models.loaded_model import LoadedModel
@@ -99,6 +100,32 @@ def test_vectors_count_as_tokens_and_take_weights(checkpoints: dict[str, LoadedM
     torch.testing.assert_close(ratio[2:42], 1.5 * ratio[1].expand(40), rtol=1e-3, atol=1e-3)
 
 
+def test_vectors_stay_in_one_chunk(checkpoints: dict[str, LoadedModel]) -> None:
+    """Behind 70 words the embedding begins the second chunk, as if BREAK stood before it."""
+    toy: Any = checkpoints["sd1"]
+    worn = toy.adapted(inversions=[inversion_of("sks", torch.randn(10, 128).tolist())])
+    words = "house " * 70
+    torch.testing.assert_close(states(worn, words + "sks, a cat"), states(worn, words + "BREAK sks, a cat"))
+
+
+@pytest.mark.parametrize("longer", ["prompt", "negative"])
+@pytest.mark.parametrize(("family", "widths"), [("sd1", (128,)), ("sdxl", (32, 64))])
+def test_prompt_and_negative_have_equally_many_chunks(
+    checkpoints: dict[str, LoadedModel], family: str, widths: tuple[int, ...], longer: str
+) -> None:
+    """The shorter one is padded with the chunk of an empty prompt, for each text encoder."""
+    toy: Any = checkpoints[family]
+    vectors = tuple(torch.randn(10, width) for width in widths)
+    worn = toy.adapted(inversions=[Inversion("sks", vectors, "digest")])
+    texts = ("house " * 70 + "sks", "a cat")
+    first, second = texts if longer == "prompt" else texts[::-1]
+    prompt, negative = worn.encode_prompt(first, second, **SIZE)
+    assert prompt.embeds.shape == negative.embeds.shape == (1, 2 * 77, sum(widths))
+    short = negative if longer == "prompt" else prompt
+    empty, _ = worn.encode_prompt("", None, **SIZE)
+    torch.testing.assert_close(short.embeds[:, 77:], empty.embeds)
+
+
 def test_vectors_of_another_width_are_refused(checkpoints: dict[str, LoadedModel]) -> None:
     toy: Any = checkpoints["sd1"]
     plain = states(toy, "sks")
@@ -122,3 +149,21 @@ def test_read_every_layout(tmp_path: Path) -> None:
         save_file(wrong, tmp_path / "x.safetensors")
         with pytest.raises(EmbeddingError, match="or a single tensor of vectors"):
             read(tmp_path / "x.safetensors")
+
+
+@pytest.mark.parametrize(
+    ("tensors", "message"),
+    [
+        (
+            {"emb_params": torch.zeros(MOST_VECTORS + 1, 8)},
+            "has 76 vectors; an embedding may have 1 to 75",
+        ),
+        ({"emb_params": torch.zeros(0, 8)}, "x.safetensors has 0 vectors"),
+        ({"clip_l": torch.zeros(8, 4), "clip_g": torch.zeros(4, 8)}, "8 vectors for one text encoder and 4 for"),
+    ],
+)
+def test_number_of_vectors_is_limited(tensors: dict[str, torch.Tensor], message: str, tmp_path: Path) -> None:
+    save_file(tensors, tmp_path / "x.safetensors")
+    with pytest.raises(EmbeddingError, match=message):
+        read(tmp_path / "x.safetensors")
+    assert MOST_VECTORS == CHUNK

@@ -5,9 +5,9 @@ from models.diffusion.prompt_syntax import WeightedText, chunks, parse
 COMMA = ord(",")
 
 
-def tokens(text: str) -> list[int]:
-    """A token per letter."""
-    return [ord(letter) for letter in text if not letter.isspace()]
+def tokens(text: str) -> list[list[int]]:
+    """A token per letter; a capital stands for an embedding of ten vectors."""
+    return [[-1] * 10 if letter.isupper() else [ord(letter)] for letter in text if not letter.isspace()]
 
 
 def pieces(prompt: str) -> list[tuple[str | None, float]]:
@@ -81,6 +81,30 @@ def test_words_after_a_late_comma_move_to_the_next_chunk(before: int, lengths: l
 def test_comma_after_a_full_chunk_moves_nothing() -> None:
     parts = chunks("a" * 70 + "," + "b" * 4 + "," + "c" * 3, tokens, COMMA)
     assert [len(part.tokens) for part in parts] == [75, 4]
+
+
+@pytest.mark.parametrize(
+    ("prompt", "lengths"),
+    [
+        ("a" * 65 + "X", [75]),
+        ("a" * 66 + "Xb", [66, 11]),
+        ("a" * 70 + "XX" + "b" * 56, [70, 75, 1]),
+        ("a" * 64 + ",bbX", [67, 10]),
+        ("a" * 60 + "," + "b" * 14 + "X", [61, 24]),
+        ("a" * 56 + "," + "b" * 8 + "X" + "c", [57, 19]),
+        ("X" * 15, [70, 70, 10]),
+    ],
+)
+def test_embedding_is_not_cut(prompt: str, lengths: list[int]) -> None:
+    """It begins the next chunk if it does not fit, as in A1111."""
+    parts = chunks(prompt, tokens, COMMA)
+    assert [len(part.tokens) for part in parts] == lengths
+    assert all(part.tokens.count(-1) % 10 == 0 for part in parts)
+
+
+def test_vectors_of_an_embedding_share_its_weight() -> None:
+    first, second = chunks("a" * 70 + "(X:1.5)", tokens, COMMA)
+    assert (first.weights, second.weights) == ([1.0] * 70, [1.5] * 10)
 
 
 def test_weights_move_with_their_words() -> None:
