@@ -28,6 +28,7 @@ from server.api.middleware.security_headers import SecurityHeaders
 from server.api.middleware.telemetry import RequestTimer, TracingMiddleware
 from server.api.middleware.trusted_hosts import TrustedHosts
 from server.api.problems import EXCEPTIONS, problem_of
+from server.api.readiness import Readiness
 from server.observability.metrics import REQUESTS_REFUSED
 from server.observability.tracing import tracing
 from server.services import Services, public_url
@@ -64,6 +65,7 @@ def create_app(services: Services) -> FastAPI:
         exception_handlers=dict.fromkeys(EXCEPTIONS, _refuse),
     )
     app.state.services = services
+    app.state.readiness = Readiness(services)
     app.state.usage_summaries = UsageSummaries(services.bucket)
     app.router.routes.extend(_routes(anonymous=services.tenants.keys.anonymous))
     app.mount("/page", StaticFiles(directory=STATIC), name="page")

@@ -7,6 +7,7 @@ from typing import Annotated, cast
 
 from fastapi import Depends, Path, Request
 
+from server.api.readiness import Readiness
 from server.services import Services
 from server.tasks.lookup import TaskRecord, find_record
 from server.tenancy.auth import Caller
@@ -18,6 +19,13 @@ async def _services(request: Request) -> Services:
 
 
 ServicesDep = Annotated[Services, Depends(_services)]
+
+
+async def _readiness(request: Request) -> Readiness:
+    return cast(Readiness, request.app.state.readiness)
+
+
+ReadinessDep = Annotated[Readiness, Depends(_readiness)]
 
 
 async def get_caller(request: Request, services: ServicesDep) -> Caller:

@@ -47,11 +47,13 @@ class Problem:
     message: str
     field: str | None = None
     headers: Mapping[str, str] = dataclasses.field(default_factory=dict)
+    details: Mapping[str, Any] = dataclasses.field(default_factory=dict)
+    """Further fields of our own API's answer, beside `error`."""
 
     def response(self) -> JSONResponse:
         detail = ErrorDetail(code=self.code, message=self.message, field=self.field)
         body = ErrorReply(error=detail).model_dump(exclude_none=True)
-        return JSONResponse(body, self.status, dict(self.headers))
+        return JSONResponse(body | dict(self.details), self.status, dict(self.headers))
 
 
 def error_responses(*statuses: int, stream: bool = False) -> dict[int | str, dict[str, Any]]:

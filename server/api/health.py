@@ -2,25 +2,35 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from fastapi import APIRouter, Response
 from prometheus_client import CONTENT_TYPE_LATEST
-from pydantic import BaseModel
+from pydantic import BaseModel, Field
 
-from server.api.dependencies import ServicesDep
-from server.api.errors import error_responses
+from server.api.dependencies import ReadinessDep, ServicesDep
+from server.api.errors import ErrorReply, error_responses
 from server.api.queue_metrics import set_queue_metrics
+from server.api.readiness import Part
 from server.observability.metrics import QUEUE, exposition
-from server.queue import QueueIncompleteError, QueueUnavailableError
+from server.queue import QueueUnavailableError
 
 router = APIRouter(tags=["server"])
 
 
-class NotReadyError(Exception):
-    """No worker is ready."""
-
-
 class HealthReply(BaseModel):
     status: str
+
+
+class ReadyReply(HealthReply):
+    parts: dict[str, Part] = Field(description="queue, broker, bucket and workers.")
+
+
+class NotReadyReply(ErrorReply):
+    parts: dict[str, Part] = Field(description="queue, broker, bucket and workers.")
+
+
+NOT_READY: dict[str, Any] = {"model": NotReadyReply, "description": "No task can be accepted now; `parts` says why."}
 
 
 @router.get("/healthz", responses=error_responses())
@@ -29,16 +39,11 @@ async def is_alive() -> HealthReply:
     return HealthReply(status="alive")
 
 
-@router.get("/readyz", responses=error_responses(503))
-async def is_ready(services: ServicesDep) -> HealthReply:
-    """The queue can be reached and has read the logs, and at least one worker is ready; otherwise 503."""
-    if not await services.queue.complete():
-        raise QueueIncompleteError
-    states = [worker.state for worker in (await services.queue.overview()).workers]
-    if "ready" not in states:
-        detail = f"the workers are {', '.join(states)}" if states else "there is none"
-        raise NotReadyError(f"no worker is ready: {detail}; wait a moment, or read the worker's log")
-    return HealthReply(status="ready")
+@router.get("/readyz", responses=error_responses() | {503: NOT_READY})
+async def is_ready(readiness: ReadinessDep) -> ReadyReply:
+    """Tasks can be accepted: the queue has read the logs, the log and the bucket can be written, and a worker is ready.
+    Otherwise 503; `parts` says which of them are not ready, and why."""
+    return ReadyReply(status="ready", parts=await readiness.check())
 
 
 @router.get("/metrics", response_class=Response, responses=error_responses())

@@ -10,7 +10,7 @@ from pipelines import UnknownTaskTypeError
 from pipelines.unsupported import UnsupportedTaskTypeError
 from server.api.byte_ranges import UnsatisfiableRangeError
 from server.api.errors import Problem
-from server.api.health import NotReadyError
+from server.api.readiness import NotReadyError
 from server.api.uploads import NoFileError
 from server.api.usage import PeriodError
 from server.broker import BrokerUnavailableError, RecordTooLargeError
@@ -96,4 +96,4 @@ def problem_of(error: Exception) -> Problem:
 def _known_problem(error: Exception, status: int, code: str) -> Problem:
     field: str = getattr(error, "field", "")
     headers: dict[str, str] = getattr(error, "headers", HEADERS.get(status, {}))
-    return Problem(status, code, str(error), field or None, headers)
+    return Problem(status, code, str(error), field or None, headers, getattr(error, "details", {}))

@@ -47,6 +47,9 @@ class Broker(Protocol):
     async def publish_poison(self, outcome: Outcome) -> None:
         """As `publish_usage`."""
 
+    async def check(self) -> None:
+        """Whether a task could be published now, without writing a record. Raises BrokerUnavailableError if not."""
+
     def tasks(self) -> AsyncIterator[tuple[Position, Task | None]]:
         """Yields every task from the first uncommitted one on, without end.
 

@@ -172,6 +172,9 @@ class Queue(Protocol):
     async def time(self) -> float:
         """Unix seconds, by the clock that all roles use."""
 
+    async def check(self) -> None:
+        """Whether a task could be admitted now. Raises QueueUnavailableError, QueueIncompleteError if not."""
+
     # --- api
     async def spend(self, tenant: str, per_minute: float, burst: int) -> None:
         """Takes a token from the tenant's bucket of `burst`, which refills at `per_minute`. Raises RateLimitError."""

@@ -7,6 +7,7 @@ import contextlib
 import logging
 import os
 import re
+import uuid
 from collections.abc import AsyncIterator, Iterator, Sequence
 from datetime import timedelta
 from pathlib import Path, PurePosixPath
@@ -17,7 +18,8 @@ from obstore.store import LocalStore, ObjectStore, S3Store
 from pydantic import ValidationError
 
 from server.observability import metrics
-from server.storage.bucket_keys import manifest_key
+from server.process.disk_space import check_disk_space
+from server.storage.bucket_keys import CHECKS, manifest_key
 from server.task import Manifest
 
 log = logging.getLogger(__name__)
@@ -46,18 +48,33 @@ class Bucket:
         self.public_origin = public_origin
         self._store = store
         self._public = public
+        self._write_failed = False
 
     @classmethod
     def folder(cls, path: Path) -> Bucket:
         return FolderBucket(path)
 
     async def put(self, key: str, data: bytes) -> None:
-        with _translate_errors(f"write {key}"):
-            await self._write(key, data)
+        try:
+            with _translate_errors(f"write {key}"):
+                await self._write(key, data)
+        except BucketUnavailableError:
+            self._write_failed = True
+            raise
+        self._write_failed = False
 
     async def _write(self, key: str, data: bytes) -> None:
         kind = CONTENT_TYPES.get(PurePosixPath(key).suffix, "application/octet-stream")
         await obstore.put_async(self._store, key, data, attributes={"Content-Type": kind}, use_multipart=False)
+
+    async def check(self) -> None:
+        """Whether the bucket can be used. Nothing is written, except after a failed write: a small object, to find out
+        whether it has room and rights again."""
+        key = f"{CHECKS}/{uuid.uuid4().hex}"
+        await self.get(key)
+        if self._write_failed:
+            await self.put(key, b"write check")
+            await self.delete([key])
 
     async def get(self, key: str) -> bytes | None:
         with _translate_errors(f"read {key}"), _missing_is_none():
@@ -132,6 +149,11 @@ class FolderBucket(Bucket):
     def __init__(self, path: Path) -> None:
         self._path = path.resolve()
         super().__init__(LocalStore(self._path, mkdir=True, automatic_cleanup=True))
+
+    async def check(self) -> None:
+        with _translate_errors("write"):
+            check_disk_space(self._path)
+        await super().check()
 
     async def _write(self, key: str, data: bytes) -> None:
         await obstore.put_async(self._store, key, data, use_multipart=False)

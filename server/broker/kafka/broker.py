@@ -21,6 +21,7 @@ from server.broker.kafka.cluster import TIMEOUT_S, Cluster
 from server.broker.kafka.committer import Committer
 from server.broker.kafka.publisher import MOST_BYTES, OUTCOME_BYTES, SCHEMA, Publisher
 from server.broker.kafka.reader import Reader
+from server.broker.kafka.write_check import WriteCheck
 from server.broker.record_codec import log_skipped, parse_record
 from server.task import Outcome, Task
 from server.tenancy.usage import Usage
@@ -42,6 +43,7 @@ class KafkaBroker:
         self._cluster = Cluster.at(url, timeout_s)
         self._publisher = Publisher(self._cluster)
         self._committer = Committer(self._cluster)
+        self._write_check = WriteCheck(self._cluster)
 
     async def publish_task(self, task: Task) -> None:
         value = task.model_dump_json().encode()
@@ -59,6 +61,9 @@ class KafkaBroker:
         value = outcome.model_dump_json().encode()
         await self._publisher.publish(self._cluster.poison, outcome.task.id, value, MOST_BYTES)
 
+    async def check(self) -> None:
+        await self._write_check.run(self._publisher.refusal)
+
     def tasks(self) -> AsyncIterator[tuple[Position, Task | None]]:
         return self._records(self._cluster.tasks, Task)
 
@@ -72,7 +77,7 @@ class KafkaBroker:
         await self._committer.commit(self._cluster.outcomes, position)
 
     async def close(self) -> None:
-        await asyncio.gather(self._publisher.close(), self._committer.close())
+        await asyncio.gather(self._publisher.close(), self._committer.close(), self._write_check.close())
 
     async def _records(self, topic: str, model: type[M]) -> AsyncIterator[tuple[Position, M | None]]:
         thread = ClientThread(self._cluster, f"kafka-reads-{topic}")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
+import time
 from functools import partial
 
 from kafka.errors import KafkaError, KafkaTimeoutError, MessageSizeTooLargeError
@@ -14,6 +15,7 @@ from server.broker.kafka.client import Producer, connect
 from server.broker.kafka.client_thread import ClientThread
 from server.broker.kafka.cluster import CONNECT_FRACTION, DELIVERY_FRACTION, Cluster
 from server.broker.kafka.topics import ensure_topics
+from server.broker.kafka.write_check import Refusal
 
 log = logging.getLogger(__name__)
 SCHEMA = ("hua-schema", b"1")
@@ -32,6 +34,7 @@ class Publisher:
 
     def __init__(self, cluster: Cluster) -> None:
         self._cluster = cluster
+        self.refusal: Refusal | None = None
         self._thread = ClientThread(cluster, "kafka-writes")
         self._producer: Producer | None = None
         self._topics_exist = False
@@ -46,14 +49,18 @@ class Publisher:
             async with asyncio.timeout(self._cluster.timeout_s):
                 await self._thread.run(partial(self._send, topic, key.encode(), value, written))
                 await written
+            self.refusal = None
         except TimeoutError as error:
-            raise self._cluster.unavailable(f"no answer for {self._cluster.timeout_s:g} s") from error
+            no_answer = f"no answer for {self._cluster.timeout_s:g} s"
+            self.refusal = Refusal(no_answer, time.monotonic())
+            raise self._cluster.unavailable(no_answer) from error
         except MessageSizeTooLargeError as error:
             raise RecordTooLargeError(
                 f"{len(value)} bytes are too many for the topic {topic}; send less, or have the operator raise its "
                 "max.message.bytes"
             ) from error
         except KafkaError as error:
+            self.refusal = Refusal(error, time.monotonic())
             raise self._cluster.unavailable(error) from error
         finally:
             written.cancel()

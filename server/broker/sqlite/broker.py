@@ -65,6 +65,9 @@ class SQLiteBroker:
     async def publish_poison(self, outcome: Outcome) -> None:
         await self._publish(POISON, outcome.task.id, outcome)
 
+    async def check(self) -> None:
+        await self._call(self._writer_thread, self._writer.check)
+
     def tasks(self) -> AsyncIterator[tuple[Position, Task | None]]:
         return self._records(TASKS, Task)
 

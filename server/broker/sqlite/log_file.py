@@ -12,6 +12,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
 
+from server.process.disk_space import check_disk_space
+
 TASKS, OUTCOMES, USAGE, POISON = "tasks", "outcomes", "usage", "poison"
 RETENTION_S = 7 * 86_400
 RETRY_S = 0.01
@@ -57,9 +59,12 @@ class LogFile:
     """One connection, used by one thread at a time. Every method may raise sqlite3.Error."""
 
     def __init__(self, path: Path, lock_timeout_s: float) -> None:
+        self._path = path
+        self._write_failed = False
         self._db = sqlite3.connect(path, timeout=lock_timeout_s, isolation_level=None, check_same_thread=False)
         self._begin_wal(time.monotonic() + lock_timeout_s)
         self._db.executescript(SCHEMA)
+        self._inode = path.stat().st_ino
 
     def _begin_wal(self, deadline: float) -> None:
         """If several processes open a new file together, SQLite refuses some at once, whatever its timeout is."""
@@ -80,11 +85,36 @@ class LogFile:
             (time.time() - RETENTION_S, USAGE, POISON),
         )
 
+    def check(self) -> None:
+        """Raises OSError or sqlite3.Error if nothing can be written.
+
+        Only after a failed write is anything written: a commit that changes no offset. It also notices quotas, locks of
+        other programs, and that the fault has passed.
+        """
+        self._check_file()
+        check_disk_space(self._path.parent)
+        if self._write_failed:
+            self.write([Commit(TASKS, 0), Commit(OUTCOMES, 0)])
+
+    def _check_file(self) -> None:
+        """SQLite would go on writing to a deleted file, and all its records would be lost at the next start."""
+        if not self._path.exists() or self._path.stat().st_ino != self._inode:
+            raise FileNotFoundError("the file was deleted or replaced while it was in use; restart the server")
+
     def write(self, entries: Sequence[Append | Commit]) -> None:
         """Writes all entries or none. Records are on the disk when this returns.
 
         A commit may be lost in a power failure; then some records are read again.
         """
+        try:
+            self._check_file()
+            self._write_all(entries)
+        except (OSError, sqlite3.Error):
+            self._write_failed = True
+            raise
+        self._write_failed = False
+
+    def _write_all(self, entries: Sequence[Append | Commit]) -> None:
         durable = any(isinstance(entry, Append) for entry in entries)
         self._db.execute(f"pragma synchronous = {'full' if durable else 'normal'}")
         with self._db:

@@ -62,6 +62,10 @@ class MemoryQueue:
     async def time(self) -> float:
         return self._wall()
 
+    async def check(self) -> None:
+        if not self._open:
+            raise QueueIncompleteError
+
     # --- api
 
     async def spend(self, tenant: str, per_minute: float, burst: int) -> None:

@@ -45,6 +45,7 @@ from server.queue.redis.scripts import ROOT, Argument, Scripts
 from server.task import Manifest, Status, Task
 
 MOST_FINISHED = 10_000
+CHECK_KEY_MS = 5000
 WAKE_S = 1.0
 """How often a waiting worker looks for itself: the worker that was woken may have died before it looked."""
 
@@ -65,6 +66,13 @@ class RedisQueue:
         async with answering(self._url):
             seconds, micros = await self._redis.time()
         return float(seconds) + micros / 1e6
+
+    async def check(self) -> None:
+        """Writes a key, because a replica and a Redis without memory still answer what is read."""
+        async with answering(self._url):
+            await self._redis.set(f"{ROOT}:check", b"", px=CHECK_KEY_MS)
+        if not await self.complete():
+            raise QueueIncompleteError
 
     # --- api
 

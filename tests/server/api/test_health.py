@@ -1,10 +1,17 @@
+import asyncio
+import dataclasses
+
 import httpx
 import pytest
 
 from server.api.app import create_app
+from server.process import disk_space
 from server.queue import WorkerView
+from server.queue.redis.queue import RedisQueue
 from server.services import Services
 from tests.support.tools import free_port
+
+PARTS = ("queue", "broker", "bucket", "workers")
 
 
 async def test_healthz_is_ok_without_workers(client):
@@ -18,7 +25,51 @@ async def test_readyz_needs_a_ready_worker(client, services):
     await services.queue.announce(WorkerView(name="w1", device="cpu", state="starting"))
     assert "starting" in (await client.get("/readyz")).json()["error"]["message"]
     await services.queue.announce(WorkerView(name="w1", device="cpu", state="ready"))
-    assert (await client.get("/readyz")).status_code == 200
+    reply = await client.get("/readyz")
+    assert (reply.status_code, reply.json()["status"]) == (200, "ready")
+    assert {name: part["ready"] for name, part in reply.json()["parts"].items()} == dict.fromkeys(PARTS, True)
+
+
+async def get_ready(client: httpx.AsyncClient, services: Services, ready: bool) -> dict[str, str]:
+    """Waits until /readyz says so. The reasons of the parts that are not ready."""
+    while True:
+        await services.queue.announce(WorkerView(name="w1", device="cpu", state="ready"))
+        reply = await client.get("/readyz")
+        if (reply.status_code == 200) is ready:
+            return {name: part["reason"] for name, part in reply.json()["parts"].items() if not part["ready"]}
+        await asyncio.sleep(0.05)
+
+
+async def test_server_is_not_ready_while_the_disk_is_full(client, services, monkeypatch):
+    assert await get_ready(client, services, True) == {}
+    with monkeypatch.context() as full:
+        full.setattr(disk_space, "LEAST_FREE_BYTES", 1 << 62)
+        reasons = await get_ready(client, services, False)
+        while set(reasons) != {"broker", "bucket"}:
+            reasons = await get_ready(client, services, False)
+        assert "KiB left" in reasons["broker"]
+        assert "KiB left" in reasons["bucket"]
+    assert await get_ready(client, services, True) == {}
+
+
+async def test_server_is_not_ready_while_its_log_is_deleted(client, services, settings):
+    (settings.data_dir / "logs.sqlite").unlink()
+    assert "deleted or replaced" in (await get_ready(client, services, False))["broker"]
+    reply = await client.post("/v1/tasks", json={"type": "txt2img.sd", "params": {"text": "x"}})
+    assert reply.status_code == 503, "an accepted task would be lost at the next start"
+
+
+async def test_readyz_of_a_server_without_redis_names_the_queue(client, services, own_redis, settings):
+    queue = RedisQueue(own_redis.url)
+    own_redis.stop()
+    transport = httpx.ASGITransport(create_app(dataclasses.replace(services, queue=queue)))
+    async with httpx.AsyncClient(transport=transport, base_url="http://hua") as client:
+        reply = await client.get("/readyz")
+    assert (reply.status_code, reply.json()["error"]["code"]) == (503, "not_ready")
+    not_ready = {name for name, part in reply.json()["parts"].items() if not part["ready"]}
+    assert not_ready == {"queue", "workers"}
+    assert reply.json()["error"]["message"].count("check that Redis runs") == 1
+    await queue.close()
 
 
 @pytest.mark.parametrize("overrides", [{"queue": f"redis://127.0.0.1:{free_port()}/0"}])

@@ -112,6 +112,14 @@ async def test_caught_up_position_may_be_committed(open_broker, make_task) -> No
     assert isinstance(last, Position)
 
 
+async def test_check_writes_no_record(open_broker, make_task) -> None:
+    broker, task = open_broker(), make_task()
+    await broker.publish_task(task)
+    for _ in range(3):
+        await broker.check()
+    assert [each for _, each in await until_caught_up(broker.tasks())] == [task]
+
+
 async def test_two_readers_both_read_everything(open_broker, make_task) -> None:
     broker, task = open_broker(), make_task()
     logs = [broker.tasks(), broker.tasks()]

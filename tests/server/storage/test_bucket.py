@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from server.process import disk_space
 from server.settings import Settings
 from server.storage.bucket import Bucket, BucketUnavailableError
 from server.storage.bucket_keys import manifest_key
@@ -133,6 +134,12 @@ async def test_folder_is_deleted_with_its_last_file(tmp_path) -> None:
     await bucket.delete(["images/24h/1/t/a/0.png"])
     assert list((tmp_path / "bucket").iterdir()) == []
     await bucket.put("images/24h/1/t/a/0.png", b"x")
+
+
+async def test_full_disk_is_found_before_a_write(tmp_path, monkeypatch) -> None:
+    monkeypatch.setattr(disk_space, "LEAST_FREE_BYTES", 1 << 62)
+    with pytest.raises(BucketUnavailableError, match="KiB left"):
+        await Bucket.folder(tmp_path).check()
 
 
 async def test_write_error_is_one_line(tmp_path) -> None:

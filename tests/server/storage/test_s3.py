@@ -83,7 +83,11 @@ async def test_open_bucket_tolerates_an_unavailable_s3(own_s3, caplog) -> None:
         with pytest.raises(BucketUnavailableError, match="reached") as caught:
             await work
         assert str(own_s3.port) not in str(caught.value), "clients see this text, and not our network"
+    with pytest.raises(BucketUnavailableError):
+        await bucket.check()
     own_s3.start()
+    await bucket.check()
+    assert await bucket.keys("checks") == []
     await bucket.put("a", b"x")
     assert await bucket.get("a") == b"x"
 
@@ -106,7 +110,13 @@ async def test_missing_bucket_is_an_error_not_a_missing_key(own_s3, tmp_path) ->
     """Otherwise every settled task would look unsettled."""
     bucket = bucket_of(own_s3.settings)
     shutil.rmtree(tmp_path / "s3" / "buckets" / own_s3.bucket)
-    for work in (bucket.put("a", b"x"), bucket.get("a"), bucket.get_part("a", 0, 1), bucket.manifest("a")):
+    for work in (
+        bucket.put("a", b"x"),
+        bucket.get("a"),
+        bucket.get_part("a", 0, 1),
+        bucket.manifest("a"),
+        bucket.check(),
+    ):
         with pytest.raises(BucketUnavailableError, match="NoSuchBucket"):
             await work
     with pytest.raises(BucketUnavailableError, match="NoSuchBucket"):

@@ -1,6 +1,7 @@
 """Faults of a Kafka cluster."""
 
 import asyncio
+import contextlib
 import logging
 import time
 from contextlib import aclosing
@@ -76,8 +77,10 @@ async def test_killed_kafka_is_unavailable_until_it_is_back(own_kafka, opened, m
     listening = asyncio.create_task(listen())
     await broker.publish_task(tasks[0])
     await until_read(tasks[0])
+    await broker.check()
 
     own_kafka.stop()
+    await refused_in_time(broker.check())
     await refused_in_time(broker.publish_task(tasks[1]))
     await refused_in_time(asyncio.gather(*(opened(url).publish_task(make_task()) for _ in range(3))))
     with pytest.raises(BrokerUnavailableError):
@@ -86,6 +89,7 @@ async def test_killed_kafka_is_unavailable_until_it_is_back(own_kafka, opened, m
 
     await broker.publish_task(tasks[2])
     await until_read(tasks[2])
+    await until_ready(broker)
     listening.cancel()
     found = [task.id for _, task in await caught_up(opened(url).tasks())]
     assert found.count(tasks[0].id) == found.count(tasks[2].id) == 1
@@ -97,6 +101,7 @@ async def test_silent_kafka_is_unavailable_in_time(own_kafka, opened, make_task)
     await broker.publish_task(before)
     own_kafka.pause()
     try:
+        await refused_in_time(broker.check())
         await refused_in_time(asyncio.gather(*(broker.publish_task(make_task()) for _ in range(20))))
         await refused_in_time(broker.publish_task(make_task()))
     finally:
@@ -104,6 +109,14 @@ async def test_silent_kafka_is_unavailable_in_time(own_kafka, opened, make_task)
     await until_accepted(broker, after)
     found = [task.id for _, task in await caught_up(broker.tasks())]
     assert found.count(before.id) == found.count(after.id) == 1
+
+
+async def until_ready(broker) -> None:
+    while True:
+        try:
+            return await broker.check()
+        except BrokerUnavailableError:
+            await asyncio.sleep(0.1)
 
 
 async def until_accepted(broker, task) -> None:
@@ -120,6 +133,20 @@ async def test_missing_kafka_at_start_is_logged_and_waited_for(caplog, opened, m
     with pytest.raises(BrokerUnavailableError):
         await anext(broker.outcomes())
     assert "the logs in Kafka at 127.0.0.1:1 cannot be used now" in caplog.text
+
+
+async def test_check_finds_what_kafka_would_refuse(running_kafka, kafka_url, opened):
+    """The topic needs more replicas than there are; then there is no topic."""
+    topic = f"{prefix_of(kafka_url)}tasks"
+    with contextlib.closing(KafkaAdminClient(bootstrap_servers=running_kafka)) as admin:
+        config = {"min.insync.replicas": "2"}
+        admin.create_topics({topic: {"num_partitions": 1, "replication_factor": 1, "configs": config}})
+        broker = opened(kafka_url)
+        with pytest.raises(BrokerUnavailableError, match=r"1 replicas in sync and needs 2.*min.insync.replicas"):
+            await broker.check()
+        admin.delete_topics([topic])
+        with pytest.raises(BrokerUnavailableError, match=rf"{topic} does not exist"):
+            await broker.check()
 
 
 async def test_close_is_prompt_without_kafka(make_task):

@@ -95,7 +95,10 @@ async def test_locked_file_is_unavailable_until_unlocked(path, make_task) -> Non
         other.execute("begin exclusive")
         with pytest.raises(BrokerUnavailableError, match=r"locked.*try again"):
             await broker.publish_task(make_task())
+        with pytest.raises(BrokerUnavailableError, match=r"locked.*try again"):
+            await broker.check()
         other.execute("rollback")
+    await broker.check()
     other.close()
     task = make_task()
     await broker.publish_task(task)

@@ -7,6 +7,7 @@ import redis
 
 from server.queue import (
     DueCallback,
+    QueueIncompleteError,
     QueueUnavailableError,
     RateLimitError,
     TaskLimitError,
@@ -308,3 +309,22 @@ async def test_hanging_redis_times_out_without_mixed_answers(own_redis, own_queu
             await own_queue.lease("w", (), 0)
     await own_queue.announce(WorkerView("w", "cpu"))
     assert (await own_queue.find(task.id)).task == task
+
+
+async def test_check_finds_a_redis_that_still_answers_but_takes_no_task(own_redis) -> None:
+    queue = RedisQueue(own_redis.url)
+    with pytest.raises(QueueIncompleteError):
+        await queue.check()
+    await queue.begin()
+    await queue.open()
+    await queue.check()
+    with redis.Redis.from_url(own_redis.url) as client:
+        client.config_set("maxmemory", 1)
+        with pytest.raises(QueueUnavailableError, match="raise its maxmemory"):
+            await queue.check()
+        client.config_set("maxmemory", 0)
+        await queue.check()
+        client.replicaof("127.0.0.1", 1)
+        with pytest.raises(QueueUnavailableError, match="this is a replica"):
+            await queue.check()
+    await queue.close()
