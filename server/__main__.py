@@ -136,9 +136,12 @@ def _worker(arguments: argparse.Namespace, settings: Settings) -> None:
 
 
 def _models(arguments: argparse.Namespace, settings: Settings) -> None:
-    for entry in catalog.read(settings.models_path):
+    models = catalog.read(*settings.models_paths)
+    for entry in models:
         names = ", ".join(entry.aliases)
         print(f"{entry.name:20} {entry.family:8} {entry.bytes / 2**20:9.1f} MiB  {names}")  # noqa: T201
+    for problem in models.problems:
+        print(f"not usable: {problem.path}: {problem.message}")  # noqa: T201
 
 
 def _verify_models(arguments: argparse.Namespace, settings: Settings) -> None:

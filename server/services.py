@@ -36,7 +36,7 @@ class Services:
     @classmethod
     def from_settings(cls, settings: Settings) -> Services:
         """Opens everything; raises SettingsError for an address that no implementation answers to."""
-        models = catalog.read(settings.models_path)
+        models = catalog.read(*settings.models_paths)
         check_audit(settings, models)
         queue = _queue(settings)
         clock = Clock(queue)

@@ -45,7 +45,9 @@ class Settings(BaseSettings):
         "", description="Address of this server for clients, used in result links; default http://HOST:PORT."
     )
     data_dir: Path = Field(Path(".data"), description="Folder of a single machine for logs, images and the secret.")
-    models_dir: Path | None = Field(None, description="Folder with models.yaml; default HUA_DATA_DIR/models.")
+    models_dir: Path | None = Field(
+        None, description="Folder of models, or several with `:` between; default HUA_DATA_DIR/models."
+    )
     broker_user: str = Field("", description="User for Kafka, if HUA_BROKER names none.")
     broker_password: str = Field("", description="Password of HUA_BROKER_USER, not URL-encoded.")
     broker: str = Field(
@@ -212,7 +214,14 @@ class Settings(BaseSettings):
 
     @property
     def models_path(self) -> Path:
-        return self.models_dir or self.data_dir / "models"
+        """The first folder of models."""
+        return self.models_paths[0]
+
+    @property
+    def models_paths(self) -> tuple[Path, ...]:
+        if self.models_dir is None:
+            return (self.data_dir / "models",)
+        return tuple(map(Path, str(self.models_dir).split(os.pathsep)))
 
     @cached_property
     def secret_bytes(self) -> bytes:

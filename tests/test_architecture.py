@@ -26,6 +26,7 @@ FLOORS = {
         ("models.weights", "models.loaded_model"),
         ("models.catalog",),
         ("models.kinds", "models.imaging", "models.conditioning", "models.noise"),
+        ("models.files",),
         ("models.atomic_write", "models.host_memory", "models.pydantic_errors", "models.suggestions"),
     ),
     "pipelines": (

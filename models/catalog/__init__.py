@@ -1,4 +1,4 @@
-"""Which models exist: the entries of `models.yaml` and the folders they name."""
+"""Which models exist: what a scan of the models folder finds, and what `models.yaml` says about it."""
 
 from models.catalog.catalog import Catalog as Catalog
-from models.catalog.catalog import read as read
+from models.catalog.read import read as read

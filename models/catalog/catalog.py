@@ -1,4 +1,4 @@
-"""The catalog: the models of `models.yaml`, by name.
+"""The catalog: the models of a folder, by name.
 
 Torch-free: the API answers `GET /v1/models` from it and refuses unknown names.
 """
@@ -7,15 +7,16 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Collection, Iterable, Iterator
-from pathlib import Path
 
-import yaml
-
-from models.catalog.entry import FILE, CatalogError, ModelEntry
-from models.catalog.read_entry import read_entry
+from models.catalog.entry import FILE, ModelEntry
+from models.catalog.names import MAX_NAME, key_of, spellings
+from models.catalog.scan import Problem
 from models.kinds import CHECKPOINT_FAMILIES, families_of
 from models.kinds.kind import AnyModelRef
 from models.kinds.textual_inversion import TEXTUAL_INVERSION
+
+MAX_LISTED = 20
+"""Names in an error message."""
 
 
 class UnknownModelError(Exception):
@@ -29,21 +30,27 @@ class MisfitError(Exception):
 class Catalog:
     """The models of a models folder. One of the checkpoints is the default, which an empty name means."""
 
-    def __init__(self, entries: tuple[ModelEntry, ...]) -> None:
-        self.entries = entries
-        self.default = _default(entries)
-        self._by_name: dict[str, ModelEntry] = {}
-        for entry in entries:
-            for name in (entry.name, *entry.aliases):
-                if name in self._by_name:
-                    raise CatalogError(f"two models are called {name!r} in {FILE}; use each name and alias once")
-                self._by_name[name] = entry
-        for entry in entries:
-            if entry.inpainting is not None and entry.inpainting not in self._by_name:
-                raise CatalogError(
-                    f"{entry.name} has `inpainting: {entry.inpainting}`, but no model of {FILE} has this name; "
-                    "list that model too, or leave the line out"
-                )
+    def __init__(self, entries: Iterable[ModelEntry], problems: Iterable[Problem] = ()) -> None:
+        self.entries = tuple(entries)
+        self.problems = tuple(problems)
+        """Files and entries that are no usable model."""
+        self._by_key: dict[str, ModelEntry] = {}
+        for entry in self.entries:
+            self._by_key |= dict.fromkeys(map(key_of, (entry.name, *entry.aliases)), entry)
+        for entry in self.entries:
+            for key in spellings(entry):
+                self._by_key.setdefault(key, entry)
+
+    @property
+    def default(self) -> ModelEntry:
+        """The checkpoint of tasks that name none. Raises UnknownModelError if the folder has no checkpoint."""
+        checkpoints = [entry for entry in self.entries if entry.family in CHECKPOINT_FAMILIES]
+        if not checkpoints:
+            raise UnknownModelError("there is no checkpoint yet; ask the operator to put one into the models folder")
+        return next((entry for entry in checkpoints if entry.default), checkpoints[0])
+
+    def is_default(self, entry: ModelEntry) -> bool:
+        return entry.family in CHECKPOINT_FAMILIES and entry is self.default
 
     def __iter__(self) -> Iterator[ModelEntry]:
         return iter(self.entries)
@@ -58,7 +65,7 @@ class Catalog:
         if not model.kind.named_by_callers:
             return self._by_kind(model)
         entry = self._by_own_name(model.name)
-        return self._by_name[entry.inpainting] if model.inpainting and entry.inpainting else entry
+        return self._by_own_name(entry.inpainting) if model.inpainting and entry.inpainting else entry
 
     def embeddings(self, models: Iterable[AnyModelRef]) -> tuple[ModelEntry, ...]:
         """The embeddings that fit the checkpoint among these models; none if there is no checkpoint among them."""
@@ -90,11 +97,13 @@ class Catalog:
     def _by_own_name(self, name: str) -> ModelEntry:
         if name == "":
             return self.default
-        if name in self._by_name:
-            return self._by_name[name]
-        near = difflib.get_close_matches(name, self._by_name, n=3, cutoff=0.5)
+        key = key_of(name)
+        if key in self._by_key:
+            return self._by_key[key]
+        near = [self._by_key[key].name for key in difflib.get_close_matches(key[:MAX_NAME], self._by_key, cutoff=0.5)]
         others = [entry.name for entry in self.entries if entry.name not in near]
-        raise UnknownModelError(f"there is no model {name[:64]!r}; there are: {', '.join([*near, *others])}")
+        names = list(dict.fromkeys([*near, *others]))[:MAX_LISTED]
+        raise UnknownModelError(f"there is no model {name[:64]!r}; there are: {', '.join(names)}")
 
     def _by_kind(self, ref: AnyModelRef) -> ModelEntry:
         """Among the models of this kind that fit the base: the first with this hint, else the one of this name. A
@@ -108,7 +117,7 @@ class Catalog:
             matches = entries
         else:
             matches = [entry for entry in entries if ref.name == entry.hint]
-            matches += [entry for entry in entries if ref.name in (entry.name, *entry.aliases)]
+            matches += [entry for entry in entries if key_of(ref.name) in spellings(entry)]
         if matches:
             return matches[0]
         raise UnknownModelError(_no_such_model(ref, base, entries))
@@ -125,38 +134,3 @@ def _no_such_model(ref: AnyModelRef, base: ModelEntry | None, entries: list[Mode
     if ref.kind.advice:
         advice += f"; or {ref.kind.advice}"
     return f"there is no {ref.kind.title}{name}{suits}; {advice}"
-
-
-def read(folder: Path) -> Catalog:
-    """The catalog of a models folder. Raises CatalogError."""
-    file = folder / FILE
-    try:
-        content = yaml.safe_load(file.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise CatalogError(
-            f"cannot read {file} ({error.strerror}); build the toy models with `python -m models.toy {folder}`, "
-            "or list your own models there"
-        ) from error
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise CatalogError(f"{file} is not valid YAML: {' '.join(str(error).split())}") from error
-    models = content.get("models") if isinstance(content, dict) else None
-    if not isinstance(models, list) or not models:
-        raise CatalogError(f"{file} must hold a list `models:` with at least one model (name, path, family)")
-    return Catalog(tuple(read_entry(model, index, folder) for index, model in enumerate(models)))
-
-
-def _default(entries: tuple[ModelEntry, ...]) -> ModelEntry:
-    checkpoints = [entry for entry in entries if entry.family in CHECKPOINT_FAMILIES]
-    families = ", ".join(sorted(CHECKPOINT_FAMILIES))
-    if not checkpoints:
-        raise CatalogError(f"{FILE} lists no checkpoint; add one of family {families}")
-    marked = [entry for entry in entries if entry.default]
-    if len(marked) > 1:
-        names = " and ".join(entry.name for entry in marked)
-        raise CatalogError(f"{names} are both `default: true` in {FILE}; keep one")
-    if marked and marked[0] not in checkpoints:
-        raise CatalogError(
-            f"{marked[0].name} is `default: true` in {FILE}, but a model of family {marked[0].family} does not "
-            f"generate images; mark one of family {families}"
-        )
-    return marked[0] if marked else checkpoints[0]

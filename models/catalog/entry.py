@@ -1,4 +1,4 @@
-"""One entry of `models.yaml`: plain data that every loader gets."""
+"""One model of the catalog, found in the folder or listed in `models.yaml`: plain data that every loader gets."""
 
 from __future__ import annotations
 
@@ -14,11 +14,12 @@ class CatalogError(Exception):
     """`models.yaml`, or a file that it names, is missing or wrong; the message says where and what to do."""
 
 
-Name = Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9._-]{0,63}$")]
+Name = Annotated[str, StringConstraints(pattern=r"^[^/\\\x00-\x1f\x7f]{1,128}$")]
+"""The name of a file may be a name, in any script; a path may not."""
 
 
 class ModelEntry(BaseModel):
-    """One model of `models.yaml`. Once the catalog has been read, its paths are absolute."""
+    """One model. Once the catalog has been read, its paths are absolute."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, populate_by_name=True)
 
@@ -49,5 +50,7 @@ class ModelEntry(BaseModel):
     normalize: Literal["imagenet", "centred"] | None = None
     """For a matting net: how its input is normalised; None: as most nets of its input size expect, see `matting.py`."""
     sha256: Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")] | None = None
+    hidden: bool = False
+    """Whether tasks cannot use it, though its file is in the folder."""
     bytes: int = Field(default=0, exclude=True)
     """Size of the weights on disk."""

@@ -10,11 +10,10 @@ from pydantic import AfterValidator, Field, ValidationError
 from pydantic_core import PydanticCustomError
 
 from models.catalog.entry import FILE, CatalogError, ModelEntry
+from models.catalog.pickles import PICKLES, pickle_message
 from models.kinds import CHECKPOINT_FAMILIES, FAMILIES
 from models.kinds.layout import LayoutError, PretrainedFolder
 from models.pydantic_errors import field_path, message_of
-
-PICKLES = frozenset({".ckpt", ".pt", ".pth", ".bin"})
 
 
 def _check_family(name: str) -> str:
@@ -76,10 +75,7 @@ def _resolve(path: Path, folder: Path) -> Path:
     if not path.is_absolute() and not resolved.is_relative_to(folder.resolve()):
         raise CatalogError(f"{path} leads out of the models folder; move it inside, or give an absolute path")
     if PICKLES & {path.suffix.lower(), resolved.suffix.lower()}:
-        raise CatalogError(
-            f"{path.name} is a pickle, which can run code when it is opened; convert it to safetensors on a machine "
-            "you can lose: torch.load(…, weights_only=True), then safetensors.torch.save_file"
-        )
+        raise CatalogError(pickle_message(path))
     if not resolved.exists():
         raise CatalogError(f"{resolved} does not exist; put the model there, or correct its path")
     return resolved

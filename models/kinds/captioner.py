@@ -16,4 +16,5 @@ FAMILY = ModelFamily(
     kind=CAPTIONER,
     loader="models.language.captioner:load",
     layout=PretrainedFolder(),
+    folder_classes=frozenset({"BlipForConditionalGeneration"}),
 )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from models.files.adapter_keys import controlnet_fields
 from models.kinds.kind import ModelFamily, ModelKind
 from models.kinds.layout import FolderOrFile
 
@@ -16,5 +17,7 @@ FAMILY = ModelFamily(
     kind=CONTROLNET,
     loader="models.adapters.controlnet:load",
     layout=FolderOrFile(),
+    recognise=controlnet_fields,
+    folder_classes=frozenset({"ControlNetModel"}),
     required={"base": "a ControlNet is for checkpoints of one family; say which, such as `for: sd1`"},
 )

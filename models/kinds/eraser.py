@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from models.files.eraser_keys import eraser_fields
 from models.kinds.kind import ModelFamily, ModelKind
 from models.kinds.layout import SingleFile
 
@@ -16,4 +17,5 @@ FAMILY = ModelFamily(
     kind=ERASER,
     loader="models.vision.eraser:load",
     layout=SingleFile(),
+    recognise=eraser_fields,
 )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from models.files.adapter_keys import ip_adapter_fields
 from models.kinds.kind import ModelFamily, ModelKind
 from models.kinds.layout import SingleFile
 
@@ -16,6 +17,7 @@ FAMILY = ModelFamily(
     kind=IP_ADAPTER,
     loader="models.adapters.ip_adapter:load",
     layout=SingleFile(),
+    recognise=ip_adapter_fields,
     required={
         "base": "an IP-Adapter is for checkpoints of one family; say which, such as `for: sd1`",
         "encoder": "an IP-Adapter needs a CLIP vision encoder; say which, such as `encoder: clip-vit-h`",

@@ -11,6 +11,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Generic, TypeVar
 
+from models.files.safetensors_header import SafetensorsHeader
 from models.kinds.layout import Layout
 
 M = TypeVar("M")
@@ -41,6 +42,10 @@ class ModelFamily:
     """`module:function`. The function takes an entry, a device and a dtype, and returns a loaded model."""
     layout: Layout
     """Which files a model consists of."""
+    recognise: Callable[[SafetensorsHeader], Mapping[str, Any] | None] = lambda header: None
+    """The fields of an entry that the header of a single file tells; None if it is no file of this family."""
+    folder_classes: frozenset[str] = frozenset()
+    """Classes of diffusers or transformers that the config of a folder of this family names."""
     required: Mapping[str, str] = field(default_factory=dict)
     """Fields that an entry must have, each with the error message if it is missing."""
     required_of_files: Mapping[str, str] = field(default_factory=dict)

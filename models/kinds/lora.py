@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from models.files.lora_keys import lora_fields
 from models.kinds.kind import ModelFamily, ModelKind
 from models.kinds.layout import SingleFile
 
@@ -16,4 +17,5 @@ FAMILY = ModelFamily(
     kind=LORA,
     loader="models.adapters.lora:load",
     layout=SingleFile(),
+    recognise=lora_fields,
 )

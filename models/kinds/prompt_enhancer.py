@@ -16,4 +16,5 @@ FAMILY = ModelFamily(
     kind=PROMPT_ENHANCER,
     loader="models.language.prompt_enhancer:load",
     layout=PretrainedFolder(),
+    folder_classes=frozenset({"GPT2LMHeadModel"}),
 )

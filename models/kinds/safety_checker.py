@@ -16,4 +16,5 @@ FAMILY = ModelFamily(
     kind=SAFETY_CHECKER,
     loader="models.vision.safety_checker:load",
     layout=PretrainedFolder(),
+    folder_classes=frozenset({"StableDiffusionSafetyChecker"}),
 )

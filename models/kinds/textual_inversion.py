@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from models.files.adapter_keys import embedding_fields
 from models.kinds.kind import ModelFamily, ModelKind
 from models.kinds.layout import SingleFile
 
@@ -16,4 +17,5 @@ FAMILY = ModelFamily(
     kind=TEXTUAL_INVERSION,
     loader="models.adapters.textual_inversion:load",
     layout=SingleFile(),
+    recognise=embedding_fields,
 )

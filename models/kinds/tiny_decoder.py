@@ -16,5 +16,6 @@ FAMILY = ModelFamily(
     kind=TINY_DECODER,
     loader="models.diffusion.tiny_decoder:load",
     layout=PretrainedFolder(),
+    folder_classes=frozenset({"AutoencoderTiny"}),
     required={"base": "a decoder reads the latents of one family of checkpoints; say which, such as `for: sd1`"},
 )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from models.files.upscaler_keys import upscaler_fields
 from models.kinds.kind import ModelFamily, ModelKind
 from models.kinds.layout import SingleFile
 
@@ -16,4 +17,5 @@ FAMILY = ModelFamily(
     kind=UPSCALER,
     loader="models.vision.upscaler:load",
     layout=SingleFile(),
+    recognise=upscaler_fields,
 )

@@ -43,7 +43,7 @@ async def list_models(services: ServicesDep) -> list[ModelReply]:
             hint=entry.hint,
             aliases=list(entry.aliases),
             side=entry.side,
-            default=entry is services.catalog.default,
+            default=services.catalog.is_default(entry),
             bytes=entry.bytes,
             resident_on=[worker.name for worker in workers if entry.name in worker.resident],
         )

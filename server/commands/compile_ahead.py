@@ -56,7 +56,7 @@ def compile_ahead(
     from pipelines.engine.execution.cuda_graphs import Graphs, capture_on
     from server.worker.torch_device import device_for
 
-    device, models = device_for(settings.device), catalog.read(settings.models_path)
+    device, models = device_for(settings.device), catalog.read(*settings.models_paths)
     graphs = Graphs(capture_on(device), compilation=_writable(Compilation(settings.compile, compile_after=1)))
     entries = [models.find(name) for name in names] or [each for each in models if each.family in CHECKPOINT_FAMILIES]
     for entry in entries:

@@ -201,12 +201,12 @@ def main() -> None:
     settings = Settings.load()
     set_up_logs(settings)
     device = device_for(sys.argv[2])
-    models = catalog.read(settings.models_path)
+    models = catalog.read(*settings.models_paths)
     budget = int(settings.device_memory or total_bytes(device) * MODELS_FRACTION)
     registry = Registry(models, device, dtype_for(device), budget, int(settings.host_memory))
     capacity, graphs = Capacity(), Graphs(capture_on(device), compilation=open_compilation(settings.compile))
     memory = Memory(_bytes_for_steps(registry, graphs, device))
-    if settings.warm_up:
+    if settings.warm_up and any(map(models.is_default, models)):
         _warm_up(registry, models.default.name, settings.audit, capacity, memory, graphs)
     audit = Audit(settings.audit, settings.audit_all)
     DeviceLoop(connection, Engine(registry, capacity, memory, graphs, audit), registry, device).run()

@@ -201,7 +201,7 @@ def torch_environment(settings: Settings) -> dict[str, str]:
         "OMP_WAIT_POLICY": "PASSIVE",
         **os.environ,
         "HUA_DATA_DIR": str(settings.data_dir),
-        "HUA_MODELS_DIR": str(settings.models_path),
+        "HUA_MODELS_DIR": os.pathsep.join(map(str, settings.models_paths)),
         "HUA_HOST_MEMORY": str(int(settings.host_memory)),
         "HUA_LOG_FORMAT": settings.log_format,
         "HUA_WARM_UP": str(settings.warm_up).lower(),

@@ -45,9 +45,9 @@ def test_separate_roles_refuse_the_memory_queue(tmp_path: Path, role: str) -> No
     assert "give all roles the same HUA_QUEUE=redis://HOST:PORT/DB" in message
 
 
-def test_models_folder_without_models_is_reported(tmp_path: Path) -> None:
-    message = refusal(tmp_path / "data", HUA_MODELS_DIR=str(tmp_path), HUA_PORT="18473")
-    assert "has no models.yaml; write one" in message
+def test_missing_models_folder_is_reported(tmp_path: Path) -> None:
+    message = refusal(tmp_path / "data", HUA_MODELS_DIR=str(tmp_path / "none"), HUA_PORT="18473")
+    assert "none is not a folder; create it, or correct HUA_MODELS_DIR" in message
 
 
 @pytest.mark.parametrize(

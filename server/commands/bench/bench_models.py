@@ -33,7 +33,7 @@ def write_models(folder: Path, weights: Weights, model: str, settings: Settings,
     elif weights == "random":
         entries = _random(folder, settings, device)
     else:
-        entries = _installed(catalog.read(settings.models_path), model)
+        entries = _installed(catalog.read(*settings.models_paths), model)
     other = {**entries[0], "name": OTHER, "default": False}
     text = yaml.safe_dump({"models": [*entries, other]}, sort_keys=False)
     (folder / "models.yaml").write_text(text, encoding="utf-8")
@@ -43,7 +43,7 @@ def write_models(folder: Path, weights: Weights, model: str, settings: Settings,
 def _toys(folder: Path, settings: Settings) -> Catalog:
     """The toys of the models folder if it has them, otherwise new ones."""
     try:
-        installed = catalog.read(settings.models_path)
+        installed = catalog.read(*settings.models_paths)
         if set(TOYS.values()) <= {entry.name for entry in installed}:
             return installed
     except CatalogError:

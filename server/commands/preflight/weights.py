@@ -7,7 +7,7 @@ from pathlib import Path
 
 from models import catalog
 from models.catalog import checksums
-from models.catalog.catalog import Catalog
+from models.catalog.catalog import Catalog, UnknownModelError
 from models.catalog.checksums import FILE as SUMS
 from models.catalog.checksums import ChecksumError
 from models.catalog.entry import FILE, CatalogError
@@ -24,13 +24,18 @@ def check_models(settings: Settings, *, sums: bool = True) -> Iterator[Finding]:
         yield Finding("models", "warn", f"no {FILE} in {folder}", "toy models are built at the first `hua serve`")
         return
     try:
-        models = catalog.read(folder)
+        models = catalog.read(*settings.models_paths)
     except CatalogError as error:
         yield Finding("models", "fail", str(error), "docs/models.md shows how the file is written")
         return
     weight = sum(entry.bytes for entry in models) / 2**30
-    message = f"{len(models.entries)} models, {weight:.1f} GiB; {models.default.name} is the default"
-    yield Finding("models", "ok", message)
+    for problem in models.problems:
+        yield Finding("models", "fail", f"{problem.path}: {problem.message}", "the other models stay usable")
+    try:
+        message = f"{len(models.entries)} models, {weight:.1f} GiB; {models.default.name} is the default"
+        yield Finding("models", "ok", message)
+    except UnknownModelError as error:
+        yield Finding("models", "fail", str(error), "docs/models.md lists what a checkpoint is")
     if settings.audit:
         yield _audit(settings, models)
     yield from _sums(folder, models, sums)

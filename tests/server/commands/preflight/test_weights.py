@@ -39,7 +39,7 @@ def test_check_models_reports_an_unusable_audit_model(settings: Settings, audit:
 
 def test_check_models_names_a_missing_model(settings: Settings, tmp_path: Path) -> None:
     (tmp_path / "toy.safetensors").unlink()
-    [finding] = check_models(settings)
+    finding, *_ = check_models(settings)
     assert finding.result == "fail"
     assert "model 'toy'" in finding.message
     assert "put the model there" in finding.message

@@ -1,0 +1,35 @@
+"""The spellings by which callers may name a model: its name, a slug of it, its file name, in any case."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+
+from models.catalog.entry import ModelEntry
+
+MAX_NAME = 128
+_HASH = re.compile(r"\s*\[[0-9a-f]{8,64}\]$", re.IGNORECASE)
+"""A1111 writes a title as `name.safetensors [10 hex digits of its hash]`."""
+_SUFFIX = re.compile(r"\.(?:safetensors|ckpt|pt|pth|bin|onnx)$", re.IGNORECASE)
+
+
+def name_of_stem(stem: str) -> str:
+    """The name of a model whose file has this stem: the stem as it is, if it can be a name."""
+    return "".join(character for character in stem if character.isprintable() and character not in "/\\")[:MAX_NAME]
+
+
+def spellings(entry: ModelEntry) -> Iterator[str]:
+    """The keys under which an entry is found, the exact ones first."""
+    for name in (entry.name, *entry.aliases):
+        yield key_of(name)
+    yield slug(entry.name)
+
+
+def key_of(name: str) -> str:
+    """Names are compared without regard to case, to a suffix of files, and to A1111's hash."""
+    return _SUFFIX.sub("", _HASH.sub("", name.strip())).casefold()
+
+
+def slug(name: str) -> str:
+    """The letters and digits of a name, of any script, in lower case, with single dashes between."""
+    return re.sub(r"(?:[^\w.]|_)+", "-", key_of(name)).strip("-")

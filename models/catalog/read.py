@@ -1,0 +1,139 @@
+"""Reads a models folder: what the scan finds there, and what `models.yaml` says about it or adds.
+
+The list is optional. An entry with the `path` or the `name` of a found model changes its fields; another entry adds a
+model. What is wrong with one model is a problem in the catalog, and the others stay usable.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from models.catalog.catalog import Catalog
+from models.catalog.entry import FILE, CatalogError, ModelEntry
+from models.catalog.names import key_of, name_of_stem
+from models.catalog.read_entry import read_entry
+from models.catalog.scan import FoundModel, Problem, Scanner
+from models.kinds import CHECKPOINT_FAMILIES
+
+
+def read(*folders: Path, scanner: Scanner | None = None) -> Catalog:
+    """The catalog of models folders. Raises CatalogError if one is missing, or if its `models.yaml` is no YAML.
+
+    `scanner` remembers the headers of the last reading.
+    """
+    for folder in folders:
+        if not folder.is_dir():
+            raise CatalogError(f"{folder} is not a folder; create it, or correct HUA_MODELS_DIR")
+    found, unusable = (scanner or Scanner()).scan(folders)
+    entries: list[ModelEntry] = []
+    problems: list[Problem] = []
+    covered: set[Path] = set()
+    for folder in folders:
+        for index, item in enumerate(_listed(folder / FILE)):
+            match = _found_model_of(item, folder, found)
+            covered |= {match.path} if match else set()
+            try:
+                entries.append(read_entry(_with_found_fields(item, match), index, folder))
+            except CatalogError as error:
+                problems.append(Problem(folder / FILE, str(error)))
+    covered |= {entry.path for entry in entries}
+    for model in found:
+        if model.path not in covered:
+            try:
+                entries.append(read_entry(_item_of(model, entries), 0, model.path.parent))
+            except CatalogError as error:
+                problems.append(Problem(model.path, str(error)))
+    usable, problems = _consistent([entry for entry in entries if not entry.hidden], problems)
+    return Catalog(usable, [*problems, *(each for each in unusable if each.path.resolve() not in covered)])
+
+
+def _listed(file: Path) -> list[Any]:
+    try:
+        content = yaml.safe_load(file.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        return []
+    except OSError as error:
+        raise CatalogError(f"cannot read {file} ({error.strerror}); correct its rights") from error
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise CatalogError(f"{file} is not valid YAML: {' '.join(str(error).split())}") from error
+    models = content.get("models") if isinstance(content, dict) else None
+    if not isinstance(models, list):
+        raise CatalogError(f"{file} must hold a list `models:`; delete the file if there is nothing to list")
+    return models
+
+
+def _found_model_of(item: Any, folder: Path, found: Iterable[FoundModel]) -> FoundModel | None:
+    """The found model that an entry is about."""
+    if not isinstance(item, dict):
+        return None
+    if "path" in item:
+        path = (folder / str(item["path"])).resolve()
+        return next((model for model in found if model.path == path), None)
+    key = key_of(str(item.get("name", "")))
+    return next((model for model in found if key_of(_own_name(model)) == key), None)
+
+
+def _with_found_fields(item: Any, model: FoundModel | None) -> Any:
+    """What the entry says goes before what the header tells, for a file may be labelled wrong."""
+    if model is None:
+        return item
+    fields = {("for" if name == "base" else name): value for name, value in model.fields.items()}
+    return {"path": str(model.path), "family": model.family, **fields, **item}
+
+
+def _item_of(model: FoundModel, entries: Iterable[ModelEntry]) -> Any:
+    """An entry for a model that is not listed. A second one of the same name gets that of its folder, too."""
+    name = _own_name(model)
+    if key_of(name) in {key_of(entry.name) for entry in entries}:
+        name = f"{name} ({model.path.parent.name})"
+    return _with_found_fields({"name": name}, model)
+
+
+def _own_name(model: FoundModel) -> str:
+    return name_of_stem(model.path.name if model.path.is_dir() else model.path.stem)
+
+
+def _consistent(entries: list[ModelEntry], problems: list[Problem]) -> tuple[list[ModelEntry], list[Problem]]:
+    """Leaves out what contradicts an earlier entry, and says so."""
+    result: list[ModelEntry] = []
+    problems, used = list(problems), set[str]()
+    for entry in entries:
+        names = {key_of(name) for name in (entry.name, *entry.aliases)}
+        if clashing := sorted(names & used):
+            message = f"two models are called {clashing[0]!r}; give {entry.path} another name in {FILE}"
+            problems.append(Problem(entry.path, message))
+            continue
+        used |= names
+        result.append(entry)
+    checked = [_with_known_inpainting(entry, used, problems) for entry in result]
+    return _with_one_default(checked, problems), problems
+
+
+def _with_known_inpainting(entry: ModelEntry, names: set[str], problems: list[Problem]) -> ModelEntry:
+    if entry.inpainting is None or key_of(entry.inpainting) in names:
+        return entry
+    message = (
+        f"{entry.name} has `inpainting: {entry.inpainting}`, but no model has this name; "
+        "add that model too, or leave the line out"
+    )
+    problems.append(Problem(entry.path, message))
+    return entry.model_copy(update={"inpainting": None})
+
+
+def _with_one_default(entries: list[ModelEntry], problems: list[Problem]) -> list[ModelEntry]:
+    """The first checkpoint that is marked stays marked."""
+    marked = [entry for entry in entries if entry.default]
+    valid = [entry for entry in marked if entry.family in CHECKPOINT_FAMILIES]
+    for entry in marked:
+        if entry not in valid:
+            message = f"a model of family {entry.family} does not generate images; mark one of family "
+            message += ", ".join(sorted(CHECKPOINT_FAMILIES))
+            problems.append(Problem(entry.path, f"{entry.name} is `default: true`, but {message}"))
+    for entry in valid[1:]:
+        message = f"{valid[0].name} and {entry.name} are both `default: true`; keep one"
+        problems.append(Problem(entry.path, message))
+    return [entry if entry in valid[:1] else entry.model_copy(update={"default": False}) for entry in entries]

@@ -1,0 +1,162 @@
+"""Finds the models in folders: what each file or diffusers folder is, its header tells, never its name.
+
+Torch-free. Only headers are read, and those of unchanged files only once.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from models.catalog.pickles import PICKLES, pickle_message
+from models.files.checkpoint_keys import checkpoint_fields
+from models.files.safetensors_header import HeaderError, read_header
+from models.files.unsupported import unsupported_message
+from models.kinds import CHECKPOINT_FAMILIES, FAMILIES
+
+CONFIGS = "model_index.json", "config.json"
+UNETS = "unet/diffusion_pytorch_model.safetensors", "unet/diffusion_pytorch_model.fp16.safetensors"
+SUFFIXES = frozenset({".safetensors", ".onnx", *PICKLES})
+_Key = tuple[str, int, int]
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """A file, or an entry of `models.yaml`, that is no usable model."""
+
+    path: Path
+    message: str
+    """What is wrong and what to do, in one sentence."""
+
+
+@dataclass(frozen=True, slots=True)
+class FoundModel:
+    path: Path
+    """A file, or a folder as `save_pretrained` writes it. Absolute, links followed."""
+    family: str
+    fields: Mapping[str, Any]
+    """The other fields of its entry that the header tells."""
+
+
+@dataclass(slots=True)
+class Scanner:
+    """Scans folders again and again; remembers what each file was as long as its size and time stay the same."""
+
+    _known: dict[_Key, FoundModel | Problem | None] = field(default_factory=dict)
+
+    def scan(self, folders: Sequence[Path]) -> tuple[list[FoundModel], list[Problem]]:
+        """The models below these folders, sorted by path, and the files that are none but look like models."""
+        results = {path: self._identify_once(path) for folder in folders for path in _candidates(folder)}
+        models = [result for result in results.values() if isinstance(result, FoundModel)]
+        problems = [result for result in results.values() if isinstance(result, Problem)]
+        return models, problems
+
+    def _identify_once(self, path: Path) -> FoundModel | Problem | None:
+        try:
+            status = path.stat()
+            key = (str(path), status.st_size, status.st_mtime_ns)
+            if key not in self._known:
+                self._known[key] = _identify(path)
+            return self._known[key]
+        except OSError as error:
+            return Problem(path, f"{path.name} cannot be read ({error.strerror}); check its rights")
+
+
+def _candidates(folder: Path) -> Iterator[Path]:
+    """Files with weights and folders of diffusers, sorted by name; no hidden ones.
+
+    Links to files are followed. Links to folders are not: one could lead to the whole disk, or in a circle. They are
+    yielded, so that the operator learns of it.
+    """
+    waiting = [folder.resolve()]
+    while waiting:
+        for entry in _sorted_entries(waiting.pop(0)):
+            path = Path(entry.path)
+            if entry.name.startswith("."):
+                continue
+            if entry.is_dir(follow_symlinks=False):
+                if any((path / name).is_file() for name in CONFIGS):
+                    yield path
+                else:
+                    waiting.append(path)
+            elif entry.is_dir() or (path.suffix.lower() in SUFFIXES and entry.is_file()):
+                yield path
+
+
+def _sorted_entries(folder: Path) -> list[os.DirEntry[str]]:
+    try:
+        with os.scandir(folder) as entries:
+            return sorted(entries, key=lambda entry: entry.name)
+    except OSError:
+        return []
+
+
+def _identify(path: Path) -> FoundModel | Problem | None:
+    if path.is_dir() and path.is_symlink():
+        return Problem(path, f"{path.name} is a link to a folder, which is not followed; name it in HUA_MODELS_DIR")
+    return _identify_folder(path) if path.is_dir() else _identify_file(path)
+
+
+def _identify_file(path: Path) -> FoundModel | Problem | None:
+    if path.suffix.lower() in PICKLES or path.resolve().suffix.lower() in PICKLES:
+        return Problem(path, pickle_message(path))
+    if path.suffix.lower() == ".onnx":
+        return FoundModel(path.resolve(), "matting", {})
+    try:
+        header = read_header(path)
+    except HeaderError as error:
+        return Problem(path, str(error))
+    for family in FAMILIES.values():
+        if (fields := family.recognise(header)) is not None:
+            return FoundModel(path.resolve(), family.name, fields)
+    return Problem(path, unsupported_message(path, header))
+
+
+def _identify_folder(path: Path) -> FoundModel | Problem | None:
+    """None for a part of a model, such as a text encoder or a tokenizer, which entries of others name."""
+    names = set(_class_names(path))
+    if any(name.startswith("StableDiffusion") and name.endswith("Pipeline") for name in names):
+        return _identify_pipeline(path)
+    for family in FAMILIES.values():
+        if names & family.folder_classes:
+            return FoundModel(path, family.name, _folder_fields(path, family.recognise))
+    return None
+
+
+def _identify_pipeline(path: Path) -> FoundModel | Problem:
+    """The family of a folder of a whole pipeline: that of its UNet."""
+    unets = [path / name for name in UNETS if (path / name).is_file()]
+    if not unets:
+        return Problem(path, f"{path.name} has no {UNETS[0]}; copy the folder again, or convert it to safetensors")
+    try:
+        header = read_header(unets[0])
+    except HeaderError as error:
+        return Problem(path, f"{path.name}: {error}")
+    for family in CHECKPOINT_FAMILIES:
+        if checkpoint_fields(header, family) is not None:
+            return FoundModel(path, family, {})
+    return Problem(path, unsupported_message(path, header))
+
+
+def _folder_fields(path: Path, recognise: Any) -> Mapping[str, Any]:
+    for file in sorted(path.glob("*.safetensors")):
+        try:
+            return recognise(read_header(file)) or {}
+        except HeaderError:
+            continue
+    return {}
+
+
+def _class_names(folder: Path) -> Iterable[str]:
+    for name in CONFIGS:
+        try:
+            config = json.loads((folder / name).read_text(encoding="utf-8"))
+        except (OSError, ValueError):
+            continue
+        if isinstance(config, dict):
+            yield str(config.get("_class_name", ""))
+            yield from map(str, config.get("architectures") or ())

@@ -1,0 +1,14 @@
+"""Whether a file holds the eraser LaMa."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from models.files.safetensors_header import SafetensorsHeader
+
+FIRST_LAYER = "model.1.ffc.convl2l.weight"
+
+
+def eraser_fields(header: SafetensorsHeader) -> Mapping[str, Any] | None:
+    return {} if any(key.endswith(FIRST_LAYER) for key in header.tensors) else None

@@ -1,0 +1,79 @@
+from pathlib import Path
+
+import pytest
+
+from models import catalog
+from models.catalog.catalog import UnknownModelError
+from models.catalog.names import slug
+from tests.support import model_files as files
+from tests.support.model_files import write_model
+from tests.support.models_yaml import write_entries
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    write_model(tmp_path / "Stable-diffusion" / "国风 V3.2.safetensors", files.SD1)
+    write_model(tmp_path / "checkpoints" / "DreamXL.safetensors", files.SDXL)
+    write_model(tmp_path / "Lora" / "墨.safetensors", files.LORA_SD1)
+    return tmp_path
+
+
+def test_files_are_models_without_a_list(folder: Path) -> None:
+    models = catalog.read(folder)
+    assert models.problems == ()
+    assert {entry.name: (entry.family, entry.base) for entry in models} == {
+        "国风 V3.2": ("sd1", None),
+        "DreamXL": ("sdxl", None),
+        "墨": ("lora", "sd1"),
+    }
+
+
+@pytest.mark.parametrize(
+    "name", ["国风 V3.2", "国风 v3.2", "国风-v3.2", "国风 V3.2.safetensors", "国风 V3.2.safetensors [0123456789]"]
+)
+def test_name_is_found_in_every_spelling(folder: Path, name: str) -> None:
+    assert catalog.read(folder).find(name).name == "国风 V3.2"
+
+
+def test_list_changes_found_models_and_adds_names(folder: Path) -> None:
+    write_entries(
+        folder,
+        "{name: dreamxl, aliases: [v1.5, xl], default: true, title: Dream}",
+        "{name: ink, path: Lora/墨.safetensors, for: sd2}",
+        "{name: 国风 V3.2, hidden: true}",
+    )
+    models = catalog.read(folder)
+    assert models.problems == ()
+    assert [(entry.name, entry.family, entry.base) for entry in models] == [
+        ("dreamxl", "sdxl", None),
+        ("ink", "lora", "sd2"),
+    ]
+    assert models.find("v1.5") is models.find("") is models.find("XL")
+
+
+def test_wrong_entry_leaves_the_others_usable(folder: Path) -> None:
+    write_entries(folder, "{name: gone, path: gone.safetensors, family: sd1}", "{name: dreamxl, aliases: [xl]}")
+    models = catalog.read(folder)
+    assert models.find("xl").family == "sdxl"
+    assert "gone.safetensors does not exist" in models.problems[0].message
+    with pytest.raises(UnknownModelError):
+        models.find("gone")
+
+
+def test_same_stem_in_two_folders_stays_reachable(folder: Path) -> None:
+    write_model(folder / "xl" / "dreamxl.safetensors", files.SDXL)
+    models = catalog.read(folder)
+    assert models.find("DreamXL").path.parent.name == "checkpoints"
+    assert models.find("dreamxl (xl)").path.parent.name == "xl"
+
+
+def test_several_folders_are_one_catalog(folder: Path, tmp_path_factory: pytest.TempPathFactory) -> None:
+    other = write_model(tmp_path_factory.mktemp("other") / "x4.safetensors", files.ESRGAN).parent
+    write_entries(other, "{name: x4, aliases: [esr]}")
+    models = catalog.read(folder, other)
+    assert models.find("esr").family == "upscaler"
+    assert len(models.entries) == 4
+
+
+def test_slug_has_letters_and_digits_of_any_script() -> None:
+    assert slug("国风 V3.2_(final)!.safetensors") == "国风-v3.2-final"

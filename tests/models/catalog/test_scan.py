@@ -1,0 +1,111 @@
+import shutil
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from models.catalog.scan import FoundModel, Scanner
+from tests.support import model_files as files
+from tests.support.model_files import with_channels, with_prefix, write_model
+
+
+def found(folder: Path) -> dict[str, tuple[str, Mapping[str, Any]]]:
+    models, problems = Scanner().scan([folder])
+    assert problems == []
+    return {model.path.name: (model.family, model.fields) for model in models}
+
+
+@pytest.mark.parametrize(
+    ("shapes", "metadata", "family", "fields"),
+    [
+        (files.SD1, {}, "sd1", {}),
+        (with_channels(files.SD1, 9), {}, "sd1", {}),
+        (
+            with_prefix("", {key.removeprefix("model.diffusion_model."): s for key, s in files.SD1.items()}),
+            {},
+            "sd1",
+            {},
+        ),
+        (files.SD2, {}, "sd2", {}),
+        (files.SD2, {"modelspec.prediction_type": "v"}, "sd2", {"prediction": "v_prediction"}),
+        (files.SD2, {"modelspec.architecture": "stable-diffusion-v2-512"}, "sd2", {"prediction": "epsilon"}),
+        (files.SDXL, {"modelspec.resolution": "1024x1024"}, "sdxl", {"side": 1024}),
+        (files.SDXL | {"v_pred": (), "ztsnr": ()}, {}, "sdxl", {"prediction": "v_prediction"}),
+        (files.LORA_SD1, {}, "lora", {"base": "sd1"}),
+        (files.LORA_XL, {}, "lora", {"base": "sdxl"}),
+        (files.LORA_SD1, {"ss_base_model_version": "sdxl_base_v1-0"}, "lora", {"base": "sdxl"}),
+        ({"lora_te2_x.lora_down.weight": (4, 8), "lora_te2_x.lora_up.weight": (8, 4)}, {}, "lora", {"base": "sdxl"}),
+        (files.EMBEDDING, {}, "embedding", {"base": "sd1"}),
+        ({"clip_l": (2, 768), "clip_g": (2, 1280)}, {}, "embedding", {"base": "sdxl"}),
+        (files.CONTROLNET, {}, "controlnet", {"base": "sd1"}),
+        (files.IP_ADAPTER, {}, "ip_adapter", {"base": "sd1"}),
+        (files.ESRGAN, {}, "upscaler", {}),
+        (with_prefix("params_ema.", files.ESRGAN), {}, "upscaler", {}),
+    ],
+)
+def test_header_tells_family_and_fields(
+    tmp_path: Path, shapes: files.Shapes, metadata: dict[str, str], family: str, fields: dict[str, Any]
+) -> None:
+    write_model(tmp_path / "deep" / "down" / "名字 1.safetensors", shapes, metadata)
+    assert found(tmp_path) == {"名字 1.safetensors": (family, fields)}
+
+
+@pytest.mark.parametrize(
+    ("shapes", "message"),
+    [
+        (with_channels(files.SD1, 8), "an edit model"),
+        (with_channels(files.SD2, 5), "a depth-to-image model"),
+        (
+            files.SDXL | {"model.diffusion_model.input_blocks.4.1.transformer_blocks.0.attn2.to_k.weight": (8, 1280)},
+            "the refiner",
+        ),
+        ({"double_blocks.0.img_attn.qkv.weight": (8, 8)}, "a model of the Flux family"),
+        ({"lora_unet_double_blocks_0.lora_down.weight": (4, 8)}, "a LoRA for another family"),
+        (files.CONTROLNET | {"task_embedding": (8, 8)}, "a union ControlNet"),
+        ({"a": (1,), "b": (1,)}, "no model that is known here (its first keys: a, b)"),
+    ],
+)
+def test_unsupported_file_is_named(tmp_path: Path, shapes: files.Shapes, message: str) -> None:
+    write_model(tmp_path / "x.safetensors", shapes)
+    models, [problem] = Scanner().scan([tmp_path])
+    assert models == []
+    assert f"x.safetensors is {message}" in problem.message
+
+
+def test_pickles_torn_files_and_links_to_folders_are_problems(tmp_path: Path) -> None:
+    models = tmp_path / "models"
+    torn = write_model(models / "torn.safetensors", files.SD1)
+    torn.write_bytes(torn.read_bytes()[:-3])
+    (models / "old.ckpt").write_bytes(b"\x80")
+    (models / "linked").symlink_to("/")
+    (models / "notes.txt").write_text("no model")
+    (models / ".hidden.safetensors").write_text("no model")
+    good, problems = Scanner().scan([models])
+    assert good == []
+    messages = {problem.path.name: problem.message for problem in problems}
+    assert messages.keys() == {"torn.safetensors", "old.ckpt", "linked"}
+    assert "is a pickle" in messages["old.ckpt"]
+    assert "name it in HUA_MODELS_DIR" in messages["linked"]
+
+
+def test_diffusers_folders_are_one_model_each(models_dir: Path) -> None:
+    models = found(models_dir)
+    checkpoints = {name: family for name, (family, _) in models.items() if family.startswith("sd")}
+    assert checkpoints == {"toy-sd1": "sd1", "toy-sd1-inpainting": "sd1", "toy-sd2": "sd2", "toy-sdxl": "sdxl"}
+    assert models["toy-sdxl-canny"] == ("controlnet", {"base": "sdxl"})
+    assert models["toy-blip"][0] == "captioner"
+    assert "toy-clip-vision" not in models
+
+
+def test_second_scan_sees_changes(tmp_path: Path) -> None:
+    scanner, file = Scanner(), tmp_path / "x.safetensors"
+    write_model(file, files.SD1)
+    assert [model.family for model in scanner.scan([tmp_path])[0]] == ["sd1"]
+    write_model(file, files.SDXL)
+    write_model(tmp_path / "y.safetensors", files.ESRGAN)
+    assert [model.family for model in scanner.scan([tmp_path])[0]] == ["sdxl", "upscaler"]
+    file.unlink()
+    assert scanner.scan([tmp_path])[0] == [FoundModel((tmp_path / "y.safetensors").resolve(), "upscaler", {})]
+    shutil.rmtree(tmp_path)
+    assert scanner.scan([tmp_path]) == ([], [])

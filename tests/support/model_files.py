@@ -1,0 +1,55 @@
+"""Writes `.safetensors` files with given keys and shapes, as files of the wild have them, but of a few bytes."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+
+import numpy as np
+from safetensors.numpy import save_file
+
+Shapes = Mapping[str, tuple[int, ...]]
+
+_SD1_UNET = {
+    "input_blocks.0.0.weight": (8, 4, 3, 3),
+    "input_blocks.1.1.proj_in.weight": (8, 8, 1, 1),
+    "input_blocks.1.1.transformer_blocks.0.attn2.to_k.weight": (8, 768),
+}
+_SD2_UNET = _SD1_UNET | {
+    "input_blocks.1.1.proj_in.weight": (8, 8),
+    "input_blocks.1.1.transformer_blocks.0.attn2.to_k.weight": (8, 1024),
+}
+_XL_UNET = {
+    "input_blocks.0.0.weight": (8, 4, 3, 3),
+    "label_emb.0.0.weight": (8, 2816),
+    "input_blocks.4.1.proj_in.weight": (8, 8),
+    "input_blocks.4.1.transformer_blocks.0.attn2.to_k.weight": (8, 2048),
+}
+
+
+def with_prefix(prefix: str, shapes: Shapes) -> dict[str, tuple[int, ...]]:
+    return {prefix + name: shape for name, shape in shapes.items()}
+
+
+def with_channels(shapes: Shapes, channels: int) -> dict[str, tuple[int, ...]]:
+    """The same UNet with another number of input channels."""
+    first = next(name for name in shapes if name.endswith("input_blocks.0.0.weight"))
+    return {**shapes, first: (8, channels, 3, 3)}
+
+
+SD1, SD2, SDXL = (with_prefix("model.diffusion_model.", unet) for unet in (_SD1_UNET, _SD2_UNET, _XL_UNET))
+"""Single-file checkpoints, in the layout of latent diffusion."""
+CONTROLNET = with_prefix("control_model.", _SD1_UNET | {"input_hint_block.0.weight": (8, 3, 3, 3)})
+LORA_XL = {"lora_unet_x_attn2_to_k.lora_down.weight": (4, 2048), "lora_unet_x_attn2_to_k.lora_up.weight": (8, 4)}
+LORA_SD1 = {"lora_unet_x_attn2_to_k.lora_down.weight": (4, 768), "lora_unet_x_attn2_to_k.lora_up.weight": (8, 4)}
+EMBEDDING = {"emb_params": (2, 768)}
+ESRGAN = {"conv_first.weight": (4, 3, 3, 3), "body.0.rdb1.conv1.weight": (4, 4, 3, 3), "conv_last.weight": (3, 4, 3, 3)}
+IP_ADAPTER = {"image_proj.proj.weight": (4, 8), "ip_adapter.1.to_k_ip.weight": (4, 768)}
+
+
+def write_model(file: Path, shapes: Shapes, metadata: Mapping[str, str] | None = None) -> Path:
+    """The path of the file, with zeros for weights."""
+    file.parent.mkdir(parents=True, exist_ok=True)
+    tensors = {name: np.zeros(shape, np.float16) for name, shape in shapes.items()}
+    save_file(tensors, file, dict(metadata) if metadata else None)
+    return file
