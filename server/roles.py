@@ -17,17 +17,20 @@ from filelock import FileLock, Timeout
 
 from server.observability.tracing import set_up_traces
 from server.process.event_loop import freeze_startup_objects
-from server.process.health_server import Health, create_health_app, listen_nearby
-from server.process.http_listener import listen, serve_app
+from server.process.health_server import create_health_app, listen_nearby
+from server.process.http_listener import connections_within_file_limit, listen, serve_app
 from server.services import Services, public_url
 from server.settings import Settings, SettingsError
 from server.tenancy.tenants import Tenants
 from server.worker.device_process import CHILD, torch_environment
 
 if TYPE_CHECKING:
+    from starlette.types import ASGIApp
+
     from server.controller import Controller
 
 log = logging.getLogger(__name__)
+PROBE_CONNECTIONS = 64
 Work = Coroutine[Any, Any, None]
 
 
@@ -40,7 +43,8 @@ async def serve(settings: Settings) -> None:
             from server.worker.worker import Worker
 
             worker, controller = Worker(services, settings.device), make_controller(services)
-            await _run_until_signal(controller.run(), worker.run(), _serve_api(services, listener), drain=worker.drain)
+            works = *_api_works(services, listener), controller.run(), worker.run()
+            await _run_until_signal(*works, drain=worker.drain)
 
 
 async def api(settings: Settings) -> None:
@@ -48,7 +52,7 @@ async def api(settings: Settings) -> None:
     _need_shared_queue(settings, "api")
     with _listen(settings) as listener:
         async with _services(settings, "api") as services:
-            await _run_until_signal(_serve_api(services, listener))
+            await _run_until_signal(*_api_works(services, listener))
 
 
 async def controller(settings: Settings) -> None:
@@ -58,7 +62,7 @@ async def controller(settings: Settings) -> None:
     with _lock_data_folder(settings) if logs_in_folder else contextlib.nullcontext():
         async with _services(settings, "controller") as services:
             role = make_controller(services)
-            await _run_until_signal(role.run(), _serve_health(settings, role.health))
+            await _run_until_signal(role.run(), _serve_probes(settings, create_health_app(role.health)))
 
 
 async def worker(settings: Settings, device: str, child: str = CHILD) -> None:
@@ -68,7 +72,7 @@ async def worker(settings: Settings, device: str, child: str = CHILD) -> None:
         from server.worker.worker import Worker
 
         role = Worker(services, device, child)
-        await _run_until_signal(role.run(), _serve_health(settings, role.health), drain=role.drain)
+        await _run_until_signal(role.run(), _serve_probes(settings, create_health_app(role.health)), drain=role.drain)
 
 
 def ensure_models(settings: Settings) -> None:
@@ -141,23 +145,26 @@ def make_controller(services: Services) -> Controller:
     return Controller(services.broker, services.queue, services.bucket, callbacks, clock.sure)
 
 
-async def _serve_api(services: Services, listener: socket.socket) -> None:
-    from server.api.app import create_app
+def _api_works(services: Services, listener: socket.socket) -> tuple[Work, ...]:
+    """The api for clients, and its metrics and probes on a port of their own."""
+    from server.api.app import create_app, create_probes_app
 
-    app = create_app(services)
+    settings = services.settings
+    app, probes = create_app(services), create_probes_app(services)
     freeze_startup_objects()
-    log.info("listening on %s", public_url(services.settings))
-    await serve_app(app, listener)
+    log.info("listening on %s", public_url(settings))
+    connections = connections_within_file_limit(settings.connections)
+    return serve_app(app, listener, connections), _serve_probes(settings, probes)
 
 
-async def _serve_health(settings: Settings, health: Callable[[], Health]) -> None:
-    """Serves metrics and probes of a role without an api."""
+async def _serve_probes(settings: Settings, app: ASGIApp) -> None:
+    """Serves metrics and probes on a port of their own, so that they are answered whatever clients do."""
     listener = listen_nearby(settings)
     if listener is None:
         await asyncio.Event().wait()
         return
     with listener:
-        await serve_app(create_health_app(health), listener)
+        await serve_app(app, listener, PROBE_CONNECTIONS)
 
 
 async def _run_until_signal(*works: Work, drain: Callable[[], Awaitable[None]] | None = None) -> None:

@@ -41,6 +41,12 @@ class Settings(BaseSettings):
         description="Address to listen on; others than loopback need API keys or HUA_ALLOW_ANONYMOUS.",
     )
     port: int = Field(8000, ge=1, le=65535, description="Port to listen on.")
+    connections: int = Field(
+        1000,
+        ge=16,
+        le=65_536,
+        description="Most connections of clients at a time. Above it a new one replaces one that waits for its client.",
+    )
     public_url: str = Field(
         "", description="Address of this server for clients, used in result links; default http://HOST:PORT."
     )
@@ -137,7 +143,7 @@ class Settings(BaseSettings):
         9090,
         ge=0,
         le=65535,
-        description="Port of /metrics, /healthz and /readyz of a controller or worker, or the next free one; 0: none.",
+        description="Port of its own for /metrics, /healthz and /readyz of each role, or the next free one; 0: none.",
     )
     metrics_host: str = Field("", description="Address for HUA_METRICS_PORT; default HUA_HOST.")
     log_format: Literal["text", "json"] = Field("text", description="Log lines for people or for machines.")

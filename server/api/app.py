@@ -73,6 +73,14 @@ def create_app(services: Services) -> FastAPI:
     return app
 
 
+def create_probes_app(services: Services) -> FastAPI:
+    """Metrics and probes alone, for a port that clients do not reach."""
+    app = FastAPI(openapi_url=None, exception_handlers=dict.fromkeys(EXCEPTIONS, _refuse))
+    app.state.services = services
+    app.include_router(health.router)
+    return app
+
+
 def _middlewares(services: Services) -> list[Middleware]:
     """All middlewares, the outermost first."""
     settings = services.settings

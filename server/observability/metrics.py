@@ -92,6 +92,12 @@ REQUEST_SECONDS = _histogram(
 REQUESTS_REFUSED = _counter(
     "api", "hua_requests_refused", "Requests refused, by route and the error's code.", "route", "code"
 )
+CONNECTIONS_CLOSED = _counter(
+    "api",
+    "hua_connections_closed",
+    "Connections closed because the client kept the server waiting (late) or others needed its place (full).",
+    "reason",
+)
 
 # --- tasks
 

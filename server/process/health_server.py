@@ -1,4 +1,4 @@
-"""Metrics and probes of a role without an api: /metrics, /healthz and /readyz.
+"""Metrics and probes on a port of their own: /metrics, /healthz and /readyz.
 
 The probes do not depend on other services: if Redis is not reachable, restarting all workers does not help.
 """

@@ -72,7 +72,7 @@ http://{{ include "hua.fullname" . }}-api.{{ .Release.Namespace }}.svc:{{ .Value
   {{- fail "settings.queue is empty, and secrets.settings, which may have HUA_QUEUE, too; set one of them" -}}
 {{- end -}}
 {{- if and (hasKey .Values.settings "metrics_port") (not .Values.settings.metrics_port) -}}
-  {{- fail "settings.metrics_port is 0, and Kubernetes probes workers at this port; set a port, or leave it out" -}}
+  {{- fail "settings.metrics_port is 0, and Kubernetes probes workers, controllers and the api at this port; set a port, or leave it out" -}}
 {{- end -}}
 {{- range tuple "sqlite://" "memory://" "file://" -}}
   {{- if has . (list $.Values.settings.broker $.Values.settings.queue $.Values.settings.bucket) -}}

@@ -1,8 +1,10 @@
 import subprocess
 import sys
 
+import httpx
 import pytest
 
+from server.api.app import create_probes_app
 from server.observability.metrics import REGISTRY
 from server.tenancy.auth import new_key
 
@@ -27,6 +29,16 @@ async def test_requests_without_a_key_reach_public_routes_only(client, overrides
             assert is_open or "www-authenticate" in reply.headers
     for path in ("/", "/docs", "/redoc", "/page/hua.js"):
         assert (await client.get(path)).status_code == 200
+
+
+async def test_probes_app_serves_metrics_and_probes_alone(services):
+    transport = httpx.ASGITransport(create_probes_app(services))
+    async with httpx.AsyncClient(transport=transport, base_url="http://role") as probes:
+        assert (await probes.get("/healthz")).json() == {"status": "alive"}
+        assert "no worker is ready" in (await probes.get("/readyz")).json()["error"]["message"]
+        assert "hua_tasks_queued" in (await probes.get("/metrics")).text
+        for path in ("/v1/tasks", "/docs", "/openapi.json"):
+            assert (await probes.get(path)).status_code == 404
 
 
 @WITH_KEYS
