@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from functools import partial
 
 from models import catalog
 from models.catalog.catalog import Catalog, MisfitError, UnknownModelError
 from server.broker import Broker
+from server.broker.history import first_outcome
 from server.egress.client import Egress
 from server.queue import Queue
 from server.queue.clock import Clock
 from server.settings import Settings, SettingsError
-from server.storage.bucket import Bucket
+from server.storage.bucket import Bucket, FindOutcome, find_no_outcome
 from server.storage.signed_links import Links
 from server.tenancy.tenants import Tenants
 from server.tenancy.uploads import Uploads
@@ -40,10 +42,11 @@ class Services:
         check_audit(settings, models)
         queue = _queue(settings)
         clock = Clock(queue)
-        bucket, tenants = bucket_of(settings), Tenants(settings, clock)
+        broker = _broker(settings)
+        bucket, tenants = bucket_of(settings, partial(first_outcome, broker)), Tenants(settings, clock)
         return cls(
             settings=settings,
-            broker=_broker(settings),
+            broker=broker,
             queue=queue,
             clock=clock,
             bucket=bucket,
@@ -100,11 +103,12 @@ def _queue(settings: Settings) -> Queue:
     )
 
 
-def bucket_of(settings: Settings) -> Bucket:
+def bucket_of(settings: Settings, find_outcome: FindOutcome = find_no_outcome) -> Bucket:
+    """`find_outcome` reads a task's first outcome from the log; without it, damaged manifests are not rebuilt."""
     if settings.bucket == "file://":
-        return Bucket.folder(settings.data_dir / "bucket")
+        return Bucket.folder(settings.data_dir / "bucket", find_outcome)
     if settings.bucket.startswith("s3://"):
         from server.storage.s3 import open_bucket
 
-        return open_bucket(settings)
+        return open_bucket(settings, find_outcome)
     raise SettingsError(f"HUA_BUCKET={settings.bucket} is not known; use file:// or s3://BUCKET/PREFIX")

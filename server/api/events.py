@@ -19,7 +19,9 @@ router = APIRouter(prefix="/v1/tasks", tags=["tasks"])
 
 
 @router.get(
-    "/{task_id}/events", response_class=EventSourceResponse, responses=error_responses(401, 404, 422, 503, stream=True)
+    "/{task_id}/events",
+    response_class=EventSourceResponse,
+    responses=error_responses(401, 404, 410, 422, 503, stream=True),
 )
 async def follow_task(record: RecordDep, services: ServicesDep) -> AsyncIterator[ServerSentEvent]:
     """Follows a task until it ends.

@@ -21,7 +21,7 @@ from server.storage.bucket import BucketUnavailableError
 from server.storage.signed_links import BadSignatureError, LinkExpiredError
 from server.tasks.callback_replay import NoCallbackError
 from server.tasks.input_images import BadInputError
-from server.tasks.lookup import UnknownTaskError
+from server.tasks.lookup import LostTaskError, UnknownTaskError
 from server.tasks.submission import IdempotencyConflictError, InvalidParamsError, NotAllowedError, TooManyPixelsError
 from server.tasks.validation_errors import describe_errors
 from server.tenancy.auth import MissingScopeError, UnauthorizedError
@@ -35,6 +35,7 @@ STATUS_AND_CODE: dict[type[Exception], tuple[int, str]] = {
     NotAllowedError: (403, "not_allowed"),
     BadSignatureError: (403, "bad_signature"),
     UnknownTaskError: (404, "unknown_task"),
+    LostTaskError: (410, "task_lost"),
     UnknownTaskTypeError: (404, "unknown_task_type"),
     UnsupportedTaskTypeError: (422, "not_offered"),
     IdempotencyConflictError: (409, "idempotency_conflict"),

@@ -37,7 +37,7 @@ async def submit_task(
     return await submit_and_reply(services, tenant, body.type, body, body.params, headers, response)
 
 
-@router.get("/{task_id}", responses=error_responses(401, 404, 422, 503))
+@router.get("/{task_id}", responses=error_responses(401, 404, 410, 422, 503))
 async def get_task(record: RecordDep, services: ServicesDep) -> TaskReply:
     """The current state of a task."""
     return task_reply(record, services.links)
@@ -63,7 +63,7 @@ async def list_tasks(
     responses={
         200: {"description": "The task has ended: it is canceled now, or had ended before."},
         202: {"model": TaskReply, "description": "The cancellation is in the log; the worker stops at its next step."},
-        **error_responses(401, 404, 422, 503),
+        **error_responses(401, 404, 410, 422, 503),
     },
 )
 async def cancel_task(record: ChangeableRecordDep, services: ServicesDep, response: Response) -> TaskReply:
@@ -73,7 +73,7 @@ async def cancel_task(record: ChangeableRecordDep, services: ServicesDep, respon
     return task_reply(record, services.links)
 
 
-@router.post("/{task_id}/callback", status_code=202, responses=error_responses(401, 403, 404, 409, 422, 503))
+@router.post("/{task_id}/callback", status_code=202, responses=error_responses(401, 403, 404, 409, 410, 422, 503))
 async def replay_task_callback(record: ChangeableRecordDep, services: ServicesDep) -> TaskReply:
     """Sends the callback of an ended task once more, with the same body and the same `webhook-id`."""
     await replay_callback(services, record)

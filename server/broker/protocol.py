@@ -7,7 +7,7 @@ state may be lost and rebuilt from them.
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -61,6 +61,13 @@ class Broker(Protocol):
     def outcomes(self) -> AsyncIterator[tuple[Position, Outcome | None]]:
         """As `tasks`."""
         ...
+
+    def past_outcomes(self) -> AsyncGenerator[Outcome]:
+        """Yields every outcome that the log still has, committed or not, and ends at the present end of the log."""
+        ...
+
+    async def log_id(self) -> str:
+        """An id of these logs. Logs that are emptied or created anew have another one."""
 
     async def commit_tasks(self, position: Position) -> None:
         """Records of this partition up to `position` are settled and need not be read again."""

@@ -39,7 +39,7 @@ class Controller:
         clock: Callable[[], float] = time.time,
     ) -> None:
         self._election = LeaderElection(queue)
-        self._log_replay = LogReplay(broker, queue, bucket)
+        self._log_replay = LogReplay(broker, queue, bucket, clock)
         self._reaper = Reaper(broker, queue, clock)
         self._sweeper = Sweeper(bucket, clock)
         self._orphans = OrphanSweeper(bucket, clock)

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import time
+from collections.abc import Callable
 from contextlib import suppress
 
 from server.broker import Broker
 from server.controller.intake import Intake
+from server.controller.log_watch import LogWatch
 from server.controller.queue_restore import restore_callbacks, restore_finished, restore_settled
 from server.controller.retry import retry_forever
 from server.controller.settlement import Settlement
@@ -19,17 +22,21 @@ CHECK_EVERY_S = 1.0
 
 
 class LogReplay:
-    """Outcomes, tasks and callbacks are read in this order before any task is leased, so no ended task runs again."""
+    """Outcomes, tasks and callbacks are read in this order before any task is leased, so no ended task runs again.
 
-    def __init__(self, broker: Broker, queue: Queue, bucket: Bucket) -> None:
+    clock: unix time in seconds.
+    """
+
+    def __init__(self, broker: Broker, queue: Queue, bucket: Bucket, clock: Callable[[], float] = time.time) -> None:
         self._broker = broker
         self._queue = queue
         self._bucket = bucket
+        self._log_watch = LogWatch(broker, bucket, clock)
 
     async def run(self) -> None:
         while True:
             await self._replay()
-            log.warning("the queue has lost its state; reading the logs again")
+            log.warning("the queue or the logs have lost their state; reading the logs again")
 
     async def _replay(self) -> None:
         """Marks the queue as incomplete before reading, so that a queue that is emptied meanwhile does not open."""
@@ -43,7 +50,12 @@ class LogReplay:
 
         async def start() -> None:
             await intake.caught_up.wait()
-            await restore_settled(self._bucket, self._queue, intake.has_read)
+            unsettled = await restore_settled(self._bucket, self._queue, intake.has_read)
+            if await self._log_watch.logs_are_lost():
+                for task in unsettled:
+                    await self._broker.publish_task(task)
+                await self._log_watch.note_loss(len(unsettled))
+            await self._log_watch.name_new_logs()
             await restore_callbacks(self._bucket, self._queue)
             await self._queue.open()
             await restore_finished(self._bucket, self._queue)
@@ -54,8 +66,12 @@ class LogReplay:
                 group.create_task(retry_forever(ingest_tasks, "intake")),
             ]
             await retry_forever(start, "start")
-            await self._wait_until_emptied()
-            for job in jobs:
+            watches = [
+                group.create_task(self._wait_until_emptied()),
+                group.create_task(retry_forever(self._log_watch.run_until_lost, "watching the logs")),
+            ]
+            await asyncio.wait(watches, return_when=asyncio.FIRST_COMPLETED)
+            for job in (*jobs, *watches):
                 job.cancel()
 
     async def _wait_until_emptied(self) -> None:

@@ -31,9 +31,10 @@ from server.observability.metrics import (
 from server.observability.tracing import span
 from server.queue import DueCallback, Queue
 from server.storage.bucket import Bucket
-from server.storage.bucket_keys import callback_key, swept_at
+from server.storage.bucket_keys import callback_key
+from server.storage.manifest import manifest_of
 from server.storage.pending_callbacks import decode_callback, encode_callback
-from server.task import POISON, RETENTION_S, Manifest, Outcome, Status
+from server.task import POISON, Manifest, Outcome, Status
 
 log = logging.getLogger(__name__)
 
@@ -79,7 +80,7 @@ class Settlement:
     async def _settle(self, outcome: Outcome) -> None:
         manifest = await self._bucket.manifest(outcome.task.id)
         if manifest is None:
-            manifest = Manifest(outcome=outcome, expires_at=_expiry(outcome))
+            manifest = manifest_of(outcome)
             due = await self._save(manifest)
         else:
             due = await self._saved_callback(manifest) if manifest.outcome == outcome else None
@@ -130,9 +131,3 @@ def _count(manifest: Manifest) -> None:
         IMAGES_MADE.labels(task.type).inc(sum(image.kind == "image" and image.safe for image in outcome.images))
         IMAGES_WITHHELD.labels(task.type).inc(sum(not image.safe for image in outcome.images))
         TASK_SECONDS.labels(task.type, task.priority).observe(max(outcome.finished_at - task.created_at, 0.0))
-
-
-def _expiry(outcome: Outcome) -> float:
-    """The end of the retention, or the time of the sweep if that is earlier, so that no link outlives its image."""
-    ends = outcome.finished_at + RETENTION_S[outcome.task.retention]
-    return min([ends, *(swept_at(image.key) for image in outcome.images)])

@@ -8,7 +8,7 @@ import logging
 import os
 import re
 import uuid
-from collections.abc import AsyncIterator, Iterator, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
 from datetime import timedelta
 from pathlib import Path, PurePosixPath
 
@@ -20,7 +20,8 @@ from pydantic import ValidationError
 from server.observability import metrics
 from server.process.disk_space import check_disk_space
 from server.storage.bucket_keys import CHECKS, manifest_key
-from server.task import Manifest
+from server.storage.manifest import manifest_of
+from server.task import Manifest, Outcome
 
 log = logging.getLogger(__name__)
 
@@ -33,6 +34,14 @@ CONTENT_TYPES = {
 }
 
 
+FindOutcome = Callable[[str], Awaitable[Outcome | None]]
+
+
+async def find_no_outcome(task_id: str) -> Outcome | None:
+    """For a bucket that is used without a log."""
+    return None
+
+
 class BucketUnavailableError(Exception):
     """The bucket cannot be reached or is full; a later try may succeed."""
 
@@ -40,19 +49,30 @@ class BucketUnavailableError(Exception):
 class Bucket:
     """Bytes by key. `put` replaces an object atomically, and a missing key reads as None.
 
+    `find_outcome` reads a task's first outcome from the log, for a manifest that is damaged.
     `public` is the same store under the address `public_origin`, at which clients reach it; None if they do not.
     Every method raises BucketUnavailableError.
     """
 
-    def __init__(self, store: ObjectStore, public: S3Store | None = None, public_origin: str = "") -> None:
+    def __init__(
+        self,
+        store: ObjectStore,
+        public: S3Store | None = None,
+        public_origin: str = "",
+        find_outcome: FindOutcome = find_no_outcome,
+    ) -> None:
         self.public_origin = public_origin
         self._store = store
         self._public = public
         self._write_failed = False
+        self._find_outcome = find_outcome
+        self._rebuilding = asyncio.Lock()
+        self._beyond_repair: set[str] = set()
+        """Ids that the log did not have, so that it is not searched again."""
 
     @classmethod
-    def folder(cls, path: Path) -> Bucket:
-        return FolderBucket(path)
+    def folder(cls, path: Path, find_outcome: FindOutcome = find_no_outcome) -> Bucket:
+        return FolderBucket(path, find_outcome)
 
     async def put(self, key: str, data: bytes) -> None:
         try:
@@ -130,25 +150,41 @@ class Bucket:
         await self.put(manifest_key(manifest.task.id), manifest.model_dump_json().encode())
 
     async def manifest(self, task_id: str) -> Manifest | None:
-        """The manifest of a task. An invalid one counts as missing: it can be written again from the logs."""
+        """The manifest of a task. A damaged one is rebuilt from the log, and counts as missing if it cannot be."""
         data = await self.get(manifest_key(task_id))
         if data is None:
             return None
         try:
             return Manifest.model_validate_json(data)
         except ValidationError as error:
-            log.error(
-                "%s is not a valid manifest (%d errors) and is ignored", manifest_key(task_id), error.error_count()
-            )
+            log.error("%s is damaged (%d errors) and is rebuilt", manifest_key(task_id), error.error_count())
+        return await self.rebuild_manifest(task_id)
+
+    async def rebuild_manifest(self, task_id: str) -> Manifest | None:
+        """Writes a damaged or missing manifest from the task's first outcome. None if the log does not have it."""
+        if task_id in self._beyond_repair:
             return None
+        async with self._rebuilding:
+            with contextlib.suppress(ValidationError):  # somebody else may have rebuilt it meanwhile
+                if (data := await self.get(manifest_key(task_id))) is not None:
+                    return Manifest.model_validate_json(data)
+            outcome = await self._find_outcome(task_id)
+            if outcome is None:
+                self._beyond_repair.add(task_id)
+                log.error("%s cannot be rebuilt: the log has no outcome of this task", manifest_key(task_id))
+                return None
+            manifest = manifest_of(outcome)
+            await self.put_manifest(manifest)
+            log.warning("%s is rebuilt from the log", manifest_key(task_id))
+            return manifest
 
 
 class FolderBucket(Bucket):
     """A folder on this machine. Written objects survive a power cut; a folder is deleted with its last file."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, find_outcome: FindOutcome = find_no_outcome) -> None:
         self._path = path.resolve()
-        super().__init__(LocalStore(self._path, mkdir=True, automatic_cleanup=True))
+        super().__init__(LocalStore(self._path, mkdir=True, automatic_cleanup=True), find_outcome=find_outcome)
 
     async def check(self) -> None:
         with _translate_errors("write"):

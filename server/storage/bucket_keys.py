@@ -16,6 +16,7 @@ MOMENT, MOMENT_S = "%Y%m%dT%H%M%S", 30
 IMAGES, MANIFESTS, UPLOADS = "images", "manifests", "uploads"
 CALLBACKS, DEAD_CALLBACKS, CHECKS = "callbacks", "callbacks-dead", "checks"
 USAGE = "usage"
+KNOWN_LOG = "log.json"
 
 
 def image_key(retention: Retention, expires_at: float, task_id: str, attempt: str, name: str) -> str:

@@ -19,7 +19,7 @@ from obstore.exceptions import BaseError
 from obstore.store import S3Store
 
 from server.settings import Settings, SettingsError
-from server.storage.bucket import Bucket, short_reason
+from server.storage.bucket import Bucket, FindOutcome, find_no_outcome, short_reason
 from server.storage.bucket_keys import CHECKS
 
 if TYPE_CHECKING:
@@ -57,14 +57,14 @@ ADVICE = {
 }
 
 
-def open_bucket(settings: Settings) -> Bucket:
+def open_bucket(settings: Settings, find_outcome: FindOutcome = find_no_outcome) -> Bucket:
     """Opens the bucket. Raises SettingsError for wrong settings; only logs a warning if the store cannot be reached."""
     store = _store(settings, settings.s3_endpoint)
     _check(store, settings)
     if not settings.s3_public_endpoint:
-        return Bucket(store)
+        return Bucket(store, find_outcome=find_outcome)
     origin = _address(settings, settings.s3_public_endpoint)._replace(path="").geturl()
-    return Bucket(store, _store(settings, settings.s3_public_endpoint), origin)
+    return Bucket(store, _store(settings, settings.s3_public_endpoint), origin, find_outcome)
 
 
 def _bucket_and_prefix(settings: Settings) -> tuple[str, str]:

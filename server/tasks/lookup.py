@@ -6,10 +6,13 @@ import asyncio
 import contextlib
 import re
 from dataclasses import dataclass
+from datetime import UTC, datetime
 
 from server.queue import QueueIncompleteError, QueueUnavailableError, View
 from server.services import Services
 from server.storage.bucket import BucketUnavailableError
+from server.storage.bucket_keys import manifest_key
+from server.storage.known_log import RESULT_KEPT_S, read_known_log
 from server.task import Manifest, Outcome, Status
 
 CANCEL_WAIT_S = 2.0
@@ -24,6 +27,13 @@ class UnknownTaskError(Exception):
             f"there is no task {task_id[:64]!r}; use the id that its submission returned. "
             "Results are kept for 40 days at most"
         )
+
+
+class LostTaskError(UnknownTaskError):
+    """Nobody knows this task, and the logs in which it may have been were lost; or its result was damaged for good."""
+
+    def __init__(self, task_id: str, reason: str) -> None:
+        Exception.__init__(self, f"task {task_id} cannot be found: {reason}; submit it again")
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,19 +74,33 @@ async def _record_of_manifest(services: Services, task_id: str) -> TaskRecord:
         return from_manifest(manifest)
     if not complete:
         raise QueueIncompleteError
-    raise UnknownTaskError(task_id)
+    raise await _why_missing(services, task_id)
+
+
+async def _why_missing(services: Services, task_id: str) -> UnknownTaskError:
+    """Why neither the queue nor the bucket has a task. Raises QueueIncompleteError while the bucket is restored."""
+    known = await read_known_log(services.bucket)
+    if known is None:
+        raise QueueIncompleteError
+    if await services.bucket.get(manifest_key(task_id)) is not None:
+        return LostTaskError(task_id, "it has ended, its result is damaged, and the log does not have it any more")
+    if known.has_lost_tasks(services.clock()):
+        lost_at = datetime.fromtimestamp(known.lost_at or 0.0, UTC).isoformat(timespec="seconds")
+        return LostTaskError(task_id, f"the server's logs were lost before {lost_at}, and it may have been in them")
+    return UnknownTaskError(task_id)
 
 
 async def load_record(services: Services, view: View) -> TaskRecord:
-    """The record of a view. Raises UnknownTaskError if the task has ended and its manifest has been deleted."""
-    return from_manifest(await _manifest(services, view.task.id)) if view.status.final else TaskRecord(view)
-
-
-async def _manifest(services: Services, task_id: str) -> Manifest:
+    """The record of a view. Raises UnknownTaskError if the task has ended and its result is nowhere."""
+    if not view.status.final:
+        return TaskRecord(view)
+    task_id, ended_s_ago = view.task.id, services.clock() - (view.finished_at or 0.0)
     manifest = await services.bucket.manifest(task_id)
+    if manifest is None and ended_s_ago < RESULT_KEPT_S:
+        manifest = await services.bucket.rebuild_manifest(task_id)
     if manifest is None:
-        raise UnknownTaskError(task_id)
-    return manifest
+        raise await _why_missing(services, task_id)
+    return from_manifest(manifest)
 
 
 async def wait_until_ended(services: Services, record: TaskRecord, wait_s: float) -> TaskRecord:

@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator
+from contextlib import aclosing
 from functools import partial
 from typing import Any, TypeVar
 
@@ -21,6 +22,7 @@ from server.broker.kafka.cluster import TIMEOUT_S, Cluster
 from server.broker.kafka.committer import Committer
 from server.broker.kafka.publisher import MOST_BYTES, OUTCOME_BYTES, SCHEMA, Publisher
 from server.broker.kafka.reader import Reader
+from server.broker.kafka.topics import read_topic_ids
 from server.broker.kafka.write_check import WriteCheck
 from server.broker.record_codec import log_skipped, parse_record
 from server.task import Outcome, Task
@@ -70,6 +72,20 @@ class KafkaBroker:
     def outcomes(self) -> AsyncIterator[tuple[Position, Outcome | None]]:
         return self._records(self._cluster.outcomes, Outcome)
 
+    async def past_outcomes(self) -> AsyncGenerator[Outcome]:
+        async with aclosing(self._records(self._cluster.outcomes, Outcome, from_start=True)) as records:
+            async for _, outcome in records:
+                if outcome is None:
+                    return
+                yield outcome
+
+    async def log_id(self) -> str:
+        thread = ClientThread(self._cluster, "kafka-topic-ids")
+        try:
+            return " ".join(await thread.run(partial(read_topic_ids, self._cluster)))
+        finally:
+            await thread.close(lambda: None)
+
     async def commit_tasks(self, position: Position) -> None:
         await self._committer.commit(self._cluster.tasks, position)
 
@@ -79,11 +95,13 @@ class KafkaBroker:
     async def close(self) -> None:
         await asyncio.gather(self._publisher.close(), self._committer.close(), self._write_check.close())
 
-    async def _records(self, topic: str, model: type[M]) -> AsyncIterator[tuple[Position, M | None]]:
+    async def _records(
+        self, topic: str, model: type[M], *, from_start: bool = False
+    ) -> AsyncGenerator[tuple[Position, M | None]]:
         thread = ClientThread(self._cluster, f"kafka-reads-{topic}")
         reader: Reader | None = None
         try:
-            reader = await thread.run(partial(Reader, self._cluster, topic))
+            reader = await thread.run(partial(Reader, self._cluster, topic, from_start=from_start))
             page = await thread.run(partial(reader.read, wait_s=0))
             last, first = Position(0, -1), True
             while True:

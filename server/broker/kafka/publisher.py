@@ -109,7 +109,7 @@ class Publisher:
 
     def _drop(self) -> None:
         """Drops the producer, with pending records."""
-        producer, self._producer = self._producer, None
+        producer, self._producer, self._topics_exist = self._producer, None, False  # a topic may have been deleted
         if producer is not None:
             producer.give_up()
 

@@ -35,8 +35,10 @@ class Reader:
     Every method may raise KafkaError.
     """
 
-    def __init__(self, cluster: Cluster, topic: str) -> None:
+    def __init__(self, cluster: Cluster, topic: str, *, from_start: bool = False) -> None:
+        """`from_start`: the committed offsets are ignored."""
         ensure_topics(cluster)
+        self._from_start = from_start
         self._topic = topic
         self._consumer = connect(
             KafkaConsumer,
@@ -63,7 +65,7 @@ class Reader:
         first = self._consumer.beginning_offsets(self._partitions)
         self._end = self._consumer.end_offsets(self._partitions)
         for partition in self._partitions:
-            committed = self._consumer.committed(partition) or 0
+            committed = 0 if self._from_start else self._consumer.committed(partition) or 0
             known = first[partition] <= committed <= self._end[partition]
             self._consumer.seek(partition, committed if known else first[partition])
 

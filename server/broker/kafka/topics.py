@@ -26,6 +26,20 @@ def ensure_topics(cluster: Cluster) -> None:
         admin.close()
 
 
+def read_topic_ids(cluster: Cluster) -> list[str]:
+    """The ids of the topics that Hua works from. A topic that is created anew has another one.
+
+    Kafka before 2.8 has no ids; then it is the topic's name. Creates missing topics. Raises KafkaError.
+    """
+    ensure_topics(cluster)
+    admin = connect(KafkaAdminClient, **cluster.options)
+    try:
+        topics = admin.describe_topics([cluster.tasks, cluster.outcomes])
+    finally:
+        admin.close()
+    return [str(topic.get("topic_id") or topic["name"]) for topic in sorted(topics, key=lambda topic: topic["name"])]
+
+
 def _create(admin: KafkaAdminClient, topic: str, cluster: Cluster) -> None:
     configs = {"retention.ms": str(RETENTION_MS), "message.timestamp.type": BROKER_TIME}
     if cluster.replication >= SAFE_REPLICATION:

@@ -7,8 +7,9 @@ import contextlib
 import logging
 import sqlite3
 import time
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import aclosing
 from functools import partial
 from pathlib import Path
 from typing import TypeVar
@@ -74,6 +75,16 @@ class SQLiteBroker:
     def outcomes(self) -> AsyncIterator[tuple[Position, Outcome | None]]:
         return self._records(OUTCOMES, Outcome)
 
+    async def past_outcomes(self) -> AsyncGenerator[Outcome]:
+        async with aclosing(self._records(OUTCOMES, Outcome, after=0)) as records:
+            async for _, outcome in records:
+                if outcome is None:
+                    return
+                yield outcome
+
+    async def log_id(self) -> str:
+        return self._reader.id
+
     async def commit_tasks(self, position: Position) -> None:
         await self._write(Commit(TASKS, position.offset))
 
@@ -130,8 +141,12 @@ class SQLiteBroker:
 
     # --- reading
 
-    async def _records(self, name: str, model: type[M]) -> AsyncIterator[tuple[Position, M | None]]:
-        after = await self._call(self._reader_thread, partial(self._reader.committed, name))
+    async def _records(
+        self, name: str, model: type[M], after: int | None = None
+    ) -> AsyncGenerator[tuple[Position, M | None]]:
+        """`after` is an offset; None means the committed one."""
+        if after is None:
+            after = await self._call(self._reader_thread, partial(self._reader.committed, name))
         new_records, first = self._new_records[name], True
         while True:
             new_records.clear()

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import sqlite3
 import time
+import uuid
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -29,6 +30,7 @@ create table if not exists records (
 create index if not exists records_by_log on records (log, offset);
 create index if not exists records_by_age on records (at);
 create table if not exists committed (log text primary key, offset integer not null);
+create table if not exists identity (id text not null);
 """
 
 
@@ -64,7 +66,16 @@ class LogFile:
         self._db = sqlite3.connect(path, timeout=lock_timeout_s, isolation_level=None, check_same_thread=False)
         self._begin_wal(time.monotonic() + lock_timeout_s)
         self._db.executescript(SCHEMA)
+        self.id = self._read_id()
         self._inode = path.stat().st_ino
+
+    def _read_id(self) -> str:
+        """Random, and stored when the file is new; a file of an earlier version gets one, too."""
+        if (row := self._db.execute("select id from identity").fetchone()) is None:
+            new = "insert into identity select ? where not exists (select 1 from identity)"
+            self._db.execute(new, (uuid.uuid4().hex,))
+            row = self._db.execute("select id from identity").fetchone()
+        return str(row[0])
 
     def _begin_wal(self, deadline: float) -> None:
         """If several processes open a new file together, SQLite refuses some at once, whatever its timeout is."""

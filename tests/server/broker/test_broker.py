@@ -5,6 +5,7 @@ import asyncio
 import pytest
 
 from server.broker import Position
+from server.broker.history import first_outcome
 from server.broker.kafka.broker import KafkaBroker
 from server.broker.sqlite.broker import SQLiteBroker
 
@@ -118,6 +119,23 @@ async def test_check_writes_no_record(open_broker, make_task) -> None:
     for _ in range(3):
         await broker.check()
     assert [each for _, each in await until_caught_up(broker.tasks())] == [task]
+
+
+async def test_past_outcomes_are_all_that_the_log_has(open_broker, make_task, make_outcome) -> None:
+    broker, tasks = open_broker(), [make_task() for _ in range(3)]
+    assert [each async for each in broker.past_outcomes()] == []
+    outcomes = [make_outcome(task, attempt=attempt) for attempt in "ab" for task in tasks]
+    for outcome in outcomes:
+        await broker.publish_outcome(outcome)
+    for position, _ in await until_caught_up(broker.outcomes()):
+        await broker.commit_outcomes(position)
+    assert [each async for each in open_broker().past_outcomes()] == outcomes
+    assert await first_outcome(broker, tasks[1].id) == outcomes[1]
+    assert await first_outcome(broker, make_task().id) is None
+
+
+async def test_log_id_is_that_of_the_logs_not_of_a_connection(open_broker) -> None:
+    assert await open_broker().log_id() == await open_broker().log_id()
 
 
 async def test_two_readers_both_read_everything(open_broker, make_task) -> None:

@@ -9,6 +9,7 @@ from server.process import disk_space
 from server.settings import Settings
 from server.storage.bucket import Bucket, BucketUnavailableError
 from server.storage.bucket_keys import manifest_key
+from server.storage.manifest import manifest_of
 from server.storage.s3 import open_bucket
 from server.task import Manifest, Outcome, Status, Task
 
@@ -103,10 +104,27 @@ async def test_stored_manifest_is_equal(bucket, manifest) -> None:
 
 
 @pytest.mark.parametrize("data", [b"", b"{", b'{"expires_at": 1}', b"\xff\x00"])
-async def test_invalid_manifest_counts_as_missing(bucket, data, caplog) -> None:
+async def test_damaged_manifest_counts_as_missing_if_the_log_lacks_it_too(bucket, data, caplog) -> None:
     await bucket.put(manifest_key("x"), data)
-    assert await bucket.manifest("x") is None
-    assert "manifests/x.json" in caplog.text
+    for _ in range(2):
+        assert await bucket.manifest("x") is None
+    assert caplog.text.count("manifests/x.json cannot be rebuilt") == 1, "the log is searched once"
+
+
+@pytest.mark.parametrize("data", [b"", b"{"])
+async def test_damaged_manifest_is_rebuilt_from_the_log(tmp_path, manifest, data) -> None:
+    searches = []
+
+    async def find_outcome(task_id: str) -> Outcome | None:
+        searches.append(task_id)
+        return manifest.outcome
+
+    bucket, task_id = Bucket.folder(tmp_path, find_outcome), manifest.task.id
+    await bucket.put(manifest_key(task_id), data)
+    found = await asyncio.gather(*(bucket.manifest(task_id) for _ in range(5)))
+    assert {each.outcome.attempt for each in found} == {manifest.outcome.attempt}
+    assert await bucket.get(manifest_key(task_id)) == manifest_of(manifest.outcome).model_dump_json().encode()
+    assert searches == [task_id]
 
 
 async def test_folder_put_syncs_the_file_and_its_folders(tmp_path, monkeypatch) -> None:

@@ -4,10 +4,13 @@ from dataclasses import replace
 
 import pytest
 
-from server.queue import QueueUnavailableError, Verdict, View
+from server.queue import QueueIncompleteError, QueueUnavailableError, Verdict, View
+from server.queue.memory.queue import MemoryQueue
 from server.queue.redis.queue import RedisQueue
+from server.storage.bucket_keys import KNOWN_LOG, manifest_key
+from server.storage.known_log import RESULT_KEPT_S, KnownLog, save_known_log
 from server.task import Status
-from server.tasks.lookup import UnknownTaskError, cancel, find_record, wait_until_ended
+from server.tasks.lookup import LostTaskError, TaskRecord, UnknownTaskError, cancel, find_record, wait_until_ended
 from server.tasks.submission import Submission, submit
 
 REQUEST = Submission(type="txt2img.sd", params={"text": "x"}, tenant="red")
@@ -87,6 +90,57 @@ async def test_cancel_ignores_an_ended_task(services, painter):
     record = await wait_until_ended(services, record, 10)
     assert await cancel(services, record, 10) is record
     assert record.view.status is Status.FAILED
+
+
+async def ended_task(services, painter) -> TaskRecord:
+    task_id = (await submit(services, REQUEST)).task.id
+    await painter.finish(await painter.take())
+    return await wait_until_ended(services, await find_record(services, task_id, "red"), 10)
+
+
+@pytest.mark.parametrize("queue_remembers", [True, False])
+async def test_task_with_a_damaged_manifest_is_known_by_its_outcome_in_the_log(services, painter, queue_remembers):
+    record = await ended_task(services, painter)
+    task_id = record.view.task.id
+    await services.bucket.put(manifest_key(task_id), b'{"outcome": {"task"')
+    if not queue_remembers:
+        services = replace(services, queue=MemoryQueue())
+    assert (await find_record(services, task_id, "red")).manifest == record.manifest
+    assert await services.bucket.manifest(task_id) == record.manifest, "the bucket has it again"
+
+
+async def test_task_with_a_deleted_manifest_is_known_by_its_outcome_in_the_log(services, painter):
+    record = await ended_task(services, painter)
+    await services.bucket.delete([manifest_key(record.view.task.id)])
+    assert (await find_record(services, record.view.task.id, "red")).manifest == record.manifest
+
+
+async def test_result_that_neither_bucket_nor_log_has_is_lost_not_unknown(services):
+    await services.bucket.put(manifest_key("1" * 32), b"{")
+    with pytest.raises(LostTaskError, match="its result is damaged"):
+        await find_record(services, "1" * 32, "red")
+
+
+async def test_task_that_may_have_been_in_lost_logs_is_lost_not_unknown(services):
+    lost_at = services.clock() - 60
+    await save_known_log(services.bucket, KnownLog(id="other", lost_at=lost_at))
+    with pytest.raises(LostTaskError, match="the server's logs were lost"):
+        await find_record(services, "1" * 32, "red")
+    await save_known_log(services.bucket, KnownLog(id="other", lost_at=lost_at - RESULT_KEPT_S))
+    with pytest.raises(UnknownTaskError) as unknown:
+        await find_record(services, "1" * 32, "red")
+    assert not isinstance(unknown.value, LostTaskError)
+
+
+async def test_lost_task_is_accepted_again_with_its_idempotency_key(services):
+    await save_known_log(services.bucket, KnownLog(id="other", lost_at=services.clock()))
+    assert (await submit(services, replace(REQUEST, idempotency_key="k"))).status is Status.QUEUED
+
+
+async def test_unknown_task_waits_while_the_bucket_is_restored(services):
+    await services.bucket.delete([KNOWN_LOG])
+    with pytest.raises(QueueIncompleteError):
+        await find_record(services, "1" * 32, "red")
 
 
 async def test_manifest_wins_over_a_stale_queue_view(services, painter, redis_server):

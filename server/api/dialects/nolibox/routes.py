@@ -19,7 +19,7 @@ from server.api.errors import Problem
 from server.queue import TaskLimitError
 from server.services import Services
 from server.task import Status
-from server.tasks.lookup import UnknownTaskError, cancel, find_record
+from server.tasks.lookup import LostTaskError, UnknownTaskError, cancel, find_record
 from server.tasks.submission import Submission, submit
 
 NAME = "nolibox"
@@ -200,6 +200,8 @@ router.include_router(_routes, include_in_schema=False)
 async def _status(services: Services, uid: str, tenant: str) -> StatusReply:
     try:
         record = await find_record(services, uid, tenant)
+    except LostTaskError:
+        return StatusReply(status="exception", pending=0, data=None)
     except UnknownTaskError:
         return StatusReply(status="not_found", pending=0, data=None)
     data = status_data(record, services.links)

@@ -149,6 +149,33 @@ async def test_check_finds_what_kafka_would_refuse(running_kafka, kafka_url, ope
             await broker.check()
 
 
+async def test_topic_that_is_created_anew_is_read_from_its_first_record(running_kafka, kafka_url, opened, make_task):
+    """The committed offset of the old topic lies within the new one; what is below it was never read."""
+    broker, tasks = opened(kafka_url), [make_task() for _ in range(5)]
+    for task in tasks[:2]:
+        await broker.publish_task(task)
+    for position, _ in await caught_up(broker.tasks()):
+        await broker.commit_tasks(position)
+    log_id = await broker.log_id()
+    await broker.close()
+    with contextlib.closing(KafkaAdminClient(bootstrap_servers=running_kafka)) as admin:
+        admin.delete_topics([f"{prefix_of(kafka_url)}tasks"])
+    again = opened(kafka_url)
+    for task in tasks:
+        await until_accepted(again, task)
+    assert [task.id for _, task in await caught_up(again.tasks())] == [task.id for task in tasks]
+    assert await again.log_id() != log_id
+
+
+async def test_deleted_topic_is_created_again_by_the_next_task(running_kafka, kafka_url, opened, make_task):
+    broker, task = opened(kafka_url), make_task()
+    await broker.publish_task(make_task())
+    with contextlib.closing(KafkaAdminClient(bootstrap_servers=running_kafka)) as admin:
+        admin.delete_topics([f"{prefix_of(kafka_url)}tasks"])
+    await until_accepted(broker, task)
+    assert task.id in [read.id for _, read in await caught_up(broker.tasks())]
+
+
 async def test_close_is_prompt_without_kafka(make_task):
     broker = KafkaBroker("kafka://127.0.0.1:1", SHORT_S)
     publishing = asyncio.create_task(broker.publish_task(make_task()))

@@ -1,6 +1,7 @@
 """Faults of a log file."""
 
 import asyncio
+import contextlib
 import logging
 import signal
 import sqlite3
@@ -190,3 +191,26 @@ async def test_old_records_are_pruned_while_it_runs(path, make_task, monkeypatch
     with sqlite3.connect(path) as other:
         assert other.execute("select key from records").fetchall() == [("young",)]
     other.close()
+
+
+async def test_new_file_has_another_log_id(path) -> None:
+    ids = []
+    for _ in range(2):
+        broker = SQLiteBroker(path)
+        ids.append(await broker.log_id())
+        await broker.close()
+        path.unlink()
+    assert ids[0] != ids[1]
+
+
+async def test_file_of_a_version_without_ids_gets_one_and_keeps_its_records(path, make_task) -> None:
+    broker, task = SQLiteBroker(path), make_task()
+    await broker.publish_task(task)
+    await broker.close()
+    with contextlib.closing(sqlite3.connect(path)) as earlier:
+        earlier.execute("drop table identity")
+    brokers = [SQLiteBroker(path), SQLiteBroker(path)]
+    assert await brokers[0].log_id() == await brokers[1].log_id() != ""
+    assert await caught_up(brokers[1].tasks()) == [task]
+    for each in brokers:
+        await each.close()
