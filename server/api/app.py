@@ -76,7 +76,7 @@ def create_app(services: Services) -> FastAPI:
 def create_probes_app(services: Services) -> FastAPI:
     """Metrics and probes alone, for a port that clients do not reach."""
     app = FastAPI(openapi_url=None, exception_handlers=dict.fromkeys(EXCEPTIONS, _refuse))
-    app.state.services = services
+    app.state.services, app.state.readiness = services, Readiness(services)
     app.include_router(health.router)
     return app
 

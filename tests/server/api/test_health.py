@@ -4,7 +4,7 @@ import dataclasses
 import httpx
 import pytest
 
-from server.api.app import create_app
+from server.api.app import create_app, create_probes_app
 from server.process import disk_space
 from server.queue import WorkerView
 from server.queue.redis.queue import RedisQueue
@@ -106,3 +106,10 @@ async def test_server_is_not_ready_before_the_logs_are_read(settings):
         assert (await client.get("/readyz")).status_code == 200
         assert (await client.post("/v1/tasks", json=task)).status_code == 202
     await services.close()
+
+
+async def test_port_of_probes_is_ready_when_the_api_is(services):
+    await services.queue.announce(WorkerView(name="w1", device="cpu", state="ready"))
+    transport = httpx.ASGITransport(create_probes_app(services))
+    async with httpx.AsyncClient(transport=transport, base_url="http://hua") as client:
+        assert (await client.get("/readyz")).status_code == 200
