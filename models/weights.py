@@ -5,29 +5,41 @@ Nothing is fetched from the network.
 
 from __future__ import annotations
 
-import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from functools import cached_property
 from pathlib import Path
-from typing import Any, Protocol, TypeAlias
+from typing import Any, Protocol, TypeAlias, TypeVar
 
 import torch
-from diffusers import AutoencoderKL, UNet2DConditionModel
-from diffusers.loaders.single_file_utils import create_diffusers_clip_model_from_ldm
-from safetensors.torch import load_file
+from diffusers import AutoencoderKL, ModelMixin, UNet2DConditionModel
+from diffusers.loaders.single_file_utils import (
+    convert_ldm_unet_checkpoint,
+    convert_ldm_vae_checkpoint,
+    create_diffusers_clip_model_from_ldm,
+)
+from torch import Tensor
 from transformers import CLIPTextModel, CLIPTextModelWithProjection, CLIPTokenizer
-from transformers.utils import logging as transformers_logging
 
 from models.catalog.entry import ModelEntry
+from models.files.safetensors_header import SafetensorsHeader
+from models.files.weights_error import WeightsError
+from models.loading.fill import changes_of_weights, check_whole, fill
+from models.loading.folder_files import read_json
+from models.loading.nets import empty_diffusers_net, read_diffusers_net, read_transformers_net, refused_by_name
+from models.loading.tensors import open_header, read_tensors
 
 CONFIGS = Path(__file__).parent / "configs"
-FIRST_LAYER = "model.diffusion_model.input_blocks.0.0.weight"
+UNET, VAE, EMA = "model.diffusion_model.", "first_stage_model.", "model_ema."
+"""How the names of the parts of a single file begin; all others are those of text encoders."""
+FIRST_LAYER = f"{UNET}input_blocks.0.0.weight"
+V_PREDICTION, ZERO_SNR = "v_pred", "ztsnr"
+"""Tensors that say by being there how a single file was trained (Lin et al., "Common Diffusion Noise Schedules and
+Sample Steps are Flawed", 2023)."""
 
 ClipTextModel: TypeAlias = CLIPTextModel | CLIPTextModelWithProjection
 
 
-class WeightsError(Exception):
-    """A part of a model is missing or does not fit; the message says which part and what to do."""
+M = TypeVar("M", bound=ModelMixin)
 
 
 class Weights(Protocol):
@@ -47,7 +59,6 @@ class Weights(Protocol):
 
 def open_weights(entry: ModelEntry) -> Weights:
     """The weights of an entry; no tensor is read yet."""
-    transformers_logging.disable_progress_bar()
     return SingleFile(entry) if entry.path.is_file() else ModelFolder(entry.path)
 
 
@@ -58,14 +69,14 @@ class ModelFolder:
         self._path = path
 
     def unet(self, dtype: torch.dtype) -> UNet2DConditionModel:
-        return UNet2DConditionModel.from_pretrained(**self._part("unet", dtype))
+        return read_diffusers_net(UNet2DConditionModel, self._path / "unet", dtype)
 
     def vae(self, dtype: torch.dtype) -> AutoencoderKL:
-        return AutoencoderKL.from_pretrained(**self._part("vae", dtype))
+        return read_diffusers_net(AutoencoderKL, self._path / "vae", dtype)
 
     def text_encoder(self, dtype: torch.dtype, index: int) -> ClipTextModel:
         model_class = CLIPTextModelWithProjection if index else CLIPTextModel
-        return model_class.from_pretrained(**self._part(_numbered("text_encoder", index), dtype))
+        return read_transformers_net(model_class, self._path / _numbered("text_encoder", index), dtype)
 
     def tokenizer(self, index: int) -> CLIPTokenizer:
         return read_tokenizer(self._path / _numbered("tokenizer", index))
@@ -73,19 +84,6 @@ class ModelFolder:
     @cached_property
     def scheduler_config(self) -> Mapping[str, Any]:
         return read_scheduler_config(self._path)
-
-    def _part(self, name: str, dtype: torch.dtype) -> dict[str, Any]:
-        files = [file.name for file in (self._path / name).glob("*.safetensors")]
-        if not files:
-            raise WeightsError(f"{self._path / name} has no .safetensors weights; convert or copy them there")
-        return {
-            "pretrained_model_name_or_path": self._path,
-            "subfolder": name,
-            "torch_dtype": dtype,
-            "variant": "fp16" if all(".fp16." in file for file in files) else None,
-            "use_safetensors": True,
-            "local_files_only": True,
-        }
 
 
 class SingleFile:
@@ -97,22 +95,30 @@ class SingleFile:
 
     def unet(self, dtype: torch.dtype) -> UNet2DConditionModel:
         """The first layer tells the input channels: an inpainting checkpoint has more than the family's config."""
-        first = self._tensors.get(FIRST_LAYER)
-        channels = {} if first is None else {"in_channels": first.shape[1]}
-        return UNet2DConditionModel.from_single_file(**self._part("unet", dtype), **channels)
+        config = read_json(self._config / "unet" / "config.json")
+        if (first := self._header.tensors.get(FIRST_LAYER)) is not None and len(first.shape) > 1:
+            config["in_channels"] = first.shape[1]
+        return self._net(UNet2DConditionModel, config, UNET, convert_ldm_unet_checkpoint, dtype)
 
     def vae(self, dtype: torch.dtype) -> AutoencoderKL:
-        return AutoencoderKL.from_single_file(**self._part("vae", dtype))
+        config = read_json(self._config / "vae" / "config.json")
+        return self._net(AutoencoderKL, config, VAE, convert_ldm_vae_checkpoint, dtype)
 
     def text_encoder(self, dtype: torch.dtype, index: int) -> ClipTextModel:
-        return create_diffusers_clip_model_from_ldm(
-            CLIPTextModelWithProjection if index else CLIPTextModel,
-            dict(self._tensors),
-            subfolder=_numbered("text_encoder", index),
-            config=str(self._config),
-            torch_dtype=dtype,
-            local_files_only=True,
-        )
+        net_class = CLIPTextModelWithProjection if index else CLIPTextModel
+        source = f"{self._file.name}, text encoder {index + 1}"
+        tensors = self._read(lambda name: not name.startswith((UNET, VAE, EMA)), dtype)
+        with refused_by_name(f"{source}: its weights cannot be read"):
+            net: ClipTextModel = create_diffusers_clip_model_from_ldm(
+                net_class,
+                tensors,
+                subfolder=_numbered("text_encoder", index),
+                config=str(self._config),
+                torch_dtype=dtype,
+                local_files_only=True,
+            )
+        check_whole(source, missing=(name for name, weight in net.named_parameters() if weight.is_meta))
+        return net
 
     def tokenizer(self, index: int) -> CLIPTokenizer:
         name = _numbered("tokenizer", index)
@@ -126,37 +132,59 @@ class SingleFile:
 
     @cached_property
     def scheduler_config(self) -> Mapping[str, Any]:
-        return read_scheduler_config(self._config)
+        """That of the configs, corrected by what the file says of its training."""
+        config = dict(read_scheduler_config(self._config))
+        if V_PREDICTION in self._header.tensors:
+            config["prediction_type"] = "v_prediction"
+        if ZERO_SNR in self._header.tensors:
+            config["rescale_betas_zero_snr"] = True
+        return config
 
     @cached_property
-    def _tensors(self) -> dict[str, torch.Tensor]:
-        return load_file(self._file)
+    def _header(self) -> SafetensorsHeader:
+        return open_header(self._file)
 
-    def _part(self, name: str, dtype: torch.dtype) -> dict[str, Any]:
-        return {
-            "pretrained_model_link_or_path_or_dict": dict(self._tensors),
-            "config": str(self._config),
-            "subfolder": name,
-            "torch_dtype": dtype,
-            "local_files_only": True,
-        }
+    def _net(
+        self,
+        net_class: type[M],
+        config: Mapping[str, Any],
+        prefix: str,
+        convert: Callable[..., dict[str, Tensor]],
+        dtype: torch.dtype,
+    ) -> M:
+        """The net whose weights have names with this prefix. `convert` gives them their names in diffusers."""
+        source = f"{self._file.name}, {net_class.__name__}"
+        tensors = self._read(lambda name: name.startswith(prefix), dtype)
+        if not tensors:
+            raise WeightsError(
+                f"{self._file.name} has no weights {prefix}…; give a complete checkpoint in the layout of latent "
+                "diffusion, or correct the family of its entry"
+            )
+        net = empty_diffusers_net(net_class, config, str(self._config))
+        with refused_by_name(f"{source}: its weights cannot be read"):
+            converted = convert(tensors, config=dict(config))
+        fill(net, converted, dtype, source)
+        return net
+
+    def _read(self, keep: Callable[[str], bool], dtype: torch.dtype) -> dict[str, Tensor]:
+        tensors = read_tensors(self._file, dtype=dtype, keep=keep)
+        plain = (".weight", ".bias")
+        unknown = changes_of_weights((name for name in tensors if not name.endswith(plain)), tensors.keys())
+        check_whole(self._file.name, unexpected=unknown)
+        return tensors
 
 
 def read_tokenizer(folder: Path) -> CLIPTokenizer:
     """Raises WeightsError."""
     if not folder.is_dir():
         raise WeightsError(f"{folder} does not exist; copy the tokenizer of the original model there")
-    return CLIPTokenizer.from_pretrained(folder, local_files_only=True)
+    with refused_by_name(f"the tokenizer {folder} cannot be read"):
+        return CLIPTokenizer.from_pretrained(folder, local_files_only=True)
 
 
 def read_scheduler_config(folder: Path) -> Mapping[str, Any]:
     """The scheduler config of a diffusers folder. Raises WeightsError."""
-    file = folder / "scheduler" / "scheduler_config.json"
-    try:
-        config: Mapping[str, Any] = json.loads(file.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise WeightsError(f"cannot read {file} ({error}); copy it from the original model") from error
-    return config
+    return read_json(folder / "scheduler" / "scheduler_config.json")
 
 
 def _numbered(name: str, index: int) -> str:

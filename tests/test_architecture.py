@@ -25,6 +25,7 @@ FLOORS = {
         ("models.patches", "models.vision", "models.language"),
         ("models.weights", "models.loaded_model"),
         ("models.catalog",),
+        ("models.loading",),
         ("models.kinds", "models.imaging", "models.conditioning", "models.noise"),
         ("models.files",),
         ("models.atomic_write", "models.host_memory", "models.pydantic_errors", "models.suggestions"),
@@ -185,3 +186,46 @@ def test_only_services_picks_implementations(module: str) -> None:
         if module in imports_of(file, typing=False)
     ]
     assert importers == ["server/services.py"]
+
+
+NEVER_A_TASK = {
+    "DuplicateFamilyError": "two declarations of the program clash",
+    "PackageError": "the package is not used, and the steps run without it",
+    "InTrialError": "the package is not used, and the steps run without it",
+    "CompilingError": "the steps run as they are",
+    "UnsupportedModelError": "read_net turns it into a NetError",
+    "KeyError": "a caller inside the program asked for what it did not load",
+    "PydanticCustomError": "pydantic turns it into a ValidationError",
+}
+"""Exceptions of models/ that no task ends with, or only by a fault of the program, and why."""
+
+
+def test_every_exception_of_models_has_an_error_code() -> None:
+    """What ends a task is `internal` without a `code`, and blames the program for a file of the operator's."""
+    trees = {file: ast.parse(file.read_text()) for file in FILES if file.relative_to(ROOT).parts[0] == "models"}
+    classes = {node.name: node for tree in trees.values() for node in ast.walk(tree) if isinstance(node, ast.ClassDef)}
+    raised = [
+        (node.exc.func if isinstance(node.exc, ast.Call) else node.exc, file.relative_to(ROOT), node)
+        for file, tree in trees.items()
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Raise) and node.exc is not None
+    ]
+    wrong = [
+        f"{file}:{node.lineno} raises {ast.unparse(name)}, which has no `code`"
+        for name, file, node in raised
+        if ast.unparse(name) not in NEVER_A_TASK
+        and "this is a bug" not in ast.unparse(node)
+        and not _has_code(ast.unparse(name), classes)
+    ]
+    assert not wrong
+
+
+def _has_code(name: str, classes: dict[str, ast.ClassDef]) -> bool:
+    node = classes.get(name)
+    if node is None:
+        return False
+    set_here = any(
+        isinstance(child, ast.Assign) and ast.unparse(child.targets[0]) in ("code", "self.code")
+        for child in ast.walk(node)
+    )
+    return set_here or any(_has_code(ast.unparse(base), classes) for base in node.bases)

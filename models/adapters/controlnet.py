@@ -6,25 +6,27 @@ Zhang, Rao and Agrawala, "Adding Conditional Control to Text-to-Image Diffusion 
 from __future__ import annotations
 
 import inspect
-import json
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
 import torch
 from diffusers import ControlNetModel
 from diffusers.loaders.single_file_utils import convert_controlnet_checkpoint
-from safetensors.torch import load_file
 from torch import Tensor
 
 from models.catalog.entry import ModelEntry
 from models.compiled.forward_pass import PassRunner, flatten_inputs, run_net
 from models.compiled.static_weights import StaticWeights
 from models.conditioning import Conditioning
+from models.files.weights_error import WeightsError
 from models.loaded_model import TorchModel
+from models.loading.fill import fill
+from models.loading.folder_files import read_json, weight_files
+from models.loading.nets import empty_diffusers_net, refused_by_name
+from models.loading.tensors import read_tensors
 from models.patches.circular_padding import circular_padding
 from models.patches.cross_attention_cache import cached_cross_attention, keys_and_values, text_layers
-from models.weights import CONFIGS, WeightsError
+from models.weights import CONFIGS
 
 CLASS = "ControlNetModel"
 LDM_PREFIX = "control_model."
@@ -114,43 +116,27 @@ def load(entry: ModelEntry, device: torch.device, dtype: torch.dtype) -> Control
 
 
 def _read(entry: ModelEntry, dtype: torch.dtype) -> ControlNetModel:
-    file = entry.path if entry.path.is_file() else weights_in(entry.path)
-    with torch.device("meta"):
-        net = ControlNetModel.from_config(_config(entry))
-    weights = load_file(file)
+    files = [entry.path] if entry.path.is_file() else weight_files(entry.path)
+    net = empty_diffusers_net(ControlNetModel, _config(entry), entry.name)
+    weights = read_tensors(*files, dtype=dtype)
     if not any(name.removeprefix(LDM_PREFIX) in FIRST_LAYERS for name in weights):
         raise WeightsError(
-            f"{file.name} is not a ControlNet; give a complete one (no Control-LoRA, no adapter) in the layout of "
+            f"{files[0].name} is not a ControlNet; give a complete one (no Control-LoRA, no adapter) in the layout of "
             "diffusers or of its authors"
         )
-    converted: dict[str, Tensor | None] = convert_controlnet_checkpoint(weights, net.config)
-    tensors = {name: tensor.to(dtype) for name, tensor in converted.items() if tensor is not None}
-    try:
-        net.load_state_dict(tensors, assign=True)
-    except RuntimeError as error:
-        raise WeightsError(
-            f"{file.name} does not fit a ControlNet for {entry.base}; correct `for` in its entry, or set `config` "
-            f"to the folder of its config.json: {error}"
-        ) from error
+    with refused_by_name(f"{files[0].name} cannot be read as a ControlNet"):
+        converted: dict[str, Tensor | None] = convert_controlnet_checkpoint(weights, net.config)
+    tensors = {name: tensor for name, tensor in converted.items() if tensor is not None}
+    advice = f"correct `for: {entry.base}` in its entry, or set `config` to the folder of its config.json"
+    fill(net, tensors, dtype, files[0].name, advice=advice)
     return net
-
-
-def weights_in(folder: Path) -> Path:
-    """The .safetensors file of a folder; of several variants, the plain one. Raises WeightsError."""
-    files = sorted(folder.glob("*.safetensors"), key=lambda file: (file.name.count("."), file.name))
-    if not files:
-        raise WeightsError(f"{folder} has no .safetensors weights; convert or copy them there")
-    return files[0]
 
 
 def _config(entry: ModelEntry) -> dict[str, Any]:
     """The config of the net; for a file without one, what the denoiser of its family has in common with it."""
     folder = entry.path if entry.path.is_dir() else entry.config
     file = folder / "config.json" if folder else CONFIGS / str(entry.base) / "unet" / "config.json"
-    try:
-        config = json.loads(file.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise WeightsError(f"cannot read {file} ({error}); copy it from the original model") from error
+    config = read_json(file)
     if config.get("_class_name", CLASS) not in (CLASS, "UNet2DConditionModel"):
         raise WeightsError(f"{file} describes a {config['_class_name']}; only a {CLASS} can be used here")
     accepted = inspect.signature(ControlNetModel.__init__).parameters

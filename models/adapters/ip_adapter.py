@@ -5,6 +5,7 @@ Ye et al., "IP-Adapter: Text Compatible Image Prompt Adapter for Text-to-Image D
 
 from __future__ import annotations
 
+import re
 from collections.abc import Hashable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, ExitStack, contextmanager
 from dataclasses import dataclass, replace
@@ -15,21 +16,24 @@ import torch
 from diffusers.loaders.unet import UNet2DConditionLoadersMixin
 from diffusers.models.attention_processor import Attention
 from diffusers.models.embeddings import ImageProjection
-from safetensors.torch import load_file
 from torch import Tensor, nn
 from torch.nn import functional
 from transformers import CLIPImageProcessor, CLIPVisionModelWithProjection
-from transformers.utils import logging as transformers_logging
 
 from models.catalog.entry import ModelEntry
 from models.conditioning import Conditioning
+from models.files.weights_error import WeightsError, one_line
 from models.imaging.pixels import crop_center
 from models.loaded_model import TorchModel
+from models.loading.fill import check_whole
+from models.loading.nets import read_transformers_net
+from models.loading.tensors import read_tensors
 from models.patches.patch import DenoiserInputs, DenoiserPatch, PatchedRows
-from models.weights import WeightsError
 
 TOKENS, SCALE = "image_tokens", "image_scale"
 """Names in the extras of a conditioning: image tokens [rows, tokens, width], and the scale of each row [rows]."""
+_USED = re.compile(r"image_proj\..+|ip_adapter\.\d+\.to_[kv]_ip\.weight")
+"""The names of the weights in a file."""
 FACE_ID_KEYS = "image_proj.proj.0.weight", "image_proj.norm.weight"
 """Only FaceID adapters have both, which take the embedding of a face recognition net."""
 MAX_RATIO = 8
@@ -192,8 +196,7 @@ def _by_head(tokens: Tensor, heads: int) -> Tensor:
 
 def load(entry: ModelEntry, device: torch.device, dtype: torch.dtype) -> IPAdapter:
     """Reads a single file in the layout of the authors, and the encoder of the entry. Raises WeightsError."""
-    transformers_logging.disable_progress_bar()
-    tensors = load_file(entry.path)
+    tensors = read_tensors(entry.path, dtype=dtype)
     is_face_id = any("_lora." in name or "perceiver" in name for name in tensors)
     if is_face_id or all(name in tensors for name in FACE_ID_KEYS):
         raise WeightsError(
@@ -203,11 +206,12 @@ def load(entry: ModelEntry, device: torch.device, dtype: torch.dtype) -> IPAdapt
     try:
         projection = _projection(tensors).to(dtype)
         layers = [(key.to(dtype), value.to(dtype)) for key, value in _layers(tensors)]
-    except (KeyError, RuntimeError) as error:
+    except (LookupError, ValueError, RuntimeError) as error:
         raise WeightsError(
-            f"{entry.path.name} is not an IP-Adapter in the layout of its authors, with image_proj.… and ip_adapter.… "
-            f"weights; give such a file: {error}"
+            f"{entry.path.name} is not an IP-Adapter in the layout of its authors, or not a whole one, with "
+            f"image_proj.… and ip_adapter.… weights ({one_line(error)}); give such a file"
         ) from error
+    check_whole(entry.path.name, unexpected=(name for name in tensors if not _USED.fullmatch(name)))
     adapter = IPAdapter(entry, _encoder(entry, projection, dtype), projection, layers, dtype)
     adapter.to(device)
     return adapter
@@ -232,13 +236,10 @@ def _layers(tensors: Mapping[str, Tensor]) -> list[tuple[Tensor, Tensor]]:
 
 
 def _encoder(entry: ModelEntry, projection: nn.Module, dtype: torch.dtype) -> CLIPVisionModelWithProjection:
-    folder: Any = entry.encoder
-    try:
-        encoder: CLIPVisionModelWithProjection = CLIPVisionModelWithProjection.from_pretrained(
-            folder, dtype=dtype, use_safetensors=True, local_files_only=True
-        )
-    except (OSError, ValueError) as error:
-        raise WeightsError(f"cannot read the CLIP vision encoder of {entry.name} in {folder}: {error}") from error
+    folder = entry.encoder
+    if folder is None:
+        raise WeightsError(f"{entry.name} has no `encoder` in its entry; name the folder of its CLIP vision encoder")
+    encoder = read_transformers_net(CLIPVisionModelWithProjection, folder, dtype)
     config = encoder.config
     width = config.projection_dim if isinstance(projection, ImageProjection) else config.hidden_size
     expected = next(layer.in_features for layer in projection.modules() if isinstance(layer, nn.Linear))

@@ -13,11 +13,12 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors import safe_open
 from torch import Tensor
 
-from models.adapters.lora_delta import Factors
+from models.adapters.lora_delta import Factors, UnknownAlgorithmError, compute_delta
 from models.catalog.entry import ModelEntry
+from models.files.weights_error import WeightsError
+from models.loading.tensors import open_header, read_tensors
 
 PARTS: Mapping[str, str] = {
     "lora_unet_": "unet",
@@ -29,6 +30,7 @@ PARTS: Mapping[str, str] = {
     "text_encoder.": "text_encoder",
 }
 """The parts of a checkpoint, by the prefix of their keys."""
+PEFT_CONFIG = "lora_adapter_metadata"
 _ROLES = {"A": "down", "B": "up"}
 _KEY = re.compile(
     r"""
@@ -84,16 +86,29 @@ def load(entry: ModelEntry, device: torch.device, dtype: torch.dtype) -> Lora:
 def read(file: Path) -> dict[str, dict[str, dict[str, Tensor]]]:
     """The factors in a file, by part, module and role, on the CPU. Raises LoraError."""
     updates: dict[str, dict[str, dict[str, Tensor]]] = {}
-    with safe_open(file, framework="pt") as opened:
-        for key in opened.keys():  # noqa: SIM118 - not a mapping
-            part, module, role = _parse_key(key, file)
-            updates.setdefault(part, {}).setdefault(module, {})[role] = opened.get_tensor(key)
-        metadata = opened.metadata() or {}
+    try:
+        tensors, metadata = read_tensors(file), open_header(file).metadata
+    except WeightsError as error:
+        raise LoraError(str(error)) from error
+    for key, tensor in tensors.items():
+        part, module, role = _parse_key(key, file)
+        updates.setdefault(part, {}).setdefault(module, {})[role] = tensor
     if not updates:
         raise LoraError(f"{file.name} is empty; fetch it again")
-    for part, module, alpha in _alphas(metadata, updates):
+    for part, module, alpha in _alphas(metadata, updates, file):
         updates[part][module].setdefault("alpha", torch.tensor(alpha))
+    _check_factors(updates, file)
     return updates
+
+
+def _check_factors(updates: Mapping[str, Mapping[str, Factors]], file: Path) -> None:
+    """Raises LoraError for factors that cannot be multiplied. Only their shapes are computed with."""
+    for part, modules in updates.items():
+        for module, factors in modules.items():
+            try:
+                compute_delta({role: tensor.to("meta") for role, tensor in factors.items()})
+            except UnknownAlgorithmError as error:
+                raise LoraError(f"{file.name}, {module} of the {part}: {error}") from error
 
 
 def _parse_key(key: str, file: Path) -> tuple[str, str, str]:
@@ -114,13 +129,24 @@ def flatten_path(path: str) -> str:
     return path.removeprefix("base_model.model.").replace(".", "_").removeprefix("text_model_")
 
 
-def _alphas(metadata: Mapping[str, str], updates: Mapping[str, Mapping[str, Any]]) -> Iterator[tuple[str, str, float]]:
-    """The alphas of peft's config, which diffusers writes to the metadata of the file: part, module, alpha."""
-    config: dict[str, Any] = json.loads(metadata.get("lora_adapter_metadata", "{}"))
-    for part, modules in updates.items():
-        default = config.get(f"{part}.lora_alpha")
-        patterns = {flatten_path(path): alpha for path, alpha in (config.get(f"{part}.alpha_pattern") or {}).items()}
-        for module in modules:
-            alpha = patterns.get(module, default)
-            if alpha is not None:
-                yield part, module, float(alpha)
+def _alphas(
+    metadata: Mapping[str, str], updates: Mapping[str, Mapping[str, Any]], file: Path
+) -> Iterator[tuple[str, str, float]]:
+    """The alphas of peft's config, which diffusers writes to the metadata of the file: part, module, alpha.
+
+    Raises LoraError for a config that cannot be read: without it the strength of the LoRA is unknown.
+    """
+    try:
+        config: dict[str, Any] = json.loads(metadata.get(PEFT_CONFIG, "{}"))
+        for part, modules in updates.items():
+            default, patterns = config.get(f"{part}.lora_alpha"), config.get(f"{part}.alpha_pattern") or {}
+            flat = {flatten_path(path): alpha for path, alpha in patterns.items()}
+            for module in modules:
+                alpha = flat.get(module, default)
+                if alpha is not None:
+                    yield part, module, float(alpha)
+    except (ValueError, TypeError, AttributeError) as error:
+        raise LoraError(
+            f"{file.name} has metadata {PEFT_CONFIG!r} that are not the JSON of a peft config, so that the strength of "
+            "its updates is unknown; save it again with diffusers or peft"
+        ) from error

@@ -16,7 +16,9 @@ Factors = Mapping[str, Tensor]
 
 
 class UnknownAlgorithmError(ValueError):
-    """The factors belong to none of the three algorithms."""
+    """The factors belong to none of the three algorithms, or do not fit each other."""
+
+    code = "bad_input"
 
 
 def compute_delta(factors: Factors) -> Tensor:
@@ -24,8 +26,22 @@ def compute_delta(factors: Factors) -> Tensor:
 
     Raises UnknownAlgorithmError.
     """
+    try:
+        return _compute(factors)
+    except torch.OutOfMemoryError:
+        raise
+    except (RuntimeError, LookupError) as error:
+        shapes = ", ".join(f"{role} {list(tensor.shape)}" for role, tensor in sorted(factors.items()))
+        raise UnknownAlgorithmError(
+            f"its factors do not fit each other ({shapes}); the file is damaged, fetch it again"
+        ) from error
+
+
+def _compute(factors: Factors) -> Tensor:
     tensors = {role: tensor.float() for role, tensor in factors.items()}
     alpha = tensors.pop("alpha", None)
+    if alpha is not None:
+        alpha = alpha.reshape(())
     rank: int | None
     if {"down", "up"} <= tensors.keys() <= {"down", "up", "mid"}:
         product, rank = _low_rank(tensors), tensors["down"].shape[0]

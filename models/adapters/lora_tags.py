@@ -14,6 +14,8 @@ MAX_SCALE = 10.0
 class LoraTagError(ValueError):
     """A tag has a wrong syntax or scale."""
 
+    code = "bad_input"
+
 
 class Scales(NamedTuple):
     """The scales of a LoRA for the UNet and for the text encoders."""

@@ -11,10 +11,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import torch
-from safetensors.torch import load_file
 from torch import Tensor
 
 from models.catalog.entry import ModelEntry
+from models.files.weights_error import WeightsError
+from models.loading.tensors import read_tensors
 
 SDXL_KEYS = ("clip_l", "clip_g")
 MOST_VECTORS = 75
@@ -81,7 +82,10 @@ def read(file: Path) -> tuple[Tensor, ...]:
 
     Raises EmbeddingError.
     """
-    tensors: Mapping[str, Tensor] = load_file(file)
+    try:
+        tensors: Mapping[str, Tensor] = read_tensors(file)
+    except WeightsError as error:
+        raise EmbeddingError(str(error)) from error
     if set(SDXL_KEYS) <= tensors.keys():
         vectors = [tensors[name] for name in SDXL_KEYS]
     else:

@@ -22,9 +22,13 @@ MAX_LISTED = 20
 class UnknownModelError(Exception):
     """No model has this name; the message lists those that exist, the most similar first."""
 
+    code = "bad_input"
+
 
 class MisfitError(Exception):
     """A model cannot do what the task needs, or does not fit the checkpoint of the task."""
+
+    code = "bad_input"
 
 
 class Catalog:

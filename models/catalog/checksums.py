@@ -20,6 +20,8 @@ _POLL_S = 2.0
 class ChecksumError(Exception):
     """SHA256SUMS, or a file that it lists, is missing or wrong; the message says which, and what to do."""
 
+    code = "bad_model"
+
 
 def verify(folder: Path, on_verified: Callable[[str], None] = lambda name: None) -> int:
     """Hashes every file of the list, and returns how many there are. Raises ChecksumError for the first wrong one, and

@@ -13,6 +13,8 @@ FILE = "models.yaml"
 class CatalogError(Exception):
     """`models.yaml`, or a file that it names, is missing or wrong; the message says where and what to do."""
 
+    code = "bad_model"
+
 
 Name = Annotated[str, StringConstraints(pattern=r"^[^/\\\x00-\x1f\x7f]{1,128}$")]
 """The name of a file may be a name, in any script; a path may not."""

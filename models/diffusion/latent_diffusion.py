@@ -25,10 +25,11 @@ from models.diffusion.latent_preview import fit_preview, to_rgb_image
 from models.diffusion.text_encoder import Encoding, TextEncoder
 from models.diffusion.tiny_decoder import TinyDecoder
 from models.diffusion.word_match import any_of
+from models.files.weights_error import WeightsError
 from models.noise import GaussianNoise
 from models.patches.cross_attention_cache import cached_cross_attention, keys_and_values, text_layers
 from models.patches.patch import DenoiserInputs, DenoiserPatch, PatchedRows
-from models.weights import Weights, WeightsError
+from models.weights import Weights
 
 MOST_ENCODINGS = 64
 """Encoded texts that are cached."""
@@ -236,6 +237,18 @@ def _check_fit(
             f"{entry.name}: its UNet takes text of width {expected}, its text encoders have width {width}; "
             f"check whether its family is {entry.family}"
         )
+    most = min(encoder.max_clip_skip for encoder in encoders)
+    if entry.clip_skip > most:
+        raise WeightsError(
+            f"{entry.name}: its entry has clip_skip {entry.clip_skip}, which leaves no layer of its text encoder; set "
+            f"it to at most {most}"
+        )
+    for encoder in encoders:
+        if encoder.tokens > encoder.model.config.vocab_size:
+            raise WeightsError(
+                f"{entry.name}: its tokenizer has {encoder.tokens} tokens, but its text encoder knows "
+                f"{encoder.model.config.vocab_size}; copy the tokenizer of the same model"
+            )
     channels = autoencoder.channels
     if unet.config.in_channels not in (channels, 2 * channels + 1):
         raise WeightsError(

@@ -18,6 +18,8 @@ from models.diffusion.word_match import any_of
 class ClipSkipError(ValueError):
     """`clip_skip` leaves out more layers than the text encoder has."""
 
+    code = "bad_input"
+
 
 @dataclass(frozen=True, slots=True)
 class Encoding:
@@ -50,6 +52,16 @@ class TextEncoder:
         self._normalised = normalised
         self._left_out = left_out
         self._comma = tokenizer.convert_tokens_to_ids(",</w>")
+
+    @property
+    def max_clip_skip(self) -> int:
+        """How many layers can be left out, in addition to those that always are."""
+        return int(self.model.config.num_hidden_layers) - self._left_out - 1
+
+    @property
+    def tokens(self) -> int:
+        """How many tokens the tokenizer knows."""
+        return len(self._tokenizer)
 
     def encode(self, prompt: str, clip_skip: int, inversions: Sequence[Inversion] = ()) -> Encoding:
         """Raises ClipSkipError, EmbeddingError.

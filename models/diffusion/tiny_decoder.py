@@ -6,7 +6,6 @@ distilled from the autoencoder of one family of checkpoints, and decodes the lat
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 
 import numpy as np
@@ -16,8 +15,10 @@ from torch import Tensor
 
 from models.catalog.entry import ModelEntry
 from models.diffusion.autoencoder import Autoencoder
+from models.files.weights_error import WeightsError
 from models.loaded_model import TorchModel
-from models.weights import WeightsError
+from models.loading.folder_files import read_json
+from models.loading.nets import read_diffusers_net
 
 CLASS = "AutoencoderTiny"
 CHANNELS = 4
@@ -45,14 +46,13 @@ class TinyDecoder(TorchModel):
 def load(entry: ModelEntry, device: torch.device, dtype: torch.dtype) -> TinyDecoder:
     """Loads a diffusers folder. Raises WeightsError."""
     _check(entry.path)
-    net = AutoencoderTiny.from_pretrained(entry.path, torch_dtype=dtype, use_safetensors=True, local_files_only=True)
-    decoder = TinyDecoder(entry, net)
+    decoder = TinyDecoder(entry, read_diffusers_net(AutoencoderTiny, entry.path, dtype))
     decoder.to(device)
     return decoder
 
 
 def _check(folder: Path) -> None:
-    config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
+    config = read_json(folder / "config.json")
     kind, channels = config.get("_class_name"), config.get("latent_channels", CHANNELS)
     if (kind, channels) != (CLASS, CHANNELS):
         raise WeightsError(

@@ -6,22 +6,39 @@ The format: eight bytes with the size of the header, little-endian, then the hea
 from __future__ import annotations
 
 import json
+import math
 import struct
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from models.files.weights_error import WeightsError
+
 METADATA = "__metadata__"
 MAX_HEADER_BYTES = 100_000_000
 """The limit of the format itself."""
 _SIZE = struct.Struct("<Q")
+_BITS = {
+    **dict.fromkeys(("F64", "I64", "U64", "C64"), 64),
+    **dict.fromkeys(("F32", "I32", "U32"), 32),
+    **dict.fromkeys(("F16", "BF16", "I16", "U16"), 16),
+    **dict.fromkeys(("F8_E4M3", "F8_E5M2", "F8_E8M0", "I8", "U8", "BOOL"), 8),
+}
+"""Bits of a number, by dtype. Others are left to the reader of the tensors."""
+_OTHERS = {
+    b"version ": "a pointer of Git LFS, not the file itself; run `git lfs pull`",
+    b"<": "a web page; download the file itself",
+    b"PK\x03\x04": "a pickle of torch under another name, not a safetensors file; convert the model to that format",
+    b"\x80": "a pickle under another name, not a safetensors file; convert the model to that format",
+    b"GGUF": "a GGUF file under another name, not a safetensors file; get the model in that format",
+    bytes(8): "full of zeros: it was not copied whole; copy it again",
+}
+"""What a file is that was renamed, or fetched wrongly, by its first bytes."""
 
 
-class HeaderError(ValueError):
+class HeaderError(WeightsError):
     """A file is no safetensors file, or a part of one; the message names it and says what to do."""
-
-    code = "bad_model"
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,8 +66,8 @@ def read_header(file: Path) -> SafetensorsHeader:
         if len(start) < _SIZE.size:
             raise HeaderError(f"{file.name} has only {len(start)} bytes; copy it again")
         (size,) = _SIZE.unpack(start)
-        if size > MAX_HEADER_BYTES:
-            raise HeaderError(f"{file.name} is not a safetensors file; convert the model to that format")
+        if not 0 < size <= MAX_HEADER_BYTES:
+            raise HeaderError(f"{file.name} is {_other_format(start)}")
         text = opened.read(size)
         length = opened.seek(0, 2)
     if len(text) < size:
@@ -58,7 +75,7 @@ def read_header(file: Path) -> SafetensorsHeader:
     try:
         content = json.loads(text)
         metadata = content.pop(METADATA, None) or {}
-        tensors = {key: _tensor_info(value) for key, value in content.items()}
+        tensors = {key: _tensor_info(file, key, value) for key, value in content.items()}
         end = max((value["data_offsets"][1] for value in content.values()), default=0)
     except (ValueError, TypeError, KeyError, AttributeError, IndexError, RecursionError) as error:
         raise HeaderError(f"{file.name} has a header that is not that of a safetensors file; copy it again") from error
@@ -68,5 +85,15 @@ def read_header(file: Path) -> SafetensorsHeader:
     return SafetensorsHeader(tensors, {str(key): str(value) for key, value in dict(metadata).items()})
 
 
-def _tensor_info(value: Mapping[str, Any]) -> TensorInfo:
-    return TensorInfo(str(value["dtype"]), tuple(map(int, value["shape"])))
+def _other_format(start: bytes) -> str:
+    """What a file is whose first eight bytes are no size of a header."""
+    known = (description for first, description in _OTHERS.items() if start.startswith(first))
+    return next(known, "not a safetensors file; convert the model to that format")
+
+
+def _tensor_info(file: Path, key: str, value: Mapping[str, Any]) -> TensorInfo:
+    info = TensorInfo(str(value["dtype"]), tuple(map(int, value["shape"])))
+    begin, end = value["data_offsets"]
+    if info.dtype in _BITS and math.prod(info.shape) * _BITS[info.dtype] != 8 * (end - begin):
+        raise HeaderError(f"{file.name} is damaged: its tensor {key} has another size than its shape; copy it again")
+    return info

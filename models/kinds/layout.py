@@ -10,6 +10,8 @@ from typing import Protocol
 class LayoutError(Exception):
     """The path of a model has no weights of the expected layout; the message says what to put there."""
 
+    code = "bad_model"
+
 
 class Layout(Protocol):
     def weigh(self, path: Path) -> int:

@@ -14,6 +14,7 @@ from transformers import BlipForConditionalGeneration, BlipImageProcessor
 
 from models.catalog.entry import ModelEntry
 from models.language.text_model import TextModel
+from models.loading.nets import refused_by_name
 
 MAX_TOKENS = 40
 """Of a caption. BLIP was trained on captions of at most twenty words."""
@@ -24,7 +25,8 @@ class Captioner(TextModel):
 
     def __init__(self, entry: ModelEntry, dtype: torch.dtype) -> None:
         super().__init__(entry, BlipForConditionalGeneration, dtype)
-        self._image_processor = BlipImageProcessor.from_pretrained(entry.path, local_files_only=True)
+        with refused_by_name(f"the image processor in {entry.path} cannot be read"):
+            self._image_processor = BlipImageProcessor.from_pretrained(entry.path, local_files_only=True)
 
     def tokens(self, pixels: np.ndarray) -> Iterator[int]:
         """The caption of RGB pixels [height, width, 3] by greedy decoding, token by token."""
@@ -47,7 +49,7 @@ class Captioner(TextModel):
 
 
 def load(entry: ModelEntry, device: torch.device, dtype: torch.dtype) -> Captioner:
-    """Raises TextModelError for a folder that is not a BLIP model."""
+    """Raises WeightsError for a folder that is not a BLIP model."""
     captioner = Captioner(entry, dtype)
     captioner.to(device)
     return captioner

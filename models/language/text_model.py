@@ -7,13 +7,14 @@ from typing import Any
 
 import torch
 from transformers import AutoTokenizer
-from transformers.utils import logging as transformers_logging
 
 from models.catalog.entry import ModelEntry
+from models.files.weights_error import WeightsError
 from models.loaded_model import TorchModel
+from models.loading.nets import read_transformers_net, refused_by_name
 
 
-class TextModelError(Exception):
+class TextModelError(WeightsError):
     """A folder is not a model of its family; the message says what to give instead."""
 
 
@@ -21,17 +22,14 @@ class TextModel(TorchModel):
     """A loaded model of transformers with its tokenizer."""
 
     def __init__(self, entry: ModelEntry, model_class: Any, dtype: torch.dtype) -> None:
-        """`model_class` is the class of transformers that reads the folder. Raises TextModelError."""
-        transformers_logging.disable_progress_bar()
+        """`model_class` is the class of transformers for the net. Raises TextModelError."""
         try:
-            self._model = model_class.from_pretrained(
-                entry.path, dtype=dtype, local_files_only=True, use_safetensors=True
-            )
-            self._tokenizer = AutoTokenizer.from_pretrained(entry.path, local_files_only=True)
-        except (OSError, ValueError, RuntimeError) as error:
-            reason = " ".join(str(error).split())[:200]
+            self._model = read_transformers_net(model_class, entry.path, dtype)
+            with refused_by_name("its tokenizer cannot be read"):
+                self._tokenizer = AutoTokenizer.from_pretrained(entry.path, local_files_only=True)
+        except WeightsError as error:
             raise TextModelError(
-                f"{entry.path.name} cannot be read as a model of family {entry.family} ({reason}); give a folder as "
+                f"{entry.path.name} cannot be read as a model of family {entry.family} ({error}); give a folder as "
                 f"transformers saves it, with a {model_class.__name__} and its tokenizer"
             ) from error
         super().__init__(entry, self._model)

@@ -5,6 +5,9 @@ from __future__ import annotations
 import threading
 from typing import Any, Literal, Protocol, TypeVar, cast
 
+import torch
+
+from models.files.weights_error import WeightsError
 from models.kinds import FAMILIES, families_of
 from models.kinds.kind import AnyModelRef, ModelKind, ModelRef
 from models.loaded_model import LoadedModel
@@ -14,6 +17,11 @@ M = TypeVar("M")
 
 class ModelLoadError(Exception):
     """A model could not be loaded; the message says which and why."""
+
+    def __init__(self, message: str, cause: Exception | None) -> None:
+        super().__init__(message)
+        self.code = _code(cause)
+        """`bad_model` for files that the operator can correct; `internal` for what nobody foresaw."""
 
 
 class WrongFamilyError(Exception):
@@ -59,7 +67,7 @@ class ModelHandle:
     def ready(self) -> bool:
         """Whether all models are on the device. Raises ModelLoadError if one of them could not be loaded."""
         if self.state == "failed":
-            raise ModelLoadError(self._error) from self._cause
+            raise ModelLoadError(self._error, self._cause) from self._cause
         return self.state == "ready"
 
     def wait(self, timeout_s: float) -> bool:
@@ -87,3 +95,9 @@ class ModelHandle:
 
     def __exit__(self, *_: object) -> None:
         self.release()
+
+
+def _code(cause: Exception | None) -> str:
+    if isinstance(cause, torch.OutOfMemoryError):
+        return "out_of_memory"
+    return WeightsError.code if hasattr(cause, "code") else "internal"

@@ -16,15 +16,16 @@ from typing import Any
 import cv2
 import numpy as np
 import torch
-from safetensors.torch import load_file
 from torch import Tensor, nn
 
 from models.catalog.entry import ModelEntry
+from models.files.weights_error import WeightsError
 from models.imaging.pixels import limit_aspect
 from models.loaded_model import TorchModel
+from models.loading.fill import fill
+from models.loading.tensors import read_tensors
 from models.vision.control_maps import DrawOptions
 from models.vision.depth import depth_map, normal_map, read_depth_net
-from models.weights import WeightsError
 
 MAX_RATIO = 8
 """How many times longer than the other a side may be; a thinner image is stretched first: nets enlarge the shorter
@@ -137,17 +138,12 @@ def _import_aux(module: str) -> Any:
 def _read_file(entry: ModelEntry) -> dict[str, Tensor]:
     if not entry.path.is_file():
         raise WeightsError(f"{entry.path} is a folder; an annotator of {entry.hint} maps is one .safetensors file")
-    return load_file(entry.path)
+    return read_tensors(entry.path)
 
 
 def _load_weights(net: nn.Module, weights: dict[str, Tensor], entry: ModelEntry) -> nn.Module:
-    try:
-        net.load_state_dict(weights)
-    except RuntimeError as error:
-        raise WeightsError(
-            f"{entry.path.name} does not fit the net that draws {entry.hint} maps; give the weights of the file that "
-            f"docs/models.md names: {error}"
-        ) from error
+    advice = f"give the file that docs/models.md names for {entry.hint} maps"
+    fill(net, weights, torch.float32, entry.path.name, advice=advice)
     return net
 
 

@@ -11,10 +11,13 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 from transformers import AutoImageProcessor, AutoModelForDepthEstimation
-from transformers.utils import logging as transformers_logging
+
+from models.loading.nets import read_transformers_net, refused_by_name
 
 METRIC = frozenset({"zoedepth", "glpn", "depth_pro", "prompt_depth_anything"})
 """Model types that predict distances; the others predict their inverse, which grows towards the camera."""
+UNUSED = r"neck\.fusion_stage\.layers\.0\.residual_layer1\."
+"""The first fusion layer of DPT has nothing to add there; the published files of DPT lack these weights."""
 FLAT = 0.1
 """The component of a normal towards the camera, as a fraction of the steepest slope: slopes below it look flat."""
 
@@ -39,10 +42,10 @@ class DepthNet(nn.Module):
 
 
 def read_depth_net(folder: Path) -> DepthNet:
-    """Reads a transformers folder with its `config.json` and `preprocessor_config.json`."""
-    transformers_logging.disable_progress_bar()
-    model = AutoModelForDepthEstimation.from_pretrained(folder, local_files_only=True, use_safetensors=True)
-    processor = AutoImageProcessor.from_pretrained(folder, local_files_only=True)
+    """Reads a transformers folder with its `config.json` and `preprocessor_config.json`. Raises WeightsError."""
+    model = read_transformers_net(AutoModelForDepthEstimation, folder, torch.float32, unused=UNUSED)
+    with refused_by_name(f"the image processor in {folder} cannot be read"):
+        processor = AutoImageProcessor.from_pretrained(folder, local_files_only=True)
     estimation_type = getattr(model.config, "depth_estimation_type", "relative")
     return DepthNet(model, processor, metric=estimation_type == "metric" or model.config.model_type in METRIC)
 

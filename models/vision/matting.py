@@ -12,6 +12,7 @@ import torch
 from PIL import Image
 
 from models.catalog.entry import ModelEntry
+from models.files.weights_error import one_line
 from models.imaging.pixels import resize
 from models.vision.spandrel_net import NetError
 
@@ -84,7 +85,9 @@ def _open_session(entry: ModelEntry, device: torch.device) -> onnxruntime.Infere
     try:
         session = onnxruntime.InferenceSession(entry.path, options, providers=providers)
     except Exception as error:  # the errors of onnxruntime have no common class
-        raise NetError(f"{entry.path.name} cannot be read as an ONNX net: {error}") from error
+        raise NetError(
+            f"{entry.path.name} cannot be read as an ONNX net ({one_line(error)}); copy or download it again"
+        ) from error
     shapes = [net_input.shape for net_input in session.get_inputs()]
     if len(shapes) != 1 or len(shapes[0]) != 4 or shapes[0][1] != 3:
         raise NetError(

@@ -15,11 +15,12 @@ import torch.nn.functional as F
 from diffusers.pipelines.stable_diffusion.safety_checker import StableDiffusionSafetyChecker
 from torch import Tensor
 from transformers import CLIPImageProcessor
-from transformers.utils import logging as transformers_logging
 
 from models.catalog.entry import ModelEntry
+from models.files.weights_error import WeightsError
 from models.imaging.pixels import flatten_alpha, limit_aspect
 from models.loaded_model import TorchModel
+from models.loading.nets import read_transformers_net, refused_by_name
 
 SPECIAL_CARE_ADJUSTMENT = 0.01
 """How much a special care concept lowers the thresholds of the others."""
@@ -30,7 +31,7 @@ MAX_RATIO = 8
 """How many times longer than the other a side may be; a thinner image is stretched to this ratio."""
 
 
-class SafetyError(Exception):
+class SafetyError(WeightsError):
     """A folder is not a safety checker, or its net returns no numbers; the message says what to do."""
 
 
@@ -103,30 +104,21 @@ def _squares(pixels: np.ndarray) -> list[np.ndarray]:
 
 def _read_net(entry: ModelEntry, dtype: torch.dtype) -> StableDiffusionSafetyChecker:
     """Refuses a folder with missing weights: they would be random, and so would the decisions. Raises SafetyError."""
-    transformers_logging.disable_progress_bar()
     try:
-        net, loading_info = StableDiffusionSafetyChecker.from_pretrained(
-            entry.path, dtype=dtype, local_files_only=True, use_safetensors=True, output_loading_info=True
-        )
-    except (OSError, ValueError, RuntimeError) as error:
-        raise _misfit(entry, " ".join(str(error).split())[:200]) from error
-    if missing := sorted({*loading_info["missing_keys"], *(key for key, *_ in loading_info["mismatched_keys"])}):
-        raise _misfit(entry, f"it lacks {missing[0]}")
-    return net
+        return read_transformers_net(StableDiffusionSafetyChecker, entry.path, dtype)
+    except WeightsError as error:
+        raise SafetyError(
+            f"{entry.path.name} cannot be read as a safety checker ({error}); give the folder `safety_checker` of a "
+            "Stable Diffusion 1 model as diffusers saves it, with model.safetensors"
+        ) from error
 
 
 def _image_processor(entry: ModelEntry, size: int) -> CLIPImageProcessor:
     """That of the folder, else that of CLIP for images of `size` × `size`."""
     if (entry.path / "preprocessor_config.json").is_file():
-        return CLIPImageProcessor.from_pretrained(entry.path, local_files_only=True)
+        with refused_by_name(f"the image processor in {entry.path} cannot be read"):
+            return CLIPImageProcessor.from_pretrained(entry.path, local_files_only=True)
     return CLIPImageProcessor(size={"shortest_edge": size}, crop_size={"height": size, "width": size})
-
-
-def _misfit(entry: ModelEntry, reason: str) -> SafetyError:
-    return SafetyError(
-        f"{entry.path.name} cannot be read as a safety checker ({reason}); give the folder `safety_checker` of a "
-        "Stable Diffusion 1 model as diffusers saves it, with model.safetensors"
-    )
 
 
 def load(entry: ModelEntry, device: torch.device, dtype: torch.dtype) -> SafetyChecker:

@@ -5,15 +5,16 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import torch
-from safetensors.torch import load_file
 from spandrel import MAIN_REGISTRY, ModelDescriptor, StateDict, UnsupportedModelError
 from torch import Tensor
 
 from models.catalog.entry import ModelEntry
+from models.files.weights_error import WeightsError, one_line
 from models.loaded_model import TorchModel
+from models.loading.tensors import read_tensors
 
 
-class NetError(Exception):
+class NetError(WeightsError):
     """A file is not a net of its family; the message says what to give instead."""
 
 
@@ -36,13 +37,17 @@ def to_uint8(planes: Tensor) -> Tensor:
 
 
 def read_net(entry: ModelEntry, read: Callable[[StateDict], ModelDescriptor] = MAIN_REGISTRY.load) -> ModelDescriptor:
-    """The net of the weights of an entry, on the CPU. Raises NetError."""
+    """The net of the weights of an entry, on the CPU. Raises WeightsError."""
+    tensors = read_tensors(entry.path)
     try:
-        return read(load_file(entry.path))
+        return read(tensors)
     except UnsupportedModelError as error:
         raise NetError(
             f"{entry.path.name} has no known architecture of family {entry.family}; give the weights of the net alone, "
             "in the layout that its authors published"
         ) from error
-    except RuntimeError as error:
-        raise NetError(f"{entry.path.name} does not fit the architecture that its keys belong to: {error}") from error
+    except Exception as error:  # each architecture has errors of its own for keys that are missing
+        raise NetError(
+            f"{entry.path.name} does not fit the architecture that its keys belong to, or is incomplete "
+            f"({one_line(error)}); copy or download the complete file"
+        ) from error

@@ -109,6 +109,7 @@ FAILURES = _counter(
 for code in (
     POISON,
     "internal",
+    "bad_model",
     "out_of_memory",
 ):  # start at 0: increase() does not see a first value of 1
     FAILURES.labels(code)

@@ -21,6 +21,7 @@ import torch
 
 import pipelines
 from models import catalog
+from models.files.weights_error import WeightsError
 from models.kinds.checkpoint import CHECKPOINT
 from models.kinds.kind import ModelRef
 from models.registry.loaders import dtype_for
@@ -46,7 +47,7 @@ MODELS_FRACTION = 0.7
 """Of the device's memory; the rest is for activations."""
 STEPS_FRACTION = 0.9
 """Of the device's memory, for models and steps together; the rest is for decoding and for CUDA itself."""
-LOGGED_CODES = ("internal", AuditError.code)
+LOGGED_CODES = ("internal", WeightsError.code, AuditError.code)
 """Failures that are logged with their traceback: they are no user's fault."""
 MIN_CAPACITY = 2
 """Tasks that the engine takes at least, so that the next one is ready when one ends."""

@@ -11,9 +11,10 @@ from transformers import CLIPTextConfig
 
 from models.catalog.catalog import Catalog
 from models.catalog.entry import ModelEntry
+from models.files.weights_error import WeightsError
 from models.loaded_model import LoadedModel
 from models.registry import loaders
-from models.weights import CONFIGS, ModelFolder, SingleFile, WeightsError
+from models.weights import CONFIGS, ModelFolder, SingleFile
 
 CPU = torch.device("cpu")
 
@@ -94,6 +95,88 @@ def test_inpainting_checkpoint_is_known_by_its_first_layer(
     assert torch.equal(
         single.predict(latents, timesteps, conditioning), whole.predict(latents, timesteps, conditioning)
     )
+
+
+@pytest.mark.parametrize(
+    ("family", "lost", "part"),
+    [
+        ("sd1", "model.diffusion_model.input_blocks.1.0.in_layers.2.weight", "UNet2DConditionModel is incomplete"),
+        ("sd1", "model.diffusion_model.", "has no weights model.diffusion_model.…"),
+        ("sd1", "first_stage_model.decoder.conv_in.weight", "AutoencoderKL is incomplete, it lacks decoder.conv_in"),
+        ("sd1", "first_stage_model.", "has no weights first_stage_model.…"),
+        ("sd1", "cond_stage_model.transformer.text_model.encoder.layers.1.mlp.fc1.weight", "encoder 1 is incomplete"),
+        ("sd1", "cond_stage_model.", "text encoder 1: its weights cannot be read"),
+        ("sd2", "cond_stage_model.model.transformer.resblocks.1.mlp.c_fc.weight", "text encoder 1 is incomplete"),
+        ("sdxl", "conditioner.embedders.1.model.text_projection", "text encoder 2"),
+    ],
+)
+def test_single_file_without_a_weight_is_refused(
+    family: str, lost: str, part: str, toys: Catalog, write_single_file: Callable[[Path, Path], None], tmp_path: Path
+) -> None:
+    folder, file = toys.find(f"toy-{family}").path, tmp_path / "toy.safetensors"
+    write_single_file(folder, file)
+    tensors = load_file(file)
+    rest = {name: tensor for name, tensor in tensors.items() if not name.startswith(lost)}
+    assert len(rest) < len(tensors)
+    save_file(rest, file)
+    entry = ModelEntry(name="toy", path=file, family=family, config=folder, prediction="epsilon")
+    with pytest.raises(WeightsError, match=rf"toy\.safetensors.*{part}"):
+        loaders.load(entry, CPU, torch.float32)
+
+
+@pytest.mark.parametrize("scale_name", ["scale_weight", "weight_scale"])
+def test_scaled_fp8_file_paints_as_the_weights_that_it_means(
+    scale_name: str, toys: Catalog, write_single_file: Callable[[Path, Path], None], tmp_path: Path
+) -> None:
+    folder, meant, scaled = toys.find("toy-sd1").path, tmp_path / "meant.safetensors", tmp_path / "scaled.safetensors"
+    write_single_file(folder, meant)
+    tensors = load_file(meant)
+    stored: dict[str, torch.Tensor] = {"scaled_fp8": torch.zeros(2).to(torch.float8_e4m3fn)}
+    for name in [name for name in tensors if name.endswith(".weight") and tensors[name].ndim == 2]:
+        scale = tensors[name].abs().max() / 448
+        stored[name] = (tensors[name] / scale).to(torch.float8_e4m3fn)
+        stored[name.removesuffix("weight") + scale_name] = scale
+        tensors[name] = stored[name].float() * scale
+    save_file(tensors, meant)
+    save_file(tensors | stored, scaled)
+    prompt = {"text": "a boat", "negative": None, "clip_skip": -1, "width": 64, "height": 64}
+    latents, timesteps, made = torch.randn(1, 4, 8, 8), torch.tensor([300]), []
+    for file in (meant, scaled):
+        model = loaders.load(ModelEntry(name="toy", path=file, family="sd1", config=folder), CPU, torch.float32)
+        conditioning, _ = model.encode_prompt(**prompt)
+        made += [model.predict(latents, timesteps, conditioning), torch.tensor(model.decode(latents)[0])]
+    assert torch.allclose(made[0], made[2], atol=1e-5)
+    assert (made[1].int() - made[3].int()).abs().max() <= 1
+
+
+def test_single_file_says_how_it_was_trained(
+    toys: Catalog, write_single_file: Callable[[Path, Path], None], tmp_path: Path
+) -> None:
+    folder, file = toys.find("toy-sdxl").path, tmp_path / "toy.safetensors"
+    write_single_file(folder, file)
+    save_file(load_file(file) | {"v_pred": torch.zeros(0), "ztsnr": torch.zeros(0)}, file)
+    entry = ModelEntry(name="toy", path=file, family="sdxl", config=folder)
+    config = loaders.load(entry, CPU, torch.float32).scheduler_config
+    assert (config["prediction_type"], config["rescale_betas_zero_snr"]) == ("v_prediction", True)
+
+
+def test_clip_skip_of_an_entry_beyond_its_layers_is_refused(toys: Catalog) -> None:
+    entry = toys.find("toy-sd1").model_copy(update={"clip_skip": 8})
+    with pytest.raises(WeightsError, match=r"its entry has clip_skip 8, which leaves no layer .* set it to at most 3"):
+        loaders.load(entry, CPU, torch.float32)
+
+
+def test_tokenizer_with_more_tokens_than_the_encoder_is_refused(toys: Catalog, tmp_path: Path) -> None:
+    entry = toys.find("toy-sd1")
+    folder = shutil.copytree(entry.path, tmp_path / "toy")
+    file = folder / "text_encoder" / "model.safetensors"
+    tensors = load_file(file)
+    name = next(name for name in tensors if name.endswith("token_embedding.weight"))
+    save_file(tensors | {name: tensors[name][:100].clone()}, file, metadata={"format": "pt"})
+    config = folder / "text_encoder" / "config.json"
+    config.write_text(json.dumps(json.loads(config.read_text()) | {"vocab_size": 100}))
+    with pytest.raises(WeightsError, match=r"its tokenizer has .* tokens, but its text encoder knows 100"):
+        loaders.load(entry.model_copy(update={"path": folder}), CPU, torch.float32)
 
 
 def test_depth_checkpoint_is_refused(toys: Catalog, tmp_path: Path) -> None:

@@ -19,12 +19,12 @@ from models.adapters.ip_adapter import IPAdapter, IPAdapterMisfitError
 from models.catalog.catalog import Catalog, MisfitError, UnknownModelError
 from models.catalog.entry import ModelEntry
 from models.conditioning import Conditioning
+from models.files.weights_error import WeightsError
 from models.kinds.checkpoint import CHECKPOINT
 from models.kinds.ip_adapter import IP_ADAPTER
 from models.kinds.kind import ModelRef
 from models.loaded_model import LoadedModel
 from models.patches.patch import PatchedRows
-from models.weights import WeightsError
 from tests.support.nets import hook_counts, unet_of
 
 CPU = torch.device("cpu")
@@ -163,7 +163,7 @@ def test_load_refuses_files_that_do_not_fit(toys: Catalog, tmp_path: Path) -> No
         save_file(weights, tmp_path / "net.safetensors")
         with pytest.raises(WeightsError, match=message):
             ip_adapter.load(entry(tmp_path / "net.safetensors", toys), CPU, torch.float32)
-    with pytest.raises(WeightsError, match="cannot read the CLIP vision encoder of net"):
+    with pytest.raises(WeightsError, match=r"cannot read .*config\.json"):
         ip_adapter.load(entry(toys.find("toy-ip").path, toys, tmp_path), CPU, torch.float32)
 
 

@@ -76,6 +76,40 @@ def test_read_refuses_other_files(models_dir: Path, tmp_path: Path) -> None:
         read(tmp_path / "empty.safetensors")
 
 
+QUERY = "lora_unet_down_blocks_0_attentions_0_transformer_blocks_0_attn1_to_q"
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        (
+            {"lora_down.weight": torch.zeros(8, 32)},
+            r"do not fit each other \(alpha \[\], down \[8, 32\], up \[32, 4\]\)",
+        ),
+        ({"lora_up.weight": torch.zeros(())}, r"do not fit each other .*up \[\]"),
+        ({"alpha": torch.zeros(2)}, r"do not fit each other \(alpha \[2\]"),
+        ({"lora_down.weight": None}, "its factors are alpha, up; only LoRA"),
+    ],
+)
+def test_factors_that_do_not_fit_each_other_are_refused(
+    changes: dict[str, torch.Tensor | None], message: str, models_dir: Path, tmp_path: Path
+) -> None:
+    tensors = load_file(models_dir / "toy-lora.safetensors") | {
+        f"{QUERY}.{role}": each for role, each in changes.items()
+    }
+    save_file({name: tensor for name, tensor in tensors.items() if tensor is not None}, tmp_path / "x.safetensors")
+    with pytest.raises(LoraError, match=rf"x\.safetensors, down_blocks_0_.*_to_q of the unet: .*{message}"):
+        read(tmp_path / "x.safetensors")
+
+
+@pytest.mark.parametrize("config", ["not json", "[]", '{"unet.lora_alpha": "much"}', '{"unet.alpha_pattern": [1]}'])
+def test_metadata_that_are_no_config_are_refused(config: str, models_dir: Path, tmp_path: Path) -> None:
+    metadata = {"lora_adapter_metadata": config}
+    file = renamed(models_dir / "toy-lora.safetensors", tmp_path, lambda key: key, metadata)
+    with pytest.raises(LoraError, match=r"x\.safetensors has metadata 'lora_adapter_metadata' that are not the JSON"):
+        read(file)
+
+
 def test_lora_is_moved_and_weighed_like_other_models(toys: Catalog) -> None:
     lora = loaders.load(toys.find(ModelRef(LORA, "toy-lora")), CPU, torch.float32)
     assert isinstance(lora, Lora)

@@ -5,7 +5,10 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
+import torch
 
+from models.adapters.lora import LoraError
+from models.files.weights_error import WeightsError
 from models.kinds.captioner import CAPTIONER
 from models.kinds.checkpoint import CHECKPOINT
 from models.kinds.kind import AnyModelRef, ModelRef
@@ -50,6 +53,23 @@ def test_wait_on_a_failed_handle_raises() -> None:
     for _ in range(2):
         with pytest.raises(ModelLoadError, match="could not be loaded: gone"):
             handle.wait(0)
+
+
+@pytest.mark.parametrize(
+    ("cause", "code"),
+    [
+        (WeightsError("cut short"), "bad_model"),
+        (LoraError("no LoRA"), "bad_model"),
+        (torch.OutOfMemoryError(), "out_of_memory"),
+        (RuntimeError("Cannot copy out of meta tensor"), "internal"),
+    ],
+)
+def test_failure_to_load_has_the_code_of_its_cause(cause: Exception, code: str) -> None:
+    handle = ModelHandle(Pool(), ("toy",))
+    handle.fail("model 'toy' could not be loaded", cause)
+    with pytest.raises(ModelLoadError) as raised:
+        handle.wait(0)
+    assert raised.value.code == code
 
 
 def test_context_manager_releases_the_handle() -> None:

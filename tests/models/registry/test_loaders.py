@@ -1,10 +1,19 @@
+import shutil
+from pathlib import Path
+
+import pytest
 import torch
+from safetensors.torch import load_file, save_file
 
 from models.catalog.catalog import Catalog
+from models.catalog.entry import ModelEntry
+from models.kinds import FAMILIES
 from models.registry import loaders
 from models.vision.upscaler import Upscaler
 
 CPU = torch.device("cpu")
+WHOLE_BY_THEIR_HALVES = {"lora", "embedding", "matting"}
+"""Families that have no net of their own to compare with, or no safetensors."""
 
 
 def test_load_uses_the_loader_of_the_family(toys: Catalog) -> None:
@@ -16,3 +25,86 @@ def test_load_uses_the_loader_of_the_family(toys: Catalog) -> None:
 def test_dtype_is_half_on_cuda_and_single_on_the_cpu() -> None:
     assert loaders.dtype_for(torch.device("cuda:1")) == torch.float16
     assert loaders.dtype_for(CPU) == torch.float32
+
+
+def parts_of(toys: Catalog, family: str) -> list[tuple[ModelEntry, str, Path]]:
+    """For the first toy of a family: its entry, and the name of each field and file of weights below it."""
+    entry = next(entry for entry in toys if entry.family == family)
+    fields = [("path", entry.path), *([("encoder", entry.encoder)] if entry.encoder else [])]
+    found = []
+    for field, path in fields:
+        files = [path] if path.is_file() else sorted(path.glob("**/*.safetensors"))
+        found += [(entry, field, file.relative_to(path.parent)) for file in files]
+    return found
+
+
+def copy_of(entry: ModelEntry, field: str, part: Path, folder: Path) -> tuple[ModelEntry, Path]:
+    """The entry with a copy of the model in one of its fields, and the copied file of weights."""
+    original = getattr(entry, field)
+    folder.mkdir(exist_ok=True)
+    copied = folder / original.name
+    (shutil.copytree if original.is_dir() else shutil.copy)(original, copied)
+    return entry.model_copy(update={field: copied}), folder / part
+
+
+def refusal(entry: ModelEntry) -> tuple[str, str]:
+    """The code and the message of the error that loading ends with."""
+    with pytest.raises(Exception) as refused:  # noqa: PT011 - of any class, but with a code
+        loaders.load(entry, CPU, torch.float32)
+    return getattr(refused.value, "code", "none"), str(refused.value)
+
+
+@pytest.mark.parametrize("family", sorted(FAMILIES))
+def test_missing_weight_is_refused_by_name(toys: Catalog, family: str, tmp_path: Path) -> None:
+    """Never filled with chance: the picture would be wrong, and the task would succeed."""
+    if family in WHOLE_BY_THEIR_HALVES:
+        pytest.skip("has no net of its own")
+    for number, (original, field, part) in enumerate(parts_of(toys, family)):
+        entry, file = copy_of(original, field, part, tmp_path / str(number))
+        tensors = load_file(file)
+        matrices = sorted(name for name, tensor in tensors.items() if tensor.ndim > 1)
+        del tensors[matrices[len(matrices) // 2]]
+        save_file(tensors, file, metadata={"format": "pt"})
+        code, message = refusal(entry)
+        assert code == "bad_model", message
+        assert file.name in message or file.parent.name in message
+
+
+@pytest.mark.parametrize("family", sorted(FAMILIES))
+def test_torn_file_is_refused_by_name(toys: Catalog, family: str, tmp_path: Path) -> None:
+    for number, (original, field, part) in enumerate(parts_of(toys, family)):
+        entry, file = copy_of(original, field, part, tmp_path / str(number))
+        file.write_bytes(file.read_bytes()[:-10])
+        code, message = refusal(entry)
+        assert code in ("bad_model", "bad_input"), message
+        fault = "cannot be read" if file.suffix == ".onnx" else f"has {file.stat().st_size} bytes, but its header says"
+        assert f"{file.name} {fault}" in message
+
+
+@pytest.mark.parametrize("name", ["config.json", "preprocessor_config.json", "tokenizer.json"])
+def test_torn_config_is_refused_by_name(toys: Catalog, name: str, tmp_path: Path) -> None:
+    found = 0
+    for family in sorted(FAMILIES):
+        entry = next(entry for entry in toys if entry.family == family)
+        for file in sorted(entry.path.glob(f"**/{name}")) if entry.path.is_dir() else []:
+            copied = shutil.copytree(entry.path, tmp_path / str(found))
+            (copied / file.relative_to(entry.path)).write_text('{"torn": ')
+            code, message = refusal(entry.model_copy(update={"path": copied}))
+            assert code == "bad_model", message
+            assert str(copied) in message or copied.name in message
+            found += 1
+    assert found
+
+
+def test_weight_beside_a_weight_that_no_net_knows_is_refused(toys: Catalog, tmp_path: Path) -> None:
+    """It changes what its neighbour means."""
+    entry, _ = copy_of(toys.find("toy-sd1"), "path", Path("toy-sd1"), tmp_path)
+    for part in ("unet", "vae", "text_encoder"):
+        (file,) = (entry.path / part).glob("*.safetensors")
+        tensors = load_file(file)
+        beside = next(name for name in tensors if name.endswith("proj.weight") or "to_q.weight" in name)
+        save_file({**tensors, f"{beside}_factor": torch.ones(1)}, file, metadata={"format": "pt"})
+        code, message = refusal(entry)
+        assert code == "bad_model"
+        assert f"{beside.split('.', 1)[1]}_factor" in message
+        save_file(tensors, file, metadata={"format": "pt"})

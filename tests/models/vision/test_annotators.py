@@ -12,11 +12,11 @@ from safetensors.torch import save_file
 
 from models.catalog.catalog import Catalog
 from models.catalog.entry import ModelEntry
+from models.files.weights_error import WeightsError
 from models.kinds.annotator import ANNOTATOR
 from models.kinds.kind import ModelRef
 from models.vision import annotators
 from models.vision.control_maps import DrawOptions
-from models.weights import WeightsError
 
 CPU = torch.device("cpu")
 
@@ -50,7 +50,9 @@ def test_softedge_equals_the_detector(tmp_path: Path) -> None:
     assert drawn.shape == (64, 64, 3)
     assert np.abs(drawn.astype(int) - expected).mean() < 3
     save_file({"module.init_block.weight": torch.zeros(1)}, file)
-    with pytest.raises(WeightsError, match=r"pidinet\.safetensors does not fit the net that draws softedge maps"):
+    with pytest.raises(
+        WeightsError, match=r"pidinet\.safetensors .*give the file that docs/models.md names for softedge maps"
+    ):
         annotators.load(entry(file, "softedge"), CPU, torch.float32)
 
 

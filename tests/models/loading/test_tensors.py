@@ -1,0 +1,76 @@
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+import torch
+from safetensors.torch import save_file
+from torch import Tensor
+
+from models.files.weights_error import WeightsError
+from models.loading.tensors import read_tensors
+
+FP8 = torch.float8_e4m3fn
+Save = Callable[..., Path]
+
+
+@pytest.fixture
+def save(tmp_path: Path) -> Save:
+    def write(**tensors: Tensor) -> Path:
+        save_file({name.replace("__", "."): tensor for name, tensor in tensors.items()}, tmp_path / "net.safetensors")
+        return tmp_path / "net.safetensors"
+
+    return write
+
+
+def quantised(scale: Tensor, dtype: torch.dtype = FP8) -> tuple[Tensor, Tensor]:
+    """A weight [4, 3] as fp8 files store it, and the weight that it means."""
+    stored = torch.linspace(-300, 300, 12).view(4, 3).to(dtype)
+    return stored, stored.float() * scale
+
+
+def comfy(name: str) -> Tensor:
+    return torch.tensor(list(json.dumps({"format": name}).encode()), dtype=torch.uint8)
+
+
+@pytest.mark.parametrize("dtype", [torch.float8_e4m3fn, torch.float8_e5m2])
+@pytest.mark.parametrize("name", ["scale_weight", "weight_scale"])
+@pytest.mark.parametrize("scale", [torch.tensor(0.5), torch.tensor([0.5]), torch.arange(4.0).view(4, 1)])
+def test_fp8_weight_is_multiplied_by_its_scale(save: Save, dtype: torch.dtype, name: str, scale: Tensor) -> None:
+    stored, meant = quantised(scale, dtype)
+    marks = {"scaled_fp8": torch.zeros(2).to(FP8), "a__scale_input": torch.ones(()), "a__input_scale": torch.ones(())}
+    file = save(a__weight=stored, a__bias=torch.ones(4), **{f"a__{name}": scale}, **marks)
+    read = read_tensors(file, dtype=torch.float16)
+    assert read.keys() == {"a.weight", "a.bias"}
+    assert torch.equal(read["a.weight"], meant.half())
+    assert torch.equal(read["a.bias"], torch.ones(4))
+
+
+def test_fp8_without_scale_is_cast(save: Save) -> None:
+    stored, meant = quantised(torch.ones(()))
+    assert torch.equal(read_tensors(save(a__weight=stored, a__comfy_quant=comfy("float8_e4m3fn")))["a.weight"], meant)
+
+
+@pytest.mark.parametrize(
+    "others",
+    [
+        {"a__weight_scale": torch.ones(2, 3)},
+        {"a__weight_scale": torch.ones(()), "a__weight_scale_2": torch.ones(())},
+        {"a__comfy_quant": comfy("nvfp4")},
+        {"a__comfy_quant": torch.zeros(3, dtype=torch.uint8)},
+        {"a__weight__absmax": torch.ones(4)},
+        {"a__weight__quant_state__bitsandbytes__nf4": torch.ones(4)},
+        {"a__SCB": torch.ones(4)},
+        {"b__qweight": torch.ones(4, dtype=torch.int32)},
+    ],
+)
+def test_other_quantisations_are_refused(save: Save, others: dict[str, Tensor]) -> None:
+    file = save(a__weight=torch.ones(4, 3).to(FP8), **others)
+    with pytest.raises(WeightsError, match=r"net\.safetensors is quantised in a way that is not supported \(it has "):
+        read_tensors(file)
+
+
+def test_only_what_is_kept_is_read(save: Save) -> None:
+    assert read_tensors(save(a=torch.ones(1), b=torch.ones(1)), keep=lambda name: name == "b").keys() == {"b"}
