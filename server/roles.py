@@ -9,13 +9,12 @@ import signal
 import socket
 import subprocess
 import sys
-from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from filelock import FileLock, Timeout
-
 from server.observability.tracing import set_up_traces
+from server.process.data_folder import check_data_folder, lock_data_folder
 from server.process.event_loop import freeze_startup_objects
 from server.process.health_server import create_health_app, listen_nearby
 from server.process.http_listener import connections_within_file_limit, listen, serve_app
@@ -37,7 +36,8 @@ Work = Coroutine[Any, Any, None]
 async def serve(settings: Settings) -> None:
     """Runs api, controller and one worker: SQLite logs, the queue in memory, a folder for images."""
     Tenants(settings).check()  # fail before the slow build of toy models
-    with _listen(settings) as listener, _lock_data_folder(settings):
+    with _listen(settings) as listener, lock_data_folder(settings):
+        check_data_folder(settings)
         ensure_models(settings)
         async with _services(settings, "serve") as services:
             from server.worker.worker import Worker
@@ -59,7 +59,7 @@ async def controller(settings: Settings) -> None:
     """Runs the controller alone: intake, settling, callbacks, sweeping."""
     _need_shared_queue(settings, "controller")
     logs_in_folder = settings.broker == "sqlite://"
-    with _lock_data_folder(settings) if logs_in_folder else contextlib.nullcontext():
+    with lock_data_folder(settings) if logs_in_folder else contextlib.nullcontext():
         async with _services(settings, "controller") as services:
             role = make_controller(services)
             await _run_until_signal(role.run(), _serve_probes(settings, create_health_app(role.health)))
@@ -82,7 +82,13 @@ def ensure_models(settings: Settings) -> None:
         return
     log.info("no models yet: building small toy models in %s", settings.models_path)
     command = [sys.executable, "-m", "models.toy", str(settings.models_path)]
-    subprocess.run(command, env=torch_environment(settings), check=True)
+    built = subprocess.run(command, env=torch_environment(settings), stderr=subprocess.PIPE, text=True)
+    if built.returncode != 0:
+        reason = built.stderr.strip().rpartition("\n")[2] or f"exit code {built.returncode}"
+        raise SettingsError(
+            f"the toy models cannot be built in {settings.models_path} ({reason}); check that its disk has 100 MiB "
+            "left and that torch is installed, or set HUA_MODELS_DIR to a folder of your own models"
+        )
 
 
 def _need_shared_queue(settings: Settings, role: str) -> None:
@@ -104,24 +110,11 @@ def _listen(settings: Settings) -> socket.socket:
         ) from error
 
 
-@contextlib.contextmanager
-def _lock_data_folder(settings: Settings) -> Iterator[None]:
-    """Two controllers on one folder would each feed every task of its logs to their own queues."""
-    settings.data_dir.mkdir(parents=True, exist_ok=True)
-    try:
-        with FileLock(settings.data_dir / "lock", blocking=False):
-            yield
-    except Timeout as error:
-        raise SettingsError(
-            f"another `hua serve` or `hua controller` uses HUA_DATA_DIR={settings.data_dir}; "
-            "stop it, or set another folder"
-        ) from error
-
-
 @contextlib.asynccontextmanager
 async def _services(settings: Settings, role: str) -> AsyncIterator[Services]:
+    check_data_folder(settings)
     end_traces = set_up_traces(settings, role)
-    services = Services.from_settings(settings)
+    services = Services.from_settings(settings, with_models=role != "controller")
     await services.clock.ask()
     clock_sync = asyncio.create_task(services.clock.keep())
     try:

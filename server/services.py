@@ -6,9 +6,11 @@ import re
 from dataclasses import dataclass
 from functools import partial
 
+from obstore.exceptions import BaseError
+
 from models import catalog
 from models.catalog.catalog import Catalog, MisfitError, UnknownModelError
-from server.broker import Broker
+from server.broker import Broker, BrokerUnavailableError
 from server.broker.history import first_outcome
 from server.egress.client import Egress
 from server.queue import Queue
@@ -36,10 +38,14 @@ class Services:
     uploads: Uploads
 
     @classmethod
-    def from_settings(cls, settings: Settings) -> Services:
-        """Opens everything; raises SettingsError for an address that no implementation answers to."""
-        models = catalog.read(*settings.models_paths)
-        check_audit(settings, models)
+    def from_settings(cls, settings: Settings, *, with_models: bool = True) -> Services:
+        """Opens everything; raises SettingsError for an address that no implementation answers to.
+
+        `with_models`: the controller needs no models, and its machine need not have their folder.
+        """
+        models = catalog.read(*settings.models_paths) if with_models else Catalog(())
+        if with_models:
+            check_audit(settings, models)
         queue = _queue(settings)
         clock = Clock(queue)
         broker = _broker(settings)
@@ -80,7 +86,10 @@ def _broker(settings: Settings) -> Broker:
     if settings.broker == "sqlite://":
         from server.broker.sqlite.broker import SQLiteBroker
 
-        return SQLiteBroker(settings.data_dir / "logs.sqlite")
+        try:
+            return SQLiteBroker(settings.data_dir / "logs.sqlite")
+        except BrokerUnavailableError as error:
+            raise SettingsError(str(error)) from error
     if settings.broker.startswith(("kafka://", "kafkas://")):
         from server.broker.kafka.broker import KafkaBroker
 
@@ -106,7 +115,13 @@ def _queue(settings: Settings) -> Queue:
 def bucket_of(settings: Settings, find_outcome: FindOutcome = find_no_outcome) -> Bucket:
     """`find_outcome` reads a task's first outcome from the log; without it, damaged manifests are not rebuilt."""
     if settings.bucket == "file://":
-        return Bucket.folder(settings.data_dir / "bucket", find_outcome)
+        folder = settings.data_dir / "bucket"
+        try:
+            return Bucket.folder(folder, find_outcome)
+        except (BaseError, OSError) as error:
+            raise SettingsError(
+                f"the images cannot be stored in {folder} ({error}); move away what has this name, or set HUA_DATA_DIR"
+            ) from error
     if settings.bucket.startswith("s3://"):
         from server.storage.s3 import open_bucket
 

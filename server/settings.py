@@ -10,7 +10,7 @@ from functools import cached_property
 from ipaddress import ip_address
 from pathlib import Path
 from typing import Annotated, Any, Literal
-from urllib.parse import quote
+from urllib.parse import quote, urlsplit
 
 from pydantic import ByteSize, Field, ValidationError, ValidationInfo, field_validator, model_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
@@ -23,6 +23,7 @@ from server.task import Retention
 PREFIX = "HUA_"
 TESTS_PREFIX = "HUA_TEST_"
 _ORIGIN = re.compile(r"https?://[a-z0-9.-]+(:\d+)?|https?://\[[0-9a-f:]+\](:\d+)?")
+_AUTHORITY = re.compile(r"(\[[0-9A-Fa-f:.]+\]|[^\[\]\s:]+)(:\d+)?")
 _LOGIN = re.compile(r"//[^@/?]*@")
 Listed = Annotated[tuple[str, ...], NoDecode]
 
@@ -180,15 +181,22 @@ class Settings(BaseSettings):
     @field_validator("traces")
     @classmethod
     def _check_collector(cls, value: str) -> str:
-        if value and not value.startswith(("http://", "https://")):
+        if value and not _is_http_address(value):
             raise ValueError(f"{value!r} is not a collector's address; write http://HOST:4318, without a path")
         return value
 
     @field_validator("egress_proxy")
     @classmethod
     def _check_proxy(cls, value: str) -> str:
-        if value and not re.fullmatch(r"https?://([^@/]+@)?[^@/]+/?", value):
+        if value and not (re.fullmatch(r"https?://([^@/]+@)?[^@/]+/?", value) and _is_http_address(value)):
             raise ValueError("it is not a proxy's address; write http://HOST:PORT, or http://USER:PASSWORD@HOST:PORT")
+        return value
+
+    @field_validator("public_url", "s3_endpoint", "s3_public_endpoint")
+    @classmethod
+    def _check_address(cls, value: str) -> str:
+        if value and not _is_http_address(value):
+            raise ValueError("it is not an address; write https://HOST or http://HOST:PORT")
         return value
 
     @field_validator("cors")
@@ -235,15 +243,18 @@ class Settings(BaseSettings):
         if self.secret:
             return self.secret.encode()
         path = self.data_dir / "secret"
-        if not path.exists():
-            path.parent.mkdir(parents=True, exist_ok=True)
-            draft = path.with_suffix(f".{os.getpid()}")
-            draft.touch(mode=0o600)
-            draft.write_text(secrets.token_hex(32))
-            with contextlib.suppress(FileExistsError):  # roles that start together use the first one
-                path.hardlink_to(draft)
-            draft.unlink()
-        return path.read_text().strip().encode()
+        try:
+            if not path.exists():
+                _create_secret(path)
+            secret = path.read_bytes().strip()
+        except OSError as error:
+            raise SettingsError(
+                f"the secret in {path} cannot be read or created ({error.strerror}); correct the rights of this file "
+                "and its folder, or set HUA_SECRET"
+            ) from error
+        if not secret:
+            raise SettingsError(f"the secret in {path} is empty; delete the file, and a new one is created")
+        return secret
 
     @classmethod
     def load(cls, **overrides: Any) -> Settings:
@@ -278,6 +289,26 @@ class Settings(BaseSettings):
             for name, field in cls.model_fields.items()
         ]
         return "\n".join(["| Setting | Default | Meaning |", "|---|---|---|", *rows])
+
+
+def _create_secret(path: Path) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    draft = path.with_suffix(f".{os.getpid()}")
+    draft.touch(mode=0o600)
+    draft.write_text(secrets.token_hex(32))
+    with contextlib.suppress(FileExistsError):  # roles that start together use the first one
+        path.hardlink_to(draft)
+    draft.unlink()
+
+
+def _is_http_address(value: str) -> bool:
+    """Whether this is http(s)://HOST or http(s)://HOST:PORT, perhaps with a path."""
+    try:
+        parts = urlsplit(value)
+        authority = _AUTHORITY.fullmatch(parts.netloc.rpartition("@")[2])
+        return parts.scheme in {"http", "https"} and authority is not None and parts.port != 0
+    except ValueError:
+        return False
 
 
 def _format_default(default: Any) -> str:

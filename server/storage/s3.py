@@ -7,6 +7,8 @@ writes, no multipart uploads, and no checksums except the SHA-256 of the request
 from __future__ import annotations
 
 import logging
+import re
+import ssl
 import uuid
 from datetime import UTC, datetime, timedelta
 from ipaddress import ip_address
@@ -26,6 +28,7 @@ if TYPE_CHECKING:
     from obstore.store import ClientConfig, RetryConfig, S3Config, S3Credential
 
 log = logging.getLogger(__name__)
+_LOCATION = re.compile(r"s3://(?P<bucket>[A-Za-z0-9][A-Za-z0-9._-]*)(?P<prefix>(/[A-Za-z0-9._~=+@,-]+)*/?)")
 
 CONNECT_TIMEOUT = timedelta(seconds=3)
 RETRY: RetryConfig = {
@@ -69,19 +72,18 @@ def open_bucket(settings: Settings, find_outcome: FindOutcome = find_no_outcome)
 
 def _bucket_and_prefix(settings: Settings) -> tuple[str, str]:
     """The name of the bucket, and the prefix of all our keys."""
-    url = urlsplit(settings.bucket)
-    if not url.netloc or url.query or url.fragment or "@" in url.netloc:
+    match = _LOCATION.fullmatch(settings.bucket)
+    if match is None or {".", ".."} & set(settings.bucket.split("/")):
         raise SettingsError(
-            f"HUA_BUCKET={settings.bucket} is not an S3 location; write s3://BUCKET or s3://BUCKET/PREFIX"
+            f"HUA_BUCKET={settings.bucket} is not an S3 location; write s3://BUCKET or s3://BUCKET/PREFIX, "
+            "of letters, digits and . _ -"
         )
-    return url.netloc, url.path.strip("/")
+    return match["bucket"], (match["prefix"] or "").strip("/")
 
 
 def _address(settings: Settings, endpoint: str) -> SplitResult:
     """The address of the bucket at an endpoint. With virtual addressing, its name is a part of the host."""
     parts = urlsplit(endpoint.rstrip("/"))
-    if parts.scheme not in {"http", "https"} or not parts.netloc:
-        raise SettingsError(f"{endpoint} is not an S3 endpoint; write https://HOST or http://HOST:PORT")
     if settings.s3_addressing != "virtual":
         return parts
     if _is_ip(parts.hostname or ""):
@@ -143,9 +145,10 @@ def read_credentials(folder: Path) -> S3Credential:
             "token": token.read_text().strip() if token.exists() else None,
             "expires_at": datetime.now(UTC) + CREDENTIALS_LIFETIME,
         }
-    except OSError as error:
+    except (OSError, UnicodeDecodeError) as error:
+        reason = error.strerror if isinstance(error, OSError) else "not text"
         raise SettingsError(
-            f"HUA_S3_CREDENTIALS_DIR={folder} must hold the files access_key and secret_key ({error.strerror})"
+            f"HUA_S3_CREDENTIALS_DIR={folder} must hold the files access_key and secret_key ({reason})"
         ) from error
 
 
@@ -159,6 +162,9 @@ def _client(settings: Settings) -> ClientConfig:
     if settings.s3_ca is not None:
         try:
             client["root_certificate"] = settings.s3_ca.read_bytes()
+            ssl.create_default_context(cafile=settings.s3_ca)
+        except ssl.SSLError as error:
+            raise SettingsError(f"HUA_S3_CA={settings.s3_ca} is not a PEM file with certificates") from error
         except OSError as error:
             raise SettingsError(f"HUA_S3_CA={settings.s3_ca} cannot be read ({error.strerror})") from error
     return client

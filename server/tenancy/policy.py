@@ -123,8 +123,10 @@ def parse_policies(text: str) -> dict[str, TenantPolicy]:
 
 def _sentence(error: Mapping[str, Any], path: str) -> str:
     if error["type"] != "extra_forbidden":
+        if not path:
+            return "the file must be a list `tenants:` of names and policies; docs/tenants.md shows how"
         message = message_of(error)
-        return f"{path or 'the file'}: {message[0].lower()}{message[1:]}"
+        return f"{path}: {message[0].lower()}{message[1:]}"
     models: dict[int, type[BaseModel]] = {1: TenantsFile, 3: TenantPolicy, 4: Rate}
     names = list(models.get(len(error["loc"]), ApiKey).model_fields)
     hint = did_you_mean(str(error["loc"][-1]), names) or f"use one of {', '.join(names)}"

@@ -66,6 +66,15 @@ def test_wrong_setting_is_reported(tmp_path: Path, models_yaml: Path, name: str,
     assert says in refusal(tmp_path / "data", **environment)
 
 
+def test_data_folder_that_cannot_be_used_is_reported(tmp_path: Path) -> None:
+    file = tmp_path / "file"
+    file.touch()
+    for role, queue in (("serve", "memory://"), ("worker", "redis://127.0.0.1:1")):
+        message = refusal(file, role, HUA_PORT="18475", HUA_QUEUE=queue)
+        assert f"HUA_DATA_DIR={file} cannot be used ({file}: File exists)" in message
+        assert "set it to a folder that this user may write, on a disk with room" in message
+
+
 @pytest.fixture
 def models_yaml(tmp_path: Path) -> Path:
     (tmp_path / "toy.safetensors").write_bytes(b"")

@@ -29,6 +29,14 @@ def test_defaults_serve_loopback_without_keys(tmp_path: Path) -> None:
         ("HUA_CORS", "https://app.example/", "'https://app.example/' is not an origin"),
         ("HUA_CORS", "*", "'*' is not an origin"),
         ("HUA_EGRESS_PROXY", "proxy:3128", "it is not a proxy's address; write http://HOST:PORT"),
+        ("HUA_EGRESS_PROXY", "http://proxy:many", "write http://HOST:PORT"),
+        ("HUA_EGRESS_PROXY", "http://[::1]x", "write http://HOST:PORT"),
+        ("HUA_TRACES", "http://", "write http://HOST:4318"),
+        ("HUA_TRACES", "http://[::1", "write http://HOST:4318"),
+        ("HUA_PUBLIC_URL", "hua.example", "HUA_PUBLIC_URL is 'hua.example': it is not an address; write https://HOST"),
+        ("HUA_PUBLIC_URL", "http://[::1", "it is not an address"),
+        ("HUA_S3_ENDPOINT", "127.0.0.1:9000", "write https://HOST or http://HOST:PORT"),
+        ("HUA_S3_PUBLIC_ENDPOINT", "http://s3:many", "write https://HOST or http://HOST:PORT"),
         ("HUA_PROT", "8000", "did you mean HUA_PORT?"),
     ],
 )
@@ -77,6 +85,20 @@ def test_secret_is_created_once_and_kept_private(tmp_path: Path) -> None:
     assert len(secret) == 64
     assert Settings.load().secret_bytes == secret
     assert (tmp_path / "secret").stat().st_mode & 0o077 == 0
+
+
+@pytest.mark.parametrize("data", [b"", b" \n"])
+def test_empty_secret_is_refused(tmp_path: Path, data: bytes) -> None:
+    """Everybody could sign with it."""
+    (tmp_path / "secret").write_bytes(data)
+    with pytest.raises(SettingsError, match="secret is empty; delete the file"):
+        _ = Settings.load().secret_bytes
+
+
+def test_unreadable_secret_is_reported(tmp_path: Path) -> None:
+    (tmp_path / "secret").mkdir()
+    with pytest.raises(SettingsError, match=r"secret cannot be read or created \(Is a directory\).*or set HUA_SECRET"):
+        _ = Settings.load().secret_bytes
 
 
 def test_set_secret_wins(monkeypatch: pytest.MonkeyPatch) -> None:

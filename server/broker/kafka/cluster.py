@@ -65,10 +65,16 @@ class Cluster:
     @classmethod
     def at(cls, url: str, timeout_s: float = TIMEOUT_S) -> Cluster:
         """Reads `kafka://…`, or `kafkas://…` for TLS; raises SettingsError."""
-        parts = urlsplit(url)
+        try:
+            parts = urlsplit(url)
+        except ValueError as error:
+            raise SettingsError(f"HUA_BROKER is not an address of Kafka: {error}; use {FORM}") from error
         url_options = dict(parse_qsl(parts.query))
         servers = tuple(server for server in parts.netloc.rpartition("@")[2].split(",") if server)
         try:
+            for server in servers:
+                if not urlsplit(f"//{server}").hostname or urlsplit(f"//{server}").port == 0:
+                    raise ValueError(f"{server} is not HOST:PORT")
             if not servers:
                 raise ValueError("it names no server")
             if unknown := sorted(set(url_options) - set(OPTIONS)):
@@ -174,7 +180,12 @@ def _security(parts: SplitResult, url_options: Mapping[str, str]) -> dict[str, A
 
 
 def _tls(url_options: Mapping[str, str]) -> ssl.SSLContext:
-    context = ssl.create_default_context(cafile=url_options.get("ca"))
-    if "cert" in url_options:
-        context.load_cert_chain(url_options["cert"], url_options.get("key"))
+    """Raises ValueError for a file that cannot be read, or has no certificate or key."""
+    try:
+        context = ssl.create_default_context(cafile=url_options.get("ca"))
+        if "cert" in url_options:
+            context.load_cert_chain(url_options["cert"], url_options.get("key"))
+    except OSError as error:
+        files = ", ".join(f"{name}={url_options[name]}" for name in ("ca", "cert", "key") if name in url_options)
+        raise ValueError(f"{files} cannot be used ({error.strerror or error})") from error
     return context

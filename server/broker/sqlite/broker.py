@@ -33,6 +33,10 @@ POLL_S = 0.2
 LOCK_TIMEOUT_S = 5.0
 PAGE = 256
 PRUNE_EVERY_S = 600.0
+WAIT_ADVICE = (
+    "check that the disk has room, that the file is writable and that no other program locks it, then try again"
+)
+DAMAGED_ADVICE = "restore it from a backup, or move it away, so that new logs begin without its unfinished tasks"
 
 
 class SQLiteBroker:
@@ -176,8 +180,7 @@ class SQLiteBroker:
             yield
         except (sqlite3.Error, OSError) as error:
             metrics.BROKER.failed()
-            raise BrokerUnavailableError(
-                f"the logs in {self._path} cannot be used now ({error}); check that the disk has room, that the file "
-                "is writable and that no other program locks it, then try again"
-            ) from error
+            damaged = isinstance(error, sqlite3.DatabaseError) and not isinstance(error, sqlite3.OperationalError)
+            advice = DAMAGED_ADVICE if damaged else WAIT_ADVICE
+            raise BrokerUnavailableError(f"the logs in {self._path} cannot be used now ({error}); {advice}") from error
         metrics.BROKER.answered()

@@ -5,9 +5,11 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
+import ssl
 from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
+from urllib.parse import parse_qsl, urlsplit
 
 import redis
 import redis.retry
@@ -91,11 +93,12 @@ async def disconnect(client: Redis) -> None:
 def check(url: str) -> None:
     """Raises SettingsError for a wrong address or login, or an old version. Only warns of an unreachable Redis."""
     try:
+        _check_certificates(url)
         with client(url) as redis_client:
             server = redis_client.info()
-    except ValueError as error:
+    except (ValueError, TypeError) as error:  # TypeError: an option that this kind of connection does not have
         raise SettingsError(
-            f"HUA_QUEUE={without_password(url)} is not an address of Redis: {error}; "
+            f"HUA_QUEUE={without_password(url)} is not an address of Redis: {str(error).rpartition('() ')[2]}; "
             "use redis://[USER:PASSWORD@]HOST:PORT/DB, redis+sentinel://[USER:PASSWORD@]HOST:PORT,…/SERVICE/DB or redis+cluster://[USER:PASSWORD@]HOST:PORT,…"
         ) from error
     except AuthenticationError as error:
@@ -116,6 +119,18 @@ def check(url: str) -> None:
             without_password(url),
             policy,
         )
+
+
+def _check_certificates(url: str) -> None:
+    """Raises ValueError for a file that cannot be read, because no later try would succeed."""
+    for option, file in parse_qsl(urlsplit(url).query):
+        if option in {"ssl_ca_certs", "ssl_certfile", "ssl_keyfile"}:
+            try:
+                Path(file).read_bytes()
+                if option == "ssl_ca_certs":
+                    ssl.create_default_context(cafile=file)
+            except OSError as error:
+                raise ValueError(f"{option}={file} cannot be used ({error.strerror or error})") from error
 
 
 @contextlib.contextmanager
@@ -175,6 +190,9 @@ def error_message(url: str, error: Exception) -> str:
 
 
 def without_password(url: str) -> str:
-    """The address without its password."""
-    parts = urlsplit(url)
+    """The address without its password; only a hint of it if it cannot be read."""
+    try:
+        parts = urlsplit(url)
+    except ValueError:
+        return f"{url.partition('://')[0]}://…"
     return parts._replace(netloc=parts.netloc.rpartition("@")[2]).geturl()

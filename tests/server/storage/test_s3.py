@@ -36,10 +36,12 @@ def get(url: str) -> httpx.Response:
         ({"s3_secret_key": "a-wrong-key"}, r"SignatureDoesNotMatch.*HUA_S3_SECRET_KEY"),
         ({"s3_access_key": "wrong"}, r"HUA_S3_ACCESS_KEY"),
         ({"s3_secret_key": ""}, r"HUA_S3_SECRET_KEY is not"),
-        ({"s3_endpoint": "127.0.0.1:9000"}, r"write https://HOST"),
+        ({"bucket": "s3://a bucket"}, r"write s3://BUCKET"),
+        ({"bucket": "s3://a/../b"}, r"write s3://BUCKET"),
         ({"s3_addressing": "virtual"}, r"needs a host name"),
         ({"s3_region": "mars-1"}, r"HUA_S3_REGION"),
         ({"s3_ca": "nowhere.pem"}, r"HUA_S3_CA=nowhere.pem cannot be read"),
+        ({"s3_ca": __file__}, r"HUA_S3_CA=.* is not a PEM file"),
         ({"s3_credentials_dir": "nowhere"}, r"HUA_S3_CREDENTIALS_DIR=nowhere must hold"),
     ],
 )

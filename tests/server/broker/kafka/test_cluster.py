@@ -56,7 +56,11 @@ def test_login_with_and_without_tls() -> None:
         ("kafka://a:9092/?ca=ca.pem", "kafkas://"),
         ("kafka://a:9092/?sasl=PLAIN", "needs USER:PASSWORD@"),
         ("kafka://hua:secret@a:9092/?sasl=GSSAPI", "not one of PLAIN, SCRAM-SHA-256, SCRAM-SHA-512"),
-        ("kafkas://a:9092/?ca=nowhere.pem", "No such file"),
+        ("kafkas://a:9092/?ca=nowhere.pem", "ca=nowhere.pem cannot be used (No such file"),
+        (f"kafkas://a:9092/?ca={__file__}", "cannot be used"),
+        ("kafka://a:many", "many"),
+        ("kafka://a:99999", "Port out of range"),
+        ("kafka://[::1", "Invalid IPv6"),
     ],
 )
 def test_wrong_address_is_reported_without_its_password(url, says) -> None:

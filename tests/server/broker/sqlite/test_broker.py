@@ -193,6 +193,13 @@ async def test_old_records_are_pruned_while_it_runs(path, make_task, monkeypatch
     other.close()
 
 
+@pytest.mark.parametrize("data", [b"not a database " * 1000, b"SQLite format 3\0" + bytes(5000)])
+def test_damaged_file_is_named_with_what_to_do(path, data) -> None:
+    path.write_bytes(data)
+    with pytest.raises(BrokerUnavailableError, match=r"logs\.sqlite cannot be used.*restore it from a backup"):
+        SQLiteBroker(path)
+
+
 async def test_new_file_has_another_log_id(path) -> None:
     ids = []
     for _ in range(2):

@@ -20,6 +20,21 @@ def test_old_redis_is_refused(redis_url, monkeypatch) -> None:
         check(redis_url)
 
 
+@pytest.mark.parametrize(
+    ("redis_url", "says"),
+    [
+        ("redis://[::1", "Invalid IPv6"),
+        ("redis://127.0.0.1:1/0?colour=red", "unexpected keyword argument 'colour'"),
+        ("rediss://127.0.0.1:1/0?ssl_ca_certs=/nowhere.pem", "ssl_ca_certs=/nowhere.pem cannot be used (No such file"),
+        (f"rediss://127.0.0.1:1/0?ssl_ca_certs={__file__}", "cannot be used"),
+    ],
+)
+def test_address_that_no_later_try_could_use_is_refused(redis_url, says) -> None:
+    with pytest.raises(SettingsError) as refused:
+        check(redis_url)
+    assert says in str(refused.value)
+
+
 def test_eviction_policy_is_warned_about(redis_url, caplog) -> None:
     check(redis_url)
     assert not caplog.records
