@@ -60,6 +60,8 @@ class Task(Frozen):
     output: Output = Output()
     callback: Callback | None = None
     models: tuple[str, ...] = ()
+    fetches: bool = False
+    """Whether it has input images. A worker fetches them before the task gets a place at the device."""
     cost: float = 1.0
     most_pixels: int = 0
     """The image size that `cost` assumes, if the real size depends on an input that was not known yet; otherwise 0."""

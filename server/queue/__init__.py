@@ -1,6 +1,7 @@
 """The queue: live state that may be lost at any moment. `memory` and `redis` implement its protocol."""
 
 from server.queue.protocol import COURTESY_S as COURTESY_S
+from server.queue.protocol import FETCHING_PAUSE_S as FETCHING_PAUSE_S
 from server.queue.protocol import HEARTBEAT_S as HEARTBEAT_S
 from server.queue.protocol import LEAD_S as LEAD_S
 from server.queue.protocol import LEASE_S as LEASE_S

@@ -35,40 +35,45 @@ class Waiting:
 
 @dataclass(slots=True)
 class TenantQueue:
-    """The waiting tasks of one tenant in one class, by model, oldest first. `weight` is the newest task's."""
+    """The waiting tasks of one tenant in one class, oldest first, by model and whether they fetch anything. `weight` is
+    the newest task's."""
 
-    by_model: dict[str, list[Waiting]] = field(default_factory=dict)
+    lines: dict[tuple[str, bool], list[Waiting]] = field(default_factory=dict)
     count: int = 0
     cost: float = 0.0
     weight: float = 1.0
 
     def add(self, waiting: Waiting) -> None:
-        bisect.insort(self.by_model.setdefault(model_of(waiting.task), []), waiting, key=_order)
+        bisect.insort(self.lines.setdefault(_line_of(waiting), []), waiting, key=_order)
         self.count += 1
         self.cost += waiting.cost
         self.weight = waiting.task.weight
 
     def remove(self, waiting: Waiting) -> None:
-        same_model = self.by_model[model_of(waiting.task)]
-        del same_model[bisect.bisect_left(same_model, waiting.order, key=_order)]
-        if not same_model:
-            del self.by_model[model_of(waiting.task)]
+        line = self.lines[_line_of(waiting)]
+        del line[bisect.bisect_left(line, waiting.order, key=_order)]
+        if not line:
+            del self.lines[_line_of(waiting)]
         self.count -= 1
         self.cost -= waiting.cost
 
-    def oldest(self) -> Waiting:
-        return min((same_model[0] for same_model in self.by_model.values()), key=_order)
+    def oldest(self, fetching: bool = False) -> Waiting | None:
+        """The oldest task; if `fetching`, of those that fetch nothing."""
+        heads = (line[0] for (_, fetches), line in self.lines.items() if not (fetching and fetches))
+        return min(heads, key=_order, default=None)
 
-    def oldest_of(self, models: Collection[str]) -> Waiting | None:
-        """The oldest task that needs one of `models`, or no model."""
-        heads = (same_model[0] for model, same_model in self.by_model.items() if model in models or not model)
+    def oldest_of(self, models: Collection[str], fetching: bool = False) -> Waiting | None:
+        """The same, of the tasks that need one of `models`, or no model."""
+        heads = (
+            line[0]
+            for (model, fetches), line in self.lines.items()
+            if (model in models or not model) and not (fetching and fetches)
+        )
         return min(heads, key=_order, default=None)
 
     def before(self, order: float) -> list[float]:
         """The costs of the tasks that are older than `order`."""
-        return [
-            waiting.cost for same_model in self.by_model.values() for waiting in same_model if waiting.order < order
-        ]
+        return [waiting.cost for line in self.lines.values() for waiting in line if waiting.order < order]
 
 
 class ClassQueue:
@@ -97,14 +102,18 @@ class ClassQueue:
         self._turns.charge(waiting.task.tenant, waiting.cost / waiting.task.weight)
         self.remove(waiting)
 
-    def choose(self, resident: Collection[str]) -> Waiting:
+    def choose(self, resident: Collection[str], fetching: Collection[str]) -> Waiting | None:
         """The next task: the least served tenant's, unless a tenant within SLACK of it has one for a loaded model."""
-        first, *others = self._turns.next(LOOK_AHEAD)
-        limit = self._turns.tag(first) + SLACK
-        for tenant in (first, *others) if resident else ():
-            if self._turns.tag(tenant) <= limit and (warm := self._tenants[tenant].oldest_of(resident)):
+        in_turn = self._turns.next(LOOK_AHEAD + len(fetching))
+        tenants = [name for name in in_turn if self._tenants[name].oldest(name in fetching)][:LOOK_AHEAD]
+        if not tenants:
+            return None
+        limit = self._turns.tag(tenants[0]) + SLACK
+        for name in tenants if resident else ():
+            warm = self._tenants[name].oldest_of(resident, name in fetching)
+            if warm and self._turns.tag(name) <= limit:
                 return warm
-        return self._tenants[first].oldest()
+        return self._tenants[tenants[0]].oldest(tenants[0] in fetching)
 
     def size(self) -> tuple[int, float]:
         """The number of waiting tasks, and their mean cost."""
@@ -146,9 +155,13 @@ class FairQueue:
             self._classes[waiting.task.priority].remove(waiting)
             self._leave_if_empty(waiting.task.priority)
 
-    def choose(self, resident: Collection[str] = ()) -> Task | None:
-        """The next task, which stays in the queue. Without `resident` models the choice is strictly fair."""
-        return self._classes[self._turns.next(1)[0]].choose(resident).task if self._waiting else None
+    def choose(self, resident: Collection[str] = (), fetching: Collection[str] = ()) -> Task | None:
+        """The next task, which stays in the queue. Without `resident` models the choice is strictly fair. Of the
+        tenants `fetching`, only tasks that fetch nothing are chosen."""
+        for priority in self._turns.next(len(self._classes)):
+            if (chosen := self._classes[priority].choose(resident, fetching)) is not None:
+                return chosen.task
+        return None
 
     def take(self, task: Task) -> None:
         """Removes a waiting task, and charges its class and tenant."""
@@ -179,6 +192,10 @@ class FairQueue:
 def model_of(task: Task) -> str:
     """The model whose presence makes a worker preferred: the task's first one."""
     return task.models[0] if task.models else ""
+
+
+def _line_of(waiting: Waiting) -> tuple[str, bool]:
+    return model_of(waiting.task), waiting.task.fetches
 
 
 def _order(waiting: Waiting) -> int:

@@ -7,7 +7,7 @@ rebuilt from the logs and the bucket.
 from __future__ import annotations
 
 import math
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Collection, Sequence
 from dataclasses import dataclass, field
 from enum import Enum
 from typing import Protocol
@@ -20,6 +20,8 @@ LEAD_S = 10.0
 COURTESY_S = 0.03
 """Seconds for which a worker leaves a task to workers that have its model loaded: longer than an idle one needs to take
 it, and short beside loading the model (Zaharia et al., "Delay Scheduling", 2010)."""
+FETCHING_PAUSE_S = 0.05
+"""How often a worker looks again while only tasks wait that it leaves to others."""
 
 
 class TaskLimitError(Exception):
@@ -133,6 +135,8 @@ class WorkerView:
     memory_bytes: int = 0
     pace_s: float = 0.0
     """Device seconds per unit of cost; 0 until it is measured."""
+    problem: str = ""
+    """Why its device is not ready, for people; empty if it is."""
     seen_at: float = 0.0
 
 
@@ -256,8 +260,12 @@ class Queue(Protocol):
     async def announce(self, worker: WorkerView) -> None:
         """Reports that a worker lives. Without this for LEASE_S it disappears from the overview."""
 
-    async def lease(self, worker: str, resident: Sequence[str], wait_s: float) -> Lease | None:
+    async def lease(
+        self, worker: str, resident: Sequence[str], wait_s: float, fetching: Collection[str] = ()
+    ) -> Lease | None:
         """The next task for this worker, waiting up to `wait_s` for one. Its status becomes running.
+
+        The worker fetches enough for the tenants `fetching`: of their tasks it takes only those that fetch nothing.
 
         Fair between priority classes, and between tenants by cost and weight. Tasks whose models are `resident` are
         preferred, except at every eighth pick, so that no task starves. A worker with other models leaves a task to

@@ -17,7 +17,7 @@ from opentelemetry.trace import SpanKind
 from pydantic import ValidationError
 
 import pipelines
-from pipelines.params.image_refs import with_references
+from pipelines.params.image_refs import image_references, with_references
 from pipelines.pipeline import AnyPipeline, Params, Work
 from server.broker import BrokerUnavailableError, RecordTooLargeError
 from server.observability.logs import about
@@ -117,6 +117,7 @@ async def submit(services: Services, submission: Submission) -> View:
         output=submission.output,
         callback=_callback(services, submission, params),
         models=tuple(services.catalog.find(ref).name for ref in pipeline.needs(params)),
+        fetches=bool(image_references(params)),
         cost=work.cost,
         most_pixels=work.pixels if work.is_upper_bound else 0,
         weight=policy.weight,

@@ -11,11 +11,12 @@ import contextlib
 import math
 import time
 import uuid
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Collection, Sequence
 from dataclasses import replace
 
 from server.queue import (
     COURTESY_S,
+    FETCHING_PAUSE_S,
     LEASE_S,
     DueCallback,
     Lease,
@@ -178,13 +179,17 @@ class MemoryQueue:
     async def announce(self, worker: WorkerView) -> None:
         self._workers.announce(worker)
 
-    async def lease(self, worker: str, resident: Sequence[str], wait_s: float) -> Lease | None:
+    async def lease(
+        self, worker: str, resident: Sequence[str], wait_s: float, fetching: Collection[str] = ()
+    ) -> Lease | None:
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(wait_s):
                 while True:
                     await self._leasable.wait()
-                    task = self._queue.choose(() if self._workers.must_pick_fairly(worker) else resident)
+                    preferred = () if self._workers.must_pick_fairly(worker) else resident
+                    task = self._queue.choose(preferred, fetching)
                     if task is None or (state := self._unfinished.get(task.id)) is None:
+                        await asyncio.sleep(FETCHING_PAUSE_S)
                         continue
                     if (courtesy_s := self._courtesy(state, resident)) > 0:
                         await asyncio.sleep(courtesy_s)

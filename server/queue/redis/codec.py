@@ -20,7 +20,8 @@ def encode_task(task: Task) -> tuple[Argument, ...]:
     """The arguments of admit.lua and ingest.lua."""
     model = task.models[0] if task.models else ""
     cost = max(task.cost, LEAST_COST)
-    return task.id, task.tenant, task.priority, model, cost, task.weight, task.created_at, task.model_dump_json()
+    order = (cost, task.weight, task.created_at, int(task.fetches))
+    return task.id, task.tenant, task.priority, model, *order, task.model_dump_json()
 
 
 def encode_result(manifest: Manifest) -> Iterator[Argument]:

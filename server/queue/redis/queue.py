@@ -10,7 +10,7 @@ import asyncio
 import contextlib
 import time
 import uuid
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Collection, Sequence
 from typing import Any
 
 from redis.asyncio import Redis
@@ -185,10 +185,12 @@ class RedisQueue:
     async def announce(self, worker: WorkerView) -> None:
         await self._run("announce", worker.name, encode_worker(worker))
 
-    async def lease(self, worker: str, resident: Sequence[str], wait_s: float) -> Lease | None:
+    async def lease(
+        self, worker: str, resident: Sequence[str], wait_s: float, fetching: Collection[str] = ()
+    ) -> Lease | None:
         until = time.monotonic() + wait_s
         while True:
-            answer = await self._lease_now(worker, resident)
+            answer = await self._lease_now(worker, resident, fetching)
             if isinstance(answer, Lease):
                 return answer
             left_s = until - time.monotonic()
@@ -200,13 +202,13 @@ class RedisQueue:
             async with answering(self._url):
                 await self._redis.blpop([f"{ROOT}:wake"], timeout=min(max(left_s, 0.01), WAKE_S))
 
-    async def _lease_now(self, worker: str, resident: Sequence[str]) -> Lease | float:
+    async def _lease_now(self, worker: str, resident: Sequence[str], fetching: Collection[str]) -> Lease | float:
         """A lease, or the seconds for which other workers go first; 0 if no task waits.
 
         If it is canceled while Redis answers, it waits for the answer and gives the lease back.
         """
         token = uuid.uuid4().hex
-        request = asyncio.ensure_future(self._run("lease", worker, token, *resident))
+        request = asyncio.ensure_future(self._run("lease", worker, token, len(fetching), *fetching, *resident))
         try:
             reply = await asyncio.shield(request)
         except asyncio.CancelledError:

@@ -9,7 +9,7 @@ from typing import Any
 from redis.asyncio import Redis
 from redis.commands.core import AsyncScript
 
-from server.queue import COURTESY_S, LEAD_S, LEASE_S
+from server.queue import COURTESY_S, FETCHING_PAUSE_S, LEAD_S, LEASE_S
 from server.queue.fair_queue import LOOK_AHEAD, SLACK, WEIGHTS
 from server.queue.memory.rate_limit import ROUNDING_S
 from server.queue.memory.workers import STRICTLY_FAIR_EVERY
@@ -46,6 +46,7 @@ def _constants() -> str:
         "LEASE_S": LEASE_S,
         "LEAD_S": LEAD_S,
         "COURTESY_S": COURTESY_S,
+        "FETCHING_PAUSE_S": FETCHING_PAUSE_S,
         "DEATHS_UNTIL_POISON": DEATHS_UNTIL_POISON,
         "PLACES_UNTIL_POISON": PLACES_UNTIL_POISON,
         "DEATHS_AT_MOST": DEATHS_AT_MOST,

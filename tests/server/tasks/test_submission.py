@@ -51,6 +51,7 @@ async def test_is_anime_selects_the_anime_model(services):
     task = (await submit(services, dataclasses.replace(SUBMISSION, params={"text": "anime", "is_anime": True}))).task
     assert task.models == ("anime-toy",)
     assert task.params["text"] == "anime"
+    assert not task.fetches
 
 
 async def test_inpainting_runs_on_the_inpainting_model_of_its_model(services, png):
@@ -59,6 +60,7 @@ async def test_inpainting_runs_on_the_inpainting_model_of_its_model(services, pn
     task = (await submit(services, dataclasses.replace(SUBMISSION, type="txt2img.sd.inpainting", params=params))).task
     assert task.models == ("toy",)
     assert task.params["model"] == "anime-toy"
+    assert task.fetches
 
 
 async def test_loras_are_models_of_the_task(services):
@@ -275,6 +277,7 @@ async def test_workflow_stores_images_and_draws_seeds_of_its_nodes(services, png
     assert data["url"].startswith("file-")
     assert data["seed"] >= 0
     assert task.models == ("anime-toy",)
+    assert task.fetches
 
 
 async def test_each_node_is_resolved_like_a_task_of_its_own(services):

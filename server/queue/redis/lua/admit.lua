@@ -1,6 +1,6 @@
 -- Reserves one of a tenant's slots for a task that is about to be published.
 -- KEYS  the root of all keys
--- ARGV  id, tenant, class, model, cost, weight, created_at, body, limit
+-- ARGV  id, tenant, class, model, cost, weight, created_at, fetches, body, limit
 -- Returns the view of a known task with this id, 0 above the limit, 1 if admitted; nothing while the logs are being
 -- read, because the number of used slots is not known before.
 
@@ -11,7 +11,7 @@ end
 local known = view(id)
 if known then return known end
 if not opened() then return false end
-if redis.call('SCARD', key('active', tenant)) >= tonumber(ARGV[9]) then return 0 end
-begin(unpack(ARGV, 1, 8))
+if redis.call('SCARD', key('active', tenant)) >= tonumber(ARGV[10]) then return 0 end
+begin(unpack(ARGV, 1, 9))
 redis.call('ZADD', key('reserved'), now() + RESERVED_S, id)
 return 1

@@ -1,10 +1,10 @@
 -- Makes a task from the log ready to be leased; does nothing if it was ingested before.
 -- KEYS  the root of all keys
--- ARGV  id, tenant, class, model, cost, weight, created_at, body
+-- ARGV  id, tenant, class, model, cost, weight, created_at, fetches, body
 -- Returns its position; nothing if it no longer waits, or while the logs are being read.
 
 local id = ARGV[1]
-if redis.call('EXISTS', key('task', id)) == 0 then begin(unpack(ARGV, 1, 8)) end
+if redis.call('EXISTS', key('task', id)) == 0 then begin(unpack(ARGV, 1, 9)) end
 local task = read(id)
 if task.state == 'admitted' then
   redis.call('ZREM', key('reserved'), id)

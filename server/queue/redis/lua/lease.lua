@@ -1,10 +1,12 @@
 -- Leases the next task to a worker, picked as by server/queue/fair_queue.py.
 -- KEYS  the root of all keys
--- ARGV  worker, token; then its loaded models
--- Returns {body, deaths, parked}; or the milliseconds for which workers with the model go first; or nothing if no task
--- waits or the logs have not been read.
+-- ARGV  worker, token, number of tenants for which it fetches enough, these tenants; then its loaded models
+-- Returns {body, deaths, parked}; or the milliseconds for which it leaves the task to other workers; or nothing if no
+-- task waits or the logs have not been read.
 
-local worker, token, resident = ARGV[1], ARGV[2], {unpack(ARGV, 3)}
+local worker, token, excluded, fetching = ARGV[1], ARGV[2], tonumber(ARGV[3]), {}
+for place = 4, 3 + excluded do fetching[ARGV[place]] = true end
+local resident = {unpack(ARGV, 4 + excluded)}
 
 local function owes_fairness()
   return (tonumber(redis.call('GET', key('picks', worker)) or 0) + 1) % STRICTLY_FAIR_EVERY == 0
@@ -23,30 +25,56 @@ local function courtesy_ms(task)
   return math.ceil((tonumber(redis.call('HGET', key('task', task.id), 'since') or 0) + COURTESY_S - now()) * 1000)
 end
 
--- The oldest task of a line that needs one of these models, or no model.
+-- The oldest task of a tenant that this worker may take.
+local function oldest(class, tenant)
+  return redis.call('ZRANGE', key(fetching[tenant] and 'plain' or 'line', class, tenant), 0, 0)[1]
+end
+
+-- The same, of the tasks that need one of the loaded models, or no model.
 local function oldest_warm(class, tenant)
   local chosen, order = nil, math.huge
-  for _, model in ipairs({'', unpack(resident)}) do
-    local head = redis.call('ZRANGE', key('warm', class, tenant, model), 0, 0, 'WITHSCORES')
-    if head[1] and tonumber(head[2]) < order then chosen, order = head[1], tonumber(head[2]) end
+  for _, line in ipairs(fetching[tenant] and {'warm'} or {'warm', 'images'}) do
+    for _, model in ipairs({'', unpack(resident)}) do
+      local head = redis.call('ZRANGE', key(line, class, tenant, model), 0, 0, 'WITHSCORES')
+      if head[1] and tonumber(head[2]) < order then chosen, order = head[1], tonumber(head[2]) end
+    end
   end
   return chosen
 end
 
--- The least served tenant's task, unless a tenant within SLACK of it has one for a loaded model.
-local function choose(class)
-  local tenants = redis.call('ZRANGE', key('turns', class), 0, LOOK_AHEAD - 1, 'WITHSCORES')
-  local patience = tenants[2] + SLACK
-  for place = 1, owes_fairness() and 0 or #resident > 0 and #tenants or 0, 2 do
-    local warm = tonumber(tenants[place + 1]) <= patience and oldest_warm(class, tenants[place])
-    if warm then return warm end
+-- The least served tenants with a task for this worker: {name, tag}, …
+local function in_turn(class)
+  local flows, tenants = redis.call('ZRANGE', key('turns', class), 0, LOOK_AHEAD + excluded - 1, 'WITHSCORES'), {}
+  for place = 1, #flows, 2 do
+    if #tenants < LOOK_AHEAD and oldest(class, flows[place]) then
+      tenants[#tenants + 1] = {name = flows[place], tag = tonumber(flows[place + 1])}
+    end
   end
-  return redis.call('ZRANGE', key('line', class, tenants[1]), 0, 0)[1]
+  return tenants
 end
 
-local class = redis.call('ZRANGE', key('turns'), 0, 0)[1]
-if not class or not opened() then return false end
-local id = choose(class)
+-- The least served tenant's task, unless a tenant within SLACK of it has one for a loaded model.
+local function choose(class)
+  local tenants = in_turn(class)
+  if #tenants == 0 then return nil end
+  for place = 1, owes_fairness() and 0 or #resident > 0 and #tenants or 0 do
+    local warm = tenants[place].tag <= tenants[1].tag + SLACK and oldest_warm(class, tenants[place].name)
+    if warm then return warm end
+  end
+  return oldest(class, tenants[1].name)
+end
+
+if not opened() then return false end
+local class, id
+for _, each in ipairs(redis.call('ZRANGE', key('turns'), 0, -1)) do
+  class, id = each, choose(each)
+  if id then break end
+end
+if not id then
+  if not class then return false end
+  ring()
+  return FETCHING_PAUSE_S * 1000
+end
 local task = read(id)
 local courtesy = courtesy_ms(task)
 if courtesy > 0 then

@@ -17,9 +17,9 @@ local function changed(id)
   redis.call('PUBLISH', key('changed', id), '')
 end
 
-local function begin(id, tenant, class, model, cost, weight, created_at, body)
+local function begin(id, tenant, class, model, cost, weight, created_at, fetches, body)
   redis.call('HSET', key('task', id), 'tenant', tenant, 'class', class, 'model', model, 'cost', cost, 'weight', weight,
-    'body', body, 'order', redis.call('INCR', key('orders')), 'state', 'admitted', 'deaths', 0)
+    'fetches', fetches, 'body', body, 'order', redis.call('INCR', key('orders')), 'state', 'admitted', 'deaths', 0)
   redis.call('SADD', key('unfinished'), id)
   redis.call('SADD', key('active', tenant), id)
   redis.call('ZADD', key('history', tenant), created_at, id)

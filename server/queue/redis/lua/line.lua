@@ -1,9 +1,12 @@
 -- Part of every script: the waiting tasks, a line for each class and tenant, and within it one for each model.
---   line:<class>:<tenant>          sorted set of ids by their order      costs:<class>  hash of the tenants' costs
---   warm:<class>:<tenant>:<model>  the same, of one model                totals         hash of the classes' counts, costs
---   waiting                        sorted set of all these ids by acceptance time
---   weights:<class>                hash of the tenants' weights, from their newest task
---   turns, turns:<class>           fair-queueing tags of classes, and of tenants within one
+--   line:<class>:<tenant>            sorted set of ids by their order
+--   plain:<class>:<tenant>           the same, of the tasks that fetch no images
+--   warm:<class>:<tenant>:<model>    the same, of one model
+--   images:<class>:<tenant>:<model>  of one model, the tasks that fetch images
+--   waiting                          sorted set of all these ids by acceptance time
+--   costs:<class>, totals            hashes of the tenants' costs, and of the classes' counts and costs
+--   weights:<class>                  hash of the tenants' weights, from their newest task
+--   turns, turns:<class>             fair-queueing tags of classes, and of tenants within one
 
 local ROOT = KEYS[1]
 
@@ -12,11 +15,12 @@ local function key(...)
 end
 
 local function read(id)
-  local names = {'tenant', 'class', 'model', 'order', 'state', 'cost', 'deaths', 'weight'}
+  local names = {'tenant', 'class', 'model', 'order', 'state', 'cost', 'deaths', 'weight', 'fetches'}
   local found = redis.call('HMGET', key('task', id), unpack(names))
   return {
     id = id, tenant = found[1], class = found[2], model = found[3], order = found[4], state = found[5],
     cost = tonumber(found[6] or 0), deaths = tonumber(found[7] or 0), weight = tonumber(found[8] or 1),
+    fetches = found[9] == '1',
   }
 end
 
@@ -31,12 +35,20 @@ local function count(task, sign)
   redis.call('HINCRBYFLOAT', key('totals'), task.class .. ':cost', sign * task.cost)
 end
 
+-- The sorted sets of a waiting task by its order.
+local function lines_of(task)
+  return {
+    key('line', task.class, task.tenant),
+    key(task.fetches and 'images' or 'warm', task.class, task.tenant, task.model),
+    not task.fetches and key('plain', task.class, task.tenant) or nil,
+  }
+end
+
 -- A task keeps its order for life, so a returned task gets its old position.
 local function join_line(task)
   enter(key('turns'), task.class)
   enter(key('turns', task.class), task.tenant)
-  redis.call('ZADD', key('line', task.class, task.tenant), task.order, task.id)
-  redis.call('ZADD', key('warm', task.class, task.tenant, task.model), task.order, task.id)
+  for _, line in ipairs(lines_of(task)) do redis.call('ZADD', line, task.order, task.id) end
   redis.call('ZADD', key('waiting'), redis.call('ZSCORE', key('history', task.tenant), task.id) or now(), task.id)
   redis.call('HSET', key('weights', task.class), task.tenant, task.weight)
   count(task, 1)
@@ -46,8 +58,8 @@ end
 -- Empty sums are deleted, not subtracted to zero, so that no rounding error stays.
 local function leave_line(task)
   local line, tenants = key('line', task.class, task.tenant), key('turns', task.class)
-  if redis.call('ZREM', line, task.id) == 0 then return end
-  redis.call('ZREM', key('warm', task.class, task.tenant, task.model), task.id)
+  if not redis.call('ZSCORE', line, task.id) then return end
+  for _, each in ipairs(lines_of(task)) do redis.call('ZREM', each, task.id) end
   redis.call('ZREM', key('waiting'), task.id)
   count(task, -1)
   if redis.call('EXISTS', line) == 1 then return end
