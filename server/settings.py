@@ -101,6 +101,17 @@ class Settings(BaseSettings):
     )
     host_memory: ByteSize = Field(ByteSize(8 << 30), description="Bytes of evicted models to keep in host memory.")
     warm_up: bool = Field(True, description="Load the default model and measure its steps before leasing tasks.")
+    step_timeout: float = Field(
+        300.0,
+        gt=0,
+        description="Seconds that one denoising step, or one part of a recipe, may take. A device process that reports "
+        "nothing for longer hangs: it is ended and started again, and its tasks are tried again.",
+    )
+    load_timeout: float = Field(
+        1800.0,
+        gt=0,
+        description="Seconds that loading one model may take, and a device process until its first report.",
+    )
     compile: Path | None = Field(
         None,
         description="Folder of compiled forward passes, filled and shared by workers; empty: nothing is compiled. See "

@@ -6,6 +6,7 @@ Loading, moving and evicting run in one background thread, so that tasks keep st
 from __future__ import annotations
 
 import threading
+import time
 from collections import deque
 from collections.abc import Iterable
 
@@ -42,6 +43,7 @@ class Registry:
         self._blocked = False
         """Whether the first handle in line waits until others release models."""
         self._closed = False
+        self._loading: tuple[str, float] | None = None
         self._thread = threading.Thread(target=self._serve, name="models", daemon=True)
         self._thread.start()
 
@@ -96,6 +98,12 @@ class Registry:
         """How many models were evicted from the device, by where they went: host or disk."""
         return dict(self._cache.evictions)
 
+    @property
+    def loading(self) -> tuple[str, float] | None:
+        """The model that is being loaded now, and for how many seconds."""
+        loading = self._loading
+        return None if loading is None else (loading[0], time.monotonic() - loading[1])
+
     def close(self) -> None:
         """Ends the background thread; handles that wait never become ready."""
         with self.changed:
@@ -132,7 +140,11 @@ class Registry:
             self._cache.evict(leaving, coming=slot)
         if not self._is_waiting(handle):
             return
-        self._cache.bring(slot)
+        self._loading = slot.entry.name, time.monotonic()
+        try:
+            self._cache.bring(slot)
+        finally:
+            self._loading = None
         while (leaving := self._claim(0, handle)) is not None:  # the model is larger than its file was
             self._cache.evict(leaving, coming=slot)
 

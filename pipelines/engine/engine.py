@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Protocol
 
 import numpy as np
@@ -131,14 +131,16 @@ class Engine:
         return max((self._capacity.latest - rows) // 2, int(not self._runs))
 
     @torch.inference_mode()
-    def step(self) -> list[Event]:
-        """Resumes every recipe that is ready, then advances one batch by one step.
+    def step(self, on_progress: Callable[[], None] = lambda: None) -> list[Event]:
+        """Resumes every recipe that is ready, then advances one batch by one step. `on_progress` is called between
+        these, because all of them together can take long.
 
         Raises torch.AcceleratorError if the device itself has failed: this process cannot use it any more.
         """
         events, self._rejected = self._rejected, []
         for run in list(self._runs.values()):
             events += self._resume(run)
+            on_progress()
         batch = self._compatible()
         return events + self._advance(batch) if batch else events
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from dataclasses import replace
 
 import torch
@@ -28,6 +29,7 @@ def warm_up(
     seconds: float = 2.0,
     memory: Memory | None = None,
     graphs: Graphs | None = None,
+    on_progress: Callable[[], None] = lambda: None,
 ) -> None:
     """Times steps of 2, 4, 8… rows until larger batches do not pay or do not fit, or `seconds` are over.
 
@@ -37,11 +39,13 @@ def warm_up(
     seconds: exceeded only by the very first steps, which also prepare the device.
     memory: learns what the first steps take.
     graphs: captures the CUDA graphs of the batches.
+    on_progress: called before each size of batch.
     """
     deadline, memory = time.perf_counter() + seconds, memory or Memory()
     graphs = graphs or Graphs()
     images = 1
     while True:
+        on_progress()
         batch = Batch(trajectories(checkpoint, width, height, images, STEPS + graphs.warm_up_steps), graphs)
         try:
             for _ in range(graphs.warm_up_steps):

@@ -15,6 +15,7 @@ class WorkerReply(BaseModel):
     name: str
     device: str
     state: str = Field(description="starting, ready or draining.")
+    problem: str = Field(description="Why its device is not ready; empty if it is.")
     running: int = Field(description="Tasks it is running.")
     room: int = Field(description="Further tasks that it could run at the same time.")
     resident: list[str] = Field(description="Models on its device.")
@@ -41,6 +42,7 @@ async def get_overview(services: ServicesDep) -> OverviewReply:
                 name=worker.name,
                 device=worker.device,
                 state=worker.state,
+                problem=worker.problem,
                 running=worker.running,
                 room=worker.room,
                 resident=list(worker.resident),

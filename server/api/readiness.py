@@ -95,7 +95,10 @@ class Readiness:
 
 
 async def _check_workers(services: Services) -> None:
-    states = [worker.state for worker in (await services.queue.overview()).workers]
-    if "ready" not in states:
-        detail = f"the workers are {', '.join(states)}" if states else "there is none"
-        raise NoReadyWorkerError(f"no worker is ready: {detail}; wait a moment, or read the worker's log")
+    workers = (await services.queue.overview()).workers
+    if any(worker.state == "ready" for worker in workers):
+        return
+    if not workers:
+        raise NoReadyWorkerError("no worker is ready: there is none; wait a moment, or read the worker's log")
+    states = ", ".join(worker.state + (f" ({worker.problem})" if worker.problem else "") for worker in workers)
+    raise NoReadyWorkerError(f"no worker is ready: the workers are {states}; wait a moment, or read the worker's log")

@@ -133,20 +133,35 @@ class InputImages:
         await self._uploads.put(tenant, {upload.id: data})
         return upload
 
-    async def fetch(self, task: Task, params: Params) -> dict[str, np.ndarray]:
-        """The pixels of all images by path: uint8 [height, width, 3 or 4]. Raises BadInputError."""
-        budget, reads = self._budget(), asyncio.Semaphore(CONCURRENT_READS)
+    async def fetch(self, task: Task, params: Params) -> dict[str, bytes]:
+        """The files of all images by path. Raises BadInputError."""
+        reads = asyncio.Semaphore(CONCURRENT_READS)
 
-        async def pixels(field: str, reference: str) -> np.ndarray:
+        async def read(field: str, reference: str) -> bytes:
             async with reads:
-                return await self._pixels(field, reference, task.tenant, budget)
+                try:
+                    remote = _URL.match(reference)
+                    return await (self._download(reference) if remote else self._local(reference, task.tenant))
+                except (EgressDeniedError, EgressFailedError, BadImageError) as error:
+                    raise BadInputError(field, str(error)) from error
 
         try:
             async with asyncio.TaskGroup() as group:
-                fetches = {item[0]: group.create_task(pixels(*item)) for item in image_references(params).items()}
+                fetches = {item[0]: group.create_task(read(*item)) for item in image_references(params).items()}
         except ExceptionGroup as group_error:
             raise group_error.exceptions[0] from None
         return {field: fetch.result() for field, fetch in fetches.items()}
+
+    async def decode(self, files: Mapping[str, bytes]) -> dict[str, np.ndarray]:
+        """The pixels of image files by path: uint8 [height, width, 3 or 4]. Raises BadInputError."""
+        budget, pixels = self._budget(), {}
+        for field, data in files.items():
+            try:
+                budget.spend(await asyncio.to_thread(measure, data, self._max_pixels))
+                pixels[field] = await asyncio.to_thread(decode, data, self._max_pixels)
+            except BadImageError as error:
+                raise BadInputError(field, str(error)) from error
+        return pixels
 
     def _budget(self) -> PixelBudget:
         return PixelBudget(MAX_PHOTOS * self._max_pixels)
@@ -167,15 +182,6 @@ class InputImages:
     def _inspect(self, data: bytes) -> Upload:
         width, height = measure(data, self._max_pixels)
         return Upload(f"file-{hashlib.sha256(data).hexdigest()[:32]}", width, height)
-
-    async def _pixels(self, field: str, reference: str, tenant: str, budget: PixelBudget) -> np.ndarray:
-        try:
-            remote = _URL.match(reference)
-            data = await (self._download(reference) if remote else self._local(reference, tenant))
-            budget.spend(await asyncio.to_thread(measure, data, self._max_pixels))
-            return await asyncio.to_thread(decode, data, self._max_pixels)
-        except (EgressDeniedError, EgressFailedError, BadImageError) as error:
-            raise BadInputError(field, str(error)) from error
 
     async def _local(self, reference: str, tenant: str) -> bytes:
         """The bytes of an upload of this tenant, or of an inline image."""

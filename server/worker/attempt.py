@@ -8,9 +8,8 @@ import time
 from collections.abc import Awaitable, Callable, Coroutine, Mapping
 from dataclasses import dataclass
 from functools import cached_property, partial
-from typing import Any, TypeVar
+from typing import Any, Literal, TypeVar
 
-import numpy as np
 from opentelemetry.trace import SpanKind
 
 import pipelines
@@ -28,6 +27,7 @@ from server.storage.bucket_keys import image_key
 from server.task import POISON, RETENTION_S, Failure, Image, Outcome, Status
 from server.tasks.input_images import BadInputError, InputImages
 from server.worker.device_metrics import DeviceMetrics
+from server.worker.device_places import DevicePlaces
 from server.worker.device_process import Device, DeviceDiedError, DeviceGoneError, TaskFailedError, TaskParkedError
 from server.worker.image_writer import ImageWriter
 from server.worker.messages import Run
@@ -49,39 +49,49 @@ class AttemptContext:
     inputs: InputImages
     publisher: OutcomePublisher
     metrics: DeviceMetrics
+    places: DevicePlaces
     spawn: Callable[[Coroutine[None, None, None]], object]
     """Runs a coroutine in the background."""
-    on_device_left: Callable[[], None]
-    """Called when an attempt leaves the device, so that another task can be leased."""
 
 
 class Attempt:
-    """The life of one lease. `run` takes it to its end; the other methods may be called while it runs."""
+    """The life of one lease. `run` takes it to its end; the other methods may be called while it runs.
+
+    A task with nothing to fetch takes its place at the device at once. All others take it when they have been fetched,
+    so that no place is held by a slow host.
+    """
 
     def __init__(self, lease: Lease, context: AttemptContext) -> None:
         self.lease = lease
-        self.on_device = True
-        """Counts against the device's capacity: from the lease until the device's part is over."""
+        self.stage: Literal["fetch", "device", "publish"] = "fetch"
+        """`fetch` until it has a place at the device, `publish` when it has left it."""
         self._context = context
         self._queue, self._bucket = context.services.queue, context.services.bucket
         self._clock = context.services.clock
         self._device: Device | None = None
         self._device_done = False
+        self._alone = lease.deaths > 0
+        """A task under which a device has died gets the device for itself, so that no other task dies with it."""
         self._lease_lost = False
         self._progress: Progress | None = None
         self._last_heartbeat_at = 0.0
-        self._fetching: asyncio.Timeout | None = None
+        self._waiting: asyncio.Timeout | None = None
         self._started_at = self._clock()
         self._times = StageTimes()
 
-    async def run(self, device: Device | None) -> None:
+    def skip_fetch(self) -> None:
+        """Takes a place at the device at once if there is nothing to wait for. To be called before `run`."""
+        if not (self.lease.task.fetches or self.lease.parked or self._alone):
+            self._context.places.occupy(self.lease.task.tenant)
+            self.stage = "device"
+
+    async def run(self) -> None:
         """Ends with an outcome in the log, with the lease given back, or with the lease lost."""
         task = self.lease.task
         fields = {"task": task.id, "tenant": task.tenant, "attempt": self.lease.token, "worker": self.lease.worker}
         self._observe_wait()
         with about(**fields), span("attempt", task.traceparent, SpanKind.CONSUMER, type=task.type, **fields):
             log.info("→ %s %s", task.id, task.type)
-            self._device = device
             outcome = await self._outcome()
             if outcome is not None:
                 self._observe(outcome)
@@ -90,7 +100,7 @@ class Attempt:
     async def heartbeat(self) -> None:
         """Renews the lease and reports progress; stops the attempt if the lease is lost."""
         try:
-            verdict = await self._queue.heartbeat(self.lease, self._progress, self.on_device)
+            verdict = await self._queue.heartbeat(self.lease, self._progress, self.stage != "publish")
         except QueueUnavailableError:
             return  # the first outcome in the log wins in the end, so work goes on
         if verdict is Verdict.LOST and not self._lease_lost:
@@ -110,9 +120,9 @@ class Attempt:
             await self._give_back()
 
     def _lose(self) -> None:
-        """Also ends a fetch at once: a slow host would keep its place at the device."""
-        if self._fetching is not None and not self._lease_lost:  # a timeout that has expired cannot be rescheduled
-            self._fetching.reschedule(0)
+        """Also ends a fetch or the wait for a place at once."""
+        if self._waiting is not None and not self._lease_lost:  # a timeout that has expired cannot be rescheduled
+            self._waiting.reschedule(0)
         self._lease_lost = True
 
     async def _outcome(self) -> Outcome | None:
@@ -125,7 +135,7 @@ class Attempt:
             await self._give_back(await self._store_state(parked.state))
         except DeviceDiedError:
             if not self._lease_lost and not await self._may_try_again():
-                return self._failed(POISON, "the device died each time it ran this task; it is not tried again")
+                return self._failed(POISON, "the device died or hung each time it ran this task; it is not tried again")
         return None
 
     async def _work(self) -> Outcome:
@@ -151,14 +161,14 @@ class Attempt:
             self._leave_device()
 
     async def _run_on_device(self) -> Finished:
-        task, began = self.lease.task, time.monotonic()
-        images = await self._fetch()
+        task = self.lease.task
+        files, state = await self._wait_for_place()
+        began = time.monotonic()
+        images = await self._context.inputs.decode(files)
         self._times.add("fetch", began)
-        state = await self._parked_state()
         if self._lease_lost:
             raise LeaseLostError(f"task {task.id} is not needed any more")
-        if self._device is None:
-            raise DeviceGoneError("the device process is restarting")
+        self._device = self._context.places.current()
         run = Run(self.lease.token, task.type, task.params, images, state, task.priority)
         finished = await self._device.run(run, self._advance)
         self._times.add_device(finished)
@@ -170,20 +180,27 @@ class Attempt:
         params: Params = pipelines.find(self.lease.task.type).Params.model_validate(self.lease.task.params)
         return params
 
-    async def _fetch(self) -> dict[str, np.ndarray]:
-        """Input images by their path in the parameters. Raises BadInputError, LeaseLostError."""
+    async def _wait_for_place(self) -> tuple[dict[str, bytes], bytes]:
+        """Fetches what the task needs, and gets it a place at the device: its image files by their path in the
+        parameters, and the state that an earlier attempt left. Raises BadInputError, LeaseLostError, DeviceGoneError.
+        """
         try:
-            async with asyncio.timeout(None) as self._fetching:
-                return await self._while_bucket_is_away(
-                    lambda: self._context.inputs.fetch(self.lease.task, self._params)
-                )
+            async with asyncio.timeout(None) as self._waiting:
+                began, inputs, task = time.monotonic(), self._context.inputs, self.lease.task
+                files = await self._while_bucket_is_away(lambda: inputs.fetch(task, self._params))
+                state = await self._parked_state()
+                self._times.add("fetch", began)
+                if self.stage == "fetch":
+                    await self._context.places.take(task.tenant, self._alone)
+                    self.stage = "device"
+                return files, state
         except TimeoutError:
-            raise LeaseLostError("the fetch was stopped") from None
+            raise LeaseLostError("the wait was ended") from None
         finally:
-            self._fetching = None
+            self._waiting = None
 
     async def _parked_state(self) -> bytes:
-        """The state that an earlier attempt left; empty if there is none, or it has expired."""
+        """Empty if there is none, or it has expired."""
         if not self.lease.parked:
             return b""
         return await self._while_bucket_is_away(partial(self._bucket.get, self.lease.parked)) or b""
@@ -241,8 +258,9 @@ class Attempt:
         self._heartbeat_soon()
 
     def _leave_device(self) -> None:
-        self.on_device = False
-        self._context.on_device_left()
+        had_place, self.stage = self.stage == "device", "publish"
+        if had_place:
+            self._context.places.leave(self.lease.task.tenant, self._alone)
         self._heartbeat_soon()
 
     def _heartbeat_soon(self) -> None:

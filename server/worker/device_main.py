@@ -13,6 +13,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable
+from functools import partial
 from multiprocessing.connection import Connection
 from pathlib import Path
 from queue import Empty, SimpleQueue
@@ -22,8 +23,6 @@ import torch
 import pipelines
 from models import catalog
 from models.files.weights_error import WeightsError
-from models.kinds.checkpoint import CHECKPOINT
-from models.kinds.kind import ModelRef
 from models.registry.loaders import dtype_for
 from models.registry.registry import Registry
 from pipelines.engine.audit import Audit, AuditError
@@ -37,11 +36,14 @@ from pipelines.engine.snapshot import Snapshot, SnapshotFormatError
 from pipelines.engine.warmup import warm_up
 from server.observability.logs import about, set_up_logs
 from server.settings import Settings
-from server.worker.messages import Abort, DeviceStats, DeviceStatus, FromDevice, Park, Run, ToDevice
+from server.worker.device_start import end_if_load_hangs, load_first_models
+from server.worker.messages import Abort, DeviceStats, DeviceStatus, FromDevice, Park, Run, Starting, ToDevice
 from server.worker.torch_device import device_for, title, total_bytes, used_bytes
 
 log = logging.getLogger(__name__)
 STATUS_S = 1.0
+LIFE_S = 5.0
+"""How often it sends its status at least, as a sign of life; but not during a forward pass."""
 LOADING_S = 0.005
 MODELS_FRACTION = 0.7
 """Of the device's memory; the rest is for activations."""
@@ -56,11 +58,14 @@ MIN_CAPACITY = 2
 class DeviceLoop:
     """Passes messages to the engine and its events to the worker, between its steps."""
 
-    def __init__(self, connection: Connection, engine: Engine, registry: Registry, device: torch.device) -> None:
+    def __init__(
+        self, connection: Connection, engine: Engine, registry: Registry, device: torch.device, load_timeout_s: float
+    ) -> None:
         self._connection = connection
         self._engine = engine
         self._registry = registry
         self._device = device
+        self._load_timeout_s = load_timeout_s
         self._inbox: SimpleQueue[ToDevice] = SimpleQueue()
         self._outbox: SimpleQueue[FromDevice] = SimpleQueue()
         self._running: set[str] = set()
@@ -76,6 +81,7 @@ class DeviceLoop:
         while True:
             self._send_status()
             self._send_stats()
+            end_if_load_hangs(self._registry, self._load_timeout_s)
             self._handle_messages(wait_s=STATUS_S if not self._engine.busy else LOADING_S if idle else 0)
             events = self._step()
             idle = not events
@@ -86,7 +92,7 @@ class DeviceLoop:
         if not self._engine.busy:
             return []
         began = time.monotonic()
-        events = self._engine.step()
+        events = self._engine.step(self._show_life)
         self._busy_s += time.monotonic() - began
         return events
 
@@ -122,6 +128,11 @@ class DeviceLoop:
                 log.error("attempt %s: %s\n%s", event.attempt_id, event.message, event.trace)
         self._outbox.put(event)
 
+    def _show_life(self) -> None:
+        """During a step, so often that computing the status costs nothing."""
+        if time.monotonic() - self._status_sent_at > LIFE_S:
+            self._send_status()
+
     def _send_status(self) -> None:
         """When it has changed, and every few seconds as a sign of life."""
         status = DeviceStatus(
@@ -130,7 +141,7 @@ class DeviceLoop:
             capacity=max(len(self._running) + self._engine.room, MIN_CAPACITY),
             memory_bytes=self._registry.bytes,
         )
-        if status != self._sent_status or time.monotonic() - self._status_sent_at > 5 * STATUS_S:
+        if status != self._sent_status or time.monotonic() - self._status_sent_at > LIFE_S:
             self._sent_status, self._status_sent_at = status, time.monotonic()
             self._outbox.put(status)
 
@@ -185,15 +196,6 @@ def open_compilation(folder: Path | None) -> Compilation | None:
         return None
 
 
-def _warm_up(
-    registry: Registry, name: str, safety_model: str, capacity: Capacity, memory: Memory, graphs: Graphs
-) -> None:
-    with registry.acquire([name, safety_model] if safety_model else [name]) as handle:
-        while not handle.wait(60):
-            log.info("loading %s", name)
-        warm_up(handle.get(ModelRef(CHECKPOINT, name)), capacity, memory=memory, graphs=graphs)
-
-
 def main() -> None:
     # Ctrl-C reaches the whole process group; the parent decides when the device stops.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
@@ -207,10 +209,12 @@ def main() -> None:
     registry = Registry(models, device, dtype_for(device), budget, int(settings.host_memory))
     capacity, graphs = Capacity(), Graphs(capture_on(device), compilation=open_compilation(settings.compile))
     memory = Memory(_bytes_for_steps(registry, graphs, device))
-    if settings.warm_up and any(map(models.is_default, models)):
-        _warm_up(registry, models.default.name, settings.audit, capacity, memory, graphs)
+    if settings.warm_up:
+        measure = partial(warm_up, capacity=capacity, memory=memory, graphs=graphs)
+        load_first_models(registry, settings, measure, lambda activity: connection.send(Starting(activity)))
     audit = Audit(settings.audit, settings.audit_all)
-    DeviceLoop(connection, Engine(registry, capacity, memory, graphs, audit), registry, device).run()
+    engine = Engine(registry, capacity, memory, graphs, audit)
+    DeviceLoop(connection, engine, registry, device, settings.load_timeout).run()
 
 
 if __name__ == "__main__":

@@ -13,14 +13,13 @@ import socket
 import subprocess
 import sys
 import threading
-import time
 from collections.abc import Callable
 from multiprocessing.connection import Connection
 from queue import SimpleQueue
 
 from pipelines.engine.events import Advanced, Failed, Finished, Parked
 from server.settings import Settings
-from server.worker.messages import Abort, DeviceStats, DeviceStatus, FromDevice, Park, Run, ToDevice
+from server.worker.messages import Abort, DeviceStats, DeviceStatus, FromDevice, Park, Run, Starting, ToDevice
 
 STOP_S = 5.0
 CHILD = "server.worker.device_main"
@@ -67,7 +66,10 @@ class Device:
         on_stats: Callable[[DeviceStats], None] = lambda _: None,
     ) -> None:
         self.status: DeviceStatus | None = None
-        self.heard_at = time.monotonic()
+        self.activity = ""
+        """What a device that is not ready yet does; empty before its first message."""
+        self.messages = 0
+        """How many messages it has sent."""
         self._on_stats = on_stats
         self._ready = asyncio.Event()
         self._died = asyncio.Event()
@@ -93,6 +95,11 @@ class Device:
     @property
     def alive(self) -> bool:
         return not self._died.is_set()
+
+    @property
+    def busy(self) -> bool:
+        """Whether it runs a task."""
+        return bool(self._results)
 
     async def ready(self) -> DeviceStatus:
         """Waits for the first status; raises DeviceDiedError if the process ends before."""
@@ -133,6 +140,11 @@ class Device:
         await self._died.wait()
         return await asyncio.to_thread(self._process.wait)
 
+    def kill(self) -> None:
+        """Ends a process that hangs. Its tasks end now with DeviceDiedError, even if the process does not."""
+        self._process.kill()
+        self._end()
+
     async def stop(self) -> None:
         """Ends the process; tasks that it still runs are lost."""
         self._outbox.put(None)
@@ -162,8 +174,10 @@ class Device:
             self._loop.call_soon_threadsafe(function, *args)
 
     def _handle(self, message: FromDevice) -> None:
-        self.heard_at = time.monotonic()
+        self.messages += 1
         match message:
+            case Starting():
+                self.activity = message.activity
             case DeviceStats():
                 self._on_stats(message)
             case DeviceStatus():
@@ -204,6 +218,7 @@ def torch_environment(settings: Settings) -> dict[str, str]:
         "HUA_MODELS_DIR": os.pathsep.join(map(str, settings.models_paths)),
         "HUA_HOST_MEMORY": str(int(settings.host_memory)),
         "HUA_LOG_FORMAT": settings.log_format,
+        "HUA_LOAD_TIMEOUT": str(settings.load_timeout),
         "HUA_WARM_UP": str(settings.warm_up).lower(),
         "HUA_COMPILE": str(settings.compile or ""),
         "HUA_AUDIT": settings.audit,

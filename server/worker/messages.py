@@ -42,6 +42,14 @@ class Park:
 
 
 @dataclass(frozen=True, slots=True)
+class Starting:
+    """From the device: it is alive, but not ready for tasks yet."""
+
+    activity: str
+    """What it does now, for people: `loads toy`, `measures toy`."""
+
+
+@dataclass(frozen=True, slots=True)
 class DeviceStatus:
     """From the device: it is alive. The first one says that it is ready for tasks."""
 
@@ -70,4 +78,4 @@ class DeviceStats:
 
 
 ToDevice = Run | Abort | Park
-FromDevice = DeviceStatus | DeviceStats | Event
+FromDevice = Starting | DeviceStatus | DeviceStats | Event

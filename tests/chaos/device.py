@@ -4,7 +4,7 @@
 
 Each picture is a function of what was asked (tests/chaos/fake_images.py), each step takes a few milliseconds, and every
 run is written down in the file that CHAOS_RUNS names. CHAOS_CAPACITY and CHAOS_STEP_S make it larger or slower. A task
-whose text begins with "poison" kills the process half way.
+whose text begins with "poison" kills the process half way. The first one whose text begins with "hang" stops it there.
 """
 
 from __future__ import annotations
@@ -25,6 +25,8 @@ from tests.chaos.fake_images import picture
 
 CAPACITY = 2
 STEP_S = 0.02
+LIFE_S = 0.2
+"""How often an idle device sends a sign of life, as the real one does."""
 MODEL = "toy"
 
 
@@ -44,6 +46,8 @@ class Painter:
         self._send(DeviceStats(loads={"disk": 1}, memory={"models": 1 << 20, "used": 2 << 20, "total": 16 << 20}))
         while True:
             try:
+                while not self._connection.poll(LIFE_S):
+                    self._send(DeviceStats(self._busy_s, {2: self._steps}, {"disk": 1}))
                 message = self._connection.recv()
             except (EOFError, OSError):
                 os._exit(0)
@@ -66,6 +70,8 @@ class Painter:
                     return self._send(Parked(run.attempt_id, str(step - 1).encode()))
             if run.params["text"].startswith("poison") and step * 2 >= steps:
                 os.kill(os.getpid(), signal.SIGKILL)
+            if run.params["text"].startswith("hang") and step * 2 >= steps:
+                self._hang_once()
             self._send(Advanced(run.attempt_id, step, steps))
         self._note("ended", run)
         busy_s = steps * self._step_s
@@ -74,6 +80,13 @@ class Painter:
         self._send(DeviceStats(self._busy_s, {2: self._steps}, {"disk": 1}))
         seconds, parts = {"load": 0.0, "run": busy_s}, {"denoise": busy_s}
         return self._send(Finished(run.attempt_id, TaskResult([picture(run.params, run.images)]), seconds, parts))
+
+    def _hang_once(self) -> None:
+        try:
+            self._runs.with_name("hung").touch(exist_ok=False)
+        except FileExistsError:
+            return
+        os.kill(os.getpid(), signal.SIGSTOP)
 
     def _send(self, message: FromDevice) -> None:
         with self._line:

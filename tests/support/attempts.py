@@ -10,6 +10,8 @@ from server.task import Outcome, Task
 from server.tasks.input_images import InputImages
 from server.worker.attempt import Attempt, AttemptContext
 from server.worker.device_metrics import DeviceMetrics
+from server.worker.device_places import DevicePlaces
+from server.worker.device_process import Device
 from server.worker.outcome_publisher import OutcomePublisher
 from server.worker.spool import Spool
 
@@ -32,9 +34,16 @@ async def leased(services: Services, task: Task) -> Lease:
     return lease
 
 
-def new_attempt(services: Services, lease: Lease, inputs: InputImages | None = None) -> Attempt:
-    publisher = OutcomePublisher(Spool.of(services), services.queue)
+def new_attempt(
+    services: Services, lease: Lease, inputs: InputImages | None = None, device: Device | None = None
+) -> Attempt:
+    """`device` runs it; None while the device process restarts."""
     context = AttemptContext(
-        services, inputs or InputImages.of(services), publisher, DeviceMetrics(), asyncio.create_task, lambda: None
+        services,
+        inputs or InputImages.of(services),
+        OutcomePublisher(Spool.of(services), services.queue),
+        DeviceMetrics(),
+        DevicePlaces(lambda: device),
+        asyncio.create_task,
     )
     return Attempt(lease, context)

@@ -22,8 +22,9 @@ async def test_readyz_needs_a_ready_worker(client, services):
     reply = await client.get("/readyz")
     assert reply.status_code == 503
     assert "no worker is ready" in reply.json()["error"]["message"]
-    await services.queue.announce(WorkerView(name="w1", device="cpu", state="starting"))
-    assert "starting" in (await client.get("/readyz")).json()["error"]["message"]
+    problem = "the device process loads toy"
+    await services.queue.announce(WorkerView(name="w1", device="cpu", state="starting", problem=problem))
+    assert f"starting ({problem})" in (await client.get("/readyz")).json()["error"]["message"]
     await services.queue.announce(WorkerView(name="w1", device="cpu", state="ready"))
     reply = await client.get("/readyz")
     assert (reply.status_code, reply.json()["status"]) == (200, "ready")

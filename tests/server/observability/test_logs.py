@@ -57,7 +57,7 @@ async def test_lines_have_their_task_and_attempt_with_concurrent_tasks(handler: 
 
 async def test_traceback_does_not_repeat_user_input(handler: RecordingHandler, services) -> None:
     task = Task(id="0" * 32, type="txt2img.sd", params={"text": [SECRET]}, tenant="a", created_at=time.time())
-    await new_attempt(services, await leased(services, task)).run(None)
+    await new_attempt(services, await leased(services, task)).run()
     [traceback] = [line["traceback"] for line in handler.lines if "traceback" in line]
     assert "ValidationError" in traceback
     assert SECRET not in json.dumps(handler.lines)

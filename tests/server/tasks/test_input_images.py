@@ -56,6 +56,11 @@ def task_of(tenant="one"):
     return Task(id="1", type="two", params={}, tenant=tenant, created_at=0)
 
 
+async def fetched(inputs, task, params):
+    """The pixels of the images, as a worker gets them."""
+    return await inputs.decode(await inputs.fetch(task, params))
+
+
 @asynccontextmanager
 async def serving(*answers):
     """A server on loopback that sends `answers` in turn, and repeats the last; yields its URL and its requests."""
@@ -79,7 +84,7 @@ async def serving(*answers):
 async def test_inline_images_are_decoded(inputs, reference):
     params = TwoImages(url=reference)
     await inputs.check(params, "one")
-    images = await inputs.fetch(task_of(), params)
+    images = await fetched(inputs, task_of(), params)
     assert list(images) == ["url"]
     assert (images["url"] == PIXELS).all()
 
@@ -89,7 +94,7 @@ async def test_urls_are_fetched_only_by_fetch(inputs):
         params = TwoImages(url=url, mask_url=url + "?mask")
         await inputs.check(params, "one")
         assert requests == []
-        images = await inputs.fetch(task_of(), params)
+        images = await fetched(inputs, task_of(), params)
     assert len(requests) == 2
     assert all((images[field] == PIXELS).all() for field in ("url", "mask_url"))
 
@@ -103,11 +108,11 @@ async def test_pixel_budget_limits_all_images_of_a_task(inputs):
     large = (await inputs.store(png(np.zeros((64, 64, 3), np.uint8)), "one")).id
     enough, too_many = ManyImages(urls=(large,) * 4), ManyImages(urls=(large,) * 5)
     await inputs.check(enough, "one")
-    assert len(await inputs.fetch(task_of(), enough)) == 4
+    assert len(await fetched(inputs, task_of(), enough)) == 4
     with pytest.raises(BadInputError, match=r"urls\.4: .* over 16384 pixels in all; send smaller"):
         await inputs.check(too_many, "one")
     with pytest.raises(BadInputError, match="over 16384 pixels in all"):
-        await inputs.fetch(task_of(), too_many)
+        await fetched(inputs, task_of(), too_many)
 
 
 async def test_first_failure_cancels_the_other_fetches(bucket):
@@ -121,30 +126,30 @@ async def test_first_failure_cancels_the_other_fetches(bucket):
 
     inputs = InputImages(Egress(resolve=resolve), uploads_in(bucket), max_upload=20_000, max_pixels=64 * 64)
     with pytest.raises(BadInputError, match=r"mask_url: the upload file-.* is unknown"):
-        await inputs.fetch(task_of(), TwoImages(url="http://slow.example/a.png", mask_url="file-" + "0" * 32))
+        await fetched(inputs, task_of(), TwoImages(url="http://slow.example/a.png", mask_url="file-" + "0" * 32))
     assert cut_off == ["slow.example"]
 
 
 async def test_fetch_retries_after_a_temporary_error(inputs):
     async with serving((503, b""), (200, PNG)) as (url, requests):
-        assert (await inputs.fetch(task_of(), TwoImages(url=url)))["url"].shape == (24, 32, 3)
+        assert (await fetched(inputs, task_of(), TwoImages(url=url)))["url"].shape == (24, 32, 3)
     assert len(requests) == 2
 
 
 async def test_fetch_does_not_retry_a_permanent_error(inputs):
     async with serving((404, b"")) as (url, requests):
         with pytest.raises(BadInputError, match=r"mask_url: 127\.0\.0\.1 answered 404"):
-            await inputs.fetch(task_of(), TwoImages(url=BASE64, mask_url=url))
+            await fetched(inputs, task_of(), TwoImages(url=BASE64, mask_url=url))
     assert len(requests) == 1
 
 
 async def test_fetched_file_is_checked_like_others(inputs):
     async with serving((200, b"<html>")) as (url, _):
         with pytest.raises(BadInputError, match="url: this is HTML"):
-            await inputs.fetch(task_of(), TwoImages(url=url))
+            await fetched(inputs, task_of(), TwoImages(url=url))
     async with serving((200, bytes(20_001))) as (url, _):
         with pytest.raises(BadInputError, match="more than 20000 bytes"):
-            await inputs.fetch(task_of(), TwoImages(url=url))
+            await fetched(inputs, task_of(), TwoImages(url=url))
 
 
 BIG = base64.b64encode(png(np.zeros((65, 64, 3), np.uint8))).decode()
@@ -187,7 +192,7 @@ async def test_inline_images_are_stored_only_when_they_are_kept(inputs, bucket):
     assert await bucket.keys("uploads") == []
     await inputs.keep(checked, "one")
     assert await bucket.get(upload_key("one", FILE_ID)) == PNG
-    images = await inputs.fetch(task_of(), TwoImages(url=checked.ids["url"]))
+    images = await fetched(inputs, task_of(), TwoImages(url=checked.ids["url"]))
     assert (images["url"] == PIXELS).all()
 
 
@@ -206,7 +211,7 @@ async def test_store_returns_an_upload_and_checks_it(inputs):
     upload = await inputs.store(PNG, "one")
     assert (upload.id, upload.width, upload.height) == (FILE_ID, 32, 24)
     await inputs.check(TwoImages(url=upload.id), "one")
-    assert ((await inputs.fetch(task_of(), TwoImages(url=upload.id)))["url"] == PIXELS).all()
+    assert ((await fetched(inputs, task_of(), TwoImages(url=upload.id)))["url"] == PIXELS).all()
     with pytest.raises(BadImageError, match="not a PNG"):
         await inputs.store(b"GIF89a", "one")
     with pytest.raises(BadImageError, match="20000 bytes at most"):
@@ -218,12 +223,12 @@ async def test_upload_of_another_tenant_is_unknown(inputs):
     with pytest.raises(BadInputError, match=r"the upload file-.* is unknown"):
         await inputs.check(TwoImages(url=upload.id), "two")
     with pytest.raises(BadInputError, match=r"the upload file-.* is unknown"):
-        await inputs.fetch(task_of("two"), TwoImages(url=upload.id))
+        await fetched(inputs, task_of("two"), TwoImages(url=upload.id))
 
 
 async def test_params_without_images_need_nothing(inputs):
     class Plain(Params):
         text: str
 
-    assert await inputs.fetch(task_of(), Plain(text="a cat")) == {}
+    assert await fetched(inputs, task_of(), Plain(text="a cat")) == {}
     assert await inputs.check(Plain(text="a cat"), "one") == CheckedImages(ids={}, inline={})

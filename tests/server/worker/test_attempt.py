@@ -20,7 +20,7 @@ from server.storage.bucket import Bucket, BucketUnavailableError
 from server.task import Status, Task
 from server.tasks.input_images import InputImages
 from server.worker.device_process import TaskParkedError
-from server.worker.messages import Run
+from server.worker.messages import DeviceStatus, Run
 from tests.support.attempts import RecordingBroker, leased, new_attempt
 from tests.support.uploads import uploads_in
 
@@ -41,6 +41,8 @@ class UnreadableBucket(Bucket):
 
 class Device:
     """Finishes each run at once, or raises `error`."""
+
+    status = DeviceStatus("fake", (), 2, 0)
 
     def __init__(self, error: Exception | None = None) -> None:
         self.runs: list[Run] = []
@@ -88,7 +90,7 @@ async def test_attempt_waits_while_the_bucket_is_away(recorded, broker):
     inputs = InputImages(Egress(), uploads_in(bucket), max_upload=1 << 20, max_pixels=1 << 20)
     upload = await inputs.store(file.getvalue(), "a")
     lease = await leased(recorded, new_task("img2img.sd", url=upload.id))
-    await new_attempt(recorded, lease, inputs).run(device)
+    await new_attempt(recorded, lease, inputs, device=device).run()
     assert bucket.failures < 0
     assert device.runs[0].images["url"].shape == (8, 8, 3)
     assert [outcome.status for outcome in broker.outcomes] == [Status.SUCCEEDED]
@@ -96,23 +98,23 @@ async def test_attempt_waits_while_the_bucket_is_away(recorded, broker):
 
 async def test_attempt_without_device_gives_the_task_back(recorded, broker):
     lease = await leased(recorded, new_task())
-    await new_attempt(recorded, lease).run(None)
+    await new_attempt(recorded, lease).run()
     assert await status(recorded) is Status.QUEUED
     assert broker.outcomes == []
 
 
 async def test_parked_attempt_gives_the_task_back_with_its_state(recorded, broker):
     lease = await leased(recorded, new_task())
-    await new_attempt(recorded, lease).run(Device(TaskParkedError(b"state")))
+    await new_attempt(recorded, lease, device=Device(TaskParkedError(b"state"))).run()
     following = await recorded.queue.lease("worker:cpu:2", (), 5.0)
     device = Device()
-    await new_attempt(recorded, following).run(device)
+    await new_attempt(recorded, following, device=device).run()
     assert device.runs[0].state == b"state"
 
 
 async def test_params_of_another_version_fail_only_the_task(recorded, broker):
     lease = await leased(recorded, new_task(of="yore"))
-    await new_attempt(recorded, lease).run(None)
+    await new_attempt(recorded, lease).run()
     [outcome] = broker.outcomes
     assert outcome.failure.code == "internal"
 
@@ -120,10 +122,10 @@ async def test_params_of_another_version_fail_only_the_task(recorded, broker):
 async def test_attempt_lost_before_the_device_does_not_run_there(recorded, broker):
     """I13: a task that is canceled during its fetch is not on the device yet, where it could be aborted."""
     lease, device = await leased(recorded, new_task()), Device()
-    attempt = new_attempt(recorded, lease)
+    attempt = new_attempt(recorded, lease, device=device)
     await lose(recorded, lease)
     await attempt.heartbeat()
-    await attempt.run(device)
+    await attempt.run()
     assert (device.runs, broker.outcomes) == ([], [])
 
 
@@ -137,7 +139,7 @@ async def test_lost_attempt_does_not_wait_for_a_slow_host(recorded, broker, capl
     inputs = InputImages(Egress(resolve=never), recorded.uploads, max_upload=1 << 20, max_pixels=1 << 20)
     lease = await leased(recorded, new_task("img2img.sd", url="http://slow.example/a.png"))
     attempt = new_attempt(recorded, lease, inputs)
-    running = asyncio.create_task(attempt.run(None))
+    running = asyncio.create_task(attempt.run())
     await asyncio.sleep(0)
     await lose(recorded, lease)
     await attempt.heartbeat()
@@ -151,8 +153,8 @@ async def test_lost_attempt_does_not_wait_for_a_slow_host(recorded, broker, capl
 async def test_attempt_lost_while_the_bucket_is_away_is_no_bug(recorded, broker, caplog):
     inputs = InputImages(Egress(), uploads_in(UnreadableBucket(1)), max_upload=1 << 20, max_pixels=1 << 20)
     lease, device = await leased(recorded, new_task("img2img.sd", url="file-" + "0" * 32)), Device()
-    attempt = new_attempt(recorded, lease, inputs)
-    running = asyncio.create_task(attempt.run(device))
+    attempt = new_attempt(recorded, lease, inputs, device=device)
+    running = asyncio.create_task(attempt.run())
     await asyncio.sleep(0)
     await lose(recorded, lease)
     await attempt.heartbeat()
@@ -164,15 +166,15 @@ async def test_attempt_lost_while_the_bucket_is_away_is_no_bug(recorded, broker,
 async def test_release_keeps_what_the_device_has_done(recorded, broker):
     """Given back, it would run a second time."""
     lease = await leased(recorded, new_task())
-    attempt = new_attempt(recorded, lease)
-    await attempt.run(Device())
+    attempt = new_attempt(recorded, lease, device=Device())
+    await attempt.run()
     await attempt.release()
     assert await status(recorded) is Status.RUNNING
 
 
 async def test_outcome_is_dated_by_the_clock_of_all_roles(recorded, broker):
     lease = await leased(recorded, new_task())
-    await new_attempt(replace(recorded, clock=lambda: 1_700_000_000.0), lease).run(Device())
+    await new_attempt(replace(recorded, clock=lambda: 1_700_000_000.0), lease, device=Device()).run()
     [outcome] = broker.outcomes
     assert (outcome.started_at, outcome.finished_at) == (1_700_000_000.0, 1_700_000_000.0)
 
@@ -180,6 +182,6 @@ async def test_outcome_is_dated_by_the_clock_of_all_roles(recorded, broker):
 async def test_outcome_too_large_for_the_log_becomes_a_failure(services, narrow):
     """Otherwise the task would run, and its outcome be refused, again and again."""
     lease = await leased(services, new_task())
-    await new_attempt(replace(services, broker=narrow), lease).run(Device())
+    await new_attempt(replace(services, broker=narrow), lease, device=Device()).run()
     [outcome] = narrow.outcomes
     assert outcome.failure.code == "too_large"

@@ -2,21 +2,26 @@
 
 import asyncio
 from collections.abc import AsyncIterator
-from contextlib import suppress
+from contextlib import asynccontextmanager, suppress
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
+from server.egress.client import Egress
+from server.process.health_server import Health
 from server.queue import Lease, Verdict
 from server.services import Services
 from server.storage.bucket import BucketUnavailableError
 from server.task import Status, Task
+from server.tasks.input_images import InputImages
 from server.worker import worker as worker_module
 from server.worker.worker import Worker
 from tests.chaos.device import CAPACITY
 
 SHORT = {"text": "x", "seed": 1, "num_steps": 1, "w": 64, "h": 64}
 LONG = SHORT | {"num_steps": 100}
+PHOTO = {"text": "x", "seed": 1, "num_steps": 1, "wh": [64, 64]}
 
 
 @pytest.fixture
@@ -35,6 +40,12 @@ def slow_steps(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.fixture
 async def worker(services: Services, runs: Path) -> AsyncIterator[Worker]:
     """Its device sends a sign of life only when it has something to report."""
+    async with running_worker(services) as worker:
+        yield worker
+
+
+@asynccontextmanager
+async def running_worker(services: Services) -> AsyncIterator[Worker]:
     worker = Worker(services, "cpu", child="tests.chaos.device")
     running = asyncio.create_task(worker.run())
     yield worker
@@ -43,8 +54,23 @@ async def worker(services: Services, runs: Path) -> AsyncIterator[Worker]:
         await running
 
 
-def new_task(number: int = 0, params: dict[str, object] = SHORT) -> Task:
-    return Task(id=f"{number:032x}", type="txt2img.sd", params=params, tenant="t", created_at=1.0)
+def new_task(number: int = 0, params: dict[str, object] = SHORT, tenant: str = "t") -> Task:
+    """A task with an input image if there is a `url`."""
+    task_type = "img2img.sd" if "url" in params else "txt2img.sd"
+    return Task(
+        id=f"{number:032x}",
+        type=task_type,
+        params=params,
+        tenant=tenant,
+        created_at=1.0,
+        fetches="url" in params,
+    )
+
+
+async def succeeded(services: Services, task: Task) -> None:
+    while (view := await services.queue.find(task.id)) is None or view.status is not Status.SUCCEEDED:
+        assert view is None or not view.status.final
+        await asyncio.sleep(0.02)
 
 
 async def ready(worker: Worker) -> None:
@@ -55,6 +81,12 @@ async def ready(worker: Worker) -> None:
 async def exists(file: Path) -> None:
     while not file.exists():
         await asyncio.sleep(0.02)
+
+
+async def never(host: str, port: int) -> list[str]:
+    """A name server that does not answer."""
+    await asyncio.Event().wait()
+    return []
 
 
 async def unavailable(*_: object) -> None:
@@ -69,14 +101,51 @@ async def kill(worker: Worker) -> None:
     await asyncio.gather(*background, return_exceptions=True)
 
 
-async def test_worker_with_a_silent_device_is_not_alive(worker: Worker, monkeypatch: pytest.MonkeyPatch) -> None:
-    first = worker.health()
-    assert (first.alive, first.ready) == (True, False)
+@pytest.mark.parametrize("overrides", [{"step_timeout": 1.0}])
+async def test_tasks_of_a_device_that_hangs_are_handed_on(worker: Worker, services: Services, runs: Path) -> None:
+    assert worker.health() == Health(False, "the device process starts")
     await ready(worker)
-    monkeypatch.setattr(worker_module, "STALE_S", 0.1)
-    while (health := worker.health()).alive:
-        await asyncio.sleep(0.02)
-    assert "no sign of life" in health.reason
+    hanging = new_task(params=SHORT | {"text": "hang"})
+    await services.queue.ingest(hanging)
+    while (health := worker.health()).ready:
+        await asyncio.sleep(0.01)
+    assert "reported nothing for 1 s" in health.reason
+    assert health.alive
+    while not (problem := (await services.queue.overview()).workers[0].problem):
+        await asyncio.sleep(0.01)
+    assert "reported nothing" in problem
+    await succeeded(services, hanging)
+    assert runs.read_text().count('"began"') == 2
+    assert worker.health().ready
+
+
+async def test_slow_hosts_of_one_tenant_hold_up_no_other_task(services: Services, runs: Path, png: bytes) -> None:
+    """Not even the tenant's own, if there is nothing to fetch for it."""
+    attacked = replace(services, egress=Egress(resolve=never))
+    upload = await InputImages.of(attacked).store(png, "b")
+    async with running_worker(attacked):
+        for number in range(80):
+            await services.queue.ingest(new_task(number, PHOTO | {"url": f"http://h{number}.example/"}, "a"))
+        while (await services.queue.overview()).running < CAPACITY:
+            await asyncio.sleep(0.02)
+        others = [new_task(100, tenant="b"), new_task(101, PHOTO | {"url": upload.id}, "b"), new_task(102, tenant="a")]
+        for task in others:
+            await services.queue.ingest(task)
+        for task in others:
+            await succeeded(services, task)
+
+
+async def test_slow_task_under_which_a_device_has_died_holds_up_no_other(services: Services, runs: Path) -> None:
+    """It runs alone, but is fetched beside the others."""
+    await services.queue.ingest(new_task(0, PHOTO | {"url": "http://slow.example/"}))
+    first = await services.queue.lease("elsewhere:cpu:1", (), 5.0)
+    assert first is not None
+    assert await services.queue.died(first)
+    async with running_worker(replace(services, egress=Egress(resolve=never))):
+        while (await services.queue.overview()).running < 1:
+            await asyncio.sleep(0.02)
+        await services.queue.ingest(other := new_task(1))
+        await succeeded(services, other)
 
 
 @pytest.mark.parametrize("overrides", [{"drain_s": 60.0}])

@@ -1,0 +1,82 @@
+"""What a device process does before it is ready: it loads the models that most tasks need, and measures their steps.
+
+A model that cannot be loaded does not end the process: its own tasks fail, and the others run.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+from collections.abc import Callable
+from typing import Protocol
+
+import torch
+
+from models.catalog.catalog import UnknownModelError
+from models.diffusion.checkpoint import Checkpoint
+from models.kinds.checkpoint import CHECKPOINT
+from models.kinds.kind import ModelRef
+from models.registry.handle import ModelHandle, ModelLoadError
+from models.registry.registry import Registry
+from server.settings import Settings
+
+log = logging.getLogger(__name__)
+REPORT_S = 1.0
+DEFAULT = ModelRef(CHECKPOINT, "")
+
+
+class Measure(Protocol):
+    """Times the steps of a checkpoint; calls `on_progress` between them."""
+
+    def __call__(self, checkpoint: Checkpoint, *, on_progress: Callable[[], None]) -> None: ...
+
+
+def load_first_models(registry: Registry, settings: Settings, measure: Measure, report: Callable[[str], None]) -> None:
+    """Loads the default model and measures it, and loads the model of the audit. Logs why it cannot, if so.
+
+    report: gets what happens now, again and again, as a sign of life.
+
+    Raises torch.AcceleratorError if the device itself has failed.
+    """
+
+    def measure_default(handle: ModelHandle) -> None:
+        measure(handle.get(DEFAULT), on_progress=lambda: report("measures the default model"))
+
+    if settings.audit:
+        _load(registry, settings.audit, lambda handle: None, report, settings.load_timeout)
+    _load(registry, DEFAULT.name, measure_default, report, settings.load_timeout)
+
+
+def _load(
+    registry: Registry,
+    name: str,
+    then: Callable[[ModelHandle], None],
+    report: Callable[[str], None],
+    timeout_s: float,
+) -> None:
+    activity = f"loads {name or 'the default model'}"
+    try:
+        with registry.acquire([name]) as handle:
+            report(activity)
+            while not handle.wait(REPORT_S):
+                report(activity)
+                end_if_load_hangs(registry, timeout_s)
+            then(handle)
+    except torch.AcceleratorError:
+        raise
+    except (UnknownModelError, ModelLoadError) as error:
+        log.error("%s; tasks of other models run", error)
+    except Exception:
+        log.exception("the device process %s, but could not measure it", activity)
+
+
+def end_if_load_hangs(registry: Registry, timeout_s: float) -> None:
+    """Ends this process if a model has been loading for too long: no other model can be loaded meanwhile."""
+    if registry.loading is not None and registry.loading[1] > timeout_s:
+        log.error(
+            "model %r has not been loaded in %g s; this process ends. Check its file and its disk, or raise "
+            "HUA_LOAD_TIMEOUT",
+            registry.loading[0],
+            timeout_s,
+        )
+        os._exit(1)
