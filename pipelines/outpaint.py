@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Self
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from pipelines.params.image_refs import ImageRef
 from pipelines.params.limits import LONGEST_SIDE, TooLargeError
@@ -33,6 +33,11 @@ class OutpaintParams(MaskedGenerationParams):
     right: Padding = Field(0, description="Pixels to add and paint at the right edge.")
     top: Padding = Field(0, description="Pixels to add and paint at the upper edge.")
     bottom: Padding = Field(0, description="Pixels to add and paint at the lower edge.")
+
+    @model_validator(mode="after")
+    def _check_padding(self) -> Self:
+        _canvas_size(self, 1, 1)
+        return self
 
 
 class Outpaint(ImageGeneration[OutpaintParams]):
@@ -64,11 +69,16 @@ def _padded(params: OutpaintParams, picture: np.ndarray) -> np.ndarray:
 
     from models.imaging.pixels import to_rgba
 
-    paddings = (params.top, params.bottom), (params.left, params.right)
-    height, width = (length + sum(pair) for length, pair in zip(picture.shape[:2], paddings, strict=True))
-    if max(width, height) > LONGEST_SIDE:
+    _canvas_size(params, picture.shape[1], picture.shape[0])
+    return np.pad(to_rgba(picture), ((params.top, params.bottom), (params.left, params.right), (0, 0)))
+
+
+def _canvas_size(params: OutpaintParams, width: int, height: int) -> tuple[int, int]:
+    """Width and height of a picture with its padding. Raises TooLargeError."""
+    size = width + params.left + params.right, height + params.top + params.bottom
+    if max(size) > LONGEST_SIDE:
         raise TooLargeError(
-            f"the picture with its padding is {width}×{height}; the longest side may be {LONGEST_SIDE}; add less "
-            "padding"
+            f"a picture of {width}×{height} with its padding is {size[0]}×{size[1]}; the longest side may be "
+            f"{LONGEST_SIDE}; lower left, right, top or bottom"
         )
-    return np.pad(to_rgba(picture), (*paddings, (0, 0)))
+    return size

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Generic, Literal, Protocol, Self, TypeVar
 from pydantic import BaseModel, ConfigDict
 
 from models.catalog.entry import ModelEntry
-from models.kinds import CHECKPOINT_FAMILIES
+from models.kinds import CHECKPOINT_FAMILIES, families_of
 from models.kinds.kind import AnyModelRef, ModelRef
 from pipelines.sampler_names import Spacing
 
@@ -222,9 +222,12 @@ class Pipeline(ABC, Generic[P]):
         """
         for ref in self.needs(params):
             entry = catalog.find(replace(ref, inpainting=False))
-            if ref.kind.named_by_callers and getattr(params, "model", None) == ref.name:
+            if not ref.kind.named_by_callers:
+                continue
+            if getattr(params, "model", None) == ref.name:
                 catalog.refuse_unless(entry, self.families)
                 params = params.model_copy(update={"model": entry.name})
+            catalog.refuse_unless(entry, families_of(ref.kind))
         params = params.with_mentioned_embeddings(catalog.embeddings(self.needs(params)))
         catalog.refuse_misfits(self.needs(params))
         return params

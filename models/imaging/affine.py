@@ -55,6 +55,20 @@ class Matrix(NamedTuple):
             )
         return along, area / along
 
+    def scaled_size(self, width: int, height: int, longest: int) -> tuple[int, int]:
+        """Width and height of an image of `width` × `height` once it is stretched, and not yet turned.
+
+        Raises FlatMatrixError, LargeMatrixError if a side becomes longer than `longest`.
+        """
+        along, across = self.scale
+        size = max(round(width * along), 1), max(round(height * across), 1)
+        if max(size) > longest or size[0] * size[1] > 8192 * 8192:
+            raise LargeMatrixError(
+                f"the matrix enlarges an image of {width}×{height} to {size[0]}×{size[1]}; a side may have {longest} "
+                "pixels, and the image 8192×8192 in all: use a smaller scale"
+            )
+        return size
+
 
 def warp(
     pixels: np.ndarray, matrix: Matrix, width: int, height: int, resampling: str, longest: int = 16384
@@ -65,13 +79,7 @@ def warp(
     where it reduces the image. Raises FlatMatrixError, LargeMatrixError if a side becomes longer than `longest`.
     """
     source_height, source_width = pixels.shape[:2]
-    along, across = matrix.scale
-    size = max(round(source_width * along), 1), max(round(source_height * across), 1)
-    if max(size) > longest or size[0] * size[1] > 8192 * 8192:
-        raise LargeMatrixError(
-            f"the matrix enlarges the image to {size[0]}×{size[1]}; a side may have {longest} pixels, and the image "
-            "8192×8192 in all: use a smaller scale"
-        )
+    size = matrix.scaled_size(source_width, source_height, longest)
     image = Image.fromarray(pixels).resize(size, FILTERS[resampling])
     x, y = source_width / size[0], source_height / size[1]
     forward = np.array(

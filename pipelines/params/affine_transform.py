@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Self
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from pipelines.params.image_operation import Filter, SourceImageParams
 
@@ -26,6 +26,11 @@ class AffineTransformParams(SourceImageParams):
     f: Offset = Field(description="Pixels down.")
     wh_limit: int = Field(16384, ge=1, le=16384, description="Longest side to which the picture may be enlarged.")
     resampling: Filter = Field("bilinear", description="The filter that resizes the picture.")
+
+    @model_validator(mode="after")
+    def _check_matrix(self) -> Self:
+        self.matrix.scaled_size(1, 1, self.wh_limit)
+        return self
 
     @property
     def matrix(self) -> Matrix:

@@ -112,3 +112,9 @@ def test_padding_is_limited() -> None:
     for wrong in ({"left": -1}, {"top": 8193}):
         with pytest.raises(ValidationError):
             params(**wrong)
+
+
+def test_paddings_that_no_picture_can_take_are_refused() -> None:
+    with pytest.raises(ValidationError, match="8193×1; the longest side may be 8192; lower left, right"):
+        params(left=4096, right=4096)
+    assert params(left=4096, right=4095, top=8191)

@@ -5,6 +5,7 @@ from pydantic import ValidationError
 
 from models.catalog.catalog import Catalog, MisfitError, UnknownModelError
 from models.catalog.entry import ModelEntry
+from pipelines.erase import Erase
 from pipelines.pipeline import Params, Work
 from pipelines.txt2img import Txt2Img
 from pipelines.upscale import Upscale
@@ -47,5 +48,7 @@ def test_resolve_names_sets_the_native_size_unless_a_side_is_set(catalog: Catalo
 def test_resolve_names_refuses_unknown_and_unfit_models(catalog: Catalog) -> None:
     with pytest.raises(UnknownModelError):
         Txt2Img().resolve_names(Txt2Img.Params(text="x", model="nobody"), catalog)
+    with pytest.raises(MisfitError, match="name one of family sd1, sd2, sdxl: toy, large"):
+        Erase().resolve_names(Erase.Params(url="x", mask_url="x", model="sd", version="style"), catalog)
     with pytest.raises(MisfitError):
         Upscale().resolve_names(Upscale.Params(url="x", model="toy"), catalog)
