@@ -160,6 +160,9 @@ P = TypeVar("P", bound=ControlNewTaskParams)
 class ControlNewPipeline(ControlledGeneration[P]):
     """Generates images that follow control maps, from noise, from a picture, or inside a mask."""
 
+    def has_mask(self, params: P) -> bool:
+        return params.mask_url is not None
+
     def work(self, params: P) -> Work:
         if params.url is not None:
             return params.generation_work

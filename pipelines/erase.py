@@ -89,6 +89,9 @@ class Erase(ImageGeneration[EraseParams]):
         refs: tuple[AnyModelRef, ...] = (diffusion.checkpoint_ref, *diffusion.extra_models) if diffusion else ()
         return refs if params.eraser is None else (ModelRef(ERASER, params.eraser), *refs)
 
+    def has_mask(self, params: EraseParams) -> bool:
+        return True
+
     def work(self, params: EraseParams) -> Work:
         if params.diffusion_params is not None:
             return params.diffusion_params.generation_work

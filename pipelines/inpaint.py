@@ -29,6 +29,9 @@ class Inpaint(ImageGeneration[InpaintParams]):
     title = "Inpainting"
     Params = InpaintParams
 
+    def has_mask(self, params: InpaintParams) -> bool:
+        return True
+
     def work(self, params: InpaintParams) -> Work:
         return params.generation_work
 

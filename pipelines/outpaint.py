@@ -45,6 +45,9 @@ class Outpaint(ImageGeneration[OutpaintParams]):
     title = "Outpainting"
     Params = OutpaintParams
 
+    def has_mask(self, params: OutpaintParams) -> bool:
+        return True
+
     def work(self, params: OutpaintParams) -> Work:
         return params.generation_work
 

@@ -7,6 +7,8 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 
+from models.catalog.checkpoint_shape import CheckpointShape
+
 FILE = "models.yaml"
 
 
@@ -56,3 +58,5 @@ class ModelEntry(BaseModel):
     """Whether tasks cannot use it, though its file is in the folder."""
     bytes: int = Field(default=0, exclude=True)
     """Size of the weights on disk."""
+    shape: CheckpointShape = Field(default=CheckpointShape(), exclude=True)
+    """Of a checkpoint: the sizes that its files tell."""

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Collection
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 from pydantic import AfterValidator, Field, ValidationError
 from pydantic_core import PydanticCustomError
 
+from models.catalog.checkpoint_shape import read_shape
 from models.catalog.entry import FILE, CatalogError, ModelEntry
 from models.catalog.pickles import PICKLES, pickle_message
 from models.kinds import CHECKPOINT_FAMILIES, FAMILIES
@@ -66,7 +67,10 @@ def _resolve_entry(entry: ModelEntry, folder: Path) -> ModelEntry:
         if getattr(entry, field) is None:
             raise CatalogError(message)
     size = family.layout.weigh(path) + (PretrainedFolder().weigh(encoder) if encoder else 0)
-    return entry.model_copy(update={"path": path, "config": config, "encoder": encoder, "bytes": size})
+    found: dict[str, Any] = {"path": path, "config": config, "encoder": encoder, "bytes": size}
+    if entry.family in CHECKPOINT_FAMILIES:
+        found["shape"] = read_shape(path, config, entry.family)
+    return entry.model_copy(update=found)
 
 
 def _resolve(path: Path, folder: Path) -> Path:

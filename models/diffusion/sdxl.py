@@ -13,6 +13,7 @@ from models.conditioning import Conditioning
 from models.diffusion.autoencoder import Autoencoder
 from models.diffusion.latent_diffusion import LatentDiffusion
 from models.diffusion.text_encoder import TextEncoder
+from models.kinds.sdxl import FAMILY
 from models.weights import open_weights
 
 
@@ -44,8 +45,9 @@ class SDXL(LatentDiffusion):
 def load(entry: ModelEntry, device: torch.device, dtype: torch.dtype) -> SDXL:
     """Raises WeightsError, or an error of diffusers for weights that do not fit."""
     weights = open_weights(entry)
+    left_out = FAMILY.unused_text_layers
     encoders = [
-        TextEncoder(weights.tokenizer(index), weights.text_encoder(dtype, index), normalised=False, left_out=1)
+        TextEncoder(weights.tokenizer(index), weights.text_encoder(dtype, index), normalised=False, left_out=left_out)
         for index in (0, 1)
     ]
     vae = weights.vae(dtype)

@@ -15,4 +15,5 @@ FAMILY = ModelFamily(
     loader="models.diffusion.sdxl:load",
     layout=FolderOrFile(),
     recognise=partial(checkpoint_fields, family="sdxl"),
+    unused_text_layers=1,
 )

@@ -5,13 +5,16 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING, TypeVar
 
+from models.kinds.checkpoint import CHECKPOINT
 from models.kinds.kind import AnyModelRef
+from pipelines.params.checkpoint_fit import refuse_text_misfits, refuse_without_mask
 from pipelines.params.image import ImageParams, strength_of
 from pipelines.pipeline import ControlInput, Pipeline, Steps
 
 if TYPE_CHECKING:
     import numpy as np
 
+    from models.catalog.catalog import Catalog
     from models.diffusion.checkpoint import Checkpoint
 
 I = TypeVar("I", bound=ImageParams)  # noqa: E741
@@ -22,6 +25,19 @@ class ImageGeneration(Pipeline[I]):
 
     def needs(self, params: I) -> tuple[AnyModelRef, ...]:
         return (params.checkpoint_ref, *params.extra_models)
+
+    def has_mask(self, params: I) -> bool:
+        """Whether the task paints inside a mask alone."""
+        return False
+
+    def resolve_names(self, params: I, catalog: Catalog) -> I:
+        """Raises MisfitError as well, if the parameters do not fit the checkpoint."""
+        resolved = super().resolve_names(params, catalog)
+        for checkpoint in (catalog.find(ref) for ref in self.needs(resolved) if ref.kind is CHECKPOINT):
+            refuse_text_misfits(resolved, checkpoint)
+            if not self.has_mask(resolved):
+                refuse_without_mask(checkpoint)
+        return resolved
 
     def resolve(self, params: I) -> I:
         return params.with_seed()

@@ -1,11 +1,15 @@
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 import torch
 
+import pipelines
+from models import catalog
+from models.catalog.catalog import MisfitError
 from models.diffusion.checkpoint import Checkpoint
 from models.kinds.checkpoint import CHECKPOINT
 from models.kinds.kind import ModelRef
@@ -50,6 +54,36 @@ def test_generate_from_image_starts_from_its_latents(sd1: Checkpoint) -> None:
 def test_needs_the_checkpoint_first_and_then_its_adapters() -> None:
     params = Img2Img.Params(text="a <lora:ink>", url="x", model="toy-sd1")
     assert Img2Img().needs(params) == (ModelRef(CHECKPOINT, "toy-sd1"), ModelRef(LORA, "ink"))
+
+
+@pytest.mark.parametrize(
+    ("task_type", "wrong", "message"),
+    [
+        ("txt2img.sd", {"clip_skip": 4}, "clip_skip 4 leaves no layer"),
+        ("txt2img.sd", {"custom_embeddings": {"boat": [[0.0] * 768]}}, "768 numbers each, but a text encoder"),
+        ("img2img.inpainting", {"mask_url": "x", "use_refine": True, "clip_skip": 4}, "clip_skip 4 leaves no layer"),
+        ("control_new.canny", {"model": "toy-sd1-inpainting", "hint_url": "x"}, "use a plain model here"),
+        ("img2img.sd", {"model": "toy-sd1-inpainting"}, "use a plain model here"),
+    ],
+)
+def test_what_does_not_fit_the_checkpoint_is_refused(
+    task_type: str, wrong: dict[str, Any], message: str, models_dir: Path
+) -> None:
+    """When the names are resolved, before any model is loaded."""
+    pipeline, models = pipelines.find(task_type), catalog.read(models_dir)
+    common = {"text": "a boat", **({"url": "x"} if "url" in pipeline.Params.model_fields else {})}
+    right = {name: value for name, value in wrong.items() if name in ("mask_url", "use_refine", "hint_url")}
+    pipeline.resolve_names(pipeline.Params.model_validate(common | right), models)
+    with pytest.raises(MisfitError, match=message):
+        pipeline.resolve_names(pipeline.Params.model_validate(common | wrong), models)
+
+
+@pytest.mark.parametrize("task_type", ["txt2img.sd.inpainting", "txt2img.sd.outpainting", "control_new.canny"])
+def test_inpainting_checkpoint_is_accepted_with_a_mask(task_type: str, models_dir: Path) -> None:
+    pipeline = pipelines.find(task_type)
+    images = {name: "x" for name in ("url", "mask_url", "hint_url") if name in pipeline.Params.model_fields}
+    params = pipeline.Params.model_validate({"text": "a boat", "model": "toy-sd1-inpainting", **images})
+    assert pipeline.resolve_names(params, catalog.read(models_dir)).model == "toy-sd1-inpainting"
 
 
 def test_resolve_draws_a_seed() -> None:

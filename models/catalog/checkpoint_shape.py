@@ -1,0 +1,77 @@
+"""What the files of a checkpoint tell before it is loaded: sizes on which a task's parameters depend. Torch-free."""
+
+from __future__ import annotations
+
+import json
+from functools import lru_cache
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from models.files.checkpoint_keys import INPAINTING_CHANNELS
+from models.files.safetensors_header import HeaderError, read_header
+from models.files.unet_keys import find_unet
+
+CONFIGS = Path(__file__).parents[1] / "configs"
+DEFAULT_LAYERS, DEFAULT_WIDTH = 12, 512
+"""Those of transformers' CLIPTextConfig, which a saved config may leave out."""
+
+
+class TextEncoderShape(NamedTuple):
+    """The size of one text encoder."""
+
+    layers: int
+    width: int
+    """Numbers in each of its embedding vectors."""
+
+
+class CheckpointShape(NamedTuple):
+    """Sizes of a checkpoint. What cannot be read is left out: loading the checkpoint tells what is wrong with it."""
+
+    text_encoders: tuple[TextEncoderShape, ...] = ()
+    in_channels: int | None = None
+    """Of the denoiser."""
+
+    @property
+    def only_inpaints(self) -> bool:
+        """Whether it can only paint inside a mask."""
+        return self.in_channels == INPAINTING_CHANNELS
+
+
+def read_shape(path: Path, config: Path | None, family: str) -> CheckpointShape:
+    """The shape of the checkpoint at `path`, a folder or a single file; for a file see `ModelEntry.config`."""
+    folder = path if path.is_dir() else config or CONFIGS / family
+    configs = [_read_config(folder / name / "config.json") for name in ("text_encoder", "text_encoder_2")]
+    encoders = tuple(
+        TextEncoderShape(each.get("num_hidden_layers", DEFAULT_LAYERS), each.get("hidden_size", DEFAULT_WIDTH))
+        for each in configs
+        if each
+    )
+    unet = _read_config(folder / "unet" / "config.json")
+    return CheckpointShape(encoders, unet.get("in_channels") if path.is_dir() else _file_channels(path))
+
+
+def _read_config(file: Path) -> dict[str, int]:
+    """The whole numbers of a config; none if it cannot be read."""
+    try:
+        config: dict[str, Any] = json.loads(file.read_text(encoding="utf-8"))
+        return {name: value for name, value in config.items() if isinstance(value, int)}
+    except (OSError, ValueError, AttributeError):
+        return {}
+
+
+def _file_channels(file: Path) -> int | None:
+    try:
+        status = file.stat()
+    except OSError:
+        return None
+    return _channels_once(file, status.st_size, status.st_mtime_ns)
+
+
+@lru_cache(maxsize=4096)
+def _channels_once(file: Path, size: int, mtime_ns: int) -> int | None:
+    """A folder is read again and again, and the header of a checkpoint has thousands of keys."""
+    try:
+        unet = find_unet(read_header(file))
+    except (HeaderError, OSError):
+        return None
+    return None if unet is None else unet.in_channels
