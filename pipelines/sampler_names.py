@@ -47,6 +47,8 @@ _DISTILLED = frozenset({"lcm", "tcd"})
 """
 _MAX_STEPS_DISTILLED = 50
 _MAX_STEPS = 1000
+_MULTISTEP = frozenset({"solver", "dpmpp_2m", "dpmpp_2m_sde", "dpmpp_3m_sde", "unipc", "deis"})
+"""Samplers whose spacing `leading` divides the timesteps by one more than the steps."""
 _SECOND_ORDER = frozenset({"heun", "dpm2", "dpm2_a", "dpmpp_sde"})
 """Samplers that run the denoiser twice in every step but the last."""
 _WITHOUT_SPACING = _DISTILLED | {"dpmpp_2s_a"}
@@ -106,7 +108,9 @@ def spacings_of(sampler: str) -> tuple[Spacing, ...]:
 
 def max_steps_of(sampler: str) -> int:
     """The most steps that a sampler can take."""
-    return _MAX_STEPS_DISTILLED if sampler in _DISTILLED else _MAX_STEPS
+    if sampler in _DISTILLED:
+        return _MAX_STEPS_DISTILLED
+    return _MAX_STEPS - 1 if sampler in _MULTISTEP else _MAX_STEPS
 
 
 def denoiser_calls(sampler: str, steps: int) -> int:

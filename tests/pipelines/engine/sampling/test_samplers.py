@@ -13,7 +13,7 @@ import torch
 from models.noise import SeededNoise
 from pipelines.engine.sampling import samplers
 from pipelines.engine.sampling.sampler_table import Table
-from pipelines.sampler_names import SAMPLERS, Spacing, denoiser_calls, sigmas_of, spacings_of
+from pipelines.sampler_names import SAMPLERS, Spacing, denoiser_calls, max_steps_of, sigmas_of, spacings_of
 from tests.pipelines.conftest import SD1
 
 SHAPE = (1, 4, 8, 8)
@@ -202,6 +202,14 @@ def test_unused_noise_is_drawn_where_diffusers_draws_it() -> None:
 def test_unsupported_sigmas_and_steps_are_refused(sampler: str, sigmas: str | None, steps: int, advice: str) -> None:
     with pytest.raises(samplers.SamplerError, match=advice):
         samplers.table({}, sampler, sigmas, steps)
+
+
+@pytest.mark.parametrize("sampler", ["euler", "dpmpp_2m", "dpmpp_3m_sde", "unipc", "deis", "lcm"])
+def test_most_steps_have_a_table(sampler: str) -> None:
+    steps = max_steps_of(sampler)
+    table = samplers.table({**SD1, "timestep_spacing": "leading"}, sampler, None, steps, 0.05)
+    assert len(table) == int(steps * 0.05)
+    assert np.isfinite(table.weights).all()
 
 
 def test_unsupported_spacing_is_refused() -> None:
