@@ -46,7 +46,7 @@ class ControlTaskParams(ControlledParams):
     )
     no_switch: bool = Field(False, description="Accepted for old clients and ignored.")
     use_latent_guidance: bool = Field(False, description="Not supported. Only false is accepted.")
-    reference_fidelity: float = Field(0.0, description="Not supported. Only 0 is accepted.")
+    reference_fidelity: Fraction = Field(0.0, description="Not supported. Only 0 is accepted.")
 
     @model_validator(mode="after")
     def _check_control(self) -> Self:

@@ -5,6 +5,7 @@
     BREAK  begins a new chunk
 
 Brackets nest, and their factors multiply. An open bracket is closed at the end; one that closes nothing is plain text.
+Unlike there, weights and depth have limits: larger weights overflow in half precision, and the image is black.
 """
 
 from __future__ import annotations
@@ -18,12 +19,16 @@ CHUNK = 75
 BACKTRACK = 20
 """The words after a comma move to the next chunk if the comma is at most this many tokens before the chunk's end."""
 STRONGER, WEAKER = 1.1, 1 / 1.1
+MAX_WEIGHT = 100.0
+"""A weight beyond ± this is refused as a mistake."""
+MAX_DEPTH = 100
+"""Brackets of one kind inside each other; each costs time for all the text in it."""
 
 _PIECE = re.compile(
     r"""
     \\[()\[\]\\]                                 # an escaped bracket or backslash
     | [(\[]
-    | :\s*(?P<weight>[+-]?(?:\d+\.?\d*|\.\d+))\s*\)  # the weight that closes a round bracket
+    | :\s*(?P<weight>[+-]?(?:\d+(?:\.\d*)?|\.\d+))\s*\)  # the weight that closes a round bracket
     | [)\]]
     | [^\\()\[\]:]+                              # plain text
     | [\\:]                                      # a backslash or colon without a meaning
@@ -31,6 +36,12 @@ _PIECE = re.compile(
     re.VERBOSE,
 )
 _BREAK = re.compile(r"\bBREAK\b")
+
+
+class PromptError(ValueError):
+    """A weight of a prompt is too large, or its brackets nest too deeply; the message says where."""
+
+    code = "bad_input"
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +67,7 @@ class Chunk:
 
 
 def parse(prompt: str) -> list[WeightedText]:
-    """The pieces of a prompt; neighbours of equal weight are joined. Every text is a valid prompt."""
+    """The pieces of a prompt; neighbours of equal weight are joined. Raises PromptError beyond the limits."""
     texts: list[str | None] = []
     weights: list[float] = []
     opened: dict[str, list[int]] = {"(": [], "[": []}
@@ -68,6 +79,10 @@ def parse(prompt: str) -> list[WeightedText]:
     for match in _PIECE.finditer(prompt):
         piece = match.group()
         if piece in opened:
+            if len(opened[piece]) == MAX_DEPTH:
+                raise PromptError(
+                    f"more than {MAX_DEPTH} brackets {piece!r} are open at once; remove some or close them"
+                )
             opened[piece].append(len(texts))
         elif match["weight"] is not None and opened["("]:
             close("(", float(match["weight"]))
@@ -81,6 +96,7 @@ def parse(prompt: str) -> list[WeightedText]:
     for bracket, factor in (("(", STRONGER), ("[", WEAKER)):
         while opened[bracket]:
             close(bracket, factor)
+    _check_weights(texts, weights)
     return _join(texts, weights)
 
 
@@ -125,6 +141,15 @@ def _unescaped(piece: str) -> list[str | None]:
         return [piece[1]]
     first, *rest = _BREAK.split(piece)
     return [first, *(text for part in rest for text in (None, part))]
+
+
+def _check_weights(texts: Sequence[str | None], weights: Sequence[float]) -> None:
+    for text, weight in zip(texts, weights, strict=True):
+        if text and not abs(weight) <= MAX_WEIGHT:
+            raise PromptError(
+                f"{text.strip()[:40]!r} has the weight {weight:g}; weights may be from {-MAX_WEIGHT:g} to "
+                f"{MAX_WEIGHT:g}: lower it, or remove brackets, whose factors multiply"
+            )
 
 
 def _join(texts: list[str | None], weights: list[float]) -> list[WeightedText]:

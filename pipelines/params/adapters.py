@@ -10,6 +10,7 @@ from pydantic import Field, model_validator
 
 from models.adapters.lora_tags import MAX_SCALE, Scales, split_lora_tags
 from models.catalog.entry import ModelEntry
+from models.diffusion.prompt_syntax import PromptError, parse
 from models.diffusion.word_match import any_of
 from models.kinds.checkpoint import CHECKPOINT
 from models.kinds.kind import AnyModelRef, ModelRef
@@ -31,7 +32,10 @@ if TYPE_CHECKING:
 Scale = Annotated[float, Field(ge=-MAX_SCALE, le=MAX_SCALE)]
 MAX_LORAS = 8
 Word = Annotated[str, Field(min_length=1, max_length=64, pattern=r"^[^()\[\]\\\s][^()\[\]\\]*$")]
-Vector = Annotated[list[Annotated[float, Field(allow_inf_nan=False)]], Field(min_length=1, max_length=4096)]
+MAX_COMPONENT = 1000.0
+"""Trained vectors stay below 10. Half precision ends at 65,504, and a text encoder needs room for its sums."""
+Component = Annotated[float, Field(ge=-MAX_COMPONENT, le=MAX_COMPONENT, allow_inf_nan=False)]
+Vector = Annotated[list[Component], Field(min_length=1, max_length=4096)]
 
 
 class AdapterParams(Params):
@@ -53,7 +57,7 @@ class AdapterParams(Params):
         {},
         max_length=16,
         description="Words, and the vectors that replace them in prompts (textual inversion). Each vector has as many "
-        "numbers as the model's text encoder is wide.",
+        "numbers as the model's text encoder is wide, from -1000 to 1000.",
     )
     embeddings: tuple[str, ...] | None = Field(
         None,
@@ -76,6 +80,15 @@ class AdapterParams(Params):
     )
 
     @model_validator(mode="after")
+    def _check_prompts(self) -> Self:
+        for name, prompt in (("text", self.text), ("negative_prompt", self.negative_prompt)):
+            try:
+                parse(split_lora_tags(prompt)[0])
+            except PromptError as error:
+                raise ValueError(f"{name}: {error}") from error
+        return self
+
+    @model_validator(mode="after")
     def _check_loras(self) -> Self:
         if self.lora_paths:
             raise ValueError(
@@ -84,6 +97,12 @@ class AdapterParams(Params):
             )
         if len(self.loras) > MAX_LORAS:
             raise ValueError(f"{len(self.loras)} LoRAs are too many; use at most {MAX_LORAS}")
+        for name, scales in self.loras.items():
+            if max(map(abs, scales)) > MAX_SCALE:
+                raise ValueError(
+                    f"the scales of LoRA {name!r} add up to {max(scales, key=abs):g}; their sum may be from "
+                    f"{-MAX_SCALE:g} to {MAX_SCALE:g}"
+                )
         if split_lora_tags(self.negative_prompt)[1]:
             raise ValueError("<lora:…> has no effect in negative_prompt; write it in text")
         return self

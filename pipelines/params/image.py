@@ -42,8 +42,8 @@ class ImageParams(AdapterParams, SamplerParams, PerformanceParams):
 
     text: str = Field(
         max_length=20_000,
-        description="The prompt, of any length. `(word:1.3)` raises the weight of a word, `[word]` lowers it, `BREAK` "
-        "starts a new chunk, and `<lora:name:0.8>` adds a LoRA.",
+        description="The prompt, of any length. `(word:1.3)` raises the weight of a word (at most to 100), `[word]` "
+        "lowers it, `BREAK` starts a new chunk, and `<lora:name:0.8>` adds a LoRA.",
         examples=["a red house on the grass"],
     )
     negative_prompt: str = Field("", max_length=20_000, description="What the image should not show.")

@@ -1,4 +1,6 @@
 import inspect
+from collections.abc import Iterator
+from typing import Any
 
 import pytest
 
@@ -31,3 +33,21 @@ def test_params_schema_forbids_unknown_names() -> None:
         schema = pipeline.Params.model_json_schema()
         assert schema["additionalProperties"] is False
         assert schema["properties"]
+
+
+def numbers(schema: Any) -> Iterator[dict[str, Any]]:
+    """The schemas of all floats in a JSON schema."""
+    if isinstance(schema, list):
+        yield from (each for part in schema for each in numbers(part))
+    elif isinstance(schema, dict):
+        if schema.get("type") == "number":
+            yield schema
+        yield from (each for part in schema.values() for each in numbers(part))
+
+
+def test_every_float_has_a_range() -> None:
+    """Validation refuses NaN where a float has a range."""
+    for pipeline in pipelines.every():
+        for schema in numbers(pipeline.Params.model_json_schema()):
+            assert schema.keys() & {"minimum", "exclusiveMinimum"}, (pipeline.names, schema)
+            assert schema.keys() & {"maximum", "exclusiveMaximum"}, (pipeline.names, schema)

@@ -1,6 +1,6 @@
 import pytest
 
-from models.diffusion.prompt_syntax import WeightedText, chunks, parse
+from models.diffusion.prompt_syntax import PromptError, WeightedText, chunks, parse
 
 COMMA = ord(",")
 
@@ -61,8 +61,34 @@ def test_parse_closes_open_brackets_at_the_end(prompt: str, expected: list[tuple
 
 
 def test_parse_takes_linear_time_on_hostile_prompts() -> None:
-    assert len(parse("(" * 3000 + "[a" * 3000)) == 3000
+    with pytest.raises(PromptError, match="more than 100 brackets"):
+        parse("(a" * 10_000)
+    assert len(parse("[a]" * 6000)) == 1
+    assert parse("a:" + "9" * 50_000)[0].weight == 1.0
     assert parse(" " * 100_000) == [WeightedText(" " * 100_000)]
+
+
+@pytest.mark.parametrize(
+    ("prompt", "message"),
+    [
+        (f"a (red:{'9' * 42}) house", r"'red' has the weight 1e\+42; weights may be from -100 to 100"),
+        (f"a (red:-{'9' * 45}) house", r"'red' has the weight -1e\+45"),
+        (f"((red:0):{'9' * 400})", "'red' has the weight nan"),
+        ("((red:20):20)", "'red' has the weight 400"),
+        ("(" * 49 + "house", r"'house' has the weight 106\.7"),
+        ("(" * 5000 + "house", r"more than 100 brackets '\('"),
+        ("[" * 101, r"more than 100 brackets '\['"),
+    ],
+)
+def test_parse_refuses_weights_and_depths_beyond_the_limits(prompt: str, message: str) -> None:
+    with pytest.raises(PromptError, match=message):
+        parse(prompt)
+
+
+def test_parse_accepts_weights_within_the_limits() -> None:
+    assert pieces("(cat:100)(dog:-100)((bird:1000):0.01)") == [("cat", 100), ("dog", -100), ("bird", 10)]
+    assert parse("[" * 100 + "cat")[0].weight == pytest.approx(1.1**-100)
+    assert pieces(f"(:{'9' * 400})") == [("", 1.0)]
 
 
 def test_chunks_have_75_tokens() -> None:

@@ -3,6 +3,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from pydantic import ValidationError
 
 from models.catalog.entry import ModelEntry
 from models.kinds.checkpoint import CHECKPOINT
@@ -56,3 +57,19 @@ def test_with_mentioned_embeddings_adds_what_prompts_mention(
 ) -> None:
     resolved = params(**changes).with_mentioned_embeddings([STYLE, BAD_HANDS])
     assert (resolved.negative_prompt, resolved.embeddings) == (negative, embeddings)
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"text": f"a (red:{'9' * 42}) house"}, "text: 'red' has the weight 1e\\+42; weights may be from -100 to 100"),
+        ({"negative_prompt": "(" * 5000 + "fog"}, "negative_prompt: more than 100 brackets"),
+        ({"text": "<lora:ink:9>" * 2}, "the scales of LoRA 'ink' add up to 18; their sum may be from -10 to 10"),
+        ({"lora_scales": {"ink": float("nan")}}, "less than or equal to 10"),
+        ({"custom_embeddings": {"zork": [[1e300] * 128]}}, "less than or equal to 1000"),
+        ({"custom_embeddings": {"zork": [[float("-inf")]]}}, "finite number"),
+    ],
+)
+def test_numbers_that_would_overflow_are_refused(changes: dict[str, Any], message: str) -> None:
+    with pytest.raises(ValidationError, match=message):
+        params(**changes)
