@@ -113,6 +113,12 @@ def _listen(settings: Settings) -> socket.socket:
 @contextlib.asynccontextmanager
 async def _services(settings: Settings, role: str) -> AsyncIterator[Services]:
     check_data_folder(settings)
+    if settings.broker != "sqlite://" and settings.bucket != "file://" and not settings.secret:
+        log.warning(
+            "HUA_SECRET is not set, so this role signs with the secret in %s; set it, the same for all roles, "
+            "or roles on other machines refuse its links",
+            settings.data_dir,
+        )
     end_traces = set_up_traces(settings, role)
     services = Services.from_settings(settings, with_models=role != "controller")
     await services.clock.ask()

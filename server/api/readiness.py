@@ -33,8 +33,11 @@ class NotReadyError(Exception):
     """This api cannot accept tasks now. The message has the reason of each part that is not ready, once."""
 
     def __init__(self, parts: Mapping[str, Part]) -> None:
-        reasons = dict.fromkeys(part.reason for part in parts.values() if not part.ready)
-        super().__init__("; and ".join(reasons))
+        names: dict[str, list[str]] = {}
+        for name, part in parts.items():
+            if not part.ready:
+                names.setdefault(part.reason, []).append(name)
+        super().__init__("; ".join(f"{', '.join(these)}: {reason}" for reason, these in names.items()))
         self.details = {"parts": {name: part.model_dump() for name, part in parts.items()}}
 
 

@@ -15,7 +15,7 @@ from server.broker.kafka.client_thread import ClientThread
 from server.broker.kafka.cluster import Cluster
 
 IN_SYNC_CONFIG = "min.insync.replicas"
-REMEMBERED_S = 10.0
+REMEMBERED_S = 5.0
 """Seconds for which a refused write counts, because Kafka's metadata does not show every reason."""
 
 
