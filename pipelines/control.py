@@ -95,7 +95,11 @@ class HintParams(AnnotatorParams):
 
 class ControlMultiParams(ControlTaskParams):
     types: tuple[Hint, ...] = Field(
-        min_length=1, max_length=4, description="The maps to follow, each at most once.", examples=[["canny", "depth"]]
+        min_length=1,
+        max_length=4,
+        fail_fast=True,
+        description="The maps to follow, each at most once.",
+        examples=[["canny", "depth"]],
     )
     canny_params: HintParams | None = None
     depth_params: HintParams | None = None

@@ -145,7 +145,9 @@ class ControlChoice(BaseModel):
 
 
 class ControlNewMultiParams(ControlNewTaskParams):
-    controls: tuple[ControlChoice, ...] = Field(min_length=1, max_length=4, description="The maps to follow.")
+    controls: tuple[ControlChoice, ...] = Field(
+        min_length=1, max_length=4, fail_fast=True, description="The maps to follow."
+    )
 
     @model_validator(mode="after")
     def _check_hints(self) -> Self:

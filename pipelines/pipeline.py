@@ -28,13 +28,22 @@ if TYPE_CHECKING:
     from models.noise import Noise
 
 
+MAX_TEXT = 20_000
+"""The longest text of a parameter, in characters; images in base64 are longer."""
+
+
 class Params(BaseModel):
     """The parameters of a task type. Unknown names are refused, so that a misspelt parameter is never ignored."""
 
     # `str_min_length=0` makes pydantic check every string. A lone surrogate, which JSON allows and UTF-8 does not, is
     # then refused here and not when the task is serialised.
     model_config = ConfigDict(
-        extra="forbid", frozen=True, populate_by_name=True, hide_input_in_errors=True, str_min_length=0
+        extra="forbid",
+        frozen=True,
+        populate_by_name=True,
+        hide_input_in_errors=True,
+        str_min_length=0,
+        str_max_length=MAX_TEXT,
     )
 
     @property

@@ -33,10 +33,13 @@ MAX_NODES = 32
 
 
 class WorkflowParams(Params):
-    nodes: tuple[Node, ...] = Field(min_length=1, max_length=MAX_NODES)
+    nodes: tuple[Node, ...] = Field(min_length=1, max_length=MAX_NODES, fail_fast=True)
     target: Key = Field(description="The key of the node whose results are the results of the task.")
     intermediate: tuple[Key, ...] | None = Field(
-        None, max_length=MAX_NODES, description="Keys of further nodes whose results are returned as well."
+        None,
+        max_length=MAX_NODES,
+        fail_fast=True,
+        description="Keys of further nodes whose results are returned as well.",
     )
     return_if_exception: bool = Field(
         False, description="If a node fails, return the results that exist already, instead of failing."

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from models.catalog.entry import ModelEntry
 
 MAX_NAME = 128
-_HASH = re.compile(r"\s*\[[0-9a-f]{8,64}\]$", re.IGNORECASE)
+_HASH = re.compile(r"(?<!\s)\s*\[[0-9a-f]{8,64}\]$", re.IGNORECASE)
 """A1111 writes a title as `name.safetensors [10 hex digits of its hash]`."""
 _SUFFIX = re.compile(r"\.(?:safetensors|ckpt|pt|pth|bin|onnx)$", re.IGNORECASE)
 

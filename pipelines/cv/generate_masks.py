@@ -22,7 +22,9 @@ MAX_PIXELS = 64 << 20
 class GenerateMasksParams(ImageOperationParams):
     w: ImageSide
     h: ImageSide
-    lt_rb_list: tuple[LtRb, ...] = Field(min_length=1, max_length=64, description="The boxes, drawn white on black.")
+    lt_rb_list: tuple[LtRb, ...] = Field(
+        min_length=1, max_length=64, fail_fast=True, description="The boxes, drawn white on black."
+    )
     merge: bool = Field(False, description="Draw all boxes in one mask, instead of one mask per box.")
 
     @model_validator(mode="after")

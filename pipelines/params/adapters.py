@@ -31,11 +31,12 @@ if TYPE_CHECKING:
 
 Scale = Annotated[float, Field(ge=-MAX_SCALE, le=MAX_SCALE)]
 MAX_LORAS = 8
+MAX_NAMES = 1000
 Word = Annotated[str, Field(min_length=1, max_length=64, pattern=r"^[^()\[\]\\\s][^()\[\]\\]*$")]
 MAX_COMPONENT = 1000.0
 """Trained vectors stay below 10. Half precision ends at 65,504, and a text encoder needs room for its sums."""
 Component = Annotated[float, Field(ge=-MAX_COMPONENT, le=MAX_COMPONENT, allow_inf_nan=False)]
-Vector = Annotated[list[Component], Field(min_length=1, max_length=4096)]
+Vector = Annotated[list[Component], Field(min_length=1, max_length=4096, fail_fast=True)]
 
 
 class AdapterParams(Params):
@@ -51,9 +52,9 @@ class AdapterParams(Params):
         examples=[{"toy-lora": 0.8}],
     )
     lora_paths: tuple[str, ...] | None = Field(
-        None, description="Not supported. Only null is accepted; use lora_scales."
+        None, max_length=MAX_NAMES, fail_fast=True, description="Not supported. Only null is accepted; use lora_scales."
     )
-    custom_embeddings: dict[Word, Annotated[list[Vector], Field(min_length=1, max_length=32)]] = Field(
+    custom_embeddings: dict[Word, Annotated[list[Vector], Field(min_length=1, max_length=32, fail_fast=True)]] = Field(
         {},
         max_length=16,
         description="Words, and the vectors that replace them in prompts (textual inversion). Each vector has as many "
@@ -61,6 +62,8 @@ class AdapterParams(Params):
     )
     embeddings: tuple[str, ...] | None = Field(
         None,
+        max_length=MAX_NAMES,
+        fail_fast=True,
         description="Names of the embeddings that prompts may mention, as GET /v1/models lists them. null: all.",
     )
     tome_info: TomeInfo | None = Field(

@@ -67,7 +67,7 @@ class ImageParams(AdapterParams, SamplerParams, PerformanceParams):
     variation_seed: Seed = Field(0, description="Seed of a variation. Used if variation_strength is above 0.")
     variation_strength: Fraction = Field(0.0, description="How much of the noise of variation_seed to mix in.")
     variations: tuple[Variation, ...] = Field(
-        (), max_length=16, description="Variations to mix in, in this order, before variation_seed."
+        (), max_length=16, fail_fast=True, description="Variations to mix in, in this order, before variation_seed."
     )
     max_wh: GeneratedSide = Field(1024, description="Longest side, in pixels, at which images are generated.")
     callback_url: CallbackUrl = ""

@@ -12,6 +12,8 @@ if TYPE_CHECKING:
     from pydantic import GetJsonSchemaHandler
     from pydantic.json_schema import JsonSchemaValue
 
+MAX_LENGTH = 1 << 30
+"""In characters. HUA_MAX_UPLOAD limits the image; this only lifts the limit of other texts."""
 FORMAT = "image"
 """The `format` of such a parameter in a JSON schema."""
 
@@ -23,7 +25,9 @@ class ImageRef(str):
 
     @classmethod
     def __get_pydantic_core_schema__(cls, _: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
-        return core_schema.no_info_after_validator_function(cls, core_schema.str_schema(min_length=1))
+        return core_schema.no_info_after_validator_function(
+            cls, core_schema.str_schema(min_length=1, max_length=MAX_LENGTH)
+        )
 
     @classmethod
     def __get_pydantic_json_schema__(cls, schema: CoreSchema, handler: GetJsonSchemaHandler) -> JsonSchemaValue:
@@ -49,6 +53,11 @@ def image_references(params: BaseModel) -> dict[str, ImageRef]:
 def with_references(params: Any, references: Mapping[str, str]) -> Any:
     """A copy of `params` with the image references at these dotted paths replaced."""
     return _replaced(params, references, "")
+
+
+def _has_numbers_alone(value: list[Any]) -> bool:
+    """Custom embeddings are lists of some ten thousand numbers, and there is no reference among them."""
+    return set(map(type, value)) <= {int, float}
 
 
 def _is_image(schema: Mapping[str, Any]) -> bool:
@@ -82,6 +91,8 @@ def _replaced(value: Any, references: Mapping[str, str], path: str) -> Any:
 
 
 def _children(value: Any) -> Iterator[tuple[str, Any]]:
+    if isinstance(value, list) and _has_numbers_alone(value):
+        return
     match value:
         case BaseModel():
             yield from ((name, getattr(value, name)) for name in type(value).model_fields)

@@ -49,9 +49,9 @@ class Node(BaseModel):
     endpoint: Annotated[
         str, BeforeValidator(lambda value: value.strip("/").replace("/", ".") if isinstance(value, str) else value)
     ] = Field(max_length=64, description="A task type. `/img2img/sod` is accepted for `img2img.sod`.")
-    injections: dict[Key, Injection | Annotated[tuple[Injection, ...], Field(min_length=1, max_length=16)]] = Field(
-        {}, max_length=32, description="What to take from other nodes, by the key of the node that makes it."
-    )
+    injections: dict[
+        Key, Injection | Annotated[tuple[Injection, ...], Field(min_length=1, max_length=16, fail_fast=True)]
+    ] = Field({}, max_length=32, description="What to take from other nodes, by the key of the node that makes it.")
     data: dict[str, Any] = Field({}, description="The task's own parameters, without the injected ones.")
 
     @property

@@ -1,14 +1,30 @@
-"""A route class that checks the API key before the request body is read."""
+"""Route classes that check a caller before the request body is read, and parse the body quickly."""
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Coroutine
 from typing import Any, cast
 
 from fastapi import Request, Response
 from fastapi.routing import APIRoute
+from pydantic_core import from_json
 
 from server.services import Services
+from server.tasks.submission import spend_token
+from server.tenancy.auth import Caller
+
+
+class JsonRequest(Request):
+    """A request whose JSON is parsed ten times faster than by the standard library; no other request runs meanwhile."""
+
+    async def json(self) -> Any:
+        """Raises JSONDecodeError, UnicodeDecodeError."""
+        body = await self.body()
+        try:
+            return from_json(body)
+        except ValueError:
+            return json.loads(body)  # it accepts byte order marks and lone surrogates, and says what is wrong
 
 
 class AuthenticatedRoute(APIRoute):
@@ -21,9 +37,22 @@ class AuthenticatedRoute(APIRoute):
         handle = super().get_route_handler()
 
         async def handle_authenticated(request: Request) -> Response:
-            """Raises UnauthorizedError."""
+            """Raises UnauthorizedError, and what `admit` raises."""
             services = cast(Services, request.app.state.services)
-            services.tenants.keys.authenticate(request.headers.get("authorization"))
-            return await handle(request)
+            caller = services.tenants.keys.authenticate(request.headers.get("authorization"))
+            await self.admit(request, services, caller)
+            return await handle(JsonRequest(request.scope, request.receive))
 
         return handle_authenticated
+
+    async def admit(self, request: Request, services: Services, caller: Caller) -> None:
+        """Called before the body is read; may refuse the request."""
+
+
+class SubmissionRoute(AuthenticatedRoute):
+    """Takes a token of the tenant's rate limit before the body is read, so that refused tasks are limited, too."""
+
+    async def admit(self, request: Request, services: Services, caller: Caller) -> None:
+        """Raises MissingScopeError, RateLimitError."""
+        caller.require("submit")
+        await spend_token(services, caller.tenant, request.headers.get("idempotency-key"))

@@ -11,7 +11,7 @@ from pydantic import BaseModel, Field
 import pipelines
 from pipelines.params.image_refs import image_fields
 from pipelines.pipeline import AnyPipeline
-from server.api.authenticated_route import AuthenticatedRoute
+from server.api.authenticated_route import AuthenticatedRoute, SubmissionRoute
 from server.api.dependencies import ServicesDep, Submitter
 from server.api.errors import error_responses
 from server.api.task_request import ACCEPTED_RESPONSES, Envelope, SubmissionHeadersDep, submit_and_reply, typed_envelope
@@ -66,7 +66,15 @@ def _add_typed_route(pipeline: AnyPipeline) -> None:
 
     # FastAPI reads the body model from the annotation; it is created at run time, so the source cannot name it.
     submit_typed_task.__annotations__["body"] = typed_envelope(pipeline)
-    router.post(f"/{name}", status_code=202, summary=pipeline.title, responses=ACCEPTED_RESPONSES)(submit_typed_task)
+    router.add_api_route(
+        f"/{name}",
+        submit_typed_task,
+        methods=["POST"],
+        status_code=202,
+        summary=pipeline.title,
+        responses=ACCEPTED_RESPONSES,
+        route_class_override=SubmissionRoute,
+    )
 
 
 for _pipeline in pipelines.every():

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
 
@@ -77,11 +79,21 @@ HEADERS = {
 }
 """Headers by status, for exceptions that bring none."""
 
+MAX_MESSAGE_LENGTH = 4000
+"""In characters. Messages repeat names and values that callers send."""
+
 EXCEPTIONS: tuple[type[Exception], ...] = (*STATUS_AND_CODE, RequestValidationError, HTTPException, Exception)
 """All exceptions that `problem_of` is to be called for."""
 
 
 def problem_of(error: Exception) -> Problem:
+    problem = _problem(error)
+    if len(problem.message) <= MAX_MESSAGE_LENGTH:
+        return problem
+    return replace(problem, message=problem.message[:MAX_MESSAGE_LENGTH] + "…")
+
+
+def _problem(error: Exception) -> Problem:
     if isinstance(error, RequestValidationError):
         field, message = describe_errors(error.errors())
         return Problem(422, "invalid_request", message, field or None)

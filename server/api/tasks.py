@@ -8,7 +8,7 @@ from typing import Annotated
 from fastapi import APIRouter, Query, Response
 from pydantic import BaseModel
 
-from server.api.authenticated_route import AuthenticatedRoute
+from server.api.authenticated_route import AuthenticatedRoute, SubmissionRoute
 from server.api.dependencies import ChangeableRecordDep, Reader, RecordDep, ServicesDep, Submitter
 from server.api.errors import error_responses
 from server.api.task_request import ACCEPTED_RESPONSES, SubmissionHeadersDep, TaskEnvelope, submit_and_reply
@@ -29,12 +29,21 @@ class TaskPage(BaseModel):
     per_page: int
 
 
-@router.post("", status_code=202, responses=ACCEPTED_RESPONSES)
 async def submit_task(
     body: TaskEnvelope, services: ServicesDep, tenant: Submitter, headers: SubmissionHeadersDep, response: Response
 ) -> TaskReply:
     """Submits a task of any type. An accepted task is durable: it survives a crash of the server."""
     return await submit_and_reply(services, tenant, body.type, body, body.params, headers, response)
+
+
+router.add_api_route(
+    "",
+    submit_task,
+    methods=["POST"],
+    status_code=202,
+    responses=ACCEPTED_RESPONSES,
+    route_class_override=SubmissionRoute,
+)
 
 
 @router.get("/{task_id}", responses=error_responses(401, 404, 410, 422, 503))

@@ -37,7 +37,7 @@ CONCURRENT_READS = 4
 KEEP_S = 20.0
 """Seconds to store the images of a task. RESERVED_S in server/queue/redis/scripts.py is longer."""
 
-_URL = re.compile(r"[a-z][a-z0-9+.-]*://", re.IGNORECASE)
+_URL = re.compile(r"[a-z][a-z0-9+.-]{0,15}://", re.IGNORECASE)
 _UPLOAD_ID = re.compile(r"file-[0-9a-f]{32}")
 
 

@@ -83,17 +83,34 @@ class Submission:
     idempotency_key: str | None = None
 
 
+async def spend_token(services: Services, tenant: str, idempotency_key: str | None) -> None:
+    """Takes a token of the tenant's rate limit, unless the request repeats one that was accepted.
+
+    Raises RateLimitError, QueueUnavailableError.
+    """
+    rate = services.tenants.policy(tenant).rate
+    if rate is None:
+        return
+    if idempotency_key is not None:
+        with contextlib.suppress(UnknownTaskError):
+            if (await find_record(services, _task_id(tenant, idempotency_key), tenant)).view.accepted:
+                return
+    await services.queue.spend(tenant, rate.per_minute, rate.burst)
+
+
 async def submit(services: Services, submission: Submission) -> View:
     """Accepts a task. If its Idempotency-Key was used before, returns the task that was accepted then.
 
-    Raises UnknownTaskTypeError, InvalidParamsError, TooManyPixelsError, UnknownModelError, MisfitError, BadInputError,
-    EgressDeniedError, IdempotencyConflictError, NotAllowedError, RateLimitError, TaskLimitError, UploadLimitError,
-    RecordTooLargeError, BrokerUnavailableError, BucketUnavailableError, QueueUnavailableError.
+    The caller has taken a token of the rate limit (`spend_token`) before it read the request. Raises
+    UnknownTaskTypeError, InvalidParamsError, TooManyPixelsError, UnknownModelError, MisfitError, BadInputError,
+    EgressDeniedError, IdempotencyConflictError, NotAllowedError, TaskLimitError, UploadLimitError, RecordTooLargeError,
+    BrokerUnavailableError, BucketUnavailableError, QueueUnavailableError.
     """
     pipeline = pipelines.find(submission.type)
     requested = _validated(pipeline, submission.params)
-    task_id, fingerprint = _task_id(submission), _fingerprint(pipeline, requested, submission)
+    task_id, fingerprint = _task_id(submission.tenant, submission.idempotency_key), ""
     if submission.idempotency_key is not None:
+        fingerprint = _fingerprint(pipeline, requested, submission)
         with contextlib.suppress(UnknownTaskError):
             earlier = (await find_record(services, task_id, submission.tenant)).view
             _refuse_other_request(earlier, fingerprint)
@@ -101,8 +118,6 @@ async def submit(services: Services, submission: Submission) -> View:
                 return earlier
     policy = services.tenants.policy(submission.tenant)
     retention = _allowed_retention(policy, submission, services.settings.retention)
-    if policy.rate is not None:
-        await services.queue.spend(submission.tenant, policy.rate.per_minute, policy.rate.burst)
     inputs = InputImages.of(services)
     params, images = await _resolve(services, pipeline, requested, inputs, submission.tenant)
     work = pipeline.work(params)
@@ -141,11 +156,11 @@ def _invalid(pipeline: AnyPipeline, error: ValidationError) -> InvalidParamsErro
     return InvalidParamsError(message, field)
 
 
-def _task_id(submission: Submission) -> str:
+def _task_id(tenant: str, idempotency_key: str | None) -> str:
     """Random, or derived from the Idempotency-Key, so that a repeated request has its id even if the queue lost it."""
-    if submission.idempotency_key is None:
+    if idempotency_key is None:
         return uuid.uuid4().hex
-    return uuid.uuid5(_NAMESPACE, f"{submission.tenant}:{submission.idempotency_key}").hex
+    return uuid.uuid5(_NAMESPACE, f"{tenant}:{idempotency_key}").hex
 
 
 def _fingerprint(pipeline: AnyPipeline, params: Params, submission: Submission) -> str:

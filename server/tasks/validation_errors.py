@@ -9,6 +9,7 @@ from models.pydantic_errors import message_of
 from models.suggestions import did_you_mean
 
 _MAX_VALUE_LENGTH = 40
+_MAX_NAME_LENGTH = 64
 _MAX_ERRORS = 3
 
 
@@ -24,7 +25,7 @@ def describe_errors(errors: Sequence[Mapping[str, Any]], names: Iterable[str] = 
 
 
 def _field(error: Mapping[str, Any]) -> str:
-    return ".".join(str(part) for part in error["loc"] if part != "body")
+    return ".".join(_shortened(str(part), _MAX_NAME_LENGTH) for part in error["loc"] if part != "body")
 
 
 def _sentence(error: Mapping[str, Any], names: Sequence[str]) -> str:
@@ -50,5 +51,10 @@ def _value(error: Mapping[str, Any]) -> str:
     value = error.get("input")
     if error["type"] == "value_error" or not isinstance(value, str | int | float | bool):
         return ""
-    text = repr(value)
-    return f" (it is {text if len(text) <= _MAX_VALUE_LENGTH else text[:_MAX_VALUE_LENGTH] + '…'})"
+    # The start is enough: the whole value may have millions of letters.
+    start = value[: _MAX_VALUE_LENGTH + 1] if isinstance(value, str) else value
+    return f" (it is {_shortened(repr(start), _MAX_VALUE_LENGTH)})"
+
+
+def _shortened(text: str, length: int) -> str:
+    return text if len(text) <= length else text[:length] + "…"

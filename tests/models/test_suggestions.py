@@ -1,4 +1,4 @@
-from models.suggestions import did_you_mean
+from models.suggestions import MAX_LENGTH, did_you_mean
 
 
 def test_did_you_mean_names_the_closest_known_name() -> None:
@@ -16,3 +16,7 @@ def test_did_you_mean_shows_labels_instead_of_known_names() -> None:
 def test_cutoff_lets_less_similar_names_count() -> None:
     assert did_you_mean("abxy", ["abcd"]) is None
     assert did_you_mean("abxy", ["abcd"], cutoff=0.5) == "did you mean abcd?"
+
+
+def test_very_long_name_is_not_compared() -> None:
+    assert did_you_mean("height" + "t" * MAX_LENGTH, ["height"], cutoff=0.01) is None

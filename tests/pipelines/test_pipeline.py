@@ -3,10 +3,11 @@ from __future__ import annotations
 import pytest
 from pydantic import ValidationError
 
+import pipelines
 from models.catalog.catalog import Catalog, MisfitError, UnknownModelError
 from models.catalog.entry import ModelEntry
 from pipelines.erase import Erase
-from pipelines.pipeline import Params, Work
+from pipelines.pipeline import MAX_TEXT, AnyPipeline, Params, Work
 from pipelines.txt2img import Txt2Img
 from pipelines.upscale import Upscale
 
@@ -27,6 +28,22 @@ def test_params_refuse_unknown_names_and_lone_surrogates() -> None:
     for wrong in ({"nmae": "x"}, {"name": "\ud800"}):
         with pytest.raises(ValidationError):
             Named.model_validate(wrong)
+
+
+def test_text_of_a_parameter_is_limited_and_an_image_is_not() -> None:
+    with pytest.raises(ValidationError, match="at most 20000 characters"):
+        Txt2Img.Params(text="x", model="m" * (MAX_TEXT + 1))
+    assert len(Upscale.Params(url="A" * 30_000).url) == 30_000
+
+
+@pytest.mark.parametrize("pipeline", pipelines.every(), ids=lambda pipeline: pipeline.names[0])
+def test_a_wrong_list_has_few_errors(pipeline: AnyPipeline) -> None:
+    """Each error costs as much as ten values, so a list must be limited or stop at its first error."""
+    for name in pipeline.Params.model_fields:
+        for wrong in ([None] * 10_000, {"a": [[None] * 4096] * 32}):
+            with pytest.raises(ValidationError) as caught:
+                pipeline.Params.model_validate({name: wrong})
+            assert caught.value.error_count() < 200, name
 
 
 def test_cost_is_in_units_of_one_image_of_20_guided_steps() -> None:

@@ -1,3 +1,4 @@
+import json
 from collections.abc import AsyncIterator
 
 import pytest
@@ -19,3 +20,59 @@ async def test_body_is_not_read_without_a_key(client, overrides):
         reply = await client.post(path, content=body(), headers={"Content-Type": "application/json"})
         assert (reply.status_code, read) == (401, []), path
     assert (await client.post("/engine/push", content=body())).json()["success"] is False
+
+
+JSON = {"Content-Type": "application/json"}
+TASK = {"type": "txt2img.sd", "params": {"text": "画"}}
+
+
+async def test_json_may_begin_with_a_byte_order_mark(client):
+    reply = await client.post("/v1/tasks", content=json.dumps(TASK).encode("utf-8-sig"), headers=JSON)
+    assert reply.status_code == 202
+
+
+@pytest.mark.parametrize("body", [b"{", b'{"a": nul}', b'{"a": 1} 2'])
+async def test_body_that_is_no_json_is_refused(client, body):
+    reply = await client.post("/v1/tasks", content=body, headers=JSON)
+    assert reply.status_code == 422
+    assert "not valid JSON" in reply.json()["error"]["message"]
+
+
+@pytest.fixture
+def low_rate(tmp_path, overrides) -> None:
+    """One submission, then one in ten minutes."""
+    overrides["tenants"] = tmp_path / "tenants.yaml"
+    overrides["tenants"].write_text("tenants: {red: {rate: {per_minute: 0.1, burst: 1}}}")
+    overrides["api_keys"] = (KEY[1],)
+
+
+KEY = new_key("red")
+HEADERS = JSON | {"Authorization": f"Bearer {KEY[0]}"}
+
+
+@pytest.mark.parametrize("path", ["/v1/tasks", "/v1/pipelines/txt2img.sd", "/engine/push", "/push"])
+async def test_refused_submission_takes_a_token_before_its_body_is_read(low_rate, client, path):
+    read = []
+
+    async def body() -> AsyncIterator[bytes]:
+        read.append("a part")
+        yield b"{"
+
+    assert (await client.post(path, content=b"{", headers=HEADERS)).status_code == 422
+    reply = await client.post(path, content=body(), headers=HEADERS)
+    assert (reply.status_code, read) == (429, [])
+    assert int(reply.headers["retry-after"]) > 1
+
+
+async def test_requests_that_submit_nothing_take_no_token(low_rate, client):
+    for _ in range(3):
+        assert (await client.post("/engine/batch_status", json={"uid_list": []}, headers=HEADERS)).status_code == 200
+    assert (await client.post("/v1/tasks", json=TASK, headers=HEADERS)).status_code == 202
+
+
+async def test_repeated_submission_takes_no_token(low_rate, client):
+    keyed = HEADERS | {"Idempotency-Key": "order-1"}
+    for _ in range(3):
+        assert (await client.post("/v1/tasks", json=TASK, headers=keyed)).status_code == 202
+    assert (await client.post("/v1/tasks", json=TASK, headers=HEADERS)).status_code == 429
+    assert (await client.post("/engine/push", json=TASK, headers=keyed)).status_code == 429

@@ -2,7 +2,8 @@ import pytest
 from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
 
-from server.api.problems import problem_of
+from models.catalog.catalog import UnknownModelError
+from server.api.problems import MAX_MESSAGE_LENGTH, problem_of
 from server.broker import BrokerUnavailableError
 from server.tasks.submission import InvalidParamsError
 from server.tenancy.auth import UnauthorizedError
@@ -38,3 +39,9 @@ def test_problem_of_hides_unknown_exceptions() -> None:
     problem = problem_of(RuntimeError("secret"))
     assert (problem.status, problem.code) == (500, "internal")
     assert "secret" not in problem.message
+
+
+def test_long_message_is_cut():
+    problem = problem_of(UnknownModelError("x" * 100_000))
+    assert problem.code == "unknown_model"
+    assert len(problem.message) == MAX_MESSAGE_LENGTH + 1

@@ -165,6 +165,7 @@ BIG = base64.b64encode(png(np.zeros((65, 64, 3), np.uint8))).decode()
         ("http://10.0.0.1/cat.png", "HUA_EGRESS_ALLOW"),
         ("http://93.184.216.34:6379/", "port 6379"),
         ("cat.png", "not an http"),
+        ("scheme-of-a-length-that-nobody-uses://a.example/", "not an http"),
         ("/etc/passwd", "not an http"),
         ("data:image/png,hello", "not base64"),
         ("data:image/png;base64,@@@", "not an http"),

@@ -17,7 +17,14 @@ from server.queue import QueueUnavailableError, RateLimitError, TaskLimitError
 from server.queue.memory.queue import MemoryQueue
 from server.task import Output, Status
 from server.tasks.input_images import BadInputError, InputImages
-from server.tasks.submission import IdempotencyConflictError, NotAllowedError, Submission, TooManyPixelsError, submit
+from server.tasks.submission import (
+    IdempotencyConflictError,
+    NotAllowedError,
+    Submission,
+    TooManyPixelsError,
+    spend_token,
+    submit,
+)
 from server.tenancy.uploads import UploadLimitError
 
 SUBMISSION = Submission(type="txt2img.sd", params={"text": "x"}, tenant="red")
@@ -217,14 +224,15 @@ async def test_tenant_has_the_limit_and_the_weight_of_its_policy(policy, service
 
 async def test_rate_limit_counts_no_repeated_requests(policy, services):
     policy("rate: {per_minute: 0.1, burst: 2}")
+    await spend_token(services, "red", KEYED.idempotency_key)
     await submit(services, KEYED)
     for _ in range(3):
-        await submit(services, KEYED)
-    await submit(services, SUBMISSION)
+        await spend_token(services, "red", KEYED.idempotency_key)
+    await spend_token(services, "red", "order-2")
     with pytest.raises(RateLimitError) as refused:
-        await submit(services, SUBMISSION)
+        await spend_token(services, "red", None)
     assert 0 < refused.value.retry_after_s <= 600
-    assert (await services.queue.recent("red", None, 1, 9))[1] == 2
+    await spend_token(services, "blue", None)
 
 
 @pytest.mark.parametrize("change", [{"priority": "high"}, {"retention": "30d"}])

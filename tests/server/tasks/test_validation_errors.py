@@ -48,6 +48,12 @@ def test_long_value_is_cut():
     assert len(message) < 200
 
 
+def test_long_name_is_cut():
+    field, message = described(width=64, **{"n" * 1000: 1})
+    assert len(field) < 100
+    assert len(message) < 200
+
+
 def test_several_errors_are_one_limited_line():
     field, message = described(width=1, height=1, a=1, b=2, c=3)
     assert field == "width"

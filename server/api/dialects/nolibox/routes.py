@@ -6,7 +6,7 @@ import asyncio
 import re
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Response
+from fastapi import APIRouter, Request, Response
 from fastapi.responses import JSONResponse
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
@@ -20,7 +20,8 @@ from server.queue import TaskLimitError
 from server.services import Services
 from server.task import Status
 from server.tasks.lookup import LostTaskError, UnknownTaskError, cancel, find_record
-from server.tasks.submission import Submission, submit
+from server.tasks.submission import Submission, spend_token, submit
+from server.tenancy.auth import Caller
 
 NAME = "nolibox"
 MAX_LISTED = 100
@@ -31,7 +32,7 @@ NO_TRANSLATOR = (
     "this server does not translate: write English, or send need_translate false if the model understands this language"
 )
 
-Uids = Annotated[list[str], Field(max_length=MAX_LISTED)]
+Uids = Annotated[list[str], Field(max_length=MAX_LISTED, fail_fast=True)]
 
 
 class PushBody(BaseModel):
@@ -116,6 +117,15 @@ class NoliboxRoute(DialectRoute):
         return JSONResponse(body, problem.status, dict(problem.headers))
 
 
+class PushRoute(NoliboxRoute):
+    """Takes a token of the tenant's rate limit before the body is read."""
+
+    async def admit(self, request: Request, services: Services, caller: Caller) -> None:
+        """Raises MissingScopeError, RateLimitError."""
+        caller.require("submit")
+        await spend_token(services, caller.tenant, idempotency_key=None)
+
+
 REFUSED: dict[int | str, dict[str, Any]] = {
     status: {"model": RefusedReply, "description": "Refused; `msg` tells why."}
     for status in (400, 401, 403, 404, 413, 422, 429, 500, 503)
@@ -125,7 +135,6 @@ router = APIRouter(tags=["nolibox"], route_class=NoliboxRoute)
 _routes = APIRouter(route_class=NoliboxRoute, responses=REFUSED)
 
 
-@_routes.post("/push", responses={200: {"model": PushReply | RefusedReply}})
 async def push(body: PushBody, services: ServicesDep, tenant: Submitter) -> PushReply:
     """Accepts a task. Its result is available from /status and is sent to `notify_url`, if that is set."""
     pipeline = pipelines.find(body.task)
@@ -138,6 +147,15 @@ async def push(body: PushBody, services: ServicesDep, tenant: Submitter) -> Push
     )
     view = await submit(services, submission)
     return PushReply(uid=view.task.id, msg="", success=True)
+
+
+_routes.add_api_route(
+    "/push",
+    push,
+    methods=["POST"],
+    responses={200: {"model": PushReply | RefusedReply}},
+    route_class_override=PushRoute,
+)
 
 
 @_routes.get("/status/{uid}")
