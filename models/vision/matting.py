@@ -21,6 +21,7 @@ NORMALIZATIONS = {
     "centred": ((0.5, 0.5, 0.5), (1.0, 1.0, 1.0)),
 }
 """Mean and standard deviation of the colours, by which pixels in 0..1 are normalised."""
+INPUT_TYPES = frozenset({"tensor(float)", "tensor(float16)"})
 SMALL_SIZE = 320
 """The input size of U²-Net. Nets of this size expect ImageNet's normalisation, larger ones mostly values around 0."""
 DEFAULT_SIZE = 1024
@@ -93,6 +94,12 @@ def _open_session(entry: ModelEntry, device: torch.device) -> onnxruntime.Infere
         raise NetError(
             f"{entry.path.name} takes inputs of shape {shapes}, not one image [1, 3, height, width]; give a net such "
             "as U²-Net, IS-Net or BiRefNet"
+        )
+    kind, output = session.get_inputs()[0].type, session.get_outputs()[0].shape
+    if kind not in INPUT_TYPES or (output and len(output) != 4):
+        raise NetError(
+            f"{entry.path.name} takes {kind} and returns a mask of shape {output}, but float or float16 and a mask "
+            "[1, 1, height, width] are needed; give a net that is not quantised, such as U²-Net, IS-Net or BiRefNet"
         )
     return session
 

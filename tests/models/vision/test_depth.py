@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from safetensors.torch import load_file, save_file
 from transformers import AutoImageProcessor, AutoModelForDepthEstimation
 
 from models.vision.depth import depth_map, normal_map, read_depth_net
@@ -22,6 +23,17 @@ def test_depth_equals_transformers(models_dir: Path) -> None:
     assert (near.min(), near.max()) == (0, 1)
     assert torch.allclose(near, (expected - expected.min()) / (expected.max() - expected.min()), atol=1e-5)
     assert depth_map(near).max() == 255
+
+
+def test_file_may_lack_the_weights_that_no_depth_net_uses(models_dir: Path, tmp_path: Path) -> None:
+    """The published files of DPT lack them."""
+    folder = shutil.copytree(models_dir / "toy-depth", tmp_path / "dpt")
+    file = folder / "model.safetensors"
+    tensors = load_file(file)
+    used = {name: tensor for name, tensor in tensors.items() if "fusion_stage.layers.0.residual_layer1" not in name}
+    assert len(used) < len(tensors)
+    save_file(used, file, metadata={"format": "pt"})
+    assert torch.equal(read_depth_net(folder).depth(IMAGE), read_depth_net(models_dir / "toy-depth").depth(IMAGE))
 
 
 def test_depth_of_metric_models_is_inverted(models_dir: Path, tmp_path: Path) -> None:

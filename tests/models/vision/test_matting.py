@@ -4,6 +4,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import onnx
 import pytest
 import torch
 from onnx import TensorProto, helper
@@ -95,6 +96,21 @@ def test_net_in_half_precision(tmp_path: Path) -> None:
 def test_load_refuses_other_inputs(tmp_path: Path, shape: list[int], message: str) -> None:
     with pytest.raises(NetError, match=message):
         matting.load(net(tmp_path, shape), CPU, torch.float32)
+
+
+def test_load_refuses_inputs_of_whole_numbers(tmp_path: Path) -> None:
+    with pytest.raises(NetError, match=r"net\.onnx takes tensor\(uint8\).*give a net that is not quantised"):
+        matting.load(net(tmp_path, [1, 3, 64, 64], kind=TensorProto.UINT8), CPU, torch.float32)
+
+
+def test_load_refuses_a_mask_without_channels(tmp_path: Path) -> None:
+    entry = net(tmp_path, [1, 3, 64, 64])
+    model = onnx.load(entry.path)
+    model.graph.node[0].CopyFrom(helper.make_node("ReduceMax", ["in"], ["out"], axes=[1], keepdims=0))
+    model.graph.output[0].CopyFrom(helper.make_tensor_value_info("out", TensorProto.FLOAT, [1, 64, 64]))
+    onnx.save(model, entry.path)
+    with pytest.raises(NetError, match=r"returns a mask of shape \[1, 64, 64\]"):
+        matting.load(entry, CPU, torch.float32)
 
 
 def test_load_refuses_other_files(tmp_path: Path) -> None:
