@@ -11,6 +11,7 @@ from collections.abc import Collection, Iterable, Iterator
 from models.catalog.entry import FILE, ModelEntry
 from models.catalog.names import MAX_NAME, key_of, spellings
 from models.catalog.scan import Problem
+from models.files.weights_error import WeightsError
 from models.kinds import CHECKPOINT_FAMILIES, families_of
 from models.kinds.kind import AnyModelRef
 from models.kinds.textual_inversion import TEXTUAL_INVERSION
@@ -23,6 +24,15 @@ class UnknownModelError(Exception):
     """No model has this name; the message lists those that exist, the most similar first."""
 
     code = "bad_input"
+
+
+class BrokenModelError(UnknownModelError):
+    """The model of this name cannot be used; the message says which file is to blame and what to do."""
+
+    code = WeightsError.code
+
+    def __init__(self, name: str, problem: Problem) -> None:
+        super().__init__(f"{name} cannot be used: {problem.message}")
 
 
 class MisfitError(Exception):
@@ -44,17 +54,29 @@ class Catalog:
         for entry in self.entries:
             for key in spellings(entry):
                 self._by_key.setdefault(key, entry)
+        self._broken = {key_of(name): problem for problem in self.problems for name in problem.names}
 
     @property
     def default(self) -> ModelEntry:
-        """The checkpoint of tasks that name none. Raises UnknownModelError if the folder has no checkpoint."""
+        """The checkpoint of tasks that name none. Raises UnknownModelError if the folder has no checkpoint.
+
+        Raises BrokenModelError if the marked one cannot be used: another would paint other pictures without a word.
+        """
         checkpoints = [entry for entry in self.entries if entry.family in CHECKPOINT_FAMILIES]
+        if marked := [entry for entry in checkpoints if entry.default]:
+            return marked[0]
+        for problem in self.problems:
+            if problem.default:
+                raise BrokenModelError("the default model", problem)
         if not checkpoints:
             raise UnknownModelError("there is no checkpoint yet; ask the operator to put one into the models folder")
-        return next((entry for entry in checkpoints if entry.default), checkpoints[0])
+        return checkpoints[0]
 
     def is_default(self, entry: ModelEntry) -> bool:
-        return entry.family in CHECKPOINT_FAMILIES and entry is self.default
+        try:
+            return entry is self.default
+        except UnknownModelError:
+            return False
 
     def __iter__(self) -> Iterator[ModelEntry]:
         return iter(self.entries)
@@ -104,6 +126,8 @@ class Catalog:
         key = key_of(name)
         if key in self._by_key:
             return self._by_key[key]
+        if key in self._broken:
+            raise BrokenModelError(f"model {name[:64]!r}", self._broken[key])
         near = [self._by_key[key].name for key in difflib.get_close_matches(key[:MAX_NAME], self._by_key, cutoff=0.5)]
         others = [entry.name for entry in self.entries if entry.name not in near]
         names = list(dict.fromkeys([*near, *others]))[:MAX_LISTED]

@@ -7,6 +7,7 @@ model. What is wrong with one model is a problem in the catalog, and the others 
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -39,16 +40,17 @@ def read(*folders: Path, scanner: Scanner | None = None) -> Catalog:
             try:
                 entries.append(read_entry(_with_found_fields(item, match), index, folder))
             except CatalogError as error:
-                problems.append(Problem(folder / FILE, str(error)))
+                problems.append(_problem_of(item, match, folder, str(error)))
     covered |= {entry.path for entry in entries}
     for model in found:
         if model.path not in covered:
             try:
                 entries.append(read_entry(_item_of(model, entries), 0, model.path.parent))
             except CatalogError as error:
-                problems.append(Problem(model.path, str(error)))
+                problems.append(Problem(model.path, str(error), (_own_name(model),)))
     usable, problems = _consistent([entry for entry in entries if not entry.hidden], problems)
-    return Catalog(usable, [*problems, *(each for each in unusable if each.path.resolve() not in covered)])
+    others = [each for each in unusable if each.path.resolve() not in covered]
+    return Catalog(usable, [*problems, *(replace(each, names=(name_of_stem(each.path.stem),)) for each in others)])
 
 
 def _listed(file: Path) -> list[Any]:
@@ -75,6 +77,15 @@ def _found_model_of(item: Any, folder: Path, found: Iterable[FoundModel]) -> Fou
         return next((model for model in found if model.path == path), None)
     key = key_of(str(item.get("name", "")))
     return next((model for model in found if key_of(_own_name(model)) == key), None)
+
+
+def _problem_of(item: Any, model: FoundModel | None, folder: Path, message: str) -> Problem:
+    """The problem of an entry, with the names that tasks may give its model."""
+    fields = item if isinstance(item, dict) else {}
+    aliases = fields.get("aliases")
+    named = [fields.get("name"), *(aliases if isinstance(aliases, list) else ())]
+    names = [str(name) for name in named if name] or ([_own_name(model)] if model else [])
+    return Problem(folder / FILE, message, tuple(names), fields.get("default") is True)
 
 
 def _with_found_fields(item: Any, model: FoundModel | None) -> Any:
@@ -105,7 +116,7 @@ def _consistent(entries: list[ModelEntry], problems: list[Problem]) -> tuple[lis
         names = {key_of(name) for name in (entry.name, *entry.aliases)}
         if clashing := sorted(names & used):
             message = f"two models are called {clashing[0]!r}; give {entry.path} another name in {FILE}"
-            problems.append(Problem(entry.path, message))
+            problems.append(Problem(entry.path, message, (f"{entry.name} ({entry.path.name})",)))
             continue
         used |= names
         result.append(entry)

@@ -31,6 +31,10 @@ class Problem:
     path: Path
     message: str
     """What is wrong and what to do, in one sentence."""
+    names: tuple[str, ...] = ()
+    """The names of the model that cannot be used for it; empty if the model can be used all the same."""
+    default: bool = False
+    """Whether that model is the default."""
 
 
 @dataclass(frozen=True, slots=True)

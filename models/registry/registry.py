@@ -9,15 +9,21 @@ import threading
 import time
 from collections import deque
 from collections.abc import Iterable
+from itertools import islice
 
 import torch
 
 from models.catalog.catalog import Catalog
+from models.catalog.entry import ModelEntry
+from models.files.weights_error import one_line
 from models.kinds.kind import AnyModelRef
 from models.loaded_model import LoadedModel
 from models.registry import loaders
 from models.registry.handle import ModelHandle
 from models.registry.model_cache import Load, ModelCache, Slot
+
+MAX_BROKEN = 100
+"""Broken models that are reported; a folder of other files may hold thousands."""
 
 
 class Registry:
@@ -43,6 +49,7 @@ class Registry:
         self._blocked = False
         """Whether the first handle in line waits until others release models."""
         self._closed = False
+        self._broken: dict[str, str] = {}
         self._loading: tuple[str, float] | None = None
         self._thread = threading.Thread(target=self._serve, name="models", daemon=True)
         self._thread.start()
@@ -99,6 +106,12 @@ class Registry:
         return dict(self._cache.evictions)
 
     @property
+    def broken(self) -> dict[str, str]:
+        """Models that could not be loaded when they were last needed, or cannot be used at all, and why."""
+        unusable = {problem.names[0]: problem.message for problem in self._catalog.problems if problem.names}
+        return dict(islice((self._broken | unusable).items(), MAX_BROKEN))
+
+    @property
     def loading(self) -> tuple[str, float] | None:
         """The model that is being loaded now, and for how many seconds."""
         loading = self._loading
@@ -122,7 +135,8 @@ class Registry:
                 try:
                     self._bring(self._cache.slots[name], handle)
                 except Exception as error:
-                    handle.fail(f"model {name!r} could not be loaded: {error}", error)
+                    reason = _reason(error, self._cache.slots[name].entry)
+                    handle.fail(f"model {name!r} could not be loaded: {reason}", error)
             with self.changed:
                 self._grant(handle)
                 self.changed.notify_all()
@@ -143,6 +157,12 @@ class Registry:
         self._loading = slot.entry.name, time.monotonic()
         try:
             self._cache.bring(slot)
+            self._broken.pop(slot.entry.name, None)
+        except torch.OutOfMemoryError:
+            raise
+        except Exception as error:
+            self._broken[slot.entry.name] = _reason(error, slot.entry)
+            raise
         finally:
             self._loading = None
         while (leaving := self._claim(0, handle)) is not None:  # the model is larger than its file was
@@ -174,3 +194,10 @@ class Registry:
 
     def _is_waiting(self, handle: ModelHandle) -> bool:
         return handle.state == "waiting" and not self._closed
+
+
+def _reason(error: Exception, entry: ModelEntry) -> str:
+    """Why a model cannot be loaded, with the name of its file."""
+    if hasattr(error, "code") or isinstance(error, torch.OutOfMemoryError):
+        return str(error)
+    return f"{entry.path.name}: {one_line(error) or type(error).__name__}; the worker's log has the details"

@@ -10,6 +10,7 @@ from pydantic import BaseModel, Field
 
 from server.api.dependencies import ReadinessDep, ServicesDep
 from server.api.errors import ErrorReply, error_responses
+from server.api.models import broken_models
 from server.api.queue_metrics import set_queue_metrics
 from server.api.readiness import Part
 from server.observability.metrics import QUEUE, exposition
@@ -24,6 +25,7 @@ class HealthReply(BaseModel):
 
 class ReadyReply(HealthReply):
     parts: dict[str, Part] = Field(description="queue, broker, bucket and workers.")
+    broken_models: dict[str, str] = Field(description="Models that cannot be used, and why. Tasks of others run.")
 
 
 class NotReadyReply(ErrorReply):
@@ -40,10 +42,12 @@ async def is_alive() -> HealthReply:
 
 
 @router.get("/readyz", responses=error_responses() | {503: NOT_READY})
-async def is_ready(readiness: ReadinessDep) -> ReadyReply:
+async def is_ready(readiness: ReadinessDep, services: ServicesDep) -> ReadyReply:
     """Tasks can be accepted: the queue has read the logs, the log and the bucket can be written, and a worker is ready.
-    Otherwise 503; `parts` says which of them are not ready, and why."""
-    return ReadyReply(status="ready", parts=await readiness.check())
+    Otherwise 503; `parts` says which of them are not ready, and why. A broken model makes nothing else unready."""
+    parts = await readiness.check()
+    broken = broken_models(services.catalog, (await services.queue.overview()).workers)
+    return ReadyReply(status="ready", parts=parts, broken_models=broken)
 
 
 @router.get("/metrics", response_class=Response, responses=error_responses())

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 from fastapi import APIRouter
 from pydantic import BaseModel, ConfigDict, Field
 
+from models.catalog.catalog import Catalog
 from server.api.dependencies import ServicesDep
 from server.api.errors import error_responses
+from server.queue import WorkerView
 
 router = APIRouter(prefix="/v1", tags=["models"])
 
@@ -16,7 +20,7 @@ class ModelReply(BaseModel):
 
     name: str
     title: str
-    family: str
+    family: str = Field(description="Empty if it is not known, because the model cannot be used.")
     aliases: list[str]
     base: str | None = Field(
         alias="for", description="The family of checkpoints that an adapter or ControlNet is for; null for others."
@@ -28,13 +32,15 @@ class ModelReply(BaseModel):
     default: bool = Field(description="Whether tasks that name no model use it.")
     bytes: int = Field(description="Size of the weights on disk.")
     resident_on: list[str] = Field(description="Workers that have it on their device now.")
+    problem: str = Field(description="Why it cannot be used, and what to do; empty if it can.")
 
 
 @router.get("/models", responses=error_responses(401, 503))
 async def list_models(services: ServicesDep) -> list[ModelReply]:
-    """Every model that a task may use."""
+    """Every model that a task may use, and those that cannot be used now, with the reason."""
     workers = (await services.queue.overview()).workers
-    return [
+    broken = broken_models(services.catalog, workers)
+    usable = [
         ModelReply(
             name=entry.name,
             title=entry.title,
@@ -46,6 +52,31 @@ async def list_models(services: ServicesDep) -> list[ModelReply]:
             default=services.catalog.is_default(entry),
             bytes=entry.bytes,
             resident_on=[worker.name for worker in workers if entry.name in worker.resident],
+            problem=broken.pop(entry.name, ""),
         )
         for entry in services.catalog.entries
     ]
+    return [*usable, *(_unusable(name, problem) for name, problem in broken.items())]
+
+
+def broken_models(catalog: Catalog, workers: Iterable[WorkerView]) -> dict[str, str]:
+    """Why models cannot be used, by name: files and entries that are no models, and what a worker could not load."""
+    unusable = {problem.names[0]: problem.message for problem in catalog.problems if problem.names}
+    return unusable | {name: reason for worker in workers for name, reason in worker.broken.items()}
+
+
+def _unusable(name: str, problem: str) -> ModelReply:
+    """A file or an entry of which nothing is known but its name."""
+    return ModelReply(
+        name=name,
+        title="",
+        family="",
+        aliases=[],
+        base=None,
+        hint=None,
+        side=None,
+        default=False,
+        bytes=0,
+        resident_on=[],
+        problem=problem,
+    )

@@ -7,7 +7,7 @@ from dataclasses import replace
 from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
 
-from models.catalog.catalog import MisfitError, UnknownModelError
+from models.catalog.catalog import BrokenModelError, MisfitError, UnknownModelError
 from pipelines import UnknownTaskTypeError
 from pipelines.unsupported import UnsupportedTaskTypeError
 from server.api.byte_ranges import UnsatisfiableRangeError
@@ -51,6 +51,7 @@ STATUS_AND_CODE: dict[type[Exception], tuple[int, str]] = {
     UnsatisfiableRangeError: (416, "unsatisfiable_range"),
     TooManyPixelsError: (422, "too_many_pixels"),
     UnknownModelError: (422, "unknown_model"),
+    BrokenModelError: (422, BrokenModelError.code),
     MisfitError: (422, "model_mismatch"),
     NoFileError: (422, "no_file"),
     PeriodError: (422, "bad_period"),

@@ -7,7 +7,7 @@ rebuilt from the logs and the bucket.
 from __future__ import annotations
 
 import math
-from collections.abc import AsyncIterator, Collection, Sequence
+from collections.abc import AsyncIterator, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import Enum
 from typing import Protocol
@@ -137,6 +137,8 @@ class WorkerView:
     """Device seconds per unit of cost; 0 until it is measured."""
     problem: str = ""
     """Why its device is not ready, for people; empty if it is."""
+    broken: Mapping[str, str] = field(default_factory=dict)
+    """Models that it could not load, and why."""
     seen_at: float = 0.0
 
 

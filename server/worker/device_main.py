@@ -21,7 +21,6 @@ from queue import Empty, SimpleQueue
 import torch
 
 import pipelines
-from models import catalog
 from models.files.weights_error import WeightsError
 from models.registry.loaders import dtype_for
 from models.registry.registry import Registry
@@ -36,7 +35,7 @@ from pipelines.engine.snapshot import Snapshot, SnapshotFormatError
 from pipelines.engine.warmup import warm_up
 from server.observability.logs import about, set_up_logs
 from server.settings import Settings
-from server.worker.device_start import end_if_load_hangs, load_first_models
+from server.worker.device_start import end_if_load_hangs, load_first_models, read_catalog
 from server.worker.messages import Abort, DeviceStats, DeviceStatus, FromDevice, Park, Run, Starting, ToDevice
 from server.worker.torch_device import device_for, title, total_bytes, used_bytes
 
@@ -140,6 +139,7 @@ class DeviceLoop:
             resident=tuple(self._registry.resident),
             capacity=max(len(self._running) + self._engine.room, MIN_CAPACITY),
             memory_bytes=self._registry.bytes,
+            broken=self._registry.broken,
         )
         if status != self._sent_status or time.monotonic() - self._status_sent_at > LIFE_S:
             self._sent_status, self._status_sent_at = status, time.monotonic()
@@ -204,14 +204,18 @@ def main() -> None:
     settings = Settings.load()
     set_up_logs(settings)
     device = device_for(sys.argv[2])
-    models = catalog.read(*settings.models_paths)
+
+    def report(activity: str) -> None:
+        connection.send(Starting(activity))
+
+    models = read_catalog(settings.models_paths, report)
     budget = int(settings.device_memory or total_bytes(device) * MODELS_FRACTION)
     registry = Registry(models, device, dtype_for(device), budget, int(settings.host_memory))
     capacity, graphs = Capacity(), Graphs(capture_on(device), compilation=open_compilation(settings.compile))
     memory = Memory(_bytes_for_steps(registry, graphs, device))
     if settings.warm_up:
         measure = partial(warm_up, capacity=capacity, memory=memory, graphs=graphs)
-        load_first_models(registry, settings, measure, lambda activity: connection.send(Starting(activity)))
+        load_first_models(registry, settings, measure, report)
     audit = Audit(settings.audit, settings.audit_all)
     engine = Engine(registry, capacity, memory, graphs, audit)
     DeviceLoop(connection, engine, registry, device, settings.load_timeout).run()

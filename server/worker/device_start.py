@@ -7,12 +7,16 @@ from __future__ import annotations
 
 import logging
 import os
-from collections.abc import Callable
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
 from typing import Protocol
 
 import torch
 
-from models.catalog.catalog import UnknownModelError
+from models import catalog
+from models.catalog.catalog import Catalog, UnknownModelError
+from models.catalog.entry import CatalogError
 from models.diffusion.checkpoint import Checkpoint
 from models.kinds.checkpoint import CHECKPOINT
 from models.kinds.kind import ModelRef
@@ -23,6 +27,16 @@ from server.settings import Settings
 log = logging.getLogger(__name__)
 REPORT_S = 1.0
 DEFAULT = ModelRef(CHECKPOINT, "")
+
+
+def read_catalog(folders: Sequence[Path], report: Callable[[str], None]) -> Catalog:
+    """Waits for folders that are not there: a network disk may come back."""
+    while True:
+        try:
+            return catalog.read(*folders)
+        except CatalogError as error:
+            report(f"waits for its models: {error}")
+        time.sleep(REPORT_S)
 
 
 class Measure(Protocol):

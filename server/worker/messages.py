@@ -60,6 +60,8 @@ class DeviceStatus:
     """Tasks that it can use at one time."""
     memory_bytes: int
     """Device memory that the models take."""
+    broken: Mapping[str, str] = field(default_factory=dict)
+    """Models that it cannot load, and why."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -84,8 +84,10 @@ class Worker:
         """Not alive if the device process has been killed and does not end: then its driver hangs."""
         if self._draining:
             return Health(False, "draining")
-        problem = self._keeper.problem
-        return Health(not problem, problem or "ready", alive=not self._keeper.stuck)
+        problem, device = self._keeper.problem, self._keeper.device
+        broken = device.status.broken if device and device.status else {}
+        reasons = [problem or "ready", *(f"model {name!r} cannot be loaded: {why}" for name, why in broken.items())]
+        return Health(not problem, "; ".join(reasons), alive=not self._keeper.stuck)
 
     async def drain(self) -> None:
         """Leases no more tasks, lets running ones end for HUA_DRAIN_S, then parks the others: another worker continues
@@ -184,6 +186,7 @@ class Worker:
             memory_bytes=status.memory_bytes if status else 0,
             pace_s=self._metrics.pace_s,
             problem=self._keeper.problem,
+            broken=status.broken if status else {},
         )
         WORKER_READY.set(view.state == "ready")
         WORKER_TASKS.set(view.running)

@@ -87,6 +87,7 @@ class Painter:
         except FileExistsError:
             return
         os.kill(os.getpid(), signal.SIGSTOP)
+        threading.Event().wait()  # the signal may reach this thread a little later
 
     def _send(self, message: FromDevice) -> None:
         with self._line:

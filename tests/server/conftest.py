@@ -117,10 +117,16 @@ def overrides() -> dict[str, object]:
 
 
 @pytest.fixture
-def settings(tmp_path, overrides) -> Settings:
+def more_models() -> str:
+    """Further lines of models.yaml; a test may parametrize them."""
+    return ""
+
+
+@pytest.fixture
+def settings(tmp_path, overrides, more_models) -> Settings:
     models = tmp_path / "models"
     models.mkdir()
-    (models / "models.yaml").write_text(MODELS)
+    (models / "models.yaml").write_text(MODELS + more_models)
     (models / "toy.safetensors").write_bytes(b"weights")
     return Settings(data_dir=tmp_path / "data", models_dir=models, public_url="http://hua", **overrides)
 

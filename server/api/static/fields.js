@@ -25,7 +25,7 @@ export function fields(pipeline, models) {
   return { often, seldom, images, asks: required.some((name) => made.has(name)) };
 }
 
-const fitting = (pipeline, models) => models.filter(({ family }) => pipeline.families.includes(family));
+const fitting = (pipeline, models) => models.filter(({ family, problem }) => pipeline.families.includes(family) && !problem);
 
 // The default size is the one that the model was trained on.
 function followSide(made, models) {

@@ -39,8 +39,8 @@ def test_find_the_checkpoint_for_inpainting(folder: Path) -> None:
     models = catalog.read(write_entries(folder, one, two))
     for name in ("one", "v1.5", "", "two", "inpainter"):
         assert models.find(ModelRef(CHECKPOINT, name, inpainting=True)).name == "two"
-    with pytest.raises(UnknownModelError, match="no model 'three'"):
-        models.find(ModelRef(CHECKPOINT, "three", inpainting=True))
+    with pytest.raises(UnknownModelError, match="no model 'four'"):
+        models.find(ModelRef(CHECKPOINT, "four", inpainting=True))
     alone = catalog.read(write_entries(folder, one))
     assert alone.find(ModelRef(CHECKPOINT, "one", inpainting=True)).name == "one"
     assert "one has `inpainting: inpainter`, but no model" in alone.problems[0].message

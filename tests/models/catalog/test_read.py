@@ -3,7 +3,7 @@ from pathlib import Path
 import pytest
 
 from models import catalog
-from models.catalog.catalog import UnknownModelError
+from models.catalog.catalog import BrokenModelError
 from models.catalog.names import slug
 from tests.support import model_files as files
 from tests.support.model_files import write_model
@@ -56,8 +56,25 @@ def test_wrong_entry_leaves_the_others_usable(folder: Path) -> None:
     models = catalog.read(folder)
     assert models.find("xl").family == "sdxl"
     assert "gone.safetensors does not exist" in models.problems[0].message
-    with pytest.raises(UnknownModelError):
+    with pytest.raises(BrokenModelError, match=r"model 'gone' cannot be used: .*gone\.safetensors does not exist"):
         models.find("gone")
+    assert models.find("").name == "dreamxl"
+
+
+def test_broken_default_is_not_replaced_by_another(folder: Path) -> None:
+    """Another model would paint other pictures without a word."""
+    write_entries(folder, "{name: gone, path: gone.safetensors, family: sd1, default: true}")
+    models = catalog.read(folder)
+    with pytest.raises(BrokenModelError, match=r"the default model cannot be used: .*gone\.safetensors does not exist"):
+        models.find("")
+    assert not any(map(models.is_default, models))
+    assert models.find("dreamxl").family == "sdxl"
+
+
+def test_file_that_is_no_model_is_refused_by_its_name(folder: Path) -> None:
+    (folder / "checkpoints" / "torn.safetensors").write_bytes(b"torn")
+    with pytest.raises(BrokenModelError, match=r"torn\.safetensors"):
+        catalog.read(folder).find("Torn")
 
 
 def test_same_stem_in_two_folders_stays_reachable(folder: Path) -> None:

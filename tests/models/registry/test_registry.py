@@ -10,6 +10,7 @@ import torch
 from models import catalog
 from models.catalog.catalog import Catalog, UnknownModelError
 from models.catalog.entry import ModelEntry
+from models.catalog.scan import Problem
 from models.kinds.checkpoint import CHECKPOINT
 from models.kinds.eraser import ERASER
 from models.kinds.kind import ModelRef
@@ -200,9 +201,29 @@ def test_failed_load_is_reported_and_blocks_no_other(
         for _ in range(2):
             with pytest.raises(ModelLoadError, match=r"model 'toy-sd2' could not be loaded: .*no \.safetensors"):
                 handle.wait(LONG_S)
+    assert list(registry.broken) == ["toy-sd2"]
     use(registry, "toy-sd1")
     (folder / "away").rename(folder / "toy-sd2" / "unet")
     use(registry, "toy-sd2")
+    assert registry.broken == {}
+
+
+def test_unforeseen_error_of_a_loader_names_the_file(toys: Catalog) -> None:
+    def fail(entry: ModelEntry, device: torch.device, dtype: torch.dtype) -> LoadedModel:
+        raise KeyError("conv_in.weight")
+
+    registry = Registry(toys, CPU, torch.float32, PLENTY, 0, fail)
+    with registry.acquire(["toy-sd1"]) as handle, pytest.raises(ModelLoadError):
+        handle.wait(LONG_S)
+    assert registry.broken["toy-sd1"].startswith(f"{toys.find('toy-sd1').path.name}: 'conv_in.weight'")
+    registry.close()
+
+
+def test_models_that_the_catalog_cannot_use_are_broken(toys: Catalog) -> None:
+    problem = Problem(Path("x.ckpt"), "x.ckpt is a pickle", ("x",))
+    registry = Registry(Catalog(toys.entries, [problem]), CPU, torch.float32, PLENTY, 0)
+    assert registry.broken == {"x": "x.ckpt is a pickle"}
+    registry.close()
 
 
 def test_many_threads_at_once(registry_of: Callable[..., Registry]) -> None:

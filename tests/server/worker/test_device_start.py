@@ -16,7 +16,10 @@ from models.loaded_model import LoadedModel
 from models.registry import loaders
 from models.registry.registry import Registry
 from server.settings import Settings
+from server.worker import device_start
 from server.worker.device_start import load_first_models
+from tests.support import model_files
+from tests.support.model_files import write_model
 
 CPU = torch.device("cpu")
 Load = Callable[[ModelEntry, torch.device, torch.dtype], LoadedModel]
@@ -64,9 +67,24 @@ def test_default_model_is_loaded_and_measured(registry_of: Callable[[Load], Regi
 def test_broken_models_do_not_end_the_start(
     registry_of: Callable[[Load], Registry], caplog: pytest.LogCaptureFixture
 ) -> None:
-    load_first_models(registry_of(refuse), Settings(audit="toy-safety"), pytest.fail, lambda activity: None)
+    registry = registry_of(refuse)
+    load_first_models(registry, Settings(audit="toy-safety"), pytest.fail, lambda activity: None)
     assert caplog.text.count("is torn") == 2
     assert "tasks of other models run" in caplog.text
+
+
+def test_start_waits_for_a_folder_that_is_not_there_yet(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(device_start, "REPORT_S", 0.0)
+    folder, reports = tmp_path / "models", list[str]()
+
+    def report(activity: str) -> None:
+        reports.append(activity)
+        write_model(folder / "x.safetensors", model_files.SD1)
+
+    models = device_start.read_catalog([folder], report)
+    assert [entry.name for entry in models] == ["x"]
+    assert len(reports) == 1
+    assert f"waits for its models: {folder} is not a folder" in reports[0]
 
 
 def test_model_that_fails_its_measurement_does_not_end_the_start(
