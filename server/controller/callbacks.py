@@ -15,12 +15,10 @@ import time
 from collections.abc import Callable
 from dataclasses import replace
 from operator import attrgetter
-from urllib.parse import urlsplit
 
 from opentelemetry.trace import SpanKind
 
-from server.controller.per_host_limit import HostBusyError, PerHostLimiter
-from server.egress.client import Egress, EgressDeniedError, EgressFailedError, Reply
+from server.egress.client import Egress, EgressBusyError, EgressDeniedError, EgressFailedError, Reply
 from server.egress.webhook_signature import sign, tenant_secret
 from server.observability.logs import about
 from server.observability.metrics import CALLBACK_TRIES, STAGE_SECONDS
@@ -42,12 +40,16 @@ LONGEST_PAUSE_S = 24 * HOUR_S
 GONE = 410
 RETRY_AFTER_STATUSES = frozenset({429, 503})
 
-MOST_TAKEN, MOST_PER_HOST, CONCURRENT_PER_HOST = 1024, 256, 4
-"""Limits: callbacks taken from the queue; of these per host; of these being sent to one host."""
-HOST_WAIT_S = 20.0
-"""Together with the longest request this is below the minute for which the queue hides taken callbacks."""
+MOST_TAKEN = 1024
+"""Callbacks taken from the queue. The queue hides each for a minute, which is longer than the wait for a connection
+(`server/egress/connection_slots.py`) and a request together."""
+MOST_TAKEN_AT_ONCE = 64
+"""More in one turn of the event loop would hold up what else runs there, such as heartbeats."""
 BUSY_PAUSE_S = 20.0
 POLL_S = 0.2
+
+MANIFEST_WAIT_S = 24 * HOUR_S
+"""A callback is stored shortly before its manifest. If that does not follow within a day, it was lost."""
 
 SAVE_PAUSES_FROM_S = 60.0
 """Shorter pauses are not saved in the bucket. If the queue loses its state, the callback is due at once."""
@@ -82,20 +84,20 @@ class Callbacks:
         self._taken_ids: set[str] = set()
         self._manifests: dict[DueCallback, Manifest] = {}
         """Manifests of callbacks to be retried: saves reading the bucket, if the queue's entry is unchanged."""
-        self._hosts = PerHostLimiter(CONCURRENT_PER_HOST, MOST_PER_HOST, HOST_WAIT_S)
         self._queue_answers = True
 
     async def run(self) -> None:
         """Sends due callbacks until it is canceled."""
         async with asyncio.TaskGroup() as group:
             while True:
-                for due in await self._take_due():
+                taken = await self._take_due()
+                for due in taken:
                     self._taken_ids.add(due.task_id)
                     group.create_task(self._handle(due))
-                await asyncio.sleep(self._poll_s)
+                await asyncio.sleep(0 if len(taken) == MOST_TAKEN_AT_ONCE else self._poll_s)
 
     async def _take_due(self) -> list[DueCallback]:
-        room = MOST_TAKEN - len(self._taken_ids)
+        room = min(MOST_TAKEN - len(self._taken_ids), MOST_TAKEN_AT_ONCE)
         try:
             due = await self._queue.next_callbacks(self._clock(), room) if room else []
         except QueueUnavailableError as error:
@@ -107,46 +109,68 @@ class Callbacks:
         return [callback for callback in due if callback.task_id not in self._taken_ids]
 
     async def _handle(self, due: DueCallback) -> None:
-        """Keeps the errors of one callback from the others. A callback that failed here is due again in a minute."""
+        """Keeps the errors of one callback from the others. An outage is no try: the callback is due in a minute."""
         try:
             with about(task=due.task_id):
                 await self._deliver(due)
         except (BucketUnavailableError, QueueUnavailableError) as error:
             log.warning("the callback of task %s stays due: %s", due.task_id, error)
         except Exception:
-            log.exception("the callback of task %s stays due", due.task_id)
+            log.exception("the callback of task %s could not be sent or recorded", due.task_id)
         finally:
             self._taken_ids.discard(due.task_id)
 
     async def _deliver(self, due: DueCallback) -> None:
-        manifest = self._manifests.pop(due, None)
-        if manifest is None:
-            saved = await self._bucket.get(callback_key(due.task_id))
-            if saved is None:  # it was delivered, but the queue was not told
-                return await self._queue.drop_callback(due.task_id)
-            due = max(due, decode_callback(saved), key=attrgetter("tries"))
-            manifest = await self._bucket.manifest(due.task_id)
-        if manifest is None or manifest.task.callback is None:
-            return None  # its task is being settled
-        url = manifest.task.callback.url
+        """Every failure counts as a try, also an unexpected one, so that each callback ends. An outage is none."""
         try:
-            async with self._hosts.at(_host(url)):
-                reply, result = await self._post(manifest, url)
-        except HostBusyError:
+            found = await self._find(due)
+            if found is not None:
+                await self._try(*found)
+        except (BucketUnavailableError, QueueUnavailableError):
+            raise
+        except Exception as error:
+            log.exception("a try of the callback of task %s failed", due.task_id)
+            await self._conclude(replace(due, tries=due.tries + 1), None, Reply(0), f"{type(error).__name__}: {error}")
+
+    async def _find(self, due: DueCallback) -> tuple[DueCallback, Manifest] | None:
+        """The callback, as of its last try, and its manifest; None if there is nothing to send now."""
+        manifest = self._manifests.pop(due, None)
+        if manifest is not None:
+            return due, manifest
+        data = await self._bucket.get(callback_key(due.task_id))
+        if data is None:  # it was delivered, but the queue was not told
+            await self._queue.drop_callback(due.task_id)
+            return None
+        saved = decode_callback(data)
+        manifest = await self._bucket.manifest(due.task_id)
+        if manifest is not None:
+            return max(due, saved, key=attrgetter("tries")), manifest
+        if self._clock() - saved.due_at > MANIFEST_WAIT_S:
+            await self._park(due, "the record of its task is lost")
+        return None
+
+    async def _try(self, due: DueCallback, manifest: Manifest) -> None:
+        try:
+            reply, result = await self._post(manifest)
+        except EgressBusyError:
             pause_s = BUSY_PAUSE_S * random.uniform(0.5, 1.5)
             return await self._schedule(replace(due, due_at=self._clock() + pause_s), manifest)
         return await self._conclude(replace(due, tries=due.tries + 1), manifest, reply, result)
 
-    async def _post(self, manifest: Manifest, url: str) -> tuple[Reply, str]:
-        """One try: the reply (status 0 if there was none), and its result in words."""
+    async def _post(self, manifest: Manifest) -> tuple[Reply, str]:
+        """The reply (status 0 if there was none), and the result in words. Raises EgressBusyError."""
         began, task = time.monotonic(), manifest.task
+        if task.callback is None:
+            return Reply(GONE), "the task names no receiver"
         body, secret = self._body_of(manifest), tenant_secret(self._secret, task.tenant)
         headers = {"Content-Type": "application/json"} | sign(secret, task.id, int(self._clock()), body)
         with span("callback", task.traceparent, SpanKind.CLIENT, task=task.id) as current:
             if parent := traceparent(current) or task.traceparent:
                 headers["traceparent"] = parent
             try:
-                reply = await self._egress.post(url, body, headers)
+                reply = await self._egress.post(task.callback.url, body, headers, task.tenant)
+            except EgressBusyError:
+                raise
             except (EgressDeniedError, EgressFailedError) as error:
                 return Reply(0), str(error)
             finally:
@@ -154,16 +178,13 @@ class Callbacks:
             current.set_attribute("status", reply.status)
         return reply, f"it answered {reply.status}"
 
-    async def _conclude(self, tried: DueCallback, manifest: Manifest, reply: Reply, result: str) -> None:
+    async def _conclude(self, tried: DueCallback, manifest: Manifest | None, reply: Reply, result: str) -> None:
         """Records the result of a try, in the bucket first, then in the queue."""
         if 200 <= reply.status < 300:
             CALLBACK_TRIES.labels("delivered").inc()
             await self._forget(tried.task_id)
         elif reply.status == GONE or tried.tries > len(PAUSES_S):
-            CALLBACK_TRIES.labels("parked").inc()
-            log.warning("gave up the callback of task %s after %s tries: %s", tried.task_id, tried.tries, result)
-            await self._bucket.put(dead_callback_key(tried.task_id), encode_callback(tried))
-            await self._forget(tried.task_id)
+            await self._park(tried, result)
         else:
             CALLBACK_TRIES.labels("again").inc()
             pause_s = pause_after(tried.tries, reply)
@@ -172,8 +193,15 @@ class Callbacks:
                 await self._bucket.put(callback_key(tried.task_id), encode_callback(retry))
             await self._schedule(retry, manifest)
 
-    async def _schedule(self, due: DueCallback, manifest: Manifest) -> None:
-        self._manifests[due] = manifest
+    async def _park(self, tried: DueCallback, reason: str) -> None:
+        CALLBACK_TRIES.labels("parked").inc()
+        log.warning("gave up the callback of task %s after %s tries: %s", tried.task_id, tried.tries, reason)
+        await self._bucket.put(dead_callback_key(tried.task_id), encode_callback(tried))
+        await self._forget(tried.task_id)
+
+    async def _schedule(self, due: DueCallback, manifest: Manifest | None) -> None:
+        if manifest is not None:
+            self._manifests[due] = manifest
         if len(self._manifests) > MOST_CACHED_MANIFESTS:
             del self._manifests[next(iter(self._manifests))]
         await self._queue.add_callback(due)
@@ -181,12 +209,6 @@ class Callbacks:
     async def _forget(self, task_id: str) -> None:
         await self._bucket.delete([callback_key(task_id)])
         await self._queue.drop_callback(task_id)
-
-
-def _host(url: str) -> str:
-    """Without path and query, because the limit is per host."""
-    parts = urlsplit(url)
-    return f"{parts.hostname}:{parts.port or parts.scheme.lower()}"
 
 
 def pause_after(tries: int, reply: Reply) -> float:

@@ -19,6 +19,10 @@ class EgressFailedError(Exception):
         self.permanent = permanent
 
 
+class EgressTimeoutError(EgressFailedError):
+    """The other server did not answer in time."""
+
+
 @dataclass(frozen=True, slots=True)
 class Reply:
     """The answer to a POST. `retry_after_s` is its Retry-After header, in seconds from now."""

@@ -16,6 +16,10 @@ Address = IPv4Address | IPv6Address
 _LABEL = r"(?!-)[a-z0-9_-]{1,63}(?<!-)"
 _HOSTNAME = re.compile(rf"(?=.{{1,253}}$){_LABEL}(\.{_LABEL})*\.?")
 _NUMERIC = re.compile(r"(.*\.)?(\d+|0x[0-9a-f]*)\.?")
+_AUTHORITY = re.compile(r"[^:/?#]*://([^/?#]*)")
+_HOST_AND_PORT = re.compile(r"(\[[^\]]*\]|[^:]*)(:[0-9]*)?")
+"""httpx reads a port with `int`, which also takes `+80`, `8_0`, spaces and digits of other scripts. Proxies and other
+parsers refuse these."""
 
 
 class EgressDeniedError(Exception):
@@ -32,12 +36,16 @@ class TargetUrl:
     @classmethod
     def parse(cls, text: str, origin: str | None = None) -> TargetUrl:
         """Raises EgressDeniedError unless the text is a plain http(s) URL."""
-        if len(text) > MAX_URL_LENGTH:
-            raise EgressDeniedError(f"the URL has {len(text)} characters; use one of {MAX_URL_LENGTH} at most")
+        _refuse_longer(text)
+        if text != text.strip():
+            raise EgressDeniedError("the URL begins or ends with a space; remove it")
         try:
-            url = httpx.URL(text)
+            url = httpx.URL(str(httpx.URL(text)))  # once more, because it drops the port of `HTTP://host:80` only then
         except httpx.InvalidURL as error:
             raise EgressDeniedError(f"not a URL: {error}; write http://host/path") from None
+        except UnicodeEncodeError:
+            raise EgressDeniedError("the URL has half of a surrogate pair; write each character whole") from None
+        _refuse_longer(str(url))
         if url.scheme not in PORTS:
             raise EgressDeniedError("the URL must begin with http:// or https://")
         if url.userinfo:
@@ -45,6 +53,9 @@ class TargetUrl:
         host = url.raw_host.decode("ascii")
         if parse_address(host) is None and not is_hostname(host):
             raise EgressDeniedError("the URL has no valid host; write a DNS name, a dotted IPv4 or an [IPv6] address")
+        authority = _AUTHORITY.match(text)
+        if authority is None or not _HOST_AND_PORT.fullmatch(authority[1]):
+            raise EgressDeniedError("the port must be a number in the digits 0 to 9, without sign or space")
         if url.port is not None and not 0 < url.port < 65536:
             raise EgressDeniedError(f"port {url.port} does not exist; remove it, or use a port from 1 to 65535")
         return cls(url, origin)
@@ -56,6 +67,11 @@ class TargetUrl:
             return TargetUrl.parse(str(self.url.join(location)), origin)
         except (httpx.InvalidURL, EgressDeniedError):
             raise EgressDeniedError(f"{origin} does not redirect to an http(s) URL; use the final URL") from None
+
+    @property
+    def text(self) -> str:
+        """The URL in ASCII, with one spelling of host and port; parsing it gives this target again."""
+        return str(self.url)
 
     @property
     def host(self) -> str:
@@ -75,6 +91,11 @@ class TargetUrl:
     def label(self) -> str:
         """The name of the target in error messages. It hides from the caller where a redirect leads."""
         return self.host if self.origin is None else f"a redirect of {self.origin}"
+
+
+def _refuse_longer(text: str) -> None:
+    if len(text) > MAX_URL_LENGTH:
+        raise EgressDeniedError(f"the URL has {len(text)} characters; use one of {MAX_URL_LENGTH} at most")
 
 
 def is_hostname(text: str) -> bool:

@@ -130,7 +130,7 @@ STAGE_SECONDS = _histogram(
     "hua_stage_seconds",
     "Time a task spends in each stage: wait (for a worker), fetch, load (waiting for models), prepare (prompt and "
     "source encoded), denoise (steps or tiles), decode, audit, encode (PNG, JPEG, WebP), upload, settle (from the end "
-    "of the work to its manifest), callback (one try).",
+    "of the work to its manifest), callback (one try, with the wait for a connection).",
     "stage",
     buckets=LONG_S,
 )

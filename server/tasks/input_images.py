@@ -140,8 +140,8 @@ class InputImages:
         async def read(field: str, reference: str) -> bytes:
             async with reads:
                 try:
-                    remote = _URL.match(reference)
-                    return await (self._download(reference) if remote else self._local(reference, task.tenant))
+                    read_file = self._download if _URL.match(reference) else self._local
+                    return await read_file(reference, task.tenant)
                 except (EgressDeniedError, EgressFailedError, BadImageError) as error:
                     raise BadInputError(field, str(error)) from error
 
@@ -194,15 +194,15 @@ class InputImages:
             )
         return data
 
-    async def _download(self, url: str) -> bytes:
+    async def _download(self, url: str, tenant: str) -> bytes:
         for pause_s in RETRY_PAUSES_S:
             try:
-                return await self._egress.fetch(url, self._max_upload)
+                return await self._egress.fetch(url, self._max_upload, tenant)
             except EgressFailedError as error:
                 if error.permanent:
                     raise
             await asyncio.sleep(pause_s)
-        return await self._egress.fetch(url, self._max_upload)
+        return await self._egress.fetch(url, self._max_upload, tenant)
 
 
 def _inline(reference: str, max_bytes: int) -> bytes:

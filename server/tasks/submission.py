@@ -229,8 +229,7 @@ def _callback(services: Services, submission: Submission, params: Params) -> Cal
     url = submission.callback_url or getattr(params, "callback_url", "")
     if not url:
         return None
-    services.egress.check(url)
-    return Callback(url=url, dialect=submission.dialect)
+    return Callback(url=services.egress.check(url), dialect=submission.dialect)
 
 
 async def _enqueue(services: Services, task: Task, limit: int, keep_images: Callable[[], Awaitable[None]]) -> View:

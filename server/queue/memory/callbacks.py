@@ -15,16 +15,22 @@ class CallbackSchedule:
 
     def __init__(self) -> None:
         self._callbacks: dict[str, DueCallback] = {}
+        self._by_time: list[tuple[float, str]] = []
+        """A heap of times and task ids. Entries of callbacks that were put again or dropped are skipped."""
 
     def put(self, callback: DueCallback) -> None:
         self._callbacks[callback.task_id] = callback
+        heapq.heappush(self._by_time, (callback.due_at, callback.task_id))
 
     def take(self, now: float, count: int) -> list[DueCallback]:
-        due = (callback for callback in self._callbacks.values() if callback.due_at <= now)
-        callbacks = heapq.nsmallest(count, due, key=lambda callback: callback.due_at)
-        for callback in callbacks:
-            self.put(replace(callback, due_at=now + HIDDEN_S))
-        return callbacks
+        taken: list[DueCallback] = []
+        while self._by_time and self._by_time[0][0] <= now and len(taken) < count:
+            due_at, task_id = heapq.heappop(self._by_time)
+            callback = self._callbacks.get(task_id)
+            if callback is not None and callback.due_at == due_at:
+                taken.append(callback)
+                self.put(replace(callback, due_at=now + HIDDEN_S))
+        return taken
 
     def __len__(self) -> int:
         return len(self._callbacks)

@@ -10,14 +10,14 @@ from contextlib import asynccontextmanager
 
 import pytest
 
-from server.controller import callbacks
-from server.controller.callbacks import PAUSES_S, Callbacks, pause_after
+from server.controller.callbacks import MOST_TAKEN_AT_ONCE, PAUSES_S, Callbacks, pause_after
 from server.egress.client import Egress, Reply
+from server.egress.connection_slots import CALLBACKS
 from server.egress.webhook_signature import tenant_secret
 from server.queue import DueCallback, QueueUnavailableError
 from server.queue.memory.queue import MemoryQueue
 from server.storage.bucket import Bucket
-from server.storage.bucket_keys import callback_key, dead_callback_key
+from server.storage.bucket_keys import callback_key, dead_callback_key, manifest_key
 from server.storage.pending_callbacks import decode_callback, encode_callback
 from server.task import Callback, Manifest, Outcome, Status, Task
 from tests.support.clock import Clock
@@ -117,7 +117,7 @@ class CallbackWorld:
         return None if data is None else decode_callback(data)
 
     @asynccontextmanager
-    async def running(self):
+    async def running(self, body_of=body_of):
         sender = Callbacks(
             self.queue, self.bucket, Egress(["127.0.0.1"]), body_of, SECRET, clock=self.clock, poll_s=0.005
         )
@@ -329,7 +329,7 @@ async def test_per_host_limit_ignores_paths(world):
         for index in range(20):
             await world.settle(f"slow-{index}", f"{slow.url.removesuffix('/hook')}?{index}")
         await asyncio.sleep(0.3)
-        assert len(slow.requests) == callbacks.CONCURRENT_PER_HOST
+        assert len(slow.requests) == CALLBACKS.usual.host.open
         slow.hold.set()
 
 
@@ -342,7 +342,7 @@ async def test_slow_host_delays_no_other_host(world, receiver):
             await world.settle(f"quick-{index}", receiver.url)
         for index in range(20):
             await until_gone(world, f"quick-{index}")
-        assert len(slow.requests) == callbacks.CONCURRENT_PER_HOST
+        assert len(slow.requests) == CALLBACKS.usual.host.open
         slow.hold.set()
         for index in range(20):
             await until_gone(world, f"slow-{index}")
@@ -356,7 +356,80 @@ async def test_internal_error_affects_one_callback_only(world, receiver, caplog)
     async with world.running():
         await world.settle("one", receiver.url)
         await until_gone(world, "one")
-    assert "the callback of task broken stays due" in caplog.text
+        await until_tries(world, "broken", 1)
+    assert "a try of the callback of task broken failed" in caplog.text
+
+
+async def until_given_up(world, task_id, body_of=body_of):
+    """Lets time pass until the callback is given up; the number of its tries."""
+    async with world.running(body_of):
+        for tries in range(1, len(PAUSES_S) + 1):
+            await until_tries(world, task_id, tries)
+            world.clock.pass_by(PAUSES_S[tries - 1] * 1.11)
+        await until_gone(world, task_id)
+    return decode_callback(await world.bucket.get(dead_callback_key(task_id))).tries
+
+
+@pytest.mark.parametrize(
+    "url", ["http://127.0.0.1:+80/", "http://127.0.0.1:８０/", "http://127.0.0.1:80 ", "http://[::1/", "no URL", ""]
+)
+async def test_refused_address_is_given_up(world, url):
+    """Such an address is refused when a task is submitted, but an older version may have accepted it."""
+    await world.settle("one", url)
+    assert await until_given_up(world, "one") == len(PAUSES_S) + 1
+
+
+async def test_unexpected_failure_counts_as_a_try(world, receiver):
+    def broken(manifest):
+        raise ZeroDivisionError
+
+    await world.settle("one", receiver.url)
+    assert await until_given_up(world, "one", broken) == len(PAUSES_S) + 1
+    assert receiver.requests == []
+
+
+async def test_damaged_callback_is_given_up(world, receiver):
+    await world.settle("one", receiver.url)
+    await world.bucket.put(callback_key("one"), b"not json")
+    async with world.running():
+        await until_tries(world, "one", 1)
+        await world.queue.add_callback(DueCallback("one", world.clock(), tries=len(PAUSES_S)))
+
+        async def given_up():
+            return await world.bucket.get(callback_key("one")) is None
+
+        await until(given_up)
+    assert await world.bucket.get(dead_callback_key("one")) is not None
+
+
+async def test_callback_whose_manifest_is_lost_is_given_up(world):
+    await world.settle("one", "http://127.0.0.1:1/")
+    await world.bucket.delete([manifest_key("one")])
+    async with world.running():
+        world.clock.pass_by(23 * HOUR_S)
+        await asyncio.sleep(0.05)
+        assert await world.saved("one") is not None
+        world.clock.pass_by(2 * HOUR_S)
+        await until_gone(world, "one")
+    assert await world.bucket.get(dead_callback_key("one")) is not None
+
+
+async def test_many_due_callbacks_are_taken_a_few_at_a_time(world, receiver):
+    taken = []
+
+    class CountingQueue(RecordingQueue):
+        async def next_callbacks(self, now, count):
+            taken.append(len(due := await super().next_callbacks(now, count)))
+            return due
+
+    world.queue = CountingQueue()
+    for index in range(70):
+        await world.settle(f"task-{index}", receiver.url)
+    async with world.running():
+        for index in range(70):
+            await until_gone(world, f"task-{index}")
+    assert sum(taken) == 70
+    assert max(taken) == MOST_TAKEN_AT_ONCE
 
 
 class ShakyQueue(RecordingQueue):

@@ -47,6 +47,20 @@ def test_parse_reads_host_port_and_address(text, host, port):
         "http://example.com:99999/",
         "http://example.com:0/",
         "http://example.com:x/",
+        "http://example.com:+80/",
+        "http://example.com:-80/",
+        "http://example.com: 80/",
+        "http://example.com:80 /",
+        "http://example.com:8_0/",
+        "http://example.com:８０/",
+        "http://example.com:٨٠/",
+        "http://[2606:4700::1111]:+80/",
+        "http://example.com:80 ",
+        "http://example.com/ ",
+        " http://example.com/",
+        "http://example.com/\u3000",
+        "http://example.com/\ud800",
+        "http://example.com/" + "é" * 1000,
         "http://[::1/",
         "http://[fe80::1%25eth0]/",
         "http://" + "a" * 64 + ".com/",
@@ -67,6 +81,24 @@ def test_parse_reads_host_port_and_address(text, host, port):
 def test_parse_refuses_other_urls(text):
     with pytest.raises(EgressDeniedError):
         TargetUrl.parse(text)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "http://a.example",
+        "HTTPS://A.Example:443/a b?c=d é#f",
+        "http://例え.jp:0080/図.png?x=%zz",
+        "http://a.example:/..//x",
+        "http://[2606:4700:0::1111]:8080?y",
+        "http://a.example/a:b@c:d",
+    ],
+)
+def test_text_of_a_target_is_parsed_to_the_same_target(text):
+    target = TargetUrl.parse(text)
+    again = TargetUrl.parse(target.text)
+    assert target.text.isascii()
+    assert (again.text, again.host, again.port) == (target.text, target.host, target.port)
 
 
 def test_redirect_label_hides_the_target():

@@ -159,6 +159,11 @@ async def test_key_with_another_request_is_a_conflict(services, change):
         await submit(services, dataclasses.replace(KEYED, **change))
 
 
+async def test_callback_url_is_stored_in_one_spelling(services):
+    view = await submit(services, dataclasses.replace(SUBMISSION, callback_url="HTTPS://93.184.216.34:0443/a b"))
+    assert view.task.callback.url == "https://93.184.216.34/a%20b"
+
+
 @pytest.mark.parametrize("overrides", [{"task_limit": 1}])
 @pytest.mark.parametrize("fault", [BrokerUnavailableError("away"), asyncio.CancelledError()])
 async def test_task_that_was_not_logged_frees_its_slot(services, monkeypatch, overrides, fault):
