@@ -23,10 +23,11 @@ from transformers import CLIPTextModel, CLIPTextModelWithProjection, CLIPTokeniz
 from models.catalog.entry import ModelEntry
 from models.files.safetensors_header import SafetensorsHeader
 from models.files.weights_error import WeightsError
-from models.loading.fill import changes_of_weights, check_whole, fill
+from models.loading.fill import check_neighbours, check_whole, fill
 from models.loading.folder_files import read_json
 from models.loading.nets import empty_diffusers_net, read_diffusers_net, read_transformers_net, refused_by_name
 from models.loading.tensors import open_header, read_tensors
+from models.loading.tokenizer import read_tokenizer
 
 CONFIGS = Path(__file__).parent / "configs"
 UNET, VAE, EMA = "model.diffusion_model.", "first_stage_model.", "model_ema."
@@ -79,7 +80,7 @@ class ModelFolder:
         return read_transformers_net(model_class, self._path / _numbered("text_encoder", index), dtype)
 
     def tokenizer(self, index: int) -> CLIPTokenizer:
-        return read_tokenizer(self._path / _numbered("tokenizer", index))
+        return read_tokenizer(CLIPTokenizer, self._path / _numbered("tokenizer", index))
 
     @cached_property
     def scheduler_config(self) -> Mapping[str, Any]:
@@ -124,7 +125,7 @@ class SingleFile:
         name = _numbered("tokenizer", index)
         for folder in (self._config / name, self._file.parent / name):
             if folder.is_dir():
-                return read_tokenizer(folder)
+                return read_tokenizer(CLIPTokenizer, folder)
         raise WeightsError(
             f"{self._file.name} needs a tokenizer, which single files do not contain; copy the `{name}` folder of any "
             f"diffusers model of this family to {self._file.parent / name}"
@@ -168,18 +169,8 @@ class SingleFile:
 
     def _read(self, keep: Callable[[str], bool], dtype: torch.dtype) -> dict[str, Tensor]:
         tensors = read_tensors(self._file, dtype=dtype, keep=keep)
-        plain = (".weight", ".bias")
-        unknown = changes_of_weights((name for name in tensors if not name.endswith(plain)), tensors.keys())
-        check_whole(self._file.name, unexpected=unknown)
+        check_neighbours(self._file.name, tensors.keys())
         return tensors
-
-
-def read_tokenizer(folder: Path) -> CLIPTokenizer:
-    """Raises WeightsError."""
-    if not folder.is_dir():
-        raise WeightsError(f"{folder} does not exist; copy the tokenizer of the original model there")
-    with refused_by_name(f"the tokenizer {folder} cannot be read"):
-        return CLIPTokenizer.from_pretrained(folder, local_files_only=True)
 
 
 def read_scheduler_config(folder: Path) -> Mapping[str, Any]:

@@ -20,7 +20,7 @@ from models.compiled.static_weights import StaticWeights
 from models.conditioning import Conditioning
 from models.files.weights_error import WeightsError
 from models.loaded_model import TorchModel
-from models.loading.fill import fill
+from models.loading.fill import check_neighbours, fill
 from models.loading.folder_files import read_json, weight_files
 from models.loading.nets import empty_diffusers_net, refused_by_name
 from models.loading.tensors import read_tensors
@@ -124,6 +124,7 @@ def _read(entry: ModelEntry, dtype: torch.dtype) -> ControlNetModel:
             f"{files[0].name} is not a ControlNet; give a complete one (no Control-LoRA, no adapter) in the layout of "
             "diffusers or of its authors"
         )
+    check_neighbours(files[0].name, weights.keys())
     with refused_by_name(f"{files[0].name} cannot be read as a ControlNet"):
         converted: dict[str, Tensor | None] = convert_controlnet_checkpoint(weights, net.config)
     tensors = {name: tensor for name, tensor in converted.items() if tensor is not None}

@@ -31,10 +31,12 @@ def compute_delta(factors: Factors) -> Tensor:
     except torch.OutOfMemoryError:
         raise
     except (RuntimeError, LookupError) as error:
-        shapes = ", ".join(f"{role} {list(tensor.shape)}" for role, tensor in sorted(factors.items()))
-        raise UnknownAlgorithmError(
-            f"its factors do not fit each other ({shapes}); the file is damaged, fetch it again"
-        ) from error
+        raise UnknownAlgorithmError(_misfit(factors)) from error
+
+
+def _misfit(factors: Factors) -> str:
+    shapes = ", ".join(f"{role} {list(tensor.shape)}" for role, tensor in sorted(factors.items()))
+    return f"its factors do not fit each other ({shapes}); the file is damaged, fetch it again"
 
 
 def _compute(factors: Factors) -> Tensor:
@@ -46,7 +48,10 @@ def _compute(factors: Factors) -> Tensor:
     if {"down", "up"} <= tensors.keys() <= {"down", "up", "mid"}:
         product, rank = _low_rank(tensors), tensors["down"].shape[0]
     elif {"hada_w1_a", "hada_w1_b", "hada_w2_a", "hada_w2_b"} <= tensors.keys() and _all_start_with(tensors, "hada_"):
-        product, rank = _operand(tensors, "hada", 1) * _operand(tensors, "hada", 2), tensors["hada_w1_b"].shape[0]
+        first, second = _operand(tensors, "hada", 1), _operand(tensors, "hada", 2)
+        if first.shape != second.shape:  # torch would repeat the smaller one
+            raise UnknownAlgorithmError(_misfit(factors))
+        product, rank = first * second, tensors["hada_w1_b"].shape[0]
     elif tensors and _all_start_with(tensors, "lokr_"):
         product, rank = _kronecker(tensors)
     else:

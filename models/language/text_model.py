@@ -11,7 +11,8 @@ from transformers import AutoTokenizer
 from models.catalog.entry import ModelEntry
 from models.files.weights_error import WeightsError
 from models.loaded_model import TorchModel
-from models.loading.nets import read_transformers_net, refused_by_name
+from models.loading.nets import read_transformers_net
+from models.loading.tokenizer import read_tokenizer
 
 
 class TextModelError(WeightsError):
@@ -25,8 +26,7 @@ class TextModel(TorchModel):
         """`model_class` is the class of transformers for the net. Raises TextModelError."""
         try:
             self._model = read_transformers_net(model_class, entry.path, dtype)
-            with refused_by_name("its tokenizer cannot be read"):
-                self._tokenizer = AutoTokenizer.from_pretrained(entry.path, local_files_only=True)
+            self._tokenizer = read_tokenizer(AutoTokenizer, entry.path)
         except WeightsError as error:
             raise TextModelError(
                 f"{entry.path.name} cannot be read as a model of family {entry.family} ({error}); give a folder as "

@@ -63,6 +63,13 @@ def check_whole(
         )
 
 
+def check_neighbours(source: str, names: Collection[str]) -> None:
+    """Raises WeightsError for a tensor beside a weight that changes what it means. For layouts that are converted to
+    another one, which leaves out what it does not know."""
+    others = (name for name in names if not name.endswith((".weight", ".bias")))
+    check_whole(source, unexpected=changes_of_weights(others, names))
+
+
 def changes_of_weights(unknown: Iterable[str], names: Collection[str]) -> list[str]:
     """Those of the unknown names that change what a weight means: they stand beside a `weight` or below it."""
     return [name for name in unknown if any(f"{each}.weight" in names or each in names for each in _parents(name))]

@@ -56,6 +56,11 @@ def _read(file: Path, names: Sequence[str], header: SafetensorsHeader, dtype: to
                     tensor = scaled(tensor, opened.get_tensor(scales[0]), scales[0], file.name).to(dtype)
                 elif tensor.dtype in FP8:
                     tensor = tensor.to(dtype)
+                if last == "weight" and not tensor.is_floating_point():
+                    raise WeightsError(
+                        f"{file.name} has whole numbers ({tensor.dtype}) as {name}, so it is quantised in a way that "
+                        "is not supported; give it in fp16, bf16 or fp8"
+                    )
                 tensors[name] = tensor
     except (OSError, SafetensorError) as error:
         raise WeightsError(f"{file.name} cannot be read ({one_line(error)}); copy or download it again") from error

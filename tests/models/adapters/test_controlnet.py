@@ -119,6 +119,14 @@ def test_load_refuses_files_that_do_not_fit(toys: Catalog, tmp_path: Path) -> No
         controlnet.load(entry(union), CPU, torch.float32)
 
 
+def test_load_refuses_what_changes_a_weight(toys: Catalog, tmp_path: Path) -> None:
+    folder = shutil.copytree(toys.find("toy-sd1-canny").path, tmp_path / "canny")
+    tensors = load_file(folder / WEIGHTS)
+    save_file(tensors | {"time_embedding.linear_1.factor": torch.ones(1)}, folder / WEIGHTS)
+    with pytest.raises(WeightsError, match=r"has time_embedding\.linear_1\.factor, which this net does not know"):
+        controlnet.load(entry(folder), CPU, torch.float32)
+
+
 def test_residuals_of_circular_images_have_no_edge(toys: Catalog) -> None:
     """An image shifted around its edge has the same residuals, shifted."""
     net = controlnet.load(toys.find("toy-sd1-canny"), CPU, torch.float32)

@@ -70,6 +70,13 @@ def test_other_algorithms_are_refused_by_name(extra: dict[str, Any]) -> None:
         compute_delta(inputs)
 
 
+def test_loha_operands_of_different_shapes_are_refused() -> None:
+    """torch would repeat the smaller one."""
+    shapes = {"hada_w1_a": (4, 2), "hada_w1_b": (2, 6), "hada_w2_a": (1, 2), "hada_w2_b": (2, 6)}
+    with pytest.raises(UnknownAlgorithmError, match=r"do not fit each other \(hada_w1_a \[4, 2\]"):
+        compute_delta({role: torch.ones(shape) for role, shape in shapes.items()})
+
+
 def test_incomplete_lokr_is_refused() -> None:
     with pytest.raises(UnknownAlgorithmError, match="lacks factor 2"):
         compute_delta({"lokr_w1": torch.ones(2, 2), "lokr_w2_a": torch.ones(2, 2)})

@@ -72,5 +72,11 @@ def test_other_quantisations_are_refused(save: Save, others: dict[str, Tensor]) 
         read_tensors(file)
 
 
+def test_weights_of_whole_numbers_are_refused(save: Save) -> None:
+    with pytest.raises(WeightsError, match=r"net\.safetensors has whole numbers \(torch\.int8\) as a\.weight"):
+        read_tensors(save(a__weight=torch.ones(2, dtype=torch.int8), a__position_ids=torch.arange(3)))
+    assert read_tensors(save(a__position_ids=torch.arange(3)))["a.position_ids"].dtype == torch.int64
+
+
 def test_only_what_is_kept_is_read(save: Save) -> None:
     assert read_tensors(save(a=torch.ones(1), b=torch.ones(1)), keep=lambda name: name == "b").keys() == {"b"}
