@@ -33,6 +33,7 @@ from server.observability.metrics import REQUESTS_REFUSED
 from server.observability.tracing import tracing
 from server.services import Services, public_url
 from server.settings import Settings
+from server.tenancy.open_requests import OpenRequests
 from server.tenancy.usage_summary import UsageSummaries
 
 log = logging.getLogger(__name__)
@@ -66,6 +67,7 @@ def create_app(services: Services) -> FastAPI:
     )
     app.state.services = services
     app.state.readiness = Readiness(services)
+    app.state.open_requests = OpenRequests(services.tenants, services.settings)
     app.state.usage_summaries = UsageSummaries(services.bucket)
     app.router.routes.extend(_routes(anonymous=services.tenants.keys.anonymous))
     app.mount("/page", StaticFiles(directory=STATIC), name="page")

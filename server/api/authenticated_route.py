@@ -9,10 +9,13 @@ from typing import Any, cast
 from fastapi import Request, Response
 from fastapi.routing import APIRoute
 from pydantic_core import from_json
+from starlette.datastructures import Headers
+from starlette.types import Receive, Scope, Send
 
 from server.services import Services
 from server.tasks.submission import spend_token
 from server.tenancy.auth import Caller
+from server.tenancy.open_requests import OpenRequests
 
 
 class JsonRequest(Request):
@@ -32,6 +35,13 @@ class AuthenticatedRoute(APIRoute):
 
     FastAPI reads and parses the body before it runs dependencies, so a request without a key would cost that work.
     """
+
+    async def handle(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Counts the request until its answer is sent. Raises UnauthorizedError, OpenRequestsError."""
+        state = scope["app"].state
+        caller = cast(Services, state.services).tenants.keys.authenticate(Headers(scope=scope).get("authorization"))
+        with cast(OpenRequests, state.open_requests).count(caller.tenant):
+            await super().handle(scope, receive, send)
 
     def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
         handle = super().get_route_handler()

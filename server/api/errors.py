@@ -19,7 +19,7 @@ _DESCRIPTIONS = {
     413: "The body is too large.",
     416: "The requested range begins beyond the end of the file.",
     422: "The request is invalid; the message says what is wrong and how to correct it.",
-    429: "Too many unfinished tasks (7001), submissions a minute (rate_limit) or stored images (upload_limit).",
+    429: "Too many unfinished tasks (7001), submissions a minute, open requests or stored images.",
     500: "Internal error of the server.",
     503: "Temporarily unavailable; try again later.",
 }

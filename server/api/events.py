@@ -8,6 +8,7 @@ from collections.abc import AsyncIterator, Iterator
 from fastapi import APIRouter
 from fastapi.sse import EventSourceResponse, ServerSentEvent
 
+from server.api.authenticated_route import AuthenticatedRoute
 from server.api.dependencies import RecordDep, ServicesDep
 from server.api.errors import error_responses
 from server.api.task_response import task_reply
@@ -15,7 +16,7 @@ from server.queue import Progress, View
 from server.task import Status
 from server.tasks.lookup import find_record
 
-router = APIRouter(prefix="/v1/tasks", tags=["tasks"])
+router = APIRouter(prefix="/v1/tasks", tags=["tasks"], route_class=AuthenticatedRoute)
 
 
 @router.get(

@@ -27,6 +27,7 @@ from server.tasks.lookup import LostTaskError, UnknownTaskError
 from server.tasks.submission import IdempotencyConflictError, InvalidParamsError, NotAllowedError, TooManyPixelsError
 from server.tasks.validation_errors import describe_errors
 from server.tenancy.auth import MissingScopeError, UnauthorizedError
+from server.tenancy.open_requests import OpenRequestsError
 from server.tenancy.uploads import UploadLimitError
 
 RETRY_AFTER_S = "2"
@@ -58,6 +59,7 @@ STATUS_AND_CODE: dict[type[Exception], tuple[int, str]] = {
     RateLimitError: (429, "rate_limit"),
     TaskLimitError: (429, str(TaskLimitError.code)),
     UploadLimitError: (429, "upload_limit"),
+    OpenRequestsError: (429, "too_many_requests"),
     BrokerUnavailableError: (503, "unavailable"),
     BucketUnavailableError: (503, "unavailable"),
     QueueUnavailableError: (503, "unavailable"),

@@ -9,13 +9,14 @@ from fastapi import APIRouter, Request
 from pydantic import BaseModel, Field
 from starlette.datastructures import UploadFile
 
+from server.api.authenticated_route import AuthenticatedRoute
 from server.api.dependencies import ServicesDep, Uploader
 from server.api.errors import error_responses
 from server.tasks.input_images import InputImages
 
 UPLOAD_LIFETIME_S = 86_400
 
-router = APIRouter(prefix="/v1/files", tags=["files"])
+router = APIRouter(prefix="/v1/files", tags=["files"], route_class=AuthenticatedRoute)
 
 _BINARY: dict[str, Any] = {"schema": {"type": "string", "format": "binary"}}
 _FORM: dict[str, Any] = {

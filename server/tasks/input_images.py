@@ -7,6 +7,7 @@ import binascii
 import hashlib
 import re
 from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -36,6 +37,9 @@ CONCURRENT_READS = 4
 
 KEEP_S = 20.0
 """Seconds to store the images of a task. RESERVED_S in server/queue/redis/scripts.py is longer."""
+
+BASE64_THREAD = ThreadPoolExecutor(1, "base64")
+"""One thread, because decoding holds the GIL: several threads would keep the event loop from it in turn."""
 
 _URL = re.compile(r"[a-z][a-z0-9+.-]{0,15}://", re.IGNORECASE)
 _UPLOAD_ID = re.compile(r"file-[0-9a-f]{32}")
@@ -186,7 +190,7 @@ class InputImages:
     async def _local(self, reference: str, tenant: str) -> bytes:
         """The bytes of an upload of this tenant, or of an inline image."""
         if not _UPLOAD_ID.fullmatch(reference):
-            return await asyncio.to_thread(_inline, reference, self._max_upload)
+            return await asyncio.get_running_loop().run_in_executor(BASE64_THREAD, _inline, reference, self._max_upload)
         data = await self._uploads.get(tenant, reference)
         if data is None:
             raise BadImageError(

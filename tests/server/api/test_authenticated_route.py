@@ -1,8 +1,11 @@
+import asyncio
 import json
 from collections.abc import AsyncIterator
 
 import pytest
 
+from server.tasks.lookup import cancel, find_record
+from server.tenancy import open_requests
 from server.tenancy.auth import new_key
 
 PATHS = ("/v1/tasks", "/v1/files", "/v1/pipelines/txt2img.sd", "/engine/push", "/engine/interrupt", "/push")
@@ -76,3 +79,42 @@ async def test_repeated_submission_takes_no_token(low_rate, client):
         assert (await client.post("/v1/tasks", json=TASK, headers=keyed)).status_code == 202
     assert (await client.post("/v1/tasks", json=TASK, headers=HEADERS)).status_code == 429
     assert (await client.post("/engine/push", json=TASK, headers=keyed)).status_code == 429
+
+
+async def others_run() -> None:
+    """Other tasks of the loop run until they wait."""
+    for _ in range(100):
+        await asyncio.sleep(0)
+
+
+@pytest.mark.parametrize("path", ["/v1/files", "/v1/tasks", "/engine/push"])
+async def test_open_requests_of_a_tenant_are_limited(client, monkeypatch, path):
+    """The body of the first request has not ended when the second one comes."""
+    monkeypatch.setattr(open_requests, "LEAST", 1)
+    monkeypatch.setattr(open_requests, "PER_TASK", 0)
+    second = asyncio.Event()
+
+    async def body() -> AsyncIterator[bytes]:
+        yield b"{"
+        await second.wait()
+
+    first = asyncio.create_task(client.post(path, content=body(), headers=JSON))
+    await others_run()
+    reply = await client.get("/v1/tasks")
+    assert (reply.status_code, reply.json()["error"]["code"]) == (429, "too_many_requests")
+    assert (await client.post("/engine/batch_status", json={"uid_list": []})).json()["success"] is False
+    second.set()
+    assert (await first).status_code == 422
+    assert (await client.get("/v1/tasks")).status_code == 200
+
+
+async def test_events_count_as_open_until_they_end(client, services, monkeypatch):
+    monkeypatch.setattr(open_requests, "LEAST", 1)
+    monkeypatch.setattr(open_requests, "PER_TASK", 0)
+    task_id = (await client.post("/v1/tasks", json=TASK)).json()["id"]
+    following = asyncio.create_task(client.get(f"/v1/tasks/{task_id}/events"))
+    await others_run()
+    assert (await client.get("/v1/tasks")).status_code == 429
+    await cancel(services, await find_record(services, task_id, "anonymous"))
+    assert "canceled" in (await following).text
+    assert (await client.get("/v1/tasks")).status_code == 200
