@@ -79,7 +79,7 @@ def _round_trip(text: str, change: Callable[[CommentedMap], None]) -> str:
     content = editor.load(text)
     tenants: CommentedMap = content["tenants"]
     offset = 2 if offset is None else offset
-    indent = 2 if tenants.fa.flow_style() else tenants.lc.col
+    indent = tenants.lc.col if tenants and not tenants.fa.flow_style() else 2
     editor.indent(mapping=indent, sequence=offset + 2, offset=offset)
     change(tenants)
     file = io.StringIO()

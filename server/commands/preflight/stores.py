@@ -139,6 +139,8 @@ async def _bucket(settings: Settings, bucket: Bucket) -> AsyncIterator[Finding]:
     except BucketUnavailableError as error:
         advice = (
             "check that S3 runs, that HUA_S3_ENDPOINT is right, and that its keys have the rights of docs/storage.md"
+            if settings.bucket.startswith("s3://")
+            else "check that this user may write HUA_DATA_DIR and that its disk has room"
         )
         yield Finding("bucket", "fail", f"{error}{_cause(error)}", advice)
 

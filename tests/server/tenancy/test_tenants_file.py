@@ -68,6 +68,11 @@ def test_with_key_leaves_all_lines_of_a_block_file(tenant):
     assert all(each in rest for each in LISTED.splitlines()), "in their order"
 
 
+def test_first_key_of_an_empty_file_is_indented_as_the_docs_show():
+    after = with_key(EMPTY, "acme", ApiKey(sha256=NEW))
+    assert after == f"tenants:\n  acme:\n    keys:\n      - {{sha256: {NEW}}}\n"
+
+
 def test_without_key_leaves_the_comments_of_others():
     for sha256 in (A, B):
         after = without_key(LISTED, sha256)
