@@ -92,10 +92,13 @@ class Attempt:
         self._observe_wait()
         with about(**fields), span("attempt", task.traceparent, SpanKind.CONSUMER, type=task.type, **fields):
             log.info("→ %s %s", task.id, task.type)
-            outcome = await self._outcome()
-            if outcome is not None:
-                self._observe(outcome)
-                await self._publish(outcome)
+            try:
+                outcome = await self._outcome()
+                if outcome is not None:
+                    self._observe(outcome)
+                    await self._publish(outcome)
+            except Exception as error:
+                await self._count_bug(error)
 
     async def heartbeat(self) -> None:
         """Renews the lease and reports progress; stops the attempt if the lease is lost."""
@@ -124,6 +127,12 @@ class Attempt:
         if self._waiting is not None and not self._lease_lost:  # a timeout that has expired cannot be rescheduled
             self._waiting.reschedule(0)
         self._lease_lost = True
+
+    async def _count_bug(self, error: Exception) -> None:
+        """Counts as a death. An expired lease counts none once the device is done, so the task would run for ever."""
+        log.exception("an attempt at task %s ended because of a bug; the task runs again", self.lease.task.id)
+        if not self._lease_lost and not await self._may_try_again():
+            await self._publish(self._bug(error))
 
     async def _outcome(self) -> Outcome | None:
         """None if another attempt will bring the outcome."""
@@ -156,7 +165,7 @@ class Attempt:
             raise
         except Exception as error:
             log.exception("task %s failed because of a bug", self.lease.task.id)
-            return self._failed("internal", f"{type(error).__name__}; see the server's log for details")
+            return self._bug(error)
         finally:
             self._leave_device()
 
@@ -282,6 +291,9 @@ class Attempt:
         except QueueUnavailableError as error:
             log.warning("task %s waits until its lease expires: %s", self.lease.task.id, error)
             return True
+
+    def _bug(self, error: Exception) -> Outcome:
+        return self._failed("internal", f"{type(error).__name__}; see the server's log for details")
 
     def _failed(self, code: str, message: str) -> Outcome:
         return self._new_outcome(Status.FAILED, failure=Failure(code=code, message=message))

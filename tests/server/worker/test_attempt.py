@@ -15,6 +15,7 @@ from pipelines.engine.events import Finished
 from pipelines.pipeline import TaskResult
 from server.egress.client import Egress
 from server.queue import Lease
+from server.queue.poison import DEATHS_AT_MOST
 from server.services import Services
 from server.storage.bucket import Bucket, BucketUnavailableError
 from server.task import Status, Task
@@ -185,3 +186,27 @@ async def test_outcome_too_large_for_the_log_becomes_a_failure(services, narrow)
     await new_attempt(replace(services, broker=narrow), lease, device=Device()).run()
     [outcome] = narrow.outcomes
     assert outcome.failure.code == "too_large"
+
+
+class FaultyBroker(RecordingBroker):
+    """Cannot write the outcome of a task that succeeded."""
+
+    async def publish_outcome(self, outcome):
+        if outcome.status is Status.SUCCEEDED:
+            raise ZeroDivisionError
+        await super().publish_outcome(outcome)
+
+
+async def test_bug_after_the_device_is_done_ends_the_task(services):
+    """Otherwise the task would run again and again, because its lease expires without a death."""
+    broker = FaultyBroker()
+    faulty, device = replace(services, broker=broker), Device()
+    lease = await leased(faulty, new_task())
+    for deaths in range(DEATHS_AT_MOST):
+        assert lease.deaths == deaths
+        await new_attempt(faulty, lease, device=device).run()
+        if deaths + 1 < DEATHS_AT_MOST:
+            lease = await faulty.queue.lease("worker:cpu:1", (), 5.0)
+    assert len(device.runs) == DEATHS_AT_MOST
+    [outcome] = broker.outcomes
+    assert outcome.failure.code == "internal"
