@@ -5,13 +5,14 @@ Nothing is fetched from the network.
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Callable, Mapping
 from functools import cached_property
 from pathlib import Path
 from typing import Any, Protocol, TypeAlias, TypeVar
 
 import torch
-from diffusers import AutoencoderKL, ModelMixin, UNet2DConditionModel
+from diffusers import AutoencoderKL, DDIMScheduler, ModelMixin, UNet2DConditionModel
 from diffusers.loaders.single_file_utils import (
     convert_ldm_unet_checkpoint,
     convert_ldm_vae_checkpoint,
@@ -33,6 +34,7 @@ CONFIGS = Path(__file__).parent / "configs"
 UNET, VAE, EMA = "model.diffusion_model.", "first_stage_model.", "model_ema."
 """How the names of the parts of a single file begin; all others are those of text encoders."""
 FIRST_LAYER = f"{UNET}input_blocks.0.0.weight"
+PREDICTIONS = ("epsilon", "v_prediction")
 V_PREDICTION, ZERO_SNR = "v_pred", "ztsnr"
 """Tensors that say by being there how a single file was trained (Lin et al., "Common Diffusion Noise Schedules and
 Sample Steps are Flawed", 2023)."""
@@ -59,7 +61,9 @@ class Weights(Protocol):
 
 
 def open_weights(entry: ModelEntry) -> Weights:
-    """The weights of an entry; no tensor is read yet."""
+    """The weights of an entry; no tensor is read yet. Raises WeightsError if its file or folder is gone."""
+    if not entry.path.exists():
+        raise WeightsError(f"{entry.path} does not exist any more; put the model of {entry.name} back there")
     return SingleFile(entry) if entry.path.is_file() else ModelFolder(entry.path)
 
 
@@ -174,8 +178,18 @@ class SingleFile:
 
 
 def read_scheduler_config(folder: Path) -> Mapping[str, Any]:
-    """The scheduler config of a diffusers folder. Raises WeightsError."""
-    return read_json(folder / "scheduler" / "scheduler_config.json")
+    """The scheduler config of a diffusers folder; one that no scheduler can use is refused. Raises WeightsError."""
+    file = folder / "scheduler" / "scheduler_config.json"
+    config = read_json(file)
+    accepted = inspect.signature(DDIMScheduler.__init__).parameters
+    with refused_by_name(f"{file} describes no noise schedule"):
+        DDIMScheduler(**{name: value for name, value in config.items() if name in accepted}).set_timesteps(2)
+    if (prediction := config.get("prediction_type", PREDICTIONS[0])) not in PREDICTIONS:
+        raise WeightsError(
+            f"{file} has the prediction_type {prediction!r}, which is not supported; only {' and '.join(PREDICTIONS)} "
+            "are"
+        )
+    return config
 
 
 def _numbered(name: str, index: int) -> str:

@@ -91,7 +91,7 @@ def read(file: Path) -> tuple[Tensor, ...]:
     else:
         vectors = [tensors["emb_params"]] if "emb_params" in tensors else list(tensors.values())
         vectors = vectors if len(vectors) == 1 else []
-    if not vectors or any(tensor.ndim not in (1, 2) for tensor in vectors):
+    if not vectors or any(tensor.ndim not in (1, 2) or not tensor.is_floating_point() for tensor in vectors):
         raise EmbeddingError(
             f"{file.name} has the keys {', '.join(sorted(tensors)[:4]) or '(none)'}, not `emb_params`, `clip_l` and "
             "`clip_g`, or a single tensor of vectors; correct its family in models.yaml"

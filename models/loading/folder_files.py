@@ -17,6 +17,8 @@ def weight_files(folder: Path) -> list[Path]:
 
     Large models are cut into shards `model-00001-of-00002`. Raises WeightsError.
     """
+    if not folder.is_dir():
+        raise WeightsError(f"{folder} does not exist; copy this part of the original model there")
     files = sorted(folder.glob("*.safetensors"), key=lambda file: (file.name.count("."), file.name))
     whole = [file for file in files if not _SHARD.fullmatch(file.name)]
     if whole and (len(whole) == len(files) or whole[0].name.count(".") <= files[0].name.count(".")):

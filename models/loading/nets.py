@@ -80,7 +80,7 @@ def refused_by_name(fault: str) -> Iterator[None]:
     """Turns an error of a library in this block into a WeightsError that begins with `fault`."""
     try:
         yield
-    except (WeightsError, torch.OutOfMemoryError):
+    except (WeightsError, MemoryError, torch.OutOfMemoryError):
         raise
     except Exception as error:  # what libraries raise for broken files has no common class
         raise WeightsError(

@@ -198,6 +198,8 @@ class Registry:
 
 def _reason(error: Exception, entry: ModelEntry) -> str:
     """Why a model cannot be loaded, with the name of its file."""
-    if hasattr(error, "code") or isinstance(error, torch.OutOfMemoryError):
+    if isinstance(error, torch.OutOfMemoryError):
+        return "the device has too little memory left for it; lower HUA_DEVICE_MEMORY, so that others leave earlier"
+    if hasattr(error, "code"):
         return str(error)
     return f"{entry.path.name}: {one_line(error) or type(error).__name__}; the worker's log has the details"

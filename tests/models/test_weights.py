@@ -76,6 +76,34 @@ def test_broken_scheduler_config_is_refused(toys: Catalog, tmp_path: Path) -> No
         _ = ModelFolder(tmp_path).scheduler_config
 
 
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"beta_schedule": "none"}, "describes no noise schedule"),
+        ({"num_train_timesteps": "many"}, "describes no noise schedule"),
+        ({"timestep_spacing": "none"}, "describes no noise schedule"),
+        ({"prediction_type": "sample"}, "prediction_type 'sample', which is not supported; only epsilon and v_pred"),
+    ],
+)
+def test_scheduler_config_that_no_scheduler_can_use_is_refused(
+    change: dict[str, str], message: str, toys: Catalog, tmp_path: Path
+) -> None:
+    folder = shutil.copytree(toys.find("toy-sd1").path, tmp_path / "toy")
+    file = folder / "scheduler" / "scheduler_config.json"
+    file.write_text(json.dumps(json.loads(file.read_text()) | change))
+    with pytest.raises(WeightsError, match=rf"scheduler_config\.json .*{message}"):
+        _ = ModelFolder(folder).scheduler_config
+
+
+@pytest.mark.parametrize("part", ["", "vae", "text_encoder", "tokenizer", "scheduler"])
+def test_model_or_part_that_is_gone_is_named(part: str, toys: Catalog, tmp_path: Path) -> None:
+    entry = toys.find("toy-sd1")
+    folder = shutil.copytree(entry.path, tmp_path / "toy")
+    shutil.rmtree(folder / part)
+    with pytest.raises(WeightsError, match=rf"{tmp_path}/toy/?{part}"):
+        loaders.load(entry.model_copy(update={"path": folder}), CPU, torch.float32)
+
+
 def test_wrong_family_is_named(toys: Catalog) -> None:
     entry = toys.find("toy-sdxl").model_copy(update={"family": "sd1"})
     with pytest.raises(WeightsError, match="check whether its family is sd1"):

@@ -199,7 +199,7 @@ def test_failed_load_is_reported_and_blocks_no_other(
     (folder / "toy-sd2" / "unet").rename(folder / "away")
     with registry.acquire(["toy-sd1", "toy-sd2"]) as handle:
         for _ in range(2):
-            with pytest.raises(ModelLoadError, match=r"model 'toy-sd2' could not be loaded: .*no \.safetensors"):
+            with pytest.raises(ModelLoadError, match=r"model 'toy-sd2' could not be loaded: .*unet does not exist"):
                 handle.wait(LONG_S)
     assert list(registry.broken) == ["toy-sd2"]
     use(registry, "toy-sd1")
@@ -216,6 +216,18 @@ def test_unforeseen_error_of_a_loader_names_the_file(toys: Catalog) -> None:
     with registry.acquire(["toy-sd1"]) as handle, pytest.raises(ModelLoadError):
         handle.wait(LONG_S)
     assert registry.broken["toy-sd1"].startswith(f"{toys.find('toy-sd1').path.name}: 'conv_in.weight'")
+    registry.close()
+
+
+def test_model_without_room_on_the_device_fails_with_advice(toys: Catalog) -> None:
+    def fail(entry: ModelEntry, device: torch.device, dtype: torch.dtype) -> LoadedModel:
+        raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB.")
+
+    registry = Registry(toys, CPU, torch.float32, PLENTY, 0, fail)
+    message = "'toy-sd1' could not be loaded: the device has too little memory left for it; lower HUA_DEVICE_MEMORY"
+    with registry.acquire(["toy-sd1"]) as handle, pytest.raises(ModelLoadError, match=message) as raised:
+        handle.wait(LONG_S)
+    assert raised.value.code == "out_of_memory"
     registry.close()
 
 
