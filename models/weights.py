@@ -23,7 +23,9 @@ from transformers import CLIPTextModel, CLIPTextModelWithProjection, CLIPTokeniz
 
 from models.catalog.entry import ModelEntry
 from models.files.safetensors_header import SafetensorsHeader
+from models.files.unet_keys import find_unet
 from models.files.weights_error import WeightsError
+from models.loading.clip_vocabulary import END, ZERO, clip_tokenizer
 from models.loading.fill import check_neighbours, check_whole, fill
 from models.loading.folder_files import read_json
 from models.loading.nets import empty_diffusers_net, read_diffusers_net, read_transformers_net, refused_by_name
@@ -33,7 +35,6 @@ from models.loading.tokenizer import read_tokenizer
 CONFIGS = Path(__file__).parent / "configs"
 UNET, VAE, EMA = "model.diffusion_model.", "first_stage_model.", "model_ema."
 """How the names of the parts of a single file begin; all others are those of text encoders."""
-FIRST_LAYER = f"{UNET}input_blocks.0.0.weight"
 PREDICTIONS = ("epsilon", "v_prediction")
 V_PREDICTION, ZERO_SNR = "v_pred", "ztsnr"
 """Tensors that say by being there how a single file was trained (Lin et al., "Common Diffusion Noise Schedules and
@@ -96,13 +97,20 @@ class SingleFile:
 
     def __init__(self, entry: ModelEntry) -> None:
         self._file = entry.path
+        self._family = entry.family
         self._config = entry.config or CONFIGS / entry.family
 
     def unet(self, dtype: torch.dtype) -> UNet2DConditionModel:
-        """The first layer tells the input channels: an inpainting checkpoint has more than the family's config."""
+        """The header tells the input channels: an inpainting checkpoint has more than the family's config. Some files
+        have the UNet alone, with names that begin with no prefix."""
         config = read_json(self._config / "unet" / "config.json")
-        if (first := self._header.tensors.get(FIRST_LAYER)) is not None and len(first.shape) > 1:
-            config["in_channels"] = first.shape[1]
+        keys = find_unet(self._header)
+        if keys is not None:
+            config["in_channels"] = keys.in_channels
+        if keys is not None and keys.prefix != UNET:
+            raise WeightsError(
+                f"{self._file.name} has a UNet alone, without text encoder and autoencoder; give a complete checkpoint"
+            )
         return self._net(UNet2DConditionModel, config, UNET, convert_ldm_unet_checkpoint, dtype)
 
     def vae(self, dtype: torch.dtype) -> AutoencoderKL:
@@ -126,14 +134,12 @@ class SingleFile:
         return net
 
     def tokenizer(self, index: int) -> CLIPTokenizer:
+        """CLIP's, unless a folder beside the file or in `config` has another. Encoders of OpenCLIP pad with zeros."""
         name = _numbered("tokenizer", index)
         for folder in (self._config / name, self._file.parent / name):
             if folder.is_dir():
                 return read_tokenizer(CLIPTokenizer, folder)
-        raise WeightsError(
-            f"{self._file.name} needs a tokenizer, which single files do not contain; copy the `{name}` folder of any "
-            f"diffusers model of this family to {self._file.parent / name}"
-        )
+        return clip_tokenizer(ZERO if index or self._family == "sd2" else END)
 
     @cached_property
     def scheduler_config(self) -> Mapping[str, Any]:

@@ -62,8 +62,7 @@ def _resolve_entry(entry: ModelEntry, folder: Path) -> ModelEntry:
     path = _resolve(entry.path, folder)
     config = _resolve(entry.config, folder) if entry.config else None
     encoder = _resolve(entry.encoder, folder) if entry.encoder else None
-    required = {**family.required, **(family.required_of_files if path.is_file() else {})}
-    for field, message in required.items():
+    for field, message in family.required.items():
         if getattr(entry, field) is None:
             raise CatalogError(message)
     size = family.layout.weigh(path) + (PretrainedFolder().weigh(encoder) if encoder else 0)

@@ -14,8 +14,28 @@ from models.diffusion.latent_diffusion import LatentDiffusion
 from models.diffusion.text_encoder import TextEncoder
 from models.weights import open_weights
 
+LIKE_NOISE = 0.8
+"""Correlation of input and output, at the noisiest step, from which the output counts as that noise. For v it would be
+about 0.07, the share of noise in v at this step."""
+LAST_TIMESTEP, NOISE_SIZE = 999, 16
+
 
 class SD1(LatentDiffusion):
+    @torch.inference_mode()
+    def measure_prediction(self) -> None:
+        """Finds out what the UNet predicts, where neither the file nor its entry tells.
+
+        The input of the noisiest step is almost pure noise. A model of epsilon returns it, a model of v nearly the
+        opposite of a clean image.
+        """
+        noise = torch.randn(1, self.channels, NOISE_SIZE, NOISE_SIZE, generator=torch.Generator().manual_seed(0))
+        latents = noise.to(self.device, self.dtype)
+        empty, _ = self.encode_prompt("", None, clip_skip=0, width=0, height=0)
+        output = self.predict(latents, torch.tensor([LAST_TIMESTEP], device=self.device), empty)
+        both = torch.stack([noise.flatten(), output.float().cpu().flatten()])
+        prediction = "epsilon" if float(torch.corrcoef(both)[0, 1]) > LIKE_NOISE else "v_prediction"
+        self.scheduler_config = {**self.scheduler_config, "prediction_type": prediction}
+
     @torch.inference_mode()
     def encode_prompt(
         self, text: str, negative: str | None, *, clip_skip: int, width: int, height: int
@@ -34,4 +54,6 @@ def load(entry: ModelEntry, device: torch.device, dtype: torch.dtype) -> SD1:
     encoder = TextEncoder(weights.tokenizer(0), weights.text_encoder(dtype, 0), normalised=True)
     checkpoint = SD1(entry, weights, Autoencoder(weights.vae(dtype)), [encoder], dtype)
     checkpoint.to(device)
+    if entry.family == "sd2" and entry.prediction is None and entry.path.is_file():
+        checkpoint.measure_prediction()
     return checkpoint

@@ -48,8 +48,6 @@ class ModelFamily:
     """Classes of diffusers or transformers that the config of a folder of this family names."""
     required: Mapping[str, str] = field(default_factory=dict)
     """Fields that an entry must have, each with the error message if it is missing."""
-    required_of_files: Mapping[str, str] = field(default_factory=dict)
-    """The same for entries whose `path` is a single file."""
     unused_text_layers: int = 0
     """Of checkpoints: layers at the end of each text encoder that are always left out."""
 

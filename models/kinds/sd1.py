@@ -22,8 +22,4 @@ SD2 = ModelFamily(
     loader="models.diffusion.sd1:load",
     layout=FolderOrFile(),
     recognise=partial(checkpoint_fields, family="sd2"),
-    required_of_files={
-        "prediction": "a single file does not say what it predicts; add `prediction: v_prediction` (models of 768 "
-        "pixels) or `prediction: epsilon` (those of 512)"
-    },
 )

@@ -43,10 +43,28 @@ def test_single_file_equals_its_folder(
     assert single.scheduler_config == whole.scheduler_config
 
 
-def test_single_file_without_tokenizer_is_refused(tmp_path: Path) -> None:
-    entry = ModelEntry(name="lone", path=tmp_path / "lone.safetensors", family="sd1")
-    with pytest.raises(WeightsError, match=r"needs a tokenizer.*copy the `tokenizer` folder"):
-        SingleFile(entry).tokenizer(0)
+@pytest.mark.parametrize(
+    ("family", "index", "pad"), [("sd1", 0, 49407), ("sd2", 0, 0), ("sdxl", 0, 49407), ("sdxl", 1, 0)]
+)
+def test_single_file_without_tokenizer_gets_that_of_clip(tmp_path: Path, family: str, index: int, pad: int) -> None:
+    entry = ModelEntry(name="lone", path=tmp_path / "lone.safetensors", family=family)
+    tokenizer = SingleFile(entry).tokenizer(index)
+    assert tokenizer("a photo of a cat").input_ids == [49406, 320, 1125, 539, 320, 2368, 49407]
+    assert tokenizer.pad_token_id == pad
+
+
+def test_prediction_of_a_single_sd2_file_is_measured(
+    toys: Catalog, write_single_file: Callable[[Path, Path], None], tmp_path: Path
+) -> None:
+    folder = toys.find("toy-sd2").path
+    write_single_file(folder, tmp_path / "toy.safetensors")
+    shutil.copytree(folder, tmp_path / "config")
+    shutil.rmtree(tmp_path / "config" / "scheduler")
+    shutil.copytree(CONFIGS / "sd2" / "scheduler", tmp_path / "config" / "scheduler")
+    entry = ModelEntry(name="toy", path=tmp_path / "toy.safetensors", family="sd2", config=tmp_path / "config")
+    assert SingleFile(entry).scheduler_config.get("prediction_type") is None
+    toy = loaders.load(entry, torch.device("cpu"), torch.float32)
+    assert toy.scheduler_config["prediction_type"] == "v_prediction"
 
 
 def test_single_file_uses_the_tokenizer_of_its_folder(toys: Catalog, tmp_path: Path) -> None:

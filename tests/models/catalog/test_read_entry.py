@@ -22,7 +22,6 @@ from tests.support.models_yaml import write_entries
         ("{name: x, path: sly.safetensors, family: sd1}", "is a pickle"),
         ("{name: x, path: one/unet, family: sd1}", r"has no model_index\.json"),
         ("{name: x, path: notes.txt, family: sd1}", "is not a model file"),
-        ("{name: x, path: three.safetensors, family: sd2}", "add `prediction: v_prediction`"),
         (
             "{name: x, path: one, family: upscaler}",
             r"is a folder; give one \.safetensors file",

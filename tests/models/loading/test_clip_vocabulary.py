@@ -2,8 +2,9 @@ import importlib.util
 
 import pytest
 
-from models.diffusion import clip_vocabulary
-from models.diffusion.clip_vocabulary import SIZE, VocabularyError, clip_tokenizer
+from models.files.weights_error import WeightsError
+from models.loading import clip_vocabulary
+from models.loading.clip_vocabulary import SIZE, clip_tokenizer
 
 TEXTS = [
     "a photo of a cat",
@@ -33,5 +34,5 @@ def test_ids_equal_those_of_open_clip(text: str) -> None:
 def test_missing_package_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
     clip_vocabulary._vocabulary.cache_clear()  # private: a process reads the file once
-    with pytest.raises(VocabularyError, match="install open_clip_torch"):
+    with pytest.raises(WeightsError, match="install open_clip_torch"):
         clip_tokenizer()

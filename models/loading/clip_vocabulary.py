@@ -15,6 +15,8 @@ from pathlib import Path
 
 from transformers import CLIPTokenizer
 
+from models.files.weights_error import WeightsError
+
 START, END, ZERO = "<|startoftext|>", "<|endoftext|>", "!"
 SIZE, LENGTH = 49_408, 77
 """Tokens of the vocabulary, and of a prompt."""
@@ -22,16 +24,10 @@ MERGES = SIZE - 2 * 256 - 2
 _FILE = "bpe_simple_vocab_16e6.txt.gz"
 
 
-class VocabularyError(Exception):
-    """The package with CLIP's vocabulary is missing or has changed; the message says what to install."""
-
-    code = "bad_model"
-
-
 def clip_tokenizer(pad: str = END) -> CLIPTokenizer:
     """The published tokenizer. `pad` fills a prompt up to 77 tokens: the end mark, or "!" for OpenCLIP's encoders.
 
-    Raises VocabularyError.
+    Raises WeightsError.
     """
     vocabulary, merges = _vocabulary()
     return CLIPTokenizer(dict(vocabulary), list(merges), pad_token=pad, model_max_length=LENGTH)
@@ -46,7 +42,7 @@ def _vocabulary() -> tuple[dict[str, int], tuple[tuple[str, str], ...]]:
     pieces = [*letters, *(letter + "</w>" for letter in letters), *map("".join, merges), START, END]
     vocabulary = {piece: number for number, piece in enumerate(pieces)}
     if len(vocabulary) != SIZE:
-        raise VocabularyError(f"{_FILE} has {len(vocabulary)} tokens, not {SIZE}; install open_clip_torch again")
+        raise WeightsError(f"{_FILE} has {len(vocabulary)} tokens, not {SIZE}; install open_clip_torch again")
     return vocabulary, merges
 
 
@@ -62,4 +58,4 @@ def _merges_file() -> Path:
     for folder in (spec.submodule_search_locations or ()) if spec else ():
         if (file := Path(folder) / _FILE).is_file():
             return file
-    raise VocabularyError("single-file checkpoints need CLIP's vocabulary; install open_clip_torch")
+    raise WeightsError("single-file checkpoints need CLIP's vocabulary; install open_clip_torch")
