@@ -3,10 +3,11 @@
 `build` fills a folder with `toy-sd1`, `toy-sd2`, `toy-sdxl` and `toy-sd1-inpainting`, diffusers folders
 that any diffusers pipeline loads, with ControlNets (`control.py`), IP-Adapters (`ip_adapter.py`) and a tiny decoder
 (`toy-taesd`) for them, with `toy-esrgan` and `toy-lama`, files that spandrel's architectures fit, with the LoRAs and
-embeddings of `additions.py`, with `toy-matting`, an ONNX net, with `toy-blip` and `toy-gpt2`, folders that transformers
-loads, with `toy-safety`, which minds fish, and with a `models.yaml` that names them. Weights are random but for the
-last convolutions of diffusion, which are fitted in closed form (`fit.py`), so that pictures show soft coloured shapes
-instead of grey noise, and for the nets that `training` taught.
+embeddings of `additions.py`, with the annotators of `annotators.py`, with `toy-matting`, an ONNX net, with `toy-blip`
+and `toy-gpt2`, folders that transformers loads, with `toy-safety`, which minds fish, and with a `models.yaml` that
+names them. Weights are random but for the last convolutions of diffusion, which are fitted in closed form (`fit.py`),
+so that pictures show soft coloured shapes instead of grey noise, for annotators that are set by hand, and for the nets
+that `training` taught.
 """
 
 from __future__ import annotations
@@ -25,6 +26,7 @@ from transformers.utils import logging as transformers_logging
 
 from models.toy import nets
 from models.toy.additions import ADDITIONS
+from models.toy.annotators import TOY_ANNOTATORS
 from models.toy.control import TOY_GUIDES
 from models.toy.fit import fit_autoencoder, fit_denoiser
 from models.toy.ip_adapter import ENCODERS, IP_ADAPTERS
@@ -70,9 +72,20 @@ models:
     title: "Toy ESRGAN ×4"
     aliases: [esr, esr_anime, ultrasharp]
   - {name: toy-depth, path: toy-depth, family: annotator, hint: depth}
+  - {name: toy-normal, path: toy-depth, family: annotator, hint: normal}
+  - {name: toy-softedge, path: toy-softedge.safetensors, family: annotator, hint: softedge}
+  - {name: toy-lineart, path: toy-lineart.safetensors, family: annotator, hint: lineart}
+  - {name: toy-mlsd, path: toy-mlsd.safetensors, family: annotator, hint: mlsd}
+  - {name: toy-pose, path: toy-pose.safetensors, family: annotator, hint: pose}
   - {name: toy-sd1-canny, path: toy-sd1-canny, family: controlnet, for: sd1, hint: canny}
   - {name: toy-sd1-depth, path: toy-sd1-depth, family: controlnet, for: sd1, hint: depth}
   - {name: toy-sd1-tile, path: toy-sd1-tile, family: controlnet, for: sd1, hint: tile}
+  - {name: toy-sd1-pose, path: toy-sd1-depth, family: controlnet, for: sd1, hint: pose}
+  - {name: toy-sd1-mlsd, path: toy-sd1-depth, family: controlnet, for: sd1, hint: mlsd}
+  - {name: toy-sd1-normal, path: toy-sd1-depth, family: controlnet, for: sd1, hint: normal}
+  - {name: toy-sd1-softedge, path: toy-sd1-depth, family: controlnet, for: sd1, hint: softedge}
+  - {name: toy-sd1-lineart, path: toy-sd1-depth, family: controlnet, for: sd1, hint: lineart}
+  - {name: toy-sd1-scribble, path: toy-sd1-depth, family: controlnet, for: sd1, hint: scribble}
   - {name: toy-sdxl-canny, path: toy-sdxl-canny, family: controlnet, for: sdxl, hint: canny}
   - {name: toy-ip, path: toy-ip.safetensors, family: ip_adapter, for: sd1, encoder: toy-clip-vision}
   - {name: toy-ip-plus, path: toy-ip-plus.safetensors, family: ip_adapter, for: sd1, encoder: toy-clip-vision}
@@ -119,7 +132,7 @@ def build(folder: Path) -> None:
         _build_whole(name, seed, save, folder)
     for name, save in {**SPEAKERS, **ENCODERS, **DECODERS, **CHECKERS}.items():
         _build_whole(name, 0, save, folder)
-    for name, made in {**SINGLE_NETS, **ADDITIONS, **IP_ADAPTERS}.items():
+    for name, made in {**SINGLE_NETS, **ADDITIONS, **IP_ADAPTERS, **TOY_ANNOTATORS}.items():
         if not (folder / name).exists():
             _save_single(made, folder / name)
     for name, content in (("toy-matting.onnx", matting(weights("matting"))), ("models.yaml", MODELS_YAML.encode())):

@@ -98,14 +98,28 @@ def _mlsd(entry: ModelEntry) -> MapDrawer:
 
 
 def _pose(entry: ModelEntry) -> MapDrawer:
-    """The body net of OpenPose (`body_pose_model`), without hands and faces."""
+    """The body net of OpenPose (`body_pose_model`), without hands and faces. Its layers are as wide as those of the
+    file."""
     aux = _import_aux("open_pose")
     net = aux.body.bodypose_model()
     layers = {name.split(".", 1)[1]: name for name in net.state_dict()}
     weights = {layers.get(name, name): tensor for name, tensor in _read_file(entry).items()}
+    _set_widths(net, weights)
     body = object.__new__(aux.Body)  # its initialiser would open a pickle
     body.model = _load_weights(net, weights, entry)
     return _detector(lambda _: aux.OpenposeDetector(body), net)
+
+
+def _set_widths(net: nn.Module, weights: Mapping[str, Tensor]) -> None:
+    """Replaces each convolution whose weights have other numbers of channels."""
+    for path, layer in list(net.named_modules()):
+        weight = weights.get(f"{path}.weight")
+        if not isinstance(layer, nn.Conv2d) or weight is None or weight.ndim != layer.weight.ndim:
+            continue
+        if weight.shape[:2] != layer.weight.shape[:2]:
+            outputs, inputs = weight.shape[:2]
+            padding = layer.kernel_size[0] // 2
+            net.set_submodule(path, nn.Conv2d(inputs, outputs, layer.kernel_size[0], padding=padding))
 
 
 def _depth(entry: ModelEntry) -> MapDrawer:

@@ -8,6 +8,7 @@ import pytest
 import pipelines
 from models.catalog.catalog import UnknownModelError
 from models.vision.control_maps import DrawOptions, canny
+from pipelines.recipes.control_guidance import annotator_models
 from tests.pipelines.conftest import Studio
 from tests.support.pictures import PICTURE
 
@@ -35,6 +36,5 @@ def test_binarize_threshold_makes_black_and_white(studio: Studio) -> None:
 
 
 def test_missing_annotator_is_an_unknown_model(studio: Studio) -> None:
-    pipeline = pipelines.find("control.pose_hint")
-    with pytest.raises(UnknownModelError, match=r"no annotator 'pose'.*send a finished map with bypass_annotator"):
-        studio.registry.acquire(pipeline.needs(pipeline.Params(url="http://example.com/a.png")))
+    with pytest.raises(UnknownModelError, match=r"no annotator 'seg'.*send a finished map with bypass_annotator"):
+        studio.registry.acquire(annotator_models("seg"))

@@ -1,11 +1,15 @@
 import inspect
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 import pipelines
+from models import catalog
+from models.catalog.catalog import Catalog
 from pipelines import UnknownTaskTypeError
+from pipelines.pipeline import AnyPipeline
 
 
 def test_each_task_type_has_its_own_module() -> None:
@@ -51,3 +55,34 @@ def test_every_float_has_a_range() -> None:
         for schema in numbers(pipeline.Params.model_json_schema()):
             assert schema.keys() & {"minimum", "exclusiveMinimum"}, (pipeline.names, schema)
             assert schema.keys() & {"maximum", "exclusiveMaximum"}, (pipeline.names, schema)
+
+
+VALUES = {
+    "text": "a house",
+    "w": 128,
+    "h": 128,
+    "lt_rb": [0, 0, 8, 8],
+    "lt_rb_list": [[0, 0, 8, 8]],
+    "op": "add",
+    "types": ["canny"],
+    "controls": [{"type": "canny"}],
+    "nodes": [{"key": "a", "endpoint": "txt2img.sd", "data": {"text": "a house"}}],
+    "target": "a",
+    **dict(zip("abcdef", (1, 0, 0, 1, 0, 0), strict=True)),
+}
+"""A value for each required parameter that is no image."""
+
+
+@pytest.fixture(scope="module")
+def toy_models(models_dir: Path) -> Catalog:
+    return catalog.read(models_dir)
+
+
+@pytest.mark.parametrize("pipeline", pipelines.every(), ids=lambda pipeline: pipeline.names[0])
+def test_toys_refuse_no_task_type(pipeline: AnyPipeline, toy_models: Catalog) -> None:
+    fields = pipeline.Params.model_fields
+    required = {name for name, field in fields.items() if field.is_required()}
+    usual = {name: "x" for name in ("url", "hint_url", "text") if name in fields}
+    params = pipeline.Params.model_validate({name: VALUES.get(name, "x") for name in required} | usual)
+    resolved = pipeline.resolve_names(params, toy_models)
+    assert all(toy_models.find(ref) for ref in pipeline.needs(resolved))

@@ -148,8 +148,8 @@ def test_catalog_finds_controlnets_by_hint_and_family(toys: Catalog) -> None:
         toys.find(ModelRef(CONTROLNET, "canny", base="toy-sd2"))
     with pytest.raises(UnknownModelError, match="there is no model 'nothing'"):
         toys.find(ModelRef(CONTROLNET, "canny", base="nothing"))
-    with pytest.raises(UnknownModelError, match=r"no annotator 'pose'; there are: depth.*; or send a finished map"):
-        toys.find(ModelRef(ANNOTATOR, "pose"))
+    with pytest.raises(UnknownModelError, match=r"no annotator 'seg'; there are: depth.*; or send a finished map"):
+        toys.find(ModelRef(ANNOTATOR, "seg"))
 
 
 @pytest.mark.parametrize(

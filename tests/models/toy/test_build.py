@@ -29,9 +29,20 @@ def test_catalog_lists_toys(toys: Catalog, models_dir: Path) -> None:
         ("toy-sd1-inpainting", "sd1"),
         ("toy-esrgan", "upscaler"),
         ("toy-depth", "annotator"),
+        ("toy-normal", "annotator"),
+        ("toy-softedge", "annotator"),
+        ("toy-lineart", "annotator"),
+        ("toy-mlsd", "annotator"),
+        ("toy-pose", "annotator"),
         ("toy-sd1-canny", "controlnet"),
         ("toy-sd1-depth", "controlnet"),
         ("toy-sd1-tile", "controlnet"),
+        ("toy-sd1-pose", "controlnet"),
+        ("toy-sd1-mlsd", "controlnet"),
+        ("toy-sd1-normal", "controlnet"),
+        ("toy-sd1-softedge", "controlnet"),
+        ("toy-sd1-lineart", "controlnet"),
+        ("toy-sd1-scribble", "controlnet"),
         ("toy-sdxl-canny", "controlnet"),
         ("toy-ip", "ip_adapter"),
         ("toy-ip-plus", "ip_adapter"),
@@ -51,7 +62,7 @@ def test_catalog_lists_toys(toys: Catalog, models_dir: Path) -> None:
     ]
     assert toys.find(ModelRef(CHECKPOINT, "v1.5", inpainting=True)) is toys.find("toy-sd1-inpainting")
     assert toys.default is toys.find("v1.5") is toys.find("general") is toys.find("basic")
-    assert sum(file.stat().st_size for file in models_dir.rglob("*") if file.is_file()) < 64 << 20
+    assert sum(file.stat().st_size for file in models_dir.rglob("*") if file.is_file()) < 80 << 20
 
 
 def test_second_build_only_adds_missing_toys(models_dir: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -63,6 +74,7 @@ def test_second_build_only_adds_missing_toys(models_dir: Path, tmp_path: Path, m
     monkeypatch.setattr(toy, "CHECKERS", {})
     monkeypatch.setattr(toy, "DECODERS", {})
     monkeypatch.setattr(toy, "IP_ADAPTERS", {})
+    monkeypatch.setattr(toy, "TOY_ANNOTATORS", {})
     monkeypatch.setattr(toy, "SINGLE_NETS", {ESRGAN: toy.SINGLE_NETS[ESRGAN]})
     (tmp_path / "models.yaml").write_text("models: [{name: mine, path: toy-sd1, family: sd1}]\n")
     state = torch.random.get_rng_state()
