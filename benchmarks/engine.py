@@ -47,6 +47,7 @@ class FixedModel:
     """Provides the measured checkpoint, always ready."""
 
     ready = True
+    entries = ()
 
     def __init__(self, checkpoint: Checkpoint) -> None:
         self._checkpoint = checkpoint

@@ -23,7 +23,7 @@ FLOORS = {
         ("models.adapters",),
         ("models.compiled",),
         ("models.patches", "models.vision", "models.language"),
-        ("models.weights", "models.loaded_model"),
+        ("models.weights", "models.loaded_model", "models.finite"),
         ("models.catalog",),
         ("models.loading",),
         ("models.kinds", "models.imaging", "models.conditioning", "models.noise"),

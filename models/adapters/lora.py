@@ -18,6 +18,7 @@ from torch import Tensor
 from models.adapters.lora_delta import Factors, UnknownAlgorithmError, compute_delta
 from models.catalog.entry import ModelEntry
 from models.files.weights_error import WeightsError
+from models.finite import holds_finite
 from models.loading.tensors import open_header, read_tensors
 
 PARTS: Mapping[str, str] = {
@@ -102,10 +103,14 @@ def read(file: Path) -> dict[str, dict[str, dict[str, Tensor]]]:
 
 
 def _check_factors(updates: Mapping[str, Mapping[str, Factors]], file: Path) -> None:
-    """Raises LoraError for factors that cannot be multiplied. Only their shapes are computed with."""
+    """Raises LoraError for factors that cannot be multiplied, or are not finite."""
     for part, modules in updates.items():
         for module, factors in modules.items():
-            try:
+            if bad := [role for role, tensor in factors.items() if not holds_finite(tensor)]:
+                raise LoraError(
+                    f"{file.name}, {module} of the {part}: it has NaN or infinity as {bad[0]}; train or fetch it again"
+                )
+            try:  # with shapes alone
                 compute_delta({role: tensor.to("meta") for role, tensor in factors.items()})
             except UnknownAlgorithmError as error:
                 raise LoraError(f"{file.name}, {module} of the {part}: {error}") from error

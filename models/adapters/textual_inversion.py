@@ -15,6 +15,7 @@ from torch import Tensor
 
 from models.catalog.entry import ModelEntry
 from models.files.weights_error import WeightsError
+from models.finite import holds_finite
 from models.loading.tensors import read_tensors
 
 SDXL_KEYS = ("clip_l", "clip_g")
@@ -96,6 +97,8 @@ def read(file: Path) -> tuple[Tensor, ...]:
             f"{file.name} has the keys {', '.join(sorted(tensors)[:4]) or '(none)'}, not `emb_params`, `clip_l` and "
             "`clip_g`, or a single tensor of vectors; correct its family in models.yaml"
         )
+    if not all(map(holds_finite, vectors)):
+        raise EmbeddingError(f"{file.name} has vectors with NaN or infinity; train or fetch it again")
     tables = tuple(tensor.float().reshape(-1, tensor.shape[-1]) for tensor in vectors)
     _check_counts(file, [len(table) for table in tables])
     return tables

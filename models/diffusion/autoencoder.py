@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Callable
 
 import numpy as np
 import torch
 from diffusers import AutoencoderKL, AutoencoderTiny
+from diffusers.models.autoencoders.vae import DiagonalGaussianDistribution
 from torch import Tensor
 from torch.nn.functional import pad
 
+from models.finite import require_finite
 from models.imaging.tiles import Canvas, split_tiles
 from models.noise import GaussianNoise
 from models.patches.circular_padding import circular_padding
@@ -37,16 +40,16 @@ class Autoencoder:
     def encode(
         self, pixels: np.ndarray, noise: GaussianNoise, *, mask: np.ndarray | None = None, circular: bool
     ) -> Tensor:
-        """Scaled latents, float32 [1, channels, h, w], of uint8 RGB pixels [height, width, 3].
+        """Scaled latents, float32 [1, channels, h, w], of uint8 RGB pixels [height, width, 3]. Raises NotFiniteError.
 
         `noise` samples the posterior. Where `mask` (bool [height, width]) is true, pixels count as mid-grey.
         """
         image = torch.from_numpy(pixels[None].astype(np.float32) / 255.0).permute(0, 3, 1, 2)
-        image = (2.0 * image - 1.0).to(self.net.device, self.net.dtype)
+        image = (2.0 * image - 1.0).to(self.net.device)
         if mask is not None:
             image = image.masked_fill(torch.from_numpy(mask).to(image.device), 0.0)
         with circular_padding(self.net, circular):
-            posterior = self.net.encode(image).latent_dist
+            posterior = DiagonalGaussianDistribution(self._compute("encoder", self._encode_moments, image))
         sample = noise.gaussian(posterior.mean.shape).to(posterior.mean)
         mean, scale = self._normalisation(posterior.mean)
         latents: Tensor = (posterior.mean + posterior.std * sample - mean) * scale
@@ -54,9 +57,9 @@ class Autoencoder:
 
     @torch.inference_mode()
     def decode(self, latents: Tensor, *, circular: bool) -> list[np.ndarray]:
-        """uint8 RGB pixels [height, width, 3], one per row of scaled latents."""
+        """uint8 RGB pixels [height, width, 3], one per row of scaled latents. Raises NotFiniteError."""
         mean, scale = self._normalisation(latents)
-        raw = (latents / scale + mean).to(self.net.device, self.net.dtype)
+        raw = (latents / scale + mean).to(self.net.device)
         pixels = raw.shape[2] * raw.shape[3] * self.scale_factor**2
         if pixels <= TILED_ABOVE:
             try:
@@ -68,17 +71,32 @@ class Autoencoder:
         return [self._decode_by_tiles(one, circular) for one in torch.split(raw, 1)]
 
     def _decode_rows(self, raw: Tensor) -> np.ndarray:
-        """uint8 [rows, height, width, 3]. Some decoders overflow in half precision; then it is done again in single."""
-        images = self.net.decode(raw).sample
-        pixels, finite = _to_uint8(images), bool(images.isfinite().all())
-        if finite or self.net.dtype == torch.float32:
-            return pixels
-        log.warning("the decoder overflows in half precision; this image is decoded in single precision")
-        dtype = self.net.dtype
-        try:
-            return _to_uint8(self.net.float().decode(raw.float()).sample)
-        finally:
-            self.net.to(dtype)
+        """uint8 [rows, height, width, 3]."""
+        return _to_uint8(self._compute("decoder", lambda values: self.net.decode(values).sample, raw))
+
+    def _encode_moments(self, image: Tensor) -> Tensor:
+        """The parameters of the posterior."""
+        moments: Tensor = self.net.encode(image).latent_dist.parameters
+        return moments
+
+    def _compute(self, part: str, run: Callable[[Tensor], Tensor], values: Tensor) -> Tensor:
+        """What a part of the net makes of `values`. Some overflow in half precision; then it is done again in single.
+
+        Raises NotFiniteError.
+        """
+        result, dtype = run(values.to(self.net.dtype)), self.net.dtype
+        if result.isfinite().all():
+            return result
+        require_finite("the denoiser", values)
+        if dtype != torch.float32:
+            log.warning("the %s overflows in half precision; this image is computed in single precision", part)
+            try:
+                self.net.float()
+                result = run(values.float())
+            finally:
+                self.net.to(dtype)
+        require_finite(f"the {part} of the autoencoder (VAE), in single precision,", result)
+        return result
 
     def _decode_by_tiles(self, raw: Tensor, circular: bool) -> np.ndarray:
         """uint8 [height, width, 3] of latents [1, channels, h, w]; a circular image is padded with its other edges."""

@@ -26,6 +26,7 @@ from models.diffusion.text_encoder import Encoding, TextEncoder
 from models.diffusion.tiny_decoder import TinyDecoder
 from models.diffusion.word_match import any_of
 from models.files.weights_error import WeightsError
+from models.finite import require_finite
 from models.noise import GaussianNoise
 from models.patches.cross_attention_cache import cached_cross_attention, keys_and_values, text_layers
 from models.patches.patch import DenoiserInputs, DenoiserPatch, PatchedRows
@@ -199,7 +200,7 @@ class LatentDiffusion:
 
     @torch.inference_mode()
     def _encode_text(self, text: str, clip_skip: int) -> tuple[Encoding, ...]:
-        """The text's encoding by each encoder; the last MOST_ENCODINGS are cached."""
+        """The text's encoding by each encoder; the last MOST_ENCODINGS are cached. Raises NotFiniteError."""
         scales = [(adapter.lora, adapter.text) for adapter in self._adapters]
         inversions = [each for each in self._inversions if any_of([each.word]).search(text)]
         digests = tuple((each.word, each.digest) for each in inversions)
@@ -207,7 +208,10 @@ class LatentDiffusion:
         if key not in self._encodings:
             for merged in self._merged_encoders:
                 merged.switch(scales)
-            self._encodings[key] = tuple(encoder.encode(text, clip_skip, inversions) for encoder in self._encoders)
+            encodings = tuple(encoder.encode(text, clip_skip, inversions) for encoder in self._encoders)
+            tensors = [tensor for encoding in encodings for tensor in (encoding.states, encoding.pooled)]
+            require_finite(f"the text encoder of model {self.name!r}", *tensors)
+            self._encodings[key] = encodings
         self._encodings.move_to_end(key)
         if len(self._encodings) > MOST_ENCODINGS:
             self._encodings.popitem(last=False)

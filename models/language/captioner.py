@@ -13,6 +13,7 @@ import torch
 from transformers import BlipForConditionalGeneration, BlipImageProcessor
 
 from models.catalog.entry import ModelEntry
+from models.finite import require_finite
 from models.language.text_model import TextModel
 from models.loading.nets import refused_by_name
 
@@ -29,7 +30,7 @@ class Captioner(TextModel):
             self._image_processor = BlipImageProcessor.from_pretrained(entry.path, local_files_only=True)
 
     def tokens(self, pixels: np.ndarray) -> Iterator[int]:
-        """The caption of RGB pixels [height, width, 3] by greedy decoding, token by token."""
+        """The caption of RGB pixels [height, width, 3] by greedy decoding, token by token. Raises NotFiniteError."""
         planes = torch.from_numpy(pixels).permute(2, 0, 1)
         inputs = self._image_processor(images=planes, return_tensors="pt").pixel_values
         states = self._model.vision_model(inputs.to(self.device, self._model.dtype)).last_hidden_state
@@ -42,7 +43,9 @@ class Captioner(TextModel):
                 past_key_values=past,
                 use_cache=True,
             )
-            token, past = int(output.logits[0, -1].argmax()), output.past_key_values
+            logits, past = output.logits[0, -1].cpu(), output.past_key_values
+            require_finite(f"captioner {self.name!r}", logits)
+            token = int(logits.argmax())
             if token == config.sep_token_id:
                 return
             yield token

@@ -13,6 +13,7 @@ from torch import Tensor
 from transformers import AutoModelForCausalLM
 
 from models.catalog.entry import ModelEntry
+from models.finite import require_finite
 from models.language.text_model import TextModel
 
 
@@ -48,7 +49,7 @@ class PromptEnhancer(TextModel):
         """The text with a continuation for each seed, yielded after each new token; at most `length` tokens in all.
 
         Each continuation is sampled on the CPU from its own seed, so that it does not depend on the others. Raises
-        LongTextError.
+        LongTextError, NotFiniteError.
         """
         prompt = self._tokenizer(text, add_special_tokens=False).input_ids
         length = min(length, self._model.config.max_position_embeddings)
@@ -65,6 +66,7 @@ class PromptEnhancer(TextModel):
             output = self._model(inputs.to(self.device), past_key_values=past, use_cache=True)
             past = output.past_key_values
             logits = output.logits[:, -1].float().cpu()
+            require_finite(f"prompt enhancer {self.name!r}", logits)
             for row, scores, generator in zip(rows, logits, generators, strict=True):
                 row.append(end if row[-1] == end else _sample(scores, row, options, generator))
             inputs = torch.tensor([row[-1:] for row in rows])

@@ -7,6 +7,7 @@ from typing import Any, Literal, Protocol, TypeVar, cast
 
 import torch
 
+from models.catalog.entry import ModelEntry
 from models.files.weights_error import WeightsError
 from models.kinds import FAMILIES, families_of
 from models.kinds.kind import AnyModelRef, ModelKind, ModelRef
@@ -46,6 +47,10 @@ class ModelPool(Protocol):
         """A model that the handle pins. Raises KeyError for any other."""
         ...
 
+    def entry(self, name: str) -> ModelEntry:
+        """What a model is loaded from."""
+        ...
+
     def release(self, handle: ModelHandle) -> None: ...
 
 
@@ -69,6 +74,11 @@ class ModelHandle:
         if self.state == "failed":
             raise ModelLoadError(self._error, self._cause) from self._cause
         return self.state == "ready"
+
+    @property
+    def entries(self) -> tuple[ModelEntry, ...]:
+        """What its models are loaded from."""
+        return tuple(map(self._pool.entry, self.names))
 
     def wait(self, timeout_s: float) -> bool:
         """Waits until all models are ready, `timeout_s` at most; returns whether they are. Raises as `ready` does."""

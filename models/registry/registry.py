@@ -76,6 +76,10 @@ class Registry:
             )
         return slot.model
 
+    def entry(self, name: str) -> ModelEntry:
+        """What a model is loaded from."""
+        return self._cache.slots[name].entry
+
     def release(self, handle: ModelHandle) -> None:
         with self.changed:
             for name in handle.names:

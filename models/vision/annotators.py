@@ -17,9 +17,11 @@ import cv2
 import numpy as np
 import torch
 from torch import Tensor, nn
+from torch.utils._pytree import tree_leaves
 
 from models.catalog.entry import ModelEntry
 from models.files.weights_error import WeightsError
+from models.finite import require_finite
 from models.imaging.pixels import limit_aspect
 from models.loaded_model import TorchModel
 from models.loading.fill import fill
@@ -53,7 +55,8 @@ class Annotator(TorchModel):
 
     @torch.inference_mode()
     def annotate(self, pixels: np.ndarray, options: DrawOptions) -> np.ndarray:
-        """The map of uint8 RGB pixels [height, width, 3], uint8 RGB of the same size."""
+        """The map of uint8 RGB pixels [height, width, 3], uint8 RGB of the same size. Raises
+        NotFiniteError."""
         drawn = self._draw(limit_aspect(pixels, MAX_RATIO), options)
         if drawn.shape == pixels.shape:
             return drawn
@@ -165,6 +168,7 @@ def _detector(
     build: Callable[[nn.Module], Any], net: nn.Module, arguments: Callable[[DrawOptions], dict[str, Any]] = lambda _: {}
 ) -> MapDrawer:
     """A detector of controlnet_aux around a net; `arguments` are passed to it with each image."""
+    net.register_forward_hook(_check_output)
     detector = build(net)
 
     def draw(pixels: np.ndarray, options: DrawOptions) -> np.ndarray:
@@ -173,3 +177,9 @@ def _detector(
         return drawn
 
     return MapDrawer(net, draw)
+
+
+def _check_output(net: nn.Module, _: object, output: object) -> None:
+    """Detectors turn NaN into black pixels. Raises NotFiniteError."""
+    tensors = [each for each in tree_leaves(output) if isinstance(each, Tensor)]
+    require_finite(f"the net of the annotator, {type(net).__name__},", *tensors)

@@ -12,6 +12,7 @@ import torch
 from torch import Tensor, nn
 from transformers import AutoImageProcessor, AutoModelForDepthEstimation
 
+from models.finite import require_finite
 from models.loading.nets import read_transformers_net, refused_by_name
 
 METRIC = frozenset({"zoedepth", "glpn", "depth_pro", "prompt_depth_anything"})
@@ -32,10 +33,12 @@ class DepthNet(nn.Module):
         self._metric = metric
 
     def depth(self, pixels: np.ndarray) -> Tensor:
-        """Nearness of uint8 RGB pixels [height, width, 3], in the net's own size: [h, w] in 0..1 on the CPU."""
+        """Nearness of uint8 RGB pixels [height, width, 3], in the net's own size: [h, w] in 0..1 on the CPU. Raises
+        NotFiniteError."""
         device = next(self._model.parameters()).device
         inputs = self._processor(images=pixels, return_tensors="pt").to(device)
         depth = self._model(**inputs).predicted_depth[0].float().cpu()
+        require_finite("the depth estimator", depth)
         near = -depth if self._metric else depth
         span = near.max() - near.min()
         return (near - near.min()) / span if span > 0 else torch.zeros_like(near)

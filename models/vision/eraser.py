@@ -21,7 +21,7 @@ class Eraser(SpandrelNet):
         """Fills uint8 RGB pixels [height, width, 3] where the mask, bool [height, width], is True."""
         image = self._as_input(torch.from_numpy(pixels)[None])
         mask_input = torch.from_numpy(mask)[None, None].to(self.device, self.dtype)
-        filled: np.ndarray = to_uint8(self._net(image, mask_input))[0].numpy()
+        filled: np.ndarray = to_uint8(self._run(image, mask_input))[0].numpy()
         return filled
 
 

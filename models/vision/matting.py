@@ -13,6 +13,7 @@ from PIL import Image
 
 from models.catalog.entry import ModelEntry
 from models.files.weights_error import one_line
+from models.finite import NotFiniteError
 from models.imaging.pixels import resize
 from models.vision.spandrel_net import NetError
 
@@ -54,13 +55,15 @@ class Matting:
         self.device = device
 
     def alpha(self, pixels: np.ndarray) -> np.ndarray:
-        """The opacity of the object, uint8 [height, width], in RGB pixels [height, width, 3]."""
+        """The opacity of the object, uint8 [height, width], in RGB pixels [height, width, 3]. Raises NotFiniteError."""
         resized = Image.fromarray(pixels).resize((self._width, self._height), Image.Resampling.BILINEAR)
         planes = (np.asarray(resized, np.float32) / 255 - self._mean) / self._deviation
         first = self._session.get_outputs()[0].name
         (output,) = self._session.run([first], {self._input_name: planes.transpose(2, 0, 1)[None].astype(self._dtype)})
-        plane = np.rint(_to_opacity(np.asarray(output, np.float32)[0, 0]) * 255).astype(np.uint8)
-        return resize(plane, pixels.shape[1], pixels.shape[0])
+        opacity = _to_opacity(np.asarray(output, np.float32)[0, 0])
+        if not np.isfinite(opacity).all():
+            raise NotFiniteError(f"matting model {self.name!r} returned NaN")
+        return resize(np.rint(opacity * 255).astype(np.uint8), pixels.shape[1], pixels.shape[0])
 
 
 def _to_opacity(output: np.ndarray) -> np.ndarray:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable
 
 import torch
@@ -10,8 +11,11 @@ from torch import Tensor
 
 from models.catalog.entry import ModelEntry
 from models.files.weights_error import WeightsError, one_line
+from models.finite import require_finite
 from models.loaded_model import TorchModel
 from models.loading.tensors import read_tensors
+
+log = logging.getLogger(__name__)
 
 
 class NetError(WeightsError):
@@ -19,7 +23,8 @@ class NetError(WeightsError):
 
 
 class SpandrelNet(TorchModel):
-    """A loaded net of spandrel. It computes in `dtype`, or in single precision if it does not support half."""
+    """A loaded net of spandrel. It computes in `dtype`, or in single precision if it does not support half, or
+    overflows in it."""
 
     def __init__(self, entry: ModelEntry, net: ModelDescriptor, dtype: torch.dtype) -> None:
         self.dtype = dtype if dtype != torch.float16 or net.supports_half else torch.float32
@@ -29,6 +34,17 @@ class SpandrelNet(TorchModel):
     def _as_input(self, pixels: Tensor) -> Tensor:
         """uint8 [rows, height, width, channels] as the input of the net: [rows, channels, height, width] in 0..1."""
         return pixels.to(self.device).permute(0, 3, 1, 2).to(self.dtype) / 255
+
+    def _run(self, *inputs: Tensor) -> Tensor:
+        """The output of the net. Raises NotFiniteError."""
+        output: Tensor = self._net(*inputs)
+        if self.dtype != torch.float32 and not output.isfinite().all():
+            log.warning("model %r overflows in half precision; from now on it runs in single precision", self.name)
+            self.dtype = torch.float32
+            self._net.model.float()
+            output = self._net(*(each.float() for each in inputs))
+        require_finite(f"model {self.name!r} of family {self.family}", output)
+        return output
 
 
 def to_uint8(planes: Tensor) -> Tensor:

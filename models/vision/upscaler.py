@@ -99,8 +99,7 @@ class Upscaler(SpandrelNet):
 
     @torch.inference_mode()
     def _forward(self, planes: Tensor) -> Tensor:
-        enlarged: Tensor = self._net(planes)
-        return enlarged
+        return self._run(planes)
 
     @cached_property
     def margin(self) -> int:

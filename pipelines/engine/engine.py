@@ -241,4 +241,4 @@ class Engine:
 
     def _fail(self, run: RecipeRun, error: Exception) -> list[Event]:
         self.abort(run.attempt_id)
-        return [failure(run.attempt_id, error)]
+        return [failure(run.attempt_id, error, run.model_entries)]

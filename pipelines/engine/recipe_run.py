@@ -10,6 +10,8 @@ from typing import Protocol
 
 import numpy as np
 
+from models.catalog.entry import ModelEntry
+from models.finite import require_finite
 from models.kinds.kind import ModelRef
 from models.kinds.safety_checker import SAFETY_CHECKER
 from pipelines.engine.audit import without_unsafe
@@ -27,6 +29,11 @@ class PinnedModels(Models, Protocol):
     @property
     def ready(self) -> bool:
         """Raises ModelLoadError if a model cannot be loaded."""
+        ...
+
+    @property
+    def entries(self) -> Sequence[ModelEntry]:
+        """What the models are loaded from."""
         ...
 
     def release(self) -> None: ...
@@ -72,6 +79,11 @@ class RecipeRun:
         return self._recipe is not None
 
     @property
+    def model_entries(self) -> Sequence[ModelEntry]:
+        """What its models are loaded from."""
+        return self._models.entries
+
+    @property
     def ready(self) -> bool:
         """Whether `resume` can be called: the models are resident, or the trajectories of the last yield are done."""
         return self._models.ready if self._recipe is None else all(each.done for each in self.trajectories)
@@ -106,7 +118,7 @@ class RecipeRun:
         return {part: seconds for part, seconds in self._parts.items() if part != "audit"}
 
     def resume(self) -> TaskResult | None:
-        """Runs the recipe to its next yield; returns its result once it has one."""
+        """Runs the recipe to its next yield; returns its result once it has one. Raises NotFiniteError."""
         self._end_part("denoise")
         try:
             requests = self._start() if self._recipe is None else self._send(self._recipe)
@@ -124,6 +136,8 @@ class RecipeRun:
     def preview(self) -> np.ndarray:
         """A small estimate of the image that is denoised now, uint8 RGB [h, w, 3]."""
         current = next((each for each in self.trajectories if not each.done), self.trajectories[-1])
+        # A preview waits for the device anyway, so here a task without hope ends early.
+        require_finite(f"the denoiser of model {current.denoise.checkpoint.name!r}", current.clean)
         return current.denoise.checkpoint.preview(current.guess)
 
     def snapshot(self) -> Snapshot:
@@ -164,7 +178,12 @@ class RecipeRun:
         return requests
 
     def _send(self, recipe: Recipe) -> Sequence[Denoise]:
-        self._answered.append(tuple(each.state() for each in self.trajectories))
+        states = tuple(each.state() for each in self.trajectories)
+        for each, state in zip(self.trajectories, states, strict=True):
+            # On the CPU already. A number that is not finite stays so in all later steps, for every step is a sum of
+            # latents and outputs: this one check covers the output of each step.
+            require_finite(f"the denoiser of model {each.denoise.checkpoint.name!r}", state["latents"][0])
+        self._answered.append(states)
         self._earlier_steps, latents = self.progress[0], [each.clean for each in self.trajectories]
         self.trajectories = []
         return recipe.send(latents)

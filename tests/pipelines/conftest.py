@@ -77,6 +77,8 @@ class Shelf:
 
 
 class Held:
+    entries = ()
+
     def __init__(self, shelf: Shelf) -> None:
         self._shelf, self._released = shelf, False
 

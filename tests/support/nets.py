@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import torch
 from torch import nn
 
 
@@ -28,6 +29,17 @@ def net_of(model: Any) -> Any:
     return model._net
 
 
+def language_model_of(model: Any) -> Any:
+    return model._model
+
+
 def hook_counts(net: nn.Module) -> list[int]:
     """How many hooks each module of a net has; torch has no public way to ask."""
     return [len(module._forward_hooks) + len(module._forward_pre_hooks) for module in net.modules()]
+
+
+def spoil(net: nn.Module) -> None:
+    """Makes one number of a net's last weights NaN."""
+    *_, weight = (parameter for parameter in net.parameters() if parameter.ndim > 1)
+    with torch.inference_mode():
+        weight.data.view(-1)[0] = float("nan")

@@ -88,6 +88,8 @@ QUERY = "lora_unet_down_blocks_0_attentions_0_transformer_blocks_0_attn1_to_q"
         ),
         ({"lora_up.weight": torch.zeros(())}, r"do not fit each other .*up \[\]"),
         ({"alpha": torch.zeros(2)}, r"do not fit each other \(alpha \[2\]"),
+        ({"lora_up.weight": torch.full((32, 4), torch.nan)}, "has NaN or infinity as up"),
+        ({"alpha": torch.tensor(1e300, dtype=torch.float64)}, "has NaN or infinity as alpha"),
         ({"lora_down.weight": None}, "its factors are alpha, up; only LoRA"),
     ],
 )

@@ -167,3 +167,10 @@ def test_number_of_vectors_is_limited(tensors: dict[str, torch.Tensor], message:
     with pytest.raises(EmbeddingError, match=message):
         read(tmp_path / "x.safetensors")
     assert MOST_VECTORS == CHUNK
+
+
+@pytest.mark.parametrize("value", [float("nan"), 1e300])
+def test_vectors_that_are_not_finite_are_refused(value: float, tmp_path: Path) -> None:
+    save_file({"emb_params": torch.full((2, 8), value, dtype=torch.float64)}, tmp_path / "x.safetensors")
+    with pytest.raises(EmbeddingError, match=r"x\.safetensors has vectors with NaN or infinity"):
+        read(tmp_path / "x.safetensors")

@@ -7,8 +7,9 @@ import torch
 from diffusers.image_processor import VaeImageProcessor
 
 from models.diffusion import autoencoder
+from models.finite import NotFiniteError
 from models.loaded_model import LoadedModel
-from tests.support.nets import autoencoder_of
+from tests.support.nets import autoencoder_of, spoil
 
 FAMILIES = ["sd1", "sd2", "sdxl"]
 
@@ -113,13 +114,51 @@ def test_decode_retries_half_precision_overflow_in_single(toys: Any, caplog: pyt
 
     half, single = (open_weights(toys.find("toy-sd1")).vae(torch.float16) for _ in range(2))
     for net in (half, single):
-        for weight in net.decoder.conv_in.parameters():
-            weight.data.mul_(2e4 / weight.data.abs().max())  # norms bring it down again, if it is finite
+        weight = net.decoder.conv_in.weight.data
+        weight.mul_(2e4 / float(weight.abs().max()))  # norms bring it down again, if it is finite
     latents = 20 * torch.randn(1, 4, 8, 8)
     (found,) = Autoencoder(half).decode(latents, circular=False)
     scale = half.config.scaling_factor
-    images = single.float().decode((latents / scale).half().float()).sample
+    assert found.std() > 0
+    images = single.float().decode((latents / scale).float()).sample
     expected = ((images / 2 + 0.5).clamp(0, 1) * 255).round().to(torch.uint8)[0].permute(1, 2, 0)
     assert np.array_equal(found, expected.numpy())
     assert half.dtype == torch.float16
     assert "overflows" in caplog.text
+
+
+def test_encode_retries_half_precision_overflow_in_single(
+    toys: Any, draws: Callable[[int], Any], caplog: pytest.LogCaptureFixture
+) -> None:
+    from models.diffusion.autoencoder import Autoencoder
+    from models.weights import open_weights
+
+    half, single = (open_weights(toys.find("toy-sd1")).vae(torch.float16) for _ in range(2))
+    for net in (half, single):
+        weight = net.encoder.conv_in.weight.data
+        weight.mul_(6e4 / float(weight.abs().max()))
+    pixels = np.random.default_rng(1).integers(0, 256, (64, 64, 3), dtype=np.uint8)
+    found = Autoencoder(half).encode(pixels, draws(1), circular=False)
+    expected = Autoencoder(single.float()).encode(pixels, draws(1), circular=False)
+    torch.testing.assert_close(found, expected)
+    assert half.dtype == torch.float16
+    assert "the encoder overflows" in caplog.text
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float16])
+def test_pictures_that_are_not_finite_are_refused(toys: Any, draws: Callable[[int], Any], dtype: torch.dtype) -> None:
+    from models.diffusion.autoencoder import Autoencoder
+    from models.weights import open_weights
+
+    vae = open_weights(toys.find("toy-sd1")).vae(dtype)
+    latents = torch.randn(1, 4, 8, 8)
+    latents[0, 0, 0, 0] = float("nan")
+    with pytest.raises(NotFiniteError, match="the denoiser returned NaN"):
+        Autoencoder(vae).decode(latents, circular=False)
+    spoil(vae.decoder)
+    with pytest.raises(NotFiniteError, match=r"the decoder of the autoencoder \(VAE\), in single precision, returned"):
+        Autoencoder(vae).decode(torch.randn(1, 4, 8, 8), circular=False)
+    spoil(vae.encoder)
+    with pytest.raises(NotFiniteError, match="the encoder of the autoencoder"):
+        Autoencoder(vae).encode(np.zeros((64, 64, 3), np.uint8), draws(1), circular=False)
+    assert vae.dtype == dtype

@@ -6,8 +6,10 @@ import torch
 from transformers import BlipForConditionalGeneration, BlipProcessor
 
 from models.catalog.catalog import Catalog
+from models.finite import NotFiniteError
 from models.language import captioner
 from models.language.captioner import MAX_TOKENS, Captioner
+from tests.support.nets import language_model_of, spoil
 
 CPU = torch.device("cpu")
 
@@ -36,3 +38,10 @@ def test_caption_equals_transformers(blip: Captioner, toys: Catalog, seed: int) 
 def test_other_images_have_other_captions(blip: Captioner) -> None:
     captions = {blip.text(list(blip.tokens(image(seed)))) for seed in range(3)}
     assert len(captions) == 3
+
+
+def test_tokens_of_nan_are_refused(toys: Catalog) -> None:
+    loaded = captioner.load(toys.find("captioner"), CPU, torch.float32)
+    spoil(language_model_of(loaded))
+    with pytest.raises(NotFiniteError, match="captioner 'toy-blip' returned NaN or infinity"):
+        list(loaded.tokens(image(0)))

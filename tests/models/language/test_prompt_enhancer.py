@@ -7,8 +7,10 @@ import torch
 from transformers import GPT2LMHeadModel
 
 from models.catalog.catalog import Catalog
+from models.finite import NotFiniteError
 from models.language import prompt_enhancer
 from models.language.prompt_enhancer import LongTextError, PromptEnhancer, SamplingOptions, _sample
+from tests.support.nets import language_model_of, spoil
 
 CPU = torch.device("cpu")
 TEXT = "a photo of a red apple"
@@ -94,3 +96,10 @@ def test_text_as_long_as_the_length_is_refused(gpt2: PromptEnhancer) -> None:
 def test_penalty_lowers_logits_of_either_sign(logits: list[float]) -> None:
     chosen = [_sample(torch.tensor(logits), [0], options(top_k=1, penalty=p), torch.Generator()) for p in (1.0, 2.0)]
     assert chosen == [0, 1]
+
+
+def test_tokens_of_nan_are_refused(toys: Catalog) -> None:
+    loaded = prompt_enhancer.load(toys.find("enhancer"), CPU, torch.float32)
+    spoil(language_model_of(loaded))
+    with pytest.raises(NotFiniteError, match="prompt enhancer 'toy-gpt2' returned NaN or infinity"):
+        continuations(loaded, [0])

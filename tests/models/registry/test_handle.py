@@ -8,6 +8,7 @@ import pytest
 import torch
 
 from models.adapters.lora import LoraError
+from models.catalog.entry import ModelEntry
 from models.files.weights_error import WeightsError
 from models.kinds.captioner import CAPTIONER
 from models.kinds.checkpoint import CHECKPOINT
@@ -27,6 +28,9 @@ class Pool:
     def loaded(self, handle: ModelHandle, model: AnyModelRef | str) -> Any:
         return self.models[model if isinstance(model, str) else model.name]
 
+    def entry(self, name: str) -> ModelEntry:
+        return ModelEntry(name=name, path=name, family=self.models[name].family)
+
     def release(self, handle: ModelHandle) -> None:
         self.released.append(handle)
 
@@ -36,6 +40,11 @@ def test_get_returns_the_model_of_the_kind() -> None:
     handle = ModelHandle(pool, ("toy", "blip"))
     assert handle.get(ModelRef(CHECKPOINT, "toy")) is pool.models["toy"]
     assert handle.get(ModelRef(CAPTIONER, "blip")) is pool.models["blip"]
+
+
+def test_entries_are_what_its_models_are_loaded_from() -> None:
+    handle = ModelHandle(Pool(toy="sdxl", blip="captioner"), ("blip", "toy"))
+    assert [(entry.name, entry.family) for entry in handle.entries] == [("blip", "captioner"), ("toy", "sdxl")]
 
 
 def test_get_refuses_a_model_of_another_kind() -> None:

@@ -13,10 +13,12 @@ from safetensors.torch import save_file
 from models.catalog.catalog import Catalog
 from models.catalog.entry import ModelEntry
 from models.files.weights_error import WeightsError
+from models.finite import NotFiniteError
 from models.kinds.annotator import ANNOTATOR
 from models.kinds.kind import ModelRef
 from models.vision import annotators
 from models.vision.control_maps import DrawOptions
+from tests.support.nets import spoil
 
 CPU = torch.device("cpu")
 
@@ -49,6 +51,10 @@ def test_softedge_equals_the_detector(tmp_path: Path) -> None:
     expected = PidiNetDetector(net)(IMAGE[:64, :64], 128, 64, output_type="np")
     assert drawn.shape == (64, 64, 3)
     assert np.abs(drawn.astype(int) - expected).mean() < 3
+    spoil(net)
+    save_file({f"module.{name}": tensor.clone() for name, tensor in net.state_dict().items()}, file)
+    with pytest.raises(NotFiniteError, match=r"the net of the annotator, PiDiNet, returned NaN or infinity"):
+        annotators.load(entry(file, "softedge"), CPU, torch.float32).annotate(IMAGE[:64, :64], DrawOptions())
     save_file({"module.init_block.weight": torch.zeros(1)}, file)
     with pytest.raises(
         WeightsError, match=r"pidinet\.safetensors .*give the file that docs/models.md names for softedge maps"

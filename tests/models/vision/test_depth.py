@@ -5,11 +5,14 @@ import shutil
 from pathlib import Path
 
 import numpy as np
+import pytest
 import torch
 from safetensors.torch import load_file, save_file
 from transformers import AutoImageProcessor, AutoModelForDepthEstimation
 
+from models.finite import NotFiniteError
 from models.vision.depth import depth_map, normal_map, read_depth_net
+from tests.support.nets import spoil
 
 IMAGE = np.random.default_rng(0).integers(0, 256, (80, 96, 3), np.uint8)
 
@@ -50,3 +53,10 @@ def test_normal_map_shows_the_direction_of_a_surface() -> None:
     slope = normal_map(torch.linspace(0, 1, 8).repeat(8, 1))
     assert (slope[:, :, 0] > 240).all()
     assert (slope[:, :, 1] == 128).all()
+
+
+def test_depth_refuses_nan(models_dir: Path) -> None:
+    net = read_depth_net(models_dir / "toy-depth")
+    spoil(net)
+    with pytest.raises(NotFiniteError, match="the depth estimator returned NaN or infinity"):
+        net.depth(IMAGE)

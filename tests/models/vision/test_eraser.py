@@ -5,9 +5,11 @@ import pytest
 import torch
 
 from models.catalog.catalog import Catalog
+from models.finite import NotFiniteError
 from models.vision import eraser
 from models.vision.eraser import Eraser
 from models.vision.spandrel_net import NetError
+from tests.support.nets import net_of, spoil
 
 CPU = torch.device("cpu")
 
@@ -44,3 +46,10 @@ def test_load_refuses_other_architectures(toys: Catalog, tmp_path: Path) -> None
     entry = toys.find("esr").model_copy(update={"family": "lama"})
     with pytest.raises(NetError, match="has no known architecture of family lama"):
         eraser.load(entry, CPU, torch.float32)
+
+
+def test_fill_refuses_a_picture_of_nan(toys: Catalog) -> None:
+    loaded = eraser.load(toys.find("lama"), CPU, torch.float32)
+    spoil(net_of(loaded).model)
+    with pytest.raises(NotFiniteError, match="model 'toy-lama' of family lama returned NaN or infinity"):
+        loaded.fill(*image_and_mask(64, 48))

@@ -11,6 +11,7 @@ from onnx import TensorProto, helper
 
 from models.catalog.catalog import Catalog
 from models.catalog.entry import ModelEntry
+from models.finite import NotFiniteError
 from models.toy.drawing import draw, silhouette
 from models.toy.world import Scene, Thing
 from models.vision import matting
@@ -118,3 +119,10 @@ def test_load_refuses_other_files(tmp_path: Path) -> None:
     entry.path.write_bytes(b"not at all")
     with pytest.raises(NetError, match=r"net\.onnx cannot be read as an ONNX net"):
         matting.load(entry, CPU, torch.float32)
+
+
+def test_alpha_refuses_nan(tmp_path: Path) -> None:
+    """The logarithm of the negative numbers that dark pixels are normalised to."""
+    loaded = matting.load(net(tmp_path, [1, 3, 32, 32], "Log"), CPU, torch.float32)
+    with pytest.raises(NotFiniteError, match="matting model 'net' returned NaN"):
+        loaded.alpha(np.zeros((32, 32, 3), np.uint8))

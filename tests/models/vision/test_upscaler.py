@@ -14,10 +14,12 @@ from torch import Tensor
 
 from models.catalog.catalog import Catalog
 from models.catalog.entry import ModelEntry
+from models.finite import NotFiniteError
 from models.toy.single import enlarging_softly
 from models.vision import upscaler
 from models.vision.spandrel_net import NetError, read_net
 from models.vision.upscaler import Upscaler
+from tests.support.nets import net_of, spoil
 
 CPU = torch.device("cpu")
 Loaded = Callable[..., Upscaler]
@@ -154,3 +156,25 @@ def test_load_refuses_other_nets(toys: Catalog, files: dict[str, Path], tmp_path
         load(short)
     with pytest.raises(NetError, match="has no known architecture of family upscaler"):
         load(next((toys.find("toy-sd1").path / "unet").glob("*.safetensors")))
+
+
+def test_a_picture_of_nan_is_refused(files: dict[str, Path]) -> None:
+    loaded = upscaler.load(entry_of(files["compact"]), CPU, torch.float32)
+    spoil(net_of(loaded).model)
+    pixels = image(16, 16)
+    with pytest.raises(NotFiniteError, match="model 'compact' of family upscaler returned NaN or infinity"):
+        list(loaded.enlarge(pixels, loaded.canvas(pixels)))
+
+
+def test_a_net_that_overflows_in_half_precision_goes_on_in_single(files: dict[str, Path]) -> None:
+    half, single = (upscaler.load(entry_of(files["compact"]), CPU, dtype) for dtype in (torch.float16, torch.float32))
+    for loaded in (half, single):
+        first, *_, last = (weight for weight in net_of(loaded).model.parameters() if weight.ndim > 1)
+        first.data.mul_(6e4 / float(first.data.abs().max()))
+        last.data.mul_(1e-5)
+    pixels = image(16, 16)
+    pictures = [loaded.canvas(pixels) for loaded in (half, single)]
+    for loaded, picture in zip((half, single), pictures, strict=True):
+        list(loaded.enlarge(pixels, picture))
+    assert half.dtype == torch.float32
+    assert np.abs(pictures[0].astype(int) - pictures[1]).max() <= 1

@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
-import torch
+from pathlib import Path
 
+import torch
+from safetensors.torch import save_file
+
+from models.catalog.entry import ModelEntry
+from models.finite import NotFiniteError
 from pipelines.engine.failures import failure
 from pipelines.engine.sampling.samplers import SamplerError
 
@@ -33,3 +38,13 @@ def test_failure_of_other_exceptions_is_internal_and_has_traceback() -> None:
     assert "ZeroDivisionError: division by zero" in failed.message
     assert failed.trace.startswith("Traceback")
     assert "test_failures.py" in failed.trace
+
+
+def test_failure_of_bad_numbers_names_the_file(tmp_path: Path) -> None:
+    save_file({"lora.down": torch.tensor([float("nan")])}, tmp_path / "ink.safetensors")
+    entry = ModelEntry(name="ink", path=tmp_path / "ink.safetensors", family="lora")
+    failed = failure("attempt", NotFiniteError("the denoiser returned NaN or infinity"), [entry])
+    assert failed.code == "not_finite"
+    assert failed.message.startswith(
+        "the denoiser returned NaN or infinity; ink.safetensors of model 'ink' is to blame"
+    )

@@ -1,0 +1,83 @@
+"""Numbers that are not finite: noticed where a net returns them, and traced to the file that they come from.
+
+NaN and infinity become black pixels without any error, so every net's output is checked before it becomes a result.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from functools import lru_cache
+from pathlib import Path
+
+import torch
+from safetensors import SafetensorError, safe_open
+from torch import Tensor
+
+from models.catalog.entry import ModelEntry
+
+LARGEST = 65504.0
+"""The largest number of half precision. Trained weights are far smaller."""
+SCHEDULE = "alphas_cumprod"
+"""Part of the keys of noise schedules in single files. No net reads them, and they may be infinite."""
+
+
+class NotFiniteError(ArithmeticError):
+    """A net returned NaN or infinity; the message says which net."""
+
+    code = "not_finite"
+
+
+def require_finite(source: str, *values: Tensor) -> None:
+    """Raises NotFiniteError, with `source` as the net that returned `values`. Waits for their device once."""
+    if not bool(torch.stack([each.isfinite().all() for each in values]).all()):
+        raise NotFiniteError(f"{source} returned NaN or infinity")
+
+
+def holds_finite(weights: Tensor) -> bool:
+    """Whether all numbers of a tensor of any dtype are finite."""
+    return bool(weights.float().isfinite().all())
+
+
+def explain_fault(entries: Iterable[ModelEntry]) -> str:
+    """Which file of these models is to blame, and what to do, as the end of a sentence.
+
+    It reads all their files, the smallest models first, up to the first bad one; each file once, unless it changes.
+    """
+    for entry in sorted(entries, key=lambda entry: entry.bytes):
+        for file in _files_of(entry):
+            status = file.stat()
+            key = _find_bad_tensor(file, status.st_mtime_ns, status.st_size)
+            if key is not None:
+                return (
+                    f"{file.name} of model {entry.name!r} is to blame: its tensor {key!r} has NaN, infinity or numbers "
+                    f"beyond ±{LARGEST:g}; fetch or train it again, or do without it"
+                )
+    return (
+        "the files of its models hold only sound numbers, so the computation overflowed: lower guidance_scale, the "
+        "scales of LoRAs and the weights in the prompt; if every task of this model fails, it needs more than half "
+        "precision: use a version of it that was made for half precision (fp16)"
+    )
+
+
+def _files_of(entry: ModelEntry) -> Iterator[Path]:
+    for path in filter(None, (entry.path, entry.encoder)):
+        yield from sorted(path.rglob("*.safetensors")) if path.is_dir() else (path,)
+
+
+@lru_cache(maxsize=256)
+def _find_bad_tensor(file: Path, mtime_ns: int, size: int) -> str | None:
+    """The key of the first tensor with a number that is not finite or too large. Times and size tell that a file has
+    changed. A file that cannot be read as safetensors is not to blame: its loader has read it."""
+    try:
+        with safe_open(file, framework="pt") as opened:
+            keys = [key for key in opened.keys() if SCHEDULE not in key]  # noqa: SIM118 - not a mapping
+            return next((key for key in keys if not _is_sound(opened.get_tensor(key))), None)
+    except (SafetensorError, OSError):
+        return None
+
+
+def _is_sound(weights: Tensor) -> bool:
+    if not weights.is_floating_point() or not weights.numel():
+        return True
+    low, high = weights.float().aminmax()  # NaN is neither above nor below any number
+    return bool(low >= -LARGEST) and bool(high <= LARGEST)
