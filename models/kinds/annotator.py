@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from models.files.annotator_keys import annotator_fields
 from models.kinds.kind import ModelFamily, ModelKind
 from models.kinds.layout import FolderOrFile
 
@@ -18,5 +19,6 @@ FAMILY = ModelFamily(
     kind=ANNOTATOR,
     loader="models.vision.annotators:load",
     layout=FolderOrFile(),
+    recognise=annotator_fields,
     required={"hint": "an annotator draws maps of one kind; say which, such as `hint: depth`"},
 )
