@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 from collections.abc import Sequence
 from functools import cache
@@ -67,6 +68,7 @@ def create_app(services: Services) -> FastAPI:
     )
     app.state.services = services
     app.state.readiness = Readiness(services)
+    app.state.large_bodies = asyncio.Lock()
     app.state.open_requests = OpenRequests(services.tenants, services.settings)
     app.state.usage_summaries = UsageSummaries(services.bucket)
     app.router.routes.extend(_routes(anonymous=services.tenants.keys.anonymous))

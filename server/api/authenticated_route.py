@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from collections.abc import Callable, Coroutine
 from typing import Any, cast
@@ -17,17 +18,33 @@ from server.tasks.submission import spend_token
 from server.tenancy.auth import Caller
 from server.tenancy.open_requests import OpenRequests
 
+LARGE_BYTES = 1 << 20
+
 
 class JsonRequest(Request):
-    """A request whose JSON is parsed ten times faster than by the standard library; no other request runs meanwhile."""
+    """A request whose JSON is parsed ten times faster than by the standard library.
+
+    No other request runs while a body is parsed and validated. So large bodies take turns, and requests that have come
+    meanwhile go first. A thread would not help, because the parser and the validation hold the GIL.
+    """
 
     async def json(self) -> Any:
         """Raises JSONDecodeError, UnicodeDecodeError."""
         body = await self.body()
-        try:
-            return from_json(body)
-        except ValueError:
-            return json.loads(body)  # it accepts byte order marks and lone surrogates, and says what is wrong
+        if len(body) < LARGE_BYTES:
+            return _parse(body)
+        turns: asyncio.Lock = self.app.state.large_bodies
+        async with turns:
+            await asyncio.sleep(0)  # the loop reads what has arrived
+            await asyncio.sleep(0)  # and answers it
+            return _parse(body)
+
+
+def _parse(body: bytes) -> Any:
+    try:
+        return from_json(body)
+    except ValueError:
+        return json.loads(body)  # it accepts byte order marks and lone surrogates, and says what is wrong
 
 
 class AuthenticatedRoute(APIRoute):

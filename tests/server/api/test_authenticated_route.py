@@ -1,9 +1,12 @@
 import asyncio
 import json
 from collections.abc import AsyncIterator
+from itertools import pairwise
 
 import pytest
 
+from server.api import authenticated_route
+from server.api.authenticated_route import LARGE_BYTES
 from server.tasks.lookup import cancel, find_record
 from server.tenancy import open_requests
 from server.tenancy.auth import new_key
@@ -39,6 +42,28 @@ async def test_body_that_is_no_json_is_refused(client, body):
     reply = await client.post("/v1/tasks", content=body, headers=JSON)
     assert reply.status_code == 422
     assert "not valid JSON" in reply.json()["error"]["message"]
+
+
+async def test_loop_runs_between_large_bodies(client, monkeypatch):
+    turns, parsed_in = 0, []
+
+    async def count_turns() -> None:
+        nonlocal turns
+        while True:
+            turns += 1
+            await asyncio.sleep(0)
+
+    def parse(body: bytes) -> object:
+        parsed_in.append(turns)
+        return json.loads(body)
+
+    monkeypatch.setattr(authenticated_route, "from_json", parse)
+    counting = asyncio.create_task(count_turns())
+    body = json.dumps({"type": "txt2img.sd", "params": {"text": "x" * LARGE_BYTES}})
+    replies = await asyncio.gather(*(client.post("/v1/tasks", content=body, headers=JSON) for _ in range(5)))
+    counting.cancel()
+    assert {reply.status_code for reply in replies} == {422}
+    assert all(later - earlier >= 2 for earlier, later in pairwise(parsed_in))
 
 
 @pytest.fixture
