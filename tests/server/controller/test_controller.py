@@ -62,7 +62,7 @@ class Wire(Egress):
         super().__init__(allow=("127.0.0.0/8",))
         self.under_way: set[asyncio.Future] = set()
 
-    async def post(self, url, body, headers):
+    async def post(self, url, body, headers, tenant=""):
         sending = asyncio.ensure_future(super().post(url, body, headers))
         self.under_way.add(sending)
         return await asyncio.shield(sending)
