@@ -3,7 +3,8 @@
 Requests wait here, and not in the pool of httpx, which goes through all its requests whenever one begins or ends. The
 cost of waiting does not depend on how many wait.
 
-A host that did not answer in time has fewer slots, apart from those of the other hosts, until it answers.
+Hosts that have not answered yet, and hosts that did not answer in time, have slots of their own, and fewer. So they do
+not hold up those that answer.
 """
 
 from __future__ import annotations
@@ -22,7 +23,7 @@ from server.egress.target_url import TargetUrl
 MOST_OPEN = 256
 """The connections of all tenants for one purpose."""
 WAIT_S = 20.0
-MOST_SLOW_HOSTS = 10_000
+MOST_KNOWN_HOSTS = 10_000
 NETWORK_PREFIX = {4: 24, 6: 48}
 """The size of a network that usually has one owner, by IP version."""
 
@@ -47,19 +48,22 @@ class Limits(NamedTuple):
 
 
 class LimitsOfHosts(NamedTuple):
-    """The limits for hosts that answer, and for those that did not answer in time."""
+    """The limits for hosts that have not answered yet, that answer, and that did not answer in time."""
 
+    new: Limits
     usual: Limits
     slow: Limits
 
 
 IMAGES = LimitsOfHosts(
-    usual=Limits(Limit(16, 512), Limit(32, 512), Limit(64, 1024)),
+    new=Limits(Limit(16, 512), Limit(32, 512), Limit(48, 1024)),
+    usual=Limits(Limit(16, 512), Limit(32, 512), Limit(48, 1024)),
     slow=Limits(Limit(4, 512), Limit(8, 512), Limit(16, 1024)),
 )
 """A task fails if its image is refused, so the lines are long."""
 CALLBACKS = LimitsOfHosts(
-    usual=Limits(Limit(4, 128), Limit(16, 256), Limit(64, 512)),
+    new=Limits(Limit(1, 128), Limit(16, 256), Limit(48, 512)),
+    usual=Limits(Limit(4, 128), Limit(16, 256), Limit(48, 512)),
     slow=Limits(Limit(1, 4), Limit(4, 16), Limit(16, 64)),
 )
 """A refused callback is sent later, so the lines are short."""
@@ -101,7 +105,8 @@ class ConnectionSlots:
         self._wait_s = wait_s
         self._all = Limit(most_open, 1 << 30)
         self._lines: dict[object, Line] = {}
-        self._slow_hosts: OrderedDict[object, None] = OrderedDict()
+        self._answers: OrderedDict[object, bool] = OrderedDict()
+        """Whether a host answered in time when it was last tried."""
 
     def __len__(self) -> int:
         """The number of requests that have a slot or wait for one."""
@@ -111,24 +116,34 @@ class ConnectionSlots:
     async def hold(self, tenant: str, target: TargetUrl) -> AsyncIterator[Slot]:
         """A slot for the host of `target`. Raises EgressBusyError."""
         host = (tenant, target.host, target.port)
-        slot = Slot(await self._take(host, tenant, target))
+        kind = self._kind_of(host)
+        held = await self._take(kind, host, tenant, target)
+        while kind != self._kind_of(host):  # it has changed during the wait
+            held.close()
+            kind = self._kind_of(host)
+            held = await self._take(kind, host, tenant, target)
+        slot = Slot(held)
         try:
             yield slot
         except EgressTimeoutError:
-            self._remember_slow(host)
+            self._remember(host, False)
             raise
         else:
-            self._slow_hosts.pop(host, None)
+            self._remember(host, True)
         finally:
             slot.release()
 
-    async def _take(self, host: object, tenant: str, target: TargetUrl) -> ExitStack:
+    def _kind_of(self, host: object) -> str:
+        answers = self._answers.get(host)
+        return "new" if answers is None else "usual" if answers else "slow"
+
+    async def _take(self, kind: str, host: object, tenant: str, target: TargetUrl) -> ExitStack:
         """A place in each line, the narrowest first: a request that waits for its host takes no place of the others."""
-        limits = self._limits.slow if host in self._slow_hosts else self._limits.usual
+        limits: Limits = getattr(self._limits, kind)
         lines = {
-            (limits, host): limits.host,
-            (limits, tenant, site_of(target)): limits.site,
-            (limits, tenant): limits.tenant,
+            (kind, host): limits.host,
+            (kind, tenant, site_of(target)): limits.site,
+            (kind, tenant): limits.tenant,
             self._all: self._all,
         }
         with ExitStack() as held:
@@ -156,10 +171,11 @@ class ConnectionSlots:
             if not line.length:
                 del self._lines[key]
 
-    def _remember_slow(self, host: object) -> None:
-        self._slow_hosts[host] = None
-        if len(self._slow_hosts) > MOST_SLOW_HOSTS:
-            self._slow_hosts.popitem(last=False)
+    def _remember(self, host: object, answers: bool) -> None:
+        self._answers[host] = answers
+        self._answers.move_to_end(host)
+        if len(self._answers) > MOST_KNOWN_HOSTS:
+            self._answers.popitem(last=False)
 
 
 def site_of(target: TargetUrl) -> str:

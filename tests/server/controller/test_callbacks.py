@@ -329,7 +329,7 @@ async def test_per_host_limit_ignores_paths(world):
         for index in range(20):
             await world.settle(f"slow-{index}", f"{slow.url.removesuffix('/hook')}?{index}")
         await asyncio.sleep(0.3)
-        assert len(slow.requests) == CALLBACKS.usual.host.open
+        assert len(slow.requests) == CALLBACKS.new.host.open
         slow.hold.set()
 
 
@@ -342,7 +342,7 @@ async def test_slow_host_delays_no_other_host(world, receiver):
             await world.settle(f"quick-{index}", receiver.url)
         for index in range(20):
             await until_gone(world, f"quick-{index}")
-        assert len(slow.requests) == CALLBACKS.usual.host.open
+        assert len(slow.requests) == CALLBACKS.new.host.open
         slow.hold.set()
         for index in range(20):
             await until_gone(world, f"slow-{index}")

@@ -10,7 +10,8 @@ from server.egress.responses import EgressFailedError, EgressTimeoutError
 from server.egress.target_url import TargetUrl
 
 LIMITS = LimitsOfHosts(
-    usual=Limits(host=Limit(2, 3), site=Limit(4, 9), tenant=Limit(6, 9)),
+    new=Limits(host=Limit(2, 3), site=Limit(4, 9), tenant=Limit(6, 9)),
+    usual=Limits(host=Limit(3, 3), site=Limit(4, 9), tenant=Limit(6, 9)),
     slow=Limits(host=Limit(1, 1), site=Limit(1, 1), tenant=Limit(1, 1)),
 )
 
@@ -123,6 +124,31 @@ async def test_host_that_times_out_has_less_until_it_answers(visitors):
     assert await visitors.come("a.example", "a.example") == []
 
 
+async def test_new_hosts_hold_up_no_host_that_answers(visitors):
+    async with visitors.slots.hold("one", TargetUrl.parse("http://good.example/")):
+        pass
+    await visitors.come(*(f"{number}.example" for number in range(9)))
+    assert len(visitors.inside) == 6
+    await visitors.come("good.example")
+    assert visitors.inside[-1] == "good.example"
+
+
+async def test_host_that_answers_meanwhile_has_more_at_once(visitors):
+    target, leave = TargetUrl.parse("http://a.example/"), asyncio.Event()
+
+    async def answered():
+        async with visitors.slots.hold("one", target):
+            await leave.wait()
+
+    visits = [asyncio.create_task(answered()) for _ in range(2)]
+    await visitors.come("a.example")
+    assert visitors.inside == []
+    leave.set()
+    await asyncio.gather(*visits)
+    await visitors.come("a.example", "a.example")
+    assert visitors.inside == ["a.example"] * 3
+
+
 async def test_other_failures_do_not_count_as_slow(visitors):
     await fail_at(visitors.slots, "a.example", EgressFailedError("broke"))
     assert await visitors.come("a.example", "a.example") == []
@@ -139,8 +165,8 @@ async def test_slot_is_held_until_its_lookup_ends(visitors):
     assert len(visitors.slots) == 0
 
 
-async def test_slow_hosts_that_are_remembered_are_bounded(monkeypatch):
-    monkeypatch.setattr("server.egress.connection_slots.MOST_SLOW_HOSTS", 2)
+async def test_hosts_that_are_remembered_are_bounded(monkeypatch):
+    monkeypatch.setattr("server.egress.connection_slots.MOST_KNOWN_HOSTS", 2)
     slots = ConnectionSlots(LIMITS, wait_s=0.01)
     for number in range(3):
         await fail_at(slots, f"{number}.example", EgressTimeoutError("slow"))

@@ -117,10 +117,10 @@ async def test_images_that_hang_are_limited_per_tenant_and_network(silent):
         for network in range(1, 6)
         for host in range(1, 41)
     ]
-    await silent.until_open(64)
+    await silent.until_open(48)
     async with picture() as url:
         assert await egress.fetch(url, 9, "good") == b"cat"
-    assert silent.accepted == 64
+    assert silent.accepted == 48
     for task in hanging:
         task.cancel()
     await asyncio.gather(*hanging, return_exceptions=True)
