@@ -89,6 +89,7 @@ class Upscale(Pipeline[UpscaleParams]):
         return params.model_copy(update={"model": params.upscaler})
 
     def run(self, params: UpscaleParams, models: Models, images: Mapping[str, np.ndarray]) -> Recipe:
+        from models.imaging.masks import fill_nearest
         from models.imaging.pixels import add_alpha, resize_area
 
         upscaler = models.get(ModelRef(UPSCALER, params.upscaler))
@@ -102,6 +103,8 @@ class Upscale(Pipeline[UpscaleParams]):
             refuse_too_many_pixels("the result", result_size, LONGEST_SIDE, advice)
 
         rgb = source[:, :, :3]
+        if source.shape[2] == 4:  # what transparent pixels hide must not show at the rim of the others
+            rgb = fill_nearest(rgb, source[:, :, 3] == 0)
         canvas = upscaler.canvas(rgb)
         for _ in upscaler.enlarge(rgb, canvas):
             yield []

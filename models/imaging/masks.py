@@ -113,14 +113,19 @@ def paste_masked(generated: np.ndarray, original: np.ndarray, mask: Mask, fade: 
     pixels around it.
 
     Outside this band the original stays unchanged, bit for bit. Its alpha stays too, but for pixels that are blended
-    over, which become opaque.
+    over: these become as opaque as generated ones on top make them, and colours count by their alpha.
     """
-    if original.shape[2] == 4:
-        generated = np.dstack([generated, np.full(generated.shape[:2], OPAQUE, np.uint8)])
     box = bounding_box(mask, fade).pixels
     opacity = _feather(mask[box], fade)[:, :, None]
+    below = original[box]
+    weight = 1 - opacity
+    if below.shape[2] == 4:
+        weight = weight * (below[:, :, 3:] / np.float32(OPAQUE))
+    total = opacity + weight
+    colours = (generated[box] * opacity + below[:, :, :3] * weight) / np.maximum(total, np.finfo(np.float32).tiny)
+    blended = np.dstack([colours, total * OPAQUE])[:, :, : below.shape[2]]
     result = original.copy()
-    result[box] = np.rint(generated[box] * opacity + original[box] * (1 - opacity)).astype(np.uint8)
+    result[box] = np.where(opacity > 0, np.rint(blended).astype(np.uint8), below)
     return result
 
 
@@ -135,8 +140,8 @@ def _feather(mask: Mask, fade: int) -> np.ndarray:
 
 
 def fill_nearest(pixels: np.ndarray, mask: Mask) -> np.ndarray:
-    """Replaces each pixel of the mask by the nearest pixel outside of it; unchanged if the mask covers the image."""
-    if mask.all():
+    """Replaces each pixel of the mask by the nearest one outside; unchanged if the mask covers all or nothing."""
+    if mask.all() or not mask.any():
         return pixels
     from scipy.ndimage import distance_transform_edt
 

@@ -31,11 +31,19 @@ def resize(pixels: Pixels, width: int, height: int) -> Pixels:
 
 
 def resize_area(pixels: Pixels, width: int, height: int) -> Pixels:
-    """Enlarges by Lanczos; reduces to the mean of the area that each new pixel covers, which shows no ringing."""
-    if width > pixels.shape[1] or height > pixels.shape[0]:
+    """Enlarges by Lanczos; reduces to the mean of the area that each new pixel covers, which shows no ringing.
+
+    In the mean, colours count by their alpha, as in `resize`.
+    """
+    if width > pixels.shape[1] or height > pixels.shape[0] or pixels.shape[:2] == (height, width):
         return resize(pixels, width, height)
-    means = _reduce_axis(_reduce_axis(pixels, height, 0), width, 1)
-    return means if means.dtype == np.uint8 else np.rint(means).astype(np.uint8)
+    if pixels.shape[2:] != (4,):
+        return _rounded(_area_means(pixels, width, height))
+    alpha = pixels[:, :, 3:]
+    alpha_means = _area_means(alpha, width, height)
+    colours = _area_means(pixels[:, :, :3] * alpha.astype(np.uint16), width, height)
+    colours /= np.maximum(alpha_means, np.finfo(np.float32).tiny)
+    return _rounded(np.dstack([colours, alpha_means]))
 
 
 def shrink(pixels: Pixels, longest: int) -> Pixels:
@@ -45,7 +53,16 @@ def shrink(pixels: Pixels, longest: int) -> Pixels:
 
 def area_coverage(mask: np.ndarray, width: int, height: int) -> np.ndarray:
     """The share of True in the area of each pixel of a smaller size: float32 [height, width] in 0..1."""
-    return _reduce_axis(_reduce_axis(mask.astype(np.float32), height, 0), width, 1)
+    return _area_means(mask.astype(np.float32), width, height)
+
+
+def _rounded(levels: np.ndarray) -> Pixels:
+    rounded: Pixels = np.rint(levels).clip(0, 255).astype(np.uint8)
+    return rounded
+
+
+def _area_means(pixels: np.ndarray, width: int, height: int) -> np.ndarray:
+    return _reduce_axis(_reduce_axis(pixels, height, 0), width, 1)
 
 
 def _reduce_axis(pixels: np.ndarray, length: int, axis: int) -> np.ndarray:

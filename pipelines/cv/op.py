@@ -36,7 +36,7 @@ class OpParams(SourceImageParams):
     url2: ImageRef
     op: Operation = Field(
         description="The operation on levels from 0 to 255. Results are clipped to that range; `multiply` and "
-        "`screen` treat 255 as 1."
+        "`screen` treat 255 as 1. `average` mixes colours by their alpha; the others treat alpha as a fourth level."
     )
 
 
@@ -71,7 +71,7 @@ def _result(operation: Operation, first: np.ndarray, second: np.ndarray) -> np.n
         case "screen":
             levels = 255 - ((255 - first) * (255 - second) + 127) // 255
         case "average":
-            levels = (first + second + 1) // 2
+            levels = _average(first, second)
         case "minimum":
             levels = first.clip(max=second)
         case "maximum":
@@ -86,3 +86,15 @@ def _result(operation: Operation, first: np.ndarray, second: np.ndarray) -> np.n
             levels = first ^ second
     clipped: np.ndarray = levels.clip(0, 255)
     return clipped.astype("uint8")
+
+
+def _average(first: np.ndarray, second: np.ndarray) -> np.ndarray:
+    """Rounded means; colours count by their alpha, so that transparent pixels do not darken others."""
+    import numpy as np
+
+    means: np.ndarray = (first + second + 1) // 2
+    if first.shape[2] == 4:
+        total = first[:, :, 3:] + second[:, :, 3:]
+        colours = first[:, :, :3] * first[:, :, 3:] + second[:, :, :3] * second[:, :, 3:]
+        means[:, :, :3] = np.where(total > 0, (colours + total // 2) // np.maximum(total, 1), means[:, :, :3])
+    return means

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from PIL import ExifTags, Image, ImageOps
 
+from server.images.colours import to_srgb
 from server.task import Output
 
 if TYPE_CHECKING:
@@ -27,9 +28,6 @@ FULL_COLOUR_QUALITY = 90
 
 SNIFF_BYTES = 64
 """How many bytes of a file in another format are searched for `<`, the sign of HTML and SVG."""
-
-MAX_PROFILE_BYTES = 64 << 10
-"""Profiles of cameras and screens have a few hundred bytes; larger ones are tables for printers."""
 
 MAX_SIDE_BY_FORMAT = {"jpeg": 65_500, "webp": 16_383}
 """The longest side that libjpeg and libwebp can write, in pixels. The limit of PNG is never reached."""
@@ -66,7 +64,7 @@ def decode(data: bytes, max_pixels: int) -> np.ndarray:
         with Image.open(io.BytesIO(data), formats=[_format_of(data)]) as image:
             _check_header(image, data, max_pixels)
             image.load()
-            return np.array(_eight_bit(_upright(image)))
+            return np.array(to_srgb(_upright(image), _bit_depth(data)))
     except BadImageError:
         raise
     except Exception as error:  # on hostile files Pillow's parsers raise all kinds of exceptions
@@ -150,31 +148,9 @@ def _upright(image: Image.Image) -> Image.Image:
         return image
 
 
-def _eight_bit(image: Image.Image) -> Image.Image:
-    """RGB in sRGB, or RGBA if there is transparency."""
-    if image.mode.startswith("I"):  # 16-bit grey
-        import numpy as np
-
-        grey = np.asarray(image).astype(np.uint32)
-        image = Image.fromarray((grey >> 8).astype(np.uint8))
-    return _in_srgb(image.convert("RGBA" if image.has_transparency_data else "RGB"))
-
-
-def _in_srgb(image: Image.Image) -> Image.Image:
-    """Colours converted to sRGB, which nets were trained on. Phones write files with wider colour spaces."""
-    profile = image.info.get("icc_profile") or b""
-    if not 0 < len(profile) <= MAX_PROFILE_BYTES:
-        return image
-    from PIL import ImageCms  # in the function only: the API only measures images
-
-    try:
-        source = ImageCms.ImageCmsProfile(io.BytesIO(profile))
-        if "sRGB" in ImageCms.getProfileDescription(source):
-            return image
-        target = ImageCms.createProfile("sRGB")
-        return ImageCms.profileToProfile(image, source, target, outputMode=image.mode) or image
-    except Exception:  # a broken profile, or one for grey or print, cannot convert these colours
-        return image
+def _bit_depth(data: bytes) -> int:
+    """Bits of a channel, from the header of a PNG (§11.2.1); other formats have 8."""
+    return data[24] if data.startswith(b"\x89PNG") else 8
 
 
 def _over_white(image: Image.Image) -> Image.Image:

@@ -78,14 +78,23 @@ def test_max_wh_shrinks_the_picture_first(studio: Studio, changes: dict[str, int
 
 def test_alpha_is_kept_and_does_not_change_colours(studio: Studio) -> None:
     pixels = picture(24, 20, channels=4)
-    pixels[:, :12, 3], pixels[:, 12:, 3] = 255, 0
+    pixels[:, :12, 3], pixels[:, 12:, 3] = 255, 40
     result = studio.image(UPSCALE, params(scale=2), {"url": pixels})
     opaque = studio.image(UPSCALE, params(scale=2), {"url": pixels[:, :, :3]})
     assert np.array_equal(result[:, :, :3], opaque)
     alpha = Image.fromarray(pixels[:, :, 3]).resize((48, 40), Image.Resampling.LANCZOS)
     assert np.array_equal(result[:, :, 3], np.asarray(alpha))
     assert (result[:, :18, 3] == 255).all()
-    assert (result[:, 30:, 3] == 0).all()
+    assert (result[:, 30:, 3] == 40).all()
+
+
+def test_hidden_colours_do_not_show_at_the_rim(studio: Studio) -> None:
+    results = []
+    for hidden in (0, 255):
+        pixels = picture(24, 20, channels=4)
+        pixels[:, :12, 3], pixels[:, 12:] = 255, (hidden, hidden, hidden, 0)
+        results.append(studio.image(UPSCALE, params(scale=2), {"url": pixels}))
+    assert np.array_equal(*results)
 
 
 @pytest.mark.filterwarnings(r"ignore:__array(_wrap)?__:DeprecationWarning")  # from diffusers

@@ -101,6 +101,32 @@ def test_paste_masked_fades_and_then_ends() -> None:
     assert paste_masked(white, black, one_pixel(9, 9, 4, 4), fade=0).sum() == 3 * 255
 
 
+def over_white(pixels: np.ndarray) -> np.ndarray:
+    alpha = pixels[:, :, 3:] / 255
+    composite: np.ndarray = pixels[:, :, :3] * alpha + 255 * (1 - alpha)
+    return composite
+
+
+def test_paste_masked_is_a_composite_by_alpha() -> None:
+    generated = np.full((9, 9, 3), (250, 240, 230), np.uint8)
+    original = np.random.default_rng(0).integers(0, 256, (9, 9, 4), dtype=np.uint8)
+    mask = one_pixel(9, 9, 4, 4)
+    opacity = (paste_masked(generated * 0 + 255, original[:, :, :3] * 0, mask, fade=3) / 255)[:, :, :1]
+    result = paste_masked(generated, original, mask, fade=3)
+    expected = generated * opacity + over_white(original) * (1 - opacity)
+    assert np.abs(over_white(result) - expected).max() <= 2
+    assert (result[opacity[:, :, 0] == 0] == original[opacity[:, :, 0] == 0]).all()
+
+
+def test_paste_masked_shows_no_hidden_colours() -> None:
+    generated, mask = np.full((9, 9, 3), 200, np.uint8), one_pixel(9, 9, 4, 4)
+    black, white = np.zeros((9, 9, 4), np.uint8), np.full((9, 9, 4), (255, 255, 255, 0), np.uint8)
+    results = [paste_masked(generated, original, mask, fade=2) for original in (black, white)]
+    assert (over_white(results[0]) == over_white(results[1])).all()
+    assert results[0][4, :, 3].tolist() == [0, 0, 85, 170, 255, 170, 85, 0, 0]
+    assert set(results[0][4, 2:7, 0]) == {200}
+
+
 def test_fill_nearest_fills_from_the_rim() -> None:
     pixels = np.array([[[10], [0], [0], [0], [20]]], np.uint8)
     mask = np.array([[False, True, True, True, False]])

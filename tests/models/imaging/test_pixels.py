@@ -1,3 +1,5 @@
+from collections.abc import Callable
+
 import numpy as np
 import pytest
 
@@ -14,6 +16,8 @@ from models.imaging.pixels import (
     snap_size,
     to_rgba,
 )
+
+Resize = Callable[[np.ndarray, int, int], np.ndarray]
 
 
 @pytest.mark.parametrize(
@@ -57,8 +61,27 @@ def mean_by_area(pixels: np.ndarray, width: int, height: int) -> np.ndarray:
 
 @pytest.mark.parametrize("size", [(12, 8), (9, 6), (8, 8), (5, 3), (1, 1), (12, 5)])
 def test_resize_area_reduces_to_the_mean_of_the_area(size: tuple[int, int]) -> None:
-    pixels = np.random.default_rng(0).integers(0, 256, (8, 12, 4), dtype=np.uint8)
+    pixels = np.random.default_rng(0).integers(0, 256, (8, 12, 3), dtype=np.uint8)
     assert np.abs(resize_area(pixels, *size) - mean_by_area(pixels, *size)).max() <= 0.5 + 1e-4
+
+
+@pytest.mark.parametrize("size", [(9, 6), (5, 3), (1, 1), (12, 5)])
+def test_resize_area_weights_colours_by_alpha(size: tuple[int, int]) -> None:
+    pixels = np.random.default_rng(0).integers(0, 256, (8, 12, 4), dtype=np.uint8)
+    alpha = mean_by_area(pixels[:, :, 3:], *size)
+    colours = mean_by_area(pixels[:, :, :3].astype(int) * pixels[:, :, 3:], *size) / alpha
+    assert np.abs(resize_area(pixels, *size) - np.dstack([colours, alpha])).max() <= 0.5 + 1e-3
+
+
+@pytest.mark.parametrize("size", [(5, 4), (20, 16), (5, 16)])
+@pytest.mark.parametrize("resize_", [resize, resize_area])
+def test_resizing_never_shows_hidden_colours(resize_: Resize, size: tuple[int, int]) -> None:
+    results = []
+    for hidden in (0, 255):
+        pixels = np.full((8, 10, 4), (hidden, hidden, hidden, 0), np.uint8)
+        pixels[:, 3:] = (200, 100, 50, 255)
+        results.append(flatten_alpha(resize_(pixels, *size))[0])
+    assert np.array_equal(*results)
 
 
 def test_resize_area_enlarges_by_lanczos() -> None:

@@ -40,6 +40,13 @@ def test_picture_without_alpha_counts_as_opaque(run_task) -> None:
     assert (result[:, :, 3] == 9).all()
 
 
+@pytest.mark.parametrize("hidden", [0, 255])
+def test_average_shows_no_hidden_colours(run_task, hidden: int) -> None:
+    clear = np.full((8, 8, 4), (hidden, hidden, hidden, 0), np.uint8)
+    (result,) = run_task("cv.op", {"url": ONE, "url2": clear}, op="average").images
+    assert np.array_equal(result, np.dstack([ONE, np.full((8, 8), 128, np.uint8)]))
+
+
 def test_pictures_of_different_sizes_are_refused(error_of) -> None:
     message = error_of("cv.op", {"url": ONE, "url2": random_pixels(8, 9)}, op="add")
     assert message == "url is 8×8, but url2 is 9×8; resize one of them with cv.resize first"
