@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from PIL import ExifTags, Image, ImageOps
 
 from server.images.colours import to_srgb
+from server.images.parts import MAX_PARTS, has_too_many_parts
 from server.task import Output
 
 if TYPE_CHECKING:
@@ -46,7 +47,7 @@ class OversizedImageError(Exception):
 def measure(data: bytes, max_pixels: int) -> tuple[int, int]:
     """Width and height as `decode` returns them, from the header alone. Raises BadImageError."""
     try:
-        with Image.open(io.BytesIO(data), formats=[_format_of(data)]) as image:
+        with Image.open(io.BytesIO(data), formats=[_checked_format(data)]) as image:
             _check_header(image, data, max_pixels)
             width, height = image.size
             return (height, width) if _is_rotated(image) else (width, height)
@@ -61,7 +62,7 @@ def decode(data: bytes, max_pixels: int) -> np.ndarray:
     import numpy as np
 
     try:
-        with Image.open(io.BytesIO(data), formats=[_format_of(data)]) as image:
+        with Image.open(io.BytesIO(data), formats=[_checked_format(data)]) as image:
             _check_header(image, data, max_pixels)
             image.load()
             return np.array(to_srgb(_upright(image), _bit_depth(data)))
@@ -105,6 +106,14 @@ def preview_jpeg(pixels: np.ndarray, longest: int = 128) -> bytes:
     size = max(1, round(image.width * scale)), max(1, round(image.height * scale))
     _over_white(image).resize(size, Image.Resampling.BILINEAR).save(file, "JPEG", quality=75)
     return file.getvalue()
+
+
+def _checked_format(data: bytes) -> str:
+    """The format, once the parts of the file are counted: opening reads them all. Raises BadImageError."""
+    file_format = _format_of(data)
+    if has_too_many_parts(data, file_format):
+        raise BadImageError(f"the {file_format} has more than {MAX_PARTS} parts; save it again with an image editor")
+    return file_format
 
 
 def _format_of(data: bytes) -> str:
