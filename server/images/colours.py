@@ -37,7 +37,7 @@ def _alpha(image: Image.Image, bit_depth: int) -> Image.Image | None:
     key = image.info.get("transparency")
     if isinstance(key, int | tuple) and image.mode != "P":
         return _keyed_alpha(image, key, bit_depth)
-    return image.convert("RGBA").getchannel("A") if image.has_transparency_data else None
+    return _in_mode(image, "RGBA").getchannel("A") if image.has_transparency_data else None
 
 
 def _keyed_alpha(image: Image.Image, key: int | tuple[int, ...], bit_depth: int) -> Image.Image:
@@ -65,15 +65,20 @@ def _without_alpha(image: Image.Image) -> Image.Image:
 
         return Image.fromarray((np.asarray(image).astype(np.uint32) >> 8).astype(np.uint8))
     if image.mode in ("1", "L", "LA"):
-        return image.convert("L")
+        return _in_mode(image, "L")
     if image.mode == "CMYK":
         return image
-    return image.convert("RGBA").convert("RGB") if image.mode == "P" else image.convert("RGB")
+    return image.convert("RGBA").convert("RGB") if image.mode == "P" else _in_mode(image, "RGB")
+
+
+def _in_mode(image: Image.Image, mode: str) -> Image.Image:
+    """The image itself if it has the mode; `convert` would copy it."""
+    return image if image.mode == mode else image.convert(mode)
 
 
 def _converted(image: Image.Image, profile: bytes) -> Image.Image:
     """RGB in sRGB. Without a profile that suits the mode, Pillow's own conversion."""
-    plain = image.convert("RGB")
+    plain = _in_mode(image, "RGB")
     if not 0 < len(profile) <= MAX_PROFILE_BYTES:
         return plain
     from PIL import ImageCms  # in the function only: the API only measures images
