@@ -59,7 +59,9 @@ models:
     path: toy-sd1
     family: sd1
     title: "Toy SD 1"
-    aliases: [v1.5, general, basic, anime, art, real, 3danime]
+    aliases:
+      [v1.5, general, basic, art, real, dreamlike_v1,
+       anime, 3danime, anime_anything, anime_hybrid, anime_guofeng, anime_orange]
     side: 128
     default: true
     inpainting: toy-sd1-inpainting

@@ -62,6 +62,8 @@ def test_catalog_lists_toys(toys: Catalog, models_dir: Path) -> None:
     ]
     assert toys.find(ModelRef(CHECKPOINT, "v1.5", inpainting=True)) is toys.find("toy-sd1-inpainting")
     assert toys.default is toys.find("v1.5") is toys.find("general") is toys.find("basic")
+    hosted = ("dreamlike_v1", "anime", "anime_anything", "anime_hybrid", "anime_guofeng", "anime_orange", "art", "real")
+    assert {toys.find(name).name for name in hosted} == {"toy-sd1"}
     assert sum(file.stat().st_size for file in models_dir.rglob("*") if file.is_file()) < 80 << 20
 
 

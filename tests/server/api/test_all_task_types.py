@@ -103,7 +103,7 @@ async def test_engine_push_accepts_every_task_type(client, png) -> None:
     for name in pipelines.all_names():
         kind = pipelines.find(name).names[0]
         reply = await client.post("/engine/push", json={"task": name, "params": sent(kind, image)})
-        assert (reply.status_code, reply.json()["success"]) == (200, True), (name, reply.text)
+        assert (reply.status_code, reply.json()["success"], reply.json()["msg"]) == (200, True, ""), (name, reply.text)
 
 
 @pytest.mark.parametrize("typed", [False, True])

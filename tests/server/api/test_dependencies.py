@@ -47,7 +47,8 @@ async def test_tenant_cannot_use_uploads_of_another(client, overrides, png):
     assert reply.status_code == 422
     assert "is unknown or has expired" in reply.json()["error"]["message"]
     pushed = {"task": "img2img.sd", "params": body["params"]}
-    assert not (await client.post("/engine/push", json=pushed, headers=bearer(OTHER_KEY))).json()["success"]
+    reply = await client.post("/engine/push", json=pushed, headers=bearer(OTHER_KEY))
+    assert "is unknown or has expired" in reply.json()["msg"]
 
 
 @pytest.fixture

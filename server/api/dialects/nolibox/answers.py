@@ -122,13 +122,14 @@ def _node(images: _LinkedImages, answer: dict[str, Any] | None) -> dict[str, Any
 
 
 def _unfinished(manifest: Manifest) -> dict[str, Any]:
-    failure = manifest.outcome.failure
-    reason = f"{manifest.task.type} -> run_algorithm : {failure.message}" if failure else "interrupted"
+    task, failure = manifest.task, manifest.outcome.failure
+    ran = manifest.outcome.attempt != ""
+    procedure = "run_algorithm" if ran else "start"
     return {
-        "uid": manifest.task.id,
-        "reason": reason,
+        "uid": task.id,
+        "reason": f"{task.type} -> {procedure} : {failure.message}" if failure else "interrupted",
         **_times(manifest),
-        "request": _request(manifest.task),
+        "request": _request(task) if ran or failure is None else {"task": task.type, "params": task.params},
     }
 
 

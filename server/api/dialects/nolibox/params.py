@@ -9,6 +9,7 @@ from pydantic import AliasChoices
 
 from models.kinds import CHECKPOINT_FAMILIES
 from pipelines.pipeline import AnyPipeline
+from server.api.dialects.nolibox.substitutes import DIFFUSION_MODELS
 
 COMMON = frozenset(
     {"text", "negative_prompt", "auto_prompt", "w", "h", "max_wh", "seed", "variations", "fidelity", "strength"}
@@ -23,9 +24,6 @@ An image or a mask is not ignored: a client that sends one means it.
 
 IGNORED = COMMON | {"use_seed", "promptInfo", "timestamp", "localModels"}
 """COMMON, and the parameters of that API's gateway."""
-
-DIFFUSION_MODELS = frozenset({"general", "anime", "art", "real", "3danime", "basic"})
-"""The models of that API, which are all diffusion models."""
 
 EMPTY = (None, "")
 

@@ -1,4 +1,4 @@
-"""The routes of this dialect, with and without the prefix /engine."""
+"""The routes of this dialect, with and without the prefix /engine, and below the base path of that API."""
 
 from __future__ import annotations
 
@@ -6,25 +6,20 @@ import asyncio
 import re
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Request, Response
-from fastapi.responses import JSONResponse
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
+from fastapi import APIRouter
+from pydantic import BaseModel, Field
 
-import pipelines
 from server.api.dependencies import Reader, ServicesDep, Submitter
-from server.api.dialects.dialect import DialectRoute
+from server.api.dialects.nolibox import enveloped
 from server.api.dialects.nolibox.answers import STATUSES, status_data
-from server.api.dialects.nolibox.params import translate_params
-from server.api.errors import Problem
-from server.queue import TaskLimitError
+from server.api.dialects.nolibox.push import NoliboxRoute, PushBody, PushReply, PushRoute, RefusedReply, push_task
 from server.services import Services
 from server.task import Status
 from server.tasks.lookup import LostTaskError, UnknownTaskError, cancel, find_record
-from server.tasks.submission import Submission, spend_token, submit
-from server.tenancy.auth import Caller
 
-NAME = "nolibox"
 MAX_LISTED = 100
+BASE = "/prod-open-aigc"
+"""The path of that API's base URL, which clients keep when they change only its host."""
 
 NOT_ENGLISH = re.compile(r"[\u3040-\u30ff\u3400-\u9fff\uac00-\ud7af]+")
 """Kana, Han and Hangul, which models trained on English do not understand."""
@@ -35,33 +30,13 @@ NO_TRANSLATOR = (
 Uids = Annotated[list[str], Field(max_length=MAX_LISTED, fail_fast=True)]
 
 
-class PushBody(BaseModel):
-    """Parameters may be in `params`, beside it, or in both places."""
-
-    model_config = ConfigDict(extra="allow")
-
-    task: str = Field(max_length=64, examples=["txt2img.sd"])
-    params: dict[str, Any] = Field({}, examples=[{"text": "Roses", "w": 512, "h": 512}])
-    notify_url: Annotated[str, BeforeValidator(lambda url: url or ""), Field(max_length=2048)] = ""
-
-
-class PushReply(BaseModel):
-    uid: str
-    msg: str
-    success: bool
-
-
-class RefusedReply(PushReply):
-    """`code` 7001 comes with HTTP 200 and means: too many unfinished tasks."""
-
-    code: int | None = None
-    message: str | None = None
-
-
 class StatusReply(BaseModel):
     status: str = Field(description="pending, working, finished, exception, interrupted or not_found.")
     pending: int = Field(description="While the task is pending: the number of tasks before it, plus one.")
     data: dict[str, Any] | None
+
+
+NOT_FOUND = StatusReply(status="not_found", pending=0, data=None)
 
 
 class UidList(BaseModel):
@@ -107,25 +82,6 @@ class AliveReply(BaseModel):
     status: str
 
 
-class NoliboxRoute(DialectRoute):
-    def refuse(self, problem: Problem) -> Response:
-        body: dict[str, Any] = {"uid": "", "success": False, "msg": problem.message}
-        if problem.code == str(TaskLimitError.code):
-            message = "task limit"
-            refusal = {**body, "code": TaskLimitError.code, "msg": message, "message": message}
-            return JSONResponse(refusal, 200, dict(problem.headers))
-        return JSONResponse(body, problem.status, dict(problem.headers))
-
-
-class PushRoute(NoliboxRoute):
-    """Takes a token of the tenant's rate limit before the body is read."""
-
-    async def admit(self, request: Request, services: Services, caller: Caller) -> None:
-        """Raises MissingScopeError, RateLimitError."""
-        caller.require("submit")
-        await spend_token(services, caller.tenant, idempotency_key=None)
-
-
 REFUSED: dict[int | str, dict[str, Any]] = {
     status: {"model": RefusedReply, "description": "Refused; `msg` tells why."}
     for status in (400, 401, 403, 404, 413, 422, 429, 500, 503)
@@ -137,16 +93,7 @@ _routes = APIRouter(route_class=NoliboxRoute, responses=REFUSED)
 
 async def push(body: PushBody, services: ServicesDep, tenant: Submitter) -> PushReply:
     """Accepts a task. Its result is available from /status and is sent to `notify_url`, if that is set."""
-    pipeline = pipelines.find(body.task)
-    submission = Submission(
-        type=body.task,
-        params=translate_params(pipeline, body.params, body.model_extra or {}),
-        tenant=tenant,
-        callback_url=body.notify_url,
-        dialect=NAME,
-    )
-    view = await submit(services, submission)
-    return PushReply(uid=view.task.id, msg="", success=True)
+    return await push_task(services, tenant, body)
 
 
 _routes.add_api_route(
@@ -156,6 +103,12 @@ _routes.add_api_route(
     responses={200: {"model": PushReply | RefusedReply}},
     route_class_override=PushRoute,
 )
+
+
+@_routes.get("/status/", include_in_schema=False)
+async def get_status_of_nothing(tenant: Reader) -> StatusReply:
+    """For clients that ask for the status of a task that was refused."""
+    return NOT_FOUND
 
 
 @_routes.get("/status/{uid}")
@@ -212,7 +165,11 @@ async def is_alive() -> AliveReply:
 
 
 router.include_router(_routes, prefix="/engine")
-router.include_router(_routes, include_in_schema=False)
+router.include_router(enveloped.router)
+for base in ("", BASE):
+    router.include_router(_routes, prefix=base, include_in_schema=False)
+router.include_router(_routes, prefix=f"{BASE}/engine", include_in_schema=False)
+router.include_router(enveloped.router, prefix=BASE, include_in_schema=False)
 
 
 async def _status(services: Services, uid: str, tenant: str) -> StatusReply:
@@ -221,7 +178,7 @@ async def _status(services: Services, uid: str, tenant: str) -> StatusReply:
     except LostTaskError:
         return StatusReply(status="exception", pending=0, data=None)
     except UnknownTaskError:
-        return StatusReply(status="not_found", pending=0, data=None)
+        return NOT_FOUND
     data = status_data(record, services.links)
     return StatusReply(status=STATUSES[record.view.status], pending=record.view.position, data=data)
 

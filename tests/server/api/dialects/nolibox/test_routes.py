@@ -28,7 +28,7 @@ async def push(client, **change: object) -> str:
     return reply["uid"]
 
 
-@pytest.mark.parametrize("prefix", ["/engine", ""])
+@pytest.mark.parametrize("prefix", ["/engine", "", "/prod-open-aigc/engine", "/prod-open-aigc"])
 async def test_documented_sample_is_pushed_and_finishes(client, painter, prefix):
     reply = await client.post(f"{prefix}/push", json=SAMPLE)
     assert reply.status_code == 200
@@ -53,7 +53,7 @@ async def test_documented_sample_is_pushed_and_finishes(client, painter, prefix)
     assert finished["data"]["request"]["model"]["seed"] >= 0
 
 
-@pytest.mark.parametrize("uid", ["0" * 32, "nonsense"])
+@pytest.mark.parametrize("uid", ["0" * 32, "nonsense", ""])
 async def test_unknown_uid_is_not_found_with_http_200(client, uid):
     reply = await client.get(f"/engine/status/{uid}")
     assert (reply.status_code, reply.json()) == (200, {"status": "not_found", "pending": 0, "data": None})
@@ -135,26 +135,6 @@ async def test_rate_limit_is_429_in_the_envelope_of_this_api(low_rate, client):
     assert 590 < int(reply.headers["retry-after"]) <= 600
     assert reply.json()["success"] is False
     assert "rate limit" in reply.json()["msg"]
-
-
-@pytest.mark.parametrize(
-    ("change", "status", "words"),
-    [
-        ({"task": "txt2img.ds"}, 404, "txt2img.sd"),
-        ({"params": {"text": "x", "w": 515}}, 422, "520"),
-        ({"params": {"text": "x", "magic": 1}}, 422, "magic"),
-        ({"params": {"text": "x", "model": "nobody"}}, 422, "toy"),
-        ({"notify_url": "http://127.0.0.1:1/"}, 422, "HUA_EGRESS_ALLOW"),
-        ({"task": None}, 422, "task"),
-        ({"params": 7}, 422, "params"),
-    ],
-)
-async def test_invalid_push_is_refused_in_the_envelope_of_this_api(client, change, status, words):
-    reply = await client.post("/engine/push", json={**SAMPLE, **change})
-    assert reply.status_code == status
-    body = reply.json()
-    assert (body["uid"], body["success"]) == ("", False)
-    assert words in body["msg"]
 
 
 @pytest.mark.parametrize("overrides", [{"egress_allow": ("127.0.0.1",)}])
