@@ -9,7 +9,7 @@ import signal
 import socket
 import subprocess
 import sys
-from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Sequence
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -21,12 +21,14 @@ from server.process.http_listener import connections_within_file_limit, listen, 
 from server.services import Services, public_url
 from server.settings import Settings, SettingsError
 from server.tenancy.tenants import Tenants
+from server.worker.cuda_devices import cuda_device_count
 from server.worker.device_process import CHILD, torch_environment
 
 if TYPE_CHECKING:
     from starlette.types import ASGIApp
 
     from server.controller import Controller
+    from server.worker.worker import Worker
 
 log = logging.getLogger(__name__)
 PROBE_CONNECTIONS = 64
@@ -34,7 +36,7 @@ Work = Coroutine[Any, Any, None]
 
 
 async def serve(settings: Settings) -> None:
-    """Runs api, controller and one worker: SQLite logs, the queue in memory, a folder for images."""
+    """Runs api, controller and a worker for each device: SQLite logs, the queue in memory, a folder for images."""
     Tenants(settings).check()  # fail before the slow build of toy models
     with _listen(settings) as listener, lock_data_folder(settings):
         check_data_folder(settings)
@@ -42,9 +44,9 @@ async def serve(settings: Settings) -> None:
         async with _services(settings, "serve") as services:
             from server.worker.worker import Worker
 
-            worker, controller = Worker(services, settings.device), make_controller(services)
-            works = *_api_works(services, listener), controller.run(), worker.run()
-            await _run_until_signal(*works, drain=worker.drain)
+            workers = [Worker(services, device) for device in await asyncio.to_thread(_devices, settings)]
+            works = *_api_works(services, listener), make_controller(services).run(), *(each.run() for each in workers)
+            await _run_until_signal(*works, drain=lambda: _drain_all(workers))
 
 
 async def api(settings: Settings) -> None:
@@ -73,6 +75,19 @@ async def worker(settings: Settings, device: str, child: str = CHILD) -> None:
 
         role = Worker(services, device, child)
         await _run_until_signal(role.run(), _serve_probes(settings, create_health_app(role.health)), drain=role.drain)
+
+
+def _devices(settings: Settings) -> Sequence[str]:
+    """The devices of `hua serve`."""
+    if settings.devices != "all":
+        return settings.devices.split(",")
+    if settings.device != "auto":
+        return [settings.device]
+    return [f"cuda:{index}" for index in range(cuda_device_count())] or ["cpu"]
+
+
+async def _drain_all(workers: Sequence[Worker]) -> None:
+    await asyncio.gather(*(worker.drain() for worker in workers))
 
 
 def ensure_models(settings: Settings) -> None:

@@ -96,6 +96,12 @@ class Settings(BaseSettings):
         20.0, gt=0, description="Timeout of one request to S3, in seconds; an image must be uploaded in that time."
     )
     device: str = Field("auto", pattern=r"^(auto|cpu|cuda(:\d+)?)$", description="auto, cpu or cuda:N.")
+    devices: str = Field(
+        "all",
+        pattern=r"^(all|cpu|cuda:\d+(,cuda:\d+)*)$",
+        description="Devices of `hua serve`: all CUDA devices (of HUA_DEVICE, if that is not auto), or a list such as "
+        "cuda:0,cuda:2. Each gets a worker.",
+    )
     device_memory: ByteSize | None = Field(
         None, description="Bytes of models to keep on the device; default 70 % of it."
     )

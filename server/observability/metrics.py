@@ -40,6 +40,18 @@ class Metric(NamedTuple):
 METRICS: list[Metric] = []
 
 
+class Part:
+    """What one worker adds to a gauge: several workers of one process add up to its value."""
+
+    def __init__(self, gauge: Gauge) -> None:
+        self._gauge = gauge
+        self._value = 0.0
+
+    def set(self, value: float) -> None:
+        self._gauge.inc(value - self._value)
+        self._value = value
+
+
 def _counter(roles: str, name: str, meaning: str, *labels: str) -> Counter:
     METRICS.append(Metric(f"{name}_total", "counter", labels, roles, meaning))
     return Counter(name, meaning, labels, registry=REGISTRY)
@@ -181,8 +193,10 @@ BUILD.labels(version("hua"), platform.python_version()).set(1)
 
 # --- the worker and its device
 
-WORKER_READY = _gauge("worker", "hua_worker_ready", "1 while this worker takes tasks, else 0.")
-WORKER_TASKS = _gauge("worker", "hua_worker_tasks", "Tasks that this worker has leased.")
+WORKER_READY = _gauge(
+    "worker", "hua_worker_ready", "Workers of this process that take tasks: 0 or 1, with `hua serve` one per device."
+)
+WORKER_TASKS = _gauge("worker", "hua_worker_tasks", "Tasks that the workers of this process have leased.")
 DEVICE_BUSY = _counter(
     "worker", "hua_device_busy_seconds", "Seconds that the device worked; the rate is its utilisation."
 )

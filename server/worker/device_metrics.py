@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TypeVar
 
-from server.observability.metrics import BATCH_ROWS, DEVICE_BUSY, DEVICE_MEMORY, MODEL_EVICTIONS, MODEL_LOADS
+from server.observability.metrics import BATCH_ROWS, DEVICE_BUSY, DEVICE_MEMORY, MODEL_EVICTIONS, MODEL_LOADS, Part
 from server.worker.messages import DeviceStats
 
 K = TypeVar("K")
@@ -20,6 +20,7 @@ class DeviceMetrics:
         self._last = DeviceStats()
         self._busy_s = 0.0
         self._cost = 0.0
+        self._memory: dict[str, Part] = {}
 
     def restart(self) -> None:
         """A new device process has started."""
@@ -38,7 +39,7 @@ class DeviceMetrics:
         for target, evictions in _increase(stats.evictions, last.evictions).items():
             MODEL_EVICTIONS.labels(target).inc(evictions)
         for kind, size in stats.memory.items():
-            DEVICE_MEMORY.labels(kind).set(size)
+            self._memory.setdefault(kind, Part(DEVICE_MEMORY.labels(kind))).set(size)
 
     def add_cost(self, cost: float) -> None:
         """A task of this cost has succeeded."""

@@ -11,7 +11,7 @@ from collections.abc import Coroutine
 
 from pydantic import ValidationError
 
-from server.observability.metrics import WORKER_READY, WORKER_TASKS
+from server.observability.metrics import WORKER_READY, WORKER_TASKS, Part
 from server.process.health_server import Health
 from server.queue import HEARTBEAT_S, Lease, QueueUnavailableError, WorkerView
 from server.services import Services
@@ -47,6 +47,7 @@ class Worker:
         self._device_name = device
         self._spool = Spool.of(services)
         self._metrics = DeviceMetrics()
+        self._ready, self._tasks = Part(WORKER_READY), Part(WORKER_TASKS)
         settings = services.settings
         self._keeper = DeviceKeeper(
             lambda: Device(settings, device, child, self._on_stats),
@@ -188,8 +189,8 @@ class Worker:
             problem=self._keeper.problem,
             broken=status.broken if status else {},
         )
-        WORKER_READY.set(view.state == "ready")
-        WORKER_TASKS.set(view.running)
+        self._ready.set(view.state == "ready")
+        self._tasks.set(view.running)
         try:
             await self._services.queue.announce(view)
         except QueueUnavailableError as error:

@@ -42,7 +42,7 @@ class Painter:
         self._step_s = float(os.environ.get("CHAOS_STEP_S", STEP_S))
 
     def serve(self) -> None:
-        self._send(DeviceStatus("fake", (MODEL,), int(os.environ.get("CHAOS_CAPACITY", CAPACITY)), 0))
+        self._send(DeviceStatus(sys.argv[2], (MODEL,), int(os.environ.get("CHAOS_CAPACITY", CAPACITY)), 0))
         self._send(DeviceStats(loads={"disk": 1}, memory={"models": 1 << 20, "used": 2 << 20, "total": 16 << 20}))
         while True:
             try:

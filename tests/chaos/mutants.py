@@ -12,13 +12,14 @@ from dataclasses import dataclass, field, replace
 
 from server import queue
 from server.api import tasks
-from server.controller import callbacks, log_replay, settlement
+from server.controller import callbacks, log_replay
 from server.controller.intake import Intake
 from server.controller.settlement import Settlement
 from server.queue import DueCallback, Lease, Verdict
 from server.queue.clock import Clock
 from server.queue.redis import scripts
 from server.queue.redis.queue import RedisQueue
+from server.storage.manifest import manifest_of
 from server.task import Manifest, Outcome
 from server.tasks import lookup
 from tests.chaos.faults import Counts
@@ -40,7 +41,7 @@ def last_outcome_wins() -> None:
     """Settles without checking for a manifest."""
 
     async def settle_anyway(self: Settlement, outcome: Outcome) -> None:
-        manifest = Manifest(outcome=outcome, expires_at=settlement._expiry(outcome))
+        manifest = manifest_of(outcome)
         due = await self._save(manifest)
         await self._queue.settle(manifest)
         if due is not None:
@@ -62,7 +63,7 @@ def redis_is_the_judge() -> None:
     async def settle_by_queue(self: Settlement, outcome: Outcome) -> None:
         view = await self._queue.find(outcome.task.id)
         if view is None or not view.status.final:
-            await self._save(Manifest(outcome=outcome, expires_at=settlement._expiry(outcome)))
+            await self._save(manifest_of(outcome))
         await as_it_is(self, outcome)
 
     Settlement._settle = settle_by_queue

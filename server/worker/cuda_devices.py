@@ -1,0 +1,43 @@
+"""The CUDA devices of this machine, counted without torch: the parent of device processes must not import it.
+
+`python -m server.worker.cuda_devices` prints their number. It asks the driver in a process of its own, which ends, so
+that the parent holds nothing of the driver.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import subprocess
+import sys
+
+TIMEOUT_S = 60
+"""A driver that is not loaded yet takes seconds; one that hangs must not hang the start."""
+
+
+def cuda_device_count() -> int:
+    """How many devices the driver shows, which CUDA_VISIBLE_DEVICES may limit; 0 without a driver."""
+    command = [sys.executable, "-m", "server.worker.cuda_devices"]
+    try:
+        result = subprocess.run(command, capture_output=True, text=True, timeout=TIMEOUT_S)
+    except subprocess.TimeoutExpired:
+        return 0
+    return int(result.stdout) if result.returncode == 0 and result.stdout.strip().isdigit() else 0
+
+
+def main() -> None:
+    print(_count())  # noqa: T201
+
+
+def _count() -> int:
+    try:
+        driver = ctypes.CDLL("libcuda.so.1")
+    except OSError:
+        return 0
+    count = ctypes.c_int()
+    if driver.cuInit(0) != 0 or driver.cuDeviceGetCount(ctypes.byref(count)) != 0:
+        return 0
+    return count.value
+
+
+if __name__ == "__main__":
+    main()
