@@ -105,7 +105,9 @@ class Settings(BaseSettings):
     device_memory: ByteSize | None = Field(
         None, description="Bytes of models to keep on the device; default 70 % of it."
     )
-    host_memory: ByteSize = Field(ByteSize(8 << 30), description="Bytes of evicted models to keep in host memory.")
+    host_memory: ByteSize = Field(
+        ByteSize(8 << 30), description="Bytes of evicted models to keep in host memory, for each device."
+    )
     warm_up: bool = Field(True, description="Load the default model and measure its steps before leasing tasks.")
     step_timeout: float = Field(
         300.0,

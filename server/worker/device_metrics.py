@@ -26,6 +26,11 @@ class DeviceMetrics:
         """A new device process has started."""
         self._last = DeviceStats()
 
+    def close(self) -> None:
+        """The worker has ended; others of this process may go on."""
+        for part in self._memory.values():
+            part.set(0)
+
     def update(self, stats: DeviceStats) -> None:
         last, self._last = self._last, stats
         busy_s = max(stats.busy_s - last.busy_s, 0.0)

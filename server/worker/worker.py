@@ -80,6 +80,9 @@ class Worker:
                     group.create_task(work())
         finally:
             self._spool.close()
+            self._metrics.close()
+            for part in (self._ready, self._tasks):
+                part.set(0)
 
     def health(self) -> Health:
         """Not alive if the device process has been killed and does not end: then its driver hangs."""
