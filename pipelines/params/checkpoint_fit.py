@@ -1,8 +1,9 @@
-"""Whether a task's parameters fit its checkpoint, as far as the checkpoint's files tell before it is loaded."""
+"""Whether a task's parameters fit its models, as far as the catalog tells before they are loaded."""
 
 from __future__ import annotations
 
-from models.catalog.catalog import MisfitError
+from models.adapters.lora_tags import MAX_SCALE, Scales
+from models.catalog.catalog import Catalog, MisfitError
 from models.catalog.entry import ModelEntry
 from models.diffusion.word_match import any_of
 from models.kinds import FAMILIES
@@ -35,3 +36,20 @@ def refuse_without_mask(checkpoint: ModelEntry) -> None:
             f"model {checkpoint.name!r} is for inpainting and paints masked areas only; use a plain model here, or one "
             "of the inpainting tasks"
         )
+
+
+def refuse_large_lora_sums(params: ImageParams, catalog: Catalog) -> None:
+    """Raises MisfitError for a LoRA that the task names by several of its names, with scales that add up to too much.
+
+    Raises UnknownModelError as well.
+    """
+    sums: dict[str, Scales] = {}
+    for name, scales in params.loras.items():
+        lora = catalog.find(name).name
+        sums[lora] = sums.get(lora, Scales(0, 0)) + scales
+    for lora, scales in sums.items():
+        if max(map(abs, scales)) > MAX_SCALE:
+            raise MisfitError(
+                f"LoRA {lora!r} is used under several names, and its scales add up to {max(scales, key=abs):g}; their "
+                f"sum may be from {-MAX_SCALE:g} to {MAX_SCALE:g}"
+            )

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, TypeVar
 
 from models.kinds.checkpoint import CHECKPOINT
 from models.kinds.kind import AnyModelRef
-from pipelines.params.checkpoint_fit import refuse_text_misfits, refuse_without_mask
+from pipelines.params.checkpoint_fit import refuse_large_lora_sums, refuse_text_misfits, refuse_without_mask
 from pipelines.params.image import ImageParams, strength_of
 from pipelines.pipeline import ControlInput, Pipeline, Steps
 
@@ -35,6 +35,7 @@ class ImageGeneration(Pipeline[I]):
         resolved = super().resolve_names(params, catalog)
         for checkpoint in (catalog.find(ref) for ref in self.needs(resolved) if ref.kind is CHECKPOINT):
             refuse_text_misfits(resolved, checkpoint)
+            refuse_large_lora_sums(resolved, catalog)
             if not self.has_mask(resolved):
                 refuse_without_mask(checkpoint)
         return resolved

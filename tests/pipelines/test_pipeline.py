@@ -56,6 +56,14 @@ def test_resolve_names_sets_the_canonical_model_and_mentioned_embeddings(catalog
     assert (params.model, params.embeddings, params.w) == ("toy", ("style",), 512)
 
 
+def test_scales_of_a_lora_add_up_over_all_its_names() -> None:
+    ink = ModelEntry(name="ink", aliases=("pen",), path="ink", family="lora", base="sd1")
+    catalog = Catalog((ModelEntry(name="toy", aliases=("v1.5",), path="toy", family="sd1", default=True), ink))
+    Txt2Img().resolve_names(Txt2Img.Params(text="<lora:pen:4>", lora_scales={"ink": 6}), catalog)
+    with pytest.raises(MisfitError, match="LoRA 'ink' is used under several names, and its scales add up to 16"):
+        Txt2Img().resolve_names(Txt2Img.Params(text="<lora:pen:8>", lora_scales={"ink": 8}), catalog)
+
+
 def test_resolve_names_sets_the_native_size_unless_a_side_is_set(catalog: Catalog) -> None:
     resolved = Txt2Img().resolve_names(Txt2Img.Params(text="x", model="sdxl"), catalog)
     assert (resolved.model, resolved.w, resolved.h) == ("large", 1024, 1024)
