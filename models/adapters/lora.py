@@ -7,6 +7,7 @@ part, the path of the module with underscores for dots, and the roles of its fac
 from __future__ import annotations
 
 import json
+import logging
 import re
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -16,32 +17,53 @@ import torch
 from torch import Tensor
 
 from models.adapters.lora_delta import Factors, UnknownAlgorithmError, compute_delta
+from models.adapters.lora_update import depends_on_weight
 from models.catalog.entry import ModelEntry
 from models.files.weights_error import WeightsError
 from models.finite import holds_finite
 from models.loading.tensors import open_header, read_tensors
 
 PARTS: Mapping[str, str] = {
-    "lora_unet_": "unet",
-    "lora_te1_": "text_encoder",
-    "lora_te2_": "text_encoder_2",
-    "lora_te_": "text_encoder",
-    "unet.": "unet",
-    "text_encoder_2.": "text_encoder_2",
-    "text_encoder.": "text_encoder",
+    "lora_unet": "unet",
+    "oft_unet": "unet",
+    "lycoris": "unet",
+    "model.diffusion_model": "unet",
+    "diffusion_model": "unet",
+    "unet": "unet",
+    "lora_te1": "text_encoder",
+    "lora_te2": "text_encoder_2",
+    "lora_te": "text_encoder",
+    "oft_te1": "text_encoder",
+    "oft_te2": "text_encoder_2",
+    "oft_te": "text_encoder",
+    "text_encoder_2": "text_encoder_2",
+    "text_encoder_1": "text_encoder",
+    "text_encoder": "text_encoder",
+    "clip_l": "text_encoder",
+    "clip_g": "text_encoder_2",
+    "base_model.model.text_model": "text_encoder",
+    "base_model.model": "unet",
 }
-"""The parts of a checkpoint, by the prefix of their keys."""
+"""The parts of a checkpoint, by the prefix of their keys; a dot or an underscore follows."""
 PEFT_CONFIG = "lora_adapter_metadata"
-_ROLES = {"A": "down", "B": "up"}
+BIAS = "diff_b"
+"""The role of the delta of a bias."""
+_ROLES = {"A": "down", "B": "up", "w_norm": "diff", "b_norm": BIAS}
 _KEY = re.compile(
-    r"""
-    (?P<module>.+?)
+    rf"""
+    (?P<prefix>{"|".join(map(re.escape, PARTS))})[._](?P<module>.+?)
     (?: [._]lora(?:_linear_layer)?[._](?P<factor>down|up|mid|A|B)(?:\.default)?(?:\.weight)?
-      | \.(?P<role>alpha|hada_\w+|lokr_\w+|dora_scale|lora_magnitude_vector(?:\.weight)?|diff|diff_b|diff_m)
+      | \.(?P<role>alpha|hada_w[12]_[ab]|hada_t[12]|lokr_w[12](?:_[ab])?|lokr_t[12]|dora_scale|diff|diff_b|w_norm|b_norm
+          |lora_magnitude_vector|on_input|weight|oft_blocks|oft_diag|rescale|[ab][12])
+        (?:(?:\.default)?\.weight)?
     )
     """,
     re.VERBOSE,
 )
+
+log = logging.getLogger(__name__)
+Updates = dict[str, dict[str, dict[str, Tensor]]]
+"""Factors by part, module and role."""
 
 
 class LoraError(ValueError):
@@ -84,22 +106,49 @@ def load(entry: ModelEntry, device: torch.device, dtype: torch.dtype) -> Lora:
     return lora
 
 
-def read(file: Path) -> dict[str, dict[str, dict[str, Tensor]]]:
-    """The factors in a file, by part, module and role, on the CPU. Raises LoraError."""
-    updates: dict[str, dict[str, dict[str, Tensor]]] = {}
+def read(file: Path) -> Updates:
+    """Factors in a file, by part, module and role, on the CPU. Logs keys that are not understood. Raises LoraError."""
+    updates: Updates = {}
+    skipped: list[str] = []
     try:
         tensors, metadata = read_tensors(file), open_header(file).metadata
     except WeightsError as error:
         raise LoraError(str(error)) from error
     for key, tensor in tensors.items():
-        part, module, role = _parse_key(key, file)
-        updates.setdefault(part, {}).setdefault(module, {})[role] = tensor
-    if not updates:
+        if parsed := _parse_key(key):
+            part, module, role = parsed
+            updates.setdefault(part, {}).setdefault(module, {})[role] = tensor
+        else:
+            skipped.append(key)
+    if not tensors:
         raise LoraError(f"{file.name} is empty; fetch it again")
+    updates, dropped = _drop_without_factors(updates)
+    skipped += dropped
+    if not updates:
+        raise LoraError(
+            f"{file.name} has keys such as {next(iter(tensors))!r}, none of which is supported in a LoRA; give "
+            "a file of kohya's trainer, LyCORIS, diffusers or peft for Stable Diffusion, or correct its family in "
+            "models.yaml"
+        )
+    if skipped:
+        log.warning("%s: %d keys are not understood and skipped: %s", file.name, len(skipped), ", ".join(skipped[:20]))
     for part, module, alpha in _alphas(metadata, updates, file):
         updates[part][module].setdefault("alpha", torch.tensor(alpha))
     _check_factors(updates, file)
     return updates
+
+
+def _drop_without_factors(updates: Updates) -> tuple[Updates, list[str]]:
+    """The updates less the modules of which only an alpha or a plain weight is understood, and the names of these."""
+    kept: Updates = {}
+    dropped: list[str] = []
+    for part, modules in updates.items():
+        for module, factors in modules.items():
+            if factors.keys() - {"alpha", "weight"}:
+                kept.setdefault(part, {})[module] = factors
+            else:
+                dropped.append(f"{module} of the {part}")
+    return kept, dropped
 
 
 def _check_factors(updates: Mapping[str, Mapping[str, Factors]], file: Path) -> None:
@@ -110,23 +159,22 @@ def _check_factors(updates: Mapping[str, Mapping[str, Factors]], file: Path) -> 
                 raise LoraError(
                     f"{file.name}, {module} of the {part}: it has NaN or infinity as {bad[0]}; train or fetch it again"
                 )
-            try:  # with shapes alone
-                compute_delta({role: tensor.to("meta") for role, tensor in factors.items()})
+            shapes = {role: tensor.to("meta") for role, tensor in factors.items() if role != BIAS}
+            if not shapes or depends_on_weight(shapes):
+                continue
+            try:
+                compute_delta(shapes)
             except UnknownAlgorithmError as error:
                 raise LoraError(f"{file.name}, {module} of the {part}: {error}") from error
 
 
-def _parse_key(key: str, file: Path) -> tuple[str, str, str]:
-    prefix = next((prefix for prefix in PARTS if key.startswith(prefix)), None)
+def _parse_key(key: str) -> tuple[str, str, str] | None:
+    """Part, module and role; None for a key that is not understood."""
     match = _KEY.fullmatch(key)
-    if prefix is None or match is None:
-        raise LoraError(
-            f"{file.name} has the key {key!r}, which is not supported in a LoRA; give a file of kohya's trainer, "
-            "LyCORIS, diffusers or peft for Stable Diffusion, or correct its family in models.yaml"
-        )
-    module = match["module"].removeprefix(prefix).replace(".processor.", ".")
-    factor = match["factor"]
-    return PARTS[prefix], flatten_path(module), _ROLES.get(factor, factor) if factor else match["role"]
+    if match is None:
+        return None
+    role = match["factor"] or match["role"]
+    return PARTS[match["prefix"]], flatten_path(match["module"].replace(".processor.", ".")), _ROLES.get(role, role)
 
 
 def flatten_path(path: str) -> str:

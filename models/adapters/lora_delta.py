@@ -31,10 +31,11 @@ def compute_delta(factors: Factors) -> Tensor:
     except torch.OutOfMemoryError:
         raise
     except (RuntimeError, LookupError) as error:
-        raise UnknownAlgorithmError(_misfit(factors)) from error
+        raise UnknownAlgorithmError(describe_misfit(factors)) from error
 
 
-def _misfit(factors: Factors) -> str:
+def describe_misfit(factors: Factors) -> str:
+    """A message about factors whose shapes cannot be multiplied."""
     shapes = ", ".join(f"{role} {list(tensor.shape)}" for role, tensor in sorted(factors.items()))
     return f"its factors do not fit each other ({shapes}); the file is damaged, fetch it again"
 
@@ -50,14 +51,14 @@ def _compute(factors: Factors) -> Tensor:
     elif {"hada_w1_a", "hada_w1_b", "hada_w2_a", "hada_w2_b"} <= tensors.keys() and _all_start_with(tensors, "hada_"):
         first, second = _operand(tensors, "hada", 1), _operand(tensors, "hada", 2)
         if first.shape != second.shape:  # torch would repeat the smaller one
-            raise UnknownAlgorithmError(_misfit(factors))
+            raise UnknownAlgorithmError(describe_misfit(factors))
         product, rank = first * second, tensors["hada_w1_b"].shape[0]
     elif tensors and _all_start_with(tensors, "lokr_"):
         product, rank = _kronecker(tensors)
     else:
         raise UnknownAlgorithmError(
-            f"its factors are {', '.join(sorted(factors))}; only LoRA, LoCon, LoHa and LoKr are supported (not DoRA): "
-            "merge it into a checkpoint, or train it again as one of these"
+            f"its factors are {', '.join(sorted(factors))}; only LoRA, LoCon, LoHa, LoKr, DoRA, GLoRA, (IA)³, OFT, "
+            "BOFT and full deltas are supported: the file is incomplete, fetch it again"
         )
     return product if alpha is None or rank is None else product * (alpha.to(product.device) / rank)
 

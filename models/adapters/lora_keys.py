@@ -10,12 +10,15 @@ from torch import nn
 from models.adapters.lora import flatten_path
 
 _RESNET = {
+    "norm1": "in_layers.0",
+    "norm2": "out_layers.0",
     "conv1": "in_layers.2",
     "time_emb_proj": "emb_layers.1",
     "conv2": "out_layers.3",
     "conv_shortcut": "skip_connection",
 }
 _OUTSIDE_BLOCKS = {
+    "conv_norm_out": "out.0",
     "conv_in": "input_blocks.0.0",
     "conv_out": "out.2",
     "time_embedding.linear_1": "time_embed.0",
@@ -28,12 +31,16 @@ _OUTSIDE_BLOCKS = {
 }
 
 
-def modules_by_name(net: nn.Module) -> dict[str, nn.Linear | nn.Conv2d]:
+Target = nn.Linear | nn.Conv2d | nn.LayerNorm | nn.GroupNorm
+"""A module that a LoRA can update. Norms have full deltas."""
+
+
+def modules_by_name(net: nn.Module) -> dict[str, Target]:
     """Every module that a LoRA can update, by each of its names with underscores for dots."""
     original = original_paths(net) if isinstance(net, UNet2DConditionModel) else {}
-    modules: dict[str, nn.Linear | nn.Conv2d] = {}
+    modules: dict[str, Target] = {}
     for path, module in net.named_modules():
-        if isinstance(module, nn.Linear | nn.Conv2d):
+        if isinstance(module, Target):
             names = {path, path.removesuffix(".0") if path.endswith("to_out.0") else path, original.get(path, path)}
             modules.update(dict.fromkeys(map(flatten_path, names), module))
     return modules

@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import logging
+from collections.abc import Iterable, Iterator
 from functools import cached_property
 from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
 
-from models.adapters.lora import Lora, LoraError
-from models.adapters.lora_delta import UnknownAlgorithmError, compute_delta
-from models.adapters.lora_keys import modules_by_name
+from models.adapters.lora import BIAS, Lora, LoraError
+from models.adapters.lora_delta import Factors, UnknownAlgorithmError
+from models.adapters.lora_keys import Target, modules_by_name
+from models.adapters.lora_update import compute_update
 from models.host_memory import copy_to_host
+
+log = logging.getLogger(__name__)
 
 
 class Adapter(NamedTuple):
@@ -23,6 +27,15 @@ class Adapter(NamedTuple):
     """Scale for the UNet."""
     text: float = 1.0
     """Scale for the text encoders."""
+
+
+class Term(NamedTuple):
+    """What one LoRA adds to one tensor."""
+
+    lora: Lora
+    module: str
+    factors: Factors
+    scale: float
 
 
 class MergedNet:
@@ -75,28 +88,51 @@ class MergedNet:
         self._originals.clear()
 
     @cached_property
-    def _modules(self) -> dict[str, nn.Linear | nn.Conv2d]:
+    def _modules(self) -> dict[str, Target]:
         return modules_by_name(self.net)
 
-    def _changes(self, scales: Iterable[tuple[Lora, float]]) -> dict[Tensor, list[tuple[Lora, str, float]]]:
-        """The updates of each weight. All names are looked up before the first weight changes."""
-        changes: dict[Tensor, list[tuple[Lora, str, float]]] = {}
+    def _changes(self, scales: Iterable[tuple[Lora, float]]) -> dict[Tensor, list[Term]]:
+        """The updates of each tensor. All names are looked up before the first tensor changes."""
+        changes: dict[Tensor, list[Term]] = {}
         for lora, scale in scales:
-            for module in lora.updates.get(self._part, {}) if scale else ():
-                if module not in self._modules:
-                    raise LoraError(
-                        f"LoRA {lora.name!r} updates {module!r}, which this model's {self._part} does not have; "
-                        "use a LoRA for its family"
-                    )
-                changes.setdefault(self._modules[module].weight, []).append((lora, module, scale))
+            if not scale or self._part not in lora.updates:
+                continue
+            for tensor, module, factors in self._targets(lora):
+                changes.setdefault(tensor, []).append(Term(lora, module, factors, scale))
         return changes
 
-    def _merge(self, weight: Tensor, terms: Iterable[tuple[Lora, str, float]]) -> None:
+    def _targets(self, lora: Lora) -> Iterator[tuple[Tensor, str, Factors]]:
+        """The tensors that a LoRA changes, with the names of their modules and their factors.
+
+        Raises LoraError if none of its modules is in this net.
+        """
+        updates = lora.updates[self._part]
+        absent = sorted(updates.keys() - self._modules.keys())
+        if absent:
+            if len(absent) == len(updates):
+                raise LoraError(
+                    f"LoRA {lora.name!r} updates {absent[0]!r}, which this model's {self._part} does not have; "
+                    "use a LoRA for its family"
+                )
+            log.warning(
+                "LoRA %r: %d modules that the %s lacks are skipped, such as %s",
+                lora.name, len(absent), self._part, absent[0],
+            )  # fmt: skip
+        for name in (name for name in updates if name in self._modules):
+            module, factors = self._modules[name], dict(updates[name])
+            bias = factors.pop(BIAS, None)
+            if bias is not None and module.bias is not None:
+                yield module.bias, name, {"diff": bias}
+            if factors:
+                yield module.weight, name, factors
+
+    def _merge(self, weight: Tensor, terms: Iterable[Term]) -> None:
         if weight not in self._originals:
             self._originals[weight] = copy_to_host(weight)
-        merged = self._originals[weight].to(weight.device, torch.float32, copy=True)
-        for lora, module, scale in terms:
-            merged += scale * _update(lora, self._part, module, weight)
+        original = self._originals[weight].to(weight.device, torch.float32, copy=True)
+        merged = original.clone()
+        for term in terms:
+            merged += term.scale * _update(term, original)
         self._changed.add(weight)
         weight.copy_(merged)
 
@@ -106,9 +142,10 @@ class MergedNet:
             self._changed.discard(weight)
 
 
-def _update(lora: Lora, part: str, module: str, weight: Tensor) -> Tensor:
+def _update(term: Term, weight: Tensor) -> Tensor:
+    lora, module = term.lora, term.module
     try:
-        update = compute_delta(lora.updates[part][module]).to(weight.device)
+        update = compute_update(term.factors, weight).to(weight.device)
     except UnknownAlgorithmError as error:
         raise LoraError(f"LoRA {lora.name!r}, {module}: {error}") from error
     if update.numel() != weight.numel() or update.shape[0] != weight.shape[0]:

@@ -12,7 +12,10 @@ _FACTOR = re.compile(
     r"(?:[._]lora(?:_linear_layer)?[._](?:down|up|mid|A|B)\b|\.hada_w\d|\.lokr_w\d|\.oft_(?:blocks|diag)|\.[ab][12]\.weight"
     r"|\.diff(?:_b)?$|\.w_norm$|\.b_norm$|\.on_input$|\.dora_scale$|\.lora_magnitude_vector)"
 )
-PARTS = "lora_unet_", "lora_te", "unet.", "text_encoder", "base_model.model.", "diffusion_model.", "lycoris_", "oft_"
+PARTS = (
+    "lora_unet", "lora_te", "unet.", "text_encoder", "base_model.model.", "diffusion_model.", "model.diffusion_model.",
+    "lycoris_", "oft_", "clip_l.", "clip_g.",
+)  # fmt: skip
 _METADATA = "ss_base_model_version", "modelspec.architecture"
 _FAMILY_NAMES = (
     ("sdxl", re.compile(r"sdxl|stable-diffusion-xl|sd_xl", re.IGNORECASE)),
@@ -21,9 +24,13 @@ _FAMILY_NAMES = (
 )
 """XL first: its names hold a version, too."""
 _CONTEXT_WIDTHS = {768: "sd1", 1024: "sd2", 2048: "sdxl"}
-_XL_PARTS = "lora_te2_", "text_encoder_2.", "lora_te1_"
+_XL_PARTS = "lora_te2", "text_encoder_2.", "lora_te1", "oft_te2", "clip_g."
 _XL_BLOCKS = re.compile(r"transformer_blocks[._][2-9]|add_embedding|label_emb")
-_INPUT_FACTORS = ".lora_down.weight", ".lora_A.weight", ".lora.down.weight", ".lora_A.default.weight", ".hada_w1_b"
+_TEXT_PARTS = "lora_te_", "lora_te.", "text_encoder."
+_CONTEXT_KEY = re.compile(r"attn2[._](?:processor\.)?to_k")
+_INPUT_FACTORS = (
+    "lora_down.weight", ".lora_A.weight", "lora.down.weight", ".lora_A.default.weight", ".hada_w1_b", ".diff",
+)  # fmt: skip
 
 
 def lora_fields(header: SafetensorsHeader) -> Mapping[str, Any] | None:
@@ -53,9 +60,9 @@ def _base_of_shapes(header: SafetensorsHeader) -> str | None:
     if any(key.startswith(_XL_PARTS) or _XL_BLOCKS.search(key) for key in header.tensors):
         return "sdxl"
     for key, info in header.tensors.items():
-        if ("attn2_to_k" in key or "attn2.to_k" in key) and key.endswith(_INPUT_FACTORS) and len(info.shape) > 1:
+        if _CONTEXT_KEY.search(key) and key.endswith(_INPUT_FACTORS) and len(info.shape) > 1:
             return _CONTEXT_WIDTHS.get(info.shape[1])
     for key, info in header.tensors.items():
-        if key.startswith(("lora_te_", "text_encoder.")) and "q_proj" in key and key.endswith(_INPUT_FACTORS):
+        if key.startswith(_TEXT_PARTS) and "q_proj" in key and key.endswith(_INPUT_FACTORS) and len(info.shape) > 1:
             return _CONTEXT_WIDTHS.get(info.shape[1])
     return None

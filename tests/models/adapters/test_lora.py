@@ -69,11 +69,58 @@ def test_read_alphas_from_the_metadata(models_dir: Path, tmp_path: Path) -> None
 
 
 def test_read_refuses_other_files(models_dir: Path, tmp_path: Path) -> None:
-    with pytest.raises(LoraError, match="is not supported in a LoRA"):
+    with pytest.raises(LoraError, match="none of which is supported in a LoRA"):
         read(models_dir / "toy-esrgan.safetensors")
     save_file({}, tmp_path / "empty.safetensors")
     with pytest.raises(LoraError, match="is empty"):
         read(tmp_path / "empty.safetensors")
+
+
+MODULE = "down_blocks_0_attentions_0_transformer_blocks_0_attn1_to_q"
+MAGNITUDE = "lora_magnitude_vector"
+FC1 = "encoder_layers_0_mlp_fc1"
+DOTTED = "down_blocks.0.attentions.0.transformer_blocks.0.attn1.to_q"
+LDM = "input_blocks.1.1.transformer_blocks.0.attn1.to_q"
+
+
+@pytest.mark.parametrize(
+    ("key", "part", "module", "role"),
+    [
+        (f"lora_unet_{MODULE}.lora_down.weight", "unet", MODULE, "down"),
+        (f"lora_unet.{DOTTED}.lora_up.weight", "unet", MODULE, "up"),
+        (f"lycoris_{MODULE}.lokr_w1", "unet", MODULE, "lokr_w1"),
+        (f"oft_unet_{MODULE}.oft_blocks", "unet", MODULE, "oft_blocks"),
+        (f"diffusion_model.{LDM}.lora_A.weight", "unet", LDM.replace(".", "_"), "down"),
+        (f"model.diffusion_model.{LDM}.lora_B.weight", "unet", LDM.replace(".", "_"), "up"),
+        (f"base_model.model.{DOTTED}.lora_A.weight", "unet", MODULE, "down"),
+        (f"unet.base_model.model.{DOTTED}.{MAGNITUDE}.default.weight", "unet", MODULE, MAGNITUDE),
+        (f"lora_unet_{MODULE}.a1.weight", "unet", MODULE, "a1"),
+        (f"lora_unet_{MODULE}.w_norm", "unet", MODULE, "diff"),
+        (f"lora_unet_{MODULE}.b_norm", "unet", MODULE, "diff_b"),
+        ("lora_te1.text_model.encoder.layers.0.mlp.fc1.lora_down.weight", "text_encoder", FC1, "down"),
+        ("clip_g.text_model.encoder.layers.0.mlp.fc1.hada_w1_a", "text_encoder_2", FC1, "hada_w1_a"),
+    ],
+)  # fmt: skip
+def test_key_spellings_of_trainers(key: str, part: str, module: str, role: str, tmp_path: Path) -> None:
+    # `dora_scale` lets a single factor through: the factors of a module are checked elsewhere.
+    scale = key.removesuffix(".weight").removesuffix(".default")
+    scale = scale.removesuffix(".lora_down").removesuffix(".lora_up").removesuffix(".lora_A").removesuffix(".lora_B")
+    scale = scale if scale != key.removesuffix(".weight") else scale.rpartition(".")[0]
+    save_file({key: torch.ones(2, 2), f"{scale}.dora_scale": torch.ones(2, 1)}, tmp_path / "x.safetensors")
+    updates = read(tmp_path / "x.safetensors")
+    assert updates.keys() == {part}
+    assert role in updates[part][module]
+
+
+def test_keys_that_are_not_understood_are_skipped_and_logged(
+    models_dir: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    tensors = load_file(models_dir / "toy-lora.safetensors")
+    odd = {"bundle_emb.x.string_to_param": torch.ones(2), f"{QUERY}_new.alpha": torch.ones(())}
+    save_file(tensors | odd, tmp_path / "x.safetensors")
+    updates, plain = read(tmp_path / "x.safetensors"), read(models_dir / "toy-lora.safetensors")
+    assert {part: set(modules) for part, modules in updates.items()} == {part: set(plain[part]) for part in plain}
+    assert "2 keys are not understood and skipped: bundle_emb.x.string_to_param, down_blocks_0" in caplog.text
 
 
 QUERY = "lora_unet_down_blocks_0_attentions_0_transformer_blocks_0_attn1_to_q"

@@ -158,7 +158,7 @@ def test_alternating_sets_leave_no_trace(fresh: dict[str, Any], toys: Catalog) -
 def test_lora_of_another_family_is_refused_and_leaves_no_trace(fresh: dict[str, Any], toys: Catalog) -> None:
     plain = outputs(fresh["toy-sd1"])
     good, bad = Adapter(lora(toys, "toy-lora")), Adapter(lora(toys, "toy-lora-xl"))
-    with pytest.raises(LoraError, match=r"'toy-lora-xl' updates .* use a LoRA for its family"):
+    with pytest.raises(LoraError, match=r"'toy-lora-xl' updates .* use a LoRA for (its|the) family"):
         outputs(fresh["toy-sd1"].adapted([good, bad]))
     assert same(outputs(fresh["toy-sd1"]), plain)
 
@@ -215,6 +215,38 @@ def test_half_precision_is_rounded_once(toys: Catalog) -> None:
     assert torch.equal(linear.weight, (before.float() + 0.3 * (up @ down)).half())
     net.restore()
     assert torch.equal(linear.weight, before)
+
+
+def test_norms_and_biases_are_updated_and_restored() -> None:
+    net = nn.Sequential(nn.Linear(4, 4), nn.LayerNorm(4)).requires_grad_(False)
+    before = {key: tensor.clone() for key, tensor in net.state_dict().items()}
+    deltas = {role: torch.randn(4) for role in ("diff", "diff_b")}
+    merged = MergedNet(net, "unet")
+    merged.switch([(Lora("x", {"unet": {"1": deltas, "0": {"diff_b": deltas["diff"]}}}), 0.5)])
+    after = net.state_dict()
+    assert torch.equal(after["0.weight"], before["0.weight"])
+    torch.testing.assert_close(after["0.bias"], before["0.bias"] + 0.5 * deltas["diff"])
+    torch.testing.assert_close(after["1.weight"], before["1.weight"] + 0.5 * deltas["diff"])
+    torch.testing.assert_close(after["1.bias"], before["1.bias"] + 0.5 * deltas["diff_b"])
+    merged.restore()
+    assert all(torch.equal(net.state_dict()[key], tensor) for key, tensor in before.items())
+
+
+def test_updates_that_depend_on_the_weight_take_the_original_one() -> None:
+    net = nn.Sequential(nn.Linear(4, 4)).requires_grad_(False)
+    before = net.state_dict()["0.weight"].clone()
+    double = {"unet": {"0": {"weight": torch.ones(4), "on_input": torch.tensor(1)}}}
+    MergedNet(net, "unet").switch([(Lora("x", double), 1.0), (Lora("y", double), 0.5)])
+    torch.testing.assert_close(net.state_dict()["0.weight"], 2.5 * before)
+
+
+def test_modules_that_the_model_lacks_are_skipped_and_logged(caplog: pytest.LogCaptureFixture) -> None:
+    net = nn.Sequential(nn.Linear(4, 4)).requires_grad_(False)
+    before = net.state_dict()["0.bias"].clone()
+    update = {"diff_b": torch.ones(4)}
+    MergedNet(net, "unet").switch([(Lora("x", {"unet": {"0": update, "9": update}}), 1.0)])
+    torch.testing.assert_close(net.state_dict()["0.bias"], before + 1)
+    assert "LoRA 'x': 1 modules that the unet lacks are skipped, such as 9" in caplog.text
 
 
 @pytest.fixture(autouse=True)
