@@ -23,6 +23,10 @@ class LongTextError(ValueError):
     code = "bad_input"
 
 
+MIN_TEMPERATURE = 1e-6
+"""Logits divided by less may overflow. The most probable token is chosen long before."""
+
+
 @dataclass(frozen=True, slots=True)
 class SamplingOptions:
     """How the next token is sampled."""
@@ -80,7 +84,8 @@ def _sample(logits: Tensor, row: Sequence[int], options: SamplingOptions, genera
     penalised = torch.where(old < 0, old * options.penalty, old / options.penalty)
     logits = logits.index_copy(0, used, penalised if options.repeats else torch.full_like(old, -torch.inf))
     best, tokens = logits.topk(min(options.top_k, len(logits)))
-    index = torch.multinomial((best / options.temperature).softmax(0), 1, generator=generator)
+    probabilities = (best / max(options.temperature, MIN_TEMPERATURE)).softmax(0)
+    index = torch.multinomial(probabilities, 1, generator=generator)
     return int(tokens[index])
 
 

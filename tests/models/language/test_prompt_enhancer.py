@@ -65,6 +65,10 @@ def test_temperature_decides_the_variety(gpt2: PromptEnhancer) -> None:
     assert len(cold) == 1 < len(hot)
 
 
+def test_least_temperature_chooses_the_most_probable_token(gpt2: PromptEnhancer) -> None:
+    assert continuations(gpt2, [1], 12, temperature=1e-300) == continuations(gpt2, [2], 12, top_k=1)
+
+
 def test_continuation_begins_with_the_text_and_ends_at_the_length(gpt2: PromptEnhancer) -> None:
     rows = continuations(gpt2, [5], length=12)
     assert gpt2.text(rows[0]).startswith(TEXT)
