@@ -7,13 +7,15 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Collection, Iterable, Iterator
+from typing import Any
 
 from models.catalog.entry import FILE, ModelEntry
 from models.catalog.names import MAX_NAME, key_of, spellings
 from models.catalog.scan import Problem
 from models.files.weights_error import WeightsError
 from models.kinds import CHECKPOINT_FAMILIES, families_of
-from models.kinds.kind import AnyModelRef
+from models.kinds.checkpoint import CHECKPOINT
+from models.kinds.kind import AnyModelRef, ModelKind
 from models.kinds.textual_inversion import TEXTUAL_INVERSION
 
 MAX_LISTED = 20
@@ -90,7 +92,7 @@ class Catalog:
             return self._by_own_name(model)
         if not model.kind.named_by_callers:
             return self._by_kind(model)
-        entry = self._by_own_name(model.name)
+        entry = self._default_of(model.kind, model.name) or self._by_own_name(model.name)
         return self._by_own_name(entry.inpainting) if model.inpainting and entry.inpainting else entry
 
     def embeddings(self, models: Iterable[AnyModelRef]) -> tuple[ModelEntry, ...]:
@@ -119,6 +121,15 @@ class Catalog:
                         f"{entry.family} {entry.name!r} is for models of family {entry.base}, but {checkpoint.name!r} "
                         f"is of family {checkpoint.family}; leave it out, or name another model"
                     )
+
+    def _default_of(self, kind: ModelKind[Any], name: str) -> ModelEntry | None:
+        """The default model of a kind, if `name` means it; None if the name means a model of its own, or none fits."""
+        if name not in kind.default_names or key_of(name) in self._by_key:
+            return None
+        if kind is CHECKPOINT:
+            return self.default
+        families = families_of(kind)
+        return next((entry for entry in self.entries if entry.family in families), None)
 
     def _by_own_name(self, name: str) -> ModelEntry:
         if name == "":

@@ -10,7 +10,9 @@ from models.kinds.layout import PretrainedFolder
 if TYPE_CHECKING:
     from models.language.captioner import Captioner
 
-CAPTIONER: ModelKind[Captioner] = ModelKind("captioner", "describe an image", named_by_callers=True)
+CAPTIONER: ModelKind[Captioner] = ModelKind(
+    "captioner", "describe an image", named_by_callers=True, default_names=frozenset({"captioner"})
+)
 FAMILY = ModelFamily(
     name="captioner",
     kind=CAPTIONER,

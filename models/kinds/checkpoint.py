@@ -9,4 +9,6 @@ from models.kinds.kind import ModelKind
 if TYPE_CHECKING:
     from models.diffusion.checkpoint import Checkpoint
 
-CHECKPOINT: ModelKind[Checkpoint] = ModelKind("checkpoint", "generate images from a prompt", named_by_callers=True)
+CHECKPOINT: ModelKind[Checkpoint] = ModelKind(
+    "checkpoint", "generate images from a prompt", named_by_callers=True, default_names=frozenset({"v1.5"})
+)

@@ -11,7 +11,7 @@ from models.kinds.layout import SingleFile
 if TYPE_CHECKING:
     from models.vision.eraser import Eraser
 
-ERASER: ModelKind[Eraser] = ModelKind("eraser", "erase", named_by_callers=True)
+ERASER: ModelKind[Eraser] = ModelKind("eraser", "erase", named_by_callers=True, default_names=frozenset({"lama"}))
 FAMILY = ModelFamily(
     name="lama",
     kind=ERASER,

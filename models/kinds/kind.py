@@ -28,6 +28,8 @@ class ModelKind(Generic[M]):
     named_by_callers: bool = False
     """Whether callers name a model of this kind in `model`. It is then found by its name among all models, and the
     family is checked later, with a better message. Else it is found among the models of its kind."""
+    default_names: frozenset[str] = frozenset()
+    """Names in the API that mean the default model of this kind, unless a model has the name."""
     advice: str = ""
     """What a caller can do when no model fits, besides asking the operator for one."""
 

@@ -10,7 +10,9 @@ from models.kinds.layout import SingleFile
 if TYPE_CHECKING:
     from models.vision.matting import Matting
 
-MATTING: ModelKind[Matting] = ModelKind("matting model", "cut out an object", named_by_callers=True)
+MATTING: ModelKind[Matting] = ModelKind(
+    "matting model", "cut out an object", named_by_callers=True, default_names=frozenset({"matting"})
+)
 FAMILY = ModelFamily(
     name="matting",
     kind=MATTING,

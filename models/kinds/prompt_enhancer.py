@@ -10,7 +10,9 @@ from models.kinds.layout import PretrainedFolder
 if TYPE_CHECKING:
     from models.language.prompt_enhancer import PromptEnhancer
 
-PROMPT_ENHANCER: ModelKind[PromptEnhancer] = ModelKind("prompt enhancer", "write prompts", named_by_callers=True)
+PROMPT_ENHANCER: ModelKind[PromptEnhancer] = ModelKind(
+    "prompt enhancer", "write prompts", named_by_callers=True, default_names=frozenset({"enhancer"})
+)
 FAMILY = ModelFamily(
     name="enhancer",
     kind=PROMPT_ENHANCER,

@@ -11,7 +11,9 @@ from models.kinds.layout import SingleFile
 if TYPE_CHECKING:
     from models.vision.upscaler import Upscaler
 
-UPSCALER: ModelKind[Upscaler] = ModelKind("upscaler", "enlarge an image", named_by_callers=True)
+UPSCALER: ModelKind[Upscaler] = ModelKind(
+    "upscaler", "enlarge an image", named_by_callers=True, default_names=frozenset({"esr", "esr_anime"})
+)
 FAMILY = ModelFamily(
     name="upscaler",
     kind=UPSCALER,

@@ -161,3 +161,16 @@ def test_embeddings_fit_the_checkpoint(folder: Path) -> None:
     assert models.find(ModelRef(TEXTUAL_INVERSION, "other")).name == "other"
     with pytest.raises(UnknownModelError, match="no embedding 'one'"):
         models.find(ModelRef(TEXTUAL_INVERSION, "one"))
+
+
+def test_names_of_the_api_mean_the_default_of_their_kind(folder: Path) -> None:
+    """Unless a model has the name."""
+    models = catalog.read(write_entries(folder, "{name: one, path: one, family: sd1}", ESRGAN.replace("esr", "x4")))
+    assert models.find(ModelRef(CHECKPOINT, "v1.5")).name == "one"
+    assert models.find(ModelRef(UPSCALER, "esr_anime")).name == "x4"
+    with pytest.raises(UnknownModelError):
+        models.find(ModelRef(CHECKPOINT, "v1.6"))
+    named = catalog.read(
+        write_entries(folder, "{name: one, path: one, family: sd1}", "{name: v1.5, path: two, family: sd1}")
+    )
+    assert named.find(ModelRef(CHECKPOINT, "v1.5")).name == "v1.5"
