@@ -178,4 +178,6 @@ def _exif(comment: str) -> bytes:
 def _broken(error: Exception) -> BadImageError:
     if isinstance(error, Image.DecompressionBombError | Image.DecompressionBombWarning):
         return BadImageError("the image has too many pixels; send a smaller one")
+    if isinstance(error, MemoryError):
+        return BadImageError("decoding this image takes too much memory; save it again with an image editor")
     return BadImageError("the image is damaged or incomplete; save it again and send the complete file")

@@ -14,7 +14,8 @@ from typing import TYPE_CHECKING
 from pipelines.params.image_refs import image_references
 from pipelines.pipeline import Params
 from server.egress.client import Egress, EgressDeniedError, EgressFailedError
-from server.images.codec import BadImageError, decode, measure
+from server.images.codec import BadImageError, measure
+from server.images.decoder import Decoder
 from server.storage.bucket import BucketUnavailableError
 from server.task import Task
 from server.tenancy.uploads import Uploads
@@ -40,6 +41,9 @@ KEEP_S = 20.0
 
 BASE64_THREAD = ThreadPoolExecutor(1, "base64")
 """One thread, because decoding holds the GIL: several threads would keep the event loop from it in turn."""
+
+DECODER = Decoder()
+"""One for all workers of this process, so that its limits bound the memory of them all."""
 
 _URL = re.compile(r"[a-z][a-z0-9+.-]{0,15}://", re.IGNORECASE)
 _UPLOAD_ID = re.compile(r"file-[0-9a-f]{32}")
@@ -161,8 +165,8 @@ class InputImages:
         budget, pixels = self._budget(), {}
         for field, data in files.items():
             try:
-                budget.spend(await asyncio.to_thread(measure, data, self._max_pixels))
-                pixels[field] = await asyncio.to_thread(decode, data, self._max_pixels)
+                pixels[field] = await DECODER.decode(data, self._max_pixels)
+                budget.spend(pixels[field].shape[:2])
             except BadImageError as error:
                 raise BadInputError(field, str(error)) from error
         return pixels

@@ -170,6 +170,16 @@ class Attempt:
             self._leave_device()
 
     async def _run_on_device(self) -> Finished:
+        run = await self._prepare()
+        self._device = self._context.places.current()
+        running = self._device.run(run, self._advance)
+        del run  # its images may take 400 MB; the device has them from now on
+        finished = await running
+        self._times.add_device(finished)
+        return finished
+
+    async def _prepare(self) -> Run:
+        """Fetches and decodes what the task needs, and waits for its place."""
         task = self.lease.task
         files, state = await self._wait_for_place()
         began = time.monotonic()
@@ -177,11 +187,7 @@ class Attempt:
         self._times.add("fetch", began)
         if self._lease_lost:
             raise LeaseLostError(f"task {task.id} is not needed any more")
-        self._device = self._context.places.current()
-        run = Run(self.lease.token, task.type, task.params, images, state, task.priority)
-        finished = await self._device.run(run, self._advance)
-        self._times.add_device(finished)
-        return finished
+        return Run(self.lease.token, task.type, task.params, images, state, task.priority)
 
     @cached_property
     def _params(self) -> Params:

@@ -116,14 +116,16 @@ class Device:
         if self._died.is_set():
             raise DeviceGoneError("the device process has ended")
         result: asyncio.Future[Finished] = self._loop.create_future()
-        self._results[message.attempt_id] = result
-        self._listeners[message.attempt_id] = on_progress
+        attempt_id = message.attempt_id
+        self._results[attempt_id] = result
+        self._listeners[attempt_id] = on_progress
         self._outbox.put(message)
+        del message  # its images may take 400 MB; nobody needs them once they are sent
         try:
             return await result
         finally:
-            self._results.pop(message.attempt_id, None)
-            self._listeners.pop(message.attempt_id, None)
+            self._results.pop(attempt_id, None)
+            self._listeners.pop(attempt_id, None)
 
     def abort(self, attempt_id: str) -> None:
         """Stops a run at the next step boundary; its `run` raises TaskFailedError with code `aborted`."""
@@ -165,6 +167,7 @@ class Device:
         with contextlib.suppress(OSError):
             while (message := self._outbox.get()) is not None:
                 self._connection.send(message)
+                del message
             # The child ends when its connection is closed. The shutdown also wakes our own receiving thread.
             with socket.socket(fileno=os.dup(self._connection.fileno())) as connection:
                 connection.shutdown(socket.SHUT_RDWR)

@@ -3,6 +3,7 @@
 import asyncio
 import os
 import signal
+import weakref
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -90,6 +91,22 @@ async def test_ready_raises_if_the_process_cannot_start(tmp_path: Path) -> None:
     with pytest.raises(DeviceDiedError, match="before it was ready"):
         await device.ready()
     await device.stop()
+
+
+async def test_images_are_not_kept_once_they_are_sent(device: Device) -> None:
+    pixels = np.zeros((64, 64, 3), np.uint8)
+    kept = weakref.ref(pixels)
+    message = Run("photo", "txt2img.sd", LONG, {"url": pixels})
+    running = asyncio.create_task(device.run(message, lambda _: None))
+    del message, pixels
+    while not device.busy:
+        await asyncio.sleep(0)
+    while kept() is not None and not running.done():
+        await asyncio.sleep(0.01)
+    assert not running.done()
+    device.abort("photo")
+    with pytest.raises(TaskFailedError):
+        await running
 
 
 async def test_run_raises_when_the_process_dies(device: Device) -> None:
