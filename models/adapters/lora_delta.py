@@ -81,7 +81,7 @@ def _operand(factors: Factors, prefix: str, index: int) -> Tensor:
     core = factors.get(f"{prefix}_t{index}", factors.get("lokr_t2") if index == 2 else None)
     if core is None:
         return up @ down
-    return torch.einsum("rskl,ro,si->oikl", core, up, down)
+    return torch.einsum("rskl,ro,si->oikl", core, up, down).contiguous()  # torch.kron needs it
 
 
 def _kronecker(factors: Factors) -> tuple[Tensor, int | None]:

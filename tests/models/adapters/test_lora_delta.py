@@ -62,6 +62,23 @@ def test_tucker_core_is_contracted_with_both_factors() -> None:
     close(compute_delta({f"hada_{name}": tensor for name, tensor in halves.items()}), expanded**2)
 
 
+def test_lokr_of_a_convolution_has_a_core() -> None:
+    small, core, out, into = (
+        torch.randn(2, 2),
+        torch.randn(RANK, RANK, 3, 3),
+        torch.randn(RANK, 4),
+        torch.randn(RANK, 5),
+    )
+    large = sum(
+        core[r, s] * out[r][:, None, None, None] * into[s][None, :, None, None]
+        for r in range(RANK)
+        for s in range(RANK)
+    )
+    expected = torch.cat([torch.cat([small[i, j] * large for j in range(2)], dim=1) for i in range(2)])
+    factors = {"lokr_w1": small, "lokr_t2": core, "lokr_w2_a": out, "lokr_w2_b": into}
+    close(compute_delta(factors | {"alpha": torch.tensor(6.0)}), 2 * expected)
+
+
 @pytest.mark.parametrize("extra", [{"dora_scale": torch.ones(7, 1)}, {"hada_w1_a": torch.ones(1)}, {"diff": None}])
 def test_other_algorithms_are_refused_by_name(extra: dict[str, Any]) -> None:
     factors = {"down": torch.randn(RANK, 5), "up": torch.randn(7, RANK)} | extra
