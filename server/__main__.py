@@ -7,16 +7,16 @@ import logging
 import os
 import sys
 from collections.abc import Callable
-from pathlib import Path
 from typing import NoReturn
 
-from models import catalog
-from models.catalog import checksums
 from models.catalog.checksums import ChecksumError
 from models.catalog.entry import CatalogError
+from models.files.weights_error import WeightsError
 from server.commands import api_keys
 from server.commands.bench.arguments import add_arguments as add_bench_arguments
 from server.commands.compile_ahead import add_arguments as add_compile_arguments
+from server.commands.models.arguments import add_arguments as add_models_arguments
+from server.commands.models.arguments import list_models
 from server.observability.logs import set_up_logs
 from server.process import event_loop
 from server.settings import Settings, SettingsError
@@ -32,7 +32,7 @@ def main() -> None:
         settings = Settings.load()
         set_up_logs(settings)
         code = run(arguments, settings) or 0
-    except (SettingsError, CatalogError, ChecksumError) as error:
+    except (SettingsError, CatalogError, ChecksumError, WeightsError) as error:
         print(f"hua: {error}", file=sys.stderr)  # noqa: T201
         code = 1
     _exit(code)
@@ -68,7 +68,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     worker = command("worker", _worker, "run a worker: tasks on one device")
     worker.add_argument("--device", help="auto, cpu or cuda:N; default HUA_DEVICE")
-    _add_models(command("models", _models, "list the models of models.yaml"))
+    add_models_arguments(command("models", list_models, "list, inspect, convert and verify models"))
     command("settings", _settings, "print the table of settings")
     add_compile_arguments(command("compile", _compile, "compile forward passes ahead into the folder HUA_COMPILE"))
     add_bench_arguments(command("bench", _bench, "measure this machine, compare with diffusers, and write a report"))
@@ -82,16 +82,6 @@ def _add_preflight(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--json", action="store_true", help="print JSON, a list of objects")
     parser.add_argument("--no-device", action="store_true", help="skip the GPU, for an api or a controller")
     parser.add_argument("--no-sums", action="store_true", help="skip the checksums of the models")
-
-
-def _add_models(parser: argparse.ArgumentParser) -> None:
-    actions = parser.add_subparsers(metavar="ACTION")
-    verify = actions.add_parser("verify", help=f"compare the files of a folder with its {checksums.FILE}")
-    verify.set_defaults(run=_verify_models)
-    verify.add_argument("folder", type=Path, nargs="?", help="default HUA_MODELS_DIR")
-    then = verify.add_mutually_exclusive_group()
-    then.add_argument("--mark", action="store_true", help="mark the folder as verified")
-    then.add_argument("--wait", type=float, metavar="SECONDS", help="read nothing; wait for the mark")
 
 
 def _add_keys(parser: argparse.ArgumentParser) -> None:
@@ -133,26 +123,6 @@ def _worker(arguments: argparse.Namespace, settings: Settings) -> None:
     from server.roles import worker
 
     event_loop.run(worker(settings, arguments.device or settings.device))
-
-
-def _models(arguments: argparse.Namespace, settings: Settings) -> None:
-    models = catalog.read(*settings.models_paths)
-    for entry in models:
-        names = ", ".join(entry.aliases)
-        print(f"{entry.name:20} {entry.family:8} {entry.bytes / 2**20:9.1f} MiB  {names}")  # noqa: T201
-    for problem in models.problems:
-        print(f"not usable: {problem.path}: {problem.message}")  # noqa: T201
-
-
-def _verify_models(arguments: argparse.Namespace, settings: Settings) -> None:
-    folder: Path = arguments.folder or settings.models_path
-    if arguments.wait is not None:
-        checksums.wait(folder, arguments.wait)
-        return
-    count = checksums.verify(folder, lambda name: print(f"{name}: as listed", flush=True))  # noqa: T201
-    if arguments.mark:
-        checksums.mark(folder)
-    print(f"{count} files are as {folder / checksums.FILE} lists them")  # noqa: T201
 
 
 def _settings(arguments: argparse.Namespace, settings: Settings) -> None:

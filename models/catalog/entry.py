@@ -43,6 +43,8 @@ class ModelEntry(BaseModel):
     """The checkpoint to use instead of this one for masked areas."""
     base: Annotated[str | None, Field(alias="for")] = None
     """The family of checkpoints that an adapter, an embedding or a decoder is for; None: any that it fits."""
+    trigger_words: tuple[str, ...] = ()
+    """The words of a prompt to which a LoRA answers."""
     negative: bool = False
     """Whether an embedding is added to every negative prompt, unless a task sets `disable_easy_negative`."""
     config: Path | None = None

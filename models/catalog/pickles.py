@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from pathlib import Path
 
 PICKLES = frozenset({".ckpt", ".pt", ".pth", ".bin"})
@@ -9,6 +10,11 @@ PICKLES = frozenset({".ckpt", ".pt", ".pth", ".bin"})
 
 def pickle_message(path: Path) -> str:
     return (
-        f"{path.name} is a pickle, which can run code when it is opened; convert it to safetensors on a machine "
-        "you can lose: torch.load(…, weights_only=True), then safetensors.torch.save_file"
+        f"{path.name} is a pickle, which can run code when it is opened; convert it to safetensors: "
+        f"hua models convert {shlex.quote(path.name)}"
     )
+
+
+def is_converted(path: Path) -> bool:
+    """Whether a pickle has its safetensors beside it, so that it is no problem any more."""
+    return path.suffix.lower() in PICKLES and path.with_suffix(".safetensors").is_file()

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from models.catalog.pickles import PICKLES, pickle_message
+from models.catalog.pickles import PICKLES, is_converted, pickle_message
 from models.files.checkpoint_keys import checkpoint_fields
 from models.files.safetensors_header import HeaderError, read_header
 from models.files.unsupported import unsupported_message
@@ -64,7 +64,7 @@ class Scanner:
             status = path.stat()
             key = (str(path), status.st_size, status.st_mtime_ns)
             if key not in self._known:
-                self._known[key] = _identify(path)
+                self._known[key] = identify(path)
             return self._known[key]
         except OSError as error:
             return Problem(path, f"{path.name} cannot be read ({error.strerror}); check its rights")
@@ -87,7 +87,7 @@ def _candidates(folder: Path) -> Iterator[Path]:
                     yield path
                 else:
                     waiting.append(path)
-            elif entry.is_dir() or (path.suffix.lower() in SUFFIXES and entry.is_file()):
+            elif entry.is_dir() or (path.suffix.lower() in SUFFIXES and entry.is_file() and not is_converted(path)):
                 yield path
 
 
@@ -99,7 +99,8 @@ def _sorted_entries(folder: Path) -> list[os.DirEntry[str]]:
         return []
 
 
-def _identify(path: Path) -> FoundModel | Problem | None:
+def identify(path: Path) -> FoundModel | Problem | None:
+    """What a file or a folder of diffusers is; None for a folder that is a part of a model. Raises OSError."""
     if path.is_dir() and path.is_symlink():
         return Problem(path, f"{path.name} is a link to a folder, which is not followed; name it in HUA_MODELS_DIR")
     return _identify_folder(path) if path.is_dir() else _identify_file(path)

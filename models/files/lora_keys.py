@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from models.files.safetensors_header import SafetensorsHeader
+from models.files.trigger_words import trigger_words
 
 _FACTOR = re.compile(
     r"(?:[._]lora(?:_linear_layer)?[._](?:down|up|mid|A|B)\b|\.hada_w\d|\.lokr_w\d|\.oft_(?:blocks|diag)|\.[ab][12]\.weight"
@@ -39,7 +40,8 @@ def lora_fields(header: SafetensorsHeader) -> Mapping[str, Any] | None:
     if not keys or not any(_FACTOR.search(key) for key in keys) or is_for_other_family(header):
         return None
     base = _base_in_metadata(header.metadata) or _base_of_shapes(header)
-    return {} if base is None else {"base": base}
+    fields = {"base": base, "trigger_words": trigger_words(header.metadata)}
+    return {name: value for name, value in fields.items() if value}
 
 
 def is_for_other_family(header: SafetensorsHeader) -> bool:

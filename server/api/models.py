@@ -8,6 +8,7 @@ from fastapi import APIRouter
 from pydantic import BaseModel, ConfigDict, Field
 
 from models.catalog.catalog import Catalog
+from models.kinds import FAMILIES
 from server.api.dependencies import ServicesDep
 from server.api.errors import error_responses
 from server.queue import WorkerView
@@ -20,6 +21,7 @@ class ModelReply(BaseModel):
 
     name: str
     title: str
+    kind: str = Field(description="What it is: checkpoint, LoRA, upscaler…; empty if it is not known.")
     family: str = Field(description="Empty if it is not known, because the model cannot be used.")
     aliases: list[str]
     base: str | None = Field(
@@ -27,6 +29,9 @@ class ModelReply(BaseModel):
     )
     hint: str | None = Field(
         description="The kind of control map that a ControlNet follows or an annotator draws; null for others."
+    )
+    trigger_words: list[str] = Field(
+        description="The words to which a LoRA answers, the most frequent first: those of its entry, else of its file."
     )
     side: int | None = Field(description="Width and height in pixels of an image whose task gives no size; null: 512.")
     default: bool = Field(description="Whether tasks that name no model use it.")
@@ -44,9 +49,11 @@ async def list_models(services: ServicesDep) -> list[ModelReply]:
         ModelReply(
             name=entry.name,
             title=entry.title,
+            kind=FAMILIES[entry.family].kind.title,
             family=entry.family,
             base=entry.base,
             hint=entry.hint,
+            trigger_words=list(entry.trigger_words),
             aliases=list(entry.aliases),
             side=entry.side,
             default=services.catalog.is_default(entry),
@@ -70,10 +77,12 @@ def _unusable(name: str, problem: str) -> ModelReply:
     return ModelReply(
         name=name,
         title="",
+        kind="",
         family="",
         aliases=[],
         base=None,
         hint=None,
+        trigger_words=[],
         side=None,
         default=False,
         bytes=0,

@@ -35,6 +35,7 @@ def found(folder: Path) -> dict[str, tuple[str, Mapping[str, Any]]]:
         (files.LORA_SD1, {}, "lora", {"base": "sd1"}),
         (files.LORA_XL, {}, "lora", {"base": "sdxl"}),
         (files.LORA_SD1, {"ss_base_model_version": "sdxl_base_v1-0"}, "lora", {"base": "sdxl"}),
+        (files.LORA_SD1, {"modelspec.trigger_phrase": "ink"}, "lora", {"base": "sd1", "trigger_words": ("ink",)}),
         ({"lora_te2_x.lora_down.weight": (4, 8), "lora_te2_x.lora_up.weight": (8, 4)}, {}, "lora", {"base": "sdxl"}),
         (files.EMBEDDING, {}, "embedding", {"base": "sd1"}),
         ({"clip_l": (2, 768), "clip_g": (2, 1280)}, {}, "embedding", {"base": "sdxl"}),
@@ -109,3 +110,13 @@ def test_second_scan_sees_changes(tmp_path: Path) -> None:
     assert scanner.scan([tmp_path])[0] == [FoundModel((tmp_path / "y.safetensors").resolve(), "upscaler", {})]
     shutil.rmtree(tmp_path)
     assert scanner.scan([tmp_path]) == ([], [])
+
+
+def test_pickle_that_was_converted_is_passed_over(tmp_path: Path) -> None:
+    (tmp_path / "ink.ckpt").write_bytes(b"x")
+    scanner = Scanner()
+    assert [problem.path.name for problem in scanner.scan([tmp_path])[1]] == ["ink.ckpt"]
+    files.write_model(tmp_path / "ink.safetensors", files.LORA_SD1)
+    models, problems = scanner.scan([tmp_path])
+    assert [model.path.name for model in models] == ["ink.safetensors"]
+    assert problems == []

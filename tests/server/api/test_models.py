@@ -8,9 +8,11 @@ async def test_list_models_shows_the_workers_that_have_each_model(client, painte
     assert before["toy"] == {
         "name": "toy",
         "title": "A toy",
+        "kind": "checkpoint",
         "family": "sd1",
         "for": None,
         "hint": None,
+        "trigger_words": [],
         "side": None,
         "aliases": ["v1.5", "general", "art"],
         "default": True,

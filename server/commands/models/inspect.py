@@ -1,0 +1,63 @@
+"""What the header of a model's file tells; no tensor is read."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from models.catalog import checksums
+from models.catalog.scan import Problem, identify
+from models.files.safetensors_header import HeaderError, read_header
+from models.files.trigger_words import trigger_words
+from models.files.weights_error import WeightsError
+from models.kinds import FAMILIES
+
+MOST_CHARACTERS = 300
+"""Of one value: the metadata of a trainer can be megabytes."""
+
+
+def describe(path: Path, *, sha256: bool = False) -> dict[str, Any]:
+    """What a file or a folder of diffusers is, by field; `problem` says why it cannot be used. Raises WeightsError."""
+    try:
+        found = identify(path)
+        description: dict[str, Any] = {"file": str(path)}
+        if isinstance(found, Problem):
+            description["problem"] = found.message
+        elif found is None:
+            description["problem"] = f"{path.name} is a folder, but no whole model; name the folder of the whole model"
+        else:
+            kind = FAMILIES[found.family].kind.title
+            description |= {"kind": kind, "family": found.family, **found.fields}
+        if path.is_file():
+            description |= {"bytes": path.stat().st_size, **_header_fields(path)}
+            if sha256:
+                description["sha256"] = checksums.digest(path)
+    except OSError as error:
+        raise WeightsError(f"{path} cannot be read ({error.strerror}); correct the path, or its rights") from error
+    return description
+
+
+def lines_of(description: Mapping[str, Any]) -> Iterator[str]:
+    """One line a field. A file may come from anyone, so characters that steer a terminal are left out."""
+    for name, value in description.items():
+        text = ", ".join(map(str, value)) if isinstance(value, tuple) else str(value)
+        shown = f"{name}: {text if len(text) <= MOST_CHARACTERS or name == 'problem' else text[:MOST_CHARACTERS] + '…'}"
+        yield "".join(character if character.isprintable() else " " for character in shown)
+
+
+def _header_fields(path: Path) -> dict[str, Any]:
+    """Nothing for a file without a header, such as an ONNX file or a broken one."""
+    try:
+        header = read_header(path)
+    except HeaderError:
+        return {}
+    dtypes = Counter(info.dtype for info in header.tensors.values())
+    fields: dict[str, Any] = {
+        "tensors": len(header.tensors),
+        "dtypes": tuple(f"{dtype} ({count})" for dtype, count in dtypes.most_common()),
+    }
+    if words := trigger_words(header.metadata):
+        fields["trigger_words"] = words
+    return fields | {f"metadata {key}": value for key, value in sorted(header.metadata.items())}

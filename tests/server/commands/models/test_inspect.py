@@ -1,0 +1,39 @@
+import json
+from pathlib import Path
+
+import pytest
+
+from models.catalog import checksums
+from models.files.weights_error import WeightsError
+from server.commands.models.inspect import describe, lines_of
+from tests.support import model_files as files
+
+METADATA = {"modelspec.license": "CC0", "ss_tag_frequency": json.dumps({"1_a": {"ink": 3}})}
+
+
+def test_lora_is_described_by_its_header(tmp_path: Path) -> None:
+    file = files.write_model(tmp_path / "ink.safetensors", files.LORA_SD1, METADATA)
+    description = describe(file, sha256=True)
+    assert description["kind"] == "LoRA"
+    assert (description["family"], description["base"]) == ("lora", "sd1")
+    assert description["tensors"] == len(files.LORA_SD1)
+    assert description["trigger_words"] == ("ink",)
+    assert description["metadata modelspec.license"] == "CC0"
+    assert description["sha256"] == checksums.digest(file)
+    assert "trigger_words: ink" in list(lines_of(description))
+
+
+def test_file_that_is_not_supported_is_described_with_the_reason(tmp_path: Path) -> None:
+    file = files.write_model(tmp_path / "x.safetensors", {"double_blocks.0.x": (1,)})
+    description = describe(file)
+    assert "Flux family, which is not supported" in description["problem"]
+    assert description["tensors"] == 1
+
+
+def test_metadata_cannot_steer_a_terminal() -> None:
+    assert list(lines_of({"metadata title": "a\x1b[2Jb\nc"})) == ["metadata title: a [2Jb c"]
+
+
+def test_missing_file_is_named(tmp_path: Path) -> None:
+    with pytest.raises(WeightsError, match=r"none\.safetensors cannot be read"):
+        describe(tmp_path / "none.safetensors")
