@@ -117,9 +117,12 @@ class Catalog:
         for checkpoint in (entry for entry in entries if entry.family in CHECKPOINT_FAMILIES):
             for entry in entries:
                 if entry.base not in (None, checkpoint.family):
+                    alike = (each for each in self.entries if each.family == entry.family)
+                    fitting = [each.name for each in alike if each.base in (None, checkpoint.family)][:10]
                     raise MisfitError(
                         f"{entry.family} {entry.name!r} is for models of family {entry.base}, but {checkpoint.name!r} "
                         f"is of family {checkpoint.family}; leave it out, or name another model"
+                        + (f"; these fit: {', '.join(fitting)}" if fitting else "")
                     )
 
     def _default_of(self, kind: ModelKind[Any], name: str) -> ModelEntry | None:

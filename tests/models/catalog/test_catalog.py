@@ -132,7 +132,9 @@ def test_loras_are_found_only_as_loras(folder: Path) -> None:
     models.refuse_misfits([ModelRef(CHECKPOINT, "one"), ink, oil])
     models.refuse_misfits([ModelRef(CHECKPOINT, "two"), oil])
     models.refuse_misfits([])
-    with pytest.raises(MisfitError, match="lora 'ink' is for models of family sd1, but 'two' is of family sdxl"):
+    with pytest.raises(
+        MisfitError, match=r"lora 'ink' is for models of family sd1, but 'two' is of family sdxl; .*these fit: oil"
+    ):
         models.refuse_misfits([ModelRef(CHECKPOINT, "two"), oil, ink])
 
 
