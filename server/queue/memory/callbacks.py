@@ -8,6 +8,8 @@ from dataclasses import replace
 from server.queue import DueCallback
 
 HIDDEN_S = 60.0
+FEW = 16
+"""Skipped entries that are not worth a cleaning."""
 
 
 class CallbackSchedule:
@@ -41,3 +43,6 @@ class CallbackSchedule:
 
     def drop(self, task_id: str) -> None:
         self._callbacks.pop(task_id, None)
+        if len(self._by_time) > 2 * len(self._callbacks) + FEW:
+            self._by_time = [(callback.due_at, callback.task_id) for callback in self._callbacks.values()]
+            heapq.heapify(self._by_time)

@@ -18,7 +18,12 @@ def node(key: str, endpoint: str, data: dict[str, Any] | None = None, **injectio
 
 def test_validated_nodes_mark_images_and_leave_out_injected_ones() -> None:
     cut = node("cut", "/img2img/sod", {"url": PICTURE})
-    paste = node("paste", "pipeline.paste", {"bg_url": PICTURE, **dict.fromkeys("abcdef", 1.0)}, cut={"field": "url"})
+    paste = node(
+        "paste",
+        "pipeline.paste",
+        {"bg_url": PICTURE, **dict.fromkeys("adef", 1.0), "b": 0, "c": 0},
+        cut={"field": "url"},
+    )
     first, second = validated_nodes([cut, paste], find)
     assert first.endpoint == "img2img.sod"
     assert image_references(first) == {"data.url": PICTURE}
