@@ -48,7 +48,7 @@ def install(folder: Path) -> None:
     from server.controller.intake import Intake
     from server.controller.leader_election import LeaderElection
     from server.controller.settlement import Settlement
-    from server.egress import client
+    from server.egress import transport
     from server.queue.redis.queue import RedisQueue
     from server.tasks.input_images import InputImages
     from server.worker.attempt import Attempt
@@ -65,7 +65,7 @@ def install(folder: Path) -> None:
     _before(RedisQueue, "finishing", point("T7"))
     _after(Settlement, "_save", point("T8"))
     _before(RedisQueue, "add_callback", point("T9"), lambda _, due: not due.tries)
-    _after(client, "_connect", point("T10"))
+    _after(transport, "_response", point("T10"))
     _before(Callbacks, "_conclude", point("T11"))
     _before(log_replay, "restore_callbacks", point("T12"))
     _before(LeaderElection, "_lead", point("T13"))
