@@ -50,7 +50,7 @@ def observed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Observed]:
         deployment.setting_texts |= {"metrics_port": str(first), "log_format": "json", "traces": receiver.url}
         with running(deployment, workers=1, controllers=1):
             addresses = set(re.findall(r"metrics and probes at (http://[\d.:]+)", _log(deployment)))
-            roles = {"api": deployment.url} | {_role(url): url for url in addresses}
+            roles = {_role(url): url for url in addresses} | {"api": deployment.url}
             yield Observed(deployment, _one_task(deployment, receiver), roles, receiver)
 
 
@@ -71,7 +71,9 @@ def _one_task(deployment: Deployment, receiver: CallbackReceiver) -> dict[str, A
 
 
 def _role(url: str) -> str:
-    """Only a worker has a device, whose memory it tells."""
+    """Only an api says which of its parts are ready, and only a worker has a device, whose memory it tells."""
+    if "parts" in httpx.get(f"{url}/readyz", trust_env=False).json():
+        return "api"
     return "worker" if "hua_device_memory_bytes{" in httpx.get(f"{url}/metrics", trust_env=False).text else "controller"
 
 
