@@ -13,6 +13,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Seque
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
+from models.catalog.scan import Scanner
 from server.observability.tracing import set_up_traces
 from server.process.data_folder import check_data_folder, lock_data_folder
 from server.process.event_loop import freeze_startup_objects
@@ -32,6 +33,8 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 PROBE_CONNECTIONS = 64
+TOY = "toy-"
+"""How the names of toys begin. A build that was killed leaves some of them without `models.yaml`."""
 Work = Coroutine[Any, Any, None]
 
 
@@ -83,7 +86,10 @@ def _devices(settings: Settings) -> Sequence[str]:
         return settings.devices.split(",")
     if settings.device != "auto":
         return [settings.device]
-    return [f"cuda:{index}" for index in range(cuda_device_count())] or ["cpu"]
+    try:
+        return [f"cuda:{index}" for index in range(cuda_device_count())] or [settings.device]
+    except TimeoutError as error:
+        raise SettingsError(f"{error}; see whether `nvidia-smi` answers, or set HUA_DEVICES") from error
 
 
 async def _drain_all(workers: Sequence[Worker]) -> None:
@@ -91,9 +97,11 @@ async def _drain_all(workers: Sequence[Worker]) -> None:
 
 
 def ensure_models(settings: Settings) -> None:
-    """Builds the toy models if the operator has named no folder of models, in a child process, because this process
-    must not import torch."""
+    """Builds the toy models if there are no others, in a child process, because this process must not import torch."""
     if settings.models_dir is not None or (settings.models_path / "models.yaml").exists():
+        return
+    found, _ = Scanner().scan([settings.models_path])
+    if any(not model.path.name.startswith(TOY) for model in found):
         return
     log.info("no models yet: building small toy models in %s", settings.models_path)
     command = [sys.executable, "-m", "models.toy", str(settings.models_path)]

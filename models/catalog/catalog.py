@@ -6,7 +6,8 @@ Torch-free: the API answers `GET /v1/models` from it and refuses unknown names.
 from __future__ import annotations
 
 import difflib
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator, Sequence
+from contextlib import suppress
 from typing import Any
 
 from models.catalog.entry import FILE, ModelEntry
@@ -57,6 +58,9 @@ class Catalog:
             for key in spellings(entry):
                 self._by_key.setdefault(key, entry)
         self._broken = {key_of(name): problem for problem in self.problems for name in problem.names}
+        self._default: ModelEntry | None = None
+        with suppress(UnknownModelError):
+            self._default = _choose_default(self.entries, self.problems)
 
     @property
     def default(self) -> ModelEntry:
@@ -64,21 +68,10 @@ class Catalog:
 
         Raises BrokenModelError if the marked one cannot be used: another would paint other pictures without a word.
         """
-        checkpoints = [entry for entry in self.entries if entry.family in CHECKPOINT_FAMILIES]
-        if marked := [entry for entry in checkpoints if entry.default]:
-            return marked[0]
-        for problem in self.problems:
-            if problem.default:
-                raise BrokenModelError("the default model", problem)
-        if not checkpoints:
-            raise UnknownModelError("there is no checkpoint yet; ask the operator to put one into the models folder")
-        return checkpoints[0]
+        return self._default or _choose_default(self.entries, self.problems)
 
     def is_default(self, entry: ModelEntry) -> bool:
-        try:
-            return entry is self.default
-        except UnknownModelError:
-            return False
+        return entry is self._default
 
     def __iter__(self) -> Iterator[ModelEntry]:
         return iter(self.entries)
@@ -127,7 +120,7 @@ class Catalog:
 
     def _default_of(self, kind: ModelKind[Any], name: str) -> ModelEntry | None:
         """The default model of a kind, if `name` means it; None if the name means a model of its own, or none fits."""
-        if name not in kind.default_names or key_of(name) in self._by_key:
+        if name not in kind.default_names or key_of(name) in self._by_key or key_of(name) in self._broken:
             return None
         if kind is CHECKPOINT:
             return self.default
@@ -163,6 +156,18 @@ class Catalog:
         if matches:
             return matches[0]
         raise UnknownModelError(_no_such_model(ref, base, entries))
+
+
+def _choose_default(entries: Sequence[ModelEntry], problems: Sequence[Problem]) -> ModelEntry:
+    """The marked checkpoint, else the first one that needs no mask, else the first one."""
+    checkpoints = [entry for entry in entries if entry.family in CHECKPOINT_FAMILIES]
+    if marked := [entry for entry in checkpoints if entry.default]:
+        return marked[0]
+    if broken := [problem for problem in problems if problem.default]:
+        raise BrokenModelError("the default model", broken[0])
+    if not checkpoints:
+        raise UnknownModelError("there is no checkpoint yet; ask the operator to put one into the models folder")
+    return min(checkpoints, key=lambda entry: entry.shape.only_inpaints)
 
 
 def _no_such_model(ref: AnyModelRef, base: ModelEntry | None, entries: list[ModelEntry]) -> str:

@@ -6,7 +6,7 @@ model. What is wrong with one model is a problem in the catalog, and the others 
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Collection, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -32,22 +32,17 @@ def read(*folders: Path, scanner: Scanner | None = None) -> Catalog:
     found, unusable = (scanner or Scanner()).scan(folders)
     entries: list[ModelEntry] = []
     problems: list[Problem] = []
-    covered: set[Path] = set()
-    for folder in folders:
-        for index, item in enumerate(_listed(folder / FILE)):
-            match = _found_model_of(item, folder, found)
-            covered |= {match.path} if match else set()
-            try:
-                entries.append(read_entry(_with_found_fields(item, match), index, folder))
-            except CatalogError as error:
-                problems.append(_problem_of(item, match, folder, str(error)))
-    covered |= {entry.path for entry in entries}
+    covered = set[Path]().union(*(_read_list(folder, found, entries, problems) for folder in folders))
+    taken = {key_of(entry.name) for entry in entries}
     for model in found:
-        if model.path not in covered:
-            try:
-                entries.append(read_entry(_item_of(model, entries), 0, model.path.parent))
-            except CatalogError as error:
-                problems.append(Problem(model.path, str(error), (_own_name(model),)))
+        if model.path in covered:
+            continue
+        name = _free_name(model, taken)
+        taken.add(key_of(name))
+        try:
+            entries.append(read_entry(_with_found_fields({"name": name}, model), model.path.parent))
+        except CatalogError as error:
+            problems.append(Problem(model.path, f"{model.path.name} needs an entry in {FILE}: {error}", (name,)))
     usable, problems = _consistent([entry for entry in entries if not entry.hidden], problems)
     others = [each for each in unusable if each.path.resolve() not in covered]
     return Catalog(usable, [*problems, *(replace(each, names=(name_of_stem(each.path.stem),)) for each in others)])
@@ -68,20 +63,31 @@ def _listed(file: Path) -> list[Any]:
     return models
 
 
-def _found_model_of(item: Any, folder: Path, found: Iterable[FoundModel]) -> FoundModel | None:
-    """The found model that an entry is about."""
-    if not isinstance(item, dict):
-        return None
-    if "path" in item:
-        path = (folder / str(item["path"])).resolve()
-        return next((model for model in found if model.path == path), None)
-    key = key_of(str(item.get("name", "")))
-    return next((model for model in found if key_of(_own_name(model)) == key), None)
+def _read_list(
+    folder: Path, found: Sequence[FoundModel], entries: list[ModelEntry], problems: list[Problem]
+) -> set[Path]:
+    """Adds the entries of `models.yaml`, or their problems. Returns the paths of the models that it is about."""
+    by_path = {model.path: model for model in found}
+    by_name = {key_of(_own_name(model)): model for model in reversed(found)}
+    covered: set[Path] = set()
+    for number, item in enumerate(_listed(folder / FILE), start=1):
+        fields = item if isinstance(item, dict) else {}
+        if "path" in fields:
+            match = by_path.get((folder / str(fields["path"])).resolve())
+        else:
+            match = by_name.get(key_of(str(fields.get("name", ""))))
+        covered |= {match.path} if match else set()
+        try:
+            entries.append(read_entry(_with_found_fields(item, match), folder))
+            covered.add(entries[-1].path)
+        except CatalogError as error:
+            where = f"model {fields['name']!r}" if fields.get("name") else f"model number {number}"
+            problems.append(_problem_of(fields, match, folder, f"{folder / FILE}, {where}: {error}"))
+    return covered
 
 
-def _problem_of(item: Any, model: FoundModel | None, folder: Path, message: str) -> Problem:
+def _problem_of(fields: dict[str, Any], model: FoundModel | None, folder: Path, message: str) -> Problem:
     """The problem of an entry, with the names that tasks may give its model."""
-    fields = item if isinstance(item, dict) else {}
     aliases = fields.get("aliases")
     named = [fields.get("name"), *(aliases if isinstance(aliases, list) else ())]
     names = [str(name) for name in named if name] or ([_own_name(model)] if model else [])
@@ -96,12 +102,10 @@ def _with_found_fields(item: Any, model: FoundModel | None) -> Any:
     return {"path": str(model.path), "family": model.family, **fields, **item}
 
 
-def _item_of(model: FoundModel, entries: Iterable[ModelEntry]) -> Any:
-    """An entry for a model that is not listed. A second one of the same name gets that of its folder, too."""
+def _free_name(model: FoundModel, taken: Collection[str]) -> str:
+    """The name of its file; a second model of this name has that of its folder, too."""
     name = _own_name(model)
-    if key_of(name) in {key_of(entry.name) for entry in entries}:
-        name = f"{name} ({model.path.parent.name})"
-    return _with_found_fields({"name": name}, model)
+    return f"{name} ({model.path.parent.name})" if key_of(name) in taken else name
 
 
 def _own_name(model: FoundModel) -> str:

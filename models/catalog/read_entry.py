@@ -10,7 +10,7 @@ from pydantic import AfterValidator, Field, ValidationError
 from pydantic_core import PydanticCustomError
 
 from models.catalog.checkpoint_shape import read_shape
-from models.catalog.entry import FILE, CatalogError, ModelEntry
+from models.catalog.entry import CatalogError, ModelEntry
 from models.catalog.pickles import PICKLES, pickle_message
 from models.kinds import CHECKPOINT_FAMILIES, FAMILIES
 from models.kinds.layout import LayoutError, PretrainedFolder
@@ -40,21 +40,16 @@ class CheckedEntry(ModelEntry):
     base: Annotated[str | None, Field(alias="for"), AfterValidator(_check_checkpoint_family)] = None
 
 
-def read_entry(model: object, index: int, folder: Path) -> ModelEntry:
-    """Checks an entry against the files of the models folder. Raises CatalogError.
-
-    `index` is the position of the entry in the list; an error names it if the entry has no name.
-    """
-    name = model.get("name") if isinstance(model, dict) else None
-    where = f"{folder / FILE}, model {name!r}" if name else f"{folder / FILE}, model number {index + 1}"
+def read_entry(model: object, folder: Path) -> ModelEntry:
+    """Checks an entry against the files of the models folder. Raises CatalogError."""
     try:
         return _resolve_entry(CheckedEntry.model_validate(model), folder)
     except ValidationError as error:
         first = error.errors()[0]
         message = message_of(first)
-        raise CatalogError(f"{where}: {field_path(first) or 'entry'}: {message[0].lower()}{message[1:]}") from error
-    except (CatalogError, LayoutError) as error:
-        raise CatalogError(f"{where}: {error}") from error
+        raise CatalogError(f"{field_path(first) or 'entry'}: {message[0].lower()}{message[1:]}") from error
+    except LayoutError as error:
+        raise CatalogError(str(error)) from error
 
 
 def _resolve_entry(entry: ModelEntry, folder: Path) -> ModelEntry:

@@ -13,10 +13,12 @@ from pathlib import Path
 from typing import Any
 
 from models.catalog.pickles import PICKLES, is_converted, pickle_message
-from models.files.checkpoint_keys import checkpoint_fields
+from models.files.checkpoint_keys import is_supported
 from models.files.safetensors_header import HeaderError, read_header
+from models.files.unet_keys import find_unet
 from models.files.unsupported import unsupported_message
-from models.kinds import CHECKPOINT_FAMILIES, FAMILIES
+from models.kinds import FAMILIES
+from models.kinds.kind import ModelFamily
 
 CONFIGS = "model_index.json", "config.json"
 UNETS = "unet/diffusion_pytorch_model.safetensors", "unet/diffusion_pytorch_model.fp16.safetensors"
@@ -51,9 +53,12 @@ class Scanner:
     """Scans folders again and again; remembers what each file was as long as its size and time stay the same."""
 
     _known: dict[_Key, FoundModel | Problem | None] = field(default_factory=dict)
+    _before: dict[_Key, FoundModel | Problem | None] = field(default_factory=dict)
+    """Of the last scan."""
 
     def scan(self, folders: Sequence[Path]) -> tuple[list[FoundModel], list[Problem]]:
         """The models below these folders, sorted by path, and the files that are none but look like models."""
+        self._before, self._known = self._known, {}
         results = {path: self._identify_once(path) for folder in folders for path in _candidates(folder)}
         models = [result for result in results.values() if isinstance(result, FoundModel)]
         problems = [result for result in results.values() if isinstance(result, Problem)]
@@ -63,8 +68,7 @@ class Scanner:
         try:
             status = path.stat()
             key = (str(path), status.st_size, status.st_mtime_ns)
-            if key not in self._known:
-                self._known[key] = identify(path)
+            self._known[key] = self._before[key] if key in self._before else identify(path)
             return self._known[key]
         except OSError as error:
             return Problem(path, f"{path.name} cannot be read ({error.strerror}); check its rights")
@@ -128,7 +132,7 @@ def _identify_folder(path: Path) -> FoundModel | Problem | None:
         return _identify_pipeline(path)
     for family in FAMILIES.values():
         if names & family.folder_classes:
-            return FoundModel(path, family.name, _folder_fields(path, family.recognise))
+            return FoundModel(path, family.name, _folder_fields(path, family))
     return None
 
 
@@ -141,16 +145,15 @@ def _identify_pipeline(path: Path) -> FoundModel | Problem:
         header = read_header(unets[0])
     except HeaderError as error:
         return Problem(path, f"{path.name}: {error}")
-    for family in CHECKPOINT_FAMILIES:
-        if checkpoint_fields(header, family) is not None:
-            return FoundModel(path, family, {})
+    if (unet := find_unet(header)) is not None and is_supported(unet):
+        return FoundModel(path, unet.family, {})
     return Problem(path, unsupported_message(path, header))
 
 
-def _folder_fields(path: Path, recognise: Any) -> Mapping[str, Any]:
+def _folder_fields(path: Path, family: ModelFamily) -> Mapping[str, Any]:
     for file in sorted(path.glob("*.safetensors")):
         try:
-            return recognise(read_header(file)) or {}
+            return family.recognise(read_header(file)) or {}
         except HeaderError:
             continue
     return {}

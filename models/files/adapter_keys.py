@@ -1,4 +1,4 @@
-"""What the headers of ControlNets, IP-Adapters, embeddings and separate autoencoders tell."""
+"""What the headers of ControlNets, IP-Adapters and embeddings tell."""
 
 from __future__ import annotations
 

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from models.files.safetensors_header import SafetensorsHeader
-from models.files.unet_keys import EMA_PREFIX, find_unet
+from models.files.unet_keys import LDM_PREFIX, UNetKeys, find_unet
 
 INPAINTING_CHANNELS, PLAIN_CHANNELS = 9, 4
 REFINER_WIDTH = 1280
@@ -17,22 +17,15 @@ _RESOLUTION = re.compile(r"(\d{2,4})x(\d{2,4})")
 def checkpoint_fields(header: SafetensorsHeader, family: str) -> Mapping[str, Any] | None:
     """The fields of a `models.yaml` entry for a checkpoint of this family; None if the file is none."""
     unet = find_unet(header)
-    if unet is None or unet.family != family or unet.prefix == "control_model." or _is_other_net(header):
-        return None
-    if unet.in_channels not in (PLAIN_CHANNELS, INPAINTING_CHANNELS) or unet.context_width == REFINER_WIDTH:
+    if unet is None or unet.family != family or unet.prefix != LDM_PREFIX or not is_supported(unet):
         return None
     fields = {"prediction": _prediction(header, family), "side": _side(header.metadata)}
     return {name: value for name, value in fields.items() if value is not None}
 
 
-def is_ema_only(header: SafetensorsHeader) -> bool:
-    """Whether a file has the averaged weights of the UNet, and not those it was trained with."""
-    return any(key.startswith(EMA_PREFIX) for key in header.tensors) and find_unet(header) is None
-
-
-def _is_other_net(header: SafetensorsHeader) -> bool:
-    """ControlNets have the layers of a UNet, too."""
-    return any("controlnet_cond_embedding." in key or "input_hint_block." in key for key in header.tensors)
+def is_supported(unet: UNetKeys) -> bool:
+    """Whether it paints from a prompt, or inside a mask; no refiner, and no net for source images or depth maps."""
+    return unet.in_channels in (PLAIN_CHANNELS, INPAINTING_CHANNELS) and unet.context_width != REFINER_WIDTH
 
 
 def _prediction(header: SafetensorsHeader, family: str) -> str | None:

@@ -14,9 +14,8 @@ from models.files.safetensors_header import SafetensorsHeader, TensorInfo
 
 SIZE_EMBEDDINGS = "label_emb.0.0.weight", "add_embedding.linear_1.weight"
 FIRST_LAYERS = "input_blocks.0.0.weight", "conv_in.weight"
-PREFIXES = "model.diffusion_model.", "control_model.", "diffusion_model.", "unet.", ""
-EMA_PREFIX = "model_ema.diffusion_model"
-"""Weights averaged over the training; latent diffusion writes their keys without dots."""
+LDM_PREFIX = "model.diffusion_model."
+PREFIXES = LDM_PREFIX, "control_model.", "diffusion_model.", "unet.", ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,8 +34,10 @@ def find_unet(header: SafetensorsHeader) -> UNetKeys | None:
     """None if the file has no UNet of Stable Diffusion."""
     for prefix in PREFIXES:
         first = next((shape for name in FIRST_LAYERS if (shape := header.shape(prefix + name))), ())
+        if len(first) != 4:
+            continue
         tensors = {key.removeprefix(prefix): info for key, info in header.tensors.items() if key.startswith(prefix)}
-        if len(first) == 4 and (family := _family(tensors)):
+        if family := _family(tensors):
             return UNetKeys(prefix, family, first[1], _context_width(tensors))
     return None
 

@@ -37,6 +37,8 @@ KINDS: tuple[tuple[str, _Test], ...] = (
     ("an edit model (InstructPix2Pix)", _has_channels(EDIT_CHANNELS)),
     ("a depth-to-image model of Stable Diffusion 2", _has_channels(DEPTH_CHANNELS)),
     ("the refiner of SDXL", _is_refiner),
+    ("a checkpoint with averaged weights (model_ema) alone", _has("model_ema.diffusion_model")),
+    ("a UNet alone, or with other names than `model.diffusion_model.…`", lambda header: find_unet(header) is not None),
     ("a motion module", _has("motion_modules.")),
     ("a separate text encoder", _has("text_model.encoder.layers.")),
 )

@@ -25,17 +25,14 @@ ARCHITECTURES: tuple[tuple[str, tuple[str, ...]], ...] = (
     ("ESRGAN", ("model.0.weight", "model.1.sub.0.RDB1.conv1x1.weight")),
     ("Real-ESRGAN compact", ("body.0.weight", "body.1.weight", "body.2.weight")),
 )
-"""Keys of each architecture. The first line of which a file has all keys says what it is."""
+"""Keys that every file of an architecture has."""
 
 
 def upscaler_fields(header: SafetensorsHeader) -> Mapping[str, Any] | None:
-    return None if architecture(header) is None else {}
+    """{} for an upscaler of a known architecture, None for any other file."""
+    known = (keys for wrapper in WRAPPERS for _, keys in ARCHITECTURES if _has_all(header, wrapper, keys))
+    return {} if any(known) else None
 
 
-def architecture(header: SafetensorsHeader) -> str | None:
-    """The name of the architecture; None if the file is of no upscaler that is known."""
-    for wrapper in WRAPPERS:
-        for name, keys in ARCHITECTURES:
-            if all(wrapper + key in header.tensors for key in keys):
-                return name
-    return None
+def _has_all(header: SafetensorsHeader, wrapper: str, keys: tuple[str, ...]) -> bool:
+    return all(wrapper + key in header.tensors for key in keys)

@@ -194,7 +194,7 @@ BUILD.labels(version("hua"), platform.python_version()).set(1)
 # --- the worker and its device
 
 WORKER_READY = _gauge(
-    "worker", "hua_worker_ready", "Workers of this process that take tasks: 0 or 1, with `hua serve` one per device."
+    "worker", "hua_worker_ready", "Workers of this process that take tasks; `hua serve` has one per device."
 )
 WORKER_TASKS = _gauge("worker", "hua_worker_tasks", "Tasks that the workers of this process have leased.")
 DEVICE_BUSY = _counter(

@@ -15,12 +15,15 @@ TIMEOUT_S = 60
 
 
 def cuda_device_count() -> int:
-    """How many devices the driver shows, which CUDA_VISIBLE_DEVICES may limit; 0 without a driver."""
+    """How many devices the driver shows, which CUDA_VISIBLE_DEVICES may limit; 0 without a driver.
+
+    Raises TimeoutError if the driver does not answer.
+    """
     command = [sys.executable, "-m", "server.worker.cuda_devices"]
     try:
         result = subprocess.run(command, capture_output=True, text=True, timeout=TIMEOUT_S)
-    except subprocess.TimeoutExpired:
-        return 0
+    except subprocess.TimeoutExpired as error:
+        raise TimeoutError(f"the CUDA driver has not answered for {TIMEOUT_S} s") from error
     return int(result.stdout) if result.returncode == 0 and result.stdout.strip().isdigit() else 0
 
 

@@ -3,8 +3,10 @@ from pathlib import Path
 import pytest
 
 from models import catalog
-from models.catalog.catalog import BrokenModelError
+from models.catalog.catalog import BrokenModelError, UnknownModelError
 from models.catalog.names import slug
+from models.kinds.checkpoint import CHECKPOINT
+from models.kinds.kind import ModelRef
 from tests.support import model_files as files
 from tests.support.model_files import write_model
 from tests.support.models_yaml import write_entries
@@ -94,3 +96,22 @@ def test_several_folders_are_one_catalog(folder: Path, tmp_path_factory: pytest.
 
 def test_slug_has_letters_and_digits_of_any_script() -> None:
     assert slug("国风 V3.2_(final)!.safetensors") == "国风-v3.2-final"
+
+
+def test_default_is_no_checkpoint_for_masks_alone(folder: Path) -> None:
+    write_model(folder / "Stable-diffusion" / "0-inpainting.safetensors", files.with_channels(files.SD1, 9))
+    models = catalog.read(folder)
+    assert [entry.name for entry in models if entry.family == "sd1"] == ["0-inpainting", "国风 V3.2"]
+    assert models.default.name == "国风 V3.2"
+
+
+def test_broken_model_of_a_default_name_is_not_replaced(folder: Path) -> None:
+    write_model(folder / "v1.5.safetensors", files.SD1).write_bytes(b"torn")
+    with pytest.raises(UnknownModelError, match=r"'v1\.5' cannot be used: v1\.5\.safetensors has only 4 bytes"):
+        catalog.read(folder).find(ModelRef(CHECKPOINT, "v1.5"))
+
+
+def test_found_model_that_lacks_a_field_says_so(folder: Path) -> None:
+    write_model(folder / "ip.safetensors", files.IP_ADAPTER)
+    [problem] = catalog.read(folder).problems
+    assert problem.message.startswith("ip.safetensors needs an entry in models.yaml: an IP-Adapter needs a CLIP vision")

@@ -21,12 +21,6 @@ def found(folder: Path) -> dict[str, tuple[str, Mapping[str, Any]]]:
     [
         (files.SD1, {}, "sd1", {}),
         (with_channels(files.SD1, 9), {}, "sd1", {}),
-        (
-            with_prefix("", {key.removeprefix("model.diffusion_model."): s for key, s in files.SD1.items()}),
-            {},
-            "sd1",
-            {},
-        ),
         (files.SD2, {}, "sd2", {}),
         (files.SD2, {"modelspec.prediction_type": "v"}, "sd2", {"prediction": "v_prediction"}),
         (files.SD2, {"modelspec.architecture": "stable-diffusion-v2-512"}, "sd2", {"prediction": "epsilon"}),
@@ -64,6 +58,11 @@ def test_header_tells_family_and_fields(
         ({"double_blocks.0.img_attn.qkv.weight": (8, 8)}, "a model of the Flux family"),
         ({"lora_unet_double_blocks_0.lora_down.weight": (4, 8)}, "a LoRA for another family"),
         (files.CONTROLNET | {"task_embedding": (8, 8)}, "a union ControlNet"),
+        ({key.removeprefix("model.diffusion_model."): shape for key, shape in files.SD1.items()}, "a UNet alone"),
+        (
+            {"model_ema.diffusion_modelinput_blocks00weight": (8, 4, 3, 3), "x": (1,)},
+            "a checkpoint with averaged weights",
+        ),
         ({"a": (1,), "b": (1,)}, "no model that is known here (its first keys: a, b)"),
     ],
 )
