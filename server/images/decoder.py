@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import fcntl
 import json
+import logging
 import os
 import subprocess
 import sys
@@ -17,6 +20,7 @@ from server.images.decoder_main import REQUEST
 if TYPE_CHECKING:
     import numpy as np  # at run time in functions only: the API only measures images
 
+log = logging.getLogger(__name__)
 PROCESSES = 2
 """So many images are decoded at once, which bounds the memory that decoding takes."""
 
@@ -45,12 +49,12 @@ class DecoderProcess:
             [sys.executable, "-m", "server.images.decoder_main"],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
-            pipesize=PIPE_BYTES,
             # One thread: each would reserve address space. Freed memory goes back to the system at once.
             env={**os.environ, "OPENBLAS_NUM_THREADS": "1", "MALLOC_MMAP_THRESHOLD_": str(1 << 20)},
         )
-
         self._requests, self._replies = cast(IO[bytes], self._process.stdin), cast(IO[bytes], self._process.stdout)
+        for pipe in (self._requests, self._replies):
+            _enlarge(pipe)
 
     @property
     def pid(self) -> int:
@@ -111,18 +115,28 @@ class Decoder:
             child = self._child()
             try:
                 return child.decode(data, max_pixels)
-            except DecoderDiedError:
-                continue
+            except DecoderDiedError as error:
+                log.warning("an image of %d bytes was not decoded: %s", len(data), error)
             finally:
                 if child.alive:
                     self._idle.append(child)
         raise BadImageError("decoding this image takes too much memory or time; save it again with an image editor")
 
     def _child(self) -> DecoderProcess:
-        try:
-            return self._idle.pop()
-        except IndexError:
-            return DecoderProcess(*self._limits)
+        with contextlib.suppress(IndexError):
+            while True:
+                child = self._idle.pop()
+                if child.alive:
+                    return child
+                child.close()  # it was killed while it had nothing to do, which is no fault of the next image
+        return DecoderProcess(*self._limits)
+
+
+def _enlarge(pipe: IO[bytes]) -> None:
+    """As far as the system lets this user: pipes of the usual size are only slower."""
+    if sys.platform == "linux":
+        with contextlib.suppress(OSError):
+            fcntl.fcntl(pipe, fcntl.F_SETPIPE_SZ, PIPE_BYTES)
 
 
 def _read_reply(replies: IO[bytes], max_pixels: int) -> np.ndarray:

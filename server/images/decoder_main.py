@@ -23,7 +23,9 @@ CPU_S = 30
 
 
 def serve() -> None:
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C in a terminal reaches all processes; the parent decides
+    # Ctrl-C in a terminal and the stop of a service reach all processes; the parent decides when this one ends.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
     requests, replies = sys.stdin.buffer, sys.stdout.buffer
     import numpy  # noqa: F401  # before the limit is taken from the size of this process
 
@@ -50,10 +52,15 @@ def _address_space() -> int:
 
 def _limit(address_space: int) -> None:
     if sys.platform == "linux":
-        resource.setrlimit(resource.RLIMIT_AS, (address_space, resource.RLIM_INFINITY))
+        _set_limit(resource.RLIMIT_AS, address_space)
     usage = resource.getrusage(resource.RUSAGE_SELF)
-    seconds = int(usage.ru_utime + usage.ru_stime) + CPU_S
-    resource.setrlimit(resource.RLIMIT_CPU, (seconds, resource.RLIM_INFINITY))
+    _set_limit(resource.RLIMIT_CPU, int(usage.ru_utime + usage.ru_stime) + CPU_S)
+
+
+def _set_limit(kind: int, value: int) -> None:
+    """Up to the hard limit, which only root may raise."""
+    hard = resource.getrlimit(kind)[1]
+    resource.setrlimit(kind, (value if hard == resource.RLIM_INFINITY else min(value, hard), hard))
 
 
 if __name__ == "__main__":

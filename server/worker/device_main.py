@@ -160,7 +160,7 @@ class DeviceLoop:
             while True:
                 self._inbox.put(self._connection.recv())
         except (EOFError, OSError):
-            os._exit(0)  # the parent has ended, so no one needs the results
+            os._exit(0)  # the parent has ended, so the results are not needed
 
     def _write(self) -> None:
         try:

@@ -120,7 +120,7 @@ class Device:
         self._results[attempt_id] = result
         self._listeners[attempt_id] = on_progress
         self._outbox.put(message)
-        del message  # its images may take 400 MB; nobody needs them once they are sent
+        del message  # its images may take 400 MB, which are not needed once they are sent
         try:
             return await result
         finally:

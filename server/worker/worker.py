@@ -156,7 +156,7 @@ class Worker:
         return None
 
     def _fetching_enough(self) -> list[str]:
-        """Tenants of whom no further task may be fetched for."""
+        """Tenants for whom no further task may be fetched."""
         device = self._keeper.device
         capacity = device.status.capacity if device and device.status else 0
         counts = Counter(attempt.lease.task.tenant for attempt in self._attempts.values() if attempt.stage == "fetch")

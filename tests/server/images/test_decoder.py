@@ -3,6 +3,7 @@
 import asyncio
 import io
 import os
+import resource
 import signal
 
 import numpy as np
@@ -88,3 +89,38 @@ async def test_images_of_the_most_pixels_fit_into_the_limit():
 async def test_pixels_arrive_as_they_are(decoder):
     for pixels in (PIXELS, random_pixels(24, 32, 4)):
         assert np.array_equal(await decoder.decode(png(pixels), MAX_PIXELS), pixels)
+
+
+async def test_children_killed_while_idle_are_no_fault_of_the_next_image():
+    decoder = Decoder(processes=2)
+    try:
+        await asyncio.gather(*(decoder.decode(png(PIXELS), MAX_PIXELS) for _ in range(2)))
+        assert len(decoder.pids) == 2
+        for pid in decoder.pids:
+            os.kill(pid, signal.SIGKILL)
+            os.waitid(os.P_PID, pid, os.WEXITED | os.WNOWAIT)
+        assert np.array_equal(await decoder.decode(png(PIXELS), MAX_PIXELS), PIXELS)
+    finally:
+        decoder.close()
+
+
+def test_stop_of_the_service_leaves_a_child_to_its_parent(child):
+    child.decode(png(PIXELS), MAX_PIXELS)
+    os.kill(child.pid, signal.SIGTERM)
+    assert np.array_equal(child.decode(png(PIXELS), MAX_PIXELS), PIXELS)
+
+
+def test_hard_limits_of_the_system_stay(child):
+    for kind, hard in ((resource.RLIMIT_AS, 1 << 40), (resource.RLIMIT_CPU, 3600)):
+        resource.prlimit(child.pid, kind, (hard, hard))
+        assert np.array_equal(child.decode(png(PIXELS), MAX_PIXELS), PIXELS)
+        assert resource.prlimit(child.pid, kind)[1] == hard
+
+
+def test_pipes_may_keep_their_size(monkeypatch):
+    monkeypatch.setattr("server.images.decoder.PIPE_BYTES", 1 << 30)  # more than a user may have
+    child = DecoderProcess(bytes_per_pixel=0, more_bytes=32 << 20)
+    try:
+        assert np.array_equal(child.decode(png(PIXELS), MAX_PIXELS), PIXELS)
+    finally:
+        child.close()

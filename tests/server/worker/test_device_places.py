@@ -96,7 +96,7 @@ async def test_task_that_runs_alone_waits_for_the_others_and_shares_with_none(pl
     assert looking.done()
 
 
-async def test_without_a_device_nobody_waits(places, worker) -> None:
+async def test_tasks_do_not_wait_for_a_place_without_a_device(places, worker) -> None:
     """Another worker may run the tasks sooner than the next device process is ready."""
     _, _, waiting = await take(places, "a", "a", "a")
     worker.device = None
