@@ -81,8 +81,9 @@ class Attempt:
 
     def skip_fetch(self) -> None:
         """Takes a place at the device at once if there is nothing to wait for. To be called before `run`."""
-        if not (self.lease.task.fetches or self.lease.parked or self._alone):
-            self._context.places.occupy(self.lease.task.tenant)
+        places = self._context.places
+        if not (self.lease.task.fetches or self.lease.parked or self._alone or places.held_alone):
+            places.occupy(self.lease.task.tenant)
             self.stage = "device"
 
     async def run(self) -> None:

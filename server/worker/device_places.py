@@ -51,6 +51,11 @@ class DevicePlaces:
             return 0
         return device.status.capacity - self._taken.total()
 
+    @property
+    def held_alone(self) -> bool:
+        """Whether a task has the device for itself, or waits for that."""
+        return self._occupied_alone or any(waiting.alone for waiting in self._line)
+
     async def vacancy(self) -> None:
         """Waits until a place is free for a task that is still to be leased."""
         await self._free_again.wait()
@@ -91,7 +96,7 @@ class DevicePlaces:
         self._line = [waiting for waiting in self._line if not waiting.granted.done()]
         if self._device() is None:
             self._turn_all_away()
-        if self.free > 0 and not any(waiting.alone for waiting in self._line):
+        if self.free > 0 and not self.held_alone:
             self._free_again.set()
         while (waiting := self._next()) is not None:
             self._line.remove(waiting)

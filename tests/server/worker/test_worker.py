@@ -1,6 +1,7 @@
 """How a worker's health, leases and drain behave; its device only pretends to generate (tests/chaos/device.py)."""
 
 import asyncio
+import json
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 from dataclasses import replace
@@ -146,6 +147,20 @@ async def test_slow_task_under_which_a_device_has_died_holds_up_no_other(service
             await asyncio.sleep(0.02)
         await services.queue.ingest(other := new_task(1))
         await succeeded(services, other)
+
+
+async def test_task_leased_while_another_runs_alone_waits(worker: Worker, services: Services, runs: Path) -> None:
+    """The worker already waited for its next task when the other one got the device for itself."""
+    await services.queue.ingest(new_task(0, SHORT | {"text": "alone", "num_steps": 20}))
+    first = await services.queue.lease("elsewhere:cpu:1", (), 5.0)
+    assert first is not None
+    assert await services.queue.died(first)
+    await exists(runs)
+    await services.queue.ingest(other := new_task(1, SHORT | {"text": "other"}))
+    await succeeded(services, other)
+    notes = [json.loads(line) for line in runs.read_text().splitlines()]
+    order = [(note["what"], note["text"]) for note in notes]
+    assert order == [("began", "alone"), ("ended", "alone"), ("began", "other"), ("ended", "other")]
 
 
 @pytest.mark.parametrize("overrides", [{"drain_s": 60.0}])
