@@ -67,8 +67,10 @@ class Cluster:
         """Reads `kafka://…`, or `kafkas://…` for TLS; raises SettingsError."""
         try:
             parts = urlsplit(url)
-        except ValueError as error:
-            raise SettingsError(f"HUA_BROKER is not an address of Kafka: {error}; use {FORM}") from error
+        except ValueError:  # its text may have the password
+            raise SettingsError(
+                f"HUA_BROKER: what follows :// is not USER:PASSWORD@HOST:PORT, in ASCII, with %-escapes; use {FORM}"
+            ) from None
         url_options = dict(parse_qsl(parts.query))
         servers = tuple(server for server in parts.netloc.rpartition("@")[2].split(",") if server)
         try:

@@ -1,9 +1,13 @@
-"""Creates missing topics; existing ones are used as they are."""
+"""Creates missing topics, and reads what Kafka says about them; existing ones are used as they are."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Any
+
 from kafka import KafkaAdminClient
-from kafka.errors import AuthorizationError, TopicAlreadyExistsError
+from kafka.admin import ConfigResource, ConfigResourceType
+from kafka.errors import AuthorizationError, TopicAlreadyExistsError, for_code
 
 from server.broker.kafka.client import connect
 from server.broker.kafka.cluster import Cluster
@@ -27,7 +31,7 @@ def ensure_topics(cluster: Cluster) -> None:
 
 
 def read_topic_ids(cluster: Cluster) -> list[str]:
-    """The ids of the topics that Hua works from. A topic that is created anew has another one.
+    """The ids of the topics that Hua works from. A topic that is deleted and created again has another one.
 
     Kafka before 2.8 has no ids; then it is the topic's name. Creates missing topics. Raises KafkaError.
     """
@@ -37,7 +41,17 @@ def read_topic_ids(cluster: Cluster) -> list[str]:
         topics = admin.describe_topics([cluster.tasks, cluster.outcomes])
     finally:
         admin.close()
+    for topic in topics:
+        if topic["error_code"]:  # such a reply has no id, and the logs would count as lost
+            raise for_code(topic["error_code"])(f"the topic {topic['name']} cannot be described")
     return [str(topic.get("topic_id") or topic["name"]) for topic in sorted(topics, key=lambda topic: topic["name"])]
+
+
+def read_topic_config(admin: Any, topic: str) -> Mapping[str, str]:
+    """Empty if this user may not read it. Raises KafkaError."""
+    reply = admin.describe_configs([ConfigResource(ConfigResourceType.TOPIC, topic)], config_filter="all")
+    [configs] = next(iter(reply.values())).values()
+    return {name: config["value"] for name, config in configs.items()}
 
 
 def _create(admin: KafkaAdminClient, topic: str, cluster: Cluster) -> None:

@@ -7,12 +7,12 @@ from dataclasses import dataclass
 from typing import Any
 
 from kafka import KafkaAdminClient
-from kafka.admin import ConfigResource, ConfigResourceType
 from kafka.errors import KafkaError, LeaderNotAvailableError, NotEnoughReplicasError, UnknownTopicOrPartitionError
 
 from server.broker.kafka.client import connect
 from server.broker.kafka.client_thread import ClientThread
 from server.broker.kafka.cluster import Cluster
+from server.broker.kafka.topics import read_topic_config
 
 IN_SYNC_CONFIG = "min.insync.replicas"
 REMEMBERED_S = 5.0
@@ -55,7 +55,8 @@ class WriteCheck:
         if not topic["partitions"]:
             raise UnknownTopicOrPartitionError(f"the topic {self._cluster.tasks} does not exist")
         if self._needed_in_sync is None:
-            self._needed_in_sync = self._read_needed_in_sync()
+            # 1 if this user may not read the configuration; a refused write then shows what is missing
+            self._needed_in_sync = int(read_topic_config(self._admin, self._cluster.tasks).get(IN_SYNC_CONFIG, 1))
         for partition in topic["partitions"]:
             number, in_sync = partition["partition_index"], len(partition["isr_nodes"])
             if partition["leader_id"] < 0:
@@ -65,13 +66,3 @@ class WriteCheck:
                     f"partition {number} of {self._cluster.tasks} has {in_sync} replicas in sync and needs "
                     f"{self._needed_in_sync}"
                 )
-
-    def _read_needed_in_sync(self) -> int:
-        """1 if this user may not read the topic's configuration; a refused write then shows what is missing."""
-        try:
-            topic = ConfigResource(ConfigResourceType.TOPIC, self._cluster.tasks)
-            reply = self._admin.describe_configs([topic], config_filter="all")
-            [configs] = next(iter(reply.values())).values()
-            return int(configs[IN_SYNC_CONFIG]["value"])
-        except KafkaError:
-            return 1

@@ -6,13 +6,13 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from kafka import KafkaAdminClient, KafkaConsumer, TopicPartition
-from kafka.admin import ACLOperation, ConfigResource, ConfigResourceType
+from kafka.admin import ACLOperation
 from kafka.errors import KafkaError
 
 from server.broker.kafka.client import connect
 from server.broker.kafka.cluster import Cluster
 from server.broker.kafka.publisher import MOST_BYTES
-from server.broker.kafka.topics import IN_SYNC, SAFE_REPLICATION
+from server.broker.kafka.topics import IN_SYNC, SAFE_REPLICATION, read_topic_config
 from server.commands.preflight.finding import Finding
 from server.settings import Settings, SettingsError
 
@@ -71,7 +71,7 @@ def _missing(admin: Any, topic: str, cluster: Cluster) -> Finding:
 
 
 def _topic(admin: Any, topic: str) -> Iterator[Finding]:
-    description, configs = admin.describe_topics([topic])[0], _configs(admin, topic)
+    description, configs = admin.describe_topics([topic])[0], read_topic_config(admin, topic)
     copies = min(len(partition["replica_nodes"]) for partition in description["partitions"])
     message = f"{len(description['partitions'])} partitions, replication {copies}"
     rights = _rights(description)
@@ -111,16 +111,6 @@ def _configured(topic: str, configs: Mapping[str, str]) -> Iterator[Finding]:
     if most_bytes < MOST_BYTES:
         advice = f"set max.message.bytes to {MOST_BYTES} or more, or larger tasks are refused"
         yield Finding(f"topic {topic}", "warn", f"max.message.bytes is {most_bytes}", advice)
-
-
-def _configs(admin: Any, topic: str) -> Mapping[str, str]:
-    """The topic's configuration; empty if this user may not read it."""
-    try:
-        reply = admin.describe_configs([ConfigResource(ConfigResourceType.TOPIC, topic)], config_filter="all")
-    except KafkaError:
-        return {}
-    configs = next(iter(next(iter(reply.values())).values()))
-    return {name: config["value"] for name, config in configs.items()}
 
 
 def _rights(description: Mapping[str, Any]) -> set[str]:

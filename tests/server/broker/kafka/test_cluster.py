@@ -60,7 +60,8 @@ def test_login_with_and_without_tls() -> None:
         (f"kafkas://a:9092/?ca={__file__}", "cannot be used"),
         ("kafka://a:many", "many"),
         ("kafka://a:99999", "Port out of range"),
-        ("kafka://[::1", "Invalid IPv6"),
+        ("kafka://[::1", "is not USER:PASSWORD@HOST:PORT"),
+        ("kafka://hua:secret@a℀:9092", "is not USER:PASSWORD@HOST:PORT"),
     ],
 )
 def test_wrong_address_is_reported_without_its_password(url, says) -> None:
@@ -95,6 +96,7 @@ async def test_rights_of_the_docs_are_enough(guarded, make_task, mechanism) -> N
     url = f"kafka://hua:{QUOTED}@127.0.0.1:{guarded.sasl_port}/acme.{mechanism}.?sasl={mechanism}&partitions=1"
     broker, task = KafkaBroker(url), make_task()
     await broker.publish_task(task)
+    await broker.check()
     log = broker.tasks()
     position, read = await anext(log)
     assert read == task
