@@ -1,4 +1,4 @@
-"""Notices that the logs or the bucket were lost, says so, and restores what the other one knows.
+"""Notices that the logs or the bucket were lost, logs it, and restores what the other one knows.
 
 The logs know the outcomes of a week; the bucket knows the result of every ended task; a queue that survived knows the
 tasks that wait. An object in the bucket names the logs that belong to it.
@@ -46,7 +46,7 @@ class LogWatch:
 
     async def name_new_logs(self) -> None:
         """Names the logs in a new bucket that lacks nothing, because they have no outcome yet."""
-        if await self.bucket_is_new() and not await self._has_outcomes():
+        if await read_known_log(self._bucket) is None and not await self._has_outcomes():
             await self._save()
 
     async def _has_outcomes(self) -> bool:
@@ -58,10 +58,7 @@ class LogWatch:
     async def _save(self, lost_at: float | None = None) -> None:
         await save_known_log(self._bucket, KnownLog(id=await self._broker.log_id(), lost_at=lost_at))
 
-    async def bucket_is_new(self) -> bool:
-        return await read_known_log(self._bucket) is None
-
-    async def restore_bucket(self) -> None:
+    async def _restore_bucket(self) -> None:
         """Writes the manifests that the bucket lacks. Its images are lost if it was emptied."""
         restored = await restore_manifests(self._broker, self._bucket)
         if restored:
@@ -71,6 +68,6 @@ class LogWatch:
     async def run_until_lost(self) -> None:
         """Returns when the logs are lost, and must be read again."""
         while not await self.logs_are_lost():
-            if await self.bucket_is_new():
-                await self.restore_bucket()
+            if await read_known_log(self._bucket) is None:
+                await self._restore_bucket()
             await asyncio.sleep(CHECK_EVERY_S)

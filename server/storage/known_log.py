@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from pydantic import BaseModel
+import logging
+
+from pydantic import BaseModel, ValidationError
 
 from server.storage.bucket import Bucket
 from server.storage.bucket_keys import KNOWN_LOG
 
+log = logging.getLogger(__name__)
 RESULT_KEPT_S = 40 * 86_400.0
-"""How long results are known (server/controller/retention_sweep.py), and so how long a loss matters."""
+"""How long manifests are kept, and so how long a loss matters."""
 
 
 class KnownLog(BaseModel):
@@ -18,14 +21,18 @@ class KnownLog(BaseModel):
     """Unix time at which other logs were found in place of known ones; None if that never happened."""
 
     def has_lost_tasks(self, now: float) -> bool:
-        """Whether a task that nobody knows may have been in logs that were lost."""
+        """Whether an unknown task may have been in logs that were lost."""
         return self.lost_at is not None and now - self.lost_at < RESULT_KEPT_S
 
 
 async def read_known_log(bucket: Bucket) -> KnownLog | None:
-    """None if the bucket is new or was emptied."""
+    """None if the bucket is new or was emptied, or if the object is damaged; the controller then writes it again."""
     saved = await bucket.get(KNOWN_LOG)
-    return KnownLog.model_validate_json(saved) if saved else None
+    try:
+        return None if saved is None else KnownLog.model_validate_json(saved)
+    except ValidationError:
+        log.error("%s is damaged, and the controller writes it again", KNOWN_LOG)
+        return None
 
 
 async def save_known_log(bucket: Bucket, known: KnownLog) -> None:

@@ -8,6 +8,7 @@ from server.broker.sqlite.broker import SQLiteBroker
 from server.controller.log_replay import LogReplay
 from server.controller.log_watch import LogWatch
 from server.queue.memory.queue import MemoryQueue
+from server.storage.bucket_keys import KNOWN_LOG
 from server.storage.known_log import KnownLog, read_known_log
 
 NOW = 1_800_000_000.0
@@ -33,7 +34,13 @@ async def test_new_bucket_names_its_logs_before_the_queue_opens(broker, queue, b
     assert not await watch.logs_are_lost()
 
 
-async def test_loss_of_the_logs_is_said_and_what_the_queue_has_is_logged_again(
+async def test_damaged_id_of_the_logs_is_written_again(broker, queue, bucket) -> None:
+    await bucket.put(KNOWN_LOG, b"{")
+    async with replayed(broker, queue, bucket):
+        assert await read_known_log(bucket) == KnownLog(id=await broker.log_id())
+
+
+async def test_loss_of_the_logs_is_logged_and_tasks_of_the_queue_are_published_again(
     broker, queue, bucket, make_task, make_outcome, tmp_path, caplog
 ) -> None:
     """I1: Redis survived the log's disk. Without a record, the waiting task would end with the next flush of Redis."""
