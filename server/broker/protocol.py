@@ -67,7 +67,7 @@ class Broker(Protocol):
         ...
 
     async def log_id(self) -> str:
-        """An id of these logs. Logs that are emptied or created anew have another one."""
+        """An id of these logs. It changes if they are emptied, or deleted and created again."""
 
     async def commit_tasks(self, position: Position) -> None:
         """Records of this partition up to `position` are settled and need not be read again."""

@@ -1,4 +1,4 @@
-"""Slots for connections: a few per host, more per site and per tenant, so that nobody can use them all.
+"""Slots for connections: a few per host, more per site and per tenant, so that no tenant can use them all.
 
 Requests wait here, and not in the pool of httpx, which goes through all its requests whenever one begins or ends. The
 cost of waiting does not depend on how many wait.
@@ -94,7 +94,7 @@ class Slot:
     def _end(self, lookup: asyncio.Future[Any]) -> None:
         self.held.close()
         if not lookup.cancelled():
-            lookup.exception()  # nobody else asks for it, and asyncio would log that
+            lookup.exception()  # asyncio logs an exception that is never read
 
 
 class ConnectionSlots:

@@ -165,7 +165,7 @@ class Bucket:
         if task_id in self._beyond_repair:
             return None
         async with self._rebuilding:
-            with contextlib.suppress(ValidationError):  # somebody else may have rebuilt it meanwhile
+            with contextlib.suppress(ValidationError):  # another request may have rebuilt it meanwhile
                 if (data := await self.get(manifest_key(task_id))) is not None:
                     return Manifest.model_validate_json(data)
             outcome = await self._find_outcome(task_id)

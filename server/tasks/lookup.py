@@ -30,7 +30,7 @@ class UnknownTaskError(Exception):
 
 
 class LostTaskError(UnknownTaskError):
-    """Nobody knows this task, and the logs in which it may have been were lost; or its result was damaged for good."""
+    """The task is unknown, and it may have been in logs that were lost; or its result is damaged for good."""
 
     def __init__(self, task_id: str, reason: str) -> None:
         Exception.__init__(self, f"task {task_id} cannot be found: {reason}; submit it again")

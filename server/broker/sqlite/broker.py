@@ -180,7 +180,6 @@ class SQLiteBroker:
             yield
         except (sqlite3.Error, OSError) as error:
             metrics.BROKER.failed()
-            damaged = isinstance(error, sqlite3.DatabaseError) and not isinstance(error, sqlite3.OperationalError)
-            advice = DAMAGED_ADVICE if damaged else WAIT_ADVICE
+            advice = DAMAGED_ADVICE if type(error) is sqlite3.DatabaseError else WAIT_ADVICE
             raise BrokerUnavailableError(f"the logs in {self._path} cannot be used now ({error}); {advice}") from error
         metrics.BROKER.answered()

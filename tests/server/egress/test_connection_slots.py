@@ -31,7 +31,7 @@ class Visitors:
             await self.leave.wait()
 
     async def come(self, *hosts, tenant="one"):
-        """What became of the visits that have ended already."""
+        """The errors of the visits that have ended already; None for one without an error."""
         self.tasks += (came := [asyncio.create_task(self.visit(host, tenant)) for host in hosts])
         for _ in range(20):
             await asyncio.sleep(0)

@@ -149,7 +149,7 @@ async def test_check_finds_what_kafka_would_refuse(running_kafka, kafka_url, ope
             await broker.check()
 
 
-async def test_topic_that_is_created_anew_is_read_from_its_first_record(running_kafka, kafka_url, opened, make_task):
+async def test_topic_that_is_created_again_is_read_from_its_first_record(running_kafka, kafka_url, opened, make_task):
     """The committed offset of the old topic lies within the new one; what is below it was never read."""
     broker, tasks = opened(kafka_url), [make_task() for _ in range(5)]
     for task in tasks[:2]:
