@@ -26,10 +26,13 @@ class SD1(LatentDiffusion):
         """Finds out what the UNet predicts, where neither the file nor its entry tells.
 
         The input of the noisiest step is almost pure noise. A model of epsilon returns it, a model of v nearly the
-        opposite of a clean image.
+        opposite of a clean image. A model for inpainting also gets a mask of all pixels, and an empty picture.
         """
         noise = torch.randn(1, self.channels, NOISE_SIZE, NOISE_SIZE, generator=torch.Generator().manual_seed(0))
-        latents = noise.to(self.device, self.dtype)
+        inputs = noise
+        if self.in_channels > self.channels:
+            inputs = torch.cat([noise, torch.ones_like(noise[:, :1]), torch.zeros_like(noise)], dim=1)
+        latents = inputs.to(self.device, self.dtype)
         empty, _ = self.encode_prompt("", None, clip_skip=0, width=0, height=0)
         output = self.predict(latents, torch.tensor([LAST_TIMESTEP], device=self.device), empty)
         both = torch.stack([noise.flatten(), output.float().cpu().flatten()])

@@ -7,6 +7,7 @@ import pytest
 import torch
 from diffusers import AutoencoderKL, UNet2DConditionModel
 from safetensors.torch import load_file, save_file
+from torch.nn.functional import pad as pad_zeros
 from transformers import CLIPTextConfig
 
 from models.catalog.catalog import Catalog
@@ -53,11 +54,16 @@ def test_single_file_without_tokenizer_gets_that_of_clip(tmp_path: Path, family:
     assert tokenizer.pad_token_id == pad
 
 
+@pytest.mark.parametrize("inpainting_channels", [0, 5])
 def test_prediction_of_a_single_sd2_file_is_measured(
-    toys: Catalog, write_single_file: Callable[[Path, Path], None], tmp_path: Path
+    inpainting_channels: int, toys: Catalog, write_single_file: Callable[[Path, Path], None], tmp_path: Path
 ) -> None:
     folder = toys.find("toy-sd2").path
     write_single_file(folder, tmp_path / "toy.safetensors")
+    tensors = load_file(tmp_path / "toy.safetensors")
+    first = tensors["model.diffusion_model.input_blocks.0.0.weight"]
+    tensors["model.diffusion_model.input_blocks.0.0.weight"] = pad_zeros(first, (0, 0, 0, 0, 0, inpainting_channels))
+    save_file(tensors, tmp_path / "toy.safetensors")
     shutil.copytree(folder, tmp_path / "config")
     shutil.rmtree(tmp_path / "config" / "scheduler")
     shutil.copytree(CONFIGS / "sd2" / "scheduler", tmp_path / "config" / "scheduler")
