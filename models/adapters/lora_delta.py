@@ -31,13 +31,15 @@ def compute_delta(factors: Factors) -> Tensor:
     except torch.OutOfMemoryError:
         raise
     except (RuntimeError, LookupError) as error:
-        raise UnknownAlgorithmError(describe_misfit(factors)) from error
+        raise UnknownAlgorithmError(_describe_misfit(factors)) from error
 
 
-def describe_misfit(factors: Factors) -> str:
-    """A message about factors whose shapes cannot be multiplied."""
-    shapes = ", ".join(f"{role} {list(tensor.shape)}" for role, tensor in sorted(factors.items()))
-    return f"its factors do not fit each other ({shapes}); the file is damaged, fetch it again"
+def list_shapes(factors: Factors) -> str:
+    return ", ".join(f"{role} {list(tensor.shape)}" for role, tensor in sorted(factors.items()))
+
+
+def _describe_misfit(factors: Factors) -> str:
+    return f"its factors do not fit each other ({list_shapes(factors)}); the file is damaged, fetch it again"
 
 
 def _compute(factors: Factors) -> Tensor:
@@ -51,7 +53,7 @@ def _compute(factors: Factors) -> Tensor:
     elif {"hada_w1_a", "hada_w1_b", "hada_w2_a", "hada_w2_b"} <= tensors.keys() and _all_start_with(tensors, "hada_"):
         first, second = _operand(tensors, "hada", 1), _operand(tensors, "hada", 2)
         if first.shape != second.shape:  # torch would repeat the smaller one
-            raise UnknownAlgorithmError(describe_misfit(factors))
+            raise UnknownAlgorithmError(_describe_misfit(factors))
         product, rank = first * second, tensors["hada_w1_b"].shape[0]
     elif tensors and _all_start_with(tensors, "lokr_"):
         product, rank = _kronecker(tensors)

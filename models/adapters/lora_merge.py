@@ -145,7 +145,7 @@ class MergedNet:
 def _update(term: Term, weight: Tensor) -> Tensor:
     lora, module = term.lora, term.module
     try:
-        update = compute_update(term.factors, weight).to(weight.device)
+        update = compute_update(term.factors, weight)
     except UnknownAlgorithmError as error:
         raise LoraError(f"LoRA {lora.name!r}, {module}: {error}") from error
     if update.numel() != weight.numel() or update.shape[0] != weight.shape[0]:

@@ -32,7 +32,6 @@ class Scales(NamedTuple):
 def split_lora_tags(prompt: str) -> tuple[str, list[tuple[str, Scales]]]:
     """Splits a prompt into its text without tags, and its tags as names in lower case with scales.
 
-
     `<lora:name>` has scale 1, `<lora:name:0.8>` scale 0.8, `<lora:name:0.5:0.8>` 0.5 for the text encoders and 0.8 for
     the UNet, which can also be written `te=0.5` and `unet=0.8`. Raises LoraTagError.
     """

@@ -10,7 +10,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from models.adapters.lora_delta import Factors, UnknownAlgorithmError, compute_delta, describe_misfit
+from models.adapters.lora_delta import Factors, UnknownAlgorithmError, compute_delta, list_shapes
 from models.adapters.lora_rotation import ROTATIONS, rotate
 
 MAGNITUDES = frozenset({"dora_scale", "lora_magnitude_vector"})
@@ -34,7 +34,10 @@ def compute_update(factors: Factors, weight: Tensor) -> Tensor:
     except torch.OutOfMemoryError:
         raise
     except (RuntimeError, LookupError) as error:
-        raise UnknownAlgorithmError(describe_misfit(factors)) from error
+        raise UnknownAlgorithmError(
+            f"its factors ({list_shapes(factors)}) do not fit a weight of shape {list(weight.shape)}; use a LoRA for "
+            "the family of this model, or fetch the file again"
+        ) from error
 
 
 def _compute(factors: Factors, weight: Tensor) -> Tensor:

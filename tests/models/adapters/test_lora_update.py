@@ -57,5 +57,7 @@ def test_full_delta_is_added_as_it_is() -> None:
 
 
 def test_factors_that_do_not_fit_the_weight_are_refused() -> None:
-    with pytest.raises(UnknownAlgorithmError, match=r"do not fit each other \(on_input \[\], weight \[5\]\)"):
+    with pytest.raises(
+        UnknownAlgorithmError, match=r"\(on_input \[\], weight \[5\]\) do not fit a weight of shape \[6, 4\]"
+    ):
         compute_update({"weight": torch.ones(5), "on_input": torch.tensor(1)}, torch.ones(OUT, IN))
