@@ -1,4 +1,4 @@
-"""Numbers that are not finite: noticed where a net returns them, and traced to the file that they come from.
+"""Numbers that are not finite: detected where a net returns them, and traced to the file that they come from.
 
 NaN and infinity become black pixels without any error, so every net's output is checked before it becomes a result.
 """
@@ -39,7 +39,7 @@ def holds_finite(weights: Tensor) -> bool:
 
 
 def explain_fault(entries: Iterable[ModelEntry]) -> str:
-    """Which file of these models is to blame, and what to do, as the end of a sentence.
+    """Which file of these models is the cause, and what to do, as the end of a sentence.
 
     It reads all their files, the smallest models first, up to the first bad one; each file once, unless it changes.
     """
@@ -49,11 +49,11 @@ def explain_fault(entries: Iterable[ModelEntry]) -> str:
             key = _find_bad_tensor(file, status.st_mtime_ns, status.st_size)
             if key is not None:
                 return (
-                    f"{file.name} of model {entry.name!r} is to blame: its tensor {key!r} has NaN, infinity or numbers "
-                    f"beyond ±{LARGEST:g}; fetch or train it again, or do without it"
+                    f"{file.name} of model {entry.name!r} is the cause: its tensor {key!r} has NaN, infinity or "
+                    f"numbers beyond ±{LARGEST:g}; fetch or train it again, or do without it"
                 )
     return (
-        "the files of its models hold only sound numbers, so the computation overflowed: lower guidance_scale, the "
+        "the files of its models hold only finite numbers, so the computation overflowed: lower guidance_scale, the "
         "scales of LoRAs and the weights in the prompt; if every task of this model fails, it needs more than half "
         "precision: use a version of it that was made for half precision (fp16)"
     )
@@ -66,17 +66,17 @@ def _files_of(entry: ModelEntry) -> Iterator[Path]:
 
 @lru_cache(maxsize=256)
 def _find_bad_tensor(file: Path, mtime_ns: int, size: int) -> str | None:
-    """The key of the first tensor with a number that is not finite or too large. Times and size tell that a file has
-    changed. A file that cannot be read as safetensors is not to blame: its loader has read it."""
+    """The key of the first tensor with a number that is not finite or too large. The result is cached for a time and a
+    size of the file. A file that is not safetensors is not checked: its loader has read it."""
     try:
         with safe_open(file, framework="pt") as opened:
             keys = [key for key in opened.keys() if SCHEDULE not in key]  # noqa: SIM118 - not a mapping
-            return next((key for key in keys if not _is_sound(opened.get_tensor(key))), None)
+            return next((key for key in keys if not _is_in_range(opened.get_tensor(key))), None)
     except (SafetensorError, OSError):
         return None
 
 
-def _is_sound(weights: Tensor) -> bool:
+def _is_in_range(weights: Tensor) -> bool:
     if not weights.is_floating_point() or not weights.numel():
         return True
     low, high = weights.float().aminmax()  # NaN is neither above nor below any number

@@ -20,7 +20,7 @@ def read_tokenizer(tokenizer_class: Any, folder: Path) -> Any:
     """The tokenizer in a folder. Raises WeightsError.
 
     Without its vocabulary the library returns a tokenizer to which all words are the same, and with a part of its
-    merges one that cuts words into other tokens than the model has learnt.
+    merges one that cuts words into other tokens than the model was trained with.
     """
     if not folder.is_dir():
         raise WeightsError(f"{folder} does not exist; copy the tokenizer of the original model there")

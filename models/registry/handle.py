@@ -22,7 +22,7 @@ class ModelLoadError(Exception):
     def __init__(self, message: str, cause: Exception | None) -> None:
         super().__init__(message)
         self.code = _code(cause)
-        """`bad_model` for files that the operator can correct; `internal` for what nobody foresaw."""
+        """`bad_model` for files that the operator can correct; `internal` for all other errors."""
 
 
 class WrongFamilyError(Exception):

@@ -45,7 +45,7 @@ def line_drawing() -> dict[str, Tensor]:
 
 
 def pose() -> dict[str, Tensor]:
-    """OpenPose's body net with few channels, of zeros: it finds nobody."""
+    """OpenPose's body net with few channels, of zeros: it detects no people."""
     with torch.device("meta"):
         full = _import_aux("open_pose").body.bodypose_model().state_dict()
     narrow = {name: [POSE_WIDTHS.get(width, POSE_WIDTH) for width in full[name].shape[:2]] for name in full}

@@ -15,7 +15,7 @@ from pipelines.engine.events import Failed
 def failure(attempt_id: str, error: Exception, entries: Iterable[ModelEntry] = ()) -> Failed:
     """An exception that has a `code` also has a message for users; all others get a message here.
 
-    `entries` are the models that took part, one of which may be to blame for numbers that are not finite.
+    `entries` are the models that took part, one of which may be the cause of numbers that are not finite.
     """
     trace = "".join(traceback.format_exception(error))
     if isinstance(error, torch.OutOfMemoryError):

@@ -136,7 +136,7 @@ class RecipeRun:
     def preview(self) -> np.ndarray:
         """A small estimate of the image that is denoised now, uint8 RGB [h, w, 3]."""
         current = next((each for each in self.trajectories if not each.done), self.trajectories[-1])
-        # A preview waits for the device anyway, so here a task without hope ends early.
+        # A preview waits for the device anyway, so a task with such numbers ends early here.
         require_finite(f"the denoiser of model {current.denoise.checkpoint.name!r}", current.clean)
         return current.denoise.checkpoint.preview(current.guess)
 

@@ -52,14 +52,14 @@ def test_explain_fault_names_file_model_and_tensor(tmp_path: Path, bad: torch.Te
         entry(tmp_path / "torn.safetensors", {"a": torch.ones(2), "b.down": bad}, 2),
     ]
     fault = explain_fault(entries)
-    assert fault.startswith("torn.safetensors of model 'torn' is to blame: its tensor 'b.down' has NaN, infinity or")
-    assert explain_fault(entries[:1]).startswith("the files of its models hold only sound numbers")
+    assert fault.startswith("torn.safetensors of model 'torn' is the cause: its tensor 'b.down' has NaN, infinity or")
+    assert explain_fault(entries[:1]).startswith("the files of its models hold only finite numbers")
 
 
 def test_explain_fault_reads_folders_and_encoders(tmp_path: Path) -> None:
     adapter = entry(tmp_path / "adapter.safetensors", {"a": torch.ones(1)})
     entry(tmp_path / "encoder" / "model.safetensors", {"w": torch.tensor([NAN])})
-    assert "sound" in explain_fault([adapter])
+    assert "only finite" in explain_fault([adapter])
     assert explain_fault([adapter.model_copy(update={"encoder": tmp_path / "encoder"})]).startswith("model.safetensors")
     folder = ModelEntry(name="folder", path=tmp_path, family="sd1")
     assert explain_fault([folder]).startswith("model.safetensors of model 'folder'")
@@ -69,12 +69,12 @@ def test_explain_fault_ignores_what_no_net_reads(tmp_path: Path) -> None:
     tensors = {"sqrt_recip_alphas_cumprod": torch.tensor([INF]), "ids": torch.arange(99999, 100001), "e": torch.ones(0)}
     (tmp_path / "net.onnx").write_bytes(b"no safetensors")
     onnx = ModelEntry(name="onnx", path=tmp_path / "net.onnx", family="matting")
-    assert "sound" in explain_fault([entry(tmp_path / "it.safetensors", tensors), onnx])
+    assert "only finite" in explain_fault([entry(tmp_path / "it.safetensors", tensors), onnx])
 
 
 def test_explain_fault_reads_a_file_again_that_has_changed(tmp_path: Path) -> None:
     file = tmp_path / "it.safetensors"
-    assert "sound" in explain_fault([entry(file, {"a": torch.ones(1)})])
+    assert "only finite" in explain_fault([entry(file, {"a": torch.ones(1)})])
     found = entry(file, {"a": torch.tensor([NAN])})
     os.utime(file, ns=(1, 1))
     assert "it.safetensors" in explain_fault([found])

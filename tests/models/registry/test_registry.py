@@ -208,7 +208,7 @@ def test_failed_load_is_reported_and_blocks_no_other(
     assert registry.broken == {}
 
 
-def test_unforeseen_error_of_a_loader_names_the_file(toys: Catalog) -> None:
+def test_error_without_a_code_names_the_file(toys: Catalog) -> None:
     def fail(entry: ModelEntry, device: torch.device, dtype: torch.dtype) -> LoadedModel:
         raise KeyError("conv_in.weight")
 

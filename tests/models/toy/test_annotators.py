@@ -36,5 +36,5 @@ def test_line_drawing_follows_the_picture(toys: Catalog) -> None:
     assert drawn(toys, "lineart").std() > 2
 
 
-def test_pose_net_finds_nobody(toys: Catalog) -> None:
+def test_pose_net_detects_no_people(toys: Catalog) -> None:
     assert not drawn(toys, "pose").any()

@@ -46,5 +46,5 @@ def test_failure_of_bad_numbers_names_the_file(tmp_path: Path) -> None:
     failed = failure("attempt", NotFiniteError("the denoiser returned NaN or infinity"), [entry])
     assert failed.code == "not_finite"
     assert failed.message.startswith(
-        "the denoiser returned NaN or infinity; ink.safetensors of model 'ink' is to blame"
+        "the denoiser returned NaN or infinity; ink.safetensors of model 'ink' is the cause"
     )
