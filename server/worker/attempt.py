@@ -5,10 +5,10 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import Awaitable, Callable, Coroutine, Mapping
+from collections.abc import Awaitable, Callable, Coroutine
 from dataclasses import dataclass
 from functools import cached_property, partial
-from typing import Any, Literal, TypeVar
+from typing import Literal, TypeVar
 
 from opentelemetry.trace import SpanKind
 
@@ -24,7 +24,7 @@ from server.queue import Lease, Progress, QueueUnavailableError, Verdict
 from server.services import Services
 from server.storage.bucket import BucketUnavailableError
 from server.storage.bucket_keys import image_key
-from server.task import POISON, RETENTION_S, Failure, Image, Outcome, Status
+from server.task import POISON, RETENTION_S, Image, Outcome, Status
 from server.tasks.input_images import BadInputError, InputImages
 from server.worker.device_metrics import DeviceMetrics
 from server.worker.device_places import DevicePlaces
@@ -33,6 +33,7 @@ from server.worker.image_writer import ImageWriter
 from server.worker.messages import Run
 from server.worker.outage import LeaseLostError, retry_while_leased
 from server.worker.outcome_publisher import OutcomePublisher
+from server.worker.outcomes import Outcomes
 from server.worker.stage_times import StageTimes
 
 log = logging.getLogger(__name__)
@@ -76,8 +77,8 @@ class Attempt:
         self._progress: Progress | None = None
         self._last_heartbeat_at = 0.0
         self._waiting: asyncio.Timeout | None = None
-        self._started_at = self._clock()
         self._times = StageTimes()
+        self._outcomes = Outcomes(lease, self._clock, self._times)
 
     def skip_fetch(self) -> None:
         """Takes a place at the device at once if there is nothing to wait for. To be called before `run`."""
@@ -133,7 +134,7 @@ class Attempt:
         """Counts as a death. An expired lease counts none once the device is done, so the task would run for ever."""
         log.exception("an attempt at task %s ended because of a bug; the task runs again", self.lease.task.id)
         if not self._lease_lost and not await self._may_try_again():
-            await self._publish(self._bug(error))
+            await self._publish(self._outcomes.bug(error))
 
     async def _outcome(self) -> Outcome | None:
         """None if another attempt will bring the outcome."""
@@ -145,7 +146,9 @@ class Attempt:
             await self._give_back(await self._store_state(parked.state))
         except DeviceDiedError:
             if not self._lease_lost and not await self._may_try_again():
-                return self._failed(POISON, "the device died or hung each time it ran this task; it is not tried again")
+                return self._outcomes.failed(
+                    POISON, "the device died or hung each time it ran this task; it is not tried again"
+                )
         return None
 
     async def _work(self) -> Outcome:
@@ -155,18 +158,18 @@ class Attempt:
             self._device_done = True
             self._leave_device()
             images = await self._store(finished)
-            return self._new_outcome(Status.SUCCEEDED, images=images, answer=finished.result.answer)
+            return self._outcomes.succeeded(images, finished.result.answer)
         except LeaseLostError:
-            return self._failed("aborted", "the task was stopped before it was done")
+            return self._outcomes.failed("aborted", "the task was stopped before it was done")
         except (BadInputError, OversizedImageError) as error:
-            return self._failed("bad_input", str(error))
+            return self._outcomes.failed("bad_input", str(error))
         except TaskFailedError as error:
-            return self._failed(error.code, str(error))
+            return self._outcomes.failed(error.code, str(error))
         except (DeviceDiedError, DeviceGoneError, TaskParkedError):
             raise
         except Exception as error:
             log.exception("task %s failed because of a bug", self.lease.task.id)
-            return self._bug(error)
+            return self._outcomes.bug(error)
         finally:
             self._leave_device()
 
@@ -249,16 +252,16 @@ class Attempt:
         try:
             await publish(outcome, self.lease, self._is_lease_lost)
         except RecordTooLargeError as error:
-            failed = self._failed("too_large", f"the result is too large for the log: {error}")
+            failed = self._outcomes.failed("too_large", f"the result is too large for the log: {error}")
             await publish(failed, self.lease, self._is_lease_lost)
 
     def _observe_wait(self) -> None:
         """Once a task: not again after an attempt that died or was parked."""
         if self.lease.deaths or self.lease.parked:
             return
-        task = self.lease.task
-        STAGE_SECONDS.labels("wait").observe(max(self._started_at - task.created_at, 0.0))
-        record_span("wait", task.created_at, self._started_at, task.traceparent)
+        task, started_at = self.lease.task, self._outcomes.started_at
+        STAGE_SECONDS.labels("wait").observe(max(started_at - task.created_at, 0.0))
+        record_span("wait", task.created_at, started_at, task.traceparent)
 
     def _observe(self, outcome: Outcome) -> None:
         if outcome.status is Status.SUCCEEDED:
@@ -298,29 +301,3 @@ class Attempt:
         except QueueUnavailableError as error:
             log.warning("task %s waits until its lease expires: %s", self.lease.task.id, error)
             return True
-
-    def _bug(self, error: Exception) -> Outcome:
-        return self._failed("internal", f"{type(error).__name__}; see the server's log for details")
-
-    def _failed(self, code: str, message: str) -> Outcome:
-        return self._new_outcome(Status.FAILED, failure=Failure(code=code, message=message))
-
-    def _new_outcome(
-        self,
-        status: Status,
-        images: tuple[Image, ...] = (),
-        answer: Mapping[str, Any] | None = None,
-        failure: Failure | None = None,
-    ) -> Outcome:
-        return Outcome(
-            task=self.lease.task,
-            attempt=self.lease.token,
-            status=status,
-            worker=self.lease.worker,
-            images=images,
-            answer=None if answer is None else dict(answer),
-            failure=failure,
-            started_at=self._started_at,
-            finished_at=self._clock(),
-            timings=self._times.by_stage,
-        )
