@@ -31,7 +31,7 @@ class LogReplay:
         self._broker = broker
         self._queue = queue
         self._bucket = bucket
-        self._log_watch = LogWatch(broker, bucket, clock)
+        self._log_watch = LogWatch(broker, queue, bucket, clock)
 
     async def run(self) -> None:
         while True:

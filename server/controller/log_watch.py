@@ -14,6 +14,7 @@ from contextlib import aclosing
 
 from server.broker import Broker
 from server.controller.queue_restore import restore_manifests
+from server.queue import Queue
 from server.storage.bucket import Bucket
 from server.storage.known_log import KnownLog, read_known_log, save_known_log
 
@@ -24,8 +25,9 @@ CHECK_EVERY_S = 60.0
 class LogWatch:
     """clock: unix time in seconds, by which the loss is dated."""
 
-    def __init__(self, broker: Broker, bucket: Bucket, clock: Callable[[], float] = time.time) -> None:
+    def __init__(self, broker: Broker, queue: Queue, bucket: Bucket, clock: Callable[[], float] = time.time) -> None:
         self._broker = broker
+        self._queue = queue
         self._bucket = bucket
         self._clock = clock
 
@@ -60,7 +62,7 @@ class LogWatch:
 
     async def _restore_bucket(self) -> None:
         """Writes the manifests that the bucket lacks. Its images are lost if it was emptied."""
-        restored = await restore_manifests(self._broker, self._bucket)
+        restored = await restore_manifests(self._broker, self._queue, self._bucket)
         if restored:
             log.error("the bucket lacked %d manifests, which are restored from the log; was it emptied?", restored)
         await self._save()

@@ -85,14 +85,18 @@ async def restore_finished(bucket: Bucket, queue: Queue, count: int = MOST_RESTO
             await restoring.begin(USAGE, partial(restore, key))
 
 
-async def restore_manifests(broker: Broker, bucket: Bucket) -> int:
-    """Writes the manifest of each task that has an outcome in the log and none in the bucket. Returns their number."""
+async def restore_manifests(broker: Broker, queue: Queue, bucket: Bucket) -> int:
+    """Writes the manifest of each task that has an outcome in the log and none in the bucket. Returns their number.
+
+    Tasks that the queue has as unfinished are left to the settlement, which stores their callbacks before the manifest.
+    """
     restored = 0
 
     async def restore(outcome: Outcome, turn: WaitTurn) -> None:
         nonlocal restored
         await turn()
-        if await bucket.manifest(outcome.task.id) is None:
+        view = await queue.find(outcome.task.id)
+        if (view is None or view.status.final) and await bucket.manifest(outcome.task.id) is None:
             await bucket.put_manifest(manifest_of(outcome))
             restored += 1
 

@@ -28,7 +28,7 @@ async def replayed(broker, queue, bucket):
 
 async def test_new_bucket_names_its_logs_before_the_queue_opens(broker, queue, bucket) -> None:
     """Otherwise an unknown task would be answered with 503 for a moment after the first start."""
-    watch = LogWatch(broker, bucket)
+    watch = LogWatch(broker, queue, bucket)
     await watch.name_new_logs()
     assert await read_known_log(bucket) == KnownLog(id=await broker.log_id())
     assert not await watch.logs_are_lost()
@@ -94,9 +94,9 @@ async def test_emptied_bucket_gets_its_manifests_back_from_the_log(
     assert "lacked 1 manifests" in caplog.text
 
 
-async def test_logs_that_are_replaced_while_they_are_read_end_the_watch(broker, bucket, tmp_path) -> None:
-    await LogWatch(broker, bucket).name_new_logs()
+async def test_logs_that_are_replaced_while_they_are_read_end_the_watch(broker, queue, bucket, tmp_path) -> None:
+    await LogWatch(broker, queue, bucket).name_new_logs()
     other = SQLiteBroker(tmp_path / "other.sqlite")
     async with asyncio.timeout(10):
-        await LogWatch(other, bucket).run_until_lost()
+        await LogWatch(other, queue, bucket).run_until_lost()
     await other.close()

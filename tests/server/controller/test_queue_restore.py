@@ -1,6 +1,6 @@
 import os
 
-from server.controller.queue_restore import restore_callbacks, restore_finished, restore_settled
+from server.controller.queue_restore import restore_callbacks, restore_finished, restore_manifests, restore_settled
 from server.queue import DueCallback
 from server.storage.bucket_keys import callback_key, usage_key
 from server.storage.pending_callbacks import encode_callback
@@ -58,6 +58,16 @@ async def test_older_queue_does_not_run_ended_tasks_again(bucket, queue, make_ta
     await restore_settled(bucket, queue, {ended_and_read.id}.__contains__)
     assert set(await queue.unfinished()) == {ended_and_read.id, waiting.id}
     assert (await queue.find(ended.id)).status is Status.SUCCEEDED
+
+
+async def test_unsettled_outcome_is_left_to_the_settlement(broker, bucket, queue, make_task, make_outcome) -> None:
+    """I6: if its manifest were there, the settlement would store no callback."""
+    settled, unsettled = make_task(), make_task()
+    await queue.ingest(unsettled)
+    for task in (settled, unsettled):
+        await broker.publish_outcome(make_outcome(task))
+    assert await restore_manifests(broker, queue, bucket) == 1
+    assert await bucket.manifest(unsettled.id) is None
 
 
 async def test_empty_bucket_restores_nothing(bucket, queue) -> None:
