@@ -18,13 +18,14 @@ from operator import attrgetter
 
 from opentelemetry.trace import SpanKind
 
+from server.controller.retry import UNAVAILABLE
 from server.egress.client import Egress, EgressBusyError, EgressDeniedError, EgressFailedError, Reply
 from server.egress.webhook_signature import sign, tenant_secret
 from server.observability.logs import about
 from server.observability.metrics import CALLBACK_TRIES, STAGE_SECONDS
 from server.observability.tracing import span, traceparent
 from server.queue import DueCallback, Queue, QueueUnavailableError
-from server.storage.bucket import Bucket, BucketUnavailableError
+from server.storage.bucket import Bucket
 from server.storage.bucket_keys import callback_key, dead_callback_key
 from server.storage.pending_callbacks import decode_callback, encode_callback
 from server.task import Manifest
@@ -113,7 +114,7 @@ class Callbacks:
         try:
             with about(task=due.task_id):
                 await self._deliver(due)
-        except (BucketUnavailableError, QueueUnavailableError) as error:
+        except UNAVAILABLE as error:
             log.warning("the callback of task %s stays due: %s", due.task_id, error)
         except Exception:
             log.exception("the callback of task %s could not be sent or recorded", due.task_id)
@@ -126,7 +127,7 @@ class Callbacks:
             found = await self._find(due)
             if found is not None:
                 await self._try(*found)
-        except (BucketUnavailableError, QueueUnavailableError):
+        except UNAVAILABLE:
             raise
         except Exception as error:
             log.exception("a try of the callback of task %s failed", due.task_id)

@@ -162,9 +162,9 @@ class Bucket:
 
     async def rebuild_manifest(self, task_id: str) -> Manifest | None:
         """Writes a damaged or missing manifest from the task's first outcome. None if the log does not have it."""
-        if task_id in self._beyond_repair:
-            return None
         async with self._rebuilding:
+            if task_id in self._beyond_repair:
+                return None
             with contextlib.suppress(ValidationError):  # another request may have rebuilt it meanwhile
                 if (data := await self.get(manifest_key(task_id))) is not None:
                     return Manifest.model_validate_json(data)
@@ -188,7 +188,7 @@ class FolderBucket(Bucket):
 
     async def check(self) -> None:
         with _translate_errors("write"):
-            check_disk_space(self._path)
+            await asyncio.to_thread(check_disk_space, self._path)
         await super().check()
 
     async def _write(self, key: str, data: bytes) -> None:

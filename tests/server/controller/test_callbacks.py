@@ -10,6 +10,7 @@ from contextlib import asynccontextmanager
 
 import pytest
 
+from server.broker import BrokerUnavailableError
 from server.controller.callbacks import MOST_TAKEN_AT_ONCE, PAUSES_S, Callbacks, pause_after
 from server.egress.client import Egress, Reply
 from server.egress.connection_slots import CALLBACKS
@@ -412,6 +413,24 @@ async def test_callback_whose_manifest_is_lost_is_given_up(world):
         world.clock.pass_by(2 * HOUR_S)
         await until_gone(world, "one")
     assert await world.bucket.get(dead_callback_key("one")) is not None
+
+
+async def test_outage_of_the_logs_is_no_try(world, tmp_path, caplog):
+    """They are read for a manifest that is damaged."""
+
+    async def unavailable(task_id):
+        raise BrokerUnavailableError("away")
+
+    world.bucket = Bucket.folder(tmp_path, unavailable)
+    await world.settle("one", "http://127.0.0.1:1/")
+    await world.bucket.put(manifest_key("one"), b"{")
+
+    async def tried():
+        return "stays due: away" in caplog.text or world.queue.tries["one"]
+
+    async with world.running():
+        await until(tried)
+    assert world.queue.tries["one"] == 0
 
 
 async def test_many_due_callbacks_are_taken_a_few_at_a_time(world, receiver):
