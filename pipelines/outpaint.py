@@ -36,7 +36,7 @@ class OutpaintParams(MaskedGenerationParams):
 
     @model_validator(mode="after")
     def _check_padding(self) -> Self:
-        _canvas_size(self, 1, 1)
+        _refuse_large_canvas(self, 1, 1)
         return self
 
 
@@ -72,16 +72,15 @@ def _padded(params: OutpaintParams, picture: np.ndarray) -> np.ndarray:
 
     from models.imaging.pixels import to_rgba
 
-    _canvas_size(params, picture.shape[1], picture.shape[0])
+    _refuse_large_canvas(params, picture.shape[1], picture.shape[0])
     return np.pad(to_rgba(picture), ((params.top, params.bottom), (params.left, params.right), (0, 0)))
 
 
-def _canvas_size(params: OutpaintParams, width: int, height: int) -> tuple[int, int]:
-    """Width and height of a picture with its padding. Raises TooLargeError."""
+def _refuse_large_canvas(params: OutpaintParams, width: int, height: int) -> None:
+    """Raises TooLargeError if a picture of `width` × `height` is too large with its padding."""
     size = width + params.left + params.right, height + params.top + params.bottom
     if max(size) > LONGEST_SIDE:
         raise TooLargeError(
             f"a picture of {width}×{height} with its padding is {size[0]}×{size[1]}; the longest side may be "
             f"{LONGEST_SIDE}; lower left, right, top or bottom"
         )
-    return size
