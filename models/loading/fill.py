@@ -9,6 +9,8 @@ from torch import Tensor, nn
 
 from models.files.weights_error import WeightsError
 
+ONLY_TRAINING = ".num_batches_tracked"
+"""The end of the names of buffers that matter in training only; files of old versions of torch lack them."""
 FAMILY = "correct the family of its entry"
 
 
@@ -23,7 +25,7 @@ def fill(
     expected = net.state_dict()
     check_whole(
         source,
-        missing=expected.keys() - tensors.keys(),
+        missing=(name for name in expected.keys() - tensors.keys() if not name.endswith(ONLY_TRAINING)),
         unexpected=tensors.keys() - expected.keys(),
         wrong=(name for name in expected.keys() & tensors.keys() if tensors[name].shape != expected[name].shape),
         advice=advice,

@@ -36,6 +36,15 @@ def test_net_is_filled_whole_or_not_at_all(changes: dict[str, torch.Tensor | Non
         fill(empty_net(), present, torch.float32, "a file", advice="ask")
 
 
+def test_file_may_lack_what_matters_in_training_only() -> None:
+    """Files of versions of torch before 0.4.1 do."""
+    with torch.device("meta"):
+        net = nn.Sequential(nn.BatchNorm1d(2)).eval()
+    names = ("weight", "bias", "running_mean", "running_var")
+    fill(net, {f"0.{name}": torch.ones(2) for name in names}, torch.float32, "a file")
+    torch.testing.assert_close(net(torch.ones(1, 2)), torch.ones(1, 2))
+
+
 def test_change_of_a_weight_stands_beside_or_below_it() -> None:
     names = {"layer.0.weight", "layer.0.bias"}
     unknown = ["layer.0.factor", "layer.0.weight.state", "layer.0.lora.weight", "layer.position_ids", "other.weight"]
