@@ -5,7 +5,7 @@ The documents of that API show the fields of a list of tasks with few values. Th
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import Annotated, Any, Generic, TypeVar
 
 from fastapi import APIRouter, Query, Response
 from fastapi.responses import JSONResponse
@@ -23,14 +23,21 @@ MAX_PAGE = 100
 STATES = {Status.QUEUED: 0, Status.RUNNING: 1, Status.SUCCEEDED: 2, Status.FAILED: 3, Status.CANCELED: 4}
 
 
+D = TypeVar("D")
+
+
 class Uid(BaseModel):
     uid: str
 
 
-class DraftReply(BaseModel):
+class Envelope(BaseModel, Generic[D]):
     code: int = 0
-    data: Uid
+    data: D
     msg: str = "success"
+
+
+class DraftReply(Envelope[Uid]):
+    pass
 
 
 class ListedTask(BaseModel):
@@ -51,10 +58,8 @@ class TaskList(BaseModel):
     list: list[ListedTask]
 
 
-class TaskListReply(BaseModel):
-    code: int = 0
-    data: TaskList
-    msg: str = "success"
+class TaskListReply(Envelope[TaskList]):
+    pass
 
 
 class EnvelopedRefusal(BaseModel):
@@ -63,21 +68,16 @@ class EnvelopedRefusal(BaseModel):
     msg: str
 
 
-def _refusal(problem: Problem) -> Response:
-    limited = problem.code == str(TaskLimitError.code)
-    code, message = (TaskLimitError.code, "task limit") if limited else (problem.status, problem.message)
-    body = EnvelopedRefusal(code=code, data={}, msg=message).model_dump()
-    return JSONResponse(body, 200 if limited else problem.status, dict(problem.headers))
-
-
 class EnvelopedRoute(DialectRoute):
     def refuse(self, problem: Problem) -> Response:
-        return _refusal(problem)
+        limited = problem.code == str(TaskLimitError.code)
+        code, message = (TaskLimitError.code, "task limit") if limited else (problem.status, problem.message)
+        body = EnvelopedRefusal(code=code, data={}, msg=message).model_dump()
+        return JSONResponse(body, 200 if limited else problem.status, dict(problem.headers))
 
 
-class DraftRoute(PushRoute):
-    def refuse(self, problem: Problem) -> Response:
-        return _refusal(problem)
+class DraftRoute(EnvelopedRoute, PushRoute):
+    pass
 
 
 REFUSED: dict[int | str, dict[str, Any]] = {

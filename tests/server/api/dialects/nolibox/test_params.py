@@ -5,6 +5,7 @@ from server.api.dialects.nolibox.answers import callback_body
 from server.api.dialects.nolibox.params import translate_params
 from server.storage.signed_links import Links
 from server.task import Manifest, Outcome, Status, Task
+from tests.support.nolibox import ECHO
 
 TXT2IMG = pipelines.find("txt2img.sd")
 
@@ -129,29 +130,6 @@ def test_numbers_may_be_sent_as_text():
         translate_params(TXT2IMG, {"text": "x", "w": "640", "guidance_scale": "7"}, {})
     )
     assert (params.w, params.guidance_scale) == (640, 7.0)
-
-
-# The request that a callback echoes, in an example of that API's documents; "" stands for false there.
-ECHO = {
-    "callback_url": "",
-    "use_circular": "",
-    "seed": -1,
-    "variation_seed": 0,
-    "variation_strength": 0,
-    "variations": [],
-    "num_steps": 20,
-    "guidance_scale": 7.5,
-    "negative_prompt": "",
-    "is_anime": "",
-    "version": "dreamlike_v1",
-    "sampler": "k_euler",
-    "clip_skip": -1,
-    "custom_embeddings": {},
-    "max_wh": 1024,
-    "text": "Roses",
-    "w": 512,
-    "h": 512,
-}
 
 
 def test_request_echoed_by_that_api_can_be_sent_again():

@@ -3,30 +3,9 @@ import asyncio
 import pytest
 
 from server.task import Status
+from tests.support.nolibox import ECHO
 
 PUSH = {"task": "txt2img.sd", "params": {"text": "x"}, "notify_url": ""}
-
-# The request that a callback of that API echoes, from its documents; "" stands for false there.
-ECHO = {
-    "callback_url": "",
-    "use_circular": "",
-    "seed": -1,
-    "variation_seed": 0,
-    "variation_strength": 0,
-    "variations": [],
-    "num_steps": 20,
-    "guidance_scale": 7.5,
-    "negative_prompt": "",
-    "is_anime": "",
-    "version": "dreamlike_v1",
-    "sampler": "k_euler",
-    "clip_skip": -1,
-    "custom_embeddings": {},
-    "max_wh": 1024,
-    "text": "Roses",
-    "w": 512,
-    "h": 512,
-}
 
 
 async def ended(client, services, uid: str) -> dict:
