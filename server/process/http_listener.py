@@ -36,7 +36,7 @@ def listen(host: str, port: int) -> socket.socket:
 def connections_within_file_limit(connections: int) -> int:
     """Raises this process's limit of open files if it can; the number of connections that then have room.
 
-    Without free file descriptors no connection can be accepted, so nobody gets an answer.
+    Without free file descriptors no connection can be accepted, so no client gets an answer.
     """
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     needed = connections + OTHER_FILES

@@ -100,8 +100,12 @@ class Uploads:
             if new and total.exceeds(limit):
                 raise UploadLimitError(stored, limit)
             files.total = total
-        for upload_id, data in files_by_id.items():
-            await self._bucket.put(upload_key(tenant, upload_id), data)
+        try:
+            for upload_id, data in files_by_id.items():
+                await self._bucket.put(upload_key(tenant, upload_id), data)
+        except BaseException:
+            files.counted_at = -math.inf  # what was not written must not count
+            raise
 
     async def renew(self, tenant: str, upload_id: str) -> None:
         """Starts the day of a stored file again."""

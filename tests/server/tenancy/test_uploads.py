@@ -1,6 +1,8 @@
+import resource
+
 import pytest
 
-from server.storage.bucket import Bucket
+from server.storage.bucket import Bucket, BucketUnavailableError
 from server.storage.bucket_keys import upload_key
 from server.tenancy.uploads import COUNT_EVERY_S, FileTotal, UploadLimitError
 from tests.support.clock import Clock
@@ -36,6 +38,17 @@ async def test_files_are_stored_all_or_none(bucket):
         await uploads.put("red", {f"file-{index}": b"1" for index in range(3)})
     assert await uploads.total("red") == FileTotal(0, 0)
     assert await bucket.keys("uploads") == []
+
+
+async def test_file_that_could_not_be_written_needs_no_room(bucket):
+    uploads, (soft, hard) = uploads_in(bucket, upload_count=1), resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (2, hard))
+    try:
+        with pytest.raises(BucketUnavailableError):
+            await uploads.put("red", {"file-1": b"123"})
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    await uploads.put("red", {"file-2": b"123"})
 
 
 async def test_file_that_is_stored_already_needs_no_room(bucket):
