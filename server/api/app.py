@@ -20,7 +20,7 @@ from starlette.middleware import Middleware
 from starlette.middleware.cors import CORSMiddleware
 from starlette.routing import BaseRoute
 
-from server.api import events, files, health, models, overview, pipelines, tasks, uploads, usage
+from server.api import events, files, health, overview, pipelines, tasks, uploads, usage
 from server.api.dependencies import get_caller
 from server.api.dialects import every
 from server.api.dialects.dialect import DialectRoute
@@ -28,6 +28,7 @@ from server.api.middleware.body_size import BodySizeLimit
 from server.api.middleware.security_headers import SecurityHeaders
 from server.api.middleware.telemetry import RequestTimer, TracingMiddleware
 from server.api.middleware.trusted_hosts import TrustedHosts
+from server.api.models import routes as models
 from server.api.problems import EXCEPTIONS, problem_of
 from server.api.readiness import Readiness
 from server.observability.metrics import REQUESTS_REFUSED
@@ -104,7 +105,7 @@ def _cors(settings: Settings) -> Middleware:
         allow_origins=settings.cors,
         allow_methods=("GET", "POST", "DELETE"),
         allow_headers=("Authorization", "Content-Type", "Idempotency-Key", "Prefer"),
-        expose_headers=("Location", "Preference-Applied", "Retry-After"),
+        expose_headers=("Location", "Preference-Applied", "Retry-After", "X-Total-Count"),
     )
 
 

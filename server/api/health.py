@@ -10,7 +10,7 @@ from pydantic import BaseModel, Field
 
 from server.api.dependencies import ReadinessDep, ServicesDep
 from server.api.errors import ErrorReply, error_responses
-from server.api.models import broken_models
+from server.api.models.broken import broken_models
 from server.api.queue_metrics import set_queue_metrics
 from server.api.readiness import Part
 from server.observability.metrics import QUEUE, exposition

@@ -12,6 +12,7 @@ from pipelines import UnknownTaskTypeError
 from pipelines.unsupported import UnsupportedTaskTypeError
 from server.api.byte_ranges import UnsatisfiableRangeError
 from server.api.errors import Problem
+from server.api.models.routes import ModelNotFoundError
 from server.api.readiness import NotReadyError
 from server.api.uploads import NoFileError
 from server.api.usage import PeriodError
@@ -39,6 +40,7 @@ STATUS_AND_CODE: dict[type[Exception], tuple[int, str]] = {
     BadSignatureError: (403, "bad_signature"),
     UnknownTaskError: (404, "unknown_task"),
     LostTaskError: (410, "task_lost"),
+    ModelNotFoundError: (404, "unknown_model"),
     UnknownTaskTypeError: (404, "unknown_task_type"),
     UnsupportedTaskTypeError: (422, "not_offered"),
     IdempotencyConflictError: (409, "idempotency_conflict"),

@@ -110,13 +110,14 @@ def preview_jpeg(pixels: np.ndarray, longest: int = 128) -> bytes:
 
 def _checked_format(data: bytes) -> str:
     """The format, once the parts of the file are counted: opening reads them all. Raises BadImageError."""
-    file_format = _format_of(data)
+    file_format = format_of(data)
     if has_too_many_parts(data, file_format):
         raise BadImageError(f"the {file_format} has more than {MAX_PARTS} parts; save it again with an image editor")
     return file_format
 
 
-def _format_of(data: bytes) -> str:
+def format_of(data: bytes) -> str:
+    """PNG, JPEG or WEBP, by the first bytes of a file. Raises BadImageError."""
     if data.startswith(b"\x89PNG\r\n\x1a\n"):
         return "PNG"
     if data.startswith(b"\xff\xd8\xff"):

@@ -1,0 +1,37 @@
+"""A model as the API shows it."""
+
+from __future__ import annotations
+
+from pydantic import BaseModel, ConfigDict, Field
+
+
+class ModelReply(BaseModel):
+    model_config = ConfigDict(populate_by_name=True)
+
+    name: str
+    title: str = ""
+    kind: str = Field("", description="What it is: checkpoint, LoRA, upscaler…; empty if it is not known.")
+    family: str = Field("", description="Empty if it is not known, because the model cannot be used.")
+    aliases: list[str] = []
+    base: str | None = Field(
+        None,
+        alias="for",
+        description="The family of checkpoints that an adapter or ControlNet is for; null for others.",
+    )
+    hint: str | None = Field(
+        None, description="The kind of control map that a ControlNet follows or an annotator draws; null for others."
+    )
+    trigger_words: list[str] = Field(
+        [],
+        description="The words to which a LoRA answers, the most frequent first: those of its entry, else of its file.",
+    )
+    side: int | None = Field(
+        None, description="Width and height in pixels of an image whose task gives no size; null: 512."
+    )
+    default: bool = Field(False, description="Whether tasks that name no model use it.")
+    bytes: int = Field(0, description="Size of the weights on disk.")
+    preview: str | None = Field(
+        None, description="Address of the picture beside its file, which needs a key as this list does; null: none."
+    )
+    resident_on: list[str] = Field([], description="Workers that have it on their device now.")
+    problem: str = Field("", description="Why it cannot be used, and what to do; empty if it can.")

@@ -1,0 +1,102 @@
+"""The routes of `/v1/models`."""
+
+from __future__ import annotations
+
+from itertools import islice
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Depends, Header, Path, Query, Response
+from fastapi.responses import FileResponse
+
+from models.catalog.catalog import UnknownModelError
+from server.api.dependencies import ServicesDep
+from server.api.errors import error_responses
+from server.api.models.listing import ListedModel, ModelListing
+from server.api.models.previews import picture_type
+from server.api.models.reply import ModelReply
+
+router = APIRouter(prefix="/v1/models", tags=["models"])
+TOTAL = "X-Total-Count"
+MAX_AGE_S = 60
+"""How long a client may show a preview without asking again."""
+Filter = Annotated[str | None, Query(max_length=128)]
+PICTURE: dict[str, Any] = {f"image/{kind}": {} for kind in ("png", "jpeg", "webp")}
+
+
+class ModelNotFoundError(Exception):
+    """The path names no model, or one without a preview."""
+
+
+async def _listing(services: ServicesDep) -> ModelListing:
+    return ModelListing(services, (await services.queue.overview()).workers)
+
+
+ListingDep = Annotated[ModelListing, Depends(_listing)]
+
+
+NameInPath = Annotated[str, Path(description="A name or an alias, in any case.")]
+
+
+@router.get(
+    "",
+    responses={
+        200: {"headers": {TOTAL: {"schema": {"type": "integer"}, "description": "Models on all pages together."}}},
+        **error_responses(401, 422, 503),
+    },
+)
+async def list_models(
+    listing: ListingDep,
+    response: Response,
+    kind: Annotated[Filter, Query(description="Only models of this kind, such as `LoRA`, in any case.")] = None,
+    family: Annotated[Filter, Query(description="Only models of this family, such as `sdxl`.")] = None,
+    base: Annotated[Filter, Query(description="Only adapters for checkpoints of this family (`for`).")] = None,
+    page: Annotated[int, Query(ge=1, le=1_000_000)] = 1,
+    per_page: Annotated[int | None, Query(ge=1, le=1000, description="Without it, one page has all models.")] = None,
+) -> list[ModelReply]:
+    """Every model that a task may use, and then those that cannot be used now, with the reason."""
+    models = [model for model in listing if model.is_like(kind, family, base)]
+    response.headers[TOTAL] = str(len(models))
+    size = per_page or len(models)
+    return [listing.reply(model) for model in islice(models, (page - 1) * size, page * size)]
+
+
+@router.get("/{name}", responses=error_responses(401, 404, 422, 503))
+async def get_model(listing: ListingDep, name: NameInPath) -> ModelReply:
+    """One model."""
+    return listing.reply(_find(listing, name))
+
+
+@router.get(
+    "/{name}/preview",
+    response_class=Response,
+    responses={
+        200: {"content": PICTURE, "description": "The picture."},
+        304: {"description": "The client already has this picture (If-None-Match)."},
+        **error_responses(401, 404, 422, 503),
+    },
+)
+async def get_preview(
+    services: ServicesDep, name: NameInPath, if_none_match: Annotated[str | None, Header()] = None
+) -> Response:
+    """The picture beside the file of a model: `NAME.preview.png`, `NAME.png`, or the same as JPEG or WebP."""
+    listing = ModelListing(services)
+    picture = listing.preview(_find(listing, name))
+    media_type = picture_type(picture) if picture else None
+    if picture is None or media_type is None:
+        raise ModelNotFoundError(f"model {name!r} has no preview; the operator may put one beside it, NAME.preview.png")
+    status = picture.stat()
+    headers = {
+        "ETag": f'"{status.st_mtime_ns:x}-{status.st_size:x}"',
+        "Cache-Control": f"private, max-age={MAX_AGE_S}",
+    }
+    if if_none_match is not None and headers["ETag"] in if_none_match:
+        return Response(status_code=304, headers=headers)
+    return FileResponse(picture, media_type=media_type, headers=headers)
+
+
+def _find(listing: ModelListing, name: str) -> ListedModel:
+    """Raises ModelNotFoundError."""
+    try:
+        return listing.find(name)
+    except UnknownModelError as error:
+        raise ModelNotFoundError(str(error)) from error
