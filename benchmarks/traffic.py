@@ -22,7 +22,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
 from models.compiled.static_weights import StaticWeights
-from models.conditioning import Conditioning
+from models.conditioning import Conditioning, Prompts
 from models.noise import SeededNoise
 from models.patches.cross_attention_cache import cached_cross_attention, keys_and_values, text_layers
 from models.weights import CONFIGS
@@ -117,9 +117,8 @@ def diffusers_step(unet: UNet2DConditionModel, images: int) -> Traffic:
 
 def engine_step(checkpoint: FullSizeCheckpoint, images: int) -> tuple[Traffic, Traffic]:
     """The step itself, which a CUDA graph holds, and what is launched outside the graph at each step."""
-    request = Denoise(
-        checkpoint, Conditioning(embeds(1)), Conditioning(embeds(1)), SeededNoise(0), SIDE, SIDE, STEPS, "euler"
-    )
+    prompts = (Prompts((Conditioning(embeds(1)),), Conditioning(embeds(1))),)
+    request = Denoise(checkpoint, prompts, SeededNoise(0), SIDE, SIDE, STEPS, "euler")
     rows = Rows.of([Trajectory(replace(request, noise=SeededNoise(seed))) for seed in range(images)])
     step = Step(len(rows), len(rows))
     step.load(rows)

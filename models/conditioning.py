@@ -1,4 +1,4 @@
-"""Conditioning: an encoded prompt, as the denoiser takes it."""
+"""Conditioning: encoded prompts, as the denoiser takes them."""
 
 from __future__ import annotations
 
@@ -23,3 +23,15 @@ class Conditioning:
     cached_kv: tuple[Tensor, ...] = ()
     """Keys and values [rows, tokens, inner] of one net's cross-attention to `embeds`, if `with_cached_kv` of that net
     added them; the net then computes none."""
+
+
+@dataclass(frozen=True, slots=True)
+class Prompts:
+    """The prompts that guide a step, each for one row; all have equal shapes."""
+
+    positives: tuple[Conditioning, ...]
+    """They act together, as AND joins them; mostly one."""
+    negative: Conditioning | None
+    """None: no guidance."""
+    weights: tuple[float, ...] = (1.0,)
+    """The factor of each positive's guidance; without guidance, its share of the mean."""

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
     from models.adapters.controlnet import ControlNet
     from models.catalog.catalog import Catalog
-    from models.conditioning import Conditioning
+    from models.conditioning import Prompts
     from models.diffusion.checkpoint import Checkpoint
     from models.noise import Noise
 
@@ -93,10 +93,9 @@ class Denoise:
     """A request of a recipe to the engine: denoise these latents to one image."""
 
     checkpoint: Checkpoint
-    positive: Conditioning
-    """The prompt."""
-    negative: Conditioning | None
-    """The negative prompt; None: one row a step and no guidance."""
+    prompts: tuple[Prompts, ...]
+    """What guides the steps, at least one; several share the steps out evenly, in this order. All have equal shapes and
+    equally many positives."""
     noise: Noise
     """The noise of this image; every draw advances it."""
     width: int

@@ -85,11 +85,9 @@ class ImagePrompt(DenoiserPatch):
         """Raises IPAdapterMisfitError."""
         return replace(self, layers=self.adapter.attention_layers(unet))
 
-    def condition(
-        self, positive: Conditioning, negative: Conditioning | None
-    ) -> tuple[Conditioning, Conditioning | None]:
-        """The prompt gets the tokens of the image, its negative the blank ones."""
-        return self._with_tokens(positive, self.tokens), negative and self._with_tokens(negative, self.blank)
+    def condition(self, conditioning: Conditioning, *, prompted: bool) -> Conditioning:
+        """A prompt gets the tokens of the image, its negative the blank ones."""
+        return self._with_tokens(conditioning, self.tokens if prompted else self.blank)
 
     def row_tensors(self, conditioning: Conditioning) -> Mapping[str, Tensor]:
         """Keys and values of the rows' image tokens."""

@@ -67,14 +67,20 @@ class Checkpoint(Protocol):
         """
         ...
 
-    def encode_prompt(
-        self, text: str, negative: str | None, *, clip_skip: int, width: int, height: int
-    ) -> tuple[Conditioning, Conditioning | None]:
-        """Conditionings of a prompt and its negative (None: no guidance), padded to one token count.
+    def encode_prompts(
+        self, positives: Sequence[str], negatives: Sequence[str], *, clip_skip: int, width: int, height: int
+    ) -> tuple[list[Conditioning], list[Conditioning]]:
+        """Conditionings of prompts and of negative prompts, all padded to one token count.
 
         `clip_skip` counts the layers of the text encoder left out at the end; -1 is the checkpoint's own default.
         `width` and `height` are those of the image, in pixels.
         """
+        ...
+
+    def encode_prompt(
+        self, text: str, negative: str | None, *, clip_skip: int, width: int, height: int
+    ) -> tuple[Conditioning, Conditioning | None]:
+        """The conditionings of one prompt and its negative, if there is one; see `encode_prompts`."""
         ...
 
     def encode(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+from abc import ABC, abstractmethod
 from collections import OrderedDict
 from collections.abc import Hashable, Mapping, Sequence
 from contextlib import ExitStack
@@ -36,8 +37,8 @@ MOST_ENCODINGS = 64
 """Encoded texts that are cached."""
 
 
-class LatentDiffusion:
-    """A loaded checkpoint without `encode_prompt`, which a family adds. Used by one thread at a time."""
+class LatentDiffusion(ABC):
+    """A loaded checkpoint without `encode_prompts`, which a family adds. Used by one thread at a time."""
 
     def __init__(
         self,
@@ -133,6 +134,20 @@ class LatentDiffusion:
         other._decoder = decoder or self._autoencoder
         return other
 
+    @abstractmethod
+    def encode_prompts(
+        self, positives: Sequence[str], negatives: Sequence[str], *, clip_skip: int, width: int, height: int
+    ) -> tuple[list[Conditioning], list[Conditioning]]:
+        """See `Checkpoint`."""
+
+    def encode_prompt(
+        self, text: str, negative: str | None, *, clip_skip: int, width: int, height: int
+    ) -> tuple[Conditioning, Conditioning | None]:
+        """See `Checkpoint`."""
+        negatives = [] if negative is None else [negative]
+        positives, encoded = self.encode_prompts([text], negatives, clip_skip=clip_skip, width=width, height=height)
+        return positives[0], encoded[0] if encoded else None
+
     def encode(
         self, pixels: np.ndarray, noise: GaussianNoise, *, mask: np.ndarray | None = None, circular: bool = False
     ) -> Tensor:
@@ -188,12 +203,13 @@ class LatentDiffusion:
         return (self._unet, self._autoencoder.net, *(encoder.model for encoder in self._encoders))
 
     def _with_patches(
-        self, positive: Conditioning, negative: Conditioning | None
-    ) -> tuple[Conditioning, Conditioning | None]:
-        """The conditionings of a prompt and its negative, with what the patches add to them."""
+        self, positives: list[Conditioning], negatives: list[Conditioning]
+    ) -> tuple[list[Conditioning], list[Conditioning]]:
+        """The conditionings of prompts and negative prompts, with what the patches add to them."""
         for patch in self.patches:
-            positive, negative = patch.condition(positive, negative)
-        return positive, negative
+            positives = [patch.condition(each, prompted=True) for each in positives]
+            negatives = [patch.condition(each, prompted=False) for each in negatives]
+        return positives, negatives
 
     def _skipped_layers(self, clip_skip: int) -> int:
         return self._clip_skip if clip_skip == -1 else clip_skip

@@ -5,6 +5,8 @@ Rombach et al., "High-Resolution Image Synthesis with Latent Diffusion Models", 
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import torch
 
 from models.catalog.entry import ModelEntry
@@ -40,15 +42,15 @@ class SD1(LatentDiffusion):
         self.scheduler_config = {**self.scheduler_config, "prediction_type": prediction}
 
     @torch.inference_mode()
-    def encode_prompt(
-        self, text: str, negative: str | None, *, clip_skip: int, width: int, height: int
-    ) -> tuple[Conditioning, Conditioning | None]:
-        """See `Checkpoint`. `clip_skip` applies to prompt and negative alike; the size has no effect."""
+    def encode_prompts(
+        self, positives: Sequence[str], negatives: Sequence[str], *, clip_skip: int, width: int, height: int
+    ) -> tuple[list[Conditioning], list[Conditioning]]:
+        """See `Checkpoint`. `clip_skip` applies to prompts and negatives alike; the size has no effect."""
         skip = self._skipped_layers(clip_skip)
-        encodings = [self._encode_text(prompt, skip) for prompt in (text, negative) if prompt is not None]
+        encodings = [self._encode_text(prompt, skip) for prompt in (*positives, *negatives)]
         chunks = max(len(encoding.states) for pair in encodings for encoding in pair)
-        first, *rest = [Conditioning(self._embeds(pair, chunks, skip)) for pair in encodings]
-        return self._with_patches(first, rest[0] if rest else None)
+        encoded = [Conditioning(self._embeds(pair, chunks, skip)) for pair in encodings]
+        return self._with_patches(encoded[: len(positives)], encoded[len(positives) :])
 
 
 def load(entry: ModelEntry, device: torch.device, dtype: torch.dtype) -> SD1:

@@ -5,6 +5,8 @@ Podell et al., "SDXL: Improving Latent Diffusion Models for High-Resolution Imag
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import torch
 from torch import Tensor
 
@@ -19,13 +21,13 @@ from models.weights import open_weights
 
 class SDXL(LatentDiffusion):
     @torch.inference_mode()
-    def encode_prompt(
-        self, text: str, negative: str | None, *, clip_skip: int, width: int, height: int
-    ) -> tuple[Conditioning, Conditioning | None]:
-        """See `Checkpoint`. The last layer is always left out. `clip_skip` leaves out more for the prompt alone, as the
+    def encode_prompts(
+        self, positives: Sequence[str], negatives: Sequence[str], *, clip_skip: int, width: int, height: int
+    ) -> tuple[list[Conditioning], list[Conditioning]]:
+        """See `Checkpoint`. The last layer is always left out. `clip_skip` leaves out more for prompts alone, as the
         reference pipeline does."""
         skip = self._skipped_layers(clip_skip)
-        prompts = [(text, skip)] if negative is None else [(text, skip), (negative, 0)]
+        prompts = [*((text, skip) for text in positives), *((text, 0) for text in negatives)]
         encodings = [(self._encode_text(*prompt), prompt[1]) for prompt in prompts]
         chunks = max(len(encoding.states) for pair, _ in encodings for encoding in pair)
         time_ids = self._time_ids(width, height)
@@ -33,8 +35,7 @@ class SDXL(LatentDiffusion):
         for pair, skipped in encodings:
             extras = {"text_embeds": pair[-1].pooled, "time_ids": time_ids}
             conditionings.append(Conditioning(self._embeds(pair, chunks, skipped), extras))
-        first, *rest = conditionings
-        return self._with_patches(first, rest[0] if rest else None)
+        return self._with_patches(conditionings[: len(positives)], conditionings[len(positives) :])
 
     def _time_ids(self, width: int, height: int) -> Tensor:
         """[1, 6]: original size, top left corner of the crop, target size; height before width."""

@@ -108,11 +108,9 @@ class DenoiserPatch(ABC):
         """This patch for one UNet. May raise an error that says why it does not fit."""
         return self
 
-    def condition(
-        self, positive: Conditioning, negative: Conditioning | None
-    ) -> tuple[Conditioning, Conditioning | None]:
-        """The conditionings of a prompt and its negative, with what this patch adds to them."""
-        return positive, negative
+    def condition(self, conditioning: Conditioning, *, prompted: bool) -> Conditioning:
+        """The conditioning of a prompt, or of a negative prompt, with what this patch adds to it."""
+        return conditioning
 
     def for_image(self, image: ImageContext) -> DenoiserPatch:
         """This patch for one image; called once, before its first step."""

@@ -9,7 +9,7 @@ from typing import Literal
 
 import torch
 
-from models.conditioning import Conditioning
+from models.conditioning import Prompts
 from models.patches.circular_padding import CircularPadding
 from models.patches.deep_cache import DeepCache
 from models.patches.patch import DenoiserPatch, ImageContext, PatchKey
@@ -76,7 +76,7 @@ class Trajectory:
         self.outputs: list[torch.Tensor] = []
         """Earlier outputs of the model that the sampler may still read, latest first, each [channels, h, w]."""
         self.deep_features: tuple[torch.Tensor, ...] = ()
-        """Of the latest full pass: the negative's row, if there was one, and the prompt's, each [channels, h, w]."""
+        """Of the latest full pass: the negative's row, if there was one, and each prompt's, [channels, h, w]."""
         self.inpainting_inputs = self._inpainting_inputs()
         """Mask and masked latents [in_channels - channels, h, w] in the checkpoint's dtype, if it takes them."""
         controls = (_on_device(each, denoise) for each in denoise.controls)
@@ -97,14 +97,24 @@ class Trajectory:
         return [each for each in self._controls if each.strength and self._within(each.start, each.end)]
 
     @property
-    def negative(self) -> Conditioning | None:
-        """The negative prompt of the present step; None where the step is not guided."""
-        return self.denoise.negative if self._within(*self.denoise.guidance_interval) else None
+    def prompts(self) -> Prompts:
+        """What guides the present step; outside the guidance interval there is no negative."""
+        all_prompts = self.denoise.prompts
+        present = all_prompts[min(self.index * len(all_prompts) // max(len(self.table), 1), len(all_prompts) - 1)]
+        return present if self._within(*self.denoise.guidance_interval) else replace(present, negative=None)
+
+    @property
+    def guidance(self) -> float:
+        """The scale of the present step. Without a negative the first prompt takes its place, and the step follows the
+        mean of all, in the proportions of their weights."""
+        prompts, total = self.prompts, sum(self.prompts.weights)
+        return self.denoise.guidance if prompts.negative is not None else 1 / total if total else 0.0
 
     @property
     def rows(self) -> int:
-        """Rows in a forward pass: two with guidance, else one."""
-        return 1 if self.negative is None else 2
+        """Rows in a forward pass: one for each prompt and, with guidance, one for the negative."""
+        prompts = self.prompts
+        return len(prompts.positives) + (prompts.negative is not None)
 
     @property
     def depth(self) -> Depth:
@@ -264,7 +274,7 @@ def _preserved(device: torch.device, region: PreservedRegion) -> PreservedRegion
 def _on_device(control: ControlInput, denoise: Denoise) -> ControlInput:
     """The control with its hint on the device. Raises ControlMismatchError."""
     net, checkpoint = control.net, denoise.checkpoint
-    text_width, (height, width) = denoise.positive.embeds.shape[-1], control.hint.shape[2:]
+    text_width, (height, width) = denoise.prompts[0].positives[0].embeds.shape[-1], control.hint.shape[2:]
     if net.width != text_width:
         raise ControlMismatchError(
             f"ControlNet {net.name!r} reads text of width {net.width}, but model {checkpoint.name!r} of family "

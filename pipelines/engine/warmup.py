@@ -8,6 +8,7 @@ from dataclasses import replace
 
 import torch
 
+from models.conditioning import Prompts
 from models.diffusion.checkpoint import Checkpoint
 from models.noise import SeededNoise
 from pipelines.engine.batch import Batch
@@ -64,7 +65,8 @@ def warm_up(
 def trajectories(checkpoint: Checkpoint, width: int, height: int, images: int, steps: int) -> list[Trajectory]:
     """Guided images of an empty prompt."""
     positive, negative = checkpoint.encode_prompt("", "", clip_skip=-1, width=width, height=height)
-    denoise = Denoise(checkpoint, positive, negative, SeededNoise(0), width, height, steps=steps, sampler="euler")
+    prompts = (Prompts((positive,), negative),)
+    denoise = Denoise(checkpoint, prompts, SeededNoise(0), width, height, steps=steps, sampler="euler")
     if more := checkpoint.in_channels - checkpoint.channels:
         zeros = torch.zeros(1, more, height // checkpoint.vae_scale_factor, width // checkpoint.vae_scale_factor)
         denoise = replace(denoise, inpainting_inputs=zeros)

@@ -10,7 +10,6 @@ from pydantic import Field, model_validator
 
 from models.adapters.lora_tags import MAX_SCALE, Scales, split_lora_tags
 from models.catalog.entry import ModelEntry
-from models.diffusion.prompt_syntax import PromptError, parse
 from models.diffusion.word_match import any_of
 from models.kinds.checkpoint import CHECKPOINT
 from models.kinds.kind import AnyModelRef, ModelRef
@@ -81,15 +80,6 @@ class AdapterParams(Params):
     disable_easy_negative: bool = Field(
         False, description="Do not add the embeddings that this server may add to every negative prompt."
     )
-
-    @model_validator(mode="after")
-    def _check_prompts(self) -> Self:
-        for name, prompt in (("text", self.text), ("negative_prompt", self.negative_prompt)):
-            try:
-                parse(split_lora_tags(prompt)[0])
-            except PromptError as error:
-                raise ValueError(f"{name}: {error}") from error
-        return self
 
     @model_validator(mode="after")
     def _check_loras(self) -> Self:

@@ -9,9 +9,12 @@ from typing import TYPE_CHECKING, Self
 from pydantic import AliasChoices, BaseModel, ConfigDict, Field, model_validator
 
 from models.adapters.lora_tags import split_lora_tags
+from models.diffusion.prompt_schedule import split_parts
+from models.diffusion.prompt_syntax import PromptError
 from pipelines.params.adapters import AdapterParams
 from pipelines.params.limits import SEEDS, CallbackUrl, Fraction, GeneratedSide, Seed
 from pipelines.params.performance import PerformanceParams
+from pipelines.params.prompt_steps import check_prompt, encode_steps
 from pipelines.params.sampling import SamplerParams
 from pipelines.pipeline import Denoise
 from pipelines.sampler_names import denoiser_calls
@@ -43,7 +46,8 @@ class ImageParams(AdapterParams, SamplerParams, PerformanceParams):
     text: str = Field(
         max_length=20_000,
         description="The prompt, of any length. `(word:1.3)` raises the weight of a word (at most to 100), `[word]` "
-        "lowers it, `BREAK` starts a new chunk, and `<lora:name:0.8>` adds a LoRA.",
+        "lowers it, `BREAK` starts a new chunk, and `<lora:name:0.8>` adds a LoRA. `[a:b:0.5]` changes a to b after "
+        "half of the steps, `[a|b]` takes turns, and `a AND b:1.2` follows both prompts at once.",
         examples=["a red house on the grass"],
     )
     negative_prompt: str = Field("", max_length=20_000, description="What the image should not show.")
@@ -73,6 +77,16 @@ class ImageParams(AdapterParams, SamplerParams, PerformanceParams):
     callback_url: CallbackUrl = ""
 
     @model_validator(mode="after")
+    def _check_prompts(self) -> Self:
+        texts = [part.text for part in split_parts(split_lora_tags(self.text)[0])]
+        for name, prompts in (("text", texts), ("negative_prompt", [self.negative_prompt])):
+            try:
+                check_prompt(prompts, self.num_steps)
+            except PromptError as error:
+                raise ValueError(f"{name}: {error}") from error
+        return self
+
+    @model_validator(mode="after")
     def _check_deep_cache(self) -> Self:
         if self.deep_cache > 1 and self.style_reference and self.style_reference.url:
             raise ValueError(
@@ -98,14 +112,15 @@ class ImageParams(AdapterParams, SamplerParams, PerformanceParams):
     def compute_fraction(self) -> float:
         """The denoiser's work, as a fraction of full guided passes at every step.
 
-        A step without guidance costs half, a cached step of `deep_cache` costs little, and a second-order sampler runs
-        the denoiser twice a step.
+        A step without guidance costs half, and each prompt that AND adds costs half. A cached step of `deep_cache`
+        costs little, and a second-order sampler runs the denoiser twice a step.
         """
         (begin, end), steps = self.guidance_interval, self.num_steps
+        prompts = len(split_parts(split_lora_tags(self.text)[0]))
         computed = 0.0
         for step in range(steps):
             guided = self.negative is not None and begin <= step / steps and (step + 1) / steps <= end
-            computed += (1.0 if guided else 0.5) * (CACHED_STEP_COST if step % self.deep_cache else 1.0)
+            computed += (prompts + guided) / 2 * (CACHED_STEP_COST if step % self.deep_cache else 1.0)
         return computed / steps * denoiser_calls(self.sampler, steps) / steps
 
     def noises(self) -> list[SeededNoise]:
@@ -129,17 +144,23 @@ class ImageParams(AdapterParams, SamplerParams, PerformanceParams):
         steps: int | None = None,
     ) -> Denoise:
         """The request for one image of `width` × `height` pixels; the arguments are as in `Denoise`."""
-        positive, negative = checkpoint.encode_prompt(
-            split_lora_tags(self.text)[0], self.negative, clip_skip=self.clip_skip, width=width, height=height
+        steps = steps or self.num_steps
+        prompts = encode_steps(
+            checkpoint,
+            split_lora_tags(self.text)[0],
+            self.negative,
+            steps if source is None else max(int(steps * strength), 1),
+            clip_skip=self.clip_skip,
+            width=width,
+            height=height,
         )
         return Denoise(
             checkpoint,
-            positive,
-            negative,
+            prompts,
             noise,
             width,
             height,
-            steps=steps or self.num_steps,
+            steps=steps,
             sampler=self.sampler,
             sigmas=self.sigmas,
             spacing=self.timestep_spacing,

@@ -7,6 +7,7 @@ from typing import Any
 
 import torch
 
+from models.conditioning import Prompts
 from models.diffusion.checkpoint import Checkpoint
 from models.noise import SeededNoise
 from pipelines.engine.batch import Batch
@@ -29,7 +30,7 @@ def denoise(checkpoint: Checkpoint, sampler: str = "euler", text: str = "a boat"
     positive, negative = checkpoint.encode_prompt(
         text, negative_text, clip_skip=-1, width=fields["width"], height=fields["height"]
     )
-    return Denoise(checkpoint, positive, negative, noise, **fields)
+    return Denoise(checkpoint, (Prompts((positive,), negative),), noise, **fields)
 
 
 def trajectory(checkpoint: Checkpoint, text: str = "a boat", **changes: Any) -> Trajectory:

@@ -14,32 +14,41 @@ from pipelines.engine.trajectory import Trajectory
 
 @dataclass(frozen=True, slots=True)
 class Rows:
-    """The rows of one forward pass: the negatives of guided trajectories first, then the prompts of all."""
+    """The rows of one forward pass: the negatives of guided trajectories first, then the prompts of all.
+
+    It holds for one step: prompts may change with the steps.
+    """
 
     trajectories: Sequence[Trajectory]
     owners: tuple[int, ...]
     """Index of each row's trajectory."""
-    positives: tuple[int, ...]
-    """Row of each trajectory's prompt."""
+    positives: tuple[tuple[int, ...], ...]
+    """Rows of each trajectory's prompts; all trajectories have equally many."""
     negatives: tuple[int, ...]
-    """Row of each trajectory's negative. Without one it is the row of the prompt, so guidance changes nothing."""
+    """Row of each trajectory's negative. Without one it is the row of its first prompt."""
+    conditionings: tuple[Conditioning, ...]
+    """One per row."""
 
     @classmethod
     def of(cls, trajectories: Sequence[Trajectory]) -> Rows:
-        guided = [index for index, each in enumerate(trajectories) if each.negative is not None]
-        positives = tuple(len(guided) + index for index in range(len(trajectories)))
-        row_by_index = {index: row for row, index in enumerate(guided)}
-        negatives = tuple(row_by_index.get(index, row) for index, row in enumerate(positives))
-        return cls(trajectories, (*guided, *range(len(trajectories))), positives, negatives)
+        prompts = [each.prompts for each in trajectories]
+        negatives = {index: each.negative for index, each in enumerate(prompts) if each.negative is not None}
+        row_of_negative = {index: row for row, index in enumerate(negatives)}
+        width = len(prompts[0].positives)
+        positives = [
+            tuple(range(first, first + width))
+            for first in range(len(negatives), len(negatives) + width * len(prompts), width)
+        ]
+        return cls(
+            trajectories,
+            owners=(*negatives, *(index for index in range(len(prompts)) for _ in range(width))),
+            positives=tuple(positives),
+            negatives=tuple(row_of_negative.get(index, rows[0]) for index, rows in enumerate(positives)),
+            conditionings=(*negatives.values(), *(positive for each in prompts for positive in each.positives)),
+        )
 
     def __len__(self) -> int:
         return len(self.owners)
-
-    @property
-    def conditionings(self) -> list[Conditioning]:
-        """One per row."""
-        negatives = [each.negative for each in self.trajectories if each.negative is not None]
-        return negatives + [each.denoise.positive for each in self.trajectories]
 
     @property
     def patches(self) -> list[tuple[DenoiserPatch, ...]]:
@@ -49,14 +58,19 @@ class Rows:
     @property
     def deep_features(self) -> list[Tensor]:
         """One per row, [channels, h, w]."""
-        negatives = [each.deep_features[0] for each in self.trajectories if each.negative is not None]
-        return negatives + [each.deep_features[-1] for each in self.trajectories]
+        owners, width = self.owners, len(self.positives[0])
+        negatives = [self.trajectories[owner].deep_features[0] for owner in owners[: self._first_prompt]]
+        return negatives + [each for one in self.trajectories for each in one.deep_features[-width:]]
 
     def by_trajectory(self, values: Tensor) -> list[tuple[Tensor, ...]]:
-        """Splits values [rows, …]: for each trajectory those of its negative's row, if it has one, and its prompt's."""
-        pairs = zip(self.negatives, self.positives, strict=True)
-        return [tuple(values[row] for row in dict.fromkeys(pair)) for pair in pairs]
+        """Splits values [rows, …]: for each trajectory those of its negative's row, if it has one, and its prompts'."""
+        each_rows = zip(self.negatives, self.positives, strict=True)
+        return [tuple(values[row] for row in dict.fromkeys((first, *others))) for first, others in each_rows]
 
     def prompted(self, row: int) -> bool:
         """Whether a row is that of a prompt."""
-        return row >= len(self) - len(self.trajectories)
+        return row >= self._first_prompt
+
+    @property
+    def _first_prompt(self) -> int:
+        return self.positives[0][0]

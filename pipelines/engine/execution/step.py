@@ -34,8 +34,8 @@ class Step:
     """A step of up to `rows` rows and `slots` trajectories of one key.
 
     `load` copies trajectories into its memory, `run` reads nothing else that changes from step to step. Neither waits
-    for the device. What stays the same for a request (conditioning, hints, keys and values) is loaded only when the
-    trajectories change. Rows and slots without an owner repeat the first one or hold old values; their results are
+    for the device. What mostly stays the same (conditioning, hints, keys and values) is loaded only when trajectories
+    or their prompts change. Rows and slots without an owner repeat the first one or hold old values; their results are
     not used.
     """
 
@@ -50,7 +50,7 @@ class Step:
         self._row_tensors: defaultdict[int, dict[str, Tensor]] = defaultdict(dict)
         """`DenoiserPatch.row_tensors` [rows, …], by the patch's index."""
         self._owners: tuple[Any, ...] = NO_OWNERS
-        """Owners and negatives of the rows, and the trajectories: weakly, for a trajectory holds its checkpoint."""
+        """The identity of the rows, and the trajectories: weakly, for a trajectory holds its checkpoint."""
 
     @property
     def bytes(self) -> int:
@@ -65,7 +65,7 @@ class Step:
         if not self._is_owned_by(rows):
             self._owners = NO_OWNERS  # until everything is loaded
             self._load_requests(rows, checkpoint)
-            self._owners = ((rows.owners, rows.negatives), *(ref(each) for each in trajectories))
+            self._owners = (_identity(rows), *(ref(each) for each in trajectories))
         histories = [tensor for each in trajectories for tensor in _history(each)]
         stacked = torch.stack(histories).view(len(trajectories), HISTORY, *histories[0].shape)
         self._put("history", stacked, self.slots)
@@ -90,13 +90,15 @@ class Step:
         checkpoint, nets = first.denoise.checkpoint, [control.net for control in first.controls]
         history, (scales, timesteps, guidance) = memory["history"], memory["scalars"][:, :3].unbind(1)
         owners, positives, negatives = memory["owners"], memory["positives"], memory["negatives"]
+        prompt_weights = memory["prompt_weights"][..., None, None, None]
         latents = (history[:, 0] * _per_row(scales)).to(checkpoint.dtype)[owners]
         timesteps, patches = timesteps[owners], self._patched(rows)
         denoiser, *net_runners = runners or [None] * (1 + len(nets))
         residuals = self._residuals(first, nets, latents, timesteps, net_runners)
         predicted = self._predict(checkpoint, latents, timesteps, residuals, patches, denoiser)
         prompted, unprompted = predicted[positives], predicted[negatives]
-        outputs = unprompted + _per_row(guidance) * (prompted - unprompted)
+        directions = prompt_weights * (prompted - unprompted[:, None])
+        outputs = unprompted + _per_row(guidance) * directions.sum(1)
         weights = memory["scalars"][:, 3:, None, None, None]
         stepped = (torch.cat([history, outputs[:, None]], dim=1) * weights).sum(1)
         return stepped, outputs, patches[-1].outputs.get(FEATURES) if patches else None
@@ -152,17 +154,19 @@ class Step:
 
     def _is_owned_by(self, rows: Rows) -> bool:
         owners, *trajectories = self._owners
-        return owners == (rows.owners, rows.negatives) and [each() for each in trajectories] == list(rows.trajectories)
+        return owners == _identity(rows) and [each() for each in trajectories] == list(rows.trajectories)
 
     def _load_requests(self, rows: Rows, checkpoint: Checkpoint) -> None:
         """Copies in what is the same at every step of these trajectories."""
         for name, indices, room in (
-            ("owners", rows.owners, self.rows),
-            ("positives", rows.positives, self.slots),
-            ("negatives", rows.negatives, self.slots),
+            ("owners", torch.tensor(rows.owners), self.rows),
+            ("positives", torch.tensor(rows.positives), self.slots),
+            ("negatives", torch.tensor(rows.negatives), self.slots),
         ):
-            padded = torch.tensor([*indices, *[0] * (room - len(indices))])
+            padded = torch.cat([indices, indices[:1].expand(room - len(indices), *indices.shape[1:])])
             self._put(name, to_device_async(padded, checkpoint.device), room)
+        weights = torch.tensor([each.prompts.weights for each in rows.trajectories])
+        self._put("prompt_weights", to_device_async(weights, checkpoint.device), self.slots)
         self._load_conditioning(rows, checkpoint)
         inpainting_inputs = [each.inpainting_inputs for each in rows.trajectories if each.inpainting_inputs is not None]
         if inpainting_inputs:
@@ -199,6 +203,11 @@ class Step:
         _put(self._memory, name, values, room)
 
 
+def _identity(rows: Rows) -> tuple[object, ...]:
+    """Equal for rows of the same trajectories at steps with the same prompts."""
+    return rows.owners, rows.negatives, *(id(each) for each in rows.conditionings)
+
+
 def _put(memory: dict[str, Tensor], name: str, values: Tensor, room: int) -> None:
     """Copies values into the memory of this name, which is allocated at first use, for `room` of them."""
     if name not in memory:
@@ -211,7 +220,7 @@ def _scalars(trajectories: Sequence[Trajectory]) -> Tensor:
 
     One tensor, so that one copy brings it to the device.
     """
-    each = [(one.table.S[one.index], one.table.T[one.index], one.denoise.guidance) for one in trajectories]
+    each = [(one.table.S[one.index], one.table.T[one.index], one.guidance) for one in trajectories]
     weights = np.stack([one.table.weights[one.index][COLUMNS] for one in trajectories])
     return torch.from_numpy(np.concatenate([np.array(each), weights], axis=1)).float()
 

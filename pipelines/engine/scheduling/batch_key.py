@@ -26,6 +26,8 @@ class BatchKey(NamedTuple):
     """LoRAs that are merged into the denoiser, and their scales."""
     strict: bool = False
     """The trajectory shares a forward pass with no other, not even one with the same key."""
+    prompts: int = 1
+    """Prompts that act together."""
 
     @property
     def of_cost(self) -> BatchKey:
@@ -54,7 +56,8 @@ class BatchKey(NamedTuple):
 def key_of(trajectory: Trajectory, depth: Depth | None = None) -> BatchKey:
     """The key of the present step, or of a step of another DeepCache depth."""
     denoise = trajectory.denoise
-    checkpoint, positive = denoise.checkpoint, denoise.positive
+    checkpoint, positives = denoise.checkpoint, denoise.prompts[0].positives
+    positive = positives[0]
     return BatchKey(
         checkpoint.name,
         trajectory.shape,
@@ -64,4 +67,5 @@ def key_of(trajectory: Trajectory, depth: Depth | None = None) -> BatchKey:
         tuple(control.net.name for control in trajectory.controls),
         checkpoint.adapters,
         denoise.strict,
+        len(positives),
     )

@@ -13,7 +13,7 @@ from PIL import Image
 
 from models.adapters.lora import Lora
 from models.adapters.lora_merge import Adapter
-from models.conditioning import Conditioning
+from models.conditioning import Conditioning, Prompts
 from models.diffusion.checkpoint import Checkpoint
 from models.noise import SeededNoise
 from models.patches.token_merging import TokenMerging
@@ -56,9 +56,8 @@ def test_image_to_image_latents_equal_diffusers(sd1: Checkpoint, models_dir: Pat
         noise = SeededNoise(seed)
         source = sd1.encode(pixels, noise)
         positive, negative = sd1.encode_prompt("a boat", "rain", clip_skip=-1, width=64, height=64)
-        request = Denoise(
-            sd1, positive, negative, noise, 64, 64, STEPS, sampler, None, GUIDANCE, source=source, strength=STRENGTH
-        )
+        prompts = (Prompts((positive,), negative),)
+        request = Denoise(sd1, prompts, noise, 64, 64, STEPS, sampler, None, GUIDANCE, source=source, strength=STRENGTH)
         ours.append(Trajectory(request))
         pipe.scheduler = samplers.scheduler_for(config, sampler, None)
         if hasattr(pipe.scheduler, "noise_sampler_seed"):
@@ -150,8 +149,8 @@ def test_extras_are_stacked_with_their_rows(toys: dict[str, Checkpoint]) -> None
 
 def test_failed_step_advances_no_trajectory(sd1: Checkpoint) -> None:
     sound, broken = trajectory(sd1, sampler="euler_a"), trajectory(sd1, sampler="euler_a", seed=5)
-    crooked = Conditioning(broken.denoise.positive.embeds[..., :-1])
-    spoiled = Trajectory(Denoise(sd1, crooked, None, SeededNoise(5), 64, 64, STEPS, "euler_a"))
+    crooked = Conditioning(broken.prompts.positives[0].embeds[..., :-1])
+    spoiled = Trajectory(Denoise(sd1, (Prompts((crooked,), None),), SeededNoise(5), 64, 64, STEPS, "euler_a"))
     before = sound.latents[0]
     with pytest.raises(RuntimeError), torch.inference_mode():
         Batch([sound, spoiled]).step()

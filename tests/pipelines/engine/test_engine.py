@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,7 @@ import pytest
 import torch
 from PIL import Image
 
-from models.conditioning import Conditioning
+from models.conditioning import Conditioning, Prompts
 from models.diffusion.checkpoint import Checkpoint
 from models.kinds.checkpoint import CHECKPOINT
 from models.kinds.kind import AnyModelRef, ModelRef
@@ -235,8 +236,8 @@ class Broken(Pipeline[Params]):
         request = txt2img_params(0)
         denoise = request.denoise_request(checkpoint, request.noises()[0], SIDE, SIDE)
         if self._where == "conditioning":
-            positive = Conditioning(denoise.positive.embeds[..., :7])
-            denoise = type(denoise)(checkpoint, positive, None, denoise.noise, SIDE, SIDE, steps=2, sampler="euler")
+            positive = Conditioning(denoise.prompts[0].positives[0].embeds[..., :7])
+            denoise = replace(denoise, prompts=(Prompts((positive,), None),), steps=2)
         try:
             yield [denoise]
         finally:

@@ -12,7 +12,6 @@ from models.diffusion.checkpoint import Checkpoint
 from models.noise import SeededNoise
 from pipelines.engine.batch import Batch
 from pipelines.engine.trajectory import SourceShapeError, Trajectory
-from pipelines.pipeline import Denoise
 from pipelines.sampler_names import SAMPLERS
 from tests.support.trajectories import denoise, finish
 
@@ -77,7 +76,7 @@ def test_source_of_another_size_is_refused(sd1: Checkpoint) -> None:
 
 def test_rows_are_two_with_guidance(sd1: Checkpoint) -> None:
     assert Trajectory(denoise(sd1)).rows == 2
-    assert Trajectory(Denoise(sd1, denoise(sd1).positive, None, SeededNoise(1), 64, 64, 2, "euler")).rows == 1
+    assert Trajectory(denoise(sd1, negative_text=None)).rows == 1
 
 
 def test_last_guess_is_close_to_the_result(sd1: Checkpoint) -> None:
@@ -97,6 +96,6 @@ def test_guidance_stops_outside_its_interval(sd1: Checkpoint) -> None:
         while not some.done:
             rows.append(Batch([some]).rows)
             Batch([some]).step()
-    rest = Trajectory(replace(request, negative=None), whole.state())
+    rest = Trajectory(replace(request, prompts=denoise(sd1, negative_text=None).prompts), whole.state())
     assert rows == [2, 2, 1, 1]
     assert torch.equal(some.clean, finish(rest))

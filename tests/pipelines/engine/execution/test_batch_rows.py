@@ -13,11 +13,11 @@ def test_negatives_of_guided_trajectories_come_first(sd1: Checkpoint) -> None:
     first, unguided, last = trajectory(sd1), trajectory(sd1, negative_text=None), trajectory(sd1)
     rows = Rows.of([first, unguided, last])
     assert rows.owners == (0, 2, 0, 1, 2)
-    assert rows.positives == (2, 3, 4)
+    assert rows.positives == ((2,), (3,), (4,))
     assert rows.negatives == (0, 3, 1)
     assert [rows.prompted(row) for row in range(len(rows))] == [False, False, True, True, True]
-    assert rows.conditionings[0] is first.denoise.negative
-    assert rows.conditionings[3] is unguided.denoise.positive
+    assert rows.conditionings[0] is first.prompts.negative
+    assert rows.conditionings[3] is unguided.prompts.positives[0]
 
 
 def test_by_trajectory_splits_values_of_rows(sd1: Checkpoint) -> None:

@@ -11,6 +11,7 @@ import torch
 from models import catalog
 from models.adapters import controlnet
 from models.adapters.controlnet import ControlNet
+from models.conditioning import Prompts
 from models.diffusion.checkpoint import Checkpoint
 from models.noise import SeededNoise
 from pipelines.engine.batch import Batch
@@ -40,8 +41,12 @@ def depth(nets: dict[str, ControlNet]) -> ControlNet:
 
 def denoise(checkpoint: Checkpoint, *controls: ControlInput, seed: int = 0, sampler: str = "euler") -> Denoise:
     positive, negative = checkpoint.encode_prompt("a boat", "fog", clip_skip=-1, width=SIDE, height=SIDE)
-    noise = SeededNoise(seed)
-    return Denoise(checkpoint, positive, negative, noise, SIDE, SIDE, steps=4, sampler=sampler, controls=controls)
+    prompts, noise = (Prompts((positive,), negative),), SeededNoise(seed)
+    return Denoise(checkpoint, prompts, noise, SIDE, SIDE, steps=4, sampler=sampler, controls=controls)
+
+
+def unguided(checkpoint: Checkpoint) -> tuple[Prompts, ...]:
+    return tuple(replace(each, negative=None) for each in denoise(checkpoint).prompts)
 
 
 def finished(*requests: Denoise) -> list[torch.Tensor]:
@@ -93,7 +98,7 @@ def test_hint_strength_and_range_are_per_row(sd1: Checkpoint, canny: ControlNet)
         denoise(sd1, ControlInput(canny, HINT, 1.0), seed=1),
         denoise(sd1, ControlInput(canny, 1 - HINT, 0.3, end=0.5), seed=2),
         denoise(sd1, ControlInput(canny, HINT, 0.8, guess=True), seed=3),
-        replace(denoise(sd1, ControlInput(canny, HINT, 0.8, guess=True), seed=4), negative=None),
+        replace(denoise(sd1, ControlInput(canny, HINT, 0.8, guess=True), seed=4), prompts=unguided(sd1)),
     ]
     fresh = [replace(request, noise=SeededNoise(seed)) for seed, request in enumerate(requests, start=1)]
     together = finished(*requests)

@@ -12,6 +12,7 @@ from models import catalog
 from models.adapters import controlnet
 from models.adapters.lora import Lora
 from models.adapters.lora_merge import Adapter
+from models.conditioning import Prompts
 from models.diffusion.checkpoint import Checkpoint
 from models.registry import loaders
 from pipelines.engine.batch import Batch
@@ -38,11 +39,16 @@ def test_step_never_waits_for_the_device(models_dir: Path, deep_cache: int) -> N
             replace(
                 request,
                 deep_cache=deep_cache,
-                positive=replace(request.positive, embeds=request.positive.embeds.to(meta)),
-                negative=request.negative and replace(request.negative, embeds=request.negative.embeds.to(meta)),
+                prompts=(
+                    Prompts(
+                        tuple(replace(each, embeds=each.embeds.to(meta)) for each in prompts.positives),
+                        prompts.negative and replace(prompts.negative, embeds=prompts.negative.embeds.to(meta)),
+                    ),
+                ),
             )
         )
         for request in requests
+        for prompts in request.prompts
     ]
     assert [each.shape for each in finish_all(Graphs(), *there)] == [(1, 4, 8, 8)] * 2
     with pytest.raises((RuntimeError, NotImplementedError)):
