@@ -13,6 +13,7 @@ from typing import Any
 from models.catalog.entry import FILE, ModelEntry
 from models.catalog.names import MAX_NAME, key_of, spellings
 from models.catalog.scan import Problem
+from models.catalog.style import Style
 from models.files.weights_error import WeightsError
 from models.kinds import CHECKPOINT_FAMILIES, families_of
 from models.kinds.checkpoint import CHECKPOINT
@@ -47,10 +48,14 @@ class MisfitError(Exception):
 class Catalog:
     """The models of a models folder. One of the checkpoints is the default, which an empty name means."""
 
-    def __init__(self, entries: Iterable[ModelEntry], problems: Iterable[Problem] = ()) -> None:
+    def __init__(
+        self, entries: Iterable[ModelEntry], problems: Iterable[Problem] = (), styles: Iterable[Style] = ()
+    ) -> None:
         self.entries = tuple(entries)
         self.problems = tuple(problems)
         """Files and entries that are no usable model."""
+        self.styles = {style.id: style for style in styles}
+        """The styles of the operator's table by id, in its order."""
         self._by_key: dict[str, ModelEntry] = {}
         for entry in self.entries:
             self._by_key |= dict.fromkeys(map(key_of, (entry.name, *entry.aliases)), entry)

@@ -18,7 +18,11 @@ from models.catalog.entry import FILE, CatalogError, ModelEntry
 from models.catalog.names import key_of, name_of_stem
 from models.catalog.read_entry import read_entry
 from models.catalog.scan import FoundModel, Problem, Scanner
+from models.catalog.style import Style, read_style
 from models.kinds import CHECKPOINT_FAMILIES
+
+TABLES = ("models", "styles")
+"""The lists that `models.yaml` may hold."""
 
 
 def read(*folders: Path, scanner: Scanner | None = None) -> Catalog:
@@ -32,7 +36,12 @@ def read(*folders: Path, scanner: Scanner | None = None) -> Catalog:
     found, unusable = (scanner or Scanner()).scan(folders)
     entries: list[ModelEntry] = []
     problems: list[Problem] = []
-    covered = set[Path]().union(*(_read_list(folder, found, entries, problems) for folder in folders))
+    styles: list[Style] = []
+    covered = set[Path]()
+    for folder in folders:
+        tables = _tables(folder / FILE)
+        covered |= _read_models(tables.get("models", []), folder, found, entries, problems)
+        _read_styles(tables.get("styles", []), folder / FILE, styles, problems)
     taken = {key_of(entry.name) for entry in entries}
     for model in found:
         if model.path in covered:
@@ -45,32 +54,38 @@ def read(*folders: Path, scanner: Scanner | None = None) -> Catalog:
             problems.append(Problem(model.path, f"{model.path.name} needs an entry in {FILE}: {error}", (name,)))
     usable, problems = _consistent([entry for entry in entries if not entry.hidden], problems)
     others = [each for each in unusable if each.path.resolve() not in covered]
-    return Catalog(usable, [*problems, *(replace(each, names=(name_of_stem(each.path.stem),)) for each in others)])
+    problems += (replace(each, names=(name_of_stem(each.path.stem),)) for each in others)
+    return Catalog(usable, problems, styles)
 
 
-def _listed(file: Path) -> list[Any]:
+def _tables(file: Path) -> dict[str, list[Any]]:
+    """The lists of the file by name; none if there is no file."""
     try:
         content = yaml.safe_load(file.read_text(encoding="utf-8"))
     except FileNotFoundError:
-        return []
+        return {}
     except OSError as error:
         raise CatalogError(f"cannot read {file} ({error.strerror}); correct its rights") from error
     except (yaml.YAMLError, UnicodeDecodeError) as error:
         raise CatalogError(f"{file} is not valid YAML: {' '.join(str(error).split())}") from error
-    models = content.get("models") if isinstance(content, dict) else None
-    if not isinstance(models, list):
+    tables = {name: content[name] for name in TABLES if name in content} if isinstance(content, dict) else {}
+    if not tables or not all(isinstance(table, list) for table in tables.values()):
         raise CatalogError(f"{file} must hold a list `models:`; delete the file if there is nothing to list")
-    return models
+    return tables
 
 
-def _read_list(
-    folder: Path, found: Sequence[FoundModel], entries: list[ModelEntry], problems: list[Problem]
+def _read_models(
+    items: Sequence[Any],
+    folder: Path,
+    found: Sequence[FoundModel],
+    entries: list[ModelEntry],
+    problems: list[Problem],
 ) -> set[Path]:
-    """Adds the entries of `models.yaml`, or their problems. Returns the paths of the models that it is about."""
+    """Adds the models of `models.yaml`, or their problems. Returns the paths of the models that it is about."""
     by_path = {model.path: model for model in found}
     by_name = {key_of(_own_name(model)): model for model in reversed(found)}
     covered: set[Path] = set()
-    for number, item in enumerate(_listed(folder / FILE), start=1):
+    for number, item in enumerate(items, start=1):
         fields = item if isinstance(item, dict) else {}
         if "path" in fields:
             match = by_path.get((folder / str(fields["path"])).resolve())
@@ -84,6 +99,20 @@ def _read_list(
             where = f"model {fields['name']!r}" if fields.get("name") else f"model number {number}"
             problems.append(_problem_of(fields, match, folder, f"{folder / FILE}, {where}: {error}"))
     return covered
+
+
+def _read_styles(items: Sequence[Any], file: Path, styles: list[Style], problems: list[Problem]) -> None:
+    """Adds the styles of `models.yaml`, or their problems."""
+    for number, item in enumerate(items, start=1):
+        try:
+            style = read_style(item)
+        except CatalogError as error:
+            problems.append(Problem(file, f"{file}, style number {number}: {error}"))
+            continue
+        if any(style.id == other.id for other in styles):
+            problems.append(Problem(file, f"{file}: two styles have the id {style.id!r}; give one of them another"))
+        else:
+            styles.append(style)
 
 
 def _problem_of(fields: dict[str, Any], model: FoundModel | None, folder: Path, message: str) -> Problem:

@@ -59,7 +59,7 @@ def binarize(levels: np.ndarray, threshold: int, blur: float = 0) -> Mask:
     if not mask.any():
         raise EmptyMaskError(
             "the mask is empty: no pixel is marked for repainting; mark pixels in white (in a mask with transparency: "
-            "make them opaque), or lower the threshold"
+            "make them opaque; in an inverted mask, do the opposite), or lower the threshold"
         )
     return mask
 

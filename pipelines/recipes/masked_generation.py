@@ -60,6 +60,7 @@ class MaskedGenerationParams(ImageParams):
     inpainting_mask_binary_threshold: int | None = Field(
         32, ge=0, le=254, description="A pixel is repainted if its mask level, 0 to 255, is above this. null: 0."
     )
+    inpainting_mask_invert: bool = Field(False, description="Repaint what the mask does not mark.")
     inpainting_target_wh: GeneratedSide | tuple[GeneratedSide, GeneratedSide] | None = Field(
         None,
         description="Size at which to generate, multiples of 8: one number for both sides, or width and height. null: "
@@ -127,7 +128,8 @@ class MaskedGenerationParams(ImageParams):
         """The mask, bool [height, width], of levels from 0 to 255. Raises EmptyMaskError."""
         from models.imaging.masks import binarize
 
-        return binarize(levels, self.mask_threshold, self.inpainting_mask_blur or 0)
+        marked = 255 - levels if self.inpainting_mask_invert else levels
+        return binarize(marked, self.mask_threshold, self.inpainting_mask_blur or 0)
 
 
 def _without_controls(width: int, height: int, box: Box) -> tuple[ControlInput, ...]:

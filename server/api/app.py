@@ -22,7 +22,7 @@ from starlette.routing import BaseRoute
 
 from server.api import events, files, health, overview, pipelines, tasks, uploads, usage
 from server.api.dependencies import get_caller
-from server.api.dialects import every
+from server.api.dialects import every, refusal_below
 from server.api.dialects.dialect import DialectRoute
 from server.api.middleware.body_size import BodySizeLimit
 from server.api.middleware.security_headers import SecurityHeaders
@@ -104,7 +104,7 @@ def _cors(settings: Settings) -> Middleware:
         CORSMiddleware,
         allow_origins=settings.cors,
         allow_methods=("GET", "POST", "DELETE"),
-        allow_headers=("Authorization", "Content-Type", "Idempotency-Key", "Prefer"),
+        allow_headers=("*",),  # clients of other systems send headers of their own
         expose_headers=("Location", "Preference-Applied", "Retry-After", "X-Total-Count"),
     )
 
@@ -148,4 +148,5 @@ async def _refuse(request: Request, error: Exception) -> Response:
         log.error("%s %s failed", request.method, request.url.path, exc_info=error)
     route = request.scope.get("route")
     REQUESTS_REFUSED.labels(getattr(route, "path", "other"), problem.code).inc()
-    return route.refuse(problem) if isinstance(route, DialectRoute) else problem.response()
+    refuse = route.refuse if isinstance(route, DialectRoute) else refusal_below(request.url.path)
+    return refuse(problem)

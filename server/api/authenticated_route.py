@@ -19,6 +19,8 @@ from server.tenancy.auth import Caller
 from server.tenancy.open_requests import OpenRequests
 
 LARGE_BYTES = 1 << 20
+CALLER = "hua.caller"
+"""The name of the authenticated Caller in the scope of a request."""
 
 
 class JsonRequest(Request):
@@ -56,18 +58,23 @@ class AuthenticatedRoute(APIRoute):
     async def handle(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Counts the request until its answer is sent. Raises UnauthorizedError, OpenRequestsError."""
         state = scope["app"].state
-        caller = cast(Services, state.services).tenants.keys.authenticate(Headers(scope=scope).get("authorization"))
+        authorization = self.authorization(Headers(scope=scope))
+        caller = cast(Services, state.services).tenants.keys.authenticate(authorization)
+        scope[CALLER] = caller
         with cast(OpenRequests, state.open_requests).count(caller.tenant):
             await super().handle(scope, receive, send)
+
+    @staticmethod
+    def authorization(headers: Headers) -> str | None:
+        """The value of the Authorization header. Overridden where clients send their key in another header."""
+        return headers.get("authorization")
 
     def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
         handle = super().get_route_handler()
 
         async def handle_authenticated(request: Request) -> Response:
-            """Raises UnauthorizedError, and what `admit` raises."""
-            services = cast(Services, request.app.state.services)
-            caller = services.tenants.keys.authenticate(request.headers.get("authorization"))
-            await self.admit(request, services, caller)
+            """Raises what `admit` raises."""
+            await self.admit(request, cast(Services, request.app.state.services), request.scope[CALLER])
             return await handle(JsonRequest(request.scope, request.receive))
 
         return handle_authenticated

@@ -7,6 +7,7 @@ from typing import Annotated, cast
 
 from fastapi import Depends, Path, Request
 
+from server.api.authenticated_route import CALLER
 from server.api.readiness import Readiness
 from server.services import Services
 from server.tasks.lookup import TaskRecord, find_record
@@ -29,7 +30,9 @@ ReadinessDep = Annotated[Readiness, Depends(_readiness)]
 
 
 async def get_caller(request: Request, services: ServicesDep) -> Caller:
-    """Raises UnauthorizedError."""
+    """The caller that the route has authenticated, else that of the Authorization header. Raises UnauthorizedError."""
+    if CALLER in request.scope:
+        return cast(Caller, request.scope[CALLER])
     return services.tenants.keys.authenticate(request.headers.get("authorization"))
 
 

@@ -71,7 +71,7 @@ class ApiKeys:
         self._tenants = {tenant for owners in self._by_hash.values() for tenant in owners}
 
     def authenticate(self, authorization: str | None) -> Caller:
-        """The caller of an Authorization header: `Bearer KEY`, or `Basic base64(ANY:KEY)`.
+        """The caller of an Authorization header: `Bearer KEY`, `Basic base64(ANY:KEY)`, or `Basic base64(KEY:)`.
 
         A user name in Basic that is the name of a tenant must be the tenant of the key. Raises UnauthorizedError.
         """
@@ -103,7 +103,7 @@ def _credentials(authorization: str | None) -> tuple[str, str]:
         except ValueError:  # not base64, not UTF-8, or a header that is not ASCII
             colon = ""
         if colon:
-            return user, key
+            return (user, key) if key else ("", user)
     raise UnauthorizedError(
         "an API key is needed: send `Authorization: Bearer KEY`, or Basic with the key as the password"
     )

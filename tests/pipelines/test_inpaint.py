@@ -271,3 +271,11 @@ def test_needs_the_inpainting_model_unless_raw() -> None:
     assert INPAINT.needs(params(use_raw_inpainting=True)) == (ModelRef(CHECKPOINT, "toy-sd1"),)
     assert INPAINT.work(params()).pixels == 1024 * 1024
     assert INPAINT.work(params(inpainting_target_wh=512)).pixels == 512 * 512
+
+
+def test_inverted_mask_repaints_what_the_mask_leaves_out(engine: Engine) -> None:
+    request = params()
+    inverted = inpaint(engine, params(inpainting_mask_invert=True), mask=255 - MASK)
+    assert np.array_equal(inverted, inpaint(engine, request))
+    transparent = np.dstack([MASK, 255 - MASK[:, :, 0]])
+    assert np.array_equal(inpaint(engine, params(inpainting_mask_invert=True), mask=transparent), inverted)

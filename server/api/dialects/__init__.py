@@ -1,4 +1,15 @@
-"""Wire formats of other APIs. Each package in this folder that holds a `Dialect` is served; nothing else lists them."""
+"""Wire formats of other APIs. Each package in this folder that holds a `Dialect` is served; nothing else lists them.
+
+What a dialect is built from, so that it needs no state and no way around submission:
+
+* `dialect.py`: `Dialect`, and `DialectRoute` with the hooks `refuse` (errors in the format of the dialect) and
+  `authorization` (the key from another header).
+* `server/tasks/waiting.py`: submit several tasks, and wait for their ends without holding a thread.
+* `forms.py`: read multipart forms.
+* `pictures.py`: turn files that clients send into input images, and read the files of results.
+* `model_names.py`: which names of models stand for the default model.
+* `Catalog.styles` (`models/catalog/style.py`): the operator's table `styles:` in `models.yaml`.
+"""
 
 from __future__ import annotations
 
@@ -6,7 +17,8 @@ import importlib
 import json
 import pkgutil
 
-from server.api.dialects.dialect import Dialect
+from server.api.dialects.dialect import Dialect, Refusal
+from server.api.errors import Problem
 from server.api.task_response import task_reply
 from server.storage.signed_links import Links
 from server.task import Manifest
@@ -27,13 +39,21 @@ def every() -> tuple[Dialect, ...]:
     return tuple(_by_name.values())
 
 
+def refusal_below(path: str) -> Refusal:
+    """How an address without a route is refused: as the dialect of its prefix does, else as Hua's own API does."""
+    for dialect in every():
+        if dialect.refuse is not None and path.startswith(dialect.prefixes):
+            return dialect.refuse
+    return Problem.response
+
+
 def callback_bytes(manifest: Manifest, links: Links) -> bytes:
     """The body of a task's callback in the dialect of its submission; the same bytes at every attempt.
 
-    Hua's own format if this server has that dialect no longer.
+    Hua's own format if that dialect has no callbacks, or this server has it no longer.
     """
     callback = manifest.task.callback
     dialect = _by_name.get(callback.dialect) if callback else None
-    if dialect is None:
+    if dialect is None or dialect.callback_body is None:
         return task_reply(from_manifest(manifest), links).model_dump_json().encode()
     return json.dumps(dialect.callback_body(manifest, links), ensure_ascii=False).encode()

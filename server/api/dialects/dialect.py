@@ -14,12 +14,20 @@ from server.api.errors import Problem
 from server.storage.signed_links import Links
 from server.task import Manifest
 
+Refusal = Callable[[Problem], Response]
+"""Writes why a request is refused."""
+
 
 class DialectRoute(AuthenticatedRoute):
-    """A route that writes errors in the format of its dialect."""
+    """A route that writes errors in the format of its dialect.
 
+    A dialect whose clients send the key in a header of their own overrides `authorization`. A route that submits tasks
+    derives from SubmissionRoute as well, so that the tenant's rate limit is checked before the body is read.
+    """
+
+    @staticmethod
     @abstractmethod
-    def refuse(self, problem: Problem) -> Response:
+    def refuse(problem: Problem) -> Response:
         """The response for a refused request."""
 
 
@@ -30,5 +38,10 @@ class Dialect:
     name: str
     """Stored in the Callback of each task that was submitted in this dialect."""
     router: APIRouter
-    callback_body: Callable[[Manifest, Links], dict[str, Any]]
-    """The JSON body of a callback. Depends on nothing but its arguments, so that a retry sends the same bytes."""
+    callback_body: Callable[[Manifest, Links], dict[str, Any]] | None = None
+    """The JSON body of a callback; None: that of Hua's own API. Depends on nothing but its arguments, so that a retry
+    sends the same bytes."""
+    prefixes: tuple[str, ...] = ()
+    """Paths below which an address that does not exist is refused in this format, too."""
+    refuse: Refusal | None = None
+    """Writes these refusals; needed with `prefixes`."""

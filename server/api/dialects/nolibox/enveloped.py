@@ -69,7 +69,8 @@ class EnvelopedRefusal(BaseModel):
 
 
 class EnvelopedRoute(DialectRoute):
-    def refuse(self, problem: Problem) -> Response:
+    @staticmethod
+    def refuse(problem: Problem) -> Response:
         limited = problem.code == str(TaskLimitError.code)
         code, message = (TaskLimitError.code, "task limit") if limited else (problem.status, problem.message)
         body = EnvelopedRefusal(code=code, data={}, msg=message).model_dump()

@@ -69,7 +69,8 @@ class RefusedReply(PushReply):
 
 
 class NoliboxRoute(DialectRoute):
-    def refuse(self, problem: Problem) -> Response:
+    @staticmethod
+    def refuse(problem: Problem) -> Response:
         body: dict[str, Any] = {"uid": "", "success": False, "msg": problem.message}
         if problem.code == str(TaskLimitError.code):
             message = "task limit"

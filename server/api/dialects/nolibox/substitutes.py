@@ -8,9 +8,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from models.catalog.catalog import BrokenModelError, Catalog, UnknownModelError
+from models.catalog.catalog import Catalog
 from models.kinds import CHECKPOINT_FAMILIES
 from pipelines.pipeline import AnyPipeline
+from server.api.dialects.model_names import is_missing
 
 DIFFUSION_MODELS = frozenset({"general", "anime", "art", "real", "3danime", "basic"})
 """The values of `model` in that API, which are all diffusion models."""
@@ -38,10 +39,10 @@ def use_installed_model(
     name = next((each for each in names if each in params), names[-1])
     model = params.get(name, "v1.5")
     may_replace = isinstance(model, str) and model in {*VERSIONS, *DIFFUSION_MODELS, str(sent_model)}
-    if may_replace and _is_missing(catalog, model):
+    if may_replace and is_missing(catalog, model):
         note = f"model {model[:64]!r} is not installed; the default model is used"
         return {**params, name: "", "is_anime": False}, [note] if name in params else []
-    if params.get("is_anime") and _is_missing(catalog, "anime") and not str(model).startswith("anime"):
+    if params.get("is_anime") and is_missing(catalog, "anime") and not str(model).startswith("anime"):
         return {**params, "is_anime": False}, ["is_anime is ignored, because model 'anime' is not installed"]
     return dict(params), []
 
@@ -54,17 +55,6 @@ def _checkpoint_names(pipeline: AnyPipeline) -> tuple[str, ...]:
     if "model" not in fields or not pipeline.families <= CHECKPOINT_FAMILIES:
         return ()
     return ("base_model", "model")
-
-
-def _is_missing(catalog: Catalog, model: str) -> bool:
-    """A broken model is not missing: its error says what is wrong with it."""
-    try:
-        catalog.find(model)
-    except BrokenModelError:
-        return False
-    except UnknownModelError:
-        return True
-    return False
 
 
 def round_size(params: Mapping[str, Any], pipeline: AnyPipeline) -> Substituted:
