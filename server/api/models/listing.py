@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 from urllib.parse import quote
 
@@ -11,6 +12,7 @@ from models.catalog.catalog import UnknownModelError
 from models.catalog.entry import ModelEntry
 from models.kinds import FAMILIES
 from server.api.models.broken import broken_models
+from server.api.models.openai_names import find_model
 from server.api.models.previews import find_preview
 from server.api.models.reply import ModelReply
 from server.queue import WorkerView
@@ -51,9 +53,12 @@ class ModelListing:
             yield ListedModel(name, None, problem)
 
     def find(self, name: str) -> ListedModel:
-        """The model of this name or another spelling of it. Raises UnknownModelError."""
+        """The model of this name or another spelling of it, or that a name of OpenAI's stands for.
+
+        Raises UnknownModelError.
+        """
         try:
-            own_name = self._catalog.find(name).name
+            own_name = find_model(self._catalog, name).name
         except UnknownModelError:
             own_name = name
             if not any(model.name == name for model in self):
@@ -66,8 +71,10 @@ class ModelListing:
     def reply(self, model: ListedModel) -> ModelReply:
         entry = model.entry
         if entry is None:
-            return ModelReply(name=model.name, problem=model.problem)
+            return ModelReply(id=model.name, name=model.name, problem=model.problem)
         return ModelReply(
+            id=entry.name,
+            created=_changed_at(entry.path),
             name=entry.name,
             title=entry.title,
             kind=FAMILIES[entry.family].kind.title,
@@ -83,3 +90,12 @@ class ModelListing:
             resident_on=[worker.name for worker in self._workers if entry.name in worker.resident],
             problem=model.problem,
         )
+
+
+@lru_cache(maxsize=4096)
+def _changed_at(path: Path) -> int:
+    """Unix seconds; 0 if the file is away. Looked up once, because the list may have thousands of models."""
+    try:
+        return int(path.stat().st_mtime)
+    except OSError:
+        return 0

@@ -2,12 +2,20 @@
 
 from __future__ import annotations
 
+from typing import Literal
+
 from pydantic import BaseModel, ConfigDict, Field
 
 
 class ModelReply(BaseModel):
+    """A model in Hua's fields and in those that OpenAI's clients read."""
+
     model_config = ConfigDict(populate_by_name=True)
 
+    id: str = Field(description="The same as `name`.")
+    object: Literal["model"] = "model"
+    created: int = Field(0, description="Unix seconds at which its file was changed; 0 if it is not known.")
+    owned_by: str = "hua"
     name: str
     title: str = ""
     kind: str = Field("", description="What it is: checkpoint, LoRA, upscaler…; empty if it is not known.")
@@ -35,3 +43,8 @@ class ModelReply(BaseModel):
     )
     resident_on: list[str] = Field([], description="Workers that have it on their device now.")
     problem: str = Field("", description="Why it cannot be used, and what to do; empty if it can.")
+
+
+class ModelList(BaseModel):
+    object: Literal["list"] = "list"
+    data: list[ModelReply]

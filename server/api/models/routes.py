@@ -13,7 +13,7 @@ from server.api.dependencies import ServicesDep
 from server.api.errors import error_responses
 from server.api.models.listing import ListedModel, ModelListing
 from server.api.models.previews import picture_type
-from server.api.models.reply import ModelReply
+from server.api.models.reply import ModelList, ModelReply
 
 router = APIRouter(prefix="/v1/models", tags=["models"])
 TOTAL = "X-Total-Count"
@@ -52,12 +52,12 @@ async def list_models(
     base: Annotated[Filter, Query(description="Only adapters for checkpoints of this family (`for`).")] = None,
     page: Annotated[int, Query(ge=1, le=1_000_000)] = 1,
     per_page: Annotated[int | None, Query(ge=1, le=1000, description="Without it, one page has all models.")] = None,
-) -> list[ModelReply]:
+) -> ModelList:
     """Every model that a task may use, and then those that cannot be used now, with the reason."""
     models = [model for model in listing if model.is_like(kind, family, base)]
     response.headers[TOTAL] = str(len(models))
     size = per_page or len(models)
-    return [listing.reply(model) for model in islice(models, (page - 1) * size, page * size)]
+    return ModelList(data=[listing.reply(model) for model in islice(models, (page - 1) * size, page * size)])
 
 
 @router.get("/{name}", responses=error_responses(401, 404, 422, 503))

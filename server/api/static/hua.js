@@ -45,7 +45,7 @@ function takesText() {
 }
 
 async function load() {
-  [pipelines, models] = await Promise.all([ask("GET", "v1/pipelines"), ask("GET", "v1/models")]);
+  [pipelines, { data: models }] = await Promise.all([ask("GET", "v1/pipelines"), ask("GET", "v1/models")]);
   pipelines = pipelines.filter(fillable);
   byId("type").replaceChildren(...grouped(pipelines));
   const first = pipelines.find((pipeline) => pipeline.name === "txt2img.sd");

@@ -3,9 +3,14 @@ import pytest
 from server.queue import WorkerView
 
 
-async def test_list_models_shows_the_workers_that_have_each_model(client, painter):
-    before = {model["name"]: model for model in (await client.get("/v1/models")).json()}
+async def test_list_models_shows_the_workers_that_have_each_model(client, services, painter):
+    before = {model["name"]: model for model in (await client.get("/v1/models")).json()["data"]}
+    file = services.catalog.find("toy").path
     assert before["toy"] == {
+        "id": "toy",
+        "object": "model",
+        "created": int(file.stat().st_mtime),
+        "owned_by": "hua",
         "name": "toy",
         "title": "A toy",
         "kind": "checkpoint",
@@ -23,14 +28,14 @@ async def test_list_models_shows_the_workers_that_have_each_model(client, painte
     }
     await client.post("/v1/tasks", json={"type": "txt2img.sd", "params": {"text": "x"}})
     await painter.take()
-    after = {model["name"]: model["resident_on"] for model in (await client.get("/v1/models")).json()}
+    after = {model["name"]: model["resident_on"] for model in (await client.get("/v1/models")).json()["data"]}
     assert {name: workers for name, workers in after.items() if workers} == {"toy": ["w1"]}
 
 
 async def test_models_that_cannot_be_used_are_listed_with_the_reason(client, services):
     worker = WorkerView(name="w1", device="cpu", broken={"ink": "toy.safetensors is cut short; copy it again"})
     await services.queue.announce(worker)
-    listed = {model["name"]: model["problem"] for model in (await client.get("/v1/models")).json()}
+    listed = {model["name"]: model["problem"] for model in (await client.get("/v1/models")).json()["data"]}
     assert listed["ink"] == "toy.safetensors is cut short; copy it again"
     assert listed["toy"] == ""
     ready = (await client.get("/readyz")).json()
@@ -41,7 +46,7 @@ async def test_models_that_cannot_be_used_are_listed_with_the_reason(client, ser
 async def test_missing_model_is_listed_and_refused_by_all_its_names(client, services):
     await services.queue.announce(WorkerView(name="w1", device="cpu"))
     assert "gone.safetensors does not exist" in (await client.get("/readyz")).json()["broken_models"]["gone"]
-    assert (await client.get("/v1/models")).json()[-1]["name"] == "gone"
+    assert (await client.get("/v1/models")).json()["data"][-1]["name"] == "gone"
     for name in ("gone", "LOST"):
         task = {"type": "txt2img.sd", "params": {"text": "x", "model": name}}
         error = (await client.post("/v1/tasks", json=task)).json()["error"]
@@ -54,7 +59,7 @@ async def test_missing_model_is_listed_and_refused_by_all_its_names(client, serv
 async def names(client, **query) -> list[str]:
     reply = await client.get("/v1/models", params=query)
     assert reply.status_code == 200
-    return [model["name"] for model in reply.json()]
+    return [model["name"] for model in reply.json()["data"]]
 
 
 async def test_pages_together_are_the_whole_list(client):
@@ -79,7 +84,7 @@ async def test_filters_leave_only_what_is_like_them(client, services):
 async def test_one_model_is_found_by_every_spelling(client):
     one = (await client.get("/v1/models/Anime")).json()
     assert one["name"] == "anime-toy"
-    assert one in (await client.get("/v1/models")).json()
+    assert one in (await client.get("/v1/models")).json()["data"]
     reply = await client.get("/v1/models/nothing")
     assert reply.status_code == 404
     assert reply.json()["error"]["code"] == "unknown_model"
