@@ -170,13 +170,14 @@ def make_controller(services: Services) -> Controller:
 def _api_works(services: Services, listener: socket.socket) -> tuple[Work, ...]:
     """The api for clients, and its metrics and probes on a port of their own."""
     from server.api.app import create_app, create_probes_app
+    from server.api.models.hashing import keep_hashes
 
     settings = services.settings
     app, probes = create_app(services), create_probes_app(services)
     freeze_startup_objects()
     log.info("listening on %s", public_url(settings))
     connections = connections_within_file_limit(settings.connections)
-    return serve_app(app, listener, connections), _serve_probes(settings, probes)
+    return serve_app(app, listener, connections), _serve_probes(settings, probes), keep_hashes(services)
 
 
 async def _serve_probes(settings: Settings, app: ASGIApp) -> None:

@@ -10,6 +10,8 @@ from obstore.exceptions import BaseError
 
 from models import catalog
 from models.catalog.catalog import Catalog, MisfitError, UnknownModelError
+from models.catalog.file_hashes import FILE as HASHES
+from models.catalog.file_hashes import FileHashes
 from server.broker import Broker, BrokerUnavailableError
 from server.broker.history import first_outcome
 from server.egress.client import Egress
@@ -43,7 +45,8 @@ class Services:
 
         `with_models`: the controller needs no models, and its machine need not have their folder.
         """
-        models = catalog.read(*settings.models_paths) if with_models else Catalog(())
+        hashes = FileHashes(settings.data_dir / HASHES)
+        models = catalog.read(*settings.models_paths, hashes=hashes) if with_models else Catalog(())
         if with_models:
             check_audit(settings, models)
         queue = _queue(settings)

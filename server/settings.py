@@ -55,6 +55,11 @@ class Settings(BaseSettings):
     models_dir: Path | None = Field(
         None, description="Folder of models, or several with `:` between; default HUA_DATA_DIR/models."
     )
+    model_hashes: bool = Field(
+        True,
+        description="Compute the SHA-256 of each model file once, in the background of the api. Tasks may name models "
+        "by it. False: only those that SHA256SUMS lists are known.",
+    )
     broker_user: str = Field("", description="User for Kafka, if HUA_BROKER names none.")
     broker_password: str = Field("", description="Password of HUA_BROKER_USER, not URL-encoded.")
     broker: str = Field(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import re
+from collections.abc import Mapping
 from typing import NamedTuple
 
 _TAG = re.compile(r"<lora:([^<>]*)>", re.IGNORECASE)
@@ -36,6 +37,16 @@ def split_lora_tags(prompt: str) -> tuple[str, list[tuple[str, Scales]]]:
     the UNet, which can also be written `te=0.5` and `unet=0.8`. Raises LoraTagError.
     """
     return _TAG.sub("", prompt), [_parse(tag) for tag in _TAG.findall(prompt)]
+
+
+def rename_lora_tags(prompt: str, names: Mapping[str, str]) -> str:
+    """The prompt with other names in its tags; `names` are the new names by the old ones in lower case."""
+
+    def renamed(match: re.Match[str]) -> str:
+        name, colon, rest = match[1].partition(":")
+        return f"<lora:{names.get(name.strip().lower(), name)}{colon}{rest}>"
+
+    return _TAG.sub(renamed, prompt)
 
 
 def _parse(tag: str) -> tuple[str, Scales]:

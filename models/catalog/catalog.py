@@ -11,7 +11,8 @@ from contextlib import suppress
 from typing import Any
 
 from models.catalog.entry import FILE, ModelEntry
-from models.catalog.names import MAX_NAME, key_of, spellings
+from models.catalog.file_hashes import FileHash, FileHashes
+from models.catalog.names import MAX_NAME, hash_in, key_of, spellings
 from models.catalog.scan import Problem
 from models.catalog.style import Style
 from models.files.weights_error import WeightsError
@@ -22,6 +23,8 @@ from models.kinds.textual_inversion import TEXTUAL_INVERSION
 
 MAX_LISTED = 20
 """Names in an error message."""
+MAX_TITLE = 2 * MAX_NAME
+"""Characters of a name that may be a title with a hash."""
 
 
 class UnknownModelError(Exception):
@@ -49,8 +52,13 @@ class Catalog:
     """The models of a models folder. One of the checkpoints is the default, which an empty name means."""
 
     def __init__(
-        self, entries: Iterable[ModelEntry], problems: Iterable[Problem] = (), styles: Iterable[Style] = ()
+        self,
+        entries: Iterable[ModelEntry],
+        problems: Iterable[Problem] = (),
+        styles: Iterable[Style] = (),
+        hashes: FileHashes | None = None,
     ) -> None:
+        self.hashes = hashes or FileHashes()
         self.entries = tuple(entries)
         self.problems = tuple(problems)
         """Files and entries that are no usable model."""
@@ -82,7 +90,7 @@ class Catalog:
         return iter(self.entries)
 
     def find(self, model: AnyModelRef | str) -> ModelEntry:
-        """The model of this name or alias ("" is the default), or the one that a reference means.
+        """The model of this name, alias or hash ("" is the default), or the one that a reference means.
 
         Raises UnknownModelError.
         """
@@ -92,6 +100,18 @@ class Catalog:
             return self._by_kind(model)
         entry = self._default_of(model.kind, model.name) or self._by_own_name(model.name)
         return self._by_own_name(entry.inpainting) if model.inpainting and entry.inpainting else entry
+
+    def hash_of(self, entry: ModelEntry) -> FileHash | None:
+        """None if it is not known: the model is a folder, or its file has not been read yet."""
+        found = self.hashes.of(entry.path)
+        return FileHash(entry.sha256) if found is None and entry.sha256 is not None else found
+
+    def find_hash(self, name: str) -> ModelEntry | None:
+        """The model whose hash this is, or is at the end of this title; None if no known hash is."""
+        if not (digits := hash_in(name)):
+            return None
+        hashes = ((entry, self.hash_of(entry)) for entry in self.entries)
+        return next((entry for entry, known in hashes if known and known.begins_with(digits)), None)
 
     def embeddings(self, models: Iterable[AnyModelRef]) -> tuple[ModelEntry, ...]:
         """The embeddings that fit the checkpoint among these models; none if there is no checkpoint among them."""
@@ -136,6 +156,10 @@ class Catalog:
         if name == "":
             return self.default
         key = key_of(name)
+        if key == name.strip().casefold() and key in self._by_key:
+            return self._by_key[key]
+        if by_hash := self.find_hash(name[:MAX_TITLE]):
+            return by_hash
         if key in self._by_key:
             return self._by_key[key]
         if key in self._broken:
@@ -143,7 +167,12 @@ class Catalog:
         near = [self._by_key[key].name for key in difflib.get_close_matches(key[:MAX_NAME], self._by_key, cutoff=0.5)]
         others = [entry.name for entry in self.entries if entry.name not in near]
         names = list(dict.fromkeys([*near, *others]))[:MAX_LISTED]
-        raise UnknownModelError(f"there is no model {name[:64]!r}; there are: {', '.join(names)}")
+        advice = f"{self._about_hash(name)}; there are: {', '.join(names)}"
+        raise UnknownModelError(f"there is no model {name[:64]!r}{advice}")
+
+    def _about_hash(self, name: str) -> str:
+        pending = self.hashes.pending
+        return f" ({pending} files have no hash yet, try again later)" if pending and hash_in(name[:MAX_TITLE]) else ""
 
     def _by_kind(self, ref: AnyModelRef) -> ModelEntry:
         """Among the models of this kind that fit the base: the first with this hint, else the one of this name. A

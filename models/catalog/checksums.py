@@ -6,6 +6,7 @@ import hashlib
 import re
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 
 from models.atomic_write import replacing
@@ -64,6 +65,22 @@ def read(folder: Path) -> dict[str, str]:
     if not sums:
         raise ChecksumError(f"{folder / FILE} is empty; list the files of the models there")
     return sums
+
+
+def unchanged_digests(folder: Path) -> dict[Path, str]:
+    """The digests of the list by the path of their file, without the files that are newer than the list; none if the
+    folder has no list. Raises ChecksumError."""
+    try:
+        written_ns = (folder / FILE).stat().st_mtime_ns
+    except OSError:
+        return {}
+    digests: dict[Path, str] = {}
+    for name, digest in read(folder).items():
+        file = (folder / name).resolve()
+        with suppress(OSError):
+            if file.stat().st_mtime_ns <= written_ns:
+                digests[file] = digest
+    return digests
 
 
 def mark(folder: Path) -> None:

@@ -15,7 +15,8 @@ import yaml
 
 from models.catalog.catalog import Catalog
 from models.catalog.entry import FILE, CatalogError, ModelEntry
-from models.catalog.names import key_of, name_of_stem
+from models.catalog.file_hashes import FileHashes
+from models.catalog.names import MAX_NAME, key_of, name_of_stem
 from models.catalog.read_entry import read_entry
 from models.catalog.scan import FoundModel, Problem, Scanner
 from models.catalog.style import Style, read_style
@@ -25,10 +26,10 @@ TABLES = ("models", "styles")
 """The lists that `models.yaml` may hold."""
 
 
-def read(*folders: Path, scanner: Scanner | None = None) -> Catalog:
+def read(*folders: Path, scanner: Scanner | None = None, hashes: FileHashes | None = None) -> Catalog:
     """The catalog of models folders. Raises CatalogError if one is missing, or if its `models.yaml` is no YAML.
 
-    `scanner` remembers the headers of the last reading.
+    `scanner` remembers the headers of the last reading, `hashes` the hashes of files.
     """
     for folder in folders:
         if not folder.is_dir():
@@ -42,12 +43,10 @@ def read(*folders: Path, scanner: Scanner | None = None) -> Catalog:
         tables = _tables(folder / FILE)
         covered |= _read_models(tables.get("models", []), folder, found, entries, problems)
         _read_styles(tables.get("styles", []), folder / FILE, styles, problems)
-    taken = {key_of(entry.name) for entry in entries}
     for model in found:
         if model.path in covered:
             continue
-        name = _free_name(model, taken)
-        taken.add(key_of(name))
+        name = _own_name(model)
         try:
             entries.append(read_entry(_with_found_fields({"name": name}, model), model.path.parent))
         except CatalogError as error:
@@ -55,7 +54,7 @@ def read(*folders: Path, scanner: Scanner | None = None) -> Catalog:
     usable, problems = _consistent([entry for entry in entries if not entry.hidden], problems)
     others = [each for each in unusable if each.path.resolve() not in covered]
     problems += (replace(each, names=(name_of_stem(each.path.stem),)) for each in others)
-    return Catalog(usable, problems, styles)
+    return Catalog(usable, problems, styles, hashes)
 
 
 def _tables(file: Path) -> dict[str, list[Any]]:
@@ -131,30 +130,34 @@ def _with_found_fields(item: Any, model: FoundModel | None) -> Any:
     return {"path": str(model.path), "family": model.family, **fields, **item}
 
 
-def _free_name(model: FoundModel, taken: Collection[str]) -> str:
-    """The name of its file; a second model of this name has that of its folder, too."""
-    name = _own_name(model)
-    return f"{name} ({model.path.parent.name})" if key_of(name) in taken else name
-
-
 def _own_name(model: FoundModel) -> str:
     return name_of_stem(model.path.name if model.path.is_dir() else model.path.stem)
 
 
 def _consistent(entries: list[ModelEntry], problems: list[Problem]) -> tuple[list[ModelEntry], list[Problem]]:
-    """Leaves out what contradicts an earlier entry, and says so."""
+    """Changes what contradicts an earlier entry, and says so."""
     result: list[ModelEntry] = []
     problems, used = list(problems), set[str]()
     for entry in entries:
-        names = {key_of(name) for name in (entry.name, *entry.aliases)}
-        if clashing := sorted(names & used):
-            message = f"two models are called {clashing[0]!r}; give {entry.path} another name in {FILE}"
-            problems.append(Problem(entry.path, message, (f"{entry.name} ({entry.path.name})",)))
-            continue
-        used |= names
-        result.append(entry)
+        renamed = _with_free_names(entry, used)
+        if renamed != entry:
+            clashing = next(name for name in (entry.name, *entry.aliases) if key_of(name) in used)
+            message = f"two models are called {clashing!r}; {entry.path} is called {renamed.name!r} until you rename it"
+            problems.append(Problem(entry.path, f"{message}, or give it another name in {FILE}"))
+        used |= {key_of(name) for name in (renamed.name, *renamed.aliases)}
+        result.append(renamed)
     checked = [_with_known_inpainting(entry, used, problems) for entry in result]
     return _with_one_default(checked, problems), problems
+
+
+def _with_free_names(entry: ModelEntry, used: Collection[str]) -> ModelEntry:
+    """The entry without names that others have; its own name then has that of its folder, and a number if need be."""
+    name, number = entry.name, 1
+    while key_of(name) in used:
+        suffix = f" ({entry.path.parent.name} {number})" if number > 1 else f" ({entry.path.parent.name})"
+        name, number = entry.name[: max(MAX_NAME - len(suffix), 0)] + suffix, number + 1
+    aliases = tuple(alias for alias in entry.aliases if key_of(alias) not in used)
+    return entry.model_copy(update={"name": name, "aliases": aliases})
 
 
 def _with_known_inpainting(entry: ModelEntry, names: set[str], problems: list[Problem]) -> ModelEntry:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Literal, Self
 
 from pydantic import Field, model_validator
 
-from models.adapters.lora_tags import MAX_SCALE, Scales, split_lora_tags
+from models.adapters.lora_tags import MAX_SCALE, Scales, rename_lora_tags, split_lora_tags
 from models.catalog.entry import ModelEntry
 from models.diffusion.word_match import any_of
 from models.kinds.checkpoint import CHECKPOINT
@@ -129,6 +129,17 @@ class AdapterParams(Params):
         mentioned = [entry.name for entry in embeddings if _mentions(entry, self.text) or _mentions(entry, negative)]
         used = mentioned if self.embeddings is None else self.embeddings
         return self.model_copy(update={"embeddings": tuple(used), "negative_prompt": negative})
+
+    def with_lora_names(self, names: Mapping[str, str]) -> Self:
+        """These parameters with other names for LoRAs; `names` are the new names by the old ones in lower case."""
+        if not names:
+            return self
+        scales: dict[str, float] = {}
+        for name, scale in (self.lora_scales or {}).items():
+            new_name = names.get(name.lower(), name)
+            scales[new_name] = scales.get(new_name, 0.0) + scale
+        text = rename_lora_tags(self.text, names)
+        return self.model_copy(update={"text": text, "lora_scales": scales or self.lora_scales})
 
     @property
     @abstractmethod

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING, TypeVar
 
+from models.catalog.names import tag_name
 from models.kinds.checkpoint import CHECKPOINT
 from models.kinds.kind import AnyModelRef
 from pipelines.params.checkpoint_fit import refuse_large_lora_sums, refuse_text_misfits, refuse_without_mask
@@ -32,6 +33,9 @@ class ImageGeneration(Pipeline[I]):
 
     def resolve_names(self, params: I, catalog: Catalog) -> I:
         """Raises MisfitError as well, if the parameters do not fit the checkpoint."""
+        # Workers do not know the hashes of files, so that they need the names of LoRAs.
+        by_hash = {name: entry for name in params.loras if (entry := catalog.find_hash(name))}
+        params = params.with_lora_names({name: tag_name(entry) for name, entry in by_hash.items()})
         resolved = super().resolve_names(params, catalog)
         for checkpoint in (catalog.find(ref) for ref in self.needs(resolved) if ref.kind is CHECKPOINT):
             refuse_text_misfits(resolved, checkpoint)

@@ -10,6 +10,8 @@ from urllib.parse import quote
 
 from models.catalog.catalog import UnknownModelError
 from models.catalog.entry import ModelEntry
+from models.catalog.file_hashes import AUTO_V2, AUTO_V3
+from models.catalog.names import title_of
 from models.kinds import FAMILIES
 from server.api.models.broken import broken_models
 from server.api.models.openai_names import find_model
@@ -72,11 +74,12 @@ class ModelListing:
         entry = model.entry
         if entry is None:
             return ModelReply(id=model.name, name=model.name, problem=model.problem)
+        known = self._catalog.hash_of(entry)
         return ModelReply(
             id=entry.name,
             created=_changed_at(entry.path),
             name=entry.name,
-            title=entry.title,
+            title=entry.title or (title_of(entry, known.sha256) if known else ""),
             kind=FAMILIES[entry.family].kind.title,
             family=entry.family,
             aliases=list(entry.aliases),
@@ -86,6 +89,9 @@ class ModelListing:
             side=entry.side,
             default=self._catalog.is_default(entry),
             bytes=entry.bytes,
+            hash=known and known.sha256[:AUTO_V2],
+            sha256=known and known.sha256,
+            tensor_hash=(known and known.tensors[:AUTO_V3]) or None,
             preview=f"{self._address}/{quote(entry.name, safe='')}/preview" if self.preview(model) else None,
             resident_on=[worker.name for worker in self._workers if entry.name in worker.resident],
             problem=model.problem,

@@ -17,7 +17,10 @@ class ModelReply(BaseModel):
     created: int = Field(0, description="Unix seconds at which its file was changed; 0 if it is not known.")
     owned_by: str = "hua"
     name: str
-    title: str = ""
+    title: str = Field(
+        "",
+        description="The title of its entry; else `FILE [hash]`, as A1111's web UI calls it, once the hash is known.",
+    )
     kind: str = Field("", description="What it is: checkpoint, LoRA, upscaler…; empty if it is not known.")
     family: str = Field("", description="Empty if it is not known, because the model cannot be used.")
     aliases: list[str] = []
@@ -38,6 +41,15 @@ class ModelReply(BaseModel):
     )
     default: bool = Field(False, description="Whether tasks that name no model use it.")
     bytes: int = Field(0, description="Size of the weights on disk.")
+    hash: str | None = Field(
+        None, description="AutoV2: the first 10 digits of sha256. A task may name the model by it. null: not known yet."
+    )
+    sha256: str | None = Field(None, description="Of the file; null: not known yet, or the model is a folder.")
+    tensor_hash: str | None = Field(
+        None,
+        description="AutoV3, A1111's hash of LoRAs: the first 12 digits of the SHA-256 of what follows the header of "
+        "the file; null: not known.",
+    )
     preview: str | None = Field(
         None, description="Address of the picture beside its file, which needs a key as this list does; null: none."
     )

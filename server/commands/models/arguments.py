@@ -7,6 +7,8 @@ from pathlib import Path
 
 from models import catalog
 from models.catalog import checksums
+from models.catalog.file_hashes import AUTO_V2, FileHashes
+from models.catalog.file_hashes import FILE as HASHES
 from server.commands.models.convert import convert
 from server.commands.models.inspect import describe, lines_of
 from server.settings import Settings
@@ -19,29 +21,40 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     inspect = actions.add_parser("inspect", help="print what the header of a file tells")
     inspect.set_defaults(run=_inspect)
     inspect.add_argument("file", type=Path)
-    inspect.add_argument("--sha256", action="store_true", help="compute the SHA-256, too, which reads the whole file")
+    help = "leave the SHA-256 out, for which the whole file is read unless it is known"
+    inspect.add_argument("--no-sha256", action="store_false", dest="sha256", help=help)
+    inspect.add_argument("--sha256", action="store_true", help=argparse.SUPPRESS)
     pickle = actions.add_parser("convert", help="write a .ckpt, .pt, .pth or .bin file as .safetensors beside it")
     pickle.set_defaults(run=_convert)
     pickle.add_argument("file", type=Path)
     verify = actions.add_parser("verify", help=f"compare the files of a folder with its {checksums.FILE}")
     verify.set_defaults(run=_verify)
-    verify.add_argument("folder", type=Path, nargs="?", help="default HUA_MODELS_DIR")
+    verify.add_argument("folder", type=Path, nargs="?", help="default: each folder of HUA_MODELS_DIR")
     then = verify.add_mutually_exclusive_group()
     then.add_argument("--mark", action="store_true", help="mark the folder as verified")
     then.add_argument("--wait", type=float, metavar="SECONDS", help="read nothing; wait for the mark")
 
 
 def list_models(arguments: argparse.Namespace, settings: Settings) -> None:
-    models = catalog.read(*settings.models_paths)
-    for entry in models:
+    models = catalog.read(*settings.models_paths, hashes=_known_hashes(settings))
+    hashes = [known.sha256[:AUTO_V2] if (known := models.hash_of(entry)) else "" for entry in models]
+    width = max(map(len, hashes), default=0)
+    for entry, digits in zip(models, hashes, strict=True):
+        column = f"{digits:{width}}  " if width else ""
         names = ", ".join(entry.aliases)
-        print(f"{entry.name:20} {entry.family:8} {entry.bytes / 2**20:9.1f} MiB  {names}")  # noqa: T201
+        print(f"{entry.name:20} {entry.family:8} {entry.bytes / 2**20:9.1f} MiB  {column}{names}")  # noqa: T201
     for problem in models.problems:
-        print(f"not usable: {problem.path}: {problem.message}")  # noqa: T201
+        print(f"{'not usable' if problem.names else 'note'}: {problem.path}: {problem.message}")  # noqa: T201
+
+
+def _known_hashes(settings: Settings) -> FileHashes:
+    hashes = FileHashes(settings.data_dir / HASHES)
+    hashes.adopt(settings.models_paths)
+    return hashes
 
 
 def _inspect(arguments: argparse.Namespace, settings: Settings) -> int:
-    description = describe(arguments.file, sha256=arguments.sha256)
+    description = describe(arguments.file, hashes=_known_hashes(settings) if arguments.sha256 else None)
     print(*lines_of(description), sep="\n")  # noqa: T201
     return int("problem" in description)
 
@@ -53,11 +66,11 @@ def _convert(arguments: argparse.Namespace, settings: Settings) -> int:
 
 
 def _verify(arguments: argparse.Namespace, settings: Settings) -> None:
-    folder: Path = arguments.folder or settings.models_path
-    if arguments.wait is not None:
-        checksums.wait(folder, arguments.wait)
-        return
-    count = checksums.verify(folder, lambda name: print(f"{name}: as listed", flush=True))  # noqa: T201
-    if arguments.mark:
-        checksums.mark(folder)
-    print(f"{count} files are as {folder / checksums.FILE} lists them")  # noqa: T201
+    for folder in [arguments.folder] if arguments.folder else settings.models_paths:
+        if arguments.wait is not None:
+            checksums.wait(folder, arguments.wait)
+            continue
+        count = checksums.verify(folder, lambda name: print(f"{name}: as listed", flush=True))  # noqa: T201
+        if arguments.mark:
+            checksums.mark(folder)
+        print(f"{count} files are as {folder / checksums.FILE} lists them")  # noqa: T201

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from models.catalog import checksums
+from models.catalog.file_hashes import AUTO_V2, AUTO_V3, FileHashes, compute
 from models.catalog.scan import Problem, identify
 from models.files.safetensors_header import HeaderError, read_header
 from models.files.trigger_words import trigger_words
@@ -18,8 +18,11 @@ MOST_CHARACTERS = 300
 """Of one value: the metadata of a trainer can be megabytes."""
 
 
-def describe(path: Path, *, sha256: bool = False) -> dict[str, Any]:
-    """What a file or a folder of diffusers is, by field; `problem` says why it cannot be used. Raises WeightsError."""
+def describe(path: Path, *, hashes: FileHashes | None = None) -> dict[str, Any]:
+    """What a file or a folder of diffusers is, by field; `problem` says why it cannot be used. Raises WeightsError.
+
+    `hashes` are those that are known; without it, no hash is described.
+    """
     try:
         found = identify(path)
         description: dict[str, Any] = {"file": str(path)}
@@ -32,11 +35,20 @@ def describe(path: Path, *, sha256: bool = False) -> dict[str, Any]:
             description |= {"kind": kind, "family": found.family, **found.fields}
         if path.is_file():
             description |= {"bytes": path.stat().st_size, **_header_fields(path)}
-            if sha256:
-                description["sha256"] = checksums.digest(path)
+            if hashes is not None:
+                description |= _hash_fields(path.resolve(), hashes)
     except OSError as error:
         raise WeightsError(f"{path} cannot be read ({error.strerror}); correct the path, or its rights") from error
     return description
+
+
+def _hash_fields(file: Path, hashes: FileHashes) -> dict[str, str]:
+    """Reads the whole file if its hash is not known."""
+    found = hashes.of(file) or compute(file)
+    if found is None:
+        return {}
+    names = {"hash (AutoV2)": found.sha256[:AUTO_V2], "hash of the tensors (AutoV3)": found.tensors[:AUTO_V3]}
+    return {"sha256": found.sha256, **{name: digits for name, digits in names.items() if digits}}
 
 
 def lines_of(description: Mapping[str, Any]) -> Iterator[str]:

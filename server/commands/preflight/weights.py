@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from models import catalog
@@ -11,7 +11,7 @@ from models.catalog.catalog import Catalog, UnknownModelError
 from models.catalog.checksums import FILE as SUMS
 from models.catalog.checksums import ChecksumError
 from models.catalog.entry import FILE, CatalogError
-from server.commands.preflight.finding import Finding
+from server.commands.preflight.finding import Finding, Result
 from server.services import check_audit
 from server.settings import Settings, SettingsError
 
@@ -30,7 +30,8 @@ def check_models(settings: Settings, *, sums: bool = True) -> Iterator[Finding]:
         return
     weight = sum(entry.bytes for entry in models) / 2**30
     for problem in models.problems:
-        yield Finding("models", "fail", f"{problem.path}: {problem.message}", "the other models stay usable")
+        result: Result = "fail" if problem.names else "warn"
+        yield Finding("models", result, f"{problem.path}: {problem.message}", "the other models stay usable")
     try:
         message = f"{len(models.entries)} models, {weight:.1f} GiB; {models.default.name} is the default"
         yield Finding("models", "ok", message)
@@ -38,7 +39,7 @@ def check_models(settings: Settings, *, sums: bool = True) -> Iterator[Finding]:
         yield Finding("models", "fail", str(error), "docs/models.md lists what a checkpoint is")
     if settings.audit:
         yield _audit(settings, models)
-    yield from _sums(folder, models, sums)
+    yield from _sums(settings.models_paths, models, sums)
 
 
 def _audit(settings: Settings, models: Catalog) -> Finding:
@@ -54,17 +55,19 @@ def _audit(settings: Settings, models: Catalog) -> Finding:
     return Finding("audit", "ok", f"{settings.audit} checks images")
 
 
-def _sums(folder: Path, models: Catalog, read_files: bool) -> Iterator[Finding]:
+def _sums(folders: Sequence[Path], models: Catalog, read_files: bool) -> Iterator[Finding]:
     """Compares with SHA256SUMS, as sha256sum writes it, and with the `sha256` of entries."""
-    try:
-        listed = checksums.read(folder) if (folder / SUMS).exists() else {}
-    except ChecksumError as error:
-        yield Finding("sha256", "fail", str(error), "write it again: sha256sum FILES > SHA256SUMS")
-        return
-    digests = {(folder / name).resolve(): digest for name, digest in listed.items()}
+    digests: dict[Path, str] = {}
+    for folder in folders:
+        try:
+            listed = checksums.read(folder) if (folder / SUMS).exists() else {}
+        except ChecksumError as error:
+            yield Finding("sha256", "fail", str(error), "write it again: sha256sum FILES > SHA256SUMS")
+            return
+        digests |= {(folder / name).resolve(): digest for name, digest in listed.items()}
     digests |= {entry.path: entry.sha256 for entry in models if entry.sha256 is not None}
     if not digests:
-        advice = f"if the files are correct: (cd {folder} && find . -type f | xargs sha256sum > {SUMS})"
+        advice = f"if the files are correct: (cd {folders[0]} && find . -type f | xargs sha256sum > {SUMS})"
         yield Finding("sha256", "skipped", f"no {SUMS} beside {FILE}, and no `sha256` in it", advice)
         return
     if not read_files:

@@ -1,6 +1,6 @@
 import pytest
 
-from models.adapters.lora_tags import LoraTagError, Scales, split_lora_tags
+from models.adapters.lora_tags import LoraTagError, Scales, rename_lora_tags, split_lora_tags
 
 
 @pytest.mark.parametrize(
@@ -28,3 +28,9 @@ def test_other_text_stays_in_the_prompt() -> None:
 def test_wrong_tags_are_refused(tag: str) -> None:
     with pytest.raises(LoraTagError, match="lora:"):
         split_lora_tags(tag)
+
+
+def test_tags_keep_their_scales_under_another_name() -> None:
+    names = {"0123456789": "Ink", "ab": "x"}
+    prompt = "a <lora:0123456789:0.8>, <LORA: AB >, <lora:abc:te=1>"
+    assert rename_lora_tags(prompt, names) == "a <lora:Ink:0.8>, <lora:x>, <lora:abc:te=1>"

@@ -63,11 +63,17 @@ def test_paths_are_refused_as_names(three: Catalog, name: str) -> None:
     assert len(str(caught.value)) < 200
 
 
-def test_duplicate_names_are_refused(folder: Path) -> None:
-    lines = ["{name: one, path: one, family: sd1}", "{name: two, path: two, family: sd1, aliases: [one]}"]
-    models = catalog.read(write_entries(folder, *lines))
-    assert [entry.name for entry in models] == ["one"]
-    assert models.problems[0].message.startswith("two models are called 'one'")
+def test_duplicate_names_mean_the_first_model_and_are_reported(folder: Path) -> None:
+    lines = ["{name: one, path: one, family: sd1}", "{name: two, path: two, family: sd1, aliases: [one, second]}"]
+    models = catalog.read(write_entries(folder, *lines, "{name: ONE, path: three.safetensors, family: sd1}"))
+    third = f"ONE ({folder.name})"
+    assert [(entry.name, entry.aliases) for entry in models] == [("one", ()), ("two", ("second",)), (third, ())]
+    assert [models.find(name).name for name in ("one", "second", third)] == ["one", "two", third]
+    assert [problem.message.partition(";")[0] for problem in models.problems] == [
+        "two models are called 'one'",
+        "two models are called 'ONE'",
+    ]
+    assert all(problem.names == () for problem in models.problems)
 
 
 def test_second_default_is_refused(folder: Path) -> None:

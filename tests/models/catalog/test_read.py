@@ -4,7 +4,8 @@ import pytest
 
 from models import catalog
 from models.catalog.catalog import BrokenModelError, UnknownModelError
-from models.catalog.names import slug
+from models.catalog.file_hashes import FileHashes, compute
+from models.catalog.names import slug, title_of
 from models.kinds.checkpoint import CHECKPOINT
 from models.kinds.kind import ModelRef
 from tests.support import model_files as files
@@ -84,6 +85,42 @@ def test_same_stem_in_two_folders_stays_reachable(folder: Path) -> None:
     models = catalog.read(folder)
     assert models.find("DreamXL").path.parent.name == "checkpoints"
     assert models.find("dreamxl (xl)").path.parent.name == "xl"
+    assert models.problems[0].message.startswith("two models are called 'dreamxl'")
+
+
+def test_any_number_of_files_may_have_one_name(folder: Path) -> None:
+    for name in ("A/x", "A/X", "B/A/x", "C/A/x"):
+        write_model(folder / f"{name}.safetensors", files.SD1)
+    names = [entry.name for entry in catalog.read(folder) if entry.name.lower().startswith("x")]
+    assert names == ["X", "x (A)", "x (A 2)", "x (A 3)"]
+    long = "国" * 80
+    for parent in ("D", "E" * 60):
+        write_model(folder / parent / f"{long}.safetensors", files.SD1)
+    assert catalog.read(folder).find(f"{long[:65]} ({'E' * 60})")
+
+
+def test_models_of_one_name_are_reachable_by_hash(folder: Path) -> None:
+    other = write_model(folder / "xl" / "DreamXL.safetensors", {**files.SDXL, "other": (1,)})
+    hashes = FileHashes()
+    models = catalog.read(folder, hashes=hashes)
+    found = compute(other)
+    assert found is not None
+    title = f"DreamXL.safetensors [{found.sha256[:10]}]"
+    assert models.find(title).path != other  # the hash is not known yet
+    with pytest.raises(UnknownModelError, match=f"no model '{found.sha256[:10]}'; there are"):
+        models.find(found.sha256[:10])
+    hashes.learn([entry.path for entry in models], [], lambda: False)
+    for name in (found.sha256[:10], found.sha256.upper(), found.tensors[:12], title, f"gone [{found.sha256[:10]}]"):
+        assert models.find(name).path == other
+    assert models.find(ModelRef(CHECKPOINT, found.sha256[:10])).path == other
+    assert title_of(models.find(title), found.sha256) == title
+    with pytest.raises(UnknownModelError):
+        models.find(found.sha256[:9])
+
+
+def test_hash_of_an_entry_is_one_of_its_names(folder: Path) -> None:
+    write_entries(folder, f"{{name: dreamxl, sha256: {'a' * 64}}}")
+    assert catalog.read(folder).find("a" * 10).name == "dreamxl"
 
 
 def test_several_folders_are_one_catalog(folder: Path, tmp_path_factory: pytest.TempPathFactory) -> None:

@@ -73,3 +73,11 @@ def test_with_mentioned_embeddings_adds_what_prompts_mention(
 def test_numbers_that_would_overflow_are_refused(changes: dict[str, Any], message: str) -> None:
     with pytest.raises(ValidationError, match=message):
         params(**changes)
+
+
+def test_loras_get_other_names() -> None:
+    both = params(text="a cat <lora:0123456789:0.5>", lora_scales={"0123456789": 0.25, "Ink": 1})
+    renamed = both.with_lora_names({"0123456789": "ink"})
+    assert renamed.text == "a cat <lora:ink:0.5>"
+    assert renamed.loras == {"ink": (1.75, 1.75)}
+    assert both.with_lora_names({}) is both

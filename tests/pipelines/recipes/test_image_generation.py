@@ -10,6 +10,7 @@ import torch
 import pipelines
 from models import catalog
 from models.catalog.catalog import MisfitError
+from models.catalog.file_hashes import FileHashes, compute
 from models.diffusion.checkpoint import Checkpoint
 from models.kinds.checkpoint import CHECKPOINT
 from models.kinds.kind import ModelRef
@@ -19,6 +20,8 @@ from pipelines.img2img import Img2Img
 from pipelines.pipeline import Denoise
 from pipelines.recipes.image_generation import generate_from_image, generate_from_noise
 from pipelines.txt2img import Txt2Img
+from tests.support import model_files as files
+from tests.support.model_files import write_model
 
 PARAMS = Txt2Img.Params(text="a boat", model="toy-sd1", seed=5, num_samples=2, num_steps=4)
 
@@ -88,3 +91,20 @@ def test_inpainting_checkpoint_is_accepted_with_a_mask(task_type: str, models_di
 
 def test_resolve_draws_a_seed() -> None:
     assert Img2Img().resolve(Img2Img.Params(text="a", url="x")).seed >= 0
+
+
+def test_lora_that_is_named_by_hash_gets_its_name(tmp_path: Path) -> None:
+    """The worker that runs the task knows no hashes."""
+    checkpoint = write_model(tmp_path / "one.safetensors", files.SD1)
+    ink = write_model(tmp_path / "a:b.safetensors", files.LORA_SD1)
+    hashes = FileHashes()
+    models = catalog.read(tmp_path, hashes=hashes)
+    hashes.learn([checkpoint, ink], [], lambda: False)
+    found = compute(ink)
+    assert found is not None
+    digits = found.sha256[:10].upper()
+    params = Txt2Img.Params(text=f"a cat <lora:{digits}:0.5>", lora_scales={digits: 0.25})
+    resolved = Txt2Img().resolve_names(params, models)
+    assert resolved.text == "a cat <lora:a-b:0.5>"
+    catalog.read(tmp_path).find(ModelRef(LORA, next(iter(resolved.loras))))
+    assert resolved.loras == {"a-b": (0.75, 0.75)}

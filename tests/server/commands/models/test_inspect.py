@@ -4,6 +4,7 @@ from pathlib import Path
 import pytest
 
 from models.catalog import checksums
+from models.catalog.file_hashes import FileHashes
 from models.files.weights_error import WeightsError
 from server.commands.models.inspect import describe, lines_of
 from tests.support import model_files as files
@@ -13,7 +14,7 @@ METADATA = {"modelspec.license": "CC0", "ss_tag_frequency": json.dumps({"1_a": {
 
 def test_lora_is_described_by_its_header(tmp_path: Path) -> None:
     file = files.write_model(tmp_path / "ink.safetensors", files.LORA_SD1, METADATA)
-    description = describe(file, sha256=True)
+    description = describe(file, hashes=FileHashes())
     assert description["kind"] == "LoRA"
     assert (description["family"], description["base"]) == ("lora", "sd1")
     assert description["tensors"] == len(files.LORA_SD1)

@@ -48,3 +48,12 @@ def test_check_models_names_a_missing_model(settings: Settings, tmp_path: Path) 
 def test_check_models_warns_if_toy_models_will_be_built(tmp_path: Path) -> None:
     [finding] = check_models(Settings(data_dir=tmp_path))
     assert (finding.result, "toy models" in finding.advice) == ("warn", True)
+
+
+def test_check_models_verifies_every_folder(settings: Settings, tmp_path: Path) -> None:
+    (tmp_path / "SHA256SUMS").write_text(f"{hashlib.sha256(b'weights').hexdigest()}  toy.safetensors\n")
+    other = tmp_path / "other"
+    other.mkdir()
+    (other / "SHA256SUMS").write_text(f"{'0' * 64}  gone.safetensors\n")
+    *_, gone = check_models(settings.model_copy(update={"models_dir": f"{tmp_path}:{other}"}))
+    assert "gone.safetensors does not exist" in gone.message
