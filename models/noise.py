@@ -45,10 +45,17 @@ class Noise(GaussianNoise, Protocol):
 class SeededNoise:
     """The noise of one image: a CPU generator of its own, with the noise of other seeds mixed into the first draw."""
 
-    def __init__(self, seed: int, variations: Sequence[tuple[int, float]] = ()) -> None:
-        """`variations` are (seed, strength) pairs: strength 0 to 1 interpolates to the noise of that seed."""
+    def __init__(
+        self, seed: int, variations: Sequence[tuple[int, float]] = (), centre: tuple[int, int] | None = None
+    ) -> None:
+        """`variations` are (seed, strength) pairs: strength 0 to 1 interpolates to the noise of that seed.
+
+        `centre` (height, width): the middle of an image starts from the noise that an image of this size starts from,
+        so that images of other sizes resemble it.
+        """
         self._seed = seed
         self._variations = tuple(variations)
+        self._centre = centre
         self._generator = torch.Generator("cpu").manual_seed(seed)
         self._brownian: BrownianTreeNoiseSampler | None = None
         self._brownian_key: tuple[tuple[int, ...], tuple[float, float]] | None = None
@@ -59,9 +66,15 @@ class SeededNoise:
 
     def initial(self, shape: Sequence[int]) -> torch.Tensor:
         """The noise that an image starts from: the next draw, with the variations mixed in in their order."""
-        noise = self.gaussian(shape)
+        noise = self._mixed(self.gaussian(shape))
+        if self._centre is None or self._centre == tuple(shape[-2:]):
+            return noise
+        own = SeededNoise(self._seed)
+        return _with_centre(noise, self._mixed(own.gaussian((*shape[:-2], *self._centre))))
+
+    def _mixed(self, noise: torch.Tensor) -> torch.Tensor:
         for seed, strength in self._variations:
-            noise = slerp(noise, SeededNoise(seed).gaussian(shape), strength)
+            noise = slerp(noise, SeededNoise(seed).gaussian(noise.shape), strength)
         return noise
 
     def brownian(
@@ -88,6 +101,21 @@ class SeededNoise:
     def restore(self, state: torch.Tensor) -> None:
         """Continues at a position that `state` returned for the same seed."""
         self._generator.set_state(state)
+
+
+def _with_centre(noise: torch.Tensor, centre: torch.Tensor) -> torch.Tensor:
+    """The noise [..., h, w], with the middle of another in its own middle, as far as both reach."""
+    result = noise.clone()
+    inside, taken = zip(*map(_middles, noise.shape[-2:], centre.shape[-2:]), strict=True)
+    result[..., inside[0], inside[1]] = centre[..., taken[0], taken[1]]
+    return result
+
+
+def _middles(length: int, other: int) -> tuple[slice, slice]:
+    """The indices of the common middle of two lengths, in each of them."""
+    common = min(length, other)
+    begin, other_begin = (length - common) // 2, (other - common) // 2
+    return slice(begin, begin + common), slice(other_begin, other_begin + common)
 
 
 def slerp(start: torch.Tensor, end: torch.Tensor, fraction: float) -> torch.Tensor:

@@ -9,9 +9,8 @@ from pydantic import Field, model_validator
 
 from models.kinds.captioner import CAPTIONER
 from models.kinds.kind import AnyModelRef, ModelRef
-from pipelines.params.image import ImageParams
 from pipelines.params.image_refs import ImageRef
-from pipelines.params.limits import LONGEST_SIDE
+from pipelines.params.picture_size import PICTURE_SIZE, PictureSizeParams
 from pipelines.pipeline import Models, Recipe, TaskResult, Work
 from pipelines.recipes.captioning import DEFAULT_CAPTIONER, caption
 from pipelines.recipes.image_generation import ImageGeneration, generate_from_image
@@ -19,12 +18,10 @@ from pipelines.recipes.image_generation import ImageGeneration, generate_from_im
 if TYPE_CHECKING:
     import numpy as np
 
-PICTURE_SIZE = (0, 0)
-"""The value of `wh` that stands for the size of the picture."""
 DEFAULT_CAPTIONER_REF = ModelRef(CAPTIONER, DEFAULT_CAPTIONER)
 
 
-class Img2ImgParams(ImageParams):
+class Img2ImgParams(PictureSizeParams):
     url: ImageRef
     text: str = Field(
         "",
@@ -41,22 +38,11 @@ class Img2ImgParams(ImageParams):
     keep_alpha: bool = Field(
         True, description="Give the result the alpha of the picture. false: flatten the picture onto white."
     )
-    wh: tuple[int, int] = Field(
-        PICTURE_SIZE, description="Width and height to resize the picture to first. 0, 0: keep its size."
-    )
 
     @model_validator(mode="after")
     def _check_text(self) -> Self:
         if not self.auto_prompt and "text" not in self.model_fields_set:
             raise ValueError("text is missing; add it, or set auto_prompt to have the picture described")
-        return self
-
-    @model_validator(mode="after")
-    def _check_size(self) -> Self:
-        if self.wh != PICTURE_SIZE and not all(1 <= side <= LONGEST_SIDE for side in self.wh):
-            raise ValueError(
-                f"wh {self.wh} must be two sides from 1 to {LONGEST_SIDE}, or [0, 0] to keep the size of the picture"
-            )
         return self
 
 
@@ -78,7 +64,8 @@ class Img2Img(ImageGeneration[Img2ImgParams]):
         from models.imaging.pixels import add_alpha, fit_within, flatten_alpha, resize, snap_size
 
         checkpoint = params.load_checkpoint(models, images)
-        rgb, alpha = flatten_alpha(images["url"])
+        picture = images["url"] if params.resize_mode == "fill" else params.resized(images["url"])
+        rgb, alpha = flatten_alpha(picture)
         if params.auto_prompt:
             description = yield from caption(models.get(DEFAULT_CAPTIONER_REF), rgb)
             params = params.model_copy(update={"text": ", ".join(filter(None, (params.text, description)))})

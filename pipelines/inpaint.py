@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from pydantic import Field
 
 from pipelines.params.image_refs import ImageRef
+from pipelines.params.picture_size import PictureSizeParams
 from pipelines.pipeline import Models, Recipe, TaskResult, Work
 from pipelines.recipes.image_generation import ImageGeneration
 from pipelines.recipes.masked_generation import MaskedGenerationParams, generate_masked
@@ -16,7 +17,7 @@ if TYPE_CHECKING:
     import numpy as np
 
 
-class InpaintParams(MaskedGenerationParams):
+class InpaintParams(PictureSizeParams, MaskedGenerationParams):
     url: ImageRef
     mask_url: ImageRef = Field(
         description="The mask of what to repaint. If it has transparent pixels: all pixels that are not fully "
@@ -38,7 +39,9 @@ class Inpaint(ImageGeneration[InpaintParams]):
     def run(self, params: InpaintParams, models: Models, images: Mapping[str, np.ndarray]) -> Recipe:
         from models.imaging.masks import mask_levels, resize_mask
 
-        picture = images["url"]
-        mask = resize_mask(params.binary_mask(mask_levels(images["mask_url"])), picture.shape[1], picture.shape[0])
+        size = images["url"].shape[1], images["url"].shape[0]
+        picture = params.resized(images["url"])
+        marked = params.binary_mask(mask_levels(images["mask_url"]))
+        mask = params.resized_mask(resize_mask(marked, *size))
         checkpoint = params.load_checkpoint(models, images)
         return TaskResult((yield from generate_masked(params, checkpoint, picture, mask)))

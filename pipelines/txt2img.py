@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Self
 
-from pydantic import Field, model_validator
+from pydantic import Field, ValidationError, model_validator
 
+from models.catalog.entry import ModelEntry
+from models.kinds.kind import AnyModelRef, ModelRef
+from models.kinds.upscaler import UPSCALER
+from models.pydantic_errors import first_sentence
 from pipelines.params.high_res import HighRes
 from pipelines.params.image import ImageParams, refuse_odd_size, strength_of
 from pipelines.params.limits import GeneratedSide
-from pipelines.pipeline import Denoise, Models, Recipe, TaskResult, Work
+from pipelines.pipeline import Denoise, Models, Recipe, Steps, TaskResult, Work
 from pipelines.recipes.image_generation import ImageGeneration
 
 if TYPE_CHECKING:
@@ -20,6 +24,7 @@ if TYPE_CHECKING:
     from models.catalog.catalog import Catalog
     from models.diffusion.checkpoint import Checkpoint
     from models.noise import SeededNoise
+    from models.vision.upscaler import Upscaler
 
 
 SIZE = "in pixels, a multiple of 8. If neither w nor h is set, the size that the model was trained at, if it is known."
@@ -43,9 +48,36 @@ class Txt2ImgParams(ImageParams):
 
     @model_validator(mode="after")
     def _check_second_pass(self) -> Self:
-        if self.highres_info is not None:
-            self.highres_info.refuse_too_many_steps(self.num_steps, self.sampler)
+        if self.highres_info is None:
+            return self
+        try:
+            second = self.second_pass
+        except ValidationError as error:
+            raise ValueError(f"highres_info: {first_sentence(error)}") from error
+        self.highres_info.refuse_too_many_steps(second.num_steps, second.sampler)
         return self
+
+    @property
+    def second_pass(self) -> Txt2ImgParams:
+        """The parameters of the second pass. Raises ValidationError."""
+        own = self.highres_info.own if self.highres_info else {}
+        if not own:
+            return self
+        return Txt2ImgParams.model_validate(self.model_dump(exclude_unset=True, exclude={"highres_info"}) | own)
+
+    def with_mentioned_embeddings(self, embeddings: Sequence[ModelEntry]) -> Self:
+        """Those of the second pass, too."""
+        params, highres = super().with_mentioned_embeddings(embeddings), self.highres_info
+        if highres is None or self.embeddings is not None or (highres.text is highres.negative_prompt is None):
+            return params
+        second = self.second_pass.with_mentioned_embeddings(embeddings)
+        negative = None if highres.negative_prompt is None else second.negative_prompt
+        return params.model_copy(
+            update={
+                "embeddings": tuple(dict.fromkeys((*(params.embeddings or ()), *(second.embeddings or ())))),
+                "highres_info": highres.model_copy(update={"negative_prompt": negative}),
+            }
+        )
 
     @property
     def size(self) -> tuple[int, int]:
@@ -58,9 +90,14 @@ class Txt2Img(ImageGeneration[Txt2ImgParams]):
     title = "Text to image"
     Params = Txt2ImgParams
 
+    def needs(self, params: Txt2ImgParams) -> tuple[AnyModelRef, ...]:
+        upscaler = params.highres_info and params.highres_info.upscaler
+        return (*super().needs(params), *((ModelRef(UPSCALER, upscaler),) if upscaler else ()))
+
     def work(self, params: Txt2ImgParams) -> Work:
         width, height = params.size
-        return Work(width * height, params.num_samples, params.num_steps, params.compute_fraction)
+        last = params.second_pass
+        return Work(width * height, params.num_samples, last.num_steps, last.compute_fraction)
 
     def resolve_names(self, params: Txt2ImgParams, catalog: Catalog) -> Txt2ImgParams:
         """Raises ValidationError as well, if the model's native size does not fit the other parameters."""
@@ -71,28 +108,53 @@ class Txt2Img(ImageGeneration[Txt2ImgParams]):
         noises = params.noises()
         latents = yield [params.denoise_request(checkpoint, noise, params.w, params.h) for noise in noises]
         if params.highres_info is not None:
-            latents = yield _second_pass(params, params.highres_info, checkpoint, noises, latents)
+            upscaler = params.highres_info.upscaler and models.get(ModelRef(UPSCALER, params.highres_info.upscaler))
+            larger = yield from _enlarged(params, params.highres_info, checkpoint, upscaler or None, noises, latents)
+            latents = yield _second_requests(params, params.highres_info, checkpoint, noises, larger)
         return TaskResult(params.decode(checkpoint, latents))
 
 
-def _second_pass(
+def _enlarged(
+    params: Txt2ImgParams,
+    highres: HighRes,
+    checkpoint: Checkpoint,
+    upscaler: Upscaler | None,
+    noises: list[SeededNoise],
+    latents: list[torch.Tensor],
+) -> Steps[list[torch.Tensor]]:
+    """The latents of the first pass at the size of the second. An upscaler enlarges what they decode to."""
+    from models.imaging.resize_modes import resize_to
+
+    (width, height), factor = params.size, checkpoint.vae_scale_factor
+    if upscaler is None:
+        return [highres.enlarge(latent, width // factor, height // factor) for latent in latents]
+    results = []
+    for noise, pixels in zip(noises, params.decode(checkpoint, latents), strict=True):
+        canvas = upscaler.canvas(pixels)
+        for _ in upscaler.enlarge(pixels, canvas):
+            yield []
+        results.append(params.encode(checkpoint, resize_to(canvas, width, height, "cover"), noise))
+    return results
+
+
+def _second_requests(
     params: Txt2ImgParams,
     highres: HighRes,
     checkpoint: Checkpoint,
     noises: list[SeededNoise],
     latents: list[torch.Tensor],
 ) -> list[Denoise]:
-    """The requests that refine the enlarged `latents` of the first pass, one per noise."""
-    width, height = params.size
+    """The requests that refine the enlarged `latents`, one per noise."""
+    (width, height), second = params.size, params.second_pass
     return [
-        params.denoise_request(
+        second.denoise_request(
             checkpoint,
             noise,
             width,
             height,
-            source=highres.enlarge(latent, width // checkpoint.vae_scale_factor, height // checkpoint.vae_scale_factor),
+            source=latent,
             strength=strength_of(highres.fidelity),
-            steps=highres.steps(params.num_steps),
+            steps=highres.steps(second.num_steps),
         )
         for noise, latent in zip(noises, latents, strict=True)
     ]

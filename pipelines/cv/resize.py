@@ -26,12 +26,9 @@ class ResizeParams(SourceImageParams):
     )
     resampling: Filter = Field("bilinear", description="The filter that resizes the picture.")
 
-    def scaled(self, width: int, height: int) -> tuple[int, int]:
-        """Width and height to scale a picture of `width` × `height` to."""
-        if self.mode == "fill":
-            return self.w, self.h
-        ratios = self.w / width, self.h / height
-        scale = min(ratios) if self.mode == "fit" else max(ratios)
+    def fitting(self, width: int, height: int) -> tuple[int, int]:
+        """Width and height of a picture of `width` × `height` that was made as large as fits."""
+        scale = min(self.w / width, self.h / height)
         return max(round(width * scale), 1), max(round(height * scale), 1)
 
     @property
@@ -45,17 +42,10 @@ class Resize(ImageOperation[ResizeParams]):
     Params = ResizeParams
 
     def apply(self, params: ResizeParams, images: Mapping[str, np.ndarray]) -> TaskResult:
-        import numpy as np
-        from PIL import Image
-
         from models.imaging.affine import FILTERS
+        from models.imaging.resize_modes import ResizeMode, resize_to
 
-        picture = Image.fromarray(images["url"])
-        width, height = params.scaled(*picture.size)
-        resampling = FILTERS[params.resampling]
-        if params.mode != "cover":
-            return TaskResult([np.asarray(picture.resize((width, height), resampling))])
-        box_width, box_height = params.w * picture.width / width, params.h * picture.height / height
-        left, top = max((picture.width - box_width) / 2, 0.0), max((picture.height - box_height) / 2, 0.0)
-        box = left, top, min(left + box_width, picture.width), min(top + box_height, picture.height)
-        return TaskResult([np.asarray(picture.resize((params.w, params.h), resampling, box))])
+        picture = images["url"]
+        size = (params.w, params.h) if params.mode != "fit" else params.fitting(picture.shape[1], picture.shape[0])
+        mode: ResizeMode = "cover" if params.mode == "cover" else "fill"
+        return TaskResult([resize_to(picture, *size, mode, FILTERS[params.resampling])])

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from math import ceil
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from pipelines.params.image import strength_of
+from models.adapters.lora_tags import split_lora_tags
+from pipelines.params.image import refuse_odd_size, strength_of
 from pipelines.params.limits import GeneratedSide
 from pipelines.sampler_names import max_steps_of
 
@@ -26,16 +27,70 @@ class HighRes(BaseModel):
         "nearest-exact", description="How the latents are enlarged."
     )
     max_wh: GeneratedSide = Field(1024, description="Longest side that the second pass may reach, in pixels.")
+    w: GeneratedSide | None = Field(
+        None, description="Width of the second pass, a multiple of 8, in place of upscale_factor. Set h, too."
+    )
+    h: GeneratedSide | None = Field(
+        None, description="Height of the second pass. What is too much for the shape of w × h is cropped."
+    )
+    upscaler: str | None = Field(
+        None,
+        max_length=256,
+        description="A model of family `upscaler` that enlarges the image. null: its latents are enlarged.",
+    )
+    num_steps: int | None = Field(
+        None, ge=1, le=100, description="Steps of the second pass. null: as many as in the first one."
+    )
+    sampler: str | None = Field(None, description="The sampler of the second pass. null: as in the first one.")
+    sigmas: str | None = Field(None, description="Its noise schedule. null: that of the first one, or of the label.")
+    guidance_scale: float | None = Field(
+        None, ge=0, le=50, description="How strongly it follows the prompt. null: as in the first pass."
+    )
+    text: str | None = Field(
+        None, max_length=20_000, description="The prompt of the second pass. null: as in the first one."
+    )
+    negative_prompt: str | None = Field(
+        None, max_length=20_000, description="Its negative prompt. null: as in the first pass."
+    )
+
+    @model_validator(mode="after")
+    def _check_size(self) -> Self:
+        if (self.w is None) != (self.h is None):
+            raise ValueError("w and h of highres_info belong together; set both, or neither")
+        for name, side in (("w", self.w), ("h", self.h)):
+            if side is not None:
+                refuse_odd_size(f"{name} of highres_info", side, self.max_wh)
+        return self
+
+    @model_validator(mode="after")
+    def _check_text(self) -> Self:
+        if self.text is not None and split_lora_tags(self.text)[1]:
+            raise ValueError("LoRAs act on both passes; write <lora:…> in text, not in text of highres_info")
+        return self
+
+    @property
+    def own(self) -> dict[str, Any]:
+        """The parameters in which the second pass differs from the first, by the names that both use."""
+        names = {"num_steps", "sampler", "sigmas", "guidance_scale", "text", "negative_prompt"}
+        changes = {name: value for name, value in self.model_dump(include=names).items() if value is not None}
+        return changes if "sampler" not in changes else {"sigmas": None, **changes}
 
     def size(self, width: int, height: int) -> tuple[int, int]:
         """Width and height of the second pass, in pixels, for a first pass of `width` × `height`."""
+        if self.w is not None and self.h is not None:
+            return self.w, self.h
         return round(width * self.upscale_factor / 8) * 8, round(height * self.upscale_factor / 8) * 8
 
     def enlarge(self, latents: torch.Tensor, width: int, height: int) -> torch.Tensor:
-        """Latents [1, channels, h, w] of the first pass at `width` × `height` latent pixels."""
+        """Latents [1, channels, h, w] of the first pass at `width` × `height` latent pixels; what is too much for this
+        shape is cropped."""
         from torch.nn.functional import interpolate
 
-        return interpolate(latents.float(), size=(height, width), mode=self.upscale_method)
+        scale = max(height / latents.shape[2], width / latents.shape[3])
+        covering = max(round(latents.shape[2] * scale), height), max(round(latents.shape[3] * scale), width)
+        enlarged = interpolate(latents.float(), size=covering, mode=self.upscale_method)
+        top, left = (covering[0] - height) // 2, (covering[1] - width) // 2
+        return enlarged[:, :, top : top + height, left : left + width]
 
     def steps(self, num_steps: int) -> int:
         """How many steps to schedule so that about `num_steps` of them, and one at least, run at this fidelity."""

@@ -12,7 +12,7 @@ from models.adapters.lora_tags import split_lora_tags
 from models.diffusion.prompt_schedule import split_parts
 from models.diffusion.prompt_syntax import PromptError
 from pipelines.params.adapters import AdapterParams
-from pipelines.params.limits import SEEDS, CallbackUrl, Fraction, GeneratedSide, Seed
+from pipelines.params.limits import LONGEST_SIDE, SEEDS, CallbackUrl, Fraction, GeneratedSide, Seed
 from pipelines.params.performance import PerformanceParams
 from pipelines.params.prompt_steps import check_prompt, encode_steps
 from pipelines.params.sampling import SamplerParams
@@ -29,6 +29,10 @@ if TYPE_CHECKING:
 CACHED_STEP_COST = 0.08
 """Cost of a DeepCache step that skips the deep layers, as a fraction of a full pass through SD 1.5's UNet
 (measured by benchmarks.levers)."""
+
+
+SIZE_STEP = 8
+"""Pixels per latent, in each direction, of every family; sides are multiples of it."""
 
 
 class Variation(BaseModel):
@@ -73,6 +77,10 @@ class ImageParams(AdapterParams, SamplerParams, PerformanceParams):
     variations: tuple[Variation, ...] = Field(
         (), max_length=16, fail_fast=True, description="Variations to mix in, in this order, before variation_seed."
     )
+    seed_resize_w: int = Field(
+        0, ge=0, le=LONGEST_SIDE, description="Width, in pixels, of an image of this seed to stay close to. 0: none."
+    )
+    seed_resize_h: int = Field(0, ge=0, le=LONGEST_SIDE, description="Its height, in pixels. 0: none.")
     max_wh: GeneratedSide = Field(1024, description="Longest side, in pixels, at which images are generated.")
     callback_url: CallbackUrl = ""
 
@@ -130,7 +138,8 @@ class ImageParams(AdapterParams, SamplerParams, PerformanceParams):
         mixed = [(variation.seed, variation.strength) for variation in self.variations]
         if self.variation_strength > 0:
             mixed.append((self.variation_seed, self.variation_strength))
-        return [SeededNoise(seed, tuple(mixed)) for seed in self.seeds]
+        centre = self.seed_resize_h // SIZE_STEP, self.seed_resize_w // SIZE_STEP
+        return [SeededNoise(seed, tuple(mixed), centre if all(centre) else None) for seed in self.seeds]
 
     def denoise_request(
         self,
@@ -196,8 +205,10 @@ def strength_of(fidelity: float) -> float:
 
 def refuse_odd_size(name: str, pixels: int, longest: int) -> None:
     """Raises ValueError unless a side of `pixels` is a multiple of 8 and at most `longest`."""
-    if pixels % 8:
-        below = pixels // 8 * 8
-        raise ValueError(f"{name} {pixels} is not a multiple of 8; try {max(below, 64)} or {below + 8}")
+    if pixels % SIZE_STEP:
+        below = pixels // SIZE_STEP * SIZE_STEP
+        raise ValueError(
+            f"{name} {pixels} is not a multiple of {SIZE_STEP}; try {max(below, 64)} or {below + SIZE_STEP}"
+        )
     if pixels > longest:
         raise ValueError(f"{name} {pixels} is above max_wh {longest}; set at most {longest}, or raise max_wh")

@@ -16,6 +16,7 @@ from pipelines.pipeline import ControlInput, Denoise, PreservedRegion, Steps, Wo
 
 if TYPE_CHECKING:
     import numpy as np
+    import torch
 
     from models.diffusion.checkpoint import Checkpoint
     from models.imaging.masks import Box
@@ -83,6 +84,11 @@ class MaskedGenerationParams(ImageParams):
         le=0.99,
         description="How closely the repainted part follows the start of use_reference or use_background_reference.",
     )
+    masked_content: Literal["original", "fill", "noise", "nothing"] | None = Field(
+        None,
+        description="What the repainting starts from under the mask, with `fidelity`: the picture, its surroundings, "
+        "noise, or zero latents. null: what use_reference and use_background_reference say.",
+    )
     inpainting_padding_mode: None = Field(None, description="Not supported. Only null is accepted.")
 
     @model_validator(mode="after")
@@ -90,6 +96,10 @@ class MaskedGenerationParams(ImageParams):
         if self.use_reference and self.use_background_reference:
             raise ValueError(
                 "use_reference and use_background_reference contradict each other; set at most one of them"
+            )
+        if self.masked_content and (self.use_reference or self.use_background_reference):
+            raise ValueError(
+                "masked_content takes the place of use_reference and use_background_reference; set only one of them"
             )
         for side in self.generation_size or ():
             refuse_odd_size("inpainting_target_wh", side, self.max_wh)
@@ -197,7 +207,8 @@ def _denoise_request(
     height, width = mask.shape
     plain, circular = checkpoint.in_channels == checkpoint.channels, params.use_circular
     preserves = plain or params.use_background_guidance
-    start = fill_nearest(picture, mask) if params.use_background_reference else picture
+    fills = params.use_background_reference or params.masked_content == "fill"
+    start = fill_nearest(picture, mask) if fills else picture
     repainted = torch.from_numpy(latent_mask(mask, checkpoint.vae_scale_factor)[None, None].astype("float32"))
     start_latents = params.encode(checkpoint, start, noise) if preserves or params.start_fidelity else None
     initial = noise.initial((1, checkpoint.channels, *repainted.shape[2:]))
@@ -206,7 +217,7 @@ def _denoise_request(
         noise,
         width,
         height,
-        source=start_latents if params.start_fidelity else None,
+        source=_with_masked_content(params, start_latents, repainted, initial) if params.start_fidelity else None,
         strength=strength_of(params.start_fidelity),
     )
     preserved = PreservedRegion(start_latents, repainted) if preserves and start_latents is not None else None
@@ -217,3 +228,13 @@ def _denoise_request(
     masked_latents = checkpoint.encode(picture, noise, mask=mask, circular=circular)
     inpainting_inputs = torch.cat([repainted.to(masked_latents), masked_latents], dim=1)
     return replace(request, initial=initial, preserve=preserved, inpainting_inputs=inpainting_inputs)
+
+
+def _with_masked_content(
+    params: MaskedGenerationParams, latents: torch.Tensor | None, repainted: torch.Tensor, noise: torch.Tensor
+) -> torch.Tensor | None:
+    """The latents of the picture, with noise or nothing under the mask if the task asks for that."""
+    if latents is None or params.masked_content not in ("noise", "nothing"):
+        return latents
+    under = noise if params.masked_content == "noise" else noise * 0
+    return latents.where(repainted.to(latents.device) == 0, under.to(latents))

@@ -72,3 +72,27 @@ def test_brownian_increments_do_not_depend_on_earlier_ones() -> None:
     one, other = SeededNoise(9), SeededNoise(9)
     one.brownian(SHAPE, over, 8.0, 4.0)
     assert torch.equal(one.brownian(SHAPE, over, 4.0, 2.0), other.brownian(SHAPE, over, 4.0, 2.0))
+
+
+@pytest.mark.parametrize(("height", "width"), [(24, 24), (8, 8), (24, 8), (8, 24)])
+def test_centre_of_the_noise_is_that_of_the_other_size(height: int, width: int) -> None:
+    """An image of another size starts, in its middle, from the same noise."""
+    original = SeededNoise(5).initial((1, 4, 16, 16))
+    noise = SeededNoise(5, centre=(16, 16)).initial((1, 4, height, width))
+    tall, wide = min(height, 16), min(width, 16)
+    top, left = (height - tall) // 2, (width - wide) // 2
+    from_top, from_left = (16 - tall) // 2, (16 - wide) // 2
+    expected = original[..., from_top : from_top + tall, from_left : from_left + wide]
+    assert torch.equal(noise[..., top : top + tall, left : left + wide], expected)
+
+
+def test_around_the_centre_the_noise_is_that_of_the_size_itself() -> None:
+    own = SeededNoise(5).initial((1, 4, 24, 24))
+    noise = SeededNoise(5, centre=(16, 16)).initial((1, 4, 24, 24))
+    assert torch.equal(noise[..., :4, :], own[..., :4, :])
+    assert torch.equal(SeededNoise(5, centre=(24, 24)).initial((1, 4, 24, 24)), own)
+
+
+def test_variations_vary_the_centre() -> None:
+    varied = SeededNoise(5, [(6, 1.0)], centre=(16, 16)).initial((1, 4, 24, 24))
+    assert torch.allclose(varied[..., 4:20, 4:20], SeededNoise(6).initial((1, 4, 16, 16)), atol=1e-6)

@@ -89,3 +89,13 @@ def test_work_is_an_upper_bound_unless_wh_is_set() -> None:
     known, unknown = (Img2Img().work(Img2Img.Params(url="x", text="a", wh=wh)) for wh in ((512, 512), (0, 0)))
     assert (known.pixels, known.is_upper_bound) == (512 * 512, False)
     assert (unknown.pixels, unknown.is_upper_bound) == (1024 * 1024, True)
+
+
+@pytest.mark.parametrize("mode", ["fill", "cover", "pad"])
+def test_resize_mode_decides_what_is_cropped(engine: Engine, mode: str) -> None:
+    """Of a wide picture `cover` leaves the middle; all of the strength is off, so the autoencoder alone acts."""
+    source = np.tile(np.arange(192, dtype=np.uint8)[None, :, None], (64, 1, 3))
+    result = generate(engine, source, wh=[64, 64], resize_mode=mode, fidelity=1.0)
+    assert result.shape == (64, 64, 3)
+    plain = generate(engine, np.ascontiguousarray(source[:, 64:128]), fidelity=1.0)
+    assert np.array_equal(result, plain) == (mode == "cover")

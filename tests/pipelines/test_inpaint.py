@@ -279,3 +279,52 @@ def test_inverted_mask_repaints_what_the_mask_leaves_out(engine: Engine) -> None
     assert np.array_equal(inverted, inpaint(engine, request))
     transparent = np.dstack([MASK, 255 - MASK[:, :, 0]])
     assert np.array_equal(inpaint(engine, params(inpainting_mask_invert=True), mask=transparent), inverted)
+
+
+@pytest.mark.parametrize(("content", "like"), [("original", "picture"), ("fill", "surroundings")])
+def test_masked_content_starts_from_the_picture_or_its_surroundings(engine: Engine, content: str, like: str) -> None:
+    flags = {"picture": "use_reference", "surroundings": "use_background_reference"}
+    named = inpaint(engine, params(masked_content=content, fidelity=0.5))
+    flagged = inpaint(engine, params(**{flags[like]: True}, reference_fidelity=0.5, fidelity=0.0))
+    assert np.array_equal(named, flagged)
+
+
+@pytest.mark.parametrize("content", ["noise", "nothing"])
+def test_masked_content_may_be_noise_or_nothing(engine: Engine, content: str) -> None:
+    """Under the mask, in the latents that denoising starts from; around it there is the picture."""
+    request = params(masked_content=content, fidelity=0.5, num_steps=8, use_raw_inpainting=True)
+    engine.add("task", INPAINT, request, IMAGES)
+    engine.step()
+    (trajectory,) = engine.unfinished()
+    source = trajectory.denoise.source
+    assert source is not None
+    under = source[0, :, 2:6, 2:6]
+    assert bool((under == 0).all()) == (content == "nothing")
+    assert under.std() > 0.8 or content == "nothing"
+    assert source[0, :, :2].std() > 0
+    run_dry(engine)
+
+
+def test_masked_content_excludes_the_older_flags() -> None:
+    with pytest.raises(ValidationError, match="masked_content takes the place"):
+        params(masked_content="fill", use_reference=True)
+
+
+def test_wh_resizes_picture_and_mask_alike(engine: Engine) -> None:
+    """The mask of a wide picture is cropped with it; what is outside stays."""
+    picture = np.tile(PICTURE, (1, 3, 1))
+    mask = np.zeros_like(picture)
+    mask[16:48, 80:112] = 255
+    request = params(wh=[SIDE, SIDE], resize_mode="cover", keep_original=True, keep_original_num_fade_pixels=None)
+    result = inpaint(engine, request, picture, mask)
+    assert result.shape == (SIDE, SIDE, 3)
+    assert np.array_equal(result[:16], PICTURE[:16])
+    assert not np.array_equal(result[16:48, 16:48], PICTURE[16:48, 16:48])
+
+
+def test_mask_that_is_cropped_away_is_refused(engine: Engine) -> None:
+    picture, mask = np.tile(PICTURE, (1, 3, 1)), np.zeros((SIDE, 3 * SIDE, 3), np.uint8)
+    mask[:, :8] = 255
+    engine.add("task", INPAINT, params(wh=[SIDE, SIDE], resize_mode="cover"), {"url": picture, "mask_url": mask})
+    (failed,) = [event for event in run_dry(engine) if isinstance(event, Failed)]
+    assert "the mask is empty" in failed.message

@@ -12,7 +12,9 @@ from pydantic import ValidationError
 
 from models.adapters.lora_merge import MergedNet
 from models.diffusion.checkpoint import Checkpoint
-from models.kinds.kind import AnyModelRef
+from models.imaging.resize_modes import resize_to
+from models.kinds.kind import AnyModelRef, ModelRef
+from models.kinds.upscaler import UPSCALER
 from pipelines.engine.engine import Engine
 from pipelines.engine.trajectory import Trajectory
 from pipelines.txt2img import Txt2Img
@@ -160,3 +162,50 @@ def test_lora_of_a_learnt_style_changes_the_brightness(engine: Engine) -> None:
     }
     plain, styled = (np.mean(generate(engine, **values, lora_scales=scales)) for scales in (None, {"toy-neon": 1.0}))
     assert styled < plain - 25
+
+
+def test_second_pass_has_its_own_prompt_sampler_and_steps(sd1: Checkpoint) -> None:
+    highres = {"w": 96, "h": 64, "num_steps": 7, "sampler": "DPM++ 2M Karras", "text": "a boat", "guidance_scale": 2.0}
+    params = Txt2Img.Params.model_validate(
+        {"text": "a house", "model": "toy-sd1", "w": 64, "h": 64, "num_steps": 4, "highres_info": highres}
+    )
+    recipe = Txt2Img().run(params, OneModel(sd1), {})
+    with torch.inference_mode():
+        (first,) = next(recipe)
+        (second,) = recipe.send([torch.randn(1, 4, 8, 8)])
+    assert (second.width, second.height, second.guidance) == (96, 64, 2.0)
+    assert (second.sampler, second.sigmas) == ("dpmpp_2m", "karras")
+    assert (first.sampler, first.sigmas) == ("euler", None)
+    assert len(Trajectory(second).table) == 7
+    boat, _ = sd1.encode_prompt("a boat", None, clip_skip=-1, width=96, height=64)
+    assert torch.equal(second.prompts[0].positives[0].embeds, boat.embeds)
+
+
+@pytest.mark.parametrize(
+    ("highres", "message"),
+    [
+        ({"sampler": "eular"}, "highres_info: .*did you mean"),
+        ({"text": "(a:1000)"}, "highres_info: .*weights may be"),
+        ({"sampler": "lcm", "num_steps": 60}, "highres_info: .*at most 50"),
+    ],
+)
+def test_wrong_parameters_of_the_second_pass_are_refused(highres: dict[str, Any], message: str) -> None:
+    with pytest.raises(ValidationError, match=message):
+        Txt2Img.Params(text="a house", highres_info=highres)
+
+
+def test_second_pass_may_start_from_an_upscaler(studio: Studio) -> None:
+    """Almost at fidelity 1 the result is what the net makes of the first pass; enlarged latents are not."""
+    base = {"text": "a red house", "model": "toy-sd1", "w": 64, "h": 64, "num_steps": 6, "seed": 5}
+    small = studio.image(Txt2Img(), Txt2Img.Params.model_validate(base), {})
+    second = {"upscale_factor": 1.5, "fidelity": 0.95, "num_steps": 1, "upscaler": "esr"}
+    request = Txt2Img.Params.model_validate(base | {"highres_info": second})
+    assert [ref.name for ref in Txt2Img().needs(request)] == ["toy-sd1", "esr"]
+    result = studio.image(Txt2Img(), request, {})
+    with studio.held("esr") as handle:
+        upscaler = handle.get(ModelRef(UPSCALER, "esr"))
+        canvas = upscaler.canvas(small)
+        for _ in upscaler.enlarge(small, canvas):
+            pass
+    expected = resize_to(canvas, 96, 96, "cover").astype(int)
+    assert np.abs(result.astype(int) - expected).mean() < 0.5 * np.abs(expected - expected.mean()).mean()
