@@ -13,6 +13,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Seque
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
+from models.catalog.entry import TOY
 from models.catalog.scan import Scanner
 from server.observability.tracing import set_up_traces
 from server.process.data_folder import check_data_folder, lock_data_folder
@@ -33,8 +34,6 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 PROBE_CONNECTIONS = 64
-TOY = "toy-"
-"""How the names of toys begin. A build that was killed leaves some of them without `models.yaml`."""
 Work = Coroutine[Any, Any, None]
 
 
@@ -100,7 +99,7 @@ def ensure_models(settings: Settings) -> None:
     """Builds the toy models if there are no others, in a child process, because this process must not import torch."""
     if settings.models_dir is not None or (settings.models_path / "models.yaml").exists():
         return
-    found, _ = Scanner().scan([settings.models_path])
+    found, _ = Scanner().scan([settings.models_path])  # a build that was killed leaves toys without `models.yaml`
     if any(not model.path.name.startswith(TOY) for model in found):
         return
     log.info("no models yet: building small toy models in %s", settings.models_path)

@@ -150,6 +150,16 @@ def kafka_url(running_kafka: str) -> str:
     return f"kafka://{running_kafka}/hua-{uuid.uuid4().hex}.?partitions=1"
 
 
+@pytest.fixture(scope="session", autouse=True)
+def without_model_packages() -> Iterator[None]:
+    """What catalogs hold must not depend on the packages that are installed."""
+    from models.catalog import packages
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(packages, "PACKAGES", ())
+        yield
+
+
 @pytest.fixture(scope="session")
 def models_dir(pytestconfig: pytest.Config) -> Path:
     """The toy models, built again when their sources have changed."""

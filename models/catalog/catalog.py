@@ -103,7 +103,7 @@ class Catalog:
 
     def hash_of(self, entry: ModelEntry) -> FileHash | None:
         """None if it is not known: the model is a folder, or its file has not been read yet."""
-        found = self.hashes.of(entry.path)
+        found = self.hashes.of(entry.weights)
         return FileHash(entry.sha256) if found is None and entry.sha256 is not None else found
 
     def find_hash(self, name: str) -> ModelEntry | None:
@@ -150,7 +150,8 @@ class Catalog:
         if kind is CHECKPOINT:
             return self.default
         families = families_of(kind)
-        return next((entry for entry in self.entries if entry.family in families), None)
+        fitting = (entry for entry in self.entries if entry.family in families)
+        return min(fitting, key=lambda entry: entry.is_toy, default=None)
 
     def _by_own_name(self, name: str) -> ModelEntry:
         if name == "":

@@ -10,10 +10,11 @@ from contextlib import suppress
 from pathlib import Path
 
 from models.atomic_write import replacing
+from models.files.ncnn_param import BIN, PARAM
 
 FILE = "SHA256SUMS"
 MARK = ".verified"
-WEIGHTS = frozenset({".safetensors", ".onnx"})
+WEIGHTS = frozenset({".safetensors", ".onnx", PARAM})
 _LINE = re.compile(r"([0-9a-f]{64}) [ *](.+)")
 _POLL_S = 2.0
 
@@ -39,7 +40,7 @@ def verify(folder: Path, on_verified: Callable[[str], None] = lambda name: None)
                 "list if the change was intended"
             )
         on_verified(name)
-    weights = {str(file.relative_to(folder)) for file in folder.rglob("*") if file.suffix in WEIGHTS}
+    weights = {str(file.relative_to(folder)) for file in folder.rglob("*") if _is_loaded(file)}
     if unlisted := sorted(weights - set(sums)):
         raise ChecksumError(
             f"{unlisted[0]} is not in {FILE}; list it (`sha256sum {unlisted[0]} >> {FILE}`), or remove it"
@@ -113,6 +114,10 @@ def digest(file: Path) -> str:
     """The SHA-256 of a file, as hex."""
     with file.open("rb") as content:
         return hashlib.file_digest(content, "sha256").hexdigest()
+
+
+def _is_loaded(file: Path) -> bool:
+    return file.suffix in WEIGHTS or (file.suffix == BIN and file.with_suffix(PARAM).is_file())
 
 
 def _digest(file: Path, folder: Path) -> str:

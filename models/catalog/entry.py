@@ -8,8 +8,11 @@ from typing import Annotated, Literal
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 
 from models.catalog.checkpoint_shape import CheckpointShape
+from models.files.ncnn_param import weights_file
 
 FILE = "models.yaml"
+TOY = "toy-"
+"""How the names of the toy models begin."""
 
 
 class CatalogError(Exception):
@@ -31,6 +34,8 @@ class ModelEntry(BaseModel):
     path: Path
     family: str
     title: str = ""
+    licence: str = ""
+    """Of the weights; empty if it is not known."""
     aliases: tuple[Name, ...] = ()
     default: bool = False
     prediction: Literal["epsilon", "v_prediction"] | None = None
@@ -62,3 +67,13 @@ class ModelEntry(BaseModel):
     """Size of the weights on disk."""
     shape: CheckpointShape = Field(default=CheckpointShape(), exclude=True)
     """Of a checkpoint: the sizes that its files tell."""
+
+    @property
+    def weights(self) -> Path:
+        """The file that is hashed."""
+        return weights_file(self.path)
+
+    @property
+    def is_toy(self) -> bool:
+        """Whether it is a toy model, which stands in until there is a real one."""
+        return self.name.startswith(TOY)

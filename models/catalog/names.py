@@ -12,7 +12,7 @@ MAX_NAME = 128
 _HASH = re.compile(r"(?<!\s)\s*\[([0-9a-f]{8,64})\]$", re.IGNORECASE)
 """A1111 writes a title as `name.safetensors [10 hex digits of its hash]`."""
 _BARE_HASH = re.compile(rf"([0-9a-f]{{{AUTO_V2},64}})", re.IGNORECASE)
-_SUFFIX = re.compile(r"\.(?:safetensors|ckpt|pt|pth|bin|onnx)$", re.IGNORECASE)
+_SUFFIX = re.compile(r"\.(?:safetensors|ckpt|pt|pth|bin|onnx|param)$", re.IGNORECASE)
 
 
 def name_of_stem(stem: str) -> str:

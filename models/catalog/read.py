@@ -17,6 +17,7 @@ from models.catalog.catalog import Catalog
 from models.catalog.entry import FILE, CatalogError, ModelEntry
 from models.catalog.file_hashes import FileHashes
 from models.catalog.names import MAX_NAME, key_of, name_of_stem
+from models.catalog.packages import installed_packages, with_aliases, with_titles
 from models.catalog.read_entry import read_entry
 from models.catalog.scan import FoundModel, Problem, Scanner
 from models.catalog.style import Style, read_style
@@ -27,14 +28,16 @@ TABLES = ("models", "styles")
 
 
 def read(*folders: Path, scanner: Scanner | None = None, hashes: FileHashes | None = None) -> Catalog:
-    """The catalog of models folders. Raises CatalogError if one is missing, or if its `models.yaml` is no YAML.
+    """The catalog of models folders and of installed packages. Raises CatalogError if a folder is missing, or if its
+    `models.yaml` is no YAML.
 
     `scanner` remembers the headers of the last reading, `hashes` the hashes of files.
     """
     for folder in folders:
         if not folder.is_dir():
             raise CatalogError(f"{folder} is not a folder; create it, or correct HUA_MODELS_DIR")
-    found, unusable = (scanner or Scanner()).scan(folders)
+    scanned, unusable = (scanner or Scanner()).scan([*folders, *installed_packages()])
+    found = with_titles(scanned)
     entries: list[ModelEntry] = []
     problems: list[Problem] = []
     styles: list[Style] = []
@@ -51,7 +54,7 @@ def read(*folders: Path, scanner: Scanner | None = None, hashes: FileHashes | No
             entries.append(read_entry(_with_found_fields({"name": name}, model), model.path.parent))
         except CatalogError as error:
             problems.append(Problem(model.path, f"{model.path.name} needs an entry in {FILE}: {error}", (name,)))
-    usable, problems = _consistent([entry for entry in entries if not entry.hidden], problems)
+    usable, problems = _consistent(with_aliases(entry for entry in entries if not entry.hidden), problems)
     others = [each for each in unusable if each.path.resolve() not in covered]
     problems += (replace(each, names=(name_of_stem(each.path.stem),)) for each in others)
     return Catalog(usable, problems, styles, hashes)

@@ -73,7 +73,7 @@ def _resolve(path: Path, folder: Path) -> Path:
     if not path.is_absolute() and not resolved.is_relative_to(folder.resolve()):
         raise CatalogError(f"{path} leads out of the models folder; move it inside, or give an absolute path")
     if PICKLES & {path.suffix.lower(), resolved.suffix.lower()}:
-        raise CatalogError(pickle_message(path))
+        raise CatalogError(pickle_message(folder / path))
     if not resolved.exists():
         raise CatalogError(f"{resolved} does not exist; put the model there, or correct its path")
     return resolved

@@ -12,18 +12,21 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from models.catalog.pickles import PICKLES, is_converted, pickle_message
+from models.catalog.pickles import PICKLES, is_covered, pickle_message
 from models.files.checkpoint_keys import is_supported
+from models.files.ncnn_param import PARAM, weights_file
+from models.files.ncnn_weights import read_net_header
 from models.files.safetensors_header import HeaderError, read_header
 from models.files.unet_keys import find_unet
 from models.files.unsupported import unsupported_message
+from models.files.weights_error import WeightsError
 from models.kinds import FAMILIES
 from models.kinds.kind import ModelFamily
 
 CONFIGS = "model_index.json", "config.json"
 UNETS = "unet/diffusion_pytorch_model.safetensors", "unet/diffusion_pytorch_model.fp16.safetensors"
-SUFFIXES = frozenset({".safetensors", ".onnx", *PICKLES})
-_Key = tuple[str, int, int]
+SUFFIXES = frozenset({".safetensors", ".onnx", PARAM, *PICKLES})
+_Key = tuple[str | int, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,12 +69,21 @@ class Scanner:
 
     def _identify_once(self, path: Path) -> FoundModel | Problem | None:
         try:
-            status = path.stat()
-            key = (str(path), status.st_size, status.st_mtime_ns)
+            key = _key_of(path)
             self._known[key] = self._before[key] if key in self._before else identify(path)
             return self._known[key]
         except OSError as error:
             return Problem(path, f"{path.name} cannot be read ({error.strerror}); check its rights")
+
+
+def _key_of(path: Path) -> _Key:
+    """Its path, size and time, and those of its weights if they are another file. Raises OSError."""
+    status, weights = path.stat(), weights_file(path)
+    key: _Key = (str(path), status.st_size, status.st_mtime_ns)
+    if weights != path and weights.is_file():
+        status = weights.stat()
+        key = (*key, status.st_size, status.st_mtime_ns)
+    return key
 
 
 def _candidates(folder: Path) -> Iterator[Path]:
@@ -91,7 +103,7 @@ def _candidates(folder: Path) -> Iterator[Path]:
                     yield path
                 else:
                     waiting.append(path)
-            elif entry.is_dir() or (path.suffix.lower() in SUFFIXES and entry.is_file() and not is_converted(path)):
+            elif entry.is_dir() or (path.suffix.lower() in SUFFIXES and entry.is_file() and not is_covered(path)):
                 yield path
 
 
@@ -116,8 +128,11 @@ def _identify_file(path: Path) -> FoundModel | Problem | None:
     if path.suffix.lower() == ".onnx":
         return FoundModel(path.resolve(), "matting", {})
     try:
+        if path.suffix.lower() == PARAM:
+            read_net_header(path)
+            return FoundModel(path.resolve(), "upscaler", {})
         header = read_header(path)
-    except HeaderError as error:
+    except WeightsError as error:
         return Problem(path, str(error))
     for family in FAMILIES.values():
         if (fields := family.recognise(header)) is not None:

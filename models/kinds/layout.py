@@ -6,6 +6,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
+from models.files.ncnn_param import PARAM, weights_file
+
 
 class LayoutError(Exception):
     """The path of a model has no weights of the expected layout; the message says what to put there."""
@@ -29,6 +31,19 @@ class SingleFile:
         if path.suffix != self.suffix:
             raise LayoutError(f"{path.name} is not a model file; give a {self.suffix} file")
         return path.stat().st_size
+
+
+@dataclass(frozen=True, slots=True)
+class FileOrNcnnPair:
+    """A single `.safetensors` file, or the text of an ncnn net with its weights beside it."""
+
+    def weigh(self, path: Path) -> int:
+        if path.suffix.lower() != PARAM or not path.is_file():
+            return SingleFile().weigh(path)
+        weights = weights_file(path)
+        if not weights.is_file():
+            raise LayoutError(f"{path.name} is half of an ncnn model: {weights.name} is missing; put it beside it")
+        return weights.stat().st_size
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from models.files.upscaler_keys import upscaler_fields
 from models.kinds.kind import ModelFamily, ModelKind
-from models.kinds.layout import SingleFile
+from models.kinds.layout import FileOrNcnnPair
 
 if TYPE_CHECKING:
     from models.vision.upscaler import Upscaler
@@ -18,6 +18,6 @@ FAMILY = ModelFamily(
     name="upscaler",
     kind=UPSCALER,
     loader="models.vision.upscaler:load",
-    layout=SingleFile(),
+    layout=FileOrNcnnPair(),
     recognise=upscaler_fields,
 )

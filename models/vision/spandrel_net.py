@@ -54,7 +54,13 @@ def to_uint8(planes: Tensor) -> Tensor:
 
 def read_net(entry: ModelEntry, read: Callable[[StateDict], ModelDescriptor] = MAIN_REGISTRY.load) -> ModelDescriptor:
     """The net of the weights of an entry, on the CPU. Raises WeightsError."""
-    tensors = read_tensors(entry.path)
+    return net_of(entry, read_tensors(entry.path), read)
+
+
+def net_of(
+    entry: ModelEntry, tensors: StateDict, read: Callable[[StateDict], ModelDescriptor] = MAIN_REGISTRY.load
+) -> ModelDescriptor:
+    """The net that these tensors are the weights of. Raises NetError."""
     try:
         return read(tensors)
     except UnsupportedModelError as error:

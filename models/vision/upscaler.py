@@ -1,4 +1,5 @@
-"""Single-image super-resolution, tile by tile: Real-ESRGAN and any other architecture that spandrel reads.
+"""Single-image super-resolution, tile by tile: Real-ESRGAN and any other architecture that spandrel reads, and
+Real-ESRGAN in ncnn's form.
 
 Wang et al., "Real-ESRGAN: Training Real-World Blind Super-Resolution with Pure Synthetic Data", 2021.
 """
@@ -15,7 +16,9 @@ from spandrel import ImageModelDescriptor, ModelTiling
 from torch import Tensor, nn
 
 from models.catalog.entry import ModelEntry
+from models.files.ncnn_param import PARAM
 from models.imaging.tiles import Tile, split_tiles
+from models.vision.ncnn_net import read_ncnn_net
 from models.vision.spandrel_net import NetError, SpandrelNet, read_net, to_uint8
 
 CUDA_TILE_SIZE = 512
@@ -122,7 +125,7 @@ class Upscaler(SpandrelNet):
 
 def load(entry: ModelEntry, device: torch.device, dtype: torch.dtype) -> Upscaler:
     """Raises NetError for a file that is not a net which enlarges RGB images."""
-    net = read_net(entry)
+    net = read_ncnn_net(entry) if entry.path.suffix.lower() == PARAM else read_net(entry)
     if (
         not isinstance(net, ImageModelDescriptor)
         or net.scale < 2

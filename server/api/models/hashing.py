@@ -31,7 +31,7 @@ async def keep_hashes(services: Services) -> None:
 def _learn(services: Services, stop: threading.Event) -> None:
     catalog, folders = services.catalog, services.settings.models_paths
     if services.settings.model_hashes:
-        files = {entry.path for entry in catalog if entry.path.is_file()}
+        files = {entry.weights for entry in catalog if entry.weights.is_file()}
         catalog.hashes.learn(files, folders, stop.is_set)
     else:
         catalog.hashes.adopt(folders)

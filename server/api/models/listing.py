@@ -89,6 +89,7 @@ class ModelListing:
             side=entry.side,
             default=self._catalog.is_default(entry),
             bytes=entry.bytes,
+            licence=entry.licence,
             hash=known and known.sha256[:AUTO_V2],
             sha256=known and known.sha256,
             tensor_hash=(known and known.tensors[:AUTO_V3]) or None,

@@ -11,7 +11,7 @@ from server.images.codec import BadImageError, format_of
 SUFFIXES = tuple(f"{middle}.{kind}" for kind in ("png", "jpg", "jpeg", "webp") for middle in (".preview", ""))
 MAX_BYTES = 16 << 20
 """A larger picture is not shown; those of model sites have a few MB at most."""
-WEIGHTS = frozenset({".safetensors", ".onnx"})
+WEIGHTS = frozenset({".safetensors", ".onnx", ".param"})
 """Suffixes of model files; the name of a folder may have a dot, too."""
 _START_BYTES = 64
 

@@ -41,6 +41,7 @@ class ModelReply(BaseModel):
     )
     default: bool = Field(False, description="Whether tasks that name no model use it.")
     bytes: int = Field(0, description="Size of the weights on disk.")
+    licence: str = Field("", description="The licence of the weights; empty if it is not known.")
     hash: str | None = Field(
         None, description="AutoV2: the first 10 digits of sha256. A task may name the model by it. null: not known yet."
     )

@@ -41,8 +41,8 @@ def list_models(arguments: argparse.Namespace, settings: Settings) -> None:
     width = max(map(len, hashes), default=0)
     for entry, digits in zip(models, hashes, strict=True):
         column = f"{digits:{width}}  " if width else ""
-        names = ", ".join(entry.aliases)
-        print(f"{entry.name:20} {entry.family:8} {entry.bytes / 2**20:9.1f} MiB  {column}{names}")  # noqa: T201
+        details = "; ".join(filter(None, (", ".join(entry.aliases), entry.title, entry.licence)))
+        print(f"{entry.name:20} {entry.family:8} {entry.bytes / 2**20:9.1f} MiB  {column}{details}")  # noqa: T201
     for problem in models.problems:
         print(f"{'not usable' if problem.names else 'note'}: {problem.path}: {problem.message}")  # noqa: T201
 

@@ -6,7 +6,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from models.catalog.pickles import PICKLES
+from models.catalog.pickles import PICKLES, ncnn_message
 from models.files.weights_error import WeightsError
 
 
@@ -15,6 +15,10 @@ def convert(file: Path) -> Path:
     target = file.with_suffix(".safetensors")
     if file.suffix.lower() not in PICKLES:
         raise WeightsError(f"{file.name} is no {', '.join(sorted(PICKLES))} file; only those are converted")
+    if ncnn_message(file):
+        raise WeightsError(
+            f"{file.name} is half of an ncnn model, which is used as it is; put both halves into the models folder"
+        )
     if not file.is_file():
         raise WeightsError(f"{file} does not exist; correct the path")
     if target.exists():

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 from models.catalog.file_hashes import AUTO_V2, AUTO_V3, FileHashes, compute
+from models.catalog.packages import with_titles
+from models.catalog.pickles import ncnn_message
 from models.catalog.scan import Problem, identify
+from models.files.ncnn_param import PARAM, weights_file
+from models.files.ncnn_weights import read_net_header
 from models.files.safetensors_header import HeaderError, read_header
 from models.files.trigger_words import trigger_words
 from models.files.weights_error import WeightsError
@@ -24,6 +28,7 @@ def describe(path: Path, *, hashes: FileHashes | None = None) -> dict[str, Any]:
     `hashes` are those that are known; without it, no hash is described.
     """
     try:
+        path = _text_of(path)
         found = identify(path)
         description: dict[str, Any] = {"file": str(path)}
         if isinstance(found, Problem):
@@ -31,12 +36,14 @@ def describe(path: Path, *, hashes: FileHashes | None = None) -> dict[str, Any]:
         elif found is None:
             description["problem"] = f"{path.name} is a folder, but no whole model; name the folder of the whole model"
         else:
+            [found] = with_titles([found])
             kind = FAMILIES[found.family].kind.title
             description |= {"kind": kind, "family": found.family, **found.fields}
         if path.is_file():
-            description |= {"bytes": path.stat().st_size, **_header_fields(path)}
+            weights = weights_file(path)
+            description |= {"bytes": weights.stat().st_size, **_header_fields(path)}
             if hashes is not None:
-                description |= _hash_fields(path.resolve(), hashes)
+                description |= _hash_fields(weights.resolve(), hashes)
     except OSError as error:
         raise WeightsError(f"{path} cannot be read ({error.strerror}); correct the path, or its rights") from error
     return description
@@ -59,16 +66,36 @@ def lines_of(description: Mapping[str, Any]) -> Iterator[str]:
         yield "".join(character if character.isprintable() else " " for character in shown)
 
 
+def _text_of(path: Path) -> Path:
+    """The text of an ncnn net, if its weights are named; any other path as it is."""
+    text = path.with_suffix(PARAM)
+    return text if ncnn_message(path) and text.is_file() else path
+
+
+def _ncnn_fields(path: Path) -> dict[str, Any]:
+    try:
+        net = read_net_header(path)
+    except WeightsError:
+        return {}
+    fields = {"architecture": net.upscaler.architecture, "scale": net.upscaler.scale}
+    return {**fields, "tensors": len(net.tensors), "dtypes": _counts(tensor.dtype for tensor in net.tensors)}
+
+
+def _counts(dtypes: Iterable[str]) -> tuple[str, ...]:
+    return tuple(f"{dtype} ({count})" for dtype, count in Counter(dtypes).most_common())
+
+
 def _header_fields(path: Path) -> dict[str, Any]:
     """Nothing for a file without a header, such as an ONNX file or a broken one."""
+    if path.suffix.lower() == PARAM:
+        return _ncnn_fields(path)
     try:
         header = read_header(path)
     except HeaderError:
         return {}
-    dtypes = Counter(info.dtype for info in header.tensors.values())
     fields: dict[str, Any] = {
         "tensors": len(header.tensors),
-        "dtypes": tuple(f"{dtype} ({count})" for dtype, count in dtypes.most_common()),
+        "dtypes": _counts(info.dtype for info in header.tensors.values()),
     }
     if words := trigger_words(header.metadata):
         fields["trigger_words"] = words

@@ -65,7 +65,7 @@ def _sums(folders: Sequence[Path], models: Catalog, read_files: bool) -> Iterato
             yield Finding("sha256", "fail", str(error), "write it again: sha256sum FILES > SHA256SUMS")
             return
         digests |= {(folder / name).resolve(): digest for name, digest in listed.items()}
-    digests |= {entry.path: entry.sha256 for entry in models if entry.sha256 is not None}
+    digests |= {entry.weights: entry.sha256 for entry in models if entry.sha256 is not None}
     if not digests:
         advice = f"if the files are correct: (cd {folders[0]} && find . -type f | xargs sha256sum > {SUMS})"
         yield Finding("sha256", "skipped", f"no {SUMS} beside {FILE}, and no `sha256` in it", advice)

@@ -42,6 +42,16 @@ def test_verify_refuses_unlisted_weights(folder: Path) -> None:
         checksums.verify(folder)
 
 
+def test_verify_refuses_an_unlisted_half_of_an_ncnn_pair(folder: Path) -> None:
+    (folder / "old.bin").write_bytes(b"never loaded")
+    assert checksums.verify(folder) == 2
+    for name in ("x4.param", "x4.bin"):
+        (folder / "x4.param").write_bytes(b"text")
+        (folder / name).write_bytes(b"more")
+        with pytest.raises(ChecksumError, match=rf"{name} is not in SHA256SUMS"):
+            checksums.verify(folder)
+
+
 @pytest.mark.parametrize("line", ["", "models.yaml", f"{'g' * 64}  models.yaml", f"{'0' * 63}  models.yaml"])
 def test_read_names_the_number_of_a_wrong_line(folder: Path, line: str) -> None:
     sums = folder / "SHA256SUMS"

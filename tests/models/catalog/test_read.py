@@ -11,6 +11,7 @@ from models.kinds.kind import ModelRef
 from tests.support import model_files as files
 from tests.support.model_files import write_model
 from tests.support.models_yaml import write_entries
+from tests.support.ncnn_files import compact_weights, write_compact
 
 
 @pytest.fixture
@@ -152,3 +153,18 @@ def test_found_model_that_lacks_a_field_says_so(folder: Path) -> None:
     write_model(folder / "ip.safetensors", files.IP_ADAPTER)
     [problem] = catalog.read(folder).problems
     assert problem.message.startswith("ip.safetensors needs an entry in models.yaml: an IP-Adapter needs a CLIP vision")
+
+
+def test_ncnn_pair_is_listed_by_its_text(folder: Path) -> None:
+    write_compact(folder / "ESRGAN" / "x4.param", compact_weights())
+    write_entries(
+        folder,
+        "{name: big, path: ESRGAN/x4.param, family: upscaler}",
+        "{name: half, path: ESRGAN/x4.bin, family: upscaler}",
+    )
+    models = catalog.read(folder)
+    assert (models.find("big").family, models.find("big.param").bytes) == ("upscaler", 4228)
+    with pytest.raises(
+        BrokenModelError, match=r"x4\.bin is half of an ncnn model, .* x4\.param; name that file instead"
+    ):
+        models.find("half")

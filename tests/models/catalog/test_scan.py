@@ -8,6 +8,7 @@ import pytest
 from models.catalog.scan import FoundModel, Scanner
 from tests.support import model_files as files
 from tests.support.model_files import with_channels, with_prefix, write_model
+from tests.support.ncnn_files import compact_weights, write_compact
 
 
 def found(folder: Path) -> dict[str, tuple[str, Mapping[str, Any]]]:
@@ -119,3 +120,28 @@ def test_pickle_that_was_converted_is_passed_over(tmp_path: Path) -> None:
     models, problems = scanner.scan([tmp_path])
     assert [model.path.name for model in models] == ["ink.safetensors"]
     assert problems == []
+
+
+def test_ncnn_pair_is_one_model(tmp_path: Path) -> None:
+    write_compact(tmp_path / "x4.param", compact_weights())
+    (tmp_path / "old.bin").write_bytes(b"\x80\x02")
+    models, [problem] = Scanner().scan([tmp_path])
+    assert models == [FoundModel((tmp_path / "x4.param").resolve(), "upscaler", {})]
+    assert problem.message.startswith("old.bin is a pickle")
+
+
+def test_second_scan_sees_the_missing_half_of_an_ncnn_pair(tmp_path: Path) -> None:
+    param, scanner = write_compact(tmp_path / "x4.param", compact_weights()), Scanner()
+    weights = param.with_suffix(".bin").rename(tmp_path / "elsewhere")
+    assert "x4.bin is missing; put it beside it" in scanner.scan([tmp_path])[1][0].message
+    weights.rename(param.with_suffix(".bin"))
+    assert len(scanner.scan([tmp_path])[0]) == 1
+    text = param.read_text()
+    param.unlink()
+    [problem] = scanner.scan([tmp_path])[1]
+    assert problem.message == (
+        "x4.bin is half of an ncnn model, whose other half is x4.param; x4.param is missing, put it beside it"
+    )
+    param.write_text(text.replace("PixelShuffle", "Softmax"))
+    [problem] = scanner.scan([tmp_path])[1]
+    assert "x4.param is an ncnn net of an architecture that is not known here" in problem.message

@@ -2,7 +2,7 @@ from pathlib import Path
 
 import pytest
 
-from models.kinds.layout import FolderOrFile, LayoutError, PretrainedFolder, SingleFile
+from models.kinds.layout import FileOrNcnnPair, FolderOrFile, LayoutError, PretrainedFolder, SingleFile
 
 
 @pytest.fixture
@@ -21,6 +21,18 @@ def test_single_file_is_weighed_or_refused(folder: Path) -> None:
         SingleFile().weigh(folder)
     with pytest.raises(LayoutError, match=r"notes\.txt is not a model file; give a \.safetensors file"):
         SingleFile().weigh(folder / "notes.txt")
+
+
+def test_ncnn_pair_weighs_as_its_weights(folder: Path) -> None:
+    (folder / "a.param").write_text("7767517")
+    (folder / "a.bin").write_bytes(b"123456")
+    assert FileOrNcnnPair().weigh(folder / "a.param") == 6
+    assert FileOrNcnnPair().weigh(folder / "a.safetensors") == 4
+    (folder / "a.bin").unlink()
+    with pytest.raises(LayoutError, match=r"a\.param is half of an ncnn model: a\.bin is missing; put it beside it"):
+        FileOrNcnnPair().weigh(folder / "a.param")
+    with pytest.raises(LayoutError, match=r"notes\.txt is not a model file; give a \.safetensors file"):
+        FileOrNcnnPair().weigh(folder / "notes.txt")
 
 
 def test_folder_or_file_counts_subfolders(folder: Path) -> None:

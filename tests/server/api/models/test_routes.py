@@ -22,6 +22,7 @@ async def test_list_models_shows_the_workers_that_have_each_model(client, servic
         "aliases": ["v1.5", "general", "art"],
         "default": True,
         "bytes": 7,
+        "licence": "",
         "hash": None,
         "sha256": None,
         "tensor_hash": None,

@@ -70,6 +70,14 @@ def test_existing_file_is_not_overwritten(tmp_path: Path) -> None:
     assert (tmp_path / "x.safetensors").read_bytes() == b"old"
 
 
+def test_weights_of_ncnn_need_no_conversion(tmp_path: Path) -> None:
+    (tmp_path / "x4.bin").write_bytes(bytes(8))
+    with pytest.raises(
+        WeightsError, match=r"x4\.bin is half of an ncnn model, which is used as it is; put both halves"
+    ):
+        convert(tmp_path / "x4.bin")
+
+
 @pytest.mark.parametrize(("name", "reason"), [("x.zip", "only those are converted"), ("x.pt", "does not exist")])
 def test_other_files_are_refused(tmp_path: Path, name: str, reason: str) -> None:
     with pytest.raises(WeightsError, match=reason):

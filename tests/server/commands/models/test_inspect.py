@@ -8,6 +8,7 @@ from models.catalog.file_hashes import FileHashes
 from models.files.weights_error import WeightsError
 from server.commands.models.inspect import describe, lines_of
 from tests.support import model_files as files
+from tests.support.ncnn_files import rrdb_weights, write_rrdb
 
 METADATA = {"modelspec.license": "CC0", "ss_tag_frequency": json.dumps({"1_a": {"ink": 3}})}
 
@@ -38,3 +39,14 @@ def test_metadata_cannot_steer_a_terminal() -> None:
 def test_missing_file_is_named(tmp_path: Path) -> None:
     with pytest.raises(WeightsError, match=r"none\.safetensors cannot be read"):
         describe(tmp_path / "none.safetensors")
+
+
+@pytest.mark.parametrize("suffix", [".param", ".bin"])
+def test_either_half_of_an_ncnn_pair_is_described(tmp_path: Path, suffix: str) -> None:
+    weights = write_rrdb(tmp_path / "x4.param", rrdb_weights()).with_suffix(".bin")
+    description = describe(tmp_path / f"x4{suffix}", hashes=FileHashes())
+    assert (description["kind"], description["architecture"], description["scale"]) == ("upscaler", "RRDB, 1 block", 4)
+    assert description["dtypes"] == ("F16 (21)", "F32 (21)")
+    assert (description["bytes"], description["sha256"]) == (weights.stat().st_size, checksums.digest(weights))
+    weights.write_bytes(weights.read_bytes()[:-1])
+    assert "x4.bin has" in describe(tmp_path / f"x4{suffix}")["problem"]
