@@ -56,7 +56,7 @@ def test_default_upscaler_is_the_real_one_instead_of_the_toy(
 
 def test_own_upscaler_goes_before_that_of_a_package(folder: Path, package: Path) -> None:
     files.write_model(folder / "own.safetensors", files.ESRGAN)
-    write_entries(folder, "{name: own, aliases: [x4]}", "{name: toy-esrgan, aliases: [esr_anime]}")
+    write_entries(folder, "{name: toy-esrgan, aliases: [esr_anime]}", "{name: own, aliases: [x4]}")
     models = catalog.read(folder)
     assert models.problems == ()
     assert models.find("big").aliases == models.find("toy-esrgan").aliases == ()
