@@ -115,6 +115,8 @@ class Outcome(Frozen):
     answer: dict[str, Any] | None = None
     """The result of a task that returns data instead of images."""
     failure: Failure | None = None
+    warnings: tuple[str, ...] = ()
+    """What of the task's models had no effect, in sentences for the user."""
     started_at: float | None = None
     finished_at: float
     timings: dict[str, float] = Field(default_factory=dict)

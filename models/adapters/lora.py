@@ -8,8 +8,7 @@ from __future__ import annotations
 
 import json
 import logging
-import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -18,49 +17,14 @@ from torch import Tensor
 
 from models.adapters.lora_delta import Factors, UnknownAlgorithmError, compute_delta
 from models.adapters.lora_update import depends_on_weight
+from models.adapters.lora_warnings import shorten
 from models.catalog.entry import ModelEntry
+from models.files.lora_layout import BIAS, flatten_path, read_layout
 from models.files.weights_error import WeightsError
 from models.finite import holds_finite
 from models.loading.tensors import open_header, read_tensors
 
-PARTS: Mapping[str, str] = {
-    "lora_unet": "unet",
-    "oft_unet": "unet",
-    "lycoris": "unet",
-    "model.diffusion_model": "unet",
-    "diffusion_model": "unet",
-    "unet": "unet",
-    "lora_te1": "text_encoder",
-    "lora_te2": "text_encoder_2",
-    "lora_te": "text_encoder",
-    "oft_te1": "text_encoder",
-    "oft_te2": "text_encoder_2",
-    "oft_te": "text_encoder",
-    "text_encoder_2": "text_encoder_2",
-    "text_encoder_1": "text_encoder",
-    "text_encoder": "text_encoder",
-    "clip_l": "text_encoder",
-    "clip_g": "text_encoder_2",
-    "base_model.model.text_model": "text_encoder",
-    "base_model.model": "unet",
-}
-"""The parts of a checkpoint, by the prefix of their keys; a dot or an underscore follows."""
 PEFT_CONFIG = "lora_adapter_metadata"
-BIAS = "diff_b"
-"""The role of the delta of a bias."""
-_ROLES = {"A": "down", "B": "up", "w_norm": "diff", "b_norm": BIAS}
-_KEY = re.compile(
-    rf"""
-    (?P<prefix>{"|".join(map(re.escape, PARTS))})[._](?P<module>.+?)
-    (?: [._]lora(?:_linear_layer)?[._](?P<factor>down|up|mid|A|B)(?:\.default)?(?:\.weight)?
-      | \.(?P<role>alpha|hada_w[12]_[ab]|hada_t[12]|lokr_w[12](?:_[ab])?|lokr_t[12]|dora_scale|diff|diff_b|w_norm|b_norm
-          |lora_magnitude_vector|on_input|weight|oft_blocks|oft_diag|rescale|[ab][12])
-        (?:(?:\.default)?\.weight)?
-    )
-    """,
-    re.VERBOSE,
-)
-
 log = logging.getLogger(__name__)
 Updates = dict[str, dict[str, dict[str, Tensor]]]
 """Factors by part, module and role."""
@@ -75,12 +39,14 @@ class LoraError(ValueError):
 class Lora:
     """A loaded LoRA."""
 
-    def __init__(self, name: str, updates: Mapping[str, Mapping[str, Factors]]) -> None:
+    def __init__(self, name: str, updates: Mapping[str, Mapping[str, Factors]], skipped: Sequence[str] = ()) -> None:
         self.name = name
         self.family = "lora"
         self.device = torch.device("cpu")
         self.updates = updates
         """The factors of each update, by part and module."""
+        self.skipped = tuple(skipped)
+        """Keys of its file that are not understood."""
 
     @property
     def bytes(self) -> int:
@@ -101,54 +67,39 @@ class Lora:
 
 def load(entry: ModelEntry, device: torch.device, dtype: torch.dtype) -> Lora:
     """Raises LoraError. The factors keep the dtype of the file: rounding happens once, when they are merged."""
-    lora = Lora(entry.name, read(entry.path))
+    lora = Lora(entry.name, *read(entry.path))
     lora.to(device)
     return lora
 
 
-def read(file: Path) -> Updates:
-    """Factors in a file, by part, module and role, on the CPU. Logs keys that are not understood. Raises LoraError."""
-    updates: Updates = {}
-    skipped: list[str] = []
+def read(file: Path) -> tuple[Updates, tuple[str, ...]]:
+    """Factors in a file, by part, module and role, on the CPU; and the keys that are not understood, which are logged.
+
+    Raises LoraError.
+    """
     try:
         tensors, metadata = read_tensors(file), open_header(file).metadata
     except WeightsError as error:
         raise LoraError(str(error)) from error
-    for key, tensor in tensors.items():
-        if parsed := _parse_key(key):
-            part, module, role = parsed
-            updates.setdefault(part, {}).setdefault(module, {})[role] = tensor
-        else:
-            skipped.append(key)
     if not tensors:
         raise LoraError(f"{file.name} is empty; fetch it again")
-    updates, dropped = _drop_without_factors(updates)
-    skipped += dropped
-    if not updates:
+    layout = read_layout(tensors)
+    if not layout.keys:
         raise LoraError(
             f"{file.name} has keys such as {next(iter(tensors))!r}, none of which is supported in a LoRA; give "
             "a file of kohya's trainer, LyCORIS, diffusers or peft for Stable Diffusion, or correct its family in "
             "models.yaml"
         )
-    if skipped:
-        log.warning("%s: %d keys are not understood and skipped: %s", file.name, len(skipped), ", ".join(skipped[:20]))
+    if layout.skipped:
+        log.warning("%s: keys that are not understood are skipped: %s", file.name, shorten(layout.skipped))
+    updates: Updates = {
+        part: {module: {role: tensors[key] for role, key in roles.items()} for module, roles in modules.items()}
+        for part, modules in layout.keys.items()
+    }
     for part, module, alpha in _alphas(metadata, updates, file):
         updates[part][module].setdefault("alpha", torch.tensor(alpha))
     _check_factors(updates, file)
-    return updates
-
-
-def _drop_without_factors(updates: Updates) -> tuple[Updates, list[str]]:
-    """The updates less the modules of which only an alpha or a plain weight is understood, and the names of these."""
-    kept: Updates = {}
-    dropped: list[str] = []
-    for part, modules in updates.items():
-        for module, factors in modules.items():
-            if factors.keys() - {"alpha", "weight"}:
-                kept.setdefault(part, {})[module] = factors
-            else:
-                dropped.append(f"{module} of the {part}")
-    return kept, dropped
+    return updates, layout.skipped
 
 
 def _check_factors(updates: Mapping[str, Mapping[str, Factors]], file: Path) -> None:
@@ -166,20 +117,6 @@ def _check_factors(updates: Mapping[str, Mapping[str, Factors]], file: Path) -> 
                 compute_delta(shapes)
             except UnknownAlgorithmError as error:
                 raise LoraError(f"{file.name}, {module} of the {part}: {error}") from error
-
-
-def _parse_key(key: str) -> tuple[str, str, str] | None:
-    """Part, module and role; None for a key that is not understood."""
-    match = _KEY.fullmatch(key)
-    if match is None:
-        return None
-    role = match["factor"] or match["role"]
-    return PARTS[match["prefix"]], flatten_path(match["module"].replace(".processor.", ".")), _ROLES.get(role, role)
-
-
-def flatten_path(path: str) -> str:
-    """The path of a module as LoRA files write it. Versions of transformers differ in the prefix `text_model`."""
-    return path.removeprefix("base_model.model.").replace(".", "_").removeprefix("text_model_")
 
 
 def _alphas(

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from diffusers import UNet2DConditionModel
 from torch import nn
 
-from models.adapters.lora import flatten_path
+from models.files.lora_layout import flatten_path
 
 _RESNET = {
     "norm1": "in_layers.0",

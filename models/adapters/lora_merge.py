@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Iterable, Iterator
 from functools import cached_property
 from typing import NamedTuple
@@ -10,13 +9,12 @@ from typing import NamedTuple
 import torch
 from torch import Tensor, nn
 
-from models.adapters.lora import BIAS, Lora, LoraError
+from models.adapters.lora import Lora, LoraError
 from models.adapters.lora_delta import Factors, UnknownAlgorithmError
 from models.adapters.lora_keys import Target, modules_by_name
 from models.adapters.lora_update import compute_update
+from models.files.lora_layout import BIAS
 from models.host_memory import copy_to_host
-
-log = logging.getLogger(__name__)
 
 
 class Adapter(NamedTuple):
@@ -48,14 +46,14 @@ class MergedNet:
 
     def __init__(self, net: nn.Module, part: str) -> None:
         self.net = net
-        self._part = part
+        self.part = part
         self._merged: tuple[tuple[str, float], ...] | None = ()
         self._originals: dict[Tensor, Tensor] = {}
         self._changed: set[Tensor] = set()
 
     def active_loras(self, scales: Iterable[tuple[Lora, float]]) -> tuple[tuple[str, float], ...]:
         """Names and scales of the LoRAs that change this net."""
-        return tuple((lora.name, scale) for lora, scale in scales if scale and self._part in lora.updates)
+        return tuple((lora.name, scale) for lora, scale in scales if scale and self.part in lora.updates)
 
     @torch.no_grad()
     def switch(self, scales: Iterable[tuple[Lora, float]]) -> None:
@@ -88,38 +86,26 @@ class MergedNet:
         self._originals.clear()
 
     @cached_property
-    def _modules(self) -> dict[str, Target]:
+    def modules(self) -> dict[str, Target]:
+        """The modules that a LoRA can update, by each of their names."""
         return modules_by_name(self.net)
 
     def _changes(self, scales: Iterable[tuple[Lora, float]]) -> dict[Tensor, list[Term]]:
         """The updates of each tensor. All names are looked up before the first tensor changes."""
         changes: dict[Tensor, list[Term]] = {}
         for lora, scale in scales:
-            if not scale or self._part not in lora.updates:
+            if not scale or self.part not in lora.updates:
                 continue
             for tensor, module, factors in self._targets(lora):
                 changes.setdefault(tensor, []).append(Term(lora, module, factors, scale))
         return changes
 
     def _targets(self, lora: Lora) -> Iterator[tuple[Tensor, str, Factors]]:
-        """The tensors that a LoRA changes, with the names of their modules and their factors.
-
-        Raises LoraError if none of its modules is in this net.
-        """
-        updates = lora.updates[self._part]
-        absent = sorted(updates.keys() - self._modules.keys())
-        if absent:
-            if len(absent) == len(updates):
-                raise LoraError(
-                    f"LoRA {lora.name!r} updates {absent[0]!r}, which this model's {self._part} does not have; "
-                    "use a LoRA for its family"
-                )
-            log.warning(
-                "LoRA %r: %d modules that the %s lacks are skipped, such as %s",
-                lora.name, len(absent), self._part, absent[0],
-            )  # fmt: skip
-        for name in (name for name in updates if name in self._modules):
-            module, factors = self._modules[name], dict(updates[name])
+        """The tensors that a LoRA changes, with the names of their modules and their factors. Modules that this net
+        lacks are left out."""
+        updates = lora.updates[self.part]
+        for name in (name for name in updates if name in self.modules):
+            module, factors = self.modules[name], dict(updates[name])
             bias = factors.pop(BIAS, None)
             if bias is not None and module.bias is not None:
                 yield module.bias, name, {"diff": bias}
@@ -140,6 +126,16 @@ class MergedNet:
         for weight in weights:
             weight.copy_(self._originals[weight], non_blocking=True)
             self._changed.discard(weight)
+
+
+def refuse_misfit(lora: Lora, nets: Iterable[MergedNet]) -> None:
+    """Raises LoraError if none of the modules that a LoRA updates is in these nets."""
+    if lora.updates and not any(lora.updates.get(net.part, {}).keys() & net.modules.keys() for net in nets):
+        part, modules = next(iter(lora.updates.items()))
+        raise LoraError(
+            f"LoRA {lora.name!r} updates {next(iter(modules))!r} of a {part}, and nothing else that this model has; "
+            "use a LoRA for its family"
+        )
 
 
 def _update(term: Term, weight: Tensor) -> Tensor:

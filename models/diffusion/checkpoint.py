@@ -51,6 +51,11 @@ class Checkpoint(Protocol):
         share a forward pass."""
         ...
 
+    @property
+    def warnings(self) -> tuple[str, ...]:
+        """What of the LoRAs has no effect, in sentences for the user."""
+        ...
+
     def adapted(
         self,
         adapters: Sequence[Adapter] = (),
@@ -58,7 +63,8 @@ class Checkpoint(Protocol):
         patches: Sequence[DenoiserPatch] = (),
         decoder: TinyDecoder | None = None,
     ) -> Self:
-        """A view of the same weights for one task. Raises what `DenoiserPatch.bind` raises.
+        """A view of the same weights for one task. Raises what `DenoiserPatch.bind` raises, and LoraError for a LoRA
+        of which nothing applies to this model.
 
         `adapters` are LoRAs that are merged into the weights whenever this view is used, in place of all others.
         `inversions` replace their words in prompts.

@@ -15,7 +15,8 @@ import torch
 from diffusers import UNet2DConditionModel
 from torch import Tensor, nn
 
-from models.adapters.lora_merge import Adapter, MergedNet
+from models.adapters.lora_merge import Adapter, MergedNet, refuse_misfit
+from models.adapters.lora_warnings import skipped_parts
 from models.adapters.textual_inversion import Inversion
 from models.catalog.entry import ModelEntry
 from models.compiled.forward_pass import Outputs, PassRunner, flatten_inputs, run_net
@@ -98,7 +99,7 @@ class LatentDiffusion(ABC):
 
         The denoiser's weights go into `static`, the memory of another checkpoint there, if it has the same layout.
         """
-        for merged in (self._merged_unet, *self._merged_encoders):
+        for merged in self._merged_nets:
             merged.forget()
         settled = False
         if static is not None and static.settle(self._unet):
@@ -119,6 +120,14 @@ class LatentDiffusion(ABC):
     def adapters(self) -> tuple[tuple[str, float], ...]:
         return self._merged_unet.active_loras((adapter.lora, adapter.unet) for adapter in self._adapters)
 
+    @property
+    def warnings(self) -> tuple[str, ...]:
+        if not self._adapters:
+            return ()
+        modules = {net.part: net.modules for net in self._merged_nets}
+        loras = [adapter.lora for adapter in self._adapters]
+        return tuple(text for lora in loras for text in skipped_parts(lora.name, lora.skipped, lora.updates, modules))
+
     def adapted(
         self,
         adapters: Sequence[Adapter] = (),
@@ -126,7 +135,9 @@ class LatentDiffusion(ABC):
         patches: Sequence[DenoiserPatch] = (),
         decoder: TinyDecoder | None = None,
     ) -> Self:
-        """See `Checkpoint`. Both share the nets; LoRAs are merged into them by each use."""
+        """See `Checkpoint`. Both share the nets; LoRAs are merged into them by each use. Raises LoraError."""
+        for adapter in adapters:
+            refuse_misfit(adapter.lora, self._merged_nets)
         other = copy.copy(self)
         other._adapters, other._inversions = tuple(adapters), tuple(inversions)
         bound = [patch.bind(self._unet) for patch in patches]
@@ -197,6 +208,10 @@ class LatentDiffusion(ABC):
         if self._to_rgb is None:
             raise RuntimeError("a checkpoint must be moved to its device before it is used; this is a bug")
         return to_rgb_image(latents, self._to_rgb)
+
+    @property
+    def _merged_nets(self) -> tuple[MergedNet, ...]:
+        return (self._merged_unet, *self._merged_encoders)
 
     @property
     def _nets(self) -> tuple[nn.Module, ...]:

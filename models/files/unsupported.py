@@ -6,7 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from models.files.checkpoint_keys import REFINER_WIDTH
-from models.files.lora_keys import is_for_other_family
+from models.files.lora_keys import factor_keys, is_for_other_family
 from models.files.safetensors_header import SafetensorsHeader
 from models.files.unet_keys import find_unet
 
@@ -32,6 +32,7 @@ KINDS: tuple[tuple[str, _Test], ...] = (
     ("a union ControlNet", _has("task_embedding", "control_add_embedding")),
     ("a T2I-Adapter", _has("adapter.body.", "body.0.resnets.")),
     ("a LoRA for another family than Stable Diffusion 1, 2 and XL", is_for_other_family),
+    ("a LoRA for other nets than those of Stable Diffusion", lambda header: any(factor_keys(header))),
     ("a model of the Flux family", _has("double_blocks.")),
     ("a Stable Diffusion 3 model", _has("joint_blocks.")),
     ("an edit model (InstructPix2Pix)", _has_channels(EDIT_CHANNELS)),

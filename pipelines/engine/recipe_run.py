@@ -6,6 +6,7 @@ import contextlib
 import time
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Protocol
 
 import numpy as np
@@ -72,6 +73,7 @@ class RecipeRun:
         self._earlier_steps = 0
         self._parts: defaultdict[str, float] = defaultdict(float)
         self._denoised = False
+        self._warnings: dict[str, None] = {}
         self._added_at = self._started_at = self._part_began_at = time.monotonic()
 
     @property
@@ -127,11 +129,12 @@ class RecipeRun:
         else:
             self._end_part("prepare" if requests else "denoise")
             self._denoised = self._denoised or bool(requests)
+            self._warnings |= dict.fromkeys(text for each in requests for text in each.checkpoint.warnings)
             self.trajectories = _trajectories(requests, *self._snapshot.yields[-1:])
             self._snapshot = Snapshot()
             return None
         self._end_part("decode" if self._denoised else "denoise")
-        return self._audited(result)
+        return self._audited(replace(result, warnings=tuple(self._warnings)))
 
     def preview(self) -> np.ndarray:
         """A small estimate of the image that is denoised now, uint8 RGB [h, w, 3]."""

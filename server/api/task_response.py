@@ -55,6 +55,9 @@ class TaskReply(BaseModel):
     answer: dict[str, Any] | None = Field(
         None, description="Result of a task that returns data, not images: a caption, a size…"
     )
+    warnings: list[str] = Field(
+        [], description="What had no effect: keys of a LoRA that are not understood, and modules that the model lacks."
+    )
     error: Failure | None = Field(None, description="Why the task failed.")
     timings: dict[str, float] = Field({}, description="Seconds by stage, once the task has ended.")
     links: TaskLinks
@@ -80,6 +83,7 @@ def task_reply(record: TaskRecord, links: Links) -> TaskReply:
         images=_image_replies(manifest, "image", links),
         hints=_image_replies(manifest, "hint", links),
         answer=manifest.outcome.answer if manifest else None,
+        warnings=list(manifest.outcome.warnings) if manifest else [],
         error=manifest.outcome.failure if manifest else None,
         timings=manifest.outcome.timings if manifest else {},
         links=TaskLinks(task=links.task(task.id), events=links.events(task.id)),

@@ -158,7 +158,7 @@ class Attempt:
             self._device_done = True
             self._leave_device()
             images = await self._store(finished)
-            return self._outcomes.succeeded(images, finished.result.answer)
+            return self._outcomes.succeeded(images, finished.result.answer, finished.result.warnings)
         except LeaseLostError:
             return self._outcomes.failed("aborted", "the task was stopped before it was done")
         except (BadInputError, OversizedImageError) as error:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from server.queue import Lease
@@ -17,8 +17,10 @@ class Outcomes:
         self._lease, self._clock, self._times = lease, clock, times
         self.started_at = clock()
 
-    def succeeded(self, images: tuple[Image, ...], answer: Mapping[str, Any] | None) -> Outcome:
-        return self._new(Status.SUCCEEDED, images, answer)
+    def succeeded(
+        self, images: tuple[Image, ...], answer: Mapping[str, Any] | None, warnings: Sequence[str] = ()
+    ) -> Outcome:
+        return self._new(Status.SUCCEEDED, images, answer, warnings=warnings)
 
     def failed(self, code: str, message: str) -> Outcome:
         return self._new(Status.FAILED, failure=Failure(code=code, message=message))
@@ -32,6 +34,7 @@ class Outcomes:
         images: tuple[Image, ...] = (),
         answer: Mapping[str, Any] | None = None,
         failure: Failure | None = None,
+        warnings: Sequence[str] = (),
     ) -> Outcome:
         return Outcome(
             task=self._lease.task,
@@ -41,6 +44,7 @@ class Outcomes:
             images=images,
             answer=None if answer is None else dict(answer),
             failure=failure,
+            warnings=tuple(warnings),
             started_at=self.started_at,
             finished_at=self._clock(),
             timings=self._times.by_stage,

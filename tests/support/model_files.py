@@ -40,8 +40,14 @@ def with_channels(shapes: Shapes, channels: int) -> dict[str, tuple[int, ...]]:
 SD1, SD2, SDXL = (with_prefix("model.diffusion_model.", unet) for unet in (_SD1_UNET, _SD2_UNET, _XL_UNET))
 """Single-file checkpoints, in the layout of latent diffusion."""
 CONTROLNET = with_prefix("control_model.", _SD1_UNET | {"input_hint_block.0.weight": (8, 3, 3, 3)})
-LORA_XL = {"lora_unet_x_attn2_to_k.lora_down.weight": (4, 2048), "lora_unet_x_attn2_to_k.lora_up.weight": (8, 4)}
-LORA_SD1 = {"lora_unet_x_attn2_to_k.lora_down.weight": (4, 768), "lora_unet_x_attn2_to_k.lora_up.weight": (8, 4)}
+LORA_XL = {
+    "lora_unet_mid_block_attentions_0_transformer_blocks_0_attn2_to_k.lora_down.weight": (4, 2048),
+    "lora_unet_mid_block_attentions_0_transformer_blocks_0_attn2_to_k.lora_up.weight": (8, 4),
+}
+LORA_SD1 = {
+    "lora_unet_mid_block_attentions_0_transformer_blocks_0_attn2_to_k.lora_down.weight": (4, 768),
+    "lora_unet_mid_block_attentions_0_transformer_blocks_0_attn2_to_k.lora_up.weight": (8, 4),
+}
 EMBEDDING = {"emb_params": (2, 768)}
 ESRGAN = {"conv_first.weight": (4, 3, 3, 3), "body.0.rdb1.conv1.weight": (4, 4, 3, 3), "conv_last.weight": (3, 4, 3, 3)}
 IP_ADAPTER = {"image_proj.proj.weight": (4, 8), "ip_adapter.1.to_k_ip.weight": (4, 768)}

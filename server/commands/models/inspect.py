@@ -11,6 +11,8 @@ from models.catalog.file_hashes import AUTO_V2, AUTO_V3, FileHashes, compute
 from models.catalog.packages import with_titles
 from models.catalog.pickles import ncnn_message
 from models.catalog.scan import Problem, identify
+from models.files.lora_keys import factor_keys
+from models.files.lora_layout import read_layout
 from models.files.ncnn_param import PARAM, weights_file
 from models.files.ncnn_weights import read_net_header
 from models.files.safetensors_header import HeaderError, read_header
@@ -85,6 +87,10 @@ def _counts(dtypes: Iterable[str]) -> tuple[str, ...]:
     return tuple(f"{dtype} ({count})" for dtype, count in Counter(dtypes).most_common())
 
 
+def _numbered(name: str, values: Iterable[str]) -> dict[str, str]:
+    return {f"{name} {number}": value for number, value in enumerate(values, 1)}
+
+
 def _header_fields(path: Path) -> dict[str, Any]:
     """Nothing for a file without a header, such as an ONNX file or a broken one."""
     if path.suffix.lower() == PARAM:
@@ -97,6 +103,8 @@ def _header_fields(path: Path) -> dict[str, Any]:
         "tensors": len(header.tensors),
         "dtypes": _counts(info.dtype for info in header.tensors.values()),
     }
+    if any(factor_keys(header)) and (skipped := read_layout(header.tensors).skipped):
+        fields |= {"keys not understood": f"{len(skipped)} of {len(header.tensors)}", **_numbered("key", skipped)}
     if words := trigger_words(header.metadata):
         fields["trigger_words"] = words
     return fields | {f"metadata {key}": value for key, value in sorted(header.metadata.items())}

@@ -18,7 +18,7 @@ CPU = torch.device("cpu")
 
 
 def test_read_kohya_layout(models_dir: Path) -> None:
-    updates = read(models_dir / "toy-lora.safetensors")
+    updates = read(models_dir / "toy-lora.safetensors")[0]
     assert updates.keys() == {"unet", "text_encoder"}
     query = updates["unet"]["down_blocks_0_attentions_0_transformer_blocks_0_attn1_to_q"]
     assert {role: tuple(tensor.shape) for role, tensor in query.items()} == {
@@ -49,8 +49,8 @@ def renamed(file: Path, folder: Path, change: Callable[[str], str], metadata: di
     ],
 )
 def test_read_every_layout_of_diffusers(change: Callable[[str], str], models_dir: Path, tmp_path: Path) -> None:
-    plain = read(models_dir / "toy-lora-peft.safetensors")["unet"]
-    other = read(renamed(models_dir / "toy-lora-peft.safetensors", tmp_path, change))["unet"]
+    plain = read(models_dir / "toy-lora-peft.safetensors")[0]["unet"]
+    other = read(renamed(models_dir / "toy-lora-peft.safetensors", tmp_path, change))[0]["unet"]
     assert {name.removesuffix("_0") for name in plain} == {name.removesuffix("_0") for name in other}
     for name, factors in other.items():
         expected = plain.get(name) or plain[name + "_0"]
@@ -62,7 +62,7 @@ def test_read_alphas_from_the_metadata(models_dir: Path, tmp_path: Path) -> None
     pattern = {"down_blocks.0.attentions.0.transformer_blocks.0.attn1.to_q": 7}
     config = {"unet.lora_alpha": 3, "unet.alpha_pattern": pattern}
     metadata = {"lora_adapter_metadata": json.dumps(config)}
-    updates = read(renamed(models_dir / "toy-lora-peft.safetensors", tmp_path, str, metadata))["unet"]
+    updates = read(renamed(models_dir / "toy-lora-peft.safetensors", tmp_path, str, metadata))[0]["unet"]
     alphas = {name: float(factors["alpha"]) for name, factors in updates.items()}
     assert alphas.pop("down_blocks_0_attentions_0_transformer_blocks_0_attn1_to_q") == 7
     assert set(alphas.values()) == {3}
@@ -76,51 +76,16 @@ def test_read_refuses_other_files(models_dir: Path, tmp_path: Path) -> None:
         read(tmp_path / "empty.safetensors")
 
 
-MODULE = "down_blocks_0_attentions_0_transformer_blocks_0_attn1_to_q"
-MAGNITUDE = "lora_magnitude_vector"
-FC1 = "encoder_layers_0_mlp_fc1"
-DOTTED = "down_blocks.0.attentions.0.transformer_blocks.0.attn1.to_q"
-LDM = "input_blocks.1.1.transformer_blocks.0.attn1.to_q"
-
-
-@pytest.mark.parametrize(
-    ("key", "part", "module", "role"),
-    [
-        (f"lora_unet_{MODULE}.lora_down.weight", "unet", MODULE, "down"),
-        (f"lora_unet.{DOTTED}.lora_up.weight", "unet", MODULE, "up"),
-        (f"lycoris_{MODULE}.lokr_w1", "unet", MODULE, "lokr_w1"),
-        (f"oft_unet_{MODULE}.oft_blocks", "unet", MODULE, "oft_blocks"),
-        (f"diffusion_model.{LDM}.lora_A.weight", "unet", LDM.replace(".", "_"), "down"),
-        (f"model.diffusion_model.{LDM}.lora_B.weight", "unet", LDM.replace(".", "_"), "up"),
-        (f"base_model.model.{DOTTED}.lora_A.weight", "unet", MODULE, "down"),
-        (f"unet.base_model.model.{DOTTED}.{MAGNITUDE}.default.weight", "unet", MODULE, MAGNITUDE),
-        (f"lora_unet_{MODULE}.a1.weight", "unet", MODULE, "a1"),
-        (f"lora_unet_{MODULE}.w_norm", "unet", MODULE, "diff"),
-        (f"lora_unet_{MODULE}.b_norm", "unet", MODULE, "diff_b"),
-        ("lora_te1.text_model.encoder.layers.0.mlp.fc1.lora_down.weight", "text_encoder", FC1, "down"),
-        ("clip_g.text_model.encoder.layers.0.mlp.fc1.hada_w1_a", "text_encoder_2", FC1, "hada_w1_a"),
-    ],
-)  # fmt: skip
-def test_key_spellings_of_trainers(key: str, part: str, module: str, role: str, tmp_path: Path) -> None:
-    # `dora_scale` lets a single factor through: the factors of a module are checked elsewhere.
-    scale = key.removesuffix(".weight").removesuffix(".default")
-    scale = scale.removesuffix(".lora_down").removesuffix(".lora_up").removesuffix(".lora_A").removesuffix(".lora_B")
-    scale = scale if scale != key.removesuffix(".weight") else scale.rpartition(".")[0]
-    save_file({key: torch.ones(2, 2), f"{scale}.dora_scale": torch.ones(2, 1)}, tmp_path / "x.safetensors")
-    updates = read(tmp_path / "x.safetensors")
-    assert updates.keys() == {part}
-    assert role in updates[part][module]
-
-
 def test_keys_that_are_not_understood_are_skipped_and_logged(
     models_dir: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     tensors = load_file(models_dir / "toy-lora.safetensors")
     odd = {"bundle_emb.x.string_to_param": torch.ones(2), f"{QUERY}_new.alpha": torch.ones(())}
     save_file(tensors | odd, tmp_path / "x.safetensors")
-    updates, plain = read(tmp_path / "x.safetensors"), read(models_dir / "toy-lora.safetensors")
+    (updates, skipped), (plain, _) = read(tmp_path / "x.safetensors"), read(models_dir / "toy-lora.safetensors")
     assert {part: set(modules) for part, modules in updates.items()} == {part: set(plain[part]) for part in plain}
-    assert "2 keys are not understood and skipped: bundle_emb.x.string_to_param, down_blocks_0" in caplog.text
+    assert skipped == tuple(odd)
+    assert f"keys that are not understood are skipped: bundle_emb.x.string_to_param, {QUERY}_new.alpha" in caplog.text
 
 
 QUERY = "lora_unet_down_blocks_0_attentions_0_transformer_blocks_0_attn1_to_q"

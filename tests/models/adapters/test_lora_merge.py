@@ -18,7 +18,7 @@ from safetensors.torch import load_file
 from torch import Tensor, nn
 
 from models.adapters.lora import Lora, LoraError
-from models.adapters.lora_merge import Adapter, MergedNet
+from models.adapters.lora_merge import Adapter, MergedNet, refuse_misfit
 from models.catalog.catalog import Catalog
 from models.registry import loaders
 from models.toy.additions import RANK
@@ -240,13 +240,29 @@ def test_updates_that_depend_on_the_weight_take_the_original_one() -> None:
     torch.testing.assert_close(net.state_dict()["0.weight"], 2.5 * before)
 
 
-def test_modules_that_the_model_lacks_are_skipped_and_logged(caplog: pytest.LogCaptureFixture) -> None:
+def test_modules_that_the_model_lacks_are_left_out() -> None:
     net = nn.Sequential(nn.Linear(4, 4)).requires_grad_(False)
     before = net.state_dict()["0.bias"].clone()
-    update = {"diff_b": torch.ones(4)}
-    MergedNet(net, "unet").switch([(Lora("x", {"unet": {"0": update, "9": update}}), 1.0)])
+    update, merged = {"diff_b": torch.ones(4)}, MergedNet(net, "unet")
+    partly = Lora("x", {"unet": {"0": update, "9": update}, "text_encoder_2": {"0": update}})
+    refuse_misfit(partly, [merged])
+    merged.switch([(partly, 1.0)])
     torch.testing.assert_close(net.state_dict()["0.bias"], before + 1)
-    assert "LoRA 'x': 1 modules that the unet lacks are skipped, such as 9" in caplog.text
+    for updates in ({"unet": {"9": update}}, {"text_encoder_2": {"0": update}}):
+        with pytest.raises(LoraError, match=r"LoRA 'x' updates '[09]' of a .*, and nothing else that this model has"):
+            refuse_misfit(Lora("x", updates), [merged])
+
+
+def test_checkpoint_names_what_has_no_effect(fresh: dict[str, Any], toys: Catalog) -> None:
+    whole = lora(toys, "toy-lora")
+    assert fresh["toy-sd1"].adapted([Adapter(whole)]).warnings == fresh["toy-sd1"].warnings == ()
+    factors = next(iter(whole.updates["unet"].values()))
+    updates = {**whole.updates, "unet": {**whole.updates["unet"], "conv_last": factors}}
+    partly = Lora("ink", updates, ["bundle_emb.x"])
+    assert fresh["toy-sd1"].adapted([Adapter(partly)]).warnings == (
+        "LoRA 'ink': keys that are not understood have no effect: bundle_emb.x",
+        "LoRA 'ink': modules that the model lacks have no effect: unet conv_last",
+    )
 
 
 @pytest.fixture(autouse=True)

@@ -31,7 +31,7 @@ def found(folder: Path) -> dict[str, tuple[str, Mapping[str, Any]]]:
         (files.LORA_XL, {}, "lora", {"base": "sdxl"}),
         (files.LORA_SD1, {"ss_base_model_version": "sdxl_base_v1-0"}, "lora", {"base": "sdxl"}),
         (files.LORA_SD1, {"modelspec.trigger_phrase": "ink"}, "lora", {"base": "sd1", "trigger_words": ("ink",)}),
-        ({"lora_te2_x.lora_down.weight": (4, 8), "lora_te2_x.lora_up.weight": (8, 4)}, {}, "lora", {"base": "sdxl"}),
+        ({"lora_te2_final_layer_norm.w_norm": (8,)}, {}, "lora", {"base": "sdxl"}),
         (files.EMBEDDING, {}, "embedding", {"base": "sd1"}),
         ({"clip_l": (2, 768), "clip_g": (2, 1280)}, {}, "embedding", {"base": "sdxl"}),
         (files.CONTROLNET, {}, "controlnet", {"base": "sd1"}),

@@ -12,15 +12,16 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
+from models.adapters.lora import Lora
 from models.catalog.catalog import Catalog
 from models.catalog.entry import ModelEntry
 from models.diffusion.checkpoint import Checkpoint
 from models.registry.registry import Registry
 from pipelines.engine.engine import Engine
-from pipelines.engine.events import Failed
+from pipelines.engine.events import Failed, Finished
 from pipelines.sampler_names import SAMPLERS
 from pipelines.txt2img import Txt2Img
-from tests.pipelines.conftest import Studio, run_dry
+from tests.pipelines.conftest import Shelf, Studio, run_dry
 from tests.support.nets import text_encoder_of, unet_of
 
 # diffusers rounds noise levels past the end of their range.
@@ -124,3 +125,11 @@ def test_a_bad_number_in_a_checkpoint_names_the_file(
     assert isinstance(failed, Failed)
     assert failed.code == code
     assert message in failed.message
+
+
+def test_result_says_once_what_of_a_lora_has_no_effect(engine: Engine, shelf: Shelf) -> None:
+    shelf.loras = {"ink": Lora("ink", shelf.loras["toy-lora"].updates, ["bundle_emb.x"])}
+    params = TXT2IMG.Params(**{**SMALL, "text": "a cat <lora:ink:0.5>"}, num_steps=2, num_samples=2, highres_info={})
+    engine.add("a", TXT2IMG, params, {})
+    [finished] = [event for event in run_dry(engine) if isinstance(event, Finished)]
+    assert finished.result.warnings == ("LoRA 'ink': keys that are not understood have no effect: bundle_emb.x",)

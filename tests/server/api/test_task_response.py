@@ -29,10 +29,11 @@ def test_reply_of_a_running_task_has_progress_and_no_position() -> None:
 
 
 def test_reply_of_an_ended_task_depends_only_on_the_manifest() -> None:
-    ended = manifest(images=(image(seed=7),), timings={"run": 0.5})
+    ended = manifest(images=(image(seed=7),), timings={"run": 0.5}, warnings=("x has no effect",))
     first, second = (task_reply(from_manifest(ended), LINKS) for _ in range(2))
     assert first == second
     assert (first.model, first.images[0].seed, first.timings) == ("toy", 7, {"run": 0.5})
+    assert first.warnings == ["x has no effect"]
     failed = task_reply(from_manifest(manifest(status=Status.FAILED, failure=Failure(code="c", message="m"))), LINKS)
     assert failed.error.code == "c"
 

@@ -50,3 +50,20 @@ def test_either_half_of_an_ncnn_pair_is_described(tmp_path: Path, suffix: str) -
     assert (description["bytes"], description["sha256"]) == (weights.stat().st_size, checksums.digest(weights))
     weights.write_bytes(weights.read_bytes()[:-1])
     assert "x4.bin has" in describe(tmp_path / f"x4{suffix}")["problem"]
+
+
+def test_keys_of_a_lora_that_are_not_understood_are_listed(tmp_path: Path) -> None:
+    file = files.write_model(tmp_path / "x.safetensors", {**files.LORA_SD1, "bundle_emb.x": (1,), "a.y": (2,)})
+    lines = list(lines_of(describe(file)))
+    assert "keys not understood: 2 of 4" in lines
+    assert "key 2: bundle_emb.x" in lines
+    whole = files.write_model(tmp_path / "y.safetensors", files.LORA_SD1)
+    assert "keys not understood" not in describe(whole)
+    assert "keys not understood" not in describe(files.write_model(tmp_path / "z.safetensors", files.SD1))
+
+
+def test_lora_of_which_nothing_applies_is_refused(tmp_path: Path) -> None:
+    file = files.write_model(tmp_path / "x.safetensors", {"lora_unet_blocks_0_attn1.lora_down.weight": (4, 8)})
+    assert (
+        "is a LoRA for other nets than those of Stable Diffusion, which is not supported" in describe(file)["problem"]
+    )
