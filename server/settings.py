@@ -22,6 +22,8 @@ from server.task import Retention
 
 PREFIX = "HUA_"
 TESTS_PREFIX = "HUA_TEST_"
+WAITING_DIALECTS = ("a1111", "ideogram", "nextgpu", "openai")
+"""Wire formats whose answer is the result."""
 _ORIGIN = re.compile(r"https?://[a-z0-9.-]+(:\d+)?|https?://\[[0-9a-f:]+\](:\d+)?")
 _AUTHORITY = re.compile(r"(\[[0-9A-Fa-f:.]+\]|[^\[\]\s:]+)(:\d+)?")
 _LOGIN = re.compile(r"//[^@/?]*@")
@@ -140,6 +142,11 @@ class Settings(BaseSettings):
     task_limit: int = Field(64, ge=1, description="Limit of unfinished tasks per tenant.")
     max_pixels: int = Field(2048 * 2048, ge=64 * 64, description="Largest image that a task may request, in pixels.")
     max_upload: ByteSize = Field(ByteSize(20 << 20), description="Largest image file or request body, in bytes.")
+    cancel_on_hang_up: Listed = Field(
+        ("a1111",),
+        description="Dialects whose tasks are canceled if a client hangs up while it waits for their images: a1111, "
+        "ideogram, nextgpu, openai.",
+    )
     upload_count: int = Field(
         100_000,
         ge=1,
@@ -191,7 +198,7 @@ class Settings(BaseSettings):
             raise ValueError("the address already has a user or a password; set them there or apart, not both")
         return f"{scheme}://{quote(user, safe='')}:{quote(password, safe='')}@{rest}"
 
-    @field_validator("egress_allow", "api_keys", "cors", mode="before")
+    @field_validator("egress_allow", "api_keys", "cors", "cancel_on_hang_up", mode="before")
     @classmethod
     def _split(cls, value: Any) -> Any:
         return tuple(part.strip() for part in value.split(",") if part.strip()) if isinstance(value, str) else value
@@ -200,6 +207,14 @@ class Settings(BaseSettings):
     @classmethod
     def _read_rules(cls, value: tuple[str, ...]) -> tuple[str, ...]:
         EgressAllowlist(value)
+        return value
+
+    @field_validator("cancel_on_hang_up")
+    @classmethod
+    def _check_dialects(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        for name in value:
+            if name not in WAITING_DIALECTS:
+                raise ValueError(f"{name!r} is no dialect that waits; there are {', '.join(WAITING_DIALECTS)}")
         return value
 
     @field_validator("traces")
@@ -341,6 +356,8 @@ def _format_default(default: Any) -> str:
             return ""
         case bool():
             return f"`{str(default).lower()}`"
+        case tuple():
+            return f"`{','.join(default)}`"
         case ByteSize():
             return f"`{default.human_readable(separator=' ')}`"
         case _:

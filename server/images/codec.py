@@ -57,6 +57,12 @@ def measure(data: bytes, max_pixels: int) -> tuple[int, int]:
         raise _broken(error) from error
 
 
+def has_alpha(data: bytes) -> bool:
+    """Whether an image that `measure` accepts can have transparent pixels, from the header alone."""
+    with Image.open(io.BytesIO(data), formats=[format_of(data)]) as image:
+        return image.mode in ("LA", "PA", "RGBA") or "transparency" in image.info
+
+
 def decode(data: bytes, max_pixels: int) -> np.ndarray:
     """sRGB pixels, rotated as EXIF says: uint8 [height, width, 3], or 4 with transparency. Raises BadImageError."""
     import numpy as np

@@ -42,6 +42,9 @@ def folder(tmp_path: Path) -> Path:
     """A folder with the images that the examples of the docs upload."""
     Image.fromarray(np.full((64, 64, 3), 90, np.uint8)).save(tmp_path / "picture.png")
     Image.fromarray(np.eye(4, dtype=np.uint8) * 255).resize((64, 64), 0).save(tmp_path / "mask.png")
+    hole = np.full((64, 64, 4), 255, np.uint8)
+    hole[:32, 32:, 3] = 0
+    Image.fromarray(hole).save(tmp_path / "hole.png")
     return tmp_path
 
 

@@ -37,6 +37,7 @@ def test_defaults_serve_loopback_without_keys(tmp_path: Path) -> None:
         ("HUA_PUBLIC_URL", "http://[::1", "it is not an address"),
         ("HUA_S3_ENDPOINT", "127.0.0.1:9000", "write https://HOST or http://HOST:PORT"),
         ("HUA_S3_PUBLIC_ENDPOINT", "http://s3:many", "write https://HOST or http://HOST:PORT"),
+        ("HUA_CANCEL_ON_HANG_UP", "a1111,nolibox", "'nolibox' is no dialect that waits; there are a1111"),
         ("HUA_PROT", "8000", "did you mean HUA_PORT?"),
     ],
 )

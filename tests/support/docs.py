@@ -1,4 +1,4 @@
-"""The commands that the pages of docs/ show."""
+"""The commands and programs that the pages of docs/ show."""
 
 import re
 from pathlib import Path
@@ -8,4 +8,14 @@ ROOT = Path(__file__).parents[2]
 
 def shell_blocks(page: str) -> list[str]:
     """Each ```sh block of a page of docs/."""
-    return re.findall(r"```sh\n(.*?)```", (ROOT / "docs" / page).read_text(encoding="utf-8"), re.DOTALL)
+    return _blocks(page, "sh")
+
+
+def python_blocks(page: str) -> list[str]:
+    """Each ```python block of a page of docs/."""
+    return _blocks(page, "python")
+
+
+def _blocks(page: str, language: str) -> list[str]:
+    text = (ROOT / "docs" / page).read_text(encoding="utf-8")
+    return re.findall(rf"```{language}\n(.*?)```", text, re.DOTALL)

@@ -4,9 +4,6 @@ import json
 
 import httpx
 import pytest
-import uvicorn
-
-from server.api.app import create_app
 
 REQUEST = {"type": "txt2img.sd", "params": {"text": "x"}}
 
@@ -17,17 +14,10 @@ def events_of(text: str) -> list[tuple[str, object]]:
 
 
 @pytest.fixture
-async def live(services):
-    """A real HTTP server, because the in-process client returns a response only when it is complete."""
-    server = uvicorn.Server(uvicorn.Config(create_app(services), port=0, log_config=None, timeout_graceful_shutdown=1))
-    task = asyncio.create_task(server.serve())
-    while not server.started:
-        await asyncio.sleep(0.01)
-    port = server.servers[0].sockets[0].getsockname()[1]
-    async with httpx.AsyncClient(base_url=f"http://127.0.0.1:{port}", trust_env=False) as client:
+async def live(address):
+    """A client of a real HTTP server, because the in-process client returns a response only when it is complete."""
+    async with httpx.AsyncClient(base_url=address, trust_env=False) as client:
         yield client
-    server.should_exit = True
-    await task
 
 
 async def test_events_follow_a_task_from_queue_to_result(live, painter):

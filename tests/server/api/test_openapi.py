@@ -20,6 +20,7 @@ from server.queue import WorkerView
 from server.roles import make_controller
 from server.services import Services
 from server.settings import Settings
+from tests.support.painter import Painter
 
 # Left out: numbers as text are accepted; no schema can express some rules (size limits, allowed URLs); and FastAPI's
 # Allow header lists the methods of one route only.
@@ -29,7 +30,10 @@ EXCLUDED_CHECKS = {"positive_data_acceptance", "negative_data_rejection", "unsup
 async def _serve(settings: Settings, started: threading.Event, servers: list[uvicorn.Server]) -> None:
     services = Services.from_settings(settings)
     await services.clock.ask()
-    background = [asyncio.create_task(make_controller(services).run()), asyncio.create_task(_keep_announcing(services))]
+    background = [
+        asyncio.create_task(work)
+        for work in (make_controller(services).run(), _keep_announcing(services), Painter(services).paint_always())
+    ]
     await services.queue.announce(WorkerView(name="w1", device="cpu"))
     servers.append(uvicorn.Server(uvicorn.Config(create_app(services), port=0, log_config=None)))
     serving = asyncio.create_task(servers[0].serve())
@@ -52,7 +56,7 @@ async def _keep_announcing(services: Services) -> None:
 
 @pytest.fixture(scope="module")
 def described(tmp_path_factory) -> Iterator[schemathesis.BaseSchema]:
-    """A real server in its own thread. No worker runs its tasks."""
+    """A real server in its own thread. Its worker has no device, so every task ends at once."""
     folder = tmp_path_factory.mktemp("described")
     (folder / "models.yaml").write_text("models: [{name: toy, path: toy.safetensors, family: sd1, aliases: [v1.5]}]")
     (folder / "toy.safetensors").write_bytes(b"")
