@@ -25,8 +25,8 @@ from models.conditioning import Conditioning
 from models.files.weights_error import WeightsError, one_line
 from models.imaging.pixels import crop_center
 from models.loaded_model import TorchModel
+from models.loading.clip_vision import read_clip_vision
 from models.loading.fill import check_whole
-from models.loading.nets import read_transformers_net
 from models.loading.tensors import read_tensors
 from models.patches.patch import DenoiserInputs, DenoiserPatch, PatchedRows
 
@@ -237,7 +237,7 @@ def _encoder(entry: ModelEntry, projection: nn.Module, dtype: torch.dtype) -> CL
     folder = entry.encoder
     if folder is None:
         raise WeightsError(f"{entry.name} has no `encoder` in its entry; name the folder of its CLIP vision encoder")
-    encoder = read_transformers_net(CLIPVisionModelWithProjection, folder, dtype)
+    encoder = read_clip_vision(folder, dtype)
     config = encoder.config
     width = config.projection_dim if isinstance(projection, ImageProjection) else config.hidden_size
     expected = next(layer.in_features for layer in projection.modules() if isinstance(layer, nn.Linear))

@@ -55,7 +55,7 @@ class ModelEntry(BaseModel):
     config: Path | None = None
     """For a single file: a folder of configs (and perhaps tokenizers) to use instead of the family's own."""
     encoder: Path | None = None
-    """For an IP-Adapter: the folder of its CLIP vision encoder, as transformers saves it."""
+    """For an IP-Adapter: its CLIP vision encoder, a folder as transformers saves it or a single file."""
     hint: Name | None = None
     """The kind of map that a ControlNet follows or an annotator draws: `canny`, `depth`…"""
     normalize: Literal["imagenet", "centred"] | None = None

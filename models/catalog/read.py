@@ -16,6 +16,7 @@ import yaml
 from models.catalog.catalog import Catalog
 from models.catalog.entry import FILE, CatalogError, ModelEntry
 from models.catalog.file_hashes import FileHashes
+from models.catalog.image_encoders import with_encoder
 from models.catalog.names import MAX_NAME, key_of, name_of_stem
 from models.catalog.packages import installed_packages, with_aliases, with_titles
 from models.catalog.read_entry import read_entry
@@ -36,8 +37,9 @@ def read(*folders: Path, scanner: Scanner | None = None, hashes: FileHashes | No
     for folder in folders:
         if not folder.is_dir():
             raise CatalogError(f"{folder} is not a folder; create it, or correct HUA_MODELS_DIR")
-    scanned, unusable = (scanner or Scanner()).scan([*folders, *installed_packages()])
-    found = with_titles(scanned)
+    scanner = scanner or Scanner()
+    scanned, unusable = scanner.scan([*folders, *installed_packages()])
+    found = [with_encoder(model, scanner.encoders) for model in with_titles(scanned)]
     entries: list[ModelEntry] = []
     problems: list[Problem] = []
     styles: list[Style] = []

@@ -13,7 +13,7 @@ from models.catalog.checkpoint_shape import read_shape
 from models.catalog.entry import CatalogError, ModelEntry
 from models.catalog.pickles import PICKLES, pickle_message
 from models.kinds import CHECKPOINT_FAMILIES, FAMILIES
-from models.kinds.layout import LayoutError, PretrainedFolder
+from models.kinds.layout import LayoutError, PretrainedFolder, SingleFile
 from models.pydantic_errors import field_path, message_of
 
 
@@ -60,11 +60,16 @@ def _resolve_entry(entry: ModelEntry, folder: Path) -> ModelEntry:
     for field, message in family.required.items():
         if getattr(entry, field) is None:
             raise CatalogError(message)
-    size = family.layout.weigh(path) + (PretrainedFolder().weigh(encoder) if encoder else 0)
+    size = family.layout.weigh(path) + (_weigh_encoder(encoder) if encoder else 0)
     found: dict[str, Any] = {"path": path, "config": config, "encoder": encoder, "bytes": size}
     if entry.family in CHECKPOINT_FAMILIES:
         found["shape"] = read_shape(path, config, entry.family)
     return entry.model_copy(update=found)
+
+
+def _weigh_encoder(path: Path) -> int:
+    """Raises LayoutError."""
+    return (SingleFile() if path.is_file() else PretrainedFolder()).weigh(path)
 
 
 def _resolve(path: Path, folder: Path) -> Path:

@@ -1,4 +1,5 @@
-"""Finds the models in folders: what each file or diffusers folder is, its header tells, never its name.
+"""Finds the models in folders: what each file or diffusers folder is, its header tells, never its name. The name only
+suggests which maps a ControlNet follows, because nothing else tells.
 
 Torch-free. Only headers are read, and those of unchanged files only once.
 """
@@ -14,6 +15,7 @@ from typing import Any
 
 from models.catalog.pickles import PICKLES, is_covered, pickle_message
 from models.files.checkpoint_keys import is_supported
+from models.files.image_encoder_keys import EncoderWidths, encoder_widths
 from models.files.ncnn_param import PARAM, weights_file
 from models.files.ncnn_weights import read_net_header
 from models.files.safetensors_header import HeaderError, read_header
@@ -25,6 +27,8 @@ from models.kinds.kind import ModelFamily
 
 CONFIGS = "model_index.json", "config.json"
 UNETS = "unet/diffusion_pytorch_model.safetensors", "unet/diffusion_pytorch_model.fp16.safetensors"
+NAMELESS = "diffusion_pytorch_model"
+"""How diffusers calls the file of every net; the name of its folder says more."""
 SUFFIXES = frozenset({".safetensors", ".onnx", PARAM, *PICKLES})
 _Key = tuple[str | int, ...]
 
@@ -49,25 +53,39 @@ class FoundModel:
     family: str
     fields: Mapping[str, Any]
     """The other fields of its entry that the header tells."""
+    guessed: frozenset[str] = frozenset()
+    """Those of `fields` that only its name suggests."""
+
+
+@dataclass(frozen=True, slots=True)
+class FoundEncoder:
+    """A CLIP vision encoder, which is no model by itself: IP-Adapters need it."""
+
+    path: Path
+    """Absolute, links followed."""
+    widths: EncoderWidths
 
 
 @dataclass(slots=True)
 class Scanner:
     """Scans folders again and again; remembers what each file was as long as its size and time stay the same."""
 
-    _known: dict[_Key, FoundModel | Problem | None] = field(default_factory=dict)
-    _before: dict[_Key, FoundModel | Problem | None] = field(default_factory=dict)
+    _known: dict[_Key, FoundModel | FoundEncoder | Problem | None] = field(default_factory=dict)
+    _before: dict[_Key, FoundModel | FoundEncoder | Problem | None] = field(default_factory=dict)
     """Of the last scan."""
+    encoders: list[FoundEncoder] = field(default_factory=list)
+    """Those that the last scan found."""
 
     def scan(self, folders: Sequence[Path]) -> tuple[list[FoundModel], list[Problem]]:
         """The models below these folders, sorted by path, and the files that are none but look like models."""
         self._before, self._known = self._known, {}
         results = {path: self._identify_once(path) for folder in folders for path in _candidates(folder)}
         models = [result for result in results.values() if isinstance(result, FoundModel)]
+        self.encoders = [result for result in results.values() if isinstance(result, FoundEncoder)]
         problems = [result for result in results.values() if isinstance(result, Problem)]
         return models, problems
 
-    def _identify_once(self, path: Path) -> FoundModel | Problem | None:
+    def _identify_once(self, path: Path) -> FoundModel | FoundEncoder | Problem | None:
         try:
             key = _key_of(path)
             self._known[key] = self._before[key] if key in self._before else identify(path)
@@ -115,14 +133,14 @@ def _sorted_entries(folder: Path) -> list[os.DirEntry[str]]:
         return []
 
 
-def identify(path: Path) -> FoundModel | Problem | None:
+def identify(path: Path) -> FoundModel | FoundEncoder | Problem | None:
     """What a file or a folder of diffusers is; None for a folder that is a part of a model. Raises OSError."""
     if path.is_dir() and path.is_symlink():
         return Problem(path, f"{path.name} is a link to a folder, which is not followed; name it in HUA_MODELS_DIR")
     return _identify_folder(path) if path.is_dir() else _identify_file(path)
 
 
-def _identify_file(path: Path) -> FoundModel | Problem | None:
+def _identify_file(path: Path) -> FoundModel | FoundEncoder | Problem | None:
     if path.suffix.lower() in PICKLES or path.resolve().suffix.lower() in PICKLES:
         return Problem(path, pickle_message(path))
     if path.suffix.lower() == ".onnx":
@@ -136,19 +154,29 @@ def _identify_file(path: Path) -> FoundModel | Problem | None:
         return Problem(path, str(error))
     for family in FAMILIES.values():
         if (fields := family.recognise(header)) is not None:
-            return FoundModel(path.resolve(), family.name, fields)
+            return _found(path, family, fields)
+    if widths := encoder_widths(path):
+        return FoundEncoder(path.resolve(), widths)
     return Problem(path, unsupported_message(path, header))
 
 
-def _identify_folder(path: Path) -> FoundModel | Problem | None:
+def _found(path: Path, family: ModelFamily, fields: Mapping[str, Any]) -> FoundModel:
+    stem = path.name if path.is_dir() else path.stem
+    name = path.parent.name if stem.startswith(NAMELESS) else stem
+    guessed = {key: value for key, value in family.guess(name).items() if key not in fields}
+    return FoundModel(path.resolve(), family.name, {**fields, **guessed}, frozenset(guessed))
+
+
+def _identify_folder(path: Path) -> FoundModel | FoundEncoder | Problem | None:
     """None for a part of a model, such as a text encoder or a tokenizer, which entries of others name."""
     names = set(_class_names(path))
     if any(name.startswith("StableDiffusion") and name.endswith("Pipeline") for name in names):
         return _identify_pipeline(path)
     for family in FAMILIES.values():
         if names & family.folder_classes:
-            return FoundModel(path, family.name, _folder_fields(path, family))
-    return None
+            return _found(path, family, _folder_fields(path, family))
+    widths = encoder_widths(path)
+    return FoundEncoder(path, widths) if widths else None
 
 
 def _identify_pipeline(path: Path) -> FoundModel | Problem:

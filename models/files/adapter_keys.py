@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from models.files.hint_names import guess_hint
 from models.files.safetensors_header import SafetensorsHeader
 from models.files.unet_keys import find_unet
 
@@ -21,7 +22,8 @@ def controlnet_fields(header: SafetensorsHeader) -> Mapping[str, Any] | None:
     unet = find_unet(header)
     if unet is None or any(key.removeprefix("control_model.") in _UNION_KEYS for key in header.tensors):
         return None
-    return {"base": unet.family}
+    hint = guess_hint(header.metadata.get("modelspec.title", ""))
+    return {"base": unet.family} | ({"hint": hint} if hint else {})
 
 
 def ip_adapter_fields(header: SafetensorsHeader) -> Mapping[str, Any] | None:

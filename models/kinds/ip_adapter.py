@@ -20,6 +20,7 @@ FAMILY = ModelFamily(
     recognise=ip_adapter_fields,
     required={
         "base": "an IP-Adapter is for checkpoints of one family; say which, such as `for: sd1`",
-        "encoder": "an IP-Adapter needs a CLIP vision encoder; say which, such as `encoder: clip-vit-h`",
+        "encoder": "an IP-Adapter needs a CLIP vision encoder of its width, and the models folder has none; put it "
+        "there, or say where it is, such as `encoder: clip-vit-h`",
     },
 )

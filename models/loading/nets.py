@@ -11,6 +11,7 @@ from typing import Any, TypeVar
 import torch
 from accelerate import init_empty_weights
 from diffusers import ModelMixin
+from torch import Tensor
 from transformers import AutoConfig, PreTrainedConfig, PreTrainedModel
 from transformers.utils import logging as transformers_logging
 
@@ -52,12 +53,26 @@ def read_transformers_net(net_class: type[T], folder: Path, dtype: torch.dtype, 
     with refused_by_name(f"the config of {folder} describes no {net_class.__name__}"):
         config, chosen = _choose(net_class, folder)
     tensors = read_tensors(*files, dtype=dtype)
-    with refused_by_name(f"{files[0]} does not fit its config"), _quiet():
-        net, info = chosen.from_pretrained(
+    net: T = fill_transformers_net(chosen, config, tensors, dtype, str(files[0]), unused=unused)
+    return net
+
+
+def fill_transformers_net(
+    net_class: type[T],
+    config: PreTrainedConfig,
+    tensors: Mapping[str, Tensor],
+    dtype: torch.dtype,
+    source: str,
+    *,
+    unused: str = r"(?!)",
+) -> T:
+    """A net of this config with these weights; `source` names their file in errors. Raises WeightsError."""
+    with refused_by_name(f"{source} does not fit its config"), _quiet():
+        net, info = net_class.from_pretrained(
             None, config=config, state_dict=tensors, dtype=dtype, output_loading_info=True, ignore_mismatched_sizes=True
         )
     check_whole(
-        str(files[0]),
+        source,
         missing=(name for name in info["missing_keys"] if not re.search(unused, name)),
         unexpected=changes_of_weights(info["unexpected_keys"], net.state_dict().keys()),
         wrong=(name for name, *_ in info["mismatched_keys"]),

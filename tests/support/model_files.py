@@ -53,6 +53,11 @@ ESRGAN = {"conv_first.weight": (4, 3, 3, 3), "body.0.rdb1.conv1.weight": (4, 4, 
 IP_ADAPTER = {"image_proj.proj.weight": (4, 8), "ip_adapter.1.to_k_ip.weight": (4, 768)}
 
 
+def image_encoder(hidden: int, projected: int) -> dict[str, tuple[int, ...]]:
+    """A CLIP vision encoder of these widths."""
+    return {"vision_model.embeddings.class_embedding": (hidden,), "visual_projection.weight": (projected, hidden)}
+
+
 def write_model(file: Path, shapes: Shapes, metadata: Mapping[str, str] | None = None) -> Path:
     """The path of the file, with zeros for weights."""
     file.parent.mkdir(parents=True, exist_ok=True)

@@ -10,7 +10,7 @@ from typing import Any
 from models.catalog.file_hashes import AUTO_V2, AUTO_V3, FileHashes, compute
 from models.catalog.packages import with_titles
 from models.catalog.pickles import ncnn_message
-from models.catalog.scan import Problem, identify
+from models.catalog.scan import FoundEncoder, FoundModel, Problem, identify
 from models.files.lora_keys import factor_keys
 from models.files.lora_layout import read_layout
 from models.files.ncnn_param import PARAM, weights_file
@@ -37,10 +37,10 @@ def describe(path: Path, *, hashes: FileHashes | None = None) -> dict[str, Any]:
             description["problem"] = found.message
         elif found is None:
             description["problem"] = f"{path.name} is a folder, but no whole model; name the folder of the whole model"
+        elif isinstance(found, FoundEncoder):
+            description |= {"kind": "image encoder, which IP-Adapters need", **found.widths._asdict()}
         else:
-            [found] = with_titles([found])
-            kind = FAMILIES[found.family].kind.title
-            description |= {"kind": kind, "family": found.family, **found.fields}
+            description |= _model_fields(found)
         if path.is_file():
             weights = weights_file(path)
             description |= {"bytes": weights.stat().st_size, **_header_fields(path)}
@@ -49,6 +49,13 @@ def describe(path: Path, *, hashes: FileHashes | None = None) -> dict[str, Any]:
     except OSError as error:
         raise WeightsError(f"{path} cannot be read ({error.strerror}); correct the path, or its rights") from error
     return description
+
+
+def _model_fields(found: FoundModel) -> dict[str, Any]:
+    [found] = with_titles([found])
+    remark = "guessed from its name, which an entry of models.yaml overrides"
+    fields = {key: f"{value} ({remark})" if key in found.guessed else value for key, value in found.fields.items()}
+    return {"kind": FAMILIES[found.family].kind.title, "family": found.family, **fields}
 
 
 def _hash_fields(file: Path, hashes: FileHashes) -> dict[str, str]:

@@ -151,8 +151,41 @@ def test_broken_model_of_a_default_name_is_not_replaced(folder: Path) -> None:
 
 def test_found_model_that_lacks_a_field_says_so(folder: Path) -> None:
     write_model(folder / "ip.safetensors", files.IP_ADAPTER)
+    write_model(folder / "clip_vision" / "other.safetensors", files.image_encoder(8, 16))
     [problem] = catalog.read(folder).problems
     assert problem.message.startswith("ip.safetensors needs an entry in models.yaml: an IP-Adapter needs a CLIP vision")
+
+
+@pytest.mark.parametrize("as_folder", [False, True])
+def test_ip_adapter_gets_the_encoder_that_fits(folder: Path, as_folder: bool) -> None:
+    file = write_model(folder / "ip.safetensors", files.IP_ADAPTER)
+    write_model(folder / "0" / "other.safetensors", files.image_encoder(8, 16))
+    expected = write_model(folder / "clip_vision" / "model.safetensors", files.image_encoder(16, 8))
+    if as_folder:
+        expected = expected.parent
+        (expected / "config.json").write_text('{"architectures": ["CLIPVisionModelWithProjection"]}')
+    models = catalog.read(folder)
+    assert models.problems == ()
+    entry = models.find("ip")
+    assert (entry.encoder, entry.base) == (expected, "sd1")
+    assert entry.bytes > file.stat().st_size
+    write_entries(folder, "{name: ip, encoder: 0/other.safetensors}")
+    assert catalog.read(folder).find("ip").encoder == folder / "0" / "other.safetensors"
+
+
+def test_name_suggests_the_maps_of_a_controlnet(folder: Path) -> None:
+    write_model(folder / "control_v11p_sd15_canny_fp16.safetensors", files.CONTROLNET)
+    write_model(folder / "controlnet-openpose" / "diffusion_pytorch_model.fp16.safetensors", files.CONTROLNET)
+    write_model(folder / "lines.safetensors", files.CONTROLNET, {"modelspec.title": "Lineart ControlNet"})
+    write_model(folder / "depth-net.safetensors", files.CONTROLNET)
+    write_entries(folder, "{name: depth-net, hint: normal}")
+    hints = {entry.path.stem: entry.hint for entry in catalog.read(folder) if entry.family == "controlnet"}
+    assert hints == {
+        "control_v11p_sd15_canny_fp16": "canny",
+        "diffusion_pytorch_model.fp16": "pose",
+        "lines": "lineart",
+        "depth-net": "normal",
+    }
 
 
 def test_ncnn_pair_is_listed_by_its_text(folder: Path) -> None:

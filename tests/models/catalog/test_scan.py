@@ -94,7 +94,7 @@ def test_diffusers_folders_are_one_model_each(models_dir: Path) -> None:
     models = found(models_dir)
     checkpoints = {name: family for name, (family, _) in models.items() if family.startswith("sd")}
     assert checkpoints == {"toy-sd1": "sd1", "toy-sd1-inpainting": "sd1", "toy-sd2": "sd2", "toy-sdxl": "sdxl"}
-    assert models["toy-sdxl-canny"] == ("controlnet", {"base": "sdxl"})
+    assert models["toy-sdxl-canny"] == ("controlnet", {"base": "sdxl", "hint": "canny"})
     assert models["toy-blip"][0] == "captioner"
     assert "toy-clip-vision" not in models
 

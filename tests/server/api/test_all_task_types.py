@@ -62,6 +62,10 @@ models:
   - {name: matting, path: net.onnx, family: matting}
   - {name: captioner, path: speaker, family: captioner}
   - {name: enhancer, path: speaker, family: enhancer}
+  - {name: ink, path: net.safetensors, family: lora, for: sd1}
+  - {name: oil, path: net.safetensors, family: lora, for: sdxl}
+  - {name: style, path: net.safetensors, family: embedding, for: sdxl}
+  - {name: xl-ip, path: net.safetensors, family: ip_adapter, for: sdxl, encoder: speaker}
 """
 
 
@@ -114,3 +118,37 @@ async def test_own_routes_accept_every_task_type(client, png, typed: bool) -> No
         path, body = (f"/v1/pipelines/{kind}", {}) if typed else ("/v1/tasks", {"type": kind})
         reply = await client.post(path, json=body | {"params": params})
         assert (reply.status_code, reply.json().get("type")) == (202, kind), (kind, reply.text)
+
+
+def adapted(params: dict, **adapters) -> dict:
+    """The parameters with adapters, and `<lora:…>` at the end of the prompt."""
+    tag = adapters.pop("tag", "")
+    if "nodes" in params:
+        first, *others = params["nodes"]
+        return params | {"nodes": [first | {"data": adapted(first["data"], tag=tag, **adapters)}, *others]}
+    prompt = "text" if "text" in params else "prompt"
+    return params | adapters | {prompt: f"{params[prompt]} {tag}"}
+
+
+PAINTING = [kind for kind in SENT if "roses" in str(SENT[kind]) and kind != "txt2txt.prompt_enhance"]
+
+
+@pytest.mark.parametrize(
+    ("adapters", "message"),
+    [
+        ({"tag": "<lora:OIL:0.8>"}, "lora 'oil' is for models of family sdxl, but 'v1.5' is of family sd1"),
+        ({"lora_scales": {"oil": 0.8}}, "leave it out, or name another model; these fit: ink"),
+        ({"embeddings": ["style"]}, "embedding 'style' is for models of family sdxl, but 'v1.5' is of family sd1"),
+        ({"ip_adapter": {"url": "PNG", "model": "xl-ip"}}, "ip_adapter 'xl-ip' is for models of family sdxl"),
+    ],
+)
+async def test_adapters_for_another_family_are_refused_by_every_task_type(client, png, adapters, message) -> None:
+    image = base64.b64encode(png).decode()
+    if "ip_adapter" in adapters:
+        adapters = {"ip_adapter": adapters["ip_adapter"] | {"url": image}}
+    assert len(PAINTING) > 20
+    for kind in PAINTING:
+        params = adapted(sent(kind, image), **adapters)
+        reply = await client.post("/v1/tasks", json={"type": kind, "params": params})
+        assert reply.json()["error"]["code"] == "model_mismatch", (kind, reply.text)
+        assert message in reply.json()["error"]["message"], kind

@@ -67,3 +67,16 @@ def test_lora_of_which_nothing_applies_is_refused(tmp_path: Path) -> None:
     assert (
         "is a LoRA for other nets than those of Stable Diffusion, which is not supported" in describe(file)["problem"]
     )
+
+
+def test_guess_from_the_name_is_called_one(tmp_path: Path) -> None:
+    file = files.write_model(tmp_path / "control_v11p_sd15_canny.safetensors", files.CONTROLNET)
+    assert describe(file)["hint"] == "canny (guessed from its name, which an entry of models.yaml overrides)"
+    told = files.write_model(tmp_path / "canny.safetensors", files.CONTROLNET, {"modelspec.title": "Depth"})
+    assert describe(told)["hint"] == "depth"
+
+
+def test_image_encoder_is_described(tmp_path: Path) -> None:
+    description = describe(files.write_model(tmp_path / "x.safetensors", files.image_encoder(32, 24)))
+    assert description["kind"] == "image encoder, which IP-Adapters need"
+    assert (description["hidden"], description["projected"]) == (32, 24)
