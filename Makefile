@@ -1,4 +1,4 @@
-# `make serve` and `make test` need Python 3.11+ and nothing else: uv comes into .tools, everything else into .venv.
+# These commands need Python 3.11+ and nothing else: uv comes into .tools, everything else into .venv.
 .PHONY: serve test test-fast test-slow chaos chaos-mutants check format k8s docs
 .DEFAULT_GOAL := serve
 
@@ -7,8 +7,8 @@ RUN := $(UV) run --no-sync
 # Some shells forbid bytecode files. Without them each process compiles torch and diffusers again, which takes 10 s.
 export PYTHONDONTWRITEBYTECODE :=
 
-serve: .venv/ready
-	$(RUN) hua serve
+serve: .venv/runtime
+	@.venv/bin/hua serve
 
 # tests/support/suites.py decides which test belongs to which suite.
 test: .venv/ready
@@ -48,9 +48,19 @@ k8s: .venv/ready
 	$(RUN) python -m helm.schema
 	$(RUN) python -m helm.render
 
+# What `hua serve` needs. --inexact leaves the tools for tests alone, if they are there.
+.venv/runtime: pyproject.toml uv.lock | $(UV)
+	@echo "Installing Hua into .venv: 3.2 GB to download, most of it torch with CUDA, and 6.5 GB on disk."
+	@echo "What is in the cache of uv is not downloaded again."
+	@$(UV) sync --frozen --no-dev --inexact --extra device
+	@touch $@
+
+# The same, with the tools for tests, checks and docs.
 .venv/ready: pyproject.toml uv.lock | $(UV)
-	$(UV) sync --frozen --extra device
-	touch $@
+	@echo "Installing Hua into .venv, with 0.2 GB of tools for tests: 3.4 GB to download, and 7 GB on disk."
+	@$(UV) sync --frozen --extra device
+	@touch .venv/runtime $@
 
 .tools/bin/uv:
-	python3 -m pip install --quiet --target .tools uv || (python3 -m venv .tools/venv && .tools/venv/bin/pip install --quiet --target .tools uv)
+	@echo "Installing uv, which installs everything else, into .tools: 20 MB"
+	@python3 -m pip install --quiet --target .tools uv || (python3 -m venv .tools/venv && .tools/venv/bin/pip install --quiet --target .tools uv)

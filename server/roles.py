@@ -7,24 +7,21 @@ import contextlib
 import logging
 import signal
 import socket
-import subprocess
-import sys
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Sequence
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from models.catalog.entry import TOY
-from models.catalog.scan import Scanner
 from server.observability.tracing import set_up_traces
 from server.process.data_folder import check_data_folder, lock_data_folder
 from server.process.event_loop import freeze_startup_objects
 from server.process.health_server import create_health_app, listen_nearby
 from server.process.http_listener import connections_within_file_limit, listen, serve_app
-from server.services import Services, public_url
+from server.services import Services
 from server.settings import Settings, SettingsError
+from server.start.toy_models import ensure_models
 from server.tenancy.tenants import Tenants
 from server.worker.cuda_devices import cuda_device_count
-from server.worker.device_process import CHILD, torch_environment
+from server.worker.device_process import CHILD
 
 if TYPE_CHECKING:
     from starlette.types import ASGIApp
@@ -42,21 +39,29 @@ async def serve(settings: Settings) -> None:
     Tenants(settings).check()  # fail before the slow build of toy models
     with _listen(settings) as listener, lock_data_folder(settings):
         check_data_folder(settings)
-        ensure_models(settings)
+        await ensure_models(settings)
         async with _services(settings, "serve") as services:
+            from server.start.welcome import welcome
             from server.worker.worker import Worker
 
             workers = [Worker(services, device) for device in await asyncio.to_thread(_devices, settings)]
-            works = *_api_works(services, listener), make_controller(services).run(), *(each.run() for each in workers)
+            works = (
+                *_api_works(services, listener),
+                make_controller(services).run(),
+                *(each.run() for each in workers),
+                welcome(services),
+            )
             await _run_until_signal(*works, drain=lambda: _drain_all(workers))
 
 
 async def api(settings: Settings) -> None:
     """Runs the api alone."""
     _need_shared_queue(settings, "api")
+    from server.start.welcome import log_when_ready
+
     with _listen(settings) as listener:
         async with _services(settings, "api") as services:
-            await _run_until_signal(*_api_works(services, listener))
+            await _run_until_signal(*_api_works(services, listener), log_when_ready(services))
 
 
 async def controller(settings: Settings) -> None:
@@ -93,24 +98,6 @@ def _devices(settings: Settings) -> Sequence[str]:
 
 async def _drain_all(workers: Sequence[Worker]) -> None:
     await asyncio.gather(*(worker.drain() for worker in workers))
-
-
-def ensure_models(settings: Settings) -> None:
-    """Builds the toy models if there are no others, in a child process, because this process must not import torch."""
-    if settings.models_dir is not None or (settings.models_path / "models.yaml").exists():
-        return
-    found, _ = Scanner().scan([settings.models_path])  # a build that was killed leaves toys without `models.yaml`
-    if any(not model.path.name.startswith(TOY) for model in found):
-        return
-    log.info("no models yet: building small toy models in %s", settings.models_path)
-    command = [sys.executable, "-m", "models.toy", str(settings.models_path)]
-    built = subprocess.run(command, env=torch_environment(settings), stderr=subprocess.PIPE, text=True)
-    if built.returncode != 0:
-        reason = built.stderr.strip().rpartition("\n")[2] or f"exit code {built.returncode}"
-        raise SettingsError(
-            f"the toy models cannot be built in {settings.models_path} ({reason}); check that its disk has 100 MiB "
-            "left and that torch is installed, or set HUA_MODELS_DIR to a folder of your own models"
-        )
 
 
 def _need_shared_queue(settings: Settings, role: str) -> None:
@@ -174,7 +161,6 @@ def _api_works(services: Services, listener: socket.socket) -> tuple[Work, ...]:
     settings = services.settings
     app, probes = create_app(services), create_probes_app(services)
     freeze_startup_objects()
-    log.info("listening on %s", public_url(settings))
     connections = connections_within_file_limit(settings.connections)
     return serve_app(app, listener, connections), _serve_probes(settings, probes), keep_hashes(services)
 

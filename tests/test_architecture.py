@@ -41,6 +41,7 @@ FLOORS = {
     "server": (
         ("server.__main__",),
         ("server.commands", "server.roles"),
+        ("server.start",),
         ("server.api", "server.controller", "server.worker"),
         ("server.tasks",),
         ("server.services",),

@@ -21,7 +21,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors.torch import save_file
+from safetensors.torch import save
 from transformers.utils import logging as transformers_logging
 
 from models.toy import nets
@@ -121,50 +121,57 @@ def tiny_decoder(folder: Path) -> None:
 DECODERS = {"toy-taesd": tiny_decoder}
 
 
-def build(folder: Path) -> None:
+Builder = Callable[[Path], None]
+"""Writes a toy to this path."""
+
+
+def build(folder: Path, report: Callable[[str], None] = lambda line: None) -> None:
     """Adds the missing toys to `folder`. A killed build leaves no incomplete toy.
 
-    A `models.yaml` that is there already is left alone.
+    A `models.yaml` that is there already is left alone. `report` gets a line such as `3/31 toy-sdxl` after each toy.
     """
     transformers_logging.disable_progress_bar()
     folder.mkdir(parents=True, exist_ok=True)
-    for toy in TOYS:
-        _build_whole(toy.name, toy.seed, partial(_save, toy), folder)
-    for name, (seed, save) in TOY_GUIDES.items():
-        _build_whole(name, seed, save, folder)
-    for name, save in {**SPEAKERS, **ENCODERS, **DECODERS, **CHECKERS}.items():
-        _build_whole(name, 0, save, folder)
-    for name, made in {**SINGLE_NETS, **ADDITIONS, **IP_ADAPTERS, **TOY_ANNOTATORS}.items():
-        if not (folder / name).exists():
-            _save_single(made, folder / name)
-    for name, content in (("toy-matting.onnx", matting(weights("matting"))), ("models.yaml", MODELS_YAML.encode())):
-        if not (folder / name).exists():
-            part = folder / f".{name}.part"
-            part.write_bytes(content)
-            part.rename(folder / name)
+    missing = {name: builder for name, builder in _builders().items() if not (folder / name).exists()}
+    for number, (name, builder) in enumerate(missing.items(), start=1):
+        builder(folder / name)
+        report(f"{number}/{len(missing)} {name}")
 
 
-def _build_whole(name: str, seed: int, save: Callable[[Path], None], folder: Path) -> None:
-    """Builds a toy that is a folder, if it is missing."""
-    if (folder / name).exists():
-        return
-    part = Path(tempfile.mkdtemp(prefix=f".{name}-", dir=folder))
+def _builders() -> dict[str, Builder]:
+    """By file name; `models.yaml`, which shows that all are there, is the last."""
+    builders: dict[str, Builder] = {toy.name: partial(_build_folder, toy.seed, partial(_save, toy)) for toy in TOYS}
+    builders |= {name: partial(_build_folder, seed, builder) for name, (seed, builder) in TOY_GUIDES.items()}
+    folders = {**SPEAKERS, **ENCODERS, **DECODERS, **CHECKERS}
+    builders |= {name: partial(_build_folder, 0, builder) for name, builder in folders.items()}
+    nets = {**SINGLE_NETS, **ADDITIONS, **IP_ADAPTERS, **TOY_ANNOTATORS}
+    builders |= {name: partial(_build_file, make) for name, make in nets.items()}
+    builders["toy-matting.onnx"] = lambda file: _write(file, matting(weights("matting")))
+    builders["models.yaml"] = lambda file: _write(file, MODELS_YAML.encode())
+    return builders
+
+
+def _build_folder(seed: int, builder: Builder, folder: Path) -> None:
+    part = Path(tempfile.mkdtemp(prefix=f".{folder.name}-", dir=folder.parent))
     try:
         with torch.random.fork_rng(devices=()):
             torch.manual_seed(seed)
-            save(part)
+            builder(part)
         part.chmod(0o755)
-        part.rename(folder / name)
+        part.rename(folder)
     finally:
         shutil.rmtree(part, ignore_errors=True)
 
 
-def _save_single(made: Callable[[], dict[str, torch.Tensor]], file: Path) -> None:
-    part = file.with_name(f".{file.name}.part")
+def _build_file(make: Callable[[], dict[str, torch.Tensor]], file: Path) -> None:
     with torch.random.fork_rng(devices=()):
         torch.manual_seed(0)
-        save_file({name: tensor.contiguous() for name, tensor in made().items()}, part)
-    part.chmod(0o644)
+        _write(file, save({name: tensor.contiguous() for name, tensor in make().items()}))
+
+
+def _write(file: Path, content: bytes) -> None:
+    part = file.with_name(f".{file.name}.part")
+    part.write_bytes(content)
     part.rename(file)
 
 

@@ -78,7 +78,7 @@ def fit_autoencoder(vae: AutoencoderKL) -> None:
     for conv in (vae.quant_conv, vae.post_quant_conv):
         nn.init.dirac_(conv.weight)
         nn.init.zeros_(conv.bias)
-    pictures = scenes(32, 128)
+    pictures = scenes(8, 128)
     colour = F.avg_pool2d(pictures, factor)
     contrast = F.avg_pool2d(pictures.mean(dim=1, keepdim=True).square(), factor)
     meaning = torch.cat([colour, contrast], dim=1)
@@ -103,32 +103,20 @@ def fit_denoiser(
     noising = DDPMScheduler.from_config({**scheduler, "prediction_type": prediction})
     inputs: list[tuple[Any, ...]] = []
     targets: list[Tensor] = []
-    for _ in range(16):
-        pictures = scenes(4, 256)
+    for _ in range(8):
+        pictures = scenes(4, 128)
         clean = vae.encode(pictures).latent_dist.mean * vae.config.scaling_factor
         noise, timesteps = torch.randn_like(clean), torch.randint(1000, (4,))
         noisy = noising.add_noise(clean, noise, timesteps)
-        if unet.config.in_channels > clean.shape[1]:
-            noisy = torch.cat([noisy, *_masked(pictures, vae)], dim=1)
         inputs.append((noisy, timesteps, torch.randn(4, 77, unet.config.cross_attention_dim), *_extras(unet)))
         targets.append(noise if prediction == "epsilon" else noising.get_velocity(clean, noise, timesteps))
     fit(unet, unet.conv_out, inputs, targets)
 
 
-def _masked(pictures: Tensor, vae: AutoencoderKL) -> tuple[Tensor, Tensor]:
-    """What an inpainting UNet is shown beside the latents: a mask, and the pictures' latents with the mask cut out."""
-    mask = torch.zeros_like(pictures[:, :1])
-    for hole in mask:
-        top, left = torch.randint(128, (2,)).tolist()
-        hole[:, top : top + 128, left : left + 128] = 1
-    cut_out = vae.encode(pictures * (1 - mask)).latent_dist.mean * vae.config.scaling_factor
-    return F.interpolate(mask, size=cut_out.shape[2:]), cut_out
-
-
 def _extras(unet: UNet2DConditionModel) -> tuple[Any, ...]:
-    """The further arguments of an SDXL UNet up to `added_cond_kwargs`, for four rows of 256 pixels."""
+    """The further arguments of an SDXL UNet up to `added_cond_kwargs`, for four rows of 128 pixels."""
     if unet.config.addition_embed_type != "text_time":
         return ()
     width = unet.config.projection_class_embeddings_input_dim - 6 * unet.config.addition_time_embed_dim
-    size = torch.tensor([[256.0, 256.0, 0.0, 0.0, 256.0, 256.0]]).expand(4, -1)
+    size = torch.tensor([[128.0, 128.0, 0.0, 0.0, 128.0, 128.0]]).expand(4, -1)
     return (None, None, None, None, {"text_embeds": torch.randn(4, width), "time_ids": size})

@@ -7,6 +7,8 @@ two marks of start and end. So any text in any script has tokens, and "!" has nu
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Sequence
+from functools import cache
 from itertools import pairwise
 
 from tokenizers.pre_tokenizers import ByteLevel
@@ -43,10 +45,11 @@ def clip_tokenizer(pad: str = END) -> CLIPTokenizer:
     letters = sorted(ByteLevel.alphabet())
     pieces = [*letters, *(letter + "</w>" for letter in letters), *(left + right for left, right in merges), START, END]
     vocabulary = {piece: number for number, piece in enumerate(dict.fromkeys(pieces))}
-    return CLIPTokenizer(vocabulary, merges, pad_token=pad, model_max_length=TOKENS)
+    return CLIPTokenizer(vocabulary, list(merges), pad_token=pad, model_max_length=TOKENS)
 
 
-def _merges(text: str) -> list[tuple[str, str]]:
+@cache
+def _merges(text: str) -> Sequence[tuple[str, str]]:
     """The merges that make every word of `text` one piece, the commonest pair first (Sennrich et al., 2016).
 
     Of equally common pairs the first in the alphabet, so that every run learns the same.

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
 import gc
+import signal
 from collections.abc import Coroutine
 from typing import Any
 
@@ -13,7 +16,16 @@ GC_THRESHOLD = 10_000
 
 
 def run(role: Coroutine[Any, Any, None]) -> None:
-    uvloop.run(role)
+    """Runs a role to its end. Ctrl-C and SIGTERM cancel it until it handles them by itself."""
+    with contextlib.suppress(asyncio.CancelledError):
+        uvloop.run(_cancelable(role))
+
+
+async def _cancelable(role: Coroutine[Any, Any, None]) -> None:
+    task = asyncio.create_task(role)
+    for number in (signal.SIGINT, signal.SIGTERM):
+        asyncio.get_running_loop().add_signal_handler(number, task.cancel)
+    await task
 
 
 def freeze_startup_objects() -> None:

@@ -1,6 +1,9 @@
 import asyncio
 import gc
+import os
+import signal
 
+import pytest
 import uvloop
 
 from server.process.event_loop import GC_THRESHOLD, freeze_startup_objects, run
@@ -14,6 +17,21 @@ def test_run_uses_libuv() -> None:
 
     run(role())
     assert isinstance(loops[0], uvloop.Loop)
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM], ids=lambda number: number.name)
+def test_signal_ends_a_role_that_does_not_handle_it_yet(number: signal.Signals) -> None:
+    ended = []
+
+    async def role() -> None:
+        os.kill(os.getpid(), number)
+        try:
+            await asyncio.Event().wait()
+        finally:
+            ended.append(True)
+
+    run(role())
+    assert ended
 
 
 def test_startup_objects_are_frozen() -> None:
