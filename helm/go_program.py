@@ -21,7 +21,7 @@ def path_of(name: str, module: str) -> Path:
 
 
 def go_program(name: str, module: str) -> Path:
-    """The program `name` of a Go module, built if it is missing. Raises GoBuildError."""
+    """The program of a Go module, built if it is missing, under this name. Raises GoBuildError."""
     program = path_of(name, module)
     if not program.exists():
         _build(name, module, program)
@@ -38,4 +38,5 @@ def _build(name: str, module: str, program: Path) -> None:
         result = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
         if result.returncode:
             raise GoBuildError(f"{name} cannot be built; Go 1.26 or newer is needed:\n{result.stderr}")
-        (Path(draft) / name).rename(program)
+        [built] = Path(draft).iterdir()
+        built.rename(program)

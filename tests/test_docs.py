@@ -28,7 +28,7 @@ def test_the_readme_lists_every_page() -> None:
     assert not [page.name for page in DOCS.glob("*.md") if f"(docs/{page.name})" not in readme]
 
 
-FILE = re.compile(r"`((?:server|pipelines|models|tests|benchmarks|helm|k8s|docs)/[^`*{}<>… ]*(?:\.\w+|/))`")
+FILE = re.compile(r"`((?:server|pipelines|models|tests|benchmarks|helm|k8s|deploy|docs)/[^`*{}<>… ]*(?:\.\w+|/))`")
 PAGES = sorted(
     [*ROOT.glob("*.md"), *DOCS.rglob("*.md"), *(ROOT / "benchmarks").glob("*.md"), ROOT / "models/toy/README.md"]
 )
@@ -71,6 +71,12 @@ def test_what_an_installation_needs_is_exported_from_the_lock(tmp_path: Path) ->
     assert "--hash=sha256:" in wanted
     assert "pytest==" not in wanted
     assert '"CycloneDX"' in (tmp_path / "sbom.json").read_text()
+
+
+def test_one_machine_takes_ten_commands_at_most() -> None:
+    quick_start = (DOCS / "one-machine.md").read_text(encoding="utf-8").partition("\n## ")[0]
+    lines = [line for block in COMMANDS.findall(quick_start) for line in block.splitlines()]
+    assert 3 < sum(not line.startswith(" ") for line in lines) <= 10
 
 
 def test_sums_as_the_docs_write_them_are_those_that_preflight_reads(tmp_path: Path) -> None:
