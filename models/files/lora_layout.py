@@ -103,7 +103,7 @@ def parse_key(key: str) -> LoraKey | None:
 
 def flatten_path(path: str) -> str:
     """The path of a module as LoRA files write it. Versions of transformers differ in the prefix `text_model`."""
-    flat = path.removeprefix("base_model.model.").replace(".", "_").removeprefix("transformer_text_model_")
+    flat = path.removeprefix("base_model.model.").replace(".", "_").removeprefix("transformer_")
     return _OLD_ATTENTION.sub(_own_name, flat.removeprefix("text_model_"))
 
 
