@@ -18,10 +18,10 @@ ALIASES = {
 }
 """Names that other servers have for params of tasks."""
 SET_BY_THE_DIALECT = frozenset(
-    {"text", "model", "version", "url", "mask_url", "w", "h", "wh", "num_samples", "callback_url"}
+    {"text", "model", "version", "url", "mask_url", "w", "h", "wh", "resize_mode", "num_samples", "callback_url"}
 )
 """Params of tasks that come from OpenAI's own fields."""
-LORAS, STRENGTH = "loras", "strength"
+LORAS, STRENGTH = ("loras", "lora"), "strength"
 SIMILAR = 0.85
 """A name as similar as this to a known one is taken for a spelling mistake, and not for a field of another server."""
 
@@ -29,12 +29,12 @@ SIMILAR = 0.85
 def own_params(request: ImageRequest, pipeline: AnyPipeline) -> dict[str, Any]:
     """The params of the task among the further fields of a request. Raises InvalidParamsError."""
     names = pipeline.Params.model_fields.keys() - SET_BY_THE_DIALECT
-    known = {*names, *ALIASES, LORAS, STRENGTH, *type(request).model_fields}
+    known = {*names, *ALIASES, *LORAS, STRENGTH, *type(request).model_fields}
     params: dict[str, Any] = {}
     for name, value in (request.model_extra or {}).items():
         if ALIASES.get(name, name) in names:
             params[ALIASES.get(name, name)] = value
-        elif name == LORAS:
+        elif name in LORAS:
             params["lora_scales"] = lora_scales(value)
         elif name == STRENGTH and "fidelity" in names:
             params["fidelity"] = _fidelity(value)
@@ -55,7 +55,7 @@ def lora_scales(value: Any) -> dict[str, Any]:
     for item in items:
         name = item.get("name") if isinstance(item, Mapping) else item
         if not isinstance(name, str):
-            raise InvalidParamsError('loras must be {"NAME": SCALE}, or a list of names', LORAS)
+            raise InvalidParamsError('loras must be {"NAME": SCALE}, or a list of names', LORAS[0])
         scales[name] = item.get("scale", 1.0) if isinstance(item, Mapping) else 1.0
     return scales
 

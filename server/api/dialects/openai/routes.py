@@ -14,11 +14,11 @@ from server.api.dependencies import ServicesDep, Submitter
 from server.api.dialects.openai.answers import Asked, ImagesReply, images_reply, linked_results
 from server.api.dialects.openai.errors import ErrorReply, OpenAIRoute, blocked_problem, failure_problem, refuse
 from server.api.dialects.openai.inputs import read_pictures
+from server.api.dialects.openai.plan import Plan, TaskOptions, submissions
 from server.api.dialects.openai.request import EditRequest, GenerationRequest, ImageRequest, VariationRequest
 from server.api.dialects.openai.schema import EDIT_BODY, STREAM, VARIATION_BODY
 from server.api.dialects.openai.stream import ImageStream
 from server.api.dialects.openai.tasks import plan_edit, plan_generation, plan_variation
-from server.api.dialects.openai.workflow import Plan, TaskOptions, submissions
 from server.services import Services
 from server.task import Output, Status
 from server.tasks.submission import InvalidParamsError
@@ -27,6 +27,10 @@ from server.tasks.waiting import submit_all, wait_for_all
 
 NAME = "openai"
 DEFAULT_QUALITY = Output().quality
+REQUEST_ID = "X-Request-Id"
+"""OpenAI's clients show its value to people: the id of the first task."""
+UNBUFFERED = {"Cache-Control": "no-cache", "X-Accel-Buffering": "no"}
+"""Keep proxies from holding events back."""
 REFUSED: dict[int | str, dict[str, Any]] = {
     status: {"model": ErrorReply, "description": "Refused; `error.message` tells why."}
     for status in (400, 401, 403, 404, 409, 410, 413, 429, 500, 503)
@@ -96,16 +100,17 @@ async def _paint(
     body, cancels = asked.request, NAME in services.settings.cancel_on_hang_up
     options = TaskOptions(tenant, NAME, _output(body), body.priority, body.retention, idempotency_key)
     views = await submit_all(services, submissions(plan, body.n, options, apart=body.stream))
+    headers = {REQUEST_ID: views[0].task.id}
     if body.stream:
         stream = ImageStream(services, asked, kind, cancels=cancels)
-        return StreamingResponse(stream.bytes_of(views), media_type="text/event-stream")
+        return StreamingResponse(stream.bytes_of(views), 200, headers | UNBUFFERED, "text/event-stream")
     ended = await wait_for_all(services, views, request.receive, cancels=cancels)
     for manifest in ended:
         if manifest.outcome.status is not Status.SUCCEEDED:
             return refuse(failure_problem(manifest.outcome.status, manifest.outcome.failure))
     if not linked_results(services, ended):
         return refuse(blocked_problem(next((i.reason for m in ended for i in m.outcome.images), "there is none")))
-    return JSONResponse((await images_reply(services, asked, ended)).model_dump(exclude_none=True))
+    return JSONResponse((await images_reply(services, asked, ended)).model_dump(exclude_none=True), 200, headers)
 
 
 def _output(body: ImageRequest) -> Output:

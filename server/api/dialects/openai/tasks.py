@@ -13,13 +13,14 @@ from models.kinds.kind import ModelRef
 from pipelines.img2img import DEFAULT_CAPTIONER_REF
 from server.api.dialects.openai.inputs import InputPicture, SentPictures
 from server.api.dialects.openai.own_params import own_params
+from server.api.dialects.openai.plan import Plan
 from server.api.dialects.openai.request import (
     EditRequest,
     GenerationRequest,
     ImageRequest,
+    Size,
     VariationRequest,
 )
-from server.api.dialects.openai.workflow import Plan
 from server.api.models.openai_names import find_model
 from server.tasks.submission import InvalidParamsError
 
@@ -42,37 +43,59 @@ def plan_generation(request: GenerationRequest, catalog: Catalog) -> Plan:
     if (size := request.pixel_size) is not None:
         width, height = (max((side + 4) // 8 * 8, 64) for side in size)
         params |= {"w": width, "h": height, "max_wh": max(width, height, LARGEST_SIDE)}
-    return Plan("txt2img.sd", params, cuts_out=request.background == "transparent")
+    return Plan("txt2img.sd", params, request.background == "transparent")
 
 
 def plan_edit(request: EditRequest, sent: SentPictures, catalog: Catalog) -> Plan:
     """Raises InvalidParamsError, UnknownModelError."""
     picture, mask = sent.pictures[0], sent.mask
     if mask is not None:
-        _check_mask(mask, picture)
-        changes: dict[str, Any] = {
-            "inpainting_mask_invert": True,
-            "keep_original": True,
-            "keep_original_num_fade_pixels": FADE_PIXELS,
-            "fidelity": MASKED_FIDELITY[request.input_fidelity],
-        }
-        task_type = "txt2img.sd.inpainting"
+        task_type, changes = "txt2img.sd.inpainting", _masked(request, mask, picture)
     elif request.model.lower().endswith("dall-e-2") and picture.has_alpha:
-        task_type, changes = "txt2img.sd.outpainting", {"keep_original": True}
+        task_type, changes = "txt2img.sd.outpainting", _filled(request, picture)
     else:
         task_type, changes = "img2img.sd", {"fidelity": EDIT_FIDELITY[request.input_fidelity]}
-    if request.background == "opaque" and task_type == "img2img.sd":
-        changes["keep_alpha"] = False
-    params = {**changes, **_painting_params(request, request.prompt, task_type, catalog)}
+        changes |= {"keep_alpha": request.background != "opaque"} | _size_params(request.pixel_size)
+    params = {**changes, "url": picture.reference, **_painting_params(request, request.prompt, task_type, catalog)}
     params |= _image_prompt(sent.pictures[1:], str(params["model"]), catalog)
-    return _plan_with_pictures(request, task_type, params, picture, mask)
+    return Plan(task_type, params, request.background == "transparent")
 
 
 def plan_variation(request: VariationRequest, sent: SentPictures, catalog: Catalog) -> Plan:
     """Raises InvalidParamsError, UnknownModelError."""
-    changes: dict[str, Any] = {"fidelity": VARIATION_FIDELITY, "auto_prompt": _can_caption(catalog)}
+    changes = {"fidelity": VARIATION_FIDELITY, "auto_prompt": _can_caption(catalog), "url": sent.pictures[0].reference}
+    changes |= _size_params(request.pixel_size)
     params = {**changes, **_painting_params(request, "", "img2img.sd", catalog)}
-    return _plan_with_pictures(request, "img2img.sd", params, sent.pictures[0], None)
+    return Plan("img2img.sd", params, request.background == "transparent")
+
+
+def _masked(request: EditRequest, mask: InputPicture, picture: InputPicture) -> dict[str, Any]:
+    """The params that repaint a picture where the mask is transparent. Raises InvalidParamsError."""
+    if mask.has_alpha is False:
+        raise InvalidParamsError(
+            "mask has no transparency, so it marks nothing; make the pixels that are to be painted transparent", "mask"
+        )
+    if mask.size and picture.size and mask.size != picture.size:
+        raise InvalidParamsError(
+            f"mask is {mask.size[0]}x{mask.size[1]}, but image is {picture.size[0]}x{picture.size[1]}; "
+            "send a mask of the same size",
+            "mask",
+        )
+    return {
+        "mask_url": mask.reference,
+        "inpainting_mask_invert": True,
+        "keep_original": True,
+        "keep_original_num_fade_pixels": FADE_PIXELS,
+        "fidelity": MASKED_FIDELITY[request.input_fidelity],
+        **_size_params(request.pixel_size),
+    }
+
+
+def _filled(request: EditRequest, picture: InputPicture) -> dict[str, Any]:
+    """The params that paint the transparent parts of a picture. Raises InvalidParamsError."""
+    if request.pixel_size not in (None, picture.size):
+        raise InvalidParamsError("size must be that of the picture, or auto; or send the transparency as mask", "size")
+    return {"keep_original": True, "keep_original_num_fade_pixels": FADE_PIXELS}
 
 
 def _painting_params(request: ImageRequest, prompt: str, task_type: str, catalog: Catalog) -> dict[str, Any]:
@@ -96,19 +119,6 @@ def _style(name: str, catalog: Catalog) -> Style:
         names = ", ".join(catalog.styles) or "the operator has listed none"
         raise InvalidParamsError(f"there is no style {name!r}; there are: {names}", "style")
     return Style(id="none")
-
-
-def _check_mask(mask: InputPicture, picture: InputPicture) -> None:
-    if mask.has_alpha is False:
-        raise InvalidParamsError(
-            "mask has no transparency, so it marks nothing; make the pixels that are to be painted transparent", "mask"
-        )
-    if mask.size and picture.size and mask.size != picture.size:
-        raise InvalidParamsError(
-            f"mask is {mask.size[0]}x{mask.size[1]}, but image is {picture.size[0]}x{picture.size[1]}; "
-            "send a mask of the same size",
-            "mask",
-        )
 
 
 def _image_prompt(others: Sequence[InputPicture], model: str, catalog: Catalog) -> dict[str, Any]:
@@ -135,16 +145,6 @@ def _can_caption(catalog: Catalog) -> bool:
     return True
 
 
-def _plan_with_pictures(
-    request: ImageRequest, task_type: str, params: dict[str, Any], picture: InputPicture, mask: InputPicture | None
-) -> Plan:
-    """The pictures are scaled and cropped first if the request has another size."""
-    pictures = {"url": picture.reference} | ({} if mask is None else {"mask_url": mask.reference})
-    size = request.pixel_size
-    cuts_out = request.background == "transparent"
-    if size is None:
-        return Plan(task_type, {**params, **pictures}, cuts_out=cuts_out)
-    params = {**params, "max_wh": max(*size, LARGEST_SIDE)} | ({"wh": size} if task_type == "img2img.sd" else {})
-    if picture.size == size:
-        return Plan(task_type, {**params, **pictures}, cuts_out=cuts_out)
-    return Plan(task_type, params, pictures, size, cuts_out)
+def _size_params(size: Size | None) -> dict[str, Any]:
+    """The picture is scaled and cropped to the size of the request."""
+    return {} if size is None else {"wh": size, "resize_mode": "cover", "max_wh": max(*size, LARGEST_SIDE)}
