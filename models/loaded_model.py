@@ -2,12 +2,24 @@
 
 from __future__ import annotations
 
+from itertools import count
 from typing import Protocol
 
 import torch
 from torch import nn
 
 from models.catalog.entry import ModelEntry
+
+_serials = count(1)
+
+
+def next_serial() -> int:
+    """A number that no other loaded model of this process has or had.
+
+    What is computed with a model's weights is remembered under this number. A name is not enough: a file may be
+    replaced while tasks still use what was loaded from the old one.
+    """
+    return next(_serials)
 
 
 class LoadedModel(Protocol):
@@ -31,6 +43,7 @@ class TorchModel:
     def __init__(self, entry: ModelEntry, *nets: nn.Module) -> None:
         self.name = entry.name
         self.family = entry.family
+        self.serial = next_serial()
         self.device = torch.device("cpu")
         self._nets = nets
         for net in nets:

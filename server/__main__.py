@@ -68,7 +68,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     worker = command("worker", _worker, "run a worker: tasks on one device")
     worker.add_argument("--device", help="auto, cpu or cuda:N; default HUA_DEVICE")
-    add_models_arguments(command("models", list_models, "list, inspect, convert and verify models"))
+    add_models_arguments(command("models", list_models, "list, inspect, convert, verify and refresh models"))
     command("settings", _settings, "print the table of settings")
     add_compile_arguments(command("compile", _compile, "compile forward passes ahead into the folder HUA_COMPILE"))
     add_bench_arguments(command("bench", _bench, "measure this machine, compare with diffusers, and write a report"))

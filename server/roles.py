@@ -16,6 +16,7 @@ from server.process.data_folder import check_data_folder, lock_data_folder
 from server.process.event_loop import freeze_startup_objects
 from server.process.health_server import create_health_app, listen_nearby
 from server.process.http_listener import connections_within_file_limit, listen, serve_app
+from server.process.models_refresh import keep_models_current
 from server.services import Services
 from server.settings import Settings, SettingsError
 from server.start.toy_models import ensure_models
@@ -131,12 +132,14 @@ async def _services(settings: Settings, role: str) -> AsyncIterator[Services]:
     end_traces = set_up_traces(settings, role)
     services = Services.from_settings(settings, with_models=role != "controller")
     await services.clock.ask()
-    clock_sync = asyncio.create_task(services.clock.keep())
+    models_refresh = keep_models_current(services.live_catalog, settings.models_refresh)
+    background = [asyncio.create_task(work) for work in (services.clock.keep(), models_refresh)]
     try:
         yield services
     finally:
-        clock_sync.cancel()
-        await asyncio.gather(clock_sync, return_exceptions=True)
+        for task in background:
+            task.cancel()
+        await asyncio.gather(*background, return_exceptions=True)
         await services.close()
         await asyncio.to_thread(end_traces)
 

@@ -8,10 +8,10 @@ from functools import partial
 
 from obstore.exceptions import BaseError
 
-from models import catalog
 from models.catalog.catalog import Catalog, MisfitError, UnknownModelError
 from models.catalog.file_hashes import FILE as HASHES
 from models.catalog.file_hashes import FileHashes
+from models.catalog.live_catalog import LiveCatalog
 from server.broker import Broker, BrokerUnavailableError
 from server.broker.history import first_outcome
 from server.egress.client import Egress
@@ -33,7 +33,7 @@ class Services:
     queue: Queue
     clock: Clock
     bucket: Bucket
-    catalog: Catalog
+    live_catalog: LiveCatalog
     egress: Egress
     links: Links
     tenants: Tenants
@@ -46,9 +46,9 @@ class Services:
         `with_models`: the controller needs no models, and its machine need not have their folder.
         """
         hashes = FileHashes(settings.data_dir / HASHES)
-        models = catalog.read(*settings.models_paths, hashes=hashes) if with_models else Catalog(())
+        models = LiveCatalog.of(settings.models_paths, hashes) if with_models else LiveCatalog(lambda: Catalog(()))
         if with_models:
-            check_audit(settings, models)
+            check_audit(settings, models.current)
         queue = _queue(settings)
         clock = Clock(queue)
         broker = _broker(settings)
@@ -59,12 +59,17 @@ class Services:
             queue=queue,
             clock=clock,
             bucket=bucket,
-            catalog=models,
+            live_catalog=models,
             egress=Egress(allow=settings.egress_allow, proxy=settings.egress_proxy),
             links=Links(settings.secret_bytes, public_url(settings), clock),
             tenants=tenants,
             uploads=Uploads(bucket, tenants, settings),
         )
+
+    @property
+    def catalog(self) -> Catalog:
+        """The models as they are now. Take it once where several look-ups must agree."""
+        return self.live_catalog.current
 
     async def close(self) -> None:
         await self.queue.close()

@@ -57,6 +57,12 @@ class Settings(BaseSettings):
     models_dir: Path | None = Field(
         None, description="Folder of models, or several with `:` between; default HUA_DATA_DIR/models."
     )
+    models_refresh: float = Field(
+        2.0,
+        ge=0,
+        description="Seconds from one look at HUA_MODELS_DIR to the next, by every role; 0: only at SIGHUP and "
+        "POST /v1/models/refresh.",
+    )
     model_hashes: bool = Field(
         True,
         description="Compute the SHA-256 of each model file once, in the background of the api. Tasks may name models "

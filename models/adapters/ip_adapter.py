@@ -70,7 +70,7 @@ class ImagePrompt(DenoiserPatch):
 
     @property
     def batch_key(self) -> Hashable:
-        return self.adapter.name
+        return self.adapter.serial
 
     @property
     def cost_key(self) -> Hashable:

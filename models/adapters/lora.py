@@ -22,6 +22,7 @@ from models.catalog.entry import ModelEntry
 from models.files.lora_layout import BIAS, flatten_path, read_layout
 from models.files.weights_error import WeightsError
 from models.finite import holds_finite
+from models.loaded_model import next_serial
 from models.loading.tensors import open_header, read_tensors
 
 PEFT_CONFIG = "lora_adapter_metadata"
@@ -42,6 +43,7 @@ class Lora:
     def __init__(self, name: str, updates: Mapping[str, Mapping[str, Factors]], skipped: Sequence[str] = ()) -> None:
         self.name = name
         self.family = "lora"
+        self.serial = next_serial()
         self.device = torch.device("cpu")
         self.updates = updates
         """The factors of each update, by part and module."""

@@ -47,13 +47,13 @@ class MergedNet:
     def __init__(self, net: nn.Module, part: str) -> None:
         self.net = net
         self.part = part
-        self._merged: tuple[tuple[str, float], ...] | None = ()
+        self._merged: tuple[tuple[int, float], ...] | None = ()
         self._originals: dict[Tensor, Tensor] = {}
         self._changed: set[Tensor] = set()
 
-    def active_loras(self, scales: Iterable[tuple[Lora, float]]) -> tuple[tuple[str, float], ...]:
-        """Names and scales of the LoRAs that change this net."""
-        return tuple((lora.name, scale) for lora, scale in scales if scale and self.part in lora.updates)
+    def active_loras(self, scales: Iterable[tuple[Lora, float]]) -> tuple[tuple[int, float], ...]:
+        """Serials and scales of the LoRAs that change this net."""
+        return tuple((lora.serial, scale) for lora, scale in scales if scale and self.part in lora.updates)
 
     @torch.no_grad()
     def switch(self, scales: Iterable[tuple[Lora, float]]) -> None:

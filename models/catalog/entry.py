@@ -15,6 +15,20 @@ TOY = "toy-"
 """How the names of the toy models begin."""
 
 
+DESCRIPTIVE = (
+    "title",
+    "licence",
+    "default",
+    "side",
+    "inpainting",
+    "trigger_words",
+    "negative",
+    "sha256",
+    "hidden",
+)
+"""The fields of an entry that no loader reads."""
+
+
 class CatalogError(Exception):
     """`models.yaml`, or a file that it names, is missing or wrong; the message says where and what to do."""
 
@@ -65,8 +79,19 @@ class ModelEntry(BaseModel):
     """Whether tasks cannot use it, though its file is in the folder."""
     bytes: int = Field(default=0, exclude=True)
     """Size of the weights on disk."""
+    stamp: str = Field(default="", exclude=True)
+    """A digest of the sizes and times of its files, also of `config` and `encoder`: it changes when they do."""
     shape: CheckpointShape = Field(default=CheckpointShape(), exclude=True)
     """Of a checkpoint: the sizes that its files tell."""
+
+    @property
+    def version(self) -> str:
+        """Its name and the state of its files."""
+        return f"{self.name} {self.stamp}"
+
+    def loads_like(self, other: ModelEntry) -> bool:
+        """Whether loading the other entry gives the same model: they differ in nothing but what is said about it."""
+        return self == other.model_copy(update={name: getattr(self, name) for name in DESCRIPTIVE})
 
     @property
     def weights(self) -> Path:

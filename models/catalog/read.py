@@ -29,8 +29,8 @@ TABLES = ("models", "styles")
 
 
 def read(*folders: Path, scanner: Scanner | None = None, hashes: FileHashes | None = None) -> Catalog:
-    """The catalog of models folders and of installed packages. Raises CatalogError if a folder is missing, or if its
-    `models.yaml` is no YAML.
+    """The catalog of models folders and of installed packages. Raises CatalogError if a folder cannot be read, or if
+    its `models.yaml` is no YAML.
 
     `scanner` remembers the headers of the last reading, `hashes` the hashes of files.
     """
@@ -38,7 +38,10 @@ def read(*folders: Path, scanner: Scanner | None = None, hashes: FileHashes | No
         if not folder.is_dir():
             raise CatalogError(f"{folder} is not a folder; create it, or correct HUA_MODELS_DIR")
     scanner = scanner or Scanner()
-    scanned, unusable = scanner.scan([*folders, *installed_packages()])
+    try:
+        scanned, unusable = scanner.scan([*folders, *installed_packages()])
+    except OSError as error:
+        raise CatalogError(f"{error.filename} cannot be read ({error.strerror}); check its disk") from error
     found = [with_encoder(model, scanner.encoders) for model in with_titles(scanned)]
     entries: list[ModelEntry] = []
     problems: list[Problem] = []

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Collection
 from pathlib import Path
 from typing import Annotated, Any
@@ -11,6 +12,7 @@ from pydantic_core import PydanticCustomError
 
 from models.catalog.checkpoint_shape import read_shape
 from models.catalog.entry import CatalogError, ModelEntry
+from models.catalog.file_stamps import stamp_of
 from models.catalog.pickles import PICKLES, pickle_message
 from models.kinds import CHECKPOINT_FAMILIES, FAMILIES
 from models.kinds.layout import LayoutError, PretrainedFolder, SingleFile
@@ -50,6 +52,8 @@ def read_entry(model: object, folder: Path) -> ModelEntry:
         raise CatalogError(f"{field_path(first) or 'entry'}: {message[0].lower()}{message[1:]}") from error
     except LayoutError as error:
         raise CatalogError(str(error)) from error
+    except OSError as error:
+        raise CatalogError(f"{error.filename} cannot be read ({error.strerror}); check it and its rights") from error
 
 
 def _resolve_entry(entry: ModelEntry, folder: Path) -> ModelEntry:
@@ -64,6 +68,8 @@ def _resolve_entry(entry: ModelEntry, folder: Path) -> ModelEntry:
     found: dict[str, Any] = {"path": path, "config": config, "encoder": encoder, "bytes": size}
     if entry.family in CHECKPOINT_FAMILIES:
         found["shape"] = read_shape(path, config, entry.family)
+    stamps = [stamp_of(value) for value in found.values() if isinstance(value, Path)]
+    found["stamp"] = hashlib.sha256(repr(stamps).encode()).hexdigest()[:16]
     return entry.model_copy(update=found)
 
 

@@ -8,15 +8,17 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+import time
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from models.catalog.file_stamps import Stamp, newest_at, stamp_of
 from models.catalog.pickles import PICKLES, is_covered, pickle_message
 from models.files.checkpoint_keys import is_supported
 from models.files.image_encoder_keys import EncoderWidths, encoder_widths
-from models.files.ncnn_param import PARAM, weights_file
+from models.files.ncnn_param import PARAM
 from models.files.ncnn_weights import read_net_header
 from models.files.safetensors_header import HeaderError, read_header
 from models.files.unet_keys import find_unet
@@ -30,7 +32,9 @@ UNETS = "unet/diffusion_pytorch_model.safetensors", "unet/diffusion_pytorch_mode
 NAMELESS = "diffusion_pytorch_model"
 """How diffusers calls the file of every net; the name of its folder says more."""
 SUFFIXES = frozenset({".safetensors", ".onnx", PARAM, *PICKLES})
-_Key = tuple[str | int, ...]
+_Key = tuple[Path, Stamp]
+SETTLE_S = 5.0
+"""How long a file that is no whole model may be one that is still being copied: so long after its last change."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,11 +79,31 @@ class Scanner:
     """Of the last scan."""
     encoders: list[FoundEncoder] = field(default_factory=list)
     """Those that the last scan found."""
+    _whole: dict[Path, FoundModel | FoundEncoder] = field(default_factory=dict)
+    """Of the last scan, by the path at which each was found."""
+    _scanned: bool = False
+    """Whether there was a scan before the present one."""
+
+    @property
+    def state(self) -> Collection[tuple[Path, Stamp]]:
+        """Equal after two scans that have found the same files, unchanged."""
+        return self._known.keys()
+
+    @property
+    def paths(self) -> set[Path]:
+        """The paths, links followed, whose changes a scan notices."""
+        return {path for path, _ in self._known} | {found.path for found in self._whole.values()}
 
     def scan(self, folders: Sequence[Path]) -> tuple[list[FoundModel], list[Problem]]:
-        """The models below these folders, sorted by path, and the files that are none but look like models."""
+        """The models below these folders, sorted by path, and the files that are none but look like models.
+
+        A file that is being copied since the last scan is no problem yet, and what it replaces stays until it is whole.
+        Raises OSError if a folder cannot be listed for another reason than its rights.
+        """
         self._before, self._known = self._known, {}
         results = {path: self._identify_once(path) for folder in folders for path in _candidates(folder)}
+        self._whole = {path: each for path, each in results.items() if isinstance(each, FoundModel | FoundEncoder)}
+        self._scanned = True
         models = [result for result in results.values() if isinstance(result, FoundModel)]
         self.encoders = [result for result in results.values() if isinstance(result, FoundEncoder)]
         problems = [result for result in results.values() if isinstance(result, Problem)]
@@ -87,21 +111,22 @@ class Scanner:
 
     def _identify_once(self, path: Path) -> FoundModel | FoundEncoder | Problem | None:
         try:
-            key = _key_of(path)
-            self._known[key] = self._before[key] if key in self._before else identify(path)
-            return self._known[key]
+            key = path, stamp_of(path)
+            if key in self._before:
+                result = self._before[key]
+            else:
+                result = identify(path)
+                if isinstance(result, Problem) and self._scanned and _is_being_written(path):
+                    return self._whole.get(path)
+            self._known[key] = result
+            return result
         except OSError as error:
             return Problem(path, f"{path.name} cannot be read ({error.strerror}); check its rights")
 
 
-def _key_of(path: Path) -> _Key:
-    """Its path, size and time, and those of its weights if they are another file. Raises OSError."""
-    status, weights = path.stat(), weights_file(path)
-    key: _Key = (str(path), status.st_size, status.st_mtime_ns)
-    if weights != path and weights.is_file():
-        status = weights.stat()
-        key = (*key, status.st_size, status.st_mtime_ns)
-    return key
+def _is_being_written(path: Path) -> bool:
+    """Whether a file there has changed in the last seconds. Raises OSError."""
+    return 0 <= time.time() - newest_at(path) < SETTLE_S
 
 
 def _candidates(folder: Path) -> Iterator[Path]:
@@ -129,7 +154,7 @@ def _sorted_entries(folder: Path) -> list[os.DirEntry[str]]:
     try:
         with os.scandir(folder) as entries:
             return sorted(entries, key=lambda entry: entry.name)
-    except OSError:
+    except (FileNotFoundError, NotADirectoryError, PermissionError):
         return []
 
 

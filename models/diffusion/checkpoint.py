@@ -28,6 +28,10 @@ class Checkpoint(Protocol):
     """A loaded model."""
 
     name: str
+    version: str
+    """`ModelEntry.version`: also tells apart the files that had its name one after another."""
+    serial: int
+    """See `next_serial`."""
     family: str
     channels: int
     """Channels of the latents [rows, channels, height / vae_scale_factor, width / vae_scale_factor]."""
@@ -46,9 +50,9 @@ class Checkpoint(Protocol):
     """The diffusers scheduler config that the weights were trained for: betas, prediction type, spacing, offset."""
 
     @property
-    def adapters(self) -> tuple[tuple[str, float], ...]:
-        """Names and scales of the LoRAs that `predict` merges into the denoiser. Only checkpoints with equal LoRAs can
-        share a forward pass."""
+    def adapters(self) -> tuple[tuple[int, float], ...]:
+        """Serials and scales of the LoRAs that `predict` merges into the denoiser. Only checkpoints with equal LoRAs
+        can share a forward pass."""
         ...
 
     @property

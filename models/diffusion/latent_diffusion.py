@@ -29,6 +29,7 @@ from models.diffusion.tiny_decoder import TinyDecoder
 from models.diffusion.word_match import any_of
 from models.files.weights_error import WeightsError
 from models.finite import require_finite
+from models.loaded_model import next_serial
 from models.noise import GaussianNoise
 from models.patches.cross_attention_cache import cached_cross_attention, keys_and_values, text_layers
 from models.patches.patch import DenoiserInputs, DenoiserPatch, PatchedRows
@@ -50,6 +51,8 @@ class LatentDiffusion(ABC):
         dtype: torch.dtype,
     ) -> None:
         self.name = entry.name
+        self.version = entry.version
+        self.serial = next_serial()
         self.family: str = entry.family
         self.channels = autoencoder.channels
         self.vae_scale_factor = autoencoder.scale_factor
@@ -117,7 +120,7 @@ class LatentDiffusion(ABC):
         self._to_rgb = (fit_preview(self._autoencoder) if self._to_rgb is None else self._to_rgb).to(device)
 
     @property
-    def adapters(self) -> tuple[tuple[str, float], ...]:
+    def adapters(self) -> tuple[tuple[int, float], ...]:
         return self._merged_unet.active_loras((adapter.lora, adapter.unet) for adapter in self._adapters)
 
     @property

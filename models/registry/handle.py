@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Mapping
 from typing import Any, Literal, Protocol, TypeVar, cast
 
 import torch
 
+from models.catalog.catalog import Catalog
 from models.catalog.entry import ModelEntry
 from models.files.weights_error import WeightsError
 from models.kinds import FAMILIES, families_of
 from models.kinds.kind import AnyModelRef, ModelKind, ModelRef
 from models.loaded_model import LoadedModel
+from models.registry.model_cache import Slot
 
 M = TypeVar("M")
 
@@ -43,28 +46,23 @@ class ModelPool(Protocol):
     changed: threading.Condition
     """Notified when the state of a handle changes."""
 
-    def loaded(self, handle: ModelHandle, model: AnyModelRef | str) -> LoadedModel:
-        """A model that the handle pins. Raises KeyError for any other."""
-        ...
-
-    def entry(self, name: str) -> ModelEntry:
-        """What a model is loaded from."""
-        ...
-
     def release(self, handle: ModelHandle) -> None: ...
 
 
 class ModelHandle:
     """A request for models and, once it is ready, the guarantee that none of them is evicted until it is released.
 
-    A context manager that releases at its end.
+    A context manager that releases at its end. What it pins stays the same if the catalog changes meanwhile.
     """
 
-    def __init__(self, pool: ModelPool, names: tuple[str, ...]) -> None:
-        self.names = names
+    def __init__(self, pool: ModelPool, catalog: Catalog, slots: Mapping[str, Slot]) -> None:
+        """`catalog` says what its references mean, now and later."""
+        self.slots = slots
+        """Its models by name. While it waits, the registry replaces those whose files have changed."""
         self.state: Literal["waiting", "ready", "failed", "released"] = "waiting"
         """Changed by the registry alone, under its lock."""
         self._pool = pool
+        self._catalog = catalog
         self._error = ""
         self._cause: Exception | None = None
 
@@ -78,7 +76,7 @@ class ModelHandle:
     @property
     def entries(self) -> tuple[ModelEntry, ...]:
         """What its models are loaded from."""
-        return tuple(map(self._pool.entry, self.names))
+        return tuple(slot.entry for slot in self.slots.values())
 
     def wait(self, timeout_s: float) -> bool:
         """Waits until all models are ready, `timeout_s` at most; returns whether they are. Raises as `ready` does."""
@@ -87,11 +85,18 @@ class ModelHandle:
         return self.ready
 
     def get(self, ref: ModelRef[M]) -> M:
-        """The model that a reference means; the handle must pin it. Raises WrongFamilyError."""
-        model = self._pool.loaded(self, ref)
+        """The model that a reference means. Raises KeyError if the handle does not pin it, WrongFamilyError."""
+        model = self._loaded(ref)
         if FAMILIES[model.family].kind is not ref.kind:
             raise WrongFamilyError(model, ref.kind)
         return cast(M, model)
+
+    def _loaded(self, ref: AnyModelRef) -> LoadedModel:
+        name = self._catalog.find(ref).name
+        slot = self.slots.get(name)
+        if slot is None or slot.model is None or self not in slot.users:
+            raise KeyError(f"model {name!r} is not pinned by this handle; acquire it and wait until it is ready")
+        return slot.model
 
     def release(self) -> None:
         """Unpins the models; a handle that is not ready yet gives up its turn. A second call does nothing."""

@@ -26,7 +26,7 @@ log = logging.getLogger(__name__)
 Load = Callable[[ModelEntry, torch.device, torch.dtype], LoadedModel]
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False)
 class Slot:
     """The state of one model of the catalog."""
 
@@ -39,6 +39,8 @@ class Slot:
     """The number of the last use; larger is more recent."""
     users: set[object] = field(default_factory=set)
     """The handles that pin it on the device."""
+    leaving: bool = False
+    """Whether the catalog does not have it any more, or its files have changed: only its present users still use it."""
 
 
 @dataclass(slots=True)
@@ -52,7 +54,8 @@ class ModelCache:
     host_budget_bytes: int
     load: Load
     slots: dict[str, Slot] = field(init=False)
-    """By model name."""
+    """Of the catalog's models, by name."""
+    _leaving: list[Slot] = field(default_factory=list)
     uses: int = 0
     loads: Counter[str] = field(default_factory=Counter)
     """Models brought to the device, by where they came from."""
@@ -65,25 +68,55 @@ class ModelCache:
         self.slots = {entry.name: Slot(entry, entry.bytes) for entry in self.catalog}
 
     def at(self, location: Literal["host", "device"]) -> list[Slot]:
-        """The models at this location, the least recently used first."""
-        return sorted(
-            (slot for slot in self.slots.values() if slot.location == location), key=lambda slot: slot.last_use
-        )
+        """The models at this location: those that are leaving, then the least recently used first."""
+        slots = (slot for slot in (*self.slots.values(), *self._leaving) if slot.location == location)
+        return sorted(slots, key=lambda slot: (not slot.leaving, slot.last_use))
 
     def bytes_at(self, location: Literal["host", "device"]) -> int:
         return sum(slot.bytes for slot in self.at(location))
 
-    def use(self, name: str, user: object) -> None:
+    def use(self, slot: Slot, user: object) -> None:
         self.uses += 1
-        self.slots[name].last_use = self.uses
-        self.slots[name].users.add(user)
+        slot.last_use = self.uses
+        slot.users.add(user)
+
+    def follow(self, catalog: Catalog) -> list[str]:
+        """Takes over a newer catalog; names of the models that are gone, or would be loaded from other files now."""
+        before, self.slots = self.slots, {}
+        for entry in catalog:
+            slot = before.get(entry.name)
+            if slot is not None and slot.entry.loads_like(entry):
+                slot.entry = entry
+                self.slots[entry.name] = before.pop(entry.name)
+            else:
+                self.slots[entry.name] = Slot(entry, entry.bytes)
+        for slot in before.values():
+            slot.leaving = True
+        self._leaving += before.values()
+        return list(before)
+
+    @property
+    def unneeded(self) -> list[Slot]:
+        """Models that are leaving and have no users."""
+        return [slot for slot in self._leaving if not slot.users]
+
+    def drop_unneeded(self) -> None:
+        """Not to be called while one is being moved."""
+        unneeded = self.unneeded
+        for slot in unneeded:
+            self._leaving.remove(slot)
+            if slot.location != "disk":
+                log.info("%s: dropped, for its files have changed or are gone", slot.entry.name)
+            self._drop(slot)
+        if unneeded:
+            self._return_memory()
 
     def is_short_of(self, more_bytes: int) -> bool:
         return self.bytes_at("device") + more_bytes > self.device_budget_bytes
 
-    def next_to_evict(self, staying: Collection[str]) -> Slot | None:
+    def next_to_evict(self, staying: Collection[Slot]) -> Slot | None:
         """The least recently used model on the device that has no users and is not one of `staying`."""
-        return next((slot for slot in self.at("device") if not slot.users and slot.entry.name not in staying), None)
+        return next((slot for slot in self.at("device") if not slot.users and slot not in staying), None)
 
     def bring(self, slot: Slot) -> None:
         """Puts a model on the device, from host memory or from disk. Raises whatever its loader raises."""
@@ -104,7 +137,7 @@ class ModelCache:
         in_host_memory = [other for other in self.at("host") if other is not coming]
         while in_host_memory and sum(other.bytes for other in in_host_memory) + slot.bytes > self.host_budget_bytes:
             self._drop(in_host_memory.pop(0))
-        drop = slot.bytes > self.host_budget_bytes
+        drop = slot.leaving or slot.bytes > self.host_budget_bytes
         replaced = coming.location != "device" and coming.entry.family == slot.entry.family
         if replaced and isinstance(slot.model, LatentDiffusion):
             self._left_behind = slot.model.leave(for_good=drop)
@@ -114,8 +147,7 @@ class ModelCache:
         elif slot.location != "host":
             slot.model.to(torch.device("cpu"))
             slot.location = "host"
-        if self.device.type == "cuda":
-            torch.cuda.empty_cache()
+        self._return_memory()
         self.evictions[slot.location] += 1
         log.info("%s: to %s", slot.entry.name, slot.location)
 
@@ -135,3 +167,7 @@ class ModelCache:
     def _drop(self, slot: Slot) -> None:
         slot.model = None
         slot.location = "disk"
+
+    def _return_memory(self) -> None:
+        if self.device.type == "cuda":
+            torch.cuda.empty_cache()

@@ -13,11 +13,10 @@ from itertools import islice
 
 import torch
 
-from models.catalog.catalog import Catalog
+from models.catalog.catalog import Catalog, UnknownModelError
 from models.catalog.entry import ModelEntry
 from models.files.weights_error import one_line
 from models.kinds.kind import AnyModelRef
-from models.loaded_model import LoadedModel
 from models.registry import loaders
 from models.registry.handle import ModelHandle
 from models.registry.model_cache import Load, ModelCache, Slot
@@ -56,34 +55,31 @@ class Registry:
 
     def acquire(self, models: Iterable[AnyModelRef | str]) -> ModelHandle:
         """A handle on these models, ready at once if all are on the device. Raises UnknownModelError."""
-        handle = ModelHandle(self, tuple(dict.fromkeys(self._catalog.find(model).name for model in models)))
         with self.changed:
+            names = [self._catalog.find(model).name for model in models]
+            handle = ModelHandle(self, self._catalog, {name: self._cache.slots[name] for name in names})
             # While a handle waits for models to be released, new ones line up behind it, even if their models are on
             # the device: a steady stream of users would otherwise keep these models from ever leaving.
-            if not self._blocked and all(self._cache.slots[name].location == "device" for name in handle.names):
+            if not self._blocked and all(slot.location == "device" for slot in handle.slots.values()):
                 self._grant(handle)
             else:
                 self._waiting.append(handle)
                 self.changed.notify_all()
         return handle
 
-    def loaded(self, handle: ModelHandle, model: AnyModelRef | str) -> LoadedModel:
-        """A model that the handle pins. Raises KeyError for any other, UnknownModelError."""
-        slot = self._cache.slots[self._catalog.find(model).name]
-        if handle not in slot.users or slot.model is None:
-            raise KeyError(
-                f"model {slot.entry.name!r} is not pinned by this handle; acquire it and wait until it is ready"
-            )
-        return slot.model
-
-    def entry(self, name: str) -> ModelEntry:
-        """What a model is loaded from."""
-        return self._cache.slots[name].entry
+    def follow(self, catalog: Catalog) -> None:
+        """Serves a newer catalog from now on. Handles that are ready keep what they pin, also if its file has changed
+        or is gone; it is dropped after its last user."""
+        with self.changed:
+            for name in self._cache.follow(catalog):
+                self._broken.pop(name, None)
+            self._catalog = catalog
+            self.changed.notify_all()
 
     def release(self, handle: ModelHandle) -> None:
         with self.changed:
-            for name in handle.names:
-                self._cache.slots[name].users.discard(handle)
+            for slot in handle.slots.values():
+                slot.users.discard(handle)
             handle.state = "released"
             self.changed.notify_all()
 
@@ -91,7 +87,7 @@ class Registry:
     def resident(self) -> tuple[str, ...]:
         """Names of the models on the device, the most recently used first."""
         with self.changed:
-            return tuple(slot.entry.name for slot in reversed(self._cache.at("device")))
+            return tuple(slot.entry.name for slot in reversed(self._cache.at("device")) if not slot.leaving)
 
     @property
     def bytes(self) -> int:
@@ -131,28 +127,40 @@ class Registry:
     def _serve(self) -> None:
         while True:
             with self.changed:
-                self.changed.wait_for(lambda: self._closed or self._waiting)
+                self.changed.wait_for(lambda: self._closed or self._waiting or self._cache.unneeded)
                 if self._closed:
                     return
+                self._cache.drop_unneeded()
+                if not self._waiting:
+                    continue
                 handle = self._waiting.popleft()
-            for name in handle.names:
+                self._take_newest(handle)
+            for name, slot in handle.slots.items():
                 try:
-                    self._bring(self._cache.slots[name], handle)
+                    self._bring(slot, handle)
                 except Exception as error:
-                    reason = _reason(error, self._cache.slots[name].entry)
+                    reason = _reason(error, slot.entry)
                     handle.fail(f"model {name!r} could not be loaded: {reason}", error)
             with self.changed:
                 self._grant(handle)
                 self.changed.notify_all()
 
+    def _take_newest(self, handle: ModelHandle) -> None:
+        """The catalog may have changed while the handle was in line."""
+        slots = self._cache.slots
+        for name in handle.slots.keys() - slots.keys():
+            message = f"model {name!r} was removed from the models folder; name another, or put it back"
+            handle.fail(message, UnknownModelError(message))
+        handle.slots = {name: slots.get(name, slot) for name, slot in handle.slots.items()}
+
     def _grant(self, handle: ModelHandle) -> None:
         if handle.state == "waiting":
-            for name in handle.names:
-                self._cache.use(name, handle)
+            for slot in handle.slots.values():
+                self._cache.use(slot, handle)
             handle.state = "ready"
 
     def _bring(self, slot: Slot, handle: ModelHandle) -> None:
-        if slot.location == "device":
+        if slot.location == "device" or not self._is_waiting(handle):
             return
         while (leaving := self._wait_for_room(slot.bytes, handle)) is not None:
             self._cache.evict(leaving, coming=slot)
@@ -161,16 +169,26 @@ class Registry:
         self._loading = slot.entry.name, time.monotonic()
         try:
             self._cache.bring(slot)
-            self._broken.pop(slot.entry.name, None)
+            self._note_broken(slot, None)
         except torch.OutOfMemoryError:
             raise
         except Exception as error:
-            self._broken[slot.entry.name] = _reason(error, slot.entry)
+            self._note_broken(slot, error)
             raise
         finally:
             self._loading = None
         while (leaving := self._claim(0, handle)) is not None:  # the model is larger than its file was
             self._cache.evict(leaving, coming=slot)
+
+    def _note_broken(self, slot: Slot, error: Exception | None) -> None:
+        """What happened to an earlier file says nothing about the present one."""
+        with self.changed:
+            if slot.leaving:
+                return
+            if error is None:
+                self._broken.pop(slot.entry.name, None)
+            else:
+                self._broken[slot.entry.name] = _reason(error, slot.entry)
 
     def _wait_for_room(self, more_bytes: int, handle: ModelHandle) -> Slot | None:
         """A model to evict so that `more_bytes` fit; waits for one if all are in use. None: nothing to evict."""
@@ -190,7 +208,7 @@ class Registry:
     def _claim(self, more_bytes: int, handle: ModelHandle) -> Slot | None:
         """The next model to evict if `more_bytes` do not fit; marked as moving, so that no handle is granted it."""
         with self.changed:
-            slot = self._cache.next_to_evict(staying=handle.names)
+            slot = self._cache.next_to_evict(staying=handle.slots.values())
             if slot is None or not self._cache.is_short_of(more_bytes):
                 return None
             slot.location = "moving"

@@ -70,6 +70,7 @@ def create_app(services: Services) -> FastAPI:
     app.state.services = services
     app.state.readiness = Readiness(services)
     app.state.large_bodies = asyncio.Lock()
+    app.state.refreshes = asyncio.Lock()
     app.state.open_requests = OpenRequests(services.tenants, services.settings)
     app.state.usage_summaries = UsageSummaries(services.bucket)
     app.router.routes.extend(_routes(anonymous=services.tenants.keys.anonymous))

@@ -26,6 +26,7 @@ def serve() -> None:
     # Ctrl-C in a terminal and the stop of a service reach all processes; the parent decides when this one ends.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    signal.signal(signal.SIGHUP, signal.SIG_IGN)
     requests, replies = sys.stdin.buffer, sys.stdout.buffer
     import numpy  # noqa: F401  # before the limit is taken from the size of this process
 

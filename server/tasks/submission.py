@@ -17,6 +17,7 @@ from opentelemetry.trace import SpanKind
 from pydantic import ValidationError
 
 import pipelines
+from models.catalog.catalog import Catalog
 from pipelines.params.image_refs import image_references, with_references
 from pipelines.pipeline import AnyPipeline, Params, Work
 from server.broker import BrokerUnavailableError, RecordTooLargeError
@@ -119,7 +120,8 @@ async def submit(services: Services, submission: Submission) -> View:
     policy = services.tenants.policy(submission.tenant)
     retention = _allowed_retention(policy, submission, services.settings.retention)
     inputs = InputImages.of(services)
-    params, images = await _resolve(services, pipeline, requested, inputs, submission.tenant)
+    catalog = services.catalog
+    params, images = await _resolve(services, catalog, pipeline, requested, inputs, submission.tenant)
     work = pipeline.work(params)
     task = Task(
         id=task_id,
@@ -131,7 +133,7 @@ async def submit(services: Services, submission: Submission) -> View:
         retention=retention,
         output=submission.output,
         callback=_callback(services, submission, params),
-        models=tuple(services.catalog.find(ref).name for ref in pipeline.needs(params)),
+        models=tuple(catalog.find(ref).name for ref in pipeline.needs(params)),
         fetches=bool(image_references(params)),
         cost=work.cost,
         most_pixels=work.pixels if work.is_upper_bound else 0,
@@ -200,11 +202,16 @@ def _allowed_retention(policy: TenantPolicy, submission: Submission, default: Re
 
 
 async def _resolve(
-    services: Services, pipeline: AnyPipeline, requested: Params, inputs: InputImages, tenant: str
+    services: Services,
+    catalog: Catalog,
+    pipeline: AnyPipeline,
+    requested: Params,
+    inputs: InputImages,
+    tenant: str,
 ) -> tuple[Params, CheckedImages]:
     """The params as they will run: names resolved, within limits, seeds drawn; and the images that are to be stored."""
     try:
-        params: Params = pipeline.resolve_names(requested, services.catalog)
+        params: Params = pipeline.resolve_names(requested, catalog)
     except ValidationError as error:
         raise _invalid(pipeline, error) from error
     _refuse_too_many_pixels(pipeline.work(params), services.settings.max_pixels)

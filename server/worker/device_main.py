@@ -21,6 +21,7 @@ from queue import Empty, SimpleQueue
 import torch
 
 import pipelines
+from models.catalog.catalog import Catalog
 from models.files.weights_error import WeightsError
 from models.registry.loaders import dtype_for
 from models.registry.registry import Registry
@@ -36,7 +37,17 @@ from pipelines.engine.warmup import warm_up
 from server.observability.logs import about, set_up_logs
 from server.settings import Settings
 from server.worker.device_start import end_if_load_hangs, load_first_models, read_catalog
-from server.worker.messages import Abort, DeviceStats, DeviceStatus, FromDevice, Park, Run, Starting, ToDevice
+from server.worker.messages import (
+    Abort,
+    DeviceStats,
+    DeviceStatus,
+    FromDevice,
+    Park,
+    Run,
+    Starting,
+    ToDevice,
+    UseCatalog,
+)
 from server.worker.torch_device import device_for, title, total_bytes, used_bytes
 
 log = logging.getLogger(__name__)
@@ -158,7 +169,11 @@ class DeviceLoop:
     def _read(self) -> None:
         try:
             while True:
-                self._inbox.put(self._connection.recv())
+                match message := self._connection.recv():
+                    case UseCatalog(entries, problems):
+                        self._registry.follow(Catalog(entries, problems))
+                    case _:
+                        self._inbox.put(message)
         except (EOFError, OSError):
             os._exit(0)  # the parent has ended, so the results are not needed
 
@@ -197,9 +212,9 @@ def open_compilation(folder: Path | None) -> Compilation | None:
 
 
 def main() -> None:
-    # Ctrl-C reaches the whole process group; the parent decides when the device stops.
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    # Ctrl-C reaches the whole process group; the parent decides when the device stops, and what its models are.
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, signal.SIG_IGN)
     connection = Connection(int(sys.argv[1]))
     settings = Settings.load()
     set_up_logs(settings)

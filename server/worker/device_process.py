@@ -17,9 +17,20 @@ from collections.abc import Callable
 from multiprocessing.connection import Connection
 from queue import SimpleQueue
 
+from models.catalog.catalog import Catalog
 from pipelines.engine.events import Advanced, Failed, Finished, Parked
 from server.settings import Settings
-from server.worker.messages import Abort, DeviceStats, DeviceStatus, FromDevice, Park, Run, Starting, ToDevice
+from server.worker.messages import (
+    Abort,
+    DeviceStats,
+    DeviceStatus,
+    FromDevice,
+    Park,
+    Run,
+    Starting,
+    ToDevice,
+    UseCatalog,
+)
 
 STOP_S = 5.0
 CHILD = "server.worker.device_main"
@@ -136,6 +147,10 @@ class Device:
         """Stops a run at the next step boundary; its `run` raises TaskParkedError."""
         if attempt_id in self._results:
             self._outbox.put(Park(attempt_id))
+
+    def use_catalog(self, catalog: Catalog) -> None:
+        """Tasks that are run from now on use these models."""
+        self._outbox.put(UseCatalog(catalog.entries, catalog.problems))
 
     async def death(self) -> int | None:
         """Waits until the process has ended; returns its exit code, negative for a signal."""

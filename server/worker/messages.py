@@ -6,6 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from models.catalog.entry import ModelEntry
+from models.catalog.scan import Problem
 from pipelines.engine.events import Event
 from server.task import Priority
 
@@ -39,6 +41,14 @@ class Park:
     """To the device: stop at the next step boundary and answer `Parked`."""
 
     attempt_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class UseCatalog:
+    """To the device: the models as they are now. Tasks that run keep theirs."""
+
+    entries: tuple[ModelEntry, ...]
+    problems: tuple[Problem, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,5 +89,5 @@ class DeviceStats:
     """Bytes of device memory now, by kind: models, used, total."""
 
 
-ToDevice = Run | Abort | Park
+ToDevice = Run | Abort | Park | UseCatalog
 FromDevice = Starting | DeviceStatus | DeviceStats | Event

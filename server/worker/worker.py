@@ -69,6 +69,8 @@ class Worker:
         )
 
     async def run(self) -> None:
+        loop = asyncio.get_running_loop()
+        stop_listening = self._services.live_catalog.listen(lambda _: loop.call_soon_threadsafe(self._pass_catalog_on))
         try:
             async with asyncio.TaskGroup() as group:
                 for work in (
@@ -79,6 +81,7 @@ class Worker:
                 ):
                     group.create_task(work())
         finally:
+            stop_listening()
             self._spool.close()
             self._metrics.close()
             for part in (self._ready, self._tasks):
@@ -122,8 +125,15 @@ class Worker:
     async def _on_device_change(self) -> None:
         if self._keeper.device is None:
             self._metrics.restart()
+        else:
+            self._pass_catalog_on()
         self._places.refresh()
         await self._announce()
+
+    def _pass_catalog_on(self) -> None:
+        """A device that starts has read the folder itself, and gets what has changed since when it is ready."""
+        if (device := self._keeper.device) is not None:
+            device.use_catalog(self._services.catalog)
 
     def _has_too_much_unpublished(self) -> bool:
         return sum(attempt.stage == "publish" for attempt in self._attempts.values()) >= MAX_UNPUBLISHED

@@ -20,7 +20,7 @@ from pathlib import Path
 
 from pipelines.engine.events import Advanced, Failed, Finished, Parked
 from pipelines.pipeline import TaskResult
-from server.worker.messages import Abort, DeviceStats, DeviceStatus, FromDevice, Park, Run
+from server.worker.messages import Abort, DeviceStats, DeviceStatus, FromDevice, Park, Run, UseCatalog
 from tests.chaos.fake_images import picture
 
 CAPACITY = 2
@@ -42,7 +42,7 @@ class Painter:
         self._step_s = float(os.environ.get("CHAOS_STEP_S", STEP_S))
 
     def serve(self) -> None:
-        self._send(DeviceStatus(sys.argv[2], (MODEL,), int(os.environ.get("CHAOS_CAPACITY", CAPACITY)), 0))
+        self._send_status({})
         self._send(DeviceStats(loads={"disk": 1}, memory={"models": 1 << 20, "used": 2 << 20, "total": 16 << 20}))
         while True:
             try:
@@ -53,8 +53,14 @@ class Painter:
                 os._exit(0)
             if isinstance(message, Run):
                 threading.Thread(target=self._run, args=(message,), daemon=True).start()
+            elif isinstance(message, UseCatalog):
+                self._send_status({problem.path.name: problem.message for problem in message.problems})
             else:
                 self._messages[message.attempt_id] = message
+
+    def _send_status(self, broken: dict[str, str]) -> None:
+        capacity = int(os.environ.get("CHAOS_CAPACITY", CAPACITY))
+        self._send(DeviceStatus(sys.argv[2], (MODEL,), capacity, 0, broken))
 
     def _run(self, run: Run) -> None:
         steps, first = int(run.params["num_steps"]), int(run.state or b"0")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
@@ -16,9 +17,16 @@ from tests.support.running_service import RunningService
 
 
 @pytest.fixture(scope="package")
-def service(tmp_path_factory: pytest.TempPathFactory, models_dir: Path) -> Iterator[RunningService]:
+def own_models(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A second models folder of the service, empty at first."""
+    return tmp_path_factory.mktemp("models")
+
+
+@pytest.fixture(scope="package")
+def service(tmp_path_factory: pytest.TempPathFactory, models_dir: Path, own_models: Path) -> Iterator[RunningService]:
     """One for all tests that leave it as it was: each start takes 13 s of CPU."""
-    with closing(RunningService(tmp_path_factory.mktemp("serve") / "data", models_dir)) as service:
+    folders = f"{models_dir}{os.pathsep}{own_models}"
+    with closing(RunningService(tmp_path_factory.mktemp("serve") / "data", folders)) as service:
         service.start()
         yield service
 

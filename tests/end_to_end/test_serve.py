@@ -3,6 +3,7 @@
 import base64
 import io
 import json
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -37,6 +38,25 @@ def test_txt2img_returns_png_with_its_parameters(service: RunningService) -> Non
 def test_txt2img_same_seed_gives_same_image(service: RunningService) -> None:
     first, again, other = (service.ended(service.submit(seed=seed))["images"][0]["sha256"] for seed in (7, 7, 8))
     assert first == again != other
+
+
+def test_lora_that_is_dropped_in_is_used_without_a_restart(
+    service: RunningService, models_dir: Path, own_models: Path
+) -> None:
+    def known() -> bool:
+        return service.http.get("/v1/models/pen").status_code == 200
+
+    def paint(text: str) -> bytes:
+        view = service.ended(service.submit(seed=7, text=text))
+        assert view["status"] == "succeeded", view
+        return Image.open(io.BytesIO(service.http.get(view["images"][0]["url"]).content)).tobytes()
+
+    file = own_models / "pen.safetensors"
+    shutil.copyfile(models_dir / "toy-lora.safetensors", file)
+    until(known, 20)
+    assert paint("a house <lora:pen:1>") == paint("a house <lora:toy-lora:1>") != paint("a house")
+    file.unlink()
+    until(lambda: not known(), 20)
 
 
 def test_img2img_takes_upload_and_preserves_alpha(service: RunningService) -> None:

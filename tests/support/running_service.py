@@ -22,8 +22,9 @@ START_S = 150
 class RunningService:
     """One data folder, and the process groups that serve it. They may be killed and started again."""
 
-    def __init__(self, data_dir: Path, models_dir: Path, **environment: str) -> None:
-        self.data_dir, self.models_dir = data_dir, models_dir
+    def __init__(self, data_dir: Path, models_dir: Path | str, **environment: str) -> None:
+        """`models_dir` is HUA_MODELS_DIR."""
+        self.data_dir = data_dir
         self.port = free_port()
         self._environment = os.environ | {
             "HUA_DATA_DIR": str(data_dir),

@@ -12,6 +12,7 @@ class BatchKey(NamedTuple):
     """What shapes the tensors of a forward pass; trajectories with equal keys may share one."""
 
     checkpoint: str
+    """Its `version`."""
     latents: tuple[int, int, int]
     """Channels, height and width."""
     embeds: tuple[int, ...]
@@ -22,22 +23,27 @@ class BatchKey(NamedTuple):
     """Those of the present step."""
     nets: tuple[str, ...] = ()
     """ControlNets of the present step; those outside their start–end range are not part of the key."""
-    adapters: tuple[tuple[str, float], ...] = ()
-    """LoRAs that are merged into the denoiser, and their scales."""
+    adapters: tuple[tuple[int, float], ...] = ()
+    """Serials of the LoRAs that are merged into the denoiser, and their scales."""
     strict: bool = False
     """The trajectory shares a forward pass with no other, not even one with the same key."""
     prompts: int = 1
     """Prompts that act together."""
+    serials: tuple[int, ...] = ()
+    """Of the checkpoint and of the ControlNets: their weights must be the same, not only their names."""
 
     @property
     def of_cost(self) -> BatchKey:
         """Equal for steps that take equally long: merged weights are as fast as plain ones."""
-        return self._replace(patches=tuple(each.of_cost for each in self.patches), adapters=(), strict=False)
+        return self._replace(
+            patches=tuple(each.of_cost for each in self.patches), adapters=(), strict=False, serials=()
+        )
 
     @property
     def of_graph(self) -> BatchKey:
         """Equal for steps that launch the same operations, over the same weights."""
-        return self._replace(checkpoint="", patches=tuple(each.of_graph for each in self.patches), nets=(), adapters=())
+        patches = tuple(each.of_graph for each in self.patches)
+        return self._replace(checkpoint="", patches=patches, nets=(), adapters=(), serials=())
 
     @property
     def capturable(self) -> bool:
@@ -57,15 +63,16 @@ def key_of(trajectory: Trajectory, depth: Depth | None = None) -> BatchKey:
     """The key of the present step, or of a step of another DeepCache depth."""
     denoise = trajectory.denoise
     checkpoint, positives = denoise.checkpoint, denoise.prompts[0].positives
-    positive = positives[0]
+    positive, nets = positives[0], [control.net for control in trajectory.controls]
     return BatchKey(
-        checkpoint.name,
+        checkpoint.version,
         trajectory.shape,
         tuple(positive.embeds.shape[1:]),
         tuple((name, tuple(extra.shape[1:])) for name, extra in sorted(positive.extras.items())),
         trajectory.patch_keys(depth or trajectory.depth),
-        tuple(control.net.name for control in trajectory.controls),
+        tuple(net.name for net in nets),
         checkpoint.adapters,
         denoise.strict,
         len(positives),
+        (checkpoint.serial, *(net.serial for net in nets)),
     )

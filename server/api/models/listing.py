@@ -77,7 +77,7 @@ class ModelListing:
         known = self._catalog.hash_of(entry)
         return ModelReply(
             id=entry.name,
-            created=_changed_at(entry.path),
+            created=_changed_at(entry.path, entry.stamp),
             name=entry.name,
             title=entry.title or (title_of(entry, known.sha256) if known else ""),
             kind=FAMILIES[entry.family].kind.title,
@@ -100,8 +100,9 @@ class ModelListing:
 
 
 @lru_cache(maxsize=4096)
-def _changed_at(path: Path) -> int:
-    """Unix seconds; 0 if the file is away. Looked up once, because the list may have thousands of models."""
+def _changed_at(path: Path, stamp: str) -> int:
+    """Unix seconds; 0 if the file is away. Looked up once for a `ModelEntry.stamp`, because the list may have thousands
+    of models."""
     try:
         return int(path.stat().st_mtime)
     except OSError:

@@ -58,6 +58,20 @@ class ModelReply(BaseModel):
     problem: str = Field("", description="Why it cannot be used, and what to do; empty if it can.")
 
 
+class ModelProblem(BaseModel):
+    names: list[str] = Field(description="The models that cannot be used; empty if all can be used all the same.")
+    message: str = Field(description="What is wrong, and what to do.")
+
+
+class RefreshReply(BaseModel):
+    """What has changed since the models folder was read before."""
+
+    added: list[str]
+    changed: list[str] = Field(description="Models whose files or entries are others now. Running tasks keep the old.")
+    removed: list[str]
+    problems: list[ModelProblem] = Field(description="All that are known now, also those known before.")
+
+
 class ModelList(BaseModel):
     object: Literal["list"] = "list"
     data: list[ModelReply]

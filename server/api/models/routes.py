@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
+import asyncio
 from itertools import islice
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Depends, Header, Path, Query, Response
+from fastapi import APIRouter, Depends, Header, Path, Query, Request, Response
 from fastapi.responses import FileResponse
 
 from models.catalog.catalog import UnknownModelError
-from server.api.dependencies import ServicesDep
+from server.api.dependencies import ServicesDep, Submitter
 from server.api.errors import error_responses
 from server.api.models.listing import ListedModel, ModelListing
 from server.api.models.previews import picture_type
-from server.api.models.reply import ModelList, ModelReply
+from server.api.models.reply import ModelList, ModelProblem, ModelReply, RefreshReply
 
 router = APIRouter(prefix="/v1/models", tags=["models"])
 TOTAL = "X-Total-Count"
@@ -58,6 +59,19 @@ async def list_models(
     response.headers[TOTAL] = str(len(models))
     size = per_page or len(models)
     return ModelList(data=[listing.reply(model) for model in islice(models, (page - 1) * size, page * size)])
+
+
+@router.post("/refresh", responses=error_responses(401, 403))
+async def refresh_models(request: Request, services: ServicesDep, tenant: Submitter) -> RefreshReply:
+    """Reads the models folder at once, not only within the next seconds. It needs the scope `submit`.
+
+    Other processes read it for themselves, every HUA_MODELS_REFRESH seconds.
+    """
+    turns: asyncio.Lock = request.app.state.refreshes
+    async with turns:  # those who wait must not take the threads that others need
+        changes = await asyncio.to_thread(services.live_catalog.refresh)
+    problems = [ModelProblem(names=list(each.names), message=each.message) for each in services.catalog.problems]
+    return RefreshReply(problems=problems, **{name: list(names) for name, names in changes._asdict().items()})
 
 
 @router.get("/{name}", responses=error_responses(401, 404, 422, 503))

@@ -16,7 +16,7 @@ export function fields(pipeline, models) {
     const input = name === "model" ? modelChoice(fitting(pipeline, models)) : inputFor(resolved(schema, $defs));
     if (input) made.set(name, labelled(name, schema, input));
   }
-  followSide(made, fitting(pipeline, models));
+  followSide(made, pipeline, models);
   const images = pipeline.images.map((name) => labelled(name, properties[name], fileInput(required.includes(name))));
   const needed = [...made.keys()].filter((name) => required.includes(name) && !OFTEN.includes(name));
   const first = [...OFTEN.filter((name) => made.has(name)), ...needed];
@@ -28,16 +28,26 @@ export function fields(pipeline, models) {
 const fitting = (pipeline, models) => models.filter(({ family, problem }) => pipeline.families.includes(family) && !problem);
 
 // The default size is the one that the model was trained on.
-function followSide(made, models) {
+function followSide(made, pipeline, models) {
   const select = made.get("model")?.querySelector("select");
   const sizes = ["w", "h"].flatMap((name) => made.get(name)?.querySelector("input") ?? []);
   if (!select || !sizes.length) return;
   const show = () => {
-    const model = models.find(({ name, default: usual }) => (select.value ? name === select.value : usual));
+    const model = fitting(pipeline, models).find(({ name, default: usual }) => (select.value ? name === select.value : usual));
     for (const input of sizes) input.placeholder = model?.side ?? 512;
   };
   select.addEventListener("change", show);
   show();
+}
+
+// Puts newer models into a form, and leaves the one that was chosen.
+export function updateModels(form, pipeline, models) {
+  const select = form.querySelector('select[data-param="model"]');
+  if (!select) return;
+  const chosen = select.value;
+  select.replaceChildren(...modelChoice(fitting(pipeline, models)).children);
+  select.value = [...select.options].some((option) => option.value === chosen) ? chosen : "";
+  select.dispatchEvent(new Event("change"));
 }
 
 // The parameters that have a value; files are uploaded first, and their ids are the values.

@@ -1,7 +1,7 @@
 // The page: the form of a task, its submission, and the cards of tasks.
 import { ask, forgetKey, keepKey, Refusal } from "./client.js";
 import { Card } from "./card.js";
-import { fields, fillable, filled, remember } from "./fields.js";
+import { fields, fillable, filled, remember, updateModels } from "./fields.js";
 import { watchServer } from "./live.js";
 
 const KEPT = "hua-pictures";
@@ -9,7 +9,7 @@ const MOST_KEPT = 24;
 const GROUPS = ["txt2img", "img2img", "upscale", "control", "control_new", "img2txt", "txt2txt"];
 const byId = (id) => document.getElementById(id);
 let pipelines = [];
-let models = [];
+const models = [];
 
 function chosen() {
   return pipelines.find((pipeline) => pipeline.name === byId("type").value);
@@ -45,13 +45,17 @@ function takesText() {
 }
 
 async function load() {
-  [pipelines, { data: models }] = await Promise.all([ask("GET", "v1/pipelines"), ask("GET", "v1/models")]);
-  pipelines = pipelines.filter(fillable);
+  const [types] = await Promise.all([ask("GET", "v1/pipelines"), loadModels()]);
+  pipelines = types.filter(fillable);
   byId("type").replaceChildren(...grouped(pipelines));
   const first = pipelines.find((pipeline) => pipeline.name === "txt2img.sd");
   if (first) byId("type").value = first.name;
   showFields();
   await showKept();
+}
+
+async function loadModels() {
+  models.splice(0, Infinity, ...(await ask("GET", "v1/models")).data);
 }
 
 async function showKept() {
@@ -123,6 +127,12 @@ byId("key").addEventListener("submit", (event) => {
 
 byId("text").addEventListener("keydown", (event) => {
   if (event.key === "Enter" && (event.ctrlKey || event.metaKey)) byId("wish").requestSubmit();
+});
+
+// Models may have come while the page was not looked at.
+document.addEventListener("visibilitychange", async () => {
+  if (document.hidden || !pipelines.length) return;
+  await loadModels().then(() => updateModels(byId("wish"), chosen(), models), () => {});
 });
 
 guarded(load);

@@ -1,1 +1,1 @@
-"""`hua models`: what an operator can learn about the models, and do with them, without a running server."""
+"""`hua models`: what an operator can learn about the models, and do with them."""

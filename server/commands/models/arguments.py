@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import sys
 from pathlib import Path
 
 from models import catalog
@@ -11,6 +12,7 @@ from models.catalog.file_hashes import AUTO_V2, FileHashes
 from models.catalog.file_hashes import FILE as HASHES
 from server.commands.models.convert import convert
 from server.commands.models.inspect import describe, lines_of
+from server.commands.models.refresh import RefreshError, refresh
 from server.settings import Settings
 
 
@@ -27,6 +29,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     pickle = actions.add_parser("convert", help="write a .ckpt, .pt, .pth or .bin file as .safetensors beside it")
     pickle.set_defaults(run=_convert)
     pickle.add_argument("file", type=Path)
+    again = actions.add_parser("refresh", help="have a running server read its models folder at once")
+    again.set_defaults(run=_refresh)
+    again.add_argument("--url", help="address of its api; default http://HUA_HOST:HUA_PORT")
+    again.add_argument("--key-file", type=Path, metavar="FILE", help="file with an API key; - is the standard input")
     verify = actions.add_parser("verify", help=f"compare the files of a folder with its {checksums.FILE}")
     verify.set_defaults(run=_verify)
     verify.add_argument("folder", type=Path, nargs="?", help="default: each folder of HUA_MODELS_DIR")
@@ -63,6 +69,15 @@ def _convert(arguments: argparse.Namespace, settings: Settings) -> int:
     target = convert(arguments.file)
     print(f"wrote {target}")  # noqa: T201
     return _inspect(argparse.Namespace(file=target, sha256=False), settings)
+
+
+def _refresh(arguments: argparse.Namespace, settings: Settings) -> int:
+    try:
+        print(*refresh(settings, arguments.url, arguments.key_file), sep="\n")  # noqa: T201
+    except RefreshError as error:
+        print(f"hua: {error}", file=sys.stderr)  # noqa: T201
+        return 1
+    return 0
 
 
 def _verify(arguments: argparse.Namespace, settings: Settings) -> None:

@@ -138,7 +138,7 @@ def test_unet_and_text_encoders_have_separate_scales(fresh: dict[str, Any], toys
     assert text_only.adapters == ()
     assert not torch.equal(outputs(text_only)[0], plain[0])
     unet_only = toy.adapted([Adapter(one, 1, 0)])
-    assert unet_only.adapters == (("toy-lora", 1),)
+    assert unet_only.adapters == ((one.serial, 1),)
     states, output = outputs(unet_only)
     assert torch.equal(states, plain[0])
     assert not torch.equal(output, plain[1])
@@ -230,6 +230,14 @@ def test_norms_and_biases_are_updated_and_restored() -> None:
     torch.testing.assert_close(after["1.bias"], before["1.bias"] + 0.5 * deltas["diff_b"])
     merged.restore()
     assert all(torch.equal(net.state_dict()[key], tensor) for key, tensor in before.items())
+
+
+def test_changed_file_of_the_same_name_is_merged_anew() -> None:
+    net = nn.Sequential(nn.Linear(4, 4, bias=False)).requires_grad_(False)
+    before, merged = net[0].weight.clone(), MergedNet(net, "unet")
+    for value in (1.0, 2.0):
+        merged.switch([(Lora("x", {"unet": {"0": {"diff": torch.full((4, 4), value)}}}), 1.0)])
+        torch.testing.assert_close(net[0].weight, before + value)
 
 
 def test_updates_that_depend_on_the_weight_take_the_original_one() -> None:

@@ -1,10 +1,13 @@
+import os
 import shutil
+import time
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from models.catalog import scan
 from models.catalog.scan import FoundModel, Scanner
 from tests.support import model_files as files
 from tests.support.model_files import with_channels, with_prefix, write_model
@@ -112,6 +115,51 @@ def test_second_scan_sees_changes(tmp_path: Path) -> None:
     assert scanner.scan([tmp_path]) == ([], [])
 
 
+def test_file_that_is_being_copied_is_no_problem_until_it_has_settled(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    scanner, whole = Scanner(), write_model(tmp_path / "away" / "x", files.SD1).read_bytes()
+    assert scanner.scan([tmp_path]) == ([], [])
+    file = tmp_path / "x.safetensors"
+    file.write_bytes(whole[:-9])
+    assert scanner.scan([tmp_path]) == ([], [])
+    file.write_bytes(whole)
+    [model], problems = scanner.scan([tmp_path])
+    assert (model.family, problems) == ("sd1", [])
+    file.write_bytes(whole[:-9])
+    assert scanner.scan([tmp_path]) == ([model], [])  # what it replaces is listed until it is whole
+    long_ago = time.time() - 2 * scan.SETTLE_S
+    os.utime(file, (long_ago, long_ago))
+    models, [problem] = scanner.scan([tmp_path])
+    assert (models, problem.path) == ([], file)
+
+
+def test_file_that_was_torn_before_the_first_scan_stays_a_problem(tmp_path: Path) -> None:
+    (tmp_path / "x.safetensors").write_bytes(b"torn")
+    scanner = Scanner()
+    assert len(scanner.scan([tmp_path])[1]) == 1
+    assert len(scanner.scan([tmp_path])[1]) == 1
+
+
+def test_folder_whose_copy_goes_on_inside_is_seen_whole(tmp_path: Path) -> None:
+    folder, scanner = tmp_path / "sd", Scanner()
+    folder.mkdir()
+    (folder / "model_index.json").write_text('{"_class_name": "StableDiffusionPipeline"}')
+    assert len(scanner.scan([tmp_path])[1]) == 1
+    (folder / "unet").mkdir()
+    unet = {
+        "conv_in.weight": (8, 4, 3, 3),
+        "down_blocks.0.attentions.0.proj_in.weight": (8, 8, 1, 1),
+        "down_blocks.0.attentions.0.transformer_blocks.0.attn2.to_k.weight": (8, 768),
+    }
+    torn = write_model(folder / "unet" / "diffusion_pytorch_model.safetensors", unet)
+    whole = torn.read_bytes()
+    torn.write_bytes(whole[:-9])
+    assert scanner.scan([tmp_path]) == ([], [])
+    torn.write_bytes(whole)
+    assert [model.family for model in scanner.scan([tmp_path])[0]] == ["sd1"]
+
+
 def test_pickle_that_was_converted_is_passed_over(tmp_path: Path) -> None:
     (tmp_path / "ink.ckpt").write_bytes(b"x")
     scanner = Scanner()
@@ -130,7 +178,8 @@ def test_ncnn_pair_is_one_model(tmp_path: Path) -> None:
     assert problem.message.startswith("old.bin is a pickle")
 
 
-def test_second_scan_sees_the_missing_half_of_an_ncnn_pair(tmp_path: Path) -> None:
+def test_second_scan_sees_the_missing_half_of_an_ncnn_pair(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(scan, "SETTLE_S", 0.0)
     param, scanner = write_compact(tmp_path / "x4.param", compact_weights()), Scanner()
     weights = param.with_suffix(".bin").rename(tmp_path / "elsewhere")
     assert "x4.bin is missing; put it beside it" in scanner.scan([tmp_path])[1][0].message

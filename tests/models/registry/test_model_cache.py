@@ -45,12 +45,12 @@ def test_next_to_evict_is_the_least_recently_used_without_users() -> None:
     cache = cache_of("one", "two", "three")
     for name in cache.slots:
         cache.bring(cache.slots[name])
-        cache.use(name, "user")
+        cache.use(cache.slots[name], "user")
     assert cache.next_to_evict(staying=()) is None
     for name in ("two", "one"):
         cache.slots[name].users.clear()
     assert cache.next_to_evict(staying=()) is cache.slots["one"]
-    assert cache.next_to_evict(staying=("one",)) is cache.slots["two"]
+    assert cache.next_to_evict(staying=(cache.slots["one"],)) is cache.slots["two"]
 
 
 def test_evict_drops_the_oldest_from_host_memory_for_room() -> None:

@@ -17,7 +17,7 @@ from models.kinds.kind import ModelRef
 from models.kinds.upscaler import UPSCALER
 from models.loaded_model import LoadedModel
 from models.registry import loaders
-from models.registry.handle import ModelLoadError
+from models.registry.handle import ModelHandle, ModelLoadError
 from models.registry.registry import Registry
 
 CPU = torch.device("cpu")
@@ -69,7 +69,7 @@ def test_handle_is_ready_once_its_models_are_on_the_device(registry_of: Callable
         assert handle.ready
         assert handle.get(ModelRef(CHECKPOINT)).name == handle.get(ModelRef(CHECKPOINT, "general")).name == "toy-sd1"
         assert set(registry.resident) == {"toy-sd1", "toy-sdxl"}
-        assert registry.bytes == sum(handle.get(ModelRef(CHECKPOINT, name)).bytes for name in handle.names) > 15 * MB
+        assert registry.bytes == sum(handle.get(ModelRef(CHECKPOINT, name)).bytes for name in handle.slots) > 15 * MB
         with pytest.raises(KeyError, match="not pinned"):
             handle.get(ModelRef(CHECKPOINT, "toy-sd2"))
     assert registry.acquire(["toy-sd1"]).ready
@@ -259,3 +259,130 @@ def test_many_threads_at_once(registry_of: Callable[..., Registry]) -> None:
     assert not wrong
     use(registry, "toy-sd1")
     assert registry.bytes <= TWO_TOYS
+
+
+def with_stamp(models: Catalog, name: str, stamp: str) -> Catalog:
+    """The same catalog after the file of one model has changed."""
+    return Catalog(entry.model_copy(update={"stamp": stamp}) if entry.name == name else entry for entry in models)
+
+
+def without(models: Catalog, name: str) -> Catalog:
+    return Catalog(entry for entry in models if entry.name != name)
+
+
+def eraser(handle: ModelHandle) -> LoadedModel:
+    assert handle.wait(LONG_S)
+    return handle.get(ModelRef(ERASER, "toy-lama"))
+
+
+def test_added_model_can_be_used(registry_of: Callable[..., Registry], toys: Catalog) -> None:
+    registry = registry_of(PLENTY, models=without(toys, "toy-lama"))
+    with pytest.raises(UnknownModelError):
+        registry.acquire(["toy-lama"])
+    registry.follow(toys)
+    use(registry, "toy-lama")
+
+
+def test_changed_file_is_loaded_for_new_tasks_while_others_keep_the_old_weights(
+    registry_of: Callable[..., Registry], toys: Catalog, loads: Loads
+) -> None:
+    registry = registry_of(PLENTY)
+    running = registry.acquire(["toy-lama"])
+    old = eraser(running)
+    registry.follow(with_stamp(toys, "toy-lama", "new"))
+    assert registry.resident == ()
+    with registry.acquire(["toy-lama"]) as handle:
+        new = eraser(handle)
+        assert new is not old
+        assert eraser(running) is old
+        assert registry.bytes == old.bytes + new.bytes
+        assert registry.resident == ("toy-lama",)
+    running.release()
+    dropped(registry, new.bytes)
+    assert loads == ["toy-lama", "toy-lama"]
+    with registry.acquire(["toy-lama"]) as handle:
+        assert eraser(handle) is new
+
+
+def dropped(registry: Registry, left_bytes: int) -> None:
+    """Waits until the background thread has dropped all but so many bytes."""
+    while registry.bytes > left_bytes:
+        threading.Event().wait(0.005)
+
+
+def test_removed_model_leaves_after_its_last_user(registry_of: Callable[..., Registry], toys: Catalog) -> None:
+    registry = registry_of(PLENTY)
+    running = registry.acquire(["toy-lama"])
+    old = eraser(running)
+    registry.follow(without(toys, "toy-lama"))
+    with pytest.raises(UnknownModelError):
+        registry.acquire(["toy-lama"])
+    assert eraser(running) is old
+    running.release()
+    dropped(registry, 0)
+    assert running.slots["toy-lama"].model is None
+
+
+def test_evicted_model_of_a_changed_file_is_loaded_anew(
+    registry_of: Callable[..., Registry], toys: Catalog, loads: Loads
+) -> None:
+    registry = registry_of(1, host_bytes=PLENTY)
+    for name in ("toy-lama", "toy-esrgan"):
+        use(registry, name)
+    registry.follow(with_stamp(toys, "toy-lama", "new"))
+    use(registry, "toy-lama")
+    assert loads == ["toy-lama", "toy-esrgan", "toy-lama"]
+
+
+def test_change_of_a_title_loads_nothing_anew(
+    registry_of: Callable[..., Registry], toys: Catalog, loads: Loads
+) -> None:
+    registry = registry_of(PLENTY)
+    use(registry, "toy-lama")
+    registry.follow(Catalog(entry.model_copy(update={"title": "new", "licence": "MIT"}) for entry in toys))
+    use(registry, "toy-lama")
+    assert loads == ["toy-lama"]
+    assert registry.acquire(["toy-lama"]).entries[0].title == "new"
+
+
+def test_model_in_use_gives_no_room_to_its_changed_file(registry_of: Callable[..., Registry], toys: Catalog) -> None:
+    """Both together are above the budget, so the new one waits for the users of the old one."""
+    registry = registry_of(1)
+    running = registry.acquire(["toy-lama"])
+    old = eraser(running)
+    registry.follow(with_stamp(toys, "toy-lama", "new"))
+    waiting = registry.acquire(["toy-lama"])
+    assert not waiting.wait(0.1)
+    running.release()
+    assert eraser(waiting) is not old
+    dropped(registry, old.bytes)
+
+
+def test_handle_in_line_gets_the_newest_model(registry_of: Callable[..., Registry], toys: Catalog) -> None:
+    registry = registry_of(1)
+    running = registry.acquire(["toy-esrgan"])
+    assert running.wait(LONG_S)
+    first, changed, removed = (registry.acquire([name]) for name in ("toy-matting", "toy-lama", "toy-safety"))
+    registry.follow(without(with_stamp(toys, "toy-lama", "new"), "toy-safety"))
+    for handle in (running, first):
+        handle.release()
+    assert changed.wait(LONG_S)
+    assert changed.entries[0].stamp == "new"
+    changed.release()
+    with pytest.raises(ModelLoadError, match="'toy-safety' was removed from the models folder") as raised:
+        removed.wait(LONG_S)
+    assert raised.value.code == "bad_model"
+
+
+def test_broken_model_whose_file_changes_is_not_broken_any_more(toys: Catalog) -> None:
+    def fail(entry: ModelEntry, device: torch.device, dtype: torch.dtype) -> LoadedModel:
+        raise OSError("torn")
+
+    registry = Registry(toys, CPU, torch.float32, PLENTY, 0, fail)
+    with registry.acquire(["toy-lama"]) as handle, pytest.raises(ModelLoadError):
+        handle.wait(LONG_S)
+    registry.follow(toys)
+    assert list(registry.broken) == ["toy-lama"]
+    registry.follow(with_stamp(toys, "toy-lama", "new"))
+    assert registry.broken == {}
+    registry.close()

@@ -9,6 +9,7 @@ from kafka import KafkaAdminClient
 from PIL import Image
 
 from models.catalog.catalog import Catalog, MisfitError, UnknownModelError
+from models.catalog.live_catalog import LiveCatalog
 from server.broker import BrokerUnavailableError, RecordTooLargeError
 from server.broker.kafka.broker import KafkaBroker
 from server.broker.kafka.cluster import Cluster
@@ -104,7 +105,7 @@ async def test_unknown_or_unfit_loras_are_refused(services, params, error, messa
 async def test_mentioned_embeddings_are_models_of_the_task(services, params, negative, embeddings):
     entries = services.catalog.entries
     marked = tuple(entry.model_copy(update={"negative": entry.name == "bad-hands"}) for entry in entries)
-    services = dataclasses.replace(services, catalog=Catalog(marked))
+    services = dataclasses.replace(services, live_catalog=LiveCatalog(lambda: Catalog(marked)))
     task = (await submit(services, dataclasses.replace(SUBMISSION, params=params))).task
     assert task.params["negative_prompt"] == negative
     assert task.params["embeddings"] == embeddings

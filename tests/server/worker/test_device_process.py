@@ -2,7 +2,9 @@
 
 import asyncio
 import os
+import shutil
 import signal
+import uuid
 import weakref
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -11,6 +13,8 @@ import numpy as np
 import pytest
 import pytest_asyncio
 
+from models import catalog
+from models.catalog.catalog import Catalog
 from pipelines.engine.events import Advanced
 from server.settings import Settings
 from server.worker.device_process import Device, DeviceDiedError, DeviceGoneError, TaskFailedError
@@ -74,6 +78,24 @@ async def test_failed_run_has_a_code_and_the_device_goes_on(device: Device) -> N
         await device.run(Run("broken", "img2img.sd", {"text": "a", "url": "x", "seed": 1}, source), lambda _: None)
     assert caught.value.code
     assert (await device.run(Run("next", "txt2img.sd", SHORT, {}), lambda _: None)).result.images
+
+
+async def paint(device: Device, **params: object) -> np.ndarray:
+    params = {**SHORT, "guidance_scale": 1, **params}
+    return (await device.run(Run(uuid.uuid4().hex, "txt2img.sd", params, {}), lambda _: None)).result.images[0]
+
+
+async def test_device_follows_the_catalog(device: Device, models_dir: Path, tmp_path: Path) -> None:
+    """A LoRA is dropped into the folder, replaced by another of the same name, and removed."""
+    toys, file = catalog.read(models_dir), tmp_path / "pen.safetensors"
+    expected = [await paint(device, lora_scales={name: 1.0}) for name in ("toy-lora", "toy-neon")]
+    for name, image in zip(("toy-lora", "toy-neon"), expected, strict=True):
+        shutil.copyfile(models_dir / f"{name}.safetensors", file)
+        device.use_catalog(Catalog([*toys, *catalog.read(tmp_path)]))
+        assert np.array_equal(await paint(device, lora_scales={"pen": 1.0}), image)
+    device.use_catalog(toys)
+    with pytest.raises(TaskFailedError, match="there is no LoRA 'pen'"):
+        await paint(device, lora_scales={"pen": 1.0})
 
 
 async def test_aborted_run_ends_at_a_step_boundary(device: Device) -> None:

@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import os
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 from dataclasses import replace
@@ -19,6 +20,8 @@ from server.tasks.input_images import InputImages
 from server.worker import worker as worker_module
 from server.worker.worker import Worker
 from tests.chaos.device import CAPACITY
+from tests.support import model_files
+from tests.support.model_files import write_model
 
 SHORT = {"text": "x", "seed": 1, "num_steps": 1, "w": 64, "h": 64}
 LONG = SHORT | {"num_steps": 100}
@@ -294,3 +297,31 @@ async def test_drain_leaves_unpublished_results_on_disk(
     assert view is not None
     assert view.status is Status.RUNNING, "given back, it would run a second time"
     await kill(worker)
+
+
+async def test_device_learns_of_changes_in_the_models_folder(services: Services, worker: Worker) -> None:
+    await ready(worker)
+    old = services.settings.models_path / "old.ckpt"
+    old.write_bytes(b"\x80")
+    os.utime(old, (1, 1))
+    services.live_catalog.refresh()
+    while "old.ckpt is a pickle" not in worker.health().reason:
+        await asyncio.sleep(0.01)
+
+
+async def test_device_that_starts_later_learns_of_earlier_changes(services: Services, runs: Path) -> None:
+    (services.settings.models_path / "old.ckpt").write_bytes(b"\x80")
+    os.utime(services.settings.models_path / "old.ckpt", (1, 1))
+    services.live_catalog.refresh()
+    async with running_worker(services) as worker:
+        while "old.ckpt is a pickle" not in worker.health().reason:
+            await asyncio.sleep(0.01)
+
+
+async def test_worker_looks_for_a_model_that_the_api_has_seen_first(services: Services, worker: Worker) -> None:
+    await ready(worker)
+    write_model(services.settings.models_path / "pen.safetensors", model_files.LORA_SD1)
+    task = new_task().model_copy(update={"models": ("toy", "pen")})
+    await services.queue.ingest(task)
+    await succeeded(services, task)
+    assert services.catalog.find("pen").family == "lora"

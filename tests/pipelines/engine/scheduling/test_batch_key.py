@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import copy
+
 from models.diffusion.checkpoint import Checkpoint
+from models.loaded_model import next_serial
 from models.patches.token_merging import TokenMerging
 from pipelines.engine.scheduling.batch_key import BatchKey, key_of
 from tests.support.trajectories import trajectory
@@ -17,6 +20,17 @@ def test_patches_of_equal_cost_have_one_cost_key(sd1: Checkpoint) -> None:
     assert len(set(keys)) == 4
     assert len({key.of_cost for key in keys}) == 2
     assert len({key.of_graph for key in keys}) == 4
+
+
+def test_equal_names_of_other_weights_share_no_pass(sd1: Checkpoint) -> None:
+    """The file of a checkpoint has changed while a task uses the old weights."""
+    changed = copy.copy(sd1)
+    changed.serial, changed.version = next_serial(), "toy-sd1 changed"
+    keys = [key_of(trajectory(sd1)), key_of(trajectory(changed))]
+    assert len(set(keys)) == len({key.of_cost for key in keys}) == 2
+    changed.version = sd1.version  # the same file, read again
+    assert key_of(trajectory(changed)) != keys[0]
+    assert key_of(trajectory(changed)).of_cost == keys[0].of_cost
 
 
 def test_strict_steps_are_never_compiled(sd1: Checkpoint) -> None:
