@@ -6,6 +6,7 @@ Text to image, image to image or inpainting, depending on which images are sent.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import TYPE_CHECKING, Annotated, Self, TypeVar
 
 from pydantic import AliasChoices, BaseModel, ConfigDict, Field, StringConstraints, model_validator
@@ -22,6 +23,7 @@ from pipelines.params.control import (
 )
 from pipelines.params.image_refs import OptionalImage
 from pipelines.params.limits import Fraction
+from pipelines.params.picture_size import PICTURE_SIZE, PictureSizeParams
 from pipelines.pipeline import Models, Recipe, TaskResult, Work
 from pipelines.recipes.control_guidance import ControlSpec, draw_control_maps, refuse_different_shape
 from pipelines.recipes.controlled_generation import ControlledGeneration, ControlledParams, generate_controlled
@@ -33,6 +35,8 @@ if TYPE_CHECKING:
     from models.diffusion.checkpoint import Checkpoint
 
 HintName = Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9._-]{0,63}$")]
+HintOrModel = Annotated[str, StringConstraints(pattern=r"^[^/\\\x00-\x1f\x7f]{1,128}$")]
+"""A kind of map, or the name of a model."""
 
 
 class HintData(AnnotatorParams):
@@ -90,7 +94,7 @@ class HintData(AnnotatorParams):
         )
 
 
-class ControlNewTaskParams(ControlledParams, MaskedGenerationParams):
+class ControlNewTaskParams(PictureSizeParams, ControlledParams, MaskedGenerationParams):
     """The parameters that the task types of this module share."""
 
     url: OptionalImage = Field(None, description="The picture to start from. Default: start from noise alone.")
@@ -138,7 +142,7 @@ class ControlChoice(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    type: HintName = Field(
+    type: HintOrModel = Field(
         description=f"{', '.join(HINTS)}, or the name of a ControlNet that GET /v1/models lists.", examples=["canny"]
     )
     data: HintData = HintData()
@@ -166,17 +170,24 @@ class ControlNewPipeline(ControlledGeneration[P]):
         return params.mask_url is not None
 
     def work(self, params: P) -> Work:
-        if params.url is not None:
-            return params.generation_work
         fraction = params.compute_fraction
-        return Work(params.max_wh**2, params.num_samples, params.num_steps, fraction, is_upper_bound=True)
+        work = Work(params.max_wh**2, params.num_samples, params.num_steps, fraction, is_upper_bound=True)
+        if params.url is not None:
+            work = params.generation_work
+        if params.wh == PICTURE_SIZE:
+            return work
+        width, height = (min(side, params.max_wh) for side in params.wh)
+        return replace(work, pixels=width * height, is_upper_bound=False)
 
     def run(self, params: P, models: Models, images: Mapping[str, np.ndarray]) -> Recipe:
         specs, checkpoint = self.control_specs(params), params.load_checkpoint(models, images)
+        mask = None if params.mask_url is None else params.resized_mask(_mask(params, images))
+        paths = {"url", *(spec.image for spec in specs)} & images.keys()
+        images = {**images, **{path: params.resized(images[path]) for path in paths}}
         picture = images["url"] if params.url is not None else images[specs[0].image]
         maps = draw_control_maps(specs, params.checkpoint, models, images, (picture.shape[1], picture.shape[0]))
-        if params.mask_url is not None:
-            generated = generate_masked(params, checkpoint, picture, _mask(params, images), maps.inputs)
+        if mask is not None:
+            generated = generate_masked(params, checkpoint, picture, mask, maps.inputs)
         else:
             fidelity = None if params.url is None else params.fidelity
             generated = generate_controlled(params, checkpoint, picture, maps, fidelity)

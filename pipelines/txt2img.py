@@ -122,17 +122,19 @@ def _enlarged(
     noises: list[SeededNoise],
     latents: list[torch.Tensor],
 ) -> Steps[list[torch.Tensor]]:
-    """The latents of the first pass at the size of the second. An upscaler enlarges what they decode to."""
+    """The latents of the first pass at the size of the second."""
     from models.imaging.resize_modes import resize_to
 
     (width, height), factor = params.size, checkpoint.vae_scale_factor
-    if upscaler is None:
+    if not highres.enlarges_pixels:
         return [highres.enlarge(latent, width // factor, height // factor) for latent in latents]
     results = []
     for noise, pixels in zip(noises, params.decode(checkpoint, latents), strict=True):
-        canvas = upscaler.canvas(pixels)
-        for _ in upscaler.enlarge(pixels, canvas):
-            yield []
+        canvas = pixels
+        if upscaler is not None:
+            canvas = upscaler.canvas(pixels)
+            for _ in upscaler.enlarge(pixels, canvas):
+                yield []
         results.append(params.encode(checkpoint, resize_to(canvas, width, height, "cover"), noise))
     return results
 

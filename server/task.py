@@ -59,6 +59,8 @@ class Task(Frozen):
     retention: Retention = "24h"
     output: Output = Output()
     callback: Callback | None = None
+    dialect: str = "hua"
+    """The wire format in which it was submitted: "hua", or the name of a dialect in `server/api/dialects`."""
     models: tuple[str, ...] = ()
     fetches: bool = False
     """Whether it has input images. A worker fetches them before the task gets a place at the device."""

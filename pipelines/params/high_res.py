@@ -23,8 +23,8 @@ class HighRes(BaseModel):
 
     fidelity: float = Field(0.3, ge=0, le=0.99, description="How closely the second pass follows the first one.")
     upscale_factor: float = Field(2.0, gt=1, le=4, description="How many times larger each side becomes.")
-    upscale_method: Literal["nearest-exact", "nearest", "bilinear", "bicubic", "area"] = Field(
-        "nearest-exact", description="How the latents are enlarged."
+    upscale_method: Literal["nearest-exact", "nearest", "bilinear", "bicubic", "area", "lanczos"] = Field(
+        "nearest-exact", description="How the latents are enlarged. `lanczos` enlarges the image that they decode to."
     )
     max_wh: GeneratedSide = Field(1024, description="Longest side that the second pass may reach, in pixels.")
     w: GeneratedSide | None = Field(
@@ -36,7 +36,7 @@ class HighRes(BaseModel):
     upscaler: str | None = Field(
         None,
         max_length=256,
-        description="A model of family `upscaler` that enlarges the image. null: its latents are enlarged.",
+        description="A model of family `upscaler` that enlarges the image, in place of upscale_method.",
     )
     num_steps: int | None = Field(
         None, ge=1, le=100, description="Steps of the second pass. null: as many as in the first one."
@@ -74,6 +74,11 @@ class HighRes(BaseModel):
         names = {"num_steps", "sampler", "sigmas", "guidance_scale", "text", "negative_prompt"}
         changes = {name: value for name, value in self.model_dump(include=names).items() if value is not None}
         return changes if "sampler" not in changes else {"sigmas": None, **changes}
+
+    @property
+    def enlarges_pixels(self) -> bool:
+        """Whether the decoded image is enlarged, and not its latents."""
+        return self.upscaler is not None or self.upscale_method == "lanczos"
 
     def size(self, width: int, height: int) -> tuple[int, int]:
         """Width and height of the second pass, in pixels, for a first pass of `width` × `height`."""

@@ -27,7 +27,7 @@ from server.tasks.input_images import BadInputError
 from server.tasks.lookup import LostTaskError, UnknownTaskError
 from server.tasks.submission import IdempotencyConflictError, InvalidParamsError, NotAllowedError, TooManyPixelsError
 from server.tasks.validation_errors import describe_errors
-from server.tasks.waiting import ClientGoneError
+from server.tasks.waiting import ClientGoneError, FaultyTaskError, TaskFailedError, WithheldError
 from server.tenancy.auth import MissingScopeError, UnauthorizedError
 from server.tenancy.open_requests import OpenRequestsError
 from server.tenancy.uploads import UploadLimitError
@@ -68,6 +68,9 @@ STATUS_AND_CODE: dict[type[Exception], tuple[int, str]] = {
     QueueUnavailableError: (503, "unavailable"),
     NotReadyError: (503, "not_ready"),
     ClientGoneError: (499, "client_gone"),
+    FaultyTaskError: (422, "bad_input"),
+    TaskFailedError: (500, "task_failed"),
+    WithheldError: (422, "moderation_blocked"),
 }
 """Subclasses of an exception have its status and code."""
 

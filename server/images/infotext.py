@@ -6,27 +6,16 @@ import json
 import re
 from typing import Any
 
+from server.images.a1111_names import SAMPLERS, schedule_label
 from server.task import Task
 
-SAMPLERS = {
-    "ddim": "DDIM",
-    "plms": "PLMS",
-    "lms": "LMS",
-    "solver": "DPM++ 2M",
-    "euler": "Euler",
-    "euler_a": "Euler a",
-    "heun": "Heun",
-    "dpm2": "DPM2",
-    "dpm2_a": "DPM2 a",
-    "dpmpp_2m": "DPM++ 2M",
-    "dpmpp_2m_sde": "DPM++ 2M SDE",
-    "dpmpp_3m_sde": "DPM++ 3M SDE",
-    "dpmpp_sde": "DPM++ SDE",
-    "dpmpp_2s_a": "DPM++ 2S a",
-    "unipc": "UniPC",
-    "deis": "DEIS",
-    "lcm": "LCM",
-    "tcd": "TCD",
+UPSCALERS = {"bilinear": "Latent", "lanczos": "Lanczos"}
+"""The web UI's names of ways to enlarge the first pass; others are `Latent (NAME)`."""
+MASKED_CONTENTS = {
+    "fill": "fill",
+    "original": "original",
+    "noise": "latent noise",
+    "nothing": "latent nothing",
 }
 
 
@@ -53,7 +42,7 @@ def _sampling(params: dict[str, Any]) -> dict[str, Any]:
     return {
         "Steps": params.get("num_steps"),
         "Sampler": SAMPLERS.get(sampler or "", sampler),
-        "Schedule type": sigmas.capitalize() if sigmas else None,
+        "Schedule type": schedule_label(sampler or "", sigmas, params.get("timestep_spacing")),
         "CFG scale": params.get("guidance_scale"),
     }
 
@@ -64,8 +53,25 @@ def _strengths(params: dict[str, Any]) -> dict[str, Any]:
     fidelity = params.get("fidelity", highres.get("fidelity"))
     return {
         "Denoising strength": None if fidelity is None else round(1 - fidelity, 4),
-        "Hires upscale": highres.get("upscale_factor"),
-        "Hires upscaler": f"Latent ({highres['upscale_method']})" if "upscale_method" in highres else None,
+        **_second_pass(highres),
+    }
+
+
+def _second_pass(highres: dict[str, Any]) -> dict[str, Any]:
+    if not highres:
+        return {}
+    size = _size(highres.get("w"), highres.get("h"))
+    sampler, method = highres.get("sampler"), highres.get("upscale_method")
+    return {
+        "Hires upscale": None if size else highres.get("upscale_factor"),
+        "Hires resize": size,
+        "Hires upscaler": highres.get("upscaler") or UPSCALERS.get(str(method), f"Latent ({method})"),
+        "Hires steps": highres.get("num_steps"),
+        "Hires sampler": SAMPLERS.get(sampler or "", sampler),
+        "Hires schedule type": schedule_label(sampler or "", highres.get("sigmas"), None) if sampler else None,
+        "Hires CFG Scale": highres.get("guidance_scale"),
+        "Hires prompt": highres.get("text"),
+        "Hires negative prompt": highres.get("negative_prompt"),
     }
 
 
@@ -76,8 +82,14 @@ def _extras(params: dict[str, Any]) -> dict[str, Any]:
         "Clip skip": clip_skip + 1 if clip_skip > 0 else None,
         "Variation seed": params.get("variation_seed") if strength else None,
         "Variation seed strength": strength or None,
+        "Seed resize from": _size(params.get("seed_resize_w"), params.get("seed_resize_h")),
+        "Masked content": MASKED_CONTENTS.get(str(params.get("masked_content"))),
         "Tiling": True if params.get("use_circular") else None,
     }
+
+
+def _size(width: int | None, height: int | None) -> str | None:
+    return f"{width}x{height}" if width and height else None
 
 
 def _quoted(value: Any) -> str:

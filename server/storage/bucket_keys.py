@@ -15,7 +15,7 @@ MOMENT, MOMENT_S = "%Y%m%dT%H%M%S", 30
 """Images are deleted at full and half minutes, so each is gone within a minute after it expires."""
 IMAGES, MANIFESTS, UPLOADS = "images", "manifests", "uploads"
 CALLBACKS, DEAD_CALLBACKS, CHECKS = "callbacks", "callbacks-dead", "checks"
-USAGE = "usage"
+USAGE, OPTIONS = "usage", "options"
 KNOWN_LOG = "log.json"
 
 
@@ -63,6 +63,11 @@ def dead_callback_key(task_id: str) -> str:
 
 def upload_key(tenant: str, file_id: str) -> str:
     return f"{UPLOADS}/{tenant}/{file_id}"
+
+
+def options_key(tenant: str, key: str) -> str:
+    """What a dialect stores for one API key of a tenant; `key` are digits of its hash."""
+    return f"{OPTIONS}/{tenant}/{key or 'anonymous'}.json"
 
 
 def usage_prefix(day: str, tenant: str) -> str:

@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 import asyncio
-import binascii
 import hashlib
 import re
 from collections.abc import Mapping
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from pipelines.params.image_refs import image_references
 from pipelines.pipeline import Params
 from server.egress.client import Egress, EgressDeniedError, EgressFailedError
+from server.images.base64_file import decode_base64
 from server.images.codec import BadImageError, measure
 from server.images.decoder import Decoder
 from server.storage.bucket import BucketUnavailableError
@@ -38,9 +37,6 @@ CONCURRENT_READS = 4
 
 KEEP_S = 20.0
 """Seconds to store the images of a task. RESERVED_S in server/queue/redis/scripts.py is longer."""
-
-BASE64_THREAD = ThreadPoolExecutor(1, "base64")
-"""One thread, because decoding holds the GIL: several threads would keep the event loop from it in turn."""
 
 DECODER = Decoder()
 """One for all workers of this process, so that its limits bound the memory of them all."""
@@ -194,7 +190,7 @@ class InputImages:
     async def _local(self, reference: str, tenant: str) -> bytes:
         """The bytes of an upload of this tenant, or of an inline image."""
         if not _UPLOAD_ID.fullmatch(reference):
-            return await asyncio.get_running_loop().run_in_executor(BASE64_THREAD, _inline, reference, self._max_upload)
+            return await decode_base64(reference, self._max_upload)
         data = await self._uploads.get(tenant, reference)
         if data is None:
             raise BadImageError(
@@ -211,21 +207,3 @@ class InputImages:
                     raise
             await asyncio.sleep(pause_s)
         return await self._egress.fetch(url, self._max_upload, tenant)
-
-
-def _inline(reference: str, max_bytes: int) -> bytes:
-    """The bytes of a data: URI or of plain base64. Raises BadImageError."""
-    encoded = reference
-    if reference[:5].lower() == "data:":
-        head, _, encoded = reference.partition(",")
-        if not head.lower().endswith(";base64"):
-            raise BadImageError("the data: URI is not base64; write data:image/png;base64,…")
-    encoded = "".join(encoded.split())
-    if len(encoded) // 4 * 3 - encoded[-2:].count("=") > max_bytes:
-        raise BadImageError(f"the image has more than {max_bytes} bytes; send a smaller one")
-    try:
-        return binascii.a2b_base64(encoded, strict_mode=True)
-    except ValueError:
-        raise BadImageError(
-            "not an http(s) URL, a data: URI, base64 or the id of an upload; send one of these"
-        ) from None

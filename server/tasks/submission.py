@@ -80,7 +80,7 @@ class Submission:
     output: Output = DEFAULT_OUTPUT
     callback_url: str = ""
     dialect: str = "hua"
-    """The wire format of its callback."""
+    """The wire format of the request, and of its callback."""
     idempotency_key: str | None = None
 
 
@@ -133,6 +133,7 @@ async def submit(services: Services, submission: Submission) -> View:
         retention=retention,
         output=submission.output,
         callback=_callback(services, submission, params),
+        dialect=submission.dialect,
         models=tuple(catalog.find(ref).name for ref in pipeline.needs(params)),
         fetches=bool(image_references(params)),
         cost=work.cost,

@@ -12,7 +12,7 @@ from server.broker import BrokerUnavailableError
 from server.queue import QueueUnavailableError, View
 from server.services import Services
 from server.storage.bucket import BucketUnavailableError
-from server.task import Manifest, Task
+from server.task import Manifest, Status, Task
 from server.tasks.lookup import UnknownTaskError, cancel, find_record, load_record, wait_until_ended
 from server.tasks.submission import Submission, submit
 
@@ -20,6 +20,22 @@ WATCH_S = 60.0
 """How long one watch lasts before the record is read again."""
 PAUSE_S = 0.5
 """Pause after a watch that ended early, because the queue cannot be reached."""
+
+
+FAULTS_OF_REQUESTS = frozenset({"bad_input", "bad_model", "too_large"})
+"""Codes of failed tasks for which the request is to blame."""
+
+
+class TaskFailedError(Exception):
+    """A task that a request waited for has failed, by a fault of the server."""
+
+
+class FaultyTaskError(TaskFailedError):
+    """A task that a request waited for has failed, by a fault of the request."""
+
+
+class WithheldError(Exception):
+    """The audit withholds every image of a request."""
 
 
 class ClientGoneError(Exception):
@@ -60,6 +76,24 @@ async def wait_for_all(services: Services, views: Sequence[View], receive: Recei
     if cancels:
         await cancel_all(services, views)
     raise ClientGoneError("the client hung up while it waited")
+
+
+def refuse_failed(ended: Sequence[Manifest]) -> None:
+    """Raises FaultyTaskError or TaskFailedError if one of these tasks has failed; canceled ones have not."""
+    for manifest in ended:
+        failure = manifest.outcome.failure
+        if manifest.outcome.status is Status.FAILED and failure is not None:
+            raise (FaultyTaskError if failure.code in FAULTS_OF_REQUESTS else TaskFailedError)(failure.message)
+
+
+def refuse_withheld(ended: Sequence[Manifest]) -> None:
+    """Raises WithheldError if these tasks have painted images and the audit withholds all of them."""
+    images = [image for manifest in ended for image in manifest.outcome.images if image.kind == "image"]
+    if images and not any(image.safe for image in images):
+        raise WithheldError(
+            f"the safety audit of this server withholds every image ({images[0].reason}); change the prompt, or the "
+            "picture"
+        )
 
 
 async def wait_for_end(services: Services, view: View) -> Manifest:

@@ -14,6 +14,8 @@ from server.settings import SettingsError
 from server.tenancy.policy import DEFAULT_SCOPES, TENANT, ApiKey, Scope
 
 ANONYMOUS = "anonymous"
+KEY_DIGITS = 16
+"""Digits of a key's hash that tell it from the others, and are far too few to test keys with."""
 
 
 class UnauthorizedError(Exception):
@@ -43,6 +45,8 @@ class Caller:
 
     tenant: str
     scopes: tuple[Scope, ...] = DEFAULT_SCOPES
+    key: str = ""
+    """The first digits of the hash of its key; empty where no key is needed."""
 
     def require(self, scope: Scope) -> None:
         """Raises MissingScopeError."""
@@ -83,7 +87,7 @@ class ApiKeys:
             raise UnauthorizedError("this API key is unknown; check it, or ask the operator for a new one")
         tenant = user if user in owners else next(iter(owners))
         self._refuse_expired(owners[tenant])
-        return Caller(tenant, owners[tenant].scopes)
+        return Caller(tenant, owners[tenant].scopes, _hash(key)[:KEY_DIGITS])
 
     def _refuse_expired(self, key: ApiKey) -> None:
         if key.expires is not None and key.expires.timestamp() <= self._clock():

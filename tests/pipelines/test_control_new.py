@@ -12,6 +12,7 @@ from PIL import Image
 from pydantic import ValidationError
 
 import pipelines
+from models.imaging.resize_modes import resize_to
 from models.kinds.annotator import ANNOTATOR
 from models.kinds.checkpoint import CHECKPOINT
 from models.kinds.controlnet import CONTROLNET
@@ -161,3 +162,15 @@ def test_invalid_control_new_params_are_refused(wrong: dict[str, Any], message: 
     with pytest.raises(ValidationError) as caught:
         params(**wrong)
     assert message in str(caught.value)
+
+
+@pytest.mark.parametrize("images", [("hint_url",), ("hint_url", "url"), ("hint_url", "url", "mask_url")])
+def test_wh_is_the_size_of_the_result_and_of_its_maps(studio: Studio, images: tuple[str, ...]) -> None:
+    request = params(*images, wh=(2 * SIDE, SIDE), resize_mode="cover", num_steps=2)
+    assert CANNY.work(request).pixels == 2 * SIDE * SIDE
+    finished = studio.run(CANNY, request, pixels(*images))
+    assert isinstance(finished, Finished), finished
+    assert [image.shape[:2] for image in finished.result.images] == [(SIDE, 2 * SIDE)]
+    (drawn,) = finished.result.hints
+    expected = resize_to(EDGES, 2 * SIDE, SIDE, "cover")
+    assert np.array_equal(drawn, expected)

@@ -11,24 +11,19 @@ from concurrent.futures import ThreadPoolExecutor
 from server.services import Services
 
 PAUSE_S = 30.0
-"""After so long what other processes have computed is taken over."""
+"""How soon a new file is hashed, at the latest."""
 
 
 async def keep_hashes(services: Services) -> None:
     """Runs until it is canceled. Without HUA_MODEL_HASHES it takes over only what SHA256SUMS lists."""
-    stop, changed, loop = threading.Event(), asyncio.Event(), asyncio.get_running_loop()
-    stop_listening = services.live_catalog.listen(lambda _: loop.call_soon_threadsafe(changed.set))
+    stop = threading.Event()
     thread = ThreadPoolExecutor(1, "hashes", initializer=_yield_to_others)
     try:
         while True:
-            changed.clear()
             with contextlib.suppress(OSError):  # a folder that cannot be read now is tried again
-                await loop.run_in_executor(thread, _learn, services, stop)
-            with contextlib.suppress(TimeoutError):
-                async with asyncio.timeout(PAUSE_S):
-                    await changed.wait()
+                await asyncio.get_running_loop().run_in_executor(thread, _learn, services, stop)
+            await asyncio.sleep(PAUSE_S)
     finally:
-        stop_listening()
         stop.set()
         thread.shutdown(wait=False)
 

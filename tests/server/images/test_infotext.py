@@ -62,7 +62,7 @@ def test_infotext_has_all_settings():
 
 def test_infotext_of_a_second_pass():
     last = text_of(highres_info={"fidelity": 0.3, "upscale_factor": 2.0, "upscale_method": "bilinear"})
-    assert "Denoising strength: 0.7, Hires upscale: 2, Hires upscaler: Latent (bilinear)" in last
+    assert "Denoising strength: 0.7, Hires upscale: 2, Hires upscaler: Latent" in last
     assert "Hires" not in text_of(highres_info=None)
 
 

@@ -4,8 +4,6 @@ import hashlib
 import pytest
 
 from server.api.models.hashing import keep_hashes
-from tests.support import model_files as files
-from tests.support.model_files import write_model
 
 HASH = hashlib.sha256(b"weights").hexdigest()
 
@@ -31,14 +29,6 @@ async def test_task_may_name_its_models_by_hash(client, services, hashed):
     task = {"type": "txt2img.sd", "params": {"text": "x", "model": HASH[:10]}}
     reply = await client.post("/v1/tasks", json=task)
     assert reply.json()["params"]["model"] == "toy"
-
-
-async def test_file_that_comes_later_is_hashed_at_once(services, hashed):
-    file = write_model(services.settings.models_path / "pen.safetensors", files.LORA_SD1)
-    services.live_catalog.refresh()
-    while (known := services.catalog.hash_of(services.catalog.find("pen"))) is None:
-        await asyncio.sleep(0.005)
-    assert known.sha256 == hashlib.sha256(file.read_bytes()).hexdigest()
 
 
 @pytest.mark.parametrize("overrides", [{"model_hashes": False}])

@@ -1,0 +1,102 @@
+"""The routes of the ControlNet extension: what there is, and control maps alone."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from fastapi import APIRouter, Request
+from pydantic import AliasChoices, BaseModel, ConfigDict, Field
+
+from models.kinds.controlnet import CONTROLNET
+from pipelines.params.control import HINTS
+from server.api.dependencies import CallerDep, Reader, ServicesDep
+from server.api.dialects.a1111.controlnet_units import MODULES, annotator_of, resolution, thresholds
+from server.api.dialects.a1111.generation import run_tasks
+from server.api.dialects.a1111.lists import of_kind
+from server.api.dialects.a1111.refusals import REFUSED, A1111Route, A1111SubmissionRoute
+from server.api.dialects.pictures import result_in_base64
+from server.services import Services
+from server.task import Output
+from server.tasks.submission import InvalidParamsError
+
+VERSION, UNITS, MAX_PICTURES = 2, 4, 8
+NONE = "None"
+router = APIRouter(prefix="/controlnet", route_class=A1111Route, responses=REFUSED)
+detect_router = APIRouter(prefix="/controlnet", route_class=A1111SubmissionRoute, responses=REFUSED)
+
+
+class DetectRequest(BaseModel):
+    model_config = ConfigDict(extra="ignore", hide_input_in_errors=True)
+
+    controlnet_module: str = Field("none", max_length=64)
+    controlnet_input_images: list[str] = Field(
+        [], max_length=MAX_PICTURES, validation_alias=AliasChoices("controlnet_input_images", "controlnet_images")
+    )
+    controlnet_processor_res: int | None = -1
+    controlnet_threshold_a: float | None = None
+    controlnet_threshold_b: float | None = None
+
+
+class DetectReply(BaseModel):
+    images: list[str]
+    info: str = "Success"
+
+
+@router.get("/version")
+async def get_version(tenant: Reader) -> dict[str, int]:
+    return {"version": VERSION}
+
+
+@router.get("/settings")
+async def get_settings(tenant: Reader) -> dict[str, int]:
+    return {"control_net_unit_count": UNITS}
+
+
+@router.get("/model_list")
+async def list_models(services: ServicesDep, tenant: Reader) -> dict[str, list[str]]:
+    return {"model_list": _models(services)}
+
+
+@router.get("/module_list")
+async def list_modules(tenant: Reader) -> dict[str, Any]:
+    return {"module_list": ["none", *MODULES], "module_detail": {}}
+
+
+@router.get("/control_types")
+async def list_control_types(services: ServicesDep, tenant: Reader) -> dict[str, Any]:
+    """By kind of map: its preprocessors and its ControlNets."""
+    types = {"All": _control_type(["none", *MODULES], [NONE, *_models(services)])}
+    for hint in HINTS:
+        modules = [module for module, kind in MODULES.items() if kind == hint]
+        nets = [entry.name for entry in of_kind(services.catalog, CONTROLNET) if entry.hint == hint]
+        types[hint.capitalize()] = _control_type(["none", *modules], [NONE, *nets])
+    return {"control_types": types}
+
+
+@detect_router.post("/detect")
+async def detect(body: DetectRequest, request: Request, services: ServicesDep, caller: CallerDep) -> DetectReply:
+    """Draws the control maps of pictures."""
+    kind = annotator_of(body.controlnet_module)
+    if kind is None or not body.controlnet_input_images:
+        missing = "controlnet_module" if kind is None else "controlnet_input_images"
+        raise InvalidParamsError(f"{missing} is missing; add it", missing)
+    limits = {"threshold_a": body.controlnet_threshold_a, "threshold_b": body.controlnet_threshold_b}
+    params = thresholds(kind, limits)
+    if (side := resolution(body.controlnet_processor_res)) is not None:
+        params["detect_resolution"] = side
+    tasks = [(f"control.{kind}_hint", {"url": picture, **params}) for picture in body.controlnet_input_images]
+    ended = await run_tasks(services, caller, request, tasks, Output())
+    return DetectReply(images=[await result_in_base64(services, each.outcome.images[0]) for each in ended])
+
+
+def _models(services: Services) -> list[str]:
+    return [entry.name for entry in of_kind(services.catalog, CONTROLNET)]
+
+
+def _control_type(modules: list[str], nets: list[str]) -> dict[str, Any]:
+    return {
+        "module_list": modules,
+        "model_list": nets,
+        "default_option": modules[min(1, len(modules) - 1)],
+        "default_model": nets[min(1, len(nets) - 1)],
+    }

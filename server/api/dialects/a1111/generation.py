@@ -1,0 +1,77 @@
+"""The routes that paint. They hold no thread while they wait, and the tasks are in the log like all others."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from fastapi import APIRouter, Request
+
+from server.api.dependencies import CallerDep, ServicesDep
+from server.api.dialects.a1111.answers import GenerationReply, generation_reply
+from server.api.dialects.a1111.img2img import plan_img2img
+from server.api.dialects.a1111.options import FORMAT, FORMATS, read_options
+from server.api.dialects.a1111.painting import Painting
+from server.api.dialects.a1111.refusals import REFUSED, A1111SubmissionRoute
+from server.api.dialects.a1111.request import GenerationRequest, Img2ImgRequest, Txt2ImgRequest
+from server.api.dialects.a1111.txt2img import plan_txt2img
+from server.services import Services
+from server.task import Manifest, Output
+from server.tasks.submission import Submission
+from server.tasks.waiting import refuse_failed, refuse_withheld, submit_all, wait_for_all
+from server.tenancy.auth import Caller
+
+NAME = "a1111"
+router = APIRouter(route_class=A1111SubmissionRoute, responses=REFUSED)
+
+
+@router.post("/txt2img")
+async def txt2img(body: Txt2ImgRequest, request: Request, services: ServicesDep, caller: CallerDep) -> GenerationReply:
+    """Paints from a prompt, and answers with the images. A client that hangs up cancels them."""
+    options = await _options(services, caller, body)
+    return await _paint(services, caller, request, body, plan_txt2img(body, options, services.catalog), options)
+
+
+@router.post("/img2img")
+async def img2img(body: Img2ImgRequest, request: Request, services: ServicesDep, caller: CallerDep) -> GenerationReply:
+    """Repaints pictures, whole or under a mask. A client that hangs up cancels them."""
+    options = await _options(services, caller, body)
+    return await _paint(services, caller, request, body, plan_img2img(body, options, services.catalog), options)
+
+
+async def run_tasks(
+    services: Services, caller: Caller, request: Request, tasks: Sequence[tuple[str, dict[str, Any]]], output: Output
+) -> list[Manifest]:
+    """The results of tasks, each of a type and params. An interrupted task has none.
+
+    Raises what `submit` raises, TaskFailedError, WithheldError, ClientGoneError.
+    """
+    submissions = [
+        Submission(type=name, params=params, tenant=caller.tenant, output=output, dialect=NAME)
+        for name, params in tasks
+    ]
+    views = await submit_all(services, submissions)
+    cancels = NAME in services.settings.cancel_on_hang_up
+    ended = await wait_for_all(services, views, request.receive, cancels=cancels)
+    refuse_failed(ended)
+    refuse_withheld(ended)
+    return ended
+
+
+async def _options(services: Services, caller: Caller, body: GenerationRequest) -> dict[str, Any]:
+    changes = {name: value for name, value in body.override_settings.items() if value not in (None, "")}
+    return await read_options(services, caller) | changes
+
+
+async def _paint(
+    services: Services,
+    caller: Caller,
+    request: Request,
+    body: GenerationRequest,
+    painting: Painting,
+    options: dict[str, Any],
+) -> GenerationReply:
+    output = Output(format=FORMATS.get(str(options.get(FORMAT)).lower(), "png"))
+    tasks = [(painting.task_type, params) for params in painting.tasks(body.images)]
+    ended = await run_tasks(services, caller, request, tasks, output)
+    return await generation_reply(services, body, ended, shows_maps=painting.shows_maps)

@@ -1,0 +1,96 @@
+"""The requests of A1111's txt2img and img2img. Fields that are null count as left out, and unknown ones are ignored."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
+
+from pipelines.pipeline import MAX_TEXT
+
+MAX_BATCH, MAX_IMAGES = 100, 100
+
+Text = Annotated[str, Field(max_length=MAX_TEXT)]
+Strength = Annotated[float, Field(ge=0, le=1)]
+Count = Annotated[int, Field(ge=1, le=MAX_BATCH)]
+SideOrNone = Annotated[int, Field(ge=-1, le=8192)]
+"""0 or -1: not set."""
+Styles = Annotated[list[str], BeforeValidator(lambda value: [value] if isinstance(value, str) else value)]
+
+
+class GenerationRequest(BaseModel):
+    """What both have in common."""
+
+    model_config = ConfigDict(extra="ignore", hide_input_in_errors=True)
+
+    prompt: Text = ""
+    negative_prompt: Text = ""
+    styles: Styles = Field([], max_length=100, description="Names of /sdapi/v1/prompt-styles.")
+    seed: int = Field(-1, ge=-1, le=2**64, description="-1: a random one. Larger seeds are taken modulo 2³².")
+    subseed: int = Field(-1, ge=-1, le=2**64)
+    subseed_strength: Strength = 0.0
+    seed_resize_from_h: SideOrNone = 0
+    seed_resize_from_w: SideOrNone = 0
+    sampler_name: str = Field("", max_length=64)
+    sampler_index: str = Field("", max_length=64, description="The older name of sampler_name.")
+    scheduler: str = Field("", max_length=64)
+    batch_size: Count = 1
+    n_iter: Count = 1
+    steps: int = 50
+    cfg_scale: float = 7.0
+    width: int = Field(512, ge=1, le=8192)
+    height: int = Field(512, ge=1, le=8192)
+    restore_faces: bool = False
+    tiling: bool = False
+    s_churn: float = 0.0
+    override_settings: dict[str, Any] = {}
+    refiner_checkpoint: str = ""
+    script_name: str = ""
+    alwayson_scripts: dict[str, Any] = {}
+    send_images: bool = True
+    force_task_id: str = Field("", max_length=200)
+    denoising_strength: Strength = 0.75
+
+    @model_validator(mode="before")
+    @classmethod
+    def _drop_nulls(cls, values: Any) -> Any:
+        return {k: v for k, v in values.items() if v is not None} if isinstance(values, dict) else values
+
+    @property
+    def images(self) -> int:
+        return self.batch_size * self.n_iter
+
+    @property
+    def size(self) -> tuple[int, int]:
+        """Width and height, multiples of 8 as A1111 makes them, and at least 64."""
+        return max(self.width // 8 * 8, 64), max(self.height // 8 * 8, 64)
+
+
+class Txt2ImgRequest(GenerationRequest):
+    enable_hr: bool = False
+    firstphase_width: SideOrNone = 0
+    firstphase_height: SideOrNone = 0
+    hr_scale: float = Field(2.0, ge=1, le=4)
+    hr_upscaler: str = Field("", max_length=256)
+    hr_second_pass_steps: int = Field(0, ge=0)
+    hr_resize_x: SideOrNone = 0
+    hr_resize_y: SideOrNone = 0
+    hr_checkpoint_name: str = Field("", max_length=256)
+    hr_sampler_name: str = Field("", max_length=64)
+    hr_scheduler: str = Field("", max_length=64)
+    hr_prompt: Text = ""
+    hr_negative_prompt: Text = ""
+
+
+class Img2ImgRequest(GenerationRequest):
+    init_images: list[Any] = Field([], max_length=MAX_IMAGES, description="base64, a data: URI, or an address.")
+    resize_mode: Literal[0, 1, 2, 3] = 0
+    mask: str | None = Field(None, description="White is repainted.")
+    mask_blur: int | None = Field(None, ge=0, le=256)
+    mask_blur_x: int = Field(4, ge=0, le=256)
+    mask_blur_y: int = Field(4, ge=0, le=256)
+    inpainting_fill: Literal[0, 1, 2, 3] = Field(0, description="fill, original, latent noise, latent nothing")
+    inpaint_full_res: bool = True
+    inpaint_full_res_padding: int = Field(0, ge=0, le=4096)
+    inpainting_mask_invert: int = Field(0, ge=0, le=1)
+    include_init_images: bool = False

@@ -1,0 +1,90 @@
+"""What a request for txt2img is here: a task of text to image, or one that follows control maps."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from models.catalog.catalog import Catalog
+from server.api.dialects.a1111.common_params import common_params
+from server.api.dialects.a1111.controlnet_units import guides, units_of
+from server.api.dialects.a1111.painting import Painting
+from server.api.dialects.a1111.request import Txt2ImgRequest
+from server.api.dialects.a1111.samplers import second_sampling_params
+from server.tasks.submission import InvalidParamsError
+
+LATENT_METHODS = {
+    "": "bilinear",
+    "latent": "bilinear",
+    "latent (antialiased)": "bilinear",
+    "latent (bicubic)": "bicubic",
+    "latent (bicubic antialiased)": "bicubic",
+    "latent (nearest)": "nearest",
+    "latent (nearest-exact)": "nearest-exact",
+    "none": "lanczos",
+    "lanczos": "lanczos",
+}
+"""`upscale_method` by the name of an upscaler that is no model."""
+SAME_CHECKPOINT = ("", "none", "use same checkpoint")
+
+
+def plan_txt2img(request: Txt2ImgRequest, options: Mapping[str, Any], catalog: Catalog) -> Painting:
+    """Raises InvalidParamsError."""
+    params = common_params(request, options, catalog)
+    width, height = request.size
+    units = units_of(request.alwayson_scripts)
+    if units:
+        found = guides(units, catalog, request.size, has_picture=False)
+        params |= found.params
+        if found.controls:
+            if request.enable_hr:
+                raise InvalidParamsError(
+                    "enable_hr and ControlNet units together are not offered; send one", "enable_hr"
+                )
+            params |= {"wh": (width, height), "resize_mode": found.resize_mode, "controls": list(found.controls)}
+            return Painting("control_new.multi", params, shows_maps=found.shows_maps)
+    params |= {"w": width, "h": height}
+    if request.enable_hr:
+        if request.firstphase_width > 0 and request.firstphase_height > 0:
+            first = (max(side // 8 * 8, 64) for side in (request.firstphase_width, request.firstphase_height))
+            params |= dict(zip(("w", "h"), first, strict=True))
+        params["highres_info"] = _second_pass(request)
+    return Painting("txt2img.sd", params)
+
+
+def _second_pass(request: Txt2ImgRequest) -> dict[str, Any]:
+    if request.hr_checkpoint_name.lower() not in SAME_CHECKPOINT:
+        raise InvalidParamsError(
+            "a checkpoint of its own for the second pass is not offered; leave hr_checkpoint_name out",
+            "hr_checkpoint_name",
+        )
+    fidelity = round(1 - request.denoising_strength, 6)
+    size = _second_size(request)
+    upscaler = request.hr_upscaler.strip()
+    method = LATENT_METHODS.get(upscaler.lower())
+    return {
+        "fidelity": min(fidelity, 0.99),
+        "w": size[0],
+        "h": size[1],
+        "max_wh": max(size),
+        **({"upscaler": upscaler} if method is None else {"upscale_method": method}),
+        **({"num_steps": request.hr_second_pass_steps} if request.hr_second_pass_steps else {}),
+        **second_sampling_params(request.hr_sampler_name, request.hr_scheduler),
+        **({"text": request.hr_prompt} if request.hr_prompt else {}),
+        **({"negative_prompt": request.hr_negative_prompt} if request.hr_negative_prompt else {}),
+    }
+
+
+def _second_size(request: Txt2ImgRequest) -> tuple[int, int]:
+    """hr_resize_x and hr_resize_y, of which one may follow from the other; else the size times hr_scale."""
+    (width, height), x, y = request.size, request.hr_resize_x, request.hr_resize_y
+    if request.firstphase_width > 0 and request.firstphase_height > 0:
+        return width, height
+    if x <= 0 and y <= 0:
+        scale = request.hr_scale
+        x, y = int(width * scale), int(height * scale)
+    elif y <= 0:
+        y = round(x * height / width)
+    elif x <= 0:
+        x = round(y * width / height)
+    return max(x // 8 * 8, 64), max(y // 8 * 8, 64)

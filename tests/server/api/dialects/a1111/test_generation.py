@@ -1,0 +1,164 @@
+"""txt2img and img2img over HTTP: answers, failures, interruption, and tenants that do not see each other."""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import json
+from typing import Any
+
+import pytest
+from fastapi import Request
+
+from server.api.dialects.a1111.generation import run_tasks
+from server.queue import Lease
+from server.services import Services
+from server.task import Output, Status
+from server.tasks.waiting import ClientGoneError
+from server.tenancy.auth import Caller
+from tests.server.api.dialects.a1111.conftest import Waiting
+from tests.support.painter import Painter
+
+BODY: dict[str, Any] = {"prompt": "a house", "width": 64, "height": 64, "seed": 7, "steps": 4}
+
+
+async def test_answer_has_images_parameters_and_info(client, painting: Painter, red, png: bytes) -> None:
+    reply = await client.post("/sdapi/v1/txt2img", json=BODY, auth=red)
+    assert reply.status_code == 200
+    body = reply.json()
+    assert base64.b64decode(body["images"][0]) == png
+    assert body["parameters"]["prompt"] == "a house"
+    info = json.loads(body["info"])
+    assert (info["seed"], info["all_seeds"], info["sampler_name"], info["sd_model_name"]) == (7, [7], "Euler", "toy")
+    assert info["infotexts"][0].splitlines()[0] == "a house"
+    assert isinstance(info["job_timestamp"], str)
+
+
+async def test_each_task_of_a_large_batch_is_waited_for(client, painting: Painter, red) -> None:
+    body = (await client.post("/sdapi/v1/txt2img", json={**BODY, "n_iter": 17}, auth=red)).json()
+    assert json.loads(body["info"])["all_seeds"] == list(range(7, 24))
+
+
+async def test_img2img_echoes_no_pictures(client, painting: Painter, red, picture: str) -> None:
+    body = (await client.post("/sdapi/v1/img2img", json={**BODY, "init_images": [picture]}, auth=red)).json()
+    assert (body["parameters"]["init_images"], body["parameters"]["mask"]) == (None, None)
+    with_pictures = {**BODY, "init_images": [picture], "include_init_images": True}
+    body = (await client.post("/sdapi/v1/img2img", json=with_pictures, auth=red)).json()
+    assert body["parameters"]["init_images"] == [picture]
+
+
+async def test_send_images_false_sends_none(client, painting: Painter, red) -> None:
+    body = (await client.post("/sdapi/v1/txt2img", json={**BODY, "send_images": False}, auth=red)).json()
+    assert body["images"] == []
+    assert json.loads(body["info"])["all_seeds"] == [7]
+
+
+async def test_failed_task_is_an_error(client, painter: Painter, red) -> None:
+    waiting = Waiting(client, "txt2img", BODY, red)
+    await painter.fail(await painter.take())
+    reply = await waiting.answer()
+    assert (reply.status_code, reply.json()["error"]) == (500, "task_failed")
+    assert "too large for this device" in reply.json()["detail"]
+
+
+async def test_withheld_images_are_an_error(client, painter: Painter, red) -> None:
+    waiting = Waiting(client, "txt2img", BODY, red)
+    await painter.withhold(await painter.take())
+    reply = await waiting.answer()
+    assert (reply.status_code, reply.json()["error"]) == (422, "moderation_blocked")
+
+
+@pytest.mark.parametrize(
+    ("change", "status", "words"),
+    [
+        ({"sampler_name": "Restart"}, 422, "no sampler 'Restart'"),
+        ({"steps": 1000}, 422, "num_steps"),
+        ({"width": "wide"}, 422, "width"),
+        ({"width": 8192, "height": 8192}, 422, "HUA_MAX_PIXELS"),
+    ],
+)
+async def test_wrong_requests_are_refused_in_a1111s_shape(client, red, change, status: int, words: str) -> None:
+    reply = await client.post("/sdapi/v1/txt2img", json=BODY | change, auth=red)
+    assert reply.status_code == status
+    assert words in reply.json()["detail"]
+    assert reply.json()["errors"] == reply.json()["detail"]
+
+
+async def test_key_is_needed_and_unknown_addresses_have_a_detail(client, red) -> None:
+    refused = await client.post("/sdapi/v1/txt2img", json=BODY)
+    assert (refused.status_code, refused.json()["error"]) == (401, "unauthorized")
+    assert "Basic" in refused.headers["www-authenticate"]
+    missing = await client.get("/sdapi/v1/nothing", auth=red)
+    assert (missing.status_code, missing.json()["error"]) == (404, "not_found")
+
+
+async def take_running(painter: Painter) -> Lease:
+    lease = await painter.take()
+    await painter.advance(lease, 3, 4, b"jpeg")
+    return lease
+
+
+@pytest.mark.parametrize("path", ["interrupt", "skip"])
+async def test_interrupt_ends_the_callers_own_request_alone(client, painter: Painter, red, blue, path: str) -> None:
+    mine, other = Waiting(client, "txt2img", BODY, red), Waiting(client, "txt2img", BODY, blue)
+    leases = [await take_running(painter), await take_running(painter)]
+    assert (await client.post(f"/sdapi/v1/{path}", auth=red)).json() == {}
+    answer = await mine.answer()
+    assert (answer.status_code, answer.json()["images"]) == (200, [])
+    (blue_lease,) = [lease for lease in leases if lease.task.tenant == "blue"]
+    await painter.finish(blue_lease)
+    assert len((await other.answer()).json()["images"]) == 1
+
+
+async def test_interrupt_leaves_tasks_of_other_dialects(client, services: Services, red) -> None:
+    task = (await client.post("/v1/tasks", json={"type": "txt2img.sd", "params": {"text": "x"}}, auth=red)).json()
+    await client.post("/sdapi/v1/interrupt", auth=red)
+    view = await services.queue.find(task["id"])
+    assert view is not None
+    assert view.status is Status.QUEUED
+
+
+async def test_progress_is_that_of_the_callers_own_request(client, painter: Painter, red, blue) -> None:
+    idle = (await client.get("/sdapi/v1/progress", auth=red)).json()
+    assert (idle["progress"], idle["state"]["job_count"], idle["current_image"]) == (0, 0, None)
+    waiting = Waiting(client, "txt2img", BODY, red)
+    lease = await take_running(painter)
+    mine = (await client.get("/sdapi/v1/progress", auth=red)).json()
+    assert (mine["progress"], mine["state"]["job_count"], mine["state"]["sampling_step"]) == (0.75, 1, 3)
+    assert base64.b64decode(mine["current_image"]) == b"jpeg"
+    skipped = await client.get("/sdapi/v1/progress", params={"skip_current_image": True}, auth=red)
+    assert skipped.json()["current_image"] is None
+    assert (await client.get("/sdapi/v1/progress", auth=blue)).json()["state"]["job_count"] == 0
+    internal = (await client.post("/internal/progress", json={"id_task": "task(x)"}, auth=red)).json()
+    assert (internal["active"], internal["progress"], internal["id_live_preview"]) == (True, 0.75, 3)
+    await painter.finish(lease)
+    await waiting.answer()
+    assert (await client.post("/internal/progress", json={}, auth=red)).json()["completed"] is True
+
+
+async def test_pending_tasks_are_the_callers_own(client, painter: Painter, red, blue) -> None:
+    waiting = Waiting(client, "txt2img", BODY, red)
+    while not (pending := (await client.get("/internal/pending-tasks", auth=red)).json())["size"]:
+        await asyncio.sleep(0.005)
+    assert (await client.get("/internal/pending-tasks", auth=blue)).json() == {"size": 0, "tasks": []}
+    lease = await painter.take()
+    assert pending["tasks"] == [lease.task.id]
+    await painter.finish(lease)
+    await waiting.answer()
+
+
+async def hung_up() -> dict[str, Any]:
+    return {"type": "http.disconnect"}
+
+
+@pytest.mark.parametrize(
+    ("overrides", "status"),
+    [({}, Status.CANCELED), ({"cancel_on_hang_up": ()}, Status.QUEUED)],
+    ids=["by default", "if the operator says no"],
+)
+async def test_client_that_hangs_up_cancels_its_tasks(services: Services, status: Status) -> None:
+    request, tasks = Request({"type": "http"}, hung_up), [("txt2img.sd", {"text": "a house"})]
+    with pytest.raises(ClientGoneError):
+        await run_tasks(services, Caller("red"), request, tasks, Output())
+    (view,), _ = await services.queue.recent("red", None, 1, 10)
+    assert view.status is status
