@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from itertools import islice
 from typing import Annotated, Any
 
@@ -14,6 +13,7 @@ from server.api.dependencies import ServicesDep, Submitter
 from server.api.errors import error_responses
 from server.api.models.listing import ListedModel, ModelListing
 from server.api.models.previews import picture_type
+from server.api.models.refreshing import refresh_catalog
 from server.api.models.reply import ModelList, ModelProblem, ModelReply, RefreshReply
 
 router = APIRouter(prefix="/v1/models", tags=["models"])
@@ -67,9 +67,7 @@ async def refresh_models(request: Request, services: ServicesDep, tenant: Submit
 
     Other processes read it for themselves, every HUA_MODELS_REFRESH seconds.
     """
-    turns: asyncio.Lock = request.app.state.refreshes
-    async with turns:  # those who wait must not take the threads that others need
-        changes = await asyncio.to_thread(services.live_catalog.refresh)
+    changes = await refresh_catalog(request, services)
     problems = [ModelProblem(names=list(each.names), message=each.message) for each in services.catalog.problems]
     return RefreshReply(problems=problems, **{name: list(names) for name, names in changes._asdict().items()})
 

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Body
+from fastapi import APIRouter, Body, Request
 from pydantic import BaseModel
 
-from server.api.dependencies import CallerDep, Reader, ServicesDep
+from server.api.dependencies import CallerDep, Reader, ServicesDep, Submitter
 from server.api.dialects.a1111.options import change_options, read_options
 from server.api.dialects.a1111.refusals import REFUSED, A1111Route
+from server.api.models.refreshing import refresh_catalog
 
 router = APIRouter(route_class=A1111Route, responses=REFUSED)
 Options = Annotated[dict[str, Any], Body()]
@@ -47,12 +48,18 @@ async def get_memory(services: ServicesDep, tenant: Reader) -> MemoryReply:
     return MemoryReply(ram={}, cuda={"system": {"used": used}})
 
 
-@router.post("/unload-checkpoint")
-@router.post("/reload-checkpoint")
 @router.post("/refresh-checkpoints")
 @router.post("/refresh-vae")
 @router.post("/refresh-loras")
 @router.post("/refresh-embeddings")
+async def refresh(request: Request, services: ServicesDep, tenant: Submitter) -> dict[str, Any]:
+    """Reads the models folder at once, as POST /v1/models/refresh does."""
+    await refresh_catalog(request, services)
+    return {}
+
+
+@router.post("/unload-checkpoint")
+@router.post("/reload-checkpoint")
 async def do_nothing(tenant: Reader) -> dict[str, Any]:
     """Workers load and unload models by themselves."""
     return {}

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import pytest
 
+from tests.support import model_files as files
+from tests.support.model_files import write_model
+
 EMPTY = "face-restorers", "hypernetworks", "extensions"
 
 
@@ -42,7 +45,7 @@ async def test_what_there_is_not_is_an_empty_list(client, red, name: str) -> Non
     assert await listed(client, red, name) == []
 
 
-@pytest.mark.parametrize("name", ["unload-checkpoint", "reload-checkpoint", "refresh-checkpoints", "refresh-loras"])
+@pytest.mark.parametrize("name", ["unload-checkpoint", "reload-checkpoint", "refresh-vae", "refresh-loras"])
 async def test_requests_that_need_no_doing_come_without_a_body(client, red, name: str) -> None:
     reply = await client.post(f"/sdapi/v1/{name}", auth=red)
     assert (reply.status_code, reply.json()) == (200, {})
@@ -51,3 +54,10 @@ async def test_requests_that_need_no_doing_come_without_a_body(client, red, name
 async def test_flags_and_memory(client, red) -> None:
     assert (await listed(client, red, "cmd-flags"))["api"] is True
     assert "cuda" in await listed(client, red, "memory")
+
+
+async def test_refresh_finds_new_files(client, settings, red) -> None:
+    write_model(settings.models_path / "pen.safetensors", files.LORA_SD1)
+    assert "pen" not in {each["name"] for each in await listed(client, red, "loras")}
+    assert (await client.post("/sdapi/v1/refresh-loras", auth=red)).json() == {}
+    assert "pen" in {each["name"] for each in await listed(client, red, "loras")}
