@@ -54,11 +54,12 @@ async def until_ready(services: Services) -> None:
 def welcome_lines(services: Services) -> Sequence[str]:
     settings = services.settings
     folder = settings.models_path.absolute()
+    refresh = "" if settings.models_refresh else ", and run `hua models refresh`"
     return (
         f"Hua is ready. Open {public_url(settings)} in a browser.",
         _about(services.catalog),
-        f"To add a model, put its file (.safetensors) into {folder} and start again. Then name it in tasks, or choose "
-        "it on the page.",
+        f"To add a model, put its file (.safetensors) into {folder}{refresh}. Within seconds you can name it in tasks, "
+        "or choose it on the page.",
     )
 
 

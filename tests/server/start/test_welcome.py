@@ -8,6 +8,7 @@ import pytest
 
 from models.catalog.catalog import Catalog
 from models.catalog.entry import ModelEntry
+from models.catalog.live_catalog import LiveCatalog
 from server.queue import WorkerView
 from server.services import Services
 from server.start import welcome as module
@@ -57,4 +58,10 @@ def test_lines_name_the_address_the_default_model_and_the_folder(services: Servi
 )
 def test_toys_and_folders_without_a_checkpoint_are_said(services: Services, tmp_path, name, family, says) -> None:
     catalog = Catalog([ModelEntry(name=name, path=tmp_path, family=family)])
-    assert says in welcome_lines(replace(services, catalog=catalog))[1]
+    assert says in welcome_lines(replace(services, live_catalog=LiveCatalog(lambda: catalog)))[1]
+
+
+def test_without_a_periodic_look_the_operator_refreshes(services: Services) -> None:
+    assert "hua models refresh" not in welcome_lines(services)[2]
+    settings = services.settings.model_copy(update={"models_refresh": 0.0})
+    assert "hua models refresh" in welcome_lines(replace(services, settings=settings))[2]
