@@ -7,7 +7,7 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from models.files.checkpoint_keys import INPAINTING_CHANNELS
+from models.files.checkpoint_keys import INPAINTING_CHANNELS, missing_parts
 from models.files.safetensors_header import HeaderError, read_header
 from models.files.unet_keys import find_unet
 
@@ -30,6 +30,8 @@ class CheckpointShape(NamedTuple):
     text_encoders: tuple[TextEncoderShape, ...] = ()
     in_channels: int | None = None
     """Of the denoiser."""
+    lacks: tuple[str, ...] = ()
+    """The fields of an entry that name the parts which a single file lacks, such as `vae`."""
 
     @property
     def only_inpaints(self) -> bool:
@@ -46,8 +48,9 @@ def read_shape(path: Path, config: Path | None, family: str) -> CheckpointShape:
         for each in configs
         if each
     )
-    unet = _read_config(folder / "unet" / "config.json")
-    return CheckpointShape(encoders, unet.get("in_channels") if path.is_dir() else _file_channels(path))
+    if path.is_dir():
+        return CheckpointShape(encoders, _read_config(folder / "unet" / "config.json").get("in_channels"))
+    return CheckpointShape(encoders, *_read_file(path, family))
 
 
 def _read_config(file: Path) -> dict[str, int]:
@@ -59,19 +62,23 @@ def _read_config(file: Path) -> dict[str, int]:
         return {}
 
 
-def _file_channels(file: Path) -> int | None:
+def _read_file(file: Path, family: str) -> tuple[int | None, tuple[str, ...]]:
+    """The channels of the denoiser, and the parts that the file lacks."""
     try:
         status = file.stat()
     except OSError:
-        return None
-    return _channels_once(file, status.st_size, status.st_mtime_ns)
+        return None, ()
+    return _read_once(file, family, status.st_size, status.st_mtime_ns)
 
 
 @lru_cache(maxsize=4096)
-def _channels_once(file: Path, size: int, mtime_ns: int) -> int | None:
+def _read_once(file: Path, family: str, size: int, mtime_ns: int) -> tuple[int | None, tuple[str, ...]]:
     """A folder is read again and again, and the header of a checkpoint has thousands of keys."""
     try:
-        unet = find_unet(read_header(file))
+        header = read_header(file)
+        unet = find_unet(header)
     except (HeaderError, OSError):
-        return None
-    return None if unet is None else unet.in_channels
+        return None, ()
+    if unet is None:
+        return None, ()
+    return unet.in_channels, missing_parts(header, family) if unet.family == family else ()

@@ -19,6 +19,7 @@ DESCRIPTIVE = (
     "title",
     "licence",
     "default",
+    "default_parts",
     "side",
     "inpainting",
     "trigger_words",
@@ -68,6 +69,14 @@ class ModelEntry(BaseModel):
     """Whether an embedding is added to every negative prompt, unless a task sets `disable_easy_negative`."""
     config: Path | None = None
     """For a single file: a folder of configs (and perhaps tokenizers) to use instead of the family's own."""
+    vae: Path | None = None
+    """For a checkpoint: its VAE instead of that in its file: a file, a folder, or the name of a model."""
+    text_encoder: Path | None = None
+    """For a checkpoint: its text encoder instead of that in its file: a file, a folder, or the name of a checkpoint."""
+    text_encoder_2: Path | None = None
+    """The same of the second text encoder of SDXL."""
+    default_parts: bool = False
+    """Whether single files of its family take the text encoders and the VAE that they lack from this checkpoint."""
     encoder: Path | None = None
     """For an IP-Adapter: its CLIP vision encoder, a folder as transformers saves it or a single file."""
     hint: Name | None = None
@@ -80,7 +89,7 @@ class ModelEntry(BaseModel):
     bytes: int = Field(default=0, exclude=True)
     """Size of the weights on disk."""
     stamp: str = Field(default="", exclude=True)
-    """A digest of the sizes and times of its files, also of `config` and `encoder`: it changes when they do."""
+    """A digest of the sizes and times of its files, its parts, `config` and `encoder`: it changes when they do."""
     shape: CheckpointShape = Field(default=CheckpointShape(), exclude=True)
     """Of a checkpoint: the sizes that its files tell."""
 

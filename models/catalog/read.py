@@ -19,6 +19,7 @@ from models.catalog.file_hashes import FileHashes
 from models.catalog.image_encoders import with_encoder
 from models.catalog.names import MAX_NAME, key_of, name_of_stem
 from models.catalog.packages import installed_packages, with_aliases, with_titles
+from models.catalog.parts import with_parts
 from models.catalog.read_entry import read_entry
 from models.catalog.scan import FoundModel, Problem, Scanner
 from models.catalog.style import Style, read_style
@@ -154,7 +155,8 @@ def _consistent(entries: list[ModelEntry], problems: list[Problem]) -> tuple[lis
             problems.append(Problem(entry.path, f"{message}, or give it another name in {FILE}"))
         used |= {key_of(name) for name in (renamed.name, *renamed.aliases)}
         result.append(renamed)
-    checked = [_with_known_inpainting(entry, used, problems) for entry in result]
+    whole = with_parts(result, problems)
+    checked = [_with_known_inpainting(entry, used, problems) for entry in whole]
     return _with_one_default(checked, problems), problems
 
 

@@ -13,6 +13,7 @@ from pydantic_core import PydanticCustomError
 from models.catalog.checkpoint_shape import read_shape
 from models.catalog.entry import CatalogError, ModelEntry
 from models.catalog.file_stamps import stamp_of
+from models.catalog.parts import PARTS
 from models.catalog.pickles import PICKLES, pickle_message
 from models.kinds import CHECKPOINT_FAMILIES, FAMILIES
 from models.kinds.layout import LayoutError, PretrainedFolder, SingleFile
@@ -70,7 +71,13 @@ def _resolve_entry(entry: ModelEntry, folder: Path) -> ModelEntry:
         found["shape"] = read_shape(path, config, entry.family)
     stamps = [stamp_of(value) for value in found.values() if isinstance(value, Path)]
     found["stamp"] = hashlib.sha256(repr(stamps).encode()).hexdigest()[:16]
-    return entry.model_copy(update=found)
+    parts = {name: _resolve_part(value, folder) for name in PARTS if (value := getattr(entry, name))}
+    return entry.model_copy(update=found | parts)
+
+
+def _resolve_part(path: Path, folder: Path) -> Path:
+    """The absolute path of a file or folder; anything else is the name of a model, which is found later."""
+    return _resolve(path, folder) if (folder / path).exists() or path.is_absolute() else path
 
 
 def _weigh_encoder(path: Path) -> int:

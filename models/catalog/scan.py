@@ -16,7 +16,7 @@ from typing import Any
 
 from models.catalog.file_stamps import Stamp, newest_at, stamp_of
 from models.catalog.pickles import PICKLES, is_covered, pickle_message
-from models.files.checkpoint_keys import is_supported
+from models.files.checkpoint_keys import is_supported, is_text_encoder
 from models.files.image_encoder_keys import EncoderWidths, encoder_widths
 from models.files.ncnn_param import PARAM
 from models.files.ncnn_weights import read_net_header
@@ -159,7 +159,8 @@ def _sorted_entries(folder: Path) -> list[os.DirEntry[str]]:
 
 
 def identify(path: Path) -> FoundModel | FoundEncoder | Problem | None:
-    """What a file or a folder of diffusers is; None for a folder that is a part of a model. Raises OSError."""
+    """What a file or a folder of diffusers is; None for a part of a model, which entries of others name. Raises
+    OSError."""
     if path.is_dir() and path.is_symlink():
         return Problem(path, f"{path.name} is a link to a folder, which is not followed; name it in HUA_MODELS_DIR")
     return _identify_folder(path) if path.is_dir() else _identify_file(path)
@@ -182,7 +183,7 @@ def _identify_file(path: Path) -> FoundModel | FoundEncoder | Problem | None:
             return _found(path, family, fields)
     if widths := encoder_widths(path):
         return FoundEncoder(path.resolve(), widths)
-    return Problem(path, unsupported_message(path, header))
+    return None if is_text_encoder(header) else Problem(path, unsupported_message(path, header))
 
 
 def _found(path: Path, family: ModelFamily, fields: Mapping[str, Any]) -> FoundModel:
@@ -193,13 +194,15 @@ def _found(path: Path, family: ModelFamily, fields: Mapping[str, Any]) -> FoundM
 
 
 def _identify_folder(path: Path) -> FoundModel | FoundEncoder | Problem | None:
-    """None for a part of a model, such as a text encoder or a tokenizer, which entries of others name."""
-    names = set(_class_names(path))
+    """None for a part of a model, such as a text encoder or a tokenizer."""
+    configs = list(_read_configs(path))
+    names = {name for config in configs for name in _class_names(config)}
     if any(name.startswith("StableDiffusion") and name.endswith("Pipeline") for name in names):
         return _identify_pipeline(path)
     for family in FAMILIES.values():
         if names & family.folder_classes:
-            return _found(path, family, _folder_fields(path, family))
+            told = {name: value for config in configs for name, value in family.recognise_config(config).items()}
+            return _found(path, family, {**_folder_fields(path, family), **told})
     widths = encoder_widths(path)
     return FoundEncoder(path, widths) if widths else None
 
@@ -227,12 +230,15 @@ def _folder_fields(path: Path, family: ModelFamily) -> Mapping[str, Any]:
     return {}
 
 
-def _class_names(folder: Path) -> Iterable[str]:
+def _read_configs(folder: Path) -> Iterator[dict[str, Any]]:
     for name in CONFIGS:
         try:
             config = json.loads((folder / name).read_text(encoding="utf-8"))
         except (OSError, ValueError):
             continue
         if isinstance(config, dict):
-            yield str(config.get("_class_name", ""))
-            yield from map(str, config.get("architectures") or ())
+            yield config
+
+
+def _class_names(config: Mapping[str, Any]) -> Iterable[str]:
+    return (str(config.get("_class_name", "")), *map(str, config.get("architectures") or ()))

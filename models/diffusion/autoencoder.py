@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from typing import Any
 
 import numpy as np
 import torch
@@ -27,14 +28,23 @@ more exact: the decoder normalises over the whole image."""
 TILE, MARGIN = 96, 16
 """Width and height of a tile, and its overlap with the next one, in latents."""
 
+SD_SCALE = 0.18215
+"""Of Stable Diffusion 1 and 2, whose first configs do not say it."""
+
 
 class Autoencoder:
     """Of an AutoencoderTiny only the decoder can be used: its encoder returns no posterior to sample from."""
 
-    def __init__(self, net: AutoencoderKL | AutoencoderTiny) -> None:
+    def __init__(self, net: AutoencoderKL | AutoencoderTiny, config: Mapping[str, Any] | None = None) -> None:
+        """`config` has the scale of the latents, in the names of diffusers; None: that of the net."""
         self.net = net
+        self.config = net.config if config is None else config
         self.scale_factor = int(2 ** (len(net.config.block_out_channels) - 1))
         self.channels = int(net.config.latent_channels)
+
+    def scaled_as(self, other: Autoencoder) -> Autoencoder:
+        """The same net for the latents of another one: their scale depends on the denoiser, not on the decoder."""
+        return Autoencoder(self.net, other.config)
 
     @torch.inference_mode()
     def encode(
@@ -114,14 +124,14 @@ class Autoencoder:
 
     def _normalisation(self, like: Tensor) -> tuple[Tensor | float, Tensor | float]:
         """(mean, scale) of scaled = (raw - mean) · scale; per channel if the config has them per channel."""
-        config = self.net.config
-        by_channel = config.get("latents_mean"), config.get("latents_std")
+        by_channel = self.config.get("latents_mean"), self.config.get("latents_std")
+        scale = self.config.get("scaling_factor", SD_SCALE)
         if None in by_channel:
-            return config.shift_factor or 0.0, config.scaling_factor
+            return self.config.get("shift_factor") or 0.0, scale
         mean, deviation = (
             torch.tensor(values, device=like.device, dtype=like.dtype).view(1, -1, 1, 1) for values in by_channel
         )
-        return mean, config.scaling_factor / deviation
+        return mean, scale / deviation
 
 
 def _to_uint8(images: Tensor) -> np.ndarray:

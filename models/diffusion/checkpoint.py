@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from models.compiled.static_weights import StaticWeights
     from models.conditioning import Conditioning
     from models.diffusion.tiny_decoder import TinyDecoder
+    from models.diffusion.vae import Vae
     from models.noise import GaussianNoise
     from models.patches.patch import DenoiserPatch, PatchedRows
 
@@ -66,6 +67,7 @@ class Checkpoint(Protocol):
         inversions: Sequence[Inversion] = (),
         patches: Sequence[DenoiserPatch] = (),
         decoder: TinyDecoder | None = None,
+        vae: Vae | None = None,
     ) -> Self:
         """A view of the same weights for one task. Raises what `DenoiserPatch.bind` raises, and LoraError for a LoRA
         of which nothing applies to this model.
@@ -74,6 +76,7 @@ class Checkpoint(Protocol):
         `inversions` replace their words in prompts.
         `patches` change the denoiser, and may add to the conditioning of prompts.
         `decoder` replaces the checkpoint's own in `decode`.
+        `vae` replaces the checkpoint's own, for `encode` and, without a `decoder`, for `decode`.
         """
         ...
 

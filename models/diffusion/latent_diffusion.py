@@ -26,6 +26,7 @@ from models.diffusion.autoencoder import Autoencoder
 from models.diffusion.latent_preview import fit_preview, to_rgb_image
 from models.diffusion.text_encoder import Encoding, TextEncoder
 from models.diffusion.tiny_decoder import TinyDecoder
+from models.diffusion.vae import Vae
 from models.diffusion.word_match import any_of
 from models.files.weights_error import WeightsError
 from models.finite import require_finite
@@ -137,6 +138,7 @@ class LatentDiffusion(ABC):
         inversions: Sequence[Inversion] = (),
         patches: Sequence[DenoiserPatch] = (),
         decoder: TinyDecoder | None = None,
+        vae: Vae | None = None,
     ) -> Self:
         """See `Checkpoint`. Both share the nets; LoRAs are merged into them by each use. Raises LoraError."""
         for adapter in adapters:
@@ -145,7 +147,9 @@ class LatentDiffusion(ABC):
         other._adapters, other._inversions = tuple(adapters), tuple(inversions)
         bound = [patch.bind(self._unet) for patch in patches]
         other.patches = tuple(sorted(bound, key=lambda patch: patch.runs_unet))
-        other._decoder = decoder or self._autoencoder
+        if vae is not None:
+            other._autoencoder = vae.autoencoder.scaled_as(self._autoencoder)
+        other._decoder = decoder or other._autoencoder
         return other
 
     @abstractmethod

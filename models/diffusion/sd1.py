@@ -57,7 +57,7 @@ def load(entry: ModelEntry, device: torch.device, dtype: torch.dtype) -> SD1:
     """Raises WeightsError, or an error of diffusers for weights that do not fit."""
     weights = open_weights(entry)
     encoder = TextEncoder(weights.tokenizer(0), weights.text_encoder(dtype, 0), normalised=True)
-    checkpoint = SD1(entry, weights, Autoencoder(weights.vae(dtype)), [encoder], dtype)
+    checkpoint = SD1(entry, weights, Autoencoder(weights.vae(dtype), weights.vae_config), [encoder], dtype)
     checkpoint.to(device)
     if entry.family == "sd2" and entry.prediction is None and entry.path.is_file():
         checkpoint.measure_prediction()

@@ -54,6 +54,6 @@ def load(entry: ModelEntry, device: torch.device, dtype: torch.dtype) -> SDXL:
     vae = weights.vae(dtype)
     if dtype == torch.float16 and vae.config.force_upcast:
         vae = vae.float()  # the original decoder overflows in half precision
-    checkpoint = SDXL(entry, weights, Autoencoder(vae), encoders, dtype)
+    checkpoint = SDXL(entry, weights, Autoencoder(vae, weights.vae_config), encoders, dtype)
     checkpoint.to(device)
     return checkpoint

@@ -9,6 +9,7 @@ from models.files.checkpoint_keys import REFINER_WIDTH
 from models.files.lora_keys import factor_keys, is_for_other_family
 from models.files.safetensors_header import SafetensorsHeader
 from models.files.unet_keys import find_unet
+from models.files.vae_keys import find_vae
 
 EDIT_CHANNELS, DEPTH_CHANNELS = 8, 5
 _Test = Callable[[SafetensorsHeader], bool]
@@ -38,10 +39,9 @@ KINDS: tuple[tuple[str, _Test], ...] = (
     ("an edit model (InstructPix2Pix)", _has_channels(EDIT_CHANNELS)),
     ("a depth-to-image model of Stable Diffusion 2", _has_channels(DEPTH_CHANNELS)),
     ("the refiner of SDXL", _is_refiner),
-    ("a checkpoint with averaged weights (model_ema) alone", _has("model_ema.diffusion_model")),
-    ("a UNet alone, or with other names than `model.diffusion_model.…`", lambda header: find_unet(header) is not None),
+    ("a part of a UNet", lambda header: find_unet(header) is not None),
     ("a motion module", _has("motion_modules.")),
-    ("a separate text encoder", _has("text_model.encoder.layers.")),
+    ("a VAE for another family than Stable Diffusion 1, 2 and XL", lambda header: find_vae(header) is not None),
 )
 """The first that fits names the file."""
 

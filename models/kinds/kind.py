@@ -46,6 +46,8 @@ class ModelFamily:
     """Which files a model consists of."""
     recognise: Callable[[SafetensorsHeader], Mapping[str, Any] | None] = lambda header: None
     """The fields of an entry that the header of a single file tells; None if it is no file of this family."""
+    recognise_config: Callable[[Mapping[str, Any]], Mapping[str, Any]] = lambda config: {}
+    """The fields of an entry that the config of a folder tells."""
     guess: Callable[[str], Mapping[str, Any]] = lambda name: {}
     """The fields that only the name of a file or folder suggests, for what no header tells."""
     folder_classes: frozenset[str] = frozenset()

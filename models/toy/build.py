@@ -93,6 +93,7 @@ models:
   - {name: toy-ip-plus, path: toy-ip-plus.safetensors, family: ip_adapter, for: sd1, encoder: toy-clip-vision}
   - {name: toy-ip-xl, path: toy-ip-xl.safetensors, family: ip_adapter, for: sdxl, encoder: toy-clip-vision}
   - {name: toy-taesd, path: toy-taesd, family: decoder, for: sd1, title: "Toy tiny decoder"}
+  - {name: toy-vae, path: toy-sd2/vae, family: vae, title: "Toy VAE: that of toy-sd2"}
   - {name: toy-lama, path: toy-lama.safetensors, family: lama, title: "Toy LaMa", aliases: [lama]}
   - {name: toy-neon, path: toy-neon.safetensors, family: lora, for: sd1, title: "Toy LoRA: neon", aliases: [neon]}
   - {name: toy-lora, path: toy-lora.safetensors, family: lora, for: sd1, title: "Toy LoRA"}

@@ -1,4 +1,4 @@
-"""What a task adds to its checkpoint: LoRAs, embeddings, image prompts, token merging, another decoder."""
+"""What a task adds to its checkpoint: LoRAs, embeddings, image prompts, token merging, another VAE or decoder."""
 
 from __future__ import annotations
 
@@ -6,9 +6,10 @@ from abc import abstractmethod
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Annotated, Literal, Self
 
-from pydantic import Field, model_validator
+from pydantic import BeforeValidator, Field, model_validator
 
 from models.adapters.lora_tags import MAX_SCALE, Scales, rename_lora_tags, split_lora_tags
+from models.catalog.catalog import MAX_TITLE
 from models.catalog.entry import ModelEntry
 from models.diffusion.word_match import any_of
 from models.kinds.checkpoint import CHECKPOINT
@@ -16,6 +17,7 @@ from models.kinds.kind import AnyModelRef, ModelRef
 from models.kinds.lora import LORA
 from models.kinds.textual_inversion import TEXTUAL_INVERSION
 from models.kinds.tiny_decoder import TINY_DECODER
+from models.kinds.vae import VAE
 from pipelines.params.ip_adapter import IPAdapterInfo
 from pipelines.params.patch import PatchParams
 from pipelines.params.style_reference import StyleReference
@@ -36,6 +38,11 @@ MAX_COMPONENT = 1000.0
 """Trained vectors stay below 10. Half precision ends at 65,504, and a text encoder needs room for its sums."""
 Component = Annotated[float, Field(ge=-MAX_COMPONENT, le=MAX_COMPONENT, allow_inf_nan=False)]
 Vector = Annotated[list[Component], Field(min_length=1, max_length=4096, fail_fast=True)]
+
+
+def _without_own_vae(name: object) -> object:
+    """ "" for the names by which A1111's web UI means the model's own VAE."""
+    return "" if isinstance(name, str) and name.casefold() in ("automatic", "none") else name
 
 
 class AdapterParams(Params):
@@ -76,6 +83,12 @@ class AdapterParams(Params):
         "full",
         description="`full`: the model's own decoder. `tiny`: a small network distilled from it (TAESD), with an "
         "eighteenth of the computation; fine detail changes a little.",
+    )
+    vae: Annotated[str, BeforeValidator(_without_own_vae)] = Field(
+        "",
+        max_length=MAX_TITLE,
+        description="A VAE that encodes and decodes instead of the model's own, by a name that GET /v1/models lists. "
+        "Empty, `automatic` or `none`: the model's own.",
     )
     disable_easy_negative: bool = Field(
         False, description="Do not add the embeddings that this server may add to every negative prompt."
@@ -167,6 +180,8 @@ class AdapterParams(Params):
         refs += [ModelRef(TEXTUAL_INVERSION, name) for name in self.embeddings or ()]
         if self.ip_adapter is not None:
             refs.append(self.ip_adapter.adapter_ref(self.checkpoint))
+        if self.vae:
+            refs.append(ModelRef(VAE, self.vae))
         if self.decoder == "tiny":
             refs.append(ModelRef(TINY_DECODER, base=self.checkpoint))
         return tuple(refs)
@@ -183,7 +198,8 @@ class AdapterParams(Params):
         own = [inversion_of(*each) for each in self.custom_embeddings.items()]
         inversions, patches = [*installed, *own], self._patches(models, images)
         decoder = models.get(ModelRef(TINY_DECODER, base=self.checkpoint)) if self.decoder == "tiny" else None
-        changes = (adapters, inversions, patches, decoder)
+        vae = models.get(ModelRef(VAE, self.vae)) if self.vae else None
+        changes = (adapters, inversions, patches, decoder, vae)
         return checkpoint.adapted(*changes) if any(changes) else checkpoint
 
     def _patches(self, models: Models, images: Mapping[str, np.ndarray]) -> list[DenoiserPatch]:

@@ -13,7 +13,7 @@ def write_single_file(folder: Path, file: Path) -> None:
     """Writes a diffusers folder as one file in the layout of latent diffusion (LDM)."""
     sdxl = (folder / "text_encoder_2").is_dir()
     tensors = _add_prefix("model.diffusion_model.", unet_to_ldm(_read_part(folder, "unet")))
-    tensors |= _add_prefix("first_stage_model.", _vae_to_ldm(_read_part(folder, "vae")))
+    tensors |= _add_prefix("first_stage_model.", vae_to_ldm(_read_part(folder, "vae")))
     encoder = _read_part(folder, "text_encoder")
     if sdxl:
         tensors |= _add_prefix("conditioner.embedders.0.transformer.text_model.", encoder)
@@ -95,7 +95,7 @@ def unet_to_ldm(tensors: dict[str, torch.Tensor], layers: int = 1) -> dict[str, 
     return rename_prefixes(others, names) | replace_parts(rename_prefixes(resnets, names), UNET_RESNET)
 
 
-def _vae_to_ldm(tensors: dict[str, torch.Tensor], levels: int = 4) -> dict[str, torch.Tensor]:
+def vae_to_ldm(tensors: dict[str, torch.Tensor], levels: int = 4) -> dict[str, torch.Tensor]:
     pairs = [
         ("conv_shortcut", "nin_shortcut"),
         ("conv_norm_out", "norm_out"),

@@ -35,6 +35,8 @@ def describe(path: Path, *, hashes: FileHashes | None = None) -> dict[str, Any]:
         description: dict[str, Any] = {"file": str(path)}
         if isinstance(found, Problem):
             description["problem"] = found.message
+        elif found is None and path.is_file():
+            description["kind"] = "text encoder, which `text_encoder:` of an entry in models.yaml can name"
         elif found is None:
             description["problem"] = f"{path.name} is a folder, but no whole model; name the folder of the whole model"
         elif isinstance(found, FoundEncoder):

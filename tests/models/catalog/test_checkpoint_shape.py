@@ -9,6 +9,7 @@ from safetensors.torch import save_file
 
 from models import catalog
 from models.catalog.checkpoint_shape import CheckpointShape, read_shape
+from tests.support import model_files as files
 
 
 @pytest.mark.parametrize(
@@ -33,6 +34,23 @@ def test_config_that_leaves_sizes_out_has_those_of_transformers(tmp_path: Path) 
     assert read_shape(tmp_path, None, "sd1").text_encoders == ((12, 512),)
 
 
+@pytest.mark.parametrize(
+    ("shapes", "family", "lacks"),
+    [
+        (files.SD1, "sd1", ()),
+        (files.SDXL, "sdxl", ()),
+        (files.UNETS["sd2"], "sd2", ("text_encoder", "vae")),
+        (files.UNETS["sdxl"], "sdxl", ("text_encoder", "text_encoder_2", "vae")),
+        (files.UNETS["sd1"] | files.with_prefix("vae.", files.VAE), "sd1", ("text_encoder",)),
+        (files.UNETS["sd1"], "sd2", ()),  # of another family: loading tells what is wrong
+    ],
+)
+def test_header_tells_which_parts_a_file_lacks(
+    shapes: files.Shapes, family: str, lacks: tuple[str, ...], tmp_path: Path
+) -> None:
+    assert read_shape(files.write_model(tmp_path / "x.safetensors", shapes), None, family).lacks == lacks
+
+
 @pytest.mark.parametrize("content", [b"", b"12345678", b"\x02\0\0\0\0\0\0\0{}"])
 def test_broken_file_tells_no_channels(content: bytes, tmp_path: Path) -> None:
     file = tmp_path / "x.safetensors"
@@ -50,7 +68,7 @@ def test_broken_folder_tells_nothing(config: str, tmp_path: Path) -> None:
 
 def test_catalog_knows_the_shapes_of_checkpoints(models_dir: Path) -> None:
     shapes = {entry.name: entry.shape for entry in catalog.read(models_dir)}
-    assert shapes["toy-sd1"] == (((4, 128),), 4)
-    assert shapes["toy-sdxl"] == (((12, 32), (12, 64)), 4)
+    assert shapes["toy-sd1"] == (((4, 128),), 4, ())
+    assert shapes["toy-sdxl"] == (((12, 32), (12, 64)), 4, ())
     assert shapes["toy-sd1-inpainting"].only_inpaints
     assert shapes["toy-esrgan"] == CheckpointShape()

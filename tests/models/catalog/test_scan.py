@@ -10,7 +10,7 @@ import pytest
 from models.catalog import scan
 from models.catalog.scan import FoundModel, Scanner
 from tests.support import model_files as files
-from tests.support.model_files import with_channels, with_prefix, write_model
+from tests.support.model_files import with_channels, with_prefix, with_vae_channels, write_model
 from tests.support.ncnn_files import compact_weights, write_compact
 
 
@@ -41,6 +41,23 @@ def found(folder: Path) -> dict[str, tuple[str, Mapping[str, Any]]]:
         (files.IP_ADAPTER, {}, "ip_adapter", {"base": "sd1"}),
         (files.ESRGAN, {}, "upscaler", {}),
         (with_prefix("params_ema.", files.ESRGAN), {}, "upscaler", {}),
+        (files.UNETS["sd1"], {}, "sd1", {}),
+        (with_prefix("diffusion_model.", files.UNETS["sd2"]), {}, "sd2", {}),
+        (with_prefix("unet.", files.UNETS["sdxl"]), {}, "sdxl", {}),
+        (
+            {"model_ema.diffusion_model" + key.replace(".", ""): shape for key, shape in files.UNETS["sd1"].items()},
+            {},
+            "sd1",
+            {},
+        ),
+        (files.VAE, {}, "vae", {}),
+        (
+            with_prefix("first_stage_model.", files.VAE) | {"loss.logvar": ()},
+            {"modelspec.architecture": "stable-diffusion-xl-v1-base/vae"},
+            "vae",
+            {"base": "sdxl"},
+        ),
+        (files.VAE | {"decoder.up_blocks.0.resnets.0.conv1.weight": (8, 8, 3, 3)}, {}, "vae", {}),
     ],
 )
 def test_header_tells_family_and_fields(
@@ -62,11 +79,8 @@ def test_header_tells_family_and_fields(
         ({"double_blocks.0.img_attn.qkv.weight": (8, 8)}, "a model of the Flux family"),
         ({"lora_unet_double_blocks_0.lora_down.weight": (4, 8)}, "a LoRA for another family"),
         (files.CONTROLNET | {"task_embedding": (8, 8)}, "a union ControlNet"),
-        ({key.removeprefix("model.diffusion_model."): shape for key, shape in files.SD1.items()}, "a UNet alone"),
-        (
-            {"model_ema.diffusion_modelinput_blocks00weight": (8, 4, 3, 3), "x": (1,)},
-            "a checkpoint with averaged weights",
-        ),
+        (with_prefix("unet.", files.CONTROLNET_UNET), "a part of a UNet"),
+        (with_vae_channels(16), "a VAE for another family"),
         ({"a": (1,), "b": (1,)}, "no model that is known here (its first keys: a, b)"),
     ],
 )

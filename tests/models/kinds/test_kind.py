@@ -26,6 +26,7 @@ def test_families_are_those_of_models_yaml() -> None:
         "matting",
         "safety",
         "upscaler",
+        "vae",
     }
 
 

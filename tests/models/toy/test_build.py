@@ -48,6 +48,7 @@ def test_catalog_lists_toys(toys: Catalog, models_dir: Path) -> None:
         ("toy-ip-plus", "ip_adapter"),
         ("toy-ip-xl", "ip_adapter"),
         ("toy-taesd", "decoder"),
+        ("toy-vae", "vae"),
         ("toy-lama", "lama"),
         ("toy-neon", "lora"),
         ("toy-lora", "lora"),

@@ -1,10 +1,12 @@
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import pytest
 from pydantic import ValidationError
 
+from models.catalog.catalog import Catalog, MisfitError, UnknownModelError
 from models.catalog.entry import ModelEntry
 from models.kinds.checkpoint import CHECKPOINT
 from models.kinds.ip_adapter import IP_ADAPTER
@@ -12,10 +14,14 @@ from models.kinds.kind import ModelRef
 from models.kinds.lora import LORA
 from models.kinds.textual_inversion import TEXTUAL_INVERSION
 from models.kinds.tiny_decoder import TINY_DECODER
+from models.kinds.vae import VAE
 from pipelines.txt2img import Txt2Img, Txt2ImgParams
 
 STYLE = ModelEntry(name="style", aliases=("manner",), path="style", family="embedding")
 BAD_HANDS = ModelEntry(name="bad-hands", path="bad-hands", family="embedding", negative=True)
+
+VAES = {"xl": "sdxl", "any": None}
+"""What each is for."""
 
 
 def params(**changes: Any) -> Txt2ImgParams:
@@ -41,6 +47,21 @@ def test_extra_models_are_those_of_each_adapter() -> None:
         ModelRef(TINY_DECODER, base="toy"),
     )
     assert params().extra_models == ()
+
+
+def test_vae_is_one_of_the_models_unless_it_means_the_own_one() -> None:
+    assert params(vae="kl-f8").extra_models == (ModelRef(VAE, "kl-f8"),)
+    assert [params(vae=name).extra_models for name in ("", "None", "Automatic")] == [()] * 3
+
+
+def test_vae_that_does_not_fit_is_refused_with_those_that_do(tmp_path: Path) -> None:
+    entries = [ModelEntry(name="toy", path=tmp_path, family="sd1")]
+    entries += [ModelEntry(name=name, path=tmp_path, family="vae", base=base) for name, base in VAES.items()]
+    with pytest.raises(MisfitError, match=r"vae 'xl' is for models of family sdxl.*; these fit: any$"):
+        Txt2Img().resolve_names(params(vae="xl"), Catalog(entries))
+    with pytest.raises(UnknownModelError, match="there is no VAE 'toy'; there are: any, xl"):
+        Txt2Img().resolve_names(params(vae="toy"), Catalog(entries))
+    assert Txt2Img().resolve_names(params(vae="any"), Catalog(entries)).vae == "any"
 
 
 @pytest.mark.parametrize(

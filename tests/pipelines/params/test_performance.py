@@ -37,6 +37,20 @@ def test_empty_guidance_interval_is_refused() -> None:
         Txt2ImgParams(text="a boat", guidance_interval=(0.5, 0.5))
 
 
+@pytest.mark.parametrize("model", ["toy-sd1", "toy-sdxl"])
+def test_vae_equals_diffusers(model: str, studio: Studio, models_dir: Path) -> None:
+    """Whatever scale its own config has: the latents are those of the checkpoint."""
+    stock = {"toy-sd1": diffusers.StableDiffusionPipeline, "toy-sdxl": diffusers.StableDiffusionXLPipeline}[model]
+    own = diffusers.AutoencoderKL.from_pretrained(models_dir / model / "vae", local_files_only=True)
+    vae = diffusers.AutoencoderKL.from_pretrained(models_dir / "toy-sd2" / "vae", local_files_only=True)
+    vae.register_to_config(scaling_factor=own.config.scaling_factor)
+    params = Txt2ImgParams(text="a boat", model=model, seed=1, num_steps=2, w=64, h=64)
+    decoded = studio.image(Txt2Img(), params.model_copy(update={"vae": "toy-vae"}), {})
+    expected = DiffusersReference(stock, models_dir / model, vae=vae).image(params, width=64, height=64)
+    assert max_difference(decoded, expected) <= 1
+    assert max_difference(decoded, studio.image(Txt2Img(), params, {})) > 1
+
+
 def test_tiny_decoder_equals_diffusers(studio: Studio, models_dir: Path) -> None:
     tiny = diffusers.AutoencoderTiny.from_pretrained(models_dir / "toy-taesd", local_files_only=True)
     stock = DiffusersReference(diffusers.StableDiffusionPipeline, models_dir / "toy-sd1", vae=tiny)

@@ -3,7 +3,12 @@
 from __future__ import annotations
 
 import copy
+from pathlib import Path
 
+import torch
+
+from models.catalog.entry import ModelEntry
+from models.diffusion import vae
 from models.diffusion.checkpoint import Checkpoint
 from models.loaded_model import next_serial
 from models.patches.token_merging import TokenMerging
@@ -31,6 +36,12 @@ def test_equal_names_of_other_weights_share_no_pass(sd1: Checkpoint) -> None:
     changed.version = sd1.version  # the same file, read again
     assert key_of(trajectory(changed)) != keys[0]
     assert key_of(trajectory(changed)).of_cost == keys[0].of_cost
+
+
+def test_tasks_with_different_vaes_share_steps(sd1: Checkpoint, models_dir: Path) -> None:
+    entry = ModelEntry(name="x", path=models_dir / "toy-sd2" / "vae", family="vae")
+    other = sd1.adapted(vae=vae.load(entry, torch.device("cpu"), torch.float32))
+    assert key_of(trajectory(other)) == key_of(trajectory(sd1))
 
 
 def test_strict_steps_are_never_compiled(sd1: Checkpoint) -> None:
