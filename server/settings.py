@@ -121,7 +121,11 @@ class Settings(BaseSettings):
     host_memory: ByteSize = Field(
         ByteSize(8 << 30), description="Bytes of evicted models to keep in host memory, for each device."
     )
-    warm_up: bool = Field(True, description="Load the default model and measure its steps before leasing tasks.")
+    warm_up: bool = Field(
+        True,
+        description="Load the default model and measure its steps before leasing tasks; steps that take longer than "
+        "two seconds, as those of a full-size model on a CPU, are not measured.",
+    )
     step_timeout: float = Field(
         300.0,
         gt=0,

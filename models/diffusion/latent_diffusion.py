@@ -23,7 +23,7 @@ from models.compiled.forward_pass import Outputs, PassRunner, flatten_inputs, ru
 from models.compiled.static_weights import StaticWeights
 from models.conditioning import Conditioning
 from models.diffusion.autoencoder import Autoencoder
-from models.diffusion.latent_preview import fit_preview, to_rgb_image
+from models.diffusion.latent_preview import LatentPreview
 from models.diffusion.text_encoder import Encoding, TextEncoder
 from models.diffusion.tiny_decoder import TinyDecoder
 from models.diffusion.vae import Vae
@@ -77,7 +77,7 @@ class LatentDiffusion(ABC):
             MergedNet(encoder.model, f"text_encoder_{number}" if number > 1 else "text_encoder")
             for number, encoder in enumerate(self._encoders, start=1)
         )
-        self._to_rgb: Tensor | None = None
+        self._preview = LatentPreview(autoencoder)
         _check_fit(entry, self._unet, autoencoder, self._encoders)
         for net in self._nets:
             net.eval().requires_grad_(False)
@@ -118,7 +118,6 @@ class LatentDiffusion(ABC):
             self._autoencoder.net.to(memory_format=torch.channels_last)
         self.device = device
         self._encodings.clear()
-        self._to_rgb = (fit_preview(self._autoencoder) if self._to_rgb is None else self._to_rgb).to(device)
 
     @property
     def adapters(self) -> tuple[tuple[int, float], ...]:
@@ -212,9 +211,7 @@ class LatentDiffusion(ABC):
         return self._decoder.decode(latents, circular=circular)
 
     def preview(self, latents: Tensor) -> np.ndarray:
-        if self._to_rgb is None:
-            raise RuntimeError("a checkpoint must be moved to its device before it is used; this is a bug")
-        return to_rgb_image(latents, self._to_rgb)
+        return self._preview.image(latents)
 
     @property
     def _merged_nets(self) -> tuple[MergedNet, ...]:

@@ -46,6 +46,8 @@ class TensorInfo:
     dtype: str
     """As the format calls it: `F32`, `F16`, `BF16`, `F8_E4M3`…"""
     shape: tuple[int, ...]
+    offset: int = 0
+    """Where its bytes begin in the file."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,11 +77,12 @@ def read_header(file: Path) -> SafetensorsHeader:
     try:
         content = json.loads(text)
         metadata = content.pop(METADATA, None) or {}
-        tensors = {key: _tensor_info(file, key, value) for key, value in content.items()}
+        start_of_data = _SIZE.size + size
+        tensors = {key: _tensor_info(file, key, value, start_of_data) for key, value in content.items()}
         end = max((value["data_offsets"][1] for value in content.values()), default=0)
     except (ValueError, TypeError, KeyError, AttributeError, IndexError, RecursionError) as error:
         raise HeaderError(f"{file.name} has a header that is not that of a safetensors file; copy it again") from error
-    expected = _SIZE.size + size + end
+    expected = start_of_data + end
     if length != expected:
         raise HeaderError(f"{file.name} has {length} bytes, but its header says {expected}; copy it again")
     return SafetensorsHeader(tensors, {str(key): str(value) for key, value in dict(metadata).items()})
@@ -91,9 +94,9 @@ def _other_format(start: bytes) -> str:
     return next(known, "not a safetensors file; convert the model to that format")
 
 
-def _tensor_info(file: Path, key: str, value: Mapping[str, Any]) -> TensorInfo:
-    info = TensorInfo(str(value["dtype"]), tuple(map(int, value["shape"])))
+def _tensor_info(file: Path, key: str, value: Mapping[str, Any], start_of_data: int) -> TensorInfo:
     begin, end = value["data_offsets"]
-    if info.dtype in _BITS and math.prod(info.shape) * _BITS[info.dtype] != 8 * (end - begin):
+    info = TensorInfo(str(value["dtype"]), tuple(map(int, value["shape"])), start_of_data + begin)
+    if begin < 0 or (info.dtype in _BITS and math.prod(info.shape) * _BITS[info.dtype] != 8 * (end - begin)):
         raise HeaderError(f"{file.name} is damaged: its tensor {key} has another size than its shape; copy it again")
     return info

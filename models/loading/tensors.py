@@ -6,23 +6,24 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import torch
-from safetensors import SafetensorError, safe_open
 from torch import Tensor
 
 from models.files.safetensors_header import SafetensorsHeader, read_header
 from models.files.weights_error import WeightsError, one_line
 from models.loading.scaled_weights import FORMAT, SCALES, check_format, check_names, is_companion, scaled
+from models.loading.tensor_file import DTYPES, TensorFile
 
-FP8 = frozenset({torch.float8_e4m3fn, torch.float8_e5m2})
+FP8 = frozenset({"F8_E4M3", "F8_E5M2"})
+"""What no net computes in."""
 
 
 def read_tensors(
-    *files: Path, dtype: torch.dtype = torch.float32, keep: Callable[[str], bool] = lambda name: True
+    *files: Path, dtype: torch.dtype | None = None, keep: Callable[[str], bool] = lambda name: True
 ) -> dict[str, Tensor]:
     """The tensors of one model, by name, on the CPU; those for which `keep` is false are not read.
 
-    Each has the dtype of its file, except those in fp8, which no net computes in: they become `dtype`, multiplied by
-    their scales. Raises WeightsError.
+    Floats become `dtype` as they are read, so that no second copy of the model is in memory; without it they keep the
+    dtype of their file, and fp8 becomes float32. Weights with a scale are multiplied by it. Raises WeightsError.
     """
     tensors: dict[str, Tensor] = {}
     for file in files:
@@ -40,28 +41,32 @@ def open_header(file: Path) -> SafetensorsHeader:
         raise WeightsError(f"cannot read {file} ({error.strerror}); put it there, readable by the server") from error
 
 
-def _read(file: Path, names: Sequence[str], header: SafetensorsHeader, dtype: torch.dtype) -> dict[str, Tensor]:
+def _read(file: Path, names: Sequence[str], header: SafetensorsHeader, dtype: torch.dtype | None) -> dict[str, Tensor]:
     tensors = {}
     try:
-        with safe_open(file, framework="pt") as opened:
+        with TensorFile(file, header) as opened:
             for name in names:
-                module, _, last = name.rpartition(".")
-                if last == FORMAT:
-                    check_format(name, opened.get_tensor(name), file.name)
-                if is_companion(name):
-                    continue
-                tensor = opened.get_tensor(name)
-                scales = [f"{module}.{each}" for each in SCALES if f"{module}.{each}" in header.tensors]
-                if last == "weight" and scales:
-                    tensor = scaled(tensor, opened.get_tensor(scales[0]), scales[0], file.name).to(dtype)
-                elif tensor.dtype in FP8:
-                    tensor = tensor.to(dtype)
-                if last == "weight" and not tensor.is_floating_point():
-                    raise WeightsError(
-                        f"{file.name} has whole numbers ({tensor.dtype}) as {name}, so it is quantised in a way that "
-                        "is not supported; give it in fp16, bf16 or fp8"
-                    )
-                tensors[name] = tensor
-    except (OSError, SafetensorError) as error:
+                if name.rpartition(".")[2] == FORMAT:
+                    check_format(name, opened.read(name), file.name)
+                if not is_companion(name):
+                    tensors[name] = _read_one(opened, name, header, dtype, file.name)
+    except OSError as error:
         raise WeightsError(f"{file.name} cannot be read ({one_line(error)}); copy or download it again") from error
     return tensors
+
+
+def _read_one(opened: TensorFile, name: str, header: SafetensorsHeader, dtype: torch.dtype | None, file: str) -> Tensor:
+    module, _, last = name.rpartition(".")
+    stored = header.tensors[name].dtype
+    if last == "weight" and stored in DTYPES and not DTYPES[stored].is_floating_point:
+        raise WeightsError(
+            f"{file} has whole numbers ({DTYPES[stored]}) as {name}, so it is quantised in a way that is not "
+            "supported; give it in fp16, bf16 or fp8"
+        )
+    if dtype is None and stored in FP8:
+        dtype = torch.float32
+    scales = [f"{module}.{each}" for each in SCALES if f"{module}.{each}" in header.tensors]
+    if last == "weight" and scales:
+        weight = scaled(opened.read(name), opened.read(scales[0]), scales[0], file)
+        return weight if dtype is None else weight.to(dtype)
+    return opened.read(name, dtype)

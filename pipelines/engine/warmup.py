@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Callable
 from dataclasses import replace
@@ -19,6 +20,8 @@ from pipelines.engine.trajectory import Trajectory
 from pipelines.pipeline import Denoise
 
 STEPS = 3
+PROBE = 4
+"""How many times smaller, in each direction, the image is that tells whether measuring takes too long."""
 
 
 @torch.inference_mode()
@@ -28,6 +31,7 @@ def warm_up(
     width: int = 512,
     height: int = 512,
     seconds: float = 2.0,
+    longest_step_s: float = math.inf,
     memory: Memory | None = None,
     graphs: Graphs | None = None,
     on_progress: Callable[[], None] = lambda: None,
@@ -38,12 +42,17 @@ def warm_up(
     capacity: observes the time of each step.
     width, height: of the images, pixels.
     seconds: exceeded only by the very first steps, which also prepare the device.
+    longest_step_s: a device whose steps take longer, as far as a small one tells, is not measured. It learns from its
+    tasks, the first of which would wait for several such steps.
     memory: learns what the first steps take.
     graphs: captures the CUDA graphs of the batches.
     on_progress: called before each size of batch.
     """
     deadline, memory = time.perf_counter() + seconds, memory or Memory()
     graphs = graphs or Graphs()
+    on_progress()
+    if checkpoint.device.type == "cpu" and _estimate_step_s(checkpoint, width, height) > longest_step_s:
+        return
     images = 1
     while True:
         on_progress()
@@ -71,6 +80,16 @@ def trajectories(checkpoint: Checkpoint, width: int, height: int, images: int, s
         zeros = torch.zeros(1, more, height // checkpoint.vae_scale_factor, width // checkpoint.vae_scale_factor)
         denoise = replace(denoise, inpainting_inputs=zeros)
     return [Trajectory(replace(denoise, noise=SeededNoise(seed))) for seed in range(images)]
+
+
+def _estimate_step_s(checkpoint: Checkpoint, width: int, height: int) -> float:
+    """Seconds of a step of one image, in proportion to those of the second step of a small one. Only for the CPU:
+    elsewhere the time of a small step is that of its launch."""
+    batch = Batch(trajectories(checkpoint, width // PROBE, height // PROBE, 1, STEPS))
+    batch.step()
+    started = time.perf_counter()
+    batch.step()
+    return PROBE**2 * (time.perf_counter() - started)
 
 
 def _timed_steps(batch: Batch, capacity: Capacity, memory: Memory, device: torch.device) -> list[float]:

@@ -55,6 +55,8 @@ STATUS_S = 1.0
 LIFE_S = 5.0
 """How often it sends its status at least, as a sign of life; but not during a forward pass."""
 LOADING_S = 0.005
+LONGEST_WARM_UP_STEP_S = 2.0
+"""Steps that take longer, as those of a full-size model on a CPU, are not measured before the first task."""
 MODELS_FRACTION = 0.7
 """Of the device's memory; the rest is for activations."""
 STEPS_FRACTION = 0.9
@@ -229,7 +231,9 @@ def main() -> None:
     capacity, graphs = Capacity(), Graphs(capture_on(device), compilation=open_compilation(settings.compile))
     memory = Memory(_bytes_for_steps(registry, graphs, device))
     if settings.warm_up:
-        measure = partial(warm_up, capacity=capacity, memory=memory, graphs=graphs)
+        measure = partial(
+            warm_up, capacity=capacity, memory=memory, graphs=graphs, longest_step_s=LONGEST_WARM_UP_STEP_S
+        )
         load_first_models(registry, settings, measure, report)
     audit = Audit(settings.audit, settings.audit_all)
     engine = Engine(registry, capacity, memory, graphs, audit)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import torch
@@ -11,24 +11,34 @@ from safetensors.torch import load_file, save_file
 
 def write_single_file(folder: Path, file: Path) -> None:
     """Writes a diffusers folder as one file in the layout of latent diffusion (LDM)."""
-    sdxl = (folder / "text_encoder_2").is_dir()
-    tensors = _add_prefix("model.diffusion_model.", unet_to_ldm(_read_part(folder, "unet")))
-    tensors |= _add_prefix("first_stage_model.", vae_to_ldm(_read_part(folder, "vae")))
-    encoder = _read_part(folder, "text_encoder")
-    if sdxl:
-        tensors |= _add_prefix("conditioner.embedders.0.transformer.text_model.", encoder)
-        tensors |= _add_prefix(
-            "conditioner.embedders.1.model.", _text_encoder_to_open_clip(_read_part(folder, "text_encoder_2"))
-        )
-    elif "sd2" in folder.name:
-        tensors |= _add_prefix("cond_stage_model.model.", _text_encoder_to_open_clip(encoder))
-    else:
-        tensors |= _add_prefix("cond_stage_model.transformer.text_model.", encoder)
+    parts = {part.name: _read_part(part) for part in folder.iterdir() if any(part.glob("*.safetensors"))}
+    tensors = to_single_file(parts, open_clip="sd2" in folder.name)
     save_file({name: tensor.contiguous() for name, tensor in tensors.items()}, file)
 
 
-def _read_part(folder: Path, name: str) -> dict[str, torch.Tensor]:
-    (file,) = (folder / name).glob("*.safetensors")
+def to_single_file(
+    parts: Mapping[str, dict[str, torch.Tensor]], *, open_clip: bool = False, layers: int = 1
+) -> dict[str, torch.Tensor]:
+    """The tensors of the nets of a checkpoint, by the name of their folder, with their names in a single file.
+
+    `open_clip`: the only text encoder is one of OpenCLIP, as that of Stable Diffusion 2. `layers`: of each block of the
+    UNet.
+    """
+    tensors = _add_prefix("model.diffusion_model.", unet_to_ldm(parts["unet"], layers))
+    tensors |= _add_prefix("first_stage_model.", vae_to_ldm(parts["vae"]))
+    encoder = parts["text_encoder"]
+    if "text_encoder_2" in parts:
+        tensors |= _add_prefix("conditioner.embedders.0.transformer.text_model.", encoder)
+        tensors |= _add_prefix("conditioner.embedders.1.model.", _text_encoder_to_open_clip(parts["text_encoder_2"]))
+    elif open_clip:
+        tensors |= _add_prefix("cond_stage_model.model.", _text_encoder_to_open_clip(encoder))
+    else:
+        tensors |= _add_prefix("cond_stage_model.transformer.text_model.", encoder)
+    return tensors
+
+
+def _read_part(folder: Path) -> dict[str, torch.Tensor]:
+    (file,) = folder.glob("*.safetensors")
     return load_file(file)
 
 

@@ -32,6 +32,7 @@ def test_header_has_shapes_dtypes_and_metadata(tmp_path: Path) -> None:
         (lambda data: bytes(len(data)), "is full of zeros: it was not copied whole"),
         (lambda data: b"something else" + data, "is not a safetensors file; convert"),
         (lambda data: data.replace(b"[2,3]", b"[2,9]"), "is damaged: its tensor x has another size than its shape"),
+        (lambda data: data.replace(b"[0,12]", b"[-9,3]"), "is damaged: its tensor x has another size than its shape"),
         (lambda data: data[:8] + b"?" + data[9:], "has a header that is not that of"),
         (lambda data: (2).to_bytes(8, "little") + b"[]", "has a header that is not that of"),
     ],

@@ -7,10 +7,12 @@ from pathlib import Path
 import pytest
 import torch
 from safetensors.torch import save_file
-from torch import Tensor
+from torch import Tensor, nn
 
 from models.files.weights_error import WeightsError
+from models.loading.fill import fill
 from models.loading.tensors import read_tensors
+from tests.support.peak_memory import peak_bytes, reset_peak_bytes
 
 FP8 = torch.float8_e4m3fn
 Save = Callable[..., Path]
@@ -45,7 +47,7 @@ def test_fp8_weight_is_multiplied_by_its_scale(save: Save, dtype: torch.dtype, n
     read = read_tensors(file, dtype=torch.float16)
     assert read.keys() == {"a.weight", "a.bias"}
     assert torch.equal(read["a.weight"], meant.half())
-    assert torch.equal(read["a.bias"], torch.ones(4))
+    assert torch.equal(read["a.bias"], torch.ones(4).half())
 
 
 def test_fp8_without_scale_is_cast(save: Save) -> None:
@@ -76,6 +78,22 @@ def test_weights_of_whole_numbers_are_refused(save: Save) -> None:
     with pytest.raises(WeightsError, match=r"net\.safetensors has whole numbers \(torch\.int8\) as a\.weight"):
         read_tensors(save(a__weight=torch.ones(2, dtype=torch.int8), a__position_ids=torch.arange(3)))
     assert read_tensors(save(a__position_ids=torch.arange(3)))["a.position_ids"].dtype == torch.int64
+
+
+def test_without_dtype_tensors_keep_that_of_the_file(save: Save) -> None:
+    read = read_tensors(save(a=torch.ones(1).half(), b=torch.ones(1).to(FP8)))
+    assert (read["a"].dtype, read["b"].dtype) == (torch.float16, torch.float32)
+
+
+def test_a_net_is_filled_without_a_second_copy(save: Save) -> None:
+    """The peak is what the net takes, and less than a third more: the largest tensor as it is in the file."""
+    file = save(**{f"{index}__weight": torch.ones(1024, 4096).half() for index in range(8)})
+    with torch.device("meta"):
+        net = nn.Sequential(*[nn.Linear(4096, 1024, bias=False) for _ in range(8)])
+    before = reset_peak_bytes()
+    fill(net, read_tensors(file, dtype=torch.float32), torch.float32, "a file")
+    resident = sum(weight.nbytes for weight in net.parameters())
+    assert peak_bytes() - before < 1.3 * resident
 
 
 def test_only_what_is_kept_is_read(save: Save) -> None:

@@ -4,6 +4,7 @@ from pathlib import Path
 import pytest
 import torch
 from safetensors.torch import load_file, save_file
+from torch.nn.modules.module import register_module_forward_pre_hook
 
 from models.catalog.catalog import Catalog
 from models.catalog.entry import ModelEntry
@@ -25,6 +26,18 @@ def test_load_uses_the_loader_of_the_family(toys: Catalog) -> None:
 def test_dtype_is_half_on_cuda_and_single_on_the_cpu() -> None:
     assert loaders.dtype_for(torch.device("cuda:1")) == torch.float16
     assert loaders.dtype_for(CPU) == torch.float32
+
+
+@pytest.mark.parametrize("family", ["sd1", "sd2", "sdxl", "controlnet"])
+def test_loading_initialises_nothing_at_random_and_runs_no_net(toys: Catalog, family: str) -> None:
+    """A full-size checkpoint would take several times as long."""
+    entry = next(entry for entry in toys if entry.family == family)
+    runs: list[object] = []
+    hook, before = register_module_forward_pre_hook(lambda module, _: runs.append(module)), torch.get_rng_state()
+    loaders.load(entry, CPU, torch.float32)
+    hook.remove()
+    assert not runs
+    assert torch.equal(torch.get_rng_state(), before)
 
 
 def parts_of(toys: Catalog, family: str) -> list[tuple[ModelEntry, str, Path]]:

@@ -45,6 +45,14 @@ def test_warm_up_without_time_takes_one_batch(sd1: Checkpoint) -> None:
     assert {rows for rows, _ in capacity.observed} == {2}
 
 
+def test_warm_up_leaves_a_slow_device_to_its_tasks(sd1: Checkpoint) -> None:
+    capacity = RecordingCapacity()
+    warm_up(sd1, capacity, 256, 256, longest_step_s=1e-9)
+    assert not capacity.observed
+    warm_up(sd1, capacity, 256, 256, seconds=0.0, longest_step_s=1e9)
+    assert capacity.observed
+
+
 def test_warm_up_refuses_a_size_that_runs_out_of_memory(sd1: Checkpoint) -> None:
     class Small:
         def __getattr__(self, name: str) -> Any:
