@@ -116,6 +116,14 @@ def test_diffusers_folders_are_one_model_each(models_dir: Path) -> None:
     assert "toy-clip-vision" not in models
 
 
+@pytest.mark.parametrize(("toy", "fields"), [("toy-sd2", {}), ("toy-sdxl", {"base": "sdxl"})])
+def test_config_of_a_vae_tells_whether_it_is_for_sdxl(
+    toy: str, fields: dict[str, str], models_dir: Path, tmp_path: Path
+) -> None:
+    shutil.copytree(models_dir / toy / "vae", tmp_path / "one")
+    assert found(tmp_path) == {"one": ("vae", fields)}
+
+
 def test_second_scan_sees_changes(tmp_path: Path) -> None:
     scanner, file = Scanner(), tmp_path / "x.safetensors"
     write_model(file, files.SD1)

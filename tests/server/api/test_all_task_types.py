@@ -65,6 +65,8 @@ models:
   - {name: ink, path: net.safetensors, family: lora, for: sd1}
   - {name: oil, path: net.safetensors, family: lora, for: sdxl}
   - {name: style, path: net.safetensors, family: embedding, for: sdxl}
+  - {name: xl-vae, path: net.safetensors, family: vae, for: sdxl}
+  - {name: kl-f8, path: net.safetensors, family: vae}
   - {name: xl-ip, path: net.safetensors, family: ip_adapter, for: sdxl, encoder: speaker}
 """
 
@@ -139,6 +141,7 @@ PAINTING = [kind for kind in SENT if "roses" in str(SENT[kind]) and kind != "txt
         ({"tag": "<lora:OIL:0.8>"}, "lora 'oil' is for models of family sdxl, but 'v1.5' is of family sd1"),
         ({"lora_scales": {"oil": 0.8}}, "leave it out, or name another model; these fit: ink"),
         ({"embeddings": ["style"]}, "embedding 'style' is for models of family sdxl, but 'v1.5' is of family sd1"),
+        ({"vae": "xl-vae"}, "leave it out, or name another model; these fit: kl-f8"),
         ({"ip_adapter": {"url": "PNG", "model": "xl-ip"}}, "ip_adapter 'xl-ip' is for models of family sdxl"),
     ],
 )

@@ -15,6 +15,7 @@ from models.kinds.kind import ModelKind
 from models.kinds.lora import LORA
 from models.kinds.textual_inversion import TEXTUAL_INVERSION
 from models.kinds.upscaler import UPSCALER
+from models.kinds.vae import VAE
 from pipelines.sampler_names import SAMPLERS
 from server.api.dependencies import Reader, ServicesDep
 from server.api.dialects.a1111.options import title
@@ -49,6 +50,12 @@ async def list_checkpoints(services: ServicesDep, tenant: Reader) -> Items:
             }
         )
     return items
+
+
+@router.get("/sd-vae")
+async def list_vaes(services: ServicesDep, tenant: Reader) -> Items:
+    """The separate VAEs; `model_name` is what the option `sd_vae` takes."""
+    return [{"model_name": entry.name, "filename": entry.path.name} for entry in of_kind(services.catalog, VAE)]
 
 
 @router.get("/loras")

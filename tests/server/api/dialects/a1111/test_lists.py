@@ -56,6 +56,12 @@ async def test_flags_and_memory(client, red) -> None:
     assert "cuda" in await listed(client, red, "memory")
 
 
+async def test_vaes(client, settings, red) -> None:
+    write_model(settings.models_path / "VAE" / "kl-f8.safetensors", files.VAE)
+    await client.post("/sdapi/v1/refresh-vae", auth=red)
+    assert await listed(client, red, "sd-vae") == [{"model_name": "kl-f8", "filename": "kl-f8.safetensors"}]
+
+
 async def test_refresh_finds_new_files(client, settings, red) -> None:
     write_model(settings.models_path / "pen.safetensors", files.LORA_SD1)
     assert "pen" not in {each["name"] for each in await listed(client, red, "loras")}

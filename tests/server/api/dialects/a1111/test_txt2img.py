@@ -26,6 +26,13 @@ def planned(services: Services, **fields: Any) -> Painting:
     return painting
 
 
+@pytest.mark.parametrize(
+    ("name", "vae"), [("kl-f8.safetensors", "kl-f8.safetensors"), ("Automatic", None), ("None", None), ("", None)]
+)
+async def test_vae_is_an_option(services: Services, name: str, vae: str | None) -> None:
+    assert planned(services, override_settings={"sd_vae": name}).params.get("vae") == vae
+
+
 async def test_fields_of_a_plain_request(services: Services) -> None:
     painting = planned(
         services,
