@@ -7,6 +7,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+from models.catalog.checkpoint_shape import read_shape
 from models.catalog.file_hashes import AUTO_V2, AUTO_V3, FileHashes, compute
 from models.catalog.packages import with_titles
 from models.catalog.pickles import ncnn_message
@@ -18,7 +19,7 @@ from models.files.ncnn_weights import read_net_header
 from models.files.safetensors_header import HeaderError, read_header
 from models.files.trigger_words import trigger_words
 from models.files.weights_error import WeightsError
-from models.kinds import FAMILIES
+from models.kinds import CHECKPOINT_FAMILIES, FAMILIES
 
 MOST_CHARACTERS = 300
 """Of one value: the metadata of a trainer can be megabytes."""
@@ -57,6 +58,8 @@ def _model_fields(found: FoundModel) -> dict[str, Any]:
     [found] = with_titles([found])
     remark = "guessed from its name, which an entry of models.yaml overrides"
     fields = {key: f"{value} ({remark})" if key in found.guessed else value for key, value in found.fields.items()}
+    if lacks := read_shape(found.path, None, found.family).lacks if found.family in CHECKPOINT_FAMILIES else ():
+        fields["lacks"] = f"{', '.join(lacks)} (fields of its entry in models.yaml that say where they are)"
     return {"kind": FAMILIES[found.family].kind.title, "family": found.family, **fields}
 
 

@@ -50,6 +50,14 @@ def test_default_parts_are_for_files_of_their_family_that_lack_them(folder: Path
         models.find("sdxl")
 
 
+def test_change_of_a_part_is_a_change_of_the_model(folder: Path) -> None:
+    write_entries(folder, "{name: sdxl, text_encoder: whole-sdxl, vae: kl-f8}")
+    before, same = (catalog.read(folder).find("sdxl") for _ in range(2))
+    assert before.stamp == same.stamp
+    write_model(folder / "VAE" / "kl-f8.safetensors", files.VAE | {"loss.logvar": ()})
+    assert catalog.read(folder).find("sdxl").stamp != before.stamp
+
+
 def test_unknown_part_is_refused_by_name(folder: Path) -> None:
     write_entries(folder, "{name: whole-sd1, vae: none-such}")
     with pytest.raises(BrokenModelError, match="has `vae: none-such`, but there is no file, folder or model"):

@@ -80,3 +80,12 @@ def test_image_encoder_is_described(tmp_path: Path) -> None:
     description = describe(files.write_model(tmp_path / "x.safetensors", files.image_encoder(32, 24)))
     assert description["kind"] == "image encoder, which IP-Adapters need"
     assert (description["hidden"], description["projected"]) == (32, 24)
+
+
+def test_inspect_says_which_parts_a_file_lacks_and_what_is_one(tmp_path: Path) -> None:
+    alone = files.write_model(tmp_path / "unet.safetensors", files.UNETS["sd1"])
+    assert describe(alone)["lacks"].startswith("text_encoder, vae (")
+    assert "lacks" not in describe(files.write_model(tmp_path / "whole.safetensors", files.SD1))
+    encoder = {"text_model.encoder.layers.0.mlp.fc1.weight": (8, 8)}
+    assert describe(files.write_model(tmp_path / "clip_l.safetensors", encoder))["kind"].startswith("text encoder")
+    assert describe(files.write_model(tmp_path / "vae.safetensors", files.VAE))["kind"] == "VAE"
