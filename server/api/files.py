@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator
+from concurrent.futures import ThreadPoolExecutor
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Header, Path, Query, Request, Response
@@ -11,10 +13,11 @@ from fastapi.responses import RedirectResponse, StreamingResponse
 from server.api.byte_ranges import parse_range
 from server.api.dependencies import ServicesDep
 from server.api.errors import error_responses
+from server.images.codec import convert
 from server.services import Services
 from server.storage.bucket import Bucket
 from server.storage.signed_links import LinkExpiredError
-from server.task import Format, Image, Manifest
+from server.task import Format, Image, Manifest, Output
 
 router = APIRouter(tags=["files"])
 PATH = "/files/{task_id}/{index}.{extension}"
@@ -24,6 +27,8 @@ CONTENT: dict[str, Any] = {"content": {media_type: {} for media_type in MEDIA_TY
 CHUNK_BYTES = 4 << 20
 """Read from the bucket at once. Most images are one chunk; a slow client of a larger one keeps no request to the bucket
 open between chunks."""
+CONVERSIONS = ThreadPoolExecutor(1, "convert")
+"""One thread, so that conversions do not take the processor from other requests."""
 REDIRECT_S = 3600
 """Longest life of a redirect: signatures of the bucket may last a week at most, our own last as long as the image."""
 
@@ -48,18 +53,22 @@ async def get_image(
     extension: Format,
     expires: Annotated[int, Query(ge=0, lt=2**53, description="Unix seconds.")],
     signature: Annotated[str, Query(max_length=128)],
+    quality: Annotated[int | None, Query(ge=1, le=100, description="Of a converted jpeg or webp.")] = None,
     if_none_match: Annotated[str | None, Header()] = None,
     range_: Annotated[str | None, Header(alias="range")] = None,
     if_range: Annotated[str | None, Header()] = None,
 ) -> Response:
     """One image of a task, by the link in the task."""
-    services.links.check_image(task_id, index, extension, expires, signature)
+    services.links.check_image(task_id, index, extension, expires, signature, quality)
     manifest = await services.bucket.manifest(task_id)
     if manifest is None or index >= len(manifest.outcome.images):
         raise LinkExpiredError("this image is deleted; generate it again")
     image = manifest.outcome.images[index]
     if not image.safe:
         raise LinkExpiredError("this image is withheld; the task says why")
+    if extension != image.format or quality is not None:
+        output = Output(format=extension, quality=Output().quality if quality is None else quality)
+        return await _converted(services.bucket, image, output, _max_age(manifest, services.clock()))
     headers = _headers(manifest, image, index, services.clock())
     if if_none_match is not None and headers["ETag"] in if_none_match:
         return Response(status_code=304, headers=headers)
@@ -67,6 +76,15 @@ async def get_image(
         return redirect
     part = parse_range(range_, image.bytes) if if_range in {None, headers["ETag"]} else None
     return await _stream(services.bucket, image, part, headers)
+
+
+async def _converted(bucket: Bucket, image: Image, output: Output, cache_control: str) -> Response:
+    """Raises LinkExpiredError."""
+    data = await bucket.get(image.key)
+    if data is None:
+        raise LinkExpiredError("this image is deleted; generate it again")
+    converted = await asyncio.get_running_loop().run_in_executor(CONVERSIONS, convert, data, output)
+    return Response(converted, headers={"Cache-Control": cache_control}, media_type=MEDIA_TYPES[output.format])
 
 
 async def _redirect(services: Services, image: Image, expires: int) -> Response | None:
@@ -102,10 +120,13 @@ async def _chunks(bucket: Bucket, key: str, first: bytes, positions: range) -> A
 
 
 def _headers(manifest: Manifest, image: Image, index: int, now: float) -> dict[str, str]:
-    max_age_s = max(0, int(manifest.expires_at - now))
     return {
         "ETag": f'"{image.sha256}"',
         "Accept-Ranges": "bytes",
-        "Cache-Control": f"private, max-age={max_age_s}, immutable",
+        "Cache-Control": _max_age(manifest, now),
         "Content-Disposition": f'inline; filename="{manifest.task.id}-{index}.{image.format}"',
     }
+
+
+def _max_age(manifest: Manifest, now: float) -> str:
+    return f"private, max-age={max(0, int(manifest.expires_at - now))}, immutable"

@@ -94,15 +94,17 @@ def encode(pixels: np.ndarray, output: Output, infotext: str | None) -> bytes:
         from server.images.png import write_png
 
         return write_png(pixels, {} if infotext is None else {"parameters": infotext})
-    exif = b"" if infotext is None else _exif(infotext)
-    image, file = Image.fromarray(pixels), io.BytesIO()
-    if output.format == "webp":
-        lossless = output.quality == 100
-        image.save(file, "WEBP", quality=output.quality, lossless=lossless, exact=lossless, method=2, exif=exif)
-    else:
-        subsampling = "4:4:4" if output.quality >= FULL_COLOUR_QUALITY else "4:2:0"
-        _over_white(image).save(file, "JPEG", quality=output.quality, subsampling=subsampling, exif=exif)
-    return file.getvalue()
+    return _compressed(Image.fromarray(pixels), output, infotext)
+
+
+def convert(data: bytes, output: Output) -> bytes:
+    """A file that this server has written, in another format or quality. JPEG and WebP keep the infotext of a PNG."""
+    with Image.open(io.BytesIO(data), formats=[format_of(data)]) as image:
+        if output.format != "png":
+            return _compressed(image, output, image.info.get("parameters"))
+        file = io.BytesIO()
+        image.save(file, "PNG")
+        return file.getvalue()
 
 
 def preview_jpeg(pixels: np.ndarray, longest: int = 128) -> bytes:
@@ -111,6 +113,19 @@ def preview_jpeg(pixels: np.ndarray, longest: int = 128) -> bytes:
     scale = longest / max(image.size)
     size = max(1, round(image.width * scale)), max(1, round(image.height * scale))
     _over_white(image).resize(size, Image.Resampling.BILINEAR).save(file, "JPEG", quality=75)
+    return file.getvalue()
+
+
+def _compressed(image: Image.Image, output: Output, infotext: str | None) -> bytes:
+    """The file of a JPEG or a WebP."""
+    exif = b"" if infotext is None else _exif(infotext)
+    file = io.BytesIO()
+    if output.format == "webp":
+        lossless = output.quality == 100
+        image.save(file, "WEBP", quality=output.quality, lossless=lossless, exact=lossless, method=2, exif=exif)
+    else:
+        subsampling = "4:4:4" if output.quality >= FULL_COLOUR_QUALITY else "4:2:0"
+        _over_white(image).save(file, "JPEG", quality=output.quality, subsampling=subsampling, exif=exif)
     return file.getvalue()
 
 

@@ -33,14 +33,19 @@ class Links:
     def events(self, task_id: str) -> str:
         return f"{self.task(task_id)}/events"
 
-    def image(self, task_id: str, index: int, extension: str, expires_at: float) -> str:
-        """`expires_at` is in unix seconds."""
+    def image(self, task_id: str, index: int, extension: str, expires_at: float, quality: int | None = None) -> str:
+        """`expires_at` is in unix seconds. An extension that the stored file does not have, or a quality from 1 to 100,
+        has the file converted when it is read."""
         name, expires = f"{task_id}/{index}.{extension}", int(expires_at)
-        return f"{self._public_url}/files/{name}?expires={expires}&signature={self._sign(name, expires)}"
+        converted = "" if quality is None else f"&quality={quality}"
+        signature = self._sign(name, expires, quality)
+        return f"{self._public_url}/files/{name}?expires={expires}&signature={signature}{converted}"
 
-    def check_image(self, task_id: str, index: int, extension: str, expires: int, signature: str) -> None:
+    def check_image(
+        self, task_id: str, index: int, extension: str, expires: int, signature: str, quality: int | None = None
+    ) -> None:
         """Raises BadSignatureError unless we signed the link, and LinkExpiredError if it has expired."""
-        expected = self._sign(f"{task_id}/{index}.{extension}", expires)
+        expected = self._sign(f"{task_id}/{index}.{extension}", expires, quality)
         if not hmac.compare_digest(expected.encode(), signature.encode()):
             raise BadSignatureError("the signature of this link is wrong; use the `url` of the image unchanged")
         if expires <= self._clock():
@@ -49,5 +54,6 @@ class Links:
                 "with a longer retention if the image should be kept longer"
             )
 
-    def _sign(self, name: str, expires: int) -> str:
-        return hmac.new(self._secret, f"{name}?{expires}".encode(), hashlib.sha256).hexdigest()
+    def _sign(self, name: str, expires: int, quality: int | None) -> str:
+        converted = "" if quality is None else f"&{quality}"
+        return hmac.new(self._secret, f"{name}?{expires}{converted}".encode(), hashlib.sha256).hexdigest()

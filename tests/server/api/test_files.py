@@ -1,9 +1,11 @@
 import hashlib
+import io
 import re
 import time
 
 import httpx
 import pytest
+from PIL import Image as Picture
 
 from server.api import files
 
@@ -47,11 +49,25 @@ async def test_image_is_410_after_its_retention(client, services, image):
     assert "retention" in reply.json()["error"]["message"]
 
 
+async def test_link_with_another_format_converts_the_file(client, services, image):
+    task_id = image["url"].split("/files/")[1].split("/")[0]
+    for extension, quality, kind in (("jpeg", 80, "JPEG"), ("webp", None, "WEBP"), ("png", None, "PNG")):
+        reply = await client.get(services.links.image(task_id, 0, extension, 2**40, quality))
+        assert (reply.status_code, reply.headers["content-type"]) == (200, f"image/{extension}")
+        with Picture.open(io.BytesIO(reply.content)) as picture:
+            assert (picture.format, picture.size) == (kind, (16, 16))
+    link = services.links.image(task_id, 0, "jpeg", 2**40, 80)
+    assert (await client.get(link.replace("quality=80", "quality=81"))).status_code == 403
+    assert (await client.get(link.replace("&quality=80", ""))).status_code == 403
+    assert (await client.get(image["url"] + "&quality=80")).status_code == 403
+
+
 async def test_deleted_image_is_410(client, services, image):
     task_id = image["url"].split("/files/")[1].split("/")[0]
     manifest = await services.bucket.manifest(task_id)
     await services.bucket.delete([manifest.outcome.images[0].key])
     assert (await client.get(image["url"])).status_code == 410
+    assert (await client.get(services.links.image(task_id, 0, "jpeg", 2**40))).status_code == 410
 
 
 async def test_link_to_an_unknown_image_is_410(client, services, image):
