@@ -146,13 +146,15 @@ async def _services(settings: Settings, role: str) -> AsyncIterator[Services]:
 
 def make_controller(services: Services) -> Controller:
     """Stands here because callbacks have the shape of a dialect, and the controller must not import the api."""
-    from server.api.dialects import callback_bytes
+    from server.api.dialects import callback_bytes, callback_pauses_s
     from server.controller import Controller
     from server.controller.callbacks import Callbacks
 
     body_of = partial(callback_bytes, links=services.links)
     secret, clock = services.settings.secret_bytes, services.clock
-    callbacks = Callbacks(services.queue, services.bucket, services.egress, body_of, secret, clock)
+    callbacks = Callbacks(
+        services.queue, services.bucket, services.egress, body_of, secret, clock, first_pauses_s=callback_pauses_s
+    )
     return Controller(services.broker, services.queue, services.bucket, callbacks, clock.sure)
 
 

@@ -45,6 +45,8 @@ class Callback(Frozen):
 
     url: str
     dialect: str = "hua"
+    nonce: str = ""
+    """What the caller wants to find in the callback, in dialects that have it there."""
 
 
 class Task(Frozen):

@@ -12,7 +12,7 @@ import asyncio
 import logging
 import random
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from operator import attrgetter
 
@@ -33,8 +33,11 @@ from server.task import Manifest
 log = logging.getLogger(__name__)
 
 HOUR_S = 3600.0
-PAUSES_S = (*[3.0] * 9, 300.0, 1800.0, *(hours * HOUR_S for hours in (2, 5, 10, 14, 20, 24)))
-"""The retry schedule: pauses between tries, 75 hours in all. The first ten tries are as in the hosted service."""
+FIRST_PAUSES_S = (3.0,) * 9
+"""Pauses between the first ten tries, as in the hosted service, unless the dialect of the callback has its own."""
+LATER_PAUSES_S = (300.0, 1800.0, *(hours * HOUR_S for hours in (2, 5, 10, 14, 20, 24)))
+PAUSES_S = (*FIRST_PAUSES_S, *LATER_PAUSES_S)
+"""The retry schedule: pauses between tries, 75 hours in all."""
 
 JITTER = 0.1
 LONGEST_PAUSE_S = 24 * HOUR_S
@@ -63,6 +66,7 @@ class Callbacks:
     body_of: the body of a manifest's callback; a pure function.
     secret: the server's secret, from which the tenants' secrets are derived.
     clock: unix time in seconds.
+    first_pauses_s: a manifest's own pauses in place of FIRST_PAUSES_S, in seconds; empty: it has none.
     """
 
     def __init__(
@@ -74,6 +78,7 @@ class Callbacks:
         secret: bytes,
         clock: Callable[[], float] = time.time,
         poll_s: float = POLL_S,
+        first_pauses_s: Callable[[Manifest], tuple[float, ...]] = lambda manifest: (),
     ) -> None:
         self._queue = queue
         self._bucket = bucket
@@ -82,6 +87,7 @@ class Callbacks:
         self._secret = secret
         self._clock = clock
         self._poll_s = poll_s
+        self._first_pauses_s = first_pauses_s
         self._taken_ids: set[str] = set()
         self._manifests: dict[DueCallback, Manifest] = {}
         """Manifests of callbacks to be retried: saves reading the bucket, if the queue's entry is unchanged."""
@@ -181,14 +187,16 @@ class Callbacks:
 
     async def _conclude(self, tried: DueCallback, manifest: Manifest | None, reply: Reply, result: str) -> None:
         """Records the result of a try, in the bucket first, then in the queue."""
+        first_s = self._first_pauses_s(manifest) if manifest is not None else ()
+        pauses_s = (*(first_s or FIRST_PAUSES_S), *LATER_PAUSES_S)
         if 200 <= reply.status < 300:
             CALLBACK_TRIES.labels("delivered").inc()
             await self._forget(tried.task_id)
-        elif reply.status == GONE or tried.tries > len(PAUSES_S):
+        elif reply.status == GONE or tried.tries > len(pauses_s):
             await self._park(tried, result)
         else:
             CALLBACK_TRIES.labels("again").inc()
-            pause_s = pause_after(tried.tries, reply)
+            pause_s = pause_after(tried.tries, reply, pauses_s)
             retry = replace(tried, due_at=self._clock() + pause_s)
             if pause_s >= SAVE_PAUSES_FROM_S:
                 await self._bucket.put(callback_key(tried.task_id), encode_callback(retry))
@@ -212,8 +220,8 @@ class Callbacks:
         await self._queue.drop_callback(task_id)
 
 
-def pause_after(tries: int, reply: Reply) -> float:
+def pause_after(tries: int, reply: Reply, pauses_s: Sequence[float] = PAUSES_S) -> float:
     """Seconds until the next try: by the schedule, or longer if a 429 or 503 has Retry-After."""
     retry_after_s = reply.retry_after_s if reply.status in RETRY_AFTER_STATUSES and reply.retry_after_s else 0.0
-    scheduled_s = PAUSES_S[tries - 1] * random.uniform(1 - JITTER, 1 + JITTER)
+    scheduled_s = pauses_s[tries - 1] * random.uniform(1 - JITTER, 1 + JITTER)
     return min(max(scheduled_s, retry_after_s), LONGEST_PAUSE_S)

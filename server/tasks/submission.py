@@ -79,6 +79,8 @@ class Submission:
     retention: Retention | None = None
     output: Output = DEFAULT_OUTPUT
     callback_url: str = ""
+    callback_nonce: str = ""
+    """Sent back in the callback, in dialects that have it there."""
     dialect: str = "hua"
     """The wire format of the request, and of its callback."""
     idempotency_key: str | None = None
@@ -176,6 +178,7 @@ def _fingerprint(pipeline: AnyPipeline, params: Params, submission: Submission) 
         submission.output.model_dump(),
         submission.callback_url,
         submission.dialect,
+        *filter(None, [submission.callback_nonce]),
     ]
     return hashlib.sha256(json.dumps(request, sort_keys=True).encode()).hexdigest()
 
@@ -237,7 +240,7 @@ def _callback(services: Services, submission: Submission, params: Params) -> Cal
     url = submission.callback_url or getattr(params, "callback_url", "")
     if not url:
         return None
-    return Callback(url=services.egress.check(url), dialect=submission.dialect)
+    return Callback(url=services.egress.check(url), dialect=submission.dialect, nonce=submission.callback_nonce)
 
 
 async def _enqueue(services: Services, task: Task, limit: int, keep_images: Callable[[], Awaitable[None]]) -> View:

@@ -52,8 +52,18 @@ def callback_bytes(manifest: Manifest, links: Links) -> bytes:
 
     Hua's own format if that dialect has no callbacks, or this server has it no longer.
     """
-    callback = manifest.task.callback
-    dialect = _by_name.get(callback.dialect) if callback else None
+    dialect = _dialect_of_callback(manifest)
     if dialect is None or dialect.callback_body is None:
         return task_reply(from_manifest(manifest), links).model_dump_json().encode()
     return json.dumps(dialect.callback_body(manifest, links), ensure_ascii=False).encode()
+
+
+def callback_pauses_s(manifest: Manifest) -> tuple[float, ...]:
+    """The pauses between the first tries of a task's callback; empty: those of Hua's own schedule."""
+    dialect = _dialect_of_callback(manifest)
+    return () if dialect is None else dialect.callback_pauses_s
+
+
+def _dialect_of_callback(manifest: Manifest) -> Dialect | None:
+    callback = manifest.task.callback
+    return _by_name.get(callback.dialect) if callback else None

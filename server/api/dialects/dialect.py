@@ -41,6 +41,8 @@ class Dialect:
     callback_body: Callable[[Manifest, Links], dict[str, Any]] | None = None
     """The JSON body of a callback; None: that of Hua's own API. Depends on nothing but its arguments, so that a retry
     sends the same bytes."""
+    callback_pauses_s: tuple[float, ...] = ()
+    """Pauses between the first tries of a callback, in seconds, in place of the short ones of Hua's own schedule."""
     prefixes: tuple[str, ...] = ()
     """Paths below which an address that does not exist is refused in this format, too."""
     refuse: Refusal | None = None

@@ -118,9 +118,16 @@ class CallbackWorld:
         return None if data is None else decode_callback(data)
 
     @asynccontextmanager
-    async def running(self, body_of=body_of):
+    async def running(self, body_of=body_of, pauses_s=()):
         sender = Callbacks(
-            self.queue, self.bucket, Egress(["127.0.0.1"]), body_of, SECRET, clock=self.clock, poll_s=0.005
+            self.queue,
+            self.bucket,
+            Egress(["127.0.0.1"]),
+            body_of,
+            SECRET,
+            clock=self.clock,
+            poll_s=0.005,
+            first_pauses_s=lambda manifest: pauses_s,
         )
         task = asyncio.create_task(sender.run())
         try:
@@ -233,6 +240,21 @@ async def test_retry_schedule_ends(world, receiver):
         await until_gone(world, "one")
     assert len(receiver.requests) == len(PAUSES_S) + 1 == 18
     assert await world.bucket.get(dead_callback_key("one")) is not None
+
+
+async def test_dialect_has_first_pauses_of_its_own(world, receiver):
+    """The long pauses of Hua's own schedule follow."""
+    receiver.answers = ["500 No"]
+    pauses_s = (50.0, 100.0)
+    async with world.running(pauses_s=pauses_s):
+        await world.settle("one", receiver.url)
+        for tries, pause_s in enumerate((*pauses_s, *PAUSES_S[9:]), 1):
+            await until_tries(world, "one", tries)
+            world.clock.pass_by(pause_s * 0.8)
+            assert (await world.queue.next_callbacks(world.clock(), 9)) == []
+            world.clock.pass_by(pause_s * 0.31)
+        await until_gone(world, "one")
+    assert len(receiver.requests) == len(pauses_s) + len(PAUSES_S[9:]) + 1
 
 
 async def test_restart_continues_the_schedule(world, receiver):
