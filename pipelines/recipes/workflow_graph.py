@@ -131,7 +131,7 @@ def _with_canonical_fields(node: Node, fields: Mapping[str, Any]) -> Node:
 
 def _canonical_data(node: Node, params: Params, references: Mapping[str, ImageRef]) -> dict[str, Any]:
     """What the client set in `params`, without the examples that stand for injected values."""
-    data = params.model_dump(exclude_unset=True)
+    data = params.model_dump(mode="json", exclude_unset=True)
     injected = {injection.field for _, injection in node.sources}
     for path, reference in references.items():
         if path not in injected:
