@@ -10,11 +10,12 @@ from pydantic import AliasChoices, BaseModel, ConfigDict, Field
 from models.kinds.controlnet import CONTROLNET
 from pipelines.params.control import HINTS
 from server.api.dependencies import CallerDep, Reader, ServicesDep
-from server.api.dialects.a1111.controlnet_units import MODULES, annotator_of, resolution, thresholds
+from server.api.dialects.a1111.controlnet_units import annotator_of, resolution, thresholds
 from server.api.dialects.a1111.generation import run_tasks
 from server.api.dialects.a1111.lists import of_kind
 from server.api.dialects.a1111.refusals import REFUSED, A1111Route, A1111SubmissionRoute
 from server.api.dialects.pictures import result_in_base64
+from server.api.dialects.preprocessors import PREPROCESSORS
 from server.services import Services
 from server.task import Output
 from server.tasks.submission import InvalidParamsError
@@ -59,15 +60,15 @@ async def list_models(services: ServicesDep, tenant: Reader) -> dict[str, list[s
 
 @router.get("/module_list")
 async def list_modules(tenant: Reader) -> dict[str, Any]:
-    return {"module_list": ["none", *MODULES], "module_detail": {}}
+    return {"module_list": ["none", *PREPROCESSORS], "module_detail": {}}
 
 
 @router.get("/control_types")
 async def list_control_types(services: ServicesDep, tenant: Reader) -> dict[str, Any]:
     """By kind of map: its preprocessors and its ControlNets."""
-    types = {"All": _control_type(["none", *MODULES], [NONE, *_models(services)])}
+    types = {"All": _control_type(["none", *PREPROCESSORS], [NONE, *_models(services)])}
     for hint in HINTS:
-        modules = [module for module, kind in MODULES.items() if kind == hint]
+        modules = [module for module, kind in PREPROCESSORS.items() if kind == hint]
         nets = [entry.name for entry in of_kind(services.catalog, CONTROLNET) if entry.hint == hint]
         types[hint.capitalize()] = _control_type(["none", *modules], [NONE, *nets])
     return {"control_types": types}

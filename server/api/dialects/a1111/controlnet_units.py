@@ -9,49 +9,12 @@ from typing import Any, Literal
 
 from models.catalog.catalog import Catalog, UnknownModelError
 from pipelines.params.control import HINTS
+from server.api.dialects.preprocessors import PREPROCESSORS
 from server.tasks.submission import InvalidParamsError
 
 BUILT_IN = frozenset({"sampler", "seed", "refiner", "extra options", "comments", "hypertile", "soft inpainting"})
 """Scripts of the web UI itself that only draw its page, or are off unless their first argument is true."""
 CONTROLNET_SCRIPT = "controlnet"
-MODULES: Mapping[str, str] = {
-    "canny": "canny",
-    "depth": "depth",
-    "depth_midas": "depth",
-    "depth_leres": "depth",
-    "depth_leres++": "depth",
-    "depth_zoe": "depth",
-    "depth_anything": "depth",
-    "depth_anything_v2": "depth",
-    "openpose": "pose",
-    "openpose_full": "pose",
-    "openpose_hand": "pose",
-    "openpose_face": "pose",
-    "openpose_faceonly": "pose",
-    "dw_openpose_full": "pose",
-    "mlsd": "mlsd",
-    "hed": "softedge",
-    "softedge_hed": "softedge",
-    "softedge_hedsafe": "softedge",
-    "softedge_pidinet": "softedge",
-    "softedge_pidisafe": "softedge",
-    "pidinet": "softedge",
-    "lineart": "lineart",
-    "lineart_realistic": "lineart",
-    "lineart_coarse": "lineart",
-    "lineart_standard": "lineart",
-    "lineart_anime": "lineart",
-    "scribble": "scribble",
-    "scribble_hed": "scribble",
-    "scribble_pidinet": "scribble",
-    "scribble_xdog": "scribble",
-    "tile": "tile",
-    "tile_resample": "tile",
-    "normal": "normal",
-    "normal_bae": "normal",
-    "normalbae": "normal",
-}
-"""The kind of map that each preprocessor draws; several draw the same kind here, by one net."""
 NO_CHOICE = frozenset({"", "none"})
 REFERENCE_ONLY, IP_ADAPTER = "reference_only", ("ip-adapter", "ip_adapter")
 RESIZE_MODES: Mapping[str, Literal["fill", "cover", "pad"]] = {
@@ -137,11 +100,11 @@ def annotator_of(module: str) -> str | None:
     name = module.strip().lower()
     if name in NO_CHOICE:
         return None
-    if name not in MODULES:
+    if name not in PREPROCESSORS:
         raise InvalidParamsError(
-            f"there is no preprocessor {module!r}; there are: none, {', '.join(MODULES)}", "module"
+            f"there is no preprocessor {module!r}; there are: none, {', '.join(PREPROCESSORS)}", "module"
         )
-    return MODULES[name]
+    return PREPROCESSORS[name]
 
 
 def resolution(value: Any, size: tuple[int, int] | None = None) -> int | None:

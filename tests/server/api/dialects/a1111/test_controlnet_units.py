@@ -9,7 +9,8 @@ import pytest
 from models.catalog.catalog import Catalog
 from pipelines.control_new import ControlNewMultiParams
 from pipelines.params.control import HINTS
-from server.api.dialects.a1111.controlnet_units import MODULES, Guides, guides, units_of
+from server.api.dialects.a1111.controlnet_units import Guides, guides, units_of
+from server.api.dialects.preprocessors import PREPROCESSORS
 from server.services import Services
 from server.tasks.submission import InvalidParamsError
 
@@ -44,7 +45,7 @@ def test_other_scripts_are_refused_only_if_they_are_on() -> None:
         units_of({"ADetailer": {"args": [True, {}]}})
 
 
-@pytest.mark.parametrize("module", MODULES)
+@pytest.mark.parametrize("module", PREPROCESSORS)
 def test_every_preprocessor_draws_a_map(catalog: Catalog, module: str) -> None:
     (control,) = found(catalog, {**UNIT, "module": module}).controls
     assert control["data"]["hint_annotator"] in HINTS
