@@ -51,6 +51,7 @@ REQUESTS = (
         "/v1/images/generations",
         {"prompt": "a red house", "size": "512x512", "response_format": "b64_json"},
     ),
+    Row("a1111", "/sdapi/v1/txt2img", {"prompt": "a red house", "width": 512, "height": 512, "steps": 20}),
 )
 
 
