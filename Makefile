@@ -48,11 +48,15 @@ k8s: .venv/ready
 	$(RUN) python -m helm.schema
 	$(RUN) python -m helm.render
 
-# What `hua serve` needs. --inexact leaves the tools for tests alone, if they are there.
+# What `hua serve` needs. --inexact leaves the tools for tests alone, if they are there. The largest packages are compiled on all
+# processors; their first import would compile them on one, and take twice as long.
 .venv/runtime: pyproject.toml uv.lock | $(UV)
 	@echo "Installing Hua into .venv: 3.2 GB to download, most of it torch with CUDA, and 6.5 GB on disk."
 	@echo "What is in the cache of uv is not downloaded again."
 	@$(UV) sync --frozen --no-dev --inexact --extra device
+	@echo "Compiling torch and others: half a minute at most."
+	@cd .venv/lib/python3*/site-packages && ../../../bin/python -m compileall -q -j 0 -x '/(tests?|testing|pipelines)/' \
+		torch sympy scipy diffusers > /dev/null || true
 	@touch $@
 
 # The same, with the tools for tests, checks and docs.

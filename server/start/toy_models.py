@@ -42,7 +42,7 @@ async def ensure_models(settings: Settings, builder: str = BUILDER) -> None:
     found, _ = Scanner().scan([folder])  # a build that was killed leaves toys without `models.yaml`
     if any(not model.path.name.startswith(TOY) for model in found):
         return
-    log.info("there are no models in %s yet; building toy models there, which takes 10 to 30 s", folder)
+    log.info("there are no models in %s yet; building toy models there, which takes about 15 s", folder)
     began = time.monotonic()
     command = [sys.executable, "-m", builder, str(folder)]
     child = await asyncio.create_subprocess_exec(*command, env=torch_environment(settings), stdout=PIPE, stderr=STDOUT)
