@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import base64
+import gc
 import io
 import json
+import warnings
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -21,13 +24,18 @@ FIRST, GUIDED = python_blocks(PAGE)
 
 
 @pytest.fixture
-def api(service: RunningService) -> webuiapi.WebUIApi:
-    return webuiapi.WebUIApi(host="127.0.0.1", port=service.port)
+def api(service: RunningService) -> Iterator[webuiapi.WebUIApi]:
+    api = webuiapi.WebUIApi(host="127.0.0.1", port=service.port)
+    yield api
+    api.session.close()
 
 
 def test_examples_with_a_library(service: RunningService, folder: Path) -> None:
-    assert service.run_python(FIRST, folder) == ["[5, 6] a red house on the grass"]
-    assert service.run_python(GUIDED, folder) == ["(64, 64) 2"]
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ResourceWarning)  # the library leaves the closing of its session to its users
+        assert service.run_python(FIRST, folder) == ["[5, 6] a red house on the grass"]
+        assert service.run_python(GUIDED, folder) == ["(64, 64) 2"]
+        gc.collect()
 
 
 def test_example_of_a_second_pass(service: RunningService, folder: Path) -> None:
