@@ -90,13 +90,13 @@ router.add_api_route(
     "/v1/draw",
     draw,
     methods=["POST"],
-    responses={200: {"model": Reply[DrawData] | RefusedReply}},
+    response_model=Reply[DrawData] | RefusedReply,
     response_model_exclude_none=True,
     route_class_override=DrawRoute,
 )
 
 
-@router.post("/v1/task/detail", responses={200: {"model": Reply[TaskDetail] | RefusedReply}})
+@router.post("/v1/task/detail", response_model=Reply[TaskDetail] | RefusedReply)
 async def get_task_detail(
     body: DetailRequest, request: Request, services: ServicesDep, tenant: Reader
 ) -> Reply[TaskDetail]:
@@ -108,7 +108,7 @@ async def get_task_detail(
     return Reply(data=task_detail(record, services.links, body, services.clock()))
 
 
-@router.post("/v1/customer/detail")
+@router.post("/v1/customer/detail", response_model=Reply[Customer] | RefusedReply)
 async def get_customer(services: ServicesDep, tenant: Reader) -> Reply[Customer]:
     """The tenant of the key. This address is Hua's own: that API's document does not name the one it has."""
     unfinished = [(await services.queue.recent(tenant, status, 1, 1))[1] for status in (Status.QUEUED, Status.RUNNING)]

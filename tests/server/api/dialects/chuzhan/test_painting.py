@@ -87,7 +87,7 @@ async def test_second_pass(task):
     }
     assert (await task(hrScale=2)).params["highres_info"]["fidelity"] == 0.3
     few = (await task(hrScale=2, hrSteps=50, denoisingStrength=0)).params["highres_info"]
-    assert (few["num_steps"], few["fidelity"]) == (50, 0.98)
+    assert (few["num_steps"], few["fidelity"]) == (20, 0.98)
 
 
 async def test_picture_to_image(task, picture):
