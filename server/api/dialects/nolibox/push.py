@@ -88,10 +88,13 @@ class PushRoute(NoliboxRoute):
         await spend_token(services, caller.tenant, idempotency_key=None)
 
 
-async def push_task(services: Services, tenant: str, body: PushBody) -> PushReply:
-    """Raises TaskLimitError, UploadLimitError, RecordTooLargeError and the errors of services that are away."""
+async def push_task(services: Services, tenant: str, body: PushBody, dialect: str = NAME) -> PushReply:
+    """`dialect` is that of the callback.
+
+    Raises TaskLimitError, UploadLimitError, RecordTooLargeError and the errors of services that are away.
+    """
     beside = body.model_extra or {}
-    submission = Submission(body.task, {}, tenant, callback_url=body.notify_url, dialect=NAME)
+    submission = Submission(body.task, {}, tenant, callback_url=body.notify_url, dialect=dialect)
     try:
         params, notes = _params(services, body, beside)
         view = await submit(services, replace(submission, params=params))
