@@ -9,7 +9,7 @@ from typing import Any
 from models.catalog.catalog import Catalog
 from models.catalog.style import Style
 from pipelines.params.limits import SEEDS
-from server.api.dialects.a1111.options import CHECKPOINT, CLIP_SKIP, VAE, find_checkpoint
+from server.api.dialects.a1111.options import CHECKPOINT, VAE, clip_skip, find_checkpoint
 from server.api.dialects.a1111.request import GenerationRequest
 from server.api.dialects.a1111.samplers import sampling_params
 from server.tasks.submission import InvalidParamsError
@@ -45,8 +45,7 @@ def common_params(request: GenerationRequest, options: Mapping[str, Any], catalo
         **_seeds(request),
         **({"lora_scales": loras} if loras else {}),
     }
-    skipped = int(options.get(CLIP_SKIP) or 1) - 1
-    if skipped > 0:
+    if (skipped := clip_skip(options)) > 0:
         params["clip_skip"] = skipped
     vae = str(options.get(VAE) or "")
     if vae.lower() not in (*NONE, "automatic"):

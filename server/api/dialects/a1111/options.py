@@ -7,6 +7,7 @@ it holds for all API processes and for that caller alone.
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from typing import Any
 
 from models.catalog.catalog import Catalog, UnknownModelError
@@ -54,10 +55,19 @@ async def read_options(services: Services, caller: Caller) -> dict[str, Any]:
     return options
 
 
+def clip_skip(options: Mapping[str, Any]) -> int:
+    """Layers of the text encoder to leave out; the web UI counts the last layer as 1. Raises InvalidParamsError."""
+    value = options.get(CLIP_SKIP) or 1
+    if not isinstance(value, int | float | str) or not str(value).removesuffix(".0").isdecimal():
+        raise InvalidParamsError(f"{CLIP_SKIP} {value!r} is no number of layers; send 1 to 9", CLIP_SKIP)
+    return int(float(value)) - 1
+
+
 async def change_options(services: Services, caller: Caller, changes: dict[str, Any]) -> None:
     """Raises InvalidParamsError for a model that does not exist, BucketUnavailableError."""
     if name := changes.get(CHECKPOINT):
         find_checkpoint(services.catalog, str(name))
+    clip_skip(changes)
     key = options_key(caller.tenant, caller.key)
     stored = await services.bucket.get(key)
     data = json.dumps((json.loads(stored) if stored else {}) | changes).encode()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, Self
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
@@ -55,6 +55,12 @@ class GenerationRequest(BaseModel):
     @classmethod
     def _drop_nulls(cls, values: Any) -> Any:
         return {k: v for k, v in values.items() if v is not None} if isinstance(values, dict) else values
+
+    @model_validator(mode="after")
+    def _check_images(self) -> Self:
+        if self.images > MAX_IMAGES:
+            raise ValueError(f"n_iter · batch_size is {self.images}; ask for at most {MAX_IMAGES} images at once")
+        return self
 
     @property
     def images(self) -> int:

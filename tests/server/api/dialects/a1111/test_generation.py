@@ -74,6 +74,9 @@ async def test_withheld_images_are_an_error(client, painter: Painter, red) -> No
         ({"sampler_name": "Restart"}, 422, "no sampler 'Restart'"),
         ({"steps": 1000}, 422, "num_steps"),
         ({"width": "wide"}, 422, "width"),
+        ({"n_iter": 100, "batch_size": 100}, 422, "at most 100 images"),
+        ({"alwayson_scripts": {"controlnet": {"args": ["x", 5, None, [1]]}}, "steps": 0}, 422, "num_steps"),
+        ({"alwayson_scripts": {"controlnet": 7, "other": None}, "steps": 0}, 422, "num_steps"),
         ({"width": 8192, "height": 8192}, 422, "HUA_MAX_PIXELS"),
     ],
 )

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 
+import pytest
+
 from tests.support.painter import Painter
 
 BODY = {"prompt": "a house", "width": 64, "height": 64, "seed": 7, "steps": 4}
@@ -50,3 +52,20 @@ async def test_samples_format_is_that_of_the_images(client, painting: Painter, s
     await model_used(client, red)
     (view,), _ = await services.queue.recent("red", None, 1, 10)
     assert view.task.output.format == "jpeg"
+
+
+@pytest.mark.parametrize("value", ["x", -1, 1.5, [2], {"a": 1}, True, 10**30])
+async def test_clip_skip_that_is_no_number_is_refused(client, red, value: object) -> None:
+    """When it is set, and when a request brings it; never with a 500."""
+    changed = await client.post("/sdapi/v1/options", json={"CLIP_stop_at_last_layers": value}, auth=red)
+    once = {**BODY, "override_settings": {"CLIP_stop_at_last_layers": value}}
+    painted = await client.post("/sdapi/v1/txt2img", json=once, auth=red)
+    assert {changed.status_code, painted.status_code} <= {200, 422}
+    assert painted.status_code == 422
+
+
+@pytest.mark.parametrize("changes", [{"samples_format": 3}, {"sd_vae": 5}, {"sd_model_checkpoint": 7}, {"x": None}])
+async def test_options_of_odd_types_break_nothing(client, painting: Painter, red, changes: dict[str, object]) -> None:
+    await client.post("/sdapi/v1/options", json=changes, auth=red)
+    assert (await client.post("/sdapi/v1/txt2img", json=BODY, auth=red)).status_code in (200, 422)
+    assert (await client.get("/sdapi/v1/options", auth=red)).status_code == 200
