@@ -24,6 +24,15 @@ DTYPES = {
 }
 
 
+def stamp_of(file: Path) -> tuple[int, int, int]:
+    """Other values for another file, or if it was written to. Raises OSError."""
+    return _stamp(file.stat())
+
+
+def _stamp(status: os.stat_result) -> tuple[int, int, int]:
+    return status.st_ino, status.st_size, status.st_mtime_ns
+
+
 class TensorFile:
     """A context manager. Opening and reading raise OSError; reading raises WeightsError."""
 
@@ -33,6 +42,11 @@ class TensorFile:
         self._descriptor = os.open(file, os.O_RDONLY | os.O_CLOEXEC)
         self._scratch = torch.empty(0, dtype=torch.uint8)
         """Holds one tensor until it is cast."""
+
+    @property
+    def stamp(self) -> tuple[int, int, int]:
+        """As `stamp_of`, of the file that is open, even if its name is that of another one now."""
+        return _stamp(os.fstat(self._descriptor))
 
     def read(self, name: str, dtype: torch.dtype | None = None) -> Tensor:
         """The tensor; one of floats is cast to `dtype`, if there is one."""

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import torch
@@ -11,7 +12,7 @@ from torch import Tensor
 from models.files.safetensors_header import SafetensorsHeader, read_header
 from models.files.weights_error import WeightsError, one_line
 from models.loading.scaled_weights import FORMAT, SCALES, check_format, check_names, is_companion, scaled
-from models.loading.tensor_file import DTYPES, TensorFile
+from models.loading.tensor_file import DTYPES, TensorFile, stamp_of
 
 FP8 = frozenset({"F8_E4M3", "F8_E5M2"})
 """What no net computes in."""
@@ -27,9 +28,14 @@ def read_tensors(
     """
     tensors: dict[str, Tensor] = {}
     for file in files:
-        header = open_header(file)
+        before, header = _stamp_or_none(file), open_header(file)
         check_names(header.tensors.keys(), file.name)
-        tensors |= _read(file, [name for name in header.tensors if keep(name)], header, dtype)
+        with _readable(file), TensorFile(file, header) as opened:
+            tensors |= _read(opened, file, [name for name in header.tensors if keep(name)], header, dtype)
+            if opened.stamp != before:
+                raise WeightsError(
+                    f"{file.name} was changed while it was read; it is read again when it stays as it is"
+                )
     return tensors
 
 
@@ -41,17 +47,30 @@ def open_header(file: Path) -> SafetensorsHeader:
         raise WeightsError(f"cannot read {file} ({error.strerror}); put it there, readable by the server") from error
 
 
-def _read(file: Path, names: Sequence[str], header: SafetensorsHeader, dtype: torch.dtype | None) -> dict[str, Tensor]:
-    tensors = {}
+@contextmanager
+def _readable(file: Path) -> Iterator[None]:
     try:
-        with TensorFile(file, header) as opened:
-            for name in names:
-                if name.rpartition(".")[2] == FORMAT:
-                    check_format(name, opened.read(name), file.name)
-                if not is_companion(name):
-                    tensors[name] = _read_one(opened, name, header, dtype, file.name)
+        yield
     except OSError as error:
         raise WeightsError(f"{file.name} cannot be read ({one_line(error)}); copy or download it again") from error
+
+
+def _stamp_or_none(file: Path) -> tuple[int, int, int] | None:
+    """None for a file that is away; reading its header says so."""
+    with suppress(OSError):
+        return stamp_of(file)
+    return None
+
+
+def _read(
+    opened: TensorFile, file: Path, names: Sequence[str], header: SafetensorsHeader, dtype: torch.dtype | None
+) -> dict[str, Tensor]:
+    tensors = {}
+    for name in names:
+        if name.rpartition(".")[2] == FORMAT:
+            check_format(name, opened.read(name), file.name)
+        if not is_companion(name):
+            tensors[name] = _read_one(opened, name, header, dtype, file.name)
     return tensors
 
 

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Callable
 from pathlib import Path
 
@@ -9,7 +10,9 @@ import torch
 from safetensors.torch import save_file
 from torch import Tensor, nn
 
+from models.files.safetensors_header import SafetensorsHeader
 from models.files.weights_error import WeightsError
+from models.loading import tensors
 from models.loading.fill import fill
 from models.loading.tensors import read_tensors
 from tests.support.peak_memory import peak_bytes, reset_peak_bytes
@@ -99,3 +102,40 @@ def test_a_net_is_filled_without_a_second_copy(save: Save) -> None:
 
 def test_only_what_is_kept_is_read(save: Save) -> None:
     assert read_tensors(save(a=torch.ones(1), b=torch.ones(1)), keep=lambda name: name == "b").keys() == {"b"}
+
+
+def test_weights_do_not_change_with_their_file(save: Save) -> None:
+    """An operator who writes over a file changes no model that is in use."""
+    file = save(a=torch.ones(4, 4))
+    read = read_tensors(file)
+    size = file.stat().st_size
+    with file.open("r+b") as opened:
+        opened.write(bytes(size))
+    assert torch.equal(read["a"], torch.ones(4, 4))
+
+
+def test_file_that_is_written_to_while_it_is_read_is_refused(save: Save) -> None:
+    """Never a net of half of one file and half of another."""
+    file = save(a=torch.ones(4, 4), b=torch.ones(4, 4))
+
+    def write_at_b(name: str) -> bool:
+        if name == "b":
+            os.utime(file, ns=(1, 1))
+        return True
+
+    with pytest.raises(WeightsError, match="was changed while it was read"):
+        read_tensors(file, keep=write_at_b)
+
+
+def test_file_that_is_replaced_after_its_header_is_refused(save: Save, monkeypatch: pytest.MonkeyPatch) -> None:
+    file, read_header = save(a=torch.ones(4, 4)), tensors.open_header
+
+    def read_and_replace(path: Path) -> SafetensorsHeader:
+        header = read_header(path)
+        (path.parent / "new").write_bytes(path.read_bytes())
+        (path.parent / "new").replace(path)
+        return header
+
+    monkeypatch.setattr(tensors, "open_header", read_and_replace)
+    with pytest.raises(WeightsError, match="was changed while it was read"):
+        read_tensors(file)
