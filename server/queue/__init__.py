@@ -8,6 +8,7 @@ from server.queue.protocol import LEASE_S as LEASE_S
 from server.queue.protocol import DueCallback as DueCallback
 from server.queue.protocol import Lease as Lease
 from server.queue.protocol import LineView as LineView
+from server.queue.protocol import MissingView as MissingView
 from server.queue.protocol import Overview as Overview
 from server.queue.protocol import Progress as Progress
 from server.queue.protocol import Queue as Queue

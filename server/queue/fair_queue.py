@@ -132,7 +132,7 @@ class ClassQueue:
 
 
 class FairQueue:
-    """All tasks that wait to be leased."""
+    """All tasks that wait to be leased by the workers of one pool."""
 
     def __init__(self) -> None:
         self._waiting: dict[str, Waiting] = {}
@@ -141,6 +141,9 @@ class FairQueue:
 
     def __len__(self) -> int:
         return len(self._waiting)
+
+    def __contains__(self, task_id: str) -> bool:
+        return task_id in self._waiting
 
     def add(self, task: Task, order: int) -> None:
         """`order` rises with each new task. A returned task keeps its old number, and so goes to the head."""

@@ -74,7 +74,9 @@ class View:
     task: Task
     status: Status
     position: int = 0
-    """The number of tasks before it, plus one; 0 unless queued."""
+    """The number of tasks before it, plus one; 0 unless queued, and while no live worker can serve it."""
+    missing: tuple[str, ...] = ()
+    """Its models that no live worker has; all of them if no worker has them together. It waits until one comes."""
     started_at: float | None = None
     finished_at: float | None = None
     progress: Progress | None = None
@@ -137,6 +139,8 @@ class WorkerView:
     """Device seconds per unit of cost; 0 until it is measured."""
     problem: str = ""
     """Why its device is not ready, for people; empty if it is."""
+    models: frozenset[str] | None = None
+    """The names of the models that it has, the broken ones too. None: it does not say, and takes every task."""
     broken: Mapping[str, str] = field(default_factory=dict)
     """Models that it could not load, and why."""
     seen_at: float = 0.0
@@ -159,6 +163,14 @@ class LineView:
 
 
 @dataclass(frozen=True, slots=True)
+class MissingView:
+    """Waiting tasks that no live worker can serve, by the models that they miss."""
+
+    models: tuple[str, ...]
+    count: int
+
+
+@dataclass(frozen=True, slots=True)
 class Overview:
     """The state of the whole queue, for pages and metrics."""
 
@@ -170,6 +182,7 @@ class Overview:
     """All classes, also empty ones. A task that is not in the log yet is queued, but in no class."""
     oldest_at: float | None = None
     """Unix time at which the longest-waiting task was accepted."""
+    missing: tuple[MissingView, ...] = field(default=())
     callbacks: int = 0
     callbacks_due: int = 0
 
@@ -215,6 +228,12 @@ class Queue(Protocol):
 
     async def overview(self) -> Overview: ...
 
+    async def missing(self, models: Collection[str]) -> tuple[str, ...]:
+        """The models that a task with all of these would have to wait for, because no live worker has them.
+
+        Empty while no worker lives, because it is not known what the next one has.
+        """
+
     # --- controller
     async def lead(self, controller: str) -> bool:
         """Takes or renews, for LEAD_S, the leadership: the right to read the logs. False while another leads."""
@@ -231,7 +250,7 @@ class Queue(Protocol):
     async def ingest(self, task: Task) -> int | None:
         """Makes a task from the log ready to be leased. Idempotent; does nothing for a settled task.
 
-        Returns its position, or None if it no longer waits or while the logs are being read.
+        Returns its position; or None if it no longer waits, no live worker can serve it, or the logs are being read.
         """
 
     async def settle(self, manifest: Manifest) -> None:
@@ -260,7 +279,10 @@ class Queue(Protocol):
 
     # --- worker
     async def announce(self, worker: WorkerView) -> None:
-        """Reports that a worker lives. Without this for LEASE_S it disappears from the overview."""
+        """Reports that a worker lives, and what it has, before it leases.
+
+        Without this for LEASE_S it disappears from the overview, and tasks that no other worker can serve wait.
+        """
 
     async def lease(
         self, worker: str, resident: Sequence[str], wait_s: float, fetching: Collection[str] = ()
@@ -269,9 +291,10 @@ class Queue(Protocol):
 
         The worker fetches enough for the tenants `fetching`: of their tasks it takes only those that fetch nothing.
 
-        Fair between priority classes, and between tenants by cost and weight. Tasks whose models are `resident` are
-        preferred, except at every eighth pick, so that no task starves. A worker with other models leaves a task to
-        others until it has waited for COURTESY_S.
+        It gets only tasks whose models it has announced. Among these the choice is fair between priority classes, and
+        between tenants by cost and weight. Tasks whose models are `resident` are preferred, except at every eighth
+        pick, so that no task starves. A worker with other models on its device leaves a task to others until it has
+        waited for COURTESY_S.
         """
 
     async def heartbeat(self, lease: Lease, progress: Progress | None, on_device: bool = True) -> Verdict:

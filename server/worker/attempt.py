@@ -175,18 +175,12 @@ class Attempt:
 
     async def _run_on_device(self) -> Finished:
         run = await self._prepare()
-        await self._look_for_models()
         self._device = self._context.places.current()
         running = self._device.run(run, self._advance)
         del run  # its images may take 400 MB; the device has them from now on
         finished = await running
         self._times.add_device(finished)
         return finished
-
-    async def _look_for_models(self) -> None:
-        """The api may have seen a new file before this worker has. The device is told before it gets the task."""
-        if not {entry.name for entry in self._context.services.catalog}.issuperset(self.lease.task.models):
-            await asyncio.to_thread(self._context.services.live_catalog.refresh)
 
     async def _prepare(self) -> Run:
         """Fetches and decodes what the task needs, and waits for its place."""

@@ -70,7 +70,9 @@ class Worker:
 
     async def run(self) -> None:
         loop = asyncio.get_running_loop()
-        stop_listening = self._services.live_catalog.listen(lambda _: loop.call_soon_threadsafe(self._pass_catalog_on))
+        stop_listening = self._services.live_catalog.listen(
+            lambda _: loop.call_soon_threadsafe(self._on_catalog_change)
+        )
         try:
             async with asyncio.TaskGroup() as group:
                 for work in (
@@ -129,6 +131,11 @@ class Worker:
             self._pass_catalog_on()
         self._places.refresh()
         await self._announce()
+
+    def _on_catalog_change(self) -> None:
+        """The device is told before the queue, so that it knows the models of each task that comes."""
+        self._pass_catalog_on()
+        self._spawn(self._announce())
 
     def _pass_catalog_on(self) -> None:
         """A device that starts has read the folder itself, and gets what has changed since when it is ready."""
@@ -200,6 +207,7 @@ class Worker:
             memory_bytes=status.memory_bytes if status else 0,
             pace_s=self._metrics.pace_s,
             problem=self._keeper.problem,
+            models=frozenset(entry.name for entry in self._services.catalog),
             broken=status.broken if status else {},
         )
         self._ready.set(view.state == "ready")

@@ -11,6 +11,7 @@ import contextlib
 import math
 import time
 import uuid
+from collections import Counter
 from collections.abc import AsyncIterator, Callable, Collection, Sequence
 from dataclasses import replace
 
@@ -21,6 +22,7 @@ from server.queue import (
     DueCallback,
     Lease,
     LineView,
+    MissingView,
     Overview,
     Progress,
     QueueIncompleteError,
@@ -29,14 +31,16 @@ from server.queue import (
     View,
     WorkerView,
 )
-from server.queue.fair_queue import WEIGHTS, FairQueue, model_of
+from server.queue.fair_queue import WEIGHTS, model_of
 from server.queue.memory.callbacks import CallbackSchedule
 from server.queue.memory.finished_tasks import FinishedTasks
+from server.queue.memory.pool_queues import PoolQueues
 from server.queue.memory.rate_limit import RateLimiter
 from server.queue.memory.task_state import TaskState
 from server.queue.memory.unfinished_tasks import UnfinishedTasks
 from server.queue.memory.workers import WorkerTable
 from server.queue.poison import machine_of, place_of
+from server.queue.pools import Pool
 from server.task import Manifest, Priority, Status, Task
 
 MOST_FINISHED = 10_000
@@ -53,12 +57,11 @@ class MemoryQueue:
         self._wall = wall
         self._unfinished = UnfinishedTasks()
         self._finished = FinishedTasks(most_finished)
-        self._queue = FairQueue()
+        self._queue = PoolQueues()
         self._rates = RateLimiter(clock)
         self._workers = WorkerTable(clock, wall)
         self._callbacks = CallbackSchedule()
         self._open = False
-        self._leasable = asyncio.Event()
 
     async def time(self) -> float:
         return self._wall()
@@ -113,8 +116,13 @@ class MemoryQueue:
         return state.views(self._view) if state else _only(self._finished.get(task_id))
 
     async def overview(self) -> Overview:
+        self._queue.set_pools(self._workers.pools())
         queued = [state for state in self._unfinished if state.status is Status.QUEUED]
         waiting = [state.task for state in queued if state.ingested]
+        needs = Counter(task.models for task in waiting)
+        missing = Counter[tuple[str, ...]]()
+        for models, count in needs.items():
+            missing[self._queue.missing(models)] += count
         return Overview(
             queued=len(queued),
             running=len(self._unfinished) - len(queued),
@@ -122,9 +130,13 @@ class MemoryQueue:
             workers=self._workers.all(),
             lines=tuple(_line_view(priority, waiting) for priority in WEIGHTS),
             oldest_at=min((task.created_at for task in waiting), default=None),
+            missing=tuple(MissingView(*pair) for pair in sorted(missing.items()) if pair[0]),
             callbacks=len(self._callbacks),
             callbacks_due=self._callbacks.count(self._wall()),
         )
+
+    async def missing(self, models: Collection[str]) -> tuple[str, ...]:
+        return self._queue.missing(models)
 
     # --- controller
 
@@ -159,9 +171,10 @@ class MemoryQueue:
 
     async def open(self) -> None:
         self._open = True
-        self._signal()
+        self._queue.open()
 
     async def expired(self) -> list[Lease]:
+        self._queue.set_pools(self._workers.pools())
         # the youngest first, so that the oldest ends up at the head
         return [self._expire(state, lease) for state, lease in self._unfinished.expired(self._clock())]
 
@@ -177,7 +190,11 @@ class MemoryQueue:
     # --- worker
 
     async def announce(self, worker: WorkerView) -> None:
+        former = self._workers.pool(worker.name)
         self._workers.announce(worker)
+        if self._workers.pool(worker.name) != former:
+            self._queue.wake(former)
+        self._queue.set_pools(self._workers.pools())
 
     async def lease(
         self, worker: str, resident: Sequence[str], wait_s: float, fetching: Collection[str] = ()
@@ -185,16 +202,19 @@ class MemoryQueue:
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(wait_s):
                 while True:
-                    await self._leasable.wait()
+                    pool = self._workers.pool(worker)
+                    await self._queue.filled(pool).wait()
+                    if self._workers.pool(worker) != pool:
+                        continue
                     preferred = () if self._workers.must_pick_fairly(worker) else resident
-                    task = self._queue.choose(preferred, fetching)
+                    task = self._queue.choose(pool, preferred, fetching)
                     if task is None or (state := self._unfinished.get(task.id)) is None:
                         await asyncio.sleep(FETCHING_PAUSE_S)
                         continue
                     if (courtesy_s := self._courtesy(state, resident)) > 0:
                         await asyncio.sleep(courtesy_s)
                         continue
-                    return self._grant(state, worker)
+                    return self._grant(state, worker, pool)
         return None
 
     async def heartbeat(self, lease: Lease, progress: Progress | None, on_device: bool = True) -> Verdict:
@@ -237,7 +257,6 @@ class MemoryQueue:
     def _wait(self, state: TaskState) -> None:
         state.waits_since = self._clock()
         self._queue.add(state.task, state.order)
-        self._signal()
 
     def _courtesy(self, state: TaskState, resident: Sequence[str]) -> float:
         """Seconds for which this worker leaves the task to workers that have its model."""
@@ -246,12 +265,11 @@ class MemoryQueue:
             return 0
         return state.waits_since + COURTESY_S - self._clock()
 
-    def _grant(self, state: TaskState, worker: str) -> Lease:
-        self._queue.take(state.task)
+    def _grant(self, state: TaskState, worker: str, pool: Pool) -> Lease:
+        self._queue.take(state.task, pool)
         self._workers.count_pick(worker)
         lease = Lease(state.task, uuid.uuid4().hex, worker, state.deaths.count, state.parked)
         self._unfinished.hold(state, lease, self._clock() + LEASE_S, self._wall())
-        self._signal()
         return lease
 
     def _take_back(self, state: TaskState) -> None:
@@ -275,20 +293,13 @@ class MemoryQueue:
     def _remove(self, state: TaskState) -> None:
         self._unfinished.remove(state)
         self._queue.remove(state.task.id)
-        self._signal()
-
-    def _signal(self) -> None:
-        """Sets `_leasable` exactly while there is a task to lease."""
-        if self._open and self._queue:
-            self._leasable.set()
-        else:
-            self._leasable.clear()
 
     def _view(self, state: TaskState) -> View:
         return state.last or View(
             task=state.task,
             status=state.status,
-            position=self._queue.ahead(state.task, state.order) + 1 if state.lease is None else 0,
+            position=self._queue.position(state.task, state.order) if state.lease is None else 0,
+            missing=self._queue.missing(state.task.models) if state.lease is None else (),
             started_at=state.started_at,
             progress=state.progress,
             worker=state.lease.worker if state.lease else "",

@@ -7,8 +7,9 @@ from collections.abc import Iterator, Sequence
 from dataclasses import asdict, fields, replace
 from typing import Any
 
-from server.queue import Lease, LineView, Overview, Progress, View, WorkerView
+from server.queue import Lease, LineView, MissingView, Overview, Progress, View, WorkerView
 from server.queue.fair_queue import LEAST_COST, WEIGHTS
+from server.queue.pools import EVERY_TASK
 from server.queue.redis.scripts import Argument
 from server.task import Manifest, Status, Task
 
@@ -18,10 +19,9 @@ STATES: dict[Status, tuple[str, ...]] = {Status.QUEUED: ("admitted", "waiting")}
 
 def encode_task(task: Task) -> tuple[Argument, ...]:
     """The arguments of admit.lua and ingest.lua."""
-    model = task.models[0] if task.models else ""
     cost = max(task.cost, LEAST_COST)
     order = (cost, task.weight, task.created_at, int(task.fetches))
-    return task.id, task.tenant, task.priority, model, *order, task.model_dump_json()
+    return task.id, task.tenant, task.priority, json.dumps(task.models), *order, task.model_dump_json()
 
 
 def encode_result(manifest: Manifest) -> Iterator[Argument]:
@@ -48,6 +48,7 @@ def decode_view(reply: Sequence[bytes]) -> View:
         task=Task.model_validate_json(fields["body"]),
         status=Status.QUEUED if state in STATES[Status.QUEUED] else Status(state),
         position=int(reply[0]),
+        missing=tuple(json.loads(fields["missing"])) if state in STATES[Status.QUEUED] and not reply[0] else (),
         started_at=_time(fields.get("started_at")),
         finished_at=_time(fields.get("finished_at")),
         progress=_progress(fields),
@@ -64,31 +65,38 @@ def decode_expired_lease(reply: Sequence[bytes]) -> Lease:
     return Lease(task, token.decode(), worker.decode(), int(deaths), poison=bool(int(poison)))
 
 
-def encode_worker(worker: WorkerView) -> str:
-    return json.dumps(asdict(worker))
+def encode_worker(worker: WorkerView, pool: str) -> str:
+    """Without its models, which are stored once for each pool: they may be thousands, and rarely change."""
+    return json.dumps(asdict(replace(worker, models=None)) | {"pool": pool})
 
 
-def decode_worker(value: bytes, seen_at: bytes) -> WorkerView:
-    """Ignores fields of later versions."""
+def decode_worker(value: bytes, seen_at: bytes) -> tuple[WorkerView, str]:
+    """A worker without its models, and its pool. Ignores fields of later versions."""
     known = {field.name for field in fields(WorkerView)}
-    worker = WorkerView(**{name: value for name, value in json.loads(value).items() if name in known})
-    return replace(worker, resident=tuple(worker.resident), seen_at=float(seen_at))
+    stored = json.loads(value)
+    worker = WorkerView(**{name: value for name, value in stored.items() if name in known})
+    return replace(worker, resident=tuple(worker.resident), seen_at=float(seen_at)), stored.get("pool", EVERY_TASK.id)
 
 
-def decode_overview(reply: Sequence[Any]) -> Overview:
-    """Decodes the answer of overview.lua."""
-    queued, running, oldest_at, callbacks, callbacks_due, lines, workers = reply
+def decode_overview(reply: Sequence[Any], workers: Sequence[WorkerView]) -> Overview:
+    """Decodes the answer of overview.lua; `workers` are decoded already."""
+    queued, running, oldest_at, callbacks, callbacks_due, lines, _, missing = reply
     waiting = {name.decode(): (int(count), float(cost)) for name, count, cost in _chunks(lines, 3)}
     return Overview(
         queued=queued,
         running=running,
         queued_cost=sum(cost for _, cost in waiting.values()),
-        workers=tuple(sorted((decode_worker(*pair) for pair in _chunks(workers, 2)), key=lambda worker: worker.name)),
+        workers=tuple(sorted(workers, key=lambda worker: worker.name)),
         lines=tuple(LineView(priority, *waiting[priority]) for priority in WEIGHTS),
         oldest_at=float(oldest_at) if oldest_at else None,
+        missing=tuple(sorted((_missing_view(*pair) for pair in _chunks(missing, 2)), key=lambda view: view.models)),
         callbacks=callbacks,
         callbacks_due=callbacks_due,
     )
+
+
+def _missing_view(models: bytes, count: bytes) -> MissingView:
+    return MissingView(tuple(json.loads(models)), int(count))
 
 
 def _chunks(flat: Sequence[Any], size: int) -> Iterator[Sequence[Any]]:

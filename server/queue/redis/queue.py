@@ -8,9 +8,11 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import json
 import time
 import uuid
 from collections.abc import AsyncIterator, Collection, Sequence
+from dataclasses import replace
 from typing import Any
 
 from redis.asyncio import Redis
@@ -30,11 +32,13 @@ from server.queue import (
 from server.queue.memory.callbacks import HIDDEN_S
 from server.queue.memory.task_state import POSITION_EVERY_S
 from server.queue.poison import place_of
+from server.queue.pools import EVERY_TASK, pool_of
 from server.queue.redis.codec import (
     STATES,
     decode_expired_lease,
     decode_overview,
     decode_view,
+    decode_worker,
     encode_result,
     encode_task,
     encode_worker,
@@ -61,6 +65,10 @@ class RedisQueue:
         self._scripts = Scripts(self._redis)
         self._changes = TaskChangeFeed(self._redis, f"{ROOT}:changed")
         self._replay_id = ""
+        self._pools: dict[str, str] = {}
+        """The pools of the workers that are announced here."""
+        self._models: dict[str, frozenset[str]] = {}
+        """The models of pools, which never change, as far as they were read."""
 
     async def time(self) -> float:
         async with answering(self._url):
@@ -128,7 +136,15 @@ class RedisQueue:
                             await change.wait()
 
     async def overview(self) -> Overview:
-        return decode_overview(await self._run("overview"))
+        reply = await self._run("overview")
+        stored = reply[6]
+        workers = [
+            await self._with_models(*decode_worker(*pair)) for pair in zip(stored[::2], stored[1::2], strict=True)
+        ]
+        return decode_overview(reply, workers)
+
+    async def missing(self, models: Collection[str]) -> tuple[str, ...]:
+        return tuple(model.decode() for model in await self._run("missing", *models))
 
     # --- controller
 
@@ -183,7 +199,12 @@ class RedisQueue:
     # --- worker
 
     async def announce(self, worker: WorkerView) -> None:
-        await self._run("announce", worker.name, encode_worker(worker))
+        pool = pool_of(worker)
+        self._pools[worker.name] = pool.id
+        report = worker.name, encode_worker(worker, pool.id), pool.id
+        if await self._run("announce", *report):
+            models = json.dumps(sorted(pool.models or ())), json.dumps(sorted(pool.broken))
+            await self._run("announce", *report, *models)
 
     async def lease(
         self, worker: str, resident: Sequence[str], wait_s: float, fetching: Collection[str] = ()
@@ -200,7 +221,7 @@ class RedisQueue:
                 await asyncio.sleep(min(answer, left_s))
                 continue
             async with answering(self._url):
-                await self._redis.blpop([f"{ROOT}:wake"], timeout=min(max(left_s, 0.01), WAKE_S))
+                await self._redis.blpop([f"{ROOT}:wake:{self._pool(worker)}"], timeout=min(max(left_s, 0.01), WAKE_S))
 
     async def _lease_now(self, worker: str, resident: Sequence[str], fetching: Collection[str]) -> Lease | float:
         """A lease, or the seconds for which other workers go first; 0 if no task waits.
@@ -208,7 +229,9 @@ class RedisQueue:
         If it is canceled while Redis answers, it waits for the answer and gives the lease back.
         """
         token = uuid.uuid4().hex
-        request = asyncio.ensure_future(self._run("lease", worker, token, len(fetching), *fetching, *resident))
+        request = asyncio.ensure_future(
+            self._run("lease", worker, token, self._pool(worker), len(fetching), *fetching, *resident)
+        )
         try:
             reply = await asyncio.shield(request)
         except asyncio.CancelledError:
@@ -236,6 +259,20 @@ class RedisQueue:
         await disconnect(self._redis)
 
     # --- Redis
+
+    def _pool(self, worker: str) -> str:
+        return self._pools.get(worker, EVERY_TASK.id)
+
+    async def _with_models(self, worker: WorkerView, pool: str) -> WorkerView:
+        if pool == EVERY_TASK.id:
+            return worker
+        if pool not in self._models:
+            async with answering(self._url):
+                names: set[Any] = await self._redis.smembers(f"{ROOT}:models:{pool}")
+            if not names:  # its last worker has left meanwhile
+                return worker
+            self._models[pool] = frozenset(name.decode() for name in names if name)
+        return replace(worker, models=self._models[pool])
 
     async def _run(self, verb: str, *arguments: Argument) -> Any:
         async with answering(self._url):

@@ -22,7 +22,9 @@ RESERVED_S = 40.0
 store the task's images and to publish it."""
 ASKED = 100
 """The number of tenants from which a position is estimated."""
-PARTS = ("turns", "line", "life", "ahead")
+PARTS = ("turns", "pools", "line", "life", "ahead")
+REVIEWED = 200
+"""Waiting tasks whose pools one call chooses again: a few milliseconds of Redis."""
 Argument = str | bytes | int | float
 
 
@@ -55,6 +57,7 @@ def _constants() -> str:
         "SLACK": SLACK,
         "RESERVED_S": RESERVED_S,
         "ASKED": ASKED,
+        "REVIEWED": REVIEWED,
         "ROUNDING_S": ROUNDING_S,
     }
     weights = ", ".join(f"{name} = {weight}" for name, weight in WEIGHTS.items())

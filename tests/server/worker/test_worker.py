@@ -12,7 +12,7 @@ import pytest
 
 from server.egress.client import Egress
 from server.process.health_server import Health
-from server.queue import Lease, Verdict
+from server.queue import Lease, Verdict, WorkerView
 from server.services import Services
 from server.storage.bucket import BucketUnavailableError
 from server.task import Status, Task
@@ -56,6 +56,14 @@ async def running_worker(services: Services) -> AsyncIterator[Worker]:
     running.cancel()
     with suppress(asyncio.CancelledError):
         await running
+
+
+async def leased_elsewhere(services: Services) -> Lease:
+    """A lease of another worker, which takes every task."""
+    await services.queue.announce(WorkerView("elsewhere:cpu:1", "cpu"))
+    lease = await services.queue.lease("elsewhere:cpu:1", (), 5.0)
+    assert lease is not None
+    return lease
 
 
 def new_task(number: int = 0, params: dict[str, object] = SHORT, tenant: str = "t") -> Task:
@@ -142,8 +150,7 @@ async def test_slow_hosts_of_one_tenant_hold_up_no_other_task(services: Services
 async def test_slow_task_under_which_a_device_has_died_holds_up_no_other(services: Services, runs: Path) -> None:
     """It runs alone, but is fetched beside the others."""
     await services.queue.ingest(new_task(0, PHOTO | {"url": "http://slow.example/"}))
-    first = await services.queue.lease("elsewhere:cpu:1", (), 5.0)
-    assert first is not None
+    first = await leased_elsewhere(services)
     assert await services.queue.died(first)
     async with running_worker(replace(services, egress=Egress(resolve=never))):
         while (await services.queue.overview()).running < 1:
@@ -155,8 +162,7 @@ async def test_slow_task_under_which_a_device_has_died_holds_up_no_other(service
 async def test_task_leased_while_another_runs_alone_waits(worker: Worker, services: Services, runs: Path) -> None:
     """The worker already waited for its next task when the other one got the device for itself."""
     await services.queue.ingest(new_task(0, SHORT | {"text": "alone", "num_steps": 20}))
-    first = await services.queue.lease("elsewhere:cpu:1", (), 5.0)
-    assert first is not None
+    first = await leased_elsewhere(services)
     assert await services.queue.died(first)
     await exists(runs)
     await services.queue.ingest(other := new_task(1, SHORT | {"text": "other"}))
@@ -269,14 +275,12 @@ async def test_task_of_a_later_version_does_not_end_the_worker(
 @pytest.mark.parametrize("overrides", [{"drain_s": 0.0}])
 async def test_drain_parks_a_task_that_runs_alone(worker: Worker, services: Services, runs: Path) -> None:
     await services.queue.ingest(new_task(params=LONG))
-    first = await services.queue.lease("elsewhere:cpu:1", (), 5.0)
-    assert first is not None
+    first = await leased_elsewhere(services)
     assert await services.queue.died(first)
     await exists(runs)
     await worker.drain()
     assert '"parked"' in runs.read_text()
-    second = await services.queue.lease("elsewhere:cpu:1", (), 5.0)
-    assert second is not None
+    second = await leased_elsewhere(services)
     assert second.parked
 
 
@@ -318,10 +322,14 @@ async def test_device_that_starts_later_learns_of_earlier_changes(services: Serv
             await asyncio.sleep(0.01)
 
 
-async def test_worker_looks_for_a_model_that_the_api_has_seen_first(services: Services, worker: Worker) -> None:
+async def test_task_of_a_new_model_runs_as_soon_as_the_worker_has_seen_it(services: Services, worker: Worker) -> None:
+    """The api may have seen the file first."""
     await ready(worker)
     write_model(services.settings.models_path / "pen.safetensors", model_files.LORA_SD1)
     task = new_task().model_copy(update={"models": ("toy", "pen")})
     await services.queue.ingest(task)
+    view = await services.queue.find(task.id)
+    assert view is not None
+    assert view.missing == ("pen",)
+    services.live_catalog.refresh()
     await succeeded(services, task)
-    assert services.catalog.find("pen").family == "lora"

@@ -1,6 +1,6 @@
 -- Reserves one of a tenant's slots for a task that is about to be published.
 -- KEYS  the root of all keys
--- ARGV  id, tenant, class, model, cost, weight, created_at, fetches, body, limit
+-- ARGV  id, tenant, class, models (JSON), cost, weight, created_at, fetches, body, limit
 -- Returns the view of a known task with this id, 0 above the limit, 1 if admitted; nothing while the logs are being
 -- read, because the number of used slots is not known before.
 

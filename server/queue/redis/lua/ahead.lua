@@ -21,15 +21,15 @@ local function before(flows, flow, work, size_of)
   return pieces * all / heard, cost * all / heard
 end
 
-local function position(task)
-  local line = key('line', task.class, task.tenant)
+local function position_in(pool, task)
+  local line = key('line', pool, task.class, task.tenant)
   local function line_of(tenant)
-    local size = redis.call('ZCARD', key('line', task.class, tenant))
-    local weight = tonumber(redis.call('HGET', key('weights', task.class), tenant) or 1)
-    return size, redis.call('HGET', key('costs', task.class), tenant) / size / weight, weight
+    local size = redis.call('ZCARD', key('line', pool, task.class, tenant))
+    local weight = tonumber(redis.call('HGET', key('weights', pool, task.class), tenant) or 1)
+    return size, redis.call('HGET', key('costs', pool, task.class), tenant) / size / weight, weight
   end
   local function lines_of(class)
-    local found = redis.call('HMGET', key('totals'), class .. ':count', class .. ':cost')
+    local found = redis.call('HMGET', key('totals', pool), class .. ':count', class .. ':cost')
     return tonumber(found[1]), found[2] / found[1] / WEIGHTS[class], WEIGHTS[class]
   end
   local own, work = redis.call('ZCOUNT', line, '-inf', '(' .. task.order), 0
@@ -37,9 +37,16 @@ local function position(task)
     local _, mean, weight = line_of(task.tenant)
     work = own * mean * weight
   end
-  local same_class, cost = before(key('turns', task.class), task.tenant, work / task.weight, line_of)
-  local others = before(key('turns'), task.class, (work + cost) / WEIGHTS[task.class], lines_of)
+  local same_class, cost = before(key('turns', pool, task.class), task.tenant, work / task.weight, line_of)
+  local others = before(key('turns', pool), task.class, (work + cost) / WEIGHTS[task.class], lines_of)
   return math.floor(own + same_class + others + 0.5) + 1
+end
+
+-- Where it is served first; 0 if no pool serves it.
+local function position(task)
+  local first = math.huge
+  for _, pool in ipairs(serving(task.models, live_pools())) do first = math.min(first, position_in(pool, task)) end
+  return first < math.huge and first or 0
 end
 
 -- Returns {position, field, value, …}; false for an unknown task.
@@ -49,5 +56,8 @@ local function view(id)
   local task = read(id)
   local waits = task.state == 'admitted' or task.state == 'waiting'
   table.insert(fields, 1, waits and position(task) or 0)
+  if waits and fields[1] == 0 then
+    fields[#fields + 1], fields[#fields + 2] = 'missing', cjson.encode(missing(task.models))
+  end
   return fields
 end

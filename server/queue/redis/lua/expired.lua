@@ -5,6 +5,8 @@
 -- ARGV  a token for the leases of poisoned tasks
 -- Returns {{body, token, worker, deaths, 1 if it is poison}, …}.
 
+drop_silent(now() - LEASE_S)
+review()
 local lost = {}
 if not opened() then return lost end
 for _, id in ipairs(redis.call('ZRANGEBYSCORE', key('leases'), '-inf', now(), 'LIMIT', 0, 100)) do

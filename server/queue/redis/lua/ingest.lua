@@ -1,7 +1,7 @@
 -- Makes a task from the log ready to be leased; does nothing if it was ingested before.
 -- KEYS  the root of all keys
--- ARGV  id, tenant, class, model, cost, weight, created_at, fetches, body
--- Returns its position; nothing if it no longer waits, or while the logs are being read.
+-- ARGV  id, tenant, class, models (JSON), cost, weight, created_at, fetches, body
+-- Returns its position; nothing if it no longer waits, no pool serves it, or while the logs are being read.
 
 local id = ARGV[1]
 if redis.call('EXISTS', key('task', id)) == 0 then begin(unpack(ARGV, 1, 9)) end
@@ -12,4 +12,6 @@ if task.state == 'admitted' then
   join_line(task)
   changed(id)
 end
-return (task.state == 'admitted' or task.state == 'waiting') and opened() and position(task)
+if (task.state ~= 'admitted' and task.state ~= 'waiting') or not opened() then return false end
+local place = position(task)
+return place > 0 and place

@@ -3,11 +3,6 @@
 --   unfinished, active:<tenant>  sets of ids, in all and of a tenant       history:<tenant>  its ids by arrival
 --   reserved          admitted ids by when their slot is free again        leases            running ids by when they expire
 
-local function now()
-  local time = redis.call('TIME')
-  return time[1] + time[2] / 1e6
-end
-
 -- Whether the logs have been read in this run of Redis. Keys of an earlier run do not open the queue.
 local function opened()
   return redis.call('GET', key('open')) == redis.call('INFO', 'server'):match('run_id:(%w+)')
@@ -17,9 +12,9 @@ local function changed(id)
   redis.call('PUBLISH', key('changed', id), '')
 end
 
-local function begin(id, tenant, class, model, cost, weight, created_at, fetches, body)
-  redis.call('HSET', key('task', id), 'tenant', tenant, 'class', class, 'model', model, 'cost', cost, 'weight', weight,
-    'fetches', fetches, 'body', body, 'order', redis.call('INCR', key('orders')), 'state', 'admitted', 'deaths', 0)
+local function begin(id, tenant, class, models, cost, weight, created_at, fetches, body)
+  redis.call('HSET', key('task', id), 'tenant', tenant, 'class', class, 'models', models,
+    'model', cjson.decode(models)[1] or '', 'cost', cost, 'weight', weight, 'fetches', fetches, 'body', body, 'order', redis.call('INCR', key('orders')), 'state', 'admitted', 'deaths', 0)
   redis.call('SADD', key('unfinished'), id)
   redis.call('SADD', key('active', tenant), id)
   redis.call('ZADD', key('history', tenant), created_at, id)

@@ -7,4 +7,4 @@ redis.call('SET', key('open'), ARGV[1])
 for _, id in ipairs(redis.call('ZRANGEBYSCORE', key('leases'), '-inf', now() + LEASE_S)) do
   redis.call('ZADD', key('leases'), now() + LEASE_S, id)
 end
-ring()
+for _, pool in ipairs(live_pools()) do ring(pool) end

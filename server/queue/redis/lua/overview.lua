@@ -1,7 +1,10 @@
 -- The state of the whole queue.
 -- KEYS  the root of all keys
 -- Returns {queued, running, acceptance time of the oldest waiting task or '', callbacks, of these due,
---   {class, number waiting, their cost, …}, {worker, time of its heartbeat, …}}.
+--   {class, number waiting, their cost, …}, {worker, time of its heartbeat, …},
+--   {models that tasks miss (JSON), the number of these tasks, …}}.
+
+drop_silent(now() - LEASE_S)
 
 local running = redis.call('ZCARD', key('leases'))
 local oldest, lines = redis.call('ZRANGE', key('waiting'), 0, 0, 'WITHSCORES')[2] or '', {}
@@ -17,4 +20,5 @@ end
 return {
   redis.call('SCARD', key('unfinished')) - running, running, oldest,
   redis.call('ZCARD', key('callbacks')), redis.call('ZCOUNT', key('callbacks'), '-inf', now()), lines, workers,
+  redis.call('HGETALL', key('missing')),
 }

@@ -1,6 +1,17 @@
 -- Part of every script: start-time fair queueing, as in server/queue/start_time_fair_queueing.py.
 -- A flow's tag is its score in the sorted set `flows`; paused flows keep theirs in `flows:rest`. Ties go by name.
 
+local ROOT = KEYS[1]
+
+local function key(...)
+  return table.concat({ROOT, ...}, ':')
+end
+
+local function now()
+  local time = redis.call('TIME')
+  return time[1] + time[2] / 1e6
+end
+
 local function least(flows)
   return tonumber(redis.call('ZRANGE', flows, 0, 0, 'WITHSCORES')[2])
 end
