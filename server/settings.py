@@ -150,6 +150,11 @@ class Settings(BaseSettings):
     )
     retention: Retention = Field("24h", description="How long images are kept by default: 5m, 24h, 7d, 30d.")
     task_limit: int = Field(64, ge=1, description="Limit of unfinished tasks per tenant.")
+    missing_models: Literal["wait", "refuse"] = Field(
+        "wait",
+        description="What happens to a task of a model that the api knows and no live worker has: it waits for such a "
+        "worker, or is refused with status 503.",
+    )
     max_pixels: int = Field(2048 * 2048, ge=64 * 64, description="Largest image that a task may request, in pixels.")
     max_upload: ByteSize = Field(ByteSize(20 << 20), description="Largest image file or request body, in bytes.")
     cancel_on_hang_up: Listed = Field(

@@ -13,6 +13,7 @@ from server.api.dependencies import RecordDep, ServicesDep
 from server.api.errors import error_responses
 from server.api.task_response import task_reply
 from server.queue import Progress, View
+from server.queue.pools import reason
 from server.task import Status
 from server.tasks.lookup import find_record
 
@@ -27,7 +28,8 @@ router = APIRouter(prefix="/v1/tasks", tags=["tasks"], route_class=Authenticated
 async def follow_task(record: RecordDep, services: ServicesDep) -> AsyncIterator[ServerSentEvent]:
     """Follows a task until it ends.
 
-    Events: `queued` {position}, `running` {}, `progress` {step, steps}, `preview` {jpeg: base64}, and at the end
+    Events: `queued` {position, or null and a reason}, `running` {}, `progress` {step, steps}, `preview` {jpeg: base64},
+    and at the end
     `succeeded`, `failed` or `canceled` with the whole task. The first event tells the current state.
     """
     task, previous = record.view.task, None
@@ -44,7 +46,8 @@ async def follow_task(record: RecordDep, services: ServicesDep) -> AsyncIterator
 def _events(view: View, previous: View | None) -> Iterator[ServerSentEvent]:
     """What has changed since the previous view."""
     if view.status is Status.QUEUED:
-        yield ServerSentEvent(event="queued", data={"position": view.position})
+        why = {"reason": reason(view.missing)} if view.missing else {}
+        yield ServerSentEvent(event="queued", data={"position": view.position or None, **why})
     elif view.status is Status.RUNNING:
         if previous is None or previous.status is not Status.RUNNING:
             yield ServerSentEvent(event="running", data={})

@@ -22,10 +22,16 @@ class WorkerReply(BaseModel):
     memory_bytes: int = Field(description="Bytes that these models take on the device.")
 
 
+class MissingReply(BaseModel):
+    models: list[str]
+    tasks: int = Field(description="Tasks that wait for a worker with these models.")
+
+
 class OverviewReply(BaseModel):
     queued: int
     running: int
     queued_cost: float = Field(description="Queued work, in units of one 512×512 image at 20 steps.")
+    missing: list[MissingReply] = Field(description="Models that no live worker has, but that waiting tasks name.")
     workers: list[WorkerReply]
 
 
@@ -37,6 +43,7 @@ async def get_overview(services: ServicesDep) -> OverviewReply:
         queued=overview.queued,
         running=overview.running,
         queued_cost=overview.queued_cost,
+        missing=[MissingReply(models=list(each.models), tasks=each.count) for each in overview.missing],
         workers=[
             WorkerReply(
                 name=worker.name,

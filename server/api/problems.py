@@ -25,6 +25,7 @@ from server.storage.signed_links import BadSignatureError, LinkExpiredError
 from server.tasks.callback_replay import NoCallbackError
 from server.tasks.input_images import BadInputError
 from server.tasks.lookup import LostTaskError, UnknownTaskError
+from server.tasks.missing_models import MissingModelError
 from server.tasks.submission import IdempotencyConflictError, InvalidParamsError, NotAllowedError, TooManyPixelsError
 from server.tasks.validation_errors import describe_errors
 from server.tasks.waiting import ClientGoneError, FaultyTaskError, TaskFailedError, WithheldError
@@ -66,6 +67,7 @@ STATUS_AND_CODE: dict[type[Exception], tuple[int, str]] = {
     BrokerUnavailableError: (503, "unavailable"),
     BucketUnavailableError: (503, "unavailable"),
     QueueUnavailableError: (503, "unavailable"),
+    MissingModelError: (503, "no_worker_has_model"),
     NotReadyError: (503, "not_ready"),
     ClientGoneError: (499, "client_gone"),
     FaultyTaskError: (422, "bad_input"),

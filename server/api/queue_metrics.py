@@ -18,6 +18,7 @@ def set_queue_metrics(overview: Overview) -> None:
         metrics.QUEUED_COST.labels(line.priority).set(line.cost)
     metrics.PACE.set(pace_s)
     metrics.QUEUED_GPU_SECONDS.set(sum(line.cost for line in overview.lines) * pace_s)
+    metrics.TASKS_WITHOUT_MODEL.set(sum(each.count for each in overview.missing))
     metrics.TASKS_RUNNING.set(overview.running)
     metrics.OLDEST_WAITING.set(max(time.time() - overview.oldest_at, 0.0) if overview.oldest_at else 0.0)
     metrics.CALLBACKS_WAITING.set(overview.callbacks)

@@ -7,6 +7,7 @@ from typing import Any
 
 from pydantic import BaseModel, Field
 
+from server.queue.pools import reason
 from server.storage.signed_links import Links
 from server.task import Failure, Format, Image, Kind, Manifest, Priority, Retention, Status
 from server.tasks.lookup import TaskRecord
@@ -41,7 +42,11 @@ class TaskReply(BaseModel):
     id: str
     type: str
     status: Status
-    position: int | None = Field(None, description="While queued: the number of tasks before it, plus one.")
+    position: int | None = Field(
+        None,
+        description="While queued: the number of tasks before it, plus one; null while no live worker has its models.",
+    )
+    reason: str | None = Field(None, description="Why a queued task has no position: the models that no worker has.")
     progress: ProgressReply | None = Field(None, description="While running: denoising steps done, and their total.")
     params: dict[str, Any] = Field(description="The params with all defaults and the chosen seed.")
     model: str | None = Field(None, description="The model that it uses.")
@@ -71,7 +76,8 @@ def task_reply(record: TaskRecord, links: Links) -> TaskReply:
         id=task.id,
         type=task.type,
         status=view.status,
-        position=view.position if view.status is Status.QUEUED else None,
+        position=(view.position or None) if view.status is Status.QUEUED else None,
+        reason=reason(view.missing) or None,
         progress=ProgressReply(step=progress.step, steps=progress.steps) if progress else None,
         params=task.params,
         model=task.models[0] if task.models else None,

@@ -150,6 +150,9 @@ STAGE_SECONDS = _histogram(
 # --- the queue, reported by every api alike
 
 TASKS_QUEUED = _gauge("api", "hua_tasks_queued", "Tasks that wait for a worker.", "class", of_queue=True)
+TASKS_WITHOUT_MODEL = _gauge(
+    "api", "hua_tasks_without_model", "Waiting tasks whose models no live worker has; also queued.", of_queue=True
+)
 TASKS_RUNNING = _gauge("api", "hua_tasks_running", "Tasks that a worker has leased.", of_queue=True)
 QUEUED_COST = _gauge(
     "api", "hua_queued_cost", "Waiting work, in units of one 512x512 image at 20 steps.", "class", of_queue=True

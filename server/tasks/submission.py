@@ -30,6 +30,7 @@ from server.storage.bucket import BucketUnavailableError
 from server.task import Callback, Output, Priority, Retention, Status, Task
 from server.tasks.input_images import CheckedImages, InputImages
 from server.tasks.lookup import UnknownTaskError, find_record
+from server.tasks.missing_models import refuse_missing_models
 from server.tasks.validation_errors import describe_errors
 from server.tenancy.policy import TenantPolicy
 from server.tenancy.uploads import UploadLimitError
@@ -106,8 +107,8 @@ async def submit(services: Services, submission: Submission) -> View:
 
     The caller has taken a token of the rate limit (`spend_token`) before it read the request. Raises
     UnknownTaskTypeError, InvalidParamsError, TooManyPixelsError, UnknownModelError, MisfitError, BadInputError,
-    EgressDeniedError, IdempotencyConflictError, NotAllowedError, TaskLimitError, UploadLimitError, RecordTooLargeError,
-    BrokerUnavailableError, BucketUnavailableError, QueueUnavailableError.
+    EgressDeniedError, IdempotencyConflictError, NotAllowedError, MissingModelError, TaskLimitError, UploadLimitError,
+    RecordTooLargeError, BrokerUnavailableError, BucketUnavailableError, QueueUnavailableError.
     """
     pipeline = pipelines.find(submission.type)
     requested = _validated(pipeline, submission.params)
@@ -144,6 +145,7 @@ async def submit(services: Services, submission: Submission) -> View:
         fingerprint=fingerprint,
         traceparent=traceparent(),
     )
+    await refuse_missing_models(services, task.models)
     keep_images = partial(inputs.keep, images, submission.tenant)
     return await _enqueue(services, task, policy.task_limit or services.settings.task_limit, keep_images)
 

@@ -27,6 +27,7 @@ TROUBLE = {
     },
     "HuaMostWithheld": {'hua_images_withheld_total{type="a"}': "0+3x180", 'hua_images_made_total{type="a"}': "0+2x180"},
     "HuaLeasesExpire": {'hua_leases_expired_total{pod="a"}': "0+1x180"},
+    "HuaModelMissing": {"hua_tasks_without_model": "1x180"},
     "HuaDeviceDies": {'hua_device_deaths_total{pod="a"}': "0+1x180"},
     "HuaPoison": {'hua_failures_total{code="poison"}': "0x170 1x10"},
     "HuaDeviceMemoryFull": {

@@ -43,7 +43,10 @@ export class Card {
     }
   }
 
-  queued({ position }) { this.say(position > 1 ? `number ${position} in the queue` : "next in the queue"); }
+  queued({ position, reason }) {
+    if (reason) this.say(reason);
+    else this.say(position > 1 ? `number ${position} in the queue` : "next in the queue");
+  }
   running() { this.say("starting"); }
 
   progress({ step, steps }) {

@@ -4,7 +4,7 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from server.api.queue_metrics import PRESUMED_PACE_S, set_queue_metrics
 from server.observability.metrics import exposition
-from server.queue import LineView, Overview, WorkerView
+from server.queue import LineView, MissingView, Overview, WorkerView
 
 LINES = (LineView("high", 1, 2.0), LineView("normal", 2, 2.5), LineView("low", 0, 0.0))
 
@@ -33,3 +33,9 @@ def test_gauges_show_the_overview():
 def test_gpu_seconds_use_the_pace_that_workers_measure():
     workers = (WorkerView("a", "cuda:0", pace_s=1.0), WorkerView("b", "cuda:0", pace_s=3.0), WorkerView("new", "cpu"))
     assert samples(Overview(1, 0, 2.0, workers, LINES))["hua_queued_gpu_seconds", ""] == 4.5 * 2.0
+
+
+def test_tasks_without_a_worker_for_their_models_are_counted():
+    missing = (MissingView(("a",), 2), MissingView(("b", "c"), 1))
+    assert samples(Overview(3, 0, 3.0, missing=missing))["hua_tasks_without_model", ""] == 3
+    assert samples(Overview(0, 0, 0.0))["hua_tasks_without_model", ""] == 0

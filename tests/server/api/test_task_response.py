@@ -44,3 +44,8 @@ def test_linked_images_separates_kinds_and_hides_withheld_images() -> None:
     assert (bool(urls[0]), urls[1:]) == (True, [""])
     ((url, _),) = linked_images(manifest(images=images), "hint", LINKS)
     assert "/2.png?" in url, "the index counts images of all kinds"
+
+
+def test_reply_of_a_task_that_no_worker_can_serve_says_why() -> None:
+    reply = task_reply(TaskRecord(View(TASK, Status.QUEUED, missing=("sdxl", "lora"))), LINKS)
+    assert (reply.position, reply.reason) == (None, "no worker has all of sdxl, lora")
