@@ -25,6 +25,8 @@ ASKED = 100
 PARTS = ("turns", "pools", "line", "life", "ahead")
 REVIEWED = 200
 """Waiting tasks whose pools one call chooses again: a few milliseconds of Redis."""
+SAMPLED = 20
+"""Waiting tasks, chosen at random, whose pools each look for expired leases checks."""
 Argument = str | bytes | int | float
 
 
@@ -58,6 +60,7 @@ def _constants() -> str:
         "RESERVED_S": RESERVED_S,
         "ASKED": ASKED,
         "REVIEWED": REVIEWED,
+        "SAMPLED": SAMPLED,
         "ROUNDING_S": ROUNDING_S,
     }
     weights = ", ".join(f"{name} = {weight}" for name, weight in WEIGHTS.items())

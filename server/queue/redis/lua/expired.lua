@@ -7,6 +7,7 @@
 
 drop_silent(now() - LEASE_S)
 review()
+look_at_some()
 local lost = {}
 if not opened() then return lost end
 for _, id in ipairs(redis.call('ZRANGEBYSCORE', key('leases'), '-inf', now(), 'LIMIT', 0, 100)) do

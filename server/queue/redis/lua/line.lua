@@ -102,6 +102,15 @@ local function review()
   end
 end
 
+-- An api of an earlier release puts tasks into no pool. Some waiting tasks are looked at again and again, so that none is
+-- forgotten during an upgrade.
+local function look_at_some()
+  for _, id in ipairs(redis.call('ZRANDMEMBER', key('waiting'), SAMPLED)) do
+    local task = read(id)
+    if task.state == 'waiting' then place(task) end
+  end
+end
+
 -- A pool has come or gone.
 local function begin_review()
   redis.call('ZUNIONSTORE', key('review'), 1, key('waiting'))

@@ -329,3 +329,19 @@ async def test_check_finds_a_redis_that_still_answers_but_takes_no_task(own_redi
         with pytest.raises(QueueUnavailableError, match="this is a replica"):
             await queue.check()
     await queue.close()
+
+
+async def test_task_that_an_earlier_release_put_into_no_pool_is_found(queue, client, make_task) -> None:
+    """During an upgrade, an api that knows no pools may hand on tasks."""
+    await queue.announce(WorkerView(name="w", device="cpu", models=frozenset({"m"})))
+    task = make_task(models=("m",))
+    await queue.ingest(task)
+    for name in ("line", "plain", "warm", "images", "turns"):
+        for found in client.scan_iter(f"{ROOT}:{name}:*"):
+            client.delete(found)
+    client.hdel(f"{ROOT}:task:{task.id}", "pools")
+    assert await queue.lease("w", (), 0.05) is None
+    await queue.expired()
+    lease = await queue.lease("w", (), 5.0)
+    assert lease is not None
+    assert lease.task.id == task.id
