@@ -60,7 +60,8 @@ def explain_fault(entries: Iterable[ModelEntry]) -> str:
 
 
 def _files_of(entry: ModelEntry) -> Iterator[Path]:
-    for path in filter(None, (entry.path, entry.encoder)):
+    parts = entry.path, entry.encoder, entry.vae, entry.text_encoder, entry.text_encoder_2
+    for path in filter(None, parts):
         yield from sorted(path.rglob("*.safetensors")) if path.is_dir() else (path,)
 
 

@@ -25,7 +25,11 @@ def checkout(tmp_path: Path) -> Path:
 
 def commands(checkout: Path, target: str) -> str:
     """What make would run."""
-    made = subprocess.run(["make", "-n", target], cwd=checkout, capture_output=True, text=True, check=True)
+    # Without the variables of a make that runs this test, which would have this one print its folder.
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("MAKE")}
+    made = subprocess.run(
+        ["make", "-n", target], cwd=checkout, env=environment, capture_output=True, text=True, check=True
+    )
     return made.stdout
 
 

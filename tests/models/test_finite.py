@@ -78,3 +78,11 @@ def test_explain_fault_reads_a_file_again_that_has_changed(tmp_path: Path) -> No
     found = entry(file, {"a": torch.tensor([NAN])})
     os.utime(file, ns=(1, 1))
     assert "it.safetensors" in explain_fault([found])
+
+
+@pytest.mark.parametrize("part", ["vae", "text_encoder", "text_encoder_2"])
+def test_explain_fault_reads_parts_in_files_of_their_own(tmp_path: Path, part: str) -> None:
+    good = entry(tmp_path / "good.safetensors", {"a": torch.ones(1)})
+    entry(tmp_path / "part.safetensors", {"w": torch.tensor([NAN])})
+    fault = explain_fault([good.model_copy(update={part: tmp_path / "part.safetensors"})])
+    assert fault.startswith("part.safetensors of model 'good' is the cause")

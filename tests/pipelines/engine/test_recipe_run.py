@@ -105,16 +105,14 @@ def spoiled_copy(source: Path, target: Path, part: str) -> ModelEntry:
 
 
 @pytest.mark.parametrize(
-    ("part", "code", "message"),
+    ("part", "message"),
     [
-        ("unet", "not_finite", "the denoiser of model 'bad-unet' returned NaN or infinity; diffusion_pytorch_model"),
-        ("text_encoder", "not_finite", "the text encoder of model 'bad-text_encoder' returned NaN or infinity; model."),
-        ("vae", "bad_model", "model 'bad-vae' could not be loaded: the decoder of the autoencoder"),
+        ("unet", "the denoiser of model 'bad-unet' returned NaN or infinity; diffusion_pytorch_model"),
+        ("text_encoder", "the text encoder of model 'bad-text_encoder' returned NaN or infinity; model."),
+        ("vae", "the decoder of the autoencoder (VAE), in single precision, returned NaN or infinity; diffusion_"),
     ],
 )
-def test_a_bad_number_in_a_checkpoint_names_the_file(
-    models_dir: Path, tmp_path: Path, part: str, code: str, message: str
-) -> None:
+def test_a_bad_number_in_a_checkpoint_names_the_file(models_dir: Path, tmp_path: Path, part: str, message: str) -> None:
     entry = spoiled_copy(models_dir / "toy-sd1", tmp_path / "bad", part)
     registry = Registry(Catalog([entry]), torch.device("cpu"), torch.float32, 1 << 40, 0)
     try:
@@ -123,7 +121,7 @@ def test_a_bad_number_in_a_checkpoint_names_the_file(
     finally:
         registry.close()
     assert isinstance(failed, Failed)
-    assert failed.code == code
+    assert failed.code == "not_finite"
     assert message in failed.message
 
 

@@ -11,7 +11,7 @@ from models.kinds.controlnet import CONTROLNET
 from pipelines.params.control import HINTS
 from server.api.dependencies import CallerDep, Reader, ServicesDep
 from server.api.dialects.a1111.controlnet_units import annotator_of, resolution, thresholds
-from server.api.dialects.a1111.generation import run_tasks
+from server.api.dialects.a1111.generation import first_images, run_tasks
 from server.api.dialects.a1111.lists import of_kind
 from server.api.dialects.a1111.refusals import REFUSED, A1111Route, A1111SubmissionRoute
 from server.api.dialects.pictures import result_in_base64
@@ -87,7 +87,7 @@ async def detect(body: DetectRequest, request: Request, services: ServicesDep, c
         params["detect_resolution"] = side
     tasks = [(f"control.{kind}_hint", {"url": picture, **params}) for picture in body.controlnet_input_images]
     ended = await run_tasks(services, caller, request, tasks, Output())
-    return DetectReply(images=[await result_in_base64(services, each.outcome.images[0]) for each in ended])
+    return DetectReply(images=[await result_in_base64(services, image) for image in first_images(ended)])
 
 
 def _models(services: Services) -> list[str]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal
@@ -35,6 +36,7 @@ CONTROL_MODES = {
     "my prompt is more important": PROMPT_FIRST,
     "controlnet is more important": CONTROL_FIRST,
 }
+MAX_NUMBER = 1e6
 MIN_RESOLUTION, MAX_RESOLUTION = 128, 1024
 
 
@@ -109,7 +111,7 @@ def annotator_of(module: str) -> str | None:
 
 def resolution(value: Any, size: tuple[int, int] | None = None) -> int | None:
     """The shorter side for an annotator; None: its default. `size`: for "pixel perfect", that of the result."""
-    side = min(size) if size else value if isinstance(value, int | float) else -1
+    side = min(size) if size else value if isinstance(value, int | float) and abs(value) <= MAX_NUMBER else -1
     return None if side < 1 else min(max(int(side), MIN_RESOLUTION), MAX_RESOLUTION)
 
 
@@ -186,9 +188,12 @@ def _number(unit: Mapping[str, Any], name: str, default: float) -> float:
     if value is None:
         return default
     try:
-        return float(value)
-    except (TypeError, ValueError):
-        raise InvalidParamsError(f"{name} must be a number", name) from None
+        number = float(value)
+    except (TypeError, ValueError, OverflowError):
+        number = math.nan
+    if not abs(number) <= MAX_NUMBER:
+        raise InvalidParamsError(f"{name} must be a number", name)
+    return number
 
 
 def _choice(unit: Mapping[str, Any], name: str, choices: Mapping[str, Any], default: Any) -> Any:

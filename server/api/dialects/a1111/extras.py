@@ -9,7 +9,7 @@ from fastapi import APIRouter, Request, Response
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from server.api.dependencies import CallerDep, Reader, ServicesDep
-from server.api.dialects.a1111.generation import run_tasks
+from server.api.dialects.a1111.generation import first_images, run_tasks
 from server.api.dialects.a1111.refusals import REFUSED, A1111Route, A1111SubmissionRoute
 from server.api.dialects.pictures import result_in_base64, store_picture
 from server.images.base64_file import decode_base64
@@ -114,7 +114,7 @@ async def _enlarge(
     _refuse_what_is_not_offered(body)
     uploads = [await _store(services, caller.tenant, picture) for picture in pictures]
     ended = await run_tasks(services, caller, request, [_task(body, upload) for upload in uploads], Output())
-    return [await result_in_base64(services, manifest.outcome.images[0]) for manifest in ended]
+    return [await result_in_base64(services, image) for image in first_images(ended)]
 
 
 async def _store(services: Services, tenant: str, picture: str) -> Upload:

@@ -16,9 +16,9 @@ from server.api.dialects.a1111.refusals import REFUSED, A1111SubmissionRoute
 from server.api.dialects.a1111.request import GenerationRequest, Img2ImgRequest, Txt2ImgRequest
 from server.api.dialects.a1111.txt2img import plan_txt2img
 from server.services import Services
-from server.task import Manifest, Output
+from server.task import Image, Manifest, Output
 from server.tasks.submission import Submission
-from server.tasks.waiting import refuse_failed, refuse_withheld, submit_all, wait_for_all
+from server.tasks.waiting import TaskFailedError, refuse_failed, refuse_withheld, submit_all, wait_for_all
 from server.tenancy.auth import Caller
 
 NAME = "a1111"
@@ -56,6 +56,14 @@ async def run_tasks(
     refuse_failed(ended)
     refuse_withheld(ended)
     return ended
+
+
+def first_images(ended: Sequence[Manifest]) -> list[Image]:
+    """The one image of each of these tasks. Raises TaskFailedError if one was interrupted, or its image is withheld."""
+    images = [image for manifest in ended for image in manifest.outcome.images[:1] if image.safe]
+    if len(images) < len(ended):
+        raise TaskFailedError("the request was interrupted, or the audit withholds an image of it; send it again")
+    return images
 
 
 async def _options(services: Services, caller: Caller, body: GenerationRequest) -> dict[str, Any]:

@@ -7,6 +7,7 @@ it holds for all API processes and for that caller alone.
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping
 from typing import Any
 
@@ -58,7 +59,7 @@ async def read_options(services: Services, caller: Caller) -> dict[str, Any]:
 def clip_skip(options: Mapping[str, Any]) -> int:
     """Layers of the text encoder to leave out; the web UI counts the last layer as 1. Raises InvalidParamsError."""
     value = options.get(CLIP_SKIP) or 1
-    if not isinstance(value, int | float | str) or not str(value).removesuffix(".0").isdecimal():
+    if not re.fullmatch(r"\d{1,2}(\.0)?", str(value), re.ASCII):
         raise InvalidParamsError(f"{CLIP_SKIP} {value!r} is no number of layers; send 1 to 9", CLIP_SKIP)
     return int(float(value)) - 1
 

@@ -124,6 +124,9 @@ def test_reference_and_ip_adapter_are_no_controlnets(catalog: Catalog) -> None:
         ({"mask": "aGk="}, "send it as `mask` to img2img"),
         ({"image": {"image": "aGk=", "mask": "aGk="}}, "send it as `mask` to img2img"),
         ({"weight": "much"}, "weight must be a number"),
+        ({"threshold_a": 1e999}, "threshold_a must be a number"),
+        ({"threshold_b": float("nan")}, "threshold_b must be a number"),
+        ({"guidance_end": 10**400}, "guidance_end must be a number"),
     ],
 )
 def test_what_cannot_be_meant_is_refused(catalog: Catalog, change: dict[str, Any], words: str) -> None:

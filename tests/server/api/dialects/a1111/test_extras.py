@@ -93,3 +93,12 @@ async def test_what_cannot_be_meant_is_refused(client, red, picture: str, body, 
     reply = await client.post("/sdapi/v1/extra-single-image", json={"image": picture, **body}, auth=red)
     assert reply.status_code == 422
     assert words in reply.json()["detail"]
+
+
+async def test_interrupted_enlarging_is_an_error(client, painter, red, picture: str) -> None:
+    body = {"image": picture, "upscaler_1": "None"}
+    waiting = asyncio.create_task(client.post("/sdapi/v1/extra-single-image", json=body, auth=red))
+    await painter.take()
+    await client.post("/sdapi/v1/interrupt", auth=red)
+    reply = await waiting
+    assert (reply.status_code, "interrupted" in reply.json()["detail"]) == (500, True)

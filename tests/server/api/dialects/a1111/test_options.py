@@ -54,7 +54,7 @@ async def test_samples_format_is_that_of_the_images(client, painting: Painter, s
     assert view.task.output.format == "jpeg"
 
 
-@pytest.mark.parametrize("value", ["x", -1, 1.5, [2], {"a": 1}, True, 10**30])
+@pytest.mark.parametrize("value", ["x", -1, 1.5, [2], {"a": 1}, True, 10**30, "9" * 400])
 async def test_clip_skip_that_is_no_number_is_refused(client, red, value: object) -> None:
     """When it is set, and when a request brings it; never with a 500."""
     changed = await client.post("/sdapi/v1/options", json={"CLIP_stop_at_last_layers": value}, auth=red)
