@@ -1,9 +1,17 @@
-"""The wire format of Ideogram: V3 generate, and the older generate, at the official paths and under /ideogram."""
+"""The wire format of Ideogram: V3, and the older models, at the official paths and under /ideogram."""
 
 from __future__ import annotations
 
+from fastapi import APIRouter
+
 from server.api.dialects.dialect import Dialect
+from server.api.dialects.ideogram import routes_legacy, routes_v3
 from server.api.dialects.ideogram.errors import refuse
-from server.api.dialects.ideogram.routes import NAME, router
+from server.api.dialects.ideogram.painting import NAME
+
+router = APIRouter()
+for _routes in (routes_v3.router, routes_legacy.router):
+    router.include_router(_routes)
+    router.include_router(_routes, prefix="/ideogram", include_in_schema=False)
 
 DIALECT = Dialect(NAME, router, prefixes=("/v1/ideogram-v3/", "/ideogram/"), refuse=refuse)

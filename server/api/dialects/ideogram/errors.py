@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from typing import ClassVar
+from typing import Any, ClassVar
 
 from fastapi import Response
 from fastapi.responses import JSONResponse
@@ -17,6 +17,9 @@ from server.tenancy.open_requests import OpenRequestsError
 
 IN_FLIGHT = 10
 """Requests of one key that may wait at the same time in one API process."""
+REFUSED: dict[int | str, dict[str, Any]] = {
+    status: {"description": "Refused; `error` tells why."} for status in (400, 401, 403, 409, 413, 422, 429, 500, 503)
+}
 
 
 def refuse(problem: Problem) -> Response:

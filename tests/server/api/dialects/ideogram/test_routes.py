@@ -3,8 +3,11 @@ import asyncio
 import pytest
 
 from server.api.dialects.ideogram.errors import IN_FLIGHT
-from server.api.dialects.ideogram.request import STEPS, STYLES, LegacyRequest, V3Request
+from server.api.dialects.ideogram.request import STEPS
+from server.api.dialects.ideogram.request_legacy import GenerateLegacyRequest
+from server.api.dialects.ideogram.request_v3 import GenerateV3Request
 from server.api.dialects.ideogram.sizes import LEGACY_RATIOS, LEGACY_RESOLUTIONS, RATIOS, RESOLUTIONS
+from server.api.dialects.ideogram.styles import PALETTES, PRESETS, TYPES
 from server.tenancy.auth import ANONYMOUS, new_key
 
 V3 = "/ideogram/v1/ideogram-v3/generate"
@@ -106,22 +109,22 @@ async def test_failed_task_is_an_error_in_json(client, painter):
 
 def test_every_value_is_understood():
     assert (len(RATIOS), len(RESOLUTIONS), len(LEGACY_RATIOS), len(LEGACY_RESOLUTIONS)) == (15, 69, 11, 78)
-    assert len(set(STYLES["presets"])) == 62
+    assert len(PRESETS) == 62
     for ratio, size in RATIOS.items():
-        assert V3Request(prompt="x", aspect_ratio=ratio).size == size
+        assert GenerateV3Request(prompt="x", aspect_ratio=ratio).size == size
     for name in RESOLUTIONS:
-        assert "{}x{}".format(*V3Request(prompt="x", resolution=name).size) == name
+        assert "{}x{}".format(*GenerateV3Request(prompt="x", resolution=name).size) == name
     for ratio, size in LEGACY_RATIOS.items():
-        assert LegacyRequest(prompt="x", aspect_ratio=f"ASPECT_{ratio}").size == size
-    assert LegacyRequest(prompt="x", aspect_ratio="SPECT_16_10").size == (1024, 640)
+        assert GenerateLegacyRequest(prompt="x", aspect_ratio=f"ASPECT_{ratio}").size == size
+    assert GenerateLegacyRequest(prompt="x", aspect_ratio="SPECT_16_10").size == (1024, 640)
     for name in LEGACY_RESOLUTIONS:
-        size = LegacyRequest(prompt="x", resolution="RESOLUTION_" + name.replace("x", "_")).size
+        size = GenerateLegacyRequest(prompt="x", resolution="RESOLUTION_" + name.replace("x", "_")).size
         assert "{}x{}".format(*size) == name
     for speed, steps in STEPS.items():
-        assert V3Request(prompt="x", rendering_speed=speed).steps == steps
-    for preset in STYLES["presets"]:
-        assert V3Request(prompt="x", style_preset=preset).words.endswith(" style")
-    for palette, words in STYLES["palettes"].items():
-        assert V3Request(prompt="x", color_palette={"name": palette}).words == f"x, {words}"
-    for style, words in STYLES["types"].items():
-        assert words in LegacyRequest(prompt="x", style_type=style).words
+        assert GenerateV3Request(prompt="x", rendering_speed=speed).steps == steps
+    for preset in PRESETS:
+        assert GenerateV3Request(prompt="x", style_preset=preset).words.endswith(" style")
+    for palette, words in PALETTES.items():
+        assert GenerateV3Request(prompt="x", color_palette={"name": palette}).words == f"x, {words}"
+    for style, words in TYPES.items():
+        assert words in GenerateLegacyRequest(prompt="x", style_type=style).words

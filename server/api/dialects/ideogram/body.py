@@ -1,0 +1,72 @@
+"""Reads the body of a request: a form with pictures, or JSON."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from json import JSONDecodeError
+from typing import Any, TypeVar
+
+from fastapi import Request
+from pydantic import BaseModel, ValidationError
+from starlette.exceptions import HTTPException
+
+from server.api.dialects.forms import Form, is_form, read_form
+from server.api.dialects.pictures import store_picture
+from server.images.codec import BadImageError
+from server.services import Services
+from server.tasks.input_images import BadInputError, Upload
+from server.tasks.submission import InvalidParamsError
+from server.tasks.validation_errors import describe_errors
+
+MAX_FILES = 16
+JSON_PARTS = ("image_request", "color_palette")
+"""Fields that some clients send as files, because JSON has a content type of its own."""
+UNSUPPORTED = {
+    "style_codes": "use style_preset or style_type",
+    "style_reference_images": "use style_preset, or the task param ip_adapter at POST /v1/tasks",
+    "character_reference_images": "use the task param ip_adapter at POST /v1/tasks",
+    "custom_model_uri": "the operator chooses the model with the alias V_3 in models.yaml",
+}
+"""What is refused, and what to use instead."""
+R = TypeVar("R", bound=BaseModel)
+
+
+async def read_body(request: Request) -> Form:
+    """The fields and files of a form; the fields of a JSON object. Raises HTTPException, InvalidParamsError."""
+    form = await read_form(request, MAX_FILES) if is_form(request) else Form(await _json_object(request))
+    for name in form.files.keys() & set(JSON_PARTS):
+        form.fields[name] = form.files.pop(name)[0].decode(errors="replace")
+    for name, advice in UNSUPPORTED.items():
+        if form.fields.get(name) or form.files.get(name):
+            raise InvalidParamsError(f"{name} is not supported here; {advice}", name)
+    return form
+
+
+def validated(kind: type[R], fields: Mapping[str, Any]) -> R:
+    """Raises InvalidParamsError."""
+    try:
+        return kind.model_validate(fields)
+    except ValidationError as error:
+        field, message = describe_errors(error.errors(include_url=False), kind.model_fields)
+        raise InvalidParamsError(message, field) from error
+
+
+async def stored_file(services: Services, tenant: str, form: Form, name: str) -> Upload:
+    """The picture of this name, stored. Raises InvalidParamsError, BadInputError, UploadLimitError."""
+    files = form.files.get(name)
+    if not files:
+        raise InvalidParamsError(f"{name} is missing; send the picture as a file of a multipart form", name)
+    try:
+        return await store_picture(services, tenant, files[0])
+    except BadImageError as error:
+        raise BadInputError(name, str(error)) from error
+
+
+async def _json_object(request: Request) -> dict[str, Any]:
+    try:
+        body = await request.json()
+    except (JSONDecodeError, UnicodeDecodeError) as error:
+        raise HTTPException(400) from error
+    if not isinstance(body, dict):
+        raise HTTPException(400)
+    return body

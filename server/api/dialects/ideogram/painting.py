@@ -1,0 +1,84 @@
+"""Runs the task of a request, and answers with its pictures."""
+
+from __future__ import annotations
+
+import secrets
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+from fastapi import Request, Response
+from fastapi.responses import JSONResponse
+
+from models.catalog.catalog import Catalog
+from server.api.dialects.ideogram.errors import refuse
+from server.api.dialects.ideogram.request import PictureRequest
+from server.api.dialects.model_names import is_missing
+from server.api.errors import Problem
+from server.api.task_response import linked_images
+from server.services import Services
+from server.task import Manifest, Status
+from server.tasks.submission import Submission
+from server.tasks.waiting import refuse_failed, submit_all, wait_for_all
+
+NAME = "ideogram"
+SEEDS = 2**31 - 8
+"""Ideogram's seeds end here; image i has seed + i."""
+LARGEST_SIDE = 1024
+"""The `max_wh` of tasks that do not set it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Painting:
+    """One task of any type."""
+
+    task_type: str
+    params: dict[str, Any]
+
+
+def prompt_params(body: PictureRequest, catalog: Catalog) -> dict[str, Any]:
+    """The params that all paintings share."""
+    return {
+        "text": painted_prompt(body),
+        "negative_prompt": body.negative_prompt,
+        "model": catalog.default.name if is_missing(catalog, body.model_name) else body.model_name,
+        "num_steps": body.steps,
+        "num_samples": body.num_images,
+        "seed": secrets.randbelow(SEEDS) if body.seed is None else body.seed,
+    }
+
+
+def painted_prompt(body: PictureRequest) -> str:
+    """The prompt to paint. `body.magic` has no effect, because nothing here writes prompts at length."""
+    return body.words
+
+
+async def paint(
+    request: Request, services: Services, tenant: str, body: PictureRequest, painting: Painting
+) -> Response:
+    """Raises what `submit` raises, TaskFailedError, ClientGoneError."""
+    submission = Submission(type=painting.task_type, params=painting.params, tenant=tenant, dialect=NAME)
+    views = await submit_all(services, [submission])
+    cancels = NAME in services.settings.cancel_on_hang_up
+    ended = await wait_for_all(services, views, request.receive, cancels=cancels)
+    refuse_failed(ended)
+    if ended[0].outcome.status is Status.CANCELED:
+        return refuse(Problem(409, "canceled", "the task was canceled; send the request again"))
+    return JSONResponse(_answer(services, body, ended[0]))
+
+
+def _answer(services: Services, body: PictureRequest, manifest: Manifest) -> dict[str, Any]:
+    """The links of the images; an image that the audit withholds has none."""
+    images = [
+        {
+            "prompt": body.words,
+            "resolution": f"{image.width}x{image.height}",
+            "is_image_safe": image.safe,
+            "seed": image.seed,
+            "url": url or None,
+            "style_type": body.style_type,
+        }
+        for url, image in linked_images(manifest, "image", services.links)
+    ]
+    created = datetime.fromtimestamp(manifest.outcome.finished_at, UTC)
+    return {"created": created.strftime("%Y-%m-%dT%H:%M:%SZ"), "data": images}
