@@ -9,7 +9,7 @@ from typing import Any
 from models.catalog.catalog import Catalog
 from models.catalog.style import Style
 from pipelines.params.limits import SEEDS
-from server.api.dialects.a1111.options import CHECKPOINT, VAE, clip_skip, find_checkpoint
+from server.api.dialects.a1111.options import CHECKPOINT, clip_skip, find_checkpoint, vae_of
 from server.api.dialects.a1111.request import GenerationRequest
 from server.api.dialects.a1111.samplers import sampling_params
 from server.tasks.submission import InvalidParamsError
@@ -47,8 +47,7 @@ def common_params(request: GenerationRequest, options: Mapping[str, Any], catalo
     }
     if (skipped := clip_skip(options)) > 0:
         params["clip_skip"] = skipped
-    vae = str(options.get(VAE) or "")
-    if vae.lower() not in (*NONE, "automatic"):
+    if vae := vae_of(options, catalog):
         params["vae"] = vae
     return params
 

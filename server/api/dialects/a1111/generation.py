@@ -10,7 +10,7 @@ from fastapi import APIRouter, Request
 from server.api.dependencies import CallerDep, ServicesDep
 from server.api.dialects.a1111.answers import GenerationReply, generation_reply
 from server.api.dialects.a1111.img2img import plan_img2img
-from server.api.dialects.a1111.options import FORMAT, FORMATS, read_options
+from server.api.dialects.a1111.options import output_of, read_options
 from server.api.dialects.a1111.painting import Painting
 from server.api.dialects.a1111.refusals import REFUSED, A1111SubmissionRoute
 from server.api.dialects.a1111.request import GenerationRequest, Img2ImgRequest, Txt2ImgRequest
@@ -79,7 +79,6 @@ async def _paint(
     painting: Painting,
     options: dict[str, Any],
 ) -> GenerationReply:
-    output = Output(format=FORMATS.get(str(options.get(FORMAT)).lower(), "png"))
     tasks = [(painting.task_type, params) for params in painting.tasks(body.images)]
-    ended = await run_tasks(services, caller, request, tasks, output)
+    ended = await run_tasks(services, caller, request, tasks, output_of(options))
     return await generation_reply(services, body, ended, shows_maps=painting.shows_maps)

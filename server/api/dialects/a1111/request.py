@@ -4,12 +4,31 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
 from pipelines.pipeline import MAX_TEXT
 
 MAX_BATCH, MAX_IMAGES = 100, 100
 
+
+def _refuse_lone_surrogates(value: Any) -> Any:
+    """Raises ValueError if a text in a JSON value has half of a surrogate pair."""
+    if isinstance(value, str) and not value.isascii():
+        try:
+            value.encode()
+        except UnicodeEncodeError:
+            raise ValueError("a text has half of a surrogate pair; write each character whole") from None
+    elif isinstance(value, dict):
+        for part in (*value, *value.values()):
+            _refuse_lone_surrogates(part)
+    elif isinstance(value, list):
+        for part in value:
+            _refuse_lone_surrogates(part)
+    return value
+
+
+Json = Annotated[Any, AfterValidator(_refuse_lone_surrogates)]
+"""Any JSON that an answer can repeat: UTF-8 has no lone surrogates."""
 Text = Annotated[str, Field(max_length=MAX_TEXT)]
 Strength = Annotated[float, Field(ge=0, le=1)]
 Count = Annotated[int, Field(ge=1, le=MAX_BATCH)]
@@ -21,7 +40,8 @@ Styles = Annotated[list[str], BeforeValidator(lambda value: [value] if isinstanc
 class GenerationRequest(BaseModel):
     """What both have in common."""
 
-    model_config = ConfigDict(extra="ignore", hide_input_in_errors=True)
+    # `str_min_length=0` makes pydantic check every string for lone surrogates, which the echo could not hold.
+    model_config = ConfigDict(extra="ignore", hide_input_in_errors=True, str_min_length=0)
 
     prompt: Text = ""
     negative_prompt: Text = ""
@@ -43,10 +63,10 @@ class GenerationRequest(BaseModel):
     restore_faces: bool = False
     tiling: bool = False
     s_churn: float = 0.0
-    override_settings: dict[str, Any] = {}
+    override_settings: dict[str, Json] = {}
     refiner_checkpoint: str = ""
     script_name: str = ""
-    alwayson_scripts: dict[str, Any] = {}
+    alwayson_scripts: dict[str, Json] = {}
     send_images: bool = True
     force_task_id: str = Field("", max_length=200)
     denoising_strength: Strength = 0.75
@@ -89,7 +109,7 @@ class Txt2ImgRequest(GenerationRequest):
 
 
 class Img2ImgRequest(GenerationRequest):
-    init_images: list[Any] = Field([], max_length=MAX_IMAGES, description="base64, a data: URI, or an address.")
+    init_images: list[Json] = Field([], max_length=MAX_IMAGES, description="base64, a data: URI, or an address.")
     resize_mode: Literal[0, 1, 2, 3] = 0
     mask: str | None = Field(None, description="White is repainted.")
     mask_blur: int | None = Field(None, ge=0, le=256)

@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import Any
 
-from fastapi import APIRouter, Body, Request
+from fastapi import APIRouter, Request
 from pydantic import BaseModel
 
 from server.api.dependencies import CallerDep, Reader, ServicesDep, Submitter
-from server.api.dialects.a1111.options import change_options, read_options
+from server.api.dialects.a1111.options import Options, change_options, read_options
 from server.api.dialects.a1111.refusals import REFUSED, A1111Route
 from server.api.models.refreshing import refresh_catalog
 
 router = APIRouter(route_class=A1111Route, responses=REFUSED)
-Options = Annotated[dict[str, Any], Body()]
 
 
 class MemoryReply(BaseModel):
@@ -30,7 +29,7 @@ async def get_options(services: ServicesDep, caller: CallerDep) -> dict[str, Any
 
 @router.post("/options")
 async def set_options(changes: Options, services: ServicesDep, caller: CallerDep) -> None:
-    """Changes options for your key, and for no other one. Unknown options are kept and have no effect."""
+    """Changes options for your key, and for no other one. Options of the web UI that mean nothing here are kept."""
     caller.require("submit")
     await change_options(services, caller, changes)
 

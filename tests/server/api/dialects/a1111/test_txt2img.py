@@ -26,8 +26,12 @@ def planned(services: Services, **fields: Any) -> Painting:
     return painting
 
 
+VAES = "\n  - {name: kl-f8, path: toy.safetensors, family: vae}\n"
+
+
+@pytest.mark.parametrize("more_models", [VAES])
 @pytest.mark.parametrize(
-    ("name", "vae"), [("kl-f8.safetensors", "kl-f8.safetensors"), ("Automatic", None), ("None", None), ("", None)]
+    ("name", "vae"), [("kl-f8.safetensors", "kl-f8"), ("Automatic", None), ("None", None), ("", None)]
 )
 async def test_vae_is_an_option(services: Services, name: str, vae: str | None) -> None:
     assert planned(services, override_settings={"sd_vae": name}).params.get("vae") == vae
