@@ -24,6 +24,7 @@ from pipelines.params.control import (
 from pipelines.params.image_refs import OptionalImage
 from pipelines.params.limits import Fraction
 from pipelines.params.picture_size import PICTURE_SIZE, PictureSizeParams
+from pipelines.params.prompts import Prompt
 from pipelines.pipeline import Models, Recipe, TaskResult, Work
 from pipelines.recipes.control_guidance import ControlSpec, draw_control_maps, refuse_different_shape
 from pipelines.recipes.controlled_generation import ControlledGeneration, ControlledParams, generate_controlled
@@ -101,7 +102,7 @@ class ControlNewTaskParams(PictureSizeParams, ControlledParams, MaskedGeneration
     mask_url: OptionalImage = Field(
         None, description="The mask of what to repaint in `url`, as in txt2img.sd.inpainting."
     )
-    text: str = Field(
+    text: Prompt = Field(
         "",
         max_length=20_000,
         validation_alias=AliasChoices("text", "prompt"),

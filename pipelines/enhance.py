@@ -11,6 +11,7 @@ from pydantic import AliasChoices, Field
 from models.kinds.kind import AnyModelRef, ModelRef
 from models.kinds.prompt_enhancer import PROMPT_ENHANCER
 from pipelines.params.limits import SEEDS, CallbackUrl
+from pipelines.params.prompts import Prompt
 from pipelines.pipeline import Models, Params, Pipeline, Recipe, TaskResult, Work
 
 if TYPE_CHECKING:
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
 
 
 class EnhanceParams(Params):
-    text: str = Field(
+    text: Prompt = Field(
         min_length=1, max_length=2000, description="The beginning of the prompts.", examples=["a lighthouse"]
     )
     model: str = Field("enhancer", max_length=64, description="A model of family `enhancer` that GET /v1/models lists.")

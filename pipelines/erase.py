@@ -12,6 +12,7 @@ from models.kinds.kind import AnyModelRef, ModelRef
 from pipelines.params.image import ImageParams
 from pipelines.params.image_refs import ImageRef
 from pipelines.params.limits import Fraction
+from pipelines.params.prompts import Prompt
 from pipelines.pipeline import Models, Recipe, TaskResult, Work
 from pipelines.recipes.image_generation import ImageGeneration
 from pipelines.recipes.masked_generation import MaskedGenerationParams, generate_masked
@@ -54,7 +55,7 @@ class EraseParams(ImageParams):
         description="Longest side, in pixels, at which the hole is filled. The result always has the size of the "
         "picture, and its unchanged pixels outside the mask.",
     )
-    text: str = Field("", max_length=20_000, description="A prompt for Stable Diffusion. Usually empty.")
+    text: Prompt = Field("", max_length=20_000, description="A prompt for Stable Diffusion. Usually empty.")
     num_samples: int = Field(1, ge=1, le=1, description="Always 1.")
 
     @property

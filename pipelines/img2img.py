@@ -11,6 +11,7 @@ from models.kinds.captioner import CAPTIONER
 from models.kinds.kind import AnyModelRef, ModelRef
 from pipelines.params.image_refs import ImageRef
 from pipelines.params.picture_size import PICTURE_SIZE, PictureSizeParams
+from pipelines.params.prompts import Prompt
 from pipelines.pipeline import Models, Recipe, TaskResult, Work
 from pipelines.recipes.captioning import DEFAULT_CAPTIONER, caption
 from pipelines.recipes.image_generation import ImageGeneration, generate_from_image
@@ -23,7 +24,7 @@ DEFAULT_CAPTIONER_REF = ModelRef(CAPTIONER, DEFAULT_CAPTIONER)
 
 class Img2ImgParams(PictureSizeParams):
     url: ImageRef
-    text: str = Field(
+    text: Prompt = Field(
         "",
         max_length=20_000,
         description="The prompt, as in txt2img.sd. It may be left out if auto_prompt is true.",

@@ -8,7 +8,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Generator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any, Generic, Literal, Protocol, Self, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, Literal, Protocol, Self, TypeVar, cast
 
 from pydantic import BaseModel, ConfigDict
 
@@ -196,6 +196,18 @@ Audited = Literal["always", "on_request", "never"]
 USE_AUDIT = "Check the images before they are returned, if the operator has set up an audit."
 
 
+@dataclass(frozen=True, slots=True)
+class Part:
+    """A task, or one node of a workflow: what has a prompt and a model of its own."""
+
+    path: str
+    """Where its params are in those of the task, by dotted path; empty for the task itself."""
+    pipeline: AnyPipeline
+    params: Params
+    injected: frozenset[str] = frozenset()
+    """The params that other nodes fill, by dotted path. Examples stand for them."""
+
+
 class Pipeline(ABC, Generic[P]):
     """A task type. Each module in this folder holds one subclass, which `pipelines` discovers."""
 
@@ -224,6 +236,14 @@ class Pipeline(ABC, Generic[P]):
     @abstractmethod
     def run(self, params: P, models: Models, images: Mapping[str, np.ndarray]) -> Recipe:
         """The recipe. `images` holds the decoded uint8 inputs [h, w, 3 or 4] by path: `url`, `controls.0.hint_url`."""
+
+    def parts(self, params: P) -> tuple[Part, ...]:
+        """What has prompts and a model of its own: the task itself, or the nodes of a workflow that will run."""
+        return (Part("", self, params),)
+
+    def with_parts(self, params: P, parts: Sequence[Part]) -> P:
+        """`params` with some of its parts replaced. The result is not validated."""
+        return cast("P", parts[0].params) if parts else params
 
     def resolve_names(self, params: P, catalog: Catalog) -> P:
         """`params` with what the catalog decides: the model's canonical name, the embeddings that prompts mention.

@@ -12,7 +12,7 @@ from pydantic import Field, ValidationError, field_validator, model_validator
 from models.kinds.kind import AnyModelRef
 from pipelines import find
 from pipelines.params.limits import CallbackUrl
-from pipelines.pipeline import USE_AUDIT, AnyPipeline, Models, Params, Pipeline, Recipe, Steps, TaskResult, Work
+from pipelines.pipeline import USE_AUDIT, AnyPipeline, Models, Params, Part, Pipeline, Recipe, Steps, TaskResult, Work
 from pipelines.recipes.concurrent import run_concurrently
 from pipelines.recipes.workflow_graph import (
     IMAGE_PLACEHOLDER,
@@ -142,6 +142,28 @@ class Workflow(Pipeline[WorkflowParams]):
         whole = Work(pixels, images, sum(part.steps for part in parts))
         return replace(whole, compute_fraction=sum(part.cost for part in parts) / whole.cost)
 
+    def parts(self, params: WorkflowParams) -> tuple[Part, ...]:
+        """The nodes that will run."""
+        provisional = params.provisional
+        return tuple(
+            Part(
+                _path(index),
+                find(node.endpoint),
+                provisional[node.key],
+                frozenset(injection.field for _, injection in node.sources),
+            )
+            for index, node in enumerate(params.nodes)
+            if node.key in provisional
+        )
+
+    def with_parts(self, params: WorkflowParams, parts: Sequence[Part]) -> WorkflowParams:
+        provisional, changed = params.provisional, {part.path: part.params for part in parts}
+        nodes = (
+            _with_params(node, provisional[node.key], changed[path]) if (path := _path(index)) in changed else node
+            for index, node in enumerate(params.nodes)
+        )
+        return params.model_copy(update={"nodes": tuple(nodes)})
+
     def resolve_names(self, params: WorkflowParams, catalog: Catalog) -> WorkflowParams:
         """Resolves the names of each node by itself: one node may use other models than the next."""
         return params.changed(lambda pipeline, node_params: pipeline.resolve_names(node_params, catalog))
@@ -167,6 +189,11 @@ class Workflow(Pipeline[WorkflowParams]):
         return _collected(params, results, "")
 
 
+def _path(index: int) -> str:
+    """Where the parameters of a node are in those of the workflow."""
+    return f"nodes.{index}.data"
+
+
 def _with_params(node: Node, before: Params, after: Params) -> Node:
     """The node with the parameters that differ from `before`. Injected ones are left to the nodes that make them."""
     injected = {injection.field.partition(".")[0] for _, injection in node.sources}
@@ -177,7 +204,7 @@ def _with_params(node: Node, before: Params, after: Params) -> Node:
 
 def _images_of(index: int, images: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
     """The input images of one node, by their path in that node's parameters."""
-    prefix = f"nodes.{index}.data."
+    prefix = f"{_path(index)}."
     return {path.removeprefix(prefix): pixels for path, pixels in images.items() if path.startswith(prefix)}
 
 

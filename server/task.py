@@ -71,6 +71,10 @@ class Task(Frozen):
     """The image size that `cost` assumes, if the real size depends on an input that was not known yet; otherwise 0."""
     weight: float = 1.0
     """The tenant's share of the devices, relative to other tenants, when the task was accepted."""
+    original_prompts: dict[str, str] = Field(default_factory=dict)
+    """Prompts as they were sent, by dotted path, where `params` have other words for the model."""
+    notes: tuple[str, ...] = ()
+    """What a caller should know about the prompts, in sentences."""
     fingerprint: str = ""
     """Hash of the request as it was sent. It detects an Idempotency-Key that is used for two requests."""
     traceparent: str = ""

@@ -20,6 +20,7 @@ from models.kinds.tiny_decoder import TINY_DECODER
 from models.kinds.vae import VAE
 from pipelines.params.ip_adapter import IPAdapterInfo
 from pipelines.params.patch import PatchParams
+from pipelines.params.prompts import NegativePrompt, Prompt
 from pipelines.params.style_reference import StyleReference
 from pipelines.params.token_merging import TomeInfo
 from pipelines.pipeline import Models, Params
@@ -48,8 +49,8 @@ def _without_own_vae(name: object) -> object:
 class AdapterParams(Params):
     """A prompt, and the adapters that it or other parameters name."""
 
-    text: str
-    negative_prompt: str
+    text: Prompt
+    negative_prompt: NegativePrompt
 
     lora_scales: dict[str, Scale] | None = Field(
         None,

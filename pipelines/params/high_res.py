@@ -10,6 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 from models.adapters.lora_tags import split_lora_tags
 from pipelines.params.image import refuse_odd_size, strength_of
 from pipelines.params.limits import GeneratedSide
+from pipelines.params.prompts import OptionalNegativePrompt, OptionalPrompt
 from pipelines.sampler_names import max_steps_of
 
 if TYPE_CHECKING:
@@ -46,10 +47,10 @@ class HighRes(BaseModel):
     guidance_scale: float | None = Field(
         None, ge=0, le=50, description="How strongly it follows the prompt. null: as in the first pass."
     )
-    text: str | None = Field(
+    text: OptionalPrompt = Field(
         None, max_length=20_000, description="The prompt of the second pass. null: as in the first one."
     )
-    negative_prompt: str | None = Field(
+    negative_prompt: OptionalNegativePrompt = Field(
         None, max_length=20_000, description="Its negative prompt. null: as in the first pass."
     )
 

@@ -15,6 +15,7 @@ from pipelines.params.adapters import AdapterParams
 from pipelines.params.limits import LONGEST_SIDE, SEEDS, CallbackUrl, Fraction, GeneratedSide, Seed
 from pipelines.params.performance import PerformanceParams
 from pipelines.params.prompt_steps import check_prompt, encode_steps
+from pipelines.params.prompts import NegativePrompt, Prompt
 from pipelines.params.sampling import SamplerParams
 from pipelines.pipeline import Denoise
 from pipelines.sampler_names import denoiser_calls
@@ -47,14 +48,14 @@ class Variation(BaseModel):
 class ImageParams(AdapterParams, SamplerParams, PerformanceParams):
     """Parameters of a task that generates images from a prompt, a seed and a sampler."""
 
-    text: str = Field(
+    text: Prompt = Field(
         max_length=20_000,
         description="The prompt, of any length. `(word:1.3)` raises the weight of a word (at most to 100), `[word]` "
         "lowers it, `BREAK` starts a new chunk, and `<lora:name:0.8>` adds a LoRA. `[a:b:0.5]` changes a to b after "
         "half of the steps, `[a|b]` takes turns, and `a AND b:1.2` follows both prompts at once.",
         examples=["a red house on the grass"],
     )
-    negative_prompt: str = Field("", max_length=20_000, description="What the image should not show.")
+    negative_prompt: NegativePrompt = Field("", max_length=20_000, description="What the image should not show.")
     model: str = Field(
         "v1.5",
         validation_alias=AliasChoices("model", "version"),

@@ -10,6 +10,7 @@ from pydantic import AliasChoices, Field, model_validator
 from models.kinds.kind import AnyModelRef
 from pipelines.params.control import prefer_base_model
 from pipelines.params.image import ImageParams
+from pipelines.params.prompts import Prompt
 from pipelines.pipeline import USE_AUDIT, Steps
 from pipelines.recipes.control_guidance import ControlMaps, ControlSpec, control_models
 from pipelines.recipes.image_generation import ImageGeneration, generate_from_image, generate_from_noise
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
 class ControlledParams(ImageParams):
     """What the two APIs for ControlNet have in common."""
 
-    text: str = Field(
+    text: Prompt = Field(
         max_length=20_000,
         validation_alias=AliasChoices("text", "prompt"),
         description="The prompt, as in txt2img.sd. Also accepted as `prompt`.",

@@ -49,6 +49,9 @@ class TaskReply(BaseModel):
     reason: str | None = Field(None, description="Why a queued task has no position: the models that no worker has.")
     progress: ProgressReply | None = Field(None, description="While running: denoising steps done, and their total.")
     params: dict[str, Any] = Field(description="The params with all defaults and the chosen seed.")
+    original_prompts: dict[str, str] = Field(
+        {}, description="Prompts as they were sent, by path, where `params` have other words: those that were painted."
+    )
     model: str | None = Field(None, description="The model that it uses.")
     priority: Priority
     retention: Retention
@@ -61,7 +64,9 @@ class TaskReply(BaseModel):
         None, description="Result of a task that returns data, not images: a caption, a size…"
     )
     warnings: list[str] = Field(
-        [], description="What had no effect: keys of a LoRA that are not understood, and modules that the model lacks."
+        [],
+        description="What had no effect: keys of a LoRA that are not understood, modules that the model lacks, words "
+        "in a language that is not translated.",
     )
     error: Failure | None = Field(None, description="Why the task failed.")
     timings: dict[str, float] = Field({}, description="Seconds by stage, once the task has ended.")
@@ -80,6 +85,7 @@ def task_reply(record: TaskRecord, links: Links) -> TaskReply:
         reason=reason(view.missing) or None,
         progress=ProgressReply(step=progress.step, steps=progress.steps) if progress else None,
         params=task.params,
+        original_prompts=task.original_prompts,
         model=task.models[0] if task.models else None,
         priority=task.priority,
         retention=task.retention,
@@ -89,7 +95,7 @@ def task_reply(record: TaskRecord, links: Links) -> TaskReply:
         images=_image_replies(manifest, "image", links),
         hints=_image_replies(manifest, "hint", links),
         answer=manifest.outcome.answer if manifest else None,
-        warnings=list(manifest.outcome.warnings) if manifest else [],
+        warnings=[*task.notes, *(manifest.outcome.warnings if manifest else ())],
         error=manifest.outcome.failure if manifest else None,
         timings=manifest.outcome.timings if manifest else {},
         links=TaskLinks(task=links.task(task.id), events=links.events(task.id)),

@@ -31,6 +31,7 @@ from server.task import Callback, Output, Priority, Retention, Status, Task
 from server.tasks.input_images import CheckedImages, InputImages
 from server.tasks.lookup import UnknownTaskError, find_record
 from server.tasks.missing_models import refuse_missing_models
+from server.tasks.prompts import PreparedPrompts, prepare_prompts
 from server.tasks.validation_errors import describe_errors
 from server.tenancy.policy import TenantPolicy
 from server.tenancy.uploads import UploadLimitError
@@ -124,7 +125,8 @@ async def submit(services: Services, submission: Submission) -> View:
     retention = _allowed_retention(policy, submission, services.settings.retention)
     inputs = InputImages.of(services)
     catalog = services.catalog
-    params, images = await _resolve(services, catalog, pipeline, requested, inputs, submission.tenant)
+    prepared = await _prepare(services, pipeline, requested, submission.tenant)
+    params, images = await _resolve(services, catalog, pipeline, prepared.params, inputs, submission.tenant)
     work = pipeline.work(params)
     task = Task(
         id=task_id,
@@ -142,6 +144,8 @@ async def submit(services: Services, submission: Submission) -> View:
         cost=work.cost,
         most_pixels=work.pixels if work.is_upper_bound else 0,
         weight=policy.weight,
+        original_prompts=dict(prepared.originals),
+        notes=prepared.notes,
         fingerprint=fingerprint,
         traceparent=traceparent(),
     )
@@ -205,6 +209,13 @@ def _allowed_retention(policy: TenantPolicy, submission: Submission, default: Re
     if submission.retention not in policy.retentions:
         raise NotAllowedError("retention", submission.retention, policy.retentions)
     return submission.retention
+
+
+async def _prepare(services: Services, pipeline: AnyPipeline, requested: Params, tenant: str) -> PreparedPrompts:
+    try:
+        return await prepare_prompts(services, pipeline, requested, tenant)
+    except ValidationError as error:
+        raise _invalid(pipeline, error) from error
 
 
 async def _resolve(

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -208,3 +209,20 @@ def test_parked_workflow_continues_with_the_same_images(studio: Studio, steps: i
     assert isinstance(last, Finished), last
     assert np.array_equal(last.result.images[0], whole.images[0])
     assert np.array_equal(last.result.hints[0], whole.hints[0])
+
+
+def test_parts_are_the_nodes_that_run_with_what_others_inject() -> None:
+    request = params(
+        node("words", "img2txt.caption", {"url": PICTURE}),
+        node("unused", "txt2img.sd", SMALL),
+        node("house", "txt2img.sd", {"negative_prompt": "fog"}, words={"index": 0, "field": "text"}),
+        target="house",
+    )
+    words, house = WORKFLOW.parts(request)
+    assert (words.path, house.path) == ("nodes.0.data", "nodes.2.data")
+    assert house.injected == {"text"}
+    assert house.params.negative_prompt == "fog"
+    changed = replace(house, params=house.params.model_copy(update={"negative_prompt": "rain", "text": "lost"}))
+    nodes = WORKFLOW.with_parts(request, [changed]).nodes
+    assert nodes[2].data == {"negative_prompt": "rain"}
+    assert nodes[:2] == request.nodes[:2]
