@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from pipelines.pipeline import MAX_TEXT
-from server.api.dialects.ideogram.colours import palette_words, read_palette
+from server.api.dialects.ideogram.palette import Palette
 from server.api.dialects.ideogram.styles import TYPES, one_of
 
 STEPS = {"FLASH": 8, "TURBO": 12, "BALANCED": 20, "DEFAULT": 20, "QUALITY": 40}
@@ -26,7 +26,7 @@ class PictureRequest(BaseModel):
     num_images: int = Field(1, ge=1, le=8)
     seed: int | None = Field(None, ge=0, le=2147483647)
     style_type: str = "AUTO"
-    color_palette: dict[str, Any] | None = None
+    color_palette: Palette | None = None
 
     @model_validator(mode="before")
     @classmethod
@@ -40,11 +40,6 @@ class PictureRequest(BaseModel):
         _ = self.words
         return self
 
-    @field_validator("color_palette", mode="before")
-    @classmethod
-    def _read_palette(cls, value: Any) -> Any:
-        return read_palette(value)
-
     @property
     def style_words(self) -> list[str]:
         return [one_of("style_type", self.style_type, TYPES)]
@@ -52,7 +47,8 @@ class PictureRequest(BaseModel):
     @property
     def words(self) -> str:
         """The prompt with the words of its styles and colours."""
-        return ", ".join(filter(None, (self.prompt, *self.style_words, palette_words(self.color_palette))))
+        palette = "" if self.color_palette is None else self.color_palette.words
+        return ", ".join(filter(None, (self.prompt, *self.style_words, palette)))
 
     @property
     def magic(self) -> MagicPrompt:
