@@ -12,6 +12,10 @@ from models.catalog.file_stamps import Stamp, stamp_of
 from models.catalog.packages import installed_packages
 from models.catalog.read import read
 from models.catalog.scan import Scanner
+from models.catalog.styles_csv import STYLES_FILE
+
+LISTS = (FILE, STYLES_FILE)
+"""The files that say something about models, beside the models."""
 
 
 class FolderReader:
@@ -23,10 +27,10 @@ class FolderReader:
         self._scanner = Scanner()
         self._last: Catalog | None = None
         self._lists: tuple[Stamp | None, ...] = ()
-        """Stamps of each `models.yaml` before it was read."""
+        """Stamps of the lists of each folder before they were read."""
 
     def __call__(self) -> Catalog:
-        lists = tuple(_stamp_of_list(folder) for folder in self._folders)
+        lists = tuple(_stamp_of_list(folder / name) for folder in self._folders for name in LISTS)
         if self._last is not None and lists == self._lists and self._scan_finds_the_same():
             return self._last
         self._last = None
@@ -43,12 +47,12 @@ class FolderReader:
     def _is_all_scanned(self, catalog: Catalog) -> bool:
         """Whether a scan would show each change: it does not look at files elsewhere, nor at those that are missing."""
         paths = {value for entry in catalog for _, value in entry if isinstance(value, Path)}
-        return paths <= self._scanner.paths and all(problem.path.name != FILE for problem in catalog.problems)
+        return paths <= self._scanner.paths and all(problem.path.name not in LISTS for problem in catalog.problems)
 
 
-def _stamp_of_list(folder: Path) -> Stamp | None:
+def _stamp_of_list(file: Path) -> Stamp | None:
     """None if there is no list. Raises OSError."""
     try:
-        return stamp_of(folder / FILE)
+        return stamp_of(file)
     except FileNotFoundError:
         return None

@@ -23,6 +23,7 @@ from models.catalog.parts import with_parts
 from models.catalog.read_entry import read_entry
 from models.catalog.scan import FoundModel, Problem, Scanner
 from models.catalog.style import Style, read_style
+from models.catalog.styles_csv import STYLES_FILE, read_styles_csv
 from models.kinds import CHECKPOINT_FAMILIES
 
 TABLES = ("models", "styles")
@@ -52,6 +53,7 @@ def read(*folders: Path, scanner: Scanner | None = None, hashes: FileHashes | No
         tables = _tables(folder / FILE)
         covered |= _read_models(tables.get("models", []), folder, found, entries, problems)
         _read_styles(tables.get("styles", []), folder / FILE, styles, problems)
+        _add_styles_csv(folder / STYLES_FILE, styles, problems)
     for model in found:
         if model.path in covered:
             continue
@@ -117,10 +119,24 @@ def _read_styles(items: Sequence[Any], file: Path, styles: list[Style], problems
         except CatalogError as error:
             problems.append(Problem(file, f"{file}, style number {number}: {error}"))
             continue
-        if any(style.id == other.id for other in styles):
-            problems.append(Problem(file, f"{file}: two styles have the id {style.id!r}; give one of them another"))
-        else:
-            styles.append(style)
+        _add_style(style, file, styles, problems)
+
+
+def _add_styles_csv(file: Path, styles: list[Style], problems: list[Problem]) -> None:
+    try:
+        found = read_styles_csv(file)
+    except CatalogError as error:
+        problems.append(Problem(file, str(error)))
+        return
+    for style in found:
+        _add_style(style, file, styles, problems)
+
+
+def _add_style(style: Style, file: Path, styles: list[Style], problems: list[Problem]) -> None:
+    if any(style.id == other.id for other in styles):
+        problems.append(Problem(file, f"{file}: two styles have the id {style.id!r}; give one of them another"))
+    else:
+        styles.append(style)
 
 
 def _problem_of(fields: dict[str, Any], model: FoundModel | None, folder: Path, message: str) -> Problem:
