@@ -18,7 +18,8 @@ from transformers import CLIPTokenizer
 from models.catalog.entry import ModelEntry
 from models.files.checkpoint_keys import TEXT_ENCODERS
 from models.files.weights_error import WeightsError
-from models.loading.clip_vocabulary import END, ZERO, clip_tokenizer
+from models.loading.clip_tokenizer import clip_tokenizer
+from models.loading.clip_vocabulary import END, ZERO
 from models.loading.folder_files import read_json
 from models.loading.nets import read_diffusers_net, refused_by_name
 from models.loading.tensors import open_header

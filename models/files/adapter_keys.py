@@ -45,3 +45,8 @@ def embedding_fields(header: SafetensorsHeader) -> Mapping[str, Any] | None:
         return None
     base = _CONTEXT_WIDTHS.get(vectors[0][-1])
     return {} if base is None else {"base": base}
+
+
+def embedding_vectors(header: SafetensorsHeader) -> int:
+    """How many vectors an embedding has: tokens of the prompt that it takes."""
+    return max((info.shape[0] if len(info.shape) == 2 else 1 for info in header.tensors.values()), default=1)

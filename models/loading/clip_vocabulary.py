@@ -1,4 +1,4 @@
-"""CLIP's tokenizer for single-file checkpoints, which contain none. All of Stable Diffusion 1, 2 and XL use it.
+"""CLIP's vocabulary, for single-file checkpoints, which contain none. All of Stable Diffusion 1, 2 and XL use it.
 
 Its merges ship with the package `open_clip_torch`. The file is read, and the package is not imported, because that
 would also import its training code.
@@ -13,8 +13,6 @@ import importlib.util
 from functools import cache
 from pathlib import Path
 
-from transformers import CLIPTokenizer
-
 from models.files.weights_error import WeightsError
 
 START, END, ZERO = "<|startoftext|>", "<|endoftext|>", "!"
@@ -23,19 +21,15 @@ SIZE, LENGTH = 49_408, 77
 MERGES = SIZE - 2 * 256 - 2
 _FILE = "bpe_simple_vocab_16e6.txt.gz"
 
-
-def clip_tokenizer(pad: str = END) -> CLIPTokenizer:
-    """The published tokenizer. `pad` fills a prompt up to 77 tokens: the end mark, or "!" for OpenCLIP's encoders.
-
-    Raises WeightsError.
-    """
-    vocabulary, merges = _vocabulary()
-    return CLIPTokenizer(dict(vocabulary), list(merges), pad_token=pad, model_max_length=LENGTH)
+Merges = tuple[tuple[str, str], ...]
 
 
 @cache
-def _vocabulary() -> tuple[dict[str, int], tuple[tuple[str, str], ...]]:
-    """The number of each piece: all bytes, all bytes that end a word, one piece per merge, then the two marks."""
+def clip_vocabulary() -> tuple[dict[str, int], Merges]:
+    """The number of each piece: all bytes, all bytes that end a word, one piece per merge, then the two marks.
+
+    Raises WeightsError.
+    """
     lines = gzip.decompress(_merges_file().read_bytes()).decode().split("\n")[1 : MERGES + 1]
     merges = tuple((left, right) for left, _, right in (line.partition(" ") for line in lines))
     letters = _bytes_in_order()

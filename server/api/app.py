@@ -24,6 +24,7 @@ from server.api import events, files, health, overview, pipelines, tasks, upload
 from server.api.dependencies import get_caller
 from server.api.dialects import every, refusal_below
 from server.api.dialects.dialect import DialectRoute
+from server.api.language import token_count
 from server.api.middleware.body_size import BodySizeLimit
 from server.api.middleware.security_headers import SecurityHeaders
 from server.api.middleware.telemetry import RequestTimer, TracingMiddleware
@@ -50,6 +51,7 @@ AUTHENTICATED_ROUTERS = (
     uploads.router,
     usage.router,
     overview.router,
+    token_count.router,
     *(dialect.router for dialect in every()),
 )
 PUBLIC_ROUTERS = (files.router, health.router)

@@ -8,6 +8,7 @@ from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
 
 from models.catalog.catalog import BrokenModelError, MisfitError, UnknownModelError
+from models.files.weights_error import WeightsError
 from pipelines import UnknownTaskTypeError
 from pipelines.unsupported import UnsupportedTaskTypeError
 from server.api.byte_ranges import UnsatisfiableRangeError
@@ -58,6 +59,7 @@ STATUS_AND_CODE: dict[type[Exception], tuple[int, str]] = {
     UnknownModelError: (422, "unknown_model"),
     BrokenModelError: (422, BrokenModelError.code),
     MisfitError: (422, "model_mismatch"),
+    WeightsError: (422, "bad_model"),
     NoFileError: (422, "no_file"),
     PeriodError: (422, "bad_period"),
     RateLimitError: (429, "rate_limit"),

@@ -3,8 +3,8 @@ import importlib.util
 import pytest
 
 from models.files.weights_error import WeightsError
-from models.loading import clip_vocabulary
-from models.loading.clip_vocabulary import SIZE, clip_tokenizer
+from models.loading.clip_tokenizer import clip_tokenizer
+from models.loading.clip_vocabulary import SIZE, clip_vocabulary
 
 TEXTS = [
     "a photo of a cat",
@@ -33,6 +33,6 @@ def test_ids_equal_those_of_open_clip(text: str) -> None:
 
 def test_missing_package_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
-    clip_vocabulary._vocabulary.cache_clear()  # private: a process reads the file once
+    clip_vocabulary.cache_clear()  # a process reads the file once
     with pytest.raises(WeightsError, match="install open_clip_torch"):
         clip_tokenizer()
