@@ -75,7 +75,7 @@ def test_slim_target_has_no_torch() -> None:
     assert "--from=cuda-packages" not in installed["slim"]
     export = next(rest for rest in words("RUN") if rest.startswith("uv export")).split("&&")
     [slim] = [line for line in export if "slim.txt" in line]
-    [cuda] = [line for line in export if "cuda.txt" in line]
+    [cuda] = [line for line in export if "--output-file cuda.txt" in line]
     assert "--extra device" not in slim
     assert "--extra device" in cuda
 
