@@ -6,6 +6,8 @@ What a dialect is built from, so that it needs no state and no way around submis
   `authorization` (the key from another header).
 * `server/tasks/waiting.py`: submit several tasks, and wait for their ends without holding a thread.
 * `forms.py`: read multipart forms.
+* `workflows.py`: build the workflow of a painting with something before or after it, such as cutting out.
+* `image_prompts.py`: make pictures act as prompts.
 * `pictures.py`: turn files that clients send into input images, and read the files of results.
 * `model_names.py`: which names of models stand for the default model.
 * `Catalog.styles` (`models/catalog/style.py`): the operator's table `styles:` in `models.yaml`.

@@ -5,12 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
+from server.api.dialects.workflows import CUT_OUT, painting_task
 from server.task import Output, Priority, Retention
 from server.tasks.submission import Submission
 
 MAX_SAMPLES = 8
 """The most images of one task."""
-PAINT, CUT_OUT = "paint", "cut_out"
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,11 +32,7 @@ class Plan:
         params = {**self.params, "num_samples": samples}
         if offset and isinstance(seed := params.get("seed"), int | str) and str(seed).isdecimal():
             params["seed"] = int(seed) + offset
-        if not self.cuts_out:
-            return self.task_type, params
-        painting = {"key": PAINT, "endpoint": self.task_type, "data": params}
-        cut = {"key": CUT_OUT, "endpoint": "img2img.sod", "injections": {PAINT: {"index": 0, "field": "url"}}}
-        return "workflow", {"nodes": [painting, cut], "target": CUT_OUT, "use_audit": True}
+        return painting_task(self.task_type, params, after=[CUT_OUT] if self.cuts_out else ())
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,9 +8,8 @@ from typing import Any
 import pipelines
 from models.catalog.catalog import Catalog, UnknownModelError
 from models.catalog.style import Style
-from models.kinds.ip_adapter import IP_ADAPTER
-from models.kinds.kind import ModelRef
 from pipelines.img2img import DEFAULT_CAPTIONER_REF
+from server.api.dialects.image_prompts import image_prompt, require_ip_adapter
 from server.api.dialects.openai.inputs import InputPicture, SentPictures
 from server.api.dialects.openai.own_params import own_params
 from server.api.dialects.openai.plan import Plan
@@ -130,11 +129,8 @@ def _image_prompt(others: Sequence[InputPicture], model: str, catalog: Catalog) 
             f"{len(others) + 1} images are too many; send the image to change, and at most one that it shall follow",
             "image",
         )
-    try:
-        catalog.find(ModelRef(IP_ADAPTER, base=model))
-    except UnknownModelError as error:
-        raise InvalidParamsError(f"a second image needs an IP-Adapter, but {error}", "image") from error
-    return {"ip_adapter": {"url": others[0].reference}}
+    require_ip_adapter(catalog, model, "a second image")
+    return image_prompt(others[0].reference)
 
 
 def _can_caption(catalog: Catalog) -> bool:
