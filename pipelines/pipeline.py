@@ -207,6 +207,10 @@ class Part:
     injected: frozenset[str] = frozenset()
     """The params that other nodes fill, by dotted path. Examples stand for them."""
 
+    def path_of(self, field: str) -> str:
+        """The dotted path of a field of its params in those of the task."""
+        return f"{self.path}.{field}" if self.path else field
+
 
 class Pipeline(ABC, Generic[P]):
     """A task type. Each module in this folder holds one subclass, which `pipelines` discovers."""

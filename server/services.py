@@ -15,6 +15,7 @@ from models.catalog.live_catalog import LiveCatalog
 from server.broker import Broker, BrokerUnavailableError
 from server.broker.history import first_outcome
 from server.egress.client import Egress
+from server.prompts.wildcards import Wildcards
 from server.queue import Queue
 from server.queue.clock import Clock
 from server.settings import Settings, SettingsError
@@ -38,6 +39,7 @@ class Services:
     links: Links
     tenants: Tenants
     uploads: Uploads
+    wildcards: Wildcards | None
 
     @classmethod
     def from_settings(cls, settings: Settings, *, with_models: bool = True) -> Services:
@@ -64,6 +66,7 @@ class Services:
             links=Links(settings.secret_bytes, public_url(settings), clock),
             tenants=tenants,
             uploads=Uploads(bucket, tenants, settings),
+            wildcards=Wildcards(settings.wildcards_dir) if settings.wildcards_dir else None,
         )
 
     @property

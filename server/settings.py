@@ -63,6 +63,11 @@ class Settings(BaseSettings):
         description="Seconds from one look at HUA_MODELS_DIR to the next, by every role; 0: only at SIGHUP and "
         "POST /v1/models/refresh.",
     )
+    wildcards_dir: Path | None = Field(
+        None,
+        description="Folder of text files whose lines prompts may name: `__animals__` is a line of animals.txt, drawn "
+        "by the seed.",
+    )
     model_hashes: bool = Field(
         True,
         description="Compute the SHA-256 of each model file once, in the background of the api. Tasks may name models "

@@ -56,6 +56,13 @@ class ImageParams(AdapterParams, SamplerParams, PerformanceParams):
         examples=["a red house on the grass"],
     )
     negative_prompt: NegativePrompt = Field("", max_length=20_000, description="What the image should not show.")
+    styles: tuple[str, ...] = Field(
+        (),
+        max_length=20,
+        fail_fast=True,
+        description="Names of the operator's styles: words around the prompts, LoRAs, a model, and params that are not "
+        "set here. The stored task has their words, and no names.",
+    )
     model: str = Field(
         "v1.5",
         validation_alias=AliasChoices("model", "version"),

@@ -12,6 +12,9 @@ from dataclasses import dataclass, field, replace
 from pipelines.params.prompts import prompts_of, with_prompts
 from pipelines.pipeline import AnyPipeline, Params, Part
 from server.services import Services
+from server.tasks.prompt_choices import choose_variants
+from server.tasks.styles import apply_styles
+from server.tasks.task_prompt import TaskPrompt
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,32 +28,22 @@ class PreparedPrompts:
     """What the caller should know, in sentences."""
 
 
-@dataclass(slots=True)
-class TaskPrompt:
-    """One prompt of a task while it is prepared."""
-
-    path: str
-    """Its dotted path in the params of the task."""
-    part: Part
-    """The task or the node of a workflow that it belongs to."""
-    original: str
-    """As it was sent."""
-    text: str
-    """As it is now. A step changes it."""
-    negative: bool
-    """Whether it names what an image should not show."""
-
-
 async def prepare_prompts(services: Services, pipeline: AnyPipeline, params: Params, tenant: str) -> PreparedPrompts:
-    """The params with the words that the models will get. Raises ValidationError if they are no valid params."""
-    prompts, notes = task_prompts(pipeline.parts(params)), list[str]()
-    return _prepared(pipeline, params, prompts, notes)
+    """The params with the words that the models will get.
+
+    Raises PromptRefusedError, and ValidationError if they are no valid params.
+    """
+    parts, notes = pipeline.parts(params), list[str]()
+    prompts = task_prompts(parts)
+    apply_styles(prompts, parts, services.catalog)
+    await choose_variants(prompts, services.wildcards)
+    return _prepared(pipeline, params, parts, prompts, notes)
 
 
 def task_prompts(parts: Sequence[Part]) -> list[TaskPrompt]:
     """The prompts of a task. Those that are the result of another node are left out."""
     return [
-        TaskPrompt(f"{part.path}.{path}".lstrip("."), part, prompt.text, prompt.text, prompt.negative)
+        TaskPrompt(part.path_of(path), part, prompt.text, prompt.text, prompt.negative)
         for part in parts
         for path, prompt in prompts_of(part.params).items()
         if path not in part.injected
@@ -58,9 +51,13 @@ def task_prompts(parts: Sequence[Part]) -> list[TaskPrompt]:
 
 
 def _prepared(
-    pipeline: AnyPipeline, params: Params, prompts: Sequence[TaskPrompt], notes: Sequence[str]
+    pipeline: AnyPipeline,
+    params: Params,
+    sent: Sequence[Part],
+    prompts: Sequence[TaskPrompt],
+    notes: Sequence[str],
 ) -> PreparedPrompts:
-    changed = [prompt for prompt in prompts if prompt.text != prompt.original]
+    changed = [prompt for prompt in prompts if prompt.text != prompt.original or prompt.part not in sent]
     if not changed:
         return PreparedPrompts(params, notes=tuple(notes))
     parts = {prompt.part.path: prompt.part for prompt in changed}
@@ -69,7 +66,8 @@ def _prepared(
     # The worker validates the params again, so what it would refuse is found here.
     unchecked = pipeline.with_parts(params, new).model_dump(exclude_unset=True)
     checked: Params = pipeline.Params.model_validate(unchecked)
-    return PreparedPrompts(checked, {prompt.path: prompt.original for prompt in changed}, tuple(notes))
+    originals = {prompt.path: prompt.original for prompt in changed if prompt.text != prompt.original}
+    return PreparedPrompts(checked, originals, tuple(notes))
 
 
 def _inside(path: str, texts: Mapping[str, str]) -> dict[str, str]:

@@ -32,6 +32,7 @@ from server.tasks.input_images import CheckedImages, InputImages
 from server.tasks.lookup import UnknownTaskError, find_record
 from server.tasks.missing_models import refuse_missing_models
 from server.tasks.prompts import PreparedPrompts, prepare_prompts
+from server.tasks.task_prompt import PromptRefusedError
 from server.tasks.validation_errors import describe_errors
 from server.tenancy.policy import TenantPolicy
 from server.tenancy.uploads import UploadLimitError
@@ -216,6 +217,8 @@ async def _prepare(services: Services, pipeline: AnyPipeline, requested: Params,
         return await prepare_prompts(services, pipeline, requested, tenant)
     except ValidationError as error:
         raise _invalid(pipeline, error) from error
+    except PromptRefusedError as error:
+        raise InvalidParamsError(str(error), error.field) from error
 
 
 async def _resolve(

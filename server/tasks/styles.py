@@ -1,0 +1,63 @@
+"""The styles that a task names: words around its prompts, LoRAs, a model, and params that the caller has not set."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import replace
+from typing import Any
+
+from models.catalog.catalog import Catalog
+from models.catalog.style import Style
+from models.suggestions import did_you_mean
+from pipelines.pipeline import Params, Part
+from server.tasks.task_prompt import PromptRefusedError, TaskPrompt
+
+WORDS = {"text": False, "negative_prompt": True}
+"""The prompts to which styles add words, and whether each is a negative one."""
+
+
+def apply_styles(prompts: list[TaskPrompt], parts: Iterable[Part], catalog: Catalog) -> None:
+    """Changes the prompts of all parts that name styles, in their order. Raises PromptRefusedError."""
+    for part in parts:
+        if names := getattr(part.params, "styles", ()):
+            _apply(part, [_find(name, part, catalog) for name in names], prompts)
+
+
+def _apply(part: Part, styles: list[Style], prompts: list[TaskPrompt]) -> None:
+    styled = replace(part, params=_styled(part.params, styles))
+    own = {prompt.path: prompt for prompt in prompts if prompt.part is part}
+    for name, negative in WORDS.items():
+        path = part.path_of(name)
+        if path not in own and name in type(part.params).model_fields and name not in part.injected:
+            own[path] = TaskPrompt(path, styled, "", "", negative)
+            prompts.append(own[path])
+    for prompt in own.values():
+        prompt.part = styled
+        for style in styles:
+            if prompt.path == part.path_of("text"):
+                prompt.text = style.full_prompt(prompt.text)
+            elif prompt.path == part.path_of("negative_prompt"):
+                prompt.text = style.full_negative_prompt(prompt.text)
+
+
+def _styled(params: Params, styles: list[Style]) -> Params:
+    """Without the names of the styles, so that the stored task does not get their words twice."""
+    changes: dict[str, Any] = {"styles": ()}
+    loras: dict[str, float] = {}
+    for style in styles:
+        offered: Mapping[str, Any] = {**style.params, **({"model": style.model} if style.model else {})}
+        unset = type(params).model_fields.keys() - params.model_fields_set
+        changes |= {name: value for name, value in offered.items() if name in unset}
+        loras |= style.loras
+    if loras and "lora_scales" in type(params).model_fields:
+        changes["lora_scales"] = {**loras, **(getattr(params, "lora_scales", None) or {})}
+    return params.model_copy(update=changes)
+
+
+def _find(name: str, part: Part, catalog: Catalog) -> Style:
+    by_name = {known.lower(): style for style in catalog.styles.values() for known in (style.title, style.id) if known}
+    if (style := by_name.get(name.lower())) is None:
+        names = [style.id for style in catalog.styles.values()]
+        advice = did_you_mean(name, names) or f"there are: {', '.join(names[:20]) or 'none yet'}"
+        raise PromptRefusedError(part.path_of("styles"), f"there is no style {name!r}; {advice}")
+    return style

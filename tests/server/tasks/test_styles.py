@@ -1,0 +1,83 @@
+"""Tasks that name styles and offer variants, as they are accepted."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import Any
+
+import pytest
+
+from server.prompts.wildcards import Wildcards
+from server.task import Task
+from server.tasks.submission import InvalidParamsError, Submission, submit
+
+STYLES = """
+styles:
+  - {id: 7, title: Ink Look, prompt: "ink painting of {prompt}", negative_prompt: photo, loras: {ink: 0.5},
+     model: anime-toy, params: {num_steps: 12, guidance_scale: 3, fidelity: 0.5}}
+  - {id: paper, prompt: on paper}
+"""
+STYLED = pytest.mark.parametrize("more_models", [STYLES])
+
+
+async def accepted(services, params: dict[str, Any], type_: str = "txt2img.sd") -> Task:
+    return (await submit(services, Submission(type=type_, params=params, tenant="red"))).task
+
+
+@STYLED
+async def test_styles_add_words_loras_and_what_is_not_set(services) -> None:
+    params = {"text": "a cat", "styles": ["ink look", "paper"], "num_steps": 9, "lora_scales": {"ink": 0.7}}
+    task = await accepted(services, params)
+    assert task.params["text"] == "ink painting of a cat, on paper"
+    assert "photo" in task.params["negative_prompt"]
+    assert task.params["lora_scales"] == {"ink": 0.7}
+    assert (task.params["num_steps"], task.params["guidance_scale"]) == (9, 3)
+    assert task.params["model"] == "anime-toy"
+    assert task.params["styles"] == []
+    assert task.original_prompts == {"text": "a cat", "negative_prompt": ""}
+
+
+@STYLED
+async def test_a_style_counts_for_its_node_alone(services) -> None:
+    nodes = [
+        {"key": "one", "endpoint": "txt2img.sd", "data": {"text": "a cat", "styles": ["paper"]}},
+        {"key": "two", "endpoint": "txt2img.sd", "data": {"text": "a dog"}},
+    ]
+    task = await accepted(services, {"nodes": nodes, "target": "two", "intermediate": ["one"]}, "workflow")
+    texts = [node["data"]["text"] for node in task.params["nodes"]]
+    assert texts == ["a cat, on paper", "a dog"]
+    assert task.original_prompts == {"nodes.0.data.text": "a cat"}
+
+
+@STYLED
+async def test_an_unknown_style_is_refused_with_those_there_are(services) -> None:
+    with pytest.raises(InvalidParamsError, match="did you mean paper") as refusal:
+        await accepted(services, {"text": "a", "styles": ["papers"]})
+    assert refusal.value.field == "styles"
+
+
+@STYLED
+async def test_a_style_that_makes_params_wrong_is_refused(services) -> None:
+    with pytest.raises(InvalidParamsError, match="text"):
+        await accepted(services, {"text": "a" * 19_999, "styles": ["paper"]})
+
+
+async def test_variants_are_chosen_by_the_seed(services, tmp_path) -> None:
+    services = dataclasses.replace(services, wildcards=Wildcards(tmp_path))
+    (tmp_path / "animals.txt").write_text("cat\ndog\n")
+    params = {"text": "{red|blue} __animals__", "negative_prompt": "{x|y}", "seed": 3}
+    first, second = [await accepted(services, params) for _ in range(2)]
+    assert first.params["text"] == second.params["text"]
+    assert first.params["text"] in {f"{colour} {animal}" for colour in ("red", "blue") for animal in ("cat", "dog")}
+    assert first.params["negative_prompt"] in {"x", "y"}
+    assert first.original_prompts["text"] == params["text"]
+    texts = {(await accepted(services, {**params, "seed": -1})).params["text"] for _ in range(20)}
+    assert len(texts) > 1
+
+
+async def test_an_unknown_wildcard_is_refused(services) -> None:
+    task = await accepted(services, {"text": "__animals__"})
+    assert task.params["text"] == "__animals__"
+    with pytest.raises(InvalidParamsError, match="variants are nested") as refusal:
+        await accepted(services, {"text": "{a|" * 30 + "}" * 30})
+    assert refusal.value.field == "text"
