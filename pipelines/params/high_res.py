@@ -11,10 +11,13 @@ from models.adapters.lora_tags import split_lora_tags
 from pipelines.params.image import refuse_odd_size, strength_of
 from pipelines.params.limits import GeneratedSide
 from pipelines.params.prompts import OptionalNegativePrompt, OptionalPrompt
-from pipelines.sampler_names import max_steps_of
+from pipelines.sampler_names import Spacing, max_steps_of
 
 if TYPE_CHECKING:
     import torch
+
+SAMPLING = ("sampler", "sigmas", "timestep_spacing")
+"""With a sampler of its own, the second pass has a schedule of its own, too."""
 
 
 class HighRes(BaseModel):
@@ -44,6 +47,9 @@ class HighRes(BaseModel):
     )
     sampler: str | None = Field(None, description="The sampler of the second pass. null: as in the first one.")
     sigmas: str | None = Field(None, description="Its noise schedule. null: that of the first one, or of the label.")
+    timestep_spacing: Spacing | None = Field(
+        None, description="How its steps are spread over the noise levels. null: as in the first one, if sampler is."
+    )
     guidance_scale: float | None = Field(
         None, ge=0, le=50, description="How strongly it follows the prompt. null: as in the first pass."
     )
@@ -72,9 +78,9 @@ class HighRes(BaseModel):
     @property
     def own(self) -> dict[str, Any]:
         """The parameters in which the second pass differs from the first, by the names that both use."""
-        names = {"num_steps", "sampler", "sigmas", "guidance_scale", "text", "negative_prompt"}
+        names = {"num_steps", *SAMPLING, "guidance_scale", "text", "negative_prompt"}
         changes = {name: value for name, value in self.model_dump(include=names).items() if value is not None}
-        return changes if "sampler" not in changes else {"sigmas": None, **changes}
+        return {**dict.fromkeys(SAMPLING), **changes} if "sampler" in changes else changes
 
     @property
     def enlarges_pixels(self) -> bool:

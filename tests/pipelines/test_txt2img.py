@@ -170,6 +170,7 @@ def test_lora_of_a_learnt_style_changes_the_brightness(engine: Engine) -> None:
 
 def test_second_pass_has_its_own_prompt_sampler_and_steps(sd1: Checkpoint) -> None:
     highres = {"w": 96, "h": 64, "num_steps": 7, "sampler": "DPM++ 2M Karras", "text": "a boat", "guidance_scale": 2.0}
+    highres["timestep_spacing"] = "trailing"
     params = Txt2Img.Params.model_validate(
         {"text": "a house", "model": "toy-sd1", "w": 64, "h": 64, "num_steps": 4, "highres_info": highres}
     )
@@ -178,8 +179,8 @@ def test_second_pass_has_its_own_prompt_sampler_and_steps(sd1: Checkpoint) -> No
         (first,) = next(recipe)
         (second,) = recipe.send([torch.randn(1, 4, 8, 8)])
     assert (second.width, second.height, second.guidance) == (96, 64, 2.0)
-    assert (second.sampler, second.sigmas) == ("dpmpp_2m", "karras")
-    assert (first.sampler, first.sigmas) == ("euler", None)
+    assert (second.sampler, second.sigmas, second.spacing) == ("dpmpp_2m", "karras", "trailing")
+    assert (first.sampler, first.sigmas, first.spacing) == ("euler", None, None)
     assert len(Trajectory(second).table) == 7
     boat, _ = sd1.encode_prompt("a boat", None, clip_skip=-1, width=96, height=64)
     assert torch.equal(second.prompts[0].positives[0].embeds, boat.embeds)

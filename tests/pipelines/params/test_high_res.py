@@ -70,4 +70,5 @@ def test_wrong_second_passes_are_refused(fields: dict[str, Any], message: str) -
 def test_own_parameters_are_those_that_are_set() -> None:
     assert HighRes().own == {}
     assert HighRes(num_steps=4, text="a").own == {"num_steps": 4, "text": "a"}
-    assert HighRes(sampler="heun").own == {"sampler": "heun", "sigmas": None}
+    assert HighRes(sampler="heun").own == {"sampler": "heun", "sigmas": None, "timestep_spacing": None}
+    assert HighRes(timestep_spacing="trailing").own == {"timestep_spacing": "trailing"}

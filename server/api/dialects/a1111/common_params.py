@@ -20,7 +20,13 @@ NOT_OFFERED: Mapping[str, tuple[str, str]] = {
     "s_churn": ("s_churn", "send 0"),
     "refiner_checkpoint": ("a refiner", "leave it out"),
     "script_name": ("scripts", "leave script_name out"),
+    "s_min_uncond": ("s_min_uncond", "send 0"),
+    "disable_extra_networks": ("disable_extra_networks", "leave <lora:…> out of the prompt"),
+    "firstpass_image": ("firstpass_image", "send it to img2img"),
+    "latent_mask": ("latent_mask", "send it as `mask`"),
+    "initial_noise_multiplier": ("initial_noise_multiplier", "send 1"),
 }
+"""Fields that may have no other value than their default: what they ask for, and what to do in place of it."""
 
 
 def common_params(request: GenerationRequest, options: Mapping[str, Any], catalog: Catalog) -> dict[str, Any]:
@@ -41,7 +47,7 @@ def common_params(request: GenerationRequest, options: Mapping[str, Any], catalo
         "guidance_scale": request.cfg_scale,
         "max_wh": max(width, height),
         "use_circular": request.tiling,
-        **sampling_params(request.sampler_name or request.sampler_index, request.scheduler),
+        **sampling_params(request.sampler, request.scheduler),
         **_seeds(request),
         **({"lora_scales": loras} if loras else {}),
     }
@@ -83,7 +89,8 @@ def _styles(names: list[str], catalog: Catalog) -> list[Style]:
 
 
 def _refuse_what_is_not_offered(request: GenerationRequest) -> None:
-    for name, (what, advice) in NOT_OFFERED.items():
+    fields = type(request).model_fields
+    for name, (what, advice) in ((name, NOT_OFFERED[name]) for name in NOT_OFFERED if name in fields):
         value = getattr(request, name)
-        if value and str(value).lower() not in NONE:
+        if value != fields[name].default and str(value).lower() not in NONE:
             raise InvalidParamsError(f"this server does not offer {what}; {advice}", name)

@@ -8,9 +8,11 @@ from fastapi import APIRouter, Request
 from pydantic import AliasChoices, BaseModel, ConfigDict, Field
 
 from models.kinds.controlnet import CONTROLNET
+from models.kinds.ip_adapter import IP_ADAPTER
+from models.kinds.kind import ModelKind
 from pipelines.params.control import HINTS
 from server.api.dependencies import CallerDep, Reader, ServicesDep
-from server.api.dialects.a1111.controlnet_units import annotator_of, resolution, thresholds
+from server.api.dialects.a1111.controlnet_units import REFERENCE_ONLY, annotator_of, resolution, thresholds
 from server.api.dialects.a1111.generation import first_images, run_tasks
 from server.api.dialects.a1111.lists import of_kind
 from server.api.dialects.a1111.refusals import REFUSED, A1111Route, A1111SubmissionRoute
@@ -21,7 +23,8 @@ from server.task import Output
 from server.tasks.submission import InvalidParamsError
 
 VERSION, UNITS, MAX_PICTURES = 2, 4, 8
-NONE = "None"
+NONE, IP_ADAPTER_MODULE = "None", "ip-adapter-auto"
+MODULES = ["none", *PREPROCESSORS, IP_ADAPTER_MODULE, REFERENCE_ONLY]
 router = APIRouter(prefix="/controlnet", route_class=A1111Route, responses=REFUSED)
 detect_router = APIRouter(prefix="/controlnet", route_class=A1111SubmissionRoute, responses=REFUSED)
 
@@ -60,17 +63,20 @@ async def list_models(services: ServicesDep, tenant: Reader) -> dict[str, list[s
 
 @router.get("/module_list")
 async def list_modules(tenant: Reader) -> dict[str, Any]:
-    return {"module_list": ["none", *PREPROCESSORS], "module_detail": {}}
+    return {"module_list": MODULES, "module_detail": {}}
 
 
 @router.get("/control_types")
 async def list_control_types(services: ServicesDep, tenant: Reader) -> dict[str, Any]:
-    """By kind of map: its preprocessors and its ControlNets."""
-    types = {"All": _control_type(["none", *PREPROCESSORS], [NONE, *_models(services)])}
+    """By kind of map: its preprocessors and its ControlNets; and the units that are no ControlNet."""
+    types = {"All": _control_type(MODULES, [NONE, *_models(services)])}
     for hint in HINTS:
         modules = [module for module, kind in PREPROCESSORS.items() if kind == hint]
         nets = [entry.name for entry in of_kind(services.catalog, CONTROLNET) if entry.hint == hint]
         types[hint.capitalize()] = _control_type(["none", *modules], [NONE, *nets])
+    adapters = [NONE, *_names(services, IP_ADAPTER)]
+    types["IP-Adapter"] = _control_type([IP_ADAPTER_MODULE], adapters)
+    types["Reference"] = _control_type([REFERENCE_ONLY], [NONE])
     return {"control_types": types}
 
 
@@ -91,7 +97,11 @@ async def detect(body: DetectRequest, request: Request, services: ServicesDep, c
 
 
 def _models(services: Services) -> list[str]:
-    return [entry.name for entry in of_kind(services.catalog, CONTROLNET)]
+    return [*_names(services, CONTROLNET), *_names(services, IP_ADAPTER)]
+
+
+def _names(services: Services, kind: ModelKind[Any]) -> list[str]:
+    return [entry.name for entry in of_kind(services.catalog, kind)]
 
 
 def _control_type(modules: list[str], nets: list[str]) -> dict[str, Any]:

@@ -1,23 +1,33 @@
-"""The units of the ControlNet extension, among the scripts of a request, and what each is here."""
+"""The units of the ControlNet extension, and what each is here."""
 
 from __future__ import annotations
 
 import contextlib
-import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from models.catalog.catalog import Catalog, UnknownModelError
+from models.kinds import families_of
+from models.kinds.controlnet import CONTROLNET
+from models.kinds.ip_adapter import IP_ADAPTER
+from models.kinds.kind import ModelKind
 from pipelines.params.control import HINTS
+from server.api.dialects.a1111.unit_fields import MAX_NUMBER, NO_CHOICE, Unit, choice, image_of, is_on, number, text_of
+from server.api.dialects.model_names import is_missing
 from server.api.dialects.preprocessors import PREPROCESSORS
 from server.tasks.submission import InvalidParamsError
 
-BUILT_IN = frozenset({"sampler", "seed", "refiner", "extra options", "comments", "hypertile", "soft inpainting"})
-"""Scripts of the web UI itself that only draw its page, or are off unless their first argument is true."""
-CONTROLNET_SCRIPT = "controlnet"
-NO_CHOICE = frozenset({"", "none"})
-REFERENCE_ONLY, IP_ADAPTER = "reference_only", ("ip-adapter", "ip_adapter")
+REFERENCE_ONLY, IP_ADAPTERS = "reference_only", ("ip-adapter", "ip_adapter")
+STYLE_FIDELITY = 0.5
+"""In place of a threshold_a that is out of range: clients send that of other modules, as the extension allows."""
+NOT_OFFERED: Mapping[str, str] = {
+    "advanced_weighting": "send weight and control_mode",
+    "effective_region_mask": "send `mask` to img2img",
+    "ipadapter_input": "send the picture as `image`",
+    "use_preview_as_input": "send the map as `image`, with module none",
+}
+"""Fields of a unit that mean nothing here, and what to do in place of each."""
 RESIZE_MODES: Mapping[str, Literal["fill", "cover", "pad"]] = {
     "0": "fill",
     "just resize": "fill",
@@ -36,7 +46,6 @@ CONTROL_MODES = {
     "my prompt is more important": PROMPT_FIRST,
     "controlnet is more important": CONTROL_FIRST,
 }
-MAX_NUMBER = 1e6
 MIN_RESOLUTION, MAX_RESOLUTION = 128, 1024
 
 
@@ -54,46 +63,31 @@ class Guides:
     """Whether the control maps are among the images of the answer."""
 
 
-def units_of(scripts: Mapping[str, Any]) -> list[Mapping[str, Any]]:
-    """The enabled units of ControlNet. Raises InvalidParamsError for another script that is on."""
-    units: list[Mapping[str, Any]] = []
-    for name, script in scripts.items():
-        arguments = script.get("args") if isinstance(script, Mapping) else script
-        arguments = arguments if isinstance(arguments, list) else [arguments]
-        if name.lower() == CONTROLNET_SCRIPT:
-            units += [unit for unit in arguments if isinstance(unit, Mapping) and unit.get("enabled", True)]
-        elif arguments and arguments[0] and name.lower() not in BUILT_IN:
-            raise InvalidParamsError(
-                f"this server has no script {name!r}; leave it out, or send it with the first argument false",
-                f"alwayson_scripts.{name}",
-            )
-    return [unit for unit in units if not _does_nothing(unit)]
-
-
-def guides(units: Sequence[Mapping[str, Any]], catalog: Catalog, size: tuple[int, int], *, has_picture: bool) -> Guides:
-    """size: width and height of the result. has_picture: whether units without an image take that of the request.
+def guides(units: Sequence[Unit], catalog: Catalog, size: tuple[int, int], picture: str | None = None) -> Guides:
+    """size: width and height of the result. picture: that of the request, which units without an image take.
 
     Raises InvalidParamsError.
     """
-    controls, params, modes = [], {}, set()
+    params: dict[str, Any] = {}
+    controls, modes = [], set()
     for unit in units:
-        module = str(unit.get("module") or "none").strip().lower()
-        image = _image(unit)
-        if image is None and not has_picture:
+        _refuse_what_is_not_offered(unit)
+        if image_of(unit) is None and picture is None:
             raise InvalidParamsError("a ControlNet unit has no image; add `image` in base64", "alwayson_scripts.image")
-        if module == REFERENCE_ONLY:
-            params["style_reference"] = {"url": image, "style_fidelity": _number(unit, "threshold_a", 0.5)}
+        if image_prompt := _image_prompt(unit, catalog, picture):
+            if image_prompt.keys() & params.keys():
+                raise InvalidParamsError(
+                    f"several units have module {_module(unit)!r}; send one of them", "alwayson_scripts.module"
+                )
+            params |= image_prompt
             continue
-        if module.startswith(IP_ADAPTER):
-            params["ip_adapter"] = {"url": image, "scale": min(_number(unit, "weight", 1.0), 1.0)}
-            continue
-        controls.append({"type": _controlnet(unit, catalog), "data": _data(unit, module, image, size)})
-        modes.add(_choice(unit, "resize_mode", RESIZE_MODES, "cover"))
+        controls.append({"type": _controlnet(unit, catalog), "data": _data(unit, size)})
+        modes.add(choice(unit, "resize_mode", RESIZE_MODES, "cover"))
     if len(modes) > 1:
         raise InvalidParamsError(
             "the ControlNet units have different resize_mode; send the same for all", "resize_mode"
         )
-    shows_maps = any(unit.get("save_detected_map", True) for unit in units)
+    shows_maps = any(is_on(unit.get("save_detected_map", True)) for unit in units)
     return Guides(tuple(controls), params, next(iter(modes), "cover"), shows_maps)
 
 
@@ -117,7 +111,7 @@ def resolution(value: Any, size: tuple[int, int] | None = None) -> int | None:
 
 def thresholds(kind: str | None, unit: Mapping[str, Any]) -> dict[str, Any]:
     """The annotator's params that threshold_a and threshold_b set."""
-    low, high = _number(unit, "threshold_a", -1.0), _number(unit, "threshold_b", -1.0)
+    low, high = number(unit, "threshold_a", -1.0), number(unit, "threshold_b", -1.0)
     if kind == "canny":
         named = {"low_threshold": int(low), "high_threshold": int(high)}
         return {name: min(max(value, 1), 255) for name, value in named.items() if value >= 0}
@@ -127,82 +121,82 @@ def thresholds(kind: str | None, unit: Mapping[str, Any]) -> dict[str, Any]:
     return {}
 
 
-def _data(unit: Mapping[str, Any], module: str, image: str | None, size: tuple[int, int]) -> dict[str, Any]:
-    kind = annotator_of(module)
-    mode = _choice(unit, "control_mode", CONTROL_MODES, BALANCED)
+def _image_prompt(unit: Unit, catalog: Catalog, picture: str | None) -> dict[str, Any]:
+    """The param of a unit that is no ControlNet; empty if it is one. Raises InvalidParamsError."""
+    module, image, weight = _module(unit), image_of(unit) or picture, number(unit, "weight", 1.0)
+    if module != REFERENCE_ONLY and not module.startswith(IP_ADAPTERS):
+        return {}
+    for name, default in (("guidance_start", 0.0), ("guidance_end", 1.0), ("guidance", 1.0)):
+        if number(unit, name, default) != default:
+            raise InvalidParamsError(f"{name} of module {module} is not offered; send {default:g}", name)
+    if choice(unit, "control_mode", CONTROL_MODES, BALANCED) != BALANCED:
+        raise InvalidParamsError(f"control_mode of module {module} is not offered; send Balanced", "control_mode")
+    if not 0 <= weight <= 1:
+        raise InvalidParamsError(f"weight {weight:g} of module {module} is not offered; send 0 to 1", "weight")
+    if module == REFERENCE_ONLY:
+        fidelity = number(unit, "threshold_a", STYLE_FIDELITY)
+        fidelity = fidelity if 0 <= fidelity <= 1 else STYLE_FIDELITY
+        return {"style_reference": {"url": image, "style_fidelity": fidelity, "reference_weight": weight}}
+    model = text_of(unit, "model")
+    adapter = {"model": _named(catalog, model, IP_ADAPTER)} if model else {}
+    return {"ip_adapter": {"url": image, "scale": weight, **adapter}}
+
+
+def _refuse_what_is_not_offered(unit: Unit) -> None:
+    for name, advice in NOT_OFFERED.items():
+        if is_on(unit.get(name)):
+            raise InvalidParamsError(f"{name} of a ControlNet unit is not offered; leave it out, and {advice}", name)
+    if str(unit.get("input_mode") or "simple").rpartition(".")[2].lower() != "simple":
+        raise InvalidParamsError(
+            "input_mode of a ControlNet unit must be simple; send each picture by itself", "input_mode"
+        )
+
+
+def _data(unit: Unit, size: tuple[int, int]) -> dict[str, Any]:
+    kind = annotator_of(_module(unit))
+    mode = choice(unit, "control_mode", CONTROL_MODES, BALANCED)
     if mode == PROMPT_FIRST:
         raise InvalidParamsError(
             "control_mode 'My prompt is more important' is not offered; send 'Balanced' and a lower weight, or "
             "'ControlNet is more important'",
             "control_mode",
         )
-    detect = resolution(unit.get("processor_res"), size if unit.get("pixel_perfect") else None)
-    end = _number(unit, "guidance_end", _number(unit, "guidance", 1.0))
+    detect = resolution(unit.get("processor_res"), size if is_on(unit.get("pixel_perfect")) else None)
     return {
-        "hint_url": image,
+        "hint_url": image_of(unit),
         "bypass_annotator": kind is None,
         "hint_annotator": kind,
-        "control_strength": _number(unit, "weight", 1.0),
-        "hint_start": _number(unit, "guidance_start", 0.0),
-        "hint_end": end,
-        "guess_mode": mode == CONTROL_FIRST or bool(unit.get("guessmode")),
+        "control_strength": number(unit, "weight", 1.0),
+        "hint_start": number(unit, "guidance_start", 0.0),
+        "hint_end": number(unit, "guidance_end", number(unit, "guidance", 1.0)),
+        "guess_mode": mode == CONTROL_FIRST or is_on(unit.get("guessmode")),
         **({} if detect is None else {"detect_resolution": detect}),
         **thresholds(kind, unit),
     }
 
 
-def _controlnet(unit: Mapping[str, Any], catalog: Catalog) -> str:
-    """The name of the unit's ControlNet. Raises InvalidParamsError."""
-    model = str(unit.get("model") or "").strip()
-    if model.lower() in NO_CHOICE:
-        kind = annotator_of(str(unit.get("module") or "none"))
+def _controlnet(unit: Unit, catalog: Catalog) -> str:
+    """The name of the unit's ControlNet, or the kind of map that it follows. Raises InvalidParamsError."""
+    model = text_of(unit, "model")
+    if not model:
+        kind = annotator_of(_module(unit))
         if kind is None:
             raise InvalidParamsError("a ControlNet unit has no model; /controlnet/model_list lists them", "model")
         return kind
-    with contextlib.suppress(UnknownModelError):
-        if (entry := catalog.find(model)).family == "controlnet":
-            return entry.name
-    if model.lower() in HINTS:
+    if model.lower() in HINTS and is_missing(catalog, model):
         return model.lower()
-    names = sorted(entry.name for entry in catalog if entry.family == "controlnet")
-    raise InvalidParamsError(f"there is no ControlNet {model!r}; there are: {', '.join(names) or 'none'}", "model")
+    return _named(catalog, model, CONTROLNET)
 
 
-def _image(unit: Mapping[str, Any]) -> str | None:
-    """The image of a unit, under its present or older name. Raises InvalidParamsError."""
-    value = unit.get("image") or unit.get("input_image")
-    mask = unit.get("mask") or unit.get("mask_image")
-    if isinstance(value, Mapping):
-        mask, value = mask or value.get("mask"), value.get("image")
-    if mask:
-        raise InvalidParamsError("a mask of a ControlNet unit is not offered; send it as `mask` to img2img", "mask")
-    return value if isinstance(value, str) and value else None
+def _named(catalog: Catalog, name: str, kind: ModelKind[Any]) -> str:
+    """The name of the model of a kind that a caller means. Raises InvalidParamsError."""
+    families = families_of(kind)
+    with contextlib.suppress(UnknownModelError):
+        if (entry := catalog.find(name)).family in families:
+            return entry.name
+    names = sorted(entry.name for entry in catalog if entry.family in families)
+    raise InvalidParamsError(f"there is no {kind.title} {name!r}; there are: {', '.join(names) or 'none'}", "model")
 
 
-def _does_nothing(unit: Mapping[str, Any]) -> bool:
-    return all(str(unit.get(name) or "none").strip().lower() in NO_CHOICE for name in ("module", "model"))
-
-
-def _number(unit: Mapping[str, Any], name: str, default: float) -> float:
-    value = unit.get(name)
-    if value is None:
-        return default
-    try:
-        number = float(value)
-    except (TypeError, ValueError, OverflowError):
-        number = math.nan
-    if not abs(number) <= MAX_NUMBER:
-        raise InvalidParamsError(f"{name} must be a number", name)
-    return number
-
-
-def _choice(unit: Mapping[str, Any], name: str, choices: Mapping[str, Any], default: Any) -> Any:
-    value = unit.get(name)
-    if value is None:
-        return default
-    key = str(value).strip().lower()
-    if key in choices:
-        return choices[key]
-    if key in choices.values():
-        return key
-    raise InvalidParamsError(f"{name} {value!r} is unknown; there are: {', '.join(choices)}", name)
+def _module(unit: Unit) -> str:
+    return text_of(unit, "module").lower()

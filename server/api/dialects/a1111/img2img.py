@@ -7,9 +7,10 @@ from typing import Any
 
 from models.catalog.catalog import Catalog
 from server.api.dialects.a1111.common_params import common_params
-from server.api.dialects.a1111.controlnet_units import guides, units_of
+from server.api.dialects.a1111.controlnet_units import guides
 from server.api.dialects.a1111.painting import Painting
 from server.api.dialects.a1111.request import Img2ImgRequest
+from server.api.dialects.a1111.scripts import units_of
 from server.tasks.submission import InvalidParamsError
 
 RESIZE_MODES = {0: "fill", 1: "cover", 2: "pad"}
@@ -28,7 +29,7 @@ def plan_img2img(request: Img2ImgRequest, options: Mapping[str, Any], catalog: C
         raise InvalidParamsError("resize_mode 3 (latent upscale) is not offered; send 0, 1 or 2", "resize_mode")
     params = common_params(request, options, catalog)
     fidelity = round(1 - request.denoising_strength, 6)
-    found = guides(units_of(request.alwayson_scripts), catalog, request.size, has_picture=True)
+    found = guides(units_of(request.alwayson_scripts), catalog, request.size, pictures[0])
     params |= found.params
     if request.mask:
         params |= {"fidelity": min(fidelity, MAX_FIDELITY), "mask_url": request.mask, **_mask_params(request)}

@@ -7,6 +7,7 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
 from pipelines.pipeline import MAX_TEXT
+from server.api.dialects.a1111.scripts import fields_set_by
 
 MAX_BATCH, MAX_IMAGES = 100, 100
 
@@ -63,6 +64,8 @@ class GenerationRequest(BaseModel):
     restore_faces: bool = False
     tiling: bool = False
     s_churn: float = 0.0
+    s_min_uncond: float = 0.0
+    disable_extra_networks: bool = False
     override_settings: dict[str, Json] = {}
     refiner_checkpoint: str = ""
     script_name: str = ""
@@ -73,8 +76,11 @@ class GenerationRequest(BaseModel):
 
     @model_validator(mode="before")
     @classmethod
-    def _drop_nulls(cls, values: Any) -> Any:
-        return {k: v for k, v in values.items() if v is not None} if isinstance(values, dict) else values
+    def _complete(cls, values: Any) -> Any:
+        if not isinstance(values, dict):
+            return values
+        present = {name: value for name, value in values.items() if value is not None}
+        return present | fields_set_by(present.get("alwayson_scripts"))
 
     @model_validator(mode="after")
     def _check_images(self) -> Self:
@@ -85,6 +91,10 @@ class GenerationRequest(BaseModel):
     @property
     def images(self) -> int:
         return self.batch_size * self.n_iter
+
+    @property
+    def sampler(self) -> str:
+        return self.sampler_name or self.sampler_index
 
     @property
     def size(self) -> tuple[int, int]:
@@ -105,6 +115,7 @@ class Txt2ImgRequest(GenerationRequest):
     hr_sampler_name: str = Field("", max_length=64)
     hr_scheduler: str = Field("", max_length=64)
     hr_prompt: Text = ""
+    firstpass_image: str = ""
     hr_negative_prompt: Text = ""
 
 
@@ -112,6 +123,8 @@ class Img2ImgRequest(GenerationRequest):
     init_images: list[Json] = Field([], max_length=MAX_IMAGES, description="base64, a data: URI, or an address.")
     resize_mode: Literal[0, 1, 2, 3] = 0
     mask: str | None = Field(None, description="White is repainted.")
+    latent_mask: str = ""
+    initial_noise_multiplier: float = 1.0
     mask_blur: int | None = Field(None, ge=0, le=256)
     mask_blur_x: int = Field(4, ge=0, le=256)
     mask_blur_y: int = Field(4, ge=0, le=256)

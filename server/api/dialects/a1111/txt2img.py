@@ -7,10 +7,11 @@ from typing import Any
 
 from models.catalog.catalog import Catalog
 from server.api.dialects.a1111.common_params import common_params
-from server.api.dialects.a1111.controlnet_units import guides, units_of
+from server.api.dialects.a1111.controlnet_units import guides
 from server.api.dialects.a1111.painting import Painting
 from server.api.dialects.a1111.request import Txt2ImgRequest
 from server.api.dialects.a1111.samplers import second_sampling_params
+from server.api.dialects.a1111.scripts import units_of
 from server.tasks.submission import InvalidParamsError
 
 LATENT_METHODS = {
@@ -34,7 +35,7 @@ def plan_txt2img(request: Txt2ImgRequest, options: Mapping[str, Any], catalog: C
     width, height = request.size
     units = units_of(request.alwayson_scripts)
     if units:
-        found = guides(units, catalog, request.size, has_picture=False)
+        found = guides(units, catalog, request.size)
         params |= found.params
         if found.controls:
             if request.enable_hr:
@@ -69,7 +70,7 @@ def _second_pass(request: Txt2ImgRequest) -> dict[str, Any]:
         "max_wh": max(size),
         **({"upscaler": upscaler} if method is None else {"upscale_method": method}),
         **({"num_steps": request.hr_second_pass_steps} if request.hr_second_pass_steps else {}),
-        **second_sampling_params(request.hr_sampler_name, request.hr_scheduler),
+        **second_sampling_params(request.hr_sampler_name, request.hr_scheduler, request.sampler, request.scheduler),
         **({"text": request.hr_prompt} if request.hr_prompt else {}),
         **({"negative_prompt": request.hr_negative_prompt} if request.hr_negative_prompt else {}),
     }

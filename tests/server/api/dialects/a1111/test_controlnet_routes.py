@@ -6,6 +6,7 @@ import pytest
 
 NETS = """
   - {name: Some Canny, path: toy.safetensors, family: controlnet, for: sd1, hint: canny}
+  - {name: Some Adapter, path: toy.safetensors, family: ip_adapter, for: sd1, encoder: toy.safetensors}
 """
 pytestmark = pytest.mark.parametrize("more_models", [NETS])
 
@@ -13,12 +14,16 @@ pytestmark = pytest.mark.parametrize("more_models", [NETS])
 async def test_what_there_is(client, red) -> None:
     assert (await client.get("/controlnet/version", auth=red)).json() == {"version": 2}
     assert (await client.get("/controlnet/settings", auth=red)).json() == {"control_net_unit_count": 4}
-    assert (await client.get("/controlnet/model_list?update=true", auth=red)).json() == {"model_list": ["Some Canny"]}
+    assert (await client.get("/controlnet/model_list?update=true", auth=red)).json() == {
+        "model_list": ["Some Canny", "Some Adapter"]
+    }
     modules = (await client.get("/controlnet/module_list", auth=red)).json()
-    assert {"none", "canny", "depth_midas"} <= set(modules["module_list"])
+    assert {"none", "canny", "depth_midas", "ip-adapter-auto", "reference_only"} <= set(modules["module_list"])
     types = (await client.get("/controlnet/control_types", auth=red)).json()["control_types"]
     assert types["Canny"]["model_list"] == ["None", "Some Canny"]
     assert (types["Canny"]["default_option"], types["Canny"]["default_model"]) == ("canny", "Some Canny")
+    assert types["IP-Adapter"]["model_list"] == ["None", "Some Adapter"]
+    assert types["Reference"]["module_list"] == ["reference_only"]
 
 
 @pytest.mark.parametrize("name", ["controlnet_images", "controlnet_input_images"])

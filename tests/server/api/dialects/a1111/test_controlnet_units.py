@@ -9,7 +9,7 @@ import pytest
 from models.catalog.catalog import Catalog
 from pipelines.control_new import ControlNewMultiParams
 from pipelines.params.control import HINTS
-from server.api.dialects.a1111.controlnet_units import Guides, guides, units_of
+from server.api.dialects.a1111.controlnet_units import Guides, guides
 from server.api.dialects.preprocessors import PREPROCESSORS
 from server.services import Services
 from server.tasks.submission import InvalidParamsError
@@ -23,26 +23,8 @@ def catalog(services: Services) -> Catalog:
     return services.catalog
 
 
-def found(catalog: Catalog, *units: dict[str, Any], has_picture: bool = False) -> Guides:
-    return guides(units, catalog, SIZE, has_picture=has_picture)
-
-
-@pytest.mark.parametrize("name", ["controlnet", "ControlNet", "controlNet"])
-def test_units_are_found_in_every_spelling(name: str) -> None:
-    assert units_of({name: {"args": [UNIT]}}) == [UNIT]
-    assert units_of({name: {"args": []}}) == []
-
-
-def test_units_that_are_off_or_empty_are_left_out() -> None:
-    off = [{**UNIT, "enabled": False}, {"module": "none", "model": "None"}, {"image": "aGk="}, None, False]
-    assert units_of({"controlnet": {"args": off}}) == []
-
-
-def test_other_scripts_are_refused_only_if_they_are_on() -> None:
-    off = {"ADetailer": {"args": [False]}, "Seed": {"args": [-1, True]}, "Extra options": {"args": []}, "x": {}}
-    assert units_of(off) == []
-    with pytest.raises(InvalidParamsError, match="no script 'ADetailer'"):
-        units_of({"ADetailer": {"args": [True, {}]}})
+def found(catalog: Catalog, *units: dict[str, Any], picture: str | None = None) -> Guides:
+    return guides(units, catalog, SIZE, picture)
 
 
 @pytest.mark.parametrize("module", PREPROCESSORS)
@@ -94,24 +76,65 @@ def test_older_names_and_nulls(catalog: Catalog) -> None:
     assert "detect_resolution" not in data
 
 
+def test_fields_that_are_off_are_accepted(catalog: Catalog) -> None:
+    off = {"advanced_weighting": None, "effective_region_mask": "", "use_preview_as_input": "false", "mask": ""}
+    texts = {"pixel_perfect": "False", "guessmode": "0", "input_mode": "simple", "resize_mode": "", "control_mode": ""}
+    data = found(catalog, UNIT | off | texts).controls[0]["data"]
+    assert ("detect_resolution" in data, data["guess_mode"]) == (False, False)
+
+
 def test_pixel_perfect_takes_the_size_of_the_result(catalog: Catalog) -> None:
     assert found(catalog, {**UNIT, "pixel_perfect": True}).controls[0]["data"]["detect_resolution"] == 512
 
 
 def test_unit_without_image_takes_the_picture_of_img2img(catalog: Catalog) -> None:
     unit = {**UNIT, "image": ""}
-    assert found(catalog, unit, has_picture=True).controls[0]["data"]["hint_url"] is None
+    assert found(catalog, unit, picture="YQ==").controls[0]["data"]["hint_url"] is None
+    reference = {"module": "reference_only"}
+    assert found(catalog, reference, picture="YQ==").params["style_reference"]["url"] == "YQ=="
     with pytest.raises(InvalidParamsError, match="has no image"):
         found(catalog, unit)
 
 
+REFERENCE = {"module": "reference_only", "image": "aGk="}
+ADAPTER = {"module": "ip-adapter_clip_sd15", "image": "aGk="}
+ADAPTERS = "\n  - {name: Plus, path: toy.safetensors, family: ip_adapter, for: sd1, encoder: toy.safetensors}\n"
+
+
 def test_reference_and_ip_adapter_are_no_controlnets(catalog: Catalog) -> None:
-    reference = {"module": "reference_only", "image": "aGk=", "threshold_a": 0.7}
-    adapter = {"module": "ip-adapter_clip_sd15", "model": "ip-adapter", "image": "aGk=", "weight": 0.6}
-    assert found(catalog, reference, adapter).params == {
-        "style_reference": {"url": "aGk=", "style_fidelity": 0.7},
+    units = {**REFERENCE, "threshold_a": 0.7, "weight": 0.4}, {**ADAPTER, "weight": 0.6}
+    assert found(catalog, *units).params == {
+        "style_reference": {"url": "aGk=", "style_fidelity": 0.7, "reference_weight": 0.4},
         "ip_adapter": {"url": "aGk=", "scale": 0.6},
     }
+    of_other_modules = {**REFERENCE, "threshold_a": 64, "guidance_start": 0, "guidance_end": 1.0, "control_mode": 0}
+    assert found(catalog, of_other_modules).params["style_reference"]["style_fidelity"] == 0.5
+
+
+@pytest.mark.parametrize("more_models", [ADAPTERS])
+def test_ip_adapter_may_be_named(catalog: Catalog) -> None:
+    assert found(catalog, {**ADAPTER, "model": "plus"}).params["ip_adapter"]["model"] == "Plus"
+    with pytest.raises(InvalidParamsError, match="no IP-Adapter 'canny'; there are: Plus"):
+        found(catalog, {**ADAPTER, "model": "canny"})
+
+
+@pytest.mark.parametrize(
+    ("units", "words"),
+    [
+        ([REFERENCE, REFERENCE], "several units have module 'reference_only'; send one"),
+        ([ADAPTER, UNIT, {**ADAPTER, "module": "ip-adapter-auto"}], "several units have module 'ip-adapter-auto'"),
+        ([{**ADAPTER, "weight": 1.5}], "weight 1.5 of module ip-adapter_clip_sd15 is not offered; send 0 to 1"),
+        ([{**REFERENCE, "weight": 2}], "weight 2 of module reference_only is not offered; send 0 to 1"),
+        ([{**REFERENCE, "weight": -1}], "weight -1 of module reference_only"),
+        ([{**ADAPTER, "guidance_end": 0.5}], "guidance_end of module ip-adapter_clip_sd15 is not offered; send 1"),
+        ([{**ADAPTER, "guidance": 0.5}], "guidance of module ip-adapter_clip_sd15"),
+        ([{**REFERENCE, "guidance_start": 0.5}], "guidance_start of module reference_only is not offered; send 0"),
+        ([{**REFERENCE, "control_mode": 2}], "control_mode of module reference_only is not offered; send Balanced"),
+    ],
+)
+def test_no_image_prompt_is_left_out_silently(catalog: Catalog, units: list[dict[str, Any]], words: str) -> None:
+    with pytest.raises(InvalidParamsError, match=words):
+        found(catalog, *units)
 
 
 @pytest.mark.parametrize(
@@ -123,6 +146,13 @@ def test_reference_and_ip_adapter_are_no_controlnets(catalog: Catalog) -> None:
         ({"control_mode": "both"}, "control_mode 'both' is unknown"),
         ({"mask": "aGk="}, "send it as `mask` to img2img"),
         ({"image": {"image": "aGk=", "mask": "aGk="}}, "send it as `mask` to img2img"),
+        ({"image": 5}, "must be a picture in base64"),
+        ({"image": {"image": ["aGk="]}}, "must be a picture in base64"),
+        ({"advanced_weighting": [1.0, 0.5]}, "leave it out, and send weight"),
+        ({"effective_region_mask": "aGk="}, "leave it out, and send `mask`"),
+        ({"ipadapter_input": ["gASV"]}, "leave it out, and send the picture"),
+        ({"use_preview_as_input": True}, "leave it out, and send the map"),
+        ({"input_mode": "InputMode.BATCH"}, "input_mode of a ControlNet unit must be simple"),
         ({"weight": "much"}, "weight must be a number"),
         ({"threshold_a": 1e999}, "threshold_a must be a number"),
         ({"threshold_b": float("nan")}, "threshold_b must be a number"),

@@ -75,8 +75,9 @@ async def test_withheld_images_are_an_error(client, painter: Painter, red) -> No
         ({"steps": 1000}, 422, "num_steps"),
         ({"width": "wide"}, 422, "width"),
         ({"n_iter": 100, "batch_size": 100}, 422, "at most 100 images"),
-        ({"alwayson_scripts": {"controlnet": {"args": ["x", 5, None, [1]]}}, "steps": 0}, 422, "num_steps"),
-        ({"alwayson_scripts": {"controlnet": 7, "other": None}, "steps": 0}, 422, "num_steps"),
+        ({"alwayson_scripts": {"controlnet": {"args": [None, "x"]}}}, 422, "unit 1 of ControlNet"),
+        ({"alwayson_scripts": {"controlnet": 7, "other": None}}, 422, "unit 0 of ControlNet"),
+        ({"alwayson_scripts": {"sampler": {"args": ["many"]}}}, 422, "steps"),
         ({"width": 8192, "height": 8192}, 422, "HUA_MAX_PIXELS"),
     ],
 )

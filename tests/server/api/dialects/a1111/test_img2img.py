@@ -72,7 +72,13 @@ async def test_units_take_the_picture_and_its_mask(services: Services) -> None:
 
 
 @pytest.mark.parametrize(
-    ("fields", "field"), [({"init_images": []}, "init_images"), ({"resize_mode": 3}, "resize_mode")]
+    ("fields", "field"),
+    [
+        ({"init_images": []}, "init_images"),
+        ({"resize_mode": 3}, "resize_mode"),
+        ({"latent_mask": "aGk="}, "latent_mask"),
+        ({"initial_noise_multiplier": 0.5}, "initial_noise_multiplier"),
+    ],
 )
 async def test_what_cannot_be_meant_is_refused_by_name(services: Services, fields: dict[str, Any], field: str) -> None:
     with pytest.raises(InvalidParamsError) as refused:

@@ -17,7 +17,7 @@ from server.tasks.submission import InvalidParamsError
 @pytest.mark.parametrize(
     ("sampler", "scheduler", "expected"),
     [
-        ("Euler a", None, {"sampler": "euler_a"}),
+        ("Euler a", "", {"sampler": "euler_a"}),
         ("Euler a", "automatic", {"sampler": "euler_a"}),
         ("DPM++ 2M", "Automatic", {"sampler": "dpmpp_2m", "sigmas": "karras"}),
         ("DPM++ 2M", "uniform", {"sampler": "dpmpp_2m"}),
@@ -31,7 +31,7 @@ from server.tasks.submission import InvalidParamsError
         ("", "", {"sampler": "euler"}),
     ],
 )
-def test_names_in_every_spelling(sampler: str, scheduler: str | None, expected: dict[str, Any]) -> None:
+def test_names_in_every_spelling(sampler: str, scheduler: str, expected: dict[str, Any]) -> None:
     assert sampling_params(sampler, scheduler) == expected
 
 
@@ -43,24 +43,37 @@ def test_every_pair_is_a_valid_task(sampler: str, scheduler: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("sampler", "scheduler", "words"), [("Restart", None, "Euler a"), ("Euler", "KL Optimal", "Karras")]
+    ("sampler", "scheduler", "words"), [("Restart", "", "Euler a"), ("Euler", "KL Optimal", "Karras")]
 )
-def test_unknown_names_are_refused_with_those_that_exist(sampler: str, scheduler: str | None, words: str) -> None:
+def test_unknown_names_are_refused_with_those_that_exist(sampler: str, scheduler: str, words: str) -> None:
     with pytest.raises(InvalidParamsError, match=words):
         sampling_params(sampler, scheduler)
 
 
 @pytest.mark.parametrize(
-    ("sampler", "scheduler", "expected"),
+    ("sampler", "scheduler", "first", "expected"),
     [
-        (None, None, {}),
-        ("Use same sampler", "Use same scheduler", {}),
-        ("Heun", None, {"sampler": "heun"}),
-        ("DPM++ 2M", "Use same scheduler", {"sampler": "dpmpp_2m", "sigmas": "karras"}),
-        ("Use same sampler", "Karras", {"sigmas": "karras"}),
+        ("", "", ("Euler", "Karras"), {}),
+        ("Use same sampler", "Use same scheduler", ("Euler", "Karras"), {}),
+        ("Heun", "", ("Euler", ""), {"sampler": "heun"}),
+        ("Heun", "Use same scheduler", ("Euler", "Karras"), {"sampler": "heun", "sigmas": "karras"}),
+        ("Heun", "", ("DPM++ 2M Karras", "automatic"), {"sampler": "heun", "sigmas": "karras"}),
+        ("DPM++ 2M", "Use same scheduler", ("Euler", ""), {"sampler": "dpmpp_2m", "sigmas": "karras"}),
+        ("Use same sampler", "Karras", ("Euler", ""), {"sampler": "euler", "sigmas": "karras"}),
+        ("", "SGM Uniform", ("DPM++ 2M", ""), {"sampler": "dpmpp_2m", "timestep_spacing": "trailing"}),
+        ("", "Uniform", ("DPM++ 2M", "Karras"), {"sampler": "dpmpp_2m"}),
+        ("", "Automatic", ("DPM++ 2M", "Exponential"), {"sampler": "dpmpp_2m", "sigmas": "karras"}),
+        ("Heun", "Normal", ("", ""), {"sampler": "heun", "timestep_spacing": "linspace"}),
     ],
 )
 def test_second_pass_may_keep_those_of_the_first(
-    sampler: str | None, scheduler: str | None, expected: dict[str, Any]
+    sampler: str, scheduler: str, first: tuple[str, str], expected: dict[str, Any]
 ) -> None:
-    assert second_sampling_params(sampler, scheduler) == expected
+    assert second_sampling_params(sampler, scheduler, *first) == expected
+
+
+@pytest.mark.parametrize("names", [("Restart", ""), ("", "KL Optimal")])
+def test_unknown_names_of_the_second_pass_are_refused_by_its_fields(names: tuple[str, str]) -> None:
+    with pytest.raises(InvalidParamsError) as refused:
+        second_sampling_params(*names, "Euler", "")
+    assert refused.value.field.startswith("hr_")

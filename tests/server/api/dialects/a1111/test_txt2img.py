@@ -75,7 +75,15 @@ async def test_fields_of_a_plain_request(services: Services) -> None:
 async def test_off_values_that_clients_always_send(services: Services) -> None:
     nulls = dict.fromkeys(("script_name", "hr_checkpoint_name", "hr_sampler_name", "hr_scheduler", "eta"))
     off = {"hr_upscaler": "Latent", "enable_hr": False, "denoising_strength": 0.7, "seed_resize_from_w": -1}
-    unknown = {"s_noise": 1.0, "use_deprecated_controlnet": False, "inpainting_fill": 0, "firstphase_width": 0}
+    unknown = {
+        "s_noise": 1.0,
+        "s_min_uncond": 0,
+        "firstpass_image": None,
+        "initial_noise_multiplier": 1,
+        "use_deprecated_controlnet": False,
+        "inpainting_fill": 0,
+        "firstphase_width": 0,
+    }
     painting = planned(services, **nulls, **off, **unknown)
     assert "highres_info" not in painting.params
     assert "seed_resize_w" not in painting.params
@@ -92,6 +100,7 @@ async def test_off_values_that_clients_always_send(services: Services) -> None:
         ({"hr_upscaler": "some-net"}, {"upscaler": "some-net"}),
         ({"hr_second_pass_steps": 8}, {"num_steps": 8}),
         ({"hr_sampler_name": "Heun"}, {"sampler": "heun"}),
+        ({"hr_scheduler": "SGM Uniform"}, {"sampler": "euler", "timestep_spacing": "trailing"}),
         ({"hr_prompt": "b", "hr_negative_prompt": "c"}, {"text": "b", "negative_prompt": "c"}),
         ({"denoising_strength": 0.4}, {"fidelity": 0.6}),
     ],
@@ -146,6 +155,11 @@ async def test_units_make_a_task_that_follows_maps(services: Services) -> None:
         ({"s_churn": 1}, "s_churn"),
         ({"refiner_checkpoint": "toy"}, "refiner_checkpoint"),
         ({"script_name": "X/Y/Z plot"}, "script_name"),
+        ({"s_min_uncond": 0.5}, "s_min_uncond"),
+        ({"disable_extra_networks": True}, "disable_extra_networks"),
+        ({"firstpass_image": "aGk="}, "firstpass_image"),
+        ({"alwayson_scripts": {"Refiner": {"args": [True, "toy", 0.8]}}}, "alwayson_scripts.Refiner"),
+        ({"enable_hr": True, "hr_scheduler": "KL Optimal"}, "hr_scheduler"),
         ({"enable_hr": True, "hr_checkpoint_name": "anime-toy"}, "hr_checkpoint_name"),
         ({"override_settings": {"sd_model_checkpoint": "nobody"}}, "sd_model_checkpoint"),
     ],
