@@ -81,6 +81,11 @@ class ImagePrompt(DenoiserPatch):
         """The adapter's weights are used before the steps, by `row_tensors`."""
         return ()
 
+    def averaged(self, others: Sequence[ImagePrompt]) -> ImagePrompt:
+        """The mean of this prompt and others of the same adapter."""
+        tokens = torch.stack([self.tokens, *(other.tokens for other in others)])
+        return replace(self, tokens=tokens.mean(dim=0)) if others else self
+
     def bind(self, unet: nn.Module) -> ImagePrompt:
         """Raises IPAdapterMisfitError."""
         return replace(self, layers=self.adapter.attention_layers(unet))

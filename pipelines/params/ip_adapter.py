@@ -18,11 +18,16 @@ if TYPE_CHECKING:
     from models.adapters.ip_adapter import ImagePrompt, IPAdapter
     from pipelines.pipeline import Models
 
+MAX_IMAGES = 8
+
 
 class IPAdapterInfo(PatchParams):
-    """An image that acts as a prompt besides the text (IP-Adapter)."""
+    """Images that act as a prompt besides the text (IP-Adapter)."""
 
     url: ImageRef
+    more_urls: tuple[ImageRef, ...] = Field(
+        (), max_length=MAX_IMAGES - 1, fail_fast=True, description="Further images. The mean of all is the prompt."
+    )
     model: str = Field(
         "",
         max_length=64,
@@ -35,8 +40,11 @@ class IPAdapterInfo(PatchParams):
         return ModelRef(IP_ADAPTER, self.model) if self.model else ModelRef(IP_ADAPTER, base=checkpoint)
 
     def denoiser_patch(self, checkpoint: str, models: Models, images: Mapping[str, np.ndarray]) -> ImagePrompt:
-        """The image prompt for a checkpoint. `images` holds the decoded input as `ip_adapter.url`."""
+        """The image prompt for a checkpoint. `images` holds the decoded inputs by path, such as `ip_adapter.url`."""
         from models.imaging.pixels import flatten_alpha
 
         adapter = models.get(self.adapter_ref(checkpoint))
-        return adapter.prompt(flatten_alpha(images["ip_adapter.url"])[0], self.scale)
+        names = ["url", *(f"more_urls.{index}" for index in range(len(self.more_urls)))]
+        pictures = [flatten_alpha(images[f"ip_adapter.{name}"])[0] for name in names]
+        first, *others = (adapter.prompt(picture, self.scale) for picture in pictures)
+        return first.averaged(others)

@@ -15,6 +15,7 @@ from server.storage.bucket_keys import (
     DEAD_CALLBACKS,
     IMAGES,
     MANIFESTS,
+    STYLES,
     UPLOADS,
     USAGE,
     moments_between,
@@ -27,7 +28,13 @@ log = logging.getLogger(__name__)
 SWEEP_IMAGES_EVERY_S, SWEEP_REST_EVERY_S = 1.0, 3600.0
 FULL_SWEEP_EVERY_S = 3600.0
 DAY_S = 86_400.0
-RETENTION_BY_PREFIX_S = {MANIFESTS: RESULT_KEPT_S, DEAD_CALLBACKS: 40 * DAY_S, UPLOADS: DAY_S, CHECKS: DAY_S}
+RETENTION_BY_PREFIX_S = {
+    MANIFESTS: RESULT_KEPT_S,
+    DEAD_CALLBACKS: 40 * DAY_S,
+    UPLOADS: DAY_S,
+    STYLES: 30 * DAY_S,
+    CHECKS: DAY_S,
+}
 """Manifests are kept longer than the longest retention, so that an expired image is known as expired."""
 USAGE_RETENTION_S = 400 * DAY_S
 

@@ -15,7 +15,7 @@ MOMENT, MOMENT_S = "%Y%m%dT%H%M%S", 30
 """Images are deleted at full and half minutes, so each is gone within a minute after it expires."""
 IMAGES, MANIFESTS, UPLOADS = "images", "manifests", "uploads"
 CALLBACKS, DEAD_CALLBACKS, CHECKS = "callbacks", "callbacks-dead", "checks"
-USAGE, OPTIONS = "usage", "options"
+USAGE, OPTIONS, STYLES = "usage", "options", "styles"
 KNOWN_LOG = "log.json"
 
 
@@ -68,6 +68,11 @@ def upload_key(tenant: str, file_id: str) -> str:
 def options_key(tenant: str, key: str) -> str:
     """What a dialect stores for one API key of a tenant; `key` are digits of its hash."""
     return f"{OPTIONS}/{tenant}/{key or 'anonymous'}.json"
+
+
+def style_key(tenant: str, code: str) -> str:
+    """A picture whose style a tenant refers to by this code."""
+    return f"{STYLES}/{tenant}/{code}"
 
 
 def usage_prefix(day: str, tenant: str) -> str:

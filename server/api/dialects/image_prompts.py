@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from models.catalog.catalog import Catalog, UnknownModelError
 from models.kinds.ip_adapter import IP_ADAPTER
 from models.kinds.kind import ModelRef
+from pipelines.params.ip_adapter import MAX_IMAGES
 from server.tasks.submission import InvalidParamsError
 
 
@@ -18,6 +20,8 @@ def require_ip_adapter(catalog: Catalog, model: str, field: str) -> None:
         raise InvalidParamsError(f"{field} needs an IP-Adapter, but {error}", field) from error
 
 
-def image_prompt(picture: str) -> dict[str, Any]:
-    """The param that makes a picture act as a prompt."""
-    return {"ip_adapter": {"url": picture}}
+def image_prompt(pictures: Sequence[str], field: str) -> dict[str, Any]:
+    """The param that makes pictures act as a prompt. Raises InvalidParamsError if there are too many."""
+    if len(pictures) > MAX_IMAGES:
+        raise InvalidParamsError(f"{len(pictures)} pictures are too many to follow; send {MAX_IMAGES} at most", field)
+    return {"ip_adapter": {"url": pictures[0], "more_urls": list(pictures[1:])}}

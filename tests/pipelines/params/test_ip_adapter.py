@@ -82,3 +82,18 @@ def test_inpainting_takes_an_image_prompt_too(studio: Studio) -> None:
         for scale in (0, 1)
     )
     assert max_difference(weak, strong) > 8
+
+
+def test_prompt_of_several_images_is_their_mean(studio: Studio) -> None:
+    other = np.ascontiguousarray(PICTURE[::-1, :, ::-1])
+    first, second, same, both = (
+        studio.image(TXT2IMG, txt2img_params(0, ip_adapter=image_prompt(scale=1, more_urls=more)), images)
+        for more, images in (
+            ((), IMAGES),
+            ((), {"ip_adapter.url": other}),
+            (("b",), IMAGES | {"ip_adapter.more_urls.0": PICTURE}),
+            (("b",), IMAGES | {"ip_adapter.more_urls.0": other}),
+        )
+    )
+    assert max_difference(first, same) <= 1
+    assert min(max_difference(first, both), max_difference(second, both)) > 1

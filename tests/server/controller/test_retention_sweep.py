@@ -110,6 +110,8 @@ async def test_old_manifests_and_uploads_are_deleted(tmp_path, bucket, sweeper, 
         "callbacks/old.json": 41,
         "uploads/tenant/young": 0.9,
         "uploads/tenant/old": 1.1,
+        "styles/tenant/young": 29.9,
+        "styles/tenant/old": 30.1,
     }
     for key, days in ages.items():
         await bucket.put(key, b"x")
@@ -123,6 +125,8 @@ async def test_old_manifests_and_uploads_are_deleted(tmp_path, bucket, sweeper, 
         "callbacks/old.json": True,
         "uploads/tenant/young": True,
         "uploads/tenant/old": False,
+        "styles/tenant/young": True,
+        "styles/tenant/old": False,
     }
 
 

@@ -22,9 +22,7 @@ MAX_FILES = 16
 JSON_PARTS = ("image_request", "color_palette")
 """Fields that some clients send as files, because JSON has a content type of its own."""
 UNSUPPORTED = {
-    "style_codes": "use style_preset or style_type",
-    "style_reference_images": "use style_preset, or the task param ip_adapter at POST /v1/tasks",
-    "character_reference_images": "use the task param ip_adapter at POST /v1/tasks",
+    "character_reference_images": "use style_reference_images",
     "custom_model_uri": "the operator chooses the model with the alias V_3 in models.yaml",
 }
 """What is refused, and what to use instead."""

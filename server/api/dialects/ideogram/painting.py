@@ -3,21 +3,21 @@
 from __future__ import annotations
 
 import secrets
+from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from typing import Any
 
 from fastapi import Request, Response
 from fastapi.responses import JSONResponse
 
 from models.catalog.catalog import Catalog
+from server.api.dialects.ideogram.answers import pictures_answer
 from server.api.dialects.ideogram.errors import refuse
 from server.api.dialects.ideogram.request import PictureRequest
 from server.api.dialects.model_names import is_missing
 from server.api.errors import Problem
-from server.api.task_response import linked_images
 from server.services import Services
-from server.task import Manifest, Status
+from server.task import Status
 from server.tasks.submission import Submission
 from server.tasks.waiting import refuse_failed, submit_all, wait_for_all
 
@@ -34,6 +34,10 @@ class Painting:
 
     task_type: str
     params: dict[str, Any]
+    scale: int = 1
+    """How many times as long as it is painted each side becomes."""
+    style_codes: Sequence[str] = ()
+    """Codes of pictures that came with the request, for the answer."""
 
 
 def prompt_params(body: PictureRequest, catalog: Catalog) -> dict[str, Any]:
@@ -64,21 +68,5 @@ async def paint(
     refuse_failed(ended)
     if ended[0].outcome.status is Status.CANCELED:
         return refuse(Problem(409, "canceled", "the task was canceled; send the request again"))
-    return JSONResponse(_answer(services, body, ended[0]))
-
-
-def _answer(services: Services, body: PictureRequest, manifest: Manifest) -> dict[str, Any]:
-    """The links of the images; an image that the audit withholds has none."""
-    images = [
-        {
-            "prompt": body.words,
-            "resolution": f"{image.width}x{image.height}",
-            "is_image_safe": image.safe,
-            "seed": image.seed,
-            "url": url or None,
-            "style_type": body.style_type,
-        }
-        for url, image in linked_images(manifest, "image", services.links)
-    ]
-    created = datetime.fromtimestamp(manifest.outcome.finished_at, UTC)
-    return {"created": created.strftime("%Y-%m-%dT%H:%M:%SZ"), "data": images}
+    answer = pictures_answer(body, ended[0], services.links, painting.scale)
+    return JSONResponse(answer | ({"style_codes": list(painting.style_codes)} if painting.style_codes else {}))

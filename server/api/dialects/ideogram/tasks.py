@@ -27,7 +27,7 @@ def generate(params: Params, size: Size) -> Painting:
 def generate_transparent(params: Params, size: Size, scale: int) -> Painting:
     """Pictures of an object without background, each side `scale` times as long: 1, 2 or 4."""
     enlarge: list[Node] = [{"key": "enlarge", "endpoint": "img2img.sr", "data": {"scale": scale}}] if scale > 1 else []
-    return Painting(*painting_task("txt2img.sd", {**params, **_size(size)}, after=[*enlarge, CUT_OUT]))
+    return Painting(*painting_task("txt2img.sd", {**params, **_size(size)}, after=[*enlarge, CUT_OUT]), scale)
 
 
 def remix(params: Params, picture: Upload, size: Size, image_weight: int) -> Painting:

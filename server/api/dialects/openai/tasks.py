@@ -121,16 +121,11 @@ def _style(name: str, catalog: Catalog) -> Style:
 
 
 def _image_prompt(others: Sequence[InputPicture], model: str, catalog: Catalog) -> dict[str, Any]:
-    """A second picture acts as an image prompt."""
+    """Further pictures act as a prompt."""
     if not others:
         return {}
-    if len(others) > 1:
-        raise InvalidParamsError(
-            f"{len(others) + 1} images are too many; send the image to change, and at most one that it shall follow",
-            "image",
-        )
-    require_ip_adapter(catalog, model, "a second image")
-    return image_prompt(others[0].reference)
+    require_ip_adapter(catalog, model, "image")
+    return image_prompt([picture.reference for picture in others], "image")
 
 
 def _can_caption(catalog: Catalog) -> bool:

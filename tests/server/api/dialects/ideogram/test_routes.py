@@ -61,7 +61,7 @@ async def test_sample_of_the_document_for_older_models(client, services, paintin
         ({"prompt": "x", "style_preset": "NONE"}, "style_preset"),
         ({"prompt": "x", "color_palette": {"name": "MUD"}}, "color_palette"),
         ({"prompt": "x", "color_palette": "{"}, "color_palette"),
-        ({"prompt": "x", "style_codes": ["AAAAAAAA"]}, "style_preset"),
+        ({"prompt": "x", "style_codes": ["AAAAAAAA"]}, "IP-Adapter"),
         ({"prompt": "x", "seed": -1}, "seed"),
     ],
 )
