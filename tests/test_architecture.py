@@ -28,7 +28,10 @@ FLOORS = {
         ("models.loading",),
         ("models.kinds", "models.imaging", "models.conditioning", "models.noise"),
         ("models.files",),
-        ("models.atomic_write", "models.host_memory", "models.pydantic_errors", "models.suggestions"),
+        (
+            *("models.atomic_write", "models.host_memory", "models.plain_files", "models.pydantic_errors"),
+            "models.suggestions",
+        ),
     ),
     "pipelines": (
         ("pipelines",),
@@ -199,6 +202,7 @@ NEVER_A_TASK = {
     "CompilingError": "the steps run as they are",
     "UnsupportedModelError": "read_net turns it into a NetError",
     "KeyError": "a caller inside the program asked for what it did not load",
+    "OSError": "what reads files turns it into an error of its own, or into a problem of the catalog",
     "PydanticCustomError": "pydantic turns it into a ValidationError",
 }
 """Exceptions of models/ that no task ends with, or only by a fault of the program, and why."""

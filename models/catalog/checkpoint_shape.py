@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import json
 from functools import lru_cache
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from models.files.checkpoint_keys import INPAINTING_CHANNELS, missing_parts
 from models.files.safetensors_header import HeaderError, read_header
 from models.files.unet_keys import find_unet
+from models.plain_files import read_object
 
 CONFIGS = Path(__file__).parents[1] / "configs"
 DEFAULT_LAYERS, DEFAULT_WIDTH = 12, 512
@@ -55,11 +55,7 @@ def read_shape(path: Path, config: Path | None, family: str) -> CheckpointShape:
 
 def _read_config(file: Path) -> dict[str, int]:
     """The whole numbers of a config; none if it cannot be read."""
-    try:
-        config: dict[str, Any] = json.loads(file.read_text(encoding="utf-8"))
-        return {name: value for name, value in config.items() if isinstance(value, int)}
-    except (OSError, ValueError, AttributeError):
-        return {}
+    return {name: value for name, value in read_object(file).items() if type(value) is int}
 
 
 def _read_file(file: Path, family: str) -> tuple[int | None, tuple[str, ...]]:

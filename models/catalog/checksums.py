@@ -11,6 +11,7 @@ from pathlib import Path
 
 from models.atomic_write import replacing
 from models.files.ncnn_param import BIN, PARAM
+from models.plain_files import open_plain, resolve
 
 FILE = "SHA256SUMS"
 MARK = ".verified"
@@ -51,7 +52,8 @@ def verify(folder: Path, on_verified: Callable[[str], None] = lambda name: None)
 def read(folder: Path) -> dict[str, str]:
     """The digests of the list, by file name. Raises ChecksumError."""
     try:
-        lines = (folder / FILE).read_text(encoding="utf-8").splitlines()
+        with open_plain(folder / FILE) as content:
+            lines = content.read().decode("utf-8").splitlines()
     except (OSError, UnicodeDecodeError) as error:
         raise ChecksumError(
             f"cannot read {folder / FILE} ({error}); create it in that folder: "
@@ -77,8 +79,8 @@ def unchanged_digests(folder: Path) -> dict[Path, str]:
         return {}
     digests: dict[Path, str] = {}
     for name, digest in read(folder).items():
-        file = (folder / name).resolve()
         with suppress(OSError):
+            file = resolve(folder / name)
             if file.stat().st_mtime_ns <= written_ns:
                 digests[file] = digest
     return digests
@@ -112,7 +114,7 @@ def wait(folder: Path, timeout_s: float) -> None:
 
 def digest(file: Path) -> str:
     """The SHA-256 of a file, as hex."""
-    with file.open("rb") as content:
+    with open_plain(file) as content:
         return hashlib.file_digest(content, "sha256").hexdigest()
 
 
@@ -121,9 +123,9 @@ def _is_loaded(file: Path) -> bool:
 
 
 def _digest(file: Path, folder: Path) -> str:
-    if not file.resolve().is_relative_to(folder.resolve()):
-        raise ChecksumError(f"{file} leads out of the models folder; list only files of that folder")
     try:
+        if not resolve(file).is_relative_to(resolve(folder)):
+            raise ChecksumError(f"{file} leads out of the models folder; list only files of that folder")
         return digest(file)
     except OSError as error:
         raise ChecksumError(f"cannot read {file} ({error.strerror}), which {FILE} lists; copy it there") from error

@@ -20,6 +20,7 @@ from filelock import FileLock, Timeout
 
 from models.atomic_write import replacing
 from models.catalog.checksums import ChecksumError, unchanged_digests
+from models.plain_files import open_plain
 
 FILE = "model-hashes.json"
 """In the data folder."""
@@ -126,7 +127,7 @@ def compute(file: Path, should_stop: Callable[[], bool] = lambda: False) -> File
     """Reads the whole file; None if it cannot be read, or at `should_stop`."""
     whole, tensors = hashlib.sha256(), hashlib.sha256()
     try:
-        with file.open("rb") as content:
+        with open_plain(file) as content:
             start = content.read(8)
             has_header = file.suffix.lower() == ".safetensors" and len(start) == 8
             header = content.read(min(struct.unpack("<Q", start)[0], 100 << 20)) if has_header else b""
@@ -147,7 +148,7 @@ def _read(file: Path) -> dict[Path, _Known]:
     try:
         rows = json.loads(file.read_text(encoding="utf-8"))
         return {Path(path): _Known(size, time_ns, FileHash(*found)) for path, size, time_ns, *found in rows}
-    except (OSError, ValueError, TypeError):
+    except (OSError, ValueError, TypeError, RecursionError):
         return {}
 
 

@@ -51,8 +51,8 @@ class FolderReader:
 
 
 def _stamp_of_list(file: Path) -> Stamp | None:
-    """None if there is no list. Raises OSError."""
+    """None if there is no list, or none that can be read: `read` says so."""
     try:
         return stamp_of(file)
-    except FileNotFoundError:
+    except OSError:
         return None

@@ -13,6 +13,7 @@ from models.catalog.entry import CatalogError
 from models.catalog.file_hashes import FileHashes
 from models.catalog.folder_reader import FolderReader
 from models.catalog.scan import Problem
+from models.files.weights_error import one_line
 
 log = logging.getLogger(__name__)
 Listener = Callable[[Catalog], object]
@@ -37,7 +38,7 @@ class LiveCatalog:
     """
 
     def __init__(self, read: Callable[[], Catalog]) -> None:
-        """Raises what `read` raises; later it raises nothing."""
+        """Raises what `read` raises; later nothing does, and what fails is tried again at the next refresh."""
         self._read = read
         self._turn = threading.Lock()
         self._listeners: list[Listener] = []
@@ -63,7 +64,7 @@ class LiveCatalog:
             changes = compare(before, after)
             _log(changes, [problem for problem in after.problems if problem not in before.problems])
             for listener in tuple(self._listeners):
-                listener(after)
+                _call(listener, after)
             return changes
 
     def _read_again(self) -> Catalog:
@@ -71,9 +72,15 @@ class LiveCatalog:
             self._last_good = self._read()
             return self._last_good
         except (CatalogError, OSError) as error:
-            good = self._last_good
-            problem = Problem(Path(), f"{error}; until then all models stay as they were", (NOT_READ,))
-            return Catalog(good.entries, (*good.problems, problem), good.styles.values(), good.hashes)
+            return self._with_problem(str(error))
+        except Exception as error:
+            log.exception("the models cannot be read")
+            return self._with_problem(f"the models cannot be read ({type(error).__name__}: {one_line(error)})")
+
+    def _with_problem(self, message: str) -> Catalog:
+        good = self._last_good
+        problem = Problem(Path(), f"{message}; until then all models stay as they were", (NOT_READ,))
+        return Catalog(good.entries, (*good.problems, problem), good.styles.values(), good.hashes)
 
 
 def compare(before: Catalog, after: Catalog) -> Changes:
@@ -83,6 +90,13 @@ def compare(before: Catalog, after: Catalog) -> Changes:
         changed=tuple(name for name in new if name in old and new[name] != old[name]),
         removed=tuple(name for name in old if name not in new),
     )
+
+
+def _call(listener: Listener, catalog: Catalog) -> None:
+    try:
+        listener(catalog)
+    except Exception:
+        log.exception("a part of this role has not taken over the new catalog")
 
 
 def _content(catalog: Catalog) -> tuple[object, ...]:

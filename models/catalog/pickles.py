@@ -10,6 +10,7 @@ from pathlib import Path
 
 from models.files.ncnn_param import BIN, PARAM
 from models.files.ncnn_weights import is_ncnn_weights
+from models.plain_files import is_file
 
 PICKLES = frozenset({".ckpt", ".pt", ".pth", BIN})
 
@@ -37,6 +38,6 @@ def ncnn_message(path: Path) -> str | None:
 def is_covered(path: Path) -> bool:
     """Whether a file with the suffix of a pickle is no problem: it is converted, or half of an ncnn net."""
     suffix = path.suffix.lower()
-    if suffix in PICKLES and path.with_suffix(".safetensors").is_file():
+    if suffix in PICKLES and is_file(path.with_suffix(".safetensors")):
         return True
-    return suffix == BIN and path.with_suffix(PARAM).is_file()
+    return suffix == BIN and is_file(path.with_suffix(PARAM))

@@ -25,6 +25,7 @@ from models.catalog.scan import FoundModel, Problem, Scanner
 from models.catalog.style import Style, read_style
 from models.catalog.styles_csv import STYLES_FILE, read_styles_csv
 from models.kinds import CHECKPOINT_FAMILIES
+from models.plain_files import is_folder, open_plain, resolve
 
 TABLES = ("models", "styles")
 """The lists that `models.yaml` may hold."""
@@ -37,7 +38,7 @@ def read(*folders: Path, scanner: Scanner | None = None, hashes: FileHashes | No
     `scanner` remembers the headers of the last reading, `hashes` the hashes of files.
     """
     for folder in folders:
-        if not folder.is_dir():
+        if not is_folder(folder):
             raise CatalogError(f"{folder} is not a folder; create it, or correct HUA_MODELS_DIR")
     scanner = scanner or Scanner()
     try:
@@ -63,20 +64,29 @@ def read(*folders: Path, scanner: Scanner | None = None, hashes: FileHashes | No
         except CatalogError as error:
             problems.append(Problem(model.path, f"{model.path.name} needs an entry in {FILE}: {error}", (name,)))
     usable, problems = _consistent(with_aliases(entry for entry in entries if not entry.hidden), problems)
-    others = [each for each in unusable if each.path.resolve() not in covered]
+    others = [each for each in unusable if _real_path(each.path) not in covered]
     problems += (replace(each, names=(name_of_stem(each.path.stem),)) for each in others)
     return Catalog(usable, problems, styles, hashes)
+
+
+def _real_path(path: Path) -> Path:
+    """Links followed; the path itself if they lead nowhere."""
+    try:
+        return resolve(path)
+    except OSError:
+        return path
 
 
 def _tables(file: Path) -> dict[str, list[Any]]:
     """The lists of the file by name; none if there is no file."""
     try:
-        content = yaml.safe_load(file.read_text(encoding="utf-8"))
+        with open_plain(file) as opened:
+            content = yaml.safe_load(opened.read().decode("utf-8"))
     except FileNotFoundError:
         return {}
     except OSError as error:
         raise CatalogError(f"cannot read {file} ({error.strerror}); correct its rights") from error
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
+    except (yaml.YAMLError, ValueError, LookupError, AttributeError, RecursionError) as error:
         raise CatalogError(f"{file} is not valid YAML: {' '.join(str(error).split())}") from error
     tables = {name: content[name] for name in TABLES if name in content} if isinstance(content, dict) else {}
     if not tables or not all(isinstance(table, list) for table in tables.values()):
@@ -98,7 +108,7 @@ def _read_models(
     for number, item in enumerate(items, start=1):
         fields = item if isinstance(item, dict) else {}
         if "path" in fields:
-            match = by_path.get((folder / str(fields["path"])).resolve())
+            match = by_path.get(_real_path(folder / str(fields["path"])))
         else:
             match = by_name.get(key_of(str(fields.get("name", ""))))
         covered |= {match.path} if match else set()

@@ -17,6 +17,7 @@ from models.catalog.parts import PARTS
 from models.catalog.pickles import PICKLES, pickle_message
 from models.kinds import CHECKPOINT_FAMILIES, FAMILIES
 from models.kinds.layout import LayoutError, PretrainedFolder, SingleFile
+from models.plain_files import resolve
 from models.pydantic_errors import field_path, message_of
 
 
@@ -87,8 +88,8 @@ def _weigh_encoder(path: Path) -> int:
 
 def _resolve(path: Path, folder: Path) -> Path:
     """The absolute path, links followed. A relative path must lead to a file inside the models folder."""
-    resolved = (folder / path).resolve()
-    if not path.is_absolute() and not resolved.is_relative_to(folder.resolve()):
+    resolved = resolve(folder / path)
+    if not path.is_absolute() and not resolved.is_relative_to(resolve(folder)):
         raise CatalogError(f"{path} leads out of the models folder; move it inside, or give an absolute path")
     if PICKLES & {path.suffix.lower(), resolved.suffix.lower()}:
         raise CatalogError(pickle_message(folder / path))

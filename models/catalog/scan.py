@@ -6,9 +6,12 @@ Torch-free. Only headers are read, and those of unchanged files only once.
 
 from __future__ import annotations
 
-import json
+import errno
+import logging
 import os
+import re
 import time
+from collections import deque
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -23,16 +26,22 @@ from models.files.ncnn_weights import read_net_header
 from models.files.safetensors_header import HeaderError, read_header
 from models.files.unet_keys import find_unet
 from models.files.unsupported import unsupported_message
-from models.files.weights_error import WeightsError
+from models.files.weights_error import WeightsError, one_line
 from models.kinds import FAMILIES
 from models.kinds.kind import ModelFamily
+from models.plain_files import is_file, is_folder, open_plain, read_object, resolve
 
+log = logging.getLogger(__name__)
 CONFIGS = "model_index.json", "config.json"
 UNETS = "unet/diffusion_pytorch_model.safetensors", "unet/diffusion_pytorch_model.fp16.safetensors"
 NAMELESS = "diffusion_pytorch_model"
 """How diffusers calls the file of every net; the name of its folder says more."""
 SUFFIXES = frozenset({".safetensors", ".onnx", PARAM, *PICKLES})
 _Key = tuple[Path, Stamp]
+PASSED_OVER = {errno.ENOENT, errno.ENOTDIR, errno.EACCES, errno.EPERM, errno.ELOOP, errno.ENAMETOOLONG}
+"""Errors of a folder that cannot be listed while its disk is well."""
+_UNPRINTABLE = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]")
+"""Controls, ends of lines, and the halves of surrogate pairs that stand for bytes which are not UTF-8."""
 SETTLE_S = 5.0
 """How long a file that is no whole model may be one that is still being copied: so long after its last change."""
 
@@ -48,6 +57,11 @@ class Problem:
     """The names of the model that cannot be used for it; empty if the model can be used all the same."""
     default: bool = False
     """Whether that model is the default."""
+
+    def __post_init__(self) -> None:
+        """Names of files and texts in them need be neither UTF-8 nor one line; logs and answers in JSON are."""
+        object.__setattr__(self, "message", _printable(self.message))
+        object.__setattr__(self, "names", tuple(filter(None, map(_printable, self.names))))
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,13 +129,15 @@ class Scanner:
             if key in self._before:
                 result = self._before[key]
             else:
-                result = identify(path)
+                result = _identify_safely(path)
                 if isinstance(result, Problem) and self._scanned and _is_being_written(path):
                     return self._whole.get(path)
-            self._known[key] = result
-            return result
         except OSError as error:
-            return Problem(path, f"{path.name} cannot be read ({error.strerror}); check its rights")
+            if isinstance(error, FileNotFoundError) and not path.is_symlink():
+                return None  # it has gone since its folder was listed
+            key, result = (path, ()), Problem(path, _unreadable(path, error))  # it is tried again at the next scan
+        self._known[key] = result
+        return result
 
 
 def _is_being_written(path: Path) -> bool:
@@ -133,20 +149,23 @@ def _candidates(folder: Path) -> Iterator[Path]:
     """Files with weights and folders of diffusers, sorted by name; no hidden ones.
 
     Links to files are followed. Links to folders are not: one could lead to the whole disk, or in a circle. They are
-    yielded, so that the operator learns of it.
+    yielded, and so are links that lead nowhere and pipes with the name of a model: the operator learns of it.
     """
-    waiting = [folder.resolve()]
+    waiting = deque([resolve(folder)])
     while waiting:
-        for entry in _sorted_entries(waiting.pop(0)):
+        for entry in _sorted_entries(waiting.popleft()):
             path = Path(entry.path)
             if entry.name.startswith("."):
                 continue
             if entry.is_dir(follow_symlinks=False):
-                if any((path / name).is_file() for name in CONFIGS):
+                if any(is_file(path / name) for name in CONFIGS):
                     yield path
                 else:
                     waiting.append(path)
-            elif entry.is_dir() or (path.suffix.lower() in SUFFIXES and entry.is_file() and not is_covered(path)):
+            elif path.suffix.lower() in SUFFIXES:
+                if not is_covered(path):
+                    yield path
+            elif entry.is_symlink() and is_folder(path):
                 yield path
 
 
@@ -154,8 +173,33 @@ def _sorted_entries(folder: Path) -> list[os.DirEntry[str]]:
     try:
         with os.scandir(folder) as entries:
             return sorted(entries, key=lambda entry: entry.name)
-    except (FileNotFoundError, NotADirectoryError, PermissionError):
-        return []
+    except OSError as error:
+        if error.errno in PASSED_OVER:
+            return []
+        raise
+
+
+def _identify_safely(path: Path) -> FoundModel | FoundEncoder | Problem | None:
+    """As `identify`. Raises OSError, and nothing else: one file takes no other with it, whatever it holds."""
+    try:
+        return identify(path)
+    except OSError:
+        raise
+    except Exception as error:
+        log.exception("%r cannot be identified", str(path))
+        cause = f"{type(error).__name__}: {one_line(error)}"
+        return Problem(path, f"{path.name} cannot be read ({cause}); copy it again, or move it elsewhere")
+
+
+def _unreadable(path: Path, error: OSError) -> str:
+    """Why a file cannot be read, and what to do."""
+    if path.is_symlink() and error.errno in (errno.ENOENT, errno.ELOOP):
+        return f"{path.name} is a link that leads to no file; correct it, or remove it"
+    return f"{path.name} cannot be read ({error.strerror}); check it and its rights"
+
+
+def _printable(text: str) -> str:
+    return _UNPRINTABLE.sub(lambda match: match[0].encode("unicode_escape").decode(), text)
 
 
 def identify(path: Path) -> FoundModel | FoundEncoder | Problem | None:
@@ -167,14 +211,15 @@ def identify(path: Path) -> FoundModel | FoundEncoder | Problem | None:
 
 
 def _identify_file(path: Path) -> FoundModel | FoundEncoder | Problem | None:
-    if path.suffix.lower() in PICKLES or path.resolve().suffix.lower() in PICKLES:
+    if path.suffix.lower() in PICKLES or resolve(path).suffix.lower() in PICKLES:
         return Problem(path, pickle_message(path))
     if path.suffix.lower() == ".onnx":
-        return FoundModel(path.resolve(), "matting", {})
+        open_plain(path).close()
+        return FoundModel(resolve(path), "matting", {})
     try:
         if path.suffix.lower() == PARAM:
             read_net_header(path)
-            return FoundModel(path.resolve(), "upscaler", {})
+            return FoundModel(resolve(path), "upscaler", {})
         header = read_header(path)
     except WeightsError as error:
         return Problem(path, str(error))
@@ -182,7 +227,7 @@ def _identify_file(path: Path) -> FoundModel | FoundEncoder | Problem | None:
         if (fields := family.recognise(header)) is not None:
             return _found(path, family, fields)
     if widths := encoder_widths(path):
-        return FoundEncoder(path.resolve(), widths)
+        return FoundEncoder(resolve(path), widths)
     return None if is_text_encoder(header) else Problem(path, unsupported_message(path, header))
 
 
@@ -190,7 +235,7 @@ def _found(path: Path, family: ModelFamily, fields: Mapping[str, Any]) -> FoundM
     stem = path.name if path.is_dir() else path.stem
     name = path.parent.name if stem.startswith(NAMELESS) else stem
     guessed = {key: value for key, value in family.guess(name).items() if key not in fields}
-    return FoundModel(path.resolve(), family.name, {**fields, **guessed}, frozenset(guessed))
+    return FoundModel(resolve(path), family.name, {**fields, **guessed}, frozenset(guessed))
 
 
 def _identify_folder(path: Path) -> FoundModel | FoundEncoder | Problem | None:
@@ -204,12 +249,12 @@ def _identify_folder(path: Path) -> FoundModel | FoundEncoder | Problem | None:
             told = {name: value for config in configs for name, value in family.recognise_config(config).items()}
             return _found(path, family, {**_folder_fields(path, family), **told})
     widths = encoder_widths(path)
-    return FoundEncoder(path, widths) if widths else None
+    return FoundEncoder(resolve(path), widths) if widths else None
 
 
 def _identify_pipeline(path: Path) -> FoundModel | Problem:
     """The family of a folder of a whole pipeline: that of its UNet."""
-    unets = [path / name for name in UNETS if (path / name).is_file()]
+    unets = [path / name for name in UNETS if is_file(path / name)]
     if not unets:
         return Problem(path, f"{path.name} has no {UNETS[0]}; copy the folder again, or convert it to safetensors")
     try:
@@ -217,7 +262,7 @@ def _identify_pipeline(path: Path) -> FoundModel | Problem:
     except HeaderError as error:
         return Problem(path, f"{path.name}: {error}")
     if (unet := find_unet(header)) is not None and is_supported(unet):
-        return FoundModel(path, unet.family, {})
+        return FoundModel(resolve(path), unet.family, {})
     return Problem(path, unsupported_message(path, header))
 
 
@@ -231,14 +276,9 @@ def _folder_fields(path: Path, family: ModelFamily) -> Mapping[str, Any]:
 
 
 def _read_configs(folder: Path) -> Iterator[dict[str, Any]]:
-    for name in CONFIGS:
-        try:
-            config = json.loads((folder / name).read_text(encoding="utf-8"))
-        except (OSError, ValueError):
-            continue
-        if isinstance(config, dict):
-            yield config
+    return filter(None, (read_object(folder / name) for name in CONFIGS))
 
 
 def _class_names(config: Mapping[str, Any]) -> Iterable[str]:
-    return (str(config.get("_class_name", "")), *map(str, config.get("architectures") or ()))
+    architectures = config.get("architectures")
+    return (str(config.get("_class_name", "")), *map(str, architectures if isinstance(architectures, list) else ()))

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import NamedTuple
 
 from models.files.safetensors_header import HeaderError, SafetensorsHeader, read_header
+from models.plain_files import read_object
 
 CLASS = "CLIPVisionModelWithProjection"
 """As the config of a folder of transformers names it."""
@@ -33,12 +33,8 @@ def encoder_widths(path: Path) -> EncoderWidths | None:
     """None if the folder or file is no CLIP vision encoder. Raises OSError."""
     if not path.is_dir():
         return _widths(path)
-    try:
-        config = json.loads((path / "config.json").read_text(encoding="utf-8"))
-        is_encoder = CLASS in config.get("architectures", ())
-    except (OSError, ValueError, AttributeError, TypeError):
-        return None
-    files = sorted(path.glob("*.safetensors")) if is_encoder else []
+    classes = read_object(path / "config.json").get("architectures")
+    files = sorted(path.glob("*.safetensors")) if isinstance(classes, list) and CLASS in classes else []
     return next((widths for file in files if (widths := _widths(file))), None)
 
 

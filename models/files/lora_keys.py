@@ -84,6 +84,6 @@ def _input_width(header: SafetensorsHeader, key: str) -> int:
         if len(shape := header.shape(module + factor)) > 1:
             return shape[1]
     if inner := header.shape(f"{module}.a1.weight"):
-        return max(*inner, *header.shape(f"{module}.a2.weight"))
+        return max((*inner, *header.shape(f"{module}.a2.weight")))
     sides = [header.shape(f"{module}.lokr_w{n}") or header.shape(f"{module}.lokr_w{n}_b") for n in (1, 2)]
     return sides[0][1] * sides[1][1] if all(len(side) > 1 for side in sides) else 0

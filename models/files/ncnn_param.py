@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from models.files.weights_error import WeightsError
+from models.plain_files import open_plain
 
 PARAM, BIN = ".param", ".bin"
 MAGIC = "7767517"
@@ -44,7 +45,7 @@ def weights_file(path: Path) -> Path:
 
 def read_param(file: Path) -> list[NcnnLayer]:
     """The layers of a net, in the order in which they run. Raises NcnnError, OSError."""
-    with file.open("rb") as opened:
+    with open_plain(file) as opened:
         content = opened.read(MAX_TEXT_BYTES + 1)
     lines = content.decode("utf-8", "replace").splitlines()
     if not lines or lines[0].strip() != MAGIC:

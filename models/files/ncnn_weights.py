@@ -15,6 +15,7 @@ from typing import BinaryIO
 
 from models.files.ncnn_param import MAGIC, NcnnError, NcnnLayer, read_param, weights_file
 from models.files.ncnn_upscaler import CONVOLUTION, PRELU, NcnnUpscaler, recognise
+from models.plain_files import open_plain
 
 TAGS = {0: "F32", 0x01306B47: "F16"}
 INT8 = 0x000D4B38
@@ -48,7 +49,7 @@ def read_net_header(param: Path) -> NcnnNet:
     if not weights.is_file():
         raise NcnnError(f"{param.name} is half of an ncnn model: {weights.name} is missing; put it beside it")
     weighted = [layer for layer in layers if layer.type in (CONVOLUTION, PRELU)]
-    with weights.open("rb") as opened:
+    with open_plain(weights) as opened:
         size = opened.seek(0, 2)
         tensors = tuple(_locate(opened, weighted, upscaler.keys, weights.name))
         end = _end_of(tensors[-1])
@@ -59,7 +60,7 @@ def read_net_header(param: Path) -> NcnnNet:
 
 def is_ncnn_weights(file: Path) -> bool:
     """Whether a `.bin` file begins as those of ncnn do; the tag of fp32 is four zeros. Raises OSError."""
-    with file.open("rb") as opened:
+    with open_plain(file) as opened:
         start = opened.read(_TAG.size)
     return len(start) == _TAG.size and _TAG.unpack(start)[0] in {*TAGS, INT8, int(MAGIC)}
 

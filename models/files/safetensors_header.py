@@ -14,10 +14,13 @@ from pathlib import Path
 from typing import Any
 
 from models.files.weights_error import WeightsError
+from models.plain_files import open_plain
 
 METADATA = "__metadata__"
 MAX_HEADER_BYTES = 100_000_000
 """The limit of the format itself."""
+MAX_DIMS = 64
+"""More than any tensor has; thousands of them would take hours to multiply."""
 _SIZE = struct.Struct("<Q")
 _BITS = {
     **dict.fromkeys(("F64", "I64", "U64", "C64"), 64),
@@ -63,7 +66,7 @@ class SafetensorsHeader:
 
 def read_header(file: Path) -> SafetensorsHeader:
     """Raises HeaderError, also if the file is shorter or longer than its header says. Raises OSError."""
-    with file.open("rb") as opened:
+    with open_plain(file) as opened:
         start = opened.read(_SIZE.size)
         if len(start) < _SIZE.size:
             raise HeaderError(f"{file.name} has only {len(start)} bytes; copy it again")
@@ -75,8 +78,9 @@ def read_header(file: Path) -> SafetensorsHeader:
     if len(text) < size:
         raise HeaderError(f"{file.name} ends within its header; copy it again")
     try:
-        content = json.loads(text)
-        metadata = content.pop(METADATA, None) or {}
+        content = json.loads(text.decode("utf-8"))
+        metadata = {key: str(value) for key, value in (content.pop(METADATA, None) or {}).items()}
+        "".join((*content, *metadata, *metadata.values())).encode()  # half a surrogate pair is no text
         start_of_data = _SIZE.size + size
         tensors = {key: _tensor_info(file, key, value, start_of_data) for key, value in content.items()}
         end = max((value["data_offsets"][1] for value in content.values()), default=0)
@@ -85,7 +89,7 @@ def read_header(file: Path) -> SafetensorsHeader:
     expected = start_of_data + end
     if length != expected:
         raise HeaderError(f"{file.name} has {length} bytes, but its header says {expected}; copy it again")
-    return SafetensorsHeader(tensors, {str(key): str(value) for key, value in dict(metadata).items()})
+    return SafetensorsHeader(tensors, metadata)
 
 
 def _other_format(start: bytes) -> str:
@@ -95,8 +99,13 @@ def _other_format(start: bytes) -> str:
 
 
 def _tensor_info(file: Path, key: str, value: Mapping[str, Any], start_of_data: int) -> TensorInfo:
+    """Raises HeaderError, ValueError, TypeError, KeyError."""
     begin, end = value["data_offsets"]
-    info = TensorInfo(str(value["dtype"]), tuple(map(int, value["shape"])), start_of_data + begin)
-    if begin < 0 or (info.dtype in _BITS and math.prod(info.shape) * _BITS[info.dtype] != 8 * (end - begin)):
+    dtype, shape = value["dtype"], tuple(value["shape"])
+    typed = isinstance(dtype, str) and all(type(number) is int for number in (begin, end, *shape))
+    if not typed or len(shape) > MAX_DIMS:
+        raise HeaderError(f"{file.name} is damaged: its tensor {key} has no right shape, dtype or place; copy it again")
+    sized = dtype not in _BITS or math.prod(shape) * _BITS[dtype] == 8 * (end - begin)
+    if not sized or not 0 <= begin <= end or min(shape, default=0) < 0:
         raise HeaderError(f"{file.name} is damaged: its tensor {key} has another size than its shape; copy it again")
-    return info
+    return TensorInfo(dtype, shape, start_of_data + begin)

@@ -68,4 +68,5 @@ def _family(tensors: Mapping[str, TensorInfo]) -> str | None:
 
 
 def _context_width(tensors: Mapping[str, TensorInfo]) -> int:
-    return next((info.shape[1] for name, info in tensors.items() if name.endswith(".attn2.to_k.weight")), 0)
+    shapes = (info.shape for name, info in tensors.items() if name.endswith(".attn2.to_k.weight"))
+    return next((shape[1] for shape in shapes if len(shape) > 1), 0)

@@ -27,7 +27,8 @@ class SingleFile:
 
     def weigh(self, path: Path) -> int:
         if not path.is_file():
-            raise LayoutError(f"{path} is a folder; give one {self.suffix} file")
+            what = "a folder" if path.is_dir() else "no regular file"
+            raise LayoutError(f"{path} is {what}; give one {self.suffix} file")
         if path.suffix != self.suffix:
             raise LayoutError(f"{path.name} is not a model file; give a {self.suffix} file")
         return path.stat().st_size

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from functools import lru_cache
 from pathlib import Path
 
+from models.plain_files import open_plain, resolve
 from server.images.codec import BadImageError, format_of
 
 SUFFIXES = tuple(f"{middle}.{kind}" for kind in ("png", "jpg", "jpeg", "webp") for middle in (".preview", ""))
@@ -32,7 +33,7 @@ def picture_type(picture: Path) -> str | None:
     try:
         if not picture.is_file() or picture.stat().st_size > MAX_BYTES:
             return None
-        with picture.open("rb") as file:
+        with open_plain(picture) as file:
             return f"image/{format_of(file.read(_START_BYTES)).lower()}"
     except (OSError, BadImageError):
         return None
@@ -40,7 +41,10 @@ def picture_type(picture: Path) -> str | None:
 
 def _is_inside(picture: Path, folders: Sequence[Path]) -> bool:
     """A link must not lead to other files of the machine."""
-    return any(picture.resolve().is_relative_to(folder) for folder in folders)
+    try:
+        return any(resolve(picture).is_relative_to(folder) for folder in folders)
+    except OSError:  # it is a link in a circle
+        return False
 
 
 @lru_cache(maxsize=256)

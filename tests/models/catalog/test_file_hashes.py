@@ -1,6 +1,7 @@
 import hashlib
 import os
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -99,3 +100,35 @@ def test_without_a_folder_to_write_hashes_are_in_memory(model: Path, tmp_path: P
     hashes = FileHashes(tmp_path / "file" / "hashes.json")
     hashes.learn([model], [], never)
     assert hashes.of(model) is not None
+
+
+@pytest.mark.parametrize("text", ["[" * 100_000, "{}", '[[1, 2, 3, "a"]]', "[[]]", '"x"', "\x00", '[["a", 1]]'])
+def test_odd_cache_is_no_cache(model: Path, tmp_path: Path, text: str) -> None:
+    kept = tmp_path / "hashes.json"
+    kept.write_text(text)
+    hashes = FileHashes(kept)
+    hashes.learn([model], [], never)
+    known = hashes.of(model)
+    assert known is not None
+    assert known.sha256 == digest(model)
+
+
+@pytest.mark.parametrize("make", [os.mkfifo, lambda path: path.symlink_to(path), Path.mkdir])
+def test_what_is_no_file_has_no_hash(model: Path, make: Callable[[Path], object]) -> None:
+    for name in ("y.safetensors", "SHA256SUMS"):
+        make(model.with_name(name))
+    hashes = FileHashes()
+    hashes.learn([model, model.with_name("y.safetensors")], [model.parent], never)
+    assert hashes.of(model) is not None
+    assert hashes.of(model.with_name("y.safetensors")) is None
+
+
+def test_list_of_digests_may_name_a_link_in_a_circle(model: Path) -> None:
+    model.with_name("circle").symlink_to("circle")
+    lines = [f"{'0' * 64}  circle", f"{digest(model)}  {model.name}"]
+    model.with_name("SHA256SUMS").write_text("\n".join(lines) + "\n")
+    hashes = FileHashes()
+    hashes.adopt([model.parent])
+    known = hashes.of(model.resolve())
+    assert known is not None
+    assert known.sha256 == digest(model)

@@ -121,3 +121,36 @@ def test_listeners_get_each_new_catalog(folder: Path) -> None:
     (folder / "old.ckpt").unlink()
     live.refresh()
     assert len(heard) == 1
+
+
+def test_fault_of_the_program_takes_no_model_with_it(folder: Path) -> None:
+    good = catalog.read(folder)
+    errors = TypeError("odd"), RuntimeError("Symlink loop"), RecursionError(), MemoryError()
+    results = [good, *errors, good]
+
+    def read() -> Catalog:
+        result = results.pop(0)
+        if isinstance(result, Exception):
+            raise result
+        return result
+
+    live = LiveCatalog(read)
+    for error in errors:
+        live.refresh()
+        assert f"the models cannot be read ({type(error).__name__}: {error}" in live.current.problems[0].message
+        assert live.current.find("dream").family == "sd1"
+    live.refresh()
+    assert live.current is good
+
+
+def test_listener_that_fails_ends_neither_the_refresh_nor_the_others(folder: Path) -> None:
+    live, heard = LiveCatalog.of([folder]), list[Catalog]()
+
+    def fail(new: Catalog) -> None:
+        raise RuntimeError("Event loop is closed")
+
+    live.listen(fail)
+    live.listen(heard.append)
+    (folder / "ink.safetensors").unlink()
+    assert live.refresh() == Changes(removed=("ink",))
+    assert heard == [live.current]

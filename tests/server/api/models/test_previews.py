@@ -49,3 +49,9 @@ def test_other_files_have_no_type(tmp_path: Path) -> None:
     assert picture_type(tmp_path / "none.png") is None
     os.mkfifo(tmp_path / "pipe.png")
     assert picture_type(tmp_path / "pipe.png") is None
+
+
+def test_link_in_a_circle_is_no_picture(tmp_path: Path) -> None:
+    (tmp_path / "x.png").symlink_to("x.png")
+    picture = touch(tmp_path / "x.webp")
+    assert find_preview(tmp_path / "x.safetensors", [tmp_path]) == picture
