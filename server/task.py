@@ -63,6 +63,11 @@ class Task(Frozen):
     callback: Callback | None = None
     dialect: str = "hua"
     """The wire format in which it was submitted: "hua", or the name of a dialect in `server/api/dialects`."""
+    key: str = ""
+    """The first digits of the hash of the API key that submitted it, in dialects whose callers see the tasks of their
+    own key alone."""
+    request_id: str = ""
+    """What the client calls the request that it belongs to, in dialects where one request may be several tasks."""
     models: tuple[str, ...] = ()
     fetches: bool = False
     """Whether it has input images. A worker fetches them before the task gets a place at the device."""

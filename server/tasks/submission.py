@@ -86,6 +86,9 @@ class Submission:
     """Sent back in the callback, in dialects that have it there."""
     dialect: str = "hua"
     """The wire format of the request, and of its callback."""
+    key: str = ""
+    request_id: str = ""
+    """As in Task."""
     idempotency_key: str | None = None
 
 
@@ -140,6 +143,8 @@ async def submit(services: Services, submission: Submission) -> View:
         output=submission.output,
         callback=_callback(services, submission, params),
         dialect=submission.dialect,
+        key=submission.key,
+        request_id=submission.request_id,
         models=tuple(catalog.find(ref).name for ref in pipeline.needs(params)),
         fetches=bool(image_references(params)),
         cost=work.cost,

@@ -15,7 +15,6 @@ from server.api.dialects.pictures import result_in_base64, store_picture
 from server.images.base64_file import decode_base64
 from server.images.codec import BadImageError
 from server.services import Services
-from server.task import Output
 from server.tasks.input_images import BadInputError, Upload
 from server.tasks.submission import InvalidParamsError
 from server.tenancy.auth import Caller
@@ -98,7 +97,7 @@ async def interrogate(
     body: InterrogateRequest, request: Request, services: ServicesDep, caller: CallerDep
 ) -> InterrogateReply:
     """Describes a picture in words."""
-    (ended,) = await run_tasks(services, caller, request, [("img2txt.caption", {"url": body.image})], Output())
+    (ended,) = await run_tasks(services, caller, request, [("img2txt.caption", {"url": body.image})])
     return InterrogateReply(caption=str((ended.outcome.answer or {}).get("text", "")))
 
 
@@ -113,7 +112,7 @@ async def _enlarge(
 ) -> list[str]:
     _refuse_what_is_not_offered(body)
     uploads = [await _store(services, caller.tenant, picture) for picture in pictures]
-    ended = await run_tasks(services, caller, request, [_task(body, upload) for upload in uploads], Output())
+    ended = await run_tasks(services, caller, request, [_task(body, upload) for upload in uploads])
     return [await result_in_base64(services, image) for image in first_images(ended)]
 
 

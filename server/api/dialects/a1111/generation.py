@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import secrets
 from collections.abc import Sequence
 from typing import Any
 
@@ -17,7 +18,7 @@ from server.api.dialects.a1111.request import GenerationRequest, Img2ImgRequest,
 from server.api.dialects.a1111.txt2img import plan_txt2img
 from server.services import Services
 from server.task import Image, Manifest, Output
-from server.tasks.submission import Submission
+from server.tasks.submission import DEFAULT_OUTPUT, Submission
 from server.tasks.waiting import TaskFailedError, refuse_failed, refuse_withheld, submit_all, wait_for_all
 from server.tenancy.auth import Caller
 
@@ -40,14 +41,21 @@ async def img2img(body: Img2ImgRequest, request: Request, services: ServicesDep,
 
 
 async def run_tasks(
-    services: Services, caller: Caller, request: Request, tasks: Sequence[tuple[str, dict[str, Any]]], output: Output
+    services: Services,
+    caller: Caller,
+    request: Request,
+    tasks: Sequence[tuple[str, dict[str, Any]]],
+    output: Output = DEFAULT_OUTPUT,
+    request_id: str = "",
 ) -> list[Manifest]:
     """The results of tasks, each of a type and params. An interrupted task has none.
 
-    Raises what `submit` raises, TaskFailedError, WithheldError, ClientGoneError.
+    `request_id` is what the client calls the request, if it has a name for it. Raises what `submit` raises,
+    TaskFailedError, WithheldError, ClientGoneError.
     """
+    request_id = request_id or f"task({secrets.token_hex(8)})"
     submissions = [
-        Submission(type=name, params=params, tenant=caller.tenant, output=output, dialect=NAME)
+        Submission(name, params, caller.tenant, output=output, dialect=NAME, key=caller.key, request_id=request_id)
         for name, params in tasks
     ]
     views = await submit_all(services, submissions)
@@ -80,5 +88,5 @@ async def _paint(
     options: dict[str, Any],
 ) -> GenerationReply:
     tasks = [(painting.task_type, params) for params in painting.tasks(body.images)]
-    ended = await run_tasks(services, caller, request, tasks, output_of(options))
+    ended = await run_tasks(services, caller, request, tasks, output_of(options), body.force_task_id)
     return await generation_reply(services, body, ended, shows_maps=painting.shows_maps)

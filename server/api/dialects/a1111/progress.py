@@ -1,22 +1,19 @@
-"""Progress of the caller's newest request, and its interruption. Nobody sees or stops the tasks of another tenant."""
+"""Progress of the caller's requests, and their interruption. Nobody sees or stops those of another key."""
 
 from __future__ import annotations
 
-import base64
+from datetime import UTC, datetime
 from typing import Any
 
 from fastapi import APIRouter
 from pydantic import BaseModel, ConfigDict, Field
 
-from server.api.dependencies import Reader, ServicesDep, Submitter
-from server.api.dialects.a1111.generation import NAME
+from server.api.dependencies import CallerDep, ServicesDep
+from server.api.dialects.a1111.open_requests import FINAL, ended_tasks, unfinished_requests
 from server.api.dialects.a1111.refusals import REFUSED, A1111Route
-from server.queue import View
-from server.services import Services
 from server.task import Status
 from server.tasks.waiting import cancel_all
 
-MOST_TASKS = 100
 router = APIRouter(route_class=A1111Route, responses=REFUSED)
 internal_router = APIRouter(prefix="/internal", route_class=A1111Route, responses=REFUSED)
 
@@ -25,10 +22,10 @@ class JobState(BaseModel):
     skipped: bool = False
     interrupted: bool = False
     stopping_generation: bool = False
-    job: str = ""
-    job_count: int = Field(0, description="Unfinished tasks of the newest request; 0: nothing runs.")
+    job: str = Field("", description="The id of the request that is being painted.")
+    job_count: int = Field(0, description="Its tasks; if none is painted, the requests that wait; 0: nothing to do.")
     job_timestamp: str = "0"
-    job_no: int = 0
+    job_no: int = Field(0, description="How many of its tasks have ended.")
     sampling_step: int = 0
     sampling_steps: int = 0
 
@@ -44,20 +41,20 @@ class ProgressReply(BaseModel):
 class InternalProgressRequest(BaseModel):
     model_config = ConfigDict(extra="ignore")
 
-    id_task: str | None = None
+    id_task: str | None = Field(None, description="The `force_task_id` of a request, or an id of pending-tasks.")
     id_live_preview: int | None = -1
     live_preview: bool | None = True
 
 
 class InternalProgressReply(BaseModel):
-    active: bool
-    queued: bool
-    completed: bool
-    progress: float | None
-    eta: float | None
-    live_preview: str | None
-    id_live_preview: int
-    textinfo: str
+    active: bool = False
+    queued: bool = False
+    completed: bool = False
+    progress: float | None = None
+    eta: float | None = None
+    live_preview: str | None = None
+    id_live_preview: int = -1
+    textinfo: str = ""
 
 
 class PendingReply(BaseModel):
@@ -66,79 +63,80 @@ class PendingReply(BaseModel):
 
 
 @router.get("/progress")
-async def get_progress(services: ServicesDep, tenant: Reader, skip_current_image: bool = False) -> ProgressReply:
-    """How far your newest request is."""
-    views = await unfinished(services, tenant)
-    running = next((view for view in views if view.status is Status.RUNNING), None)
+async def get_progress(services: ServicesDep, caller: CallerDep, skip_current_image: bool = False) -> ProgressReply:
+    """How far your newest request is that is being painted."""
+    caller.require("read")
+    requests = await unfinished_requests(services, caller)
+    running = next((request for request in requests if request.is_running), None)
     if running is None:
-        return ProgressReply(progress=0.0, eta_relative=0.0, state=JobState(job_count=len(views)))
-    step, steps = (running.progress.step, running.progress.steps) if running.progress else (0, 0)
-    state = JobState(job="scripts", job_count=len(views), sampling_step=step, sampling_steps=steps)
+        return ProgressReply(progress=0.0, eta_relative=0.0, state=JobState(job_count=len(requests)))
+    ended = await ended_tasks(services, caller, running.id, (Status.SUCCEEDED,))
+    step, steps = running.steps
+    state = JobState(
+        job=running.id,
+        job_count=len(running.views) + len(ended),
+        job_no=len(ended),
+        job_timestamp=f"{datetime.fromtimestamp(running.views[0].task.created_at, UTC):%Y%m%d%H%M%S}",
+        sampling_step=step,
+        sampling_steps=steps,
+    )
     return ProgressReply(
-        progress=_fraction(running),
-        eta_relative=_seconds_left(running, services.clock()),
-        state=state.model_copy(update={"job_timestamp": f"{running.task.created_at:.0f}"}),
-        current_image=None if skip_current_image else _preview(running),
+        progress=running.fraction(len(ended)),
+        eta_relative=running.seconds_left(services.clock()),
+        state=state,
+        current_image=None if skip_current_image else running.preview,
     )
 
 
 @router.post("/interrupt")
+async def interrupt(services: ServicesDep, caller: CallerDep) -> dict[str, Any]:
+    """Cancels the unfinished requests of your key. What they have painted is in their answers."""
+    caller.require("submit")
+    requests = await unfinished_requests(services, caller)
+    await cancel_all(services, [view for request in requests for view in request.views])
+    return {}
+
+
 @router.post("/skip")
-async def interrupt(services: ServicesDep, tenant: Submitter) -> dict[str, Any]:
-    """Cancels your unfinished tasks of this API. What they have painted is in the answer of their request."""
-    await cancel_all(services, await unfinished(services, tenant))
+async def skip(services: ServicesDep, caller: CallerDep) -> dict[str, Any]:
+    """Cancels what of your key's requests is being painted now. What waits is painted after it."""
+    caller.require("submit")
+    requests = await unfinished_requests(services, caller)
+    await cancel_all(services, [view for request in requests for view in request.running])
     return {}
 
 
 @internal_router.post("/progress")
 async def get_internal_progress(
-    body: InternalProgressRequest, services: ServicesDep, tenant: Reader
+    body: InternalProgressRequest, services: ServicesDep, caller: CallerDep
 ) -> InternalProgressReply:
-    """The progress that the page of the web UI asks for."""
-    views = await unfinished(services, tenant)
-    running = next((view for view in views if view.status is Status.RUNNING), None)
-    preview = _preview(running) if running and body.live_preview else None
-    step = running.progress.step if running and running.progress else -1
+    """The progress of the request `id_task`, which the page of the web UI asks for; without it, of the newest one."""
+    caller.require("read")
+    requests = await unfinished_requests(services, caller)
+    found = next((request for request in requests if body.id_task in (None, "", request.id)), None)
+    if found is None:
+        is_known = not body.id_task or await ended_tasks(services, caller, body.id_task, FINAL)
+        return InternalProgressReply(completed=bool(is_known), textinfo="Waiting...")
+    if not found.is_running:
+        pending = [request for request in requests if not request.is_running]
+        place = len(pending) - pending.index(found)
+        return InternalProgressReply(queued=True, textinfo=f"In queue: {place}/{len(pending)}")
+    ended = await ended_tasks(services, caller, found.id, (Status.SUCCEEDED,))
+    step, _ = found.steps
+    shows_preview = body.live_preview and found.preview is not None and body.id_live_preview != step
     return InternalProgressReply(
-        active=running is not None,
-        queued=running is None and bool(views),
-        completed=not views,
-        progress=_fraction(running) if running else None,
-        eta=_seconds_left(running, services.clock()) if running else None,
-        live_preview=preview and f"data:image/jpeg;base64,{preview}",
+        active=True,
+        progress=found.fraction(len(ended)),
+        eta=found.seconds_left(services.clock()),
+        live_preview=f"data:image/jpeg;base64,{found.preview}" if shows_preview else None,
         id_live_preview=step,
-        textinfo="Waiting..." if views and running is None else "",
     )
 
 
 @internal_router.get("/pending-tasks")
-async def get_pending_tasks(services: ServicesDep, tenant: Reader) -> PendingReply:
-    """The ids of your tasks that wait."""
-    waiting = [view.task.id for view in await unfinished(services, tenant) if view.status is Status.QUEUED]
+async def get_pending_tasks(services: ServicesDep, caller: CallerDep) -> PendingReply:
+    """The ids of your requests that wait, the oldest first: their `force_task_id`, or one that they were given."""
+    caller.require("read")
+    requests = await unfinished_requests(services, caller)
+    waiting = [request.id for request in reversed(requests) if not request.is_running]
     return PendingReply(size=len(waiting), tasks=waiting)
-
-
-async def unfinished(services: Services, tenant: str) -> list[View]:
-    """The tenant's unfinished tasks that came in this dialect, newest first."""
-    views = []
-    for status in (Status.RUNNING, Status.QUEUED):
-        found, _ = await services.queue.recent(tenant, status, 1, MOST_TASKS)
-        views += [view for view in found if view.task.dialect == NAME]
-    return sorted(views, key=lambda view: view.task.created_at, reverse=True)
-
-
-def _fraction(view: View) -> float:
-    """At least a little: clients take 0 for "nothing runs"."""
-    progress = view.progress
-    return max(progress.step / progress.steps, 0.01) if progress and progress.steps else 0.01
-
-
-def _seconds_left(view: View, now: float) -> float:
-    progress = view.progress
-    if progress is None or not progress.step or view.started_at is None:
-        return 0.0
-    return max((now - view.started_at) * (progress.steps - progress.step) / progress.step, 0.0)
-
-
-def _preview(view: View) -> str | None:
-    return base64.b64encode(view.progress.preview).decode() if view.progress and view.progress.preview else None

@@ -71,7 +71,7 @@ class GenerationRequest(BaseModel):
     script_name: str = ""
     alwayson_scripts: dict[str, Json] = {}
     send_images: bool = True
-    force_task_id: str = Field("", max_length=200)
+    force_task_id: str = Field("", max_length=200, description="The `id_task` of POST /internal/progress.")
     denoising_strength: Strength = 0.75
 
     @model_validator(mode="before")

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from server.api.dialects.a1111.unit_fields import Unit, image_of, is_on, text_of
+from server.api.dialects.a1111.controlnet.unit_fields import Unit, image_of, is_on, text_of
 from server.tasks.submission import InvalidParamsError
 
 SAMPLER_FIELDS = ("steps", "sampler_name", "scheduler")

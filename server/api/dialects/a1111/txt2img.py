@@ -7,7 +7,7 @@ from typing import Any
 
 from models.catalog.catalog import Catalog
 from server.api.dialects.a1111.common_params import common_params
-from server.api.dialects.a1111.controlnet_units import guides
+from server.api.dialects.a1111.controlnet.units import guides
 from server.api.dialects.a1111.painting import Painting
 from server.api.dialects.a1111.request import Txt2ImgRequest
 from server.api.dialects.a1111.samplers import second_sampling_params

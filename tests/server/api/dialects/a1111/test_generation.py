@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import base64
 import json
 from typing import Any
@@ -11,9 +10,8 @@ import pytest
 from fastapi import Request
 
 from server.api.dialects.a1111.generation import run_tasks
-from server.queue import Lease
 from server.services import Services
-from server.task import Output, Status
+from server.task import Status
 from server.tasks.waiting import ClientGoneError
 from server.tenancy.auth import Caller
 from tests.server.api.dialects.a1111.conftest import Waiting
@@ -96,61 +94,6 @@ async def test_key_is_needed_and_unknown_addresses_have_a_detail(client, red) ->
     assert (missing.status_code, missing.json()["error"]) == (404, "not_found")
 
 
-async def take_running(painter: Painter) -> Lease:
-    lease = await painter.take()
-    await painter.advance(lease, 3, 4, b"jpeg")
-    return lease
-
-
-@pytest.mark.parametrize("path", ["interrupt", "skip"])
-async def test_interrupt_ends_the_callers_own_request_alone(client, painter: Painter, red, blue, path: str) -> None:
-    mine, other = Waiting(client, "txt2img", BODY, red), Waiting(client, "txt2img", BODY, blue)
-    leases = [await take_running(painter), await take_running(painter)]
-    assert (await client.post(f"/sdapi/v1/{path}", auth=red)).json() == {}
-    answer = await mine.answer()
-    assert (answer.status_code, answer.json()["images"]) == (200, [])
-    (blue_lease,) = [lease for lease in leases if lease.task.tenant == "blue"]
-    await painter.finish(blue_lease)
-    assert len((await other.answer()).json()["images"]) == 1
-
-
-async def test_interrupt_leaves_tasks_of_other_dialects(client, services: Services, red) -> None:
-    task = (await client.post("/v1/tasks", json={"type": "txt2img.sd", "params": {"text": "x"}}, auth=red)).json()
-    await client.post("/sdapi/v1/interrupt", auth=red)
-    view = await services.queue.find(task["id"])
-    assert view is not None
-    assert view.status is Status.QUEUED
-
-
-async def test_progress_is_that_of_the_callers_own_request(client, painter: Painter, red, blue) -> None:
-    idle = (await client.get("/sdapi/v1/progress", auth=red)).json()
-    assert (idle["progress"], idle["state"]["job_count"], idle["current_image"]) == (0, 0, None)
-    waiting = Waiting(client, "txt2img", BODY, red)
-    lease = await take_running(painter)
-    mine = (await client.get("/sdapi/v1/progress", auth=red)).json()
-    assert (mine["progress"], mine["state"]["job_count"], mine["state"]["sampling_step"]) == (0.75, 1, 3)
-    assert base64.b64decode(mine["current_image"]) == b"jpeg"
-    skipped = await client.get("/sdapi/v1/progress", params={"skip_current_image": True}, auth=red)
-    assert skipped.json()["current_image"] is None
-    assert (await client.get("/sdapi/v1/progress", auth=blue)).json()["state"]["job_count"] == 0
-    internal = (await client.post("/internal/progress", json={"id_task": "task(x)"}, auth=red)).json()
-    assert (internal["active"], internal["progress"], internal["id_live_preview"]) == (True, 0.75, 3)
-    await painter.finish(lease)
-    await waiting.answer()
-    assert (await client.post("/internal/progress", json={}, auth=red)).json()["completed"] is True
-
-
-async def test_pending_tasks_are_the_callers_own(client, painter: Painter, red, blue) -> None:
-    waiting = Waiting(client, "txt2img", BODY, red)
-    while not (pending := (await client.get("/internal/pending-tasks", auth=red)).json())["size"]:
-        await asyncio.sleep(0.005)
-    assert (await client.get("/internal/pending-tasks", auth=blue)).json() == {"size": 0, "tasks": []}
-    lease = await painter.take()
-    assert pending["tasks"] == [lease.task.id]
-    await painter.finish(lease)
-    await waiting.answer()
-
-
 async def hung_up() -> dict[str, Any]:
     return {"type": "http.disconnect"}
 
@@ -163,6 +106,6 @@ async def hung_up() -> dict[str, Any]:
 async def test_client_that_hangs_up_cancels_its_tasks(services: Services, status: Status) -> None:
     request, tasks = Request({"type": "http"}, hung_up), [("txt2img.sd", {"text": "a house"})]
     with pytest.raises(ClientGoneError):
-        await run_tasks(services, Caller("red"), request, tasks, Output())
+        await run_tasks(services, Caller("red"), request, tasks)
     (view,), _ = await services.queue.recent("red", None, 1, 10)
     assert view.status is status

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from server.api.dialects.a1111.unit_fields import choice, image_of, is_on, number, text_of
+from server.api.dialects.a1111.controlnet.unit_fields import choice, image_of, is_on, number, text_of
 from server.tasks.submission import InvalidParamsError
 
 

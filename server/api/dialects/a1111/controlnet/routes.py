@@ -12,14 +12,13 @@ from models.kinds.ip_adapter import IP_ADAPTER
 from models.kinds.kind import ModelKind
 from pipelines.params.control import HINTS
 from server.api.dependencies import CallerDep, Reader, ServicesDep
-from server.api.dialects.a1111.controlnet_units import REFERENCE_ONLY, annotator_of, resolution, thresholds
+from server.api.dialects.a1111.controlnet.units import REFERENCE_ONLY, annotator_of, resolution, thresholds
 from server.api.dialects.a1111.generation import first_images, run_tasks
 from server.api.dialects.a1111.lists import of_kind
 from server.api.dialects.a1111.refusals import REFUSED, A1111Route, A1111SubmissionRoute
 from server.api.dialects.pictures import result_in_base64
 from server.api.dialects.preprocessors import PREPROCESSORS
 from server.services import Services
-from server.task import Output
 from server.tasks.submission import InvalidParamsError
 
 VERSION, UNITS, MAX_PICTURES = 2, 4, 8
@@ -92,7 +91,7 @@ async def detect(body: DetectRequest, request: Request, services: ServicesDep, c
     if (side := resolution(body.controlnet_processor_res)) is not None:
         params["detect_resolution"] = side
     tasks = [(f"control.{kind}_hint", {"url": picture, **params}) for picture in body.controlnet_input_images]
-    ended = await run_tasks(services, caller, request, tasks, Output())
+    ended = await run_tasks(services, caller, request, tasks)
     return DetectReply(images=[await result_in_base64(services, image) for image in first_images(ended)])
 
 

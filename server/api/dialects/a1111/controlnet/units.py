@@ -13,7 +13,16 @@ from models.kinds.controlnet import CONTROLNET
 from models.kinds.ip_adapter import IP_ADAPTER
 from models.kinds.kind import ModelKind
 from pipelines.params.control import HINTS
-from server.api.dialects.a1111.unit_fields import MAX_NUMBER, NO_CHOICE, Unit, choice, image_of, is_on, number, text_of
+from server.api.dialects.a1111.controlnet.unit_fields import (
+    MAX_NUMBER,
+    NO_CHOICE,
+    Unit,
+    choice,
+    image_of,
+    is_on,
+    number,
+    text_of,
+)
 from server.api.dialects.model_names import is_missing
 from server.api.dialects.preprocessors import PREPROCESSORS
 from server.tasks.submission import InvalidParamsError

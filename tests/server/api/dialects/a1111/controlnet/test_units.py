@@ -9,7 +9,7 @@ import pytest
 from models.catalog.catalog import Catalog
 from pipelines.control_new import ControlNewMultiParams
 from pipelines.params.control import HINTS
-from server.api.dialects.a1111.controlnet_units import Guides, guides
+from server.api.dialects.a1111.controlnet.units import Guides, guides
 from server.api.dialects.preprocessors import PREPROCESSORS
 from server.services import Services
 from server.tasks.submission import InvalidParamsError
