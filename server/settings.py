@@ -153,6 +153,20 @@ class Settings(BaseSettings):
     audit_all: bool = Field(
         False, description="Also audit img2img.sr, and control tasks and workflows without use_audit."
     )
+    translator: str = Field(
+        "auto",
+        description="What makes English of Chinese prompts: auto (the first model of family translator, else gloss), "
+        "gloss (a dictionary), llm (HUA_LLM_URL), the name of a model of family translator, or off; docs/prompts.md.",
+    )
+    llm_url: str = Field(
+        "", description="OpenAI-compatible endpoint of a language model, as http://HOST:PORT/v1; empty: none."
+    )
+    llm_key: str = Field("", description="API key of HUA_LLM_URL.")
+    llm_model: str = Field("", description="Name of the model at HUA_LLM_URL.")
+    llm_timeout_s: float = Field(
+        20.0, ge=1, le=120, description="Seconds that one answer of the language model may take."
+    )
+    llm_concurrency: int = Field(8, ge=1, le=1024, description="Requests to the language model at a time.")
     retention: Retention = Field("24h", description="How long images are kept by default: 5m, 24h, 7d, 30d.")
     task_limit: int = Field(64, ge=1, description="Limit of unfinished tasks per tenant.")
     missing_models: Literal["wait", "refuse"] = Field(
@@ -251,7 +265,7 @@ class Settings(BaseSettings):
             raise ValueError("it is not a proxy's address; write http://HOST:PORT, or http://USER:PASSWORD@HOST:PORT")
         return value
 
-    @field_validator("public_url", "s3_endpoint", "s3_public_endpoint")
+    @field_validator("public_url", "s3_endpoint", "s3_public_endpoint", "llm_url")
     @classmethod
     def _check_address(cls, value: str) -> str:
         if value and not _is_http_address(value):
