@@ -55,6 +55,9 @@ class Painter:
             images.append(image)
         await self._publish(lease, Status.SUCCEEDED, images=tuple(images))
 
+    async def describe(self, lease: Lease, text: str) -> None:
+        await self._publish(lease, Status.SUCCEEDED, answer={"text": text})
+
     async def withhold(self, lease: Lease) -> None:
         image = Image(key="", width=16, height=16, bytes=0, sha256="", seed=1, reason="unsafe/concept 9")
         await self._publish(lease, Status.SUCCEEDED, images=(image,))

@@ -5,13 +5,13 @@ from __future__ import annotations
 from fastapi import APIRouter
 
 from server.api.dialects.dialect import Dialect
-from server.api.dialects.ideogram import routes_legacy, routes_v3
+from server.api.dialects.ideogram import describe, routes_legacy, routes_v3
 from server.api.dialects.ideogram.errors import refuse
 from server.api.dialects.ideogram.painting import NAME
 
 router = APIRouter()
-for _routes in (routes_v3.router, routes_legacy.router):
+for _routes in (routes_v3.router, routes_legacy.router, describe.router):
     router.include_router(_routes)
     router.include_router(_routes, prefix="/ideogram", include_in_schema=False)
 
-DIALECT = Dialect(NAME, router, prefixes=("/v1/ideogram-v3/", "/ideogram/"), refuse=refuse)
+DIALECT = Dialect(NAME, router, prefixes=("/v1/ideogram-", "/ideogram/", "/manage/", "/datasets"), refuse=refuse)

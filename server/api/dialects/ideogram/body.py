@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from json import JSONDecodeError
 from typing import Any, TypeVar
@@ -29,6 +30,17 @@ UNSUPPORTED = {
 R = TypeVar("R", bound=BaseModel)
 
 
+def form_schema(kind: type[BaseModel], *files: str, in_request: bool = False) -> dict[str, Any]:
+    """The body of a form for the OpenAPI document. `in_request`: all but the files is in the field `image_request`."""
+    schema = kind.model_json_schema()
+    fields, required = schema["properties"], schema.get("required", [])
+    if in_request:
+        fields, required = {"image_request": schema}, ["image_request"]
+    fields = {**fields, **{name: {"type": "string", "format": "binary"} for name in files}}
+    whole = {"type": "object", "properties": fields, "required": [*required, *files]}
+    return {"requestBody": {"required": True, "content": {"multipart/form-data": {"schema": whole}}}}
+
+
 async def read_body(request: Request) -> Form:
     """The fields and files of a form; the fields of a JSON object. Raises HTTPException, InvalidParamsError."""
     form = await read_form(request, MAX_FILES) if is_form(request) else Form(await _json_object(request))
@@ -47,6 +59,19 @@ def validated(kind: type[R], fields: Mapping[str, Any]) -> R:
     except ValidationError as error:
         field, message = describe_errors(error.errors(include_url=False), kind.model_fields)
         raise InvalidParamsError(message, field) from error
+
+
+def image_request(kind: type[R], form: Form) -> R:
+    """The field `image_request`: an object, or its JSON in a form. Raises InvalidParamsError."""
+    value = form.fields.get("image_request")
+    if isinstance(value, str):
+        try:
+            value = json.loads(value)
+        except ValueError as error:
+            raise InvalidParamsError(f"image_request is not valid JSON ({error})", "image_request") from error
+    if not isinstance(value, dict):
+        raise InvalidParamsError("image_request is missing; send it as a JSON object", "image_request")
+    return validated(kind, value)
 
 
 async def stored_file(services: Services, tenant: str, form: Form, name: str) -> Upload:

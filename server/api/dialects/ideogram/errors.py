@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from typing import Any, ClassVar
 
-from fastapi import Response
+from fastapi import HTTPException, Response
 from fastapi.responses import JSONResponse
 from starlette.datastructures import Headers
 from starlette.types import Receive, Scope, Send
@@ -13,6 +13,7 @@ from starlette.types import Receive, Scope, Send
 from server.api.authenticated_route import SubmissionRoute
 from server.api.dialects.dialect import DialectRoute
 from server.api.errors import Problem
+from server.tenancy.auth import UnauthorizedError
 from server.tenancy.open_requests import OpenRequestsError
 
 IN_FLIGHT = 10
@@ -53,3 +54,16 @@ class IdeogramRoute(SubmissionRoute, DialectRoute):
             self._open[key] -= 1
             if not self._open[key]:
                 del self._open[key]
+
+
+class ForbiddenKeyRoute(IdeogramRoute):
+    """A route that answers 403 to an unknown key at the official path. AiHubMix answers 401 below /ideogram."""
+
+    async def handle(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Raises UnauthorizedError, HTTPException, OpenRequestsError."""
+        try:
+            await super().handle(scope, receive, send)
+        except UnauthorizedError as error:
+            if scope["path"].startswith("/ideogram/"):
+                raise
+            raise HTTPException(403, str(error)) from error

@@ -7,17 +7,15 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from fastapi import Request, Response
+from fastapi import HTTPException, Request, Response
 from fastapi.responses import JSONResponse
 
 from models.catalog.catalog import Catalog
 from server.api.dialects.ideogram.answers import pictures_answer
-from server.api.dialects.ideogram.errors import refuse
 from server.api.dialects.ideogram.request import PictureRequest
 from server.api.dialects.model_names import is_missing
-from server.api.errors import Problem
 from server.services import Services
-from server.task import Status
+from server.task import Manifest, Status
 from server.tasks.submission import Submission
 from server.tasks.waiting import refuse_failed, submit_all, wait_for_all
 
@@ -60,13 +58,19 @@ def painted_prompt(body: PictureRequest) -> str:
 async def paint(
     request: Request, services: Services, tenant: str, body: PictureRequest, painting: Painting
 ) -> Response:
-    """Raises what `submit` raises, TaskFailedError, ClientGoneError."""
+    """Raises what `run_task` raises."""
+    ended = await run_task(request, services, tenant, painting)
+    answer = pictures_answer(body, ended, services.links, painting.scale)
+    return JSONResponse(answer | ({"style_codes": list(painting.style_codes)} if painting.style_codes else {}))
+
+
+async def run_task(request: Request, services: Services, tenant: str, painting: Painting) -> Manifest:
+    """The result of a task. Raises what `submit` raises, TaskFailedError, ClientGoneError, HTTPException."""
     submission = Submission(type=painting.task_type, params=painting.params, tenant=tenant, dialect=NAME)
     views = await submit_all(services, [submission])
     cancels = NAME in services.settings.cancel_on_hang_up
     ended = await wait_for_all(services, views, request.receive, cancels=cancels)
     refuse_failed(ended)
     if ended[0].outcome.status is Status.CANCELED:
-        return refuse(Problem(409, "canceled", "the task was canceled; send the request again"))
-    answer = pictures_answer(body, ended[0], services.links, painting.scale)
-    return JSONResponse(answer | ({"style_codes": list(painting.style_codes)} if painting.style_codes else {}))
+        raise HTTPException(409, "the task was canceled; send the request again")
+    return ended[0]

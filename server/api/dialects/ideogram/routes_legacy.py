@@ -7,11 +7,10 @@ from typing import Any
 from fastapi import APIRouter, Request, Response
 
 from server.api.dependencies import ServicesDep, Submitter
-from server.api.dialects.ideogram.body import read_body, validated
+from server.api.dialects.ideogram.body import image_request, read_body
 from server.api.dialects.ideogram.errors import REFUSED, IdeogramRoute
 from server.api.dialects.ideogram.painting import LARGEST_SIDE, Painting, paint, prompt_params
 from server.api.dialects.ideogram.request_legacy import GenerateLegacyRequest
-from server.tasks.submission import InvalidParamsError
 
 router = APIRouter(tags=["ideogram"], route_class=IdeogramRoute, responses=REFUSED)
 
@@ -25,10 +24,7 @@ def _body() -> dict[str, Any]:
 @router.post("/generate", openapi_extra=_body())
 async def generate_legacy(request: Request, services: ServicesDep, tenant: Submitter) -> Response:
     """Images from a prompt, in the form of the models before V3."""
-    fields = (await read_body(request)).fields.get("image_request")
-    if not isinstance(fields, dict):
-        raise InvalidParamsError("image_request is missing; send it as a JSON object", "image_request")
-    body = validated(GenerateLegacyRequest, fields)
+    body = image_request(GenerateLegacyRequest, await read_body(request))
     width, height = body.size
     size = {"w": width, "h": height, "max_wh": max(width, height, LARGEST_SIDE)}
     params = {**prompt_params(body, services.catalog), **size}
