@@ -1,0 +1,46 @@
+"""Guesses the part of speech of a word from CC-CEDICT, which names none."""
+
+from __future__ import annotations
+
+import re
+
+from server.prompts.gloss.phrase import Phrase
+from server.prompts.gloss.words import Reading, Word
+
+_PLACE = re.compile(r"(in|on|at|by|under|inside|outside|beside|among|along|near|behind) (the )?\w")
+_ADJECTIVE = re.compile(
+    r".*(ful|ous|ive|less|able|ible|ish|like|esque|ic|al|ant|ent|ary|ed|y-?colored|most)$|(very|extremely|full of) .*"
+)
+_SHORT_ADJECTIVES = """
+    beautiful lovely pretty elegant bright dark deep pale soft hard warm cold hot cool fresh young old new ancient
+    modern quiet calm wild clean dirty rich poor thick thin wide narrow long short tall low round square sharp smooth
+    rough happy sad angry lonely brave strong weak clever simple pure holy clear dense heavy light vast huge tiny odd
+"""
+_NOT_ADJECTIVES = """
+    animal crystal metal festival portal hospital capital mural sandal petal coral plant giant elephant pendant tent
+    student continent music fabric magic mechanic bed seed shed weed reed apprentice arsenal jackal terminal journal
+    president restaurant merchant servant infant peasant instrument ornament dragon
+"""
+_WITHOUT_PLURAL = "water light hair smoke fog mist snow rain ice fire sand grass rice tea coffee milk wine blood"
+_ADJECTIVES = frozenset(_SHORT_ADJECTIVES.split())
+_NOUNS = frozenset(_NOT_ADJECTIVES.split())
+_MASS = frozenset(_WITHOUT_PLURAL.split())
+_ALIVE = frozenset("人者家师员手女男孩神王帝侠兵士童妇娘婆爷仙妖魔后妃猫狗鸟鱼马龙虎熊兔狐狼鹿蛇鹰猴鸡鸭牛羊猪鼠蝶蜂虫")
+
+_ABSTRACT = ("ness", "ity", "tion", "ment", "ing", "ship", "ism", "ance", "ence", "ure")
+
+
+def guess(word: str, gloss: str) -> Word:
+    """A word whose only reading is the likeliest."""
+    if gloss.startswith("to "):
+        return Word(word, (Reading("V", Phrase(gloss.removeprefix("to "))),))
+    if _PLACE.match(gloss):
+        return Word(word, (Reading("L", Phrase(gloss)),))
+    last = gloss.rpartition(" ")[2]
+    if word.endswith("色") or last in _ADJECTIVES or (last not in _NOUNS and _ADJECTIVE.match(gloss)):
+        return Word(word, (Reading("A", Phrase(gloss)), Reading("N", Phrase(gloss), 0.8)))
+    category = "P" if word[-1] in _ALIVE else "N"
+    return Word(
+        word,
+        (Reading(category, Phrase(gloss, mass=last in _MASS or last.endswith(_ABSTRACT), name=gloss[0].isupper())),),
+    )

