@@ -227,11 +227,11 @@ def _hint_path(index: int) -> str:
 
 def _mask(params: ControlNewTaskParams, images: Mapping[str, np.ndarray]) -> np.ndarray:
     """What to repaint, bool [height, width] of the picture's size. Raises SizeMismatchError, EmptyMaskError."""
-    from models.imaging.masks import mask_levels, resize_mask
+    from models.imaging.masks import resize_mask
 
     height, width = images["url"].shape[:2]
     refuse_different_shape("mask_url", images["mask_url"], (width, height))
-    return resize_mask(params.binary_mask(mask_levels(images["mask_url"])), width, height)
+    return resize_mask(params.binary_mask(images["mask_url"]), width, height)
 
 
 TASKS = (*(ControlNew(hint) for hint in HINTS), ControlNewMulti())

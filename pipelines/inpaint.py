@@ -37,11 +37,11 @@ class Inpaint(ImageGeneration[InpaintParams]):
         return params.generation_work
 
     def run(self, params: InpaintParams, models: Models, images: Mapping[str, np.ndarray]) -> Recipe:
-        from models.imaging.masks import mask_levels, resize_mask
+        from models.imaging.masks import resize_mask
 
         size = images["url"].shape[1], images["url"].shape[0]
         picture = params.resized(images["url"])
-        marked = params.binary_mask(mask_levels(images["mask_url"]))
+        marked = params.binary_mask(images["mask_url"])
         mask = params.resized_mask(resize_mask(marked, *size))
         checkpoint = params.load_checkpoint(models, images)
         return TaskResult((yield from generate_masked(params, checkpoint, picture, mask)))

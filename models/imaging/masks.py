@@ -37,13 +37,15 @@ class Box(NamedTuple):
         return self.right - self.left, self.bottom - self.top
 
 
-def mask_levels(pixels: np.ndarray) -> np.ndarray:
+def mask_levels(pixels: np.ndarray, *, only_alpha: bool = False) -> np.ndarray:
     """The levels, uint8 [height, width], of a mask image [height, width, 3 or 4].
 
     If any pixel is transparent, those that are not fully transparent get 255, whatever their colour. Else the level is
-    the brightness.
+    the brightness, or 255 if `only_alpha`.
     """
-    if pixels.shape[2] == 4 and bool((pixels[:, :, 3] < OPAQUE).any()):
+    if pixels.shape[2] < 4 and only_alpha:
+        return np.full(pixels.shape[:2], OPAQUE, np.uint8)
+    if pixels.shape[2] == 4 and (only_alpha or bool((pixels[:, :, 3] < OPAQUE).any())):
         return np.where(pixels[:, :, 3] > 0, np.uint8(OPAQUE), np.uint8(0))
     return np.asarray(Image.fromarray(pixels[:, :, :3]).convert("L"))
 

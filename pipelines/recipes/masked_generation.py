@@ -62,6 +62,11 @@ class MaskedGenerationParams(ImageParams):
         32, ge=0, le=254, description="A pixel is repainted if its mask level, 0 to 255, is above this. null: 0."
     )
     inpainting_mask_invert: bool = Field(False, description="Repaint what the mask does not mark.")
+    inpainting_mask_source: Literal["auto", "alpha"] = Field(
+        "auto",
+        description="`auto`: the transparency of the mask marks if it has any, else its brightness. `alpha`: only the "
+        "transparency does, so that a mask without it marks all.",
+    )
     inpainting_target_wh: GeneratedSide | tuple[GeneratedSide, GeneratedSide] | None = Field(
         None,
         description="Size at which to generate, multiples of 8: one number for both sides, or width and height. null: "
@@ -134,10 +139,11 @@ class MaskedGenerationParams(ImageParams):
         """The mask level, 0 to 255, above which a pixel is repainted."""
         return self.inpainting_mask_binary_threshold or 0
 
-    def binary_mask(self, levels: np.ndarray) -> np.ndarray:
-        """The mask, bool [height, width], of levels from 0 to 255. Raises EmptyMaskError."""
-        from models.imaging.masks import binarize
+    def binary_mask(self, picture: np.ndarray) -> np.ndarray:
+        """The mask, bool [height, width], of its picture, uint8 [height, width, 3 or 4]. Raises EmptyMaskError."""
+        from models.imaging.masks import binarize, mask_levels
 
+        levels = mask_levels(picture, only_alpha=self.inpainting_mask_source == "alpha")
         marked = 255 - levels if self.inpainting_mask_invert else levels
         return binarize(marked, self.mask_threshold, self.inpainting_mask_blur or 0)
 

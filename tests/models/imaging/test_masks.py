@@ -36,6 +36,13 @@ def test_mask_levels_ignore_an_opaque_alpha() -> None:
     assert mask_levels(pixels).tolist() == [[0, 255]]
 
 
+def test_mask_levels_of_alpha_alone_ignore_the_brightness() -> None:
+    pixels = np.array([[[0, 0, 0, 255], [255, 255, 255, 0]]], np.uint8)
+    assert mask_levels(pixels, only_alpha=True).tolist() == [[255, 0]]
+    assert mask_levels(pixels[:, :1], only_alpha=True).tolist() == [[255]]
+    assert mask_levels(pixels[:, :, :3], only_alpha=True).tolist() == [[255, 255]]
+
+
 def test_binarize_excludes_the_threshold_itself() -> None:
     levels = np.array([[31, 32, 33]], np.uint8)
     assert binarize(levels, 32).tolist() == [[False, False, True]]

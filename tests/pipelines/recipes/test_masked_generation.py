@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from models.diffusion.checkpoint import Checkpoint
-from models.imaging.masks import latent_mask
+from models.imaging.masks import EmptyMaskError, latent_mask
 from models.kinds.checkpoint import CHECKPOINT
 from models.kinds.kind import ModelRef
 from pipelines.recipes.masked_generation import MaskedGenerationParams, generate_masked
@@ -68,3 +68,15 @@ def test_work_is_an_upper_bound_unless_the_size_is_set() -> None:
     assert params().generation_work.is_upper_bound
     work = params(inpainting_target_wh=[128, 64], fidelity=0.5).generation_work
     assert (work.pixels, work.steps, work.is_upper_bound) == (128 * 64, 2, False)
+
+
+@pytest.mark.parametrize("channels", [3, 4])
+def test_opaque_mask_marks_nothing_where_transparency_marks(channels: int) -> None:
+    by_alpha = params(inpainting_mask_invert=True, inpainting_mask_source="alpha")
+    black = np.zeros((8, 8, channels), np.uint8)
+    black[:, :, 3:] = 255
+    with pytest.raises(EmptyMaskError):
+        by_alpha.binary_mask(black)
+    hole = np.full((8, 8, 4), 255, np.uint8)
+    hole[0, 0, 3] = 0
+    assert by_alpha.binary_mask(hole).sum() == 1

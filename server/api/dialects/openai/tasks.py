@@ -83,6 +83,7 @@ def _masked(request: EditRequest, mask: InputPicture, picture: InputPicture) -> 
     return {
         "mask_url": mask.reference,
         "inpainting_mask_invert": True,
+        "inpainting_mask_source": "alpha",
         "keep_original": True,
         "keep_original_num_fade_pixels": FADE_PIXELS,
         "fidelity": MASKED_FIDELITY[request.input_fidelity],

@@ -102,6 +102,7 @@ async def test_edit_paints_where_the_mask_is_transparent(openai, services, paint
     task = await newest(services)
     assert task.type == "txt2img.sd.inpainting"
     assert (task.params["inpainting_mask_invert"], task.params["keep_original"]) == (True, True)
+    assert task.params["inpainting_mask_source"] == "alpha"
     assert task.params["url"] != task.params["mask_url"]
 
 
