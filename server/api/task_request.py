@@ -36,7 +36,9 @@ class Envelope(BaseModel):
 
     model_config = ConfigDict(extra="forbid")
 
-    priority: Priority = Field("normal", description="Priority class.")
+    priority: Priority | None = Field(
+        None, description="Priority class. Default: normal, or the first one that the tenant may use."
+    )
     retention: Retention | None = Field(
         None, description="How long the images are kept. Default: the setting of the server."
     )

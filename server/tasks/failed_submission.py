@@ -18,7 +18,7 @@ from server.observability.logs import about
 from server.observability.tracing import traceparent
 from server.services import Services
 from server.task import Callback, Failure, Outcome, Status, Task
-from server.tasks.submission import NOT_PUBLISHED, Submission
+from server.tasks.submission import NOT_PUBLISHED, Submission, allowed_priority
 
 log = logging.getLogger(__name__)
 
@@ -45,7 +45,7 @@ async def submit_failed(
         params=_storable(params),
         tenant=submission.tenant,
         created_at=now,
-        priority=submission.priority,
+        priority=allowed_priority(policy, submission),
         callback=_callback(services, submission, params),
         weight=policy.weight,
         traceparent=traceparent(),

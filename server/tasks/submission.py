@@ -39,6 +39,7 @@ from server.tenancy.uploads import UploadLimitError
 
 log = logging.getLogger(__name__)
 DEFAULT_OUTPUT = Output()
+DEFAULT_PRIORITY: Priority = "normal"
 NOT_PUBLISHED = (UploadLimitError, BucketUnavailableError, BrokerUnavailableError, RecordTooLargeError)
 _NAMESPACE = uuid.UUID("6f1f3c8e-5a0b-4f0e-9d0a-9a1d6c0de5b7")
 
@@ -78,7 +79,8 @@ class Submission:
     """A name or alias of a task type."""
     params: Mapping[str, Any] | Params
     tenant: str
-    priority: Priority = "normal"
+    priority: Priority | None = None
+    """None: `normal`, or the first that the tenant may use."""
     retention: Retention | None = None
     output: Output = DEFAULT_OUTPUT
     callback_url: str = ""
@@ -126,6 +128,7 @@ async def submit(services: Services, submission: Submission) -> View:
             if earlier.accepted:
                 return earlier
     policy = services.tenants.policy(submission.tenant)
+    priority = allowed_priority(policy, submission)
     retention = _allowed_retention(policy, submission, services.settings.retention)
     inputs = InputImages.of(services)
     catalog = services.catalog
@@ -138,7 +141,7 @@ async def submit(services: Services, submission: Submission) -> View:
         params=params.model_dump(mode="json"),
         tenant=submission.tenant,
         created_at=services.clock(),
-        priority=submission.priority,
+        priority=priority,
         retention=retention,
         output=submission.output,
         callback=_callback(services, submission, params),
@@ -185,7 +188,7 @@ def _fingerprint(pipeline: AnyPipeline, params: Params, submission: Submission) 
     request = [
         pipeline.names[0],
         params.model_dump(mode="json", exclude_unset=True),
-        submission.priority,
+        submission.priority or DEFAULT_PRIORITY,
         submission.retention,
         submission.output.model_dump(),
         submission.callback_url,
@@ -203,13 +206,20 @@ def _refuse_other_request(earlier: View, fingerprint: str) -> None:
         )
 
 
+def allowed_priority(policy: TenantPolicy, submission: Submission) -> Priority:
+    """Raises NotAllowedError."""
+    if submission.priority is None:
+        return DEFAULT_PRIORITY if DEFAULT_PRIORITY in policy.priorities else policy.priorities[0]
+    if submission.priority not in policy.priorities:
+        raise NotAllowedError("priority", submission.priority, policy.priorities)
+    return submission.priority
+
+
 def _allowed_retention(policy: TenantPolicy, submission: Submission, default: Retention) -> Retention:
     """How long the images are stored. Raises NotAllowedError.
 
     If the default retention is not allowed for the tenant, its first allowed one is used.
     """
-    if submission.priority not in policy.priorities:
-        raise NotAllowedError("priority", submission.priority, policy.priorities)
     if submission.retention is None:
         return default if default in policy.retentions else policy.retentions[0]
     if submission.retention not in policy.retentions:

@@ -257,6 +257,12 @@ async def test_first_allowed_retention_replaces_a_forbidden_default(policy, serv
     assert (await submit(services, dataclasses.replace(submission, retention="30d"))).task.retention == "30d"
 
 
+@pytest.mark.parametrize(("allowed", "priority"), [("[low]", "low"), ("[high, normal]", "normal")])
+async def test_task_without_a_priority_gets_one_that_is_allowed(policy, services, allowed, priority):
+    policy(f"priorities: {allowed}")
+    assert (await submit(services, SUBMISSION)).task.priority == priority
+
+
 async def test_task_without_a_model_is_accepted_and_leased(services, painter):
     params = {"lt_rb": [1, 2, 3, 4]}
     task = (await submit(services, dataclasses.replace(SUBMISSION, type="cv.modify_box", params=params))).task

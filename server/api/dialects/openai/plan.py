@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from typing import Any
 
+from pipelines.params.limits import SEEDS
 from server.api.dialects.workflows import CUT_OUT, painting_task
 from server.task import Output, Priority, Retention
 from server.tasks.submission import Submission
 
 MAX_SAMPLES = 8
 """The most images of one task."""
+SEED = re.compile(r"\d{1,10}", re.ASCII)
+"""A seed that counts on with the images. The task refuses all others but -1."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,8 +34,8 @@ class Plan:
     def _task(self, samples: int, offset: int) -> tuple[str, dict[str, Any]]:
         """The task that paints `samples` images, of which the first has number `offset`."""
         params = {**self.params, "num_samples": samples}
-        if offset and isinstance(seed := params.get("seed"), int | str) and str(seed).isdecimal():
-            params["seed"] = int(seed) + offset
+        if offset and SEED.fullmatch(str(params.get("seed"))):
+            params["seed"] = (int(params["seed"]) + offset) % SEEDS
         return painting_task(self.task_type, params, after=[CUT_OUT] if self.cuts_out else ())
 
 
@@ -42,7 +46,7 @@ class TaskOptions:
     tenant: str
     dialect: str
     output: Output
-    priority: Priority
+    priority: Priority | None
     retention: Retention | None
     idempotency_key: str | None
 

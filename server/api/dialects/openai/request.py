@@ -41,7 +41,7 @@ class ImageRequest(BaseModel):
     moderation: Literal["auto", "low"] = Field("auto", description="Ignored: the operator decides.")
     user: str = Field("", max_length=1000, description="Ignored.")
     safety_identifier: str = Field("", max_length=1000, description="Ignored.")
-    priority: Priority = Field("normal", description="Of the task, as in POST /v1/tasks.")
+    priority: Priority | None = Field(None, description="Of the task, as in POST /v1/tasks.")
     retention: Retention | None = Field(None, description="Of the images, as in POST /v1/tasks.")
 
     @model_validator(mode="before")
