@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 from collections.abc import Callable, Coroutine
 from typing import Any, cast
@@ -43,10 +44,15 @@ class JsonRequest(Request):
 
 
 def _parse(body: bytes) -> Any:
-    try:
+    """Raises JSONDecodeError, UnicodeDecodeError."""
+    with contextlib.suppress(ValueError):
         return from_json(body)
-    except ValueError:
+    try:
         return json.loads(body)  # it accepts byte order marks and lone surrogates, and says what is wrong
+    except (json.JSONDecodeError, UnicodeDecodeError):
+        raise
+    except ValueError as error:
+        raise json.JSONDecodeError("a number has too many digits", "", 0) from error
 
 
 class AuthenticatedRoute(APIRoute):

@@ -1,13 +1,15 @@
-"""Reads multipart forms, and fields that may come more than once."""
+"""Reads bodies that are a form or a JSON object, and fields of forms that may come more than once."""
 
 from __future__ import annotations
 
 import re
 from dataclasses import dataclass, field
+from json import JSONDecodeError
 from typing import Any
 
 from fastapi import Request
 from starlette.datastructures import UploadFile
+from starlette.exceptions import HTTPException
 
 MAX_FIELDS = 200
 _NAME = re.compile(r"([^\[\]]+)(?:\[([^\[\]]*)\])?")
@@ -43,6 +45,22 @@ async def read_form(request: Request, max_files: int) -> Form:
             else:
                 _add_text(form.fields, base, key, value)
     return form
+
+
+async def read_json_object(request: Request) -> dict[str, Any]:
+    """Raises HTTPException for a body that is no JSON object.
+
+    Also for one that is not declared to be JSON: BodySizeLimit has not counted its values and its depth.
+    """
+    if "json" not in request.headers.get("content-type", "").lower():
+        raise HTTPException(400)
+    try:
+        body = await request.json()
+    except (JSONDecodeError, UnicodeDecodeError) as error:
+        raise HTTPException(400) from error
+    if not isinstance(body, dict):
+        raise HTTPException(400)
+    return body
 
 
 def _add_text(fields: dict[str, Any], name: str, key: str | None, value: str) -> None:

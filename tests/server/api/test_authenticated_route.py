@@ -44,6 +44,11 @@ async def test_body_that_is_no_json_is_refused(client, body):
     assert "not valid JSON" in reply.json()["error"]["message"]
 
 
+async def test_number_of_too_many_digits_is_refused_by_name(client):
+    reply = await client.post("/v1/tasks", content=b'{"type": 1' + b"0" * 5000 + b"}", headers=JSON)
+    assert (reply.status_code, "a number has too many digits" in reply.json()["error"]["message"]) == (422, True)
+
+
 async def test_loop_runs_between_large_bodies(client, monkeypatch):
     turns, parsed_in = 0, []
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from typing import Any
 
 from fastapi import APIRouter
@@ -116,11 +117,17 @@ async def _submit(services: Services, tenant: str, task: str, body: DrawBody) ->
         ("h", LONGEST_SIDE, "enlarge the image with /aigc/sr"),
         ("num_samples", 1, "send the request again for another image"),
     ):
-        value = str(params.get(name, ""))
-        if value.isdecimal() and int(value[:9]) > most:
-            raise InvalidParamsError(f"{name} {value[:9]} is above {most}; {advice}", name)
+        if (number := _number(params.get(name))) > most:
+            raise InvalidParamsError(f"{name} {number:g} is above {most}; {advice}", name)
     reply = await push_task(services, tenant, body.model_copy(update={"task": task}), dialect=NAME)
     return SubmittedReply(data=Uid(uid=reply.uid))
+
+
+def _number(value: Any) -> float:
+    """The number of a param; 0 if it is none, which the task refuses."""
+    with contextlib.suppress(TypeError, ValueError, OverflowError):
+        return float(value)
+    return 0
 
 
 def _all_params(body: DrawBody) -> dict[str, Any]:

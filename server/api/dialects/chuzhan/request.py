@@ -26,7 +26,12 @@ class Body(BaseModel):
 
     # `str_min_length=0` makes pydantic check every string for lone surrogates, as in `Params`.
     model_config = ConfigDict(
-        alias_generator=to_camel, extra="forbid", hide_input_in_errors=True, frozen=True, str_min_length=0
+        alias_generator=to_camel,
+        extra="forbid",
+        hide_input_in_errors=True,
+        frozen=True,
+        str_min_length=0,
+        allow_inf_nan=False,
     )
 
     @model_validator(mode="before")

@@ -12,10 +12,11 @@ from server.api.dialects.chuzhan.answers import Answer, TaskDetail, task_detail
 from server.api.dialects.chuzhan.prices import ConsumeItem, consumption, price
 from server.api.dialects.chuzhan.refusals import PREFIX, REFUSED, ChuzhanRoute, DrawRoute, RefusedReply, refuse
 from server.api.dialects.chuzhan.request import DetailRequest, DrawRequest
-from server.api.dialects.chuzhan.workflow import task_of
+from server.api.dialects.chuzhan.workflow import sent_name, task_of
 from server.api.errors import Problem
 from server.services import Services
 from server.task import Status
+from server.tasks.input_images import BadInputError
 from server.tasks.lookup import find_record, from_manifest
 from server.tasks.submission import Submission, submit
 from server.tasks.waiting import wait_for_all
@@ -82,7 +83,10 @@ async def draw(
         dialect=NAME,
         idempotency_key=idempotency_key,
     )
-    view = await submit(services, submission)
+    try:
+        view = await submit(services, submission)
+    except BadInputError as error:
+        raise BadInputError(sent_name(error.field, params), error.message) from error
     return Reply(data=data.model_copy(update={"painting_sign": view.task.id}))
 
 

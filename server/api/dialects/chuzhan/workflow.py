@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Mapping
 from typing import Any
 
 from models.catalog.catalog import Catalog
@@ -10,7 +12,8 @@ from server.api.dialects.chuzhan.request import DrawRequest
 from server.api.dialects.workflows import CUT_OUT, Node, object_mask, painting_task
 from server.tasks.submission import InvalidParamsError
 
-WHITE = 255
+FILL, WHITE = "cv.fill_bg", 255
+_HINT, _NODE = re.compile(r"controls\.(\d+)\.data\.hint_url$"), re.compile(r"nodes\.(\d+)\.data\.url$")
 
 
 def task_of(request: DrawRequest, catalog: Catalog) -> tuple[str, dict[str, Any]]:
@@ -19,13 +22,22 @@ def task_of(request: DrawRequest, catalog: Catalog) -> tuple[str, dict[str, Any]
     return painting_task(task_type, params, before=_mask(request), after=_finishing(request))
 
 
+def sent_name(field: str, params: Mapping[str, Any]) -> str:
+    """The name that the request has for a picture of its task, by the path of the picture in `params`."""
+    if unit := _HINT.search(field):
+        return f"controlnet.units.{unit[1]}.image"
+    if node := _NODE.match(field):
+        return "maskImg" if params["nodes"][int(node[1])]["endpoint"] == FILL else "img"
+    return {"url": "img"}.get(field, field)
+
+
 def _mask(request: DrawRequest) -> dict[str, Node]:
     """The node that makes the mask, whose dark pixels are painted."""
     if request.img_options.redraw_background and request.source is not None:
         return {"mask_url": object_mask(request.source)}
     if request.mask_img is not None:
         # A mask that is drawn on a transparent layer marks with its black pixels, too, and not with its opaque ones.
-        fill = {"key": "mask", "endpoint": "cv.fill_bg", "data": {"url": request.mask_img, "bg": WHITE}}
+        fill = {"key": "mask", "endpoint": FILL, "data": {"url": request.mask_img, "bg": WHITE}}
         return {"mask_url": fill}
     return {}
 

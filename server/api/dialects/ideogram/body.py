@@ -4,14 +4,12 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from json import JSONDecodeError
 from typing import Any, TypeVar
 
 from fastapi import Request
 from pydantic import BaseModel, ValidationError
-from starlette.exceptions import HTTPException
 
-from server.api.dialects.forms import Form, is_form, read_form
+from server.api.dialects.forms import Form, is_form, read_form, read_json_object
 from server.api.dialects.pictures import store_picture
 from server.images.codec import BadImageError
 from server.services import Services
@@ -43,7 +41,7 @@ def form_schema(kind: type[BaseModel], *files: str, in_request: bool = False) ->
 
 async def read_body(request: Request) -> Form:
     """The fields and files of a form; the fields of a JSON object. Raises HTTPException, InvalidParamsError."""
-    form = await read_form(request, MAX_FILES) if is_form(request) else Form(await _json_object(request))
+    form = await read_form(request, MAX_FILES) if is_form(request) else Form(await read_json_object(request))
     for name in form.files.keys() & set(JSON_PARTS):
         form.fields[name] = form.files.pop(name)[0].decode(errors="replace")
     for name, advice in UNSUPPORTED.items():
@@ -83,13 +81,3 @@ async def stored_file(services: Services, tenant: str, form: Form, name: str) ->
         return await store_picture(services, tenant, files[0])
     except BadImageError as error:
         raise BadInputError(name, str(error)) from error
-
-
-async def _json_object(request: Request) -> dict[str, Any]:
-    try:
-        body = await request.json()
-    except (JSONDecodeError, UnicodeDecodeError) as error:
-        raise HTTPException(400) from error
-    if not isinstance(body, dict):
-        raise HTTPException(400)
-    return body

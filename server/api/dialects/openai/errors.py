@@ -85,11 +85,12 @@ def error_reply(problem: Problem) -> ErrorReply:
     default: ErrorType = "server_error" if problem.status >= 500 else "invalid_request_error"
     if problem.code == BLOCKED:
         default = "image_generation_user_error"
+    param = _param(problem)
     return ErrorReply(
         error=ErrorBody(
-            message=problem.message,
+            message=_message(problem, param),
             type=TYPES.get(problem.status, default),
-            param=_param(problem),
+            param=param,
             code=CODES.get(problem.code, problem.code),
         )
     )
@@ -108,6 +109,12 @@ def blocked_problem(reason: str) -> Problem:
     """The audit has withheld all images."""
     message = f"the safety audit of this server has withheld every image ({reason}); change the prompt or the image"
     return Problem(400, BLOCKED, message)
+
+
+def _message(problem: Problem, param: str | None) -> str:
+    """The message, which may begin with the name of the field."""
+    prefix = f"{problem.field}: "
+    return f"{param}: {problem.message[len(prefix) :]}" if problem.message.startswith(prefix) else problem.message
 
 
 def _param(problem: Problem) -> str | None:

@@ -4,13 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from json import JSONDecodeError
 from typing import Any
 
 from fastapi import Request
-from starlette.exceptions import HTTPException
 
-from server.api.dialects.forms import is_form, read_form
+from server.api.dialects.forms import is_form, read_form, read_json_object
 from server.api.dialects.openai.request import Size
 from server.api.dialects.pictures import store_picture
 from server.images.codec import BadImageError, has_alpha
@@ -48,7 +46,7 @@ async def read_pictures(request: Request, services: Services, tenant: str) -> Se
         form = await read_form(request, MAX_FILES)
         fields, files = form.fields, form.files
     else:
-        fields, files = await _json_object(request), {}
+        fields, files = await read_json_object(request), {}
     references = [*_references(fields.get(IMAGE), IMAGE), *_references(fields.get("images"), "images")]
     masks = _references(fields.get(MASK), MASK)
     pictures = [await _stored(services, tenant, IMAGE, data) for data in files.get(IMAGE, ())]
@@ -59,16 +57,6 @@ async def read_pictures(request: Request, services: Services, tenant: str) -> Se
         raise InvalidParamsError("image is missing; send it as a part of a form, or in JSON as images", IMAGE)
     others = {name: value for name, value in fields.items() if name not in (IMAGE, "images", MASK)}
     return SentPictures(others, all_pictures, all_masks[0] if all_masks else None)
-
-
-async def _json_object(request: Request) -> dict[str, Any]:
-    try:
-        body = await request.json()
-    except (JSONDecodeError, UnicodeDecodeError) as error:
-        raise HTTPException(400) from error
-    if not isinstance(body, dict):
-        raise HTTPException(400)
-    return body
 
 
 async def _stored(services: Services, tenant: str, field: str, data: bytes) -> InputPicture:

@@ -21,7 +21,7 @@ SET_BY_THE_DIALECT = frozenset(
     {"text", "model", "version", "url", "mask_url", "w", "h", "wh", "resize_mode", "num_samples", "callback_url"}
 )
 """Params of tasks that come from OpenAI's own fields."""
-LORAS, STRENGTH = ("loras", "lora"), "strength"
+LORAS, STRENGTH = ("loras", "lora", "lora_scales"), "strength"
 SIMILAR = 0.85
 """A name as similar as this to a known one is taken for a spelling mistake, and not for a field of another server."""
 
@@ -32,10 +32,10 @@ def own_params(request: ImageRequest, pipeline: AnyPipeline) -> dict[str, Any]:
     known = {*names, *ALIASES, *LORAS, STRENGTH, *type(request).model_fields}
     params: dict[str, Any] = {}
     for name, value in (request.model_extra or {}).items():
-        if ALIASES.get(name, name) in names:
-            params[ALIASES.get(name, name)] = value
-        elif name in LORAS:
+        if name in LORAS:
             params["lora_scales"] = lora_scales(value)
+        elif ALIASES.get(name, name) in names:
+            params[ALIASES.get(name, name)] = value
         elif name == STRENGTH and "fidelity" in names:
             params["fidelity"] = _fidelity(value)
         elif name not in known and (hint := did_you_mean(name, known, cutoff=SIMILAR)):
@@ -64,5 +64,5 @@ def _fidelity(strength: Any) -> float:
     """How closely the result follows the picture, for the strength of other servers, which is the opposite."""
     try:
         return round(1 - float(strength), 6)
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):
         raise InvalidParamsError("strength must be a number from 0 to 1", STRENGTH) from None

@@ -50,3 +50,11 @@ async def test_urlencoded_form_is_read():
 )
 def test_content_type_tells_a_form(content_type, expected):
     assert is_form(request(b"", content_type)) is expected
+
+
+@pytest.mark.parametrize("path", ["/v1/images/edits", "/v1/images/variations", "/generate", "/v1/ideogram-v3/generate"])
+@pytest.mark.parametrize("content_type", ["text/plain", ""])
+async def test_body_that_is_not_declared_as_json_is_not_parsed(client, path: str, content_type: str) -> None:
+    """Its depth and its values have not been counted."""
+    reply = await client.post(path, content=b"[" * 100_000, headers={"Content-Type": content_type})
+    assert reply.status_code == 400

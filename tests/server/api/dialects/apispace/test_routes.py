@@ -94,6 +94,8 @@ async def test_enlarging(client, services, png: bytes) -> None:
     [
         ("txt2img", {**PARAMS, "w": 776}, "w 776 is above 768"),
         ("txt2img", {"params": {**PARAMS, "h": "1024"}}, "h 1024 is above 768"),
+        ("txt2img", {**PARAMS, "w": 1024.0}, "w 1024 is above 768"),
+        ("txt2img", {**PARAMS, "w": " 1_024 "}, "w 1024 is above 768"),
         ("txt2img", {**PARAMS, "num_samples": 2}, "num_samples 2 is above 1"),
         ("img2acg", {"image_url": "x", "style": "Oil_style"}, "there is no style 'Oil_style'"),
         ("img2acg", {"style": "JOJO_style"}, "image_url is missing"),

@@ -75,3 +75,13 @@ def test_image_is_that_of_the_unit_or_of_all_or_of_the_request(control):
 def test_what_cannot_be_meant_is_refused(control, unit, message):
     with pytest.raises(InvalidParamsError, match=message):
         control(unit)
+
+
+@pytest.mark.parametrize("value", ["1e999", "-1e999", "NaN", '"Infinity"'])
+@pytest.mark.parametrize("field", ["paramsA", "paramsB", "weight", "controlEnd"])
+async def test_numbers_without_end_are_refused(client, field: str, value: str) -> None:
+    unit = f'{{"type": "canny", "image": "x", "{field}": {value}}}'
+    body = f'{{"prompt": "x", "modelStyleId": 1, "controlnet": {{"units": [{unit}]}}}}'
+    reply = await client.post("/aiapi/v1/draw", content=body, headers={"Content-Type": "application/json"})
+    assert (reply.status_code, reply.json()["code"]) == (200, 400)
+    assert field in reply.json()["msg"]

@@ -84,3 +84,21 @@ async def test_result_is_enlarged_and_then_cut_out(task):
 async def test_picture_that_keeps_its_size_is_enlarged_by_a_whole_number(task, picture):
     nodes = nodes_of(await task(img=picture, upscale=2))
     assert nodes["enlarge_0"]["data"]["scale"] == 2
+
+
+@pytest.mark.parametrize(
+    ("fields", "name"),
+    [
+        ({"img": "no picture"}, "img"),
+        ({"img": "no picture", "upscale": 2}, "img"),
+        ({"img": "no picture", "imgOptions": {"redrawBackground": True}}, "img"),
+        ({"maskImg": "no picture"}, "maskImg"),
+        (
+            {"controlnet": {"units": [{"type": "depth"}, {"type": "canny", "image": "no picture"}]}},
+            "controlnet.units.1.image",
+        ),
+    ],
+)
+async def test_wrong_picture_is_named_as_in_the_request(draw, picture, fields, name):
+    refused = await draw(**{"img": picture} | fields)
+    assert (refused["code"], refused["msg"].partition(":")[0]) == (400, name)

@@ -31,6 +31,11 @@ def test_problems_have_the_shape_of_openai(problem, status, error_type, param, c
     assert json.loads(reply.body) == {"error": expected}
 
 
+def test_message_names_the_field_as_the_client_does():
+    problem = Problem(422, "bad_input", "nodes.0.data.url: not a PNG", "nodes.0.data.url")
+    assert json.loads(refuse(problem).body)["error"]["message"] == "image: not a PNG"
+
+
 @pytest.mark.parametrize(
     ("status", "failure", "expected", "retried"),
     [

@@ -46,7 +46,7 @@ async def test_wrong_references_are_refused(client, body, param):
     assert (reply.status_code, error["param"]) == (400, "image" if param == "images" else param), error
 
 
-@pytest.mark.parametrize("body", [b"", b"{", b"[]", b'"x"', b"\xff"])
+@pytest.mark.parametrize("body", [b"", b"{", b"[]", b'"x"', b"\xff", b'{"n": 1' + b"0" * 5000 + b"}"])
 @pytest.mark.parametrize("route", ["edits", "variations", "generations"])
 async def test_body_of_another_shape_is_refused(client, body, route):
     headers = {"Content-Type": "application/json"}

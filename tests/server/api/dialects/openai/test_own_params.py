@@ -19,6 +19,7 @@ def own(**fields) -> dict:
         ({"steps": 9, "cfg_scale": 3}, {"num_steps": 9, "guidance_scale": 3}),
         ({"sampler_name": "Euler a"}, {"sampler": "Euler a"}),
         ({"strength": "0.75"}, {"fidelity": 0.25}),
+        ({"lora_scales": ["ink"]}, {"lora_scales": {"ink": 1.0}}),
         ({"seed": "7", "clip_skip": 2}, {"seed": "7", "clip_skip": 2}),
         ({"text": "y", "w": 8, "callback_url": "http://x", "num_samples": 3}, {}),
         ({"frame_count": 3, "svg": {}, "true_cfg_scale": 1, "safety_identifier": "u"}, {}),
@@ -48,7 +49,7 @@ def test_loras_come_in_many_shapes(value, scales):
     assert lora_scales(value) == scales
 
 
-@pytest.mark.parametrize("fields", [{"loras": [7]}, {"strength": "much"}])
+@pytest.mark.parametrize("fields", [{"loras": [7]}, {"lora_scales": 7}, {"strength": "much"}, {"strength": 10**400}])
 def test_wrong_values_are_refused(fields):
     with pytest.raises(InvalidParamsError):
         own(**fields)

@@ -1,5 +1,6 @@
 import pytest
 
+from pipelines.params.limits import SEEDS
 from server.api.dialects.openai.plan import Plan, TaskOptions, submissions
 from server.task import Output
 
@@ -19,7 +20,16 @@ def test_images_are_divided_among_tasks(images, apart, samples):
 
 
 @pytest.mark.parametrize(
-    ("seed", "seeds"), [(5, [5, 6]), ("5", ["5", 6]), (-1, [-1, -1]), (None, [None, None]), ("much", ["much"] * 2)]
+    ("seed", "seeds"),
+    [
+        (5, [5, 6]),
+        ("5", ["5", 6]),
+        (-1, [-1, -1]),
+        (None, [None, None]),
+        ("much", ["much"] * 2),
+        (SEEDS - 1, [SEEDS - 1, 0]),
+        ("9" * 5000, ["9" * 5000] * 2),
+    ],
 )
 def test_seeds_count_on_from_image_to_image(seed, seeds):
     plan = Plan("txt2img.sd", {"seed": seed}, cuts_out=False)
