@@ -20,6 +20,9 @@ def pictures_answer(body: PictureRequest, manifest: Manifest, links: Links, scal
     """
     painted = _painting_params(manifest)
     seed = painted.get("seed", body.seed or 0)
+    results = _results(manifest, links)
+    if len(results) == 1:  # a task without chance, such as resizing, paints only one
+        results *= body.num_images
     images = [
         {
             "prompt": painted.get("text", body.words),
@@ -29,7 +32,7 @@ def pictures_answer(body: PictureRequest, manifest: Manifest, links: Links, scal
             "url": url or None,
             "style_type": body.style_type,
         }
-        for number, (url, image) in enumerate(_results(manifest, links))
+        for number, (url, image) in enumerate(results)
     ]
     created = datetime.fromtimestamp(manifest.outcome.finished_at, UTC)
     return {"created": created.strftime("%Y-%m-%dT%H:%M:%SZ"), "data": images}

@@ -12,6 +12,9 @@ from server.api.dialects.ideogram.request import STEPS, MagicPrompt, PictureRequ
 from server.api.dialects.ideogram.sizes import LEGACY_RATIOS, LEGACY_RESOLUTIONS
 from server.api.dialects.ideogram.styles import one_of
 
+IMAGE_FILE = "image_file"
+"""The name of a form's picture."""
+
 
 class LegacyRequest(PictureRequest):
     model: LegacyModel = "V_2"
