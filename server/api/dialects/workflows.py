@@ -22,7 +22,7 @@ def painting_task(
 ) -> tuple[str, dict[str, Any]]:
     """Type and params of the task.
 
-    `before` are nodes by the param of the painting that takes their image. `after` are nodes without injections, which
+    `before` are nodes by the param of the painting that takes their result. `after` are nodes without injections, which
     run one after another for each image; the images of the task are then its target's and its intermediate ones.
     """
     if not before and not after:

@@ -18,13 +18,15 @@ from server.tenancy.open_requests import OpenRequestsError
 
 IN_FLIGHT = 10
 """Requests of one key that may wait at the same time in one API process."""
+UNSAFE = ("unsafe_prompt", "moderation_blocked")
+"""Codes of what the audit refuses."""
 REFUSED: dict[int | str, dict[str, Any]] = {
     status: {"description": "Refused; `error` tells why."} for status in (400, 401, 403, 409, 413, 422, 429, 500, 503)
 }
 
 
 def refuse(problem: Problem) -> Response:
-    is_argument = problem.status == 422 and problem.code != "moderation_blocked"
+    is_argument = problem.status == 422 and problem.code not in UNSAFE
     return JSONResponse({"error": problem.message}, 400 if is_argument else problem.status, dict(problem.headers))
 
 

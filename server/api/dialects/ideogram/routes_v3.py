@@ -23,6 +23,7 @@ from server.api.dialects.ideogram.request_v3 import (
     V3Request,
 )
 from server.api.dialects.ideogram.style_codes import PICTURES, FollowedStyle, followed_style
+from server.api.dialects.model_names import has_captioner
 from server.services import Services
 from server.tasks.input_images import Upload
 
@@ -113,7 +114,8 @@ async def edit_v3(request: Request, services: ServicesDep, tenant: Submitter) ->
 async def reframe_v3(request: Request, services: ServicesDep, tenant: Submitter) -> Response:
     """A picture in a frame of another shape, with more around it."""
     call = await _read(ReframeV3Request, request, services, tenant)
-    return await call.paint(tasks.reframe(call.params, await call.picture(), call.body.size))
+    picture, describes = await call.picture(), has_captioner(services.catalog)
+    return await call.paint(tasks.reframe(call.params, picture, call.body.size, describes=describes))
 
 
 @router.post("/replace-background", openapi_extra=_schema(V3Request, IMAGE))

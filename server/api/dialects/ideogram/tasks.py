@@ -51,8 +51,11 @@ def replace_background(params: Params, picture: Upload) -> Painting:
     return Painting(*painting_task("txt2img.sd.inpainting", {**params, **where, **KEEP_ORIGINAL}, before=mask))
 
 
-def reframe(params: Params, picture: Upload, size: Size) -> Painting:
-    """The whole picture in the middle of the size, with the rest painted. One of this shape is only resized."""
+def reframe(params: Params, picture: Upload, size: Size, *, describes: bool = False) -> Painting:
+    """The whole picture in the middle of the size, with the rest painted. One of this shape is only resized.
+
+    `describes`: whether a captioner writes the prompt if there is none.
+    """
     width, height = size
     scale = min(width / picture.width, height / picture.height)
     inner = tuple(max(min(round(side * scale), whole), 1) for side, whole in zip(_sides(picture), size, strict=True))
@@ -62,10 +65,11 @@ def reframe(params: Params, picture: Upload, size: Size) -> Painting:
     left, top = (width - inner[0]) // 2, (height - inner[1]) // 2
     padding = {"left": left, "right": width - inner[0] - left, "top": top, "bottom": height - inner[1] - top}
     whole = {**params, **padding, "inpainting_target_wh": size, "max_wh": max(*size, LARGEST_SIDE), **KEEP_ORIGINAL}
-    if inner == _sides(picture):
-        return Painting("txt2img.sd.outpainting", {**whole, "url": picture.id})
-    fitted = {"url": {"key": "fitted", "endpoint": "cv.resize", "data": resize}}
-    return Painting(*painting_task("txt2img.sd.outpainting", whole, before=fitted))
+    before: dict[str, Node] = {"url": {"key": "fitted", "endpoint": "cv.resize", "data": resize}}
+    if describes and not params["text"]:
+        before["text"] = {"key": "caption", "endpoint": "img2txt.caption", "data": {"url": picture.id}}
+        del whole["text"]
+    return Painting(*painting_task("txt2img.sd.outpainting", whole, before=before))
 
 
 def _size(size: Size) -> dict[str, Any]:

@@ -6,10 +6,10 @@ from collections.abc import Sequence
 from typing import Any
 
 import pipelines
-from models.catalog.catalog import Catalog, UnknownModelError
+from models.catalog.catalog import Catalog
 from models.catalog.style import Style
-from pipelines.img2img import DEFAULT_CAPTIONER_REF
 from server.api.dialects.image_prompts import image_prompt, require_ip_adapter
+from server.api.dialects.model_names import has_captioner
 from server.api.dialects.openai.inputs import InputPicture, SentPictures
 from server.api.dialects.openai.own_params import own_params
 from server.api.dialects.openai.plan import Plan
@@ -62,7 +62,7 @@ def plan_edit(request: EditRequest, sent: SentPictures, catalog: Catalog) -> Pla
 
 def plan_variation(request: VariationRequest, sent: SentPictures, catalog: Catalog) -> Plan:
     """Raises InvalidParamsError, UnknownModelError."""
-    changes = {"fidelity": VARIATION_FIDELITY, "auto_prompt": _can_caption(catalog), "url": sent.pictures[0].reference}
+    changes = {"fidelity": VARIATION_FIDELITY, "auto_prompt": has_captioner(catalog), "url": sent.pictures[0].reference}
     changes |= _size_params(request.pixel_size)
     params = {**changes, **_painting_params(request, "", "img2img.sd", catalog)}
     return Plan("img2img.sd", params, request.background == "transparent")
@@ -127,14 +127,6 @@ def _image_prompt(others: Sequence[InputPicture], model: str, catalog: Catalog) 
         return {}
     require_ip_adapter(catalog, model, "image")
     return image_prompt([picture.reference for picture in others], "image")
-
-
-def _can_caption(catalog: Catalog) -> bool:
-    try:
-        catalog.find(DEFAULT_CAPTIONER_REF)
-    except UnknownModelError:
-        return False
-    return True
 
 
 def _size_params(size: Size | None) -> dict[str, Any]:

@@ -39,15 +39,19 @@ def test_edit_is_painted_at_the_size_of_the_picture(side, longest):
     ],
 )
 def test_whole_picture_is_in_the_middle_of_the_frame(size, inner, padding):
-    painting = tasks.reframe(PARAMS, picture(*size), (192, 192))
-    if size == inner:
-        frame = checked(painting)
-    else:
-        nodes = checked(painting).by_key
-        assert (nodes["fitted"].data["w"], nodes["fitted"].data["h"]) == inner
-        frame = checked(painting).provisional["paint"]
+    params = checked(tasks.reframe(PARAMS, picture(*size), (192, 192), describes=True))
+    assert list(params.by_key) == ["fitted", "paint"]
+    frame, fitted = params.provisional["paint"], params.provisional["fitted"]
+    assert (fitted.w, fitted.h) == inner
     assert (frame.left, frame.right, frame.top, frame.bottom) == padding
     assert frame.inpainting_target_wh == (192, 192)
+
+
+def test_captioner_writes_the_prompt_that_is_missing():
+    params = checked(tasks.reframe({**PARAMS, "text": ""}, picture(), (192, 192), describes=True))
+    assert dict(params.by_key["paint"].sources).keys() == {"fitted", "caption"}
+    params = checked(tasks.reframe({**PARAMS, "text": ""}, picture(), (192, 192)))
+    assert params.provisional["paint"].text == ""
 
 
 def test_picture_of_the_shape_of_the_frame_is_resized():
