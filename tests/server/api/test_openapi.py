@@ -81,6 +81,22 @@ def twins() -> set[str]:
     return paths
 
 
+def test_every_reference_leads_somewhere(described):
+    """Generators of clients stop at the first one that does not."""
+    document = described.raw_schema
+
+    def references(node: object) -> Iterator[str]:
+        if isinstance(node, dict):
+            yield from (value for name, value in node.items() if name == "$ref" and isinstance(value, str))
+        for child in node.values() if isinstance(node, dict) else node if isinstance(node, list) else ():
+            yield from references(child)
+
+    for reference in set(references(document["paths"])) | set(references(document["components"]["schemas"])):
+        found = document
+        for name in reference.removeprefix("#/").split("/"):
+            found = found[name]
+
+
 @pytest.mark.parametrize("mode", list(GenerationMode))
 def test_responses_match_the_openapi_document(described, mode):
     for result in described.get_all_operations():

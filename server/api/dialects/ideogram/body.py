@@ -9,6 +9,7 @@ from typing import Any, TypeVar
 from fastapi import Request
 from pydantic import BaseModel, ValidationError
 
+from server.api.body_schema import body_schema
 from server.api.dialects.forms import Form, is_form, read_form, read_json_object
 from server.api.dialects.pictures import store_picture
 from server.images.codec import BadImageError
@@ -30,7 +31,7 @@ R = TypeVar("R", bound=BaseModel)
 
 def form_schema(kind: type[BaseModel], *files: str, in_request: bool = False) -> dict[str, Any]:
     """The body of a form for the OpenAPI document. `in_request`: all but the files is in the field `image_request`."""
-    schema = kind.model_json_schema()
+    schema = body_schema(kind)
     fields, required = schema["properties"], schema.get("required", [])
     if in_request:
         fields, required = {"image_request": schema}, ["image_request"]

@@ -6,6 +6,7 @@ from typing import Any
 
 from fastapi import APIRouter, Request, Response
 
+from server.api.body_schema import body_schema
 from server.api.dependencies import ServicesDep, Submitter
 from server.api.dialects.ideogram import tasks
 from server.api.dialects.ideogram.body import form_schema, image_request, read_body, stored_file, validated
@@ -25,7 +26,7 @@ remix_router = APIRouter(tags=["ideogram"], route_class=ForbiddenKeyRoute, respo
 
 
 def _generate_body() -> dict[str, Any]:
-    properties = {"image_request": GenerateLegacyRequest.model_json_schema()}
+    properties = {"image_request": body_schema(GenerateLegacyRequest)}
     schema = {"type": "object", "properties": properties, "required": ["image_request"]}
     return {"requestBody": {"required": True, "content": {"application/json": {"schema": schema}}}}
 

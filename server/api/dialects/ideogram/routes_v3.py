@@ -8,6 +8,7 @@ from typing import Any, Generic, TypeVar
 
 from fastapi import APIRouter, Request, Response
 
+from server.api.body_schema import body_schema
 from server.api.dependencies import ServicesDep, Submitter
 from server.api.dialects.forms import Form
 from server.api.dialects.ideogram import tasks
@@ -66,7 +67,7 @@ async def _read(kind: type[R], request: Request, services: Services, tenant: str
 
 def _schema(kind: type[V3Request], *files: str) -> dict[str, Any]:
     """The body in the OpenAPI document: JSON, too, where no file is needed."""
-    schema, file = kind.model_json_schema(), {"type": "string", "format": "binary"}
+    schema, file = body_schema(kind), {"type": "string", "format": "binary"}
     pictures = {PICTURES: {"type": "array", "items": file}} | dict.fromkeys(files, file)
     form = {
         **schema,

@@ -65,7 +65,7 @@ class ErrorBody(BaseModel):
     code: str | None = Field(description="For programs.")
 
 
-class ErrorReply(BaseModel):
+class OpenAIErrorReply(BaseModel):
     error: ErrorBody
 
 
@@ -81,12 +81,12 @@ def refuse(problem: Problem) -> Response:
     return JSONResponse(error_reply(problem).model_dump(), status, {**problem.headers, **retry})
 
 
-def error_reply(problem: Problem) -> ErrorReply:
+def error_reply(problem: Problem) -> OpenAIErrorReply:
     default: ErrorType = "server_error" if problem.status >= 500 else "invalid_request_error"
     if problem.code == BLOCKED:
         default = "image_generation_user_error"
     param = _param(problem)
-    return ErrorReply(
+    return OpenAIErrorReply(
         error=ErrorBody(
             message=_message(problem, param),
             type=TYPES.get(problem.status, default),

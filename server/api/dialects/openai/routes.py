@@ -12,7 +12,7 @@ from pydantic import ValidationError
 from server.api.authenticated_route import SubmissionRoute
 from server.api.dependencies import ServicesDep, Submitter
 from server.api.dialects.openai.answers import Asked, ImagesReply, images_reply, linked_results
-from server.api.dialects.openai.errors import ErrorReply, OpenAIRoute, blocked_problem, failure_problem, refuse
+from server.api.dialects.openai.errors import OpenAIErrorReply, OpenAIRoute, blocked_problem, failure_problem, refuse
 from server.api.dialects.openai.inputs import read_pictures
 from server.api.dialects.openai.plan import Plan, TaskOptions, submissions
 from server.api.dialects.openai.request import EditRequest, GenerationRequest, ImageRequest, VariationRequest
@@ -32,7 +32,7 @@ REQUEST_ID = "X-Request-Id"
 UNBUFFERED = {"Cache-Control": "no-cache", "X-Accel-Buffering": "no"}
 """Keep proxies from holding events back."""
 REFUSED: dict[int | str, dict[str, Any]] = {
-    status: {"model": ErrorReply, "description": "Refused; `error.message` tells why."}
+    status: {"model": OpenAIErrorReply, "description": "Refused; `error.message` tells why."}
     for status in (400, 401, 403, 404, 409, 410, 413, 429, 500, 503)
 }
 ANSWERS: dict[int | str, dict[str, Any]] = {200: {"model": ImagesReply, "content": STREAM}, **REFUSED}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from server.api.body_schema import body_schema
 from server.api.dialects.openai.request import EditRequest, ImageRequest, VariationRequest
 
 STREAM: dict[str, Any] = {"text/event-stream": {"schema": {"type": "string"}}}
@@ -18,7 +19,7 @@ _REFERENCE = {
 
 
 def _body(request: type[ImageRequest], *, has_mask: bool) -> dict[str, Any]:
-    schema = request.model_json_schema()
+    schema = body_schema(request)
     files: dict[str, Any] = {"image": _FILE} | ({"mask": _FILE} if has_mask else {})
     references: dict[str, Any] = {"images": {"type": "array", "items": _REFERENCE, "minItems": 1}}
     references |= {"mask": _REFERENCE} if has_mask else {}
