@@ -24,7 +24,7 @@ SAMPLERS = {
     "lcm": "LCM",
     "tcd": "TCD",
 }
-"""Label by our name."""
+"""Label by our name. The web UI knows one sampler by both names of DPM++ 2M."""
 AUTOMATIC, UNIFORM = "automatic", "uniform"
 SCHEDULERS: Mapping[str, tuple[str, Mapping[str, str]]] = {
     AUTOMATIC: ("Automatic", {}),
@@ -33,6 +33,7 @@ SCHEDULERS: Mapping[str, tuple[str, Mapping[str, str]]] = {
     "exponential": ("Exponential", {"sigmas": "exponential"}),
     "polyexponential": ("Polyexponential", {"sigmas": "exponential"}),
     "beta": ("Beta", {"sigmas": "beta"}),
+    "lu": ("Lu", {"sigmas": "lu"}),
     "sgm_uniform": ("SGM Uniform", {"timestep_spacing": "trailing"}),
     "simple": ("Simple", {"timestep_spacing": "trailing"}),
     "normal": ("Normal", {"timestep_spacing": "linspace"}),
@@ -40,6 +41,7 @@ SCHEDULERS: Mapping[str, tuple[str, Mapping[str, str]]] = {
 }
 """Label and params by name. With A1111's default of rho, polyexponential is exponential."""
 AUTOMATIC_SCHEDULES = {
+    "solver": "karras",
     "dpmpp_2m": "karras",
     "dpmpp_sde": "karras",
     "dpmpp_2s_a": "karras",

@@ -6,7 +6,9 @@ import json
 import re
 from typing import Any
 
-from server.images.a1111_names import SAMPLERS, schedule_label
+import numpy as np
+
+from server.images.a1111_names import AUTOMATIC, SAMPLERS, SCHEDULERS, schedule_label
 from server.task import Task
 
 UPSCALERS = {"bilinear": "Latent", "lanczos": "Lanczos"}
@@ -17,6 +19,9 @@ MASKED_CONTENTS = {
     "noise": "latent noise",
     "nothing": "latent nothing",
 }
+RESIZE_MODES = {"cover": "Crop and resize", "pad": "Resize and fill"}
+FADE_PER_BLUR = 2
+"""A Gaussian blur of a mask by n pixels reaches about 2n pixels around it."""
 
 
 def infotext(task: Task, seed: int | None, width: int, height: int) -> str:
@@ -25,15 +30,25 @@ def infotext(task: Task, seed: int | None, width: int, height: int) -> str:
     lines = [_prompt(params)]
     if params.get("negative_prompt"):
         lines.append(f"Negative prompt: {params['negative_prompt']}")
-    settings = {**_sampling(params), "Seed": seed, "Size": f"{width}x{height}", "Model": params.get("model")}
-    settings |= _strengths(params) | _extras(params) | {"Version": "Hua"}
+    size = _first_size(params) or f"{width}x{height}"
+    settings = {**_sampling(params), "Seed": seed, "Size": size, "Model": params.get("model")}
+    settings["VAE"] = params.get("vae") or None
+    settings |= _strengths(params, (width, height)) | _extras(params) | _mask(params) | {"Version": "Hua"}
     lines.append(", ".join(f"{name}: {_quoted(value)}" for name, value in settings.items() if value is not None))
     return "\n".join(lines)
 
 
+def _first_size(params: dict[str, Any]) -> str | None:
+    """The size that a request names, if that of the images is another one."""
+    if params.get("highres_info"):
+        return _size(params.get("w"), params.get("h"))
+    target = params.get("inpainting_target_wh")
+    return _size(*target) if isinstance(target, list | tuple) else _size(target, target)
+
+
 def _prompt(params: dict[str, Any]) -> str:
     """The prompt with a tag for each LoRA that was given as a parameter."""
-    tags = (f"<lora:{name}:{scale:g}>" for name, scale in (params.get("lora_scales") or {}).items())
+    tags = (f"<lora:{name}:{_number(scale)}>" for name, scale in (params.get("lora_scales") or {}).items())
     return " ".join(filter(None, (str(params.get("text", "")), *tags)))
 
 
@@ -47,32 +62,45 @@ def _sampling(params: dict[str, Any]) -> dict[str, Any]:
     }
 
 
-def _strengths(params: dict[str, Any]) -> dict[str, Any]:
+def _strengths(params: dict[str, Any], image: tuple[int, int]) -> dict[str, Any]:
     """Denoising strength is 1 - fidelity."""
     highres = params.get("highres_info") or {}
     fidelity = params.get("fidelity", highres.get("fidelity"))
     return {
-        "Denoising strength": None if fidelity is None else round(1 - fidelity, 4),
-        **_second_pass(highres),
+        "Denoising strength": None if fidelity is None else round(1 - fidelity, 6),
+        **_second_pass(params, highres, image),
     }
 
 
-def _second_pass(highres: dict[str, Any]) -> dict[str, Any]:
+def _second_pass(params: dict[str, Any], highres: dict[str, Any], image: tuple[int, int]) -> dict[str, Any]:
+    """`image` is the size of the finished image, which a factor alone may not tell, because sides are rounded."""
     if not highres:
         return {}
-    size = _size(highres.get("w"), highres.get("h"))
-    sampler, method = highres.get("sampler"), highres.get("upscale_method")
+    method, factor = highres.get("upscale_method"), highres.get("upscale_factor")
+    sides = [(params.get("w") or 0) * (factor or 0), (params.get("h") or 0) * (factor or 0)]
+    by_factor = not highres.get("w") and (not all(sides) or sides == [*image])
     return {
-        "Hires upscale": None if size else highres.get("upscale_factor"),
-        "Hires resize": size,
+        "Hires upscale": factor if by_factor else None,
+        "Hires resize": None if by_factor else _size(*image),
         "Hires upscaler": highres.get("upscaler") or UPSCALERS.get(str(method), f"Latent ({method})"),
         "Hires steps": highres.get("num_steps"),
-        "Hires sampler": SAMPLERS.get(sampler or "", sampler),
-        "Hires schedule type": schedule_label(sampler or "", highres.get("sigmas"), None) if sampler else None,
+        **_second_sampling(params, highres),
         "Hires CFG Scale": highres.get("guidance_scale"),
         "Hires prompt": highres.get("text"),
         "Hires negative prompt": highres.get("negative_prompt"),
     }
+
+
+def _second_sampling(params: dict[str, Any], highres: dict[str, Any]) -> dict[str, Any]:
+    """Nothing if it is that of the first pass. Else its schedule is named in any case: without a name, the web UI takes
+    that of the first pass."""
+    own = {name: highres.get(name) for name in ("sampler", "sigmas", "timestep_spacing")}
+    if not any(own.values()):
+        return {}
+    first = {} if own["sampler"] else {name: params.get(name) for name in own}
+    sampler, sigmas, spacing = (own[name] or first.get(name) for name in own)
+    label = schedule_label(sampler or "", sigmas, spacing) or SCHEDULERS[AUTOMATIC][0]
+    return {"Hires sampler": SAMPLERS.get(sampler or "", sampler), "Hires schedule type": label}
 
 
 def _extras(params: dict[str, Any]) -> dict[str, Any]:
@@ -83,8 +111,23 @@ def _extras(params: dict[str, Any]) -> dict[str, Any]:
         "Variation seed": params.get("variation_seed") if strength else None,
         "Variation seed strength": strength or None,
         "Seed resize from": _size(params.get("seed_resize_w"), params.get("seed_resize_h")),
-        "Masked content": MASKED_CONTENTS.get(str(params.get("masked_content"))),
+        "Resize mode": RESIZE_MODES.get(str(params.get("resize_mode"))),
         "Tiling": True if params.get("use_circular") else None,
+    }
+
+
+def _mask(params: dict[str, Any]) -> dict[str, Any]:
+    """How the web UI would repaint a part of a picture in the same way, if it can."""
+    content, fade = MASKED_CONTENTS.get(str(params.get("masked_content"))), params.get("keep_original_num_fade_pixels")
+    if content is None or not params.get("mask_url"):
+        return {}
+    crops = params.get("inpainting_mode") == "masked"
+    return {
+        "Mask mode": "Inpaint not masked" if params.get("inpainting_mask_invert") else "Inpaint masked",
+        "Masked content": content,
+        "Inpaint area": "Only masked" if crops else "Whole picture",
+        "Masked area padding": params.get("inpainting_mask_padding") if crops else None,
+        "Mask blur": (fade or 0) // FADE_PER_BLUR,
     }
 
 
@@ -92,7 +135,12 @@ def _size(width: int | None, height: int | None) -> str | None:
     return f"{width}x{height}" if width and height else None
 
 
+def _number(value: float) -> str:
+    """All digits, because another number may be another image, and no exponent, which not every reader knows."""
+    return np.format_float_positional(value, trim="-")
+
+
 def _quoted(value: Any) -> str:
     """The value as text; as a JSON string if it contains a separator of `name: value, name: value`."""
-    text = f"{value:g}" if isinstance(value, float) else str(value)
+    text = _number(value) if isinstance(value, float) else str(value)
     return json.dumps(text, ensure_ascii=False) if re.search(r"[,:\n]", text) else text

@@ -73,6 +73,42 @@ def test_infotext_paints_the_same_image_again(api: webuiapi.WebUIApi, fields: di
     assert np.array_equal(np.asarray(first.image), np.asarray(again.image))
 
 
+@pytest.mark.parametrize(
+    ("path", "fields"),
+    [
+        (
+            "txt2img",
+            {
+                "enable_hr": True,
+                "hr_scale": 1.4,
+                "hr_upscaler": "Latent (bicubic)",
+                "hr_sampler_name": "Heun",
+                "hr_scheduler": "SGM Uniform",
+                "hr_prompt": "a blue house, snow",
+                "denoising_strength": 0.567,
+                "override_settings": {"sd_vae": "toy-vae", "CLIP_stop_at_last_layers": 2},
+            },
+        ),
+        ("img2img", {"inpaint_full_res_padding": 8, "inpainting_fill": 2, "mask_blur": 3, "scheduler": "Karras"}),
+    ],
+)
+def test_infotext_alone_paints_the_same_image_again(
+    api: webuiapi.WebUIApi, folder: Path, path: str, fields: dict[str, object]
+) -> None:
+    def painted(**body: object) -> str:
+        reply = api.session.post(f"{api.baseurl}/{path}", json=pictures | body)
+        assert reply.status_code == 200, reply.text
+        image: str = reply.json()["images"][0]
+        return image
+
+    files = [base64.b64encode((folder / f"{name}.png").read_bytes()).decode() for name in ("picture", "mask")]
+    pictures = {"init_images": files[:1], "mask": files[1]} if path == "img2img" else {}
+    first = painted(prompt="a [red|blue] house", seed=11, steps=4, cfg_scale=4.1, width=64, height=96, **fields)
+    with Image.open(io.BytesIO(base64.b64decode(first))) as image:
+        text = image.info["parameters"]
+    assert painted(infotext=text) == first, text
+
+
 def test_everything_else_that_the_library_can_ask(api: webuiapi.WebUIApi) -> None:
     picture = Image.fromarray(np.full((16, 24, 3), 90, np.uint8))
     assert api.extra_single_image(picture, upscaling_resize=2, upscaler_1="R-ESRGAN 4x+").image.size == (48, 32)

@@ -16,6 +16,8 @@ from server.images.a1111_names import schedule_label
         ("dpmpp_2m", None, None, "Uniform"),
         ("dpmpp_2m", "karras", None, "Karras"),
         ("dpmpp_2m", "lu", None, "Lu"),
+        ("solver", None, None, "Uniform"),
+        ("solver", None, "trailing", "SGM Uniform"),
     ],
 )
 def test_label_from_which_the_same_schedule_follows(

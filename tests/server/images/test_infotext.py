@@ -66,6 +66,50 @@ def test_infotext_of_a_second_pass():
     assert "Hires" not in text_of(highres_info=None)
 
 
+def test_sizes_of_a_second_pass():
+    """As in the web UI, the size is that of the first pass, and a factor that is rounded is a size."""
+    exact = text_of(w=256, h=384, highres_info={"upscale_factor": 2.0})
+    assert "Size: 256x384, " in exact
+    assert "Hires upscale: 2, " in exact
+    rounded = text_of(w=400, h=600, highres_info={"upscale_factor": 1.27})
+    assert "Size: 400x600, " in rounded
+    assert "Hires resize: 512x768, " in rounded
+
+
+def test_schedule_of_a_second_pass_is_named_if_it_has_its_own():
+    first = {"sampler": "euler", "sigmas": "karras"}
+    assert "Hires s" not in text_of(**first, highres_info={"upscale_factor": 2.0})
+    own = text_of(**first, highres_info={"upscale_factor": 2.0, "sampler": "heun"})
+    assert "Hires sampler: Heun, Hires schedule type: Automatic, " in own
+    beta = text_of(**first, highres_info={"upscale_factor": 2.0, "sigmas": "beta"})
+    assert "Hires sampler: Euler, Hires schedule type: Beta, " in beta
+
+
+def test_separate_vae_is_named():
+    assert ", VAE: kl-f8, " in text_of(vae="kl-f8")
+    assert "VAE" not in text_of(vae="")
+
+
+def test_numbers_keep_all_digits_and_have_no_exponent():
+    assert "CFG scale: 7.123456789, " in text_of(guidance_scale=7.123456789)
+    assert text_of(text="a cat", lora_scales={"a": 0.00001}).splitlines()[0].endswith("<lora:a:0.00001>")
+
+
+def test_mask():
+    mask = {"mask_url": "file-1", "masked_content": "noise", "keep_original_num_fade_pixels": 8}
+    whole = text_of(**mask, inpainting_mode="normal", resize_mode="cover")
+    assert (
+        "Resize mode: Crop and resize, Mask mode: Inpaint masked, Masked content: latent noise, "
+        "Inpaint area: Whole picture, Mask blur: 4" in whole
+    )
+    cropped = {"inpainting_mode": "masked", "inpainting_mask_padding": 16, "inpainting_target_wh": [64, 96]}
+    part = text_of(**mask, **cropped, inpainting_mask_invert=True)
+    assert "Size: 64x96, " in part
+    assert "Mask mode: Inpaint not masked, " in part
+    assert "Inpaint area: Only masked, Masked area padding: 16, " in part
+    assert "Mask" not in text_of(masked_content=None)
+
+
 def test_values_with_separators_are_quoted():
     assert 'Model: "a, b: c", ' in text_of(model="a, b: c")
 

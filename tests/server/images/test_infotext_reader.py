@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import pytest
+
 from server.images.infotext_reader import read_infotext
 
 WEB_UI = """masterpiece, (best quality:1.2),
@@ -27,3 +29,29 @@ def test_prompt_alone() -> None:
         "Negative prompt": "",
     }
     assert read_infotext("") == {"Prompt": "", "Negative prompt": ""}
+
+
+def test_sizes_are_read_in_parts() -> None:
+    settings = read_infotext("a\nSteps: 4, Size: 64x96, Hires resize: 128x192, Seed: 1")
+    assert (settings["Hires resize-1"], settings["Hires resize-2"], settings["Size-2"]) == ("128", "192", "96")
+
+
+@pytest.mark.parametrize(
+    ("line", "expected"),
+    [
+        ('Steps: 4, A: "b, c", D: e', {"A": "b, c", "D": "e"}),
+        ('Steps: 4, A: "b" c, D: e', {"A": '"b" c', "D": "e"}),
+        ('Steps: 4, A: "b, D: e, F: "g', {"A": '"b', "D": "e", "F": '"g'}),
+        ('Steps: 4, A: "b\\x, c", D: e', {"A": '"b\\x, c"', "D": "e"}),
+        ("Steps: 4, (no name, B: , , C: d", {"B": "", "C": "d"}),
+    ],
+)
+def test_odd_settings(line: str, expected: dict[str, str]) -> None:
+    settings = read_infotext(line)
+    assert {name: settings[name] for name in expected} == expected
+
+
+@pytest.mark.parametrize("part", ["a", " ", "a:", "a: ", 'a: "', 'a: "\\",', "a,", "\n", ": ", "a: b, "])
+def test_long_texts_are_read_at_once(part: str) -> None:
+    """With a search that looks back, each of these would take minutes."""
+    assert read_infotext(part * 300_000)["Negative prompt"] == ""

@@ -11,12 +11,11 @@ from server.api.dialects.a1111.controlnet.units import guides
 from server.api.dialects.a1111.painting import Painting
 from server.api.dialects.a1111.request import Img2ImgRequest
 from server.api.dialects.a1111.scripts import units_of
+from server.images.infotext import FADE_PER_BLUR
 from server.tasks.submission import InvalidParamsError
 
 RESIZE_MODES = {0: "fill", 1: "cover", 2: "pad"}
 MASKED_CONTENT = {0: "fill", 1: "original", 2: "noise", 3: "nothing"}
-FADE_PER_BLUR = 2
-"""A Gaussian blur of the mask by n pixels reaches about 2n pixels around it."""
 MAX_FADE, MAX_FIDELITY = 1024, 0.99
 
 

@@ -101,7 +101,8 @@ async def list_latent_upscale_modes(tenant: Reader) -> Items:
 
 @router.get("/samplers")
 async def list_samplers(tenant: Reader) -> Items:
-    return [{"name": LABELS[name], "aliases": [name, f"k_{name}"], "options": {}} for name in SAMPLERS]
+    names = {LABELS[name]: name for name in reversed(SAMPLERS)}
+    return [{"name": label, "aliases": [name, f"k_{name}"], "options": {}} for label, name in reversed(names.items())]
 
 
 @router.get("/schedulers")

@@ -7,6 +7,7 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
 from pipelines.pipeline import MAX_TEXT
+from server.api.dialects.a1111.infotext_fields import read_fields
 from server.api.dialects.a1111.scripts import fields_set_by
 
 MAX_BATCH, MAX_IMAGES = 100, 100
@@ -71,6 +72,7 @@ class GenerationRequest(BaseModel):
     script_name: str = ""
     alwayson_scripts: dict[str, Json] = {}
     send_images: bool = True
+    infotext: str = Field("", max_length=4 * MAX_TEXT, description="Sets the fields that the request does not have.")
     force_task_id: str = Field("", max_length=200, description="The `id_task` of POST /internal/progress.")
     denoising_strength: Strength = 0.75
 
@@ -80,7 +82,11 @@ class GenerationRequest(BaseModel):
         if not isinstance(values, dict):
             return values
         present = {name: value for name, value in values.items() if value is not None}
-        return present | fields_set_by(present.get("alwayson_scripts"))
+        overrides = present.get("override_settings", {})
+        read, options = read_fields(str(present.get("infotext", "")))
+        if options and isinstance(overrides, dict):
+            present["override_settings"] = options | overrides
+        return read | present | fields_set_by(present.get("alwayson_scripts"))
 
     @model_validator(mode="after")
     def _check_images(self) -> Self:
@@ -114,6 +120,7 @@ class Txt2ImgRequest(GenerationRequest):
     hr_checkpoint_name: str = Field("", max_length=256)
     hr_sampler_name: str = Field("", max_length=64)
     hr_scheduler: str = Field("", max_length=64)
+    hr_cfg: float | None = None
     hr_prompt: Text = ""
     firstpass_image: str = ""
     hr_negative_prompt: Text = ""

@@ -22,6 +22,7 @@ LATENT_METHODS = {
     "latent (bicubic antialiased)": "bicubic",
     "latent (nearest)": "nearest",
     "latent (nearest-exact)": "nearest-exact",
+    "latent (area)": "area",
     "none": "lanczos",
     "lanczos": "lanczos",
 }
@@ -71,6 +72,7 @@ def _second_pass(request: Txt2ImgRequest) -> dict[str, Any]:
         **({"upscaler": upscaler} if method is None else {"upscale_method": method}),
         **({"num_steps": request.hr_second_pass_steps} if request.hr_second_pass_steps else {}),
         **second_sampling_params(request.hr_sampler_name, request.hr_scheduler, request.sampler, request.scheduler),
+        **({} if request.hr_cfg is None else {"guidance_scale": request.hr_cfg}),
         **({"text": request.hr_prompt} if request.hr_prompt else {}),
         **({"negative_prompt": request.hr_negative_prompt} if request.hr_negative_prompt else {}),
     }
