@@ -12,6 +12,7 @@ _DATA = "data/cedict_1_0_ts_utf-8_mdbg.txt.gz"
 _NO_GLOSS = re.compile(
     r"surname |CL:|(old |erhua |Japanese |unofficial |archaic )?variant of|see |used in |abbr\. "
     r"|also (written|pr\.|called)|Taiwan pr\.|same as|equivalent to|pr\. |radical in|Kangxi radical"
+    r"|.*\b(township|county|district|prefecture|suffix|plural marker)\b"
     r"|.*\((dialect|slang|vulgar|derog|Internet slang|old|coll\.)"
 )
 """Senses that say nothing about what a word means, or that no prompt means."""

@@ -7,8 +7,13 @@ from dataclasses import replace
 from server.prompts.gloss import english
 from server.prompts.gloss.phrase import Phrase, join
 
-_WORKS = frozenset({"art", "artwork", "painting", "paintings", "illustration", "photography"})
-"""What follows an artist's name as "by"."""
+_WORKS = frozenset({"art", "artwork", "painting", "illustration", "photography", "work"})
+"""What an artist's name follows with "by"."""
+_PICTURES = frozenset({"photo", "portrait", "picture", "painting", "illustration", "close-up", "sketch", "statue"})
+"""What shows somebody: a portrait of a girl."""
+_PREPOSITIONS = ("in", "on", "at")
+_SIZES = frozenset({"big", "small", "huge", "tiny", "long", "short", "tall"})
+"""They stand before colours in English."""
 
 
 def same(left: Phrase, right: Phrase) -> Phrase:
@@ -21,8 +26,16 @@ def second(left: Phrase, right: Phrase) -> Phrase:
 
 
 def attribute(left: Phrase, right: Phrase) -> Phrase:
-    """red | house."""
+    """red | house; red | big house → big red house."""
+    first, _, rest = right.before.partition(" ")
+    if left.colour and first in _SIZES:
+        return replace(right, before=join(first, left.text, rest))
     return right.prefix(left.text)
+
+
+def adjective(left: Phrase, right: Phrase) -> Phrase:
+    """red | hair, without 的, which lets an adjective stand far from its noun."""
+    return attribute(left, right)
 
 
 def predicate(left: Phrase, right: Phrase) -> Phrase:
@@ -56,7 +69,7 @@ def possessive(left: Phrase, right: Phrase) -> Phrase:
         return right.suffix(join("by", left.text))
     if left.name:
         return right.prefix(left.text)
-    if left.after:
+    if left.after or right.head.rpartition(" ")[2] in _PICTURES:
         return right.suffix(join("of", left.indefinite))
     if left.determiner == "a" or not left.determiner:
         return right.prefix(left.text + "'s")
@@ -110,6 +123,16 @@ def lacked_by(left: Phrase, right: Phrase) -> Phrase:
     return without(right, left)
 
 
+def listed(left: Phrase, right: Phrase) -> Phrase:
+    """red hair | blue eyes → red hair and blue eyes."""
+    return left.suffix(join("and", right.text))
+
+
+def several(left: Phrase, right: Phrase) -> Phrase:
+    """girl | 们 → girls."""
+    return replace(left.several(), many=True)
+
+
 def placed(left: Phrase, right: Phrase) -> Phrase:
     """on the grass | house → house on the grass."""
     return right.suffix(left.text)
@@ -129,15 +152,43 @@ def place_in(left: Phrase, right: Phrase) -> Phrase:
     return Phrase(join("in", right.definite))
 
 
+def directed_place(left: Phrase, right: Phrase) -> Phrase:
+    """from | in the sea → from the sea."""
+    first, _, rest = right.text.partition(" ")
+    return Phrase(join(left.head, rest if first in _PREPOSITIONS else right.text))
+
+
 def directed(left: Phrase, right: Phrase) -> Phrase:
     """toward | sky → toward the sky."""
     return Phrase(join(left.head, right.indefinite))
 
 
 def relative(left: Phrase, right: Phrase) -> Phrase:
-    """riding a horse | girl → girl riding a horse; flying | bird → flying bird."""
-    single = not left.after and not left.before and " " not in left.head and not left.fixed
-    return right.prefix(left.doing) if single else right.suffix(left.doing)
+    """riding a horse | girl → girl riding a horse; flying | bird → flying bird; made with clay | cup."""
+    words = left.done if left.transitive and not right.animate else left.doing
+    return right.suffix(words) if " " in words else right.prefix(words)
+
+
+def clause_with(left: Phrase, right: Phrase) -> Phrase:
+    """snow | cover → covered with snow; flag | flutter → with a flag fluttering."""
+    if right.transitive:
+        return Phrase(join(right.done, "with", left.text))
+    return Phrase(join("with", left.indefinite, right.doing))
+
+
+def clause_by(left: Phrase, right: Phrase) -> Phrase:
+    """child | draw → drawn by a child."""
+    return Phrase(join(right.done, "by", left.indefinite))
+
+
+def comparison(left: Phrase, right: Phrase) -> Phrase:
+    """house | big → bigger than a house."""
+    return Phrase(join(english.comparative(right.text), "than", left.indefinite))
+
+
+def place_after_adjective(left: Phrase, right: Phrase) -> Phrase:
+    """like a star | bright → bright like a star."""
+    return Phrase(join(right.text, left.text))
 
 
 def doing(left: Phrase, right: Phrase) -> Phrase:
@@ -148,7 +199,8 @@ def doing(left: Phrase, right: Phrase) -> Phrase:
 def objects(left: Phrase, right: Phrase) -> Phrase:
     """wear | red dress; full of | roses."""
     several = left.fixed and left.head.endswith((" of", " with")) and not right.determiner
-    return left.suffix(right.several().text if several else right.indefinite)
+    words = right.several().text if several else right.indefinite
+    return replace(left, after=join(words, left.after), transitive=False)
 
 
 def located(left: Phrase, right: Phrase) -> Phrase:
@@ -162,8 +214,9 @@ def serial(left: Phrase, right: Phrase) -> Phrase:
 
 
 def appears(left: Phrase, right: Phrase) -> Phrase:
-    """hang | picture → picture hanging."""
-    return right.suffix(left.doing)
+    """hang | picture → picture hanging; 装满 | strawberry → strawberries."""
+    thing = right if left.head or right.determiner else right.several()
+    return thing.suffix(left.doing)
 
 
 def manner(left: Phrase, right: Phrase) -> Phrase:
@@ -198,12 +251,19 @@ def passive(left: Phrase, right: Phrase) -> Phrase:
 
 def passive_alone(left: Phrase, right: Phrase) -> Phrase:
     """被 | abandon → abandoned."""
-    return Phrase(right.done)
+    return Phrase(right.done, fixed=True)
 
 
 def object_first(left: Phrase, right: Phrase) -> Phrase:
     """flower | put on the table → put the flower on the table."""
     return replace(right, after=join(left.text, right.after))
+
+
+def done_for(left: Phrase, right: Phrase) -> Phrase:
+    """flower | water → water flower; child | tell a story → tell a story for the child."""
+    if " " in right.head or right.after:
+        return right.suffix(join("for", left.definite))
+    return right.suffix(left.indefinite)
 
 
 def conjunction(left: Phrase, right: Phrase) -> Phrase:

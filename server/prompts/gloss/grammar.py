@@ -1,157 +1,28 @@
-"""The grammar of prompts: which phrase two neighbours make, at what cost, and how it reads in English.
-
-Categories. Nouns: N things, P people and animals, B parts of the body, of buildings, and clothes. A adjective, V verb,
-VE verb of what stands or hangs somewhere, VP verb with what belongs to it, L place or time ("on the grass"), LOC
-localizer (上), PREP preposition, D degree, ADV manner, Q quantity, C conjunction, SA noun with its predicate adjective,
-S sentence. Single words: DE 的, DI 地, DEI 得, ZAI 在, YOU 有, NO 没有, NOT 不, BA 把, BEI 被, BE 是, BG 背景是. `Xd`
-is an X with 的, `Xc` one after a conjunction, `Xy` after 有, `Xn` after 没有, `Xb` after 是.
-
-In a rule, @ and # stand for any of the nouns, ! and !! for any of the verbs.
-"""
+"""The grammar of prompts: its rules by the categories of two neighbours."""
 
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from typing import NamedTuple
 
 from server.prompts.gloss import combine
-from server.prompts.gloss.phrase import Phrase
-
-Combine = Callable[[Phrase, Phrase], Phrase]
+from server.prompts.gloss.rules import NOUNS, RULES, VERBS, Combine
 
 
 class Rule(NamedTuple):
     result: str
     cost: float
     cost_per_word: float
-    """Of those that bind closely: of two readings, the one that joins nearer words."""
     combine: Combine
 
 
-_NOUNS = ("N", "P", "B")
-_VERBS = ("V", "VE", "VP")
-
-_CLOSE = 0.01
-_BIND_CLOSELY = (combine.compound, combine.joined)
-_RULES: tuple[tuple[str, str, str, float, Combine], ...] = (
-    # Adjectives, quantities, compounds
-    ("A", "@", "@", 0.1, combine.attribute),
-    ("Ad", "@", "@", 0.1, combine.attribute),
-    ("A", "A", "A", 0.4, combine.attribute),
-    ("Ad", "A", "A", 0.3, combine.attribute),
-    ("D", "A", "A", 0.05, combine.degree),
-    ("NOT", "A", "A", 0.1, combine.degree),
-    ("Q", "@", "@", 0.05, combine.quantity),
-    ("N", "#", "#", 0.5, combine.compound),
-    ("P", "N", "N", 0.6, combine.compound),
-    ("P", "P", "P", 0.6, combine.compound),
-    ("P", "B", "P", 0.7, combine.owner),
-    ("B", "N", "N", 0.7, combine.compound),
-    ("B", "P", "P", 0.6, combine.had_by),
-    ("B", "B", "B", 0.6, combine.compound),
-    # 的
-    ("A", "DE", "Ad", 0.0, combine.same),
-    ("@", "DE", "@d", 0.0, combine.same),
-    ("!", "DE", "Vd", 0.0, combine.same),
-    ("L", "DE", "Ld", 0.0, combine.same),
-    ("S", "DE", "Sd", 0.0, combine.same),
-    ("SA", "DE", "SAd", 0.0, combine.same),
-    ("@y", "DE", "Yd", 0.0, combine.same),
-    ("@n", "DE", "Wd", 0.0, combine.same),
-    ("Pd", "N", "N", 0.4, combine.possessive),
-    ("Pd", "B", "B", 0.3, combine.possessive),
-    ("Pd", "P", "P", 0.9, combine.possessive),
-    ("Nd", "N", "N", 0.6, combine.attributive),
-    ("Nd", "B", "B", 0.6, combine.attributive),
-    ("Nd", "P", "P", 0.9, combine.attributive),
-    ("Bd", "P", "P", 0.4, combine.had_by),
-    ("Bd", "N", "N", 0.5, combine.part),
-    ("Bd", "B", "B", 0.8, combine.part),
-    ("Vd", "@", "@", 0.3, combine.relative),
-    ("Ld", "@", "@", 0.2, combine.placed),
-    ("SAd", "@", "@", 0.1, combine.had_by),
-    ("Sd", "@", "@", 0.9, combine.had_by),
-    ("Yd", "@", "@", 0.2, combine.had_by),
-    ("Wd", "@", "@", 0.2, combine.lacked_by),
-    # Places and times
-    ("@", "LOC", "L", 0.1, combine.place),
-    ("L", "LOC", "L", 0.3, combine.same),
-    ("ZAI", "L", "L", 0.0, combine.second),
-    ("ZAI", "@", "L", 0.5, combine.place_in),
-    ("PREP", "@", "L", 0.1, combine.directed),
-    ("L", "@", "@", 0.6, combine.placed),
-    ("A", "L", "L", 1.0, combine.second),
-    ("@", "L", "S", 0.5, combine.place_after),
-    ("L", "S", "S", 0.5, combine.placed),
-    ("L", "L", "L", 0.5, combine.place_after),
-    ("L", "SA", "S", 0.5, combine.placed),
-    # 有, 没有, 是
-    ("YOU", "@", "@y", 0.0, combine.second),
-    ("L", "@y", "S", 0.0, combine.placed),
-    ("@", "#y", "S", 0.2, combine.having),
-    ("NO", "@", "@n", 0.0, combine.none_of),
-    ("L", "@n", "S", 0.0, combine.placed),
-    ("@", "#n", "S", 0.2, combine.without),
-    ("BE", "@", "@b", 0.0, combine.second),
-    ("L", "@b", "S", 0.0, combine.placed),
-    ("BG", "@", "S", 0.0, combine.in_background),
-    # Verbs
-    ("V", "@", "VP", 0.2, combine.objects),
-    ("VE", "@", "VP", 0.3, combine.objects),
-    ("V", "L", "VP", 0.2, combine.place_after),
-    ("VE", "L", "VP", 0.1, combine.place_after),
-    ("VP", "L", "VP", 0.2, combine.place_after),
-    ("L", "!", "VP", 0.2, combine.located),
-    ("!", "!!", "VP", 0.25, combine.serial),
-    ("ADV", "!", "VP", 0.2, combine.manner),
-    ("!", "ADV", "VP", 0.3, combine.place_after),
-    ("D", "!", "VP", 0.5, combine.second),
-    ("A", "!", "VP", 1.2, combine.manner),
-    ("A", "DI", "ADV", 0.0, combine.mannerly),
-    ("!", "A+", "VP", 0.0, combine.manner_after),
-    ("DEI", "A", "A+", 0.0, combine.second),
-    ("ZAI", "!", "VP", 0.0, combine.second),
-    ("NOT", "!", "VP", 0.3, combine.degree),
-    ("@", "!", "S", 0.4, combine.doing),
-    ("L", "VEP", "S", 0.0, combine.placed),
-    ("VE", "@", "VEP", 0.1, combine.appears),
-    ("BEI", "@", "BY", 0.1, combine.agent),
-    ("BY", "!", "VP", 0.0, combine.passive),
-    ("BEI", "!", "VP", 0.1, combine.passive_alone),
-    ("BA", "@", "OBJ", 0.0, combine.second),
-    ("OBJ", "!", "VP", 0.0, combine.object_first),
-    # Sentences
-    ("@", "A", "SA", 0.4, combine.predicate),
-    ("P", "SA", "S", 0.3, combine.having),
-    ("N", "SA", "S", 0.6, combine.having),
-    ("S", "VP", "S", 0.6, combine.doing),
-    # Conjunctions
-    ("C", "@", "@c", 0.0, combine.conjunction),
-    ("@", "#c", "@", 0.2, combine.joined),
-    ("C", "A", "Ac", 0.0, combine.conjunction),
-    ("A", "Ac", "A", 0.1, combine.joined),
-    ("Ad", "Ac", "A", 0.1, combine.joined),
-    ("C", "!", "Vc", 0.0, combine.conjunction_doing),
-    ("VP", "Vc", "VP", 0.2, combine.serial),
-    ("C", "S", "Sc", 0.1, combine.conjunction),
-    ("S", "Sc", "S", 0.3, combine.joined),
-)
-
+_PER_WORD: dict[Combine, float] = {combine.compound: 0.03, combine.joined: 0.01, combine.adjective: 0.003}
+"""What each word costs in rules that bind closely: the nearest two are joined first."""
 WHOLE = {
-    "N": 0.0,
-    "P": 0.0,
-    "B": 0.0,
-    "S": 0.0,
-    "SA": 0.1,
-    "VP": 0.4,
-    "V": 0.5,
-    "VE": 0.6,
-    "A": 0.3,
-    "L": 0.3,
-    "ADV": 0.5,
-    "D": 0.8,
-}
+    "N": 0.0, "P": 0.0, "B": 0.0, "S": 0.0, "SA": 0.1, "VP": 0.1, "V": 0.3, "VE": 0.4, "A": 0.3, "L": 0.3, "ADV": 0.5,
+    "D": 0.8, "Ny": 0.2, "Py": 0.2, "By": 0.2, "Nn": 0.1, "Pn": 0.1, "Bn": 0.1,
+}  # fmt: skip
 """What may stand alone, and at what cost; anything else costs ALONE."""
 ALONE = 1.5
 PIECE = 1.5
@@ -161,19 +32,17 @@ PIECE = 1.5
 def table() -> dict[str, dict[str, tuple[Rule, ...]]]:
     """The rules of each pair of categories, left first."""
     rules: dict[str, dict[str, tuple[Rule, ...]]] = defaultdict(dict)
-    for rule in _RULES:
-        for left, right, result in _expand(*rule[:3]):
-            rules[left][right] = (
-                *rules[left].get(right, ()),
-                Rule(result, rule[3], _CLOSE if rule[4] in _BIND_CLOSELY else 0.0, rule[4]),
-            )
+    for first, second, both, cost, function in RULES:
+        for left, right, result in _expand(first, second, both):
+            rule = Rule(result, cost, _PER_WORD.get(function, 0.0), function)
+            rules[left][right] = (*rules[left].get(right, ()), rule)
     return dict(rules)
 
 
 def _expand(left: str, right: str, result: str) -> Iterator[tuple[str, str, str]]:
     """A rule for each noun and verb that its signs stand for."""
     names = (left, right, result)
-    for sign, categories in (("@", _NOUNS), ("#", _NOUNS), ("!!", _VERBS), ("!", _VERBS)):
+    for sign, categories in (("@", NOUNS), ("#", NOUNS), ("!!", VERBS), ("!", VERBS)):
         if any(sign in name for name in names):
             for category in categories:
                 yield from _expand(*(name.replace(sign, category) for name in names))

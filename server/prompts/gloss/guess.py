@@ -15,6 +15,11 @@ _SHORT_ADJECTIVES = """
     beautiful lovely pretty elegant bright dark deep pale soft hard warm cold hot cool fresh young old new ancient
     modern quiet calm wild clean dirty rich poor thick thin wide narrow long short tall low round square sharp smooth
     rough happy sad angry lonely brave strong weak clever simple pure holy clear dense heavy light vast huge tiny odd
+    firm grand fierce sturdy neat sweet bitter sour salty fluffy rugged muddy dusty foggy misty rainy snowy sunny windy
+    cloudy stormy icy frosty gloomy lush verdant solid hollow flat steep shallow loose tight bold shy proud humble noble
+    loyal wise mad crazy funny silly cruel gentle kind tender mild vivid faint dim dull shiny glossy sparse bare naked
+    blind deaf lame drunk sober sleepy tired awake alive dead sick healthy fat slim slender plump blue red green white
+    black yellow purple pink brown gray golden silver wooden broken frozen worn torn hidden open closed empty full
 """
 _NOT_ADJECTIVES = """
     animal crystal metal festival portal hospital capital mural sandal petal coral plant giant elephant pendant tent
@@ -42,5 +47,15 @@ def guess(word: str, gloss: str) -> Word:
     category = "P" if word[-1] in _ALIVE else "N"
     return Word(
         word,
-        (Reading(category, Phrase(gloss, mass=last in _MASS or last.endswith(_ABSTRACT), name=gloss[0].isupper())),),
+        (
+            Reading(
+                category,
+                Phrase(
+                    gloss,
+                    mass=last in _MASS or last.endswith(_ABSTRACT),
+                    name=gloss[0].isupper(),
+                    animate=category == "P",
+                ),
+            ),
+        ),
     )

@@ -19,8 +19,12 @@ _CLASSES: dict[str, tuple[tuple[str, float], ...]] = {
     "c": (("A", 0.0), ("N", 0.8), ("COLOUR", 9.0)),
     "v": (("V", 0.0),),
     "vf": (("V", 0.0),),
+    "t": (("N", 0.4),),
+    "vw": (("V", 0.0), ("W", 0.0)),
+    "vt": (("V", 0.0),),
     "ve": (("VE", 0.0),),
     "l": (("LOC", 0.0),),
+    "style": (("STYLE", 0.0),),
     "pl": (("L", 0.0),),
     "d": (("ADV", 0.0),),
     "q": (("M", 0.0),),
@@ -32,8 +36,9 @@ _CLASSES: dict[str, tuple[tuple[str, float], ...]] = {
     "pron": (("P", 0.0),),
 }
 """What the classes of the file are in the grammar, and at what cost. A class in capitals is a category itself."""
-_MASS = ("u", "bu")
+_MASS = ("u", "bu", "c")
 _NAMES = ("name", "artist", "pron")
+_ANIMATE = ("p", "artist", "pron")
 _FIXED = ("vf", "ve")
 
 
@@ -58,7 +63,16 @@ def _readings(english: str, word_class: str) -> tuple[Reading, ...]:
 def _phrase(english: str, word_class: str) -> Phrase:
     if word_class in ("det", "dets"):
         return Phrase("", determiner=english, many=word_class == "dets")
-    before, star, after = english.partition("*")
-    if star:
-        return Phrase(before.strip(), after=after.strip())
-    return Phrase(english.strip(), mass=word_class in _MASS, name=word_class in _NAMES, fixed=word_class in _FIXED)
+    before, _, after = english.strip().partition("*")
+    article = before.startswith(("a ", "an "))
+    return Phrase(
+        before.partition(" ")[2] if article else before,
+        after=after,
+        determiner="a" if article else "",
+        mass=word_class in _MASS,
+        name=word_class in _NAMES,
+        colour=word_class == "c",
+        animate=word_class in _ANIMATE,
+        fixed=word_class in _FIXED,
+        transitive=word_class == "vt",
+    )

@@ -7,6 +7,7 @@ from typing import NamedTuple
 
 from server.prompts.gloss import grammar
 from server.prompts.gloss.phrase import Phrase
+from server.prompts.gloss.rules import Combine
 from server.prompts.gloss.words import Word
 
 MOST_WORDS = 20
@@ -25,7 +26,7 @@ class Branch(NamedTuple):
     """Neighbours that a rule joins."""
 
     cost: float
-    combine: grammar.Combine
+    combine: Combine
     left: Node
     right: Node
 

@@ -22,8 +22,13 @@ class Phrase:
     """The noun has neither article nor plural: water, hair."""
     name: bool = False
     """A name: no article."""
+    colour: bool = False
+    animate: bool = False
+    """A person or an animal."""
     fixed: bool = False
     """A verb whose text is its only form: full of."""
+    transitive: bool = False
+    """A verb whose object is missing: made, not making, where it stands before a thing."""
 
     @property
     def text(self) -> str:
@@ -40,6 +45,10 @@ class Phrase:
     @property
     def indefinite(self) -> str:
         """The text with "a", if it is one thing that can be counted."""
+        if self.name and self.head in english.OBJECTIVE:
+            return english.OBJECTIVE[self.head]
+        if self.head in english.UNIQUE:
+            return self.definite
         counted = not (self.determiner or self.name or self.mass or self.many or english.is_plural(self.head))
         return join(english.article(self.text), self.text) if counted else self.text
 
@@ -50,7 +59,7 @@ class Phrase:
     @property
     def doing(self) -> str:
         """A verb phrase as a participle: riding a horse."""
-        head = self.head if self.fixed else english.gerund(self.head)
+        head = self.head if self.fixed or not self.head else english.gerund(self.head)
         return join(self.before, head, self.after)
 
     @property

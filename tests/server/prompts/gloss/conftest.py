@@ -4,6 +4,7 @@ import pytest
 
 from server.prompts.gloss import Gloss
 from server.prompts.gloss.lexicon import read_lexicon
+from server.prompts.gloss.vocabulary import Vocabulary
 
 
 @pytest.fixture(scope="session")
@@ -13,4 +14,4 @@ def gloss() -> Gloss:
 
 @pytest.fixture(scope="session")
 def lexicon_alone() -> Gloss:
-    return Gloss(read_lexicon(), None)
+    return Gloss(Vocabulary(read_lexicon(), None))

@@ -1,0 +1,67 @@
+"""All words that the gloss knows: the lexicon, then the dictionary."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from functools import lru_cache
+
+from server.prompts.gloss.cedict import Cedict
+from server.prompts.gloss.guess import guess
+from server.prompts.gloss.lexicon import read_lexicon
+from server.prompts.gloss.words import Word
+
+_CACHED_WORDS = 20_000
+_LONGEST = 8
+_LEXICON, _PARTICLE, _DICTIONARY, _CHARACTER, _UNKNOWN = 1.0, 0.9, 1.95, 2.3, 4.0
+"""What a word costs: of the lexicon, a colour or particle of it, of the dictionary, one character of it, unknown."""
+_PARTICLES = frozenset(("DE", "DI", "DEI", "ZAI", "ASP", "NUM", "C", "COLOUR"))
+
+
+class Vocabulary:
+    """Looks words up by their Simplified spelling."""
+
+    def __init__(self, lexicon: Mapping[str, Word], cedict: Cedict | None) -> None:
+        self._lexicon = lexicon
+        self._cedict = cedict
+        mixed = sorted((word for word in lexicon if re.search(r"[a-zA-Z0-9·]", word)), key=len, reverse=True)
+        self.mixed = re.compile("|".join(map(re.escape, mixed)) or "(?!)")
+        """Words of the lexicon that hold Latin letters: T恤."""
+        self.in_dictionary = lru_cache(_CACHED_WORDS)(self._in_dictionary)
+
+    @classmethod
+    def load(cls) -> Vocabulary:
+        return cls(read_lexicon(), Cedict.load())
+
+    @property
+    def simplified(self) -> Mapping[str, str]:
+        """Characters that the dictionary spells otherwise in Traditional."""
+        return self._cedict.simplified if self._cedict else {}
+
+    def in_lexicon(self, word: str) -> Word:
+        return self._lexicon[word]
+
+    def candidates(self, text: str, start: int) -> Iterator[tuple[Word, float]]:
+        """The words that begin here, with their cost."""
+        for end in range(start + 1, min(start + _LONGEST, len(text)) + 1):
+            part = text[start:end]
+            alone = end - start == 1
+            if word := self._lexicon.get(part):
+                yield word, _PARTICLE if alone and not _PARTICLES.isdisjoint(word.categories) else _LEXICON
+            elif word := self.in_dictionary(part):
+                yield word, _CHARACTER if alone else _DICTIONARY
+            elif alone:
+                yield Word(part, ()), _UNKNOWN
+
+    def _in_dictionary(self, word: str) -> Word | None:
+        if self._cedict is None or word not in self._cedict or self._is_quantity(word):
+            return None
+        gloss = self._cedict.gloss(word)
+        return guess(word, gloss) if gloss else None
+
+    def _is_quantity(self, word: str) -> bool:
+        """A number and its measure word, which the dictionary lists with odd senses: 一条龙."""
+        if word[0] == "个":
+            return True
+        first, second = self._lexicon.get(word[0]), self._lexicon.get(word[1:2])
+        return bool(first and second and second.is_a("M") and not first.categories.isdisjoint(("NUM", "DET")))
