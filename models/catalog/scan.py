@@ -20,7 +20,7 @@ from typing import Any
 from models.catalog.file_stamps import Stamp, newest_at, stamp_of
 from models.catalog.pickles import PICKLES, is_covered, pickle_message
 from models.files.checkpoint_keys import is_supported, is_text_encoder
-from models.files.image_encoder_keys import EncoderWidths, encoder_widths
+from models.files.image_encoder_keys import EncoderWidths, encoder_folder_widths, encoder_widths
 from models.files.ncnn_param import PARAM
 from models.files.ncnn_weights import read_net_header
 from models.files.safetensors_header import HeaderError, read_header
@@ -226,7 +226,7 @@ def _identify_file(path: Path) -> FoundModel | FoundEncoder | Problem | None:
     for family in FAMILIES.values():
         if (fields := family.recognise(header)) is not None:
             return _found(path, family, fields)
-    if widths := encoder_widths(path):
+    if widths := encoder_widths(header):
         return FoundEncoder(resolve(path), widths)
     return None if is_text_encoder(header) else Problem(path, unsupported_message(path, header))
 
@@ -248,7 +248,7 @@ def _identify_folder(path: Path) -> FoundModel | FoundEncoder | Problem | None:
         if names & family.folder_classes:
             told = {name: value for config in configs for name, value in family.recognise_config(config).items()}
             return _found(path, family, {**_folder_fields(path, family), **told})
-    widths = encoder_widths(path)
+    widths = encoder_folder_widths(path)
     return FoundEncoder(resolve(path), widths) if widths else None
 
 

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from models.catalog.entry import CatalogError
 from models.catalog.style import Style, read_style
+from models.plain_files import open_plain
 
 STYLES_FILE = "styles.csv"
 MAX_BYTES = 10_000_000
@@ -17,9 +18,11 @@ def read_styles_csv(file: Path) -> list[Style]:
     web UI, and are left out. Raises CatalogError.
     """
     try:
-        if file.stat().st_size > MAX_BYTES:
+        with open_plain(file) as opened:
+            content = opened.read(MAX_BYTES + 1)
+        if len(content) > MAX_BYTES:
             raise CatalogError(f"{file} is larger than {MAX_BYTES} bytes; split it")
-        text = file.read_text("utf-8-sig")
+        text = content.decode("utf-8-sig")
     except FileNotFoundError:
         return []
     except OSError as error:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from models.files.hint_names import guess_hint
@@ -17,17 +17,21 @@ _UNION_KEYS = "task_embedding", "control_add_embedding.linear_1.weight"
 def controlnet_fields(header: SafetensorsHeader) -> Mapping[str, Any] | None:
     """None for anything but a complete ControlNet for one kind of map."""
     hints = "controlnet_cond_embedding.conv_in.weight", "input_hint_block.0.weight"
-    if not any(key.removeprefix("control_model.") in hints for key in header.tensors):
+    if not _has_one(header, hints):
         return None
     unet = find_unet(header)
-    if unet is None or any(key.removeprefix("control_model.") in _UNION_KEYS for key in header.tensors):
+    if unet is None or _has_one(header, _UNION_KEYS):
         return None
     hint = guess_hint(header.metadata.get("modelspec.title", ""))
     return {"base": unet.family} | ({"hint": hint} if hint else {})
 
 
+def _has_one(header: SafetensorsHeader, names: Sequence[str]) -> bool:
+    return any(prefix + name in header.tensors for prefix in ("", "control_model.") for name in names)
+
+
 def ip_adapter_fields(header: SafetensorsHeader) -> Mapping[str, Any] | None:
-    if not any(key.startswith("image_proj.") for key in header.tensors):
+    if "\nimage_proj." not in header.key_lines:
         return None
     shape = header.shape("ip_adapter.1.to_k_ip.weight")
     base = _CONTEXT_WIDTHS.get(shape[1]) if len(shape) == 2 else None

@@ -53,7 +53,7 @@ def missing_parts(header: SafetensorsHeader, family: str) -> tuple[str, ...]:
 
 def is_text_encoder(header: SafetensorsHeader) -> bool:
     """Whether the file is a CLIP text encoder alone, as transformers or OpenCLIP name its weights."""
-    return any("text_model.encoder.layers." in key or key.startswith(OPEN_CLIP) for key in header.tensors)
+    return any(part in header.key_lines for part in ("text_model.encoder.layers.", f"\n{OPEN_CLIP}"))
 
 
 def _prediction(header: SafetensorsHeader, family: str) -> str | None:

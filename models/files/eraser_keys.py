@@ -11,4 +11,4 @@ FIRST_LAYER = "model.1.ffc.convl2l.weight"
 
 
 def eraser_fields(header: SafetensorsHeader) -> Mapping[str, Any] | None:
-    return {} if any(key.endswith(FIRST_LAYER) for key in header.tensors) else None
+    return {} if f"{FIRST_LAYER}\n" in header.key_lines else None

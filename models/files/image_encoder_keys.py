@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from pathlib import Path
 from typing import NamedTuple
 
@@ -29,13 +30,20 @@ class NeededWidth(NamedTuple):
         return self.width == (widths.projected if self.projected else widths.hidden)
 
 
-def encoder_widths(path: Path) -> EncoderWidths | None:
-    """None if the folder or file is no CLIP vision encoder. Raises OSError."""
-    if not path.is_dir():
-        return _widths(path)
-    classes = read_object(path / "config.json").get("architectures")
-    files = sorted(path.glob("*.safetensors")) if isinstance(classes, list) and CLASS in classes else []
-    return next((widths for file in files if (widths := _widths(file))), None)
+def encoder_widths(header: SafetensorsHeader) -> EncoderWidths | None:
+    """None if the file is no CLIP vision encoder."""
+    hidden, projection = header.shape(CLASS_EMBEDDING), header.shape(PROJECTION)
+    return EncoderWidths(hidden[0], projection[0]) if hidden and len(projection) == 2 else None
+
+
+def encoder_folder_widths(folder: Path) -> EncoderWidths | None:
+    """The same of a folder. Raises OSError."""
+    classes = read_object(folder / "config.json").get("architectures")
+    for file in sorted(folder.glob("*.safetensors")) if isinstance(classes, list) and CLASS in classes else ():
+        with suppress(HeaderError):
+            if widths := encoder_widths(read_header(file)):
+                return widths
+    return None
 
 
 def needed_width(header: SafetensorsHeader) -> NeededWidth | None:
@@ -44,12 +52,3 @@ def needed_width(header: SafetensorsHeader) -> NeededWidth | None:
         if len(shape := header.shape(f"image_proj.{key}.weight")) == 2:
             return NeededWidth(projected, shape[1])
     return None
-
-
-def _widths(file: Path) -> EncoderWidths | None:
-    try:
-        header = read_header(file)
-    except HeaderError:
-        return None
-    hidden, projection = header.shape(CLASS_EMBEDDING), header.shape(PROJECTION)
-    return EncoderWidths(hidden[0], projection[0]) if hidden and len(projection) == 2 else None

@@ -14,7 +14,7 @@ _FACTOR = re.compile(
     r"(?:[._]lora(?:_linear_layer)?[._](?:down|up|mid|A|B)\b|\.hada_[wt]\d|\.lokr_[wt]\d|\.oft_(?:blocks|diag)"
     r"|\.[ab][12]\.weight|\.diff(?:_b)?$|\.w_norm$|\.b_norm$|\.on_input$|\.dora_scale$|\.lora_magnitude_vector)"
 )
-_OTHER_BLOCKS = re.compile("double_blocks|single_transformer_blocks|joint_blocks|single_blocks")
+_OTHER_BLOCKS = "double_blocks", "single_transformer_blocks", "joint_blocks", "single_blocks"
 _METADATA = "ss_base_model_version", "modelspec.architecture"
 _FAMILY_NAMES = (
     ("sdxl", re.compile(r"sdxl|stable-diffusion-xl|sd_xl", re.IGNORECASE)),
@@ -51,7 +51,8 @@ def factor_keys(header: SafetensorsHeader) -> Iterator[str]:
 
 def is_for_other_family(header: SafetensorsHeader) -> bool:
     """LoRAs of transformers (Flux, SD 3 and the like) name blocks that no UNet has."""
-    return any(map(_OTHER_BLOCKS.search, factor_keys(header)))
+    blocks = [block for block in _OTHER_BLOCKS if block in header.key_lines]
+    return any(block in key for key in (factor_keys(header) if blocks else ()) for block in blocks)
 
 
 def _base_in_metadata(metadata: Mapping[str, str]) -> str | None:

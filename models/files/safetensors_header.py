@@ -5,13 +5,16 @@ The format: eight bytes with the size of the header, little-endian, then the hea
 
 from __future__ import annotations
 
-import json
 import math
 import struct
 from collections.abc import Mapping
 from dataclasses import dataclass
+from itertools import chain, starmap
+from operator import itemgetter
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
+
+from pydantic_core import from_json
 
 from models.files.weights_error import WeightsError
 from models.plain_files import open_plain
@@ -21,6 +24,7 @@ MAX_HEADER_BYTES = 100_000_000
 """The limit of the format itself."""
 MAX_DIMS = 64
 """More than any tensor has; thousands of them would take hours to multiply."""
+_FIELDS = itemgetter("dtype", "shape", "data_offsets")
 _SIZE = struct.Struct("<Q")
 _BITS = {
     **dict.fromkeys(("F64", "I64", "U64", "C64"), 64),
@@ -29,6 +33,7 @@ _BITS = {
     **dict.fromkeys(("F8_E4M3", "F8_E5M2", "F8_E8M0", "I8", "U8", "BOOL"), 8),
 }
 """Bits of a number, by dtype. Others are left to the reader of the tensors."""
+_BROKEN = "has a header that is not that of a safetensors file; copy it again"
 _OTHERS = {
     b"version ": "a pointer of Git LFS, not the file itself; run `git lfs pull`",
     b"<": "a web page; download the file itself",
@@ -44,8 +49,7 @@ class HeaderError(WeightsError):
     """A file is no safetensors file, or a part of one; the message names it and says what to do."""
 
 
-@dataclass(frozen=True, slots=True)
-class TensorInfo:
+class TensorInfo(NamedTuple):
     dtype: str
     """As the format calls it: `F32`, `F16`, `BF16`, `F8_E4M3`…"""
     shape: tuple[int, ...]
@@ -58,6 +62,8 @@ class SafetensorsHeader:
     tensors: Mapping[str, TensorInfo]
     """By key, in the order of the file."""
     metadata: Mapping[str, str]
+    key_lines: str
+    """All keys, each between two ends of lines: to search them at once takes a fraction of the time."""
 
     def shape(self, key: str) -> tuple[int, ...]:
         """() if there is no such tensor."""
@@ -78,18 +84,14 @@ def read_header(file: Path) -> SafetensorsHeader:
     if len(text) < size:
         raise HeaderError(f"{file.name} ends within its header; copy it again")
     try:
-        content = json.loads(text.decode("utf-8"))
+        content = from_json(text)
         metadata = {key: str(value) for key, value in (content.pop(METADATA, None) or {}).items()}
-        "".join((*content, *metadata, *metadata.values())).encode()  # half a surrogate pair is no text
-        start_of_data = _SIZE.size + size
-        tensors = {key: _tensor_info(file, key, value, start_of_data) for key, value in content.items()}
-        end = max((value["data_offsets"][1] for value in content.values()), default=0)
-    except (ValueError, TypeError, KeyError, AttributeError, IndexError, RecursionError) as error:
-        raise HeaderError(f"{file.name} has a header that is not that of a safetensors file; copy it again") from error
-    expected = start_of_data + end
+        tensors, expected = _read_tensors(file, content, _SIZE.size + size)
+    except (ValueError, TypeError, KeyError, AttributeError) as error:
+        raise HeaderError(f"{file.name} {_BROKEN}") from error
     if length != expected:
         raise HeaderError(f"{file.name} has {length} bytes, but its header says {expected}; copy it again")
-    return SafetensorsHeader(tensors, metadata)
+    return SafetensorsHeader(tensors, metadata, "\n".join(("", *tensors, "")))
 
 
 def _other_format(start: bytes) -> str:
@@ -98,14 +100,24 @@ def _other_format(start: bytes) -> str:
     return next(known, "not a safetensors file; convert the model to that format")
 
 
-def _tensor_info(file: Path, key: str, value: Mapping[str, Any], start_of_data: int) -> TensorInfo:
-    """Raises HeaderError, ValueError, TypeError, KeyError."""
-    begin, end = value["data_offsets"]
-    dtype, shape = value["dtype"], tuple(value["shape"])
-    typed = isinstance(dtype, str) and all(type(number) is int for number in (begin, end, *shape))
-    if not typed or len(shape) > MAX_DIMS:
-        raise HeaderError(f"{file.name} is damaged: its tensor {key} has no right shape, dtype or place; copy it again")
-    sized = dtype not in _BITS or math.prod(shape) * _BITS[dtype] == 8 * (end - begin)
-    if not sized or not 0 <= begin <= end or min(shape, default=0) < 0:
-        raise HeaderError(f"{file.name} is damaged: its tensor {key} has another size than its shape; copy it again")
-    return TensorInfo(dtype, shape, start_of_data + begin)
+def _read_tensors(file: Path, content: Mapping[str, Any], start: int) -> tuple[dict[str, TensorInfo], int]:
+    """The tensors whose bytes begin at `start`, and where they end.
+
+    Raises HeaderError, ValueError, TypeError, KeyError. A models folder may have a million tensors: what is done for
+    each is a part of the time of the first scan.
+    """
+    if not content:
+        return {}, start
+    dtypes, shapes, places = zip(*map(_FIELDS, content.values()), strict=True)
+    begins, ends = zip(*places, strict=True)
+    numbers = [*chain.from_iterable(shapes), *begins, *ends]
+    typed = {*map(type, dtypes)} == {str} and {*map(type, numbers)} == {int}
+    if not typed or min(numbers) < 0 or max(map(len, shapes)) > MAX_DIMS:
+        raise HeaderError(f"{file.name} {_BROKEN}")
+    for key, dtype, shape, begin, end in zip(content, dtypes, shapes, begins, ends, strict=True):
+        if begin > end or (dtype in _BITS and math.prod(shape) * _BITS[dtype] != 8 * (end - begin)):
+            damage = f"its tensor {key} has another size than its shape"
+            raise HeaderError(f"{file.name} is damaged: {damage}; copy it again")
+    offsets = [start + begin for begin in begins]
+    infos = starmap(TensorInfo, zip(dtypes, map(tuple, shapes), offsets, strict=True))
+    return dict(zip(content, infos, strict=True)), start + max(ends)

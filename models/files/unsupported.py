@@ -16,7 +16,7 @@ _Test = Callable[[SafetensorsHeader], bool]
 
 
 def _has(*parts: str) -> _Test:
-    return lambda header: any(part in key for key in header.tensors for part in parts)
+    return lambda header: any(part in header.key_lines for part in parts)
 
 
 def _has_channels(channels: int) -> _Test:

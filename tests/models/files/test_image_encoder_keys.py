@@ -2,7 +2,13 @@ from pathlib import Path
 
 import pytest
 
-from models.files.image_encoder_keys import EncoderWidths, NeededWidth, encoder_widths, needed_width
+from models.files.image_encoder_keys import (
+    EncoderWidths,
+    NeededWidth,
+    encoder_folder_widths,
+    encoder_widths,
+    needed_width,
+)
 from models.files.safetensors_header import read_header
 from tests.support import model_files as files
 
@@ -29,11 +35,11 @@ def test_width_fits_that_part_of_the_encoder() -> None:
 
 
 def test_other_files_and_folders_are_no_encoders(tmp_path: Path) -> None:
-    assert encoder_widths(files.write_model(tmp_path / "x.safetensors", files.SD1)) is None
-    assert encoder_widths(tmp_path) is None
+    assert encoder_widths(read_header(files.write_model(tmp_path / "x.safetensors", files.SD1))) is None
+    assert encoder_folder_widths(tmp_path) is None
     (tmp_path / "config.json").write_text("[]")
-    assert encoder_widths(tmp_path) is None
+    assert encoder_folder_widths(tmp_path) is None
     (tmp_path / "config.json").write_text('{"architectures": ["CLIPVisionModelWithProjection"]}')
-    assert encoder_widths(tmp_path) is None
+    assert encoder_folder_widths(tmp_path) is None
     files.write_model(tmp_path / "y.safetensors", files.image_encoder(32, 24))
-    assert encoder_widths(tmp_path) == (32, 24)
+    assert encoder_folder_widths(tmp_path) == (32, 24)
