@@ -61,7 +61,7 @@ class Outpaint(ImageGeneration[OutpaintParams]):
                 "url: the picture is opaque, so there is nothing to paint; send a picture with transparent parts, or "
                 "set left, right, top or bottom to the number of pixels to add"
             )
-        mask = params.binary_mask(transparency)
+        mask = params.mask_of_levels(transparency)
         checkpoint = params.load_checkpoint(models, images)
         return TaskResult((yield from generate_masked(params, checkpoint, fill_nearest(canvas[:, :, :3], mask), mask)))
 

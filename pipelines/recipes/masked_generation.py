@@ -141,9 +141,14 @@ class MaskedGenerationParams(ImageParams):
 
     def binary_mask(self, picture: np.ndarray) -> np.ndarray:
         """The mask, bool [height, width], of its picture, uint8 [height, width, 3 or 4]. Raises EmptyMaskError."""
-        from models.imaging.masks import binarize, mask_levels
+        from models.imaging.masks import mask_levels
 
-        levels = mask_levels(picture, only_alpha=self.inpainting_mask_source == "alpha")
+        return self.mask_of_levels(mask_levels(picture, only_alpha=self.inpainting_mask_source == "alpha"))
+
+    def mask_of_levels(self, levels: np.ndarray) -> np.ndarray:
+        """The mask, bool [height, width], of levels from 0 to 255. Raises EmptyMaskError."""
+        from models.imaging.masks import binarize
+
         marked = 255 - levels if self.inpainting_mask_invert else levels
         return binarize(marked, self.mask_threshold, self.inpainting_mask_blur or 0)
 
