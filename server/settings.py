@@ -120,6 +120,12 @@ class Settings(BaseSettings):
         description="Devices of `hua serve`: all CUDA devices (of HUA_DEVICE, if that is not auto), or a list such as "
         "cuda:0,cuda:2. Each gets a worker.",
     )
+    worker_group: str = Field(
+        "",
+        max_length=64,
+        description="Name of the workers that are scaled together with this one, such as a pool of the Helm chart; "
+        "hua_group_queued_gpu_seconds shows the work that each group can do.",
+    )
     device_memory: ByteSize | None = Field(
         None, description="Bytes of models to keep on the device; default 70 % of it."
     )

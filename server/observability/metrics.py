@@ -169,6 +169,20 @@ QUEUED_GPU_SECONDS = _gauge(
     "Waiting work, in seconds of one device; for a class it is its cost times the pace.",
     of_queue=True,
 )
+GROUP_QUEUED_GPU_SECONDS = _gauge(
+    "api",
+    "hua_group_queued_gpu_seconds",
+    "Waiting work that the live workers of a group (HUA_WORKER_GROUP) can do, in seconds of one device.",
+    "group",
+    of_queue=True,
+)
+UNCLAIMED_GPU_SECONDS = _gauge(
+    "api",
+    "hua_unclaimed_gpu_seconds",
+    "Waiting work that no live worker can do, in seconds of one device; all of it while no worker lives, or one that "
+    "names no group.",
+    of_queue=True,
+)
 OLDEST_WAITING = _gauge(
     "api", "hua_oldest_waiting_seconds", "Age of the task that has waited longest; 0 if none waits.",
     of_queue=True,

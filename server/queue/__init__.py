@@ -6,6 +6,7 @@ from server.queue.protocol import HEARTBEAT_S as HEARTBEAT_S
 from server.queue.protocol import LEAD_S as LEAD_S
 from server.queue.protocol import LEASE_S as LEASE_S
 from server.queue.protocol import DueCallback as DueCallback
+from server.queue.protocol import GroupView as GroupView
 from server.queue.protocol import Lease as Lease
 from server.queue.protocol import LineView as LineView
 from server.queue.protocol import MissingView as MissingView

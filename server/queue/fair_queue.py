@@ -145,6 +145,11 @@ class FairQueue:
     def __contains__(self, task_id: str) -> bool:
         return task_id in self._waiting
 
+    @property
+    def cost(self) -> float:
+        """The cost of all waiting tasks."""
+        return sum(waiting.task.cost for waiting in self._waiting.values())
+
     def add(self, task: Task, order: int) -> None:
         """`order` rises with each new task. A returned task keeps its old number, and so goes to the head."""
         waiting = self._waiting[task.id] = Waiting(task, order)

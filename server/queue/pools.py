@@ -6,10 +6,10 @@ Turns are counted within each pool, so that tasks that wait for one pool neither
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 
-from server.queue.protocol import WorkerView
+from server.queue.protocol import GroupView, WorkerView
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +40,18 @@ def pool_of(worker: WorkerView) -> Pool:
     broken = frozenset(worker.broken)
     names = "\n".join([*sorted(worker.models), "", *sorted(broken)])
     return Pool(hashlib.sha256(names.encode()).hexdigest()[:32], worker.models, broken)
+
+
+def group_views(workers: Iterable[tuple[str, str]], costs: Mapping[str, float]) -> tuple[GroupView, ...]:
+    """What each group can serve. `workers`: group and pool id of each worker. `costs`: waiting work by pool id.
+
+    Workers of a group have equal models, except while a change of the models folder arrives at one after the other.
+    """
+    groups: dict[str, float] = {}
+    for group, pool in workers:
+        if group:
+            groups[group] = max(groups.get(group, 0.0), costs.get(pool, 0.0))
+    return tuple(GroupView(*pair) for pair in sorted(groups.items()))
 
 
 def serving(models: Iterable[str], pools: Collection[Pool]) -> list[Pool]:

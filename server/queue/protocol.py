@@ -143,6 +143,8 @@ class WorkerView:
     """The names of the models that it has, the broken ones too. None: it does not say, and takes every task."""
     broken: Mapping[str, str] = field(default_factory=dict)
     """Models that it could not load, and why."""
+    group: str = ""
+    """The name of the workers that are scaled together with it; empty: it does not say."""
     seen_at: float = 0.0
 
 
@@ -168,6 +170,15 @@ class MissingView:
 
     models: tuple[str, ...]
     count: int
+    cost: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class GroupView:
+    """The waiting tasks that the workers of a group can serve. Other groups may be able to serve them, too."""
+
+    name: str
+    cost: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -183,6 +194,8 @@ class Overview:
     oldest_at: float | None = None
     """Unix time at which the longest-waiting task was accepted."""
     missing: tuple[MissingView, ...] = field(default=())
+    groups: tuple[GroupView, ...] = field(default=())
+    """All groups that have a live worker, by name."""
     callbacks: int = 0
     callbacks_due: int = 0
 

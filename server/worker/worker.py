@@ -209,6 +209,7 @@ class Worker:
             problem=self._keeper.problem,
             models=frozenset(entry.name for entry in self._services.catalog),
             broken=status.broken if status else {},
+            group=self._services.settings.worker_group,
         )
         self._ready.set(view.state == "ready")
         self._tasks.set(view.running)

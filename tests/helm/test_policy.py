@@ -211,7 +211,14 @@ def test_scaler_keeps_replicas_without_prometheus() -> None:
         assert ("replicas" in deployment["spec"]) == (deployment["metadata"]["name"] == "hua-controller")
     day, night = (resource["spec"] for resource in scaled if resource["kind"] == "ScaledObject")
     assert day["fallback"]["replicas"] == 4
-    assert day["triggers"][0]["metadata"]["query"] == 'max(hua_queued_gpu_seconds{namespace="hua"})'
+    own = 'max(hua_group_queued_gpu_seconds{namespace="hua",group="day"})'
+    assert day["triggers"][0]["metadata"]["query"] == f'{own} or max(hua_unclaimed_gpu_seconds{{namespace="hua"}})'
+    [pod] = [
+        resource
+        for resource in scaled
+        if resource["metadata"]["name"] == "hua-worker-day" and resource["kind"] == "Deployment"
+    ]
+    assert {"name": "HUA_WORKER_GROUP", "value": "day"} in pod["spec"]["template"]["spec"]["containers"][0]["env"]
     assert night["triggers"][0]["metadata"]["query"] == "max(hua_queued_gpu_seconds) / 2"
     assert (day["maxReplicaCount"], night["maxReplicaCount"]) == (8, 2)
 

@@ -76,6 +76,10 @@ class PoolQueues:
         pools = serving(task.models, self._queues.keys())
         return min((self._queues[pool].ahead(task, order) + 1 for pool in pools), default=0)
 
+    def costs(self) -> dict[str, float]:
+        """The cost of the tasks that wait for each pool, by its id."""
+        return {pool.id: queue.cost for pool, queue in self._queues.items()}
+
     def missing(self, models: Collection[str]) -> tuple[str, ...]:
         """The models that no pool has, so that a task with them waits."""
         return missing(models, self._queues.keys())

@@ -11,8 +11,8 @@ import contextlib
 import math
 import time
 import uuid
-from collections import Counter
-from collections.abc import AsyncIterator, Callable, Collection, Sequence
+from collections import defaultdict
+from collections.abc import AsyncIterator, Callable, Collection, Iterable, Sequence
 from dataclasses import replace
 
 from server.queue import (
@@ -40,7 +40,7 @@ from server.queue.memory.task_state import TaskState
 from server.queue.memory.unfinished_tasks import UnfinishedTasks
 from server.queue.memory.workers import WorkerTable
 from server.queue.poison import machine_of, place_of
-from server.queue.pools import Pool
+from server.queue.pools import Pool, group_views
 from server.task import Manifest, Priority, Status, Task
 
 MOST_FINISHED = 10_000
@@ -119,21 +119,32 @@ class MemoryQueue:
         self._queue.set_pools(self._workers.pools())
         queued = [state for state in self._unfinished if state.status is Status.QUEUED]
         waiting = [state.task for state in queued if state.ingested]
-        needs = Counter(task.models for task in waiting)
-        missing = Counter[tuple[str, ...]]()
-        for models, count in needs.items():
-            missing[self._queue.missing(models)] += count
+        workers = self._workers.all()
         return Overview(
             queued=len(queued),
             running=len(self._unfinished) - len(queued),
             queued_cost=sum(state.task.cost for state in queued),
-            workers=self._workers.all(),
+            workers=workers,
             lines=tuple(_line_view(priority, waiting) for priority in WEIGHTS),
             oldest_at=min((task.created_at for task in waiting), default=None),
-            missing=tuple(MissingView(*pair) for pair in sorted(missing.items()) if pair[0]),
+            missing=self._missing_views(waiting),
+            groups=group_views(
+                ((worker.group, self._workers.pool(worker.name).id) for worker in workers), self._queue.costs()
+            ),
             callbacks=len(self._callbacks),
             callbacks_due=self._callbacks.count(self._wall()),
         )
+
+    def _missing_views(self, waiting: Iterable[Task]) -> tuple[MissingView, ...]:
+        needs, missing = (
+            defaultdict[tuple[str, ...], list[float]](list),
+            defaultdict[tuple[str, ...], list[float]](list),
+        )
+        for task in waiting:
+            needs[task.models].append(task.cost)
+        for models, costs in needs.items():
+            missing[self._queue.missing(models)] += costs
+        return tuple(MissingView(models, len(costs), sum(costs)) for models, costs in sorted(missing.items()) if models)
 
     async def missing(self, models: Collection[str]) -> tuple[str, ...]:
         return self._queue.missing(models)

@@ -9,7 +9,7 @@ from typing import Any
 
 from server.queue import Lease, LineView, MissingView, Overview, Progress, View, WorkerView
 from server.queue.fair_queue import LEAST_COST, WEIGHTS
-from server.queue.pools import EVERY_TASK
+from server.queue.pools import EVERY_TASK, group_views
 from server.queue.redis.scripts import Argument
 from server.task import Manifest, Status, Task
 
@@ -78,9 +78,9 @@ def decode_worker(value: bytes, seen_at: bytes) -> tuple[WorkerView, str]:
     return replace(worker, resident=tuple(worker.resident), seen_at=float(seen_at)), stored.get("pool", EVERY_TASK.id)
 
 
-def decode_overview(reply: Sequence[Any], workers: Sequence[WorkerView]) -> Overview:
-    """Decodes the answer of overview.lua; `workers` are decoded already."""
-    queued, running, oldest_at, callbacks, callbacks_due, lines, _, missing = reply
+def decode_overview(reply: Sequence[Any], workers: Sequence[WorkerView], pools: Sequence[str]) -> Overview:
+    """Decodes the answer of overview.lua; `workers` and the `pools` of these are decoded already."""
+    queued, running, oldest_at, callbacks, callbacks_due, lines, _, missing, costs = reply
     waiting = {name.decode(): (int(count), float(cost)) for name, count, cost in _chunks(lines, 3)}
     return Overview(
         queued=queued,
@@ -89,14 +89,18 @@ def decode_overview(reply: Sequence[Any], workers: Sequence[WorkerView]) -> Over
         workers=tuple(sorted(workers, key=lambda worker: worker.name)),
         lines=tuple(LineView(priority, *waiting[priority]) for priority in WEIGHTS),
         oldest_at=float(oldest_at) if oldest_at else None,
-        missing=tuple(sorted((_missing_view(*pair) for pair in _chunks(missing, 2)), key=lambda view: view.models)),
+        missing=tuple(sorted((_missing_view(*each) for each in _chunks(missing, 3)), key=lambda view: view.models)),
+        groups=group_views(
+            ((worker.group, pool) for worker, pool in zip(workers, pools, strict=True)),
+            {pool.decode(): float(cost) for pool, cost in _chunks(costs, 2)},
+        ),
         callbacks=callbacks,
         callbacks_due=callbacks_due,
     )
 
 
-def _missing_view(models: bytes, count: bytes) -> MissingView:
-    return MissingView(tuple(json.loads(models)), int(count))
+def _missing_view(models: bytes, count: bytes, cost: bytes) -> MissingView:
+    return MissingView(tuple(json.loads(models)), int(count), float(cost))
 
 
 def _chunks(flat: Sequence[Any], size: int) -> Iterator[Sequence[Any]]:

@@ -68,7 +68,7 @@ class RedisQueue:
         self._pools: dict[str, str] = {}
         """The pools of the workers that are announced here."""
         self._models: dict[str, frozenset[str]] = {}
-        """The models of pools, which never change, as far as they were read."""
+        """The models of live pools, which never change, as far as they were read."""
 
     async def time(self) -> float:
         async with answering(self._url):
@@ -138,10 +138,10 @@ class RedisQueue:
     async def overview(self) -> Overview:
         reply = await self._run("overview")
         stored = reply[6]
-        workers = [
-            await self._with_models(*decode_worker(*pair)) for pair in zip(stored[::2], stored[1::2], strict=True)
-        ]
-        return decode_overview(reply, workers)
+        members = [decode_worker(*pair) for pair in zip(stored[::2], stored[1::2], strict=True)]
+        pools = [pool for _, pool in members]
+        self._models = {pool: models for pool, models in self._models.items() if pool in pools}
+        return decode_overview(reply, [await self._with_models(*member) for member in members], pools)
 
     async def missing(self, models: Collection[str]) -> tuple[str, ...]:
         return tuple(model.decode() for model in await self._run("missing", *models))

@@ -4,7 +4,7 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from server.api.queue_metrics import PRESUMED_PACE_S, set_queue_metrics
 from server.observability.metrics import exposition
-from server.queue import LineView, MissingView, Overview, WorkerView
+from server.queue import GroupView, LineView, MissingView, Overview, WorkerView
 
 LINES = (LineView("high", 1, 2.0), LineView("normal", 2, 2.5), LineView("low", 0, 0.0))
 
@@ -39,3 +39,21 @@ def test_tasks_without_a_worker_for_their_models_are_counted():
     missing = (MissingView(("a",), 2), MissingView(("b", "c"), 1))
     assert samples(Overview(3, 0, 3.0, missing=missing))["hua_tasks_without_model", ""] == 3
     assert samples(Overview(0, 0, 0.0))["hua_tasks_without_model", ""] == 0
+
+
+def test_groups_count_the_work_that_they_can_do() -> None:
+    workers = (WorkerView("a", "cuda:0", pace_s=1.0, group="a"), WorkerView("b", "cuda:0", pace_s=3.0, group="b"))
+    missing = (MissingView(("x",), 1, 1.5),)
+    values = samples(
+        Overview(4, 0, 4.5, workers, LINES, missing=missing, groups=(GroupView("a", 3.0), GroupView("b", 2.0)))
+    )
+    assert (values["hua_group_queued_gpu_seconds", "a"], values["hua_group_queued_gpu_seconds", "b"]) == (3.0, 6.0)
+    assert values["hua_unclaimed_gpu_seconds", ""] == 1.5 * 2.0
+    gone = samples(Overview(4, 0, 4.5, workers[1:], LINES, groups=(GroupView("b", 2.0),)))
+    assert ("hua_group_queued_gpu_seconds", "a") not in gone
+
+
+def test_all_work_is_unclaimed_while_a_worker_names_no_group() -> None:
+    for workers in ((), (WorkerView("a", "cpu", group="a"), WorkerView("old", "cpu"))):
+        values = samples(Overview(4, 0, 4.5, workers, LINES))
+        assert values["hua_unclaimed_gpu_seconds", ""] == 4.5 * PRESUMED_PACE_S

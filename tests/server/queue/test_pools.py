@@ -6,7 +6,7 @@ from collections import Counter
 
 import pytest
 
-from server.queue import LEASE_S, MissingView, WorkerView
+from server.queue import LEASE_S, GroupView, MissingView, WorkerView
 from server.queue.fair_queue import LOOK_AHEAD
 from server.task import Status
 from tests.server.queue.conftest import accept, drained, lease
@@ -92,7 +92,7 @@ async def test_task_of_a_model_that_nobody_has_waits_and_says_so(pools, make_tas
     assert (view.status, view.position, view.missing) == (Status.QUEUED, 0, ("gone",))
     assert await pools.ingest(task) is None
     overview = await pools.overview()
-    assert overview.missing == (MissingView(("gone",), 1),)
+    assert overview.missing == (MissingView(("gone",), 1, 1.0),)
     assert (overview.queued, sum(line.count for line in overview.lines)) == (2, 2)
     assert len(await drained(pools, "small")) == 1
     await pools.settle(make_manifest(task, Status.CANCELED))
@@ -165,6 +165,28 @@ async def test_overview_knows_what_each_worker_has(pools) -> None:
         "small": {"sd", "lora", "common"},
         "large": {"sdxl", "common"},
     }
+
+
+async def test_overview_knows_the_work_that_each_group_can_do(queue, make_task) -> None:
+    """And what no worker can do. A task of a model that both groups have counts for both."""
+    for name, group, models in (("a", "small", {"sd", "both"}), ("b", "large", {"sdxl", "both"}), ("c", "", {"sd"})):
+        await queue.announce(WorkerView(name, "cpu", models=frozenset(models), group=group))
+    works = (("sd", 1.0), ("sdxl", 2.0), ("sdxl", 4.0), ("both", 8.0), ("gone", 16.0), ("gone", 32.0))
+    await accept(queue, *(make_task(models=(model,), cost=cost) for model, cost in works))
+    overview = await queue.overview()
+    assert overview.groups == (GroupView("large", 14.0), GroupView("small", 9.0))
+    assert overview.missing == (MissingView(("gone",), 2, 48.0),)
+    await drained(queue, "b")
+    assert (await queue.overview()).groups == (GroupView("large", 0.0), GroupView("small", 1.0))
+    await announce(queue, "d", {"gone"})
+    assert (await queue.overview()).missing == ()
+
+
+async def test_models_of_a_group_may_change_one_worker_after_the_other(queue, make_task) -> None:
+    for name, models in (("a", {"sd"}), ("b", {"sd", "new"})):
+        await queue.announce(WorkerView(name, "cpu", models=frozenset(models), group="g"))
+    await accept(queue, make_task(models=("sd",), cost=1.0), make_task(models=("new",), cost=2.0))
+    assert (await queue.overview()).groups == (GroupView("g", 3.0),)
 
 
 async def test_missing_models_are_known_before_a_task_is_submitted(queue) -> None:

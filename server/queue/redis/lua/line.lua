@@ -10,6 +10,7 @@
 --   waiting                                 sorted set of all waiting ids by acceptance time
 --   totals                                  hash of the classes' counts and costs over all pools
 --   missing                                 hash of the number of tasks that no pool serves, by the models they miss
+--   missing:cost                            hash of their cost
 
 local function read(id)
   local names = {'tenant', 'class', 'model', 'order', 'state', 'cost', 'deaths', 'weight', 'fetches',
@@ -66,8 +67,11 @@ local function leave_pool(task, pool)
   leave(key('turns', pool), class)
 end
 
-local function count_missing(label, sign)
-  if redis.call('HINCRBY', key('missing'), label, sign) <= 0 then redis.call('HDEL', key('missing'), label) end
+local function count_missing(label, cost, sign)
+  redis.call('HINCRBYFLOAT', key('missing', 'cost'), label, sign * cost)
+  if redis.call('HINCRBY', key('missing'), label, sign) > 0 then return end
+  redis.call('HDEL', key('missing'), label)
+  redis.call('HDEL', key('missing', 'cost'), label)
 end
 
 -- Puts a waiting task into the lines of the pools that serve it now, and out of the others.
@@ -84,11 +88,11 @@ local function place(task)
   local label = #pools == 0 and cjson.encode(missing(task.models)) or false
   if label == task.missing then return end
   if task.missing then
-    count_missing(task.missing, -1)
+    count_missing(task.missing, task.cost, -1)
     redis.call('HDEL', key('task', task.id), 'missing')
   end
   if label then
-    count_missing(label, 1)
+    count_missing(label, task.cost, 1)
     redis.call('HSET', key('task', task.id), 'missing', label)
   end
 end
@@ -142,7 +146,7 @@ local function leave_line(task)
   if redis.call('ZREM', key('waiting'), task.id) == 0 then return end
   for pool in task.pools:gmatch('%S+') do leave_pool(task, pool) end
   if task.missing then
-    count_missing(task.missing, -1)
+    count_missing(task.missing, task.cost, -1)
     redis.call('HDEL', key('task', task.id), 'missing')
   end
   count(key('totals'), task, -1)
