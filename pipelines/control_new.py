@@ -59,6 +59,11 @@ class HintData(AnnotatorParams):
     control_strength: ControlStrength = Field(1.0, description="How strongly the map is followed.")
     bypass_annotator: bool = Field(False, description="The hint is a finished map already.")
     guess_mode: bool = Field(False, description="The network guesses what the map shows; the prompt matters less.")
+    fade_layers: bool = Field(
+        False,
+        description="The map acts less on the outer layers of the denoiser, so that the prompt matters more. With "
+        "guess_mode: in place of its own fading.",
+    )
     hint_start: Fraction | None = Field(
         None, description="The fraction of the steps after which the map is followed. null: 0."
     )
@@ -92,6 +97,7 @@ class HintData(AnnotatorParams):
             start=start,
             end=end,
             guess=self.guess_mode,
+            fades=self.fade_layers,
         )
 
 

@@ -86,6 +86,9 @@ class ControlInput:
     guess: bool = False
     """Guess mode of the ControlNet authors: the hint goes to the conditional pass alone, and its effect fades towards
     the outer layers, so that the network guesses what the hint means where the prompt is silent."""
+    fades: bool = False
+    """Its effect fades towards the outer layers as in the modes of A1111's extension that prefer the prompt or, with
+    `guess`, the ControlNet."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -46,6 +46,8 @@ class ControlSpec:
     """Fraction of the steps until which the map is followed."""
     guess: bool = False
     """Guess mode, as in `ControlInput`."""
+    fades: bool = False
+    """As in `ControlInput`."""
 
     def controlnet_ref(self, checkpoint: str) -> ModelRef[ControlNet]:
         """The ControlNet that follows this map with a checkpoint."""
@@ -90,7 +92,7 @@ class ControlMaps:
         part = pixels if box is None else pixels[box.pixels]
         hint = torch.from_numpy(resize(part, width, height).copy()).permute(2, 0, 1)[None].float() / 255
         net = self.models.get(spec.controlnet_ref(self.checkpoint))
-        return ControlInput(net, hint, spec.strength, spec.start, spec.end, spec.guess)
+        return ControlInput(net, hint, spec.strength, spec.start, spec.end, spec.guess, spec.fades)
 
 
 def draw_control_maps(

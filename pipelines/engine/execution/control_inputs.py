@@ -10,6 +10,9 @@ from torch import Tensor
 from pipelines.engine.execution.batch_rows import Rows
 from pipelines.pipeline import ControlInput
 
+FADE_PER_PART = 0.825
+"""How much less each part acts than the next inner one, where a control fades (A1111's extension for ControlNet)."""
+
 
 def strengths(rows: Rows, controls: Sequence[ControlInput]) -> Tensor:
     """The weight of each part of a net's residuals in each row, [rows, parts] on the CPU in the net's dtype.
@@ -19,10 +22,11 @@ def strengths(rows: Rows, controls: Sequence[ControlInput]) -> Tensor:
     """
     net = controls[0].net
     falling, level, nothing = torch.logspace(-1, 0, net.parts), torch.ones(net.parts), torch.zeros(net.parts)
+    fading = FADE_PER_PART ** torch.arange(net.parts - 1, -1, -1)
     weights = []
     for row, owner in enumerate(rows.owners):
         control = controls[owner]
-        profile = falling if control.guess and not net.pooled else level
+        profile = fading if control.fades else falling if control.guess and not net.pooled else level
         prompt_only = control.guess or net.pooled
         weights.append(nothing if prompt_only and not rows.prompted(row) else control.strength * profile)
     return torch.stack(weights).to(net.dtype)

@@ -26,10 +26,6 @@ def _control(unit: ControlUnit, number: int, request: DrawRequest, catalog: Cata
     image = unit.image or request.controlnet.image or request.source
     if image is None:
         raise InvalidParamsError(f"{field} has no image; add image to the unit or to controlnet, or img", field)
-    if unit.control_mode == PROMPT_FIRST:
-        raise InvalidParamsError(
-            f"{field}.controlMode 1 (the prompt is more important) is not offered; send 0 and a lower weight", field
-        )
     if unit.control_start >= unit.control_end:
         raise InvalidParamsError(f"{field}.controlStart is not before controlEnd; lower it", field)
     kind, net = _kind_and_net(unit, field, catalog)
@@ -39,6 +35,7 @@ def _control(unit: ControlUnit, number: int, request: DrawRequest, catalog: Cata
         "hint_start": unit.control_start,
         "hint_end": unit.control_end,
         "guess_mode": unit.control_mode == CONTROL_FIRST,
+        "fade_layers": unit.control_mode in (PROMPT_FIRST, CONTROL_FIRST),
         "bypass_annotator": not unit.preprocess,
         "hint_annotator": kind if unit.preprocess else None,
         **_annotator_params(kind, unit),

@@ -15,6 +15,8 @@ from models.conditioning import Prompts
 from models.diffusion.checkpoint import Checkpoint
 from models.noise import SeededNoise
 from pipelines.engine.batch import Batch
+from pipelines.engine.execution.batch_rows import Rows
+from pipelines.engine.execution.control_inputs import strengths
 from pipelines.engine.scheduling.batch_key import key_of
 from pipelines.engine.trajectory import ControlMismatchError, Trajectory
 from pipelines.pipeline import ControlInput, Denoise
@@ -99,11 +101,29 @@ def test_hint_strength_and_range_are_per_row(sd1: Checkpoint, canny: ControlNet)
         denoise(sd1, ControlInput(canny, 1 - HINT, 0.3, end=0.5), seed=2),
         denoise(sd1, ControlInput(canny, HINT, 0.8, guess=True), seed=3),
         replace(denoise(sd1, ControlInput(canny, HINT, 0.8, guess=True), seed=4), prompts=unguided(sd1)),
+        denoise(sd1, ControlInput(canny, HINT, 0.8, fades=True), seed=5),
     ]
     fresh = [replace(request, noise=SeededNoise(seed)) for seed, request in enumerate(requests, start=1)]
     together = finished(*requests)
     for one, request in zip(together, fresh, strict=True):
         assert torch.allclose(one, finished(request)[0], atol=1e-3)
+
+
+def test_modes_of_a_control_weigh_the_parts(sd1: Checkpoint, canny: ControlNet) -> None:
+    """Of two rows each, the negative's first: as published for 13 parts, 0.825 ** (12 - i)."""
+    modes = [
+        ControlInput(canny, HINT, 0.5),
+        ControlInput(canny, HINT, 0.5, fades=True),
+        ControlInput(canny, HINT, 0.5, fades=True, guess=True),
+        ControlInput(canny, HINT, 0.5, guess=True),
+    ]
+    rows = Rows.of([Trajectory(denoise(sd1, mode)) for mode in modes])
+    weights = strengths(rows, modes)
+    inner = torch.arange(canny.parts).flip(0)
+    level, fading, falling = torch.full((canny.parts,), 0.5), 0.5 * 0.825**inner, torch.logspace(-1, 0, canny.parts) / 2
+    nothing = torch.zeros(canny.parts)
+    expected = [level, fading, nothing, nothing, level, fading, fading, falling]
+    assert torch.allclose(weights, torch.stack(expected))
 
 
 def test_controlnet_of_another_family_is_refused(sd1: Checkpoint, nets: dict[str, ControlNet]) -> None:

@@ -164,12 +164,6 @@ def _refuse_what_is_not_offered(unit: Unit) -> None:
 def _data(unit: Unit, size: tuple[int, int]) -> dict[str, Any]:
     kind = annotator_of(_module(unit))
     mode = choice(unit, "control_mode", CONTROL_MODES, BALANCED)
-    if mode == PROMPT_FIRST:
-        raise InvalidParamsError(
-            "control_mode 'My prompt is more important' is not offered; send 'Balanced' and a lower weight, or "
-            "'ControlNet is more important'",
-            "control_mode",
-        )
     detect = resolution(unit.get("processor_res"), size if is_on(unit.get("pixel_perfect")) else None)
     return {
         "hint_url": image_of(unit),
@@ -179,6 +173,7 @@ def _data(unit: Unit, size: tuple[int, int]) -> dict[str, Any]:
         "hint_start": number(unit, "guidance_start", 0.0),
         "hint_end": number(unit, "guidance_end", number(unit, "guidance", 1.0)),
         "guess_mode": mode == CONTROL_FIRST or is_on(unit.get("guessmode")),
+        "fade_layers": mode != BALANCED,
         **({} if detect is None else {"detect_resolution": detect}),
         **thresholds(kind, unit),
     }

@@ -28,6 +28,7 @@ def test_unit_has_the_defaults_of_the_document(control):
             "hint_start": 0.0,
             "hint_end": 1.0,
             "guess_mode": False,
+            "fade_layers": False,
             "bypass_annotator": False,
             "hint_annotator": "canny",
         },
@@ -44,6 +45,15 @@ def test_fields_of_a_unit(control):
     data = control({"type": "mlsd", "paramsA": 0.2, "paramsB": 0})["data"]
     assert (data["value_threshold"], data["distance_threshold"]) == (0.2, 0.01)
     assert "low_threshold" not in control({"type": "depth", "paramsA": 50})["data"]
+
+
+def test_modes_of_a_unit(control):
+    modes = [control({"controlMode": mode})["data"] for mode in range(3)]
+    assert [(data["guess_mode"], data["fade_layers"]) for data in modes] == [
+        (False, False),
+        (False, True),
+        (True, True),
+    ]
 
 
 @pytest.mark.parametrize("name", PREPROCESSORS)
@@ -70,7 +80,7 @@ def test_image_is_that_of_the_unit_or_of_all_or_of_the_request(control):
 
 @pytest.mark.parametrize(
     ("unit", "message"),
-    [({"controlMode": 1}, "lower weight"), ({"controlStart": 0.5, "controlEnd": 0.5}, "not before controlEnd")],
+    [({"controlStart": 0.5, "controlEnd": 0.5}, "not before controlEnd")],
 )
 def test_what_cannot_be_meant_is_refused(control, unit, message):
     with pytest.raises(InvalidParamsError, match=message):

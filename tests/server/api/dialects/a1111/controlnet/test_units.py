@@ -57,6 +57,7 @@ def test_all_fields_of_a_unit(catalog: Catalog) -> None:
         "hint_start": 0.1,
         "hint_end": 0.7,
         "guess_mode": True,
+        "fade_layers": True,
         "detect_resolution": 640,
         "low_threshold": 50,
         "high_threshold": 150,
@@ -74,6 +75,22 @@ def test_older_names_and_nulls(catalog: Catalog) -> None:
         True,
     )
     assert "detect_resolution" not in data
+
+
+@pytest.mark.parametrize(
+    ("mode", "guess", "fades"),
+    [
+        (None, False, False),
+        ("Balanced", False, False),
+        ("My prompt is more important", False, True),
+        (1, False, True),
+        ("ControlNet is more important", True, True),
+        ("2", True, True),
+    ],
+)
+def test_control_modes(catalog: Catalog, mode: object, guess: bool, fades: bool) -> None:
+    data = found(catalog, {**UNIT, "control_mode": mode}).controls[0]["data"]
+    assert (data["guess_mode"], data["fade_layers"]) == (guess, fades)
 
 
 def test_fields_that_are_off_are_accepted(catalog: Catalog) -> None:
@@ -142,7 +159,6 @@ def test_no_image_prompt_is_left_out_silently(catalog: Catalog, units: list[dict
     [
         ({"module": "shuffle"}, "no preprocessor 'shuffle'"),
         ({"model": "nothing"}, "no ControlNet 'nothing'"),
-        ({"control_mode": "My prompt is more important"}, "send 'Balanced'"),
         ({"control_mode": "both"}, "control_mode 'both' is unknown"),
         ({"mask": "aGk="}, "send it as `mask` to img2img"),
         ({"image": {"image": "aGk=", "mask": "aGk="}}, "send it as `mask` to img2img"),
