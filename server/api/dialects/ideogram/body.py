@@ -22,7 +22,7 @@ MAX_FILES = 16
 JSON_PARTS = ("image_request", "color_palette")
 """Fields that some clients send as files, because JSON has a content type of its own."""
 UNSUPPORTED = {
-    "character_reference_images": "use style_reference_images",
+    "character_reference_images": "this server has no model for faces; use style_reference_images",
     "custom_model_uri": "the operator chooses the model with the alias V_3 in models.yaml",
 }
 """What is refused, and what to use instead."""
@@ -66,7 +66,7 @@ def image_request(kind: type[R], form: Form) -> R:
     if isinstance(value, str):
         try:
             value = json.loads(value)
-        except ValueError as error:
+        except (ValueError, RecursionError) as error:
             raise InvalidParamsError(f"image_request is not valid JSON ({error})", "image_request") from error
     if not isinstance(value, dict):
         raise InvalidParamsError("image_request is missing; send it as a JSON object", "image_request")

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import json
 import re
 from collections import defaultdict
 from typing import Any, Self
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+from pydantic_core import from_json
 
 from server.api.dialects.ideogram.colours import colour_word
 from server.api.dialects.ideogram.styles import PALETTES
@@ -62,7 +62,7 @@ class Palette(BaseModel):
         if not isinstance(value, str):
             return value
         try:
-            return json.loads(value)
+            return from_json(value)
         except ValueError as error:
             raise ValueError(f"this is not valid JSON ({error}); send an object with name or members") from error
 

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import json
 from typing import Annotated, Any, Literal, Self
 
 from pydantic import Field, field_validator, model_validator
+from pydantic_core import from_json
 
 from pipelines.params.ip_adapter import MAX_IMAGES
 from pipelines.pipeline import MAX_TEXT
@@ -34,7 +34,7 @@ class V3Request(PictureRequest):
         """In a form: one code, several fields, several codes with commas between them, or JSON."""
         if not isinstance(value, str):
             return value
-        return json.loads(value) if value.startswith("[") else [code.strip() for code in value.split(",")]
+        return from_json(value) if value.startswith("[") else [code.strip() for code in value.split(",")]
 
     @model_validator(mode="after")
     def _check_codes(self) -> Self:

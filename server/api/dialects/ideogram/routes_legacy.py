@@ -20,6 +20,7 @@ from server.api.dialects.ideogram.request_legacy import (
     ReframeLegacyRequest,
     RemixLegacyRequest,
 )
+from server.api.dialects.model_names import has_captioner
 
 router = APIRouter(tags=["ideogram"], route_class=IdeogramRoute, responses=REFUSED)
 remix_router = APIRouter(tags=["ideogram"], route_class=ForbiddenKeyRoute, responses=REFUSED)
@@ -66,5 +67,6 @@ async def reframe_legacy(request: Request, services: ServicesDep, tenant: Submit
     form = await read_body(request)
     body = validated(ReframeLegacyRequest, form.fields)
     picture = await stored_file(services, tenant, form, IMAGE_FILE)
-    painting = tasks.reframe(prompt_params(body, services.catalog), picture, body.size)
+    params, describes = prompt_params(body, services.catalog), has_captioner(services.catalog)
+    painting = tasks.reframe(params, picture, body.size, describes=describes)
     return await paint(request, services, tenant, body, painting)

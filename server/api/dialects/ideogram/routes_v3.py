@@ -12,8 +12,8 @@ from server.api.body_schema import body_schema
 from server.api.dependencies import ServicesDep, Submitter
 from server.api.dialects.forms import Form
 from server.api.dialects.ideogram import tasks
-from server.api.dialects.ideogram.body import read_body, stored_file, validated
-from server.api.dialects.ideogram.errors import REFUSED, IdeogramRoute
+from server.api.dialects.ideogram.body import form_schema, read_body, stored_file, validated
+from server.api.dialects.ideogram.errors import REFUSED, ForbiddenKeyRoute, IdeogramRoute
 from server.api.dialects.ideogram.masks import MASK, stored_mask
 from server.api.dialects.ideogram.painting import Painting, paint, prompt_params
 from server.api.dialects.ideogram.request_v3 import (
@@ -67,16 +67,13 @@ async def _read(kind: type[R], request: Request, services: Services, tenant: str
 
 def _schema(kind: type[V3Request], *files: str) -> dict[str, Any]:
     """The body in the OpenAPI document: JSON, too, where no file is needed."""
-    schema, file = body_schema(kind), {"type": "string", "format": "binary"}
-    pictures = {PICTURES: {"type": "array", "items": file}} | dict.fromkeys(files, file)
-    form = {
-        **schema,
-        "properties": {**schema["properties"], **pictures},
-        "required": [*schema.get("required", ()), *files],
-    }
-    content = {"multipart/form-data": {"schema": form}}
-    content |= {} if files else {"application/json": {"schema": schema}}
-    return {"requestBody": {"required": True, "content": content}}
+    body = form_schema(kind, *files)
+    content = body["requestBody"]["content"]
+    properties = content["multipart/form-data"]["schema"]["properties"]
+    properties[PICTURES] = {"type": "array", "items": {"type": "string", "format": "binary"}}
+    if not files:
+        content["application/json"] = {"schema": body_schema(kind)}
+    return body
 
 
 @router.post("/generate", openapi_extra=_schema(GenerateV3Request))
@@ -93,12 +90,20 @@ async def generate_transparent_v3(request: Request, services: ServicesDep, tenan
     return await call.paint(tasks.generate_transparent(call.params, call.body.size, call.body.scale))
 
 
-@router.post("/remix", openapi_extra=_schema(RemixV3Request, IMAGE))
 async def remix_v3(request: Request, services: ServicesDep, tenant: Submitter) -> Response:
     """A picture, cropped to the size of the request and painted anew as the prompt says."""
     call = await _read(RemixV3Request, request, services, tenant)
     painting = tasks.remix(call.params, await call.picture(), call.body.size, call.body.image_weight)
     return await call.paint(painting)
+
+
+router.add_api_route(
+    "/remix",
+    remix_v3,
+    methods=["POST"],
+    openapi_extra=_schema(RemixV3Request, IMAGE),
+    route_class_override=ForbiddenKeyRoute,
+)
 
 
 @router.post("/edit", openapi_extra=_schema(V3Request, IMAGE, MASK))

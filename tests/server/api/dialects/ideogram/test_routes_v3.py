@@ -135,10 +135,26 @@ async def test_file_that_is_no_picture_is_refused_with_400(client):
 
 
 @pytest.mark.parametrize("overrides", [{"api_keys": (ALICE[1], BOB[1])}])
-@pytest.mark.parametrize("route", ["edit", "reframe", "replace-background", "generate-transparent"])
-async def test_wrong_key_is_refused(client, overrides, route):
-    reply = await client.post(PATHS[0] + route, data={"prompt": "x"}, headers=KEY)
-    assert (reply.status_code, list(reply.json())) == (401, ["error"])
+@pytest.mark.parametrize(
+    ("path", "status"),
+    [
+        *((PATHS[0] + route, 401) for route in ("edit", "reframe", "replace-background", "generate-transparent")),
+        (PATHS[0] + "remix", 403),
+        (PATHS[1] + "remix", 401),
+    ],
+)
+async def test_wrong_key_is_refused(client, overrides, path, status):
+    reply = await client.post(path, data={"prompt": "x"}, headers=KEY)
+    assert (reply.status_code, list(reply.json())) == (status, ["error"])
+
+
+@pytest.mark.parametrize(
+    ("path", "name"),
+    [(PATHS[0] + "generate", "color_palette"), (PATHS[0] + "generate", "style_codes"), ("/generate", "image_request")],
+)
+async def test_json_that_is_too_deep_is_refused(client, path, name):
+    reply = await client.post(path, data={"prompt": "x", name: "[" * 100_000})
+    assert (reply.status_code, name in reply.json()["error"]) == (400, True)
 
 
 async def test_withheld_image_has_no_link(client, painter, draw):
