@@ -17,6 +17,8 @@ from server.tasks.input_images import Upload
 from server.tasks.submission import InvalidParamsError
 
 SCALE = 2
+MOST_STRENGTH = 0.6
+"""Above it, a painting at twice the size that a model was trained at shows objects twice."""
 router = APIRouter(tags=["ideogram"], route_class=ForbiddenKeyRoute, responses=REFUSED)
 
 
@@ -32,8 +34,8 @@ async def upscale(request: Request, services: ServicesDep, tenant: Submitter) ->
 
 
 def strength_of(body: UpscaleRequest) -> float:
-    """How much of the enlarged picture is painted anew, 0 to 1: more for more detail, less for more resemblance."""
-    return round(body.detail / 100 * (1 - body.resemblance / 100), 6)
+    """How much of the enlarged picture is painted anew: more for more detail, less for more resemblance."""
+    return round(MOST_STRENGTH * body.detail / 100 * (1 - body.resemblance / 100), 6)
 
 
 def enlargement(params: Params, picture: Upload, strength: float, max_pixels: int) -> Painting:
