@@ -40,7 +40,8 @@ from server.tenancy.open_requests import OpenRequests
 from server.tenancy.usage_summary import UsageSummaries
 
 log = logging.getLogger(__name__)
-STATIC = Path(__file__).parent / "static"
+PAGE = Path(__file__).parent / "static" / "built"
+"""The built page; its sources are beside it, and `make page` builds it."""
 FORM_OVERHEAD_BYTES = 64 << 10
 
 AUTHENTICATED_ROUTERS = (
@@ -76,7 +77,7 @@ def create_app(services: Services) -> FastAPI:
     app.state.open_requests = OpenRequests(services.tenants, services.settings)
     app.state.usage_summaries = UsageSummaries(services.bucket)
     app.router.routes.extend(_routes(anonymous=services.tenants.keys.anonymous))
-    app.mount("/page", StaticFiles(directory=STATIC), name="page")
+    app.mount("/page", StaticFiles(directory=PAGE / "page"), name="page")
     app.add_api_route("/", _show_page, include_in_schema=False, response_class=FileResponse)
     return app
 
@@ -142,7 +143,7 @@ def _authentication(*, anonymous: bool) -> list[Any]:
 
 
 async def _show_page() -> FileResponse:
-    return FileResponse(STATIC / "index.html")
+    return FileResponse(PAGE / "index.html")
 
 
 async def _refuse(request: Request, error: Exception) -> Response:

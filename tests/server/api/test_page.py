@@ -1,14 +1,23 @@
+"""The page: the files that are checked in, and what its headers allow."""
+
+import filecmp
+import gzip
+import json
 import re
 from pathlib import Path
 
 import pytest
 
-from server.api.app import STATIC
+from server.api.app import PAGE
+from tests.support import page_build
 
 OUTSIDE = re.compile(r"(?:https?:)?//(?!www\.w3\.org)[a-z0-9.-]+\.[a-z]{2,}", re.IGNORECASE)
+FILES = sorted(file for file in PAGE.rglob("*") if file.is_file())
+MAX_BYTES = 150_000
+"""Of all files of the page, compressed."""
 
 
-@pytest.mark.parametrize("file", sorted(STATIC.iterdir()), ids=lambda file: file.name)
+@pytest.mark.parametrize("file", FILES, ids=lambda file: file.name)
 def test_page_has_no_external_urls(file: Path):
     assert not OUTSIDE.findall(file.read_text())
 
@@ -16,10 +25,8 @@ def test_page_has_no_external_urls(file: Path):
 async def test_page_and_its_files_are_served(client):
     page = await client.get("/")
     assert page.headers["content-type"].startswith("text/html")
-    paths = re.findall(r'(?:src|href)="(page/[^"]+)"', page.text)
-    assert len(paths) >= 3
-    for script in STATIC.glob("*.js"):
-        paths += [f"page/{name}" for name in re.findall(r'from "\./([^"]+)"', script.read_text())]
+    paths = re.findall(r'(?:src|href)="(?:\./)?(page/[^"]+)"', page.text)
+    assert {f"page/{file.name}" for file in FILES if file.parent != PAGE} == set(paths)
     for path in paths:
         assert (await client.get("/" + path)).status_code == 200
 
@@ -38,3 +45,21 @@ async def test_docs_load_scripts_from_this_server(client, path):
     for source in sources:
         assert source.startswith("/")
         assert (await client.get(source)).status_code == 200
+
+
+def test_build_is_that_of_the_sources(tmp_path: Path):
+    """Fails after a change of the sources: run `make page`, and commit the build."""
+    page_build.build(tmp_path)
+    built = sorted(file for file in tmp_path.rglob("*") if file.is_file())
+    assert [file.relative_to(tmp_path) for file in built] == [file.relative_to(PAGE) for file in FILES]
+    for file in built:
+        assert filecmp.cmp(file, PAGE / file.relative_to(tmp_path), shallow=False), f"{file.name}: run `make page`"
+
+
+def test_page_is_small():
+    assert sum(len(gzip.compress(file.read_bytes())) for file in FILES) < MAX_BYTES
+
+
+def test_lock_names_no_registry():
+    packages = json.loads((page_build.SOURCES / "package-lock.json").read_text())["packages"]
+    assert not [name for name, package in packages.items() if "resolved" in package]

@@ -1,0 +1,76 @@
+// Requests to the server. Paths are relative, so that the page works behind any prefix.
+import { key, needsKey } from "../data/session";
+
+/** What the server refused: its status, a sentence, and the parameter that is wrong. */
+export class Refusal extends Error {
+  constructor(
+    readonly status: number,
+    message: string,
+    readonly field = "",
+    readonly retryAfterS = 0,
+  ) {
+    super(message);
+  }
+}
+
+export const UNREACHABLE = 0;
+
+async function send(method: string, path: string, body?: unknown, signal?: AbortSignal): Promise<Response> {
+  const headers: Record<string, string> = key.value ? { Authorization: `Bearer ${key.value}` } : {};
+  let content: BodyInit | null = null;
+  if (body instanceof Blob) content = body;
+  else if (body !== undefined) {
+    headers["Content-Type"] = "application/json";
+    content = JSON.stringify(body);
+  }
+  const response = await fetch(path, { method, headers, body: content, ...(signal ? { signal } : {}) }).catch((error: unknown) => {
+    if (error instanceof DOMException && error.name === "AbortError") throw error;
+    throw new Refusal(UNREACHABLE, "");
+  });
+  if (response.ok) return response;
+  if (response.status === 401) needsKey.value = true;
+  const reply: { error?: { message?: string; field?: string } } = await response.json().catch(() => ({}));
+  const retryAfter = Number(response.headers.get("Retry-After") ?? 0);
+  throw new Refusal(response.status, reply.error?.message ?? "", reply.error?.field ?? "", retryAfter);
+}
+
+export async function ask<T>(method: "GET" | "POST" | "PUT" | "DELETE", path: string, body?: unknown): Promise<T> {
+  return (await send(method, path, body)).json() as Promise<T>;
+}
+
+export async function fetchBlob(path: string): Promise<Blob> {
+  return (await send("GET", path)).blob();
+}
+
+export interface ServerEvent {
+  event: string;
+  data: unknown;
+}
+
+/** The events of a stream. EventSource cannot be used: it sends no key. */
+export async function* follow(path: string, signal: AbortSignal): AsyncGenerator<ServerEvent> {
+  const response = await send("GET", path, undefined, signal);
+  const reader = response.body!.pipeThrough(new TextDecoderStream()).getReader();
+  let pending = "";
+  for (;;) {
+    const { value, done } = await reader.read();
+    if (done) return;
+    const blocks = (pending + value).split("\n\n");
+    pending = blocks.pop() ?? "";
+    for (const block of blocks) {
+      const part = (name: string) =>
+        block
+          .split("\n")
+          .filter((line) => line.startsWith(`${name}: `))
+          .map((line) => line.slice(name.length + 2))
+          .join("\n");
+      if (part("event")) yield { event: part("event"), data: JSON.parse(part("data")) };
+    }
+  }
+}
+
+/** Links have the public address of the server; the page uses the address that it was loaded from. */
+export function local(url: string): string {
+  const { pathname, search } = new URL(url, location.href);
+  return new URL(url, location.href).origin === location.origin ? url : pathname + search;
+}

@@ -1,0 +1,26 @@
+// What the person is told: one sentence, and the field that it is about.
+import { signal } from "@preact/signals";
+import { Refusal, UNREACHABLE } from "../api/client";
+import { t } from "../i18n";
+
+export const notice = signal<{ message: string; field: string } | null>(null);
+
+export function sentenceOf(error: unknown): string {
+  if (!(error instanceof Refusal)) return error instanceof Error ? error.message : String(error);
+  if (error.status === UNREACHABLE) return t("unreachable");
+  if (error.status === 429 && error.retryAfterS) return `${error.message} ${t("retryAfter", { seconds: error.retryAfterS })}`;
+  return error.message || t("answered", { status: error.status });
+}
+
+/** Does the work; what goes wrong is shown, at its field if it has one. */
+export async function guarded(work: () => Promise<void>): Promise<boolean> {
+  notice.value = null;
+  try {
+    await work();
+    return true;
+  } catch (error) {
+    if (error instanceof Refusal && error.status === 401) return false;
+    notice.value = { message: sentenceOf(error), field: error instanceof Refusal ? error.field : "" };
+    return false;
+  }
+}

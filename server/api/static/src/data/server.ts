@@ -1,0 +1,92 @@
+// What the server has: task types, models, and how busy it is.
+import { computed, signal } from "@preact/signals";
+import { ask, Refusal, UNREACHABLE } from "../api/client";
+import type { Model, Overview, Pipeline } from "../api/types";
+import { key } from "./session";
+
+const OVERVIEW_PAUSE_MS = 2000;
+const RETRY_PAUSE_MS = 2000;
+
+export const models = signal<Model[]>([]);
+export const pipelines = signal<Pipeline[]>([]);
+export const overview = signal<Overview | null>(null);
+/** Whether the last look at the server had no answer. */
+export const unreachable = signal(false);
+
+export const usable = computed(() => models.value.filter((model) => !model.problem));
+export const broken = computed(() => models.value.filter((model) => model.problem));
+export const onlyToys = computed(() => usable.value.length > 0 && usable.value.every((model) => model.name.startsWith("toy")));
+
+export function pipeline(name: string): Pipeline | undefined {
+  return pipelines.value.find((each) => each.name === name);
+}
+
+/** The models that a parameter `model` of this task type may name. */
+export function modelsFor(type: string): Model[] {
+  const families = pipeline(type)?.families ?? [];
+  return usable.value.filter((model) => families.includes(model.family ?? ""));
+}
+
+export function modelsOfFamily(family: string): Model[] {
+  return usable.value.filter((model) => model.family === family);
+}
+
+export function findModel(name: string | null | undefined): Model | undefined {
+  if (!name) return usable.value.find((model) => model.default);
+  return usable.value.find((model) => model.name === name || (model.aliases ?? []).includes(name));
+}
+
+export async function loadModels(): Promise<void> {
+  const found: Model[] = [];
+  for (let page = 1; ; page++) {
+    const reply = await ask<{ data: Model[]; total?: number }>("GET", `v1/models?page=${page}&per_page=200`);
+    found.push(...reply.data);
+    if (reply.data.length === 0 || found.length >= (reply.total ?? 0)) break;
+  }
+  models.value = found;
+}
+
+async function loadAll(): Promise<void> {
+  pipelines.value = await ask<Pipeline[]>("GET", "v1/pipelines");
+  await loadModels();
+}
+
+/** Loads what the page needs, again and again until the server answers. Ends when a key is needed. */
+export async function loadUntilThere(): Promise<void> {
+  for (;;) {
+    try {
+      await loadAll();
+      return;
+    } catch (error) {
+      if (error instanceof Refusal && error.status === 401) return;
+      await pause(RETRY_PAUSE_MS);
+    }
+  }
+}
+
+export async function watchOverview(): Promise<void> {
+  for (;;) {
+    if (!document.hidden) await lookAtServer();
+    await pause(OVERVIEW_PAUSE_MS);
+  }
+}
+
+async function lookAtServer(): Promise<void> {
+  try {
+    overview.value = await ask<Overview>("GET", "v1/overview");
+    unreachable.value = false;
+  } catch (error) {
+    unreachable.value = error instanceof Refusal && error.status === UNREACHABLE;
+  }
+}
+
+export const pause = (ms: number) => new Promise<void>((resolve) => setTimeout(resolve, ms));
+
+key.subscribe(() => {
+  void loadUntilThere();
+});
+
+// Models may have come while the page was not looked at.
+document.addEventListener("visibilitychange", () => {
+  if (!document.hidden && pipelines.value.length) void loadModels().catch(() => undefined);
+});

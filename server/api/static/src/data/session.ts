@@ -1,0 +1,30 @@
+// The API key and what the person has chosen for this device.
+import { effect, signal } from "@preact/signals";
+
+const KEY = "hua-key";
+
+/** The API key; empty if none is known. It stays in the tab, or on the device if the person asks for it. */
+export const key = signal(sessionStorage.getItem(KEY) ?? localStorage.getItem(KEY) ?? "");
+/** Whether the server has refused the last request for want of a key. */
+export const needsKey = signal(false);
+
+export function keepKey(value: string, onDevice: boolean): void {
+  forgetKey();
+  (onDevice ? localStorage : sessionStorage).setItem(KEY, value);
+  key.value = value;
+  needsKey.value = false;
+}
+
+export function forgetKey(): void {
+  sessionStorage.removeItem(KEY);
+  localStorage.removeItem(KEY);
+  key.value = "";
+}
+
+/** A choice that stays on this device. */
+export function kept<T>(name: string, initial: T) {
+  const stored = localStorage.getItem(`hua-${name}`);
+  const choice = signal<T>(stored === null ? initial : (JSON.parse(stored) as T));
+  effect(() => localStorage.setItem(`hua-${name}`, JSON.stringify(choice.value)));
+  return choice;
+}

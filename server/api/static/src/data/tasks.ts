@@ -1,0 +1,117 @@
+// The tasks of the caller: a list that grows page by page, and the events of those that have not ended.
+import { computed, signal } from "@preact/signals";
+import { ask, follow, Refusal } from "../api/client";
+import type { Task, TaskPage } from "../api/types";
+import { pause } from "./server";
+
+const PER_PAGE = 40;
+const RECONNECT_PAUSE_MS = 1000;
+const ENDED: readonly string[] = ["succeeded", "failed", "canceled"];
+
+/** A task, and what its events have told since it was read. */
+export interface LiveTask {
+  task: Task;
+  step: number;
+  steps: number;
+  position: number | null;
+  reason: string;
+  preview: string;
+  /** Whether the connection to its events is broken. */
+  offline: boolean;
+}
+
+export const tasks = signal<LiveTask[]>([]);
+/** How many tasks the server has in all; null until it was asked. */
+export const total = signal<number | null>(null);
+export const loading = signal(false);
+/** Tasks that this page has submitted, the newest last: what a screen reader is told about. */
+export const justEnded = signal<Task | null>(null);
+export const unfinished = computed(() => tasks.value.filter(({ task }) => !hasEnded(task)));
+
+export function hasEnded(task: Task): boolean {
+  return ENDED.includes(task.status);
+}
+
+function live(task: Task): LiveTask {
+  const progress = task.progress;
+  return {
+    task,
+    step: progress?.step ?? 0,
+    steps: progress?.steps ?? 0,
+    position: task.position ?? null,
+    reason: task.reason ?? "",
+    preview: "",
+    offline: false,
+  };
+}
+
+function change(id: string, changes: Partial<LiveTask>): void {
+  tasks.value = tasks.value.map((each) => (each.task.id === id ? { ...each, ...changes } : each));
+}
+
+function add(found: Task[], where: "first" | "last"): void {
+  const known = new Set(tasks.value.map(({ task }) => task.id));
+  const added = found.filter((task) => !known.has(task.id)).map(live);
+  tasks.value = where === "first" ? [...added, ...tasks.value] : [...tasks.value, ...added];
+  for (const { task } of added) if (!hasEnded(task)) void watch(task.id);
+}
+
+export async function loadMore(): Promise<void> {
+  if (loading.value || (total.value !== null && tasks.value.length >= total.value)) return;
+  loading.value = true;
+  try {
+    const page = Math.floor(tasks.value.length / PER_PAGE) + 1;
+    const reply = await ask<TaskPage>("GET", `v1/tasks?page=${page}&per_page=${PER_PAGE}`);
+    total.value = reply.total;
+    add(reply.tasks, "last");
+  } finally {
+    loading.value = false;
+  }
+}
+
+export async function submit(type: string, params: Record<string, unknown>): Promise<Task> {
+  const task = await ask<Task>("POST", "v1/tasks", { type, params });
+  add([task], "first");
+  if (total.value !== null) total.value += 1;
+  return task;
+}
+
+export async function cancel(id: string): Promise<void> {
+  const task = await ask<Task>("DELETE", `v1/tasks/${id}`);
+  change(id, { task });
+}
+
+export async function cancelAll(): Promise<void> {
+  await Promise.allSettled(unfinished.value.map(({ task }) => cancel(task.id)));
+}
+
+async function watch(id: string): Promise<void> {
+  for (;;) {
+    try {
+      for await (const { event, data } of follow(`v1/tasks/${id}/events`, new AbortController().signal)) {
+        if (ENDED.includes(event)) {
+          change(id, { task: data as Task, preview: "", offline: false });
+          justEnded.value = data as Task;
+          return;
+        }
+        take(id, event, data as Record<string, unknown>);
+      }
+    } catch (error) {
+      if (error instanceof Refusal && (error.status === 404 || error.status === 401)) return;
+      change(id, { offline: true });
+    }
+    await pause(RECONNECT_PAUSE_MS);
+  }
+}
+
+function take(id: string, event: string, data: Record<string, unknown>): void {
+  const known = tasks.value.find(({ task }) => task.id === id);
+  if (!known) return;
+  const state = { ...known.task, status: event === "queued" ? ("queued" as const) : ("running" as const) };
+  if (event === "queued") {
+    change(id, { task: state, position: data["position"] as number | null, reason: (data["reason"] as string) ?? "", offline: false });
+  } else if (event === "running") change(id, { task: state, offline: false });
+  else if (event === "progress") {
+    change(id, { task: state, step: data["step"] as number, steps: data["steps"] as number, offline: false });
+  } else if (event === "preview") change(id, { preview: `data:image/jpeg;base64,${data["jpeg"] as string}` });
+}

@@ -1,0 +1,28 @@
+// What a newcomer needs to know: that these are toys, that a model is missing, or which one is broken.
+import * as draft from "../data/draft";
+import { broken, onlyToys, pipelines, usable } from "../data/server";
+import { tasks } from "../data/tasks";
+import { t } from "../i18n";
+
+/** Prompts that the toys can paint. */
+const EXAMPLES = ["a red house on the grass", "a blue boat by the sea", "a yellow star at night", "a green cat on a pink background", "an orange balloon in the sky", "夜里海边的一只白猫"];
+
+export function FirstVisit() {
+  if (pipelines.value.length === 0) return null;
+  return (
+    <>
+      {usable.value.length === 0 && <p class="note">{t("noModels")}</p>}
+      {broken.value.length > 0 && (
+        <details class="note"><summary>{t("brokenModels", { count: broken.value.length })}</summary>
+          <ul>{broken.value.map((model) => <li key={model.name}><strong>{model.name}</strong>: {model.problem}</li>)}</ul>
+        </details>
+      )}
+      {onlyToys.value && tasks.value.length === 0 && (
+        <div class="note">
+          <p>{t("toys")}</p>
+          <div class="actions">{EXAMPLES.map((words) => <button key={words} type="button" onClick={() => draft.set("text", words)}>{words}</button>)}</div>
+        </div>
+      )}
+    </>
+  );
+}

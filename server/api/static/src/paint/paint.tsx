@@ -1,0 +1,95 @@
+// The painting view: what to do on the left, pictures beside it.
+import { useEffect } from "preact/hooks";
+import * as draft from "../data/draft";
+import { guarded, notice } from "../data/notice";
+import { firstPicture } from "../data/pictures";
+import { pipelines } from "../data/server";
+import { submit } from "../data/tasks";
+import { t, type Word } from "../i18n";
+import { Choice, Segments, Slider, Tick } from "../ui/controls";
+import { takePicture } from "../ui/picture_drop";
+import { Adapters } from "./adapters";
+import { ControlUnits } from "./control_units";
+import { EverythingElse } from "./everything_else";
+import { FirstVisit } from "./first_visit";
+import { Prompt } from "./prompt";
+import { HighResFix, Images, ModelButton, Sampling, Seed, Strength, Variation } from "./settings";
+import { Size } from "./size";
+import { Stage, useAsSource } from "./stage";
+
+const MODE_WORDS: Record<draft.Mode, Word> = {
+  text: "modeText",
+  image: "modeImage",
+  inpaint: "modeInpaint",
+  erase: "modeErase",
+  extend: "modeExtend",
+  control: "modeControl",
+  enlarge: "modeEnlarge",
+  other: "modeOther",
+};
+
+async function generate(): Promise<void> {
+  if (draft.missing.value) {
+    notice.value = { message: t(draft.missing.value), field: draft.missing.value === "missingText" ? "text" : "" };
+    return;
+  }
+  await guarded(async () => {
+    const { type, params } = await draft.request();
+    await submit(type, params);
+  });
+}
+
+export function Paint() {
+  useEffect(() => {
+    const paste = (event: ClipboardEvent) => {
+      const file = firstPicture(event.clipboardData);
+      if (file) void takePicture(file, file.name, useAsSource);
+    };
+    document.addEventListener("paste", paste);
+    return () => document.removeEventListener("paste", paste);
+  }, []);
+  const mode = draft.mode.value;
+  return (
+    <div class="paint">
+      <form
+        class="panel"
+        aria-label={t("whatToPaint")}
+        onSubmit={(event) => {
+          event.preventDefault();
+          void generate();
+        }}
+      >
+        <Segments label={t("task")} value={mode} options={(Object.keys(MODE_WORDS) as draft.Mode[]).map((each) => [each, t(MODE_WORDS[each])] as const)} onChange={(each) => (draft.mode.value = each)} />
+        {mode === "other" && <Choice label={t("task")} value={draft.otherType.value} options={pipelines.value.map((each) => [each.name, `${each.title} (${each.name})`] as const)} onChange={(type) => (draft.otherType.value = type)} />}
+        {draft.takes("text") && <Prompt name="text" rows={4} label={t("prompt")} placeholder={t("promptExample")} onSubmit={() => void generate()} />}
+        {draft.takes("negative_prompt") && <Prompt name="negative_prompt" rows={2} label={t("negative")} placeholder={t("negativeExample")} onSubmit={() => void generate()} />}
+        <div class="send">
+          <button type="submit" class="primary">{t("generate")}</button>
+          <p role="status" class={notice.value ? "error" : ""}>{notice.value?.message ?? ""}</p>
+        </div>
+        <FirstVisit />
+        {mode === "other" ? <EverythingElse all /> : <Settings />}
+      </form>
+      <Stage />
+    </div>
+  );
+}
+
+function Settings() {
+  return (
+    <>
+      {draft.takes("model") && <ModelButton />}
+      {draft.takes("w") && draft.takes("text") && <Size />}
+      {draft.mode.value === "control" && <ControlUnits />}
+      {draft.takes("fidelity") && draft.mode.value !== "control" && <Strength />}
+      {draft.takes("scale") && <Slider label={t("enlargeBy")} value={draft.number("scale", 4)} min={2} max={4} step={1} onChange={(value) => draft.set("scale", value)} />}
+      {draft.takes("num_samples") && <Images />}
+      {draft.takes("seed") && <Seed />}
+      {draft.takes("lora_scales") && <details open><summary>{t("adapters")}</summary><Adapters /></details>}
+      {draft.takes("sampler") && <details open><summary>{t("sampling")}</summary><Sampling /></details>}
+      {draft.takes("highres_info") && <details><summary>{t("refine")}</summary><HighResFix />{draft.takes("variation_strength") && <Variation />}{draft.takes("use_circular") && <Tick label={t("tiling")} checked={Boolean(draft.values.value["use_circular"])} onChange={(checked) => draft.set("use_circular", checked || undefined)} />}</details>}
+      {draft.MASKED.includes(draft.mode.value) && draft.takes("inpainting_mask_blur") && <Slider label={t("maskBlur")} field="inpainting_mask_blur" value={draft.number("inpainting_mask_blur", 4)} min={0} max={64} step={1} onChange={(value) => draft.set("inpainting_mask_blur", value)} />}
+      <details><summary>{t("everythingElse")}</summary><EverythingElse /></details>
+    </>
+  );
+}

@@ -1,0 +1,89 @@
+// The middle of the painting view: the source with its tools, or what was painted last.
+import { useState } from "preact/hooks";
+import * as draft from "../data/draft";
+import { firstPicture, type Picture } from "../data/pictures";
+import { tasks, type LiveTask } from "../data/tasks";
+import { t } from "../i18n";
+import { PictureDrop, takePicture } from "../ui/picture_drop";
+import { Progress } from "../ui/progress";
+import { Actions, expiry, facts, Shown, titleOf } from "../ui/results";
+import { Viewer } from "../ui/viewer";
+import { ExtendEditor } from "./extend_editor";
+import { MaskEditor } from "./mask_editor";
+
+const NEEDS_SOURCE: readonly draft.Mode[] = ["image", "inpaint", "erase", "extend", "enlarge"];
+
+export function Stage() {
+  const mode = draft.mode.value;
+  const source = draft.source.value;
+  const wantsSource = NEEDS_SOURCE.includes(mode) || (mode === "other" && draft.takes("url"));
+  return (
+    <section
+      class="stage"
+      aria-label={t("stage")}
+      onDragOver={(event) => event.preventDefault()}
+      onDrop={(event) => {
+        event.preventDefault();
+        const file = firstPicture(event.dataTransfer);
+        if (file) void takePicture(file, file.name, (picture) => useAsSource(picture));
+      }}
+    >
+      {wantsSource && (
+        <>
+          {source && draft.MASKED.includes(mode) && <MaskEditor picture={source} />}
+          {source && mode === "extend" && <ExtendEditor picture={source} />}
+          <PictureDrop label={t("choosePicture")} picture={source} shown={!(draft.MASKED.includes(mode) || mode === "extend")} onPicture={(picture) => (draft.source.value = picture)} />
+        </>
+      )}
+      <Latest />
+    </section>
+  );
+}
+
+/** A dropped or pasted picture: the modes that take none become "change a picture". */
+export function useAsSource(picture: Picture): void {
+  draft.source.value = picture;
+  if (!NEEDS_SOURCE.includes(draft.mode.value) && draft.mode.value !== "other") draft.mode.value = "image";
+}
+
+function Latest() {
+  const [viewed, setViewed] = useState<{ live: LiveTask; index: number } | null>(null);
+  const shown = tasks.value.slice(0, 12);
+  return (
+    <div class="latest">
+      {shown.map((live) => (
+        <article key={live.task.id} class={`result ${live.task.status}`} data-id={live.task.id}>
+          <Pictures live={live} onView={(index) => setViewed({ live, index })} />
+          <p class="words" title={titleOf(live.task)}>{titleOf(live.task)}</p>
+          {live.task.status !== "succeeded" && <Progress live={live} />}
+          {live.task.status === "succeeded" && <p class="facts">{facts(live.task)}{live.task.images?.[0] ? ` · ${expiry(live.task.images[0])}` : ""}</p>}
+          {live.task.images?.[0] && <details><summary>{t("use")}</summary><Actions task={live.task} image={live.task.images[0]} index={0} /></details>}
+          {(live.task.warnings ?? []).map((warning) => <p key={warning} class="warning">{warning}</p>)}
+        </article>
+      ))}
+      {viewed && <Viewer task={viewed.live.task} index={viewed.index} onClose={() => setViewed(null)} />}
+    </div>
+  );
+}
+
+export function Pictures(props: { live: LiveTask; onView: (index: number) => void }) {
+  const { task, preview } = props.live;
+  const pictures = [...(task.images ?? []), ...(task.hints ?? [])];
+  if (pictures.length === 0 && task.answer) return <p class="answer">{answerWords(task.answer)}</p>;
+  if (pictures.length === 0) return preview ? <img class="preview" src={preview} alt={t("preview")} /> : <div class="waiting" aria-hidden="true" />;
+  return (
+    <div class={pictures.length > 1 ? "pictures several" : "pictures"}>
+      {pictures.map((image, index) => (
+        <button key={index} type="button" class="view" aria-label={t("viewPicture", { number: index + 1, words: titleOf(task) })} onClick={() => props.onView(index)}>
+          <Shown image={image} words={`${titleOf(task)} (${index + 1})`} />
+        </button>
+      ))}
+    </div>
+  );
+}
+
+/** The answer of a task that returns data: a single text as it is, anything else as JSON. */
+function answerWords(answer: Record<string, unknown>): string {
+  const values = Object.values(answer);
+  return values.length === 1 && typeof values[0] === "string" ? values[0] : JSON.stringify(answer, null, 1);
+}

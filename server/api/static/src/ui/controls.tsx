@@ -1,0 +1,88 @@
+// Small inputs that all forms are made of.
+import type { ComponentChildren } from "preact";
+import { useId } from "preact/hooks";
+import { t, type Word } from "../i18n";
+import { notice } from "../data/notice";
+import { Icon, type IconName } from "./icons";
+
+export function Field(props: { label: string; help?: string | undefined; field?: string; children: (id: string) => ComponentChildren }) {
+  const id = useId();
+  const wrong = props.field && notice.value?.field === props.field ? notice.value.message : "";
+  return (
+    <div class={wrong ? "field wrong" : "field"}>
+      <label for={id}>{props.label}</label>
+      {props.children(id)}
+      {props.help && <small>{props.help}</small>}
+      {wrong && <small class="error" role="alert">{wrong}</small>}
+    </div>
+  );
+}
+
+export function Slider(props: {
+  label: string;
+  value: number;
+  min: number;
+  max: number;
+  step: number;
+  field?: string;
+  help?: string;
+  onChange: (value: number) => void;
+}) {
+  const change = (event: Event) => {
+    const value = Number((event.currentTarget as HTMLInputElement).value);
+    if (!Number.isNaN(value)) props.onChange(value);
+  };
+  return (
+    <Field label={props.label} help={props.help} field={props.field ?? ""}>
+      {(id) => (
+        <div class="slider">
+          <input type="range" aria-label={props.label} min={props.min} max={props.max} step={props.step} value={props.value} onInput={change} />
+          <input id={id} type="number" min={props.min} max={props.max} step={props.step} value={props.value} onChange={change} />
+        </div>
+      )}
+    </Field>
+  );
+}
+
+export function Choice<T extends string>(props: { label: string; value: T; options: readonly (readonly [T, string])[]; onChange: (value: T) => void }) {
+  return (
+    <Field label={props.label}>
+      {(id) => (
+        <select id={id} value={props.value} onChange={(event) => props.onChange(event.currentTarget.value as T)}>
+          {props.options.map(([value, words]) => (
+            <option key={value} value={value}>{words}</option>
+          ))}
+        </select>
+      )}
+    </Field>
+  );
+}
+
+export function Tick(props: { label: string; checked: boolean; onChange: (checked: boolean) => void }) {
+  return (
+    <label class="tick">
+      <input type="checkbox" checked={props.checked} onChange={(event) => props.onChange(event.currentTarget.checked)} />
+      {props.label}
+    </label>
+  );
+}
+
+/** One choice of a few, shown side by side. */
+export function Segments<T extends string>(props: { label: string; value: T; options: readonly (readonly [T, string])[]; onChange: (value: T) => void }) {
+  return (
+    <div class="segments" role="group" aria-label={props.label}>
+      {props.options.map(([value, words]) => (
+        <button key={value} type="button" aria-pressed={value === props.value} onClick={() => props.onChange(value)}>{words}</button>
+      ))}
+    </div>
+  );
+}
+
+export function IconButton(props: { word: Word; icon: IconName; onClick: () => void; pressed?: boolean; disabled?: boolean }) {
+  const pressed = props.pressed === undefined ? {} : { "aria-pressed": props.pressed };
+  return (
+    <button type="button" class="icon" title={t(props.word)} aria-label={t(props.word)} disabled={props.disabled ?? false} onClick={props.onClick} {...pressed}>
+      <Icon name={props.icon} />
+    </button>
+  );
+}

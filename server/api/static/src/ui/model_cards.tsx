@@ -1,0 +1,53 @@
+// Models as cards with their preview pictures, in a dialog with a search.
+import { useEffect, useState } from "preact/hooks";
+import { fetchBlob } from "../api/client";
+import type { Model } from "../api/types";
+import { t } from "../i18n";
+import { Dialog } from "./dialog";
+
+export function ModelDialog(props: {
+  title: string;
+  models: readonly Model[];
+  chosen: readonly string[];
+  onChoose: (model: Model) => void;
+  onClose: () => void;
+}) {
+  const [search, setSearch] = useState("");
+  const words = search.toLowerCase();
+  const found = props.models.filter((model) => searchable(model).includes(words));
+  return (
+    <Dialog title={props.title} wide onClose={props.onClose}>
+      <input type="search" aria-label={t("search")} placeholder={t("search")} value={search} onInput={(event) => setSearch(event.currentTarget.value)} />
+      <div class="model-cards">
+        {found.map((model) => (
+          <button key={model.name} type="button" class="model-card" aria-pressed={props.chosen.includes(model.name)} onClick={() => props.onChoose(model)}>
+            <ModelPicture model={model} />
+            <strong>{model.title || model.name}</strong>
+            <small>{[model.family, ...(model.trigger_words ?? []).slice(0, 4)].filter(Boolean).join(" · ")}</small>
+          </button>
+        ))}
+        {found.length === 0 && <p>{t("nothingFound")}</p>}
+      </div>
+    </Dialog>
+  );
+}
+
+function searchable(model: Model): string {
+  return [model.name, model.title, ...(model.aliases ?? []), ...(model.trigger_words ?? [])].join(" ").toLowerCase();
+}
+
+/** The preview needs the key, so that an `<img>` cannot load it by its address. */
+function ModelPicture(props: { model: Model }) {
+  const [shown, setShown] = useState("");
+  const { preview } = props.model;
+  useEffect(() => {
+    if (!preview) return;
+    let address = "";
+    fetchBlob(preview.replace(/^\//, "")).then(
+      (blob) => setShown((address = URL.createObjectURL(blob))),
+      () => undefined,
+    );
+    return () => URL.revokeObjectURL(address);
+  }, [preview]);
+  return shown ? <img src={shown} alt="" /> : <span class="no-picture" aria-hidden="true">{props.model.name.slice(0, 2)}</span>;
+}

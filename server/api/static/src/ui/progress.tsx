@@ -1,0 +1,29 @@
+// How far a task is, in words and as a bar.
+import type { LiveTask } from "../data/tasks";
+import { cancel, hasEnded } from "../data/tasks";
+import { guarded } from "../data/notice";
+import { t } from "../i18n";
+
+export function state(live: LiveTask): string {
+  const { task } = live;
+  if (live.offline) return t("reconnecting");
+  if (task.status === "failed") return task.error?.message ?? t("failed");
+  if (task.status === "canceled") return t("canceled");
+  if (task.status === "succeeded") return t("succeeded");
+  if (live.steps) return t("step", { step: live.step, steps: live.steps });
+  if (task.status === "running") return t("starting");
+  if (live.reason) return live.reason;
+  return live.position && live.position > 1 ? t("position", { position: live.position }) : t("next");
+}
+
+export function Progress(props: { live: LiveTask }) {
+  const { live } = props;
+  if (hasEnded(live.task)) return <p class="state">{state(live)}</p>;
+  return (
+    <div class="progress">
+      <p class="state">{state(live)}</p>
+      <progress max={1} value={live.steps ? live.step / live.steps : 0} aria-label={t("progress")} />
+      <button type="button" onClick={() => void guarded(() => cancel(live.task.id))}>{t("cancel")}</button>
+    </div>
+  );
+}

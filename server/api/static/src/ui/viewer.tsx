@@ -1,0 +1,58 @@
+// One picture, large: zoom, pan, compare with the picture that it was made from, and go to the next.
+import { useEffect, useRef, useState } from "preact/hooks";
+import { local } from "../api/client";
+import type { Task } from "../api/types";
+import { t } from "../i18n";
+import { IconButton } from "./controls";
+import { Dialog } from "./dialog";
+import { Actions, expiry, facts, Shown, titleOf } from "./results";
+
+const ZOOMS = [1, 1.5, 2, 3, 4, 6, 8];
+
+export function Viewer(props: { task: Task; index: number; onMove?: (by: number) => void; onClose: () => void }) {
+  const { task } = props;
+  const [index, setIndex] = useState(props.index);
+  const [zoom, setZoom] = useState(1);
+  const [compared, setCompared] = useState<number | null>(null);
+  const frame = useRef<HTMLDivElement>(null);
+  const images = task.images ?? [];
+  const image = images[Math.min(index, images.length - 1)];
+  useEffect(() => setZoom(1), [task.id, index]);
+  useEffect(() => setIndex(props.index), [task.id, props.index]);
+  if (!image) return null;
+  const nearest = ZOOMS.indexOf(zoom);
+  const hint = (task.hints ?? [])[0];
+  const other = images.length > 1 ? images[(index + 1) % images.length] : hint;
+  return (
+    <Dialog title={titleOf(task)} wide onClose={props.onClose}>
+      <div
+        class="viewer"
+        ref={frame}
+        tabIndex={0}
+        onWheel={(event) => { event.preventDefault(); setZoom(ZOOMS[Math.max(0, Math.min(ZOOMS.length - 1, nearest + (event.deltaY < 0 ? 1 : -1)))]!); }}
+        onKeyDown={(event) => {
+          if (event.key === "ArrowRight") props.onMove?.(1);
+          else if (event.key === "ArrowLeft") props.onMove?.(-1);
+        }}
+        onPointerMove={(event) => { if (event.buttons === 1 && zoom > 1) frame.current!.scrollBy(-event.movementX, -event.movementY); }}
+      >
+        <div class="zoomed" style={{ width: `${zoom * 100}%` }}>
+          <Shown image={image} words={titleOf(task)} />
+          {compared !== null && other && <img class="over" src={local(other.url)} alt={t("comparedWith")} style={{ clipPath: `inset(0 ${100 - compared}% 0 0)` }} />}
+        </div>
+      </div>
+      {compared !== null && <input type="range" class="compare" aria-label={t("compare")} min={0} max={100} value={compared} onInput={(event) => setCompared(Number(event.currentTarget.value))} />}
+      <div class="tools">
+        <IconButton word="zoomOut" icon="minus" disabled={nearest <= 0} onClick={() => setZoom(ZOOMS[nearest - 1]!)} />
+        <IconButton word="zoomIn" icon="plus" disabled={nearest >= ZOOMS.length - 1} onClick={() => setZoom(ZOOMS[nearest + 1]!)} />
+        {other && <IconButton word="compare" icon="compare" pressed={compared !== null} onClick={() => setCompared(compared === null ? 50 : null)} />}
+        {images.length > 1 && images.map((each, place) => <button key={each.sha256 + place} type="button" aria-pressed={place === index} onClick={() => setIndex(place)}>{place + 1}</button>)}
+        {props.onMove && <IconButton word="previous" icon="previous" onClick={() => props.onMove?.(-1)} />}
+        {props.onMove && <IconButton word="following" icon="next" onClick={() => props.onMove?.(1)} />}
+      </div>
+      <p class="facts">{facts(task)} · {expiry(image)}</p>
+      <Actions task={task} image={image} index={index} onDone={props.onClose} />
+      <details><summary>{t("parameters")}</summary><pre tabIndex={0}>{JSON.stringify({ type: task.type, params: task.params }, null, 2)}</pre></details>
+    </Dialog>
+  );
+}
