@@ -15,6 +15,10 @@ from models.catalog.live_catalog import LiveCatalog
 from server.broker import Broker, BrokerUnavailableError
 from server.broker.history import first_outcome
 from server.egress.client import Egress
+from server.llm import LLM
+from server.prompts.engines.choice import check_translator
+from server.prompts.gloss import Gloss
+from server.prompts.translator import Translator
 from server.prompts.wildcards import Wildcards
 from server.queue import Queue
 from server.queue.clock import Clock
@@ -40,6 +44,7 @@ class Services:
     tenants: Tenants
     uploads: Uploads
     wildcards: Wildcards | None
+    translator: Translator
 
     @classmethod
     def from_settings(cls, settings: Settings, *, with_models: bool = True) -> Services:
@@ -51,6 +56,7 @@ class Services:
         models = LiveCatalog.of(settings.models_paths, hashes) if with_models else LiveCatalog(lambda: Catalog(()))
         if with_models:
             check_audit(settings, models.current)
+            check_translator(settings, models.current)
         queue = _queue(settings)
         clock = Clock(queue)
         broker = _broker(settings)
@@ -66,6 +72,7 @@ class Services:
             links=Links(settings.secret_bytes, public_url(settings), clock),
             tenants=tenants,
             uploads=Uploads(bucket, tenants, settings),
+            translator=Translator(settings, models, LLM(settings), Gloss.load),
             wildcards=Wildcards(settings.wildcards_dir) if settings.wildcards_dir else None,
         )
 
@@ -75,6 +82,7 @@ class Services:
         return self.live_catalog.current
 
     async def close(self) -> None:
+        await self.translator.close()
         await self.queue.close()
         await self.broker.close()
 

@@ -24,6 +24,7 @@ DESCRIPTIVE = (
     "inpainting",
     "trigger_words",
     "negative",
+    "reads",
     "sha256",
     "hidden",
 )
@@ -38,6 +39,9 @@ class CatalogError(Exception):
 
 Name = Annotated[str, StringConstraints(pattern=r"^[^/\\\x00-\x1f\x7f]{1,128}$")]
 """The name of a file may be a name, in any script; a path may not."""
+
+
+Language = Literal["en", "zh", "ja", "ko"]
 
 
 class ModelEntry(BaseModel):
@@ -67,6 +71,8 @@ class ModelEntry(BaseModel):
     """The words of a prompt to which a LoRA answers."""
     negative: bool = False
     """Whether an embedding is added to every negative prompt, unless a task sets `disable_easy_negative`."""
+    reads: tuple[Language, ...] = ("en",)
+    """The languages of prompts that a checkpoint or a text model understands. Others are translated into English."""
     config: Path | None = None
     """For a single file: a folder of configs (and perhaps tokenizers) to use instead of the family's own."""
     vae: Path | None = None

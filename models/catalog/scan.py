@@ -29,6 +29,8 @@ from models.files.unsupported import unsupported_message
 from models.files.weights_error import WeightsError, one_line
 from models.kinds import FAMILIES
 from models.kinds.kind import ModelFamily
+from models.kinds.layout import is_translator
+from models.kinds.translator import UNCONVERTED, unconverted_message
 from models.plain_files import is_file, is_folder, open_plain, read_object, resolve
 
 log = logging.getLogger(__name__)
@@ -244,6 +246,10 @@ def _identify_folder(path: Path) -> FoundModel | FoundEncoder | Problem | None:
     names = {name for config in configs for name in _class_names(config)}
     if any(name.startswith("StableDiffusion") and name.endswith("Pipeline") for name in names):
         return _identify_pipeline(path)
+    if is_translator(path):
+        return _found(path, FAMILIES["translator"], {})
+    if UNCONVERTED in names:
+        return Problem(path, unconverted_message(path))
     for family in FAMILIES.values():
         if names & family.folder_classes:
             told = {name: value for config in configs for name, value in family.recognise_config(config).items()}

@@ -7,6 +7,11 @@ from pathlib import Path
 from typing import Protocol
 
 from models.files.ncnn_param import PARAM, weights_file
+from models.plain_files import is_file
+
+TRANSLATOR_WEIGHTS = "model.bin"
+SOURCE_WORDS, TARGET_WORDS = "source.spm", "target.spm"
+"""The vocabularies of a translator, of SentencePiece."""
 
 
 class LayoutError(Exception):
@@ -74,3 +79,21 @@ class PretrainedFolder:
                 "save_pretrained writes for the model and for its tokenizer or image processor"
             )
         return sum(weights)
+
+
+@dataclass(frozen=True, slots=True)
+class TranslatorFolder:
+    """A folder of CTranslate2 with its vocabularies, as `hua models convert-translator` writes it."""
+
+    def weigh(self, path: Path) -> int:
+        if not is_translator(path):
+            raise LayoutError(
+                f"{path} is not a folder with {TRANSLATOR_WEIGHTS}, {SOURCE_WORDS} and {TARGET_WORDS}; give the folder "
+                "that `hua models convert-translator` writes"
+            )
+        return (path / TRANSLATOR_WEIGHTS).stat().st_size
+
+
+def is_translator(folder: Path) -> bool:
+    """Whether it is a folder of a translator."""
+    return all(is_file(folder / name) for name in (TRANSLATOR_WEIGHTS, SOURCE_WORDS, TARGET_WORDS))

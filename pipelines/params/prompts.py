@@ -7,7 +7,10 @@ from dataclasses import dataclass
 from functools import cache
 from typing import Annotated, TypeVar
 
+from annotated_types import MaxLen
 from pydantic import BaseModel
+
+from pipelines.pipeline import MAX_TEXT
 
 M = TypeVar("M", bound=BaseModel)
 
@@ -33,6 +36,8 @@ class PromptText:
     text: str
     negative: bool
     """Whether it names what an image should not show."""
+    limit: int
+    """The most characters that it may have."""
 
 
 def prompts_of(params: BaseModel) -> dict[str, PromptText]:
@@ -59,7 +64,13 @@ def _walk(params: BaseModel, prefix: str) -> Iterator[tuple[str, PromptText]]:
         if mark is None and isinstance(value, BaseModel):
             yield from _walk(value, f"{prefix}{name}.")
         elif mark is not None and value:
-            yield prefix + name, PromptText(value, mark.negative)
+            yield prefix + name, PromptText(value, mark.negative, _limit(type(params), name))
+
+
+@cache
+def _limit(model: type[BaseModel], name: str) -> int:
+    limits = (each.max_length for each in model.model_fields[name].metadata if isinstance(each, MaxLen))
+    return min(limits, default=MAX_TEXT)
 
 
 @cache

@@ -115,6 +115,14 @@ CONNECTIONS_CLOSED = _counter(
 
 TASKS_ACCEPTED = _counter("api", "hua_tasks_accepted", "Tasks written to the log.", "type", "class")
 TASKS_ENDED = _counter("controller", "hua_tasks_ended", "Tasks settled, by how they ended.", "type", "class", "status")
+TRANSLATIONS = _counter(
+    "api",
+    "hua_translations",
+    "Clauses of Chinese prompts, by engine (gloss, model, llm) and what became of them: ok, cached, unknown (the gloss "
+    "knows no word of it); late, failed, babble and busy go to the gloss.",
+    "engine",
+    "result",
+)
 FAILURES = _counter(
     "controller", "hua_failures", "Tasks settled as failed, by the failure's code; poison is one.", "code"
 )

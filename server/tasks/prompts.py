@@ -15,6 +15,7 @@ from server.services import Services
 from server.tasks.prompt_choices import choose_variants
 from server.tasks.styles import apply_styles
 from server.tasks.task_prompt import TaskPrompt
+from server.tasks.translation import fold_prompts, translate_prompts
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,15 +36,17 @@ async def prepare_prompts(services: Services, pipeline: AnyPipeline, params: Par
     """
     parts, notes = pipeline.parts(params), list[str]()
     prompts = task_prompts(parts)
+    await fold_prompts(prompts, services.translator, services.catalog)
     apply_styles(prompts, parts, services.catalog)
     await choose_variants(prompts, services.wildcards)
+    notes += await translate_prompts(prompts, services.translator, services.catalog)
     return _prepared(pipeline, params, parts, prompts, notes)
 
 
 def task_prompts(parts: Sequence[Part]) -> list[TaskPrompt]:
     """The prompts of a task. Those that are the result of another node are left out."""
     return [
-        TaskPrompt(part.path_of(path), part, prompt.text, prompt.text, prompt.negative)
+        TaskPrompt(part.path_of(path), part, prompt.text, prompt.text, prompt.negative, prompt.limit)
         for part in parts
         for path, prompt in prompts_of(part.params).items()
         if path not in part.injected

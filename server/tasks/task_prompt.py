@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from pipelines.pipeline import Part
+from pipelines.pipeline import MAX_TEXT, Part
 
 
 @dataclass(slots=True)
@@ -21,6 +21,8 @@ class TaskPrompt:
     """As it is now."""
     negative: bool
     """Whether it names what an image should not show."""
+    limit: int = MAX_TEXT
+    """The most characters that it may have."""
 
 
 class PromptRefusedError(Exception):

@@ -25,6 +25,7 @@ def test_families_are_those_of_models_yaml() -> None:
         "lora",
         "matting",
         "safety",
+        "translator",
         "upscaler",
         "vae",
     }

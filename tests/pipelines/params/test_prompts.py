@@ -10,10 +10,15 @@ PARAMS = pipelines.find("txt2img.sd").Params.model_validate(
 
 def test_prompts_are_found_at_any_depth_unless_they_are_empty() -> None:
     assert prompts_of(PARAMS) == {
-        "text": PromptText("雪山", negative=False),
-        "negative_prompt": PromptText("fog", negative=True),
-        "highres_info.text": PromptText("雪", negative=False),
+        "text": PromptText("雪山", negative=False, limit=20_000),
+        "negative_prompt": PromptText("fog", negative=True, limit=20_000),
+        "highres_info.text": PromptText("雪", negative=False, limit=20_000),
     }
+
+
+def test_prompts_have_the_limit_of_their_field() -> None:
+    params = pipelines.find("txt2txt.prompt_enhance").Params.model_validate({"text": "雪山"})
+    assert prompts_of(params)["text"].limit == 2000
 
 
 def test_with_prompts_replaces_these_prompts_and_nothing_else() -> None:

@@ -1,0 +1,1 @@
+"""Engines that translate clauses: a dictionary, a model, a language model at an endpoint."""
