@@ -109,6 +109,11 @@ class ModelEntry(BaseModel):
         return self == other.model_copy(update={name: getattr(self, name) for name in DESCRIPTIVE})
 
     @property
+    def files(self) -> frozenset[Path]:
+        """All files and folders that it names."""
+        return frozenset(value for _, value in self if isinstance(value, Path))
+
+    @property
     def weights(self) -> Path:
         """The file that is hashed."""
         return weights_file(self.path)

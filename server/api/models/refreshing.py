@@ -11,7 +11,9 @@ from server.services import Services
 
 
 async def refresh_catalog(request: Request, services: Services) -> Changes:
-    """What has changed. Requests take turns: those who wait must not take the threads that others need."""
+    """What has changed. Requests take turns: those who wait must not take the threads that others need. All who wait
+    together share one refresh."""
     turns: asyncio.Lock = request.app.state.refreshes
+    asked = services.live_catalog.begun
     async with turns:
-        return await asyncio.to_thread(services.live_catalog.refresh)
+        return await asyncio.to_thread(services.live_catalog.refresh, asked)
