@@ -18,17 +18,21 @@ from pipelines.params.control import (
     AnnotatorParams,
     ControlStrength,
     Hint,
+    Pass,
     canonical_hint,
     refuse_empty_interval,
 )
+from pipelines.params.image import refuse_odd_size
 from pipelines.params.image_refs import OptionalImage
 from pipelines.params.limits import Fraction
 from pipelines.params.picture_size import PICTURE_SIZE, PictureSizeParams
 from pipelines.params.prompts import Prompt
+from pipelines.params.second_pass import SecondPassParams
 from pipelines.pipeline import Models, Recipe, TaskResult, Work
 from pipelines.recipes.control_guidance import ControlSpec, draw_control_maps, refuse_different_shape
 from pipelines.recipes.controlled_generation import ControlledGeneration, ControlledParams, generate_controlled
 from pipelines.recipes.masked_generation import MaskedGenerationParams, generate_masked
+from pipelines.recipes.two_passes import generate_in_two_passes
 
 if TYPE_CHECKING:
     import numpy as np
@@ -64,6 +68,9 @@ class HintData(AnnotatorParams):
         description="The map acts less on the outer layers of the denoiser, so that the prompt matters more. With "
         "guess_mode: in place of its own fading.",
     )
+    only_pass: Pass | None = Field(
+        None, description="The pass that the map acts in, if the task has highres_info. null: both."
+    )
     hint_start: Fraction | None = Field(
         None, description="The fraction of the steps after which the map is followed. null: 0."
     )
@@ -98,10 +105,11 @@ class HintData(AnnotatorParams):
             end=end,
             guess=self.guess_mode,
             fades=self.fade_layers,
+            only=self.only_pass,
         )
 
 
-class ControlNewTaskParams(PictureSizeParams, ControlledParams, MaskedGenerationParams):
+class ControlNewTaskParams(PictureSizeParams, ControlledParams, MaskedGenerationParams, SecondPassParams):
     """The parameters that the task types of this module share."""
 
     url: OptionalImage = Field(None, description="The picture to start from. Default: start from noise alone.")
@@ -122,6 +130,22 @@ class ControlNewTaskParams(PictureSizeParams, ControlledParams, MaskedGeneration
         if self.mask_url is not None and self.url is None:
             raise ValueError("mask_url marks what to repaint in `url`, but url is missing; add it")
         return self
+
+    @model_validator(mode="after")
+    def _check_passes(self) -> Self:
+        if self.highres_info is None:
+            return self
+        if self.url is not None:
+            raise ValueError("highres_info refines images that start from noise; leave url or highres_info out")
+        if self.wh == PICTURE_SIZE:
+            raise ValueError("highres_info needs the size of the first pass; set wh")
+        for side in self.wh:
+            refuse_odd_size("a side of wh", side, self.max_wh)
+        return self
+
+    @property
+    def first_size(self) -> tuple[int, int]:
+        return self.wh
 
     @property
     def checkpoint_ref(self) -> ModelRef[Checkpoint]:
@@ -177,6 +201,9 @@ class ControlNewPipeline(ControlledGeneration[P]):
         return params.mask_url is not None
 
     def work(self, params: P) -> Work:
+        if params.highres_info is not None:
+            (width, height), last = params.size, params.second_pass
+            return Work(width * height, params.num_samples, last.num_steps, last.compute_fraction)
         fraction = params.compute_fraction
         work = Work(params.max_wh**2, params.num_samples, params.num_steps, fraction, is_upper_bound=True)
         if params.url is not None:
@@ -195,6 +222,9 @@ class ControlNewPipeline(ControlledGeneration[P]):
         maps = draw_control_maps(specs, params.checkpoint, models, images, (picture.shape[1], picture.shape[0]))
         if mask is not None:
             generated = generate_masked(params, checkpoint, picture, mask, maps.inputs)
+        elif params.highres_info is not None:
+            controls = maps.inputs_of_passes(params.first_size, params.size)
+            generated = generate_in_two_passes(params, params.highres_info, checkpoint, models, *controls)
         else:
             fidelity = None if params.url is None else params.fidelity
             generated = generate_controlled(params, checkpoint, picture, maps, fidelity)

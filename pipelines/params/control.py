@@ -10,6 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field
 if TYPE_CHECKING:
     from models.vision.control_maps import DrawOptions
 
+Pass = Literal["first", "second"]
 Hint = Literal["canny", "depth", "pose", "mlsd", "softedge", "lineart", "scribble", "tile", "normal"]
 HINTS: Mapping[Hint, str] = {
     "canny": "edges",

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from models.kinds.annotator import ANNOTATOR
 from models.kinds.controlnet import CONTROLNET
 from models.kinds.kind import AnyModelRef, ModelRef
-from pipelines.params.control import AnnotatorParams
+from pipelines.params.control import AnnotatorParams, Pass
 from pipelines.params.limits import SizeMismatchError
 from pipelines.pipeline import ControlInput, Models
 
@@ -48,6 +48,8 @@ class ControlSpec:
     """Guess mode, as in `ControlInput`."""
     fades: bool = False
     """As in `ControlInput`."""
+    only: Pass | None = None
+    """The pass that the map acts in, of a task that has two; None: both."""
 
     def controlnet_ref(self, checkpoint: str) -> ModelRef[ControlNet]:
         """The ControlNet that follows this map with a checkpoint."""
@@ -81,16 +83,32 @@ class ControlMaps:
 
     def inputs(self, width: int, height: int, box: Box | None = None) -> tuple[ControlInput, ...]:
         """The inputs for an image of `width` × `height` pixels that shows `box` of the maps; None: all of them."""
-        pairs = zip(self.specs, self.maps, strict=True)
-        return tuple(self._input(spec, pixels, width, height, box) for spec, pixels in pairs)
-
-    def _input(self, spec: ControlSpec, pixels: np.ndarray, width: int, height: int, box: Box | None) -> ControlInput:
-        import torch
-
         from models.imaging.pixels import resize
 
-        part = pixels if box is None else pixels[box.pixels]
-        hint = torch.from_numpy(resize(part, width, height).copy()).permute(2, 0, 1)[None].float() / 255
+        maps = (pixels if box is None else pixels[box.pixels] for pixels in self.maps)
+        pairs = zip(self.specs, maps, strict=True)
+        return tuple(self._input(spec, resize(pixels, width, height)) for spec, pixels in pairs)
+
+    def inputs_of_passes(
+        self, first: tuple[int, int], second: tuple[int, int]
+    ) -> tuple[tuple[ControlInput, ...], tuple[ControlInput, ...]]:
+        """The inputs for both passes of an image, of these sizes. Of the maps is cropped what is too much for the shape
+        of the second pass, as of the image; and they fade there, as in A1111's extension, because they are coarse."""
+        from models.imaging.resize_modes import resize_to
+
+        pairs = list(zip(self.specs, self.maps, strict=True))
+        firsts = (
+            self._input(spec, resize_to(pixels, *first, "fill")) for spec, pixels in pairs if spec.only != "second"
+        )
+        seconds = (
+            self._input(spec, resize_to(pixels, *second, "cover")) for spec, pixels in pairs if spec.only != "first"
+        )
+        return tuple(firsts), tuple(replace(each, fades=True) for each in seconds)
+
+    def _input(self, spec: ControlSpec, pixels: np.ndarray) -> ControlInput:
+        import torch
+
+        hint = torch.from_numpy(pixels.copy()).permute(2, 0, 1)[None].float() / 255
         net = self.models.get(spec.controlnet_ref(self.checkpoint))
         return ControlInput(net, hint, spec.strength, spec.start, spec.end, spec.guess, spec.fades)
 

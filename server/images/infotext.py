@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -41,7 +42,7 @@ def infotext(task: Task, seed: int | None, width: int, height: int) -> str:
 def _first_size(params: dict[str, Any]) -> str | None:
     """The size that a request names, if that of the images is another one."""
     if params.get("highres_info"):
-        return _size(params.get("w"), params.get("h"))
+        return _size(*_first_sides(params))
     target = params.get("inpainting_target_wh")
     return _size(*target) if isinstance(target, list | tuple) else _size(target, target)
 
@@ -62,6 +63,10 @@ def _sampling(params: dict[str, Any]) -> dict[str, Any]:
     }
 
 
+def _first_sides(params: dict[str, Any]) -> Sequence[int | None]:
+    return params.get("wh") or (params.get("w"), params.get("h"))
+
+
 def _strengths(params: dict[str, Any], image: tuple[int, int]) -> dict[str, Any]:
     """Denoising strength is 1 - fidelity."""
     highres = params.get("highres_info") or {}
@@ -77,7 +82,7 @@ def _second_pass(params: dict[str, Any], highres: dict[str, Any], image: tuple[i
     if not highres:
         return {}
     method, factor = highres.get("upscale_method"), highres.get("upscale_factor")
-    sides = [(params.get("w") or 0) * (factor or 0), (params.get("h") or 0) * (factor or 0)]
+    sides = [(side or 0) * (factor or 0) for side in _first_sides(params)]
     by_factor = not highres.get("w") and (not all(sides) or sides == [*image])
     return {
         "Hires upscale": factor if by_factor else None,

@@ -33,25 +33,22 @@ SAME_CHECKPOINT = ("", "none", "use same checkpoint")
 def plan_txt2img(request: Txt2ImgRequest, options: Mapping[str, Any], catalog: Catalog) -> Painting:
     """Raises InvalidParamsError."""
     params = common_params(request, options, catalog)
-    width, height = request.size
-    units = units_of(request.alwayson_scripts)
-    if units:
-        found = guides(units, catalog, request.size)
-        params |= found.params
-        if found.controls:
-            if request.enable_hr:
-                raise InvalidParamsError(
-                    "enable_hr and ControlNet units together are not offered; send one", "enable_hr"
-                )
-            params |= {"wh": (width, height), "resize_mode": found.resize_mode, "controls": list(found.controls)}
-            return Painting("control_new.multi", params, shows_maps=found.shows_maps)
-    params |= {"w": width, "h": height}
+    found = guides(units_of(request.alwayson_scripts), catalog, request.size)
+    params |= found.params
     if request.enable_hr:
-        if request.firstphase_width > 0 and request.firstphase_height > 0:
-            first = (max(side // 8 * 8, 64) for side in (request.firstphase_width, request.firstphase_height))
-            params |= dict(zip(("w", "h"), first, strict=True))
         params["highres_info"] = _second_pass(request)
-    return Painting("txt2img.sd", params)
+    if found.controls:
+        params |= {"wh": _first_size(request), "resize_mode": found.resize_mode, "controls": list(found.controls)}
+        return Painting("control_new.multi", params, shows_maps=found.shows_maps)
+    return Painting("txt2img.sd", params | dict(zip(("w", "h"), _first_size(request), strict=True)))
+
+
+def _first_size(request: Txt2ImgRequest) -> tuple[int, int]:
+    """Older clients send that of a second pass as the size, and name that of the first one."""
+    width, height = request.firstphase_width, request.firstphase_height
+    if not request.enable_hr or width <= 0 or height <= 0:
+        return request.size
+    return max(width // 8 * 8, 64), max(height // 8 * 8, 64)
 
 
 def _second_pass(request: Txt2ImgRequest) -> dict[str, Any]:

@@ -49,6 +49,7 @@ RESIZE_MODES: Mapping[str, Literal["fill", "cover", "pad"]] = {
     "outer fit (shrink to fit)": "pad",
     "envelope (outer fit)": "pad",
 }
+PASSES = {"both": None, "low res only": "first", "high res only": "second"}
 BALANCED, PROMPT_FIRST, CONTROL_FIRST = "0", "1", "2"
 CONTROL_MODES = {
     "balanced": BALANCED,
@@ -174,6 +175,7 @@ def _data(unit: Unit, size: tuple[int, int]) -> dict[str, Any]:
         "hint_end": number(unit, "guidance_end", number(unit, "guidance", 1.0)),
         "guess_mode": mode == CONTROL_FIRST or is_on(unit.get("guessmode")),
         "fade_layers": mode != BALANCED,
+        "only_pass": choice(unit, "hr_option", PASSES, None),
         **({} if detect is None else {"detect_resolution": detect}),
         **thresholds(kind, unit),
     }

@@ -148,6 +148,15 @@ async def test_units_make_a_task_that_follows_maps(services: Services) -> None:
     assert not painting.shows_maps
 
 
+async def test_units_may_have_a_second_pass(services: Services) -> None:
+    unit = {"module": "canny", "model": "canny", "image": "aGk=", "hr_option": "Low res only"}
+    units = {"ControlNet": {"args": [unit]}}
+    painting = planned(services, alwayson_scripts=units, enable_hr=True, hr_scale=1.5, width=512, height=384)
+    assert (painting.task_type, painting.params["wh"]) == ("control_new.multi", (512, 384))
+    assert (painting.params["highres_info"]["w"], painting.params["highres_info"]["h"]) == (768, 576)
+    assert painting.params["controls"][0]["data"]["only_pass"] == "first"
+
+
 @pytest.mark.parametrize(
     ("fields", "field"),
     [

@@ -46,6 +46,7 @@ def test_all_fields_of_a_unit(catalog: Catalog) -> None:
         "guidance_end": 0.7,
         "control_mode": 2,
         "low_vram": True,
+        "hr_option": "High res only",
     }
     result = found(catalog, unit)
     assert result.resize_mode == "pad"
@@ -58,6 +59,7 @@ def test_all_fields_of_a_unit(catalog: Catalog) -> None:
         "hint_end": 0.7,
         "guess_mode": True,
         "fade_layers": True,
+        "only_pass": "second",
         "detect_resolution": 640,
         "low_threshold": 50,
         "high_threshold": 150,
@@ -160,6 +162,7 @@ def test_no_image_prompt_is_left_out_silently(catalog: Catalog, units: list[dict
         ({"module": "shuffle"}, "no preprocessor 'shuffle'"),
         ({"model": "nothing"}, "no ControlNet 'nothing'"),
         ({"control_mode": "both"}, "control_mode 'both' is unknown"),
+        ({"hr_option": "none of them"}, "hr_option 'none of them' is unknown; there are: both, low res only"),
         ({"mask": "aGk="}, "send it as `mask` to img2img"),
         ({"image": {"image": "aGk=", "mask": "aGk="}}, "send it as `mask` to img2img"),
         ({"image": 5}, "must be a picture in base64"),
