@@ -12,8 +12,8 @@ _DATA = "data/cedict_1_0_ts_utf-8_mdbg.txt.gz"
 _NO_GLOSS = re.compile(
     r"surname |CL:|(old |erhua |Japanese |unofficial |archaic )?variant of|see |used in |abbr\. "
     r"|also (written|pr\.|called)|Taiwan pr\.|same as|equivalent to|pr\. |radical in|Kangxi radical"
-    r"|.*\b(township|county|district|prefecture|suffix|plural marker)\b"
-    r"|.*\((dialect|slang|vulgar|derog|Internet slang|old|coll\.)"
+    r"|.*\b(township|county|district|prefecture|suffix|plural marker|classifier)\b"
+    r"|.*\((dialect|slang|vulgar|derog|Internet slang|old\b)"
 )
 """Senses that say nothing about what a word means, or that no prompt means."""
 _NOTES = re.compile(r"\([^()]*\)|\[[^\]]*\]|[^\x00-\u024f]+")
@@ -76,7 +76,7 @@ class Cedict:
 
 def _clean(sense: str) -> str:
     """A sense without remarks, articles and what follows a semicolon or a comma."""
-    words = " ".join(_NOTES.sub(" ", sense).split(";")[0].split(",")[0].split())
+    words = " ".join(_NOTES.sub(" ", sense).split(";")[0].split(",")[0].split(" or ")[0].split())
     verb = words.startswith("to ") and not words.startswith("to be ")
     words = _LEADING.sub("", words).replace(" sb", "").replace(" sth", "").replace("one's ", "").strip(" .:!?|")
     if not any(letter.isalpha() for letter in words):

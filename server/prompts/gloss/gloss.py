@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 
-from server.prompts.gloss import english
+from server.prompts.gloss.english import nouns
 from server.prompts.gloss.parser import parse
 from server.prompts.gloss.phrase import Phrase, join
 from server.prompts.gloss.quantities import merge_quantities
@@ -19,6 +19,7 @@ _REQUEST = re.compile(
     r"^(请|麻烦|帮我|帮忙|给我|为我|我想要?|我要|想要|要)*(画|绘制|生成|创作|制作|来|设计)(一下|出|个)?(?=[一两二三四五六七八九十几0-9])"
 )
 """画一只猫 asks for a cat; nobody draws."""
+_AND_SO_ON = re.compile(r"(?<=.)等等?$")
 
 
 class Gloss:
@@ -42,7 +43,7 @@ class Gloss:
         return ", ".join(filter(None, map(self._translate_part, parts))) or clause
 
     def _translate_part(self, part: str) -> str:
-        words = merge_quantities(segment(_REQUEST.sub("", part), self._vocabulary))
+        words = merge_quantities(segment(_AND_SO_ON.sub("", _REQUEST.sub("", part)), self._vocabulary))
         words = [self._counted(word) for word in words]
         # Aspects (着, 了) say nothing that a picture shows.
         words = [word for word in words if word.readings and not word.is_a("X") and not word.is_a("ASP")]
@@ -60,7 +61,9 @@ def _spell(category: str, phrase: Phrase) -> str:
     if category in ("V", "VE", "VP", "VEP", "Vd"):
         return phrase.doing
     if category == "Q":
-        return join(phrase.determiner, phrase.before, english.plural(phrase.head) if phrase.many else phrase.head)
+        return join(phrase.determiner, phrase.before, nouns.plural(phrase.head) if phrase.many else phrase.head)
     if category == "By" or (category in ("Ny", "Py") and not phrase.determiner):
         return join("with", phrase.indefinite)
+    if category in ("Nn", "Pn", "Bn"):
+        return join("no", phrase.several().text)
     return phrase.text

@@ -6,8 +6,8 @@ from collections import defaultdict
 from collections.abc import Iterator
 from typing import NamedTuple
 
-from server.prompts.gloss import combine
-from server.prompts.gloss.rules import NOUNS, RULES, VERBS, Combine
+from server.prompts.gloss.combine import joining, nouns
+from server.prompts.gloss.rules import NOUNS, PLACES, RULES, VERBS, Combine
 
 
 class Rule(NamedTuple):
@@ -17,11 +17,12 @@ class Rule(NamedTuple):
     combine: Combine
 
 
-_PER_WORD: dict[Combine, float] = {combine.compound: 0.03, combine.joined: 0.01, combine.adjective: 0.003}
+_PER_WORD: dict[Combine, float] = {nouns.compound: 0.03, joining.joined: 0.01, nouns.adjective: 0.003}
 """What each word costs in rules that bind closely: the nearest two are joined first."""
 WHOLE = {
-    "N": 0.0, "P": 0.0, "B": 0.0, "S": 0.0, "SA": 0.1, "VP": 0.1, "V": 0.3, "VE": 0.4, "A": 0.3, "L": 0.3, "ADV": 0.5,
-    "D": 0.8, "Ny": 0.2, "Py": 0.2, "By": 0.2, "Nn": 0.1, "Pn": 0.1, "Bn": 0.1,
+    "N": 0.0, "P": 0.0, "B": 0.0, "S": 0.0, "SA": 0.1, "VP": 0.1, "V": 0.3, "VE": 0.4, "A": 0.3,
+    "L": 0.3, "LZ": 0.3, "LP": 0.25, "ADV": 0.5, "D": 0.8,
+    "Ny": 0.2, "Py": 0.2, "By": 0.2, "Nn": 0.1, "Pn": 0.1, "Bn": 0.1,
 }  # fmt: skip
 """What may stand alone, and at what cost; anything else costs ALONE."""
 ALONE = 1.5
@@ -42,7 +43,7 @@ def table() -> dict[str, dict[str, tuple[Rule, ...]]]:
 def _expand(left: str, right: str, result: str) -> Iterator[tuple[str, str, str]]:
     """A rule for each noun and verb that its signs stand for."""
     names = (left, right, result)
-    for sign, categories in (("@", NOUNS), ("#", NOUNS), ("!!", VERBS), ("!", VERBS)):
+    for sign, categories in (("@", NOUNS), ("#", NOUNS), ("!!", VERBS), ("!", VERBS), ("~", PLACES)):
         if any(sign in name for name in names):
             for category in categories:
                 yield from _expand(*(name.replace(sign, category) for name in names))

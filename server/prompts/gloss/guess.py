@@ -25,8 +25,12 @@ _NOT_ADJECTIVES = """
     animal crystal metal festival portal hospital capital mural sandal petal coral plant giant elephant pendant tent
     student continent music fabric magic mechanic bed seed shed weed reed apprentice arsenal jackal terminal journal
     president restaurant merchant servant infant peasant instrument ornament dragon
+    characteristic topic clinic comic republic traffic picnic logic critic
 """
-_WITHOUT_PLURAL = "water light hair smoke fog mist snow rain ice fire sand grass rice tea coffee milk wine blood"
+_WITHOUT_PLURAL = (
+    "water light hair smoke fog mist snow rain ice fire sand grass rice tea coffee milk wine blood juice sauce oil beer"
+    " wheat moss chocolate bread meat beef pork flour sugar salt fur gold silk wool cotton dust air feel"
+)
 _ADJECTIVES = frozenset(_SHORT_ADJECTIVES.split())
 _NOUNS = frozenset(_NOT_ADJECTIVES.split())
 _MASS = frozenset(_WITHOUT_PLURAL.split())

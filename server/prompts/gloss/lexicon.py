@@ -20,6 +20,7 @@ _CLASSES: dict[str, tuple[tuple[str, float], ...]] = {
     "v": (("V", 0.0),),
     "vf": (("V", 0.0),),
     "t": (("N", 0.4),),
+    "nv": (("N", 0.3),),
     "vw": (("V", 0.0), ("W", 0.0)),
     "vt": (("V", 0.0),),
     "ve": (("VE", 0.0),),
@@ -30,7 +31,9 @@ _CLASSES: dict[str, tuple[tuple[str, float], ...]] = {
     "q": (("M", 0.0),),
     "num": (("NUM", 0.0),),
     "prep": (("PREP", 0.0),),
+    "with": (("PREP", 0.4),),
     "conj": (("C", 0.0),),
+    "poss": (("POSS", 0.0),),
     "det": (("DET", 0.0),),
     "dets": (("DET", 0.0),),
     "pron": (("P", 0.0),),
@@ -38,6 +41,9 @@ _CLASSES: dict[str, tuple[tuple[str, float], ...]] = {
 """What the classes of the file are in the grammar, and at what cost. A class in capitals is a category itself."""
 _MASS = ("u", "bu", "c")
 _NAMES = ("name", "artist", "pron")
+_SIZED = ("b", "bu")
+_SIZES = ("long ", "short ", "big ")
+"""Apart from their noun, so that a colour can follow them: long black hair."""
 _ANIMATE = ("p", "artist", "pron")
 _FIXED = ("vf", "ve")
 
@@ -63,12 +69,14 @@ def _readings(english: str, word_class: str) -> tuple[Reading, ...]:
 def _phrase(english: str, word_class: str) -> Phrase:
     if word_class in ("det", "dets"):
         return Phrase("", determiner=english, many=word_class == "dets")
-    before, _, after = english.strip().partition("*")
-    article = before.startswith(("a ", "an "))
+    words, _, after = english.strip().partition("*")
+    determiner, words = ("a", words.partition(" ")[2]) if words.startswith(("a ", "an ")) else ("", words)
+    size, head = words.split(" ", 1) if word_class in _SIZED and words.startswith(_SIZES) else ("", words)
     return Phrase(
-        before.partition(" ")[2] if article else before,
+        head,
+        before=size,
         after=after,
-        determiner="a" if article else "",
+        determiner=determiner,
         mass=word_class in _MASS,
         name=word_class in _NAMES,
         colour=word_class == "c",

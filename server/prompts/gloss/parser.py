@@ -11,7 +11,8 @@ from server.prompts.gloss.rules import Combine
 from server.prompts.gloss.words import Word
 
 MOST_WORDS = 20
-"""The cost of a parse grows with the cube of the words."""
+"""The cost of a parse grows with the cube of the words; longer clauses are parsed in shorter parts."""
+_PART = 10
 _RULES = grammar.table()
 
 
@@ -38,8 +39,9 @@ Cell = dict[str, Node]
 def parse(words: Sequence[Word]) -> list[tuple[str, Phrase]]:
     """The categories and phrases that the words make up, in order: one if the grammar covers them all."""
     pieces: list[tuple[str, Phrase]] = []
-    for start in range(0, len(words), MOST_WORDS):
-        pieces += _parse(words[start : start + MOST_WORDS])
+    length = MOST_WORDS if len(words) <= MOST_WORDS else _PART
+    for start in range(0, len(words), length):
+        pieces += _parse(words[start : start + length])
     return pieces
 
 
@@ -47,7 +49,11 @@ def _parse(words: Sequence[Word]) -> list[tuple[str, Phrase]]:
     count = len(words)
     chart: list[list[Cell]] = [[{} for _ in range(count + 1)] for _ in range(count)]
     for at, word in enumerate(words):
-        chart[at][at + 1] = {reading.category: Leaf(reading.cost, reading.phrase) for reading in word.readings}
+        chart[at][at + 1] = {
+            reading.category: Leaf(reading.cost, reading.phrase)
+            for reading in word.readings
+            if reading.category != "COLOUR"
+        }
     for width in range(2, count + 1):
         for start in range(count - width + 1):
             chart[start][start + width] = _cell(chart, start, start + width)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
-from server.prompts.gloss import english
+from server.prompts.gloss.english import nouns, verbs
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,7 +34,7 @@ class Phrase:
     def text(self) -> str:
         words = join(self.before, self.head, self.after)
         if self.determiner == "a":
-            return join(english.article(words), words)
+            return join(nouns.article(words), words)
         return join(self.determiner, words)
 
     @property
@@ -45,12 +45,12 @@ class Phrase:
     @property
     def indefinite(self) -> str:
         """The text with "a", if it is one thing that can be counted."""
-        if self.name and self.head in english.OBJECTIVE:
-            return english.OBJECTIVE[self.head]
-        if self.head in english.UNIQUE:
+        if self.name and self.head in nouns.OBJECTIVE:
+            return nouns.OBJECTIVE[self.head]
+        if self.head in nouns.UNIQUE:
             return self.definite
-        counted = not (self.determiner or self.name or self.mass or self.many or english.is_plural(self.head))
-        return join(english.article(self.text), self.text) if counted else self.text
+        counted = not (self.determiner or self.name or self.mass or self.many or nouns.is_plural(self.head))
+        return join(nouns.article(self.text), self.text) if counted else self.text
 
     @property
     def bare(self) -> bool:
@@ -59,13 +59,13 @@ class Phrase:
     @property
     def doing(self) -> str:
         """A verb phrase as a participle: riding a horse."""
-        head = self.head if self.fixed or not self.head else english.gerund(self.head)
+        head = self.head if self.fixed or not self.head else verbs.gerund(self.head)
         return join(self.before, head, self.after)
 
     @property
     def done(self) -> str:
         """A verb phrase as a past participle: covered."""
-        return join(self.before, self.head if self.fixed else english.participle(self.head), self.after)
+        return join(self.before, self.head if self.fixed else verbs.participle(self.head), self.after)
 
     def prefix(self, words: str) -> Phrase:
         return replace(self, before=join(words, self.before))
@@ -75,8 +75,8 @@ class Phrase:
 
     def several(self) -> Phrase:
         """The noun in the plural."""
-        return self if self.mass or self.name else replace(self, head=english.plural(self.head))
+        return self if self.mass or self.name else replace(self, head=nouns.plural(self.head))
 
 
 def join(*parts: str) -> str:
-    return " ".join(filter(None, parts))
+    return " ".join(filter(None, parts)).replace(" ,", ",")

@@ -61,8 +61,8 @@ def _quantity(words: list[Word], at: int) -> tuple[Word, int] | None:
     text = "".join(word.text for word in words[at : end + 1])
     if measure is None:
         return Word(text, (Reading("Q", amount), *_alone(words[at:end], amount))), end
-    if measure.head == "-year-old":
-        return Word(text, (Reading("A", Phrase(amount.determiner + measure.head)),)), end + 1
+    if measure.head.startswith("~"):
+        return Word(text, (Reading("A", Phrase(measure.head.replace("~", amount.determiner))),)), end + 1
     return Word(text, (Reading("Q", replace(amount, head=measure.head, before=join(size, measure.before))),)), end + 1
 
 

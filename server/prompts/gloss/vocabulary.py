@@ -13,8 +13,10 @@ from server.prompts.gloss.words import Word
 
 _CACHED_WORDS = 20_000
 _LONGEST = 8
-_LEXICON, _PARTICLE, _DICTIONARY, _CHARACTER, _UNKNOWN = 1.0, 0.9, 1.95, 2.3, 4.0
-"""What a word costs: of the lexicon, a colour or particle of it, of the dictionary, one character of it, unknown."""
+_LEXICON, _PARTICLE, _DICTIONARY, _LONG, _CHARACTER, _UNKNOWN = 1.0, 0.9, 1.95, 2.05, 2.3, 4.0
+"""Costs of a word: of the lexicon, a colour or particle of it, of the dictionary (two characters, more, one), unknown.
+Two words of the lexicon go before a long one of the dictionary."""
+_BEFORE_MEASURES = frozenset("0123456789零一二两三四五六七八九十百千万几这那每某半多数整大小另")
 _PARTICLES = frozenset(("DE", "DI", "DEI", "ZAI", "ASP", "NUM", "C", "COLOUR"))
 
 
@@ -47,9 +49,9 @@ class Vocabulary:
             part = text[start:end]
             alone = end - start == 1
             if word := self._lexicon.get(part):
-                yield word, _PARTICLE if alone and not _PARTICLES.isdisjoint(word.categories) else _LEXICON
+                yield word, _cost(word, text[start - 1 : start])
             elif word := self.in_dictionary(part):
-                yield word, _CHARACTER if alone else _DICTIONARY
+                yield word, _CHARACTER if alone else _DICTIONARY if end - start == 2 else _LONG
             elif alone:
                 yield Word(part, ()), _UNKNOWN
 
@@ -65,3 +67,12 @@ class Vocabulary:
             return True
         first, second = self._lexicon.get(word[0]), self._lexicon.get(word[1:2])
         return bool(first and second and second.is_a("M") and not first.categories.isdisjoint(("NUM", "DET")))
+
+
+def _cost(word: Word, before: str) -> float:
+    """Of a word of the lexicon; `before`: the character before it. A measure word follows a number."""
+    if word.categories == {"M"} and before and before not in _BEFORE_MEASURES:
+        return _CHARACTER
+    if len(word.text) == 1 and not _PARTICLES.isdisjoint(word.categories):
+        return _PARTICLE
+    return _LEXICON

@@ -1,0 +1,1 @@
+"""English forms that a gloss needs."""
