@@ -52,6 +52,12 @@ REQUESTS = (
         {"prompt": "a red house", "size": "512x512", "response_format": "b64_json"},
     ),
     Row("a1111", "/sdapi/v1/txt2img", {"prompt": "a red house", "width": 512, "height": 512, "steps": 20}),
+    Row(
+        "nextgpu",
+        "/session/publish",
+        {"data": {"parameters": {"promptText": "a red house", "imageRatio": "1:1"}}},
+    ),
+    Row("ideogram", "/v1/ideogram-v3/generate", {"prompt": "a red house", "resolution": "1024x1024"}),
 )
 
 

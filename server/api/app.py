@@ -20,10 +20,11 @@ from starlette.middleware import Middleware
 from starlette.middleware.cors import CORSMiddleware
 from starlette.routing import BaseRoute
 
-from server.api import events, files, health, overview, pipelines, tasks, uploads, usage
+from server.api import events, health, overview, pipelines, tasks, uploads, usage
 from server.api.dependencies import get_caller
 from server.api.dialects import every, refusal_below
 from server.api.dialects.dialect import DialectRoute
+from server.api.files import routes as files
 from server.api.language import token_count
 from server.api.middleware.body_size import BodySizeLimit
 from server.api.middleware.security_headers import SecurityHeaders

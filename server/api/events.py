@@ -5,19 +5,19 @@ from __future__ import annotations
 import base64
 from collections.abc import AsyncIterator, Iterator
 
-from fastapi import APIRouter
 from fastapi.sse import EventSourceResponse, ServerSentEvent
 
 from server.api.authenticated_route import AuthenticatedRoute
 from server.api.dependencies import RecordDep, ServicesDep
 from server.api.errors import error_responses
+from server.api.router import Router
 from server.api.task_response import task_reply
 from server.queue import Progress, View
 from server.queue.pools import reason
 from server.task import Status
 from server.tasks.lookup import find_record
 
-router = APIRouter(prefix="/v1/tasks", tags=["tasks"], route_class=AuthenticatedRoute)
+router = Router(prefix="/v1/tasks", tags=["tasks"], route_class=AuthenticatedRoute)
 
 
 @router.get(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from fastapi import APIRouter, Response
+from fastapi import Response
 from prometheus_client import CONTENT_TYPE_LATEST
 from pydantic import BaseModel, Field
 
@@ -13,10 +13,11 @@ from server.api.errors import ErrorReply, error_responses
 from server.api.models.broken import broken_models
 from server.api.queue_metrics import set_queue_metrics
 from server.api.readiness import Part
+from server.api.router import Router
 from server.observability.metrics import QUEUE, exposition
 from server.queue import QueueUnavailableError
 
-router = APIRouter(tags=["server"])
+router = Router(tags=["server"])
 
 
 class HealthReply(BaseModel):

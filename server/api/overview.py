@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from fastapi import APIRouter
 from pydantic import BaseModel, Field
 
 from server.api.dependencies import ServicesDep
 from server.api.errors import error_responses
+from server.api.router import Router
 
-router = APIRouter(prefix="/v1", tags=["server"])
+router = Router(prefix="/v1", tags=["server"])
 
 
 class WorkerReply(BaseModel):

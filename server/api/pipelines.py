@@ -5,7 +5,7 @@ from __future__ import annotations
 from functools import cache
 from typing import Any
 
-from fastapi import APIRouter, Response
+from fastapi import Response
 from pydantic import BaseModel, Field
 
 import pipelines
@@ -14,10 +14,11 @@ from pipelines.pipeline import AnyPipeline
 from server.api.authenticated_route import AuthenticatedRoute, SubmissionRoute
 from server.api.dependencies import ServicesDep, Submitter
 from server.api.errors import error_responses
+from server.api.router import Router
 from server.api.task_request import ACCEPTED_RESPONSES, Envelope, SubmissionHeadersDep, submit_and_reply, typed_envelope
 from server.api.task_response import TaskReply
 
-router = APIRouter(prefix="/v1/pipelines", tags=["pipelines"], route_class=AuthenticatedRoute)
+router = Router(prefix="/v1/pipelines", tags=["pipelines"], route_class=AuthenticatedRoute)
 
 
 class PipelineReply(BaseModel):

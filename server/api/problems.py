@@ -11,8 +11,8 @@ from models.catalog.catalog import BrokenModelError, MisfitError, UnknownModelEr
 from models.files.weights_error import WeightsError
 from pipelines import UnknownTaskTypeError
 from pipelines.unsupported import UnsupportedTaskTypeError
-from server.api.byte_ranges import UnsatisfiableRangeError
 from server.api.errors import Problem
+from server.api.files.byte_ranges import UnsatisfiableRangeError
 from server.api.models.routes import ModelNotFoundError
 from server.api.readiness import NotReadyError
 from server.api.uploads import NoFileError

@@ -5,12 +5,13 @@ from __future__ import annotations
 import asyncio
 from typing import Annotated
 
-from fastapi import APIRouter, Query, Response
+from fastapi import Query, Response
 from pydantic import BaseModel
 
 from server.api.authenticated_route import AuthenticatedRoute, SubmissionRoute
 from server.api.dependencies import ChangeableRecordDep, Reader, RecordDep, ServicesDep, Submitter
 from server.api.errors import error_responses
+from server.api.router import Router
 from server.api.task_request import ACCEPTED_RESPONSES, SubmissionHeadersDep, TaskEnvelope, submit_and_reply
 from server.api.task_response import TaskReply, task_reply
 from server.queue import View
@@ -19,7 +20,7 @@ from server.task import Status
 from server.tasks.callback_replay import replay_callback
 from server.tasks.lookup import TaskRecord, UnknownTaskError, cancel, load_record
 
-router = APIRouter(prefix="/v1/tasks", tags=["tasks"], route_class=AuthenticatedRoute)
+router = Router(prefix="/v1/tasks", tags=["tasks"], route_class=AuthenticatedRoute)
 
 
 class TaskPage(BaseModel):

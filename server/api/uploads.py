@@ -5,18 +5,19 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from typing import Any
 
-from fastapi import APIRouter, Request
+from fastapi import Request
 from pydantic import BaseModel, Field
 from starlette.datastructures import UploadFile
 
 from server.api.authenticated_route import AuthenticatedRoute
 from server.api.dependencies import ServicesDep, Uploader
 from server.api.errors import error_responses
+from server.api.router import Router
 from server.tasks.input_images import InputImages
 
 UPLOAD_LIFETIME_S = 86_400
 
-router = APIRouter(prefix="/v1/files", tags=["files"], route_class=AuthenticatedRoute)
+router = Router(prefix="/v1/files", tags=["files"], route_class=AuthenticatedRoute)
 
 _BINARY: dict[str, Any] = {"schema": {"type": "string", "format": "binary"}}
 _FORM: dict[str, Any] = {

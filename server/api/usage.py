@@ -8,11 +8,12 @@ from collections.abc import Sequence
 from datetime import UTC, date, datetime
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Depends, Header, Query, Request, Response
+from fastapi import Depends, Header, Query, Request, Response
 from pydantic import BaseModel, Field
 
 from server.api.dependencies import CallerDep, ServicesDep
 from server.api.errors import error_responses
+from server.api.router import Router
 from server.services import Services
 from server.tenancy.usage_summary import DailyUsage, UsageSummaries
 
@@ -21,7 +22,7 @@ DEFAULT_DAYS = 31
 ALL_TENANTS = "*"
 CSV = "text/csv"
 
-router = APIRouter(prefix="/v1", tags=["usage"])
+router = Router(prefix="/v1", tags=["usage"])
 
 
 class PeriodError(Exception):

@@ -7,10 +7,11 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from fastapi import APIRouter, Response
+from fastapi import Response
 
 from server.api.authenticated_route import AuthenticatedRoute
 from server.api.errors import Problem
+from server.api.router import Router
 from server.storage.signed_links import Links
 from server.task import Manifest
 
@@ -37,7 +38,7 @@ class Dialect:
 
     name: str
     """Stored in the Callback of each task that was submitted in this dialect."""
-    router: APIRouter
+    router: Router
     callback_body: Callable[[Manifest, Links], dict[str, Any]] | None = None
     """The JSON body of a callback; None: that of Hua's own API. Depends on nothing but its arguments, so that a retry
     sends the same bytes."""

@@ -6,7 +6,6 @@ import asyncio
 from functools import lru_cache
 from pathlib import Path
 
-from fastapi import APIRouter
 from pydantic import BaseModel, ConfigDict, Field
 from tokenizers import Tokenizer
 
@@ -23,10 +22,11 @@ from models.kinds.kind import ModelRef
 from models.loading.clip_pieces import clip_pieces
 from server.api.dependencies import Reader, ServicesDep
 from server.api.errors import error_responses
+from server.api.router import Router
 from server.prompts.token_count import CountedPrompt, count_tokens
 from server.tasks.submission import InvalidParamsError
 
-router = APIRouter(prefix="/v1/prompts", tags=["prompts"])
+router = Router(prefix="/v1/prompts", tags=["prompts"])
 
 
 class CountRequest(BaseModel):

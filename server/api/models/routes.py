@@ -5,7 +5,7 @@ from __future__ import annotations
 from itertools import islice
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Depends, Header, Path, Query, Request, Response
+from fastapi import Depends, Header, Path, Query, Request, Response
 from fastapi.responses import FileResponse
 
 from models.catalog.catalog import UnknownModelError
@@ -15,8 +15,9 @@ from server.api.models.listing import ListedModel, ModelListing
 from server.api.models.previews import picture_type
 from server.api.models.refreshing import refresh_catalog
 from server.api.models.reply import ModelList, ModelProblem, ModelReply, RefreshReply
+from server.api.router import Router
 
-router = APIRouter(prefix="/v1/models", tags=["models"])
+router = Router(prefix="/v1/models", tags=["models"])
 TOTAL = "X-Total-Count"
 MAX_AGE_S = 60
 """How long a client may show a preview without asking again."""

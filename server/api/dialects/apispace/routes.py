@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 from typing import Any
 
-from fastapi import APIRouter
 from pydantic import BaseModel, ConfigDict, Field
 from starlette.datastructures import Headers
 
@@ -14,6 +13,7 @@ from server.api.dialects.apispace.styles import acg_params
 from server.api.dialects.nolibox.answers import STATUSES, status_data
 from server.api.dialects.nolibox.enveloped import REFUSED, Envelope, EnvelopedRefusal, EnvelopedRoute, Uid
 from server.api.dialects.nolibox.push import PushBody, PushRoute, push_task
+from server.api.router import Router
 from server.services import Services
 from server.tasks.lookup import find_record
 from server.tasks.submission import InvalidParamsError
@@ -67,7 +67,7 @@ class QueryReply(Envelope[ImageStatus]):
 
 
 GONE: dict[int | str, dict[str, Any]] = {404: REFUSED[401], 410: REFUSED[401]}
-router = APIRouter(prefix="/aigc", tags=["apispace"], route_class=ApispacePushRoute, responses=REFUSED)
+router = Router(prefix="/aigc", tags=["apispace"], route_class=ApispacePushRoute, responses=REFUSED)
 SUBMITTED: dict[int | str, dict[str, Any]] = {200: {"model": SubmittedReply | EnvelopedRefusal}}
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Generic, TypeVar
 
-from fastapi import APIRouter, Header, Request, Response
+from fastapi import Header, Request, Response
 from pydantic import BaseModel, Field
 
 from server.api.dependencies import Reader, ServicesDep, Submitter
@@ -14,6 +14,7 @@ from server.api.dialects.chuzhan.refusals import PREFIX, REFUSED, ChuzhanRoute, 
 from server.api.dialects.chuzhan.request import DetailRequest, DrawRequest
 from server.api.dialects.chuzhan.workflow import sent_name, task_of
 from server.api.errors import Problem
+from server.api.router import Router
 from server.services import Services
 from server.task import Status
 from server.tasks.input_images import BadInputError
@@ -54,7 +55,7 @@ class Customer(Answer):
     balance: None = Field(None, description="This server has no points.")
 
 
-router = APIRouter(prefix=PREFIX, tags=["chuzhan"], route_class=ChuzhanRoute, responses=REFUSED)
+router = Router(prefix=PREFIX, tags=["chuzhan"], route_class=ChuzhanRoute, responses=REFUSED)
 
 
 async def draw(

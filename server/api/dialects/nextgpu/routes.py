@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
-from fastapi import APIRouter, Request, Response
+from fastapi import Request, Response
 from fastapi.responses import PlainTextResponse
 from pydantic import BaseModel
 
@@ -15,6 +15,7 @@ from server.api.dependencies import ServicesDep, Submitter
 from server.api.dialects.dialect import DialectRoute
 from server.api.dialects.nextgpu.request import PublishRequest
 from server.api.errors import Problem
+from server.api.router import Router
 from server.api.task_response import linked_images
 from server.task import Manifest, Status
 from server.tasks.submission import Submission
@@ -50,7 +51,7 @@ class PublishReply(BaseModel):
     data: list[ImageUrl]
 
 
-router = APIRouter(prefix="/session", tags=["nextgpu"], route_class=NextgpuRoute, responses=REFUSED)
+router = Router(prefix="/session", tags=["nextgpu"], route_class=NextgpuRoute, responses=REFUSED)
 
 
 @router.post("/publish")

@@ -13,6 +13,7 @@ from server.api.dependencies import Reader, ServicesDep, Submitter
 from server.api.dialects.nolibox import enveloped
 from server.api.dialects.nolibox.answers import STATUSES, status_data
 from server.api.dialects.nolibox.push import NoliboxRoute, PushBody, PushReply, PushRoute, RefusedReply, push_task
+from server.api.router import Router
 from server.services import Services
 from server.task import Status
 from server.tasks.lookup import LostTaskError, UnknownTaskError, cancel, find_record
@@ -87,7 +88,7 @@ REFUSED: dict[int | str, dict[str, Any]] = {
     for status in (400, 401, 403, 404, 413, 422, 429, 500, 503)
 }
 
-router = APIRouter(tags=["nolibox"], route_class=NoliboxRoute)
+router = Router(tags=["nolibox"], route_class=NoliboxRoute)
 _routes = APIRouter(route_class=NoliboxRoute, responses=REFUSED)
 
 

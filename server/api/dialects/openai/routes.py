@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Annotated, Any, TypeVar
 
-from fastapi import APIRouter, Header, Request, Response
+from fastapi import Header, Request, Response
 from fastapi.responses import JSONResponse, StreamingResponse
 from pydantic import ValidationError
 
@@ -19,6 +19,7 @@ from server.api.dialects.openai.request import EditRequest, GenerationRequest, I
 from server.api.dialects.openai.schema import EDIT_BODY, STREAM, VARIATION_BODY
 from server.api.dialects.openai.stream import ImageStream
 from server.api.dialects.openai.tasks import plan_edit, plan_generation, plan_variation
+from server.api.router import Router
 from server.services import Services
 from server.task import Output, Status
 from server.tasks.submission import InvalidParamsError
@@ -44,7 +45,7 @@ class PaintingRoute(SubmissionRoute, OpenAIRoute):
     """A route that submits tasks."""
 
 
-router = APIRouter(prefix="/v1/images", tags=["openai"], route_class=PaintingRoute, responses=ANSWERS)
+router = Router(prefix="/v1/images", tags=["openai"], route_class=PaintingRoute, responses=ANSWERS)
 
 
 @router.post("/generations")

@@ -3,7 +3,7 @@ import json
 
 import httpx
 import pytest
-from fastapi import APIRouter, FastAPI, Response
+from fastapi import FastAPI, Response
 from fastapi.responses import PlainTextResponse
 from starlette.datastructures import Headers
 
@@ -14,6 +14,7 @@ from server.api.dependencies import Reader, Submitter
 from server.api.dialects import callback_bytes, every
 from server.api.dialects.dialect import Dialect, DialectRoute
 from server.api.errors import Problem
+from server.api.router import Router
 from server.storage.signed_links import Links
 from server.task import Callback, Manifest, Outcome, Status, Task
 from server.tenancy.auth import new_key
@@ -74,7 +75,7 @@ KEY, OTHER = new_key("red"), new_key("blue")
 @pytest.fixture
 async def plain(services, monkeypatch):
     """A client of a server that has this dialect, too."""
-    router = APIRouter(route_class=PlainRoute)
+    router = Router(route_class=PlainRoute)
 
     @router.get("/plain/tenant")
     async def tenant_of(tenant: Reader, number: int = 0) -> str:
@@ -125,6 +126,6 @@ async def test_errors_below_the_prefix_have_the_shape_of_the_dialect(plain, meth
 
 
 def test_callback_of_a_dialect_without_callbacks_uses_the_format_of_hua(monkeypatch):
-    monkeypatch.setitem(vars(dialects)["_by_name"], "plain", Dialect("plain", APIRouter()))
+    monkeypatch.setitem(vars(dialects)["_by_name"], "plain", Dialect("plain", Router()))
     own = manifest(Callback(url="http://x"))
     assert callback_bytes(manifest(Callback(url="http://x", dialect="plain")), LINKS) == callback_bytes(own, LINKS)

@@ -48,7 +48,7 @@ async def params_of(services: Services, uid: str) -> dict[str, Any]:
 @pytest.mark.parametrize("body", [SAMPLE, {"params": PARAMS}, PARAMS], ids=["both", "in params", "beside"])
 async def test_sample_of_the_document_is_accepted_in_each_form(client, services, body: dict[str, Any]) -> None:
     params = await params_of(services, await submitted(client, "txt2img", body))
-    assert (params["type"], params["text"], params["sampler"]) == ("txt2img.sd", "玫瑰花", "euler")
+    assert (params["type"], params["text"], params["sampler"]) == ("txt2img.sd", "rose", "euler")
     assert (params["negative_prompt"], params["num_steps"], params["dialect"]) == ("cropped", 20, "apispace")
 
 

@@ -49,7 +49,7 @@ async def test_documented_sample_is_pushed_and_finishes(client, painter, prefix)
     finished = (await client.get(path)).json()
     assert finished["status"] == "finished"
     assert (await client.get(finished["data"]["cdn"])).headers["content-type"] == "image/png"
-    assert finished["data"]["request"]["model"]["text"] == "玫瑰花"
+    assert finished["data"]["request"]["model"]["text"] == "rose"
     assert finished["data"]["request"]["model"]["seed"] >= 0
 
 

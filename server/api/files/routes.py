@@ -7,19 +7,20 @@ from collections.abc import AsyncIterator
 from concurrent.futures import ThreadPoolExecutor
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Header, Path, Query, Request, Response
+from fastapi import Header, Path, Query, Request, Response
 from fastapi.responses import RedirectResponse, StreamingResponse
 
-from server.api.byte_ranges import parse_range
 from server.api.dependencies import ServicesDep
 from server.api.errors import error_responses
+from server.api.files.byte_ranges import parse_range
+from server.api.router import Router
 from server.images.codec import convert
 from server.services import Services
 from server.storage.bucket import Bucket
 from server.storage.signed_links import LinkExpiredError
 from server.task import Format, Image, Manifest, Output
 
-router = APIRouter(tags=["files"])
+router = Router(tags=["files"])
 PATH = "/files/{task_id}/{index}.{extension}"
 MEDIA_TYPES: dict[Format, str] = {"png": "image/png", "jpeg": "image/jpeg", "webp": "image/webp"}
 CONTENT: dict[str, Any] = {"content": {media_type: {} for media_type in MEDIA_TYPES.values()}}

@@ -7,7 +7,7 @@ import httpx
 import pytest
 from PIL import Image as Picture
 
-from server.api import files
+from server.api.files import routes as files
 
 REQUEST = {"type": "txt2img.sd", "params": {"text": "x"}}
 

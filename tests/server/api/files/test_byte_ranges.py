@@ -2,7 +2,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from server.api.byte_ranges import UnsatisfiableRangeError, parse_range
+from server.api.files.byte_ranges import UnsatisfiableRangeError, parse_range
 
 
 @pytest.mark.parametrize(
