@@ -14,23 +14,6 @@ from server.api.dialects.ideogram.styles import PALETTES
 
 MAX_COLOURS = 8
 _CODE = re.compile(r"#(?:[0-9a-fA-F]{3}){1,2}")
-_COLOUR = {
-    "type": "object",
-    "properties": {
-        "color_hex": {"type": "string", "pattern": f"^{_CODE.pattern}$"},
-        "color_weight": {"type": "number", "minimum": 0.05, "maximum": 1},
-    },
-    "required": ["color_hex"],
-}
-PALETTE_SCHEMA = {
-    "description": "`name`, or `members`. In a form, its JSON.",
-    "type": "object",
-    "properties": {
-        "name": {"type": "string", "enum": list(PALETTES)},
-        "members": {"type": "array", "items": _COLOUR, "minItems": 1, "maxItems": MAX_COLOURS},
-    },
-}
-"""Without references, which would not resolve in the OpenAPI document."""
 
 
 class PaletteColour(BaseModel):

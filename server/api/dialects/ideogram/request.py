@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal
+from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, WithJsonSchema, model_validator
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from pipelines.pipeline import MAX_TEXT
-from server.api.dialects.ideogram.palette import PALETTE_SCHEMA, Palette
+from server.api.dialects.ideogram.palette import Palette
 from server.api.dialects.ideogram.styles import TYPES, one_of
 
 STEPS = {"FLASH": 8, "TURBO": 12, "BALANCED": 20, "DEFAULT": 20, "QUALITY": 40}
@@ -26,7 +26,7 @@ class PictureRequest(BaseModel):
     num_images: int = Field(1, ge=1, le=8)
     seed: int | None = Field(None, ge=0, le=2147483647)
     style_type: str = "AUTO"
-    color_palette: Annotated[Palette | None, WithJsonSchema(PALETTE_SCHEMA)] = None
+    color_palette: Palette | None = None
 
     @model_validator(mode="before")
     @classmethod

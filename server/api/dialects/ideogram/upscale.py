@@ -17,7 +17,7 @@ from server.tasks.input_images import Upload
 from server.tasks.submission import InvalidParamsError
 
 SCALE = 2
-MOST_STRENGTH = 0.6
+MOST_STRENGTH = 0.4
 """Above it, a painting at twice the size that a model was trained at shows objects twice."""
 router = APIRouter(tags=["ideogram"], route_class=ForbiddenKeyRoute, responses=REFUSED)
 

@@ -28,13 +28,13 @@ async def test_sample_of_the_document(client, services, painting, draw, path, re
     assert (enlarge["endpoint"], enlarge["data"]["scale"]) == ("img2img.sr", 2)
     assert (paint["endpoint"], paint["injections"]) == ("img2img.sd", {"enlarge": [{"index": 0, "field": "url"}]})
     assert (paint["data"]["wh"], paint["data"]["text"]) == ([192, 128], fields.get("prompt", ""))
-    assert paint["data"]["fidelity"] == (0.757 if fields else 0.85)
+    assert paint["data"]["fidelity"] == (0.838 if fields else 0.9)
     [image] = reply.json()["data"]
     assert {"resolution", "upscaled_resolution", "seed", "prompt"} <= image.keys()
 
 
 @pytest.mark.parametrize(
-    ("resemblance", "detail", "strength"), [(50, 50, 0.15), (100, 100, 0), (1, 100, 0.594), (50, 1, 0.003)]
+    ("resemblance", "detail", "strength"), [(50, 50, 0.1), (100, 100, 0), (1, 100, 0.396), (50, 1, 0.002)]
 )
 def test_more_detail_and_less_resemblance_paint_more(resemblance, detail, strength):
     assert strength_of(UpscaleRequest(resemblance=resemblance, detail=detail)) == strength
