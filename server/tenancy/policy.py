@@ -77,6 +77,8 @@ class TenantPolicy(StrictModel):
     upload_bytes: ByteSize | None = Field(None, ge=1)
     """The most bytes that these files have in all; None: HUA_UPLOAD_BYTES."""
     rate: Rate | None = None
+    prompt_rate: Rate | None = None
+    """Limit of prompts that are translated without a task; None: no limit."""
     weight: float = Field(1.0, ge=0.01, le=100)
     """The tenant's share of the devices, relative to other tenants."""
     priorities: tuple[Priority, ...] = Field(("normal", "low"), min_length=1)

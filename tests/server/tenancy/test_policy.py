@@ -35,6 +35,12 @@ def test_parse_policies_reads_all_fields():
     assert second.scopes == ("submit", "read", "upload")
 
 
+def test_prompts_may_have_a_rate_of_their_own():
+    policies = parse_policies("tenants: {acme: {prompt_rate: {per_minute: 1200, burst: 20}}, plain: }")
+    assert policies["acme"].prompt_rate == Rate(per_minute=1200, burst=20)
+    assert policies["plain"].prompt_rate is None
+
+
 def test_empty_tenant_has_no_keys_and_no_high_priority():
     assert parse_policies(FULL)["plain"] == TenantPolicy()
     assert TenantPolicy().priorities == ("normal", "low")

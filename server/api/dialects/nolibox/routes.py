@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-import re
 from typing import Annotated, Any
 
 from fastapi import APIRouter
 from pydantic import BaseModel, Field
 
 from server.api.dependencies import Reader, ServicesDep, Submitter
-from server.api.dialects.nolibox import enveloped
+from server.api.dialects.nolibox import enveloped, prompts
 from server.api.dialects.nolibox.answers import STATUSES, status_data
 from server.api.dialects.nolibox.push import NoliboxRoute, PushBody, PushReply, PushRoute, RefusedReply, push_task
 from server.api.router import Router
@@ -21,12 +20,6 @@ from server.tasks.lookup import LostTaskError, UnknownTaskError, cancel, find_re
 MAX_LISTED = 100
 BASE = "/prod-open-aigc"
 """The path of that API's base URL, which clients keep when they change only its host."""
-
-NOT_ENGLISH = re.compile(r"[\u3040-\u30ff\u3400-\u9fff\uac00-\ud7af]+")
-"""Kana, Han and Hangul, which models trained on English do not understand."""
-NO_TRANSLATOR = (
-    "this server does not translate: write English, or send need_translate false if the model understands this language"
-)
 
 Uids = Annotated[list[str], Field(max_length=MAX_LISTED, fail_fast=True)]
 
@@ -66,17 +59,6 @@ class ServerStatusReply(BaseModel):
     num_pending: int = Field(description="Pending tasks of all tenants.")
     pending_queue: list[str] = Field(description=f"Your pending tasks, at most {MAX_LISTED}.")
     details: dict[str, list[str]] = Field(description=f"Your tasks by status, at most {MAX_LISTED} each.")
-
-
-class PromptBody(BaseModel):
-    text: str = Field(max_length=20_000)
-    need_translate: bool = Field(True, description="Whether the text may need a translation into English.")
-
-
-class PromptReply(BaseModel):
-    text: str
-    success: bool
-    reason: str
 
 
 class AliveReply(BaseModel):
@@ -149,22 +131,13 @@ async def get_server_status(services: ServicesDep, tenant: Reader) -> ServerStat
     )
 
 
-@_routes.post("/get_prompt")
-@_routes.post("/translate", include_in_schema=False)
-async def prepare_prompt(body: PromptBody, tenant: Submitter) -> PromptReply:
-    """Returns the prompt without surrounding spaces. `success` is false if it would need a translation."""
-    text = body.text.strip()
-    if body.need_translate and (not_english := NOT_ENGLISH.search(text)):
-        return PromptReply(text=text, success=False, reason=f"{not_english[0]!r} is not English, and {NO_TRANSLATOR}")
-    return PromptReply(text=text, success=True, reason="")
-
-
 @_routes.get("/health")
 async def is_alive() -> AliveReply:
     """Whether the server answers at all."""
     return AliveReply(status="alive")
 
 
+_routes.include_router(prompts.router)
 router.include_router(_routes, prefix="/engine")
 router.include_router(enveloped.router)
 for base in ("", BASE):

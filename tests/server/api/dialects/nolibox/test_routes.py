@@ -90,22 +90,6 @@ async def test_server_status_counts_pending_and_working_tasks(client, painter, m
     assert (after["is_ready"], after["num_pending"], after["details"]["working"]) == (True, 0, [uid])
 
 
-@pytest.mark.parametrize(
-    ("sent", "success"),
-    [
-        ({"text": " a red house "}, True),
-        ({"text": "ein Haus, (rot:1.2)", "need_translate": True}, True),
-        ({"text": "一朵玫瑰花", "need_translate": False}, True),
-        ({"text": "a 玫瑰花"}, False),
-    ],
-)
-async def test_prompt_that_needs_translation_is_refused_with_a_reason(client, sent, success):
-    for path in ("/engine/get_prompt", "/engine/translate", "/get_prompt"):
-        reply = (await client.post(path, json=sent)).json()
-        assert (reply["text"], reply["success"]) == (sent["text"].strip(), success)
-        assert ("玫瑰花" in reply["reason"] and "need_translate" in reply["reason"]) == (not success)
-
-
 async def test_health_is_alive(client):
     assert (await client.get("/engine/health")).json() == (await client.get("/health")).json() == {"status": "alive"}
 
