@@ -6,14 +6,17 @@ NaN and infinity become black pixels without any error, so every net's output is
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from contextlib import suppress
 from functools import lru_cache
 from pathlib import Path
 
 import torch
-from safetensors import SafetensorError, safe_open
 from torch import Tensor
 
 from models.catalog.entry import ModelEntry
+from models.files.safetensors_header import read_header
+from models.files.weights_error import WeightsError
+from models.loading.tensor_file import TensorFile, stamp_of
 
 LARGEST = 65504.0
 """The largest number of half precision. Trained weights are far smaller."""
@@ -45,9 +48,7 @@ def explain_fault(entries: Iterable[ModelEntry]) -> str:
     """
     for entry in sorted(entries, key=lambda entry: entry.bytes):
         for file in _files_of(entry):
-            status = file.stat()
-            key = _find_bad_tensor(file, status.st_mtime_ns, status.st_size)
-            if key is not None:
+            if (key := _find_bad_tensor(file, _stamp_or_none(file))) is not None:
                 return (
                     f"{file.name} of model {entry.name!r} is the cause: its tensor {key!r} has NaN, infinity or "
                     f"numbers beyond ±{LARGEST:g}; fetch or train it again, or do without it"
@@ -66,15 +67,22 @@ def _files_of(entry: ModelEntry) -> Iterator[Path]:
 
 
 @lru_cache(maxsize=256)
-def _find_bad_tensor(file: Path, mtime_ns: int, size: int) -> str | None:
-    """The key of the first tensor with a number that is not finite or too large. The result is cached for a time and a
-    size of the file. A file that is not safetensors is not checked: its loader has read it."""
+def _find_bad_tensor(file: Path, stamp: tuple[int, ...] | None) -> str | None:
+    """The key of the first tensor with a number that is not finite or too large. The result is cached for a stamp of
+    the file. A file that is not safetensors, or is gone by now, is not checked."""
     try:
-        with safe_open(file, framework="pt") as opened:
-            keys = [key for key in opened.keys() if SCHEDULE not in key]  # noqa: SIM118 - not a mapping
-            return next((key for key in keys if not _is_in_range(opened.get_tensor(key))), None)
-    except (SafetensorError, OSError):
+        header = read_header(file)
+        with TensorFile(file, header) as opened:
+            keys = [key for key in header.tensors if SCHEDULE not in key]
+            return next((key for key in keys if not _is_in_range(opened.read(key))), None)
+    except (WeightsError, OSError):
         return None
+
+
+def _stamp_or_none(file: Path) -> tuple[int, ...] | None:
+    with suppress(OSError):
+        return stamp_of(file)
+    return None
 
 
 def _is_in_range(weights: Tensor) -> bool:

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from models.files.weights_error import WeightsError
+from models.plain_files import open_plain
 
 _SHARD = re.compile(r"(?P<name>.+)-(?P<number>\d{5})-of-(?P<count>\d{5})\.safetensors")
 
@@ -45,10 +46,11 @@ def _shards(first: Path) -> list[Path]:
 def read_json(file: Path) -> dict[str, Any]:
     """The object in a config file. Raises WeightsError."""
     try:
-        content = json.loads(file.read_text(encoding="utf-8"))
+        with open_plain(file) as opened:
+            content = json.loads(opened.read().decode("utf-8"))
     except OSError as error:
         raise WeightsError(f"cannot read {file} ({error.strerror}); copy it from the original model") from error
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise WeightsError(f"{file} is no JSON ({error}); copy it from the original model") from error
     if not isinstance(content, dict):
         raise WeightsError(f"{file} holds no object of settings; copy it from the original model")

@@ -86,3 +86,9 @@ def test_explain_fault_reads_parts_in_files_of_their_own(tmp_path: Path, part: s
     entry(tmp_path / "part.safetensors", {"w": torch.tensor([NAN])})
     fault = explain_fault([good.model_copy(update={part: tmp_path / "part.safetensors"})])
     assert fault.startswith("part.safetensors of model 'good' is the cause")
+
+
+def test_explain_fault_passes_over_files_that_are_gone(tmp_path: Path) -> None:
+    gone = ModelEntry(name="gone", path=tmp_path / "gone.safetensors", family="lora")
+    torn = entry(tmp_path / "torn.safetensors", {"w": torch.tensor([NAN])}, 2)
+    assert explain_fault([gone, torn]).startswith("torn.safetensors of model 'torn' is the cause")

@@ -37,7 +37,7 @@ def test_missing_shard_is_named(tmp_path: Path) -> None:
         weight_files(tmp_path)
 
 
-@pytest.mark.parametrize("content", ["{", "[]", "\N{REPLACEMENT CHARACTER}"])
+@pytest.mark.parametrize("content", ["{", "[]", "\N{REPLACEMENT CHARACTER}", "[" * 100_000])
 def test_config_that_is_no_object_is_named(content: str, tmp_path: Path) -> None:
     (tmp_path / "config.json").write_text(content)
     with pytest.raises(WeightsError, match=r"config\.json .*; copy it from the original model"):
