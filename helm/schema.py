@@ -36,6 +36,7 @@ SECRET = frozenset(
         "s3_secret_key",
         "s3_session_token",
         "llm_key",
+        "moderation_key",
     }
 )
 """Settings that come only from an existing Secret, so that they are not written into values."""

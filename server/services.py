@@ -12,6 +12,9 @@ from models.catalog.catalog import Catalog, MisfitError, UnknownModelError
 from models.catalog.file_hashes import FILE as HASHES
 from models.catalog.file_hashes import FileHashes
 from models.catalog.live_catalog import LiveCatalog
+from server.audit.moderation import Moderation
+from server.audit.text_audit import TextAudit
+from server.audit.word_lists import word_list_files
 from server.broker import Broker, BrokerUnavailableError
 from server.broker.history import first_outcome
 from server.egress.client import Egress
@@ -45,6 +48,8 @@ class Services:
     uploads: Uploads
     wildcards: Wildcards | None
     translator: Translator
+    moderation: Moderation | None
+    text_audit: TextAudit
 
     @classmethod
     def from_settings(cls, settings: Settings, *, with_models: bool = True) -> Services:
@@ -57,7 +62,9 @@ class Services:
         if with_models:
             check_audit(settings, models.current)
             check_translator(settings, models.current)
-        queue = _queue(settings)
+            if settings.words is not None:
+                word_list_files(settings.words)
+        queue, moderation = _queue(settings), Moderation.from_settings(settings)
         clock = Clock(queue)
         broker = _broker(settings)
         bucket, tenants = bucket_of(settings, partial(first_outcome, broker)), Tenants(settings, clock)
@@ -74,6 +81,8 @@ class Services:
             uploads=Uploads(bucket, tenants, settings),
             translator=Translator(settings, models, LLM(settings), Gloss.load),
             wildcards=Wildcards(settings.wildcards_dir) if settings.wildcards_dir else None,
+            moderation=moderation,
+            text_audit=TextAudit(settings, moderation),
         )
 
     @property
@@ -88,12 +97,12 @@ class Services:
 
 
 def check_audit(settings: Settings, models: Catalog) -> None:
-    """Raises SettingsError if HUA_AUDIT names no model that can judge: without one nothing could be handed out."""
+    """Raises SettingsError if HUA_AUDIT names a model that cannot judge: nothing could be handed out."""
     try:
-        if settings.audit:
-            models.refuse_unless(models.find(settings.audit), {"safety"})
+        for name in settings.audit:
+            models.refuse_unless(models.find(name), {"safety"})
     except (UnknownModelError, MisfitError) as error:
-        raise SettingsError(f"HUA_AUDIT={settings.audit}: {error}") from error
+        raise SettingsError(f"HUA_AUDIT={','.join(settings.audit)}: {error}") from error
 
 
 def public_url(settings: Settings) -> str:

@@ -18,7 +18,7 @@ from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 from models.pydantic_errors import message_of
 from models.suggestions import did_you_mean
 from server.egress.allowlist import EgressAllowlist
-from server.task import Retention
+from server.task import Retention, TextAction
 
 PREFIX = "HUA_"
 TESTS_PREFIX = "HUA_TEST_"
@@ -153,8 +153,10 @@ class Settings(BaseSettings):
         description="Folder of compiled forward passes, filled and shared by workers; empty: nothing is compiled. See "
         "docs/tuning.md.",
     )
-    audit: str = Field(
-        "", description="Model of family safety that checks images before they are returned; empty: no audit."
+    audit: Listed = Field(
+        (),
+        description="Models of family safety that check images before they are returned, with commas between: an image "
+        "to which one objects is withheld. Empty: no audit.",
     )
     audit_all: bool = Field(
         False, description="Also audit img2img.sr, and control tasks and workflows without use_audit."
@@ -173,6 +175,33 @@ class Settings(BaseSettings):
         20.0, ge=1, le=120, description="Seconds that one answer of the language model may take."
     )
     llm_concurrency: int = Field(8, ge=1, le=1024, description="Requests to the language model at a time.")
+    text_audit: TextAction = Field(
+        "off",
+        description="What happens to words of HUA_WORDS in prompts and in texts that models write, for tenants whose "
+        "terms say nothing: off, report, mask, refuse; docs/audit.md.",
+    )
+    words: Path | None = Field(
+        None,
+        description="Folder of word lists (.txt), read again when they change; default: a short list of Hua's own.",
+    )
+    moderation_url: str = Field(
+        "", description="Service that judges texts and images, as http(s)://HOST/PATH; docs/audit.md. Empty: none."
+    )
+    moderation_key: str = Field(
+        "", description="Key of the moderation service: signs requests to a webhook, or is sent as a bearer token."
+    )
+    moderation_kind: Literal["webhook", "openai"] = Field(
+        "webhook", description="How the moderation service is called: a webhook of your own, or OpenAI's moderations."
+    )
+    moderation_model: str = Field("omni-moderation-latest", description="Model of a moderation service like OpenAI's.")
+    moderation_of: Listed = Field(("text", "images"), description="What the moderation service judges: text, images.")
+    moderation_timeout_s: float = Field(
+        3.0, ge=1, le=30, description="Seconds that the moderation service may take for one text or image."
+    )
+    moderation_open: bool = Field(
+        False,
+        description="Accept and return what the moderation service does not judge in time, instead of refusing it.",
+    )
     retention: Retention = Field("24h", description="How long images are kept by default: 5m, 24h, 7d, 30d.")
     task_limit: int = Field(64, ge=1, description="Limit of unfinished tasks per tenant.")
     missing_models: Literal["wait", "refuse"] = Field(
@@ -238,7 +267,7 @@ class Settings(BaseSettings):
             raise ValueError("the address already has a user or a password; set them there or apart, not both")
         return f"{scheme}://{quote(user, safe='')}:{quote(password, safe='')}@{rest}"
 
-    @field_validator("egress_allow", "api_keys", "cors", "cancel_on_hang_up", mode="before")
+    @field_validator("egress_allow", "api_keys", "cors", "cancel_on_hang_up", "audit", "moderation_of", mode="before")
     @classmethod
     def _split(cls, value: Any) -> Any:
         return tuple(part.strip() for part in value.split(",") if part.strip()) if isinstance(value, str) else value
@@ -257,6 +286,14 @@ class Settings(BaseSettings):
                 raise ValueError(f"{name!r} is no dialect that waits; there are {', '.join(WAITING_DIALECTS)}")
         return value
 
+    @field_validator("moderation_of")
+    @classmethod
+    def _check_moderated(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        for name in value:
+            if name not in ("text", "images"):
+                raise ValueError(f"{name!r} is not judged; write text, images or text,images")
+        return value
+
     @field_validator("traces")
     @classmethod
     def _check_collector(cls, value: str) -> str:
@@ -271,7 +308,7 @@ class Settings(BaseSettings):
             raise ValueError("it is not a proxy's address; write http://HOST:PORT, or http://USER:PASSWORD@HOST:PORT")
         return value
 
-    @field_validator("public_url", "s3_endpoint", "s3_public_endpoint", "llm_url")
+    @field_validator("public_url", "s3_endpoint", "s3_public_endpoint", "llm_url", "moderation_url")
     @classmethod
     def _check_address(cls, value: str) -> str:
         if value and not _is_http_address(value):

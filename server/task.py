@@ -49,6 +49,30 @@ class Callback(Frozen):
     """What the caller wants to find in the callback, in dialects that have it there."""
 
 
+TextAction = Literal["off", "report", "mask", "refuse"]
+"""What happens to words that the audit finds: nothing is looked for; they are reported; they are taken out; the request
+is refused."""
+ImageAudit = Literal["default", "all", "off"]
+"""Which tasks have their images audited: as the settings say, all, or none."""
+
+
+class AuditTerms(Frozen):
+    """How the words and images of a task are audited: the terms of its tenant when it was accepted."""
+
+    text: TextAction = "off"
+    """What happens to words of the word lists."""
+    moderation: TextAction = "off"
+    """What happens to texts to which the moderation service objects."""
+    lists: tuple[str, ...] = ()
+    """The word lists that count, by name; empty: all."""
+    allow: tuple[str, ...] = ()
+    """Words that do not count, whatever list has them."""
+    images: ImageAudit = "default"
+
+
+NO_AUDIT = AuditTerms()
+
+
 class Task(Frozen):
     """A submitted task. `params` are validated, and contain the seed. `created_at` is unix time."""
 
@@ -80,6 +104,9 @@ class Task(Frozen):
     """Prompts as they were sent, by dotted path, where `params` have other words for the model."""
     notes: tuple[str, ...] = ()
     """What a caller should know about the prompts, in sentences."""
+    audit: AuditTerms = NO_AUDIT
+    reasons: tuple[str, ...] = ()
+    """Labels of what the audit found in its prompts, where the terms say that it only reports or masks it."""
     fingerprint: str = ""
     """Hash of the request as it was sent. It detects an Idempotency-Key that is used for two requests."""
     traceparent: str = ""
@@ -133,7 +160,7 @@ class Outcome(Frozen):
     started_at: float | None = None
     finished_at: float
     timings: dict[str, float] = Field(default_factory=dict)
-    """Seconds by stage: fetch, load, run, audit, encode, upload."""
+    """Seconds by stage: fetch, load, run, audit, moderation, encode, upload."""
 
 
 class Manifest(Frozen):

@@ -89,6 +89,10 @@ class ModelEntry(BaseModel):
     """The kind of map that a ControlNet follows or an annotator draws: `canny`, `depth`…"""
     normalize: Literal["imagenet", "centred"] | None = None
     """For a matting net: how its input is normalised; None: as most nets of its input size expect, see `matting.py`."""
+    refuse_labels: tuple[str, ...] = ()
+    """For a safety model that names what it sees: the labels to refuse; empty: those of `safety_classifier.py`."""
+    threshold: float | None = Field(default=None, gt=0, le=1)
+    """For such a model: the probability from which a label counts; None: 0.5."""
     sha256: Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")] | None = None
     hidden: bool = False
     """Whether tasks cannot use it, though its file is in the folder."""
@@ -107,11 +111,6 @@ class ModelEntry(BaseModel):
     def loads_like(self, other: ModelEntry) -> bool:
         """Whether loading the other entry gives the same model: they differ in nothing but what is said about it."""
         return self == other.model_copy(update={name: getattr(self, name) for name in DESCRIPTIVE})
-
-    @property
-    def files(self) -> frozenset[Path]:
-        """All files and folders that it names."""
-        return frozenset(value for _, value in self if isinstance(value, Path))
 
     @property
     def weights(self) -> Path:

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from models.catalog.catalog import Catalog
-from models.catalog.entry import FILE, ModelEntry
+from models.catalog.entry import FILE
 from models.catalog.file_hashes import FileHashes
 from models.catalog.file_stamps import Stamp, stamp_of
 from models.catalog.packages import installed_packages
@@ -26,9 +26,6 @@ class FolderReader:
         self._hashes = hashes
         self._scanner = Scanner()
         self._last: Catalog | None = None
-        """None if it must be read again, whatever a scan finds."""
-        self._entries: tuple[ModelEntry, ...] = ()
-        """Of the last catalog."""
         self._lists: tuple[Stamp | None, ...] = ()
         """Stamps of the lists of each folder before they were read."""
 
@@ -37,8 +34,7 @@ class FolderReader:
         if self._last is not None and lists == self._lists and self._scan_finds_the_same():
             return self._last
         self._last = None
-        catalog = read(*self._folders, scanner=self._scanner, hashes=self._hashes, earlier=self._entries)
-        self._entries = catalog.entries
+        catalog = read(*self._folders, scanner=self._scanner, hashes=self._hashes)
         if self._is_all_scanned(catalog):
             self._last, self._lists = catalog, lists
         return catalog
@@ -50,7 +46,7 @@ class FolderReader:
 
     def _is_all_scanned(self, catalog: Catalog) -> bool:
         """Whether a scan would show each change: it does not look at files elsewhere, nor at those that are missing."""
-        paths = frozenset[Path]().union(*(entry.files for entry in catalog))
+        paths = {value for entry in catalog for _, value in entry if isinstance(value, Path)}
         return paths <= self._scanner.paths and all(problem.path.name not in LISTS for problem in catalog.problems)
 
 

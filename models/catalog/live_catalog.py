@@ -42,10 +42,6 @@ class LiveCatalog:
         self._read = read
         self._turn = threading.Lock()
         self._listeners: list[Listener] = []
-        self.begun = 0
-        """How many refreshes have begun."""
-        self._changes = Changes()
-        """Those of the last refresh."""
         self.current = self._last_good = read()
 
     @classmethod
@@ -58,27 +54,18 @@ class LiveCatalog:
         self._listeners.append(listener)
         return lambda: self._listeners.remove(listener)
 
-    def refresh(self, asked: int | None = None) -> Changes:
-        """Reads again. If a folder or its `models.yaml` cannot be read, all models stay, and a problem says why.
-
-        `asked` is `begun` when the caller wanted it: a refresh that has begun since is as good as one of its own.
-        """
+    def refresh(self) -> Changes:
+        """Reads again. If a folder or its `models.yaml` cannot be read, all models stay, and a problem says why."""
         with self._turn:
-            if asked is None or self.begun == asked:
-                self.begun += 1
-                self._changes = self._refresh()
-            return self._changes
-
-    def _refresh(self) -> Changes:
-        before, after = self.current, self._read_again()
-        if after is before or _content(before) == _content(after):
-            return Changes()
-        self.current = after
-        changes = compare(before, after)
-        _log(changes, [problem for problem in after.problems if problem not in before.problems])
-        for listener in tuple(self._listeners):
-            _call(listener, after)
-        return changes
+            before, after = self.current, self._read_again()
+            if after is before or _content(before) == _content(after):
+                return Changes()
+            self.current = after
+            changes = compare(before, after)
+            _log(changes, [problem for problem in after.problems if problem not in before.problems])
+            for listener in tuple(self._listeners):
+                _call(listener, after)
+            return changes
 
     def _read_again(self) -> Catalog:
         try:

@@ -6,7 +6,7 @@ model. What is wrong with one model is a problem in the catalog, and the others 
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -31,17 +31,11 @@ TABLES = ("models", "styles")
 """The lists that `models.yaml` may hold."""
 
 
-def read(
-    *folders: Path,
-    scanner: Scanner | None = None,
-    hashes: FileHashes | None = None,
-    earlier: Iterable[ModelEntry] = (),
-) -> Catalog:
+def read(*folders: Path, scanner: Scanner | None = None, hashes: FileHashes | None = None) -> Catalog:
     """The catalog of models folders and of installed packages. Raises CatalogError if a folder cannot be read, or if
     its `models.yaml` is no YAML.
 
-    `scanner` remembers the headers of the last reading, `hashes` the hashes of files. `earlier` are the entries of the
-    last reading: those whose files are being replaced now stay as they were.
+    `scanner` remembers the headers of the last reading, `hashes` the hashes of files.
     """
     for folder in folders:
         if not is_folder(folder):
@@ -72,7 +66,7 @@ def read(
     usable, problems = _consistent(with_aliases(entry for entry in entries if not entry.hidden), problems)
     others = [each for each in unusable if _real_path(each.path) not in covered]
     problems += (replace(each, names=(name_of_stem(each.path.stem),)) for each in others)
-    return Catalog(_until_whole(usable, earlier, scanner.unsettled), problems, styles, hashes)
+    return Catalog(usable, problems, styles, hashes)
 
 
 def _real_path(path: Path) -> Path:
@@ -211,14 +205,6 @@ def _with_known_inpainting(entry: ModelEntry, names: set[str], problems: list[Pr
     )
     problems.append(Problem(entry.path, message))
     return entry.model_copy(update={"inpainting": None})
-
-
-def _until_whole(
-    entries: list[ModelEntry], earlier: Iterable[ModelEntry], unsettled: Collection[Path]
-) -> list[ModelEntry]:
-    """Half a file is no other model: who has loaded the earlier one goes on with it until the new one is whole."""
-    kept = {(entry.name, entry.path): entry for entry in earlier if not entry.files.isdisjoint(unsettled)}
-    return [kept.get((entry.name, entry.path), entry) for entry in entries]
 
 
 def _with_one_default(entries: list[ModelEntry], problems: list[Problem]) -> list[ModelEntry]:

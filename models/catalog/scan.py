@@ -95,8 +95,6 @@ class Scanner:
     """Of the last scan."""
     encoders: list[FoundEncoder] = field(default_factory=list)
     """Those that the last scan found."""
-    unsettled: set[Path] = field(default_factory=set)
-    """Files that were being replaced at the last scan, and are listed as what they were before."""
     _whole: dict[Path, FoundModel | FoundEncoder] = field(default_factory=dict)
     """Of the last scan, by the path at which each was found."""
     _scanned: bool = False
@@ -119,7 +117,6 @@ class Scanner:
         Raises OSError if a folder cannot be listed for another reason than its rights.
         """
         self._before, self._known = self._known, {}
-        self.unsettled = set()
         results = {path: self._identify_once(path) for folder in folders for path in _candidates(folder)}
         self._whole = {path: each for path, each in results.items() if isinstance(each, FoundModel | FoundEncoder)}
         self._scanned = True
@@ -136,19 +133,13 @@ class Scanner:
             else:
                 result = _identify_safely(path)
                 if isinstance(result, Problem) and self._scanned and _is_being_written(path):
-                    return self._as_before(path)
+                    return self._whole.get(path)
         except OSError as error:
             if isinstance(error, FileNotFoundError) and not path.is_symlink():
                 return None  # it has gone since its folder was listed
             key, result = (path, ()), Problem(path, _unreadable(path, error))  # it is tried again at the next scan
         self._known[key] = result
         return result
-
-    def _as_before(self, path: Path) -> FoundModel | FoundEncoder | None:
-        """What was there before somebody began to write; None if nothing was."""
-        if (found := self._whole.get(path)) is not None:
-            self.unsettled.add(found.path)
-        return found
 
 
 def _is_being_written(path: Path) -> bool:

@@ -7,7 +7,6 @@ Biases and slopes are fp32 without a tag. All is little-endian.
 from __future__ import annotations
 
 import math
-import os
 import struct
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -81,10 +80,11 @@ def _locate(opened: BinaryIO, layers: Sequence[NcnnLayer], keys: Sequence[str], 
 
 
 def _weight(opened: BinaryIO, layer: NcnnLayer, key: str, offset: int, name: str) -> StoredTensor:
-    if offset + _TAG.size > os.fstat(opened.fileno()).st_size:  # also what no file could be large enough for
-        raise NcnnError(f"{name} ends before its weight {key}; copy it again")
     opened.seek(offset)
-    (tag,) = _TAG.unpack(opened.read(_TAG.size))
+    start = opened.read(_TAG.size)
+    if len(start) < _TAG.size:
+        raise NcnnError(f"{name} ends before its weight {key}; copy it again")
+    (tag,) = _TAG.unpack(start)
     if tag not in TAGS:
         quantised = "int8 weights" if tag == INT8 else f"weights that are quantised, or of another net (tag {tag:#x})"
         raise NcnnError(f"{name} has {quantised}, which are not supported; get the net in fp16 or fp32")

@@ -97,3 +97,11 @@ class TranslatorFolder:
 def is_translator(folder: Path) -> bool:
     """Whether it is a folder of a translator."""
     return all(is_file(folder / name) for name in (TRANSLATOR_WEIGHTS, SOURCE_WORDS, TARGET_WORDS))
+
+
+@dataclass(frozen=True, slots=True)
+class PretrainedFolderOrOnnx:
+    """A folder as `save_pretrained` writes it, or a single `.onnx` file."""
+
+    def weigh(self, path: Path) -> int:
+        return SingleFile(".onnx").weigh(path) if path.is_file() else PretrainedFolder().weigh(path)

@@ -18,21 +18,16 @@ from transformers import CLIPImageProcessor
 
 from models.catalog.entry import ModelEntry
 from models.files.weights_error import WeightsError
-from models.imaging.pixels import flatten_alpha, limit_aspect
 from models.loaded_model import TorchModel
 from models.loading.nets import read_transformers_net, refused_by_name
+from models.vision.safety_views import SafetyError, square_views
 
 SPECIAL_CARE_ADJUSTMENT = 0.01
 """How much a special care concept lowers the thresholds of the others."""
 DECIMALS = 3
 """The authors round a cosine minus its threshold to this many decimals, before they compare it with 0."""
 BATCH_SIZE = 16
-MAX_RATIO = 8
-"""How many times longer than the other a side may be; a thinner image is stretched to this ratio."""
-
-
-class SafetyError(WeightsError):
-    """A folder is not a safety checker, or its net returns no numbers; the message says what to do."""
+UNSAFE = "unsafe"
 
 
 class SafetyChecker(TorchModel):
@@ -44,6 +39,12 @@ class SafetyChecker(TorchModel):
         self._image_processor = _image_processor(entry, self._net.config.vision_config.image_size)
         super().__init__(entry, self._net)
 
+    def reasons(self, images: Sequence[np.ndarray]) -> list[str]:
+        """For each image: a label and the numbers of its unsafe concepts, as carefree-creator writes them; empty for a
+        safe image. Raises SafetyError."""
+        found = self.concepts(images)
+        return [f"{UNSAFE}/concept {', '.join(map(str, concepts))}" if concepts else "" for concepts in found]
+
     @torch.inference_mode()
     def concepts(self, images: Sequence[np.ndarray]) -> list[list[int]]:
         """The indices of the unsafe concepts in each image, uint8 [h, w], or [h, w, 3 or 4].
@@ -52,13 +53,9 @@ class SafetyChecker(TorchModel):
         over white, and also without its alpha, because the file contains the hidden colours too. Raises SafetyError if
         the net returns no numbers.
         """
-        views = [_views(image) for image in images]
+        views = [square_views(image) for image in images]
         flags = self._flags([view for each in views for view in each])
-        found, start = [], 0
-        for each in views:
-            found.append(flags[start : start + len(each)].any(0).nonzero().flatten().tolist())
-            start += len(each)
-        return found
+        return [each.any(0).nonzero().flatten().tolist() for each in torch.split(flags, [len(each) for each in views])]
 
     def _flags(self, views: Sequence[np.ndarray]) -> Tensor:
         """Whether each concept is above its threshold: bool [views, 17] on the CPU."""
@@ -82,24 +79,6 @@ class SafetyChecker(TorchModel):
 def _margins(embeds: Tensor, concepts: Tensor, thresholds: Tensor) -> Tensor:
     cosines = F.normalize(embeds.float()) @ F.normalize(concepts.float()).T
     return cosines - thresholds.float()
-
-
-def _views(image: np.ndarray) -> list[np.ndarray]:
-    """RGB squares that cover the image over white and, if it has alpha, the image without it."""
-    if image.ndim == 2:
-        image = np.dstack([image] * 3)
-    flat, alpha = flatten_alpha(image)
-    return [*_squares(flat), *(() if alpha is None else _squares(image[:, :, :3]))]
-
-
-def _squares(pixels: np.ndarray) -> list[np.ndarray]:
-    """The fewest squares of the shorter side that cover the image, at even distances."""
-    pixels = limit_aspect(pixels, MAX_RATIO)
-    height, width = pixels.shape[:2]
-    size, longer, axis = min(height, width), max(height, width), int(width > height)
-    starts = np.linspace(0, longer - size, -(-longer // size)).round().astype(int)
-    squares = [pixels.take(range(start, start + size), axis) for start in starts]
-    return [np.ascontiguousarray(square) for square in squares]
 
 
 def _read_net(entry: ModelEntry, dtype: torch.dtype) -> StableDiffusionSafetyChecker:

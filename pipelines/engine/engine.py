@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from typing import Protocol
 
 import numpy as np
@@ -12,7 +13,7 @@ import torch
 
 from models.kinds.kind import AnyModelRef, ModelRef
 from models.kinds.safety_checker import SAFETY_CHECKER
-from pipelines.engine.audit import Audit
+from pipelines.engine.audit_policy import AuditPolicy, ImageAudit
 from pipelines.engine.batch import Batch
 from pipelines.engine.events import Advanced, Event, Finished
 from pipelines.engine.execution.cuda_graphs import Graphs
@@ -43,7 +44,7 @@ class DuplicateAttemptError(ValueError):
 
 
 class Engine:
-    """One device's loop. Its owner calls `step` while it is `busy`; the engine never waits and starts no thread.
+    """One device's loop. Its owner calls `step` while it is `busy`; the engine never waits. Audits run in a thread.
 
     The task with the first `StepPriority` decides the batch key. Others join its batch where they fit (`Memory`) and
     where a larger batch pays (`Capacity`). Every task ends in one Finished or Failed, unless it is aborted or parked.
@@ -55,10 +56,11 @@ class Engine:
         capacity: Capacity,
         memory: Memory | None = None,
         graphs: Graphs | None = None,
-        audit: Audit | None = None,
+        audit: AuditPolicy | None = None,
     ) -> None:
         self._registry = registry
-        self._audit = audit or Audit()
+        self._audit = audit or AuditPolicy()
+        self._auditor = ThreadPoolExecutor(1, "audit")
         self._capacity = capacity
         self._memory = memory or Memory()
         self._graphs = graphs or Graphs()
@@ -77,6 +79,7 @@ class Engine:
         images: Mapping[str, np.ndarray],
         snapshot: Snapshot | None = None,
         priority: Priority = "normal",
+        image_audit: ImageAudit = "default",
     ) -> None:
         """Adds a task; it starts once its models are resident.
 
@@ -84,6 +87,7 @@ class Engine:
         images: input images by their path in `params`, uint8.
         snapshot: where an earlier attempt stopped; this one continues from there.
         priority: a higher one takes the device from lower ones at the next step.
+        image_audit: whether its images are audited.
 
         Raises DuplicateAttemptError.
         """
@@ -91,15 +95,15 @@ class Engine:
             raise DuplicateAttemptError(
                 f"attempt {attempt_id} is running already; abort or park it before adding it again"
             )
-        safety_model = self._audit.model_for(pipeline, params)
+        safety_models = self._audit.models_for(pipeline, params, image_audit)
         try:
-            safety = [ModelRef(SAFETY_CHECKER, safety_model)] if safety_model else []
+            safety = [ModelRef(SAFETY_CHECKER, name) for name in safety_models]
             models = self._registry.acquire((*pipeline.needs(params), *safety))
         except Exception as error:
             self._rejected.append(failure(attempt_id, error))
             return
         self._runs[attempt_id] = RecipeRun(
-            attempt_id, pipeline, params, images, models, snapshot, priority, safety_model
+            attempt_id, pipeline, params, images, models, snapshot, priority, safety_models, self._auditor
         )
 
     def abort(self, attempt_id: str) -> bool:
@@ -229,7 +233,7 @@ class Engine:
         Tasks with an audit have no previews, for nothing may be seen before its audit.
         """
         now = time.monotonic()
-        runs = [run for run in runs if not run.safety_model]
+        runs = [run for run in runs if not run.safety_models]
         if not runs or now - self._previewed_at < PREVIEW_EVERY_S:
             return None
         run = min(runs, key=lambda run: run.previewed_at)

@@ -6,6 +6,7 @@ import contextlib
 import time
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
+from concurrent.futures import Executor, Future
 from dataclasses import replace
 from typing import Protocol
 
@@ -56,12 +57,14 @@ class RecipeRun:
         models: PinnedModels,
         snapshot: Snapshot | None,
         priority: Priority = "normal",
-        safety_model: str = "",
+        safety_models: Sequence[str] = (),
+        auditor: Executor | None = None,
     ) -> None:
-        """`models` include `safety_model`, which audits the result; it is empty if there is no audit."""
+        """`models` include `safety_models`, which audit the result in a thread of `auditor`; without any there is no
+        audit."""
         self.attempt_id = attempt_id
         self.priority = priority
-        self.safety_model = safety_model
+        self.safety_models = safety_models
         self.trajectories: list[Trajectory] = []
         self.previewed_at = 0.0
         self.expected_rows = 2 * pipeline.work(params).images
@@ -69,6 +72,9 @@ class RecipeRun:
         self._models = models
         self._snapshot = snapshot or Snapshot()
         self._recipe: Recipe | None = None
+        self._auditor = auditor
+        self._audit: Future[TaskResult] | None = None
+        """The audit of the result, once there is one."""
         self._answered: list[tuple[State, ...]] = []
         self._earlier_steps = 0
         self._parts: defaultdict[str, float] = defaultdict(float)
@@ -87,7 +93,10 @@ class RecipeRun:
 
     @property
     def ready(self) -> bool:
-        """Whether `resume` can be called: the models are resident, or the trajectories of the last yield are done."""
+        """Whether `resume` can be called: the models are resident, the trajectories of the last yield are done, or the
+        audit is."""
+        if self._audit is not None:
+            return self._audit.done()
         return self._models.ready if self._recipe is None else all(each.done for each in self.trajectories)
 
     def step_priority(self, capacity: Capacity) -> StepPriority:
@@ -120,7 +129,11 @@ class RecipeRun:
         return {part: seconds for part, seconds in self._parts.items() if part != "audit"}
 
     def resume(self) -> TaskResult | None:
-        """Runs the recipe to its next yield; returns its result once it has one. Raises NotFiniteError."""
+        """Runs the recipe to its next yield; returns its result once it has one and the audit is done. Raises
+        NotFiniteError."""
+        if self._audit is not None:
+            self._end_part("audit")
+            return self._audit.result()
         self._end_part("denoise")
         try:
             requests = self._start() if self._recipe is None else self._send(self._recipe)
@@ -134,7 +147,13 @@ class RecipeRun:
             self._snapshot = Snapshot()
             return None
         self._end_part("decode" if self._denoised else "denoise")
-        return self._audited(replace(result, warnings=tuple(self._warnings)))
+        result = replace(result, warnings=tuple(self._warnings))
+        if not (self.safety_models and self._auditor):
+            return result
+        # In a thread, since a net on the CPU takes as long as several steps of other tasks.
+        models = [self._models.get(ModelRef(SAFETY_CHECKER, name)) for name in self.safety_models]
+        self._audit = self._auditor.submit(without_unsafe, result, models)
+        return None
 
     def preview(self) -> np.ndarray:
         """A small estimate of the image that is denoised now, uint8 RGB [h, w, 3]."""
@@ -147,6 +166,8 @@ class RecipeRun:
         """What a later run of the same task needs to go on from here."""
         if self._recipe is None:
             return self._snapshot
+        if self._audit is not None:  # the last yield is among the answered ones; what follows it is done again
+            return Snapshot(tuple(self._answered))
         return Snapshot((*self._answered, tuple(each.state() for each in self.trajectories)))
 
     def close(self) -> None:
@@ -156,13 +177,11 @@ class RecipeRun:
                 with contextlib.suppress(Exception):
                     self._recipe.close()
         finally:
-            self._models.release()
-
-    def _audited(self, result: TaskResult) -> TaskResult:
-        if self.safety_model:
-            result = without_unsafe(result, self._models.get(ModelRef(SAFETY_CHECKER, self.safety_model)))
-            self._end_part("audit")
-        return result
+            if self._audit is None:
+                self._models.release()
+            else:  # a model must not be moved while it audits
+                self._audit.cancel()
+                self._audit.add_done_callback(lambda _: self._models.release())
 
     def _end_part(self, part: str) -> None:
         """Adds the time since the last call to `part`; time before the start of the recipe counts for no part."""

@@ -17,6 +17,7 @@ from server.api.models.routes import ModelNotFoundError
 from server.api.readiness import NotReadyError
 from server.api.uploads import NoFileError
 from server.api.usage import PeriodError
+from server.audit.text_audit import AuditUnavailableError, UnsafeTextError
 from server.broker import BrokerUnavailableError, RecordTooLargeError
 from server.egress.client import EgressDeniedError
 from server.images.codec import BadImageError
@@ -54,6 +55,7 @@ STATUS_AND_CODE: dict[type[Exception], tuple[int, str]] = {
     EgressDeniedError: (422, "url_not_allowed"),
     InvalidParamsError: (422, "invalid_params"),
     RecordTooLargeError: (422, "too_large"),
+    UnsafeTextError: (422, UnsafeTextError.code),
     UnsatisfiableRangeError: (416, "unsatisfiable_range"),
     TooManyPixelsError: (422, "too_many_pixels"),
     UnknownModelError: (422, "unknown_model"),
@@ -69,6 +71,7 @@ STATUS_AND_CODE: dict[type[Exception], tuple[int, str]] = {
     BrokerUnavailableError: (503, "unavailable"),
     BucketUnavailableError: (503, "unavailable"),
     QueueUnavailableError: (503, "unavailable"),
+    AuditUnavailableError: (503, "unavailable"),
     MissingModelError: (503, "no_worker_has_model"),
     NotReadyError: (503, "not_ready"),
     ClientGoneError: (499, "client_gone"),

@@ -149,10 +149,27 @@ STAGE_SECONDS = _histogram(
     "worker, controller",
     "hua_stage_seconds",
     "Time a task spends in each stage: wait (for a worker), fetch, load (waiting for models), prepare (prompt and "
-    "source encoded), denoise (steps or tiles), decode, audit, encode (PNG, JPEG, WebP), upload, settle (from the end "
-    "of the work to its manifest), callback (one try, with the wait for a connection).",
+    "source encoded), denoise (steps or tiles), decode, audit, moderation, encode (PNG, JPEG, WebP), upload, settle "
+    "(from the end of the work to its manifest), callback (one try, with the wait for a connection).",
     "stage",
     buckets=LONG_S,
+)
+
+TEXT_AUDIT_MATCHES = _counter(
+    "api, worker",
+    "hua_text_audit_matches",
+    "Texts with words of a word list, and what happened: report, mask, refuse. The list `moderation` is the service.",
+    "list",
+    "action",
+)
+MODERATION_SECONDS = _histogram(
+    "api, worker",
+    "hua_moderation_seconds",
+    "Time of one request to the moderation service, by kind (text, image) and result (passed, flagged, timeout, "
+    "unknown).",
+    "kind",
+    "result",
+    buckets=SHORT_S,
 )
 
 # --- the queue, reported by every api alike

@@ -6,16 +6,22 @@ the translated words.
 
 from __future__ import annotations
 
+import uuid
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from pipelines.params.prompts import prompts_of, with_prompts
 from pipelines.pipeline import AnyPipeline, Params, Part
+from server.audit.moderation import Subject
 from server.services import Services
+from server.task import NO_AUDIT, AuditTerms
+from server.tasks.prompt_audit import PromptAudit
 from server.tasks.prompt_choices import choose_variants
 from server.tasks.styles import apply_styles
 from server.tasks.task_prompt import TaskPrompt
 from server.tasks.translation import fold_prompts, translate_prompts
+
+MASKED = "this server has taken words out of the prompt that it does not allow"
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,20 +33,31 @@ class PreparedPrompts:
     """The prompts that were changed, as they were sent, by dotted path: `text`, `nodes.0.data.negative_prompt`."""
     notes: tuple[str, ...] = ()
     """What the caller should know, in sentences."""
+    audit: AuditTerms = NO_AUDIT
+    """How the results of the task are audited."""
+    reasons: tuple[str, ...] = ()
+    """Labels of what the audit found in the prompts."""
 
 
 async def prepare_prompts(services: Services, pipeline: AnyPipeline, params: Params, tenant: str) -> PreparedPrompts:
     """The params with the words that the models will get.
 
-    Raises PromptRefusedError, and ValidationError if they are no valid params.
+    Raises PromptRefusedError, UnsafeTextError, AuditUnavailableError, and ValidationError if they are no valid params.
     """
     parts, notes = pipeline.parts(params), list[str]()
     prompts = task_prompts(parts)
+    terms = services.text_audit.terms(services.tenants.policy(tenant).audit)
+    audit = PromptAudit(services.text_audit, terms, Subject(uuid.uuid4().hex, tenant, pipeline.names[0]))
+    await audit.check(prompts)
     await fold_prompts(prompts, services.translator, services.catalog)
     apply_styles(prompts, parts, services.catalog)
     await choose_variants(prompts, services.wildcards)
     notes += await translate_prompts(prompts, services.translator, services.catalog)
-    return _prepared(pipeline, params, parts, prompts, notes)
+    await audit.check(prompts)
+    if any(prompt.masked for prompt in prompts):
+        notes.append(MASKED)
+    prepared = _prepared(pipeline, params, parts, prompts, notes)
+    return replace(prepared, audit=terms, reasons=tuple(audit.reasons))
 
 
 def task_prompts(parts: Sequence[Part]) -> list[TaskPrompt]:
@@ -60,7 +77,9 @@ def _prepared(
     prompts: Sequence[TaskPrompt],
     notes: Sequence[str],
 ) -> PreparedPrompts:
-    changed = [prompt for prompt in prompts if prompt.text != prompt.original or prompt.part not in sent]
+    changed = [
+        prompt for prompt in prompts if prompt.masked or prompt.text != prompt.original or prompt.part not in sent
+    ]
     if not changed:
         return PreparedPrompts(params, notes=tuple(notes))
     parts = {prompt.part.path: prompt.part for prompt in changed}

@@ -114,8 +114,9 @@ async def submit(services: Services, submission: Submission) -> View:
 
     The caller has taken a token of the rate limit (`spend_token`) before it read the request. Raises
     UnknownTaskTypeError, InvalidParamsError, TooManyPixelsError, UnknownModelError, MisfitError, BadInputError,
-    EgressDeniedError, IdempotencyConflictError, NotAllowedError, MissingModelError, TaskLimitError, UploadLimitError,
-    RecordTooLargeError, BrokerUnavailableError, BucketUnavailableError, QueueUnavailableError.
+    EgressDeniedError, UnsafeTextError, AuditUnavailableError, IdempotencyConflictError, NotAllowedError,
+    MissingModelError, TaskLimitError, UploadLimitError, RecordTooLargeError, BrokerUnavailableError,
+    BucketUnavailableError, QueueUnavailableError.
     """
     pipeline = pipelines.find(submission.type)
     requested = _validated(pipeline, submission.params)
@@ -155,6 +156,8 @@ async def submit(services: Services, submission: Submission) -> View:
         weight=policy.weight,
         original_prompts=dict(prepared.originals),
         notes=prepared.notes,
+        audit=prepared.audit,
+        reasons=prepared.reasons,
         fingerprint=fingerprint,
         traceparent=traceparent(),
     )

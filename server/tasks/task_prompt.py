@@ -23,6 +23,8 @@ class TaskPrompt:
     """Whether it names what an image should not show."""
     limit: int = MAX_TEXT
     """The most characters that it may have."""
+    masked: bool = False
+    """Whether the audit has taken words out. `original` has them no more, so that they are stored nowhere."""
 
 
 class PromptRefusedError(Exception):

@@ -23,7 +23,7 @@ from pydantic import (
 from models.pydantic_errors import message_of
 from models.suggestions import did_you_mean
 from server.settings import SettingsError
-from server.task import Priority, Retention
+from server.task import ImageAudit, Priority, Retention, TextAction
 
 Scope = Literal["submit", "read", "upload", "admin"]
 SCOPES: tuple[Scope, ...] = get_args(Scope)
@@ -36,6 +36,8 @@ TenantName = Annotated[str, StringConstraints(pattern=f"^{TENANT.pattern}$")]
 SHA256 = re.compile(r"[0-9a-f]{64}")
 Hash = Annotated[str, StringConstraints(pattern=f"^{SHA256.pattern}$")]
 Instant = Annotated[datetime, AfterValidator(lambda at: at if at.tzinfo else at.replace(tzinfo=UTC))]
+ListName = Annotated[str, StringConstraints(min_length=1, max_length=200)]
+AllowedWord = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=100)]
 Nullable = BeforeValidator(lambda value: () if value is None else value)
 """A list without items reads as null in YAML's block style."""
 
@@ -66,6 +68,18 @@ class ApiKey(StrictModel):
     note: str = Field("", max_length=200, pattern=r"^[^\p{Cc}\p{Zl}\p{Zp}]*$")
 
 
+class AuditPolicy(StrictModel):
+    """How the words and images of a tenant's tasks are audited; docs/audit.md."""
+
+    text: TextAction | None = None
+    """What happens to words that are found; None: HUA_TEXT_AUDIT."""
+    lists: Annotated[tuple[ListName, ...], Nullable] = ()
+    """The word lists that count, or the beginnings of their names; empty: all."""
+    allow: Annotated[tuple[AllowedWord, ...], Nullable] = Field((), max_length=1000)
+    """Words that do not count."""
+    images: ImageAudit = "default"
+
+
 class TenantPolicy(StrictModel):
     """What one tenant of the file may do."""
 
@@ -84,6 +98,7 @@ class TenantPolicy(StrictModel):
     priorities: tuple[Priority, ...] = Field(("normal", "low"), min_length=1)
     retentions: tuple[Retention, ...] = Field(RETENTIONS, min_length=1)
     """The first one is the default if HUA_RETENTION is not allowed."""
+    audit: AuditPolicy = AuditPolicy()
 
 
 DEFAULT_POLICY = TenantPolicy(priorities=PRIORITIES)
@@ -130,7 +145,8 @@ def _sentence(error: Mapping[str, Any], path: str) -> str:
         message = message_of(error)
         return f"{path}: {message[0].lower()}{message[1:]}"
     models: dict[int, type[BaseModel]] = {1: TenantsFile, 3: TenantPolicy, 4: Rate}
-    names = list(models.get(len(error["loc"]), ApiKey).model_fields)
+    model = AuditPolicy if "audit" in error["loc"][2:3] else models.get(len(error["loc"]), ApiKey)
+    names = list(model.model_fields)
     hint = did_you_mean(str(error["loc"][-1]), names) or f"use one of {', '.join(names)}"
     return f"{path} is unknown; {hint}"
 

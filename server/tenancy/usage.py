@@ -30,6 +30,8 @@ class Usage(Frozen):
     charge: float
     """The work to pay for: 0 unless the task succeeded, and less than `cost` if the audit withholds images or if they
     are smaller than was assumed."""
+    reasons: tuple[str, ...] = ()
+    """Labels of what the audit found in the prompts, if they were accepted all the same."""
     device_s: float
     """Seconds for which the task occupied a device."""
     created_at: float
@@ -60,6 +62,7 @@ def usage_of(manifest: Manifest) -> Usage:
         steps=steps if isinstance(steps, int) else 0,
         cost=task.cost,
         charge=_final_cost(task, images) * _handed_out_fraction(images) if outcome.status is Status.SUCCEEDED else 0.0,
+        reasons=task.reasons,
         device_s=sum(outcome.timings.get(stage, 0.0) for stage in DEVICE_STAGES),
         created_at=task.created_at,
         started_at=outcome.started_at,

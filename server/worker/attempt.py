@@ -14,7 +14,8 @@ from opentelemetry.trace import SpanKind
 
 import pipelines
 from pipelines.engine.events import Advanced, Finished
-from pipelines.pipeline import Params
+from pipelines.pipeline import Params, TaskResult
+from server.audit.text_audit import AuditUnavailableError, UnsafeTextError
 from server.broker import RecordTooLargeError
 from server.images.codec import OversizedImageError, preview_jpeg
 from server.observability.logs import about
@@ -34,6 +35,7 @@ from server.worker.messages import Run
 from server.worker.outage import LeaseLostError, retry_while_leased
 from server.worker.outcome_publisher import OutcomePublisher
 from server.worker.outcomes import Outcomes
+from server.worker.result_audit import ResultAudit
 from server.worker.stage_times import StageTimes
 
 log = logging.getLogger(__name__)
@@ -79,6 +81,7 @@ class Attempt:
         self._waiting: asyncio.Timeout | None = None
         self._times = StageTimes()
         self._outcomes = Outcomes(lease, self._clock, self._times)
+        self._audit = ResultAudit(context.services, lease.task)
 
     def skip_fetch(self) -> None:
         """Takes a place at the device at once if there is nothing to wait for. To be called before `run`."""
@@ -157,12 +160,17 @@ class Attempt:
             finished = await self._run_on_device()
             self._device_done = True
             self._leave_device()
-            images = await self._store(finished)
-            return self._outcomes.succeeded(images, finished.result.answer, finished.result.warnings)
+            result = await self._audited(finished.result)
+            images = await self._store(result)
+            return self._outcomes.succeeded(images, result.answer, result.warnings)
         except LeaseLostError:
             return self._outcomes.failed("aborted", "the task was stopped before it was done")
         except (BadInputError, OversizedImageError) as error:
             return self._outcomes.failed("bad_input", str(error))
+        except UnsafeTextError as error:
+            return self._outcomes.failed("unsafe_answer", f"the result is withheld: {error}")
+        except AuditUnavailableError as error:
+            return self._outcomes.failed("audit_failed", f"the result is withheld: {error}")
         except TaskFailedError as error:
             return self._outcomes.failed(error.code, str(error))
         except (DeviceDiedError, DeviceGoneError, TaskParkedError):
@@ -191,7 +199,7 @@ class Attempt:
         self._times.add("fetch", began)
         if self._lease_lost:
             raise LeaseLostError(f"task {task.id} is not needed any more")
-        return Run(self.lease.token, task.type, task.params, images, state, task.priority)
+        return Run(self.lease.token, task.type, task.params, images, state, task.priority, task.audit.images)
 
     @cached_property
     def _params(self) -> Params:
@@ -234,11 +242,18 @@ class Attempt:
             return ""
         return key
 
-    async def _store(self, finished: Finished) -> tuple[Image, ...]:
+    async def _audited(self, result: TaskResult) -> TaskResult:
+        began = time.monotonic()
+        audited = await self._audit.check(result, self._params)
+        if audited is not result or self._audit.sees_images(self._params):
+            self._times.add("moderation", began)
+        return audited
+
+    async def _store(self, result: TaskResult) -> tuple[Image, ...]:
         async def put(key: str, data: bytes) -> None:
             await self._while_bucket_is_away(partial(self._context.publisher.spool.put, key, data))
 
-        return await ImageWriter(self.lease, put, self._clock, self._times).write(finished.result, self._params.seeds)
+        return await ImageWriter(self.lease, put, self._clock, self._times).write(result, self._params.seeds)
 
     async def _while_bucket_is_away(self, call: Callable[[], Awaitable[T]]) -> T:
         subject = f"task {self.lease.task.id}"
@@ -271,7 +286,7 @@ class Attempt:
 
     def _advance(self, step: Advanced) -> None:
         preview = self._progress.preview if self._progress else b""
-        if step.preview is not None:
+        if step.preview is not None and not self._audit.sees_images(self._params):
             preview = preview_jpeg(step.preview)
         self._progress = Progress(step.step, step.steps, preview)
         self._heartbeat_soon()

@@ -25,7 +25,8 @@ from models.catalog.catalog import Catalog
 from models.files.weights_error import WeightsError
 from models.registry.loaders import dtype_for
 from models.registry.registry import Registry
-from pipelines.engine.audit import Audit, AuditError
+from pipelines.engine.audit import AuditError
+from pipelines.engine.audit_policy import AuditPolicy
 from pipelines.engine.engine import Engine
 from pipelines.engine.events import Event, Failed, Finished, Parked
 from pipelines.engine.execution.compile_policy import Compilation
@@ -120,11 +121,11 @@ class DeviceLoop:
 
     def _handle(self, message: ToDevice) -> None:
         match message:
-            case Run(attempt_id, name, params, images, state, priority):
+            case Run(attempt_id, name, params, images, state, priority, image_audit):
                 self._running.add(attempt_id)
                 pipeline = pipelines.find(name)
                 validated = pipeline.Params.model_validate(params)
-                self._engine.add(attempt_id, pipeline, validated, images, _snapshot(state), priority)
+                self._engine.add(attempt_id, pipeline, validated, images, _snapshot(state), priority, image_audit)
             case Abort(attempt_id):
                 if self._engine.abort(attempt_id):
                     self._send(Failed(attempt_id, "aborted", "the task was stopped before it was done"))
@@ -235,7 +236,7 @@ def main() -> None:
             warm_up, capacity=capacity, memory=memory, graphs=graphs, longest_step_s=LONGEST_WARM_UP_STEP_S
         )
         load_first_models(registry, settings, measure, report)
-    audit = Audit(settings.audit, settings.audit_all)
+    audit = AuditPolicy(settings.audit, settings.audit_all)
     engine = Engine(registry, capacity, memory, graphs, audit)
     DeviceLoop(connection, engine, registry, device, settings.load_timeout).run()
 

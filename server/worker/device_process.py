@@ -239,7 +239,7 @@ def torch_environment(settings: Settings) -> dict[str, str]:
         "HUA_LOAD_TIMEOUT": str(settings.load_timeout),
         "HUA_WARM_UP": str(settings.warm_up).lower(),
         "HUA_COMPILE": str(settings.compile or ""),
-        "HUA_AUDIT": settings.audit,
+        "HUA_AUDIT": ",".join(settings.audit),
         "HUA_AUDIT_ALL": str(settings.audit_all).lower(),
         "HF_HUB_OFFLINE": "1",
         "TOKENIZERS_PARALLELISM": "false",

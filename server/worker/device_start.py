@@ -46,7 +46,7 @@ class Measure(Protocol):
 
 
 def load_first_models(registry: Registry, settings: Settings, measure: Measure, report: Callable[[str], None]) -> None:
-    """Loads the default model and measures it, and loads the model of the audit. Logs why it cannot, if so.
+    """Loads the default model and measures it, and loads the models of the audit. Logs why it cannot, if so.
 
     report: gets what happens now, again and again, as a sign of life.
 
@@ -56,8 +56,8 @@ def load_first_models(registry: Registry, settings: Settings, measure: Measure, 
     def measure_default(handle: ModelHandle) -> None:
         measure(handle.get(DEFAULT), on_progress=lambda: report("measures the default model"))
 
-    if settings.audit:
-        _load(registry, settings.audit, lambda handle: None, report, settings.load_timeout)
+    for name in settings.audit:
+        _load(registry, name, lambda handle: None, report, settings.load_timeout)
     _load(registry, DEFAULT.name, measure_default, report, settings.load_timeout)
 
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from models.catalog.entry import ModelEntry
 from models.catalog.scan import Problem
 from pipelines.engine.events import Event
-from server.task import Priority
+from server.task import ImageAudit, Priority
 
 if TYPE_CHECKING:
     import numpy as np
@@ -27,6 +27,8 @@ class Run:
     state: bytes = b""
     """`Parked.state` of an earlier attempt; empty to start from the beginning."""
     priority: Priority = "normal"
+    image_audit: ImageAudit = "default"
+    """Whether its images are audited."""
 
 
 @dataclass(frozen=True, slots=True)

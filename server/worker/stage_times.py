@@ -12,7 +12,7 @@ DEVICE_PARTS = ("audit", "decode", "denoise", "prepare", "load")
 
 
 class StageTimes:
-    """Stages: fetch, load, run, audit, encode, upload."""
+    """Stages: fetch, load, run, audit, moderation, encode, upload."""
 
     def __init__(self) -> None:
         self.by_stage: dict[str, float] = {}

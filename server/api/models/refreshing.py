@@ -11,9 +11,7 @@ from server.services import Services
 
 
 async def refresh_catalog(request: Request, services: Services) -> Changes:
-    """What has changed. Requests take turns: those who wait must not take the threads that others need. All who wait
-    together share one refresh."""
+    """What has changed. Requests take turns: those who wait must not take the threads that others need."""
     turns: asyncio.Lock = request.app.state.refreshes
-    asked = services.live_catalog.begun
     async with turns:
-        return await asyncio.to_thread(services.live_catalog.refresh, asked)
+        return await asyncio.to_thread(services.live_catalog.refresh)

@@ -8,6 +8,7 @@ from functools import partial
 
 from server.commands.preflight import machine, stores, weights
 from server.commands.preflight.finding import Finding
+from server.commands.preflight.words import check_words
 from server.settings import Settings
 
 Check = Callable[[Settings], Iterable[Finding]]
@@ -25,6 +26,7 @@ def findings(settings: Settings, *, device: bool = True, sums: bool = True) -> I
         ("models", partial(weights.check_models, sums=sums)),
         ("secret", machine.check_secret),
         ("tenants", machine.check_tenants),
+        ("word lists", check_words),
         ("kafka", check_kafka),
         ("redis", stores.check_queue),
         ("bucket", stores.check_bucket),

@@ -52,7 +52,7 @@ def _audit(settings: Settings, models: Catalog) -> Finding:
             str(error),
             "docs/models.md describes safety checkers; without HUA_AUDIT nothing is checked",
         )
-    return Finding("audit", "ok", f"{settings.audit} checks images")
+    return Finding("audit", "ok", f"{', '.join(settings.audit)}: images are checked")
 
 
 def _sums(folders: Sequence[Path], models: Catalog, read_files: bool) -> Iterator[Finding]:

@@ -14,12 +14,13 @@ class Simplifier:
     """Knows the characters of traditional.txt and those that a dictionary adds."""
 
     def __init__(self, pairs: Mapping[str, str]) -> None:
-        self._table = str.maketrans({**pairs, **_read_own_pairs()})
+        self._table = str.maketrans({**pairs, **own_pairs()})
 
     def simplify(self, text: str) -> str:
         return _ASPECT.sub("着", text.translate(self._table))
 
 
-def _read_own_pairs() -> dict[str, str]:
+def own_pairs() -> dict[str, str]:
+    """The Simplified character of each Traditional one in traditional.txt."""
     lines = files(__package__).joinpath("traditional.txt").read_text("utf-8").splitlines()
     return {pair[0]: pair[1] for line in lines if not line.startswith("#") for pair in line.split()}

@@ -42,25 +42,6 @@ def test_refresh_says_what_was_added_changed_and_removed(folder: Path) -> None:
     assert earlier.find("ink").family == "lora"
 
 
-def test_model_stays_as_it_was_while_its_file_is_written_over(folder: Path) -> None:
-    """Whoever has loaded it need not load half a file."""
-    file, part = folder / "dream.safetensors", write_model(folder / "soft.safetensors", files.VAE)
-    write_entries(folder, "{name: dream, vae: soft.safetensors}")
-    live = LiveCatalog.of([folder])
-    [before] = [entry for entry in live.current if entry.name == "dream"]
-    for written in (file, part):
-        shapes = files.SD1 if written == file else files.VAE
-        whole = write_model(folder / "away" / "x", shapes, {"new": "yes"}).read_bytes()
-        for size in (10, 2000):
-            written.write_bytes(whole[:size])
-            assert live.refresh() == Changes()
-            assert live.current.find("dream") == before
-            assert live.current.find("dream").shape == before.shape
-        written.write_bytes(whole)
-        assert "dream" in live.refresh().changed
-        [before] = [entry for entry in live.current if entry.name == "dream"]
-
-
 def test_every_file_of_a_model_counts(folder: Path) -> None:
     part = folder / "config" / "unet" / "config.json"
     part.parent.mkdir(parents=True)
@@ -173,14 +154,3 @@ def test_listener_that_fails_ends_neither_the_refresh_nor_the_others(folder: Pat
     (folder / "ink.safetensors").unlink()
     assert live.refresh() == Changes(removed=("ink",))
     assert heard == [live.current]
-
-
-def test_those_who_wait_share_the_next_refresh(folder: Path) -> None:
-    live = LiveCatalog.of([folder])
-    first, second = live.begun, live.begun
-    (folder / "ink.safetensors").unlink()
-    assert live.refresh(first) == Changes(removed=("ink",))
-    write_model(folder / "new.safetensors", files.LORA_SD1)
-    assert live.refresh(second) == Changes(removed=("ink",))
-    assert live.refresh(live.begun) == Changes(added=("new",))
-    assert live.refresh() == Changes()

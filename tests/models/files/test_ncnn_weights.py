@@ -57,13 +57,3 @@ def test_torn_and_quantised_weights_are_refused(tmp_path: Path, begin: bytes, en
 def test_weights_of_ncnn_are_no_pickle(tmp_path: Path, content: bytes, expected: bool) -> None:
     (tmp_path / "x.bin").write_bytes(content)
     assert is_ncnn_weights(tmp_path / "x.bin") == expected
-
-
-@pytest.mark.parametrize("inputs", ["1e18", "1e300"])
-def test_weights_that_no_file_can_hold_are_refused(tmp_path: Path, inputs: str) -> None:
-    file = write_compact(tmp_path / "x.param", compact_weights())
-    first = next(line for line in file.read_text().splitlines() if line.startswith("Convolution"))
-    words = [f"6={float(inputs) * 9 * 16:.0f}" if word.startswith("6=") else word for word in first.split(" ")]
-    file.write_text(file.read_text().replace(first, " ".join(words)))
-    with pytest.raises(NcnnError, match=r"x\.bin ends before its weight|has no whole number of inputs"):
-        read_net_header(file)

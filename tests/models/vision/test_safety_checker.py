@@ -18,7 +18,8 @@ from models.toy.safety import MINDED, NEVER, SIDE
 from models.toy.training import pictures
 from models.toy.world import NOUNS, Scene, Thing
 from models.vision import safety_checker
-from models.vision.safety_checker import SafetyChecker, SafetyError
+from models.vision.safety_checker import SafetyChecker
+from models.vision.safety_views import MAX_RATIO, SafetyError
 
 CPU = torch.device("cpu")
 WEIGHT_STD = 0.3
@@ -128,7 +129,7 @@ def test_thin_image_is_checked_in_few_squares(checker: SafetyChecker, monkeypatc
     rows: list[int] = []
     monkeypatch.setattr(checker, "scores", lambda inputs: rows.append(len(inputs)) or torch.zeros(len(inputs), 17))
     checker.concepts([image(0, 6, 3000)])
-    assert sum(rows) == safety_checker.MAX_RATIO
+    assert sum(rows) == MAX_RATIO
 
 
 def test_colours_hidden_by_transparency_are_checked_too(checker: SafetyChecker) -> None:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+import threading
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -18,7 +19,8 @@ from models.toy.training import pictures
 from models.toy.world import NOUNS, Scene, Thing
 from models.vision.safety_checker import SafetyChecker
 from pipelines.engine import engine as engine_module
-from pipelines.engine.audit import Audit, AuditError, without_unsafe
+from pipelines.engine.audit import AuditError, without_unsafe
+from pipelines.engine.audit_policy import AuditPolicy
 from pipelines.engine.engine import Engine
 from pipelines.engine.events import Advanced, Event, Failed, Finished
 from pipelines.engine.scheduling.batch_size import Capacity
@@ -26,9 +28,10 @@ from pipelines.pipeline import Models, Params, Pipeline, Recipe, TaskResult, Wor
 from tests.pipelines.conftest import LONG_S, run_dry
 from tests.support.nets import net_of
 
-AUDIT = Audit("toy-safety")
+AUDIT = AuditPolicy(("toy-safety",))
 CONCEPT = list(NOUNS).index(MINDED)
 REASON = f"unsafe/concept {CONCEPT}"
+TWO_STEPS = pipelines.find("txt2img.sd").Params(text="a house", w=64, h=64, num_steps=2, seed=1)
 
 
 def drawing(noun: str) -> np.ndarray:
@@ -89,9 +92,11 @@ def last_event(engine: Engine, result: TaskResult) -> Event:
 def test_model_for_audits_the_types_of_carefree_creator(name: str, params: dict[str, Any], audited: bool) -> None:
     pipeline = pipelines.find(name)
     validated = pipeline.Params.model_validate(params)
-    assert AUDIT.model_for(pipeline, validated) == ("toy-safety" if audited else "")
-    assert Audit("toy-safety", every=True).model_for(pipeline, validated) == ("" if pipeline.answers else "toy-safety")
-    assert Audit(every=True).model_for(pipeline, validated) == ""
+    assert AUDIT.models_for(pipeline, validated) == (("toy-safety",) if audited else ())
+    for policy, images in (AuditPolicy(("a", "b"), every=True), "default"), (AuditPolicy(("a", "b")), "all"):
+        assert policy.models_for(pipeline, validated, images) == (() if pipeline.answers else ("a", "b"))
+    assert AuditPolicy(("a",), every=True).models_for(pipeline, validated, "off") == ()
+    assert AuditPolicy(every=True).models_for(pipeline, validated) == ()
 
 
 def test_types_audited_on_request_have_use_audit() -> None:
@@ -102,7 +107,7 @@ def test_types_audited_on_request_have_use_audit() -> None:
 
 def test_unsafe_image_keeps_only_its_size(toy: SafetyChecker) -> None:
     bad, good = drawing(MINDED), drawing("house")
-    result = without_unsafe(TaskResult([good, bad], [bad], {"a": 1}), toy)
+    result = without_unsafe(TaskResult([good, bad], [bad], {"a": 1}), [toy])
     assert list(result.reasons) == ["", REASON, REASON]
     assert [each.any() for each in (*result.images, *result.hints)] == [True, False, False]
     assert result.images[0] is good
@@ -137,7 +142,7 @@ def test_failed_audit_fails_the_task(registry: Registry, toy: SafetyChecker) -> 
 
 
 def test_model_that_cannot_audit_fails_the_task(registry: Registry) -> None:
-    event = last_event(Engine(registry, Capacity(), audit=Audit("toy-lama")), TaskResult([drawing("house")]))
+    event = last_event(Engine(registry, Capacity(), audit=AuditPolicy(("toy-lama",))), TaskResult([drawing("house")]))
     assert isinstance(event, Failed)
     assert "cannot judge an image" in event.message
 
@@ -165,3 +170,60 @@ def test_toy_model_withholds_only_fish(registry: Registry) -> None:
     assert list(finished[MINDED].reasons) == [REASON] * 2
     assert list(finished["house"].reasons) == [""] * 2
     assert finished["house"].images[0].any()
+
+
+class Objecting:
+    """A safety model that waits for the test, and objects to every image for one reason."""
+
+    def __init__(self, reason: str = "other") -> None:
+        self.reason = reason
+        self.called, self.released = threading.Event(), threading.Event()
+
+    def reasons(self, images: Sequence[np.ndarray]) -> list[str]:
+        self.called.set()
+        assert self.released.wait(LONG_S)
+        return [self.reason] * len(images)
+
+
+def test_image_is_withheld_if_one_of_several_models_objects(toy: SafetyChecker) -> None:
+    other, silent = Objecting(), Objecting("")
+    for each in other, silent:
+        each.released.set()
+    pictures = TaskResult([drawing(MINDED), drawing("house")])
+    assert list(without_unsafe(pictures, [silent, toy]).reasons) == [REASON, ""]
+    assert list(without_unsafe(pictures, [toy, other]).reasons) == [REASON, "other"]
+
+
+def test_slow_audit_delays_no_steps_of_others(registry: Registry, monkeypatch: pytest.MonkeyPatch) -> None:
+    slow = Objecting()
+    monkeypatch.setattr(SafetyChecker, "reasons", lambda _, images: slow.reasons(images))
+    engine = Engine(registry, Capacity(), audit=AUDIT)
+    engine.add("slow", Drawing(TaskResult([drawing("house")])), Params(), {})
+    while not slow.called.is_set():
+        engine.step()
+    engine.add("fast", pipelines.find("txt2img.sd"), TWO_STEPS, {}, image_audit="off")
+    events: list[Event] = []
+    while not any(isinstance(event, Finished) for event in events):
+        events += engine.step()
+    assert {event.attempt_id for event in events} == {"fast"}
+    slow.released.set()
+    (event,) = [event for event in run_dry(engine) if isinstance(event, Finished)]
+    assert (event.attempt_id, list(event.result.reasons)) == ("slow", ["other"])
+
+
+def test_task_parked_in_its_audit_is_audited_again(registry: Registry, monkeypatch: pytest.MonkeyPatch) -> None:
+    slow, quick = Objecting(), Objecting()
+    quick.released.set()
+    audits = iter((slow, quick))
+    monkeypatch.setattr(SafetyChecker, "reasons", lambda _, images: next(audits).reasons(images))
+    engine = Engine(registry, Capacity(), audit=AUDIT)
+    engine.add("task", pipelines.find("txt2img.sd"), TWO_STEPS, {})
+    while not slow.called.is_set():
+        engine.step()
+    snapshot = engine.park("task")
+    slow.released.set()
+    engine.add("task", pipelines.find("txt2img.sd"), TWO_STEPS, {}, snapshot)
+    events = run_dry(engine)
+    assert not [event for event in events if isinstance(event, Advanced)]
+    assert isinstance(events[-1], Finished)
+    assert list(events[-1].result.reasons) == ["other"]

@@ -33,6 +33,7 @@ def test_succeeded_task_is_charged_its_cost():
         "steps": 30,
         "cost": 2.5,
         "charge": 2.5,
+        "reasons": (),
         "device_s": 3.5,
         "created_at": 1.0,
         "started_at": 5.0,
@@ -76,3 +77,7 @@ def test_missing_steps_models_and_images_are_empty(params):
     bare = TASK.model_copy(update={"params": params, "models": ()})
     usage = usage_of(manifest(bare))
     assert (usage.steps, usage.model, usage.width, usage.height) == (0, "", 0, 0)
+
+
+def test_reasons_of_the_audit_are_recorded():
+    assert usage_of(manifest(TASK.model_copy(update={"reasons": ("sexual",)}))).reasons == ("sexual",)

@@ -12,15 +12,20 @@ from starlette.datastructures import Headers
 from server.api.authenticated_route import SubmissionRoute
 from server.api.dialects.dialect import DialectRoute
 from server.api.errors import Problem
+from server.audit.text_audit import UnsafeTextError
 from server.queue import TaskLimitError
 
 PREFIX = "/aiapi"
+UNSAFE_PROMPT = 1000
 IN_THE_BODY = frozenset({400, 404, 409, 410, 422})
 """Statuses that clients of this API look for in `code`, under HTTP 200. Others are for proxies as well."""
 
 
 class RefusedReply(BaseModel):
-    code: int = Field(description="The HTTP status that Hua's own API has for it; 7001: too many unfinished tasks.")
+    code: int = Field(
+        description="The HTTP status that Hua's own API has for it; 7001: too many unfinished tasks; 1 with "
+        "`subCode` 1000: the prompt is not allowed."
+    )
     success: bool = False
     msg: str = Field(description="What is wrong, and what to do.")
     data: None = None
@@ -47,7 +52,10 @@ def refuse(problem: Problem) -> Response:
     limited = problem.code == str(TaskLimitError.code)
     code = TaskLimitError.code if limited else 400 if problem.status == 422 else problem.status
     status = 200 if limited or (problem.status in IN_THE_BODY and known_address) else problem.status
-    return JSONResponse(RefusedReply(code=code, msg=problem.message).model_dump(), status, dict(problem.headers))
+    body = RefusedReply(code=code, msg=problem.message).model_dump()
+    if problem.code == UnsafeTextError.code:
+        body |= {"code": 1, "subCode": UNSAFE_PROMPT}
+    return JSONResponse(body, status, dict(problem.headers))
 
 
 REFUSED: dict[int | str, dict[str, Any]] = {

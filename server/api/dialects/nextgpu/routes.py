@@ -17,6 +17,7 @@ from server.api.dialects.nextgpu.request import PublishRequest
 from server.api.errors import Problem
 from server.api.router import Router
 from server.api.task_response import linked_images
+from server.audit.text_audit import UnsafeTextError
 from server.task import Manifest, Status
 from server.tasks.submission import Submission
 from server.tasks.waiting import TaskFailedError, refuse_failed, refuse_withheld, submit_all, wait_for_all
@@ -28,12 +29,12 @@ MAX_REPEATS = 50
 """How often a request is painted again whose earlier images are deleted, or whose earlier tasks have failed."""
 REFUSED: dict[int | str, dict[str, Any]] = {
     status: {"content": {"text/plain": {"schema": {"type": "string"}}}, "description": "Refused; the text tells why."}
-    for status in (400, 401, 403, 404, 409, 410, 413, 429, 500, 503)
+    for status in (400, 401, 403, 404, 409, 410, 413, 422, 429, 500, 503)
 }
 
 
 def refuse(problem: Problem) -> Response:
-    status = 400 if problem.status == 422 else problem.status
+    status = 400 if problem.status == 422 and problem.code != UnsafeTextError.code else problem.status
     return PlainTextResponse(problem.message, status, dict(problem.headers))
 
 

@@ -158,7 +158,7 @@ def _elapsed(manifest: Manifest) -> dict[str, Any]:
         "run_algorithm": total,
         "algorithm_latencies": {**algorithm, "__total__": total},
         "upload": seconds.get("upload", 0.0),
-        "audit": seconds.get("audit", 0.0),
+        "audit": seconds.get("audit", 0.0) + seconds.get("moderation", 0.0),
     }
 
 

@@ -21,6 +21,7 @@ from server.api.dialects.nolibox.params import translate_params
 from server.api.dialects.nolibox.substitutes import round_size, use_installed_model
 from server.api.errors import Problem
 from server.api.problems import problem_of
+from server.audit.text_audit import UnsafeTextError
 from server.egress.client import EgressDeniedError
 from server.queue import TaskLimitError
 from server.services import Services
@@ -66,6 +67,7 @@ class RefusedReply(PushReply):
 
     code: int | None = None
     message: str | None = None
+    reason: str | None = Field(None, description="Comes with HTTP 200 and means: the prompt is not allowed, and why.")
 
 
 class NoliboxRoute(DialectRoute):
@@ -76,6 +78,8 @@ class NoliboxRoute(DialectRoute):
             message = "task limit"
             refusal = {**body, "code": TaskLimitError.code, "msg": message, "message": message}
             return JSONResponse(refusal, 200, dict(problem.headers))
+        if problem.code == UnsafeTextError.code:
+            return JSONResponse({**body, "msg": "unsafe prompt", **problem.details})
         return JSONResponse(body, problem.status, dict(problem.headers))
 
 

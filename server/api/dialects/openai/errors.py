@@ -10,6 +10,7 @@ from pydantic import BaseModel, Field
 
 from server.api.dialects.dialect import DialectRoute
 from server.api.errors import Problem
+from server.audit.text_audit import UnsafeTextError
 from server.task import Failure, Status
 
 PARAMS = {
@@ -31,7 +32,9 @@ PARAMS_BY_CODE = {
     "bad_image": "image",
 }
 """The parameter to blame for errors that name no field."""
+BLOCKED = "moderation_blocked"
 CODES = {
+    UnsafeTextError.code: BLOCKED,
     "unauthorized": "invalid_api_key",
     "unknown_model": "model_not_found",
     "rate_limit": "rate_limit_exceeded",
@@ -42,7 +45,6 @@ CODES = {
 }
 """OpenAI's codes for those of Hua; others keep theirs."""
 TYPES = {401: "authentication_error", 403: "permission_error", 429: "rate_limit_error"}
-BLOCKED = "moderation_blocked"
 FAULTS_OF_REQUESTS = frozenset({"bad_input", "bad_model", "too_large"})
 """Codes of failed tasks for which the request is to blame."""
 NO_RETRY = {"x-should-retry": "false"}
@@ -83,7 +85,7 @@ def refuse(problem: Problem) -> Response:
 
 def error_reply(problem: Problem) -> OpenAIErrorReply:
     default: ErrorType = "server_error" if problem.status >= 500 else "invalid_request_error"
-    if problem.code == BLOCKED:
+    if CODES.get(problem.code, problem.code) == BLOCKED:
         default = "image_generation_user_error"
     param = _param(problem)
     return OpenAIErrorReply(

@@ -32,7 +32,7 @@ def test_check_models_verifies_checksums(settings: Settings, tmp_path: Path) -> 
 
 @pytest.mark.parametrize(("audit", "says"), [("toy", "is of family sd1"), ("gone", "there is no model 'gone'")])
 def test_check_models_reports_an_unusable_audit_model(settings: Settings, audit: str, says: str) -> None:
-    _, finding, _ = check_models(settings.model_copy(update={"audit": audit}))
+    _, finding, _ = check_models(settings.model_copy(update={"audit": (audit,)}))
     assert (finding.check, finding.result) == ("audit", "fail")
     assert says in finding.message
 

@@ -1,0 +1,1 @@
+"""The audit of words: whether a prompt, or a text that a model has written, may be used."""
