@@ -10,7 +10,7 @@ UNKNOWN = ["/v1/ideogram-v3/unknown", "/v1/ideogram-v4/generate", "/ideogram/eid
 @pytest.mark.parametrize("method", ["GET", "POST"])
 async def test_unknown_address_is_refused_in_the_shape_of_ideogram(client, method, path):
     reply = await client.request(method, path)
-    assert (reply.status_code, list(reply.json())) == (404, ["error"])
+    assert (reply.status_code, type(reply.json()["error"])) == (404, str)
 
 
 @pytest.mark.parametrize("path", ["/generate", "/ideogram/describe"])
