@@ -73,6 +73,7 @@ async def wait_for_all(services: Services, views: Sequence[View], receive: Recei
     finally:
         ends.cancel()
         gone.cancel()
+        await asyncio.gather(ends, gone, return_exceptions=True)  # asyncio logs errors that nobody has asked for
     if cancels:
         await cancel_all(services, views)
     raise ClientGoneError("the client hung up while it waited")

@@ -1,4 +1,5 @@
 import asyncio
+import gc
 
 import pytest
 
@@ -50,6 +51,8 @@ async def test_all_tasks_are_accepted_or_none(services, overrides):
 
 @pytest.mark.parametrize("cancels", [True, False])
 async def test_client_that_hangs_up_ends_the_wait(services, painter, cancels):
+    errors = []
+    asyncio.get_running_loop().set_exception_handler(lambda _, context: errors.append(context))
     connection = Connection()
     views = await submit_all(services, [painting_of("a"), painting_of("b")])
     lease = await painter.take()
@@ -57,9 +60,12 @@ async def test_client_that_hangs_up_ends_the_wait(services, painter, cancels):
     connection.hung_up.set()
     with pytest.raises(ClientGoneError):
         await waiting
+    del waiting
     if not cancels:
         await painter.finish(lease)
         await painter.finish(await painter.take())
     manifests = await wait_for_all(services, views, Connection().receive, cancels=False)
     expected = Status.CANCELED if cancels else Status.SUCCEEDED
     assert [manifest.outcome.status for manifest in manifests] == [expected, expected]
+    gc.collect()
+    assert not errors
