@@ -45,6 +45,7 @@ class ClientGoneError(Exception):
 async def submit_all(services: Services, submissions: Sequence[Submission]) -> list[View]:
     """Accepts all of these tasks, or none: if one is refused, those before it are canceled.
 
+    Those with an Idempotency-Key stay: another request may wait for them, and a repeated one needs them.
     Raises what `submit` raises.
     """
     views: list[View] = []
@@ -52,7 +53,8 @@ async def submit_all(services: Services, submissions: Sequence[Submission]) -> l
         for submission in submissions:
             views += [await submit(services, submission)]
     except BaseException:
-        await cancel_all(services, views)
+        accepted = zip(views, submissions, strict=False)
+        await cancel_all(services, [view for view, submission in accepted if submission.idempotency_key is None])
         raise
     return views
 

@@ -1,5 +1,6 @@
 import asyncio
 import gc
+from dataclasses import replace
 
 import pytest
 
@@ -47,6 +48,20 @@ async def test_all_tasks_are_accepted_or_none(services, overrides):
     with pytest.raises(InvalidParamsError):
         await submit_all(services, [painting_of("a"), Submission("txt2img.sd", {}, "red")])
     assert {view.status for view in (await services.queue.recent("red", None, 1, 9))[0]} == {Status.CANCELED}
+
+
+@pytest.mark.parametrize("overrides", [{"task_limit": 1}])
+async def test_refused_request_with_a_key_may_be_repeated(services, painter, overrides):
+    """And the tasks of an earlier request with this key run on."""
+    keyed = [replace(painting_of(text), idempotency_key=f"order {text}") for text in ("a", "b")]
+    with pytest.raises(TaskLimitError):
+        await submit_all(services, keyed)
+    await painter.finish(await painter.take())
+    await submit_all(services, keyed[:1])
+    while (await services.queue.recent("red", Status.SUCCEEDED, 1, 9))[1] < 1:
+        await asyncio.sleep(0.001)
+    views = await submit_all(services, keyed)
+    assert [view.status for view in views] == [Status.SUCCEEDED, Status.QUEUED]
 
 
 @pytest.mark.parametrize("cancels", [True, False])

@@ -68,7 +68,7 @@ async def publish(body: PublishRequest, request: Request, services: ServicesDep,
     ]
     for attempt in range(MAX_REPEATS):
         views = await submit_all(services, _with_keys(submissions, key, attempt))
-        cancels = NAME in services.settings.cancel_on_hang_up
+        cancels = key is None and NAME in services.settings.cancel_on_hang_up
         ended = await wait_for_all(services, views, request.receive, cancels=cancels)
         if not (any(view.status.final for view in views) and _is_useless(ended, services.clock())):
             break

@@ -98,7 +98,7 @@ async def _paint(
     request: Request, services: Services, tenant: str, plan: Plan, asked: Asked, kind: str, idempotency_key: str | None
 ) -> Response:
     """Submits the tasks of a request and answers with their images. Raises what `submit_all` raises."""
-    body, cancels = asked.request, NAME in services.settings.cancel_on_hang_up
+    body, cancels = asked.request, idempotency_key is None and NAME in services.settings.cancel_on_hang_up
     options = TaskOptions(tenant, NAME, _output(body), body.priority, body.retention, idempotency_key)
     views = await submit_all(services, submissions(plan, body.n, options, apart=body.stream))
     headers = {REQUEST_ID: views[0].task.id}

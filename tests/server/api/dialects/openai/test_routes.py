@@ -274,6 +274,18 @@ async def test_task_of_a_client_that_hangs_up_is_canceled_if_the_operator_says_s
         assert last.status is Status.SUCCEEDED
 
 
+@pytest.mark.parametrize("overrides", [{"cancel_on_hang_up": ("openai",)}])
+async def test_request_with_a_key_runs_on_because_its_client_may_come_again(openai, painter, overrides):
+    headers = {"Idempotency-Key": "order"}
+    waiting = asyncio.create_task(openai.images.generate(prompt="x", extra_headers=headers))
+    lease = await painter.take()
+    waiting.cancel()
+    await asyncio.wait([waiting])
+    again = asyncio.create_task(openai.images.generate(prompt="x", extra_headers=headers))
+    await painter.finish(lease)
+    assert lease.task.id in (await again).data[0].url
+
+
 @pytest.mark.parametrize("path", ["/v1/images/generation", "/v1/images/generations"])
 async def test_wrong_addresses_and_methods_have_its_shape(client, path):
     reply = await client.get(path)
