@@ -12,7 +12,7 @@ _DATA = "data/cedict_1_0_ts_utf-8_mdbg.txt.gz"
 _NO_GLOSS = re.compile(
     r"surname |CL:|(old |erhua |Japanese |unofficial |archaic )?variant of|see |used in |abbr\. "
     r"|also (written|pr\.|called)|Taiwan pr\.|same as|equivalent to|pr\. |radical in|Kangxi radical"
-    r"|.*\b(township|county|district|prefecture|suffix|plural marker|classifier)\b"
+    r"|.*\b(township|county|district|suffix|plural marker|classifier)\b"
     r"|.*\((dialect|slang|vulgar|derog|Internet slang|old\b)"
 )
 """Senses that say nothing about what a word means, or that no prompt means."""
@@ -20,6 +20,8 @@ _NOTES = re.compile(r"\([^()]*\)|\[[^\]]*\]|[^\x00-\u024f]+")
 """Remarks in brackets, pinyin, and Chinese words within a sense."""
 _LEADING = re.compile(r"^(to be|to|a|an|the|lit\.|fig\.)\s+")
 _WORDS_OF_A_GLOSS = 4
+_MORE = re.compile(r" (prefecture|of the|that|which|used|made|with|for)\b.*")
+"""What a long gloss can do without."""
 
 
 def find_cedict() -> Path | None:
@@ -71,7 +73,7 @@ class Cedict:
         senses = [sense for sense in self._senses.get(word, "").split("/") if sense and not _NO_GLOSS.match(sense)]
         glosses = list(filter(None, map(_clean, senses)))
         short = [gloss for gloss in glosses if len(gloss.removeprefix("to ").split()) <= _WORDS_OF_A_GLOSS]
-        return next(iter(short or glosses), "")
+        return next(iter(short), "") or _MORE.sub("", next(iter(glosses), ""))
 
 
 def _clean(sense: str) -> str:

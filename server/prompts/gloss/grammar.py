@@ -21,7 +21,7 @@ _PER_WORD: dict[Combine, float] = {nouns.compound: 0.03, joining.joined: 0.01, n
 """What each word costs in rules that bind closely: the nearest two are joined first."""
 WHOLE = {
     "N": 0.0, "P": 0.0, "B": 0.0, "S": 0.0, "SA": 0.1, "VP": 0.1, "V": 0.3, "VE": 0.4, "A": 0.3,
-    "L": 0.3, "LZ": 0.3, "LP": 0.25, "ADV": 0.5, "D": 0.8,
+    "L": 0.3, "LZ": 0.3, "LP": 0.25, "X+": 0.3, "ADV": 0.5, "D": 0.8,
     "Ny": 0.2, "Py": 0.2, "By": 0.2, "Nn": 0.1, "Pn": 0.1, "Bn": 0.1,
 }  # fmt: skip
 """What may stand alone, and at what cost; anything else costs ALONE."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Mapping
 from functools import lru_cache
+from itertools import pairwise
 
 from server.prompts.gloss.cedict import Cedict
 from server.prompts.gloss.guess import guess
@@ -16,6 +17,8 @@ _LONGEST = 8
 _LEXICON, _PARTICLE, _DICTIONARY, _LONG, _CHARACTER, _UNKNOWN = 1.0, 0.9, 1.95, 2.05, 2.3, 4.0
 """Costs of a word: of the lexicon, a colour or particle of it, of the dictionary (two characters, more, one), unknown.
 Two words of the lexicon go before a long one of the dictionary."""
+_LOCALIZERS = frozenset("上下里中")
+_NONE = Word("", ())
 _BEFORE_MEASURES = frozenset("0123456789零一二两三四五六七八九十百千万几这那每某半多数整大小另")
 _PARTICLES = frozenset(("DE", "DI", "DEI", "ZAI", "ASP", "NUM", "C", "COLOUR"))
 
@@ -51,7 +54,7 @@ class Vocabulary:
             if word := self._lexicon.get(part):
                 yield word, _cost(word, text[start - 1 : start])
             elif word := self.in_dictionary(part):
-                yield word, _CHARACTER if alone else _DICTIONARY if end - start == 2 else _LONG
+                yield word, _CHARACTER if alone else _LONG if len(part) > 2 or _has_place(part, start) else _DICTIONARY
             elif alone:
                 yield Word(part, ()), _UNKNOWN
 
@@ -62,11 +65,16 @@ class Vocabulary:
         return guess(word, gloss) if gloss else None
 
     def _is_quantity(self, word: str) -> bool:
-        """A number and its measure word, which the dictionary lists with odd senses: 一条龙."""
-        if word[0] == "个":
-            return True
-        first, second = self._lexicon.get(word[0]), self._lexicon.get(word[1:2])
-        return bool(first and second and second.is_a("M") and not first.categories.isdisjoint(("NUM", "DET")))
+        """With a number and its measure word, which the dictionary has in odd senses: 一条龙, 上一个."""
+        letters = [self._lexicon.get(letter, _NONE).categories for letter in word]
+        return word[0] == "个" or any(
+            "M" in second and not first.isdisjoint(("NUM", "DET")) for first, second in pairwise(letters)
+        )
+
+
+def _has_place(part: str, start: int) -> bool:
+    """True where a localizer may belong to another word: 岛上流下, 站台上."""
+    return part[1] in _LOCALIZERS or (start > 0 and part[0] in _LOCALIZERS)
 
 
 def _cost(word: Word, before: str) -> float:

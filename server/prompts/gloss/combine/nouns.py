@@ -17,6 +17,8 @@ _SIZES = frozenset({"big", "small", "huge", "tiny", "long", "short", "tall"})
 
 def attribute(left: Phrase, right: Phrase) -> Phrase:
     """red | house; red | big house → big red house."""
+    if (right.text + " ").startswith(left.text + " "):
+        return right
     first, _, rest = right.before.partition(" ")
     if left.colour and first in _SIZES:
         return replace(right, before=join(first, left.text, rest))

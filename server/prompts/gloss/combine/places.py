@@ -53,6 +53,12 @@ def directed_place(left: Phrase, right: Phrase) -> Phrase:
     return Phrase(join(left.head, rest if first in _PREPOSITIONS else right.text))
 
 
+def owned_place(left: Phrase, right: Phrase) -> Phrase:
+    """his | on the face → on his face; girl | on the shoulder → on the girl's shoulder."""
+    owner = left.definite + "'s" if left.animate else left.text
+    return Phrase(right.text.replace(" the ", f" {owner} ", 1))
+
+
 def material(left: Phrase, right: Phrase) -> Phrase:
     """由 | flower → of flowers."""
     return Phrase(join("of", right.text if right.determiner else right.several().text))

@@ -73,6 +73,11 @@ def mannerly(left: Phrase, right: Phrase) -> Phrase:
     return Phrase(english_adjectives.adverb(left.text))
 
 
+def negated(left: Phrase, right: Phrase) -> Phrase:
+    """没有 | wear shoes → not wear shoes."""
+    return right.prefix("not")
+
+
 def passive(left: Phrase, right: Phrase) -> Phrase:
     """by snow | cover → covered by snow."""
     return Phrase(join(right.done, left.head), fixed=True)

@@ -36,7 +36,7 @@ def test_words_are_simplified() -> None:
 
 def test_readings() -> None:
     lexicon = read_lexicon()
-    dress = lexicon["长裙"].readings[0]
+    dress = lexicon["裙子"].readings[0]
     assert (dress.category, dress.phrase.text) == ("B", "dress")
     hair = lexicon["长发"].readings[0].phrase
     assert (hair.before, hair.head, hair.mass) == ("long", "hair", True)
