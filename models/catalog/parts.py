@@ -16,6 +16,7 @@ from models.kinds.vae import FAMILY as VAE
 
 PARTS = (*TEXT_ENCODERS, "vae")
 """Fields of an entry."""
+XL = "sdxl"
 BESIDE = ".vae.safetensors"
 """What follows the stem of a checkpoint in the name of its VAE, by a convention of A1111's web UI."""
 
@@ -52,8 +53,23 @@ def _with_parts(entry: ModelEntry, entries: Sequence[ModelEntry]) -> ModelEntry:
     for part in entry.shape.lacks:
         if part not in parts:
             parts[part] = _default_of(part, entry, entries)
+    if "vae" in parts:
+        _refuse_vae_of_other_family(entry, parts["vae"], entries)
     stamp = _stamp_with(entry, parts.values())
     return entry.model_copy(update={**parts, "stamp": stamp})
+
+
+def _refuse_vae_of_other_family(entry: ModelEntry, vae: Path, entries: Sequence[ModelEntry]) -> None:
+    """Raises PartError. The shapes of all are equal, so that a wrong one loads and paints noise. Stable Diffusion 1 and
+    2 have the same."""
+    for other in entries:
+        family = other.base if other.family == VAE.name else other.family
+        if other.path == vae and family != entry.family and XL in (family, entry.family) and family is not None:
+            raise PartError(
+                f"{entry.name} is of family {entry.family}, but its VAE, {other.name}, is for {family}; name another "
+                f"as its `vae:` in {FILE}, or write `for: {entry.family}` into the entry of the VAE if it is labelled "
+                "wrong"
+            )
 
 
 def _stamp_with(entry: ModelEntry, parts: Collection[Path]) -> str:

@@ -31,13 +31,13 @@ def test_file_that_lacks_parts_says_which_and_what_to_write(folder: Path) -> Non
         catalog.read(folder).find("sd1")
 
 
-@pytest.mark.parametrize("vae", ["kl-f8", "KL-F8.safetensors", "VAE/kl-f8.safetensors", "whole-sd1"])
+@pytest.mark.parametrize("vae", ["kl-f8", "KL-F8.safetensors", "VAE/kl-f8.safetensors", "whole-sdxl"])
 def test_parts_are_named_by_model_or_path(folder: Path, vae: str) -> None:
     write_entries(folder, f"{{name: sdxl, text_encoder: whole-sdxl, vae: {vae}}}")
     entry = catalog.read(folder).find("sdxl")
     whole = folder / "whole-sdxl.safetensors"
     assert (entry.text_encoder, entry.text_encoder_2) == (whole, whole)
-    assert entry.vae == folder / ("whole-sd1.safetensors" if vae == "whole-sd1" else "VAE/kl-f8.safetensors")
+    assert entry.vae == folder / ("whole-sdxl.safetensors" if vae == "whole-sdxl" else "VAE/kl-f8.safetensors")
 
 
 def test_default_parts_are_for_files_of_their_family_that_lack_them(folder: Path) -> None:
@@ -62,6 +62,21 @@ def test_unknown_part_is_refused_by_name(folder: Path) -> None:
     write_entries(folder, "{name: whole-sd1, vae: none-such}")
     with pytest.raises(BrokenModelError, match="has `vae: none-such`, but there is no file, folder or model"):
         catalog.read(folder).find("whole-sd1")
+
+
+@pytest.mark.parametrize("vae", ["whole-sdxl", "xl", "VAE/xl.safetensors"])
+def test_vae_of_another_family_is_refused(folder: Path, vae: str) -> None:
+    """Its shapes fit, but the images would be noise."""
+    write_model(
+        folder / "VAE" / "xl.safetensors", files.VAE, {"modelspec.architecture": "stable-diffusion-xl-v1-base/vae"}
+    )
+    write_entries(folder, f"{{name: whole-sd1, vae: {vae}}}", "{name: whole-sdxl, vae: kl-f8}")
+    models = catalog.read(folder)
+    with pytest.raises(BrokenModelError, match=r"is of family sd1, but its VAE, .*xl, is for sdxl; name another"):
+        models.find("whole-sd1")
+    assert models.find("whole-sdxl").vae == folder / "VAE" / "kl-f8.safetensors"
+    write_entries(folder, f"{{name: whole-sd1, vae: {vae}}}", "{name: xl, for: sd1}")
+    assert any(entry.name == "whole-sd1" for entry in catalog.read(folder)) == (vae != "whole-sdxl")
 
 
 def test_vae_beside_a_checkpoint_of_its_name_is_used(folder: Path) -> None:
