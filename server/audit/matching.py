@@ -31,7 +31,7 @@ MIN_LOOK_ALIKE = 3
 STRAY = re.compile(r"(?ai)(?<=[\u3400-\u9fff])[a-z0-9]{1,2}(?=[\u3400-\u9fff])")
 """Letters and digits between Chinese characters, which hide a word: 色x情."""
 STARRED = re.compile(r"(?ai)(?<![\w*#@%])([a-z]+)([*#@%]{1,2})([a-z]+)(?![\w*#@%])")
-MOST_STARRED = 100
+MOST_STARRED = 30
 RUN = re.compile(r"(.)\1\1+")
 LOOKS = re.compile(r"[0-9@$!|]|[^\x00-\x7f]")
 

@@ -6,13 +6,11 @@ the translated words.
 
 from __future__ import annotations
 
-import uuid
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from pipelines.params.prompts import prompts_of, with_prompts
 from pipelines.pipeline import AnyPipeline, Params, Part
-from server.audit.moderation import Subject
 from server.services import Services
 from server.task import NO_AUDIT, AuditTerms
 from server.tasks.prompt_audit import PromptAudit
@@ -46,8 +44,7 @@ async def prepare_prompts(services: Services, pipeline: AnyPipeline, params: Par
     """
     parts, notes = pipeline.parts(params), list[str]()
     prompts = task_prompts(parts)
-    terms = services.text_audit.terms(services.tenants.policy(tenant).audit)
-    audit = PromptAudit(services.text_audit, terms, Subject(uuid.uuid4().hex, tenant, pipeline.names[0]))
+    audit = PromptAudit.of(services, tenant, pipeline.names[0])
     await audit.check(prompts)
     await fold_prompts(prompts, services.translator, services.catalog)
     apply_styles(prompts, parts, services.catalog)
@@ -57,7 +54,7 @@ async def prepare_prompts(services: Services, pipeline: AnyPipeline, params: Par
     if any(prompt.masked for prompt in prompts):
         notes.append(MASKED)
     prepared = _prepared(pipeline, params, parts, prompts, notes)
-    return replace(prepared, audit=terms, reasons=tuple(audit.reasons))
+    return replace(prepared, audit=audit.terms, reasons=tuple(audit.reasons))
 
 
 def task_prompts(parts: Sequence[Part]) -> list[TaskPrompt]:

@@ -3,6 +3,7 @@
 import asyncio
 import io
 import time
+from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
@@ -11,18 +12,20 @@ import pytest
 from obstore.store import MemoryStore
 from PIL import Image
 
-from pipelines.engine.events import Finished
+from pipelines.engine.events import Advanced, Finished
 from pipelines.pipeline import TaskResult
+from server.audit.moderation import Moderation
 from server.egress.client import Egress
 from server.queue import Lease
 from server.queue.poison import DEATHS_AT_MOST
 from server.services import Services
 from server.storage.bucket import Bucket, BucketUnavailableError
-from server.task import Status, Task
+from server.task import AuditTerms, Status, Task
 from server.tasks.input_images import InputImages
 from server.worker.device_process import TaskParkedError
 from server.worker.messages import DeviceStatus, Run
 from tests.support.attempts import RecordingBroker, leased, new_attempt
+from tests.support.moderation_service import moderation_service
 from tests.support.uploads import uploads_in
 
 
@@ -210,3 +213,73 @@ async def test_bug_after_the_device_is_done_ends_the_task(services):
     assert len(device.runs) == DEATHS_AT_MOST
     [outcome] = broker.outcomes
     assert outcome.failure.code == "internal"
+
+
+class Captioner(Device):
+    """Answers with a text."""
+
+    async def run(self, message: Run, on_progress: object) -> Finished:
+        answer = {"text": "porn of a cat"}
+        return Finished(message.attempt_id, TaskResult(answer=answer), {"load": 0.0, "run": 0.1})
+
+
+@pytest.mark.parametrize(
+    ("action", "code", "answer"),
+    [
+        ("refuse", "unsafe_answer", None),
+        ("mask", None, {"text": "of a cat"}),
+        ("report", None, {"text": "porn of a cat"}),
+        ("off", None, {"text": "porn of a cat"}),
+    ],
+)
+async def test_text_is_judged_by_the_terms_of_its_task(recorded, broker, action, code, answer):
+    task = Task(
+        id="0" * 32,
+        type="txt2txt.prompt_enhance",
+        params={"text": "x"},
+        tenant="a",
+        created_at=time.time(),
+        audit=AuditTerms(text=action),
+    )
+    await new_attempt(recorded, await leased(recorded, task), device=Captioner()).run()
+    (outcome,) = broker.outcomes
+    assert (outcome.failure.code if outcome.failure else None, outcome.answer) == (code, answer)
+    assert "porn" not in (outcome.failure.message if outcome.failure else "")
+
+
+class Previewing(Device):
+    """Shows a preview, and finishes when the test says so."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.shown, self.finish = asyncio.Event(), asyncio.Event()
+
+    async def run(self, message: Run, on_progress: Callable[[Advanced], None]) -> Finished:
+        on_progress(Advanced(message.attempt_id, 1, 2, preview=np.zeros((8, 8, 3), np.uint8)))
+        self.shown.set()
+        await self.finish.wait()
+        return await super().run(message, on_progress)
+
+
+@pytest.mark.parametrize("asks", [False, True])
+async def test_images_are_judged_by_the_service_and_have_no_previews_before(recorded, broker, asks):
+    async with moderation_service() as moderator:
+        moderator.answer = {"pass": False, "label": "gore"}
+        settings = recorded.settings.model_copy(update={"moderation_url": moderator.url if asks else ""})
+        services, device = (
+            replace(recorded, settings=settings, moderation=Moderation.from_settings(settings)),
+            Previewing(),
+        )
+        attempt = new_attempt(services, await leased(services, new_task()), device=device)
+        running = asyncio.create_task(attempt.run())
+        await device.shown.wait()
+        await attempt.heartbeat()
+        view = await services.queue.find("0" * 32)
+        assert view is not None
+        assert view.progress is not None
+        assert bool(view.progress.preview) is not asks
+        device.finish.set()
+        await running
+    (outcome,) = broker.outcomes
+    assert [image.reason for image in outcome.images] == (["gore"] if asks else [""])
+    assert ("moderation" in outcome.timings) is asks

@@ -12,8 +12,10 @@ from pipelines.pipeline import MAX_TEXT
 from server.api.dependencies import ServicesDep, Submitter
 from server.api.dialects.nolibox.push import NoliboxRoute
 from server.api.errors import Problem
+from server.audit.text_audit import UnsafeTextError
 from server.queue import RateLimitError
 from server.services import Services
+from server.tasks.prompt_audit import PromptAudit
 from server.tasks.text_preparation import prepare_text
 from server.tenancy.auth import Caller
 
@@ -21,6 +23,9 @@ NO_TRANSLATOR = (
     "this server does not translate it: write English, or send need_translate false if the model understands this "
     "language"
 )
+
+GET_PROMPT = "get_prompt"
+"""What a moderation service is told instead of a task type."""
 
 
 class PromptBody(BaseModel):
@@ -31,7 +36,9 @@ class PromptBody(BaseModel):
 class PromptReply(BaseModel):
     text: str = Field(description="The prompt in English; as it was sent, if `success` is false.")
     success: bool
-    reason: str = Field(description="Why not, if `success` is false; else empty.")
+    reason: str = Field(
+        description="Why not, if `success` is false; else empty. The audit answers with a label: `sexual/explicit`."
+    )
 
 
 class PromptRateError(RateLimitError):
@@ -75,10 +82,15 @@ router = APIRouter(route_class=PromptRoute, responses=REFUSED)
 async def prepare_prompt(body: PromptBody, services: ServicesDep, tenant: Submitter) -> PromptReply:
     """Returns the prompt in English. Its syntax, such as weights and LoRAs, stays as it is."""
     text = body.text.strip()
-    if not body.need_translate:
-        return PromptReply(text=text, success=True, reason="")
-    translation = await prepare_text(services, text, tenant)
-    if translation.untranslated:
-        reason = f"{translation.untranslated!r} is not English, and {NO_TRANSLATOR}"
-        return PromptReply(text=text, success=False, reason=reason)
-    return PromptReply(text=translation.text, success=True, reason="")
+    audit = PromptAudit.of(services, tenant, GET_PROMPT)
+    try:
+        sent = await audit.checked(text)
+        if not body.need_translate:
+            return PromptReply(text=sent, success=True, reason="")
+        translation = await prepare_text(services, sent, tenant)
+        if translation.untranslated:
+            reason = f"{translation.untranslated!r} is not English, and {NO_TRANSLATOR}"
+            return PromptReply(text=sent, success=False, reason=reason)
+        return PromptReply(text=await audit.checked(translation.text), success=True, reason="")
+    except UnsafeTextError as error:
+        return PromptReply(text=text, success=False, reason=error.reason)

@@ -1,8 +1,12 @@
 import asyncio
+import dataclasses
 from collections import Counter
 
+import httpx
 import pytest
 
+from server.api.app import create_app
+from server.audit.text_audit import TextAudit
 from server.tenancy.auth import new_key
 
 KEY, SETTING = new_key("red")
@@ -73,3 +77,33 @@ async def test_prompts_have_a_rate_limit_of_their_own(low_rate, client):
     assert refused.json()["reason"].startswith("rate limit: 0.1 prompts a minute")
     task = {"task": "txt2img.sd", "params": {"text": "x"}}
     assert (await client.post("/engine/push", json=task, headers=headers)).json()["success"]
+
+
+@pytest.mark.parametrize(
+    ("action", "text", "answer"),
+    [
+        ("refuse", "porn of a cat", ("porn of a cat", False, "sexual/explicit")),
+        ("refuse", "一张裸體的照片", ("一张裸體的照片", False, "sexual/nudity")),
+        ("refuse", "a cat", ("a cat", True, "")),
+        ("mask", "((porn:1.2)), a cat", ("a cat", True, "")),
+        ("report", "porn of a cat", ("porn of a cat", True, "")),
+    ],
+)
+async def test_prompt_is_audited(services, action, text, answer):
+    terms = services.settings.model_copy(update={"text_audit": action})
+    audited = dataclasses.replace(services, text_audit=TextAudit(terms))
+    transport = httpx.ASGITransport(create_app(audited), raise_app_exceptions=False)
+    async with httpx.AsyncClient(transport=transport, base_url="http://hua") as asking:
+        for body in {"text": text}, {"text": text, "need_translate": False}:
+            reply = (await asking.post("/engine/get_prompt", json=body)).json()
+            assert tuple(reply.values()) == answer
+
+
+async def test_english_of_a_prompt_is_audited(services, tmp_path):
+    (tmp_path / "flowers.txt").write_text("rose")
+    settings = services.settings.model_copy(update={"text_audit": "refuse", "words": tmp_path})
+    audited = dataclasses.replace(services, text_audit=TextAudit(settings))
+    transport = httpx.ASGITransport(create_app(audited), raise_app_exceptions=False)
+    async with httpx.AsyncClient(transport=transport, base_url="http://hua") as asking:
+        reply = (await asking.post("/engine/get_prompt", json={"text": "玫瑰花"})).json()
+    assert reply == {"text": "玫瑰花", "success": False, "reason": "flowers"}
