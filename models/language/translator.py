@@ -14,7 +14,7 @@ from models.kinds.layout import SOURCE_WORDS, TARGET_WORDS
 END = "</s>"
 THREADS = 2
 MAX_TOKENS = 256
-"""Of one translation. Clauses of prompts are short; a model that babbles would not stop."""
+"""Of one clause, and of its translation. Marian has positions for 512, and a model that babbles would not stop."""
 
 
 class Translator:
@@ -39,8 +39,11 @@ class Translator:
     def translate(self, clauses: Sequence[str]) -> list[str]:
         """The likeliest English words for each clause, one after another (greedy)."""
         tokens = [[*self._source.encode(clause, out_type=str), END] for clause in clauses]
-        results = self._model.translate_batch(tokens, beam_size=1, max_decoding_length=MAX_TOKENS)
-        return [self._target.decode(result.hypotheses[0]) for result in results]
+        results = self._model.translate_batch(
+            tokens, beam_size=1, max_input_length=MAX_TOKENS, max_decoding_length=MAX_TOKENS
+        )
+        # Pieces of the source's vocabulary, such as names, keep the mark of a space.
+        return [self._target.decode(result.hypotheses[0]).replace("▁", " ").strip() for result in results]
 
 
 def load(entry: ModelEntry) -> Translator:

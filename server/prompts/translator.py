@@ -25,6 +25,8 @@ MAX_PROMPT = 20_000
 """Characters that a prompt may have, with its translations."""
 MOST_BY_ENGINE = 200
 """Clauses of one prompt that go to an engine; the others are looked up in the dictionary."""
+LONGEST_CLAUSE = 200
+"""Characters of a clause that goes to an engine. A model would cut a longer one."""
 LONG = 1000
 """Longer prompts are read and written in a thread, because the event loop would wait too long."""
 MOST_READ = 10_000
@@ -104,7 +106,8 @@ class Translator:
     async def _translated(self, clauses: Sequence[str], language: str) -> dict[str, str]:
         """Translations by clause. Those that no engine can translate are left out."""
         engine = self._choice.current
-        found = await self._by_engine(engine, clauses[:MOST_BY_ENGINE]) if engine is not None and clauses else {}
+        short = [clause for clause in clauses[:MOST_BY_ENGINE] if len(clause) <= LONGEST_CLAUSE]
+        found = await self._by_engine(engine, short) if engine is not None else {}
         left = [clause for clause in clauses if clause not in found]
         return found | (await self._dictionary.translate(left) if left and language == "zh" else {})
 

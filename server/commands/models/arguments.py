@@ -11,6 +11,7 @@ from models.catalog import checksums
 from models.catalog.file_hashes import AUTO_V2, FileHashes
 from models.catalog.file_hashes import FILE as HASHES
 from server.commands.models.convert import convert
+from server.commands.models.convert_translator import QUANTIZATIONS, convert_translator
 from server.commands.models.inspect import describe, lines_of
 from server.commands.models.refresh import RefreshError, refresh
 from server.settings import Settings
@@ -29,6 +30,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     pickle = actions.add_parser("convert", help="write a .ckpt, .pt, .pth or .bin file as .safetensors beside it")
     pickle.set_defaults(run=_convert)
     pickle.add_argument("file", type=Path)
+    translator = actions.add_parser("convert-translator", help="write a Marian folder of transformers as CTranslate2")
+    translator.set_defaults(run=_convert_translator)
+    translator.add_argument("folder", type=Path)
+    translator.add_argument("target", type=Path, metavar="out")
+    translator.add_argument("--quantization", choices=QUANTIZATIONS, default=QUANTIZATIONS[0])
     again = actions.add_parser("refresh", help="have a running server read its models folder at once")
     again.set_defaults(run=_refresh)
     again.add_argument("--url", help="address of its api; default http://HUA_HOST:HUA_PORT")
@@ -69,6 +75,12 @@ def _convert(arguments: argparse.Namespace, settings: Settings) -> int:
     target = convert(arguments.file)
     print(f"wrote {target}")  # noqa: T201
     return _inspect(argparse.Namespace(file=target, sha256=False), settings)
+
+
+def _convert_translator(arguments: argparse.Namespace, settings: Settings) -> int:
+    convert_translator(arguments.folder, arguments.target, arguments.quantization)
+    print(f"wrote {arguments.target}")  # noqa: T201
+    return _inspect(argparse.Namespace(file=arguments.target, sha256=False), settings)
 
 
 def _refresh(arguments: argparse.Namespace, settings: Settings) -> int:
