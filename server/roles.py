@@ -17,6 +17,7 @@ from server.process.event_loop import freeze_startup_objects
 from server.process.health_server import create_health_app, listen_nearby
 from server.process.http_listener import connections_within_file_limit, listen, serve_app
 from server.process.models_refresh import keep_models_current
+from server.prompts.engines.choice import check_translator
 from server.services import Services
 from server.settings import Settings, SettingsError
 from server.start.toy_models import ensure_models
@@ -159,11 +160,12 @@ def make_controller(services: Services) -> Controller:
 
 
 def _api_works(services: Services, listener: socket.socket) -> tuple[Work, ...]:
-    """The api for clients, and its metrics and probes on a port of their own."""
+    """The api for clients, and its metrics and probes on a port of their own. Raises SettingsError."""
     from server.api.app import create_app, create_probes_app
     from server.api.models.hashing import keep_hashes
 
     settings = services.settings
+    check_translator(settings, services.catalog)
     app, probes = create_app(services), create_probes_app(services)
     freeze_startup_objects()
     connections = connections_within_file_limit(settings.connections)

@@ -19,7 +19,6 @@ from server.broker import Broker, BrokerUnavailableError
 from server.broker.history import first_outcome
 from server.egress.client import Egress
 from server.llm import LLM
-from server.prompts.engines.choice import check_translator
 from server.prompts.gloss import Gloss
 from server.prompts.translator import Translator
 from server.prompts.wildcards import Wildcards
@@ -61,7 +60,6 @@ class Services:
         models = LiveCatalog.of(settings.models_paths, hashes) if with_models else LiveCatalog(lambda: Catalog(()))
         if with_models:
             check_audit(settings, models.current)
-            check_translator(settings, models.current)
             if settings.words is not None:
                 word_list_files(settings.words)
         queue, moderation = _queue(settings), Moderation.from_settings(settings)

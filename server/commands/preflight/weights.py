@@ -12,6 +12,7 @@ from models.catalog.checksums import FILE as SUMS
 from models.catalog.checksums import ChecksumError
 from models.catalog.entry import FILE, CatalogError
 from server.commands.preflight.finding import Finding, Result
+from server.prompts.engines.choice import check_translator
 from server.services import check_audit
 from server.settings import Settings, SettingsError
 
@@ -39,6 +40,8 @@ def check_models(settings: Settings, *, sums: bool = True) -> Iterator[Finding]:
         yield Finding("models", "fail", str(error), "docs/models.md lists what a checkpoint is")
     if settings.audit:
         yield _audit(settings, models)
+    if settings.translator != "auto":
+        yield _translator(settings, models)
     yield from _sums(settings.models_paths, models, sums)
 
 
@@ -53,6 +56,14 @@ def _audit(settings: Settings, models: Catalog) -> Finding:
             "docs/models.md describes safety checkers; without HUA_AUDIT nothing is checked",
         )
     return Finding("audit", "ok", f"{', '.join(settings.audit)}: images are checked")
+
+
+def _translator(settings: Settings, models: Catalog) -> Finding:
+    try:
+        check_translator(settings, models)
+    except SettingsError as error:
+        return Finding("translator", "fail", str(error), "docs/prompts.md describes translators")
+    return Finding("translator", "ok", f"HUA_TRANSLATOR={settings.translator}")
 
 
 def _sums(folders: Sequence[Path], models: Catalog, read_files: bool) -> Iterator[Finding]:
