@@ -6,6 +6,7 @@ I4 of attempts that lost, nothing is left an hour later
 I6 its callback is delivered, always with the same body   I7 it is counted once, and charged if it succeeded
 I8 no tenant has more unfinished tasks than it may   I11 poison is not tried for ever, and spoils no other task
 I13 what was seen to be canceled is not begun any more   I16 faults cause no more work than they destroyed
+pools: it runs only on workers that have its model
 I18 a clock that is off changes nothing: what is written down happened when the world saw it
 """
 
@@ -20,6 +21,7 @@ from tests.chaos.device import CAPACITY
 from tests.chaos.fake_images import digest, picture, sent
 from tests.chaos.faults import Counts
 from tests.chaos.history import Case, History
+from tests.chaos.pools import COMMON, own_model
 from tests.chaos.times import judge_times, lives
 
 UNDER_WAY_S = 1.0
@@ -113,6 +115,12 @@ def _pictures(case: Case) -> Iterator[str]:
             yield "its picture is not in the bucket"
 
 
+def _pool(case: Case) -> Iterator[str]:
+    for run in case.runs:
+        if run["model"] not in (COMMON, own_model(run["worker"])):
+            yield f"it ran on worker {run['worker']}, which does not have {run['model']}"
+
+
 def _left_over(case: Case) -> Iterator[str]:
     known = {image["key"] for image in case.outcome.get("images", ())}
     left = [key for key in case.history.found.images if f"/{case.id}/" in key and key not in known]
@@ -166,6 +174,7 @@ JUDGES: dict[str, Callable[[Case], Iterator[str]]] = {
     "I6": _callback,
     "I7": _charge,
     "I13": _cancel,
+    "pools": _pool,
     "I18": judge_times,
 }
 

@@ -27,30 +27,42 @@ WITH_IMAGE = 4
 
 
 def plan_tasks(
-    rng: Random, tasks: int, tenants: list[str], poison: int, horizon_s: float, canceling: float
+    rng: Random,
+    tasks: int,
+    tenants: list[str],
+    models: tuple[str, ...],
+    poison: int,
+    horizon_s: float,
+    canceling: float,
 ) -> list[PlannedTask]:
     """The tasks of a run, spread over the time with faults; `share` of them are canceled."""
     poisoned = set(rng.sample(range(tasks), poison))
     return [
-        _one(rng, number, tenants, 0.0 if number in poisoned else canceling, horizon_s, number in poisoned)
+        _one(rng, number, tenants, models, 0.0 if number in poisoned else canceling, horizon_s, number in poisoned)
         for number in range(tasks)
     ]
 
 
-def endless(rng: Random, tenants: list[str], canceling: float) -> Iterator[PlannedTask]:
+def endless(rng: Random, tenants: list[str], models: tuple[str, ...], canceling: float) -> Iterator[PlannedTask]:
     """Tasks without end, each due at once."""
-    return (_one(rng, number, tenants, canceling) for number in itertools.count())
+    return (_one(rng, number, tenants, models, canceling) for number in itertools.count())
 
 
 def _one(
-    rng: Random, number: int, tenants: list[str], canceling: float, horizon_s: float = 0.0, poison: bool = False
+    rng: Random,
+    number: int,
+    tenants: list[str],
+    models: tuple[str, ...],
+    canceling: float,
+    horizon_s: float = 0.0,
+    poison: bool = False,
 ) -> PlannedTask:
     image = {"url": sketch(number), "wh": (64, 64)} if number % WITH_IMAGE == 0 else {"w": 64, "h": 64}
     text, steps = f"{'poison' if poison else 'chaos'} {number}", rng.choice((5, 10, 20, 40))
     return PlannedTask(
         number=number,
         tenant=rng.choice(tenants),
-        params={"text": text, "seed": number, "num_steps": steps, **image},
+        params={"text": text, "seed": number, "num_steps": steps, "model": rng.choice(models), **image},
         begins_s=rng.uniform(0, 0.9 * horizon_s),
         callback=rng.random() < 0.6,
         retention=rng.choice(("5m", "24h")),

@@ -15,6 +15,7 @@ from pathlib import Path
 import httpx
 
 from server.settings import Settings
+from tests.chaos import pools
 from tests.chaos.clocks import put_off
 from tests.chaos.proxy import Proxy
 from tests.support.kafka_server import KafkaServer
@@ -22,7 +23,6 @@ from tests.support.redis_server import RedisServer, free_port
 from tests.support.s3_server import S3Server
 
 START_S = 180
-MODELS = "models: [{name: toy, path: toy.safetensors, family: sd1, default: true, aliases: [v1.5, general]}]\n"
 
 
 class Deployment:
@@ -41,10 +41,9 @@ class Deployment:
         network: bool = False,
     ) -> None:
         self.folder, self.cluster = folder, cluster
-        for name in ("models", "redis", "kafka", "s3", "crashes", "clocks"):
+        for name in ("redis", "kafka", "s3", "crashes", "clocks"):
             (folder / name).mkdir()
-        (folder / "models" / "models.yaml").write_text(MODELS)
-        (folder / "models" / "toy.safetensors").write_bytes(b"weights")
+        pools.write_folders(folder / "models")
         (folder / "runs").touch()
         self.redis = RedisServer(folder / "redis")
         self.kafka = KafkaServer(folder / "kafka") if cluster else None

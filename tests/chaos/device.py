@@ -105,7 +105,12 @@ class Painter:
     def _note(self, what: str, run: Run) -> None:
         """Appends one short line in a single write."""
         record = {"at": time.time(), "what": what, "text": run.params["text"], "attempt": run.attempt_id}
-        line = json.dumps(record | {"from": int(run.state or b"0")})
+        where = {
+            "from": int(run.state or b"0"),
+            "model": run.params["model"],
+            "worker": int(sys.argv[2].partition(":")[2]),
+        }
+        line = json.dumps(record | where)
         with self._runs.open("a") as lines:
             lines.write(line + "\n")
 

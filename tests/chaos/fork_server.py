@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from tests.chaos import clocks, crash, short_timeouts
+from tests.chaos.pools import folder_of
 
 Role = Callable[..., Coroutine[Any, Any, None]]
 
@@ -38,6 +39,7 @@ def roles_of(mutants: list[str]) -> dict[str, Role]:
         crash.install(Path(folder))
 
     async def one_worker(settings: Any, number: str) -> None:
+        settings = settings.model_copy(update={"models_dir": folder_of(settings.models_dir, int(number))})
         await roles.worker(settings, device=f"fake:{number}", child="tests.chaos.device")
 
     def unnumbered(role: Callable[[Any], Coroutine[Any, Any, None]]) -> Role:

@@ -15,7 +15,7 @@ from server.api import tasks
 from server.controller import callbacks, log_replay
 from server.controller.intake import Intake
 from server.controller.settlement import Settlement
-from server.queue import DueCallback, Lease, Verdict
+from server.queue import DueCallback, Lease, Verdict, WorkerView
 from server.queue.clock import Clock
 from server.queue.redis import scripts
 from server.queue.redis.queue import RedisQueue
@@ -180,6 +180,16 @@ def results_go_by_the_wall_clock() -> None:
     Clock.__call__ = lambda self: time.time()
 
 
+def every_worker_takes_every_task() -> None:
+    """Announces workers without their models."""
+    announce_as_it_is = RedisQueue.announce
+
+    async def announce(self: RedisQueue, worker: WorkerView) -> None:
+        await announce_as_it_is(self, replace(worker, models=None))
+
+    RedisQueue.announce = announce
+
+
 MUTANTS = {
     change.__name__: Mutant(change, caught, *needs)
     for change, caught, *needs in (
@@ -194,6 +204,7 @@ MUTANTS = {
         (cancel_is_only_said, "I3", {}, {"canceling": 0.8, "workers": 1}),
         (leases_go_by_the_wall_clock, "I16", {"clock_jumps": 30}, {"workers": 1}),
         (results_go_by_the_wall_clock, "I18", {"clock_jumps": 12}),
+        (every_worker_takes_every_task, "pools", {}),
     )
 }
 

@@ -20,6 +20,7 @@ from tests.chaos.deployment import Deployment, running
 from tests.chaos.faults import Counts, Faults, schedule
 from tests.chaos.history import History, PlannedTask
 from tests.chaos.offsets import log_of, watch_offsets
+from tests.chaos.pools import served
 from tests.chaos.rounds import Rounds, amounts_to, reached, weather
 from tests.chaos.sink import Sink
 from tests.chaos.stalls import again, note_stillness, wait_for
@@ -95,7 +96,7 @@ def carry_out(plan: Plan, folder: Path) -> Verdict:
 
 async def _carried_out(plan: Plan, deployment: Deployment) -> Verdict:
     rng = Random(plan.seed)
-    tasks = plan_tasks(rng, plan.tasks, plan.names, plan.poison, plan.horizon_s, plan.canceling)
+    tasks = plan_tasks(rng, plan.tasks, plan.names, served(plan.workers), plan.poison, plan.horizon_s, plan.canceling)
     history = History(tasks, plan.limit)
     sink = Sink(history, Random(plan.seed), plan.failing)
     services, bucket = Services.from_settings(deployment.settings), bucket_of(deployment.settings)
@@ -105,7 +106,7 @@ async def _carried_out(plan: Plan, deployment: Deployment) -> Verdict:
     began = time.monotonic()
     try:
         if plan.rounds:
-            endlessly = endless(rng, plan.names, plan.canceling)
+            endlessly = endless(rng, plan.names, served(plan.workers), plan.canceling)
             await weather(Rounds(deployment, history, rng, plan.rounds), clients, endlessly, plan.patience_s)
         else:
             faults = schedule(plan.counts, rng, plan.horizon_s)
