@@ -61,7 +61,9 @@ def _spell(category: str, phrase: Phrase) -> str:
     if category in ("V", "VE", "VP", "VEP", "Vd"):
         return phrase.doing
     if category == "Q":
-        return join(phrase.determiner, phrase.before, nouns.plural(phrase.head) if phrase.many else phrase.head)
+        return join(
+            phrase.determiner, phrase.before, nouns.plural(phrase.head) if phrase.many and phrase.head else phrase.head
+        )
     if category == "By" or (category in ("Ny", "Py") and not phrase.determiner):
         return join("with", phrase.indefinite)
     if category in ("Nn", "Pn", "Bn"):

@@ -17,8 +17,13 @@ class Rule(NamedTuple):
     combine: Combine
 
 
-_PER_WORD: dict[Combine, float] = {nouns.compound: 0.03, joining.joined: 0.01, nouns.adjective: 0.003}
-"""What each word costs in rules that bind closely: the nearest two are joined first."""
+_PER_WORD: dict[Combine, float] = {
+    nouns.compound: 0.03,
+    joining.joined: 0.01,
+    nouns.adjective: 0.003,
+    nouns.quantity: -0.003,
+}
+"""What each word costs. Rules that bind closely join the nearest two first; a quantity counts all that follows it."""
 WHOLE = {
     "N": 0.0, "P": 0.0, "B": 0.0, "S": 0.0, "SA": 0.1, "VP": 0.1, "V": 0.3, "VE": 0.4, "A": 0.3,
     "L": 0.3, "LZ": 0.3, "LP": 0.25, "X+": 0.3, "ADV": 0.5, "D": 0.8,

@@ -25,7 +25,7 @@ _NOT_ADJECTIVES = """
     animal crystal metal festival portal hospital capital mural sandal petal coral plant giant elephant pendant tent
     student continent music fabric magic mechanic bed seed shed weed reed apprentice arsenal jackal terminal journal
     president restaurant merchant servant infant peasant instrument ornament dragon
-    characteristic topic clinic comic republic traffic picnic logic critic
+    garlic duckweed eggplant basement twilight characteristic topic clinic comic republic traffic picnic logic critic
 """
 _WITHOUT_PLURAL = (
     "water light hair smoke fog mist snow rain ice fire sand grass rice tea coffee milk wine blood juice sauce oil beer"
@@ -34,7 +34,9 @@ _WITHOUT_PLURAL = (
 _ADJECTIVES = frozenset(_SHORT_ADJECTIVES.split())
 _NOUNS = frozenset(_NOT_ADJECTIVES.split())
 _MASS = frozenset(_WITHOUT_PLURAL.split())
-_ALIVE = frozenset("人者家师员手女男孩神王帝侠兵士童妇娘婆爷仙妖魔后妃猫狗鸟鱼马龙虎熊兔狐狼鹿蛇鹰猴鸡鸭牛羊猪鼠蝶蜂虫")
+_ALIVE = frozenset(
+    "人者家师匠员手女男孩神王帝侠兵士童妇娘婆爷仙妖魔后妃猫狗鸟鱼马龙虎熊兔狐狼鹿蛇鹰猴鸡鸭牛羊猪鼠蝶蜂虫"
+)
 
 _ABSTRACT = ("ness", "ity", "tion", "ment", "ing", "ship", "ism", "ance", "ence", "ure")
 
@@ -45,21 +47,17 @@ def guess(word: str, gloss: str) -> Word:
         return Word(word, (Reading("V", Phrase(gloss.removeprefix("to "))),))
     if _PLACE.match(gloss):
         return Word(word, (Reading("L", Phrase(gloss)),))
-    last = gloss.rpartition(" ")[2]
-    if word.endswith("色") or last in _ADJECTIVES or (last not in _NOUNS and _ADJECTIVE.match(gloss)):
+    if word.endswith("色") or _is_adjective(gloss):
         return Word(word, (Reading("A", Phrase(gloss)), Reading("N", Phrase(gloss), 0.8)))
-    category = "P" if word[-1] in _ALIVE else "N"
-    return Word(
-        word,
-        (
-            Reading(
-                category,
-                Phrase(
-                    gloss,
-                    mass=last in _MASS or last.endswith(_ABSTRACT),
-                    name=gloss[0].isupper(),
-                    animate=category == "P",
-                ),
-            ),
-        ),
-    )
+    last = gloss.rpartition(" ")[2]
+    mass = last in _MASS or last.endswith(_ABSTRACT)
+    animate = word[-1] in _ALIVE
+    phrase = Phrase(gloss, mass=mass, name=gloss[0].isupper(), animate=animate)
+    return Word(word, (Reading("P" if animate else "N", phrase),))
+
+
+def _is_adjective(gloss: str) -> bool:
+    last = gloss.rpartition(" ")[2]
+    if last in _ADJECTIVES:
+        return " of " not in gloss
+    return last not in _NOUNS and not last.endswith("ment") and _ADJECTIVE.match(gloss) is not None

@@ -40,7 +40,8 @@ class Phrase:
     @property
     def definite(self) -> str:
         """The text with "the", if nothing else determines it."""
-        return self.text if self.determiner or self.name else join("the", self.text)
+        owner = self.determiner.endswith("'s") and " " not in self.determiner
+        return join("the", self.text) if owner or not (self.determiner or self.name) else self.text
 
     @property
     def indefinite(self) -> str:

@@ -63,8 +63,6 @@ def possessive(left: Phrase, right: Phrase) -> Phrase:
         return right.prefix(left.text)
     if left.after or right.head.rpartition(" ")[2] in _PICTURES:
         return right.suffix(join("of", left.indefinite))
-    if left.determiner == "a" or not left.determiner:
-        return right.prefix(left.text + "'s")
     return replace(right, determiner=left.text + "'s")
 
 

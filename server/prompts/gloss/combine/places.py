@@ -55,8 +55,13 @@ def directed_place(left: Phrase, right: Phrase) -> Phrase:
 
 def owned_place(left: Phrase, right: Phrase) -> Phrase:
     """his | on the face → on his face; girl | on the shoulder → on the girl's shoulder."""
-    owner = left.definite + "'s" if left.animate else left.text
+    owner = left.definite + "'s" if left.animate and not left.name else left.text
     return Phrase(right.text.replace(" the ", f" {owner} ", 1))
+
+
+def in_thing(left: Phrase, right: Phrase) -> Phrase:
+    """sky | balloon floating → balloon floating in the sky, where 里 is not said."""
+    return right.suffix(place_in(left, left).text)
 
 
 def material(left: Phrase, right: Phrase) -> Phrase:

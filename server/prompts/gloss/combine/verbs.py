@@ -89,8 +89,9 @@ def passive_alone(left: Phrase, right: Phrase) -> Phrase:
 
 
 def object_first(left: Phrase, right: Phrase) -> Phrase:
-    """flower | put on the table → put the flower on the table."""
-    return replace(right, after=join(left.text, right.after))
+    """pizza | put into the oven → put the pizza into the oven."""
+    head, _, rest = right.head.partition(" ")
+    return replace(right, head=head, after=join(left.text, rest, right.after))
 
 
 def done_for(left: Phrase, right: Phrase) -> Phrase:
