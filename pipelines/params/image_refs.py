@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -16,6 +17,25 @@ MAX_LENGTH = 1 << 30
 """In characters. HUA_MAX_UPLOAD limits the image; this only lifts the limit of other texts."""
 FORMAT = "image"
 """The `format` of such a parameter in a JSON schema."""
+MAX_INDEX = 999
+RESULT_SCHEMA: dict[str, Any] = {
+    "type": "object",
+    "title": "ResultImage",
+    "properties": {
+        "task": {"type": "string", "pattern": "^[0-9a-f]{32}$", "description": "The id of a task that has ended."},
+        "index": {
+            "type": "integer",
+            "minimum": 0,
+            "maximum": MAX_INDEX,
+            "default": 0,
+            "description": "Which of its images; its control maps are counted after them.",
+        },
+    },
+    "required": ["task"],
+    "additionalProperties": False,
+}
+"""A result of an earlier task. Params store it as `task-ID/INDEX`, so that a reference is always a string."""
+_RESULT = re.compile(r"task-([0-9a-f]{32})/(\d{1,3})")
 
 
 class ImageRef(str):
@@ -25,14 +45,27 @@ class ImageRef(str):
 
     @classmethod
     def __get_pydantic_core_schema__(cls, _: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
-        return core_schema.no_info_after_validator_function(
-            cls, core_schema.str_schema(min_length=1, max_length=MAX_LENGTH)
-        )
+        text = core_schema.str_schema(min_length=1, max_length=MAX_LENGTH)
+        reference = core_schema.no_info_before_validator_function(_as_text, text)
+        return core_schema.no_info_after_validator_function(cls, reference)
 
     @classmethod
     def __get_pydantic_json_schema__(cls, schema: CoreSchema, handler: GetJsonSchemaHandler) -> JsonSchemaValue:
-        description = "An http(s) URL, a data: URI, base64, or the id of an upload to POST /v1/files."
-        return {"type": "string", "minLength": 1, "format": FORMAT, "description": description}
+        description = (
+            "An http(s) URL, a data: URI, base64, the id of an upload to POST /v1/files, or a result of an earlier "
+            'task: its link, or {"task": ID, "index": 0}.'
+        )
+        return {
+            "anyOf": [{"type": "string", "minLength": 1}, RESULT_SCHEMA],
+            "format": FORMAT,
+            "description": description,
+        }
+
+    @property
+    def result(self) -> tuple[str, int] | None:
+        """The id of the task and the number of its image, if it refers to a result."""
+        match = _RESULT.fullmatch(self)
+        return (match[1], int(match[2])) if match else None
 
 
 OptionalImage = Annotated[ImageRef | None, BeforeValidator(lambda value: None if value == "" else value)]
@@ -53,6 +86,21 @@ def image_references(params: BaseModel) -> dict[str, ImageRef]:
 def with_references(params: Any, references: Mapping[str, str]) -> Any:
     """A copy of `params` with the image references at these dotted paths replaced."""
     return _replaced(params, references, "")
+
+
+def _as_text(value: Any) -> Any:
+    """Raises ValueError for an object that is no reference to a result."""
+    if not isinstance(value, Mapping):
+        return value
+    match value:
+        case {"task": str(task), **others} if not others.keys() - {"index"}:
+            index = others.get("index", 0)
+            text = f"task-{task}/{index}"
+            if type(index) is int and _RESULT.fullmatch(text):
+                return text
+    raise ValueError(
+        f'an image that is an object is {{"task": ID, "index": 0}}: the id of a task, and a number up to {MAX_INDEX}'
+    )
 
 
 def _has_numbers_alone(value: list[Any]) -> bool:

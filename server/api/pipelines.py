@@ -29,7 +29,7 @@ class PipelineReply(BaseModel):
         description="Families of models that its parameter `model` accepts; empty if it has none."
     )
     images: list[str] = Field(
-        description="Params that are images. Each takes a URL, a data: URI, base64 or the id of an upload."
+        description="Params that are images. Each takes a URL, a data: URI, base64, the id of an upload or a result."
     )
     params: dict[str, Any] = Field(description="JSON Schema of the params.")
 

@@ -4,8 +4,12 @@ from __future__ import annotations
 
 import hashlib
 import hmac
+import re
 import time
 from collections.abc import Callable
+from urllib.parse import parse_qs
+
+_IMAGE = re.compile(r"([0-9a-f]{32})/(\d{1,3})\.([a-z]{3,4})\?(.+)")
 
 
 class BadSignatureError(Exception):
@@ -53,6 +57,23 @@ class Links:
                 "this image has expired and is deleted; submit the task again, "
                 "with a longer retention if the image should be kept longer"
             )
+
+    def image_of(self, url: str) -> tuple[str, int] | None:
+        """The task id and the index of the image that a link of this server leads to; None for other URLs.
+
+        Raises BadSignatureError, LinkExpiredError.
+        """
+        path = url.removeprefix(f"{self._public_url}/files/")
+        if path == url:
+            return None
+        match = _IMAGE.fullmatch(path)
+        query = parse_qs(match[4]) if match else {}
+        expires, quality = (query.get(name, [""])[0] for name in ("expires", "quality"))
+        if match is None or not re.fullmatch(r"[0-9]{1,16}", expires) or not re.fullmatch(r"[0-9]{0,3}", quality):
+            raise BadSignatureError("this is no link to an image; use the `url` of the image unchanged")
+        signature = query.get("signature", [""])[0]
+        self.check_image(match[1], int(match[2]), match[3], int(expires), signature, int(quality) if quality else None)
+        return match[1], int(match[2])
 
     def _sign(self, name: str, expires: int, quality: int | None) -> str:
         converted = "" if quality is None else f"&{quality}"

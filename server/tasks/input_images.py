@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from pipelines.params.image_refs import image_references
+from pipelines.params.image_refs import ImageRef, image_references
 from pipelines.pipeline import Params
 from server.egress.client import Egress, EgressDeniedError, EgressFailedError
 from server.images.base64_file import decode_base64
@@ -17,6 +17,7 @@ from server.images.codec import BadImageError, measure
 from server.images.decoder import Decoder
 from server.storage.bucket import BucketUnavailableError
 from server.task import Task
+from server.tasks.result_images import ResultImages
 from server.tenancy.uploads import Uploads
 
 if TYPE_CHECKING:
@@ -65,12 +66,12 @@ class Upload:
 
 @dataclass(frozen=True, slots=True)
 class CheckedImages:
-    """The images of a task that are to be stored: those that came with it, and uploads that it names."""
+    """The images of a task that are to be stored: those that came with it, and uploads and results that it names."""
 
     ids: Mapping[str, str]
     """The upload id of each image, by the path of its parameter."""
     inline: Mapping[str, bytes]
-    """The images that came with the task, by upload id."""
+    """The images that came with the task, and results of other tasks, by upload id."""
 
 
 class PixelBudget:
@@ -89,9 +90,18 @@ class PixelBudget:
 class InputImages:
     """Checks, stores and fetches input images: files of at most `max_upload` bytes and `max_pixels` pixels."""
 
-    def __init__(self, egress: Egress, uploads: Uploads, max_upload: int, max_pixels: int) -> None:
+    def __init__(
+        self,
+        egress: Egress,
+        uploads: Uploads,
+        max_upload: int,
+        max_pixels: int,
+        results: ResultImages | None = None,
+    ) -> None:
+        """`results`: None where references to results never arrive, because `check` has replaced them."""
         self._egress = egress
         self._uploads = uploads
+        self._results = results
         self._max_upload = max_upload
         self._max_pixels = max_pixels
 
@@ -99,7 +109,7 @@ class InputImages:
     def of(cls, services: Services) -> InputImages:
         settings = services.settings
         max_pixels = max(settings.max_pixels, PHOTO_PIXELS)
-        return cls(services.egress, services.uploads, settings.max_upload, max_pixels)
+        return cls(services.egress, services.uploads, settings.max_upload, max_pixels, ResultImages(services))
 
     async def check(self, params: Params, tenant: str) -> CheckedImages:
         """Finds all that can be refused without network and without decoding. Stores nothing. Raises BadInputError."""
@@ -170,13 +180,21 @@ class InputImages:
     def _budget(self) -> PixelBudget:
         return PixelBudget(MAX_PHOTOS * self._max_pixels)
 
-    async def _check(self, field: str, reference: str, tenant: str, budget: PixelBudget) -> tuple[Upload, bytes] | None:
-        """The image and its bytes; None for a URL, which is fetched later."""
+    async def _check(
+        self, field: str, reference: ImageRef, tenant: str, budget: PixelBudget
+    ) -> tuple[Upload, bytes] | None:
+        """The image and its bytes; None for a URL, which is fetched later.
+
+        A result is stored like an image that came with the task, because it may expire before the task runs.
+        """
         try:
-            if _URL.match(reference):
+            if self._results and (result := self._results.find(reference)):
+                data = await self._results.read(*result, tenant)
+            elif _URL.match(reference):
                 self._egress.check(reference)
                 return None
-            data = await self._local(reference, tenant)
+            else:
+                data = await self._local(reference, tenant)
             upload = await asyncio.to_thread(self._inspect, data)
             budget.spend((upload.width, upload.height))
             return upload, data
