@@ -36,7 +36,8 @@ class DepthNet(nn.Module):
         """Nearness of uint8 RGB pixels [height, width, 3], in the net's own size: [h, w] in 0..1 on the CPU. Raises
         NotFiniteError."""
         device = next(self._model.parameters()).device
-        inputs = self._processor(images=pixels, return_tensors="pt").to(device)
+        planes = torch.from_numpy(pixels).permute(2, 0, 1)  # of rows, the processor takes up to 3 for channels
+        inputs = self._processor(images=planes, return_tensors="pt").to(device)
         depth = self._model(**inputs).predicted_depth[0].float().cpu()
         require_finite("the depth estimator", depth)
         near = -depth if self._metric else depth

@@ -139,8 +139,15 @@ def _authentication(*, anonymous: bool) -> list[Any]:
     """The dependencies of routes that need a key. The OpenAPI document names the schemes only if there are keys."""
     guard = [Depends(get_caller)]
     if not anonymous:
-        guard += [Depends(HTTPBearer(auto_error=False)), Depends(HTTPBasic(auto_error=False))]
+        guard += [Depends(HTTPBearer(auto_error=False)), Depends(_NamedBasic(scheme_name="HTTPBasic"))]
     return guard
+
+
+class _NamedBasic(HTTPBasic):
+    """Names the scheme in the OpenAPI document, and reads nothing: FastAPI refuses user names that are not ASCII."""
+
+    async def __call__(self, request: Request) -> None:  # type: ignore[override]
+        """The route has authenticated the caller already."""
 
 
 async def _show_page() -> FileResponse:

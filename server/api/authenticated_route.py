@@ -12,7 +12,7 @@ from fastapi import Request, Response
 from fastapi.routing import APIRoute
 from pydantic_core import from_json
 from starlette.datastructures import Headers
-from starlette.types import Receive, Scope, Send
+from starlette.types import Message, Receive, Scope, Send
 
 from server.services import Services
 from server.tasks.submission import spend_token
@@ -22,6 +22,17 @@ from server.tenancy.open_requests import OpenRequests
 LARGE_BYTES = 1 << 20
 CALLER = "hua.caller"
 """The name of the authenticated Caller in the scope of a request."""
+STOPPING = "graceful shutdown"
+"""Words in the message with which uvicorn cancels the requests that are still open when the server stops."""
+
+
+class StoppingError(Exception):
+    """The server stops before it has answered a request."""
+
+    def __init__(self) -> None:
+        super().__init__(
+            "the server stops; what it has accepted runs on (GET /v1/tasks); send other requests again soon"
+        )
 
 
 class JsonRequest(Request):
@@ -62,13 +73,25 @@ class AuthenticatedRoute(APIRoute):
     """
 
     async def handle(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Counts the request until its answer is sent. Raises UnauthorizedError, OpenRequestsError."""
+        """Counts the request until its answer is sent. Raises UnauthorizedError, OpenRequestsError, StoppingError."""
         state = scope["app"].state
         authorization = self.authorization(Headers(scope=scope))
         caller = cast(Services, state.services).tenants.keys.authenticate(authorization)
         scope[CALLER] = caller
         with cast(OpenRequests, state.open_requests).count(caller.tenant):
-            await super().handle(scope, receive, send)
+            is_answered = False
+
+            async def send_and_note(message: Message) -> None:
+                nonlocal is_answered
+                is_answered = True
+                await send(message)
+
+            try:
+                await super().handle(scope, receive, send_and_note)
+            except asyncio.CancelledError as error:
+                if is_answered or STOPPING not in str(error):
+                    raise
+                raise StoppingError from error
 
     @staticmethod
     def authorization(headers: Headers) -> str | None:

@@ -11,6 +11,7 @@ from models.catalog.catalog import BrokenModelError, MisfitError, UnknownModelEr
 from models.files.weights_error import WeightsError
 from pipelines import UnknownTaskTypeError
 from pipelines.unsupported import UnsupportedTaskTypeError
+from server.api.authenticated_route import StoppingError
 from server.api.errors import Problem
 from server.api.files.byte_ranges import UnsatisfiableRangeError
 from server.api.models.routes import ModelNotFoundError
@@ -74,6 +75,7 @@ STATUS_AND_CODE: dict[type[Exception], tuple[int, str]] = {
     AuditUnavailableError: (503, "unavailable"),
     MissingModelError: (503, "no_worker_has_model"),
     NotReadyError: (503, "not_ready"),
+    StoppingError: (503, "stopping"),
     ClientGoneError: (499, "client_gone"),
     FaultyTaskError: (422, "bad_input"),
     TaskFailedError: (500, "task_failed"),

@@ -103,8 +103,8 @@ def _credentials(authorization: str | None) -> tuple[str, str]:
         return "", value.strip()
     if scheme.lower() == "basic":
         try:
-            user, colon, key = base64.b64decode(value, validate=True).decode().partition(":")
-        except ValueError:  # not base64, not UTF-8, or a header that is not ASCII
+            user, colon, key = base64.b64decode(value, validate=True).decode(errors="replace").partition(":")
+        except ValueError:  # not base64, or a header that is not ASCII
             colon = ""
         if colon:
             return (user, key) if key else ("", user)

@@ -28,6 +28,19 @@ def test_depth_equals_transformers(models_dir: Path) -> None:
     assert depth_map(near).max() == 255
 
 
+@pytest.mark.parametrize("height", [1, 3])
+def test_depth_of_a_few_rows(models_dir: Path, height: int) -> None:
+    folder, rows = models_dir / "toy-depth", np.ascontiguousarray(IMAGE[:height])
+    net = read_depth_net(folder)
+    model = AutoModelForDepthEstimation.from_pretrained(folder, local_files_only=True)
+    processor = AutoImageProcessor.from_pretrained(folder, local_files_only=True)
+    expected = model(**processor(images=rows, return_tensors="pt", input_data_format="channels_last")).predicted_depth[
+        0
+    ]
+    expected = (expected - expected.min()) / (expected.max() - expected.min())
+    assert torch.allclose(net.depth(rows), expected, atol=1e-5)
+
+
 def test_file_may_lack_the_weights_that_no_depth_net_uses(models_dir: Path, tmp_path: Path) -> None:
     """The published files of DPT lack them."""
     folder = shutil.copytree(models_dir / "toy-depth", tmp_path / "dpt")

@@ -1,12 +1,16 @@
 import asyncio
+import contextlib
 import json
 from collections.abc import AsyncIterator
 from itertools import pairwise
 
+import httpx
 import pytest
 
 from server.api import authenticated_route
+from server.api.app import create_app
 from server.api.authenticated_route import LARGE_BYTES
+from server.process import http_listener
 from server.tasks.lookup import cancel, find_record
 from server.tenancy import open_requests
 from server.tenancy.auth import new_key
@@ -148,3 +152,27 @@ async def test_events_count_as_open_until_they_end(client, services, monkeypatch
     await cancel(services, await find_record(services, task_id, "anonymous"))
     assert "canceled" in (await following).text
     assert (await client.get("/v1/tasks")).status_code == 200
+
+
+@pytest.mark.parametrize(
+    ("path", "body", "reason"),
+    [
+        ("/sdapi/v1/txt2img", {"prompt": "a"}, lambda reply: reply["error"]),
+        ("/v1/images/generations", {"prompt": "a"}, lambda reply: reply["error"]["code"]),
+        ("/v1/tasks", TASK, lambda reply: reply["error"]["code"]),
+    ],
+)
+async def test_request_that_waits_is_answered_when_the_server_stops(services, monkeypatch, path, body, reason):
+    monkeypatch.setattr(http_listener, "CLOSE_S", 0)
+    with http_listener.listen("127.0.0.1", 0) as listener:
+        serving = asyncio.create_task(http_listener.serve_app(create_app(services), listener, 10))
+        async with httpx.AsyncClient(base_url=f"http://127.0.0.1:{listener.getsockname()[1]}") as client:
+            waiting = asyncio.create_task(client.post(path, json=body, headers={"Prefer": "wait=60"}, timeout=30))
+            while not (await services.queue.overview()).queued:
+                await asyncio.sleep(0.005)
+            serving.cancel()
+            reply = await waiting
+    assert (reply.status_code, reason(reply.json())) == (503, "stopping")
+    assert (await services.queue.overview()).queued == 1
+    with contextlib.suppress(asyncio.CancelledError):
+        await serving

@@ -14,7 +14,7 @@ from server.services import Services
 from server.task import Status
 from server.tasks.waiting import ClientGoneError
 from server.tenancy.auth import Caller
-from tests.server.api.dialects.a1111.conftest import Waiting
+from tests.server.api.dialects.a1111.conftest import KEYS, Waiting
 from tests.support.painter import Painter
 
 BODY: dict[str, Any] = {"prompt": "a house", "width": 64, "height": 64, "seed": 7, "steps": 4}
@@ -92,6 +92,14 @@ async def test_key_is_needed_and_unknown_addresses_have_a_detail(client, red) ->
     assert "Basic" in refused.headers["www-authenticate"]
     missing = await client.get("/sdapi/v1/nothing", auth=red)
     assert (missing.status_code, missing.json()["error"]) == (404, "not_found")
+
+
+@pytest.mark.parametrize("user", ["Jörg".encode(), "Jörg".encode("latin-1"), "小明".encode(), b"", b"a b"])
+async def test_user_name_may_be_anything(client, user: bytes) -> None:
+    """Clients encode it as UTF-8 or as Latin-1."""
+    credentials = base64.b64encode(user + b":" + KEYS["red"][0].encode()).decode()
+    reply = await client.get("/sdapi/v1/options", headers={"Authorization": f"Basic {credentials}"})
+    assert reply.status_code == 200, reply.text
 
 
 async def hung_up() -> dict[str, Any]:
