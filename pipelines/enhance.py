@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Mapping
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Annotated
 
 from pydantic import AliasChoices, Field
 
@@ -12,17 +12,26 @@ from models.kinds.kind import AnyModelRef, ModelRef
 from models.kinds.prompt_enhancer import PROMPT_ENHANCER
 from pipelines.params.limits import SEEDS, CallbackUrl
 from pipelines.params.prompts import Prompt
-from pipelines.pipeline import Models, Params, Pipeline, Recipe, TaskResult, Work
+from pipelines.pipeline import MAX_TEXT, Models, Params, Pipeline, Recipe, TaskResult, Work
 
 if TYPE_CHECKING:
     import numpy as np
+
+
+LANGUAGE_MODEL = "llm"
+"""The name for the operator's language model. The api asks it before the task is accepted."""
 
 
 class EnhanceParams(Params):
     text: Prompt = Field(
         min_length=1, max_length=2000, description="The beginning of the prompts.", examples=["a lighthouse"]
     )
-    model: str = Field("enhancer", max_length=64, description="A model of family `enhancer` that GET /v1/models lists.")
+    model: str = Field(
+        "enhancer",
+        max_length=64,
+        description="A model of family `enhancer` that GET /v1/models lists, or `llm`: the operator's language model "
+        "(HUA_LLM_URL), for which of the other params num_return_sequences and temperature count.",
+    )
     temperature: float = Field(0.9, gt=0, le=5, description="Higher: more surprising, less coherent.")
     top_k: int = Field(8, ge=1, le=1000, description="Draw each token from this many of the likeliest ones.")
     max_length: int = Field(
@@ -42,6 +51,9 @@ class EnhanceParams(Params):
     seed: int = Field(
         -1, ge=-1, lt=SEEDS, description="-1 draws a random seed, which the result reports. Prompt i has seed + i."
     )
+    written: tuple[Annotated[str, Field(max_length=MAX_TEXT)], ...] = Field(
+        (), max_length=8, description="The prompts of the language model. The server fills it in; leave it out."
+    )
     callback_url: CallbackUrl = ""
 
 
@@ -55,6 +67,8 @@ class Enhance(Pipeline[EnhanceParams]):
     answers = ("a house",) * 8
 
     def needs(self, params: EnhanceParams) -> tuple[AnyModelRef, ...]:
+        if params.model == LANGUAGE_MODEL:
+            return ()
         return (ModelRef(PROMPT_ENHANCER, params.model),)
 
     def work(self, params: EnhanceParams) -> Work:
@@ -66,6 +80,9 @@ class Enhance(Pipeline[EnhanceParams]):
         return params.model_copy(update={"seed": secrets.randbelow(SEEDS - params.num_return_sequences)})
 
     def run(self, params: EnhanceParams, models: Models, images: Mapping[str, np.ndarray]) -> Recipe:
+        if params.model == LANGUAGE_MODEL:
+            yield []
+            return TaskResult(answer={"prompts": list(params.written)})
         from models.language.prompt_enhancer import SamplingOptions
 
         enhancer = models.get(ModelRef(PROMPT_ENHANCER, params.model))

@@ -28,6 +28,10 @@ class LLMError(Exception):
     """The endpoint gave no usable answer. The message is for logs and callers; it holds neither key nor prompt."""
 
 
+class NoLLMError(LLMError):
+    """The operator has named no endpoint."""
+
+
 class LLM:
     """Asks the endpoint. The operator has named it, so the rules for addresses of callers do not apply to it."""
 

@@ -47,6 +47,7 @@ class Services:
     uploads: Uploads
     wildcards: Wildcards | None
     translator: Translator
+    llm: LLM
     moderation: Moderation | None
     text_audit: TextAudit
 
@@ -63,7 +64,7 @@ class Services:
             if settings.words is not None:
                 word_list_files(settings.words)
         queue, moderation = _queue(settings), Moderation.from_settings(settings)
-        clock = Clock(queue)
+        clock, llm = Clock(queue), LLM(settings)
         broker = _broker(settings)
         bucket, tenants = bucket_of(settings, partial(first_outcome, broker)), Tenants(settings, clock)
         return cls(
@@ -77,7 +78,8 @@ class Services:
             links=Links(settings.secret_bytes, public_url(settings), clock),
             tenants=tenants,
             uploads=Uploads(bucket, tenants, settings),
-            translator=Translator(settings, models, LLM(settings), Gloss.load),
+            translator=Translator(settings, models, llm, Gloss.load),
+            llm=llm,
             wildcards=Wildcards(settings.wildcards_dir) if settings.wildcards_dir else None,
             moderation=moderation,
             text_audit=TextAudit(settings, moderation),

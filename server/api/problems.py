@@ -22,6 +22,7 @@ from server.audit.text_audit import AuditUnavailableError, UnsafeTextError
 from server.broker import BrokerUnavailableError, RecordTooLargeError
 from server.egress.client import EgressDeniedError
 from server.images.codec import BadImageError
+from server.llm import LLMError, NoLLMError
 from server.queue import QueueUnavailableError, RateLimitError, TaskLimitError
 from server.storage.bucket import BucketUnavailableError
 from server.storage.signed_links import BadSignatureError, LinkExpiredError
@@ -48,6 +49,8 @@ STATUS_AND_CODE: dict[type[Exception], tuple[int, str]] = {
     ModelNotFoundError: (404, "unknown_model"),
     UnknownTaskTypeError: (404, "unknown_task_type"),
     UnsupportedTaskTypeError: (422, "not_offered"),
+    NoLLMError: (422, "not_offered"),
+    LLMError: (503, "language_model_failed"),
     IdempotencyConflictError: (409, "idempotency_conflict"),
     NoCallbackError: (409, "no_callback"),
     LinkExpiredError: (410, "expired"),

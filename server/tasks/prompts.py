@@ -18,6 +18,7 @@ from server.tasks.prompt_choices import choose_variants
 from server.tasks.styles import apply_styles
 from server.tasks.task_prompt import TaskPrompt
 from server.tasks.translation import fold_prompts, translate_prompts
+from server.tasks.written_prompts import fill_in_written_prompts
 
 MASKED = "this server has taken words out of the prompt that it does not allow"
 
@@ -40,7 +41,8 @@ class PreparedPrompts:
 async def prepare_prompts(services: Services, pipeline: AnyPipeline, params: Params, tenant: str) -> PreparedPrompts:
     """The params with the words that the models will get.
 
-    Raises PromptRefusedError, UnsafeTextError, AuditUnavailableError, and ValidationError if they are no valid params.
+    Raises PromptRefusedError, UnsafeTextError, AuditUnavailableError, LLMError, and ValidationError if they are no valid
+    params.
     """
     parts, notes = pipeline.parts(params), list[str]()
     prompts = task_prompts(parts)
@@ -49,6 +51,7 @@ async def prepare_prompts(services: Services, pipeline: AnyPipeline, params: Par
     await fold_prompts(prompts, services.translator, services.catalog)
     apply_styles(prompts, parts, services.catalog)
     await choose_variants(prompts, services.wildcards)
+    await fill_in_written_prompts(prompts, services.llm)
     notes += await translate_prompts(prompts, services.translator, services.catalog)
     await audit.check(prompts)
     if any(prompt.masked for prompt in prompts):

@@ -28,7 +28,7 @@ def prompts(studio: Studio, **changes: Any) -> list[str]:
 
 
 def test_defaults_are_those_of_the_replaced_api() -> None:
-    request = params().model_dump(exclude={"text", "seed", "model", "callback_url"})
+    request = params().model_dump(exclude={"text", "seed", "model", "written", "callback_url"})
     assert request == {
         "temperature": 0.9,
         "top_k": 8,
@@ -71,3 +71,9 @@ def test_text_as_long_as_max_length_is_refused(studio: Studio) -> None:
 def test_invalid_enhance_params_are_refused(wrong: dict[str, Any]) -> None:
     with pytest.raises(ValidationError):
         params(**wrong)
+
+
+def test_prompts_of_the_language_model_need_no_model(studio: Studio) -> None:
+    request = params(model="llm", written=["a cat at dusk", "a cat"])
+    assert not Enhance().needs(request)
+    assert prompts(studio, model="llm", written=["a cat at dusk", "a cat"]) == ["a cat at dusk", "a cat"]

@@ -56,7 +56,10 @@ class Painter:
         await self._publish(lease, Status.SUCCEEDED, images=tuple(images))
 
     async def describe(self, lease: Lease, text: str) -> None:
-        await self._publish(lease, Status.SUCCEEDED, answer={"text": text})
+        await self.answer(lease, {"text": text})
+
+    async def answer(self, lease: Lease, answer: dict[str, object]) -> None:
+        await self._publish(lease, Status.SUCCEEDED, answer=answer)
 
     async def withhold(self, lease: Lease) -> None:
         image = Image(key="", width=16, height=16, bytes=0, sha256="", seed=1, reason="unsafe/concept 9")

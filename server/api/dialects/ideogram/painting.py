@@ -10,12 +10,12 @@ from typing import Any
 from fastapi import HTTPException, Request, Response
 from fastapi.responses import JSONResponse
 
-from models.catalog.catalog import Catalog
 from server.api.dialects.ideogram.answers import pictures_answer
 from server.api.dialects.ideogram.request import PictureRequest
 from server.api.dialects.model_names import is_missing
 from server.services import Services
 from server.task import Manifest, Status
+from server.tasks.magic_prompt import magic_prompt
 from server.tasks.submission import Submission
 from server.tasks.waiting import refuse_failed, submit_all, wait_for_all
 
@@ -38,21 +38,18 @@ class Painting:
     """Codes of pictures that came with the request, for the answer."""
 
 
-def prompt_params(body: PictureRequest, catalog: Catalog) -> dict[str, Any]:
-    """The params that all paintings share."""
+async def prompt_params(services: Services, tenant: str, body: PictureRequest) -> dict[str, Any]:
+    """The params that all paintings share. The prompt is a longer one if the request asks for magic."""
+    catalog = services.catalog
+    prompt = await magic_prompt(services, tenant, body.prompt, body.magic) if body.prompt else ""
     return {
-        "text": painted_prompt(body),
+        "text": body.model_copy(update={"prompt": prompt}).words,
         "negative_prompt": body.negative_prompt,
         "model": catalog.default.name if is_missing(catalog, body.model_name) else body.model_name,
         "num_steps": body.steps,
         "num_samples": body.num_images,
         "seed": secrets.randbelow(SEEDS) if body.seed is None else body.seed,
     }
-
-
-def painted_prompt(body: PictureRequest) -> str:
-    """The prompt to paint. `body.magic` has no effect, because nothing here writes prompts at length."""
-    return body.words
 
 
 async def paint(

@@ -36,7 +36,7 @@ def _generate_body() -> dict[str, Any]:
 async def generate_legacy(request: Request, services: ServicesDep, tenant: Submitter) -> Response:
     """Images from a prompt, in the form of the models before V3."""
     body = image_request(GenerateLegacyRequest, await read_body(request))
-    painting = tasks.generate(prompt_params(body, services.catalog), body.size)
+    painting = tasks.generate(await prompt_params(services, tenant, body), body.size)
     return await paint(request, services, tenant, body, painting)
 
 
@@ -46,7 +46,7 @@ async def remix_legacy(request: Request, services: ServicesDep, tenant: Submitte
     form = await read_body(request)
     body = image_request(RemixLegacyRequest, form)
     picture = await stored_file(services, tenant, form, IMAGE_FILE)
-    painting = tasks.remix(prompt_params(body, services.catalog), picture, body.size, body.image_weight)
+    painting = tasks.remix(await prompt_params(services, tenant, body), picture, body.size, body.image_weight)
     return await paint(request, services, tenant, body, painting)
 
 
@@ -57,7 +57,7 @@ async def edit_legacy(request: Request, services: ServicesDep, tenant: Submitter
     body = validated(EditLegacyRequest, form.fields)
     picture = await stored_file(services, tenant, form, IMAGE_FILE)
     mask = await stored_mask(services, tenant, form, picture)
-    painting = tasks.edit(prompt_params(body, services.catalog), picture, mask)
+    painting = tasks.edit(await prompt_params(services, tenant, body), picture, mask)
     return await paint(request, services, tenant, body, painting)
 
 
@@ -67,6 +67,6 @@ async def reframe_legacy(request: Request, services: ServicesDep, tenant: Submit
     form = await read_body(request)
     body = validated(ReframeLegacyRequest, form.fields)
     picture = await stored_file(services, tenant, form, IMAGE_FILE)
-    params, describes = prompt_params(body, services.catalog), has_captioner(services.catalog)
+    params, describes = await prompt_params(services, tenant, body), has_captioner(services.catalog)
     painting = tasks.reframe(params, picture, body.size, describes=describes)
     return await paint(request, services, tenant, body, painting)

@@ -60,7 +60,7 @@ class V3Call(Generic[R]):
 async def _read(kind: type[R], request: Request, services: Services, tenant: str) -> V3Call[R]:
     form = await read_body(request)
     body = validated(kind, form.fields)
-    params = prompt_params(body, services.catalog)
+    params = await prompt_params(services, tenant, body)
     style = await followed_style(services, tenant, form, body, str(params["model"]))
     return V3Call(request, services, tenant, form, body, {**params, **style.params}, style)
 

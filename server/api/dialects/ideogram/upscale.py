@@ -28,7 +28,7 @@ async def upscale(request: Request, services: ServicesDep, tenant: Submitter) ->
     form = await read_body(request)
     body = image_request(UpscaleRequest, form)
     picture = await stored_file(services, tenant, form, IMAGE_FILE)
-    params = prompt_params(body, services.catalog)
+    params = await prompt_params(services, tenant, body)
     painting = enlargement(params, picture, strength_of(body), services.settings.max_pixels)
     return await paint(request, services, tenant, body, painting)
 

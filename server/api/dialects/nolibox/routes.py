@@ -9,7 +9,7 @@ from fastapi import APIRouter
 from pydantic import BaseModel, Field
 
 from server.api.dependencies import Reader, ServicesDep, Submitter
-from server.api.dialects.nolibox import enveloped, prompts
+from server.api.dialects.nolibox import enveloped, prompts, text
 from server.api.dialects.nolibox.answers import STATUSES, status_data
 from server.api.dialects.nolibox.push import NoliboxRoute, PushBody, PushReply, PushRoute, RefusedReply, push_task
 from server.api.router import Router
@@ -138,6 +138,7 @@ async def is_alive() -> AliveReply:
 
 
 _routes.include_router(prompts.router)
+_routes.include_router(text.router)
 router.include_router(_routes, prefix="/engine")
 router.include_router(enveloped.router)
 for base in ("", BASE):

@@ -1,0 +1,119 @@
+"""`/v1/chat/completions`: the operator's language model, as its endpoint answers."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from typing import Annotated, Any, Literal
+
+from fastapi import Response
+from fastapi.responses import StreamingResponse
+from pydantic import BaseModel, ConfigDict, Field
+
+from server.api.dependencies import ServicesDep, Submitter
+from server.api.dialects.openai.errors import OpenAIErrorReply, OpenAIRoute
+from server.api.router import Router
+from server.llm import LLM, LLMError, NoLLMError
+from server.tasks.submission import spend_token
+
+MAX_TOKENS = 4096
+ENDPOINT = "chat/completions"
+MOST_PARTS = 64
+"""Parts of a stream that wait for a slow client; the endpoint waits then, too."""
+UNBUFFERED = {"Cache-Control": "no-cache", "X-Accel-Buffering": "no"}
+"""Keep proxies from holding parts of a stream back."""
+Content = Annotated[str, Field(max_length=100_000)]
+
+
+class ChatMessage(BaseModel):
+    model_config = ConfigDict(extra="ignore")
+
+    role: Literal["system", "developer", "user", "assistant"]
+    content: Content
+
+
+class ChatRequest(BaseModel):
+    """Other fields of OpenAI's requests are ignored. The operator chooses the model."""
+
+    model_config = ConfigDict(extra="ignore", hide_input_in_errors=True)
+
+    messages: list[ChatMessage] = Field(min_length=1, max_length=200)
+    model: str = Field("", description="Ignored: the operator chooses the model.")
+    max_tokens: int | None = Field(None, ge=1, le=MAX_TOKENS)
+    max_completion_tokens: int | None = Field(None, ge=1, le=MAX_TOKENS, description="The newer name of max_tokens.")
+    temperature: float | None = Field(None, ge=0, le=2)
+    top_p: float | None = Field(None, gt=0, le=1)
+    stop: str | list[str] | None = Field(None, max_length=1000)
+    stream: bool = False
+
+    def forwarded(self) -> dict[str, Any]:
+        """The request to the endpoint, without the name of a model."""
+        names = {"messages", "temperature", "top_p", "stop", "stream"}
+        body = self.model_dump(include=names, exclude_none=True)
+        return {**body, "max_tokens": self.max_completion_tokens or self.max_tokens or MAX_TOKENS}
+
+
+REFUSED: dict[int | str, dict[str, Any]] = {
+    status: {"model": OpenAIErrorReply, "description": "Refused; `error.message` tells why."}
+    for status in (400, 401, 403, 413, 429, 500, 503)
+}
+STREAM: dict[int | str, dict[str, Any]] = {
+    200: {
+        "description": "A chat completion, or its parts as server-sent events.",
+        "content": {"application/json": {"schema": {}}, "text/event-stream": {"schema": {"type": "string"}}},
+    }
+}
+router = Router(prefix="/v1/chat", tags=["openai"], route_class=OpenAIRoute, responses=STREAM | REFUSED)
+
+
+@router.post("/completions")
+async def complete_chat(body: ChatRequest, services: ServicesDep, tenant: Submitter) -> Response:
+    """The answer of the operator's language model (HUA_LLM_URL), as it comes from its endpoint."""
+    if not services.llm.offered:
+        raise NoLLMError("this server has no language model; the operator sets HUA_LLM_URL")
+    await spend_token(services, tenant, None)
+    if body.stream:
+        return StreamingResponse(await _begun(services.llm, body), media_type="text/event-stream", headers=UNBUFFERED)
+    async with services.llm.answering(ENDPOINT, body.forwarded()) as answer:
+        return Response(await answer.aread(), media_type="application/json")
+
+
+async def _begun(llm: LLM, body: ChatRequest) -> AsyncIterator[bytes]:
+    """The parts of the answer as they come, once there is a first one. Raises LLMError.
+
+    A stream that breaks later ends without `[DONE]`, which clients notice. One task holds the connection, because the
+    framework reads a stream in another task than that of the request, and a time limit belongs to one task.
+    """
+    parts: asyncio.Queue[bytes | LLMError | None] = asyncio.Queue(MOST_PARTS)
+    producer = asyncio.create_task(_produce(llm, body, parts))
+    try:
+        first = await parts.get()
+    except asyncio.CancelledError:
+        producer.cancel()
+        raise
+    if isinstance(first, LLMError):
+        raise first
+    return _rest(first, parts, producer)
+
+
+async def _produce(llm: LLM, body: ChatRequest, parts: asyncio.Queue[bytes | LLMError | None]) -> None:
+    try:
+        async with llm.answering(ENDPOINT, body.forwarded()) as answer:
+            async for part in answer.aiter_bytes():
+                await parts.put(part)
+    except LLMError as error:
+        await parts.put(error)
+    else:
+        await parts.put(None)
+
+
+async def _rest(
+    first: bytes | None, parts: asyncio.Queue[bytes | LLMError | None], producer: asyncio.Task[None]
+) -> AsyncIterator[bytes]:
+    part: bytes | LLMError | None = first
+    try:
+        while isinstance(part, bytes):
+            yield part
+            part = await parts.get()
+    finally:
+        producer.cancel()

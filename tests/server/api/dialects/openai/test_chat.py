@@ -1,0 +1,81 @@
+"""/v1/chat/completions and /engine/text: the operator's language model, asked by OpenAI's own client and by HTTP."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import AsyncIterator
+
+import openai
+import pytest
+
+from tests.support.chat_server import ChatServer, Reply, completion
+
+MESSAGES = [{"role": "user", "content": "hello"}]
+
+
+def parts(*texts: str) -> Reply:
+    """A streamed completion."""
+    common = {"id": "1", "object": "chat.completion.chunk", "created": 0, "model": "m"}
+    chunks = [json.dumps({**common, "choices": [{"index": 0, "delta": {"content": text}}]}) for text in texts]
+    stream = "".join(f"data: {each}\n\n" for each in (*chunks, "[DONE]"))
+    return Reply(stream.encode(), headers={"Content-Type": "text/event-stream"})
+
+
+@pytest.fixture
+async def language_model() -> AsyncIterator[ChatServer]:
+    async with ChatServer(lambda body: parts("he", "llo") if body.get("stream") else completion("hello")) as server:
+        yield server
+
+
+@pytest.fixture
+async def overrides(language_model) -> dict[str, object]:
+    return {"llm_url": language_model.url, "llm_model": "small", "llm_key": "secret"}
+
+
+async def test_completion(openai, language_model) -> None:
+    answer = await openai.chat.completions.create(model="gpt-4o", messages=MESSAGES, max_tokens=9, temperature=0.5)
+    assert answer.choices[0].message.content == "hello"
+    [request] = language_model.received
+    assert request["headers"]["authorization"] == "Bearer secret"
+    assert (request["model"], request["max_tokens"], request["temperature"]) == ("small", 9, 0.5)
+    assert request["messages"] == MESSAGES
+
+
+async def test_streamed_completion(openai) -> None:
+    stream = await openai.chat.completions.create(model="m", messages=MESSAGES, stream=True)
+    assert [part.choices[0].delta.content async for part in stream] == ["he", "llo"]
+
+
+@pytest.mark.parametrize("stream", [False, True])
+async def test_a_model_that_fails_is_an_error_that_clients_retry(openai, language_model, stream: bool) -> None:
+    language_model.answer = lambda body: Reply(b"", 500)
+    with pytest.raises(openai_error(503)):
+        await openai.chat.completions.create(model="m", messages=MESSAGES, stream=stream)
+
+
+def openai_error(status: int) -> type[openai.APIStatusError]:
+    return {400: openai.BadRequestError, 503: openai.InternalServerError}[status]
+
+
+@pytest.mark.parametrize("overrides", [{}])
+async def test_without_a_model_it_is_not_offered(openai, client) -> None:
+    with pytest.raises(openai_error(400), match="HUA_LLM_URL"):
+        await openai.chat.completions.create(model="m", messages=MESSAGES)
+    answer = await client.post("/engine/text", json={"text": "hello"})
+    assert answer.status_code == 422
+    assert answer.json()["success"] is False
+
+
+@pytest.mark.parametrize("changes", [{"messages": []}, {"max_tokens": 5000}, {"temperature": 3}])
+async def test_wrong_requests_are_refused(openai, language_model, changes) -> None:
+    with pytest.raises(openai_error(400)):
+        await openai.chat.completions.create(**{"model": "m", "messages": MESSAGES, **changes})
+    assert not language_model.received
+
+
+async def test_engine_text(client, language_model) -> None:
+    answer = await client.post("/engine/text", json={"text": "hi"})
+    assert answer.json() == {"text": "hello", "success": True, "reason": ""}
+    assert language_model.received[0]["messages"] == [{"role": "user", "content": "hi"}]
+    both = await client.post("/engine/text", json={"text": "hi", "messages": MESSAGES})
+    assert both.status_code == 422
