@@ -41,8 +41,8 @@ class PreparedPrompts:
 async def prepare_prompts(services: Services, pipeline: AnyPipeline, params: Params, tenant: str) -> PreparedPrompts:
     """The params with the words that the models will get.
 
-    Raises PromptRefusedError, UnsafeTextError, AuditUnavailableError, LLMError, and ValidationError if they are no valid
-    params.
+    Raises PromptRefusedError, UnsafeTextError, AuditUnavailableError, LLMError, and ValidationError for params that the
+    new words make invalid.
     """
     parts, notes = pipeline.parts(params), list[str]()
     prompts = task_prompts(parts)

@@ -9,6 +9,7 @@ from server.api.dependencies import ServicesDep, Submitter
 from server.api.dialects.nolibox.prompts import REFUSED, PromptReply, PromptRoute
 from server.api.dialects.openai.chat import MAX_TOKENS, ChatMessage, Content
 from server.llm import NoLLMError
+from server.tasks.prompt_audit import PromptAudit
 
 
 class TextBody(BaseModel):
@@ -32,6 +33,8 @@ async def write_text(body: TextBody, services: ServicesDep, tenant: Submitter) -
     """What the operator's language model (HUA_LLM_URL) answers."""
     if not services.llm.offered:
         raise NoLLMError("this server has no language model; the operator sets HUA_LLM_URL")
-    messages = [message.model_dump() for message in body.messages] or [{"role": "user", "content": body.text}]
+    audit = PromptAudit.of(services, tenant, "chat")
+    sent = [message.model_dump() for message in body.messages] or [{"role": "user", "content": body.text}]
+    messages = [{**message, "content": await audit.checked(message["content"])} for message in sent]
     text = await services.llm.chat(messages, temperature=body.temperature, max_tokens=body.max_tokens)
-    return PromptReply(text=text, success=True, reason="")
+    return PromptReply(text=await audit.checked(text), success=True, reason="")

@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+import json
+from collections.abc import AsyncIterator, Mapping
 from typing import Annotated, Any, Literal
 
 from fastapi import Response
-from fastapi.responses import StreamingResponse
+from fastapi.responses import JSONResponse, StreamingResponse
 from pydantic import BaseModel, ConfigDict, Field
 
 from server.api.dependencies import ServicesDep, Submitter
 from server.api.dialects.openai.errors import OpenAIErrorReply, OpenAIRoute
 from server.api.router import Router
 from server.llm import LLM, LLMError, NoLLMError
+from server.tasks.prompt_audit import PromptAudit
 from server.tasks.submission import spend_token
 
 MAX_TOKENS = 4096
@@ -68,14 +70,45 @@ router = Router(prefix="/v1/chat", tags=["openai"], route_class=OpenAIRoute, res
 
 @router.post("/completions")
 async def complete_chat(body: ChatRequest, services: ServicesDep, tenant: Submitter) -> Response:
-    """The answer of the operator's language model (HUA_LLM_URL), as it comes from its endpoint."""
+    """The answer of the operator's language model (HUA_LLM_URL), as it comes from its endpoint.
+
+    The words of the conversation and of the answer are audited. An audited answer is streamed in one part.
+    """
     if not services.llm.offered:
         raise NoLLMError("this server has no language model; the operator sets HUA_LLM_URL")
     await spend_token(services, tenant, None)
-    if body.stream:
-        return StreamingResponse(await _begun(services.llm, body), media_type="text/event-stream", headers=UNBUFFERED)
-    async with services.llm.answering(ENDPOINT, body.forwarded()) as answer:
-        return Response(await answer.aread(), media_type="application/json")
+    audit = PromptAudit.of(services, tenant, "chat")
+    messages = [each.model_copy(update={"content": await audit.checked(each.content)}) for each in body.messages]
+    body = body.model_copy(update={"messages": messages})
+    if not body.stream:
+        return JSONResponse(await _audited(services.llm, body, audit))
+    if audit.is_off:
+        parts = await _begun(services.llm, body)
+    else:
+        parts = _in_one_part(await _audited(services.llm, body.model_copy(update={"stream": False}), audit))
+    return StreamingResponse(parts, media_type="text/event-stream", headers=UNBUFFERED)
+
+
+async def _audited(llm: LLM, body: ChatRequest, audit: PromptAudit) -> dict[str, Any]:
+    """The whole completion. Raises LLMError, UnsafeTextError, AuditUnavailableError."""
+    async with llm.answering(ENDPOINT, body.forwarded()) as answer:
+        content = await answer.aread()
+    try:
+        completion: dict[str, Any] = json.loads(content)
+        for choice in completion["choices"]:
+            choice["message"]["content"] = await audit.checked(choice["message"]["content"] or "")
+    except (ValueError, LookupError, TypeError) as error:
+        raise LLMError("the language model's answer is no chat completion") from error
+    return completion
+
+
+async def _in_one_part(completion: Mapping[str, Any]) -> AsyncIterator[bytes]:
+    choices = [
+        {"index": index, "delta": choice["message"], "finish_reason": choice.get("finish_reason") or "stop"}
+        for index, choice in enumerate(completion["choices"])
+    ]
+    part = {**completion, "object": "chat.completion.chunk", "choices": choices}
+    yield f"data: {json.dumps(part)}\n\ndata: [DONE]\n\n".encode()
 
 
 async def _begun(llm: LLM, body: ChatRequest) -> AsyncIterator[bytes]:

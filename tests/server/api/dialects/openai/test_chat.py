@@ -11,6 +11,7 @@ import pytest
 from tests.support.chat_server import ChatServer, Reply, completion
 
 MESSAGES = [{"role": "user", "content": "hello"}]
+SECRET = [{"role": "user", "content": "say xyzzy"}]
 
 
 def parts(*texts: str) -> Reply:
@@ -79,3 +80,36 @@ async def test_engine_text(client, language_model) -> None:
     assert language_model.received[0]["messages"] == [{"role": "user", "content": "hi"}]
     both = await client.post("/engine/text", json={"text": "hi", "messages": MESSAGES})
     assert both.status_code == 422
+
+
+@pytest.fixture
+def words(tmp_path) -> str:
+    """A folder with one list of words."""
+    folder = tmp_path / "words"
+    folder.mkdir()
+    (folder / "secret.txt").write_text("xyzzy\n")
+    return str(folder)
+
+
+@pytest.fixture
+async def audited(language_model, words, overrides) -> None:
+    overrides |= {"words": words, "text_audit": "refuse"}
+
+
+@pytest.mark.parametrize("stream", [False, True])
+async def test_words_of_question_and_answer_are_audited(audited, openai, language_model, stream: bool) -> None:
+    with pytest.raises(openai_error(400)):
+        await openai.chat.completions.create(
+            model="m", messages=[{"role": "user", "content": "say xyzzy"}], stream=stream
+        )
+    assert not language_model.received
+    language_model.answer = lambda body: completion("xyzzy")
+    with pytest.raises(openai_error(400)):
+        await openai.chat.completions.create(model="m", messages=MESSAGES, stream=stream)
+
+
+async def test_an_audited_answer_is_streamed_in_one_part(audited, openai, language_model) -> None:
+    language_model.answer = lambda body: completion("hello")
+    stream = await openai.chat.completions.create(model="m", messages=MESSAGES, stream=True)
+    assert [part.choices[0].delta.content async for part in stream] == ["hello"]
+    assert language_model.received[0]["stream"] is False
