@@ -10,12 +10,13 @@ from collections.abc import Generator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Generic, Literal, Protocol, Self, TypeVar, cast
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, model_validator
 
 from models.catalog.entry import ModelEntry
 from models.kinds import CHECKPOINT_FAMILIES, families_of
 from models.kinds.kind import AnyModelRef, ModelRef
 from pipelines.sampler_names import Spacing
+from pipelines.synonyms import rename_synonyms
 
 if TYPE_CHECKING:
     import numpy as np
@@ -45,6 +46,11 @@ class Params(BaseModel):
         str_min_length=0,
         str_max_length=MAX_TEXT,
     )
+
+    @model_validator(mode="before")
+    @classmethod
+    def _rename_synonyms(cls, values: Any) -> Any:
+        return rename_synonyms(values, cls.model_fields)
 
     @property
     def seeds(self) -> tuple[int, ...]:

@@ -17,6 +17,7 @@ from models.pydantic_errors import first_sentence
 from pipelines.params.image_refs import ImageRef, image_references
 from pipelines.pipeline import AnyPipeline, Params
 from pipelines.recipes.dotted_path import put, remove
+from pipelines.synonyms import SYNONYMS
 
 FindPipeline = Callable[[str], AnyPipeline]
 """The task type of a name. Raises UnknownTaskTypeError, UnsupportedTaskTypeError."""
@@ -146,8 +147,10 @@ def _injections(value: Injection | tuple[Injection, ...]) -> tuple[Injection, ..
 
 
 def _canonical_path(path: str, fields: Mapping[str, Any]) -> str:
-    """The path with the parameter's own name in place of an alias."""
+    """The path with the parameter's own name in place of an alias or synonym."""
     first, dot, rest = path.partition(".")
+    if first not in fields and SYNONYMS.get(first) in fields:
+        return SYNONYMS[first] + dot + rest
     for name, field in fields.items():
         alias = field.validation_alias
         if isinstance(alias, AliasChoices) and first in alias.choices:

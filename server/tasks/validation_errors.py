@@ -7,6 +7,7 @@ from typing import Any
 
 from models.pydantic_errors import message_of
 from models.suggestions import did_you_mean
+from pipelines.synonyms import hint_for
 
 _MAX_VALUE_LENGTH = 40
 _MAX_NAME_LENGTH = 64
@@ -36,14 +37,19 @@ def _sentence(error: Mapping[str, Any], names: Sequence[str]) -> str:
         case "model_attributes_type" if not field:
             return "the body is not a JSON object; send one, with Content-Type: application/json"
         case "extra_forbidden":
-            hint = did_you_mean(str(error["loc"][-1]), names, cutoff=0.5) or "remove it; /docs lists the valid names"
-            return f"{field} is unknown; {hint}"
+            hint = _hint(str(error["loc"][-1]), names, of_task=bool(names) or "params" in error["loc"])
+            return f"{field} is unknown; {hint or 'remove it; /docs lists the valid names'}"
         case "missing":
             return f"{field or 'the body'} is missing; add it"
         case _:
             message = message_of(error)
             has_name = not field or message.startswith(str(error["loc"][-1]))
             return message if has_name else f"{field}: {message}{_value(error)}"
+
+
+def _hint(name: str, names: Sequence[str], *, of_task: bool) -> str | None:
+    """`of_task`: it is a parameter of a task. FastAPI, which checks typed routes, does not tell the task's `names`."""
+    return (hint_for(name, names or None) if of_task else None) or did_you_mean(name, names, cutoff=0.5)
 
 
 def _value(error: Mapping[str, Any]) -> str:

@@ -69,3 +69,20 @@ def test_invalid_json_is_named():
         "ctx": {"error": "Expecting value"},
     }
     assert "not valid JSON (Expecting value)" in describe_errors([error])[1]
+
+
+def test_name_of_another_program_is_called_by_ours():
+    unknown = {"type": "extra_forbidden", "msg": "", "input": 1}
+    known = ["fidelity", "negative_prompt", "seed", "w", "h"]
+    messages = {
+        name: describe_errors([{**unknown, "loc": ("body", "params", name)}], names)[1]
+        for name, names in [("denoising_strength", known), ("size", known), ("prompt", ()), ("zzz", ())]
+    }
+    assert messages == {
+        "denoising_strength": "params.denoising_strength is unknown; "
+        "here it is fidelity, which is 1 - denoising_strength",
+        "size": "params.size is unknown; here it is w and h",
+        "prompt": "params.prompt is unknown; here it is text",
+        "zzz": "params.zzz is unknown; remove it; /docs lists the valid names",
+    }
+    assert "here it is" not in describe_errors([{**unknown, "loc": ("body", "prompt")}])[1]
