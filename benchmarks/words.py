@@ -14,7 +14,7 @@ import tempfile
 import time
 from pathlib import Path
 
-from server.audit.moderation import Subject
+from server.audit.moderation_kinds import Subject
 from server.audit.text_audit import TextAudit
 from server.audit.word_lists import folding, read_word_lists
 from server.settings import Settings

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 from server.audit.folding import Folding, letters_of
 
 LOOK_ALIKES = letters_of(
@@ -10,6 +12,10 @@ LOOK_ALIKES = letters_of(
     y="уγүч", z="ʐ2ᴢ",
 )  # fmt: skip
 """To the letter that each looks like. L, I and 1 are one letter, since each stands for the others."""
+MAY_LOOK = re.compile(r"[0-9@$!|]|[^\x00-\x7f]")
+"""Without one of these a text has no look-alikes."""
+SYMBOLS = frozenset("@$!|")
+RUN = re.compile(r"(.)\1\1+")
 
 
 class LookAlikeFolding(dict[int, str]):
@@ -24,3 +30,11 @@ class LookAlikeFolding(dict[int, str]):
         if code in self._folding:  # what the folding does not keep is not kept here, either
             self[code] = folded
         return folded
+
+    def is_disguise(self, written: str) -> bool:
+        """Whether a word has look-alikes, but consists of letters to a half at least: 455 is a number."""
+        folded = RUN.sub(r"\1", written.translate(self._folding))
+        letters = sum(map(str.isalpha, folded))
+        length = sum(map(str.isalnum, folded.translate(self)))
+        shown = (each for each in folded if each.isalnum() or each in SYMBOLS)
+        return 2 * letters >= length and any(not "a" <= each <= "z" for each in shown)

@@ -1,4 +1,4 @@
-"""Finds the words of all lists in a text, and tells words from letters that only happen to follow each other."""
+"""Finds the words of all lists in a text, in whatever disguise they are written."""
 
 from __future__ import annotations
 
@@ -6,34 +6,25 @@ import re
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from itertools import islice, pairwise, product
+from itertools import islice, product
 from string import ascii_lowercase
 
 from server.audit.folding import Folding
 from server.audit.letters import THREE_EQUAL, Letters, Place, Squeezed, without_weights
-from server.audit.look_alikes import LookAlikeFolding
+from server.audit.look_alikes import MAY_LOOK, LookAlikeFolding
 from server.audit.pinyin import syllables
+from server.audit.word_borders import WordBorders
 from server.audit.word_list import Rule
 from server.audit.word_table import WordTable
 
-BETWEEN_WORDS = frozenset(' \n\t,，、。;:|/()[]{}<>"【】《》「」')
-"""What people write between words. Anything else between two letters joins them: p.o.r.n."""
 JOINING = "*"
 JOINS_IN_WORDS = frozenset(" -_.'’·&")
 """What may be left out of a word of a list: `hand-job` is `handjob`. A word with another symbol is found as it is."""
-FIRST_UNSPACED = 0x0E00
-"""From here on, scripts have no spaces between words; their words are found anywhere."""
-MIN_SPACED, SURELY_SPACED = 3, 6
-"""Letters of a word that may be spread over several; from the second on, however it is split: `por nography`."""
-SURELY_SPACED_HAN = 4
-"""The same for scripts without spaces."""
 MIN_LOOK_ALIKE = 3
 STRAY = re.compile(r"(?ai)(?<=[\u3400-\u9fff])[a-z0-9]{1,2}(?=[\u3400-\u9fff])")
 """Letters and digits between Chinese characters, which hide a word: 色x情."""
 STARRED = re.compile(r"(?ai)(?<![\w*#@%])([a-z]+)([*#@%]{1,2})([a-z]+)(?![\w*#@%])")
 MOST_STARRED = 30
-RUN = re.compile(r"(.)\1\1+")
-LOOKS = re.compile(r"[0-9@$!|]|[^\x00-\x7f]")
 
 RuleWord = tuple[Rule, int]
 """A rule, and which of its words."""
@@ -56,7 +47,7 @@ class Matcher:
     """The words of all rules, folded as texts are."""
 
     def __init__(self, rules: Iterable[Rule], folding: Folding) -> None:
-        self._folding, self._look_folding = folding, LookAlikeFolding(folding)
+        self._folding, self._look_folding, self._borders = folding, LookAlikeFolding(folding), WordBorders(folding)
         letters: defaultdict[str, list[RuleWord]] = defaultdict(list)
         symbols: defaultdict[str, list[RuleWord]] = defaultdict(list)
         for rule in rules:
@@ -99,9 +90,9 @@ class Matcher:
             yield from self._words(stripped, Letters(stripped, self._folding), self._letters)
         if self._symbols:
             yield from self._words(text, Letters(text, self._folding, symbols=True), self._symbols)
-        if self._look_alikes and LOOKS.search(text):
+        if self._look_alikes and MAY_LOOK.search(text):
             for place, rules in self._words(text, Letters(text, self._look_folding), self._look_alikes):
-                if self._is_disguised(text[slice(*place)]):
+                if self._look_folding.is_disguise(text[slice(*place)]):
                     yield place, rules
         yield from self._starred(text)
 
@@ -114,59 +105,10 @@ class Matcher:
     def _words_in(self, text: str, letters: Letters | Squeezed, table: Table) -> Iterator[tuple[Place, list[RuleWord]]]:
         for start, end, rules in table.find(letters.text):
             places = letters.places
-            if self._is_word(text, letters.text[start:end], places[start:end]) and not (
+            if self._borders.enclose(text, letters.text[start:end], places[start:end]) and not (
                 _cuts_character(places, start) or _cuts_character(places, end)
             ):
                 yield (places[start][0], places[end - 1][1]), rules
-
-    def _is_word(self, text: str, word: str, places: list[Place]) -> bool:
-        """Whether the letters are a word of their own, as far as their script shows it."""
-        first, last = places[0][0], places[-1][1]
-        before, after = self._neighbour(text, first - 1, -1), self._neighbour(text, last, 1)
-        if self._runs_on(before, word[0], text[first]) or self._runs_on(after, word[-1], text[last - 1]):
-            return False
-        lengths = self._piece_lengths(text, places)
-        if len(lengths) == 1 or (not word.isascii() and len(word) >= SURELY_SPACED_HAN):
-            return True
-        if before.isalnum() or after.isalnum() or (len(word) < MIN_SPACED and word.isascii()):
-            return False
-        return not word.isascii() or len(word) >= SURELY_SPACED or 1 in lengths
-
-    def _neighbour(self, text: str, index: int, direction: int) -> str:
-        """The visible character at `index` or behind invisible ones, folded; empty at the end of the text."""
-        while 0 <= index < len(text):
-            if folded := self._folding[ord(text[index])]:
-                return folded[0 if direction > 0 else -1]
-            index += direction
-        return ""
-
-    def _runs_on(self, neighbour: str, letter: str, written: str) -> bool:
-        """Whether a word goes on beyond its last letter: a letter follows a letter, or a digit follows a digit."""
-        if not neighbour or ord(letter) >= FIRST_UNSPACED:
-            return False
-        if neighbour.isdigit():
-            return self._folding[ord(written)].isdigit()
-        return letter.isalpha() and neighbour.isalpha() and ord(neighbour) < FIRST_UNSPACED
-
-    def _piece_lengths(self, text: str, places: list[Place]) -> list[int]:
-        """How many letters stand together each time, between what people write between words."""
-        lengths = [1]
-        for (_, end), (start, _) in pairwise(places):
-            gap = text[end:start].translate(self._folding) if start > end else ""
-            if BETWEEN_WORDS.isdisjoint(gap):
-                lengths[-1] += 1
-            else:
-                lengths.append(1)
-        return lengths
-
-    def _is_disguised(self, written: str) -> bool:
-        """Whether a word has look-alikes, but consists of letters to a half at least: 455 is a number."""
-        folded = RUN.sub(r"\1", written.translate(self._folding))
-        looking = "".join(filter(str.isalnum, folded.translate(self._look_folding)))
-        letters = sum(map(str.isalpha, folded))
-        return any(not ("a" <= each <= "z") for each in folded if each.isalnum() or each in "@$!|") and (
-            2 * letters >= len(looking)
-        )
 
     def _starred(self, text: str) -> Iterator[tuple[Place, list[RuleWord]]]:
         """Words in which stars hide letters: p*rn."""

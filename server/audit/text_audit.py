@@ -9,7 +9,8 @@ from dataclasses import dataclass, field
 
 from server.audit.masking import without_places
 from server.audit.matching import Match, Matcher
-from server.audit.moderation import Judgement, Moderation, ModerationError, Subject
+from server.audit.moderation import Moderation, ModerationError
+from server.audit.moderation_kinds import Judgement, Subject
 from server.audit.word_list import Rule
 from server.audit.word_lists import CurrentWordLists, WordListError, WordLists, folding
 from server.observability.metrics import TEXT_AUDIT_MATCHES

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Self
 
-from server.audit.moderation import Subject
+from server.audit.moderation_kinds import Subject
 from server.audit.text_audit import TextAudit
 from server.services import Services
 from server.task import AuditTerms

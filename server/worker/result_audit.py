@@ -15,7 +15,8 @@ import numpy as np
 import pipelines
 from pipelines.engine.audit_policy import AuditPolicy, withheld
 from pipelines.pipeline import Params, TaskResult
-from server.audit.moderation import Moderation, ModerationError, Subject
+from server.audit.moderation import Moderation, ModerationError
+from server.audit.moderation_kinds import Subject
 from server.images.codec import preview_jpeg
 from server.services import Services
 from server.task import Task

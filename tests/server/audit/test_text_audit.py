@@ -4,7 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from server.audit.moderation import Moderation, Subject
+from server.audit.moderation import Moderation
+from server.audit.moderation_kinds import Subject
 from server.audit.text_audit import SHORT, AuditedTexts, AuditUnavailableError, TextAudit, UnsafeTextError
 from server.observability.metrics import REGISTRY
 from server.settings import Settings
