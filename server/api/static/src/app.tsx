@@ -8,7 +8,7 @@ import { Paint } from "./paint/paint";
 import { Queue } from "./queue/queue";
 import { forgetKey, kept, keepKey, key, needsKey } from "./data/session";
 import { overview, unreachable, watchOverview } from "./data/server";
-import { justEnded, loadMore, unfinished } from "./data/tasks";
+import { justEnded, unfinished } from "./data/tasks";
 import { open, view, VIEWS, type View } from "./data/view";
 import { titleOf } from "./ui/results";
 import { state } from "./ui/progress";
@@ -22,7 +22,6 @@ effect(() => {
   document.documentElement.dataset["theme"] = theme.value;
 });
 void watchOverview();
-key.subscribe(() => void loadMore().catch(() => undefined));
 
 export function App() {
   return (

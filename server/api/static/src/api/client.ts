@@ -16,7 +16,8 @@ export class Refusal extends Error {
 export const UNREACHABLE = 0;
 
 async function send(method: string, path: string, body?: unknown, signal?: AbortSignal): Promise<Response> {
-  const headers: Record<string, string> = key.value ? { Authorization: `Bearer ${key.value}` } : {};
+  const used = key.value;
+  const headers: Record<string, string> = used ? { Authorization: `Bearer ${used}` } : {};
   let content: BodyInit | null = null;
   if (body instanceof Blob) content = body;
   else if (body !== undefined) {
@@ -28,7 +29,7 @@ async function send(method: string, path: string, body?: unknown, signal?: Abort
     throw new Refusal(UNREACHABLE, "");
   });
   if (response.ok) return response;
-  if (response.status === 401) needsKey.value = true;
+  if (response.status === 401 && used === key.value) needsKey.value = true;
   const reply: { error?: { message?: string; field?: string } } = await response.json().catch(() => ({}));
   const retryAfter = Number(response.headers.get("Retry-After") ?? 0);
   throw new Refusal(response.status, reply.error?.message ?? "", reply.error?.field ?? "", retryAfter);

@@ -1,8 +1,8 @@
 // What the person is about to paint. Values stay when the mode changes, so nothing typed is lost.
 import { computed, signal } from "@preact/signals";
-import type { Schema, Task } from "../api/types";
+import type { Model, Schema, Task } from "../api/types";
 import { uploaded, type Picture } from "./pictures";
-import { findModel, pipeline } from "./server";
+import { findModel, modelsFor, pipeline } from "./server";
 
 /** What to do: each mode is one task type, but `other`, where any can be chosen. */
 export const MODES = {
@@ -35,6 +35,8 @@ export interface Margins {
 }
 
 const USUAL_SIDE = 512;
+/** Pixels around a mask in which old and new mix. */
+export const USUAL_FADE = 8;
 const NO_MARGINS: Margins = { left: 0, right: 0, top: 0, bottom: 0 };
 
 export const mode = signal<Mode>("text");
@@ -44,8 +46,8 @@ export const otherType = signal("img2img.sod");
 export const values = signal<Record<string, unknown>>({});
 /** The picture of `url`. */
 export const source = signal<Picture | null>(null);
-/** The mask that was painted over the source: opaque where something is to be painted. */
-export const mask = signal<Blob | null>(null);
+/** The mask that was painted over a picture: opaque where something is to be painted. */
+export const mask = signal<{ of: Picture; blob: Promise<Blob> } | null>(null);
 export const margins = signal<Margins>(NO_MARGINS);
 export const controls = signal<ControlUnit[]>([]);
 /** The picture that acts as a prompt (IP-Adapter). */
@@ -76,9 +78,20 @@ export function number(name: string, usual: number): number {
   return typeof value === "number" ? value : usual;
 }
 
+/** The model that the server takes where a task names none; undefined if that is not known. */
+const usualModel = computed(() => findModel(properties.value["model"]?.default as string | undefined) ?? findModel(""));
+
+/** The model that the task will use: the chosen one, if it can do such tasks. */
+export const model = computed<Model | undefined>(() => {
+  const fitting = modelsFor(taskType.value);
+  const chosen = findModel(text("model"));
+  if (text("model") && chosen && fitting.includes(chosen)) return chosen;
+  return fitting.find((each) => each === usualModel.value) ?? fitting[0];
+});
+
 /** The size of the image that will come. */
 export const size = computed(() => {
-  const side = findModel(text("model"))?.side ?? USUAL_SIDE;
+  const side = model.value?.side ?? USUAL_SIDE;
   return { w: number("w", side), h: number("h", side) };
 });
 
@@ -97,12 +110,16 @@ export const missing = computed(() => {
 export async function request(): Promise<{ type: string; params: Record<string, unknown> }> {
   const params: Record<string, unknown> = {};
   for (const [name, value] of Object.entries(values.value)) if (takes(name)) params[name] = value;
+  if (takes("model") && model.value && (params["model"] !== undefined || model.value !== usualModel.value)) params["model"] = model.value.name;
   if (source.value && takes("url")) params["url"] = await uploaded(source.value.blob);
-  if (mask.value && takes("mask_url") && MASKED.includes(mode.value)) params["mask_url"] = await uploaded(mask.value);
+  if (mask.value && takes("mask_url") && MASKED.includes(mode.value)) params["mask_url"] = await uploaded(await mask.value.blob);
   for (const [name, picture] of Object.entries(pictures.value)) if (takes(name)) params[name] = await uploaded(picture.blob);
   if (takes("w") && takes("text")) Object.assign(params, size.value, longest(size.value.w, size.value.h));
-  if (mode.value === "inpaint") params["keep_original"] ??= true;
-  if (mode.value === "extend") Object.assign(params, margins.value, { keep_original: true });
+  if (takes("keep_original") && mode.value !== "other") {
+    params["keep_original"] ??= true;
+    params["keep_original_num_fade_pixels"] ??= USUAL_FADE;
+  }
+  if (mode.value === "extend") Object.assign(params, margins.value);
   if (mode.value === "control") params["controls"] = await Promise.all(controls.value.filter((unit) => unit.picture).map(controlParam));
   if (imagePrompt.value && takes("ip_adapter")) {
     params["ip_adapter"] = { url: await uploaded(imagePrompt.value.picture.blob), scale: imagePrompt.value.scale };

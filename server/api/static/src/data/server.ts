@@ -51,11 +51,12 @@ async function loadAll(): Promise<void> {
   await loadModels();
 }
 
-/** Loads what the page needs, again and again until the server answers. Ends when a key is needed. */
-export async function loadUntilThere(): Promise<void> {
-  for (;;) {
+/** Loads something that the page needs, again and again until the server answers. Ends when another key is needed. */
+export async function untilThere(load: () => Promise<void>): Promise<void> {
+  const used = key.value;
+  while (used === key.value) {
     try {
-      await loadAll();
+      await load();
       return;
     } catch (error) {
       if (error instanceof Refusal && error.status === 401) return;
@@ -83,7 +84,7 @@ async function lookAtServer(): Promise<void> {
 export const pause = (ms: number) => new Promise<void>((resolve) => setTimeout(resolve, ms));
 
 key.subscribe(() => {
-  void loadUntilThere();
+  void untilThere(loadAll);
 });
 
 // Models may have come while the page was not looked at.

@@ -1,5 +1,5 @@
 // The API key and what the person has chosen for this device.
-import { effect, signal } from "@preact/signals";
+import { batch, effect, signal } from "@preact/signals";
 
 const KEY = "hua-key";
 
@@ -9,10 +9,13 @@ export const key = signal(sessionStorage.getItem(KEY) ?? localStorage.getItem(KE
 export const needsKey = signal(false);
 
 export function keepKey(value: string, onDevice: boolean): void {
-  forgetKey();
-  (onDevice ? localStorage : sessionStorage).setItem(KEY, value);
-  key.value = value;
-  needsKey.value = false;
+  // In one step: a request without a key would be refused, and ask for a key once more.
+  batch(() => {
+    forgetKey();
+    (onDevice ? localStorage : sessionStorage).setItem(KEY, value);
+    key.value = value;
+    needsKey.value = false;
+  });
 }
 
 export function forgetKey(): void {

@@ -2,10 +2,15 @@
 import { computed, signal } from "@preact/signals";
 import { ask, follow, Refusal } from "../api/client";
 import type { Task, TaskPage } from "../api/types";
-import { pause } from "./server";
+import { pause, untilThere } from "./server";
+import { key } from "./session";
 
 const PER_PAGE = 40;
 const RECONNECT_PAUSE_MS = 1000;
+/** A browser opens six connections to a server, for all its tabs together; some must stay free for requests. */
+const MOST_STREAMS = 2;
+/** How many tasks without a stream are asked for in a second. */
+const LOOKS_A_SECOND = 4;
 const ENDED: readonly string[] = ["succeeded", "failed", "canceled"];
 
 /** A task, and what its events have told since it was read. */
@@ -61,7 +66,9 @@ export async function loadMore(): Promise<void> {
   loading.value = true;
   try {
     const page = Math.floor(tasks.value.length / PER_PAGE) + 1;
+    const used = key.value;
     const reply = await ask<TaskPage>("GET", `v1/tasks?page=${page}&per_page=${PER_PAGE}`);
+    if (used !== key.value) return;
     total.value = reply.total;
     add(reply.tasks, "last");
   } finally {
@@ -85,23 +92,57 @@ export async function cancelAll(): Promise<void> {
   await Promise.allSettled(unfinished.value.map(({ task }) => cancel(task.id)));
 }
 
+const streams = new Set<AbortController>();
+
+// A tab that nobody looks at leaves its connections to the others.
+document.addEventListener("visibilitychange", () => {
+  if (document.hidden) for (const stream of streams) stream.abort();
+});
+
+key.subscribe(() => {
+  for (const stream of streams) stream.abort();
+  tasks.value = [];
+  total.value = null;
+  loading.value = false;
+  void untilThere(loadMore);
+});
+
+/** Keeps a task as it is on the server until it has ended, or is no longer shown. */
 async function watch(id: string): Promise<void> {
-  for (;;) {
+  const isWatched = () => unfinished.value.some(({ task }) => task.id === id);
+  while (isWatched()) {
     try {
-      for await (const { event, data } of follow(`v1/tasks/${id}/events`, new AbortController().signal)) {
-        if (ENDED.includes(event)) {
-          change(id, { task: data as Task, preview: "", offline: false });
-          justEnded.value = data as Task;
-          return;
-        }
-        take(id, event, data as Record<string, unknown>);
-      }
+      await (streams.size < MOST_STREAMS && !document.hidden ? stream(id) : look(id));
     } catch (error) {
       if (error instanceof Refusal && (error.status === 404 || error.status === 401)) return;
-      change(id, { offline: true });
+      if (!(error instanceof DOMException)) change(id, { offline: true });
     }
-    await pause(RECONNECT_PAUSE_MS);
+    if (isWatched()) await pause(RECONNECT_PAUSE_MS * Math.max(1, unfinished.value.length / LOOKS_A_SECOND));
   }
+}
+
+async function look(id: string): Promise<void> {
+  const task = await ask<Task>("GET", `v1/tasks/${id}`);
+  if (hasEnded(task)) end(task);
+  else change(id, { ...live(task), offline: false });
+}
+
+async function stream(id: string): Promise<void> {
+  const controller = new AbortController();
+  streams.add(controller);
+  try {
+    for await (const { event, data } of follow(`v1/tasks/${id}/events`, controller.signal)) {
+      if (ENDED.includes(event)) return end(data as Task);
+      take(id, event, data as Record<string, unknown>);
+    }
+  } finally {
+    streams.delete(controller);
+  }
+}
+
+function end(task: Task): void {
+  change(task.id, { ...live(task) });
+  justEnded.value = task;
 }
 
 function take(id: string, event: string, data: Record<string, unknown>): void {

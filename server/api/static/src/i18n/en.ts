@@ -36,6 +36,7 @@ export const en = {
   everythingElse: "Everything else",
   expired: "This picture has expired.",
   extendHint: "Drag an edge outwards. The result will be {width} × {height}.",
+  fade: "Soft edge, in pixels",
   failed: "failed",
   family: "Family",
   following: "Next picture",

@@ -38,6 +38,7 @@ export const zh: Record<Word, string> = {
   everythingElse: "其他参数",
   expired: "这张图片已过期。",
   extendHint: "向外拖动图片的边缘。结果为 {width} × {height}。",
+  fade: "边缘羽化（像素）",
   failed: "失败",
   family: "类别",
   following: "下一张",

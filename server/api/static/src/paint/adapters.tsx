@@ -14,7 +14,7 @@ const MOST_WEIGHT = 2;
 
 /** The models of a family that fit the chosen checkpoint. */
 function fitting(family: string): Model[] {
-  const base = findModel(draft.text("model"))?.family;
+  const base = draft.model.value?.family;
   return modelsOfFamily(family).filter((model) => !model.for || !base || model.for === base);
 }
 

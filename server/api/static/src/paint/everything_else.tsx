@@ -9,7 +9,7 @@ import { PictureDrop } from "../ui/picture_drop";
 const ELSEWHERE = new Set([
   "text", "negative_prompt", "model", "w", "h", "num_steps", "guidance_scale", "sampler", "seed", "num_samples", "fidelity", "url", "mask_url",
   "controls", "lora_scales", "lora_paths", "styles", "ip_adapter", "highres_info", "variation_seed", "variation_strength", "callback_url",
-  "left", "right", "top", "bottom", "inpainting_mask_blur", "use_circular", "scale", "vae", "is_anime", "max_wh",
+  "left", "right", "top", "bottom", "inpainting_mask_blur", "keep_original", "keep_original_num_fade_pixels", "use_circular", "scale", "vae", "is_anime", "max_wh",
 ]);
 
 export function EverythingElse(props: { all?: boolean }) {

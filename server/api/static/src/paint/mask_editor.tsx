@@ -7,6 +7,7 @@ import { IconButton, Slider } from "../ui/controls";
 
 type Tool = "brush" | "eraser";
 const UNDO_STEPS = 30;
+const UNDO_BYTES = 200e6;
 const INK = "rgb(255 255 255)";
 
 export function MaskEditor(props: { picture: Picture }) {
@@ -20,17 +21,19 @@ export function MaskEditor(props: { picture: Picture }) {
   const pen = () => canvas.current!.getContext("2d", { willReadFrequently: true })!;
   useEffect(() => {
     undo.current = [];
-    draft.mask.value = null;
+    const mask = draft.mask.value;
+    if (mask?.of !== picture) draft.mask.value = null;
+    else void mask.blob.then(createImageBitmap).then((painted) => pen().drawImage(painted, 0, 0));
   }, [picture]);
 
+  const undoSteps = Math.min(UNDO_STEPS, Math.max(1, Math.floor(UNDO_BYTES / (picture.width * picture.height * 4))));
   const remember = () => {
-    undo.current = [...undo.current, pen().getImageData(0, 0, picture.width, picture.height)].slice(-UNDO_STEPS);
+    undo.current = [...undo.current, pen().getImageData(0, 0, picture.width, picture.height)].slice(-undoSteps);
   };
   const keep = () => {
     const pixels = pen().getImageData(0, 0, picture.width, picture.height).data;
     const empty = !pixels.some((value, index) => index % 4 === 3 && value > 0);
-    if (empty) draft.mask.value = null;
-    else canvas.current!.toBlob((blob) => (draft.mask.value = blob), "image/png");
+    draft.mask.value = empty ? null : { of: picture, blob: pngOf(canvas.current!) };
   };
   const place = (event: PointerEvent) => {
     const box = canvas.current!.getBoundingClientRect();
@@ -84,7 +87,7 @@ export function MaskEditor(props: { picture: Picture }) {
           tabIndex={0}
           aria-label={t("maskCanvas")}
           onPointerDown={(event) => {
-            if (event.button !== 0) return;
+            if (event.button !== 0 || !event.isPrimary) return;
             event.currentTarget.setPointerCapture(event.pointerId);
             remember();
             last.current = null;
@@ -98,4 +101,10 @@ export function MaskEditor(props: { picture: Picture }) {
       <p class="hint">{t("maskHint")}</p>
     </div>
   );
+}
+
+function pngOf(canvas: HTMLCanvasElement): Promise<Blob> {
+  return new Promise((resolve, reject) => {
+    canvas.toBlob((blob) => (blob ? resolve(blob) : reject(new Error("no mask"))), "image/png");
+  });
 }

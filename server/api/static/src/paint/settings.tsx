@@ -1,7 +1,7 @@
 // Model, sampler, steps, guidance, seed, and the passes after the first one.
 import { useState } from "preact/hooks";
 import * as draft from "../data/draft";
-import { findModel, modelsFor, modelsOfFamily } from "../data/server";
+import { modelsFor, modelsOfFamily } from "../data/server";
 import { t } from "../i18n";
 import { Choice, Field, IconButton, Slider, Tick } from "../ui/controls";
 import { ModelDialog } from "../ui/model_cards";
@@ -11,7 +11,8 @@ const USUAL = { num_steps: 20, guidance_scale: 7.5, fidelity: 0.2 };
 
 export function ModelButton() {
   const [open, setOpen] = useState(false);
-  const chosen = findModel(draft.text("model"));
+  const chosen = draft.model.value;
+  const shown = chosen ? chosen.title || chosen.name : t("noModel");
   const choose = (name: string) => {
     draft.set("model", name);
     setOpen(false);
@@ -19,7 +20,7 @@ export function ModelButton() {
   return (
     <>
       <Field label={t("model")} field="model">
-        {(id) => <button id={id} type="button" class="choose" onClick={() => setOpen(true)}>{chosen ? chosen.title || chosen.name : t("noModel")}</button>}
+        {(id) => <button id={id} type="button" class="choose" aria-label={`${t("model")}: ${shown}`} onClick={() => setOpen(true)}>{shown}</button>}
       </Field>
       {open && (
         <ModelDialog title={t("model")} models={modelsFor(draft.taskType.value)} chosen={chosen ? [chosen.name] : []} onChoose={(model) => choose(model.name)} onClose={() => setOpen(false)} />

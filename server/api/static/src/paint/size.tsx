@@ -1,6 +1,5 @@
 // Width and height: by ratio, by swapping, or by number.
 import * as draft from "../data/draft";
-import { findModel } from "../data/server";
 import { t } from "../i18n";
 import { IconButton, Slider } from "../ui/controls";
 
@@ -18,7 +17,7 @@ export function sidesOf(ratio: string, side: number): { w: number; h: number } {
 
 export function Size() {
   const { w, h } = draft.size.value;
-  const side = findModel(draft.text("model"))?.side ?? 512;
+  const side = draft.model.value?.side ?? 512;
   const change = (sides: { w: number; h: number }) => {
     draft.set("w", sides.w);
     draft.set("h", sides.h);

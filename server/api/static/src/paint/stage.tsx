@@ -2,6 +2,7 @@
 import { useState } from "preact/hooks";
 import * as draft from "../data/draft";
 import { firstPicture, type Picture } from "../data/pictures";
+import { notice } from "../data/notice";
 import { tasks, type LiveTask } from "../data/tasks";
 import { t } from "../i18n";
 import { PictureDrop, takePicture } from "../ui/picture_drop";
@@ -25,7 +26,8 @@ export function Stage() {
       onDrop={(event) => {
         event.preventDefault();
         const file = firstPicture(event.dataTransfer);
-        if (file) void takePicture(file, file.name, (picture) => useAsSource(picture));
+        if (file) void takePicture(file, file.name, useAsSource);
+        else notice.value = { message: t("notAPicture"), field: "" };
       }}
     >
       {wantsSource && (

@@ -16,6 +16,7 @@ export function PictureDrop(props: { label: string; picture: Picture | null; sho
   const [over, setOver] = useState(false);
   const take = (file: File | null) => {
     if (file) void takePicture(file, file.name, props.onPicture);
+    else notice.value = { message: t("notAPicture"), field: "" };
   };
   return (
     <div
@@ -35,7 +36,12 @@ export function PictureDrop(props: { label: string; picture: Picture | null; sho
       {props.picture && props.shown !== false && <img src={props.picture.shown} alt={props.label} />}
       <label class="button">
         {props.picture ? t("replacePicture") : props.label}
-        <input type="file" accept="image/png,image/jpeg,image/webp" aria-label={props.label} onChange={(event) => take(event.currentTarget.files?.[0] ?? null)} />
+        <input type="file" accept="image/png,image/jpeg,image/webp" aria-label={props.label} onChange={(event) => {
+          const [file] = event.currentTarget.files ?? [];
+          if (file) take(file);
+          // To choose the same file again is a change, too.
+          event.currentTarget.value = "";
+        }} />
       </label>
       {props.picture ? (
         <button type="button" onClick={() => props.onPicture(null)}>{t("removePicture")}</button>
