@@ -57,6 +57,7 @@ def split(prompt: str, names: tuple[str, ...] = ()) -> list[Piece]:
     return pieces
 
 
+@lru_cache(64)
 def language_of(prompt: str) -> str:
     """`zh`, `ja` or `ko` by the script of the words outside tags, or `en` for all others."""
     if prompt.isascii():

@@ -12,7 +12,7 @@ from models.catalog.catalog import UnknownModelError
 from models.catalog.entry import ModelEntry
 from models.catalog.file_hashes import AUTO_V2, AUTO_V3
 from models.catalog.names import title_of
-from models.kinds import FAMILIES
+from models.kinds import CHECKPOINT_FAMILIES, FAMILIES
 from server.api.models.broken import broken_models
 from server.api.models.openai_names import find_model
 from server.api.models.previews import find_preview
@@ -86,6 +86,7 @@ class ModelListing:
             base=entry.base,
             hint=entry.hint,
             trigger_words=list(entry.trigger_words),
+            reads=list(entry.reads) if entry.family in CHECKPOINT_FAMILIES else None,
             side=entry.side,
             default=self._catalog.is_default(entry),
             bytes=entry.bytes,

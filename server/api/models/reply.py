@@ -36,6 +36,9 @@ class ModelReply(BaseModel):
         [],
         description="The words to which a LoRA answers, the most frequent first: those of its entry, else of its file.",
     )
+    reads: list[str] | None = Field(
+        None, description="Languages of prompts that a checkpoint reads; prompts in others are translated into English."
+    )
     side: int | None = Field(
         None, description="Width and height in pixels of an image whose task gives no size; null: 512."
     )

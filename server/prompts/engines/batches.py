@@ -29,6 +29,7 @@ class Batches:
         self._pending: dict[str, asyncio.Future[str]] = {}
         self._waiting: list[str] = []
         """Those of `_pending` that no batch has yet."""
+        self._reported = ""
         self._began_at: dict[asyncio.Task[None], float] = {}
 
     def begin(self, clauses: Iterable[str]) -> dict[str, asyncio.Future[str]]:
@@ -66,10 +67,17 @@ class Batches:
             words = await self._engine.translate(clauses)
             for clause, translation in zip(clauses, words, strict=True):
                 self._pending.pop(clause).set_result(translation if isinstance(translation, str) else "")
+            self._reported = ""
         except Exception as error:
-            # The message of another error may hold words of the prompt.
-            reason = error if isinstance(error, EngineError) else type(error).__name__
-            log.warning("translator %s failed: %s", self._engine.name, reason)
+            self._report(error)
             for clause in clauses:
                 if future := self._pending.pop(clause, None):
                     future.set_exception(error)
+
+    def _report(self, error: Exception) -> None:
+        """Logs a fault once, until another one comes or the engine works again."""
+        # The message of another error may hold words of the prompt.
+        reason = str(error) if isinstance(error, EngineError) else type(error).__name__
+        if reason != self._reported:
+            log.warning("translator %s failed, so the dictionary translates: %s", self._engine.name, reason)
+        self._reported = reason

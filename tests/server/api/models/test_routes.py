@@ -18,6 +18,7 @@ async def test_list_models_shows_the_workers_that_have_each_model(client, servic
         "for": None,
         "hint": None,
         "trigger_words": [],
+        "reads": ["en"],
         "side": None,
         "aliases": ["v1.5", "general", "art"],
         "default": True,
