@@ -12,23 +12,24 @@ from server.prompts.grammar import TAG
 
 _FULL_WIDTH = range(0xFF01, 0xFF5F)
 _OFFSET = 0xFEE0
-_REMOVED_MARKS = (
-    *(code for code in range(0x20) if chr(code) not in "\t\n\r"),
-    *range(0x7F, 0xA0),
-    0x00AD,
-    *range(0x200B, 0x2010),
-    *range(0x202A, 0x202F),
-    *range(0x2060, 0x2070),
-    *range(0xFE00, 0xFE10),
-    0xFEFF,
-    *range(0xE0100, 0xE01F0),
+_MARKS: dict[int, None] = dict.fromkeys(
+    (
+        *(code for code in range(0x20) if chr(code) not in "\t\n\r"),
+        *range(0x7F, 0xA0),
+        0x00AD,
+        *range(0x200B, 0x2010),
+        *range(0x202A, 0x202F),
+        *range(0x2060, 0x2070),
+        *range(0xFE00, 0xFE10),
+        0xFEFF,
+        *range(0xE0100, 0xE01F0),
+    )
 )
 """Control characters, marks without width, marks of direction, and selectors of variants."""
 _BRACKETS = "「」『』《》〈〉【】〖〗〔〕"
 """Dropped, because they only set words apart. `[ ]` in place of 【】 would weaken the words."""
 _TABLE: dict[int, str | None] = {
     **{code: chr(code - _OFFSET) for code in _FULL_WIDTH},
-    **dict.fromkeys(_REMOVED_MARKS),
     **dict.fromkeys(map(ord, _BRACKETS)),
     **dict.fromkeys(map(ord, "、。｡､﹐﹑"), ","),
     **dict.fromkeys(map(ord, "…⋯‒–—―\u3000"), " "),
@@ -37,7 +38,7 @@ _TABLE: dict[int, str | None] = {
     **{ord(small): plain for small, plain in zip("﹙﹚﹛﹜﹔﹕﹗", "(){};:!", strict=True)},
 }
 _SPACES = re.compile(r"[^\S\n\r]{2,}")
-_LAST_STOP = re.compile(r"[、。，．\s]+$")
+_STOPS = frozenset("、。，．")
 
 
 def fold(prompt: str) -> str:
@@ -47,7 +48,12 @@ def fold(prompt: str) -> str:
     """
     if prompt.isascii():
         return prompt
-    return "".join(_pieces(_LAST_STOP.sub("", prompt)))
+    return "".join(_pieces(_without_last_stop(prompt.translate(_MARKS))))
+
+
+def _without_last_stop(prompt: str) -> str:
+    rest = prompt.rstrip("、。，． \t\n\r\u3000\xa0")
+    return rest if _STOPS & set(prompt[len(rest) :]) else prompt
 
 
 def _pieces(prompt: str) -> Iterator[str]:
