@@ -69,6 +69,10 @@ class AuditTerms(Frozen):
     """Words that do not count, whatever list has them."""
     images: ImageAudit = "default"
 
+    @property
+    def judges_texts(self) -> bool:
+        return (self.text, self.moderation) != ("off", "off")
+
 
 NO_AUDIT = AuditTerms()
 

@@ -34,15 +34,17 @@ async def submit_failed(
 ) -> Task:
     """A task that has already failed; only its outcome is written to the log, so no worker ever sees it.
 
-    `params`: those of the request, which the task keeps instead of the submission's.
+    `params`: those of the request, which the task keeps instead of the submission's; but not where words are audited,
+    because nobody has judged them.
     Raises TaskLimitError, RecordTooLargeError, BrokerUnavailableError, QueueUnavailableError.
     """
     policy = services.tenants.policy(submission.tenant)
+    terms = services.text_audit.terms(policy.audit)
     now = services.clock()
     task = Task(
         id=uuid.uuid4().hex,
         type=_bounded_type(submission.type),
-        params=_storable(params),
+        params={} if terms.judges_texts else _storable(params),
         tenant=submission.tenant,
         created_at=now,
         priority=allowed_priority(policy, submission),

@@ -13,11 +13,14 @@ from server.prompts.writer import write_prompts
 from server.services import Services
 from server.task import Priority, Status
 from server.tasks.lookup import cancel, find_record
+from server.tasks.prompt_audit import PromptAudit
 from server.tasks.submission import Submission, submit
 from server.tasks.waiting import wait_for_end
 
 log = logging.getLogger(__name__)
 MagicPrompt = Literal["AUTO", "ON", "OFF"]
+MAGIC_PROMPT = "magic_prompt"
+"""What a moderation service is told instead of a task type."""
 SHORT = 12
 """AUTO changes prompts with fewer words."""
 LATE_S = 3.0
@@ -25,13 +28,15 @@ LATE_S = 3.0
 
 
 async def magic_prompt(services: Services, tenant: str, prompt: str, magic: MagicPrompt) -> str:
-    """The prompt to paint: by the language model, else by a prompt enhancer, else as it is. Refuses nothing.
+    """The prompt to paint: by the language model, else by a prompt enhancer, else as it is.
 
-    The enhancer of the toys has random weights, so it is not used.
+    The enhancer of the toys has random weights, so it is not used. Raises UnsafeTextError, AuditUnavailableError for
+    words that the language model must not hide from the audit of the task.
     """
     if magic == "OFF" or (magic == "AUTO" and len(prompt.split()) >= SHORT):
         return prompt
     if services.llm.offered:
+        prompt = await PromptAudit.of(services, tenant, MAGIC_PROMPT).checked(prompt)
         try:
             [written] = await write_prompts(services.llm, prompt)
         except LLMError as error:

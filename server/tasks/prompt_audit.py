@@ -34,7 +34,7 @@ class PromptAudit:
     @property
     def is_off(self) -> bool:
         """Whether it judges nothing for this tenant."""
-        return self.terms.text == "off" and self.terms.moderation == "off"
+        return not self.terms.judges_texts
 
     async def check(self, prompts: Sequence[TaskPrompt]) -> None:
         """Takes out words where the terms say so. Raises UnsafeTextError, AuditUnavailableError.

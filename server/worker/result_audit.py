@@ -45,8 +45,7 @@ class ResultAudit:
         """Raises UnsafeTextError, AuditUnavailableError for a text of the answer; an unsafe image becomes black."""
         if service := self._image_service(params):
             result = await self._without_unsafe(service, result)
-        audits_texts = (self._terms.text, self._terms.moderation) != ("off", "off")
-        texts = dict(_texts("", result.answer)) if audits_texts else {}
+        texts = dict(_texts("", result.answer)) if self._terms.judges_texts else {}
         if not texts:
             return result
         audited = await self._texts.audit(texts, self._terms, self._subject)

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import dataclasses
 import json
 from collections.abc import AsyncIterator
 
 import pytest
 
+from server.audit.text_audit import TextAudit, UnsafeTextError
 from server.llm import LLMError
 from server.tasks import magic_prompt as module
 from server.tasks.magic_prompt import magic_prompt
@@ -46,6 +48,23 @@ async def test_language_model_writes_it(services, prompt: str, magic: module.Mag
 async def test_a_model_that_fails_changes_nothing(services, language_model) -> None:
     language_model.answer = lambda body: Reply(b"", 500)
     assert await magic_prompt(services, "red", "a cat", "ON") == "a cat"
+
+
+async def test_language_model_hides_no_words_from_the_audit(services, language_model, settings) -> None:
+    terms = settings.model_copy(update={"text_audit": "refuse"})
+    audited = dataclasses.replace(services, text_audit=TextAudit(terms))
+    with pytest.raises(UnsafeTextError):
+        await magic_prompt(audited, "red", "porn of a cat", "ON")
+    assert language_model.received == []
+
+
+async def test_language_model_gets_no_masked_words(services, language_model, settings) -> None:
+    terms = settings.model_copy(update={"text_audit": "mask"})
+    audited = dataclasses.replace(services, text_audit=TextAudit(terms))
+    sent = dataclasses.replace(WRITTEN, params={"text": "porn of a cat", "model": "llm"})
+    task = (await submit(audited, sent)).task
+    assert task.params["text"] == "of a cat"
+    assert "porn" not in json.dumps(language_model.received)
 
 
 @pytest.fixture

@@ -47,6 +47,15 @@ async def test_what_only_the_run_found_ends_as_exception(client, services, chang
     assert status["data"]["request"] == {"task": task, "params": params}
 
 
+@pytest.mark.parametrize("overrides", [{"text_audit": "refuse"}])
+async def test_words_that_nobody_has_judged_are_not_stored(client, services):
+    params = {"text": "porn", "magic": 1}
+    reply = await client.post("/engine/push", json={**PUSH, "params": params})
+    status = await ended(client, services, reply.json()["uid"])
+    assert "magic" in status["data"]["reason"]
+    assert "porn" not in str(status)
+
+
 async def test_lone_surrogate_ends_as_exception(client, services):
     body = b'{"task": "txt2img.sd", "params": {"text": "\\ud800", "\\ud801": 1}}'
     reply = await client.post("/engine/push", content=body, headers={"Content-Type": "application/json"})
