@@ -8,12 +8,10 @@ from collections.abc import Sequence
 from functools import cache
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any
 from urllib.parse import urlsplit
 
 from fastapi import APIRouter, Depends, FastAPI, Request, Response
 from fastapi.responses import FileResponse
-from fastapi.security import HTTPBasic, HTTPBearer
 from fastapi.staticfiles import StaticFiles
 from fastapi_offline import FastAPIOffline
 from starlette.middleware import Middleware
@@ -22,6 +20,7 @@ from starlette.routing import BaseRoute
 
 from server.api import events, health, overview, pipelines, tasks, uploads, usage
 from server.api.dependencies import get_caller
+from server.api.description import KEY_SCHEMES, TAGS, describe_keys_as_optional, operation_id
 from server.api.dialects import every, refusal_below
 from server.api.dialects.dialect import DialectRoute
 from server.api.files import routes as files
@@ -65,19 +64,23 @@ def create_app(services: Services) -> FastAPI:
     app = FastAPIOffline(
         title="Hua",
         summary="Images from text, on your own machines.",
+        openapi_tags=[{"name": name, "description": description} for name, description in TAGS.items()],
+        servers=[{"url": services.settings.public_url.rstrip("/") or "/"}],
         docs_url="/docs",
         redoc_url="/redoc",
         version=version("hua"),
         middleware=_middlewares(services),
         exception_handlers=dict.fromkeys(EXCEPTIONS, _refuse),
     )
+    if services.tenants.keys.anonymous:
+        describe_keys_as_optional(app)
     app.state.services = services
     app.state.readiness = Readiness(services)
     app.state.large_bodies = asyncio.Lock()
     app.state.refreshes = asyncio.Lock()
     app.state.open_requests = OpenRequests(services.tenants, services.settings)
     app.state.usage_summaries = UsageSummaries(services.bucket)
-    app.router.routes.extend(_routes(anonymous=services.tenants.keys.anonymous))
+    app.router.routes.extend(_routes())
     app.mount("/page", StaticFiles(directory=PAGE / "page"), name="page")
     app.add_api_route("/", _show_page, include_in_schema=False, response_class=FileResponse)
     return app
@@ -125,29 +128,15 @@ def _needs_no_key(services: Services) -> bool:
 
 
 @cache
-def _routes(*, anonymous: bool) -> Sequence[BaseRoute]:
+def _routes() -> Sequence[BaseRoute]:
     """The routes of all routers. Apps share them, because FastAPI takes 0.3 s to prepare them at the first request."""
-    root, guard = APIRouter(), _authentication(anonymous=anonymous)
+    root = APIRouter(generate_unique_id_function=operation_id)
+    guard = [Depends(get_caller), *map(Depends, KEY_SCHEMES)]
     for router in AUTHENTICATED_ROUTERS:
         root.include_router(router, dependencies=guard)
     for router in PUBLIC_ROUTERS:
         root.include_router(router)
     return root.routes
-
-
-def _authentication(*, anonymous: bool) -> list[Any]:
-    """The dependencies of routes that need a key. The OpenAPI document names the schemes only if there are keys."""
-    guard = [Depends(get_caller)]
-    if not anonymous:
-        guard += [Depends(HTTPBearer(auto_error=False)), Depends(_NamedBasic(scheme_name="HTTPBasic"))]
-    return guard
-
-
-class _NamedBasic(HTTPBasic):
-    """Names the scheme in the OpenAPI document, and reads nothing: FastAPI refuses user names that are not ASCII."""
-
-    async def __call__(self, request: Request) -> None:  # type: ignore[override]
-        """The route has authenticated the caller already."""
 
 
 async def _show_page() -> FileResponse:

@@ -4,18 +4,64 @@ from __future__ import annotations
 
 import base64
 from collections.abc import AsyncIterator, Iterator
+from typing import Annotated, Any, Literal
 
 from fastapi.sse import EventSourceResponse, ServerSentEvent
+from pydantic import BaseModel, Field
 
 from server.api.authenticated_route import AuthenticatedRoute
 from server.api.dependencies import RecordDep, ServicesDep
 from server.api.errors import error_responses
 from server.api.router import Router
-from server.api.task_response import task_reply
+from server.api.task_response import ProgressReply, TaskReply, task_reply
 from server.queue import Progress, View
 from server.queue.pools import reason
 from server.task import Status
 from server.tasks.lookup import find_record
+
+
+class Waiting(BaseModel):
+    position: int | None = Field(
+        description="The number of tasks before it, plus one; null while no worker can run it."
+    )
+    reason: str | None = Field(None, description="Why there is no position: the models that no worker has.")
+
+
+class Preview(BaseModel):
+    jpeg: str = Field(description="The image as it is now, small, in base64.")
+
+
+class QueuedEvent(BaseModel):
+    event: Literal["queued"]
+    data: Waiting
+
+
+class RunningEvent(BaseModel):
+    event: Literal["running"]
+    data: dict[str, Any] = Field(description="Empty.")
+
+
+class ProgressEvent(BaseModel):
+    event: Literal["progress"]
+    data: ProgressReply
+
+
+class PreviewEvent(BaseModel):
+    event: Literal["preview"]
+    data: Preview
+
+
+class EndEvent(BaseModel):
+    """The last event."""
+
+    event: Literal["succeeded", "failed", "canceled"]
+    data: TaskReply
+
+
+TaskEvent = Annotated[
+    QueuedEvent | RunningEvent | ProgressEvent | PreviewEvent | EndEvent, Field(discriminator="event")
+]
+"""The lines `event` and `data` of one event. `data` is JSON."""
 
 router = Router(prefix="/v1/tasks", tags=["tasks"], route_class=AuthenticatedRoute)
 
@@ -23,7 +69,10 @@ router = Router(prefix="/v1/tasks", tags=["tasks"], route_class=AuthenticatedRou
 @router.get(
     "/{task_id}/events",
     response_class=EventSourceResponse,
-    responses=error_responses(401, 404, 410, 422, 503, stream=True),
+    responses={
+        200: {"model": TaskEvent, "description": "A stream of such events; `data` of each is JSON."},
+        **error_responses(401, 404, 410, 422, 503, stream=True),
+    },
 )
 async def follow_task(record: RecordDep, services: ServicesDep) -> AsyncIterator[ServerSentEvent]:
     """Follows a task until it ends.

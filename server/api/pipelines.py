@@ -72,6 +72,7 @@ def _add_typed_route(pipeline: AnyPipeline) -> None:
         submit_typed_task,
         methods=["POST"],
         status_code=202,
+        name=f"submit_{name.replace('.', '_')}",
         summary=pipeline.title,
         responses=ACCEPTED_RESPONSES,
         route_class_override=SubmissionRoute,

@@ -41,17 +41,6 @@ async def test_probes_app_serves_metrics_and_probes_alone(services):
             assert (await probes.get(path)).status_code == 404
 
 
-@WITH_KEYS
-async def test_openapi_names_security_schemes_if_keys_exist(client, overrides):
-    document = (await client.get("/openapi.json")).json()
-    assert set(document["components"]["securitySchemes"]) == {"HTTPBearer", "HTTPBasic"}
-    assert "security" not in document["paths"]["/healthz"]["get"]
-
-
-async def test_openapi_names_no_security_schemes_without_keys(client):
-    assert "securitySchemes" not in (await client.get("/openapi.json")).json()["components"]
-
-
 @pytest.mark.parametrize(("method", "path", "status"), [("GET", "/nothing", 404), ("PUT", "/v1/tasks", 405)])
 async def test_unknown_address_and_method_have_our_error_shape(client, method, path, status):
     reply = await client.request(method, path)
