@@ -7,13 +7,13 @@ import { pipelines } from "../data/server";
 import { submit } from "../data/tasks";
 import { t, type Word } from "../i18n";
 import { Choice, Segments, Slider, Tick } from "../ui/controls";
-import { takePicture } from "../ui/picture_drop";
 import { Adapters } from "./adapters";
 import { ControlUnits } from "./control_units";
 import { EverythingElse } from "./everything_else";
 import { FirstVisit } from "./first_visit";
 import { Prompt } from "./prompt";
 import { HighResFix, Images, ModelButton, Sampling, Seed, Strength, Variation } from "./settings";
+import { SettingsFile, takeOrOffer } from "./settings_offer";
 import { Size } from "./size";
 import { Stage, useAsSource } from "./stage";
 
@@ -43,7 +43,7 @@ export function Paint() {
   useEffect(() => {
     const paste = (event: ClipboardEvent) => {
       const file = firstPicture(event.clipboardData);
-      if (file) void takePicture(file, file.name, useAsSource);
+      if (file) void takeOrOffer(file, useAsSource);
     };
     document.addEventListener("paste", paste);
     return () => document.removeEventListener("paste", paste);
@@ -65,6 +65,7 @@ export function Paint() {
         {draft.takes("negative_prompt") && <Prompt name="negative_prompt" rows={2} label={t("negative")} placeholder={t("negativeExample")} onSubmit={() => void generate()} />}
         <div class="send">
           <button type="submit" class="primary">{t("generate")}</button>
+          {draft.takes("text") && <SettingsFile />}
           <p role="status" class={notice.value ? "error" : ""}>{notice.value?.message ?? ""}</p>
         </div>
         <FirstVisit />

@@ -5,12 +5,13 @@ import { firstPicture, type Picture } from "../data/pictures";
 import { notice } from "../data/notice";
 import { tasks, type LiveTask } from "../data/tasks";
 import { t } from "../i18n";
-import { PictureDrop, takePicture } from "../ui/picture_drop";
+import { PictureDrop } from "../ui/picture_drop";
 import { Progress } from "../ui/progress";
 import { Actions, expiry, facts, Shown, titleOf } from "../ui/results";
 import { Viewer } from "../ui/viewer";
 import { ExtendEditor } from "./extend_editor";
 import { MaskEditor } from "./mask_editor";
+import { SettingsOffer, takeOrOffer } from "./settings_offer";
 
 const NEEDS_SOURCE: readonly draft.Mode[] = ["image", "inpaint", "erase", "extend", "enlarge"];
 
@@ -26,10 +27,11 @@ export function Stage() {
       onDrop={(event) => {
         event.preventDefault();
         const file = firstPicture(event.dataTransfer);
-        if (file) void takePicture(file, file.name, useAsSource);
+        if (file) void takeOrOffer(file, useAsSource);
         else notice.value = { message: t("notAPicture"), field: "" };
       }}
     >
+      <SettingsOffer onPicture={useAsSource} />
       {wantsSource && (
         <>
           {source && draft.MASKED.includes(mode) && <MaskEditor picture={source} />}
