@@ -65,7 +65,7 @@ k8s: .venv/ready
 
 # The same, with the tools for tests, checks and docs.
 .venv/ready: pyproject.toml uv.lock | $(UV)
-	@echo "Installing Hua into .venv, with 0.2 GB of tools for tests: 3.4 GB to download, and 7 GB on disk."
+	@echo "Installing Hua into .venv, with 0.3 GB of tools for tests: 3.5 GB to download, and 7 GB on disk."
 	@$(UV) sync --frozen --extra device
 	@touch .venv/runtime $@
 
