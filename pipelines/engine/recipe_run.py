@@ -166,8 +166,6 @@ class RecipeRun:
         """What a later run of the same task needs to go on from here."""
         if self._recipe is None:
             return self._snapshot
-        if self._audit is not None:  # the last yield is among the answered ones; what follows it is done again
-            return Snapshot(tuple(self._answered))
         return Snapshot((*self._answered, tuple(each.state() for each in self.trajectories)))
 
     def close(self) -> None:

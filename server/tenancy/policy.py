@@ -40,6 +40,8 @@ ListName = Annotated[str, StringConstraints(min_length=1, max_length=200)]
 AllowedWord = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=100)]
 Nullable = BeforeValidator(lambda value: () if value is None else value)
 """A list without items reads as null in YAML's block style."""
+Off = BeforeValidator(lambda value: "off" if value is False else value)
+"""YAML 1.1 reads `off` as false."""
 
 
 class TenantsFileError(SettingsError):
@@ -71,13 +73,13 @@ class ApiKey(StrictModel):
 class AuditPolicy(StrictModel):
     """How the words and images of a tenant's tasks are audited; docs/audit.md."""
 
-    text: TextAction | None = None
+    text: Annotated[TextAction | None, Off] = None
     """What happens to words that are found; None: HUA_TEXT_AUDIT."""
     lists: Annotated[tuple[ListName, ...], Nullable] = ()
     """The word lists that count, or the beginnings of their names; empty: all."""
     allow: Annotated[tuple[AllowedWord, ...], Nullable] = Field((), max_length=1000)
     """Words that do not count."""
-    images: ImageAudit = "default"
+    images: Annotated[ImageAudit, Off] = "default"
 
 
 class TenantPolicy(StrictModel):

@@ -1,8 +1,9 @@
+import re
 from datetime import UTC, datetime
 
 import pytest
 
-from server.tenancy.policy import Rate, TenantPolicy, TenantsFileError, parse_policies, read_policies
+from server.tenancy.policy import AuditPolicy, Rate, TenantPolicy, TenantsFileError, parse_policies, read_policies
 
 HASH = "ab" * 32
 FULL = f"""
@@ -39,6 +40,30 @@ def test_prompts_may_have_a_rate_of_their_own():
     policies = parse_policies("tenants: {acme: {prompt_rate: {per_minute: 1200, burst: 20}}, plain: }")
     assert policies["acme"].prompt_rate == Rate(per_minute=1200, burst=20)
     assert policies["plain"].prompt_rate is None
+
+
+@pytest.mark.parametrize("off", ["off", "'off'", "false"])
+def test_audit_of_a_tenant_may_be_off(off):
+    audit = parse_policies(f"tenants: {{acme: {{audit: {{text: {off}, images: {off}}}}}}}")["acme"].audit
+    assert (audit.text, audit.images) == ("off", "off")
+
+
+def test_audit_of_a_tenant_has_lists_and_allowed_words():
+    audit = parse_policies("tenants: {acme: {audit: {text: mask, lists: [a, b.c], allow: [' x y ']}}, plain: }")
+    assert audit["acme"].audit == AuditPolicy(text="mask", lists=("a", "b.c"), allow=("x y",))
+    assert audit["plain"].audit == AuditPolicy()
+
+
+@pytest.mark.parametrize(
+    ("audit", "message"),
+    [
+        ("txt: mask", "line 1: tenants.acme.audit.txt is unknown; did you mean text?"),
+        ("text: deny", "line 1: tenants.acme.audit.text: input should be 'off', 'report', 'mask' or 'refuse'"),
+    ],
+)
+def test_wrong_audit_is_refused(audit, message):
+    with pytest.raises(TenantsFileError, match=re.escape(message)):
+        parse_policies(f"tenants: {{acme: {{audit: {{{audit}}}}}}}")
 
 
 def test_empty_tenant_has_no_keys_and_no_high_priority():
