@@ -8,6 +8,8 @@ from typing import Annotated
 from fastapi import Query, Response
 from pydantic import BaseModel
 
+import pipelines
+from models.catalog.catalog import UnknownModelError
 from server.api.authenticated_route import AuthenticatedRoute, SubmissionRoute
 from server.api.dependencies import ChangeableRecordDep, Reader, RecordDep, ServicesDep, Submitter
 from server.api.errors import error_responses
@@ -19,6 +21,7 @@ from server.services import Services
 from server.task import Status
 from server.tasks.callback_replay import replay_callback
 from server.tasks.lookup import TaskRecord, UnknownTaskError, cancel, load_record
+from server.tasks.search import Filters, find_tasks
 
 router = Router(prefix="/v1/tasks", tags=["tasks"], route_class=AuthenticatedRoute)
 
@@ -53,16 +56,31 @@ async def get_task(record: RecordDep, services: ServicesDep) -> TaskReply:
     return task_reply(record, services.links)
 
 
-@router.get("", responses=error_responses(401, 422, 503))
+@router.get("", responses=error_responses(401, 404, 422, 503))
 async def list_tasks(
     services: ServicesDep,
     tenant: Reader,
     status: Annotated[Status | None, Query(description="Only tasks with this status.")] = None,
+    type: Annotated[
+        list[str] | None, Query(max_length=100, description="Only tasks of these types; may be repeated.")
+    ] = None,
+    model: Annotated[
+        str, Query(max_length=300, description="Only tasks that use this model, by a name or alias; also a LoRA.")
+    ] = "",
+    text: Annotated[
+        str, Query(max_length=1000, description="Only tasks whose prompts have all of these words, in any case.")
+    ] = "",
     page: Annotated[int, Query(ge=1, le=1_000_000)] = 1,
     per_page: Annotated[int, Query(ge=1, le=100)] = 20,
 ) -> TaskPage:
     """Your tasks, newest first."""
-    views, total = await services.queue.recent(tenant, status, page, per_page)
+    filters = Filters(
+        status=status,
+        types=frozenset(pipelines.find(name).names[0] for name in type or ()),
+        model=_name_of(services, model),
+        words=tuple(text.split()),
+    )
+    views, total = await find_tasks(services.queue, tenant, filters, page, per_page)
     records = await asyncio.gather(*(_record_or_none(services, view) for view in views))
     tasks = [task_reply(record, services.links) for record in records if record]
     return TaskPage(tasks=tasks, total=total, page=page, per_page=per_page)
@@ -88,6 +106,14 @@ async def replay_task_callback(record: ChangeableRecordDep, services: ServicesDe
     """Sends the callback of an ended task once more, with the same body and the same `webhook-id`."""
     await replay_callback(services, record)
     return task_reply(record, services.links)
+
+
+def _name_of(services: Services, model: str) -> str:
+    """Its own name, if the model is still there; tasks name it so."""
+    try:
+        return services.catalog.find(model).name if model else ""
+    except UnknownModelError:
+        return model
 
 
 async def _record_or_none(services: Services, view: View) -> TaskRecord | None:

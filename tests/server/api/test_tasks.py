@@ -223,3 +223,24 @@ async def test_inline_image_is_not_written_to_the_log(client, services, png):
     body = {"type": "img2img.sd", "params": {"text": "x", "url": base64.b64encode(png).decode()}}
     task = (await client.post("/v1/tasks", json=body)).json()
     assert task["params"]["url"].startswith("file-")
+
+
+async def test_tasks_are_listed_by_type_model_and_words(client):
+    bodies = [
+        {"type": "txt2img.sd", "params": {"text": "a red house"}},
+        {"type": "txt2img.sd", "params": {"text": "a red cat <lora:ink:1>", "model": "anime"}},
+        {"type": "txt2txt.prompt_enhance", "params": {"text": "a cat"}},
+    ]
+    house, cat, _ = [(await client.post("/v1/tasks", json=body)).json().get("id") for body in bodies]
+
+    async def listed(query):
+        return [task["id"] for task in (await client.get(f"/v1/tasks?{query}")).json()["tasks"]]
+
+    assert await listed("text=RED") == [cat, house]
+    assert await listed("text=red+cat") == [cat]
+    assert await listed("model=ink") == [cat]
+    assert await listed("model=v1.5&type=txt2img.sd") == [house]
+    assert await listed("model=gone") == []
+    assert await listed("type=txt2img.sd&type=workflow") == [cat, house]
+    reply = await client.get("/v1/tasks?type=txt2img.sdd")
+    assert (reply.status_code, "did you mean txt2img.sd?" in reply.json()["error"]["message"]) == (404, True)
