@@ -18,6 +18,7 @@ from server.settings import Settings
 Message = Mapping[str, Any]
 """`{"role": "user", "content": …}`, as the endpoint takes it."""
 
+COMPLETIONS = "chat/completions"
 MAX_ANSWER = 1 << 20
 """Bytes of an answer that are read."""
 MOST_WAIT_S = 2.0
@@ -50,16 +51,25 @@ class LLM:
 
     async def chat(self, messages: Sequence[Message], *, temperature: float = 0.0, **options: Any) -> str:
         """The text that the model answers. `options` are further fields of the request. Raises LLMError."""
-        body = {"messages": list(messages), "temperature": temperature, **options}
-        async with self.answering("chat/completions", body) as response:
+        completion = await self.complete({"messages": list(messages), "temperature": temperature, **options})
+        text = completion["choices"][0]["message"]["content"]
+        if text is None:
+            raise LLMError("the language model's answer has no text")
+        # JSON may have lone surrogates, which neither a task nor an answer can hold.
+        return str(text).encode("utf-8", "replace").decode()
+
+    async def complete(self, body: Mapping[str, Any]) -> dict[str, Any]:
+        """The whole answer, in which each choice has a text or null. Raises LLMError."""
+        async with self.answering(COMPLETIONS, body) as response:
             answer = await _read(response)
         try:
-            text = json.loads(answer)["choices"][0]["message"]["content"]
-        except (ValueError, LookupError, TypeError) as error:
+            completion: dict[str, Any] = json.loads(answer)
+            texts = [choice["message"]["content"] for choice in completion["choices"]]
+        except (ValueError, LookupError, TypeError, RecursionError) as error:
             raise LLMError("the language model's answer is no chat completion") from error
-        if not isinstance(text, str):
-            raise LLMError("the language model's answer has no text")
-        return text
+        if not texts or not all(text is None or isinstance(text, str) for text in texts):
+            raise LLMError("the language model's answer is no chat completion")
+        return completion
 
     @asynccontextmanager
     async def answering(self, path: str, body: Mapping[str, Any]) -> AsyncIterator[httpx.Response]:

@@ -1,7 +1,7 @@
 """The prompt grammar of AUTOMATIC1111's web UI: weighted text, and its tokens in chunks of 75.
 
     (x)    attention × 1.1          [x]    attention ÷ 1.1
-    (x:1.3) attention × 1.3         \\( \\) \\[ \\] \\\\  the characters themselves
+    (x:1.3) attention × 1.3         \\( \\] \\{ \\| \\\\  the characters themselves
     BREAK  begins a new chunk
 
 Brackets nest, and their factors multiply. An open bracket is closed at the end; one that closes nothing is plain text.
@@ -26,7 +26,7 @@ MAX_DEPTH = 100
 
 _PIECE = re.compile(
     r"""
-    \\[()\[\]\\]                                 # an escaped bracket or backslash
+    \\[()\[\]{}|\\]                              # an escaped bracket, bar or backslash
     | [(\[]
     | :\s*(?P<weight>[+-]?(?:\d+(?:\.\d*)?|\.\d+))\s*\)  # the weight that closes a round bracket
     | [)\]]

@@ -7,8 +7,11 @@ from collections.abc import Mapping
 from functools import cached_property
 
 THREE_EQUAL = re.compile(r"([^\W\d_])\1\1+")
-WEIGHT = re.compile(r":\s*[+-]?(?:\d+\.?\d*|\.\d+)\s*(?=[)\]>])")
-"""The weight that closes a bracket of a prompt. Its digits belong to no word."""
+WEIGHT = re.compile(r":\s*+[+-]?(?:\d++\.?\d*+|\.\d++)\s*+(?=[)\]>])")
+"""The weight that closes a bracket of a prompt. Its digits belong to no word.
+
+Nothing is tried twice (`*+`): a prompt may have thousands of digits in a row, and the process waits for the search.
+"""
 Place = tuple[int, int]
 """Where a letter begins and ends in the text."""
 

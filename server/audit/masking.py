@@ -11,8 +11,13 @@ BRACKETS = frozenset("()[]{}")
 TAG = re.compile(r"<[^<>]*>")
 """`<lora:name:0.8>`, which means nothing without its name."""
 COMMA = "[,，、]"
-_WEIGHT = r"(?::\s*[+-]?[\d.]*\s*)?"
+_WEIGHT = r"(?::\s*+[+-]?[\d.]*+\s*+)?+"
 _BLANK = r"[^\S\n]"
+_BLANKS = f"{_BLANK}*+"
+"""Tries nothing twice, for a prompt may have thousands of blanks in a row."""
+_BEFORE = rf"(?<!{_BLANK})"
+"""Where blanks begin. In the middle of them a search would read the rest of them again and again."""
+_SEPARATOR = f"{_BLANKS}{COMMA}?+{_BLANKS}"
 FIRST_PRIVATE = 0xE000
 MOST_NESTED = 32
 """Brackets around nothing that are taken out; deeper ones stay, and mean nothing."""
@@ -53,15 +58,15 @@ def _unbalanced_brackets(text: str) -> str:
 
 def _tidied(text: str, hole: str) -> str:
     """The text without holes, and without what they have left useless around them."""
-    several = re.compile(rf"{hole}(?:{_BLANK}*{COMMA}?{_BLANK}*{hole})+")
-    inside = rf"{_BLANK}*{hole}(?:{_BLANK}|{COMMA})*{_WEIGHT}"
+    several = re.compile(rf"{hole}(?:{_SEPARATOR}{hole})++")
+    inside = rf"{_BLANKS}{hole}(?:{_BLANK}|{COMMA})*+{_WEIGHT}"
     empty = re.compile(rf"(?<!\\)(?:\({inside}\)|\[{inside}\]|\{{{inside}\}})")
     for _ in range(MOST_NESTED):
         text, count = empty.subn(hole, several.sub(hole, text))
         if not count:
             break
-    text = re.sub(rf"(^|[(\[{{|\n]){_BLANK}*{hole}{_BLANK}*{COMMA}?{_BLANK}*", r"\1", text)
-    text = re.sub(rf"{_BLANK}*{COMMA}?{_BLANK}*{hole}{_BLANK}*(?=$|[)\]}}|\n:])", "", text)
-    text = re.sub(rf"{_BLANK}*{COMMA}{_BLANK}*{hole}{_BLANK}*({COMMA})", r"\1", text)
-    text = re.sub(rf"{_BLANK}+{hole}{_BLANK}*", " ", text)
+    text = re.sub(rf"(^|[(\[{{|\n]){_BLANKS}{hole}{_SEPARATOR}", r"\1", text)
+    text = re.sub(rf"{_BEFORE}{_SEPARATOR}{hole}{_BLANKS}(?=$|[)\]}}|\n:])", "", text)
+    text = re.sub(rf"{_BEFORE}{_BLANKS}{COMMA}{_BLANKS}{hole}{_BLANKS}({COMMA})", r"\1", text)
+    text = re.sub(rf"{_BEFORE}{_BLANK}++{hole}{_BLANKS}", " ", text)
     return text.replace(hole, "")

@@ -5,6 +5,7 @@
     __animals__               a line of animals.txt        {2$$__animals__}   two different lines of it
     __season/*__              a line of any file there     \\{ \\| \\}           the characters themselves
 
+Escapes stay in the chosen text, where the grammar of prompts reads them: chosen from again, the text is the same.
 Variants nest. Braces without `|` or `$$` are plain text. The syntax is that of the extension Dynamic Prompts of
 AUTOMATIC1111's web UI.
 """
@@ -29,7 +30,7 @@ ReadWildcard = Callable[[str], Sequence[str]]
 _WILDCARD = r"__(?P<wildcard>[^\W_](?:[\w\-./* ]{0,100}?[\w\-.*])??)__"
 _PIECE = re.compile(rf"\\[{{|}}]|[{{|}}]|{_WILDCARD}|[^\\{{|}}_]+|.", re.DOTALL)
 _ONE_WILDCARD = re.compile(rf"\s*{_WILDCARD}\s*")
-_COUNT = re.compile(r"\s*(?P<least>\d{1,3})?(?P<range>\s*-\s*)?(?P<most>\d{1,3})?\s*\$\$(?:(?P<joint>[^{}|$]*)\$\$)?")
+_COUNT = re.compile(r"\s*+(?P<least>\d{1,3})?(?P<range>\s*-\s*)?(?P<most>\d{1,3})?\s*\$\$(?:(?P<joint>[^{}|$]*)\$\$)?")
 _WEIGHT = re.compile(r"\s*(?P<weight>\d{1,6}(?:\.\d{1,6})?|\.\d{1,6})::")
 
 
@@ -86,6 +87,8 @@ class _Chooser:
         self._random = random
         self._read = read_wildcard
         self._choices = 0
+        self._lines_by_name: dict[str, tuple[_Option, ...]] = {}
+        """A prompt may name one wildcard hundreds of times, and its file may have a hundred thousand lines."""
 
     def text_of(self, option: _Option, depth: int) -> str:
         return "".join(piece if isinstance(piece, str) else self._chosen(piece, depth) for piece in option.pieces)
@@ -110,7 +113,11 @@ class _Chooser:
         return variants.options
 
     def _lines(self, name: str) -> tuple[_Option, ...]:
-        return tuple(_weighted(_parse(line)) for line in self._read(name)) if self._read else ()
+        if self._read is None:
+            return ()
+        if name not in self._lines_by_name:
+            self._lines_by_name[name] = tuple(_weighted(_parse(line)) for line in self._read(name))
+        return self._lines_by_name[name]
 
     def _draw(self, options: tuple[_Option, ...], variants: _Variants) -> Iterator[_Option]:
         most = min(variants.most, len(options))
@@ -158,8 +165,6 @@ class _Parser:
             self._next += 1
             if closing is not None:
                 found.append(self._variants(closing))
-            elif piece in (r"\{", r"\|", r"\}"):
-                found.append(piece[1])
             elif match := re.fullmatch(_WILDCARD, piece):
                 found.append(_Wildcard(match["wildcard"]))
             else:

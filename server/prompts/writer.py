@@ -7,6 +7,7 @@ import re
 from collections.abc import Sequence
 
 from server.llm import LLM, LLMError
+from server.prompts.grammar import KEYWORDS
 
 MOST_WORDS = 120
 MOST_CHARACTERS = 2000
@@ -17,16 +18,17 @@ _TASK = (
     f"commas between, at most {MOST_WORDS} words. Keep names and quoted text as they are, and add no other quotes. "
     'Answer with JSON alone: {"prompts": ["…"]}, with as many prompts as are asked for.'
 )
-_OBJECT = re.compile(r"\{.*\}", re.DOTALL)
 _TAG = re.compile(r"<[^<>]*>")
-_QUOTED = re.compile(r"\"[^\"]+\"|“[^”]+”")
-_CONTROL = re.compile(r"[\x00-\x1f\x7f\u200b-\u200f\u202a-\u202e\u2060-\u206f\ufeff]+")
+_QUOTED = re.compile(r"\"[^\"]+\"|“[^“”]+”")
+_SYNTAX = re.compile(r"[()\[\]{}|\\]|_{2,}")
+_CONTROL = re.compile(r"[\x00-\x1f\x7f\u200b-\u200f\u202a-\u202e\u2060-\u206f\ufeff\ud800-\udfff]+")
 
 
 async def write_prompts(llm: LLM, idea: str, count: int = 1, temperature: float = 0.7) -> list[str]:
     """`count` prompts in English. Raises LLMError if the model does not answer with them.
 
-    Its answer is only text: tags that the idea does not have are removed, and quoted text that it lost is put back.
+    Its answer is only text: tags and brackets that the idea does not have are removed, and quoted text that it lost is
+    put back.
     """
     messages = [
         {"role": "system", "content": _TASK},
@@ -42,9 +44,8 @@ async def write_prompts(llm: LLM, idea: str, count: int = 1, temperature: float 
 
 def _texts(answer: str) -> Sequence[str]:
     """Raises LLMError."""
-    match = _OBJECT.search(answer)
     try:
-        texts = json.loads(match.group())["prompts"] if match else []
+        texts = json.loads(answer[answer.find("{") : answer.rfind("}") + 1])["prompts"]
     except (ValueError, LookupError, RecursionError) as error:
         raise LLMError("the language model's answer is no JSON") from error
     return [text for text in texts if isinstance(text, str)] if isinstance(texts, list) else []
@@ -53,6 +54,8 @@ def _texts(answer: str) -> Sequence[str]:
 def _cleaned(text: str, idea: str) -> str:
     tags = set(_TAG.findall(idea))
     text = _TAG.sub(lambda match: match.group() if match.group() in tags else "", _CONTROL.sub(" ", text))
+    text = _SYNTAX.sub(lambda match: match.group() if match.group() in idea else " ", text)
+    text = KEYWORDS.sub(lambda match: match.group() if match.group() in idea else match.group().lower(), text)
     text = " ".join(" ".join(text.split()[:MOST_WORDS])[:MOST_CHARACTERS].split())
     lost = [each for each in (*_QUOTED.findall(idea), *tags) if each not in text]
     return ", ".join(filter(None, (text.rstrip(" .,"), *lost)))

@@ -46,9 +46,12 @@ async def test_busy_endpoint_is_asked_once_more() -> None:
         (lambda body: Reply(b"<html>"), "no chat completion"),
         (lambda body: Reply(b"[]"), "no chat completion"),
         (lambda body: completion(None), "has no text"),
+        (lambda body: completion(["a house"]), "no chat completion"),
+        (lambda body: Reply(b'{"choices": []}'), "no chat completion"),
+        (lambda body: Reply(b"[" * 100_000), "no chat completion"),
         (lambda body: Reply(b" " * (MAX_ANSWER + 1)), "too long"),
     ],
-    ids=["busy", "long busy", "broken", "redirect", "page", "list", "no text", "endless"],
+    ids=["busy", "long busy", "broken", "redirect", "page", "list", "no text", "parts", "no choice", "deep", "endless"],
 )
 async def test_other_answers_are_errors_without_key_and_prompt(
     answer: Callable[[Any], Reply | None], message: str

@@ -42,3 +42,10 @@ def test_weights_are_blanked_in_place(text: str) -> None:
 
 def test_other_numbers_stay() -> None:
     assert without_weights("a:1.2, 16:9 (a:b)") == "a:1.2, 16:9 (a:b)"
+
+
+@pytest.mark.parametrize("run", ["1", " ", "1.", ": ", ":1 "])
+def test_long_runs_are_read_once(run: str) -> None:
+    """A search that tries each digit of a run again takes minutes for this."""
+    text = f"(a:{run * 100_000}a"
+    assert len(without_weights(text)) == len(text)

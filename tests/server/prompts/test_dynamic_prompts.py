@@ -39,7 +39,7 @@ def results(prompt: str) -> Counter[str]:
         ("{2$$__animals__}", {"cat, dog", "dog, cat", "cat, owl", "owl, cat", "dog, owl", "owl, dog"}),
         ("__pairs__", {f"{one} {two}" for one in "ab" for two in LINES["animals"]}),
         ("({red|blue}:1.3) <lora:{x|y}:0.5>", {f"({a}:1.3) <lora:{b}:0.5>" for a in ("red", "blue") for b in "xy"}),
-        (r"\{a\|b\} {c|d}", {"{a|b} c", "{a|b} d"}),
+        (r"\{a\|b\} {c|d}", {r"\{a\|b\} c", r"\{a\|b\} d"}),
         ("{a} {} }{ {", {"{a} {} }{ {"}),
         ("[a|b] a_b __ _ ____ __!__", {"[a|b] a_b __ _ ____ __!__"}),
         ("{红色|蓝色}的房子", {"红色的房子", "蓝色的房子"}),
@@ -83,3 +83,29 @@ def test_any_text_is_chosen_or_refused(prompt: str, seed: int) -> None:
     except DynamicPromptError:
         return
     assert chosen == prompt or may_vary(prompt) or "\\" in prompt
+
+
+@given(st.text(alphabet="ab{}|$_:\\1-2 ", max_size=60), st.integers(0, 2**32))
+def test_a_chosen_text_is_not_chosen_from_again(prompt: str, seed: int) -> None:
+    """A task that is sent again with the params of its answer paints the same words."""
+    try:
+        chosen = choose(prompt, seed)
+    except DynamicPromptError:
+        return
+    assert choose(chosen, seed + 1) == chosen
+
+
+def test_long_runs_are_read_once() -> None:
+    """A search that tries each blank of a run again takes minutes for this."""
+    assert choose(f"{{{' ' * 200_000}a|b}}", 1).strip() in ("a", "b")
+
+
+def test_a_wildcard_is_read_once_for_a_prompt() -> None:
+    names = []
+
+    def read_and_count(name: str) -> list[str]:
+        names.append(name)
+        return ["cat"]
+
+    assert choose("__a__ __a__ {__a__|__a__}", 1, read_and_count) == "cat cat cat"
+    assert names == ["a"]

@@ -38,3 +38,9 @@ def test_ascii_stays(prompt: str) -> None:
 @given(st.text(st.sampled_from("红a <>:，。、（）：　…—\u200b\n\xa0é＜＞lora「")) | st.text())
 def test_folding_twice_changes_nothing_more(prompt: str) -> None:
     assert fold(fold(prompt)) == fold(prompt)
+
+
+@pytest.mark.parametrize("run", [" ", "。", "、 "])
+def test_long_runs_are_read_once(run: str) -> None:
+    """A search that tries each stop of a run again takes minutes for this."""
+    assert fold(f"红{run * 200_000}房") != ""

@@ -4,22 +4,24 @@ from __future__ import annotations
 
 import asyncio
 import json
+import logging
 from collections.abc import AsyncIterator, Mapping
 from typing import Annotated, Any, Literal
 
 from fastapi import Response
 from fastapi.responses import JSONResponse, StreamingResponse
 from pydantic import BaseModel, ConfigDict, Field
+from starlette.types import Receive, Scope, Send
 
 from server.api.dependencies import ServicesDep, Submitter
 from server.api.dialects.openai.errors import OpenAIErrorReply, OpenAIRoute
 from server.api.router import Router
-from server.llm import LLM, LLMError, NoLLMError
+from server.llm import COMPLETIONS, LLM, LLMError, NoLLMError
 from server.tasks.prompt_audit import PromptAudit
 from server.tasks.submission import spend_token
 
+log = logging.getLogger(__name__)
 MAX_TOKENS = 4096
-ENDPOINT = "chat/completions"
 MOST_PARTS = 64
 """Parts of a stream that wait for a slow client; the endpoint waits then, too."""
 UNBUFFERED = {"Cache-Control": "no-cache", "X-Accel-Buffering": "no"}
@@ -81,37 +83,50 @@ async def complete_chat(body: ChatRequest, services: ServicesDep, tenant: Submit
     messages = [each.model_copy(update={"content": await audit.checked(each.content)}) for each in body.messages]
     body = body.model_copy(update={"messages": messages})
     if not body.stream:
-        return JSONResponse(await _audited(services.llm, body, audit))
+        return _answer(await _audited(services.llm, body, audit))
     if audit.is_off:
-        parts = await _begun(services.llm, body)
-    else:
-        parts = _in_one_part(await _audited(services.llm, body.model_copy(update={"stream": False}), audit))
-    return StreamingResponse(parts, media_type="text/event-stream", headers=UNBUFFERED)
+        return await _begun(services.llm, body)
+    completion = await _audited(services.llm, body.model_copy(update={"stream": False}), audit)
+    return StreamingResponse(_in_one_part(completion), media_type="text/event-stream", headers=UNBUFFERED)
 
 
 async def _audited(llm: LLM, body: ChatRequest, audit: PromptAudit) -> dict[str, Any]:
-    """The whole completion. Raises LLMError, UnsafeTextError, AuditUnavailableError."""
-    async with llm.answering(ENDPOINT, body.forwarded()) as answer:
-        content = await answer.aread()
+    """The whole completion. Raises LLMError, UnsafeTextError, AuditUnavailableError.
+
+    An audited one has only what was judged, and not the thoughts of the model, for example.
+    """
+    completion = await llm.complete(body.forwarded())
+    if audit.is_off:
+        return completion
+    choices = [
+        {
+            "index": index,
+            "message": {"role": "assistant", "content": await audit.checked(choice["message"]["content"] or "")},
+            "finish_reason": choice.get("finish_reason") or "stop",
+        }
+        for index, choice in enumerate(completion["choices"])
+    ]
+    return {**completion, "choices": choices}
+
+
+def _answer(completion: Mapping[str, Any]) -> Response:
+    """Raises LLMError for what Python reads in JSON, but JSON does not have: NaN, lone surrogates."""
     try:
-        completion: dict[str, Any] = json.loads(content)
-        for choice in completion["choices"]:
-            choice["message"]["content"] = await audit.checked(choice["message"]["content"] or "")
-    except (ValueError, LookupError, TypeError) as error:
+        return JSONResponse(completion)
+    except ValueError as error:
         raise LLMError("the language model's answer is no chat completion") from error
-    return completion
 
 
 async def _in_one_part(completion: Mapping[str, Any]) -> AsyncIterator[bytes]:
     choices = [
-        {"index": index, "delta": choice["message"], "finish_reason": choice.get("finish_reason") or "stop"}
-        for index, choice in enumerate(completion["choices"])
+        {"index": choice["index"], "delta": choice["message"], "finish_reason": choice["finish_reason"]}
+        for choice in completion["choices"]
     ]
     part = {**completion, "object": "chat.completion.chunk", "choices": choices}
     yield f"data: {json.dumps(part)}\n\ndata: [DONE]\n\n".encode()
 
 
-async def _begun(llm: LLM, body: ChatRequest) -> AsyncIterator[bytes]:
+async def _begun(llm: LLM, body: ChatRequest) -> Response:
     """The parts of the answer as they come, once there is a first one. Raises LLMError.
 
     A stream that breaks later ends without `[DONE]`, which clients notice. One task holds the connection, because the
@@ -126,27 +141,40 @@ async def _begun(llm: LLM, body: ChatRequest) -> AsyncIterator[bytes]:
         raise
     if isinstance(first, LLMError):
         raise first
-    return _rest(first, parts, producer)
+    return _ModelStream(_rest(first, parts), producer)
 
 
 async def _produce(llm: LLM, body: ChatRequest, parts: asyncio.Queue[bytes | LLMError | None]) -> None:
     try:
-        async with llm.answering(ENDPOINT, body.forwarded()) as answer:
+        async with llm.answering(COMPLETIONS, body.forwarded()) as answer:
             async for part in answer.aiter_bytes():
                 await parts.put(part)
     except LLMError as error:
         await parts.put(error)
+    except Exception as error:
+        # Whatever it is, the request waits for a part. The message of the error may hold words.
+        log.error("a stream of the language model failed: %s", type(error).__name__)
+        await parts.put(LLMError("the language model's answer cannot be read"))
     else:
         await parts.put(None)
 
 
-async def _rest(
-    first: bytes | None, parts: asyncio.Queue[bytes | LLMError | None], producer: asyncio.Task[None]
-) -> AsyncIterator[bytes]:
+async def _rest(first: bytes | None, parts: asyncio.Queue[bytes | LLMError | None]) -> AsyncIterator[bytes]:
     part: bytes | LLMError | None = first
-    try:
-        while isinstance(part, bytes):
-            yield part
-            part = await parts.get()
-    finally:
-        producer.cancel()
+    while isinstance(part, bytes):
+        yield part
+        part = await parts.get()
+
+
+class _ModelStream(StreamingResponse):
+    """Ends the connection to the model with the response, also if the client hung up before the first part."""
+
+    def __init__(self, parts: AsyncIterator[bytes], producer: asyncio.Task[None]) -> None:
+        super().__init__(parts, media_type="text/event-stream", headers=UNBUFFERED)
+        self._producer = producer
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        try:
+            await super().__call__(scope, receive, send)
+        finally:
+            self._producer.cancel()

@@ -8,6 +8,7 @@ from collections.abc import AsyncIterator
 import openai
 import pytest
 
+from server.llm import MAX_ANSWER
 from tests.support.chat_server import ChatServer, Reply, completion
 
 MESSAGES = [{"role": "user", "content": "hello"}]
@@ -52,6 +53,22 @@ async def test_a_model_that_fails_is_an_error_that_clients_retry(openai, languag
     language_model.answer = lambda body: Reply(b"", 500)
     with pytest.raises(openai_error(503)):
         await openai.chat.completions.create(model="m", messages=MESSAGES, stream=stream)
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        Reply(b" " * (MAX_ANSWER + 1)),
+        Reply(b"[" * 100_000),
+        completion("\ud800"),
+        Reply(b'{"created": NaN, "choices": [{"message": {"content": "hello"}}]}'),
+    ],
+    ids=["endless", "deep", "surrogate", "not a number"],
+)
+async def test_what_is_no_completion_is_an_error(openai, language_model, answer: Reply) -> None:
+    language_model.answer = lambda body: answer
+    with pytest.raises(openai_error(503)):
+        await openai.chat.completions.create(model="m", messages=MESSAGES)
 
 
 def openai_error(status: int) -> type[openai.APIStatusError]:
@@ -106,6 +123,17 @@ async def test_words_of_question_and_answer_are_audited(audited, openai, languag
     language_model.answer = lambda body: completion("xyzzy")
     with pytest.raises(openai_error(400)):
         await openai.chat.completions.create(model="m", messages=MESSAGES, stream=stream)
+
+
+@pytest.mark.parametrize("stream", [False, True])
+async def test_an_audited_answer_has_only_what_was_judged(audited, openai, language_model, stream: bool) -> None:
+    message = {"role": "assistant", "content": "hello", "reasoning_content": "xyzzy"}
+    choice = {"index": 0, "message": message, "logprobs": {"content": [{"token": "xyzzy"}]}}
+    language_model.answer = lambda body: Reply(json.dumps({"choices": [choice]}).encode())
+    answer = await openai.chat.completions.with_raw_response.create(model="m", messages=MESSAGES, stream=stream)
+    text = await answer.http_response.aread()
+    assert b"hello" in text
+    assert b"xyzzy" not in text
 
 
 async def test_an_audited_answer_is_streamed_in_one_part(audited, openai, language_model) -> None:
