@@ -10,7 +10,7 @@ from typing import TypeVar
 from server.llm import LLM
 from server.observability.metrics import TRANSLATIONS
 from server.prompts.clause_cache import ClauseCache
-from server.prompts.engines.batches import LATE_S, Batches
+from server.prompts.engines.batches import Batches
 from server.prompts.engines.choice import EngineChoice, Models
 from server.prompts.engines.engine import Engine, EngineError
 from server.prompts.engines.gloss import Dictionary, GlossEngine
@@ -23,6 +23,8 @@ from server.settings import Settings
 T = TypeVar("T")
 MAX_PROMPT = 20_000
 """Characters that a prompt may have, with its translations."""
+LATE_S = 3.0
+"""A prompt waits no longer for an engine."""
 MOST_BY_ENGINE = 200
 """Clauses of one prompt that go to an engine; the others are looked up in the dictionary."""
 LONGEST_CLAUSE = 200
@@ -93,6 +95,8 @@ class Translator:
         return Translation(text, foreign_words(unknown), language, left_out)
 
     async def close(self) -> None:
+        if self._batches is not None:
+            await self._batches[1].close()
         await self._choice.close()
         await self._dictionary.close()
 
@@ -118,12 +122,14 @@ class Translator:
         missing = [clause for clause in clauses if clause not in found]
         if not missing:
             return found
+        batches = self._batches_of(engine)
         try:
-            futures = self._batches_of(engine).begin(missing)
+            futures = batches.begin(missing)
         except EngineError:
             TRANSLATIONS.labels(engine.name, "busy").inc(len(missing))
             return found
         await asyncio.wait(futures.values(), timeout=self._late_s)
+        batches.give_up(futures.values())
         for clause, future in futures.items():
             result, words = _checked(clause, future)
             TRANSLATIONS.labels(engine.name, result).inc()
@@ -134,7 +140,7 @@ class Translator:
 
     def _batches_of(self, engine: Engine) -> Batches:
         if self._batches is None or self._batches[0] is not engine:
-            self._batches = engine, Batches(engine, self._late_s)
+            self._batches = engine, Batches(engine)
         return self._batches[1]
 
 

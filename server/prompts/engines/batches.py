@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import time
 from collections.abc import Iterable
 
 from server.prompts.engines.engine import Engine, EngineError
@@ -16,33 +15,40 @@ MOST_CLAUSES = 64
 """Of one batch."""
 MOST_PENDING = 512
 """Clauses that an engine may have before it. More would come too late for those who wait for them."""
-LATE_S = 3.0
-"""A batch that takes longer than this hangs, or its engine is much too slow."""
 
 
 class Batches:
     """Collects clauses for one engine."""
 
-    def __init__(self, engine: Engine, late_s: float = LATE_S) -> None:
+    def __init__(self, engine: Engine) -> None:
         self._engine = engine
-        self._late_s = late_s
         self._pending: dict[str, asyncio.Future[str]] = {}
         self._waiting: list[str] = []
         """Those of `_pending` that no batch has yet."""
+        self._late: list[asyncio.Future[str]] = []
+        self._running: set[asyncio.Task[None]] = set()
         self._reported = ""
-        self._began_at: dict[asyncio.Task[None], float] = {}
 
     def begin(self, clauses: Iterable[str]) -> dict[str, asyncio.Future[str]]:
         """The translation of each clause, once there is one. Raises EngineError if the engine is late or full.
 
         Requests share these futures, so nobody may cancel one.
         """
-        now = time.monotonic()
-        if any(now - began_at > self._late_s for began_at in self._began_at.values()):
+        if any(not future.done() for future in self._late):
             raise EngineError("its last batch takes too long")
         if len(self._pending) >= MOST_PENDING:
             raise EngineError("too many clauses wait for it")
         return {clause: self._pending.get(clause) or self._add(clause) for clause in clauses}
+
+    def give_up(self, futures: Iterable[asyncio.Future[str]]) -> None:
+        """Nobody waits for these any longer. Until they are done, the engine gets no more clauses."""
+        self._late = [future for future in (*self._late, *futures) if not future.done()]
+
+    async def close(self) -> None:
+        """Ends the batches that run."""
+        for task in self._running:
+            task.cancel()
+        await asyncio.gather(*self._running, return_exceptions=True)
 
     def _add(self, clause: str) -> asyncio.Future[str]:
         loop = asyncio.get_running_loop()
@@ -59,8 +65,8 @@ class Batches:
         waiting, self._waiting = self._waiting, []
         for start in range(0, len(waiting), MOST_CLAUSES):
             task = asyncio.create_task(self._translate(waiting[start : start + MOST_CLAUSES]))
-            self._began_at[task] = time.monotonic()
-            task.add_done_callback(self._began_at.pop)
+            self._running.add(task)
+            task.add_done_callback(self._running.discard)
 
     async def _translate(self, clauses: list[str]) -> None:
         try:

@@ -61,9 +61,9 @@ async def test_model_that_reads_chinese_gets_it_as_it_is(services):
 
 
 async def test_names_of_embeddings_stay(services):
-    params = {"text": "红色, bad-hands, 玫瑰花 style", "custom_embeddings": {"玫瑰": [[0.0]]}}
+    params = {"text": "红色, bad-hands, 国风, 玫瑰花 style", "custom_embeddings": {"国风": [[0.0] * 768]}}
     task = (await submit(services, dataclasses.replace(ROSE, params=params))).task
-    assert task.params["text"] == "red, bad-hands, rose style"
+    assert task.params["text"] == "red, bad-hands, 国风, rose style"
     assert task.params["embeddings"] == ["bad-hands", "style"]
 
 
