@@ -1,13 +1,15 @@
 // All tasks of the caller, newest first; more are loaded when the end comes near.
 import { useEffect, useRef, useState } from "preact/hooks";
 import { loading, loadMore, tasks, total, type LiveTask } from "../data/tasks";
+import { hasFavourite } from "../data/favourites";
 import { guarded } from "../data/notice";
 import { pipeline } from "../data/server";
 import { t } from "../i18n";
-import { Choice } from "../ui/controls";
+import { Choice, Tick } from "../ui/controls";
 import { Progress } from "../ui/progress";
 import { titleOf } from "../ui/results";
 import { Viewer } from "../ui/viewer";
+import { ZipButton } from "../ui/zip_button";
 import { Pictures } from "../paint/stage";
 
 interface Filter {
@@ -15,16 +17,18 @@ interface Filter {
   type: string;
   model: string;
   status: string;
+  favourites: boolean;
 }
 
-const NO_FILTER: Filter = { words: "", type: "", model: "", status: "" };
+const NO_FILTER: Filter = { words: "", type: "", model: "", status: "", favourites: false };
 
 function matches({ task }: LiveTask, filter: Filter): boolean {
   return (
     (!filter.words || titleOf(task).toLowerCase().includes(filter.words.toLowerCase())) &&
     (!filter.type || task.type === filter.type) &&
     (!filter.model || task.model === filter.model) &&
-    (!filter.status || task.status === filter.status)
+    (!filter.status || task.status === filter.status) &&
+    (!filter.favourites || hasFavourite(task))
   );
 }
 
@@ -53,11 +57,12 @@ export function Gallery() {
     <section class="gallery" aria-label={t("viewGallery")}>
       <Filters filter={filter} onChange={setFilter} />
       <p class="count" role="status">{total.value === null ? "" : t("shownOf", { shown: shown.length, total: total.value })}</p>
+      <div class="actions"><ZipButton tasks={shown.map(({ task }) => task)} /></div>
       <div class="grid">
         {shown.map((live) => (
           <article key={live.task.id} class={`result ${live.task.status}`} data-id={live.task.id}>
             <Pictures live={live} onView={(index) => setViewed({ id: live.task.id, index })} />
-            <p class="words" title={titleOf(live.task)}>{titleOf(live.task)}</p>
+            <p class="words" title={titleOf(live.task)}>{hasFavourite(live.task) && <span class="star" role="img" aria-label={t("favourite")}>★</span>} {titleOf(live.task)}</p>
             {live.task.status !== "succeeded" && <Progress live={live} />}
           </article>
         ))}
@@ -80,6 +85,7 @@ function Filters(props: { filter: Filter; onChange: (filter: Filter) => void }) 
       <Choice label={t("task")} value={filter.type} options={[all, ...types.map((type) => [type, pipeline(type)?.title ?? type] as const)]} onChange={(type) => onChange({ ...filter, type })} />
       <Choice label={t("model")} value={filter.model} options={[all, ...used.map((name) => [name, name] as const)]} onChange={(model) => onChange({ ...filter, model })} />
       <Choice label={t("status")} value={filter.status} options={[all, ...(["queued", "running", "succeeded", "failed", "canceled"] as const).map((status) => [status, t(status)] as const)]} onChange={(status) => onChange({ ...filter, status })} />
+      <Tick label={t("favouritesOnly")} checked={filter.favourites} onChange={(favourites) => onChange({ ...filter, favourites })} />
     </div>
   );
 }

@@ -9,6 +9,7 @@ import { PictureDrop } from "../ui/picture_drop";
 import { Progress } from "../ui/progress";
 import { Actions, expiry, facts, Shown, titleOf } from "../ui/results";
 import { Viewer } from "../ui/viewer";
+import { ZipButton } from "../ui/zip_button";
 import { ExtendEditor } from "./extend_editor";
 import { MaskEditor } from "./mask_editor";
 import { SettingsOffer, takeOrOffer } from "./settings_offer";
@@ -61,7 +62,7 @@ function Latest() {
           <p class="words" title={titleOf(live.task)}>{titleOf(live.task)}</p>
           {live.task.status !== "succeeded" && <Progress live={live} />}
           {live.task.status === "succeeded" && <p class="facts">{facts(live.task)}{live.task.images?.[0] ? ` · ${expiry(live.task.images[0])}` : ""}</p>}
-          {live.task.images?.[0] && <details><summary>{t("use")}</summary><Actions task={live.task} image={live.task.images[0]} index={0} /></details>}
+          {live.task.images?.[0] && <details><summary>{t("use")}</summary><Actions task={live.task} image={live.task.images[0]} index={0} /><ZipButton tasks={[live.task]} /></details>}
           {(live.task.warnings ?? []).map((warning) => <p key={warning} class="warning">{warning}</p>)}
         </article>
       ))}

@@ -14,6 +14,7 @@ const PATHS = {
   compare: "M4 5h16v14H4zM12 3v18",
   previous: "m15 5-7 7 7 7",
   next: "m9 5 7 7-7 7",
+  star: "m12 3 2.7 6 6.3.6-4.8 4.2 1.5 6.4L12 16.8 6.3 20.2l1.5-6.4L3 9.6 9.3 9z",
 } as const;
 export type IconName = keyof typeof PATHS;
 

@@ -2,11 +2,13 @@
 import { local } from "../api/client";
 import type { Task, TaskImage } from "../api/types";
 import * as draft from "../data/draft";
+import { isFavourite, toggleFavourite } from "../data/favourites";
 import { guarded } from "../data/notice";
 import { pictureOfLink, type Picture } from "../data/pictures";
 import { modelsOfFamily } from "../data/server";
 import { open } from "../data/view";
 import { t, type Word } from "../i18n";
+import { IconButton } from "./controls";
 
 export function titleOf(task: Task): string {
   const { text } = { ...task.params, ...task.original_prompts } as { text?: string };
@@ -18,6 +20,11 @@ export function fileName(task: Task, image: TaskImage, index: number): string {
   const words = titleOf(task).normalize("NFC").replace(/[^\p{L}\p{N}]+/gu, "-").slice(0, 60).replace(/^-+|-+$/g, "");
   const number = image.seed === null ? String(index + 1) : String(image.seed);
   return `${words || "picture"}-${number}.${image.format === "jpeg" ? "jpg" : image.format}`;
+}
+
+/** Whether the picture can be seen and downloaded. */
+export function isThere(image: TaskImage): boolean {
+  return image.safe && new Date(image.expires_at).getTime() >= Date.now();
 }
 
 export function Shown(props: { image: TaskImage; words: string }) {
@@ -65,6 +72,7 @@ export function Actions(props: { task: Task; image: TaskImage; index: number; on
   };
   return (
     <div class="actions">
+      <IconButton word="favourite" icon="star" pressed={isFavourite(task, index)} onClick={() => toggleFavourite(task, index)} />
       {image.safe && <a class="button" href={local(image.url)} download={fileName(task, image, index)}>{t("download")}</a>}
       <button type="button" onClick={() => again({ seed: image.seed ?? undefined })}>{t("sameSettings")}</button>
       {image.seed !== null && "variation_strength" in task.params && (

@@ -6,6 +6,7 @@ import { t } from "../i18n";
 import { IconButton } from "./controls";
 import { Dialog } from "./dialog";
 import { Actions, expiry, facts, Shown, titleOf } from "./results";
+import { ZipButton } from "./zip_button";
 
 const ZOOMS = [1, 1.5, 2, 3, 4, 6, 8];
 
@@ -36,7 +37,7 @@ export function Viewer(props: { task: Task; index: number; onMove?: (by: number)
         }}
         onPointerMove={(event) => { if (event.buttons === 1 && zoom > 1) frame.current!.scrollBy(-event.movementX, -event.movementY); }}
       >
-        <div class="zoomed" style={{ width: `${zoom * 100}%` }}>
+        <div class="zoomed" style={{ width: `calc(${zoom} * min(100%, 62vh * ${image.width / image.height}))` }}>
           <Shown image={image} words={titleOf(task)} />
           {compared !== null && other && <img class="over" src={local(other.url)} alt={t("comparedWith")} style={{ clipPath: `inset(0 ${100 - compared}% 0 0)` }} />}
         </div>
@@ -52,6 +53,7 @@ export function Viewer(props: { task: Task; index: number; onMove?: (by: number)
       </div>
       <p class="facts">{facts(task)} · {expiry(image)}</p>
       <Actions task={task} image={image} index={index} onDone={props.onClose} />
+      <ZipButton tasks={[task]} />
       <details><summary>{t("parameters")}</summary><pre tabIndex={0}>{JSON.stringify({ type: task.type, params: task.params }, null, 2)}</pre></details>
     </Dialog>
   );

@@ -1,0 +1,88 @@
+"""What an artist does with pictures that are there: settings read back, archives, favourites, how long one takes."""
+
+import io
+import zipfile
+
+import httpx
+import numpy as np
+from PIL import Image
+from playwright.sync_api import Page, expect
+
+from tests.support.artist import Artist, difference
+
+DROP = """([bytes]) => {
+  const data = new DataTransfer();
+  data.items.add(new File([new Uint8Array(bytes)], "house.png", { type: "image/png" }));
+  document.querySelector(".stage").dispatchEvent(new DragEvent("drop", { dataTransfer: data, bubbles: true }));
+}"""
+
+
+def drop(page: Page, picture: bytes) -> None:
+    page.evaluate(DROP, [list(picture)])
+
+
+def file_of(artist: Artist, task: dict[str, list[dict[str, str]]]) -> bytes:
+    reply: httpx.Response = artist.service.http.get(task["images"][0]["url"])
+    return reply.content
+
+
+def test_dropped_picture_gives_back_its_settings(artist: Artist) -> None:
+    artist.open()
+    artist.write("a red house on the grass", steps=7, **{"Guidance (CFG)": 6})
+    artist.page.get_by_label("Sampler", exact=True).select_option("DPM++ 2M Karras")
+    first = artist.generate()
+    artist.write("something else", steps=20)
+    drop(artist.page, file_of(artist, first.task))
+    artist.press("Use its settings")
+    assert artist.field("Prompt").input_value() == "a red house on the grass"
+    assert artist.field("Steps").input_value() == "7"
+    assert difference(artist.generate().pixels, first.pixels) < 1
+
+
+def test_dropped_picture_with_settings_can_be_a_picture(artist: Artist) -> None:
+    artist.open()
+    artist.write("a blue boat by the sea")
+    first = artist.generate()
+    drop(artist.page, file_of(artist, first.task))
+    artist.press("Use as picture")
+    expect(artist.page.get_by_role("button", name="Change a picture", exact=True)).to_have_attribute(
+        "aria-pressed", "true"
+    )
+
+
+def test_pictures_of_a_task_come_as_one_archive(artist: Artist) -> None:
+    artist.open()
+    artist.write("a yellow star at night", Images=2, Seed=5)
+    painted = artist.generate()
+    painted.card.get_by_text("Use this picture").click()
+    with artist.page.expect_download() as download:
+        artist.press("Download 2 pictures (zip)", painted.card)
+    archive = zipfile.ZipFile(io.BytesIO(download.value.path().read_bytes()))
+    assert archive.testzip() is None
+    assert archive.namelist() == ["a-yellow-star-at-night-5.png", "a-yellow-star-at-night-6.png"]
+    pixels = np.asarray(Image.open(io.BytesIO(archive.read(archive.namelist()[0]))).convert("RGB"))
+    assert np.array_equal(pixels, painted.pixels)
+
+
+def test_favourites_stay_when_the_page_is_loaded_again(artist: Artist) -> None:
+    artist.open()
+    artist.write("a green cat on a pink background")
+    liked = artist.generate()
+    other = artist.generate()
+    artist.use(liked, "Favourite")
+    artist.open("gallery")
+    artist.page.reload()
+    artist.page.get_by_label("Favourites only").check()
+    expect(artist.card(liked.task["id"])).to_be_visible()
+    expect(artist.card(other.task["id"])).to_have_count(0)
+
+
+def test_time_left_is_shown_while_a_task_waits(artist: Artist) -> None:
+    artist.open()
+    artist.write("a purple car", steps=60)
+    artist.generate()
+    artist.submit()
+    last = artist.card(artist.submit())
+    expect(last.locator(".time-left")).to_contain_text("s left")
+    artist.page.get_by_role("link", name="Queue").click()
+    artist.press("Cancel all")
