@@ -8,9 +8,9 @@ import { t } from "../i18n";
 import { Choice, Tick } from "../ui/controls";
 import { Progress } from "../ui/progress";
 import { titleOf } from "../ui/results";
+import { Pictures } from "../ui/task_pictures";
 import { Viewer } from "../ui/viewer";
 import { ZipButton } from "../ui/zip_button";
-import { Pictures } from "../paint/stage";
 
 interface Filter {
   words: string;

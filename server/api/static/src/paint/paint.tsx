@@ -11,6 +11,7 @@ import { Adapters } from "./adapters";
 import { ControlUnits } from "./control_units";
 import { EverythingElse } from "./everything_else";
 import { FirstVisit } from "./first_visit";
+import { GridForm } from "./grid_form";
 import { Prompt } from "./prompt";
 import { HighResFix, Images, ModelButton, Sampling, Seed, Strength, Variation } from "./settings";
 import { SettingsFile, takeOrOffer } from "./settings_offer";
@@ -91,6 +92,7 @@ function Settings() {
       {draft.takes("highres_info") && <details><summary>{t("refine")}</summary><HighResFix />{draft.takes("variation_strength") && <Variation />}{draft.takes("use_circular") && <Tick label={t("tiling")} checked={Boolean(draft.values.value["use_circular"])} onChange={(checked) => draft.set("use_circular", checked || undefined)} />}</details>}
       {draft.MASKED.includes(draft.mode.value) && draft.takes("inpainting_mask_blur") && <Slider label={t("maskBlur")} field="inpainting_mask_blur" value={draft.number("inpainting_mask_blur", 0)} min={0} max={64} step={1} onChange={(value) => draft.set("inpainting_mask_blur", value)} />}
       {draft.takes("keep_original") && <Slider label={t("fade")} field="keep_original_num_fade_pixels" value={draft.number("keep_original_num_fade_pixels", draft.USUAL_FADE)} min={0} max={128} step={1} onChange={(value) => draft.set("keep_original_num_fade_pixels", value)} />}
+      {draft.takes("seed") && <details><summary>{t("grid")}</summary><GridForm /></details>}
       <details><summary>{t("everythingElse")}</summary><EverythingElse /></details>
     </>
   );

@@ -6,7 +6,7 @@ import { t } from "../i18n";
 import { Choice, Field, IconButton, Slider, Tick } from "../ui/controls";
 import { ModelDialog } from "../ui/model_cards";
 
-const SAMPLERS = ["Euler", "Euler a", "DPM++ 2M", "DPM++ 2M Karras", "DPM++ SDE Karras", "DPM++ 2M SDE Karras", "DPM++ 3M SDE", "UniPC", "DDIM", "Heun", "LMS", "LCM"];
+export const SAMPLERS = ["Euler", "Euler a", "DPM++ 2M", "DPM++ 2M Karras", "DPM++ SDE Karras", "DPM++ 2M SDE Karras", "DPM++ 3M SDE", "UniPC", "DDIM", "Heun", "LMS", "LCM"];
 const USUAL = { num_steps: 20, guidance_scale: 7.5, fidelity: 0.2 };
 
 export function ModelButton() {

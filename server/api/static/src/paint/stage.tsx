@@ -7,10 +7,12 @@ import { tasks, type LiveTask } from "../data/tasks";
 import { t } from "../i18n";
 import { PictureDrop } from "../ui/picture_drop";
 import { Progress } from "../ui/progress";
-import { Actions, expiry, facts, Shown, titleOf } from "../ui/results";
+import { Actions, expiry, facts, titleOf } from "../ui/results";
+import { Pictures } from "../ui/task_pictures";
 import { Viewer } from "../ui/viewer";
 import { ZipButton } from "../ui/zip_button";
 import { ExtendEditor } from "./extend_editor";
+import { GridTable } from "./grid_table";
 import { MaskEditor } from "./mask_editor";
 import { SettingsOffer, takeOrOffer } from "./settings_offer";
 
@@ -40,6 +42,7 @@ export function Stage() {
           <PictureDrop label={t("choosePicture")} picture={source} shown={!(draft.MASKED.includes(mode) || mode === "extend")} onPicture={(picture) => (draft.source.value = picture)} />
         </>
       )}
+      <GridTable />
       <Latest />
     </section>
   );
@@ -69,26 +72,4 @@ function Latest() {
       {viewed && <Viewer task={viewed.live.task} index={viewed.index} onClose={() => setViewed(null)} />}
     </div>
   );
-}
-
-export function Pictures(props: { live: LiveTask; onView: (index: number) => void }) {
-  const { task, preview } = props.live;
-  const pictures = [...(task.images ?? []), ...(task.hints ?? [])];
-  if (pictures.length === 0 && task.answer) return <p class="answer">{answerWords(task.answer)}</p>;
-  if (pictures.length === 0) return preview ? <img class="preview" src={preview} alt={t("preview")} /> : <div class="waiting" aria-hidden="true" />;
-  return (
-    <div class={pictures.length > 1 ? "pictures several" : "pictures"}>
-      {pictures.map((image, index) => (
-        <button key={index} type="button" class="view" aria-label={t("viewPicture", { number: index + 1, words: titleOf(task) })} onClick={() => props.onView(index)}>
-          <Shown image={image} words={`${titleOf(task)} (${index + 1})`} />
-        </button>
-      ))}
-    </div>
-  );
-}
-
-/** The answer of a task that returns data: a single text as it is, anything else as JSON. */
-function answerWords(answer: Record<string, unknown>): string {
-  const values = Object.values(answer);
-  return values.length === 1 && typeof values[0] === "string" ? values[0] : JSON.stringify(answer, null, 1);
 }
