@@ -30,7 +30,10 @@ def test_the_readme_lists_every_page() -> None:
 
 FILE = re.compile(r"`((?:server|pipelines|models|tests|benchmarks|helm|k8s|deploy|docs)/[^`*{}<>… ]*(?:\.\w+|/))`")
 PAGES = sorted(
-    [*ROOT.glob("*.md"), *DOCS.rglob("*.md"), *(ROOT / "benchmarks").glob("*.md"), ROOT / "models/toy/README.md"]
+    [
+        *(*ROOT.glob("*.md"), *DOCS.rglob("*.md"), *(ROOT / "benchmarks").glob("*.md")),
+        *(ROOT / "models/toy/README.md", ROOT / "clients/python/README.md"),
+    ]
 )
 
 

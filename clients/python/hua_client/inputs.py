@@ -1,0 +1,56 @@
+"""What may be an image in the params of a task, and how it gets to the server."""
+
+from __future__ import annotations
+
+import io
+import re
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeAlias
+
+from hua_client.base_task import BaseTask, ImageInfo
+
+if TYPE_CHECKING:
+    from PIL.Image import Image as PillowImage
+
+    ImageInput: TypeAlias = str | Path | bytes | ImageInfo | BaseTask[Any] | PillowImage
+
+_REFERENCE = re.compile(r"[a-z][a-z0-9+.-]{0,15}://|data:|file-[0-9a-f]{32}$", re.IGNORECASE)
+_PNG_MODES = {"1", "L", "LA", "I;16", "P", "RGB", "RGBA"}
+
+
+def as_image(value: ImageInput) -> Any:
+    """The argument of a call that takes an image: a text is a path, unless it is a link or the id of an upload."""
+    return Path(value) if isinstance(value, str) and not _REFERENCE.match(value) else value
+
+
+def is_file(value: Any) -> bool:
+    """Whether a value in params is an image that must be uploaded. Texts are not: they may be anything."""
+    return isinstance(value, Path | bytes | bytearray) or _is_pillow(value)
+
+
+def file_bytes(value: Any) -> bytes:
+    """The image file. Raises OSError."""
+    if isinstance(value, Path):
+        return value.read_bytes()
+    return _png(value) if _is_pillow(value) else bytes(value)
+
+
+def result_image(value: Any) -> ImageInfo | None:
+    """The image, if the value is a result of an earlier task."""
+    if isinstance(value, BaseTask):
+        image: ImageInfo = value.image
+        return image
+    return value if isinstance(value, ImageInfo) else None
+
+
+def _is_pillow(value: Any) -> bool:
+    """Pillow need not be there. Where it was not imported, nothing is an image of it."""
+    pillow = sys.modules.get("PIL.Image")
+    return pillow is not None and isinstance(value, pillow.Image)
+
+
+def _png(image: PillowImage) -> bytes:
+    file = io.BytesIO()
+    (image if image.mode in _PNG_MODES else image.convert("RGB")).save(file, "PNG")
+    return file.getvalue()
