@@ -229,7 +229,7 @@ def test_scaler_keeps_replicas_without_prometheus() -> None:
         ("defaults", {9092, 6379, 7070}),
         ("aws", {9096, 6379, 443}),
         ("strimzi", {9093, 26379, 6379, 9000}),
-        ("air-gapped", {9092, 6379, 7070, 3128}),
+        ("air-gapped", {9092, 6379, 7070, 3128, 8080, 443}),
     ],
 )
 def test_egress_ports_follow_settings(case: str, ports: set[int]) -> None:

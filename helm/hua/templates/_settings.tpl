@@ -32,10 +32,10 @@ http://{{ include "hua.fullname" . }}-api.{{ .Release.Namespace }}.svc:{{ .Value
 {{ default 9090 .Values.settings.metrics_port | int64 }}
 {{- end }}
 
-{{/* The ports of Kafka, Redis, S3, the trace collector and a proxy, from their addresses, as a JSON list. */}}
+{{/* The ports of Kafka, Redis, S3 and other services that the settings name, from their addresses, as a JSON list. */}}
 {{- define "hua.dependencyPorts" -}}
 {{- $ports := list -}}
-{{- range $setting, $default := dict "broker" "9092" "queue" "6379" "s3_endpoint" "" "traces" "" "egress_proxy" "" -}}
+{{- range $setting, $default := dict "broker" "9092" "queue" "6379" "s3_endpoint" "" "traces" "" "egress_proxy" "" "llm_url" "" "moderation_url" "" -}}
   {{- $address := default "" (index $.Values.settings $setting) -}}
   {{- if regexMatch "^(kafka|redis|http)" $address -}}
     {{- $usual := default (ternary "443" "80" (hasPrefix "https" $address)) $default -}}
