@@ -9,6 +9,9 @@ export type Model = Schemas["ModelReply"];
 export type Pipeline = Schemas["PipelineReply"];
 export type Overview = Schemas["OverviewReply"];
 export type Worker = Schemas["WorkerReply"];
+export type Style = Schemas["StyleReply"];
+export type Wildcard = Schemas["WildcardReply"];
+export type UsageReply = Schemas["UsageReply"];
 export type TokenCount = Schemas["CountReply"];
 
 /** A part of a JSON Schema. */

@@ -4,6 +4,7 @@ import { ask } from "../api/client";
 import { guarded } from "../data/notice";
 import { loadModels, models, overview } from "../data/server";
 import { t } from "../i18n";
+import { Failures, Usage } from "./usage";
 
 interface Refreshed {
   added: string[];
@@ -15,6 +16,8 @@ export function Machine() {
   return (
     <section class="machine" aria-label={t("viewMachine")}>
       <Workers />
+      <Usage />
+      <Failures />
       <Models />
       <p>
         <a href="docs">{t("tryApi")}</a> · <a href="redoc">{t("readApi")}</a> · <a href="openapi.json">OpenAPI</a>

@@ -7,6 +7,7 @@ import { t } from "../i18n";
 import { Slider } from "../ui/controls";
 import { ModelDialog } from "../ui/model_cards";
 import { PictureDrop } from "../ui/picture_drop";
+import { Styles } from "./styles";
 
 const USUAL_WEIGHT = 0.8;
 const USUAL_SCALE = 0.5;
@@ -40,6 +41,7 @@ export function Adapters() {
         <button type="button" onClick={() => setChoosing("lora")}>{t("addLora")}</button>
         <button type="button" onClick={() => setChoosing("embedding")}>{t("addEmbedding")}</button>
       </div>
+      {draft.takes("styles") && <Styles />}
       {draft.takes("ip_adapter") && modelsOfFamily("ip_adapter").length > 0 && <ImagePrompt />}
       {choosing && (
         <ModelDialog title={t(choosing === "lora" ? "addLora" : "addEmbedding")} models={fitting(choosing)} chosen={Object.keys(loras)} onChoose={choose} onClose={() => setChoosing("")} />

@@ -47,7 +47,7 @@ export function GridTable() {
 function Cell(props: { live: LiveTask | undefined; onView: () => void }) {
   const { live } = props;
   if (!live) return null;
-  return <>{live.task.status !== "failed" && <Pictures live={live} onView={props.onView} />}{live.task.status !== "succeeded" && <Progress live={live} />}</>;
+  return <><Pictures live={live} onView={props.onView} />{live.task.status !== "succeeded" && <Progress live={live} />}</>;
 }
 
 function labels(axis: Axis): string[] {

@@ -3,6 +3,7 @@ import { useEffect, useId, useRef, useState } from "preact/hooks";
 import { ask } from "../api/client";
 import type { TokenCount } from "../api/types";
 import * as draft from "../data/draft";
+import { chosenStyles, styles, toggleStyle, wildcards } from "../data/prompt_words";
 import { usable } from "../data/server";
 import { notice } from "../data/notice";
 import { t } from "../i18n";
@@ -27,6 +28,7 @@ export function Prompt(props: { name: "text" | "negative_prompt"; rows: number; 
     const cursor = area.current?.selectionStart ?? value.length;
     const after = completion.start + completion.insert.length;
     edit(value.slice(0, completion.start) + completion.insert + value.slice(cursor), after, after);
+    if (completion.style && !chosenStyles().includes(completion.style)) toggleStyle(completion.style);
     setCompletions([]);
     area.current?.focus();
   };
@@ -67,7 +69,7 @@ export function Prompt(props: { name: "text" | "negative_prompt"; rows: number; 
         onInput={(event) => {
           const target = event.currentTarget;
           draft.set(props.name, target.value);
-          setCompletions(completionsAt(target.value, target.selectionStart, usable.value));
+          setCompletions(completionsAt(target.value, target.selectionStart, { models: usable.value, styles: draft.takes("styles") ? styles.value : [], wildcards: wildcards.value }));
           setChosen(0);
         }}
         onBlur={() => setTimeout(() => setCompletions([]), 150)}
@@ -75,8 +77,8 @@ export function Prompt(props: { name: "text" | "negative_prompt"; rows: number; 
       {completions.length > 0 && (
         <ul class="completions" role="listbox" aria-label={t("completions")}>
           {completions.map((completion, index) => (
-            <li key={completion.insert} role="option" aria-selected={index === chosen} onMouseDown={(event) => { event.preventDefault(); accept(completion); }}>
-              {completion.label}
+            <li key={completion.label} role="option" aria-selected={index === chosen} onMouseDown={(event) => { event.preventDefault(); accept(completion); }}>
+              {completion.style ? t("styleNamed", { title: completion.label }) : completion.label}
             </li>
           ))}
         </ul>

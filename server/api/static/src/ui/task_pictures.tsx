@@ -1,5 +1,5 @@
 // The pictures of a task side by side, or its preview, or its answer in words.
-import type { LiveTask } from "../data/tasks";
+import { hasEnded, type LiveTask } from "../data/tasks";
 import { t } from "../i18n";
 import { Shown, titleOf } from "./results";
 
@@ -7,6 +7,7 @@ export function Pictures(props: { live: LiveTask; onView: (index: number) => voi
   const { task, preview } = props.live;
   const pictures = [...(task.images ?? []), ...(task.hints ?? [])];
   if (pictures.length === 0 && task.answer) return <p class="answer">{answerWords(task.answer)}</p>;
+  if (pictures.length === 0 && hasEnded(task)) return null;
   if (pictures.length === 0) return preview ? <img class="preview" src={preview} alt={t("preview")} /> : <div class="waiting" aria-hidden="true" />;
   return (
     <div class={pictures.length > 1 ? "pictures several" : "pictures"}>
