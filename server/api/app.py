@@ -24,6 +24,7 @@ from server.api.description import KEY_SCHEMES, TAGS, describe_keys_as_optional,
 from server.api.dialects import every, refusal_below
 from server.api.dialects.dialect import DialectRoute
 from server.api.files import routes as files
+from server.api.infotext import routes as infotext
 from server.api.language import prompt_words, token_count
 from server.api.middleware.body_size import BodySizeLimit
 from server.api.middleware.security_headers import SecurityHeaders
@@ -54,6 +55,7 @@ AUTHENTICATED_ROUTERS = (
     overview.router,
     token_count.router,
     prompt_words.router,
+    infotext.router,
     *(dialect.router for dialect in every()),
 )
 PUBLIC_ROUTERS = (files.router, health.router)

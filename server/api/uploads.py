@@ -52,12 +52,13 @@ class UploadReply(BaseModel):
 )
 async def upload_file(request: Request, services: ServicesDep, tenant: Uploader) -> UploadReply:
     """Stores a PNG, JPEG or WebP for a day. The body is the file itself, or a form with the field `file`."""
-    upload = await InputImages.of(services).store(await _read_file(request), tenant)
+    upload = await InputImages.of(services).store(await read_file(request), tenant)
     expires_at = datetime.fromtimestamp(services.clock() + UPLOAD_LIFETIME_S, UTC)
     return UploadReply(id=upload.id, width=upload.width, height=upload.height, expires_at=expires_at)
 
 
-async def _read_file(request: Request) -> bytes:
+async def read_file(request: Request) -> bytes:
+    """The body of a request, or the file in its form. Raises NoFileError."""
     if not request.headers.get("content-type", "").startswith("multipart/form-data"):
         return await request.body()
     async with request.form(max_files=1, max_fields=10) as form:

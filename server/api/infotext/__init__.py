@@ -1,0 +1,1 @@
+"""Reads from a picture or a text how an image was made, as params of a task."""
