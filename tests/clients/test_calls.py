@@ -8,6 +8,7 @@ from hua_client import (
     AsyncHua,
     ConnectionFailedError,
     Ended,
+    ImageInfo,
     InvalidRequestError,
     LimitError,
     NotFoundError,
@@ -173,6 +174,32 @@ def test_refusal_for_a_while_is_repeated_after_its_time(status):
 def test_limit_that_no_waiting_lifts_is_an_error_at_once():
     with pytest.raises(LimitError):
         submission().answer(Reply(429, {}, b""))
+
+
+def test_task_is_asked_for_where_no_stream_is_left():
+    steps = Steps(Calls("http://hua", None, 60).follow("1", None))
+    steps.answer(Reply(429, {"retry-after": "2"}, b""))
+    assert isinstance(steps.effect, Send)
+    steps.answer(Reply(200, {}, b'{"status": "running"}'))
+    assert isinstance(steps.effect, Pause)
+
+
+def test_address_may_have_a_path_and_other_hosts_get_no_key():
+    calls = Calls("http://proxy/hua/", "secret", 60)
+    asked = Steps(calls.read("1")).effect
+    assert isinstance(asked, Send)
+    assert (asked.request.url, asked.request.headers) == (
+        "http://proxy/hua/v1/tasks/1",
+        {"Authorization": "Bearer secret"},
+    )
+    image = {"width": 8, "height": 8, "format": "png", "expires_at": "2026-11-30T00:00:00Z"}
+    for link, address in (
+        ("http://public/x/files/1/0.png?expires=1", "http://proxy/hua/files/1/0.png?expires=1"),
+        ("http://elsewhere/0.png", "http://elsewhere/0.png"),
+    ):
+        asked = Steps(calls.download(ImageInfo(image | {"url": link}))).effect
+        assert isinstance(asked, Send)
+        assert (asked.request.url, asked.request.headers) == (address, {})
 
 
 def test_pauses_grow_to_a_limit_and_end_in_an_error():

@@ -6,6 +6,7 @@ import pytest
 from hua_client import AsyncHua, InvalidRequestError
 from PIL import Image
 
+from server.storage.bucket_keys import UPLOADS
 from tests.support.painter import png_file
 
 
@@ -65,3 +66,10 @@ async def test_text_in_params_is_never_a_path(hua, tmp_path):
 async def test_missing_file_is_named(hua):
     with pytest.raises(FileNotFoundError, match=r"no-such\.png"):
         await hua.img2img(Path("no-such.png"))
+
+
+async def test_upload_that_the_server_has_lost_is_sent_again(server, painting, hua):
+    upload = await hua.upload(png_file())
+    bucket = server.services.bucket
+    await bucket.delete([key for key, _ in await bucket.keys(UPLOADS)])
+    assert (await hua.img2img(png_file(), "a boat")).params["url"] == upload

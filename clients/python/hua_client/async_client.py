@@ -16,7 +16,7 @@ from hua_client.events import Event, Status
 from hua_client.inputs import as_image
 from hua_client.models import Model, read_model
 from hua_client.painting import Painting
-from hua_client.runners import AsyncRunner
+from hua_client.runners import LIMITS, AsyncRunner
 
 if TYPE_CHECKING:
     from PIL.Image import Image as PillowImage
@@ -87,7 +87,7 @@ class AsyncHua(Painting[Coroutine[Any, Any, AsyncTask]]):
         self, url: str = URL, key: str | None = None, *, retry_s: float = RETRY_S, http: httpx.AsyncClient | None = None
     ) -> None:
         self._calls = Calls(url, key, retry_s)
-        self._http = http or httpx.AsyncClient()
+        self._http = http or httpx.AsyncClient(limits=LIMITS)
         self._runner = AsyncRunner(self._http)
 
     async def submit(self, type: str, /, *, options: Options | None = None, **params: Any) -> AsyncTask:

@@ -14,7 +14,16 @@ from pathlib import Path
 from typing import Any, Literal, TypedDict, cast
 
 from hua_client.base_task import BaseTask, ImageInfo, Json
-from hua_client.errors import ApiError, ConnectionFailedError, HuaError, WaitTimeoutError, WithheldError, error_of
+from hua_client.errors import (
+    ApiError,
+    ConnectionFailedError,
+    HuaError,
+    InvalidRequestError,
+    LimitError,
+    WaitTimeoutError,
+    WithheldError,
+    error_of,
+)
 from hua_client.events import ENDED, Ended, Event, EventParser, Queued, Running
 from hua_client.flow import LOST, Emit, Flow, Open, Pause, Read, Reply, Request, Send, Work
 from hua_client.inputs import file_bytes, is_file, result_image
@@ -61,9 +70,19 @@ class Calls:
 
     def submit(self, type: str, params: Mapping[str, Any], options: Options) -> Flow[Json]:
         """The accepted task."""
-        body = _envelope(options) | {"type": type, "params": (yield from self._with_uploads(params))}
+        envelope = _envelope(options) | {"type": type}
         headers = {"Idempotency-Key": options.get("idempotency_key") or uuid.uuid4().hex}
-        return (yield from self._json("POST", "/v1/tasks", json=body, headers=headers))
+        reused = bool(self._uploads)
+        sent = yield from self._with_uploads(params)
+        try:
+            return (yield from self._json("POST", "/v1/tasks", json=envelope | {"params": sent}, headers=headers))
+        except InvalidRequestError as error:
+            if error.code != "bad_input" or not reused:
+                raise
+        # The server may have lost an upload that it had.
+        self._uploads.clear()
+        sent = yield from self._with_uploads(params)
+        return (yield from self._json("POST", "/v1/tasks", json=envelope | {"params": sent}, headers=headers))
 
     def read(self, task_id: str) -> Flow[Json]:
         return self._json("GET", f"/v1/tasks/{task_id}")
@@ -135,9 +154,10 @@ class Calls:
                         if isinstance(event, Ended):
                             return
                     _check(deadline, task_id)
-            except LOST:
+            except (LOST, LimitError):
                 _check(deadline, task_id)
-            # Some proxies hold a stream back until its end. The answer to this question arrives.
+            # Some proxies hold a stream back until its end, and other programs may have taken all streams of the key.
+            # The answer to this question arrives.
             task = yield from self.read(task_id)
             if task["status"] in ENDED:
                 yield Emit(Ended(task["status"], task))
@@ -201,6 +221,8 @@ class Calls:
                 if reply.status < 400:
                     return reply
                 failure, pause_s = _refusal(reply, tries)
+                if isinstance(effect, Open) and isinstance(failure, LimitError):
+                    raise failure
             if time.monotonic() + pause_s > give_up_at:
                 raise failure
             yield Pause(pause_s)

@@ -16,7 +16,7 @@ from hua_client.events import Event, Status
 from hua_client.inputs import as_image
 from hua_client.models import Model, read_model
 from hua_client.painting import Painting
-from hua_client.runners import Runner
+from hua_client.runners import LIMITS, Runner
 
 if TYPE_CHECKING:
     from PIL.Image import Image as PillowImage
@@ -94,7 +94,7 @@ class Hua(Painting[Task]):
         self, url: str = URL, key: str | None = None, *, retry_s: float = RETRY_S, http: httpx.Client | None = None
     ) -> None:
         self._calls = Calls(url, key, retry_s)
-        self._http = http or httpx.Client()
+        self._http = http or httpx.Client(limits=LIMITS)
         self._runner = Runner(self._http)
         if http is None:  # tasks hold the runner, and need its connections as long as they live
             weakref.finalize(self._runner, self._http.close)

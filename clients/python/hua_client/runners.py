@@ -14,8 +14,10 @@ from hua_client.flow import LOST, Effect, Emit, Flow, Open, Pause, Read, Reply, 
 T = TypeVar("T")
 CONNECT_S = 10.0
 WRITE_S = 60.0
+LIMITS = httpx.Limits(max_connections=None, max_keepalive_connections=20)
+"""Each task that is waited for has a connection of its own."""
 POOL_S = 600.0
-"""Streams of events take a connection each; a call may have to wait for one."""
+"""For clients that limit their connections."""
 
 
 def _request(http: httpx.Client | httpx.AsyncClient, request: Request) -> httpx.Request:
