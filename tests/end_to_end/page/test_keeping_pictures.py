@@ -50,6 +50,20 @@ def test_dropped_picture_with_settings_can_be_a_picture(artist: Artist) -> None:
     )
 
 
+def test_result_becomes_an_input_without_an_upload(artist: Artist) -> None:
+    artist.open()
+    artist.write("a red house on the grass")
+    first = artist.generate()
+    sent: list[str] = []
+    artist.page.on("request", lambda request: sent.append(request.url) if request.method == "POST" else None)
+    artist.use(first, "Change it")
+    artist.field("Denoising strength").fill("0.2")
+    changed = artist.generate()
+    assert changed.task["type"] == "img2img.sd"
+    assert difference(changed.pixels, first.pixels) < 40
+    assert not [url for url in sent if url.endswith("/v1/files")]
+
+
 def test_pictures_of_a_task_come_as_one_archive(artist: Artist) -> None:
     artist.open()
     artist.write("a yellow star at night", Images=2, Seed=5)

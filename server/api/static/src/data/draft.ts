@@ -1,7 +1,7 @@
 // What the person is about to paint. Values stay when the mode changes, so nothing typed is lost.
 import { computed, signal } from "@preact/signals";
 import type { Model, Schema, Task } from "../api/types";
-import { uploaded, type Picture } from "./pictures";
+import { pictureParam, uploaded, type Picture } from "./pictures";
 import { findModel, modelsFor, pipeline } from "./server";
 
 /** What to do: each mode is one task type, but `other`, where any can be chosen. */
@@ -111,9 +111,9 @@ export async function request(): Promise<{ type: string; params: Record<string, 
   const params: Record<string, unknown> = {};
   for (const [name, value] of Object.entries(values.value)) if (takes(name)) params[name] = value;
   if (takes("model") && model.value && (params["model"] !== undefined || model.value !== usualModel.value)) params["model"] = model.value.name;
-  if (source.value && takes("url")) params["url"] = await uploaded(source.value.blob);
+  if (source.value && takes("url")) params["url"] = await pictureParam(source.value);
   if (mask.value && takes("mask_url") && MASKED.includes(mode.value)) params["mask_url"] = await uploaded(await mask.value.blob);
-  for (const [name, picture] of Object.entries(pictures.value)) if (takes(name)) params[name] = await uploaded(picture.blob);
+  for (const [name, picture] of Object.entries(pictures.value)) if (takes(name)) params[name] = await pictureParam(picture);
   if (takes("w") && takes("text")) Object.assign(params, size.value, longest(size.value.w, size.value.h));
   if (takes("keep_original") && mode.value !== "other") {
     params["keep_original"] ??= true;
@@ -122,7 +122,7 @@ export async function request(): Promise<{ type: string; params: Record<string, 
   if (mode.value === "extend") Object.assign(params, margins.value);
   if (mode.value === "control") params["controls"] = await Promise.all(controls.value.filter((unit) => unit.picture).map(controlParam));
   if (imagePrompt.value && takes("ip_adapter")) {
-    params["ip_adapter"] = { url: await uploaded(imagePrompt.value.picture.blob), scale: imagePrompt.value.scale };
+    params["ip_adapter"] = { url: await pictureParam(imagePrompt.value.picture), scale: imagePrompt.value.scale };
   }
   return { type: taskType.value, params };
 }
@@ -132,7 +132,7 @@ function longest(w: number, h: number): Record<string, number> {
 }
 
 async function controlParam(unit: ControlUnit): Promise<Record<string, unknown>> {
-  const data = { hint_url: await uploaded(unit.picture!.blob), control_strength: unit.strength, hint_end: unit.end, bypass_annotator: unit.isMap };
+  const data = { hint_url: await pictureParam(unit.picture!), control_strength: unit.strength, hint_end: unit.end, bypass_annotator: unit.isMap };
   return { type: unit.type, data };
 }
 

@@ -9,6 +9,14 @@ export interface Picture {
   width: number;
   height: number;
   name: string;
+  /** The result of a task that it is. */
+  result?: Result;
+}
+
+/** How a param names a picture that a task has made: nothing is uploaded. */
+export interface Result {
+  task: string;
+  index: number;
 }
 
 const uploads = new WeakMap<Blob, Promise<string>>();
@@ -20,8 +28,13 @@ export async function readPicture(blob: Blob, name = "picture.png"): Promise<Pic
 }
 
 /** The picture behind a link of the server: a result becomes an input. */
-export async function pictureOfLink(url: string, name: string): Promise<Picture> {
-  return readPicture(await fetchBlob(local(url)), name);
+export async function pictureOfLink(url: string, name: string, result: Result): Promise<Picture> {
+  return { ...(await readPicture(await fetchBlob(local(url)), name)), result };
+}
+
+/** What a param has for the picture. */
+export async function pictureParam(picture: Picture): Promise<string | Result> {
+  return picture.result ?? uploaded(picture.blob);
 }
 
 /** The id of the upload. A failed upload is tried again the next time. */

@@ -4,7 +4,7 @@ import { ask, local } from "../api/client";
 import type { Task } from "../api/types";
 import * as draft from "../data/draft";
 import type { ControlUnit } from "../data/draft";
-import { uploaded } from "../data/pictures";
+import { pictureParam } from "../data/pictures";
 import { guarded } from "../data/notice";
 import { modelsOfFamily } from "../data/server";
 import { t } from "../i18n";
@@ -44,7 +44,7 @@ function Unit(props: { unit: ControlUnit; onChange: (changes: Partial<ControlUni
   const [map, setMap] = useState("");
   const drawMap = () =>
     guarded(async () => {
-      const params = { url: await uploaded(unit.picture!.blob) };
+      const params = { url: await pictureParam(unit.picture!) };
       const task = await ask<Task>("POST", "v1/tasks", { type: `control.${unit.type}_hint`, params });
       setMap(await imageOf(task));
     });

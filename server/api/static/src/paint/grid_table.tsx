@@ -28,7 +28,7 @@ export function GridTable() {
       </div>
       <div class="scroll" tabIndex={0}>
         <table>
-          <thead><tr><th aria-label={t("grid")} />{labels(grid.across).map((label) => <th key={label} scope="col">{label}</th>)}</tr></thead>
+          <thead><tr><td />{labels(grid.across).map((label) => <th key={label} scope="col">{label}</th>)}</tr></thead>
           <tbody>
             {labels(grid.down).map((label, row) => (
               <tr key={label}>

@@ -53,7 +53,7 @@ export function Actions(props: { task: Task; image: TaskImage; index: number; on
   const { task, image, index } = props;
   const use = (mode: draft.Mode, take: (picture: Picture) => void) =>
     guarded(async () => {
-      const picture = await pictureOfLink(image.url, fileName(task, image, index));
+      const picture = await pictureOfLink(image.url, fileName(task, image, index), { task: task.id, index });
       draft.mode.value = mode;
       take(picture);
       open("paint");
@@ -61,7 +61,7 @@ export function Actions(props: { task: Task; image: TaskImage; index: number; on
     });
   const asPrompt = () =>
     guarded(async () => {
-      draft.imagePrompt.value = { picture: await pictureOfLink(image.url, fileName(task, image, index)), scale: 0.5 };
+      draft.imagePrompt.value = { picture: await pictureOfLink(image.url, fileName(task, image, index), { task: task.id, index }), scale: 0.5 };
       open("paint");
       props.onDone?.();
     });
