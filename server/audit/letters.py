@@ -52,5 +52,5 @@ class Squeezed:
 
 
 def without_weights(text: str) -> str:
-    """The text with spaces in place of weights, so that all places stay the same."""
-    return WEIGHT.sub(lambda weight: " " * len(weight[0]), text)
+    """The text with brackets in place of weights, which join words as brackets do; all places stay the same."""
+    return WEIGHT.sub(lambda weight: ")" * len(weight[0]), text)

@@ -23,6 +23,8 @@ JOINS_IN_WORDS = frozenset(" -_.'’·&")
 MIN_LOOK_ALIKE = 3
 STRAY = re.compile(r"(?ai)(?<=[\u3400-\u9fff])[a-z0-9]{1,2}(?=[\u3400-\u9fff])")
 """Letters and digits between Chinese characters, which hide a word: 色x情."""
+LORA = re.compile(r"(?i)<lora:[^<>]*>")
+"""Tags that are taken out of a prompt before it is painted, so that `po<lora:ink:0>rn` is one word."""
 STARRED = re.compile(r"(?ai)(?<![\w*#@%])([a-z]+)([*#@%]{1,2})([a-z]+)(?![\w*#@%])")
 MOST_STARRED = 30
 
@@ -85,8 +87,10 @@ class Matcher:
 
     def _places(self, text: str) -> Iterator[tuple[Place, list[RuleWord]]]:
         yield from self._words(text, Letters(text, self._folding), self._letters)
-        if STRAY.search(text):
-            stripped = STRAY.sub(lambda stray: JOINING * len(stray[0]), text)
+        for hiding in (STRAY, LORA):
+            stripped = hiding.sub(lambda stray: JOINING * len(stray[0]), text)
+            if stripped == text:
+                continue
             yield from self._words(stripped, Letters(stripped, self._folding), self._letters)
         if self._symbols:
             yield from self._words(text, Letters(text, self._folding, symbols=True), self._symbols)

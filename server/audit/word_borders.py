@@ -9,6 +9,8 @@ from server.audit.letters import Place
 
 BETWEEN_WORDS = frozenset(' \n\t,，、。;:|/()[]{}<>"【】《》「」')
 """What people write between words. Anything else between two letters joins them: p.o.r.n."""
+BRACKETS = frozenset("()[]{}")
+"""Alone between two letters they join them, too: a text encoder gets `po[]rn` and `(po:1)rn` as one word."""
 FIRST_UNSPACED = 0x0E00
 """From here on, scripts have no spaces between words; their words are found anywhere."""
 MIN_SPACED, SURELY_SPACED = 3, 6
@@ -57,7 +59,7 @@ class WordBorders:
         lengths = [1]
         for (_, end), (start, _) in pairwise(places):
             gap = text[end:start].translate(self._folding) if start > end else ""
-            if BETWEEN_WORDS.isdisjoint(gap):
+            if BETWEEN_WORDS.isdisjoint(gap) or BRACKETS.issuperset(gap):
                 lengths[-1] += 1
             else:
                 lengths.append(1)

@@ -43,6 +43,11 @@ def found(text: str, among: Matcher = MATCHER) -> list[str]:
         "pooooorn",
         "p0000rn",
         "[p]orn",
+        "po[]rn",
+        "(po:1.0)rn",
+        "((po))(rn:1)",
+        "po<lora:ink:0>rn",
+        "色<LoRA:ink:0>情",
         "nud3",
         "一张色情图",
         "色*情",
@@ -63,6 +68,11 @@ def found(text: str, among: Matcher = MATCHER) -> list[str]:
 )
 def test_disguised_word_is_found(text: str) -> None:
     assert found(text)
+
+
+@pytest.mark.parametrize("text", ["po rn", "(po) rn", "po, <lora:ink:1>, rn", "po <lora:ink:1> rn", "po|rn"])
+def test_parts_apart_are_no_word(text: str) -> None:
+    assert found(text) == []
 
 
 def test_number_is_no_word_in_disguise() -> None:
