@@ -1,11 +1,13 @@
 """What an artist does with pictures that are there: settings read back, archives, favourites, how long one takes."""
 
 import io
+import json
 import zipfile
 
 import httpx
 import numpy as np
 from PIL import Image
+from PIL.PngImagePlugin import PngInfo
 from playwright.sync_api import Page, expect
 
 from tests.support.artist import Artist, difference
@@ -15,6 +17,20 @@ DROP = """([bytes]) => {
   data.items.add(new File([new Uint8Array(bytes)], "house.png", { type: "image/png" }));
   document.querySelector(".stage").dispatchEvent(new DragEvent("drop", { dataTransfer: data, bubbles: true }));
 }"""
+
+SAMPLER = {
+    "model": ["1", 0],
+    "positive": ["2", 0],
+    "negative": ["3", 0],
+    "latent_image": ["4", 0],
+    "seed": 77,
+    "steps": 9,
+    "cfg": 5,
+    "sampler_name": "dpmpp_2m",
+    "scheduler": "karras",
+    "denoise": 1.0,
+}
+"""Of a graph of ComfyUI."""
 
 
 def drop(page: Page, picture: bytes) -> None:
@@ -37,6 +53,32 @@ def test_dropped_picture_gives_back_its_settings(artist: Artist) -> None:
     assert artist.field("Prompt").input_value() == "a red house on the grass"
     assert artist.field("Steps").input_value() == "7"
     assert difference(artist.generate().pixels, first.pixels) < 1
+
+
+def test_dropped_picture_of_comfyui_gives_back_its_settings(artist: Artist) -> None:
+    inputs = {
+        "1": {"class_type": "CheckpointLoaderSimple", "inputs": {"ckpt_name": "epic.safetensors"}},
+        "2": {"class_type": "CLIPTextEncode", "inputs": {"text": "a blue boat by the sea", "clip": ["1", 1]}},
+        "3": {"class_type": "CLIPTextEncode", "inputs": {"text": "a car", "clip": ["1", 1]}},
+        "4": {"class_type": "EmptyLatentImage", "inputs": {"width": 192, "height": 128, "batch_size": 1}},
+        "5": {"class_type": "KSampler", "inputs": SAMPLER},
+    }
+    texts = PngInfo()
+    texts.add_text("prompt", json.dumps(inputs))
+    file = io.BytesIO()
+    Image.new("RGB", (192, 128)).save(file, "png", pnginfo=texts)
+    artist.open()
+    drop(artist.page, file.getvalue())
+    expect(artist.page.locator(".offer")).to_contain_text("1 settings have no effect here")
+    artist.press("Use its settings")
+    labels = ("Prompt", "Negative prompt", "Width", "Steps", "Seed")
+    assert [artist.field(label).input_value() for label in labels] == [
+        "a blue boat by the sea",
+        "a car",
+        "192",
+        "9",
+        "77",
+    ]
 
 
 def test_dropped_picture_with_settings_can_be_a_picture(artist: Artist) -> None:

@@ -9,6 +9,7 @@ export type Model = Schemas["ModelReply"];
 export type Pipeline = Schemas["PipelineReply"];
 export type Overview = Schemas["OverviewReply"];
 export type Worker = Schemas["WorkerReply"];
+export type Infotext = Schemas["InfotextReply"];
 export type Style = Schemas["StyleReply"];
 export type Wildcard = Schemas["WildcardReply"];
 export type UsageReply = Schemas["UsageReply"];

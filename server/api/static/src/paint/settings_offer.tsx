@@ -2,7 +2,6 @@
 import { offered, settingsOf, useSettings } from "../data/picture_settings";
 import { notice } from "../data/notice";
 import type { Picture } from "../data/pictures";
-import { findModel } from "../data/server";
 import { t } from "../i18n";
 import { takePicture } from "../ui/picture_drop";
 
@@ -17,13 +16,13 @@ export function SettingsOffer(props: { onPicture: (picture: Picture) => void }) 
   const offer = offered.value;
   if (!offer) return null;
   const { file, settings } = offer;
-  const model = settings["Model"];
+  const without = Object.entries(settings.not_understood).map(([name, value]) => `${name}: ${value}`);
   const done = () => (offered.value = null);
   return (
     <div class="note offer" role="region" aria-label={t("holdsSettings")}>
       <p>{t("holdsSettings")}</p>
-      <p class="words">{settings["Prompt"]}</p>
-      {model && !findModel(model) && <p class="warning">{t("modelMissing", { model })}</p>}
+      <p class="words">{String(settings.params["text"] ?? "")}</p>
+      {without.length > 0 && <details><summary class="warning">{t("notUnderstood", { count: without.length })}</summary><ul>{without.map((each) => <li key={each}>{each}</li>)}</ul></details>}
       <div class="actions">
         <button type="button" class="primary" onClick={() => { useSettings(settings); done(); }}>{t("useSettings")}</button>
         <button type="button" onClick={() => { void takePicture(file, file.name, props.onPicture); done(); }}>{t("useAsPicture")}</button>
