@@ -24,7 +24,7 @@ from hua_client import (
     WithheldError,
 )
 from hua_client.calls import Calls
-from hua_client.flow import Pause, Reply, Send, Steps
+from hua_client.flow import Emit, Pause, Read, Reply, Send, Steps
 
 from server.tenancy.auth import new_key
 from tests.support.painter import png_file
@@ -182,6 +182,35 @@ def test_task_is_asked_for_where_no_stream_is_left():
     assert isinstance(steps.effect, Send)
     steps.answer(Reply(200, {}, b'{"status": "running"}'))
     assert isinstance(steps.effect, Pause)
+
+
+def test_what_a_new_stream_repeats_is_no_news():
+    steps = Steps(Calls("http://hua", None, 60).follow("1", None))
+    queued = b'event: queued\ndata: {"position": 1}\n\n'
+    steps.answer(Reply(200, {}, b""))
+    steps.answer(queued)
+    assert steps.effect == Emit(Queued(1))
+    steps.answer(None)
+    steps.answer(None)  # the stream ends
+    steps.answer(Reply(200, {}, b'{"status": "queued"}'))
+    steps.answer(None)
+    steps.answer(Reply(200, {}, b""))
+    steps.answer(queued)
+    assert steps.effect == Read()
+    for status in ("running", "queued"):  # its worker has died
+        steps.answer(queued if status == "queued" else b"event: running\ndata: {}\n\n")
+        assert isinstance(steps.effect, Emit)
+        steps.answer(None)
+
+
+def test_task_that_moves_to_the_next_page_comes_once():
+    steps = Steps(Calls("http://hua", None, 60).list_tasks(None))
+    page = b'{"tasks": [{"id": "1"}], "total": 60}'
+    steps.answer(Reply(200, {}, page))
+    assert steps.effect == Emit({"id": "1"})
+    steps.answer(None)
+    steps.answer(Reply(200, {}, page))
+    assert steps.effect is None
 
 
 def test_address_may_have_a_path_and_other_hosts_get_no_key():
