@@ -142,3 +142,12 @@ def test_time_left_is_shown_while_a_task_waits(artist: Artist) -> None:
     expect(last.locator(".time-left")).to_contain_text("s left")
     artist.page.get_by_role("link", name="Queue").click()
     artist.press("Cancel all")
+
+
+def test_pictures_are_kept_as_long_as_is_chosen(artist: Artist) -> None:
+    artist.open()
+    artist.write("a brown tree")
+    artist.page.get_by_label("Keep the pictures for").select_option("7 days")
+    painted = artist.generate()
+    assert painted.task["retention"] == "7d"
+    expect(painted.card.locator(".facts")).to_contain_text("deleted in 7 days")

@@ -3,7 +3,7 @@ import { computed, signal } from "@preact/signals";
 import { ask, follow, Refusal } from "../api/client";
 import type { Task, TaskPage } from "../api/types";
 import { pause, untilThere } from "./server";
-import { key } from "./session";
+import { kept, key } from "./session";
 
 const PER_PAGE = 40;
 const RECONNECT_PAUSE_MS = 1000;
@@ -12,6 +12,10 @@ const MOST_STREAMS = 2;
 /** How many tasks without a stream are asked for in a second. */
 const LOOKS_A_SECOND = 4;
 const ENDED: readonly string[] = ["succeeded", "failed", "canceled"];
+
+export const RETENTIONS = ["24h", "7d", "30d"] as const;
+/** For how long pictures stay on the server. */
+export const retention = kept<(typeof RETENTIONS)[number]>("retention", "24h");
 
 /** A task, and what its events have told since it was read. */
 export interface LiveTask {
@@ -77,7 +81,7 @@ export async function loadMore(): Promise<void> {
 }
 
 export async function submit(type: string, params: Record<string, unknown>): Promise<Task> {
-  const task = await ask<Task>("POST", "v1/tasks", { type, params });
+  const task = await ask<Task>("POST", "v1/tasks", { type, params, retention: retention.value });
   add([task], "first");
   if (total.value !== null) total.value += 1;
   return task;

@@ -13,7 +13,7 @@ import { EverythingElse } from "./everything_else";
 import { FirstVisit } from "./first_visit";
 import { GridForm } from "./grid_form";
 import { Prompt } from "./prompt";
-import { HighResFix, Images, ModelButton, Sampling, Seed, Strength, Variation } from "./settings";
+import { HighResFix, Images, Keep, ModelButton, Sampling, Seed, Strength, Variation } from "./settings";
 import { SettingsFile, takeOrOffer } from "./settings_offer";
 import { Size } from "./size";
 import { Stage, useAsSource } from "./stage";
@@ -93,6 +93,7 @@ function Settings() {
       {draft.MASKED.includes(draft.mode.value) && draft.takes("inpainting_mask_blur") && <Slider label={t("maskBlur")} field="inpainting_mask_blur" value={draft.number("inpainting_mask_blur", 0)} min={0} max={64} step={1} onChange={(value) => draft.set("inpainting_mask_blur", value)} />}
       {draft.takes("keep_original") && <Slider label={t("fade")} field="keep_original_num_fade_pixels" value={draft.number("keep_original_num_fade_pixels", draft.USUAL_FADE)} min={0} max={128} step={1} onChange={(value) => draft.set("keep_original_num_fade_pixels", value)} />}
       {draft.takes("seed") && <details><summary>{t("grid")}</summary><GridForm /></details>}
+      <Keep />
       <details><summary>{t("everythingElse")}</summary><EverythingElse /></details>
     </>
   );

@@ -2,6 +2,7 @@
 import { useState } from "preact/hooks";
 import * as draft from "../data/draft";
 import { modelsFor, modelsOfFamily } from "../data/server";
+import { RETENTIONS, retention } from "../data/tasks";
 import { t } from "../i18n";
 import { Choice, Field, IconButton, Slider, Tick } from "../ui/controls";
 import { ModelDialog } from "../ui/model_cards";
@@ -64,6 +65,12 @@ export function Seed() {
 
 export function Images() {
   return <Slider label={t("images")} field="num_samples" value={draft.number("num_samples", 1)} min={1} max={8} step={1} onChange={(value) => draft.set("num_samples", value)} />;
+}
+
+/** For how long the pictures stay on the server. */
+export function Keep() {
+  const words = { "24h": t("hours24"), "7d": t("days", { days: 7 }), "30d": t("days", { days: 30 }) };
+  return <Choice label={t("keepFor")} value={retention.value} options={RETENTIONS.map((each) => [each, words[each]] as const)} onChange={(chosen) => (retention.value = chosen)} />;
 }
 
 interface HighRes {
