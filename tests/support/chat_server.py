@@ -17,6 +17,8 @@ class Reply:
     body: bytes
     status: int = 200
     headers: dict[str, str] = field(default_factory=dict)
+    is_open: bool = False
+    """The connection stays open after the body, until the client hangs up."""
 
 
 def completion(text: Any) -> Reply:
@@ -32,6 +34,8 @@ class ChatServer:
         self.received: list[dict[str, Any]] = []
         """The body of each request, with its headers in `headers` and its path in `path`."""
         self.url = ""
+        self.left = asyncio.Event()
+        """Set when a client has hung up in an open answer."""
         self._exchanges: list[asyncio.Task[None]] = []
 
     async def __aenter__(self) -> ChatServer:
@@ -60,6 +64,9 @@ class ChatServer:
             lines = [f"HTTP/1.1 {reply.status} Status", *(f"{name}: {value}" for name, value in sent.items()), "", ""]
             writer.write("\r\n".join(lines).encode() + reply.body)
             await writer.drain()
+            if reply.is_open:
+                await reader.read()
+                self.left.set()
         except (OSError, asyncio.IncompleteReadError):
             pass
         finally:

@@ -85,7 +85,7 @@ async def complete_chat(body: ChatRequest, services: ServicesDep, tenant: Submit
     if not body.stream:
         return _answer(await _audited(services.llm, body, audit))
     if audit.is_off:
-        return await _begun(services.llm, body)
+        return await begin_stream(services.llm, body)
     completion = await _audited(services.llm, body.model_copy(update={"stream": False}), audit)
     return StreamingResponse(_in_one_part(completion), media_type="text/event-stream", headers=UNBUFFERED)
 
@@ -126,7 +126,7 @@ async def _in_one_part(completion: Mapping[str, Any]) -> AsyncIterator[bytes]:
     yield f"data: {json.dumps(part)}\n\ndata: [DONE]\n\n".encode()
 
 
-async def _begun(llm: LLM, body: ChatRequest) -> Response:
+async def begin_stream(llm: LLM, body: ChatRequest) -> Response:
     """The parts of the answer as they come, once there is a first one. Raises LLMError.
 
     A stream that breaks later ends without `[DONE]`, which clients notice. One task holds the connection, because the

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 from collections.abc import AsyncIterator
 
 import openai
 import pytest
 
-from server.llm import MAX_ANSWER
+from server.api.dialects.openai.chat import ChatRequest, begin_stream
+from server.llm import LLM, MAX_ANSWER
+from server.settings import Settings
 from tests.support.chat_server import ChatServer, Reply, completion
 
 MESSAGES = [{"role": "user", "content": "hello"}]
@@ -46,6 +49,33 @@ async def test_completion(openai, language_model) -> None:
 async def test_streamed_completion(openai) -> None:
     stream = await openai.chat.completions.create(model="m", messages=MESSAGES, stream=True)
     assert [part.choices[0].delta.content async for part in stream] == ["he", "llo"]
+
+
+async def test_the_model_is_left_when_the_client_hangs_up(openai, language_model) -> None:
+    begun = parts("he").body.removesuffix(b"data: [DONE]\n\n")
+    language_model.answer = lambda body: Reply(begun, headers={"Content-Length": "9999"}, is_open=True)
+    stream = await openai.chat.completions.create(model="m", messages=MESSAGES, stream=True)
+    assert (await anext(aiter(stream))).choices[0].delta.content == "he"
+    assert not language_model.left.is_set()
+    await stream.close()
+    await language_model.left.wait()
+
+
+async def test_the_model_is_left_if_the_stream_never_begins(language_model) -> None:
+    begun = Reply(parts("he").body, headers={"Content-Length": "9999"}, is_open=True)
+    language_model.answer = lambda body: begun
+    request = ChatRequest.model_validate({"messages": MESSAGES, "stream": True})
+    response = await begin_stream(LLM(Settings(llm_url=language_model.url)), request)
+
+    async def hung_up() -> dict[str, str]:
+        return {"type": "http.disconnect"}
+
+    async def fails(message: object) -> None:
+        raise OSError
+
+    with contextlib.suppress(Exception):
+        await response({"type": "http", "asgi": {"spec_version": "2.4"}}, hung_up, fails)
+    await language_model.left.wait()
 
 
 @pytest.mark.parametrize("stream", [False, True])
