@@ -34,7 +34,7 @@ function Workers() {
       <h2>{t("workers")}</h2>
       <p>{t("load", { queued: now.queued, running: now.running })}</p>
       {now.missing.map((each) => <p key={each.models.join()} class="warning">{t("missingModels", { tasks: each.tasks, models: each.models.join(", ") })}</p>)}
-      <div class="scroll">
+      <div class="scroll" tabIndex={0}>
         <table>
           <thead><tr><th>{t("name")}</th><th>{t("device")}</th><th>{t("status")}</th><th>{t("runningTasks")}</th><th>{t("memory")}</th><th>{t("resident")}</th></tr></thead>
           <tbody>
@@ -67,7 +67,7 @@ function Models() {
     <>
       <h2>{t("models")}</h2>
       <div class="actions"><button type="button" onClick={() => void refresh()}>{t("refresh")}</button><span role="status">{told}</span></div>
-      <div class="scroll">
+      <div class="scroll" tabIndex={0}>
         <table>
           <thead><tr><th>{t("name")}</th><th>{t("kind")}</th><th>{t("family")}</th><th>{t("memory")}</th><th>{t("resident")}</th><th>{t("status")}</th></tr></thead>
           <tbody>
