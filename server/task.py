@@ -172,6 +172,8 @@ class Manifest(Frozen):
 
     outcome: Outcome
     expires_at: float
+    deleted_at: float | None = None
+    """When the owner of the task had its images deleted, in unix seconds."""
 
     @property
     def task(self) -> Task:

@@ -14,7 +14,7 @@ _DESCRIPTIONS = {
     401: "The API key is missing, unknown or expired.",
     403: "The key does not allow this, or the signature of the link is wrong.",
     404: "Not found.",
-    409: "The Idempotency-Key was used for another request, or the task has no callback that could be sent.",
+    409: "The Idempotency-Key was used for another request, or the task is in no state for this.",
     410: "The resource has expired, or the task was lost with the logs.",
     413: "The body is too large.",
     416: "The requested range begins beyond the end of the file.",

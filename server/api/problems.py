@@ -27,6 +27,7 @@ from server.queue import QueueUnavailableError, RateLimitError, TaskLimitError
 from server.storage.bucket import BucketUnavailableError
 from server.storage.signed_links import BadSignatureError, LinkExpiredError
 from server.tasks.callback_replay import NoCallbackError
+from server.tasks.image_deletion import ImagesInUseError
 from server.tasks.input_images import BadInputError
 from server.tasks.lookup import LostTaskError, UnknownTaskError
 from server.tasks.missing_models import MissingModelError
@@ -53,6 +54,7 @@ STATUS_AND_CODE: dict[type[Exception], tuple[int, str]] = {
     LLMError: (503, "language_model_failed"),
     IdempotencyConflictError: (409, "idempotency_conflict"),
     NoCallbackError: (409, "no_callback"),
+    ImagesInUseError: (409, "images_in_use"),
     LinkExpiredError: (410, "expired"),
     BadImageError: (422, "bad_image"),
     BadInputError: (422, "bad_input"),

@@ -60,6 +60,7 @@ class TaskReply(BaseModel):
     finished_at: datetime | None = None
     images: list[ImageReply] = []
     hints: list[ImageReply] = Field([], description="Control maps that the images follow.")
+    images_deleted_at: datetime | None = Field(None, description="When its images were deleted at your request.")
     answer: dict[str, Any] | None = Field(
         None, description="Result of a task that returns data, not images: a caption, a size…"
     )
@@ -94,6 +95,7 @@ def task_reply(record: TaskRecord, links: Links) -> TaskReply:
         finished_at=_utc(view.finished_at) if view.finished_at else None,
         images=_image_replies(manifest, "image", links),
         hints=_image_replies(manifest, "hint", links),
+        images_deleted_at=_utc(manifest.deleted_at) if manifest and manifest.deleted_at else None,
         answer=manifest.outcome.answer if manifest else None,
         warnings=[*task.notes, *(manifest.outcome.warnings if manifest else ())],
         error=manifest.outcome.failure if manifest else None,

@@ -20,6 +20,7 @@ from server.queue import View
 from server.services import Services
 from server.task import Status
 from server.tasks.callback_replay import replay_callback
+from server.tasks.image_deletion import delete_images
 from server.tasks.lookup import TaskRecord, UnknownTaskError, cancel, load_record
 from server.tasks.search import Filters, find_tasks
 
@@ -99,6 +100,12 @@ async def cancel_task(record: ChangeableRecordDep, services: ServicesDep, respon
     record = await cancel(services, record)
     response.status_code = 200 if record.manifest else 202
     return task_reply(record, services.links)
+
+
+@router.delete("/{task_id}/images", responses=error_responses(401, 404, 409, 410, 422, 503))
+async def delete_task_images(record: ChangeableRecordDep, services: ServicesDep) -> TaskReply:
+    """Deletes the images and control maps of an ended task now. The task stays, and says so."""
+    return task_reply(await delete_images(services, record), services.links)
 
 
 @router.post("/{task_id}/callback", status_code=202, responses=error_responses(401, 403, 404, 409, 410, 422, 503))

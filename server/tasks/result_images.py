@@ -30,7 +30,10 @@ class ResultImages:
         except UnknownTaskError as error:
             raise BadImageError(str(error)) from error
         key = _key(record, index)
-        expired = record.manifest is not None and record.manifest.expires_at <= self._services.clock()
+        manifest = record.manifest
+        if manifest is not None and manifest.deleted_at is not None:
+            raise BadImageError(f"the images of task {task_id} were deleted at the request of its owner")
+        expired = manifest is not None and manifest.expires_at <= self._services.clock()
         data = None if expired else await self._services.bucket.get(key)
         if data is None:
             raise BadImageError(

@@ -62,7 +62,7 @@ async def get_image(
     """One image of a task, by the link in the task."""
     services.links.check_image(task_id, index, extension, expires, signature, quality)
     manifest = await services.bucket.manifest(task_id)
-    if manifest is None or index >= len(manifest.outcome.images):
+    if manifest is None or manifest.deleted_at is not None or index >= len(manifest.outcome.images):
         raise LinkExpiredError("this image is deleted; generate it again")
     image = manifest.outcome.images[index]
     if not image.safe:
