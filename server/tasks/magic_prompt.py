@@ -13,7 +13,7 @@ from server.prompts.writer import write_prompts
 from server.services import Services
 from server.task import Priority, Status
 from server.tasks.lookup import cancel, find_record
-from server.tasks.prompt_audit import PromptAudit
+from server.tasks.prompts.audit import PromptAudit
 from server.tasks.submission import Submission, submit
 from server.tasks.waiting import wait_for_end
 

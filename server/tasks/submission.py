@@ -31,8 +31,8 @@ from server.task import Callback, Output, Priority, Retention, Status, Task
 from server.tasks.input_images import CheckedImages, InputImages
 from server.tasks.lookup import UnknownTaskError, find_record
 from server.tasks.missing_models import refuse_missing_models
-from server.tasks.prompts import PreparedPrompts, prepare_prompts
-from server.tasks.task_prompt import PromptRefusedError
+from server.tasks.prompts.preparation import PreparedPrompts, prepare_prompts
+from server.tasks.prompts.task_prompt import PromptRefusedError
 from server.tasks.validation_errors import describe_errors
 from server.tenancy.policy import TenantPolicy
 from server.tenancy.uploads import UploadLimitError

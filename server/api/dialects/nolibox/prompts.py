@@ -15,8 +15,8 @@ from server.api.errors import Problem
 from server.audit.text_audit import UnsafeTextError
 from server.queue import RateLimitError
 from server.services import Services
-from server.tasks.prompt_audit import PromptAudit
-from server.tasks.text_preparation import prepare_text
+from server.tasks.prompts.audit import PromptAudit
+from server.tasks.prompts.text import prepare_text
 from server.tenancy.auth import Caller
 
 NO_TRANSLATOR = (

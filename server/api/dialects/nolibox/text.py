@@ -9,7 +9,7 @@ from server.api.dependencies import ServicesDep, Submitter
 from server.api.dialects.nolibox.prompts import REFUSED, PromptReply, PromptRoute
 from server.api.dialects.openai.chat import MAX_TOKENS, ChatMessage, Content
 from server.llm import NoLLMError
-from server.tasks.prompt_audit import PromptAudit
+from server.tasks.prompts.audit import PromptAudit
 
 
 class TextBody(BaseModel):

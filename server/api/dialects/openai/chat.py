@@ -17,7 +17,7 @@ from server.api.dependencies import ServicesDep, Submitter
 from server.api.dialects.openai.errors import OpenAIErrorReply, OpenAIRoute
 from server.api.router import Router
 from server.llm import COMPLETIONS, LLM, LLMError, NoLLMError
-from server.tasks.prompt_audit import PromptAudit
+from server.tasks.prompts.audit import PromptAudit
 from server.tasks.submission import spend_token
 
 log = logging.getLogger(__name__)

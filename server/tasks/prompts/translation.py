@@ -12,7 +12,7 @@ from models.kinds.lora import LORA
 from pipelines.pipeline import Part
 from server.prompts.grammar import language_of
 from server.prompts.translator import LANGUAGES, Translator
-from server.tasks.task_prompt import TaskPrompt
+from server.tasks.prompts.task_prompt import TaskPrompt
 
 
 async def fold_prompts(prompts: Sequence[TaskPrompt], translator: Translator, catalog: Catalog) -> None:

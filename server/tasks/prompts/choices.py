@@ -10,7 +10,7 @@ from pipelines.params.limits import SEEDS
 from pipelines.pipeline import Part
 from server.prompts.dynamic_prompts import DynamicPromptError, choose, may_vary
 from server.prompts.wildcards import Wildcards
-from server.tasks.task_prompt import PromptRefusedError, TaskPrompt
+from server.tasks.prompts.task_prompt import PromptRefusedError, TaskPrompt
 
 
 async def choose_variants(prompts: Sequence[TaskPrompt], wildcards: Wildcards | None) -> None:

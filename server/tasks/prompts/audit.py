@@ -11,7 +11,7 @@ from server.audit.moderation_kinds import Subject
 from server.audit.text_audit import TextAudit
 from server.services import Services
 from server.task import AuditTerms
-from server.tasks.task_prompt import TaskPrompt
+from server.tasks.prompts.task_prompt import TaskPrompt
 
 
 @dataclass(slots=True)

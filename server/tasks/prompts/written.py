@@ -7,7 +7,7 @@ from dataclasses import replace
 from pipelines.enhance import LANGUAGE_MODEL, EnhanceParams
 from server.llm import LLM
 from server.prompts.writer import write_prompts
-from server.tasks.task_prompt import PromptRefusedError, TaskPrompt
+from server.tasks.prompts.task_prompt import PromptRefusedError, TaskPrompt
 
 MAX_TEMPERATURE = 2.0
 """That endpoints of language models take."""

@@ -13,12 +13,12 @@ from pipelines.params.prompts import prompts_of, with_prompts
 from pipelines.pipeline import AnyPipeline, Params, Part
 from server.services import Services
 from server.task import NO_AUDIT, AuditTerms
-from server.tasks.prompt_audit import PromptAudit
-from server.tasks.prompt_choices import choose_variants
-from server.tasks.styles import apply_styles
-from server.tasks.task_prompt import TaskPrompt
-from server.tasks.translation import fold_prompts, translate_prompts
-from server.tasks.written_prompts import fill_in_written_prompts
+from server.tasks.prompts.audit import PromptAudit
+from server.tasks.prompts.choices import choose_variants
+from server.tasks.prompts.styles import apply_styles
+from server.tasks.prompts.task_prompt import TaskPrompt
+from server.tasks.prompts.translation import fold_prompts, translate_prompts
+from server.tasks.prompts.written import fill_in_written_prompts
 
 MASKED = "this server has taken words out of the prompt that it does not allow"
 

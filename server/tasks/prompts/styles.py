@@ -10,7 +10,7 @@ from models.catalog.catalog import Catalog
 from models.catalog.style import Style
 from models.suggestions import did_you_mean
 from pipelines.pipeline import Params, Part
-from server.tasks.task_prompt import PromptRefusedError, TaskPrompt
+from server.tasks.prompts.task_prompt import PromptRefusedError, TaskPrompt
 
 WORDS = {"text": False, "negative_prompt": True}
 """The prompts to which styles add words, and whether each is a negative one."""

@@ -1,0 +1,1 @@
+"""The prompts of a task before it is accepted: audited, styled, chosen, written, translated."""
