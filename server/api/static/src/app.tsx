@@ -1,5 +1,5 @@
 // The frame of the page: its views, language, key, and what is announced to screen readers.
-import { useEffect, useState } from "preact/hooks";
+import { useEffect, useRef, useState } from "preact/hooks";
 import { effect } from "@preact/signals";
 import { Gallery } from "./gallery/gallery";
 import { language, LANGUAGES, t, type Language, type Word } from "./i18n";
@@ -7,9 +7,11 @@ import { Machine } from "./machine/machine";
 import { Paint } from "./paint/paint";
 import { Queue } from "./queue/queue";
 import { forgetKey, kept, keepKey, key, needsKey } from "./data/session";
-import { overview, unreachable, watchOverview } from "./data/server";
-import { justEnded, unfinished } from "./data/tasks";
+import { overview, trouble, watchOverview } from "./data/server";
+import { justChanged, live, unfinished } from "./data/tasks";
 import { open, view, VIEWS, type View } from "./data/view";
+import { UNREACHABLE } from "./api/client";
+import { Notice } from "./ui/notice";
 import { titleOf } from "./ui/results";
 import { state } from "./ui/progress";
 
@@ -28,15 +30,23 @@ export function App() {
     <>
       <a class="skip" href="#content" onClick={(event) => { event.preventDefault(); document.getElementById("content")?.focus(); }}>{t("skip")}</a>
       <Header />
-      {unreachable.value && <p class="banner" role="alert">{t("unreachable")}</p>}
+      {trouble.value !== null && <p class="banner" role="alert">{trouble.value === UNREACHABLE ? t("unreachable") : t("troubled", { status: trouble.value })}</p>}
       <main id="content" tabIndex={-1}>
-        {needsKey.value && <KeyForm />}
-        {view.value === "paint" && <Paint />}
-        {view.value === "gallery" && <Gallery />}
-        {view.value === "queue" && <Queue />}
-        {view.value === "machine" && <Machine />}
+        {needsKey.value ? <KeyForm /> : <Viewed />}
       </main>
       <Announcer />
+    </>
+  );
+}
+
+function Viewed() {
+  return (
+    <>
+      {view.value !== "paint" && <Notice />}
+      {view.value === "paint" && <Paint />}
+      {view.value === "gallery" && <Gallery />}
+      {view.value === "queue" && <Queue />}
+      {view.value === "machine" && <Machine />}
     </>
   );
 }
@@ -58,7 +68,7 @@ function Header() {
           {Object.entries(LANGUAGES).map(([code, name]) => <option key={code} value={code}>{name}</option>)}
         </select>
         <button type="button" onClick={() => (theme.value = NEXT_THEME[theme.value])}>{t(theme.value === "system" ? "themeSystem" : theme.value === "light" ? "themeLight" : "themeDark")}</button>
-        {key.value && <button type="button" onClick={() => { forgetKey(); needsKey.value = true; }}>{t("signOut")}</button>}
+        {key.value && !needsKey.value && <button type="button" onClick={() => { forgetKey(); needsKey.value = true; }}>{t("signOut")}</button>}
         <small class="load">{overview.value ? t("load", { queued: overview.value.queued, running: overview.value.running }) : ""}</small>
       </div>
     </header>
@@ -68,20 +78,24 @@ function Header() {
 function KeyForm() {
   const [onDevice, setOnDevice] = useState(false);
   const wrong = key.value !== "";
+  const input = useRef<HTMLInputElement>(null);
+  useEffect(() => {
+    input.current?.focus();
+    return () => document.getElementById("content")?.focus();
+  }, []);
   return (
     <form
       class="key"
       aria-label={t("signIn")}
       onSubmit={(event) => {
         event.preventDefault();
-        const input = event.currentTarget.elements.namedItem("key") as HTMLInputElement;
-        keepKey(input.value.trim(), onDevice);
+        keepKey(input.current!.value.trim(), onDevice);
       }}
     >
       <label for="key">{t("needsKey")}</label>
       {wrong && <p role="alert" class="error">{t("unknownKey")}</p>}
       <div class="row">
-        <input id="key" name="key" type="password" autoComplete="off" required />
+        <input id="key" ref={input} name="key" type="password" autoComplete="off" required />
         <button type="submit" class="primary">{t("signIn")}</button>
       </div>
       <label class="tick"><input type="checkbox" checked={onDevice} onChange={(event) => setOnDevice(event.currentTarget.checked)} />{t("keepKey")}</label>
@@ -89,12 +103,12 @@ function KeyForm() {
   );
 }
 
-/** Tells screen readers that a task has ended: nothing else moves the focus then. */
+/** Tells screen readers that a task waits or has ended: nothing else moves the focus then. */
 function Announcer() {
   const [words, setWords] = useState("");
-  const task = justEnded.value;
+  const task = justChanged.value;
   useEffect(() => {
-    if (task) setWords(`${titleOf(task)}: ${state({ task, step: 0, steps: 0, position: null, reason: "", preview: "", offline: false })}`);
+    if (task) setWords(`${titleOf(task)}: ${state(live(task))}`);
   }, [task]);
   return <p class="announcer" aria-live="polite">{words}</p>;
 }

@@ -14,6 +14,8 @@ export class Refusal extends Error {
 }
 
 export const UNREACHABLE = 0;
+/** A server that takes longer to answer a question is as good as away. */
+const PATIENCE_MS = 30_000;
 
 async function send(method: string, path: string, body?: unknown, signal?: AbortSignal): Promise<Response> {
   const used = key.value;
@@ -24,7 +26,8 @@ async function send(method: string, path: string, body?: unknown, signal?: Abort
     headers["Content-Type"] = "application/json";
     content = JSON.stringify(body);
   }
-  const response = await fetch(path, { method, headers, body: content, ...(signal ? { signal } : {}) }).catch((error: unknown) => {
+  const patience = signal ?? (method === "GET" ? AbortSignal.timeout(PATIENCE_MS) : null);
+  const response = await fetch(path, { method, headers, body: content, signal: patience }).catch((error: unknown) => {
     if (error instanceof DOMException && error.name === "AbortError") throw error;
     throw new Refusal(UNREACHABLE, "");
   });

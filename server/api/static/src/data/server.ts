@@ -2,6 +2,7 @@
 import { computed, signal } from "@preact/signals";
 import { ask, Refusal, UNREACHABLE } from "../api/client";
 import type { Model, Overview, Pipeline } from "../api/types";
+import { language } from "../i18n";
 import { key } from "./session";
 
 const OVERVIEW_PAUSE_MS = 2000;
@@ -10,8 +11,8 @@ const RETRY_PAUSE_MS = 2000;
 export const models = signal<Model[]>([]);
 export const pipelines = signal<Pipeline[]>([]);
 export const overview = signal<Overview | null>(null);
-/** Whether the last look at the server had no answer. */
-export const unreachable = signal(false);
+/** Why the last look at the server failed: a status of HTTP, or UNREACHABLE; null if it did not fail. */
+export const trouble = signal<number | null>(null);
 
 export const usable = computed(() => models.value.filter((model) => !model.problem));
 export const broken = computed(() => models.value.filter((model) => model.problem));
@@ -19,6 +20,12 @@ export const onlyToys = computed(() => usable.value.length > 0 && usable.value.e
 
 export function pipeline(name: string): Pipeline | undefined {
   return pipelines.value.find((each) => each.name === name);
+}
+
+/** The title of a task type, which the server has in English, and its name. */
+export function titleOfType(name: string): string {
+  const title = language.value === "en" ? pipeline(name)?.title : undefined;
+  return title ? `${title} (${name})` : name;
 }
 
 /** The models that a parameter `model` of this task type may name. */
@@ -75,9 +82,10 @@ export async function watchOverview(): Promise<void> {
 async function lookAtServer(): Promise<void> {
   try {
     overview.value = await ask<Overview>("GET", "v1/overview");
-    unreachable.value = false;
+    trouble.value = null;
   } catch (error) {
-    unreachable.value = error instanceof Refusal && error.status === UNREACHABLE;
+    const status = error instanceof Refusal ? error.status : UNREACHABLE;
+    trouble.value = status === 401 ? null : status;
   }
 }
 

@@ -33,15 +33,15 @@ export const tasks = signal<LiveTask[]>([]);
 /** How many tasks the server has in all; null until it was asked. */
 export const total = signal<number | null>(null);
 export const loading = signal(false);
-/** Tasks that this page has submitted, the newest last: what a screen reader is told about. */
-export const justEnded = signal<Task | null>(null);
+/** The task that was submitted last, or has ended last: what a screen reader is told about. */
+export const justChanged = signal<Task | null>(null);
 export const unfinished = computed(() => tasks.value.filter(({ task }) => !hasEnded(task)));
 
 export function hasEnded(task: Task): boolean {
   return ENDED.includes(task.status);
 }
 
-function live(task: Task): LiveTask {
+export function live(task: Task): LiveTask {
   const progress = task.progress;
   return {
     task,
@@ -83,6 +83,7 @@ export async function loadMore(): Promise<void> {
 export async function submit(type: string, params: Record<string, unknown>): Promise<Task> {
   const task = await ask<Task>("POST", "v1/tasks", { type, params, retention: retention.value });
   add([task], "first");
+  justChanged.value = task;
   if (total.value !== null) total.value += 1;
   return task;
 }
@@ -146,7 +147,7 @@ async function stream(id: string): Promise<void> {
 
 function end(task: Task): void {
   change(task.id, { ...live(task) });
-  justEnded.value = task;
+  justChanged.value = task;
 }
 
 function take(id: string, event: string, data: Record<string, unknown>): void {

@@ -1,5 +1,6 @@
 // Which view is open, kept in the address so that reloading and the back button work.
 import { signal } from "@preact/signals";
+import { notice } from "./notice";
 
 export const VIEWS = ["paint", "gallery", "queue", "machine"] as const;
 export type View = (typeof VIEWS)[number];
@@ -10,6 +11,11 @@ function current(): View {
 }
 
 export const view = signal<View>(current());
+
+// What went wrong in one view is of no use in the next.
+view.subscribe(() => {
+  notice.value = null;
+});
 
 export function open(name: View): void {
   if (view.value !== name) history.pushState(null, "", `#${name}`);

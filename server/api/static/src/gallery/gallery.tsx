@@ -3,7 +3,7 @@ import { useEffect, useRef, useState } from "preact/hooks";
 import { loading, loadMore, tasks, total, type LiveTask } from "../data/tasks";
 import { hasFavourite } from "../data/favourites";
 import { guarded } from "../data/notice";
-import { pipeline } from "../data/server";
+import { titleOfType } from "../data/server";
 import { t } from "../i18n";
 import { Choice, Tick } from "../ui/controls";
 import { Progress } from "../ui/progress";
@@ -82,7 +82,7 @@ function Filters(props: { filter: Filter; onChange: (filter: Filter) => void }) 
   return (
     <div class="filters" role="search">
       <input type="search" aria-label={t("searchPrompts")} placeholder={t("searchPrompts")} value={filter.words} onInput={(event) => onChange({ ...filter, words: event.currentTarget.value })} />
-      <Choice label={t("task")} value={filter.type} options={[all, ...types.map((type) => [type, pipeline(type)?.title ?? type] as const)]} onChange={(type) => onChange({ ...filter, type })} />
+      <Choice label={t("task")} value={filter.type} options={[all, ...types.map((type) => [type, titleOfType(type)] as const)]} onChange={(type) => onChange({ ...filter, type })} />
       <Choice label={t("model")} value={filter.model} options={[all, ...used.map((name) => [name, name] as const)]} onChange={(model) => onChange({ ...filter, model })} />
       <Choice label={t("status")} value={filter.status} options={[all, ...(["queued", "running", "succeeded", "failed", "canceled"] as const).map((status) => [status, t(status)] as const)]} onChange={(status) => onChange({ ...filter, status })} />
       <Tick label={t("favouritesOnly")} checked={filter.favourites} onChange={(favourites) => onChange({ ...filter, favourites })} />

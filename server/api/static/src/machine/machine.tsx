@@ -37,7 +37,7 @@ function Workers() {
       <div class="scroll" tabIndex={0}>
         <table>
           <thead><tr><th>{t("name")}</th><th>{t("device")}</th><th>{t("status")}</th><th>{t("runningTasks")}</th><th>{t("memory")}</th><th>{t("resident")}</th></tr></thead>
-          <tbody>
+          <tbody lang="en">
             {now.workers.map((worker) => (
               <tr key={worker.name}>
                 <th scope="row">{worker.name}</th>
@@ -70,7 +70,7 @@ function Models() {
       <div class="scroll" tabIndex={0}>
         <table>
           <thead><tr><th>{t("name")}</th><th>{t("kind")}</th><th>{t("family")}</th><th>{t("memory")}</th><th>{t("resident")}</th><th>{t("status")}</th></tr></thead>
-          <tbody>
+          <tbody lang="en">
             {models.value.map((model) => (
               <tr key={model.name} class={model.problem ? "broken" : ""}>
                 <th scope="row">{model.title || model.name}</th>

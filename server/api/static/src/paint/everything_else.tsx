@@ -17,7 +17,7 @@ export function EverythingElse(props: { all?: boolean }) {
   const pictures = pipeline(draft.taskType.value)?.images ?? [];
   const names = Object.keys(draft.properties.value).filter((name) => name !== "callback_url" && (props.all ? name !== "text" && name !== "url" : !ELSEWHERE.has(name)));
   return (
-    <div class="everything">
+    <div class="everything" lang="en">
       {names.map((name) => {
         const schema = resolved(draft.properties.value[name]!, definitions);
         if (pictures.includes(name)) return <PictureField key={name} name={name} />;

@@ -56,6 +56,7 @@ export function ExtendEditor(props: { picture: Picture }) {
               change(side, start.pixels + moved);
             }}
             onPointerUp={() => (drag.current = null)}
+            onPointerCancel={() => (drag.current = null)}
             onKeyDown={(event) => {
               const { across, down } = OUTWARDS[side];
               const keys: Record<string, number> = { ArrowRight: across, ArrowLeft: -across, ArrowDown: down, ArrowUp: -down };

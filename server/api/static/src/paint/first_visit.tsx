@@ -4,9 +4,6 @@ import { broken, onlyToys, pipelines, usable } from "../data/server";
 import { tasks } from "../data/tasks";
 import { t } from "../i18n";
 
-/** Prompts that the toys can paint. */
-const EXAMPLES = ["a red house on the grass", "a blue boat by the sea", "a yellow star at night", "a green cat on a pink background", "an orange balloon in the sky", "夜里海边的一只白猫"];
-
 export function FirstVisit() {
   if (pipelines.value.length === 0) return null;
   return (
@@ -20,7 +17,7 @@ export function FirstVisit() {
       {onlyToys.value && tasks.value.length === 0 && (
         <div class="note">
           <p>{t("toys")}</p>
-          <div class="actions">{EXAMPLES.map((words) => <button key={words} type="button" onClick={() => draft.set("text", words)}>{words}</button>)}</div>
+          <div class="actions">{t("examples").split("|").map((words) => <button key={words} type="button" onClick={() => draft.set("text", words)}>{words}</button>)}</div>
         </div>
       )}
     </>

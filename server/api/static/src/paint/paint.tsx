@@ -3,10 +3,11 @@ import { useEffect } from "preact/hooks";
 import * as draft from "../data/draft";
 import { guarded, notice } from "../data/notice";
 import { firstPicture } from "../data/pictures";
-import { pipelines } from "../data/server";
+import { pipelines, titleOfType } from "../data/server";
 import { submit } from "../data/tasks";
 import { t, type Word } from "../i18n";
 import { Choice, Segments, Slider, Tick } from "../ui/controls";
+import { Notice } from "../ui/notice";
 import { Adapters } from "./adapters";
 import { ControlUnits } from "./control_units";
 import { EverythingElse } from "./everything_else";
@@ -49,6 +50,9 @@ export function Paint() {
     document.addEventListener("paste", paste);
     return () => document.removeEventListener("paste", paste);
   }, []);
+  useEffect(() => {
+    if (notice.value?.field) show(document.querySelector(".panel .wrong"));
+  }, [notice.value]);
   const mode = draft.mode.value;
   return (
     <div class="paint">
@@ -59,15 +63,16 @@ export function Paint() {
           event.preventDefault();
           void generate();
         }}
+        onInvalidCapture={(event) => unfold(event.target as Element)}
       >
         <Segments label={t("task")} value={mode} options={(Object.keys(MODE_WORDS) as draft.Mode[]).map((each) => [each, t(MODE_WORDS[each])] as const)} onChange={(each) => (draft.mode.value = each)} />
-        {mode === "other" && <Choice label={t("task")} value={draft.otherType.value} options={pipelines.value.map((each) => [each.name, `${each.title} (${each.name})`] as const)} onChange={(type) => (draft.otherType.value = type)} />}
-        {draft.takes("text") && <Prompt name="text" rows={4} label={t("prompt")} placeholder={t("promptExample")} onSubmit={() => void generate()} />}
-        {draft.takes("negative_prompt") && <Prompt name="negative_prompt" rows={2} label={t("negative")} placeholder={t("negativeExample")} onSubmit={() => void generate()} />}
+        {mode === "other" && <Choice label={t("task")} value={draft.otherType.value} options={pipelines.value.map((each) => [each.name, titleOfType(each.name)] as const)} onChange={(type) => (draft.otherType.value = type)} />}
+        {draft.takes("text") && <Prompt name="text" rows={4} label={t("prompt")} placeholder={t("promptExample")} />}
+        {draft.takes("negative_prompt") && <Prompt name="negative_prompt" rows={2} label={t("negative")} placeholder={t("negativeExample")} />}
         <div class="send">
           <button type="submit" class="primary">{t("generate")}</button>
           {draft.takes("text") && <SettingsFile />}
-          <p role="status" class={notice.value ? "error" : ""}>{notice.value?.message ?? ""}</p>
+          <Notice />
         </div>
         <FirstVisit />
         {mode === "other" ? <EverythingElse all /> : <Settings />}
@@ -75,6 +80,18 @@ export function Paint() {
       <Stage />
     </div>
   );
+}
+
+/** Puts the focus on the input of a field. */
+function show(field: Element | null): void {
+  if (!field) return;
+  unfold(field);
+  field.querySelector<HTMLElement>("textarea, select, input:not([type=range]), button")?.focus();
+}
+
+/** A browser neither shows nor focuses what is folded away. */
+function unfold(element: Element): void {
+  for (let details = element.closest("details"); details; details = details.parentElement?.closest("details") ?? null) details.open = true;
 }
 
 function Settings() {

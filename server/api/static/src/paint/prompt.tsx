@@ -12,7 +12,7 @@ import { withWeight } from "./weights";
 
 const COUNT_PAUSE_MS = 300;
 
-export function Prompt(props: { name: "text" | "negative_prompt"; rows: number; label: string; placeholder: string; onSubmit: () => void }) {
+export function Prompt(props: { name: "text" | "negative_prompt"; rows: number; label: string; placeholder: string }) {
   const id = useId();
   const area = useRef<HTMLTextAreaElement>(null);
   const [completions, setCompletions] = useState<Completion[]>([]);
@@ -37,7 +37,7 @@ export function Prompt(props: { name: "text" | "negative_prompt"; rows: number; 
     const command = event.ctrlKey || event.metaKey;
     if (event.key === "Enter" && command) {
       event.preventDefault();
-      props.onSubmit();
+      target.form?.requestSubmit();
     } else if (command && (event.key === "ArrowUp" || event.key === "ArrowDown")) {
       event.preventDefault();
       const done = withWeight(target.value, target.selectionStart, target.selectionEnd, event.key === "ArrowUp" ? 1 : -1);
@@ -64,6 +64,7 @@ export function Prompt(props: { name: "text" | "negative_prompt"; rows: number; 
         value={value}
         placeholder={props.placeholder}
         aria-invalid={wrong}
+        aria-describedby={wrong ? `${id}-error` : undefined}
         aria-autocomplete="list"
         onKeyDown={onKey}
         onInput={(event) => {
@@ -84,7 +85,7 @@ export function Prompt(props: { name: "text" | "negative_prompt"; rows: number; 
         </ul>
       )}
       {props.name === "text" && value && <Tokens text={value} />}
-      {wrong && <small class="error" role="alert">{notice.value!.message}</small>}
+      {wrong && <small id={`${id}-error`} class="error">{notice.value!.message}</small>}
     </div>
   );
 }

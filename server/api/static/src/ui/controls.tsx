@@ -1,6 +1,6 @@
 // Small inputs that all forms are made of.
 import type { ComponentChildren } from "preact";
-import { useId } from "preact/hooks";
+import { useEffect, useId } from "preact/hooks";
 import { t, type Word } from "../i18n";
 import { notice } from "../data/notice";
 import { Icon, type IconName } from "./icons";
@@ -8,12 +8,19 @@ import { Icon, type IconName } from "./icons";
 export function Field(props: { label: string; help?: string | undefined; field?: string; children: (id: string) => ComponentChildren }) {
   const id = useId();
   const wrong = props.field && notice.value?.field === props.field ? notice.value.message : "";
+  useEffect(() => {
+    const input = document.getElementById(id);
+    input?.setAttribute("aria-invalid", String(wrong !== ""));
+    const notes = [`${id}-help`, `${id}-error`].filter((note) => document.getElementById(note));
+    if (notes.length) input?.setAttribute("aria-describedby", notes.join(" "));
+    else input?.removeAttribute("aria-describedby");
+  });
   return (
     <div class={wrong ? "field wrong" : "field"}>
       <label for={id}>{props.label}</label>
       {props.children(id)}
-      {props.help && <small>{props.help}</small>}
-      {wrong && <small class="error" role="alert">{wrong}</small>}
+      {props.help && <small id={`${id}-help`}>{props.help}</small>}
+      {wrong && <small id={`${id}-error`} class="error">{wrong}</small>}
     </div>
   );
 }
@@ -29,15 +36,16 @@ export function Slider(props: {
   onChange: (value: number) => void;
 }) {
   const change = (event: Event) => {
-    const value = Number((event.currentTarget as HTMLInputElement).value);
-    if (!Number.isNaN(value)) props.onChange(value);
+    const input = event.currentTarget as HTMLInputElement;
+    if (input.value === "") input.value = String(props.value);
+    else props.onChange(Number(input.value));
   };
   return (
     <Field label={props.label} help={props.help} field={props.field ?? ""}>
       {(id) => (
         <div class="slider">
           <input type="range" aria-label={props.label} min={props.min} max={props.max} step={props.step} value={props.value} onInput={change} />
-          <input id={id} type="number" min={props.min} max={props.max} step={props.step} value={props.value} onChange={change} />
+          <input id={id} type="number" min={props.min} max={props.max} step={props.step < 1 ? 0.01 : props.step} value={props.value} onChange={change} />
         </div>
       )}
     </Field>

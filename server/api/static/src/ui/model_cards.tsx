@@ -15,9 +15,15 @@ export function ModelDialog(props: {
   const [search, setSearch] = useState("");
   const words = search.toLowerCase();
   const found = props.models.filter((model) => searchable(model).includes(words));
+  // The form around the dialog must not be sent.
+  const chooseByEnter = (event: KeyboardEvent) => {
+    if (event.key !== "Enter") return;
+    event.preventDefault();
+    if (found[0]) props.onChoose(found[0]);
+  };
   return (
     <Dialog title={props.title} wide onClose={props.onClose}>
-      <input type="search" aria-label={t("search")} placeholder={t("search")} value={search} onInput={(event) => setSearch(event.currentTarget.value)} />
+      <input type="search" aria-label={t("search")} placeholder={t("search")} value={search} onInput={(event) => setSearch(event.currentTarget.value)} onKeyDown={(event) => chooseByEnter(event)} />
       <div class="model-cards">
         {found.map((model) => (
           <button key={model.name} type="button" class="model-card" aria-pressed={props.chosen.includes(model.name)} onClick={() => props.onChoose(model)}>

@@ -1,5 +1,5 @@
 // The pictures of a task, and what can be done with each of them.
-import { local } from "../api/client";
+import { fetchBlob, local } from "../api/client";
 import type { Task, TaskImage } from "../api/types";
 import * as draft from "../data/draft";
 import { isFavourite, toggleFavourite } from "../data/favourites";
@@ -41,6 +41,12 @@ export function expiry(image: TaskImage): string {
   return hours < 48 ? t("goesInHours", { hours: Math.max(1, Math.round(hours)) }) : t("goesInDays", { days: Math.round(hours / 24) });
 }
 
+/** The server's own name for the file, which a browser prefers, says less. */
+async function save(image: TaskImage, name: string): Promise<void> {
+  const shown = URL.createObjectURL(await fetchBlob(local(image.url)));
+  Object.assign(document.createElement("a"), { href: shown, download: name }).click();
+}
+
 const USES: readonly { word: Word; mode: draft.Mode; take: (picture: Picture) => void }[] = [
   { word: "useAsImage", mode: "image", take: (picture) => (draft.source.value = picture) },
   { word: "useForMask", mode: "inpaint", take: (picture) => (draft.source.value = picture) },
@@ -73,7 +79,7 @@ export function Actions(props: { task: Task; image: TaskImage; index: number; on
   return (
     <div class="actions">
       <IconButton word="favourite" icon="star" pressed={isFavourite(task, index)} onClick={() => toggleFavourite(task, index)} />
-      {image.safe && <a class="button" href={local(image.url)} download={fileName(task, image, index)}>{t("download")}</a>}
+      {image.safe && <a class="button" href={local(image.url)} download={fileName(task, image, index)} onClick={(event) => { event.preventDefault(); void guarded(() => save(image, fileName(task, image, index))); }}>{t("download")}</a>}
       <button type="button" onClick={() => again({ seed: image.seed ?? undefined })}>{t("sameSettings")}</button>
       {image.seed !== null && "variation_strength" in task.params && (
         <button type="button" onClick={() => again({ seed: image.seed, variation_seed: Math.floor(Math.random() * 2 ** 31), variation_strength: 0.2 })}>{t("vary")}</button>

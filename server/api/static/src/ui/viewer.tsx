@@ -5,6 +5,7 @@ import type { Task } from "../api/types";
 import { t } from "../i18n";
 import { IconButton } from "./controls";
 import { Dialog } from "./dialog";
+import { Notice } from "./notice";
 import { Actions, expiry, facts, Shown, titleOf } from "./results";
 import { ZipButton } from "./zip_button";
 
@@ -16,24 +17,28 @@ export function Viewer(props: { task: Task; index: number; onMove?: (by: number)
   const [zoom, setZoom] = useState(1);
   const [compared, setCompared] = useState<number | null>(null);
   const frame = useRef<HTMLDivElement>(null);
-  const images = task.images ?? [];
+  const images = [...(task.images ?? []), ...(task.hints ?? [])];
   const image = images[Math.min(index, images.length - 1)];
   useEffect(() => setZoom(1), [task.id, index]);
   useEffect(() => setIndex(props.index), [task.id, props.index]);
+  useEffect(() => frame.current?.focus(), []);
   if (!image) return null;
   const nearest = ZOOMS.indexOf(zoom);
-  const hint = (task.hints ?? [])[0];
-  const other = images.length > 1 ? images[(index + 1) % images.length] : hint;
+  const other = images.length > 1 ? images[(index + 1) % images.length] : undefined;
   return (
     <Dialog title={titleOf(task)} wide onClose={props.onClose}>
       <div
         class="viewer"
         ref={frame}
         tabIndex={0}
+        role="group"
+        aria-label={titleOf(task)}
         onWheel={(event) => { event.preventDefault(); setZoom(ZOOMS[Math.max(0, Math.min(ZOOMS.length - 1, nearest + (event.deltaY < 0 ? 1 : -1)))]!); }}
         onKeyDown={(event) => {
           if (event.key === "ArrowRight") props.onMove?.(1);
           else if (event.key === "ArrowLeft") props.onMove?.(-1);
+          else if (event.key === "+" || event.key === "=") setZoom(ZOOMS[Math.min(ZOOMS.length - 1, nearest + 1)]!);
+          else if (event.key === "-") setZoom(ZOOMS[Math.max(0, nearest - 1)]!);
         }}
         onPointerMove={(event) => { if (event.buttons === 1 && zoom > 1) frame.current!.scrollBy(-event.movementX, -event.movementY); }}
       >
@@ -51,6 +56,7 @@ export function Viewer(props: { task: Task; index: number; onMove?: (by: number)
         {props.onMove && <IconButton word="previous" icon="previous" onClick={() => props.onMove?.(-1)} />}
         {props.onMove && <IconButton word="following" icon="next" onClick={() => props.onMove?.(1)} />}
       </div>
+      <Notice />
       <p class="facts">{facts(task)} · {expiry(image)}</p>
       <Actions task={task} image={image} index={index} onDone={props.onClose} />
       <ZipButton tasks={[task]} />

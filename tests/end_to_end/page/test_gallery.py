@@ -1,0 +1,74 @@
+"""All pictures of a person, and looking at one."""
+
+import pytest
+from playwright.sync_api import Page, expect
+
+from tests.support.artist import Artist, Painted, difference
+
+
+@pytest.fixture
+def painted(artist: Artist) -> list[Painted]:
+    """Two pictures, the newest last."""
+    artist.open()
+    pictures = []
+    for prompt in ("a purple balloon at night", "a white boat by the sea"):
+        artist.write(prompt, steps=2)
+        pictures.append(artist.generate())
+    return pictures
+
+
+def test_gallery_has_all_pictures_after_a_reload(artist: Artist, page: Page, painted: list[Painted]) -> None:
+    page.get_by_role("link", name="Gallery").click()
+    page.reload()
+    for picture in painted:
+        shown = artist.card(picture.task["id"]).locator("button.view img")
+        expect(shown).to_be_visible()
+        assert difference(artist.picture(shown.get_attribute("src") or ""), picture.pixels) == 0
+
+
+def test_filters_leave_what_is_looked_for(artist: Artist, page: Page, painted: list[Painted]) -> None:
+    page.get_by_role("link", name="Gallery").click()
+    balloon, boat = (artist.card(each.task["id"]) for each in painted)
+    page.get_by_label("Search in prompts").fill("purple BALL")
+    expect(boat).to_be_hidden()
+    expect(balloon).to_be_visible()
+    page.get_by_label("Search in prompts").fill("")
+    page.get_by_label("Status").select_option("failed")
+    expect(balloon).to_be_hidden()
+    page.get_by_label("Status").select_option("succeeded")
+    page.get_by_label("Task").select_option("txt2img.sd")
+    expect(balloon).to_be_visible()
+
+
+def test_viewer_goes_on_by_keys_and_returns_the_focus(artist: Artist, page: Page, painted: list[Painted]) -> None:
+    page.get_by_role("link", name="Gallery").click()
+    boat = artist.card(painted[1].task["id"]).locator("button.view")
+    boat.focus()
+    page.keyboard.press("Enter")
+    expect(page.get_by_role("dialog", name="a white boat by the sea")).to_be_visible()
+    page.keyboard.press("ArrowRight")
+    viewer = page.get_by_role("dialog", name="a purple balloon at night")
+    expect(viewer).to_contain_text(f"seed {painted[0].task['images'][0]['seed']}")
+    width = viewer.locator(".zoomed img").bounding_box()["width"]
+    page.keyboard.press("+")
+    assert viewer.locator(".zoomed img").bounding_box()["width"] == pytest.approx(1.5 * width, abs=2)
+    page.keyboard.press("Escape")
+    expect(boat).to_be_focused()
+
+
+def test_picture_is_downloaded_under_a_name_that_tells_what_it_shows(
+    artist: Artist, page: Page, painted: list[Painted]
+) -> None:
+    painted[0].card.get_by_text("Use this picture").click()
+    with page.expect_download() as download:
+        painted[0].card.get_by_role("link", name="Download").click()
+    seed = painted[0].task["images"][0]["seed"]
+    assert download.value.suggested_filename == f"a-purple-balloon-at-night-{seed}.png"
+
+
+def test_machine_shows_workers_and_models(artist: Artist, page: Page) -> None:
+    artist.open("machine")
+    expect(page.get_by_role("row", name="Toy SD 1", exact=False).first).to_be_visible()
+    expect(page.get_by_role("row").filter(has_text="ready")).to_be_visible()
+    artist.press("Look for new models")
+    expect(page.get_by_text("0 added, 0 changed, 0 removed")).to_be_visible()
