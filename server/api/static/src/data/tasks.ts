@@ -93,6 +93,12 @@ export async function cancel(id: string): Promise<void> {
   change(id, { task });
 }
 
+/** Deletes the pictures of an ended task at once; the task stays. */
+export async function deletePictures(id: string): Promise<void> {
+  const task = await ask<Task>("DELETE", `v1/tasks/${id}/images`);
+  change(id, { task });
+}
+
 export async function cancelAll(): Promise<void> {
   await Promise.allSettled(unfinished.value.map(({ task }) => cancel(task.id)));
 }

@@ -6,6 +6,7 @@ import { isFavourite, toggleFavourite } from "../data/favourites";
 import { guarded } from "../data/notice";
 import { pictureOfLink, type Picture } from "../data/pictures";
 import { modelsOfFamily } from "../data/server";
+import { deletePictures } from "../data/tasks";
 import { open } from "../data/view";
 import { t, type Word } from "../i18n";
 import { IconButton } from "./controls";
@@ -86,6 +87,7 @@ export function Actions(props: { task: Task; image: TaskImage; index: number; on
       )}
       {image.safe && USES.map(({ word, mode, take }) => <button key={word} type="button" onClick={() => void use(mode, take)}>{t(word)}</button>)}
       {image.safe && modelsOfFamily("ip_adapter").length > 0 && <button type="button" onClick={() => void asPrompt()}>{t("useAsPrompt")}</button>}
+      <button type="button" onClick={() => { if (confirm(t("deleteSure", { count: (task.images ?? []).length }))) void guarded(() => deletePictures(task.id)); }}>{t("deletePictures")}</button>
     </div>
   );
 }

@@ -7,6 +7,7 @@ export function Pictures(props: { live: LiveTask; onView: (index: number) => voi
   const { task, preview } = props.live;
   const pictures = [...(task.images ?? []), ...(task.hints ?? [])];
   if (pictures.length === 0 && task.answer) return <p class="answer">{answerWords(task.answer)}</p>;
+  if (task.images_deleted_at) return <p class="withheld">{t("picturesDeleted")}</p>;
   if (pictures.length === 0 && hasEnded(task)) return null;
   if (pictures.length === 0) return preview ? <img class="preview" src={preview} alt={t("preview")} /> : <div class="waiting" aria-hidden="true" />;
   return (
