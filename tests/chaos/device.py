@@ -107,8 +107,8 @@ class Painter:
         record = {"at": time.time(), "what": what, "text": run.params["text"], "attempt": run.attempt_id}
         where = {
             "from": int(run.state or b"0"),
-            "model": run.params["model"],
-            "worker": int(sys.argv[2].partition(":")[2]),
+            "model": run.params.get("model", ""),
+            "worker": int(sys.argv[2].partition(":")[2] or 0),
         }
         line = json.dumps(record | where)
         with self._runs.open("a") as lines:
