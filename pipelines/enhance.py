@@ -52,7 +52,10 @@ class EnhanceParams(Params):
         -1, ge=-1, lt=SEEDS, description="-1 draws a random seed, which the result reports. Prompt i has seed + i."
     )
     written: tuple[Annotated[str, Field(max_length=MAX_TEXT)], ...] = Field(
-        (), max_length=8, description="The prompts of the language model. The server fills it in; leave it out."
+        (),
+        max_length=8,
+        fail_fast=True,
+        description="The prompts of the language model. The server fills it in; leave it out.",
     )
     callback_url: CallbackUrl = ""
 

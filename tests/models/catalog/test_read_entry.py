@@ -29,7 +29,7 @@ from tests.support.models_yaml import write_entries
         ("{name: x, path: three.safetensors, family: matting}", r"is not a model file; give a \.onnx file"),
         ("{name: x, path: one, family: matting}", r"is a folder; give one \.onnx file"),
         ("{name: x, path: one, family: captioner}", r"not a folder with a config\.json and \.safetensors weights"),
-        ("{name: x, path: three.safetensors, family: safety}", r"not a folder with a config\.json"),
+        ("{name: x, path: three.safetensors, family: safety}", r"is not a model file; give a \.onnx file"),
         (
             "{name: x, path: three.safetensors, family: lora, for: esr}",
             "for: there is no such family; there are: sd1, sd2",

@@ -27,7 +27,7 @@ def test_defaults_are_those_of_the_replaced_api() -> None:
         ({"num_steps": 101}, "less than or equal to 100"),
         ({"seed": SEEDS}, "less than 4294967296"),
         ({"guidance_scale": float("nan")}, "less than or equal to 50"),
-        ({"steps": 20}, "Extra inputs are not permitted"),
+        ({"stepz": 20}, "Extra inputs are not permitted"),
         ({"variations": [{"seed": 1, "strength": 2}]}, "less than or equal to 1"),
         ({"lora_scales": {"ink": 11}}, "less than or equal to 10"),
         ({"lora_scales": {str(name): 1 for name in range(9)}}, "9 LoRAs are too many; use at most 8"),
