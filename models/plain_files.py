@@ -15,7 +15,7 @@ MAX_JSON_BYTES = 16 << 20
 
 
 def open_plain(file: Path) -> BufferedReader:
-    """Opens a file to read it. Raises OSError, also for a pipe: to open one would wait until somebody writes to it."""
+    """Opens a file to read it. Raises OSError, also for a pipe, because opening one waits for another process."""
     return open(file, "rb", opener=_open_plain)
 
 

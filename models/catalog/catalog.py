@@ -113,6 +113,17 @@ class Catalog:
         hashes = ((entry, self.hash_of(entry)) for entry in self.entries)
         return next((entry for entry, known in hashes if known and known.begins_with(digits)), None)
 
+    @property
+    def style_names(self) -> list[str]:
+        """The ids and titles of all styles, in the order of the operator's table."""
+        return [name for style in self.styles.values() for name in (style.id, style.title) if name]
+
+    def find_style(self, name: str) -> Style | None:
+        """The style with this id or title, in any case; None if there is none. Ids go before titles."""
+        by_title = {style.title.lower(): style for style in reversed(self.styles.values()) if style.title}
+        by_id = {style.id.lower(): style for style in self.styles.values()}
+        return (by_title | by_id).get(name.lower())
+
     def embeddings(self, models: Iterable[AnyModelRef]) -> tuple[ModelEntry, ...]:
         """The embeddings that fit the checkpoint among these models; none if there is no checkpoint among them."""
         families = {entry.family for entry in map(self.find, models) if entry.family in CHECKPOINT_FAMILIES}

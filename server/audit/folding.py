@@ -8,9 +8,9 @@ from collections.abc import Mapping
 MARKS = ((0x0300, 0x036F), (0x1AB0, 0x1AFF), (0x1DC0, 0x1DFF), (0x20D0, 0x20FF), (0xFE20, 0xFE2F))
 """Accents. Marks of other scripts are no accents: they tell words apart."""
 INVISIBLE = frozenset({"Cc", "Cf", "Co", "Cs", "Cn"})
-"""Categories of characters that nobody sees. Tabs and line ends are among them, and are kept."""
+"""Categories of invisible characters. Tabs and line ends are among them, and are kept."""
 FILLERS = frozenset("\u034f\u115f\u1160\u17b4\u17b5\u180b\u180c\u180d\u180f\u2800\u3164\uffa0")
-"""Characters of other categories that nobody sees."""
+"""Invisible characters of other categories."""
 SELECTORS = ((0xFE00, 0xFE0F), (0xE0100, 0xE01EF))
 LETTER_A = ord("a")
 

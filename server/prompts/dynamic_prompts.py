@@ -27,9 +27,9 @@ MAX_CHOICES = 1000
 ReadWildcard = Callable[[str], Sequence[str]]
 """The lines of a wildcard by its name. Raises DynamicPromptError if there is none."""
 
-_WILDCARD = r"__(?P<wildcard>[^\W_](?:[\w\-./* ]{0,100}?[\w\-.*])??)__"
-_PIECE = re.compile(rf"\\[{{|}}]|[{{|}}]|{_WILDCARD}|[^\\{{|}}_]+|.", re.DOTALL)
-_ONE_WILDCARD = re.compile(rf"\s*{_WILDCARD}\s*")
+WILDCARD = r"__[^\W_](?:[\w\-./* ]{0,100}?[\w\-.*])??__"
+"""The pattern of `__animals__`."""
+_PIECE = re.compile(rf"\\[{{|}}]|[{{|}}]|{WILDCARD}|[^\\{{|}}_]+|.", re.DOTALL)
 _COUNT = re.compile(r"\s*+(?P<least>\d{1,3})?(?P<range>\s*-\s*)?(?P<most>\d{1,3})?\s*\$\$(?:(?P<joint>[^{}|$]*)\$\$)?")
 _WEIGHT = re.compile(r"\s*(?P<weight>\d{1,6}(?:\.\d{1,6})?|\.\d{1,6})::")
 
@@ -122,7 +122,7 @@ class _Chooser:
     def _draw(self, options: tuple[_Option, ...], variants: _Variants) -> Iterator[_Option]:
         most = min(variants.most, len(options))
         least = min(variants.least, most)
-        left = list(options)
+        left, equal = list(options), all(option.weight == 1 for option in options)
         for _ in range(least + int(self._random.random() * (most - least + 1))):
             self._choices += 1
             if self._choices > MAX_CHOICES:
@@ -130,7 +130,7 @@ class _Chooser:
                     f"the prompt needs more than {MAX_CHOICES} choices; use fewer braces, or wildcards that do not "
                     "name each other"
                 )
-            yield left.pop(self._index(left))
+            yield left.pop(int(self._random.random() * len(left)) if equal else self._index(left))
 
     def _index(self, options: Sequence[_Option]) -> int:
         point = self._random.random() * sum(option.weight for option in options)
@@ -165,8 +165,8 @@ class _Parser:
             self._next += 1
             if closing is not None:
                 found.append(self._variants(closing))
-            elif match := re.fullmatch(_WILDCARD, piece):
-                found.append(_Wildcard(match["wildcard"]))
+            elif re.fullmatch(WILDCARD, piece):
+                found.append(_Wildcard(piece.strip("_")))
             else:
                 found.append(piece)
         return _Option(_joined(found))

@@ -42,7 +42,7 @@ _STOPS = frozenset("、。，．")
 
 
 def fold(prompt: str) -> str:
-    """The prompt with ASCII punctuation and without marks that nobody sees.
+    """The prompt with ASCII punctuation and without invisible marks.
 
     An ASCII prompt stays as it is. Names in ASCII angle brackets keep their letters: they are names of files.
     """

@@ -11,13 +11,14 @@ from dataclasses import dataclass
 from functools import lru_cache
 
 from models.diffusion.word_match import any_of
+from server.prompts.dynamic_prompts import WILDCARD
 
 TAG = re.compile(r"<\w+:[^<>\n]*>|<[^<>\s,，、]{1,64}>")
 """A tag with a name in it, such as `<lora:name:0.8>`, or a word of an embedding, such as `<cat>`."""
 _SYNTAX = "|".join(
     (
-        r"__[^\W_](?:[\w\-./* ]{0,100}?[\w\-.*])??__",  # a wildcard
-        r"\\[()\[\]{}\\|:<>]?",  # an escape
+        WILDCARD,
+        r"\\[()\[\]{}\\|:]?",  # an escape; a tag after a backslash is a tag
         r"\b(?:BREAK|AND)\b",
         r"\d{0,3}(?:-\d{0,3})?\$\$",  # {2$$a|b|c}: two of them
         r"\d{1,6}(?:\.\d{1,6})?::",  # {3::a|b}: three times as often

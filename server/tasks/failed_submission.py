@@ -35,7 +35,7 @@ async def submit_failed(
     """A task that has already failed; only its outcome is written to the log, so no worker ever sees it.
 
     `params`: those of the request, which the task keeps instead of the submission's; but not where words are audited,
-    because nobody has judged them.
+    because they were not judged.
     Raises TaskLimitError, RecordTooLargeError, BrokerUnavailableError, QueueUnavailableError.
     """
     policy = services.tenants.policy(submission.tenant)

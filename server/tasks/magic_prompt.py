@@ -12,10 +12,9 @@ from server.llm import LLMError
 from server.prompts.writer import write_prompts
 from server.services import Services
 from server.task import Priority, Status
-from server.tasks.lookup import cancel, find_record
 from server.tasks.prompts.audit import PromptAudit
 from server.tasks.submission import Submission, submit
-from server.tasks.waiting import wait_for_end
+from server.tasks.waiting import cancel_all, wait_for_end
 
 log = logging.getLogger(__name__)
 MagicPrompt = Literal["AUTO", "ON", "OFF"]
@@ -58,9 +57,9 @@ async def _continued(services: Services, tenant: str, prompt: str) -> str:
         view = await submit(services, submission)
         manifest = await asyncio.wait_for(wait_for_end(services, view), LATE_S)
     except TimeoutError:
-        await cancel(services, await find_record(services, view.task.id, tenant))
+        await cancel_all(services, [view])
         return ""
-    except Exception as error:
+    except Exception as error:  # whatever refuses the inner task must not refuse the outer one
         log.warning("a prompt stays as it is: %s", error)
         return ""
     answer = manifest.outcome.answer or {}

@@ -114,20 +114,17 @@ async def submit(services: Services, submission: Submission) -> View:
 
     The caller has taken a token of the rate limit (`spend_token`) before it read the request. Raises
     UnknownTaskTypeError, InvalidParamsError, TooManyPixelsError, UnknownModelError, MisfitError, BadInputError,
-    EgressDeniedError, UnsafeTextError, AuditUnavailableError, IdempotencyConflictError, NotAllowedError,
+    EgressDeniedError, UnsafeTextError, AuditUnavailableError, LLMError, IdempotencyConflictError, NotAllowedError,
     MissingModelError, TaskLimitError, UploadLimitError, RecordTooLargeError, BrokerUnavailableError,
     BucketUnavailableError, QueueUnavailableError.
     """
     pipeline = pipelines.find(submission.type)
     requested = _validated(pipeline, submission.params)
-    task_id, fingerprint = _task_id(submission.tenant, submission.idempotency_key), ""
-    if submission.idempotency_key is not None:
-        fingerprint = _fingerprint(pipeline, requested, submission)
-        with contextlib.suppress(UnknownTaskError):
-            earlier = (await find_record(services, task_id, submission.tenant)).view
-            _refuse_other_request(earlier, fingerprint)
-            if earlier.accepted:
-                return earlier
+    is_repeatable = submission.idempotency_key is not None
+    task_id = _task_id(submission.tenant, submission.idempotency_key)
+    fingerprint = _fingerprint(pipeline, requested, submission) if is_repeatable else ""
+    if is_repeatable and (earlier := await _accepted_before(services, task_id, submission.tenant, fingerprint)):
+        return earlier
     policy = services.tenants.policy(submission.tenant)
     priority = allowed_priority(policy, submission)
     retention = _allowed_retention(policy, submission, services.settings.retention)
@@ -199,6 +196,16 @@ def _fingerprint(pipeline: AnyPipeline, params: Params, submission: Submission) 
         *filter(None, [submission.callback_nonce]),
     ]
     return hashlib.sha256(json.dumps(request, sort_keys=True).encode()).hexdigest()
+
+
+async def _accepted_before(services: Services, task_id: str, tenant: str, fingerprint: str) -> View | None:
+    """The task that the same request was accepted as. Raises IdempotencyConflictError."""
+    try:
+        earlier = (await find_record(services, task_id, tenant)).view
+    except UnknownTaskError:
+        return None
+    _refuse_other_request(earlier, fingerprint)
+    return earlier if earlier.accepted else None
 
 
 def _refuse_other_request(earlier: View, fingerprint: str) -> None:

@@ -39,7 +39,7 @@ class WithheldError(Exception):
 
 
 class ClientGoneError(Exception):
-    """The client hung up while its request waited for tasks. Nobody reads the answer."""
+    """The client hung up while its request waited for tasks. There is no one to answer."""
 
 
 async def submit_all(services: Services, submissions: Sequence[Submission]) -> list[View]:
@@ -75,7 +75,7 @@ async def wait_for_all(services: Services, views: Sequence[View], receive: Recei
     finally:
         ends.cancel()
         gone.cancel()
-        await asyncio.gather(ends, gone, return_exceptions=True)  # asyncio logs errors that nobody has asked for
+        await asyncio.gather(ends, gone, return_exceptions=True)  # asyncio logs errors that are never read
     if cancels:
         await cancel_all(services, views)
     raise ClientGoneError("the client hung up while it waited")

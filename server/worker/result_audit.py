@@ -38,7 +38,7 @@ class ResultAudit:
         self._subject = Subject(task.id, task.tenant, task.type)
 
     def sees_images(self, params: Params) -> bool:
-        """Whether the service judges the images, so that nobody may see a preview before."""
+        """Whether the service judges the images, so that no preview may be shown before."""
         return self._image_service(params) is not None
 
     async def check(self, result: TaskResult, params: Params) -> TaskResult:

@@ -69,7 +69,7 @@ class Work:
 
 @dataclass(frozen=True, slots=True)
 class Emit:
-    """A value for whoever iterates."""
+    """A value for the caller that iterates."""
 
     value: Any
 

@@ -10,7 +10,7 @@ from server.settings import Settings, SettingsError
 
 
 def check_words(settings: Settings) -> Iterator[Finding]:
-    """Nothing is found if nobody asks for an audit of words."""
+    """Nothing is found if HUA_WORDS is not set and HUA_TEXT_AUDIT is off."""
     if settings.words is None and settings.text_audit == "off":
         return
     try:

@@ -32,7 +32,7 @@ class Batches:
     def begin(self, clauses: Iterable[str]) -> dict[str, asyncio.Future[str]]:
         """The translation of each clause, once there is one. Raises EngineError if the engine is late or full.
 
-        Requests share these futures, so nobody may cancel one.
+        Requests share these futures, so no request may cancel one.
         """
         if any(not future.done() for future in self._late):
             raise EngineError("its last batch takes too long")
@@ -41,7 +41,7 @@ class Batches:
         return {clause: self._pending.get(clause) or self._add(clause) for clause in clauses}
 
     def give_up(self, futures: Iterable[asyncio.Future[str]]) -> None:
-        """Nobody waits for these any longer. Until they are done, the engine gets no more clauses."""
+        """No request waits for these any longer. Until they are done, the engine gets no more clauses."""
         self._late = [future for future in (*self._late, *futures) if not future.done()]
 
     async def close(self) -> None:
@@ -55,7 +55,7 @@ class Batches:
         if not self._waiting:
             loop.call_later(WINDOW_S, self._send)
         future: asyncio.Future[str] = loop.create_future()
-        # Reads the error, for asyncio complains of errors that nobody has read, and a request may wait no longer.
+        # Reads the error, because asyncio logs errors that are never read, and the request may be gone.
         future.add_done_callback(asyncio.Future.exception)
         self._pending[clause] = future
         self._waiting.append(clause)

@@ -24,7 +24,7 @@ _PARTICLES = frozenset("的地得了着过之啊呀呢吧吗嘛哦")
 
 
 class Dictionary(Protocol):
-    """What a gloss is, whoever wrote it."""
+    """What every gloss does."""
 
     def translate(self, clauses: Sequence[str]) -> list[str]:
         """English words for each clause."""

@@ -18,7 +18,7 @@ _STOPS = re.compile(r"[，。；：！？,;!?\s]*[，。；！？,;!?][，。；
 _REQUEST = re.compile(
     r"^(请|麻烦|帮我|帮忙|给我|为我|我想要?|我要|想要|要)*(画|绘制|生成|创作|制作|来|设计)(一下|出|个)?(?=[一两二三四五六七八九十几0-9])"
 )
-"""画一只猫 asks for a cat; nobody draws."""
+"""画一只猫 asks for a cat, not for a person who draws."""
 _AND_SO_ON = re.compile(r"(?<=.)等等?$")
 
 

@@ -55,9 +55,8 @@ def _styled(params: Params, styles: list[Style]) -> Params:
 
 
 def _find(name: str, part: Part, catalog: Catalog) -> Style:
-    by_name = {known.lower(): style for style in catalog.styles.values() for known in (style.title, style.id) if known}
-    if (style := by_name.get(name.lower())) is None:
-        names = [style.id for style in catalog.styles.values()]
+    if (style := catalog.find_style(name)) is None:
+        names = list(catalog.styles)
         advice = did_you_mean(name, names) or f"there are: {', '.join(names[:20]) or 'none yet'}"
         raise PromptRefusedError(part.path_of("styles"), f"there is no style {name!r}; {advice}")
     return style

@@ -10,7 +10,7 @@ from server.prompts.translator import Translation
 from server.services import Services
 
 
-async def prepare_text(services: Services, text: str, tenant: str) -> Translation:
+async def prepare_text(services: Services, text: str) -> Translation:
     """The prompt in English, unless the default model reads its language. Names of embeddings stay."""
     catalog = services.catalog
     try:

@@ -21,7 +21,7 @@ NAMES = re.compile(r"Hua|LoRA|API|CFG|English|Ctrl\+Z|OpenAPI|JSON|PNG|JPEG|WebP
 PHONE = {"viewport": {"width": 375, "height": 740}, "has_touch": True, "is_mobile": True}
 LEAST_TOUCH_SIDE = 44
 WORDS_OF_THE_PAGE = """() => {
-    const others = "[lang=en], option[value], .announcer, pre, article .words, .pictures, h2";
+    const others = "[lang=en], option[value], .announcer, pre, article .words, .answer, .pictures, h2";
     const own = (element) => !element.closest(others);
     const texts = [];
     const walker = document.createTreeWalker(document.getElementById("app"), NodeFilter.SHOW_TEXT);

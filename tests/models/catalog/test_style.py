@@ -38,3 +38,14 @@ def test_styles_are_read_in_their_order_and_wrong_ones_reported(tmp_path: Path) 
 def test_models_and_styles_may_be_in_one_file(tmp_path: Path) -> None:
     (tmp_path / FILE).write_text("models: []\nstyles: [{id: a}]")
     assert list(catalog.read(tmp_path).styles) == ["a"]
+
+
+def test_style_is_found_by_id_and_title(tmp_path: Path) -> None:
+    (tmp_path / FILE).write_text("styles: [{id: 12, title: Ink}, {id: Oil, title: '12'}]")
+    models = catalog.read(tmp_path)
+    assert [style and style.id for style in map(models.find_style, ("12", "INK", "oil", "other"))] == [
+        "12",
+        "12",
+        "Oil",
+        None,
+    ]

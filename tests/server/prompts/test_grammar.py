@@ -67,3 +67,7 @@ def test_language_is_that_of_the_script(prompt: str, language: str) -> None:
 def test_first_foreign_words_are_found() -> None:
     assert foreign_words("a 红房子, 蓝船") == "红房子"
     assert foreign_words("a house") == ""
+
+
+def test_tag_after_a_backslash_is_a_tag() -> None:
+    assert [piece.text for piece in split("\\<lora:国风:1>红") if piece.foreign] == ["红"]

@@ -79,13 +79,12 @@ def _seed(seed: int) -> int:
 
 
 def _styles(names: list[str], catalog: Catalog) -> list[Style]:
-    by_name = {name: style for style in catalog.styles.values() for name in (style.title, style.id) if name}
-    unknown = [name for name in names if name and name.lower() not in NONE and name not in by_name]
-    if unknown:
-        raise InvalidParamsError(
-            f"there is no style {unknown[0]!r}; there are: {', '.join(by_name) or 'none yet'}", "styles"
-        )
-    return [by_name[name] for name in names if name in by_name]
+    chosen = {name: catalog.find_style(name) for name in names if name and name.lower() not in NONE}
+    for name, style in chosen.items():
+        if style is None:
+            known = ", ".join(catalog.style_names)
+            raise InvalidParamsError(f"there is no style {name!r}; there are: {known or 'none yet'}", "styles")
+    return [style for style in chosen.values() if style is not None]
 
 
 def _refuse_what_is_not_offered(request: GenerationRequest) -> None:

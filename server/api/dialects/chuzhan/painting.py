@@ -17,7 +17,7 @@ from server.tasks.submission import InvalidParamsError
 DETAILS_LORA = "details"
 """The name or alias of the LoRA whose scale is the level of detail."""
 PICTURE_STRENGTH, MASKED_STRENGTH, BACKGROUND_STRENGTH, SECOND_PASS_STRENGTH = 0.55, 1.0, 0.75, 0.7
-"""How much is painted anew if `denoisingStrength` is not set."""
+"""How much is repainted if `denoisingStrength` is not set."""
 LEAST_STRENGTH = 0.02
 """Less of a second pass, or under a mask, would need more steps than a sampler takes."""
 FADE_PIXELS = 8

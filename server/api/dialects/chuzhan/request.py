@@ -46,7 +46,7 @@ class Body(BaseModel):
 
 class ImgOptions(Body):
     remove_background: bool = Field(False, description="Cut out the main object of the result.")
-    redraw_background: bool = Field(False, description="Keep the main object of the picture, and paint the rest anew.")
+    redraw_background: bool = Field(False, description="Keep the main object of the picture, and repaint the rest.")
     redraw_background_from_origin: bool = Field(True, description="The new background starts from the old one.")
     main_object_type: Literal["General", "Human"] = Field("Human", description="One model cuts out both.")
     prompt_detect: bool = Field(False, description="Add a description of the picture to the prompt.")

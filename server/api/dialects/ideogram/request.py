@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import abstractmethod
 from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
@@ -51,14 +52,14 @@ class PictureRequest(BaseModel):
         return ", ".join(filter(None, (self.prompt, *self.style_words, palette)))
 
     @property
+    @abstractmethod
     def magic(self) -> MagicPrompt:
         """Whether the prompt is to be written out at length."""
-        raise NotImplementedError
 
     @property
+    @abstractmethod
     def model_name(self) -> str:
         """The model in the words of this API."""
-        raise NotImplementedError
 
     @property
     def steps(self) -> int:
@@ -79,9 +80,9 @@ class SizedRequest(PictureRequest):
         return self
 
     @property
+    @abstractmethod
     def size(self) -> Size:
         """Width and height."""
-        raise NotImplementedError
 
 
 def pixels(name: str) -> Size:

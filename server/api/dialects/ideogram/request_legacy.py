@@ -57,7 +57,7 @@ class RemixLegacyRequest(GenerateLegacyRequest):
 
 
 class EditLegacyRequest(LegacyRequest):
-    """The part of a picture that a mask marks is painted anew."""
+    """The part of a picture that a mask marks is repainted."""
 
     model: Literal["V_2", "V_2_TURBO"]
 

@@ -42,7 +42,7 @@ async def generate_legacy(request: Request, services: ServicesDep, tenant: Submi
 
 @remix_router.post("/remix", openapi_extra=form_schema(RemixLegacyRequest, IMAGE_FILE, in_request=True))
 async def remix_legacy(request: Request, services: ServicesDep, tenant: Submitter) -> Response:
-    """A picture, cropped to the size of the request and painted anew as the prompt says."""
+    """A picture, cropped to the size of the request and repainted as the prompt says."""
     form = await read_body(request)
     body = image_request(RemixLegacyRequest, form)
     picture = await stored_file(services, tenant, form, IMAGE_FILE)
@@ -52,7 +52,7 @@ async def remix_legacy(request: Request, services: ServicesDep, tenant: Submitte
 
 @router.post("/edit", openapi_extra=form_schema(EditLegacyRequest, IMAGE_FILE, MASK))
 async def edit_legacy(request: Request, services: ServicesDep, tenant: Submitter) -> Response:
-    """A picture, painted anew where the mask is black."""
+    """A picture, repainted where the mask is black."""
     form = await read_body(request)
     body = validated(EditLegacyRequest, form.fields)
     picture = await stored_file(services, tenant, form, IMAGE_FILE)

@@ -91,7 +91,7 @@ async def generate_transparent_v3(request: Request, services: ServicesDep, tenan
 
 
 async def remix_v3(request: Request, services: ServicesDep, tenant: Submitter) -> Response:
-    """A picture, cropped to the size of the request and painted anew as the prompt says."""
+    """A picture, cropped to the size of the request and repainted as the prompt says."""
     call = await _read(RemixV3Request, request, services, tenant)
     painting = tasks.remix(call.params, await call.picture(), call.body.size, call.body.image_weight)
     return await call.paint(painting)
@@ -109,7 +109,7 @@ router.add_api_route(
 @router.post("/edit", openapi_extra=_schema(V3Request, IMAGE, MASK))
 @router.post("/inpaint", openapi_extra=_schema(V3Request, IMAGE, MASK))
 async def edit_v3(request: Request, services: ServicesDep, tenant: Submitter) -> Response:
-    """A picture, painted anew where the mask is black."""
+    """A picture, repainted where the mask is black."""
     call = await _read(V3Request, request, services, tenant)
     picture = await call.picture()
     mask = await stored_mask(services, tenant, call.form, picture)

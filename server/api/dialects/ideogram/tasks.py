@@ -31,7 +31,7 @@ def generate_transparent(params: Params, size: Size, scale: int) -> Painting:
 
 
 def remix(params: Params, picture: Upload, size: Size, image_weight: int) -> Painting:
-    """The picture, cropped to the size and painted anew; the more closely to it, the higher the weight, 1 to 100."""
+    """The picture, cropped to the size and repainted. A higher `weight`, 1 to 100, keeps more of it."""
     fidelity = round(min(image_weight / 100, 1 - LEAST_STRENGTH), 6)
     follow = {"url": picture.id, "fidelity": fidelity, "keep_alpha": False}
     at_size = {"wh": size, "resize_mode": "cover", "max_wh": max(*size, LARGEST_SIDE)}

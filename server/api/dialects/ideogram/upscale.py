@@ -1,4 +1,4 @@
-"""Pictures at twice their size, painted anew as much as the request says."""
+"""Pictures at twice their size, repainted as much as the request says."""
 
 from __future__ import annotations
 
@@ -34,12 +34,12 @@ async def upscale(request: Request, services: ServicesDep, tenant: Submitter) ->
 
 
 def strength_of(body: UpscaleRequest) -> float:
-    """How much of the enlarged picture is painted anew: more for more detail, less for more resemblance."""
+    """How much of the enlarged picture is repainted: more for more detail, less for more resemblance."""
     return round(MOST_STRENGTH * body.detail / 100 * (1 - body.resemblance / 100), 6)
 
 
 def enlargement(params: Params, picture: Upload, strength: float, max_pixels: int) -> Painting:
-    """Raises InvalidParamsError for a picture that would become too large to be painted anew."""
+    """Raises InvalidParamsError for a picture that would become too large to be repainted."""
     enlarge: dict[str, Any] = {"key": "enlarge", "endpoint": "img2img.sr", "data": {"url": picture.id, "scale": SCALE}}
     if strength < LEAST_STRENGTH:
         return Painting("workflow", {"nodes": [enlarge], "target": "enlarge", "use_audit": True}, SCALE)

@@ -73,11 +73,10 @@ class PublishRequest(BaseModel):
         }
 
     def _style(self, catalog: Catalog) -> Style:
-        by_name = {name: style for style in catalog.styles.values() for name in (style.id, style.title) if name}
-        if self.title in by_name:
-            return by_name[self.title]
+        if (style := catalog.find_style(self.title)) is not None:
+            return style
         if self.title not in ("", DEFAULT_TITLE):
-            names = ", ".join([DEFAULT_TITLE, *by_name])
+            names = ", ".join([DEFAULT_TITLE, *catalog.style_names])
             raise InvalidParamsError(f"there is no workflow {self.title!r}; there are: {names}", "title")
         return Style(id=DEFAULT_TITLE)
 

@@ -87,7 +87,7 @@ async def prepare_prompt(body: PromptBody, services: ServicesDep, tenant: Submit
         sent = await audit.checked(text)
         if not body.need_translate:
             return PromptReply(text=sent, success=True, reason="")
-        translation = await prepare_text(services, sent, tenant)
+        translation = await prepare_text(services, sent)
         if translation.untranslated:
             reason = f"{translation.untranslated!r} is not English, and {NO_TRANSLATOR}"
             return PromptReply(text=sent, success=False, reason=reason)

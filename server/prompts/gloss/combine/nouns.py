@@ -10,7 +10,7 @@ from server.prompts.gloss.phrase import Phrase, join
 _WORKS = frozenset({"art", "artwork", "painting", "illustration", "photography", "work"})
 """What an artist's name follows with "by"."""
 _PICTURES = frozenset({"photo", "portrait", "picture", "painting", "illustration", "close-up", "sketch", "statue"})
-"""What shows somebody: a portrait of a girl."""
+"""What shows a person: a portrait of a girl."""
 _SIZES = frozenset({"big", "small", "huge", "tiny", "long", "short", "tall"})
 """They stand before colours in English."""
 

@@ -105,7 +105,7 @@ export async function cancelAll(): Promise<void> {
 
 const streams = new Set<AbortController>();
 
-// A tab that nobody looks at leaves its connections to the others.
+// A hidden tab leaves its connections to the others.
 document.addEventListener("visibilitychange", () => {
   if (document.hidden) for (const stream of streams) stream.abort();
 });

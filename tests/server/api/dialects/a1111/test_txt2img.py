@@ -136,7 +136,7 @@ async def test_styles_are_those_of_the_operator(services: Services) -> None:
     params = planned(services, styles=["Ink"], negative_prompt="fog").params
     assert (params["text"], params["negative_prompt"]) == ("a house, ink drawing", "fog, photo")
     assert params["lora_scales"] == {"ink": 0.5}
-    with pytest.raises(InvalidParamsError, match="there are: Ink"):
+    with pytest.raises(InvalidParamsError, match="there are: ink, Ink"):
         planned(services, styles=["Oil"])
 
 
