@@ -51,7 +51,7 @@ def read_net_header(param: Path) -> NcnnNet:
     weighted = [layer for layer in layers if layer.type in (CONVOLUTION, PRELU)]
     with open_plain(weights) as opened:
         size = opened.seek(0, 2)
-        tensors = tuple(_locate(opened, weighted, upscaler.keys, weights.name))
+        tensors = tuple(_locate(opened, size, weighted, upscaler.keys, weights.name))
         end = _end_of(tensors[-1])
     if size != end:
         raise NcnnError(f"{weights.name} has {size} bytes, but {param.name} says {end}; copy both files again")
@@ -65,7 +65,9 @@ def is_ncnn_weights(file: Path) -> bool:
     return len(start) == _TAG.size and _TAG.unpack(start)[0] in {*TAGS, INT8, int(MAGIC)}
 
 
-def _locate(opened: BinaryIO, layers: Sequence[NcnnLayer], keys: Sequence[str], name: str) -> Iterator[StoredTensor]:
+def _locate(
+    opened: BinaryIO, size: int, layers: Sequence[NcnnLayer], keys: Sequence[str], name: str
+) -> Iterator[StoredTensor]:
     offset = 0
     for layer, key in zip(layers, keys, strict=True):
         outputs = int(layer.number(0))
@@ -73,6 +75,8 @@ def _locate(opened: BinaryIO, layers: Sequence[NcnnLayer], keys: Sequence[str], 
             yield (slopes := StoredTensor(f"{key}.weight", (outputs,), "F32", offset))
             offset = _end_of(slopes)
             continue
+        if offset + _TAG.size > size:  # also if a damaged text says more bytes than a file can have
+            raise NcnnError(f"{name} ends before its weight {key}; copy it again")
         weight = _weight(opened, layer, key, offset, name)
         bias = StoredTensor(f"{key}.bias", (outputs,), "F32", _end_of(weight))
         yield from (weight, bias)
@@ -81,10 +85,7 @@ def _locate(opened: BinaryIO, layers: Sequence[NcnnLayer], keys: Sequence[str], 
 
 def _weight(opened: BinaryIO, layer: NcnnLayer, key: str, offset: int, name: str) -> StoredTensor:
     opened.seek(offset)
-    start = opened.read(_TAG.size)
-    if len(start) < _TAG.size:
-        raise NcnnError(f"{name} ends before its weight {key}; copy it again")
-    (tag,) = _TAG.unpack(start)
+    (tag,) = _TAG.unpack(opened.read(_TAG.size))
     if tag not in TAGS:
         quantised = "int8 weights" if tag == INT8 else f"weights that are quantised, or of another net (tag {tag:#x})"
         raise NcnnError(f"{name} has {quantised}, which are not supported; get the net in fp16 or fp32")

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as some
 
 from models import catalog
@@ -97,6 +97,7 @@ def test_no_config_of_a_folder_raises(tmp_path: Path, content: Any) -> None:
 
 
 @odd
+@example(line=5, word=6, text="9223372036854775808").via("its weights end behind the last byte that a file can have")
 @given(line=some.integers(0, 20), word=some.integers(0, 20), text=some.text(max_size=5) | numbers.map(str))
 def test_no_text_of_an_ncnn_net_raises(tmp_path: Path, line: int, word: int, text: str) -> None:
     param = write_compact(tmp_path / "x4.param", compact_weights())
