@@ -73,7 +73,7 @@ export function Prompt(props: { name: "text" | "negative_prompt"; rows: number; 
           setCompletions(completionsAt(target.value, target.selectionStart, { models: usable.value, styles: draft.takes("styles") ? styles.value : [], wildcards: wildcards.value }));
           setChosen(0);
         }}
-        onBlur={() => setTimeout(() => setCompletions([]), 150)}
+        onBlur={() => setCompletions([])}
       />
       {completions.length > 0 && (
         <ul class="completions" role="listbox" aria-label={t("completions")}>
