@@ -142,7 +142,8 @@ def _compile(arguments: argparse.Namespace, settings: Settings) -> int:
 def _bench(arguments: argparse.Namespace, settings: Settings) -> None:
     from server.commands.bench.run import bench
 
-    print(bench(arguments, settings) / "report.md")  # noqa: T201
+    report = bench(arguments, settings)
+    print("\n".join(report.summary), report.plan.out / "report.md", sep="\n")  # noqa: T201
 
 
 def _preflight(arguments: argparse.Namespace, settings: Settings) -> int:

@@ -21,6 +21,7 @@ from models.registry.loaders import dtype_for
 from models.registry.registry import Registry
 from pipelines.engine.engine import Engine
 from pipelines.engine.events import Advanced, Failed
+from pipelines.engine.execution.cuda_graphs import Graphs, capture_on
 from pipelines.engine.scheduling.batch_key import BatchKey
 from pipelines.engine.scheduling.batch_size import Capacity
 from pipelines.engine.warmup import warm_up
@@ -63,7 +64,8 @@ def curve(plan: Plan, device: torch.device) -> Iterator[Figure]:
             continue
         side, steps, recorder = plan.scaled(pixels), plan.steps(steps), Recorder()
         with loaded_model(models, device, name) as handle:
-            warm_up(handle.get(ModelRef(CHECKPOINT, name)), recorder, side, side, CURVE_S / plan.hurry / plan.scale)
+            checkpoint, graphs = handle.get(ModelRef(CHECKPOINT, name)), Graphs(capture_on(device))
+            warm_up(checkpoint, recorder, side, side, CURVE_S / plan.hurry / plan.scale, graphs=graphs)
         family = models.find(name).family
         for rows, (_, *samples) in recorder.timed.items():
             title = f"{family}, {side}×{side}, a step of {rows} rows"
@@ -106,16 +108,21 @@ def swap(plan: Plan, device: torch.device) -> Iterator[Figure]:
     models = catalog.read(plan.models)
     weight = max(models.find(name).bytes for name in (MAIN, OTHER))
     registry = Registry(models, device, dtype_for(device), weight * 3 // 2, ENOUGH)
-    engine = Engine(registry, Capacity())
+    graphs = Graphs(capture_on(device))
+    engine = Engine(registry, Capacity(), graphs=graphs)
     workload = Workload(*plan.size(512, 512, 20), seed=1)
     names = [MAIN, OTHER] * 8
-    for name in names[:4]:  # afterwards both models are in host memory, and steps of this shape are warmed up
+    for name in names[:4]:  # afterwards both models are in host memory, and steps of this shape are captured
         _until_first_step(engine, name, workload)
+    captured = graphs.captured
     hua, bare = [], []
     for block in range(BLOCKS):
         hua.append([_until_first_step(engine, name, workload) for name in names[: max(plan.repeats // 2, 2)]])
         bare.append([_bare_load(models, device) for _ in range(2 if block else 3)][-2:])
     registry.close()
+    if graphs.capture is not None:
+        title = "graphs captured again when the model changes"
+        yield Figure(name="swap.recaptured", title=title, unit="", value=graphs.captured - captured)
     yield Figure.of("swap.hua", "a model from host memory to its first step: hua", "s", join_blocks(hua))
     yield Figure.of("swap.bare", "a model from disk (cached) to the device: bare", "s", join_blocks(bare))
     yield ratio("swap.bare/hua", "changing the model: bare / hua", bare, hua)

@@ -18,6 +18,7 @@ from models.registry.loaders import dtype_for
 from models.registry.registry import Registry
 from pipelines.engine.engine import Engine
 from pipelines.engine.events import Failed, Finished
+from pipelines.engine.execution.cuda_graphs import Graphs, capture_on
 from pipelines.engine.scheduling.batch_size import Capacity
 from pipelines.engine.warmup import warm_up
 from pipelines.pipeline import Params
@@ -29,8 +30,9 @@ PAUSE_S = 0.001
 
 
 class HuaSide:
-    """One engine with the models of a catalog. As in a worker, PNGs are written while the device continues. `load`
-    measures, for at most `learning_s` seconds, the best batch size for workloads like `warm`."""
+    """One engine with the models of a catalog. As in a worker, steps run as CUDA graphs where there are some, and PNGs
+    are written while the device continues. `load` measures, for at most `learning_s` seconds, the best batch size for
+    workloads like `warm`."""
 
     name = "hua"
 
@@ -45,7 +47,7 @@ class HuaSide:
             return
         weight = 2 * sum(entry.bytes for entry in self._catalog) + (1 << 30)
         self._registry = Registry(self._catalog, self._device, dtype_for(self._device), weight, weight)
-        capacity = Capacity()
+        capacity, graphs = Capacity(), Graphs(capture_on(self._device))
         workload = self._warm
         with self._registry.acquire([workload.model]) as handle:
             while not handle.wait(60):
@@ -56,8 +58,9 @@ class HuaSide:
                 workload.width,
                 workload.height,
                 self._learning_s,
+                graphs=graphs,
             )
-        self._engine = Engine(self._registry, capacity)
+        self._engine = Engine(self._registry, capacity, graphs=graphs)
 
     def unload(self) -> None:
         if self._registry is not None:

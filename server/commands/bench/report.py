@@ -7,9 +7,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from server.commands.bench import hosted_service
 from server.commands.bench.environment import Facts
 from server.commands.bench.plan import Plan
-from server.commands.bench.results import Figure
+from server.commands.bench.results import Figure, format_number
 from server.commands.bench.targets import TARGETS, Verdict, device_kinds
 
 HEADINGS = {
@@ -24,6 +25,7 @@ HEADINGS = {
     "service": "The service, one request after another",
     "upscaled": "The service, super-resolution",
     "lanes": "Several GPUs",
+    "throughput": "Images a minute",
 }
 WEIGHTS = {
     "toy": "toy models of a thousandth of the real size; the run only checks that all works, no number means anything",
@@ -53,6 +55,12 @@ class Report:
         target = TARGETS.get(figure.name)
         return "" if target is None else target.verdict(figure, self.kinds)
 
+    @property
+    def summary(self) -> list[str]:
+        """The hosted service's figures and ours, as lines of Markdown."""
+        warning = ["These are toy models; no number means anything.", ""] if self.plan.weights == "toy" else []
+        return [*warning, *hosted_service.comparison(self.figures)]
+
     def write(self, folder: Path, plots: Sequence[str]) -> None:
         (folder / "report.md").write_text(self._markdown(plots), encoding="utf-8")
         document = {
@@ -66,7 +74,7 @@ class Report:
 
     def _markdown(self, plots: Sequence[str]) -> str:
         lines = ["# Speed of this machine", "", f"{self.date} · `{self.command}` · {WEIGHTS[self.plan.weights]}", ""]
-        lines += [*self._targets(), *self._environment()]
+        lines += [*self._targets(), "## Beside the hosted service", "", *self.summary, "", *self._environment()]
         parts = list(dict.fromkeys(_part(figure) for figure in self.figures))
         for part in sorted(parts, key=lambda part: list(HEADINGS).index(part) if part in HEADINGS else len(HEADINGS)):
             chosen = [figure for figure in self.figures if _part(figure) == part]
@@ -111,8 +119,3 @@ def _table(figures: Sequence[Figure]) -> list[str]:
 
 def format_value(figure: Figure) -> str:
     return figure.note if figure.value is None else f"{format_number(figure.value)} {figure.unit}".strip()
-
-
-def format_number(value: float) -> str:
-    """Three significant digits, but all digits before the decimal point."""
-    return f"{value:,.0f}" if abs(value) >= 100 else f"{value:.3g}"

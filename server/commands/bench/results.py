@@ -83,3 +83,8 @@ def idle_fraction(spans: list[tuple[float, float]]) -> float:
         idle_time += max(begin - covered_to, 0)
         covered_to = max(covered_to, end)
     return idle_time / (covered_to - first)
+
+
+def format_number(value: float) -> str:
+    """Three significant digits, but all digits before the decimal point."""
+    return f"{value:,.0f}" if abs(value) >= 100 else f"{value:.3g}"

@@ -13,7 +13,7 @@ from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 
-from server.commands.bench import environment, plots, service
+from server.commands.bench import environment, hosted_service, plots, service
 from server.commands.bench.bench_models import write_models
 from server.commands.bench.environment import DeviceError, Facts
 from server.commands.bench.multi_gpu import measure_lanes
@@ -26,8 +26,8 @@ from server.worker.device_process import torch_environment
 log = logging.getLogger(__name__)
 
 
-def bench(arguments: argparse.Namespace, settings: Settings) -> Path:
-    """Runs the requested parts and writes the report; returns its folder. Raises SettingsError."""
+def bench(arguments: argparse.Namespace, settings: Settings) -> Report:
+    """Runs the requested parts, and writes the report into the folder `plan.out`. Raises SettingsError."""
     if arguments.toy and arguments.model:
         raise SettingsError("--toy and --model name different models; give one of them")
     if not arguments.no_plots:
@@ -43,14 +43,16 @@ def bench(arguments: argparse.Namespace, settings: Settings) -> Path:
         with environment.record_load(facts):
             figures = list(_measure_all(plan, settings))
             figures += _start_ratio(figures)
+            figures += hosted_service.images_per_minute(plan, figures)
     finally:
         if not arguments.keep_models:
             shutil.rmtree(plan.models, ignore_errors=True)
         shutil.rmtree(out / "data", ignore_errors=True)
     drawn = [] if arguments.no_plots else plots.draw(figures, out)
     command = shlex.join(["hua", *sys.argv[1:]])
-    Report(plan, facts, figures, command, f"{began:%Y-%m-%d %H:%M} UTC").write(out, drawn)
-    return out
+    report = Report(plan, facts, figures, command, f"{began:%Y-%m-%d %H:%M} UTC")
+    report.write(out, drawn)
+    return report
 
 
 def _facts(settings: Settings, device: str) -> Facts:

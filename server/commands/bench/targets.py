@@ -76,6 +76,7 @@ TARGETS: Mapping[str, Target] = {
     "cold.bare/hua": at_least(any=1.2),
     "swap.bare/hua": at_least(any=5),
     "swap.hua": at_most(H200=0.4),
+    "swap.recaptured": at_most(any=0),
     "lanes.share": at_least(any=95),
 }
 

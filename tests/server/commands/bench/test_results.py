@@ -1,6 +1,6 @@
 import pytest
 
-from server.commands.bench.results import BenchError, Figure, idle_fraction, percentile, ratio
+from server.commands.bench.results import BenchError, Figure, format_number, idle_fraction, percentile, ratio
 
 
 def test_figure_has_median_and_p95() -> None:
@@ -32,3 +32,12 @@ def test_idle_fraction_refuses_no_kernels() -> None:
 def test_figure_of_earlier_report_is_read_by_its_current_name() -> None:
     old = '{"name": "house.overhead", "title": "", "unit": "ms", "value": 10}'
     assert Figure.model_validate_json(old).name == "service.overhead"
+
+
+def test_format_number_keeps_three_digits() -> None:
+    assert [format_number(value) for value in (0.123456, 12.3456, 123.456, 12345.6)] == [
+        "0.123",
+        "12.3",
+        "123",
+        "12,346",
+    ]
