@@ -29,6 +29,7 @@ from server.storage.bucket import Bucket, FindOutcome, find_no_outcome
 from server.storage.signed_links import Links
 from server.tenancy.tenants import Tenants
 from server.tenancy.uploads import Uploads
+from server.tools.tools import Tools
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +47,7 @@ class Services:
     tenants: Tenants
     uploads: Uploads
     wildcards: Wildcards | None
+    tools: Tools
     translator: Translator
     llm: LLM
     moderation: Moderation | None
@@ -81,6 +83,7 @@ class Services:
             translator=Translator(settings, models, llm, Gloss.load),
             llm=llm,
             wildcards=Wildcards(settings.wildcards_dir) if settings.wildcards_dir else None,
+            tools=Tools(settings.tools_dir),
             moderation=moderation,
             text_audit=TextAudit(settings, moderation),
         )

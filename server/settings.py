@@ -68,6 +68,9 @@ class Settings(BaseSettings):
         description="Folder of text files whose lines prompts may name: `__animals__` is a line of animals.txt, drawn "
         "by the seed.",
     )
+    tools_dir: Path | None = Field(
+        None, description="Folder of the operator's tools: YAML files, each a form and the workflow that it fills in."
+    )
     model_hashes: bool = Field(
         True,
         description="Compute the SHA-256 of each model file once, in the background of the api. Tasks may name models "

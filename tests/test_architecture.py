@@ -30,7 +30,7 @@ FLOORS = {
         ("models.files",),
         (
             *("models.atomic_write", "models.host_memory", "models.plain_files", "models.pydantic_errors"),
-            "models.suggestions",
+            *("models.suggestions", "models.yaml_lines"),
         ),
     ),
     "pipelines": (
@@ -49,7 +49,7 @@ FLOORS = {
         ("server.tasks",),
         ("server.services",),
         ("server.audit",),
-        ("server.prompts",),
+        ("server.prompts", "server.tools"),
         ("server.llm",),
         ("server.broker",),
         ("server.tenancy",),

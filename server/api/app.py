@@ -33,6 +33,7 @@ from server.api.middleware.trusted_hosts import TrustedHosts
 from server.api.models import routes as models
 from server.api.problems import EXCEPTIONS, problem_of
 from server.api.readiness import Readiness
+from server.api.tools import routes as tools
 from server.observability.metrics import REQUESTS_REFUSED
 from server.observability.tracing import tracing
 from server.services import Services, public_url
@@ -50,6 +51,7 @@ AUTHENTICATED_ROUTERS = (
     events.router,
     pipelines.router,
     models.router,
+    tools.router,
     uploads.router,
     usage.router,
     overview.router,

@@ -15,6 +15,7 @@ TAGS: dict[str, str] = {
     "tasks": "Submit tasks of any type, follow them, list them, cancel them.",
     "pipelines": "Every task type, with a route of its own whose body has the schema of its params.",
     "models": "The models of this server.",
+    "tools": "Stored workflows with a form.",
     "files": "Upload images that tasks start from, and read results by their signed links.",
     "prompts": "What helps to write prompts.",
     "usage": "What the tenant of the key has used.",

@@ -37,6 +37,8 @@ from server.tasks.waiting import ClientGoneError, FaultyTaskError, TaskFailedErr
 from server.tenancy.auth import MissingScopeError, UnauthorizedError
 from server.tenancy.open_requests import OpenRequestsError
 from server.tenancy.uploads import UploadLimitError
+from server.tools.field import ToolValueError
+from server.tools.tools import UnknownToolError
 
 RETRY_AFTER_S = "2"
 
@@ -48,6 +50,7 @@ STATUS_AND_CODE: dict[type[Exception], tuple[int, str]] = {
     UnknownTaskError: (404, "unknown_task"),
     LostTaskError: (410, "task_lost"),
     ModelNotFoundError: (404, "unknown_model"),
+    UnknownToolError: (404, "unknown_tool"),
     UnknownTaskTypeError: (404, "unknown_task_type"),
     UnsupportedTaskTypeError: (422, "not_offered"),
     NoLLMError: (422, "not_offered"),
@@ -60,6 +63,7 @@ STATUS_AND_CODE: dict[type[Exception], tuple[int, str]] = {
     BadInputError: (422, "bad_input"),
     EgressDeniedError: (422, "url_not_allowed"),
     InvalidParamsError: (422, "invalid_params"),
+    ToolValueError: (422, "invalid_params"),
     RecordTooLargeError: (422, "too_large"),
     UnsafeTextError: (422, UnsafeTextError.code),
     UnsatisfiableRangeError: (416, "unsatisfiable_range"),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated, Any, Literal, get_args
@@ -22,6 +22,7 @@ from pydantic import (
 
 from models.pydantic_errors import message_of
 from models.suggestions import did_you_mean
+from models.yaml_lines import line_of
 from server.settings import SettingsError
 from server.task import ImageAudit, Priority, Retention, TextAction
 
@@ -137,7 +138,7 @@ def parse_policies(text: str) -> dict[str, TenantPolicy]:
         # A misspelt name comes first: it is often the reason why another is missing.
         first = min(error.errors(include_url=False), key=lambda detail: detail["type"] != "extra_forbidden")
         path = [part for part in first["loc"] if part != "[key]"]
-        raise TenantsFileError(f", line {_line(text, path)}: {_sentence(first, '.'.join(map(str, path)))}") from error
+        raise TenantsFileError(f", line {line_of(text, path)}: {_sentence(first, '.'.join(map(str, path)))}") from error
 
 
 def _sentence(error: Mapping[str, Any], path: str) -> str:
@@ -151,21 +152,3 @@ def _sentence(error: Mapping[str, Any], path: str) -> str:
     names = list(model.model_fields)
     hint = did_you_mean(str(error["loc"][-1]), names) or f"use one of {', '.join(names)}"
     return f"{path} is unknown; {hint}"
-
-
-def _line(text: str, path: Sequence[object]) -> int:
-    """The line, from 1, of the longest part of `path` that is in the file."""
-    node = yaml.compose(text, Loader=yaml.SafeLoader)
-    line = 1
-    for part in path:
-        if isinstance(node, yaml.MappingNode):
-            found = next((pair for pair in node.value if pair[0].value == str(part)), None)
-            if found is None:
-                break
-            line, node = found[0].start_mark.line + 1, found[1]
-        elif isinstance(node, yaml.SequenceNode) and isinstance(part, int) and part < len(node.value):
-            node = node.value[part]
-            line = node.start_mark.line + 1
-        else:
-            break
-    return line

@@ -24,6 +24,11 @@ def test_task_example_succeeds(service: RunningService, example: str, folder: Pa
     assert view["answer"] or service.http.get(view["images"][0]["url"]).status_code == 200
 
 
+@pytest.mark.parametrize("example", shell_blocks("tools.md"), ids=["tool"])
+def test_tool_example_succeeds(service: RunningService, example: str, folder: Path) -> None:
+    assert json.loads(service.run_script(UPLOAD + example, folder))["status"] == "succeeded"
+
+
 @pytest.mark.parametrize("call", CALLS, ids=lambda call: call.splitlines()[0][:60])
 def test_api_call_of_docs_exists(service: RunningService, call: str, folder: Path) -> None:
     output = service.run_script(call, folder)

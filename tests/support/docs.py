@@ -16,6 +16,11 @@ def python_blocks(page: str) -> list[str]:
     return _blocks(page, "python")
 
 
+def yaml_blocks(page: str) -> list[str]:
+    """Each ```yaml block of a page of docs/."""
+    return _blocks(page, "yaml")
+
+
 def _blocks(page: str, language: str) -> list[str]:
     text = (ROOT / "docs" / page).read_text(encoding="utf-8")
     return re.findall(rf"```{language}\n(.*?)```", text, re.DOTALL)

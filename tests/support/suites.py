@@ -82,6 +82,7 @@ SCOPES = {
     "tests/end_to_end/test_openai.py": "one service",
     "tests/end_to_end/page/": "one service",
     "tests/end_to_end/test_python_client.py": "one service",
+    "tests/end_to_end/test_tools.py": "one service",
     "tests/server/broker/": "one Kafka",
 }
 """Files that share what takes long to start, and so run in one process of pytest-xdist. The others run in any."""

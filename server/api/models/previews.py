@@ -6,15 +6,11 @@ from collections.abc import Sequence
 from functools import lru_cache
 from pathlib import Path
 
-from models.plain_files import open_plain, resolve
-from server.images.codec import BadImageError, format_of
+from models.plain_files import resolve
 
 SUFFIXES = tuple(f"{middle}.{kind}" for kind in ("png", "jpg", "jpeg", "webp") for middle in (".preview", ""))
-MAX_BYTES = 16 << 20
-"""A larger picture is not shown; those of model sites have a few MB at most."""
 WEIGHTS = frozenset({".safetensors", ".onnx", ".param"})
 """Suffixes of model files; the name of a folder may have a dot, too."""
-_START_BYTES = 64
 
 
 def find_preview(model: Path, folders: Sequence[Path]) -> Path | None:
@@ -26,17 +22,6 @@ def find_preview(model: Path, folders: Sequence[Path]) -> Path | None:
         return None
     pictures = (model.parent / (stem + suffix) for suffix in SUFFIXES if stem + suffix in names)
     return next((picture for picture in pictures if _is_inside(picture, folders)), None)
-
-
-def picture_type(picture: Path) -> str | None:
-    """The media type of a picture by its content; None for a file that is no picture, or too large to be shown."""
-    try:
-        if not picture.is_file() or picture.stat().st_size > MAX_BYTES:
-            return None
-        with open_plain(picture) as file:
-            return f"image/{format_of(file.read(_START_BYTES)).lower()}"
-    except (OSError, BadImageError):
-        return None
 
 
 def _is_inside(picture: Path, folders: Sequence[Path]) -> bool:

@@ -3,26 +3,22 @@
 from __future__ import annotations
 
 from itertools import islice
-from typing import Annotated, Any
+from typing import Annotated
 
 from fastapi import Depends, Header, Path, Query, Request, Response
-from fastapi.responses import FileResponse
 
 from models.catalog.catalog import UnknownModelError
 from server.api.dependencies import ServicesDep, Submitter
 from server.api.errors import error_responses
+from server.api.files.local_picture import RESPONSES, picture_response
 from server.api.models.listing import ListedModel, ModelListing
-from server.api.models.previews import picture_type
 from server.api.models.refreshing import refresh_catalog
 from server.api.models.reply import ModelList, ModelProblem, ModelReply, RefreshReply
 from server.api.router import Router
 
 router = Router(prefix="/v1/models", tags=["models"])
 TOTAL = "X-Total-Count"
-MAX_AGE_S = 60
-"""How long a client may show a preview without asking again."""
 Filter = Annotated[str | None, Query(max_length=128)]
-PICTURE: dict[str, Any] = {f"image/{kind}": {} for kind in ("png", "jpeg", "webp")}
 
 
 class ModelNotFoundError(Exception):
@@ -82,11 +78,7 @@ async def get_model(listing: ListingDep, name: NameInPath) -> ModelReply:
 @router.get(
     "/{name}/preview",
     response_class=Response,
-    responses={
-        200: {"content": PICTURE, "description": "The picture."},
-        304: {"description": "The client already has this picture (If-None-Match)."},
-        **error_responses(401, 404, 422, 503),
-    },
+    responses={**RESPONSES, **error_responses(401, 404, 422, 503)},
 )
 async def get_preview(
     services: ServicesDep, name: NameInPath, if_none_match: Annotated[str | None, Header()] = None
@@ -94,17 +86,10 @@ async def get_preview(
     """The picture beside the file of a model: `NAME.preview.png`, `NAME.png`, or the same as JPEG or WebP."""
     listing = ModelListing(services)
     picture = listing.preview(_find(listing, name))
-    media_type = picture_type(picture) if picture else None
-    if picture is None or media_type is None:
+    response = picture_response(picture, if_none_match) if picture else None
+    if response is None:
         raise ModelNotFoundError(f"model {name!r} has no preview; the operator may put one beside it, NAME.preview.png")
-    status = picture.stat()
-    headers = {
-        "ETag": f'"{status.st_mtime_ns:x}-{status.st_size:x}"',
-        "Cache-Control": f"private, max-age={MAX_AGE_S}",
-    }
-    if if_none_match is not None and headers["ETag"] in if_none_match:
-        return Response(status_code=304, headers=headers)
-    return FileResponse(picture, media_type=media_type, headers=headers)
+    return response
 
 
 def _find(listing: ModelListing, name: str) -> ListedModel:

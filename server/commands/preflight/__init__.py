@@ -8,6 +8,7 @@ from functools import partial
 
 from server.commands.preflight import machine, stores, weights
 from server.commands.preflight.finding import Finding
+from server.commands.preflight.tools import check_tools
 from server.commands.preflight.words import check_words
 from server.settings import Settings
 
@@ -27,6 +28,7 @@ def findings(settings: Settings, *, device: bool = True, sums: bool = True) -> I
         ("secret", machine.check_secret),
         ("tenants", machine.check_tenants),
         ("word lists", check_words),
+        ("tools", check_tools),
         ("kafka", check_kafka),
         ("redis", stores.check_queue),
         ("bucket", stores.check_bucket),

@@ -3,9 +3,9 @@ from pathlib import Path
 
 import pytest
 
-from server.api.models.previews import MAX_BYTES, find_preview, picture_type
+from server.api.models.previews import find_preview
 
-PNG, JPEG, WEBP = b"\x89PNG\r\n\x1a\n", b"\xff\xd8\xff", b"RIFF\x00\x00\x00\x00WEBP"
+PNG = b"\x89PNG\r\n\x1a\n"
 
 
 def touch(file: Path, content: bytes = PNG) -> Path:
@@ -36,19 +36,6 @@ def test_pictures_outside_of_the_models_folders_are_not_found(tmp_path: Path) ->
     (folder / "x.png").symlink_to(secret)
     assert find_preview(folder / "x.safetensors", [folder]) is None
     assert find_preview(tmp_path / "secret.safetensors", [folder]) is None
-
-
-@pytest.mark.parametrize(("content", "kind"), [(PNG, "image/png"), (JPEG, "image/jpeg"), (WEBP, "image/webp")])
-def test_content_tells_the_type(tmp_path: Path, content: bytes, kind: str) -> None:
-    assert picture_type(touch(tmp_path / "x.png", content)) == kind
-
-
-def test_other_files_have_no_type(tmp_path: Path) -> None:
-    assert picture_type(touch(tmp_path / "x.png", b"<svg>")) is None
-    assert picture_type(touch(tmp_path / "y.png", PNG + bytes(MAX_BYTES))) is None
-    assert picture_type(tmp_path / "none.png") is None
-    os.mkfifo(tmp_path / "pipe.png")
-    assert picture_type(tmp_path / "pipe.png") is None
 
 
 def test_link_in_a_circle_is_no_picture(tmp_path: Path) -> None:
