@@ -7,7 +7,7 @@ import hmac
 import re
 import time
 from collections.abc import Callable
-from urllib.parse import parse_qs
+from urllib.parse import parse_qs, quote
 
 _IMAGE = re.compile(r"([0-9a-f]{32})/(\d{1,3})\.([a-z]{3,4})\?(.+)")
 
@@ -33,6 +33,9 @@ class Links:
 
     def task(self, task_id: str) -> str:
         return f"{self._public_url}/v1/tasks/{task_id}"
+
+    def tool_picture(self, tool_id: str, name: str) -> str:
+        return f"{self._public_url}/v1/tools/{tool_id}/pictures/{quote(name)}"
 
     def events(self, task_id: str) -> str:
         return f"{self.task(task_id)}/events"

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from typing import Any, Literal
-from urllib.parse import quote
 
 from pydantic import BaseModel, Field
 
 from models.catalog.catalog import Catalog
+from server.storage.signed_links import Links
 from server.tools.field import GRID, LEAST_SIDE, MOST_SIDE, TEXT_LENGTH, FieldType, Item, ToolField
 from server.tools.tool import Tool
 
@@ -16,7 +16,7 @@ class ItemReply(BaseModel):
     id: str = Field(description="The value to send.")
     name: str
     name_zh: str = Field(description="Empty: it has no Chinese name.")
-    cover: str | None = Field(description="Path of its picture.")
+    cover: str | None = Field(description="Address of its picture.")
 
 
 class FieldReply(BaseModel):
@@ -40,7 +40,7 @@ class ToolReply(BaseModel):
     name_zh: str = Field(description="Empty: it has no Chinese name.")
     description: str
     description_zh: str
-    cover: str | None = Field(description="Path of its picture.")
+    cover: str | None = Field(description="Address of its picture.")
     group: Literal["workflow", "utility"]
     price: float | None = Field(description="Points that it costs, by the operator's table; nothing is charged here.")
     fields: list[FieldReply] = Field(description="The form, in its order.")
@@ -56,22 +56,22 @@ class ToolList(BaseModel):
     problems: list[ToolProblem] = Field(description="Files of the operator that are no tools.")
 
 
-def tool_reply(tool: Tool, catalog: Catalog) -> ToolReply:
+def tool_reply(tool: Tool, catalog: Catalog, links: Links) -> ToolReply:
     return ToolReply(
         id=tool.id,
         name=tool.name,
         name_zh=tool.name_zh,
         description=tool.description,
         description_zh=tool.description_zh,
-        cover=_cover(tool, tool.cover),
+        cover=links.tool_picture(tool.id, tool.cover) if tool.cover else None,
         group=tool.group,
         price=tool.price,
-        fields=[_field(tool, field) for field in tool.fields],
+        fields=[_field(tool, field, links) for field in tool.fields],
         missing=tool.missing(catalog),
     )
 
 
-def _field(tool: Tool, field: ToolField) -> FieldReply:
+def _field(tool: Tool, field: ToolField, links: Links) -> FieldReply:
     is_size, is_text = field.type == "size", field.type == "text"
     return FieldReply(
         id=field.id,
@@ -85,13 +85,10 @@ def _field(tool: Tool, field: ToolField) -> FieldReply:
         min=LEAST_SIDE if is_size and field.min is None else field.min,
         max=(MOST_SIDE if is_size else TEXT_LENGTH if is_text else None) if field.max is None else field.max,
         multiple_of=GRID if is_size else None,
-        items=[_item(tool, item) for item in field.items],
+        items=[_item(tool, item, links) for item in field.items],
     )
 
 
-def _item(tool: Tool, item: Item) -> ItemReply:
-    return ItemReply(id=item.id, name=item.name or item.id, name_zh=item.name_zh, cover=_cover(tool, item.cover))
-
-
-def _cover(tool: Tool, name: str) -> str | None:
-    return f"/v1/tools/{tool.id}/pictures/{quote(name)}" if name else None
+def _item(tool: Tool, item: Item, links: Links) -> ItemReply:
+    cover = links.tool_picture(tool.id, item.cover) if item.cover else None
+    return ItemReply(id=item.id, name=item.name or item.id, name_zh=item.name_zh, cover=cover)

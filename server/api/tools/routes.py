@@ -40,7 +40,7 @@ async def list_tools(services: ServicesDep, tenant: Reader) -> ToolList:
 async def get_tool(tool_id: ToolId, services: ServicesDep, tenant: Reader) -> ToolReply:
     """One tool, with its form."""
     tool = await asyncio.to_thread(services.tools.find, tool_id, tenant)
-    return tool_reply(tool, services.catalog)
+    return tool_reply(tool, services.catalog, services.links)
 
 
 async def submit_tool(
@@ -91,6 +91,6 @@ async def get_tool_picture(
 def _listed(services: Services, tenant: str) -> ToolList:
     tools, catalog = services.tools, services.catalog
     return ToolList(
-        data=[tool_reply(tool, catalog) for tool in tools.every() if tool.is_for(tenant)],
+        data=[tool_reply(tool, catalog, services.links) for tool in tools.every() if tool.is_for(tenant)],
         problems=[ToolProblem(message=message) for message in tools.broken()],
     )

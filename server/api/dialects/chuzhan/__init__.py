@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from server.api.dialects.chuzhan.answers import callback_body
+from server.api.dialects.chuzhan.answers import NAME, callback_body
 from server.api.dialects.chuzhan.refusals import PREFIX, refuse
-from server.api.dialects.chuzhan.routes import NAME, router
+from server.api.dialects.chuzhan.routes import router
 from server.api.dialects.dialect import Dialect
 
 DIALECT = Dialect(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import base64
 from collections.abc import Callable
-from typing import Any
+from typing import Any, Generic, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field
 from pydantic.alias_generators import to_camel
@@ -14,6 +14,8 @@ from server.storage.signed_links import Links
 from server.task import Format, Image, Manifest, Status, Task
 from server.tasks.lookup import TaskRecord
 
+NAME = "chuzhan"
+D = TypeVar("D")
 STATES = {
     Status.QUEUED: "in_queue",
     Status.RUNNING: "running",
@@ -35,6 +37,13 @@ class Answer(BaseModel):
     """A part of an answer."""
 
     model_config = ConfigDict(alias_generator=to_camel, validate_by_name=True, serialize_by_alias=True)
+
+
+class Reply(BaseModel, Generic[D]):
+    code: int = 0
+    success: bool = True
+    msg: str = ""
+    data: D
 
 
 class ImageResult(Answer):

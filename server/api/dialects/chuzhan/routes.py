@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Generic, TypeVar
+from typing import Annotated
 
 from fastapi import Header, Request, Response
-from pydantic import BaseModel, Field
+from pydantic import Field
 
 from server.api.dependencies import Reader, ServicesDep, Submitter
-from server.api.dialects.chuzhan.answers import Answer, TaskDetail, task_detail
+from server.api.dialects.chuzhan import tools
+from server.api.dialects.chuzhan.answers import NAME, Answer, Reply, TaskDetail, task_detail
 from server.api.dialects.chuzhan.prices import ConsumeItem, consumption, price
 from server.api.dialects.chuzhan.refusals import PREFIX, REFUSED, ChuzhanRoute, DrawRoute, RefusedReply, refuse
 from server.api.dialects.chuzhan.request import DetailRequest, DrawRequest
@@ -22,21 +23,10 @@ from server.tasks.lookup import find_record, from_manifest
 from server.tasks.submission import Submission, submit
 from server.tasks.waiting import wait_for_all
 
-NAME = "chuzhan"
 NOT_OFFERED = {
     "/v1/train": "training is not offered; train a LoRA elsewhere and put its file into the models folder",
     "/v1/mj": "Midjourney is not offered; use /aiapi/v1/draw",
-    "/workflow": "this API's workflows are not offered; send a task of type workflow to POST /v1/tasks",
-    "/utilityTool": "this API's tools are not offered; POST /v1/tasks has inpainting, cutting out and workflows",
 }
-D = TypeVar("D")
-
-
-class Reply(BaseModel, Generic[D]):
-    code: int = 0
-    success: bool = True
-    msg: str = ""
-    data: D
 
 
 class DrawData(Answer):
@@ -119,6 +109,9 @@ async def get_customer(services: ServicesDep, tenant: Reader) -> Reply[Customer]
     unfinished = [(await services.queue.recent(tenant, status, 1, 1))[1] for status in (Status.QUEUED, Status.RUNNING)]
     limit = _task_limit(services, tenant)
     return Reply(data=Customer(customer_name=tenant, task_limit_count=limit, task_count=sum(unfinished)))
+
+
+router.include_router(tools.router)
 
 
 def _refuse_below(path: str, message: str) -> None:

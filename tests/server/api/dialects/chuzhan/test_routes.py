@@ -125,8 +125,6 @@ async def test_errors_have_the_shape_of_this_api(client):
         ("/v1/draw", ok, key, 200, 7001, "unfinished"),
         ("/v1/mj/draw", ok, key, 200, 404, "Midjourney is not offered"),
         ("/v1/train/detail", ok, key, 200, 404, "training is not offered"),
-        ("/workflow/task/detail", ok, key, 200, 404, "workflows are not offered"),
-        ("/utilityTool/detail", ok, key, 200, 404, "tools are not offered"),
         ("/v1/nothing", ok, key, 404, 404, "nothing at this address"),
     ]
     for path, body, headers, status, code, message in calls:
