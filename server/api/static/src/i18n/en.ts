@@ -141,6 +141,7 @@ export const en = {
   removePicture: "Remove the picture",
   replacePicture: "Replace the picture",
   resident: "Loaded models",
+  residentOn: "Loaded on",
   retryAfter: "Try again in {seconds} s.",
   running: "running",
   runningTasks: "Tasks",

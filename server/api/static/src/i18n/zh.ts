@@ -143,6 +143,7 @@ export const zh: Record<Word, string> = {
   removePicture: "移除图片",
   replacePicture: "更换图片",
   resident: "已加载的模型",
+  residentOn: "已加载到",
   retryAfter: "请在 {seconds} 秒后重试。",
   running: "运行中",
   runningTasks: "任务",

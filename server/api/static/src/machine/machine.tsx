@@ -69,7 +69,7 @@ function Models() {
       <div class="actions"><button type="button" onClick={() => void refresh()}>{t("refresh")}</button><span role="status">{told}</span></div>
       <div class="scroll" tabIndex={0}>
         <table>
-          <thead><tr><th>{t("name")}</th><th>{t("kind")}</th><th>{t("family")}</th><th>{t("memory")}</th><th>{t("resident")}</th><th>{t("status")}</th></tr></thead>
+          <thead><tr><th>{t("name")}</th><th>{t("kind")}</th><th>{t("family")}</th><th>{t("memory")}</th><th>{t("residentOn")}</th><th>{t("status")}</th></tr></thead>
           <tbody lang="en">
             {models.value.map((model) => (
               <tr key={model.name} class={model.problem ? "broken" : ""}>

@@ -45,6 +45,7 @@ export function Viewer(props: { task: Task; index: number; onMove?: (by: number)
         <div class="zoomed" style={{ width: `calc(${zoom} * min(100%, 62vh * ${image.width / image.height}))` }}>
           <Shown image={image} words={titleOf(task)} />
           {compared !== null && other && <img class="over" src={local(other.url)} alt={t("comparedWith")} style={{ clipPath: `inset(0 ${100 - compared}% 0 0)` }} />}
+          {compared !== null && <span class="divider" style={{ left: `${compared}%` }} />}
         </div>
       </div>
       {compared !== null && <input type="range" class="compare" aria-label={t("compare")} min={0} max={100} value={compared} onInput={(event) => setCompared(Number(event.currentTarget.value))} />}
