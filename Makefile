@@ -1,5 +1,5 @@
 # These commands need Python 3.11+ and nothing else: uv comes into .tools, everything else into .venv.
-.PHONY: serve page test test-fast test-slow chaos chaos-mutants check format k8s docs
+.PHONY: serve page screenshots test test-fast test-slow chaos chaos-mutants check format k8s docs
 .DEFAULT_GOAL := serve
 
 UV := $(shell command -v uv 2>/dev/null || echo .tools/bin/uv)
@@ -42,6 +42,10 @@ format: .venv/ready
 # Builds the page that `/` shows from server/api/static/src. The build is checked in, so that `make serve` needs no Node.
 page: .venv/ready
 	$(RUN) python -m tests.support.page_build server/api/static/built
+
+# Takes the pictures of docs/page.md, with Chromium.
+screenshots: .venv/ready
+	$(RUN) python -m tests.support.screenshots docs/images
 
 # Writes the site of docs/ to build/docs; `python3 -m http.server -d build/docs` serves it, with search.
 docs: .venv/ready

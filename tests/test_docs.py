@@ -49,6 +49,15 @@ def test_links_between_pages_lead_to_files(page: Path) -> None:
     assert not [link for link in links if not (page.parent / link).exists()]
 
 
+def test_pictures_are_small_and_each_is_shown() -> None:
+    pictures = sorted((DOCS / "images").iterdir())
+    page = (DOCS / "page.md").read_text(encoding="utf-8")
+    assert not [picture.name for picture in pictures if f"(images/{picture.name})" not in page]
+    sizes = [picture.stat().st_size for picture in pictures]
+    assert max(sizes) <= 150_000
+    assert sum(sizes) <= 1_000_000
+
+
 def test_every_room_is_described() -> None:
     """docs/architecture.md has a line for each folder that holds Python files."""
     page = (DOCS / "architecture.md").read_text(encoding="utf-8")

@@ -26,12 +26,13 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-def test_site_has_readme_and_every_page(site: Path) -> None:
+def test_site_has_readmes_and_every_page(site: Path) -> None:
     """That the navigation has every page, too, is what --strict sees."""
     pages = {page.relative_to(ROOT / "docs").with_suffix(".html") for page in (ROOT / "docs").rglob("*.md")}
     pages = {page.with_name("index.html") if page.name == "README.html" else page for page in pages}
     assert {page for page in pages if not (site / page).exists()} == set()
     assert "Three requests and an image" in (site / "index.html").read_text(encoding="utf-8")
+    assert "三个请求，一张图片" in (site / "zh" / "index.html").read_text(encoding="utf-8")
 
 
 def test_site_loads_nothing_from_elsewhere(site: Path) -> None:
@@ -52,3 +53,4 @@ def test_links_out_of_docs_become_paths(site: Path) -> None:
     assert "<code>CONTRIBUTING.md</code>" in text
     assert 'href="CONTRIBUTING.md"' not in text
     assert 'href="docs/' not in text
+    assert 'href="zh/index.html"' in text
