@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     import numpy as np
 
 
+DEFAULT_ENHANCER = "enhancer"
 LANGUAGE_MODEL = "llm"
 """The name for the operator's language model. The api asks it before the task is accepted."""
 
@@ -27,7 +28,7 @@ class EnhanceParams(Params):
         min_length=1, max_length=2000, description="The beginning of the prompts.", examples=["a lighthouse"]
     )
     model: str = Field(
-        "enhancer",
+        DEFAULT_ENHANCER,
         max_length=64,
         description="A model of family `enhancer` that GET /v1/models lists, or `llm`: the operator's language model "
         "(HUA_LLM_URL), for which of the other params num_return_sequences and temperature count.",

@@ -70,3 +70,31 @@ def test_background_is_redrawn_around_the_object(service: RunningService) -> Non
     [image] = painted(service, img=in_base64(picture), imgOptions={"redrawBackground": True})
     assert image.shape == picture.shape
     assert np.abs(image[:10].astype(int) - 255).max() > 20
+
+
+def test_drawing_is_enlarged_varied_and_zoomed_out(service: RunningService) -> None:
+    def run(path: str, **body: Any) -> tuple[str, np.ndarray, list[np.ndarray]]:
+        """The id of the task, its sheet, and the images."""
+        reply = service.http.post(f"/aiapi/v1/mj/{path}", json=body).json()
+        assert reply["success"], reply
+        task_id = reply["data"]["paintingSign"]
+        wait = {"taskId": task_id, "waitUtilEnd": True, "imgFormat": "png"}
+        data = service.http.post("/aiapi/v1/mj/task/progress", json=wait).json()["data"]
+        assert data["state"] == "success", data
+        links = [data["imgUrl"], *(image["imageUrl"] for image in data["images"])]
+        files = [service.http.get(link).content for link in links]
+        sheet, *images = (np.asarray(Image.open(io.BytesIO(file))).astype(int) for file in files)
+        return task_id, sheet, images
+
+    drawing, sheet, images = run("draw", prompt="a red house on the grass --seed 7")
+    assert (sheet.shape, len(images)) == ((256, 256, 3), 4)
+    assert np.array_equal(sheet[128:, :128], images[2])
+    _, larger, _ = run("upscale", taskId=drawing, index=2)
+    assert larger.shape == (256, 256, 3)
+    _, _, same = run("variation", taskId=drawing, index=3, strength=0)
+    assert all(np.abs(image - images[2]).max() <= 1 for image in same)
+    _, _, others = run("variation", taskId=drawing, index=3, strength=0.5)
+    assert all(np.abs(image - images[2]).mean() > 1 for image in others)
+    _, _, wider = run("zoom-out", taskId=drawing, index=1, scale=1.5)
+    assert wider[0].shape == (192, 192, 3)
+    assert np.abs(wider[0][56:-56, 56:-56] - images[0][24:-24, 24:-24]).max() <= 1

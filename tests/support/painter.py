@@ -3,19 +3,19 @@
 import hashlib
 import io
 import time
+from collections.abc import Sequence
 
 from PIL import Image as Picture
 
 from server.queue import Lease, Progress, WorkerView
 from server.services import Services
 from server.storage.bucket_keys import image_key
-from server.task import RETENTION_S, Failure, Image, Outcome, Status
+from server.task import RETENTION_S, Failure, Image, Kind, Outcome, Status
 
 
-def png_file() -> bytes:
-    """A PNG of 16×16."""
+def png_file(width: int = 16, height: int = 16) -> bytes:
     file = io.BytesIO()
-    Picture.new("RGB", (16, 16), (180, 50, 30)).save(file, "PNG")
+    Picture.new("RGB", (width, height), (180, 50, 30)).save(file, "PNG")
     return file.getvalue()
 
 
@@ -36,21 +36,27 @@ class Painter:
 
     async def finish(self, lease: Lease) -> None:
         """With as many images as the task asks for."""
-        task, data = lease.task, png_file()
+        await self.finish_with(lease, [("image", (16, 16))] * lease.task.params.get("num_samples", 1))
+
+    async def finish_with(self, lease: Lease, pictures: Sequence[tuple[Kind, tuple[int, int]]]) -> None:
+        """With pictures of these kinds and sizes."""
+        task = lease.task
         expires_at = time.time() + RETENTION_S[task.retention]
         images = []
-        for index in range(task.params.get("num_samples", 1)):
+        for index, (kind, (width, height)) in enumerate(pictures):
+            data = png_file(width, height)
             name = f"{index}.{task.output.format}"
             key = image_key(task.retention, expires_at, task.id, lease.token, name)
             await self._services.bucket.put(key, data)
             image = Image(
                 key=key,
-                width=16,
-                height=16,
+                width=width,
+                height=height,
                 bytes=len(data),
                 sha256=hashlib.sha256(data).hexdigest(),
                 format=task.output.format,
                 seed=task.params["seed"] + index if "seed" in task.params else None,
+                kind=kind,
             )
             images.append(image)
         await self._publish(lease, Status.SUCCEEDED, images=tuple(images))

@@ -31,6 +31,7 @@ SENT = {
     },
     "control_new.multi": {"prompt": "roses", "controls": [{"type": "canny", "data": {"hint_url": "PNG"}}]},
     "upscale.tile": {"url": "PNG", "text": "roses", "upscale_factor": 2, "grid_wh": 512, "padding": 32},
+    "pipeline.grid": {"urls": ["PNG", "PNG"], "gap": 4},
     "pipeline.paste": {"url": "PNG", "bg_url": "PNG", **MATRIX, "resampling": "bilinear"},
     "cv.affine": {"url": "PNG", **MATRIX, "w": 32, "h": 32},
     "cv.blur": {"url": "PNG", "radius": 2},

@@ -28,6 +28,8 @@ LINK_S = 1800
 PASSED, WITHHELD = 0, 1
 DEFAULT_QUALITY = 100
 CUT_OUT = "img2img.sod"
+SHEET = "sheet"
+"""The node of a workflow that lays the images out as one; `imgUrl` is that one, and `images` are the others."""
 
 LinkOf = Callable[[int, Image], str]
 """The link to an image that the audit does not withhold, by its index among all of the task."""
@@ -90,19 +92,20 @@ def callback_body(manifest: Manifest, links: Links) -> dict[str, Any]:
 
 def _ended(manifest: Manifest, link_of: LinkOf) -> TaskDetail:
     outcome = manifest.outcome
-    images = [
+    pictures = [
         ImageResult(image_url=link_of(index, image) if image.safe else "", audit=PASSED if image.safe else WITHHELD)
         for index, image in enumerate(outcome.images)
         if image.kind == "image" or manifest.task.type == "workflow"
     ]
+    has_sheet = manifest.task.type == "workflow" and manifest.task.params["target"] == SHEET
     reason = "" if outcome.status is Status.SUCCEEDED else "the task was canceled"
     return TaskDetail(
         task_id=manifest.task.id,
         state=STATES[outcome.status],
         progress=1.0,
-        audit=max((image.audit for image in images), default=PASSED),
-        img_url=next((image.image_url for image in images if image.image_url), ""),
-        images=images,
+        audit=max((picture.audit for picture in pictures), default=PASSED),
+        img_url=next((picture.image_url for picture in pictures if picture.image_url), ""),
+        images=pictures[1:] if has_sheet else pictures,
         fail_reason=outcome.failure.message if outcome.failure else reason,
     )
 

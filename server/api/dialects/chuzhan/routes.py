@@ -10,6 +10,7 @@ from pydantic import Field
 from server.api.dependencies import Reader, ServicesDep, Submitter
 from server.api.dialects.chuzhan import tools
 from server.api.dialects.chuzhan.answers import NAME, Answer, Reply, TaskDetail, task_detail
+from server.api.dialects.chuzhan.midjourney import routes as midjourney
 from server.api.dialects.chuzhan.prices import ConsumeItem, consumption, price
 from server.api.dialects.chuzhan.refusals import PREFIX, REFUSED, ChuzhanRoute, DrawRoute, RefusedReply, refuse
 from server.api.dialects.chuzhan.request import DetailRequest, DrawRequest
@@ -25,7 +26,6 @@ from server.tasks.waiting import wait_for_all
 
 NOT_OFFERED = {
     "/v1/train": "training is not offered; train a LoRA elsewhere and put its file into the models folder",
-    "/v1/mj": "Midjourney is not offered; use /aiapi/v1/draw",
 }
 
 
@@ -112,6 +112,7 @@ async def get_customer(services: ServicesDep, tenant: Reader) -> Reply[Customer]
 
 
 router.include_router(tools.router)
+router.include_router(midjourney.router)
 
 
 def _refuse_below(path: str, message: str) -> None:

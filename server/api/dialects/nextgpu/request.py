@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import math
-import re
 from collections.abc import Mapping
 from typing import Any
 
@@ -14,13 +12,12 @@ from pydantic import BaseModel, ConfigDict, Field
 from models.catalog.catalog import Catalog
 from models.catalog.style import Style
 from pipelines.pipeline import MAX_TEXT
+from server.api.dialects.ratios import size_of
 from server.tasks.submission import InvalidParamsError
 
 MAX_IMAGES = 16
 DEFAULT_TITLE = "Image generation"
 """The workflow of the document's samples: the default model, unless the operator lists a style with this title."""
-USUAL_SIDE, STEP, WIDEST = 512, 8, 4.0
-_RATIO = re.compile(r"\s*(\d{1,4}(?:\.\d+)?)\s*[:：/xX]\s*(\d{1,4}(?:\.\d+)?)\s*")
 
 
 class Parameters(BaseModel):
@@ -60,7 +57,7 @@ class PublishRequest(BaseModel):
         """The params of txt2img.sd without the number of images. Raises InvalidParamsError, UnknownModelError."""
         style = self._style(catalog)
         model = catalog.find(style.model)
-        width, height = size_of(self.data.parameters.image_ratio, model.side or USUAL_SIDE)
+        width, height = size_of(self.data.parameters.image_ratio, model.side, "imageRatio")
         return {
             **style.params,
             "model": model.name,
@@ -79,15 +76,3 @@ class PublishRequest(BaseModel):
             names = ", ".join([DEFAULT_TITLE, *catalog.style_names])
             raise InvalidParamsError(f"there is no workflow {self.title!r}; there are: {names}", "title")
         return Style(id=DEFAULT_TITLE)
-
-
-def size_of(ratio: str, side: int) -> tuple[int, int]:
-    """Width and height of this ratio with about `side`² pixels, in multiples of 8. Raises InvalidParamsError."""
-    match = _RATIO.fullmatch(ratio)
-    width, height = (float(match[1]), float(match[2])) if match else (0.0, 0.0)
-    if not (width and height and 1 / WIDEST <= width / height <= WIDEST):
-        raise InvalidParamsError(
-            f"imageRatio {ratio!r} is no ratio from 1:{WIDEST:g} to {WIDEST:g}:1; write 16:9", "imageRatio"
-        )
-    factor = side / math.sqrt(width * height)
-    return round(width * factor / STEP) * STEP, round(height * factor / STEP) * STEP

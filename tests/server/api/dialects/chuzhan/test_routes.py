@@ -123,7 +123,6 @@ async def test_errors_have_the_shape_of_this_api(client):
         ("/v1/task/detail", {"taskId": "0" * 32}, key, 200, 404, "there is no task"),
         ("/v1/draw", ok, key, 200, 0, ""),
         ("/v1/draw", ok, key, 200, 7001, "unfinished"),
-        ("/v1/mj/draw", ok, key, 200, 404, "Midjourney is not offered"),
         ("/v1/train/detail", ok, key, 200, 404, "training is not offered"),
         ("/v1/nothing", ok, key, 404, 404, "nothing at this address"),
     ]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from server.api.dialects.nextgpu.request import PublishRequest, size_of
+from server.api.dialects.nextgpu.request import PublishRequest
 from server.services import Services
 from server.tasks.submission import InvalidParamsError
 
@@ -12,27 +12,6 @@ from server.tasks.submission import InvalidParamsError
 def request(**fields: object) -> PublishRequest:
     data = {"parameters": {"promptText": "a boy", "imageRatio": "16:9"}}
     return PublishRequest.model_validate({"data": data, **fields})
-
-
-@pytest.mark.parametrize(
-    ("ratio", "side", "size"),
-    [
-        ("1:1", 512, (512, 512)),
-        ("16:9", 1024, (1368, 768)),
-        ("9:16", 512, (384, 680)),
-        ("3：4", 512, (440, 592)),
-        ("2.35:1", 512, (784, 336)),
-        ("1024x1024", 512, (512, 512)),
-    ],
-)
-def test_size_has_the_ratio_and_the_area_of_the_model(ratio: str, side: int, size: tuple[int, int]) -> None:
-    assert size_of(ratio, side) == size
-
-
-@pytest.mark.parametrize("ratio", ["", "wide", "0:1", "1:9", "16:9:1"])
-def test_what_is_no_ratio_is_refused(ratio: str) -> None:
-    with pytest.raises(InvalidParamsError, match="write 16:9"):
-        size_of(ratio, 512)
 
 
 STYLES = "styles:\n  - {id: flux, title: Poster, model: canvas, prompt: '{prompt}, poster', params: {num_steps: 8}}\n"

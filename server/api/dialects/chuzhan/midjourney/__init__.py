@@ -1,0 +1,1 @@
+"""/aiapi/v1/mj: the Midjourney shape, on Stable Diffusion."""
