@@ -103,7 +103,7 @@ class Artist:
 
 
 def is_submission(response: Response) -> bool:
-    return response.request.method == "POST" and response.url.endswith("/v1/tasks")
+    return response.request.method == "POST" and (response.url.endswith("/v1/tasks") or "/v1/tools/" in response.url)
 
 
 def drag(page: Page, canvas: Locator, *points: tuple[float, float]) -> None:

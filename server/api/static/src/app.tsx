@@ -11,11 +11,12 @@ import { overview, trouble, watchOverview } from "./data/server";
 import { justChanged, live, unfinished } from "./data/tasks";
 import { open, view, VIEWS, type View } from "./data/view";
 import { UNREACHABLE } from "./api/client";
+import { Tools } from "./tools/tools";
 import { Notice } from "./ui/notice";
 import { titleOf } from "./ui/results";
 import { state } from "./ui/progress";
 
-const VIEW_WORDS: Record<View, Word> = { paint: "viewPaint", gallery: "viewGallery", queue: "viewQueue", machine: "viewMachine" };
+const VIEW_WORDS: Record<View, Word> = { paint: "viewPaint", tools: "viewTools", gallery: "viewGallery", queue: "viewQueue", machine: "viewMachine" };
 type Theme = "system" | "light" | "dark";
 const NEXT_THEME: Record<Theme, Theme> = { system: "light", light: "dark", dark: "system" };
 
@@ -42,8 +43,9 @@ export function App() {
 function Viewed() {
   return (
     <>
-      {view.value !== "paint" && <Notice />}
+      {view.value !== "paint" && view.value !== "tools" && <Notice />}
       {view.value === "paint" && <Paint />}
+      {view.value === "tools" && <Tools />}
       {view.value === "gallery" && <Gallery />}
       {view.value === "queue" && <Queue />}
       {view.value === "machine" && <Machine />}

@@ -1,7 +1,7 @@
 // What the person is about to paint. Values stay when the mode changes, so nothing typed is lost.
 import { computed, signal } from "@preact/signals";
 import type { Model, Schema, Task } from "../api/types";
-import { pictureParam, uploaded, type Picture } from "./pictures";
+import { pictureParam, uploaded, type Mask, type Picture } from "./pictures";
 import { findModel, modelsFor, pipeline } from "./server";
 
 /** What to do: each mode is one task type, but `other`, where any can be chosen. */
@@ -46,8 +46,7 @@ export const otherType = signal("img2img.sod");
 export const values = signal<Record<string, unknown>>({});
 /** The picture of `url`. */
 export const source = signal<Picture | null>(null);
-/** The mask that was painted over a picture: opaque where something is to be painted. */
-export const mask = signal<{ of: Picture; blob: Promise<Blob> } | null>(null);
+export const mask = signal<Mask | null>(null);
 export const margins = signal<Margins>(NO_MARGINS);
 export const controls = signal<ControlUnit[]>([]);
 /** The picture that acts as a prompt (IP-Adapter). */

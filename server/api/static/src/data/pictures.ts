@@ -13,6 +13,12 @@ export interface Picture {
   result?: Result;
 }
 
+/** A mask that was painted over a picture: opaque where something is to be painted. */
+export interface Mask {
+  of: Picture;
+  blob: Promise<Blob>;
+}
+
 /** How a param names a picture that a task has made: nothing is uploaded. */
 export interface Result {
   task: string;

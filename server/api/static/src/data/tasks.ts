@@ -80,8 +80,16 @@ export async function loadMore(): Promise<void> {
   }
 }
 
-export async function submit(type: string, params: Record<string, unknown>): Promise<Task> {
-  const task = await ask<Task>("POST", "v1/tasks", { type, params, retention: retention.value });
+export function submit(type: string, params: Record<string, unknown>): Promise<Task> {
+  return send("v1/tasks", { type, params });
+}
+
+export function submitTool(id: string, values: Record<string, unknown>): Promise<Task> {
+  return send(`v1/tools/${id}`, { values });
+}
+
+async function send(path: string, body: Record<string, unknown>): Promise<Task> {
+  const task = await ask<Task>("POST", path, { ...body, retention: retention.value });
   add([task], "first");
   justChanged.value = task;
   if (total.value !== null) total.value += 1;

@@ -2,7 +2,7 @@
 import { signal } from "@preact/signals";
 import { notice } from "./notice";
 
-export const VIEWS = ["paint", "gallery", "queue", "machine"] as const;
+export const VIEWS = ["paint", "tools", "gallery", "queue", "machine"] as const;
 export type View = (typeof VIEWS)[number];
 
 function current(): View {

@@ -1,19 +1,13 @@
 // The middle of the painting view: the source with its tools, or what was painted last.
-import { useState } from "preact/hooks";
 import * as draft from "../data/draft";
 import { firstPicture, type Picture } from "../data/pictures";
 import { notice } from "../data/notice";
-import { tasks, type LiveTask } from "../data/tasks";
 import { t } from "../i18n";
+import { Latest } from "../ui/latest";
+import { MaskEditor } from "../ui/mask_editor";
 import { PictureDrop } from "../ui/picture_drop";
-import { Progress } from "../ui/progress";
-import { Actions, expiry, facts, titleOf } from "../ui/results";
-import { Pictures } from "../ui/task_pictures";
-import { Viewer } from "../ui/viewer";
-import { ZipButton } from "../ui/zip_button";
 import { ExtendEditor } from "./extend_editor";
 import { GridTable } from "./grid_table";
-import { MaskEditor } from "./mask_editor";
 import { SettingsOffer, takeOrOffer } from "./settings_offer";
 
 const NEEDS_SOURCE: readonly draft.Mode[] = ["image", "inpaint", "erase", "extend", "enlarge"];
@@ -37,7 +31,7 @@ export function Stage() {
       <SettingsOffer onPicture={useAsSource} />
       {wantsSource && (
         <>
-          {source && draft.MASKED.includes(mode) && <MaskEditor picture={source} />}
+          {source && draft.MASKED.includes(mode) && <MaskEditor picture={source} mask={draft.mask.value} onMask={(mask) => (draft.mask.value = mask)} />}
           {source && mode === "extend" && <ExtendEditor picture={source} />}
           <PictureDrop label={t("choosePicture")} picture={source} shown={!(draft.MASKED.includes(mode) || mode === "extend")} onPicture={(picture) => (draft.source.value = picture)} />
         </>
@@ -52,24 +46,4 @@ export function Stage() {
 export function useAsSource(picture: Picture): void {
   draft.source.value = picture;
   if (!NEEDS_SOURCE.includes(draft.mode.value) && draft.mode.value !== "other") draft.mode.value = "image";
-}
-
-function Latest() {
-  const [viewed, setViewed] = useState<{ live: LiveTask; index: number } | null>(null);
-  const shown = tasks.value.slice(0, 12);
-  return (
-    <div class="latest">
-      {shown.map((live) => (
-        <article key={live.task.id} class={`result ${live.task.status}`} data-id={live.task.id}>
-          <Pictures live={live} onView={(index) => setViewed({ live, index })} />
-          <p class="words" title={titleOf(live.task)}>{titleOf(live.task)}</p>
-          {live.task.status !== "succeeded" && <Progress live={live} />}
-          {live.task.status === "succeeded" && <p class="facts">{facts(live.task)}{live.task.images?.[0] ? ` · ${expiry(live.task.images[0])}` : ""}</p>}
-          {live.task.images?.[0] && <details><summary>{t("use")}</summary><Actions task={live.task} image={live.task.images[0]} index={0} /><ZipButton tasks={[live.task]} /></details>}
-          {(live.task.warnings ?? []).map((warning) => <p key={warning} class="warning">{warning}</p>)}
-        </article>
-      ))}
-      {viewed && <Viewer task={viewed.live.task} index={viewed.index} onClose={() => setViewed(null)} />}
-    </div>
-  );
 }

@@ -1,9 +1,9 @@
 // Models as cards with their preview pictures, in a dialog with a search.
-import { useEffect, useState } from "preact/hooks";
-import { fetchBlob } from "../api/client";
+import { useState } from "preact/hooks";
 import type { Model } from "../api/types";
 import { t } from "../i18n";
 import { Dialog } from "./dialog";
+import { ServerPicture } from "./server_picture";
 
 export function ModelDialog(props: {
   title: string;
@@ -27,7 +27,7 @@ export function ModelDialog(props: {
       <div class="model-cards">
         {found.map((model) => (
           <button key={model.name} type="button" class="model-card" aria-pressed={props.chosen.includes(model.name)} onClick={() => props.onChoose(model)}>
-            <ModelPicture model={model} />
+            <ServerPicture address={model.preview ?? ""} initials={model.name.slice(0, 2)} />
             <strong>{model.title || model.name}</strong>
             <small>{[model.family, ...(model.trigger_words ?? []).slice(0, 4)].filter(Boolean).join(" · ")}</small>
           </button>
@@ -40,20 +40,4 @@ export function ModelDialog(props: {
 
 function searchable(model: Model): string {
   return [model.name, model.title, ...(model.aliases ?? []), ...(model.trigger_words ?? [])].join(" ").toLowerCase();
-}
-
-/** The preview needs the key, so that an `<img>` cannot load it by its address. */
-function ModelPicture(props: { model: Model }) {
-  const [shown, setShown] = useState("");
-  const { preview } = props.model;
-  useEffect(() => {
-    if (!preview) return;
-    let address = "";
-    fetchBlob(preview.replace(/^\//, "")).then(
-      (blob) => setShown((address = URL.createObjectURL(blob))),
-      () => undefined,
-    );
-    return () => URL.revokeObjectURL(address);
-  }, [preview]);
-  return shown ? <img src={shown} alt="" /> : <span class="no-picture" aria-hidden="true">{props.model.name.slice(0, 2)}</span>;
 }

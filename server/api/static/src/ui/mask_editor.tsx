@@ -1,7 +1,6 @@
 // Paints a mask over the source: brush and eraser, undo, by mouse, pen or finger.
 import { useEffect, useRef, useState } from "preact/hooks";
-import * as draft from "../data/draft";
-import type { Picture } from "../data/pictures";
+import type { Mask, Picture } from "../data/pictures";
 import { t } from "../i18n";
 import { IconButton, Slider } from "../ui/controls";
 
@@ -10,8 +9,8 @@ const UNDO_STEPS = 30;
 const UNDO_BYTES = 200e6;
 const INK = "rgb(255 255 255)";
 
-export function MaskEditor(props: { picture: Picture }) {
-  const { picture } = props;
+export function MaskEditor(props: { picture: Picture; mask: Mask | null; onMask: (mask: Mask | null) => void }) {
+  const { picture, onMask } = props;
   const canvas = useRef<HTMLCanvasElement>(null);
   const undo = useRef<ImageData[]>([]);
   const last = useRef<{ x: number; y: number } | null>(null);
@@ -21,8 +20,8 @@ export function MaskEditor(props: { picture: Picture }) {
   const pen = () => canvas.current!.getContext("2d", { willReadFrequently: true })!;
   useEffect(() => {
     undo.current = [];
-    const mask = draft.mask.value;
-    if (mask?.of !== picture) draft.mask.value = null;
+    const { mask } = props;
+    if (mask?.of !== picture) onMask(null);
     else void mask.blob.then(createImageBitmap).then((painted) => pen().drawImage(painted, 0, 0));
   }, [picture]);
 
@@ -33,7 +32,7 @@ export function MaskEditor(props: { picture: Picture }) {
   const keep = () => {
     const pixels = pen().getImageData(0, 0, picture.width, picture.height).data;
     const empty = !pixels.some((value, index) => index % 4 === 3 && value > 0);
-    draft.mask.value = empty ? null : { of: picture, blob: pngOf(canvas.current!) };
+    onMask(empty ? null : { of: picture, blob: pngOf(canvas.current!) });
   };
   const place = (event: PointerEvent) => {
     const box = canvas.current!.getBoundingClientRect();
