@@ -3,7 +3,7 @@ import gc
 import inspect
 
 import pytest
-from hua_client import AsyncHua, AsyncTask, Hua, Progress, Task
+from hua_client import AsyncHua, AsyncTask, Hua, NotFoundError, Progress, Task
 
 from tests.support.painter import png_file
 
@@ -55,3 +55,31 @@ def test_both_clients_have_the_same_methods(blocking, other):
         return {name: list(inspect.signature(method).parameters) for name, method in methods if name[0] != "_"}
 
     assert signatures(blocking) == signatures(other)
+
+
+TOOL = """
+id: poster
+name: Poster
+fields: [{id: photo, type: image, required: true}, {id: words, type: text, default: the sea}]
+nodes: [{key: paint, endpoint: img2img.sd, data: {url: $photo, text: $words}}]
+target: paint
+"""
+
+
+@pytest.fixture
+def tool(tmp_path, overrides):
+    folder = overrides["tools_dir"] = tmp_path / "tools"
+    folder.mkdir()
+    (folder / "poster.yaml").write_text(TOOL)
+
+
+async def test_form_of_a_tool_is_filled_in(tool, server, painting, blocking, tmp_path):
+    photo = tmp_path / "photo.png"
+    photo.write_bytes(png_file())
+    names = [each["name"] for each in await asyncio.to_thread(blocking.tools)]
+    assert "Poster" in names
+    task = await asyncio.to_thread(lambda: blocking.tool("poster", photo=photo, options={"retention": "7d"}))
+    data = task.raw["params"]["nodes"][0]["data"]
+    assert (task.status, data["text"], task.raw["retention"]) == ("succeeded", "the sea", "7d")
+    with pytest.raises(NotFoundError, match="there is no tool"):
+        await asyncio.to_thread(blocking.tool, "none")

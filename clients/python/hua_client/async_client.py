@@ -97,6 +97,14 @@ class AsyncHua(Painting[Coroutine[Any, Any, AsyncTask]]):
     async def run(self, type: str, /, *, options: Options | None = None, **params: Any) -> AsyncTask:
         return await (await self.submit(type, options=options, **params)).wait()
 
+    async def tool(self, id: str, /, *, options: Options | None = None, **values: Any) -> AsyncTask:
+        """As Hua.tool."""
+        return await self._task(await self._runner.run(self._calls.submit_tool(id, values, options or {}))).wait()
+
+    async def tools(self) -> list[Json]:
+        """As Hua.tools."""
+        return await self._runner.run(self._calls.list_tools())
+
     async def caption(self, image: ImageInput, *, options: Options | None = None, **params: Any) -> str:
         """As Hua.caption."""
         task = await self.run("img2txt.caption", url=as_image(image), options=options, **params)

@@ -12,6 +12,7 @@ from collections.abc import Mapping
 from functools import partial
 from pathlib import Path
 from typing import Any, Literal, TypedDict, cast
+from urllib.parse import quote
 
 from hua_client.base_task import BaseTask, ImageInfo, Json
 from hua_client.errors import (
@@ -70,19 +71,27 @@ class Calls:
 
     def submit(self, type: str, params: Mapping[str, Any], options: Options) -> Flow[Json]:
         """The accepted task."""
-        envelope = _envelope(options) | {"type": type}
+        return self._submit("/v1/tasks", {"type": type}, "params", params, options)
+
+    def submit_tool(self, tool: str, values: Mapping[str, Any], options: Options) -> Flow[Json]:
+        """The accepted task."""
+        return self._submit(f"/v1/tools/{quote(tool, safe='')}", {}, "values", values, options)
+
+    def _submit(self, path: str, body: Json, name: str, values: Mapping[str, Any], options: Options) -> Flow[Json]:
+        """`name`: what the body calls `values`, which may have images."""
         headers = {"Idempotency-Key": options.get("idempotency_key") or uuid.uuid4().hex}
+        body = _envelope(options) | body
         reused = bool(self._uploads)
-        sent = yield from self._with_uploads(params)
+        sent = yield from self._with_uploads(values)
         try:
-            return (yield from self._json("POST", "/v1/tasks", json=envelope | {"params": sent}, headers=headers))
+            return (yield from self._json("POST", path, json=body | {name: sent}, headers=headers))
         except InvalidRequestError as error:
             if error.code != "bad_input" or not reused:
                 raise
         # The server may have lost an upload that it had.
         self._uploads.clear()
-        sent = yield from self._with_uploads(params)
-        return (yield from self._json("POST", "/v1/tasks", json=envelope | {"params": sent}, headers=headers))
+        sent = yield from self._with_uploads(values)
+        return (yield from self._json("POST", path, json=body | {name: sent}, headers=headers))
 
     def read(self, task_id: str) -> Flow[Json]:
         return self._json("GET", f"/v1/tasks/{task_id}")
@@ -105,6 +114,10 @@ class Calls:
 
     def list_models(self, query: Mapping[str, str]) -> Flow[list[Json]]:
         reply = yield from self._json("GET", "/v1/models", query=query)
+        return cast(list[Json], reply["data"])
+
+    def list_tools(self) -> Flow[list[Json]]:
+        reply = yield from self._json("GET", "/v1/tools")
         return cast(list[Json], reply["data"])
 
     def download(self, image: ImageInfo) -> Flow[bytes]:

@@ -107,6 +107,14 @@ class Hua(Painting[Task]):
     def run(self, type: str, /, *, options: Options | None = None, **params: Any) -> Task:
         return self.submit(type, options=options, **params).wait()
 
+    def tool(self, id: str, /, *, options: Options | None = None, **values: Any) -> Task:
+        """Fills in the form of a stored tool, and waits for the end of its task. Images are as in `submit`."""
+        return self._task(self._runner.run(self._calls.submit_tool(id, values, options or {}))).wait()
+
+    def tools(self) -> list[Json]:
+        """The stored tools with their forms, as the server's JSON."""
+        return self._runner.run(self._calls.list_tools())
+
     def caption(self, image: ImageInput, *, options: Options | None = None, **params: Any) -> str:
         """What an image shows, in words."""
         task = self.run("img2txt.caption", url=as_image(image), options=options, **params)
