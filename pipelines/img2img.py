@@ -13,7 +13,7 @@ from pipelines.params.image_refs import ImageRef
 from pipelines.params.picture_size import PICTURE_SIZE, PictureSizeParams
 from pipelines.params.prompts import Prompt
 from pipelines.pipeline import Models, Recipe, TaskResult, Work
-from pipelines.recipes.captioning import DEFAULT_CAPTIONER, caption
+from pipelines.recipes.captioning import DEFAULT_CAPTIONER, caption, with_gender
 from pipelines.recipes.image_generation import ImageGeneration, generate_from_image
 
 if TYPE_CHECKING:
@@ -33,6 +33,11 @@ class Img2ImgParams(PictureSizeParams):
     auto_prompt: bool = Field(
         False, description="Describe the picture with the model `captioner` and append the description to `text`."
     )
+    auto_gender: bool = Field(
+        False,
+        description="Describe the picture with the model `captioner`, and begin the prompt with `1girl` or `1boy` if "
+        "the description says so.",
+    )
     fidelity: float = Field(
         0.2, ge=0, le=1, description="How closely the result follows the picture: 0 ignores it, 1 returns it."
     )
@@ -46,6 +51,15 @@ class Img2ImgParams(PictureSizeParams):
             raise ValueError("text is missing; add it, or set auto_prompt to have the picture described")
         return self
 
+    @property
+    def is_described(self) -> bool:
+        return self.auto_prompt or self.auto_gender
+
+    def prompt_with(self, description: str) -> str:
+        """The prompt, for a picture of this description."""
+        text = ", ".join(filter(None, (self.text, description if self.auto_prompt else "")))
+        return with_gender(text, description) if self.auto_gender else text
+
 
 class Img2Img(ImageGeneration[Img2ImgParams]):
     names = ("img2img.sd",)
@@ -53,7 +67,7 @@ class Img2Img(ImageGeneration[Img2ImgParams]):
     Params = Img2ImgParams
 
     def needs(self, params: Img2ImgParams) -> tuple[AnyModelRef, ...]:
-        return (*super().needs(params), *((DEFAULT_CAPTIONER_REF,) if params.auto_prompt else ()))
+        return (*super().needs(params), *((DEFAULT_CAPTIONER_REF,) if params.is_described else ()))
 
     def work(self, params: Img2ImgParams) -> Work:
         width, height = (min(side, params.max_wh) or params.max_wh for side in params.wh)
@@ -67,9 +81,9 @@ class Img2Img(ImageGeneration[Img2ImgParams]):
         checkpoint = params.load_checkpoint(models, images)
         picture = images["url"] if params.resize_mode == "fill" else params.resized(images["url"])
         rgb, alpha = flatten_alpha(picture)
-        if params.auto_prompt:
+        if params.is_described:
             description = yield from caption(models.get(DEFAULT_CAPTIONER_REF), rgb)
-            params = params.model_copy(update={"text": ", ".join(filter(None, (params.text, description)))})
+            params = params.model_copy(update={"text": params.prompt_with(description)})
         size: tuple[int, int] = params.wh if params.wh != PICTURE_SIZE else (rgb.shape[1], rgb.shape[0])
         source = resize(rgb, *snap_size(*size, params.max_wh))
         generated = yield from generate_from_image(params, checkpoint, source, params.fidelity)

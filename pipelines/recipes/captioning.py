@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 from pipelines.pipeline import Steps
@@ -13,6 +15,19 @@ if TYPE_CHECKING:
 
 DEFAULT_CAPTIONER = "captioner"
 """The name of the captioner if a task names none."""
+
+GENDERS: Mapping[str, str] = {
+    **dict.fromkeys(("woman", "women", "girl", "girls", "lady", "female"), "1girl"),
+    **dict.fromkeys(("man", "men", "boy", "boys", "gentleman", "male"), "1boy"),
+}
+"""Tags that anime models know, by words of a caption."""
+
+
+def with_gender(text: str, description: str) -> str:
+    """The prompt behind the tag for the first man or woman of the caption. A prompt that has such a tag stays."""
+    words = re.findall(r"[a-z]+", description.lower())
+    tag = next((GENDERS[word] for word in words if word in GENDERS), "")
+    return text if not tag or re.search(r"\b\d(girl|boy)", text) else ", ".join(filter(None, (tag, text)))
 
 
 def caption(captioner: Captioner, picture: np.ndarray) -> Steps[str]:

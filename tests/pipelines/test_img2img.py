@@ -78,6 +78,20 @@ def test_auto_prompt_appends_the_caption_to_the_text(studio: Studio) -> None:
     assert np.array_equal(generate_with(auto_prompt=True, text="a boat"), generate_with(text=f"a boat, {caption}"))
 
 
+@pytest.mark.parametrize(
+    ("options", "prompt"),
+    [
+        ({"auto_gender": True}, "1girl, a boat"),
+        ({"auto_prompt": True}, "a boat, a girl by the sea"),
+        ({"auto_prompt": True, "auto_gender": True}, "1girl, a boat, a girl by the sea"),
+    ],
+)
+def test_prompt_has_what_the_description_says(options: dict[str, bool], prompt: str) -> None:
+    params = Img2Img.Params(url="x", text="a boat", **options)
+    assert params.prompt_with("a girl by the sea") == prompt
+    assert any(ref.name == "captioner" for ref in Img2Img().needs(params))
+
+
 def test_text_may_be_left_out_only_with_auto_prompt() -> None:
     assert Img2Img.Params(url="x", auto_prompt=True).text == ""
     assert Img2Img.Params(url="x", text="").text == ""

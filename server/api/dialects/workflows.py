@@ -12,9 +12,9 @@ CUT_OUT: Node = {"key": "cut_out", "endpoint": "img2img.sod", "data": {}}
 """Cuts out the main object."""
 
 
-def object_mask(picture: str) -> Node:
-    """Marks the main object of a picture in white."""
-    return {"key": "mask", "endpoint": "img2img.sod", "data": {"url": picture, "output": "alpha"}}
+def object_mask(picture: str, **data: str) -> Node:
+    """Marks the main object of a picture in white. `data`: further params of img2img.sod."""
+    return {"key": "mask", "endpoint": "img2img.sod", "data": {"url": picture, "output": "alpha", **data}}
 
 
 def painting_task(

@@ -3,7 +3,7 @@ from collections.abc import Iterator
 import numpy as np
 import pytest
 
-from pipelines.recipes.captioning import caption
+from pipelines.recipes.captioning import caption, with_gender
 
 
 class ThreeTokens:
@@ -22,3 +22,17 @@ def test_caption_yields_after_each_token_and_returns_the_text() -> None:
     with pytest.raises(StopIteration) as finished:
         next(recipe)
     assert finished.value.value == "7 8 9"
+
+
+@pytest.mark.parametrize(
+    ("text", "description", "prompt"),
+    [
+        ("oil", "a woman with a dog", "1girl, oil"),
+        ("", "Two boys, and a girl", "1boy"),
+        ("oil", "a manor and a lady's hat", "1girl, oil"),
+        ("oil", "a house", "oil"),
+        ("2girls, oil", "a man", "2girls, oil"),
+    ],
+)
+def test_gender_of_the_caption_goes_first(text: str, description: str, prompt: str) -> None:
+    assert with_gender(text, description) == prompt

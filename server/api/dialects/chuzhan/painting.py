@@ -5,17 +5,14 @@ from __future__ import annotations
 from typing import Any
 
 import pipelines
-from models.catalog.catalog import Catalog, UnknownModelError
+from models.catalog.catalog import Catalog
 from models.catalog.style import Style
-from models.kinds import families_of
-from models.kinds.lora import LORA
 from pipelines.sampler_names import canonical, max_steps_of
 from server.api.dialects.chuzhan.controls import controls
+from server.api.dialects.chuzhan.options import details_lora
 from server.api.dialects.chuzhan.request import DEFAULT_DETAILS, MAX_SIDE, DrawRequest
 from server.tasks.submission import InvalidParamsError
 
-DETAILS_LORA = "details"
-"""The name or alias of the LoRA whose scale is the level of detail."""
 PICTURE_STRENGTH, MASKED_STRENGTH, BACKGROUND_STRENGTH, SECOND_PASS_STRENGTH = 0.55, 1.0, 0.75, 0.7
 """How much is repainted if `denoisingStrength` is not set."""
 LEAST_STRENGTH = 0.02
@@ -37,8 +34,12 @@ def painting(request: DrawRequest, catalog: Catalog) -> tuple[str, dict[str, Any
         params |= {"inpainting_mask_invert": True, "keep_original": True, "keep_original_num_fade_pixels": FADE_PIXELS}
     if request.controlnet.units:
         params |= {"controls": controls(request, catalog), "use_audit": True, "use_inpainting": has_mask(request)}
-    if request.img_options.prompt_detect:
-        params["auto_prompt"] = True
+    for param, is_set in (
+        ("auto_prompt", request.img_options.prompt_detect),
+        ("auto_gender", request.img_options.gender_detect),
+    ):
+        if is_set:
+            params[param] = True
     return task_type, params
 
 
@@ -67,11 +68,13 @@ def _refuse_not_offered(request: DrawRequest) -> None:
             options.face_preservation,
             f"{needs_face}; leave it out, and use img with a low denoisingStrength, or controlnet",
         ),
-        "imgOptions.genderDetect": (options.gender_detect, f"{needs_face}; say in prompt who is shown"),
-        "imgOptions.promptDetect": (
-            options.prompt_detect and _task_type(request) != "img2img.sd",
-            "needs img, without maskImg, redrawBackground and controlnet; describe the picture in prompt",
-        ),
+        **{
+            f"imgOptions.{name}": (
+                is_set and _task_type(request) != "img2img.sd",
+                "needs img, without maskImg, redrawBackground and controlnet; describe the picture in prompt",
+            )
+            for name, is_set in (("promptDetect", options.prompt_detect), ("genderDetect", options.gender_detect))
+        },
         "imgOptions.redrawBackground": (
             options.redraw_background and request.source is None,
             "needs a picture; add img, or img to imgOptions",
@@ -119,19 +122,10 @@ def _prompt(request: DrawRequest, style: Style, catalog: Catalog) -> dict[str, A
 
 
 def _details(request: DrawRequest, catalog: Catalog) -> dict[str, float]:
-    """The scale of the LoRA for details, -1 to 1. Raises InvalidParamsError."""
-    if request.details_level == DEFAULT_DETAILS:
+    """The scale of the LoRA for details, -1 to 1."""
+    entry = details_lora(catalog)
+    if request.details_level == DEFAULT_DETAILS or entry is None:
         return {}
-    try:
-        entry = catalog.find(DETAILS_LORA)
-    except UnknownModelError:
-        entry = None
-    if entry is None or entry.family not in families_of(LORA):
-        raise InvalidParamsError(
-            f"detailsLevel needs a LoRA for details that the operator calls {DETAILS_LORA!r}; leave it out, or send "
-            f"{DEFAULT_DETAILS}",
-            "detailsLevel",
-        )
     return {entry.name: (request.details_level - DEFAULT_DETAILS) / 4}
 
 

@@ -48,9 +48,11 @@ class ImgOptions(Body):
     remove_background: bool = Field(False, description="Cut out the main object of the result.")
     redraw_background: bool = Field(False, description="Keep the main object of the picture, and repaint the rest.")
     redraw_background_from_origin: bool = Field(True, description="The new background starts from the old one.")
-    main_object_type: Literal["General", "Human"] = Field("Human", description="One model cuts out both.")
+    main_object_type: Literal["General", "Human"] = Field(
+        "Human", description="Human: the model `matting-human`, if any."
+    )
     prompt_detect: bool = Field(False, description="Add a description of the picture to the prompt.")
-    gender_detect: bool = Field(False, description="Not offered.")
+    gender_detect: bool = Field(False, description="Begin the prompt with 1girl or 1boy, by what the picture shows.")
     face_preservation: bool = Field(False, description="Not offered.")
     face_preservation_count: int = Field(1, ge=1, le=5, description="Without effect.")
     img: Picture | None = Field(None, description="The picture for these options, if it is not `img` of the request.")
@@ -95,7 +97,7 @@ class DrawRequest(Body):
     batch_size: int = Field(1, ge=1, le=6)
     tiling: bool = False
     face_fix: bool = Field(False, description="Not offered.")
-    details_level: int = Field(DEFAULT_DETAILS, ge=1, le=9, description="Needs a LoRA that is called `details`.")
+    details_level: int = Field(DEFAULT_DETAILS, ge=1, le=9, description="Scale of the LoRA `details`; 5: 0.")
     img_options: ImgOptions = ImgOptions()
     controlnet: ControlNets = ControlNets()
     predict_consume: bool = Field(False, description="Answer the price alone.")

@@ -11,6 +11,7 @@ from server.api.dependencies import Reader, ServicesDep, Submitter
 from server.api.dialects.chuzhan import tools
 from server.api.dialects.chuzhan.answers import NAME, Answer, Reply, TaskDetail, task_detail
 from server.api.dialects.chuzhan.midjourney import routes as midjourney
+from server.api.dialects.chuzhan.options import without_missing
 from server.api.dialects.chuzhan.prices import ConsumeItem, consumption, price
 from server.api.dialects.chuzhan.refusals import PREFIX, REFUSED, ChuzhanRoute, DrawRoute, RefusedReply, refuse
 from server.api.dialects.chuzhan.request import DetailRequest, DrawRequest
@@ -55,6 +56,8 @@ async def draw(
     idempotency_key: Annotated[str | None, Header(min_length=1, max_length=200)] = None,
 ) -> Reply[DrawData]:
     """Accepts a task. Its result is available from /aiapi/v1/task/detail, and is sent to `callback`, if that is set."""
+    body, left_out = without_missing(body, services.catalog)
+    note = f"left out, because this server has no model for it: {', '.join(left_out)}" if left_out else ""
     estimate = price(body)
     data = DrawData(
         task_limit_count=_task_limit(services, tenant),
@@ -63,7 +66,7 @@ async def draw(
         consume_detail=consumption(body),
     )
     if body.predict_consume:
-        return Reply(data=data)
+        return Reply(data=data, msg=note)
     task_type, params = task_of(body, services.catalog)
     submission = Submission(
         task_type,
@@ -78,7 +81,7 @@ async def draw(
         view = await submit(services, submission)
     except BadInputError as error:
         raise BadInputError(sent_name(error.field, params), error.message) from error
-    return Reply(data=data.model_copy(update={"painting_sign": view.task.id}))
+    return Reply(data=data.model_copy(update={"painting_sign": view.task.id}), msg=note)
 
 
 router.add_api_route(

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from models.catalog.catalog import Catalog
+from server.api.dialects.chuzhan.options import object_model
 from server.api.dialects.chuzhan.painting import painting
 from server.api.dialects.chuzhan.request import DrawRequest
 from server.api.dialects.workflows import CUT_OUT, Node, object_mask, painting_task
@@ -19,7 +20,7 @@ _HINT, _NODE = re.compile(r"controls\.(\d+)\.data\.hint_url$"), re.compile(r"nod
 def task_of(request: DrawRequest, catalog: Catalog) -> tuple[str, dict[str, Any]]:
     """Type and params of the task. Raises InvalidParamsError, UnknownModelError."""
     task_type, params = painting(request, catalog)
-    return painting_task(task_type, params, before=_mask(request), after=_finishing(request))
+    return painting_task(task_type, params, before=_mask(request, catalog), after=_finishing(request, catalog))
 
 
 def sent_name(field: str, params: Mapping[str, Any]) -> str:
@@ -31,10 +32,10 @@ def sent_name(field: str, params: Mapping[str, Any]) -> str:
     return {"url": "img"}.get(field, field)
 
 
-def _mask(request: DrawRequest) -> dict[str, Node]:
+def _mask(request: DrawRequest, catalog: Catalog) -> dict[str, Node]:
     """The node that makes the mask, whose dark pixels are painted."""
     if request.img_options.redraw_background and request.source is not None:
-        return {"mask_url": object_mask(request.source)}
+        return {"mask_url": object_mask(request.source, **object_model(request, catalog))}
     if request.mask_img is not None:
         # A mask that is drawn on a transparent layer marks with its black pixels, too, and not with its opaque ones.
         fill = {"key": "mask", "endpoint": FILL, "data": {"url": request.mask_img, "bg": WHITE}}
@@ -42,13 +43,13 @@ def _mask(request: DrawRequest) -> dict[str, Node]:
     return {}
 
 
-def _finishing(request: DrawRequest) -> list[Node]:
+def _finishing(request: DrawRequest, catalog: Catalog) -> list[Node]:
     """What is done to each painted image, as nodes without injections. Raises InvalidParamsError."""
     nodes: list[Node] = []
     if request.upscale > 1:
         nodes.append({"key": "enlarge", "endpoint": "img2img.sr", "data": _enlargement(request)})
     if request.img_options.remove_background and not request.img_options.redraw_background:
-        nodes.append(CUT_OUT)
+        nodes.append({**CUT_OUT, "data": object_model(request, catalog)})
     return nodes
 
 

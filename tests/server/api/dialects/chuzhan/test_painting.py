@@ -99,9 +99,47 @@ async def test_picture_to_image(task, picture):
         assert (await task(img=picture, denoisingStrength=strength)).params["fidelity"] == fidelity
 
 
-async def test_prompt_detect_describes_the_picture(services, draw, picture):
-    reply = await draw(img=picture, imgOptions={"promptDetect": True})
-    assert "captioner" in reply["msg"]  # the server of this test has no such model
+CAPTIONER = "  - {name: captioner, path: blip, family: captioner}\n"
+
+
+@pytest.fixture
+def settings(settings):
+    folder = settings.models_path / "blip"
+    folder.mkdir()
+    for name in ("config.json", "model.safetensors"):
+        (folder / name).write_bytes(b"{}")
+    return settings
+
+
+@pytest.mark.parametrize("styles", [CAPTIONER])
+async def test_picture_is_described(task, picture):
+    drawn = await task(img=picture, imgOptions={"promptDetect": True})
+    assert chosen(drawn.params, "auto_prompt", "auto_gender") == {"auto_prompt": True, "auto_gender": False}
+    drawn = await task(img=picture, imgOptions={"genderDetect": True})
+    assert chosen(drawn.params, "auto_prompt", "auto_gender") == {"auto_prompt": False, "auto_gender": True}
+
+
+@pytest.mark.parametrize("styles", [CAPTIONER])
+@pytest.mark.parametrize("option", ["promptDetect", "genderDetect"])
+async def test_description_needs_a_picture(draw, option):
+    assert f"imgOptions.{option} needs img" in (await draw(imgOptions={option: True}))["msg"]
+
+
+async def test_options_without_their_model_are_left_out_and_cost_nothing(draw, task, picture):
+    fields = {"img": picture, "imgOptions": {"promptDetect": True, "genderDetect": True}, "detailsLevel": 9}
+    reply, plain = await draw(**fields), await draw(img=picture)
+    assert reply["msg"].endswith("model for it: imgOptions.promptDetect, imgOptions.genderDetect, detailsLevel")
+    assert reply["data"]["used"] == plain["data"]["used"]
+    assert (await draw(**fields, predictConsume=True))["msg"] == reply["msg"]
+    assert (await task(**fields)).params["lora_scales"] == {"ink": 0.5}  # that of the style
+
+
+@pytest.mark.parametrize("styles", ["  - {name: matting-human, path: toy.onnx, family: matting}\n"])
+@pytest.mark.parametrize(("kind", "model"), [("Human", "matting-human"), ("General", "matting")])
+async def test_people_are_cut_out_by_their_own_model(task, picture, kind, model):
+    for option in ("removeBackground", "redrawBackground"):
+        drawn = await task(img=picture, imgOptions={option: True, "mainObjectType": kind})
+        assert model in drawn.models
 
 
 async def test_controlnet(task, picture):
@@ -127,13 +165,10 @@ async def test_details_level_is_the_scale_of_a_lora(task):
     [
         ({"faceFix": True}, "faceFix needs a model for faces"),
         ({"imgOptions": {"facePreservation": True}}, "imgOptions.facePreservation needs a model for faces"),
-        ({"imgOptions": {"genderDetect": True}}, "imgOptions.genderDetect needs a model for faces"),
-        ({"imgOptions": {"promptDetect": True}}, "imgOptions.promptDetect needs img"),
         ({"imgOptions": {"redrawBackground": True}}, "imgOptions.redrawBackground needs a picture"),
         ({"maskImg": "x"}, "img is missing"),
         ({"img": "x", "maskImg": "x", "imgOptions": {"redrawBackground": True}}, "exclude each other"),
         ({"hrScale": 2, "controlnet": {"image": "x", "units": [UNIT]}}, "hrScale is not offered together"),
-        ({"detailsLevel": 6}, "LoRA for details"),
         ({"img": "x", "upscale": 1.5}, "add width and height"),
     ],
 )

@@ -46,6 +46,7 @@ EVERYTHING = {
     "negative_prompt": "fog",
     "variations": [],
     "strength": 1,
+    "auto_gender": False,
     "auto_prompt": False,
     "tome_info": {"enable": False, "ratio": 0.5},
     "disable_easy_negative": False,
