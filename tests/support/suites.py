@@ -14,8 +14,9 @@ Suite = Literal["fast", "standard", "slow"]
 SUITES: tuple[Suite, ...] = ("fast", "standard", "slow")
 TESTS = Path(__file__).parents[1]
 
-SLOW_FIXTURES = frozenset({"apiserver", "bench_report", "chaos", "own_service", "service_roles"})
-"""Kubernetes' apiserver, `hua bench`, and whole deployments under faults, which start torch several times each."""
+SLOW_FIXTURES = frozenset({"apiserver", "bench_report", "chaos", "gpu_day", "own_service", "service_roles"})
+"""Kubernetes' apiserver, `hua bench`, `benchmarks.gpu_day`, and whole deployments under faults: the last three start
+torch several times each."""
 STANDARD_FIXTURES = {
     "service": 90,
     "observed": 30,

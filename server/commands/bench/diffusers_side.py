@@ -49,7 +49,7 @@ class DiffusersSide:
             return
         diffusers_logging.disable_progress_bar()
         diffusers_logging.set_verbosity_error()
-        pipe = _build_pipeline(self._entry, dtype_for(self._device)).to(self._device)
+        pipe = build_pipeline(self._entry, dtype_for(self._device)).to(self._device)
         self._pipes["txt2img"] = pipe
         parts = pipe.components
         if self._entry.family != "sdxl":
@@ -90,7 +90,7 @@ class DiffusersSide:
         return file.getvalue()
 
 
-def _build_pipeline(entry: ModelEntry, dtype: torch.dtype) -> Any:
+def build_pipeline(entry: ModelEntry, dtype: torch.dtype) -> Any:
     """The pipeline from an entry's parts, which are in a folder or in one file."""
     weights = open_weights(entry)
     config = {"prediction_type": "epsilon", **weights.scheduler_config}

@@ -55,19 +55,24 @@ def single(plan: Plan, device: torch.device) -> Iterator[Figure]:
     """One image after another, from prompt to PNG, by the sides alternately."""
     models = catalog.read(plan.models)
     for subject in subjects(plan, models):
-        entry, workload = models.find(subject.workload.model), subject.workload
-        sides: list[Side] = [
-            DiffusersSide(entry, device, models.find(CANNY) if workload.control else None),
-            HuaSide(models, device, workload, plan.learning_s),
-        ]
-        if not plan.no_compile and subject.net == models.find(MAIN).family:
-            sides.append(DiffusersSide(entry, device, compiled=True))
-        repeats = max(round(plan.repeats * subject.repeat_fraction), 2)
-        one_at_a_time = _exceeds_memory(device, entry, sides)
-        blocks = alternate(sides, partial(_generate, workload=workload), plan, repeats, one_at_a_time=one_at_a_time)
-        yield from _compare(f"single.{subject.net}", subject.title, "s", blocks)
+        yield from compare_subject(plan, device, models, subject)
     if plan.no_compile:
         yield Figure.missing("single.compiled", "one image by compiled diffusers", f"skipped: {plan.no_compile}")
+
+
+def compare_subject(plan: Plan, device: torch.device, models: Catalog, subject: Subject) -> Iterator[Figure]:
+    """One image by Hua, by diffusers and, unless the plan skips it, by compiled diffusers, in turns."""
+    entry, workload = models.find(subject.workload.model), subject.workload
+    sides: list[Side] = [
+        DiffusersSide(entry, device, models.find(CANNY) if workload.control else None),
+        HuaSide(models, device, workload, plan.learning_s),
+    ]
+    if not plan.no_compile and subject.net == models.find(MAIN).family:
+        sides.append(DiffusersSide(entry, device, compiled=True))
+    repeats = max(round(plan.repeats * subject.repeat_fraction), 2)
+    one_at_a_time = _exceeds_memory(device, entry, sides)
+    blocks = alternate(sides, partial(_generate, workload=workload), plan, repeats, one_at_a_time=one_at_a_time)
+    yield from _compare(f"single.{subject.net}", subject.title, "s", blocks)
 
 
 def crowd(plan: Plan, device: torch.device) -> Iterator[Figure]:

@@ -73,14 +73,18 @@ class Report:
         (folder / "report.json").write_text(json.dumps(document, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
 
     def _markdown(self, plots: Sequence[str]) -> str:
-        lines = ["# Speed of this machine", "", f"{self.date} · `{self.command}` · {WEIGHTS[self.plan.weights]}", ""]
-        lines += [*self._targets(), "## Beside the hosted service", "", *self.summary, "", *self._environment()]
+        head = ["# Speed of this machine", "", f"{self.date} · `{self.command}` · {WEIGHTS[self.plan.weights]}", ""]
+        return "\n".join([*head, *self.sections(plots)])
+
+    def sections(self, plots: Sequence[str]) -> list[str]:
+        """The targets, the environment, and a section for each part, as lines of Markdown."""
+        lines = [*self._targets(), "## Beside the hosted service", "", *self.summary, "", *self._environment()]
         parts = list(dict.fromkeys(_part(figure) for figure in self.figures))
         for part in sorted(parts, key=lambda part: list(HEADINGS).index(part) if part in HEADINGS else len(HEADINGS)):
             chosen = [figure for figure in self.figures if _part(figure) == part]
             lines += [f"## {HEADINGS.get(part, part)}", "", *_table(chosen), ""]
             lines += [line for plot in plots if plot.startswith(f"{part}.") for line in (f"![{part}]({plot})", "")]
-        return "\n".join(lines)
+        return lines
 
     def _targets(self) -> list[str]:
         rows = ["## Targets", "", "| | measured | target | |", "|---|---|---|---|"]
