@@ -7,7 +7,7 @@ import logging
 import time
 from collections.abc import Sequence
 
-from models.catalog.catalog import Catalog, UnknownModelError
+from models.catalog.catalog import BrokenModelError, Catalog, UnknownModelError
 from server.api.readiness import NotReadyError, Readiness
 from server.services import Services, public_url
 from server.start.toy_models import words
@@ -64,10 +64,19 @@ def welcome_lines(services: Services) -> Sequence[str]:
 
 
 def _about(catalog: Catalog) -> str:
+    unusable = [problem for problem in catalog.problems if problem.names]
+    broken = "".join(f" {problem.names[0]} cannot be used: {problem.message}." for problem in unusable[:1])
+    more = f" {len(unusable) - 1} more cannot be used; `hua models` lists them." if len(unusable) > 1 else ""
+    return _painters(catalog) + broken + more
+
+
+def _painters(catalog: Catalog) -> str:
     try:
         default = catalog.default
-    except UnknownModelError as error:
-        return f"No model paints: {error}."
+    except BrokenModelError:
+        return "No model paints, because the default model cannot be used."
+    except UnknownModelError:
+        return "No model paints, because there is no checkpoint yet."
     if default.is_toy:
         return f"Its models are toys that know these words only: {words()}."
     return f"It has {len(catalog.entries)} models. Tasks that name none use {default.name}."

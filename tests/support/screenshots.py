@@ -64,8 +64,9 @@ class Photographer:
         with self._page(PHONE) as page:
             page.goto(f"http://127.0.0.1:{self._service.port}/#paint")
             page.get_by_role("textbox", name="提示词", exact=True).fill("草地上的红房子")
-            page.locator("button.view img").first.wait_for()
-            self._keep(page, "phone")
+            page.get_by_role("button", name="生成", exact=True).click()
+            page.locator("article.succeeded").filter(has_text="草地上的红房子").locator("button.view img").wait_for()
+            self._keep(page, "phone", top=False)
 
     def _paint_for_api(self, **params: object) -> str:
         """The address of a picture that the page has not asked for."""

@@ -42,6 +42,7 @@ def test_mask_of_a_finger_is_painted_on_a_phone(artist: Artist, photo: np.ndarra
     artist.write("a yellow sun in the sky", Seed=2)
     painted = artist.generate()
     assert is_painted_in_the_band_alone(painted.pixels, photo)
+    expect(painted.card).to_be_in_viewport()
     assert artist.sideways() <= 0
 
 

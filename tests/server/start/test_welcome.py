@@ -9,6 +9,7 @@ import pytest
 from models.catalog.catalog import Catalog
 from models.catalog.entry import ModelEntry
 from models.catalog.live_catalog import LiveCatalog
+from models.catalog.scan import Problem
 from server.queue import WorkerView
 from server.services import Services
 from server.start import welcome as module
@@ -54,11 +55,23 @@ def test_lines_name_the_address_the_default_model_and_the_folder(services: Servi
 
 @pytest.mark.parametrize(
     ("name", "family", "says"),
-    [("toy-sd1", "sd1", "toys that know these words only: house, "), ("ink", "lora", "No model paints: there is no")],
+    [
+        ("toy-sd1", "sd1", "toys that know these words only: house, "),
+        ("ink", "lora", "No model paints, because there is no"),
+    ],
 )
 def test_toys_and_folders_without_a_checkpoint_are_said(services: Services, tmp_path, name, family, says) -> None:
     catalog = Catalog([ModelEntry(name=name, path=tmp_path, family=family)])
     assert says in welcome_lines(replace(services, live_catalog=LiveCatalog(lambda: catalog)))[1]
+
+
+def test_first_broken_model_is_named_and_others_are_counted(services: Services, tmp_path) -> None:
+    message = "this is not a safetensors file; convert the model to that format"
+    problems = [Problem(tmp_path, message, (name,), default=name == "ink") for name in ("ink", "wash", "brush")]
+    problems.append(Problem(tmp_path, "its VAE is missing; the model can be used all the same"))
+    line = welcome_lines(replace(services, live_catalog=LiveCatalog(lambda: Catalog([], problems))))[1]
+    assert line.startswith(f"No model paints, because the default model cannot be used. ink cannot be used: {message}.")
+    assert line.endswith(" 2 more cannot be used; `hua models` lists them.")
 
 
 def test_without_a_periodic_look_the_operator_refreshes(services: Services) -> None:

@@ -16,7 +16,9 @@ export const trouble = signal<number | null>(null);
 
 export const usable = computed(() => models.value.filter((model) => !model.problem));
 export const broken = computed(() => models.value.filter((model) => model.problem));
-export const onlyToys = computed(() => usable.value.length > 0 && usable.value.every((model) => model.name.startsWith("toy")));
+/** What paints. Upscalers and the like also come from packages, where there is nothing that paints. */
+export const checkpoints = computed(() => usable.value.filter((model) => model.kind === "checkpoint"));
+export const onlyToys = computed(() => checkpoints.value.length > 0 && checkpoints.value.every((model) => model.name.startsWith("toy")));
 
 export function pipeline(name: string): Pipeline | undefined {
   return pipelines.value.find((each) => each.name === name);

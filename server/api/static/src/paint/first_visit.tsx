@@ -1,6 +1,6 @@
 // What a newcomer needs to know: that these are toys, that a model is missing, or which one is broken.
 import * as draft from "../data/draft";
-import { broken, onlyToys, pipelines, usable } from "../data/server";
+import { broken, checkpoints, onlyToys, pipelines } from "../data/server";
 import { tasks } from "../data/tasks";
 import { t } from "../i18n";
 
@@ -8,9 +8,9 @@ export function FirstVisit() {
   if (pipelines.value.length === 0) return null;
   return (
     <>
-      {usable.value.length === 0 && <p class="note">{t("noModels")}</p>}
+      {checkpoints.value.length === 0 && <p class="note">{t("noModels")}</p>}
       {broken.value.length > 0 && (
-        <details class="note"><summary>{t("brokenModels", { count: broken.value.length })}</summary>
+        <details class="note" open={checkpoints.value.length === 0}><summary>{t("brokenModels", { count: broken.value.length })}</summary>
           <ul>{broken.value.map((model) => <li key={model.name}><strong>{model.name}</strong>: {model.problem}</li>)}</ul>
         </details>
       )}

@@ -30,6 +30,9 @@ const MODE_WORDS: Record<draft.Mode, Word> = {
   other: "modeOther",
 };
 
+/** As in style.css: the pictures are below the form there, a long way down. */
+const ONE_COLUMN = "(max-width: 56rem)";
+
 async function generate(): Promise<void> {
   if (draft.missing.value) {
     notice.value = { message: t(draft.missing.value), field: draft.missing.value === "missingText" ? "text" : "" };
@@ -37,7 +40,8 @@ async function generate(): Promise<void> {
   }
   await guarded(async () => {
     const { type, params } = await draft.request();
-    await submit(type, params);
+    const { id } = await submit(type, params);
+    if (matchMedia(ONE_COLUMN).matches) requestAnimationFrame(() => document.querySelector(`[data-id="${id}"]`)?.scrollIntoView());
   });
 }
 
