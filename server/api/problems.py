@@ -31,6 +31,7 @@ from server.tasks.image_deletion import ImagesInUseError
 from server.tasks.input_images import BadInputError
 from server.tasks.lookup import LostTaskError, UnknownTaskError
 from server.tasks.missing_models import MissingModelError
+from server.tasks.priority_change import NotWaitingError
 from server.tasks.submission import IdempotencyConflictError, InvalidParamsError, NotAllowedError, TooManyPixelsError
 from server.tasks.validation_errors import describe_errors
 from server.tasks.waiting import ClientGoneError, FaultyTaskError, TaskFailedError, WithheldError
@@ -58,6 +59,7 @@ STATUS_AND_CODE: dict[type[Exception], tuple[int, str]] = {
     IdempotencyConflictError: (409, "idempotency_conflict"),
     NoCallbackError: (409, "no_callback"),
     ImagesInUseError: (409, "images_in_use"),
+    NotWaitingError: (409, "not_waiting"),
     LinkExpiredError: (410, "expired"),
     BadImageError: (422, "bad_image"),
     BadInputError: (422, "bad_input"),

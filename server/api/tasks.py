@@ -6,7 +6,7 @@ import asyncio
 from typing import Annotated
 
 from fastapi import Query, Response
-from pydantic import BaseModel
+from pydantic import BaseModel, ConfigDict, Field
 
 import pipelines
 from models.catalog.catalog import UnknownModelError
@@ -18,13 +18,20 @@ from server.api.task_request import ACCEPTED_RESPONSES, SubmissionHeadersDep, Ta
 from server.api.task_response import TaskReply, task_reply
 from server.queue import View
 from server.services import Services
-from server.task import Status
+from server.task import Priority, Status
 from server.tasks.callback_replay import replay_callback
 from server.tasks.image_deletion import delete_images
 from server.tasks.lookup import TaskRecord, UnknownTaskError, cancel, load_record
+from server.tasks.priority_change import change_priority
 from server.tasks.search import Filters, find_tasks
 
 router = Router(prefix="/v1/tasks", tags=["tasks"], route_class=AuthenticatedRoute)
+
+
+class PriorityChange(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+
+    priority: Priority = Field(description="One that your tenant may use.")
 
 
 class TaskPage(BaseModel):
@@ -100,6 +107,12 @@ async def cancel_task(record: ChangeableRecordDep, services: ServicesDep, respon
     record = await cancel(services, record)
     response.status_code = 200 if record.manifest else 202
     return task_reply(record, services.links)
+
+
+@router.put("/{task_id}/priority", responses=error_responses(400, 401, 404, 409, 410, 422, 503))
+async def change_task_priority(body: PriorityChange, record: ChangeableRecordDep, services: ServicesDep) -> TaskReply:
+    """Moves a waiting task into another priority class. A task that runs or has ended answers 409."""
+    return task_reply(await change_priority(services, record, body.priority), services.links)
 
 
 @router.delete("/{task_id}/images", responses=error_responses(401, 404, 409, 410, 422, 503))

@@ -261,7 +261,8 @@ class Queue(Protocol):
         """The ids of all tasks that have not ended, as far as the queue knows."""
 
     async def ingest(self, task: Task) -> int | None:
-        """Makes a task from the log ready to be leased. Idempotent; does nothing for a settled task.
+        """Makes a task from the log ready to be leased. Idempotent; does nothing for a settled task. A task that is in
+        the log with another priority once more gets that one, and keeps its place by age.
 
         Returns its position; or None if it no longer waits, no live worker can serve it, or the logs are being read.
         """

@@ -47,7 +47,7 @@ async def submit_failed(
         params={} if terms.judges_texts else _storable(params),
         tenant=submission.tenant,
         created_at=now,
-        priority=allowed_priority(policy, submission),
+        priority=allowed_priority(policy, submission.priority),
         callback=_callback(services, submission, params),
         weight=policy.weight,
         traceparent=traceparent(),

@@ -126,7 +126,7 @@ async def submit(services: Services, submission: Submission) -> View:
     if is_repeatable and (earlier := await _accepted_before(services, task_id, submission.tenant, fingerprint)):
         return earlier
     policy = services.tenants.policy(submission.tenant)
-    priority = allowed_priority(policy, submission)
+    priority = allowed_priority(policy, submission.priority)
     retention = _allowed_retention(policy, submission, services.settings.retention)
     inputs = InputImages.of(services)
     catalog = services.catalog
@@ -216,13 +216,13 @@ def _refuse_other_request(earlier: View, fingerprint: str) -> None:
         )
 
 
-def allowed_priority(policy: TenantPolicy, submission: Submission) -> Priority:
+def allowed_priority(policy: TenantPolicy, requested: Priority | None) -> Priority:
     """Raises NotAllowedError."""
-    if submission.priority is None:
+    if requested is None:
         return DEFAULT_PRIORITY if DEFAULT_PRIORITY in policy.priorities else policy.priorities[0]
-    if submission.priority not in policy.priorities:
-        raise NotAllowedError("priority", submission.priority, policy.priorities)
-    return submission.priority
+    if requested not in policy.priorities:
+        raise NotAllowedError("priority", requested, policy.priorities)
+    return requested
 
 
 def _allowed_retention(policy: TenantPolicy, submission: Submission, default: Retention) -> Retention:

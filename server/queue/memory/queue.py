@@ -171,6 +171,8 @@ class MemoryQueue:
         if not state.ingested:
             state.ingested = True
             self._wait(state)
+        elif task.priority != state.task.priority:
+            self._reclass(state, task)
         return (self._view(state).position or None) if self._open else None
 
     async def settle(self, manifest: Manifest) -> None:
@@ -268,6 +270,14 @@ class MemoryQueue:
     def _wait(self, state: TaskState) -> None:
         state.waits_since = self._clock()
         self._queue.add(state.task, state.order)
+
+    def _reclass(self, state: TaskState, task: Task) -> None:
+        """The task is in the log once more, with another priority."""
+        self._queue.remove(task.id)
+        state.task = task
+        if state.lease is None:
+            self._queue.add(task, state.order)
+        state.changed()
 
     def _courtesy(self, state: TaskState, resident: Sequence[str]) -> float:
         """Seconds for which this worker leaves the task to workers that have its model."""
