@@ -1,4 +1,4 @@
-"""The list of task types. Every module in this folder or in `cv` that holds a `Pipeline` is a task type.
+"""The list of task types. Every module in this folder, in `cv` or in `compositions` that holds a `Pipeline` is one.
 
 Nothing else lists them. A module may hold several that differ in one word: it lists the instances as `TASKS`.
 """
@@ -12,7 +12,7 @@ from collections.abc import Iterable
 from types import ModuleType
 
 from models.suggestions import did_you_mean
-from pipelines import cv
+from pipelines import compositions, cv
 from pipelines.pipeline import AnyPipeline, Pipeline
 from pipelines.unsupported import UNSUPPORTED, UnsupportedTaskTypeError
 
@@ -51,8 +51,9 @@ def all_names() -> tuple[str, ...]:
 
 def _discover() -> dict[str, AnyPipeline]:
     found: dict[str, AnyPipeline] = {}
-    modules = pkgutil.iter_modules(__path__, f"{__name__}.")
-    for module in (*modules, *pkgutil.iter_modules(cv.__path__, f"{cv.__name__}.")):
+    packages = {__name__: __path__, cv.__name__: cv.__path__, compositions.__name__: compositions.__path__}
+    modules = (module for name, path in packages.items() for module in pkgutil.iter_modules(path, f"{name}."))
+    for module in modules:
         if module.ispkg:
             continue
         for pipeline in _task_types_in(importlib.import_module(module.name)):

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
     from models.adapters.controlnet import ControlNet
     from models.catalog.catalog import Catalog
+    from models.catalog.style import Style
     from models.conditioning import Prompts
     from models.diffusion.checkpoint import Checkpoint
     from models.noise import Noise
@@ -237,10 +238,20 @@ class Pipeline(ABC, Generic[P]):
     holds. A workflow validates with them the parameters that take the answer."""
 
     result_shape: ResultShape = "images"
+    style_param: str = ""
+    """The parameter that names one of `own_styles`, or a style of the operator; empty: there is none. Once the task is
+    accepted, its params hold what the style says, and this parameter is empty."""
+    own_styles: Mapping[str, Style] = {}
+    """Styles that come with the task type, by id. One of the operator with the same id goes first."""
 
     @abstractmethod
     def needs(self, params: P) -> tuple[AnyModelRef, ...]:
         """The models that must be on the device before `run`; the first one decides where a task runs best."""
+
+    def wants(self, params: P) -> Mapping[str, tuple[AnyModelRef, ...]]:
+        """Models that are used if the catalog has them, by the part of the task that needs them. The params of such a
+        task type have `left_out`; models of the parts that it names are not wanted."""
+        return {}
 
     @abstractmethod
     def work(self, params: P) -> Work:
@@ -258,11 +269,20 @@ class Pipeline(ABC, Generic[P]):
         """`params` with some of its parts replaced. The result is not validated."""
         return cast("P", parts[0].params) if parts else params
 
+    def without_missing(self, params: P, catalog: Catalog) -> P:
+        """`params` that leave out the parts whose models the catalog does not have."""
+        missing = [part for part, refs in self.wants(params).items() if not catalog.has(refs)]
+        if not missing:
+            return params
+        return params.model_copy(update={"left_out": (*getattr(params, "left_out", ()), *missing)})
+
     def resolve_names(self, params: P, catalog: Catalog) -> P:
-        """`params` with what the catalog decides: the model's canonical name, the embeddings that prompts mention.
+        """`params` with what the catalog decides: the model's canonical name, the embeddings that prompts mention, the
+        parts to leave out.
 
         Raises UnknownModelError, MisfitError.
         """
+        params = self.without_missing(params, catalog)
         for ref in self.needs(params):
             entry = catalog.find(replace(ref, inpainting=False))
             if not ref.kind.named_by_callers:

@@ -35,6 +35,7 @@ FLOORS = {
     ),
     "pipelines": (
         ("pipelines",),
+        ("pipelines.compositions",),
         ("pipelines.engine", "TASK TYPES", "pipelines.cv"),
         ("pipelines.recipes",),
         ("pipelines.params",),

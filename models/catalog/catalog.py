@@ -101,6 +101,13 @@ class Catalog:
         entry = self._default_of(model.kind, model.name) or self._by_own_name(model.name)
         return self._by_own_name(entry.inpainting) if model.inpainting and entry.inpainting else entry
 
+    def has(self, models: Iterable[AnyModelRef]) -> bool:
+        """Whether there are models for all of these references."""
+        try:
+            return all(self.find(model) for model in models)
+        except UnknownModelError:
+            return False
+
     def hash_of(self, entry: ModelEntry) -> FileHash | None:
         """None if it is not known: the model is a folder, or its file has not been read yet."""
         found = self.hashes.of(entry.weights)

@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Mapping
+from pathlib import Path
 from typing import Annotated, Any
 
+import yaml
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 
 from models.catalog.entry import CatalogError
 from models.pydantic_errors import field_path, message_of
 
 PROMPT = "{prompt}"
+_PROMPT_ALONE = re.compile(r",\s*\{prompt\}|\{prompt\},\s*|\{prompt\}")
 Id = Annotated[str, BeforeValidator(lambda value: str(value) if isinstance(value, int) else value)]
 """YAML reads an id of digits as a number."""
 
@@ -35,6 +40,8 @@ class Style(BaseModel):
 
     def full_prompt(self, prompt: str) -> str:
         """The client's prompt in the template of this style."""
+        if not prompt:
+            return _PROMPT_ALONE.sub("", self.prompt).strip()
         if PROMPT in self.prompt:
             return self.prompt.replace(PROMPT, prompt)
         return ", ".join(filter(None, (prompt, self.prompt)))
@@ -51,3 +58,9 @@ def read_style(item: object) -> Style:
         first = error.errors()[0]
         message = message_of(first)
         raise CatalogError(f"{field_path(first) or 'style'}: {message[0].lower()}{message[1:]}") from error
+
+
+def read_styles(file: Path) -> Mapping[str, Style]:
+    """The styles of a file that has a table `styles:`, by id. Raises CatalogError."""
+    items = yaml.safe_load(file.read_text("utf-8"))["styles"]
+    return {style.id: style for style in map(read_style, items)}

@@ -34,11 +34,13 @@ class Painter:
     async def advance(self, lease: Lease, step: int, steps: int, preview: bytes = b"") -> None:
         await self._services.queue.heartbeat(lease, Progress(step, steps, preview))
 
-    async def finish(self, lease: Lease) -> None:
+    async def finish(self, lease: Lease, answer: dict[str, object] | None = None) -> None:
         """With as many images as the task asks for."""
-        await self.finish_with(lease, [("image", (16, 16))] * lease.task.params.get("num_samples", 1))
+        await self.finish_with(lease, [("image", (16, 16))] * lease.task.params.get("num_samples", 1), answer)
 
-    async def finish_with(self, lease: Lease, pictures: Sequence[tuple[Kind, tuple[int, int]]]) -> None:
+    async def finish_with(
+        self, lease: Lease, pictures: Sequence[tuple[Kind, tuple[int, int]]], answer: dict[str, object] | None = None
+    ) -> None:
         """With pictures of these kinds and sizes."""
         task = lease.task
         expires_at = time.time() + RETENTION_S[task.retention]
@@ -59,7 +61,7 @@ class Painter:
                 kind=kind,
             )
             images.append(image)
-        await self._publish(lease, Status.SUCCEEDED, images=tuple(images))
+        await self._publish(lease, Status.SUCCEEDED, images=tuple(images), answer=answer)
 
     async def describe(self, lease: Lease, text: str) -> None:
         await self.answer(lease, {"text": text})

@@ -85,8 +85,9 @@ def _prepared(
     parts = {prompt.part.path: prompt.part for prompt in changed}
     texts = {prompt.path: prompt.text for prompt in changed}
     new = [replace(part, params=with_prompts(part.params, _inside(part.path, texts))) for part in parts.values()]
-    # The worker validates the params again, so what it would refuse is found here.
-    unchecked = pipeline.with_parts(params, new).model_dump(exclude_unset=True)
+    # The worker validates the params again, so what it would refuse is found here. Params of styles have the types of
+    # YAML until then, about which pydantic would warn.
+    unchecked = pipeline.with_parts(params, new).model_dump(exclude_unset=True, warnings=False)
     checked: Params = pipeline.Params.model_validate(unchecked)
     originals = {prompt.path: prompt.original for prompt in changed if prompt.text != prompt.original}
     return PreparedPrompts(checked, originals, tuple(notes))

@@ -19,12 +19,20 @@ WORDS = {"text": False, "negative_prompt": True}
 def apply_styles(prompts: list[TaskPrompt], parts: Iterable[Part], catalog: Catalog) -> None:
     """Changes the prompts of all parts that name styles, in their order. Raises PromptRefusedError."""
     for part in parts:
-        if names := getattr(part.params, "styles", ()):
-            _apply(part, [_find(name, part, catalog) for name in names], prompts)
+        if names := _named(part):
+            _apply(part, [_find(name, field, part, catalog) for name, field in names], prompts)
+
+
+def _named(part: Part) -> list[tuple[str, str]]:
+    """The names of styles, each with the param that has it."""
+    own = part.pipeline.style_param
+    names = [(getattr(part.params, own), own)] if own else []
+    names += [(name, "styles") for name in getattr(part.params, "styles", ())]
+    return [named for named in names if named[0]]
 
 
 def _apply(part: Part, styles: list[Style], prompts: list[TaskPrompt]) -> None:
-    styled = replace(part, params=_styled(part.params, styles))
+    styled = replace(part, params=_styled(part, styles))
     own = {prompt.path: prompt for prompt in prompts if prompt.part is part}
     for name, negative in WORDS.items():
         path = part.path_of(name)
@@ -40,9 +48,10 @@ def _apply(part: Part, styles: list[Style], prompts: list[TaskPrompt]) -> None:
                 prompt.text = style.full_negative_prompt(prompt.text)
 
 
-def _styled(params: Params, styles: list[Style]) -> Params:
+def _styled(part: Part, styles: list[Style]) -> Params:
     """Without the names of the styles, so that the stored task does not get their words twice."""
-    changes: dict[str, Any] = {"styles": ()}
+    params: Params = part.params
+    changes: dict[str, Any] = {"styles": ()} | ({part.pipeline.style_param: ""} if part.pipeline.style_param else {})
     loras: dict[str, float] = {}
     for style in styles:
         offered: Mapping[str, Any] = {**style.params, **({"model": style.model} if style.model else {})}
@@ -54,9 +63,11 @@ def _styled(params: Params, styles: list[Style]) -> Params:
     return params.model_copy(update=changes)
 
 
-def _find(name: str, part: Part, catalog: Catalog) -> Style:
-    if (style := catalog.find_style(name)) is None:
-        names = list(catalog.styles)
-        advice = did_you_mean(name, names) or f"there are: {', '.join(names[:20]) or 'none yet'}"
-        raise PromptRefusedError(part.path_of("styles"), f"there is no style {name!r}; {advice}")
-    return style
+def _find(name: str, field: str, part: Part, catalog: Catalog) -> Style:
+    own = part.pipeline.own_styles if field == part.pipeline.style_param else {}
+    if style := catalog.find_style(name) or own.get(name):
+        return style
+    names = list(dict.fromkeys((*own, *catalog.styles)))
+    listed = f"there are: {', '.join(names[:20]) or 'none yet'}"
+    advice = listed if own else did_you_mean(name, names) or listed
+    raise PromptRefusedError(part.path_of(field), f"there is no {field.removesuffix('s')} {name!r}; {advice}")

@@ -15,6 +15,14 @@ def test_prompt_stands_in_the_template(template: str, full: str) -> None:
     assert read_style({"id": "a", "prompt": template}).full_prompt("a cat") == full
 
 
+@pytest.mark.parametrize(
+    ("template", "full"),
+    [("{prompt}", ""), ("ink, {prompt}, paper", "ink, paper"), ("{prompt}, ink", "ink"), ("ink of {prompt}", "ink of")],
+)
+def test_no_comma_is_left_of_an_empty_prompt(template: str, full: str) -> None:
+    assert read_style({"id": "a", "prompt": template}).full_prompt("") == full
+
+
 def test_negative_prompt_is_added() -> None:
     style = read_style({"id": "a", "negative_prompt": "photo"})
     assert (style.full_negative_prompt("blur"), style.full_negative_prompt("")) == ("blur, photo", "photo")

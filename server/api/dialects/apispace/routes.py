@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import contextlib
+from collections.abc import Mapping
 from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field
 from starlette.datastructures import Headers
 
 from server.api.dependencies import Reader, ServicesDep, Submitter
-from server.api.dialects.apispace.styles import acg_params
 from server.api.dialects.nolibox.answers import STATUSES, status_data
 from server.api.dialects.nolibox.enveloped import REFUSED, Envelope, EnvelopedRefusal, EnvelopedRoute, Uid
+from server.api.dialects.nolibox.portrait import push_portrait
 from server.api.dialects.nolibox.push import PushBody, PushRoute, push_task
 from server.api.router import Router
 from server.services import Services
@@ -85,9 +86,11 @@ async def draw_from_image(body: DrawBody, services: ServicesDep, tenant: Submitt
 
 @router.post("/img2acg", responses=SUBMITTED)
 async def draw_as_anime(body: DrawBody, services: ServicesDep, tenant: Submitter) -> SubmittedReply:
-    """A picture in a style of anime, without a prompt. The address is our own: the document does not tell it."""
-    params = acg_params(_all_params(body), services.catalog)
-    return await _submit(services, tenant, "img2img.sd", DrawBody(params=params, notify_url=body.notify_url))
+    """A portrait in one of twelve styles, without a prompt. The address is our own: the document does not tell it."""
+    params = _all_params(body)
+    _refuse_above_limits(params)
+    reply = await push_portrait(services, tenant, params, body.notify_url, NAME)
+    return SubmittedReply(data=reply.data)
 
 
 @router.post("/sr", responses=SUBMITTED)
@@ -111,7 +114,12 @@ router.add_api_route("/query-image", query_image, methods=["POST"], responses=GO
 
 async def _submit(services: Services, tenant: str, task: str, body: DrawBody) -> SubmittedReply:
     """Raises InvalidParamsError for a size or a number of images above that of the documents."""
-    params = _all_params(body)
+    _refuse_above_limits(_all_params(body))
+    reply = await push_task(services, tenant, body.model_copy(update={"task": task}), dialect=NAME)
+    return SubmittedReply(data=Uid(uid=reply.uid))
+
+
+def _refuse_above_limits(params: Mapping[str, Any]) -> None:
     for name, most, advice in (
         ("w", LONGEST_SIDE, "enlarge the image with /aigc/sr"),
         ("h", LONGEST_SIDE, "enlarge the image with /aigc/sr"),
@@ -119,8 +127,6 @@ async def _submit(services: Services, tenant: str, task: str, body: DrawBody) ->
     ):
         if (number := _number(params.get(name))) > most:
             raise InvalidParamsError(f"{name} {number:g} is above {most}; {advice}", name)
-    reply = await push_task(services, tenant, body.model_copy(update={"task": task}), dialect=NAME)
-    return SubmittedReply(data=Uid(uid=reply.uid))
 
 
 def _number(value: Any) -> float:

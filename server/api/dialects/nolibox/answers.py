@@ -61,7 +61,7 @@ def _results(manifest: Manifest, links: Links) -> dict[str, Any]:
     answer, shape = manifest.outcome.answer, _result_shape(manifest.task.type)
     if shape == "workflow" and answer is not None:
         return {"response": _workflow(answer, hints, images), "img_urls": images.urls}
-    if answer is not None:
+    if answer is not None and not images.urls:
         return {"response": answer, "img_urls": images.urls}
     if shape == "control":
         return {"response": _control(hints, images), "img_urls": images.urls}
@@ -69,7 +69,8 @@ def _results(manifest: Manifest, links: Links) -> dict[str, Any]:
     reason = next(filter(None, images.reasons), "")
     if shape == "composite":
         return {"response": {"url": first, "reason": reason}, "img_urls": images.urls}
-    return {"cdn": first, "cos": first, "img_urls": images.urls, "safe": not reason, "reason": reason}
+    told = {} if answer is None else {"response": answer}
+    return {"cdn": first, "cos": first, "img_urls": images.urls, "safe": not reason, "reason": reason, **told}
 
 
 def _result_shape(task_type: str) -> ResultShape:

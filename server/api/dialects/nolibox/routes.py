@@ -9,7 +9,7 @@ from fastapi import APIRouter
 from pydantic import BaseModel, Field
 
 from server.api.dependencies import Reader, ServicesDep, Submitter
-from server.api.dialects.nolibox import enveloped, prompts, text
+from server.api.dialects.nolibox import enveloped, portrait, prompts, text
 from server.api.dialects.nolibox.answers import STATUSES, status_data
 from server.api.dialects.nolibox.push import NoliboxRoute, PushBody, PushReply, PushRoute, RefusedReply, push_task
 from server.api.router import Router
@@ -141,10 +141,12 @@ _routes.include_router(prompts.router)
 _routes.include_router(text.router)
 router.include_router(_routes, prefix="/engine")
 router.include_router(enveloped.router)
+router.include_router(portrait.router)
 for base in ("", BASE):
     router.include_router(_routes, prefix=base, include_in_schema=False)
 router.include_router(_routes, prefix=f"{BASE}/engine", include_in_schema=False)
-router.include_router(enveloped.router, prefix=BASE, include_in_schema=False)
+for envelopes in (enveloped.router, portrait.router):
+    router.include_router(envelopes, prefix=BASE, include_in_schema=False)
 
 
 async def _status(services: Services, uid: str, tenant: str) -> StatusReply:

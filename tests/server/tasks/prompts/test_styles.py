@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import dataclasses
 from typing import Any
 
@@ -81,3 +82,43 @@ async def test_an_unknown_wildcard_is_refused(services) -> None:
     with pytest.raises(InvalidParamsError, match="variants are nested") as refusal:
         await accepted(services, {"text": "{a|" * 30 + "}" * 30})
     assert refusal.value.field == "text"
+
+
+PORTRAIT = """
+styles:
+  - {id: JOJO_style, prompt: "hatched {prompt}", model: toy, loras: {ink: 0.5}, params: {control_strength: 1.5}}
+"""
+
+
+async def test_own_style_of_a_task_type_adds_words_and_params(services, png) -> None:
+    image = base64.b64encode(png).decode()
+    task = await accepted(services, {"url": image, "style": "JOJO_style", "text": "红头发"}, "img2img.portrait")
+    assert (
+        task.params["text"]
+        == "anime portrait, red hair, bold outlines, dramatic shading, hatching, strong contrast, posed"
+    )
+    assert (task.params["style"], task.params["control_strength"]) == ("", 0.8)
+    assert task.original_prompts == {"text": "红头发"}
+    again = await accepted(services, dict(task.params), "img2img.portrait")
+    assert again.params == task.params
+
+
+@pytest.mark.parametrize("more_models", [PORTRAIT])
+async def test_operators_style_takes_the_place_of_one_of_the_task_type(services, png) -> None:
+    image = base64.b64encode(png).decode()
+    task = await accepted(services, {"url": image, "style": "JOJO_style"}, "img2img.portrait")
+    assert task.params["text"] == "hatched"
+    assert (task.params["model"], task.params["control_strength"]) == ("toy", 1.5)
+    assert task.params["lora_scales"] == {"ink": 0.5}
+
+
+@STYLED
+async def test_unknown_style_of_a_portrait_is_refused_with_the_list(services, png) -> None:
+    image = base64.b64encode(png).decode()
+    with pytest.raises(
+        InvalidParamsError, match=r"there is no style 'JOJO'; there are: Chinese_style, .*paper"
+    ) as refusal:
+        await accepted(services, {"url": image, "style": "JOJO"}, "img2img.portrait")
+    assert refusal.value.field == "style"
+    with pytest.raises(InvalidParamsError, match="there is no style 'JOJO_style'") as refusal:
+        await accepted(services, {"text": "a cat", "styles": ["JOJO_style"]})
