@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Self
@@ -19,7 +18,7 @@ from pipelines.params.image_refs import ImageRef
 from pipelines.params.limits import Fraction
 from pipelines.params.prompts import Prompt
 from pipelines.pipeline import Models, Recipe, TaskResult, Work
-from pipelines.recipes.captioning import DEFAULT_CAPTIONER, caption
+from pipelines.recipes.captioning import DEFAULT_CAPTIONER, caption, with_gender
 from pipelines.recipes.control_guidance import ControlSpec, control_models, draw_control_maps
 from pipelines.recipes.controlled_generation import generate_controlled
 from pipelines.recipes.image_generation import ImageGeneration
@@ -34,11 +33,6 @@ STYLES = read_styles(Path(__file__).with_name("portrait_styles.yaml"))
 ANIME, CAPTION, CONTROL = "anime", "caption", "control"
 """The parts of the task that it can do without."""
 CAPTIONER_REF = ModelRef(CAPTIONER, DEFAULT_CAPTIONER)
-GENDERS: Mapping[str, str] = {
-    **dict.fromkeys(("woman", "women", "girl", "girls", "lady", "female"), "1girl"),
-    **dict.fromkeys(("man", "men", "boy", "boys", "gentleman", "male"), "1boy"),
-}
-"""The tag that anime models know, by words of a caption."""
 
 
 class PortraitParams(ImageParams, OptionalPartsParams):
@@ -125,21 +119,13 @@ class Portrait(ImageGeneration[PortraitParams]):
         picture = resize_to(portrait, params.w, params.h, "cover")
         if not params.leaves_out(CAPTION):
             description = yield from caption(models.get(CAPTIONER_REF), picture)
-            params = params.model_copy(update={"text": with_caption(params.text, description)})
+            text = with_gender(", ".join(filter(None, (params.text, description))), description)
+            params = params.model_copy(update={"text": text})
         images = {**images, "url": picture}
         checkpoint = params.load_checkpoint(models, images)
         maps = draw_control_maps(params.control_specs, params.checkpoint, models, images, (params.w, params.h))
         painted = yield from generate_controlled(params, checkpoint, picture, maps, params.fidelity)
         return TaskResult(painted, answer=params.answer)
-
-
-def with_caption(text: str, description: str) -> str:
-    """The prompt with a caption. If the caption says man or woman, the prompt begins with the tag for it."""
-    words = re.findall(r"[a-z]+", description.lower())
-    gender = next((GENDERS[word] for word in words if word in GENDERS), "")
-    if re.search(r"\b\d(girl|boy)", text):
-        gender = ""
-    return ", ".join(filter(None, (gender, text, description)))
 
 
 def _with_checkpoint(params: PortraitParams, catalog: Catalog) -> PortraitParams:
@@ -155,10 +141,10 @@ def _with_checkpoint(params: PortraitParams, catalog: Catalog) -> PortraitParams
 
 def _with_first_hint(params: PortraitParams, catalog: Catalog) -> PortraitParams:
     """`params` with the first hint that the catalog has the models for, and no other."""
+    if not params.hints or params.leaves_out(CONTROL):
+        return params
     for hint in params.hints:
         alone = params.model_copy(update={"hints": (hint,)})
         if catalog.has(control_models(params.checkpoint, alone.control_specs)):
             return alone
-    if not params.hints or params.leaves_out(CONTROL):
-        return params
     return params.model_copy(update={"left_out": (*params.left_out, CONTROL)})

@@ -68,6 +68,7 @@ VALUES = {
     "controls": [{"type": "canny"}],
     "nodes": [{"key": "a", "endpoint": "txt2img.sd", "data": {"text": "a house"}}],
     "target": "a",
+    "urls": ["x"],
     **dict(zip("abcdef", (1, 0, 0, 1, 0, 0), strict=True)),
 }
 """A value for each required parameter that is no image."""

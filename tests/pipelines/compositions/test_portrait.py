@@ -13,7 +13,7 @@ from models import catalog
 from models.kinds.kind import ModelRef
 from models.toy.drawing import draw
 from models.toy.world import Scene, Thing
-from pipelines.compositions.portrait import CAPTIONER_REF, STYLES, Portrait, with_caption
+from pipelines.compositions.portrait import CAPTIONER_REF, STYLES, Portrait
 from pipelines.engine.events import Advanced, Failed, Finished
 from pipelines.txt2img import Txt2Img
 from tests.pipelines.conftest import Studio
@@ -128,21 +128,6 @@ def test_portraits_share_steps_with_text_to_image(studio: Studio, toy_catalog) -
     assert batches.count({"one", "two"}) == 5
     assert batches.count({"one", "two", "text"}) == 5
     assert batches.count({"text"}) == 5
-
-
-@pytest.mark.parametrize(
-    ("text", "description", "prompt"),
-    [
-        ("cute", "a woman with a hat", "1girl, cute, a woman with a hat"),
-        ("cute", "A man, sitting", "1boy, cute, A man, sitting"),
-        ("cute, 1girl", "a young man", "cute, 1girl, a young man"),
-        ("", "a dog", "a dog"),
-        ("cute", "", "cute"),
-        ("cute", "a human", "cute, a human"),
-    ],
-)
-def test_caption_goes_into_the_prompt(text: str, description: str, prompt: str) -> None:
-    assert with_caption(text, description) == prompt
 
 
 @pytest.mark.parametrize(
