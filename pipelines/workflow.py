@@ -218,6 +218,8 @@ def _recipe(
     """The recipe of one node. `results` holds those of the nodes that it takes from, by key."""
     import torch
 
+    from models.device_faults import raise_if_lost
+
     try:
         pipeline = find(node.endpoint)
         values = [(injection.field, _result(key, results[key], injection)) for key, injection in node.sources]
@@ -225,9 +227,10 @@ def _recipe(
         injected_images = {path: value for path, value in values if _is_image(value)}
         own_params = node_params(node, pipeline, placeholders)
         return (yield from pipeline.run(own_params, models, {**own_images, **injected_images}))
-    except (torch.AcceleratorError, torch.OutOfMemoryError):
+    except torch.OutOfMemoryError:
         raise
     except Exception as error:
+        raise_if_lost(error)
         expected = isinstance(error, ValidationError) or hasattr(error, "code")
         if not params.return_if_exception and expected:
             raise NodeFailedError(node.key, error) from error

@@ -32,6 +32,7 @@ FLOORS = {
             *("models.atomic_write", "models.host_memory", "models.plain_files", "models.pydantic_errors"),
             *("models.suggestions", "models.yaml_lines"),
         ),
+        ("models.device_faults",),
     ),
     "pipelines": (
         ("pipelines",),

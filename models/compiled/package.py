@@ -20,6 +20,7 @@ from torch import Tensor, nn
 
 from models.compiled.forward_pass import ForwardPassSpec, Outputs, PassInputs
 from models.compiled.static_weights import weights_of
+from models.device_faults import raise_if_lost
 
 TOLERANCE = {torch.float16: 2e-2, torch.float32: 1e-3}
 """Largest difference from the net's own results, as a fraction of their norm."""
@@ -41,9 +42,8 @@ class Package:
         index = -1 if device.type == "cpu" else device.index or 0
         try:
             loaded = torch._inductor.aoti_load_package(file, run_single_threaded=True, device_index=index)
-        except torch.AcceleratorError:
-            raise
         except Exception as error:
+            raise_if_lost(error)
             raise PackageError(f"it cannot be loaded ({_first_line(error)})") from error
         if loaded.get_metadata().get("pass") != spec.digest:
             raise PackageError("it was compiled of another pass")
@@ -61,9 +61,8 @@ class Package:
         """Raises PackageError unless it computes what the net itself computed, within `TOLERANCE`."""
         try:
             results = self(net, inputs)
-        except torch.AcceleratorError:
-            raise
         except RuntimeError as error:
+            raise_if_lost(error)
             raise PackageError(f"it fails ({_first_line(error)})") from error
         for one, other in zip(results, expected, strict=True):
             distance, most = float((one - other).float().norm()), TOLERANCE[other.dtype] * float(other.float().norm())
@@ -94,9 +93,8 @@ def trial(file: Path) -> Iterator[None]:
         opened.flush()
         try:
             yield
-        except torch.AcceleratorError:
-            raise  # the process ends; the mark must stay
-        except BaseException:
+        except BaseException as error:
+            raise_if_lost(error)  # the process ends; the mark must stay
             _wipe(opened, mark)
             raise
         _wipe(opened, mark)

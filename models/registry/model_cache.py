@@ -17,7 +17,9 @@ import torch
 from models.catalog.catalog import Catalog
 from models.catalog.entry import ModelEntry
 from models.compiled.static_weights import StaticWeights
+from models.device_faults import raise_if_lost
 from models.diffusion.latent_diffusion import LatentDiffusion
+from models.files.weights_error import one_line
 from models.kinds import CHECKPOINT_FAMILIES
 from models.loaded_model import LoadedModel
 
@@ -109,7 +111,7 @@ class ModelCache:
                 log.info("%s: dropped, for its files have changed or are gone", slot.entry.name)
             self._drop(slot)
         if unneeded:
-            self._return_memory()
+            torch.cuda.empty_cache()
 
     def is_short_of(self, more_bytes: int) -> bool:
         return self.bytes_at("device") + more_bytes > self.device_budget_bytes
@@ -137,6 +139,17 @@ class ModelCache:
         in_host_memory = [other for other in self.at("host") if other is not coming]
         while in_host_memory and sum(other.bytes for other in in_host_memory) + slot.bytes > self.host_budget_bytes:
             self._drop(in_host_memory.pop(0))
+        try:
+            self._move_to_host(slot, coming)
+        except (RuntimeError, MemoryError) as error:
+            raise_if_lost(error)
+            log.warning("%s: dropped, for it cannot be moved to host memory: %s", slot.entry.name, one_line(error))
+            self._drop(slot)
+        torch.cuda.empty_cache()
+        self.evictions[slot.location] += 1
+        log.info("%s: to %s", slot.entry.name, slot.location)
+
+    def _move_to_host(self, slot: Slot, coming: Slot) -> None:
         drop = slot.leaving or slot.bytes > self.host_budget_bytes
         replaced = coming.location != "device" and coming.entry.family == slot.entry.family
         if replaced and isinstance(slot.model, LatentDiffusion):
@@ -147,9 +160,6 @@ class ModelCache:
         elif slot.location != "host":
             slot.model.to(torch.device("cpu"))
             slot.location = "host"
-        self._return_memory()
-        self.evictions[slot.location] += 1
-        log.info("%s: to %s", slot.entry.name, slot.location)
 
     def _on_device(self, slot: Slot) -> LoadedModel:
         """The model, on the device; if a checkpoint of its family was just evicted, in the memory of that one."""
@@ -167,7 +177,3 @@ class ModelCache:
     def _drop(self, slot: Slot) -> None:
         slot.model = None
         slot.location = "disk"
-
-    def _return_memory(self) -> None:
-        if self.device.type == "cuda":
-            torch.cuda.empty_cache()

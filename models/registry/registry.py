@@ -5,6 +5,7 @@ Loading, moving and evicting run in one background thread, so that tasks keep st
 
 from __future__ import annotations
 
+import logging
 import threading
 import time
 from collections import deque
@@ -21,6 +22,7 @@ from models.registry import loaders
 from models.registry.handle import ModelHandle
 from models.registry.model_cache import Load, ModelCache, Slot
 
+log = logging.getLogger(__name__)
 MAX_BROKEN = 100
 """Broken models that are reported; a folder of other files may hold thousands."""
 
@@ -50,7 +52,9 @@ class Registry:
         self._closed = False
         self._broken: dict[str, str] = {}
         self._loading: tuple[str, float] | None = None
-        self._thread = threading.Thread(target=self._serve, name="models", daemon=True)
+        self.failure: BaseException | None = None
+        """Why the background thread has ended; from then on no model is loaded."""
+        self._thread = threading.Thread(target=self._run, name="models", daemon=True)
         self._thread.start()
 
     def acquire(self, models: Iterable[AnyModelRef | str]) -> ModelHandle:
@@ -123,6 +127,18 @@ class Registry:
             self._closed = True
             self.changed.notify_all()
         self._thread.join()
+
+    @property
+    def moves(self) -> int | None:
+        """How often models were brought to the device or evicted so far; None while one is brought."""
+        return None if self._loading else self._cache.loads.total() + self._cache.evictions.total()
+
+    def _run(self) -> None:
+        try:
+            self._serve()
+        except BaseException as error:
+            log.exception("the thread that loads models has ended")
+            self.failure = error
 
     def _serve(self) -> None:
         while True:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import torch
 
+from models.device_faults import raise_if_lost
 from pipelines.engine.audit_policy import withheld
 from pipelines.pipeline import TaskResult
 
@@ -30,9 +31,10 @@ def without_unsafe(result: TaskResult, models: Sequence[SafetyModel]) -> TaskRes
         return result
     try:
         judged = [model.reasons(images) for model in models]
-    except (torch.AcceleratorError, torch.OutOfMemoryError):
+    except torch.OutOfMemoryError:
         raise
     except Exception as error:
+        raise_if_lost(error)
         raise AuditError(
             f"the audit failed with {type(error).__name__}: {error}; images without an audit are not returned, ask "
             "the operator to check the models of HUA_AUDIT"

@@ -11,6 +11,7 @@ from typing import Protocol
 import numpy as np
 import torch
 
+from models.device_faults import DeviceLostError, is_out_of_memory, raise_if_lost
 from models.kinds.kind import AnyModelRef, ModelRef
 from models.kinds.safety_checker import SAFETY_CHECKER
 from pipelines.engine.audit_policy import AuditPolicy, ImageAudit
@@ -70,6 +71,8 @@ class Engine:
         self._runs: dict[str, RecipeRun] = {}
         self._rejected: list[Event] = []
         self._previewed_at = 0.0
+        self._lost: DeviceLostError | None = None
+        """Raised by the next step."""
 
     def add(
         self,
@@ -80,6 +83,7 @@ class Engine:
         snapshot: Snapshot | None = None,
         priority: Priority = "normal",
         image_audit: ImageAudit = "default",
+        plain: bool = False,
     ) -> None:
         """Adds a task; it starts once its models are resident.
 
@@ -88,6 +92,7 @@ class Engine:
         snapshot: where an earlier attempt stopped; this one continues from there.
         priority: a higher one takes the device from lower ones at the next step.
         image_audit: whether its images are audited.
+        plain: its steps are neither captured nor compiled, and share no forward pass.
 
         Raises DuplicateAttemptError.
         """
@@ -103,7 +108,7 @@ class Engine:
             self._rejected.append(failure(attempt_id, error))
             return
         self._runs[attempt_id] = RecipeRun(
-            attempt_id, pipeline, params, images, models, snapshot, priority, safety_models, self._auditor
+            attempt_id, pipeline, params, images, models, snapshot, priority, safety_models, self._auditor, plain
         )
 
     def abort(self, attempt_id: str) -> bool:
@@ -139,21 +144,28 @@ class Engine:
         """Resumes every recipe that is ready, then advances one batch by one step. `on_progress` is called between
         these, because all of them together can take long.
 
-        Raises torch.AcceleratorError if the device itself has failed: this process cannot use it any more.
+        Raises DeviceLostError if the device itself has failed; results that were complete before are returned first.
         """
+        if self._lost is not None:
+            raise self._lost
         events, self._rejected = self._rejected, []
-        for run in list(self._runs.values()):
-            events += self._resume(run)
-            on_progress()
-        batch = self._compatible()
-        return events + self._advance(batch) if batch else events
+        try:
+            for run in list(self._runs.values()):
+                events += self._resume(run)
+                on_progress()
+            batch = self._compatible()
+            return events + self._advance(batch) if batch else events
+        except DeviceLostError as error:
+            if not events:
+                raise
+            self._lost = error
+            return events
 
     def _resume(self, run: RecipeRun) -> list[Event]:
         try:
             result = run.resume() if run.ready else None
-        except torch.AcceleratorError:
-            raise
         except Exception as error:
+            raise_if_lost(error)
             return self._fail(run, error)
         if result is None:
             return []
@@ -172,7 +184,7 @@ class Engine:
         if not waiting:
             return []
         key = key_of(waiting[0])
-        room = 0 if key.strict else self._capacity.rows(key)
+        room = 0 if key.strict or self._graphs.plain(key) else self._capacity.rows(key)
         chosen, chosen_rows = [waiting[0]], waiting[0].rows
         for each in waiting[1:]:
             rows = chosen_rows + each.rows
@@ -182,15 +194,24 @@ class Engine:
         return chosen
 
     def _advance(self, trajectories: Sequence[Trajectory]) -> list[Event]:
-        """Steps a batch; if it fails, its halves, until the failing trajectory is alone."""
+        """Steps a batch; if it fails, its halves, until the failing trajectory is alone.
+
+        A batch that does not fit is tried again without what the cache of steps keeps.
+        """
         error = self._try_step(trajectories)
+        if error is not None and is_out_of_memory(error) and self._graphs.clear():
+            del error  # its traceback keeps tensors of the failed step alive
+            torch.cuda.empty_cache()
+            error = self._try_step(trajectories)
         if error is None:
             return self._progress(trajectories)
+        if is_out_of_memory(error):
+            batch = Batch(trajectories)
+            self._capacity.refuse(batch.key, batch.rows)
         if len(trajectories) == 1:
             return [event for run in self._owners(trajectories) for event in self._fail(run, error)]
-        del error  # its traceback keeps tensors of the failed step alive
-        if torch.cuda.is_available():
-            torch.cuda.empty_cache()
+        del error
+        torch.cuda.empty_cache()
         half = len(trajectories) // 2
         return self._advance(trajectories[:half]) + self._advance(trajectories[half:])
 
@@ -204,12 +225,8 @@ class Engine:
             ):
                 batch.step()
             self.steps[batch.rows] += 1
-        except torch.AcceleratorError:
-            raise
-        except torch.OutOfMemoryError as error:
-            self._capacity.refuse(batch.key, batch.rows)
-            return error
         except Exception as error:
+            raise_if_lost(error)
             return error
         return None
 
@@ -221,9 +238,8 @@ class Engine:
     def _advanced(self, run: RecipeRun, with_preview: bool) -> list[Event]:
         try:
             preview = run.preview() if with_preview else None
-        except torch.AcceleratorError:
-            raise
         except Exception as error:
+            raise_if_lost(error)
             return self._fail(run, error)
         return [Advanced(run.attempt_id, *run.progress, preview=preview)]
 

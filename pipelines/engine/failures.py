@@ -5,9 +5,8 @@ from __future__ import annotations
 import traceback
 from collections.abc import Iterable
 
-import torch
-
 from models.catalog.entry import ModelEntry
+from models.device_faults import is_out_of_memory
 from models.finite import NotFiniteError, explain_fault
 from pipelines.engine.events import Failed
 
@@ -18,7 +17,7 @@ def failure(attempt_id: str, error: Exception, entries: Iterable[ModelEntry] = (
     `entries` are the models that took part, one of which may be the cause of numbers that are not finite.
     """
     trace = "".join(traceback.format_exception(error))
-    if isinstance(error, torch.OutOfMemoryError):
+    if is_out_of_memory(error):
         message = "the device has too little memory for one image of this size; ask for a smaller width or height"
         return Failed(attempt_id, "out_of_memory", message, trace)
     code = getattr(error, "code", None)

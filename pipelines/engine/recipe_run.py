@@ -59,6 +59,7 @@ class RecipeRun:
         priority: Priority = "normal",
         safety_models: Sequence[str] = (),
         auditor: Executor | None = None,
+        plain: bool = False,
     ) -> None:
         """`models` include `safety_models`, which audit the result in a thread of `auditor`; without any there is no
         audit."""
@@ -73,6 +74,7 @@ class RecipeRun:
         self._snapshot = snapshot or Snapshot()
         self._recipe: Recipe | None = None
         self._auditor = auditor
+        self._plain = plain
         self._audit: Future[TaskResult] | None = None
         """The audit of the result, once there is one."""
         self._answered: list[tuple[State, ...]] = []
@@ -143,7 +145,7 @@ class RecipeRun:
             self._end_part("prepare" if requests else "denoise")
             self._denoised = self._denoised or bool(requests)
             self._warnings |= dict.fromkeys(text for each in requests for text in each.checkpoint.warnings)
-            self.trajectories = _trajectories(requests, *self._snapshot.yields[-1:])
+            self.trajectories = _trajectories(requests, self._plain, *self._snapshot.yields[-1:])
             self._snapshot = Snapshot()
             return None
         self._end_part("decode" if self._denoised else "denoise")
@@ -193,7 +195,7 @@ class RecipeRun:
         self._recipe = self._pipeline.run(self._params, self._models, self._images)
         requests = next(self._recipe)
         for states in self._snapshot.yields[:-1]:
-            self.trajectories = _trajectories(requests, states)
+            self.trajectories = _trajectories(requests, self._plain, states)
             requests = self._send(self._recipe)
         return requests
 
@@ -209,7 +211,7 @@ class RecipeRun:
         return recipe.send(latents)
 
 
-def _trajectories(requests: Sequence[Denoise], states: Sequence[State] | None = None) -> list[Trajectory]:
+def _trajectories(requests: Sequence[Denoise], plain: bool, states: Sequence[State] | None = None) -> list[Trajectory]:
     if states is None:
-        return [Trajectory(request) for request in requests]
-    return [Trajectory(request, state) for request, state in zip(requests, states, strict=True)]
+        return [Trajectory(request, plain=plain) for request in requests]
+    return [Trajectory(request, state, plain) for request, state in zip(requests, states, strict=True)]

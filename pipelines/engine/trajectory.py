@@ -56,9 +56,11 @@ class ControlMismatchError(ValueError):
 class Trajectory:
     """Latents on their way from noise to image, float32 on the checkpoint's device."""
 
-    def __init__(self, denoise: Denoise, state: State | None = None) -> None:
+    def __init__(self, denoise: Denoise, state: State | None = None, plain: bool = False) -> None:
         checkpoint = denoise.checkpoint
         self.denoise = denoise
+        self.plain = plain
+        """Whether its steps are neither captured nor compiled, and share no forward pass."""
         scale = checkpoint.vae_scale_factor
         self.shape = (checkpoint.channels, denoise.height // scale, denoise.width // scale)
         """Channels, height and width of the latents."""

@@ -53,7 +53,8 @@ def compile_ahead(
     from models.kinds import CHECKPOINT_FAMILIES
     from models.registry import loaders
     from pipelines.engine.execution.compile_policy import Compilation
-    from pipelines.engine.execution.cuda_graphs import Graphs, capture_on
+    from pipelines.engine.execution.cuda_graphs import Graphs
+    from pipelines.engine.execution.graph_capture import capture_on
     from server.worker.torch_device import device_for
 
     device, models = device_for(settings.device), catalog.read(*settings.models_paths)

@@ -30,7 +30,8 @@ from pipelines.engine.audit_policy import AuditPolicy
 from pipelines.engine.engine import Engine
 from pipelines.engine.events import Event, Failed, Finished, Parked
 from pipelines.engine.execution.compile_policy import Compilation
-from pipelines.engine.execution.cuda_graphs import Graphs, capture_on
+from pipelines.engine.execution.cuda_graphs import Graphs
+from pipelines.engine.execution.graph_capture import capture_on
 from pipelines.engine.scheduling.batch_size import Capacity
 from pipelines.engine.scheduling.memory_model import Memory
 from pipelines.engine.snapshot import Snapshot, SnapshotFormatError

@@ -12,11 +12,10 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Protocol
 
-import torch
-
 from models import catalog
 from models.catalog.catalog import Catalog, UnknownModelError
 from models.catalog.entry import CatalogError
+from models.device_faults import raise_if_lost
 from models.diffusion.checkpoint import Checkpoint
 from models.kinds.checkpoint import CHECKPOINT
 from models.kinds.kind import ModelRef
@@ -50,7 +49,7 @@ def load_first_models(registry: Registry, settings: Settings, measure: Measure, 
 
     report: gets what happens now, again and again, as a sign of life.
 
-    Raises torch.AcceleratorError if the device itself has failed.
+    Raises DeviceLostError if the device itself has failed.
     """
 
     def measure_default(handle: ModelHandle) -> None:
@@ -76,16 +75,19 @@ def _load(
                 report(activity)
                 end_if_load_hangs(registry, timeout_s)
             then(handle)
-    except torch.AcceleratorError:
-        raise
     except (UnknownModelError, ModelLoadError) as error:
+        raise_if_lost(error)
         log.error("%s; tasks of other models run", error)
-    except Exception:
+    except Exception as error:
+        raise_if_lost(error)
         log.exception("the device process %s, but could not measure it", activity)
 
 
 def end_if_load_hangs(registry: Registry, timeout_s: float) -> None:
-    """Ends this process if a model has been loading for too long: no other model can be loaded meanwhile."""
+    """Ends this process if a model has been loading for too long, for no other model can be loaded meanwhile; or if
+    the thread that loads models has ended."""
+    if registry.failure is not None:
+        os._exit(1)
     if registry.loading is not None and registry.loading[1] > timeout_s:
         log.error(
             "model %r has not been loaded in %g s; this process ends. Check its file and its disk, or raise "

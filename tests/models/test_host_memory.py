@@ -1,13 +1,32 @@
+"""Copies in host memory, with and without page-locked memory left."""
+
+from __future__ import annotations
+
+import pytest
 import torch
-from torch import nn
 
-from models.host_memory import copy_to_host
+from models.host_memory import pinned
+from pipelines.engine.device_transfer import to_device_async
+from tests.support.fake_cuda import ILLEGAL_ADDRESS, NO_MEMORY, cuda_error, fake_cuda
+
+VALUES = torch.arange(3.0)
 
 
-def test_copy_shares_no_memory_and_keeps_dtype_and_layout() -> None:
-    weight = nn.Parameter(torch.randn(2, 3, 4, 4).half().to(memory_format=torch.channels_last))
-    copy = copy_to_host(weight)
-    assert torch.equal(copy, weight)
-    assert (copy.dtype, copy.stride()) == (torch.float16, weight.stride())
-    assert copy.data_ptr() != weight.data_ptr()
-    assert not copy.requires_grad
+def test_memory_that_cannot_be_pinned_is_pageable() -> None:
+    with fake_cuda() as cuda:
+        cuda.errors["pin"] = cuda_error(NO_MEMORY)
+        assert torch.equal(pinned(VALUES), VALUES)
+        assert cuda.calls["pin"] == 1
+
+
+def test_lost_device_is_no_lack_of_memory() -> None:
+    with fake_cuda() as cuda:
+        cuda.errors["pin"] = cuda_error(ILLEGAL_ADDRESS)
+        with pytest.raises(torch.AcceleratorError):
+            pinned(VALUES)
+
+
+def test_values_for_the_cpu_are_not_pinned() -> None:
+    with fake_cuda() as cuda:
+        assert torch.equal(to_device_async(VALUES, torch.device("cpu")), VALUES)
+        assert cuda.calls["pin"] == 0

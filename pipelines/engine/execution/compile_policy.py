@@ -11,10 +11,13 @@ from collections import Counter
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+import torch
 from torch import nn
 
 from models.compiled.forward_pass import ForwardPassSpec, Outputs, PassInputs
 from models.compiled.package import InTrialError, Package, PackageError, trial
+from models.device_faults import raise_if_lost
+from models.files.weights_error import one_line
 from pipelines.engine.execution.compile_process import Compiler
 
 log = logging.getLogger(__name__)
@@ -29,6 +32,8 @@ class Compilation:
     def __init__(self, folder: Path, compile_after: int = COMPILE_AFTER) -> None:
         """Raises OSError if there is no folder and none can be created."""
         self.compiler = Compiler(folder)
+        self.failures = 0
+        """Packages that could not be used."""
         self._compile_after = compile_after
         self._steps: Counter[str] = Counter()
         self._ready: set[str] = set()
@@ -62,11 +67,20 @@ class Compilation:
                 return None
             except PackageError as error:
                 self._refused.add(spec.name)
+                self.failures += 1
                 log.warning("%s is not used, its steps run uncompiled: %s", file, error)
                 return None
             self._packages[spec.name] = package
             log.info("%s: its steps are compiled from now on", spec.name)
         return self._packages[spec.name]
+
+    def refuse(self, spec: ForwardPassSpec, error: Exception) -> None:
+        """A package that was checked has failed later. Raises DeviceLostError if the device has."""
+        raise_if_lost(error)
+        self._packages.pop(spec.name, None)
+        self._refused.add(spec.name)
+        self.failures += 1
+        log.warning("%s failed, its steps run uncompiled: %s", self.compiler.package(spec), one_line(error))
 
     def finish(self) -> Iterator[tuple[Path, bool]]:
         """Waits for the passes that are still to be compiled: the file of each, and whether it is ready."""
@@ -95,14 +109,26 @@ class CompilingRunner:
         return self._package is not None
 
     def __call__(self, net: nn.Module, inputs: PassInputs, run_uncompiled: Callable[[], Outputs]) -> Outputs:
-        if self._package is not None:
-            return self._package(net, inputs)
+        if self._package is not None and (results := self._run_package(self._package, net, inputs)) is not None:
+            return results
         self._spec = self._spec or ForwardPassSpec.of(net, inputs)
         outputs = run_uncompiled()
         if self._tries_package:
             self._tries_package = False
             self._package = self._compilation.checked(self._spec, net, inputs, outputs)
         return outputs
+
+    def _run_package(self, package: Package, net: nn.Module, inputs: PassInputs) -> Outputs | None:
+        """None if it fails. Raises torch.OutOfMemoryError."""
+        try:
+            return package(net, inputs)
+        except torch.OutOfMemoryError:
+            raise
+        except Exception as error:
+            self._package = None
+            if self._spec is not None:
+                self._compilation.refuse(self._spec, error)
+            return None
 
     def begin_step(self) -> bool:
         """To be called before each step: whether the package is tried on it, so that graphs captured earlier are

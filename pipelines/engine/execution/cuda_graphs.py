@@ -1,21 +1,22 @@
-"""A cache of steps: their memory, and the CUDA graphs captured of them, for the next step of the same kind."""
+"""A cache of steps: their memory, and the graphs captured of them, for the next step of the same kind."""
 
 from __future__ import annotations
 
 import logging
 from bisect import bisect_left
-from collections import OrderedDict
-from collections.abc import Callable, Sequence
+from collections import Counter, OrderedDict
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, field
 from functools import partial
-from typing import Any, Protocol
+from typing import Protocol
 from weakref import ref
 
-import torch
 from torch import Tensor
 
 from models.adapters.controlnet import ControlNet
 from models.compiled.static_weights import StaticWeights
+from models.device_faults import raise_if_lost
+from models.files.weights_error import one_line
 from pipelines.engine.execution.batch_rows import Rows
 from pipelines.engine.execution.compile_policy import Compilation, CompilingRunner
 from pipelines.engine.execution.step import Step
@@ -47,39 +48,6 @@ class Graph(Protocol):
 
 
 Capture = Callable[[Callable[[], StepResult]], Graph]
-
-
-class CudaGraph:
-    """A step as one launch instead of many hundreds."""
-
-    def __init__(self, run: Callable[[], StepResult], pool: Any, stream: torch.cuda.Stream) -> None:
-        device = stream.device
-        before = torch.cuda.memory_reserved(device)
-        self._graph = torch.cuda.CUDAGraph()
-        stream.wait_stream(torch.cuda.current_stream(device))
-        with torch.cuda.stream(stream):
-            # Thread-local: another thread may load models meanwhile.
-            self._graph.capture_begin(pool=pool, capture_error_mode="thread_local")
-            try:
-                self._result = run()
-            finally:
-                self._graph.capture_end()
-        self.bytes = max(torch.cuda.memory_reserved(device) - before, 0)
-
-    def replay(self) -> StepResult:
-        self._graph.replay()
-        return self._result
-
-
-def capture_on(device: torch.device) -> Capture | None:
-    """How steps are captured on a device; None if it has no graphs.
-
-    All graphs share one memory pool: they run one after another, and the result of each stays allocated.
-    """
-    if device.type != "cuda":
-        return None
-    stream = torch.cuda.Stream(device)  # type: ignore[no-untyped-call]
-    return partial(CudaGraph, pool=torch.cuda.graph_pool_handle(), stream=stream)
 
 
 @dataclass(slots=True, eq=False)
@@ -120,8 +88,14 @@ class Graphs:
     capture: Capture | None = None
     most_bytes: int = 4 << 30
     compilation: Compilation | None = None
+    avoided: Collection[str] = ()
+    """Names of steps that run plainly, because they have ended a process: neither captured nor compiled, and alone."""
+    on_step: Callable[[str], None] = lambda name: None
+    """Gets the name of a step that is not plain, before it runs."""
     captured: int = 0
     """How many graphs were captured so far."""
+    failures: Counter[str] = field(default_factory=Counter)
+    """How often a graph could not be used: `capture`, `replay`."""
     _cache: OrderedDict[tuple[object, ...], CachedStep] = field(default_factory=OrderedDict)
 
     @property
@@ -139,16 +113,29 @@ class Graphs:
         """Steps of a kind before it runs in its final form: captured, and by a package if that is ready."""
         return (WARM_UP_STEPS if self.capture else 0) + (TRIAL_STEPS if self.compilation else 0)
 
+    def plain(self, key: BatchKey) -> bool:
+        """Whether a step runs in the simplest way: neither captured nor compiled, and alone."""
+        return key.plain or key.name in self.avoided
+
+    def clear(self) -> bool:
+        """Forgets all steps and graphs, so that their memory is free; whether there were any."""
+        had_steps = bool(self._cache)
+        self._cache.clear()
+        return had_steps
+
     def run(self, key: BatchKey, rows: Rows) -> StepResult:
         """One step of these rows. Later steps do not overwrite the result."""
+        if self.plain(key):
+            key = key._replace(plain=True)
+        else:
+            self.on_step(key.name)
         first = rows.trajectories[0]
         cached = self._find(key, rows, first.denoise.checkpoint.static, [control.net for control in first.controls])
         cached.step.load(rows)
         if [runner for runner in cached.runners if runner.begin_step()]:
             cached.graph, cached.runs = None, 0
-        if cached.graph is not None:
-            latents, outputs, features = cached.graph.replay()
-            return latents.clone(), outputs.clone(), None if features is None else features.clone()
+        if cached.graph is not None and (replayed := self._replay(cached, cached.graph)) is not None:
+            return replayed
         step = partial(cached.step.run, rows, cached.runners)
         result = step()
         cached.runs += 1
@@ -160,14 +147,27 @@ class Graphs:
         """Captures while the device works on the step that was just launched."""
         try:
             cached.graph = capture(step)
-        except torch.AcceleratorError:
-            raise
-        except (RuntimeError, NotImplementedError) as error:
-            cached.uncapturable = True
-            log.warning("a step cannot be captured and runs uncaptured: %s", error)
+        except Exception as error:
+            self._give_up(cached, "capture", error)
             return
         self.captured += 1
         self._evict()
+
+    def _replay(self, cached: CachedStep, graph: Graph) -> StepResult | None:
+        """A copy of the result; None if the graph cannot be launched. Then nothing has changed."""
+        try:
+            latents, outputs, features = graph.replay()
+            return latents.clone(), outputs.clone(), None if features is None else features.clone()
+        except Exception as error:
+            self._give_up(cached, "replay", error)
+            return None
+
+    def _give_up(self, cached: CachedStep, what: str, error: Exception) -> None:
+        """Raises DeviceLostError."""
+        raise_if_lost(error)
+        cached.graph, cached.uncapturable = None, True
+        self.failures[what] += 1
+        log.warning("a step runs without a CUDA graph, because its %s failed: %s", what, one_line(error))
 
     def _find(self, key: BatchKey, rows: Rows, static: StaticWeights, nets: Sequence[ControlNet]) -> CachedStep:
         weights = (static, *(net.static for net in nets))

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+from functools import lru_cache
 from typing import NamedTuple
 
 from models.patches.patch import PatchKey
@@ -31,6 +33,14 @@ class BatchKey(NamedTuple):
     """Prompts that act together."""
     serials: tuple[int, ...] = ()
     """Of the checkpoint and of the ControlNets: their weights must be the same, not only their names."""
+    plain: bool = False
+    """The step is neither captured nor compiled, and shares a forward pass with no other: the task, or a step like
+    this, has ended a process before."""
+
+    @property
+    def name(self) -> str:
+        """The same in every process for steps of the same cost."""
+        return _name(self._replace(plain=False).of_cost)
 
     @property
     def of_cost(self) -> BatchKey:
@@ -48,7 +58,7 @@ class BatchKey(NamedTuple):
     @property
     def capturable(self) -> bool:
         """Whether a CUDA graph may be captured of a step."""
-        return all(patch.capturable for patch in self.patches)
+        return not self.plain and all(patch.capturable for patch in self.patches)
 
     @property
     def compilable(self) -> bool:
@@ -56,7 +66,13 @@ class BatchKey(NamedTuple):
 
         `strict` trajectories are never compiled: their results must not depend on when a package becomes ready.
         """
-        return not self.strict and all(patch.compilable for patch in self.patches)
+        return not self.strict and not self.plain and all(patch.compilable for patch in self.patches)
+
+
+@lru_cache(maxsize=256)
+def _name(key: BatchKey) -> str:
+    _, height, width = key.latents
+    return f"{key.checkpoint}-{height}x{width}-{hashlib.sha256(repr(key).encode()).hexdigest()[:16]}"
 
 
 def key_of(trajectory: Trajectory, depth: Depth | None = None) -> BatchKey:
@@ -75,4 +91,5 @@ def key_of(trajectory: Trajectory, depth: Depth | None = None) -> BatchKey:
         denoise.strict,
         len(positives),
         (checkpoint.serial, *(net.serial for net in nets)),
+        trajectory.plain,
     )

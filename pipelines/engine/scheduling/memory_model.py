@@ -26,9 +26,13 @@ class Memory:
     of a smaller batch, scaled in proportion, are a little more than a larger one needs.
     """
 
-    def __init__(self, free_bytes: Callable[[], int] | None = None) -> None:
-        """`free_bytes` returns the bytes that are free on the device; None: no limit."""
+    def __init__(
+        self, free_bytes: Callable[[], int] | None = None, moves: Callable[[], int | None] = lambda: 0
+    ) -> None:
+        """`free_bytes` returns the bytes that are free on the device; None: no limit. `moves` counts how often models
+        were moved by another thread; None while one is moved."""
         self._free_bytes = free_bytes
+        self._moves = moves
         self._measured: defaultdict[BatchKey, dict[int, int]] = defaultdict(dict)
         """Bytes by rows."""
 
@@ -64,9 +68,11 @@ class Memory:
         if self._free_bytes is None or rows in self._measured.get(key.of_cost, {}):
             yield
             return
+        moves = self._moves()
         with peak_bytes(device) as peak:
             yield
-        self.observe(key, rows, peak[0])
+        if moves is not None and self._moves() == moves:  # else the peak includes the weights of a model
+            self.observe(key, rows, peak[0])
 
 
 @contextmanager

@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
+import logging
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 import torch
+
+from models.device_faults import raise_if_lost
+from models.files.weights_error import one_line
+
+log = logging.getLogger(__name__)
 
 Report = Callable[[float], None]
 """Receives the seconds of a step."""
@@ -24,7 +30,7 @@ class StepClock:
 
     @contextmanager
     def timed(self, device: torch.device, report: Report) -> Iterator[None]:
-        """Reports how long the body takes on `device`, unless it raises."""
+        """Reports how long the body takes on `device`, unless it raises. Raises DeviceLostError."""
         if device.type != "cuda":
             started = time.perf_counter()
             yield
@@ -38,7 +44,15 @@ class StepClock:
         self._pending = (start, end, report)
 
     def _report_pending(self) -> None:
-        if self._pending is not None:
-            start, end, report = self._pending
+        pending, self._pending = self._pending, None
+        if pending is None:
+            return
+        start, end, report = pending
+        try:
             end.synchronize()
-            report(start.elapsed_time(end) / 1000)
+            seconds = start.elapsed_time(end) / 1000
+        except RuntimeError as error:
+            raise_if_lost(error)  # an earlier step has failed
+            log.warning("a step was not timed: %s", one_line(error))
+            return
+        report(seconds)

@@ -18,7 +18,8 @@ from models.registry.loaders import dtype_for
 from models.registry.registry import Registry
 from pipelines.engine.engine import Engine
 from pipelines.engine.events import Failed, Finished
-from pipelines.engine.execution.cuda_graphs import Graphs, capture_on
+from pipelines.engine.execution.cuda_graphs import Graphs
+from pipelines.engine.execution.graph_capture import capture_on
 from pipelines.engine.scheduling.batch_size import Capacity
 from pipelines.engine.warmup import warm_up
 from pipelines.pipeline import Params

@@ -11,6 +11,8 @@ import torch
 
 from models.compiled.forward_pass import ForwardPassSpec
 from models.compiled.package import InTrialError, Package, PackageError, mark_of, trial
+from models.device_faults import DeviceLostError
+from tests.support.fake_cuda import ILLEGAL_ADDRESS, cuda_error
 from tests.support.tiny import make_inputs, run_uncompiled, stretched, tiny_unet
 
 
@@ -79,5 +81,17 @@ def test_trial_that_ended_a_process_is_not_repeated(tmp_path: Path) -> None:
     assert not mark_of(file).exists()
     mark_of(file).write_text(left_behind)  # as a process does that ends in between
     with pytest.raises(PackageError, match="a process ended while it tried it; delete"), trial(file):
+        pass
+    mark_of(file).unlink()
+
+
+def test_trial_that_lost_the_device_is_not_repeated(tmp_path: Path) -> None:
+    file = tmp_path / f"{tmp_path.name}-illegal.pt2"
+    with pytest.raises(RuntimeError), trial(file):
+        raise cuda_error(98)
+    assert not mark_of(file).exists()
+    with pytest.raises(DeviceLostError), trial(file):
+        raise cuda_error(ILLEGAL_ADDRESS)
+    with pytest.raises(PackageError, match="a process ended"), trial(file):
         pass
     mark_of(file).unlink()

@@ -7,7 +7,9 @@ import pytest
 import torch
 
 from models.catalog.entry import ModelEntry
+from models.device_faults import DeviceLostError
 from models.registry.model_cache import ModelCache
+from tests.support.fake_cuda import ILLEGAL_ADDRESS, cuda_error
 
 CPU = torch.device("cpu")
 
@@ -84,3 +86,34 @@ def test_failed_load_leaves_the_model_on_disk() -> None:
         cache.bring(cache.slots["one"])
     assert cache.slots["one"].location == "disk"
     assert not cache.loads
+
+
+class Stuck(FakeModel):
+    """Cannot leave the device."""
+
+    def __init__(self, entry: ModelEntry, error: Exception) -> None:
+        super().__init__(entry)
+        self._error = error
+
+    def to(self, device: torch.device) -> None:
+        super().to(device)
+        if len(self.moves) > 1:
+            raise self._error
+
+
+@pytest.mark.parametrize("error", [MemoryError(), RuntimeError("DefaultCPUAllocator: not enough memory")])
+def test_evict_drops_a_model_that_cannot_be_moved(error: Exception) -> None:
+    """It would keep its memory on the device, uncounted."""
+    cache = cache_of("one", "two", host_bytes=10, load=lambda entry, *_: Stuck(entry, error))
+    one, two = cache.slots.values()
+    cache.bring(one)
+    cache.evict(one, coming=two)
+    assert (one.location, one.model, cache.evictions) == ("disk", None, {"disk": 1})
+
+
+def test_evict_says_that_the_device_is_lost() -> None:
+    cache = cache_of("one", "two", host_bytes=10, load=lambda entry, *_: Stuck(entry, cuda_error(ILLEGAL_ADDRESS)))
+    one, two = cache.slots.values()
+    cache.bring(one)
+    with pytest.raises(DeviceLostError):
+        cache.evict(one, coming=two)

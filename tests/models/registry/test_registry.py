@@ -1,6 +1,7 @@
 import random
 import shutil
 import threading
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -11,6 +12,7 @@ from models import catalog
 from models.catalog.catalog import Catalog, UnknownModelError
 from models.catalog.entry import ModelEntry
 from models.catalog.scan import Problem
+from models.device_faults import DeviceLostError, raise_if_lost
 from models.kinds.checkpoint import CHECKPOINT
 from models.kinds.eraser import ERASER
 from models.kinds.kind import ModelRef
@@ -19,6 +21,7 @@ from models.loaded_model import LoadedModel
 from models.registry import loaders
 from models.registry.handle import ModelHandle, ModelLoadError
 from models.registry.registry import Registry
+from tests.support.fake_cuda import ILLEGAL_ADDRESS, cuda_error, fake_cuda
 
 CPU = torch.device("cpu")
 MB = 1 << 20
@@ -385,4 +388,29 @@ def test_broken_model_whose_file_changes_is_not_broken_any_more(toys: Catalog) -
     assert list(registry.broken) == ["toy-lama"]
     registry.follow(with_stamp(toys, "toy-lama", "new"))
     assert registry.broken == {}
+    registry.close()
+
+
+def test_registry_says_why_its_thread_has_ended(registry_of: Callable[..., Registry], toys: Catalog) -> None:
+    """Returning the memory of a model that is gone fails: nothing would be loaded any more, and nobody would know."""
+    registry = registry_of(PLENTY)
+    use(registry, "toy-sd2")
+    assert registry.failure is None
+    with fake_cuda() as cuda:
+        cuda.errors["empty_cache"] = cuda_error(ILLEGAL_ADDRESS)
+        registry.follow(Catalog(()))
+        while registry.failure is None:
+            time.sleep(0.01)
+    assert "700" in str(registry.failure)
+
+
+def test_lost_device_is_the_cause_of_a_failed_load(registry_of: Callable[..., Registry], toys: Catalog) -> None:
+    def lose(entry: ModelEntry, device: torch.device, dtype: torch.dtype) -> LoadedModel:
+        raise cuda_error(ILLEGAL_ADDRESS)
+
+    registry = Registry(toys, CPU, torch.float32, PLENTY, 0, lose)
+    with registry.acquire(["toy-sd2"]) as handle, pytest.raises(ModelLoadError) as failed:
+        handle.wait(LONG_S)
+    with pytest.raises(DeviceLostError):
+        raise_if_lost(failed.value)
     registry.close()

@@ -13,15 +13,16 @@ from torch.utils._pytree import tree_leaves, tree_map_only
 from pipelines.engine.execution.cuda_graphs import StepResult
 
 
-class Tape(TorchDispatchMode):
-    """Records the operations of `run`; `replay` repeats them and writes each result over the recorded one."""
+class Recording(TorchDispatchMode):
+    """Records the operations within it; `repeat` repeats them and writes each result over the recorded one."""
 
-    def __init__(self, run: Callable[[], StepResult]) -> None:
+    def __init__(self) -> None:
         super().__init__()
         self._operations: list[tuple[Any, tuple[Any, ...], dict[str, Any], list[Tensor]]] = []
-        with self:
-            self._result = run()
-        self.bytes = sum(each.nbytes for *_, results in self._operations for each in results)
+
+    @property
+    def bytes(self) -> int:
+        return sum(each.nbytes for *_, results in self._operations for each in results)
 
     def __torch_dispatch__(
         self, function: Any, types: Any, args: tuple[Any, ...] = (), kwargs: dict[str, Any] | None = None
@@ -36,11 +37,24 @@ class Tape(TorchDispatchMode):
         return output
 
     @torch.inference_mode()
-    def replay(self) -> StepResult:
+    def repeat(self) -> None:
         for function, args, kwargs, recorded in self._operations:
             results = [each for each in tree_leaves(function(*args, **kwargs)) if isinstance(each, Tensor)]
             for target, result in zip(recorded, results, strict=bool(recorded)):
                 target.copy_(result)
+
+
+class Tape:
+    """Records `run`; `replay` repeats it."""
+
+    def __init__(self, run: Callable[[], StepResult]) -> None:
+        self._recording = Recording()
+        with self._recording:
+            self._result = run()
+        self.bytes = self._recording.bytes
+
+    def replay(self) -> StepResult:
+        self._recording.repeat()
         return self._result
 
 

@@ -56,6 +56,21 @@ def test_fits_reads_free_bytes_each_time() -> None:
     assert not memory.fits(key(64), 6)
 
 
+def test_step_beside_the_load_of_a_model_is_not_measured() -> None:
+    """Its peak would include the weights, and no batch would seem to fit any more."""
+    moves: list[int | None] = [0]
+    memory = Memory(lambda: 100 * MB, lambda: moves[0])
+    for before, after in ((None, 1), (1, 2), (2, None)):
+        moves[0] = before
+        with memory.watched(key(64), 2, CPU):
+            moves[0] = after
+        assert memory.expected(key(64), 2) is None
+    moves[0] = 3
+    with memory.watched(key(64), 2, CPU):
+        pass
+    assert memory.expected(key(64), 2) == 0
+
+
 def test_without_a_limit_everything_fits_unmeasured() -> None:
     memory = Memory()
     with memory.watched(key(64), 2, CPU):
