@@ -56,6 +56,16 @@ k8s: .venv/ready
 	$(RUN) python -m helm.schema
 	$(RUN) python -m helm.render
 
+# Every wheel of the lock for a machine without internet access, in build/wheelhouse; that machine may be of another kind than
+# this one. `EXTRAS=` gathers what api and controller need, `SPLIT=2G` also writes a tar file in parts of this size.
+PYTHON ?= 3.12
+PLATFORM ?= manylinux_2_28_x86_64
+EXTRAS ?= device bench
+WHEELHOUSE ?= build/wheelhouse
+wheelhouse: | $(UV)
+	UV=$(UV) $(UV) run --no-project --python '>=3.11' --with packaging python -m deploy.wheelhouse --python "$(PYTHON)" \
+		--platform "$(PLATFORM)" --extras $(EXTRAS) --out "$(WHEELHOUSE)" --split "$(SPLIT)"
+
 # What `hua serve` needs. --inexact leaves the tools for tests alone, if they are there. The largest packages are compiled on all
 # processors; their first import would compile them on one, and take twice as long.
 .venv/runtime: pyproject.toml uv.lock | $(UV)

@@ -65,7 +65,7 @@ def test_every_room_is_described() -> None:
     assert not [str(room) for room in rooms if f"`{room}/" not in page]
 
 
-def test_what_an_installation_needs_is_exported_from_the_lock(tmp_path: Path) -> None:
+def test_bill_of_materials_is_exported_from_the_lock(tmp_path: Path) -> None:
     for name in ("pyproject.toml", "uv.lock", "README.md"):
         shutil.copy(ROOT / name, tmp_path)
     uv = os.environ.get("UV") or shutil.which("uv")
@@ -78,11 +78,10 @@ def test_what_an_installation_needs_is_exported_from_the_lock(tmp_path: Path) ->
             check=True,
             capture_output=True,
         )
-    wanted = (tmp_path / "requirements.txt").read_text()
-    assert all(f"\n{package}==" in wanted for package in ("torch", "matplotlib", "fastapi"))
-    assert "--hash=sha256:" in wanted
-    assert "pytest==" not in wanted
-    assert '"CycloneDX"' in (tmp_path / "sbom.json").read_text()
+    bill = (tmp_path / "sbom.json").read_text()
+    assert '"CycloneDX"' in bill
+    assert all(f'"{package}"' in bill for package in ("torch", "fastapi"))
+    assert '"pytest"' not in bill
 
 
 def test_one_machine_takes_ten_commands_at_most() -> None:

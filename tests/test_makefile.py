@@ -23,12 +23,12 @@ def checkout(tmp_path: Path) -> Path:
     return tmp_path
 
 
-def commands(checkout: Path, target: str) -> str:
+def commands(checkout: Path, target: str, *variables: str) -> str:
     """What make would run."""
     # Without the variables of a make that runs this test, which would have this one print its folder.
     environment = {name: value for name, value in os.environ.items() if not name.startswith("MAKE")}
     made = subprocess.run(
-        ["make", "-n", target], cwd=checkout, env=environment, capture_output=True, text=True, check=True
+        ["make", "-n", target, *variables], cwd=checkout, env=environment, capture_output=True, text=True, check=True
     )
     return made.stdout
 
@@ -45,6 +45,17 @@ def test_serve_after_test_installs_nothing(checkout: Path) -> None:
         (checkout / name).parent.mkdir(parents=True, exist_ok=True)
         (checkout / name).touch()
     assert commands(checkout, "serve") == ".venv/bin/hua serve\n"
+
+
+def test_wheelhouse_needs_only_uv(checkout: Path) -> None:
+    variables = ("PYTHON=3.13", "PLATFORM=win_amd64", "EXTRAS=", "SPLIT=2G")
+    usual, changed = (commands(checkout, "wheelhouse", *chosen).split() for chosen in ((), variables))
+    for made in (usual, changed):
+        assert "deploy.wheelhouse" in made
+        assert "sync" not in made
+    assert {'"3.12"', '"manylinux_2_28_x86_64"', "device", "bench"} <= set(usual)
+    assert {'"3.13"', '"win_amd64"', '"2G"'} <= set(changed)
+    assert "device" not in changed
 
 
 @pytest.mark.parametrize(("target", "options"), [("serve", ["--no-dev"]), ("test", [])])

@@ -14,13 +14,16 @@ Suite = Literal["fast", "standard", "slow"]
 SUITES: tuple[Suite, ...] = ("fast", "standard", "slow")
 TESTS = Path(__file__).parents[1]
 
-SLOW_FIXTURES = frozenset({"apiserver", "bench_report", "chaos", "gpu_day", "own_service", "service_roles"})
+SLOW_FIXTURES = frozenset(
+    {"apiserver", "bench_report", "chaos", "gpu_day", "install_wheels", "own_service", "service_roles"}
+)
 """Kubernetes' apiserver, `hua bench`, `benchmarks.gpu_day`, and whole deployments under faults: the last three start
-torch several times each."""
+torch several times each. `install_wheels` makes an environment, and downloads wheels."""
 STANDARD_FIXTURES = {
     "service": 90,
     "observed": 30,
     "device": 30,
+    "gather_wheels": 6,
     "compiled_dir": 60,
     "models_dir": 3,
     "running_kafka": 15,
