@@ -128,6 +128,13 @@ class Engine:
         return snapshot
 
     @property
+    def fallbacks(self) -> dict[str, int]:
+        """How often a graph or a package could not be used: `capture`, `replay`, `package`."""
+        compilation = self._graphs.compilation
+        packages = {"package": compilation.failures} if compilation and compilation.failures else {}
+        return {**self._graphs.failures, **packages}
+
+    @property
     def busy(self) -> bool:
         """Whether `step` has work; while all tasks wait for models it returns at once."""
         return bool(self._runs or self._rejected)

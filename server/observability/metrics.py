@@ -249,6 +249,12 @@ DEVICE_MEMORY = _gauge(
     "kind",
 )
 DEVICE_DEATHS = _counter("worker", "hua_device_deaths", "Unexpected ends of the process that owns the device.")
+DEVICE_FALLBACKS = _counter(
+    "worker",
+    "hua_device_fallbacks",
+    "Steps whose CUDA graph (capture, replay) or compiled package failed; from then on they run without.",
+    "kind",
+)
 BATCH_ROWS = _histogram(
     "worker", "hua_batch_rows", "Rows of each step's batch; a guided image takes two.", buckets=ROWS
 )

@@ -41,6 +41,8 @@ from server.worker.stage_times import StageTimes
 log = logging.getLogger(__name__)
 HEARTBEAT_PAUSE_S = 0.1
 """Progress causes no more heartbeats than this; they also tell early of a cancel."""
+DEATHS_UNTIL_PLAIN = 2
+"""Devices that have died under a task before it runs plainly: the next death may make it poison."""
 T = TypeVar("T")
 
 
@@ -199,7 +201,8 @@ class Attempt:
         self._times.add("fetch", began)
         if self._lease_lost:
             raise LeaseLostError(f"task {task.id} is not needed any more")
-        return Run(self.lease.token, task.type, task.params, images, state, task.priority, task.audit.images)
+        plain = self.lease.deaths >= DEATHS_UNTIL_PLAIN
+        return Run(self.lease.token, task.type, task.params, images, state, task.priority, task.audit.images, plain)
 
     @cached_property
     def _params(self) -> Params:

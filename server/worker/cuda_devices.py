@@ -9,6 +9,7 @@ from __future__ import annotations
 import ctypes
 import subprocess
 import sys
+from collections.abc import Mapping
 
 TIMEOUT_S = 60
 """A driver that is not loaded yet takes seconds; one that hangs must not hang the start."""
@@ -25,6 +26,27 @@ def cuda_device_count() -> int:
     except subprocess.TimeoutExpired as error:
         raise TimeoutError(f"the CUDA driver has not answered for {TIMEOUT_S} s") from error
     return int(result.stdout) if result.returncode == 0 and result.stdout.strip().isdigit() else 0
+
+
+def only_device(device: str, environment: Mapping[str, str]) -> tuple[str, dict[str, str]]:
+    """The name of a device in a process that sees no other one, and the environment that hides the others.
+
+    A process that sees several has its current device per thread: the first one, on which every thread that forgets to
+    choose would keep a context, some hundred megabytes, and libraries would run their nets.
+
+    device: auto, cpu, cuda or cuda:N, where N counts what CUDA_VISIBLE_DEVICES shows: numbers, or UUIDs of GPUs or MIG
+    instances.
+    """
+    kind, _, number = device.partition(":")
+    if kind != "cuda":
+        return device, {}
+    index, visible = int(number or 0), environment.get("CUDA_VISIBLE_DEVICES")
+    if visible is None:
+        return "cuda:0", {"CUDA_VISIBLE_DEVICES": str(index)}
+    names = [name.strip() for name in visible.split(",")]
+    if index >= len(names):
+        return device, {}  # torch says that there is none
+    return "cuda:0", {"CUDA_VISIBLE_DEVICES": names[index]}
 
 
 def main() -> None:

@@ -9,6 +9,7 @@ from collections.abc import Awaitable, Callable
 
 from server.observability.metrics import DEVICE_DEATHS
 from server.worker.device_process import Device, DeviceDiedError
+from server.worker.step_deaths.step_deaths import StepDeaths
 
 log = logging.getLogger(__name__)
 RESTART_PAUSES_S = (0.1, 1.0, 5.0, 15.0)
@@ -26,6 +27,7 @@ class DeviceKeeper:
     step_timeout_s: how long a device may be silent while it works.
     load_timeout_s: how long a device may be silent before its first message: importing torch can take minutes.
     on_change: called when a device has become ready, and when one has died.
+    deaths: counts in which steps it died.
     """
 
     def __init__(
@@ -34,11 +36,13 @@ class DeviceKeeper:
         step_timeout_s: float,
         load_timeout_s: float,
         on_change: Callable[[], Awaitable[None]],
+        deaths: StepDeaths,
     ) -> None:
         self._start = start
         self._step_timeout_s = step_timeout_s
         self._load_timeout_s = load_timeout_s
         self._on_change = on_change
+        self._deaths = deaths
         self._process: Device | None = None
         self._problem = ""
         self._killed_at: float | None = None
@@ -76,6 +80,7 @@ class DeviceKeeper:
             failed_starts = 0 if was_ready else failed_starts + 1
             pause_s = RESTART_PAUSES_S[min(failed_starts, len(RESTART_PAUSES_S) - 1)]
             DEVICE_DEATHS.inc()
+            self._deaths.count()
             self._problem = self._problem or f"the last device process ended with {code}; see the worker's log"
             log.error("the device process ended with %s; starting another in %g s", code, pause_s)
             await self._on_change()

@@ -12,7 +12,6 @@ import signal
 import sys
 import threading
 import time
-from collections.abc import Callable
 from functools import partial
 from multiprocessing.connection import Connection
 from pathlib import Path
@@ -22,6 +21,7 @@ import torch
 
 import pipelines
 from models.catalog.catalog import Catalog
+from models.device_faults import DeviceLostError, raise_if_lost
 from models.files.weights_error import WeightsError
 from models.registry.loaders import dtype_for
 from models.registry.registry import Registry
@@ -50,19 +50,20 @@ from server.worker.messages import (
     ToDevice,
     UseCatalog,
 )
-from server.worker.torch_device import device_for, title, total_bytes, used_bytes
+from server.worker.step_deaths.marks import StepMarks
+from server.worker.step_deaths.step_deaths import StepDeaths
+from server.worker.torch_device import device_for, free_for_steps, require_usable, title, total_bytes, used_bytes
 
 log = logging.getLogger(__name__)
 STATUS_S = 1.0
 LIFE_S = 5.0
 """How often it sends its status at least, as a sign of life; but not during a forward pass."""
 LOADING_S = 0.005
+FLUSH_S = 5.0
 LONGEST_WARM_UP_STEP_S = 2.0
 """Steps that take longer, as those of a full-size model on a CPU, are not measured before the first task."""
 MODELS_FRACTION = 0.7
 """Of the device's memory; the rest is for activations."""
-STEPS_FRACTION = 0.9
-"""Of the device's memory, for models and steps together; the rest is for decoding and for CUDA itself."""
 LOGGED_CODES = ("internal", WeightsError.code, AuditError.code)
 """Failures that are logged with their traceback: they are no user's fault."""
 MIN_CAPACITY = 2
@@ -73,22 +74,33 @@ class DeviceLoop:
     """Passes messages to the engine and its events to the worker, between its steps."""
 
     def __init__(
-        self, connection: Connection, engine: Engine, registry: Registry, device: torch.device, load_timeout_s: float
+        self,
+        connection: Connection,
+        engine: Engine,
+        registry: Registry,
+        device: torch.device,
+        load_timeout_s: float,
+        marks: StepMarks | None = None,
     ) -> None:
         self._connection = connection
+        self._marks = marks
+        self._total_bytes = total_bytes(device)
         self._engine = engine
         self._registry = registry
         self._device = device
         self._load_timeout_s = load_timeout_s
         self._inbox: SimpleQueue[ToDevice] = SimpleQueue()
-        self._outbox: SimpleQueue[FromDevice] = SimpleQueue()
+        self._outbox: SimpleQueue[FromDevice | None] = SimpleQueue()
+        self._written = threading.Event()
         self._running: set[str] = set()
         self._sent_status: DeviceStatus | None = None
         self._status_sent_at = 0.0
         self._stats_sent_at = 0.0
         self._busy_s = 0.0
+        self._last_used = 0
 
     def run(self) -> None:
+        """Raises DeviceLostError, or another error after which this process must end."""
         for work in (self._read, self._write):
             threading.Thread(target=work, name=work.__name__, daemon=True).start()
         idle = True
@@ -101,6 +113,13 @@ class DeviceLoop:
             idle = not events
             for event in events:
                 self._send(event)
+            if not self._engine.busy and self._marks is not None:
+                self._marks.clear()
+
+    def flush(self) -> None:
+        """Waits until what was sent so far has left this process, but not for ever."""
+        self._outbox.put(None)
+        self._written.wait(FLUSH_S)
 
     def _step(self) -> list[Event]:
         if not self._engine.busy:
@@ -122,11 +141,12 @@ class DeviceLoop:
 
     def _handle(self, message: ToDevice) -> None:
         match message:
-            case Run(attempt_id, name, params, images, state, priority, image_audit):
+            case Run(attempt_id, name, params, images, state, priority, image_audit, plain):
                 self._running.add(attempt_id)
                 pipeline = pipelines.find(name)
                 validated = pipeline.Params.model_validate(params)
-                self._engine.add(attempt_id, pipeline, validated, images, _snapshot(state), priority, image_audit)
+                snapshot = _snapshot(state)
+                self._engine.add(attempt_id, pipeline, validated, images, snapshot, priority, image_audit, plain)
             case Abort(attempt_id):
                 if self._engine.abort(attempt_id):
                     self._send(Failed(attempt_id, "aborted", "the task was stopped before it was done"))
@@ -165,10 +185,17 @@ class DeviceLoop:
             return
         self._stats_sent_at = time.monotonic()
         registry = self._registry
-        memory = {"models": registry.bytes, "used": used_bytes(self._device), "total": total_bytes(self._device)}
-        self._outbox.put(
-            DeviceStats(self._busy_s, dict(self._engine.steps), registry.loads, registry.evictions, memory)
-        )
+        memory = {"models": registry.bytes, "used": self._used_bytes(), "total": self._total_bytes}
+        steps, fallbacks = dict(self._engine.steps), self._engine.fallbacks
+        self._outbox.put(DeviceStats(self._busy_s, steps, registry.loads, registry.evictions, memory, fallbacks))
+
+    def _used_bytes(self) -> int:
+        """The last figure if the device does not say it now."""
+        try:
+            self._last_used = used_bytes(self._device)
+        except RuntimeError as error:
+            raise_if_lost(error)
+        return self._last_used
 
     def _read(self) -> None:
         try:
@@ -183,8 +210,9 @@ class DeviceLoop:
 
     def _write(self) -> None:
         try:
-            while True:
-                self._connection.send(self._outbox.get())
+            while (message := self._outbox.get()) is not None:
+                self._connection.send(message)
+            self._written.set()
         except OSError:
             os._exit(0)
 
@@ -198,14 +226,6 @@ def _snapshot(state: bytes) -> Snapshot | None:
         return None
 
 
-def _bytes_for_steps(registry: Registry, graphs: Graphs, device: torch.device) -> Callable[[], int] | None:
-    """How many bytes steps may take besides models and graphs; None on a CPU, whose memory other processes share."""
-    if device.type != "cuda":
-        return None
-    total = int(total_bytes(device) * STEPS_FRACTION)
-    return lambda: total - registry.bytes - graphs.bytes
-
-
 def open_compilation(folder: Path | None) -> Compilation | None:
     """None if HUA_COMPILE is not set, or its folder cannot be used."""
     try:
@@ -216,6 +236,15 @@ def open_compilation(folder: Path | None) -> Compilation | None:
 
 
 def main() -> None:
+    """Ends the process at once, whatever its other threads wait for: a device that is lost may never answer them."""
+    try:
+        _own_device()
+    except BaseException:
+        log.critical("the device process ends", exc_info=True)
+    os._exit(1)
+
+
+def _own_device() -> None:
     # Ctrl-C reaches the whole process group; the parent decides when the device stops, and what its models are.
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, signal.SIG_IGN)
@@ -223,15 +252,21 @@ def main() -> None:
     settings = Settings.load()
     set_up_logs(settings)
     device = device_for(sys.argv[2])
+    deaths = StepDeaths(Path(sys.argv[3])) if len(sys.argv) > 3 else None
+    marks = None if deaths is None else StepMarks.open(deaths.marks)
 
     def report(activity: str) -> None:
         connection.send(Starting(activity))
 
+    require_usable(device)
     models = read_catalog(settings.models_paths, report)
     budget = int(settings.device_memory or total_bytes(device) * MODELS_FRACTION)
     registry = Registry(models, device, dtype_for(device), budget, int(settings.host_memory))
     capacity, graphs = Capacity(), Graphs(capture_on(device), compilation=open_compilation(settings.compile))
-    memory = Memory(_bytes_for_steps(registry, graphs, device))
+    if deaths is not None and marks is not None:
+        graphs.avoided, graphs.on_step = deaths.avoided, marks.begin
+    free = partial(free_for_steps, device, lambda: registry.bytes + graphs.bytes) if device.type == "cuda" else None
+    memory = Memory(free, lambda: registry.moves)
     if settings.warm_up:
         measure = partial(
             warm_up, capacity=capacity, memory=memory, graphs=graphs, longest_step_s=LONGEST_WARM_UP_STEP_S
@@ -239,7 +274,12 @@ def main() -> None:
         load_first_models(registry, settings, measure, report)
     audit = AuditPolicy(settings.audit, settings.audit_all)
     engine = Engine(registry, capacity, memory, graphs, audit)
-    DeviceLoop(connection, engine, registry, device, settings.load_timeout).run()
+    loop = DeviceLoop(connection, engine, registry, device, settings.load_timeout, marks)
+    try:
+        loop.run()
+    except DeviceLostError:
+        loop.flush()
+        raise
 
 
 if __name__ == "__main__":

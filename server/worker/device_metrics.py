@@ -5,7 +5,15 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TypeVar
 
-from server.observability.metrics import BATCH_ROWS, DEVICE_BUSY, DEVICE_MEMORY, MODEL_EVICTIONS, MODEL_LOADS, Part
+from server.observability.metrics import (
+    BATCH_ROWS,
+    DEVICE_BUSY,
+    DEVICE_FALLBACKS,
+    DEVICE_MEMORY,
+    MODEL_EVICTIONS,
+    MODEL_LOADS,
+    Part,
+)
 from server.worker.messages import DeviceStats
 
 K = TypeVar("K")
@@ -43,6 +51,8 @@ class DeviceMetrics:
             MODEL_LOADS.labels(origin).inc(loads)
         for target, evictions in _increase(stats.evictions, last.evictions).items():
             MODEL_EVICTIONS.labels(target).inc(evictions)
+        for kind, count in _increase(stats.fallbacks, last.fallbacks).items():
+            DEVICE_FALLBACKS.labels(kind).inc(count)
         for kind, size in stats.memory.items():
             self._memory.setdefault(kind, Part(DEVICE_MEMORY.labels(kind))).set(size)
 

@@ -15,11 +15,13 @@ import sys
 import threading
 from collections.abc import Callable
 from multiprocessing.connection import Connection
+from pathlib import Path
 from queue import SimpleQueue
 
 from models.catalog.catalog import Catalog
 from pipelines.engine.events import Advanced, Failed, Finished, Parked
 from server.settings import Settings
+from server.worker.cuda_devices import only_device
 from server.worker.messages import (
     Abort,
     DeviceStats,
@@ -67,6 +69,7 @@ class Device:
     device: cpu, cuda:N or auto.
     child: the module that the child runs; it must speak `server/worker/messages.py`.
     on_stats: called with each DeviceStats, in the event loop.
+    steps: the folder where the child marks its steps, and finds those that it must avoid; None: it does neither.
     """
 
     def __init__(
@@ -75,6 +78,7 @@ class Device:
         device: str,
         child: str = CHILD,
         on_stats: Callable[[DeviceStats], None] = lambda _: None,
+        steps: Path | None = None,
     ) -> None:
         self.status: DeviceStatus | None = None
         self.activity = ""
@@ -89,11 +93,13 @@ class Device:
         self._outbox: SimpleQueue[ToDevice | None] = SimpleQueue()
         self._loop = asyncio.get_running_loop()
         ours, theirs = socket.socketpair()
+        own_name, visible = only_device(device, os.environ)
+        folder = [] if steps is None else [str(steps)]
         with theirs:
             self._process = subprocess.Popen(
-                [sys.executable, "-m", child, str(theirs.fileno()), device],
+                [sys.executable, "-m", child, str(theirs.fileno()), own_name, *folder],
                 pass_fds=[theirs.fileno()],
-                env=torch_environment(settings),
+                env=torch_environment(settings) | visible,
             )
         self._connection = Connection(ours.detach())
         for work in (self._receive, self._send):

@@ -29,6 +29,8 @@ class Run:
     priority: Priority = "normal"
     image_audit: ImageAudit = "default"
     """Whether its images are audited."""
+    plain: bool = False
+    """Its steps run in the simplest way: without CUDA graph and compiled package, and alone."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,6 +91,8 @@ class DeviceStats:
     """Models evicted from the device, by target: host, disk."""
     memory: Mapping[str, int] = field(default_factory=dict)
     """Bytes of device memory now, by kind: models, used, total."""
+    fallbacks: Mapping[str, int] = field(default_factory=dict)
+    """How often a faster way could not be used, by kind: capture, replay, package."""
 
 
 ToDevice = Run | Abort | Park | UseCatalog

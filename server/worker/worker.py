@@ -24,8 +24,11 @@ from server.worker.device_process import CHILD, Device
 from server.worker.messages import DeviceStats
 from server.worker.outcome_publisher import OutcomePublisher
 from server.worker.spool import Spool
+from server.worker.step_deaths.step_deaths import StepDeaths
 
 log = logging.getLogger(__name__)
+CPU = "CPU"
+"""How a device process without a GPU calls itself."""
 LEASE_WAIT_S = 5.0
 LEASE_WAIT_WHILE_FETCHING_S = 0.5
 """Shorter, because the tenants whose images are fetched change."""
@@ -49,11 +52,13 @@ class Worker:
         self._metrics = DeviceMetrics()
         self._ready, self._tasks = Part(WORKER_READY), Part(WORKER_TASKS)
         settings = services.settings
+        deaths = StepDeaths.of_device(settings.data_dir, device)
         self._keeper = DeviceKeeper(
-            lambda: Device(settings, device, child, self._on_stats),
+            lambda: Device(settings, self._device_name, child, self._on_stats, deaths.folder),
             settings.step_timeout,
             settings.load_timeout,
             self._on_device_change,
+            deaths,
         )
         self._places = DevicePlaces(lambda: self._keeper.device, self._has_too_much_unpublished)
         self._attempts: dict[str, Attempt] = {}
@@ -125,9 +130,12 @@ class Worker:
         self._places.refresh()  # its capacity may have changed too
 
     async def _on_device_change(self) -> None:
-        if self._keeper.device is None:
+        device = self._keeper.device
+        if device is None or device.status is None:
             self._metrics.restart()
         else:
+            if self._device_name == "auto" and device.status.device != CPU:
+                self._device_name = "cuda:0"  # a card that fails later must not silently become a CPU
             self._pass_catalog_on()
         self._places.refresh()
         await self._announce()

@@ -4,7 +4,8 @@
 
 Each picture is a function of what was asked (tests/chaos/fake_images.py), each step takes a few milliseconds, and every
 run is written down in the file that CHAOS_RUNS names. CHAOS_CAPACITY and CHAOS_STEP_S make it larger or slower. A task
-whose text begins with "poison" kills the process half way. The first one whose text begins with "hang" stops it there.
+whose text begins with "poison" kills the process half way; "fragile", unless its step runs plainly. The first one whose
+text begins with "hang" stops it there.
 """
 
 from __future__ import annotations
@@ -21,6 +22,8 @@ from pathlib import Path
 from pipelines.engine.events import Advanced, Failed, Finished, Parked
 from pipelines.pipeline import TaskResult
 from server.worker.messages import Abort, DeviceStats, DeviceStatus, FromDevice, Park, Run, UseCatalog
+from server.worker.step_deaths.marks import StepMarks
+from server.worker.step_deaths.step_deaths import StepDeaths
 from tests.chaos.fake_images import picture
 
 CAPACITY = 2
@@ -40,6 +43,8 @@ class Painter:
         self._busy_s, self._steps = 0.0, 0
         self._messages: dict[str, Abort | Park] = {}
         self._step_s = float(os.environ.get("CHAOS_STEP_S", STEP_S))
+        self._deaths = StepDeaths(Path(sys.argv[3]))
+        self._avoided, self._marks = self._deaths.avoided, StepMarks(self._deaths.marks)
 
     def serve(self) -> None:
         self._send_status({})
@@ -75,6 +80,9 @@ class Painter:
                     self._note("parked", run)
                     return self._send(Parked(run.attempt_id, str(step - 1).encode()))
             if run.params["text"].startswith("poison") and step * 2 >= steps:
+                os.kill(os.getpid(), signal.SIGKILL)
+            if run.params["text"].startswith("fragile") and not (run.plain or run.params["text"] in self._avoided):
+                self._marks.begin(run.params["text"])
                 os.kill(os.getpid(), signal.SIGKILL)
             if run.params["text"].startswith("hang") and step * 2 >= steps:
                 self._hang_once()

@@ -39,12 +39,15 @@ class FakeCuda:
         self.pools: Counter[object] = Counter()
         """Graphs that use a pool."""
         self.free, self.total = 8 << 30, 16 << 30
+        self.reserved = self.allocated = 0
         for name, answer in {
             "is_initialized": lambda: True,
             "is_available": lambda: True,
             "synchronize": self.synchronize,
             "empty_cache": lambda: self.call("empty_cache"),
             "mem_get_info": self.mem_get_info,
+            "memory_reserved": lambda device: self.reserved,
+            "memory_allocated": lambda device: self.allocated,
             "graph_pool_handle": object,
             "memory_snapshot": lambda pool, include_traces: [{"total_size": 1 << 20}] * self.pools[pool],
             "current_stream": lambda device=None: None,

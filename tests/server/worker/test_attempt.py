@@ -116,6 +116,14 @@ async def test_parked_attempt_gives_the_task_back_with_its_state(recorded, broke
     assert device.runs[0].state == b"state"
 
 
+@pytest.mark.parametrize(("deaths", "plain"), [(0, False), (1, False), (2, True), (3, True)])
+async def test_task_under_which_two_devices_have_died_runs_plainly(recorded, deaths: int, plain: bool):
+    """The third death in a second place makes it poison."""
+    lease, device = replace(await leased(recorded, new_task()), deaths=deaths), Device()
+    await new_attempt(recorded, lease, device=device).run()
+    assert [run.plain for run in device.runs] == [plain]
+
+
 async def test_params_of_another_version_fail_only_the_task(recorded, broker):
     lease = await leased(recorded, new_task(of="yore"))
     await new_attempt(recorded, lease).run()

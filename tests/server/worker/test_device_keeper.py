@@ -14,6 +14,7 @@ from server.worker import device_keeper
 from server.worker.device_keeper import DeviceKeeper
 from server.worker.device_process import Device, DeviceDiedError
 from server.worker.messages import Run
+from server.worker.step_deaths.step_deaths import StepDeaths
 
 LONG = {"text": "x", "seed": 1, "num_steps": 1000, "w": 64, "h": 64}
 
@@ -36,7 +37,12 @@ def keeping(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, changes: list[str])
         async def on_change() -> None:
             changes.append(keeper.problem)
 
-        keeper = DeviceKeeper(lambda: Device(settings, "cpu", child), step_timeout_s, load_timeout_s, on_change)
+        deaths = StepDeaths.of_device(tmp_path, "cpu")
+
+        def start() -> Device:
+            return Device(settings, "cpu", child, steps=deaths.folder)
+
+        keeper = DeviceKeeper(start, step_timeout_s, load_timeout_s, on_change, deaths)
         running = asyncio.create_task(keeper.run())
         yield keeper
         running.cancel()
@@ -109,3 +115,18 @@ async def test_retired_device_is_not_started_again(keeping, changes) -> None:
         await asyncio.sleep(0.2)  # a new process would have been started after 0.1 s
         assert keeper.device is None
         assert changes == [""]
+
+
+async def test_step_that_ended_two_devices_runs_plainly_on_the_next(keeping, changes, tmp_path: Path) -> None:
+    fragile = Run("a", "txt2img.sd", LONG | {"text": "fragile", "num_steps": 1}, {})
+    async with keeping() as keeper:
+        for _ in range(2):
+            with pytest.raises(DeviceDiedError):
+                await (await ready(keeper)).run(fragile, lambda step: None)
+        assert (await (await ready(keeper)).run(fragile, lambda step: None)).result.images
+        other = Run("b", "txt2img.sd", LONG | {"text": "fragile2", "num_steps": 1}, {})
+        with pytest.raises(DeviceDiedError):
+            await (await ready(keeper)).run(other, lambda step: None)
+    async with keeping() as keeper:  # as after a restart of the worker
+        assert (await (await ready(keeper)).run(fragile, lambda step: None)).result.images
+    assert StepDeaths.of_device(tmp_path, "cpu").avoided == {"fragile"}

@@ -30,6 +30,13 @@ def test_counts_go_on_after_a_restart() -> None:
     assert value("hua_device_memory_bytes", kind="models") == 5
 
 
+def test_fallbacks_are_counted_by_kind() -> None:
+    metrics, before = DeviceMetrics(), value("hua_device_fallbacks_total", kind="capture")
+    metrics.update(DeviceStats(fallbacks={"capture": 1}))
+    metrics.update(DeviceStats(fallbacks={"capture": 3, "package": 1}))
+    assert value("hua_device_fallbacks_total", kind="capture") == before + 3
+
+
 def test_pace_is_of_the_device_and_not_of_tasks_that_share_it() -> None:
     metrics = DeviceMetrics()
     assert metrics.pace_s == 0.0
