@@ -85,4 +85,4 @@ wheelhouse: | $(UV)
 
 .tools/bin/uv:
 	@echo "Installing uv, which installs everything else, into .tools: 20 MB"
-	@python3 -m pip install --quiet --target .tools uv || (python3 -m venv .tools/venv && .tools/venv/bin/pip install --quiet --target .tools uv)
+	@PIP_ROOT_USER_ACTION=ignore PIP_DISABLE_PIP_VERSION_CHECK=1 python3 -m pip install --quiet --target .tools uv || (python3 -m venv .tools/venv && .tools/venv/bin/pip install --quiet --target .tools uv)

@@ -23,4 +23,4 @@ def naming_fields(filled: FilledTool) -> Iterator[None]:
         if error.field not in filled.origins:
             raise
         field = f"values.{filled.origins[error.field]}"
-        raise InvalidParamsError(str(error).replace(error.field, field), field) from error
+        raise InvalidParamsError(str(error).replace(error.field, field, 1), field) from error

@@ -22,11 +22,19 @@ def describe_errors(errors: Sequence[Mapping[str, Any]], names: Iterable[str] = 
     known = list(names)
     sentences = [_sentence(error, known) for error in errors[:_MAX_ERRORS]]
     more = len(errors) - len(sentences)
-    return _field(errors[0]), "; ".join(sentences) + (f"; and {more} more" if more > 0 else "")
+    return _field(errors[0]) or _first_word(errors[0], known), "; ".join(sentences) + (
+        f"; and {more} more" if more > 0 else ""
+    )
 
 
 def _field(error: Mapping[str, Any]) -> str:
     return ".".join(_shortened(str(part), _MAX_NAME_LENGTH) for part in error["loc"] if part != "body")
+
+
+def _first_word(error: Mapping[str, Any], names: Sequence[str]) -> str:
+    """A fault between several fields belongs to none of them; its message begins with the one to change."""
+    word = message_of(error).partition(" ")[0].rstrip(":")
+    return word if word in names else ""
 
 
 def _sentence(error: Mapping[str, Any], names: Sequence[str]) -> str:

@@ -1,5 +1,7 @@
+from typing import Self
+
 import pytest
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from server.tasks.validation_errors import describe_errors
 
@@ -16,6 +18,14 @@ class Size(BaseModel):
         if value % 8:
             raise ValueError(f"height {value} is not a multiple of 8; try {value // 8 * 8}")
         return value
+
+    @model_validator(mode="after")
+    def _not_too_large(self) -> Self:
+        if self.width * self.height > 2**20:
+            raise ValueError(f"width {self.width} is too much for this height; lower one of them")
+        if self.name == "large":
+            raise ValueError("this name is taken")
+        return self
 
 
 def described(**values: object) -> tuple[str, str]:
@@ -41,6 +51,11 @@ def test_missing_field_is_named():
 def test_message_of_our_validator_is_unchanged():
     field, message = described(width=64, height=515)
     assert (field, message) == ("height", "height 515 is not a multiple of 8; try 512")
+
+
+def test_fault_between_fields_belongs_to_the_one_that_its_message_begins_with():
+    assert described(width=4096) == ("width", "width 4096 is too much for this height; lower one of them")
+    assert described(width=64, name="large") == ("", "this name is taken")
 
 
 def test_long_value_is_cut():

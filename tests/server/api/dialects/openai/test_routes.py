@@ -146,7 +146,7 @@ async def test_transparent_background_without_a_matting_model_is_refused(openai)
         ({"style": "cubism"}, "style", "invalid_value", "cubism"),
         ({"background": "transparent", "output_format": "jpeg"}, "background", "invalid_value", "png or webp"),
         ({"partial_images": 4, "stream": True}, "partial_images", "invalid_value", "3"),
-        ({"prompt": "(unclosed:9999)"}, None, "invalid_value", "100"),
+        ({"prompt": "(unclosed:9999)"}, "prompt", "invalid_value", "100"),
         ({"extra_body": {"negatve_prompt": "x"}}, "negatve_prompt", "invalid_value", "negative_prompt"),
         ({"extra_body": {"num_steps": 1000}}, "num_steps", "invalid_value", "100"),
         ({"extra_body": {"loras": ["oil"]}}, "model", "model_mismatch", "sdxl"),
