@@ -2,7 +2,7 @@
 
 import re
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from itertools import zip_longest
 from pathlib import Path
 
@@ -55,6 +55,16 @@ def unchanged_by_translation(page: Path, text: str) -> dict[str, object]:
     }
 
 
+def only_in_one(differences: Mapping[str, tuple[object, object]]) -> dict[str, object]:
+    """What English alone has, and what Chinese alone has."""
+    return {
+        name: (dict(one - other), dict(other - one))
+        if isinstance(one, Counter) and isinstance(other, Counter)
+        else (one, other)
+        for name, (one, other) in differences.items()
+    }
+
+
 @pytest.mark.parametrize("page", CHINESE, ids=lambda page: str(page.relative_to(ROOT)))
 def test_chinese_page_keeps_step(page: Path) -> None:
     original = english(page)
@@ -62,7 +72,9 @@ def test_chinese_page_keeps_step(page: Path) -> None:
         sections(original), sections(page), fillvalue=(0, "")
     ):
         assert chinese_level == level, (text, translated)
-        assert unchanged_by_translation(page, translated) == unchanged_by_translation(original, text)
+        wanted, found = unchanged_by_translation(original, text), unchanged_by_translation(page, translated)
+        differences = {name: (wanted[name], found[name]) for name in wanted if wanted[name] != found[name]}
+        assert not differences, f"{only_in_one(differences)} in the section that begins with {translated[:80]!r}"
 
 
 @pytest.mark.parametrize("page", CHINESE, ids=lambda page: str(page.relative_to(ROOT)))

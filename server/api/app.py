@@ -20,7 +20,14 @@ from starlette.routing import BaseRoute
 
 from server.api import events, health, overview, pipelines, tasks, uploads, usage
 from server.api.dependencies import get_caller
-from server.api.description import KEY_SCHEMES, TAGS, describe_keys_as_optional, operation_id
+from server.api.description import (
+    KEY_SCHEMES,
+    TAGS,
+    change_document,
+    describe_keys_as_optional,
+    name_results,
+    operation_id,
+)
 from server.api.dialects import every, refusal_below
 from server.api.dialects.dialect import DialectRoute
 from server.api.files import routes as files
@@ -77,8 +84,7 @@ def create_app(services: Services) -> FastAPI:
         middleware=_middlewares(services),
         exception_handlers=dict.fromkeys(EXCEPTIONS, _refuse),
     )
-    if services.tenants.keys.anonymous:
-        describe_keys_as_optional(app)
+    change_document(app, name_results, *([describe_keys_as_optional] if services.tenants.keys.anonymous else []))
     app.state.services = services
     app.state.readiness = Readiness(services)
     app.state.large_bodies = asyncio.Lock()

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from typing import Any
 
 from fastapi import FastAPI
 from fastapi.openapi.models import HTTPBase
 from fastapi.routing import APIRoute
 from fastapi.security.base import SecurityBase
+
+from pipelines.params.image_refs import RESULT_SCHEMA
 
 DIALECTS = "server.api.dialects."
 TAGS: dict[str, str] = {
@@ -44,16 +47,39 @@ class KeyScheme(SecurityBase):
 KEY_SCHEMES = KeyScheme("bearer"), KeyScheme("basic")
 
 
-def describe_keys_as_optional(app: FastAPI) -> None:
+def describe_keys_as_optional(document: dict[str, Any]) -> None:
     """For a server that needs no key. Its document tells how to send one, because clients are generated from it."""
+    for path in document["paths"].values():
+        for operation in path.values():
+            if "security" in operation:
+                operation["security"].append({})
+
+
+def name_results(document: dict[str, Any]) -> None:
+    """Makes one schema of what every image parameter has inline: generators fail at the second one of a body."""
+    schemas = document["components"]["schemas"]
+    for schema in schemas.values():
+        _replace(schema, RESULT_SCHEMA, {"$ref": f"#/components/schemas/{RESULT_SCHEMA['title']}"})
+    schemas[RESULT_SCHEMA["title"]] = RESULT_SCHEMA
+
+
+def _replace(node: Any, old: Any, new: Any) -> None:
+    """Replaces `old` everywhere within a document of JSON."""
+    for key, value in list(node.items() if isinstance(node, dict) else enumerate(node)):
+        if value == old:
+            node[key] = new
+        elif isinstance(value, dict | list):
+            _replace(value, old, new)
+
+
+def change_document(app: FastAPI, *changes: Callable[[dict[str, Any]], None]) -> None:
+    """Has the OpenAPI document of `app` changed when it is first asked for."""
     describe = app.openapi
 
     def described() -> dict[str, Any]:
         if app.openapi_schema is None:
-            for path in describe()["paths"].values():
-                for operation in path.values():
-                    if "security" in operation:
-                        operation["security"].append({})
+            for change in changes:
+                change(describe())
         return describe()
 
     app.openapi = described  # type: ignore[method-assign]  # FastAPI's own way to change the document

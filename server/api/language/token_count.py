@@ -42,7 +42,7 @@ class ChunkReply(BaseModel):
     text: str = Field(description="The words that are in it.")
 
 
-class PromptReply(BaseModel):
+class PromptTokens(BaseModel):
     tokens: int
     chunks: list[ChunkReply] = Field(
         description="What the text encoder reads at a time. Words in different chunks know less of each other."
@@ -53,7 +53,7 @@ class CountReply(BaseModel):
     model: str
     tokens: int = Field(description="Of the longest prompt, at the step at which it is longest.")
     chunk_size: int = Field(CHUNK, description="Tokens of a full chunk.")
-    prompts: list[PromptReply] = Field(description="The prompts that AND joins; one if there is no AND.")
+    prompts: list[PromptTokens] = Field(description="The prompts that AND joins; one if there is no AND.")
 
 
 @router.post("/count", responses=error_responses(400, 401, 403, 413, 422, 503))
@@ -64,7 +64,7 @@ async def count_prompt(body: CountRequest, services: ServicesDep, _: Reader) -> 
     catalog.refuse_unless(model, CHECKPOINT_FAMILIES)
     counted = await asyncio.to_thread(_count, catalog, model, body)
     prompts = [
-        PromptReply(tokens=each.tokens, chunks=[ChunkReply(tokens=c.tokens, text=c.text) for c in each.chunks])
+        PromptTokens(tokens=each.tokens, chunks=[ChunkReply(tokens=c.tokens, text=c.text) for c in each.chunks])
         for each in counted
     ]
     return CountReply(model=model.name, tokens=max(prompt.tokens for prompt in prompts), prompts=prompts)

@@ -30,7 +30,7 @@ class JobState(BaseModel):
     sampling_steps: int = 0
 
 
-class ProgressReply(BaseModel):
+class SamplingReply(BaseModel):
     progress: float = Field(description="0 to 1; 0 while nothing runs.")
     eta_relative: float = Field(description="Seconds until the end, as far as it can be told; else 0.")
     state: JobState
@@ -63,13 +63,13 @@ class PendingReply(BaseModel):
 
 
 @router.get("/progress")
-async def get_progress(services: ServicesDep, caller: CallerDep, skip_current_image: bool = False) -> ProgressReply:
+async def get_progress(services: ServicesDep, caller: CallerDep, skip_current_image: bool = False) -> SamplingReply:
     """How far your newest request is that is being painted."""
     caller.require("read")
     requests = await unfinished_requests(services, caller)
     running = next((request for request in requests if request.is_running), None)
     if running is None:
-        return ProgressReply(progress=0.0, eta_relative=0.0, state=JobState(job_count=len(requests)))
+        return SamplingReply(progress=0.0, eta_relative=0.0, state=JobState(job_count=len(requests)))
     ended = await ended_tasks(services, caller, running.id, (Status.SUCCEEDED,))
     step, steps = running.steps
     state = JobState(
@@ -80,7 +80,7 @@ async def get_progress(services: ServicesDep, caller: CallerDep, skip_current_im
         sampling_step=step,
         sampling_steps=steps,
     )
-    return ProgressReply(
+    return SamplingReply(
         progress=running.fraction(len(ended)),
         eta_relative=running.seconds_left(services.clock()),
         state=state,

@@ -100,7 +100,7 @@ class FileData(Answer):
     audit: int = Field(description="0: the image passed. 1: the audit withholds it, and `fileUrl` is empty.")
 
 
-class WorkflowTask(Answer):
+class WorkflowTaskData(Answer):
     task_id: str
     state: str = Field(description="in_queue, running, success or fail.")
     fail_reason: str
@@ -183,10 +183,10 @@ for _path, _submit_route in (("/workflow/submit", submit_workflow), ("/utilityTo
     )
 
 
-@router.post("/workflow/task/detail", response_model=Reply[WorkflowTask] | RefusedReply)
+@router.post("/workflow/task/detail", response_model=Reply[WorkflowTaskData] | RefusedReply)
 async def get_workflow_task(
     body: DetailRequest, request: Request, services: ServicesDep, tenant: Reader
-) -> Reply[WorkflowTask]:
+) -> Reply[WorkflowTaskData]:
     """The state and the files of a task that a tool made; with `waitUtilEnd`, not before it has ended."""
     record = await find_record(services, body.task_id, tenant)
     if body.wait_util_end and record.manifest is None:
@@ -194,7 +194,7 @@ async def get_workflow_task(
         record = from_manifest(manifest)
     found = task_detail(record, services.links, body, services.clock())
     return Reply(
-        data=WorkflowTask(
+        data=WorkflowTaskData(
             task_id=found.task_id,
             state=found.state,
             fail_reason=found.fail_reason,

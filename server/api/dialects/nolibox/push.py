@@ -62,7 +62,7 @@ class PushReply(BaseModel):
     success: bool
 
 
-class RefusedReply(PushReply):
+class RefusedPush(PushReply):
     """`code` 7001 comes with HTTP 200 and means: too many unfinished tasks."""
 
     code: int | None = None

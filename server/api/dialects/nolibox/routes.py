@@ -11,7 +11,7 @@ from pydantic import BaseModel, Field
 from server.api.dependencies import Reader, ServicesDep, Submitter
 from server.api.dialects.nolibox import enveloped, portrait, prompts, text
 from server.api.dialects.nolibox.answers import STATUSES, status_data
-from server.api.dialects.nolibox.push import NoliboxRoute, PushBody, PushReply, PushRoute, RefusedReply, push_task
+from server.api.dialects.nolibox.push import NoliboxRoute, PushBody, PushReply, PushRoute, RefusedPush, push_task
 from server.api.router import Router
 from server.services import Services
 from server.task import Status
@@ -66,7 +66,7 @@ class AliveReply(BaseModel):
 
 
 REFUSED: dict[int | str, dict[str, Any]] = {
-    status: {"model": RefusedReply, "description": "Refused; `msg` tells why."}
+    status: {"model": RefusedPush, "description": "Refused; `msg` tells why."}
     for status in (400, 401, 403, 404, 413, 422, 429, 500, 503)
 }
 
@@ -83,7 +83,7 @@ _routes.add_api_route(
     "/push",
     push,
     methods=["POST"],
-    responses={200: {"model": PushReply | RefusedReply}},
+    responses={200: {"model": PushReply | RefusedPush}},
     route_class_override=PushRoute,
 )
 

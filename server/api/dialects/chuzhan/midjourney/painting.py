@@ -8,7 +8,7 @@ from models.catalog.catalog import Catalog
 from pipelines.params.limits import SEEDS
 from server.api.dialects.chuzhan.answers import SHEET
 from server.api.dialects.chuzhan.midjourney.prompt import Prompt, read_prompt
-from server.api.dialects.chuzhan.midjourney.request import IMAGES, DrawRequest, VariationRequest, ZoomOutRequest
+from server.api.dialects.chuzhan.midjourney.request import IMAGES, ImagineRequest, VariationRequest, ZoomOutRequest
 from server.api.dialects.ratios import STEP, size_of
 from server.api.dialects.workflows import PAINT
 from server.task import Image, Manifest
@@ -23,7 +23,7 @@ SOURCES = ("url", "mask_url", "left", "right", "top", "bottom")
 """Params of a painting that say what it starts from."""
 
 
-def drawing(request: DrawRequest, catalog: Catalog) -> Params:
+def drawing(request: ImagineRequest, catalog: Catalog) -> Params:
     """The workflow of a drawing. Raises InvalidParamsError, UnknownModelError."""
     prompt = read_prompt(request.prompt)
     side = catalog.find("").side

@@ -22,7 +22,7 @@ class Request(Body):
     nonce: str = Field("", max_length=32, description="Sent back in the callback.")
 
 
-class DrawRequest(Request):
+class ImagineRequest(Request):
     prompt: str = Field(
         min_length=1,
         max_length=MAX_TEXT,

@@ -19,8 +19,8 @@ from server.api.dialects.chuzhan.answers import NAME, Answer, ImageResult, Reply
 from server.api.dialects.chuzhan.midjourney import painting
 from server.api.dialects.chuzhan.midjourney.request import (
     DescribeRequest,
-    DrawRequest,
     ImageRequest,
+    ImagineRequest,
     ProgressRequest,
     VariationRequest,
     ZoomOutRequest,
@@ -62,7 +62,7 @@ class Progress(Answer):
 
 
 async def draw(
-    body: DrawRequest, services: ServicesDep, tenant: Submitter, idempotency_key: IdempotencyKey = None
+    body: ImagineRequest, services: ServicesDep, tenant: Submitter, idempotency_key: IdempotencyKey = None
 ) -> Reply[Accepted]:
     """Four images of a prompt, or around a picture."""
     return await _submit(services, tenant, body, "workflow", painting.drawing(body, services.catalog), idempotency_key)
