@@ -9,7 +9,7 @@ UNSUPPORTED: dict[str, str] = {
     "cv.similarity": "this server does not compare pictures; compare them where you store them",
     "cv.repositioning": "it arranges pictures by the rules of one shop; use cv.get_mask, cv.crop_image and cv.affine",
     "third_party.facexlib.parse": "this server does not segment faces; use img2img.sod, or send your own mask",
-    "third_party.facexlib.detect": "this server does not detect faces; send their boxes to cv.generate_masks",
+    "third_party.facexlib.detect": "use cv.faces",
     "pipeline.product": "it was never published; build a workflow of img2img.sod, pipeline.paste and a control task",
     "pipeline.product_sr": "it was never published; build a workflow that ends with img2img.sr",
     "demo.hello": "it only returned a greeting; GET /readyz tells whether the server is ready",

@@ -18,7 +18,7 @@ from models.catalog.style import Style
 from models.files.weights_error import WeightsError
 from models.kinds import CHECKPOINT_FAMILIES, families_of
 from models.kinds.checkpoint import CHECKPOINT
-from models.kinds.kind import AnyModelRef, ModelKind
+from models.kinds.kind import AnyModelRef, ModelKind, ModelRef
 from models.kinds.textual_inversion import TEXTUAL_INVERSION
 
 MAX_LISTED = 20
@@ -168,7 +168,9 @@ class Catalog:
         if kind is CHECKPOINT:
             return self.default
         families = families_of(kind)
-        fitting = (entry for entry in self.entries if entry.family in families)
+        fitting = [entry for entry in self.entries if entry.family in families]
+        if not fitting and kind.advice:
+            raise UnknownModelError(_no_such_model(ModelRef(kind), None, []))
         return min(fitting, key=lambda entry: entry.is_toy, default=None)
 
     def _by_own_name(self, name: str) -> ModelEntry:

@@ -1,5 +1,5 @@
 """Finds the models in folders: what each file or diffusers folder is, its header tells, never its name. The name only
-suggests which maps a ControlNet follows, because nothing else tells.
+suggests which maps a ControlNet follows, and what an ONNX net is for, because nothing else tells.
 
 Torch-free. Only headers are read, and those of unchanged files only once.
 """
@@ -38,6 +38,8 @@ CONFIGS = "model_index.json", "config.json"
 UNETS = "unet/diffusion_pytorch_model.safetensors", "unet/diffusion_pytorch_model.fp16.safetensors"
 NAMELESS = "diffusion_pytorch_model"
 """How diffusers calls the file of every net; the name of its folder says more."""
+FACE_DETECTOR = re.compile("face|yunet", re.IGNORECASE)
+"""The names of ONNX nets that find faces, such as CenterFace. They have no header; others are matting nets."""
 SUFFIXES = frozenset({".safetensors", ".onnx", PARAM, *PICKLES})
 _Key = tuple[Path, Stamp]
 PASSED_OVER = {errno.ENOENT, errno.ENOTDIR, errno.EACCES, errno.EPERM, errno.ELOOP, errno.ENAMETOOLONG}
@@ -217,7 +219,7 @@ def _identify_file(path: Path) -> FoundModel | FoundEncoder | Problem | None:
         return Problem(path, pickle_message(path))
     if path.suffix.lower() == ".onnx":
         open_plain(path).close()
-        return FoundModel(resolve(path), "matting", {})
+        return FoundModel(resolve(path), "face" if FACE_DETECTOR.search(path.stem) else "matting", {})
     try:
         if path.suffix.lower() == PARAM:
             read_net_header(path)

@@ -15,7 +15,7 @@ from models.conditioning import Conditioning
 from models.diffusion.autoencoder import Autoencoder
 from models.diffusion.latent_diffusion import LatentDiffusion
 from models.diffusion.text_encoder import TextEncoder
-from models.kinds.sdxl import FAMILY
+from models.kinds.stable_diffusion import SDXL as FAMILY
 from models.weights import open_weights
 
 

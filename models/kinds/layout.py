@@ -53,6 +53,14 @@ class FileOrNcnnPair:
 
 
 @dataclass(frozen=True, slots=True)
+class FileOrOnnx:
+    """A single `.safetensors` file, or a single `.onnx` file."""
+
+    def weigh(self, path: Path) -> int:
+        return SingleFile(".onnx" if path.suffix == ".onnx" else ".safetensors").weigh(path)
+
+
+@dataclass(frozen=True, slots=True)
 class FolderOrFile:
     """A folder of diffusers, or a single `.safetensors` file."""
 

@@ -3,11 +3,11 @@
 `build` fills a folder with `toy-sd1`, `toy-sd2`, `toy-sdxl` and `toy-sd1-inpainting`, diffusers folders
 that any diffusers pipeline loads, with ControlNets (`control.py`), IP-Adapters (`ip_adapter.py`) and a tiny decoder
 (`toy-taesd`) for them, with `toy-esrgan` and `toy-lama`, files that spandrel's architectures fit, with the LoRAs and
-embeddings of `additions.py`, with the annotators of `annotators.py`, with `toy-matting`, an ONNX net, with `toy-blip`
-and `toy-gpt2`, folders that transformers loads, with `toy-safety`, which minds fish, and with a `models.yaml` that
-names them. Weights are random but for the last convolutions of diffusion, which are fitted in closed form (`fit.py`),
-so that pictures show soft coloured shapes instead of grey noise, for annotators that are set by hand, and for the nets
-that `training` taught.
+embeddings of `additions.py`, with the annotators of `annotators.py`, with `toy-matting` and `toy-face`, ONNX nets, with
+`toy-blip` and `toy-gpt2`, folders that transformers loads, with `toy-safety`, which minds fish, and with a
+`models.yaml` that names them. Weights are random but for the last convolutions of diffusion, which are fitted in closed
+form (`fit.py`), so that pictures show soft coloured shapes instead of grey noise, for annotators that are set by hand,
+and for the nets that `training` taught.
 """
 
 from __future__ import annotations
@@ -30,8 +30,8 @@ from models.toy.annotators import TOY_ANNOTATORS
 from models.toy.control import TOY_GUIDES
 from models.toy.fit import fit_autoencoder, fit_denoiser
 from models.toy.ip_adapter import ENCODERS, IP_ADAPTERS
-from models.toy.matting import matting
 from models.toy.nets import TOYS, Toy
+from models.toy.onnx_nets import face_detector, matting
 from models.toy.safety import CHECKERS
 from models.toy.single import SINGLE_NETS
 from models.toy.speakers import SPEAKERS
@@ -107,6 +107,7 @@ models:
     aliases: [easynegative]
   - {name: toy-embedding-xl, path: toy-embedding-xl.safetensors, family: embedding, for: sdxl}
   - {name: toy-matting, path: toy-matting.onnx, family: matting, title: "Toy matting", aliases: [matting]}
+  - {name: toy-face, path: toy-face.onnx, family: face, title: "Toy face detector", aliases: [face]}
   - {name: toy-blip, path: toy-blip, family: captioner, title: "Toy BLIP", aliases: [captioner]}
   - {name: toy-gpt2, path: toy-gpt2, family: enhancer, title: "Toy GPT-2", aliases: [enhancer]}
   - {name: toy-safety, path: toy-safety, family: safety, title: "Toy safety checker: it minds fish"}
@@ -148,6 +149,7 @@ def _builders() -> dict[str, Builder]:
     nets = {**SINGLE_NETS, **ADDITIONS, **IP_ADAPTERS, **TOY_ANNOTATORS}
     builders |= {name: partial(_build_file, make) for name, make in nets.items()}
     builders["toy-matting.onnx"] = lambda file: _write(file, matting(weights("matting")))
+    builders["toy-face.onnx"] = lambda file: _write(file, face_detector())
     builders["models.yaml"] = lambda file: _write(file, MODELS_YAML.encode())
     return builders
 

@@ -12,9 +12,9 @@ import torch
 from PIL import Image
 
 from models.catalog.entry import ModelEntry
-from models.files.weights_error import one_line
 from models.finite import NotFiniteError
 from models.imaging.pixels import resize
+from models.vision.onnx_session import open_session
 from models.vision.spandrel_net import NetError
 
 NORMALIZATIONS = {
@@ -77,21 +77,8 @@ def _to_opacity(output: np.ndarray) -> np.ndarray:
 
 
 def _open_session(entry: ModelEntry, device: torch.device) -> onnxruntime.InferenceSession:
-    """A session on the device; on the CPU if onnxruntime was built without CUDA. Raises NetError."""
-    options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads = torch.get_num_threads()
-    options.inter_op_num_threads = 1
-    options.log_severity_level = 3
-    # Threads that spin while they wait slow down a busy machine.
-    options.add_session_config_entry("session.intra_op.allow_spinning", "0")
-    preferred = ["CUDAExecutionProvider"] * (device.type == "cuda") + ["CPUExecutionProvider"]
-    providers = [name for name in preferred if name in onnxruntime.get_available_providers()]
-    try:
-        session = onnxruntime.InferenceSession(entry.path, options, providers=providers)
-    except Exception as error:  # the errors of onnxruntime have no common class
-        raise NetError(
-            f"{entry.path.name} cannot be read as an ONNX net ({one_line(error)}); copy or download it again"
-        ) from error
+    """The session of a matting net. Raises NetError."""
+    session = open_session(entry, device)
     shapes = [net_input.shape for net_input in session.get_inputs()]
     if len(shapes) != 1 or len(shapes[0]) != 4 or shapes[0][1] != 3:
         raise NetError(

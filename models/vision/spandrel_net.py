@@ -37,13 +37,17 @@ class SpandrelNet(TorchModel):
 
     def _run(self, *inputs: Tensor) -> Tensor:
         """The output of the net. Raises NotFiniteError."""
-        output: Tensor = self._net(*inputs)
+        output = self._call(*inputs)
         if self.dtype != torch.float32 and not output.isfinite().all():
             log.warning("model %r overflows in half precision; from now on it runs in single precision", self.name)
             self.dtype = torch.float32
             self._net.model.float()
-            output = self._net(*(each.float() for each in inputs))
+            output = self._call(*(each.float() for each in inputs))
         require_finite(f"model {self.name!r} of family {self.family}", output)
+        return output
+
+    def _call(self, *inputs: Tensor) -> Tensor:
+        output: Tensor = self._net(*inputs)
         return output
 
 

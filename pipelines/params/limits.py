@@ -21,6 +21,18 @@ CallbackUrl = Annotated[
     str,
     Field(max_length=2048, description="Accepted for old clients. The request's own callback URL takes precedence."),
 ]
+DetectorName = Annotated[
+    str, Field(max_length=64, description="A face detector, of family `face`, that GET /v1/models lists.")
+]
+
+
+class NoFaceError(ValueError):
+    """There is no face in an image that needs one."""
+
+    code = "bad_input"
+
+    def __init__(self, name: str) -> None:
+        super().__init__(f"{name} shows no face that can be found; send a picture with a larger or clearer face")
 
 
 class SizeMismatchError(ValueError):

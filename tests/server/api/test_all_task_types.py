@@ -37,8 +37,10 @@ SENT = {
     "pipeline.paste": {"url": "PNG", "bg_url": "PNG", **MATRIX, "resampling": "bilinear"},
     "cv.affine": {"url": "PNG", **MATRIX, "w": 32, "h": 32},
     "cv.blur": {"url": "PNG", "radius": 2},
+    "cv.crop_faces": {"url": "PNG", "count": 1, "scale": 1.5},
     "cv.crop_image": {"url": "PNG", "lt_rb": BOX},
     "cv.erode": {"url": "PNG", "n_iter": 1, "kernel_size": 3, "threshold": 0, "padding": 8},
+    "cv.faces": {"url": "PNG"},
     "cv.fill_bg": {"url": "PNG", "bg": [255, 0, 0]},
     "cv.generate_masks": {"w": 32, "h": 32, "lt_rb_list": [BOX], "merge": False},
     "cv.get_mask": {"url": "PNG", "get_inverse": False},
@@ -63,6 +65,7 @@ models:
   - {name: esr, path: net.safetensors, family: upscaler}
   - {name: lama, path: net.safetensors, family: lama}
   - {name: matting, path: net.onnx, family: matting}
+  - {name: face, path: net.onnx, family: face}
   - {name: captioner, path: speaker, family: captioner}
   - {name: enhancer, path: speaker, family: enhancer}
   - {name: ink, path: net.safetensors, family: lora, for: sd1}

@@ -5,7 +5,7 @@ import onnxruntime
 import torch
 
 from models.toy import trained
-from models.toy.matting import SIDE, matting
+from models.toy.onnx_nets import SIDE, matting
 from models.toy.training.matting import Matting
 
 
