@@ -110,6 +110,8 @@ class ControlMultiParams(ControlTaskParams):
     scribble_params: HintParams | None = None
     tile_params: HintParams | None = None
     normal_params: HintParams | None = None
+    qr_params: HintParams | None = None
+    brightness_params: HintParams | None = None
 
     @model_validator(mode="after")
     def _check_types(self) -> Self:

@@ -155,6 +155,8 @@ class TaskResult:
     """The answer of a task that returns data instead of images, as plain JSON."""
     reasons: Sequence[str] = ()
     """For each image and then each hint: why the audit withholds it, or "". Empty if the audit withholds none."""
+    seeds: Sequence[int] = ()
+    """The seed of each image, if they are not those of the params."""
     warnings: Sequence[str] = ()
     """What of the task's models had no effect, in sentences for the user."""
 

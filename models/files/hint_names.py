@@ -13,6 +13,8 @@ HINTS: Mapping[str, str] = {
     **dict.fromkeys(("midas", "zoe", "zoedepth", "leres"), "depth"),
     **dict.fromkeys(("openpose", "dwpose", "dw"), "pose"),
     **dict.fromkeys(("hed", "pidi", "pidinet"), "softedge"),
+    **dict.fromkeys(("qr", "qrcode"), "qr"),
+    "brightness": "brightness",
     **dict.fromkeys(("normalbae", "bae", "normalmap"), "normal"),
 }
 """The hints, by the words of names: `control_v11p_sd15_canny`, `controlnet-openpose-sdxl-1.0`."""

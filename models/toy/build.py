@@ -88,6 +88,8 @@ models:
   - {name: toy-sd1-softedge, path: toy-sd1-depth, family: controlnet, for: sd1, hint: softedge}
   - {name: toy-sd1-lineart, path: toy-sd1-depth, family: controlnet, for: sd1, hint: lineart}
   - {name: toy-sd1-scribble, path: toy-sd1-depth, family: controlnet, for: sd1, hint: scribble}
+  - {name: toy-sd1-qr, path: toy-sd1-canny, family: controlnet, for: sd1, hint: qr}
+  - {name: toy-sd1-brightness, path: toy-sd1-canny, family: controlnet, for: sd1, hint: brightness}
   - {name: toy-sdxl-canny, path: toy-sdxl-canny, family: controlnet, for: sdxl, hint: canny}
   - {name: toy-ip, path: toy-ip.safetensors, family: ip_adapter, for: sd1, encoder: toy-clip-vision}
   - {name: toy-ip-plus, path: toy-ip-plus.safetensors, family: ip_adapter, for: sd1, encoder: toy-clip-vision}

@@ -46,6 +46,11 @@ def tile(pixels: np.ndarray, options: DrawOptions) -> np.ndarray:
     return pixels
 
 
+def grey(pixels: np.ndarray, options: DrawOptions) -> np.ndarray:
+    """The image itself in grey: ControlNets for QR codes and for brightness put its light and dark into a picture."""
+    return _rgb(cv2.cvtColor(pixels, cv2.COLOR_RGB2GRAY))
+
+
 def binarize_map(pixels: np.ndarray, threshold: int) -> np.ndarray:
     """White where the map is brighter than the threshold, 0 to 255, and black elsewhere."""
     grey = cv2.cvtColor(pixels, cv2.COLOR_RGB2GRAY)
@@ -71,4 +76,4 @@ def _rgb(plane: np.ndarray) -> np.ndarray:
     return np.repeat(plane[:, :, None], 3, axis=2)
 
 
-WITHOUT_WEIGHTS = {"canny": canny, "scribble": scribble, "tile": tile}
+WITHOUT_WEIGHTS = {"canny": canny, "scribble": scribble, "tile": tile, "qr": grey, "brightness": grey}

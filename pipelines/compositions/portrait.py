@@ -19,7 +19,7 @@ from pipelines.params.limits import Fraction
 from pipelines.params.prompts import Prompt
 from pipelines.pipeline import Models, Recipe, TaskResult, Work
 from pipelines.recipes.captioning import DEFAULT_CAPTIONER, caption, with_gender
-from pipelines.recipes.control_guidance import ControlSpec, control_models, draw_control_maps
+from pipelines.recipes.control_guidance import ControlSpec, control_models, draw_control_maps, first_available
 from pipelines.recipes.controlled_generation import generate_controlled
 from pipelines.recipes.image_generation import ImageGeneration
 from pipelines.recipes.optional_parts import OptionalPartsParams
@@ -143,8 +143,6 @@ def _with_first_hint(params: PortraitParams, catalog: Catalog) -> PortraitParams
     """`params` with the first hint that the catalog has the models for, and no other."""
     if not params.hints or params.leaves_out(CONTROL):
         return params
-    for hint in params.hints:
-        alone = params.model_copy(update={"hints": (hint,)})
-        if catalog.has(control_models(params.checkpoint, alone.control_specs)):
-            return alone
-    return params.model_copy(update={"left_out": (*params.left_out, CONTROL)})
+    hint = first_available(params.hints, params.checkpoint, catalog)
+    left_out = params.left_out if hint else (*params.left_out, CONTROL)
+    return params.model_copy(update={"left_out": left_out, "hints": (hint,) if hint else params.hints})

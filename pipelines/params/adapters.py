@@ -16,8 +16,7 @@ from models.kinds.checkpoint import CHECKPOINT
 from models.kinds.kind import AnyModelRef, ModelRef
 from models.kinds.lora import LORA
 from models.kinds.textual_inversion import TEXTUAL_INVERSION
-from models.kinds.tiny_decoder import TINY_DECODER
-from models.kinds.vae import VAE
+from models.kinds.vae import TINY_DECODER, VAE
 from pipelines.params.ip_adapter import IPAdapterInfo
 from pipelines.params.patch import PatchParams
 from pipelines.params.prompts import NegativePrompt, Prompt

@@ -11,7 +11,9 @@ if TYPE_CHECKING:
     from models.vision.control_maps import DrawOptions
 
 Pass = Literal["first", "second"]
-Hint = Literal["canny", "depth", "pose", "mlsd", "softedge", "lineart", "scribble", "tile", "normal"]
+Hint = Literal[
+    "canny", "depth", "pose", "mlsd", "softedge", "lineart", "scribble", "tile", "normal", "qr", "brightness"
+]
 HINTS: Mapping[Hint, str] = {
     "canny": "edges",
     "depth": "depth",
@@ -22,6 +24,8 @@ HINTS: Mapping[Hint, str] = {
     "scribble": "scribbles",
     "tile": "the picture itself",
     "normal": "surfaces",
+    "qr": "a QR code or a pattern",
+    "brightness": "brightness",
 }
 """The kinds of control maps that task types are named after, and what each kind shows."""
 

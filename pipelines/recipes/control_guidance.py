@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from models.kinds.annotator import ANNOTATOR
 from models.kinds.controlnet import CONTROLNET
 from models.kinds.kind import AnyModelRef, ModelRef
-from pipelines.params.control import AnnotatorParams, Pass
+from pipelines.params.control import AnnotatorParams, Hint, Pass
 from pipelines.params.limits import SizeMismatchError
 from pipelines.pipeline import ControlInput, Models
 
@@ -17,10 +17,11 @@ if TYPE_CHECKING:
     import numpy as np
 
     from models.adapters.controlnet import ControlNet
+    from models.catalog.catalog import Catalog
     from models.imaging.masks import Box
     from models.vision.annotators import Annotator
 
-WITHOUT_WEIGHTS = frozenset({"canny", "scribble", "tile"})
+WITHOUT_WEIGHTS = frozenset({"canny", "scribble", "tile", "qr", "brightness"})
 """Kinds of maps that are drawn without a network."""
 ASPECT_TOLERANCE = 0.02
 """How much the aspect ratios of two images may differ, relatively, for one to be stretched to the other's size."""
@@ -138,6 +139,15 @@ def draw_map(hint: str, params: AnnotatorParams, models: Models, pixels: np.ndar
 def annotator_models(hint: str | None) -> tuple[ModelRef[Annotator], ...]:
     """The models that draw a map of kind `hint`."""
     return () if hint is None or hint in WITHOUT_WEIGHTS else (ModelRef(ANNOTATOR, hint),)
+
+
+def first_available(hints: Iterable[Hint], checkpoint: str, catalog: Catalog) -> Hint | None:
+    """The first of these kinds of maps that the catalog has a ControlNet for, and what draws it."""
+    for hint in hints:
+        refs: tuple[AnyModelRef, ...] = ModelRef(CONTROLNET, hint, base=checkpoint), *annotator_models(hint)
+        if catalog.has(refs):
+            return hint
+    return None
 
 
 def control_models(checkpoint: str, specs: Iterable[ControlSpec]) -> tuple[AnyModelRef, ...]:

@@ -256,7 +256,9 @@ class Attempt:
         async def put(key: str, data: bytes) -> None:
             await self._while_bucket_is_away(partial(self._context.publisher.spool.put, key, data))
 
-        return await ImageWriter(self.lease, put, self._clock, self._times).write(result, self._params.seeds)
+        return await ImageWriter(self.lease, put, self._clock, self._times).write(
+            result, result.seeds or self._params.seeds
+        )
 
     async def _while_bucket_is_away(self, call: Callable[[], Awaitable[T]]) -> T:
         subject = f"task {self.lease.task.id}"

@@ -40,5 +40,7 @@ PREPROCESSORS: Mapping[str, str] = {
     "normal": "normal",
     "normal_bae": "normal",
     "normalbae": "normal",
+    "qr": "qr",
+    "brightness": "brightness",
 }
 """The kind of map that each preprocessor draws; several draw the same kind here, by one net."""

@@ -18,7 +18,7 @@ from models.diffusion.autoencoder import Autoencoder
 from models.diffusion.tiny_decoder import TinyDecoder
 from models.files.weights_error import WeightsError
 from models.kinds.kind import ModelRef
-from models.kinds.tiny_decoder import TINY_DECODER
+from models.kinds.vae import TINY_DECODER
 from models.toy.drawing import draw
 from models.toy.world import scene_of
 from models.weights import open_weights

@@ -14,6 +14,8 @@ from models.files.hint_names import guess_hint
         ("control_sd15_hed", "softedge"),
         ("control_v11p_sd15s2_lineart_anime", "lineart"),
         ("controlnet-scribble-sdxl-1.0", "scribble"),
+        ("control_v1p_sd15_qrcode_monster_v2", "qr"),
+        ("control_v1p_sd15_brightness", "brightness"),
         ("diffusers_xl_canny_full", "canny"),
         ("thibaud_xl_OpenPose", "pose"),
         ("control_v11p_sd15_inpaint", None),

@@ -43,6 +43,8 @@ def test_catalog_lists_toys(toys: Catalog, models_dir: Path) -> None:
         ("toy-sd1-softedge", "controlnet"),
         ("toy-sd1-lineart", "controlnet"),
         ("toy-sd1-scribble", "controlnet"),
+        ("toy-sd1-qr", "controlnet"),
+        ("toy-sd1-brightness", "controlnet"),
         ("toy-sdxl-canny", "controlnet"),
         ("toy-ip", "ip_adapter"),
         ("toy-ip-plus", "ip_adapter"),

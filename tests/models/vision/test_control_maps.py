@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from models.vision.control_maps import DrawOptions, binarize_map, canny, limit_resolution, scribble, tile
+from models.vision.control_maps import DrawOptions, binarize_map, canny, grey, limit_resolution, scribble, tile
 
 IMAGE = np.zeros((96, 128, 3), np.uint8)
 IMAGE[24:72, 32:96] = (200, 220, 180)
@@ -30,6 +30,12 @@ def test_resolution_decides_which_details_are_drawn() -> None:
     assert canny(stripes, DrawOptions(resolution=128)).mean() < 5
     assert limit_resolution(stripes, 128).shape == (128, 128, 3)
     assert limit_resolution(IMAGE, 512) is IMAGE
+
+
+def test_map_of_a_pattern_is_the_picture_in_grey() -> None:
+    result = grey(IMAGE, DrawOptions())
+    assert (result == result[:, :, :1]).all()
+    assert np.abs(result[:, :, 0] - IMAGE @ [0.299, 0.587, 0.114]).max() <= 1
 
 
 def test_scribble_is_broader_than_canny() -> None:

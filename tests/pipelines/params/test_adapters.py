@@ -13,8 +13,7 @@ from models.kinds.ip_adapter import IP_ADAPTER
 from models.kinds.kind import ModelRef
 from models.kinds.lora import LORA
 from models.kinds.textual_inversion import TEXTUAL_INVERSION
-from models.kinds.tiny_decoder import TINY_DECODER
-from models.kinds.vae import VAE
+from models.kinds.vae import TINY_DECODER, VAE
 from pipelines.txt2img import Txt2Img, Txt2ImgParams
 
 STYLE = ModelEntry(name="style", aliases=("manner",), path="style", family="embedding")

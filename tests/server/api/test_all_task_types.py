@@ -19,6 +19,7 @@ SENT = {
     "img2img.inpainting": {"url": "PNG", "mask_url": "PNG", "model": "lama", "use_refine": False},
     "img2img.sod": {"url": "PNG"},
     "img2img.portrait": {"url": "PNG", "text": "roses", "style": "Cute_style", "w": 512, "h": 512},
+    "img2img.pattern": {"qr": "https://example.com", "text": "roses", "strength": 1.5},
     "img2img.scene": {"url": "PNG", "text": "roses", "scene": "flowers", "place": {"x": 0.3}},
     "img2txt.caption": {"url": "PNG", "max_wh": 1024},
     "txt2txt.prompt_enhance": {"text": "roses", "repitition_penalty": 1.2, "num_return_sequences": 1},

@@ -51,7 +51,7 @@ def translate_params(pipeline: AnyPipeline, params: Mapping[str, Any], envelope:
     return {
         name: value
         for name, value in sent.items()
-        if (name in fields or name not in IGNORED) and _has_meaning(pipeline, name, value)
+        if (name in names or name not in IGNORED) and _has_meaning(pipeline, name, value)
     }
 
 
