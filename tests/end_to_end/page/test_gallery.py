@@ -1,6 +1,11 @@
 """All pictures of a person, and looking at one."""
 
+import io
+import zipfile
+
+import numpy as np
 import pytest
+from PIL import Image
 from playwright.sync_api import Page, expect
 
 from tests.support.artist import Artist, Painted, difference
@@ -64,6 +69,24 @@ def test_picture_is_downloaded_under_a_name_that_tells_what_it_shows(
         painted[0].card.get_by_role("link", name="Download").click()
     seed = painted[0].task["images"][0]["seed"]
     assert download.value.suggested_filename == f"a-purple-balloon-at-night-{seed}.png"
+
+
+def test_pictures_that_are_shown_come_as_one_archive(artist: Artist, page: Page) -> None:
+    artist.open()
+    artist.write("a pink flower, archived", steps=2, Images=2, Seed=5)
+    pictures = [artist.generate() for _ in range(2)]
+    artist.write("a pink flower, not archived", steps=2, Images=1)
+    artist.generate()
+    page.get_by_role("link", name="Gallery").click()
+    page.get_by_label("Search in prompts").fill("flower, archived")
+    with page.expect_download() as download:
+        artist.press("Download 4 pictures (zip)")
+    archive = zipfile.ZipFile(io.BytesIO(download.value.path().read_bytes()))
+    assert archive.testzip() is None
+    name = "a-pink-flower-archived"
+    assert archive.namelist() == [f"{name}-5.png", f"{name}-6.png", f"{name}-5-2.png", f"{name}-6-2.png"]
+    pixels = np.asarray(Image.open(io.BytesIO(archive.read(f"{name}-5-2.png"))).convert("RGB"))
+    assert np.array_equal(pixels, pictures[0].pixels)
 
 
 def test_machine_shows_workers_and_models(artist: Artist, page: Page) -> None:

@@ -1,6 +1,8 @@
 """A grid of pictures in which two settings vary."""
 
 import io
+import json
+import re
 
 import numpy as np
 from PIL import Image
@@ -32,6 +34,15 @@ def test_grid_of_two_settings_is_painted_and_saved_as_one_picture(artist: Artist
     corner = picture[-128 - 8 : -8, -128 - 8 : -8]
     last = artist.picture(next(task for task in newest if task["params"]["num_steps"] == 3)["images"][0]["url"])
     assert np.abs(corner.astype(int) - last).mean() < 1
+    artist.page.reload()
+    expect(table.locator("td img")).to_have_count(6)
+    expect(table.get_by_role("columnheader", name="Steps: 3")).to_be_visible()
+    artist.page.get_by_text("X/Y grid").last.click()
+    assert artist.field("Down: values").input_value() == "2, 7.5"
+    artist.press("Close", table)
+    artist.page.reload()
+    expect(artist.page.get_by_role("button", name="Model: Toy SD 1")).to_be_visible()
+    expect(table).to_have_count(0)
 
 
 def test_values_that_are_no_numbers_are_refused(artist: Artist) -> None:
@@ -41,3 +52,34 @@ def test_values_that_are_no_numbers_are_refused(artist: Artist) -> None:
     artist.field("Across: values").fill("ten, twenty")
     expect(artist.page.get_by_text("These values must be numbers")).to_be_visible()
     expect(artist.page.get_by_role("button", name="Paint 2 pictures")).to_be_disabled()
+
+
+def test_grid_is_found_again_when_its_tasks_are_older_than_the_list(artist: Artist) -> None:
+    """The list begins with the newest 40; here the server shows none of these."""
+    artist.open()
+    ids = [artist.service.submit(seed=seed) for seed in (1, 2)]
+    for task_id in ids:
+        artist.service.ended(task_id)
+    axis = {"setting": "seed", "values": ["1", "2"]}
+    grid = {"across": axis, "down": {"setting": "", "values": [""]}, "ids": [ids]}
+    artist.page.evaluate("grid => localStorage.setItem('hua-grid', grid)", json.dumps(grid))
+    artist.page.route(
+        re.compile(r"/v1/tasks\?"),
+        lambda route: route.fulfill(json={"tasks": [], "total": 0, "page": 1, "per_page": 40}),
+    )
+    artist.page.reload()
+    table = artist.page.get_by_role("region", name="X/Y grid")
+    expect(table.locator("td img")).to_have_count(2)
+
+
+def test_grid_of_another_key_is_closed(artist: Artist) -> None:
+    artist.open()
+    grid = {
+        "across": {"setting": "seed", "values": ["1"]},
+        "down": {"setting": "", "values": [""]},
+        "ids": [["0" * 32]],
+    }
+    artist.page.evaluate("grid => localStorage.setItem('hua-grid', grid)", json.dumps(grid))
+    with artist.page.expect_response(re.compile("0" * 32)):
+        artist.page.reload()
+    expect(artist.page.get_by_role("region", name="X/Y grid")).to_have_count(0)

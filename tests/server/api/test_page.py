@@ -8,7 +8,9 @@ from pathlib import Path
 
 import pytest
 
+import pipelines
 from server.api.app import PAGE
+from server.api.problems import HTTP_ERRORS, STATUS_AND_CODE
 from tests.support import page_build
 
 OUTSIDE = re.compile(r"(?:https?:)?//(?!www\.w3\.org)[a-z0-9.-]+\.[a-z]{2,}", re.IGNORECASE)
@@ -63,3 +65,21 @@ def test_page_is_small():
 def test_lock_names_no_registry():
     packages = json.loads((page_build.SOURCES / "package-lock.json").read_text())["packages"]
     assert not [name for name, package in packages.items() if "resolved" in package]
+
+
+def test_all_words_of_the_server_are_in_chinese():
+    """A new parameter, or a new description of one, needs its Chinese in i18n/server_zh.json."""
+    chinese = json.loads((page_build.SOURCES / "i18n" / "server_zh.json").read_text("utf-8"))
+    schemas = [pipeline.Params.model_json_schema()["properties"] for pipeline in pipelines.every()]
+    fields = [field for schema in schemas for field in schema.items()]
+    english = {
+        "names": {name for name, _ in fields},
+        "help": {field["description"] for _, field in fields if "description" in field},
+        "titles": {pipeline.title for pipeline in pipelines.every()},
+    }
+    for kind, words in english.items():
+        assert chinese[kind].keys() == words
+    codes = {code for _, code in STATUS_AND_CODE.values()} | {code for code, _ in HTTP_ERRORS.values()}
+    assert codes <= chinese["errors"].keys()
+    for words in chinese.values():
+        assert all(re.search("[\u4e00-\u9fff]", text) or text == "VAE" for text in words.values())

@@ -1,13 +1,14 @@
 // Requests to the server. Paths are relative, so that the page works behind any prefix.
 import { key, needsKey } from "../data/session";
 
-/** What the server refused: its status, a sentence, and the parameter that is wrong. */
+/** What the server refused: its status, a sentence, the parameter that is wrong, and a code for programs. */
 export class Refusal extends Error {
   constructor(
     readonly status: number,
     message: string,
     readonly field = "",
     readonly retryAfterS = 0,
+    readonly code = "",
   ) {
     super(message);
   }
@@ -33,9 +34,9 @@ async function send(method: string, path: string, body?: unknown, signal?: Abort
   });
   if (response.ok) return response;
   if (response.status === 401 && used === key.value) needsKey.value = true;
-  const reply: { error?: { message?: string; field?: string } } = await response.json().catch(() => ({}));
+  const reply: { error?: { message?: string; field?: string; code?: string } } = await response.json().catch(() => ({}));
   const retryAfter = Number(response.headers.get("Retry-After") ?? 0);
-  throw new Refusal(response.status, reply.error?.message ?? "", reply.error?.field ?? "", retryAfter);
+  throw new Refusal(response.status, reply.error?.message ?? "", reply.error?.field ?? "", retryAfter, reply.error?.code ?? "");
 }
 
 export async function ask<T>(method: "GET" | "POST" | "PUT" | "DELETE", path: string, body?: unknown): Promise<T> {

@@ -63,6 +63,11 @@ export function takes(name: string): boolean {
   return name in properties.value;
 }
 
+/** What the server says about a param. */
+export function described(name: string): string | undefined {
+  return properties.value[name]?.description;
+}
+
 export function set(name: string, value: unknown): void {
   const { [name]: _, ...others } = values.value;
   values.value = value === undefined || value === "" ? others : { ...others, [name]: value };

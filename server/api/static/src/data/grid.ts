@@ -1,8 +1,8 @@
 // A grid of pictures in which two settings vary: which values, the tasks, and their places.
-import { signal } from "@preact/signals";
 import * as draft from "./draft";
 import { findModel } from "./server";
-import { submit } from "./tasks";
+import { kept } from "./session";
+import { loadTasks, submit, tasks } from "./tasks";
 
 /** One direction of the grid: a setting and its values; a direction without a setting has one value. */
 export interface Axis {
@@ -22,8 +22,17 @@ const MOST_SEED = 2 ** 32;
 const NOTHING: Axis = { setting: "", values: [""] };
 
 /** The axes as they are typed: `values` has commas, or is FROM-TO for whole numbers. */
-export const typed = signal({ across: { setting: "num_steps", values: "10, 20, 30" }, down: { setting: "", values: "" } });
-export const shownGrid = signal<Grid | null>(null);
+export const typed = kept("grid-form", { across: { setting: "num_steps", values: "10, 20, 30" }, down: { setting: "", values: "" } });
+/** It stays on this device, so that it is there again when the page is loaded again. */
+export const shownGrid = kept<Grid | null>("grid", null);
+
+/** Reads the tasks of the grid that the list does not have. A grid of another key, or whose tasks are gone, is closed. */
+export async function loadGrid(): Promise<void> {
+  const ids = shownGrid.value?.ids.flat().filter(Boolean) ?? [];
+  if (ids.length === 0) return;
+  await loadTasks(ids);
+  if (!tasks.value.some(({ task }) => ids.includes(task.id))) shownGrid.value = null;
+}
 
 export function axisOf(side: { setting: string; values: string }): Axis {
   if (!side.setting) return NOTHING;

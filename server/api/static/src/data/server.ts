@@ -2,7 +2,7 @@
 import { computed, signal } from "@preact/signals";
 import { ask, Refusal, UNREACHABLE } from "../api/client";
 import type { Model, Overview, Pipeline } from "../api/types";
-import { language } from "../i18n";
+import { taskTitle } from "../i18n/server_words";
 import { key } from "./session";
 
 const OVERVIEW_PAUSE_MS = 2000;
@@ -24,10 +24,10 @@ export function pipeline(name: string): Pipeline | undefined {
   return pipelines.value.find((each) => each.name === name);
 }
 
-/** The title of a task type, which the server has in English, and its name. */
+/** The title of a task type, and its name. */
 export function titleOfType(name: string): string {
-  const title = language.value === "en" ? pipeline(name)?.title : undefined;
-  return title ? `${title} (${name})` : name;
+  const title = pipeline(name)?.title;
+  return title ? `${taskTitle(title)} (${name})` : name;
 }
 
 /** The models that a parameter `model` of this task type may name. */

@@ -24,10 +24,14 @@ export function forgetKey(): void {
   key.value = "";
 }
 
-/** A choice that stays on this device. */
+/** A choice that stays on this device, once it is made. */
 export function kept<T>(name: string, initial: T) {
-  const stored = localStorage.getItem(`hua-${name}`);
+  const place = `hua-${name}`;
+  const stored = localStorage.getItem(place);
   const choice = signal<T>(stored === null ? initial : (JSON.parse(stored) as T));
-  effect(() => localStorage.setItem(`hua-${name}`, JSON.stringify(choice.value)));
+  effect(() => {
+    const { value } = choice;
+    if (value !== initial || localStorage.getItem(place) !== null) localStorage.setItem(place, JSON.stringify(value));
+  });
   return choice;
 }

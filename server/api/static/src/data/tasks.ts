@@ -6,11 +6,14 @@ import { pause, untilThere } from "./server";
 import { kept, key } from "./session";
 
 const PER_PAGE = 40;
+const MOST_PER_PAGE = 100;
 const RECONNECT_PAUSE_MS = 1000;
 /** A browser opens six connections to a server, for all its tabs together; some must stay free for requests. */
 const MOST_STREAMS = 2;
 /** How many tasks without a stream are asked for in a second. */
 const LOOKS_A_SECOND = 4;
+/** A task of another key, or one whose record is gone. */
+const GONE: readonly number[] = [404, 410];
 const ENDED: readonly string[] = ["succeeded", "failed", "canceled"];
 
 export const RETENTIONS = ["24h", "7d", "30d"] as const;
@@ -58,23 +61,28 @@ function change(id: string, changes: Partial<LiveTask>): void {
   tasks.value = tasks.value.map((each) => (each.task.id === id ? { ...each, ...changes } : each));
 }
 
-function add(found: Task[], where: "first" | "last"): void {
+/** How many of the newest tasks are known without a gap. Older ones may be known too: of a grid, or in the queue. */
+let listed = 0;
+
+function add(found: Task[]): void {
   const known = new Set(tasks.value.map(({ task }) => task.id));
   const added = found.filter((task) => !known.has(task.id)).map(live);
-  tasks.value = where === "first" ? [...added, ...tasks.value] : [...tasks.value, ...added];
+  const age = ({ task }: LiveTask) => Date.parse(task.created_at);
+  tasks.value = [...added, ...tasks.value].sort((one, other) => age(other) - age(one));
   for (const { task } of added) if (!hasEnded(task)) void watch(task.id);
 }
 
 export async function loadMore(): Promise<void> {
-  if (loading.value || (total.value !== null && tasks.value.length >= total.value)) return;
+  if (loading.value || (total.value !== null && listed >= total.value)) return;
   loading.value = true;
   try {
-    const page = Math.floor(tasks.value.length / PER_PAGE) + 1;
+    const page = Math.floor(listed / PER_PAGE) + 1;
     const used = key.value;
     const reply = await ask<TaskPage>("GET", `v1/tasks?page=${page}&per_page=${PER_PAGE}`);
     if (used !== key.value) return;
     total.value = reply.total;
-    add(reply.tasks, "last");
+    listed = (page - 1) * PER_PAGE + reply.tasks.length;
+    add(reply.tasks);
   } finally {
     loading.value = false;
   }
@@ -90,8 +98,9 @@ export function submitTool(id: string, values: Record<string, unknown>): Promise
 
 async function send(path: string, body: Record<string, unknown>): Promise<Task> {
   const task = await ask<Task>("POST", path, { ...body, retention: retention.value });
-  add([task], "first");
+  add([task]);
   justChanged.value = task;
+  listed += 1;
   if (total.value !== null) total.value += 1;
   return task;
 }
@@ -107,7 +116,36 @@ export async function deletePictures(id: string): Promise<void> {
   change(id, { task });
 }
 
+/** Reads all tasks that have not ended; some may be too old for the list. */
+export async function loadUnfinished(): Promise<void> {
+  for (const status of ["running", "queued"]) {
+    for (let page = 1, more = true; more; page++) {
+      const reply = await ask<TaskPage>("GET", `v1/tasks?status=${status}&page=${page}&per_page=${MOST_PER_PAGE}`);
+      add(reply.tasks);
+      more = page * MOST_PER_PAGE < reply.total;
+    }
+  }
+}
+
+/** Reads tasks by their ids. Those that the server does not have any more are left out. */
+export async function loadTasks(ids: readonly string[]): Promise<void> {
+  const known = new Set(tasks.value.map(({ task }) => task.id));
+  const read = (id: string) =>
+    ask<Task>("GET", `v1/tasks/${id}`).catch((error: unknown) => {
+      if (error instanceof Refusal && GONE.includes(error.status)) return null;
+      throw error;
+    });
+  const found = await Promise.all(ids.filter((id) => !known.has(id)).map(read));
+  add(found.filter((task) => task !== null));
+}
+
+export async function changePriority(id: string, priority: Task["priority"]): Promise<void> {
+  const task = await ask<Task>("PUT", `v1/tasks/${id}/priority`, { priority });
+  change(id, live(task));
+}
+
 export async function cancelAll(): Promise<void> {
+  await loadUnfinished();
   await Promise.allSettled(unfinished.value.map(({ task }) => cancel(task.id)));
 }
 
@@ -121,6 +159,7 @@ document.addEventListener("visibilitychange", () => {
 key.subscribe(() => {
   for (const stream of streams) stream.abort();
   tasks.value = [];
+  listed = 0;
   total.value = null;
   loading.value = false;
   void untilThere(loadMore);

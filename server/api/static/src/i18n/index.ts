@@ -9,7 +9,8 @@ export const LANGUAGES = { en: "English", zh: "中文" } as const;
 export type Language = keyof typeof LANGUAGES;
 
 const CATALOGUES: Record<Language, Record<Word, string>> = { en, zh };
-const preferred: Language = navigator.language.startsWith("zh") ? "zh" : "en";
+/** The first language of the browser that the page has; it also sends these as Accept-Language. */
+const preferred = navigator.languages.map((tag) => tag.split("-")[0]).find((code): code is Language => code! in LANGUAGES) ?? "en";
 
 export const language = kept<Language>("language", preferred);
 const catalogue = computed(() => CATALOGUES[language.value]);

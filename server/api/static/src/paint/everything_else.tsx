@@ -3,7 +3,8 @@ import type { Schema } from "../api/types";
 import * as draft from "../data/draft";
 import { modelsFor, pipeline } from "../data/server";
 import { t } from "../i18n";
-import { Field, Tick } from "../ui/controls";
+import { paramName } from "../i18n/server_words";
+import { Field, More, Tick } from "../ui/controls";
 import { PictureDrop } from "../ui/picture_drop";
 
 const ELSEWHERE = new Set([
@@ -17,10 +18,10 @@ export function EverythingElse(props: { all?: boolean }) {
   const pictures = pipeline(draft.taskType.value)?.images ?? [];
   const names = Object.keys(draft.properties.value).filter((name) => name !== "callback_url" && (props.all ? name !== "text" && name !== "url" : !ELSEWHERE.has(name)));
   return (
-    <div class="everything" lang="en">
+    <div class="everything">
       {names.map((name) => {
         const schema = resolved(draft.properties.value[name]!, definitions);
-        if (pictures.includes(name)) return <PictureField key={name} name={name} />;
+        if (pictures.includes(name)) return <PictureField key={name} name={name} more={schema.description} />;
         return <SchemaField key={name} name={name} schema={schema} />;
       })}
     </div>
@@ -35,9 +36,15 @@ export function resolved(schema: Schema, definitions: Record<string, Schema>): S
   return { ...schema, ...referred };
 }
 
-function PictureField(props: { name: string }) {
+function PictureField(props: { name: string; more: string | undefined }) {
   const { [props.name]: chosen, ...others } = draft.pictures.value;
-  return <PictureDrop label={words(props.name)} picture={chosen ?? null} onPicture={(picture) => (draft.pictures.value = picture ? { ...others, [props.name]: picture } : others)} />;
+  const label = paramName(props.name);
+  return (
+    <div class="field">
+      <More label={label} text={props.more} />
+      <PictureDrop label={label} picture={chosen ?? null} onPicture={(picture) => (draft.pictures.value = picture ? { ...others, [props.name]: picture } : others)} />
+    </div>
+  );
 }
 
 function SchemaField(props: { name: string; schema: Schema }) {
@@ -46,14 +53,14 @@ function SchemaField(props: { name: string; schema: Schema }) {
   const usual = schema.default === null || schema.default === undefined ? "" : typeof schema.default === "object" ? JSON.stringify(schema.default) : String(schema.default);
   if (name === "model") {
     return (
-      <Select name={name} help={schema.description} options={modelsFor(draft.taskType.value).map((model) => model.name)} usual={usual} />
+      <Select name={name} more={schema.description} options={modelsFor(draft.taskType.value).map((model) => model.name)} usual={usual} />
     );
   }
-  if (schema.enum) return <Select name={name} help={schema.description} options={schema.enum.filter((each) => each !== null).map(String)} usual={usual} />;
-  if (schema.type === "boolean") return <Tick label={words(name)} checked={Boolean(value ?? schema.default)} onChange={(checked) => draft.set(name, checked === Boolean(schema.default) ? undefined : checked)} />;
+  if (schema.enum) return <Select name={name} more={schema.description} options={schema.enum.filter((each) => each !== null).map(String)} usual={usual} />;
+  if (schema.type === "boolean") return <Tick more={schema.description} label={paramName(name)} checked={Boolean(value ?? schema.default)} onChange={(checked) => draft.set(name, checked === Boolean(schema.default) ? undefined : checked)} />;
   if (schema.type === "integer" || schema.type === "number") {
     return (
-      <Field label={words(name)} help={schema.description} field={name}>
+      <Field label={paramName(name)} more={schema.description} field={name}>
         {(id) => (
           <input
             id={id}
@@ -71,20 +78,20 @@ function SchemaField(props: { name: string; schema: Schema }) {
   }
   if (schema.type === "string") {
     return (
-      <Field label={words(name)} help={schema.description} field={name}>
-        {(id) => <input id={id} placeholder={usual} value={value === undefined ? "" : String(value)} onChange={(event) => draft.set(name, event.currentTarget.value)} />}
+      <Field label={paramName(name)} more={schema.description} field={name}>
+        {(id) => <input id={id} lang="en" placeholder={usual} value={value === undefined ? "" : String(value)} onChange={(event) => draft.set(name, event.currentTarget.value)} />}
       </Field>
     );
   }
-  return <JsonField name={name} help={schema.description} usual={usual} />;
+  return <JsonField name={name} more={schema.description} usual={usual} />;
 }
 
-function Select(props: { name: string; help: string | undefined; options: readonly string[]; usual: string }) {
+function Select(props: { name: string; more: string | undefined; options: readonly string[]; usual: string }) {
   return (
-    <Field label={words(props.name)} help={props.help} field={props.name}>
+    <Field label={paramName(props.name)} more={props.more} field={props.name}>
       {(id) => (
         <select id={id} value={String(draft.values.value[props.name] ?? "")} onChange={(event) => draft.set(props.name, event.currentTarget.value)}>
-          <option value="">{t("usual", { value: props.usual })}</option>
+          <option value="">{props.usual ? t("usual", { value: props.usual }) : t("isDefault")}</option>
           {props.options.map((option) => <option key={option} value={option}>{option}</option>)}
         </select>
       )}
@@ -93,7 +100,7 @@ function Select(props: { name: string; help: string | undefined; options: readon
 }
 
 /** A list or an object, as JSON. Text that is no JSON yet is not sent. */
-function JsonField(props: { name: string; help: string | undefined; usual: string }) {
+function JsonField(props: { name: string; more: string | undefined; usual: string }) {
   const value = draft.values.value[props.name];
   const change = (area: HTMLTextAreaElement) => {
     try {
@@ -105,12 +112,8 @@ function JsonField(props: { name: string; help: string | undefined; usual: strin
     }
   };
   return (
-    <Field label={words(props.name)} help={props.help} field={props.name}>
-      {(id) => <textarea id={id} rows={2} placeholder={props.usual} value={value === undefined ? "" : JSON.stringify(value)} onChange={(event) => change(event.currentTarget)} />}
+    <Field label={paramName(props.name)} more={props.more} field={props.name}>
+      {(id) => <textarea id={id} lang="en" rows={2} placeholder={props.usual} value={value === undefined ? "" : JSON.stringify(value)} onChange={(event) => change(event.currentTarget)} />}
     </Field>
   );
-}
-
-export function words(name: string): string {
-  return name.replaceAll("_", " ");
 }

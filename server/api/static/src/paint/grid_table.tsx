@@ -1,8 +1,8 @@
 // The pictures of a grid as a table, which can be saved as one picture.
-import { useState } from "preact/hooks";
-import { shownGrid, type Axis, type Grid } from "../data/grid";
+import { useEffect, useState } from "preact/hooks";
+import { loadGrid, shownGrid, type Axis, type Grid } from "../data/grid";
 import { guarded } from "../data/notice";
-import { hasEnded, tasks, type LiveTask } from "../data/tasks";
+import { hasEnded, tasks, total, type LiveTask } from "../data/tasks";
 import { t } from "../i18n";
 import { IconButton } from "../ui/controls";
 import { Progress } from "../ui/progress";
@@ -15,9 +15,13 @@ import { settingWords } from "./grid_form";
 export function GridTable() {
   const [viewed, setViewed] = useState<string | null>(null);
   const grid = shownGrid.value;
+  const hasList = total.value !== null;
+  useEffect(() => {
+    if (hasList) void guarded(loadGrid);
+  }, [hasList]);
   if (!grid) return null;
   const known = new Map(tasks.value.map((live) => [live.task.id, live]));
-  const ready = grid.ids.flat().every((id) => known.has(id) && hasEnded(known.get(id)!.task));
+  const ready = grid.ids.flat().every((id) => !known.has(id) || hasEnded(known.get(id)!.task));
   const shown = viewed ? known.get(viewed) : undefined;
   return (
     <section class="result grid-table" aria-label={t("grid")}>

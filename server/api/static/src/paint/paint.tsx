@@ -111,8 +111,8 @@ function Settings() {
       {draft.takes("lora_scales") && <details open><summary>{t("adapters")}</summary><Adapters /></details>}
       {draft.takes("sampler") && <details open><summary>{t("sampling")}</summary><Sampling /></details>}
       {draft.takes("highres_info") && <details><summary>{t("refine")}</summary><HighResFix />{draft.takes("variation_strength") && <Variation />}{draft.takes("use_circular") && <Tick label={t("tiling")} checked={Boolean(draft.values.value["use_circular"])} onChange={(checked) => draft.set("use_circular", checked || undefined)} />}</details>}
-      {draft.MASKED.includes(draft.mode.value) && draft.takes("inpainting_mask_blur") && <Slider label={t("maskBlur")} field="inpainting_mask_blur" value={draft.number("inpainting_mask_blur", 0)} min={0} max={64} step={1} onChange={(value) => draft.set("inpainting_mask_blur", value)} />}
-      {draft.takes("keep_original") && <Slider label={t("fade")} field="keep_original_num_fade_pixels" value={draft.number("keep_original_num_fade_pixels", draft.USUAL_FADE)} min={0} max={128} step={1} onChange={(value) => draft.set("keep_original_num_fade_pixels", value)} />}
+      {draft.MASKED.includes(draft.mode.value) && draft.takes("inpainting_mask_blur") && <Slider label={t("maskBlur")} field="inpainting_mask_blur" more={draft.described("inpainting_mask_blur")} value={draft.number("inpainting_mask_blur", 0)} min={0} max={64} step={1} onChange={(value) => draft.set("inpainting_mask_blur", value)} />}
+      {draft.takes("keep_original") && <Slider label={t("fade")} field="keep_original_num_fade_pixels" more={draft.described("keep_original_num_fade_pixels")} value={draft.number("keep_original_num_fade_pixels", draft.USUAL_FADE)} min={0} max={128} step={1} onChange={(value) => draft.set("keep_original_num_fade_pixels", value)} />}
       {draft.takes("seed") && <details><summary>{t("grid")}</summary><GridForm /></details>}
       <Keep />
       <details><summary>{t("everythingElse")}</summary><EverythingElse /></details>

@@ -84,7 +84,7 @@ export function Prompt(props: { name: "text" | "negative_prompt"; rows: number; 
           ))}
         </ul>
       )}
-      {props.name === "text" && value && <Tokens text={value} />}
+      {props.name === "text" && <Tokens text={value} />}
       {wrong && <small id={`${id}-error`} class="error">{notice.value!.message}</small>}
     </div>
   );
@@ -95,6 +95,7 @@ function Tokens(props: { text: string }) {
   const [count, setCount] = useState<TokenCount | null>(null);
   const model = draft.text("model");
   useEffect(() => {
+    if (!props.text) return setCount(null);
     let current = true;
     const timer = setTimeout(() => {
       ask<TokenCount>("POST", "v1/prompts/count", { text: props.text, ...(model ? { model } : {}) }).then(

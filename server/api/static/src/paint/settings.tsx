@@ -36,8 +36,8 @@ export function Sampling() {
   return (
     <>
       <Choice label={t("sampler")} value={sampler} options={options} onChange={(name) => draft.set("sampler", name)} />
-      <Slider label={t("steps")} field="num_steps" value={draft.number("num_steps", USUAL.num_steps)} min={1} max={100} step={1} onChange={(value) => draft.set("num_steps", value)} />
-      <Slider label={t("guidance")} field="guidance_scale" value={draft.number("guidance_scale", USUAL.guidance_scale)} min={0} max={30} step={0.5} onChange={(value) => draft.set("guidance_scale", value)} />
+      <Slider label={t("steps")} field="num_steps" more={draft.described("num_steps")} value={draft.number("num_steps", USUAL.num_steps)} min={1} max={100} step={1} onChange={(value) => draft.set("num_steps", value)} />
+      <Slider label={t("guidance")} field="guidance_scale" more={draft.described("guidance_scale")} value={draft.number("guidance_scale", USUAL.guidance_scale)} min={0} max={30} step={0.5} onChange={(value) => draft.set("guidance_scale", value)} />
     </>
   );
 }
@@ -52,7 +52,7 @@ export function Strength() {
 export function Seed() {
   const seed = draft.values.value["seed"];
   return (
-    <Field label={t("seed")} field="seed">
+    <Field label={t("seed")} field="seed" more={draft.described("seed")}>
       {(id) => (
         <div class="row">
           <input id={id} type="number" min={-1} step={1} placeholder={t("random")} value={seed === undefined || seed === -1 ? "" : String(seed)} onChange={(event) => draft.set("seed", event.currentTarget.value === "" ? undefined : Number(event.currentTarget.value))} />
@@ -92,7 +92,7 @@ export function HighResFix() {
   const upscalers = modelsOfFamily("upscaler").map((model) => [model.name, model.title || model.name] as [string, string]);
   return (
     <>
-      <Tick label={t("highRes")} checked={info !== undefined} onChange={(checked) => (checked ? change({}) : draft.set("highres_info", undefined))} />
+      <Tick label={t("highRes")} more={draft.described("highres_info")} checked={info !== undefined} onChange={(checked) => (checked ? change({}) : draft.set("highres_info", undefined))} />
       {info && (
         <>
           <Slider label={t("enlargeBy")} value={info.upscale_factor ?? 2} min={1.25} max={4} step={0.25} onChange={(upscale_factor) => change({ upscale_factor })} />

@@ -1,12 +1,15 @@
 // The caller's tasks that have not ended.
-import { cancelAll, unfinished } from "../data/tasks";
+import { useEffect } from "preact/hooks";
+import { cancelAll, changePriority, loadUnfinished, unfinished, type LiveTask } from "../data/tasks";
 import { guarded } from "../data/notice";
 import { t } from "../i18n";
+import { Choice } from "../ui/controls";
 import { Progress } from "../ui/progress";
 import { titleOf } from "../ui/results";
 
 export function Queue() {
-  const waiting = [...unfinished.value].reverse();
+  useEffect(() => void guarded(loadUnfinished), []);
+  const waiting = [...unfinished.value].reverse().sort((one, other) => place(one) - place(other));
   return (
     <section class="queue" aria-label={t("viewQueue")}>
       <div class="actions">
@@ -18,9 +21,21 @@ export function Queue() {
           <li key={live.task.id}>
             {live.preview && <img src={live.preview} alt={t("preview")} />}
             <div><p class="words">{titleOf(live.task)}</p><Progress live={live} /></div>
+            {live.task.status === "queued" && <Priority live={live} />}
           </li>
         ))}
       </ol>
     </section>
   );
+}
+
+/** Running tasks come first, then those that wait, in the order in which they will start. */
+function place({ task, position }: LiveTask): number {
+  return task.status === "running" ? 0 : (position ?? Infinity);
+}
+
+function Priority(props: { live: LiveTask }) {
+  const { task } = props.live;
+  const options = [["high", t("priorityHigh")], ["normal", t("priorityNormal")], ["low", t("priorityLow")]] as const;
+  return <Choice label={t("priority")} value={task.priority} options={options} onChange={(priority) => void guarded(() => changePriority(task.id, priority))} />;
 }

@@ -2,26 +2,43 @@
 import type { ComponentChildren } from "preact";
 import { useEffect, useId } from "preact/hooks";
 import { t, type Word } from "../i18n";
+import { paramHelp } from "../i18n/server_words";
 import { notice } from "../data/notice";
 import { Icon, type IconName } from "./icons";
 
-export function Field(props: { label: string; help?: string | undefined; field?: string; children: (id: string) => ComponentChildren }) {
+/** `help` is always shown; `more` is a description of the server that a person unfolds. */
+export function Field(props: { label: string; help?: string | undefined; more?: string | undefined; field?: string; children: (id: string) => ComponentChildren }) {
   const id = useId();
   const wrong = props.field && notice.value?.field === props.field ? notice.value.message : "";
   useEffect(() => {
     const input = document.getElementById(id);
     input?.setAttribute("aria-invalid", String(wrong !== ""));
-    const notes = [`${id}-help`, `${id}-error`].filter((note) => document.getElementById(note));
+    const notes = [`${id}-help`, `${id}-more`, `${id}-error`].filter((note) => document.getElementById(note));
     if (notes.length) input?.setAttribute("aria-describedby", notes.join(" "));
     else input?.removeAttribute("aria-describedby");
   });
   return (
     <div class={wrong ? "field wrong" : "field"}>
-      <label for={id}>{props.label}</label>
+      <div class="label">
+        <label for={id}>{props.label}</label>
+        <More id={`${id}-more`} label={props.label} text={props.more} />
+      </div>
       {props.children(id)}
       {props.help && <small id={`${id}-help`}>{props.help}</small>}
       {wrong && <small id={`${id}-error`} class="error">{wrong}</small>}
     </div>
+  );
+}
+
+/** What a parameter means, behind a question mark: for the mouse, the keyboard and the finger. */
+export function More(props: { label: string; text: string | undefined; id?: string }) {
+  const text = paramHelp(props.text);
+  if (!text) return null;
+  return (
+    <details class="more">
+      <summary aria-label={t("helpFor", { label: props.label })}>?</summary>
+      <small id={props.id}>{text}</small>
+    </details>
   );
 }
 
@@ -33,6 +50,7 @@ export function Slider(props: {
   step: number;
   field?: string;
   help?: string;
+  more?: string | undefined;
   onChange: (value: number) => void;
 }) {
   const change = (event: Event) => {
@@ -41,7 +59,7 @@ export function Slider(props: {
     else props.onChange(Number(input.value));
   };
   return (
-    <Field label={props.label} help={props.help} field={props.field ?? ""}>
+    <Field label={props.label} help={props.help} more={props.more} field={props.field ?? ""}>
       {(id) => (
         <div class="slider">
           <input type="range" aria-label={props.label} min={props.min} max={props.max} step={props.step} value={props.value} onInput={change} />
@@ -66,13 +84,14 @@ export function Choice<T extends string>(props: { label: string; value: T; optio
   );
 }
 
-export function Tick(props: { label: string; checked: boolean; onChange: (checked: boolean) => void }) {
-  return (
+export function Tick(props: { label: string; more?: string | undefined; checked: boolean; onChange: (checked: boolean) => void }) {
+  const tick = (
     <label class="tick">
       <input type="checkbox" checked={props.checked} onChange={(event) => props.onChange(event.currentTarget.checked)} />
       {props.label}
     </label>
   );
+  return props.more ? <div class="label">{tick}<More label={props.label} text={props.more} /></div> : tick;
 }
 
 /** One choice of a few, shown side by side. */

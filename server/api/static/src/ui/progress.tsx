@@ -4,11 +4,12 @@ import { cancel, hasEnded } from "../data/tasks";
 import { guarded } from "../data/notice";
 import { secondsLeft } from "../data/time_left";
 import { t } from "../i18n";
+import { errorWords } from "../i18n/server_words";
 
 export function state(live: LiveTask): string {
   const { task } = live;
   if (live.offline) return t("reconnecting");
-  if (task.status === "failed") return task.error?.message ?? t("failed");
+  if (task.status === "failed") return task.error ? errorWords(task.error.message, task.error.code) : t("failed");
   if (task.status === "canceled") return t("canceled");
   if (task.status === "succeeded") return t("succeeded");
   if (live.steps) return t("step", { step: live.step, steps: live.steps });
