@@ -27,7 +27,11 @@ DETECTOR = ModelFamily(
     recognise=detector_fields,
 )
 FACE_FIX: ModelKind[FaceRestorer] = ModelKind(
-    "face restorer", "restore faces", named_by_callers=True, default_names=frozenset({"face_fix"})
+    "face restorer",
+    "restore faces",
+    named_by_callers=True,
+    default_names=frozenset({"face_fix"}),
+    advice="send method repaint, which needs none",
 )
 RESTORER = ModelFamily(
     name="face_fix",

@@ -14,8 +14,6 @@ from torch import Tensor
 from models.catalog.entry import ModelEntry
 from models.vision.spandrel_net import NetError, SpandrelNet, read_net, to_uint8
 
-SIDE = 512
-"""The nets were trained on crops of this side, in pixels."""
 PURPOSE = "FaceSR"
 """What spandrel says that these nets are for."""
 GFPGAN = "GFPGAN"
@@ -26,8 +24,10 @@ class FaceRestorer(SpandrelNet):
 
     @torch.inference_mode()
     def restore(self, crop: np.ndarray) -> np.ndarray:
-        """uint8 RGB pixels [512, 512, 3], with the face repaired. Raises NotFiniteError."""
-        restored: np.ndarray = to_uint8(self._run(self._as_input(torch.from_numpy(crop)[None])).clamp(0, 1))[0].numpy()
+        """uint8 RGB pixels [512, 512, 3], as they are, but with the face repaired. Raises NotFiniteError."""
+        # GFPGAN takes no planes whose memory is in the order of pixels.
+        planes = self._as_input(torch.from_numpy(crop.copy())[None]).contiguous()
+        restored: np.ndarray = to_uint8(self._run(planes).clamp(0, 1))[0].numpy()
         return restored
 
     def _call(self, *inputs: Tensor) -> Tensor:

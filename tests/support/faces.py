@@ -48,3 +48,14 @@ def constant_net(file: Path, outputs: Mapping[str, np.ndarray], shape: Sequence[
     )
     save(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8), file)
     return ModelEntry(name="faces", path=file, family="face", bytes=file.stat().st_size)
+
+
+def restorer_weights() -> dict[str, Tensor]:
+    """A RestoreFormer of the least width, with random weights."""
+    from spandrel.architectures.RestoreFormer import RestoreFormer
+
+    torch.manual_seed(0)
+    net = RestoreFormer(
+        n_embed=8, embed_dim=32, ch=32, ch_mult=(1, 1, 1, 1, 1, 1), num_res_blocks=1, z_channels=32, resolution=512
+    )
+    return {name: tensor.contiguous() for name, tensor in net.state_dict().items()}

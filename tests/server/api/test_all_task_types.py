@@ -18,6 +18,7 @@ SENT = {
     "img2img.sr": {"url": "PNG", "is_anime": False, "target_w": 0, "target_h": 0},
     "img2img.inpainting": {"url": "PNG", "mask_url": "PNG", "model": "lama", "use_refine": False},
     "img2img.sod": {"url": "PNG"},
+    "img2img.face_fix": {"url": "PNG", "strength": 0.8},
     "img2img.portrait": {"url": "PNG", "text": "roses", "style": "Cute_style", "w": 512, "h": 512},
     "img2img.pattern": {"qr": "https://example.com", "text": "roses", "strength": 1.5},
     "img2img.scene": {"url": "PNG", "text": "roses", "scene": "flowers", "place": {"x": 0.3}},
