@@ -55,6 +55,10 @@ class MergedNet:
         """Serials and scales of the LoRAs that change this net."""
         return tuple((lora.serial, scale) for lora, scale in scales if scale and self.part in lora.updates)
 
+    def has(self, active: tuple[tuple[int, float], ...]) -> bool:
+        """Whether exactly these `active_loras` are merged."""
+        return self._merged == active
+
     @torch.no_grad()
     def switch(self, scales: Iterable[tuple[Lora, float]]) -> None:
         """Merges these LoRAs and no others. Raises LoraError for one that does not fit; after any error the net has its

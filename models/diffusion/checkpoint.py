@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     import numpy as np
     import torch
 
+    from models.adapters.lora_beside import LoraSet
     from models.adapters.lora_merge import Adapter
     from models.adapters.textual_inversion import Inversion
     from models.compiled.forward_pass import PassRunner
@@ -105,14 +106,30 @@ class Checkpoint(Protocol):
         """
         ...
 
+    @property
+    def lora_set(self) -> LoraSet | None:
+        """The LoRAs of `adapters` for `predict` beside the weights; None if they must be merged."""
+        ...
+
+    @property
+    def is_merged(self) -> bool:
+        """Whether `merge` has nothing to do."""
+        ...
+
+    def unmerge(self) -> None:
+        """Restores the denoiser's own weights, for LoRAs beside them."""
+        ...
+
     def merge(self) -> None:
         """Merges the LoRAs of `adapters` into the denoiser. `predict` does so by itself; a graph captured of it
         cannot."""
         ...
 
-    def with_cached_kv(self, conditioning: Conditioning) -> Conditioning:
-        """The conditioning, stacked over rows, with the keys and values of `predict`'s attention to the text. They are
-        valid as long as `adapters` stay merged."""
+    def with_cached_kv(self, conditioning: Conditioning, loras: PatchedRows | None = None) -> Conditioning:
+        """The conditioning, stacked over rows, with the keys and values of `predict`'s attention to the text.
+
+        They are those of the merged `adapters`, or of `loras`, a `LorasBeside` with its tensors.
+        """
         ...
 
     def predict(
@@ -131,7 +148,8 @@ class Checkpoint(Protocol):
         `timesteps` are one per row, [rows].
         `conditioning` is stacked over rows.
         `residuals` are what ControlNets add to the skip connections and, last, to the middle block.
-        `patches` are applied in their order; those of `adapted` are not applied unless they are among them.
+        `patches` are applied in their order; those of `adapted` are not applied unless they are among them. With
+        `LorasBeside` among them nothing is merged.
         `runner` runs the pass, for instance as compiled code; None: the UNet itself.
         """
         ...

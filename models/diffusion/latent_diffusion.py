@@ -15,6 +15,8 @@ import torch
 from diffusers import UNet2DConditionModel
 from torch import Tensor, nn
 
+from models.adapters.lora import Lora
+from models.adapters.lora_beside import MOST_SETS, LorasBeside, LoraSet, beside, lora_set
 from models.adapters.lora_merge import Adapter, MergedNet, refuse_misfit
 from models.adapters.lora_warnings import skipped_parts
 from models.adapters.textual_inversion import Inversion
@@ -70,6 +72,7 @@ class LatentDiffusion(ABC):
         self._encoders = tuple(encoders)
         self._encodings: OrderedDict[Hashable, tuple[Encoding, ...]] = OrderedDict()
         self._adapters: tuple[Adapter, ...] = ()
+        self._lora_sets: OrderedDict[Hashable, LoraSet | None] = OrderedDict()
         self._inversions: tuple[Inversion, ...] = ()
         self.patches: tuple[DenoiserPatch, ...] = ()
         self._merged_unet = MergedNet(self._unet, "unet")
@@ -118,10 +121,16 @@ class LatentDiffusion(ABC):
             self._autoencoder.net.to(memory_format=torch.channels_last)
         self.device = device
         self._encodings.clear()
+        self._lora_sets.clear()
 
     @property
     def adapters(self) -> tuple[tuple[int, float], ...]:
         return self._merged_unet.active_loras((adapter.lora, adapter.unet) for adapter in self._adapters)
+
+    @property
+    def lora_set(self) -> LoraSet | None:
+        """See `Checkpoint`."""
+        return self._lora_set(self._merged_unet, [(adapter.lora, adapter.unet) for adapter in self._adapters])
 
     @property
     def warnings(self) -> tuple[str, ...]:
@@ -173,10 +182,22 @@ class LatentDiffusion(ABC):
     def merge(self) -> None:
         self._merged_unet.switch((adapter.lora, adapter.unet) for adapter in self._adapters)
 
+    @property
+    def is_merged(self) -> bool:
+        return self._merged_unet.has(self.adapters)
+
+    def unmerge(self) -> None:
+        self._merged_unet.switch(())
+
     @torch.inference_mode()
-    def with_cached_kv(self, conditioning: Conditioning) -> Conditioning:
-        self.merge()
-        return replace(conditioning, cached_kv=tuple(keys_and_values(self._text_layers, conditioning.embeds)))
+    def with_cached_kv(self, conditioning: Conditioning, loras: PatchedRows | None = None) -> Conditioning:
+        with ExitStack() as applied:
+            if loras is None:
+                self.merge()
+            else:
+                self.unmerge()
+                applied.enter_context(loras.patch.apply(self._unet, loras, _no_inputs(conditioning)))
+            return replace(conditioning, cached_kv=tuple(keys_and_values(self._text_layers, conditioning.embeds)))
 
     @torch.inference_mode()
     def predict(
@@ -190,7 +211,10 @@ class LatentDiffusion(ABC):
         runner: PassRunner | None = None,
     ) -> Tensor:
         """See `Checkpoint`. Computed in the checkpoint's dtype, returned in that of the latents."""
-        self.merge()
+        if any(isinstance(rows.patch, LorasBeside) for rows in patches):
+            self.unmerge()
+        else:
+            self.merge()
         unet, text = self._unet, conditioning.cached_kv
         common: dict[str, Any] = {"timesteps": timesteps, "embeds": conditioning.embeds, "extras": conditioning.extras}
 
@@ -241,9 +265,10 @@ class LatentDiffusion(ABC):
         digests = tuple((each.word, each.digest) for each in inversions)
         key = (text, clip_skip, digests, *(merged.active_loras(scales) for merged in self._merged_encoders))
         if key not in self._encodings:
-            for merged in self._merged_encoders:
-                merged.switch(scales)
-            encodings = tuple(encoder.encode(text, clip_skip, inversions) for encoder in self._encoders)
+            with ExitStack() as applied:
+                for merged in self._merged_encoders:
+                    self._apply_to_text(merged, scales, applied)
+                encodings = tuple(encoder.encode(text, clip_skip, inversions) for encoder in self._encoders)
             tensors = [tensor for encoding in encodings for tensor in (encoding.states, encoding.pooled)]
             require_finite(f"the text encoder of model {self.name!r}", *tensors)
             self._encodings[key] = encodings
@@ -251,6 +276,27 @@ class LatentDiffusion(ABC):
         if len(self._encodings) > MOST_ENCODINGS:
             self._encodings.popitem(last=False)
         return self._encodings[key]
+
+    def _apply_to_text(self, merged: MergedNet, scales: Sequence[tuple[Lora, float]], applied: ExitStack) -> None:
+        """Adds LoRAs to a text encoder: beside its weights if possible, for a merge takes longer than a text."""
+        loras = self._lora_set(merged, scales)
+        if loras is None:
+            merged.switch(scales)
+            return
+        merged.switch(())
+        if loras.layout.places:
+            packed = loras.packed(loras.layout, self.dtype)[None]
+            applied.enter_context(beside(merged.net, loras.layout, packed, None))
+
+    def _lora_set(self, net: MergedNet, scales: Sequence[tuple[Lora, float]]) -> LoraSet | None:
+        """These LoRAs as one set for `net`; the last MOST_SETS are cached."""
+        key = net.part, net.active_loras(scales)
+        if key not in self._lora_sets:
+            self._lora_sets[key] = lora_set(net, scales)
+        self._lora_sets.move_to_end(key)
+        if len(self._lora_sets) > MOST_SETS * len(self._merged_nets):
+            self._lora_sets.popitem(last=False)
+        return self._lora_sets[key]
 
     def _embeds(self, encodings: tuple[Encoding, ...], chunks: int, clip_skip: int) -> Tensor:
         """[1, chunks · 77, width]: the encoders' states side by side; missing chunks are those of an empty prompt."""
@@ -260,6 +306,16 @@ class LatentDiffusion(ABC):
             for encoding, blank in zip(encodings, empty, strict=True)
         ]
         return torch.cat(filled, dim=-1)[None]
+
+
+def _no_inputs(conditioning: Conditioning) -> DenoiserInputs:
+    """The inputs of a pass that has only the text."""
+    embeds = conditioning.embeds
+
+    def run_unet(latents: Tensor) -> Outputs:
+        raise NotImplementedError
+
+    return DenoiserInputs(embeds, embeds, conditioning, run_unet)
 
 
 def _scheduler_config(entry: ModelEntry, weights: Weights) -> Mapping[str, Any]:

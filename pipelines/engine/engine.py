@@ -6,6 +6,7 @@ import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from typing import Protocol
 
 import numpy as np
@@ -15,13 +16,14 @@ from models.device_faults import DeviceLostError, is_out_of_memory, raise_if_los
 from models.kinds.kind import AnyModelRef, ModelRef
 from models.kinds.safety_checker import SAFETY_CHECKER
 from pipelines.engine.audit_policy import AuditPolicy, ImageAudit
-from pipelines.engine.batch import Batch
+from pipelines.engine.batch import Batch, key_beside, mixing
 from pipelines.engine.events import Advanced, Event, Finished
 from pipelines.engine.execution.cuda_graphs import Graphs
 from pipelines.engine.failures import failure
 from pipelines.engine.recipe_run import PinnedModels, RecipeRun
-from pipelines.engine.scheduling.batch_key import key_of
+from pipelines.engine.scheduling.batch_key import BatchKey, key_of
 from pipelines.engine.scheduling.batch_size import Capacity
+from pipelines.engine.scheduling.lora_choice import LoraChoice, Plan
 from pipelines.engine.scheduling.memory_model import Memory
 from pipelines.engine.scheduling.priority import Priority
 from pipelines.engine.scheduling.step_timer import StepClock
@@ -58,6 +60,7 @@ class Engine:
         memory: Memory | None = None,
         graphs: Graphs | None = None,
         audit: AuditPolicy | None = None,
+        loras: LoraChoice | None = None,
     ) -> None:
         self._registry = registry
         self._audit = audit or AuditPolicy()
@@ -66,6 +69,7 @@ class Engine:
         self._memory = memory or Memory()
         self._graphs = graphs or Graphs()
         self._clock = StepClock()
+        self._loras = loras or LoraChoice()
         self.steps: Counter[int] = Counter()
         """Steps so far, by the rows of their batch."""
         self._runs: dict[str, RecipeRun] = {}
@@ -160,7 +164,7 @@ class Engine:
             for run in list(self._runs.values()):
                 events += self._resume(run)
                 on_progress()
-            batch = self._compatible()
+            batch = self._next_batch()
             return events + self._advance(batch) if batch else events
         except DeviceLostError as error:
             if not events:
@@ -185,50 +189,60 @@ class Engine:
         runs = sorted(self._runs.values(), key=lambda run: run.step_priority(self._capacity))
         return [each for run in runs for each in run.trajectories if not each.done]
 
-    def _compatible(self) -> list[Trajectory]:
-        """The first trajectory and those that may join its batch, in order, up to the capacity."""
+    def _next_batch(self) -> Batch | None:
+        """The batch of the first trajectory."""
         waiting = self.unfinished()
         if not waiting:
-            return []
+            return None
         key = key_of(waiting[0])
+        same = self._chosen(key, [each for each in waiting if key_of(each) == key])
+        mixable = [] if key.strict or key.plain else mixing(waiting)
+        if len({key_of(each) for each in mixable}) > 1:
+            mixed = self._chosen(key_beside(mixable), mixable)
+            if self._loras.beside_pays(
+                self._capacity, _plan(mixed, beside=True), _plan(same), is_merged=_is_merged(same)
+            ):
+                return Batch(mixed, self._graphs, beside=True)
+        return Batch(same, self._graphs)
+
+    def _chosen(self, key: BatchKey, waiting: Sequence[Trajectory]) -> list[Trajectory]:
+        """The first of these trajectories and those that may join its batch, in order, up to the capacity."""
         room = 0 if key.strict or self._graphs.plain(key) else self._capacity.rows(key)
         chosen, chosen_rows = [waiting[0]], waiting[0].rows
         for each in waiting[1:]:
             rows = chosen_rows + each.rows
-            if rows <= room and key_of(each) == key and self._memory.fits(key, rows):
+            if rows <= room and self._memory.fits(key, rows):
                 chosen.append(each)
                 chosen_rows = rows
         return chosen
 
-    def _advance(self, trajectories: Sequence[Trajectory]) -> list[Event]:
+    def _advance(self, batch: Batch) -> list[Event]:
         """Steps a batch; if it fails, its halves, until the failing trajectory is alone.
 
         A batch that does not fit is tried again without what the cache of steps keeps.
         """
-        error = self._try_step(trajectories)
+        error = self._try_step(batch)
         if error is not None and is_out_of_memory(error) and self._graphs.clear():
             del error  # its traceback keeps tensors of the failed step alive
             torch.cuda.empty_cache()
-            error = self._try_step(trajectories)
+            error = self._try_step(batch)
         if error is None:
-            return self._progress(trajectories)
+            return self._progress(batch.trajectories)
         if is_out_of_memory(error):
-            batch = Batch(trajectories)
             self._capacity.refuse(batch.key, batch.rows)
-        if len(trajectories) == 1:
-            return [event for run in self._owners(trajectories) for event in self._fail(run, error)]
+        if len(batch.trajectories) == 1:
+            return [event for run in self._owners(batch.trajectories) for event in self._fail(run, error)]
         del error
         torch.cuda.empty_cache()
-        half = len(trajectories) // 2
-        return self._advance(trajectories[:half]) + self._advance(trajectories[half:])
+        return [event for half in batch.halves for event in self._advance(half)]
 
-    def _try_step(self, trajectories: Sequence[Trajectory]) -> Exception | None:
-        batch = Batch(trajectories, self._graphs)
-        device = trajectories[0].denoise.checkpoint.device
+    def _try_step(self, batch: Batch) -> Exception | None:
+        device = batch.trajectories[0].denoise.checkpoint.device
+        observe = self._observe if batch.key.beside or _is_merged(batch.trajectories) else self._observe_merge
         try:
             with (
                 self._memory.watched(batch.key, batch.rows, device),
-                self._clock.timed(device, lambda seconds: self._capacity.observe(batch.key, batch.rows, seconds)),
+                self._clock.timed(device, partial(observe, batch.key, batch.rows)),
             ):
                 batch.step()
             self.steps[batch.rows] += 1
@@ -236,6 +250,15 @@ class Engine:
             raise_if_lost(error)
             return error
         return None
+
+    def _observe(self, key: BatchKey, rows: int, seconds: float) -> None:
+        self._capacity.observe(key, rows, seconds)
+
+    def _observe_merge(self, key: BatchKey, rows: int, seconds: float) -> None:
+        """Of a step that merged LoRAs first."""
+        usual_s = self._capacity.seconds(key, rows)
+        if usual_s is not None:
+            self._loras.observe_merge(seconds - usual_s)
 
     def _progress(self, trajectories: Sequence[Trajectory]) -> list[Event]:
         runs = self._owners(trajectories)
@@ -269,3 +292,14 @@ class Engine:
     def _fail(self, run: RecipeRun, error: Exception) -> list[Event]:
         self.abort(run.attempt_id)
         return [failure(run.attempt_id, error, run.model_entries)]
+
+
+def _is_merged(trajectories: Sequence[Trajectory]) -> bool:
+    """Whether the weights have the LoRAs of these trajectories, which all have the same, already."""
+    return trajectories[0].denoise.checkpoint.is_merged
+
+
+def _plan(trajectories: Sequence[Trajectory], *, beside: bool = False) -> Plan:
+    key = key_beside(trajectories) if beside else key_of(trajectories[0])
+    steps = max(len(each.table) - each.index for each in trajectories)
+    return Plan(key, sum(each.rows for each in trajectories), steps)

@@ -177,7 +177,9 @@ class Graphs:
         if cache_key not in self._cache:
             compilation = self.compilation if key.compilable else None
             runners = [CompilingRunner(compilation) for _ in weights] if compilation else []
-            self._cache[cache_key] = CachedStep(Step(row_count, slots), tuple(ref(each) for each in weights), runners)
+            self._cache[cache_key] = CachedStep(
+                Step(row_count, slots, key.beside), tuple(ref(each) for each in weights), runners
+            )
         self._cache.move_to_end(cache_key)
         self._evict()
         return self._cache[cache_key]

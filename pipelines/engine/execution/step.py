@@ -12,6 +12,7 @@ import torch
 from torch import Tensor
 
 from models.adapters.controlnet import ControlNet
+from models.adapters.lora_beside import MOST_SETS, OF_ROWS, SETS, Layout, LorasBeside
 from models.compiled.forward_pass import PassRunner
 from models.conditioning import Conditioning
 from models.diffusion.checkpoint import Checkpoint
@@ -39,8 +40,10 @@ class Step:
     not used.
     """
 
-    def __init__(self, rows: int, slots: int) -> None:
+    def __init__(self, rows: int, slots: int, beside: Layout | None = None) -> None:
+        """`beside`: LoRAs stay beside the weights, in this layout; None: they are merged."""
         self.rows, self.slots = rows, slots
+        self._beside = beside
         self._memory: dict[str, Tensor] = {}
         self._conditioning: Conditioning | None = None
         self._net_conditionings: list[Conditioning] = []
@@ -58,10 +61,13 @@ class Step:
         return sum(tensor.nbytes for memory in (self._memory, *by_patch) for tensor in memory.values())
 
     def load(self, rows: Rows) -> None:
-        """Copies in what these trajectories need for their present step, and merges their LoRAs."""
+        """Copies in what these trajectories need for their present step, and merges their LoRAs or loads them."""
         trajectories = rows.trajectories
         checkpoint = trajectories[0].denoise.checkpoint
-        checkpoint.merge()
+        if self._beside is None:
+            checkpoint.merge()
+        else:
+            checkpoint.unmerge()
         if not self._is_owned_by(rows):
             self._owners = NO_OWNERS  # until everything is loaded
             self._load_requests(rows, checkpoint)
@@ -145,7 +151,7 @@ class Step:
 
     def _patched(self, rows: Rows) -> list[PatchedRows]:
         owners = self._memory["owners"]
-        patched = []
+        patched = [] if self._loras is None else [self._loras]
         for index, patches in enumerate(rows.patches):
             patch_rows = [PatchRow(patches[owner], rows.prompted(row)) for row, owner in enumerate(rows.owners)]
             by_step = {name: tensor[owners] for name, tensor in self._step_tensors[index].items()}
@@ -167,10 +173,32 @@ class Step:
             self._put(name, to_device_async(padded, checkpoint.device), room)
         weights = torch.tensor([each.prompts.weights for each in rows.trajectories])
         self._put("prompt_weights", to_device_async(weights, checkpoint.device), self.slots)
+        if self._beside is not None:
+            self._load_loras(rows, checkpoint, self._beside)
         self._load_conditioning(rows, checkpoint)
         inpainting_inputs = [each.inpainting_inputs for each in rows.trajectories if each.inpainting_inputs is not None]
         if inpainting_inputs:
             self._put("inpainting_inputs", torch.stack(inpainting_inputs), self.slots)
+
+    def _load_loras(self, rows: Rows, checkpoint: Checkpoint, layout: Layout) -> None:
+        """Each set once, after the zeros of rows without LoRAs; and the set of each row."""
+        views = {each.denoise.checkpoint.adapters: each.denoise.checkpoint.lora_set for each in rows.trajectories}
+        places: dict[object, int] = {(): 0}
+        packed = [torch.zeros(layout.numbers, dtype=checkpoint.dtype, device=checkpoint.device)]
+        for adapters, loras in views.items():
+            if adapters and loras is not None:
+                places[adapters] = len(packed)
+                packed.append(loras.packed(layout, checkpoint.dtype))
+        self._put(SETS, torch.stack(packed), min(self.slots, MOST_SETS) + 1)
+        of_rows = torch.tensor([places[rows.trajectories[owner].denoise.checkpoint.adapters] for owner in rows.owners])
+        padded = torch.cat([of_rows, of_rows[:1].expand(self.rows - len(of_rows))])
+        self._put(OF_ROWS, to_device_async(padded, checkpoint.device), self.rows)
+
+    @property
+    def _loras(self) -> PatchedRows | None:
+        if self._beside is None:
+            return None
+        return PatchedRows(LorasBeside(self._beside), (), {name: self._memory[name] for name in (SETS, OF_ROWS)})
 
     def _load_conditioning(self, rows: Rows, checkpoint: Checkpoint) -> None:
         each_row = rows.conditionings
@@ -179,7 +207,7 @@ class Step:
             self._put(f"extras.{name}", torch.cat([each.extras[name] for each in each_row]), self.rows)
         extras = {name: self._memory[f"extras.{name}"] for name in each_row[0].extras}
         conditioning = Conditioning(self._memory["embeds"], extras)
-        self._conditioning = self._in_memory("kv", checkpoint.with_cached_kv(conditioning))
+        self._conditioning = self._in_memory("kv", checkpoint.with_cached_kv(conditioning, self._loras))
         for index, patches in enumerate(rows.patches):
             for name, tensor in patches[0].row_tensors(conditioning).items():
                 _put(self._row_tensors[index], name, tensor, self.rows)

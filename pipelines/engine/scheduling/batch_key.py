@@ -6,6 +6,7 @@ import hashlib
 from functools import lru_cache
 from typing import NamedTuple
 
+from models.adapters.lora_beside import Layout
 from models.patches.patch import PatchKey
 from pipelines.engine.trajectory import Depth, Trajectory
 
@@ -36,6 +37,8 @@ class BatchKey(NamedTuple):
     plain: bool = False
     """The step is neither captured nor compiled, and shares a forward pass with no other: the task, or a step like
     this, has ended a process before."""
+    beside: Layout | None = None
+    """Which LoRAs are beside the weights, instead of merged ones: their modules and their rank, not whose they are."""
 
     @property
     def name(self) -> str:
@@ -66,7 +69,13 @@ class BatchKey(NamedTuple):
 
         `strict` trajectories are never compiled: their results must not depend on when a package becomes ready.
         """
-        return not self.strict and not self.plain and all(patch.compilable for patch in self.patches)
+        special = self.strict or self.plain or self.beside is not None
+        return not special and all(patch.compilable for patch in self.patches)
+
+    @property
+    def without_loras(self) -> BatchKey:
+        """Equal for trajectories that may share a forward pass with their LoRAs beside the weights."""
+        return self._replace(adapters=())
 
 
 @lru_cache(maxsize=256)

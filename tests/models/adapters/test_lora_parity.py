@@ -14,6 +14,7 @@ from safetensors.torch import save_file
 from torch import Tensor, nn
 
 from models.adapters.lora import Lora, read
+from models.adapters.lora_beside import beside, lora_set
 from models.adapters.lora_merge import MergedNet
 
 LAYERS: dict[str, Callable[[], nn.Module]] = {
@@ -49,15 +50,24 @@ LAYERS_OF_NORMS: dict[str, Callable[[], nn.Module]] = {
 }
 
 
-def merged(module: nn.Module, layer: nn.Module, folder: Path) -> nn.Module:
-    """A copy of the layer with the file of the LyCORIS module merged into it."""
+def lora_of(module: nn.Module, folder: Path) -> Lora:
+    """The LoRA in the file of the LyCORIS module, for the layer `conv_in`."""
     weights = {f"lora_unet_conv_in.{key}": tensor.detach().contiguous() for key, tensor in module.state_dict().items()}
     save_file({key: tensor.clone() for key, tensor in weights.items()}, folder / "x.safetensors")
     updates, skipped = read(folder / "x.safetensors")
     assert skipped == ()
-    net = nn.ModuleDict({"conv_in": copy.deepcopy(layer)}).requires_grad_(False)
-    MergedNet(net, "unet").switch([(Lora("x", updates), 1.0)])
-    return net["conv_in"]
+    return Lora("x", updates)
+
+
+def net_of(layer: nn.Module) -> MergedNet:
+    return MergedNet(nn.ModuleDict({"conv_in": copy.deepcopy(layer)}).requires_grad_(False), "unet")
+
+
+def merged(module: nn.Module, layer: nn.Module, folder: Path) -> nn.Module:
+    """A copy of the layer with the LyCORIS module merged into it."""
+    net = net_of(layer)
+    net.switch([(lora_of(module, folder), 1.0)])
+    return net.net.get_submodule("conv_in")
 
 
 def trained(module: Any) -> Any:
@@ -90,6 +100,40 @@ def test_merged_layer_equals_that_of_lycoris(
     inputs = torch.randn(2, 24) if kind == "linear" else torch.randn(2, 16, 5, 5)
     alpha = {} if "OFT" in algorithm.__name__ else {"alpha": 2.0}
     assert difference(algorithm, layer, inputs, tmp_path, **{"lora_dim": 4, **alpha, **options}) < 1e-4
+
+
+@pytest.mark.parametrize("kind", LAYERS)
+@pytest.mark.parametrize(
+    ("algorithm", "options", "is_sum"),
+    [
+        (lycoris.LoConModule, {}, True),
+        (lycoris.LoConModule, {"use_tucker": True}, True),
+        (lycoris.LohaModule, {}, True),
+        (lycoris.LokrModule, {"lora_dim": 1}, True),
+        (lycoris.LoConModule, {"weight_decompose": True}, False),
+        (lycoris.GLoRAModule, {}, False),
+        (lycoris.FullModule, {}, False),
+        (lycoris.DiagOFTModule, {}, False),
+    ],
+    ids=str,
+)
+def test_layer_with_the_lora_beside_it_equals_the_merged_one(
+    kind: str, algorithm: Any, options: dict[str, Any], is_sum: bool, tmp_path: Path
+) -> None:
+    layer = LAYERS[kind]().requires_grad_(False)
+    inputs = torch.randn(2, 24) if kind == "linear" else torch.randn(2, 16, 5, 5)
+    alpha = {} if "OFT" in algorithm.__name__ else {"alpha": 2.0}
+    module = trained(algorithm("x", copy.deepcopy(layer), **{"lora_dim": 4, **alpha, **options}))
+    net, lora = net_of(layer), lora_of(module, tmp_path)
+    loras = lora_set(net, [(lora, 0.8)])
+    assert (loras is not None) is is_sum
+    if loras is None:
+        return
+    with beside(net.net, loras.layout, loras.packed(loras.layout, torch.float32)[None], None):
+        found = net.net.get_submodule("conv_in")(inputs)
+    net.switch([(lora, 0.8)])
+    expected = net.net.get_submodule("conv_in")(inputs)
+    assert float((found - expected).abs().max()) <= 1e-5 * float(expected.abs().max())
 
 
 @pytest.mark.parametrize("kind", LAYERS_OF_NORMS)

@@ -80,9 +80,9 @@ def test_keys_and_values_are_computed_once_per_request(sd1: Checkpoint, monkeypa
     made: list[int] = []
     with_cached_kv = type(sd1).with_cached_kv
 
-    def counted(self: Checkpoint, conditioning: object) -> object:
+    def counted(self: Checkpoint, *arguments: object) -> object:
         made.append(1)
-        return with_cached_kv(self, conditioning)  # type: ignore[arg-type]
+        return with_cached_kv(self, *arguments)  # type: ignore[arg-type]
 
     monkeypatch.setattr(type(sd1), "with_cached_kv", counted)
     finish_all(Graphs(), short_trajectory(sd1, 1), short_trajectory(sd1, 2))

@@ -1,0 +1,159 @@
+"""LoRAs beside the weights: each row as if its own were merged, and rows without any as if there were none."""
+
+from __future__ import annotations
+
+import copy
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor, nn
+
+from models.adapters import lora_beside
+from models.adapters.lora import Lora
+from models.adapters.lora_beside import RANKS, LoraSet, beside, common_layout, lora_set
+from models.adapters.lora_merge import MergedNet
+from models.patches.circular_padding import circular_padding
+
+
+class Net(nn.Module):
+    """The kinds of layers that a UNet has."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.conv_in = nn.Conv2d(4, 16, 3, padding=1)
+        self.conv_out = nn.Conv2d(16, 16, 3, padding=1, stride=2)
+        self.time = nn.Linear(8, 16)
+        self.proj = nn.Linear(16, 16, bias=False)
+
+    def forward(self, latents: Tensor, times: Tensor) -> Tensor:
+        x = self.conv_out(torch.tanh(self.conv_in(latents) + self.time(times)[:, :, None, None]))
+        return self.proj(x.flatten(2).transpose(1, 2))
+
+
+@pytest.fixture(scope="module")
+def net() -> Net:
+    torch.manual_seed(0)
+    return Net().requires_grad_(False).eval()
+
+
+SHAPES: dict[str, tuple[tuple[int, ...], tuple[int, ...]]] = {
+    "conv_in": ((4, 3, 3), (16,)),
+    "conv_out": ((16, 3, 3), (16,)),
+    "time": ((8,), (16,)),
+    "proj": ((16,), (16,)),
+}
+"""What follows the rank in down, and precedes it in up."""
+
+
+def lora(seed: int, rank: int = 3, *modules: str) -> Lora:
+    generator = torch.Generator().manual_seed(seed)
+    factors = {}
+    for name in modules or SHAPES:
+        inputs, outputs = SHAPES[name]
+        up = torch.randn(*outputs, rank, *[1] * (len(inputs) - 1), generator=generator)
+        factors[name] = {"down": torch.randn(rank, *inputs, generator=generator), "up": up, "alpha": torch.tensor(2.0)}
+    return Lora(f"lora-{seed}", {"unet": factors})
+
+
+def inputs(rows: int) -> tuple[Tensor, Tensor]:
+    generator = torch.Generator().manual_seed(5)
+    return torch.randn(rows, 4, 8, 8, generator=generator), torch.randn(rows, 8, generator=generator)
+
+
+def merged(net: Net, *scales: tuple[Lora, float], circular: bool = False) -> Tensor:
+    own = copy.deepcopy(net)
+    MergedNet(own, "unet").switch(scales)
+    with circular_padding(own, circular):
+        return own(*inputs(4))
+
+
+def set_of(net: Net, *scales: tuple[Lora, float]) -> LoraSet:
+    found = lora_set(MergedNet(net, "unet"), scales)
+    assert found is not None
+    return found
+
+
+def together(net: Net, sets: list[LoraSet], rows: list[int], *, circular: bool = False) -> Tensor:
+    layout = common_layout(sets)
+    packed = torch.stack([torch.zeros(layout.numbers), *(each.packed(layout, torch.float32) for each in sets)])
+    with circular_padding(net, circular), beside(net, layout, packed, torch.tensor(rows)):
+        return net(*inputs(4))
+
+
+@pytest.mark.parametrize("circular", [False, True])
+@pytest.mark.parametrize("most_together", [0, 1000])
+def test_each_row_has_its_own_loras(
+    net: Net, circular: bool, most_together: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Both ways to multiply."""
+    monkeypatch.setattr(lora_beside, "MOST_TOGETHER", most_together)
+    first, second = [(lora(1), 0.7)], [(lora(2, 7, "proj", "conv_in"), -1.2), (lora(3, 2, "time"), 0.5)]
+    mixed = together(net, [set_of(net, *first), set_of(net, *second)], [1, 0, 2, 1], circular=circular)
+    expected = [merged(net, *scales, circular=circular) for scales in (first, [], second, first)]
+    for row, each in enumerate(expected):
+        assert torch.allclose(mixed[row], each[row], rtol=1e-5, atol=1e-5 * float(each.abs().max()))
+    assert not torch.allclose(expected[0], expected[1], atol=0.1)
+
+
+@pytest.mark.parametrize("most_together", [0, 1000])
+def test_row_without_loras_keeps_its_bits(net: Net, most_together: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(lora_beside, "MOST_TOGETHER", most_together)
+    mixed = together(net, [set_of(net, (lora(1), 0.7))], [0, 1, 0, 1])
+    plain = net(*inputs(4))
+    assert torch.equal(mixed[[0, 2]], plain[[0, 2]])
+
+
+def test_net_is_as_before_afterwards(net: Net) -> None:
+    before = net(*inputs(4))
+    with pytest.raises(RuntimeError):
+        together(net, [set_of(net, (lora(1), 0.7))], [0, 1, 1])
+    assert torch.equal(net(*inputs(4)), before)
+
+
+def test_all_rows_may_have_one_set(net: Net) -> None:
+    one = set_of(net, (lora(1), 0.7))
+    packed = one.packed(one.layout, torch.float32)[None]
+    with beside(net, one.layout, packed, None):
+        result = net(*inputs(4))
+    expected = merged(net, (lora(1), 0.7))
+    assert torch.allclose(result, expected, rtol=1e-5, atol=1e-5 * float(expected.abs().max()))
+
+
+def test_modules_may_be_left_out(net: Net) -> None:
+    one, without = set_of(net, (lora(1), 0.7)), lora(1)
+    del without.updates["unet"]["proj"]
+    packed = one.packed(one.layout, torch.float32)[None]
+    with beside(net, one.layout, packed, None, [net.proj]):
+        result = net(*inputs(4))
+    expected = merged(net, (without, 0.7))
+    assert torch.allclose(result, expected, rtol=1e-5, atol=1e-5 * float(expected.abs().max()))
+
+
+def test_layout_has_room_for_all_sets(net: Net) -> None:
+    small, large = (
+        set_of(net, (lora(1, 3, "proj"), 1.0)),
+        set_of(net, (lora(2, 5, "time"), 1.0), (lora(3, 4, "time"), 1)),
+    )
+    assert (small.layout.rank, large.layout.rank) == (4, 16)
+    both = common_layout([small, large])
+    assert ([place.path for place in both.places], both.rank) == (["proj", "time"], 16)
+    assert common_layout([small, small]) is small.layout
+
+
+@pytest.mark.parametrize(
+    "factors",
+    [
+        {"down": torch.ones(2, 16), "up": torch.ones(16, 2), "dora_scale": torch.ones(16, 1)},
+        {"diff": torch.ones(16, 16)},
+        {"down": torch.ones(RANKS[-1] + 1, 16), "up": torch.ones(16, RANKS[-1] + 1)},
+        {"down": torch.ones(2, 24), "up": torch.ones(16, 2)},
+    ],
+)
+def test_what_is_to_be_merged_is_no_set(net: Net, factors: dict[str, Any]) -> None:
+    assert lora_set(MergedNet(net, "unet"), [(Lora("x", {"unet": {"proj": factors}}), 1.0)]) is None
+
+
+def test_no_loras_are_an_empty_set(net: Net) -> None:
+    assert set_of(net).layout.places == ()
+    assert set_of(net, (lora(1), 0.0), (Lora("x", {"text_encoder": {}}), 1.0)).layout.places == ()
