@@ -196,7 +196,7 @@ class LatentDiffusion(ABC):
                 self.merge()
             else:
                 self.unmerge()
-                applied.enter_context(loras.patch.apply(self._unet, loras, _no_inputs(conditioning)))
+                applied.enter_context(loras.patch.apply(self._unet, loras, _text_inputs(conditioning)))
             return replace(conditioning, cached_kv=tuple(keys_and_values(self._text_layers, conditioning.embeds)))
 
     @torch.inference_mode()
@@ -308,14 +308,9 @@ class LatentDiffusion(ABC):
         return torch.cat(filled, dim=-1)[None]
 
 
-def _no_inputs(conditioning: Conditioning) -> DenoiserInputs:
-    """The inputs of a pass that has only the text."""
-    embeds = conditioning.embeds
-
-    def run_unet(latents: Tensor) -> Outputs:
-        raise NotImplementedError
-
-    return DenoiserInputs(embeds, embeds, conditioning, run_unet)
+def _text_inputs(conditioning: Conditioning) -> DenoiserInputs:
+    """The inputs of a patch where only the layers that read the text run, and no UNet."""
+    return DenoiserInputs(conditioning.embeds, conditioning.embeds, conditioning, run_unet=lambda _: ())
 
 
 def _scheduler_config(entry: ModelEntry, weights: Weights) -> Mapping[str, Any]:
