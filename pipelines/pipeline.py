@@ -158,7 +158,7 @@ class TaskResult:
     seeds: Sequence[int] = ()
     """The seed of each image, if they are not those of the params."""
     warnings: Sequence[str] = ()
-    """What of the task's models had no effect, in sentences for the user."""
+    """What had no effect, in sentences for the user. The engine puts those of the models before them."""
 
 
 T = TypeVar("T")

@@ -197,14 +197,14 @@ class Catalog:
 
     def _by_kind(self, ref: AnyModelRef) -> ModelEntry:
         """Among the models of this kind that fit the base: the first with this hint, else the one of this name. A
-        reference with a base and no name means the first of them."""
+        reference with a base and no name means the first of them, one without a hint if there is one."""
         base = None if ref.base is None else self._by_own_name(ref.base)
         families = families_of(ref.kind)
         entries = [entry for entry in self.entries if entry.family in families]
         if base is not None:
             entries = [entry for entry in entries if entry.base == base.family]
         if base is not None and ref.name == "":
-            matches = entries
+            matches = sorted(entries, key=lambda entry: entry.hint is not None)
         else:
             matches = [entry for entry in entries if ref.name == entry.hint]
             matches += [entry for entry in entries if key_of(ref.name) in spellings(entry)]

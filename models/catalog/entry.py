@@ -86,7 +86,8 @@ class ModelEntry(BaseModel):
     encoder: Path | None = None
     """For an IP-Adapter: its CLIP vision encoder, a folder as transformers saves it or a single file."""
     hint: Name | None = None
-    """The kind of map that a ControlNet follows or an annotator draws: `canny`, `depth`…"""
+    """The kind of map that a ControlNet follows or an annotator draws: `canny`, `depth`…; `face` of an IP-Adapter that
+    was trained on faces."""
     normalize: Literal["imagenet", "centred"] | None = None
     """For a matting net: how its input is normalised; None: as most nets of its input size expect, see `matting.py`."""
     refuse_labels: tuple[str, ...] = ()

@@ -119,9 +119,13 @@ def limit_aspect(pixels: Pixels, max_ratio: int) -> Pixels:
     return resize(pixels, max(width, shortest), max(height, shortest))
 
 
-def crop_center(pixels: Pixels, width: int, height: int) -> Pixels:
-    """The largest part around the middle that has the aspect ratio of `width` × `height`."""
+def crop_center(pixels: Pixels, width: int, height: int, centre: tuple[float, float] | None = None) -> Pixels:
+    """The largest part that has the aspect ratio of `width` × `height`, around the middle or as near as the picture
+    allows to `centre`, x and y in pixels."""
     rows, columns = pixels.shape[:2]
     tall, wide = min(rows, round(columns * height / width)), min(columns, round(rows * width / height))
     top, left = (rows - tall) // 2, (columns - wide) // 2
+    if centre is not None:
+        left = min(max(round(centre[0] - wide / 2), 0), columns - wide)
+        top = min(max(round(centre[1] - tall / 2), 0), rows - tall)
     return pixels[top : top + max(tall, 1), left : left + max(wide, 1)]

@@ -38,10 +38,15 @@ class Face:
         """x, y, width and height to a tenth of a pixel, and the score."""
         return [*(round(each, 1) for each in (self.left, self.top, self.width, self.height)), round(self.score, 4)]
 
+    @property
+    def centre(self) -> tuple[float, float]:
+        """x and y."""
+        return self.left + self.width / 2, self.top + self.height / 2
+
     def square(self, scale: float) -> Box:
         """A square around the same centre; its side is `scale` times the longer side of the face."""
         side = max(round(max(self.width, self.height) * scale), 1)
-        left, top = (round(centre - side / 2) for centre in (self.left + self.width / 2, self.top + self.height / 2))
+        left, top = (round(centre - side / 2) for centre in self.centre)
         return Box(left, top, left + side, top + side)
 
     def scaled(self, factor: float) -> Face:

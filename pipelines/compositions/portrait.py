@@ -11,13 +11,16 @@ from pydantic import AliasChoices, Field, model_validator
 from models.catalog.style import read_styles
 from models.kinds.captioner import CAPTIONER
 from models.kinds.checkpoint import CHECKPOINT
+from models.kinds.faces import FACE
+from models.kinds.ip_adapter import FACE_HINT, IP_ADAPTER
 from models.kinds.kind import AnyModelRef, ModelRef
 from pipelines.params.control import AnnotatorParams, ControlStrength, Hint
 from pipelines.params.image import ImageParams, refuse_odd_size
 from pipelines.params.image_refs import ImageRef
+from pipelines.params.ip_adapter import IPAdapterInfo
 from pipelines.params.limits import Fraction
 from pipelines.params.prompts import Prompt
-from pipelines.pipeline import Models, Recipe, TaskResult, Work
+from pipelines.pipeline import Models, Recipe, Steps, TaskResult, Work
 from pipelines.recipes.captioning import DEFAULT_CAPTIONER, caption, with_gender
 from pipelines.recipes.control_guidance import ControlSpec, control_models, draw_control_maps, first_available
 from pipelines.recipes.controlled_generation import generate_controlled
@@ -28,11 +31,15 @@ if TYPE_CHECKING:
     import numpy as np
 
     from models.catalog.catalog import Catalog
+    from models.vision.face_detector import Face
 
 STYLES = read_styles(Path(__file__).with_name("portrait_styles.yaml"))
-ANIME, CAPTION, CONTROL = "anime", "caption", "control"
+ANIME, CAPTION, CONTROL, FIND_FACE, KEEP_FACE = "anime", "caption", "control", "face", "keep_face"
 """The parts of the task that it can do without."""
-CAPTIONER_REF = ModelRef(CAPTIONER, DEFAULT_CAPTIONER)
+CAPTIONER_REF, FACE_REF = ModelRef(CAPTIONER, DEFAULT_CAPTIONER), ModelRef(FACE, "face")
+FACE_CROP = 1.5
+"""Side of the square around a face that acts as a prompt, in sides of the face."""
+NO_FACE = "no face was found in url; it was cropped around its middle, and the face was not kept"
 
 
 class PortraitParams(ImageParams, OptionalPartsParams):
@@ -48,6 +55,16 @@ class PortraitParams(ImageParams, OptionalPartsParams):
     is_anime: bool = Field(
         True, description="Use the model `anime`, if there is one. The default is false if `model` is set."
     )
+    keep_face: bool = Field(
+        True,
+        description="Let the face act as a prompt, through an IP-Adapter for faces. Without effect with ip_adapter.",
+    )
+    face_adapter: str = Field(
+        "",
+        max_length=64,
+        description="The IP-Adapter that keeps the face, by name. Empty: one with the hint `face` for the checkpoint.",
+    )
+    face_scale: Fraction = Field(0.6, description="How strongly the face acts.")
     w: int = Field(512, ge=64, le=1024, description="Width, in pixels, a multiple of 8.")
     h: int = Field(512, ge=64, le=1024, description="Height, in pixels, a multiple of 8.")
     fidelity: float = Field(0.2, ge=0, le=1, description="How closely the result follows the colours of the portrait.")
@@ -68,6 +85,16 @@ class PortraitParams(ImageParams, OptionalPartsParams):
         refuse_odd_size("w", self.w, self.max_wh)
         refuse_odd_size("h", self.h, self.max_wh)
         return self
+
+    @property
+    def keeps_face(self) -> bool:
+        return self.keep_face and self.ip_adapter is None and not self.leaves_out(KEEP_FACE)
+
+    @property
+    def face_adapter_ref(self) -> AnyModelRef:
+        if self.face_adapter:
+            return ModelRef(IP_ADAPTER, self.face_adapter)
+        return ModelRef(IP_ADAPTER, FACE_HINT, base=self.checkpoint)
 
     @property
     def control_specs(self) -> tuple[ControlSpec, ...]:
@@ -98,34 +125,60 @@ class Portrait(ImageGeneration[PortraitParams]):
 
     def needs(self, params: PortraitParams) -> tuple[AnyModelRef, ...]:
         controls = control_models(params.checkpoint, params.control_specs)
-        described = () if params.leaves_out(CAPTION) else (CAPTIONER_REF,)
-        return (*super().needs(params), *controls, *described)
+        wanted = (ref for refs in self.wants(params).values() for ref in refs)
+        adapter = (params.face_adapter_ref,) if params.keeps_face else ()
+        return (*super().needs(params), *controls, *dict.fromkeys((*wanted, *adapter)))
 
     def wants(self, params: PortraitParams) -> Mapping[str, tuple[AnyModelRef, ...]]:
-        return {} if params.leaves_out(CAPTION) else {CAPTION: (CAPTIONER_REF,)}
+        parts: dict[str, tuple[AnyModelRef, ...]] = {CAPTION: (CAPTIONER_REF,), FIND_FACE: (FACE_REF,)}
+        if params.keeps_face:
+            # An adapter that the caller names is no wish: the task is refused without it.
+            parts[KEEP_FACE] = (FACE_REF,) if params.face_adapter else (FACE_REF, params.face_adapter_ref)
+        return {part: refs for part, refs in parts.items() if not params.leaves_out(part)}
 
     def resolve_names(self, params: PortraitParams, catalog: Catalog) -> PortraitParams:
-        return super().resolve_names(_with_first_hint(_with_checkpoint(params, catalog), catalog), catalog)
+        params = self.without_missing(_with_checkpoint(params, catalog), catalog)
+        if params.keeps_face:
+            params = params.model_copy(update={"face_adapter": catalog.find(params.face_adapter_ref).name})
+        return super().resolve_names(_with_first_hint(params, catalog), catalog)
 
     def work(self, params: PortraitParams) -> Work:
         steps = max(round(params.num_steps * (1 - params.fidelity)), 1)
         return Work(params.w * params.h, params.num_samples, steps, params.compute_fraction)
 
     def run(self, params: PortraitParams, models: Models, images: Mapping[str, np.ndarray]) -> Recipe:
-        from models.imaging.pixels import flatten_alpha
-        from models.imaging.resize_modes import resize_to
+        from models.imaging.face_crops import crop_square
+        from models.imaging.pixels import crop_center, flatten_alpha, resize
 
         portrait, _ = flatten_alpha(images["url"])
-        picture = resize_to(portrait, params.w, params.h, "cover")
+        face = yield from _largest_face(params, models, portrait)
+        centre = None if face is None else face.centre
+        picture = resize(crop_center(portrait, params.w, params.h, centre), params.w, params.h)
         if not params.leaves_out(CAPTION):
             description = yield from caption(models.get(CAPTIONER_REF), picture)
             text = with_gender(", ".join(filter(None, (params.text, description))), description)
             params = params.model_copy(update={"text": text})
         images = {**images, "url": picture}
+        if face is not None and params.keeps_face:
+            images["ip_adapter.url"] = crop_square(portrait, face.square(FACE_CROP))
+            params = params.model_copy(update={"ip_adapter": _face_prompt(params)})
         checkpoint = params.load_checkpoint(models, images)
         maps = draw_control_maps(params.control_specs, params.checkpoint, models, images, (params.w, params.h))
         painted = yield from generate_controlled(params, checkpoint, picture, maps, params.fidelity)
-        return TaskResult(painted, answer=params.answer)
+        missed = face is None and not params.leaves_out(FIND_FACE)
+        return TaskResult(painted, answer=params.answer, warnings=[NO_FACE] if missed else [])
+
+
+def _largest_face(params: PortraitParams, models: Models, portrait: np.ndarray) -> Steps[Face | None]:
+    """None if there is no face, or nothing that finds one."""
+    if params.leaves_out(FIND_FACE):
+        return None
+    yield []
+    return next(iter(models.get(FACE_REF).find(portrait)), None)
+
+
+def _face_prompt(params: PortraitParams) -> IPAdapterInfo:
+    return IPAdapterInfo(url=ImageRef("url"), model=params.face_adapter, scale=params.face_scale)
 
 
 def _with_checkpoint(params: PortraitParams, catalog: Catalog) -> PortraitParams:

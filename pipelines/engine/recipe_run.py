@@ -149,7 +149,7 @@ class RecipeRun:
             self._snapshot = Snapshot()
             return None
         self._end_part("decode" if self._denoised else "denoise")
-        result = replace(result, warnings=tuple(self._warnings))
+        result = replace(result, warnings=(*self._warnings, *result.warnings))
         if not (self.safety_models and self._auditor):
             return result
         # In a thread, since a net on the CPU takes as long as several steps of other tasks.

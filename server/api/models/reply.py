@@ -30,7 +30,9 @@ class ModelReply(BaseModel):
         description="The family of checkpoints that an adapter or ControlNet is for; null for others.",
     )
     hint: str | None = Field(
-        None, description="The kind of control map that a ControlNet follows or an annotator draws; null for others."
+        None,
+        description="The kind of control map that a ControlNet follows or an annotator draws; `face` of an "
+        "IP-Adapter for faces; null for others.",
     )
     trigger_words: list[str] = Field(
         [],

@@ -22,6 +22,7 @@ def test_families_are_those_of_models_yaml() -> None:
         "enhancer",
         "face",
         "face_fix",
+        "font",
         "ip_adapter",
         "lama",
         "lora",

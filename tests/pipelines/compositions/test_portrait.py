@@ -10,10 +10,12 @@ import pytest
 from pydantic import ValidationError
 
 from models import catalog
+from models.catalog.catalog import UnknownModelError
+from models.kinds.ip_adapter import IP_ADAPTER
 from models.kinds.kind import ModelRef
 from models.toy.drawing import draw
 from models.toy.world import Scene, Thing
-from pipelines.compositions.portrait import CAPTIONER_REF, STYLES, Portrait
+from pipelines.compositions.portrait import CAPTIONER_REF, FACE_REF, NO_FACE, STYLES, Portrait
 from pipelines.engine.events import Advanced, Failed, Finished
 from pipelines.txt2img import Txt2Img
 from tests.pipelines.conftest import Studio
@@ -29,7 +31,7 @@ def toy_catalog(models_dir):
 
 def params(**changes: Any) -> Portrait.Params:
     request = {"url": "https://example.com/a.png", "style": "", "w": 128, "h": 128, "num_steps": 10, "seed": 3}
-    return Portrait.Params.model_validate({**request, "left_out": ["caption"], **changes})
+    return Portrait.Params.model_validate({**request, "left_out": ["caption", "face"], "keep_face": False, **changes})
 
 
 def resolved(toy_catalog, **changes: Any) -> Portrait.Params:
@@ -63,19 +65,24 @@ def test_first_hint_with_a_controlnet_is_followed(toy_catalog) -> None:
     assert resolved(toy_catalog).hints == ("lineart",)
     # SDXL has one toy ControlNet.
     request = resolved(toy_catalog, model="toy-sdxl")
-    assert (request.hints, request.left_out, request.model) == (("canny",), ("caption",), "toy-sdxl")
+    assert (request.hints, request.left_out, request.model) == (("canny",), ("caption", "face"), "toy-sdxl")
     none = resolved(toy_catalog, model="toy-sd2")
-    assert none.left_out == ("caption", "control")
+    assert none.left_out == ("caption", "face", "control")
     assert PORTRAIT.needs(none) == (none.checkpoint_ref,)
 
 
 def test_absent_models_are_left_out(toy_catalog) -> None:
     small = catalog.catalog.Catalog([entry for entry in toy_catalog if entry.name == "toy-sd1"])
-    request = PORTRAIT.resolve_names(params(left_out=[]), small)
-    assert request.left_out == ("control", "caption")
+    request = PORTRAIT.resolve_names(params(left_out=[], keep_face=True), small)
+    assert request.left_out == ("caption", "face", "keep_face", "control")
     assert request.model == "toy-sd1"
     plain = [entry.model_copy(update={"aliases": ()}) for entry in small]
-    assert PORTRAIT.resolve_names(params(), catalog.catalog.Catalog(plain)).left_out == ("caption", "anime", "control")
+    assert PORTRAIT.resolve_names(params(), catalog.catalog.Catalog(plain)).left_out == (
+        "caption",
+        "face",
+        "anime",
+        "control",
+    )
 
 
 def test_a_repetition_is_the_same_task(toy_catalog) -> None:
@@ -99,10 +106,10 @@ def test_anime_is_used_unless_a_model_is_chosen(toy_catalog) -> None:
 
 
 def test_answer_tells_what_was_left_out(studio: Studio, toy_catalog) -> None:
-    request = resolved(toy_catalog, left_out=["caption", "control"], num_steps=5)
+    request = resolved(toy_catalog, left_out=["caption", "control", "face"], num_steps=5)
     finished = studio.run(PORTRAIT, request, {"url": PERSON})
     assert isinstance(finished, Finished)
-    assert finished.result.answer == {"left_out": ["caption", "control"]}
+    assert finished.result.answer == {"left_out": ["caption", "control", "face"]}
 
 
 def test_picture_is_cropped_to_the_shape(studio: Studio, toy_catalog) -> None:
@@ -111,6 +118,41 @@ def test_picture_is_cropped_to_the_shape(studio: Studio, toy_catalog) -> None:
     result = studio.image(PORTRAIT, request, {"url": wide})
     expected = wide[:, 96:160].astype(int)
     assert np.abs(result - expected).mean() < 12
+
+
+def test_picture_is_cropped_around_the_largest_face(studio: Studio, toy_catalog) -> None:
+    ground = np.array(draw(Scene([], "on the grass", "flat", 1), 128))
+    wide = np.hstack([ground, PERSON])
+    request = resolved(toy_catalog, hints=[], num_steps=5, left_out=["caption"], fidelity=1)
+    result = studio.image(PORTRAIT, request, {"url": wide})
+    assert np.abs(result.astype(int) - PERSON).mean() < 12
+    finished = studio.run(PORTRAIT, request, {"url": np.hstack([ground, ground])})
+    assert isinstance(finished, Finished)
+    assert finished.result.warnings == (NO_FACE,)
+
+
+def test_face_acts_as_a_prompt(studio: Studio, toy_catalog) -> None:
+    changes = {"left_out": ["caption"], "hints": [], "num_steps": 5, "fidelity": 0, "text": "a person"}
+    plain = studio.image(PORTRAIT, resolved(toy_catalog, **changes), {"url": PERSON})
+    kept = resolved(toy_catalog, **changes, keep_face=True, face_adapter="toy-ip-plus")
+    assert FACE_REF in PORTRAIT.needs(kept)
+    assert (studio.image(PORTRAIT, kept, {"url": PERSON}) != plain).any()
+    without = resolved(toy_catalog, **changes, keep_face=True)
+    assert without.left_out == ("caption", "keep_face")
+    assert (studio.image(PORTRAIT, without, {"url": PERSON}) == plain).all()
+
+
+def test_adapter_for_faces_is_found_by_its_hint(toy_catalog) -> None:
+    hinted = [
+        each.model_copy(update={"hint": "face"}) if each.name in ("toy-ip", "toy-ip-xl") else each
+        for each in toy_catalog
+    ]
+    with_hints = catalog.catalog.Catalog(hinted)
+    request = PORTRAIT.resolve_names(params(left_out=["caption"], keep_face=True), with_hints)
+    assert request.face_adapter == "toy-ip"
+    assert with_hints.find(ModelRef(IP_ADAPTER, base="toy-sd1")).name == "toy-ip-plus"
+    with pytest.raises(UnknownModelError, match="there is no IP-Adapter 'none'"):
+        PORTRAIT.resolve_names(params(left_out=["caption"], keep_face=True, face_adapter="none"), with_hints)
 
 
 def test_portraits_share_steps_with_text_to_image(studio: Studio, toy_catalog) -> None:

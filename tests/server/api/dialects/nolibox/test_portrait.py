@@ -47,7 +47,7 @@ async def test_sample_of_img2acg_becomes_a_portrait(client, services, upload, ba
     assert (task.params["url"], task.params["w"], task.params["h"]) == (upload, 512, 768)
     assert (task.params["sampler"], task.params["model"]) == ("euler", "anime-toy")
     assert "cyberpunk" in task.params["text"]
-    assert task.params["left_out"] == ["control", "caption"]
+    assert task.params["left_out"] == ["caption", "face", "keep_face", "control"]
 
 
 async def test_result_has_the_image_and_what_was_left_out(client, services, upload, painter) -> None:
