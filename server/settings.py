@@ -227,6 +227,11 @@ class Settings(BaseSettings):
     upload_bytes: ByteSize = Field(
         ByteSize(20 << 30), ge=1, description="Bytes that the files of HUA_UPLOAD_COUNT may have in all."
     )
+    keep_bytes: ByteSize = Field(
+        ByteSize(10 << 30),
+        ge=0,
+        description="Bytes of images that each tenant may keep without end (retention keep); 0: none.",
+    )
     egress_allow: Listed = Field(
         (), description="CIDRs and host suffixes that image URLs and callbacks may reach, besides public addresses."
     )

@@ -23,6 +23,12 @@ class Status(StrEnum):
 Priority = Literal["high", "normal", "low"]
 Retention = Literal["5m", "24h", "7d", "30d"]
 RETENTION_S: dict[str, int] = {"5m": 300, "24h": 86_400, "7d": 604_800, "30d": 2_592_000}
+Keep = Literal["keep"]
+KEEP: Keep = "keep"
+AnyRetention = Retention | Keep
+"""`keep`: without end, within the tenant's `keep_bytes`."""
+NEVER = 253_402_300_799.0
+"""The end of what is kept, in unix seconds: the last second of the year 9999, the last that datetime knows."""
 Format = Literal["png", "jpeg", "webp"]
 Kind = Literal["image", "hint"]
 KINDS: tuple[Kind, ...] = ("image", "hint")
@@ -87,6 +93,9 @@ class Task(Frozen):
     created_at: float
     priority: Priority = "normal"
     retention: Retention = "24h"
+    keep_bytes: int | None = None
+    """Its images are kept without end, if the tenant has room for them in this many bytes when the task ends, and for
+    `retention` otherwise. None: they are not to be kept."""
     output: Output = Output()
     callback: Callback | None = None
     dialect: str = "hua"
@@ -167,14 +176,46 @@ class Outcome(Frozen):
     """Seconds by stage: fetch, load, run, audit, moderation, encode, upload."""
 
 
+class Place(Frozen):
+    """Where the images of an ended task are, if that is not where its attempt has stored them."""
+
+    retention: AnyRetention
+    since: float
+    """The unix time from which the retention counts."""
+    keys: tuple[str, ...]
+    """The keys of all images in the bucket, in their order; empty for those that are withheld."""
+
+
 class Manifest(Frozen):
     """The durable record of a settled task. Status, callback and usage are functions of it alone."""
 
     outcome: Outcome
     expires_at: float
+    """NEVER if the images are kept."""
+    place: Place | None = None
+    """Set once the images were moved to another retention."""
+    notes: tuple[str, ...] = ()
+    """What became of the images when the task was settled, in sentences for the user."""
     deleted_at: float | None = None
     """When the owner of the task had its images deleted, in unix seconds."""
 
     @property
     def task(self) -> Task:
         return self.outcome.task
+
+    @property
+    def retention(self) -> AnyRetention:
+        return self.task.retention if self.place is None else self.place.retention
+
+    @property
+    def kept(self) -> bool:
+        """Whether its images are kept without end. Deleted images are not kept."""
+        return self.retention == KEEP and self.deleted_at is None
+
+    @property
+    def images(self) -> tuple[Image, ...]:
+        """Those of the outcome, with the keys under which they are now."""
+        if self.place is None:
+            return self.outcome.images
+        placed = zip(self.outcome.images, self.place.keys, strict=True)
+        return tuple(image.model_copy(update={"key": key}) for image, key in placed)

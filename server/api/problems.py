@@ -25,18 +25,20 @@ from server.images.codec import BadImageError
 from server.llm import LLMError, NoLLMError
 from server.queue import QueueUnavailableError, RateLimitError, TaskLimitError
 from server.storage.bucket import BucketUnavailableError
+from server.storage.kept_images import ImagesGoneError, KeepLimitError, NoRetentionError
 from server.storage.signed_links import BadSignatureError, LinkExpiredError
 from server.tasks.callback_replay import NoCallbackError
-from server.tasks.image_deletion import ImagesInUseError
 from server.tasks.input_images import BadInputError
 from server.tasks.lookup import LostTaskError, UnknownTaskError
 from server.tasks.missing_models import MissingModelError
 from server.tasks.priority_change import NotWaitingError
-from server.tasks.submission import IdempotencyConflictError, InvalidParamsError, NotAllowedError, TooManyPixelsError
+from server.tasks.retention import ImagesInUseError
+from server.tasks.submission import IdempotencyConflictError, InvalidParamsError, TooManyPixelsError
 from server.tasks.validation_errors import describe_errors
 from server.tasks.waiting import ClientGoneError, FaultyTaskError, TaskFailedError, WithheldError
 from server.tenancy.auth import MissingScopeError, UnauthorizedError
 from server.tenancy.open_requests import OpenRequestsError
+from server.tenancy.policy import NotAllowedError
 from server.tenancy.uploads import UploadLimitError
 from server.tools.field import ToolValueError
 from server.tools.tools import UnknownToolError
@@ -60,6 +62,9 @@ STATUS_AND_CODE: dict[type[Exception], tuple[int, str]] = {
     NoCallbackError: (409, "no_callback"),
     ImagesInUseError: (409, "images_in_use"),
     NotWaitingError: (409, "not_waiting"),
+    NoRetentionError: (409, "no_retention"),
+    KeepLimitError: (409, "keep_limit"),
+    ImagesGoneError: (410, "images_gone"),
     LinkExpiredError: (410, "expired"),
     BadImageError: (422, "bad_image"),
     BadInputError: (422, "bad_input"),

@@ -14,7 +14,7 @@ from pipelines.pipeline import AnyPipeline, Params
 from server.api.errors import error_responses
 from server.api.task_response import TaskReply, task_reply
 from server.services import Services
-from server.task import Output, Priority, Retention
+from server.task import AnyRetention, Output, Priority
 from server.tasks.lookup import load_record, wait_until_ended
 from server.tasks.submission import Submission, submit
 
@@ -39,8 +39,11 @@ class Envelope(BaseModel):
     priority: Priority | None = Field(
         None, description="Priority class. Default: normal, or the first one that the tenant may use."
     )
-    retention: Retention | None = Field(
-        None, description="How long the images are kept. Default: the setting of the server."
+    retention: AnyRetention | None = Field(
+        None,
+        description="How long the images are stored. `keep`: without end, within the quota of the tenant; if they "
+        "do not fit into it when the task ends, they are deleted later, and `warnings` says so. Default: the setting "
+        "of the server.",
     )
     callback_url: str = Field(
         "", max_length=2048, description="URL to which the ended task is sent by POST, with a signature."

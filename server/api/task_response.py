@@ -9,7 +9,7 @@ from pydantic import BaseModel, Field
 
 from server.queue.pools import reason
 from server.storage.signed_links import Links
-from server.task import Failure, Format, Image, Kind, Manifest, Priority, Retention, Status
+from server.task import KEEP, AnyRetention, Failure, Format, Image, Kind, Manifest, Priority, Status
 from server.tasks.lookup import TaskRecord
 
 
@@ -19,14 +19,17 @@ class ProgressReply(BaseModel):
 
 
 class ImageReply(BaseModel):
-    url: str = Field(description="Link that needs no key, valid until `expires_at`. Empty if the image is withheld.")
+    url: str = Field(
+        description="Link that needs no key, valid until `expires_at`, or as long as the image is kept. Empty if the "
+        "image is withheld."
+    )
     width: int
     height: int
     seed: int | None
     format: Format
     bytes: int
     sha256: str
-    expires_at: datetime
+    expires_at: datetime | None = Field(description="When it is deleted. Null: it is kept without end.")
     safe: bool = Field(True, description="False if the safety audit withholds the image.")
     reason: str = Field("", description="Why the image is withheld.")
 
@@ -54,7 +57,7 @@ class TaskReply(BaseModel):
     )
     model: str | None = Field(None, description="The model that it uses.")
     priority: Priority
-    retention: Retention
+    retention: AnyRetention = Field(description="How long the images are stored; `keep`: without end.")
     created_at: datetime
     started_at: datetime | None = None
     finished_at: datetime | None = None
@@ -67,7 +70,7 @@ class TaskReply(BaseModel):
     warnings: list[str] = Field(
         [],
         description="What had no effect: keys of a LoRA that are not understood, modules that the model lacks, words "
-        "in a language that is not translated.",
+        "in a language that is not translated, images that could not be kept.",
     )
     error: Failure | None = Field(None, description="Why the task failed.")
     timings: dict[str, float] = Field({}, description="Seconds by stage, once the task has ended.")
@@ -89,7 +92,7 @@ def task_reply(record: TaskRecord, links: Links) -> TaskReply:
         original_prompts=task.original_prompts,
         model=task.models[0] if task.models else None,
         priority=task.priority,
-        retention=task.retention,
+        retention=_retention(record),
         created_at=_utc(task.created_at),
         started_at=_utc(view.started_at) if view.started_at else None,
         finished_at=_utc(view.finished_at) if view.finished_at else None,
@@ -97,18 +100,26 @@ def task_reply(record: TaskRecord, links: Links) -> TaskReply:
         hints=_image_replies(manifest, "hint", links),
         images_deleted_at=_utc(manifest.deleted_at) if manifest and manifest.deleted_at else None,
         answer=manifest.outcome.answer if manifest else None,
-        warnings=[*task.notes, *(manifest.outcome.warnings if manifest else ())],
+        warnings=[*task.notes, *((*manifest.outcome.warnings, *manifest.notes) if manifest else ())],
         error=manifest.outcome.failure if manifest else None,
         timings=manifest.outcome.timings if manifest else {},
         links=TaskLinks(task=links.task(task.id), events=links.events(task.id)),
     )
 
 
+def _retention(record: TaskRecord) -> AnyRetention:
+    """As it is now; of a task that has not ended, as it is wanted."""
+    if record.manifest is not None:
+        return record.manifest.retention
+    task = record.view.task
+    return task.retention if task.keep_bytes is None else KEEP
+
+
 def linked_images(manifest: Manifest, kind: Kind, links: Links) -> list[tuple[str, Image]]:
     """The images of this kind, each with its link; the link of a withheld image is empty."""
     return [
         (links.image(manifest.task.id, index, image.format, manifest.expires_at) if image.safe else "", image)
-        for index, image in enumerate(manifest.outcome.images)
+        for index, image in enumerate(manifest.images)
         if image.kind == kind
     ]
 
@@ -128,7 +139,7 @@ def _image_reply(url: str, image: Image, manifest: Manifest) -> ImageReply:
         format=image.format,
         bytes=image.bytes,
         sha256=image.sha256,
-        expires_at=_utc(manifest.expires_at),
+        expires_at=None if manifest.kept else _utc(manifest.expires_at),
         safe=image.safe,
         reason=image.reason,
     )

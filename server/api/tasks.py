@@ -1,4 +1,4 @@
-"""Our own routes for tasks: submit, get, list, cancel, replay the callback."""
+"""Our own routes for tasks: submit, get, list, cancel, delete or keep images, replay the callback."""
 
 from __future__ import annotations
 
@@ -18,11 +18,12 @@ from server.api.task_request import ACCEPTED_RESPONSES, SubmissionHeadersDep, Ta
 from server.api.task_response import TaskReply, task_reply
 from server.queue import View
 from server.services import Services
-from server.task import Priority, Status
+from server.task import AnyRetention, Keep, Priority, Status
 from server.tasks.callback_replay import replay_callback
 from server.tasks.image_deletion import delete_images
 from server.tasks.lookup import TaskRecord, UnknownTaskError, cancel, load_record
 from server.tasks.priority_change import change_priority
+from server.tasks.retention import change_retention
 from server.tasks.search import Filters, find_tasks
 
 router = Router(prefix="/v1/tasks", tags=["tasks"], route_class=AuthenticatedRoute)
@@ -39,6 +40,15 @@ class TaskPage(BaseModel):
     total: int
     page: int
     per_page: int
+
+
+class RetentionRequest(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+
+    retention: AnyRetention = Field(
+        description="`keep`: without end, within the quota of the tenant. Others count from the end of the task, or "
+        "from now if the images were kept until now."
+    )
 
 
 async def submit_task(
@@ -78,17 +88,21 @@ async def list_tasks(
     text: Annotated[
         str, Query(max_length=1000, description="Only tasks whose prompts have all of these words, in any case.")
     ] = "",
+    retention: Annotated[
+        Keep | None, Query(description="`keep`: only tasks whose images are kept without end.")
+    ] = None,
     page: Annotated[int, Query(ge=1, le=1_000_000)] = 1,
     per_page: Annotated[int, Query(ge=1, le=100)] = 20,
 ) -> TaskPage:
-    """Your tasks, newest first."""
+    """Your tasks, newest first. Results of the last days, and all tasks whose images are kept."""
     filters = Filters(
         status=status,
         types=frozenset(pipelines.find(name).names[0] for name in type or ()),
         model=_name_of(services, model),
         words=tuple(text.split()),
+        kept=retention is not None,
     )
-    views, total = await find_tasks(services.queue, tenant, filters, page, per_page)
+    views, total = await find_tasks(services, tenant, filters, page, per_page)
     records = await asyncio.gather(*(_record_or_none(services, view) for view in views))
     tasks = [task_reply(record, services.links) for record in records if record]
     return TaskPage(tasks=tasks, total=total, page=page, per_page=per_page)
@@ -113,6 +127,15 @@ async def cancel_task(record: ChangeableRecordDep, services: ServicesDep, respon
 async def change_task_priority(body: PriorityChange, record: ChangeableRecordDep, services: ServicesDep) -> TaskReply:
     """Moves a waiting task into another priority class. A task that runs or has ended answers 409."""
     return task_reply(await change_priority(services, record, body.priority), services.links)
+
+
+@router.put("/{task_id}/retention", responses=error_responses(400, 401, 403, 404, 409, 410, 422, 503))
+async def change_task_retention(
+    body: RetentionRequest, record: ChangeableRecordDep, services: ServicesDep
+) -> TaskReply:
+    """Changes how long the images of an ended task stay: `keep` for without end, or an end that is still to come. The
+    links in the answer are new."""
+    return task_reply(await change_retention(services, record, body.retention), services.links)
 
 
 @router.delete("/{task_id}/images", responses=error_responses(401, 404, 409, 410, 422, 503))

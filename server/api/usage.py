@@ -11,10 +11,11 @@ from typing import Annotated, Any
 from fastapi import Depends, Header, Query, Request, Response
 from pydantic import BaseModel, Field
 
-from server.api.dependencies import CallerDep, ServicesDep
+from server.api.dependencies import CallerDep, Reader, ServicesDep
 from server.api.errors import error_responses
 from server.api.router import Router
 from server.services import Services
+from server.tasks.retention import kept_use
 from server.tenancy.usage_summary import DailyUsage, UsageSummaries
 
 MAX_DAYS = 92
@@ -36,11 +37,18 @@ class UploadsReply(BaseModel):
     max_bytes: int = Field(description="Bytes that these files may have in all.")
 
 
+class KeptReply(BaseModel):
+    count: int = Field(description="Images that are kept without end now.")
+    bytes: int = Field(description="Bytes of these images.")
+    max_bytes: int = Field(description="Bytes that may be kept.")
+
+
 class UsageReply(BaseModel):
     first: date = Field(serialization_alias="from")
     last: date = Field(serialization_alias="to")
     usage: list[DailyUsage]
     uploads: UploadsReply | None = Field(None, description="Stored images of the tenant; null for `tenant=*`.")
+    kept: KeptReply | None = Field(None, description="Images that it keeps without end; null for `tenant=*`.")
 
 
 class Period:
@@ -93,13 +101,25 @@ async def get_usage(
     rows = await summaries.summarize(one, period.first, period.last)
     if CSV in accept:
         return Response(_csv(rows), media_type=CSV)
-    uploads = await _uploads(services, one) if one else None
-    return UsageReply(first=period.first, last=period.last, usage=rows, uploads=uploads)
+    uploads, kept = (await _uploads(services, one), await _kept(services, one)) if one else (None, None)
+    return UsageReply(first=period.first, last=period.last, usage=rows, uploads=uploads, kept=kept)
+
+
+@router.get("/kept", responses=error_responses(401, 503))
+async def get_kept(services: ServicesDep, tenant: Reader) -> KeptReply:
+    """How many images are kept without end, and how many bytes of them may be. `GET /v1/tasks?retention=keep` lists
+    their tasks."""
+    return await _kept(services, tenant)
 
 
 async def _uploads(services: Services, tenant: str) -> UploadsReply:
     stored, limit = await services.uploads.total(tenant), services.uploads.limit(tenant)
     return UploadsReply(count=stored.count, bytes=stored.bytes, max_count=limit.count, max_bytes=limit.bytes)
+
+
+async def _kept(services: Services, tenant: str) -> KeptReply:
+    use = await kept_use(services, tenant)
+    return KeptReply(count=use.total.count, bytes=use.total.bytes, max_bytes=use.max_bytes)
 
 
 def _csv(rows: Sequence[DailyUsage]) -> str:

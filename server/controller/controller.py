@@ -13,6 +13,7 @@ from functools import partial
 
 from server.broker import Broker
 from server.controller.callbacks import Callbacks
+from server.controller.kept_sweep import SWEEP_KEPT_EVERY_S, KeptSweeper
 from server.controller.leader_election import LeaderElection
 from server.controller.lease_reaper import REAP_EVERY_S, Reaper
 from server.controller.log_replay import LogReplay
@@ -43,6 +44,7 @@ class Controller:
         self._reaper = Reaper(broker, queue, clock)
         self._sweeper = Sweeper(bucket, clock)
         self._orphans = OrphanSweeper(bucket, clock)
+        self._kept = KeptSweeper(bucket, queue, clock)
         self._callbacks = callbacks
 
     def health(self) -> Health:
@@ -58,6 +60,7 @@ class Controller:
             "reaping": partial(repeat_every, REAP_EVERY_S, self._reaper.reap),
             "sweeping images": partial(repeat_every, SWEEP_IMAGES_EVERY_S, self._sweeper.sweep_images),
             "sweeping losers": partial(repeat_every, SWEEP_ORPHANS_EVERY_S, self._orphans.sweep),
+            "sweeping kept images": partial(repeat_every, SWEEP_KEPT_EVERY_S, self._kept.sweep),
             "sweeping the rest": partial(repeat_every, SWEEP_REST_EVERY_S, self._sweeper.sweep_rest),
         }
         async with asyncio.TaskGroup() as group:

@@ -56,7 +56,7 @@ class Intake:
 
     async def _ingest(self, task: Task, turn: WaitTurn) -> None:
         """Reads the bucket for several tasks at once, but adds them to the queue in the order of the log."""
-        manifest = await self._bucket.manifest(task.id)
+        manifest = await self._bucket.manifest(task.id, recent=True)
         await turn()
         if manifest is None:
             await self._queue.ingest(task)

@@ -31,6 +31,7 @@ class LogReplay:
         self._broker = broker
         self._queue = queue
         self._bucket = bucket
+        self._clock = clock
         self._log_watch = LogWatch(broker, queue, bucket, clock)
 
     async def run(self) -> None:
@@ -42,7 +43,7 @@ class LogReplay:
         """Marks the queue as incomplete before reading, so that a queue that is emptied meanwhile does not open."""
         await retry_forever(self._queue.begin, "beginning")
         intake = Intake(self._broker, self._queue, self._bucket)
-        settlement = Settlement(self._broker, self._queue, self._bucket, intake.settled)
+        settlement = Settlement(self._broker, self._queue, self._bucket, intake.settled, self._clock)
 
         async def ingest_tasks() -> None:
             await settlement.caught_up.wait()

@@ -16,7 +16,7 @@ from functools import partial
 from server.controller.ordered_window import WaitTurn, window
 from server.observability.metrics import OBJECTS_SWEPT
 from server.storage.bucket import Bucket
-from server.storage.bucket_keys import IMAGES, moments_between, swept_at
+from server.storage.bucket_keys import IMAGES, MOVED, moments_between, swept_at
 from server.task import RETENTION_S
 
 log = logging.getLogger(__name__)
@@ -55,7 +55,9 @@ class OrphanSweeper:
         images: defaultdict[str, set[str]] = defaultdict(set)
         async for page in self._bucket.pages(folder):
             for key, _ in page:
-                images[key.split("/")[3]].add(key)
+                _, _, _, task_id, attempt, _ = key.split("/")
+                if attempt != MOVED:  # the manifest may not name it yet; it goes when its retention ends
+                    images[task_id].add(key)
         return images
 
     async def _check(self, images: Mapping[str, Set[str]]) -> None:
@@ -67,7 +69,7 @@ class OrphanSweeper:
         keys = keys | self._unfinished.get(task_id, frozenset())
         manifest = await self._bucket.manifest(task_id)
         if manifest is not None:
-            lost = sorted(keys - {image.key for image in manifest.outcome.images})
+            lost = sorted(keys - {image.key for image in manifest.images})
             await self._bucket.delete(lost)
             OBJECTS_SWEPT.inc(len(lost))
             if lost:

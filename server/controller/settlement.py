@@ -32,9 +32,10 @@ from server.observability.tracing import span
 from server.queue import DueCallback, Queue
 from server.storage.bucket import Bucket
 from server.storage.bucket_keys import callback_key
+from server.storage.kept_images import ImagesGoneError, KeepLimitError, KeptImages
 from server.storage.manifest import manifest_of
 from server.storage.pending_callbacks import decode_callback, encode_callback
-from server.task import POISON, Manifest, Outcome, Status
+from server.task import KEEP, POISON, Manifest, Outcome, Status
 
 log = logging.getLogger(__name__)
 
@@ -42,17 +43,24 @@ log = logging.getLogger(__name__)
 class Settlement:
     """`caught_up` is set when every outcome that was in the log when `run` began is settled.
 
+    clock: unix time in seconds.
     on_settled: called with the id of each task that has a manifest, possibly more than once.
     """
 
     def __init__(
-        self, broker: Broker, queue: Queue, bucket: Bucket, on_settled: Callable[[str], Awaitable[None]]
+        self,
+        broker: Broker,
+        queue: Queue,
+        bucket: Bucket,
+        on_settled: Callable[[str], Awaitable[None]],
+        clock: Callable[[], float] = time.time,
     ) -> None:
         self.caught_up = asyncio.Event()
         self._broker = broker
         self._queue = queue
         self._bucket = bucket
         self._on_settled = on_settled
+        self._kept = KeptImages(bucket, queue, clock)
 
     async def run(self) -> None:
         """Reads without end. Each call begins at the committed offset."""
@@ -78,10 +86,9 @@ class Settlement:
         await commits.done([position])
 
     async def _settle(self, outcome: Outcome) -> None:
-        manifest = await self._bucket.manifest(outcome.task.id)
+        manifest = await self._bucket.manifest(outcome.task.id, recent=True)
         if manifest is None:
-            manifest = manifest_of(outcome)
-            due = await self._save(manifest)
+            manifest, due = await self._save(manifest_of(outcome))
         else:
             due = await self._saved_callback(manifest) if manifest.outcome == outcome else None
         await self._queue.settle(manifest)
@@ -98,16 +105,31 @@ class Settlement:
         if outcome.failure is not None and outcome.failure.code == POISON:
             await self._broker.publish_poison(outcome)
 
-    async def _save(self, manifest: Manifest) -> DueCallback | None:
-        """Writes the callback, if there is one, and then the manifest."""
+    async def _save(self, manifest: Manifest) -> tuple[Manifest, DueCallback | None]:
+        """Writes the callback, if there is one, and then the manifest, which says where the images are kept."""
         due = None
         if manifest.task.callback is not None:
             due = DueCallback(manifest.task.id, manifest.outcome.finished_at)
             await self._bucket.put(callback_key(manifest.task.id), encode_callback(due))
-        await self._bucket.put_manifest(manifest)
+        if manifest.task.keep_bytes is not None and any(image.safe for image in manifest.images):
+            manifest = await self._keep(manifest, manifest.task.keep_bytes)
+        else:
+            await self._bucket.put_manifest(manifest)
         _count(manifest)
         log.info("settled %s %s", manifest.task.id, manifest.outcome.status)
-        return due
+        return manifest, due
+
+    async def _keep(self, manifest: Manifest, keep_bytes: int) -> Manifest:
+        """Writes the manifest after its images were moved to where they are kept. Without room for them they stay where
+        they are, and the manifest says so."""
+        async with self._kept.lock(manifest.task.tenant):
+            try:
+                kept = await self._kept.copy(manifest, KEEP, keep_bytes)
+            except (KeepLimitError, ImagesGoneError) as error:
+                note = f"the images are not kept, but deleted after {manifest.task.retention}: {error}"
+                kept = manifest.model_copy(update={"notes": (note,)})
+            await self._kept.replace(manifest, kept)
+        return kept
 
     async def _saved_callback(self, manifest: Manifest) -> DueCallback | None:
         """Returns None if there is no callback, or if it was delivered."""
@@ -117,7 +139,7 @@ class Settlement:
         return decode_callback(saved) if saved is not None else None
 
     async def _discard(self, late: Outcome, manifest: Manifest) -> None:
-        result_keys = {image.key for image in manifest.outcome.images}
+        result_keys = {image.key for image in manifest.images}
         await self._bucket.delete([image.key for image in late.images if image.safe and image.key not in result_keys])
 
 

@@ -285,6 +285,11 @@ UNSETTLED_AGE = Age(
 )
 SWEEPER_LAG = Age("controller", "hua_sweeper_lag_seconds", "Time since the last complete sweep of expired images.")
 OBJECTS_SWEPT = _counter("controller", "hua_objects_swept", "Objects deleted because their retention was over.")
+KEPT_IMAGES = _gauge("controller", "hua_kept_images", "Images that are kept without end, counted every six hours.")
+KEPT_BYTES = _gauge("controller", "hua_kept_bytes", "Bytes of the images that are kept without end.")
+KEEPS_REFUSED = _counter(
+    "api, controller", "hua_keeps_refused", "Tasks whose images are not kept because their tenant has no room left."
+)
 
 
 class Dependency:

@@ -5,6 +5,7 @@ from server.queue.protocol import FETCHING_PAUSE_S as FETCHING_PAUSE_S
 from server.queue.protocol import HEARTBEAT_S as HEARTBEAT_S
 from server.queue.protocol import LEAD_S as LEAD_S
 from server.queue.protocol import LEASE_S as LEASE_S
+from server.queue.protocol import LOCK_S as LOCK_S
 from server.queue.protocol import DueCallback as DueCallback
 from server.queue.protocol import GroupView as GroupView
 from server.queue.protocol import Lease as Lease

@@ -17,6 +17,7 @@ from server.task import Manifest, Priority, Status, Task
 LEASE_S = 30.0
 HEARTBEAT_S = 5.0
 LEAD_S = 10.0
+LOCK_S = 60.0
 COURTESY_S = 0.03
 """Seconds for which a worker leaves a task to workers that have its model loaded: longer than an idle one needs to take
 it, and short beside loading the model (Zaharia et al., "Delay Scheduling", 2010)."""
@@ -235,11 +236,20 @@ class Queue(Protocol):
     async def recent(self, tenant: str, status: Status | None, page: int, per_page: int) -> tuple[list[View], int]:
         """A page (from 1) of the tenant's tasks, newest first, and the number of all of them."""
 
+    async def forgotten(self, task_ids: Sequence[str]) -> list[str]:
+        """Those of the ids that `find` and `recent` do not know, in the same order."""
+
     def watch(self, task_id: str) -> AsyncIterator[View]:
         """The task's view now and after each change, until it is final. Slow readers may miss views, never the last."""
         ...
 
     async def overview(self) -> Overview: ...
+
+    async def lock(self, name: str, holder: str) -> bool:
+        """Takes a lock for LOCK_S; False while another holder has it. A queue that loses its state loses the locks."""
+
+    async def unlock(self, name: str, holder: str) -> None:
+        """Gives up a lock; does nothing if another holder has it."""
 
     async def missing(self, models: Collection[str]) -> tuple[str, ...]:
         """The models that a task with all of these would have to wait for, because no live worker has them.

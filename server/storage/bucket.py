@@ -19,7 +19,7 @@ from pydantic import ValidationError
 
 from server.observability import metrics
 from server.process.disk_space import check_disk_space
-from server.storage.bucket_keys import CHECKS, manifest_key
+from server.storage.bucket_keys import CHECKS, kept_manifest_key, manifest_key
 from server.storage.manifest import manifest_of
 from server.task import Manifest, Outcome
 
@@ -147,27 +147,46 @@ class Bucket:
         return count, size
 
     async def put_manifest(self, manifest: Manifest) -> None:
-        await self.put(manifest_key(manifest.task.id), manifest.model_dump_json().encode())
+        """Of images that are kept, it writes a copy, too. The manifest comes first, because it decides."""
+        data = manifest.model_dump_json().encode()
+        await self.put(manifest_key(manifest.task.id), data)
+        if manifest.kept:
+            await self.put(kept_manifest_key(manifest.task.id), data)
 
-    async def manifest(self, task_id: str) -> Manifest | None:
-        """The manifest of a task. A damaged one is rebuilt from the log, and counts as missing if it cannot be."""
+    async def manifest(self, task_id: str, *, recent: bool = False) -> Manifest | None:
+        """The manifest of a task, or its copy if the images are kept for longer than manifests are. A damaged one is
+        rebuilt from the copy or from the log, and counts as missing if it cannot be.
+
+        `recent`: the task has ended a moment ago, if at all. This saves the look at the copy.
+        """
         data = await self.get(manifest_key(task_id))
         if data is None:
-            return None
+            return None if recent else await self._kept_manifest(task_id)
         try:
             return Manifest.model_validate_json(data)
         except ValidationError as error:
             log.error("%s is damaged (%d errors) and is rebuilt", manifest_key(task_id), error.error_count())
         return await self.rebuild_manifest(task_id)
 
+    async def _kept_manifest(self, task_id: str) -> Manifest | None:
+        data = await self.get(kept_manifest_key(task_id))
+        try:
+            return None if data is None else Manifest.model_validate_json(data)
+        except ValidationError as error:
+            log.error("%s is damaged (%d errors)", kept_manifest_key(task_id), error.error_count())
+            return None
+
     async def rebuild_manifest(self, task_id: str) -> Manifest | None:
-        """Writes a damaged or missing manifest from the task's first outcome. None if the log does not have it."""
+        """Writes a damaged or missing manifest from its copy or the task's first outcome. None if there is neither."""
         async with self._rebuilding:
             if task_id in self._beyond_repair:
                 return None
             with contextlib.suppress(ValidationError):  # another request may have rebuilt it meanwhile
                 if (data := await self.get(manifest_key(task_id))) is not None:
                     return Manifest.model_validate_json(data)
+            if (kept := await self._kept_manifest(task_id)) is not None:
+                await self.put_manifest(kept)
+                return kept
             outcome = await self._find_outcome(task_id)
             if outcome is None:
                 self._beyond_repair.add(task_id)

@@ -9,13 +9,16 @@ from __future__ import annotations
 import math
 from datetime import UTC, datetime
 
-from server.task import Retention
+from server.task import Retention, Task
 
 MOMENT, MOMENT_S = "%Y%m%dT%H%M%S", 30
 """Images are deleted at full and half minutes, so each is gone within a minute after it expires."""
 IMAGES, MANIFESTS, UPLOADS = "images", "manifests", "uploads"
 CALLBACKS, DEAD_CALLBACKS, CHECKS = "callbacks", "callbacks-dead", "checks"
 USAGE, OPTIONS, STYLES = "usage", "options", "styles"
+KEPT, KEPT_MANIFESTS = "kept", "kept-manifests"
+MOVED = "moved"
+"""In the place of the attempt in the keys of images that were moved to another retention."""
 KNOWN_LOG = "log.json"
 
 
@@ -45,6 +48,21 @@ def moments_between(past: float, now: float) -> list[str]:
 
 def _moment(number: int) -> str:
     return datetime.fromtimestamp(MOMENT_S * number, UTC).strftime(MOMENT)
+
+
+def moved_key(retention: Retention, expires_at: float, task: Task, name: str) -> str:
+    """The key of an image that was moved to this retention."""
+    return image_key(retention, expires_at, task.id, MOVED, name)
+
+
+def kept_key(task: Task, name: str) -> str:
+    """The key of an image that is kept without end, in a folder of its task. Names of newer tasks come later."""
+    return f"{KEPT}/{task.tenant}/{int(task.created_at * 1000):013d}-{task.id}/{name}"
+
+
+def kept_manifest_key(task_id: str) -> str:
+    """A copy of the manifest of a task whose images are kept, which outlives the manifest."""
+    return f"{KEPT_MANIFESTS}/{task_id}.json"
 
 
 def manifest_key(task_id: str) -> str:

@@ -57,8 +57,8 @@ class Links:
             raise BadSignatureError("the signature of this link is wrong; use the `url` of the image unchanged")
         if expires <= self._clock():
             raise LinkExpiredError(
-                "this image has expired and is deleted; submit the task again, "
-                "with a longer retention if the image should be kept longer"
+                "this link has expired; if the image is kept, GET /v1/tasks/ID has its new link; if it is deleted, "
+                "submit the task again, with a longer retention"
             )
 
     def image_of(self, url: str) -> tuple[str, int] | None:

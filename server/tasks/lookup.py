@@ -25,7 +25,7 @@ class UnknownTaskError(Exception):
     def __init__(self, task_id: str) -> None:
         super().__init__(
             f"there is no task {task_id[:64]!r}; use the id that its submission returned. "
-            "Results are kept for 40 days at most"
+            "Results are kept for 40 days, or as long as their images are kept"
         )
 
 

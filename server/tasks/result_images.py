@@ -48,7 +48,7 @@ def _key(record: TaskRecord, index: int) -> str:
     task = record.view.task
     if record.manifest is None:
         raise BadImageError(f"task {task.id} has not ended; use its images when it has")
-    images = record.manifest.outcome.images
+    images = record.manifest.images
     if index >= len(images):
         numbers = f"its images are 0 to {len(images) - 1}" if images else "it has none"
         raise BadImageError(f"task {task.id} has no image {index}; {numbers}")

@@ -8,7 +8,7 @@ import hashlib
 import json
 import logging
 import uuid
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -27,14 +27,15 @@ from server.observability.tracing import span, traceparent
 from server.queue import QueueUnavailableError, View
 from server.services import Services
 from server.storage.bucket import BucketUnavailableError
-from server.task import Callback, Output, Priority, Retention, Status, Task
+from server.task import AnyRetention, Callback, Output, Priority, Status, Task
 from server.tasks.input_images import CheckedImages, InputImages
 from server.tasks.lookup import UnknownTaskError, find_record
 from server.tasks.missing_models import refuse_missing_models
 from server.tasks.prompts.preparation import PreparedPrompts, prepare_prompts
 from server.tasks.prompts.task_prompt import PromptRefusedError
+from server.tasks.retention import choose_retention
 from server.tasks.validation_errors import describe_errors
-from server.tenancy.policy import TenantPolicy
+from server.tenancy.policy import NotAllowedError, TenantPolicy
 from server.tenancy.uploads import UploadLimitError
 
 log = logging.getLogger(__name__)
@@ -56,17 +57,6 @@ class TooManyPixelsError(Exception):
     """The requested images are larger than this server allows."""
 
 
-class NotAllowedError(Exception):
-    """The tenant's policy does not allow a value of the request. `field` is the part of the request."""
-
-    def __init__(self, field: str, value: str, allowed: Sequence[str]) -> None:
-        super().__init__(
-            f"{field} {value!r} is not allowed for this tenant; use {' or '.join(allowed)}, or ask the operator "
-            "for more"
-        )
-        self.field = field
-
-
 class IdempotencyConflictError(Exception):
     """The same Idempotency-Key came with two different requests."""
 
@@ -81,7 +71,7 @@ class Submission:
     tenant: str
     priority: Priority | None = None
     """None: `normal`, or the first that the tenant may use."""
-    retention: Retention | None = None
+    retention: AnyRetention | None = None
     output: Output = DEFAULT_OUTPUT
     callback_url: str = ""
     callback_nonce: str = ""
@@ -115,7 +105,7 @@ async def submit(services: Services, submission: Submission) -> View:
     The caller has taken a token of the rate limit (`spend_token`) before it read the request. Raises
     UnknownTaskTypeError, InvalidParamsError, TooManyPixelsError, UnknownModelError, MisfitError, BadInputError,
     EgressDeniedError, UnsafeTextError, AuditUnavailableError, LLMError, IdempotencyConflictError, NotAllowedError,
-    MissingModelError, TaskLimitError, UploadLimitError, RecordTooLargeError, BrokerUnavailableError,
+    KeepLimitError, MissingModelError, TaskLimitError, UploadLimitError, RecordTooLargeError, BrokerUnavailableError,
     BucketUnavailableError, QueueUnavailableError.
     """
     pipeline = pipelines.find(submission.type)
@@ -127,7 +117,7 @@ async def submit(services: Services, submission: Submission) -> View:
         return earlier
     policy = services.tenants.policy(submission.tenant)
     priority = allowed_priority(policy, submission.priority)
-    retention = _allowed_retention(policy, submission, services.settings.retention)
+    stored = await choose_retention(services, submission.tenant, submission.retention)
     inputs = InputImages.of(services)
     catalog = services.catalog
     prepared = await _prepare(services, pipeline, requested, submission.tenant)
@@ -140,7 +130,8 @@ async def submit(services: Services, submission: Submission) -> View:
         tenant=submission.tenant,
         created_at=services.clock(),
         priority=priority,
-        retention=retention,
+        retention=stored.retention,
+        keep_bytes=stored.keep_bytes,
         output=submission.output,
         callback=_callback(services, submission, params),
         dialect=submission.dialect,
@@ -223,18 +214,6 @@ def allowed_priority(policy: TenantPolicy, requested: Priority | None) -> Priori
     if requested not in policy.priorities:
         raise NotAllowedError("priority", requested, policy.priorities)
     return requested
-
-
-def _allowed_retention(policy: TenantPolicy, submission: Submission, default: Retention) -> Retention:
-    """How long the images are stored. Raises NotAllowedError.
-
-    If the default retention is not allowed for the tenant, its first allowed one is used.
-    """
-    if submission.retention is None:
-        return default if default in policy.retentions else policy.retentions[0]
-    if submission.retention not in policy.retentions:
-        raise NotAllowedError("retention", submission.retention, policy.retentions)
-    return submission.retention
 
 
 async def _prepare(services: Services, pipeline: AnyPipeline, requested: Params, tenant: str) -> PreparedPrompts:

@@ -91,7 +91,7 @@ def refuse_failed(ended: Sequence[Manifest]) -> None:
 
 def refuse_withheld(ended: Sequence[Manifest]) -> None:
     """Raises WithheldError if these tasks have painted images and the audit withholds all of them."""
-    images = [image for manifest in ended for image in manifest.outcome.images if image.kind == "image"]
+    images = [image for manifest in ended for image in manifest.images if image.kind == "image"]
     if images and not any(image.safe for image in images):
         raise WithheldError(
             f"the safety audit of this server withholds every image ({images[0].reason}); change the prompt, or the "

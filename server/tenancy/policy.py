@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated, Any, Literal, get_args
@@ -24,13 +24,13 @@ from models.pydantic_errors import message_of
 from models.suggestions import did_you_mean
 from models.yaml_lines import line_of
 from server.settings import SettingsError
-from server.task import ImageAudit, Priority, Retention, TextAction
+from server.task import KEEP, AnyRetention, ImageAudit, Priority, Retention, TextAction
 
 Scope = Literal["submit", "read", "upload", "admin"]
 SCOPES: tuple[Scope, ...] = get_args(Scope)
 DEFAULT_SCOPES: tuple[Scope, ...] = ("submit", "read", "upload")
 PRIORITIES: tuple[Priority, ...] = get_args(Priority)
-RETENTIONS: tuple[Retention, ...] = get_args(Retention)
+RETENTIONS: tuple[AnyRetention, ...] = (*get_args(Retention), KEEP)
 
 TENANT = re.compile(r"[a-z0-9][a-z0-9._-]{0,63}")
 TenantName = Annotated[str, StringConstraints(pattern=f"^{TENANT.pattern}$")]
@@ -47,6 +47,17 @@ Off = BeforeValidator(lambda value: "off" if value is False else value)
 
 class TenantsFileError(SettingsError):
     """The tenants file is missing or invalid; the message names the line, and says what to do."""
+
+
+class NotAllowedError(Exception):
+    """The tenant's policy does not allow a value of the request. `field` is the part of the request."""
+
+    def __init__(self, field: str, value: str, allowed: Sequence[str]) -> None:
+        super().__init__(
+            f"{field} {value!r} is not allowed for this tenant; use {' or '.join(allowed)}, or ask the operator "
+            "for more"
+        )
+        self.field = field
 
 
 class StrictModel(BaseModel):
@@ -93,13 +104,15 @@ class TenantPolicy(StrictModel):
     """The most image files that are stored at a time; None: HUA_UPLOAD_COUNT."""
     upload_bytes: ByteSize | None = Field(None, ge=1)
     """The most bytes that these files have in all; None: HUA_UPLOAD_BYTES."""
+    keep_bytes: ByteSize | None = Field(None, ge=0)
+    """The most bytes of images that are kept without end; None: HUA_KEEP_BYTES."""
     rate: Rate | None = None
     prompt_rate: Rate | None = None
     """Limit of prompts that are translated without a task; None: no limit."""
     weight: float = Field(1.0, ge=0.01, le=100)
     """The tenant's share of the devices, relative to other tenants."""
     priorities: tuple[Priority, ...] = Field(("normal", "low"), min_length=1)
-    retentions: tuple[Retention, ...] = Field(RETENTIONS, min_length=1)
+    retentions: tuple[AnyRetention, ...] = Field(RETENTIONS, min_length=1)
     """The first one is the default if HUA_RETENTION is not allowed."""
     audit: AuditPolicy = AuditPolicy()
 

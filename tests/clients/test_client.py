@@ -13,6 +13,15 @@ async def test_one_line_paints_and_saves(painting, blocking, tmp_path):
     assert file.read_bytes() == png_file()
 
 
+async def test_task_is_kept_and_released(painting, blocking, hua):
+    task = await asyncio.to_thread(lambda: blocking.txt2img("a red house").keep())
+    assert (task.raw["retention"], task.image.expires_at) == ("keep", None)
+    assert await asyncio.to_thread(task.image.read) == png_file()
+    released = await (await hua.task(task.id)).change_retention("7d")
+    assert released.raw["retention"] == "7d"
+    assert released.image.expires_at is not None
+
+
 async def test_task_outlives_the_variable_of_its_client(painting, server):
     task = await asyncio.to_thread(lambda: Hua(server.url).txt2img("a red house"))
     gc.collect()

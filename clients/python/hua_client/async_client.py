@@ -75,6 +75,15 @@ class AsyncTask(BaseTask[AsyncImage]):
         self.update(await self._runner.run(self._calls.cancel(self.id)))
         return self
 
+    async def keep(self) -> Self:
+        """As Task.keep."""
+        return await self.change_retention("keep")
+
+    async def change_retention(self, retention: str) -> Self:
+        """As Task.change_retention."""
+        self.update(await self._runner.run(self._calls.change_retention(self.id, retention)))
+        return self
+
     async def save(self, path: str | Path) -> list[Path]:
         """As Task.save."""
         return await self._runner.run(self._calls.save_all(self, path))

@@ -21,13 +21,14 @@ class ImageInfo:
         self.raw = raw
         """The server's JSON."""
         self.url: str = raw["url"]
-        """A link that needs no key, valid until `expires_at`; empty if the image is withheld."""
+        """A link that needs no key, valid until `expires_at`, or while the image is kept; empty if it is withheld."""
         self.width: int = raw["width"]
         self.height: int = raw["height"]
         self.seed: int | None = raw.get("seed")
         self.format: str = raw["format"]
         self.sha256: str = raw.get("sha256", "")
-        self.expires_at = datetime.fromisoformat(raw["expires_at"])
+        self.expires_at = datetime.fromisoformat(raw["expires_at"]) if raw["expires_at"] else None
+        """None if the image is kept without end."""
         self.safe: bool = raw.get("safe", True)
         """False if the audit of the server withholds it; `reason` says why."""
         self.reason: str = raw.get("reason", "")

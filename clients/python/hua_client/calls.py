@@ -43,7 +43,7 @@ class Options(TypedDict, total=False):
 
     priority: Literal["high", "normal", "low"]
     retention: str
-    """How long the images are kept: `5m`, `24h`, `7d`, `30d`."""
+    """How long the images are stored: `5m`, `24h`, `7d`, `30d`, or `keep` for without end."""
     callback_url: str
     format: Literal["png", "jpeg", "webp"]
     quality: int
@@ -98,6 +98,9 @@ class Calls:
 
     def cancel(self, task_id: str) -> Flow[Json]:
         return self._json("DELETE", f"/v1/tasks/{task_id}")
+
+    def change_retention(self, task_id: str, retention: str) -> Flow[Json]:
+        return self._json("PUT", f"/v1/tasks/{task_id}/retention", json={"retention": retention})
 
     def list_tasks(self, status: str | None) -> Flow[None]:
         """Emits all tasks, newest first. New tasks move those that are left to later pages; none comes twice."""

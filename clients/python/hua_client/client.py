@@ -78,6 +78,15 @@ class Task(BaseTask[Image]):
         self.update(self._runner.run(self._calls.cancel(self.id)))
         return self
 
+    def keep(self) -> Self:
+        """Keeps the images of an ended task without end. Raises GoneError, ConflictError if there is no room left."""
+        return self.change_retention("keep")
+
+    def change_retention(self, retention: str) -> Self:
+        """`24h`, `7d`, …: when the images of an ended task go; `keep`: never."""
+        self.update(self._runner.run(self._calls.change_retention(self.id, retention)))
+        return self
+
     def save(self, path: str | Path) -> list[Path]:
         """Writes the image to this path; several images to PATH-0, PATH-1… Raises what Image.save raises."""
         return self._runner.run(self._calls.save_all(self, path))

@@ -48,7 +48,7 @@ class NotFoundError(ApiError):
 
 
 class ConflictError(ApiError):
-    """409: the idempotency key was used for another request."""
+    """409: the idempotency key was used for another request, or no room is left to keep images (`keep_limit`)."""
 
 
 class GoneError(ApiError):

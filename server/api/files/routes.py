@@ -62,9 +62,9 @@ async def get_image(
     """One image of a task, by the link in the task."""
     services.links.check_image(task_id, index, extension, expires, signature, quality)
     manifest = await services.bucket.manifest(task_id)
-    if manifest is None or manifest.deleted_at is not None or index >= len(manifest.outcome.images):
+    if manifest is None or manifest.expires_at <= services.clock() or index >= len(manifest.images):
         raise LinkExpiredError("this image is deleted; generate it again")
-    image = manifest.outcome.images[index]
+    image = manifest.images[index]
     if not image.safe:
         raise LinkExpiredError("this image is withheld; the task says why")
     if extension != image.format or quality is not None:

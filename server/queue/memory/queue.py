@@ -19,6 +19,7 @@ from server.queue import (
     COURTESY_S,
     FETCHING_PAUSE_S,
     LEASE_S,
+    LOCK_S,
     DueCallback,
     Lease,
     LineView,
@@ -61,6 +62,8 @@ class MemoryQueue:
         self._rates = RateLimiter(clock)
         self._workers = WorkerTable(clock, wall)
         self._callbacks = CallbackSchedule()
+        self._locks: dict[str, tuple[str, float]] = {}
+        """The holder of each lock, and when it loses it by `clock`."""
         self._open = False
 
     async def time(self) -> float:
@@ -111,6 +114,9 @@ class MemoryQueue:
         page_of_tasks = matching[(page - 1) * per_page : page * per_page]
         return [self._view(one) if isinstance(one, TaskState) else one for one in page_of_tasks], len(matching)
 
+    async def forgotten(self, task_ids: Sequence[str]) -> list[str]:
+        return [each for each in task_ids if each not in self._finished and self._unfinished.get(each) is None]
+
     def watch(self, task_id: str) -> AsyncIterator[View]:
         state = self._unfinished.get(task_id)
         return state.views(self._view) if state else _only(self._finished.get(task_id))
@@ -145,6 +151,17 @@ class MemoryQueue:
         for models, costs in needs.items():
             missing[self._queue.missing(models)] += costs
         return tuple(MissingView(models, len(costs), sum(costs)) for models, costs in sorted(missing.items()) if models)
+
+    async def lock(self, name: str, holder: str) -> bool:
+        _, held_until = self._locks.get(name, ("", -math.inf))
+        if self._clock() < held_until:
+            return False
+        self._locks[name] = holder, self._clock() + LOCK_S
+        return True
+
+    async def unlock(self, name: str, holder: str) -> None:
+        if self._locks.get(name, ("", 0.0))[0] == holder:
+            del self._locks[name]
 
     async def missing(self, models: Collection[str]) -> tuple[str, ...]:
         return self._queue.missing(models)

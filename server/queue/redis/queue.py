@@ -18,6 +18,7 @@ from typing import Any
 from redis.asyncio import Redis
 
 from server.queue import (
+    LOCK_S,
     DueCallback,
     Lease,
     Overview,
@@ -117,6 +118,13 @@ class RedisQueue:
         total, *views = await self._run("recent", tenant, (page - 1) * per_page, per_page, *states)
         return [decode_view(reply) for reply in views], total
 
+    async def forgotten(self, task_ids: Sequence[str]) -> list[str]:
+        async with answering(self._url), self._redis.pipeline(transaction=False) as pipeline:
+            for task_id in task_ids:
+                pipeline.exists(f"{ROOT}:task:{task_id}")
+            known = await pipeline.execute()
+        return [task_id for task_id, is_known in zip(task_ids, known, strict=True) if not is_known]
+
     async def watch(self, task_id: str) -> AsyncIterator[View]:
         previous = None
         with as_unavailable(self._url):
@@ -142,6 +150,13 @@ class RedisQueue:
         pools = [pool for _, pool in members]
         self._models = {pool: models for pool, models in self._models.items() if pool in pools}
         return decode_overview(reply, [await self._with_models(*member) for member in members], pools)
+
+    async def lock(self, name: str, holder: str) -> bool:
+        async with answering(self._url):
+            return bool(await self._redis.set(f"{ROOT}:lock:{name}", holder, px=int(LOCK_S * 1000), nx=True))
+
+    async def unlock(self, name: str, holder: str) -> None:
+        await self._run("unlock", name, holder)
 
     async def missing(self, models: Collection[str]) -> tuple[str, ...]:
         return tuple(model.decode() for model in await self._run("missing", *models))

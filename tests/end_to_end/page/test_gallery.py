@@ -45,6 +45,17 @@ def test_filters_leave_what_is_looked_for(artist: Artist, page: Page, painted: l
     expect(balloon).to_be_visible()
 
 
+def test_filters_find_tasks_that_are_not_loaded(artist: Artist, page: Page, painted: list[Painted]) -> None:
+    """The page knows the newest task alone; the server finds the others."""
+    page.route(
+        "**/v1/tasks?page=*", lambda route: route.continue_(url=route.request.url.replace("per_page=40", "per_page=1"))
+    )
+    page.reload()
+    artist.open("gallery")
+    page.get_by_label("Search in prompts").fill("purple BALL")
+    expect(artist.card(painted[0].task["id"])).to_be_visible()
+
+
 def test_viewer_goes_on_by_keys_and_returns_the_focus(artist: Artist, page: Page, painted: list[Painted]) -> None:
     page.get_by_role("link", name="Gallery").click()
     boat = artist.card(painted[1].task["id"]).locator("button.view")

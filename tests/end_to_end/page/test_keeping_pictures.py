@@ -1,7 +1,8 @@
-"""What an artist does with pictures that are there: settings read back, archives, favourites, how long one takes."""
+"""What an artist does with pictures that are there: settings read back, archives, what is kept, how long one takes."""
 
 import io
 import json
+import shutil
 import zipfile
 
 import httpx
@@ -120,17 +121,42 @@ def test_pictures_of_a_task_come_as_one_archive(artist: Artist) -> None:
     assert np.array_equal(pixels, painted.pixels)
 
 
-def test_favourites_stay_when_the_page_is_loaded_again(artist: Artist) -> None:
+def expire(artist: Artist, task_id: str) -> None:
+    """Lets the retention of a task pass, as far as it has an end: its record says so, and its files are swept."""
+    bucket = artist.service.data_dir / "bucket"
+    for folder in bucket.glob(f"images/*/*/{task_id}"):
+        shutil.rmtree(folder)
+    record = bucket / "manifests" / f"{task_id}.json"
+    manifest = json.loads(record.read_text())
+    if manifest["place"] is None:
+        record.write_text(json.dumps(manifest | {"expires_at": 1.0}))
+
+
+def test_kept_picture_is_there_when_others_are_gone(artist: Artist) -> None:
     artist.open()
-    artist.write("a green cat on a pink background")
-    liked = artist.generate()
-    other = artist.generate()
-    artist.use(liked, "Favourite")
+    artist.write("a green cat on a pink background", steps=2)
+    kept, other, old = artist.generate(), artist.generate(), artist.generate()
+    artist.use(kept, "★ Keep")
+    expect(kept.card.locator(".facts")).to_contain_text("kept")
+    artist.page.evaluate("marks => localStorage.setItem('hua-favourites', marks)", json.dumps([f"{old.task['id']}/0"]))
     artist.open("gallery")
+    star = artist.card(old.task["id"]).get_by_role("img", name="kept")
+    expect(star).to_be_visible()
+    for painted in (kept, other, old):
+        expire(artist, painted.task["id"])
     artist.page.reload()
-    artist.page.get_by_label("Favourites only").check()
-    expect(artist.card(liked.task["id"])).to_be_visible()
+    expect(artist.card(other.task["id"])).to_contain_text("This picture has expired.")
+    for painted in (kept, old):
+        shown = artist.card(painted.task["id"]).locator("button.view img")
+        expect(shown).to_be_visible()
+        assert difference(artist.picture(shown.get_attribute("src") or ""), painted.pixels) == 0
+    artist.page.get_by_label("Kept only").check()
     expect(artist.card(other.task["id"])).to_have_count(0)
+    expect(artist.card(kept.task["id"])).to_be_visible()
+    expect(artist.page.locator(".gallery")).to_contain_text("pictures kept, 1 of 10240 MB")
+    artist.card(kept.task["id"]).locator("button.view").click()
+    artist.press("★ Keep", artist.page.get_by_role("dialog"))
+    expect(artist.page.get_by_role("dialog")).to_contain_text("deleted in 24 h")
 
 
 def test_time_left_is_shown_while_a_task_waits(artist: Artist) -> None:

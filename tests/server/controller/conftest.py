@@ -84,9 +84,9 @@ class Fated:
         if not inspect.iscoroutinefunction(method):
             return method
 
-        async def call(*arguments):
+        async def call(*arguments, **options):
             self._fate.meet()
-            answer = await method(*arguments)
+            answer = await method(*arguments, **options)
             self._fate.meet()
             return answer
 

@@ -101,7 +101,7 @@ async def test_settling_during_intake_does_not_hold_the_log(
     await broker.publish_task(task)
 
     class LateBucket:
-        async def manifest(self, task_id):
+        async def manifest(self, task_id, *, recent=False):
             found = await bucket.manifest(task_id)
             await bucket.put_manifest(make_manifest(task))
             await queue.settle(make_manifest(task))

@@ -231,7 +231,7 @@ class SlowFirstBucket:
     def __getattr__(self, name: str):
         return getattr(self._bucket, name)
 
-    async def manifest(self, task_id: str):
+    async def manifest(self, task_id: str, *, recent: bool = False):
         self.calls += 1
         if self.calls == 1:
             await asyncio.sleep(0.3)
@@ -264,7 +264,7 @@ async def test_outcomes_are_committed_in_order(
         await broker.publish_outcome(make_outcome(task))
 
     class Stuck(SlowFirstBucket):
-        async def manifest(self, task_id: str):
+        async def manifest(self, task_id: str, *, recent: bool = False):
             if task_id == tasks[1].id:
                 while await self._bucket.manifest(tasks[4].id) is None:
                     await asyncio.sleep(0.005)

@@ -79,7 +79,7 @@ async def test_withheld_result_is_refused(services, painter):
 async def test_expired_result_says_so(services, result):
     await services.bucket.put_manifest(result.model_copy(update={"expires_at": services.clock() - 1}))
     await assert_refused(services, {"task": result.task.id}, "image 0 of task .* has expired and is deleted")
-    await assert_refused(services, services.links.image(result.task.id, 0, "png", 1.0), "this image has expired")
+    await assert_refused(services, services.links.image(result.task.id, 0, "png", 1.0), "this link has expired")
 
 
 async def test_deleted_result_says_so(services, result):

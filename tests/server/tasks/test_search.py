@@ -44,9 +44,9 @@ async def test_pages_are_of_what_fits(services, monkeypatch) -> None:
     queue = services.queue
     for number in range(7):
         await queue.admit(task(number, params={"text": "cat" if number % 2 else "dog"}), 100)
-    dogs = [await find_tasks(queue, "red", Filters(words=("dog",)), page, 3) for page in (1, 2, 3)]
+    dogs = [await find_tasks(services, "red", Filters(words=("dog",)), page, 3) for page in (1, 2, 3)]
     assert [[view.task.created_at for view in views] for views, _ in dogs] == [[6, 4, 2], [0], []]
     assert {total for _, total in dogs} == {4}
-    assert await find_tasks(queue, "blue", Filters(words=("dog",)), 1, 3) == ([], 0)
-    assert await find_tasks(queue, "red", Filters(status=Status.FAILED, words=("dog",)), 1, 3) == ([], 0)
-    assert (await find_tasks(queue, "red", Filters(status=Status.QUEUED), 2, 5))[1] == 7
+    assert await find_tasks(services, "blue", Filters(words=("dog",)), 1, 3) == ([], 0)
+    assert await find_tasks(services, "red", Filters(status=Status.FAILED, words=("dog",)), 1, 3) == ([], 0)
+    assert (await find_tasks(services, "red", Filters(status=Status.QUEUED), 2, 5))[1] == 7

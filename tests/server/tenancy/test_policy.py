@@ -106,3 +106,10 @@ def test_invalid_file_is_named(tmp_path):
     (tmp_path / "tenants.yaml").write_text("tenants: {acme: {keys: 3}}")
     with pytest.raises(TenantsFileError, match=r"tenants\.yaml, line 1: tenants\.acme\.keys"):
         read_policies(tmp_path / "tenants.yaml")
+
+
+@pytest.mark.parametrize(("line", "keep_bytes"), [("keep_bytes: 1GiB", 1 << 30), ("keep_bytes: 0", 0), ("", None)])
+def test_bytes_that_a_tenant_may_keep(line, keep_bytes) -> None:
+    policy = parse_policies(f"tenants:\n  acme:\n    weight: 1\n    {line}\n")["acme"]
+    assert policy.keep_bytes == keep_bytes
+    assert "keep" in policy.retentions

@@ -61,7 +61,7 @@ async def generation_reply(
 def _images(ended: Sequence[Manifest], kind: str) -> Iterator[PaintedImage]:
     for manifest in ended:
         if manifest.outcome.status is Status.SUCCEEDED:
-            images = (image for image in manifest.outcome.images if image.kind == kind and image.safe)
+            images = (image for image in manifest.images if image.kind == kind and image.safe)
             yield from (PaintedImage(manifest, image) for image in images)
 
 

@@ -68,7 +68,7 @@ async def run_tasks(
 
 def first_images(ended: Sequence[Manifest]) -> list[Image]:
     """The one image of each of these tasks. Raises TaskFailedError if one was interrupted, or its image is withheld."""
-    images = [image for manifest in ended for image in manifest.outcome.images[:1] if image.safe]
+    images = [image for manifest in ended for image in manifest.images[:1] if image.safe]
     if len(images) < len(ended):
         raise TaskFailedError("the request was interrupted, or the audit withholds an image of it; send it again")
     return images

@@ -8,7 +8,7 @@ from typing import Any
 
 from pipelines.params.limits import SEEDS
 from server.api.dialects.workflows import CUT_OUT, painting_task
-from server.task import Output, Priority, Retention
+from server.task import AnyRetention, Output, Priority
 from server.tasks.submission import Submission
 
 MAX_SAMPLES = 8
@@ -47,7 +47,7 @@ class TaskOptions:
     dialect: str
     output: Output
     priority: Priority | None
-    retention: Retention | None
+    retention: AnyRetention | None
     idempotency_key: str | None
 
 

@@ -8,7 +8,7 @@ from typing import Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, field_validator, model_validator
 
 from pipelines.pipeline import MAX_TEXT
-from server.task import Priority, Retention
+from server.task import AnyRetention, Priority
 from server.tasks.submission import InvalidParamsError
 
 MAX_IMAGES = 10
@@ -42,7 +42,7 @@ class ImageRequest(BaseModel):
     user: str = Field("", max_length=1000, description="Ignored.")
     safety_identifier: str = Field("", max_length=1000, description="Ignored.")
     priority: Priority | None = Field(None, description="Of the task, as in POST /v1/tasks.")
-    retention: Retention | None = Field(None, description="Of the images, as in POST /v1/tasks.")
+    retention: AnyRetention | None = Field(None, description="Of the images, as in POST /v1/tasks.")
 
     @model_validator(mode="before")
     @classmethod

@@ -15,6 +15,7 @@ export type ToolField = Schemas["FieldReply"];
 export type ToolList = Schemas["ToolList"];
 export type Style = Schemas["StyleReply"];
 export type Wildcard = Schemas["WildcardReply"];
+export type Kept = Schemas["KeptReply"];
 export type UsageReply = Schemas["UsageReply"];
 export type TokenCount = Schemas["CountReply"];
 

@@ -16,9 +16,10 @@ const LOOKS_A_SECOND = 4;
 const GONE: readonly number[] = [404, 410];
 const ENDED: readonly string[] = ["succeeded", "failed", "canceled"];
 
-export const RETENTIONS = ["24h", "7d", "30d"] as const;
+export const RETENTIONS = ["24h", "7d", "30d", "keep"] as const;
+export type Retention = (typeof RETENTIONS)[number];
 /** For how long pictures stay on the server. */
-export const retention = kept<(typeof RETENTIONS)[number]>("retention", "24h");
+export const retention = kept<Retention>("retention", "24h");
 
 /** A task, and what its events have told since it was read. */
 export interface LiveTask {
@@ -36,6 +37,8 @@ export const tasks = signal<LiveTask[]>([]);
 /** How many tasks the server has in all; null until it was asked. */
 export const total = signal<number | null>(null);
 export const loading = signal(false);
+/** The tasks that fit the filters of the gallery; `filtered.ts` reads them. */
+export const found = signal<LiveTask[]>([]);
 /** The task that was submitted last, or has ended last: what a screen reader is told about. */
 export const justChanged = signal<Task | null>(null);
 export const unfinished = computed(() => tasks.value.filter(({ task }) => !hasEnded(task)));
@@ -58,7 +61,9 @@ export function live(task: Task): LiveTask {
 }
 
 function change(id: string, changes: Partial<LiveTask>): void {
-  tasks.value = tasks.value.map((each) => (each.task.id === id ? { ...each, ...changes } : each));
+  for (const list of [tasks, found]) {
+    if (list.value.some(({ task }) => task.id === id)) list.value = list.value.map((each) => (each.task.id === id ? { ...each, ...changes } : each));
+  }
 }
 
 /** How many of the newest tasks are known without a gap. Older ones may be known too: of a grid, or in the queue. */
@@ -113,6 +118,12 @@ export async function cancel(id: string): Promise<void> {
 /** Deletes the pictures of an ended task at once; the task stays. */
 export async function deletePictures(id: string): Promise<void> {
   const task = await ask<Task>("DELETE", `v1/tasks/${id}/images`);
+  change(id, { task });
+}
+
+/** Changes for how long the pictures of an ended task stay. */
+export async function changeRetention(id: string, retention: Retention): Promise<void> {
+  const task = await ask<Task>("PUT", `v1/tasks/${id}/retention`, { retention });
   change(id, { task });
 }
 

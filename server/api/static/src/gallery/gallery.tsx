@@ -1,91 +1,85 @@
 // All tasks of the caller, newest first; more are loaded when the end comes near.
 import { useEffect, useRef, useState } from "preact/hooks";
-import { loading, loadMore, tasks, total, type LiveTask } from "../data/tasks";
-import { hasFavourite } from "../data/favourites";
+import { filter, finding, findMore, foundTotal, isFiltered, type Filter } from "../data/filtered";
+import { isKept, keptUse, openKept } from "../data/kept";
 import { guarded } from "../data/notice";
-import { titleOfType } from "../data/server";
+import { models, pipelines, titleOfType } from "../data/server";
+import { key } from "../data/session";
+import { found, loading, loadMore, tasks, total } from "../data/tasks";
 import { t } from "../i18n";
 import { Choice, Tick } from "../ui/controls";
 import { Progress } from "../ui/progress";
-import { titleOf } from "../ui/results";
+import { expiry, isThere, titleOf } from "../ui/results";
 import { Pictures } from "../ui/task_pictures";
 import { Viewer } from "../ui/viewer";
 import { ZipButton } from "../ui/zip_button";
 
-interface Filter {
-  words: string;
-  type: string;
-  model: string;
-  status: string;
-  favourites: boolean;
-}
-
-const NO_FILTER: Filter = { words: "", type: "", model: "", status: "", favourites: false };
-
-function matches({ task }: LiveTask, filter: Filter): boolean {
-  return (
-    (!filter.words || titleOf(task).toLowerCase().includes(filter.words.toLowerCase())) &&
-    (!filter.type || task.type === filter.type) &&
-    (!filter.model || task.model === filter.model) &&
-    (!filter.status || task.status === filter.status) &&
-    (!filter.favourites || hasFavourite(task))
-  );
-}
+const MB = 1024 * 1024;
+/** How long the person may pause between two letters. */
+const TYPING_PAUSE_MS = 300;
 
 export function Gallery() {
-  const [filter, setFilter] = useState(NO_FILTER);
   const [viewed, setViewed] = useState<{ id: string; index: number } | null>(null);
   const end = useRef<HTMLDivElement>(null);
-  const shown = tasks.value.filter((live) => matches(live, filter));
+  const filtered = isFiltered();
+  const shown = filtered ? found.value : tasks.value;
+  const all = filtered ? foundTotal.value : total.value;
   const pictured = shown.filter(({ task }) => (task.images ?? []).length > 0);
 
+  useEffect(() => void openKept(), [key.value]);
   useEffect(() => {
     const observer = new IntersectionObserver((entries) => {
-      if (entries.some((entry) => entry.isIntersecting)) void guarded(loadMore);
+      if (entries.some((entry) => entry.isIntersecting)) void guarded(filtered ? findMore : loadMore);
     }, { rootMargin: "800px" });
     observer.observe(end.current!);
     return () => observer.disconnect();
-  }, [tasks.value.length]);
+  }, [filtered, shown.length]);
 
   const move = (by: number) => {
     const place = pictured.findIndex(({ task }) => task.id === viewed?.id);
     const next = pictured[place + by];
     if (next) setViewed({ id: next.task.id, index: 0 });
   };
-  const current = tasks.value.find(({ task }) => task.id === viewed?.id);
+  const current = shown.find(({ task }) => task.id === viewed?.id);
   return (
     <section class="gallery" aria-label={t("viewGallery")}>
-      <Filters filter={filter} onChange={setFilter} />
-      <p class="count" role="status">{total.value === null ? "" : t("shownOf", { shown: shown.length, total: total.value })}</p>
+      <Filters />
+      <p class="count" role="status">{all === null ? "" : t("shownOf", { shown: shown.length, total: all })}</p>
+      {keptUse.value && <p class="count">{t("keptUse", { count: keptUse.value.count, used: Math.ceil(keptUse.value.bytes / MB), most: Math.floor(keptUse.value.max_bytes / MB) })}</p>}
       <div class="actions"><ZipButton tasks={shown.map(({ task }) => task)} /></div>
       <div class="grid">
         {shown.map((live) => (
           <article key={live.task.id} class={`result ${live.task.status}`} data-id={live.task.id}>
             <Pictures live={live} onView={(index) => setViewed({ id: live.task.id, index })} />
-            <p class="words" title={titleOf(live.task)}>{hasFavourite(live.task) && <span class="star" role="img" aria-label={t("favourite")}>★</span>} {titleOf(live.task)}</p>
+            <p class="words" title={titleOf(live.task)}>{isKept(live.task) && <span class="star" role="img" aria-label={t("keptWithoutEnd")}>★</span>} {titleOf(live.task)}</p>
+            {live.task.images?.[0] && isThere(live.task.images[0]) && <p class="facts">{expiry(live.task.images[0])}</p>}
             {live.task.status !== "succeeded" && <Progress live={live} />}
           </article>
         ))}
       </div>
-      {shown.length === 0 && !loading.value && <p>{t("nothingYet")}</p>}
+      {shown.length === 0 && !loading.value && !finding.value && <p>{t("nothingYet")}</p>}
       <div ref={end} class="end" aria-hidden="true" />
       {viewed && current && <Viewer task={current.task} index={viewed.index} onMove={move} onClose={() => setViewed(null)} />}
     </section>
   );
 }
 
-function Filters(props: { filter: Filter; onChange: (filter: Filter) => void }) {
-  const { filter, onChange } = props;
-  const types = [...new Set(tasks.value.map(({ task }) => task.type))];
-  const used = [...new Set(tasks.value.flatMap(({ task }) => task.model ?? []))];
+function Filters() {
+  const chosen = filter.value;
+  const pause = useRef(0);
+  const change = (changes: Partial<Filter>) => (filter.value = { ...filter.value, ...changes });
+  const search = (words: string) => {
+    clearTimeout(pause.current);
+    pause.current = window.setTimeout(() => change({ words }), TYPING_PAUSE_MS);
+  };
   const all: readonly [string, string] = ["", t("all")];
   return (
     <div class="filters" role="search">
-      <input type="search" aria-label={t("searchPrompts")} placeholder={t("searchPrompts")} value={filter.words} onInput={(event) => onChange({ ...filter, words: event.currentTarget.value })} />
-      <Choice label={t("task")} value={filter.type} options={[all, ...types.map((type) => [type, titleOfType(type)] as const)]} onChange={(type) => onChange({ ...filter, type })} />
-      <Choice label={t("model")} value={filter.model} options={[all, ...used.map((name) => [name, name] as const)]} onChange={(model) => onChange({ ...filter, model })} />
-      <Choice label={t("status")} value={filter.status} options={[all, ...(["queued", "running", "succeeded", "failed", "canceled"] as const).map((status) => [status, t(status)] as const)]} onChange={(status) => onChange({ ...filter, status })} />
-      <Tick label={t("favouritesOnly")} checked={filter.favourites} onChange={(favourites) => onChange({ ...filter, favourites })} />
+      <input type="search" aria-label={t("searchPrompts")} placeholder={t("searchPrompts")} defaultValue={chosen.words} onInput={(event) => search(event.currentTarget.value)} />
+      <Choice label={t("task")} value={chosen.type} options={[all, ...pipelines.value.map(({ name }) => [name, titleOfType(name)] as const)]} onChange={(type) => change({ type })} />
+      <Choice label={t("model")} value={chosen.model} options={[all, ...models.value.map(({ name }) => [name, name] as const)]} onChange={(model) => change({ model })} />
+      <Choice label={t("status")} value={chosen.status} options={[all, ...(["queued", "running", "succeeded", "failed", "canceled"] as const).map((status) => [status, t(status)] as const)]} onChange={(status) => change({ status })} />
+      <Tick label={t("keptOnly")} checked={chosen.kept} onChange={(kept) => change({ kept })} />
     </div>
   );
 }

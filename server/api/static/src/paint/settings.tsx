@@ -69,7 +69,7 @@ export function Images() {
 
 /** For how long the pictures stay on the server. */
 export function Keep() {
-  const words = { "24h": t("hours24"), "7d": t("days", { days: 7 }), "30d": t("days", { days: 30 }) };
+  const words = { "24h": t("hours24"), "7d": t("days", { days: 7 }), "30d": t("days", { days: 30 }), keep: t("withoutEnd") };
   return <Choice label={t("keepFor")} value={retention.value} options={RETENTIONS.map((each) => [each, words[each]] as const)} onChange={(chosen) => (retention.value = chosen)} />;
 }
 

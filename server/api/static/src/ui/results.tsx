@@ -2,14 +2,13 @@
 import { fetchBlob, local } from "../api/client";
 import type { Task, TaskImage } from "../api/types";
 import * as draft from "../data/draft";
-import { isFavourite, toggleFavourite } from "../data/favourites";
+import { isKept, toggleKept } from "../data/kept";
 import { guarded } from "../data/notice";
 import { pictureOfLink, type Picture } from "../data/pictures";
 import { modelsOfFamily } from "../data/server";
 import { deletePictures } from "../data/tasks";
 import { open } from "../data/view";
 import { t, type Word } from "../i18n";
-import { IconButton } from "./controls";
 
 export function titleOf(task: Task): string {
   const { text } = { ...task.params, ...task.original_prompts } as { text?: string };
@@ -25,19 +24,25 @@ export function fileName(task: Task, image: TaskImage, index: number): string {
 
 /** Whether the picture can be seen and downloaded. */
 export function isThere(image: TaskImage): boolean {
-  return image.safe && new Date(image.expires_at).getTime() >= Date.now();
+  return image.safe && endOf(image) >= Date.now();
+}
+
+/** When the picture is deleted, in milliseconds; infinite if it is kept. */
+function endOf(image: TaskImage): number {
+  return image.expires_at ? new Date(image.expires_at).getTime() : Infinity;
 }
 
 export function Shown(props: { image: TaskImage; words: string }) {
   const { image, words } = props;
   if (!image.safe) return <p class="withheld">{t("withheld", { reason: image.reason ?? "" })}</p>;
-  if (new Date(image.expires_at).getTime() < Date.now()) return <p class="withheld">{t("expired")}</p>;
+  if (endOf(image) < Date.now()) return <p class="withheld">{t("expired")}</p>;
   return <img src={local(image.url)} width={image.width} height={image.height} alt={words} draggable={false} loading="lazy" decoding="async" />;
 }
 
 /** When the pictures of a task are deleted, in words. */
 export function expiry(image: TaskImage): string {
-  const hours = (new Date(image.expires_at).getTime() - Date.now()) / 3_600_000;
+  const hours = (endOf(image) - Date.now()) / 3_600_000;
+  if (hours === Infinity) return t("keptWithoutEnd");
   if (hours <= 0) return t("expired");
   return hours < 48 ? t("goesInHours", { hours: Math.max(1, Math.round(hours)) }) : t("goesInDays", { days: Math.round(hours / 24) });
 }
@@ -79,7 +84,7 @@ export function Actions(props: { task: Task; image: TaskImage; index: number; on
   };
   return (
     <div class="actions">
-      <IconButton word="favourite" icon="star" pressed={isFavourite(task, index)} onClick={() => toggleFavourite(task, index)} />
+      {isThere(image) && <button type="button" aria-pressed={isKept(task)} title={t("keepHelp")} onClick={() => void guarded(() => toggleKept(task))}>★ {t("keep")}</button>}
       {image.safe && <a class="button" href={local(image.url)} download={fileName(task, image, index)} onClick={(event) => { event.preventDefault(); void guarded(() => save(image, fileName(task, image, index))); }}>{t("download")}</a>}
       <button type="button" onClick={() => again({ seed: image.seed ?? undefined })}>{t("sameSettings")}</button>
       {image.seed !== null && "variation_strength" in task.params && (
