@@ -7,10 +7,13 @@ from pydantic.alias_generators import to_camel
 from models.catalog.catalog import Catalog, UnknownModelError
 from models.catalog.entry import ModelEntry
 from models.kinds import families_of
+from models.kinds.faces import FACE
+from models.kinds.kind import ModelRef
 from models.kinds.lora import LORA
 from server.api.dialects.chuzhan.request import DEFAULT_DETAILS, DrawRequest
 from server.api.dialects.model_names import has_captioner
 
+DETECTOR = ModelRef(FACE, "face")
 DETAILS_LORAS = ("details", "detail")
 """Names or aliases of the LoRA whose scale is the level of detail; the first one that is there."""
 HUMAN_MATTING = "matting-human"
@@ -24,11 +27,16 @@ def without_missing(request: DrawRequest, catalog: Catalog) -> tuple[DrawRequest
         if getattr(options, name) and not has_captioner(catalog):
             options = options.model_copy(update={name: False})
             left_out.append(f"imgOptions.{to_camel(name)}")
+    fixes_faces = request.face_fix
+    if fixes_faces and not catalog.has([DETECTOR]):
+        fixes_faces = False
+        left_out.append("faceFix")
     level = request.details_level
     if level != DEFAULT_DETAILS and details_lora(catalog) is None:
         level = DEFAULT_DETAILS
         left_out.append("detailsLevel")
-    return request.model_copy(update={"img_options": options, "details_level": level}), left_out
+    changes = {"img_options": options, "face_fix": fixes_faces, "details_level": level}
+    return request.model_copy(update=changes), left_out
 
 
 def object_model(request: DrawRequest, catalog: Catalog) -> dict[str, str]:

@@ -61,12 +61,11 @@ def style_of(request: DrawRequest, catalog: Catalog) -> Style:
 
 def _refuse_not_offered(request: DrawRequest) -> None:
     """Raises InvalidParamsError for what this server has no model for, and for options that exclude each other."""
-    options, needs_face = request.img_options, "needs a model for faces, which this server does not have"
+    options = request.img_options
     refused = {
-        "faceFix": (request.face_fix, f"{needs_face}; leave it out, and use hrScale or upscale for finer faces"),
         "imgOptions.facePreservation": (
             options.face_preservation,
-            f"{needs_face}; leave it out, and use img with a low denoisingStrength, or controlnet",
+            "is not offered; leave it out, and use img with a low denoisingStrength, or controlnet",
         ),
         **{
             f"imgOptions.{name}": (

@@ -96,7 +96,7 @@ class DrawRequest(Body):
     upscale: float = Field(1, ge=0, le=3)
     batch_size: int = Field(1, ge=1, le=6)
     tiling: bool = False
-    face_fix: bool = Field(False, description="Not offered.")
+    face_fix: bool = Field(False, description="Repair the faces of each image.")
     details_level: int = Field(DEFAULT_DETAILS, ge=1, le=9, description="Scale of the LoRA `details`; 5: 0.")
     img_options: ImgOptions = ImgOptions()
     controlnet: ControlNets = ControlNets()

@@ -46,6 +46,8 @@ def _mask(request: DrawRequest, catalog: Catalog) -> dict[str, Node]:
 def _finishing(request: DrawRequest, catalog: Catalog) -> list[Node]:
     """What is done to each painted image, as nodes without injections. Raises InvalidParamsError."""
     nodes: list[Node] = []
+    if request.face_fix:
+        nodes.append({"key": "faces", "endpoint": "img2img.face_fix", "data": {}})
     if request.upscale > 1:
         nodes.append({"key": "enlarge", "endpoint": "img2img.sr", "data": _enlargement(request)})
     if request.img_options.remove_background and not request.img_options.redraw_background:

@@ -127,8 +127,11 @@ async def test_description_needs_a_picture(draw, option):
 
 async def test_options_without_their_model_are_left_out_and_cost_nothing(draw, task, picture):
     fields = {"img": picture, "imgOptions": {"promptDetect": True, "genderDetect": True}, "detailsLevel": 9}
+    fields |= {"faceFix": True}
     reply, plain = await draw(**fields), await draw(img=picture)
-    assert reply["msg"].endswith("model for it: imgOptions.promptDetect, imgOptions.genderDetect, detailsLevel")
+    assert reply["msg"].endswith(
+        "model for it: imgOptions.promptDetect, imgOptions.genderDetect, faceFix, detailsLevel"
+    )
     assert reply["data"]["used"] == plain["data"]["used"]
     assert (await draw(**fields, predictConsume=True))["msg"] == reply["msg"]
     assert (await task(**fields)).params["lora_scales"] == {"ink": 0.5}  # that of the style
@@ -163,8 +166,7 @@ async def test_details_level_is_the_scale_of_a_lora(task):
 @pytest.mark.parametrize(
     ("fields", "message"),
     [
-        ({"faceFix": True}, "faceFix needs a model for faces"),
-        ({"imgOptions": {"facePreservation": True}}, "imgOptions.facePreservation needs a model for faces"),
+        ({"imgOptions": {"facePreservation": True}}, "imgOptions.facePreservation is not offered"),
         ({"imgOptions": {"redrawBackground": True}}, "imgOptions.redrawBackground needs a picture"),
         ({"maskImg": "x"}, "img is missing"),
         ({"img": "x", "maskImg": "x", "imgOptions": {"redrawBackground": True}}, "exclude each other"),

@@ -102,3 +102,15 @@ async def test_picture_that_keeps_its_size_is_enlarged_by_a_whole_number(task, p
 async def test_wrong_picture_is_named_as_in_the_request(draw, picture, fields, name):
     refused = await draw(**{"img": picture} | fields)
     assert (refused["code"], refused["msg"].partition(":")[0]) == (400, name)
+
+
+@pytest.mark.parametrize("styles", ["  - {name: face, path: toy.safetensors, family: face}\n"])
+async def test_faces_are_repaired_before_the_image_is_enlarged(task):
+    nodes = nodes_of(await task(faceFix=True, upscale=2, width=512, height=512))
+    assert [(key, node["endpoint"]) for key, node in nodes.items()] == [
+        ("paint", "txt2img.sd"),
+        ("faces_0", "img2img.face_fix"),
+        ("enlarge_0", "img2img.sr"),
+    ]
+    assert injected(nodes["faces_0"]) == [("paint", 0, "url")]
+    assert injected(nodes["enlarge_0"]) == [("faces_0", 0, "url")]
