@@ -21,6 +21,7 @@ SENT = {
     "img2img.face_fix": {"url": "PNG", "strength": 0.8},
     "img2img.portrait": {"url": "PNG", "text": "roses", "style": "Cute_style", "w": 512, "h": 512},
     "img2img.pattern": {"qr": "https://example.com", "text": "roses", "strength": 1.5},
+    "img2img.stickers": {"url": "PNG", "border": 4},
     "img2img.scene": {"url": "PNG", "text": "roses", "scene": "flowers", "place": {"x": 0.3}},
     "img2txt.caption": {"url": "PNG", "max_wh": 1024},
     "txt2txt.prompt_enhance": {"text": "roses", "repitition_penalty": 1.2, "num_return_sequences": 1},
