@@ -2,7 +2,7 @@
 
 raise: an error of a kernel, which the device survives.
 oom: the device has no memory for more than two rows.
-sticky: `AcceleratorError`, at every later pass too.
+sticky: CUDA's error 700, at every later pass too.
 nan: the pass returns NaN.
 hang, segfault, killed: what a driver, a library or the kernel of the system does to the process.
 capture: every capture of a graph is refused, with CUDA's error 900; passes work.
@@ -28,6 +28,7 @@ from pipelines.engine.execution.cuda_graphs import Capture, Graph, StepResult
 GOOD_PASSES = 2
 MOST_ROWS = 2
 HANG_S = 0.05
+ILLEGAL_ADDRESS = 700
 UNSUPPORTED = 900
 """cudaErrorStreamCaptureUnsupported: an operation that no graph may hold."""
 
@@ -47,13 +48,18 @@ def install(fault: Fault) -> None:
     nn.modules.module.register_module_forward_hook(fail)
 
 
+def cuda_error(code: int) -> Exception:
+    """As torch raises it."""
+    error: Any = torch.AcceleratorError(f"CUDA error: {code}")
+    error.error_code = code
+    return error  # type: ignore[no-any-return]
+
+
 def refusing(code: int) -> Capture:
-    """A capture that ends with this error, as torch reports it."""
+    """A capture that ends with this error."""
 
     def capture(run: Callable[[], StepResult]) -> Graph:
-        error: Any = torch.AcceleratorError("CUDA error: operation not permitted when stream is capturing")
-        error.error_code = code
-        raise error
+        raise cuda_error(code)
 
     return capture
 
@@ -69,7 +75,7 @@ def _fail(fault: Fault, rows: int, output: Any) -> Any:
         case "oom" if rows > MOST_ROWS:
             raise torch.OutOfMemoryError(f"CUDA out of memory: {rows} rows")
         case "sticky":
-            raise torch.AcceleratorError("CUDA error: an illegal memory access was encountered")
+            raise cuda_error(ILLEGAL_ADDRESS)
         case "nan":
             return type(output)(_spoiled(output[0])) if not isinstance(output, tuple) else (_spoiled(output[0]),)
         case "hang":

@@ -21,7 +21,8 @@ from models.registry.loaders import dtype_for
 from models.registry.registry import Registry
 from pipelines.engine.engine import Engine
 from pipelines.engine.events import Failed, Finished
-from pipelines.engine.execution.cuda_graphs import Capture, Graph, Graphs, StepResult, capture_on
+from pipelines.engine.execution.cuda_graphs import Capture, Graph, Graphs, StepResult
+from pipelines.engine.execution.graph_capture import capture_on
 from pipelines.engine.scheduling.batch_size import Capacity
 from server.commands.bench.results import BenchError
 from tests.pipelines.engine.tape import Tape

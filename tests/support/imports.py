@@ -8,7 +8,7 @@ from functools import cache
 from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
-OURS = ("models", "pipelines", "server", "helm", "tests")
+OURS = ("benchmarks", "deploy", "models", "pipelines", "server", "helm", "tests")
 
 
 @cache

@@ -19,7 +19,7 @@ FAULTS = {
     "replay": ("nan", "wrong", "bit for bit"),
     "switch": ("capture", "wrong", "nothing is captured again"),
     "single-sd1": ("raise", "failed", "an operation of a kernel failed"),
-    "crowd": ("sticky", "failed", "AcceleratorError"),
+    "crowd": ("sticky", "failed", "700"),
     "memory": ("oom", "failed", "OutOfMemoryError"),
     "swap": ("segfault", "failed", "SIGSEGV"),
     "single-sdxl": ("killed", "failed", "SIGKILL"),
