@@ -7,6 +7,7 @@ import sys
 from pathlib import Path
 
 import pytest
+import yaml
 
 ROOT = Path(__file__).parents[1]
 LOADED = re.compile(r"""<(?:script|img|iframe|source)\b[^>]*?\bsrc=["']?([^"'\s>]+)""")
@@ -46,6 +47,16 @@ def test_site_loads_nothing_from_elsewhere(site: Path) -> None:
 
 def test_site_has_search_index(site: Path) -> None:
     assert "durable log" in (site / "search" / "search_index.js").read_text(encoding="utf-8").lower()
+
+
+def test_search_knows_chinese_words_within_sentences() -> None:
+    """Without spaces between words, a whole clause would be one word, which nobody searches."""
+    [search] = [
+        each["search"]
+        for each in yaml.safe_load((ROOT / "mkdocs.yml").read_text("utf-8"))["plugins"]
+        if "search" in each
+    ]
+    assert re.split(search["separator"], "涂抹蒙版，CUDA 设备") == ["涂", "抹", "蒙", "版", "CUDA", "设", "备"]
 
 
 def test_links_out_of_docs_become_paths(site: Path) -> None:
