@@ -55,3 +55,5 @@ def test_toys_beside_a_packaged_upscaler_offer_prompts(
     page.get_by_role("button", name="a blue boat by the sea").click()
     expect(artist.field("Prompt")).to_have_value("a blue boat by the sea")
     expect(page.get_by_text(NO_CHECKPOINT)).to_be_hidden()
+    pictures = page.locator(".examples img")
+    assert pictures.evaluate_all("(all) => all.map((each) => each.complete && each.naturalWidth)") == [128] * 6

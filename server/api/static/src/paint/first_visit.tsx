@@ -14,11 +14,15 @@ export function FirstVisit() {
           <ul>{broken.value.map((model) => <li key={model.name}><strong>{model.name}</strong>: {model.problem}</li>)}</ul>
         </details>
       )}
-      {onlyToys.value && tasks.value.length === 0 && (
-        <div class="note">
-          <p>{t("toys")}</p>
-          <div class="actions">{t("examples").split("|").map((words) => <button key={words} type="button" onClick={() => draft.set("text", words)}>{words}</button>)}</div>
-        </div>
+      {onlyToys.value && (
+        <details class="note" open={tasks.value.length === 0}><summary>{t("toys")}</summary>
+          <p>{t("toysHelp")}</p>
+          <div class="examples">
+            {t("examples").split("|").map((words, index) => (
+              <button key={words} type="button" onClick={() => draft.set("text", words)}><img src={`page/example-${index + 1}.webp`} alt="" width="128" height="128" />{words}</button>
+            ))}
+          </div>
+        </details>
       )}
     </>
   );
