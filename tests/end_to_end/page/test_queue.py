@@ -9,14 +9,17 @@ from playwright.sync_api import Page, expect
 from tests.support.artist import Artist
 from tests.support.running_service import RunningService
 
-PLACES = 6
-"""Of the device: further tasks wait."""
+MORE_THAN_PLACES = 14
+"""Tasks that a device does not run at once."""
 
 
 @pytest.fixture
 def submitted(service: RunningService) -> Iterator[list[str]]:
     """Tasks that fill the device and more, the oldest first."""
-    ids = [service.submit(text=f"house {number}", w=128, h=128, num_steps=100) for number in range(PLACES + 3)]
+    ids = [
+        service.submit(text=f"house {number}", w=128, h=128, num_steps=100, num_samples=8)
+        for number in range(MORE_THAN_PLACES)
+    ]
     yield ids
     for task_id in ids:
         service.http.delete(f"/v1/tasks/{task_id}")
@@ -43,7 +46,8 @@ def test_priority_moves_a_waiting_task_forward(artist: Artist, page: Page, submi
     artist.open("queue")
     newest = f"house {len(submitted) - 1}"
     expect(page.locator(".queue li").last).to_contain_text(newest)
-    page.locator(".queue li").last.get_by_label("Priority").select_option("high")
+    page.locator(".queue li").filter(has_text=newest).get_by_label("Priority").select_option("high")
     expect(page.locator(".queue li").last).not_to_contain_text(newest)
     assert artist.service.task(submitted[-1])["priority"] == "high"
-    expect(page.locator(".queue li").filter(has_text="house 0").get_by_label("Priority")).to_have_count(0)
+    running = page.locator(".queue li").filter(has_text="house 0")
+    expect(running.get_by_label("Priority")).to_have_count(0)

@@ -9,6 +9,8 @@ from playwright.sync_api import Page, Route, expect
 from tests.support.artist import Artist
 
 API = re.compile(r"/v1/")
+RETRIES_MS = 3000
+"""In which the page tries again, whatever it tries."""
 AWAY = "The server does not answer; this page keeps trying."
 
 
@@ -22,10 +24,12 @@ def test_page_that_is_opened_while_the_server_is_away_recovers_alone(artist: Art
     artist.write("a house", steps=2)
     task_id = artist.generate().task["id"]
     page.route(API, lambda route: route.abort())
+    page.clock.install()
     page.reload()
     expect(page.get_by_role("alert").filter(has_text=AWAY)).to_be_visible()
     expect(artist.card(task_id)).to_be_hidden()
     page.unroute(API)
+    page.clock.run_for(RETRIES_MS)
     expect(artist.card(task_id)).to_be_visible()
     expect(page.get_by_role("alert").filter(has_text=AWAY)).to_be_hidden()
     artist.write("a house", steps=2)
@@ -65,11 +69,14 @@ def test_server_that_never_answers_is_told(artist: Artist, page: Page) -> None:
 
 
 def test_status_503_is_told_until_it_ends(artist: Artist, page: Page) -> None:
+    page.clock.install()
     artist.open()
     page.route(re.compile("/v1/overview"), answer(503))
+    page.clock.run_for(RETRIES_MS)
     told = page.get_by_role("alert").filter(has_text="The server answered 503; this page keeps trying.")
     expect(told).to_be_visible()
     page.unroute(re.compile("/v1/overview"))
+    page.clock.run_for(RETRIES_MS)
     expect(told).to_be_hidden()
 
 
@@ -97,11 +104,13 @@ def test_task_is_followed_on_when_its_events_are_cut(artist: Artist, page: Page,
         else:
             route.fulfill(status=200, content_type="text/event-stream", body='event: queued\ndata: {"position": 1}\n\n')
 
+    page.clock.install()
     artist.open()
     artist.write("a house", steps=2)
     page.route(events, interrupt)
     card = artist.card(artist.submit())
     expect(card).to_contain_text("next in the queue" if cut == "ended" else "connection lost, trying again")
     page.unroute(events)
+    page.clock.run_for(RETRIES_MS)
     expect(card).to_have_class(re.compile("succeeded"))
     assert cuts

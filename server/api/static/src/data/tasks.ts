@@ -127,9 +127,9 @@ export async function changeRetention(id: string, retention: Retention): Promise
   change(id, { task });
 }
 
-/** Reads all tasks that have not ended; some may be too old for the list. */
+/** Reads all tasks that have not ended; some may be too old for the list. One that starts meanwhile is found at the end. */
 export async function loadUnfinished(): Promise<void> {
-  for (const status of ["running", "queued"]) {
+  for (const status of ["queued", "running"]) {
     for (let page = 1, more = true; more; page++) {
       const reply = await ask<TaskPage>("GET", `v1/tasks?status=${status}&page=${page}&per_page=${MOST_PER_PAGE}`);
       add(reply.tasks);

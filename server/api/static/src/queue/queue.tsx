@@ -12,10 +12,8 @@ export function Queue() {
   const waiting = [...unfinished.value].reverse().sort((one, other) => place(one) - place(other));
   return (
     <section class="queue" aria-label={t("viewQueue")}>
-      <div class="actions">
-        <button type="button" disabled={waiting.length === 0} onClick={() => void guarded(cancelAll)}>{t("cancelAll")}</button>
-      </div>
       {waiting.length === 0 && <p>{t("queueEmpty")}</p>}
+      {waiting.length > 0 && <button type="button" onClick={() => void guarded(cancelAll)}>{t("cancelAll")}</button>}
       <ol>
         {waiting.map((live) => (
           <li key={live.task.id}>
