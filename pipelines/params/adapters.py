@@ -179,7 +179,7 @@ class AdapterParams(Params):
         refs: list[AnyModelRef] = [ModelRef(LORA, name) for name in self.loras]
         refs += [ModelRef(TEXTUAL_INVERSION, name) for name in self.embeddings or ()]
         if self.ip_adapter is not None:
-            refs.append(self.ip_adapter.adapter_ref(self.checkpoint))
+            refs += self.ip_adapter.models(self.checkpoint)
         if self.vae:
             refs.append(ModelRef(VAE, self.vae))
         if self.decoder == "tiny":

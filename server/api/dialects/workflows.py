@@ -8,6 +8,8 @@ from typing import Any
 PAINT = "paint"
 """The key of the node that paints."""
 Node = dict[str, Any]
+Step = tuple[str, dict[str, Any]]
+"""A task type, and its params without the picture."""
 CUT_OUT: Node = {"key": "cut_out", "endpoint": "img2img.sod", "data": {}}
 """Cuts out the main object."""
 
@@ -33,6 +35,18 @@ def painting_task(
     nodes = [*(before or {}).values(), paint, *(node for chain in chains for node in chain)]
     results = [chain[-1]["key"] for chain in chains] or [PAINT]
     return "workflow", {"nodes": nodes, "target": results[0], "intermediate": results[1:] or None, "use_audit": True}
+
+
+def chain_task(steps: Sequence[Step], picture: str) -> Step:
+    """Type and params of the task that takes a picture through these steps, at least one, in this order."""
+    (first, params), *others = steps
+    if not others:
+        return first, {"url": picture, **params}
+    nodes: list[Node] = [{"key": "0", "endpoint": first, "data": {"url": picture, **params}}]
+    for number, (endpoint, data) in enumerate(others, start=1):
+        injections = {str(number - 1): {"index": 0, "field": "url"}}
+        nodes.append({"key": str(number), "endpoint": endpoint, "data": data, "injections": injections})
+    return "workflow", {"nodes": nodes, "target": nodes[-1]["key"]}
 
 
 def _chain(nodes: Sequence[Node], sample: int) -> list[Node]:

@@ -10,9 +10,14 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from models.imaging.face_crops import crop_square
 from models.kinds.checkpoint import CHECKPOINT
+from models.kinds.faces import FACE
 from models.kinds.ip_adapter import IP_ADAPTER
 from models.kinds.kind import ModelRef
+from models.toy.drawing import draw
+from models.toy.world import Scene, Thing
+from pipelines.engine.events import Failed
 from pipelines.erase import EraseParams
 from pipelines.inpaint import Inpaint
 from pipelines.txt2img import Txt2Img
@@ -97,3 +102,23 @@ def test_prompt_of_several_images_is_their_mean(studio: Studio) -> None:
     )
     assert max_difference(first, same) <= 1
     assert min(max_difference(first, both), max_difference(second, both)) > 1
+
+
+def test_prompt_of_faces_is_that_of_their_crops(studio: Studio) -> None:
+    things = [Thing("person", "red", "", "", x, 0.5, 0.5) for x in (0.25, 0.75)]
+    picture = np.array(draw(Scene(things, "on the grass", "flat", 1), 128))
+
+    def image(pixels: np.ndarray, **changes: Any) -> np.ndarray:
+        request = txt2img_params(0, ip_adapter=image_prompt(scale=1, **changes))
+        return studio.image(TXT2IMG, request, {"ip_adapter.url": pixels})
+
+    with studio.held("face") as handle:
+        largest, *_ = handle.get(ModelRef(FACE, "face")).find(picture)
+    crop = crop_square(picture, largest.square(1.5))
+    assert np.array_equal(image(picture, faces=1), image(crop))
+    assert max_difference(image(picture, faces=1), image(picture)) > 1
+    request = txt2img_params(0, ip_adapter=image_prompt(faces=2))
+    assert ModelRef(FACE, "face") in TXT2IMG.needs(request)
+    failed = studio.run(TXT2IMG, request, {"ip_adapter.url": np.zeros((64, 64, 3), np.uint8)})
+    assert isinstance(failed, Failed)
+    assert (failed.code, "ip_adapter.url shows no face" in failed.message) == ("bad_input", True)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Any
 
@@ -35,6 +35,10 @@ class PaintedImage:
 
     manifest: Manifest
     image: Image
+    index: int
+    """Of the image among the task's."""
+    shown: Image | None = None
+    """The image with its faces repaired, if they were."""
 
     @property
     def infotext(self) -> str:
@@ -46,23 +50,41 @@ class PaintedImage:
 
 
 async def generation_reply(
-    services: Services, request: GenerationRequest, ended: Sequence[Manifest], *, shows_maps: bool
+    services: Services,
+    request: GenerationRequest,
+    ended: Sequence[Manifest],
+    *,
+    shows_maps: bool,
+    repaired: Sequence[Manifest] = (),
 ) -> GenerationReply:
-    """`ended` are the tasks of the request, of which some may have been interrupted."""
-    painted, maps = list(_images(ended, "image")), list(_images(ended, "hint")) if shows_maps else []
+    """`ended` are the tasks of the request, of which some may have been interrupted. `repaired` are those that repaired
+    the faces of each image, in the same order."""
+    painted, maps = painted_images(ended), list(_images(ended, "hint")) if shows_maps else []
+    if repaired:
+        results = [next(_images([manifest], "image"), None) for manifest in repaired]
+        painted = [
+            each if result is None else replace(each, shown=result.image)
+            for each, result in zip(painted, results, strict=True)
+        ]
     shown = [*painted, *maps] if request.send_images else []
     return GenerationReply(
-        images=[await result_in_base64(services, each.image) for each in shown],
+        images=[await result_in_base64(services, each.shown or each.image) for each in shown],
         parameters=_echo(request),
         info=json.dumps(_info(services, request, ended, painted), ensure_ascii=False),
     )
 
 
+def painted_images(ended: Sequence[Manifest]) -> list[PaintedImage]:
+    """The images of these tasks, without control maps."""
+    return list(_images(ended, "image"))
+
+
 def _images(ended: Sequence[Manifest], kind: str) -> Iterator[PaintedImage]:
     for manifest in ended:
         if manifest.outcome.status is Status.SUCCEEDED:
-            images = (image for image in manifest.images if image.kind == kind and image.safe)
-            yield from (PaintedImage(manifest, image) for image in images)
+            for index, image in enumerate(manifest.images):
+                if image.kind == kind and image.safe:
+                    yield PaintedImage(manifest, image, index)
 
 
 def _echo(request: GenerationRequest) -> dict[str, Any]:
@@ -94,7 +116,7 @@ def _info(
         "cfg_scale": params.get("guidance_scale"),
         "steps": params.get("num_steps"),
         "batch_size": request.batch_size,
-        "restore_faces": False,
+        "restore_faces": request.restore_faces,
         "face_restoration_model": None,
         "sd_model_name": params.get("model"),
         "sd_model_hash": _model_hash(services, str(params.get("model"))),

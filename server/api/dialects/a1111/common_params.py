@@ -16,7 +16,6 @@ from server.tasks.submission import InvalidParamsError
 
 NONE = ("", "none")
 NOT_OFFERED: Mapping[str, tuple[str, str]] = {
-    "restore_faces": ("face restoration", "send false"),
     "s_churn": ("s_churn", "send 0"),
     "refiner_checkpoint": ("a refiner", "leave it out"),
     "script_name": ("scripts", "leave script_name out"),

@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 from typing import Any, Literal
 
 from fastapi import APIRouter, Request, Response
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
+from models.catalog.catalog import Catalog
 from server.api.dependencies import CallerDep, Reader, ServicesDep
+from server.api.dialects.a1111.faces import find_restorer
 from server.api.dialects.a1111.generation import first_images, run_tasks
 from server.api.dialects.a1111.refusals import REFUSED, A1111Route, A1111SubmissionRoute
 from server.api.dialects.pictures import result_in_base64, store_picture
+from server.api.dialects.workflows import Step, chain_task
 from server.images.base64_file import decode_base64
 from server.images.codec import BadImageError
 from server.services import Services
@@ -37,8 +41,10 @@ class ExtrasRequest(BaseModel):
     upscaler_1: str = Field("None", max_length=256)
     upscaler_2: str = Field("None", max_length=256)
     extras_upscaler_2_visibility: float = 0.0
-    gfpgan_visibility: float = 0.0
-    codeformer_visibility: float = 0.0
+    gfpgan_visibility: float = Field(0.0, ge=0, le=1, description="Opacity of the faces that GFPGAN repairs.")
+    codeformer_visibility: float = Field(0.0, ge=0, le=1, description="The same of a model named CodeFormer.")
+    codeformer_weight: float = Field(0.0, ge=0, le=1, description="Accepted, without effect.")
+    upscale_first: bool = Field(False, description="Repair faces after the picture is enlarged, and not before.")
 
     @model_validator(mode="before")
     @classmethod
@@ -112,7 +118,7 @@ async def _enlarge(
 ) -> list[str]:
     _refuse_what_is_not_offered(body)
     uploads = [await _store(services, caller.tenant, picture) for picture in pictures]
-    ended = await run_tasks(services, caller, request, [_task(body, upload) for upload in uploads])
+    ended = await run_tasks(services, caller, request, [_task(body, upload, services.catalog) for upload in uploads])
     return [await result_in_base64(services, image) for image in first_images(ended)]
 
 
@@ -124,31 +130,36 @@ async def _store(services: Services, tenant: str, picture: str) -> Upload:
         raise BadInputError("image", str(error)) from error
 
 
-def _task(body: ExtrasRequest, picture: Upload) -> tuple[str, dict[str, Any]]:
-    """Type and params of the task that enlarges one picture."""
+def _task(body: ExtrasRequest, picture: Upload, catalog: Catalog) -> tuple[str, dict[str, Any]]:
+    """Type and params of the task that enlarges one picture, and repairs its faces before or after that."""
+    repairs = list(_repairs(body, catalog))
+    if repairs and body.upscaler_1.strip().lower() == "none":
+        return chain_task(repairs, picture.id)
+    steps = _enlarging(body, picture)
+    return chain_task([*steps, *repairs] if body.upscale_first else [*repairs, *steps], picture.id)
+
+
+def _repairs(body: ExtrasRequest, catalog: Catalog) -> Iterator[Step]:
+    """Raises InvalidParamsError."""
+    for name in ("GFPGAN", "CodeFormer"):
+        field = f"{name.lower()}_visibility"
+        if strength := getattr(body, field):
+            model = find_restorer(catalog, name, field)
+            yield "img2img.face_fix", {"method": "restore", "model": model, "strength": strength}
+
+
+def _enlarging(body: ExtrasRequest, picture: Upload) -> list[Step]:
     upscaler = body.upscaler_1.strip()
     crops = body.resize_mode == 1 and body.upscaling_crop
     if upscaler.lower() == "none":
-        size = (picture.width, picture.height)
-        return "cv.resize", {"url": picture.id, "w": size[0], "h": size[1]}
+        return [("cv.resize", {"w": picture.width, "h": picture.height})]
     width, height = (body.upscaling_resize_w, body.upscaling_resize_h) if crops else _size(body, picture)
+    cover = {"w": width, "h": height, "mode": "cover"}
     if upscaler.lower() in ("lanczos", "nearest"):
-        resampling = upscaler.lower()
-        return "cv.resize", {"url": picture.id, "w": width, "h": height, "mode": "cover", "resampling": resampling}
+        return [("cv.resize", {**cover, "resampling": upscaler.lower()})]
     covering = _covering(picture, width, height)
-    enlarge = {"url": picture.id, **_model(upscaler), "target_w": covering[0], "target_h": covering[1]}
-    if covering == (width, height):
-        return "img2img.sr", enlarge
-    nodes = [
-        {"key": "enlarge", "endpoint": "img2img.sr", "data": enlarge},
-        {
-            "key": "crop",
-            "endpoint": "cv.resize",
-            "injections": {"enlarge": {"index": 0, "field": "url"}},
-            "data": {"w": width, "h": height, "mode": "cover", "resampling": "lanczos"},
-        },
-    ]
-    return "workflow", {"nodes": nodes, "target": "crop"}
+    enlarge = "img2img.sr", {**_model(upscaler), "target_w": covering[0], "target_h": covering[1]}
+    return [enlarge, *([] if covering == (width, height) else [("cv.resize", {**cover, "resampling": "lanczos"})])]
 
 
 def _model(upscaler: str) -> dict[str, Any]:
@@ -171,8 +182,5 @@ def _covering(picture: Upload, width: int, height: int) -> tuple[int, int]:
 
 
 def _refuse_what_is_not_offered(body: ExtrasRequest) -> None:
-    for name in ("gfpgan_visibility", "codeformer_visibility"):
-        if getattr(body, name) > 0:
-            raise InvalidParamsError("this server does not restore faces; send 0", name)
     if body.extras_upscaler_2_visibility > 0 and body.upscaler_2.lower() != "none":
         raise InvalidParamsError("a second upscaler is not offered; send upscaler_2 None", "upscaler_2")

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import secrets
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from fastapi import APIRouter, Request
 
 from server.api.dependencies import CallerDep, ServicesDep
-from server.api.dialects.a1111.answers import GenerationReply, generation_reply
+from server.api.dialects.a1111.answers import GenerationReply, generation_reply, painted_images
+from server.api.dialects.a1111.faces import face_fix
 from server.api.dialects.a1111.img2img import plan_img2img
 from server.api.dialects.a1111.options import output_of, read_options
 from server.api.dialects.a1111.painting import Painting
@@ -23,6 +24,8 @@ from server.tasks.waiting import TaskFailedError, refuse_failed, refuse_withheld
 from server.tenancy.auth import Caller
 
 NAME = "a1111"
+SAME = ("text", "negative_prompt", "model")
+"""What painting a face again takes from the painting."""
 router = APIRouter(route_class=A1111SubmissionRoute, responses=REFUSED)
 
 
@@ -87,6 +90,20 @@ async def _paint(
     painting: Painting,
     options: dict[str, Any],
 ) -> GenerationReply:
+    repair = face_fix(body, options, services.catalog)
     tasks = [(painting.task_type, params) for params in painting.tasks(body.images)]
-    ended = await run_tasks(services, caller, request, tasks, output_of(options), body.force_task_id)
-    return await generation_reply(services, body, ended, shows_maps=painting.shows_maps)
+    output = output_of(options)
+    ended = await run_tasks(services, caller, request, tasks, output, body.force_task_id)
+    if repair is None:
+        return await generation_reply(services, body, ended, shows_maps=painting.shows_maps)
+    repairs = [("img2img.face_fix", params) for params in _repairs(ended, repair)]
+    repaired = await run_tasks(services, caller, request, repairs, output, body.force_task_id)
+    return await generation_reply(services, body, ended, shows_maps=painting.shows_maps, repaired=repaired)
+
+
+def _repairs(ended: Sequence[Manifest], repair: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
+    """The params that repair the faces of each painted image. Where they are painted again, it is as the image was."""
+    for painted in painted_images(ended):
+        same = {name: value for name in SAME if (value := painted.manifest.task.params.get(name)) is not None}
+        source = {"task": painted.manifest.task.id, "index": painted.index}
+        yield {"url": source, "seed": painted.image.seed, **(same if repair["method"] == "repaint" else {}), **repair}

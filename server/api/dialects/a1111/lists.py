@@ -18,6 +18,7 @@ from models.kinds.upscaler import UPSCALER
 from models.kinds.vae import VAE
 from pipelines.sampler_names import SAMPLERS
 from server.api.dependencies import Reader, ServicesDep
+from server.api.dialects.a1111.faces import restorers
 from server.api.dialects.a1111.options import title
 from server.api.dialects.a1111.refusals import REFUSED, A1111Route
 from server.api.dialects.a1111.txt2img import LATENT_METHODS
@@ -122,8 +123,13 @@ async def list_styles(services: ServicesDep, tenant: Reader) -> Items:
     ]
 
 
-@router.get("/hypernetworks")
 @router.get("/face-restorers")
+async def list_face_restorers(services: ServicesDep, tenant: Reader) -> Items:
+    """The models that repair faces; the option `face_restoration_model` names one."""
+    return [{"name": entry.name, "cmd_dir": None} for entry in restorers(services.catalog)]
+
+
+@router.get("/hypernetworks")
 @router.get("/extensions")
 async def list_nothing(tenant: Reader) -> Items:
     """What this server does not have."""

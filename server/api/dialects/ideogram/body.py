@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Any, TypeVar
 
 from fastapi import Request
@@ -22,7 +22,7 @@ MAX_FILES = 16
 JSON_PARTS = ("image_request", "color_palette")
 """Fields that some clients send as files, because JSON has a content type of its own."""
 UNSUPPORTED = {
-    "character_reference_images": "this server has no model for faces; use style_reference_images",
+    "character_reference_images": "send them to the routes of V3, /v1/ideogram-v3",
     "custom_model_uri": "the operator chooses the model with the alias V_3 in models.yaml",
 }
 """What is refused, and what to use instead."""
@@ -40,13 +40,16 @@ def form_schema(kind: type[BaseModel], *files: str, in_request: bool = False) ->
     return {"requestBody": {"required": True, "content": {"multipart/form-data": {"schema": whole}}}}
 
 
-async def read_body(request: Request) -> Form:
-    """The fields and files of a form; the fields of a JSON object. Raises HTTPException, InvalidParamsError."""
+async def read_body(request: Request, supported: Collection[str] = ()) -> Form:
+    """The fields and files of a form; the fields of a JSON object. Raises HTTPException, InvalidParamsError.
+
+    `supported` are names of UNSUPPORTED that this route takes all the same.
+    """
     form = await read_form(request, MAX_FILES) if is_form(request) else Form(await read_json_object(request))
     for name in form.files.keys() & set(JSON_PARTS):
         form.fields[name] = form.files.pop(name)[0].decode(errors="replace")
     for name, advice in UNSUPPORTED.items():
-        if form.fields.get(name) or form.files.get(name):
+        if name not in supported and (form.fields.get(name) or form.files.get(name)):
             raise InvalidParamsError(f"{name} is not supported here; {advice}", name)
     return form
 

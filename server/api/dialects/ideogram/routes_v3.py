@@ -23,7 +23,7 @@ from server.api.dialects.ideogram.request_v3 import (
     TransparentRequest,
     V3Request,
 )
-from server.api.dialects.ideogram.style_codes import PICTURES, FollowedStyle, followed_style
+from server.api.dialects.ideogram.style_codes import CHARACTER, PICTURES, FollowedStyle, followed_style
 from server.api.dialects.model_names import has_captioner
 from server.services import Services
 from server.tasks.input_images import Upload
@@ -58,7 +58,7 @@ class V3Call(Generic[R]):
 
 
 async def _read(kind: type[R], request: Request, services: Services, tenant: str) -> V3Call[R]:
-    form = await read_body(request)
+    form = await read_body(request, supported=(CHARACTER,))
     body = validated(kind, form.fields)
     params = await prompt_params(services, tenant, body)
     style = await followed_style(services, tenant, form, body, str(params["model"]))
@@ -70,7 +70,8 @@ def _schema(kind: type[V3Request], *files: str) -> dict[str, Any]:
     body = form_schema(kind, *files)
     content = body["requestBody"]["content"]
     properties = content["multipart/form-data"]["schema"]["properties"]
-    properties[PICTURES] = {"type": "array", "items": {"type": "string", "format": "binary"}}
+    for name in (PICTURES, CHARACTER):
+        properties[name] = {"type": "array", "items": {"type": "string", "format": "binary"}}
     if not files:
         content["application/json"] = {"schema": body_schema(kind)}
     return body

@@ -1,4 +1,4 @@
-"""Pictures whose style a request follows: sent with it, or stored under the code of an earlier answer.
+"""Pictures that a request follows: their style, sent with it or stored under the code of an earlier answer, or a face.
 
 Ideogram's own codes are of its models. Here a code stands for one picture of one tenant, kept for some time after its
 last use.
@@ -12,8 +12,9 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from server.api.dialects.forms import Form
+from server.api.dialects.ideogram.body import stored_file
 from server.api.dialects.ideogram.request_v3 import V3Request
-from server.api.dialects.image_prompts import image_prompt, require_ip_adapter
+from server.api.dialects.image_prompts import face_prompt, image_prompt, require_ip_adapter
 from server.api.dialects.pictures import store_picture
 from server.images.codec import BadImageError, measure, preview_jpeg
 from server.services import Services
@@ -21,7 +22,7 @@ from server.storage.bucket_keys import style_key
 from server.tasks.input_images import DECODER, PHOTO_PIXELS, BadInputError
 from server.tasks.submission import InvalidParamsError
 
-CODES, PICTURES = "style_codes", "style_reference_images"
+CODES, PICTURES, CHARACTER = "style_codes", "style_reference_images", "character_reference_images"
 LONGEST = 512
 """Side of a stored picture, in pixels; vision encoders see less."""
 DIGITS = 8
@@ -38,8 +39,10 @@ class FollowedStyle:
 async def followed_style(services: Services, tenant: str, form: Form, body: V3Request, model: str) -> FollowedStyle:
     """Raises InvalidParamsError, BadInputError, UploadLimitError, BucketUnavailableError."""
     files = form.files.get(PICTURES, [])
+    _refuse_text(form)
+    if CHARACTER in form.files:
+        return await _followed_character(services, tenant, form, body, model)
     if not files and not body.style_codes:
-        _refuse_text(form)
         return FollowedStyle()
     if files and body.style_codes:
         raise InvalidParamsError(f"{CODES} and {PICTURES} exclude each other; send only one of them", CODES)
@@ -55,9 +58,23 @@ async def followed_style(services: Services, tenant: str, form: Form, body: V3Re
     return FollowedStyle(params, tuple(dict.fromkeys(codes)) if files else ())
 
 
+async def _followed_character(
+    services: Services, tenant: str, form: Form, body: V3Request, model: str
+) -> FollowedStyle:
+    """Raises InvalidParamsError, BadInputError, UploadLimitError."""
+    if form.files.get(PICTURES) or body.style_codes:
+        raise InvalidParamsError(f"{CHARACTER} excludes {CODES} and {PICTURES}; send only one of them", CHARACTER)
+    if len(form.files[CHARACTER]) > 1:
+        raise InvalidParamsError(f"{CHARACTER} may hold one picture; send the one with the clearest face", CHARACTER)
+    face_prompt(services.catalog, model, "", CHARACTER)
+    upload = await stored_file(services, tenant, form, CHARACTER)
+    return FollowedStyle(face_prompt(services.catalog, model, upload.id, CHARACTER))
+
+
 def _refuse_text(form: Form) -> None:
-    if form.fields.get(PICTURES):
-        raise InvalidParamsError(f"{PICTURES} are files of a multipart form; send them so", PICTURES)
+    for name in (PICTURES, CHARACTER):
+        if form.fields.get(name):
+            raise InvalidParamsError(f"{name} are files of a multipart form; send them so", name)
 
 
 async def _reduced(services: Services, data: bytes) -> bytes:

@@ -83,7 +83,7 @@ async def test_interrogate_needs_a_captioner(client, red, picture: str) -> None:
 @pytest.mark.parametrize(
     ("body", "words"),
     [
-        ({"gfpgan_visibility": 0.5}, "does not restore faces"),
+        ({"gfpgan_visibility": 0.5}, "gfpgan_visibility needs a model that finds faces"),
         ({"upscaler_2": "esr", "extras_upscaler_2_visibility": 0.5}, "a second upscaler"),
         ({"upscaler_1": "nothing"}, "nothing"),
         ({"image": "no picture"}, "image: "),

@@ -160,7 +160,6 @@ async def test_units_may_have_a_second_pass(services: Services) -> None:
 @pytest.mark.parametrize(
     ("fields", "field"),
     [
-        ({"restore_faces": True}, "restore_faces"),
         ({"s_churn": 1}, "s_churn"),
         ({"refiner_checkpoint": "toy"}, "refiner_checkpoint"),
         ({"script_name": "X/Y/Z plot"}, "script_name"),
