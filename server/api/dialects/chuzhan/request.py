@@ -44,6 +44,13 @@ class Body(BaseModel):
         }
 
 
+class NotifiedRequest(Body):
+    """A request that makes a task, whose end is sent to an address."""
+
+    callback: str = Field("", max_length=2048)
+    nonce: str = Field("", max_length=32, description="Sent back in the callback.")
+
+
 class ImgOptions(Body):
     remove_background: bool = Field(False, description="Cut out the main object of the result.")
     redraw_background: bool = Field(False, description="Keep the main object of the picture, and repaint the rest.")
@@ -79,7 +86,7 @@ class ControlNets(Body):
     units: tuple[ControlUnit, ...] = Field((), max_length=3)
 
 
-class DrawRequest(Body):
+class DrawRequest(NotifiedRequest):
     prompt: str = Field(max_length=MAX_TEXT, examples=["one boy"])
     negative_prompt: str = Field("", max_length=MAX_TEXT)
     model_style_id: StyleId = Field(max_length=128, description="A style of the operator.", examples=[1])
@@ -101,8 +108,6 @@ class DrawRequest(Body):
     img_options: ImgOptions = ImgOptions()
     controlnet: ControlNets = ControlNets()
     predict_consume: bool = Field(False, description="Answer the price alone.")
-    callback: str = Field("", max_length=2048)
-    nonce: str = Field("", max_length=32, description="Sent back in the callback.")
 
     @model_validator(mode="after")
     def _check_size(self) -> Self:

@@ -9,21 +9,19 @@ from pydantic import Field
 
 from server.api.dependencies import Reader, ServicesDep, Submitter
 from server.api.dialects.chuzhan import tools
-from server.api.dialects.chuzhan.answers import NAME, Answer, Reply, TaskDetail, task_detail
+from server.api.dialects.chuzhan.answers import Answer, Reply, TaskDetail, task_detail
 from server.api.dialects.chuzhan.midjourney import routes as midjourney
 from server.api.dialects.chuzhan.options import without_missing
 from server.api.dialects.chuzhan.prices import ConsumeItem, consumption, price
 from server.api.dialects.chuzhan.refusals import PREFIX, REFUSED, ChuzhanRoute, DrawRoute, RefusedReply, refuse
 from server.api.dialects.chuzhan.request import DetailRequest, DrawRequest
+from server.api.dialects.chuzhan.tasks import find_task, submit_task
 from server.api.dialects.chuzhan.workflow import sent_name, task_of
 from server.api.errors import Problem
 from server.api.router import Router
 from server.services import Services
 from server.task import Status
 from server.tasks.input_images import BadInputError
-from server.tasks.lookup import find_record, from_manifest
-from server.tasks.submission import Submission, submit
-from server.tasks.waiting import wait_for_all
 
 NOT_OFFERED = {
     "/v1/train": "training is not offered; train a LoRA elsewhere and put its file into the models folder",
@@ -68,17 +66,8 @@ async def draw(
     if body.predict_consume:
         return Reply(data=data, msg=note)
     task_type, params = task_of(body, services.catalog)
-    submission = Submission(
-        task_type,
-        params,
-        tenant,
-        callback_url=body.callback,
-        callback_nonce=body.nonce if body.callback else "",
-        dialect=NAME,
-        idempotency_key=idempotency_key,
-    )
     try:
-        view = await submit(services, submission)
+        view = await submit_task(services, tenant, body, task_type, params, idempotency_key)
     except BadInputError as error:
         raise BadInputError(sent_name(error.field, params), error.message) from error
     return Reply(data=data.model_copy(update={"painting_sign": view.task.id}), msg=note)
@@ -99,10 +88,7 @@ async def get_task_detail(
     body: DetailRequest, request: Request, services: ServicesDep, tenant: Reader
 ) -> Reply[TaskDetail]:
     """The state of a task, and its images once it has ended; with `waitUtilEnd`, not before."""
-    record = await find_record(services, body.task_id, tenant)
-    if body.wait_util_end and record.manifest is None:
-        (manifest,) = await wait_for_all(services, [record.view], request.receive, cancels=False)
-        record = from_manifest(manifest)
+    record = await find_task(services, tenant, body, request)
     return Reply(data=task_detail(record, services.links, body, services.clock()))
 
 

@@ -13,14 +13,12 @@ from fastapi import APIRouter, Header, Request
 from pydantic import Field
 
 from server.api.dependencies import Reader, ServicesDep, Submitter
-from server.api.dialects.chuzhan.answers import NAME, Answer, Reply, task_detail
+from server.api.dialects.chuzhan.answers import Answer, Reply, task_detail
 from server.api.dialects.chuzhan.refusals import ChuzhanRoute, DrawRoute, RefusedReply
-from server.api.dialects.chuzhan.request import Body, DetailRequest, Picture, StyleId
+from server.api.dialects.chuzhan.request import Body, DetailRequest, NotifiedRequest, Picture, StyleId
+from server.api.dialects.chuzhan.tasks import find_task, submit_task
 from server.services import Services
-from server.tasks.lookup import find_record, from_manifest
-from server.tasks.submission import Submission, submit
 from server.tasks.tool_values import naming_fields
-from server.tasks.waiting import wait_for_all
 from server.tools.field import Item, ToolField, ToolValueError
 from server.tools.tool import Tool
 from server.tools.tools import UnknownToolError
@@ -34,22 +32,18 @@ class WorkflowRequest(Body):
     workflow_id: StyleId = Field(max_length=64, description="The id of a tool.")
 
 
-class WorkflowSubmission(WorkflowRequest):
+class WorkflowSubmission(WorkflowRequest, NotifiedRequest):
     fields: dict[str, Any] = Field({}, description="What is filled in, by the id of the field.")
-    callback: str = Field("", max_length=2048)
-    nonce: str = Field("", max_length=32, description="Sent back in the callback.")
 
 
 class ToolRequest(Body):
     utility_tool_id: StyleId = Field(max_length=64, description="The id of a tool.")
 
 
-class ToolSubmission(ToolRequest):
+class ToolSubmission(ToolRequest, NotifiedRequest):
     img: Picture | None = None
     mask_img: Picture | None = Field(None, description="Its white pixels are replaced, as the tool says.")
     options: dict[str, Any] = Field({}, description="The chosen item of each option, and other fields, by id.")
-    callback: str = Field("", max_length=2048)
-    nonce: str = Field("", max_length=32, description="Sent back in the callback.")
 
 
 class ItemData(Answer):
@@ -188,10 +182,7 @@ async def get_workflow_task(
     body: DetailRequest, request: Request, services: ServicesDep, tenant: Reader
 ) -> Reply[WorkflowTaskData]:
     """The state and the files of a task that a tool made; with `waitUtilEnd`, not before it has ended."""
-    record = await find_record(services, body.task_id, tenant)
-    if body.wait_util_end and record.manifest is None:
-        (manifest,) = await wait_for_all(services, [record.view], request.receive, cancels=False)
-        record = from_manifest(manifest)
+    record = await find_task(services, tenant, body, request)
     found = task_detail(record, services.links, body, services.clock())
     return Reply(
         data=WorkflowTaskData(
@@ -218,21 +209,12 @@ async def _submit(
     tenant: str,
     tool: Tool,
     values: Mapping[str, Any],
-    body: WorkflowSubmission | ToolSubmission,
+    body: NotifiedRequest,
     idempotency_key: str | None,
 ) -> Reply[SubmittedData]:
     filled = tool.fill(values)
-    submission = Submission(
-        "workflow",
-        filled.params,
-        tenant,
-        callback_url=body.callback,
-        callback_nonce=body.nonce if body.callback else "",
-        dialect=NAME,
-        idempotency_key=idempotency_key,
-    )
     with naming_fields(filled):
-        view = await submit(services, submission)
+        view = await submit_task(services, tenant, body, "workflow", filled.params, idempotency_key)
     return Reply(data=SubmittedData(painting_sign=view.task.id, used=tool.price or 0))
 
 

@@ -7,19 +7,17 @@ from typing import Literal
 from pydantic import Field
 
 from pipelines.pipeline import MAX_TEXT
-from server.api.dialects.chuzhan.request import Body, DetailRequest, Picture
+from server.api.dialects.chuzhan.request import DetailRequest, NotifiedRequest, Picture
 
 IMAGES = 4
 """A drawing is a grid of so many images."""
 Direction = Literal["left", "right", "up", "down"]
 
 
-class Request(Body):
+class Request(NotifiedRequest):
     """What every request has that makes a task."""
 
     type: Literal["relax", "fast"] = Field("relax", description="fast: before others, if the key may.")
-    callback: str = Field("", max_length=2048)
-    nonce: str = Field("", max_length=32, description="Sent back in the callback.")
 
 
 class ImagineRequest(Request):

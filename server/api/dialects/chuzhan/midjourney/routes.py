@@ -15,7 +15,7 @@ from pydantic import Field
 
 from pipelines.params.limits import SEEDS
 from server.api.dependencies import Reader, ServicesDep, Submitter
-from server.api.dialects.chuzhan.answers import NAME, Answer, ImageResult, Reply, task_detail
+from server.api.dialects.chuzhan.answers import Answer, ImageResult, Reply, task_detail
 from server.api.dialects.chuzhan.midjourney import painting
 from server.api.dialects.chuzhan.midjourney.request import (
     DescribeRequest,
@@ -27,12 +27,12 @@ from server.api.dialects.chuzhan.midjourney.request import (
 )
 from server.api.dialects.chuzhan.midjourney.request import Request as Sent
 from server.api.dialects.chuzhan.refusals import ChuzhanRoute, DrawRoute, RefusedReply
+from server.api.dialects.chuzhan.tasks import find_task, submit_task
 from server.api.dialects.model_names import has_captioner, has_enhancer
 from server.services import Services
 from server.task import Manifest, Priority
-from server.tasks.lookup import TaskRecord, find_record, from_manifest
-from server.tasks.submission import InvalidParamsError, Submission, submit
-from server.tasks.waiting import wait_for_all
+from server.tasks.lookup import TaskRecord, find_record
+from server.tasks.submission import InvalidParamsError
 
 PRICES = {"relax": 25, "fast": 40}
 """Points that the hosted service charges."""
@@ -131,10 +131,7 @@ async def get_progress(
     body: ProgressRequest, request: Request, services: ServicesDep, tenant: Reader
 ) -> Reply[Progress]:
     """The state and the images of a task; with `waitUtilEnd`, not before it has ended."""
-    record = await find_record(services, body.task_id, tenant)
-    if body.wait_util_end and record.manifest is None:
-        (manifest,) = await wait_for_all(services, [record.view], request.receive, cancels=False)
-        record = from_manifest(manifest)
+    record = await find_task(services, tenant, body, request)
     found = task_detail(record, services.links, body, services.clock())
     return Reply(
         data=Progress(
@@ -168,18 +165,9 @@ async def _submit(
     params: dict[str, Any],
     idempotency_key: str | None,
 ) -> Reply[Accepted]:
-    priority = PRIORITIES[body.type]
-    submission = Submission(
-        task_type,
-        params,
-        tenant,
-        priority=priority if priority in services.tenants.policy(tenant).priorities else None,
-        callback_url=body.callback,
-        callback_nonce=body.nonce if body.callback else "",
-        dialect=NAME,
-        idempotency_key=idempotency_key,
-    )
-    view = await submit(services, submission)
+    wanted, allowed = PRIORITIES[body.type], services.tenants.policy(tenant).priorities
+    priority = wanted if wanted in allowed else None
+    view = await submit_task(services, tenant, body, task_type, params, idempotency_key, priority)
     return Reply(data=Accepted(painting_sign=view.task.id, used=PRICES[body.type]))
 
 
