@@ -11,7 +11,7 @@ import { t } from "../i18n";
 import { Choice, Slider, Tick } from "../ui/controls";
 import { PictureDrop } from "../ui/picture_drop";
 
-const KINDS = ["canny", "depth", "pose", "lineart", "softedge", "scribble", "mlsd", "normal", "tile"] as const;
+const KINDS = ["canny", "depth", "pose", "lineart", "softedge", "scribble", "mlsd", "normal", "tile", "qr", "brightness"] as const;
 const MOST_UNITS = 4;
 
 /** The kinds for which there is a ControlNet; all of them while that is not known. */

@@ -77,9 +77,15 @@ function SchemaField(props: { name: string; schema: Schema }) {
     );
   }
   if (schema.type === "string") {
+    const offered = (schema.examples?.length ?? 0) > 1 ? schema.examples!.map(String) : [];
     return (
       <Field label={paramName(name)} more={schema.description} field={name}>
-        {(id) => <input id={id} lang="en" placeholder={usual} value={value === undefined ? "" : String(value)} onChange={(event) => draft.set(name, event.currentTarget.value)} />}
+        {(id) => (
+          <>
+            <input id={id} lang="en" list={offered.length ? `${id}-offered` : undefined} placeholder={usual} value={value === undefined ? "" : String(value)} onChange={(event) => draft.set(name, event.currentTarget.value)} />
+            {offered.length > 0 && <datalist id={`${id}-offered`}>{offered.map((each) => <option key={each} value={each} />)}</datalist>}
+          </>
+        )}
       </Field>
     );
   }
