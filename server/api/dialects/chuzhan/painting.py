@@ -11,6 +11,7 @@ from pipelines.sampler_names import canonical, max_steps_of
 from server.api.dialects.chuzhan.controls import controls
 from server.api.dialects.chuzhan.options import details_lora
 from server.api.dialects.chuzhan.request import DEFAULT_DETAILS, MAX_SIDE, DrawRequest
+from server.api.dialects.image_prompts import face_prompt
 from server.tasks.submission import InvalidParamsError
 
 PICTURE_STRENGTH, MASKED_STRENGTH, BACKGROUND_STRENGTH, SECOND_PASS_STRENGTH = 0.55, 1.0, 0.75, 0.7
@@ -40,7 +41,21 @@ def painting(request: DrawRequest, catalog: Catalog) -> tuple[str, dict[str, Any
     ):
         if is_set:
             params[param] = True
+    if portrait := _portrait(request):
+        params |= _face(request, catalog, params["model"], portrait)
     return task_type, params
+
+
+def _portrait(request: DrawRequest) -> str | None:
+    """The picture whose faces are kept."""
+    options = request.img_options
+    return options.img or request.img if options.face_preservation else None
+
+
+def _face(request: DrawRequest, catalog: Catalog, model: str, picture: str) -> dict[str, Any]:
+    """The param that has the faces of the picture act as a prompt. Raises InvalidParamsError."""
+    prompt = face_prompt(catalog, model, picture, "imgOptions.facePreservation")
+    return {name: {**info, "faces": request.img_options.face_preservation_count} for name, info in prompt.items()}
 
 
 def has_mask(request: DrawRequest) -> bool:
@@ -64,8 +79,8 @@ def _refuse_not_offered(request: DrawRequest) -> None:
     options = request.img_options
     refused = {
         "imgOptions.facePreservation": (
-            options.face_preservation,
-            "is not offered; leave it out, and use img with a low denoisingStrength, or controlnet",
+            options.face_preservation and _portrait(request) is None,
+            "needs a picture; add img, or img to imgOptions",
         ),
         **{
             f"imgOptions.{name}": (

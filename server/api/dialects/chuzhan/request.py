@@ -60,8 +60,8 @@ class ImgOptions(Body):
     )
     prompt_detect: bool = Field(False, description="Add a description of the picture to the prompt.")
     gender_detect: bool = Field(False, description="Begin the prompt with 1girl or 1boy, by what the picture shows.")
-    face_preservation: bool = Field(False, description="Not offered.")
-    face_preservation_count: int = Field(1, ge=1, le=5, description="Without effect.")
+    face_preservation: bool = Field(False, description="Keep the faces of the picture (IP-Adapter).")
+    face_preservation_count: int = Field(1, ge=1, le=5, description="How many, the largest first.")
     img: Picture | None = Field(None, description="The picture for these options, if it is not `img` of the request.")
 
 

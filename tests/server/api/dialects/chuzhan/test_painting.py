@@ -166,7 +166,7 @@ async def test_details_level_is_the_scale_of_a_lora(task):
 @pytest.mark.parametrize(
     ("fields", "message"),
     [
-        ({"imgOptions": {"facePreservation": True}}, "imgOptions.facePreservation is not offered"),
+        ({"imgOptions": {"facePreservation": True}}, "imgOptions.facePreservation needs a picture"),
         ({"imgOptions": {"redrawBackground": True}}, "imgOptions.redrawBackground needs a picture"),
         ({"maskImg": "x"}, "img is missing"),
         ({"img": "x", "maskImg": "x", "imgOptions": {"redrawBackground": True}}, "exclude each other"),
@@ -178,6 +178,28 @@ async def test_what_cannot_be_meant_is_refused_by_name(draw, fields, message):
     reply = await draw(**fields)
     assert (reply["code"], reply["success"]) == (400, False)
     assert message in reply["msg"]
+
+
+FACES = """
+  - {name: face, path: toy.safetensors, family: face}
+  - {name: plus, path: toy.safetensors, family: ip_adapter, for: sd1, encoder: toy.safetensors}
+  - {name: plus-face, path: toy.safetensors, family: ip_adapter, for: sd1, encoder: toy.safetensors}
+"""
+
+
+@pytest.mark.parametrize("styles", [FACES])
+async def test_faces_of_the_picture_are_a_prompt(task, picture):
+    drawn = await task(imgOptions={"facePreservation": True, "facePreservationCount": 3, "img": picture})
+    assert drawn.type == "txt2img.sd"
+    found = chosen(drawn.params["ip_adapter"], "model", "faces", "scale")
+    assert found == {"model": "plus-face", "faces": 3, "scale": 0.7}
+    drawn = await task(img=picture, imgOptions={"facePreservation": True})
+    assert (drawn.params["ip_adapter"]["faces"], drawn.type) == (1, "img2img.sd")
+
+
+async def test_faces_cannot_be_kept_without_their_models(draw, picture):
+    reply = await draw(img=picture, imgOptions={"facePreservation": True})
+    assert (reply["code"], "imgOptions.facePreservation" in reply["msg"]) == (400, True)
 
 
 async def test_options_that_are_off_are_accepted(task):
