@@ -19,6 +19,7 @@ from torch.nn import functional as F
 from models.adapters.lora import Lora
 from models.adapters.lora_merge import MergedNet
 from models.adapters.low_rank import LowRank, low_rank
+from models.finite import holds_finite
 from models.patches.patch import DenoiserInputs, DenoiserPatch, PatchedRows
 
 RANKS = (4, 8, 16, 32, 64, 128)
@@ -113,7 +114,10 @@ def lora_set(net: MergedNet, scales: Scales) -> LoraSet | None:
             if product is None or not _fits(product, module.weight):
                 return None
             place = Place(paths[module], tuple(module.weight.shape))
-            products.setdefault(place, []).append(LowRank(product.up * scale, product.down))
+            scaled = LowRank(product.up * scale, product.down)
+            if not all(holds_finite(factor.to(module.weight.dtype)) for factor in scaled):
+                return None  # 0 · infinity would be NaN in rows of other sets
+            products.setdefault(place, []).append(scaled)
     found = LoraSet(products)
     return found if found.layout.rank else None
 
@@ -187,18 +191,21 @@ class _Addition:
         down, up = self.down.flatten(0, 1), self.up.transpose(0, 1).flatten(1)
         if isinstance(module, nn.Conv2d):
             low = _convolve(module, x, down)
-            return F.conv2d(low if rows is None else low * self._kept(rows, low)[..., None, None], up[..., None, None])
+            if rows is not None:
+                low = low.masked_fill(self._others(rows)[..., None, None], 0)
+            return F.conv2d(low, up[..., None, None])
         low = F.linear(x, down)
         if rows is not None:
-            kept = self._kept(rows, low)
-            low = low * kept.view(len(kept), *[1] * (low.ndim - 2), -1)
+            others = self._others(rows)
+            low = low.masked_fill(others.view(len(others), *[1] * (low.ndim - 2), -1), 0)
         return F.linear(low, up)
 
-    def _kept(self, rows: Tensor, low: Tensor) -> Tensor:
-        """[rows, sets · rank]: 1 where a rank is of the row's own set, else 0."""
+    def _others(self, rows: Tensor) -> Tensor:
+        """bool [rows, sets · rank]: which ranks are of other sets than the row's own. Their values are replaced, not
+        multiplied by 0: a set that overflows must not become NaN in its neighbours."""
         sets, rank = self.down.shape[:2]
-        own = torch.arange(sets, device=rows.device) == rows[:, None]
-        return own.to(low.dtype).repeat_interleave(rank, dim=1)
+        others = torch.arange(sets, device=rows.device) != rows[:, None]
+        return others.repeat_interleave(rank, dim=1)
 
     def _own_sets(self, module: nn.Module, x: Tensor, rows: Tensor) -> Tensor:
         """For each row its own set alone: many small products."""

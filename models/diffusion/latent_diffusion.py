@@ -130,6 +130,8 @@ class LatentDiffusion(ABC):
     @property
     def lora_set(self) -> LoraSet | None:
         """See `Checkpoint`."""
+        if not all(patch.keeps_rows for patch in self.patches):
+            return None
         return self._lora_set(self._merged_unet, [(adapter.lora, adapter.unet) for adapter in self._adapters])
 
     @property

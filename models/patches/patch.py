@@ -81,6 +81,8 @@ class DenoiserPatch(ABC):
     and shapes, for a replay does not call it. Tensors may have more rows than `PatchedRows.rows`; those are padding."""
     compilable: bool = False
     """Whether a pass that was compiled ahead of time computes the same with this patch."""
+    keeps_rows: bool = True
+    """Whether every layer of the UNet gets all rows of the pass, in their order, as LoRAs beside the weights need."""
     runs_unet: bool = False
     """Whether `apply` runs the UNet itself. Such patches are applied last, so that the others act on that pass too."""
 

@@ -60,6 +60,7 @@ class ReferenceStyle(DenoiserPatch):
     _reference: _Reference | None = None
 
     capturable = False  # which layers attend to the reference is decided in Python, row by row
+    keeps_rows = False  # its attention runs again, for the rows that have a reference
     runs_unet = True
 
     @property

@@ -65,9 +65,11 @@ def mixing(waiting: Sequence[Trajectory]) -> list[Trajectory]:
     key = key_of(first).without_loras
     for each in waiting:
         checkpoint = each.denoise.checkpoint
-        if key_of(each).without_loras == key and checkpoint.lora_set is not None:
-            if checkpoint.adapters and len(sets | {checkpoint.adapters}) > MOST_SETS:
-                continue
-            sets |= {checkpoint.adapters} if checkpoint.adapters else set()
+        own = {checkpoint.adapters} if checkpoint.adapters else set()
+        # Sets beyond the limit are not asked for, since a checkpoint keeps only so many of them.
+        if key_of(each).without_loras != key or len(sets | own) > MOST_SETS:
+            continue
+        if checkpoint.lora_set is not None:
+            sets |= own
             found.append(each)
     return found

@@ -104,6 +104,25 @@ def test_row_without_loras_keeps_its_bits(net: Net, most_together: int, monkeypa
     assert torch.equal(mixed[[0, 2]], plain[[0, 2]])
 
 
+@pytest.mark.parametrize("most_together", [0, 1000])
+def test_set_that_overflows_spoils_no_neighbour(net: Net, most_together: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(lora_beside, "MOST_TOGETHER", most_together)
+    large = lora(1)
+    for factors in large.updates["unet"].values():
+        factors["down"].mul_(1e38)
+    mixed = together(net, [set_of(net, (large, 1.0)), set_of(net, (lora(2), 0.7))], [0, 1, 0, 2])
+    assert not mixed[1].isfinite().all()
+    assert torch.equal(mixed[[0, 2]], net(*inputs(4))[[0, 2]])
+    assert torch.allclose(mixed[3], merged(net, (lora(2), 0.7))[3], rtol=1e-5, atol=1e-3)
+
+
+def test_set_that_is_not_finite_when_scaled_is_merged(net: Net) -> None:
+    large = lora(1)
+    for factors in large.updates["unet"].values():
+        factors["up"].mul_(1e38)
+    assert lora_set(MergedNet(net, "unet"), [(large, 10.0)]) is None
+
+
 def test_net_is_as_before_afterwards(net: Net) -> None:
     before = net(*inputs(4))
     with pytest.raises(RuntimeError):

@@ -16,8 +16,10 @@ from models import catalog
 from models.adapters import controlnet
 from models.adapters.controlnet import ControlNet
 from models.adapters.lora import Lora
+from models.adapters.lora_beside import MOST_SETS
 from models.adapters.lora_merge import Adapter
 from models.diffusion.checkpoint import Checkpoint
+from models.patches.reference_attention import ReferenceStyle
 from pipelines.engine.batch import Batch, key_beside, mixing
 from pipelines.engine.engine import Engine
 from pipelines.engine.execution.cuda_graphs import Graphs
@@ -107,6 +109,26 @@ def test_control_acts_beside_the_loras(sd1: Checkpoint, loras: dict[str, Lora], 
 
     for found, expected in zip(finish_beside(Graphs(Tape), controlled()), controlled(), strict=True):
         assert close(found, finish(expected))
+
+
+def test_reference_styles_are_merged(sd1: Checkpoint, loras: dict[str, Lora]) -> None:
+    """Their attention runs again for some rows of a pass, which LoRAs of each row do not fit."""
+    styles = [ReferenceStyle(PICTURE, fidelity=1.0, weight=1.0) for _ in range(2)]
+    ink, plain = ([Adapter(loras["toy-lora"], 0.8)] if worn else [] for worn in (True, False))
+    waiting = [
+        trajectory(sd1.adapted(adapters, patches=[style])) for adapters, style in zip((ink, plain), styles, strict=True)
+    ]
+    assert mixing(waiting) == []
+
+
+def test_sets_beyond_the_limit_are_not_asked_for(sd1: Checkpoint, loras: dict[str, Lora]) -> None:
+    """A checkpoint keeps the sets that it was last asked for; with more, each step would compute all of them again."""
+    scales = [0.1 * number for number in range(1, 3 * MOST_SETS)]
+    waiting = [trajectory(sd1.adapted([Adapter(loras["toy-lora-peft"], scale)])) for scale in scales]
+    assert mixing(waiting) == waiting[:MOST_SETS]
+    sets = [each.denoise.checkpoint.lora_set for each in waiting[:MOST_SETS]]
+    assert mixing(waiting) == waiting[:MOST_SETS]
+    assert all(each.denoise.checkpoint.lora_set is one for each, one in zip(waiting, sets, strict=False))
 
 
 def test_strict_tasks_and_other_sizes_do_not_mix(sd1: Checkpoint, loras: dict[str, Lora]) -> None:
