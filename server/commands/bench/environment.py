@@ -22,6 +22,8 @@ UNITS = {"clocks.sm": "MHz", "clocks.mem": "MHz", "power.draw": "W", "temperatur
 STATIC = ("driver_version", "memory.total", "power.limit", "clocks.max.sm", "persistence_mode", "pstate")
 SMI = "nvidia-smi"
 EVERY_MS = 500
+TORCH_TIMEOUT_S, SMI_TIMEOUT_S = 300, 30
+"""A driver whose card has failed may never answer."""
 
 TORCH_FACTS = """
 import json, sys, torch
@@ -50,7 +52,17 @@ class DeviceError(Exception):
 def read_device(settings: Settings, device: str) -> Facts:
     """What torch reports about a device, from a separate process. Raises DeviceError."""
     command = [sys.executable, "-c", TORCH_FACTS, device]
-    done = subprocess.run(command, env=torch_environment(settings), capture_output=True, text=True, check=False)
+    try:
+        done = subprocess.run(
+            command,
+            env=torch_environment(settings),
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=TORCH_TIMEOUT_S,
+        )
+    except subprocess.TimeoutExpired as error:
+        raise DeviceError(f"the driver of {device} has not answered torch for {TORCH_TIMEOUT_S} s") from error
     if done.returncode:
         last = (done.stderr.strip().splitlines() or ["no error message"])[-1]
         raise DeviceError(f"torch cannot use the device {device}: {last}")
@@ -117,8 +129,8 @@ def _number(cell: str) -> float | None:
 def _query(names: Sequence[str]) -> list[list[str]]:
     command = [SMI, f"--query-gpu={','.join(names)}", "--format=csv,noheader"]
     try:
-        done = subprocess.run(command, capture_output=True, text=True, check=True)
-    except (OSError, subprocess.CalledProcessError):
+        done = subprocess.run(command, capture_output=True, text=True, check=True, timeout=SMI_TIMEOUT_S)
+    except (OSError, subprocess.CalledProcessError, subprocess.TimeoutExpired):
         return []
     return [[cell.strip() for cell in line.split(",")] for line in done.stdout.splitlines()]
 

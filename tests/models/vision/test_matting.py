@@ -5,6 +5,7 @@ from typing import Any
 
 import numpy as np
 import onnx
+import onnxruntime
 import pytest
 import torch
 from onnx import TensorProto, helper
@@ -126,3 +127,10 @@ def test_alpha_refuses_nan(tmp_path: Path) -> None:
     loaded = matting.load(net(tmp_path, [1, 3, 32, 32], "Log"), CPU, torch.float32)
     with pytest.raises(NotFiniteError, match="matting model 'net' returned NaN"):
         loaded.alpha(np.zeros((32, 32, 3), np.uint8))
+
+
+@pytest.mark.skipif("CUDAExecutionProvider" in onnxruntime.get_available_providers(), reason="it can use CUDA here")
+def test_net_that_runs_on_the_cpu_beside_a_card_says_so(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    for _ in range(2):
+        Matting(net(tmp_path, [1, 3, 8, 8]), torch.device("cuda", 0))
+    assert caplog.text.count("cannot use CUDA here, so ONNX nets run on the CPU") == 1

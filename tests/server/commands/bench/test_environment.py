@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 
 from server.commands.bench import environment
+from server.settings import Settings
 from tests.support.tools import until
 
 SMI = """#!/bin/sh
@@ -42,3 +43,19 @@ def test_missing_nvidia_smi_adds_no_facts(monkeypatch: pytest.MonkeyPatch) -> No
     with environment.record_load(facts):
         pass
     assert (facts, environment.read_driver()) == ({}, {})
+
+
+def test_driver_that_does_not_answer_is_given_up(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    program = tmp_path / "nvidia-smi"
+    program.write_text("#!/bin/sh\nexec sleep 600\n")
+    program.chmod(0o755)
+    monkeypatch.setenv("PATH", str(tmp_path), prepend=":")
+    monkeypatch.setattr(environment, "SMI_TIMEOUT_S", 0.2)
+    assert environment.read_driver() == {}
+
+
+def test_torch_that_does_not_answer_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(environment, "TORCH_TIMEOUT_S", 0.2)
+    monkeypatch.setattr(environment, "TORCH_FACTS", "import time; time.sleep(600)")
+    with pytest.raises(environment.DeviceError, match="has not answered"):
+        environment.read_device(Settings(), "cuda:0")
