@@ -4,7 +4,7 @@ import pytest
 
 from server.controller.orphan_sweep import QUIET_S, SWEEP_ORPHANS_EVERY_S, OrphanSweeper
 from server.storage.bucket import BucketUnavailableError
-from server.storage.bucket_keys import image_key
+from server.storage.bucket_keys import MOVED, image_key
 from server.task import RETENTION_S, Manifest, Task
 from tests.support.clock import NOW
 
@@ -59,6 +59,17 @@ async def test_images_of_unfinished_tasks_stay(bucket, losers, clock, make_task,
     clock.pass_by(SWEEP_ORPHANS_EVERY_S)
     await losers.sweep()
     assert await left(bucket) == keys[:1]
+
+
+async def test_images_that_are_being_moved_stay(bucket, losers, clock, make_task, make_outcome) -> None:
+    """They are copied before the manifest names them."""
+    task = make_task(retention="7d")
+    await losers.sweep()
+    copied = await put(bucket, task, MOVED, NOW)
+    await end(bucket, make_outcome, task)
+    clock.pass_by(2 * QUIET_S)
+    await losers.sweep()
+    assert await left(bucket) == [copied]
 
 
 async def test_images_of_canceled_tasks_are_deleted(bucket, losers, clock, make_task, make_outcome) -> None:
