@@ -114,8 +114,9 @@ def lora_set(net: MergedNet, scales: Scales) -> LoraSet | None:
             if product is None or not _fits(product, module.weight):
                 return None
             place = Place(paths[module], tuple(module.weight.shape))
-            scaled = LowRank(product.up * scale, product.down)
-            if not all(holds_finite(factor.to(module.weight.dtype)) for factor in scaled):
+            dtype = module.weight.dtype  # in float32, the sets that are kept would take twice the memory
+            scaled = LowRank((product.up * scale).to(dtype), product.down.to(dtype))
+            if not all(map(holds_finite, scaled)):
                 return None  # 0 · infinity would be NaN in rows of other sets
             products.setdefault(place, []).append(scaled)
     found = LoraSet(products)

@@ -229,6 +229,7 @@ class Engine:
         if error is None:
             return self._progress(batch.trajectories)
         if is_out_of_memory(error):
+            self._graphs.clear()
             self._capacity.refuse(batch.key, batch.rows)
         if len(batch.trajectories) == 1:
             return [event for run in self._owners(batch.trajectories) for event in self._fail(run, error)]

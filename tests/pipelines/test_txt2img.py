@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from itertools import permutations
 from typing import Any
 
 import numpy as np
@@ -113,7 +112,7 @@ def _names(net: MergedNet, scales: Any) -> tuple[tuple[str, float], ...]:
     return tuple((lora.name, scale) for lora, scale in scales if scale and net.part in lora.updates)
 
 
-def test_loras_in_one_batch_equal_each_alone_and_switch_once(engine: Engine, monkeypatch: Any) -> None:
+def test_loras_in_one_batch_equal_each_alone_and_are_not_merged(engine: Engine, monkeypatch: Any) -> None:
     sets = [None, {"toy-lora": 0.8}, {"toy-lora-peft": 1.0}, {"toy-lora": 0.8}]
     alone = [generate(engine, lora_scales=scales, seed=seed)[0] for seed, scales in enumerate(sets)]
     switches: list[Any] = []
@@ -130,8 +129,7 @@ def test_loras_in_one_batch_equal_each_alone_and_switch_once(engine: Engine, mon
         engine.add(str(seed), Txt2Img(), params, {})
     together = images_of(run_dry(engine))
     assert all(np.abs(together[str(seed)][0].astype(int) - image).max() <= 1 for seed, image in enumerate(alone))
-    unet = [names for part, names in switches if part == "unet"]
-    assert unet in ([(), *others] for others in permutations([(("toy-lora", 0.8),), (("toy-lora-peft", 1.0),)]))
+    assert [names for part, names in switches if part == "unet"] == [()]  # the weights are restored once
 
 
 def test_custom_embeddings_replace_a_word_of_the_prompts(engine: Engine) -> None:

@@ -118,10 +118,10 @@ class Graphs:
         return key.plain or key.name in self.avoided
 
     def clear(self) -> bool:
-        """Forgets all steps and graphs, so that their memory is free; whether there were any."""
-        had_steps = bool(self._cache)
+        """Forgets all steps and graphs, so that their memory is free; whether there were others than the latest."""
+        had_others = len(self._cache) > 1
         self._cache.clear()
-        return had_steps
+        return had_others
 
     def run(self, key: BatchKey, rows: Rows) -> StepResult:
         """One step of these rows. Later steps do not overwrite the result."""

@@ -1,6 +1,7 @@
 """The tools view: each stored tool is a form, which makes a picture."""
 
 import numpy as np
+import pytest
 from playwright.sync_api import Locator, expect
 
 from tests.support.artist import Artist, drag, png
@@ -56,3 +57,25 @@ def test_chinese_page_shows_chinese_names(artist: Artist) -> None:
     artist.page.get_by_label("Language").select_option("中文")
     artist.page.get_by_role("button", name="人台图").click()
     expect(artist.page.get_by_text("要替换的部分")).to_be_visible()
+
+
+@pytest.mark.parametrize(
+    ("tool", "picture", "words", "sizes"),
+    [
+        ("Product scene", "Photo of the product", {"Scene": "the sea"}, ["Size of the picture"]),
+        ("Poster with hidden words", "", {"Words": "A", "What the picture shows": "a green tree"}, ["Size"]),
+        ("Restore an old photo", "Photo", {}, []),
+    ],
+)
+def test_other_shipped_tools_paint(
+    artist: Artist, photo: np.ndarray, tool: str, picture: str, words: dict[str, str], sizes: list[str]
+) -> None:
+    form = choose(artist, tool)
+    if picture:
+        give(form, picture, photo)
+    for label, text in words.items():
+        form.get_by_label(f"{label} *", exact=True).fill(text)
+    for label in sizes:
+        form.get_by_label(label, exact=True).fill("128x128")
+    side = 256 if tool == "Restore an old photo" else 128
+    assert artist.generate().pixels.shape == (side, side, 3)

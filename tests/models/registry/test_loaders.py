@@ -13,9 +13,9 @@ from models.registry import loaders
 from models.vision.upscaler import Upscaler
 
 CPU = torch.device("cpu")
-LOADED = FAMILIES.keys() - {"translator"}
-"""Families whose models a device process loads. The api loads translators itself, and no toy is one."""
-NET_FAMILIES = sorted(LOADED - {"lora", "embedding", "matting"})
+LOADED = FAMILIES.keys() - {"translator", "face_fix", "font"}
+"""Families whose models a device process loads, and of which there is a toy. The api loads translators itself."""
+NET_FAMILIES = sorted(LOADED - {"lora", "embedding", "matting", "face"})
 """Families whose safetensors are the weights of a net."""
 
 
