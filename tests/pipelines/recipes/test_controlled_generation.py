@@ -29,5 +29,5 @@ def test_fidelity_of_none_starts_from_noise(sd1: Checkpoint) -> None:
 
 def test_all_controlled_types_return_maps_and_are_audited_on_request() -> None:
     controlled = [pipeline for pipeline in pipelines.every() if issubclass(pipeline.Params, ControlledParams)]
-    assert len(controlled) == 20
+    assert len(controlled) == 24
     assert {(pipeline.result_shape, pipeline.audited) for pipeline in controlled} == {("control", "on_request")}
