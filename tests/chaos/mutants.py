@@ -41,8 +41,7 @@ def last_outcome_wins() -> None:
     """Settles without checking for a manifest."""
 
     async def settle_anyway(self: Settlement, outcome: Outcome) -> None:
-        manifest = manifest_of(outcome)
-        due = await self._save(manifest)
+        manifest, due = await self._save(manifest_of(outcome))
         await self._queue.settle(manifest)
         if due is not None:
             await self._queue.add_callback(due)
