@@ -82,11 +82,10 @@ def commits_at_intake() -> None:
 def callbacks_live_in_redis() -> None:
     """Does not store undelivered callbacks in the bucket."""
 
-    async def save(self: Settlement, manifest: Manifest) -> DueCallback | None:
+    async def save(self: Settlement, manifest: Manifest) -> tuple[Manifest, DueCallback | None]:
         await self._bucket.put_manifest(manifest)
-        if manifest.task.callback is None:
-            return None
-        return DueCallback(manifest.task.id, manifest.outcome.finished_at)
+        callback = manifest.task.callback
+        return manifest, None if callback is None else DueCallback(manifest.task.id, manifest.outcome.finished_at)
 
     async def deliver(self: callbacks.Callbacks, due: DueCallback) -> None:
         manifest = await self._bucket.manifest(due.task_id)
