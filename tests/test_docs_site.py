@@ -50,7 +50,7 @@ def test_site_has_search_index(site: Path) -> None:
 
 
 def test_search_knows_chinese_words_within_sentences() -> None:
-    """Without spaces between words, a whole clause would be one word, which nobody searches."""
+    """Chinese has no spaces between words, so that a whole clause would be one word, and no search would find it."""
     [search] = [
         each["search"]
         for each in yaml.safe_load((ROOT / "mkdocs.yml").read_text("utf-8"))["plugins"]

@@ -22,7 +22,7 @@ class SkippedError(Exception):
 
 
 class NonsenseError(Exception):
-    """The part returned what nobody can have measured; the message says what."""
+    """The part returned a figure that no measurement gives, such as NaN; the message names it."""
 
 
 class Check(BaseModel):

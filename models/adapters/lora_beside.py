@@ -20,6 +20,7 @@ from models.adapters.lora import Lora
 from models.adapters.lora_merge import MergedNet
 from models.adapters.low_rank import LowRank, low_rank
 from models.finite import holds_finite
+from models.patches.cross_attention_cache import text_layers
 from models.patches.patch import DenoiserInputs, DenoiserPatch, PatchedRows
 
 RANKS = (4, 8, 16, 32, 64, 128)
@@ -165,9 +166,8 @@ class LorasBeside(DenoiserPatch):
     @contextmanager
     def apply(self, unet: Any, rows: PatchedRows, inputs: DenoiserInputs) -> Iterator[None]:
         """Cached keys and values of the text have their products already."""
-        cached = inputs.conditioning.cached_kv
-        attentions = (each for name, each in unet.named_modules() if name.endswith(".attn2")) if cached else ()
-        without = [projection for each in attentions for projection in (each.to_k, each.to_v)]
+        layers = text_layers(unet) if inputs.conditioning.cached_kv else []
+        without = [projection for layer in layers for projection in (layer.to_k, layer.to_v)]
         with beside(unet, self.layout, rows.tensors[SETS], rows.tensors[OF_ROWS], without):
             yield
 

@@ -12,12 +12,12 @@ from typing import Any, Self
 
 import numpy as np
 import torch
-from diffusers import UNet2DConditionModel
 from torch import Tensor, nn
 
 from models.adapters.lora import Lora
-from models.adapters.lora_beside import MOST_SETS, LorasBeside, LoraSet, beside, lora_set
+from models.adapters.lora_beside import LorasBeside, LoraSet, beside
 from models.adapters.lora_merge import Adapter, MergedNet, refuse_misfit
+from models.adapters.lora_sets import LoraSets
 from models.adapters.lora_warnings import skipped_parts
 from models.adapters.textual_inversion import Inversion
 from models.catalog.entry import ModelEntry
@@ -26,11 +26,11 @@ from models.compiled.static_weights import StaticWeights
 from models.conditioning import Conditioning
 from models.diffusion.autoencoder import Autoencoder
 from models.diffusion.latent_preview import LatentPreview
+from models.diffusion.part_fit import check_parts_fit
 from models.diffusion.text_encoder import Encoding, TextEncoder
 from models.diffusion.tiny_decoder import TinyDecoder
 from models.diffusion.vae import Vae
 from models.diffusion.word_match import any_of
-from models.files.weights_error import WeightsError
 from models.finite import require_finite
 from models.loaded_model import next_serial
 from models.noise import GaussianNoise
@@ -72,7 +72,7 @@ class LatentDiffusion(ABC):
         self._encoders = tuple(encoders)
         self._encodings: OrderedDict[Hashable, tuple[Encoding, ...]] = OrderedDict()
         self._adapters: tuple[Adapter, ...] = ()
-        self._lora_sets: OrderedDict[Hashable, LoraSet | None] = OrderedDict()
+        self._lora_sets = LoraSets()
         self._inversions: tuple[Inversion, ...] = ()
         self.patches: tuple[DenoiserPatch, ...] = ()
         self._merged_unet = MergedNet(self._unet, "unet")
@@ -81,7 +81,7 @@ class LatentDiffusion(ABC):
             for number, encoder in enumerate(self._encoders, start=1)
         )
         self._preview = LatentPreview(autoencoder)
-        _check_fit(entry, self._unet, autoencoder, self._encoders)
+        check_parts_fit(entry, self._unet, autoencoder, self._encoders)
         for net in self._nets:
             net.eval().requires_grad_(False)
 
@@ -132,7 +132,7 @@ class LatentDiffusion(ABC):
         """See `Checkpoint`."""
         if not all(patch.keeps_rows for patch in self.patches):
             return None
-        return self._lora_set(self._merged_unet, [(adapter.lora, adapter.unet) for adapter in self._adapters])
+        return self._lora_sets.find(self._merged_unet, [(adapter.lora, adapter.unet) for adapter in self._adapters])
 
     @property
     def warnings(self) -> tuple[str, ...]:
@@ -281,7 +281,7 @@ class LatentDiffusion(ABC):
 
     def _apply_to_text(self, merged: MergedNet, scales: Sequence[tuple[Lora, float]], applied: ExitStack) -> None:
         """Adds LoRAs to a text encoder: beside its weights if possible, for a merge takes longer than a text."""
-        loras = self._lora_set(merged, scales)
+        loras = self._lora_sets.find(merged, scales)
         if loras is None:
             merged.switch(scales)
             return
@@ -289,16 +289,6 @@ class LatentDiffusion(ABC):
         if loras.layout.places:
             packed = loras.packed(loras.layout, self.dtype)[None]
             applied.enter_context(beside(merged.net, loras.layout, packed, None))
-
-    def _lora_set(self, net: MergedNet, scales: Sequence[tuple[Lora, float]]) -> LoraSet | None:
-        """These LoRAs as one set for `net`; the last MOST_SETS are cached."""
-        key = net.part, net.active_loras(scales)
-        if key not in self._lora_sets:
-            self._lora_sets[key] = lora_set(net, scales)
-        self._lora_sets.move_to_end(key)
-        if len(self._lora_sets) > MOST_SETS * len(self._merged_nets):
-            self._lora_sets.popitem(last=False)
-        return self._lora_sets[key]
 
     def _embeds(self, encodings: tuple[Encoding, ...], chunks: int, clip_skip: int) -> Tensor:
         """[1, chunks · 77, width]: the encoders' states side by side; missing chunks are those of an empty prompt."""
@@ -318,32 +308,3 @@ def _text_inputs(conditioning: Conditioning) -> DenoiserInputs:
 def _scheduler_config(entry: ModelEntry, weights: Weights) -> Mapping[str, Any]:
     config = {"prediction_type": "epsilon", **weights.scheduler_config}
     return config if entry.prediction is None else {**config, "prediction_type": entry.prediction}
-
-
-def _check_fit(
-    entry: ModelEntry, unet: UNet2DConditionModel, autoencoder: Autoencoder, encoders: Sequence[TextEncoder]
-) -> None:
-    expected, width = unet.config.cross_attention_dim, sum(encoder.width for encoder in encoders)
-    if expected != width:
-        raise WeightsError(
-            f"{entry.name}: its UNet takes text of width {expected}, its text encoders have width {width}; "
-            f"check whether its family is {entry.family}"
-        )
-    most = min(encoder.max_clip_skip for encoder in encoders)
-    if entry.clip_skip > most:
-        raise WeightsError(
-            f"{entry.name}: its entry has clip_skip {entry.clip_skip}, which leaves no layer of its text encoder; set "
-            f"it to at most {most}"
-        )
-    for encoder in encoders:
-        if encoder.tokens > encoder.model.config.vocab_size:
-            raise WeightsError(
-                f"{entry.name}: its tokenizer has {encoder.tokens} tokens, but its text encoder knows "
-                f"{encoder.model.config.vocab_size}; copy the tokenizer of the same model"
-            )
-    channels = autoencoder.channels
-    if unet.config.in_channels not in (channels, 2 * channels + 1):
-        raise WeightsError(
-            f"{entry.name}: its UNet takes {unet.config.in_channels} channels, neither the {channels} of plain "
-            f"latents nor the {2 * channels + 1} of inpainting; use a checkpoint for one of these"
-        )

@@ -31,7 +31,7 @@ def cropped(planes: Tensor, box: Tensor) -> Tensor | None:
 def overlaps_of_smaller(boxes: Tensor, scores: Tensor, most: float) -> Tensor:
     """The indices of the boxes to keep, the best first: none covers more than `most` of the smaller one of a pair.
 
-    A box inside of a larger one is thus of the same face.
+    So a box inside a larger one is of the same face.
     """
     areas = (boxes[:, 2:] - boxes[:, :2] + 1).prod(1)
     order, kept = scores.argsort(descending=True), []

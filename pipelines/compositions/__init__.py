@@ -1,1 +1,1 @@
-"""Task types that are made of recipes of others: matting, control maps, inpainting. Each module is a task type."""
+"""Task types that are made of recipes or pictures of others. Each module is a task type."""

@@ -194,10 +194,13 @@ class Engine:
         waiting = self.unfinished()
         if not waiting:
             return None
-        key = key_of(waiting[0])
-        same = self._chosen(key, [each for each in waiting if key_of(each) == key])
-        mixable = [] if key.strict or key.plain else mixing(waiting)
-        if len({key_of(each) for each in mixable}) > 1:
+        keys = {each: key_of(each) for each in waiting}
+        key = keys[waiting[0]]
+        same = self._chosen(key, [each for each in waiting if keys[each] == key])
+        alike = [each for each in waiting if keys[each].without_loras == key.without_loras]
+        has_other_loras = any(keys[each] != key for each in alike)
+        mixable = mixing(alike) if has_other_loras and not (key.strict or key.plain) else []
+        if len({keys[each] for each in mixable}) > 1:
             mixed = self._chosen(key_beside(mixable), mixable)
             if self._loras.beside_pays(
                 self._capacity, _plan(mixed, beside=True), _plan(same), is_merged=_is_merged(same)

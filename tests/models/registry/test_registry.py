@@ -392,7 +392,7 @@ def test_broken_model_whose_file_changes_is_not_broken_any_more(toys: Catalog) -
 
 
 def test_registry_says_why_its_thread_has_ended(registry_of: Callable[..., Registry], toys: Catalog) -> None:
-    """Returning the memory of a model that is gone fails: nothing would be loaded any more, and nobody would know."""
+    """Returning the memory of a model fails. If the thread alone ended, nothing would be loaded, without an error."""
     registry = registry_of(PLENTY)
     use(registry, "toy-sd2")
     assert registry.failure is None
