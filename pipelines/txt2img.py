@@ -12,15 +12,13 @@ from pipelines.params.limits import GeneratedSide
 from pipelines.params.second_pass import SecondPassParams
 from pipelines.pipeline import Models, Recipe, TaskResult, Work
 from pipelines.recipes.image_generation import ImageGeneration, generate_from_noise
+from pipelines.recipes.native_size import SIZE, with_native_size
 from pipelines.recipes.two_passes import generate_in_two_passes
 
 if TYPE_CHECKING:
     import numpy as np
 
     from models.catalog.catalog import Catalog
-
-
-SIZE = "in pixels, a multiple of 8. If neither w nor h is set, the size that the model was trained at, if it is known."
 
 
 class Txt2ImgParams(SecondPassParams):
@@ -50,20 +48,10 @@ class Txt2Img(ImageGeneration[Txt2ImgParams]):
 
     def resolve_names(self, params: Txt2ImgParams, catalog: Catalog) -> Txt2ImgParams:
         """Raises ValidationError as well, if the model's native size does not fit the other parameters."""
-        return super().resolve_names(_with_native_size(params, catalog), catalog)
+        return super().resolve_names(with_native_size(params, params.checkpoint_ref, catalog), catalog)
 
     def run(self, params: Txt2ImgParams, models: Models, images: Mapping[str, np.ndarray]) -> Recipe:
         checkpoint = params.load_checkpoint(models, images)
         if params.highres_info is None:
             return TaskResult((yield from generate_from_noise(params, checkpoint, params.w, params.h)))
         return TaskResult((yield from generate_in_two_passes(params, params.highres_info, checkpoint, models)))
-
-
-def _with_native_size(params: Txt2ImgParams, catalog: Catalog) -> Txt2ImgParams:
-    """Where neither `w` nor `h` is set, the size that the model was trained at, if its catalog entry has one."""
-    if params.model_fields_set & {"w", "h"}:
-        return params
-    size = catalog.find(params.checkpoint_ref).side
-    if size is None:
-        return params
-    return Txt2ImgParams.model_validate({**params.model_dump(exclude_unset=True), "w": size, "h": size})

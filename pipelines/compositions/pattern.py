@@ -24,6 +24,7 @@ from pipelines.recipes.control_guidance import (
     first_available,
 )
 from pipelines.recipes.image_generation import ImageGeneration, generate_from_noise
+from pipelines.recipes.native_size import SIZE, with_native_size
 from pipelines.recipes.optional_parts import OptionalPartsParams
 
 if TYPE_CHECKING:
@@ -44,8 +45,8 @@ class PatternParams(ImageParams, OptionalPartsParams):
     words: str = Field("", max_length=200, description="Words to draw as the pattern. A line end begins a new line.")
     qr: str = Field("", max_length=500, description="The content of a QR code to draw as the pattern.")
     invert: bool = Field(False, description="Swap light and dark. Words and codes are dark on a light ground.")
-    w: GeneratedSide = Field(512, description="Width, in pixels, a multiple of 8.")
-    h: GeneratedSide = Field(512, description="Height, in pixels, a multiple of 8.")
+    w: GeneratedSide = Field(512, description=f"Width {SIZE}")
+    h: GeneratedSide = Field(512, description=f"Height {SIZE}")
     hints: tuple[Hint, ...] = Field(
         ("qr", "brightness"),
         min_length=1,
@@ -107,6 +108,7 @@ class Pattern(ImageGeneration[PatternParams]):
         return {OWN_FONT: (FONT_REF,)} if params.words and not params.leaves_out(OWN_FONT) else {}
 
     def resolve_names(self, params: PatternParams, catalog: Catalog) -> PatternParams:
+        params = with_native_size(params, params.checkpoint_ref, catalog)
         hint = first_available(params.hints, params.checkpoint, catalog) or params.hints[0]
         return super().resolve_names(params.model_copy(update={"hints": (hint,)}), catalog)
 

@@ -25,6 +25,7 @@ from pipelines.recipes.captioning import DEFAULT_CAPTIONER, caption, with_gender
 from pipelines.recipes.control_guidance import ControlSpec, control_models, draw_control_maps, first_available
 from pipelines.recipes.controlled_generation import generate_controlled
 from pipelines.recipes.image_generation import ImageGeneration
+from pipelines.recipes.native_size import SIZE, with_native_size
 from pipelines.recipes.optional_parts import OptionalPartsParams
 
 if TYPE_CHECKING:
@@ -65,8 +66,8 @@ class PortraitParams(ImageParams, OptionalPartsParams):
         description="The IP-Adapter that keeps the face, by name. Empty: one with the hint `face` for the checkpoint.",
     )
     face_scale: Fraction = Field(0.6, description="How strongly the face acts.")
-    w: int = Field(512, ge=64, le=1024, description="Width, in pixels, a multiple of 8.")
-    h: int = Field(512, ge=64, le=1024, description="Height, in pixels, a multiple of 8.")
+    w: int = Field(512, ge=64, le=1024, description=f"Width {SIZE}")
+    h: int = Field(512, ge=64, le=1024, description=f"Height {SIZE}")
     fidelity: float = Field(0.2, ge=0, le=1, description="How closely the result follows the colours of the portrait.")
     num_steps: int = Field(25, ge=5, le=100, description="Number of denoising steps.")
     hints: tuple[Hint, ...] = Field(
@@ -137,7 +138,8 @@ class Portrait(ImageGeneration[PortraitParams]):
         return {part: refs for part, refs in parts.items() if not params.leaves_out(part)}
 
     def resolve_names(self, params: PortraitParams, catalog: Catalog) -> PortraitParams:
-        params = self.without_missing(_with_checkpoint(params, catalog), catalog)
+        params = _with_checkpoint(params, catalog)
+        params = self.without_missing(with_native_size(params, params.checkpoint_ref, catalog), catalog)
         if params.keeps_face:
             params = params.model_copy(update={"face_adapter": catalog.find(params.face_adapter_ref).name})
         return super().resolve_names(_with_first_hint(params, catalog), catalog)

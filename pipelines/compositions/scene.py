@@ -18,10 +18,13 @@ from pipelines.params.prompts import Prompt
 from pipelines.pipeline import Models, Recipe, Steps, TaskResult, Work
 from pipelines.recipes.image_generation import ImageGeneration
 from pipelines.recipes.masked_generation import MaskedGenerationParams, generate_masked
+from pipelines.recipes.native_size import SIZE, with_native_size
 from pipelines.recipes.optional_parts import OptionalPartsParams
 
 if TYPE_CHECKING:
     import numpy as np
+
+    from models.catalog.catalog import Catalog
 
 SCENES = read_styles(Path(__file__).with_name("scenes.yaml"))
 CUT_OUT = "cut_out"
@@ -65,8 +68,8 @@ class SceneParams(MaskedGenerationParams, OptionalPartsParams):
         examples=list(SCENES),
     )
     text: Prompt = Field("", max_length=20_000, description="Words for the scene.", examples=["by the sea"])
-    w: GeneratedSide = Field(512, le=2048, description="Width of the scene, in pixels, a multiple of 8.")
-    h: GeneratedSide = Field(512, le=2048, description="Height of the scene, in pixels, a multiple of 8.")
+    w: GeneratedSide = Field(512, le=2048, description=f"Width {SIZE}")
+    h: GeneratedSide = Field(512, le=2048, description=f"Height {SIZE}")
     max_wh: GeneratedSide = Field(2048, description="Longest side, in pixels, at which images are generated.")
     place: Place = Place()
     shadow: bool = Field(True, description="Paint the shadow of the product on the ground under it.")
@@ -100,6 +103,9 @@ class ProductScene(ImageGeneration[SceneParams]):
 
     def wants(self, params: SceneParams) -> Mapping[str, tuple[AnyModelRef, ...]]:
         return {} if params.leaves_out(CUT_OUT) else {CUT_OUT: (MATTING_REF,)}
+
+    def resolve_names(self, params: SceneParams, catalog: Catalog) -> SceneParams:
+        return super().resolve_names(with_native_size(params, params.checkpoint_ref, catalog), catalog)
 
     def work(self, params: SceneParams) -> Work:
         return Work(params.w * params.h, params.num_samples, params.num_steps, params.compute_fraction)

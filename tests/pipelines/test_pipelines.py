@@ -87,3 +87,24 @@ def test_toys_refuse_no_task_type(pipeline: AnyPipeline, toy_models: Catalog) ->
     params = pipeline.Params.model_validate({name: VALUES.get(name, "x") for name in required} | usual)
     resolved = pipeline.resolve_names(params, toy_models)
     assert all(toy_models.find(ref) for ref in pipeline.needs(resolved))
+
+
+@pytest.mark.parametrize(
+    ("name", "sent"),
+    [
+        ("txt2img.sd", {}),
+        ("img2img.portrait", {"url": "x"}),
+        ("img2img.scene", {"url": "x"}),
+        ("img2img.pattern", {"words": "A"}),
+    ],
+)
+def test_image_without_a_size_has_that_of_its_model(name: str, sent: dict[str, str], toy_models: Catalog) -> None:
+    """A checkpoint paints debris at sizes that it was not trained at."""
+
+    def size(**sides: int) -> tuple[int, int]:
+        params = pipeline.resolve_names(pipeline.Params.model_validate({"text": "x", **sent, **sides}), toy_models)
+        return params.w, params.h
+
+    pipeline = pipelines.find(name)
+    assert size() == (128, 128)
+    assert size(w=256) == (256, 512)
