@@ -1,5 +1,5 @@
 # These commands need Python 3.11+ and nothing else: uv comes into .tools, everything else into .venv.
-.PHONY: serve page screenshots test test-fast test-slow chaos chaos-mutants check format k8s docs
+.PHONY: serve page screenshots test test-fast test-slow explore chaos chaos-mutants check format k8s docs
 .DEFAULT_GOAL := serve
 
 UV := $(shell command -v uv 2>/dev/null || echo .tools/bin/uv)
@@ -21,6 +21,10 @@ test-fast: .venv/ready
 # Whole deployments under faults, `hua bench`, and Kubernetes' apiserver.
 test-slow: .venv/ready
 	$(RUN) pytest --suite slow
+
+# The tests that make up their own input, with 2,000 new inputs each. `make test` repeats the same 100.
+explore: .venv/ready
+	$(RUN) pytest --suite standard -m hypothesis --hypothesis-profile explore --timeout 0
 
 # Ten minutes of faults. CHAOS="--worker-kills 20 --seed 7" changes them. With CHAOS=--crash-points each role kills itself
 # at named steps instead.

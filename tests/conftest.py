@@ -23,8 +23,10 @@ from tests.support.tools import build_lock
 # Set before torch is imported: threads that spin while they wait slow a busy machine down several times.
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
-# How long an example takes depends on how busy the machine is.
-hypothesis.settings.register_profile("hua", deadline=None)
+# How long an example takes depends on how busy the machine is. Each run tries the same examples, so that no change is
+# held up by an old fault that chance finds now; `make explore` looks for such faults.
+hypothesis.settings.register_profile("hua", deadline=None, derandomize=True)
+hypothesis.settings.register_profile("explore", deadline=None, max_examples=2000)
 hypothesis.settings.load_profile("hua")
 
 TOY_SOURCES = ("toy/*.py", "toy/weights/*")

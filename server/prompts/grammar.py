@@ -21,7 +21,7 @@ _SYNTAX = "|".join(
         r"\\[()\[\]{}\\|:]?",  # an escape; a tag after a backslash is a tag
         r"\b(?:BREAK|AND)\b",
         r"\d{0,3}(?:-\d{0,3})?\$\$",  # {2$$a|b|c}: two of them
-        r"\d{1,6}(?:\.\d{1,6})?::",  # {3::a|b}: three times as often
+        r"(?<=[{|$])\s*(?:\d{1,6}(?:\.\d{1,6})?|\.\d{1,6})::",  # {3::a|b}: three times as often
         r"[()\[\]{}<>|:,;!?\"\n\r]",
     )
 )

@@ -9,15 +9,15 @@ from playwright.sync_api import Page, expect
 from tests.support.artist import Artist
 from tests.support.running_service import RunningService
 
-MORE_THAN_PLACES = 14
-"""Tasks that a device does not run at once."""
+MORE_THAN_PLACES = 60
+"""Tasks of which many wait: a CPU gains nothing from more than a few large images at once."""
 
 
 @pytest.fixture
 def submitted(service: RunningService) -> Iterator[list[str]]:
     """Tasks that fill the device and more, the oldest first."""
     ids = [
-        service.submit(text=f"house {number}", w=128, h=128, num_steps=100, num_samples=8)
+        service.submit(text=f"house {number}", w=512, h=512, num_steps=100, num_samples=8)
         for number in range(MORE_THAN_PLACES)
     ]
     yield ids
