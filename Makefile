@@ -55,7 +55,7 @@ screenshots: .venv/ready
 docs: .venv/ready
 	NO_MKDOCS_2_WARNING=1 $(RUN) mkdocs build --strict --quiet
 
-# Generated files: the schema of the chart's values, from settings.py, and the plain manifests, from the chart.
+# Generated files: the schema of the chart's values, from server/settings, and the plain manifests, from the chart.
 k8s: .venv/ready
 	$(RUN) python -m helm.schema
 	$(RUN) python -m helm.render

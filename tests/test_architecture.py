@@ -156,7 +156,7 @@ def test_only_task_types_stand_at_the_root_of_pipelines() -> None:
 
 def test_only_what_composes_stands_at_the_root_of_server() -> None:
     standing = {file.stem for file in (ROOT / "server").glob("*.py")}
-    assert standing == {"__init__", "__main__", "llm", "roles", "services", "settings", "task"}
+    assert standing == {"__init__", "__main__", "llm", "roles", "services", "task"}
 
 
 @pytest.mark.parametrize(

@@ -108,23 +108,49 @@ async def submit(services: Services, submission: Submission) -> View:
     KeepLimitError, MissingModelError, TaskLimitError, UploadLimitError, RecordTooLargeError, BrokerUnavailableError,
     BucketUnavailableError, QueueUnavailableError.
     """
-    pipeline = pipelines.find(submission.type)
-    requested = _validated(pipeline, submission.params)
-    is_repeatable = submission.idempotency_key is not None
-    task_id = _task_id(submission.tenant, submission.idempotency_key)
-    fingerprint = _fingerprint(pipeline, requested, submission) if is_repeatable else ""
-    if is_repeatable and (earlier := await _accepted_before(services, task_id, submission.tenant, fingerprint)):
+    request = _read(submission)
+    if request.fingerprint and (earlier := await _accepted_before(services, request)):
         return earlier
+    inputs = InputImages.of(services)
+    task, images = await _create_task(services, request, inputs)
+    await refuse_missing_models(services, task.models)
+    limit = services.tenants.policy(submission.tenant).task_limit or services.settings.task_limit
+    return await _enqueue(services, task, limit, partial(inputs.keep, images, submission.tenant))
+
+
+@dataclass(frozen=True, slots=True)
+class _Request:
+    """A submission whose params are valid, and what tells it from others."""
+
+    submission: Submission
+    pipeline: AnyPipeline
+    params: Params
+    task_id: str
+    fingerprint: str
+    """Hex digest of the request; empty if it has no Idempotency-Key."""
+
+
+def _read(submission: Submission) -> _Request:
+    pipeline = pipelines.find(submission.type)
+    params = _validated(pipeline, submission.params)
+    task_id = _task_id(submission.tenant, submission.idempotency_key)
+    is_repeatable = submission.idempotency_key is not None
+    fingerprint = _fingerprint(pipeline, params, submission) if is_repeatable else ""
+    return _Request(submission, pipeline, params, task_id, fingerprint)
+
+
+async def _create_task(services: Services, request: _Request, inputs: InputImages) -> tuple[Task, CheckedImages]:
+    """The task, and the images that are to be stored before it is published."""
+    submission, pipeline = request.submission, request.pipeline
     policy = services.tenants.policy(submission.tenant)
     priority = allowed_priority(policy, submission.priority)
     stored = await choose_retention(services, submission.tenant, submission.retention)
-    inputs = InputImages.of(services)
     catalog = services.catalog
-    prepared = await _prepare(services, pipeline, requested, submission.tenant)
+    prepared = await _prepare(services, pipeline, request.params, submission.tenant)
     params, images = await _resolve(services, catalog, pipeline, prepared.params, inputs, submission.tenant)
     work = pipeline.work(params)
     task = Task(
-        id=task_id,
+        id=request.task_id,
         type=pipeline.names[0],
         params=params.model_dump(mode="json"),
         tenant=submission.tenant,
@@ -146,12 +172,10 @@ async def submit(services: Services, submission: Submission) -> View:
         notes=prepared.notes,
         audit=prepared.audit,
         reasons=prepared.reasons,
-        fingerprint=fingerprint,
+        fingerprint=request.fingerprint,
         traceparent=traceparent(),
     )
-    await refuse_missing_models(services, task.models)
-    keep_images = partial(inputs.keep, images, submission.tenant)
-    return await _enqueue(services, task, policy.task_limit or services.settings.task_limit, keep_images)
+    return task, images
 
 
 def _validated(pipeline: AnyPipeline, params: Mapping[str, Any] | Params) -> Params:
@@ -189,13 +213,13 @@ def _fingerprint(pipeline: AnyPipeline, params: Params, submission: Submission) 
     return hashlib.sha256(json.dumps(request, sort_keys=True).encode()).hexdigest()
 
 
-async def _accepted_before(services: Services, task_id: str, tenant: str, fingerprint: str) -> View | None:
+async def _accepted_before(services: Services, request: _Request) -> View | None:
     """The task that the same request was accepted as. Raises IdempotencyConflictError."""
     try:
-        earlier = (await find_record(services, task_id, tenant)).view
+        earlier = (await find_record(services, request.task_id, request.submission.tenant)).view
     except UnknownTaskError:
         return None
-    _refuse_other_request(earlier, fingerprint)
+    _refuse_other_request(earlier, request.fingerprint)
     return earlier if earlier.accepted else None
 
 

@@ -2,32 +2,35 @@
 
 from __future__ import annotations
 
-import contextlib
 import os
 import re
-import secrets
 from functools import cached_property
 from ipaddress import ip_address
 from pathlib import Path
-from typing import Annotated, Any, Literal
-from urllib.parse import quote, urlsplit
+from typing import Any, Literal
+from urllib.parse import quote
 
 from pydantic import ByteSize, Field, ValidationError, ValidationInfo, field_validator, model_validator
-from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from models.pydantic_errors import message_of
 from models.suggestions import did_you_mean
-from server.egress.allowlist import EgressAllowlist
+from server.settings.secret_file import SecretFileError, read_secret
+from server.settings.types import (
+    CollectorAddress,
+    EgressRules,
+    HTTPAddress,
+    Listed,
+    ModeratedKinds,
+    Origins,
+    ProxyAddress,
+    WaitingDialects,
+)
 from server.task import Retention, TextAction
 
 PREFIX = "HUA_"
 TESTS_PREFIX = "HUA_TEST_"
-WAITING_DIALECTS = ("a1111", "ideogram", "nextgpu", "openai")
-"""Wire formats whose answer is the result."""
-_ORIGIN = re.compile(r"https?://[a-z0-9.-]+(:\d+)?|https?://\[[0-9a-f:]+\](:\d+)?")
-_AUTHORITY = re.compile(r"(\[[0-9A-Fa-f:.]+\]|[^\[\]\s:]+)(:\d+)?")
 _LOGIN = re.compile(r"//[^@/?]*@")
-Listed = Annotated[tuple[str, ...], NoDecode]
 
 
 class SettingsError(Exception):
@@ -50,7 +53,7 @@ class Settings(BaseSettings):
         le=65_536,
         description="Most connections of clients at a time. Above it a new one replaces one that waits for its client.",
     )
-    public_url: str = Field(
+    public_url: HTTPAddress = Field(
         "", description="Address of this server for clients, used in result links; default http://HOST:PORT."
     )
     data_dir: Path = Field(Path(".data"), description="Folder of a single machine for logs, images and the secret.")
@@ -94,8 +97,10 @@ class Settings(BaseSettings):
         "file://",
         description="Images and manifests: file:// (in HUA_DATA_DIR), or s3://BUCKET/PREFIX; see storage.md.",
     )
-    s3_endpoint: str = Field("", description="Address of S3, as http(s)://HOST:PORT; default AWS, by HUA_S3_REGION.")
-    s3_public_endpoint: str = Field(
+    s3_endpoint: HTTPAddress = Field(
+        "", description="Address of S3, as http(s)://HOST:PORT; default AWS, by HUA_S3_REGION."
+    )
+    s3_public_endpoint: HTTPAddress = Field(
         "", description="Address of S3 for clients. If set, result links redirect there; else Hua serves the images."
     )
     s3_region: str = Field("us-east-1", description="Region of the bucket; most servers other than AWS ignore it.")
@@ -169,7 +174,7 @@ class Settings(BaseSettings):
         description="What makes English of Chinese prompts: auto (the first model of family translator, else gloss), "
         "gloss (a dictionary), llm (HUA_LLM_URL), the name of a model of family translator, or off; docs/prompts.md.",
     )
-    llm_url: str = Field(
+    llm_url: HTTPAddress = Field(
         "", description="OpenAI-compatible endpoint of a language model, as http://HOST:PORT/v1; empty: none."
     )
     llm_key: str = Field("", description="API key of HUA_LLM_URL.")
@@ -187,7 +192,7 @@ class Settings(BaseSettings):
         None,
         description="Folder of word lists (.txt), read again when they change; default: a short list of Hua's own.",
     )
-    moderation_url: str = Field(
+    moderation_url: HTTPAddress = Field(
         "", description="Service that judges texts and images, as http(s)://HOST/PATH; docs/audit.md. Empty: none."
     )
     moderation_key: str = Field(
@@ -197,7 +202,9 @@ class Settings(BaseSettings):
         "webhook", description="How the moderation service is called: a webhook of your own, or OpenAI's moderations."
     )
     moderation_model: str = Field("omni-moderation-latest", description="Model of a moderation service like OpenAI's.")
-    moderation_of: Listed = Field(("text", "images"), description="What the moderation service judges: text, images.")
+    moderation_of: ModeratedKinds = Field(
+        ("text", "images"), description="What the moderation service judges: text, images."
+    )
     moderation_timeout_s: float = Field(
         3.0, ge=1, le=30, description="Seconds that the moderation service may take for one text or image."
     )
@@ -214,7 +221,7 @@ class Settings(BaseSettings):
     )
     max_pixels: int = Field(2048 * 2048, ge=64 * 64, description="Largest image that a task may request, in pixels.")
     max_upload: ByteSize = Field(ByteSize(20 << 20), description="Largest image file or request body, in bytes.")
-    cancel_on_hang_up: Listed = Field(
+    cancel_on_hang_up: WaitingDialects = Field(
         ("a1111",),
         description="Dialects whose tasks are canceled if a client hangs up while it waits for their images: a1111, "
         "ideogram, nextgpu, openai.",
@@ -232,16 +239,18 @@ class Settings(BaseSettings):
         ge=0,
         description="Bytes of images that each tenant may keep without end (retention keep); 0: none.",
     )
-    egress_allow: Listed = Field(
+    egress_allow: EgressRules = Field(
         (), description="CIDRs and host suffixes that image URLs and callbacks may reach, besides public addresses."
     )
-    egress_proxy: str = Field(
+    egress_proxy: ProxyAddress = Field(
         "", description="Proxy for all hosts that HUA_EGRESS_ALLOW does not list, as http://HOST:PORT."
     )
     allow_anonymous: bool = Field(False, description="Serve without API keys on addresses other than loopback.")
     api_keys: Listed = Field((), description="tenant:sha256 pairs, as `hua keys new TENANT` prints them.")
     tenants: Path | None = Field(None, description="YAML file of tenants: keys, scopes, limits; docs/tenants.md.")
-    cors: Listed = Field((), description="Origins whose pages may use the API with a key, such as https://app.example.")
+    cors: Origins = Field(
+        (), description="Origins whose pages may use the API with a key, such as https://app.example."
+    )
     secret: str = Field("", description="Signs links and callbacks; default: created once in HUA_DATA_DIR/secret.")
     drain_s: float = Field(30.0, ge=0, description="Seconds that running tasks have to finish after Ctrl-C or SIGTERM.")
     spool: ByteSize = Field(
@@ -256,7 +265,7 @@ class Settings(BaseSettings):
     )
     metrics_host: str = Field("", description="Address for HUA_METRICS_PORT; default HUA_HOST.")
     log_format: Literal["text", "json"] = Field("text", description="Log lines for people or for machines.")
-    traces: str = Field(
+    traces: CollectorAddress = Field(
         "", description="OpenTelemetry collector (OTLP over HTTP), as http://HOST:4318; needs hua[traces]."
     )
     log_prompts: bool = Field(False, description="Log the parameters of each task, including prompts.")
@@ -274,62 +283,6 @@ class Settings(BaseSettings):
         if "@" in re.split(r"[/?]", rest, maxsplit=1)[0]:
             raise ValueError("the address already has a user or a password; set them there or apart, not both")
         return f"{scheme}://{quote(user, safe='')}:{quote(password, safe='')}@{rest}"
-
-    @field_validator("egress_allow", "api_keys", "cors", "cancel_on_hang_up", "audit", "moderation_of", mode="before")
-    @classmethod
-    def _split(cls, value: Any) -> Any:
-        return tuple(part.strip() for part in value.split(",") if part.strip()) if isinstance(value, str) else value
-
-    @field_validator("egress_allow")
-    @classmethod
-    def _read_rules(cls, value: tuple[str, ...]) -> tuple[str, ...]:
-        EgressAllowlist(value)
-        return value
-
-    @field_validator("cancel_on_hang_up")
-    @classmethod
-    def _check_dialects(cls, value: tuple[str, ...]) -> tuple[str, ...]:
-        for name in value:
-            if name not in WAITING_DIALECTS:
-                raise ValueError(f"{name!r} is no dialect that waits; there are {', '.join(WAITING_DIALECTS)}")
-        return value
-
-    @field_validator("moderation_of")
-    @classmethod
-    def _check_moderated(cls, value: tuple[str, ...]) -> tuple[str, ...]:
-        for name in value:
-            if name not in ("text", "images"):
-                raise ValueError(f"{name!r} is not judged; write text, images or text,images")
-        return value
-
-    @field_validator("traces")
-    @classmethod
-    def _check_collector(cls, value: str) -> str:
-        if value and not _is_http_address(value):
-            raise ValueError(f"{value!r} is not a collector's address; write http://HOST:4318, without a path")
-        return value
-
-    @field_validator("egress_proxy")
-    @classmethod
-    def _check_proxy(cls, value: str) -> str:
-        if value and not (re.fullmatch(r"https?://([^@/]+@)?[^@/]+/?", value) and _is_http_address(value)):
-            raise ValueError("it is not a proxy's address; write http://HOST:PORT, or http://USER:PASSWORD@HOST:PORT")
-        return value
-
-    @field_validator("public_url", "s3_endpoint", "s3_public_endpoint", "llm_url", "moderation_url")
-    @classmethod
-    def _check_address(cls, value: str) -> str:
-        if value and not _is_http_address(value):
-            raise ValueError("it is not an address; write https://HOST or http://HOST:PORT")
-        return value
-
-    @field_validator("cors")
-    @classmethod
-    def _check_origins(cls, value: tuple[str, ...]) -> tuple[str, ...]:
-        for origin in value:
-            if not _ORIGIN.fullmatch(origin):
-                raise ValueError(f"{origin!r} is not an origin; write https://HOST or https://HOST:PORT, no path")
-        return value
 
     @model_validator(mode="after")
     def _guard_anonymous_use(self) -> Settings:
@@ -366,19 +319,10 @@ class Settings(BaseSettings):
         """HUA_SECRET, or a secret that is created at first use and kept in the data folder."""
         if self.secret:
             return self.secret.encode()
-        path = self.data_dir / "secret"
         try:
-            if not path.exists():
-                _create_secret(path)
-            secret = path.read_bytes().strip()
-        except OSError as error:
-            raise SettingsError(
-                f"the secret in {path} cannot be read or created ({error.strerror}); correct the rights of this file "
-                "and its folder, or set HUA_SECRET"
-            ) from error
-        if not secret:
-            raise SettingsError(f"the secret in {path} is empty; delete the file, and a new one is created")
-        return secret
+            return read_secret(self.data_dir / "secret")
+        except SecretFileError as error:
+            raise SettingsError(str(error)) from error
 
     @classmethod
     def load(cls, **overrides: Any) -> Settings:
@@ -413,26 +357,6 @@ class Settings(BaseSettings):
             for name, field in cls.model_fields.items()
         ]
         return "\n".join(["| Setting | Default | Meaning |", "|---|---|---|", *rows])
-
-
-def _create_secret(path: Path) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    draft = path.with_suffix(f".{os.getpid()}")
-    draft.touch(mode=0o600)
-    draft.write_text(secrets.token_hex(32))
-    with contextlib.suppress(FileExistsError):  # roles that start together use the first one
-        path.hardlink_to(draft)
-    draft.unlink()
-
-
-def _is_http_address(value: str) -> bool:
-    """Whether this is http(s)://HOST or http(s)://HOST:PORT, perhaps with a path."""
-    try:
-        parts = urlsplit(value)
-        authority = _AUTHORITY.fullmatch(parts.netloc.rpartition("@")[2])
-        return parts.scheme in {"http", "https"} and authority is not None and parts.port != 0
-    except ValueError:
-        return False
 
 
 def _format_default(default: Any) -> str:
