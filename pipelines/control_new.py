@@ -25,13 +25,13 @@ from pipelines.params.control import (
 from pipelines.params.image import refuse_odd_size
 from pipelines.params.image_refs import OptionalImage
 from pipelines.params.limits import Fraction
-from pipelines.params.picture_size import PICTURE_SIZE, PictureSizeParams
+from pipelines.params.picture_size import PICTURE_SIZE
 from pipelines.params.prompts import Prompt
 from pipelines.params.second_pass import SecondPassParams
 from pipelines.pipeline import Models, Recipe, TaskResult, Work
 from pipelines.recipes.control_guidance import ControlSpec, draw_control_maps, refuse_different_shape
 from pipelines.recipes.controlled_generation import ControlledGeneration, ControlledParams, generate_controlled
-from pipelines.recipes.masked_generation import MaskedGenerationParams, generate_masked
+from pipelines.recipes.masked_generation import MaskedPictureParams, generate_masked
 from pipelines.recipes.two_passes import generate_in_two_passes
 
 if TYPE_CHECKING:
@@ -109,7 +109,7 @@ class HintData(AnnotatorParams):
         )
 
 
-class ControlNewTaskParams(PictureSizeParams, ControlledParams, MaskedGenerationParams, SecondPassParams):
+class ControlNewTaskParams(ControlledParams, MaskedPictureParams, SecondPassParams):
     """The parameters that the task types of this module share."""
 
     url: OptionalImage = Field(None, description="The picture to start from. Default: start from noise alone.")
@@ -215,19 +215,21 @@ class ControlNewPipeline(ControlledGeneration[P]):
 
     def run(self, params: P, models: Models, images: Mapping[str, np.ndarray]) -> Recipe:
         specs, checkpoint = self.control_specs(params), params.load_checkpoint(models, images)
-        mask = None if params.mask_url is None else params.resized_mask(_mask(params, images))
+        originals, mask = images, None if params.mask_url is None else _mask(params, images)
         paths = {"url", *(spec.image for spec in specs)} & images.keys()
         images = {**images, **{path: params.resized(images[path]) for path in paths}}
         picture = images["url"] if params.url is not None else images[specs[0].image]
         maps = draw_control_maps(specs, params.checkpoint, models, images, (picture.shape[1], picture.shape[0]))
         if mask is not None:
-            generated = generate_masked(params, checkpoint, picture, mask, maps.inputs)
+            pair = params.masked_source(originals["url"], mask)
+            generated = generate_masked(params, checkpoint, picture, params.resized_mask(mask), maps.inputs, pair)
         elif params.highres_info is not None:
             controls = maps.inputs_of_passes(params.first_size, params.size)
             generated = generate_in_two_passes(params, params.highres_info, checkpoint, models, *controls)
         else:
             fidelity = None if params.url is None else params.fidelity
-            generated = generate_controlled(params, checkpoint, picture, maps, fidelity)
+            source = None if params.url is None else params.latent_source(originals["url"])
+            generated = generate_controlled(params, checkpoint, picture, maps, fidelity, source)
         return TaskResult((yield from generated), maps.maps)
 
 

@@ -79,14 +79,16 @@ class Img2Img(ImageGeneration[Img2ImgParams]):
         from models.imaging.pixels import add_alpha, fit_within, flatten_alpha, resize, snap_size
 
         checkpoint = params.load_checkpoint(models, images)
-        picture = images["url"] if params.resize_mode == "fill" else params.resized(images["url"])
+        picture = images["url"] if params.resize_mode in ("fill", "latent") else params.resized(images["url"])
         rgb, alpha = flatten_alpha(picture)
         if params.is_described:
             description = yield from caption(models.get(DEFAULT_CAPTIONER_REF), rgb)
             params = params.model_copy(update={"text": params.prompt_with(description)})
         size: tuple[int, int] = params.wh if params.wh != PICTURE_SIZE else (rgb.shape[1], rgb.shape[0])
-        source = resize(rgb, *snap_size(*size, params.max_wh))
-        generated = yield from generate_from_image(params, checkpoint, source, params.fidelity)
+        painted = snap_size(*size, params.max_wh)
+        source = params.latent_source(rgb)
+        source = resize(rgb, *painted) if source is None else source
+        generated = yield from generate_from_image(params, checkpoint, source, params.fidelity, size=painted)
         results = [resize(pixels, *fit_within(*size, params.max_wh)) for pixels in generated]
         if alpha is not None and params.keep_alpha:
             results = [add_alpha(pixels, alpha) for pixels in results]

@@ -8,16 +8,15 @@ from typing import TYPE_CHECKING
 from pydantic import Field
 
 from pipelines.params.image_refs import ImageRef
-from pipelines.params.picture_size import PictureSizeParams
 from pipelines.pipeline import Models, Recipe, TaskResult, Work
 from pipelines.recipes.image_generation import ImageGeneration
-from pipelines.recipes.masked_generation import MaskedGenerationParams, generate_masked
+from pipelines.recipes.masked_generation import MaskedPictureParams, generate_masked
 
 if TYPE_CHECKING:
     import numpy as np
 
 
-class InpaintParams(PictureSizeParams, MaskedGenerationParams):
+class InpaintParams(MaskedPictureParams):
     url: ImageRef
     mask_url: ImageRef = Field(
         description="The mask of what to repaint. If it has transparent pixels: all pixels that are not fully "
@@ -39,9 +38,9 @@ class Inpaint(ImageGeneration[InpaintParams]):
     def run(self, params: InpaintParams, models: Models, images: Mapping[str, np.ndarray]) -> Recipe:
         from models.imaging.masks import resize_mask
 
-        size = images["url"].shape[1], images["url"].shape[0]
-        picture = params.resized(images["url"])
-        marked = params.binary_mask(images["mask_url"])
-        mask = params.resized_mask(resize_mask(marked, *size))
+        picture, marked = images["url"], params.binary_mask(images["mask_url"])
         checkpoint = params.load_checkpoint(models, images)
-        return TaskResult((yield from generate_masked(params, checkpoint, picture, mask)))
+        resized, mask = params.resized(picture), resize_mask(marked, picture.shape[1], picture.shape[0])
+        source = params.masked_source(picture, mask)
+        generated = generate_masked(params, checkpoint, resized, params.resized_mask(mask), source=source)
+        return TaskResult((yield from generated))

@@ -190,9 +190,24 @@ class ImageParams(AdapterParams, SamplerParams, PerformanceParams):
             strict=self.determinism == "strict",
         )
 
-    def encode(self, checkpoint: Checkpoint, pixels: np.ndarray, noise: SeededNoise) -> torch.Tensor:
-        """Latents [1, channels, h, w] of uint8 RGB pixels [height, width, 3]."""
-        return checkpoint.encode(pixels, noise, circular=self.use_circular)
+    def encode(
+        self,
+        checkpoint: Checkpoint,
+        pixels: np.ndarray,
+        noise: SeededNoise,
+        size: tuple[int, int] | None = None,
+        mask: np.ndarray | None = None,
+    ) -> torch.Tensor:
+        """Latents [1, channels, h, w] of uint8 RGB pixels [height, width, 3].
+
+        `size`: width and height, in pixels, to which the latents are stretched, as the web UI of A1111 does it.
+        `mask` is as in `Checkpoint.encode`.
+        """
+        from torch.nn.functional import interpolate
+
+        latents = checkpoint.encode(pixels, noise, mask=mask, circular=self.use_circular)
+        shape = latents.shape[2:] if size is None else [side // checkpoint.vae_scale_factor for side in reversed(size)]
+        return latents if [*latents.shape[2:]] == [*shape] else interpolate(latents, size=[*shape], mode="bilinear")
 
     def decode(self, checkpoint: Checkpoint, latents: Iterable[torch.Tensor]) -> list[np.ndarray]:
         """uint8 RGB images [height, width, 3] of latents [1, channels, h, w]."""

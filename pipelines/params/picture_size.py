@@ -12,8 +12,12 @@ from pipelines.params.limits import LONGEST_SIDE
 if TYPE_CHECKING:
     import numpy as np
 
+    from models.imaging.resize_modes import ResizeMode
+
 PICTURE_SIZE = (0, 0)
 """The value of `wh` that stands for the size of the picture."""
+LONGEST_ENCODED = 2048
+"""Longest side, in pixels, of a picture whose latents are resized: an encoder needs kilobytes for each pixel."""
 
 
 class PictureSizeParams(ImageParams):
@@ -23,10 +27,11 @@ class PictureSizeParams(ImageParams):
         PICTURE_SIZE,
         description="Width and height to resize the picture to first, up to max_wh. 0, 0: keep its size.",
     )
-    resize_mode: Literal["fill", "cover", "pad"] = Field(
+    resize_mode: Literal["fill", "cover", "pad", "latent"] = Field(
         "fill",
         description="How the picture gets the shape of `wh`. `fill` stretches it. `cover` crops what is too much. "
-        "`pad` repeats the pixels of its edges around it.",
+        "`pad` repeats the pixels of its edges around it. `latent` encodes it at its own size, up to "
+        f"{LONGEST_ENCODED} pixels a side, and stretches the latents.",
     )
 
     @model_validator(mode="after")
@@ -37,6 +42,11 @@ class PictureSizeParams(ImageParams):
             )
         return self
 
+    @property
+    def resizes_latents(self) -> bool:
+        """Whether the picture is encoded at its own size, and its latents are resized."""
+        return self.resize_mode == "latent" and self.wh != PICTURE_SIZE
+
     def resized(self, pixels: np.ndarray) -> np.ndarray:
         """A picture, uint8 [h, w, channels], in the size of `wh`, if that is set."""
         from models.imaging.pixels import fit_within
@@ -44,7 +54,15 @@ class PictureSizeParams(ImageParams):
 
         if self.wh == PICTURE_SIZE:
             return pixels
-        return resize_to(pixels, *fit_within(*self.wh, self.max_wh), self.resize_mode)
+        return resize_to(pixels, *fit_within(*self.wh, self.max_wh), self._mode_of_pixels)
+
+    def latent_source(self, pixels: np.ndarray) -> np.ndarray | None:
+        """The picture, RGB and as near to its own size as it can be encoded, if its latents are resized."""
+        from models.imaging.pixels import flatten_alpha, resize, snap_size
+
+        if not self.resizes_latents:
+            return None
+        return resize(flatten_alpha(pixels)[0], *snap_size(pixels.shape[1], pixels.shape[0], LONGEST_ENCODED))
 
     def resized_mask(self, mask: np.ndarray) -> np.ndarray:
         """The mask of that picture, bool [h, w], in its new size. Raises EmptyMaskError if nothing of it is left."""
@@ -60,4 +78,9 @@ class PictureSizeParams(ImageParams):
         levels = mask.astype(np.uint8) * 255
         size = fit_within(*self.wh, self.max_wh)
         # A reduced pixel is masked if any of its area is: thin lines must not get lost.
-        return binarize(resize_to(levels, *size, self.resize_mode, Image.Resampling.BOX), threshold=0)
+        return binarize(resize_to(levels, *size, self._mode_of_pixels, Image.Resampling.BOX), threshold=0)
+
+    @property
+    def _mode_of_pixels(self) -> ResizeMode:
+        """How everything is resized that is no latents."""
+        return "fill" if self.resize_mode == "latent" else self.resize_mode

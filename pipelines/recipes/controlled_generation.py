@@ -62,11 +62,17 @@ class ControlledGeneration(ImageGeneration[C]):
 
 
 def generate_controlled(
-    params: ImageParams, checkpoint: Checkpoint, picture: np.ndarray, maps: ControlMaps, fidelity: float | None
+    params: ImageParams,
+    checkpoint: Checkpoint,
+    picture: np.ndarray,
+    maps: ControlMaps,
+    fidelity: float | None,
+    source: np.ndarray | None = None,
 ) -> Steps[list[np.ndarray]]:
     """Images that follow the maps, as large as `picture` [height, width, 3 or 4] but with no side above max_wh.
 
     They follow the picture itself as closely as `fidelity`, 0 to 1; None: they start from noise alone.
+    `source`: the picture that is encoded in its place, RGB; its latents are stretched to the size of the images.
     """
     from models.imaging.pixels import fit_within, flatten_alpha, resize, snap_size
 
@@ -76,6 +82,6 @@ def generate_controlled(
     if fidelity is None:
         images = yield from generate_from_noise(params, checkpoint, *size, controls)
     else:
-        source = resize(flatten_alpha(picture)[0], *size)
-        images = yield from generate_from_image(params, checkpoint, source, fidelity, controls)
+        source = resize(flatten_alpha(picture)[0], *size) if source is None else source
+        images = yield from generate_from_image(params, checkpoint, source, fidelity, controls, size)
     return [resize(image, *fit_within(*picture_size, params.max_wh)) for image in images]

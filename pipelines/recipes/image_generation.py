@@ -63,19 +63,21 @@ def generate_from_image(
     source: np.ndarray,
     fidelity: float,
     controls: tuple[ControlInput, ...] = (),
+    size: tuple[int, int] | None = None,
 ) -> Steps[list[np.ndarray]]:
     """Images of the size of `source`, which follow it as closely as `fidelity`, 0 to 1.
 
     `source` is uint8 RGB [height, width, 3] with sides that can be generated.
+    `size`: width and height of the images, to which the latents of `source` are stretched.
     """
-    height, width = source.shape[:2]
+    width, height = size or (source.shape[1], source.shape[0])
     requests = [
         params.denoise_request(
             checkpoint,
             noise,
             width,
             height,
-            source=params.encode(checkpoint, source, noise),
+            source=params.encode(checkpoint, source, noise, (width, height)),
             strength=strength_of(fidelity),
         )
         for noise in params.noises()

@@ -12,6 +12,7 @@ from models.kinds.checkpoint import CHECKPOINT
 from models.kinds.kind import ModelRef
 from pipelines.params.image import ImageParams, refuse_odd_size, strength_of
 from pipelines.params.limits import GeneratedSide
+from pipelines.params.picture_size import PictureSizeParams
 from pipelines.pipeline import ControlInput, Denoise, PreservedRegion, Steps, Work
 
 if TYPE_CHECKING:
@@ -153,6 +154,26 @@ class MaskedGenerationParams(ImageParams):
         return binarize(marked, self.mask_threshold, self.inpainting_mask_blur or 0)
 
 
+class MaskedPictureParams(PictureSizeParams, MaskedGenerationParams):
+    """How a part of a picture is repainted that is brought to a size of its own."""
+
+    @model_validator(mode="after")
+    def _check_resize_mode(self) -> Self:
+        if self.resize_mode == "latent" and self.inpainting_mode == "masked":
+            raise ValueError(
+                "resize_mode latent stretches the latents of the whole picture, and inpainting_mode masked encodes a "
+                "part of it; set another resize_mode, or inpainting_mode normal"
+            )
+        return self
+
+    def masked_source(self, pixels: np.ndarray, mask: np.ndarray) -> tuple[np.ndarray, np.ndarray] | None:
+        """The picture and its mask, bool [height, width], as they are encoded if the latents are resized."""
+        from models.imaging.masks import resize_mask
+
+        source = self.latent_source(pixels)
+        return None if source is None else (source, resize_mask(mask, source.shape[1], source.shape[0]))
+
+
 def _without_controls(width: int, height: int, box: Box) -> tuple[ControlInput, ...]:
     return ()
 
@@ -163,11 +184,14 @@ def generate_masked(
     original: np.ndarray,
     mask: np.ndarray,
     controls: Callable[[int, int, Box], tuple[ControlInput, ...]] = _without_controls,
+    source: tuple[np.ndarray, np.ndarray] | None = None,
 ) -> Steps[list[np.ndarray]]:
     """The original, uint8 [height, width, 3 or 4], repainted where `mask` is true; images of the same size.
 
     `controls` returns the control inputs for the width and height of the generation and the box of the picture that is
     generated.
+    `source`: the RGB picture and the mask that are encoded in their place, at a size of their own; the latents are
+    stretched to the size of the generation. Not in mode `masked`.
     """
     from models.imaging.masks import Box, bounding_box, grow_box, paste_masked, resize_mask
     from models.imaging.pixels import flatten_alpha, resize, snap_size
@@ -179,9 +203,9 @@ def generate_masked(
     if crops := params.inpainting_mode == "masked":
         padding = params.inpainting_mask_padding or 0
         box, fade = grow_box(bounding_box(mask, padding), width / height, *full_size), min(fade, padding)
-    part = resize(picture[box.pixels], width, height)
+    part = resize(picture[box.pixels], width, height), resize_mask(mask[box.pixels], width, height)
     inputs = controls(width, height, box)
-    repainted = yield from _repaint(params, checkpoint, part, resize_mask(mask[box.pixels], width, height), inputs)
+    repainted = yield from _repaint(params, checkpoint, *(source or part), (width, height), inputs)
     images = [resize(pixels, *box.size) for pixels in repainted]
     if not crops and not params.keep_original:
         return images
@@ -196,16 +220,22 @@ def _repaint(
     checkpoint: Checkpoint,
     picture: np.ndarray,
     mask: np.ndarray,
+    size: tuple[int, int],
     controls: tuple[ControlInput, ...],
 ) -> Steps[list[np.ndarray]]:
-    """Images of an RGB picture at the size that it has."""
-    requests = [_denoise_request(params, checkpoint, noise, picture, mask) for noise in params.noises()]
+    """Images of `size`, width and height, of an RGB picture and its mask."""
+    requests = [_denoise_request(params, checkpoint, noise, picture, mask, size) for noise in params.noises()]
     latents = yield [replace(request, controls=controls) for request in requests]
     return params.decode(checkpoint, latents)
 
 
 def _denoise_request(
-    params: MaskedGenerationParams, checkpoint: Checkpoint, noise: SeededNoise, picture: np.ndarray, mask: np.ndarray
+    params: MaskedGenerationParams,
+    checkpoint: Checkpoint,
+    noise: SeededNoise,
+    picture: np.ndarray,
+    mask: np.ndarray,
+    size: tuple[int, int],
 ) -> Denoise:
     """The request for one image. It draws random numbers in the same order as diffusers' inpainting pipelines.
 
@@ -213,21 +243,20 @@ def _denoise_request(
     """
     import torch
 
-    from models.imaging.masks import fill_nearest, latent_mask
+    from models.imaging.masks import fill_nearest, latent_mask, resize_mask
 
-    height, width = mask.shape
-    plain, circular = checkpoint.in_channels == checkpoint.channels, params.use_circular
+    plain = checkpoint.in_channels == checkpoint.channels
     preserves = plain or params.use_background_guidance
     fills = params.use_background_reference or params.masked_content == "fill"
     start = fill_nearest(picture, mask) if fills else picture
-    repainted = torch.from_numpy(latent_mask(mask, checkpoint.vae_scale_factor)[None, None].astype("float32"))
-    start_latents = params.encode(checkpoint, start, noise) if preserves or params.start_fidelity else None
+    cells = latent_mask(resize_mask(mask, *size), checkpoint.vae_scale_factor)
+    repainted = torch.from_numpy(cells[None, None].astype("float32"))
+    start_latents = params.encode(checkpoint, start, noise, size) if preserves or params.start_fidelity else None
     initial = noise.initial((1, checkpoint.channels, *repainted.shape[2:]))
     request = params.denoise_request(
         checkpoint,
         noise,
-        width,
-        height,
+        *size,
         source=_with_masked_content(params, start_latents, repainted, initial) if params.start_fidelity else None,
         strength=strength_of(params.start_fidelity),
     )
@@ -236,7 +265,7 @@ def _denoise_request(
         # diffusers encodes the masked picture here as well and does not use it; the draw keeps the noise in step.
         noise.gaussian(initial.shape)
         return replace(request, initial=initial, preserve=preserved)
-    masked_latents = checkpoint.encode(picture, noise, mask=mask, circular=circular)
+    masked_latents = params.encode(checkpoint, picture, noise, size, mask)
     inpainting_inputs = torch.cat([repainted.to(masked_latents), masked_latents], dim=1)
     return replace(request, initial=initial, preserve=preserved, inpainting_inputs=inpainting_inputs)
 

@@ -20,7 +20,7 @@ MASKED_CONTENTS = {
     "noise": "latent noise",
     "nothing": "latent nothing",
 }
-RESIZE_MODES = {"cover": "Crop and resize", "pad": "Resize and fill"}
+RESIZE_MODES = {"cover": "Crop and resize", "pad": "Resize and fill", "latent": "Just resize (latent upscale)"}
 FADE_PER_BLUR = 2
 """A Gaussian blur of a mask by n pixels reaches about 2n pixels around it."""
 

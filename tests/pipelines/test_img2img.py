@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
+import diffusers
 import numpy as np
 import pytest
+import torch
+from PIL import Image
 from pydantic import ValidationError
 
 from models.kinds.captioner import CAPTIONER
@@ -13,6 +17,7 @@ from models.kinds.kind import ModelRef
 from pipelines.engine.engine import Engine
 from pipelines.img2img import Img2Img
 from tests.pipelines.conftest import Studio, images_of, run_dry
+from tests.support.diffusers_reference import DiffusersReference, max_difference, resized_latents
 
 
 def picture(width: int, height: int, channels: int = 3) -> np.ndarray:
@@ -113,3 +118,23 @@ def test_resize_mode_decides_what_is_cropped(engine: Engine, mode: str) -> None:
     assert result.shape == (64, 64, 3)
     plain = generate(engine, np.ascontiguousarray(source[:, 64:128]), fidelity=1.0)
     assert np.array_equal(result, plain) == (mode == "cover")
+
+
+def test_resize_mode_latent_equals_diffusers_on_stretched_latents(engine: Engine, models_dir: Path) -> None:
+    """The picture is encoded at its own size, whose sides are not those of a latent, and its latents are stretched."""
+    source = picture(75, 90)
+    request = Img2Img.Params(
+        model="toy-sd1", text="a boat", url="x", seed=5, num_steps=8, wh=(64, 96), resize_mode="latent", fidelity=0.25
+    )
+    stock = DiffusersReference(diffusers.StableDiffusionImg2ImgPipeline, models_dir / "toy-sd1")
+    encoded = np.asarray(Image.fromarray(source).resize((72, 88), Image.Resampling.LANCZOS))
+    generator = torch.Generator().manual_seed(request.seed)
+    latents = resized_latents(stock, encoded, 64, 96, generator)
+    expected = stock.image(request, image=latents, strength=0.75, generator=generator)
+    engine.add("one", Img2Img(), request, {"url": source})
+    assert max_difference(images_of(run_dry(engine))["one"][0], expected) <= 1
+
+
+def test_resize_mode_latent_without_wh_changes_nothing(engine: Engine) -> None:
+    source = picture(64, 80)
+    assert np.array_equal(generate(engine, source, resize_mode="latent"), generate(engine, source))

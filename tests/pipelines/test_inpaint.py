@@ -27,7 +27,12 @@ from pipelines.inpaint import Inpaint
 from pipelines.sampler_names import SAMPLERS
 from pipelines.txt2img import Txt2Img
 from tests.pipelines.conftest import Shelf, images_of, run_dry
-from tests.support.diffusers_reference import DiffusersReference, max_difference, txt2img_params
+from tests.support.diffusers_reference import (
+    DiffusersReference,
+    max_difference,
+    resized_latents,
+    txt2img_params,
+)
 
 # diffusers hands tensors to numpy in a way that numpy 2 frowns on, and rounds noise levels past the end of their range.
 pytestmark = [
@@ -328,3 +333,28 @@ def test_mask_that_is_cropped_away_is_refused(engine: Engine) -> None:
     engine.add("task", INPAINT, params(wh=[SIDE, SIDE], resize_mode="cover"), {"url": picture, "mask_url": mask})
     (failed,) = [event for event in run_dry(engine) if isinstance(event, Failed)]
     assert "the mask is empty" in failed.message
+
+
+def test_resize_mode_latent_preserves_the_stretched_latents(engine: Engine, models_dir: Path) -> None:
+    """The image is twice as wide as the picture; where the mask is not, the stretched latents come back."""
+    stock = DiffusersReference(diffusers.StableDiffusionImg2ImgPipeline, models_dir / "toy-sd1")
+    mask = np.zeros_like(PICTURE)
+    mask[: SIDE // 2] = 255
+    request = params(wh=[2 * SIDE, SIDE], resize_mode="latent", fidelity=0.25, use_raw_inpainting=True, num_steps=8)
+    engine.add("task", INPAINT, request, {"url": PICTURE, "mask_url": mask})
+    engine.step()
+    (trajectory,) = engine.unfinished()
+    expected = resized_latents(stock, PICTURE, 2 * SIDE, SIDE, torch.Generator().manual_seed(request.seed))
+    (region, source) = trajectory.denoise.preserve, trajectory.denoise.source
+    assert region is not None
+    assert source is not None
+    assert torch.allclose(region.picture, expected, atol=1e-5)
+    assert torch.allclose(source, expected, atol=1e-5)
+    assert region.mask[0, 0].bool().tolist() == [[True] * 16] * 4 + [[False] * 16] * 4
+    (image,) = images_of(run_dry(engine))["task"]
+    assert image.shape == (SIDE, 2 * SIDE, 3)
+
+
+def test_resize_mode_latent_excludes_mode_masked() -> None:
+    with pytest.raises(ValidationError, match="set another resize_mode, or inpainting_mode normal"):
+        params(resize_mode="latent", inpainting_mode="masked")

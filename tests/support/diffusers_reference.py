@@ -36,8 +36,11 @@ class DiffusersReference:
         loaded = [ControlNetModel.from_pretrained(models_dir / net, torch_dtype=torch.float32) for net in nets]
         return cls(pipeline_class, models_dir / model, controlnet=loaded if len(loaded) > 1 else loaded[0])
 
-    def image(self, params: Any, **arguments: Any) -> np.ndarray:
-        """The image of a task's parameters, uint8 [height, width, 3]. `arguments` go to the pipeline as they are."""
+    def image(self, params: Any, generator: torch.Generator | None = None, **arguments: Any) -> np.ndarray:
+        """The image of a task's parameters, uint8 [height, width, 3]. `arguments` go to the pipeline as they are.
+
+        `generator` takes the place of one of the task's seed, if numbers were drawn of it before.
+        """
         scheduler = samplers.scheduler_for(self._config, params.sampler, params.sigmas)
         if hasattr(scheduler, "noise_sampler_seed"):
             scheduler.noise_sampler_seed = params.seed
@@ -47,12 +50,23 @@ class DiffusersReference:
             negative_prompt=params.negative_prompt,
             num_inference_steps=params.num_steps,
             guidance_scale=params.guidance_scale,
-            generator=torch.Generator().manual_seed(params.seed),
+            generator=generator or torch.Generator().manual_seed(params.seed),
             eta=TCD_GAMMA if params.sampler == "tcd" else 0.0,
             output_type="pil",
             **arguments,
         )
         return np.asarray(output.images[0])
+
+
+def resized_latents(
+    reference: DiffusersReference, pixels: np.ndarray, width: int, height: int, generator: torch.Generator
+) -> torch.Tensor:
+    """The latents of uint8 RGB pixels, stretched to those of `width` × `height` pixels, as the web UI of A1111 does."""
+    image = torch.from_numpy(pixels.copy()).permute(2, 0, 1)[None].float() / 127.5 - 1
+    with torch.inference_mode():
+        latents = reference.pipe.vae.encode(image).latent_dist.sample(generator)
+    scaled: torch.Tensor = latents * reference.pipe.vae.config.scaling_factor
+    return torch.nn.functional.interpolate(scaled, size=(height // 8, width // 8), mode="bilinear")
 
 
 def txt2img_params(index: int, model: str = "toy-sd1", **changes: Any) -> Txt2Img.Params:

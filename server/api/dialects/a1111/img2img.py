@@ -14,7 +14,7 @@ from server.api.dialects.a1111.scripts import units_of
 from server.images.infotext import FADE_PER_BLUR
 from server.tasks.submission import InvalidParamsError
 
-RESIZE_MODES = {0: "fill", 1: "cover", 2: "pad"}
+RESIZE_MODES = {0: "fill", 1: "cover", 2: "pad", 3: "latent"}
 MASKED_CONTENT = {0: "fill", 1: "original", 2: "noise", 3: "nothing"}
 MAX_FADE, MAX_FIDELITY = 1024, 0.99
 
@@ -24,8 +24,6 @@ def plan_img2img(request: Img2ImgRequest, options: Mapping[str, Any], catalog: C
     pictures = tuple(str(image) for image in request.init_images if image)
     if not pictures:
         raise InvalidParamsError("init_images is empty; send the picture in base64", "init_images")
-    if request.resize_mode not in RESIZE_MODES:
-        raise InvalidParamsError("resize_mode 3 (latent upscale) is not offered; send 0, 1 or 2", "resize_mode")
     params = common_params(request, options, catalog)
     fidelity = round(1 - request.denoising_strength, 6)
     found = guides(units_of(request.alwayson_scripts), catalog, request.size, pictures[0])

@@ -23,7 +23,7 @@ def planned(services: Services, **fields: Any) -> Painting:
     return painting
 
 
-@pytest.mark.parametrize(("mode", "expected"), [(0, "fill"), (1, "cover"), (2, "pad")])
+@pytest.mark.parametrize(("mode", "expected"), [(0, "fill"), (1, "cover"), (2, "pad"), (3, "latent")])
 async def test_picture_gets_the_size_of_the_request(services: Services, mode: int, expected: str) -> None:
     painting = planned(services, denoising_strength=0.3, width=640, height=384, resize_mode=mode)
     assert painting.task_type == "img2img.sd"
@@ -47,6 +47,14 @@ async def test_mask(services: Services, fill: int, content: str, whole: bool) ->
         assert params["inpainting_target_wh"] == (512, 512)
     else:
         assert (params["keep_original"], params["wh"]) == (True, (512, 512))
+
+
+@pytest.mark.parametrize("whole", [True, False])
+async def test_latents_are_resized_under_a_mask_unless_only_its_part_is_painted(
+    services: Services, whole: bool
+) -> None:
+    params = planned(services, mask=MASK, resize_mode=3, inpaint_full_res=not whole).params
+    assert params.get("resize_mode") == ("latent" if whole else None)
 
 
 async def test_mask_may_be_inverted_and_blurred_by_axis(services: Services) -> None:
@@ -75,7 +83,6 @@ async def test_units_take_the_picture_and_its_mask(services: Services) -> None:
     ("fields", "field"),
     [
         ({"init_images": []}, "init_images"),
-        ({"resize_mode": 3}, "resize_mode"),
         ({"latent_mask": "aGk="}, "latent_mask"),
         ({"initial_noise_multiplier": 0.5}, "initial_noise_multiplier"),
     ],

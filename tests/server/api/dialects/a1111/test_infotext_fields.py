@@ -175,7 +175,7 @@ def test_factors_of_our_own_api_are_sizes(catalog: Catalog, factor: float, side:
 @pytest.mark.parametrize(
     "fields",
     [
-        *({"resize_mode": mode, "denoising_strength": 0.3} for mode in (0, 1, 2)),
+        *({"resize_mode": mode, "denoising_strength": 0.3} for mode in (0, 1, 2, 3)),
         {"denoising_strength": 0},
         {"sampler_name": "Heun", "scheduler": "Karras", "negative_prompt": "fog"},
     ],
