@@ -7,6 +7,7 @@ import logging
 import os
 import sys
 from collections.abc import Callable
+from importlib.metadata import version
 from typing import NoReturn
 
 from models.catalog.checksums import ChecksumError
@@ -52,6 +53,7 @@ def _exit(code: int) -> NoReturn:
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="hua", description="A self-hosted image-generation server.")
+    parser.add_argument("--version", action="version", version=f"hua {version('hua')}")
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
 
     def command(name: str, run: Command, summary: str) -> argparse.ArgumentParser:
@@ -59,7 +61,7 @@ def _parser() -> argparse.ArgumentParser:
         added.set_defaults(run=run)
         return added
 
-    command("serve", _serve, "run api, controller and one worker in one process group")
+    command("serve", _serve, "run api, controller and a worker for each GPU in one process group")
     command("api", _api, "run the api: answer HTTP")
     command(
         "controller",

@@ -14,6 +14,8 @@ from models.files.ncnn_param import BIN, PARAM
 from models.plain_files import open_plain, resolve
 
 FILE = "SHA256SUMS"
+LIST_FILES = f"find . -type f ! -name '.*' ! -name {FILE} -exec sha256sum {{}} + > {FILE}"
+"""The command that writes the list, in the folder. Names may have spaces, and the list does not name itself."""
 MARK = ".verified"
 WEIGHTS = frozenset({".safetensors", ".onnx", PARAM})
 _LINE = re.compile(r"([0-9a-f]{64}) [ *](.+)")
@@ -55,10 +57,7 @@ def read(folder: Path) -> dict[str, str]:
         with open_plain(folder / FILE) as content:
             lines = content.read().decode("utf-8").splitlines()
     except (OSError, UnicodeDecodeError) as error:
-        raise ChecksumError(
-            f"cannot read {folder / FILE} ({error}); create it in that folder: "
-            f"find . -type f ! -name '.*' ! -name {FILE} -exec sha256sum {{}} + > {FILE}"
-        ) from error
+        raise ChecksumError(f"cannot read {folder / FILE} ({error}); create it in that folder: {LIST_FILES}") from error
     sums: dict[str, str] = {}
     for number, line in enumerate(lines, 1):
         match = _LINE.fullmatch(line)

@@ -103,5 +103,6 @@ async def _check_workers(services: Services) -> None:
         return
     if not workers:
         raise NoReadyWorkerError("no worker is ready: there is none; wait a moment, or read the worker's log")
-    states = ", ".join(worker.state + (f" ({worker.problem})" if worker.problem else "") for worker in workers)
-    raise NoReadyWorkerError(f"no worker is ready: the workers are {states}; wait a moment, or read the worker's log")
+    states = (worker.state + (f" ({worker.problem})" if worker.problem else "") for worker in workers)
+    distinct = ", ".join(dict.fromkeys(states))
+    raise NoReadyWorkerError(f"no worker is ready: the workers are {distinct}; wait a moment, or read the worker's log")

@@ -52,7 +52,15 @@ from server.worker.messages import (
 )
 from server.worker.step_deaths.marks import StepMarks
 from server.worker.step_deaths.step_deaths import StepDeaths
-from server.worker.torch_device import device_for, free_for_steps, require_usable, title, total_bytes, used_bytes
+from server.worker.torch_device import (
+    UnusableDeviceError,
+    device_for,
+    free_for_steps,
+    require_usable,
+    title,
+    total_bytes,
+    used_bytes,
+)
 
 log = logging.getLogger(__name__)
 STATUS_S = 1.0
@@ -239,6 +247,8 @@ def main() -> None:
     """Ends the process at once, whatever its other threads wait for: a device that is lost may never answer them."""
     try:
         _own_device()
+    except UnusableDeviceError as error:
+        log.critical("%s", error)
     except BaseException:
         log.critical("the device process ends", exc_info=True)
     os._exit(1)

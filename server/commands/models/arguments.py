@@ -55,11 +55,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def list_models(arguments: argparse.Namespace, settings: Settings) -> None:
     models = catalog.read(*settings.models_paths, hashes=_known_hashes(settings))
     hashes = [known.sha256[:AUTO_V2] if (known := models.hash_of(entry)) else "" for entry in models]
-    width = max(map(len, hashes), default=0)
-    for entry, digits in zip(models, hashes, strict=True):
-        column = f"{digits:{width}}  " if width else ""
+    name = max((len(entry.name) for entry in models), default=0)
+    family = max((len(entry.family) for entry in models), default=0)
+    digits = max(map(len, hashes), default=0)
+    for entry, prefix in zip(models, hashes, strict=True):
+        column = f"{prefix:{digits}}  " if digits else ""
         details = "; ".join(filter(None, (", ".join(entry.aliases), entry.title, entry.licence)))
-        print(f"{entry.name:20} {entry.family:8} {entry.bytes / 2**20:9.1f} MiB  {column}{details}")  # noqa: T201
+        size = f"{entry.bytes / 2**20:9.1f} MiB"
+        print(f"{entry.name:{name}}  {entry.family:{family}} {size}  {column}{details}")  # noqa: T201
     for problem in models.problems:
         print(f"{'not usable' if problem.names else 'note'}: {problem.path}: {problem.message}")  # noqa: T201
 

@@ -73,13 +73,13 @@ def _sums(folders: Sequence[Path], models: Catalog, read_files: bool) -> Iterato
         try:
             listed = checksums.read(folder) if (folder / SUMS).exists() else {}
         except ChecksumError as error:
-            yield Finding("sha256", "fail", str(error), "write it again: sha256sum FILES > SHA256SUMS")
+            yield Finding("sha256", "fail", str(error), f"write it again: (cd {folder} && {checksums.LIST_FILES})")
             return
         digests |= {(folder / name).resolve(): digest for name, digest in listed.items()}
     digests |= {entry.weights: entry.sha256 for entry in models if entry.sha256 is not None}
     if not digests:
-        advice = f"if the files are correct: (cd {folders[0]} && find . -type f | xargs sha256sum > {SUMS})"
-        yield Finding("sha256", "skipped", f"no {SUMS} beside {FILE}, and no `sha256` in it", advice)
+        advice = f"if the files are correct: (cd {folders[0]} && {checksums.LIST_FILES})"
+        yield Finding("sha256", "skipped", f"no {SUMS} in the models folder, and no `sha256` in {FILE}", advice)
         return
     if not read_files:
         yield Finding("sha256", "skipped", f"--no-sums skips {len(digests)} files")

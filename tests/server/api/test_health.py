@@ -24,7 +24,9 @@ async def test_readyz_needs_a_ready_worker(client, services):
     assert "no worker is ready" in reply.json()["error"]["message"]
     problem = "the device process loads toy"
     await services.queue.announce(WorkerView(name="w1", device="cpu", state="starting", problem=problem))
-    assert f"starting ({problem})" in (await client.get("/readyz")).json()["error"]["message"]
+    await services.queue.announce(WorkerView(name="w2", device="cpu", state="starting", problem=problem))
+    message = (await client.get("/readyz")).json()["error"]["message"]
+    assert f"the workers are starting ({problem}); wait" in message, "a reason that all have is told once"
     await services.queue.announce(WorkerView(name="w1", device="cpu", state="ready"))
     reply = await client.get("/readyz")
     assert (reply.status_code, reply.json()["status"]) == (200, "ready")

@@ -45,6 +45,15 @@ def test_list_has_a_column_of_hashes_if_any_is_known(settings: Settings, capsys:
     assert len(first) == len(second)
 
 
+def test_columns_of_the_list_stand_below_each_other(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    files.write_model(tmp_path / f"{'long' * 10}.safetensors", files.LORA_SD1)
+    files.write_model(tmp_path / "short.safetensors", files.ESRGAN)
+    run(Settings(data_dir=tmp_path / "data", models_dir=tmp_path), "list")
+    first, second = capsys.readouterr().out.splitlines()
+    assert first.index("lora") == second.index("upscaler")
+    assert first.index("MiB") == second.index("MiB")
+
+
 def test_verify_reads_every_models_folder(settings: Settings, capsys: pytest.CaptureFixture[str]) -> None:
     for folder in settings.models_paths:
         list_sums(folder)

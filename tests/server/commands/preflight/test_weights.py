@@ -1,4 +1,5 @@
 import hashlib
+import subprocess
 from pathlib import Path
 
 import pytest
@@ -28,6 +29,15 @@ def test_check_models_verifies_checksums(settings: Settings, tmp_path: Path) -> 
     (tmp_path / "SHA256SUMS").write_text(f"{digest}  gone.safetensors\n")
     *_, gone = check_models(settings)
     assert (gone.result, "gone.safetensors does not exist" in gone.message) == ("fail", True)
+
+
+def test_advised_command_lists_every_file_but_the_list_itself(settings: Settings, tmp_path: Path) -> None:
+    (tmp_path / "国风 V3.2.safetensors").write_bytes(b"weights")
+    *_, skipped = check_models(settings)
+    _, _, command = skipped.advice.partition(": ")
+    subprocess.run(["bash", "-ec", command], check=True)
+    *_, checked = check_models(settings)
+    assert (checked.result, checked.message) == ("ok", "3 files have their checksums")
 
 
 @pytest.mark.parametrize(("audit", "says"), [("toy", "is of family sd1"), ("gone", "there is no model 'gone'")])
