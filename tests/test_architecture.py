@@ -1,4 +1,4 @@
-"""The rules of docs/architecture.md: which rooms may import which, what stands where, and how full a room may be."""
+"""The rules of docs/architecture.md: what a folder may import, what belongs into it, and how full it may be."""
 
 import ast
 import subprocess
@@ -11,12 +11,12 @@ import pytest
 import pipelines
 
 ROOT = Path(__file__).parent.parent
-ROOFS = ("server", "pipelines", "models")
+TOP_FOLDERS = ("server", "pipelines", "models")
 HEAVY = ("torch", "diffusers", "transformers", "scipy")
 MOST_FILES = 20
 
 # Each line may import the lines below it, never its own line or a line above.
-FLOORS = {
+LAYERS = {
     "models": (
         ("models.registry", "models.toy"),
         ("models.diffusion",),
@@ -70,7 +70,7 @@ def module_name(file: Path) -> str:
     return name.removesuffix(".__init__")
 
 
-FILES = [file for roof in ROOFS for file in sorted((ROOT / roof).rglob("*.py"))]
+FILES = [file for top in TOP_FOLDERS for file in sorted((ROOT / top).rglob("*.py"))]
 MODULES = {module_name(file): file for file in FILES}
 
 
@@ -94,24 +94,24 @@ def imports_of(file: Path, *, typing: bool) -> set[str]:
     return names
 
 
-@pytest.mark.parametrize(("roof", "forbidden"), [("models", ("server", "pipelines")), ("pipelines", ("server",))])
-def test_roofs_import_one_way(roof: str, forbidden: tuple[str, ...]) -> None:
+@pytest.mark.parametrize(("top", "forbidden"), [("models", ("server", "pipelines")), ("pipelines", ("server",))])
+def test_top_folders_import_one_way(top: str, forbidden: tuple[str, ...]) -> None:
     wrong = [
         f"{file.relative_to(ROOT)} imports {name}"
-        for file in (ROOT / roof).rglob("*.py")
+        for file in (ROOT / top).rglob("*.py")
         for name in imports_of(file, typing=False)
         if name.split(".")[0] in forbidden
     ]
     assert not wrong
 
 
-def floor_of(module: str, roof: str) -> int:
-    """The line of FLOORS on which a module stands."""
-    room = ".".join(module.split(".")[:2])
-    if room in _task_types():
-        room = "TASK TYPES"
-    found = [number for number, rooms in enumerate(FLOORS[roof]) if room in rooms]
-    assert found, f"{module}: name the room {room} in FLOORS of {__file__}"
+def layer_of(module: str, top: str) -> int:
+    """The line of LAYERS that a module belongs to."""
+    folder = ".".join(module.split(".")[:2])
+    if folder in _task_types():
+        folder = "TASK TYPES"
+    found = [number for number, folders in enumerate(LAYERS[top]) if folder in folders]
+    assert found, f"{module}: name {folder} in LAYERS of {__file__}"
     return found[0]
 
 
@@ -119,17 +119,17 @@ def _task_types() -> set[str]:
     return {type(pipeline).__module__ for pipeline in pipelines.every()} - {"pipelines.cv"}
 
 
-@pytest.mark.parametrize("roof", ROOFS)
-def test_rooms_import_downwards_only(roof: str) -> None:
+@pytest.mark.parametrize("top", TOP_FOLDERS)
+def test_folders_import_lower_layers_only(top: str) -> None:
     wrong = []
     for module, file in MODULES.items():
-        if module.split(".")[0] != roof or module == "models":
+        if module.split(".")[0] != top or module == "models":
             continue
         for name in imports_of(file, typing=False):
-            same_room = name.split(".")[:2] == module.split(".")[:2]
-            if name.split(".")[0] != roof or name == roof or same_room:
+            same_folder = name.split(".")[:2] == module.split(".")[:2]
+            if name.split(".")[0] != top or name == top or same_folder:
                 continue
-            if floor_of(module, roof) >= floor_of(name, roof):
+            if layer_of(module, top) >= layer_of(name, top):
                 wrong.append(f"{module} imports {name}")
     assert not wrong
 
@@ -142,21 +142,21 @@ def test_no_files_import_each_other_in_a_circle() -> None:
         pytest.fail(" → ".join(error.args[1]))
 
 
-def test_no_room_is_too_full_to_take_in() -> None:
+def test_no_folder_has_too_many_files() -> None:
     folders = {file.parent for file in FILES} - {ROOT / "pipelines"}
     counts = {str(folder.relative_to(ROOT)): len(list(folder.glob("*.py"))) for folder in folders}
     assert {name: count for name, count in counts.items() if count > MOST_FILES} == {}
 
 
-def test_only_task_types_stand_at_the_root_of_pipelines() -> None:
-    standing = {module_name(file) for file in (ROOT / "pipelines").glob("*.py")} - {"pipelines"}
+def test_only_task_types_are_at_the_root_of_pipelines() -> None:
+    present = {module_name(file) for file in (ROOT / "pipelines").glob("*.py")} - {"pipelines"}
     contract = {"pipelines.pipeline", "pipelines.sampler_names", "pipelines.synonyms", "pipelines.unsupported"}
-    assert standing - contract <= _task_types()
+    assert present - contract <= _task_types()
 
 
-def test_only_what_composes_stands_at_the_root_of_server() -> None:
-    standing = {file.stem for file in (ROOT / "server").glob("*.py")}
-    assert standing == {"__init__", "__main__", "llm", "roles", "services", "task"}
+def test_only_what_composes_is_at_the_root_of_server() -> None:
+    present = {file.stem for file in (ROOT / "server").glob("*.py")}
+    assert present == {"__init__", "__main__", "llm", "roles", "services", "task"}
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,4 @@
-"""What the pages for operators say to type, where it needs no running house."""
+"""What the pages for operators say to type, where it needs no running server."""
 
 import os
 import re
@@ -13,7 +13,7 @@ from server.settings import Settings
 
 ROOT = Path(__file__).parents[1]
 DOCS = ROOT / "docs"
-ROOFS = ("server", "pipelines", "models")
+TOP_FOLDERS = ("server", "pipelines", "models")
 COMMANDS = re.compile(r"```sh\n(.*?)```", re.DOTALL)
 
 
@@ -58,11 +58,11 @@ def test_pictures_are_small_and_each_is_shown() -> None:
     assert sum(sizes) <= 1_000_000
 
 
-def test_every_room_is_described() -> None:
+def test_every_folder_is_described() -> None:
     """docs/architecture.md has a line for each folder that holds Python files."""
     page = (DOCS / "architecture.md").read_text(encoding="utf-8")
-    rooms = {file.parent.relative_to(ROOT) for roof in ROOFS for file in (ROOT / roof).glob("*/*.py")}
-    assert not [str(room) for room in rooms if f"`{room}/" not in page]
+    folders = {file.parent.relative_to(ROOT) for top in TOP_FOLDERS for file in (ROOT / top).glob("*/*.py")}
+    assert not [str(folder) for folder in folders if f"`{folder}/" not in page]
 
 
 def test_bill_of_materials_is_exported_from_the_lock(tmp_path: Path) -> None:
