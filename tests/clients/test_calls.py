@@ -226,7 +226,7 @@ def test_address_may_have_a_path_and_other_hosts_get_no_key():
         ("http://public/x/files/1/0.png?expires=1", "http://proxy/hua/files/1/0.png?expires=1"),
         ("http://elsewhere/0.png", "http://elsewhere/0.png"),
     ):
-        asked = Steps(calls.download(ImageInfo(image | {"url": link}))).effect
+        asked = Steps(calls.download(ImageInfo(image | {"url": link}, "1", 0))).effect
         assert isinstance(asked, Send)
         assert (asked.request.url, asked.request.headers) == (address, {})
 

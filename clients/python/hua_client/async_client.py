@@ -27,8 +27,9 @@ if TYPE_CHECKING:
 class AsyncImage(ImageInfo):
     """As Image."""
 
-    def __init__(self, raw: Json, calls: Calls, runner: AsyncRunner) -> None:
-        super().__init__(raw)
+    def __init__(self, raw: Json, task_id: str, index: int, calls: Calls, runner: AsyncRunner) -> None:
+        super().__init__(raw, task_id, index)
+        self.origin = calls.origin
         self._calls, self._runner = calls, runner
 
     async def read(self) -> bytes:
@@ -50,7 +51,7 @@ class AsyncTask(BaseTask[AsyncImage]):
     """As Task."""
 
     def __init__(self, raw: Json, calls: Calls, runner: AsyncRunner) -> None:
-        super().__init__(raw, lambda image: AsyncImage(image, calls, runner))
+        super().__init__(raw, lambda image, task_id, index: AsyncImage(image, task_id, index, calls, runner))
         self._calls, self._runner = calls, runner
 
     async def events(self, timeout_s: float | None = None) -> AsyncIterator[Event]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
 from typing import Any, Generic, Self, TypeAlias, TypeVar
@@ -14,12 +15,27 @@ Json: TypeAlias = dict[str, Any]
 SUFFIXES = {"png": (".png",), "jpeg": (".jpg", ".jpeg"), "webp": (".webp",)}
 
 
+@dataclass(frozen=True, slots=True)
+class Origin:
+    """Where tasks and images are found by their ids: a server, and a key of the tenant that they belong to."""
+
+    url: str
+    """The address of the server, without a slash at its end."""
+    key: str | None = field(repr=False)
+
+
 class ImageInfo:
     """An image of a task. It can be an input of another task."""
 
-    def __init__(self, raw: Json) -> None:
+    origin: Origin | None = None
+    """None if only the link of the image is known, as in a callback."""
+
+    def __init__(self, raw: Json, task_id: str, index: int) -> None:
         self.raw = raw
         """The server's JSON."""
+        self.task_id = task_id
+        self.index = index
+        """Which image of the task it is; its control maps are counted after its images."""
         self.url: str = raw["url"]
         """A link that needs no key, valid until `expires_at`, or while the image is kept; empty if it is withheld."""
         self.width: int = raw["width"]
@@ -52,12 +68,13 @@ ImageT = TypeVar("ImageT", bound=ImageInfo)
 class BaseTask(Generic[ImageT]):
     """A task, as it was when the server was asked last."""
 
-    def __init__(self, raw: Json, image: Callable[[Json], ImageT]) -> None:
+    def __init__(self, raw: Json, image: Callable[[Json, str, int], ImageT]) -> None:
         self._image = image
         self.update(raw)
 
     def update(self, raw: Json) -> None:
         """`raw` is the server's JSON."""
+        images, hints = raw.get("images", ()), raw.get("hints", ())
         self.raw = raw
         """The server's JSON."""
         self.id: str = raw["id"]
@@ -70,8 +87,10 @@ class BaseTask(Generic[ImageT]):
         self.params: Json = raw.get("params", {})
         """All params, with defaults and the chosen seed."""
         self.model: str | None = raw.get("model")
-        self.images: list[ImageT] = [self._image(image) for image in raw.get("images", ())]
-        self.hints: list[ImageT] = [self._image(image) for image in raw.get("hints", ())]
+        self.images: list[ImageT] = [self._image(image, self.id, index) for index, image in enumerate(images)]
+        self.hints: list[ImageT] = [
+            self._image(image, self.id, index) for index, image in enumerate(hints, start=len(images))
+        ]
         """The control maps that the images follow."""
         self.answer: Json | None = raw.get("answer")
         """The result of a task that returns data, not images."""

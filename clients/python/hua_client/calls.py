@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any, Literal, TypedDict, cast
 from urllib.parse import quote
 
-from hua_client.base_task import BaseTask, ImageInfo, Json
+from hua_client.base_task import BaseTask, ImageInfo, Json, Origin
 from hua_client.errors import (
     ApiError,
     ConnectionFailedError,
@@ -22,12 +22,11 @@ from hua_client.errors import (
     InvalidRequestError,
     LimitError,
     WaitTimeoutError,
-    WithheldError,
     error_of,
 )
 from hua_client.events import ENDED, Ended, Event, EventParser, Queued, Running
 from hua_client.flow import LOST, Emit, Flow, Open, Pause, Read, Reply, Request, Send, Work
-from hua_client.inputs import file_bytes, is_file, result_image
+from hua_client.inputs import check_not_withheld, file_bytes, is_file, result_image, result_reference
 
 FIRST_PAUSE_S, LONGEST_PAUSE_S = 0.25, 8.0
 STREAM_SILENCE_S = 40.0
@@ -64,10 +63,11 @@ class Calls:
         if not url.startswith(("http://", "https://")):
             raise ValueError(f"{url!r} is no address of a server; write it as http://127.0.0.1:8000")
         self._url = url.rstrip("/")
+        self.origin = Origin(self._url, key)
         self._headers = {"Authorization": f"Bearer {key}"} if key else {}
         self._retry_s = retry_s
         self._uploads: dict[str, tuple[str, float]] = {}
-        """Upload ids, and until when they may be used, by the hash of the file, or the link of a result."""
+        """Upload ids, and until when they may be used, by the hash of the file."""
 
     def submit(self, type: str, params: Mapping[str, Any], options: Options) -> Flow[Json]:
         """The accepted task."""
@@ -82,7 +82,7 @@ class Calls:
         headers = {"Idempotency-Key": options.get("idempotency_key") or uuid.uuid4().hex}
         body = _envelope(options) | body
         reused = bool(self._uploads)
-        sent = yield from self._with_uploads(values)
+        sent = yield from self._with_references(values)
         try:
             return (yield from self._json("POST", path, json=body | {name: sent}, headers=headers))
         except InvalidRequestError as error:
@@ -90,7 +90,7 @@ class Calls:
                 raise
         # The server may have lost an upload that it had.
         self._uploads.clear()
-        sent = yield from self._with_uploads(values)
+        sent = yield from self._with_references(values)
         return (yield from self._json("POST", path, json=body | {name: sent}, headers=headers))
 
     def read(self, task_id: str) -> Flow[Json]:
@@ -125,8 +125,7 @@ class Calls:
 
     def download(self, image: ImageInfo) -> Flow[bytes]:
         """The image file. Raises WithheldError, GoneError."""
-        if not image.url:
-            raise WithheldError(f"the server withholds this image: {image.reason}")
+        check_not_withheld(image)
         reply = yield from self._exchange(Send(Request("GET", self._own(image.url))))
         return reply.body
 
@@ -189,19 +188,25 @@ class Calls:
             _check(deadline, task_id)
             raise
 
-    def _with_uploads(self, value: Any) -> Flow[Any]:
-        """A copy of params in which the ids of uploads are in the place of images, at any depth."""
-        if is_file(value) or result_image(value):
+    def _with_references(self, value: Any) -> Flow[Any]:
+        """A copy of params in which references are in the place of images, at any depth.
+
+        Results that this server has are named; other images are uploaded.
+        """
+        result = result_image(value)
+        if result and result.origin == self.origin:
+            return result_reference(result)
+        if result or is_file(value):
             return (yield from self.upload(value))
         if isinstance(value, Mapping):
             copy = {}
             for name, child in value.items():
-                copy[name] = yield from self._with_uploads(child)
+                copy[name] = yield from self._with_references(child)
             return copy
         if isinstance(value, list | tuple):
             children = []
             for child in value:
-                children.append((yield from self._with_uploads(child)))  # noqa: PERF401, a comprehension cannot yield
+                children.append((yield from self._with_references(child)))  # noqa: PERF401, a comprehension cannot yield
             return children
         return value
 

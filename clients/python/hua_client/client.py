@@ -30,8 +30,9 @@ RETRY_S = 120.0
 class Image(ImageInfo):
     """An image of a task."""
 
-    def __init__(self, raw: Json, calls: Calls, runner: Runner) -> None:
-        super().__init__(raw)
+    def __init__(self, raw: Json, task_id: str, index: int, calls: Calls, runner: Runner) -> None:
+        super().__init__(raw, task_id, index)
+        self.origin = calls.origin
         self._calls, self._runner = calls, runner
 
     def read(self) -> bytes:
@@ -53,7 +54,7 @@ class Task(BaseTask[Image]):
     """A task on the server. `wait`, `events`, `refresh` and `cancel` bring its fields up to date."""
 
     def __init__(self, raw: Json, calls: Calls, runner: Runner) -> None:
-        super().__init__(raw, lambda image: Image(image, calls, runner))
+        super().__init__(raw, lambda image, task_id, index: Image(image, task_id, index, calls, runner))
         self._calls, self._runner = calls, runner
 
     def events(self, timeout_s: float | None = None) -> Iterator[Event]:
@@ -110,7 +111,7 @@ class Hua(Painting[Task]):
 
     def submit(self, type: str, /, *, options: Options | None = None, **params: Any) -> Task:
         """Submits a task of any type, without waiting. An image in the params is a Path, bytes, an image of Pillow, an
-        earlier result, a link, or the id of an upload. Raises ApiError, ConnectionFailedError."""
+        earlier result, a link, or the id of an upload. Raises ApiError, ConnectionFailedError, WithheldError."""
         return self._task(self._runner.run(self._calls.submit(type, params, options or {})))
 
     def run(self, type: str, /, *, options: Options | None = None, **params: Any) -> Task:

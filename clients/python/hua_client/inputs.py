@@ -8,7 +8,8 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias
 
-from hua_client.base_task import BaseTask, ImageInfo
+from hua_client.base_task import BaseTask, ImageInfo, Json
+from hua_client.errors import WithheldError
 
 if TYPE_CHECKING:
     from PIL.Image import Image as PillowImage
@@ -42,6 +43,18 @@ def result_image(value: Any) -> ImageInfo | None:
         image: ImageInfo = value.image
         return image
     return value if isinstance(value, ImageInfo) else None
+
+
+def result_reference(image: ImageInfo) -> Json:
+    """What the server that has the result takes in place of its file. Raises WithheldError."""
+    check_not_withheld(image)
+    return {"task": image.task_id, "index": image.index}
+
+
+def check_not_withheld(image: ImageInfo) -> None:
+    """Raises WithheldError."""
+    if not image.url:
+        raise WithheldError(f"the server withholds this image: {image.reason}")
 
 
 def _is_pillow(value: Any) -> bool:
