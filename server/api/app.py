@@ -7,12 +7,10 @@ import logging
 from collections.abc import Sequence
 from functools import cache
 from importlib.metadata import version
-from pathlib import Path
 from urllib.parse import urlsplit
 
 from fastapi import APIRouter, Depends, FastAPI, Request, Response
 from fastapi.responses import FileResponse
-from fastapi.staticfiles import StaticFiles
 from fastapi_offline import FastAPIOffline
 from starlette.middleware import Middleware
 from starlette.middleware.cors import CORSMiddleware
@@ -34,12 +32,14 @@ from server.api.files import routes as files
 from server.api.infotext import routes as infotext
 from server.api.language import prompt_words, token_count
 from server.api.middleware.body_size import BodySizeLimit
+from server.api.middleware.compression import Compression
 from server.api.middleware.security_headers import SecurityHeaders
 from server.api.middleware.telemetry import RequestTimer, TracingMiddleware
 from server.api.middleware.trusted_hosts import TrustedHosts
 from server.api.models import routes as models
 from server.api.problems import EXCEPTIONS, problem_of
 from server.api.readiness import Readiness
+from server.api.static.page_files import PAGE, PAGE_HEADERS, PageFiles
 from server.api.tools import routes as tools
 from server.observability.metrics import REQUESTS_REFUSED
 from server.observability.tracing import tracing
@@ -49,8 +49,6 @@ from server.tenancy.open_requests import OpenRequests
 from server.tenancy.usage_summary import UsageSummaries
 
 log = logging.getLogger(__name__)
-PAGE = Path(__file__).parent / "static" / "built"
-"""The built page; its sources are beside it, and `make page` builds it."""
 FORM_OVERHEAD_BYTES = 64 << 10
 
 AUTHENTICATED_ROUTERS = (
@@ -92,7 +90,7 @@ def create_app(services: Services) -> FastAPI:
     app.state.open_requests = OpenRequests(services.tenants, services.settings)
     app.state.usage_summaries = UsageSummaries(services.bucket)
     app.router.routes.extend(_routes())
-    app.mount("/page", StaticFiles(directory=PAGE / "page"), name="page")
+    app.mount("/page", PageFiles(directory=PAGE / "page"), name="page")
     app.add_api_route("/", _show_page, include_in_schema=False, response_class=FileResponse)
     return app
 
@@ -112,6 +110,7 @@ def _middlewares(services: Services) -> list[Middleware]:
         *([_cors(settings)] if settings.cors else []),
         *([Middleware(TracingMiddleware)] if tracing() else []),
         Middleware(RequestTimer),
+        Middleware(Compression),
         Middleware(SecurityHeaders, images_from=services.bucket.public_origin),
         *([Middleware(TrustedHosts, own_host=_own_host(settings))] if _needs_no_key(services) else []),
         Middleware(BodySizeLimit, max_bytes=settings.max_upload + FORM_OVERHEAD_BYTES),
@@ -122,7 +121,7 @@ def _cors(settings: Settings) -> Middleware:
     return Middleware(
         CORSMiddleware,
         allow_origins=settings.cors,
-        allow_methods=("GET", "POST", "DELETE"),
+        allow_methods=("GET", "POST", "PUT", "DELETE"),
         allow_headers=("*",),  # clients of other systems send headers of their own
         expose_headers=("Location", "Preference-Applied", "Retry-After", "X-Total-Count"),
     )
@@ -151,7 +150,7 @@ def _routes() -> Sequence[BaseRoute]:
 
 
 async def _show_page() -> FileResponse:
-    return FileResponse(PAGE / "index.html")
+    return FileResponse(PAGE / "index.html", headers=PAGE_HEADERS)
 
 
 async def _refuse(request: Request, error: Exception) -> Response:

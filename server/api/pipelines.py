@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from functools import cache
-from typing import Any
+from hashlib import sha256
+from typing import Annotated, Any
 
-from fastapi import Response
-from pydantic import BaseModel, Field
+from fastapi import Header, Response
+from pydantic import BaseModel, Field, TypeAdapter
 
 import pipelines
 from pipelines.params.image_refs import image_fields
@@ -34,16 +36,30 @@ class PipelineReply(BaseModel):
     params: dict[str, Any] = Field(description="JSON Schema of the params.")
 
 
-@router.get("", responses=error_responses(401))
-async def list_pipelines() -> list[PipelineReply]:
+@dataclass(frozen=True, slots=True)
+class _Listing:
+    json: bytes
+    etag: str
+
+
+@router.get(
+    "",
+    response_model=list[PipelineReply],
+    responses={304: {"description": "The client already has this list (If-None-Match)."}, **error_responses(401)},
+)
+async def list_pipelines(if_none_match: Annotated[str | None, Header()] = None) -> Response:
     """Every task type."""
-    return _replies()
+    listing = _listing()
+    headers = {"ETag": listing.etag, "Cache-Control": "private, no-cache"}
+    if if_none_match is not None and listing.etag in if_none_match:
+        return Response(status_code=304, headers=headers)
+    return Response(listing.json, headers=headers, media_type="application/json")
 
 
 @cache
-def _replies() -> list[PipelineReply]:
+def _listing() -> _Listing:
     """Built once: the schemas of all task types take a third of a second, which blocks all other requests."""
-    return [
+    replies = [
         PipelineReply(
             name=pipeline.names[0],
             aliases=list(pipeline.names[1:]),
@@ -54,6 +70,8 @@ def _replies() -> list[PipelineReply]:
         )
         for pipeline in pipelines.every()
     ]
+    json = TypeAdapter(list[PipelineReply]).dump_json(replies)
+    return _Listing(json, f'"{sha256(json).hexdigest()}"')
 
 
 def _add_typed_route(pipeline: AnyPipeline) -> None:

@@ -76,6 +76,7 @@ async def test_cors_allows_only_listed_origins(client, overrides):
     reply = await client.options("/v1/tasks", headers={"Origin": "https://app.example", **preflight})
     assert reply.headers["access-control-allow-origin"] == "https://app.example"
     assert "access-control-allow-credentials" not in reply.headers
+    assert reply.headers["access-control-allow-methods"] == "GET, POST, PUT, DELETE"
     reply = await client.options("/v1/tasks", headers={"Origin": "https://other.example", **preflight})
     assert "access-control-allow-origin" not in reply.headers
     reply = await client.get("/v1/tasks/unknown", headers={"Origin": "https://app.example"})

@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 
 import pipelines
-from server.api.app import PAGE
 from server.api.problems import HTTP_ERRORS, STATUS_AND_CODE
+from server.api.static.page_files import PAGE
 from tests.support import page_build
 
 OUTSIDE = re.compile(r"(?:https?:)?//(?!www\.w3\.org)[a-z0-9.-]+\.[a-z]{2,}", re.IGNORECASE)

@@ -11,6 +11,15 @@ async def test_list_pipelines_has_every_type_with_its_schema(client):
     assert listed["img2img.sd"]["images"] == ["url"]
 
 
+async def test_list_pipelines_is_sent_once(client):
+    first = await client.get("/v1/pipelines")
+    again = await client.get("/v1/pipelines", headers={"If-None-Match": first.headers["etag"]})
+    assert (again.status_code, again.content) == (304, b"")
+    assert first.headers["cache-control"] == again.headers["cache-control"] == "private, no-cache"
+    other = await client.get("/v1/pipelines", headers={"If-None-Match": '"other"'})
+    assert other.json() == first.json()
+
+
 async def test_every_task_type_has_a_typed_route(client):
     document = (await client.get("/openapi.json")).json()
     for pipeline in pipelines.every():
