@@ -108,7 +108,7 @@ def test_set_secret_wins(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_docs_have_the_table_of_settings() -> None:
-    page = Path(__file__).parent.parent.parent / "docs" / "settings.md"
+    page = Path(__file__).parents[3] / "docs" / "settings.md"
     assert Settings.table() in page.read_text(), "docs/settings.md is out of date: paste what `hua settings` prints"
 
 
