@@ -26,7 +26,7 @@ from pipelines.img2img import Img2Img
 from pipelines.pipeline import Models, Params, Pipeline, Recipe, TaskResult, Work
 from pipelines.sampler_names import SAMPLERS
 from pipelines.txt2img import Txt2Img
-from tests.pipelines.conftest import Shelf, images_of, run_dry
+from tests.pipelines.conftest import EvenCapacity, Shelf, images_of, run_dry
 from tests.support.diffusers_reference import SIDE, DiffusersReference, max_difference, txt2img_params
 
 # diffusers rounds noise levels past the end of their range.
@@ -104,7 +104,7 @@ def test_images_of_one_task_are_those_of_their_seeds(engine: Engine) -> None:
 def test_parked_task_ends_in_the_identical_image(shelf: Shelf, steps_before: int) -> None:
     """Parked before the start, in the first pass, and in the second, which has an earlier yield to answer."""
     params = txt2img_params(0, sampler="dpmpp_2m_sde", highres_info={"upscale_factor": 1.5, "fidelity": 0.2})
-    engine, elsewhere = Engine(shelf, Capacity()), Engine(shelf, Capacity())
+    engine, elsewhere = Engine(shelf, EvenCapacity()), Engine(shelf, EvenCapacity())
     engine.add("task", TXT2IMG, params, {})
     expected = images_of(run_dry(engine))["task"]
 
@@ -191,7 +191,7 @@ class Narrow:
 
 def test_oversized_batch_is_split_and_not_tried_again(sd1: Checkpoint, engine: Engine) -> None:
     narrow = Narrow(sd1, 2)
-    small = Engine(Shelf(narrow), Capacity())
+    small = Engine(Shelf(narrow), EvenCapacity())
     requests = {str(index): txt2img_params(index, sampler="euler_a") for index in range(4)}
     for name, params in requests.items():
         small.add(name, TXT2IMG, params, {})
@@ -203,7 +203,7 @@ def test_oversized_batch_is_split_and_not_tried_again(sd1: Checkpoint, engine: E
 
 def test_oversized_image_fails_alone(sd1: Checkpoint) -> None:
     shelf = Shelf(Narrow(sd1, 1))
-    small = Engine(shelf, Capacity())
+    small = Engine(shelf, EvenCapacity())
     small.add("guided", TXT2IMG, txt2img_params(0), {})
     small.add("unguided", TXT2IMG, txt2img_params(3), {})
     events = run_dry(small)
@@ -306,7 +306,7 @@ def test_unknown_model_fails_the_task(sd1: Checkpoint) -> None:
         def acquire(self, names: object) -> Any:
             raise KeyError("no such model")
 
-    engine = Engine(Bare(), Capacity())
+    engine = Engine(Bare(), EvenCapacity())
     engine.add("task", TXT2IMG, txt2img_params(0), {})
     assert engine.busy
     (failure,) = run_dry(engine)

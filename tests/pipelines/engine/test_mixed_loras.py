@@ -28,7 +28,7 @@ from pipelines.engine.scheduling.batch_size import Capacity
 from pipelines.engine.scheduling.lora_choice import LoraChoice, Plan
 from pipelines.engine.trajectory import Trajectory
 from pipelines.pipeline import ControlInput
-from tests.pipelines.conftest import Shelf, images_of, run_dry
+from tests.pipelines.conftest import EvenCapacity, Shelf, images_of, run_dry
 from tests.pipelines.engine.tape import Tape
 from tests.support.trajectories import HINT, close, finish, short_trajectory, trajectory
 
@@ -63,7 +63,7 @@ def sent(kind: str, text: str) -> tuple[Any, dict[str, np.ndarray]]:
 
 @pytest.mark.parametrize("kind", ["txt2img.sd", "img2img.sd", "txt2img.sd.inpainting"])
 def test_five_sets_in_one_batch_equal_each_alone(shelf: Shelf, kind: str) -> None:
-    engine = Engine(shelf, Capacity())
+    engine = Engine(shelf, EvenCapacity())
     for name, text in TASKS.items():
         params, images = sent(kind, text)
         engine.add(name, pipelines.find(kind), params, images)
@@ -151,7 +151,7 @@ def test_decomposed_loras_are_merged(sd1: Checkpoint, loras: dict[str, Lora]) ->
 
 
 def test_one_set_alone_is_merged(shelf: Shelf, sd1: Checkpoint, loras: dict[str, Lora]) -> None:
-    engine, inked = Engine(shelf, Capacity()), sd1.adapted([Adapter(loras["toy-neon"], 0.9)])
+    engine, inked = Engine(shelf, EvenCapacity()), sd1.adapted([Adapter(loras["toy-neon"], 0.9)])
     for name in ("one", "other"):
         params, images = sent("txt2img.sd", TASKS["neon"])
         engine.add(name, pipelines.find("txt2img.sd"), params, images)

@@ -5,10 +5,9 @@ import pytest
 import torch
 
 from pipelines.engine.engine import Engine
-from pipelines.engine.scheduling.batch_size import Capacity
 from pipelines.engine.snapshot import Snapshot, SnapshotFormatError
 from pipelines.txt2img import Txt2Img
-from tests.pipelines.conftest import Shelf, images_of, run_dry
+from tests.pipelines.conftest import EvenCapacity, Shelf, images_of, run_dry
 from tests.support.diffusers_reference import txt2img_params
 
 TXT2IMG = Txt2Img()
@@ -18,7 +17,7 @@ TXT2IMG = Txt2Img()
 def test_snapshot_bytes_continue_a_task_bit_for_bit(shelf: Shelf, steps_before: int) -> None:
     """Two images, parked in the first or in the second pass."""
     params = txt2img_params(1, sampler="dpmpp_2m", num_samples=2, highres_info={"upscale_factor": 1.5})
-    first, second = Engine(shelf, Capacity()), Engine(shelf, Capacity())
+    first, second = Engine(shelf, EvenCapacity()), Engine(shelf, EvenCapacity())
     first.add("whole", TXT2IMG, params, {})
     expected = images_of(run_dry(first))["whole"]
     first.add("task", TXT2IMG, params, {})
