@@ -1,5 +1,6 @@
 import { render } from "preact";
 import { App } from "./app";
+import "./data/following";
 import "./style.css";
 
 // A file that is dropped beside the place for it must not replace the page.

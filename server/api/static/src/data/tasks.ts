@@ -1,19 +1,14 @@
-// The tasks of the caller: a list that grows page by page, and the events of those that have not ended.
+// The tasks of the caller: a list that grows page by page.
 import { computed, signal } from "@preact/signals";
-import { ask, follow, Refusal } from "../api/client";
+import { ask, Refusal } from "../api/client";
 import type { Task, TaskPage } from "../api/types";
-import { pause, untilThere } from "./server";
+import { untilThere } from "./server";
 import { kept, key } from "./session";
 
 const PER_PAGE = 40;
 const MOST_PER_PAGE = 100;
-const RECONNECT_PAUSE_MS = 1000;
-/** A browser opens six connections to a server, for all its tabs together; some must stay free for requests. */
-const MOST_STREAMS = 2;
-/** How many tasks without a stream are asked for in a second. */
-const LOOKS_A_SECOND = 4;
 /** A task of another key, or one whose record is gone. */
-const GONE: readonly number[] = [404, 410];
+export const GONE: readonly number[] = [404, 410];
 const ENDED: readonly string[] = ["succeeded", "failed", "canceled"];
 
 export const RETENTIONS = ["24h", "7d", "30d", "keep"] as const;
@@ -43,6 +38,13 @@ export const found = signal<LiveTask[]>([]);
 export const justChanged = signal<Task | null>(null);
 export const unfinished = computed(() => tasks.value.filter(({ task }) => !hasEnded(task)));
 
+/** Tasks that have not ended, in the order in which they started or will start. */
+export const inOrder = computed(() => [...unfinished.value].reverse().sort((one, other) => place(one) - place(other)));
+
+function place({ task, position }: LiveTask): number {
+  return task.status === "running" ? 0 : (position ?? Infinity);
+}
+
 export function hasEnded(task: Task): boolean {
   return ENDED.includes(task.status);
 }
@@ -60,7 +62,7 @@ export function live(task: Task): LiveTask {
   };
 }
 
-function change(id: string, changes: Partial<LiveTask>): void {
+export function change(id: string, changes: Partial<LiveTask>): void {
   for (const list of [tasks, found]) {
     if (list.value.some(({ task }) => task.id === id)) list.value = list.value.map((each) => (each.task.id === id ? { ...each, ...changes } : each));
   }
@@ -74,7 +76,6 @@ function add(found: Task[]): void {
   const added = found.filter((task) => !known.has(task.id)).map(live);
   const age = ({ task }: LiveTask) => Date.parse(task.created_at);
   tasks.value = [...added, ...tasks.value].sort((one, other) => age(other) - age(one));
-  for (const { task } of added) if (!hasEnded(task)) void watch(task.id);
 }
 
 export async function loadMore(): Promise<void> {
@@ -128,14 +129,20 @@ export async function changeRetention(id: string, retention: Retention): Promise
 }
 
 /** Reads all tasks that have not ended; some may be too old for the list. One that starts meanwhile is found at the end. */
-export async function loadUnfinished(): Promise<void> {
+export async function readUnfinished(): Promise<Task[]> {
+  const read: Task[] = [];
   for (const status of ["queued", "running"]) {
     for (let page = 1, more = true; more; page++) {
       const reply = await ask<TaskPage>("GET", `v1/tasks?status=${status}&page=${page}&per_page=${MOST_PER_PAGE}`);
-      add(reply.tasks);
+      read.push(...reply.tasks);
       more = page * MOST_PER_PAGE < reply.total;
     }
   }
+  return read;
+}
+
+export async function loadUnfinished(): Promise<void> {
+  add(await readUnfinished());
 }
 
 /** Reads tasks by their ids. Those that the server does not have any more are left out. */
@@ -160,68 +167,10 @@ export async function cancelAll(): Promise<void> {
   await Promise.allSettled(unfinished.value.map(({ task }) => cancel(task.id)));
 }
 
-const streams = new Set<AbortController>();
-
-// A hidden tab leaves its connections to the others.
-document.addEventListener("visibilitychange", () => {
-  if (document.hidden) for (const stream of streams) stream.abort();
-});
-
 key.subscribe(() => {
-  for (const stream of streams) stream.abort();
   tasks.value = [];
   listed = 0;
   total.value = null;
   loading.value = false;
   void untilThere(loadMore);
 });
-
-/** Keeps a task as it is on the server until it has ended, or is no longer shown. */
-async function watch(id: string): Promise<void> {
-  const isWatched = () => unfinished.value.some(({ task }) => task.id === id);
-  while (isWatched()) {
-    try {
-      await (streams.size < MOST_STREAMS && !document.hidden ? stream(id) : look(id));
-    } catch (error) {
-      if (error instanceof Refusal && (error.status === 404 || error.status === 401)) return;
-      if (!(error instanceof DOMException)) change(id, { offline: true });
-    }
-    if (isWatched()) await pause(RECONNECT_PAUSE_MS * Math.max(1, unfinished.value.length / LOOKS_A_SECOND));
-  }
-}
-
-async function look(id: string): Promise<void> {
-  const task = await ask<Task>("GET", `v1/tasks/${id}`);
-  if (hasEnded(task)) end(task);
-  else change(id, { ...live(task), offline: false });
-}
-
-async function stream(id: string): Promise<void> {
-  const controller = new AbortController();
-  streams.add(controller);
-  try {
-    for await (const { event, data } of follow(`v1/tasks/${id}/events`, controller.signal)) {
-      if (ENDED.includes(event)) return end(data as Task);
-      take(id, event, data as Record<string, unknown>);
-    }
-  } finally {
-    streams.delete(controller);
-  }
-}
-
-function end(task: Task): void {
-  change(task.id, { ...live(task) });
-  justChanged.value = task;
-}
-
-function take(id: string, event: string, data: Record<string, unknown>): void {
-  const known = tasks.value.find(({ task }) => task.id === id);
-  if (!known) return;
-  const state = { ...known.task, status: event === "queued" ? ("queued" as const) : ("running" as const) };
-  if (event === "queued") {
-    change(id, { task: state, position: data["position"] as number | null, reason: (data["reason"] as string) ?? "", offline: false });
-  } else if (event === "running") change(id, { task: state, offline: false });
-  else if (event === "progress") {
-    change(id, { task: state, step: data["step"] as number, steps: data["steps"] as number, offline: false });
-  } else if (event === "preview") change(id, { preview: `data:image/jpeg;base64,${data["jpeg"] as string}` });
-}

@@ -1,6 +1,6 @@
 // The caller's tasks that have not ended.
 import { useEffect } from "preact/hooks";
-import { cancelAll, changePriority, loadUnfinished, unfinished, type LiveTask } from "../data/tasks";
+import { cancelAll, changePriority, inOrder, loadUnfinished, type LiveTask } from "../data/tasks";
 import { guarded } from "../data/notice";
 import { t } from "../i18n";
 import { Choice } from "../ui/controls";
@@ -9,7 +9,7 @@ import { titleOf } from "../ui/results";
 
 export function Queue() {
   useEffect(() => void guarded(loadUnfinished), []);
-  const waiting = [...unfinished.value].reverse().sort((one, other) => place(one) - place(other));
+  const waiting = inOrder.value;
   return (
     <section class="queue" aria-label={t("viewQueue")}>
       {waiting.length === 0 && <p>{t("queueEmpty")}</p>}
@@ -25,11 +25,6 @@ export function Queue() {
       </ol>
     </section>
   );
-}
-
-/** Running tasks come first, then those that wait, in the order in which they will start. */
-function place({ task, position }: LiveTask): number {
-  return task.status === "running" ? 0 : (position ?? Infinity);
 }
 
 function Priority(props: { live: LiveTask }) {
