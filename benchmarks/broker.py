@@ -72,7 +72,7 @@ async def _one_by_one(broker: KafkaBroker) -> tuple[list[float], list[float]]:
 
     async def listen() -> None:
         async for _, task in broker.tasks():
-            received.put_nowait(task and task.id)
+            received.put_nowait(task.id if task else None)
 
     listener = asyncio.create_task(listen())
     while await received.get() is not None:

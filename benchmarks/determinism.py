@@ -14,9 +14,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from benchmarks.engine import MODEL, TXT2IMG, FixedModel, mixed, run_with_toys
-from models import catalog
-from models.registry import loaders
+from benchmarks.engine import MODEL, TXT2IMG, FixedModel, load_checkpoint, mixed, run_with_toys
 from pipelines.engine.engine import Engine
 from pipelines.engine.events import Failed, Finished
 from pipelines.engine.scheduling.batch_size import Capacity
@@ -46,7 +44,7 @@ def psnr(one: np.ndarray, other: np.ndarray) -> float:
 
 
 def measure(folder: Path) -> None:
-    checkpoint = loaders.load(catalog.read(folder).find(MODEL), torch.device("cpu"), torch.float32)
+    checkpoint = load_checkpoint(folder)
     print(f"{MODEL}, {SIDE}², torch {torch.__version__}, {torch.get_num_threads()} threads; alone against 16 together")
     for determinism in ("throughput", "strict"):
         requests = [params.model_copy(update={"determinism": determinism}) for params in mixed(SIDE)]

@@ -16,7 +16,7 @@ from collections.abc import Callable, Iterable
 from contextlib import nullcontext
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import torch
 from diffusers import StableDiffusionPipeline
@@ -140,8 +140,13 @@ def run_with_toys(measure: Callable[[Path], None]) -> None:
         measure(Path(folder))
 
 
+def load_checkpoint(folder: Path) -> Checkpoint:
+    model = loaders.load(catalog.read(folder).find(MODEL), torch.device("cpu"), torch.float32)
+    return cast(Checkpoint, model)
+
+
 def measure(folder: Path) -> None:
-    checkpoint = loaders.load(catalog.read(folder).find(MODEL), torch.device("cpu"), torch.float32)
+    checkpoint = load_checkpoint(folder)
     pipe = StableDiffusionPipeline.from_pretrained(folder / MODEL, safety_checker=None, local_files_only=True)
     pipe.set_progress_bar_config(disable=True)
     config, capacity = dict(pipe.scheduler.config), Capacity()

@@ -55,7 +55,8 @@ def images_a_second(engine: Engine, requests: list[Txt2ImgParams]) -> float:
 
 def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
-        models = Path(sys.argv[1]) if len(sys.argv) > 1 else build(Path(folder))
+        models = Path(sys.argv[1] if len(sys.argv) > 1 else folder)
+        build(models)
         registry = Registry(catalog.read(models), torch.device("cpu"), torch.float32, 1 << 40, 0)
         engines = {
             "merged": Engine(registry, Capacity(), loras=AlwaysMerge()),

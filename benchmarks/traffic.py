@@ -12,7 +12,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, cast
 
 import diffusers
 import torch
@@ -23,6 +23,7 @@ from torch.utils._pytree import tree_leaves
 
 from models.compiled.static_weights import StaticWeights
 from models.conditioning import Conditioning, Prompts
+from models.diffusion.checkpoint import Checkpoint
 from models.noise import SeededNoise
 from models.patches.cross_attention_cache import cached_cross_attention, keys_and_values, text_layers
 from models.weights import CONFIGS
@@ -36,11 +37,11 @@ SIDE, STEPS = 512, 20
 GB = 1e9
 
 
-class Traffic(TorchDispatchMode):
+class Traffic(TorchDispatchMode):  # type: ignore[no-untyped-call]
     """Counts operations that are not views, and the bytes that they read and write."""
 
     def __init__(self) -> None:
-        super().__init__()
+        super().__init__()  # type: ignore[no-untyped-call]
         self.launches = self.bytes = 0
 
     def __torch_dispatch__(
@@ -95,7 +96,8 @@ def embeds(rows: int) -> Tensor:
 
 
 def count(body: Callable[[], object]) -> Traffic:
-    with Traffic() as traffic:
+    traffic = Traffic()
+    with traffic:
         body()
     return traffic
 
@@ -118,7 +120,7 @@ def diffusers_step(unet: UNet2DConditionModel, images: int) -> Traffic:
 def engine_step(checkpoint: FullSizeCheckpoint, images: int) -> tuple[Traffic, Traffic]:
     """The step itself, which a CUDA graph holds, and what is launched outside the graph at each step."""
     prompts = (Prompts((Conditioning(embeds(1)),), Conditioning(embeds(1))),)
-    request = Denoise(checkpoint, prompts, SeededNoise(0), SIDE, SIDE, STEPS, "euler")
+    request = Denoise(cast(Checkpoint, checkpoint), prompts, SeededNoise(0), SIDE, SIDE, STEPS, "euler")
     rows = Rows.of([Trajectory(replace(request, noise=SeededNoise(seed))) for seed in range(images)])
     step = Step(len(rows), len(rows))
     step.load(rows)

@@ -28,7 +28,8 @@ from torch import Tensor, nn
 from torch._dynamo.device_interface import CudaInterface
 from torch._guards import detect_fake_mode
 from torch._inductor import compile_fx
-from torch._inductor.async_compile import AsyncCompile, _load_triton_kernel_from_source
+from torch._inductor.async_compile import AsyncCompile
+from torch._inductor.codecache import _load_triton_kernel_from_source
 from torch._inductor.graph import GraphLowering
 from torch._inductor.runtime import triton_helpers
 from torch._subclasses.fake_tensor import FakeTensorMode
@@ -169,8 +170,10 @@ def generate(part: Callable[[], Traced]) -> GeneratedCode:
         patch.object(GraphLowering, "save_output_code", generated.count),
     ):
         graph, inputs = part()
-        with detect_fake_mode(inputs):
-            torch._inductor.compile(graph, inputs)
+        mode = detect_fake_mode(inputs)
+        assert mode is not None, "an export has inputs without data"
+        with mode:
+            torch._inductor.compile(graph, [*inputs])
     return generated
 
 

@@ -9,8 +9,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from benchmarks.promises.trial import TrialResult
-from tests.chaos.clients import FINAL
-from tests.chaos.crash_cost import tolls
+from tests.chaos.crash_cost import crash_costs
 from tests.chaos.faults import Counts
 from tests.chaos.history import Event, History
 from tests.chaos.run import Plan, Verdict, carry_out
@@ -54,7 +53,7 @@ async def redis_lost(scale: float) -> TrialResult:
 async def crash_points(scale: float) -> TrialResult:
     rounds = _of(20, scale)
     verdict = await _run(replace(PLAN, tasks=0, rounds=rounds, workers=3))
-    *points, total = tolls(verdict.history, verdict.broken)
+    *points, total = crash_costs(verdict.history, verdict.broken)
     least, most = (choose(each.reached for each in points) for choose in (min, max))
     return TrialResult(
         f"{verdict.numbers['tasks']} tasks, {total.reached} crashes, {least} to {most} at each of {len(points)} steps, "
@@ -69,7 +68,7 @@ async def poison(scale: float) -> TrialResult:
     plan = replace(PLAN, tasks=bad + good, poison=bad, horizon_s=60 * scale, canceling=0.0)
     verdict = await _run(plan)
     history = verdict.history
-    texts = [task.params["text"] for task in history.wanted if task.poison]
+    texts = [task.params["text"] for task in history.planned if task.poison]
     runs = [sum(run["what"] == "began" and run["text"] == text for run in history.runs) for text in texts]
     succeeded = verdict.numbers["ended"]["succeeded"]
     return TrialResult(
@@ -106,12 +105,12 @@ def _left_over(history: History) -> int:
 
 def _longest_stall(history: History) -> float:
     """The longest time from the end of a task until its client saw it."""
-    finished = {
+    finished: dict[int, float] = {
         number: history.found.manifests[task_id]["outcome"]["finished_at"]
         for number, task_id in history.ids().items()
         if task_id in history.found.manifests
     }
-    seen_at = _first(event for event in history.events if event.kind == "seen" and event.said["status"] in FINAL)
+    seen_at = _first(event for event in history.events if event.kind == "seen" and event.final)
     return max(seen_at[number] - at for number, at in finished.items() if number in seen_at)
 
 
@@ -124,6 +123,6 @@ def _first(events: Iterable[Event]) -> dict[int, float]:
 
 def _recoveries(history: History) -> list[float]:
     """Seconds from the end of each loss of Redis until a device next began a task."""
-    over = [event.at for event in history.events if event.kind == "fault" and event.said.get("over")]
+    over = [event.at for event in history.events if event.kind == "fault" and event.details.get("over")]
     begun = sorted(run["at"] for run in history.runs if run["what"] == "began")
     return [min((at - end for at in begun if at > end), default=0.0) for end in over]

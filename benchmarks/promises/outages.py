@@ -14,12 +14,13 @@ PATIENCE_S = 6.0
 async def broker(scale: float) -> TrialResult:
     """Kills Kafka under 20 submissions per second, and restarts it a minute later."""
     async with open_trial() as trial:
-        down_s = DOWN_S * scale
+        down_s, kafka = DOWN_S * scale, trial.deployment.kafka
+        assert kafka is not None
         submissions = asyncio.create_task(trial.submit_steadily(20, down_s + 4 * AROUND_S))
         await asyncio.sleep(AROUND_S)
-        await asyncio.to_thread(trial.deployment.kafka.stop)
+        await asyncio.to_thread(kafka.stop)
         await asyncio.sleep(down_s)
-        await asyncio.to_thread(trial.deployment.kafka.start)
+        await asyncio.to_thread(kafka.start)
         answers = await submissions
         lost = await _lost(trial, answers)
     slowest = max(answer.duration_s for answer in answers)
@@ -33,12 +34,13 @@ async def broker(scale: float) -> TrialResult:
 async def bucket(scale: float) -> TrialResult:
     """Stops S3 for a minute under 10 tasks per second."""
     async with open_trial() as trial:
-        down_s = DOWN_S * scale
+        down_s, s3 = DOWN_S * scale, trial.deployment.s3
+        assert s3 is not None
         before = asyncio.create_task(trial.submit_steadily(10, AROUND_S + down_s))
         await asyncio.sleep(AROUND_S)
-        await asyncio.to_thread(trial.deployment.s3.stop)
+        await asyncio.to_thread(s3.stop)
         await asyncio.sleep(down_s)
-        await asyncio.to_thread(trial.deployment.s3.start)
+        await asyncio.to_thread(s3.start)
         back = time.monotonic()
         after = asyncio.create_task(trial.submit_steadily(10, down_s))
         answers = await before

@@ -5,10 +5,11 @@ from __future__ import annotations
 import os
 import platform
 import re
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable, Coroutine
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 from benchmarks.promises.trial import TrialResult
 from tests.support.kafka_server import VERSION as KAFKA
@@ -33,7 +34,7 @@ class Promise:
     title: str
     gate: str
     """What the result must reach."""
-    measure: Callable[[float], Awaitable[TrialResult]]
+    measure: Callable[[float], Coroutine[Any, Any, TrialResult]]
     """Takes the scale; the gate holds for 1."""
 
 

@@ -19,8 +19,8 @@ import httpx
 import redis.asyncio as redis
 
 from server.queue.redis.scripts import ROOT
-from tests.chaos.clients import FINAL
 from tests.chaos.deployment import Deployment
+from tests.chaos.history import FINAL
 
 TENANT = "tenant-0"
 NO_LIMIT = 1_000_000
@@ -140,7 +140,7 @@ class Trial:
     async def active_slots(self) -> dict[str, int]:
         """How many slots each tenant holds in the queue."""
         keys = [key async for key in self.queue.scan_iter(f"{ROOT}:active:*", count=1000)]
-        return {key.decode().rpartition(":")[2]: int(await self.queue.scard(key)) for key in keys}
+        return {key.rpartition(":")[2]: int(await self.queue.scard(key)) for key in keys}
 
 
 @contextlib.asynccontextmanager
@@ -165,7 +165,7 @@ async def open_trial(
             limits = httpx.Limits(max_connections=1000, max_keepalive_connections=0)
             async with (
                 httpx.AsyncClient(base_url=deployment.url, timeout=60, trust_env=False, limits=limits) as http,
-                redis.Redis.from_url(deployment.redis.url) as queue,
+                redis.Redis.from_url(deployment.redis.url, decode_responses=True) as queue,
             ):
                 yield Trial(deployment, http, queue)
         finally:

@@ -56,7 +56,7 @@ async def _max_deaths(trial: Trial) -> int:
         while True:
             with raising_lost_cancel():
                 for task_id in await trial.queue.smembers(f"{ROOT}:unfinished"):
-                    most = max(most, int(await trial.queue.hget(f"{ROOT}:task:{task_id.decode()}", "deaths") or 0))
+                    most = max(most, int(await trial.queue.hget(f"{ROOT}:task:{task_id!s}", "deaths") or 0))
             await asyncio.sleep(0.1)
     return most
 
@@ -85,7 +85,7 @@ async def _recovery_s(trial: Trial, text: str, kill_worker: bool) -> float:
     view = await trial.fetch_view(answer.id)
     while not (worker := await trial.queue.hget(f"{ROOT}:task:{answer.id}", "worker")):
         await asyncio.sleep(0.01)
-    pid = int(worker.decode().rpartition(":")[2])
+    pid = int(str(worker).rpartition(":")[2])
     assert view["status"] == "running"
     name = next(name for name in trial.deployment.of("worker") if trial.deployment.pid(name) == pid)
     killed = time.time()

@@ -11,6 +11,7 @@ import os
 import secrets
 import sys
 import tempfile
+from functools import partial
 from pathlib import Path
 
 from tests.chaos.crash import POINTS
@@ -44,8 +45,7 @@ INVARIANTS = ("I1", "I2", "I3", "I4", "I6", "I7", "I8", "I11", "I13", "I16", "I1
 
 def main() -> None:
     arguments = _parser().parse_args()
-    sys.stdout.reconfigure(line_buffering=True)  # one run may take minutes
-    say = sys.stdout.write
+    say = partial(print, end="", flush=True)  # one run may take minutes
     if arguments.mutants is not None:
         wrong = [name for name in arguments.mutants or MUTANTS if not _judged_well(name, arguments.times)]
         sys.exit(f"not judged as they should be: {', '.join(wrong)}" if wrong else None)

@@ -37,7 +37,7 @@ class WallClock:
 def install() -> WallClock:
     """Applies to this process and its forks. Call it before importing modules that copy `time.time`."""
     clock = WallClock()
-    time.time = clock  # type: ignore[assignment]
+    time.time = clock
     return clock
 
 

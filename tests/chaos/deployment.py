@@ -19,8 +19,9 @@ from tests.chaos import pools
 from tests.chaos.clocks import put_off
 from tests.chaos.proxy import Proxy
 from tests.support.kafka_server import KafkaServer
-from tests.support.redis_server import RedisServer, free_port
+from tests.support.redis_server import RedisServer
 from tests.support.s3_server import S3Server
+from tests.support.tools import free_port
 
 START_S = 180
 
@@ -109,6 +110,9 @@ class Deployment:
                 text=True,
                 bufsize=1,
             )
+        assert self._fork_server.stdin is not None
+        assert self._fork_server.stdout is not None
+        self._names, self._answers = self._fork_server.stdin, self._fork_server.stdout
         assert self._answer() == "ready"
         names = [f"controller-{number}" for number in range(controllers)]
         for name in [*names, *(f"worker-{number}" for number in range(workers)), "api"]:
@@ -120,7 +124,7 @@ class Deployment:
         return sorted(name for name in self._pids if name.startswith(role))
 
     def begin(self, name: str) -> None:
-        self._fork_server.stdin.write(name + "\n")
+        self._names.write(name + "\n")
         self._pids[name] = int(self._answer())
 
     def send(self, name: str, number: signal.Signals) -> None:
@@ -162,17 +166,17 @@ class Deployment:
         for name in list(self._pids):
             self.send(name, signal.SIGKILL)
         if hasattr(self, "_fork_server"):
-            self._fork_server.stdin.close()
-            self._fork_server.stdout.close()
+            self._names.close()
+            self._answers.close()
             self._fork_server.wait()
         for proxy in self.network.values():
             proxy.stop()
         for server in (self.redis, self.kafka, self.s3):
-            if hasattr(server, "_process"):
+            if server is not None and hasattr(server, "_process"):
                 server.stop()
 
     def _answer(self) -> str:
-        line = self._fork_server.stdout.readline()
+        line = self._answers.readline()
         assert line, f"the fork server ended: {(self.folder / 'deployment.log').read_text()[-2000:]}"
         return line.strip()
 

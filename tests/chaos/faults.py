@@ -19,6 +19,8 @@ from tests.chaos.clocks import OFF_S
 from tests.chaos.deployment import Deployment
 from tests.chaos.history import History
 from tests.chaos.short_timeouts import LEAD_S, LEASE_S
+from tests.support.kafka_server import KafkaServer
+from tests.support.s3_server import S3Server
 
 DOWN_S = (0.5, 3.0)
 """Seconds for which a stopped process or server stays away."""
@@ -169,7 +171,8 @@ class Faults:
         async with self._below["redis"]:
             self._deployment.redis.flush()
 
-    async def _restart(self, name: str, server: object) -> None:
+    async def _restart(self, name: str, server: KafkaServer | S3Server | None) -> None:
+        assert server is not None, "only a cluster has this server"
         async with self._below[name]:
             server.stop()
             await asyncio.sleep(self._rng.uniform(*DOWN_S))

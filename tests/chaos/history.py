@@ -96,9 +96,8 @@ class History:
 
     def still_s(self, since: float, until: float) -> float:
         """Seconds in this interval in which the whole machine stood still."""
-        return sum(
-            event.details["seconds"] for event in self.events if event.kind == "still" and since < event.at <= until
-        )
+        still = (event for event in self.events if event.kind == "still" and since < event.at <= until)
+        return sum(float(event.details["seconds"]) for event in still)
 
     def report(self, number: int) -> str:
         """All events of one task, one per line, and the faults shortly before."""

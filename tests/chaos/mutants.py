@@ -7,21 +7,26 @@ replaces private members, for a wrong version differs inside.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, field, replace
+from typing import Any
 
 from server import queue
 from server.api import tasks
 from server.controller import callbacks, log_replay
 from server.controller.intake import Intake
+from server.controller.ordered_window import WaitTurn
 from server.controller.settlement import Settlement
-from server.queue import DueCallback, Lease, Verdict, WorkerView
+from server.egress.client import Reply
+from server.queue import DueCallback, Lease, Progress, Queue, Verdict, View, WorkerView
 from server.queue.clock import Clock
 from server.queue.redis import scripts
 from server.queue.redis.queue import RedisQueue
+from server.services import Services
+from server.storage.bucket import Bucket
 from server.storage.manifest import manifest_of
-from server.task import Manifest, Outcome
-from server.tasks import lookup
+from server.task import Manifest, Outcome, Status, Task
+from server.tasks.lookup import TaskRecord, from_manifest
 from tests.chaos.faults import Counts
 from tests.chaos.run import Plan
 
@@ -34,7 +39,7 @@ class Mutant:
     change: Callable[[], None]
     caught: str
     faults: dict[str, int]
-    plan: dict[str, float] = field(default_factory=dict)
+    plan: dict[str, Any] = field(default_factory=dict)
 
 
 def last_outcome_wins() -> None:
@@ -54,7 +59,7 @@ def redis_is_the_judge() -> None:
     """Asks the queue instead of the bucket whether a task has ended, although an emptied queue does not know."""
     as_it_is = Settlement._settle
 
-    async def forget(*_: object) -> None:
+    async def forget(bucket: Bucket, queue: Queue, count: int = 0) -> None:
         pass
 
     log_replay.restore_finished = forget
@@ -72,7 +77,7 @@ def commits_at_intake() -> None:
     """Commits a task as soon as the queue has it."""
     as_it_is = Intake._ingest
 
-    async def take_in_and_commit(self: Intake, task: object, turn: object) -> None:
+    async def take_in_and_commit(self: Intake, task: Task, turn: WaitTurn) -> None:
         await as_it_is(self, task, turn)
         await self.settled(task.id)
 
@@ -89,7 +94,9 @@ def callbacks_live_in_redis() -> None:
 
     async def deliver(self: callbacks.Callbacks, due: DueCallback) -> None:
         manifest = await self._bucket.manifest(due.task_id)
-        reply, _ = await self._post(manifest, manifest.task.callback.url)
+        if manifest is None:
+            return
+        reply, _ = await self._post(manifest)
         if 200 <= reply.status < 300:
             await self._queue.drop_callback(due.task_id)
         else:
@@ -102,11 +109,11 @@ def callbacks_tell_the_time() -> None:
     """The body is not a function of the manifest."""
     as_it_is = callbacks.Callbacks._post
 
-    async def post(self: callbacks.Callbacks, manifest: Manifest, url: str) -> object:
+    async def post(self: callbacks.Callbacks, manifest: Manifest) -> tuple[Reply, str]:
         body_of = self._body_of
         self._body_of = lambda manifest: body_of(manifest) + str(time.time()).encode()
         try:
-            return await as_it_is(self, manifest, url)
+            return await as_it_is(self, manifest)
         finally:
             self._body_of = body_of
 
@@ -135,7 +142,7 @@ def no_limit() -> None:
     """Admits every task, without the limit."""
     as_it_is = RedisQueue.admit
 
-    async def admit(self: RedisQueue, task: object, limit: int) -> object:
+    async def admit(self: RedisQueue, task: Task, limit: int) -> View | None:
         return await as_it_is(self, task, 1_000_000)
 
     RedisQueue.admit = admit
@@ -144,11 +151,11 @@ def no_limit() -> None:
 def cancel_is_only_said() -> None:
     """Answers that a task is canceled without writing it to the log."""
 
-    async def cancel(services: object, found: lookup.TaskRecord) -> lookup.TaskRecord:
-        if found.view.status.final:
-            return found
-        outcome = Outcome(task=found.view.task, attempt="", status="canceled", finished_at=time.time())
-        return lookup.from_manifest(Manifest(outcome=outcome, expires_at=time.time()))
+    async def cancel(services: Services, record: TaskRecord, wait_s: float = 0) -> TaskRecord:
+        if record.view.status.final:
+            return record
+        outcome = Outcome(task=record.view.task, attempt="", status=Status.CANCELED, finished_at=time.time())
+        return from_manifest(Manifest(outcome=outcome, expires_at=time.time()))
 
     tasks.cancel = cancel
 
@@ -158,17 +165,19 @@ def leases_go_by_the_wall_clock() -> None:
     lease_as_it_is, heartbeat_as_it_is = RedisQueue.lease, RedisQueue.heartbeat
     good_until: dict[str, float] = {}
 
-    async def lease(self: RedisQueue, *asked: object) -> Lease | None:
-        given = await lease_as_it_is(self, *asked)
-        if given is not None:
-            good_until[given.token] = time.time() + queue.LEASE_S
-        return given
+    async def lease(
+        self: RedisQueue, worker: str, resident: Sequence[str], wait_s: float, fetching: Collection[str] = ()
+    ) -> Lease | None:
+        found = await lease_as_it_is(self, worker, resident, wait_s, fetching)
+        if found is not None:
+            good_until[found.token] = time.time() + queue.LEASE_S
+        return found
 
-    async def heartbeat(self: RedisQueue, lease: Lease, *details: object) -> Verdict:
+    async def heartbeat(self: RedisQueue, lease: Lease, progress: Progress | None, on_device: bool = True) -> Verdict:
         if time.time() > good_until[lease.token]:
             return Verdict.LOST
         good_until[lease.token] = time.time() + queue.LEASE_S
-        return await heartbeat_as_it_is(self, lease, *details)
+        return await heartbeat_as_it_is(self, lease, progress, on_device)
 
     RedisQueue.lease, RedisQueue.heartbeat = lease, heartbeat
 

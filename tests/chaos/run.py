@@ -150,7 +150,7 @@ def _struck(plan: Plan, history: History) -> Counts:
 async def _calm(deployment: Deployment, history: History, clients: Clients, sink: Sink) -> None:
     """Waits until accepted callbacks are delivered and settled tasks are committed."""
     due = {one.number for one in history.planned if one.callback} & set(clients.ended)
-    while not due <= sink.delivered or await asyncio.to_thread(logs.uncommitted, deployment):
+    while not due <= sink.delivered or await asyncio.to_thread(logs.uncommitted, deployment) > 0:
         await asyncio.sleep(0.2)
 
 

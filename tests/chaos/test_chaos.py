@@ -1,10 +1,12 @@
 """Under all faults at once nothing is lost and nothing ends twice; and the checker notices if it does."""
 
+from collections.abc import Callable
+
 import pytest
 
 from tests.chaos.faults import Counts
 from tests.chaos.mutants import MUTANTS, plan
-from tests.chaos.run import Plan
+from tests.chaos.run import Plan, Verdict
 from tests.chaos.trials import TRIES, accused
 
 SHORT = Plan(
@@ -34,7 +36,7 @@ QUICK = ("last_outcome_wins",)
 
 
 @pytest.mark.timeout(240)
-def test_all_invariants_hold_under_all_faults(chaos) -> None:
+def test_all_invariants_hold_under_all_faults(chaos: Callable[[Plan], Verdict]) -> None:
     verdict = chaos(SHORT)
     assert not verdict.broken, str(verdict)
     assert verdict.numbers["tasks"] == SHORT.tasks

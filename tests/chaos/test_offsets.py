@@ -1,6 +1,8 @@
 """A commit without a manifest is noticed during the run."""
 
 import asyncio
+from collections.abc import AsyncGenerator
+from pathlib import Path
 
 from server.broker.sqlite.broker import SQLiteBroker
 from server.storage.bucket import Bucket
@@ -10,7 +12,7 @@ from tests.chaos.offsets import SQLiteLog, watch_offsets
 from tests.support.clock import NOW
 
 
-async def test_watch_offsets_reports_commit_before_settlement(tmp_path) -> None:
+async def test_watch_offsets_reports_commit_before_settlement(tmp_path: Path) -> None:
     broker, bucket, history = SQLiteBroker(tmp_path / "logs.sqlite"), Bucket.folder(tmp_path / "bucket"), History([], 9)
     tasks = [Task(id=f"{n:032x}", type="txt2img.sd", params={}, tenant="t", created_at=NOW) for n in range(3)]
     for task in tasks:
@@ -20,6 +22,7 @@ async def test_watch_offsets_reports_commit_before_settlement(tmp_path) -> None:
     over = asyncio.Event()
     watching = asyncio.create_task(watch_offsets(SQLiteLog(tmp_path / "logs.sqlite"), bucket, history, over))
     places = broker.tasks()
+    assert isinstance(places, AsyncGenerator)
     for task in tasks[:2]:  # the third is neither settled nor committed
         position, read = await anext(places)
         assert read == task

@@ -4,6 +4,8 @@ from collections.abc import Iterator
 
 import pytest
 import redis
+from redis.backoff import NoBackoff
+from redis.retry import Retry
 
 from tests.chaos.proxy import Proxy
 from tests.support.redis_server import RedisServer
@@ -18,7 +20,7 @@ def proxy(running_redis: RedisServer) -> Iterator[Proxy]:
 
 
 def test_cut_proxy_is_silent_until_mended(proxy: Proxy) -> None:
-    with redis.Redis(port=proxy.port, socket_timeout=0.3, retry=None) as client:
+    with redis.Redis(port=proxy.port, socket_timeout=0.3, retry=Retry(NoBackoff(), 0)) as client:
         assert client.ping()
         proxy.cut()
         with pytest.raises(redis.TimeoutError):
@@ -28,7 +30,7 @@ def test_cut_proxy_is_silent_until_mended(proxy: Proxy) -> None:
 
 
 def test_delayed_proxy_answers_later(proxy: Proxy) -> None:
-    with redis.Redis(port=proxy.port, socket_timeout=0.3, retry=None) as client:
+    with redis.Redis(port=proxy.port, socket_timeout=0.3, retry=Retry(NoBackoff(), 0)) as client:
         assert client.ping()
         proxy.delay_s = 0.5
         with pytest.raises(redis.TimeoutError):

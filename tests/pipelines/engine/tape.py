@@ -13,11 +13,11 @@ from torch.utils._pytree import tree_leaves, tree_map_only
 from pipelines.engine.execution.cuda_graphs import StepResult
 
 
-class Recording(TorchDispatchMode):
+class Recording(TorchDispatchMode):  # type: ignore[no-untyped-call]
     """Records the operations within it; `repeat` repeats them and writes each result over the recorded one."""
 
     def __init__(self) -> None:
-        super().__init__()
+        super().__init__()  # type: ignore[no-untyped-call]
         self._operations: list[tuple[Any, tuple[Any, ...], dict[str, Any], list[Tensor]]] = []
 
     @property
