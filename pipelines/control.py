@@ -12,7 +12,8 @@ from pipelines.params.control import HINTS, AnnotatorParams, ControlStrength, Hi
 from pipelines.params.image_refs import ImageRef, OptionalImage
 from pipelines.params.limits import Fraction
 from pipelines.pipeline import Models, Recipe, TaskResult, Work
-from pipelines.recipes.control_guidance import ControlSpec, draw_control_maps
+from pipelines.recipes.control_guidance import ControlSpec
+from pipelines.recipes.control_maps import draw_control_maps
 from pipelines.recipes.controlled_generation import ControlledGeneration, ControlledParams, generate_controlled
 
 if TYPE_CHECKING:

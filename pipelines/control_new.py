@@ -15,22 +15,18 @@ from models.kinds.checkpoint import CHECKPOINT
 from models.kinds.kind import ModelRef
 from pipelines.params.control import (
     HINTS,
-    AnnotatorParams,
-    ControlStrength,
     Hint,
-    Pass,
-    canonical_hint,
-    refuse_empty_interval,
 )
 from pipelines.params.image import refuse_odd_size
 from pipelines.params.image_refs import OptionalImage
-from pipelines.params.limits import Fraction
 from pipelines.params.picture_size import PICTURE_SIZE
 from pipelines.params.prompts import Prompt
 from pipelines.params.second_pass import SecondPassParams
 from pipelines.pipeline import Models, Recipe, TaskResult, Work
-from pipelines.recipes.control_guidance import ControlSpec, draw_control_maps, refuse_different_shape
+from pipelines.recipes.control_guidance import ControlSpec, refuse_different_shape
+from pipelines.recipes.control_maps import draw_control_maps
 from pipelines.recipes.controlled_generation import ControlledGeneration, ControlledParams, generate_controlled
+from pipelines.recipes.hint_data import HintData
 from pipelines.recipes.masked_generation import MaskedPictureParams, generate_masked
 from pipelines.recipes.two_passes import generate_in_two_passes
 
@@ -39,74 +35,8 @@ if TYPE_CHECKING:
 
     from models.diffusion.checkpoint import Checkpoint
 
-HintName = Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9._-]{0,63}$")]
 HintOrModel = Annotated[str, StringConstraints(pattern=r"^[^/\\\x00-\x1f\x7f]{1,128}$")]
 """A kind of map, or the name of a model."""
-
-
-class HintData(AnnotatorParams):
-    """One map, and how it is followed."""
-
-    hint_url: OptionalImage = Field(
-        None,
-        description="The image that the map is drawn from, or the finished map (bypass_annotator). Default: `url`.",
-    )
-    hint_annotator: HintName | None = Field(
-        None, description="Draw a map of this kind instead of the kind that the ControlNet was trained for."
-    )
-    hint_binarize_threshold: int | None = Field(
-        None, ge=0, le=255, description="Make the map black and white: levels above this are white."
-    )
-    extra_annotator_params: AnnotatorParams | None = Field(
-        None, description="Annotator parameters that take precedence over those beside this field."
-    )
-    control_strength: ControlStrength = Field(1.0, description="How strongly the map is followed.")
-    bypass_annotator: bool = Field(False, description="The hint is a finished map already.")
-    guess_mode: bool = Field(False, description="The network guesses what the map shows; the prompt matters less.")
-    fade_layers: bool = Field(
-        False,
-        description="The map acts less on the outer layers of the denoiser, so that the prompt matters more. With "
-        "guess_mode: in place of its own fading.",
-    )
-    only_pass: Pass | None = Field(
-        None, description="The pass that the map acts in, if the task has highres_info. null: both."
-    )
-    hint_start: Fraction | None = Field(
-        None, description="The fraction of the steps after which the map is followed. null: 0."
-    )
-    hint_end: Fraction | None = Field(
-        None, description="The fraction of the steps until which the map is followed. null: 1."
-    )
-    no_switch: bool = Field(False, description="Accepted for old clients and ignored.")
-
-    @model_validator(mode="after")
-    def _check_interval(self) -> Self:
-        start, end = self.interval
-        refuse_empty_interval("hint_start", start, "hint_end", end)
-        return self
-
-    @property
-    def interval(self) -> tuple[float, float]:
-        """The fractions of the steps between which the map is followed."""
-        return self.hint_start or 0.0, 1.0 if self.hint_end is None else self.hint_end
-
-    def control_spec(self, hint: str, image: str) -> ControlSpec:
-        """The map for the ControlNet `hint`, drawn from the input image at the path `image`."""
-        extra = self.extra_annotator_params
-        start, end = self.interval
-        return ControlSpec(
-            canonical_hint(hint),
-            image,
-            annotator=None if self.bypass_annotator else canonical_hint(self.hint_annotator or hint),
-            annotator_params=self if extra is None else self.model_copy(update=extra.model_dump(exclude_unset=True)),
-            binarize_threshold=self.hint_binarize_threshold,
-            strength=self.control_strength,
-            start=start,
-            end=end,
-            guess=self.guess_mode,
-            fades=self.fade_layers,
-            only=self.only_pass,
-        )
 
 
 class ControlNewTaskParams(ControlledParams, MaskedPictureParams, SecondPassParams):
@@ -152,11 +82,17 @@ class ControlNewTaskParams(ControlledParams, MaskedPictureParams, SecondPassPara
         inpainting = self.mask_url is not None and self.use_inpainting and not self.use_raw_inpainting
         return ModelRef(CHECKPOINT, self.checkpoint, inpainting=inpainting)
 
-    def image_path(self, hint: HintData, own_path: str) -> str:
-        """The path of the image that a map is drawn from: `own_path`, else `url`. Raises ValueError without both."""
-        if hint.hint_url is None and self.url is None:
-            raise ValueError(f"{own_path} is missing, and so is url, which would be used instead; add one of them")
-        return "url" if hint.hint_url is None else own_path
+    def spec_of(self, data: HintData, hint: str, path: str = "") -> ControlSpec:
+        """The map of `data`, whose own images are at `path`, for the ControlNet `hint`."""
+        mode = None if self.wh == PICTURE_SIZE else data.hint_resize_mode or self.mode_of_pixels
+        region = None if data.region_url is None else f"{path}region_url"
+        image = "url" if data.hint_url is None else f"{path}hint_url"
+        return replace(data.control_spec(hint, image), resize_mode=mode, region=region)
+
+    def refuse_without_image(self, data: HintData, path: str = "") -> None:
+        """Raises ValueError unless there is an image that the map of `data` can be drawn from."""
+        if data.hint_url is None and self.url is None:
+            raise ValueError(f"{path}hint_url is missing, and so is url, which would be used instead; add one of them")
 
 
 class ControlNewParams(HintData, ControlNewTaskParams):
@@ -164,7 +100,7 @@ class ControlNewParams(HintData, ControlNewTaskParams):
 
     @model_validator(mode="after")
     def _check_hint(self) -> Self:
-        self.image_path(self, "hint_url")
+        self.refuse_without_image(self)
         return self
 
 
@@ -187,7 +123,7 @@ class ControlNewMultiParams(ControlNewTaskParams):
     @model_validator(mode="after")
     def _check_hints(self) -> Self:
         for index, choice in enumerate(self.controls):
-            self.image_path(choice.data, _hint_path(index))
+            self.refuse_without_image(choice.data, _path(index))
         return self
 
 
@@ -215,20 +151,19 @@ class ControlNewPipeline(ControlledGeneration[P]):
 
     def run(self, params: P, models: Models, images: Mapping[str, np.ndarray]) -> Recipe:
         specs, checkpoint = self.control_specs(params), params.load_checkpoint(models, images)
-        originals, mask = images, None if params.mask_url is None else _mask(params, images)
-        paths = {"url", *(spec.image for spec in specs)} & images.keys()
-        images = {**images, **{path: params.resized(images[path]) for path in paths}}
-        picture = images["url"] if params.url is not None else images[specs[0].image]
+        mask = None if params.mask_url is None else _mask(params, images)
+        original = images[specs[0].image if params.url is None else "url"]
+        picture = params.resized(original)
         maps = draw_control_maps(specs, params.checkpoint, models, images, (picture.shape[1], picture.shape[0]))
         if mask is not None:
-            pair = params.masked_source(originals["url"], mask)
+            pair = params.masked_source(original, mask)
             generated = generate_masked(params, checkpoint, picture, params.resized_mask(mask), maps.inputs, pair)
         elif params.highres_info is not None:
             controls = maps.inputs_of_passes(params.first_size, params.size)
             generated = generate_in_two_passes(params, params.highres_info, checkpoint, models, *controls)
         else:
             fidelity = None if params.url is None else params.fidelity
-            source = None if params.url is None else params.latent_source(originals["url"])
+            source = None if params.url is None else params.latent_source(original)
             generated = generate_controlled(params, checkpoint, picture, maps, fidelity, source)
         return TaskResult((yield from generated), maps.maps)
 
@@ -244,7 +179,7 @@ class ControlNew(ControlNewPipeline[ControlNewParams]):
         self.title = f"Image guided by {HINTS[hint]}, with or without a picture"
 
     def control_specs(self, params: ControlNewParams) -> tuple[ControlSpec, ...]:
-        return (params.control_spec(self.hint, params.image_path(params, "hint_url")),)
+        return (params.spec_of(params, self.hint),)
 
 
 class ControlNewMulti(ControlNewPipeline[ControlNewMultiParams]):
@@ -254,13 +189,13 @@ class ControlNewMulti(ControlNewPipeline[ControlNewMultiParams]):
 
     def control_specs(self, params: ControlNewMultiParams) -> tuple[ControlSpec, ...]:
         return tuple(
-            choice.data.control_spec(choice.type, params.image_path(choice.data, _hint_path(index)))
-            for index, choice in enumerate(params.controls)
+            params.spec_of(choice.data, choice.type, _path(index)) for index, choice in enumerate(params.controls)
         )
 
 
-def _hint_path(index: int) -> str:
-    return f"controls.{index}.data.hint_url"
+def _path(index: int) -> str:
+    """Where the params of one of several maps are in those of the task."""
+    return f"controls.{index}.data."
 
 
 def _mask(params: ControlNewTaskParams, images: Mapping[str, np.ndarray]) -> np.ndarray:

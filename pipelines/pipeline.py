@@ -96,6 +96,10 @@ class ControlInput:
     fades: bool = False
     """Its effect fades towards the outer layers as in the modes of A1111's extension that prefer the prompt or, with
     `guess`, the ControlNet."""
+    region: torch.Tensor | None = None
+    """How much the map acts at each place, [1, 1, height, width] in 0..1, in pixels of the image; None: all of it."""
+    layer_weights: tuple[float, ...] | None = None
+    """The weight of each of the net's residuals, the outermost layer first, in place of any fading."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -57,6 +57,16 @@ class ControlNet(TorchModel):
         if device.type == "cuda":
             self._net.to(memory_format=torch.channels_last)
 
+    def sizes(self, height: int, width: int) -> list[tuple[int, int]]:
+        """Height and width of each of the `residuals` for latents of this size; those that are pooled had it before."""
+        sizes = [(height, width)]
+        for block in self._net.down_blocks:
+            sizes += [(height, width)] * len(block.resnets)
+            if block.downsamplers is not None:
+                height, width = (height + 1) // 2, (width + 1) // 2
+                sizes.append((height, width))
+        return [*sizes, (height, width)]
+
     @torch.inference_mode()
     def with_cached_kv(self, conditioning: Conditioning) -> Conditioning:
         """The conditioning, stacked over rows, with the keys and values of this net's cross-attention to it."""

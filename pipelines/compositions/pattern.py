@@ -16,13 +16,8 @@ from pipelines.params.image_refs import OptionalImage
 from pipelines.params.limits import SEEDS, Fraction, GeneratedSide
 from pipelines.pipeline import Models, Recipe, Steps, TaskResult, Work
 from pipelines.recipes.concurrent import run_concurrently
-from pipelines.recipes.control_guidance import (
-    ControlMaps,
-    ControlSpec,
-    control_models,
-    draw_control_maps,
-    first_available,
-)
+from pipelines.recipes.control_guidance import ControlSpec, control_models, first_available
+from pipelines.recipes.control_maps import ControlMaps, draw_control_maps
 from pipelines.recipes.image_generation import ImageGeneration, generate_from_noise
 from pipelines.recipes.native_size import SIZE, with_native_size
 from pipelines.recipes.optional_parts import OptionalPartsParams

@@ -22,7 +22,8 @@ from pipelines.params.limits import Fraction
 from pipelines.params.prompts import Prompt
 from pipelines.pipeline import Models, Recipe, Steps, TaskResult, Work
 from pipelines.recipes.captioning import DEFAULT_CAPTIONER, caption, with_gender
-from pipelines.recipes.control_guidance import ControlSpec, control_models, draw_control_maps, first_available
+from pipelines.recipes.control_guidance import ControlSpec, control_models, first_available
+from pipelines.recipes.control_maps import draw_control_maps
 from pipelines.recipes.controlled_generation import generate_controlled
 from pipelines.recipes.image_generation import ImageGeneration
 from pipelines.recipes.native_size import SIZE, with_native_size

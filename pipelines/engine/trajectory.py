@@ -48,7 +48,7 @@ class InpaintingOnlyError(ValueError):
 
 
 class ControlMismatchError(ValueError):
-    """A ControlNet does not fit the checkpoint, or its hint does not have the size of the image."""
+    """A ControlNet does not fit the checkpoint or its weights, or its hint does not have the size of the image."""
 
     code = "bad_input"
 
@@ -274,7 +274,7 @@ def _preserved(device: torch.device, region: PreservedRegion) -> PreservedRegion
 
 
 def _on_device(control: ControlInput, denoise: Denoise) -> ControlInput:
-    """The control with its hint on the device. Raises ControlMismatchError."""
+    """The control with its hint and its region on the device. Raises ControlMismatchError."""
     net, checkpoint = control.net, denoise.checkpoint
     text_width, (height, width) = denoise.prompts[0].positives[0].embeds.shape[-1], control.hint.shape[2:]
     if net.width != text_width:
@@ -286,4 +286,10 @@ def _on_device(control: ControlInput, denoise: Denoise) -> ControlInput:
         raise ControlMismatchError(
             f"a hint is {width}×{height}, but the image is {denoise.width}×{denoise.height}; send a hint of that size"
         )
-    return replace(control, hint=control.hint.to(checkpoint.device, checkpoint.dtype))
+    if control.layer_weights is not None and len(control.layer_weights) != net.parts:
+        raise ControlMismatchError(
+            f"layer_weights has {len(control.layer_weights)} numbers, but ControlNet {net.name!r} acts on {net.parts} "
+            f"layers; send {net.parts} numbers"
+        )
+    region = None if control.region is None else control.region.to(checkpoint.device)
+    return replace(control, hint=control.hint.to(checkpoint.device, checkpoint.dtype), region=region)

@@ -41,6 +41,7 @@ DEPTH_RESOLUTION = 384
 
 CannyThreshold = Annotated[int, Field(ge=1, le=255)]
 ControlStrength = Annotated[float, Field(ge=0, le=2)]
+LayerWeights = Annotated[tuple[ControlStrength, ...], Field(min_length=1, max_length=32, fail_fast=True)]
 
 
 class AnnotatorParams(BaseModel):

@@ -54,7 +54,7 @@ class PictureSizeParams(ImageParams):
 
         if self.wh == PICTURE_SIZE:
             return pixels
-        return resize_to(pixels, *fit_within(*self.wh, self.max_wh), self._mode_of_pixels)
+        return resize_to(pixels, *fit_within(*self.wh, self.max_wh), self.mode_of_pixels)
 
     def latent_source(self, pixels: np.ndarray) -> np.ndarray | None:
         """The picture, RGB and as near to its own size as it can be encoded, if its latents are resized."""
@@ -78,9 +78,9 @@ class PictureSizeParams(ImageParams):
         levels = mask.astype(np.uint8) * 255
         size = fit_within(*self.wh, self.max_wh)
         # A reduced pixel is masked if any of its area is: thin lines must not get lost.
-        return binarize(resize_to(levels, *size, self._mode_of_pixels, Image.Resampling.BOX), threshold=0)
+        return binarize(resize_to(levels, *size, self.mode_of_pixels, Image.Resampling.BOX), threshold=0)
 
     @property
-    def _mode_of_pixels(self) -> ResizeMode:
+    def mode_of_pixels(self) -> ResizeMode:
         """How everything is resized that is no latents."""
         return "fill" if self.resize_mode == "latent" else self.resize_mode

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from models.kinds.annotator import ANNOTATOR
@@ -11,14 +11,14 @@ from models.kinds.controlnet import CONTROLNET
 from models.kinds.kind import AnyModelRef, ModelRef
 from pipelines.params.control import AnnotatorParams, Hint, Pass
 from pipelines.params.limits import SizeMismatchError
-from pipelines.pipeline import ControlInput, Models
+from pipelines.pipeline import Models
 
 if TYPE_CHECKING:
     import numpy as np
 
     from models.adapters.controlnet import ControlNet
     from models.catalog.catalog import Catalog
-    from models.imaging.masks import Box
+    from models.imaging.resize_modes import ResizeMode
     from models.vision.annotators import Annotator
 
 WITHOUT_WEIGHTS = frozenset({"canny", "scribble", "tile", "qr", "brightness"})
@@ -51,6 +51,12 @@ class ControlSpec:
     """As in `ControlInput`."""
     only: Pass | None = None
     """The pass that the map acts in, of a task that has two; None: both."""
+    region: str | None = None
+    """The path of the mask of where the map acts; None: everywhere."""
+    layer_weights: tuple[float, ...] | None = None
+    """As in `ControlInput`."""
+    resize_mode: ResizeMode | None = None
+    """How its image and its region get the shape of the picture; None: those of another shape are refused."""
 
     def controlnet_ref(self, checkpoint: str) -> ModelRef[ControlNet]:
         """The ControlNet that follows this map with a checkpoint."""
@@ -69,61 +75,6 @@ class ControlSpec:
         if self.annotator is not None:
             pixels = draw_map(self.annotator, self.annotator_params, models, pixels)
         return pixels if self.binarize_threshold is None else binarize_map(pixels, self.binarize_threshold)
-
-
-@dataclass(frozen=True, slots=True)
-class ControlMaps:
-    """The drawn maps of one task, all of the same size."""
-
-    specs: tuple[ControlSpec, ...]
-    checkpoint: str
-    """The name of the checkpoint that the ControlNets guide."""
-    maps: tuple[np.ndarray, ...]
-    """uint8 RGB [height, width, 3], one per spec."""
-    models: Models
-
-    def inputs(self, width: int, height: int, box: Box | None = None) -> tuple[ControlInput, ...]:
-        """The inputs for an image of `width` × `height` pixels that shows `box` of the maps; None: all of them."""
-        from models.imaging.pixels import resize
-
-        maps = (pixels if box is None else pixels[box.pixels] for pixels in self.maps)
-        pairs = zip(self.specs, maps, strict=True)
-        return tuple(self._input(spec, resize(pixels, width, height)) for spec, pixels in pairs)
-
-    def inputs_of_passes(
-        self, first: tuple[int, int], second: tuple[int, int]
-    ) -> tuple[tuple[ControlInput, ...], tuple[ControlInput, ...]]:
-        """The inputs for both passes of an image, of these sizes. Of the maps is cropped what is too much for the shape
-        of the second pass, as of the image; and they fade there, as in A1111's extension, because they are coarse."""
-        from models.imaging.resize_modes import resize_to
-
-        pairs = list(zip(self.specs, self.maps, strict=True))
-        firsts = (
-            self._input(spec, resize_to(pixels, *first, "fill")) for spec, pixels in pairs if spec.only != "second"
-        )
-        seconds = (
-            self._input(spec, resize_to(pixels, *second, "cover")) for spec, pixels in pairs if spec.only != "first"
-        )
-        return tuple(firsts), tuple(replace(each, fades=True) for each in seconds)
-
-    def _input(self, spec: ControlSpec, pixels: np.ndarray) -> ControlInput:
-        import torch
-
-        hint = torch.from_numpy(pixels.copy()).permute(2, 0, 1)[None].float() / 255
-        net = self.models.get(spec.controlnet_ref(self.checkpoint))
-        return ControlInput(net, hint, spec.strength, spec.start, spec.end, spec.guess, spec.fades)
-
-
-def draw_control_maps(
-    specs: tuple[ControlSpec, ...],
-    checkpoint: str,
-    models: Models,
-    images: Mapping[str, np.ndarray],
-    size: tuple[int, int],
-) -> ControlMaps:
-    """Draws all maps and stretches them to `size`, width and height. Raises SizeMismatchError."""
-    maps = tuple(_stretched(spec.draw(models, images), spec.image, size) for spec in specs)
-    return ControlMaps(specs, checkpoint, maps, models)
 
 
 def draw_map(hint: str, params: AnnotatorParams, models: Models, pixels: np.ndarray) -> np.ndarray:
@@ -163,10 +114,3 @@ def refuse_different_shape(name: str, pixels: np.ndarray, size: tuple[int, int])
             f"{name} is {width}×{height}, but the picture is {size[0]}×{size[1]}; send images with the same "
             "aspect ratio"
         )
-
-
-def _stretched(pixels: np.ndarray, name: str, size: tuple[int, int]) -> np.ndarray:
-    from models.imaging.pixels import resize
-
-    refuse_different_shape(name, pixels, size)
-    return resize(pixels, *size)

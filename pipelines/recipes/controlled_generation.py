@@ -12,7 +12,8 @@ from pipelines.params.control import prefer_base_model
 from pipelines.params.image import ImageParams
 from pipelines.params.prompts import Prompt
 from pipelines.pipeline import USE_AUDIT, Steps
-from pipelines.recipes.control_guidance import ControlMaps, ControlSpec, control_models
+from pipelines.recipes.control_guidance import ControlSpec, control_models
+from pipelines.recipes.control_maps import ControlMaps
 from pipelines.recipes.image_generation import ImageGeneration, generate_from_image, generate_from_noise
 
 if TYPE_CHECKING:

@@ -174,3 +174,37 @@ def test_wh_is_the_size_of_the_result_and_of_its_maps(studio: Studio, images: tu
     (drawn,) = finished.result.hints
     expected = resize_to(EDGES, 2 * SIDE, SIDE, "cover")
     assert np.array_equal(drawn, expected)
+
+
+def test_each_map_is_resized_and_weighed_in_its_own_way(studio: Studio) -> None:
+    """Finished maps that were resized before, with the weights of a plain map, give the same image."""
+    data = {"bypass_annotator": True, "control_strength": 0.5}
+    own = {"hint_url": "x", "hint_resize_mode": "pad", "layer_weights": (0.5,) * 9, "control_strength": 1.0}
+    common = {"model": "toy-sd1", "prompt": "a lighthouse", "seed": 7, "num_steps": 3, "wh": (2 * SIDE, SIDE)}
+    nets = ("toy-sd1-canny", "toy-sd1-depth")
+    first, second = "controls.0.data.hint_url", "controls.1.data.hint_url"
+    request, plain = (
+        MULTI.Params(
+            **common, controls=[{"type": net, "data": data | each} for net, each in zip(nets, own_data, strict=True)]
+        )
+        for own_data in ((own, {"hint_url": "x", "hint_resize_mode": "cover"}), ({"hint_url": "x"},) * 2)
+    )
+    image = studio.image(MULTI, request, {first: EDGES, second: DEPTHS})
+    resized = {first: resize_to(EDGES, 2 * SIDE, SIDE, "pad"), second: resize_to(DEPTHS, 2 * SIDE, SIDE, "cover")}
+    assert np.array_equal(image, studio.image(MULTI, plain, resized))
+
+
+def test_region_over_all_changes_nothing_and_a_part_is_another_image(studio: Studio) -> None:
+    request = params("hint_url", region_url="x", num_steps=3)
+    everywhere, middle = np.full_like(EDGES, 255), MASK
+    plain = studio.image(CANNY, params("hint_url", num_steps=3), pixels("hint_url"))
+    images = pixels("hint_url")
+    assert np.array_equal(studio.image(CANNY, request, images | {"region_url": everywhere}), plain)
+    assert not np.array_equal(studio.image(CANNY, request, images | {"region_url": middle}), plain)
+
+
+def test_wrong_number_of_layer_weights_fails_by_name(studio: Studio) -> None:
+    failure = studio.run(CANNY, params("hint_url", layer_weights=(1.0,) * 13), pixels("hint_url"))
+    assert isinstance(failure, Failed)
+    assert failure.code == "bad_input"
+    assert "layer_weights has 13 numbers, but ControlNet 'toy-sd1-canny' acts on 9 layers" in failure.message

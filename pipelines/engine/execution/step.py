@@ -121,13 +121,14 @@ class Step:
         memory, circular = self._memory, first.denoise.circular
         total: list[Tensor] = []
         for index, (net, runner) in enumerate(zip(nets, runners, strict=True)):
-            hints, strengths = memory[f"hints.{index}"][memory["owners"]], memory[f"strengths.{index}"]
+            hints = memory[f"hints.{index}"][memory["owners"]]
+            weights = [memory[f"weights.{index}/{part}"] for part in range(net.parts)]
             if first.depth == "cached":
-                parts, strengths = [net.outermost(latents, hints, circular=circular)], strengths[:, :1]
+                parts, weights = [net.outermost(latents, hints, circular=circular)], weights[:1]
             else:
                 conditioning = self._net_conditionings[index]
                 parts = net.residuals(latents, timesteps, conditioning, hints, circular=circular, runner=runner)
-            total = control_inputs.add_residuals(total, parts, strengths)
+            total = control_inputs.add_residuals(total, parts, weights)
         return total
 
     def _predict(
@@ -216,8 +217,9 @@ class Step:
             net = controls[0].net
             self._net_conditionings.append(self._in_memory(f"kv.{index}", net.with_cached_kv(conditioning)))
             self._put(f"hints.{index}", torch.cat([each.hint for each in controls]), self.slots)
-            strengths = to_device_async(control_inputs.strengths(rows, controls), net.device)
-            self._put(f"strengths.{index}", strengths, self.rows)
+            maps = control_inputs.weight_maps(rows, controls, *rows.trajectories[0].shape[1:])
+            for part, weights in enumerate(maps):
+                self._put(f"weights.{index}/{part}", weights, self.rows)
 
     def _in_memory(self, name: str, conditioning: Conditioning) -> Conditioning:
         """The conditioning with its keys and values in memory that stays."""

@@ -167,3 +167,18 @@ def test_entry_without_base_or_hint_is_refused(models_dir: Path, tmp_path: Path,
     [problem] = catalog.read(tmp_path).problems
     assert "model 'net'" in problem.message
     assert message in problem.message
+
+
+@pytest.mark.parametrize("name", ["toy-sd1-canny", "toy-sdxl-canny"])
+@pytest.mark.parametrize("shape", [(8, 8), (9, 14)])
+def test_sizes_are_those_of_the_residuals(toys: Catalog, name: str, shape: tuple[int, int]) -> None:
+    net = controlnet.load(toys.find(name), CPU, torch.float32)
+    extras = {} if name == "toy-sd1-canny" else {"text_embeds": torch.randn(1, 64), "time_ids": torch.rand(1, 6)}
+    height, width = shape
+    found = net.residuals(
+        torch.randn(1, 4, height, width),
+        torch.tensor([500.0]),
+        Conditioning(torch.randn(1, 77, net.width), extras),
+        torch.rand(1, 3, 8 * height, 8 * width),
+    )
+    assert net.sizes(height, width) == [tuple(each.shape[2:]) for each in found]

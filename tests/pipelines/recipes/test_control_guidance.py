@@ -14,7 +14,6 @@ from pipelines.recipes.control_guidance import (
     ControlSpec,
     annotator_models,
     control_models,
-    draw_control_maps,
     refuse_different_shape,
 )
 
@@ -51,15 +50,6 @@ def test_control_models_name_each_model_once() -> None:
 def test_binarize_threshold_makes_the_map_black_and_white() -> None:
     drawn = spec(binarize_threshold=100).draw(NoModels(), {"url": EDGES})
     assert set(np.unique(drawn)) == {0, 255}
-
-
-def test_inputs_have_the_size_of_the_image_and_levels_from_0_to_1() -> None:
-    maps = draw_control_maps((spec(strength=0.5, end=0.7),), "toy", NoModels(), {"url": EDGES}, (96, 64))
-    assert maps.maps[0].shape == (64, 96, 3)
-    (control,) = maps.inputs(72, 48)
-    assert control.hint.shape == (1, 3, 48, 72)
-    assert 0 <= float(control.hint.min()) < float(control.hint.max()) <= 1
-    assert (control.strength, control.start, control.end) == (0.5, 0.0, 0.7)
 
 
 def test_map_of_another_aspect_ratio_is_refused() -> None:

@@ -4,7 +4,7 @@ import numpy as np
 
 import pipelines
 from models.diffusion.checkpoint import Checkpoint
-from pipelines.recipes.control_guidance import ControlMaps
+from pipelines.recipes.control_maps import ControlMaps
 from pipelines.recipes.controlled_generation import ControlledParams, generate_controlled
 
 PICTURE = np.zeros((70, 90, 4), np.uint8)
@@ -19,7 +19,7 @@ def test_prompt_and_base_model_are_accepted_as_names() -> None:
 
 
 def test_fidelity_of_none_starts_from_noise(sd1: Checkpoint) -> None:
-    maps = ControlMaps((), "toy-sd1", (), None)  # type: ignore[arg-type]
+    maps = ControlMaps((), "toy-sd1", (), (), None)  # type: ignore[arg-type]
     (from_noise,) = next(generate_controlled(params(), sd1, PICTURE, maps, None))
     (from_image,) = next(generate_controlled(params(), sd1, PICTURE, maps, 0.25))
     assert (from_noise.source, from_noise.width, from_noise.height) == (None, 88, 72)

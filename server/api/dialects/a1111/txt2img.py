@@ -38,7 +38,7 @@ def plan_txt2img(request: Txt2ImgRequest, options: Mapping[str, Any], catalog: C
     if request.enable_hr:
         params["highres_info"] = _second_pass(request)
     if found.controls:
-        params |= {"wh": _first_size(request), "resize_mode": found.resize_mode, "controls": list(found.controls)}
+        params |= {"wh": _first_size(request), "controls": list(found.controls)}
         return Painting("control_new.multi", params, shows_maps=found.shows_maps)
     return Painting("txt2img.sd", params | dict(zip(("w", "h"), _first_size(request), strict=True)))
 

@@ -16,13 +16,15 @@ from models.diffusion.checkpoint import Checkpoint
 from models.noise import SeededNoise
 from pipelines.engine.batch import Batch
 from pipelines.engine.execution.batch_rows import Rows
-from pipelines.engine.execution.control_inputs import strengths
+from pipelines.engine.execution.control_inputs import strengths, weight_maps
 from pipelines.engine.scheduling.batch_key import key_of
 from pipelines.engine.trajectory import ControlMismatchError, Trajectory
 from pipelines.pipeline import ControlInput, Denoise
 
 SIDE = 64
 HINT = torch.rand(1, 3, SIDE, SIDE, generator=torch.Generator().manual_seed(0))
+LEFT = (torch.arange(SIDE) < SIDE // 2).float().expand(1, 1, SIDE, SIDE)
+"""A region: the left half."""
 
 
 @pytest.fixture(scope="module")
@@ -45,6 +47,11 @@ def denoise(checkpoint: Checkpoint, *controls: ControlInput, seed: int = 0, samp
     positive, negative = checkpoint.encode_prompt("a boat", "fog", clip_skip=-1, width=SIDE, height=SIDE)
     prompts, noise = (Prompts((positive,), negative),), SeededNoise(seed)
     return Denoise(checkpoint, prompts, noise, SIDE, SIDE, steps=4, sampler=sampler, controls=controls)
+
+
+def layer_weights(net: ControlNet) -> tuple[float, ...]:
+    """A different one for each layer."""
+    return tuple(index / net.parts for index in range(net.parts))
 
 
 def unguided(checkpoint: Checkpoint) -> tuple[Prompts, ...]:
@@ -102,6 +109,8 @@ def test_hint_strength_and_range_are_per_row(sd1: Checkpoint, canny: ControlNet)
         denoise(sd1, ControlInput(canny, HINT, 0.8, guess=True), seed=3),
         replace(denoise(sd1, ControlInput(canny, HINT, 0.8, guess=True), seed=4), prompts=unguided(sd1)),
         denoise(sd1, ControlInput(canny, HINT, 0.8, fades=True), seed=5),
+        denoise(sd1, ControlInput(canny, HINT, 0.8, region=LEFT), seed=6),
+        denoise(sd1, ControlInput(canny, HINT, layer_weights=layer_weights(canny)), seed=7),
     ]
     fresh = [replace(request, noise=SeededNoise(seed)) for seed, request in enumerate(requests, start=1)]
     together = finished(*requests)
@@ -116,13 +125,15 @@ def test_modes_of_a_control_weigh_the_parts(sd1: Checkpoint, canny: ControlNet) 
         ControlInput(canny, HINT, 0.5, fades=True),
         ControlInput(canny, HINT, 0.5, fades=True, guess=True),
         ControlInput(canny, HINT, 0.5, guess=True),
+        ControlInput(canny, HINT, 0.5, guess=True, fades=True, layer_weights=layer_weights(canny)),
     ]
     rows = Rows.of([Trajectory(denoise(sd1, mode)) for mode in modes])
     weights = strengths(rows, modes)
     inner = torch.arange(canny.parts).flip(0)
     level, fading, falling = torch.full((canny.parts,), 0.5), 0.5 * 0.825**inner, torch.logspace(-1, 0, canny.parts) / 2
     nothing = torch.zeros(canny.parts)
-    expected = [level, fading, nothing, nothing, level, fading, fading, falling]
+    own = torch.tensor(layer_weights(canny)) / 2
+    expected = [level, fading, nothing, nothing, nothing, level, fading, fading, falling, own]
     assert torch.allclose(weights, torch.stack(expected))
 
 
@@ -134,3 +145,41 @@ def test_controlnet_of_another_family_is_refused(sd1: Checkpoint, nets: dict[str
 def test_hint_of_another_size_is_refused(sd1: Checkpoint, canny: ControlNet) -> None:
     with pytest.raises(ControlMismatchError, match="a hint is 32×64, but the image is 64×64"):
         Trajectory(denoise(sd1, ControlInput(canny, HINT[:, :, :, :32])))
+
+
+def test_layer_weights_of_another_length_are_refused(sd1: Checkpoint, canny: ControlNet) -> None:
+    with pytest.raises(ControlMismatchError, match=f"has 2 numbers, but .* acts on {canny.parts} layers"):
+        Trajectory(denoise(sd1, ControlInput(canny, HINT, layer_weights=(1, 0.5))))
+
+
+def test_region_weighs_each_place_by_its_share(sd1: Checkpoint, canny: ControlNet) -> None:
+    """The edge of this region lies in the middle of a latent pixel."""
+    region = (torch.arange(SIDE) < 28).float().expand(1, 1, SIDE, SIDE)
+    controls = [ControlInput(canny, HINT, 0.5, region=region), ControlInput(canny, HINT, 0.5, guess=True)]
+    rows = Rows.of([Trajectory(denoise(sd1, each)) for each in controls])
+    maps = weight_maps(rows, controls, 8, 8)
+    outermost, second = maps[0][:, 0], maps[canny.sizes(8, 8).index((4, 4))][:, 0]
+    assert outermost[0, 0].tolist() == [0.5, 0.5, 0.5, 0.25, 0, 0, 0, 0]
+    assert second[0, 3].tolist() == [0.5, 0.375, 0, 0]
+    assert torch.equal(maps[0][0], maps[0][2])
+    assert not maps[0][1].any()
+    assert torch.allclose(outermost[3], torch.full((8, 8), 0.05))
+
+
+def test_region_of_a_step_is_what_a_loop_over_its_residuals_adds(sd1: Checkpoint, canny: ControlNet) -> None:
+    """One step without guidance, against the residuals of the net, each masked, added by hand."""
+    request = replace(denoise(sd1, ControlInput(canny, HINT, 0.8, region=LEFT)), prompts=unguided(sd1), steps=1)
+    trajectory = Trajectory(request)
+    scale, timestep = (torch.from_numpy(each).float() for each in (trajectory.table.S, trajectory.table.T))
+    latents, conditioning = trajectory.latents[0][None] * scale, request.prompts[0].positives[0]
+    with torch.inference_mode():
+        residuals = canny.residuals(latents, timestep, conditioning, HINT)
+        for residual in residuals:
+            left = residual.shape[3] // 2 if residual.shape[3] > 1 else 1
+            residual[..., :left] *= 0.8 if residual.shape[3] > 1 else 0.4
+            residual[..., left:] *= 0
+        expected = sd1.predict(latents, timestep, conditioning, residuals=residuals)
+        Batch([trajectory]).step()
+    clean = trajectory.table.weights[0]
+    before = latents / scale
+    assert torch.allclose(trajectory.clean, clean[0] * before + clean[4] * expected, atol=1e-4)

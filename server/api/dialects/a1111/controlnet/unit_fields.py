@@ -56,11 +56,36 @@ def choice(unit: Unit, name: str, choices: Mapping[str, Any], default: Any) -> A
 def image_of(unit: Unit) -> str | None:
     """The image of a unit, under its present or older name. Raises InvalidParamsError."""
     value = unit.get("image") or unit.get("input_image")
-    mask = unit.get("mask") or unit.get("mask_image")
-    if isinstance(value, Mapping):
-        mask, value = mask or value.get("mask"), value.get("image")
-    if mask:
-        raise InvalidParamsError("a mask of a ControlNet unit is not offered; send it as `mask` to img2img", "mask")
+    return _picture("image", value.get("image") if isinstance(value, Mapping) else value)
+
+
+def region_of(unit: Unit) -> str | None:
+    """The mask of where a unit acts, under any of its names. Raises InvalidParamsError."""
+    image = unit.get("image") or unit.get("input_image")
+    mask = unit.get("mask") or unit.get("mask_image") or (image.get("mask") if isinstance(image, Mapping) else None)
+    region = _picture("effective_region_mask", unit.get("effective_region_mask"))
+    if mask and region and mask != region:
+        raise InvalidParamsError(
+            "mask and effective_region_mask of a ControlNet unit both say where it acts; send one of them", "mask"
+        )
+    return region or _picture("mask", mask)
+
+
+def layer_weights_of(unit: Unit) -> list[float] | None:
+    """`advanced_weighting`, a number for each layer; None if there is none. Raises InvalidParamsError."""
+    value = unit.get("advanced_weighting")
+    if not value:
+        return None
+    if not isinstance(value, list):
+        raise InvalidParamsError(
+            "advanced_weighting of a ControlNet unit must be a list of numbers, one for each layer: 13 for Stable "
+            "Diffusion 1, 10 for SDXL",
+            "advanced_weighting",
+        )
+    return [number({"advanced_weighting": "" if each is None else each}, "advanced_weighting", 1.0) for each in value]
+
+
+def _picture(name: str, value: Any) -> str | None:
     if value and not isinstance(value, str):
-        raise InvalidParamsError("`image` of a ControlNet unit must be a picture in base64", "image")
+        raise InvalidParamsError(f"`{name}` of a ControlNet unit must be a picture in base64", name)
     return value or None

@@ -20,7 +20,9 @@ from server.api.dialects.a1111.controlnet.unit_fields import (
     choice,
     image_of,
     is_on,
+    layer_weights_of,
     number,
+    region_of,
     text_of,
 )
 from server.api.dialects.model_names import is_missing
@@ -31,8 +33,6 @@ REFERENCE_ONLY, IP_ADAPTERS = "reference_only", ("ip-adapter", "ip_adapter")
 STYLE_FIDELITY = 0.5
 """In place of a threshold_a that is out of range: clients send that of other modules, as the extension allows."""
 NOT_OFFERED: Mapping[str, str] = {
-    "advanced_weighting": "send weight and control_mode",
-    "effective_region_mask": "send `mask` to img2img",
     "ipadapter_input": "send the picture as `image`",
     "use_preview_as_input": "send the map as `image`, with module none",
 }
@@ -67,8 +67,6 @@ class Guides:
     """Items of the param `controls` of control_new.multi."""
     params: Mapping[str, Any] = field(default_factory=dict)
     """Params of units that are no ControlNet: `style_reference` and `ip_adapter`."""
-    resize_mode: Literal["fill", "cover", "pad"] = "cover"
-    """How the images of the units get the shape of the result."""
     shows_maps: bool = True
     """Whether the control maps are among the images of the answer."""
 
@@ -79,7 +77,7 @@ def guides(units: Sequence[Unit], catalog: Catalog, size: tuple[int, int], pictu
     Raises InvalidParamsError.
     """
     params: dict[str, Any] = {}
-    controls, modes = [], set()
+    controls = []
     for unit in units:
         _refuse_what_is_not_offered(unit)
         if image_of(unit) is None and picture is None:
@@ -92,13 +90,8 @@ def guides(units: Sequence[Unit], catalog: Catalog, size: tuple[int, int], pictu
             params |= image_prompt
             continue
         controls.append({"type": _controlnet(unit, catalog), "data": _data(unit, size)})
-        modes.add(choice(unit, "resize_mode", RESIZE_MODES, "cover"))
-    if len(modes) > 1:
-        raise InvalidParamsError(
-            "the ControlNet units have different resize_mode; send the same for all", "resize_mode"
-        )
     shows_maps = any(is_on(unit.get("save_detected_map", True)) for unit in units)
-    return Guides(tuple(controls), params, next(iter(modes), "cover"), shows_maps)
+    return Guides(tuple(controls), params, shows_maps)
 
 
 def annotator_of(module: str) -> str | None:
@@ -141,6 +134,9 @@ def _image_prompt(unit: Unit, catalog: Catalog, picture: str | None) -> dict[str
             raise InvalidParamsError(f"{name} of module {module} is not offered; send {default:g}", name)
     if choice(unit, "control_mode", CONTROL_MODES, BALANCED) != BALANCED:
         raise InvalidParamsError(f"control_mode of module {module} is not offered; send Balanced", "control_mode")
+    for name, found in (("a mask", region_of(unit)), ("advanced_weighting", layer_weights_of(unit))):
+        if found:
+            raise InvalidParamsError(f"{name} of module {module} is not offered; leave it out", name.split()[-1])
     if not 0 <= weight <= 1:
         raise InvalidParamsError(f"weight {weight:g} of module {module} is not offered; send 0 to 1", "weight")
     if module == REFERENCE_ONLY:
@@ -166,16 +162,21 @@ def _data(unit: Unit, size: tuple[int, int]) -> dict[str, Any]:
     kind = annotator_of(_module(unit))
     mode = choice(unit, "control_mode", CONTROL_MODES, BALANCED)
     detect = resolution(unit.get("processor_res"), size if is_on(unit.get("pixel_perfect")) else None)
+    image, region, weights = image_of(unit), region_of(unit), layer_weights_of(unit)
+    resizing = choice(unit, "resize_mode", RESIZE_MODES, "cover")
     return {
-        "hint_url": image_of(unit),
+        "hint_url": image,
         "bypass_annotator": kind is None,
         "hint_annotator": kind,
-        "control_strength": number(unit, "weight", 1.0),
+        "control_strength": number(unit, "weight", 1.0) if weights is None else 1.0,
         "hint_start": number(unit, "guidance_start", 0.0),
         "hint_end": number(unit, "guidance_end", number(unit, "guidance", 1.0)),
         "guess_mode": mode == CONTROL_FIRST or is_on(unit.get("guessmode")),
         "fade_layers": mode != BALANCED,
         "only_pass": choice(unit, "hr_option", PASSES, None),
+        **({} if image is None else {"hint_resize_mode": resizing}),
+        **({} if region is None else {"region_url": region}),
+        **({} if weights is None else {"layer_weights": weights}),
         **({} if detect is None else {"detect_resolution": detect}),
         **thresholds(kind, unit),
     }

@@ -144,7 +144,8 @@ async def test_units_make_a_task_that_follows_maps(services: Services) -> None:
     unit = {"module": "canny", "model": "canny", "image": "aGk=", "save_detected_map": False}
     painting = planned(services, alwayson_scripts={"ControlNet": {"args": [unit]}})
     assert painting.task_type == "control_new.multi"
-    assert (painting.params["wh"], painting.params["resize_mode"]) == ((512, 512), "cover")
+    assert painting.params["wh"] == (512, 512)
+    assert painting.params["controls"][0]["data"]["hint_resize_mode"] == "cover"
     assert not painting.shows_maps
 
 

@@ -47,9 +47,9 @@ def test_all_fields_of_a_unit(catalog: Catalog) -> None:
         "control_mode": 2,
         "low_vram": True,
         "hr_option": "High res only",
+        "effective_region_mask": "bWFzaw==",
     }
     result = found(catalog, unit)
-    assert result.resize_mode == "pad"
     assert result.controls[0]["data"] == {
         "hint_url": "aGk=",
         "bypass_annotator": False,
@@ -60,6 +60,8 @@ def test_all_fields_of_a_unit(catalog: Catalog) -> None:
         "guess_mode": True,
         "fade_layers": True,
         "only_pass": "second",
+        "hint_resize_mode": "pad",
+        "region_url": "bWFzaw==",
         "detect_resolution": 640,
         "low_threshold": 50,
         "high_threshold": 150,
@@ -148,6 +150,8 @@ def test_ip_adapter_may_be_named(catalog: Catalog) -> None:
         ([{**ADAPTER, "guidance_end": 0.5}], "guidance_end of module ip-adapter_clip_sd15 is not offered; send 1"),
         ([{**ADAPTER, "guidance": 0.5}], "guidance of module ip-adapter_clip_sd15"),
         ([{**REFERENCE, "guidance_start": 0.5}], "guidance_start of module reference_only is not offered; send 0"),
+        ([{**REFERENCE, "mask": "YQ=="}], "a mask of module reference_only is not offered; leave it out"),
+        ([{**ADAPTER, "advanced_weighting": [1]}], "advanced_weighting of module ip-adapter_clip_sd15 is not offered"),
         ([{**REFERENCE, "control_mode": 2}], "control_mode of module reference_only is not offered; send Balanced"),
     ],
 )
@@ -163,12 +167,14 @@ def test_no_image_prompt_is_left_out_silently(catalog: Catalog, units: list[dict
         ({"model": "nothing"}, "no ControlNet 'nothing'"),
         ({"control_mode": "both"}, "control_mode 'both' is unknown"),
         ({"hr_option": "none of them"}, "hr_option 'none of them' is unknown; there are: both, low res only"),
-        ({"mask": "aGk="}, "send it as `mask` to img2img"),
-        ({"image": {"image": "aGk=", "mask": "aGk="}}, "send it as `mask` to img2img"),
+        ({"mask": {"a": 1}}, "`mask` of a ControlNet unit must be a picture in base64"),
+        ({"mask": "YQ==", "effective_region_mask": "Yg=="}, "both say where it acts; send one"),
         ({"image": 5}, "must be a picture in base64"),
         ({"image": {"image": ["aGk="]}}, "must be a picture in base64"),
-        ({"advanced_weighting": [1.0, 0.5]}, "leave it out, and send weight"),
-        ({"effective_region_mask": "aGk="}, "leave it out, and send `mask`"),
+        ({"advanced_weighting": 0.5}, "must be a list of numbers, one for each layer"),
+        ({"advanced_weighting": [1.0, "much"]}, "advanced_weighting must be a number"),
+        ({"advanced_weighting": [1.0, None]}, "advanced_weighting must be a number"),
+        ({"effective_region_mask": 5}, "`effective_region_mask` of a ControlNet unit must be a picture in base64"),
         ({"ipadapter_input": ["gASV"]}, "leave it out, and send the picture"),
         ({"use_preview_as_input": True}, "leave it out, and send the map"),
         ({"input_mode": "InputMode.BATCH"}, "input_mode of a ControlNet unit must be simple"),
@@ -183,6 +189,32 @@ def test_what_cannot_be_meant_is_refused(catalog: Catalog, change: dict[str, Any
         found(catalog, UNIT | change)
 
 
-def test_units_of_different_resize_modes_are_refused(catalog: Catalog) -> None:
-    with pytest.raises(InvalidParamsError, match="different resize_mode"):
-        found(catalog, {**UNIT, "resize_mode": 0}, {**UNIT, "resize_mode": 2})
+def test_each_unit_is_resized_in_its_own_way(catalog: Catalog) -> None:
+    """One that takes the picture of img2img is resized as that is."""
+    units = [{**UNIT, "resize_mode": 0}, {**UNIT, "resize_mode": 2}, UNIT, {**UNIT, "image": "", "resize_mode": 2}]
+    controls = found(catalog, *units, picture="YQ==").controls
+    assert [each["data"].get("hint_resize_mode") for each in controls] == ["fill", "pad", "cover", None]
+
+
+@pytest.mark.parametrize(
+    "mask",
+    [
+        {"mask": "bWFzaw=="},
+        {"mask_image": "bWFzaw=="},
+        {"image": {"image": "aGk=", "mask": "bWFzaw=="}},
+        {"effective_region_mask": "bWFzaw=="},
+        {"effective_region_mask": "bWFzaw==", "mask": "bWFzaw=="},
+    ],
+)
+def test_mask_of_a_unit_is_where_it_acts(catalog: Catalog, mask: dict[str, Any]) -> None:
+    data = found(catalog, UNIT | mask).controls[0]["data"]
+    assert (data["hint_url"], data["region_url"]) == ("aGk=", "bWFzaw==")
+
+
+def test_advanced_weighting_takes_the_place_of_weight(catalog: Catalog) -> None:
+    weights = [round(0.1 * index, 1) for index in range(13)]
+    control = found(catalog, {**UNIT, "weight": 0.5, "advanced_weighting": weights}).controls[0]
+    assert (control["data"]["layer_weights"], control["data"]["control_strength"]) == (weights, 1.0)
+    assert ControlNewMultiParams.model_validate({"text": "a", "controls": [control]}).controls
+    for empty in (None, []):
+        assert "layer_weights" not in found(catalog, {**UNIT, "advanced_weighting": empty}).controls[0]["data"]
