@@ -259,6 +259,10 @@ class Pipeline(ABC, Generic[P]):
         task type have `left_out`; models of the parts that it names are not wanted."""
         return {}
 
+    def transparent_inputs(self, params: P) -> Mapping[str, str]:
+        """Why the task fails if one of these images has no transparent pixels, by its dotted path."""
+        return {}
+
     @abstractmethod
     def work(self, params: P) -> Work:
         """How much work a task with these parameters is."""

@@ -164,6 +164,15 @@ class Workflow(Pipeline[WorkflowParams]):
         )
         return params.model_copy(update={"nodes": tuple(nodes)})
 
+    def transparent_inputs(self, params: WorkflowParams) -> Mapping[str, str]:
+        """Those of the nodes. What other nodes will make is not known yet."""
+        return {
+            part.path_of(path): reason
+            for part in self.parts(params)
+            for path, reason in part.pipeline.transparent_inputs(part.params).items()
+            if path not in part.injected
+        }
+
     def resolve_names(self, params: WorkflowParams, catalog: Catalog) -> WorkflowParams:
         """Resolves the names of each node by itself: one node may use other models than the next."""
         return params.changed(lambda pipeline, node_params: pipeline.resolve_names(node_params, catalog))

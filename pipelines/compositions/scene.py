@@ -30,6 +30,10 @@ SCENES = read_styles(Path(__file__).with_name("scenes.yaml"))
 CUT_OUT = "cut_out"
 """The part of the task that it can do without, if the picture is transparent around the product."""
 MATTING_REF = ModelRef(MATTING, "matting")
+OPAQUE = (
+    "the picture is opaque, and cut_out is left out, because this server has no matting model or the task says so; "
+    "send a picture that is transparent around the product, or ask the operator for a model of family matting"
+)
 
 
 class NotCutOutError(ValueError):
@@ -104,6 +108,9 @@ class ProductScene(ImageGeneration[SceneParams]):
     def wants(self, params: SceneParams) -> Mapping[str, tuple[AnyModelRef, ...]]:
         return {} if params.leaves_out(CUT_OUT) else {CUT_OUT: (MATTING_REF,)}
 
+    def transparent_inputs(self, params: SceneParams) -> Mapping[str, str]:
+        return {"url": OPAQUE} if params.leaves_out(CUT_OUT) else {}
+
     def resolve_names(self, params: SceneParams, catalog: Catalog) -> SceneParams:
         return super().resolve_names(with_native_size(params, params.checkpoint_ref, catalog), catalog)
 
@@ -133,9 +140,6 @@ def _cut_out(params: SceneParams, models: Models, picture: np.ndarray) -> Steps[
     if picture.shape[2] == 4 and bool((picture[:, :, 3] < 255).any()):
         return picture
     if params.leaves_out(CUT_OUT):
-        raise NotCutOutError(
-            "url: the picture is opaque, and cut_out is left out, because this server has no matting model or the task "
-            "says so; send a picture that is transparent around the product"
-        )
+        raise NotCutOutError(f"url: {OPAQUE}")
     yield []
     return add_alpha(picture[:, :, :3], models.get(MATTING_REF).alpha(picture[:, :, :3]))

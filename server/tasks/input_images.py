@@ -7,13 +7,14 @@ import hashlib
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 from pipelines.params.image_refs import ImageRef, image_references
 from pipelines.pipeline import Params
 from server.egress.client import Egress, EgressDeniedError, EgressFailedError
 from server.images.base64_file import decode_base64
-from server.images.codec import BadImageError, measure
+from server.images.codec import BadImageError, has_alpha, measure
 from server.images.decoder import Decoder
 from server.storage.bucket import BucketUnavailableError
 from server.task import Task
@@ -111,14 +112,21 @@ class InputImages:
         max_pixels = max(settings.max_pixels, PHOTO_PIXELS)
         return cls(services.egress, services.uploads, settings.max_upload, max_pixels, ResultImages(services))
 
-    async def check(self, params: Params, tenant: str) -> CheckedImages:
-        """Finds all that can be refused without network and without decoding. Stores nothing. Raises BadInputError."""
+    async def check(
+        self, params: Params, tenant: str, transparent: Mapping[str, str] = MappingProxyType({})
+    ) -> CheckedImages:
+        """Finds all that can be refused without network and without decoding. Stores nothing.
+
+        `transparent`: why images that cannot have transparent pixels are refused, by path. Raises BadInputError.
+        """
         budget, ids, inline = self._budget(), {}, {}
         for field, reference in image_references(params).items():
             checked = await self._check(field, reference, tenant, budget)
             if checked is None:
                 continue
             upload, data = checked
+            if field in transparent and not has_alpha(data):
+                raise BadInputError(field, transparent[field])
             ids[field] = upload.id
             if upload.id != reference:
                 inline[upload.id] = data

@@ -263,7 +263,7 @@ async def _resolve(
     except ValidationError as error:
         raise _invalid(pipeline, error) from error
     _refuse_too_many_pixels(pipeline.work(params), services.settings.max_pixels)
-    images = await inputs.check(params, tenant)
+    images = await inputs.check(params, tenant, pipeline.transparent_inputs(params))
     resolved: Params = pipeline.resolve(with_references(params, images.ids))
     return resolved, images
 

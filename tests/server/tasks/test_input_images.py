@@ -186,6 +186,18 @@ async def test_invalid_references_are_refused_without_fetching(inputs, reference
     assert str(caught.value) == f"mask_url: {caught.value.message}"
 
 
+async def test_opaque_images_are_refused_where_they_must_be_transparent(inputs):
+    reason = {"url": "it must be transparent", "mask_url": "this one, too"}
+    opaque = await inputs.store(PNG, "one")
+    clear = await inputs.store(png(np.dstack([PIXELS, PIXELS[:, :, 0]])), "one")
+    for reference in (DATA_URI, opaque.id):
+        with pytest.raises(BadInputError, match="url: it must be transparent"):
+            await inputs.check(TwoImages(url=reference), "one", reason)
+    for reference in (clear.id, "https://a.example/unknown.png"):
+        await inputs.check(TwoImages(url=reference), "one", reason)
+    await inputs.check(TwoImages(url=clear.id, mask_url=DATA_URI), "one", {"url": "it must be transparent"})
+
+
 async def test_inline_images_are_stored_only_when_they_are_kept(inputs, bucket):
     params = TwoImages(url=DATA_URI, mask_url="https://a.example/mask.png")
     checked = await inputs.check(params, "one")

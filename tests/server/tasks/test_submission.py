@@ -334,6 +334,23 @@ async def test_workflow_with_an_unknown_model_or_image_is_refused(services):
             await submit(services, dataclasses.replace(SUBMISSION, type="workflow", params=params))
 
 
+async def test_scene_around_an_opaque_picture_is_refused_where_nothing_cuts_it_out(services, png):
+    def scene(picture: bytes) -> Submission:
+        return dataclasses.replace(SUBMISSION, type="img2img.scene", params={"text": "x", "url": encoded(picture)})
+
+    def workflow(*nodes: object) -> Submission:
+        return dataclasses.replace(SUBMISSION, type="workflow", params={"nodes": nodes, "target": "scene"})
+
+    node = {"key": "scene", "endpoint": "img2img.scene", "data": scene(png).params}
+    for submission in (scene(png), workflow(node)):
+        with pytest.raises(BadInputError, match=r"url: the picture is opaque.* ask the operator for a model"):
+            await submit(services, submission)
+    assert (await submit(services, scene(clear_png()))).task.params["left_out"] == ["cut_out"]
+    painted = {"key": "painted", "endpoint": "txt2img.sd", "data": {"text": "x"}}
+    injected = {"injections": {"painted": {"field": "url"}}}
+    await submit(services, workflow(painted, node | injected))
+
+
 @pytest.mark.parametrize(("kind", "family"), [("txt2img.sd", "sd1, sd2, sdxl: toy"), ("img2img.sr", "upscaler: there")])
 async def test_model_of_another_family_is_refused_with_those_that_fit(services, png, kind, family):
     name = {"txt2img.sd": "ink", "img2img.sr": "toy"}[kind]
@@ -344,6 +361,12 @@ async def test_model_of_another_family_is_refused_with_those_that_fit(services, 
 
 def img2img(**params: object) -> Submission:
     return dataclasses.replace(SUBMISSION, type="img2img.sd", params=params)
+
+
+def clear_png() -> bytes:
+    file = io.BytesIO()
+    Image.new("RGBA", (8, 8)).save(file, "PNG")
+    return file.getvalue()
 
 
 def other_png() -> bytes:
