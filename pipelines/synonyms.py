@@ -73,9 +73,12 @@ def rename_synonyms(values: Any, names: Container[str]) -> Any:
 
 
 def hint_for(name: str, names: Container[str] | None) -> str | None:
-    """What the parameter is called here. `names` are the parameters of the task; None if they are not known."""
+    """What the parameter is called here; None for a name of no other program.
+
+    `names` are the parameters of the task; None if they are not known.
+    """
     words = {SYNONYMS[name]: SYNONYMS[name]} if name in SYNONYMS else {}
     for ours, text in {**words, **HINTS.get(name, {})}.items():
         if names is None or ours in names:
             return f"here it is {text.format(name=name)}"
-    return None
+    return "this task has nothing that means the same" if name in SYNONYMS or name in HINTS else None

@@ -25,7 +25,7 @@ Retention = Literal["5m", "24h", "7d", "30d"]
 RETENTION_S: dict[str, int] = {"5m": 300, "24h": 86_400, "7d": 604_800, "30d": 2_592_000}
 Keep = Literal["keep"]
 KEEP: Keep = "keep"
-AnyRetention = Retention | Keep
+AnyRetention = Literal["5m", "24h", "7d", "30d", "keep"]
 """`keep`: without end, within the tenant's `keep_bytes`."""
 NEVER = 253_402_300_799.0
 """The end of what is kept, in unix seconds: the last second of the year 9999, the last that datetime knows."""

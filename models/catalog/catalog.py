@@ -98,7 +98,7 @@ class Catalog:
             return self._by_own_name(model)
         if not model.kind.named_by_callers:
             return self._by_kind(model)
-        entry = self._default_of(model.kind, model.name) or self._by_own_name(model.name)
+        entry = self._default_of(model.kind, model.name) or self._by_own_name(model.name, families_of(model.kind))
         return self._by_own_name(entry.inpainting) if model.inpainting and entry.inpainting else entry
 
     def has(self, models: Iterable[AnyModelRef]) -> bool:
@@ -173,7 +173,8 @@ class Catalog:
             raise UnknownModelError(_no_such_model(ModelRef(kind), None, []))
         return min(fitting, key=lambda entry: entry.is_toy, default=None)
 
-    def _by_own_name(self, name: str) -> ModelEntry:
+    def _by_own_name(self, name: str, families: Collection[str] = ()) -> ModelEntry:
+        """Raises UnknownModelError, which lists the models of these `families`, or all if there are none of them."""
         if name == "":
             return self.default
         key = key_of(name)
@@ -186,9 +187,10 @@ class Catalog:
         if key in self._broken:
             raise BrokenModelError(f"model {name[:64]!r}", self._broken[key])
         near = [self._by_key[key].name for key in difflib.get_close_matches(key[:MAX_NAME], self._by_key, cutoff=0.5)]
-        others = [entry.name for entry in self.entries if entry.name not in near]
-        names = list(dict.fromkeys([*near, *others]))[:MAX_LISTED]
-        advice = f"{self._about_hash(name)}; there are: {', '.join(names)}"
+        fitting = [entry.name for entry in self.entries if entry.family in families]
+        names = list(dict.fromkeys([*near, *(fitting or [entry.name for entry in self.entries])]))
+        more = f" and {len(names) - MAX_LISTED} more, which GET /v1/models lists" if len(names) > MAX_LISTED else ""
+        advice = f"{self._about_hash(name)}; there are: {', '.join(names[:MAX_LISTED])}{more}"
         raise UnknownModelError(f"there is no model {name[:64]!r}{advice}")
 
     def _about_hash(self, name: str) -> str:

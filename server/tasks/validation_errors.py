@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
@@ -12,6 +13,10 @@ from pipelines.synonyms import hint_for
 _MAX_VALUE_LENGTH = 40
 _MAX_NAME_LENGTH = 64
 _MAX_ERRORS = 3
+_PLACES = frozenset({"body", "query", "path", "header"})
+"""Where FastAPI read a value: the first part of a path."""
+_TAG = re.compile(r"constrained-\w+|(tuple|list|dict|literal)\[.*\]|\[key\]", re.DOTALL)
+"""Parts that pydantic adds to a path: the alternative of a union that it tried, and the key of a mapping."""
 
 
 def describe_errors(errors: Sequence[Mapping[str, Any]], names: Iterable[str] = ()) -> tuple[str, str]:
@@ -19,7 +24,7 @@ def describe_errors(errors: Sequence[Mapping[str, Any]], names: Iterable[str] = 
 
     `names` are the valid names, of which one is suggested for a misspelt name.
     """
-    known = list(names)
+    known, errors = list(names), _of_best_alternatives(errors)
     sentences = [_sentence(error, known) for error in errors[:_MAX_ERRORS]]
     more = len(errors) - len(sentences)
     return _field(errors[0]) or _first_word(errors[0], known), "; ".join(sentences) + (
@@ -27,8 +32,35 @@ def describe_errors(errors: Sequence[Mapping[str, Any]], names: Iterable[str] = 
     )
 
 
+def _of_best_alternatives(errors: Sequence[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
+    """Of the faults that a value has as each alternative of a union, those as the one that the value is most like: it
+    is wrong at the greatest depth."""
+    best: dict[tuple[object, ...], tuple[int, object]] = {}
+    for error in errors:
+        field, tag = _alternative(error)
+        if tag is not None and len(error["loc"]) > best.get(field, (0, None))[0]:
+            best[field] = len(error["loc"]), tag
+    of_best = []
+    for error in errors:
+        field, tag = _alternative(error)
+        if tag is None or best[field][1] == tag:
+            of_best.append(error)
+    return of_best
+
+
+def _alternative(error: Mapping[str, Any]) -> tuple[tuple[object, ...], object]:
+    """The path of a union, and the alternative that the fault is about; None for a fault outside of unions."""
+    location: tuple[object, ...] = tuple(error["loc"])
+    for place, part in enumerate(location):
+        if part != "[key]" and _TAG.fullmatch(str(part)):
+            return location[:place], part
+    return location, None
+
+
 def _field(error: Mapping[str, Any]) -> str:
-    return ".".join(_shortened(str(part), _MAX_NAME_LENGTH) for part in error["loc"] if part != "body")
+    location = error["loc"][1:] if error["loc"][:1] and error["loc"][0] in _PLACES else error["loc"]
+    parts = (str(part) for part in location)
+    return ".".join(_shortened(part, _MAX_NAME_LENGTH) for part in parts if not _TAG.fullmatch(part))
 
 
 def _first_word(error: Mapping[str, Any], names: Sequence[str]) -> str:
@@ -51,7 +83,7 @@ def _sentence(error: Mapping[str, Any], names: Sequence[str]) -> str:
             return f"{field or 'the body'} is missing; add it"
         case _:
             message = message_of(error)
-            has_name = not field or message.startswith(str(error["loc"][-1]))
+            has_name = not field or message.startswith(field.rpartition(".")[2])
             return message if has_name else f"{field}: {message}{_value(error)}"
 
 

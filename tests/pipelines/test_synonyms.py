@@ -61,4 +61,5 @@ def test_hint_fits_the_task() -> None:
     assert hint_for("size", {"wh"}) == "here it is wh, as [width, height]"
     assert hint_for("width", {"w"}) == hint_for("width", None) == "here it is w"
     assert hint_for("loras", {"lora_scales"}).startswith('here it is lora_scales, as {"NAME": 0.8}')
-    assert hint_for("size", {"text"}) is hint_for("zzz", None) is None
+    assert hint_for("size", {"text"}) == "this task has nothing that means the same", "no name that is only similar"
+    assert hint_for("zzz", None) is None

@@ -3,7 +3,7 @@ from pathlib import Path
 import pytest
 
 from models import catalog
-from models.catalog.catalog import Catalog, MisfitError, UnknownModelError
+from models.catalog.catalog import MAX_LISTED, Catalog, MisfitError, UnknownModelError
 from models.catalog.entry import CatalogError
 from models.kinds.checkpoint import CHECKPOINT
 from models.kinds.kind import ModelRef
@@ -54,6 +54,15 @@ def test_first_checkpoint_is_the_default_unless_marked(folder: Path) -> None:
 def test_unknown_name_lists_the_most_similar_first(three: Catalog) -> None:
     with pytest.raises(UnknownModelError, match="no model 'threee'; there are: three, one, two"):
         three.find("threee")
+
+
+def test_unknown_name_lists_models_of_the_kind_that_is_needed(folder: Path) -> None:
+    models = catalog.read(write_entries(folder, ESRGAN, "{name: one, path: one, family: sd1}"))
+    with pytest.raises(UnknownModelError, match=r"no model 'zzz'; there are: one$"):
+        models.find(ModelRef(CHECKPOINT, "zzz"))
+    many = (f"{{name: n{number}, path: one, family: sd1}}" for number in range(MAX_LISTED + 2))
+    with pytest.raises(UnknownModelError, match=r"n0, .* and 2 more, which GET /v1/models lists$"):
+        catalog.read(write_entries(folder, *many)).find(ModelRef(CHECKPOINT, "zzz"))
 
 
 @pytest.mark.parametrize("name", ["../one", "/etc/passwd", "one/", "a" * 100_000])

@@ -1,4 +1,4 @@
-from typing import Self
+from typing import Annotated, Literal, Self
 
 import pytest
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
@@ -42,6 +42,35 @@ def test_value_out_of_range_is_in_the_message():
 
 def test_misspelt_name_gets_a_suggestion():
     assert described(width=64, hieght=8) == ("hieght", "hieght is unknown; did you mean height?")
+
+
+class Tiles(BaseModel):
+    side: Annotated[int, Field(ge=64)] | tuple[Annotated[int, Field(ge=64)], Annotated[int, Field(ge=64)]] = 64
+    weights: dict[Literal["a", "b"], float] = {}
+
+
+@pytest.mark.parametrize(
+    ("values", "field", "message"),
+    [
+        ({"side": 5}, "side", "side: Input should be greater than or equal to 64 (it is 5)"),
+        ({"side": [5, 64]}, "side.0", "side.0: Input should be greater than or equal to 64 (it is 5)"),
+        (
+            {"side": "x"},
+            "side",
+            "side: Input should be a valid integer, unable to parse string as an integer (it is 'x')",
+        ),
+        ({"weights": {"c": 1}}, "weights.c", "weights.c: Input should be 'a' or 'b' (it is 'c')"),
+    ],
+)
+def test_alternative_that_the_value_is_most_like_is_told(values: dict[str, object], field: str, message: str) -> None:
+    with pytest.raises(ValidationError) as caught:
+        Tiles.model_validate(values)
+    assert describe_errors(caught.value.errors()) == (field, message)
+
+
+def test_place_that_a_value_was_read_from_is_no_part_of_its_name() -> None:
+    error = {"type": "missing", "loc": ("query", "status"), "msg": "Field required"}
+    assert describe_errors([error]) == ("status", "status is missing; add it")
 
 
 def test_missing_field_is_named():

@@ -25,7 +25,7 @@ def sampling_params(sampler: str, scheduler: str, field: str = "") -> dict[str, 
     try:
         ours, implied = canonical(name)
     except UnknownSamplerError as error:
-        labels = ", ".join(LABELS[each] for each in SAMPLERS)
+        labels = ", ".join(dict.fromkeys(LABELS[each] for each in SAMPLERS))
         raise InvalidParamsError(
             f"there is no sampler {name!r}; there are: {labels}", f"{field}sampler_name"
         ) from error
