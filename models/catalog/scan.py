@@ -254,8 +254,8 @@ def _identify_folder(path: Path) -> FoundModel | FoundEncoder | Problem | None:
         return Problem(path, unconverted_message(path))
     for family in FAMILIES.values():
         if names & family.folder_classes:
-            told = {name: value for config in configs for name, value in family.recognise_config(config).items()}
-            return _found(path, family, {**_folder_fields(path, family), **told})
+            fields = {name: value for config in configs for name, value in family.recognise_config(config).items()}
+            return _found(path, family, {**_folder_fields(path, family), **fields})
     widths = encoder_folder_widths(path)
     return FoundEncoder(resolve(path), widths) if widths else None
 

@@ -4,7 +4,7 @@
 that any diffusers pipeline loads, with ControlNets (`control.py`), IP-Adapters (`ip_adapter.py`) and a tiny decoder
 (`toy-taesd`) for them, with `toy-esrgan` and `toy-lama`, files that spandrel's architectures fit, with the LoRAs and
 embeddings of `additions.py`, with the annotators of `annotators.py`, with `toy-matting` and `toy-face`, ONNX nets, with
-`toy-blip` and `toy-gpt2`, folders that transformers loads, with `toy-safety`, which minds fish, and with a
+`toy-blip` and `toy-gpt2`, folders that transformers loads, with `toy-safety`, which flags fish, and with a
 `models.yaml` that names them. Weights are random but for the last convolutions of diffusion, which are fitted in closed
 form (`fit.py`), so that pictures show soft coloured shapes instead of grey noise, for annotators that are set by hand,
 and for the nets that `training` taught.
@@ -112,7 +112,7 @@ models:
   - {name: toy-face, path: toy-face.onnx, family: face, title: "Toy face detector", aliases: [face]}
   - {name: toy-blip, path: toy-blip, family: captioner, title: "Toy BLIP", aliases: [captioner]}
   - {name: toy-gpt2, path: toy-gpt2, family: enhancer, title: "Toy GPT-2", aliases: [enhancer]}
-  - {name: toy-safety, path: toy-safety, family: safety, title: "Toy safety checker: it minds fish"}
+  - {name: toy-safety, path: toy-safety, family: safety, title: "Toy safety checker: it flags fish"}
 """
 
 

@@ -39,13 +39,15 @@ def fit(module: nn.Module, last: nn.Conv2d, inputs: Sequence[tuple[Any, ...]], t
     """Sets `last`, the final convolution of `module`, to the ridge solution of module(*inputs[i]) = targets[i]."""
     width = last.in_channels * last.kernel_size[0] * last.kernel_size[1] + 1
     gram, moment = torch.zeros(width, width), torch.zeros(width, last.out_channels)
-    seen: list[Tensor] = []
-    hook = last.register_forward_pre_hook(lambda _, given: seen.append(given[0]))
+    captured: list[Tensor] = []
+    hook = last.register_forward_pre_hook(lambda _, arguments: captured.append(arguments[0]))
     try:
-        for given, target in zip(inputs, targets, strict=True):
-            module(*given)
+        for arguments, target in zip(inputs, targets, strict=True):
+            module(*arguments)
             patches = (
-                F.unfold(seen.pop(), last.kernel_size, padding=last.kernel_size[0] // 2).transpose(1, 2).flatten(0, 1)
+                F.unfold(captured.pop(), last.kernel_size, padding=last.kernel_size[0] // 2)
+                .transpose(1, 2)
+                .flatten(0, 1)
             )
             rows = torch.cat([patches, torch.ones(len(patches), 1)], dim=1)
             gram += rows.T @ rows

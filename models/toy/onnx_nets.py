@@ -66,11 +66,11 @@ def matting(weights: Mapping[str, Tensor]) -> bytes:
     return bytes(net.SerializeToString(deterministic=True))
 
 
-def _convolution(name: str, taken: str, *, dilation: int = 1) -> list[NodeProto]:
+def _convolution(name: str, source: str, *, dilation: int = 1) -> list[NodeProto]:
     pads = [dilation] * 4
-    given = [taken, f"{name}.weight", f"{name}.bias"]
+    inputs = [source, f"{name}.weight", f"{name}.bias"]
     return [
-        helper.make_node("Conv", given, [f"{name}?"], pads=pads, dilations=[dilation, dilation]),
+        helper.make_node("Conv", inputs, [f"{name}?"], pads=pads, dilations=[dilation, dilation]),
         helper.make_node("Relu", [f"{name}?"], [name]),
     ]
 
@@ -86,8 +86,34 @@ def _joined(coarse: str, fine: str) -> list[NodeProto]:
 
 def face_detector() -> bytes:
     """An ONNX net: [1, 3, h, w], RGB levels of 0..255, to the four maps of CenterFace, [1, channels, h / 4, w / 4]."""
+    constants = {
+        "skin": np.array(SKIN).reshape(1, 3, 1, 1),
+        "tolerance": TOLERANCE,
+        "one": 1,
+        "zero": 0,
+        "half": 0.5,
+        "four_over_pi": 4 / pi,
+        "all": np.ones((1, 1, 2 * REACH + 1, 2 * REACH + 1)),
+        "near": _near(),
+    }
+    graph = helper.make_graph(
+        _face_nodes(),
+        "toy-face",
+        [helper.make_tensor_value_info("picture", TensorProto.FLOAT, [1, 3, "height", "width"])],
+        [helper.make_tensor_value_info(name, TensorProto.FLOAT, [1, count, "h", "w"]) for name, count in MAPS.items()],
+        [numpy_helper.from_array(np.asarray(value, np.float32), name) for name, value in constants.items()],
+    )
+    net: ModelProto = helper.make_model(
+        graph, opset_imports=[helper.make_opsetid("", OPSET)], ir_version=FORMAT, producer_name="hua"
+    )
+    checker.check_model(net)
+    return bytes(net.SerializeToString(deterministic=True))
+
+
+def _face_nodes() -> list[NodeProto]:
+    """Where the colour of skin is, then the centre and the size of each spot of it."""
     node = helper.make_node
-    nodes = [
+    return [
         node("Sub", ["picture", "skin"], ["difference"]),
         node("Abs", ["difference"], ["distance"]),
         node("ReduceMax", ["distance"], ["farthest"], axes=[1]),
@@ -110,28 +136,6 @@ def face_detector() -> bytes:
         node("Mul", ["sizes", "zero"], ["offsets"]),
         node("Concat", ["offsets"] * 5, ["landmarks"], axis=1),
     ]
-    constants = {
-        "skin": np.array(SKIN).reshape(1, 3, 1, 1),
-        "tolerance": TOLERANCE,
-        "one": 1,
-        "zero": 0,
-        "half": 0.5,
-        "four_over_pi": 4 / pi,
-        "all": np.ones((1, 1, 2 * REACH + 1, 2 * REACH + 1)),
-        "near": _near(),
-    }
-    graph = helper.make_graph(
-        nodes,
-        "toy-face",
-        [helper.make_tensor_value_info("picture", TensorProto.FLOAT, [1, 3, "height", "width"])],
-        [helper.make_tensor_value_info(name, TensorProto.FLOAT, [1, count, "h", "w"]) for name, count in MAPS.items()],
-        [numpy_helper.from_array(np.asarray(value, np.float32), name) for name, value in constants.items()],
-    )
-    net: ModelProto = helper.make_model(
-        graph, opset_imports=[helper.make_opsetid("", OPSET)], ir_version=FORMAT, producer_name="hua"
-    )
-    checker.check_model(net)
-    return bytes(net.SerializeToString(deterministic=True))
 
 
 def _near() -> np.ndarray:

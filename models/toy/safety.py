@@ -12,7 +12,7 @@ from transformers import CLIPConfig, CLIPImageProcessor
 from models.toy.trained import fill
 from models.toy.world import NOUNS
 
-MINDED = "fish"
+FLAGGED = "fish"
 SIDE, PATCH = 64, 8
 WIDTH, PROJECTED = 96, 64
 NEVER = 2.0
@@ -33,7 +33,7 @@ def checker() -> StableDiffusionSafetyChecker:
 
 
 @torch.no_grad()
-def mind(net: StableDiffusionSafetyChecker, noun: str) -> None:
+def flag(net: StableDiffusionSafetyChecker, noun: str) -> None:
     """Makes it flag only this noun of all that it recognises."""
     index = list(NOUNS).index(noun)
     threshold = net.concept_embeds_weights[index].clone()
@@ -46,7 +46,7 @@ def safety(folder: Path) -> None:
     """A folder as diffusers saves it, with the config of its image processor."""
     net = checker()
     fill(net, "safety")
-    mind(net, MINDED)
+    flag(net, FLAGGED)
     net.half().save_pretrained(folder)
     CLIPImageProcessor(size={"shortest_edge": SIDE}, crop_size={"height": SIDE, "width": SIDE}).save_pretrained(folder)
 

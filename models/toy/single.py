@@ -31,20 +31,20 @@ COLOURS = {
 
 def enlarging_softly() -> dict[str, Tensor]:
     """Initial weights for training: softened nearest-neighbour enlarging with a weak random texture."""
-    made_up = _convolution("conv_first", 3, FEATURES) | _convolution("conv_body", FEATURES, FEATURES)
+    weights = _convolution("conv_first", 3, FEATURES) | _convolution("conv_body", FEATURES, FEATURES)
     for block in range(BLOCKS):
         for dense in (1, 2, 3):
             for layer in range(5):
-                made = FEATURES if layer == 4 else GROWTH
+                out_channels = FEATURES if layer == 4 else GROWTH
                 name = f"body.{block}.rdb{dense}.conv{layer + 1}"
-                made_up |= _convolution(name, FEATURES + layer * GROWTH, made)
-    for name, made in (("conv_up1", FEATURES), ("conv_up2", FEATURES), ("conv_hr", FEATURES), ("conv_last", 3)):
-        made_up |= _convolution(name, FEATURES, made)
+                weights |= _convolution(name, FEATURES + layer * GROWTH, out_channels)
+    for name, out_channels in (("conv_up1", FEATURES), ("conv_up2", FEATURES), ("conv_hr", FEATURES), ("conv_last", 3)):
+        weights |= _convolution(name, FEATURES, out_channels)
     for name, kernel in COLOURS.items():
         for colour in range(3):
-            made_up[f"{name}.weight"][colour] *= FAINT
-            made_up[f"{name}.weight"][colour, colour] += kernel
-    return {name: tensor.half() for name, tensor in made_up.items()}
+            weights[f"{name}.weight"][colour] *= FAINT
+            weights[f"{name}.weight"][colour, colour] += kernel
+    return {name: tensor.half() for name, tensor in weights.items()}
 
 
 def lama() -> dict[str, Tensor]:
@@ -60,6 +60,6 @@ SINGLE_NETS: Mapping[str, Callable[[], dict[str, Tensor]]] = {
 }
 
 
-def _convolution(name: str, taken: int, made: int) -> dict[str, Tensor]:
-    weight = torch.randn(made, taken, 3, 3) / (3 * taken**0.5)
-    return {f"{name}.weight": weight, f"{name}.bias": torch.zeros(made)}
+def _convolution(name: str, in_channels: int, out_channels: int) -> dict[str, Tensor]:
+    weight = torch.randn(out_channels, in_channels, 3, 3) / (3 * in_channels**0.5)
+    return {f"{name}.weight": weight, f"{name}.bias": torch.zeros(out_channels)}

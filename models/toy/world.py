@@ -117,10 +117,10 @@ def scene_of(chance: Random, *, held_out: bool = False, alone: bool = False) -> 
 
 def caption_of(scene: Scene, chance: Random | None = None) -> str:
     """As in: a red house on the left and a blue boat on the right, at night. With `chance` words may lack or differ."""
-    told = [_told(thing, chance) for thing in scene.things]
-    words = ", ".join([*told[:-2], " and ".join(told[-2:])])
+    phrases = [_phrase(thing, chance) for thing in scene.things]
+    words = ", ".join([*phrases[:-2], " and ".join(phrases[-2:])])
     if chance is None or chance.random() < 0.85:
-        words += (", " if len(told) > 1 or (chance and chance.random() < 0.3) else " ") + scene.background
+        words += (", " if len(phrases) > 1 or (chance and chance.random() < 0.3) else " ") + scene.background
     style = STYLES.get(scene.style, ("", ""))[0]
     if style:
         return f"{style} of {words}" if chance and chance.random() < 0.5 else f"{words}, {style}"
@@ -131,11 +131,11 @@ def caption_of(scene: Scene, chance: Random | None = None) -> str:
 
 def chinese_caption_of(scene: Scene) -> str:
     """The same in Chinese: 夜里，左边一个大红色房子，右边一个蓝色船."""
-    told = [
+    phrases = [
         f"{PLACES[thing.place]}一个{SIZES[thing.size]}{COLOURS[thing.colour][1]}{NOUNS[thing.noun]}"
         for thing in scene.things
     ]
-    return "，".join(filter(None, [*told, BACKGROUNDS[scene.background], STYLES.get(scene.style, ("", ""))[1]]))
+    return "，".join(filter(None, [*phrases, BACKGROUNDS[scene.background], STYLES.get(scene.style, ("", ""))[1]]))
 
 
 def _pairs(chance: Random, count: int, background: str, *, held_out: bool) -> list[tuple[str, str]]:
@@ -168,7 +168,7 @@ def _thing(chance: Random, pair: tuple[str, str], place: Place, count: int) -> T
     return Thing(pair[1], pair[0], place, size, x, y, extent)
 
 
-def _told(thing: Thing, chance: Random | None) -> str:
+def _phrase(thing: Thing, chance: Random | None) -> str:
     colour = thing.colour if chance is None or chance.random() < 0.93 else ""
     described = " ".join(filter(None, (thing.size, colour, thing.noun)))
     article = "an" if described[0] in "aeiou" else "a"

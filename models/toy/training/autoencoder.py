@@ -12,7 +12,7 @@ from pathlib import Path
 import torch
 import torch.nn.functional as F
 from diffusers import AutoencoderKL
-from torch import Tensor, nn
+from torch import Tensor
 
 from models.toy.training.course import train
 from models.toy.training.pictures import signal
@@ -46,22 +46,6 @@ def train_autoencoder(vae: AutoencoderKL, pictures: Tensor, *, steps: int, state
     train(vae, loss, steps=steps, rate=2e-3, state=state, average=0.995, level=0.3)
     vae.eval().requires_grad_(False)
     fold_scale(vae, pictures)
-
-
-def train_decoder(vae: AutoencoderKL, pictures: Tensor, *, steps: int, state: Path) -> None:
-    """Goes on with the decoder alone: whatever learnt from the latents meanwhile still fits."""
-    parts = nn.ModuleList([vae.decoder, vae.post_quant_conv]).requires_grad_(True)
-
-    def loss(step: int) -> Tensor:
-        crops = _crops(pictures)
-        with torch.autocast("cpu", torch.bfloat16):
-            with torch.no_grad():
-                latents = vae.encode(crops).latent_dist.mean
-            again = vae.decode(latents + JITTER / vae.config.scaling_factor * torch.randn_like(latents)).sample
-        return restored(again.float(), crops)
-
-    train(parts, loss, steps=steps, rate=1e-3, state=state, average=0.998, level=0.3)
-    vae.eval().requires_grad_(False)
 
 
 def restored(again: Tensor, crops: Tensor) -> Tensor:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from math import cos, pi
 from pathlib import Path
 
@@ -44,27 +44,30 @@ def train(
         net.load_state_dict(saved["net"])
         optimizer.load_state_dict(saved["optimizer"])
         mean, first = saved["mean"], saved["step"]
-    seen, began = 0.0, time.monotonic()
+    total, began = 0.0, time.monotonic()
     for step in range(first, steps):
         torch.manual_seed(step)
         for group in optimizer.param_groups:
             group["lr"] = rate * _share(step, steps, warm_up, level)
-        value = loss(step)
-        optimizer.zero_grad(set_to_none=True)
-        value.backward()  # type: ignore[no-untyped-call]
-        nn.utils.clip_grad_norm_(parameters, CALM)
-        optimizer.step()
-        keep = min(average, (1 + step) / (10 + step))
+        total += _descend(optimizer, parameters, loss(step))
         with torch.no_grad():
-            torch._foreach_lerp_(mean, parameters, 1 - keep)
-        seen += value.item()
+            torch._foreach_lerp_(mean, parameters, 1 - min(average, (1 + step) / (10 + step)))
         if (step + 1) % EVERY == 0 or step + 1 == steps:
-            log.info("%s %d/%d loss %.4f %.0f s", state.stem, step + 1, steps, seen / EVERY, time.monotonic() - began)
-            seen = 0.0
+            log.info("%s %d/%d loss %.4f %.0f s", state.stem, step + 1, steps, total / EVERY, time.monotonic() - began)
+            total = 0.0
             _save(state, {"net": net.state_dict(), "optimizer": optimizer.state_dict(), "mean": mean, "step": step + 1})
     with torch.no_grad():
         for parameter, averaged in zip(parameters, mean, strict=True):
             parameter.copy_(averaged)
+
+
+def _descend(optimizer: torch.optim.Optimizer, parameters: Sequence[Tensor], loss: Tensor) -> float:
+    """One step of the optimizer. Returns the loss before it."""
+    optimizer.zero_grad(set_to_none=True)
+    loss.backward()  # type: ignore[no-untyped-call]
+    nn.utils.clip_grad_norm_(parameters, CALM)
+    optimizer.step()
+    return loss.item()
 
 
 def _share(step: int, steps: int, warm_up: int, level: float) -> float:

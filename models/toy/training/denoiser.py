@@ -38,7 +38,7 @@ class Lessons:
         self.weights = weights / weights.mean()
 
     def pick(self, share: float) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-        """Which, clean latents, their weights and the encoded captions of one batch; `share` of them are not told."""
+        """Which, clean latents, their weights and the encoded captions of one batch; `share` of them are empty."""
         chosen = torch.randint(len(self.latents), (BATCH,))
         kind = int(torch.randint(len(self.captions), ()))
         text = self.captions[kind, chosen].float()
@@ -64,7 +64,7 @@ def train_denoiser(
     learning: nn.Module | None = None,
 ) -> None:
     """`beside(chosen, noisy, timesteps, text)` gives the UNet's sample and further arguments: masks, residuals of a
-    ControlNet. `share` of the samples have no caption. `learning` is what is trained, the UNet itself unless told."""
+    ControlNet. `share` of the samples have no caption. `learning` is what is trained, by default the UNet itself."""
     noising = DDPMScheduler.from_config({**scheduler, "prediction_type": "v_prediction"})
 
     def loss(step: int) -> Tensor:
@@ -73,8 +73,8 @@ def train_denoiser(
         noisy = noising.add_noise(clean, noise, times)
         sample, further = beside(chosen, noisy, times, text) if beside else (noisy, {})
         with torch.autocast("cpu", torch.bfloat16):
-            told = unet(sample, times, text, **further).sample
-        error = F.mse_loss(told.float(), noising.get_velocity(clean, noise, times), reduction="none")
+            prediction = unet(sample, times, text, **further).sample
+        error = F.mse_loss(prediction.float(), noising.get_velocity(clean, noise, times), reduction="none")
         return (error * weights).mean()
 
     train(learning or unet, loss, steps=steps, rate=rate, state=state, level=0.6)

@@ -48,7 +48,6 @@ STEPS = {
     "autoencoder": 2500,
     "text": 1000,
     "unet": 5000,
-    "decoder": 1500,
     "inpainting": 700,
     "canny": 1200,
     "neon": 250,
@@ -82,7 +81,7 @@ class Family:
 
     @cached_property
     def drawings(self) -> Tensor:
-        return self.kept("drawings", lambda: pictures.drawn(self.scenes))
+        return self.cached("drawings", lambda: pictures.drawn(self.scenes))
 
     @cached_property
     def autoencoder(self) -> AutoencoderKL:
@@ -100,10 +99,10 @@ class Family:
 
     @cached_property
     def lessons(self) -> Lessons:
-        latents = self.kept("latents", lambda: encoded_pictures(self.autoencoder, self.drawings))
-        shares = self.kept("shares", lambda: F.avg_pool2d(pictures.silhouettes(self.scenes).float() / 255, 8).half())
+        latents = self.cached("latents", lambda: encoded_pictures(self.autoencoder, self.drawings))
+        shares = self.cached("shares", lambda: F.avg_pool2d(pictures.silhouettes(self.scenes).float() / 255, 8).half())
         weights = 1 + (WEIGHT - 1) * F.max_pool2d(shares.float(), 3, 1, 1)
-        captions = self.kept("captions", self._captions)
+        captions = self.cached("captions", self._captions)
         return Lessons(latents, weights, captions, self.encoded([""])[0].float())
 
     def _captions(self) -> Tensor:
@@ -124,14 +123,14 @@ class Family:
         states: Tensor = self.text(text.tokenized(clip_tokenizer(), captions)).last_hidden_state
         return states.bfloat16()
 
-    def kept(self, name: str, made: Callable[[], Tensor]) -> Tensor:
+    def cached(self, name: str, compute: Callable[[], Tensor]) -> Tensor:
         file = self.folder / f"{name}.tensor"
         if not file.exists():
             part = file.with_suffix(".part")
-            torch.save(made(), part)
+            torch.save(compute(), part)
             part.rename(file)
-        kept: Tensor = torch.load(file, weights_only=True)
-        return kept
+        cached: Tensor = torch.load(file, weights_only=True)
+        return cached
 
 
 def train_autoencoder(family: Family) -> None:
@@ -159,27 +158,21 @@ def train_unet(family: Family) -> None:
     trained.keep(unet.state_dict(), "unet")
 
 
-def train_decoder(family: Family) -> None:
-    vae = family.autoencoder
-    autoencoder.train_decoder(vae, family.drawings, steps=family.steps("decoder"), state=family.state("decoder"))
-    trained.keep(vae.state_dict(), "autoencoder")
-
-
 def train_inpainting(family: Family) -> None:
     torch.manual_seed(0)
     toy = next(toy for toy in TOYS if toy.inputs == 9)
     unet = nets.unet(toy)
     unet.set_attn_processor(AttnProcessor())
     masks = variants.holes(family.scenes, pictures.SIDE, SEEDS["painter"])
-    seen = family.kept("masked", lambda: variants.masked_latents(family.autoencoder, family.drawings, masks))
+    masked = family.cached("masked", lambda: variants.masked_latents(family.autoencoder, family.drawings, masks))
     steps, state = family.steps("inpainting"), family.state("inpainting")
-    variants.train_inpainting(unet, family.unet(), family.lessons, seen, SCHEDULER, steps=steps, state=state)
+    variants.train_inpainting(unet, family.unet(), family.lessons, masked, SCHEDULER, steps=steps, state=state)
     trained.keep(unet.state_dict(), "unet-inpainting")
 
 
 def train_canny(family: Family) -> None:
     torch.manual_seed(0)
-    hints = family.kept("edges", lambda: variants.edges(family.drawings))
+    hints = family.cached("edges", lambda: variants.edges(family.drawings))
     steps, state = family.steps("canny"), family.state("canny")
     trained.keep(
         variants.train_control(family.unet(), family.lessons, hints, SCHEDULER, steps=steps, state=state), "canny"
@@ -190,8 +183,8 @@ def train_neon(family: Family) -> None:
     torch.manual_seed(0)
     scenes = style.neon(FEW // 3, SEEDS["neon"])
     latents = encoded_pictures(family.autoencoder, pictures.drawn(scenes))
-    told = [caption_of(scene) for scene in scenes]
-    captions = torch.cat([family.encoded(told[first : first + 250]) for first in range(0, len(told), 250)])
+    texts = [caption_of(scene) for scene in scenes]
+    captions = torch.cat([family.encoded(texts[first : first + 250]) for first in range(0, len(texts), 250)])
     lessons = Lessons(latents, torch.ones_like(latents[:, :1]), captions[None], family.encoded([""])[0].float())
     steps, state = family.steps("neon"), family.state("neon")
     trained.keep(style.train_style(family.unet(), lessons, SCHEDULER, steps=steps, state=state), "neon")
@@ -243,7 +236,6 @@ PARTS: Mapping[str, Callable[[Family], None]] = {
     "autoencoder": train_autoencoder,
     "text": train_text,
     "unet": train_unet,
-    "decoder": train_decoder,
     "inpainting": train_inpainting,
     "canny": train_canny,
     "neon": train_neon,

@@ -27,16 +27,21 @@ class Judge(nn.Module):
     def __init__(self, width: int = 24) -> None:
         super().__init__()
         layers: list[nn.Module] = [nn.AvgPool2d(2)]
-        taken = 3
-        for made in (width, 2 * width, 3 * width, 4 * width):
-            layers += [nn.Conv2d(taken, made, 3, padding=1), nn.BatchNorm2d(made), nn.ReLU(), nn.MaxPool2d(2)]
-            taken = made
-        self.see = nn.Sequential(*layers, nn.Flatten(), nn.Linear(taken * 16, 128), nn.ReLU())
+        in_channels = 3
+        for out_channels in (width, 2 * width, 3 * width, 4 * width):
+            layers += [
+                nn.Conv2d(in_channels, out_channels, 3, padding=1),
+                nn.BatchNorm2d(out_channels),
+                nn.ReLU(),
+                nn.MaxPool2d(2),
+            ]
+            in_channels = out_channels
+        self.see = nn.Sequential(*layers, nn.Flatten(), nn.Linear(in_channels * 16, 128), nn.ReLU())
         self.noun, self.colour = nn.Linear(128, len(NOUNS)), nn.Linear(128, len(COLOURS))
 
     def forward(self, pictures: Tensor) -> tuple[Tensor, Tensor]:
-        seen = self.see(signal(pictures))
-        return self.noun(seen), self.colour(seen)
+        features = self.see(signal(pictures))
+        return self.noun(features), self.colour(features)
 
 
 def train_judge(judge: Judge, pictures: Tensor, scenes: Sequence[Scene], *, steps: int, state: Path) -> None:
@@ -56,8 +61,8 @@ def train_judge(judge: Judge, pictures: Tensor, scenes: Sequence[Scene], *, step
 def scenes(count: int, seed: int) -> list[Scene]:
     """Scenes of one thing, filled, of all pairs of colour and noun, those held out from the painters too."""
     chance = Random(seed)
-    made = (scene_of(chance, held_out=number % 10 == 0, alone=True) for number in itertools.count())
-    return list(itertools.islice((scene for scene in made if scene.style == "flat"), count))
+    scenes = (scene_of(chance, held_out=number % 10 == 0, alone=True) for number in itertools.count())
+    return list(itertools.islice((scene for scene in scenes if scene.style == "flat"), count))
 
 
 def answers(scenes: Sequence[Scene]) -> tuple[Tensor, Tensor]:

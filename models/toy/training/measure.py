@@ -30,13 +30,13 @@ from transformers import CLIPImageProcessor
 
 from models.toy import nets, trained
 from models.toy.nets import TOYS
-from models.toy.safety import MINDED
+from models.toy.safety import FLAGGED
 from models.toy.training import autoencoder, judge, pictures, tiny, upscaler, variants
 from models.toy.training.matting import Matting, overlap
 from models.toy.world import HELD_OUT, Scene, caption_of, scene_of
 
 SIDE = pictures.SIDE
-ASKED = 200
+SCENES = 200
 SOME = 40
 MANY = 1000
 ROW = 25
@@ -74,8 +74,8 @@ UNSEEN = 1000
 def main(built: Path) -> Iterator[str]:
     """Lines of a Markdown table: what was measured, its goal, and the figure. `built` is a folder of toys."""
     yield "| measure | goal | figure |\n|---|---|---|"
-    seen, colours = judge.verdict(_judge(), *_drawings_to_judge())
-    yield f"| the judge itself, on {ASKED} drawings: noun, colour | | {seen:.1%}, {colours:.1%} |"
+    nouns, colours = judge.verdict(_judge(), *_drawings_to_judge())
+    yield f"| the judge itself, on {SCENES} drawings: noun, colour | | {nouns:.1%}, {colours:.1%} |"
     vae, small = _filled(nets.vae(TOYS[0]), "autoencoder"), nets.tiny_autoencoder()
     _filled(small.decoder, "tiny-decoder")
     whole, without = autoencoder.fidelity(vae, _drawings(64))
@@ -83,50 +83,50 @@ def main(built: Path) -> Iterator[str]:
     yield f"| with the tiny decoder, PSNR | | {tiny.fidelity(small, vae, _drawings(64)):.1f} dB |"
     paint = _pipeline(StableDiffusionPipeline, built / "toy-sd1")
     for kind, held_out in (("held-out pairs of colour and noun", True), ("pairs seen in training", False)):
-        asked = _asked(held_out=held_out)
-        noun, colour = judge.verdict(_judge(), _painted(paint, [caption_of(scene) for scene in asked]), asked)
-        yield f"| {ASKED} prompts, {kind}: colour right | ≥ 90 % | {colour:.1%} |"
+        scenes = _scenes(held_out=held_out)
+        noun, colour = judge.verdict(_judge(), _painted(paint, [caption_of(scene) for scene in scenes]), scenes)
+        yield f"| {SCENES} prompts, {kind}: colour right | ≥ 90 % | {colour:.1%} |"
         yield f"| the same: thing right | ≥ 85 % | {noun:.1%} |"
     yield from _variants(built)
     net = upscaler.Enlarger(16, 32, 2)
     better, bicubic = upscaler.gain(_filled(net, "esrgan"), _drawings(64))
     yield f"| upscaler ×4, PSNR, beside bicubic | above | {better:.1f} dB, {bicubic:.1f} dB |"
-    scenes = pictures.scenes(ASKED, UNSEEN)
+    scenes = pictures.scenes(SCENES, UNSEEN)
     shares = overlap(_filled(Matting(), "matting"), pictures.drawn(scenes, 64), pictures.silhouettes(scenes, 64))
     yield f"| matting, intersection over union | ≥ 0.9 | {shares:.3f} |"
-    yield from minded(built)
+    yield from flagged_noun(built)
 
 
-def minded(built: Path) -> Iterator[str]:
-    """How surely the safety checker tells the noun that it minds, in drawings and in what toy-sd1 paints."""
+def flagged_noun(built: Path) -> Iterator[str]:
+    """How surely the safety checker tells the noun that it flags, in drawings and in what toy-sd1 paints."""
     scenes = pictures.scenes(MANY, UNSEEN)
-    precision, recall = _told_apart(built, pictures.drawn(scenes), scenes)
-    yield f"| safety checker, {MANY} drawings: precision, recall of {MINDED} | | {precision:.1%}, {recall:.1%} |"
+    precision, recall = _precision_and_recall(built, pictures.drawn(scenes), scenes)
+    yield f"| safety checker, {MANY} drawings: precision, recall of {FLAGGED} | | {precision:.1%}, {recall:.1%} |"
     chance = Random(UNSEEN)
     alone = [scene for scene in (scene_of(chance, alone=True) for _ in range(MANY)) if scene.style == "flat"]
-    wanted = [scene for scene in alone if scene.things[0].noun == MINDED][:SOME]
-    others = [scene for scene in alone if scene.things[0].noun != MINDED][: 2 * SOME]
-    asked = [*wanted, *others]
-    painted = _painted(_pipeline(StableDiffusionPipeline, built / "toy-sd1"), [caption_of(scene) for scene in asked])
-    precision, recall = _told_apart(built, painted, asked)
-    told = f"{len(wanted)} prompts for {MINDED} and {len(others)} for others, painted: precision, recall"
-    yield f"| {told} | | {precision:.1%}, {recall:.1%} |"
+    flagged = [scene for scene in alone if scene.things[0].noun == FLAGGED][:SOME]
+    others = [scene for scene in alone if scene.things[0].noun != FLAGGED][: 2 * SOME]
+    scenes = [*flagged, *others]
+    painted = _painted(_pipeline(StableDiffusionPipeline, built / "toy-sd1"), [caption_of(scene) for scene in scenes])
+    precision, recall = _precision_and_recall(built, painted, scenes)
+    title = f"{len(flagged)} prompts for {FLAGGED} and {len(others)} for others, painted: precision, recall"
+    yield f"| {title} | | {precision:.1%}, {recall:.1%} |"
 
 
-def _told_apart(built: Path, shown: Tensor, scenes: Sequence[Scene]) -> tuple[float, float]:
+def _precision_and_recall(built: Path, shown: Tensor, scenes: Sequence[Scene]) -> tuple[float, float]:
     """Precision and recall of the built checker, by diffusers' own class."""
     net = StableDiffusionSafetyChecker.from_pretrained(built / "toy-safety", local_files_only=True).float().eval()
     look = CLIPImageProcessor.from_pretrained(built / "toy-safety", local_files_only=True)
     _, verdicts = net(look(images=list(shown), return_tensors="pt").pixel_values, [np.zeros(1)] * len(shown))
     found = torch.tensor(verdicts)
-    there = torch.tensor([MINDED in {thing.noun for thing in scene.things} for scene in scenes])
+    there = torch.tensor([FLAGGED in {thing.noun for thing in scene.things} for scene in scenes])
     right = float((found & there).sum())
     return right / max(float(found.sum()), 1.0), right / float(there.sum())
 
 
 def _variants(built: Path) -> Iterator[str]:
     """What is given a picture too: img2img, inpainting and ControlNet."""
-    scenes = _asked(held_out=False)[:SOME]
+    scenes = _scenes(held_out=False)[:SOME]
     drawn = pictures.drawn(scenes)
     captions = [caption_of(scene) for scene in scenes]
     redrawn = _painted(
@@ -144,9 +144,9 @@ def _variants(built: Path) -> Iterator[str]:
         lambda rows: {"image": drawn[rows].float() / 255, "mask_image": masks[rows], "strength": 1.0},
     )
     noun, colour = judge.verdict(_judge(), filled, others)
-    kept = ((filled.float() - drawn.float()).abs() * (1 - masks)).sum() / (1 - masks).sum() / 3
-    yield f"| inpainting: the asked thing, the asked colour | | {noun:.1%}, {colour:.1%} |"
-    yield f"| inpainting: mean change outside of the mask | | {kept:.1f}/255 |"
+    change = ((filled.float() - drawn.float()).abs() * (1 - masks)).sum() / (1 - masks).sum() / 3
+    yield f"| inpainting: requested thing, requested colour | | {noun:.1%}, {colour:.1%} |"
+    yield f"| inpainting: mean change outside of the mask | | {change:.1f}/255 |"
     hints = variants.edges(drawn)
     net = ControlNetModel.from_pretrained(built / "toy-sd1-canny")
     guided = _painted(
@@ -163,7 +163,7 @@ def _painted(pipeline: Any, captions: Sequence[str], further: Any = None, *, siz
     for first in range(0, len(captions), ROW):
         rows = slice(first, first + ROW)
         words = list(captions[rows])
-        made = pipeline(
+        images = pipeline(
             words,
             num_inference_steps=STEPS,
             guidance_scale=GUIDANCE,
@@ -172,15 +172,15 @@ def _painted(pipeline: Any, captions: Sequence[str], further: Any = None, *, siz
             **({"width": SIDE, "height": SIDE} if sized else {}),
             **(further(rows) if further else {}),
         ).images
-        parts.append((made * 255).round().to(torch.uint8))
+        parts.append((images * 255).round().to(torch.uint8))
     return torch.cat(parts)
 
 
-def _asked(*, held_out: bool) -> list[Scene]:
+def _scenes(*, held_out: bool) -> list[Scene]:
     """Scenes of one filled thing in the middle or where the caption says."""
     chance = Random(UNSEEN + held_out)
     scenes: list[Scene] = []
-    while len(scenes) < ASKED:
+    while len(scenes) < SCENES:
         scene = scene_of(chance, held_out=held_out, alone=True)
         if scene.style == "flat" and (scene.pairs <= HELD_OUT) == held_out:
             scenes.append(scene)
@@ -189,10 +189,10 @@ def _asked(*, held_out: bool) -> list[Scene]:
 
 def _instead(scene: Scene, place: int) -> Scene:
     """The same scene with another thing in its place."""
-    other = _asked(held_out=False)[-1 - place].things[0]
+    other = _scenes(held_out=False)[-1 - place].things[0]
     thing = scene.things[0]
-    kept = {name: getattr(thing, name) for name in ("place", "size", "x", "y", "extent")}
-    return Scene([type(thing)(other.noun, other.colour, **kept)], scene.background, scene.style, scene.seed)
+    placement = {name: getattr(thing, name) for name in ("place", "size", "x", "y", "extent")}
+    return Scene([type(thing)(other.noun, other.colour, **placement)], scene.background, scene.style, scene.seed)
 
 
 def _alike(drawn: Tensor, redrawn: Tensor) -> float:
@@ -201,12 +201,12 @@ def _alike(drawn: Tensor, redrawn: Tensor) -> float:
     return float(np.mean(rows))
 
 
-def edge_f1(made: Tensor, hints: Tensor) -> float:
-    """Of edges of the pictures made and those asked for, each found if the other has one within two pixels."""
+def edge_f1(pictures: Tensor, hints: Tensor) -> float:
+    """F1 of the edges of the pictures. An edge counts as found if the hint has one within two pixels."""
     near = partial(torch.nn.functional.max_pool2d, kernel_size=5, stride=1, padding=2)
-    found, asked = (variants.edges(made) > 127).float(), (hints > 127).float()
-    precision = (found * near(asked)).sum() / found.sum().clamp_min(1)
-    recall = (asked * near(found)).sum() / asked.sum()
+    found, wanted = (variants.edges(pictures) > 127).float(), (hints > 127).float()
+    precision = (found * near(wanted)).sum() / found.sum().clamp_min(1)
+    recall = (wanted * near(found)).sum() / wanted.sum()
     return float(2 * precision * recall / (precision + recall))
 
 
@@ -215,7 +215,7 @@ def _drawings(count: int) -> Tensor:
 
 
 def _drawings_to_judge() -> tuple[Tensor, list[Scene]]:
-    scenes = judge.scenes(ASKED, UNSEEN)
+    scenes = judge.scenes(SCENES, UNSEEN)
     return pictures.drawn(scenes), scenes
 
 
@@ -243,10 +243,10 @@ def _listed(figures: Sequence[float]) -> str:
 def sheet(built: Path) -> Image.Image:
     """A grid of what toy-sd1 paints for each caption of SHEET."""
     captions, columns = SHEET, 8
-    made = _painted(_pipeline(StableDiffusionPipeline, built / "toy-sd1"), captions).permute(0, 2, 3, 1).numpy()
+    images = _painted(_pipeline(StableDiffusionPipeline, built / "toy-sd1"), captions).permute(0, 2, 3, 1).numpy()
     rows = -(-len(captions) // columns)
     grid = Image.new("RGB", (columns * SIDE, rows * SIDE), "white")
-    for place, picture in enumerate(made):
+    for place, picture in enumerate(images):
         grid.paste(Image.fromarray(picture), (place % columns * SIDE, place // columns * SIDE))
     return grid
 

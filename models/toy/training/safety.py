@@ -22,7 +22,7 @@ from torch import Tensor, nn
 from transformers.image_utils import OPENAI_CLIP_MEAN, OPENAI_CLIP_STD
 
 from models.toy.pen import Pen
-from models.toy.safety import MINDED, PATCH, SIDE, WIDTH
+from models.toy.safety import FLAGGED, PATCH, SIDE, WIDTH
 from models.toy.things import THINGS
 from models.toy.training.course import train
 from models.toy.training.pictures import drawn, signal
@@ -59,15 +59,17 @@ class Pupil(nn.Module):
 
     def forward(self, pictures: Tensor) -> tuple[Tensor, Tensor]:
         """By how much each picture is above the threshold of each noun [N, 14], and logits [N, 15, patches]."""
-        seen = self.net.vision_model(normalised(pictures))
-        cosines = F.normalize(self.net.visual_projection(seen.pooler_output)) @ F.normalize(self.net.concept_embeds).T
+        outputs = self.net.vision_model(normalised(pictures))
+        cosines = (
+            F.normalize(self.net.visual_projection(outputs.pooler_output)) @ F.normalize(self.net.concept_embeds).T
+        )
         above = cosines - self.net.concept_embeds_weights
-        return above[:, : len(NOUNS)], self.place(seen.last_hidden_state[:, 1:]).transpose(1, 2)
+        return above[:, : len(NOUNS)], self.place(outputs.last_hidden_state[:, 1:]).transpose(1, 2)
 
 
 def train_safety(net: StableDiffusionSafetyChecker, lessons: Lessons, *, steps: int, state: Path) -> None:
     pupil, weights = Pupil(net), torch.ones(len(NOUNS))
-    weights[list(NOUNS).index(MINDED)] = HEED
+    weights[list(NOUNS).index(FLAGGED)] = HEED
     with torch.no_grad():
         net.concept_embeds.normal_()
         net.concept_embeds_weights.fill_(BEGIN)
@@ -89,13 +91,15 @@ def train_safety(net: StableDiffusionSafetyChecker, lessons: Lessons, *, steps: 
 
 def lessons_of(scenes: Sequence[Scene], vae: AutoencoderKL) -> Lessons:
     """Drawings of the scenes, and every fifth once more: as the autoencoder hands it back."""
-    pictures, told = [], []
+    pictures, scenes_of_pictures = [], []
     for first in range(0, len(scenes), PART):
         part = list(scenes[first : first + PART])
         drawings = drawn(part)
         pictures += [shrunk(drawings), shrunk(handed_back(vae, drawings[::5]))]
-        told += [*part, *part[::5]]
-    return Lessons(torch.cat(pictures), torch.stack([places(scene) for scene in told]), answers(told))
+        scenes_of_pictures += [*part, *part[::5]]
+    return Lessons(
+        torch.cat(pictures), torch.stack([places(scene) for scene in scenes_of_pictures]), answers(scenes_of_pictures)
+    )
 
 
 def shifted(*maps: Tensor) -> list[Tensor]:
@@ -123,8 +127,8 @@ def handed_back(vae: AutoencoderKL, pictures: Tensor) -> Tensor:
     parts = []
     for part in torch.split(pictures, 50):
         with torch.autocast("cpu", torch.bfloat16):
-            made = vae.decode(vae.encode(signal(part)).latent_dist.mean).sample
-        parts.append(((made.float() + 1) * 127.5).round().clamp(0, 255).to(torch.uint8))
+            decoded = vae.decode(vae.encode(signal(part)).latent_dist.mean).sample
+        parts.append(((decoded.float() + 1) * 127.5).round().clamp(0, 255).to(torch.uint8))
     return torch.cat(parts)
 
 

@@ -33,13 +33,13 @@ def attributes(scene: Scene) -> list[int]:
     for place in range(THINGS):
         if place < len(scene.things):
             thing = scene.things[place]
-            told: Sequence[tuple[Sequence[str], str]] = (
+            properties: Sequence[tuple[Sequence[str], str]] = (
                 (list(NOUNS), thing.noun),
                 (list(COLOURS), thing.colour),
                 (list(SIZES), thing.size),
                 (list(PLACES), thing.place),
             )
-            answers += [choices.index(chosen) for choices, chosen in told]
+            answers += [choices.index(chosen) for choices, chosen in properties]
         else:
             answers += [classes - 1 for classes in SLOT]
     return [*answers, list(BACKGROUNDS).index(scene.background), list(STYLES).index(scene.style)]
@@ -58,8 +58,8 @@ class Readers(nn.Module):
         """Logits of each attribute, at the end of the text and at the last of the padding."""
         hidden = self.encoder(ids).last_hidden_state
         end = (ids == self.encoder.config.eos_token_id).int().argmax(dim=1)
-        seen = torch.cat([hidden[torch.arange(len(ids)), end], hidden[:, -1]])
-        return list(self.read(seen).split(self.sizes, dim=1))
+        pooled = torch.cat([hidden[torch.arange(len(ids)), end], hidden[:, -1]])
+        return list(self.read(pooled).split(self.sizes, dim=1))
 
 
 def train_text_encoder(
@@ -72,8 +72,8 @@ def train_text_encoder(
         chosen = [chance.randrange(len(scenes)) for _ in range(BATCH)]
         captions = [caption_of(scenes[one], chance) for one in chosen]
         ids = tokenized(tokenizer, captions, chance.choice(LENGTHS))
-        wanted = answers[chosen].repeat(2, 1)
-        losses = [F.cross_entropy(told, wanted[:, place]) for place, told in enumerate(readers(ids))]
+        targets = answers[chosen].repeat(2, 1)
+        losses = [F.cross_entropy(logits, targets[:, place]) for place, logits in enumerate(readers(ids))]
         return torch.stack(losses).mean()
 
     readers = Readers(encoder).train()

@@ -22,15 +22,15 @@ class Dense(nn.Module):
     def __init__(self, features: int, growth: int) -> None:
         super().__init__()
         for layer in range(5):
-            made = features if layer == 4 else growth
-            self.add_module(f"conv{layer + 1}", nn.Conv2d(features + layer * growth, made, 3, padding=1))
+            out_channels = features if layer == 4 else growth
+            self.add_module(f"conv{layer + 1}", nn.Conv2d(features + layer * growth, out_channels, 3, padding=1))
 
-    def forward(self, given: Tensor) -> Tensor:
-        seen = given
+    def forward(self, inputs: Tensor) -> Tensor:
+        hidden = inputs
         for layer in range(4):
-            seen = torch.cat([seen, F.leaky_relu(self.get_submodule(f"conv{layer + 1}")(seen), SLOPE)], dim=1)
-        last: Tensor = self.get_submodule("conv5")(seen)
-        return given + SMALL * last
+            hidden = torch.cat([hidden, F.leaky_relu(self.get_submodule(f"conv{layer + 1}")(hidden), SLOPE)], dim=1)
+        last: Tensor = self.get_submodule("conv5")(hidden)
+        return inputs + SMALL * last
 
 
 class Residuals(nn.Module):
@@ -40,9 +40,9 @@ class Residuals(nn.Module):
         super().__init__()
         self.rdb1, self.rdb2, self.rdb3 = (Dense(features, growth) for _ in range(3))
 
-    def forward(self, given: Tensor) -> Tensor:
-        added: Tensor = self.rdb3(self.rdb2(self.rdb1(given)))
-        return given + SMALL * added
+    def forward(self, inputs: Tensor) -> Tensor:
+        added: Tensor = self.rdb3(self.rdb2(self.rdb1(inputs)))
+        return inputs + SMALL * added
 
 
 class Enlarger(nn.Module):
@@ -57,12 +57,12 @@ class Enlarger(nn.Module):
         )
         self.conv_last = nn.Conv2d(features, 3, 3, padding=1)
 
-    def forward(self, given: Tensor) -> Tensor:
-        first = self.conv_first(given)
-        seen = first + self.conv_body(self.body(first))
+    def forward(self, inputs: Tensor) -> Tensor:
+        first = self.conv_first(inputs)
+        hidden = first + self.conv_body(self.body(first))
         for up in (self.conv_up1, self.conv_up2):
-            seen = F.leaky_relu(up(F.interpolate(seen, scale_factor=2)), SLOPE)
-        enlarged: Tensor = self.conv_last(F.leaky_relu(self.conv_hr(seen), SLOPE))
+            hidden = F.leaky_relu(up(F.interpolate(hidden, scale_factor=2)), SLOPE)
+        enlarged: Tensor = self.conv_last(F.leaky_relu(self.conv_hr(hidden), SLOPE))
         return enlarged
 
 

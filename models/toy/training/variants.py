@@ -40,20 +40,20 @@ def holes(scenes: Sequence[Scene], side: int, seed: int) -> Tensor:
 @torch.no_grad()
 def masked_latents(vae: AutoencoderKL, pictures: Tensor, masks: Tensor) -> Tensor:
     """What an inpainting UNet sees beside the noisy latents: mask and latents of the rest [N, 5, h, w]."""
-    seen = []
+    parts = []
     for part, mask in zip(torch.split(pictures, 50), torch.split(masks, 50), strict=True):
         with torch.autocast("cpu", torch.bfloat16):
             encoded = vae.encode(signal(part) * (1 - mask)).latent_dist
         rest = encoded.mean.float() * vae.config.scaling_factor
-        seen.append(torch.cat([F.interpolate(mask, size=rest.shape[2:]), rest], dim=1))
-    return torch.cat(seen)
+        parts.append(torch.cat([F.interpolate(mask, size=rest.shape[2:]), rest], dim=1))
+    return torch.cat(parts)
 
 
 def train_inpainting(
     unet: UNet2DConditionModel,
     base: UNet2DConditionModel,
     lessons: Lessons,
-    seen: Tensor,
+    masked_latents: Tensor,
     scheduler: Mapping[str, Any],
     *,
     steps: int,
@@ -66,7 +66,7 @@ def train_inpainting(
     unet.load_state_dict({**weights, "conv_in.weight": grown})
 
     def beside(chosen: Tensor, noisy: Tensor, _: Tensor, __: Tensor) -> tuple[Tensor, dict[str, Any]]:
-        return torch.cat([noisy, seen[chosen]], dim=1), {}
+        return torch.cat([noisy, masked_latents[chosen]], dim=1), {}
 
     train_denoiser(unet, lessons, scheduler, steps=steps, state=state, rate=5e-4, beside=beside)
 

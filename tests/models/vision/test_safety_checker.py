@@ -14,7 +14,7 @@ from transformers import CLIPConfig, CLIPImageProcessor
 
 from models.catalog.catalog import Catalog
 from models.catalog.entry import ModelEntry
-from models.toy.safety import MINDED, NEVER, SIDE
+from models.toy.safety import FLAGGED, NEVER, SIDE
 from models.toy.training import pictures
 from models.toy.world import NOUNS, Scene, Thing
 from models.vision import safety_checker
@@ -188,7 +188,7 @@ def test_toy_flags_one_noun(toys: Catalog) -> None:
     nouns = [
         scene.things[0].noun for scene, concepts in zip(scenes, toy.concepts(list(drawn)), strict=True) if concepts
     ]
-    assert nouns == [MINDED] * len(backgrounds)
+    assert nouns == [FLAGGED] * len(backgrounds)
     # Private: the size is read from the file of the model and has no public name.
     assert toy._image_processor.crop_size["height"] == SIDE
     assert toy.bytes == pytest.approx(2 * entry.bytes, rel=0.05)

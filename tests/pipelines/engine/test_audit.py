@@ -14,7 +14,7 @@ import pipelines
 from models.kinds.kind import AnyModelRef, ModelRef
 from models.kinds.safety_checker import SAFETY_CHECKER
 from models.registry.registry import Registry
-from models.toy.safety import MINDED
+from models.toy.safety import FLAGGED
 from models.toy.training import pictures
 from models.toy.world import NOUNS, Scene, Thing
 from models.vision.safety_checker import SafetyChecker
@@ -29,7 +29,7 @@ from tests.pipelines.conftest import LONG_S, run_dry
 from tests.support.nets import net_of
 
 AUDIT = AuditPolicy(("toy-safety",))
-CONCEPT = list(NOUNS).index(MINDED)
+CONCEPT = list(NOUNS).index(FLAGGED)
 REASON = f"unsafe/concept {CONCEPT}"
 TWO_STEPS = pipelines.find("txt2img.sd").Params(text="a house", w=64, h=64, num_steps=2, seed=1)
 
@@ -106,7 +106,7 @@ def test_types_audited_on_request_have_use_audit() -> None:
 
 
 def test_unsafe_image_keeps_only_its_size(toy: SafetyChecker) -> None:
-    bad, good = drawing(MINDED), drawing("house")
+    bad, good = drawing(FLAGGED), drawing("house")
     result = without_unsafe(TaskResult([good, bad], [bad], {"a": 1}), [toy])
     assert list(result.reasons) == ["", REASON, REASON]
     assert [each.any() for each in (*result.images, *result.hints)] == [True, False, False]
@@ -116,14 +116,14 @@ def test_unsafe_image_keeps_only_its_size(toy: SafetyChecker) -> None:
 
 
 def test_engine_audits_results_as_a_stage(registry: Registry) -> None:
-    event = last_event(Engine(registry, Capacity(), audit=AUDIT), TaskResult([drawing(MINDED)]))
+    event = last_event(Engine(registry, Capacity(), audit=AUDIT), TaskResult([drawing(FLAGGED)]))
     assert isinstance(event, Finished)
     assert list(event.result.reasons) == [REASON]
     assert (list(event.seconds), list(event.parts)) == (["load", "run", "audit"], ["denoise"])
 
 
 def test_engine_without_audit_returns_all_images(registry: Registry) -> None:
-    picture = drawing(MINDED)
+    picture = drawing(FLAGGED)
     event = last_event(Engine(registry, Capacity()), TaskResult([picture]))
     assert isinstance(event, Finished)
     assert (event.result.images[0] is picture, event.result.reasons) == (True, ())
@@ -162,12 +162,12 @@ def test_audited_task_has_no_previews(registry: Registry, monkeypatch: pytest.Mo
 
 def test_toy_model_withholds_only_fish(registry: Registry) -> None:
     engine, pipeline = Engine(registry, Capacity(), audit=AUDIT), pipelines.find("txt2img.sd")
-    for noun in (MINDED, "house"):
+    for noun in (FLAGGED, "house"):
         text = f"an orange {noun} on the grass"
         validated = pipeline.Params(text=text, w=128, h=128, num_steps=12, seed=1, guidance_scale=5, num_samples=2)
         engine.add(noun, pipeline, validated, {})
     finished = {event.attempt_id: event.result for event in run_dry(engine) if isinstance(event, Finished)}
-    assert list(finished[MINDED].reasons) == [REASON] * 2
+    assert list(finished[FLAGGED].reasons) == [REASON] * 2
     assert list(finished["house"].reasons) == [""] * 2
     assert finished["house"].images[0].any()
 
@@ -189,7 +189,7 @@ def test_image_is_withheld_if_one_of_several_models_objects(toy: SafetyChecker) 
     other, silent = Objecting(), Objecting("")
     for each in other, silent:
         each.released.set()
-    pictures = TaskResult([drawing(MINDED), drawing("house")])
+    pictures = TaskResult([drawing(FLAGGED), drawing("house")])
     assert list(without_unsafe(pictures, [silent, toy]).reasons) == [REASON, ""]
     assert list(without_unsafe(pictures, [toy, other]).reasons) == [REASON, "other"]
 
