@@ -123,30 +123,27 @@ POD: dict[str, Schema] = {
 """What every role may say of its pods."""
 
 
-def _the_same(place: str, names: Iterable[str]) -> dict[str, Schema]:
+def _references(place: str, names: Iterable[str]) -> dict[str, Schema]:
     """Properties as they are defined at another place of the schema."""
     return {name: {"$ref": f"#/{place}/properties/{name}"} for name in names}
 
 
 def settings() -> Schema:
     """What may stand in `settings`, with the meaning and the bounds of each."""
-    theirs = Settings.model_json_schema()["properties"]
-    return record(
-        **{name: _setting(said) for name, said in theirs.items() if name not in SET_BY_THE_CHART and name not in SECRET}
-    )
+    properties = Settings.model_json_schema()["properties"]
+    left_out = SECRET.union(SET_BY_THE_CHART)
+    return record(**{name: _setting(schema) for name, schema in properties.items() if name not in left_out})
 
 
-def _setting(said: Schema) -> Schema:
-    kept = {key: value for key, value in said.items() if key not in {"title", "default", "format"}}
-    if kept.get("type") == "string" and "enum" not in kept and "pattern" not in kept:
-        return kept
-    if kept.get("type") == "array":
-        return {"description": kept.pop("description"), "anyOf": [kept, TEXT]}
-    return kept
+def _setting(schema: Schema) -> Schema:
+    value = {key: value for key, value in schema.items() if key not in {"title", "default", "format"}}
+    if value.get("type") == "array":
+        return {"description": value.pop("description"), "anyOf": [value, TEXT]}
+    return value
 
 
 def worker() -> dict[str, Schema]:
-    return _the_same("properties/pod", POD) | {
+    return _references("properties/pod", POD) | {
         "replicas": whole(0),
         "gpu": record(resource=matching(r"^([a-z0-9.-]+/[A-Za-z0-9._-]+)?$"), product=KEY),
         "settings": {"$ref": "#/properties/settings"},
@@ -171,7 +168,7 @@ def worker() -> dict[str, Schema]:
 
 
 def api() -> dict[str, Schema]:
-    return _the_same("properties/pod", POD) | {
+    return _references("properties/pod", POD) | {
         "replicas": whole(1),
         "host": matching(r"^[0-9a-fA-F.:]+$"),
         "port": whole(1024, 65535),
@@ -239,13 +236,34 @@ def ways_in() -> dict[str, Schema]:
         hostnames=each(matching(r"^(\*\.)?[a-z0-9.-]+$")),
         requestTimeout=PERIOD,
     )
-    return {"ingress": _needing(ingress, "hosts"), "httpRoute": _needing(route, "parentRefs")}
+    return {"ingress": _requiring(ingress, "hosts"), "httpRoute": _requiring(route, "parentRefs")}
 
 
-def _needing(schema: Schema, key: str) -> Schema:
+def _requiring(schema: Schema, key: str) -> Schema:
     """With `enabled`, the list under this key is not empty."""
     needed = {"required": [key], "properties": {key: {"minItems": 1}}}
     return schema | {"if": {"properties": {"enabled": {"const": True}}, "required": ["enabled"]}, "then": needed}
+
+
+def network_policy() -> Schema:
+    return record(
+        enabled=SWITCH,
+        clients=each(KUBERNETES),
+        scrapers=each(KUBERNETES),
+        dns=each(KUBERNETES),
+        dependencies=each(KUBERNETES),
+        ports=each(PORT),
+        web=each(KUBERNETES),
+        webPorts=each(PORT, minItems=1),
+    )
+
+
+def monitoring() -> Schema:
+    return record(
+        monitors=record(enabled=ENABLED, interval=PERIOD, labels=WORDS),
+        rules=record(enabled=ENABLED, labels=WORDS),
+        dashboard=record(enabled=SWITCH, labels=WORDS, annotations=WORDS),
+    )
 
 
 def values() -> Schema:
@@ -269,26 +287,13 @@ def values() -> Schema:
         serviceAccount=record(create=SWITCH, name=NAME, annotations=WORDS),
         api=record(**api()),
         **ways_in(),
-        controller=record(**_the_same("properties/pod", POD), replicas=whole(1, 3), podDisruptionBudget=BUDGET),
+        controller=record(**_references("properties/pod", POD), replicas=whole(1, 3), podDisruptionBudget=BUDGET),
         worker=record(**worker()),
         workerPools=each(
-            record(name=POOL_NAME, **_the_same("properties/worker", worker())) | {"required": ["name"]}, minItems=1
+            record(name=POOL_NAME, **_references("properties/worker", worker())) | {"required": ["name"]}, minItems=1
         ),
-        networkPolicy=record(
-            enabled=SWITCH,
-            clients=each(KUBERNETES),
-            scrapers=each(KUBERNETES),
-            dns=each(KUBERNETES),
-            dependencies=each(KUBERNETES),
-            ports=each(PORT),
-            web=each(KUBERNETES),
-            webPorts=each(PORT, minItems=1),
-        ),
-        monitoring=record(
-            monitors=record(enabled=ENABLED, interval=PERIOD, labels=WORDS),
-            rules=record(enabled=ENABLED, labels=WORDS),
-            dashboard=record(enabled=SWITCH, labels=WORDS, annotations=WORDS),
-        ),
+        networkPolicy=network_policy(),
+        monitoring=monitoring(),
         tests=record(
             apiKey=record(name=NAME, key=KEY),
             task=record(type=TEXT, params=KUBERNETES) | {"required": ["type", "params"]},

@@ -14,9 +14,9 @@ from torch import nn
 from benchmarks.determinism import psnr
 from benchmarks.engine import mixed
 from benchmarks.gpu_day.images import mean_difference
+from benchmarks.gpu_day.local_engine import LocalEngine, Task, open_engine
 from benchmarks.gpu_day.plan import DayPlan
 from benchmarks.gpu_day.result import Check, Finding
-from benchmarks.gpu_day.studio import Studio, Task, open_studio
 from pipelines.engine.batch import Batch
 from pipelines.engine.execution.cuda_graphs import Graphs
 from pipelines.engine.scheduling.batch_key import BatchKey
@@ -53,14 +53,14 @@ def split(plan: DayPlan) -> Iterator[Finding]:
     """With graphs and without."""
     for title, graphs in (("with graphs", None), ("without graphs", Graphs())):
         capacity = Wide()
-        with open_studio(plan.full_models, plan.device, graphs, capacity=capacity) as studio:
-            step_bytes, task_bytes = _measure(plan, studio)
+        with open_engine(plan.full_models, plan.device, graphs, capacity=capacity) as engine:
+            step_bytes, task_bytes = _measure(plan, engine)
             left = int(SPARE * max(task_bytes, 2 * step_bytes))
             images = min(max(int(SPARE * left / step_bytes), FEW), MOST)
             tasks = {str(seed): _task(plan, seed) for seed in range(images)}
-            alone = {name: studio.image(task) for name, task in tasks.items()}
+            alone = {name: engine.image(task) for name, task in tasks.items()}
             with _only(left, plan.device):
-                together = studio.run(tasks)
+                together = engine.run(tasks)
         most = max(mean_difference(together[name], alone[name]) for name in tasks)
         refused = f"{title}: refused batches of {capacity.refused} rows, differs by {most:.2f}"
         yield Check(title=f"{title}: a batch was refused", passed=bool(capacity.refused), found=refused)
@@ -68,18 +68,18 @@ def split(plan: DayPlan) -> Iterator[Finding]:
 
 
 @torch.inference_mode()
-def _measure(plan: DayPlan, studio: Studio) -> tuple[int, int]:
+def _measure(plan: DayPlan, engine: LocalEngine) -> tuple[int, int]:
     """Device memory that a step of one image takes, and a whole task."""
     if not plan.device.startswith("cuda"):
         return 1, 1
     device = torch.device(plan.device)
-    with studio.checkpoint(MAIN) as checkpoint:
+    with engine.checkpoint(MAIN) as checkpoint:
         batch = Batch(trajectories(checkpoint, plan.side, plan.side, 1, 2))
         batch.step()
         with peak_bytes(device) as step:
             batch.step()
     with peak_bytes(device) as task:
-        studio.image(_task(plan, 0))
+        engine.image(_task(plan, 0))
     return step[0], task[0]
 
 
@@ -124,9 +124,9 @@ def alone_and_in_a_crowd(plan: DayPlan) -> Iterator[Finding]:
         tasks = {
             str(index): Task("txt2img.sd", each.model_dump(exclude_unset=True)) for index, each in enumerate(requests)
         }
-        with open_studio(plan.full_models, plan.device) as studio:
-            together = studio.run(tasks)
-            alone = {name: studio.image(task) for name, task in tasks.items()}
+        with open_engine(plan.full_models, plan.device) as engine:
+            together = engine.run(tasks)
+            alone = {name: engine.image(task) for name, task in tasks.items()}
         same = [name for name in tasks if np.array_equal(together[name], alone[name])]
         found = f"{determinism}: {len(same)} of {len(tasks)} identical"
         if determinism == "strict":

@@ -21,7 +21,7 @@ import torch
 from diffusers import UNet2DConditionModel
 from torch import Tensor, nn
 
-from benchmarks.gpu_day import studio
+from benchmarks.gpu_day import local_engine
 from benchmarks.gpu_day.plan import Fault
 from pipelines.engine.execution.cuda_graphs import Capture, Graph, StepResult
 
@@ -36,7 +36,7 @@ UNSUPPORTED = 900
 def install(fault: Fault) -> None:
     """For the rest of this process."""
     if fault == "capture":
-        studio.capture_for = _refusing
+        local_engine.capture_for = _refusing
         return
     passes = count(1)
 

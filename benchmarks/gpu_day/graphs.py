@@ -10,11 +10,11 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from benchmarks.gpu_day import studio
+from benchmarks.gpu_day import local_engine
 from benchmarks.gpu_day.faults import refusing
+from benchmarks.gpu_day.local_engine import Task, eager, open_engine
 from benchmarks.gpu_day.plan import SHIFTED, DayPlan
 from benchmarks.gpu_day.result import Check, Finding, SkippedError
-from benchmarks.gpu_day.studio import Task, eager, open_studio
 from models.device_faults import CAPTURE_ERRORS
 from models.diffusion.checkpoint import Checkpoint
 from pipelines.engine.execution.cuda_graphs import Capture, Graph, Graphs, StepResult
@@ -41,9 +41,9 @@ def replay_full(plan: DayPlan) -> Iterator[Finding]:
 
 def _replays(models: Path, device: str, name: str, side: int, counts: tuple[int, ...]) -> Iterator[Finding]:
     """Batches of so many guided images."""
-    with open_studio(models, device) as opened, opened.checkpoint(name) as checkpoint:
+    with open_engine(models, device) as opened, opened.checkpoint(name) as checkpoint:
         for images in counts:
-            graphs = Graphs(studio.capture_for(torch.device(device)))
+            graphs = Graphs(local_engine.capture_for(torch.device(device)))
             found = finish(graphs, checkpoint, side, images)
             expected = finish(Graphs(eager), checkpoint, side, images)
             title = f"{name}, {images} of {side}×{side}"
@@ -67,8 +67,8 @@ def fallback(plan: DayPlan) -> Iterator[Finding]:
     """With each error of capture as CUDA reports it, and on CUDA with a step that truly cannot be captured."""
     captures = {f"error {code}": refusing(code) for code in sorted(CAPTURE_ERRORS)}
     if plan.device.startswith("cuda"):
-        captures["a step that waits for the device"] = _waiting(studio.capture_for(torch.device(plan.device)))
-    with open_studio(plan.toy_models, plan.device) as opened, opened.checkpoint(MAIN) as checkpoint:
+        captures["a step that waits for the device"] = _waiting(local_engine.capture_for(torch.device(plan.device)))
+    with open_engine(plan.toy_models, plan.device) as opened, opened.checkpoint(MAIN) as checkpoint:
         expected = finish(Graphs(eager), checkpoint, TOY_SIDE, 1)
         for title, capture in captures.items():
             graphs = Graphs(capture)
@@ -80,7 +80,7 @@ def fallback(plan: DayPlan) -> Iterator[Finding]:
                 continue
             right = torch.equal(found, expected) and not graphs.captured
             yield Check(title=f"{title}: runs eagerly", passed=right)
-        after = Graphs(studio.capture_for(torch.device(plan.device)))
+        after = Graphs(local_engine.capture_for(torch.device(plan.device)))
         right = torch.equal(finish(after, checkpoint, TOY_SIDE, 1), expected) and after.captured > 0
         yield Check(title="the device captures afterwards", passed=right)
 
@@ -101,10 +101,10 @@ def _waiting(capture: Capture) -> Capture:
 def switch(plan: DayPlan) -> Iterator[Finding]:
     """Two models of one architecture, of which one at a time is on the device."""
     names = (MAIN, SHIFTED)
-    with open_studio(plan.full_models, plan.device) as opened:
+    with open_engine(plan.full_models, plan.device) as opened:
         expected = [opened.image(_task(plan, name)) for name in names]
         largest = max(opened.registry.bytes // 2, 1)
-    with open_studio(plan.full_models, plan.device, device_bytes=largest * 3 // 2) as opened:
+    with open_engine(plan.full_models, plan.device, device_bytes=largest * 3 // 2) as opened:
         for name in names:
             opened.image(_task(plan, name))
         captured = opened.graphs.captured

@@ -13,9 +13,9 @@ from typing import Any
 import torch
 from torch.nn.attention import SDPBackend, sdpa_kernel
 
+from benchmarks.gpu_day.local_engine import LocalEngine, Task, capture_for, open_engine, synchronize
 from benchmarks.gpu_day.plan import DayPlan
 from benchmarks.gpu_day.result import Check, Finding, SkippedError
-from benchmarks.gpu_day.studio import Studio, Task, capture_for, open_studio, synchronize
 from benchmarks.levers import OPTIONS
 from models.catalog.catalog import UnknownModelError
 from models.diffusion.checkpoint import Checkpoint
@@ -36,12 +36,12 @@ def options(plan: DayPlan) -> Iterator[Finding]:
     steps = plan.steps if plan.small else STEPS
     size = {"w": plan.side, "h": plan.side, "num_steps": steps, "sampler": "euler"}
     base: dict[str, Any] = {"text": "a boat", "model": MAIN, "seed": 1, "guidance_scale": 7.5, **size}
-    with open_studio(plan.full_models, plan.device) as studio:
+    with open_engine(plan.full_models, plan.device) as engine:
         for name, changed in OPTIONS.items():
             name = name.replace("`", "")
             plain, faster = Task("txt2img.sd", base), Task("txt2img.sd", base | changed)
             try:
-                times = _in_turns(plan, studio, {"none": plain, "option": faster})
+                times = _in_turns(plan, engine, {"none": plain, "option": faster})
             except (BenchError, UnknownModelError) as error:
                 why = str(error).partition("\n")[0]
                 yield Figure.missing(f"levers.{name}", f"with {name}", f"not measured: {why}")
@@ -51,12 +51,12 @@ def options(plan: DayPlan) -> Iterator[Finding]:
             yield Figure(name=f"levers.{name}", title=f"gain of {name}", unit="×", value=without / with_option)
 
 
-def _in_turns(plan: DayPlan, studio: Studio, tasks: Mapping[str, Task]) -> dict[str, list[float]]:
+def _in_turns(plan: DayPlan, engine: LocalEngine, tasks: Mapping[str, Task]) -> dict[str, list[float]]:
     """Seconds of each task, by its name."""
     times: dict[str, list[float]] = {name: [] for name in tasks}
     for round_ in range(2 if plan.small else ROUNDS + 2):
         for name, task in tasks.items():
-            seconds = _timed(plan, lambda task=task: studio.image(task))  # type: ignore[misc]
+            seconds = _timed(plan, lambda task=task: engine.image(task))  # type: ignore[misc]
             if round_ >= (1 if plan.small else 2):  # before, steps are captured
                 times[name].append(seconds)
     return times
@@ -71,7 +71,7 @@ def _timed(plan: DayPlan, work: Callable[[], object]) -> float:
 
 def attention(plan: DayPlan) -> Iterator[Finding]:
     """An eager step with each kernel of scaled dot product attention that this device has."""
-    with open_studio(plan.full_models, plan.device) as studio, studio.checkpoint(MAIN) as checkpoint:
+    with open_engine(plan.full_models, plan.device) as engine, engine.checkpoint(MAIN) as checkpoint:
         for backend in BACKENDS:
             name, title = backend.name.lower(), f"an eager step with {backend.name}"
             try:
@@ -98,7 +98,7 @@ def packages(plan: DayPlan) -> Iterator[Finding]:
     done = subprocess.run(command, env=environment, check=False)
     yield Check(title="`hua compile` ends well", passed=done.returncode == 0, found=f"exit code {done.returncode}")
     capture = capture_for(torch.device(plan.device))
-    with open_studio(plan.full_models, plan.device) as studio, studio.checkpoint(MAIN) as checkpoint:
+    with open_engine(plan.full_models, plan.device) as engine, engine.checkpoint(MAIN) as checkpoint:
         plain = _step_times(plan, checkpoint, Graphs(capture))
         compiled = _step_times(plan, checkpoint, Graphs(capture, compilation=Compilation(folder)))
     yield Figure.of("packages.plain", "a captured step of one image", "ms", plain)

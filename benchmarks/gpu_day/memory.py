@@ -6,9 +6,9 @@ from collections.abc import Iterator
 
 import torch
 
+from benchmarks.gpu_day.local_engine import open_engine
 from benchmarks.gpu_day.plan import DayPlan
 from benchmarks.gpu_day.result import Check, Finding
-from benchmarks.gpu_day.studio import open_studio
 from pipelines.engine.batch import Batch
 from pipelines.engine.scheduling.memory_model import Memory, peak_bytes
 from pipelines.engine.warmup import trajectories
@@ -24,7 +24,7 @@ MIB = 1 << 20
 def prediction(plan: DayPlan) -> Iterator[Finding]:
     """A prediction that is too low would let a batch run out of memory."""
     memory, device = Memory(), torch.device(plan.device)
-    with open_studio(plan.full_models, plan.device) as studio, studio.checkpoint(MAIN) as checkpoint:
+    with open_engine(plan.full_models, plan.device) as engine, engine.checkpoint(MAIN) as checkpoint:
         for images in IMAGES[:2] if plan.small else IMAGES:
             batch = Batch(trajectories(checkpoint, plan.side, plan.side, images, STEPS))
             batch.step()  # which also prepares the device

@@ -18,9 +18,9 @@ from diffusers import ControlNetModel
 from PIL import Image
 
 from benchmarks.gpu_day.images import centre, is_flat, mean_difference, picture
+from benchmarks.gpu_day.local_engine import LocalEngine, Task, open_engine
 from benchmarks.gpu_day.plan import DayPlan
 from benchmarks.gpu_day.result import Check, Finding, SkippedError
-from benchmarks.gpu_day.studio import Studio, Task, open_studio
 from models import catalog
 from models.catalog.catalog import Catalog
 from models.kinds.kind import ModelRef
@@ -99,8 +99,8 @@ def _compare(plan: DayPlan, folder: Path, model: str, side: int) -> Iterator[Fin
     models, device = catalog.read(folder), torch.device(plan.device)
     control = CANNY if model == MAIN else ""
     wanted = list(cases(side, bool(control)))
-    with open_studio(folder, plan.device) as studio:
-        ours = {case.name: studio.image(_task(plan, case, model)) for case in wanted}
+    with open_engine(folder, plan.device) as engine:
+        ours = {case.name: engine.image(_task(plan, case, model)) for case in wanted}
     reference = Reference(models, model, control, device)
     theirs = {case.name: reference.image(case, plan.steps) for case in wanted}
     single: dict[str, np.ndarray] = {}
@@ -182,8 +182,8 @@ class Reference:
 def _compare_upscaler(plan: DayPlan, folder: Path, side: int) -> Iterator[Finding]:
     """Against the bare net of spandrel."""
     device, source = torch.device(plan.device), picture(side)
-    with open_studio(folder, plan.device) as studio:
-        ours = _enlarged(studio, source)
+    with open_engine(folder, plan.device) as engine:
+        ours = _enlarged(engine, source)
     entry = catalog.read(folder).find(ModelRef(UPSCALER_KIND, UPSCALER))
     planes = torch.from_numpy(source.copy()).to(device).permute(2, 0, 1)[None] / 255
     images = {}
@@ -195,5 +195,5 @@ def _compare_upscaler(plan: DayPlan, folder: Path, side: int) -> Iterator[Findin
     yield _judge("super-resolution", ours, images[dtype_for(device)], single, _limit(device))
 
 
-def _enlarged(studio: Studio, source: np.ndarray) -> np.ndarray:
-    return studio.image(Task("img2img.sr", {"model": UPSCALER}, {"url": source}))
+def _enlarged(engine: LocalEngine, source: np.ndarray) -> np.ndarray:
+    return engine.image(Task("img2img.sr", {"model": UPSCALER}, {"url": source}))

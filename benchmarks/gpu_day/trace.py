@@ -9,9 +9,9 @@ from dataclasses import dataclass
 import torch
 from torch.profiler import ProfilerActivity
 
+from benchmarks.gpu_day.local_engine import Task, open_engine, synchronize
 from benchmarks.gpu_day.plan import DayPlan
 from benchmarks.gpu_day.result import Finding, NonsenseError
-from benchmarks.gpu_day.studio import Task, open_studio, synchronize
 from server.commands.bench.plan import MAIN
 from server.commands.bench.results import Figure
 
@@ -37,13 +37,13 @@ def profile(plan: DayPlan) -> Iterator[Finding]:
     on_cuda = plan.device.startswith("cuda")
     common = {"text": "a boat", "model": MAIN, "w": plan.side, "h": plan.side, "num_steps": plan.steps}
     tasks = {str(seed): Task("txt2img.sd", {**common, "seed": seed, "sampler": "euler"}) for seed in range(IMAGES)}
-    with open_studio(plan.full_models, plan.device) as studio:
+    with open_engine(plan.full_models, plan.device) as engine:
         for _ in range(2):  # afterwards the steps are captured
-            studio.run(tasks)
+            engine.run(tasks)
         synchronize(plan.device)
         activities = [ProfilerActivity.CPU, *([ProfilerActivity.CUDA] if on_cuda else [])]
         with torch.profiler.profile(activities=activities) as recorded:
-            studio.run(tasks)
+            engine.run(tasks)
             synchronize(plan.device)
     recorded.export_chrome_trace(str(plan.results / "trace.json.gz"))
     kind = "CUDA" if on_cuda else "CPU"

@@ -42,14 +42,12 @@ def warm_up(
     capacity: observes the time of each step.
     width, height: of the images, pixels.
     seconds: exceeded only by the very first steps, which also prepare the device.
-    longest_step_s: a device whose steps take longer, as far as a small one tells, is not measured. It learns from its
-    tasks, the first of which would wait for several such steps.
+    longest_step_s: a CPU whose steps seem to take longer is not measured, for its first task would wait for several.
     memory: learns what the first steps take.
     graphs: captures the CUDA graphs of the batches.
     on_progress: called before each size of batch.
     """
-    deadline, memory = time.perf_counter() + seconds, memory or Memory()
-    graphs = graphs or Graphs()
+    deadline, memory, graphs = time.perf_counter() + seconds, memory or Memory(), graphs or Graphs()
     on_progress()
     if checkpoint.device.type == "cpu" and _estimate_step_s(checkpoint, width, height) > longest_step_s:
         return
@@ -58,9 +56,7 @@ def warm_up(
         on_progress()
         batch = Batch(trajectories(checkpoint, width, height, images, STEPS + graphs.warm_up_steps), graphs)
         try:
-            for _ in range(graphs.warm_up_steps):
-                with memory.watched(batch.key, batch.rows, checkpoint.device):
-                    batch.step()
+            _prepare(batch, graphs.warm_up_steps, memory, checkpoint.device)
             slowest = max(_timed_steps(batch, capacity, memory, checkpoint.device))
         except torch.OutOfMemoryError:
             capacity.refuse(batch.key, batch.rows)
@@ -90,6 +86,13 @@ def _estimate_step_s(checkpoint: Checkpoint, width: int, height: int) -> float:
     started = time.perf_counter()
     batch.step()
     return PROBE**2 * (time.perf_counter() - started)
+
+
+def _prepare(batch: Batch, steps: int, memory: Memory, device: torch.device) -> None:
+    """The steps that a CUDA graph needs before it can be captured."""
+    for _ in range(steps):
+        with memory.watched(batch.key, batch.rows, device):
+            batch.step()
 
 
 def _timed_steps(batch: Batch, capacity: Capacity, memory: Memory, device: torch.device) -> list[float]:

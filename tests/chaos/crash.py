@@ -71,15 +71,19 @@ def install(folder: Path) -> None:
     _before(LeaderElection, "_lead", point("T13"))
     _before(RedisQueue, "drop_callback", point("T14"))
     _after(InputImages, "keep", point("T15"), lambda _, inputs, images, *__: images.ids)
-    # Private: the step between two public calls is what must survive.
-    advance, reached = Attempt._advance, point("T5")
+    _in_the_middle(Attempt, point("T5"))
 
-    def advance_and_die(self: Attempt, step: Any) -> None:
+
+def _in_the_middle(attempt: Any, reached: Reached) -> None:
+    """Half of the steps are done. Private: the step between two public calls is what must survive."""
+    advance = attempt._advance
+
+    def advance_and_die(self: Any, step: Any) -> None:
         advance(self, step)
         if step.step * 2 > step.steps:
             reached()
 
-    Attempt._advance = advance_and_die
+    attempt._advance = advance_and_die
 
 
 def _reached(file: Path) -> None:

@@ -50,10 +50,18 @@ class Deployment:
         self.kafka = KafkaServer(folder / "kafka") if cluster else None
         self.s3 = S3Server(folder / "s3" / "server") if cluster else None
         self.url = f"http://127.0.0.1:{free_port()}"
+        self.setting_texts = self._settings(tenants, limit)
+        self.network = self._put_network_between() if network else {}
+        self.crashes = folder / "crashes"
+        self._mutant = [mutant] if mutant else []
+        self._environment = dict(environment or {})
+        self._pids: dict[str, int] = {}
+
+    def _settings(self, tenants: list[str], limit: int) -> dict[str, str]:
         keys = [f"{name}:{hashlib.sha256(name.encode()).hexdigest()}" for name in tenants]
-        self.setting_texts = {
-            "data_dir": str(folder / "data"),
-            "models_dir": str(folder / "models"),
+        return {
+            "data_dir": str(self.folder / "data"),
+            "models_dir": str(self.folder / "models"),
             "port": self.url.rpartition(":")[2],
             "device": "cpu",
             "egress_allow": "127.0.0.0/8",
@@ -67,11 +75,6 @@ class Deployment:
             ),
             **({name: str(value) for name, value in self.s3.settings.items()} if self.s3 else {}),
         }
-        self.network = self._put_network_between() if network else {}
-        self.crashes = folder / "crashes"
-        self._mutant = [mutant] if mutant else []
-        self._environment = dict(environment or {})
-        self._pids: dict[str, int] = {}
 
     def _put_network_between(self) -> dict[str, Proxy]:
         proxies = {"redis": Proxy(self.redis.port)}

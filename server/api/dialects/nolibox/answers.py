@@ -69,8 +69,8 @@ def _results(manifest: Manifest, links: Links) -> dict[str, Any]:
     reason = next(filter(None, images.reasons), "")
     if shape == "composite":
         return {"response": {"url": first, "reason": reason}, "img_urls": images.urls}
-    told = {} if answer is None else {"response": answer}
-    return {"cdn": first, "cos": first, "img_urls": images.urls, "safe": not reason, "reason": reason, **told}
+    data = {"cdn": first, "cos": first, "img_urls": images.urls, "safe": not reason, "reason": reason}
+    return data if answer is None else data | {"response": answer}
 
 
 def _result_shape(task_type: str) -> ResultShape:

@@ -54,7 +54,7 @@ class ImagesReply(BaseModel):
 
 
 @dataclass(frozen=True, slots=True)
-class Asked:
+class AnsweredRequest:
     """The request that an answer is for."""
 
     request: ImageRequest
@@ -66,15 +66,15 @@ class Asked:
 
     def usage(self, images: Iterable[Image]) -> Usage:
         inputs = sum(_tokens(*picture.size) for picture in self.pictures if picture.size)
-        given = TokenDetails(text_tokens=len(_WORD.findall(self.prompt)), image_tokens=inputs)
-        painted = TokenDetails(image_tokens=sum(_tokens(image.width, image.height) for image in images))
-        used, made = given.text_tokens + given.image_tokens, painted.image_tokens
+        input_details = TokenDetails(text_tokens=len(_WORD.findall(self.prompt)), image_tokens=inputs)
+        output_details = TokenDetails(image_tokens=sum(_tokens(image.width, image.height) for image in images))
+        input_tokens, output_tokens = input_details.text_tokens + inputs, output_details.image_tokens
         return Usage(
-            input_tokens=used,
-            output_tokens=made,
-            total_tokens=used + made,
-            input_tokens_details=given,
-            output_tokens_details=painted,
+            input_tokens=input_tokens,
+            output_tokens=output_tokens,
+            total_tokens=input_tokens + output_tokens,
+            input_tokens_details=input_details,
+            output_tokens_details=output_details,
         )
 
     def description(self, image: Image) -> dict[str, Any]:
@@ -87,15 +87,15 @@ class Asked:
         }
 
 
-async def images_reply(services: Services, asked: Asked, ended: Sequence[Manifest]) -> ImagesReply:
+async def images_reply(services: Services, answered: AnsweredRequest, ended: Sequence[Manifest]) -> ImagesReply:
     """The answer once all tasks have succeeded and at least one image is not withheld."""
     linked = linked_results(services, ended)
     images = [image for _, image in linked]
     return ImagesReply(
         created=int(max(manifest.outcome.finished_at for manifest in ended)),
-        data=[await _image_data(services, asked, *each) for each in linked],
-        usage=asked.usage(images),
-        **asked.description(images[0]),
+        data=[await _image_data(services, answered, *each) for each in linked],
+        usage=answered.usage(images),
+        **answered.description(images[0]),
     )
 
 
@@ -104,9 +104,9 @@ def linked_results(services: Services, ended: Iterable[Manifest]) -> list[tuple[
     return [each for manifest in ended for each in linked_images(manifest, "image", services.links) if each[0]]
 
 
-async def _image_data(services: Services, asked: Asked, url: str, image: Image) -> ImageData:
-    revised = asked.painted_prompt if asked.painted_prompt != asked.prompt else None
-    if asked.request.sends_base64:
+async def _image_data(services: Services, answered: AnsweredRequest, url: str, image: Image) -> ImageData:
+    revised = answered.painted_prompt if answered.painted_prompt != answered.prompt else None
+    if answered.request.sends_base64:
         return ImageData(b64_json=await result_in_base64(services, image), revised_prompt=revised)
     return ImageData(url=url, revised_prompt=revised)
 

@@ -11,7 +11,7 @@ from pydantic import ValidationError
 
 from server.api.authenticated_route import SubmissionRoute
 from server.api.dependencies import ServicesDep, Submitter
-from server.api.dialects.openai.answers import Asked, ImagesReply, images_reply, linked_results
+from server.api.dialects.openai.answers import AnsweredRequest, ImagesReply, images_reply, linked_results
 from server.api.dialects.openai.errors import OpenAIErrorReply, OpenAIRoute, blocked_problem, failure_problem, refuse
 from server.api.dialects.openai.inputs import read_pictures
 from server.api.dialects.openai.plan import Plan, TaskOptions, submissions
@@ -58,8 +58,8 @@ async def generate_images(
 ) -> Response:
     """Images from a prompt. The answer comes once they are painted; with `stream`, previews come before."""
     plan = plan_generation(body, services.catalog)
-    asked = Asked(body, body.prompt, plan.params["text"])
-    return await _paint(request, services, tenant, plan, asked, "image_generation", idempotency_key)
+    answered = AnsweredRequest(body, body.prompt, plan.params["text"])
+    return await _paint(request, services, tenant, plan, answered, "image_generation", idempotency_key)
 
 
 @router.post("/edits", openapi_extra={"requestBody": EDIT_BODY})
@@ -70,8 +70,8 @@ async def edit_image(
     sent = await read_pictures(request, services, tenant)
     body = _validated(EditRequest, sent.fields)
     plan = plan_edit(body, sent, services.catalog)
-    asked = Asked(body, body.prompt, plan.params["text"], sent.pictures)
-    return await _paint(request, services, tenant, plan, asked, "image_edit", idempotency_key)
+    answered = AnsweredRequest(body, body.prompt, plan.params["text"], sent.pictures)
+    return await _paint(request, services, tenant, plan, answered, "image_edit", idempotency_key)
 
 
 @router.post("/variations", openapi_extra={"requestBody": VARIATION_BODY})
@@ -82,8 +82,8 @@ async def vary_image(
     sent = await read_pictures(request, services, tenant)
     body = _validated(VariationRequest, sent.fields)
     plan = plan_variation(body, sent, services.catalog)
-    asked = Asked(body, "", plan.params["text"], sent.pictures)
-    return await _paint(request, services, tenant, plan, asked, "image_edit", idempotency_key)
+    answered = AnsweredRequest(body, "", plan.params["text"], sent.pictures)
+    return await _paint(request, services, tenant, plan, answered, "image_edit", idempotency_key)
 
 
 def _validated(kind: type[R], fields: Mapping[str, Any]) -> R:
@@ -95,15 +95,21 @@ def _validated(kind: type[R], fields: Mapping[str, Any]) -> R:
 
 
 async def _paint(
-    request: Request, services: Services, tenant: str, plan: Plan, asked: Asked, kind: str, idempotency_key: str | None
+    request: Request,
+    services: Services,
+    tenant: str,
+    plan: Plan,
+    answered: AnsweredRequest,
+    kind: str,
+    idempotency_key: str | None,
 ) -> Response:
     """Submits the tasks of a request and answers with their images. Raises what `submit_all` raises."""
-    body, cancels = asked.request, idempotency_key is None and NAME in services.settings.cancel_on_hang_up
+    body, cancels = answered.request, idempotency_key is None and NAME in services.settings.cancel_on_hang_up
     options = TaskOptions(tenant, NAME, _output(body), body.priority, body.retention, idempotency_key)
     views = await submit_all(services, submissions(plan, body.n, options, apart=body.stream))
     headers = {REQUEST_ID: views[0].task.id}
     if body.stream:
-        stream = ImageStream(services, asked, kind, cancels=cancels)
+        stream = ImageStream(services, answered, kind, cancels=cancels)
         return StreamingResponse(stream.bytes_of(views), 200, headers | UNBUFFERED, "text/event-stream")
     ended = await wait_for_all(services, views, request.receive, cancels=cancels)
     for manifest in ended:
@@ -111,7 +117,7 @@ async def _paint(
             return refuse(failure_problem(manifest.outcome.status, manifest.outcome.failure))
     if not linked_results(services, ended):
         return refuse(blocked_problem(next((i.reason for m in ended for i in m.outcome.images), "there is none")))
-    return JSONResponse((await images_reply(services, asked, ended)).model_dump(exclude_none=True), 200, headers)
+    return JSONResponse((await images_reply(services, answered, ended)).model_dump(exclude_none=True), 200, headers)
 
 
 def _output(body: ImageRequest) -> Output:

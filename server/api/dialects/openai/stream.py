@@ -9,7 +9,7 @@ import json
 from collections.abc import AsyncIterator, Mapping, Sequence
 from typing import Any
 
-from server.api.dialects.openai.answers import Asked, linked_results
+from server.api.dialects.openai.answers import AnsweredRequest, linked_results
 from server.api.dialects.openai.errors import blocked_problem, error_reply, failure_problem
 from server.api.dialects.pictures import result_in_base64
 from server.api.errors import Problem
@@ -28,9 +28,9 @@ Event = Mapping[str, Any]
 class ImageStream:
     """The events of several tasks, as they come. `kind`: `image_generation` or `image_edit`."""
 
-    def __init__(self, services: Services, asked: Asked, kind: str, *, cancels: bool) -> None:
+    def __init__(self, services: Services, answered: AnsweredRequest, kind: str, *, cancels: bool) -> None:
         self._services = services
-        self._asked = asked
+        self._answered = answered
         self._kind = kind
         self._cancels = cancels
         """Whether the tasks are canceled if the client hangs up."""
@@ -78,7 +78,7 @@ class ImageStream:
 
     async def _previews(self, view: View) -> AsyncIterator[Event]:
         """One preview as soon as each part of the steps is done; fewer if the task is faster than its previews."""
-        count, sent, last = self._asked.request.partial_images, -1, b""
+        count, sent, last = self._answered.request.partial_images, -1, b""
         if not count:
             return
         async for current in self._services.queue.watch(view.task.id):
@@ -97,8 +97,8 @@ class ImageStream:
             "created_at": int(self._services.clock()),
             "background": "opaque",
             "output_format": "jpeg",
-            "quality": self._asked.request.quality,
-            "size": self._asked.request.size,
+            "quality": self._answered.request.quality,
+            "size": self._answered.request.size,
         }
 
     async def _results(self, manifest: Manifest) -> AsyncIterator[Event]:
@@ -113,8 +113,8 @@ class ImageStream:
                 "type": f"{self._kind}.completed",
                 "b64_json": await result_in_base64(self._services, image),
                 "created_at": int(outcome.finished_at),
-                **self._asked.description(image),
-                "usage": self._asked.usage([image]).model_dump(),
+                **self._answered.description(image),
+                "usage": self._answered.usage([image]).model_dump(),
             }
 
 

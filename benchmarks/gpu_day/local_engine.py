@@ -42,7 +42,7 @@ class Task:
     """By the name of their parameter, uint8 [height, width, 3]."""
 
 
-class Studio:
+class LocalEngine:
     def __init__(
         self,
         models: Path,
@@ -88,18 +88,18 @@ class Studio:
 
 
 @contextmanager
-def open_studio(
+def open_engine(
     models: Path,
     device: str,
     graphs: Graphs | None = None,
     device_bytes: int = ENOUGH,
     capacity: Capacity | None = None,
-) -> Iterator[Studio]:
-    studio = Studio(models, torch.device(device), graphs, device_bytes, capacity)
+) -> Iterator[LocalEngine]:
+    engine = LocalEngine(models, torch.device(device), graphs, device_bytes, capacity)
     try:
-        yield studio
+        yield engine
     finally:
-        studio.close()
+        engine.close()
         if torch.cuda.is_available():
             torch.cuda.empty_cache()
 
