@@ -16,7 +16,7 @@ from server.api.errors import Problem
 from server.api.files.byte_ranges import UnsatisfiableRangeError
 from server.api.models.routes import ModelNotFoundError
 from server.api.readiness import NotReadyError
-from server.api.uploads import NoFileError
+from server.api.uploads import NoFileError, UnknownUploadError
 from server.api.usage import PeriodError
 from server.audit.text_audit import AuditUnavailableError, UnsafeTextError
 from server.broker import BrokerUnavailableError, RecordTooLargeError
@@ -54,6 +54,7 @@ STATUS_AND_CODE: dict[type[Exception], tuple[int, str]] = {
     LostTaskError: (410, "task_lost"),
     ModelNotFoundError: (404, "unknown_model"),
     UnknownToolError: (404, "unknown_tool"),
+    UnknownUploadError: (404, "unknown_upload"),
     UnknownTaskTypeError: (404, "unknown_task_type"),
     UnsupportedTaskTypeError: (422, "not_offered"),
     NoLLMError: (422, "not_offered"),

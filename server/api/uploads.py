@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
-from typing import Any
+from typing import Annotated, Any
 
-from fastapi import Request
+from fastapi import Path, Request, Response
 from pydantic import BaseModel, Field
 from starlette.datastructures import UploadFile
 
 from server.api.authenticated_route import AuthenticatedRoute
-from server.api.dependencies import ServicesDep, Uploader
+from server.api.dependencies import Reader, ServicesDep, Uploader
 from server.api.errors import error_responses
+from server.api.files.routes import CONTENT
 from server.api.router import Router
-from server.tasks.input_images import InputImages
+from server.images.codec import format_of
+from server.tasks.input_images import UPLOAD_ID, InputImages
 
 UPLOAD_LIFETIME_S = 86_400
 
@@ -36,8 +38,16 @@ BODY: dict[str, Any] = {
 }
 
 
+_SAME_FOR_EVER = {"Cache-Control": f"private, max-age={UPLOAD_LIFETIME_S}, immutable"}
+"""The id is made of the bytes."""
+
+
 class NoFileError(Exception):
     """The form has no file."""
+
+
+class UnknownUploadError(Exception):
+    """The tenant has no such upload, or none any more."""
 
 
 class UploadReply(BaseModel):
@@ -55,6 +65,21 @@ async def upload_file(request: Request, services: ServicesDep, tenant: Uploader)
     upload = await InputImages.of(services).store(await read_file(request), tenant)
     expires_at = datetime.fromtimestamp(services.clock() + UPLOAD_LIFETIME_S, UTC)
     return UploadReply(id=upload.id, width=upload.width, height=upload.height, expires_at=expires_at)
+
+
+@router.get(
+    "/{upload_id}",
+    response_class=Response,
+    responses={200: {**CONTENT, "description": "The image."}, **error_responses(401, 403, 404, 422, 503)},
+)
+async def get_upload(
+    services: ServicesDep, tenant: Reader, upload_id: Annotated[str, Path(pattern=UPLOAD_ID.pattern)]
+) -> Response:
+    """An image that was uploaded, or that came with a task, whose params then have its id; for a day."""
+    data = await services.uploads.get(tenant, upload_id)
+    if data is None:
+        raise UnknownUploadError(f"the upload {upload_id} is unknown or has expired; each is kept for a day")
+    return Response(data, headers=_SAME_FOR_EVER, media_type=f"image/{format_of(data).lower()}")
 
 
 async def read_file(request: Request) -> bytes:

@@ -44,7 +44,7 @@ DECODER = Decoder()
 """One for all workers of this process, so that its limits bound the memory of them all."""
 
 _URL = re.compile(r"[a-z][a-z0-9+.-]{0,15}://", re.IGNORECASE)
-_UPLOAD_ID = re.compile(r"file-[0-9a-f]{32}")
+UPLOAD_ID = re.compile(r"^file-[0-9a-f]{32}$")
 
 
 class BadInputError(Exception):
@@ -215,7 +215,7 @@ class InputImages:
 
     async def _local(self, reference: str, tenant: str) -> bytes:
         """The bytes of an upload of this tenant, or of an inline image."""
-        if not _UPLOAD_ID.fullmatch(reference):
+        if not UPLOAD_ID.fullmatch(reference):
             return await decode_base64(reference, self._max_upload)
         data = await self._uploads.get(tenant, reference)
         if data is None:

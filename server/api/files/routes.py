@@ -55,6 +55,9 @@ async def get_image(
     expires: Annotated[int, Query(ge=0, lt=2**53, description="Unix seconds.")],
     signature: Annotated[str, Query(max_length=128)],
     quality: Annotated[int | None, Query(ge=1, le=100, description="Of a converted jpeg or webp.")] = None,
+    redirect: Annotated[
+        bool, Query(description="False: the image comes from here, also where clients reach the bucket.")
+    ] = True,
     if_none_match: Annotated[str | None, Header()] = None,
     range_: Annotated[str | None, Header(alias="range")] = None,
     if_range: Annotated[str | None, Header()] = None,
@@ -73,8 +76,8 @@ async def get_image(
     headers = _headers(manifest, image, index, services.clock())
     if if_none_match is not None and headers["ETag"] in if_none_match:
         return Response(status_code=304, headers=headers)
-    if request.method == "GET" and (redirect := await _redirect(services, image, expires)):
-        return redirect
+    if redirect and request.method == "GET" and (elsewhere := await _redirect(services, image, expires)):
+        return elsewhere
     part = parse_range(range_, image.bytes) if if_range in {None, headers["ETag"]} else None
     return await _stream(services.bucket, image, part, headers)
 

@@ -1,3 +1,4 @@
+import base64
 import datetime as dt
 
 import pytest
@@ -5,6 +6,9 @@ import pytest
 from server.api.uploads import UPLOAD_LIFETIME_S
 from server.controller.retention_sweep import RETENTION_BY_PREFIX_S
 from server.storage.bucket_keys import UPLOADS
+from server.tenancy.auth import new_key
+
+RED, BLUE = new_key("red"), new_key("blue")
 
 
 async def test_upload_as_body_is_stored_and_used(client, png):
@@ -15,6 +19,32 @@ async def test_upload_as_body_is_stored_and_used(client, png):
     assert dt.datetime.fromisoformat(upload["expires_at"]) > dt.datetime.now(dt.UTC)
     body = {"type": "img2img.sd", "params": {"text": "x", "url": upload["id"]}}
     assert (await client.post("/v1/tasks", json=body)).json()["params"]["url"] == upload["id"]
+
+
+async def test_upload_can_be_read(client, png):
+    upload = (await client.post("/v1/files", content=png)).json()
+    reply = await client.get(f"/v1/files/{upload['id']}")
+    assert (reply.status_code, reply.headers["content-type"], reply.content) == (200, "image/png", png)
+
+
+async def test_input_image_of_a_task_can_be_read(client, png):
+    url = "data:image/png;base64," + base64.b64encode(png).decode()
+    task = (await client.post("/v1/tasks", json={"type": "img2img.sd", "params": {"text": "x", "url": url}})).json()
+    assert (await client.get(f"/v1/files/{task['params']['url']}")).content == png
+
+
+@pytest.mark.parametrize("overrides", [{"api_keys": (RED[1], BLUE[1])}])
+async def test_upload_of_another_tenant_is_unknown(client, png):
+    ours, theirs = ({"Authorization": f"Bearer {key}"} for key, _ in (RED, BLUE))
+    upload = (await client.post("/v1/files", content=png, headers=ours)).json()
+    reply = await client.get(f"/v1/files/{upload['id']}", headers=theirs)
+    assert (reply.status_code, reply.json()["error"]["code"]) == (404, "unknown_upload")
+    assert (await client.get(f"/v1/files/{upload['id']}", headers=ours)).status_code == 200
+
+
+@pytest.mark.parametrize("upload_id", ["file-" + "0" * 31, "file-" + "G" * 32, "..", "file-" + "0" * 32 + "%0A"])
+async def test_upload_with_a_malformed_id_is_refused(client, upload_id):
+    assert (await client.get(f"/v1/files/{upload_id}")).status_code in {404, 405, 422}
 
 
 async def test_upload_as_form_is_stored(client, png):

@@ -114,6 +114,11 @@ class TestWithAPublicEndpoint:
         assert stored.headers["content-type"] == "image/png"
         assert (await client.head(image["url"])).status_code == 200
 
+    async def test_scripts_of_pages_get_the_image_itself(self, client, image):
+        """They may not follow a redirect to another origin."""
+        reply = await client.get(f"{image['url']}&redirect=false")
+        assert (reply.status_code, hashlib.sha256(reply.content).hexdigest()) == (200, image["sha256"])
+
     async def test_redirect_expires_with_its_image(self, client, services, image):
         """I14"""
         task_id = image["url"].split("/files/")[1].split("/")[0]

@@ -47,6 +47,11 @@ export async function fetchBlob(path: string): Promise<Blob> {
   return (await send("GET", path)).blob();
 }
 
+/** The picture behind a link. The server sends it itself: scripts may not follow a link to the bucket. */
+export function fetchResult(url: string): Promise<Blob> {
+  return fetchBlob(`${local(url)}&redirect=false`);
+}
+
 export interface ServerEvent {
   event: string;
   data: unknown;

@@ -142,6 +142,9 @@ async function controlParam(unit: ControlUnit): Promise<Record<string, unknown>>
 
 const PICTURE_PARAMS = ["url", "mask_url", "controls", "ip_adapter", "style_reference", "callback_url"];
 
+/** Params for which this page sends values of its own where the form has none. */
+const SENT_ALWAYS = ["text", "keep_original", "keep_original_num_fade_pixels"];
+
 /** Fills the form with the params of a task. Its input pictures may be gone, so those that are shown stay. */
 export function recall(task: Pick<Task, "type" | "params" | "original_prompts">): void {
   const known = (Object.keys(MODES) as Mode[]).find((each) => MODES[each] === task.type);
@@ -151,7 +154,7 @@ export function recall(task: Pick<Task, "type" | "params" | "original_prompts">)
   const set: Record<string, unknown> = {};
   for (const [name, value] of Object.entries({ ...task.params, ...sentPrompts(task) })) {
     if (value === null || PICTURE_PARAMS.includes(name) || !(name in usual)) continue;
-    if (name !== "text" && JSON.stringify(value) === JSON.stringify(usual[name]?.default)) continue;
+    if (!SENT_ALWAYS.includes(name) && JSON.stringify(value) === JSON.stringify(usual[name]?.default)) continue;
     set[name] = value;
   }
   values.value = set;

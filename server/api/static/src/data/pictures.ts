@@ -1,5 +1,5 @@
 // Pictures that the person has chosen, dropped, pasted or painted; each is uploaded once, when a task needs it.
-import { ask, fetchBlob, local } from "../api/client";
+import { ask, fetchBlob, fetchResult } from "../api/client";
 
 /** A picture that can be an input of a task. */
 export interface Picture {
@@ -35,7 +35,16 @@ export async function readPicture(blob: Blob, name = "picture.png"): Promise<Pic
 
 /** The picture behind a link of the server: a result becomes an input. */
 export async function pictureOfLink(url: string, name: string, result: Result): Promise<Picture> {
-  return { ...(await readPicture(await fetchBlob(local(url)), name)), result };
+  return { ...(await readPicture(await fetchResult(url), name)), result };
+}
+
+export const uploadPath = (id: string) => `v1/files/${id}`;
+
+/** A picture that was uploaded, perhaps on another day or by another program. */
+export async function pictureOfUpload(id: string): Promise<Picture> {
+  const picture = await readPicture(await fetchBlob(uploadPath(id)));
+  uploads.set(picture.blob, Promise.resolve(id));
+  return picture;
 }
 
 /** What a param has for the picture. */

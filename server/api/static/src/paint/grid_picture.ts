@@ -1,5 +1,5 @@
 // Draws a grid of pictures with its labels into one picture.
-import { fetchBlob, local } from "../api/client";
+import { fetchResult } from "../api/client";
 import type { TaskImage } from "../api/types";
 import { isThere } from "../ui/results";
 
@@ -38,5 +38,5 @@ export async function drawGrid(across: readonly string[], down: readonly string[
 }
 
 async function bitmapOf(image: TaskImage | null): Promise<ImageBitmap | null> {
-  return image && isThere(image) ? createImageBitmap(await fetchBlob(local(image.url))) : null;
+  return image && isThere(image) ? createImageBitmap(await fetchResult(image.url)) : null;
 }

@@ -1,7 +1,8 @@
 // The pictures of a task, and what can be done with each of them.
-import { fetchBlob, local } from "../api/client";
+import { fetchResult, local } from "../api/client";
 import type { Task, TaskImage } from "../api/types";
 import * as draft from "../data/draft";
+import { recallPictures } from "../data/inputs";
 import { isKept, toggleKept } from "../data/kept";
 import { guarded } from "../data/notice";
 import { pictureOfLink, type Picture } from "../data/pictures";
@@ -49,7 +50,7 @@ export function expiry(image: TaskImage): string {
 
 /** The server's own name for the file, which a browser prefers, says less. */
 async function save(image: TaskImage, name: string): Promise<void> {
-  const shown = URL.createObjectURL(await fetchBlob(local(image.url)));
+  const shown = URL.createObjectURL(await fetchResult(image.url));
   Object.assign(document.createElement("a"), { href: shown, download: name }).click();
 }
 
@@ -79,6 +80,7 @@ export function Actions(props: { task: Task; image: TaskImage; index: number; on
     });
   const again = (changes: Record<string, unknown>) => {
     draft.recall({ ...task, params: { ...task.params, ...changes } });
+    void guarded(() => recallPictures(task));
     open("paint");
     props.onDone?.();
   };

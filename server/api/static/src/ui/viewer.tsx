@@ -1,8 +1,8 @@
 // One picture, large: zoom, pan, compare with the picture that it was made from, and go to the next.
 import { useEffect, useRef, useState } from "preact/hooks";
-import { local } from "../api/client";
 import type { Task } from "../api/types";
 import { t } from "../i18n";
+import { ComparisonControls, othersOf, Overlay } from "./comparison";
 import { IconButton } from "./controls";
 import { Dialog } from "./dialog";
 import { Notice } from "./notice";
@@ -15,16 +15,19 @@ export function Viewer(props: { task: Task; index: number; onMove?: (by: number)
   const { task } = props;
   const [index, setIndex] = useState(props.index);
   const [zoom, setZoom] = useState(1);
-  const [compared, setCompared] = useState<number | null>(null);
+  const [share, setShare] = useState<number | null>(null);
+  const [chosen, setChosen] = useState(0);
   const frame = useRef<HTMLDivElement>(null);
   const images = [...(task.images ?? []), ...(task.hints ?? [])];
   const image = images[Math.min(index, images.length - 1)];
   useEffect(() => setZoom(1), [task.id, index]);
   useEffect(() => setIndex(props.index), [task.id, props.index]);
+  useEffect(() => setChosen(0), [task.id]);
   useEffect(() => frame.current?.focus(), []);
   if (!image) return null;
   const nearest = ZOOMS.indexOf(zoom);
-  const other = images.length > 1 ? images[(index + 1) % images.length] : undefined;
+  const others = othersOf(task, index);
+  const other = share === null ? undefined : others[chosen];
   return (
     <Dialog title={titleOf(task)} wide onClose={props.onClose}>
       <div
@@ -44,15 +47,14 @@ export function Viewer(props: { task: Task; index: number; onMove?: (by: number)
       >
         <div class="zoomed" style={{ width: `calc(${zoom} * min(100%, 62vh * ${image.width / image.height}))` }}>
           <Shown image={image} words={titleOf(task)} />
-          {compared !== null && other && <img class="over" src={local(other.url)} alt={t("comparedWith")} style={{ clipPath: `inset(0 ${100 - compared}% 0 0)` }} />}
-          {compared !== null && <span class="divider" style={{ left: `${compared}%` }} />}
+          {share !== null && other && <Overlay key={chosen} task={task} other={other} share={share} />}
         </div>
       </div>
-      {compared !== null && <input type="range" class="compare" aria-label={t("compare")} min={0} max={100} value={compared} onInput={(event) => setCompared(Number(event.currentTarget.value))} />}
+      {share !== null && other && <ComparisonControls others={others} chosen={chosen} share={share} onChoose={setChosen} onShare={setShare} />}
       <div class="tools">
         <IconButton word="zoomOut" icon="minus" disabled={nearest <= 0} onClick={() => setZoom(ZOOMS[nearest - 1]!)} />
         <IconButton word="zoomIn" icon="plus" disabled={nearest >= ZOOMS.length - 1} onClick={() => setZoom(ZOOMS[nearest + 1]!)} />
-        {other && <IconButton word="compare" icon="compare" pressed={compared !== null} onClick={() => setCompared(compared === null ? 50 : null)} />}
+        {others.length > 0 && <IconButton word="compare" icon="compare" pressed={share !== null} onClick={() => setShare(share === null ? 50 : null)} />}
         {images.length > 1 && images.map((each, place) => <button key={each.sha256 + place} type="button" aria-pressed={place === index} onClick={() => setIndex(place)}>{place + 1}</button>)}
         {props.onMove && <IconButton word="previous" icon="previous" onClick={() => props.onMove?.(-1)} />}
         {props.onMove && <IconButton word="following" icon="next" onClick={() => props.onMove?.(1)} />}

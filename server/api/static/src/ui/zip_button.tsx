@@ -1,6 +1,6 @@
 // Downloads several pictures as one archive.
 import { useState } from "preact/hooks";
-import { fetchBlob, local } from "../api/client";
+import { fetchResult } from "../api/client";
 import type { Task, TaskImage } from "../api/types";
 import { guarded } from "../data/notice";
 import { t } from "../i18n";
@@ -38,7 +38,7 @@ export function ZipButton(props: { tasks: readonly Task[] }) {
     setDone(0);
     await guarded(async () => {
       for (const { name, image } of pictures) {
-        files.push({ name, data: new Uint8Array(await (await fetchBlob(local(image.url))).arrayBuffer()) });
+        files.push({ name, data: new Uint8Array(await (await fetchResult(image.url)).arrayBuffer()) });
         setDone(files.length);
       }
       save(zip(files), `hua-${files.length}.zip`);
