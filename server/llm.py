@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import json
-import ssl
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
-from functools import cached_property
 from typing import Any
 
 import httpx
@@ -78,7 +76,7 @@ class LLM:
         try:
             async with asyncio.timeout(self._timeout_s), self._slots:
                 for last_try in (False, True):
-                    async with sent([self._request(path, content)], self._tls, None) as response:
+                    async with sent([self._request(path, content)]) as response:
                         wait_s = _wait_s(response)
                         if last_try or wait_s is None:
                             if response.status_code != httpx.codes.OK:
@@ -97,10 +95,6 @@ class LLM:
         return httpx.Request(
             "POST", f"{self._url}/{path}", content=content, headers=headers, extensions={"timeout": timeout}
         )
-
-    @cached_property
-    def _tls(self) -> ssl.SSLContext:
-        return httpx.create_ssl_context()
 
 
 async def _read(response: httpx.Response) -> bytes:

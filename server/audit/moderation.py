@@ -37,8 +37,6 @@ class Moderation:
     def __init__(self, service: Service, timeout_s: float) -> None:
         self._service, self._timeout_s = service, timeout_s
         self._slots = asyncio.Semaphore(MOST_AT_ONCE)
-        self._tls = httpx.create_ssl_context(trust_env=False)
-        self._tls.load_default_certs()
 
     @classmethod
     def from_settings(cls, settings: Settings) -> Moderation | None:
@@ -68,7 +66,7 @@ class Moderation:
 
     async def _asked(self, request: httpx.Request) -> Judgement:
         try:
-            async with asyncio.timeout(self._timeout_s), sent([request], self._tls, None) as response:
+            async with asyncio.timeout(self._timeout_s), sent([request]) as response:
                 if response.status_code != 200:
                     raise ModerationError("unknown")
                 return self._service.judgement(await _body(response))

@@ -74,8 +74,6 @@ class Egress:
         self._resolve = resolve
         self._total_s = total_s
         self._proxy = proxy
-        self._tls = httpx.create_ssl_context(trust_env=False)
-        self._tls.load_default_certs()
         self._image_slots = ConnectionSlots(IMAGES, wait_s)
         self._callback_slots = ConnectionSlots(CALLBACKS, wait_s)
 
@@ -141,7 +139,7 @@ class Egress:
             )
             for host in hosts
         ]
-        async with sent(requests, self._tls, proxy) as response:
+        async with sent(requests, proxy) as response:
             yield response
 
     async def _route(self, target: TargetUrl, slot: Slot) -> tuple[str | None, list[str]]:

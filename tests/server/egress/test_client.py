@@ -11,6 +11,7 @@ from http.server import BaseHTTPRequestHandler
 import pytest
 
 from server.egress.client import Egress, EgressDeniedError, EgressFailedError, Reply, resolve
+from server.egress.transport import trusting_tls
 from tests.support.tls import certified, listening
 
 CONNECTED: list[tuple] = []
@@ -386,12 +387,20 @@ class NotFoundHandler(BaseHTTPRequestHandler):
     def log_message(self, *args: object) -> None: ...
 
 
-async def test_authority_in_ssl_cert_file_is_trusted(tmp_path, monkeypatch):
+@pytest.fixture
+def forget_authorities():
+    """They are read once for all tests."""
+    yield trusting_tls.cache_clear
+    trusting_tls.cache_clear()
+
+
+async def test_authority_in_ssl_cert_file_is_trusted(tmp_path, monkeypatch, forget_authorities):
     certificate = certified(tmp_path)
     with listening(NotFoundHandler, certificate) as url:
         with pytest.raises(EgressFailedError, match="is not trusted; ask the operator"):
             await Egress(["localhost"]).fetch(url, 9)
         monkeypatch.setenv("SSL_CERT_FILE", str(certificate.bundle))
+        forget_authorities()
         with pytest.raises(EgressFailedError, match="answered 404"):
             await Egress(["localhost"]).fetch(url, 9)
 
