@@ -162,16 +162,19 @@ class Catalog:
                     )
 
     def _default_of(self, kind: ModelKind[Any], name: str) -> ModelEntry | None:
-        """The default model of a kind, if `name` means it; None if the name means a model of its own, or none fits."""
+        """The default model of a kind, if `name` means it; None if the name means a model of its own.
+
+        Raises UnknownModelError.
+        """
         if name not in kind.default_names or key_of(name) in self._by_key or key_of(name) in self._broken:
             return None
         if kind is CHECKPOINT:
             return self.default
         families = families_of(kind)
         fitting = [entry for entry in self.entries if entry.family in families]
-        if not fitting and kind.advice:
+        if not fitting:
             raise UnknownModelError(_no_such_model(ModelRef(kind), None, []))
-        return min(fitting, key=lambda entry: entry.is_toy, default=None)
+        return min(fitting, key=lambda entry: entry.is_toy)
 
     def _by_own_name(self, name: str, families: Collection[str] = ()) -> ModelEntry:
         """Raises UnknownModelError, which lists the models of these `families`, or all if there are none of them."""
@@ -200,7 +203,7 @@ class Catalog:
     def _by_kind(self, ref: AnyModelRef) -> ModelEntry:
         """Among the models of this kind that fit the base: the first with this hint, else the one of this name. A
         reference with a base and no name means the first of them, one without a hint if there is one."""
-        base = None if ref.base is None else self._by_own_name(ref.base)
+        base = None if ref.base is None else self.find(ModelRef(CHECKPOINT, ref.base))
         families = families_of(ref.kind)
         entries = [entry for entry in self.entries if entry.family in families]
         if base is not None:

@@ -6,8 +6,10 @@ from models import catalog
 from models.catalog.catalog import MAX_LISTED, Catalog, MisfitError, UnknownModelError
 from models.catalog.entry import CatalogError
 from models.kinds.checkpoint import CHECKPOINT
+from models.kinds.controlnet import CONTROLNET
 from models.kinds.kind import ModelRef
 from models.kinds.lora import LORA
+from models.kinds.matting import MATTING
 from models.kinds.textual_inversion import TEXTUAL_INVERSION
 from models.kinds.upscaler import UPSCALER
 from tests.support.models_yaml import write_entries
@@ -157,6 +159,18 @@ def test_missing_kind_says_where_to_list_one(folder: Path) -> None:
     models = catalog.read(write_entries(folder, "{name: one, path: one, family: sd1}"))
     with pytest.raises(UnknownModelError, match=r"ask the operator to add one of family lora to models\.yaml"):
         models.find(ModelRef(LORA, "ink"))
+    with pytest.raises(UnknownModelError, match=r"no matting model; ask the operator to add one of family matting"):
+        models.find(ModelRef(MATTING, "matting"))
+
+
+def test_default_checkpoint_is_the_base_of_models_that_follow_it(folder: Path) -> None:
+    """Whatever its name: callers who name no model get it, and what fits it."""
+    canny = "{name: edges, path: three.safetensors, family: controlnet, for: sd1, hint: canny}"
+    models = catalog.read(write_entries(folder, "{name: one, path: one, family: sd1}", canny))
+    for base in ("v1.5", "one", ""):
+        assert models.find(ModelRef(CONTROLNET, "canny", base=base)).name == "edges"
+    with pytest.raises(UnknownModelError, match=r"no model 'v1\.6'"):
+        models.find(ModelRef(CONTROLNET, "canny", base="v1.6"))
 
 
 def test_embeddings_fit_the_checkpoint(folder: Path) -> None:
