@@ -74,6 +74,10 @@ class ControlNewTaskParams(ControlledParams, MaskedPictureParams, SecondPassPara
         return self
 
     @property
+    def start_noise(self) -> float:
+        return 1.0 if self.url is None else self.noise_multiplier
+
+    @property
     def first_size(self) -> tuple[int, int]:
         return self.wh
 
@@ -160,7 +164,7 @@ class ControlNewPipeline(ControlledGeneration[P]):
             generated = generate_masked(params, checkpoint, picture, params.resized_mask(mask), maps.inputs, pair)
         elif params.highres_info is not None:
             controls = maps.inputs_of_passes(params.first_size, params.size)
-            generated = generate_in_two_passes(params, params.highres_info, checkpoint, models, *controls)
+            generated = generate_in_two_passes(params, params.highres_info, checkpoint, models, images, *controls)
         else:
             fidelity = None if params.url is None else params.fidelity
             source = None if params.url is None else params.latent_source(original)

@@ -134,6 +134,8 @@ class Denoise:
     """The image tiles: convolutions of the denoiser and its ControlNets pad with the opposite edge."""
     initial: torch.Tensor | None = None
     """The noise to start from, float32 [1, channels, h, w], if the recipe has already drawn it from `noise`."""
+    noise_multiplier: float = 1.0
+    """Multiplies the noise to start from."""
     inpainting_inputs: torch.Tensor | None = None
     """Mask and masked latents [1, in_channels - channels, h, w], which a checkpoint trained for inpainting takes."""
     preserve: PreservedRegion | None = None

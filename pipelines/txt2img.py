@@ -54,4 +54,4 @@ class Txt2Img(ImageGeneration[Txt2ImgParams]):
         checkpoint = params.load_checkpoint(models, images)
         if params.highres_info is None:
             return TaskResult((yield from generate_from_noise(params, checkpoint, params.w, params.h)))
-        return TaskResult((yield from generate_in_two_passes(params, params.highres_info, checkpoint, models)))
+        return TaskResult((yield from generate_in_two_passes(params, params.highres_info, checkpoint, models, images)))

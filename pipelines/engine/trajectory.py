@@ -84,7 +84,7 @@ class Trajectory:
         controls = (_on_device(each, denoise) for each in denoise.controls)
         self._controls = sorted(controls, key=lambda each: each.net.name)
         noise = denoise.initial if denoise.initial is not None else denoise.noise.initial((1, *self.shape))
-        self._initial = noise[0].to(checkpoint.device)
+        self._initial = denoise.noise_multiplier * noise[0].to(checkpoint.device)
         self._patches = self._prepared_patches()
         self._patch_keys = tuple(patch.key for patch in self._patches)
         self._preserve = None if denoise.preserve is None else _preserved(checkpoint.device, denoise.preserve)

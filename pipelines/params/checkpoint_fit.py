@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from itertools import pairwise
+
 from models.adapters.lora_tags import MAX_SCALE, Scales
 from models.catalog.catalog import Catalog, MisfitError
 from models.catalog.entry import ModelEntry
@@ -36,6 +39,16 @@ def refuse_without_mask(checkpoint: ModelEntry) -> None:
             f"model {checkpoint.name!r} is for inpainting and paints masked areas only; use a plain model here, or one "
             "of the inpainting tasks"
         )
+
+
+def refuse_mixed_families(checkpoints: Sequence[ModelEntry]) -> None:
+    """Raises MisfitError unless the checkpoints of all passes are of one family, and so have the same latents."""
+    for first, other in pairwise(checkpoints):
+        if other.family != first.family:
+            raise MisfitError(
+                f"model {other.name!r} of highres_info is of family {other.family}, but {first.name!r} is of family "
+                f"{first.family}; name one of the same family, or leave it out"
+            )
 
 
 def refuse_large_lora_sums(params: ImageParams, catalog: Catalog) -> None:

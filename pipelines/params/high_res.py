@@ -9,6 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from models.adapters.lora_tags import split_lora_tags
 from pipelines.params.image import refuse_odd_size, strength_of
+from pipelines.params.image_refs import OptionalImage
 from pipelines.params.limits import GeneratedSide
 from pipelines.params.prompts import OptionalNegativePrompt, OptionalPrompt
 from pipelines.sampler_names import Spacing, max_steps_of
@@ -25,6 +26,10 @@ class HighRes(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
+    first_url: OptionalImage = Field(
+        None,
+        description="A picture in place of what the first pass paints. It is cropped to the shape of the first pass.",
+    )
     fidelity: float = Field(0.3, ge=0, le=0.99, description="How closely the second pass follows the first one.")
     upscale_factor: float = Field(2.0, gt=1, le=4, description="How many times larger each side becomes.")
     upscale_method: Literal["nearest-exact", "nearest", "bilinear", "bicubic", "area", "lanczos"] = Field(
@@ -53,6 +58,11 @@ class HighRes(BaseModel):
     guidance_scale: float | None = Field(
         None, ge=0, le=50, description="How strongly it follows the prompt. null: as in the first pass."
     )
+    model: str | None = Field(
+        None,
+        max_length=256,
+        description="The model of the second pass, of the same family as that of the first one. null: the same model.",
+    )
     text: OptionalPrompt = Field(
         None, max_length=20_000, description="The prompt of the second pass. null: as in the first one."
     )
@@ -78,8 +88,10 @@ class HighRes(BaseModel):
     @property
     def own(self) -> dict[str, Any]:
         """The parameters in which the second pass differs from the first, by the names that both use."""
-        names = {"num_steps", *SAMPLING, "guidance_scale", "text", "negative_prompt"}
+        names = {"num_steps", *SAMPLING, "guidance_scale", "model", "text", "negative_prompt"}
         changes = {name: value for name, value in self.model_dump(include=names).items() if value is not None}
+        if self.model is not None:
+            changes["is_anime"] = False
         return {**dict.fromkeys(SAMPLING), **changes} if "sampler" in changes else changes
 
     @property

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import secrets
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Self
 
 from pydantic import AliasChoices, BaseModel, ConfigDict, Field, model_validator
@@ -115,6 +115,13 @@ class ImageParams(AdapterParams, SamplerParams, PerformanceParams):
         """The name of the checkpoint that this task runs on."""
         return "anime" if self.is_anime and not self.model.startswith("anime") else self.model
 
+    def with_checkpoints(self, names: Sequence[str]) -> Self:
+        """These parameters with the names of their checkpoints as the catalog has them, that of the first pass first.
+
+        The name of the first one is replaced elsewhere.
+        """
+        return self
+
     @property
     def seeds(self) -> tuple[int, ...]:
         return tuple((self.seed + index) % SEEDS for index in range(self.num_samples))
@@ -138,6 +145,11 @@ class ImageParams(AdapterParams, SamplerParams, PerformanceParams):
             guided = self.negative is not None and begin <= step / steps and (step + 1) / steps <= end
             computed += (prompts + guided) / 2 * (CACHED_STEP_COST if step % self.deep_cache else 1.0)
         return computed / steps * denoiser_calls(self.sampler, steps) / steps
+
+    @property
+    def start_noise(self) -> float:
+        """What multiplies the noise that an image starts from."""
+        return 1.0
 
     def noises(self) -> list[SeededNoise]:
         """The noise of each image. It depends on nothing but the seed and the variations."""
@@ -184,6 +196,7 @@ class ImageParams(AdapterParams, SamplerParams, PerformanceParams):
             guidance=self.guidance_scale,
             source=source,
             strength=strength,
+            noise_multiplier=self.start_noise,
             circular=self.use_circular,
             guidance_interval=self.guidance_interval,
             deep_cache=self.deep_cache,

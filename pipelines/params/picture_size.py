@@ -34,6 +34,14 @@ class PictureSizeParams(ImageParams):
         f"{LONGEST_ENCODED} pixels a side, and stretches the latents.",
     )
 
+    noise_multiplier: float = Field(
+        1.0,
+        ge=0,
+        le=1.5,
+        description="Multiplies the noise that is added to the picture: less than 1 for smoother images, more for more "
+        "detail.",
+    )
+
     @model_validator(mode="after")
     def _check_picture_size(self) -> Self:
         if self.wh != PICTURE_SIZE and not all(1 <= side <= LONGEST_SIDE for side in self.wh):
@@ -41,6 +49,10 @@ class PictureSizeParams(ImageParams):
                 f"wh {self.wh} must be two sides from 1 to {LONGEST_SIDE}, or [0, 0] to keep the size of the picture"
             )
         return self
+
+    @property
+    def start_noise(self) -> float:
+        return self.noise_multiplier
 
     @property
     def resizes_latents(self) -> bool:

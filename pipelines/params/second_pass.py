@@ -61,8 +61,16 @@ class SecondPassParams(ImageParams):
 
     @property
     def extra_models(self) -> tuple[AnyModelRef, ...]:
-        upscaler = self.highres_info and self.highres_info.upscaler
-        return (*super().extra_models, *((ModelRef(UPSCALER, upscaler),) if upscaler else ()))
+        extra, highres = super().extra_models, self.highres_info
+        if highres is not None and highres.model is not None:
+            second = self.second_pass
+            extra = tuple(dict.fromkeys((*extra, second.checkpoint_ref, *second.extra_models)))
+        return (*extra, *((ModelRef(UPSCALER, highres.upscaler),) if highres and highres.upscaler else ()))
+
+    def with_checkpoints(self, names: Sequence[str]) -> Self:
+        if self.highres_info is None or self.highres_info.model is None:
+            return self
+        return self.model_copy(update={"highres_info": self.highres_info.model_copy(update={"model": names[-1]})})
 
     def with_mentioned_embeddings(self, embeddings: Sequence[ModelEntry]) -> Self:
         """Those of the second pass, too."""

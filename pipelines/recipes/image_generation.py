@@ -8,7 +8,12 @@ from typing import TYPE_CHECKING, TypeVar
 from models.catalog.names import tag_name
 from models.kinds.checkpoint import CHECKPOINT
 from models.kinds.kind import AnyModelRef
-from pipelines.params.checkpoint_fit import refuse_large_lora_sums, refuse_text_misfits, refuse_without_mask
+from pipelines.params.checkpoint_fit import (
+    refuse_large_lora_sums,
+    refuse_mixed_families,
+    refuse_text_misfits,
+    refuse_without_mask,
+)
 from pipelines.params.image import ImageParams, strength_of
 from pipelines.pipeline import ControlInput, Pipeline, Steps
 
@@ -37,12 +42,14 @@ class ImageGeneration(Pipeline[I]):
         by_hash = {name: entry for name in params.loras if (entry := catalog.find_hash(name))}
         params = params.with_lora_names({name: tag_name(entry) for name, entry in by_hash.items()})
         resolved = super().resolve_names(params, catalog)
-        for checkpoint in (catalog.find(ref) for ref in self.needs(resolved) if ref.kind is CHECKPOINT):
+        checkpoints = [catalog.find(ref) for ref in self.needs(resolved) if ref.kind is CHECKPOINT]
+        refuse_mixed_families(checkpoints)
+        for checkpoint in checkpoints:
             refuse_text_misfits(resolved, checkpoint)
             refuse_large_lora_sums(resolved, catalog)
             if not self.has_mask(resolved):
                 refuse_without_mask(checkpoint)
-        return resolved
+        return resolved.with_checkpoints([checkpoint.name for checkpoint in checkpoints])
 
     def resolve(self, params: I) -> I:
         return params.with_seed()

@@ -88,6 +88,7 @@ def _second_pass(params: dict[str, Any], highres: dict[str, Any], image: tuple[i
         "Hires upscale": factor if by_factor else None,
         "Hires resize": None if by_factor else _size(*image),
         "Hires upscaler": highres.get("upscaler") or UPSCALERS.get(str(method), f"Latent ({method})"),
+        "Hires checkpoint": highres.get("model"),
         "Hires steps": highres.get("num_steps"),
         **_second_sampling(params, highres),
         "Hires CFG Scale": highres.get("guidance_scale"),
@@ -111,12 +112,14 @@ def _second_sampling(params: dict[str, Any], highres: dict[str, Any]) -> dict[st
 def _extras(params: dict[str, Any]) -> dict[str, Any]:
     """Settings that A1111 writes only if they were used. It counts the last layer as clip skip 1, we as 0."""
     clip_skip, strength = params.get("clip_skip", -1), params.get("variation_strength", 0)
+    multiplier = params.get("noise_multiplier", 1)
     return {
         "Clip skip": clip_skip + 1 if clip_skip > 0 else None,
         "Variation seed": params.get("variation_seed") if strength else None,
         "Variation seed strength": strength or None,
         "Seed resize from": _size(params.get("seed_resize_w"), params.get("seed_resize_h")),
         "Resize mode": RESIZE_MODES.get(str(params.get("resize_mode"))),
+        "Noise multiplier": multiplier if multiplier != 1 else None,
         "Tiling": True if params.get("use_circular") else None,
     }
 

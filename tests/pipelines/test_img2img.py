@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +15,9 @@ from pydantic import ValidationError
 
 from models.kinds.captioner import CAPTIONER
 from models.kinds.kind import ModelRef
+from models.noise import SeededNoise
 from pipelines.engine.engine import Engine
+from pipelines.engine.trajectory import Trajectory
 from pipelines.img2img import Img2Img
 from tests.pipelines.conftest import Studio, images_of, run_dry
 from tests.support.diffusers_reference import DiffusersReference, max_difference, resized_latents
@@ -138,3 +141,19 @@ def test_resize_mode_latent_equals_diffusers_on_stretched_latents(engine: Engine
 def test_resize_mode_latent_without_wh_changes_nothing(engine: Engine) -> None:
     source = picture(64, 80)
     assert np.array_equal(generate(engine, source, resize_mode="latent"), generate(engine, source))
+
+
+def test_noise_multiplier_multiplies_the_noise_that_is_added(engine: Engine) -> None:
+    """The first latents are signal · source + sigma · multiplier · noise."""
+    starts = []
+    for multiplier in (0.0, 0.5, 1.0):
+        values = {"text": "a", "model": "toy-sd1", "num_steps": 4, "seed": 5, "url": "x", "sampler": "euler"}
+        request = Img2Img.Params.model_validate({**values, "noise_multiplier": multiplier})
+        engine.add("one", Img2Img(), request, {"url": picture(64, 64)})
+        engine.step()
+        (trajectory,) = engine.unfinished()
+        starts.append(Trajectory(replace(trajectory.denoise, noise=SeededNoise(9))).latents[0])
+        run_dry(engine)
+    nothing, half, whole = starts
+    assert torch.allclose(half - nothing, (whole - nothing) / 2, atol=1e-5)
+    assert torch.allclose(whole - nothing, trajectory.table.sigma * SeededNoise(9).initial((1, 4, 8, 8))[0], atol=1e-5)

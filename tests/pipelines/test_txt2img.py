@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -10,14 +11,18 @@ import torch
 from pydantic import ValidationError
 
 from models.adapters.lora_merge import MergedNet
+from models.catalog.catalog import Catalog
+from models.catalog.entry import ModelEntry
 from models.diffusion.checkpoint import Checkpoint
 from models.imaging.resize_modes import resize_to
 from models.kinds.kind import AnyModelRef, ModelRef
 from models.kinds.upscaler import UPSCALER
+from models.noise import SeededNoise
 from pipelines.engine.engine import Engine
 from pipelines.engine.trajectory import Trajectory
 from pipelines.txt2img import Txt2Img
 from tests.pipelines.conftest import Studio, images_of, run_dry
+from tests.support.pictures import PICTURE
 
 
 def generate(engine: Engine, **changes: Any) -> list[np.ndarray]:
@@ -89,6 +94,16 @@ def test_second_pass_of_too_many_steps_is_refused(sampler: str, fidelity: float)
 def test_one_step_paints_more_than_a_plain_colour(engine: Engine, sampler: str) -> None:
     image = generate(engine, sampler=sampler, num_steps=1)[0]
     assert image.std(axis=(0, 1)).min() > 20
+
+
+class Named:
+    """Checkpoints by name."""
+
+    def __init__(self, checkpoints: dict[str, Checkpoint]) -> None:
+        self._checkpoints = checkpoints
+
+    def get(self, ref: AnyModelRef) -> Any:
+        return self._checkpoints[ref.name]
 
 
 class OneModel:
@@ -212,3 +227,56 @@ def test_second_pass_may_start_from_an_upscaler(studio: Studio) -> None:
             pass
     expected = resize_to(canvas, 96, 96, "cover").astype(int)
     assert np.abs(result.astype(int) - expected).mean() < 0.5 * np.abs(expected - expected.mean()).mean()
+
+
+@pytest.mark.parametrize("method", ["bilinear", "lanczos"])
+def test_picture_takes_the_place_of_the_first_pass(engine: Engine, sd1: Checkpoint, method: str) -> None:
+    """The one pass starts from the latents that image to image starts from, enlarged in them or in pixels."""
+    highres = {"first_url": "x", "w": 96, "h": 64, "fidelity": 0.5, "upscale_method": method}
+    values = {"text": "a house", "model": "toy-sd1", "w": 64, "h": 64, "num_steps": 4, "seed": 5}
+    request = Txt2Img.Params.model_validate(values | {"highres_info": highres})
+    engine.add("one", Txt2Img(), request, {"highres_info.first_url": PICTURE})
+    engine.step()
+    (trajectory,) = engine.unfinished()
+    if method == "lanczos":
+        expected = sd1.encode(resize_to(PICTURE, 96, 64, "cover"), SeededNoise(5))
+    else:
+        latents = sd1.encode(PICTURE, SeededNoise(5))
+        expected = torch.nn.functional.interpolate(latents, size=(12, 12), mode="bilinear")[:, :, 2:10]
+    assert trajectory.denoise.source is not None
+    assert torch.equal(trajectory.denoise.source, expected)
+    assert images_of(run_dry(engine))["one"][0].shape == (64, 96, 3)
+
+
+@pytest.mark.parametrize("method", ["bilinear", "lanczos"])
+def test_second_pass_may_have_its_own_model(toys: dict[str, Checkpoint], method: str) -> None:
+    """toy-sd2 has other weights, and latents of the same form; pixels are encoded and decoded by it."""
+    highres = {"upscale_factor": 1.5, "fidelity": 0.5, "upscale_method": method, "model": "toy-sd2"}
+    values = {"text": "a house", "model": "toy-sd1", "w": 64, "h": 64, "num_steps": 2, "seed": 5}
+    params = Txt2Img.Params.model_validate(values | {"highres_info": highres})
+    assert [ref.name for ref in Txt2Img().needs(params)] == ["toy-sd1", "toy-sd2"]
+    recipe, latents, last = Txt2Img().run(params, Named(toys), {}), torch.randn(1, 4, 8, 8), torch.randn(1, 4, 12, 12)
+    with torch.inference_mode():
+        (first,) = next(recipe)
+        (second,) = recipe.send([latents])
+        with pytest.raises(StopIteration) as ended:
+            recipe.send([last])
+    assert (first.checkpoint.name, second.checkpoint.name) == ("toy-sd1", "toy-sd2")
+    boat = toys["toy-sd2"].encode_prompt("a house", "", clip_skip=-1, width=96, height=96)[0]
+    assert torch.equal(second.prompts[0].positives[0].embeds, boat.embeds)
+    assert second.source is not None
+    if method == "lanczos":
+        pixels = resize_to(toys["toy-sd1"].decode(latents)[0], 96, 96, "cover")
+        noise = SeededNoise(5)
+        assert torch.equal(second.source, toys["toy-sd2"].encode(pixels, noise))
+    assert np.array_equal(ended.value.value.images[0], toys["toy-sd2"].decode(last)[0])
+
+
+def test_model_of_the_second_pass_gets_its_name_in_the_catalog() -> None:
+    one, other = (
+        ModelEntry(name=name, path=Path(name), family="sd1", aliases=(f"my-{name}",)) for name in ("one", "other")
+    )
+    params = Txt2Img.Params.model_validate({"text": "a", "model": "my-one", "highres_info": {"model": "my-other"}})
+    resolved = Txt2Img().resolve_names(params, Catalog([one, other]))
+    assert resolved.highres_info is not None
+    assert (resolved.model, resolved.highres_info.model) == ("one", "other")

@@ -57,8 +57,9 @@ MASK: Mapping[str, tuple[str, Convert]] = {
     "Masked area padding": ("inpainting_mask_padding", int),
     "Mask blur": ("keep_original_num_fade_pixels", lambda value: FADE_PER_BLUR * int(value)),
 }
-RESIZING: Mapping[str, tuple[str, Convert]] = {
-    "Resize mode": ("resize_mode", {label: name for name, label in RESIZE_MODES.items()}.get)
+PICTURE: Mapping[str, tuple[str, Convert]] = {
+    "Resize mode": ("resize_mode", {label: name for name, label in RESIZE_MODES.items()}.get),
+    "Noise multiplier": ("noise_multiplier", _real),
 }
 WITHOUT_EFFECT = ("Version", "Size", "Seed resize from", "Hires resize", "Model hash", "VAE hash", "Lora hashes")
 """They repeat other settings, or are about the program that wrote them."""
@@ -85,7 +86,7 @@ def read_web_ui(text: str, catalog: Catalog) -> FoundSettings:
     if width and height:
         found.params |= _size(found.type, found.params, width, height)
     if found.type != "txt2img.sd":
-        found.params |= {name: value for name, value in _take(RESIZING, left, found).items() if value}
+        found.params |= {name: value for name, value in _take(PICTURE, left, found).items() if value}
     for name in WITHOUT_EFFECT:
         left.pop(name, None)
     for name, value in left.items():
@@ -143,6 +144,11 @@ def _second_pass(
     )
     if side > USUAL_MAX_WH:
         highres["max_wh"] = side
+    model = left.pop("Hires checkpoint", "")
+    if name := name_of_model(catalog, CHECKPOINT_FAMILIES, model):
+        highres["model"] = name
+    elif model:
+        found.refuse("Hires checkpoint", model)
     upscaler = left.pop("Hires upscaler", "")
     if method := LATENT_METHODS.get(upscaler.lower()):
         highres["upscale_method"] = method

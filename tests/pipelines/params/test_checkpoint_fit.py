@@ -8,7 +8,7 @@ import pytest
 from models.catalog.catalog import MisfitError
 from models.catalog.checkpoint_shape import CheckpointShape, TextEncoderShape
 from models.catalog.entry import ModelEntry
-from pipelines.params.checkpoint_fit import refuse_text_misfits, refuse_without_mask
+from pipelines.params.checkpoint_fit import refuse_mixed_families, refuse_text_misfits, refuse_without_mask
 from pipelines.txt2img import Txt2ImgParams
 
 SMALL, LARGE = TextEncoderShape(4, 3), TextEncoderShape(6, 5)
@@ -52,3 +52,9 @@ def test_inpainting_checkpoint_needs_a_mask() -> None:
     checkpoint = ModelEntry(name="x", path=Path("x"), family="sd1", shape=CheckpointShape((), 9))
     with pytest.raises(MisfitError, match="is for inpainting and paints masked areas only"):
         refuse_without_mask(checkpoint)
+
+
+def test_checkpoints_of_both_passes_are_of_one_family() -> None:
+    refuse_mixed_families([entry("sd1"), entry("sd1")])
+    with pytest.raises(MisfitError, match="of highres_info is of family sdxl, but 'x' is of family sd1; name one of"):
+        refuse_mixed_families([entry("sd1"), entry("sdxl")])

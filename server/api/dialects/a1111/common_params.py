@@ -21,9 +21,7 @@ NOT_OFFERED: Mapping[str, tuple[str, str]] = {
     "script_name": ("scripts", "leave script_name out"),
     "s_min_uncond": ("s_min_uncond", "send 0"),
     "disable_extra_networks": ("disable_extra_networks", "leave <lora:…> out of the prompt"),
-    "firstpass_image": ("firstpass_image", "send it to img2img"),
     "latent_mask": ("latent_mask", "send it as `mask`"),
-    "initial_noise_multiplier": ("initial_noise_multiplier", "send 1"),
 }
 """Fields that may have no other value than their default: what they ask for, and what to do in place of it."""
 

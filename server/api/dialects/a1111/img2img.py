@@ -28,6 +28,7 @@ def plan_img2img(request: Img2ImgRequest, options: Mapping[str, Any], catalog: C
     fidelity = round(1 - request.denoising_strength, 6)
     found = guides(units_of(request.alwayson_scripts), catalog, request.size, pictures[0])
     params |= found.params
+    params["noise_multiplier"] = request.initial_noise_multiplier
     if request.mask:
         params |= {"fidelity": min(fidelity, MAX_FIDELITY), "mask_url": request.mask, **_mask_params(request)}
     else:

@@ -37,6 +37,7 @@ FIELDS: Mapping[str, str] = {
     "Hires negative prompt": "hr_negative_prompt",
     "Masked area padding": "inpaint_full_res_padding",
     "Mask blur": "mask_blur",
+    "Noise multiplier": "initial_noise_multiplier",
     "Refiner": "refiner_checkpoint",
 }
 CHOICES: Mapping[str, tuple[str, Sequence[str]]] = {

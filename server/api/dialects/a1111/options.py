@@ -92,9 +92,9 @@ def check_options(options: Mapping[str, Any], catalog: Catalog) -> None:
     output_of(options)
 
 
-def find_checkpoint(catalog: Catalog, name: str) -> ModelEntry:
-    """The checkpoint of this title, name or hash. Raises InvalidParamsError."""
-    return _find(catalog, name, CHECKPOINT_FAMILIES, CHECKPOINT)
+def find_checkpoint(catalog: Catalog, name: str, field: str = CHECKPOINT) -> ModelEntry:
+    """The checkpoint of this title, name or hash, which the request names in `field`. Raises InvalidParamsError."""
+    return _find(catalog, name, CHECKPOINT_FAMILIES, field)
 
 
 def vae_of(options: Mapping[str, Any], catalog: Catalog) -> str:

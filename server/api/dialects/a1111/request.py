@@ -131,7 +131,7 @@ class Img2ImgRequest(GenerationRequest):
     resize_mode: Literal[0, 1, 2, 3] = 0
     mask: str | None = Field(None, description="White is repainted.")
     latent_mask: str = ""
-    initial_noise_multiplier: float = 1.0
+    initial_noise_multiplier: float = Field(1.0, ge=0, le=1.5)
     mask_blur: int | None = Field(None, ge=0, le=256)
     mask_blur_x: int = Field(4, ge=0, le=256)
     mask_blur_y: int = Field(4, ge=0, le=256)

@@ -8,6 +8,7 @@ from typing import Any
 from models.catalog.catalog import Catalog
 from server.api.dialects.a1111.common_params import common_params
 from server.api.dialects.a1111.controlnet.units import guides
+from server.api.dialects.a1111.options import find_checkpoint
 from server.api.dialects.a1111.painting import Painting
 from server.api.dialects.a1111.request import Txt2ImgRequest
 from server.api.dialects.a1111.samplers import second_sampling_params
@@ -36,7 +37,9 @@ def plan_txt2img(request: Txt2ImgRequest, options: Mapping[str, Any], catalog: C
     found = guides(units_of(request.alwayson_scripts), catalog, request.size)
     params |= found.params
     if request.enable_hr:
-        params["highres_info"] = _second_pass(request)
+        params["highres_info"] = _second_pass(request, catalog)
+    elif request.firstpass_image:
+        raise InvalidParamsError("firstpass_image is refined by enable_hr; set it, or send img2img", "firstpass_image")
     if found.controls:
         params |= {"wh": _first_size(request), "controls": list(found.controls)}
         return Painting("control_new.multi", params, shows_maps=found.shows_maps)
@@ -51,12 +54,9 @@ def _first_size(request: Txt2ImgRequest) -> tuple[int, int]:
     return max(width // 8 * 8, 64), max(height // 8 * 8, 64)
 
 
-def _second_pass(request: Txt2ImgRequest) -> dict[str, Any]:
-    if request.hr_checkpoint_name.lower() not in SAME_CHECKPOINT:
-        raise InvalidParamsError(
-            "a checkpoint of its own for the second pass is not offered; leave hr_checkpoint_name out",
-            "hr_checkpoint_name",
-        )
+def _second_pass(request: Txt2ImgRequest, catalog: Catalog) -> dict[str, Any]:
+    name = request.hr_checkpoint_name.strip()
+    model = None if name.lower() in SAME_CHECKPOINT else find_checkpoint(catalog, name, "hr_checkpoint_name").name
     fidelity = round(1 - request.denoising_strength, 6)
     size = _second_size(request)
     upscaler = request.hr_upscaler.strip()
@@ -66,7 +66,9 @@ def _second_pass(request: Txt2ImgRequest) -> dict[str, Any]:
         "w": size[0],
         "h": size[1],
         "max_wh": max(size),
+        **({"first_url": request.firstpass_image} if request.firstpass_image else {}),
         **({"upscaler": upscaler} if method is None else {"upscale_method": method}),
+        **({} if model is None else {"model": model}),
         **({"num_steps": request.hr_second_pass_steps} if request.hr_second_pass_steps else {}),
         **second_sampling_params(request.hr_sampler_name, request.hr_scheduler, request.sampler, request.scheduler),
         **({} if request.hr_cfg is None else {"guidance_scale": request.hr_cfg}),

@@ -25,7 +25,9 @@ CASES = [
     ("txt2img.sd", {"w": 512, "h": 768, "sampler": "euler", "timestep_spacing": "trailing", "use_circular": True}),
     ("txt2img.sd", {"w": 512, "h": 768, "variation_seed": 5, "variation_strength": 0.25, "clip_skip": 1}),
     ("txt2img.sd", {"w": 512, "h": 768, "highres_info": HIGHRES | {"max_wh": 1152}}),
+    ("txt2img.sd", {"w": 512, "h": 768, "highres_info": HIGHRES | {"max_wh": 1152, "model": "toy"}}),
     ("img2img.sd", {"wh": [512, 768], "fidelity": 0.4, "resize_mode": "cover"}),
+    ("img2img.sd", {"wh": [512, 768], "fidelity": 0.4, "resize_mode": "latent", "noise_multiplier": 0.9}),
     ("txt2img.sd.inpainting", {"fidelity": 0.2, **MASK}),
 ]
 

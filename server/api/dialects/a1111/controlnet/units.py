@@ -134,6 +134,8 @@ def _image_prompt(unit: Unit, catalog: Catalog, picture: str | None) -> dict[str
             raise InvalidParamsError(f"{name} of module {module} is not offered; send {default:g}", name)
     if choice(unit, "control_mode", CONTROL_MODES, BALANCED) != BALANCED:
         raise InvalidParamsError(f"control_mode of module {module} is not offered; send Balanced", "control_mode")
+    if choice(unit, "hr_option", PASSES, None) is not None:
+        raise InvalidParamsError(f"hr_option of module {module} is not offered; send Both", "hr_option")
     for name, found in (("a mask", region_of(unit)), ("advanced_weighting", layer_weights_of(unit))):
         if found:
             raise InvalidParamsError(f"{name} of module {module} is not offered; leave it out", name.split()[-1])

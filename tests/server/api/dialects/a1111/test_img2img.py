@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from pydantic import ValidationError
 
 import pipelines
 from server.api.dialects.a1111.img2img import plan_img2img
@@ -62,6 +63,13 @@ async def test_mask_may_be_inverted_and_blurred_by_axis(services: Services) -> N
     assert (params["inpainting_mask_invert"], params["keep_original_num_fade_pixels"]) == (True, 12)
 
 
+async def test_noise_multiplier(services: Services) -> None:
+    for mask in ({}, {"mask": MASK}):
+        assert planned(services, initial_noise_multiplier=0.5, **mask).params["noise_multiplier"] == 0.5
+    with pytest.raises(ValidationError, match="less than or equal to"):
+        planned(services, initial_noise_multiplier=2)
+
+
 async def test_several_pictures_are_taken_in_turn(services: Services) -> None:
     tasks = planned(services, init_images=["YQ==", "Yg=="], n_iter=3).tasks(3)
     assert [(task["url"], task["seed"], task["num_samples"]) for task in tasks] == [
@@ -84,7 +92,6 @@ async def test_units_take_the_picture_and_its_mask(services: Services) -> None:
     [
         ({"init_images": []}, "init_images"),
         ({"latent_mask": "aGk="}, "latent_mask"),
-        ({"initial_noise_multiplier": 0.5}, "initial_noise_multiplier"),
     ],
 )
 async def test_what_cannot_be_meant_is_refused_by_name(services: Services, fields: dict[str, Any], field: str) -> None:

@@ -177,6 +177,7 @@ def test_factors_of_our_own_api_are_sizes(catalog: Catalog, factor: float, side:
     [
         *({"resize_mode": mode, "denoising_strength": 0.3} for mode in (0, 1, 2, 3)),
         {"denoising_strength": 0},
+        {"initial_noise_multiplier": 0.9},
         {"sampler_name": "Heun", "scheduler": "Karras", "negative_prompt": "fog"},
     ],
 )

@@ -169,7 +169,7 @@ async def test_units_may_have_a_second_pass(services: Services) -> None:
         ({"firstpass_image": "aGk="}, "firstpass_image"),
         ({"alwayson_scripts": {"Refiner": {"args": [True, "toy", 0.8]}}}, "alwayson_scripts.Refiner"),
         ({"enable_hr": True, "hr_scheduler": "KL Optimal"}, "hr_scheduler"),
-        ({"enable_hr": True, "hr_checkpoint_name": "anime-toy"}, "hr_checkpoint_name"),
+        ({"enable_hr": True, "hr_checkpoint_name": "nobody"}, "hr_checkpoint_name"),
         ({"override_settings": {"sd_model_checkpoint": "nobody"}}, "sd_model_checkpoint"),
     ],
 )
@@ -177,3 +177,17 @@ async def test_what_cannot_be_meant_is_refused_by_name(services: Services, field
     with pytest.raises(InvalidParamsError) as refused:
         planned(services, **fields)
     assert refused.value.field == field
+
+
+@pytest.mark.parametrize(("name", "model"), [("anime-toy", "anime-toy"), ("Use same checkpoint", None), ("None", None)])
+async def test_second_pass_may_have_its_own_checkpoint(services: Services, name: str, model: str | None) -> None:
+    painting = planned(services, enable_hr=True, hr_scale=1.5, hr_checkpoint_name=name)
+    assert painting.params["highres_info"].get("model") == model
+
+
+async def test_firstpass_image_takes_the_place_of_the_first_pass(services: Services) -> None:
+    fields = {"enable_hr": True, "hr_scale": 2, "firstpass_image": "aGk=", "width": 64, "height": 64}
+    assert planned(services, **fields).params["highres_info"]["first_url"] == "aGk="
+    unit = {"module": "canny", "model": "canny", "image": "aGk="}
+    guided = planned(services, **fields, alwayson_scripts={"controlnet": {"args": [unit]}})
+    assert guided.params["highres_info"]["first_url"] == "aGk="

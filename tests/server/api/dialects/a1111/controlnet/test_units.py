@@ -150,6 +150,7 @@ def test_ip_adapter_may_be_named(catalog: Catalog) -> None:
         ([{**ADAPTER, "guidance_end": 0.5}], "guidance_end of module ip-adapter_clip_sd15 is not offered; send 1"),
         ([{**ADAPTER, "guidance": 0.5}], "guidance of module ip-adapter_clip_sd15"),
         ([{**REFERENCE, "guidance_start": 0.5}], "guidance_start of module reference_only is not offered; send 0"),
+        ([{**ADAPTER, "hr_option": "High res only"}], "hr_option of module ip-adapter_clip_sd15 is not offered"),
         ([{**REFERENCE, "mask": "YQ=="}], "a mask of module reference_only is not offered; leave it out"),
         ([{**ADAPTER, "advanced_weighting": [1]}], "advanced_weighting of module ip-adapter_clip_sd15 is not offered"),
         ([{**REFERENCE, "control_mode": 2}], "control_mode of module reference_only is not offered; send Balanced"),
