@@ -13,6 +13,10 @@ from functools import lru_cache
 from models.diffusion.word_match import any_of
 from server.prompts.dynamic_prompts import WILDCARD
 
+HAN = "\u3007\u3400-\u9fff\uf900-\ufaff\U00020000-\U0003ffff"
+"""A range of a character class, and so are the next two."""
+KANA = "\u3041-\u309f\u30a1-\u30fa\u30fd-\u30ff\u31f0-\u31ff\uff66-\uff9d"
+HANGUL = "\u1100-\u11ff\u3131-\u318e\ua960-\ua97f\uac00-\ud7ff"
 TAG = re.compile(r"<\w+:[^<>\n]*>|<[^<>\s,，、]{1,64}>")
 """A tag with a name in it, such as `<lora:name:0.8>`, or a word of an embedding, such as `<cat>`."""
 _SYNTAX = "|".join(
@@ -23,13 +27,12 @@ _SYNTAX = "|".join(
         r"\d{0,3}(?:-\d{0,3})?\$\$",  # {2$$a|b|c}: two of them
         r"(?<=[{|$])\s*(?:\d{1,6}(?:\.\d{1,6})?|\.\d{1,6})::",  # {3::a|b}: three times as often
         r"[()\[\]{}<>|:,;!?\"\n\r]",
+        r"[\u203b\u2190-\u245f\u2500-\u2bff\U0001f000-\U0001faff]+",  # arrows, hearts, emoji
+        rf"(?<=[{HAN}])[~/+&=^*]+|[~/+&=^*]+(?=[{HAN}])",  # not those of f/1.8
+        rf"(?<![{HAN}{KANA}])[·・]|[·・](?![{HAN}{KANA}])",  # not those of foreign names
     )
 )
 KEYWORDS = re.compile(r"\b(?:BREAK|AND)\b")
-HAN = "\u3007\u3400-\u9fff\uf900-\ufaff\U00020000-\U0003ffff"
-"""A range of a character class, and so are the next two."""
-KANA = "\u3041-\u309f\u30a1-\u30fa\u30fd-\u30ff\u31f0-\u31ff\uff66-\uff9d"
-HANGUL = "\u1100-\u11ff\u3131-\u318e\ua960-\ua97f\uac00-\ud7ff"
 _HAN, _KANA, _HANGUL = (re.compile(f"[{each}]") for each in (HAN, KANA, HANGUL))
 _FOREIGN = re.compile(f"[{HAN}{KANA}{HANGUL}]")
 _STYLISH_POSSESSIVE = re.compile(f"(?<=[{HAN}])の(?=[{HAN}])")

@@ -48,9 +48,10 @@ async def prepare_prompts(services: Services, pipeline: AnyPipeline, params: Par
     prompts = task_prompts(parts)
     audit = PromptAudit.of(services, tenant, pipeline.names[0])
     await audit.check(prompts)
-    await fold_prompts(prompts, services.translator, services.catalog)
     apply_styles(prompts, parts, services.catalog)
-    await choose_variants(prompts, services.wildcards)
+    for _ in ("as written", "as chosen"):  # lines of wildcards may offer variants in full-width braces, too
+        await fold_prompts(prompts, services.translator, services.catalog)
+        await choose_variants(prompts, services.wildcards)
     await fill_in_written_prompts(prompts, services.llm)
     notes += await translate_prompts(prompts, services.translator, services.catalog)
     await audit.check(prompts)

@@ -25,6 +25,8 @@ def words_of(prompt: str, *names: str) -> list[str]:
         ("<猫>, <hypernet:红:1>, a < 红, b > c", ["红"]),
         ("masterpiece, 红房子 with Latin 8k, best quality", ["红房子 with Latin 8k"]),
         ("红房子BREAK蓝船", ["红房子BREAK蓝船"]),
+        ("红/蓝♡🐱黄·, 达·芬奇", ["红", "蓝", "黄", "达·芬奇"]),
+        ("C++程序员, R&B歌手, 1/2身, 红 f/1.8", ["程序员", "R&B歌手", "1/2身", "红 f/1.8"]),
         ("a red house", []),
     ],
 )

@@ -70,6 +70,9 @@ def count(engine: str, result: str) -> float:
         ("（红色：1.3）", "(red:1.3)"),
         ("masterpiece，红房子。", "masterpiece, red house"),
         ("a house — “small”", 'a house "small"'),
+        ("三只猫/两只狗＋红房子", "three cats / two dogs + red house"),
+        ("→三只猫♡🐱～", "→ three cats ♡🐱~"),
+        ("三只猫·，红房子 f/1.8", "three cats ·, red house f/1.8"),
     ],
 )
 async def test_out_of_the_box_the_dictionary_translates(prompt: str, english: str) -> None:

@@ -76,6 +76,22 @@ async def test_variants_are_chosen_by_the_seed(services, tmp_path) -> None:
     assert len(texts) > 1
 
 
+FULL_WIDTH = """
+styles:
+  - {id: colored, prompt: "｛红色｜红色｝的{prompt}"}
+"""
+
+
+@pytest.mark.parametrize("more_models", [FULL_WIDTH])
+async def test_full_width_variants_of_styles_and_wildcards_are_chosen(services, tmp_path) -> None:
+    """Else braces would be painted, and the text would not stay the same when the image is painted again."""
+    services = dataclasses.replace(services, wildcards=Wildcards(tmp_path))
+    (tmp_path / "things.txt").write_text("｛房子｜房子｝。")
+    styled = await accepted(services, {"text": "房子。", "styles": ["colored"], "seed": 3})
+    drawn = await accepted(services, {"text": "红色的__things__", "seed": 3})
+    assert (styled.params["text"], drawn.params["text"]) == ("red house", "red house")
+
+
 async def test_an_unknown_wildcard_is_refused(services) -> None:
     task = await accepted(services, {"text": "__animals__"})
     assert task.params["text"] == "__animals__"
