@@ -49,8 +49,9 @@ def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     if suite := config.getoption("suite"):
-        config.hook.pytest_deselected(items=[item for item in items if not belongs(item, suite)])
-        items[:] = [item for item in items if belongs(item, suite)]
+        chosen = [item for item in items if belongs(item, suite)]
+        config.hook.pytest_deselected(items=list(set(items) - set(chosen)))
+        items[:] = chosen
     longest_file_first(items)
     for item in items:
         if "compiled_dir" in getattr(item, "fixturenames", ()):

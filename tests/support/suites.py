@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from functools import cache
 from pathlib import Path
 from typing import Literal
 
@@ -51,6 +52,12 @@ def may_be_fast(path: Path) -> bool:
     return path == TESTS or not (is_read and STANDARD_IMPORTS & reached(file))
 
 
+@cache
+def is_light(file: Path) -> bool:
+    """Whether a test file, and each conftest.py around it, does without torch and servers."""
+    return all(may_be_fast(path) for path in (file, *file.parents) if TESTS in path.parents)
+
+
 def belongs(item: pytest.Item, suite: Suite) -> bool:
     """`make test` runs the fast tests, too."""
     own = suite_of(item)
@@ -63,8 +70,7 @@ def suite_of(item: pytest.Item) -> Suite:
         return "slow"
     parameters = item.callspec.params.values() if hasattr(item, "callspec") else ()
     served = any(isinstance(value, str) and value in STANDARD_PARAMETERS for value in parameters)
-    light = all(may_be_fast(path) for path in (item.path, *item.path.parents) if TESTS in path.parents)
-    return "standard" if served or STANDARD_FIXTURES.keys() & fixtures or not light else "fast"
+    return "standard" if served or STANDARD_FIXTURES.keys() & fixtures or not is_light(item.path) else "fast"
 
 
 def longest_file_first(items: list[pytest.Item]) -> None:

@@ -77,6 +77,7 @@ def jpeg_header(width, height):
     )
 
 
+BOMB = zlib.compress(bytes(200_000_000), 9)
 GOOD_PNG, GOOD_JPEG, GOOD_WEBP = (saved(gradient(256, 256), kind) for kind in ("PNG", "JPEG", "WEBP"))
 
 BAD = {
@@ -110,8 +111,8 @@ BAD = {
     "png too wide": (png(8193, 1), "at most 8192 pixels a side"),
     "png too high": (png(1, 8193), "at most 8192 pixels a side"),
     "png of too many pixels": (png(1025, 1024), "at most 1048576 pixels"),
-    "png text bomb": (png(8, 8, extra=chunk(b"zTXt", b"a\0\0" + zlib.compress(bytes(200_000_000), 9))), "damaged"),
-    "png profile bomb": (png(8, 8, extra=chunk(b"iCCP", b"a\0\0" + zlib.compress(bytes(200_000_000), 9))), "damaged"),
+    "png text bomb": (png(8, 8, extra=chunk(b"zTXt", b"a\0\0" + BOMB)), "damaged"),
+    "png profile bomb": (png(8, 8, extra=chunk(b"iCCP", b"a\0\0" + BOMB)), "damaged"),
     "apng": (animated("PNG"), "animated"),
     "jpeg magic only": (b"\xff\xd8\xff", "damaged"),
     "jpeg header only": (GOOD_JPEG[:100], "damaged"),
