@@ -88,10 +88,15 @@ async def test_result_that_is_gone_is_refused_with_the_reason(server, painting, 
     with pytest.raises(InvalidRequestError, match=r"url: image 0 .* has expired.*a longer retention") as gone:
         await hua.img2img(result, "a boat")
     assert gone.value.code == "bad_input"
-    async with httpx.AsyncClient(trust_env=False) as http:
-        await http.delete(f"{server.url}/v1/tasks/{result.id}/images")
+    await result.delete_images()
     with pytest.raises(InvalidRequestError, match="deleted at the request of its owner"):
         await hua.img2img(result, "a boat")
+
+
+async def test_result_that_is_not_there_yet_is_an_error(server, hua):
+    task = await hua.submit("txt2img.sd", text="a house")
+    with pytest.raises(ValueError, match="it is queued, and has them once `wait` returns"):
+        await hua.img2img(task, "a boat")
 
 
 async def test_result_that_is_withheld_is_an_error(server, hua):

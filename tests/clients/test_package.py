@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import os
 import shutil
 import subprocess
@@ -10,8 +11,11 @@ import zipfile
 from email.message import Message
 from email.parser import Parser
 from pathlib import Path
+from typing import get_type_hints
 
+import hua_client
 import pytest
+from hua_client.inputs import decode
 
 SOURCE = Path(__file__).parents[2] / "clients/python"
 
@@ -46,6 +50,18 @@ def test_wheel_has_every_file_and_says_that_it_is_typed(wheel: Path) -> None:
 def test_wheel_needs_httpx_alone(metadata: Message) -> None:
     assert metadata["Requires-Python"] == "<3.14,>=3.11"
     assert [need for need in metadata.get_all("Requires-Dist") if "extra" not in need] == ["httpx>=0.28"]
+
+
+def test_types_of_all_methods_are_known_without_pillow() -> None:
+    methods = inspect.getmembers(hua_client.Hua, inspect.isfunction)
+    hints = {name: get_type_hints(method) for name, method in methods if not name.startswith("_")}
+    assert hints["img2img"]["image"] == hints["upload"]["image"] == hua_client.ImageInput
+
+
+def test_pillow_is_named_where_it_is_missing(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "PIL.Image", None)
+    with pytest.raises(ImportError, match="pip install pillow"):
+        decode(b"")
 
 
 def test_client_imports_neither_the_server_nor_pillow() -> None:

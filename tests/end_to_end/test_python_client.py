@@ -15,7 +15,7 @@ README = "../clients/python/README.md"
 def test_example_of_the_readme(service: RunningService, folder: Path) -> None:
     [program] = python_blocks(README)
     service.run_python(program, folder)
-    assert described(folder / "house.png") == ("PNG", (128, 128))
+    assert described(folder / "house.png") == described(folder / "blue.png") == ("PNG", (128, 128))
 
 
 def test_examples_of_the_page(service: RunningService, folder: Path) -> None:

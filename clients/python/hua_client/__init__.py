@@ -26,6 +26,7 @@ from hua_client.errors import (
     WithheldError,
 )
 from hua_client.events import Ended, Event, Preview, Progress, Queued, Running
+from hua_client.inputs import ImageInput
 from hua_client.models import Model
 
 __all__ = [
@@ -45,6 +46,7 @@ __all__ = [
     "HuaError",
     "Image",
     "ImageInfo",
+    "ImageInput",
     "InvalidRequestError",
     "LimitError",
     "Model",

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 from collections.abc import AsyncIterator, Coroutine
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
@@ -13,15 +12,13 @@ from hua_client.base_task import BaseTask, ImageInfo, Json
 from hua_client.calls import Calls, Options
 from hua_client.client import RETRY_S, URL
 from hua_client.events import Event, Status
-from hua_client.inputs import as_image
+from hua_client.inputs import ImageInput, as_image, decode
 from hua_client.models import Model, read_model
 from hua_client.painting import Painting
 from hua_client.runners import LIMITS, AsyncRunner
 
 if TYPE_CHECKING:
     from PIL.Image import Image as PillowImage
-
-    from hua_client.inputs import ImageInput
 
 
 class AsyncImage(ImageInfo):
@@ -41,10 +38,8 @@ class AsyncImage(ImageInfo):
         return await self._runner.run(self._calls.save(self, Path(path)))
 
     async def pillow(self) -> PillowImage:
-        """Needs Pillow."""
-        from PIL.Image import open as decode
-
-        return decode(io.BytesIO(await self.read()))
+        """Raises ImportError if Pillow is not installed."""
+        return decode(await self.read())
 
 
 class AsyncTask(BaseTask[AsyncImage]):
@@ -83,6 +78,11 @@ class AsyncTask(BaseTask[AsyncImage]):
     async def change_retention(self, retention: str) -> Self:
         """As Task.change_retention."""
         self.update(await self._runner.run(self._calls.change_retention(self.id, retention)))
+        return self
+
+    async def delete_images(self) -> Self:
+        """As Task.delete_images."""
+        self.update(await self._runner.run(self._calls.delete_images(self.id)))
         return self
 
     async def save(self, path: str | Path) -> list[Path]:

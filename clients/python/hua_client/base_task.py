@@ -111,9 +111,10 @@ class BaseTask(Generic[ImageT]):
         """The first image. Raises TaskFailedError, TaskCanceledError, ValueError if there is none."""
         self.check()
         if not self.images:
-            raise ValueError(
-                f"task {self.id} has no images: it is {self.status}{' (see answer)' if self.answer else ''}"
-            )
+            reason = "see its answer" if self.answer else "they are deleted, or it paints none"
+            if not self.ended:
+                reason = f"it is {self.status}, and has them once `wait` returns"
+            raise ValueError(f"task {self.id} has no images: {reason}")
         return self.images[0]
 
     def note(self, event: Event) -> None:

@@ -102,6 +102,9 @@ class Calls:
     def change_retention(self, task_id: str, retention: str) -> Flow[Json]:
         return self._json("PUT", f"/v1/tasks/{task_id}/retention", json={"retention": retention})
 
+    def delete_images(self, task_id: str) -> Flow[Json]:
+        return self._json("DELETE", f"/v1/tasks/{task_id}/images")
+
     def list_tasks(self, status: str | None) -> Flow[None]:
         """Emits all tasks, newest first. New tasks move those that are left to later pages; none comes twice."""
         seen: set[str] = set()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 import weakref
 from collections.abc import Iterator
 from pathlib import Path
@@ -13,15 +12,13 @@ import httpx
 from hua_client.base_task import BaseTask, ImageInfo, Json
 from hua_client.calls import Calls, Options
 from hua_client.events import Event, Status
-from hua_client.inputs import as_image
+from hua_client.inputs import ImageInput, as_image, decode
 from hua_client.models import Model, read_model
 from hua_client.painting import Painting
 from hua_client.runners import LIMITS, Runner
 
 if TYPE_CHECKING:
     from PIL.Image import Image as PillowImage
-
-    from hua_client.inputs import ImageInput
 
 URL = "http://127.0.0.1:8000"
 RETRY_S = 120.0
@@ -44,10 +41,8 @@ class Image(ImageInfo):
         return self._runner.run(self._calls.save(self, Path(path)))
 
     def pillow(self) -> PillowImage:
-        """Needs Pillow."""
-        from PIL.Image import open as decode
-
-        return decode(io.BytesIO(self.read()))
+        """Raises ImportError if Pillow is not installed."""
+        return decode(self.read())
 
 
 class Task(BaseTask[Image]):
@@ -86,6 +81,11 @@ class Task(BaseTask[Image]):
     def change_retention(self, retention: str) -> Self:
         """`24h`, `7d`, …: when the images of an ended task go; `keep`: never."""
         self.update(self._runner.run(self._calls.change_retention(self.id, retention)))
+        return self
+
+    def delete_images(self) -> Self:
+        """Deletes the images and control maps of an ended task now. The task stays. Raises ConflictError if it runs."""
+        self.update(self._runner.run(self._calls.delete_images(self.id)))
         return self
 
     def save(self, path: str | Path) -> list[Path]:

@@ -6,7 +6,7 @@ import io
 import re
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import IO, TYPE_CHECKING, Any, Protocol, Self, TypeAlias
 
 from hua_client.base_task import BaseTask, ImageInfo, Json
 from hua_client.errors import WithheldError
@@ -14,8 +14,20 @@ from hua_client.errors import WithheldError
 if TYPE_CHECKING:
     from PIL.Image import Image as PillowImage
 
-    ImageInput: TypeAlias = str | Path | bytes | ImageInfo | BaseTask[Any] | PillowImage
 
+class Picture(Protocol):
+    """An image of Pillow, by what is used of it: Pillow need not be there for the checkers of types either."""
+
+    @property
+    def mode(self) -> str: ...
+
+    def convert(self, mode: str) -> Self: ...
+
+    def save(self, fp: IO[bytes], format: str | None = None) -> None: ...
+
+
+ImageInput: TypeAlias = str | Path | bytes | ImageInfo | BaseTask[Any] | Picture
+"""What may be an image in a call: a path, bytes, a result, an image of Pillow, a link, or the id of an upload."""
 _REFERENCE = re.compile(r"[a-z][a-z0-9+.-]{0,15}://|data:|file-[0-9a-f]{32}$", re.IGNORECASE)
 _PNG_MODES = {"1", "L", "LA", "I;16", "P", "RGB", "RGBA"}
 
@@ -63,7 +75,16 @@ def _is_pillow(value: Any) -> bool:
     return pillow is not None and isinstance(value, pillow.Image)
 
 
-def _png(image: PillowImage) -> bytes:
+def decode(data: bytes) -> PillowImage:
+    """Raises ImportError if Pillow is not installed."""
+    try:
+        from PIL.Image import open as read
+    except ImportError as error:
+        raise ImportError("this needs Pillow: pip install pillow") from error
+    return read(io.BytesIO(data))
+
+
+def _png(image: Picture) -> bytes:
     file = io.BytesIO()
     (image if image.mode in _PNG_MODES else image.convert("RGB")).save(file, "PNG")
     return file.getvalue()

@@ -3,13 +3,10 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from typing import TYPE_CHECKING, Any, Generic, TypeVar
+from typing import Any, Generic, TypeVar
 
 from hua_client.calls import Options
-from hua_client.inputs import as_image
-
-if TYPE_CHECKING:
-    from hua_client.inputs import ImageInput
+from hua_client.inputs import ImageInput, as_image
 
 TaskT = TypeVar("TaskT")
 
