@@ -6,20 +6,19 @@ Ye et al., "IP-Adapter: Text Compatible Image Prompt Adapter for Text-to-Image D
 from __future__ import annotations
 
 import re
-from collections.abc import Hashable, Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager, ExitStack, contextmanager
+from collections.abc import Hashable, Mapping, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 import torch
 from diffusers.loaders.unet import UNet2DConditionLoadersMixin
-from diffusers.models.attention_processor import Attention
 from diffusers.models.embeddings import ImageProjection
 from torch import Tensor, nn
-from torch.nn import functional
 from transformers import CLIPImageProcessor, CLIPVisionModelWithProjection
 
+from models.adapters.ip_attention import SCALE, TOKENS, IPAttentionLayer, image_keys_values, ip_attention
 from models.catalog.entry import ModelEntry
 from models.conditioning import Conditioning
 from models.files.weights_error import WeightsError, one_line
@@ -30,22 +29,12 @@ from models.loading.fill import check_whole
 from models.loading.tensors import read_tensors
 from models.patches.patch import DenoiserInputs, DenoiserPatch, PatchedRows
 
-TOKENS, SCALE = "image_tokens", "image_scale"
-"""Names in the extras of a conditioning: image tokens [rows, tokens, width], and the scale of each row [rows]."""
 _USED = re.compile(r"image_proj\..+|ip_adapter\.\d+\.to_[kv]_ip\.weight")
 """The names of the weights in a file."""
 FACE_ID_KEYS = "image_proj.proj.0.weight", "image_proj.norm.weight"
 """Only FaceID adapters have both, which take the embedding of a face recognition net."""
 MAX_RATIO = 8
 """How many times longer than the other a side may be; the ends of a longer image are cut off before it is resized."""
-
-
-class IPAttentionLayer(NamedTuple):
-    """A cross-attention layer of the denoiser, and the weights that project image tokens to keys and values for it."""
-
-    attention: Attention
-    to_k: Tensor
-    to_v: Tensor
 
 
 class IPAdapterMisfitError(ValueError):
@@ -153,48 +142,6 @@ class IPAdapter(TorchModel):
                 f"{shapes[0][0][1]}, the model {len(expected)} of width {expected[0][0][1]}; use one for its family"
             )
         return tuple(IPAttentionLayer(*each) for each in zip(layers, self._keys, self._values, strict=True))
-
-
-def image_keys_values(layers: Sequence[IPAttentionLayer], extras: Mapping[str, Tensor]) -> list[Tensor]:
-    """The keys and values of the image tokens of each row, by layer: key, value, key, value…"""
-    return [functional.linear(extras[TOKENS], weight) for layer in layers for weight in (layer.to_k, layer.to_v)]
-
-
-@contextmanager
-def ip_attention(
-    layers: Sequence[IPAttentionLayer], extras: Mapping[str, Tensor], known: Sequence[Tensor] = ()
-) -> Iterator[None]:
-    """Within this block the layers also attend to the image tokens of each row, and add the result times the scale of
-    the row (equation 5 of the paper). `known` are the `image_keys_values` of these rows if they were computed before.
-
-    The hooks are removed when the block ends, also after an error.
-    """
-    halves = known or image_keys_values(layers, extras)
-    with ExitStack() as hooks:
-        for layer, keys, values in zip(layers, halves[::2], halves[1::2], strict=True):
-            _hook(layer.attention, keys, values, extras[SCALE][:, None, None], hooks)
-        yield
-
-
-def _hook(attention: Attention, keys: Tensor, values: Tensor, scales: Tensor, hooks: ExitStack) -> None:
-    """Uses the queries of the text; the result is added before the output projection, which both share."""
-    queries: list[Tensor] = []
-
-    def store_query(_: nn.Module, __: object, query: Tensor) -> None:
-        queries.append(query)
-
-    def add_image_attention(_: nn.Module, inputs: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
-        query, key, value = (_by_head(each, attention.heads) for each in (queries.pop(), keys, values))
-        attended = functional.scaled_dot_product_attention(query, key, value)
-        return (inputs[0] + scales * attended.transpose(1, 2).flatten(2),)
-
-    hooks.callback(attention.to_q.register_forward_hook(store_query).remove)
-    hooks.callback(attention.to_out[0].register_forward_pre_hook(add_image_attention).remove)
-
-
-def _by_head(tokens: Tensor, heads: int) -> Tensor:
-    """[rows, tokens, width] as [rows, heads, tokens, width of a head]."""
-    return tokens.view(*tokens.shape[:2], heads, -1).transpose(1, 2)
 
 
 def load(entry: ModelEntry, device: torch.device, dtype: torch.dtype) -> IPAdapter:
