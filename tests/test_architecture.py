@@ -202,6 +202,7 @@ NEVER_A_TASK = {
     "PackageError": "the package is not used, and the steps run without it",
     "InTrialError": "the package is not used, and the steps run without it",
     "CompilingError": "the steps run as they are",
+    "MustBeMergedError": "the LoRA is merged into the weights",
     "UnsupportedModelError": "read_net turns it into a NetError",
     "KeyError": "a caller inside the program asked for what it did not load",
     "OSError": "what reads files turns it into an error of its own, or into a problem of the catalog",

@@ -13,8 +13,8 @@ if TYPE_CHECKING:
     import numpy as np
     import torch
 
-    from models.adapters.lora_beside import LoraSet
     from models.adapters.lora_merge import Adapter
+    from models.adapters.lora_packing import LoraSet
     from models.adapters.textual_inversion import Inversion
     from models.compiled.forward_pass import PassRunner
     from models.compiled.static_weights import StaticWeights

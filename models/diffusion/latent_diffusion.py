@@ -15,8 +15,9 @@ import torch
 from torch import Tensor, nn
 
 from models.adapters.lora import Lora
-from models.adapters.lora_beside import LorasBeside, LoraSet, beside
+from models.adapters.lora_beside import LorasBeside, beside
 from models.adapters.lora_merge import Adapter, MergedNet, refuse_misfit
+from models.adapters.lora_packing import LoraSet
 from models.adapters.lora_sets import LoraSets
 from models.adapters.lora_warnings import skipped_parts
 from models.adapters.textual_inversion import Inversion
@@ -286,7 +287,7 @@ class LatentDiffusion(ABC):
             merged.switch(scales)
             return
         merged.switch(())
-        if loras.layout.places:
+        if loras.layout.additions:
             packed = loras.packed(loras.layout, self.dtype)[None]
             applied.enter_context(beside(merged.net, loras.layout, packed, None))
 

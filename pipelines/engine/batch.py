@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from torch import Tensor
 
-from models.adapters.lora_beside import MOST_SETS, common_layout
+from models.adapters.lora_packing import MOST_BYTES, MOST_SETS, LoraSet, common_layout
 from pipelines.engine.execution.batch_rows import Rows
 from pipelines.engine.execution.cuda_graphs import Graphs
 from pipelines.engine.scheduling.batch_key import BatchKey, key_of
@@ -31,9 +31,13 @@ class Batch:
 
     @property
     def halves(self) -> tuple[Batch, Batch]:
+        """One trajectory alone has its LoRAs merged: a step with LoRAs beside the weights needs more memory."""
         middle, beside = len(self.trajectories) // 2, self.key.beside is not None
-        first, second = self.trajectories[:middle], self.trajectories[middle:]
-        return Batch(first, self._graphs, beside=beside), Batch(second, self._graphs, beside=beside)
+        first, second = (
+            Batch(half, self._graphs, beside=beside and len(half) > 1)
+            for half in (self.trajectories[:middle], self.trajectories[middle:])
+        )
+        return first, second
 
     def step(self) -> None:
         """Advances every trajectory by one step, or none of them if it raises. Then draws the noise of the next steps
@@ -51,25 +55,30 @@ class Batch:
 
 def key_beside(trajectories: Sequence[Trajectory]) -> BatchKey:
     """The key of a step that has the LoRAs of all these trajectories beside the weights."""
-    sets = [each.denoise.checkpoint.lora_set for each in trajectories]
-    return key_of(trajectories[0]).without_loras._replace(
-        beside=common_layout(each for each in sets if each is not None)
-    )
+    sets = {each.denoise.checkpoint.adapters: each.denoise.checkpoint.lora_set for each in trajectories}
+    layout = common_layout(each for each in sets.values() if each is not None)
+    return key_of(trajectories[0]).without_loras._replace(beside=layout)
 
 
 def mixing(waiting: Sequence[Trajectory]) -> list[Trajectory]:
-    """Those that may share a batch with the first if their LoRAs are beside the weights; at most MOST_SETS sets."""
-    first, found, sets = waiting[0], list[Trajectory](), set[object]()
-    if first.denoise.checkpoint.lora_set is None:
-        return []
-    key = key_of(first).without_loras
+    """Those that may share a batch with the first if their LoRAs are beside the weights: at most MOST_SETS sets of
+    MOST_BYTES together."""
+    found, sets, full = list[Trajectory](), dict[object, LoraSet](), False
+    key = key_of(waiting[0]).without_loras
     for each in waiting:
         checkpoint = each.denoise.checkpoint
-        own = {checkpoint.adapters} if checkpoint.adapters else set()
-        # Sets beyond the limit are not asked for, since a checkpoint keeps only so many of them.
-        if key_of(each).without_loras != key or len(sets | own) > MOST_SETS:
+        is_new = bool(checkpoint.adapters) and checkpoint.adapters not in sets
+        # Sets beyond a limit are not asked for, since a checkpoint keeps only so many of them.
+        if key_of(each).without_loras != key or (is_new and full):
             continue
-        if checkpoint.lora_set is not None:
-            sets |= own
+        loras = checkpoint.lora_set
+        if loras is not None and is_new:
+            together = sets | {checkpoint.adapters: loras}
+            full = common_layout(together.values()).bytes(checkpoint.dtype) > MOST_BYTES
+            loras, sets = (None, sets) if full else (loras, together)
+            full = full or len(sets) == MOST_SETS
+        if loras is not None:
             found.append(each)
+        elif not found:
+            return []
     return found

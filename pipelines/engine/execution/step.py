@@ -12,7 +12,8 @@ import torch
 from torch import Tensor
 
 from models.adapters.controlnet import ControlNet
-from models.adapters.lora_beside import MOST_SETS, OF_ROWS, SETS, Layout, LorasBeside
+from models.adapters.lora_beside import OF_ROWS, SETS, LorasBeside
+from models.adapters.lora_packing import Layout
 from models.compiled.forward_pass import PassRunner
 from models.conditioning import Conditioning
 from models.diffusion.checkpoint import Checkpoint
@@ -190,7 +191,7 @@ class Step:
             if adapters and loras is not None:
                 places[adapters] = len(packed)
                 packed.append(loras.packed(layout, checkpoint.dtype))
-        self._put(SETS, torch.stack(packed), min(self.slots, MOST_SETS) + 1)
+        self._put(SETS, torch.stack(packed), layout.sets + 1)
         of_rows = torch.tensor([places[rows.trajectories[owner].denoise.checkpoint.adapters] for owner in rows.owners])
         padded = torch.cat([of_rows, of_rows[:1].expand(self.rows - len(of_rows))])
         self._put(OF_ROWS, to_device_async(padded, checkpoint.device), self.rows)

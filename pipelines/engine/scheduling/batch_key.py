@@ -6,7 +6,7 @@ import hashlib
 from functools import lru_cache
 from typing import NamedTuple
 
-from models.adapters.lora_beside import Layout
+from models.adapters.lora_packing import Layout
 from models.patches.patch import PatchKey
 from pipelines.engine.trajectory import Depth, Trajectory
 
@@ -39,6 +39,9 @@ class BatchKey(NamedTuple):
     this, has ended a process before."""
     beside: Layout | None = None
     """Which LoRAs are beside the weights, instead of merged ones: their modules and their rank, not whose they are."""
+    beside_cost: tuple[int, int] | None = None
+    """In `of_cost`, instead of `beside`: of how many numbers, as a power of two, and for how many sets. Otherwise each
+    mix of files would be measured anew, and what is measured would grow without end."""
 
     @property
     def name(self) -> str:
@@ -48,9 +51,9 @@ class BatchKey(NamedTuple):
     @property
     def of_cost(self) -> BatchKey:
         """Equal for steps that take equally long: merged weights are as fast as plain ones."""
-        return self._replace(
-            patches=tuple(each.of_cost for each in self.patches), adapters=(), strict=False, serials=()
-        )
+        patches, beside = tuple(each.of_cost for each in self.patches), self.beside
+        key = self._replace(patches=patches, adapters=(), strict=False, serials=(), beside=None)
+        return key if beside is None else key._replace(beside_cost=(beside.numbers.bit_length(), beside.sets))
 
     @property
     def of_graph(self) -> BatchKey:

@@ -14,8 +14,10 @@ from safetensors.torch import save_file
 from torch import Tensor, nn
 
 from models.adapters.lora import Lora, read
-from models.adapters.lora_beside import beside, lora_set
+from models.adapters.lora_beside import beside
 from models.adapters.lora_merge import MergedNet
+from models.adapters.lora_packing import LoraSet
+from models.adapters.lora_sets import lora_set
 
 LAYERS: dict[str, Callable[[], nn.Module]] = {
     "linear": lambda: nn.Linear(24, 32),
@@ -48,6 +50,10 @@ LAYERS_OF_NORMS: dict[str, Callable[[], nn.Module]] = {
     "layer": lambda: nn.LayerNorm(16),
     "group": lambda: nn.GroupNorm(4, 16),
 }
+
+
+def name_of(value: Any) -> str:
+    return getattr(value, "__name__", None) or str(value)
 
 
 def lora_of(module: nn.Module, folder: Path) -> Lora:
@@ -90,9 +96,7 @@ def difference(algorithm: Any, layer: nn.Module, inputs: Tensor, folder: Path, *
 
 
 @pytest.mark.parametrize("kind", LAYERS)
-@pytest.mark.parametrize(
-    ("algorithm", "options"), ALGORITHMS, ids=lambda value: getattr(value, "__name__", None) or str(value)
-)
+@pytest.mark.parametrize(("algorithm", "options"), ALGORITHMS, ids=name_of)
 def test_merged_layer_equals_that_of_lycoris(
     kind: str, algorithm: Any, options: dict[str, Any], tmp_path: Path
 ) -> None:
@@ -102,23 +106,14 @@ def test_merged_layer_equals_that_of_lycoris(
     assert difference(algorithm, layer, inputs, tmp_path, **{"lora_dim": 4, **alpha, **options}) < 1e-4
 
 
+SUMS = lycoris.LoConModule, lycoris.LohaModule, lycoris.LokrModule, lycoris.FullModule
+
+
+@pytest.mark.parametrize("rows", [None, torch.tensor([1, 0])], ids=["one set", "rows"])
 @pytest.mark.parametrize("kind", LAYERS)
-@pytest.mark.parametrize(
-    ("algorithm", "options", "is_sum"),
-    [
-        (lycoris.LoConModule, {}, True),
-        (lycoris.LoConModule, {"use_tucker": True}, True),
-        (lycoris.LohaModule, {}, True),
-        (lycoris.LokrModule, {"lora_dim": 1}, True),
-        (lycoris.LoConModule, {"weight_decompose": True}, False),
-        (lycoris.GLoRAModule, {}, False),
-        (lycoris.FullModule, {}, False),
-        (lycoris.DiagOFTModule, {}, False),
-    ],
-    ids=str,
-)
+@pytest.mark.parametrize(("algorithm", "options"), ALGORITHMS, ids=name_of)
 def test_layer_with_the_lora_beside_it_equals_the_merged_one(
-    kind: str, algorithm: Any, options: dict[str, Any], is_sum: bool, tmp_path: Path
+    kind: str, algorithm: Any, options: dict[str, Any], rows: Tensor | None, tmp_path: Path
 ) -> None:
     layer = LAYERS[kind]().requires_grad_(False)
     inputs = torch.randn(2, 24) if kind == "linear" else torch.randn(2, 16, 5, 5)
@@ -126,14 +121,65 @@ def test_layer_with_the_lora_beside_it_equals_the_merged_one(
     module = trained(algorithm("x", copy.deepcopy(layer), **{"lora_dim": 4, **alpha, **options}))
     net, lora = net_of(layer), lora_of(module, tmp_path)
     loras = lora_set(net, [(lora, 0.8)])
-    assert (loras is not None) is is_sum
-    if loras is None:
-        return
-    with beside(net.net, loras.layout, loras.packed(loras.layout, torch.float32)[None], None):
-        found = net.net.get_submodule("conv_in")(inputs)
+    assert (loras is not None) is (algorithm in SUMS and options not in DECOMPOSED)
+    if loras is not None:
+        assert misfit_beside(net, loras, lora, inputs, rows) <= 1e-5
+
+
+def misfit_beside(net: MergedNet, loras: LoraSet, lora: Lora, inputs: Tensor, rows: Tensor | None) -> float:
+    """The largest difference of the rows that have the LoRA from the merged layer, relative to the largest output."""
+    own = loras.packed(loras.layout, torch.float32)
+    sets = own[None] if rows is None else torch.stack([torch.zeros_like(own), own])
+    layer = net.net.get_submodule("conv_in")
+    with beside(net.net, loras.layout, sets, rows):
+        found = layer(inputs)
+    plain = layer(inputs)
     net.switch([(lora, 0.8)])
-    expected = net.net.get_submodule("conv_in")(inputs)
-    assert float((found - expected).abs().max()) <= 1e-5 * float(expected.abs().max())
+    expected = layer(inputs)
+    if rows is not None:
+        assert torch.equal(found[rows == 0], plain[rows == 0])
+        found, expected = found[rows == 1], expected[rows == 1]
+    return float((found - expected).abs().max() / expected.abs().max())
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"full_matrix": True},
+        {"full_matrix": True, "factor": 8},
+        {"lora_dim": 64},
+        {"lora_dim": 32, "use_tucker": True},
+        {"lora_dim": 32, "decompose_both": True, "factor": 16},
+    ],
+    ids=str,
+)
+@pytest.mark.parametrize("kind", ["linear", "conv3"])
+def test_lokr_of_a_wide_layer_is_beside_it_as_a_kronecker_product(
+    kind: str, options: dict[str, Any], tmp_path: Path
+) -> None:
+    """As a narrow product it would cost as much as the layer."""
+    layer = nn.Linear(320, 320) if kind == "linear" else nn.Conv2d(320, 320, 3, stride=2, padding=1)
+    layer.requires_grad_(False)
+    module = trained(lycoris.LokrModule("x", copy.deepcopy(layer), **{"lora_dim": 4, "alpha": 2.0, **options}))
+    net, lora = net_of(layer), lora_of(module, tmp_path)
+    loras = lora_set(net, [(lora, 0.8)])
+    assert loras is not None
+    assert [each.kind for each in loras.layout.additions] == ["kronecker"]
+    inputs = torch.randn(2, 7, 320) if kind == "linear" else torch.randn(2, 320, 6, 6)
+    for rows in (None, torch.tensor([0, 1])):
+        assert misfit_beside(net, loras, lora, inputs, rows) <= 1e-5
+        net.restore()
+
+
+@pytest.mark.parametrize("kind", LAYERS_OF_NORMS)
+def test_norm_with_the_lora_beside_it_equals_the_merged_one(kind: str, tmp_path: Path) -> None:
+    layer = LAYERS_OF_NORMS[kind]().requires_grad_(False)
+    module = trained(lycoris.NormModule("x", copy.deepcopy(layer)))
+    net, lora = net_of(layer), lora_of(module, tmp_path)
+    loras = lora_set(net, [(lora, 0.8)])
+    assert loras is not None
+    assert {each.kind for each in loras.layout.additions} == {"norm", "bias"}
+    assert misfit_beside(net, loras, lora, torch.randn(2, 16), torch.tensor([1, 0])) <= 1e-5
 
 
 @pytest.mark.parametrize("kind", LAYERS_OF_NORMS)

@@ -16,10 +16,11 @@ from models import catalog
 from models.adapters import controlnet
 from models.adapters.controlnet import ControlNet
 from models.adapters.lora import Lora
-from models.adapters.lora_beside import MOST_SETS
 from models.adapters.lora_merge import Adapter
+from models.adapters.lora_packing import MOST_SETS
 from models.diffusion.checkpoint import Checkpoint
 from models.patches.reference_attention import ReferenceStyle
+from pipelines.engine import batch
 from pipelines.engine.batch import Batch, key_beside, mixing
 from pipelines.engine.engine import Engine
 from pipelines.engine.execution.cuda_graphs import Graphs
@@ -38,6 +39,7 @@ TASKS = {
     "unet": "a red house <lora:toy-lora-peft:0.7>",
     "two": "a red house <lora:toy-lora:-0.5> <lora:toy-neon:0.4>",
     "plain": "a red house",
+    "sums": "a red house <lora:sums:0.7> <lora:toy-neon:0.2>",
 }
 PICTURE = np.linspace(0, 255, 64 * 64 * 3).reshape(64, 64, 3).astype(np.uint8)
 MASK = np.zeros((64, 64, 3), np.uint8)
@@ -48,6 +50,31 @@ MASK[:32] = 255
 def canny(models_dir: Path) -> ControlNet:
     entry = catalog.read(models_dir).find("toy-sd1-canny")
     return controlnet.load(entry, torch.device("cpu"), torch.float32)
+
+
+def sums(like: Lora) -> Lora:
+    """For the modules of another LoRA, every kind of update that is a sum."""
+    generator = torch.Generator().manual_seed(3)
+
+    def random(*shape: int) -> Tensor:
+        return 0.02 * torch.randn(shape, generator=generator)
+
+    updates: dict[str, dict[str, dict[str, Tensor]]] = {}
+    for part, modules in like.updates.items():
+        own = updates.setdefault(part, {})
+        for index, (name, factors) in enumerate(modules.items()):
+            outputs, inputs, *kernel = len(factors["up"]), *factors["down"].shape[1:]
+            own[name] = (
+                {"lokr_w1": 10 * random(4, 4), "lokr_w2": random(outputs // 4, inputs // 4, *kernel)},
+                {"diff": random(outputs, inputs, *kernel), "diff_b": random(outputs)},
+                {f"hada_t{number}": 20 * random(2, 2, *(kernel or [1, 1])) for number in (1, 2)}
+                | {f"hada_w{number}_a": 20 * random(2, outputs) for number in (1, 2)}
+                | {f"hada_w{number}_b": random(2, inputs) for number in (1, 2)},
+            )[index % 3]
+            if name.endswith("conv1"):
+                norm = {role: random(inputs) for role in ("diff", "diff_b")}
+                own[name.replace("conv1", "norm1")] = norm
+    return Lora("sums", updates)
 
 
 def sent(kind: str, text: str) -> tuple[Any, dict[str, np.ndarray]]:
@@ -62,7 +89,8 @@ def sent(kind: str, text: str) -> tuple[Any, dict[str, np.ndarray]]:
 
 
 @pytest.mark.parametrize("kind", ["txt2img.sd", "img2img.sd", "txt2img.sd.inpainting"])
-def test_five_sets_in_one_batch_equal_each_alone(shelf: Shelf, kind: str) -> None:
+def test_sets_in_one_batch_equal_each_alone(shelf: Shelf, kind: str) -> None:
+    shelf.loras = {**shelf.loras, "sums": sums(shelf.loras["toy-neon"])}
     engine = Engine(shelf, EvenCapacity())
     for name, text in TASKS.items():
         params, images = sent(kind, text)
@@ -131,6 +159,27 @@ def test_sets_beyond_the_limit_are_not_asked_for(sd1: Checkpoint, loras: dict[st
     assert all(each.denoise.checkpoint.lora_set is one for each, one in zip(waiting, sets, strict=False))
 
 
+def test_sets_beyond_the_limit_of_memory_wait(
+    sd1: Checkpoint, loras: dict[str, Lora], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    waiting = [trajectory(sd1.adapted([Adapter(loras["toy-lora-peft"], 0.1 * number)])) for number in range(5)]
+    two = key_beside(waiting[1:3]).beside
+    assert two is not None
+    monkeypatch.setattr(batch, "MOST_BYTES", two.bytes(sd1.dtype))
+    assert mixing(waiting) == waiting[:3]
+    assert mixing(waiting[1:] + waiting[1:2]) == [*waiting[1:3], waiting[1]]
+
+
+def test_one_of_a_failed_batch_alone_is_merged(sd1: Checkpoint, loras: dict[str, Lora]) -> None:
+    """The device may have no memory for LoRAs beside the weights, and merged ones take none."""
+    first, second = Batch(four(sd1, loras), beside=True).halves
+    assert first.key.beside is not None
+    assert {half.key.beside for each in (first, second) for half in each.halves} == {None}
+    assert [half.key.adapters for half in first.halves] == [
+        each.denoise.checkpoint.adapters for each in first.trajectories
+    ]
+
+
 def test_strict_tasks_and_other_sizes_do_not_mix(sd1: Checkpoint, loras: dict[str, Lora]) -> None:
     inked = sd1.adapted([Adapter(loras["toy-lora"], 0.8)])
     first = trajectory(inked)
@@ -171,7 +220,9 @@ def test_key_holds_the_shape_of_the_sets_alone(sd1: Checkpoint, loras: dict[str,
 
     assert key(0.5, 0.6) == key(0.1, 0.9)
     assert key(0.5).beside is not None
-    assert key(0.5).of_cost.beside == key(0.5).of_graph.beside == key(0.5).beside
+    assert key(0.5).of_graph.beside == key(0.5).beside
+    assert key(0.5).of_cost == key(0.1).of_cost != key(0.5)._replace(beside=None).of_cost
+    assert key(0.5).of_cost.beside is None  # of the many mixes of files, those of one size are measured together
     assert not key(0.5).compilable
 
 
