@@ -45,7 +45,7 @@ class Palette(BaseModel):
         if not isinstance(value, str):
             return value
         try:
-            return from_json(value)
+            return from_json(value.encode(errors="replace"))  # JSON may have lone surrogates, UTF-8 has not
         except ValueError as error:
             raise ValueError(f"this is not valid JSON ({error}); send an object with name or members") from error
 

@@ -34,7 +34,9 @@ class V3Request(PictureRequest):
         """In a form: one code, several fields, several codes with commas between them, or JSON."""
         if not isinstance(value, str):
             return value
-        return from_json(value) if value.startswith("[") else [code.strip() for code in value.split(",")]
+        if not value.startswith("["):
+            return [code.strip() for code in value.split(",")]
+        return from_json(value.encode(errors="replace"))  # JSON may have lone surrogates, UTF-8 has not
 
     @model_validator(mode="after")
     def _check_codes(self) -> Self:

@@ -1,4 +1,5 @@
 import asyncio
+import json
 
 import pytest
 
@@ -61,12 +62,14 @@ async def test_sample_of_the_document_for_older_models(client, services, paintin
         ({"prompt": "x", "style_preset": "NONE"}, "style_preset"),
         ({"prompt": "x", "color_palette": {"name": "MUD"}}, "color_palette"),
         ({"prompt": "x", "color_palette": "{"}, "color_palette"),
+        ({"prompt": "x", "color_palette": "\ud800"}, "color_palette"),
+        ({"prompt": "x", "style_codes": "[\ud800"}, "style_codes"),
         ({"prompt": "x", "style_codes": ["AAAAAAAA"]}, "IP-Adapter"),
         ({"prompt": "x", "seed": -1}, "seed"),
     ],
 )
 async def test_wrong_argument_is_refused_with_400(client, fields, words):
-    reply = await client.post(V3, json=fields)
+    reply = await client.post(V3, content=json.dumps(fields), headers={"Content-Type": "application/json"})
     assert reply.status_code == 400
     assert words in reply.json()["error"]
 
