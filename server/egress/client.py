@@ -30,7 +30,7 @@ from server.egress.responses import (
     retry_after_s,
 )
 from server.egress.target_url import Address, EgressDeniedError, TargetUrl, parse_address
-from server.egress.transport import sent
+from server.egress.transport import sent, trusting_tls
 
 __all__ = ["Egress", "EgressBusyError", "EgressDeniedError", "EgressFailedError", "Reply"]
 
@@ -76,6 +76,7 @@ class Egress:
         self._proxy = proxy
         self._image_slots = ConnectionSlots(IMAGES, wait_s)
         self._callback_slots = ConnectionSlots(CALLBACKS, wait_s)
+        trusting_tls()  # here it does not hold up the event loop
 
     def check(self, url: str) -> str:
         """The URL in one spelling. Raises EgressDeniedError for one that can be refused without a DNS request."""

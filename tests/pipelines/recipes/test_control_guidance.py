@@ -1,36 +1,18 @@
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 import pytest
 
 from models.kinds.annotator import ANNOTATOR
 from models.kinds.controlnet import CONTROLNET
-from models.kinds.kind import AnyModelRef, ModelRef
-from pipelines.params.control import AnnotatorParams
+from models.kinds.kind import ModelRef
 from pipelines.params.limits import SizeMismatchError
 from pipelines.recipes.control_guidance import (
-    ControlSpec,
     annotator_models,
     control_models,
     refuse_different_shape,
 )
-
-EDGES = np.zeros((32, 48, 3), np.uint8)
-EDGES[8:, :] = 200
-
-
-class NoModels:
-    """Returns the reference itself for a model."""
-
-    def get(self, ref: AnyModelRef) -> Any:
-        return ref
-
-
-def spec(**changes: Any) -> ControlSpec:
-    values = {"hint": "canny", "image": "url", "annotator": None, "annotator_params": AnnotatorParams()}
-    return ControlSpec(**values | changes)
+from tests.support.control_specs import EDGES, NoModels, spec
 
 
 def test_annotator_is_needed_only_for_maps_that_a_network_draws() -> None:

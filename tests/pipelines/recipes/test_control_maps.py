@@ -2,37 +2,20 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 import pytest
 import torch
 
 from models.imaging.masks import Box, EmptyMaskError
 from models.imaging.resize_modes import ResizeMode, resize_to
-from models.kinds.kind import AnyModelRef
-from pipelines.params.control import AnnotatorParams
 from pipelines.params.limits import SizeMismatchError
 from pipelines.recipes.control_guidance import ControlSpec
 from pipelines.recipes.control_maps import ControlMaps, draw_control_maps
+from tests.support.control_specs import EDGES, NoModels, spec
 
-EDGES = np.zeros((32, 48, 3), np.uint8)
-EDGES[8:, :] = 200
 LEFT = np.zeros((32, 48, 3), np.uint8)
 LEFT[:, :24] = 255
 IMAGES = {"url": EDGES, "region_url": LEFT}
-
-
-class NoModels:
-    """Returns the reference itself for a model."""
-
-    def get(self, ref: AnyModelRef) -> Any:
-        return ref
-
-
-def spec(**changes: Any) -> ControlSpec:
-    values = {"hint": "canny", "image": "url", "annotator": None, "annotator_params": AnnotatorParams()}
-    return ControlSpec(**values | changes)
 
 
 def drawn(size: tuple[int, int], *specs: ControlSpec, **images: np.ndarray) -> ControlMaps:

@@ -169,7 +169,7 @@ async def test_units_may_have_a_second_pass(services: Services) -> None:
         ({"firstpass_image": "aGk="}, "firstpass_image"),
         ({"alwayson_scripts": {"Refiner": {"args": [True, "toy", 0.8]}}}, "alwayson_scripts.Refiner"),
         ({"enable_hr": True, "hr_scheduler": "KL Optimal"}, "hr_scheduler"),
-        ({"enable_hr": True, "hr_checkpoint_name": "nobody"}, "hr_checkpoint_name"),
+        ({"enable_hr": True, "hr_checkpoint_name": "missing"}, "hr_checkpoint_name"),
         ({"override_settings": {"sd_model_checkpoint": "nobody"}}, "sd_model_checkpoint"),
     ],
 )
