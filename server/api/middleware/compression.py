@@ -44,4 +44,5 @@ def _weaken(headers: MutableHeaders, known: str) -> None:
     tag = headers.get("etag", "")
     if tag.startswith('"') and ("content-encoding" in headers or f"W/{tag}" in known):
         headers["ETag"] = f"W/{tag}"
-        headers.add_vary_header("Accept-Encoding")
+        if "content-encoding" not in headers:
+            headers.add_vary_header("Accept-Encoding")
