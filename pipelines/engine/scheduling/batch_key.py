@@ -41,7 +41,7 @@ class BatchKey(NamedTuple):
     """Which LoRAs are beside the weights, instead of merged ones: their modules and their rank, not whose they are."""
     beside_cost: tuple[int, int] | None = None
     """In `of_cost`, instead of `beside`: of how many numbers, as a power of two, and for how many sets. Otherwise each
-    mix of files would be measured anew, and the table of times would grow without limit."""
+    mix of files would be measured again, and the table of times would grow without limit."""
 
     @property
     def name(self) -> str:
